@@ -1,0 +1,52 @@
+# Each target does its own set-up: a fresh machine needs Python 3.11 and make.
+# uv is used where it is installed, pip elsewhere.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test slow check format bench lock clean
+
+install: .venv/.ready
+
+# Byte-code is compiled at installation: without it every start costs seconds.
+.venv/.ready: setup.cfg pyproject.toml constraints.txt
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
+	  uv pip install --quiet --compile-bytecode --python .venv -c constraints.txt -e '.[data,dev]'; \
+	else \
+	  $(PYTHON) -m venv .venv && \
+	  $(BIN)/python -m pip install --quiet --compile -c constraints.txt -e '.[data,dev]'; \
+	fi
+	@touch $@
+
+.venv/.ready-bench: .venv/.ready
+	@if command -v uv >/dev/null; then uv pip install --quiet --python .venv -c constraints.txt -e '.[bench]'; \
+	else $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'; fi
+	@touch $@
+
+demo: .venv/.ready
+	$(BIN)/athanor demo
+
+test: .venv/.ready
+	$(BIN)/python -m pytest
+
+slow: .venv/.ready
+	$(BIN)/python -m pytest -m slow --timeout=3600
+
+check: .venv/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/.ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.ready-bench
+	$(BIN)/python benchmarks/mnist_recipe.py
+	$(BIN)/python benchmarks/throughput.py
+
+lock:
+	uv pip compile setup.cfg --extra data --extra dev --python-version 3.11 --no-annotate --no-header -o constraints.txt
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,167 @@
+"""What every application is: fields, data, preparation, model, fit."""
+
+import abc
+import dataclasses
+import difflib
+import math
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+if typing.TYPE_CHECKING:
+    from pipelines.splits import Splits
+
+
+class FieldError(ValueError):
+    """A field's value that cannot be: what was received, what was expected."""
+
+    exit_status = 2
+
+
+class Feeds(NamedTuple):
+    """What `fit` consumes: endless training batches, one pass of validation ones."""
+
+    train: Any
+    valid: Any
+    steps_per_epoch: int
+
+
+def bounded(default: Any, low: float, below: float = math.inf) -> Any:
+    """A dataclass field whose number lies in low <= value < below."""
+    return dataclasses.field(default=default, metadata={"low": low, "below": below})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class App(abc.ABC):
+    """Hyperparameters are the fields, construction is the methods.
+
+    Class variables say which kind of question the app answers, with what kind
+    of answer, and which of its fields a search may draw.
+    """
+
+    question: ClassVar[Literal["image", "row", "text", "ids"]]
+    answer: ClassVar[Literal["classes", "number", "ranking"]]
+    metrics: ClassVar[tuple[str, ...]]
+    monitor: ClassVar[str]
+    space: ClassVar[dict[str, tuple]]
+
+    data: str = "embedded"
+    """Address of the data: embedded, or tfds:NAME."""
+    test: str = ""
+    """Address of a test set of its own; by default the data's official test split."""
+    epochs: int = bounded(12, 1)
+    """Passes over the training examples, at most."""
+    batch_size: int = bounded(64, 1)
+    """Examples in one step, over all replicas."""
+    optimizer: str = "nesterov"
+    """One of ours or of keras.optimizers, in lower case."""
+    learning_rate: float = bounded(0.15, 1e-12)
+    """Peak of the learning rate."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Course of the learning rate: warm-up and a cosine to zero, or constant."""
+    patience: int = bounded(5, 0)
+    """Epochs without a better validation score before training stops; 0 never stops."""
+    seed: int = bounded(0, 0, 2**31)
+    """Fixes initial weights, order of examples, augmentation and dropout."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            _check(field, hints[field.name], getattr(self, field.name))
+
+    @classmethod
+    def name(cls) -> str:
+        """What the command line and the run directory call this app."""
+        return cls.__name__.lower()
+
+    @classmethod
+    @abc.abstractmethod
+    def tiny(cls) -> "App":
+        """An instance that trains offline in seconds; the contract tests run it."""
+
+    @abc.abstractmethod
+    def splits(self, data_dir: Path | None = None) -> "Splits":
+        """Raw, unbatched examples. Raises DataError where they are not of this app's kind."""
+
+    @abc.abstractmethod
+    def prepare(self, splits: "Splits") -> Any:
+        """The deterministic Keras layer from raw input to model input, learnt on train alone."""
+
+    @abc.abstractmethod
+    def network(self, splits: "Splits") -> Any:
+        """The uncompiled keras.Model from prepared input to logits or numbers."""
+
+    @abc.abstractmethod
+    def loss(self) -> Any:
+        """The keras.losses.Loss between the target and what `network` gives."""
+
+    def reading(self, splits: "Splits") -> Any:  # noqa: ARG002
+        """How one input from outside becomes a raw one; None where they are the same."""
+        return None
+
+    def augmentation(self) -> Callable[[Any, Any], Any] | None:
+        """The random change of raw training batches, from (features, seed); None for none."""
+        return None
+
+    def rate(self, steps: int) -> Any:
+        """The learning rate over a run of `steps` steps: a float or a Keras schedule."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        import keras
+
+        warm_up = max(1, round(0.2 * steps))
+        return keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.1 * self.learning_rate,
+            warmup_target=self.learning_rate,
+            warmup_steps=warm_up,
+            decay_steps=max(1, steps - warm_up),
+        )
+
+    def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
+        """Train a compiled model; options are those of keras.Model.fit."""
+        model.fit(
+            feeds.train,
+            validation_data=feeds.valid,
+            steps_per_epoch=feeds.steps_per_epoch,
+            epochs=self.epochs,
+            shuffle=False,
+            **options,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields; `from_json` takes them back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "App":
+        """An app of these fields. Raises FieldError on a name that is not one."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in fields:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise FieldError(f"Received the field {name!r}; {cls.name()} has none.{hint}")
+        return cls(**fields)
+
+
+def _check(field: dataclasses.Field, hint: Any, value: Any) -> None:
+    choices = typing.get_args(hint)
+    if choices and value not in choices:
+        expected = f"one of {', '.join(choices)}"
+    elif hint in (int, float) and not _is_number(value, hint):
+        expected = "a whole number" if hint is int else "a number"
+    elif hint in (str, bool) and not isinstance(value, hint):
+        expected = "a text" if hint is str else "true or false"
+    elif field.metadata and not field.metadata["low"] <= value < field.metadata["below"]:
+        low, below = field.metadata["low"], field.metadata["below"]
+        expected = f"at least {low}" + ("" if below == math.inf else f" and less than {below}")
+    else:
+        return
+    flag = field.name.replace("_", "-")
+    raise FieldError(f"Received --{flag} {value!r}; expected {expected}.")
+
+
+def _is_number(value: Any, hint: type) -> bool:
+    kinds = (int,) if hint is int else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)

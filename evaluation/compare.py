@@ -1,0 +1,48 @@
+"""Runs side by side."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from training.run import Run, RunError
+
+
+def compare(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
+    """Column names and a row a run: the fields in which they differ, and their test scores.
+
+    Raises RunError where a run was never judged.
+    """
+    passports = [{"app": run.passport["app"], **run.passport["fields"]} for run in runs]
+    names = list(dict.fromkeys(name for fields in passports for name in fields))
+    different = [name for name in names if len({str(fields.get(name)) for fields in passports}) > 1]
+    scores = [_scores(run) for run in runs]
+    metrics = list(dict.fromkeys(name for scored in scores for name in scored["test"]))
+    rows = [
+        [
+            run.path.name,
+            *(fields.get(name, "") for name in different),
+            *(_with_interval(scored, name) for name in metrics),
+            run.passport["parameters"],
+            run.passport["seconds"]["train"],
+        ]
+        for run, fields, scored in zip(runs, passports, scores, strict=True)
+    ]
+    return ["run", *different, *metrics, "parameters", "seconds"], rows
+
+
+def _scores(run: Run) -> dict[str, Any]:
+    path = run.path / "scores.json"
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"Received the run {run.path}, which has no readable scores.json; expected a judged "
+            f"run. Judge it: athanor {run.passport['app']} evaluate {run.path}"
+        ) from error
+
+
+def _with_interval(scored: dict[str, Any], name: str) -> str:
+    if name not in scored["test"]:
+        return ""
+    low, high = scored["intervals"][name]
+    return f"{scored['test'][name]:.4f} [{low:.4f}, {high:.4f}]"

@@ -1,0 +1,52 @@
+"""Optimizers by name: ours and every one of Keras's.
+
+`from optimizers import Nesterov` works in any Keras 3 program.
+"""
+
+import difflib
+import inspect
+from typing import Any
+
+import keras
+
+from optimizers.nesterov import Nesterov
+
+__all__ = ["ALL", "Nesterov", "UnknownOptimizerError", "get", "names"]
+
+ALL = (Nesterov,)
+
+# Wrappers of another optimizer, and one whose averaged weights are wrong on TensorFlow
+# in Keras 3.15: its "old" momentum is read after the assignment.
+_NOT_BY_NAME = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "ScheduleFreeAdamW"}
+
+
+class UnknownOptimizerError(ValueError):
+    """A name that neither this package nor keras.optimizers knows."""
+
+    exit_status = 2
+
+
+def names() -> dict[str, type]:
+    """Every optimizer that `get` finds, by its name in lower case."""
+    ours = {cls.__name__.lower(): cls for cls in ALL}
+    theirs = {
+        name.lower(): cls
+        for name, cls in vars(keras.optimizers).items()
+        if inspect.isclass(cls)
+        and issubclass(cls, keras.optimizers.Optimizer)
+        and name not in _NOT_BY_NAME
+    }
+    return theirs | ours
+
+
+def get(name: str, learning_rate: Any) -> Any:
+    """A new optimizer; `learning_rate` is a float or a schedule. Case and _ do not count."""
+    known = names()
+    key = name.lower().replace("_", "").replace("-", "")
+    if key not in known:
+        near = difflib.get_close_matches(key, known, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UnknownOptimizerError(
+            f"Received the optimizer {name!r}; expected one of {', '.join(sorted(known))}.{hint}"
+        )
+    return known[key](learning_rate=learning_rate)

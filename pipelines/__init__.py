@@ -1,0 +1,1 @@
+"""How data flows: addresses become splits, splits become batches."""

@@ -1,0 +1,127 @@
+"""Examples that can be reached by number, in memory or on the disk."""
+
+import dataclasses
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+
+class DataError(ValueError):
+    """Data that cannot be used: what was received, what was expected, what to do."""
+
+    exit_status = 2
+
+
+class Batch(NamedTuple):
+    """Features of shape [batch, ...] and their targets of shape [batch]."""
+
+    features: Any
+    target: Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+    """A view on stored examples: `rows` says which, and in what order.
+
+    All splits of a set share one storage, so that cutting copies nothing.
+    The storage is an array, or a memory map where the set is larger than its
+    memory budget; both answer the same questions.
+    """
+
+    features: np.ndarray
+    target: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, features: np.ndarray, target: np.ndarray) -> "Examples":
+        """All the examples of two arrays of equal length."""
+        return cls(features, target, np.arange(len(features)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def spec(self) -> dict[str, tuple]:
+        """Shape and dtype of one example's features and target."""
+        arrays = {"features": self.features, "target": self.target}
+        return {name: (array.shape[1:], str(array.dtype)) for name, array in arrays.items()}
+
+    def select(self, positions: np.ndarray) -> "Examples":
+        """The examples at these positions of the view, as a view."""
+        return dataclasses.replace(self, rows=self.rows[positions])
+
+    def take(self, positions: Any) -> Batch:
+        """Gather a whole batch inside a TensorFlow graph; positions is an int64 vector."""
+        taken = tf.numpy_function(
+            lambda some: tuple(self.numpy(some)),
+            [positions],
+            (self.features.dtype, self.target.dtype),
+            stateful=False,
+        )
+        for tensor, array in zip(taken, (self.features, self.target), strict=True):
+            tensor.set_shape((positions.shape[0], *array.shape[1:]))
+        return Batch(*taken)
+
+    def numpy(self, positions: Any = slice(None)) -> Batch:
+        """The examples at these positions, all of them by default, as arrays in memory."""
+        rows = self.rows[positions]
+        return Batch(np.asarray(self.features[rows]), np.asarray(self.target[rows]))
+
+    def content_hashes(self, block: int = 8192) -> np.ndarray:
+        """A uint64 for each example, made from the bytes of its features alone.
+
+        Equal inputs have equal hashes whatever their labels, wherever they lie.
+        """
+        digests = bytearray()
+        for start in range(0, len(self), block):
+            features = self.features[self.rows[start : start + block]]
+            for row in features.reshape(len(features), -1):
+                digests += hashlib.blake2b(row.tobytes(), digest_size=8).digest()
+        return np.frombuffer(bytes(digests), "<u8")
+
+
+def default_memory_budget() -> int:
+    """A quarter of this machine's memory, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+
+
+def store(batches: Iterable[Batch], count: int, memory_budget: int | None = None) -> Examples:
+    """Keep `count` examples that arrive in batches.
+
+    They stay in memory where they fit into `memory_budget` bytes; otherwise
+    they are written once to a memory map of a temporary file, which goes when
+    the examples go. Raises DataError where examples differ in shape.
+    """
+    budget = default_memory_budget() if memory_budget is None else memory_budget
+    arrays: list[np.ndarray] = []
+    filled = 0
+    for batch in batches:
+        if not arrays:
+            arrays = [_allocate(array, count, budget) for array in batch]
+        for array, part in zip(arrays, batch, strict=True):
+            if part.shape[1:] != array.shape[1:]:
+                raise DataError(
+                    f"Received examples of shapes {array.shape[1:]} and {part.shape[1:]}; "
+                    "expected one shape. Resize them beforehand, or use an app for "
+                    "photographs of any size."
+                )
+            array[filled : filled + len(part)] = part
+        filled += len(batch.features)
+    if not arrays:
+        raise DataError("Received no examples; expected at least one. Check the data address.")
+    return Examples.of(*(array[:filled] for array in arrays))
+
+
+def _allocate(part: np.ndarray, count: int, budget: int) -> np.ndarray:
+    shape = (count, *part.shape[1:])
+    if int(np.prod(shape)) * part.dtype.itemsize <= budget:
+        return np.empty(shape, part.dtype)
+    # A nameless file: the system takes it back with the last view of the map,
+    # however the process ends.
+    with tempfile.TemporaryFile(prefix="athanor-") as file:
+        return np.memmap(file, part.dtype, mode="w+", shape=shape)

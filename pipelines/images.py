@@ -1,0 +1,185 @@
+"""Images of any file become pixels like those that a model was trained on."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipelines.examples import DataError, Examples
+from pipelines.splits import Splits
+
+MAX_MEASURED = 5000  # images are enough to know how a set looks
+
+
+@keras.saving.register_keras_serializable("athanor")
+class Standardize(keras.layers.Layer):
+    """Pixels from 0 to 255 become float32 with mean 0 and deviation 1.
+
+    Args:
+        mean: of all training pixels.
+        deviation: of all training pixels.
+
+    """
+
+    def __init__(self, mean: float, deviation: float, **kwargs: Any) -> None:
+        # float32 under every precision policy: the model casts, the data do not.
+        super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
+        self.mean, self.deviation = mean, deviation
+
+    @classmethod
+    def adapted(cls, examples: Examples) -> "Standardize":
+        """Learn mean and deviation from training examples of shape [height, width, channels]."""
+        pixels = _sample(examples).astype("float64")
+        return cls(float(pixels.mean()), float(max(pixels.std(), 1.0)))
+
+    def call(self, images: Any) -> Any:
+        """[batch, height, width, channels], any number type -> the same in float32."""
+        return (tf.cast(images, tf.float32) - self.mean) / self.deviation
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """The input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """What __init__ needs."""
+        return super().get_config() | {"mean": self.mean, "deviation": self.deviation}
+
+
+@dataclasses.dataclass(frozen=True)
+class FitImage:
+    """One decoded image of any size becomes an image like those of the training set.
+
+    An image of the right size in the right colours passes unchanged. Others are
+    made grey or colour, laid on white where they are transparent, and scaled
+    down or up keeping their proportions. Where the training images lie on a flat
+    background, an image on the opposite one is inverted, and what is drawn is
+    cut out, scaled to the size that it has in the training set, and laid with
+    its centre of mass in the middle.
+
+    Attributes:
+        shape: height, width, channels of the training images.
+        background: the grey level around the training images' objects from 0 to
+            255, or None where they have no flat background.
+        extent: the objects' longer side as a share of the image's shorter side.
+
+    """
+
+    shape: tuple[int, int, int]
+    background: float | None
+    extent: float
+
+    @classmethod
+    def adapted(cls, examples: Examples) -> "FitImage":
+        """Learn how the training images, uint8 [height, width, channels], look."""
+        pixels = _sample(examples)
+        grey = pixels.mean(-1)
+        border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
+        background = float(np.median(border))
+        if np.mean(np.abs(border - background) < 32) < 0.75:
+            return cls(pixels.shape[1:], None, 1.0)
+        drawn = np.abs(grey - background) > 64
+        sides = [drawn.any(2).sum(1), drawn.any(1).sum(1)]
+        extent = float(np.median(np.max(sides, axis=0))) / min(grey.shape[1:])
+        return cls(pixels.shape[1:], background, min(max(extent, 0.1), 1.0))
+
+    def __call__(self, image: Any) -> Any:
+        """uint8 [height, width, 1 to 4 channels] of any size -> uint8 of the training shape."""
+        image = self._recolour(image)
+        if self.background is not None:
+            image = self._upright_background(image)
+        return tf.cond(
+            tf.reduce_all(tf.equal(tf.shape(image), self.shape)),
+            lambda: tf.ensure_shape(tf.cast(image, tf.uint8), self.shape),
+            lambda: tf.ensure_shape(self._resize(image), self.shape),
+        )
+
+    def _recolour(self, image: Any) -> Any:
+        channels = tf.shape(image)[-1]
+        pixels = tf.cast(image, tf.float32)
+        alpha = tf.where(tf.equal(channels % 2, 0), pixels[..., -1:] / 255, 1.0)
+        colour = tf.where(channels > 2, pixels[..., : tf.minimum(channels, 3)], pixels[..., :1])
+        flat = colour * alpha + 255 * (1 - alpha)
+        if self.shape[-1] == 3:
+            return tf.round(tf.broadcast_to(flat, [*tf.unstack(tf.shape(flat))[:2], 3]))
+        weights = tf.constant([0.299, 0.587, 0.114])  # ITU-R BT.601 luma
+        grey = tf.where(channels > 2, tf.reduce_sum(flat * weights, -1, keepdims=True), flat)
+        return tf.round(grey[..., :1])
+
+    def _border(self, image: Any) -> Any:
+        edges = [image[0], image[-1], image[:, 0], image[:, -1]]
+        border = tf.sort(tf.reshape(tf.concat(edges, 0), [-1]))
+        return border[tf.size(border) // 2]
+
+    def _upright_background(self, image: Any) -> Any:
+        border = self._border(image)
+        opposite = tf.abs(255 - border - self.background) < tf.abs(border - self.background)
+        return tf.where(opposite, 255 - image, image)
+
+    def _resize(self, image: Any) -> Any:
+        height, width, _ = self.shape
+        fill, extent = 0.0, 1.0
+        if self.background is not None:
+            fill, extent = self._border(image), self.extent
+            image = self._cut_out(image, fill)
+        size = tf.cast(tf.shape(image)[:2], tf.float32)
+        scale = min(height, width) * extent / tf.reduce_max(size)
+        side = tf.maximum(tf.cast(tf.round(size * scale), tf.int32), 1)
+        small = tf.image.resize(image, side, antialias=True)
+        top, left = self._corner(tf.abs(small - fill), side)
+        # Padding with a value other than 0: shift the level, pad, shift back.
+        padded = tf.image.pad_to_bounding_box(small - fill, top, left, height, width) + fill
+        return tf.cast(tf.clip_by_value(tf.round(padded), 0, 255), tf.uint8)
+
+    def _corner(self, ink: Any, side: Any) -> Any:
+        """Where to lay a small image: its centre of mass in the middle, as in MNIST."""
+        frame = tf.constant(self.shape[:2])
+        if self.background is None:
+            return tf.unstack((frame - side) // 2)
+        mass = tf.reduce_sum(ink[..., 0], 1), tf.reduce_sum(ink[..., 0], 0)
+        centre = [
+            tf.reduce_sum(line * tf.range(tf.size(line), dtype=tf.float32))
+            / tf.maximum(tf.reduce_sum(line), 1.0)
+            for line in mass
+        ]
+        middle = tf.cast(frame, tf.float32) / 2
+        corner = tf.cast(tf.round(middle - tf.stack(centre)), tf.int32)
+        return tf.unstack(tf.clip_by_value(corner, 0, frame - side))
+
+    def _cut_out(self, image: Any, border: Any) -> Any:
+        drawn = tf.reduce_any(tf.abs(image - border) > 64, -1)
+        rows = tf.where(tf.reduce_any(drawn, 1))[:, 0]
+        columns = tf.where(tf.reduce_any(drawn, 0))[:, 0]
+        return tf.cond(
+            tf.reduce_any(drawn),
+            lambda: image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1],
+            lambda: image,
+        )
+
+
+def require_classes(splits: Splits, address: str) -> None:
+    """Raise DataError unless the splits hold images of one size in at least two classes."""
+    shape, dtype = splits.spec["features"]
+    kind, _ = splits.spec["target"]
+    if len(shape) != 3 or shape[-1] not in (1, 3) or dtype != "uint8" or kind != ():
+        raise DataError(
+            f"Received {address!r} with inputs {dtype} {list(shape)}; expected images: uint8 "
+            "[height, width, 1 or 3] with one class each. Choose another set or app."
+        )
+    found = np.unique(splits.train.target[splits.train.rows])
+    if len(found) < 2 or not splits.labels:
+        raise DataError(
+            f"Received {address!r}, whose training examples are all of one class; expected at "
+            "least two classes. Add examples of another class."
+        )
+
+
+def decode(encoded: Any) -> Any:
+    """PNG, JPEG, GIF (first frame) or BMP bytes -> uint8 [height, width, 1 to 4 channels]."""
+    return tf.io.decode_image(encoded, expand_animations=False)
+
+
+def _sample(examples: Examples) -> np.ndarray:
+    step = -(-len(examples) // MAX_MEASURED)
+    return examples.numpy(slice(None, None, step)).features

@@ -1,0 +1,100 @@
+"""Train, validation and test examples that share nothing."""
+
+import dataclasses
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.examples import DataError, Examples
+
+VALID_SHARE = 0.1
+TEST_SHARE = 0.2
+
+
+class Source(NamedTuple):
+    """What an address holds before it is cut; `labels` name the classes of the target."""
+
+    train: Examples
+    valid: Examples | None = None
+    test: Examples | None = None
+    labels: tuple[str, ...] = ()
+
+    @property
+    def form(self) -> tuple:
+        """What another source must share to be of use with this one."""
+        return *(self.train.spec.values()), self.labels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Splits:
+    """Raw, unbatched examples, disjoint by content.
+
+    `labels` are the names of the classes where the target is one; `dropped`
+    counts the training examples left out because the official test or
+    validation split holds the same input.
+    """
+
+    train: Examples
+    valid: Examples
+    test: Examples
+    labels: tuple[str, ...] = ()
+    dropped: int = 0
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Examples in each split."""
+        return {name: len(getattr(self, name)) for name in ("train", "valid", "test")}
+
+    @property
+    def spec(self) -> dict[str, tuple]:
+        """Shape and dtype of one raw example's features and target."""
+        return self.train.spec
+
+    def fingerprint(self) -> str:
+        """A digest of what is in each split: data or membership changed, it changes."""
+        digest = hashlib.blake2b(repr((self.spec, self.labels)).encode(), digest_size=16)
+        for part in (self.train, self.valid, self.test):
+            order = np.argsort(hashes := part.content_hashes(), kind="stable")
+            digest.update(hashes[order].tobytes())
+            digest.update(np.ascontiguousarray(part.target[part.rows][order]).tobytes())
+        return digest.hexdigest()
+
+
+def cut(source: Source) -> Splits:
+    """Cut what a source lacks by a hash of each example's content.
+
+    An official validation or test split is kept whole, and what it holds is
+    dropped from training. Equal inputs fall on one side, whatever their order,
+    number or labels. Raises DataError where a split would be empty.
+    """
+    examples, valid, test, labels = source
+    hashes = examples.content_hashes()
+    held = [part.content_hashes() for part in (valid, test) if part is not None]
+    if valid is not None and test is not None:
+        valid = valid.select(np.flatnonzero(~np.isin(held[0], held[1])))
+    known = np.isin(hashes, np.concatenate(held)) if held else np.zeros(len(hashes), bool)
+    # The share of the hash space decides, so more data never moves an example.
+    place = hashes / 2.0**64
+    test_share = TEST_SHARE if test is None else 0.0
+    valid_share = VALID_SHARE if valid is None else 0.0
+    in_test = ~known & (place < test_share)
+    in_valid = ~known & ~in_test & (place < test_share + valid_share)
+    splits = Splits(
+        train=examples.select(np.flatnonzero(~known & ~in_test & ~in_valid)),
+        valid=examples.select(np.flatnonzero(in_valid)) if valid is None else valid,
+        test=examples.select(np.flatnonzero(in_test)) if test is None else test,
+        labels=labels,
+        dropped=int(known.sum()),
+    )
+    _require_all(splits)
+    return splits
+
+
+def _require_all(splits: Splits) -> None:
+    empty = [name for name, size in splits.sizes.items() if not size]
+    if empty:
+        raise DataError(
+            f"Received {sum(splits.sizes.values())} distinct examples, which leaves the "
+            f"{' and '.join(empty)} split empty; expected enough for all three. Add examples."
+        )

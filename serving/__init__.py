@@ -1,0 +1,1 @@
+"""From a run to answers: predictions, export and its proof."""

@@ -1,0 +1,122 @@
+"""What happens at the end of every epoch besides Keras's own callbacks."""
+
+import csv
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipelines.examples import Batch
+from training.run import whole
+
+
+class History(keras.callbacks.Callback):
+    """Write history.csv anew after every epoch: number, seconds, learning rate, scores."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Add a row."""
+        seconds = round(time.perf_counter() - self.start, 3)
+        rate = float(self.model.optimizer.learning_rate)
+        scores = {name: float(value) for name, value in (logs or {}).items()}
+        self.rows.append({"epoch": epoch + 1, "seconds": seconds, **scores, "learning_rate": rate})
+        with whole(self.path) as beside, beside.open("w", newline="") as file:
+            table = csv.DictWriter(file, list(self.rows[0]))
+            table.writeheader()
+            table.writerows(self.rows)
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Save the model whenever the monitored score is the best so far.
+
+    The saved model is another one than the trained: it shares its weights and
+    adds what lies before and behind it.
+
+    Args:
+        saved: the model to save.
+        path: where, as one .keras file.
+        monitor: a name in the epoch's logs; larger is better unless it holds "loss".
+
+    """
+
+    def __init__(self, saved: keras.Model, path: Path, monitor: str) -> None:
+        super().__init__()
+        self.saved, self.path, self.monitor = saved, path, monitor
+        self.sign = -1.0 if "loss" in monitor else 1.0
+        self.epoch, self.score = 0, -np.inf
+        self.weights: list[np.ndarray] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Save if this epoch is the best."""
+        score = self.sign * (logs or {})[self.monitor]
+        if score <= self.score:
+            return
+        self.epoch, self.score = epoch + 1, score
+        self.weights = self.saved.get_weights()
+        with whole(self.path) as beside:
+            # Keras knows the format by the ending.
+            named = beside.with_name(f"{beside.name}.keras")
+            self.saved.save(named)
+            named.replace(beside)
+
+    def restore(self) -> None:
+        """Go back to the best weights."""
+        self.saved.set_weights(self.weights)
+
+
+class ShowPredictions(keras.callbacks.Callback):
+    """Show a few validation images to TensorBoard with what the model says of them.
+
+    Args:
+        answering: the model from raw images to probabilities.
+        batch: the images, uint8 [n, height, width, channels], and their classes [n].
+        labels: names of the classes.
+        directory: where TensorBoard looks.
+
+    """
+
+    def __init__(
+        self, answering: keras.Model, batch: Batch, labels: tuple[str, ...], directory: Path
+    ) -> None:
+        super().__init__()
+        self.answering, self.batch, self.labels = answering, batch, labels
+        self.writer = tf.summary.create_file_writer(str(directory))
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
+        """Write the images and a table of answers."""
+        probabilities = self.answering(self.batch.features, training=False).numpy()
+        rows = ["| | true | predicted | probability |", "|---|---|---|---|"]
+        for number, (true, row) in enumerate(zip(self.batch.target, probabilities, strict=True)):
+            said = row.argmax()
+            mark = "" if said == true else " **wrong**"
+            rows.append(
+                f"| {number} | {self.labels[true]} | {self.labels[said]}{mark} | {row[said]:.3f} |"
+            )
+        with self.writer.as_default(step=epoch + 1):
+            tf.summary.image("sample", self.batch.features, max_outputs=len(rows))
+            tf.summary.text("sample", "\n".join(rows))
+        self.writer.flush()
+
+    def on_train_end(self, logs: dict | None = None) -> None:  # noqa: ARG002
+        """Close the file."""
+        self.writer.close()
+
+
+class StopWhenNotFinite(keras.callbacks.Callback):
+    """Refuse to go on after an epoch whose scores are not finite."""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Raise FloatingPointError with the names of such scores."""
+        bad = [name for name, value in (logs or {}).items() if not np.isfinite(value)]
+        if bad:
+            raise FloatingPointError(f"{', '.join(bad)} after epoch {epoch + 1}")

@@ -1,0 +1,89 @@
+"""What a machine has, and what is known not to work on it."""
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import tensorflow as tf
+
+from training.precision import cache_directory, choose
+
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "numpy",
+    "tensorboard",
+    "tensorflow-datasets",
+    "scikit-learn",
+    "protobuf",
+    "matplotlib",
+)
+
+# (package, first bad version, first good version or "", what happens)
+KNOWN_BAD = (
+    ("keras", "3.16", "", "not tried yet; setup.cfg asks for 3.15"),
+    ("tensorflow", "2.22", "", "not tried yet; setup.cfg asks for 2.21"),
+    ("protobuf", "8", "", "TensorFlow 2.21 needs protobuf below 8"),
+    ("keras", "0", "3.15", "older Keras lacks what the apps use; install keras>=3.15,<3.16"),
+    ("tensorflow", "0", "2.21", "Keras 3.15 was tried with TensorFlow 2.21 only"),
+)
+
+
+def examine(data_dir: Path | None = None) -> Iterator[tuple[str, str]]:
+    """Pairs of a topic and a finding; topics that begin with `!` are problems."""
+    yield "python", f"{platform.python_version()} on {platform.platform()}"
+    versions = {name: _version(name) for name in PACKAGES}
+    for name, version in versions.items():
+        yield name, version or "not installed"
+    for name, first, good, happens in KNOWN_BAD:
+        version = versions[name]
+        if version and _at_least(version, first) and not (good and _at_least(version, good)):
+            yield f"! {name} {version}", happens
+    if os.environ.get("PYTHONDONTWRITEBYTECODE") and not _compiled():
+        yield "! byte-code", "is not compiled: every start takes seconds more; run make install"
+    yield "devices", ", ".join(device.name for device in tf.config.list_physical_devices())
+    yield "cores", str(os.cpu_count())
+    choice = choose("auto", "image")
+    yield "precision for images", f"{choice.policy} ({choice.reason})"
+    yield "cache directory", str(cache_directory())
+    yield from _data_directories(data_dir)
+
+
+def _data_directories(data_dir: Path | None) -> Iterator[tuple[str, str]]:
+    places = {
+        "--data-dir": data_dir,
+        "TFDS_DATA_DIR": os.environ.get("TFDS_DATA_DIR"),
+        "TFDS default": Path.home() / "tensorflow_datasets",
+    }
+    for name, place in places.items():
+        if place is not None:
+            yield f"data: {name}", f"{place}: {_prepared_sets(Path(place))}"
+
+
+def _prepared_sets(place: Path) -> str:
+    if not place.is_dir():
+        return "does not exist"
+    sets = sorted(
+        {path.relative_to(place).parts[0] for path in place.glob("*/**/dataset_info.json")}
+    )
+    return ", ".join(sets) or "holds no prepared set"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _at_least(version: str, bound: str) -> bool:
+    def numbers(text: str) -> list[int]:
+        return [int(part) if part.isdigit() else 0 for part in text.split(".")[:3]]
+
+    return numbers(version) >= numbers(bound)
+
+
+def _compiled() -> bool:
+    return (Path(tf.__file__).parent / "__pycache__").is_dir()

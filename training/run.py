@@ -1,0 +1,144 @@
+"""The run directory: everything that one training left behind, each file whole."""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import apps
+from apps.app import App
+
+if TYPE_CHECKING:
+    from pipelines.splits import Splits
+
+PASSPORT = "run.json"
+
+
+class RunError(ValueError):
+    """A run directory that cannot be used: what was received, what was expected."""
+
+    exit_status = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained run on the disk; its parts are loaded when they are first asked for."""
+
+    path: Path
+    data_dir: Path | None = None
+
+    @classmethod
+    def load(cls, path: Path, data_dir: Path | None = None) -> "Run":
+        """The run in a directory. Raises RunError where there is no finished one."""
+        run = cls(path.resolve(), data_dir)
+        for name in (PASSPORT, "model.keras"):
+            if not (run.path / name).is_file():
+                raise RunError(
+                    f"Received the run {str(path)!r}, which holds no {name}; expected the "
+                    "directory of a finished run. Train one, or look in runs/."
+                )
+        run.passport  # noqa: B018 - read now, so that a damaged file is named here
+        return run
+
+    @functools.cached_property
+    def passport(self) -> dict[str, Any]:
+        """run.json: fields, versions, fingerprints, seed, hardware, precision, input, labels."""
+        try:
+            return json.loads((self.path / PASSPORT).read_text())
+        except ValueError as error:
+            raise RunError(
+                f"Received {self.path / PASSPORT}, which is damaged ({error}); expected JSON as "
+                "training wrote it. Restore the file or train again."
+            ) from error
+
+    @functools.cached_property
+    def app(self) -> App:
+        """The app with the fields of this run."""
+        return apps.named(self.passport["app"]).from_json(self.passport["fields"])
+
+    @functools.cached_property
+    def splits(self) -> "Splits":
+        """The data of this run, found again. Raises RunError where they have changed."""
+        splits = self.app.splits(self.data_dir)
+        if splits.fingerprint() != self.passport["data"]["fingerprint"]:
+            raise RunError(
+                f"Received data {self.app.data!r} that differ from those of the run {self.path}; "
+                "expected the same examples. Restore them, or train again."
+            )
+        return splits
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The best model, from raw input to probabilities or numbers."""
+        import keras
+
+        from pipelines import images  # noqa: F401 - registers the preparing layers
+
+        try:
+            return keras.saving.load_model(self.path / "model.keras", compile=False)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"Received {self.path / 'model.keras'}, which cannot be read; expected a model as "
+                "training wrote it. Restore the file or train again."
+            ) from error
+
+    def remember(self, **parts: Any) -> None:
+        """Keep parts that training has in memory, so that nobody loads them again."""
+        self.__dict__.update(parts)
+
+
+def new_directory(app: App, run_dir: Path | None) -> Path:
+    """Make an empty run directory and return it; raises RunError, overwrites nothing."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    path = run_dir or _unused(Path("runs") / app.name() / stamp)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        taken = any(path.iterdir())
+        (path / "logs").mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"Received the run directory {str(path)!r}, which cannot be written "
+            f"({error.strerror}); expected a writable place. Choose another with --run-dir."
+        ) from error
+    if taken:
+        raise RunError(
+            f"Received the run directory {str(path)!r}, which is not empty; expected a new one. "
+            "Nothing was overwritten."
+        )
+    return path.resolve()
+
+
+def _unused(path: Path) -> Path:
+    names = (path.with_name(f"{path.name}-{n}") for n in range(2, 1000))
+    return path if not path.exists() else next(name for name in names if not name.exists())
+
+
+def point_latest(path: Path) -> None:
+    """Make `latest`, beside a run directory, point at it."""
+    link = path.parent / f".latest-{os.getpid()}"
+    link.symlink_to(path.name)
+    link.replace(path.parent / "latest")
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to; it takes `path`'s place when all went well."""
+    beside = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield beside
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, whole or not at all."""
+    with whole(path) as beside:
+        beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,49 @@
+"""Start TensorFlow without its noise, and half a second sooner."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+def tensorflow() -> None:
+    """Import TensorFlow and look at the devices; what goes wrong is shown in full."""
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _held_back_stderr(), _hidden("sklearn"):
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()
+
+
+@contextlib.contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """Keras imports scikit-learn only for wrappers that nobody here uses."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+@contextlib.contextmanager
+def _held_back_stderr() -> Iterator[None]:
+    """No variable silences TensorFlow 2.21's start (tensorflow#100442): hold its lines back."""
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as lines:
+        os.dup2(lines.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            lines.seek(0)
+            os.write(saved, lines.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
