@@ -26,7 +26,7 @@ class Mnist(App):
     question: ClassVar[Literal["image"]] = "image"
     answer: ClassVar[Literal["classes"]] = "classes"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
-    monitor: ClassVar[str] = "val_accuracy"
+    monitor: ClassVar[str] = "val_loss"
     space: ClassVar[dict[str, tuple]] = {
         "learning_rate": (0.05, 0.1, 0.15, 0.3),
         "batch_size": (32, 64, 128),

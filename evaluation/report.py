@@ -36,7 +36,8 @@ def answer(run: Run) -> classes.Answers:
     """The run's answers to its test examples."""
     import tensorflow as tf
 
-    ask = tf.function(lambda raw: run.model(raw, training=False), reduce_retracing=True)
+    model = run.model
+    ask = tf.function(lambda raw: model(raw, training=False), reduce_retracing=True)
     batches = feed(run.splits.test, batch_size=BATCH)
     given = np.concatenate([ask(features) for features, _ in batches])
     return classes.Answers(given, run.splits.test.numpy().target)

@@ -60,17 +60,17 @@ def _next_version(folder: Path) -> Path:
 
 
 def _save(run: Run, directory: Path) -> None:
-    names = tf.constant(run.passport["labels"])
+    model, names = run.model, tf.constant(run.passport["labels"])
 
     def answer(raw: Any) -> dict[str, Any]:
-        probabilities = run.model(raw, training=False)
+        probabilities = model(raw, training=False)
         return {
             "class": tf.gather(names, tf.argmax(probabilities, -1)),
             "probabilities": probabilities,
         }
 
     module = tf.Module()
-    module.model, module.labels = run.model, names
+    module.model, module.labels = model, names
     tf.saved_model.save(
         module, str(directory), images.signatures(answer, FitImage(**run.passport["reading"]))
     )

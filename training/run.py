@@ -77,7 +77,8 @@ class Run:
         """The best model, from raw input to probabilities or numbers."""
         import keras
 
-        from pipelines import images  # noqa: F401 - registers the preparing layers
+        from apps import networks  # noqa: F401 - registers our layers with Keras
+        from pipelines import images  # noqa: F401
 
         try:
             return keras.saving.load_model(self.path / "model.keras", compile=False)

@@ -126,7 +126,9 @@ def _build(app: App, splits: Splits, choice: Choice) -> Parts:
     answer = network(prepare(raw))
     if app.answer == "classes":
         answer = keras.layers.Softmax(dtype="float32", name="probabilities")(answer)
-    return Parts(prepare, network, keras.Model(raw, answer, name=f"{app.name()}_answering"))
+    answering = keras.Model(raw, answer, name=f"{app.name()}_answering")
+    # A twin of the same layers is compiled, so that the saved model carries no optimizer.
+    return Parts(prepare, keras.Model(network.inputs, network.outputs), answering)
 
 
 def _finite(loss: keras.losses.Loss) -> Any:
