@@ -5,6 +5,7 @@ verbs, so that help and mistakes are answered at once.
 """
 
 import contextlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -270,7 +271,11 @@ def main() -> None:
     called = Path(sys.argv[0]).stem
     if called.startswith("athanor-"):
         arguments = [called.removeprefix("athanor-"), *arguments]
-    sys.exit(_run(arguments))
+    status = _run(arguments)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # TensorFlow takes most of a second to take itself apart, and all files are closed.
+    os._exit(status)
 
 
 def _run(arguments: list[str]) -> int:

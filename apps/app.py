@@ -52,11 +52,11 @@ class App(abc.ABC):
     """Address of a test set of its own; by default the data's official test split."""
     epochs: int = bounded(12, 1)
     """Passes over the training examples, at most."""
-    batch_size: int = bounded(64, 1)
+    batch_size: int = bounded(96, 1)
     """Examples in one step, over all replicas."""
     optimizer: str = "nesterov"
     """One of ours or of keras.optimizers, in lower case."""
-    learning_rate: float = bounded(0.15, 1e-12)
+    learning_rate: float = bounded(0.2, 1e-12)
     """Peak of the learning rate."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Course of the learning rate: warm-up and a cosine to zero, or constant."""

@@ -28,8 +28,8 @@ class Mnist(App):
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     space: ClassVar[dict[str, tuple]] = {
-        "learning_rate": (0.05, 0.1, 0.15, 0.3),
-        "batch_size": (32, 64, 128),
+        "learning_rate": (0.05, 0.1, 0.2, 0.4),
+        "batch_size": (48, 96, 192),
         "dropout": (0.0, 0.2, 0.4),
         "augment": (0.0, 0.5, 1.0),
     }

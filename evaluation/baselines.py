@@ -2,7 +2,7 @@
 
 import numpy as np
 
-EPOCHS = 10
+EPOCHS = 6
 BATCH = 500
 
 

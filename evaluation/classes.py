@@ -39,13 +39,16 @@ def metrics(answers: Answers) -> dict[str, float]:
 def intervals(answers: Answers, seed: int = 0) -> dict[str, tuple[float, float]]:
     """95 % percentile bootstrap intervals of the metrics (Efron 1979), 1000 resamples."""
     random = np.random.default_rng(seed)
-    values = np.stack(list(per_example(answers).values()), axis=1)
-    means = np.stack(
-        [values[random.integers(0, len(values), len(values))].mean(0) for _ in range(RESAMPLES)]
-    )
-    low, high = np.percentile(means, [2.5, 97.5], axis=0)
-    names = per_example(answers)
-    return {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
+    values = per_example(answers)
+    means: dict[str, list[float]] = {name: [] for name in values}
+    for _ in range(RESAMPLES):
+        rows = random.integers(0, len(answers.target), len(answers.target), dtype=np.int32)
+        for name, column in values.items():
+            means[name].append(column[rows].mean())
+    return {
+        name: (float(np.percentile(column, 2.5)), float(np.percentile(column, 97.5)))
+        for name, column in means.items()
+    }
 
 
 def confusion(answers: Answers) -> np.ndarray:

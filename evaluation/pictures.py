@@ -59,6 +59,8 @@ def _learning_curves(history: Path) -> Any:
             columns["epoch"], columns[f"val_{name}"], color=FIRST, marker=".", label="validation"
         )
         axis.set(title=name, xlabel="epoch")
+        if name == "loss":
+            axis.set_yscale("log")
         axis.legend(frameon=False)
     axes[-1].plot(columns["epoch"], columns["learning_rate"], color=INK, marker=".")
     axes[-1].set(title="learning rate at the epoch's end", xlabel="epoch")
@@ -97,7 +99,10 @@ def _worst(answers: Answers, raw: np.ndarray, labels: tuple[str, ...]) -> Any:
     true = answers.probabilities[rows, answers.target]
     wrong = np.flatnonzero(answers.predicted != answers.target)
     worst = wrong[np.argsort(true[wrong])][:NUM_WORST]
-    figure, axes = pyplot.subplots(5, 5, figsize=(8, 9), layout="constrained")
+    lines = max(1, -(-len(worst) // 5))
+    figure, axes = pyplot.subplots(
+        lines, 5, figsize=(8, 1.75 * lines + 0.6), layout="constrained", squeeze=False
+    )
     figure.suptitle(
         f"the {len(worst)} worst of {len(wrong)} mistakes in {len(rows)} test examples"
         if len(wrong)
@@ -112,7 +117,7 @@ def _worst(answers: Answers, raw: np.ndarray, labels: tuple[str, ...]) -> Any:
         )
         said = answers.predicted[row]
         axis.set_title(
-            f"{labels[answers.target[row]]} as {labels[said]}\n"
+            f"{labels[answers.target[row]]}, said {labels[said]}\n"
             f"{true[row]:.0%} against {answers.probabilities[row, said]:.0%}",
             fontsize=9,
         )

@@ -37,7 +37,9 @@ def answer(run: Run) -> classes.Answers:
     import tensorflow as tf
 
     model = run.model
-    ask = tf.function(lambda raw: model(raw, training=False), reduce_retracing=True)
+    ask = tf.function(
+        lambda raw: model(raw, training=False), reduce_retracing=True, autograph=False
+    )
     batches = feed(run.splits.test, batch_size=BATCH)
     given = np.concatenate([ask(features) for features, _ in batches])
     return classes.Answers(given, run.splits.test.numpy().target)

@@ -67,6 +67,8 @@ def _flow(
     batch: Callable[[Any], Batch],
     prepare: Callable[[Any], Any] | None,
 ) -> tf.data.Dataset:
+    # Nothing here needs AutoGraph, whose reading of the sources costs half a second.
+    @tf.autograph.experimental.do_not_convert
     def prepared(position: Any) -> Batch:
         features, target = batch(position)
         return Batch(features if prepare is None else prepare(features), target)

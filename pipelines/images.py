@@ -10,7 +10,7 @@ import tensorflow as tf
 from pipelines.examples import DataError, Examples
 from pipelines.splits import Splits
 
-MAX_MEASURED = 5000  # images are enough to know how a set looks
+MAX_MEASURED = 2000  # images are enough to know how a set looks
 
 
 @keras.saving.register_keras_serializable("athanor")

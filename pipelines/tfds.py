@@ -51,7 +51,7 @@ def _prepared(name: str, data_dir: Path | None) -> Any:
             f"Received tfds:{name}; expected tensorflow-datasets to be installed. "
             "Install it: pip install 'athanor[data]'."
         ) from error
-    place = data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_PATH
+    place = data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
     try:
         builder = tfds.builder(name, data_dir=place)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
@@ -88,9 +88,10 @@ def _batches(builder: Any, split: str) -> Iterator[Batch]:
     keys = builder.info.supervised_keys
     wanted = type(features)({key: features[key] for key in keys})
 
+    @tf.autograph.experimental.do_not_convert
     def pair(serialized: Any) -> Batch:
         specs = {
-            key: tf.io.FixedLenFeature(spec.shape, spec.dtype)
+            key: tf.io.FixedLenFeature(spec.shape, spec.tf_dtype)
             for key, spec in wanted.get_serialized_info().items()
         }
         decoded = wanted.decode_batch_example(tf.io.parse_example(serialized, specs))

@@ -25,11 +25,16 @@ def signatures(answer: Any, reading: FitImage) -> dict[str, Any]:
     `_bytes` as base64.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *reading.shape], tf.uint8, "pixels")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, *reading.shape], tf.uint8, "pixels")],
+        autograph=False,
+    )
     def pixels(pixels: Any) -> dict[str, Any]:
         return answer(pixels)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")], autograph=False
+    )
     def encoded(image_bytes: Any) -> dict[str, Any]:
         fitted = tf.map_fn(
             lambda one: reading(decode(one)),

@@ -1,6 +1,7 @@
 """Start TensorFlow without its noise, and half a second sooner."""
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -12,7 +13,9 @@ def tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _held_back_stderr(), _hidden("sklearn"):
+    # Libraries warn there of their own deprecations, which nobody here can mend.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with _held_back_stderr(), _hidden("sklearn"), _hidden("matplotlib"):
         import keras  # noqa: F401
         import tensorflow as tf
 
@@ -21,7 +24,7 @@ def tensorflow() -> None:
 
 @contextlib.contextmanager
 def _hidden(name: str) -> Iterator[None]:
-    """Keras imports scikit-learn only for wrappers that nobody here uses."""
+    """Keras imports this package, where it is there, for what nobody here uses."""
     if name in sys.modules:
         yield
         return
