@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
-from cyclopts.config import Yaml
 
 import apps
 import console
@@ -282,7 +281,7 @@ def _run(arguments: list[str]) -> int:
     cli = _command_line()
     try:
         if config := console.config_of(arguments):
-            cli.config = [Yaml(config, must_exist=True, use_commands_as_keys=False)]
+            cli.config = [config]
         cli(arguments, exit_on_error=False, print_error=False)
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in arguments:

@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from cyclopts import CycloptsError, Parameter
+from cyclopts.config import Dict
+
+from apps import FieldError
 
 
 @Parameter(name="*")
@@ -65,14 +69,25 @@ def output(as_json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
         os.close(kept)
 
 
-def config_of(arguments: list[str]) -> str | None:
-    """The value of --config, which has to be known before the rest is parsed."""
+def config_of(arguments: list[str]) -> Dict | None:
+    """The fields in the file named by --config, which has to be known before the rest is parsed."""
+    path = None
     for name, value in zip(arguments, [*arguments[1:], ""], strict=True):
-        if name == "--config":
-            return value
-        if name.startswith("--config="):
-            return name.removeprefix("--config=")
-    return None
+        if name == "--config" or name.startswith("--config="):
+            path = value if name == "--config" else name.removeprefix("--config=")
+    if path is None:
+        return None
+    try:
+        fields = yaml.safe_load(Path(path).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise FieldError(
+            f"Received --config {path!r}: {reason}; expected a YAML file of fields, such as "
+            "'epochs: 3'."
+        ) from error
+    if not isinstance(fields, dict):
+        raise FieldError(f"Received --config {path!r}; expected lines such as 'epochs: 3'.")
+    return Dict(fields, source=path, use_commands_as_keys=False)
 
 
 def explain(error: BaseException) -> tuple[int, str]:
@@ -84,11 +99,13 @@ def explain(error: BaseException) -> tuple[int, str]:
         return 130, "interrupted."
     if status := getattr(error, "exit_status", 0):
         return status, text
-    if isinstance(error, OSError) and error.strerror:
-        place = error.filename or "a file"
+    full = "No space left on device" in text
+    if full or (isinstance(error, OSError) and error.strerror):
+        reason = "No space left on device" if full else getattr(error, "strerror", "")
+        place = getattr(error, "filename", None) or "a file of the run"
         return 1, (
-            f"Could not read or write {place}: {error.strerror}. Free space there, or choose "
-            "another place with --run-dir."
+            f"Could not write or read {place}: {reason}. Free space there, or choose another "
+            "place with --run-dir."
         )
     kind = type(error).__name__
     return 1, f"Unexpected {kind}: {text[:200]} Run again with --debug for the traceback."

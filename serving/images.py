@@ -32,9 +32,7 @@ def signatures(answer: Any, reading: FitImage) -> dict[str, Any]:
     def pixels(pixels: Any) -> dict[str, Any]:
         return answer(pixels)
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")], autograph=False
-    )
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")], autograph=False)
     def encoded(image_bytes: Any) -> dict[str, Any]:
         fitted = tf.map_fn(
             lambda one: reading(decode(one)),

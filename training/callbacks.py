@@ -61,13 +61,10 @@ class KeepBest(keras.callbacks.Callback):
         score = self.sign * (logs or {})[self.monitor]
         if score <= self.score:
             return
+        with whole(self.path) as beside:
+            self.saved.save(beside)
         self.epoch, self.score = epoch + 1, score
         self.weights = self.saved.get_weights()
-        with whole(self.path) as beside:
-            # Keras knows the format by the ending.
-            named = beside.with_name(f"{beside.name}.keras")
-            self.saved.save(named)
-            named.replace(beside)
 
     def restore(self) -> None:
         """Go back to the best weights."""

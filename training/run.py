@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,11 @@ def new_directory(app: App, run_dir: Path | None) -> Path:
     return path.resolve()
 
 
+def discard(path: Path) -> None:
+    """Remove a run directory that came to nothing."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def _unused(path: Path) -> Path:
     names = (path.with_name(f"{path.name}-{n}") for n in range(2, 1000))
     return path if not path.exists() else next(name for name in names if not name.exists())
@@ -128,7 +134,7 @@ def point_latest(path: Path) -> None:
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes `path`'s place when all went well."""
+    """Give a path beside `path`, of the same ending; it takes `path`'s place if all goes well."""
     beside = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         yield beside

@@ -2,7 +2,6 @@
 
 import dataclasses
 import platform
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from pipelines.feed import feed, feed_shuffled
 from pipelines.splits import Splits
 from training import callbacks as own
 from training.precision import Choice, Precision, choose
-from training.run import PASSPORT, Run, new_directory, point_latest, whole, write_json
+from training.run import PASSPORT, Run, discard, new_directory, point_latest, whole, write_json
 
 STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves
 VALID_BATCH = 1000
@@ -159,16 +158,18 @@ def _fit(
         feed(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare),
         steps,
     )
-    watchers = _watchers(app, splits, parts, path, profile=profile)
-    callbacks = [own.StopWhenNotFinite(), history, best, *watchers]
     try:
+        watchers = _watchers(app, splits, parts, path, profile=profile)
+        callbacks = [own.StopWhenNotFinite(), history, best, *watchers]
         app.fit(parts.network, feeds, callbacks=callbacks, verbose=verbose)
     except (tf.errors.InvalidArgumentError, FloatingPointError) as error:
         stopped = _diverged(error, parts.network.optimizer, best, path)
     except KeyboardInterrupt as interrupt:
         stopped = interrupt
+    finally:
+        if not best.epoch:
+            discard(path)
     if stopped is not None and not best.epoch:
-        shutil.rmtree(path)
         raise stopped
     best.restore()
     return Fitted(history, best, time.perf_counter() - start, steps, stopped)

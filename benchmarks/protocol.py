@@ -1,0 +1,259 @@
+"""How a benchmark is run here, so that its numbers can be believed and repeated.
+
+Programs are whole processes, started in turn (A B A B), each measured from
+outside or by its own clock; ratios are of neighbours in time. What a result
+depends on is written beside it.
+"""
+
+import dataclasses
+import datetime
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import resource
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+RESULTS = HERE / "results"
+PACKAGES = ("athanor", "tensorflow", "keras", "numpy", "tensorflow-datasets", "torch")
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What is measured.
+
+    Attributes:
+        name: in tables.
+        arguments: of python; a script is named from the root of the checkout.
+            The seed is appended.
+        read: takes what matters out of the JSON line that the program prints last.
+
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    read: Callable[[dict[str, Any]], dict[str, Any]] = dict
+
+    @property
+    def command(self) -> str:
+        """What a person would type."""
+        return f"python {shlex.join(self.arguments)} --seed SEED"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One process.
+
+    Attributes:
+        program: its name.
+        seed: of everything random in it.
+        seconds: of the whole process, from outside.
+        load: average of the last minute before it; the run before it counts too.
+        others: cores that other processes kept busy meanwhile; None where the
+            system does not tell.
+        answer: what the program said.
+
+    """
+
+    program: str
+    seed: int
+    seconds: float
+    load: float
+    others: float | None
+    answer: dict[str, Any]
+
+
+class Spread(NamedTuple):
+    """The middle and the ends of some numbers."""
+
+    median: float
+    least: float
+    most: float
+
+    def text(self, digits: int) -> str:
+        """`median (least to most)`."""
+        median, least, most = (f"{number:,.{digits}f}" for number in self)
+        return median if least == most else f"{median} ({least} to {most})"
+
+
+class Table(NamedTuple):
+    """Cells ready to be read."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def require_mnist() -> None:
+    """Exit with one line unless MNIST is prepared where TFDS looks."""
+    place = Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")
+    if not any(place.glob("mnist/*/dataset_info.json")):
+        raise SystemExit(
+            f"Found no prepared MNIST in {place}; set TFDS_DATA_DIR to the directory that holds "
+            'it, or prepare it once: python -c "import tensorflow_datasets; '
+            "tensorflow_datasets.load('mnist')\"."
+        )
+
+
+def require_torch() -> None:
+    """Exit with one line unless PyTorch is installed."""
+    if importlib.util.find_spec("torch") is None:
+        raise SystemExit(
+            "PyTorch is not installed; install it: pip install 'athanor[bench]', or: make bench."
+        )
+
+
+def run(program: Program, seed: int, directory: Path) -> Run:
+    """Start a program, wait for it, and time it. Exits with its last words if it fails."""
+    script = [str(ROOT / part) if part.endswith(".py") else part for part in program.arguments]
+    load, busy, own = os.getloadavg()[0], _busy_seconds(), _own_seconds()
+    start = time.perf_counter()
+    ended = subprocess.run(
+        [sys.executable, *script, "--seed", str(seed)],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - start
+    if ended.returncode:
+        raise SystemExit(f"{program.command} failed:\n{ended.stderr[-2000:]}")
+    others = None
+    if busy is not None:
+        others = round(max(0.0, _busy_seconds() - busy - (_own_seconds() - own)) / seconds, 3)
+    answer = program.read(json.loads(ended.stdout.splitlines()[-1]))
+    print(f"{program.name}, seed {seed}: {seconds:.1f} s  {answer}", file=sys.stderr)
+    return Run(program.name, seed, round(seconds, 3), round(load, 2), others, answer)
+
+
+def in_turn(programs: Sequence[Program], repeats: int, directory: Path) -> list[Run]:
+    """A B A B ...; the seed is the number of the repeat."""
+    return [run(program, seed, directory) for seed in range(repeats) for program in programs]
+
+
+def values(runs: Iterable[Run], program: Program, name: str) -> list[float]:
+    """One number of each run of a program: `seconds`, or something that it said."""
+    return [
+        run.seconds if name == "seconds" else run.answer[name]
+        for run in runs
+        if run.program == program.name
+    ]
+
+
+def spread(numbers: Sequence[float]) -> Spread:
+    """Median, minimum, maximum."""
+    return Spread(statistics.median(numbers), min(numbers), max(numbers))
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """Pair by pair."""
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+def block(programs: Sequence[Program], repeats: int, **more: Any) -> dict[str, Any]:
+    """What the result depends on, to be written beside it."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {"python": platform.python_version()} | _versions(),
+        "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "programs": {program.name: program.command for program in programs},
+        "repeats": repeats,
+        "seeds": list(range(repeats)),
+        "order": "in turn: each program once, then each again",
+        **more,
+    }
+
+
+def write(
+    name: str, title: str, protocol: dict[str, Any], runs: Sequence[Run], table: Table, **more: Any
+) -> None:
+    """Keep a result in results/NAME.json and print its table."""
+    content = {
+        "title": title,
+        "table": table._asdict(),
+        **more,
+        "protocol": protocol,
+        "runs": [dataclasses.asdict(run) for run in runs],
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    print("\n".join([title, "", markdown(table), "", f"kept in benchmarks/results/{name}.json"]))
+
+
+def markdown(table: Table) -> str:
+    """A table in Markdown that is aligned as plain text too; numbers stand to the right."""
+    widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *rest = (cell.ljust if not i else cell.rjust for i, cell in enumerate(cells))
+        padded = [
+            first(widths[0]),
+            *(fill(width) for fill, width in zip(rest, widths[1:], strict=True)),
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join(map(line, [table.header, rule, *table.rows]))
+
+
+def _commit() -> str | None:
+    """The commit measured; a star says that files differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    code = ["--", ".", ":!*.md", ":!benchmarks/results"]
+    try:
+        head = subprocess.check_output([*git, "rev-parse", "--short", "HEAD"], text=True)
+        changed = subprocess.check_output([*git, "status", "--porcelain", "-uno", *code])
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.strip() + ("*" if changed else "")
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    parts = {key.strip(): value.strip() for key, value in facts.items()}
+    found = [flag for flag in parts.get("flags", "").split() if flag.endswith("_bf16")]
+    return " ".join([parts.get("model name", platform.machine()), *found])
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _busy_seconds() -> float | None:
+    """Of all cores since the start of the machine, everybody's processes together."""
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    except OSError:
+        return None
+    user, nice, system, _idle, _wait, *rest = map(int, fields)
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    """Of this process and of those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)

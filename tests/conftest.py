@@ -1,0 +1,108 @@
+"""A place of its own for every test, and one tiny trained run for all that only read."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from training import start
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = tempfile.TemporaryDirectory(prefix="athanor-tests-")
+# Raised inside third-party code.
+IGNORED = (
+    # Keras 3.15 copies TensorFlow tensors by np.array (keras/src/backend/tensorflow/core.py).
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
+)
+
+
+def pytest_configure(config):
+    """Before any test imports TensorFlow: nothing may be written to the user's home."""
+    config.add_cleanup(HOME.cleanup)
+    os.environ["XDG_CACHE_HOME"] = f"{HOME.name}/cache"
+    os.environ["XDG_CONFIG_HOME"] = f"{HOME.name}/config"
+    os.environ["KERAS_HOME"] = f"{HOME.name}/keras"
+    if "TFDS_DATA_DIR" not in os.environ and (ROOT.parent / "shared" / "tfds").is_dir():
+        os.environ["TFDS_DATA_DIR"] = str(ROOT.parent / "shared" / "tfds")
+    for line in IGNORED:
+        config.addinivalue_line("filterwarnings", line)
+    start.tensorflow()
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Every test runs in an empty directory, so that nothing is written to the checkout."""
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """The function from an app class to its tiny run, trained once; only read it."""
+    from training.run import Run
+    from training.train import train
+
+    runs = {}
+
+    def trained(app):
+        if app not in runs:
+            path = tmp_path_factory.mktemp(app.name()) / "run"
+            runs[app] = train(app.tiny(), run_dir=path, precision="float32", verbose=0).path
+        return Run.load(runs[app])
+
+    return trained
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_run, tmp_path_factory):
+    """The function from an app class to its tiny run with export/1 and export/2; only read it."""
+    from serving.export import export
+    from training.run import Run
+
+    runs = {}
+
+    def with_exports(app):
+        if app not in runs:
+            runs[app] = tmp_path_factory.mktemp(app.name()) / "exported"
+            shutil.copytree(tiny_run(app).path, runs[app])
+            for _ in range(2):
+                export(Run.load(runs[app]))
+        return Run.load(runs[app])
+
+    return with_exports
+
+
+@pytest.fixture
+def run(tiny_run):
+    """The tiny run of Mnist, read from the disk; only read it."""
+    from apps import Mnist
+
+    return tiny_run(Mnist)
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    """A copy of the tiny run that a test may change."""
+    shutil.copytree(run.path, tmp_path / "copied")
+    return type(run).load(tmp_path / "copied")
+
+
+@pytest.fixture(scope="session")
+def load():
+    """The function from an address to its splits, read once; skips where there is no data."""
+    from pipelines import embedded, sources
+
+    known = {}
+
+    def loaded(address):
+        if address.startswith("tfds:") and "TFDS_DATA_DIR" not in os.environ:
+            pytest.skip("neither TFDS_DATA_DIR nor ../shared/tfds holds prepared sets")
+        if address not in known:
+            known[address] = sources.load(address, embedded=embedded.digits)
+        return known[address]
+
+    return loaded

@@ -1,0 +1,254 @@
+"""The contract of every app: members x checks."""
+
+import ast
+import configparser
+import csv
+import dataclasses
+import importlib
+import inspect
+import itertools
+import json
+import sys
+import typing
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import apps
+import athanor
+from evaluation import report
+from evaluation.classes import metrics
+from pipelines.feed import feed
+from training.train import train
+
+ROOT = Path(athanor.__file__).resolve().parent
+MAX_FIELDS = 14
+
+
+def field_docs(app):
+    """Names of the fields that a docstring follows, in the source of the class and its parents."""
+    documented = set()
+    for cls in app.__mro__[:-1]:
+        (body,) = (
+            node.body
+            for node in ast.walk(ast.parse(inspect.getsource(sys.modules[cls.__module__])))
+            if isinstance(node, ast.ClassDef) and node.name == cls.__name__
+        )
+        for field, text in itertools.pairwise(body):
+            is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+            if isinstance(field, ast.AnnAssign) and is_text:
+                documented.add(field.target.id)
+    return documented
+
+
+def other_values(app):
+    """For each field a value that is not its default."""
+    hints, default = typing.get_type_hints(app), app()
+    return {
+        field.name: _other(hints[field.name], getattr(default, field.name))
+        for field in dataclasses.fields(app)
+    }
+
+
+def _other(hint, value):
+    if choices := typing.get_args(hint):
+        return next(choice for choice in choices if choice != value)
+    if hint is bool:
+        return not value
+    return f"{value}x" if hint is str else value + (1 if hint is int else 0.25)
+
+
+def flags(values):
+    """Field values as somebody would type them."""
+    words = []
+    for name, value in values.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return words
+
+
+def parsed(app, words):
+    """The app that the command line makes of these words."""
+    _, bound, _ = athanor._command_line().parse_args(
+        [app.name(), "train", *words], exit_on_error=False, print_error=False
+    )
+    bound.apply_defaults()
+    return bound.arguments["app"]
+
+
+def check_default_constructible(app):
+    assert app() == app()
+
+
+def check_frozen(app):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        app().epochs = 7
+
+
+def check_fields_are_documented(app):
+    missing = {field.name for field in dataclasses.fields(app)} - field_docs(app)
+    assert not missing, f"{app.__name__}: document {sorted(missing)}"
+
+
+def check_few_fields(app):
+    assert len(dataclasses.fields(app)) <= MAX_FIELDS, f"{app.__name__}: too many flags"
+
+
+def check_json_round_trip(app):
+    changed = app(**other_values(app))
+    assert changed != app()
+    assert app.from_json(json.loads(json.dumps(changed.to_json()))) == changed
+
+
+def check_command_line_round_trip(app):
+    for name, value in other_values(app).items():
+        assert parsed(app, flags({name: value})) == app(**{name: value}), f"--{name} is lost"
+    values = other_values(app)
+    assert parsed(app, flags(values)) == app(**values)
+
+
+def check_command_line_defaults(app):
+    assert parsed(app, []) == app()
+
+
+def check_space_names_real_fields(app):
+    unknown = app.space.keys() - {field.name for field in dataclasses.fields(app)}
+    assert not unknown, f"{app.__name__}.space: {sorted(unknown)} are no fields"
+
+
+def check_every_value_of_space_constructs(app):
+    for name, values in app.space.items():
+        for value in values:
+            assert getattr(app(**{name: value}), name) == value
+
+
+def check_console_script(app):
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = setup["options.entry_points"]["console_scripts"].split("\n")
+    assert f"athanor-{app.name()} = athanor:main" in lines, "add a console script to setup.cfg"
+
+
+def check_batches_match_the_network(run):
+    prepare, network = run.app.prepare(run.splits), run.app.network(run.splits)
+    features, _ = next(iter(feed(run.splits.train, batch_size=5, prepare=prepare)))
+    assert network.input.shape[1:] == features.shape[1:]
+    assert keras.backend.standardize_dtype(features.dtype) == network.input.dtype
+
+
+def check_model_takes_raw_input(run):
+    shape, dtype = run.splits.spec["features"]
+    assert (run.model.input.shape[1:], run.model.input.dtype) == (shape, dtype)
+
+
+def check_same_seed_same_scores(run, tmp_path):
+    again = train(run.app, run_dir=tmp_path / "again", precision="float32", verbose=0)
+    assert metrics(report.answer(again)) == metrics(report.answer(run))
+    assert history_of(again) == history_of(run)
+    for weights, same in zip(again.model.get_weights(), run.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, same)
+
+
+def check_other_seed_other_scores(run, tmp_path):
+    app = dataclasses.replace(run.app, seed=run.app.seed + 1)
+    other = train(app, run_dir=tmp_path / "other", precision="float32", verbose=0)
+    assert history_of(other) != history_of(run)
+
+
+def check_export_round_trip(run):
+    """Prepared input through the network equals raw input through the export."""
+    ask = tf.saved_model.load(run.path / "export" / "1").signatures["serving_default"]
+    (name,) = ask.structured_input_signature[1]
+    raw = run.splits.test.numpy(slice(100)).features
+    outside = {key: value.numpy() for key, value in ask(**{name: tf.constant(raw)}).items()}
+    inside = answers_of_the_network(run, 100)
+    np.testing.assert_allclose(outside["probabilities"], inside, atol=1e-5)
+
+
+def history_of(run):
+    with (run.path / "history.csv").open(newline="") as file:
+        return [
+            {name: value for name, value in row.items() if name != "seconds"}
+            for row in csv.DictReader(file)
+        ]
+
+
+def answers_of_the_network(run, count):
+    network = next(layer for layer in run.model.layers if isinstance(layer, keras.Model))
+    few = run.splits.test.select(np.arange(count))
+    prepared = feed(few, batch_size=count, prepare=run.app.prepare(run.splits))
+    logits = network(next(iter(prepared))[0], training=False)
+    return tf.nn.softmax(logits).numpy() if run.app.answer == "classes" else logits.numpy()
+
+
+CLASS_CHECKS = [
+    check_default_constructible,
+    check_frozen,
+    check_fields_are_documented,
+    check_few_fields,
+    check_json_round_trip,
+    check_command_line_round_trip,
+    check_command_line_defaults,
+    check_space_names_real_fields,
+    check_every_value_of_space_constructs,
+    check_console_script,
+]
+RUN_CHECKS = [check_batches_match_the_network, check_model_takes_raw_input]
+EXPORT_CHECKS = [check_export_round_trip]
+TRAINING_CHECKS = [check_same_seed_same_scores, check_other_seed_other_scores]
+
+
+def members(checks):
+    pairs = [(app, check) for app in apps.ALL for check in checks]
+    ids = [f"{app.__name__}-{check.__name__}" for app, check in pairs]
+    return pytest.mark.parametrize(("app", "check"), pairs, ids=ids)
+
+
+@members(CLASS_CHECKS)
+def test_class(app, check):
+    check(app)
+
+
+@members(RUN_CHECKS)
+def test_run(app, check, tiny_run):
+    check(tiny_run(app))
+
+
+@members(EXPORT_CHECKS)
+def test_export(app, check, exported):
+    check(exported(app))
+
+
+@members(TRAINING_CHECKS)
+def test_training(app, check, tiny_run, tmp_path):
+    check(tiny_run(app), tmp_path)
+
+
+def test_every_check_is_listed():
+    written = {value for name, value in globals().items() if name.startswith("check_")}
+    assert written == {*CLASS_CHECKS, *RUN_CHECKS, *EXPORT_CHECKS, *TRAINING_CHECKS}
+
+
+def test_every_app_is_listed():
+    for path in (ROOT / "apps").glob("*.py"):
+        importlib.import_module(f"apps.{path.stem}" if path.stem != "__init__" else "apps")
+    written = {cls for cls in apps.App.__subclasses__() if cls.__module__.startswith("apps.")}
+    forgotten = {cls.__name__ for cls in written - set(apps.ALL)}
+    assert not forgotten, f"apps/__init__.py: add {sorted(forgotten)} to ALL"
+
+
+def test_names_are_unique_and_found():
+    names = [app.name() for app in apps.ALL]
+    assert len(set(names)) == len(names)
+    assert [apps.named(name) for name in names] == list(apps.ALL)
+
+
+def test_a_wrong_field_is_answered_with_the_nearest():
+    with pytest.raises(apps.FieldError, match="Did you mean 'learning_rate'"):
+        apps.ALL[0].from_json({"learning_rat": 0.1})
