@@ -1,5 +1,6 @@
 """Batches are a pure function of (seed, epoch, step), in memory and from the disk."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,10 @@ def targets(batches):
     return [batch.target.tolist() for batch in batches]
 
 
+def flat(lists):
+    return list(itertools.chain.from_iterable(lists))
+
+
 def assert_same(batches, others):
     for batch, other in zip(batches, others, strict=True):
         np.testing.assert_array_equal(batch.features, other.features)
@@ -58,12 +63,12 @@ def test_start_continues_an_unbroken_run(start):
 def test_an_epoch_holds_no_example_twice():
     numbers = targets(shuffled(5 * STEPS))
     for start in range(0, 5 * STEPS, STEPS):
-        epoch = sum(numbers[start : start + STEPS], [])
+        epoch = flat(numbers[start : start + STEPS])
         assert len(set(epoch)) == STEPS * BATCH == len(epoch)
 
 
 def test_every_example_is_seen_over_the_epochs():
-    assert set(sum(targets(shuffled(10 * STEPS)), [])) == set(range(COUNT))
+    assert set(flat(targets(shuffled(10 * STEPS)))) == set(range(COUNT))
 
 
 def test_epochs_and_seeds_differ():
@@ -88,7 +93,7 @@ def test_training_batches_have_one_static_shape():
 def test_one_pass_is_ordered_and_complete(count, sizes):
     batches = list(feed(numbered(count), batch_size=BATCH).as_numpy_iterator())
     assert [len(batch.target) for batch in batches] == sizes
-    assert sum(targets(batches), []) == list(range(count))
+    assert flat(targets(batches)) == list(range(count))
 
 
 def test_prepare_is_applied_to_features_alone():
