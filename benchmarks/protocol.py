@@ -115,7 +115,7 @@ def require_torch() -> None:
 def run(program: Program, seed: int, directory: Path) -> Run:
     """Start a program, wait for it, and time it. Exits with its last words if it fails."""
     script = [str(ROOT / part) if part.endswith(".py") else part for part in program.arguments]
-    load, busy, own = os.getloadavg()[0], _busy_seconds(), _own_seconds()
+    load, foreign = os.getloadavg()[0], _foreign_seconds()
     start = time.perf_counter()
     ended = subprocess.run(
         [sys.executable, *script, "--seed", str(seed)],
@@ -128,8 +128,8 @@ def run(program: Program, seed: int, directory: Path) -> Run:
     if ended.returncode:
         raise SystemExit(f"{program.command} failed:\n{ended.stderr[-2000:]}")
     others = None
-    if busy is not None:
-        others = round(max(0.0, _busy_seconds() - busy - (_own_seconds() - own)) / seconds, 3)
+    if foreign is not None and (now := _foreign_seconds()) is not None:
+        others = round(max(0.0, now - foreign) / seconds, 3)
     answer = program.read(json.loads(ended.stdout.splitlines()[-1]))
     print(f"{program.name}, seed {seed}: {seconds:.1f} s  {answer}", file=sys.stderr)
     return Run(program.name, seed, round(seconds, 3), round(load, 2), others, answer)
@@ -243,17 +243,13 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _busy_seconds() -> float | None:
-    """Of all cores since the start of the machine, everybody's processes together."""
+def _foreign_seconds() -> float | None:
+    """Of all cores, kept busy by others than this process and those it started."""
     try:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     except OSError:
         return None
     user, nice, system, _idle, _wait, *rest = map(int, fields)
-    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
-
-
-def _own_seconds() -> float:
-    """Of this process and of those that it started and that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+    own = sum(usage.ru_utime + usage.ru_stime for usage in used)
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK") - own

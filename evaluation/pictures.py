@@ -61,6 +61,8 @@ def _learning_curves(history: Path) -> Any:
         axis.set(title=name, xlabel="epoch")
         if name == "loss":
             axis.set_yscale("log")
+            plain = matplotlib.ticker.FormatStrFormatter("%.3g")
+            axis.yaxis.set(major_formatter=plain, minor_formatter=plain)
         axis.legend(frameon=False)
     axes[-1].plot(columns["epoch"], columns["learning_rate"], color=INK, marker=".")
     axes[-1].set(title="learning rate at the epoch's end", xlabel="epoch")

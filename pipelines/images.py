@@ -54,8 +54,8 @@ class FitImage:
     An image of the right size in the right colours passes unchanged. Others are
     made grey or colour, laid on white where they are transparent, and scaled
     down or up keeping their proportions. Where the training images lie on a flat
-    background, an image on the opposite one is inverted, and what is drawn is
-    cut out, scaled to the size that it has in the training set, and laid with
+    background, an image on the opposite one is inverted, a shaded one is
+    evened out, and what is drawn is cut out, scaled to the size that it has in the training set, and laid with
     its centre of mass in the middle.
 
     Attributes:
@@ -113,9 +113,17 @@ class FitImage:
         return border[tf.size(border) // 2]
 
     def _upright_background(self, image: Any) -> Any:
+        """Invert if need be, then stretch the grey levels so that the border has the right one."""
         border = self._border(image)
         opposite = tf.abs(255 - border - self.background) < tf.abs(border - self.background)
-        return tf.where(opposite, 255 - image, image)
+        image = tf.where(opposite, 255 - image, image)
+        from_border = image - tf.where(opposite, 255 - border, border)
+        # Paper on a photograph is never quite white, nor ink quite black.
+        reach = tf.maximum(tf.reduce_max(tf.abs(from_border)), 1.0)
+        room = max(self.background, 255 - self.background)
+        stretched = tf.round(self.background + from_border * (room / reach))
+        right = tf.equal(self._border(image), self.background)
+        return tf.where(right, image, tf.clip_by_value(stretched, 0, 255))
 
     def _resize(self, image: Any) -> Any:
         height, width, _ = self.shape

@@ -12,7 +12,8 @@ def tensorflow() -> None:
     """Import TensorFlow and look at the devices; what goes wrong is shown in full."""
     if "tensorflow" in sys.modules:
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # What TensorFlow's C++ logs as an error, it raises as well.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Libraries warn there of their own deprecations, which nobody here can mend.
     logging.getLogger("absl").setLevel(logging.ERROR)
     with _held_back_stderr(), _hidden("sklearn"), _hidden("matplotlib"):

@@ -1,0 +1,63 @@
+"""Put the recorded results between the two marks of Markdown files.
+
+    python benchmarks/render.py README.md benchmarks/README.md
+
+At once; whatever stands between the marks is made from results/*.json.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from protocol import RESULTS, Table, markdown
+
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+
+
+def section(result: dict[str, Any]) -> str:
+    """Title, table and conditions of one result."""
+    table = markdown(Table(**result["table"]))
+    return "\n\n".join([f"**{result['title']}**", table, conditions(result)])
+
+
+def conditions(result: dict[str, Any]) -> str:
+    """In a sentence or two, what the numbers depend on."""
+    facts = result["protocol"]
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    others = [run["others"] for run in result["runs"] if run["others"] is not None]
+    noise = f" Other processes kept at most {max(others):.2f} cores busy." if others else ""
+    repeats = facts["repeats"]
+    times = f"Median (least to most) of {repeats} runs" if repeats > 1 else "One run"
+    return (
+        f"{times} in turn, seeds {facts['seeds'][0]} to {facts['seeds'][-1]}: "
+        f"`{facts['command']}` on {facts['date'][:10]}, commit {facts['commit']}; "
+        f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']:.0f} GiB; {versions}.{noise}"
+    )
+
+
+def fill(text: str, results: str) -> str:
+    """Replace what stands between the marks. Raises ValueError where they are missing."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"expected {BEGIN} and, after it, {END}")
+    return f"{before}{BEGIN}\n\n{results}\n\n{END}{after}"
+
+
+def main() -> None:
+    """Rewrite the files that are named."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="+", type=Path)
+    files = parser.parse_args().files
+    found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    results = "\n\n".join(map(section, found)) or "None recorded yet: `make bench`."
+    for path in files:
+        try:
+            path.write_text(fill(path.read_text(), results))
+        except (OSError, ValueError) as error:
+            raise SystemExit(f"{path}: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

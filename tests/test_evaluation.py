@@ -1,0 +1,217 @@
+"""Scores are those of scikit-learn, intervals cover, pictures are pictures."""
+
+import dataclasses
+import json
+import struct
+
+import numpy as np
+import pytest
+from sklearn import linear_model, metrics
+
+from apps import Mnist
+from evaluation import compare, report
+from evaluation.baselines import majority, softmax_regression
+from evaluation.classes import Answers, baselines, confusion, intervals, per_class
+from evaluation.classes import metrics as ours
+from pipelines.examples import Examples
+from training.run import RunError
+from training.train import train
+
+LABELS = tuple("abcde")
+
+
+def answers(count=500, classes=5, seed=0):
+    """Random probabilities that know a little."""
+    random = np.random.default_rng(seed)
+    target = random.integers(0, classes, count)
+    logits = random.normal(size=(count, classes)) + 1.5 * np.eye(classes)[target]
+    powers = np.exp(logits)
+    return Answers(powers / powers.sum(1, keepdims=True), target)
+
+
+def accuracies(share, count, seed):
+    """Answers of which each is right with this probability."""
+    right = np.random.default_rng(seed).random(count) < share
+    return Answers(np.where(right[:, None], [0.9, 0.1], [0.1, 0.9]), np.zeros(count, int))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_metrics_are_those_of_scikit_learn(seed):
+    given = answers(seed=seed)
+    probabilities, target = given
+    assert ours(given) == pytest.approx(
+        {
+            "accuracy": metrics.accuracy_score(target, probabilities.argmax(1)),
+            "loss": metrics.log_loss(target, probabilities, labels=range(5)),
+        }
+    )
+
+
+def test_a_probability_of_0_is_a_large_loss_and_not_infinite():
+    given = Answers(np.array([[1.0, 0.0]]), np.array([1]))
+    assert 20 < ours(given)["loss"] < 100
+
+
+def test_metrics_of_float32_answers_lose_nothing():
+    probabilities, target = answers(20_000)
+    single = Answers(probabilities.astype("float32"), target)
+    assert ours(single)["loss"] == pytest.approx(metrics.log_loss(target, probabilities), rel=1e-6)
+
+
+def test_intervals_hold_the_score_and_narrow_with_more_examples():
+    widths = []
+    for count in (100, 1_000, 10_000):
+        given = answers(count)
+        for name, (low, high) in intervals(given).items():
+            assert low < ours(given)[name] < high
+        low, high = intervals(given)["accuracy"]
+        widths.append(high - low)
+    assert widths == sorted(widths, reverse=True)
+    # The width falls with the root of the number of examples.
+    assert widths[0] / widths[2] == pytest.approx(10, rel=0.25)
+
+
+def test_intervals_cover_the_truth_in_95_of_100():
+    found = [intervals(accuracies(0.8, 300, seed))["accuracy"] for seed in range(60)]
+    covered = np.mean([low <= 0.8 <= high for low, high in found])
+    assert 0.86 <= covered < 1
+
+
+def test_intervals_are_the_same_for_the_same_answers():
+    assert intervals(answers()) == intervals(answers())
+
+
+def test_majority_answers_the_frequencies_of_training():
+    given = majority(np.array([2, 2, 1]), 4, 3)
+    np.testing.assert_allclose(given, [[0, 1 / 3, 2 / 3, 0]] * 3)
+
+
+def test_baseline_of_the_majority_is_exact(load):
+    splits = load("embedded")
+    counts = np.bincount(splits.train.numpy().target)
+    share = np.mean(splits.test.numpy().target == counts.argmax())
+    assert baselines(splits)["majority"]["accuracy"] == pytest.approx(share)
+
+
+def test_softmax_regression_is_as_good_as_scikit_learns(load):
+    splits = load("embedded")
+    train_images, test_images = (
+        part.numpy().features.reshape(len(part), -1) / 255 for part in (splits.train, splits.test)
+    )
+    theirs = linear_model.LogisticRegression(max_iter=500)
+    theirs.fit(train_images, splits.train.numpy().target)
+    score = theirs.score(test_images, splits.test.numpy().target)
+    assert baselines(splits)["softmax_regression"]["accuracy"] == pytest.approx(score, abs=0.03)
+
+
+def test_softmax_regression_gives_probabilities_of_any_shape_of_input():
+    random = np.random.default_rng(0)
+    target = np.arange(60) % 3
+    images = (random.normal(size=(60, 4, 4, 3)) + 40 * target[:, None, None, None]) % 256
+    given = softmax_regression((images.astype("uint8"), target), images.astype("uint8"), 3)
+    assert given.shape == (60, 3)
+    np.testing.assert_allclose(given.sum(1), 1, atol=1e-5)
+    assert np.mean(given.argmax(1) == target) > 0.9
+
+
+def test_the_table_of_classes_is_that_of_scikit_learn():
+    given = answers()
+    theirs = metrics.precision_recall_fscore_support(given.target, given.predicted)
+    rows = per_class(given, LABELS)
+    assert [row["class"] for row in rows] == list(LABELS)
+    for name, column in zip(("precision", "recall", "f1", "examples"), theirs, strict=True):
+        np.testing.assert_allclose([row[name] for row in rows], column)
+
+
+def test_a_class_that_nobody_named_counts_0():
+    given = Answers(np.array([[0.9, 0.1, 0.0]] * 4), np.array([0, 0, 1, 1]))
+    named, missed, absent = per_class(given, tuple("abc"))
+    assert (named["precision"], named["recall"]) == (0.5, 1.0)
+    assert (missed["recall"], missed["f1"], missed["examples"]) == (0.0, 0.0, 2)
+    assert (absent["precision"], absent["examples"]) == (0.0, 0)
+
+
+def test_confusion_is_that_of_scikit_learn():
+    given = answers()
+    theirs = metrics.confusion_matrix(given.target, given.predicted)
+    np.testing.assert_array_equal(confusion(given), theirs)
+
+
+def test_the_model_is_judged_on_all_test_examples(run):
+    given = report.answer(run)
+    raw, target = run.splits.test.numpy()
+    np.testing.assert_array_equal(given.target, target)
+    np.testing.assert_allclose(given.probabilities, run.model(raw), atol=1e-6)
+
+
+def test_scores_are_kept_and_beat_the_majority(copied):
+    scored = report.score(copied)
+    kept = json.loads((copied.path / "scores.json").read_text())
+    assert kept["test"] == scored["test"] == ours(report.answer(copied))
+    assert kept["examples"] == len(copied.splits.test)
+    assert len(kept["per_class"]) == 10
+    assert scored["test"]["accuracy"] > 0.8 > scored["baselines"]["majority"]["accuracy"]
+
+
+def test_an_evaluation_again_gives_the_same_scores(copied):
+    first, second = report.score(copied), report.score(copied)
+    assert {**first, "seconds": 0} == {**second, "seconds": 0}
+
+
+def size_of_png(path):
+    content = path.read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert content.endswith(b"IEND\xaeB`\x82")
+    return struct.unpack(">II", content[16:24])
+
+
+def test_pictures_are_png_of_a_sensible_size(copied):
+    names = report.evaluate(copied)["pictures"]
+    assert set(names) == {"learning_curves.png", "confusion.png", "worst.png"}
+    for name in names:
+        width, height = size_of_png(copied.path / name)
+        assert 300 < width < 3000
+        assert 150 < height < 3000
+
+
+@pytest.mark.parametrize("mistakes", [0, 1, 30])
+def test_pictures_are_drawn_with_any_number_of_mistakes(mistakes, copied):
+    from evaluation import pictures
+
+    count = 40
+    said = np.arange(count) % 2
+    target = np.where(np.arange(count) < mistakes, 1 - said, said)
+    given = Answers(np.eye(2)[said] * 0.8 + 0.1, target)
+    raw = np.zeros((count, 8, 8, 3), "uint8")
+    for name in pictures.draw(copied.path, given, raw, ("one", "two")):
+        size_of_png(copied.path / name)
+
+
+def test_compare_lists_what_differs_and_the_scores(tmp_path):
+    app = Mnist(model="softmax", epochs=1)
+    runs = [
+        train(dataclasses.replace(app, seed=seed, l2=l2), run_dir=tmp_path / name, verbose=0)
+        for name, seed, l2 in (("first", 0, 0.0), ("second", 1, 0.01))
+    ]
+    for run in runs:
+        report.score(run)
+    columns, rows = compare.compare(runs)
+    assert columns == ["run", "seed", "l2", "accuracy", "loss", "parameters", "seconds"]
+    assert [row[:3] for row in rows] == [["first", 0, 0.0], ["second", 1, 0.01]]
+    for row, run in zip(rows, runs, strict=True):
+        assert row[3].startswith(f"{ours(report.answer(run))['accuracy']:.4f} [")
+
+
+def test_compare_refuses_a_run_that_was_never_judged(copied):
+    (copied.path / "scores.json").unlink(missing_ok=True)
+    with pytest.raises(RunError, match="athanor mnist evaluate"):
+        compare.compare([copied])
+
+
+def test_baselines_see_training_labels_alone(load):
+    """With the test labels shuffled, a baseline that saw none of them falls to chance."""
+    splits = load("embedded")
+    raw, target = splits.test.numpy()
+    shuffled = np.random.default_rng(0).permutation(target)
+    other = dataclasses.replace(splits, test=Examples.of(raw, shuffled))
+    assert baselines(other)["softmax_regression"]["accuracy"] < 0.2

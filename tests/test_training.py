@@ -1,0 +1,291 @@
+"""A run directory is whole, says how it was made, and survives what goes wrong."""
+
+import csv
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from apps import FieldError, Mnist
+from evaluation import report
+from pipelines import embedded
+from pipelines.examples import DataError
+from training import precision
+from training.run import Run, RunError, whole, write_json
+from training.train import DivergedError, train
+
+TINY = Mnist.tiny()
+
+
+def trained(app, path=None, **options):
+    return train(app, run_dir=path, **{"precision": "float32", "verbose": 0, **options})
+
+
+def epochs_of(path):
+    with (path / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def hidden_files(path):
+    return [file for file in path.rglob("*") if file.name.startswith((".", "tmp"))]
+
+
+def test_a_run_directory_holds_what_it_promises(run):
+    names = {path.name for path in run.path.iterdir()}
+    assert {"run.json", "history.csv", "model.keras", "logs", "samples.npz"} <= names
+    assert list(run.path.glob("logs/**/events.out.tfevents.*"))
+    assert not hidden_files(run.path)
+
+
+def test_history_has_a_row_an_epoch(run):
+    rows = epochs_of(run.path)
+    assert [int(row["epoch"]) for row in rows] == list(range(1, TINY.epochs + 1))
+    wanted = {"seconds", "learning_rate", "loss", "val_loss", "accuracy", "val_accuracy"}
+    assert wanted <= rows[0].keys()
+
+
+def test_the_passport_says_how_the_run_was_made(run):
+    passport = run.passport
+    assert Mnist.from_json(passport["fields"]) == TINY == run.app
+    assert passport["fields"]["seed"] == 0
+    assert passport["precision"]["policy"] == "float32"
+    assert passport["data"]["fingerprint"] == TINY.splits().fingerprint()
+    assert passport["data"]["sizes"] == TINY.splits().sizes
+    assert passport["labels"] == list("0123456789")
+    assert passport["versions"]["keras"] == keras.__version__
+    assert passport["parameters"] == run.model.count_params()
+    assert passport["seconds"]["train"] > 0 < passport["examples_per_second"]
+    assert passport["epochs"] == TINY.epochs
+    assert passport["stopped"] is None
+
+
+def test_samples_are_test_images_with_the_answers_of_training(run):
+    samples = np.load(run.path / "samples.npz")
+    np.testing.assert_array_equal(samples["raw"], run.splits.test.numpy(slice(64)).features)
+    np.testing.assert_allclose(samples["answers"].sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(run.model(samples["raw"]), samples["answers"], atol=1e-5)
+
+
+def test_the_model_on_the_disk_is_that_of_the_best_epoch(tmp_path):
+    run = trained(Mnist(model="mlp", epochs=3, learning_rate=0.3, l2=0.0), tmp_path / "run")
+    best = min(epochs_of(run.path), key=lambda row: float(row["val_loss"]))
+    assert run.passport["best_epoch"] == int(best["epoch"])
+    valid = run.splits.valid.numpy()
+    said = np.asarray(Run.load(run.path).model(valid.features)).argmax(1)
+    assert np.mean(said == valid.target) == pytest.approx(float(best["val_accuracy"]), abs=1e-6)
+
+
+def test_bfloat16_is_recorded_and_answers_in_float32(tmp_path):
+    run = trained(TINY, tmp_path / "run", precision="bfloat16")
+    assert run.passport["precision"]["policy"] == "mixed_bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
+    assert Run.load(run.path).model.output.dtype == "float32"
+    assert report.score(run)["test"]["accuracy"] > 0.8
+
+
+@pytest.mark.parametrize("name", ["keep.txt", ".keep"])
+def test_a_directory_that_is_not_empty_is_left_alone(name, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text("mine")
+    with pytest.raises(RunError, match="not empty"):
+        trained(TINY, tmp_path / "run")
+    assert (tmp_path / "run" / name).read_text() == "mine"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [name]
+
+
+def test_an_empty_directory_is_taken(tmp_path):
+    (tmp_path / "run").mkdir()
+    assert trained(TINY, tmp_path / "run").path == (tmp_path / "run").resolve()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        trained(TINY, tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(
+    ("app", "error"),
+    [
+        (Mnist(batch_size=10**6), FieldError),
+        (Mnist(optimizer="adamm"), ValueError),
+        (Mnist(data="nowhere"), DataError),
+    ],
+    ids=["batch size", "optimizer", "data"],
+)
+def test_what_cannot_be_trained_writes_nothing(app, error, elsewhere):
+    with pytest.raises(error, match="Received"):
+        trained(app)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_batch_of_all_training_examples_is_one_step(tmp_path):
+    count = len(TINY.splits().train)
+    run = trained(Mnist(model="softmax", epochs=1, batch_size=count), tmp_path / "run")
+    assert run.passport["epochs"] == 1
+    with pytest.raises(FieldError, match=f"at most the {count} training examples"):
+        trained(Mnist(batch_size=count + 1), tmp_path / "other")
+
+
+def test_divergence_before_the_first_epochs_end_leaves_nothing(elsewhere):
+    app = Mnist(model="mlp", epochs=2, learning_rate=1e20, schedule="constant", batch_norm=False)
+    with pytest.raises(DivergedError, match=r"not finite at step \d+.*nothing was kept"):
+        trained(app)
+    assert not list(elsewhere.rglob("*.keras"))
+    assert not list(elsewhere.rglob("run.json"))
+    assert not list(elsewhere.glob("runs/mnist/*"))
+
+
+def test_divergence_names_the_step(elsewhere, monkeypatch):
+    """The rate explodes at step 3: the loss of one of the next two is the first that is none."""
+    monkeypatch.setattr(Mnist, "rate", lambda *_: explosion(3))
+    with pytest.raises(DivergedError, match=r"at step [45] .*--learning-rate"):
+        trained(Mnist(model="mlp", batch_norm=False))
+    assert not list(elsewhere.rglob("run.json"))
+
+
+def explosion(step):
+    return keras.optimizers.schedules.PiecewiseConstantDecay([step - 1], [0.05, 1e36])
+
+
+def test_divergence_after_an_epoch_keeps_the_best_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(Mnist, "rate", lambda _, steps: explosion(steps // 2 + 5))
+    with pytest.raises(DivergedError, match="The best model, of epoch 1, is in"):
+        trained(dataclasses.replace(TINY, batch_norm=False), tmp_path / "run")
+    run = Run.load(tmp_path / "run")
+    assert "not finite" in run.passport["stopped"]
+    assert (run.passport["best_epoch"], len(epochs_of(run.path))) == (1, 1)
+    assert report.score(run)["test"]["accuracy"] > 0.5
+    assert not hidden_files(run.path)
+
+
+def test_an_interrupted_run_keeps_the_best_model(tmp_path, monkeypatch):
+    interrupt_in_epoch(2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        trained(Mnist(model="mlp", epochs=5), tmp_path / "run")
+    run = Run.load(tmp_path / "run")
+    assert run.passport["stopped"] == "interrupted"
+    assert report.score(run)["test"]["accuracy"] > 0.5
+
+
+def test_an_interrupt_in_the_first_epoch_leaves_nothing(elsewhere, monkeypatch):
+    interrupt_in_epoch(1, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        trained(TINY)
+    assert not [path for path in elsewhere.rglob("*") if path.is_file()]
+
+
+def interrupt_in_epoch(number, monkeypatch):
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+            if epoch + 1 == number:
+                raise KeyboardInterrupt
+
+    fit = Mnist.fit
+
+    def interrupted(self, model, feeds, *, callbacks, **options):
+        fit(self, model, feeds, callbacks=[*callbacks, Interrupt()], **options)
+
+    monkeypatch.setattr(Mnist, "fit", interrupted)
+
+
+def test_training_stops_when_validation_stops_improving(tmp_path):
+    app = Mnist(model="mlp", epochs=40, patience=1, schedule="constant", learning_rate=0.5)
+    passport = trained(app, tmp_path / "run").passport
+    assert passport["epochs"] < app.epochs
+    assert passport["epochs"] == passport["best_epoch"] + app.patience
+
+
+def test_patience_0_never_stops(tmp_path, monkeypatch):
+    monkeypatch.setattr(Mnist, "rate", lambda *_: 0.0)
+    app = Mnist(model="softmax", epochs=4, augment=0.0)
+    assert trained(dataclasses.replace(app, patience=0), tmp_path / "a").passport["epochs"] == 4
+    assert trained(dataclasses.replace(app, patience=1), tmp_path / "b").passport["epochs"] == 2
+
+
+def test_changed_data_are_refused(run, monkeypatch):
+    digits = embedded.digits()
+    fewer = digits._replace(train=digits.train.select(np.arange(1, len(digits.train))))
+    monkeypatch.setattr(embedded, "digits", lambda: fewer)
+    with pytest.raises(RunError, match="differ from those of the run"):
+        _ = Run.load(run.path).splits
+
+
+@pytest.mark.parametrize("name", ["run.json", "model.keras"])
+def test_a_directory_without_a_run_is_refused(name, copied):
+    (copied.path / name).unlink()
+    with pytest.raises(RunError, match=f"holds no {name}"):
+        Run.load(copied.path)
+
+
+@pytest.mark.parametrize("name", ["run.json", "model.keras"])
+def test_a_damaged_file_is_named(name, copied):
+    content = (copied.path / name).read_bytes()
+    (copied.path / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(RunError, match=name):
+        _ = Run.load(copied.path).model
+
+
+def test_latest_points_at_the_newest_run(elsewhere):
+    app = Mnist(model="softmax", epochs=1)
+    paths = [trained(app).path for _ in range(2)]
+    assert paths[0] != paths[1]
+    latest = elsewhere / "runs" / "mnist" / "latest"
+    assert latest.is_symlink()
+    assert latest.resolve() == paths[1]
+    assert Run.load(latest).path == paths[1]
+    with pytest.raises(DivergedError):
+        trained(Mnist(model="mlp", batch_norm=False, learning_rate=1e20, schedule="constant"))
+    assert latest.resolve() == paths[1]
+
+
+def test_a_named_directory_does_not_move_latest(tmp_path):
+    trained(Mnist(model="softmax", epochs=1), tmp_path / "run")
+    assert not list(tmp_path.rglob("latest"))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "athanor" / "precision.json"
+
+
+def test_auto_remembers_its_measurement(cache):
+    """A second call believes the file: numbers put there decide."""
+    first = precision.choose("auto", "image")
+    assert precision.choose("auto", "image") == first
+    ((key, _),) = json.loads(cache.read_text()).items()
+    for fast, policy in (("bfloat16", "mixed_bfloat16"), ("float32", "float32")):
+        seconds = {"float32": 2.0, "bfloat16": 2.0, fast: 1.0}
+        cache.write_text(json.dumps({key: seconds}))
+        assert precision.choose("auto", "image").policy == policy
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"a": 1}'])
+def test_a_damaged_measurement_is_taken_again(content, cache):
+    cache.parent.mkdir(parents=True)
+    cache.write_text(content)
+    assert precision.choose("auto", "image").policy in ("float32", "mixed_bfloat16")
+    known = json.loads(cache.read_text())
+    assert {"float32", "bfloat16"} in [set(seconds) for seconds in known.values() if seconds != 1]
+
+
+def test_what_is_asked_for_is_not_measured(cache):
+    assert precision.choose("float32", "image").policy == "float32"
+    assert precision.choose("bfloat16", "text").policy == "mixed_bfloat16"
+    assert precision.choose("auto", "text").policy == "float32"
+    assert not cache.exists()
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file.json"
+    write_json(path, {"old": 1})
+    with pytest.raises(RuntimeError, match="halfway"), whole(path) as beside:
+        beside.write_text('{"new"')
+        raise RuntimeError("halfway")
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"new": float("nan")})
+    assert json.loads(path.read_text()) == {"old": 1}
+    assert [file.name for file in tmp_path.glob("*file*")] == ["file.json"]
