@@ -28,9 +28,10 @@ def conditions(result: dict[str, Any]) -> str:
     others = [run["others"] for run in result["runs"] if run["others"] is not None]
     noise = f" Other processes kept at most {max(others):.2f} cores busy." if others else ""
     repeats = facts["repeats"]
-    times = f"Median (least to most) of {repeats} runs" if repeats > 1 else "One run"
+    times = f"Median (least to most) of {repeats} runs each" if repeats > 1 else "One run each"
+    seeds = ", ".join(map(str, facts["seeds"]))
     return (
-        f"{times} in turn, seeds {facts['seeds'][0]} to {facts['seeds'][-1]}: "
+        f"{times} in turn, seed {seeds}: "
         f"`{facts['command']}` on {facts['date'][:10]}, commit {facts['commit']}; "
         f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']:.0f} GiB; {versions}.{noise}"
     )
