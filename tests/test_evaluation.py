@@ -17,6 +17,7 @@ from pipelines.examples import Examples
 from training.run import RunError
 from training.train import train
 
+QUIET = {"precision": "float32", "verbose": 0}
 LABELS = tuple("abcde")
 
 
@@ -190,7 +191,7 @@ def test_pictures_are_drawn_with_any_number_of_mistakes(mistakes, copied):
 def test_compare_lists_what_differs_and_the_scores(tmp_path):
     app = Mnist(model="softmax", epochs=1)
     runs = [
-        train(dataclasses.replace(app, seed=seed, l2=l2), run_dir=tmp_path / name, verbose=0)
+        train(dataclasses.replace(app, seed=seed, l2=l2), run_dir=tmp_path / name, **QUIET)
         for name, seed, l2 in (("first", 0, 0.0), ("second", 1, 0.01))
     ]
     for run in runs:

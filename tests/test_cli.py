@@ -1,0 +1,308 @@
+"""The command line: exit status, one or two lines, nothing written by a mistake, JSON."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+import tensorflow as tf
+
+import athanor
+
+TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
+
+
+@pytest.fixture
+def ask(capfd):
+    """The function from arguments to exit status, standard output and error."""
+
+    def asked(*arguments):
+        capfd.readouterr()
+        status = athanor._run([str(argument) for argument in arguments])
+        return status, *capfd.readouterr()
+
+    return asked
+
+
+@pytest.fixture
+def picture(run):
+    """A function from a path to it, now a PNG file of a test image."""
+
+    def written(path):
+        image = run.splits.test.numpy([0]).features[0]
+        path.write_bytes(tf.io.encode_png(image).numpy())
+        return path
+
+    return written
+
+
+MISTAKES = {
+    "unknown flag": (["mnist", "train", "--epoch", "3"], ["--epoch", "--epochs"]),
+    "unknown app": (["mnits", "train"], ["mnits", "mnist"]),
+    "unknown verb": (["mnist", "trian"], ["trian", "train"]),
+    "unknown model": (["mnist", "train", "--model", "cnm"], ["cnm", "cnn"]),
+    "unknown optimizer": (["mnist", "train", "--optimizer", "adm"], ["adm", "adam"]),
+    "unknown data": (["mnist", "train", "--data", "embeded"], ["embeded", "embedded"]),
+    "unknown precision": (["mnist", "train", "--precision", "float64"], ["float64", "float32"]),
+    "negative epochs": (["mnist", "train", "--epochs", "-3"], ["--epochs", "-3", "at least 1"]),
+    "no number": (["mnist", "train", "--epochs", "many"], ["--epochs", "many", "int"]),
+    "a part of an epoch": (["mnist", "train", "--epochs", "1.5"], ["--epochs", "1.5"]),
+    "dropout of all": (["mnist", "train", "--dropout", "1"], ["--dropout", "less than 1"]),
+    "batch too large": (["mnist", "train", "--batch-size", "100000"], ["100000", "at most"]),
+    "missing run to evaluate": (["mnist", "evaluate", "nowhere"], ["nowhere", "run.json"]),
+    "missing run to export": (["mnist", "export", "nowhere"], ["nowhere", "run.json"]),
+    "missing run to ask": (["mnist", "predict", "nowhere", "a.png"], ["nowhere", "run.json"]),
+    "missing run to compare": (["compare", "nowhere"], ["nowhere", "run.json"]),
+    "no run": (["mnist", "evaluate"], ["RUN"]),
+    "no runs to compare": (["compare"], ["athanor compare RUN"]),
+    "missing config": (["mnist", "train", "--config", "no.yaml"], ["no.yaml"]),
+    "superfluous word": (["mnist", "train", "now"], ["now"]),
+}
+
+
+def assert_mistake(answer, *parts, status=2):
+    given, output, error = answer
+    assert given == status
+    assert not output
+    assert error.startswith("athanor: ")
+    assert "Traceback" not in error
+    assert len(error.strip().splitlines()) <= 2
+    for part in parts:
+        assert part in error
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_answered_in_a_line_and_writes_nothing(name, ask, elsewhere):
+    arguments, parts = MISTAKES[name]
+    assert_mistake(ask(*arguments), *parts)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_an_unknown_set_names_the_directory(ask, elsewhere):
+    arguments = ["--data", "tfds:nonsense", "--data-dir", elsewhere / "data"]
+    assert_mistake(ask("mnist", "train", *arguments), "nonsense", str(elsewhere / "data"))
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_run_directory_in_use_is_left_alone(ask, run):
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    assert_mistake(ask("mnist", "train", *TINY, "--run-dir", run.path), "not empty")
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("content", ["epoch: 3", "epochs: -3", "model: cnm", "[1, 2]", "a: b: c"])
+def test_a_wrong_config_is_answered_in_a_line(content, ask, elsewhere):
+    (elsewhere / "my.yaml").write_text(content)
+    words = content.replace("[1, 2]", "my.yaml").replace("a: b: c", "my.yaml").split(": ")
+    assert_mistake(ask("mnist", "train", "--config", "my.yaml"), words[0])
+    assert [path.name for path in elsewhere.iterdir()] == ["my.yaml"]
+
+
+def test_a_config_gives_fields_that_flags_override(ask, elsewhere):
+    (elsewhere / "my.yaml").write_text("model: softmax\nepochs: 7\nl2: 0.001\nseed: 3\n")
+    flags = ["--config", "my.yaml", "--epochs", "1", "--run-dir", "run", "--json"]
+    status, _, error = ask("mnist", "train", *flags)
+    assert status == 0, error
+    fields = json.loads((elsewhere / "run" / "run.json").read_text())["fields"]
+    taken = {name: fields[name] for name in ("model", "epochs", "l2", "seed")}
+    assert taken == {"model": "softmax", "epochs": 1, "l2": 0.001, "seed": 3}
+
+
+def test_predict_wants_files(ask, run):
+    assert_mistake(ask("mnist", "predict", run.path), "no inputs", "FILE")
+
+
+@pytest.mark.parametrize("kind", ["missing", "truncated", "text", "empty", "directory"])
+def test_a_file_that_is_no_image_is_named(kind, ask, run, picture, elsewhere):
+    path = picture(elsewhere / "ask.png")
+    whole = path.read_bytes()
+    path.unlink()
+    if kind == "directory":
+        path.mkdir()
+    elif kind != "missing":
+        path.write_bytes({"truncated": whole[:60], "text": b"hello\n", "empty": b""}[kind])
+    assert_mistake(ask("mnist", "predict", run.path, path), str(path), "expected a readable PNG")
+
+
+def test_a_damaged_run_is_named(ask, copied):
+    (copied.path / "run.json").write_text("{")
+    assert_mistake(ask("mnist", "evaluate", copied.path), "run.json", "damaged")
+
+
+def test_a_run_of_an_app_that_is_not_there_is_named(ask, copied):
+    passport = json.loads((copied.path / "run.json").read_text())
+    (copied.path / "run.json").write_text(json.dumps({**passport, "app": "astrology"}))
+    assert_mistake(ask("mnist", "evaluate", copied.path), "astrology", "mnist")
+
+
+def test_a_diverged_run_fails_with_status_1(ask, elsewhere):
+    rate = ["--learning-rate", "1e30", "--schedule", "constant", "--no-batch-norm"]
+    arguments = ["--model", "mlp", *rate, "--run-dir", elsewhere / "run", "--json"]
+    status, output, error = ask("mnist", "train", *arguments)
+    assert (status, output) == (1, "")
+    assert "not finite" in error.splitlines()[-1]
+    assert not (elsewhere / "run").exists()
+
+
+def test_a_tampered_run_fails_to_export_with_status_1(ask, copied):
+    (copied.path / "samples.npz").write_bytes((copied.path / "samples.npz").read_bytes()[:500])
+    status, _, error = ask("mnist", "export", copied.path)
+    assert status != 0
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("boom"), OSError(28, "No space left on device")])
+def test_what_nobody_expected_is_one_line_too(error, ask, monkeypatch):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(athanor, "_train", broken)
+    assert_mistake(ask("mnist", "train"), str(error.args[-1]), status=1)
+
+
+def test_an_interrupt_is_status_130(ask, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(athanor, "_train", interrupted)
+    assert_mistake(ask("mnist", "train"), "interrupted", status=130)
+
+
+def as_process(*arguments):
+    words = [sys.executable, "-m", "athanor", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def test_the_process_ends_with_the_status():
+    done = as_process("mnist", "evaluate", "nowhere")
+    assert_mistake((done.returncode, done.stdout, done.stderr), "nowhere")
+
+
+def test_debug_shows_the_traceback():
+    done = as_process("mnist", "evaluate", "nowhere", "--debug")
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+    assert "RunError" in done.stderr
+
+
+def test_json_of_a_whole_process_is_one_object_on_standard_output():
+    """TensorFlow prints from C++ too; a program that reads us sees none of it."""
+    done = as_process("mnist", "train", *TINY, "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert set(json.loads(done.stdout)) >= {"run", "test"}
+    assert "epoch" in done.stderr.lower()
+
+
+def json_of(answer):
+    status, output, error = answer
+    assert status == 0, error
+    (line,) = output.splitlines()
+    return json.loads(line)
+
+
+def assert_judged(result):
+    assert set(result) == {"run", "test", "baselines", "seconds", "examples_per_second"}
+    assert set(result["test"]) == {"accuracy", "loss"}
+    assert set(result["baselines"]) == {"majority", "softmax_regression"}
+    assert all(set(row) == {"accuracy", "loss"} for row in result["baselines"].values())
+    assert set(result["seconds"]) == {"train", "total"}
+    assert result["examples_per_second"] > 0
+
+
+def test_json_of_train(ask, elsewhere):
+    result = json_of(ask("mnist", "train", *TINY, "--json"))
+    assert_judged(result)
+    latest = elsewhere / "runs" / "mnist" / "latest"
+    assert latest.resolve() == latest.parent / result["run"].rpartition("/")[2]
+
+
+def test_json_of_evaluate(ask, copied):
+    result = json_of(ask("mnist", "evaluate", copied.path, "--json"))
+    assert_judged(result)
+    assert result["run"] == str(copied.path)
+    kept = json.loads((copied.path / "scores.json").read_text())
+    assert (result["test"], result["baselines"]) == (kept["test"], kept["baselines"])
+
+
+def test_json_of_predict(ask, run, picture, elsewhere):
+    paths = [picture(elsewhere / name) for name in ("a.png", "b.png")]
+    result = json_of(ask("mnist", "predict", run.path, *paths, "--json"))
+    assert set(result) == {"predictions"}
+    assert [row["input"] for row in result["predictions"]] == [str(path) for path in paths]
+    for row in result["predictions"]:
+        assert set(row) == {"input", "class", "probability", "next"}
+        assert [set(guess) for guess in row["next"]] == [{"class", "probability"}] * 2
+
+
+def test_json_of_export(ask, copied):
+    result = json_of(ask("mnist", "export", copied.path, "--json"))
+    assert set(result) == {"export", "parity"}
+    assert result["export"] == str(copied.path / "export" / "1")
+    assert result["parity"]["passed"] is True
+    assert result["parity"]["max_abs_diff"] <= result["parity"]["tolerance"]
+
+
+def test_without_json_people_get_plain_lines(ask, copied):
+    status, output, _ = ask("mnist", "evaluate", copied.path)
+    assert status == 0
+    for part in ("this model", "majority", "softmax regression", "precision", "confusion.png"):
+        assert part in output
+    assert "\x1b" not in output
+
+
+def test_list_names_every_app(ask):
+    status, output, _ = ask("list")
+    assert status == 0
+    rows = json_of(ask("list", "--json"))["apps"]
+    for app in athanor.apps.ALL:
+        assert app.name() in output
+        assert [row for row in rows if row["app"] == app.name() and row["question"] == app.question]
+
+
+def test_doctor_reports_versions_devices_and_data(ask, elsewhere):
+    status, output, _ = ask("doctor", "--data-dir", elsewhere / "none")
+    assert status == 0
+    for part in (tf.__version__, "CPU", "precision for images", "does not exist"):
+        assert part in output
+    assert json_of(ask("doctor", "--json"))["findings"]["tensorflow"] == tf.__version__
+
+
+def test_compare_shows_runs_side_by_side(ask, copied):
+    ask("mnist", "evaluate", copied.path)
+    status, output, error = ask("compare", copied.path, copied.path)
+    assert status == 0, error
+    assert output.count("copied") == 2
+    rows = json_of(ask("compare", copied.path, "--json"))["runs"]
+    assert rows[0]["run"] == "copied"
+    assert rows[0]["accuracy"].startswith("0.")
+
+
+HELP = [["--help"], ["mnist", "--help"], ["mnist", "train", "--help"], ["--version"]]
+
+
+@pytest.mark.parametrize("arguments", HELP, ids=" ".join)
+def test_help_is_fast(arguments):
+    """Best of five, so that a busy machine does not count."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert as_process(*arguments).returncode == 0
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.3
+
+
+@pytest.mark.parametrize("arguments", [*HELP, MISTAKES["unknown flag"][0]], ids=" ".join)
+def test_help_and_mistakes_import_no_tensorflow(arguments):
+    code = f"import sys, athanor; athanor._run({arguments}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "athanor" in loaded
+    assert not {"tensorflow", "keras", "numpy"} & set(loaded)
+
+
+def test_help_names_every_field(ask):
+    _, output, _ = ask("mnist", "train", "--help")
+    for name in athanor.apps.Mnist().to_json():
+        assert f"--{name.replace('_', '-')} " in output
