@@ -54,9 +54,9 @@ class FitImage:
     An image of the right size in the right colours passes unchanged. Others are
     made grey or colour, laid on white where they are transparent, and scaled
     down or up keeping their proportions. Where the training images lie on a flat
-    background, an image on the opposite one is inverted, a shaded one is
-    evened out, and what is drawn is cut out, scaled to the size that it has in the training set, and laid with
-    its centre of mass in the middle.
+    background, an image on the opposite one is inverted, a shaded one is evened
+    out, and what is drawn is cut out, scaled to the size that it has in the
+    training set, and laid with its centre of mass in the middle.
 
     Attributes:
         shape: height, width, channels of the training images.

