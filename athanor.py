@@ -25,7 +25,13 @@ SUMMARY = "Train, judge, export and ask models on your own data."
 
 
 def _command_line() -> App:
-    cli = App(name="athanor", help=SUMMARY, help_format="plaintext", version=_version)
+    cli = App(
+        name="athanor",
+        help=SUMMARY,
+        help_format="plaintext",
+        version=_version,
+        suppress_keyboard_interrupt=False,
+    )
     for app in apps.ALL:
         cli.command(_app_commands(app))
     for command in (list_apps, demo, doctor, compare):

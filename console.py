@@ -96,7 +96,7 @@ def explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, CycloptsError):
         return 2, f"{text} See --help."
     if isinstance(error, KeyboardInterrupt):
-        return 130, "interrupted."
+        return 130, "interrupted; what was finished is kept."
     if status := getattr(error, "exit_status", 0):
         return status, text
     full = "No space left on device" in text

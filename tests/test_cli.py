@@ -1,5 +1,6 @@
 """The command line: exit status, one or two lines, nothing written by a mistake, JSON."""
 
+import contextlib
 import gc
 import json
 import subprocess
@@ -15,17 +16,17 @@ TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
 
 @pytest.fixture
-def ask(capfd, monkeypatch):
+def ask(capfd):
     """The function from arguments to exit status, standard output and error."""
-    # pytest's own stream does not pass through file descriptor 1, which --json redirects.
-    monkeypatch.setattr(sys, "stdout", open(1, "w", buffering=1, closefd=False))
 
     def asked(*arguments):
         capfd.readouterr()
-        try:
-            status = athanor._run([str(argument) for argument in arguments])
-        except SystemExit as end:
-            status = end.code
+        # pytest's own stream does not pass through file descriptor 1, which --json redirects.
+        with open(1, "w", closefd=False) as stream, contextlib.redirect_stdout(stream):
+            try:
+                status = athanor._run([str(argument) for argument in arguments])
+            except SystemExit as end:
+                status = end.code
         return status, *capfd.readouterr()
 
     return asked
