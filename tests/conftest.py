@@ -1,5 +1,6 @@
 """A place of its own for every test, and one tiny trained run for all that only read."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -106,3 +107,35 @@ def load():
         return known[address]
 
     return loaded
+
+
+@pytest.fixture
+def ask(capfd):
+    """The function from arguments to exit status, standard output and error."""
+
+    import athanor
+
+    def asked(*arguments):
+        capfd.readouterr()
+        # pytest's own stream does not pass through file descriptor 1, which --json redirects.
+        with open(1, "w", closefd=False) as stream, contextlib.redirect_stdout(stream):
+            try:
+                status = athanor._run([str(argument) for argument in arguments])
+            except SystemExit as end:
+                status = end.code
+        return status, *capfd.readouterr()
+
+    return asked
+
+
+@pytest.fixture
+def picture(run):
+    """A function from a path to it, now a PNG file of a test image."""
+    import tensorflow as tf
+
+    def written(path):
+        image = run.splits.test.numpy([0]).features[0]
+        path.write_bytes(tf.io.encode_png(image).numpy())
+        return path
+
+    return written

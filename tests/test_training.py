@@ -13,7 +13,6 @@ from apps import FieldError, Mnist
 from evaluation import report
 from pipelines import embedded
 from pipelines.examples import DataError
-from training import precision
 from training.run import Run, RunError, whole, write_json
 from training.train import DivergedError, train
 
@@ -265,39 +264,6 @@ def test_latest_points_at_the_newest_run(elsewhere):
 def test_a_named_directory_does_not_move_latest(tmp_path):
     trained(Mnist(model="softmax", epochs=1), tmp_path / "run")
     assert not list(tmp_path.rglob("latest"))
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "athanor" / "precision.json"
-
-
-def test_auto_remembers_its_measurement(cache):
-    """A second call believes the file: numbers put there decide."""
-    first = precision.choose("auto", "image")
-    assert precision.choose("auto", "image") == first
-    ((key, _),) = json.loads(cache.read_text()).items()
-    for fast, policy in (("bfloat16", "mixed_bfloat16"), ("float32", "float32")):
-        seconds = {"float32": 2.0, "bfloat16": 2.0, fast: 1.0}
-        cache.write_text(json.dumps({key: seconds}))
-        assert precision.choose("auto", "image").policy == policy
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"a": 1}'])
-def test_a_damaged_measurement_is_taken_again(content, cache):
-    cache.parent.mkdir(parents=True)
-    cache.write_text(content)
-    assert precision.choose("auto", "image").policy in ("float32", "mixed_bfloat16")
-    known = json.loads(cache.read_text())
-    assert {"float32", "bfloat16"} in [set(seconds) for seconds in known.values() if seconds != 1]
-
-
-def test_what_is_asked_for_is_not_measured(cache):
-    assert precision.choose("float32", "image").policy == "float32"
-    assert precision.choose("bfloat16", "text").policy == "mixed_bfloat16"
-    assert precision.choose("auto", "text").policy == "float32"
-    assert not cache.exists()
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

@@ -1,0 +1,40 @@
+"""The number format is measured once a machine, and what is asked for is obeyed."""
+
+import json
+
+import pytest
+
+from training import precision
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "athanor" / "precision.json"
+
+
+def test_auto_remembers_its_measurement(cache):
+    """A second call believes the file: numbers put there decide."""
+    first = precision.choose("auto", "image")
+    assert precision.choose("auto", "image") == first
+    ((key, _),) = json.loads(cache.read_text()).items()
+    for fast, policy in (("bfloat16", "mixed_bfloat16"), ("float32", "float32")):
+        seconds = {"float32": 2.0, "bfloat16": 2.0, fast: 1.0}
+        cache.write_text(json.dumps({key: seconds}))
+        assert precision.choose("auto", "image").policy == policy
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"a": 1}'])
+def test_a_damaged_measurement_is_taken_again(content, cache):
+    cache.parent.mkdir(parents=True)
+    cache.write_text(content)
+    assert precision.choose("auto", "image").policy in ("float32", "mixed_bfloat16")
+    known = json.loads(cache.read_text())
+    assert {"float32", "bfloat16"} in [set(seconds) for seconds in known.values() if seconds != 1]
+
+
+def test_what_is_asked_for_is_not_measured(cache):
+    assert precision.choose("float32", "image").policy == "float32"
+    assert precision.choose("bfloat16", "text").policy == "mixed_bfloat16"
+    assert precision.choose("auto", "text").policy == "float32"
+    assert not cache.exists()

@@ -1,0 +1,109 @@
+"""What each verb prints: one JSON object for programs, plain lines for people."""
+
+import json
+import subprocess
+import sys
+
+import tensorflow as tf
+
+import athanor
+
+TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
+
+
+def test_json_of_a_whole_process_is_one_object_on_standard_output():
+    """TensorFlow prints from C++ too; a program that reads us sees none of it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "athanor", "mnist", "train", *TINY, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert set(json.loads(done.stdout)) >= {"run", "test"}
+    assert "run directory" in done.stderr
+
+
+def json_of(answer):
+    status, output, error = answer
+    assert status == 0, error
+    (line,) = output.splitlines()
+    return json.loads(line)
+
+
+def assert_judged(result):
+    assert set(result) == {"run", "test", "baselines", "seconds", "examples_per_second"}
+    assert set(result["test"]) == {"accuracy", "loss"}
+    assert set(result["baselines"]) == {"majority", "softmax_regression"}
+    assert all(set(row) == {"accuracy", "loss"} for row in result["baselines"].values())
+    assert set(result["seconds"]) == {"train", "total"}
+    assert result["examples_per_second"] > 0
+
+
+def test_json_of_train(ask, elsewhere):
+    result = json_of(ask("mnist", "train", *TINY, "--json"))
+    assert_judged(result)
+    latest = elsewhere / "runs" / "mnist" / "latest"
+    assert latest.resolve() == latest.parent / result["run"].rpartition("/")[2]
+
+
+def test_json_of_evaluate(ask, copied):
+    result = json_of(ask("mnist", "evaluate", copied.path, "--json"))
+    assert_judged(result)
+    assert result["run"] == str(copied.path)
+    kept = json.loads((copied.path / "scores.json").read_text())
+    assert (result["test"], result["baselines"]) == (kept["test"], kept["baselines"])
+
+
+def test_json_of_predict(ask, run, picture, elsewhere):
+    paths = [picture(elsewhere / name) for name in ("a.png", "b.png")]
+    result = json_of(ask("mnist", "predict", run.path, *paths, "--json"))
+    assert set(result) == {"predictions"}
+    assert [row["input"] for row in result["predictions"]] == [str(path) for path in paths]
+    for row in result["predictions"]:
+        assert set(row) == {"input", "class", "probability", "next"}
+        assert [set(guess) for guess in row["next"]] == [{"class", "probability"}] * 2
+
+
+def test_json_of_export(ask, copied):
+    result = json_of(ask("mnist", "export", copied.path, "--json"))
+    assert set(result) == {"export", "parity"}
+    assert result["export"] == str(copied.path / "export" / "1")
+    assert result["parity"]["passed"] is True
+    assert result["parity"]["max_abs_diff"] <= result["parity"]["tolerance"]
+
+
+def test_without_json_people_get_plain_lines(ask, copied):
+    status, output, _ = ask("mnist", "evaluate", copied.path)
+    assert status == 0
+    for part in ("this model", "majority", "softmax regression", "precision", "confusion.png"):
+        assert part in output
+    assert "\x1b" not in output
+
+
+def test_list_names_every_app(ask):
+    status, output, _ = ask("list")
+    assert status == 0
+    rows = json_of(ask("list", "--json"))["apps"]
+    for app in athanor.apps.ALL:
+        assert app.name() in output
+        assert [row for row in rows if row["app"] == app.name() and row["question"] == app.question]
+
+
+def test_doctor_reports_versions_devices_and_data(ask, elsewhere):
+    status, output, _ = ask("doctor", "--data-dir", elsewhere / "none")
+    assert status == 0
+    for part in (tf.__version__, "CPU", "precision for images", "does not exist"):
+        assert part in output
+    assert json_of(ask("doctor", "--json"))["findings"]["tensorflow"] == tf.__version__
+
+
+def test_compare_shows_runs_side_by_side(ask, copied):
+    ask("mnist", "evaluate", copied.path)
+    status, output, error = ask("compare", copied.path, copied.path)
+    assert status == 0, error
+    assert output.count("copied") == 2
+    rows = json_of(ask("compare", copied.path, "--json"))["runs"]
+    assert rows[0]["run"] == "copied"
+    assert rows[0]["accuracy"].startswith("0.")
