@@ -74,14 +74,14 @@ def train(
 
     """
     splits = app.splits(data_dir)
-    steps, steps_a_call = _steps(app, splits)
+    steps, steps_a_call = steps_of(app, splits)
     optimizer = optimizers.get(app.optimizer, app.rate(app.epochs * steps))
     choice = choose(precision, app.question)
     keras.utils.set_random_seed(app.seed)
     parts = _build(app, splits, choice)
     parts.network.compile(
         optimizer,
-        loss=_finite(app.loss()),
+        loss=finite(app.loss()),
         metrics=list(app.metrics),
         steps_per_execution=steps_a_call,
     )
@@ -100,7 +100,7 @@ def train(
     return run
 
 
-def _steps(app: App, splits: Splits) -> tuple[int, int]:
+def steps_of(app: App, splits: Splits) -> tuple[int, int]:
     """Steps an epoch, and steps a call that divide them."""
     if app.batch_size > len(splits.train):
         raise FieldError(
@@ -130,7 +130,7 @@ def _build(app: App, splits: Splits, choice: Choice) -> Parts:
     return Parts(prepare, keras.Model(network.inputs, network.outputs), answering)
 
 
-def _finite(loss: keras.losses.Loss) -> Any:
+def finite(loss: keras.losses.Loss) -> Any:
     """The loss, checked at every step: optimizer.iterations then says at which it failed."""
 
     def checked(target: Any, answer: Any) -> Any:

@@ -55,7 +55,7 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
     """Train two epochs; the second counts, from end to end."""
     app = Mnist(data="tfds:mnist", batch_size=100, seed=seed)
     source = tfds.source("mnist", None, None)
-    steps, steps_a_call = train._steps(app, source)
+    steps, steps_a_call = train.steps_of(app, source)
     choice = choose(precision, "image")
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(choice.policy)
@@ -69,7 +69,7 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
     model, clock = network(), Clock()
     model.compile(
         keras.optimizers.SGD(0.01, momentum=0.9),
-        loss=train._finite(keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
+        loss=train.finite(keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
         metrics=["accuracy"],
         steps_per_execution=steps_a_call,
     )
