@@ -139,15 +139,8 @@ def _predict(app: type[apps.App], path: Path, inputs: list[Path], common: Common
     from serving.predict import predict
 
     predictions = predict(run, inputs)
-    rows = [
-        [row["input"], row["class"], row["probability"], _next(row["next"])] for row in predictions
-    ]
-    show.table(["input", "class", "probability", "next guesses"], rows)
+    show.predictions(predictions)
     return {"predictions": predictions}
-
-
-def _next(guesses: list[dict[str, Any]]) -> str:
-    return ", ".join(f"{guess['class']} {guess['probability']:.4f}" for guess in guesses)
 
 
 def _export(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:
@@ -286,6 +279,7 @@ def main() -> None:
 def _run(arguments: list[str]) -> int:
     cli = _command_line()
     try:
+        console.require_whole_numbers(arguments)
         if config := console.config_of(arguments):
             cli.config = [config]
         cli(arguments, exit_on_error=False, print_error=False)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 from cyclopts import CycloptsError, Parameter
 from cyclopts.config import Dict
 
-from apps import FieldError
+import apps
 
 
 @Parameter(name="*")
@@ -81,13 +82,36 @@ def config_of(arguments: list[str]) -> Dict | None:
         fields = yaml.safe_load(Path(path).read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise FieldError(
+        raise apps.FieldError(
             f"Received --config {path!r}: {reason}; expected a YAML file of fields, such as "
             "'epochs: 3'."
         ) from error
     if not isinstance(fields, dict):
-        raise FieldError(f"Received --config {path!r}; expected lines such as 'epochs: 3'.")
+        raise apps.FieldError(f"Received --config {path!r}; expected lines such as 'epochs: 3'.")
     return Dict(fields, source=path, use_commands_as_keys=False)
+
+
+def require_whole_numbers(arguments: list[str]) -> None:
+    """Raise FieldError where a fraction is given for a whole number; cyclopts would round it."""
+    whole = {
+        "--" + field.name.replace("_", "-")
+        for app in apps.ALL
+        for field in dataclasses.fields(app)
+        if field.type is int
+    }
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, given, value = argument.partition("=")
+        value = value if given else following
+        if name in whole and not re.fullmatch(r"[-+]?\d+", value) and _is_number(value):
+            raise apps.FieldError(f"Received {name} {value}; expected a whole number.")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def explain(error: BaseException) -> tuple[int, str]:

@@ -53,6 +53,20 @@ def scores(scored: dict[str, Any]) -> None:
     table(["", *names], rows, title)
 
 
+def predictions(answers: list[dict[str, Any]]) -> None:
+    """The class of each input, how probable it is, and what else it may be."""
+    rows = [
+        [
+            answer["input"],
+            answer["class"],
+            answer["probability"],
+            ", ".join(f"{guess['class']} {guess['probability']:.4f}" for guess in answer["next"]),
+        ]
+        for answer in answers
+    ]
+    table(["input", "class", "probability", "next guesses"], rows)
+
+
 def per_class(scored: dict[str, Any]) -> None:
     """Precision, recall, F1 and number of examples of each class."""
     rows = scored["per_class"]

@@ -98,14 +98,16 @@ class FitImage:
     def _recolour(self, image: Any) -> Any:
         channels = tf.shape(image)[-1]
         pixels = tf.cast(image, tf.float32)
+        # Two channels are grey and alpha, four are colour and alpha.
+        colour = tf.cond(
+            channels > 2, lambda: pixels[..., :3], lambda: tf.repeat(pixels[..., :1], 3, -1)
+        )
         alpha = tf.where(tf.equal(channels % 2, 0), pixels[..., -1:] / 255, 1.0)
-        colour = tf.where(channels > 2, pixels[..., : tf.minimum(channels, 3)], pixels[..., :1])
         flat = colour * alpha + 255 * (1 - alpha)
-        if self.shape[-1] == 3:
-            return tf.round(tf.broadcast_to(flat, [*tf.unstack(tf.shape(flat))[:2], 3]))
-        weights = tf.constant([0.299, 0.587, 0.114])  # ITU-R BT.601 luma
-        grey = tf.where(channels > 2, tf.reduce_sum(flat * weights, -1, keepdims=True), flat)
-        return tf.round(grey[..., :1])
+        if self.shape[-1] == 1:
+            luma = tf.constant([0.299, 0.587, 0.114])  # ITU-R BT.601
+            flat = tf.reduce_sum(flat * luma, -1, keepdims=True)
+        return tf.round(flat)
 
     def _border(self, image: Any) -> Any:
         edges = [image[0], image[-1], image[:, 0], image[:, -1]]
@@ -114,15 +116,16 @@ class FitImage:
 
     def _upright_background(self, image: Any) -> Any:
         """Invert if need be, then stretch the grey levels so that the border has the right one."""
+        level = self.background or 0.0
         border = self._border(image)
-        opposite = tf.abs(255 - border - self.background) < tf.abs(border - self.background)
+        opposite = tf.abs(255 - border - level) < tf.abs(border - level)
         image = tf.where(opposite, 255 - image, image)
         from_border = image - tf.where(opposite, 255 - border, border)
         # Paper on a photograph is never quite white, nor ink quite black.
         reach = tf.maximum(tf.reduce_max(tf.abs(from_border)), 1.0)
-        room = max(self.background, 255 - self.background)
-        stretched = tf.round(self.background + from_border * (room / reach))
-        right = tf.equal(self._border(image), self.background)
+        room = max(level, 255 - level)
+        stretched = tf.round(level + from_border * (room / reach))
+        right = tf.equal(self._border(image), level)
         return tf.where(right, image, tf.clip_by_value(stretched, 0, 255))
 
     def _resize(self, image: Any) -> Any:

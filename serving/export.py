@@ -70,7 +70,8 @@ def _save(run: Run, directory: Path) -> None:
         }
 
     module = tf.Module()
-    module.model, module.labels = model, names
+    module.model = model
+    module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
     tf.saved_model.save(
         module, str(directory), images.signatures(answer, FitImage(**run.passport["reading"]))
     )
@@ -78,7 +79,7 @@ def _save(run: Run, directory: Path) -> None:
 
 
 def _gate(run: Run, directory: Path) -> dict[str, Any]:
-    stored = np.load(run.path / "samples.npz", allow_pickle=False)
+    stored = run.samples
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "samples.npz"
         arrays: dict[str, Any] = images.samples(stored["raw"])

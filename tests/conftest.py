@@ -12,13 +12,9 @@ from training import start
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = tempfile.TemporaryDirectory(prefix="athanor-tests-")
+
+
 # Raised inside third-party code.
-IGNORED = (
-    # Keras 3.15 copies TensorFlow tensors by np.array (keras/src/backend/tensorflow/core.py).
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
-)
-
-
 def pytest_configure(config):
     """Before any test imports TensorFlow: nothing may be written to the user's home."""
     config.add_cleanup(HOME.cleanup)
@@ -27,8 +23,6 @@ def pytest_configure(config):
     os.environ["KERAS_HOME"] = f"{HOME.name}/keras"
     if "TFDS_DATA_DIR" not in os.environ and (ROOT.parent / "shared" / "tfds").is_dir():
         os.environ["TFDS_DATA_DIR"] = str(ROOT.parent / "shared" / "tfds")
-    for line in IGNORED:
-        config.addinivalue_line("filterwarnings", line)
     start.tensorflow()
 
 

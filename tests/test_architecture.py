@@ -83,16 +83,7 @@ def test_rooms_below_do_not_know_the_apps_by_name(room):
         assert not names & (texts | used), f"{path.relative_to(ROOT)} names an app"
 
 
-TOO_LONG = {"athanor.py": pytest.mark.xfail(strict=True, reason="302 lines: split it")}
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, id=str(path.relative_to(ROOT)), marks=TOO_LONG.get(path.name, ()))
-        for path in FILES
-    ],
-)
+@each_file
 def test_a_file_is_not_long(path):
     assert len(path.read_text().splitlines()) <= 300, "split it"
 

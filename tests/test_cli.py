@@ -54,7 +54,6 @@ def test_a_mistake_is_answered_in_a_line_and_writes_nothing(name, ask, elsewhere
     assert list(elsewhere.iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, reason="cyclopts rounds 1.5 to a whole number before we see it")
 def test_a_part_of_an_epoch_is_refused(ask):
     assert_mistake(ask("mnist", "train", *TINY[:2], "--epochs", "1.5"), "--epochs", "1.5")
 
@@ -125,10 +124,6 @@ def test_a_diverged_run_fails_with_status_1(ask, elsewhere):
     assert not (elsewhere / "run").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="answers 'Unexpected BadZipFile' and names no file")
-@pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 def test_damaged_samples_are_named(ask, copied):
     (copied.path / "samples.npz").write_bytes((copied.path / "samples.npz").read_bytes()[:500])
     answer = ask("mnist", "export", copied.path)

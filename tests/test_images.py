@@ -48,9 +48,6 @@ CHANGES = {
     "ten times, colour": lambda image: np.repeat(ten_times(image), 3, axis=-1),
     "on a large sheet": on_a_large_sheet,
 }
-TWO_CHANNELS = pytest.mark.xfail(
-    strict=True, reason="FitImage: tf.where broadcasts grey of two channels to both"
-)
 EXACT = {"same", "colour", "colour and alpha", "inverted"}
 
 
@@ -60,13 +57,7 @@ def mnist(load):
     return FitImage.adapted(made.train), made.test.numpy(slice(NUM_DIGITS)).features
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(name, marks=TWO_CHANNELS if name == "grey and alpha" else ())
-        for name in CHANGES
-    ],
-)
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_digit_comes_out_close_to_the_original(change, mnist):
     fit, digits = mnist
     fitted = np.stack([fit(CHANGES[change](digit)).numpy() for digit in digits])
@@ -93,7 +84,7 @@ def test_an_embedded_digit_of_the_right_size_is_unchanged(change, load):
     assert np.abs(fitted.astype(int) - digits).max() <= 1
 
 
-@pytest.mark.parametrize("channels", [1, pytest.param(2, marks=TWO_CHANNELS), 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_colour_training_images_take_every_kind_of_picture(channels):
     fit = FitImage.adapted(pictures(50, (16, 16, 3)))
     fitted = fit(pictures(1, (40, 40, channels)).features[0])

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,22 @@ class Run:
                 "training wrote it. Restore the file or train again."
             ) from error
 
+    @functools.cached_property
+    def samples(self) -> dict[str, Any]:
+        """Some `raw` inputs and the `answers` that training gave to them."""
+        import numpy as np
+
+        path = self.path / "samples.npz"
+        try:
+            with path.open("rb") as file:
+                stored = np.load(file, allow_pickle=False)
+                return {name: stored[name] for name in ("raw", "answers")}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise RunError(
+                f"Received {path}, which cannot be read; expected samples as training wrote them. "
+                "Restore the file or train again."
+            ) from error
+
     def remember(self, **parts: Any) -> None:
         """Keep parts that training has in memory, so that nobody loads them again."""
         self.__dict__.update(parts)
@@ -101,7 +118,8 @@ def new_directory(app: App, run_dir: Path | None) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
         taken = any(path.iterdir())
-        (path / "logs").mkdir(exist_ok=True)
+        if not taken:
+            (path / "logs").mkdir()
     except OSError as error:
         raise RunError(
             f"Received the run directory {str(path)!r}, which cannot be written "

@@ -196,10 +196,10 @@ def _diverged(
     kept = (
         f"The best model, of epoch {best.epoch}, is in {path}."
         if best.epoch
-        else ("No epoch was finished, so nothing was kept.")
+        else "No epoch was finished, so nothing was kept."
     )
     return DivergedError(
-        f"Received a loss that is not finite at step {int(optimizer.iterations) + 1} "
+        f"Received a loss that is not finite at step {int(optimizer.iterations)} "
         f"(learning rate {float(optimizer.learning_rate):.3g}); expected a number. {kept} "
         "Lower --learning-rate, or choose another --optimizer."
     )
