@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 
 from evaluation.classes import Answers, confusion
-from training.run import whole
+from pipelines.files import whole
 
 matplotlib.use("Agg")
 

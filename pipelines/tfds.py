@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from pipelines.decoded import remembered
 from pipelines.examples import Batch, DataError, Examples, store
 from pipelines.splits import Source
 
@@ -34,7 +35,10 @@ def source(name: str, data_dir: Path | None, memory_budget: int | None) -> Sourc
         if found is None:
             return None
         count = builder.info.splits[found].num_examples
-        return store(_batches(builder, found), count, memory_budget)
+        return remembered(
+            _content(builder, found),
+            lambda: store(_batches(builder, found), count, memory_budget),
+        )
 
     train = split("train")
     assert train is not None
@@ -63,6 +67,13 @@ def _prepared(name: str, data_dir: Path | None) -> Any:
     if not builder.is_prepared():
         _download(name, builder, place)
     return builder
+
+
+def _content(builder: Any, split: str) -> str:
+    """What the examples of a split depend on: the set, its files, how they are read."""
+    files = [Path(path) for path in builder.info.splits[split].filepaths]
+    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return repr((builder.info.full_name, builder.info.supervised_keys, split, stats))
 
 
 def _download(name: str, builder: Any, place: Any) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.examples import Batch
+from pipelines.files import whole
 from pipelines.images import FitImage, decode
-from training.run import whole
 
 
 class UnreadableError(ValueError):

@@ -13,7 +13,8 @@ from apps import FieldError, Mnist
 from evaluation import report
 from pipelines import embedded
 from pipelines.examples import DataError
-from training.run import Run, RunError, whole, write_json
+from pipelines.files import whole
+from training.run import Run, RunError, write_json
 from training.train import DivergedError, train
 
 TINY = Mnist.tiny()

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.examples import Batch
-from training.run import whole
+from pipelines.files import whole
 
 
 class History(keras.callbacks.Callback):

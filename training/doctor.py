@@ -8,7 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from training.precision import cache_directory, choose
+from pipelines.files import cache_directory
+from training.precision import choose
 
 PACKAGES = (
     "tensorflow",

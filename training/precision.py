@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import tensorflow as tf
 
+from pipelines.files import cache_directory
 from training.run import write_json
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -44,11 +45,6 @@ def choose(requested: Precision, question: str) -> Choice:
 
 def _policy(precision: str) -> str:
     return "mixed_bfloat16" if precision == "bfloat16" else precision
-
-
-def cache_directory() -> Path:
-    """Where this user's measurements are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "athanor"
 
 
 def _remembered_seconds() -> dict[str, float]:

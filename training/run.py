@@ -1,6 +1,5 @@
 """The run directory: everything that one training left behind, each file whole."""
 
-import contextlib
 import dataclasses
 import functools
 import json
@@ -8,12 +7,12 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apps
 from apps.app import App
+from pipelines.files import whole
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -148,19 +147,6 @@ def point_latest(path: Path) -> None:
     link = path.parent / f".latest-{os.getpid()}"
     link.symlink_to(path.name)
     link.replace(path.parent / "latest")
-
-
-@contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a path beside `path`, of the same ending; it takes `path`'s place if all goes well."""
-    beside = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        yield beside
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -14,10 +14,11 @@ import tensorflow as tf
 import optimizers
 from apps.app import App, Feeds, FieldError
 from pipelines.feed import feed, feed_shuffled
+from pipelines.files import whole
 from pipelines.splits import Splits
 from training import callbacks as own
 from training.precision import Choice, Precision, choose, processor
-from training.run import PASSPORT, Run, discard, new_directory, point_latest, whole, write_json
+from training.run import PASSPORT, Run, discard, new_directory, point_latest, write_json
 
 STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves
 VALID_BATCH = 1000

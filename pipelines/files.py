@@ -1,0 +1,24 @@
+"""Files that appear whole or not at all, and the place for what can be made again."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def cache_directory() -> Path:
+    """Where this user's measurements and decoded sets are kept; it may be deleted at any time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "athanor"
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a path beside `path`, of the same ending; it takes `path`'s place if all goes well."""
+    beside = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield beside
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
