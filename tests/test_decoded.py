@@ -27,17 +27,20 @@ def test_a_set_is_decoded_once(cache):
     first, second = ask("a", calls).numpy(), ask("a", calls).numpy()
     assert len(calls) == 1
     assert len(list(cache.iterdir())) == 1
-    assert all(np.array_equal(x, y) and x.dtype == y.dtype for x, y in zip(first, second))
+    assert all(
+        np.array_equal(x, y) and x.dtype == y.dtype for x, y in zip(first, second, strict=True)
+    )
 
 
-def test_another_key_is_another_set(cache):
+@pytest.mark.usefixtures("cache")
+def test_another_key_is_another_set():
     calls = []
     ask("a", calls)
     ask("b", calls)
     assert len(calls) == 2
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"", lambda b: b[::-1]])
+@pytest.mark.parametrize("damage", [lambda b: b[:100], lambda _: b"", lambda b: b[::-1]])
 def test_a_damaged_file_is_made_again(damage, cache):
     calls = []
     ask("a", calls)
