@@ -42,6 +42,7 @@ format: .venv/.ready
 	$(BIN)/ruff check --fix .
 
 bench: .venv/.ready-bench
+	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/mnist_recipe.py
 	$(BIN)/python benchmarks/throughput.py
 
