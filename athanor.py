@@ -205,7 +205,7 @@ def demo(*, common: Common = COMMON) -> None:
 
 def _demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:
     started = time.perf_counter()
-    trained = _train(app_class(), HOW, common)
+    trained = _train(app_class(data="embedded"), HOW, common)
     run = Path(trained["run"])
     _evaluate(app_class, run, common)
     exported = _export(app_class, run, common)
@@ -270,8 +270,9 @@ def main() -> None:
     if called.startswith("athanor-"):
         arguments = [called.removeprefix("athanor-"), *arguments]
     status = _run(arguments)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     # TensorFlow takes most of a second to take itself apart, and all files are closed.
     os._exit(status)
 
