@@ -78,9 +78,9 @@ def per_class(answers: Answers, labels: tuple[str, ...]) -> list[dict[str, float
 
 def baselines(splits: Splits) -> dict[str, dict[str, float]]:
     """Metrics of the trivial answers to the same test examples."""
-    train, test, num_classes = splits.train.numpy(), splits.test.numpy(), len(splits.labels)
+    num_classes, target = len(splits.labels), splits.test.targets
     answers = {
-        "majority": majority(train.target, num_classes, len(test.target)),
-        "softmax_regression": softmax_regression(train, test.features, num_classes),
+        "majority": majority(splits.train.targets, num_classes, len(target)),
+        "softmax_regression": softmax_regression(splits.train, splits.test, num_classes),
     }
-    return {name: metrics(Answers(given, test.target)) for name, given in answers.items()}
+    return {name: metrics(Answers(given, target)) for name, given in answers.items()}

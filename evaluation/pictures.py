@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 
 from evaluation.classes import Answers, confusion
+from pipelines.examples import Examples
 from pipelines.files import whole
 
 matplotlib.use("Agg")
@@ -25,10 +26,12 @@ STYLE: dict[Any, Any] = {
 NUM_WORST = 25
 
 
-def draw(run: Path, answers: Answers, raw: np.ndarray | None, labels: tuple[str, ...]) -> list[str]:
+def draw(
+    run: Path, answers: Answers, images: Examples | None, labels: tuple[str, ...]
+) -> list[str]:
     """Write all pictures of a run with classes; returns their file names.
 
-    `raw` are the test images, uint8 [n, height, width, channels], where the
+    `images` are the test images, uint8 [height, width, channels], where the
     questions are images.
     """
     with matplotlib.rc_context(STYLE):
@@ -36,8 +39,8 @@ def draw(run: Path, answers: Answers, raw: np.ndarray | None, labels: tuple[str,
             "learning_curves.png": _learning_curves(run / "history.csv"),
             "confusion.png": _confusion(confusion(answers), labels),
         }
-        if raw is not None:
-            figures["worst.png"] = _worst(answers, raw, labels)
+        if images is not None:
+            figures["worst.png"] = _worst(answers, images, labels)
         for name, figure in figures.items():
             with whole(run / name) as beside:
                 figure.savefig(beside, format="png", bbox_inches="tight")
@@ -96,7 +99,7 @@ def _confusion(counts: np.ndarray, labels: tuple[str, ...]) -> Any:
     return figure
 
 
-def _worst(answers: Answers, raw: np.ndarray, labels: tuple[str, ...]) -> Any:
+def _worst(answers: Answers, images: Examples, labels: tuple[str, ...]) -> Any:
     rows = np.arange(len(answers.target))
     true = answers.probabilities[rows, answers.target]
     wrong = np.flatnonzero(answers.predicted != answers.target)
@@ -113,7 +116,7 @@ def _worst(answers: Answers, raw: np.ndarray, labels: tuple[str, ...]) -> Any:
     for axis in axes.flat:
         axis.axis("off")
     for axis, row in zip(axes.flat, worst, strict=False):
-        image = raw[row]
+        image = images.numpy(row).features
         axis.imshow(
             image.squeeze(), cmap="gray" if image.shape[-1] == 1 else None, vmin=0, vmax=255
         )

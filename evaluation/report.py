@@ -28,8 +28,8 @@ def evaluate(run: Run) -> dict[str, Any]:
 
     answers = answer(run)
     scores = _scored(run, answers)
-    raw = run.splits.test.numpy().features if run.app.question == "image" else None
-    return scores | {"pictures": pictures.draw(run.path, answers, raw, run.splits.labels)}
+    shown = run.splits.test if run.app.question == "image" else None
+    return scores | {"pictures": pictures.draw(run.path, answers, shown, run.splits.labels)}
 
 
 def answer(run: Run) -> classes.Answers:
@@ -42,7 +42,7 @@ def answer(run: Run) -> classes.Answers:
     )
     batches = feed(run.splits.test, batch_size=BATCH)
     given = np.concatenate([ask(features) for features, _ in batches])
-    return classes.Answers(given, run.splits.test.numpy().target)
+    return classes.Answers(given, run.splits.test.targets)
 
 
 def _scored(run: Run, answers: classes.Answers) -> dict[str, Any]:

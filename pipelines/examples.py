@@ -51,6 +51,11 @@ class Examples:
         arrays = {"features": self.features, "target": self.target}
         return {name: (array.shape[1:], str(array.dtype)) for name, array in arrays.items()}
 
+    @property
+    def targets(self) -> np.ndarray:
+        """All targets, in memory."""
+        return np.asarray(self.target[self.rows])
+
     def select(self, positions: np.ndarray) -> "Examples":
         """The examples at these positions of the view, as a view."""
         return dataclasses.replace(self, rows=self.rows[positions])

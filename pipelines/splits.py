@@ -57,7 +57,7 @@ class Splits:
         for part in (self.train, self.valid, self.test):
             order = np.argsort(hashes := part.content_hashes(), kind="stable")
             digest.update(hashes[order].tobytes())
-            digest.update(np.ascontiguousarray(part.target[part.rows][order]).tobytes())
+            digest.update(np.ascontiguousarray(part.targets[order]).tobytes())
         return digest.hexdigest()
 
 

@@ -109,7 +109,8 @@ def test_softmax_regression_gives_probabilities_of_any_shape_of_input():
     random = np.random.default_rng(0)
     target = np.arange(60) % 3
     images = (random.normal(size=(60, 4, 4, 3)) + 40 * target[:, None, None, None]) % 256
-    given = softmax_regression((images.astype("uint8"), target), images.astype("uint8"), 3)
+    examples = Examples.of(images.astype("uint8"), target)
+    given = softmax_regression(examples, examples, 3)
     assert given.shape == (60, 3)
     np.testing.assert_allclose(given.sum(1), 1, atol=1e-5)
     assert np.mean(given.argmax(1) == target) > 0.9
@@ -183,8 +184,8 @@ def test_pictures_are_drawn_with_any_number_of_mistakes(mistakes, copied):
     said = np.arange(count) % 2
     target = np.where(np.arange(count) < mistakes, 1 - said, said)
     given = Answers(np.eye(2)[said] * 0.8 + 0.1, target)
-    raw = np.zeros((count, 8, 8, 3), "uint8")
-    for name in pictures.draw(copied.path, given, raw, ("one", "two")):
+    images = Examples.of(np.zeros((count, 8, 8, 3), "uint8"), target)
+    for name in pictures.draw(copied.path, given, images, ("one", "two")):
         size_of_png(copied.path / name)
 
 
