@@ -35,7 +35,6 @@ def main() -> None:
     conditions = protocol.block(
         programs,
         repeats,
-        clock="wall time of whole processes, from outside",
         judged="test examples, once a run; the epoch is chosen on validation examples",
     )
     with tempfile.TemporaryDirectory() as directory:
@@ -58,10 +57,9 @@ def _table(programs: Sequence[Program], runs: Sequence[Run]) -> Table:
             for name in ("accuracy", "softmax_regression", "majority")
         ]
         found = protocol.spread(protocol.values(runs, program, "accuracy"))
-        seconds = protocol.spread(protocol.values(runs, program, "seconds"))
         ends = f"{100 * found.least:.2f} to {100 * found.most:.2f}"
-        rows.append([program.name, means[0], ends, *means[1:], seconds.text(0)])
-    header = ["run", "mean", "seeds", "softmax regression", "majority", "seconds"]
+        rows.append([program.name, means[0], ends, *means[1:]])
+    header = ["run", "mean", "seeds", "softmax regression", "majority"]
     return Table(header, rows)
 
 
