@@ -1,0 +1,58 @@
+"""What the README says is true."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from apps import App
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+ROOMS = ("apps", "pipelines", "optimizers", "training", "evaluation", "serving")
+
+
+@pytest.fixture
+def example():
+    """The app that the README tells how to add."""
+    code = textwrap.dedent(re.search(r"( *)```python\n(.*?)```", README, re.DOTALL).group(2))
+    names = {"__name__": "apps.clothes"}
+    exec(compile(code, "README.md", "exec"), names)
+    return names["Clothes"]
+
+
+def test_the_tree_names_every_module():
+    tree = README.split("## How the house is built")[1].split("Imports point down")[0]
+    for room in ROOMS:
+        for path in (ROOT / room).glob("[a-z]*.py"):
+            if room != "optimizers":  # one file each, not listed
+                assert path.name in tree, f"add {path.relative_to(ROOT)} to the README's tree"
+
+
+def test_the_tree_names_nothing_else():
+    tree = README.split("## How the house is built")[1].split("Imports point down")[0]
+    there = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    assert set(re.findall(r"\w+\.py", tree)) <= there
+
+
+def test_the_example_of_a_new_app_can_be_trained(example):
+    app = example.tiny()
+    splits = app.splits()
+    network = app.network(splits)
+    assert isinstance(app, App)
+    images = app.prepare(splits)(splits.train.numpy(slice(0, 4)).features)
+    assert network(images).shape == (4, len(splits.labels))
+    assert app.loss()(splits.train.targets[:4], network(images)) > 0
+
+
+def test_every_command_of_the_readme_exists(capsys):
+    import athanor
+
+    verbs = set(re.findall(r"athanor mnist (\w+)", README))
+    assert verbs == {"train", "evaluate", "predict", "export"}
+    for verb in verbs:
+        with pytest.raises(SystemExit) as ended:
+            athanor._run(["mnist", verb, "--help"])
+        assert not ended.value.code
+    capsys.readouterr()
