@@ -13,6 +13,9 @@ if typing.TYPE_CHECKING:
     from pipelines.splits import Splits
 
 
+SETTLED = 120  # steps after which a network stands its learning rate
+
+
 class FieldError(ValueError):
     """A field's value that cannot be: what was received, what was expected."""
 
@@ -59,7 +62,8 @@ class App(abc.ABC):
     learning_rate: float = bounded(0.2, 1e-12)
     """Peak of the learning rate."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """Course of the learning rate: warm-up and a cosine to zero, or constant."""
+    """Course of the learning rate: warm-up and a cosine to zero (with a lower peak in runs of
+    under 120 steps), or constant."""
     patience: int = bounded(5, 0)
     """Epochs without a better validation score before training stops; 0 never stops."""
     seed: int = bounded(0, 0, 2**31)
@@ -110,10 +114,13 @@ class App(abc.ABC):
             return self.learning_rate
         import keras
 
+        # Before its statistics settle a network does not stand the peak: on the embedded
+        # digits two epochs, 24 steps, ended at 0.15 accuracy with it and end at 0.76 now.
+        peak = self.learning_rate * min(1.0, steps / SETTLED)
         warm_up = max(1, round(0.2 * steps))
         return keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.1 * self.learning_rate,
-            warmup_target=self.learning_rate,
+            initial_learning_rate=0.1 * peak,
+            warmup_target=peak,
             warmup_steps=warm_up,
             decay_steps=max(1, steps - warm_up),
         )

@@ -2,7 +2,8 @@
 
     athanor mnist train --data tfds:mnist
 
-About a minute on two cores; at least 99.4 % of the test digits right.
+One to two minutes on two cores; at least 99.4 % of the test digits right (a slow test
+holds it to that).
 """
 
 import dataclasses
