@@ -30,6 +30,14 @@ def source(name: str, data_dir: Path | None, memory_budget: int | None) -> Sourc
             "expected one called train."
         )
 
+    for key in builder.info.supervised_keys:
+        shape = builder.info.features[key].shape
+        if not isinstance(shape, tuple) or None in shape:
+            raise DataError(
+                f"Received tfds:{name}, whose {key} is of form {shape}; expected arrays of one "
+                "size. Choose another set."
+            )
+
     def split(*names: str) -> Examples | None:
         found = next((name for name in names if name in builder.info.splits), None)
         if found is None:
@@ -110,5 +118,11 @@ def _batches(builder: Any, split: str) -> Iterator[Batch]:
 
     records = tf.data.TFRecordDataset([str(path) for path in builder.info.splits[split].filepaths])
     chunks = records.batch(CHUNK).map(pair, num_parallel_calls=tf.data.AUTOTUNE)
-    for batch in chunks.prefetch(1).as_numpy_iterator():
-        yield Batch(*batch)
+    try:
+        for batch in chunks.prefetch(1).as_numpy_iterator():
+            yield Batch(*batch)
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        raise DataError(
+            f"Received damaged records in {builder.data_path}, split {split}; expected what TFDS "
+            "wrote. Remove that directory and prepare the set again."
+        ) from error
