@@ -16,6 +16,7 @@ install: .venv/.ready
 	  $(PYTHON) -m venv .venv && \
 	  $(BIN)/python -m pip install --quiet --compile -c constraints.txt -e '.[data,dev]'; \
 	fi
+	@$(BIN)/python -m compileall -q athanor.py console.py verbs.py apps pipelines optimizers training evaluation serving
 	@touch $@
 
 .venv/.ready-bench: .venv/.ready
@@ -45,6 +46,10 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/mnist_recipe.py
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/regression.py
+	$(BIN)/python benchmarks/flowers.py
+	$(BIN)/python benchmarks/texts.py
+	$(BIN)/python benchmarks/movielens.py
 
 lock:
 	uv pip compile setup.cfg --extra data --extra dev --python-version 3.11 --no-annotate --no-header -o constraints.txt

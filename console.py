@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from cyclopts import CycloptsError, Parameter
 from cyclopts.config import Dict
 
@@ -39,6 +38,8 @@ class HowToTrain:
     """A new or empty directory for the run; runs/APP/DATE-TIME by default."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the arithmetic; auto takes bfloat16 where it is measured to be faster."""
+    folds: int | None = None
+    """Cross-validate: train once for each of so many folds, and give mean and spread."""
     profile: Annotated[bool, Parameter(negative="")] = False
     """Record for TensorBoard what the steps spend their time on."""
     config: Path | None = None
@@ -78,6 +79,8 @@ def config_of(arguments: list[str]) -> Dict | None:
             path = value if name == "--config" else name.removeprefix("--config=")
     if path is None:
         return None
+    import yaml
+
     try:
         fields = yaml.safe_load(Path(path).read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

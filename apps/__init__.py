@@ -1,11 +1,38 @@
 """What is learned: one frozen dataclass an application."""
 
 from apps.app import App, FieldError
+from apps.finetune import Finetune
 from apps.mnist import Mnist
+from apps.recommender import Recommender
+from apps.regression import Regression
+from apps.text import Text
 
-__all__ = ["ALL", "App", "FieldError", "Mnist", "named"]
+__all__ = [
+    "ALL",
+    "LAYERS",
+    "App",
+    "FieldError",
+    "Finetune",
+    "Mnist",
+    "Recommender",
+    "Regression",
+    "Text",
+    "named",
+]
 
-ALL: tuple[type[App], ...] = (Mnist,)
+ALL: tuple[type[App], ...] = (Regression, Mnist, Finetune, Text, Recommender)
+# Modules of layers: a saved model can be loaded after their import.
+LAYERS = (
+    "apps.networks",
+    "apps.products",
+    "apps.recurrent",
+    "apps.tabular",
+    "apps.trust",
+    "pipelines.columns",
+    "pipelines.images",
+    "pipelines.ids",
+    "pipelines.words",
+)
 
 
 def named(name: str) -> type[App]:

@@ -23,11 +23,17 @@ class FieldError(ValueError):
 
 
 class Feeds(NamedTuple):
-    """What `fit` consumes: endless training batches, one pass of validation ones."""
+    """What `fit` consumes: endless training batches, one pass of validation ones.
+
+    The raw examples and the layer that prepares them stand beside, for a fit
+    that is more than passes over batches.
+    """
 
     train: Any
     valid: Any
     steps_per_epoch: int
+    splits: "Splits"
+    prepare: Any
 
 
 def bounded(default: Any, low: float, below: float = math.inf) -> Any:
@@ -40,7 +46,8 @@ class App(abc.ABC):
     """Hyperparameters are the fields, construction is the methods.
 
     Class variables say which kind of question the app answers, with what kind
-    of answer, and which of its fields a search may draw.
+    of answer (`classes` wherever the data name some), which of its fields a
+    search may draw, and between which number formats the machine may choose.
     """
 
     question: ClassVar[Literal["image", "row", "text", "ids"]]
@@ -48,6 +55,7 @@ class App(abc.ABC):
     metrics: ClassVar[tuple[str, ...]]
     monitor: ClassVar[str]
     space: ClassVar[dict[str, tuple]]
+    formats: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
 
     data: str = "embedded"
     """Address of the data: embedded, or tfds:NAME."""
@@ -97,16 +105,50 @@ class App(abc.ABC):
         """The uncompiled keras.Model from prepared input to logits or numbers."""
 
     @abc.abstractmethod
-    def loss(self) -> Any:
+    def loss(self, splits: "Splits") -> Any:
         """The keras.losses.Loss between the target and what `network` gives."""
+
+    def finish(self, splits: "Splits") -> Any:
+        """The Keras layer from what `network` gives to the answer; None where they are the same.
+
+        The answer is probabilities [batch, classes], or numbers [batch] in the target's unit.
+        """
+        if self.answers(splits) != "classes":
+            return None
+        import keras
+
+        return keras.layers.Softmax(dtype="float32", name="probabilities")
+
+    def answers(self, splits: "Splits") -> str:
+        """The kind of answer that these data ask for."""
+        return "classes" if splits.labels else self.answer
+
+    def lengths(self, splits: "Splits") -> Any:  # noqa: ARG002
+        """The size of each training example, so that like meets like in a batch; None for any."""
+        return None
 
     def reading(self, splits: "Splits") -> Any:  # noqa: ARG002
         """How one input from outside becomes a raw one; None where they are the same."""
         return None
 
-    def augmentation(self) -> Callable[[Any, Any], Any] | None:
-        """The random change of raw training batches, from (features, seed); None for none."""
+    def augmentation(self) -> Callable[[Any, Any, Any], Any] | None:
+        """The random change of raw training batches; None for none.
+
+        From (features, target, integer seed [2]) to (features, target).
+        """
         return None
+
+    def batch(self, count: int) -> int:
+        """Examples in one step, of `count` to train on: all of them where the default is more.
+
+        Raises FieldError where somebody asked for more than there are.
+        """
+        if count < self.batch_size != type(self)().batch_size:
+            raise FieldError(
+                f"Received --batch-size {self.batch_size}; expected at most the {count} "
+                "training examples."
+            )
+        return min(self.batch_size, count)
 
     def rate(self, steps: int) -> Any:
         """The learning rate over a run of `steps` steps: a float or a Keras schedule."""

@@ -73,13 +73,13 @@ class Mnist(App):
 
         return FitImage.adapted(splits.train)
 
-    def augmentation(self) -> Callable[[Any, Any], Any] | None:
+    def augmentation(self) -> Callable[[Any, Any, Any], Any] | None:
         """Rotation, zoom and shift of the strength `augment`."""
         from pipelines.augment import random_affine
 
         return random_affine(self.augment) if self.augment else None
 
-    def loss(self) -> Any:
+    def loss(self, splits: "Splits") -> Any:  # noqa: ARG002
         """Cross-entropy of logits, a little smoothed."""
         from apps.networks import SmoothedCrossentropy
 

@@ -1,11 +1,12 @@
 """Judging answers that are classes."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from evaluation.baselines import majority, softmax_regression
+from evaluation.asking import ask
 from pipelines.splits import Splits
+from training.run import Run
 
 RESAMPLES = 1000
 
@@ -22,6 +23,11 @@ class Answers(NamedTuple):
         return self.probabilities.argmax(1)
 
 
+def answers_of(run: Run) -> Answers:
+    """The run's answers to its test examples."""
+    return Answers(ask(run.model, run.splits.test), run.splits.test.targets)
+
+
 def per_example(answers: Answers) -> dict[str, np.ndarray]:
     """What the metrics are means of: right or not, and cross-entropy in nats."""
     likelihood = answers.probabilities[np.arange(len(answers.target)), answers.target]
@@ -32,30 +38,46 @@ def per_example(answers: Answers) -> dict[str, np.ndarray]:
 
 
 def metrics(answers: Answers) -> dict[str, float]:
-    """Accuracy and mean cross-entropy (nats)."""
-    return {name: float(values.mean()) for name, values in per_example(answers).items()}
+    """Accuracy, mean cross-entropy (nats), and the unweighted mean of the classes' F1."""
+    means = {name: float(values.mean()) for name, values in per_example(answers).items()}
+    return means | {"macro_f1": _macro_f1(confusion(answers))}
 
 
 def intervals(answers: Answers, seed: int = 0) -> dict[str, tuple[float, float]]:
     """95 % percentile bootstrap intervals of the metrics (Efron 1979), 1000 resamples."""
     random = np.random.default_rng(seed)
-    values = per_example(answers)
-    means: dict[str, list[float]] = {name: [] for name in values}
+    values, pairs = per_example(answers), _pairs(answers)
+    num_classes = answers.probabilities.shape[1]
+    found: dict[str, list[float]] = {name: [] for name in [*values, "macro_f1"]}
     for _ in range(RESAMPLES):
         rows = random.integers(0, len(answers.target), len(answers.target), dtype=np.int32)
         for name, column in values.items():
-            means[name].append(column[rows].mean())
+            found[name].append(column[rows].mean())
+        found["macro_f1"].append(_macro_f1(_counts(pairs[rows], num_classes)))
     return {
         name: (float(np.percentile(column, 2.5)), float(np.percentile(column, 97.5)))
-        for name, column in means.items()
+        for name, column in found.items()
     }
+
+
+def _macro_f1(counts: np.ndarray) -> float:
+    """Over the classes that are there, truly or by mistake."""
+    total = counts.sum(0) + counts.sum(1)
+    there = total > 0
+    return float(np.mean(2 * counts.diagonal()[there] / total[there]))
+
+
+def _pairs(answers: Answers) -> np.ndarray:
+    return answers.target * answers.probabilities.shape[1] + answers.predicted
+
+
+def _counts(pairs: np.ndarray, num_classes: int) -> np.ndarray:
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def confusion(answers: Answers) -> np.ndarray:
     """Counts [true class, predicted class]."""
-    num_classes = answers.probabilities.shape[1]
-    pairs = answers.target * num_classes + answers.predicted
-    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+    return _counts(_pairs(answers), answers.probabilities.shape[1])
 
 
 def per_class(answers: Answers, labels: tuple[str, ...]) -> list[dict[str, float | int | str]]:
@@ -76,11 +98,38 @@ def per_class(answers: Answers, labels: tuple[str, ...]) -> list[dict[str, float
     ]
 
 
-def baselines(splits: Splits) -> dict[str, dict[str, float]]:
-    """Metrics of the trivial answers to the same test examples."""
-    num_classes, target = len(splits.labels), splits.test.targets
-    answers = {
-        "majority": majority(splits.train.targets, num_classes, len(target)),
-        "softmax_regression": softmax_regression(splits.train, splits.test, num_classes),
-    }
-    return {name: metrics(Answers(given, target)) for name, given in answers.items()}
+def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]:
+    """Tables for scores.json."""
+    return {"per_class": per_class(answers, splits.labels)}
+
+
+def figures(answers: Answers, splits: Splits) -> dict[str, Any]:
+    """The confusion matrix."""
+    return {"confusion.png": _confusion(confusion(answers), splits.labels)}
+
+
+def _confusion(counts: np.ndarray, labels: tuple[str, ...]) -> Any:
+    from evaluation.style import INK, pyplot
+
+    side = max(4.0, 0.45 * len(labels) + 1.5)
+    figure, axis = pyplot.subplots(figsize=(side, side), layout="constrained")
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    # The root makes single mistakes visible beside thousands of right answers.
+    axis.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(labels))
+    turned = 90 if max(map(len, labels)) > 3 else 0
+    axis.set_xticks(ticks, labels, rotation=turned)
+    axis.set_yticks(ticks, labels)
+    axis.set(
+        xlabel="predicted", ylabel="true", title="test examples; colour: root of the row share"
+    )
+    axis.spines[:].set_visible(False)
+    if len(labels) <= 30:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                light = shares[row, column] > 0.3
+                axis.text(
+                    column, row, count,
+                    ha="center", va="center", fontsize=8, color="white" if light else INK,
+                )  # fmt: skip
+    return figure

@@ -3,21 +3,19 @@
 import time
 from typing import Any
 
-import numpy as np
-
-from evaluation import classes
-from pipelines.feed import feed
+from evaluation import kinds
 from training.run import Run, write_json
 
-BATCH = 1000
+LEVEL = 1e-4  # of the metric: a smaller difference is none
 
 
 def score(run: Run) -> dict[str, Any]:
     """Judge a run on its test examples, write scores.json and return its content.
 
     `test` holds the metrics, `intervals` their 95 % bootstrap intervals,
-    `baselines` the same metrics of trivial answers, `per_class` precision and
-    recall.
+    `baselines` the same metrics of simpler answers, `remarks` in words those that
+    are better; tables that the kind of answer adds, such as `per_class`, are named
+    in `tables`.
     """
     return _scored(run, answer(run))
 
@@ -27,33 +25,45 @@ def evaluate(run: Run) -> dict[str, Any]:
     from evaluation import pictures
 
     answers = answer(run)
-    scores = _scored(run, answers)
-    shown = run.splits.test if run.app.question == "image" else None
-    return scores | {"pictures": pictures.draw(run.path, answers, shown, run.splits.labels)}
+    return _scored(run, answers) | {"pictures": pictures.draw(run, answers)}
 
 
-def answer(run: Run) -> classes.Answers:
-    """The run's answers to its test examples."""
-    import tensorflow as tf
-
-    model = run.model
-    ask = tf.function(
-        lambda raw: model(raw, training=False), reduce_retracing=True, autograph=False
-    )
-    batches = feed(run.splits.test, batch_size=BATCH)
-    given = np.concatenate([ask(features) for features, _ in batches])
-    return classes.Answers(given, run.splits.test.targets)
+def answer(run: Run) -> Any:
+    """The run's answers to its test examples, as its kind of answer is judged."""
+    return kinds.judge(run.passport["answer"]).answers_of(run)
 
 
-def _scored(run: Run, answers: classes.Answers) -> dict[str, Any]:
+def _scored(run: Run, answers: Any) -> dict[str, Any]:
     start = time.perf_counter()
+    judge = kinds.judge(run.passport["answer"])
+    baselines = kinds.asked(run.passport["question"]).baselines(run.splits)
+    tables = judge.details(answers, run.splits)
+    test = judge.metrics(answers)
+    beside = {name: judge.metrics(given) for name, given in baselines.items()}
     scores = {
-        "test": classes.metrics(answers),
-        "intervals": classes.intervals(answers),
-        "baselines": classes.baselines(run.splits),
+        "test": test,
+        "intervals": judge.intervals(answers),
+        "baselines": beside,
+        "remarks": remarks(test, beside),
         "examples": len(answers.target),
-        "per_class": classes.per_class(answers, run.splits.labels),
+        **tables,
+        "tables": list(tables),
         "seconds": round(time.perf_counter() - start, 3),
     }
     write_json(run.path / "scores.json", scores)
     return scores
+
+
+def remarks(test: dict[str, float], baselines: dict[str, dict[str, float]]) -> list[str]:
+    """In words, every baseline that is better than the model by the first metric.
+
+    A ten-thousandth is no difference.
+    """
+    metric, own = next(iter(test.items()))
+    sign = -1 if metric in kinds.LOWER_IS_BETTER else 1
+    return [
+        f"This model loses to {name.replace('_', ' ')}: {metric} {own:.4f} against "
+        f"{row[metric]:.4f}. Rather use that one, or train this one otherwise."
+        for name, row in baselines.items()
+        if name != kinds.FLOOR and sign * row.get(metric, own) > sign * own + LEVEL * abs(own)
+    ]

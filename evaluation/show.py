@@ -48,26 +48,44 @@ def scores(scored: dict[str, Any]) -> None:
         for name, (low, high) in scored["intervals"].items()
     ]
     rows = [["this model", *model]]
-    rows += [[name.replace("_", " "), *row.values()] for name, row in scored["baselines"].items()]
+    rows += [
+        [title.replace("_", " "), *(row.get(name, "") for name in names)]
+        for title, row in scored["baselines"].items()
+    ]
     title = f"{scored['examples']:,} test examples; 95 % bootstrap intervals"
+    table(["", *names], rows, title)
+    for remark in scored["remarks"]:
+        print(remark)
+
+
+def folds(summary: dict[str, Any]) -> None:
+    """Mean and standard deviation over folds, above the means of the baselines."""
+    names = list(summary["test"])
+    means, spread = summary["test"], summary["spread"]
+    rows: list[list[Any]] = [
+        ["this app", *(f"{means[name]:.4f} ± {spread[name]:.4f}" for name in names)]
+    ]
+    rows += [
+        [title.replace("_", " "), *(row.get(name, "") for name in names)]
+        for title, row in summary["baselines"].items()
+    ]
+    title = f"mean ± standard deviation over {summary['folds']} folds of held-out examples"
     table(["", *names], rows, title)
 
 
 def predictions(answers: list[dict[str, Any]]) -> None:
-    """The class of each input, how probable it is, and what else it may be."""
-    rows = [
-        [
-            answer["input"],
-            answer["class"],
-            answer["probability"],
-            ", ".join(f"{guess['class']} {guess['probability']:.4f}" for guess in answer["next"]),
-        ]
-        for answer in answers
-    ]
-    table(["input", "class", "probability", "next guesses"], rows)
+    """A line an answer; lists of further guesses stand in one cell."""
+    table(list(answers[0]), [[_cell(value) for value in answer.values()] for answer in answers])
 
 
-def per_class(scored: dict[str, Any]) -> None:
-    """Precision, recall, F1 and number of examples of each class."""
-    rows = scored["per_class"]
-    table(list(rows[0]), [row.values() for row in rows])
+def _cell(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return ", ".join(" ".join(_text(part) for part in guess.values()) for guess in value)
+
+
+def details(scored: dict[str, Any]) -> None:
+    """The tables that the kind of answer adds."""
+    for name in scored["tables"]:
+        if rows := scored[name]:
+            table(list(rows[0]), [row.values() for row in rows])

@@ -12,20 +12,21 @@ ZOOM = 0.1
 SHIFT = 0.07  # of the side
 
 
-def random_affine(strength: float) -> Callable[[Any, Any], Any]:
+def random_affine(strength: float) -> Callable[[Any, Any, Any], Any]:
     """Rotate, zoom and shift each image of a batch by its own random amounts.
 
-    Returns a function of (images [batch, height, width, channels], integer seed
-    [2]) that keeps shape and dtype. At strength 1 each amount is drawn evenly
-    from -10 to 10 degrees, -10 to 10 % and -7 to 7 % of the side; other
-    strengths scale these. Pixels that come from outside repeat the border.
+    Returns a function of (images [batch, height, width, channels], target,
+    integer seed [2]) to images of the same shape and dtype, and the target. At
+    strength 1 each amount is drawn evenly from -10 to 10 degrees, -10 to 10 %
+    and -7 to 7 % of the side; other strengths scale these. Pixels that come
+    from outside repeat the border.
     """
 
-    def augment(images: Any, seed: Any) -> Any:
+    def augment(images: Any, target: Any, seed: Any) -> Any:
         height, width = images.shape[1:3]
         drawn = strength * tf.random.stateless_uniform([4, tf.shape(images)[0]], seed, -1, 1)
         angle, zoom = drawn[0] * ROTATION, 1 + drawn[1] * ZOOM
-        return tf.raw_ops.ImageProjectiveTransformV3(
+        moved = tf.raw_ops.ImageProjectiveTransformV3(
             images=images,
             transforms=_about_centre(
                 zoom * tf.cos(angle),
@@ -38,6 +39,7 @@ def random_affine(strength: float) -> Callable[[Any, Any], Any]:
             fill_mode="NEAREST",
             fill_value=0.0,
         )
+        return moved, target
 
     return augment
 

@@ -17,8 +17,12 @@ class DataError(ValueError):
     exit_status = 2
 
 
+# An array, or a dict of an array a column.
+Features = Any
+
+
 class Batch(NamedTuple):
-    """Features of shape [batch, ...] and their targets of shape [batch]."""
+    """Features of shape [batch, ...], or a dict of them, and their targets of shape [batch]."""
 
     features: Any
     target: Any
@@ -29,27 +33,32 @@ class Examples:
     """A view on stored examples: `rows` says which, and in what order.
 
     All splits of a set share one storage, so that cutting copies nothing.
-    The storage is an array, or a memory map where the set is larger than its
-    memory budget; both answer the same questions.
+    Features are one array or, where an example is a row, an array a column;
+    texts are object arrays of UTF-8 bytes. The storage is in memory, or a
+    memory map where images are larger than their memory budget; both answer
+    the same questions.
     """
 
-    features: np.ndarray
+    features: Features
     target: np.ndarray
     rows: np.ndarray
 
     @classmethod
-    def of(cls, features: np.ndarray, target: np.ndarray) -> "Examples":
-        """All the examples of two arrays of equal length."""
-        return cls(features, target, np.arange(len(features)))
+    def of(cls, features: Features, target: np.ndarray) -> "Examples":
+        """All the examples of arrays of equal length."""
+        return cls(features, target, np.arange(len(target)))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def spec(self) -> dict[str, tuple]:
-        """Shape and dtype of one example's features and target."""
-        arrays = {"features": self.features, "target": self.target}
-        return {name: (array.shape[1:], str(array.dtype)) for name, array in arrays.items()}
+    def spec(self) -> dict[str, Any]:
+        """Shape and dtype of one example's features (of each column) and target."""
+        parts = {"features": self.features, "target": self.target}
+        return {
+            name: tf.nest.map_structure(lambda array: (array.shape[1:], dtype_of(array)), part)
+            for name, part in parts.items()
+        }
 
     @property
     def targets(self) -> np.ndarray:
@@ -62,20 +71,24 @@ class Examples:
 
     def take(self, positions: Any) -> Batch:
         """Gather a whole batch inside a TensorFlow graph; positions is an int64 vector."""
+        arrays = [*tf.nest.flatten(self.features), self.target]
         taken = tf.numpy_function(
-            lambda some: tuple(self.numpy(some)),
+            lambda some: [np.asarray(array[self.rows[some]]) for array in arrays],
             [positions],
-            (self.features.dtype, self.target.dtype),
+            [dtype_of(array) for array in arrays],
             stateful=False,
         )
-        for tensor, array in zip(taken, (self.features, self.target), strict=True):
+        for tensor, array in zip(taken, arrays, strict=True):
             tensor.set_shape((positions.shape[0], *array.shape[1:]))
-        return Batch(*taken)
+        return Batch(tf.nest.pack_sequence_as(self.features, taken[:-1]), taken[-1])
 
     def numpy(self, positions: Any = slice(None)) -> Batch:
         """The examples at these positions, all of them by default, as arrays in memory."""
         rows = self.rows[positions]
-        return Batch(np.asarray(self.features[rows]), np.asarray(self.target[rows]))
+        return Batch(
+            tf.nest.map_structure(lambda array: np.asarray(array[rows]), self.features),
+            np.asarray(self.target[rows]),
+        )
 
     def content_hashes(self, block: int = 8192) -> np.ndarray:
         """A uint64 for each example, made from the bytes of its features alone.
@@ -84,10 +97,28 @@ class Examples:
         """
         digests = bytearray()
         for start in range(0, len(self), block):
-            features = self.features[self.rows[start : start + block]]
-            for row in features.reshape(len(features), -1):
-                digests += hashlib.blake2b(row.tobytes(), digest_size=8).digest()
+            rows = self.rows[start : start + block]
+            columns = [_row_bytes(array[rows]) for array in tf.nest.flatten(self.features)]
+            for parts in zip(*columns, strict=True):
+                # Lengths, so that ("ab", "c") is not ("a", "bc").
+                content = parts[0] if len(parts) == 1 else b"".join(map(_with_length, parts))
+                digests += hashlib.blake2b(content, digest_size=8).digest()
         return np.frombuffer(bytes(digests), "<u8")
+
+
+def dtype_of(array: np.ndarray) -> str:
+    """The name of the dtype; `string` for texts."""
+    return "string" if array.dtype == object else str(array.dtype)
+
+
+def _row_bytes(array: np.ndarray) -> list[bytes]:
+    if array.dtype == object:
+        return list(array)
+    return [row.tobytes() for row in array.reshape(len(array), -1)]
+
+
+def _with_length(part: bytes) -> bytes:
+    return b"%d:%b" % (len(part), part)
 
 
 def default_memory_budget() -> int:
@@ -96,7 +127,7 @@ def default_memory_budget() -> int:
 
 
 def store(batches: Iterable[Batch], count: int, memory_budget: int | None = None) -> Examples:
-    """Keep `count` examples that arrive in batches.
+    """Keep `count` examples of one array that arrive in batches.
 
     They stay in memory where they fit into `memory_budget` bytes; otherwise
     they are written once to a memory map of a temporary file, which goes when

@@ -1,13 +1,15 @@
 """Splits become batches, in one place and in an order that is a pure function."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from pipelines.examples import Batch, Examples
 
-Augment = Callable[[Any, Any], Any]
+Augment = Callable[[Any, Any, Any], Any]
+POOL = 50  # batches among which like meets like
 
 
 def feed(
@@ -34,6 +36,7 @@ def feed_shuffled(
     seed: int,
     prepare: Callable[[Any], Any] | None = None,
     augment: Augment | None = None,
+    lengths: np.ndarray | None = None,
     start: int = 0,
 ) -> tf.data.Dataset:
     """Endless training batches; batch number t is a pure function of (seed, t).
@@ -41,25 +44,55 @@ def feed_shuffled(
     Every epoch of `steps_per_epoch` batches is a new permutation, computed and
     not stored, so that `start` continues a stopped run with exactly the batches
     that it would have seen. What does not fill a batch sits one epoch out.
-    `augment` takes (raw features, seed of two integers) and begins with the
-    second epoch: from clean examples a network learns the rough shape sooner.
+    `augment` takes (raw features, target, seed of two integers), gives features
+    and target of the same form, and begins with the second epoch: from clean
+    examples a network learns the rough shape sooner. With `lengths`, one for each
+    example, the batches of every 50 share their examples out by length and then
+    come in random order, so that little of a padded batch is padding.
     """
+    order = _Order(len(examples), batch_size, steps_per_epoch, seed)
 
     def batch(position: Any) -> Batch:
         epoch, step = position // steps_per_epoch, position % steps_per_epoch
-        order = tf.random.experimental.index_shuffle(
-            step * batch_size + tf.range(batch_size, dtype=tf.int64),
-            seed=tf.stack([tf.constant(seed, tf.int64), epoch]),
-            max_index=len(examples) - 1,
-        )
-        features, target = examples.take(tf.ensure_shape(order, [batch_size]))
-        if augment is not None:
-            changed = augment(features, tf.stack([tf.constant(seed, tf.int64), position]))
-            features = tf.where(epoch < 1, features, changed)
-        return Batch(features, target)
+        rows = order.rows(epoch, step) if lengths is None else order.alike(epoch, step, lengths)
+        clean = examples.take(tf.ensure_shape(rows, [batch_size]))
+        if augment is None:
+            return clean
+        changed = augment(*clean, tf.stack([tf.constant(seed, tf.int64), position]))
+        return Batch(*(tf.where(epoch < 1, *pair) for pair in zip(clean, changed, strict=True)))
 
     positions = tf.data.Dataset.range(start, tf.int64.max)
     return _flow(positions, batch, prepare)
+
+
+class _Order(NamedTuple):
+    """Which examples make a batch: a permutation an epoch, computed and not stored."""
+
+    size: int
+    batch_size: int
+    steps: int
+    seed: int
+
+    def rows(self, epoch: Any, step: Any, batches: Any = 1) -> Any:
+        """The examples of some batches in a row, int64 [batches x batch]."""
+        places = step * self.batch_size + tf.range(batches * self.batch_size, dtype=tf.int64)
+        return self._shuffled(places, self.size, self.seed, epoch)
+
+    def alike(self, epoch: Any, step: Any, lengths: np.ndarray) -> Any:
+        """The examples of a batch of its pool, which is sorted by length."""
+        pool = step // POOL
+        batches = tf.minimum(tf.constant(POOL, tf.int64), self.steps - pool * POOL)
+        rows = self.rows(epoch, pool * POOL, batches)
+        rows = tf.gather(rows, tf.argsort(tf.gather(lengths, rows), stable=True))
+        # Its own permutation a pool, or short texts would always come first.
+        place = self._shuffled(step % POOL, batches, self.seed + 1, epoch * self.steps + pool)
+        return rows[place * self.batch_size : (place + 1) * self.batch_size]
+
+    @staticmethod
+    def _shuffled(places: Any, count: Any, seed: int, turn: Any) -> Any:
+        return tf.random.experimental.index_shuffle(
+            places, seed=tf.stack([tf.constant(seed, tf.int64), turn]), max_index=count - 1
+        )
 
 
 def _flow(

@@ -86,7 +86,7 @@ class FitImage:
 
     def __call__(self, image: Any) -> Any:
         """uint8 [height, width, 1 to 4 channels] of any size -> uint8 of the training shape."""
-        image = self._recolour(image)
+        image = recoloured(image, self.shape[-1])
         if self.background is not None:
             image = self._upright_background(image)
         return tf.cond(
@@ -94,20 +94,6 @@ class FitImage:
             lambda: tf.ensure_shape(tf.cast(image, tf.uint8), self.shape),
             lambda: tf.ensure_shape(self._resize(image), self.shape),
         )
-
-    def _recolour(self, image: Any) -> Any:
-        channels = tf.shape(image)[-1]
-        pixels = tf.cast(image, tf.float32)
-        # Two channels are grey and alpha, four are colour and alpha.
-        colour = tf.cond(
-            channels > 2, lambda: pixels[..., :3], lambda: tf.repeat(pixels[..., :1], 3, -1)
-        )
-        alpha = tf.where(tf.equal(channels % 2, 0), pixels[..., -1:] / 255, 1.0)
-        flat = colour * alpha + 255 * (1 - alpha)
-        if self.shape[-1] == 1:
-            luma = tf.constant([0.299, 0.587, 0.114])  # ITU-R BT.601
-            flat = tf.reduce_sum(flat * luma, -1, keepdims=True)
-        return tf.round(flat)
 
     def _border(self, image: Any) -> Any:
         edges = [image[0], image[-1], image[:, 0], image[:, -1]]
@@ -167,6 +153,22 @@ class FitImage:
             lambda: image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1],
             lambda: image,
         )
+
+
+def recoloured(image: Any, num_channels: int) -> Any:
+    """Grey, colour, either with alpha -> float32 of 1 or 3 channels, laid on white."""
+    channels = tf.shape(image)[-1]
+    pixels = tf.cast(image, tf.float32)
+    # Two channels are grey and alpha, four are colour and alpha.
+    colour = tf.cond(
+        channels > 2, lambda: pixels[..., :3], lambda: tf.repeat(pixels[..., :1], 3, -1)
+    )
+    alpha = tf.where(tf.equal(channels % 2, 0), pixels[..., -1:] / 255, 1.0)
+    flat = colour * alpha + 255 * (1 - alpha)
+    if num_channels == 1:
+        luma = tf.constant([0.299, 0.587, 0.114])  # ITU-R BT.601
+        flat = tf.reduce_sum(flat * luma, -1, keepdims=True)
+    return tf.round(flat)
 
 
 def require_classes(splits: Splits, address: str) -> None:

@@ -1,14 +1,23 @@
-"""One `--data` address for every app becomes splits."""
+"""One `--data` address for every app becomes splits, or tables that a kind makes splits of."""
 
 import difflib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from pipelines import tfds
+from pipelines import csv_files, folders, tfds
 from pipelines.examples import DataError
+from pipelines.photos import Fitting, squares
 from pipelines.splits import Source, Splits, cut
+from pipelines.tables import Tables
 
-FORMS = "'embedded' or 'tfds:NAME'"
+Held = TypeVar("Held")
+FORMS = {
+    "embedded": "embedded",
+    "tfds": "tfds:NAME",
+    "csv": "csv:PATH",
+    "folder": "folder:PATH",
+}
 
 
 def load(
@@ -18,11 +27,13 @@ def load(
     test: str = "",
     data_dir: Path | None = None,
     memory_budget: int | None = None,
+    fitting: Fitting | None = None,
 ) -> Splits:
-    """The splits that an address names.
+    """The splits of images that an address names.
 
     Args:
-        address: `embedded`, or `tfds:NAME` for a set of tensorflow-datasets.
+        address: `embedded`, `tfds:NAME` for a set of tensorflow-datasets, or,
+            where pictures are fitted, `folder:PATH` for class folders.
         embedded: makes the app's own data.
         test: the address of a test set of its own: its official test split
             where it has one, else all of it. The official test split of
@@ -30,25 +41,18 @@ def load(
         data_dir: where prepared TFDS sets lie; by default TFDS_DATA_DIR, then
             TFDS's own place.
         memory_budget: bytes; larger sets are kept on the disk (see `store`).
+        fitting: how pictures of any size become one size; None takes them as
+            they are.
 
     Raises:
         DataError: where an address or its data cannot be used.
 
     """
-
-    def source(address: str) -> Source:
-        kind, _, name = address.partition(":")
-        if address == "embedded":
-            return embedded()
-        if kind == "tfds" and name:
-            return tfds.source(name, data_dir, memory_budget)
-        near = difflib.get_close_matches(address, ["embedded", f"tfds:{name or kind}"], 1, 0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"Received the data address {address!r}; expected {FORMS}.{hint}")
-
-    own = source(address)
+    own = _opened(address, _readers(embedded, data_dir, memory_budget, fitting))
     if test:
-        other = source(test)
+        # The pictures of the test set become as large as those of training.
+        fit = fitting and squares(own.train.features.shape[1])
+        other = _opened(test, _readers(embedded, data_dir, memory_budget, fit))
         if other.form != own.form:
             raise DataError(
                 f"Received the test data {test!r} of form {other.form}; expected the form of "
@@ -56,3 +60,58 @@ def load(
             )
         own = own._replace(test=other.test or other.train)
     return cut(own)
+
+
+def _readers(
+    embedded: Callable[[], Source],
+    data_dir: Path | None,
+    memory_budget: int | None,
+    fitting: Fitting | None,
+) -> dict[str, Callable[[str], Source]]:
+    readers: dict[str, Callable[[str], Source]] = {
+        "embedded": lambda _: embedded(),
+        "tfds": lambda name: tfds.source(name, data_dir, memory_budget, fitting),
+    }
+    if fitting is not None:
+        readers["folder"] = lambda name: folders.source(name, fitting, memory_budget)
+    return readers
+
+
+def tables(
+    address: str,
+    *,
+    embedded: Callable[[], Tables],
+    test: str = "",
+    data_dir: Path | None = None,
+) -> Tables:
+    """The tables that an address names: `embedded`, `csv:PATH` or `tfds:NAME`.
+
+    `test` is the address of a test set of its own, as in `load`. Raises
+    DataError where an address or its data cannot be used.
+    """
+    readers: dict[str, Callable[[str], Tables]] = {
+        "embedded": lambda _: embedded(),
+        "tfds": lambda name: tfds.tables(name, data_dir),
+        "csv": csv_files.read,
+    }
+    own = _opened(address, readers)
+    if test:
+        other = _opened(test, readers)
+        held = other.train if other.test is None else other.test
+        own = own._replace(test=held, notes=own.notes + other.notes)
+    return own
+
+
+def _opened(address: str, readers: dict[str, Callable[[str], Held]]) -> Held:
+    kind, _, name = address.partition(":")
+    if kind in readers and bool(name) == (kind != "embedded"):
+        return readers[kind](name)
+    *others, last = (repr(FORMS[form]) for form in readers)
+    filled = (
+        FORMS[form].replace("NAME", name or kind).replace("PATH", name or kind) for form in readers
+    )
+    near = difflib.get_close_matches(address, [*filled], 1, 0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise DataError(
+        f"Received the data address {address!r}; expected {', '.join(others)} or {last}.{hint}"
+    )

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,12 +13,17 @@ TEST_SHARE = 0.2
 
 
 class Source(NamedTuple):
-    """What an address holds before it is cut; `labels` name the classes of the target."""
+    """What an address holds before it is cut.
+
+    `labels` name the classes of the target; `notes` tell the user what reading
+    found and left out.
+    """
 
     train: Examples
     valid: Examples | None = None
     test: Examples | None = None
     labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def form(self) -> tuple:
@@ -32,7 +37,9 @@ class Splits:
 
     `labels` are the names of the classes where the target is one; `dropped`
     counts the training examples left out because the official test or
-    validation split holds the same input.
+    validation split holds the same input; `notes` are lines for the user;
+    `floor` is the least root mean squared error that any model can reach, where
+    it is known.
     """
 
     train: Examples
@@ -40,6 +47,8 @@ class Splits:
     test: Examples
     labels: tuple[str, ...] = ()
     dropped: int = 0
+    notes: tuple[str, ...] = ()
+    floor: float | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -47,7 +56,7 @@ class Splits:
         return {name: len(getattr(self, name)) for name in ("train", "valid", "test")}
 
     @property
-    def spec(self) -> dict[str, tuple]:
+    def spec(self) -> dict[str, Any]:
         """Shape and dtype of one raw example's features and target."""
         return self.train.spec
 
@@ -61,21 +70,24 @@ class Splits:
         return digest.hexdigest()
 
 
-def cut(source: Source) -> Splits:
-    """Cut what a source lacks by a hash of each example's content.
+def cut(source: Source, place: np.ndarray | None = None) -> Splits:
+    """Cut what a source lacks by the place of each example, a number from 0 to 1.
 
-    An official validation or test split is kept whole, and what it holds is
-    dropped from training. Equal inputs fall on one side, whatever their order,
-    number or labels. Raises DataError where a split would be empty.
+    The lowest `TEST_SHARE` of the places are test, the next `VALID_SHARE`
+    validation. By default a hash of the example's content is its place, so that
+    equal inputs fall on one side, whatever their order, number or labels; an app
+    may give places for all of `source.train`, such as the rank of its time. An
+    official validation or test split is kept whole, and what it holds is dropped
+    from training. Raises DataError where a split would be empty.
     """
-    examples, valid, test, labels = source
+    examples, valid, test = source.train, source.valid, source.test
     hashes = examples.content_hashes()
     held = [part.content_hashes() for part in (valid, test) if part is not None]
     if valid is not None and test is not None:
         valid = valid.select(np.flatnonzero(~np.isin(held[0], held[1])))
     known = np.isin(hashes, np.concatenate(held)) if held else np.zeros(len(hashes), bool)
     # The share of the hash space decides, so more data never moves an example.
-    place = hashes / 2.0**64
+    place = hashes / 2.0**64 if place is None else place
     test_share = TEST_SHARE if test is None else 0.0
     valid_share = VALID_SHARE if valid is None else 0.0
     in_test = ~known & (place < test_share)
@@ -84,11 +96,42 @@ def cut(source: Source) -> Splits:
         train=examples.select(np.flatnonzero(~known & ~in_test & ~in_valid)),
         valid=examples.select(np.flatnonzero(in_valid)) if valid is None else valid,
         test=examples.select(np.flatnonzero(in_test)) if test is None else test,
-        labels=labels,
+        labels=source.labels,
         dropped=int(known.sum()),
+        notes=source.notes,
     )
     _require_all(splits)
     return splits
+
+
+class Fold(NamedTuple):
+    """One of `of` parts for cross-validation; the first has number 1."""
+
+    number: int
+    of: int
+
+
+def fold(splits: Splits, which: Fold) -> Splits:
+    """Cut the same examples anew: this fold is the test, and a part of the rest validation.
+
+    An official test split stays out of it. Raises DataError where a split would be empty.
+    """
+    parts = [splits.train, splits.valid, splits.test]
+    pooled = [part for part in parts if part.features is splits.train.features]
+    rows = np.sort(np.concatenate([part.rows for part in pooled]))
+    examples = dataclasses.replace(splits.train, rows=rows)
+    shifted = (examples.content_hashes() / 2.0**64 - (which.number - 1) / which.of) % 1.0
+    inside = shifted < 1 / which.of
+    # Of the rest, the next part of the circle.
+    valid = ~inside & (shifted < 1 / which.of + VALID_SHARE * (1 - 1 / which.of))
+    folded = dataclasses.replace(
+        splits,
+        train=examples.select(np.flatnonzero(~inside & ~valid)),
+        valid=examples.select(np.flatnonzero(valid)),
+        test=examples.select(np.flatnonzero(inside)),
+    )
+    _require_all(folded)
+    return folded
 
 
 def _require_all(splits: Splits) -> None:

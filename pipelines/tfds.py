@@ -2,41 +2,49 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from pipelines.decoded import remembered
 from pipelines.examples import Batch, DataError, Examples, store
+from pipelines.photos import Fitting
 from pipelines.splits import Source
+from pipelines.tables import Table, Tables
 
 DOWNLOAD_HOST = ("storage.googleapis.com", 443)
 CHUNK = 2048  # records decoded in one call
+FITTED_CHUNK = 64  # images of several sizes, which become larger than their files
+MEASURED = 25  # images that tell how large a set's are
 
 
-def source(name: str, data_dir: Path | None, memory_budget: int | None) -> Source:
-    """The official splits of a supervised set. Raises DataError where it cannot be had."""
+def source(
+    name: str, data_dir: Path | None, memory_budget: int | None, fitting: Fitting | None = None
+) -> Source:
+    """The official splits of a supervised set, its images fitted to one size where asked.
+
+    Raises DataError where it cannot be had, or is of several sizes that nothing fits.
+    """
     builder = _prepared(name, data_dir)
     if not builder.info.supervised_keys:
         raise DataError(
             f"Received tfds:{name}, which names no input and target; expected a supervised set. "
             f"Its features are {', '.join(builder.info.features)}."
         )
-    if "train" not in builder.info.splits:
-        raise DataError(
-            f"Received tfds:{name} with the splits {', '.join(builder.info.splits)}; "
-            "expected one called train."
-        )
-
     for key in builder.info.supervised_keys:
         shape = builder.info.features[key].shape
-        if not isinstance(shape, tuple) or None in shape:
+        fitted = fitting is not None and isinstance(shape, tuple) and len(shape) == 3
+        if not fitted and (not isinstance(shape, tuple) or None in shape):
             raise DataError(
                 f"Received tfds:{name}, whose {key} is of form {shape}; expected arrays of one "
                 "size. Choose another set."
             )
+
+    images = builder.info.features[builder.info.supervised_keys[0]]
+    fit = fitting and len(images.shape) == 3 and fitting(_usual_side(builder, images.shape))
 
     def split(*names: str) -> Examples | None:
         found = next((name for name in names if name in builder.info.splits), None)
@@ -44,15 +52,77 @@ def source(name: str, data_dir: Path | None, memory_budget: int | None) -> Sourc
             return None
         count = builder.info.splits[found].num_examples
         return remembered(
-            _content(builder, found),
-            lambda: store(_batches(builder, found), count, memory_budget),
+            repr((_content(builder, found), fit)),
+            lambda: store(_batches(builder, found, fit), count, memory_budget),
         )
 
     train = split("train")
-    assert train is not None
+    if train is None:
+        raise _without_train(name, builder)
     target = builder.info.features[builder.info.supervised_keys[1]]
     labels = tuple(getattr(target, "names", None) or ())
     return Source(train, split("validation", "valid", "val"), split("test"), labels)
+
+
+def tables(name: str, data_dir: Path | None) -> Tables:
+    """The official splits of a set as tables of its scalar columns.
+
+    A column within a group goes by its own name; what is no scalar (pictures,
+    lists) is left out. Raises DataError where the set cannot be had.
+    """
+    builder = _prepared(name, data_dir)
+    columns = dict(_scalars(builder.info.features, ()))
+    if not columns:
+        raise DataError(
+            f"Received tfds:{name}, which holds no numbers or texts; expected a set of rows. Its "
+            f"features are {', '.join(builder.info.features)}."
+        )
+    labels = {
+        path[-1]: tuple(feature.names)
+        for path, feature in columns.items()
+        if getattr(feature, "names", None)
+    }
+
+    def split(*names: str) -> Table | None:
+        found = next((name for name in names if name in builder.info.splits), None)
+        return Table(_columns(builder, found, columns), labels) if found else None
+
+    train = split("train")
+    if train is None:
+        raise _without_train(name, builder)
+    return Tables(train, split("validation", "valid", "val"), split("test"))
+
+
+def _scalars(features: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every feature of shape [] by its path of names."""
+    for name, feature in features.items():
+        if hasattr(feature, "items"):
+            yield from _scalars(feature, (*path, name))
+        elif feature.shape == ():
+            yield (*path, name), feature
+
+
+def _columns(builder: Any, split: str, features: dict[tuple[str, ...], Any]) -> dict[str, Any]:
+    specs = {
+        "/".join(path): tf.io.FixedLenFeature((), _stored(feature.get_serialized_info().tf_dtype))
+        for path, feature in features.items()
+    }
+    parts = list(_chunks(builder, split, lambda serialized: tf.io.parse_example(serialized, specs)))
+    return {path[-1]: np.concatenate([part["/".join(path)] for part in parts]) for path in features}
+
+
+def _stored(dtype: tf.DType) -> tf.DType:
+    """The dtype that a record of TensorFlow examples holds in place of this one."""
+    if dtype.is_floating:
+        return tf.float32
+    return dtype if dtype == tf.string else tf.int64
+
+
+def _without_train(name: str, builder: Any) -> DataError:
+    return DataError(
+        f"Received tfds:{name} with the splits {', '.join(builder.info.splits)}; "
+        "expected one called train."
+    )
 
 
 def _prepared(name: str, data_dir: Path | None) -> Any:
@@ -97,7 +167,16 @@ def _download(name: str, builder: Any, place: Any) -> None:
     builder.download_and_prepare()
 
 
-def _batches(builder: Any, split: str) -> Iterator[Batch]:
+def _usual_side(builder: Any, shape: tuple[int | None, ...]) -> int:
+    """The middle of the images' shorter sides, in pixels: of some where the set does not say."""
+    if None not in shape:
+        return min(shape[:2])  # type: ignore[type-var,return-value]
+    key = builder.info.supervised_keys[0]
+    some = builder.as_dataset(split="train", shuffle_files=False).take(MEASURED)
+    return int(np.median([min(example[key].shape[:2]) for example in some.as_numpy_iterator()]))
+
+
+def _batches(builder: Any, split: str, fit: Any = None) -> Iterator[Batch]:
     """Supervised pairs in the order of the files.
 
     TFDS parses and decodes record by record; reading whole chunks of records
@@ -107,20 +186,36 @@ def _batches(builder: Any, split: str) -> Iterator[Batch]:
     keys = builder.info.supervised_keys
     wanted = type(features)({key: features[key] for key in keys})
 
-    @tf.autograph.experimental.do_not_convert
     def pair(serialized: Any) -> Batch:
         specs = {
             key: tf.io.FixedLenFeature(spec.shape, spec.tf_dtype)
             for key, spec in wanted.get_serialized_info().items()
         }
-        decoded = wanted.decode_batch_example(tf.io.parse_example(serialized, specs))
-        return Batch(*(decoded[key] for key in keys))
+        stored = tf.io.parse_example(serialized, specs)
+        if not fit:
+            decoded = wanted.decode_batch_example(stored)
+            return Batch(*(decoded[key] for key in keys))
+        fitted = tf.map_fn(
+            lambda one: fit(wanted.decode_example({**one, keys[1]: one[keys[1]]})[keys[0]]),
+            stored,
+            fn_output_signature=tf.TensorSpec(fit.shape, tf.uint8),
+        )
+        return Batch(fitted, stored[keys[1]])
 
+    for batch in _chunks(builder, split, pair, FITTED_CHUNK if fit else CHUNK):
+        yield Batch(*batch)
+
+
+def _chunks(
+    builder: Any, split: str, parse: Callable[[Any], Any], chunk: int = CHUNK
+) -> Iterator[Any]:
+    """What `parse` makes of every chunk of records, in NumPy."""
     records = tf.data.TFRecordDataset([str(path) for path in builder.info.splits[split].filepaths])
-    chunks = records.batch(CHUNK).map(pair, num_parallel_calls=tf.data.AUTOTUNE)
+    chunks = records.batch(chunk).map(
+        tf.autograph.experimental.do_not_convert(parse), num_parallel_calls=tf.data.AUTOTUNE
+    )
     try:
-        for batch in chunks.prefetch(1).as_numpy_iterator():
-            yield Batch(*batch)
+        yield from chunks.prefetch(1).as_numpy_iterator()
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
         raise DataError(
             f"Received damaged records in {builder.data_path}, split {split}; expected what TFDS "

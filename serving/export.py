@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines.images import FitImage
-from serving import images, replay
+from serving import kinds, replay
+from serving.answers import parts
 from training.run import Run, write_json
 
-# Largest difference of a probability: float32 sums in another order, bfloat16
-# rounds to 8 bits on the way.
+# Largest difference, as a share of the largest answer above 1: float32 sums in
+# another order, bfloat16 rounds to 8 bits on the way.
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 2e-2}
 
 
@@ -29,8 +29,9 @@ class ParityError(RuntimeError):
 def export(run: Run) -> dict[str, Any]:
     """Write export/N/, TensorFlow Serving's layout, and return its path and proof.
 
-    Signatures: `serving_default` over decoded pixels, `encoded` over the bytes
-    of image files; both give `class` (a name), and `probabilities`. A fresh
+    Signatures are those of the kind of question, such as `serving_default` over
+    decoded pixels and `encoded` over the bytes of image files; all give the named
+    outputs of the kind of answer, such as `class` and `probabilities`. A fresh
     process replays the inputs that training stored and compares the answers:
     raises ParityError, and publishes nothing, where they differ.
     """
@@ -60,30 +61,24 @@ def _next_version(folder: Path) -> Path:
 
 
 def _save(run: Run, directory: Path) -> None:
-    model, names = run.model, tf.constant(run.passport["labels"])
-
-    def answer(raw: Any) -> dict[str, Any]:
-        probabilities = model(raw, training=False)
-        return {
-            "class": tf.gather(names, tf.argmax(probabilities, -1)),
-            "probabilities": probabilities,
-        }
-
     module = tf.Module()
-    module.model = model
-    module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
-    tf.saved_model.save(
-        module, str(directory), images.signatures(answer, FitImage(**run.passport["reading"]))
-    )
-    (directory / "labels.txt").write_text("\n".join(run.passport["labels"]) + "\n")
+    module.model = run.model
+    if labels := run.passport["labels"]:
+        names = tf.constant(labels)
+        module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
+        (directory / "labels.txt").write_text("\n".join(labels) + "\n")
+    signatures = kinds.question(run.passport["question"]).signatures(run)
+    tf.saved_model.save(module, str(directory), signatures)
 
 
 def _gate(run: Run, directory: Path) -> dict[str, Any]:
-    stored = run.samples
+    raw, expected = run.samples
+    inputs = kinds.question(run.passport["question"]).samples(raw, run)
+    outputs = parts(run.passport["answer"], expected)
+    arrays: dict[str, Any] = {f"output/{name}": value for name, value in outputs.items()} | inputs
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "samples.npz"
-        arrays: dict[str, Any] = images.samples(stored["raw"])
-        np.savez(samples, answers=stored["answers"], **arrays)
+        np.savez(samples, **arrays)
         process = subprocess.run(
             [sys.executable, "-I", replay.__file__, str(directory), str(samples)],
             capture_output=True,
@@ -97,13 +92,15 @@ def _gate(run: Run, directory: Path) -> dict[str, Any]:
             "expected answers. It was not published."
         )
     differences = json.loads(process.stdout.splitlines()[-1])
-    tolerance = TOLERANCE[run.passport["precision"]["policy"]]
+    # Prices in dollars have fewer digits behind the point than probabilities.
+    scale = max(1.0, float(np.abs(expected).max()))
+    tolerance = TOLERANCE[run.passport["precision"]["policy"]] * scale
     numbers = list(differences.values())
     worst = None if None in numbers else max(numbers)
     return {
         "passed": worst is not None and worst <= tolerance,
         "max_abs_diff": worst,
         "tolerance": tolerance,
-        "examples": len(stored["raw"]),
+        "examples": len(expected),
         "signatures": differences,
     }

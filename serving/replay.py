@@ -3,10 +3,11 @@
     python replay.py EXPORT_DIRECTORY SAMPLES.npz
 
 Imports TensorFlow and NumPy alone and prints one JSON object: for every
-signature, the largest absolute difference from the stored answers. SAMPLES
-holds `answers` [n, ...] and, for each signature, its inputs under
-`SIGNATURE/INPUT`. Floating point numbers are compared; names are compared by
-the gate through the probabilities they come from.
+signature, the largest absolute difference from the stored answers, or null where
+it is no number. SAMPLES holds the inputs of each signature under
+`SIGNATURE/input/NAME` and the answers under `output/NAME`, or
+`SIGNATURE/output/NAME` where a signature has its own. Floating point outputs are
+compared; names are compared through the numbers they come from.
 """
 
 import json
@@ -20,16 +21,25 @@ def main(directory: str, samples_path: str) -> None:
     """Print the differences."""
     loaded = tf.saved_model.load(directory)
     samples = dict(np.load(samples_path, allow_pickle=False))
-    answers = samples.pop("answers")
     differences = {}
-    for key, values in samples.items():
-        signature, name = key.split("/")
-        outputs = loaded.signatures[signature](**{name: tf.constant(values)})
-        given = [value.numpy() for value in outputs.values() if value.dtype.is_floating]
+    for name in sorted({key.split("/")[0] for key in samples} - {"output"}):
+        inputs = _under(samples, f"{name}/input/")
+        expected = _under(samples, f"{name}/output/") or _under(samples, "output/")
+        given = loaded.signatures[name](**{key: tf.constant(v) for key, v in inputs.items()})
         # NaN never passes: it differs from everything.
-        worst = max(float(np.max(np.abs(value - answers))) for value in given)
-        differences[signature] = worst if np.isfinite(worst) else None
+        worst = max(_difference(given[key].numpy(), value) for key, value in expected.items())
+        differences[name] = worst if np.isfinite(worst) else None
     print(json.dumps(differences))
+
+
+def _under(samples: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {
+        key.removeprefix(prefix): value for key, value in samples.items() if key.startswith(prefix)
+    }
+
+
+def _difference(given: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.max(np.abs(given - expected))) if given.shape == expected.shape else np.inf
 
 
 if __name__ == "__main__":

@@ -20,12 +20,13 @@ import tensorflow as tf
 import apps
 import athanor
 from evaluation import report
-from evaluation.classes import metrics
+from evaluation.kinds import judge
 from pipelines.feed import feed
+from serving.answers import parts
 from training.train import train
 
 ROOT = Path(athanor.__file__).resolve().parent
-MAX_FIELDS = 14
+MAX_FIELDS = 20
 
 
 def field_docs(app):
@@ -58,7 +59,7 @@ def _other(hint, value):
         return next(choice for choice in choices if choice != value)
     if hint is bool:
         return not value
-    return f"{value}x" if hint is str else value + (1 if hint is int else 0.25)
+    return f"{value}x" if hint is str else value + 1 if hint is int else value / 2 or 0.25
 
 
 def flags(values):
@@ -138,17 +139,20 @@ def check_console_script(app):
 def check_batches_match_the_network(run):
     prepare, network = run.app.prepare(run.splits), run.app.network(run.splits)
     features, _ = next(iter(feed(run.splits.train, batch_size=5, prepare=prepare)))
-    assert network.input.shape[1:] == features.shape[1:]
-    assert keras.backend.standardize_dtype(features.dtype) == network.input.dtype
+    inputs, given = (keras.tree.flatten(part) for part in (network.input, features))
+    for one, other in zip(inputs, given, strict=True):
+        assert tf.TensorShape(one.shape[1:]).is_compatible_with(other.shape[1:])
+        assert keras.backend.standardize_dtype(other.dtype) == one.dtype
 
 
 def check_model_takes_raw_input(run):
-    shape, dtype = run.splits.spec["features"]
-    assert (run.model.input.shape[1:], run.model.input.dtype) == (shape, dtype)
+    found = keras.tree.map_structure(lambda one: (one.shape[1:], one.dtype), run.model.input)
+    assert found == run.splits.spec["features"]
 
 
 def check_same_seed_same_scores(run, tmp_path):
     again = train(run.app, run_dir=tmp_path / "again", precision="float32", verbose=0)
+    metrics = judge(run.passport["answer"]).metrics
     assert metrics(report.answer(again)) == metrics(report.answer(run))
     assert history_of(again) == history_of(run)
     for weights, same in zip(again.model.get_weights(), run.model.get_weights(), strict=True):
@@ -164,11 +168,13 @@ def check_other_seed_other_scores(run, tmp_path):
 def check_export_round_trip(run):
     """Prepared input through the network equals raw input through the export."""
     ask = tf.saved_model.load(run.path / "export" / "1").signatures["serving_default"]
-    (name,) = ask.structured_input_signature[1]
     raw = run.splits.test.numpy(slice(100)).features
-    outside = {key: value.numpy() for key, value in ask(**{name: tf.constant(raw)}).items()}
+    (only, *_) = ask.structured_input_signature[1]
+    raw = raw if isinstance(raw, dict) else {only: raw}
+    outside = ask(**{name: tf.constant(column) for name, column in raw.items()})
     inside = answers_of_the_network(run, 100)
-    np.testing.assert_allclose(outside["probabilities"], inside, atol=1e-5)
+    for name, value in parts(run.passport["answer"], inside).items():
+        np.testing.assert_allclose(outside[name].numpy(), value, atol=1e-5, rtol=1e-5)
 
 
 def history_of(run):
@@ -181,10 +187,11 @@ def history_of(run):
 
 def answers_of_the_network(run, count):
     network = next(layer for layer in run.model.layers if isinstance(layer, keras.Model))
-    few = run.splits.test.select(np.arange(count))
+    few = run.splits.test.select(np.arange(min(count, len(run.splits.test))))
     prepared = feed(few, batch_size=count, prepare=run.app.prepare(run.splits))
-    logits = network(next(iter(prepared))[0], training=False)
-    return tf.nn.softmax(logits).numpy() if run.app.answer == "classes" else logits.numpy()
+    given = network(next(iter(prepared))[0], training=False)
+    finish = run.app.finish(run.splits)
+    return np.asarray(given if finish is None else finish(given))
 
 
 CLASS_CHECKS = [
@@ -238,7 +245,8 @@ def test_every_check_is_listed():
 def test_every_app_is_listed():
     for path in (ROOT / "apps").glob("*.py"):
         importlib.import_module(f"apps.{path.stem}" if path.stem != "__init__" else "apps")
-    written = {cls for cls in apps.App.__subclasses__() if cls.__module__.startswith("apps.")}
+    modules = {name for name in sys.modules if name.startswith("apps.")}
+    written = {cls for cls in apps.App.__subclasses__() if cls.__module__ in modules}
     forgotten = {cls.__name__ for cls in written - set(apps.ALL)}
     assert not forgotten, f"apps/__init__.py: add {sorted(forgotten)} to ALL"
 

@@ -9,6 +9,7 @@ import time
 import pytest
 
 import athanor
+import verbs
 
 TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
@@ -136,7 +137,7 @@ def test_what_nobody_expected_is_one_line_too(error, ask, monkeypatch):
     def broken(*_):
         raise error
 
-    monkeypatch.setattr(athanor, "_train", broken)
+    monkeypatch.setattr(verbs, "train", broken)
     assert_mistake(ask("mnist", "train"), str(error.args[-1]), status=1)
 
 
@@ -145,7 +146,7 @@ def interrupted(*_):
 
 
 def test_an_interrupt_is_answered(ask, monkeypatch):
-    monkeypatch.setattr(athanor, "_train", interrupted)
+    monkeypatch.setattr(verbs, "train", interrupted)
     assert_mistake(ask("mnist", "train"), "interrupted", status=130)
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -180,16 +181,16 @@ def test_predictions_name_the_class_and_the_next(copied):
 
 def test_example_files_are_named_by_their_class(copied):
     targets = copied.splits.test.numpy(slice(3)).target
-    names = [path.name for path in examples(copied)]
+    names = [Path(path).name for path in examples(copied)]
     assert names == [f"{number}-{target}.png" for number, target in enumerate(targets)]
 
 
 def test_one_unreadable_file_stops_all_predictions(copied):
-    good = examples(copied)[0]
+    good = Path(examples(copied)[0])
     bad = copied.path / "bad.png"
     bad.write_bytes(good.read_bytes()[:40])
     with pytest.raises(UnreadableError, match=r"bad\.png"):
-        predict(copied, [good, bad])
+        predict(copied, [str(good), str(bad)])
 
 
 def test_the_saved_model_carries_no_optimizer(run):

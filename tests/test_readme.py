@@ -1,11 +1,13 @@
 """What the README says is true."""
 
+import dataclasses
 import re
 import textwrap
 from pathlib import Path
 
 import pytest
 
+import apps
 from apps import App
 
 ROOT = Path(__file__).parent.parent
@@ -43,16 +45,29 @@ def test_the_example_of_a_new_app_can_be_trained(example):
     assert isinstance(app, App)
     images = app.prepare(splits)(splits.train.numpy(slice(0, 4)).features)
     assert network(images).shape == (4, len(splits.labels))
-    assert app.loss()(splits.train.targets[:4], network(images)) > 0
+    assert app.loss(splits)(splits.train.targets[:4], network(images)) > 0
 
 
 def test_every_command_of_the_readme_exists(capsys):
     import athanor
 
-    verbs = set(re.findall(r"athanor mnist (\w+)", README))
-    assert verbs == {"train", "evaluate", "predict", "export"}
-    for verb in verbs:
+    asked = set(re.findall(r"^    athanor (\w+) (\w+)", README, re.MULTILINE))
+    assert {app for app, _ in asked} == {app.name() for app in apps.ALL}
+    assert {verb for _, verb in asked} == {"train", "evaluate", "predict", "export"}
+    for app, verb in asked:
         with pytest.raises(SystemExit) as ended:
-            athanor._run(["mnist", verb, "--help"])
+            athanor._run([app, verb, "--help"])
         assert not ended.value.code
     capsys.readouterr()
+
+
+def test_flags_of_the_readme_are_fields():
+    for app, flags in re.findall(r"^    athanor (\w+) train (.*)", README, re.MULTILINE):
+        known = {field.name for field in dataclasses.fields(apps.named(app))} | {"json"}
+        named = {flag.replace("-", "_") for flag in re.findall(r"--([a-z-]+)", flags)}
+        assert named <= known, f"{app}: {sorted(named - known)} are no fields"
+
+
+def test_the_table_of_apps_names_them_all():
+    rows = re.findall(r"^\| `(\w+)` +\|", README, re.MULTILINE)
+    assert rows == [app.name() for app in apps.ALL]

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 import tensorflow as tf
 
 import athanor
@@ -33,10 +34,13 @@ def json_of(answer):
 
 
 def assert_judged(result):
-    assert set(result) == {"run", "test", "baselines", "seconds", "examples_per_second"}
-    assert set(result["test"]) == {"accuracy", "loss"}
+    assert set(result) == {
+        *("run", "test", "baselines", "remarks"),
+        *("seconds", "examples_per_second"),
+    }
+    assert set(result["test"]) == {"accuracy", "loss", "macro_f1"}
     assert set(result["baselines"]) == {"majority", "softmax_regression"}
-    assert all(set(row) == {"accuracy", "loss"} for row in result["baselines"].values())
+    assert all(set(row) == {"accuracy", "loss", "macro_f1"} for row in result["baselines"].values())
     assert set(result["seconds"]) == {"train", "total"}
     assert result["examples_per_second"] > 0
 
@@ -107,3 +111,27 @@ def test_compare_shows_runs_side_by_side(ask, copied):
     rows = json_of(ask("compare", copied.path, "--json"))["runs"]
     assert rows[0]["run"] == "copied"
     assert rows[0]["accuracy"].startswith("0.")
+
+
+def test_folds_give_mean_and_spread(ask, elsewhere):
+    words = ["mnist", "train", "--model", "softmax", "--epochs", "1", "--folds", "2"]
+    result = json_of(ask(*words, "--run-dir", elsewhere / "folds", "--json"))
+    assert set(result) == {"run", "folds", "test", "spread", "baselines", "examples"}
+    assert (result["folds"], result["examples"]) == (2, 1797)
+    tests = [
+        json.loads((elsewhere / "folds" / f"fold-{k}" / "scores.json").read_text())["test"]
+        for k in (1, 2)
+    ]
+    for name, mean in result["test"].items():
+        first, second = (row[name] for row in tests)
+        assert mean == pytest.approx((first + second) / 2)
+        assert result["spread"][name] == pytest.approx(abs(first - second) / 2**0.5)
+    # A fold is a run like any other: its data are found again, cut as they were.
+    again = json_of(ask("mnist", "evaluate", elsewhere / "folds" / "fold-2", "--json"))
+    assert again["test"] == tests[1]
+
+
+def test_one_fold_is_refused(ask):
+    status, _, error = ask("mnist", "train", "--folds", "1")
+    assert status == 2
+    assert "--folds 1" in error

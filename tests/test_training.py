@@ -63,10 +63,10 @@ def test_the_passport_says_how_the_run_was_made(run):
 
 
 def test_samples_are_test_images_with_the_answers_of_training(run):
-    samples = np.load(run.path / "samples.npz")
-    np.testing.assert_array_equal(samples["raw"], run.splits.test.numpy(slice(64)).features)
-    np.testing.assert_allclose(samples["answers"].sum(1), 1, atol=1e-5)
-    np.testing.assert_allclose(run.model(samples["raw"]), samples["answers"], atol=1e-5)
+    raw, answers = run.samples
+    np.testing.assert_array_equal(raw, run.splits.test.numpy(slice(64)).features)
+    np.testing.assert_allclose(answers.sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(run.model(raw), answers, atol=1e-5)
 
 
 def test_the_model_on_the_disk_is_that_of_the_best_epoch(tmp_path):

@@ -104,10 +104,6 @@ class ShowPredictions(keras.callbacks.Callback):
             tf.summary.text("sample", "\n".join(rows))
         self.writer.flush()
 
-    def on_train_end(self, logs: dict | None = None) -> None:  # noqa: ARG002
-        """Close the file."""
-        self.writer.close()
-
 
 class StopWhenNotFinite(keras.callbacks.Callback):
     """Refuse to go on after an epoch whose scores are not finite."""

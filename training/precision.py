@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -25,8 +26,10 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose(requested: Precision, question: str) -> Choice:
-    """The policy for an app that answers a kind of question.
+def choose(
+    requested: Precision, question: str, formats: Sequence[str] = ("float32", "bfloat16")
+) -> Choice:
+    """The policy for an app that answers a kind of question, in one of these formats.
 
     `auto` takes bfloat16 for images where a convolution and its gradient are at
     least 1.3 times as fast in it on this machine. The measurement takes a
@@ -37,6 +40,8 @@ def choose(requested: Precision, question: str) -> Choice:
         return Choice(_policy(requested), "asked for")
     if question != "image":
         return Choice("float32", "small dense and recurrent layers gain nothing from bfloat16")
+    if "bfloat16" not in formats:
+        return Choice("float32", "depthwise convolutions gain nothing from bfloat16")
     seconds = _remembered_seconds()
     gain = seconds["float32"] / seconds["bfloat16"]
     winner = "bfloat16" if gain >= WORTHWHILE else "float32"

@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
+import importlib
 import json
 import os
 import shutil
 import time
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from pipelines.files import whole
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
+    from training.samples import Samples
 
 PASSPORT = "run.json"
 
@@ -65,7 +66,11 @@ class Run:
     @functools.cached_property
     def splits(self) -> "Splits":
         """The data of this run, found again. Raises RunError where they have changed."""
+        from pipelines.splits import Fold, fold
+
         splits = self.app.splits(self.data_dir)
+        if self.passport["data"]["fold"]:
+            splits = fold(splits, Fold(**self.passport["data"]["fold"]))
         if splits.fingerprint() != self.passport["data"]["fingerprint"]:
             raise RunError(
                 f"Received data {self.app.data!r} that differ from those of the run {self.path}; "
@@ -78,9 +83,8 @@ class Run:
         """The best model, from raw input to probabilities or numbers."""
         import keras
 
-        from apps import networks  # noqa: F401 - registers our layers with Keras
-        from pipelines import images  # noqa: F401
-
+        for module in apps.LAYERS:
+            importlib.import_module(module)
         try:
             return keras.saving.load_model(self.path / "model.keras", compile=False)
         except (OSError, ValueError) as error:
@@ -90,16 +94,14 @@ class Run:
             ) from error
 
     @functools.cached_property
-    def samples(self) -> dict[str, Any]:
-        """Some `raw` inputs and the `answers` that training gave to them."""
-        import numpy as np
+    def samples(self) -> "Samples":
+        """Some raw inputs and the answers that training gave to them."""
+        from training.samples import load
 
         path = self.path / "samples.npz"
         try:
-            with path.open("rb") as file:
-                stored = np.load(file, allow_pickle=False)
-                return {name: stored[name] for name in ("raw", "answers")}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            return load(path)
+        except (OSError, ValueError) as error:
             raise RunError(
                 f"Received {path}, which cannot be read; expected samples as training wrote them. "
                 "Restore the file or train again."

@@ -19,8 +19,9 @@ import keras  # noqa: E402
 from apps import Mnist  # noqa: E402
 from pipelines import tfds  # noqa: E402
 from pipelines.feed import feed_shuffled  # noqa: E402
-from training import train  # noqa: E402
+from training.build import finite  # noqa: E402
 from training.precision import choose  # noqa: E402
+from training.train import steps_of  # noqa: E402
 
 
 class Clock(keras.callbacks.Callback):
@@ -55,7 +56,7 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
     """Train two epochs; the second counts, from end to end."""
     app = Mnist(data="tfds:mnist", batch_size=100, seed=seed)
     source = tfds.source("mnist", None, None)
-    steps, steps_a_call = train.steps_of(app, source)
+    steps, steps_a_call = steps_of(app, source)
     choice = choose(precision, "image")
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(choice.policy)
@@ -69,7 +70,7 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
     model, clock = network(), Clock()
     model.compile(
         keras.optimizers.SGD(0.01, momentum=0.9),
-        loss=train.finite(keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
+        loss=finite(keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
         metrics=["accuracy"],
         steps_per_execution=steps_a_call,
     )

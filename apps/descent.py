@@ -1,0 +1,79 @@
+"""SVD++ by gradient descent (Koren, 2008), folded into plain factors after every epoch.
+
+rating(u, i) = mean + b_u + c_i + (p_u + sum of y_j over the items j that u met / sqrt(|N(u)|)) q_i
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.factors import Factors, Pairs
+
+
+def epochs(
+    pairs: Pairs,
+    batches: Iterator[Any],
+    steps: int,
+    optimizer: keras.optimizers.Optimizer,
+    *,
+    num_factors: int,
+    l2: float,
+    seed: int,
+) -> Iterator[tuple[Factors, float]]:
+    """The factors, and the mean squared error on the way, after every `steps` batches.
+
+    A batch is numbers {user, item} from 1, and ratings, [n] each.
+    """
+    model = _SvdPlusPlus(pairs, num_factors, l2, seed)
+    optimizer.build(model.parts)
+
+    @tf.function(autograph=False)
+    def step(numbers: Any, rating: Any) -> Any:
+        with tf.GradientTape() as tape:
+            error, penalty = model.loss(numbers["user"] - 1, numbers["item"] - 1, rating)
+            whole = error + penalty
+        gradients = tape.gradient(whole, [part.value for part in model.parts])
+        optimizer.apply(gradients, model.parts)
+        return tf.debugging.check_numerics(error, "The loss is not finite.")
+
+    while True:
+        errors = [step(*next(batches)) for _ in range(steps)]
+        yield model.folded(), float(np.mean(errors))
+
+
+class _SvdPlusPlus:
+    """The variables and what they explain."""
+
+    def __init__(self, pairs: Pairs, num_factors: int, l2: float, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        counts = (pairs.num_users, pairs.num_items, pairs.num_items)
+        drawn = [random.standard_normal((count, num_factors), "float32") for count in counts]
+        flat = [np.zeros(count, "float32") for count in counts[:2]]
+        self.parts = [keras.Variable(value) for value in (*(0.1 * some for some in drawn), *flat)]
+        self.mean, self.l2 = pairs.ratings.mean(), l2
+        numbers = np.bincount(pairs.users, minlength=pairs.num_users)
+        table = pairs.table(1 / np.sqrt(numbers[pairs.users])).tocoo()
+        indices = np.stack([table.row, table.col], 1).astype("int64")
+        self.met = tf.SparseTensor(indices, table.data.astype("float32"), table.shape)
+
+    def tastes(self) -> Any:
+        """Each user's own factors, and those of what was met."""
+        users, _, implicit, *_ = self.parts
+        return users.value + tf.sparse.sparse_dense_matmul(self.met, implicit.value)
+
+    def loss(self, user: Any, item: Any, rating: Any) -> tuple[Any, Any]:
+        """Mean squared error, and the penalty on what answered."""
+        _, items, _, user_biases, item_biases = (part.value for part in self.parts)
+        taste, trait = tf.gather(self.tastes(), user), tf.gather(items, item)
+        biases = tf.gather(user_biases, user), tf.gather(item_biases, item)
+        answer = self.mean + sum(biases) + tf.reduce_sum(taste * trait, 1)
+        size = tf.reduce_sum(taste**2 + trait**2, 1) + sum(bias**2 for bias in biases)
+        return tf.reduce_mean((rating - answer) ** 2), self.l2 * tf.reduce_mean(size)
+
+    def folded(self) -> Factors:
+        """Plain factors that answer alike."""
+        _, items, _, *biases = (part.numpy() for part in self.parts)
+        return Factors(self.tastes().numpy(), items, *biases)

@@ -1,0 +1,183 @@
+"""Photographs in classes, on a network that somebody trained before.
+
+    athanor finetune train --data folder:PATH
+    athanor finetune train --data tfds:tf_flowers160 --weights ../shared/data/keras_weights
+
+What is frozen is computed once a picture, not once an epoch. The embedded data are
+the digits 5 to 9, on a small network that learns the digits 0 to 4 at the run's beginning.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from apps.app import App, Feeds, bounded
+
+if TYPE_CHECKING:
+    from pipelines.splits import Splits
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finetune(App):
+    """Classify pictures of any size and colour with a pre-trained backbone.
+
+    First the head is trained on the features of the frozen backbone, then the
+    backbone's top blocks with it, more slowly the deeper they lie. The best epoch
+    of both stages is kept.
+    """
+
+    question: ClassVar[Literal["image"]] = "image"
+    answer: ClassVar[Literal["classes"]] = "classes"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
+    monitor: ClassVar[str] = "val_loss"
+    # A step of MobileNet, mostly depthwise convolutions, took 2 to 3 times as long in bfloat16.
+    formats: ClassVar[tuple[str, ...]] = ("float32",)
+    space: ClassVar[dict[str, tuple]] = {
+        "learning_rate": (3e-4, 1e-3, 3e-3),
+        "unfreeze": (0.0, 0.45, 0.9),
+        "decay": (0.1, 0.2, 0.5),
+        "dropout": (0.0, 0.2, 0.5),
+        "augment": ("flip", "crop", "colour", "randaugment", "mixup", "cutmix"),
+    }
+
+    data: str = "embedded"
+    """Address of the data: embedded, tfds:NAME, or folder:PATH."""
+    epochs: int = bounded(8, 0)
+    """Passes over the training features in the second stage, at most; 0 trains the head alone."""
+    head_epochs: int = bounded(10, 1)
+    """Passes over the pooled features in the first stage, at most."""
+    batch_size: int = bounded(32, 1)
+    """Examples in one step, over all replicas."""
+    optimizer: str = "adamw"
+    """One of ours or of keras.optimizers, in lower case."""
+    learning_rate: float = bounded(1e-3, 1e-12)
+    """Peak of the learning rate of the head in the second stage; five times that in the first.
+    The small network of the embedded digits learns ten times as fast."""
+    backbone: str = "auto"
+    """The network trained before, such as mobilenet_0.75, mobilenetv2_0.35 or efficientnetv2b0; a
+    number is the width multiplier. auto is digits for embedded data, else mobilenet_0.75."""
+    weights: str = "imagenet"
+    """Where the backbone's weights come from: imagenet (downloaded once), a file or a directory
+    that holds it, or none."""
+    size: int = bounded(0, 0)
+    """Side of the square pictures, in pixels; 0 for 224, or 96 where the data's are that small."""
+    augment: Literal[
+        "auto", "none", "flip", "crop", "rotate", "colour", "randaugment", "mixup", "cutmix"
+    ] = "auto"
+    """Kind of change in training. All but none mirror; mixup and cutmix mix two examples' features
+    where the frozen part ends. auto is none for the embedded digits, else flip."""
+    strength: float = bounded(1.0, 0.0, 10.0)
+    """Strength of the change; 0 mirrors only."""
+    copies: int = bounded(2, 1)
+    """Versions of each picture whose features are computed: itself, its mirror image, changed."""
+    unfreeze: float = bounded(0.9, 0.0, 1.0)
+    """Share of the backbone's weights, from its top, that the second stage trains."""
+    decay: float = bounded(0.2, 0.0)
+    """What the learning rate is multiplied by from the head to the upper half of those, and
+    from there to the lower."""
+    batch_norm: Literal["frozen", "learn"] = "frozen"
+    """Batch normalisation in the blocks that train: as it came, or learning too."""
+    dropout: float = bounded(0.2, 0.0, 1.0)
+    """Share of the pooled features silenced at random in training."""
+
+    @classmethod
+    def tiny(cls) -> "Finetune":
+        """The embedded digits, two epochs a stage."""
+        return cls(epochs=2, head_epochs=2)
+
+    def splits(self, data_dir: Path | None = None) -> "Splits":
+        """Features uint8 [size, size, 3], target int64 class numbers."""
+        from apps import backbones
+        from pipelines import embedded, images, photos, sources
+
+        backbones.require(self._backbone)
+        small = photos.FitPhoto((self.size or 8, self.size or 8, 3))
+        splits = sources.load(
+            self.data,
+            embedded=lambda: embedded.high_digits(small),
+            test=self.test,
+            data_dir=data_dir,
+            fitting=photos.squares(self.size),
+        )
+        images.require_classes(splits, self.data)
+        return splits
+
+    def prepare(self, splits: "Splits") -> Any:  # noqa: ARG002
+        """Pixels in the backbone's range: here and nowhere else."""
+        from apps import backbones
+
+        return backbones.rescaling(self._backbone)
+
+    def reading(self, splits: "Splits") -> Any:
+        """How a picture of any size and colour becomes one like the training pictures."""
+        from pipelines.photos import FitPhoto
+
+        return FitPhoto(splits.spec["features"][0])
+
+    def loss(self, splits: "Splits") -> Any:  # noqa: ARG002
+        """Cross-entropy of logits against distributions, a little smoothed."""
+        import keras
+
+        return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+
+    def batch(self, count: int) -> int:
+        """As of every app, but of few pictures so few that an epoch has twenty steps."""
+        if self.batch_size != type(self)().batch_size:
+            return super().batch(count)
+        return min(self.batch_size, max(1, count // 20))
+
+    def network(self, splits: "Splits") -> Any:
+        """[batch, size, size, 3] -> logits [batch, classes]."""
+        from apps import backbones, transfer
+
+        side = splits.spec["features"][0][0]
+        return transfer.parts(
+            backbones.build(self._backbone, side, self.weights),
+            len(splits.labels),
+            share=self.unfreeze,
+            dropout=self.dropout,
+            batch_norm=self.batch_norm,
+        ).network()
+
+    def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
+        """Both stages, over features computed once."""
+        from apps import backbones, stages, transfer
+        from pipelines.augment_photos import altered, mixed
+
+        parts = transfer.found(model)
+        rate = self.learning_rate * backbones.pace(self._backbone)
+        if options.get("verbose"):
+            print(transfer.table(parts, self.decay, rate))
+            print(f"batch normalisation in the blocks: {self.batch_norm}", flush=True)
+        plan = stages.Plan(
+            copies=1 if self._kind == "none" else self.copies,
+            change=altered(self._kind, self.strength),
+            mix=mixed(self._kind, self.strength),
+            batch_size=self.batch(len(feeds.splits.train)),
+            epochs=(self.head_epochs, self.epochs),
+            optimizer=self._optimizer,
+            decay=self.decay,
+            loss=self.loss(feeds.splits),
+            seed=self.seed,
+        )
+        stages.run(parts, feeds, plan, **options)
+
+    @property
+    def _backbone(self) -> str:
+        if self.backbone != "auto":
+            return self.backbone
+        return "digits" if self.data == "embedded" else "mobilenet_0.75"
+
+    @property
+    def _kind(self) -> str:
+        if self.augment != "auto":
+            return self.augment
+        return "none" if self.data == "embedded" else "flip"
+
+    def _optimizer(self, share: float, steps: int) -> Any:
+        import optimizers
+        from apps import backbones
+
+        rate = self.learning_rate * share * backbones.pace(self._backbone)
+        slower = dataclasses.replace(self, learning_rate=rate)
+        return optimizers.get(self.optimizer, slower.rate(steps))

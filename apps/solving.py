@@ -1,0 +1,50 @@
+"""Training that is no gradient descent, seen by callbacks as epochs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from apps.app import Feeds
+
+
+def solve(
+    model: Any,
+    feeds: Feeds,
+    sweeps: Iterator[dict[str, float]],
+    *,
+    epochs: int,
+    callbacks: list[Any],
+    verbose: int = 0,
+) -> None:
+    """Let a solver change the weights of a compiled model, an epoch at a time.
+
+    Args:
+        model: as compiled for training; validation scores are its own.
+        feeds: of the run; only the validation batches are read here.
+        sweeps: every step leaves better weights in the model and gives scores
+            on the training examples, such as {"loss": 0.5}, always the same
+            names. It may end before `epochs`.
+        epochs: at most so many steps.
+        callbacks: as for keras.Model.fit.
+        verbose: 0 silent, else a line an epoch.
+
+    """
+    import keras
+
+    watchers = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=1)
+    model.stop_training = False
+    watchers.on_train_begin()
+    logs: dict[str, float] = {}
+    for epoch in range(epochs):
+        watchers.on_epoch_begin(epoch)
+        scores = next(sweeps, None)
+        if scores is None:
+            break
+        valid = model.evaluate(feeds.valid, verbose=0, return_dict=True)
+        logs = {**scores, **{f"val_{name}": value for name, value in valid.items()}}
+        if verbose:
+            told = " - ".join(f"{name}: {value:.4f}" for name, value in logs.items())
+            print(f"Epoch {epoch + 1}/{epochs}: {told}", flush=True)
+        watchers.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    watchers.on_train_end(logs)

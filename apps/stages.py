@@ -1,0 +1,162 @@
+"""Fine-tuning in two stages over features that are computed once.
+
+What is frozen gives the same answer in every epoch, so it is asked once a
+picture: the top blocks learn from what lies at the cut in memory, and the head
+before them from its pooled form.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.app import Feeds
+from apps.transfer import GroupOptimizer, Parts, groups
+from pipelines.examples import Batch, Examples, store
+from pipelines.feed import Augment, feed, feed_shuffled
+
+BATCH = 64  # pictures in one pass through the frozen part
+STEPS_A_CALL = 8
+HEAD_RATE = 5.0  # a linear layer alone stands a larger learning rate
+VALID_BATCH = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What an app wants of its stages.
+
+    Attributes:
+        copies: of each training picture; the first is as it is, every second
+            mirrored.
+        change: of the pictures of later copies, or None.
+        mix: of features and targets in the second stage, or None.
+        batch_size: examples in one step.
+        epochs: at most, of each stage.
+        optimizer: from a share of the learning rate and a number of steps to a
+            new Keras optimizer.
+        decay: what each group's rate is multiplied by, from the head downwards.
+        loss: between distributions over the classes and logits.
+        seed: of all order and change.
+
+    """
+
+    copies: int
+    change: Augment | None
+    mix: Augment | None
+    batch_size: int
+    epochs: tuple[int, int]
+    optimizer: Callable[[float, int], Any]
+    decay: float
+    loss: Any
+    seed: int
+
+
+class Features(NamedTuple):
+    """What the network above learns from and is judged on, and the steps of an epoch."""
+
+    train: Examples
+    valid: Examples
+    steps: int
+
+
+def run(parts: Parts, feeds: Feeds, plan: Plan, **options: Any) -> None:
+    """Train the head on pooled features, then the blocks with it; options as of Model.fit."""
+    cut = _at_the_cut(parts, feeds, plan)
+    first, second = (cut.steps * epochs for epochs in plan.epochs)
+    raw = keras.Input(parts.frozen.output.shape[1:])
+    pooling = keras.Model(raw, parts.pooled(raw))
+    pooled = Features(_asked(pooling, cut.train), _asked(pooling, cut.valid), cut.steps)
+    head = keras.Model(parts.head.input, parts.head.output)
+    _compile(head, plan.optimizer(HEAD_RATE, first), plan, cut.steps)
+    done = _fit(head, pooled, plan, range(plan.epochs[0]), **options)
+    if parts.blocks is None or not plan.epochs[1]:
+        return
+    upper, learning = parts.upper(), groups(parts, plan.decay)
+    optimizer = GroupOptimizer(
+        [group.variables for group in learning],
+        [plan.optimizer(group.share, second) for group in learning],
+    )
+    _compile(upper, optimizer, plan, cut.steps)
+    _fit(upper, cut, plan, range(done, done + plan.epochs[1]), **options)
+
+
+def _compile(model: Any, optimizer: Any, plan: Plan, steps: int) -> None:
+    model.compile(
+        optimizer,
+        loss=plan.loss,
+        metrics=["accuracy"],
+        steps_per_execution=_steps_a_call(steps),
+        jit_compile=False,  # Compiling took longer than the shortest runs.
+    )
+
+
+def _steps_a_call(steps: int) -> int:
+    return steps // -(-steps // STEPS_A_CALL)
+
+
+def _fit(model: Any, features: Features, plan: Plan, epochs: range, **options: Any) -> int:
+    """Train on features; returns the number of epochs done so far."""
+    batches = feed_shuffled(
+        features.train,
+        batch_size=plan.batch_size,
+        steps_per_epoch=features.steps,
+        seed=plan.seed,
+        augment=plan.mix if epochs.start else None,  # pooled features are not mixed
+        start=epochs.start * features.steps,
+    )
+    history = model.fit(
+        batches,
+        validation_data=feed(features.valid, batch_size=VALID_BATCH),
+        steps_per_epoch=features.steps,
+        initial_epoch=epochs.start,
+        epochs=epochs.stop,
+        shuffle=False,
+        **options,
+    )
+    return history.epoch[-1] + 1
+
+
+def _at_the_cut(parts: Parts, feeds: Feeds, plan: Plan) -> Features:
+    """The features of every copy of the training pictures, and of the validation pictures.
+
+    An epoch takes as many as there are pictures, of some copy each.
+    """
+    num_classes = len(feeds.splits.labels)
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def ask(images: Any) -> Any:
+        features = parts.frozen(feeds.prepare(images), training=False)
+        return tf.cast(features, tf.float16)
+
+    def altered(images: np.ndarray, copy: int, start: int) -> Any:
+        changed = images[:, :, ::-1] if copy % 2 else images
+        if copy and plan.change is not None:
+            seed = tf.constant([plan.seed, copy * 2**32 + start], tf.int64)
+            changed, _ = plan.change(tf.constant(changed), None, seed)
+        return changed
+
+    def batches(examples: Examples, copies: int) -> Iterator[Batch]:
+        one_hot = np.eye(num_classes, dtype="float32")
+        for copy in range(copies):
+            for start in range(0, len(examples), BATCH):
+                images, target = examples.numpy(slice(start, start + BATCH))
+                features = ask(altered(images, copy, start)).numpy()
+                yield Batch(features, one_hot[target])
+
+    train, valid = feeds.splits.train, feeds.splits.valid
+    steps = len(train) // plan.batch_size
+    return Features(
+        store(batches(train, plan.copies), plan.copies * len(train)),
+        store(batches(valid, 1), len(valid)),
+        steps // _steps_a_call(steps) * _steps_a_call(steps),
+    )
+
+
+def _asked(model: Any, examples: Examples) -> Examples:
+    """What a model gives for each example, in memory."""
+    ask = tf.function(lambda x: model(x, training=False), autograph=False, reduce_retracing=True)
+    given = [ask(features).numpy() for features, _ in feed(examples, batch_size=VALID_BATCH)]
+    return Examples.of(np.concatenate(given), examples.targets)

@@ -1,0 +1,170 @@
+"""Texts in classes: opinions, topics, intents, from two classes to hundreds.
+
+    athanor text train --data tfds:imdb_reviews
+
+An LSTM that reads both ways, and beside it logistic regression on runs of words, solved
+beforehand on the training texts alone; their logits are added, and the LSTM learns what
+the regression does not know. `--grams 0` is the LSTM alone.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from apps.app import App, Feeds, bounded
+
+if TYPE_CHECKING:
+    from pipelines.splits import Splits
+
+MOST_RUNS, MOST_WEIGHTS = 500_000, 2_000_000  # of the linear part
+FEW = 10_000  # training texts
+COUNTED = 256  # texts in a batch while runs are collected
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Text(App):
+    """Classify texts of any length and script, such as reviews, questions or requests.
+
+    The classes come from the data.
+    """
+
+    question: ClassVar[Literal["text"]] = "text"
+    answer: ClassVar[Literal["classes"]] = "classes"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
+    monitor: ClassVar[str] = "val_loss"
+    space: ClassVar[dict[str, tuple]] = {
+        "learning_rate": (0.003, 0.006, 0.012),
+        "width": (32, 64, 128),
+        "dropout": (0.1, 0.2, 0.4),
+        "word_dropout": (0.0, 0.05, 0.2),
+        "grams": (0, 2, 3),
+    }
+
+    epochs: int = bounded(10, 1)
+    """Passes over the training examples, at most."""
+    batch_size: int = bounded(64, 1)
+    """Texts in one step, over all replicas."""
+    optimizer: str = "adam"
+    """One of ours or of keras.optimizers, in lower case."""
+    learning_rate: float = bounded(0.006, 1e-12)
+    """Peak of the learning rate."""
+    patience: int = bounded(3, 0)
+    """Epochs without a better validation score before training stops; 0 never stops."""
+    text: str = ""
+    """Column of the texts; by default text, sentence, review and the like, or the longest."""
+    target: str = ""
+    """Column of the classes; by default label, intent, class and the like."""
+    cell: Literal["lstm", "gru"] = "lstm"
+    """Kind of the recurrent units."""
+    width: int = bounded(64, 1)
+    """Size of the word vectors, and of the state in each direction."""
+    vocabulary: int = bounded(30_000, 1)
+    """Most words known by number; others count as one unknown word."""
+    length: int = bounded(240, 3)
+    """Most words that the recurrent part reads: the first third and last two thirds of these."""
+    grams: int = bounded(3, 0, 8)
+    """Longest run of words that the linear part counts; 0 leaves that part out."""
+    dropout: float = bounded(0.2, 0.0, 1.0)
+    """Share of pooled units silenced at random in training, and half as many of word vectors."""
+    word_dropout: float = bounded(0.05, 0.0, 1.0)
+    """Share of words made unknown at random in training."""
+
+    @classmethod
+    def tiny(cls) -> "Text":
+        """A narrow network and short runs on a few epochs of the embedded reviews."""
+        return cls(epochs=2, width=8, vocabulary=200, grams=2)
+
+    def splits(self, data_dir: Path | None = None) -> "Splits":
+        """Features UTF-8 bytes of shape (), target int64 class numbers."""
+        from pipelines import embedded, sources, splits, texts
+
+        tables = sources.tables(
+            self.data, embedded=embedded.reviews, test=self.test, data_dir=data_dir
+        )
+        return splits.cut(texts.source(tables, texts.Columns(self.text, self.target)))
+
+    def prepare(self, splits: "Splits") -> Any:
+        """Texts to numbers of words and of runs of words."""
+        from pipelines.words import Words
+
+        return Words.adapted(
+            splits.train,
+            size=self.vocabulary,
+            length=self.length,
+            grams=self.grams,
+            most=_most_runs(splits),
+        )
+
+    def reading(self, splits: "Splits") -> Any:  # noqa: ARG002
+        """Which column of a file holds the texts to ask about."""
+        from pipelines.texts import Reading
+
+        return Reading(self.text)
+
+    def lengths(self, splits: "Splits") -> Any:
+        """Words of each training text that the recurrent part reads, roughly."""
+        import numpy as np
+
+        from pipelines.words import count_words
+
+        return np.minimum(count_words(splits.train.numpy().features), self.length)
+
+    def loss(self, splits: "Splits") -> Any:  # noqa: ARG002
+        """Cross-entropy of logits.
+
+        Not smoothed: that pushes rare classes up, against the regression beside.
+        """
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def network(self, splits: "Splits") -> Any:
+        """Words and runs [batch, any] -> logits [batch, classes]."""
+        import keras
+
+        from apps import recurrent
+        from pipelines.words import known_runs
+
+        words = keras.Input((None,), dtype="int32", name="words")
+        runs = keras.Input((None,), dtype="int32", name="runs")
+        logits = self._reader(words, splits)
+        if self.grams:
+            known = known_runs(splits.train, self.vocabulary, self.grams, _most_runs(splits))
+            evidence = recurrent.Evidence(len(known), len(splits.labels), name="evidence")
+            logits = keras.layers.Add(dtype="float32")([logits, evidence(runs)])
+        return keras.Model({"words": words, "runs": runs}, logits)
+
+    def _reader(self, words: Any, splits: "Splits") -> Any:
+        import keras
+
+        from apps import recurrent
+        from pipelines.words import most_frequent
+
+        known = len(most_frequent(splits.train, self.vocabulary)) + 2
+        heard = recurrent.WordDropout(self.word_dropout)(words)
+        vectors = keras.layers.Embedding(known, self.width)(heard)
+        vectors = keras.layers.SpatialDropout1D(self.dropout / 2)(vectors)
+        states = recurrent.BothWays(self.cell, self.width)(vectors, words)
+        both = keras.layers.Concatenate()([states, vectors])
+        pooled = keras.layers.Dropout(self.dropout)(recurrent.PoolWords()(both, words))
+        return keras.layers.Dense(len(splits.labels), dtype="float32")(pooled)
+
+    def batch(self, count: int) -> int:
+        """Texts in one step: by default half as many where there are few to learn from."""
+        size = super().batch(count)
+        return size if size != type(self)().batch_size or count >= FEW else max(1, size // 2)
+
+    def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
+        """Solve the linear part on the training texts, then train the recurrent one."""
+        if self.grams:
+            from pipelines.feed import feed
+
+            batches = feed(feeds.splits.train, batch_size=COUNTED, prepare=feeds.prepare)
+            model.get_layer("evidence").solve((some["runs"], y) for some, y in batches)
+        super().fit(model, feeds, **options)
+
+
+def _most_runs(splits: "Splits") -> int:
+    """Runs of words that the linear part may know."""
+    columns = 1 if len(splits.labels) == 2 else max(1, len(splits.labels))
+    return min(MOST_RUNS, MOST_WEIGHTS // columns)

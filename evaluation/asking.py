@@ -1,0 +1,19 @@
+"""A model's answers to examples, batch by batch."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines.examples import Examples
+from pipelines.feed import feed
+
+BATCH = 1000
+
+
+def ask(model: Any, examples: Examples) -> np.ndarray:
+    """What a model gives to raw examples, [n, ...]."""
+    answer = tf.function(
+        lambda raw: model(raw, training=False), reduce_retracing=True, autograph=False
+    )
+    return np.concatenate([answer(raw) for raw, _ in feed(examples, batch_size=BATCH)])

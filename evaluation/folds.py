@@ -1,0 +1,52 @@
+"""Cross-validation: every example is a test example once."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apps.app import App, FieldError
+from evaluation import report
+from pipelines.splits import Fold
+from training.run import new_directory, write_json
+from training.train import train
+
+
+def cross_validate(
+    app: App, num_folds: int, run_dir: Path | None, **options: Any
+) -> dict[str, Any]:
+    """Train and judge an app once a fold, in run directories fold-1, fold-2, ...
+
+    Returns, and writes to folds.json, for each metric the mean over the folds
+    (`test`), the standard deviation (`spread`) and the same mean of every
+    baseline; `options` are those of `train`. Raises FieldError for fewer than 2
+    folds.
+    """
+    if num_folds < 2:
+        raise FieldError(f"Received --folds {num_folds}; expected at least 2.")
+    directory = new_directory(app, run_dir)
+    (directory / "logs").rmdir()
+    scored = []
+    for number in range(1, num_folds + 1):
+        print(f"fold {number} of {num_folds}", flush=True)
+        place = directory / f"fold-{number}"
+        run = train(app, run_dir=place, which=Fold(number, num_folds), **options)
+        scored.append(report.score(run))
+    tests = [scores["test"] for scores in scored]
+    summary = {
+        "run": str(directory),
+        "folds": num_folds,
+        "test": _mean(tests),
+        "spread": {name: float(np.std([row[name] for row in tests], ddof=1)) for name in tests[0]},
+        "baselines": {
+            name: _mean([scores["baselines"][name] for scores in scored])
+            for name in scored[0]["baselines"]
+        },
+        "examples": sum(scores["examples"] for scores in scored),
+    }
+    write_json(directory / "folds.json", summary)
+    return summary
+
+
+def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

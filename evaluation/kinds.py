@@ -1,0 +1,32 @@
+"""Which module judges an answer, and which one knows a question."""
+
+import importlib
+from typing import Any
+
+# By kind of answer: answers_of, metrics, intervals, details, figures.
+JUDGES = {
+    "classes": "evaluation.classes",
+    "number": "evaluation.numbers",
+    "ranking": "evaluation.rankings",
+}
+# By kind of question: baselines, figures.
+ASKED = {
+    "image": "evaluation.images",
+    "row": "evaluation.rows",
+    "text": "evaluation.texts",
+    "ids": "evaluation.ids",
+}
+
+# Of the metrics; of all others more is better.
+LOWER_IS_BETTER = ("loss", "rmse", "mae")
+FLOOR = "noise_floor"  # beside the baselines, but out of reach of any model
+
+
+def judge(answer: str) -> Any:
+    """The module that judges answers of this kind."""
+    return importlib.import_module(JUDGES[answer])
+
+
+def asked(question: str) -> Any:
+    """The module that knows what questions of this kind look like."""
+    return importlib.import_module(ASKED[question])

@@ -1,0 +1,283 @@
+"""Judging answers that are ratings of pairs, and lists of what to recommend."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from evaluation import catalogue
+from evaluation.asking import ask
+from pipelines.ids import numbered, vocabulary
+from pipelines.splits import Splits
+from training.run import Run
+
+K = 10
+LENGTHS = (1, 5, 10, 20, 50)
+MOST_USERS = 5000  # with a list each
+CELLS = 200_000  # pairs of a user and an item in one question
+RESAMPLES = 1000
+MOST_BOXES = 10
+
+
+class Lists(NamedTuple):
+    """What was recommended to test users of whom something relevant is known.
+
+    Attributes:
+        owners: numbers of the users among the test users, [n].
+        hits: whether a recommended item was relevant, [n, longest].
+        relevant: how many items of the test were, [n].
+        places: of the recommended items in the catalogue, [n, longest].
+        popularity: the number of training pairs of each item of the catalogue.
+        usual: the mean popularity of the items of the training pairs.
+
+    """
+
+    owners: np.ndarray
+    hits: np.ndarray
+    relevant: np.ndarray
+    places: np.ndarray
+    popularity: np.ndarray
+    usual: float
+
+
+class Answers(NamedTuple):
+    """Ratings given and true, [n], by users of these numbers, [n]; and lists.
+
+    `given` is None where nothing is rated, or for a baseline that only ranks;
+    `lists` is None for one that only rates.
+    """
+
+    given: np.ndarray | None
+    target: np.ndarray
+    users: np.ndarray
+    lists: Lists | None
+
+
+class Asked(NamedTuple):
+    """Test users with something relevant, and what they are asked about.
+
+    Relevant are the test items that a user rated at least as high as the mean of
+    the training ratings; without ratings all are.
+    """
+
+    names: np.ndarray
+    owners: np.ndarray
+    relevant: np.ndarray  # bool [n, catalogue]
+    counts: np.ndarray
+
+
+def answers_of(run: Run) -> Answers:
+    """The run's ratings of the test pairs, and its lists for their users."""
+    splits = run.splits
+    given = ask(run.model, splits.test)[:, 0] if rated(splits) else None
+    some = asked(splits)
+    longest = LENGTHS[-1]
+    model = run.model
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def best(users: Any) -> Any:
+        return catalogue.best(model, users, tf.constant(longest), tf.constant(True)).places
+
+    step = max(1, CELLS // some.relevant.shape[1])
+    starts = range(0, len(some.names), step)
+    places = [best(tf.constant(some.names[start : start + step])).numpy() for start in starts]
+    return answers(splits, given, some, np.concatenate(places) if places else None)
+
+
+def answers(
+    splits: Splits, given: np.ndarray | None, some: Asked, places: np.ndarray | None
+) -> Answers:
+    """Given ratings and places in the catalogue beside the truth."""
+    test = splits.test.numpy()
+    users = numbered(vocabulary(test.features["user"]), test.features["user"]) - 1
+    lists = None
+    if places is not None:
+        popularity = popularity_of(splits)
+        lists = Lists(
+            some.owners,
+            np.take_along_axis(some.relevant, places, 1),
+            some.counts,
+            places,
+            popularity,
+            float(np.square(popularity).sum() / popularity.sum()),
+        )
+    return Answers(given, test.target, users, lists)
+
+
+def rated(splits: Splits) -> bool:
+    """Whether there are ratings, or only what was met."""
+    return bool(np.ptp(splits.train.targets))
+
+
+def popularity_of(splits: Splits) -> np.ndarray:
+    """The number of training pairs of each item of the catalogue."""
+    items = splits.train.numpy().features["item"]
+    return np.bincount(numbered(vocabulary(items), items) - 1).astype("float64")
+
+
+def asked(splits: Splits, seed: int = 0) -> Asked:
+    """The users to whom items are recommended: all, or `MOST_USERS` by chance."""
+    test = splits.test.numpy()
+    items = vocabulary(splits.train.numpy().features["item"])
+    names = vocabulary(test.features["user"])
+    users = numbered(names, test.features["user"]) - 1
+    liked = test.target >= splits.train.targets.mean(dtype="float64") - 1e-6
+    counts = np.bincount(users[liked], minlength=len(names))
+    owners = np.flatnonzero(counts)
+    if len(owners) > MOST_USERS:
+        owners = np.sort(np.random.default_rng(seed).choice(owners, MOST_USERS, replace=False))
+    rows = np.full(len(names), -1)
+    rows[owners] = np.arange(len(owners))
+    places = numbered(items, test.features["item"]) - 1
+    known = liked & (places >= 0) & (rows[users] >= 0)
+    relevant = np.zeros((len(owners), len(items)), bool)
+    relevant[rows[users[known]], places[known]] = True
+    return Asked(names[owners], owners, relevant, counts[owners])
+
+
+def recall(lists: Lists, k: int = K) -> np.ndarray:
+    """Of each user, the share of the relevant items that are among the first k."""
+    return lists.hits[:, :k].sum(1) / lists.relevant
+
+
+def ndcg(lists: Lists, k: int = K) -> np.ndarray:
+    """Of each user, the normalised discounted cumulative gain (Jarvelin and Kekalainen, 2002)."""
+    discounts = 1 / np.log2(np.arange(2, k + 2))
+    best = np.concatenate([[0], np.cumsum(discounts)])
+    hits = lists.hits[:, :k]
+    return (hits * discounts[: hits.shape[1]]).sum(1) / best[np.minimum(lists.relevant, k)]
+
+
+def coverage(lists: Lists, k: int = K, rows: Any = slice(None)) -> float:
+    """The share of the catalogue that is among the first k of somebody's list."""
+    return len(np.unique(lists.places[rows, :k])) / len(lists.popularity)
+
+
+def metrics(answers: Answers) -> dict[str, float]:
+    """RMSE and MAE of the ratings; Recall@10, NDCG@10 and coverage of lists of all items."""
+    found: dict[str, Any] = {}
+    if answers.given is not None:
+        error = answers.given.astype("float64") - answers.target
+        found |= {"rmse": np.sqrt(np.square(error).mean()), "mae": np.abs(error).mean()}
+    if answers.lists is not None:
+        found["recall_at_10"] = recall(answers.lists).mean()
+        found["ndcg_at_10"] = ndcg(answers.lists).mean()
+        found["coverage"] = coverage(answers.lists)
+    return {name: float(value) for name, value in found.items()}
+
+
+def intervals(answers: Answers, seed: int = 0) -> dict[str, tuple[float, float]]:
+    """95 % percentile bootstrap intervals (Efron 1979): 1000 resamples of whole users.
+
+    Shifted by what resampling itself shifts, since fewer distinct users cover
+    fewer items.
+    """
+    random = np.random.default_rng(seed)
+    point = metrics(answers)
+    count = int(answers.users.max()) + 1
+    drawn = [
+        np.bincount(random.integers(0, count, count), minlength=count) for _ in range(RESAMPLES)
+    ]
+    found = _resampled(answers, np.array(drawn))
+    return {
+        name: tuple((np.percentile(values, [2.5, 97.5]) - values.mean() + point[name]).tolist())
+        for name, values in found.items()
+    }
+
+
+def _resampled(answers: Answers, drawn: np.ndarray) -> dict[str, np.ndarray]:
+    """Every metric for each row of numbers of times that a user was drawn."""
+    found: dict[str, np.ndarray] = {}
+    if answers.given is not None:
+        error = answers.given.astype("float64") - answers.target
+        pairs = drawn @ np.bincount(answers.users)
+        squares, sizes = (np.bincount(answers.users, e) for e in (error**2, np.abs(error)))
+        found |= {"rmse": np.sqrt(drawn @ squares / pairs), "mae": drawn @ sizes / pairs}
+    if (lists := answers.lists) is not None:
+        times = drawn[:, lists.owners]
+        users = np.maximum(times.sum(1), 1)
+        found["recall_at_10"] = times @ recall(lists) / users
+        found["ndcg_at_10"] = times @ ndcg(lists) / users
+        found["coverage"] = np.array([coverage(lists, rows=row > 0) for row in times])
+    return found
+
+
+def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001
+    """Lists of several lengths.
+
+    Popularity bias is the mean popularity of the recommended items over that of
+    what people met in training: 1 is as usual, more is more of the same.
+    """
+    if (lists := answers.lists) is None:
+        return {}
+    return {
+        "lists": [
+            {
+                "k": k,
+                "recall": float(recall(lists, k).mean()),
+                "ndcg": float(ndcg(lists, k).mean()),
+                "coverage": coverage(lists, k),
+                "popularity_bias": float(
+                    lists.popularity[lists.places[:, :k]].mean() / lists.usual
+                ),
+            }
+            for k in LENGTHS
+            if k <= lists.places.shape[1]
+        ]
+    }
+
+
+def figures(answers: Answers, splits: Splits) -> dict[str, Any]:  # noqa: ARG001
+    """Given against true ratings; where in the catalogue the recommended items come from."""
+    drawn = {}
+    if answers.given is not None:
+        drawn["ratings.png"] = _ratings(answers.given, answers.target)
+    if answers.lists is not None:
+        drawn["popularity.png"] = _popularity(answers.lists)
+    return drawn
+
+
+def _ratings(given: np.ndarray, target: np.ndarray) -> Any:
+    from evaluation.style import FIRST, INK, pyplot
+
+    figure, axis = pyplot.subplots(figsize=(5.5, 4), layout="constrained")
+    values, groups = np.unique(target, return_inverse=True)
+    if len(values) > MOST_BOXES:
+        inner = np.quantile(target, np.linspace(0, 1, MOST_BOXES + 1)[1:-1])
+        groups = np.searchsorted(np.unique(inner), target)
+        values = np.bincount(groups, target) / np.maximum(np.bincount(groups), 1)
+    centres, boxed = zip(
+        *[(v, given[groups == k]) for k, v in enumerate(values) if k in groups], strict=True
+    )
+    width = 0.6 * float(min(np.diff(centres))) if len(centres) > 1 else 0.6
+    boxes = axis.boxplot(
+        boxed, positions=centres, widths=width, showfliers=False, whis=(5, 95),
+        patch_artist=True, manage_ticks=False, medianprops={"color": "white"},
+    )  # fmt: skip
+    for box in boxes["boxes"]:
+        box.set(facecolor=FIRST, edgecolor=FIRST)
+    axis.plot(centres, centres, color=INK, linewidth=0.8)
+    title = f"{len(target):,} test pairs; boxes: middle half, whiskers: 90 %"
+    axis.set(xlabel="true rating", ylabel="given rating", title=title)
+    return figure
+
+
+def _popularity(lists: Lists) -> Any:
+    """Both curves end at 1; the farther apart, the more the lists favour what is popular."""
+    from evaluation.style import FAINT, FIRST, INK, pyplot
+
+    order = np.argsort(-lists.popularity, kind="stable")
+    shown = np.bincount(lists.places[:, :K].ravel(), minlength=len(order))[order]
+    met = lists.popularity[order]
+    share = np.arange(1, len(order) + 1) / len(order)
+    figure, axis = pyplot.subplots(figsize=(5.5, 4), layout="constrained")
+    axis.plot(share, np.cumsum(shown) / shown.sum(), color=FIRST, label=f"recommended (first {K})")
+    axis.plot(share, np.cumsum(met) / met.sum(), color=INK, label="met in training")
+    axis.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, label="all alike")
+    axis.set(
+        xlabel="share of the catalogue, the most popular first",
+        ylabel="share of the lists, or of the pairs",
+        title=f"coverage@{K} {coverage(lists):.1%} of {len(order):,} items",
+    )
+    axis.legend(frameon=False)
+    return figure

@@ -1,0 +1,94 @@
+"""CSV files as people write them: any encoding, separator and number of broken lines."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.examples import DataError
+from pipelines.tables import Table, Tables
+
+SEPARATORS = ",;\t|"
+LONGEST_CELL = 2**27  # characters; the csv module's own limit stops at 131,072
+NUM_NAMED = 5
+
+
+def read(name: str) -> Tables:
+    """The rows of a CSV file; the first line names the columns.
+
+    Cells are stripped of surrounding blanks. UTF-8 with or without a mark,
+    UTF-16 with one, and otherwise Latin-1 are read; the separator is the one
+    that the first line has most of. Blank lines pass silently; lines with another
+    number of cells are left out and named in the notes. Raises DataError where
+    there is no table.
+    """
+    path = Path(name).expanduser()
+    text, notes = _decoded(path)
+    lines, left_out = _cells(path, text)
+    header, rows = _named(lines[0]), lines[1:]
+    if not rows:
+        raise DataError(f"Received {name!r} without rows; expected some below the column names.")
+    columns = {}
+    for title, cells in zip(header, zip(*rows, strict=True), strict=True):
+        columns[title] = np.array([cell.strip().encode() for cell in cells], dtype=object)
+    return Tables(Table(columns), notes=(*notes, *left_out))
+
+
+def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"Received {str(path)!r}, which cannot be read ({error.strerror}); expected a CSV file."
+        ) from error
+    try:
+        if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return content.decode("utf-16"), ()
+        return content.decode("utf-8-sig"), ()
+    except UnicodeDecodeError:
+        return content.decode("latin-1"), (f"{path.name} is not UTF-8; read as Latin-1",)
+
+
+def _cells(path: Path, text: str) -> tuple[list[list[str]], tuple[str, ...]]:
+    first = text.lstrip().partition("\n")[0]
+    separator = max(SEPARATORS, key=first.count)
+    csv.field_size_limit(LONGEST_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    lines: list[list[str]] = []
+    broken: list[str] = []
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if lines and len(cells) != len(lines[0]):
+                broken.append(f"line {reader.line_num} has {len(cells)} cells")
+            else:
+                lines.append(cells)
+    except csv.Error as error:
+        raise DataError(
+            f"Received {str(path)!r}, where line {reader.line_num} is no CSV ({error}); expected "
+            "rows of cells. Mend that line."
+        ) from error
+    if not lines:
+        raise DataError(f"Received {str(path)!r}, which is empty; expected a line of column names.")
+    return lines, _told(path, broken, len(lines[0]))
+
+
+def _told(path: Path, broken: list[str], expected: int) -> tuple[str, ...]:
+    if not broken:
+        return ()
+    named = ", ".join(broken[:NUM_NAMED]) + (", ..." if len(broken) > NUM_NAMED else "")
+    return (f"{path.name}: {len(broken)} lines left out, not of {expected} cells: {named}",)
+
+
+def _named(header: list[str]) -> list[str]:
+    """Column names, each once: nameless ones by their place, repeated ones by their number."""
+    names: list[str] = []
+    for place, cell in enumerate(header, 1):
+        name = wanted = cell.strip() or f"column_{place}"
+        number = 2
+        while name in names:
+            name, number = f"{wanted}_{number}", number + 1
+        names.append(name)
+    return names

@@ -1,0 +1,178 @@
+"""Folders of pictures: a folder a class; what is no readable picture is named and skipped."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines.decoded import remembered
+from pipelines.examples import Batch, DataError, Examples, store
+from pipelines.images import decode
+from pipelines.photos import Fitting
+from pipelines.splits import Source
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp"}
+SPLITS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
+CHUNK = 256  # pictures decoded before they are stored
+MEASURED = 25  # pictures that tell how large a set's are
+NAMED = 5  # skipped files that are listed by name
+SKIPPED = -1  # in place of a class
+
+
+class Listing(NamedTuple):
+    """The files of one split: what should be a picture, its class, and what should not."""
+
+    paths: list[Path]
+    target: list[int]
+    foreign: list[Path]
+
+
+def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
+    """The pictures of class folders, or of train/, val/, test/ that hold class folders.
+
+    Args:
+        name: the directory. `valid` and `validation` mean `val`; what is missing
+            is cut from train later.
+        fitting: how pictures become one size.
+        memory_budget: bytes; larger sets are kept on the disk (see `store`).
+
+    Raises:
+        DataError: where there is no such directory or no class folder in it.
+
+    """
+    root = Path(name)
+    parts = _parts(root)
+    folders = [child for part in parts.values() for child in _folders(part)]
+    labels = tuple(sorted({folder.name for folder in folders if any(_pictures(folder))}))
+    if not labels:
+        raise DataError(
+            f"Received folder:{name}, which holds no folders of pictures; expected one a class, "
+            "or train/, val/ and test/ that hold them, with PNG, JPEG, GIF or BMP files."
+        )
+    listings = {split: _listing(part, labels) for split, part in parts.items()}
+    fit = fitting(_usual_side([path for one in listings.values() for path in one.paths], name))
+    held = {split: _read(one, fit, memory_budget) for split, one in listings.items()}
+    lost = [
+        path
+        for split, one in listings.items()
+        for path, target in zip(one.paths, held[split].targets, strict=True)
+        if target == SKIPPED
+    ]
+    foreign = [path for one in listings.values() for path in one.foreign] + _loose(root, parts)
+    notes = _notes(root, lost, "damaged or unknown as pictures", "expected PNG, JPEG, GIF or BMP")
+    notes += _notes(root, foreign, "of other kinds", "no pictures by their names")
+    readable = {
+        split: examples.select(np.flatnonzero(examples.targets != SKIPPED))
+        for split, examples in held.items()
+    }
+    return Source(**readable, labels=labels, notes=notes)
+
+
+def _parts(root: Path) -> dict[str, Path]:
+    """The directory of each split that there is; the whole root is train where none is named."""
+    if not root.is_dir():
+        raise DataError(
+            f"Received folder:{root}, which is no directory; expected one that holds a folder of "
+            "pictures for each class."
+        )
+    found = {
+        split: root / name
+        for split, names in SPLITS.items()
+        for name in names
+        if (root / name).is_dir()
+    }
+    if "train" not in found or not _folders(found["train"]):
+        return {"train": root}
+    return found
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    """What should be a picture by its name, however deep."""
+    return (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+
+
+def _listing(root: Path, labels: tuple[str, ...]) -> Listing:
+    """The files under each class folder, however deep, in the order of their names."""
+    listing = Listing([], [], [])
+    for folder in _folders(root):
+        for path in sorted(folder.rglob("*")):
+            if not path.is_file() or path.name[0] == ".":
+                continue
+            if path.suffix.lower() in SUFFIXES:
+                listing.paths.append(path)
+                listing.target.append(labels.index(folder.name))
+            else:
+                listing.foreign.append(path)
+    return listing
+
+
+def _loose(root: Path, parts: dict[str, Path]) -> list[Path]:
+    """Files that lie in no class folder."""
+    places = {root, *parts.values()}
+    found = [path for place in places for path in place.iterdir()]
+    return sorted(path for path in found if path.is_file() and path.name[0] != ".")
+
+
+def _usual_side(paths: list[Path], name: str) -> int:
+    """The middle of the shorter sides of some readable pictures, in pixels."""
+    sides = []
+    for path in paths[:: max(1, len(paths) // MEASURED)]:
+        try:
+            sides.append(min(decode(path.read_bytes()).shape[:2]))
+        except (OSError, ValueError, tf.errors.InvalidArgumentError):
+            continue
+    if not sides:
+        raise DataError(
+            f"Received folder:{name}, where no picture was found that can be read; expected PNG, "
+            "JPEG, GIF or BMP files in class folders."
+        )
+    return int(np.median(sides))
+
+
+def _read(listing: Listing, fit: Callable[[Any], Any], memory_budget: int | None) -> Examples:
+    """Every picture; where one cannot be read stand zeros and the class SKIPPED."""
+    stats = [path.stat() for path in listing.paths]
+    files = [
+        (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+        for path, stat in zip(listing.paths, stats, strict=True)
+    ]
+    return remembered(
+        repr((fit, listing.target, files)),
+        lambda: store(_batches(listing, fit), len(files), memory_budget),
+    )
+
+
+def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
+    traced = tf.function(
+        lambda encoded: fit(decode(encoded)),
+        input_signature=[tf.TensorSpec([], tf.string)],
+        autograph=False,
+    )
+
+    def read(path: Path, target: int) -> Batch:
+        try:
+            return Batch(traced(path.read_bytes()).numpy(), target)
+        except (OSError, ValueError, tf.errors.InvalidArgumentError):
+            return Batch(np.zeros(fit.shape, "uint8"), SKIPPED)
+
+    with ThreadPoolExecutor() as threads:
+        for start in range(0, len(listing.paths), CHUNK):
+            some = slice(start, start + CHUNK)
+            pairs = list(threads.map(read, listing.paths[some], listing.target[some]))
+            yield Batch(*(np.stack(column) for column in zip(*pairs, strict=True)))
+
+
+def _notes(root: Path, paths: list[Path], what: str, why: str) -> tuple[str, ...]:
+    if not paths:
+        return ()
+    shown = ", ".join(str(path.relative_to(root)) for path in paths[:NAMED])
+    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
+    files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+    return (f"skipped {files} {what} ({why}): {shown}{more}",)

@@ -1,0 +1,284 @@
+"""Who met what: tables become examples of users and items, and ids become numbers."""
+
+import dataclasses
+import difflib
+from typing import Any, Literal, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipelines.examples import DataError, Examples
+from pipelines.splits import TEST_SHARE, Source, Splits, cut
+from pipelines.tables import Table, Tables
+
+Split = Literal["time", "random"]
+LEAST_HELD, MOST_HELD, HELD = 0.02, 0.1, 200  # shares of the rest, and pairs, for validation
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Names of the columns; where one is empty, usual names are looked for."""
+
+    user: str = ""
+    item: str = ""
+    rating: str = ""
+    time: str = ""
+
+
+KINDS = tuple(field.name for field in dataclasses.fields(Columns))
+# Names that are tried, whatever their case.
+USUAL = Columns(
+    user="user_id user userid customer_id visitor_id",
+    item="movie_id item_id item itemid movieid product_id book_id track_id",
+    rating="user_rating rating ratings stars",
+    time="timestamp time date datetime rated_at created_at",
+)
+
+
+class Met(NamedTuple):
+    """Examples of one table, the time of each where it is known, and what reading left out."""
+
+    examples: Examples
+    times: np.ndarray | None
+    notes: tuple[str, ...]
+
+
+def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
+    """Features {user, item} of UTF-8 bytes and float32 ratings, cut into splits.
+
+    Without a column of ratings every target is 1. Rows without a user, an item
+    or a finite rating are left out; of a pair that is there repeatedly the last
+    by time, else by row, is kept. By `time` the newest pairs are the test; the
+    few of validation are drawn from the others. The notes tell what was done.
+    Raises DataError where a column is missing or nothing is left.
+    """
+    names = Columns(**{kind: found(tables.train, columns, kind) for kind in KINDS})
+    train = met(tables.train, names)
+    valid, test = (
+        None if part is None else met(part, names).examples for part in (tables.valid, tables.test)
+    )
+    notes = [*tables.notes, *train.notes]
+    if not names.rating:
+        notes.append("no column of ratings: a pair counts as met, whatever was thought of it")
+    source = Source(train.examples, valid, test)
+    times = train.times if split == "time" else None
+    made = cut(source, places(source, times))
+    if test is None:
+        rule = "drawn at random" if times is None else f"the newest by {names.time}"
+        notes.append(f"the test pairs are {rule}; {_strangers(made)}")
+    return dataclasses.replace(made, notes=tuple(notes), floor=tables.floor)
+
+
+def _strangers(splits: Splits) -> str:
+    known = set(splits.train.numpy().features["user"])
+    unknown = sum(user not in known for user in splits.test.numpy().features["user"])
+    return f"{unknown} of {len(splits.test)} are of users unknown to training"
+
+
+def found(table: Table, columns: Columns, kind: str) -> str:
+    """The name of a column; empty for ratings or times that are not there."""
+    wanted, names = getattr(columns, kind), table.columns
+    if wanted in names:
+        return wanted
+    if not wanted:
+        lower = {name.lower(): name for name in names}
+        usual = getattr(USUAL, kind).split()
+        if some := [lower[name] for name in usual if name in lower]:
+            return some[0]
+        if kind in ("rating", "time"):
+            return ""
+    near = difflib.get_close_matches(wanted or kind, names, 1, 0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    received = f"--{kind} {wanted!r}" if wanted else f"no --{kind}"
+    raise DataError(
+        f"Received {received}; expected the name of a column: {', '.join(names)}.{hint} "
+        f"Name it with --{kind} COLUMN."
+    )
+
+
+def met(table: Table, columns: Columns) -> Met:
+    """The usable pairs of a table, each once. Raises DataError where there is none."""
+    for name in filter(None, dataclasses.astuple(columns)):
+        if name not in table.columns:
+            raise DataError(
+                f"Received test data with the columns {', '.join(table.columns)}; expected "
+                f"{name!r} too, as in training."
+            )
+    users, items = (_ids(table, name) for name in (columns.user, columns.item))
+    ratings = np.ones(len(table), "float32")
+    if columns.rating:
+        ratings = _numbers(table.columns[columns.rating]).astype("float32")
+    named = (users != b"") & (items != b"")
+    rows = np.flatnonzero(named & np.isfinite(ratings))
+    times = _times(table.columns[columns.time]) if columns.time else None
+    kept = _last(users, items, rows, times)
+    if not len(kept):
+        raise DataError(
+            f"Received {len(table)} rows, none with a user ({columns.user}), an item "
+            f"({columns.item}) and a rating that is a number ({columns.rating or 'none'}); "
+            "expected some. Check --user, --item and --rating."
+        )
+    counts = {
+        "rows without a user or an item left out": int((~named).sum()),
+        "rows whose rating is no number left out": int((named & ~np.isfinite(ratings)).sum()),
+        "repeated pairs left out, of each the last kept": len(rows) - len(kept),
+    }
+    notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
+    features = {"user": users[kept], "item": items[kept]}
+    return Met(Examples.of(features, ratings[kept]), None if times is None else times[kept], notes)
+
+
+def _ids(table: Table, name: str) -> np.ndarray:
+    """Ids as UTF-8 bytes; class numbers by their names, 7.0 as 7."""
+    column, labels = table.columns[name], table.labels.get(name)
+    if column.dtype == object:
+        return column
+    texts = [labels[number] if labels else f"{number:.16g}" for number in column]
+    return np.array([text.encode() for text in texts], dtype=object)
+
+
+def _numbers(column: np.ndarray) -> np.ndarray:
+    """Cells as float64, NaN where they are none."""
+    return np.array([_number(cell) for cell in column], "float64")
+
+
+def _number(cell: Any) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan
+
+
+def _times(column: np.ndarray) -> np.ndarray:
+    """Numbers that order the cells: their own, else as texts such as 2026-11-20 sort."""
+    numbers = _numbers(column)
+    if np.isnan(numbers).mean() > 0.5:
+        return np.unique(column, return_inverse=True)[1].astype("float64")
+    return np.where(np.isnan(numbers), -np.inf, numbers)  # unknown times are the oldest
+
+
+def _last(
+    users: np.ndarray, items: np.ndarray, rows: np.ndarray, times: np.ndarray | None
+) -> np.ndarray:
+    """Of each pair among these rows the last, in the order of the rows."""
+    ordered = rows if times is None else rows[np.argsort(times[rows], kind="stable")]
+    last = {(users[row], items[row]): row for row in ordered}
+    return np.sort(np.fromiter(last.values(), int, len(last)))
+
+
+def places(source: Source, times: np.ndarray | None) -> np.ndarray:
+    """Places for `splits.cut`: the newest, or a random fifth, are test; few are validation."""
+    uniform = source.train.content_hashes() / 2.0**64
+    count = len(uniform)
+    if source.test is not None:
+        test = np.zeros(count, bool)
+    elif times is None:
+        test = uniform < TEST_SHARE
+    else:
+        test = np.zeros(count, bool)
+        test[np.lexsort((uniform, -times))[: round(TEST_SHARE * count)]] = True
+    rest = np.flatnonzero(~test)
+    share = np.clip(HELD / max(1, len(rest)), LEAST_HELD, MOST_HELD)
+    # Other digits of the hash than those that chose the test.
+    drawn = np.argsort(uniform[rest] * 2.0**20 % 1, kind="stable")
+    place = np.where(test, 0.0, 1.0)
+    first = TEST_SHARE if source.test is None else 0.0
+    place[rest[drawn[: int(np.ceil(share * len(rest)))]]] = first
+    return place
+
+
+def vocabulary(column: np.ndarray) -> np.ndarray:
+    """The distinct ids in the order of their bytes."""
+    return np.array(sorted(set(column)), dtype=object)
+
+
+def numbered(known: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """The number of each id, from 1; 0 for unknown ones."""
+    numbers = {name: number for number, name in enumerate(known, 1)}
+    return np.array([numbers.get(name, 0) for name in column], "int32")
+
+
+@keras.saving.register_keras_serializable("athanor")
+class Ids(keras.layers.Layer):
+    """Ids of users and items become numbers from 1; unknown ids become 0.
+
+    It also holds what a list of recommendations needs: the items that can be
+    recommended, and what each user has met already.
+
+    Args:
+        users: distinct ids, UTF-8.
+        items: distinct ids, UTF-8.
+        num_met: pairs of a known user and a known item.
+
+    """
+
+    def __init__(self, users: list[str], items: list[str], num_met: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.users, self.items, self.num_met = users, items, num_met
+        self.user_numbers, self.item_numbers = _table(users), _table(items)
+        # A user's items are met[starts[user] : starts[user + 1]], numbers from 1.
+        self.starts = self._stored("starts", len(users) + 2)
+        self.met = self._stored("met", num_met)
+        self.built = True
+
+    @classmethod
+    def adapted(cls, splits: Splits) -> "Ids":
+        """Ids known to the training pairs; what was met in training or validation."""
+        train = splits.train.numpy().features
+        users, items = vocabulary(train["user"]), vocabulary(train["item"])
+        pairs = [part.numpy().features for part in (splits.train, splits.valid)]
+        who = np.concatenate([numbered(users, part["user"]) for part in pairs])
+        what = np.concatenate([numbered(items, part["item"]) for part in pairs])
+        known = np.flatnonzero((who > 0) & (what > 0))
+        order = known[np.lexsort((what[known], who[known]))]
+        layer = cls(_texts(users), _texts(items), len(order), name="ids")
+        layer.starts.assign(np.searchsorted(who[order], np.arange(len(users) + 2)))
+        layer.met.assign(what[order])
+        return layer
+
+    def _stored(self, name: str, count: int) -> Any:
+        return self.add_weight(
+            shape=(count,), dtype="int32", trainable=False, initializer="zeros", name=name
+        )
+
+    def call(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """{user, item} of strings [n] -> {user, item} of int32 [n]."""
+        return {
+            "user": self.user_numbers.lookup(raw["user"]),
+            "item": self.item_numbers.lookup(raw["item"]),
+        }
+
+    def met_by(self, users: Any) -> Any:
+        """Index pairs int32 [m, 2]: position among `users` (string [n]), place among `items`."""
+        numbers = self.user_numbers.lookup(users)
+        first = tf.gather(self.starts.value, numbers)
+        counts = tf.gather(self.starts.value, numbers + 1) - first
+        places = tf.ragged.range(first, first + counts)
+        rows = tf.cast(places.value_rowids(), "int32")
+        return tf.stack([rows, tf.gather(self.met.value, places.values) - 1], 1)
+
+    def compute_output_spec(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """Numbers of the same shape."""
+        return {name: keras.KerasTensor(ids.shape, "int32") for name, ids in raw.items()}
+
+    def get_config(self) -> dict[str, Any]:
+        """The ids, and how many pairs are stored beside them."""
+        own = {"users": self.users, "items": self.items, "num_met": self.num_met}
+        return super().get_config() | own
+
+
+def _table(ids: list[str]) -> Any:
+    known = tf.constant([encoded(name) for name in ids], "string", [len(ids)])
+    numbers = tf.range(1, len(ids) + 1, dtype=tf.int32)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(known, numbers), 0)
+
+
+def _texts(ids: np.ndarray) -> list[str]:
+    # Bytes that are no UTF-8 survive the way through JSON.
+    return [name.decode("utf-8", "surrogateescape") for name in ids]
+
+
+def encoded(name: str) -> bytes:
+    """The bytes of an id."""
+    return name.encode("utf-8", "surrogateescape")

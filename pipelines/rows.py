@@ -1,0 +1,278 @@
+"""Rows of numbers and categories: what each column is, and which one is asked for."""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from pipelines.examples import DataError, Examples
+from pipelines.splits import Source
+from pipelines.tables import Table, Tables
+
+Task = Literal["auto", "number", "binary", "multiclass"]
+# Cells that say that nothing is known, in lower case.
+MISSING = {b"", b"na", b"n/a", b"nan", b"null", b"?"}
+MOSTLY = 0.9  # a column with this share of numbers among its known cells holds numbers
+NUM_NAMED = 24  # columns that one note tells of
+FEWEST_IDS = 20  # rows from which on texts that are all distinct tell nothing
+
+
+class Column(NamedTuple):
+    """What a column was found to be.
+
+    Attributes:
+        kind: numbers, or categories.
+        said: what to tell the user of it.
+        empty: why nothing can be learnt from it, or no word.
+
+    """
+
+    kind: Literal["number", "category"]
+    said: str
+    empty: str = ""
+
+
+def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task = "auto") -> Source:
+    """Columns with types, one of them the target.
+
+    Features are a dict of float32 columns (NaN: missing) and of texts as UTF-8
+    bytes (b"": missing). Types are found in the training table and hold for the
+    others, where a cell that is no number counts as missing. Rows without a target
+    are left out. Raises DataError where a column is not there, the target does not
+    suit the task or nothing is left to learn from.
+
+    Args:
+        tables: as read.
+        target: the column to predict.
+        drop: columns to leave out.
+        task: a number, one of two classes or one of several to predict; `auto`
+            takes classes where the target holds texts, or just two numbers.
+
+    """
+    train, valid, test = _each(tables, _cleaned)
+    tables = Tables(train, valid, test, tables.notes)
+    target = find(target, tables.train, "--target")
+    left_out = {find(name, tables.train, "--drop") for name in drop} | {target}
+    columns = {
+        name: _column(cells, name in tables.train.labels)
+        for name, cells in tables.train.columns.items()
+        if name not in left_out
+    }
+    kinds = {name: column.kind for name, column in columns.items() if not column.empty}
+    if not kinds:
+        raise DataError(
+            f"Received no column but the target {target!r} from which anything can be learnt; "
+            "expected at least one whose values differ."
+        )
+    answers = _Answers.of(tables, target, task)
+    train, valid, test = parts = _each(tables, _Rows(kinds, answers).of_table)
+    lost = sum(_each(tables, len, 0)) - sum(len(part) for part in parts if part is not None)
+    told = f"target {target}: {answers.said}" + f"; {lost} rows without it left out" * bool(lost)
+    return Source(train, valid, test, answers.labels, (*tables.notes, told, *_told(columns)))
+
+
+def _each(tables: Tables, make: Callable[[Table], Any], absent: Any = None) -> list[Any]:
+    """What `make` gives for the training, validation and test table."""
+    held = (tables.train, tables.valid, tables.test)
+    return [absent if table is None else make(table) for table in held]
+
+
+def typed(table: Table, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The named columns of a table as numbers or texts; others are ignored.
+
+    A cell that should be a number and is none counts as missing. Raises DataError
+    where a column is not there.
+    """
+    columns = _cleaned(table).columns
+    absent = [name for name in kinds if name not in columns]
+    if absent:
+        raise DataError(
+            f"Received rows without the column{'s' * (len(absent) > 1)} {', '.join(absent)}; "
+            f"expected {', '.join(kinds)}. The columns are {', '.join(columns)}."
+        )
+    return {
+        name: _numbers(columns[name]) if kind == "number" else _texts(columns[name], table, name)
+        for name, kind in kinds.items()
+    }
+
+
+def find(name: str, table: Table, flag: str) -> str:
+    """A column's name in a table. Raises DataError where there is none of this name."""
+    if clean(name) in table.columns:
+        return clean(name)
+    near = difflib.get_close_matches(clean(name), table.columns, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise DataError(
+        f"Received {flag} {name!r}; expected one of the columns {', '.join(table.columns)}.{hint}"
+    )
+
+
+def clean(name: str) -> str:
+    """A name that TensorFlow takes: letters a to z, digits and underscores."""
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    found = re.sub(r"\W+", "_", letters).strip("_")
+    return found if found[:1].isalpha() else f"c_{found}"
+
+
+def _cleaned(table: Table) -> Table:
+    names: dict[str, str] = {}
+    for name in table.columns:
+        found, number = clean(name), 2
+        while found in names.values():
+            found, number = f"{clean(name)}_{number}", number + 1
+        names[name] = found
+    return Table(
+        {names[name]: column for name, column in table.columns.items()},
+        {names[name]: labels for name, labels in table.labels.items()},
+    )
+
+
+def _column(cells: np.ndarray, labelled: bool) -> Column:
+    missing, readable = _known(cells)
+    unread = len(cells) - missing - int(readable.sum())
+    lost = f", {missing} missing" * bool(missing)
+    if not labelled and readable.sum() >= MOSTLY * (len(cells) - missing):
+        values = _numbers(cells)
+        odd = next((cell for cell in cells[~readable] if not _is_missing(cell)), b"")
+        bad = f", {unread} unreadable such as {_decoded(odd)!r}" * bool(unread)
+        return Column("number", f"number{lost}{bad}", _empty(values[np.isfinite(values)]))
+    known = [cell for cell in cells.tolist() if not _is_missing(cell)]
+    distinct = len(set(known))
+    ids = distinct == len(known) >= FEWEST_IDS
+    empty = "every text differs" if ids else _empty(np.array(known))
+    return Column("category", f"{distinct} categories{lost}", empty if not missing or ids else "")
+
+
+def _empty(known: np.ndarray) -> str:
+    if not len(known):
+        return "nothing but missing cells"
+    return "constant" if (known == known[0]).all() else ""
+
+
+def _told(columns: dict[str, Column]) -> Iterator[str]:
+    used = [f"{name}: {column.said}" for name, column in columns.items() if not column.empty]
+    more = f"; and {len(used) - NUM_NAMED} more" if len(used) > NUM_NAMED else ""
+    yield "columns " + "; ".join(used[:NUM_NAMED]) + more
+    unused = [f"{name} ({column.empty})" for name, column in columns.items() if column.empty]
+    if unused:
+        yield "columns left out: " + ", ".join(unused)
+
+
+def _is_missing(cell: object) -> bool:
+    return isinstance(cell, bytes) and cell.strip().lower() in MISSING
+
+
+def _known(cells: np.ndarray) -> tuple[int, np.ndarray]:
+    """How many cells are missing, and which are finite numbers."""
+    missing = sum(map(_is_missing, cells.tolist())) if cells.dtype == object else 0
+    values = _numbers(cells)
+    if cells.dtype != object:
+        missing = int((~np.isfinite(values)).sum())
+    return missing, np.isfinite(values)
+
+
+def _numbers(cells: np.ndarray) -> np.ndarray:
+    """Cells as float32; NaN where one is missing or no finite number."""
+    if cells.dtype == object:
+        cells = np.array([_number(cell) for cell in cells.tolist()], "float64")
+    with np.errstate(over="ignore"):
+        numbers = cells.astype("float32")
+    return np.where(np.isfinite(numbers), numbers, np.float32("nan"))
+
+
+def _number(cell: bytes) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
+
+
+def _texts(cells: np.ndarray, table: Table, name: str) -> np.ndarray:
+    """Cells as UTF-8 bytes; b"" where one is missing."""
+    if labels := table.labels.get(name):
+        texts = [labels[cell].encode() if cell >= 0 else b"" for cell in cells]
+    elif cells.dtype == object:
+        texts = [b"" if _is_missing(cell) else cell for cell in cells.tolist()]
+    else:
+        texts = [b"%g" % cell if np.isfinite(cell) else b"" for cell in cells]
+    return np.array([*texts, None], object)[:-1]
+
+
+def _decoded(cell: bytes) -> str:
+    return cell.decode("utf-8", "replace")
+
+
+class _Answers(NamedTuple):
+    """How a target column becomes float32 numbers, or int64 classes (-1: missing)."""
+
+    name: str
+    labels: tuple[str, ...]
+    said: str
+
+    @classmethod
+    def of(cls, tables: Tables, name: str, task: Task) -> "_Answers":
+        """Judged by the training table; classes that only another table has count too."""
+        cells = tables.train.columns[name]
+        texts = _each(tables, lambda table: _target(table, name)[1], np.array([], object))
+        known = _distinct(texts[:1])
+        if not known:
+            raise DataError(f"Received the target {name!r} without a known cell; expected some.")
+        column = _column(cells, name in tables.train.labels)
+        if task == "auto":
+            numbers = column.kind == "number" and len(known) != 2
+            task = "number" if numbers else "multiclass"
+        if task == "number":
+            _require(column.kind == "number", name, column.said, "numbers")
+            return cls(name, (), column.said)
+        found = _distinct(texts)
+        counts = f"{len(found)} classes"
+        _require(len(found) > 1, name, "a single class", "at least two")
+        _require(task == "multiclass" or len(found) == 2, name, counts, "two for --task binary")
+        _require(len(found) <= len(cells) / 2, name, counts, "two rows of each or more")
+        return cls(name, tuple(map(_decoded, found)), counts)
+
+    def of_table(self, table: Table) -> np.ndarray:
+        """The targets of all rows."""
+        cells, texts = _target(table, self.name)
+        if not self.labels:
+            return _numbers(cells)
+        classes = {label.encode(): number for number, label in enumerate(self.labels)}
+        return np.array([classes.get(text, -1) for text in texts], "int64")
+
+
+def _target(table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The target's cells as read and as texts."""
+    cells = table.columns[find(name, table, "--target")]
+    return cells, _texts(cells, table, name)
+
+
+class _Rows(NamedTuple):
+    """How a table becomes examples: its columns by kind, its target."""
+
+    kinds: Mapping[str, str]
+    answers: _Answers
+
+    def of_table(self, table: Table) -> Examples:
+        """The rows that have a target."""
+        target = self.answers.of_table(table)
+        there = np.isfinite(target) if target.dtype.kind == "f" else target >= 0
+        features = {name: column[there] for name, column in typed(table, self.kinds).items()}
+        return Examples.of(features, target[there])
+
+
+def _require(holds: bool, name: str, received: str, expected: str) -> None:
+    if not holds:
+        raise DataError(
+            f"Received the target {name!r} with {received}; expected {expected}. "
+            "Choose another --target or --task."
+        )
+
+
+def _distinct(columns: list[np.ndarray]) -> list[bytes]:
+    """The known cells of all columns, each once: numbers by their value, then texts."""
+    cells = {cell for column in columns for cell in column} - {b""}
+    # NaN is no place in an order.
+    return sorted(cells, key=lambda cell: (*np.nan_to_num([_number(cell)], nan=np.inf), cell))

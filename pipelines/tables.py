@@ -1,0 +1,41 @@
+"""Columns by name, as a file or a set holds them."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Table:
+    """Named columns of equal length.
+
+    Columns of a CSV file are object arrays of UTF-8 bytes, as read; those of a
+    TFDS set are as stored. `labels` name the classes of columns that hold class
+    numbers.
+    """
+
+    columns: dict[str, np.ndarray]
+    labels: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def select(self, rows: np.ndarray) -> "Table":
+        """The rows at these positions."""
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return dataclasses.replace(self, columns=columns)
+
+
+class Tables(NamedTuple):
+    """What an address holds; validation and test where the source has them.
+
+    `floor` is the least root mean squared error that any model can reach, where
+    the data are generated and it is known.
+    """
+
+    train: Table
+    valid: Table | None = None
+    test: Table | None = None
+    notes: tuple[str, ...] = ()
+    floor: float | None = None

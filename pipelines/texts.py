@@ -1,0 +1,153 @@
+"""Texts with classes, from whatever columns hold them."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.examples import DataError, Examples
+from pipelines.splits import Source
+from pipelines.tables import Table, Tables
+
+# Looked for in this order, where nobody says which column it is.
+TEXTS = ("text", "sentence", "review", "comment", "message", "content", "body", "question", "title")
+TARGETS = ("label", "label-coarse", "intent", "target", "class", "category", "sentiment", "labels")
+UNKNOWN = -1
+MAX_CLASSES = 1000
+
+
+class Columns(NamedTuple):
+    """Which column is the text and which the class; "" where nobody has said."""
+
+    text: str = ""
+    target: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """Which column of a CSV file holds the texts to ask about."""
+
+    column: str = ""
+
+
+def source(tables: Tables, wanted: Columns) -> Source:
+    """Tables as texts and class numbers.
+
+    Rows without a class are left out and counted in the notes. A test split in
+    which no class is known, as in GLUE, is not used: the validation split
+    stands in for it, and a part of train for that. Raises DataError where there
+    is no such column, or no classes.
+    """
+    text = text_column(tables.train, wanted)
+    target = _target_column(tables.train, wanted, text)
+    parts = [None if part is None else _part(part, text, target) for part in tables[:3]]
+    labels = _labels(tables.train, target, [part for part in parts if part is not None])
+    notes = [*tables.notes, f"text in column {text!r}, {len(labels)} classes in {target!r}"]
+    train, valid, test = (
+        None if part is None else _examples(part, labels, name, notes)
+        for name, part in zip(("train", "validation", "test"), parts, strict=True)
+    )
+    if train is None:
+        raise DataError(f"Received no class in column {target!r}; expected some. Fill it.")
+    if test is None and tables.test is not None:
+        valid, test = None, valid
+        notes.append("the test split has no classes; " + _stand_in(test))
+    return Source(train, valid, test, labels, tuple(notes))
+
+
+def text_column(table: Table, wanted: Columns) -> str:
+    """The column of the texts: asked for, by a usual name, or the one of the longest texts.
+
+    Raises DataError where there is none.
+    """
+    texts = [name for name, column in table.columns.items() if column.dtype == object]
+    found = _found(texts, wanted.text, TEXTS, "--text")
+    if found:
+        return found
+    others = [name for name in texts if name != wanted.target and name not in TARGETS]
+    if not others:
+        raise DataError(
+            f"Received the columns {', '.join(table.columns)}; expected one of texts. "
+            "Name it with --text."
+        )
+    return max(others, key=lambda name: sum(map(len, table.columns[name])))
+
+
+def _target_column(table: Table, wanted: Columns, text: str) -> str:
+    others = [name for name in table.columns if name != text]
+    found = _found(others, wanted.target, TARGETS, "--target")
+    if found:
+        return found
+    if len(others) != 1:
+        raise DataError(
+            f"Received the columns {', '.join(table.columns)}, none of them called "
+            f"{', '.join(TARGETS[:-1])} or {TARGETS[-1]}; expected to know which one holds the "
+            "classes. Name it with --target."
+        )
+    return others[0]
+
+
+def _found(names: list[str], asked: str, usual: tuple[str, ...], flag: str) -> str:
+    if asked and asked not in names:
+        raise DataError(
+            f"Received {flag} {asked!r}; expected one of the columns {', '.join(names)}."
+        )
+    lower = {name.lower(): name for name in reversed(names)}
+    return asked or next((lower[name] for name in usual if name in lower), "")
+
+
+class _Part(NamedTuple):
+    texts: np.ndarray
+    classes: np.ndarray
+
+
+def _part(table: Table, text: str, target: str) -> _Part:
+    for name in (text, target):
+        if name not in table.columns:
+            raise DataError(
+                f"Received a split with the columns {', '.join(table.columns)}; expected the "
+                f"column {name!r}, as in train."
+            )
+    return _Part(table.columns[text], table.columns[target])
+
+
+def _labels(table: Table, target: str, parts: list[_Part]) -> tuple[str, ...]:
+    """Names of the classes; those of a file are sorted, as numbers where all are."""
+    if target in table.labels:
+        return table.labels[target]
+    names = set().union(*(_names(part.classes) for part in parts)) - {""}
+    if not 2 <= len(names) <= MAX_CLASSES:
+        raise DataError(
+            f"Received {len(names)} different values in the column {target!r}; expected 2 to "
+            f"{MAX_CLASSES} classes. Name another column with --target."
+        )
+    try:
+        return tuple(sorted(names, key=float))
+    except ValueError:
+        return tuple(sorted(names))
+
+
+def _names(classes: np.ndarray) -> list[str]:
+    if classes.dtype == object:
+        return [name.decode("utf-8", "replace") for name in classes]
+    return ["" if value == UNKNOWN else str(value) for value in classes]
+
+
+def _examples(part: _Part, labels: tuple[str, ...], name: str, notes: list[str]) -> Examples | None:
+    """The rows whose class is known; None where no row's is."""
+    numbers = part.classes
+    if numbers.dtype == object or not set(numbers.tolist()) <= {UNKNOWN, *range(len(labels))}:
+        known = {label: number for number, label in enumerate(labels)}
+        numbers = np.array([known.get(name, UNKNOWN) for name in _names(numbers)])
+    kept = np.flatnonzero(numbers != UNKNOWN)
+    if not len(kept):
+        return None
+    if len(kept) < len(numbers):
+        notes.append(f"{len(numbers) - len(kept)} rows of {name} without a class left out")
+    return Examples.of(part.texts[kept], numbers[kept].astype("int64"))
+
+
+def _stand_in(valid: Examples | None) -> str:
+    if valid is None:
+        return "a part of train is the test"
+    return "the validation split is the test, and validation is cut from train"

@@ -1,0 +1,57 @@
+"""What a model gives, by name: for the server as tensors, for people as rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from training.run import Run
+
+NUM_GUESSES = 3
+
+
+def named(run: Run) -> Callable[[Any], dict[str, Any]]:
+    """The function from raw input, inside a graph, to named outputs."""
+    model, kind = run.model, run.passport["answer"]
+    labels = tf.constant(run.passport["labels"], tf.string)
+
+    def answer(raw: Any) -> dict[str, Any]:
+        output = model(raw, training=False)
+        if kind != "classes":
+            return parts(kind, output)
+        return {"class": tf.gather(labels, tf.argmax(output, -1)), **parts(kind, output)}
+
+    return answer
+
+
+# The outputs of numbers that the gate compares, by kind of answer: all, or a column each.
+OUTPUTS = {"classes": "probabilities", "number": "value", "ranking": ("rating", "score")}
+
+
+def parts(kind: str, output: Any) -> dict[str, Any]:
+    """The numbers that a model gave, [n, ...], by their names."""
+    names = OUTPUTS[kind]
+    if isinstance(names, str):
+        return {names: output}
+    return {name: output[:, column] for column, name in enumerate(names)}
+
+
+def rows(run: Run, raw: Any) -> list[dict[str, Any]]:
+    """The model's answers to raw input, one for each."""
+    given = np.asarray(run.model(raw, training=False))
+    if run.passport["answer"] == "classes":
+        return [_guesses(probabilities, run.passport["labels"]) for probabilities in given]
+    columns = parts(run.passport["answer"], given)
+    return [
+        dict(zip(columns, row, strict=True))
+        for row in zip(*(c.tolist() for c in columns.values()), strict=True)
+    ]
+
+
+def _guesses(probabilities: np.ndarray, labels: list[str]) -> dict[str, Any]:
+    first, *others = [
+        {"class": labels[k], "probability": float(probabilities[k])}
+        for k in np.argsort(-probabilities, kind="stable")[:NUM_GUESSES]
+    ]
+    return {**first, "next": others}

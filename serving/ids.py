@@ -1,0 +1,140 @@
+"""Questions that are ids: signatures for the server, users and pairs from the user."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from evaluation.catalogue import best, catalogue, ids_of
+from pipelines import csv_files
+from pipelines.examples import Batch
+from pipelines.ids import KINDS, Columns, found
+from serving.answers import named, rows
+from serving.reading import UnreadableError
+from training.run import Run
+
+LISTED = 10
+PAIR = ("user", "item")
+
+
+def signatures(run: Run) -> dict[str, Any]:
+    """`serving_default`, also called `rating`, over pairs; `recommend` over users.
+
+    `recommend(user [n], k [], exclude_seen [])` gives items and scores [n, k],
+    the best first, from the catalogue in the artifact; k is at most the
+    catalogue's size. Where a user has met all the others, the item is empty and
+    the score minus infinity. Unknown users are answered by popularity.
+    """
+    answer, model = named(run), run.model
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name) for name in PAIR], autograph=False
+    )
+    def rating(user: Any, item: Any) -> dict[str, Any]:
+        return answer({"user": user, "item": item})
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, "user"),
+            tf.TensorSpec([], tf.int32, "k"),
+            tf.TensorSpec([], tf.bool, "exclude_seen"),
+        ],
+        autograph=False,
+    )
+    def recommend(user: Any, k: Any, exclude_seen: Any) -> dict[str, Any]:
+        found = best(model, user, k, exclude_seen)
+        names = tf.gather(catalogue(ids_of(model)), found.places)
+        # A list has no room for what its user has met.
+        names = tf.where(tf.math.is_inf(found.scores), "", names)
+        return {"items": names, "scores": found.scores}
+
+    return {"serving_default": rating, "rating": rating, "recommend": recommend}
+
+
+def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
+    """The same pairs as input of each signature, by `SIGNATURE/input/NAME`."""
+    pairs = {name: raw[name].astype("S") for name in PAIR}
+    of_pairs = {
+        f"{signature}/input/{name}": column
+        for signature in ("serving_default", "rating")
+        for name, column in pairs.items()
+    }
+    k, exclude = np.int32(LISTED), np.bool_(False)
+    found = best(run.model, tf.constant(raw["user"]), tf.constant(k), tf.constant(exclude))
+    return of_pairs | {
+        "recommend/input/user": pairs["user"],
+        "recommend/input/k": k,
+        "recommend/input/exclude_seen": exclude,
+        "recommend/output/scores": found.scores.numpy(),
+    }
+
+
+def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
+    """The first ten items for a USER, the rating of USER,ITEM, or of all pairs of a CSV file.
+
+    An id that holds a comma stands in double quotes, as in a CSV file. Raises
+    UnreadableError where an input is none of these.
+    """
+    return [answer for text in inputs for answer in _answers(run, text)]
+
+
+def _answers(run: Run, text: str) -> list[dict[str, Any]]:
+    if Path(text).suffix.lower() in (".csv", ".tsv"):
+        table = csv_files.read(text).train
+        columns = Columns(**{kind: run.passport["reading"][kind] for kind in KINDS})
+        pairs = [table.columns[found(table, columns, name)] for name in PAIR]
+        users, items = (column.tolist() for column in pairs)
+        return _rated(run, [f"{text}, row {row}" for row in range(1, len(users) + 1)], users, items)
+    cells = [cell.strip().encode() for cell in next(csv.reader([text], skipinitialspace=True), [])]
+    if len(cells) == 1 and cells[0]:
+        some = tf.constant(cells)
+        places = best(run.model, some, tf.constant(LISTED), tf.constant(True)).places.numpy()[0]
+        items = catalogue(ids_of(run.model)).numpy()[places].tolist()
+        return _rated(run, [text] * len(items), cells * len(items), items)
+    if len(cells) == 2 and all(cells):
+        return _rated(run, [text], cells[:1], cells[1:])
+    raise UnreadableError(
+        f"Received {text!r}; expected a user, USER,ITEM, or a CSV file of such pairs."
+    )
+
+
+def _rated(
+    run: Run, inputs: list[str], users: list[bytes], items: list[bytes]
+) -> list[dict[str, Any]]:
+    raw = {"user": np.array(users, dtype=object), "item": np.array(items, dtype=object)}
+    numbers = {name: column.numpy() for name, column in ids_of(run.model)(raw).items()}
+    answers = rows(run, raw)
+    return [
+        {"input": text, "item": item.decode(errors="replace"), **answer, "basis": basis}
+        for text, item, answer, basis in zip(
+            inputs, items, answers, map(_basis, *numbers.values()), strict=True
+        )
+    ]
+
+
+def _basis(user: int, item: int) -> str:
+    """What an answer rests on."""
+    if user and item:
+        return "user and item"
+    if user:
+        return "unknown item: the user's mean"
+    return "unknown user: the item, and popularity" if item else "both unknown: the mean"
+
+
+def write(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001
+    """A user, and a pair of each example."""
+    pairs = [
+        (user.decode(errors="replace"), item.decode(errors="replace"))
+        for user, item in zip(some.features["user"], some.features["item"], strict=True)
+    ]
+    return [_cells(pairs[0][0]), *(_cells(*pair) for pair in pairs)]
+
+
+def _cells(*cells: str) -> str:
+    """Cells as a line of a CSV file."""
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue().rstrip("\r\n")

@@ -1,0 +1,17 @@
+"""Which module reads a kind of question."""
+
+import importlib
+from typing import Any
+
+# By kind of question: signatures, samples, predict, write.
+QUESTIONS = {
+    "image": "serving.images",
+    "row": "serving.rows",
+    "text": "serving.texts",
+    "ids": "serving.ids",
+}
+
+
+def question(kind: str) -> Any:
+    """The module for questions of this kind."""
+    return importlib.import_module(QUESTIONS[kind])

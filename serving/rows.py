@@ -1,0 +1,88 @@
+"""Questions that are rows: signatures over named columns, CSV files from the user."""
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines import csv_files
+from pipelines.examples import Batch
+from pipelines.files import whole
+from pipelines.rows import typed
+from serving.answers import named, rows
+from training.run import Run
+
+BLOCK = 1000
+
+
+def signatures(run: Run) -> dict[str, Any]:
+    """A concrete function over columns by name: float32 numbers (NaN: missing) or texts."""
+    answer = named(run)
+    specs = {
+        name: tf.TensorSpec([None], "string" if kind == "category" else "float32", name)
+        for name, kind in kinds_of(run).items()
+    }
+
+    @tf.function(autograph=False)
+    def columns(**columns: Any) -> dict[str, Any]:
+        return answer(columns)
+
+    return {"serving_default": columns.get_concrete_function(**specs)}
+
+
+def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
+    """The same raw columns as input of the signature, by `SIGNATURE/input/NAME`."""
+    return {
+        f"serving_default/input/{name}": column.astype("S") if column.dtype == object else column
+        for name, column in raw.items()
+    }
+
+
+def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
+    """The answer to each row of each CSV file; its `input` is the file and the row, from 1."""
+    answers = []
+    for name in inputs:
+        raw = read(name, run)
+        length = len(next(iter(raw.values())))
+        for start in range(0, length, BLOCK):
+            block = {key: column[start : start + BLOCK] for key, column in raw.items()}
+            for place, row in enumerate(rows(run, block), start + 1):
+                answers.append({"input": f"{name}:{place}", **row})
+    return answers
+
+
+def read(name: str, run: Run) -> dict[str, np.ndarray]:
+    """The columns that the model asks for, of a CSV file that may have others.
+
+    Raises DataError where there is no table or a column is missing.
+    """
+    tables = csv_files.read(name)
+    for note in tables.notes:
+        print(note, file=sys.stderr)
+    return typed(tables.train, kinds_of(run))
+
+
+def kinds_of(run: Run) -> dict[str, str]:
+    """What each column holds, by its name."""
+    spec = run.passport["data"]["spec"]["features"]
+    return {
+        name: "category" if dtype == "string" else "number" for name, (_, dtype) in spec.items()
+    }
+
+
+def write(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001
+    """One CSV file of the examples, without the target; returns its path."""
+    path = folder / "rows.csv"
+    lines = zip(*(map(_cell, column) for column in some.features.values()), strict=True)
+    with whole(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([list(some.features), *lines])
+    return [str(path)]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if np.isnan(value) else repr(float(value))

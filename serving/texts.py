@@ -1,0 +1,79 @@
+"""Questions that are texts: a signature over strings; texts and files of them from the user."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines import csv_files
+from pipelines.examples import Batch, DataError
+from pipelines.texts import Columns, text_column
+from serving.answers import named, rows
+from serving.reading import UnreadableError
+from training.run import Run
+
+BATCH = 256
+
+
+def signatures(run: Run) -> dict[str, Any]:
+    """One function over UTF-8 strings, with named outputs."""
+    answer = named(run)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")], autograph=False)
+    def texts(text: Any) -> dict[str, Any]:
+        return answer(text)
+
+    return {"serving_default": texts}
+
+
+def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
+    """The same texts as input of the signature."""
+    return {"serving_default/input/text": raw.astype("S")}
+
+
+def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
+    """Of each text the class, its probability, and the next two guesses."""
+    column = run.passport["reading"]["column"]
+    texts = [text for given in inputs for text in read(given, column)]
+    raw = np.array([text.encode("utf-8", "replace") for text in texts], dtype=object)
+    batches = (tf.constant(raw[i : i + BATCH]) for i in range(0, len(raw), BATCH))
+    answers = [row for batch in batches for row in rows(run, batch)]
+    return [{"input": text, **row} for text, row in zip(texts, answers, strict=True)]
+
+
+def read(given: str, column: str) -> list[str]:
+    """A text; or of a .txt file each line, of a .csv file the cells of a column.
+
+    Raises UnreadableError.
+    """
+    path = Path(given)
+    if path.suffix not in (".txt", ".csv"):
+        return [given]
+    try:
+        texts = _cells(given, column) if path.suffix == ".csv" else _lines(path)
+    except (OSError, DataError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    else:
+        if texts:
+            return texts
+        reason = "it is empty"
+    raise UnreadableError(
+        f"Received the file {given!r}: {reason}; expected a text, a .txt file with a text a line, "
+        "or a .csv file."
+    )
+
+
+def _cells(name: str, column: str) -> list[str]:
+    table = csv_files.read(name).train
+    cells = table.columns[text_column(table, Columns(column))]
+    return [cell.decode() for cell in cells]
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text("utf-8-sig", errors="replace").splitlines()
+
+
+def write(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001
+    """The texts themselves."""
+    return [text.decode("utf-8", "replace") for text in some.features]

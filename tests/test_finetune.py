@@ -1,0 +1,211 @@
+"""What is special to fine-tuning: what is frozen stays, what is computed once is right."""
+
+import csv
+import urllib.error
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from made import pictures
+from made import splits as made_splits
+
+from apps import FieldError, Finetune, backbones, transfer
+from apps.app import Feeds
+from evaluation.grad_cam import heat
+from evaluation.images import SMALL, _shrunk
+from pipelines.augment_photos import altered, mixed
+from pipelines.feed import feed
+
+WEIGHTS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "keras_weights"
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def mobilenet():
+    return backbones.build("mobilenet_0.25", SIDE, "none")
+
+
+@pytest.fixture(scope="module")
+def made():
+    return made_splits((8, 8, 3), classes=3)
+
+
+def fitted(made, **fields):
+    """The network and its weights before and after both stages on random pictures."""
+    keras.utils.set_random_seed(0)
+    app = Finetune(batch_size=8, epochs=1, head_epochs=1, learning_rate=0.01, **fields)
+    network = app.network(made)
+    before = {variable.path: variable.numpy() for variable in network.variables}
+    feeds = Feeds(None, None, 0, made, app.prepare(made))
+    app.fit(network, feeds, callbacks=[], verbose=0)
+    after = {variable.path: variable.numpy() for variable in network.variables}
+    return network, {path for path in before if not np.array_equal(before[path], after[path])}
+
+
+def paths(layers):
+    return {variable.path for layer in layers for variable in layer.variables}
+
+
+@pytest.mark.parametrize("policy", ["frozen", "learn"])
+def test_statistics_of_batch_normalisation_move_only_if_asked(made, policy):
+    _, moved = fitted(made, batch_norm=policy, unfreeze=0.9)
+    statistics = {path for path in moved if "moving" in path}
+    assert bool(statistics) == (policy == "learn")
+
+
+def test_what_is_frozen_stays_and_the_rest_learns(made):
+    network, moved = fitted(made, unfreeze=0.45)
+    parts = transfer.found(network)
+    assert not moved & paths([parts.frozen])
+    trained = {variable.path for variable in parts.blocks.trainable_variables}
+    assert trained <= moved
+    assert paths([parts.head]) <= moved
+
+
+def test_without_blocks_the_head_alone_learns(made):
+    network, moved = fitted(made, unfreeze=0.0)
+    assert moved == paths([network.get_layer("head")])
+
+
+def test_features_computed_once_are_those_of_the_network(mobilenet):
+    parts = transfer.parts(mobilenet, 4, share=0.5, dropout=0.2, batch_norm="frozen")
+    prepared = np.random.default_rng(0).uniform(-1, 1, (2, SIDE, SIDE, 3)).astype("float32")
+    features = parts.frozen(prepared, training=False)
+    whole = parts.network()(prepared, training=False)
+    np.testing.assert_allclose(parts.upper()(features, training=False), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_the_cut_leaves_the_share_above(mobilenet, share):
+    parts = transfer.parts(mobilenet, 4, share=share, dropout=0.0, batch_norm="frozen")
+    total = mobilenet.count_params()
+    assert share <= parts.blocks.count_params() / total <= share + 0.25
+
+
+def test_slower_the_deeper(mobilenet):
+    parts = transfer.parts(mobilenet, 4, share=0.9, dropout=0.0, batch_norm="frozen")
+    groups = transfer.groups(parts, 0.3)
+    assert [group.share for group in groups] == pytest.approx([1.0, 0.3, 0.09])
+    told = transfer.table(parts, 0.3, 1e-3)
+    assert "frozen, to" in told and "rate 9e-05" in told
+
+
+@pytest.mark.parametrize("name", ["mobilenet_0.25", "mobilenetv3small", "efficientnetv2b0"])
+def test_pixels_are_rescaled_exactly_once(name):
+    backbone = backbones.build(name, SIDE, "none")
+    within = any(isinstance(layer, keras.layers.Rescaling) for layer in backbone.layers)
+    before = backbones.rescaling(name).scale != 1.0
+    assert within != before
+
+
+def test_every_backbone_of_the_table_exists():
+    for name in backbones.NAMES:
+        backbones.require(name)
+    for family in backbones.FAMILIES.values():
+        assert hasattr(keras.applications, family.builder)
+
+
+def test_a_wrong_backbone_is_answered_with_the_nearest():
+    with pytest.raises(FieldError, match=r"Did you mean 'mobilenet_0.75'"):
+        Finetune(backbone="mobilenet_0.7").splits()
+
+
+def test_missing_and_wrong_weights_are_named(tmp_path, mobilenet):
+    with pytest.raises(FieldError, match="does not exist"):
+        backbones.build("mobilenet_0.25", SIDE, str(tmp_path / "none.h5"))
+    mobilenet.save_weights(tmp_path / "mobilenet_0.25.weights.h5")
+    with pytest.raises(FieldError, match=r"holds mobilenet_0.25.weights.h5; expected a file for"):
+        backbones.build("mobilenet_0.5", SIDE, str(tmp_path))
+    with pytest.raises(FieldError, match=r"not those of mobilenet_0.5"):
+        backbones.build("mobilenet_0.5", SIDE, str(tmp_path / "mobilenet_0.25.weights.h5"))
+    found = backbones.build("mobilenet_0.25", SIDE, str(tmp_path))
+    for ours, theirs in zip(found.get_weights(), mobilenet.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_without_a_network_the_file_to_fetch_is_named(monkeypatch):
+    def refused(*_arguments, **_options):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", refused)
+    with pytest.raises(FieldError, match=r"mobilenet_2_5_224_tf_no_top.h5 and put it at .*models"):
+        backbones.build("mobilenet_0.25", SIDE, "imagenet")
+
+
+def test_the_embedded_backbone_is_the_same_every_time():
+    train = backbones._digits_weights.__wrapped__
+    for one, other in zip(train(8, epochs=1), train(8, epochs=1), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_epochs_are_numbered_through_both_stages(tiny_run):
+    with (tiny_run(Finetune).path / "history.csv").open(newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_few_pictures_make_small_batches():
+    assert [Finetune().batch(count) for count in (12, 126, 5000)] == [1, 6, 32]
+    assert Finetune(batch_size=16).batch(126) == 16
+
+
+@pytest.mark.parametrize("kind", ["crop", "rotate", "colour", "randaugment"])
+def test_pictures_change_by_their_seed(kind):
+    images = pictures(6, (16, 16, 3)).features
+    change = altered(kind, 1.0)
+    one, again, other = (change(images, None, np.array([0, k]))[0] for k in (1, 1, 2))
+    assert one.shape == images.shape and one.dtype == images.dtype
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other) and not np.array_equal(one, images)
+    assert altered(kind, 0.0) is None
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_mixtures_stay_distributions(kind):
+    features = np.random.default_rng(0).normal(size=(6, 4, 4, 5)).astype("float32")
+    target = np.eye(3, dtype="float32")[[0, 1, 2, 0, 1, 2]]
+    mix = mixed(kind, 1.0)
+    changed, shares = mix(features, target, np.array([0, 1]))
+    assert changed.shape == features.shape
+    np.testing.assert_allclose(np.sum(shares, 1), 1, atol=1e-6)
+    assert not np.array_equal(shares, target)
+
+
+def test_heat_shows_where_a_class_is_seen():
+    images = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(1, 1, kernel_initializer="ones", use_bias=False)(images)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    logits = keras.layers.Dense(2, kernel_initializer=keras.initializers.Constant([[1.0, -1.0]]))(x)
+    picture = np.zeros((1, 8, 8, 1), "float32")
+    picture[0, 2, 5] = 1
+    shown = heat(keras.Model(images, logits), picture, np.array([0]))
+    assert np.unravel_index(shown[0].argmax(), (8, 8)) == (2, 5)
+    flat = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images)))
+    assert heat(flat, picture, np.array([0])) is None
+
+
+def test_the_linear_baseline_sees_large_pictures_small():
+    large = pictures(3, (100, 70, 3))
+    assert _shrunk(large).features.shape == (3, 50, 35, 3)
+    small = pictures(3, (SMALL, SMALL, 1))
+    assert _shrunk(small) is small
+
+
+def test_prepared_pictures_lie_in_the_range_of_the_backbone(made):
+    prepared = Finetune().prepare(made)
+    features, _ = next(iter(feed(made.train, batch_size=4, prepare=prepared)))
+    assert -1 <= np.min(features) < -0.5 and 0.5 < np.max(features) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_flowers(load, tmp_path):
+    if not WEIGHTS.is_dir():
+        pytest.skip("needs ../shared/data/keras_weights")
+    load("tfds:mnist")
+    from evaluation import report
+    from training.train import train
+
+    app = Finetune(data="tfds:tf_flowers160", weights=str(WEIGHTS))
+    run = train(app, run_dir=tmp_path / "run", verbose=0)
+    assert report.score(run)["test"]["accuracy"] >= 0.87

@@ -1,0 +1,337 @@
+"""What is special about the recommender: ids, splits by time, lists, messy files."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import sparse
+
+from apps import Recommender
+from apps.factors import Pairs, ranking_rows, rating_rows, spectrum, truncated
+from apps.gibbs import gaussians, posterior_means
+from evaluation import ids as asked_ids
+from evaluation import rankings, report
+from evaluation.rankings import Answers, Lists
+from pipelines import embedded, ids
+from pipelines.examples import DataError
+from pipelines.tables import Table, Tables
+from serving.predict import predict
+from serving.reading import UnreadableError
+from training.train import train
+
+MESSY = """\ufeffReader , Book,Stars,When
+ann,"Emma, or not",5,2020-01-01
+ann,"Emma, or not",1,2021-01-01
+bob,"Emma, or not",4,2020-01-02
+,Ulysses,4,2020-01-03
+bob,,4,2020-01-03
+bob,Ulysses,n/a,2020-01-03
+Zoë  Ł,日本,3.5,2020-01-04
+ bob , 日本 ,2,2020-01-05
+bob,extra,cells,2020,1
+"""
+
+
+def table(text):
+    header, *rows = [line.split(",") for line in text.split()]
+    columns = zip(header, zip(*rows, strict=True), strict=True)
+    return Table({name: np.array([c.encode() for c in cells], object) for name, cells in columns})
+
+
+def messy(tmp_path, copies=12):
+    """A file of the user's with several readers more, so that it can be cut."""
+    path = tmp_path / "books.csv"
+    more = [
+        f"reader {n},book {m},{1 + (n * m) % 5},2019-01-{1 + n:02}"
+        for n in range(copies)
+        for m in range(6)
+    ]
+    path.write_text(MESSY + "\n".join(more) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def tiny(tiny_run):
+    return tiny_run(Recommender)
+
+
+def columns_of(path):
+    from pipelines import csv_files
+
+    return csv_files.read(str(path))
+
+
+def test_messy_rows_are_counted_and_the_last_of_a_pair_is_kept(tmp_path):
+    columns = ids.Columns("Reader", "Book", "Stars", "When")
+    splits = ids.splits(columns_of(messy(tmp_path)), columns, "random")
+    found = {}
+    for part in (splits.train, splits.valid, splits.test):
+        features, ratings = part.numpy()
+        found |= dict(
+            zip(zip(features["user"], features["item"], strict=True), ratings, strict=True)
+        )
+    assert found[b"ann", b"Emma, or not"] == 1
+    assert found["Zoë  Ł".encode(), "日本".encode()] == 3.5
+    assert found[b"bob", "日本".encode()] == 2
+    assert len(found) == 4 + 72
+    told = " ".join(splits.notes)
+    assert "2 rows without a user or an item" in told
+    assert "1 rows whose rating is no number" in told
+    assert "1 repeated pairs" in told
+
+
+def test_usual_column_names_are_found_and_wrong_ones_are_answered():
+    some = table("userId,movieId,rating a,x,1 b,x,2")
+    assert ids.found(some, ids.Columns(), "user") == "userId"
+    assert ids.found(some, ids.Columns(), "time") == ""
+    with pytest.raises(DataError, match=r"Received --item 'movie'.*Did you mean 'movieId'"):
+        ids.found(some, ids.Columns(item="movie"), "item")
+    with pytest.raises(DataError, match="Received no --user"):
+        ids.found(table("who,movieId a,x"), ids.Columns(), "user")
+
+
+def test_by_time_the_newest_pairs_are_the_test():
+    rows = "\n".join(f"u{n % 10},i{n // 10},{n % 5},{1000 - n}" for n in range(100))
+    splits = ids.splits(Tables(table("user,item,rating,time\n" + rows)), ids.Columns(), "time")
+    assert splits.sizes == {"train": 72, "valid": 8, "test": 20}
+    assert set(splits.test.numpy().features["item"]) == {b"i0", b"i1"}
+    assert "the newest by time" in " ".join(splits.notes)
+
+
+def test_without_ratings_every_pair_counts_as_met():
+    rows = "\n".join(f"u{n % 10},i{n // 10}" for n in range(60))
+    splits = ids.splits(Tables(table("user,item\n" + rows)), ids.Columns(), "time")
+    assert set(splits.train.targets) == {1.0}
+    assert "no column of ratings" in " ".join(splits.notes)
+
+
+def test_unknown_ids_become_0_and_what_was_met_is_known():
+    splits = ids.splits(embedded.ratings(), ids.Columns(), "random")
+    layer = ids.Ids.adapted(splits)
+    numbers = layer({"user": np.array([b"user 1", b"?"]), "item": np.array([b"", b"item 2"])})
+    assert (numbers["user"].numpy() > 0).tolist() == [True, False]
+    assert (numbers["item"].numpy() > 0).tolist() == [False, True]
+    met = layer.met_by(tf.constant([b"nobody", b"user 1"])).numpy()
+    assert set(met[:, 0]) == {1}
+    features = splits.train.numpy().features
+    mine = set(features["item"][features["user"] == b"user 1"])
+    assert mine <= {layer.items[place].encode() for place in met[:, 1]}
+
+
+def test_gaussians_have_the_mean_and_covariance_asked_for():
+    random = np.random.default_rng(0)
+    root = random.normal(size=(3, 3))
+    normal, right = root @ root.T + np.eye(3), random.normal(size=3)
+    count = 200_000
+    many = np.repeat(normal[..., None], count, 2), np.repeat(right[:, None], count, 1)
+    drawn = gaussians(*many, random.normal(size=(3, count)))
+    covariance = np.linalg.inv(normal)
+    np.testing.assert_allclose(drawn.mean(1), covariance @ right, atol=0.01)
+    np.testing.assert_allclose(np.cov(drawn), covariance, atol=0.01)
+
+
+def test_the_spectrum_is_that_of_the_whole_table():
+    random = np.random.default_rng(0)
+    table = sparse.random_array((60, 40), density=0.2, rng=random, format="csr")
+    left, values, right = spectrum(table, 5)
+    np.testing.assert_allclose(values, np.linalg.svd(table.toarray())[1][:5], rtol=0.01)
+    np.testing.assert_allclose(table @ right.T, left * values, atol=0.05)
+
+
+def test_truncated_factors_have_the_nearest_product():
+    random = np.random.default_rng(0)
+    users, items = random.normal(size=(9, 6)), random.normal(size=(7, 6))
+    left, values, right = np.linalg.svd(users @ items.T)
+    few = truncated(users, items, 2)
+    np.testing.assert_allclose(few[0] @ few[1].T, left[:, :2] * values[:2] @ right[:2], atol=1e-9)
+
+
+def test_the_posterior_mean_comes_near_the_noise_floor():
+    splits = ids.splits(embedded.ratings(), ids.Columns(), "random")
+    names = {kind: ids.vocabulary(splits.train.numpy().features[kind]) for kind in ("user", "item")}
+
+    def numbers(part):
+        features, ratings = part.numpy()
+        return *(ids.numbered(names[kind], features[kind]) for kind in names), ratings
+
+    users, items, ratings = numbers(splits.train)
+    pairs = Pairs(users - 1, items - 1, ratings, len(names["user"]), len(names["item"]))
+    means = posterior_means(pairs, num_factors=3, rank=8, seed=0)
+    rows = [rating_rows(pairs, next(means)[0], 8) for _ in range(8)][-1]
+    users, items, ratings = numbers(splits.test)
+    error = np.sqrt(np.mean(((rows.users[users] * rows.items[items]).sum(1) - ratings) ** 2))
+    assert 0.5 < error < 0.56
+
+
+def test_lists_are_judged_as_by_hand():
+    lists = Lists(
+        owners=np.array([0, 2]),
+        hits=np.array([[True, False, True], [False, False, False]]),
+        relevant=np.array([2, 1]),
+        places=np.array([[0, 1, 2], [0, 1, 3]]),
+        popularity=np.array([4.0, 3, 2, 1, 0]),
+        usual=3.0,
+    )
+    answers = Answers(np.array([1.0, 2, 3]), np.array([1.0, 1, 5]), np.array([0, 1, 2]), lists)
+    found = rankings.metrics(answers)
+    assert found["recall_at_10"] == pytest.approx(0.5)
+    assert found["ndcg_at_10"] == pytest.approx((1 + 0.5) / (1 + 1 / np.log2(3)) / 2)
+    assert found["coverage"] == pytest.approx(0.8)
+    assert found["rmse"] == pytest.approx(np.sqrt(5 / 3))
+    for name, (low, high) in rankings.intervals(answers).items():
+        assert low <= found[name] <= high, name
+
+
+def test_the_run_beats_its_baselines_and_stays_above_the_floor(tiny):
+    answers = report.answer(tiny)
+    scores = rankings.metrics(answers)
+    beside = {name: rankings.metrics(a) for name, a in asked_ids.baselines(tiny.splits).items()}
+    assert beside["noise_floor"]["rmse"] == pytest.approx(0.5)
+    assert not report.remarks(scores, beside), "nobody can use the noise floor"
+    assert 0.5 < scores["rmse"] < beside["user_and_item_means"]["rmse"]
+    assert scores["recall_at_10"] > beside["popularity"]["recall_at_10"]
+    assert scores["ndcg_at_10"] > beside["popularity"]["ndcg_at_10"]
+
+
+def test_lists_hold_nothing_that_was_met_in_training(tiny):
+    answers, some = report.answer(tiny), rankings.asked(tiny.splits)
+    known = tiny.splits.train.numpy().features
+    items = ids.vocabulary(known["item"])
+    met = set(zip(known["user"], known["item"], strict=True))
+    for name, places in zip(some.names, answers.lists.places[:, :10], strict=True):
+        assert not met & {(name, item) for item in items[places]}
+
+
+def test_the_export_recommends(exported):
+    run = exported(Recommender)
+    loaded = tf.saved_model.load(run.path / "export" / "1")
+    ask = loaded.signatures["recommend"]
+    users = tf.constant(["user 1", "nobody"])
+    fresh = ask(user=users, k=tf.constant(7), exclude_seen=tf.constant(True))
+    assert fresh["items"].shape == fresh["scores"].shape == (2, 7)
+    assert (np.diff(fresh["scores"].numpy(), axis=1) <= 0).all()
+    popularity = rankings.popularity_of(run.splits)
+    items = ids.vocabulary(run.splits.train.numpy().features["item"])
+    assert popularity[items == fresh["items"].numpy()[1, 0]] == popularity.max()
+    everything = ask(user=users, k=tf.constant(10**6), exclude_seen=tf.constant(True))
+    assert everything["items"].shape[1] == len(items)
+    assert everything["items"].numpy()[0, -1] == b""
+    features = run.splits.train.numpy().features
+    met = set(features["item"][features["user"] == b"user 1"])
+    assert not met & set(everything["items"].numpy()[0])
+
+
+def test_unknown_ones_are_answered_by_means(tiny):
+    features, ratings = tiny.splits.train.numpy()
+    mine = ratings[features["user"] == b"user 1"]
+    mean = ratings.mean()
+    (known, nobody, nothing) = predict(tiny, ["user 1,?", "?,item 1", "?,?"])
+    damped = mean + (mine - mean).sum() / (len(mine) + 5)
+    assert known["rating"] == pytest.approx(damped, abs=1e-3)
+    assert "the user's mean" in known["basis"]
+    assert "popularity" in nobody["basis"]
+    assert nothing["rating"] == pytest.approx(mean, abs=1e-3)
+
+
+def test_predict_lists_ten_and_reads_files(tiny, tmp_path):
+    assert len(predict(tiny, ["user 2"])) == 10
+    path = tmp_path / "pairs.csv"
+    path.write_text('user_id,item_id\nuser 1,item 4\n"x, y",item 5\n')
+    rated = predict(tiny, [str(path), '"x, y",item 5'])
+    assert [row["basis"].split(":")[0] for row in rated] == ["user and item"] + ["unknown user"] * 2
+    assert rated[1]["rating"] == rated[2]["rating"]
+    for wrong in ("a,b,c", "", "a,"):
+        with pytest.raises(UnreadableError, match="expected a user, USER,ITEM"):
+            predict(tiny, [wrong])
+
+
+def test_gradient_descent_learns_too(tmp_path):
+    app = Recommender(model="svdpp", epochs=6, factors=3, learning_rate=0.02)
+    run = train(app, run_dir=tmp_path / "run", verbose=0)
+    scores = rankings.metrics(report.answer(run))
+    means = rankings.metrics(asked_ids.baselines(run.splits)["user_and_item_means"])
+    assert 0.5 < scores["rmse"] < means["rmse"]
+
+
+def test_clicks_without_ratings_are_ranked(tmp_path):
+    columns = embedded.ratings().train.columns
+    path = tmp_path / "clicks.csv"
+    pairs = zip(columns["user_id"], columns["item_id"], strict=True)
+    path.write_text("user,item\n" + "".join(f"{u.decode()},{i.decode()}\n" for u, i in pairs))
+    run = train(Recommender(data=f"csv:{path}"), run_dir=tmp_path / "run", verbose=0)
+    scores = rankings.metrics(report.answer(run))
+    beside = rankings.metrics(asked_ids.baselines(run.splits)["popularity"])
+    assert set(scores) == {"recall_at_10", "ndcg_at_10", "coverage"}
+    assert scores["recall_at_10"] > beside["recall_at_10"]
+    assert scores["ndcg_at_10"] > beside["ndcg_at_10"]
+
+
+def test_data_that_bear_no_factors_keep_the_means(tmp_path):
+    random = np.random.default_rng(0)
+    rows = [f"u{n % 20},i{n // 20},{random.integers(1, 6)}" for n in range(200)]
+    path = tmp_path / "noise.csv"
+    path.write_text("\n".join(["user,item,rating", *rows]))
+    run = train(Recommender(data=f"csv:{path}", epochs=4), run_dir=tmp_path / "run", verbose=0)
+    scores = rankings.metrics(report.answer(run))
+    means = rankings.metrics(asked_ids.baselines(run.splits)["user_and_item_means"])
+    assert scores["rmse"] < 1.05 * means["rmse"]
+
+
+def test_few_users_and_items_are_enough():
+    pairs = Pairs(np.zeros(3, int), np.arange(3), np.array([1, 2, 3], "float32"), 1, 3)
+    mean, _ = next(posterior_means(pairs, num_factors=2, rank=4, seed=0))
+    assert np.isfinite(rating_rows(pairs, mean, 4).users).all()
+    assert np.isfinite(ranking_rows(pairs, pairs).items).all()
+
+
+def test_a_messy_file_goes_all_the_way(ask, tmp_path):
+    path, run = messy(tmp_path), tmp_path / "run"
+    flags = [
+        "--user",
+        "Reader",
+        "--item",
+        "Book",
+        "--rating",
+        "Stars",
+        "--epochs",
+        "2",
+        "--factors",
+        "2",
+        "--json",
+    ]
+    words = ("train", "--data", f"csv:{path}", "--run-dir", run, *flags)
+    status, said, told = ask("recommender", *words)
+    assert status == 0, told
+    assert {"rmse", "mae", "recall_at_10", "ndcg_at_10", "coverage"} == set(
+        json.loads(said)["test"]
+    )
+    assert "lines left out" in told
+    status, said, told = ask("recommender", "predict", run, "nobody,日本", "Zoë  Ł", "--json")
+    assert status == 0, told
+    assert json.loads(said)["predictions"][0]["basis"].startswith("unknown user")
+
+
+def test_wrong_columns_are_answered_in_a_line(ask, tmp_path):
+    words = ("recommender", "train", "--data", f"csv:{messy(tmp_path)}", "--user", "Readr")
+    status, _, told = ask(*words)
+    assert status == 2
+    assert "Did you mean 'Reader'" in told
+    assert len(told.strip().splitlines()) <= 2
+
+
+@pytest.mark.slow
+def test_a_fold_of_movielens_is_below_0_915(ask, tmp_path):
+    place = Path(__file__).resolve().parents[2] / "shared/data/movielens_100k/u.data.gz"
+    if not place.is_file():
+        pytest.skip("needs ../shared/data/movielens_100k")
+    lines = gzip.decompress(place.read_bytes()).decode().splitlines()
+    for name, some in (("test", lines[:20_000]), ("train", lines[20_000:])):
+        rows = "\n".join(line.replace("\t", ",") for line in some)
+        (tmp_path / f"{name}.csv").write_text(f"user_id,item_id,rating,timestamp\n{rows}\n")
+    data = ("--data", f"csv:{tmp_path}/train.csv", "--test", f"csv:{tmp_path}/test.csv")
+    status, said, told = ask("recommender", "train", *data, "--run-dir", tmp_path / "run", "--json")
+    assert status == 0, told
+    assert json.loads(said)["test"]["rmse"] < 0.915

@@ -1,0 +1,301 @@
+"""Rows: what their columns are, the layer that prepares them, models, files of one's own."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from apps import FieldError, Regression, tabular, tabular_losses, tabular_networks, trust
+from evaluation import rows as judged
+from pipelines import csv_files, embedded, rows
+from pipelines.columns import PrepareColumns
+from pipelines.examples import DataError, Examples
+from pipelines.splits import cut
+from pipelines.tables import Table, Tables
+from training.train import train
+
+MESSY = """id,Größe (m²),price EUR,city,"said, often",mixed,constant,void,grade
+"""
+
+
+def messy(count=240, seed=0):
+    """Text of a CSV file with quoted commas, empty cells, mixed types, a broken line."""
+    random = np.random.default_rng(seed)
+    lines = [MESSY]
+    for number in range(count):
+        area = random.uniform(20, 100)
+        cells = [
+            f"u{number}",
+            f"{area:.1f}" if number % 17 else "?",
+            f"{3000 * area + random.normal(0, 9000):.0f}" if number % 31 else "",
+            ("Köln", '"Paris, Texas"', "Aarhus", "")[number % 4],
+            f'"say ""{number % 5}"", ok"',
+            str(number % 7) if number % 20 else "abc",
+            "x",
+            "" if number % 2 else "NA",
+            "ABC"[min(2, int(area // 34))],
+        ]
+        lines.append(",".join(cells) + "\r\n")
+    return "".join(lines) + "broken,line\r\n\r\n"
+
+
+@pytest.fixture
+def file(tmp_path):
+    """The messy file in Latin-1, which has no square but has a small two."""
+    path = tmp_path / "messy.csv"
+    path.write_bytes(messy().encode("latin-1"))
+    return path
+
+
+def table(**columns):
+    return Table(
+        {n: np.array([str(c).encode() for c in col], object) for n, col in columns.items()}
+    )
+
+
+def source(**options):
+    """Of a small table with a number, a category and a target."""
+    columns = {"x": range(40), "c": "ab" * 20, "y": np.arange(40) * 2.5, **options.pop("more", {})}
+    return rows.source(Tables(table(**columns)), target="y", **options)
+
+
+def test_a_messy_file_is_read_and_told_of(file):
+    found = rows.source(csv_files.read(str(file)), target="price EUR")
+    assert {name: dtype for name, (_, dtype) in found.train.spec["features"].items()} == {
+        "Groe_m2": "float32",
+        "city": "string",
+        "said_often": "string",
+        "mixed": "float32",
+        "grade": "string",
+    }
+    told = "\n".join(found.notes)
+    for part in (
+        "not UTF-8", "1 lines left out", "8 rows without it left out", "Groe_m2: number, 15",
+        "city: 3 categories, 60 missing", "12 unreadable such as 'abc'", "id (every text differs)",
+        "constant (constant)", "void (nothing but missing cells)",
+    ):  # fmt: skip
+        assert part in told
+    assert len(found.train) == 232
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"target": "price_EU"}, "Did you mean 'price_EUR'"),
+        ({"target": "price EUR", "drop": ["towns"]}, "--drop 'towns'"),
+        ({"target": "grade", "task": "binary"}, "with 3 classes; expected two"),
+        ({"target": "city", "task": "number"}, "expected numbers"),
+        ({"target": "constant"}, "a single class"),
+        ({"target": "id"}, "with 240 classes"),
+        ({"target": "void"}, "without a known cell"),
+    ],
+)
+def test_what_cannot_be_is_answered(file, options, said):
+    with pytest.raises(DataError, match=said):
+        rows.source(csv_files.read(str(file)), **options)
+
+
+def test_targets_become_numbers_or_classes():
+    assert source().labels == ()
+    assert source().train.target.dtype == np.float32
+    twos = rows.source(Tables(table(x=range(40), y=[10, 9] * 20)), target="y")
+    assert twos.labels == ("9", "10")
+    assert twos.train.target[:2].tolist() == [1, 0]
+    assert len(source(task="multiclass", more={"y": [2, 10, 1, 9] * 10}).labels) == 4
+
+
+def test_class_numbers_of_a_set_keep_their_names():
+    columns = {"x": np.arange(20.0), "y": np.array([0, 1, -1, 1] * 5)}
+    found = rows.source(Tables(Table(columns, {"y": ("no", "yes")})), target="y")
+    assert found.labels == ("no", "yes")
+    assert len(found.train) == 15
+
+
+def test_a_test_table_is_read_as_the_training_table_was():
+    other = table(c=["a", "new"], x=["?", "abc"], extra=[1, 2], y=[1, 2])
+    found = rows.source(
+        Tables(table(x=range(9), c="abcabcabc", y=range(9)), None, other), target="y"
+    )
+    assert np.isnan(found.test.features["x"]).all()
+    with pytest.raises(DataError, match="without the column x"):
+        rows.typed(table(c="ab"), {"x": "number", "c": "category"})
+
+
+def test_two_rows_are_answered():
+    with pytest.raises(DataError):
+        cut(rows.source(Tables(table(x=[1, 2], y=[3, 4])), target="y"))
+
+
+def test_what_is_prepared_was_learnt_on_train_alone():
+    column = np.array([1, 3, np.nan, 5], "float32")
+    text = np.array([b"a"] * 3 + [b"rare"], object)
+    prepare = PrepareColumns.adapted(Examples.of({"x": column, "c": text}, np.zeros(4)))
+    asked = {"x": np.array([np.nan, 1e6], "float32"), "c": np.array([b"new", b""], object)}
+    few = prepare({name: tf.constant(part) for name, part in asked.items()})
+    # Mean 3 and deviation sqrt(2), after 3 stands for what is missing.
+    np.testing.assert_allclose(few["numbers"][:, 0], [0, (1e6 - 3) / 2**0.5], rtol=1e-6)
+    np.testing.assert_array_equal(few["flags"], [[1.0], [0.0]])
+
+
+def test_columns_of_texts_alone_can_be_learnt_from(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "c,y\n" + "".join(f"{'abc'[k % 3]},{k % 3}\n" for k in range(300))
+    )
+    app = Regression(data=f"csv:{tmp_path / 't.csv'}", target="y", epochs=1, width=4)
+    with pytest.raises(DataError, match="empty"):  # three distinct examples
+        app.splits()
+
+
+def test_ridge_is_scikit_learns():
+    from sklearn.linear_model import Ridge
+
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(60, 4)), random.normal(size=60)
+    kernel, bias = tabular_networks.ridge(x, y, 0.1)
+    theirs = Ridge(0.1 * 60).fit(x, y)
+    np.testing.assert_allclose(kernel[:, 0], theirs.coef_, atol=1e-6)
+    np.testing.assert_allclose(bias, theirs.intercept_, atol=1e-6)
+
+
+def test_piecewise_linear_codes_bend_at_the_edges():
+    layer = tabular.PiecewiseLinear([[0.0, 1.0, 3.0], [0.0, 1.0]], 1)
+    layer.build((None, 2))
+    bend = np.array([[[1.0], [10.0]], [[5.0], [7.0]]], "float32")
+    layer.set_weights([bend, np.zeros((2, 1)), np.zeros((2, 1))])
+    given = layer(np.array([[2.0, 0.5], [-9.0, 9.0]], "float32"))
+    np.testing.assert_allclose(given, [[1 + 5, 2.5], [0, 5]])
+
+
+def test_a_member_alone_is_a_dense_layer_after_its_signs():
+    layer = tabular.Adapted(3, 2)
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    given = layer(x).numpy()
+    adapter, kernel, bias = (weight.numpy() for weight in layer.weights)
+    assert set(np.unique(adapter)) == {-1, 1}
+    for member in range(3):
+        expected = (x * adapter[:, member]) @ kernel + bias
+        np.testing.assert_allclose(given[:, member], expected, atol=1e-5)
+
+
+def test_outside_training_members_agree_on_the_mean_of_probabilities():
+    x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype("float32")
+    said = tf.nn.softmax(tabular.Agreement()(x, training=False)).numpy()
+    mean = tf.nn.softmax(x).numpy().mean(1)
+    np.testing.assert_allclose(said, np.repeat(mean[:, None], 4, 1), atol=1e-6)
+    np.testing.assert_allclose(tabular.Probabilities()(said * 0 + np.log(said)), mean, atol=1e-6)
+
+
+def test_losses_are_their_formulas():
+    squared = tabular_losses.SquaredError(10.0, 2.0)
+    assert float(squared(np.array([12.0]), np.array([[[1.0], [3.0]]]))) == pytest.approx(2.0)
+    insensitive = tabular_losses.InsensitiveError(10.0, 2.0)
+    assert float(insensitive(np.array([12.0]), np.array([[[1.05], [3.0]]]))) == pytest.approx(0.95)
+    scores = np.array([[[0.5, -2.0]]], "float32")
+    assert float(tabular_losses.Hinge()(np.array([0]), scores)) == pytest.approx(0.5)
+    entropy = tabular_losses.Crossentropy()(np.array([1]), scores)
+    assert float(entropy) == pytest.approx(np.log(1 + np.exp(2.5)), rel=1e-6)
+
+
+@pytest.mark.parametrize("model", ["svm", "svm_rbf", "mlp"])
+def test_every_model_learns(tmp_path, model):
+    app = Regression(model=model, epochs=8, width=16)
+    run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
+    answers = judged.numbers.answers_of(run)
+    assert judged.numbers.metrics(answers)["rmse"] < 0.9 * np.std(answers.target)
+
+
+def test_the_exact_solution_is_the_linear_baseline(tmp_path):
+    app = Regression(model="linear")
+    run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
+    baseline = judged.baselines(run.splits)["linear"]
+    np.testing.assert_allclose(judged.numbers.answers_of(run).given, baseline.given, atol=0.05)
+    assert run.passport["epochs"] == 1
+
+
+def test_a_solver_that_cannot_be_is_refused():
+    with pytest.raises(FieldError, match="--solver exact"):
+        Regression(solver="exact").splits()
+    assert Regression(solver="batch").batch(300) == 300
+    assert Regression(solver="stochastic").batch(300) == 1
+    assert Regression().batch(64) == 16
+
+
+def test_small_data_begin_at_the_linear_answer():
+    app = Regression()
+    splits = app.splits()
+    train_set = tabular_networks.Prepared.of(app.prepare(splits), splits.train)
+    network = app.network(splits)
+    members = next(layer for layer in network.layers if isinstance(layer, tabular.Heads))
+    members.set_weights([np.zeros_like(weight) for weight in members.get_weights()])
+    given = app.finish(splits)(network(train_set._asdict()))
+    kernel, bias = tabular_networks.ridge(
+        train_set.joined, splits.train.targets, 1e-3 / len(splits.train)
+    )
+    np.testing.assert_allclose(given, (train_set.joined @ kernel)[:, 0] + bias, atol=0.05)
+
+
+def test_a_batch_of_as_many_examples_as_members_is_answered_like_any():
+    app = Regression()
+    splits = app.splits()
+    network = app.network(splits)
+    few = tabular_networks.Prepared.of(app.prepare(splits), splits.train.select(np.arange(17)))
+    many = network(few._asdict(), training=True)
+    sixteen = network({name: part[:16] for name, part in few._asdict().items()}, training=True)
+    assert many.shape[1] == 16
+    # The heads begin at zero, so dropout changes nothing yet.
+    np.testing.assert_allclose(sixteen, many[:16], atol=1e-6)
+
+
+def test_additions_are_believed_as_far_as_they_are_shown_to_help():
+    random = np.random.default_rng(0)
+    added, noise = random.normal(size=(2, 10_000))
+    assert trust.share(added, added + noise) == pytest.approx(1, abs=0.05)
+    assert trust.share(added, noise) == 0
+    assert trust.share(added[:9], 0.1 * added[:9] + noise[:9]) == 0
+    layer = trust.Trusted()
+    layer.build(None)
+    layer.share.assign(0.5)
+    assert float(layer(tf.constant(2.0), training=True)) == 2
+    assert float(layer(tf.constant(2.0), training=False)) == 1
+
+
+def test_own_file_to_export_by_command_line(file, tmp_path, ask):
+    words = ["--data", f"csv:{file}", "--epochs", 2, "--width", 8, "--run-dir", tmp_path / "run"]
+    status, out, error = ask("regression", "train", *words, "--target", "grade", "--json")
+    assert status == 0, error
+    assert set(json.loads(out)["baselines"]) == {"majority", "linear", "boosting"}
+    asked = tmp_path / "asked.csv"
+    asked.write_text("mixed,city,extra,said often,price_EUR,Groe m2\n?,Rome,9,,NaN,\n")
+    status, out, _ = ask("regression", "predict", tmp_path / "run", asked, "--json")
+    (answer,) = json.loads(out)["predictions"]
+    assert status == 0
+    assert answer["class"] in "ABC"
+    asked.write_text("mixed\n1\n")
+    status, _, error = ask("regression", "predict", tmp_path / "run", asked)
+    assert status == 2
+    assert "without the columns" in error
+    assert len(error.strip().splitlines()) == 1
+    for verb in ("evaluate", "export"):
+        assert ask("regression", verb, tmp_path / "run")[0] == 0
+
+
+def test_importance_finds_the_column_that_counts(tmp_path):
+    random = np.random.default_rng(0)
+    x, noise = random.normal(size=(2, 400))
+    path = tmp_path / "x.csv"
+    lines = [f"{a},{b},{5 * a}" for a, b in zip(x, noise, strict=True)]
+    path.write_text("\n".join(["x,noise,target", *lines]))
+    run = train(
+        Regression(data=f"csv:{path}", model="linear"),
+        run_dir=tmp_path / "run", precision="float32", verbose=0,
+    )  # fmt: skip
+    names, rises = judged.importance(run)
+    assert names == ["x", "noise"]
+    assert rises[0].min() > 3 > 0.1 > np.abs(rises[1]).max()
+
+
+def test_the_export_takes_columns_by_name(exported):
+    loaded = tf.saved_model.load(exported(Regression).path / "export" / "1")
+    signature = loaded.signatures["serving_default"].structured_input_signature[1]
+    assert set(signature) == set(embedded.diabetes().train.columns) - {"target"}

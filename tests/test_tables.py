@@ -1,0 +1,158 @@
+"""CSV files as people write them, and sets of TFDS, become columns by name."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines import csv_files, sources
+from pipelines.examples import DataError
+from pipelines.tables import Table, Tables
+
+
+def read(place, content, encoding="utf-8"):
+    path = place / "file.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+    return csv_files.read(str(path))
+
+
+def cells(tables):
+    return {name: column.tolist() for name, column in tables.train.columns.items()}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_any_separator(separator, tmp_path):
+    text = separator.join(["a", "b c"]) + "\n" + separator.join(["1", "x"]) + "\n"
+    assert cells(read(tmp_path, text)) == {"a": [b"1"], "b c": [b"x"]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_any_mark_of_unicode(encoding, tmp_path):
+    found = read(tmp_path, "größe,stadt\n1,Köln\n", encoding)
+    assert cells(found) == {"größe": [b"1"], "stadt": ["Köln".encode()]}
+    assert found.notes == ()
+
+
+def test_latin_1_is_read_and_told(tmp_path):
+    found = read(tmp_path, "stadt,n\nKöln,1\n", "latin-1")
+    assert cells(found)["stadt"] == ["Köln".encode()]
+    assert found.notes == ("file.csv is not UTF-8; read as Latin-1",)
+
+
+def test_quoted_separators_line_breaks_and_blanks(tmp_path):
+    found = read(tmp_path, 'a,b\n"x, y", 1 \n"two\nlines",\n\n  ,  \n"said ""no""",3')
+    assert cells(found) == {
+        "a": [b"x, y", b"two\nlines", b'said "no"'],
+        "b": [b"1", b"", b"3"],
+    }
+
+
+def test_broken_lines_are_left_out_and_named(tmp_path):
+    found = read(tmp_path, "a,b\n1,2\n3\n4,5,6\n7,8\n")
+    assert cells(found)["a"] == [b"1", b"7"]
+    (note,) = found.notes
+    assert note == (
+        "file.csv: 2 lines left out, not of 2 cells: line 3 has 1 cells, line 4 has 3 cells"
+    )
+
+
+def test_names_are_made_where_they_are_missing_or_repeated(tmp_path):
+    assert list(cells(read(tmp_path, "a,,a,b\n1,2,3,4\n"))) == ["a", "column_2", "a_2", "b"]
+
+
+def test_a_cell_may_be_long(tmp_path):
+    long = "word " * 200_000
+    assert cells(read(tmp_path, f"text,n\n{long},1\n"))["text"] == [long.strip().encode()]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_csv_module_writes_is_read(seed, tmp_path):
+    random = np.random.default_rng(seed)
+    alphabet = list('ab ,;"\n\té雪')
+    rows = [["".join(random.choice(alphabet, 6)).strip() or "x" for _ in range(3)] for _ in "12345"]
+    with (tmp_path / "w.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["one", "two", "three"], *rows])
+    found = csv_files.read(str(tmp_path / "w.csv")).train.columns
+    again = [[cell.decode() for cell in row] for row in zip(*found.values(), strict=True)]
+    assert again == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "is empty"),
+        ("\n\n", "is empty"),
+        ("a,b\n", "without rows"),
+        ("a,b\n1\n", "without rows"),
+    ],
+)
+def test_no_table_is_refused(content, reason, tmp_path):
+    with pytest.raises(DataError, match=reason):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize("name", ["nowhere.csv", "."])
+def test_no_file_is_refused(name):
+    with pytest.raises(DataError, match="cannot be read"):
+        csv_files.read(name)
+
+
+def test_an_address_takes_another_ones_test(tmp_path):
+    for name, value in (("own", 1), ("other", 2)):
+        (tmp_path / f"{name}.csv").write_text(f"a\n{value}\n")
+    found = sources.tables(
+        f"csv:{tmp_path}/own.csv", embedded=Tables, test=f"csv:{tmp_path}/other.csv"
+    )
+    assert cells(found) == {"a": [b"1"]}
+    assert found.test.columns["a"].tolist() == [b"2"]
+
+
+@pytest.mark.parametrize(
+    ("address", "near"),
+    [("cvs:file.csv", "csv:file.csv"), ("file.csv", "csv:file.csv"), ("tfd:trec", "tfds:trec")],
+)
+def test_an_unknown_address_names_the_nearest(address, near):
+    with pytest.raises(DataError, match=f"Did you mean {near!r}"):
+        sources.tables(address, embedded=Tables)
+
+
+def test_a_table_selects_rows():
+    table = Table({"a": np.array([1, 2, 3]), "b": np.array([b"x", b"y", b"z"], object)})
+    some = table.select(np.array([2, 0]))
+    assert (len(table), len(some)) == (3, 2)
+    assert some.columns["b"].tolist() == [b"z", b"x"]
+
+
+def prepared(name):
+    place = Path(os.environ.get("TFDS_DATA_DIR", "")) / name
+    if not place.is_dir():
+        pytest.skip(f"needs TFDS_DATA_DIR or ../shared/tfds with the prepared set {name}")
+    return sources.tables(f"tfds:{name}", embedded=Tables)
+
+
+def test_columns_of_a_set_are_those_of_tfds():
+    found = prepared("trec")
+    import tensorflow_datasets as tfds
+
+    some = list(tfds.as_numpy(tfds.load("trec", split="test")))
+    for name in ("text", "label-fine"):
+        assert found.test.columns[name].tolist() == [row[name] for row in some]
+    assert len(found.train.labels["label-coarse"]) == 6
+    assert (len(found.train), found.valid) == (5452, None)
+
+
+def test_columns_within_a_group_go_by_their_own_name():
+    found = prepared("wine_quality/white").train.columns
+    assert {"quality", "alcohol", "pH"} < set(found)
+    assert (found["alcohol"].dtype, found["quality"].dtype) == ("float32", "int64")
+
+
+def test_what_is_no_scalar_is_left_out():
+    assert "movie_genres" not in prepared("movielens/100k-ratings").train.columns
+
+
+def test_pictures_are_no_table():
+    columns = prepared("mnist").train.columns
+    assert set(columns) == {"label"}

@@ -1,0 +1,339 @@
+"""Texts: words of any script, no state that saw padding, bucketing, and the verbs on odd texts."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from apps import Text, linear
+from apps.recurrent import BothWays, Evidence, PoolWords
+from evaluation import texts as judged
+from pipelines import embedded
+from pipelines.examples import DataError, Examples
+from pipelines.feed import feed_shuffled
+from pipelines.splits import cut
+from pipelines.tables import Table, Tables
+from pipelines.texts import Columns, source
+from pipelines.words import Words, count_words, hash_runs, most_frequent, split
+from serving.predict import predict
+from serving.reading import UnreadableError
+
+ODD = [
+    "",
+    "   \n\t ",
+    "xyzzy qwertz frobnicate",
+    "这部电影很好看",
+    "映画はとても良かった",
+    "фильм был скучный",
+    "😀😀 👩‍👩‍👧 ☠",
+    "the food was good " * 25_000,
+    "a" * 100_000,
+    "a\0b",
+    "<br /><br />",
+]
+
+
+def texts(*some):
+    return Examples.of(np.array([t.encode() for t in some], dtype=object), np.arange(len(some)) % 2)
+
+
+def split_one(text):
+    return [word.decode() for word in split(tf.constant([text]))[0].numpy()]
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run):
+    return tiny_run(Text)
+
+
+@pytest.fixture
+def messy(tmp_path):
+    """Reviews as somebody keeps them: a mark, Latin-1, quoted commas, empty cells."""
+    random = np.random.default_rng(0)
+    rows = ["id;Review;Stars"]
+    for number in range(300):
+        liked = bool(random.integers(2))
+        word = random.choice(["good", "très bon", "great"] if liked else ["bad", "bête", "poor"])
+        stars = "" if number % 50 == 7 else "liked" if liked else "not"
+        rows.append(f'{number};"It was {word}; number ""{number}"", really";{stars}')
+    rows.insert(5, "7;a line of; too; many cells")
+    rows.insert(9, '8;"";not')
+    path = tmp_path / "reviews.csv"
+    path.write_bytes("\r\n".join(rows).encode("latin-1"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("It DIDN'T work!!! Really?", ["it", "did", "not", "work", "!!!", "really", "?"]),
+        ("great<br /><br />film", ["great", "film"]),
+        ("a < b", ["a", "<", "b"]),
+        ("这很好 ok", ["这", "很", "好", "ok"]),
+        ("ÉCOLE Straße", ["école", "straße"]),
+        ("good😀😀", ["good", "😀", "😀"]),
+        ("", []),
+    ],
+)
+def test_words(text, words):
+    assert split_one(text) == words
+
+
+def test_bytes_that_are_no_text_are_words_too():
+    assert split_one(b"caf\xe9 \xff") == ["caf", "\ufffd", "\ufffd"]
+
+
+def test_words_keep_head_and_tail_and_number_the_unknown():
+    layer = Words([*"abcdefghij"], 6, 0, 0)
+    found = layer(tf.constant(["a b c d e f g h i j", "a zz", ""]))["words"].numpy()
+    letters = {letter: number for number, letter in enumerate("abcdefghij", 2)}
+    np.testing.assert_array_equal(found[0], [letters[one] for one in "abghij"])
+    np.testing.assert_array_equal(found[1], [letters["a"], 1, 0, 0, 0, 0])
+    assert not found[2].any()
+
+
+def with_runs(*some, grams=2):
+    return Words.adapted(texts(*some), size=10, length=6, grams=grams, most=100)
+
+
+def test_nothing_but_empty_texts_has_a_time_of_one():
+    found = with_runs("a b", "a b")(tf.constant(["", ""]))
+    assert found["words"].shape == (2, 1)
+    assert not found["runs"].numpy().any()
+
+
+def test_runs_are_distinct_and_know_the_order():
+    layer = with_runs("a b a", "a b a")
+    one, other, twice = (
+        set(layer(tf.constant([text]))["runs"].numpy()[0]) - {0}
+        for text in ("a b", "b a", "a b a b a")
+    )
+    assert len(one) == len(other) == 3
+    assert len(one & other) == 2
+    assert one | other == twice
+    assert np.count_nonzero(layer(tf.constant(["a b a b a b"]))["runs"]) == 4
+
+
+def test_runs_of_one_text_alone_are_not_known():
+    assert with_runs("a b", "b c", "c").num_runs == 2
+    assert with_runs("a", "a", grams=0).num_runs == 0
+
+
+def test_runs_do_not_depend_on_the_neighbours_in_a_batch():
+    layer = with_runs("a b c", "a b c", grams=3)
+    alone = layer(tf.constant(["a b c"]))["runs"].numpy()[0]
+    beside = layer(tf.constant(["a b c", "a b c a a b b c c a"]))["runs"].numpy()[0]
+    assert set(alone) | {0} == set(beside) | {0}
+
+
+def test_runs_have_hashes_of_their_own():
+    numbers = tf.ragged.constant([list(range(2, 3000))], dtype=tf.int32)
+    hashes = hash_runs(numbers, 3).numpy()[0]
+    assert len(np.unique(hashes[hashes != 0])) == 2998 + 2997 + 2996
+
+
+def test_a_long_text_is_read_to_a_limit():
+    found = Words(["a"], 6, 1, 0)(tf.constant(["a " * 100_000, "a"]))
+    assert found["words"].shape == (2, 6)
+
+
+def test_the_vocabulary_is_ranked():
+    assert most_frequent(texts("b a b", "c b a"), 2) == ("b", "a")
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_padding_changes_nothing(cell):
+    layer, pool = BothWays(cell, 5), PoolWords()
+    vectors = tf.random.stateless_normal((2, 4, 3), [0, 1])
+    words = tf.constant([[2, 3, 4, 5], [2, 3, 4, 5]])
+    short = pool(layer(vectors, words), words)
+    noise = tf.random.stateless_normal((2, 7, 3), [2, 3])
+    padded = tf.pad(words, [[0, 0], [0, 7]])
+    long = pool(layer(tf.concat([vectors, noise], 1), padded), padded)
+    np.testing.assert_allclose(short, long, atol=1e-6)
+
+
+def test_the_fused_lstm_is_keras_lstm():
+    ours = BothWays("lstm", 5).forwards
+    vectors = tf.random.stateless_normal((2, 6, 3), [0, 1])
+    given = ours(vectors)
+    theirs = keras.layers.LSTM(5, return_sequences=True)
+    theirs.build(vectors.shape)
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_allclose(given, theirs(vectors), atol=1e-6)
+
+
+def test_an_empty_text_pools_to_zeros():
+    pooled = PoolWords()(tf.ones((1, 1, 3)), tf.zeros((1, 1), tf.int32))
+    np.testing.assert_array_equal(pooled, np.zeros((1, 6)))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_evidence_is_regression_on_runs(classes):
+    random = np.random.default_rng(0)
+    target = random.integers(0, classes, 300)
+    # Run 1 + class tells the class, run 9 nothing; 8 is of no text.
+    runs = np.stack([1 + target, np.where(random.random(300) < 0.5, 9, 0)], 1)
+    layer = Evidence(9, classes)
+    layer.build((None, None))
+    layer.solve([(runs[:200], target[:200]), (runs[200:], target[200:])])
+    asked = np.array([[1, 0], [2, 9], [classes, 0], [8, 0], [0, 0]])
+    logits = layer(tf.constant(asked)).numpy()
+    np.testing.assert_array_equal(logits[:3].argmax(1), [0, 1, classes - 1])
+    np.testing.assert_allclose(logits[3], logits[4])
+
+
+def test_evidence_has_not_seen_what_it_is_trained_beside():
+    """On classes by chance it is not right in training, and not trusted."""
+    random = np.random.default_rng(0)
+    runs, target = random.integers(1, 300, (600, 20)), random.integers(0, 2, 600)
+    layer = Evidence(300, 2)
+    layer.build((None, None))
+    runs = np.array([np.pad(u := np.unique(row), (0, 20 - len(u))) for row in runs])
+    layer.solve([(runs, target)])
+    unseen = np.mean(layer(tf.constant(runs), training=True).numpy().argmax(1) == target)
+    assert unseen < 0.6
+    assert float(layer.trust) < 0.2
+
+
+def test_a_class_without_texts_is_unlikely():
+    runs = np.array([[1, 0], [2, 0]] * 50)
+    found = linear.solve(linear.matrix([(runs, np.array([0, 2] * 50))], 3), 3)
+    assert found.bias[0, 1] < found.bias[0, [0, 2]].min() - 1
+
+
+def test_bucketed_batches_are_an_epoch_in_an_order_of_its_own():
+    random = np.random.default_rng(0)
+    lengths = random.integers(1, 400, 1000)
+    examples = Examples.of(np.arange(1000), lengths)
+
+    def batches(start=0, seed=0):
+        flow = feed_shuffled(
+            examples, batch_size=10, steps_per_epoch=70, seed=seed, lengths=lengths, start=start
+        )
+        return [batch.features.numpy() for batch in flow.take(140 - start)]
+
+    both = batches()
+    for epoch in (both[:70], both[70:]):
+        assert len(np.unique(np.concatenate(epoch))) == 700
+    np.testing.assert_array_equal(batches(start=93)[0], both[93])
+    assert not np.array_equal(both[0], both[70])
+    assert not np.array_equal(both[0], batches(seed=1)[0])
+    spread = np.mean([np.ptp(lengths[rows]) for rows in both])
+    assert spread < 40, "like lengths should meet"
+    means = [lengths[rows].mean() for rows in both[:50]]
+    assert abs(np.corrcoef(means, np.arange(50))[0, 1]) < 0.5, "not by rising length"
+
+
+def test_no_bag_of_words_can_judge_the_embedded_reviews():
+    splits = cut(source(embedded.reviews(), Columns()))
+    given = judged.baselines(splits)["tf-idf_logistic_regression"]
+    assert (given.predicted == given.target).mean() < 0.7
+    assert splits.labels == ("negative", "positive")
+
+
+def column(*values, dtype=object):
+    return np.array([v.encode() if isinstance(v, str) else v for v in values], dtype=dtype)
+
+
+def test_a_test_split_without_classes_is_not_used():
+    def part(classes):
+        return Table(
+            {
+                "idx": np.arange(len(classes)),
+                "sentence": column(*(f"text {c} {i}" for i, c in enumerate(classes))),
+                "label": np.array(classes),
+            },
+            {"label": ("no", "yes")},
+        )
+
+    found = source(Tables(part([0, 1] * 20), part([1, 0, 1]), part([-1, -1])), Columns())
+    assert found.valid is None
+    np.testing.assert_array_equal(found.test.targets, [1, 0, 1])
+    assert "validation split is the test" in found.notes[-1]
+
+
+def test_classes_of_a_file_are_sorted_and_rows_without_one_left_out():
+    table = Table({"what": column("a", "b", "c", "d"), "stars": column("10", "", "9", "10")})
+    found = source(Tables(table), Columns(target="stars"))
+    assert found.labels == ("9", "10")
+    assert "1 rows of train without a class left out" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("columns", "wanted", "said"),
+    [
+        ({"a": column("x", "y"), "b": column("1", "2"), "c": column("1", "2")}, {}, "--target"),
+        ({"a": column("x", "y"), "label": column("1", "1")}, {}, "2 to 1000 classes"),
+        ({"a": column("x", "y"), "label": column("1", "2")}, {"text": "z"}, "--text 'z'"),
+        ({"a": np.arange(2), "label": np.arange(2)}, {}, "expected one of texts"),
+    ],
+)
+def test_columns_that_cannot_be_are_named(columns, wanted, said):
+    with pytest.raises(DataError, match=said):
+        source(Tables(Table(columns)), Columns(**wanted))
+
+
+def test_odd_texts_are_answered(run):
+    answers = predict(run, ODD)
+    assert [row["input"] for row in answers] == ODD
+    for row in answers:
+        assert 0 < row["probability"] <= 1
+
+
+def test_an_answer_does_not_depend_on_the_others(run):
+    alone = [predict(run, [text])[0]["probability"] for text in ODD[:7]]
+    together = [row["probability"] for row in predict(run, ODD[:7])]
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+
+
+def test_files_of_texts(run, tmp_path):
+    lines, cells = tmp_path / "some.txt", tmp_path / "some.csv"
+    lines.write_text("the food was good\n\nthe room was bad\n")
+    cells.write_text('n,text\n1,"the food, was good"\n2,bad\n')
+    assert len(predict(run, [str(lines)])) == 3
+    assert [row["input"] for row in predict(run, [str(cells), "x"])] == [
+        "the food, was good", "bad", "x",
+    ]  # fmt: skip
+    (tmp_path / "none.txt").touch()
+    for name in ("none.txt", "missing.csv"):
+        with pytest.raises(UnreadableError, match=name):
+            predict(run, [str(tmp_path / name)])
+
+
+def test_words_that_move_an_answer():
+    def model(asked, training):  # noqa: ARG001
+        good = tf.strings.regex_full_match(asked, ".*good.*")
+        share = tf.where(good, 0.9, 0.4)
+        return tf.stack([1 - share, share], 1)
+
+    pieces, effects = judged.effects_of(model, "it was good enough", 1)
+    assert pieces[int(effects.argmax())] == "good"
+    assert np.count_nonzero(effects) == 1
+    assert judged.effects_of(model, "", 1)[0] == []
+    assert judged.effects_of(model, "这很好看", 1)[0] == list("这很好看")
+    assert len(judged.effects_of(model, "good " * 5000, 1)[0]) <= 400
+
+
+def test_own_file_by_the_command_line(ask, messy):
+    flags = ["--epochs", 2, "--width", 8, "--run-dir", "out", "--json"]
+    status, said, _ = ask("text", "train", "--data", f"csv:{messy}", "--target", "Stars", *flags)
+    assert status == 0
+    assert "tf-idf_logistic_regression" in json.loads(said)["baselines"]
+    notes = json.loads(Path("out/run.json").read_text())["data"]["notes"]
+    assert any("Latin-1" in note for note in notes)
+    assert any("without a class" in note for note in notes)
+    assert ask("text", "evaluate", "out")[0] == 0
+    assert {"worst.png", "words.png"} <= {path.name for path in Path("out").iterdir()}
+    assert ask("text", "export", "out")[0] == 0
+    assert ask("text", "predict", "out", "très bon", str(messy))[0] == 0
+    status, _, error = ask("text", "train", "--data", f"csv:{messy}", "--target", "Starz")
+    assert status == 2
+    assert "--target 'Starz'" in error
+
+
+def test_count_words():
+    np.testing.assert_array_equal(count_words(column("a b c", "", "x" * 80)), [3, 1, 10])

@@ -1,0 +1,145 @@
+"""What the command line does for a verb: ask the rooms, show the answer, return it for --json."""
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import apps
+from console import HOW, Common, HowToTrain
+
+STARTED = time.perf_counter()
+# What `predict` is given, by kind of question.
+INPUTS = {"image": "FILE", "row": "FILE.csv", "text": "TEXT", "ids": "USER"}
+
+
+def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
+    """Train and judge: once, or once a fold."""
+    from training import start
+
+    start.tensorflow()
+    from evaluation import folds, report, show
+    from training.train import train as trained
+
+    on_terminal = sys.stdout.isatty() and not common.json
+    options: dict[str, Any] = {
+        "data_dir": common.data_dir,
+        "precision": how.precision,
+        "profile": how.profile,
+        "verbose": 1 if on_terminal else 2,
+    }
+    if how.folds is not None:
+        summary = folds.cross_validate(app, how.folds, how.run_dir, **options)
+        show.folds(summary)
+        return summary
+    run = trained(app, run_dir=how.run_dir, **options)
+    scored = report.score(run)
+    show.scores(scored)
+    print(f"run  {_short(run.path)}")
+    return _judged(run, scored)
+
+
+def evaluate(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:
+    """Judge a run and draw its pictures."""
+    run = load(app, path, common)
+    from evaluation import report, show
+
+    scored = report.evaluate(run)
+    show.scores(scored)
+    show.details(scored)
+    for name in scored["pictures"]:
+        print(f"picture  {_short(run.path / name)}")
+    return _judged(run, scored)
+
+
+def _judged(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
+    total = round(time.perf_counter() - STARTED, 3)
+    return {
+        "run": str(run.path),
+        "test": scored["test"],
+        "baselines": scored["baselines"],
+        "remarks": scored["remarks"],
+        "seconds": {**run.passport["seconds"], "total": total},
+        "examples_per_second": run.passport["examples_per_second"],
+    }
+
+
+def predict(app: type[apps.App], path: Path, inputs: list[str], common: Common) -> dict[str, Any]:
+    """Ask a run."""
+    if not inputs:
+        raise apps.FieldError(
+            f"Received no inputs; expected some: athanor {app.name()} predict {path} "
+            f"{INPUTS[app.question]}..."
+        )
+    run = load(app, path, common)
+    from evaluation import show
+    from serving.predict import predict as asked
+
+    predictions = asked(run, inputs)
+    show.predictions(predictions)
+    return {"predictions": predictions}
+
+
+def export(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:
+    """Publish a run as a SavedModel, or say why not."""
+    run = load(app, path, common)
+    from serving.export import export as published
+
+    exported = published(run)
+    parity = exported["parity"]
+    print(
+        f"export  {_short(Path(exported['export']))}\n"
+        f"parity  {parity['examples']} inputs replayed in a fresh process: largest difference "
+        f"{parity['max_abs_diff']:.1e}, tolerance {parity['tolerance']:.0e}"
+    )
+    return exported
+
+
+def load(app: type[apps.App], path: Path, common: Common) -> Any:
+    """The run in a directory; raises FieldError where it is another app's."""
+    from training.run import Run
+
+    run = Run.load(path, common.data_dir)
+    if run.passport["app"] != app.name():
+        raise apps.FieldError(
+            f"Received {str(path)!r}, a run of {run.passport['app']}; expected one of "
+            f"{app.name()}. Ask athanor {run.passport['app']} instead."
+        )
+    from training import start
+
+    start.tensorflow()
+    return run
+
+
+def demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:
+    """All verbs of one app on its embedded data, as a row of a table."""
+    started = time.perf_counter()
+    trained = train(app_class(data="embedded"), HOW, common)
+    run = Path(trained["run"])
+    evaluate(app_class, run, common)
+    exported = export(app_class, run, common)
+    from evaluation import kinds
+    from serving.predict import examples
+
+    asked = predict(app_class, run, examples(load(app_class, run, common)), common)
+    metric, value = next(iter(trained["test"].items()))
+    best = min if metric in kinds.LOWER_IS_BETTER else max
+    beside = {name: row[metric] for name, row in trained["baselines"].items() if metric in row}
+    name = best(beside, key=lambda name: beside[name])
+    return {
+        "app": app_class.name(),
+        "metric": metric,
+        "test": value,
+        "best beside it": f"{beside[name]:.4f} {name.replace('_', ' ')}",
+        "export": "passed" if exported["parity"]["passed"] else "failed",
+        "asked": len(asked["predictions"]),
+        "seconds": round(time.perf_counter() - started, 1),
+        "run": _short(run),
+    }
+
+
+def _short(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
