@@ -27,8 +27,9 @@ install: .venv/.ready
 demo: .venv/.ready
 	$(BIN)/athanor demo
 
+# Two processes, a file of tests each: most of a test is Python, on one core.
 test: .venv/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 slow: .venv/.ready
 	$(BIN)/python -m pytest -m slow --timeout=3600

@@ -36,12 +36,14 @@ class Examples:
     Features are one array or, where an example is a row, an array a column;
     texts are object arrays of UTF-8 bytes. The storage is in memory, or a
     memory map where images are larger than their memory budget; both answer
-    the same questions.
+    the same questions. `groups`, where there is one, names for every stored
+    example the one whose side of a cut it shares.
     """
 
     features: Features
     target: np.ndarray
     rows: np.ndarray
+    groups: np.ndarray | None = None
 
     @classmethod
     def of(cls, features: Features, target: np.ndarray) -> "Examples":
@@ -104,6 +106,15 @@ class Examples:
                 content = parts[0] if len(parts) == 1 else b"".join(map(_with_length, parts))
                 digests += hashlib.blake2b(content, digest_size=8).digest()
         return np.frombuffer(bytes(digests), "<u8")
+
+    def places(self) -> np.ndarray:
+        """A number from 0 to 1 for each example, where a cut finds it.
+
+        The hash of its content, or of its group's: so equal inputs, and a group's,
+        fall on one side, whatever their order, number or labels.
+        """
+        whose = self.rows if self.groups is None else self.groups[self.rows]
+        return dataclasses.replace(self, rows=whose).content_hashes() / 2.0**64
 
 
 def dtype_of(array: np.ndarray) -> str:

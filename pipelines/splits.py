@@ -74,9 +74,8 @@ def cut(source: Source, place: np.ndarray | None = None) -> Splits:
     """Cut what a source lacks by the place of each example, a number from 0 to 1.
 
     The lowest `TEST_SHARE` of the places are test, the next `VALID_SHARE`
-    validation. By default a hash of the example's content is its place, so that
-    equal inputs fall on one side, whatever their order, number or labels; an app
-    may give places for all of `source.train`, such as the rank of its time. An
+    validation. By default the places are those of `Examples.places`; an app may
+    give others for all of `source.train`, such as the rank of its time. An
     official validation or test split is kept whole, and what it holds is dropped
     from training. Raises DataError where a split would be empty.
     """
@@ -87,7 +86,7 @@ def cut(source: Source, place: np.ndarray | None = None) -> Splits:
         valid = valid.select(np.flatnonzero(~np.isin(held[0], held[1])))
     known = np.isin(hashes, np.concatenate(held)) if held else np.zeros(len(hashes), bool)
     # The share of the hash space decides, so more data never moves an example.
-    place = hashes / 2.0**64 if place is None else place
+    place = examples.places() if place is None else place
     test_share = TEST_SHARE if test is None else 0.0
     valid_share = VALID_SHARE if valid is None else 0.0
     in_test = ~known & (place < test_share)
@@ -120,7 +119,7 @@ def fold(splits: Splits, which: Fold) -> Splits:
     pooled = [part for part in parts if part.features is splits.train.features]
     rows = np.sort(np.concatenate([part.rows for part in pooled]))
     examples = dataclasses.replace(splits.train, rows=rows)
-    shifted = (examples.content_hashes() / 2.0**64 - (which.number - 1) / which.of) % 1.0
+    shifted = (examples.places() - (which.number - 1) / which.of) % 1.0
     inside = shifted < 1 / which.of
     # Of the rest, the next part of the circle.
     valid = ~inside & (shifted < 1 / which.of + VALID_SHARE * (1 - 1 / which.of))

@@ -54,7 +54,7 @@ def tiny_run(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exported(tiny_run, tmp_path_factory):
-    """The function from an app class to its tiny run with export/1 and export/2; only read it."""
+    """The function from an app class to its tiny run with export/1; only read it."""
     from serving.export import export
     from training.run import Run
 
@@ -64,8 +64,7 @@ def exported(tiny_run, tmp_path_factory):
         if app not in runs:
             runs[app] = tmp_path_factory.mktemp(app.name()) / "exported"
             shutil.copytree(tiny_run(app).path, runs[app])
-            for _ in range(2):
-                export(Run.load(runs[app]))
+            export(Run.load(runs[app]))
         return Run.load(runs[app])
 
     return with_exports

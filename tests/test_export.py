@@ -44,13 +44,17 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def exports(exported):
-    """The folder that holds export/1 and export/2."""
-    return exported(Mnist).path / "export"
+def exports(exported, tmp_path_factory):
+    """The folder of a run exported twice, with export/1 and export/2."""
+    run = exported(Mnist)
+    path = tmp_path_factory.mktemp("twice") / "run"
+    shutil.copytree(run.path, path)
+    export(type(run).load(path))
+    return path / "export"
 
 
 @pytest.fixture(scope="module")
-def asked(exported, tmp_path_factory):
+def asked(exported, exports, tmp_path_factory):
     """Raw test images, and what a fresh process answers to them."""
     run = exported(Mnist)
     raw = run.splits.test.numpy(slice(20)).features
@@ -59,7 +63,7 @@ def asked(exported, tmp_path_factory):
     place.write_text(json.dumps(encoded))
     # -I: no directory of ours is on the path by chance; no site: nor is the editable install.
     output = subprocess.run(
-        [sys.executable, "-I", "-c", FRESH, str(run.path / "export" / "2"), str(place)],
+        [sys.executable, "-I", "-c", FRESH, str(exports / "2"), str(place)],
         capture_output=True,
         text=True,
         check=True,

@@ -14,7 +14,7 @@ from evaluation import texts as judged
 from pipelines import embedded
 from pipelines.examples import DataError, Examples
 from pipelines.feed import feed_shuffled
-from pipelines.splits import cut
+from pipelines.splits import Fold, cut, fold
 from pipelines.tables import Table, Tables
 from pipelines.texts import Columns, source
 from pipelines.words import Words, count_words, hash_runs, most_frequent, split
@@ -237,6 +237,24 @@ def test_no_bag_of_words_can_judge_the_embedded_reviews():
 
 def column(*values, dtype=object):
     return np.array([v.encode() if isinstance(v, str) else v for v in values], dtype=dtype)
+
+
+def test_phrases_lie_on_their_sentence_s_side_of_every_cut():
+    sentences = [f"the {k} film is {k + 1} times as good" for k in range(1000, 1300)]
+    phrases = [" ".join(sentence.split()[1:size]) for sentence in sentences for size in (4, 7)]
+    some = column(*sentences, *phrases, "", "as good", "word " * 100)
+    numbers = np.arange(len(some)) % 2
+    found = source(Tables(Table({"text": some, "label": numbers})), Columns())
+    split = cut(found)
+    for one in (split, fold(split, Fold(2, 4))):
+        sides = [" | ".join(t.decode() for t in part.numpy().features) for part in one_by_one(one)]
+        for k in range(1000, 1300):
+            assert sum(f"{k} film is" in side for side in sides) == 1
+    assert sum(split.sizes.values()) == len(some)
+
+
+def one_by_one(splits):
+    return splits.train, splits.valid, splits.test
 
 
 def test_a_test_split_without_classes_is_not_used():
