@@ -52,16 +52,19 @@ def matrix(batches: Any, num_runs: int) -> Known:
     return Known(runs, np.concatenate(classes))
 
 
-def solve(known: Known, num_classes: int) -> Solution:
-    """The regression on all texts, and those that leave a fold out.
+def sums(known: Known, marks: np.ndarray) -> np.ndarray:
+    """The sum of the marks [runs] of each text's runs, int64 [texts]; it may wrap around."""
+    runs = known.runs
+    marked = sparse.csr_matrix((marks[runs.indices], runs.indices, runs.indptr), runs.shape)
+    return np.asarray(marked @ np.ones(runs.shape[1], "int64"))
 
-    The fold of a text is the sum of the numbers of its runs, modulo FOLDS.
-    """
+
+def solve(known: Known, folds: np.ndarray, num_classes: int) -> Solution:
+    """The regression on all texts, and those that leave out a fold of them; folds [texts]."""
     texts_with = np.asarray(known.runs.sum(0)).ravel()
     rarity = 1 + np.log((1 + len(known.classes)) / (1 + texts_with)).astype("float32")
     rarity[texts_with == 0] = 0.0
     weighted = normalize(known.runs.multiply(rarity).tocsr())
-    folds = (known.runs @ np.arange(known.runs.shape[1])).astype("int64") % FOLDS
     seen = [np.full(len(folds), True), *(folds != fold for fold in range(FOLDS))]
     found = [_fitted(weighted[some], known.classes[some], num_classes) for some in seen]
     coefficients, bias = (np.stack(parts) for parts in zip(*found, strict=True))

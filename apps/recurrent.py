@@ -180,6 +180,7 @@ class Evidence(keras.layers.Layer):
     def __init__(self, num_runs: int, num_classes: int, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.num_runs, self.num_classes = num_runs, num_classes
+        self.seen: tuple | None = None  # of the training texts: a mark a run, sums of them, folds
 
     def build(self, runs_shape: Any) -> None:  # noqa: ARG002
         """What `solve` finds, and what training makes of it."""
@@ -194,10 +195,15 @@ class Evidence(keras.layers.Layer):
             setattr(self, name, weight)
         self.trust = self.add_weight(shape=(), initializer="ones", name="trust")
 
-    def solve(self, batches: Any) -> None:
-        """Learn from batches of (runs, class numbers)."""
+    def solve(self, batches: Any, places: np.ndarray) -> None:
+        """Learn from batches of (runs, class numbers); texts of one place share a fold."""
         known = linear.matrix(batches, self.num_runs + 1)
-        rarity, coefficients, bias, trust = linear.solve(known, self.num_classes)
+        folds = (places * 2**32).astype("int64") % FOLDS
+        marks = np.random.default_rng(0).integers(2**62, size=self.num_runs + 1)
+        marks[PADDING] = 0
+        keys, first = np.unique(linear.sums(known, marks), return_index=True)
+        self.seen = tuple(map(tf.constant, (marks, keys, folds[first].astype("int32"))))
+        rarity, coefficients, bias, trust = linear.solve(known, folds, self.num_classes)
         self.rarity.assign(rarity)
         self.table.assign(rarity[:, np.newaxis] * coefficients)
         self.bias.assign(bias)
@@ -207,9 +213,8 @@ class Evidence(keras.layers.Layer):
         """Numbers of runs [batch, any] -> logits [batch, num_classes]."""
         runs = tf.cast(runs, tf.int32)
         which = tf.zeros([tf.shape(runs)[0]], tf.int32)
-        if training:
-            folds = tf.reduce_sum(tf.cast(runs, tf.int64), axis=1) % FOLDS
-            which = 1 + tf.cast(folds, tf.int32)
+        if training and self.seen is not None:
+            which = 1 + _folds(runs, *self.seen)
         places = tf.where(runs != PADDING)
         numbers, rows = tf.gather_nd(runs, places), tf.cast(places[:, 0], tf.int32)
         table = tf.convert_to_tensor(self.table)
@@ -233,3 +238,9 @@ class Evidence(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """What __init__ needs."""
         return super().get_config() | {"num_runs": self.num_runs, "num_classes": self.num_classes}
+
+
+def _folds(runs: Any, marks: Any, keys: Any, folds: Any) -> Any:
+    """The folds of training texts, known by the sums of their runs' marks."""
+    sums = tf.reduce_sum(tf.gather(marks, runs), axis=1)
+    return tf.gather(folds, tf.minimum(tf.searchsorted(keys, sums), len(keys) - 1))

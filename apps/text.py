@@ -63,7 +63,8 @@ class Text(App):
     length: int = bounded(240, 3)
     """Most words that the recurrent part reads: the first third and last two thirds of these."""
     grams: int = bounded(3, 0, 8)
-    """Longest run of words that the linear part counts; 0 leaves that part out."""
+    """Longest run of words that the linear part counts, beside beginnings of words; 0 leaves that
+    part out."""
     dropout: float = bounded(0.2, 0.0, 1.0)
     """Share of pooled units silenced at random in training, and half as many of word vectors."""
     word_dropout: float = bounded(0.05, 0.0, 1.0)
@@ -159,8 +160,10 @@ class Text(App):
         if self.grams:
             from pipelines.feed import feed
 
-            batches = feed(feeds.splits.train, batch_size=COUNTED, prepare=feeds.prepare)
-            model.get_layer("evidence").solve((some["runs"], y) for some, y in batches)
+            train = feeds.splits.train
+            batches = feed(train, batch_size=COUNTED, prepare=feeds.prepare)
+            pairs = ((some["runs"], y) for some, y in batches)
+            model.get_layer("evidence").solve(pairs, train.places())
         super().fit(model, feeds, **options)
 
 

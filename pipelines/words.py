@@ -8,12 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.examples import Examples
+from pipelines.examples import DataError, Examples
 
 CHUNK = 2000  # texts split in one call, while the vocabulary is counted
 PADDING, UNKNOWN = 0, 1
 # Words that the runs are made of, at most: nobody is made to wait for a 100,000-word text.
 MOST_WORDS = 4096
+# Letters: beginnings of these lengths are what words of one stem share.
+BEGINNINGS = (4, 5, 6)
 XX_ONE, XX_FIVE = 0x9E3779B185EBCA87 - 2**64, 0x27D4EB2F165667C5
 # In the order of use; RE2 syntax.
 REWRITES = (
@@ -51,14 +53,14 @@ class Words(keras.layers.Layer):
     ones, padded behind with 0; of a text longer than `length` the first third
     and the last two thirds of that are kept, for an end says more than a
     middle. And of `runs`, int32 [batch, any]: the distinct runs of one to `grams`
-    words of the whole text (4,096 words of it at most) by number, those
-    unknown or there before 0.
+    words and beginnings of words of the whole text (4,096 words of it at most) by
+    number, those unknown or there before 0.
 
     Args:
         vocabulary: known words, the most frequent first.
         length: words that the recurrent part reads.
-        grams: longest run; 0 for no runs.
-        num_runs: runs that have a number.
+        grams: longest run; 0 for neither runs nor beginnings.
+        num_runs: runs and beginnings that have a number.
 
     """
 
@@ -92,14 +94,14 @@ class Words(keras.layers.Layer):
 
     def call(self, texts: Any) -> dict[str, Any]:
         """Strings [batch] or [batch, 1] -> words and runs."""
-        numbers = _numbers(self.lookup, texts)
+        whole = _words(texts)
+        numbers = tf.cast(self.lookup(whole), tf.int32)
         words = _ends(numbers, self.length).to_tensor(PADDING)
         # A time of at least one: pooling over nothing has no maximum.
         words = tf.pad(words, [[0, 0], [0, tf.cast(tf.shape(words)[1] == 0, tf.int32)]])
-        return {"words": words, "runs": self._runs(numbers)}
+        return {"words": words, "runs": self._runs(hashed(whole, numbers, self.grams))}
 
-    def _runs(self, numbers: tf.RaggedTensor) -> Any:
-        hashes = hash_runs(numbers, self.grams)
+    def _runs(self, hashes: Any) -> Any:
         if not self.num_runs:
             return tf.zeros_like(hashes, tf.int32)
         known = tf.convert_to_tensor(self.known)
@@ -129,7 +131,8 @@ class Words(keras.layers.Layer):
 def most_frequent(train: Examples, size: int) -> tuple[str, ...]:
     """The most frequent words, twice there at least; of equals the first by code point.
 
-    A word that is there once could only be used to know its text by heart.
+    A word that is there once could only be used to know its text by heart; all count
+    where no word is there twice. Raises DataError where there is none.
     """
     counts: dict[bytes, int] = {}
     for start in range(0, len(train), CHUNK):
@@ -137,7 +140,9 @@ def most_frequent(train: Examples, size: int) -> tuple[str, ...]:
         unique, _, times = tf.unique_with_counts(words)
         for word, count in zip(unique.numpy().tolist(), times.numpy().tolist(), strict=True):
             counts[word] = counts.get(word, 0) + count
-    again = [word for word, count in counts.items() if count > 1]
+    again = [word for word, count in counts.items() if count > 1] or list(counts)
+    if not again:
+        raise DataError("Received texts without a word; expected words. Check the column: --text.")
     ranked = sorted(again, key=lambda word: (-counts[word], word))
     return tuple(word.decode() for word in ranked[:size])
 
@@ -150,13 +155,33 @@ def known_runs(train: Examples, size: int, grams: int, most: int) -> np.ndarray:
     lookup = keras.layers.StringLookup(vocabulary=list(most_frequent(train, size)), mask_token="")
     found = []
     for start in range(0, len(train), CHUNK):
-        texts = train.numpy(slice(start, start + CHUNK)).features
-        hashes = hash_runs(_numbers(lookup, tf.constant(texts)), grams).numpy()
+        words = _words(tf.constant(train.numpy(slice(start, start + CHUNK)).features))
+        hashes = hashed(words, tf.cast(lookup(words), tf.int32), grams).numpy()
         found += [np.unique(row[row != 0]) for row in hashes]
     distinct, texts_with = np.unique(np.concatenate(found), return_counts=True)
     frequent = np.flatnonzero(texts_with > 1)
     ranked = frequent[np.argsort(-texts_with[frequent], kind="stable")]
     return np.sort(distinct[ranked[:most]])
+
+
+def hashed(words: tf.RaggedTensor, numbers: tf.RaggedTensor, grams: int) -> Any:
+    """Words [batch, (words)] and their numbers -> int64 [batch, any] of runs and beginnings."""
+    runs = hash_runs(numbers, grams)
+    if not grams:
+        return runs
+    beginnings = [
+        words.with_values(hash_beginnings(words.values, size)).to_tensor(0) for size in BEGINNINGS
+    ]
+    return tf.concat([runs, *beginnings], 1)
+
+
+def hash_beginnings(words: Any, size: int) -> Any:
+    """Strings -> int64 of their first `size` letters; 0 for shorter words."""
+    hashes = tf.strings.to_hash_bucket_fast(
+        tf.strings.substr(words, 0, size, unit="UTF8_CHAR"), 2**62
+    )
+    long = tf.strings.length(words, unit="UTF8_CHAR") >= size
+    return tf.where(long, (hashes + size) * XX_ONE, 0)
 
 
 def hash_runs(numbers: tf.RaggedTensor, grams: int) -> Any:
@@ -177,10 +202,9 @@ def hash_runs(numbers: tf.RaggedTensor, grams: int) -> Any:
     return tf.concat(found, 1) if found else run[:, :0]
 
 
-def _numbers(lookup: Any, texts: Any) -> tf.RaggedTensor:
-    """Strings [batch] -> numbers of their words, of 4,096 at most."""
-    words = _ends(split(tf.reshape(texts, [-1])), MOST_WORDS)
-    return tf.cast(lookup(words), tf.int32)
+def _words(texts: Any) -> tf.RaggedTensor:
+    """Strings [batch] or [batch, 1] -> their words, 4,096 at most."""
+    return _ends(split(tf.reshape(texts, [-1])), MOST_WORDS)
 
 
 def _ends(ragged: tf.RaggedTensor, length: int) -> tf.RaggedTensor:

@@ -122,6 +122,14 @@ def test_runs_of_one_text_alone_are_not_known():
     assert with_runs("a", "a", grams=0).num_runs == 0
 
 
+def test_beginnings_tell_what_words_of_one_stem_share():
+    layer = with_runs("walked", "walking", grams=1)
+    known = [set(layer(tf.constant([text]))["runs"].numpy()[0]) - {0} for text in ("walks", "wal")]
+    assert (layer.num_runs, *map(len, known)) == (1, 1, 0)
+    accented = with_runs("éèêëa", "éèêëb", grams=1)
+    assert accented.num_runs == 1
+
+
 def test_runs_do_not_depend_on_the_neighbours_in_a_batch():
     layer = with_runs("a b c", "a b c", grams=3)
     alone = layer(tf.constant(["a b c"]))["runs"].numpy()[0]
@@ -179,7 +187,7 @@ def test_evidence_is_regression_on_runs(classes):
     runs = np.stack([1 + target, np.where(random.random(300) < 0.5, 9, 0)], 1)
     layer = Evidence(9, classes)
     layer.build((None, None))
-    layer.solve([(runs[:200], target[:200]), (runs[200:], target[200:])])
+    layer.solve([(runs[:200], target[:200]), (runs[200:], target[200:])], random.random(300))
     asked = np.array([[1, 0], [2, 9], [classes, 0], [8, 0], [0, 0]])
     logits = layer(tf.constant(asked)).numpy()
     np.testing.assert_array_equal(logits[:3].argmax(1), [0, 1, classes - 1])
@@ -193,7 +201,7 @@ def test_evidence_has_not_seen_what_it_is_trained_beside():
     layer = Evidence(300, 2)
     layer.build((None, None))
     runs = np.array([np.pad(u := np.unique(row), (0, 20 - len(u))) for row in runs])
-    layer.solve([(runs, target)])
+    layer.solve([(runs, target)], random.random(600))
     unseen = np.mean(layer(tf.constant(runs), training=True).numpy().argmax(1) == target)
     assert unseen < 0.6
     assert float(layer.trust) < 0.2
@@ -201,7 +209,8 @@ def test_evidence_has_not_seen_what_it_is_trained_beside():
 
 def test_a_class_without_texts_is_unlikely():
     runs = np.array([[1, 0], [2, 0]] * 50)
-    found = linear.solve(linear.matrix([(runs, np.array([0, 2] * 50))], 3), 3)
+    known = linear.matrix([(runs, np.array([0, 2] * 50))], 3)
+    found = linear.solve(known, np.arange(100) % linear.FOLDS, 3)
     assert found.bias[0, 1] < found.bias[0, [0, 2]].min() - 1
 
 
