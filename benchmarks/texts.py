@@ -32,8 +32,9 @@ def main() -> None:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="Seeds of each run.")
-    repeats = parser.parse_args().repeats
-    programs = [trained(name) for name in SETS]
+    parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
+    given = parser.parse_args()
+    repeats, programs = given.repeats, [trained(name) for name in given.sets]
     conditions = protocol.block(
         programs,
         repeats,

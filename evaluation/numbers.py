@@ -91,7 +91,8 @@ def _residuals(answers: Answers) -> Any:
     left.set(xlabel="predicted", ylabel="predicted less true")
     # The farthest hundredth would squeeze the rest into one bar.
     middle = np.percentile(answers.residuals, [0.5, 99.5])
-    right.hist(answers.residuals, bins=60, range=tuple(middle), color=FIRST)
+    bins = int(np.clip(np.sqrt(len(answers.residuals)), 10, 60))
+    right.hist(answers.residuals, bins=bins, range=tuple(middle), color=FIRST)
     right.axvline(0, color=INK, linewidth=0.8)
     right.set(xlabel="predicted less true, the middle 99 %", ylabel="test examples")
     return figure
