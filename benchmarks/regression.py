@@ -2,8 +2,8 @@
 
     python benchmarks/regression.py
 
-Three quarters of an hour on two cores (an estimate). Each seed cuts another fifth of the rows off as
-test examples, which are read once a run.
+Three quarters of an hour on two cores (an estimate). Each seed cuts another fifth of
+the rows off as test examples, which are read once a run.
 """
 
 import argparse
