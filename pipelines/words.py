@@ -12,6 +12,7 @@ from pipelines.examples import DataError, Examples
 
 CHUNK = 2000  # texts split in one call, while the vocabulary is counted
 PADDING, UNKNOWN = 0, 1
+BEGIN = 2**31  # stands before the first word of a text, in runs
 # Words that the runs are made of, at most: nobody is made to wait for a 100,000-word text.
 MOST_WORDS = 4096
 # Letters: beginnings of these lengths are what words of one stem share.
@@ -187,10 +188,12 @@ def hash_beginnings(words: Any, size: int) -> Any:
 def hash_runs(numbers: tf.RaggedTensor, grams: int) -> Any:
     """Numbers of words [batch, (words)] -> int64 [batch, any] of the runs of 1 to `grams` words.
 
-    Never 0 but where there is no run. Two of a million runs agree by chance in
-    one of some ten million cases.
+    The beginning of a text counts as a word of its runs: questions are known by their
+    first words. Never 0 but where there is no run. Two of a million runs agree by chance
+    in one of some ten million cases.
     """
     words = tf.pad(tf.cast(numbers.to_tensor(PADDING), tf.int64), [[0, 0], [0, grams]])
+    words = tf.pad(words, [[0, 0], [1, 0]], constant_values=BEGIN)
     size = tf.shape(words)[1] - grams
     run, found = tf.zeros_like(words[:, :size]), []
     for place in range(grams):
@@ -198,7 +201,8 @@ def hash_runs(numbers: tf.RaggedTensor, grams: int) -> Any:
         # Odd constants (of xxHash) mix the bits; int64 wraps around.
         run = (run + word + XX_FIVE) * XX_ONE
         run = tf.bitwise.bitwise_xor(run, tf.bitwise.right_shift(run, 31))
-        found.append(tf.where(word == PADDING, tf.zeros_like(run), run))
+        known = (word != PADDING) & (word != BEGIN)  # the beginning alone tells nothing
+        found.append(tf.where(known, run, tf.zeros_like(run)))
     return tf.concat(found, 1) if found else run[:, :0]
 
 

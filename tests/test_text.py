@@ -111,10 +111,10 @@ def test_runs_are_distinct_and_know_the_order():
         set(layer(tf.constant([text]))["runs"].numpy()[0]) - {0}
         for text in ("a b", "b a", "a b a b a")
     )
-    assert len(one) == len(other) == 3
+    assert (len(one), len(other)) == (4, 3)  # "a" at the beginning is one of its own
     assert len(one & other) == 2
     assert one | other == twice
-    assert np.count_nonzero(layer(tf.constant(["a b a b a b"]))["runs"]) == 4
+    assert np.count_nonzero(layer(tf.constant(["a b a b a b"]))["runs"]) == 5
 
 
 def test_runs_of_one_text_alone_are_not_known():
@@ -140,7 +140,8 @@ def test_runs_do_not_depend_on_the_neighbours_in_a_batch():
 def test_runs_have_hashes_of_their_own():
     numbers = tf.ragged.constant([list(range(2, 3000))], dtype=tf.int32)
     hashes = hash_runs(numbers, 3).numpy()[0]
-    assert len(np.unique(hashes[hashes != 0])) == 2998 + 2997 + 2996
+    at_the_beginning = 2
+    assert len(np.unique(hashes[hashes != 0])) == 2998 + 2997 + 2996 + at_the_beginning
 
 
 def test_a_long_text_is_read_to_a_limit():
