@@ -17,6 +17,7 @@ BEGIN = 2**31  # stands before the first word of a text, in runs
 MOST_WORDS = 4096
 # Letters: beginnings of these lengths are what words of one stem share.
 BEGINNINGS = (4, 5, 6)
+FIRST = 3  # words that also count by their place: questions are known by them
 XX_ONE, XX_FIVE = 0x9E3779B185EBCA87 - 2**64, 0x27D4EB2F165667C5
 # In the order of use; RE2 syntax.
 REWRITES = (
@@ -54,8 +55,8 @@ class Words(keras.layers.Layer):
     ones, padded behind with 0; of a text longer than `length` the first third
     and the last two thirds of that are kept, for an end says more than a
     middle. And of `runs`, int32 [batch, any]: the distinct runs of one to `grams`
-    words and beginnings of words of the whole text (4,096 words of it at most) by
-    number, those unknown or there before 0.
+    words, first words by place and beginnings of words of the whole text (4,096
+    words of it at most) by number, those unknown or there before 0.
 
     Args:
         vocabulary: known words, the most frequent first.
@@ -173,7 +174,14 @@ def hashed(words: tf.RaggedTensor, numbers: tf.RaggedTensor, grams: int) -> Any:
     beginnings = [
         words.with_values(hash_beginnings(words.values, size)).to_tensor(0) for size in BEGINNINGS
     ]
-    return tf.concat([runs, *beginnings], 1)
+    return tf.concat([runs, hash_first(numbers), *beginnings], 1)
+
+
+def hash_first(numbers: tf.RaggedTensor) -> Any:
+    """Numbers of words [batch, (words)] -> int64 [batch, FIRST] of the first, 0 for none."""
+    words = tf.cast(numbers.to_tensor(PADDING, shape=[None, FIRST]), tf.int64)
+    hashes = (words + (2 + tf.range(FIRST, dtype=tf.int64)) * XX_FIVE) * XX_ONE
+    return tf.where(words == PADDING, 0, hashes)
 
 
 def hash_beginnings(words: Any, size: int) -> Any:
@@ -188,9 +196,8 @@ def hash_beginnings(words: Any, size: int) -> Any:
 def hash_runs(numbers: tf.RaggedTensor, grams: int) -> Any:
     """Numbers of words [batch, (words)] -> int64 [batch, any] of the runs of 1 to `grams` words.
 
-    The beginning of a text counts as a word of its runs: questions are known by their
-    first words. Never 0 but where there is no run. Two of a million runs agree by chance
-    in one of some ten million cases.
+    The beginning of a text counts as a word of its runs. Never 0 but where there is no
+    run. Two of a million runs agree by chance in one of some ten million cases.
     """
     words = tf.pad(tf.cast(numbers.to_tensor(PADDING), tf.int64), [[0, 0], [0, grams]])
     words = tf.pad(words, [[0, 0], [1, 0]], constant_values=BEGIN)
