@@ -16,6 +16,8 @@ from apps.app import App, Feeds, bounded
 if TYPE_CHECKING:
     from pipelines.splits import Splits
 
+MANY = 20_000  # pictures with their copies
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Finetune(App):
@@ -65,11 +67,12 @@ class Finetune(App):
         "auto", "none", "flip", "crop", "rotate", "colour", "randaugment", "mixup", "cutmix"
     ] = "auto"
     """Kind of change in training. All but none mirror; mixup and cutmix mix two examples' features
-    where the frozen part ends. auto is none for the embedded digits, else flip."""
+    where the frozen part ends. auto is none for the embedded digits, else crop."""
     strength: float = bounded(1.0, 0.0, 10.0)
     """Strength of the change; 0 mirrors only."""
-    copies: int = bounded(2, 1)
-    """Versions of each picture whose features are computed: itself, its mirror image, changed."""
+    copies: int = bounded(4, 1)
+    """Versions of each picture whose features are computed: itself, its mirror image, changed; by
+    default two or three where there are more than 5,000 pictures."""
     unfreeze: float = bounded(0.9, 0.0, 1.0)
     """Share of the backbone's weights, from its top, that the second stage trains."""
     decay: float = bounded(0.2, 0.0)
@@ -150,7 +153,7 @@ class Finetune(App):
             print(transfer.table(parts, self.decay, rate))
             print(f"batch normalisation in the blocks: {self.batch_norm}", flush=True)
         plan = stages.Plan(
-            copies=1 if self._kind == "none" else self.copies,
+            copies=1 if self._kind == "none" else self._copies(len(feeds.splits.train)),
             change=altered(self._kind, self.strength),
             mix=mixed(self._kind, self.strength),
             batch_size=self.batch(len(feeds.splits.train)),
@@ -172,7 +175,12 @@ class Finetune(App):
     def _kind(self) -> str:
         if self.augment != "auto":
             return self.augment
-        return "none" if self.data == "embedded" else "flip"
+        return "none" if self.data == "embedded" else "crop"
+
+    def _copies(self, count: int) -> int:
+        if self.copies != type(self)().copies:
+            return self.copies
+        return min(self.copies, max(2, MANY // count))
 
     def _optimizer(self, share: float, steps: int) -> Any:
         import optimizers

@@ -181,7 +181,7 @@ def hash_first(numbers: tf.RaggedTensor) -> Any:
     """Numbers of words [batch, (words)] -> int64 [batch, FIRST] of the first, 0 for none."""
     words = tf.cast(numbers.to_tensor(PADDING, shape=[None, FIRST]), tf.int64)
     hashes = (words + (2 + tf.range(FIRST, dtype=tf.int64)) * XX_FIVE) * XX_ONE
-    return tf.where(words == PADDING, 0, hashes)
+    return tf.where(words == PADDING, tf.zeros_like(hashes), hashes)
 
 
 def hash_beginnings(words: Any, size: int) -> Any:
@@ -190,7 +190,7 @@ def hash_beginnings(words: Any, size: int) -> Any:
         tf.strings.substr(words, 0, size, unit="UTF8_CHAR"), 2**62
     )
     long = tf.strings.length(words, unit="UTF8_CHAR") >= size
-    return tf.where(long, (hashes + size) * XX_ONE, 0)
+    return tf.where(long, (hashes + size) * XX_ONE, tf.zeros_like(hashes))
 
 
 def hash_runs(numbers: tf.RaggedTensor, grams: int) -> Any:
