@@ -4,9 +4,10 @@
     python benchmarks/recipes/rows.py boosting housing --seed 0
 
 A fifth of the rows, drawn with the seed, is the test set. The rest, without those that
-equal a test row in all but the target, is the program's to train and to choose on: athanor validates on a tenth of it, by a hash;
-boosting, scikit-learn's HistGradientBoosting as it comes, and lightgbm, with
-1,000 trees and a rate of 0.05, train on all of it.
+equal a test row in all but the target, is the program's to train and to choose on:
+athanor validates on a tenth of it, by a hash; boosting, scikit-learn's
+HistGradientBoosting as it comes, and lightgbm, with 1,000 trees and a rate of 0.05,
+train on all of it.
 """
 
 import argparse
