@@ -6,7 +6,8 @@ The frozen base stays in the loop: a head on top, with random flips and turns, t
 everything at 1e-5. About half an hour on two cores (an estimate). What is not the
 guide's: 10 and 8 epochs, as many as athanor's by default, where it has 2 and 2; the base
 is MobileNet 0.75, the pictures come from train/, val/ and test/ in a directory, the seed
-is fixed, and a line an epoch is printed. The last line is the test accuracy of the last epoch as JSON.
+is fixed, and a line an epoch is printed. The last line is the test accuracy of the last
+epoch as JSON.
 
 References:
     Chollet, Transfer learning and fine-tuning, keras.io/guides/transfer_learning.
