@@ -20,6 +20,7 @@ from protocol import Program, Run, Table
 SETS = {"housing": 1e5, "diabetes": 1, "concrete": 1, "auto_mpg": 1, "wine": 1, "diamonds": 1}
 # The timed set, and those that show when a network is not worth more than a line.
 RESULTS = {"regression": list(SETS)[:1], "regression_sets": list(SETS)[1:]}
+TITLE = "Rows, {}: root mean squared error"
 
 
 def program(name: str, data: str) -> Program:
@@ -52,7 +53,7 @@ def measure(result: str, sets: Sequence[str], repeats: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         runs = protocol.in_turn(programs, repeats, Path(directory))
     table = _table(sets, names, runs)
-    protocol.write(result, "Rows: root mean squared error", conditions, runs, table)
+    protocol.write(result, TITLE.format(", ".join(sets)), conditions, runs, table)
 
 
 def _table(sets: Sequence[str], names: Sequence[str], runs: Sequence[Run]) -> Table:
