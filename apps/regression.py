@@ -2,7 +2,7 @@
 
     athanor regression train --data csv:housing.csv --target median_house_value
 
-Two to three minutes for California housing on two cores that did other work besides.
+About a minute for California housing on two cores.
 """
 
 import dataclasses
