@@ -2,10 +2,10 @@
 
     python benchmarks/texts.py
 
-Official splits; SST-2's validation split is the test, for its test split has no
-classes. Every run is `athanor text train` with default flags but for the data
-and the seed, and trains and judges the peer, scikit-learn's, in the same command;
-the test examples are read once a run.
+Fifty minutes on one core. Official splits; SST-2's validation split is the test, for
+its test split has no classes. Every run is `athanor text train` with default flags but
+for the data and the seed, and trains and judges the peer, scikit-learn's, in the same
+command; the test examples are read once a run.
 """
 
 import argparse
