@@ -27,9 +27,11 @@ install: .venv/.ready
 demo: .venv/.ready
 	$(BIN)/athanor demo
 
-# Two processes, a file of tests each: most of a test is Python, on one core.
+# Two processes, a file of tests each: most of a test is Python, on one core. What
+# measures time runs alone, after them.
 test: .venv/.ready
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not alone"
+	$(BIN)/python -m pytest -m alone
 
 slow: .venv/.ready
 	$(BIN)/python -m pytest -m slow --timeout=3600
