@@ -170,25 +170,16 @@ def test_debug_shows_the_traceback():
 HELP = [["--help"], ["mnist", "--help"], ["mnist", "train", "--help"], ["--version"]]
 
 
-LIMIT = 0.3  # seconds, where the libraries below are imported in IMPORTED
-IMPORTED = 0.13
-
-
 @pytest.mark.alone
 @pytest.mark.parametrize("arguments", HELP, ids=" ".join)
 def test_help_is_fast(arguments):
-    """Best of nine in turn with the bare libraries, which tell how fast the machine is now."""
-    library = ["-c", "import cyclopts, rich.console, rich.table"]
-    asked = ["-m", "athanor", *arguments]
-    pairs = [(_seconds(library), _seconds(asked)) for _ in range(9)]
-    bare, ours = map(min, zip(*pairs, strict=True))
-    assert ours < LIMIT * max(1.0, bare / IMPORTED)
-
-
-def _seconds(words):
-    start = time.perf_counter()
-    subprocess.run([sys.executable, *words], capture_output=True, check=True)
-    return time.perf_counter() - start
+    """Best of five, so that a busy machine does not count."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert as_process(*arguments).returncode == 0
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.3
 
 
 @pytest.mark.parametrize("arguments", [*HELP, MISTAKES["unknown flag"][0]], ids=" ".join)
