@@ -32,7 +32,9 @@ def _command_line(asked: str | None = None) -> App:
     cli = App(
         name="athanor",
         help=SUMMARY,
+        usage="Usage: athanor COMMAND",
         help_format="plaintext",
+        help_formatter=console.print_panel,
         version=_version,
         suppress_keyboard_interrupt=False,
     )
@@ -41,7 +43,9 @@ def _command_line(asked: str | None = None) -> App:
         named = App(name=app.name(), help=_first_line(app))
         cli.command(_app_commands(app) if known else named)
     for command in (list_apps, demo, doctor, compare):
-        cli.command(command, name="list" if command is list_apps else command.__name__)
+        name = "list" if command is list_apps else command.__name__
+        asks = "RUN RUN... [OPTIONS]" if command is compare else "[OPTIONS]"
+        cli.command(command, name=name, usage=f"Usage: athanor {name} {asks}")
     return cli
 
 
@@ -52,9 +56,11 @@ def _version() -> str:
 
 
 def _app_commands(app_class: type[apps.App]) -> App:
-    cli = App(name=app_class.name(), help=_first_line(app_class))
+    # Told how a command is used, cyclopts need not read every field once more.
+    usage = f"Usage: athanor {app_class.name()}"
+    cli = App(name=app_class.name(), help=_first_line(app_class), usage=f"{usage} COMMAND")
 
-    @cli.command
+    @cli.command(usage=f"{usage} train [OPTIONS]")
     def train(
         app: Annotated[app_class, Parameter(name="*")] = app_class(),  # type: ignore[valid-type]  # noqa: B008
         *,
@@ -65,13 +71,13 @@ def _app_commands(app_class: type[apps.App]) -> App:
         with console.output(common.json) as emit:
             emit(verbs.train(app, how, common))
 
-    @cli.command
+    @cli.command(usage=f"{usage} evaluate RUN [OPTIONS]")
     def evaluate(run: RunDirectory, *, common: Common = COMMON) -> None:
         """Judge a run: metrics, intervals, baselines, per-class table, pictures."""
         with console.output(common.json) as emit:
             emit(verbs.evaluate(app_class, run, common))
 
-    @cli.command
+    @cli.command(usage=f"{usage} predict RUN [INPUTS...] [OPTIONS]")
     def predict(
         run: RunDirectory,
         *inputs: Annotated[str, Parameter(help=ASKED[app_class.question])],
@@ -81,7 +87,7 @@ def _app_commands(app_class: type[apps.App]) -> App:
         with console.output(common.json) as emit:
             emit(verbs.predict(app_class, run, list(inputs), common))
 
-    @cli.command
+    @cli.command(usage=f"{usage} export RUN [OPTIONS]")
     def export(run: RunDirectory, *, common: Common = COMMON) -> None:
         """Write a SavedModel for serving, after proof that it answers as in training."""
         with console.output(common.json) as emit:
@@ -171,6 +177,11 @@ def _run(arguments: list[str]) -> int:
     # Reading the fields of five apps would take longer than people wait for help.
     cli = _command_line(arguments[0] if arguments else "")
     try:
+        asked = {"--help", "-h"} & set(arguments)
+        if asked or not arguments:
+            # Parsing what is not going to run would take a quarter of the time.
+            cli.help_print([argument for argument in arguments if argument not in asked])
+            return 0
         console.require_whole_numbers(arguments)
         if config := console.config_of(arguments):
             cli.config = [config]

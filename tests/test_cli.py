@@ -193,6 +193,23 @@ athanor._run({arguments})"""
     assert not {"tensorflow", "keras", "numpy"} & set(loaded)
 
 
+def test_without_arguments_help_is_shown():
+    done = as_process()
+    assert done.returncode == 0
+    assert done.stdout == as_process("--help").stdout
+    assert all(app.name() in done.stdout for app in athanor.apps.ALL)
+
+
+def test_help_shows_usage_defaults_and_choices_in_the_width_of_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    output = as_process("mnist", "train", "--help").stdout
+    assert output.startswith("Usage: athanor mnist train [OPTIONS]\n")
+    words = " ".join(output.split())
+    assert "[default: 12]" in words
+    assert "[choices: softmax, mlp, cnn]" in words
+    assert max(len(line.rstrip()) for line in output.splitlines()) <= 60
+
+
 def test_help_names_every_field(ask):
     _, output, _ = ask("mnist", "train", "--help")
     for name in athanor.apps.Mnist().to_json():

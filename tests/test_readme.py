@@ -55,10 +55,8 @@ def test_every_command_of_the_readme_exists(capsys):
     assert {app for app, _ in asked} == {app.name() for app in apps.ALL}
     assert {verb for _, verb in asked} == {"train", "evaluate", "predict", "export"}
     for app, verb in asked:
-        with pytest.raises(SystemExit) as ended:
-            athanor._run([app, verb, "--help"])
-        assert not ended.value.code
-    capsys.readouterr()
+        assert athanor._run([app, verb, "--help"]) == 0
+        assert capsys.readouterr().out.startswith(f"Usage: athanor {app} {verb} ")
 
 
 def test_flags_of_the_readme_are_fields():
