@@ -7,14 +7,12 @@ flags but for the data and the seed; the test examples are read once a run.
 """
 
 import argparse
-import statistics
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import protocol
-from protocol import Program, Run, Table
+from protocol import Program
 
 TRAINED = (("mnist", "tfds:mnist"), ("mnist", "tfds:fashion_mnist"))
 
@@ -40,27 +38,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         runs = protocol.in_turn(programs, repeats, Path(directory))
     protocol.write(
-        "accuracy", "Test accuracy with default flags", conditions, runs, _table(programs, runs)
+        "accuracy",
+        "Test accuracy with default flags",
+        conditions,
+        runs,
+        protocol.accuracies(
+            programs, runs, softmax_regression="softmax regression", majority="majority"
+        ),
     )
 
 
 def _answer(said: dict[str, Any]) -> dict[str, Any]:
     baselines = {name: row["accuracy"] for name, row in said["baselines"].items()}
     return {"accuracy": said["test"]["accuracy"], **baselines}
-
-
-def _table(programs: Sequence[Program], runs: Sequence[Run]) -> Table:
-    rows = []
-    for program in programs:
-        means = [
-            f"{100 * statistics.mean(protocol.values(runs, program, name)):.2f} %"
-            for name in ("accuracy", "softmax_regression", "majority")
-        ]
-        found = protocol.spread(protocol.values(runs, program, "accuracy"))
-        ends = f"{100 * found.least:.2f} to {100 * found.most:.2f}"
-        rows.append([program.name, means[0], ends, *means[1:]])
-    header = ["run", "mean", "seeds", "softmax regression", "majority"]
-    return Table(header, rows)
 
 
 if __name__ == "__main__":

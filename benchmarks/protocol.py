@@ -159,6 +159,21 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
+def accuracies(programs: Sequence[Program], runs: Sequence[Run], **peers: str) -> Table:
+    """Test accuracy of each program over its seeds beside its peers': result's name=header."""
+    rows = []
+    for program in programs:
+        mean, *means = (
+            f"{100 * statistics.mean(values(runs, program, name)):.2f} %"
+            for name in ("accuracy", *peers)
+        )
+        found = spread(values(runs, program, "accuracy"))
+        ends = f"{100 * found.least:.2f} to {100 * found.most:.2f}"
+        seconds = spread(values(runs, program, "seconds")).text(0)
+        rows.append([program.name, mean, ends, *means, seconds])
+    return Table(["run", "mean", "seeds", *peers.values(), "seconds, all"], rows)
+
+
 def block(programs: Sequence[Program], repeats: int, **more: Any) -> dict[str, Any]:
     """What the result depends on, to be written beside it."""
     return {

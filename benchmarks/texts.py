@@ -9,14 +9,12 @@ command; the test examples are read once a run.
 """
 
 import argparse
-import statistics
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import protocol
-from protocol import Program, Run, Table
+from protocol import Program
 
 SETS = ("imdb_reviews", "glue/sst2", "trec", "clinc_oos")
 PEER = "tf-idf_logistic_regression"
@@ -43,7 +41,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         runs = protocol.in_turn(programs, repeats, Path(directory))
     protocol.write(
-        "texts", "Texts: test accuracy with default flags", conditions, runs, _table(programs, runs)
+        "texts",
+        "Texts: test accuracy with default flags",
+        conditions,
+        runs,
+        protocol.accuracies(
+            programs, runs, **{PEER: "TF-IDF + logistic regression"}, majority="majority"
+        ),
     )
 
 
@@ -54,22 +58,6 @@ def _answer(said: dict[str, Any]) -> dict[str, Any]:
         "majority": said["baselines"]["majority"]["accuracy"],
         "train_seconds": said["seconds"]["train"],
     }
-
-
-def _table(programs: Sequence[Program], runs: Sequence[Run]) -> Table:
-    rows = []
-    for program in programs:
-        found = protocol.values(runs, program, "accuracy")
-        peer, trivial = (
-            f"{100 * statistics.mean(protocol.values(runs, program, name)):.2f} %"
-            for name in (PEER, "majority")
-        )
-        ends = f"{100 * min(found):.2f} to {100 * max(found):.2f}"
-        seconds = protocol.spread(protocol.values(runs, program, "seconds")).text(0)
-        mean = f"{100 * statistics.mean(found):.2f} %"
-        rows.append([program.name, mean, ends, peer, trivial, seconds])
-    header = ["run", "mean", "seeds", "TF-IDF + logistic regression", "majority", "seconds, both"]
-    return Table(header, rows)
 
 
 if __name__ == "__main__":

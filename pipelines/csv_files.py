@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from pipelines.tables import Table, Tables
 SEPARATORS = ",;\t|"
 LONGEST_CELL = 2**27  # characters; the csv module's own limit stops at 131,072
 NUM_NAMED = 5
+# As 1.234,5 is written where commas do not separate; points before it group thousands.
+DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 
 
 def read(name: str) -> Tables:
@@ -19,9 +22,9 @@ def read(name: str) -> Tables:
 
     Cells are stripped of surrounding blanks. UTF-8 with or without a mark,
     UTF-16 with one, and otherwise Latin-1 are read; the separator is the one
-    that the first line has most of. Blank lines pass silently; lines with another
-    number of cells are left out and named in the notes. Raises DataError where
-    there is no table.
+    that the first line has most of; where that is no comma, numbers may have decimal
+    commas. Blank lines pass silently; lines with another number of cells are left out
+    and named in the notes. Raises DataError where there is no table.
     """
     path = Path(name).expanduser()
     text, notes = _decoded(path)
@@ -31,7 +34,7 @@ def read(name: str) -> Tables:
         raise DataError(f"Received {name!r} without rows; expected some below the column names.")
     columns = {}
     for title, cells in zip(header, zip(*rows, strict=True), strict=True):
-        columns[title] = np.array([cell.strip().encode() for cell in cells], dtype=object)
+        columns[title] = np.array([cell.encode() for cell in cells], dtype=object)
     return Tables(Table(columns), notes=(*notes, *left_out))
 
 
@@ -64,7 +67,7 @@ def _cells(path: Path, text: str) -> tuple[list[list[str]], tuple[str, ...]]:
             if lines and len(cells) != len(lines[0]):
                 broken.append(f"line {reader.line_num} has {len(cells)} cells")
             else:
-                lines.append(cells)
+                lines.append([cell.strip() for cell in cells])
     except csv.Error as error:
         raise DataError(
             f"Received {str(path)!r}, where line {reader.line_num} is no CSV ({error}); expected "
@@ -72,7 +75,19 @@ def _cells(path: Path, text: str) -> tuple[list[list[str]], tuple[str, ...]]:
         ) from error
     if not lines:
         raise DataError(f"Received {str(path)!r}, which is empty; expected a line of column names.")
-    return lines, _told(path, broken, len(lines[0]))
+    told = _told(path, broken, len(lines[0]))
+    return lines, told if separator == "," else (*told, *_with_points(path, lines))
+
+
+def _with_points(path: Path, lines: list[list[str]]) -> tuple[str, ...]:
+    """Put points for decimal commas, and tell of it."""
+    first = ""
+    for cells in lines[1:]:
+        for place, cell in enumerate(cells):
+            if "," in cell and DECIMAL_COMMA.fullmatch(cell):
+                first = first or cell
+                cells[place] = cell.replace(".", "").replace(",", ".")
+    return (f"{path.name}: decimal commas read as points, as in {first}",) if first else ()
 
 
 def _told(path: Path, broken: list[str], expected: int) -> tuple[str, ...]:
@@ -86,7 +101,7 @@ def _named(header: list[str]) -> list[str]:
     """Column names, each once: nameless ones by their place, repeated ones by their number."""
     names: list[str] = []
     for place, cell in enumerate(header, 1):
-        name = wanted = cell.strip() or f"column_{place}"
+        name = wanted = cell or f"column_{place}"
         number = 2
         while name in names:
             name, number = f"{wanted}_{number}", number + 1

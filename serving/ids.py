@@ -9,11 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from evaluation.catalogue import best, catalogue, ids_of
-from pipelines import csv_files
 from pipelines.examples import Batch
 from pipelines.ids import KINDS, Columns, found
 from serving.answers import named, rows
-from serving.reading import UnreadableError
+from serving.reading import UnreadableError, table
 from training.run import Run
 
 LISTED = 10
@@ -83,9 +82,9 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
 
 def _answers(run: Run, text: str) -> list[dict[str, Any]]:
     if Path(text).suffix.lower() in (".csv", ".tsv"):
-        table = csv_files.read(text).train
+        read = table(text)
         columns = Columns(**{kind: run.passport["reading"][kind] for kind in KINDS})
-        pairs = [table.columns[found(table, columns, name)] for name in PAIR]
+        pairs = [read.columns[found(read, columns, name)] for name in PAIR]
         users, items = (column.tolist() for column in pairs)
         return _rated(run, [f"{text}, row {row}" for row in range(1, len(users) + 1)], users, items)
     cells = [cell.strip().encode() for cell in next(csv.reader([text], skipinitialspace=True), [])]

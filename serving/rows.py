@@ -1,18 +1,17 @@
 """Questions that are rows: signatures over named columns, CSV files from the user."""
 
 import csv
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from pipelines import csv_files
 from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.rows import typed
 from serving.answers import named, rows
+from serving.reading import table
 from training.run import Run
 
 BLOCK = 1000
@@ -59,10 +58,7 @@ def read(name: str, run: Run) -> dict[str, np.ndarray]:
 
     Raises DataError where there is no table or a column is missing.
     """
-    tables = csv_files.read(name)
-    for note in tables.notes:
-        print(note, file=sys.stderr)
-    return typed(tables.train, kinds_of(run))
+    return typed(table(name), kinds_of(run))
 
 
 def kinds_of(run: Run) -> dict[str, str]:

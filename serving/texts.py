@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines import csv_files
 from pipelines.examples import Batch, DataError
 from pipelines.texts import Columns, text_column
 from serving.answers import named, rows
-from serving.reading import UnreadableError
+from serving.reading import UnreadableError, table
 from training.run import Run
 
 BATCH = 256
@@ -65,8 +64,8 @@ def read(given: str, column: str) -> list[str]:
 
 
 def _cells(name: str, column: str) -> list[str]:
-    table = csv_files.read(name).train
-    cells = table.columns[text_column(table, Columns(column))]
+    read = table(name)
+    cells = read.columns[text_column(read, Columns(column))]
     return [cell.decode() for cell in cells]
 
 

@@ -236,13 +236,14 @@ def test_unknown_ones_are_answered_by_means(tiny):
     assert nothing["rating"] == pytest.approx(mean, abs=1e-3)
 
 
-def test_predict_lists_ten_and_reads_files(tiny, tmp_path):
+def test_predict_lists_ten_and_reads_files(tiny, tmp_path, capsys):
     assert len(predict(tiny, ["user 2"])) == 10
     path = tmp_path / "pairs.csv"
-    path.write_text('user_id,item_id\nuser 1,item 4\n"x, y",item 5\n')
+    path.write_text('user_id,item_id\nuser 1,item 4\nuser 2\n"x, y",item 5\n')
     rated = predict(tiny, [str(path), '"x, y",item 5'])
     assert [row["basis"].split(":")[0] for row in rated] == ["user and item"] + ["unknown user"] * 2
     assert rated[1]["rating"] == rated[2]["rating"]
+    assert "line 3 has 1 cells" in capsys.readouterr().err
     for wrong in ("a,b,c", "", "a,"):
         with pytest.raises(UnreadableError, match="expected a user, USER,ITEM"):
             predict(tiny, [wrong])

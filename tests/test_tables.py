@@ -41,6 +41,20 @@ def test_latin_1_is_read_and_told(tmp_path):
     assert found.notes == ("file.csv is not UTF-8; read as Latin-1",)
 
 
+def test_decimal_commas_are_read_as_points_and_told(tmp_path):
+    found = read(tmp_path, "a;b;c\n3,5;1.234,25;x, y\n-0,1;7;1,2,3\n")
+    assert found.train.columns["a"].tolist() == [b"3.5", b"-0.1"]
+    assert found.train.columns["b"].tolist() == [b"1234.25", b"7"]
+    assert found.train.columns["c"].tolist() == [b"x, y", b"1,2,3"]
+    assert found.notes == ("file.csv: decimal commas read as points, as in 3,5",)
+
+
+def test_a_quoted_comma_in_a_file_of_commas_stays(tmp_path):
+    found = read(tmp_path, 'a,b\n"1,234",x\n')
+    assert found.train.columns["a"].tolist() == [b"1,234"]
+    assert not found.notes
+
+
 def test_quoted_separators_line_breaks_and_blanks(tmp_path):
     found = read(tmp_path, 'a,b\n"x, y", 1 \n"two\nlines",\n\n  ,  \n"said ""no""",3')
     assert cells(found) == {

@@ -320,14 +320,15 @@ def test_an_answer_does_not_depend_on_the_others(run):
     np.testing.assert_allclose(alone, together, atol=1e-5)
 
 
-def test_files_of_texts(run, tmp_path):
+def test_files_of_texts(run, tmp_path, capsys):
     lines, cells = tmp_path / "some.txt", tmp_path / "some.csv"
     lines.write_text("the food was good\n\nthe room was bad\n")
-    cells.write_text('n,text\n1,"the food, was good"\n2,bad\n')
+    cells.write_text('n,text\n1,"the food, was good"\n2,bad\n3\n')
     assert len(predict(run, [str(lines)])) == 3
     assert [row["input"] for row in predict(run, [str(cells), "x"])] == [
         "the food, was good", "bad", "x",
     ]  # fmt: skip
+    assert "line 4 has 1 cells" in capsys.readouterr().err
     (tmp_path / "none.txt").touch()
     for name in ("none.txt", "missing.csv"):
         with pytest.raises(UnreadableError, match=name):

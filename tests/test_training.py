@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps import FieldError, Mnist
+from apps import FieldError, Mnist, Regression
 from evaluation import report
 from pipelines import embedded
 from pipelines.examples import DataError
@@ -245,6 +245,14 @@ def test_a_damaged_file_is_named(name, copied):
     (copied.path / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(RunError, match=name):
         _ = Run.load(copied.path).model
+
+
+def test_a_model_first_asked_for_inside_a_function_answers_as_outside(tiny_run):
+    run = tiny_run(Regression)
+    questions = run.splits.valid.features
+    inside = tf.function(lambda: run.model(questions))()
+    outside = tiny_run(Regression).model(questions)
+    np.testing.assert_array_equal(inside, outside)
 
 
 def test_latest_points_at_the_newest_run(elsewhere):

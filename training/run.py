@@ -82,11 +82,14 @@ class Run:
     def model(self) -> Any:
         """The best model, from raw input to probabilities or numbers."""
         import keras
+        import tensorflow as tf
 
         for module in apps.LAYERS:
             importlib.import_module(module)
         try:
-            return keras.saving.load_model(self.path / "model.keras", compile=False)
+            # Eagerly also where a tf.function asks first: its graph would not hold the weights.
+            with tf.init_scope():
+                return keras.saving.load_model(self.path / "model.keras", compile=False)
         except (OSError, ValueError) as error:
             raise RunError(
                 f"Received {self.path / 'model.keras'}, which cannot be read; expected a model as "

@@ -3,7 +3,7 @@
     python benchmarks/recipes/flowers_plain.py --folder DIRECTORY --weights FILE
 
 The frozen base stays in the loop: a head on top, with random flips and turns, then
-everything at 1e-5. About half an hour on two cores (an estimate). What is not the
+everything at 1e-5. Three quarters of an hour on two cores. What is not the
 guide's: 10 and 8 epochs, as many as athanor's by default, where it has 2 and 2; the base
 is MobileNet 0.75, the pictures come from train/, val/ and test/ in a directory, the seed
 is fixed, and a line an epoch is printed. The last line is the test accuracy of the last
