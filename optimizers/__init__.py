@@ -1,6 +1,6 @@
 """Optimizers by name: ours and every one of Keras's.
 
-`from optimizers import Nesterov` works in any Keras 3 program.
+`from optimizers import Adan` works in any Keras 3 program.
 """
 
 import difflib
@@ -9,11 +9,32 @@ from typing import Any
 
 import keras
 
+from optimizers.adabelief import AdaBelief
+from optimizers.adan import Adan
+from optimizers.lars import LARS
 from optimizers.nesterov import Nesterov
+from optimizers.novograd import NovoGrad
+from optimizers.radam import RAdam
+from optimizers.schedules import OneCycle, WarmupStableDecay
+from optimizers.yogi import Yogi
 
-__all__ = ["ALL", "Nesterov", "UnknownOptimizerError", "get", "names"]
+__all__ = [
+    "ALL",
+    "LARS",
+    "AdaBelief",
+    "Adan",
+    "Nesterov",
+    "NovoGrad",
+    "OneCycle",
+    "RAdam",
+    "UnknownOptimizerError",
+    "WarmupStableDecay",
+    "Yogi",
+    "get",
+    "names",
+]
 
-ALL = (Nesterov,)
+ALL = (AdaBelief, Adan, LARS, Nesterov, NovoGrad, RAdam, Yogi)
 
 # Wrappers of another optimizer, and one whose averaged weights are wrong on TensorFlow
 # in Keras 3.15: its "old" momentum is read after the assignment.

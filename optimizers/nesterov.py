@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from optimizers.rule import checked
+
 
 @keras.saving.register_keras_serializable("athanor")
 class Nesterov(keras.optimizers.SGD):
@@ -22,6 +24,9 @@ class Nesterov(keras.optimizers.SGD):
         momentum: mu; 0.9 as in the paper's experiments.
         **kwargs: as for keras.optimizers.SGD.
 
+    Raises:
+        ValueError: for a learning rate below 0, or NaN.
+
     References:
         Sutskever et al., On the importance of initialization and momentum in
         deep learning, ICML 2013, equations 3 and 4.
@@ -29,4 +34,6 @@ class Nesterov(keras.optimizers.SGD):
     """
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.9, **kwargs: Any) -> None:
-        super().__init__(learning_rate, **{**kwargs, "momentum": momentum, "nesterov": True})
+        super().__init__(
+            checked(learning_rate), **{**kwargs, "momentum": momentum, "nesterov": True}
+        )

@@ -6,19 +6,31 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import twins
 
 import optimizers
 from optimizers import Nesterov, UnknownOptimizerError
 
+RATES = {"Adan": 0.1, "NovoGrad": 0.05, "RAdam": 0.1, "Yogi": 0.3}
 ours = pytest.mark.parametrize("optimizer", optimizers.ALL, ids=lambda cls: cls.__name__)
 
 
 def minimised(optimizer, start, gradient, steps=200, dtype="float32"):
     """The value after so many steps, as an array."""
     variable = keras.Variable(np.asarray(start), dtype=dtype)
-    for _ in range(steps):
+    optimizer.build([variable])
+
+    @tf.function(autograph=False)
+    def step():
         optimizer.apply([tf.cast(gradient(variable.value), variable.dtype)], [variable])
+
+    for _ in range(steps):
+        step()
     return np.asarray(variable.value)
+
+
+def rate_of(optimizer):
+    return RATES.get(optimizer.__name__, 0.05)
 
 
 def bowl(weights):
@@ -94,28 +106,30 @@ def test_nesterov_keeps_its_momentum_in_json():
 
 @ours
 def test_minimises_a_bowl(optimizer):
-    np.testing.assert_allclose(minimised(optimizer(0.05), [4.0, 3.0], bowl), [1, -2], atol=1e-3)
+    schedule = keras.optimizers.schedules.CosineDecay(rate_of(optimizer), 2000)
+    end = minimised(optimizer(schedule), [4.0, 3.0], bowl, 2000)
+    np.testing.assert_allclose(end, [1, -2], atol=1e-3)
 
 
 @ours
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 def test_keeps_the_dtype(optimizer, dtype):
-    made = optimizer(0.05)
-    end = minimised(made, [4.0, 3.0], lambda w: bowl(tf.cast(w, tf.float32)), 100, dtype)
+    made = optimizer(keras.optimizers.schedules.CosineDecay(rate_of(optimizer), 1000))
+    end = minimised(made, [4.0, 3.0], lambda w: bowl(tf.cast(w, tf.float32)), 1000, dtype)
     slots = [slot for slot in made.variables if slot.shape == (2,)]
     assert end.dtype == dtype
     assert slots
     assert {slot.dtype for slot in slots} == {dtype}
-    np.testing.assert_allclose(end.astype(float), [1, -2], atol=0.1)
+    # In bfloat16 an average over a thousand steps forgets nothing: 0.999 is 1 there.
+    np.testing.assert_allclose(end.astype(float), [1, -2], atol=0.2 if dtype == "bfloat16" else 0.1)
 
 
 @ours
 def test_takes_a_schedule(optimizer):
-    """With a rate that falls to zero after three steps, nothing moves any more."""
+    """With a rate that falls to zero after three steps, the gradient moves nothing any more."""
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.05, 0.0])
-    early, late = (
-        minimised(optimizer(schedule, momentum=0.0), [4.0, 3.0], bowl, n) for n in (3, 9)
-    )
+    still = {"momentum": 0.0} if hasattr(optimizer(0.05), "momentum") else {}
+    early, late = (minimised(optimizer(schedule, **still), [4.0, 3.0], bowl, n) for n in (3, 9))
     assert (early != [4.0, 3.0]).all()
     np.testing.assert_array_equal(early, late)
 
@@ -135,24 +149,12 @@ def test_a_sparse_gradient_equals_the_dense_one(optimizer):
     assert (ends[0][[1, 3]] != 1).all()
 
 
-def nesterov_by_hand(weights, gradient, *, rate, momentum, steps):
-    """Sutskever et al. 2013, equations 3 and 4, in the variables at the looked-ahead point."""
-    velocity = np.zeros_like(weights)
-    for _ in range(steps):
-        slope = gradient(weights)
-        velocity = momentum * velocity - rate * slope
-        weights = weights + momentum * velocity - rate * slope
-    return weights
-
-
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.875])
 def test_nesterov_equals_the_paper(momentum):
     matrix = np.random.default_rng(0).normal(size=(6, 6))
     curvature, start = matrix @ matrix.T / 6, np.arange(1.0, 7.0)
     rate = 2.0**-6  # exact in float32, in which Keras keeps it
-    by_hand = nesterov_by_hand(
-        start, lambda w: curvature @ w, rate=rate, momentum=momentum, steps=200
-    )
+    (by_hand,) = twins.nesterov([start], lambda w: [curvature @ w[0]], 200, rate, momentum)
     end = minimised(
         Nesterov(rate, momentum=momentum),
         start,

@@ -1,0 +1,98 @@
+"""What our optimizers share: checked arguments, slots by name, exact bias correction."""
+
+import math
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+
+class Rule(keras.optimizers.Optimizer):
+    """An update rule over `keras.ops`, variable by variable.
+
+    A subclass names its slots, hands its own arguments to `__init__` and follows its
+    paper in `update_step`. It holds for any backend of Keras.
+
+    Attributes:
+        slots: names of the arrays that the rule keeps of each variable, of the same
+            shape and dtype and zero at first.
+
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, learning_rate: Any, own: dict[str, Any], **kwargs: Any) -> None:
+        """Keep the arguments.
+
+        Args:
+            learning_rate: a float from 0, a schedule, or a callable that gives one.
+            own: arguments of this rule. Shares (names with `beta`, and `momentum`) are
+                from 0 and below 1; other numbers are finite and from 0.
+            **kwargs: as for keras.optimizers.Optimizer: weight_decay, clipnorm,
+                clipvalue, global_clipnorm, use_ema, gradient_accumulation_steps, ...
+
+        Raises:
+            ValueError: where a number is outside of its range.
+
+        """
+        for name, value in own.items():
+            _require(name, value, 1.0 if name.startswith(("beta", "momentum")) else math.inf)
+        _require("weight_decay", kwargs.get("weight_decay") or 0.0, math.inf)
+        super().__init__(learning_rate=checked(learning_rate), **kwargs)
+        self._own = own
+        for name, value in own.items():
+            setattr(self, name, value)
+
+    def build(self, variables: list[Any]) -> None:
+        """Slots of each variable; whether its weights decay."""
+        if self.built:
+            return
+        super().build(variables)
+        self._slots = {name: self.add_optimizer_variables(variables, name) for name in self.slots}
+        decay = self.weight_decay or 0.0
+        self._decays = [decay if self._use_weight_decay(one) else 0.0 for one in variables]
+
+    def state(self, variable: Any) -> list[Any]:
+        """The slots of a variable, in the order of `slots`."""
+        place = self._get_variable_index(variable)
+        return [self._slots[name][place] for name in self.slots]
+
+    def decay(self, variable: Any) -> float:
+        """Weight decay of a variable, 0 where it is excluded; for rules with a way of their own."""
+        return self._decays[self._get_variable_index(variable)]
+
+    def cast(self, value: Any, variable: Any) -> Any:
+        """A number or a gradient in the variable's dtype, that of an embedding made dense."""
+        if hasattr(value, "indices"):
+            value = ops.add(value, 0.0)
+        return ops.cast(value, variable.dtype)
+
+    @property
+    def step(self) -> Any:
+        """Number of this update, the papers' t, from 1; float32."""
+        return ops.cast(self.iterations + 1, "float32")
+
+    def seen(self, beta: float) -> Any:
+        """1 - beta^t, by which an average that began with zeros is too small; float32.
+
+        By expm1: 1 - 0.999 in float32 is wrong in the fifth digit.
+        """
+        return -ops.expm1(self.step * math.log(beta)) if beta else ops.ones((), "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """What __init__ needs."""
+        return super().get_config() | self._own
+
+
+def checked(learning_rate: Any) -> Any:
+    """The learning rate; a whole number as float. Raises ValueError for one below 0 or NaN."""
+    if not isinstance(learning_rate, int | float):
+        return learning_rate
+    _require("learning_rate", learning_rate, math.inf)
+    return float(learning_rate)
+
+
+def _require(name: str, value: Any, below: float) -> None:
+    if not 0 <= value < below:
+        expected = f"0 <= {name} < {below:g}" if below < math.inf else "a finite number from 0"
+        raise ValueError(f"Received {name}={value!r}; expected {expected}.")
