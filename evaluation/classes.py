@@ -1,5 +1,6 @@
 """Judging answers that are classes."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,8 @@ from pipelines.splits import Splits
 from training.run import Run
 
 RESAMPLES = 1000
+COUNTED = 30  # classes up to which a confusion matrix shows its counts
+LARGEST, SMALLEST = 15.0, 4.0  # inches of a side of it; points of a label
 
 
 class Answers(NamedTuple):
@@ -111,20 +114,22 @@ def figures(answers: Answers, splits: Splits) -> dict[str, Any]:
 def _confusion(counts: np.ndarray, labels: tuple[str, ...]) -> Any:
     from evaluation.style import INK, pyplot
 
-    side = max(4.0, 0.45 * len(labels) + 1.5)
+    side = min(LARGEST, max(4.0, 0.45 * len(labels) + 1.5))
     figure, axis = pyplot.subplots(figsize=(side, side), layout="constrained")
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     # The root makes single mistakes visible beside thousands of right answers.
     axis.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(labels))
-    turned = 90 if max(map(len, labels)) > 3 else 0
-    axis.set_xticks(ticks, labels, rotation=turned)
-    axis.set_yticks(ticks, labels)
+    points = min(10.0, 60 * (side - 1.5) / len(labels))  # of letters as high as a row, nearly
+    named = slice(None, None, math.ceil(SMALLEST / points))
+    ticks, names = range(len(labels))[named], labels[named]
+    turned = 90 if max(map(len, labels)) > 3 or len(labels) > COUNTED else 0
+    axis.set_xticks(ticks, names, rotation=turned, fontsize=max(points, SMALLEST))
+    axis.set_yticks(ticks, names, fontsize=max(points, SMALLEST))
     axis.set(
         xlabel="predicted", ylabel="true", title="test examples; colour: root of the row share"
     )
     axis.spines[:].set_visible(False)
-    if len(labels) <= 30:
+    if len(labels) <= COUNTED:
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 light = shares[row, column] > 0.3

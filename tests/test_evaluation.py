@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sklearn import linear_model, metrics
 
 from apps import Mnist
-from evaluation import compare, report
+from evaluation import classes, compare, report
 from evaluation.baselines import majority, softmax_regression
 from evaluation.classes import Answers, confusion, intervals, per_class
 from evaluation.classes import metrics as ours
@@ -170,6 +171,19 @@ def size_of_png(path):
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
     assert content.endswith(b"IEND\xaeB`\x82")
     return struct.unpack(">II", content[16:24])
+
+
+@pytest.mark.parametrize("num_classes", [2, 31, 150, 1000])
+def test_a_confusion_matrix_stays_of_a_sensible_size(num_classes):
+    every = np.arange(num_classes)
+    labels = tuple(f"class {k}" for k in every)
+    drawn = classes.figures(Answers(np.eye(num_classes), every), SimpleNamespace(labels=labels))
+    figure = drawn["confusion.png"]
+    assert max(figure.get_size_inches()) <= 15
+    (axis,) = figure.axes
+    named = [tick.get_text() for tick in axis.get_yticklabels()]
+    assert named[0] == labels[0]
+    assert len(named) == num_classes if num_classes <= 150 else 100 < len(named) < num_classes
 
 
 def test_pictures_are_png_of_a_sensible_size(copied):
