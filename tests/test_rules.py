@@ -38,9 +38,18 @@ def slopes(weights):
 def followed(optimizer, steps=STEPS, dtype="float32", start=START):
     """The weights after so many steps."""
     variables = [keras.Variable(np.asarray(one), dtype=dtype) for one in start]
-    for _ in range(steps):
-        gradients = slopes([np.asarray(one.value).astype("float64") for one in variables])
+    optimizer.build(variables)
+
+    @tf.function(autograph=False)
+    def step():
+        matrix, vector = (tf.cast(one.value, "float64") for one in variables)
+        error = tf.matmul(INPUTS, matrix) + vector - TARGETS
+        slope = tf.matmul(INPUTS, error, transpose_a=True) / len(INPUTS)
+        gradients = (slope, tf.reduce_mean(error, 0))
         optimizer.apply([tf.cast(one, dtype) for one in gradients], variables)
+
+    for _ in range(steps):
+        step()
     return [np.asarray(one.value) for one in variables]
 
 
