@@ -12,11 +12,13 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import resource
 import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -46,8 +48,9 @@ class Program:
 
     @property
     def command(self) -> str:
-        """What a person would type."""
-        return f"python {shlex.join(self.arguments)} --seed SEED"
+        """What a person would type, without the places of this machine."""
+        typed = f"python {shlex.join(self.arguments)} --seed SEED".replace(str(ROOT.parent), "..")
+        return re.sub(re.escape(tempfile.gettempdir()) + r"/\w+", "DIRECTORY", typed)
 
 
 @dataclasses.dataclass(frozen=True)

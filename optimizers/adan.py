@@ -19,7 +19,7 @@ class Adan(Rule):
 
     with m_hat, d_hat, n_hat the same divided by 1 - beta^t, and g - g_before zero in the first
     step. The betas here are 1 - beta of the paper, as in the authors' code. Choose it
-    for large models and large batches, where it often needs fewer epochs than AdamW.
+    for large models and large batches, where the paper needs fewer epochs than AdamW.
     Keeps four arrays a variable, two more than Adam.
 
     Args:

@@ -16,7 +16,7 @@ class LARS(Rule):
         v <- mu v + eta s (g + lambda w)
         w <- w - v
 
-    Vectors (biases, scales) have s = 1 and no decay, as in the authors' later code.
+    Vectors (biases, scales) have s = 1 and no decay, which the paper leaves open.
     Choose it for convolutional networks in batches of thousands. Keeps one array a
     variable.
 

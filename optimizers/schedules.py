@@ -19,7 +19,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         peak: the largest rate.
         steps: of the whole run.
-        rise: share of the steps before the peak; 0.3, as in fastai and PyTorch.
+        rise: share of the steps before the peak; 0.3, as in PyTorch.
         start: the peak is so many times the first rate; 25, as there.
         end: the first rate is so many times the last; 10,000, as there.
 

@@ -18,8 +18,8 @@ class Yogi(Rule):
 
     Choose it where gradients are sparse or now and then huge, such as of embeddings
     of rare words: Adam forgets a large square within 1 / (1 - beta_2) steps and then
-    steps too far. The divisions by 1 - beta^t are not in the paper's algorithm but in
-    every known implementation. Keeps two arrays a variable.
+    steps too far. The divisions by 1 - beta^t are not in the paper's algorithm; they
+    are those of Adam, as in optax. Keeps two arrays a variable.
 
     Args:
         learning_rate: eta; 0.01, the paper's.
