@@ -14,18 +14,22 @@ from optimizers.adan import Adan
 from optimizers.lars import LARS
 from optimizers.nesterov import Nesterov
 from optimizers.novograd import NovoGrad
+from optimizers.prodigy import Prodigy
 from optimizers.radam import RAdam
 from optimizers.schedules import OneCycle, WarmupStableDecay
+from optimizers.soap import SOAP
 from optimizers.yogi import Yogi
 
 __all__ = [
     "ALL",
     "LARS",
+    "SOAP",
     "AdaBelief",
     "Adan",
     "Nesterov",
     "NovoGrad",
     "OneCycle",
+    "Prodigy",
     "RAdam",
     "UnknownOptimizerError",
     "WarmupStableDecay",
@@ -34,7 +38,7 @@ __all__ = [
     "names",
 ]
 
-ALL = (AdaBelief, Adan, LARS, Nesterov, NovoGrad, RAdam, Yogi)
+ALL = (AdaBelief, Adan, LARS, Nesterov, NovoGrad, Prodigy, RAdam, SOAP, Yogi)
 
 # Wrappers of another optimizer, and one whose averaged weights are wrong on TensorFlow
 # in Keras 3.15: its "old" momentum is read after the assignment.

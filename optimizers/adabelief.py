@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from optimizers.rule import Rule
+from optimizers.rule import Rule, average
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -52,9 +52,9 @@ class AdaBelief(Rule):
         momentum, belief = self.state(variable)
         g, eta = self.cast(gradient, variable), self.cast(learning_rate, variable)
         # m <- beta_1 m + (1 - beta_1) g
-        m = self.beta_1 * momentum + (1 - self.beta_1) * g
+        m = average(momentum, g, self.beta_1)
         # s <- beta_2 s + (1 - beta_2) (g - m)^2 + epsilon
-        s = self.beta_2 * belief + (1 - self.beta_2) * ops.square(g - m) + self.epsilon
+        s = average(belief, ops.square(g - m), self.beta_2) + self.epsilon
         self.assign(momentum, m)
         self.assign(belief, s)
         m_hat = m / self.cast(self.seen(self.beta_1), variable)

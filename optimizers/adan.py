@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from optimizers.rule import Rule
+from optimizers.rule import Rule, average
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -56,21 +56,20 @@ class Adan(Rule):
         """Algorithm 1, for one variable."""
         momentum, difference, velocity, before = self.state(variable)
         g, eta = self.cast(gradient, variable), self.cast(learning_rate, variable)
-        change = ops.where(self.iterations > 0, g - before, ops.zeros_like(g))
+        change = self.cast(self.iterations > 0, variable) * (g - before)
         # m <- beta_1 m + (1 - beta_1) g
-        m = self.beta_1 * momentum + (1 - self.beta_1) * g
+        m = average(momentum, g, self.beta_1)
         # d <- beta_2 d + (1 - beta_2) (g - g_before)
-        d = self.beta_2 * difference + (1 - self.beta_2) * change
+        d = average(difference, change, self.beta_2)
         # n <- beta_3 n + (1 - beta_3) (g + beta_2 (g - g_before))^2
-        n = self.beta_3 * velocity + (1 - self.beta_3) * ops.square(g + self.beta_2 * change)
+        n = average(velocity, ops.square(g + self.beta_2 * change), self.beta_3)
         for slot, value in ((momentum, m), (difference, d), (velocity, n), (before, g)):
             self.assign(slot, value)
-        m_hat = m / self.cast(self.seen(self.beta_1), variable)
-        d_hat = d / self.cast(self.seen(self.beta_2), variable)
         n_hat = n / self.cast(self.seen(self.beta_3), variable)
         # w <- w - eta (m_hat + beta_2 d_hat) / (sqrt(n_hat) + epsilon)
-        step = (m_hat + self.beta_2 * d_hat) / (ops.sqrt(n_hat) + self.epsilon)
-        step = eta * step
+        ahead = eta / self.cast(self.seen(self.beta_1), variable)
+        change = eta * self.beta_2 / self.cast(self.seen(self.beta_2), variable)
+        step = (ahead * m + change * d) / (ops.sqrt(n_hat) + self.epsilon)
         if decay := self.decay(variable):
             # w <- (w - eta ...) / (1 + eta lambda), as a difference: 1 + eta lambda is rounded.
             share = eta * decay / (1 + eta * decay)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from optimizers.rule import Rule
+from optimizers.rule import Rule, average
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -63,7 +63,7 @@ class NovoGrad(Rule):
         g, eta = self.cast(gradient, variable), self.cast(learning_rate, variable)
         square = ops.sum(ops.square(ops.cast(g, "float32")))
         # v <- beta_2 v + (1 - beta_2) ||g||^2
-        v = ops.where(self.iterations > 0, self.beta_2 * norm + (1 - self.beta_2) * square, square)
+        v = ops.where(self.iterations > 0, average(norm, square, self.beta_2), square)
         self.assign(norm, v)
         # m <- beta_1 m + g / (sqrt(v) + epsilon) + lambda w
         m = self.beta_1 * momentum + g / self.cast(ops.sqrt(v) + self.epsilon, variable)

@@ -1,11 +1,12 @@
 """RAdam: Adam with a warm-up that follows from its own variance."""
 
+import math
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from optimizers.rule import Rule
+from optimizers.rule import Rule, average
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -62,27 +63,36 @@ class RAdam(Rule):
         momentum, velocity = self.state(variable)
         g, eta = self.cast(gradient, variable), self.cast(learning_rate, variable)
         # m <- beta_1 m + (1 - beta_1) g
-        m = self.beta_1 * momentum + (1 - self.beta_1) * g
+        m = average(momentum, g, self.beta_1)
         # v <- beta_2 v + (1 - beta_2) g^2
-        v = self.beta_2 * velocity + (1 - self.beta_2) * ops.square(g)
+        v = average(velocity, ops.square(g), self.beta_2)
         self.assign(momentum, m)
         self.assign(velocity, v)
-        m_hat = m / self.cast(self.seen(self.beta_1), variable)
         v_hat = v / self.cast(self.seen(self.beta_2), variable)
-        rho, r = self._rectification()
-        adaptive = self.cast(r, variable) * m_hat / (ops.sqrt(v_hat) + self.epsilon)
+        rho, r = self.once("rectification", self._rectification)
+        eta = eta / self.cast(self.seen(self.beta_1), variable)
         # w <- w - eta r m_hat / (sqrt(v_hat) + epsilon), or w - eta m_hat
-        self.assign_sub(variable, eta * ops.where(rho >= self.threshold, adaptive, m_hat))
+        share = self.cast(r, variable) / (ops.sqrt(v_hat) + self.epsilon)
+        self.assign_sub(variable, eta * m * ops.where(rho >= self.threshold, share, 1.0))
 
     def _rectification(self) -> tuple[Any, Any]:
         """Rho and r, float32."""
         rho_inf = 2 / (1 - self.beta_2) - 1
-        seen = self.seen(self.beta_2)
-        # rho = rho_inf - 2 t beta_2^t / (1 - beta_2^t)
-        rho = rho_inf - 2 * self.step * (1 - seen) / seen
         if rho_inf <= self.threshold:
-            return rho, ops.zeros(())  # Never asked for: rho stays below.
+            return ops.zeros(()), ops.zeros(())  # Rho stays below.
+        # rho = rho_inf - 2 t beta_2^t / (1 - beta_2^t), whose two terms of thousands are
+        # nearly equal at first: with x = t s, s = -ln beta_2, the second is
+        # 2 / s (1 - x / 2 + bend(x)), of which all but the bend is left to Python.
+        slope = -math.log(self.beta_2)
+        rho = rho_inf - 2 / slope + self.step - 2 / slope * _bend(self.step * slope)
         # r = sqrt((rho - 4) (rho - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho))
         known = ops.maximum(rho, 4.0)
         ratio = (known - 4) * (known - 2) / known
         return rho, ops.sqrt(ratio * (rho_inf / ((rho_inf - 4) * (rho_inf - 2))))
+
+
+def _bend(x: Any) -> Any:
+    """X / (e^x - 1) - 1 + x / 2, below 1 by its series with the Bernoulli numbers."""
+    square = ops.square(ops.minimum(x, 1.0))
+    series = square / 12 * (1 - square / 60 * (1 - square / 42 * (1 - square / 40)))
+    return ops.where(x < 1, series, x / ops.expm1(ops.maximum(x, 1.0)) - 1 + x / 2)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from optimizers.rule import Rule
+from optimizers.rule import Rule, average
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -64,7 +64,7 @@ class Yogi(Rule):
         g, eta = self.cast(gradient, variable), self.cast(learning_rate, variable)
         square = ops.square(g)
         # m <- beta_1 m + (1 - beta_1) g
-        m = self.beta_1 * momentum + (1 - self.beta_1) * g
+        m = average(momentum, g, self.beta_1)
         # v <- v - (1 - beta_2) sign(v - g^2) g^2
         v = velocity - (1 - self.beta_2) * ops.sign(velocity - square) * square
         self.assign(momentum, m)

@@ -18,16 +18,16 @@ def followed(rule, strategy):
         made = rule(0.01)
         made.build(variables)
 
-    def update():
+    def update(slope):
         context = tf.distribute.get_replica_context()
         first = context.replica_id_in_sync_group == 0
         shares = [0.25, 0.75] if context.num_replicas_in_sync == 2 else [1.0, 0.0]
         share = tf.where(first, *shares)
-        made.apply([share * tf.cast(one, "float32") for one in slopes(START)], variables)
+        made.apply([share * tf.cast(one, "float32") for one in slope], variables)
 
-    step = tf.function(lambda: strategy.run(update))
-    for _ in range(5):
-        step()
+    step = tf.function(lambda slope: strategy.run(update, (slope,)))
+    for number in range(5):
+        step([tf.constant(one) for one in slopes(START, number)])
     return [strategy.experimental_local_results(variable.value) for variable in variables]
 
 

@@ -120,3 +120,53 @@ def nesterov(weights, gradient, steps, rate, momentum=0.9):
             v[k] = momentum * v[k] - rate * g
             w[k] = w[k] + momentum * v[k] - rate * g
     return w
+
+
+def prodigy(
+    weights, gradient, steps, rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8, initial=1e-6,
+    weight_decay=0.0,
+):  # fmt: skip
+    """Mishchenko and Defazio 2024, algorithm 4."""
+    w = [np.array(one, "float64") for one in weights]
+    start = [one.copy() for one in w]
+    m, v, s = ([np.zeros_like(one) for one in w] for _ in range(3))
+    r, d, beta = 0.0, initial, np.sqrt(beta_2)
+    for _ in range(steps):
+        slopes = gradient(w)
+        along = sum((g * (a - b)).sum() for g, a, b in zip(slopes, start, w, strict=True))
+        r = beta * r + (1 - beta) * rate * d**2 * along
+        for k, g in enumerate(slopes):
+            m[k] = beta_1 * m[k] + (1 - beta_1) * d * g
+            v[k] = beta_2 * v[k] + (1 - beta_2) * d**2 * g**2
+            s[k] = beta * s[k] + (1 - beta) * rate * d**2 * g
+            step = m[k] / (np.sqrt(v[k]) + d * epsilon) + weight_decay * w[k]
+            w[k] = w[k] - rate * d * step
+        d = max(d, r / sum(np.abs(one).sum() for one in s))
+    return w
+
+
+def soap(weights, gradient, steps, rate, beta_1=0.95, beta_2=0.95, epsilon=1e-8, frequency=10):
+    """Vyas et al. 2025, algorithms 3 and 4; the first step finds the bases alone."""
+    w = [np.array(one, "float64") for one in weights]
+    m, v = ([np.zeros_like(one) for one in w] for _ in range(2))
+    first = [_squares(g) for g in gradient(w)]
+    factors = [[(1 - beta_2) * part for part in parts] for parts in first]
+    bases = [[np.linalg.eigh(part)[1] for part in parts] for parts in factors]
+    for t in range(1, steps):
+        for k, g in enumerate(gradient(w)):
+            left, right = bases[k] or (1, 1)
+            turned = left.T @ g @ right if bases[k] else g
+            m[k] = beta_1 * m[k] + (1 - beta_1) * g
+            v[k] = beta_2 * v[k] + (1 - beta_2) * turned**2
+            m_hat = (left.T @ m[k] @ right if bases[k] else m[k]) / (1 - beta_1**t)
+            step = m_hat / (np.sqrt(v[k] / (1 - beta_2**t)) + epsilon)
+            w[k] = w[k] - rate * (left @ step @ right.T if bases[k] else step)
+            for side, square in enumerate(_squares(g)):
+                factors[k][side] = beta_2 * factors[k][side] + (1 - beta_2) * square
+                if t % frequency == 0:
+                    bases[k][side] = np.linalg.qr(factors[k][side] @ bases[k][side])[0]
+    return w
+
+
+def _squares(g):
+    return [g @ g.T, g.T @ g] if g.ndim > 1 else []
