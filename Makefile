@@ -16,7 +16,7 @@ install: .venv/.ready
 	  $(PYTHON) -m venv .venv && \
 	  $(BIN)/python -m pip install --quiet --compile -c constraints.txt -e '.[data,dev]'; \
 	fi
-	@$(BIN)/python -m compileall -q athanor.py console.py verbs.py apps pipelines optimizers training evaluation serving
+	@$(BIN)/python -m compileall -q athanor.py console.py verbs.py apps pipelines optimizers conformance training evaluation serving
 	@touch $@
 
 .venv/.ready-bench: .venv/.ready

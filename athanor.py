@@ -18,6 +18,10 @@ import verbs
 from console import COMMON, HOW, Common, HowToTrain
 
 RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
+Optimizer = Annotated[
+    str,
+    Parameter(help="A name, or package.module:Class of your own, sought from here."),
+]
 ASKED = {
     "image": "Image files to ask about.",
     "row": "CSV files of rows to ask about.",
@@ -42,10 +46,14 @@ def _command_line(asked: str | None = None) -> App:
         known = asked in (None, app.name())
         named = App(name=app.name(), help=_first_line(app))
         cli.command(_app_commands(app) if known else named)
-    for command in (list_apps, demo, doctor, compare):
-        name = "list" if command is list_apps else command.__name__
-        asks = "RUN RUN... [OPTIONS]" if command is compare else "[OPTIONS]"
-        cli.command(command, name=name, usage=f"Usage: athanor {name} {asks}")
+    for command, usage in (
+        (list_apps, "list [OPTIONS]"),
+        (demo, "demo [OPTIONS]"),
+        (doctor, "doctor [OPTIONS]"),
+        (compare, "compare RUN RUN... [OPTIONS]"),
+        (check_optimizer, "check-optimizer NAME|MODULE:CLASS [OPTIONS]"),
+    ):
+        cli.command(command, name=usage.partition(" ")[0], usage=f"Usage: athanor {usage}")
     return cli
 
 
@@ -153,6 +161,23 @@ def compare(*runs: RunDirectory, common: Common = COMMON) -> None:
         columns, rows = sides.compare([Run.load(path) for path in runs])
         show.table(columns, rows)
         emit({"runs": [dict(zip(columns, row, strict=True)) for row in rows]})
+
+
+def check_optimizer(address: Optimizer, *, common: Common = COMMON) -> None:
+    """Check whether an optimizer, also of your own, keeps what every optimizer promises."""
+    from training import start
+
+    with console.output(common.json) as emit:
+        start.tensorflow()
+        from conformance.table import BrokenError
+
+        found = verbs.check_optimizer(address)
+        emit(found)
+        if found["broken"]:
+            raise BrokenError(
+                f"Received {address!r}, which breaks {found['broken']} of "
+                f"{len(found['checks'])} promises; expected none. See the lines above."
+            )
 
 
 def _first_line(app: type[apps.App]) -> str:

@@ -139,6 +139,25 @@ def demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:
     }
 
 
+def check_optimizer(address: str) -> dict[str, Any]:
+    """Every check of an optimizer, a line each as it ends."""
+    from conformance import table
+
+    sys.path.append(str(Path.cwd()))
+    outcomes = []
+    for outcome in table.run(address):
+        outcomes.append(outcome)
+        print(
+            f"{outcome.result:8} {outcome.check:28} {outcome.reason or outcome.promise}", flush=True
+        )
+    counts = {
+        result: sum(outcome.result == result for outcome in outcomes)
+        for result in ("kept", "broken", "skipped")
+    }
+    print(", ".join(f"{count} {result}" for result, count in counts.items()), flush=True)
+    return counts | {"checks": [outcome._asdict() for outcome in outcomes]}
+
+
 def _short(path: Path) -> str:
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))

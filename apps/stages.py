@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from apps.app import Feeds
-from apps.transfer import GroupOptimizer, Parts, groups
+from apps.transfer import Parts, groups
+from optimizers import LayerwiseLearningRate
 from pipelines.examples import Batch, Examples, store
 from pipelines.feed import Augment, feed, feed_shuffled
 
@@ -74,11 +75,9 @@ def run(parts: Parts, feeds: Feeds, plan: Plan, **options: Any) -> None:
     done = _fit(head, pooled, plan, range(plan.epochs[0]), **options)
     if parts.blocks is None or not plan.epochs[1]:
         return
-    upper, learning = parts.upper(), groups(parts, plan.decay)
-    optimizer = GroupOptimizer(
-        [group.variables for group in learning],
-        [plan.optimizer(group.share, second) for group in learning],
-    )
+    upper = parts.upper()
+    shares = {group.paths: group.share for group in groups(parts, plan.decay)}
+    optimizer = LayerwiseLearningRate(plan.optimizer(1.0, second), shares)
     _compile(upper, optimizer, plan, cut.steps)
     _fit(upper, cut, plan, range(done, done + plan.epochs[1]), **options)
 

@@ -1,5 +1,6 @@
 """A backbone in two parts and a head on top: what is frozen, what trains, how fast."""
 
+import re
 from typing import Any, NamedTuple
 
 import keras
@@ -134,6 +135,11 @@ class Group(NamedTuple):
         """What trains."""
         return [variable for layer in self.layers for variable in layer.trainable_variables]
 
+    @property
+    def paths(self) -> str:
+        """A regular expression that matches the paths of these, and no others."""
+        return f"^({'|'.join(re.escape(variable.path) for variable in self.variables)})$"
+
 
 def groups(chosen: Parts, decay: float) -> list[Group]:
     """The head, then the upper and the lower half of the blocks' layers, each `decay` slower."""
@@ -144,24 +150,6 @@ def groups(chosen: Parts, decay: float) -> list[Group]:
         found.append(Group("upper blocks", layers[middle:], decay))
         found.append(Group("lower blocks", layers[:middle], decay**2))
     return [group for group in found if group.variables]
-
-
-class GroupOptimizer(keras.optimizers.MultiOptimizer):
-    """One optimizer a group of variables; the rate it tells is that of the first group."""
-
-    def __init__(self, variables: list[list[Any]], optimizers: list[Any]) -> None:
-        owner = {
-            variable.path: optimizer
-            for some, optimizer in zip(variables, optimizers, strict=True)
-            for variable in some
-        }
-        super().__init__(lambda variable: owner[variable.path])
-        self.first = optimizers[0]
-
-    @property
-    def learning_rate(self) -> Any:
-        """Of the first group."""
-        return self.first.learning_rate
 
 
 def table(chosen: Parts, decay: float, rate: float) -> str:

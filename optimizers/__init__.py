@@ -11,11 +11,15 @@ import keras
 
 from optimizers.adabelief import AdaBelief
 from optimizers.adan import Adan
+from optimizers.centralized import CentralizedGradient
 from optimizers.lars import LARS
+from optimizers.layerwise import LayerwiseLearningRate
+from optimizers.lookahead import Lookahead
 from optimizers.nesterov import Nesterov
 from optimizers.novograd import NovoGrad
 from optimizers.prodigy import Prodigy
 from optimizers.radam import RAdam
+from optimizers.schedule_free import AveragedWeights, ScheduleFree
 from optimizers.schedules import OneCycle, WarmupStableDecay
 from optimizers.soap import SOAP
 from optimizers.yogi import Yogi
@@ -26,11 +30,16 @@ __all__ = [
     "SOAP",
     "AdaBelief",
     "Adan",
+    "AveragedWeights",
+    "CentralizedGradient",
+    "LayerwiseLearningRate",
+    "Lookahead",
     "Nesterov",
     "NovoGrad",
     "OneCycle",
     "Prodigy",
     "RAdam",
+    "ScheduleFree",
     "UnknownOptimizerError",
     "WarmupStableDecay",
     "Yogi",
@@ -39,6 +48,7 @@ __all__ = [
 ]
 
 ALL = (AdaBelief, Adan, LARS, Nesterov, NovoGrad, Prodigy, RAdam, SOAP, Yogi)
+WRAPPERS = (CentralizedGradient, Lookahead, ScheduleFree)  # that need nothing but an optimizer
 
 # Wrappers of another optimizer, and one whose averaged weights are wrong on TensorFlow
 # in Keras 3.15: its "old" momentum is read after the assignment.
@@ -61,7 +71,7 @@ def names() -> dict[str, type]:
         and issubclass(cls, keras.optimizers.Optimizer)
         and name not in _NOT_BY_NAME
     }
-    return theirs | ours
+    return theirs | ours | {cls.__name__.lower(): cls for cls in WRAPPERS}
 
 
 def get(name: str, learning_rate: Any) -> Any:
@@ -74,4 +84,7 @@ def get(name: str, learning_rate: Any) -> Any:
         raise UnknownOptimizerError(
             f"Received the optimizer {name!r}; expected one of {', '.join(sorted(known))}.{hint}"
         )
+    if known[key] in WRAPPERS:
+        momentum = {"beta_1": 0.0} if known[key] is ScheduleFree else {}
+        return known[key](keras.optimizers.Adam(learning_rate, **momentum))
     return known[key](learning_rate=learning_rate)

@@ -15,9 +15,9 @@ class Nesterov(keras.optimizers.SGD):
         w <- w + mu v - eta g
 
     Choose it for small convolutional networks with batch normalisation and a
-    falling learning rate: it needs less arithmetic and memory a step (one
-    vector) than Adam and ends at least as well there. Keras's `SGD` is the
-    same rule, but its defaults are without momentum.
+    falling learning rate: it needs less arithmetic and memory a step than Adam and
+    ends at least as well there. Keras's `SGD` is the same rule, but its defaults are
+    without momentum. Keeps one array a variable.
 
     Args:
         learning_rate: eta, a float or a schedule.

@@ -16,9 +16,9 @@ class NovoGrad(Rule):
         m <- beta_1 m + g / (sqrt(v) + epsilon) + lambda w
         w <- w - eta m
 
-    v is one number a variable. Choose it for long trainings with large batches, of
-    speech and pictures above all, or where memory is short: it keeps one array a
-    variable, half of Adam's.
+    Choose it for long trainings with large batches, of speech and pictures above all,
+    or where memory is short: it keeps half of what Adam does. Keeps one array and one
+    number a variable.
 
     Args:
         learning_rate: eta; 0.01, within what the paper uses for pictures and speech.

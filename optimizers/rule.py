@@ -8,7 +8,24 @@ import keras
 from keras import ops
 
 
-class Rule(keras.optimizers.Optimizer):
+class Stepwise(keras.optimizers.Optimizer):
+    """An optimizer that is told where a step begins and ends."""
+
+    def begin_step(self) -> None:
+        """Before the variables of a step are updated."""
+
+    def end_step(self) -> None:
+        """After all variables of a step were updated."""
+
+    def _backend_update_step(
+        self, grads: Any, trainable_variables: Any, learning_rate: Any
+    ) -> None:
+        self.begin_step()
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+        self.end_step()
+
+
+class Rule(Stepwise):
     """An update rule over `keras.ops`, variable by variable.
 
     A subclass names its slots, hands its own arguments to `__init__` and follows its
@@ -16,7 +33,7 @@ class Rule(keras.optimizers.Optimizer):
 
     Attributes:
         slots: names of the arrays that the rule keeps of each variable, of the same
-            shape and dtype and zero at first.
+            shape and dtype, zero at first unless `initializer` has it otherwise.
 
     """
 
@@ -37,8 +54,8 @@ class Rule(keras.optimizers.Optimizer):
 
         """
         for name, value in own.items():
-            _require(name, value, 1.0 if name.startswith(("beta", "momentum")) else math.inf)
-        _require("weight_decay", kwargs.get("weight_decay") or 0.0, math.inf)
+            require(name, value, 1.0 if name.startswith(("beta", "momentum")) else math.inf)
+        require("weight_decay", kwargs.get("weight_decay") or 0.0)
         super().__init__(learning_rate=checked(learning_rate), **kwargs)
         self._own = own
         self._of_step: dict[str, Any] | None = None  # what `once` gave, during a step
@@ -50,24 +67,24 @@ class Rule(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        self._slots = {name: self.add_optimizer_variables(variables, name) for name in self.slots}
+        self._slots = {
+            name: self.add_optimizer_variables(variables, name, self.initializer(name))
+            for name in self.slots
+        }
         decay = self.weight_decay or 0.0
         self._decays = [decay if self._use_weight_decay(one) else 0.0 for one in variables]
 
+    def initializer(self, slot: str) -> Any:  # noqa: ARG002
+        """Of a slot. An assignment in `build` would be repeated by every step of a graph."""
+        return "zeros"
+
     def begin_step(self) -> None:
-        """Before the variables of a step are updated."""
+        """Nothing is known of it yet."""
         self._of_step = {}
 
     def end_step(self) -> None:
-        """After all variables of a step were updated; where they are seen together."""
+        """Forget what was computed once."""
         self._of_step = None
-
-    def _backend_update_step(
-        self, grads: Any, trainable_variables: Any, learning_rate: Any
-    ) -> None:
-        self.begin_step()
-        super()._backend_update_step(grads, trainable_variables, learning_rate)
-        self.end_step()
 
     def state(self, variable: Any) -> list[Any]:
         """The slots of a variable, in the order of `slots`."""
@@ -127,11 +144,12 @@ def checked(learning_rate: Any) -> Any:
     """The learning rate; a whole number as float. Raises ValueError for one below 0 or NaN."""
     if not isinstance(learning_rate, int | float):
         return learning_rate
-    _require("learning_rate", learning_rate, math.inf)
+    require("learning_rate", learning_rate)
     return float(learning_rate)
 
 
-def _require(name: str, value: Any, below: float) -> None:
+def require(name: str, value: Any, below: float = math.inf) -> None:
+    """Raise ValueError where a number is not from 0 and below another."""
     if not 0 <= value < below:
         expected = f"0 <= {name} < {below:g}" if below < math.inf else "a finite number from 0"
         raise ValueError(f"Received {name}={value!r}; expected {expected}.")

@@ -108,7 +108,7 @@ class SOAP(Rule):
         self.assign(momentum, ops.reshape(m, variable.shape))
         self.assign(velocity, ops.reshape(v, variable.shape))
         m_hat, v_hat = (
-            some / ops.maximum(self.seen(beta, skipped=1), 1e-30)
+            some / ops.maximum(self.seen(beta, skipped=1), 1 - beta)  # 0 in the first step
             for some, beta in ((_turned(m, sides), self.beta_1), (v, self.beta_2))
         )
         # W <- W - eta P (M'_hat / (sqrt(V_hat) + epsilon)) Q^T

@@ -50,13 +50,9 @@ class Yogi(Rule):
         own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "initial": initial}
         super().__init__(learning_rate, own, **kwargs)
 
-    def build(self, variables: list[Any]) -> None:
-        """Slots; v begins with `initial`."""
-        if self.built:
-            return
-        super().build(variables)
-        for velocity in self._slots["velocity"]:
-            velocity.assign(ops.full(velocity.shape, self.initial, velocity.dtype))
+    def initializer(self, slot: str) -> Any:
+        """V begins with `initial`."""
+        return keras.initializers.Constant(self.initial) if slot == "velocity" else "zeros"
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Algorithm 2, for one variable."""

@@ -10,16 +10,34 @@ import pytest
 import athanor
 
 ROOT = Path(athanor.__file__).resolve().parent
-ROOMS = ("pipelines", "optimizers", "apps", "training", "evaluation", "serving", "tuning")
+ROOMS = (
+    "pipelines",
+    "optimizers",
+    "conformance",
+    "apps",
+    "training",
+    "evaluation",
+    "serving",
+    "tuning",
+)
 # What each room may import besides itself; the ground first.
 FLOORS = {
     "pipelines": set(),
     "optimizers": set(),
+    "conformance": {"optimizers"},
     "apps": {"pipelines", "optimizers"},
     "training": {"pipelines", "optimizers", "apps"},
-    "evaluation": {"pipelines", "optimizers", "apps", "training"},
-    "serving": {"pipelines", "optimizers", "apps", "training", "evaluation"},
-    "tuning": {"pipelines", "optimizers", "apps", "training", "evaluation", "serving"},
+    "evaluation": {"pipelines", "optimizers", "conformance", "apps", "training"},
+    "serving": {"pipelines", "optimizers", "conformance", "apps", "training", "evaluation"},
+    "tuning": {
+        "pipelines",
+        "optimizers",
+        "conformance",
+        "apps",
+        "training",
+        "evaluation",
+        "serving",
+    },
 }
 TOP = {"athanor", "console", "verbs"}
 HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "matplotlib")

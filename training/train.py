@@ -117,7 +117,9 @@ def _fit(
     )
     try:
         watchers = _watchers(app, splits, parts, path, profile=profile)
-        callbacks = [own.StopWhenNotFinite(), history, best, *watchers]
+        # First, so that what is judged and kept are the averages of ScheduleFree.
+        averaged = optimizers.AveragedWeights()
+        callbacks = [averaged, own.StopWhenNotFinite(), history, best, *watchers]
         app.fit(parts.network, feeds, callbacks=callbacks, verbose=verbose)
     except (tf.errors.InvalidArgumentError, FloatingPointError) as error:
         stopped = _diverged(error, parts.network.optimizer, best, path)

@@ -1,13 +1,28 @@
-"""Slow twins of the optimizers, in NumPy and float64, written from the papers.
+"""Slow twins of our optimizers, in NumPy and float64, written from the papers.
 
 Each takes a list of arrays and a function from these to their gradients, and gives
-the arrays after so many steps.
+the arrays after so many steps. Named as the class, in lower case.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
+from conformance.twins_of_keras import sgd
 
-def adabelief(weights, gradient, steps, rate, beta_1=0.9, beta_2=0.999, epsilon=1e-16):
+Arrays = list[np.ndarray]
+Gradient = Callable[[Arrays], Arrays]
+
+
+def adabelief(
+    weights: Arrays,
+    gradient: Gradient,
+    steps: int,
+    rate: float,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-16,
+) -> Arrays:
     """Zhuang et al. 2020, algorithm 2."""
     w = [np.array(one, "float64") for one in weights]
     m = [np.zeros_like(one) for one in w]
@@ -21,7 +36,16 @@ def adabelief(weights, gradient, steps, rate, beta_1=0.9, beta_2=0.999, epsilon=
     return w
 
 
-def radam(weights, gradient, steps, rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8, threshold=5):
+def radam(
+    weights: Arrays,
+    gradient: Gradient,
+    steps: int,
+    rate: float,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    threshold: int = 5,
+) -> Arrays:
     """Liu et al. 2020, algorithm 2."""
     w = [np.array(one, "float64") for one in weights]
     m = [np.zeros_like(one) for one in w]
@@ -42,7 +66,16 @@ def radam(weights, gradient, steps, rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8
     return w
 
 
-def yogi(weights, gradient, steps, rate, beta_1=0.9, beta_2=0.999, epsilon=1e-3, initial=1e-6):
+def yogi(
+    weights: Arrays,
+    gradient: Gradient,
+    steps: int,
+    rate: float,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-3,
+    initial: float = 1e-6,
+) -> Arrays:
     """Zaheer et al. 2018, algorithm 2, with Adam's correction of the bias."""
     w = [np.array(one, "float64") for one in weights]
     m = [np.zeros_like(one) for one in w]
@@ -56,15 +89,23 @@ def yogi(weights, gradient, steps, rate, beta_1=0.9, beta_2=0.999, epsilon=1e-3,
     return w
 
 
-def adan(weights, gradient, steps, rate, betas=(0.98, 0.92, 0.99), epsilon=1e-8, weight_decay=0.0):
+def adan(
+    weights: Arrays,
+    gradient: Gradient,
+    steps: int,
+    rate: float,
+    betas: tuple[float, ...] = (0.98, 0.92, 0.99),
+    epsilon: float = 1e-8,
+    weight_decay: float = 0.0,
+) -> Arrays:
     """Xie et al. 2024, algorithm 1; their beta is 1 - beta here."""
     one_, two, three = (1 - beta for beta in betas)
     w = [np.array(one, "float64") for one in weights]
     m, d, n = ([np.zeros_like(one) for one in w] for _ in range(3))
-    before = None
+    before: Arrays = []
     for t in range(1, steps + 1):
         slopes = gradient(w)
-        before = slopes if before is None else before
+        before = before or slopes
         for k, g in enumerate(slopes):
             change = g - before[k]
             m[k] = (1 - one_) * m[k] + one_ * g
@@ -80,21 +121,36 @@ def adan(weights, gradient, steps, rate, betas=(0.98, 0.92, 0.99), epsilon=1e-8,
 
 
 def novograd(
-    weights, gradient, steps, rate, beta_1=0.95, beta_2=0.98, epsilon=1e-8, weight_decay=0.0
-):
+    weights: Arrays,
+    gradient: Gradient,
+    steps: int,
+    rate: float,
+    beta_1: float = 0.95,
+    beta_2: float = 0.98,
+    epsilon: float = 1e-8,
+    weight_decay: float = 0.0,
+) -> Arrays:
     """Ginsburg et al. 2019, algorithm 1."""
     w = [np.array(one, "float64") for one in weights]
-    m, v = [np.zeros_like(one) for one in w], [None] * len(w)
-    for _ in range(steps):
+    m, v = [np.zeros_like(one) for one in w], [0.0] * len(w)
+    for t in range(steps):
         for k, g in enumerate(gradient(w)):
             square = (g**2).sum()
-            v[k] = square if v[k] is None else beta_2 * v[k] + (1 - beta_2) * square
+            v[k] = beta_2 * v[k] + (1 - beta_2) * square if t else square
             m[k] = beta_1 * m[k] + (g / (np.sqrt(v[k]) + epsilon) + weight_decay * w[k])
             w[k] = w[k] - rate * m[k]
     return w
 
 
-def lars(weights, gradient, steps, rate, momentum=0.9, trust=0.001, weight_decay=0.0):
+def lars(
+    weights: Arrays,
+    gradient: Gradient,
+    steps: int,
+    rate: float,
+    momentum: float = 0.9,
+    trust: float = 0.001,
+    weight_decay: float = 0.0,
+) -> Arrays:
     """You et al. 2017, algorithm 1; vectors as in SGD."""
     w = [np.array(one, "float64") for one in weights]
     v = [np.zeros_like(one) for one in w]
@@ -104,14 +160,16 @@ def lars(weights, gradient, steps, rate, momentum=0.9, trust=0.001, weight_decay
             if w[k].ndim > 1:
                 size, slope = np.linalg.norm(w[k]), np.linalg.norm(g)
                 if size and slope:
-                    local = trust * size / (slope + weight_decay * size)
+                    local = float(trust * size / (slope + weight_decay * size))
                 g = g + weight_decay * w[k]
             v[k] = momentum * v[k] + rate * local * g
             w[k] = w[k] - v[k]
     return w
 
 
-def nesterov(weights, gradient, steps, rate, momentum=0.9):
+def nesterov(
+    weights: Arrays, gradient: Gradient, steps: int, rate: float, momentum: float = 0.9
+) -> Arrays:
     """Sutskever et al. 2013, equations 3 and 4, in the variables at the looked-ahead point."""
     w = [np.array(one, "float64") for one in weights]
     v = [np.zeros_like(one) for one in w]
@@ -123,9 +181,16 @@ def nesterov(weights, gradient, steps, rate, momentum=0.9):
 
 
 def prodigy(
-    weights, gradient, steps, rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8, initial=1e-6,
-    weight_decay=0.0,
-):  # fmt: skip
+    weights: Arrays,
+    gradient: Gradient,
+    steps: int,
+    rate: float,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    initial: float = 1e-6,
+    weight_decay: float = 0.0,
+) -> Arrays:
     """Mishchenko and Defazio 2024, algorithm 4."""
     w = [np.array(one, "float64") for one in weights]
     start = [one.copy() for one in w]
@@ -145,7 +210,16 @@ def prodigy(
     return w
 
 
-def soap(weights, gradient, steps, rate, beta_1=0.95, beta_2=0.95, epsilon=1e-8, frequency=10):
+def soap(
+    weights: Arrays,
+    gradient: Gradient,
+    steps: int,
+    rate: float,
+    beta_1: float = 0.95,
+    beta_2: float = 0.95,
+    epsilon: float = 1e-8,
+    frequency: int = 10,
+) -> Arrays:
     """Vyas et al. 2025, algorithms 3 and 4; the first step finds the bases alone."""
     w = [np.array(one, "float64") for one in weights]
     m, v = ([np.zeros_like(one) for one in w] for _ in range(2))
@@ -154,7 +228,7 @@ def soap(weights, gradient, steps, rate, beta_1=0.95, beta_2=0.95, epsilon=1e-8,
     bases = [[np.linalg.eigh(part)[1] for part in parts] for parts in factors]
     for t in range(1, steps):
         for k, g in enumerate(gradient(w)):
-            left, right = bases[k] or (1, 1)
+            left, right = bases[k] or (np.eye(1), np.eye(1))
             turned = left.T @ g @ right if bases[k] else g
             m[k] = beta_1 * m[k] + (1 - beta_1) * g
             v[k] = beta_2 * v[k] + (1 - beta_2) * turned**2
@@ -168,5 +242,47 @@ def soap(weights, gradient, steps, rate, beta_1=0.95, beta_2=0.95, epsilon=1e-8,
     return w
 
 
-def _squares(g):
+def _squares(g: np.ndarray) -> Arrays:
     return [g @ g.T, g.T @ g] if g.ndim > 1 else []
+
+
+def lookahead(
+    weights: Arrays,
+    gradient: Gradient,
+    steps: int,
+    rate: float,
+    period: int = 5,
+    share: float = 0.5,
+) -> Arrays:
+    """Zhang et al. 2019, algorithm 1, around gradient descent."""
+    w = [np.array(one, "float64") for one in weights]
+    slow = [one.copy() for one in w]
+    for t in range(1, steps + 1):
+        w = [one - rate * g for one, g in zip(w, gradient(w), strict=True)]
+        if t % period == 0:
+            slow = [a + share * (b - a) for a, b in zip(slow, w, strict=True)]
+            w = slow
+    return w
+
+
+def centralizedgradient(weights: Arrays, gradient: Gradient, steps: int, rate: float) -> Arrays:
+    """Yong et al. 2020, equation 1, before gradient descent."""
+
+    def centred(w: Arrays) -> Arrays:
+        return [g - g.mean(0) if g.ndim > 1 else g for g in gradient(w)]
+
+    return sgd(weights, centred, steps, rate)
+
+
+def schedulefree(
+    weights: Arrays, gradient: Gradient, steps: int, rate: float, momentum: float = 0.9
+) -> Arrays:
+    """Defazio et al. 2024, equations 1 to 3, of gradient descent; gives y."""
+    x = [np.array(one, "float64") for one in weights]
+    z, y = ([one.copy() for one in x] for _ in range(2))
+    for t in range(1, steps + 1):
+        for k, g in enumerate(gradient(y)):
+            z[k] = z[k] - rate * g
+            x[k] = (1 - 1 / t) * x[k] + z[k] / t
+            y[k] = (1 - momentum) * z[k] + momentum * x[k]
+    return y
