@@ -56,6 +56,7 @@ class App(abc.ABC):
     monitor: ClassVar[str]
     space: ClassVar[dict[str, tuple]]
     formats: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
+    usual_rate: ClassVar[float] = 0.2  # of the default optimizer
 
     data: str = "embedded"
     """Address of the data: embedded, or tfds:NAME."""
@@ -67,8 +68,8 @@ class App(abc.ABC):
     """Examples in one step, over all replicas."""
     optimizer: str = "nesterov"
     """One of ours or of keras.optimizers, in lower case."""
-    learning_rate: float = bounded(0.2, 1e-12)
-    """Peak of the learning rate."""
+    learning_rate: float | None = bounded(None, 1e-12)
+    """Peak of the learning rate; by default 0.2 of nesterov, another optimizer's own default."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Course of the learning rate: warm-up and a cosine to zero (with a lower peak in runs of
     under 120 steps), or constant."""
@@ -150,15 +151,29 @@ class App(abc.ABC):
             )
         return min(self.batch_size, count)
 
+    @property
+    def peak(self) -> float:
+        """The learning rate that was asked for, or what suits the optimizer.
+
+        What suits one is far too much or too little for another.
+        """
+        if self.learning_rate is not None:
+            return self.learning_rate
+        if self.optimizer == type(self)().optimizer:
+            return self.usual_rate
+        import optimizers
+
+        return optimizers.default_rate(self.optimizer)
+
     def rate(self, steps: int) -> Any:
         """The learning rate over a run of `steps` steps: a float or a Keras schedule."""
         if self.schedule == "constant":
-            return self.learning_rate
+            return self.peak
         import keras
 
         # Before its statistics settle a network does not stand the peak: on the embedded
         # digits two epochs, 24 steps, ended at 0.15 accuracy with it and end at 0.76 now.
-        peak = self.learning_rate * min(1.0, steps / SETTLED)
+        peak = self.peak * min(1.0, steps / SETTLED)
         warm_up = max(1, round(0.2 * steps))
         return keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.1 * peak,
@@ -166,6 +181,12 @@ class App(abc.ABC):
             warmup_steps=warm_up,
             decay_steps=max(1, steps - warm_up),
         )
+
+    def descent(self, steps: int) -> Any:
+        """The Keras optimizer of a run of `steps` steps."""
+        import optimizers
+
+        return optimizers.get(self.optimizer, self.rate(steps))
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Train a compiled model; options are those of keras.Model.fit."""
@@ -195,6 +216,10 @@ class App(abc.ABC):
 
 
 def _check(field: dataclasses.Field, hint: Any, value: Any) -> None:
+    if type(None) in typing.get_args(hint):
+        if value is None:
+            return
+        (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
     choices = typing.get_args(hint)
     if choices and value not in choices:
         expected = f"one of {', '.join(choices)}"

@@ -32,6 +32,7 @@ class Finetune(App):
     answer: ClassVar[Literal["classes"]] = "classes"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
+    usual_rate: ClassVar[float] = 1e-3
     # A step of MobileNet, mostly depthwise convolutions, took 2 to 3 times as long in bfloat16.
     formats: ClassVar[tuple[str, ...]] = ("float32",)
     space: ClassVar[dict[str, tuple]] = {
@@ -52,9 +53,10 @@ class Finetune(App):
     """Examples in one step, over all replicas."""
     optimizer: str = "adamw"
     """One of ours or of keras.optimizers, in lower case."""
-    learning_rate: float = bounded(1e-3, 1e-12)
-    """Peak of the learning rate of the head in the second stage; five times that in the first.
-    The small network of the embedded digits learns ten times as fast."""
+    learning_rate: float | None = bounded(None, 1e-12)
+    """Peak of the learning rate of the head in the second stage; five times that in the first. By
+    default 0.001 of adamw, and another optimizer's own default. The small network of the embedded
+    digits learns ten times as fast."""
     backbone: str = "auto"
     """The network trained before, such as mobilenet_0.75, mobilenetv2_0.35 or efficientnetv2b0; a
     number is the width multiplier. auto is digits for embedded data, else mobilenet_0.75."""
@@ -148,7 +150,7 @@ class Finetune(App):
         from pipelines.augment_photos import altered, mixed
 
         parts = transfer.found(model)
-        rate = self.learning_rate * backbones.pace(self._backbone)
+        rate = self.peak * backbones.pace(self._backbone)
         if options.get("verbose"):
             print(transfer.table(parts, self.decay, rate))
             print(f"batch normalisation in the blocks: {self.batch_norm}", flush=True)
@@ -183,9 +185,7 @@ class Finetune(App):
         return min(self.copies, max(2, MANY // count))
 
     def _optimizer(self, share: float, steps: int) -> Any:
-        import optimizers
         from apps import backbones
 
-        rate = self.learning_rate * share * backbones.pace(self._backbone)
-        slower = dataclasses.replace(self, learning_rate=rate)
-        return optimizers.get(self.optimizer, slower.rate(steps))
+        rate = self.peak * share * backbones.pace(self._backbone)
+        return dataclasses.replace(self, learning_rate=rate).descent(steps)

@@ -32,6 +32,7 @@ class Recommender(App):
     answer: ClassVar[Literal["ranking"]] = "ranking"
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
+    usual_rate: ClassVar[float] = 0.005
     space: ClassVar[dict[str, tuple]] = {
         "model": ("bayes", "svdpp"),
         "factors": (4, 8, 12, 16),
@@ -45,8 +46,9 @@ class Recommender(App):
     """Pairs in one step of svdpp; bayes takes all at once."""
     optimizer: str = "adam"
     """Of svdpp: one of ours or of keras.optimizers, in lower case."""
-    learning_rate: float = bounded(0.005, 1e-12)
-    """Peak of the learning rate of svdpp."""
+    learning_rate: float | None = bounded(None, 1e-12)
+    """Peak of the learning rate of svdpp; by default 0.005 of adam, and another optimizer's own
+    default."""
     user: str = ""
     """Column of users; by default user_id or a like name."""
     item: str = ""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.splits import Splits
 
 SMALL = 16  # steps that an epoch has at least, where there are enough examples
+LARGEST = 3_000  # weights of which a square matrix is kept
 FEWEST = 16  # examples in a step
 
 
@@ -30,6 +31,7 @@ class Regression(App):
     answer: ClassVar[Literal["number"]] = "number"
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
+    usual_rate: ClassVar[float] = 0.01
     space: ClassVar[dict[str, tuple]] = {
         "learning_rate": (0.0025, 0.005, 0.01, 0.02),
         "width": (48, 96, 192),
@@ -57,8 +59,8 @@ class Regression(App):
     """Examples in one step, over all replicas; by default fewer where examples are few."""
     optimizer: str = "adamw"
     """One of ours or of keras.optimizers, in lower case."""
-    learning_rate: float = bounded(0.01, 1e-12)
-    """Peak of the learning rate."""
+    learning_rate: float | None = bounded(None, 1e-12)
+    """Peak of the learning rate; by default 0.01 of adamw, and another optimizer's own default."""
     patience: int = bounded(20, 0)
     """Epochs without a better validation score before training stops; 0 never stops."""
     width: int = bounded(96, 1)
@@ -89,6 +91,7 @@ class Regression(App):
         task: rows.Task = "number" if self.task == "regression" else self.task
         splits = cut(rows.source(tables, target=self.target, drop=drop, task=task))
         self._solver(splits)
+        self._whole(splits)
         return splits
 
     def prepare(self, splits: "Splits") -> Any:
@@ -136,6 +139,16 @@ class Regression(App):
 
         return tabular.Probabilities() if splits.labels else tabular.InUnit(*_unit(splits))
 
+    def descent(self, steps: int) -> Any:
+        """Of a solver one that is never asked: a model is compiled with some."""
+        import keras
+
+        import optimizers
+
+        if optimizers.get_solver(self.optimizer):
+            return keras.optimizers.SGD(0.0)
+        return super().descent(steps)
+
     def batch(self, count: int) -> int:
         """As the solver wants it; by default fewer examples where they are few."""
         if self.solver in ("batch", "stochastic"):
@@ -146,6 +159,9 @@ class Regression(App):
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Solve a linear model exactly where that is possible; else train."""
+        if solver := self._whole(feeds.splits):
+            self._solve_whole(solver, model, feeds, **options)
+            return
         if self.model == "tabm" and not feeds.splits.labels:
             from apps.trust import Trust
 
@@ -158,6 +174,52 @@ class Regression(App):
         from apps.solving import solve
 
         solve(model, feeds, self._sweeps(model, feeds), epochs=1, **options)
+
+    def _solve_whole(self, solver: Any, model: Any, feeds: Feeds, **options: Any) -> None:
+        """All iterations at once where there is one minimum; else blocks of them, as epochs."""
+        from apps.solving import solve
+        from apps.tabular_networks import Prepared
+        from apps.whole import ITERATIONS, Whole
+
+        train = feeds.splits.train
+        prepared = Prepared.of(feeds.prepare, train)._asdict()
+        whole = Whole(model, prepared, train.targets, self.loss(feeds.splits))
+        if solver.needs != "gradient" and whole.size > LARGEST:
+            raise FieldError(
+                f"Received --optimizer {self.optimizer} for a model of {whole.size:,} weights; "
+                f"expected at most {LARGEST:,}, for it keeps a square of them. Lower --width, or "
+                "take lbfgs."
+            )
+        limit = ITERATIONS * self.epochs
+        if self.model == "linear":
+            solve(model, feeds, whole.sweeps(solver, limit, limit), epochs=1, **options)
+        else:
+            solve(model, feeds, whole.sweeps(solver, limit), epochs=self.epochs, **options)
+
+    def _whole(self, splits: "Splits") -> Any:
+        """The solver of all examples at once that was asked for; None for an optimizer.
+
+        Raises FieldError where it cannot solve this.
+        """
+        import optimizers
+
+        solver = optimizers.get_solver(self.optimizer)
+        if solver is None:
+            return None
+        curved, squares = solver.needs == "hessian", solver.needs == "squares"
+        wrong = {
+            "--model linear": curved and self.model != "linear",
+            "--model linear or mlp": not curved and self.model not in ("linear", "mlp"),
+            "no --l1": self.l1,
+            "no --l2": squares and self.l2,
+            "a target of numbers": squares and splits.labels,
+            "--solver auto": self.solver != "auto",
+        }
+        if expected := [name for name, holds in wrong.items() if holds]:
+            raise FieldError(
+                f"Received --optimizer {self.optimizer}; expected {', '.join(expected)} with it."
+            )
+        return solver
 
     def _sweeps(self, model: Any, feeds: Feeds) -> Iterator[dict[str, float]]:
         from apps.tabular_networks import STRAIGHT, Prepared

@@ -19,8 +19,9 @@ class SquaredError(keras.losses.Loss):
 
     def errors(self, y_true: Any, y_pred: Any) -> Any:
         """What the members say too much, [batch, members]."""
-        wanted = (ops.cast(y_true, "float32") - self.mean) / self.scale
-        return ops.cast(y_pred[..., 0], "float32") - ops.reshape(wanted, (-1, 1))
+        given = precise(y_pred[..., 0])
+        wanted = (ops.cast(y_true, given.dtype) - self.mean) / self.scale
+        return given - ops.reshape(wanted, (-1, 1))
 
 
 class InsensitiveError(SquaredError):
@@ -44,8 +45,9 @@ class Crossentropy(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Class numbers [batch], logits [batch, members, classes] -> [batch]."""
-        logs = ops.log_softmax(ops.cast(y_pred, "float32"))
-        true = ops.one_hot(ops.cast(ops.reshape(y_true, (-1, 1)), "int32"), y_pred.shape[-1])
+        logs = ops.log_softmax(precise(y_pred))
+        classes = ops.cast(ops.reshape(y_true, (-1, 1)), "int32")
+        true = ops.one_hot(classes, y_pred.shape[-1], dtype=logs.dtype)
         return -ops.mean(ops.sum(true * logs, -1), 1)
 
 
@@ -59,3 +61,8 @@ class Hinge(keras.losses.Loss):
         """Class numbers [batch], scores [batch, 1, classes] -> [batch]."""
         true = ops.one_hot(ops.cast(ops.reshape(y_true, (-1, 1)), "int32"), y_pred.shape[-1])
         return ops.mean(ops.sum(ops.maximum(0, 1 - (2 * true - 1) * y_pred), -1), 1)
+
+
+def precise(x: Any) -> Any:
+    """In float32 at least."""
+    return x if keras.backend.standardize_dtype(x.dtype) == "float64" else ops.cast(x, "float32")

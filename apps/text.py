@@ -33,6 +33,7 @@ class Text(App):
     answer: ClassVar[Literal["classes"]] = "classes"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
+    usual_rate: ClassVar[float] = 0.006
     space: ClassVar[dict[str, tuple]] = {
         "learning_rate": (0.003, 0.006, 0.012),
         "width": (32, 64, 128),
@@ -47,8 +48,9 @@ class Text(App):
     """Texts in one step, over all replicas."""
     optimizer: str = "adam"
     """One of ours or of keras.optimizers, in lower case."""
-    learning_rate: float = bounded(0.006, 1e-12)
-    """Peak of the learning rate in runs of up to 1,600 steps; in longer ones it is lower."""
+    learning_rate: float | None = bounded(None, 1e-12)
+    """Peak of the learning rate in runs of up to 1,600 steps, in longer ones it is lower; by
+    default 0.006 of adam, and another optimizer's own default."""
     patience: int = bounded(3, 0)
     """Epochs without a better validation score before training stops; 0 never stops."""
     text: str = ""
@@ -157,7 +159,7 @@ class Text(App):
         On SST-2, whose phrases say everything ten times, the network knew its texts by
         heart within an epoch at the full rate, and added nothing to the linear part.
         """
-        peak = self.learning_rate * min(1.0, (MANY / steps) ** 0.5)
+        peak = self.peak * min(1.0, (MANY / steps) ** 0.5)
         return super(Text, dataclasses.replace(self, learning_rate=peak)).rate(steps)
 
     def batch(self, count: int) -> int:

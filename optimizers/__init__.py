@@ -14,27 +14,34 @@ from optimizers.adan import Adan
 from optimizers.centralized import CentralizedGradient
 from optimizers.lars import LARS
 from optimizers.layerwise import LayerwiseLearningRate
+from optimizers.lbfgs import LBFGS
+from optimizers.levenberg_marquardt import LevenbergMarquardt
 from optimizers.lookahead import Lookahead
 from optimizers.nesterov import Nesterov
+from optimizers.newton import Newton
 from optimizers.novograd import NovoGrad
 from optimizers.prodigy import Prodigy
 from optimizers.radam import RAdam
 from optimizers.schedule_free import AveragedWeights, ScheduleFree
 from optimizers.schedules import OneCycle, WarmupStableDecay
 from optimizers.soap import SOAP
+from optimizers.solver import Solver
 from optimizers.yogi import Yogi
 
 __all__ = [
     "ALL",
     "LARS",
+    "LBFGS",
     "SOAP",
     "AdaBelief",
     "Adan",
     "AveragedWeights",
     "CentralizedGradient",
     "LayerwiseLearningRate",
+    "LevenbergMarquardt",
     "Lookahead",
     "Nesterov",
+    "Newton",
     "NovoGrad",
     "OneCycle",
     "Prodigy",
@@ -42,17 +49,27 @@ __all__ = [
     "ScheduleFree",
     "UnknownOptimizerError",
     "WarmupStableDecay",
+    "WholeBatchError",
     "Yogi",
+    "default_rate",
     "get",
+    "get_solver",
     "names",
 ]
 
+SOLVERS = (LBFGS, LevenbergMarquardt, Newton)  # of all examples at once
 ALL = (AdaBelief, Adan, LARS, Nesterov, NovoGrad, Prodigy, RAdam, SOAP, Yogi)
 WRAPPERS = (CentralizedGradient, Lookahead, ScheduleFree)  # that need nothing but an optimizer
 
 # Wrappers of another optimizer, and one whose averaged weights are wrong on TensorFlow
 # in Keras 3.15: its "old" momentum is read after the assignment.
 _NOT_BY_NAME = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "ScheduleFreeAdamW"}
+
+
+class WholeBatchError(ValueError):
+    """A solver, which needs all examples at once, where batches come."""
+
+    exit_status = 2
 
 
 class UnknownOptimizerError(ValueError):
@@ -74,10 +91,32 @@ def names() -> dict[str, type]:
     return theirs | ours | {cls.__name__.lower(): cls for cls in WRAPPERS}
 
 
+def default_rate(name: str) -> float:
+    """The learning rate that an optimizer has where none is given."""
+    cls = type(get(name, 0.0))
+    cls = keras.optimizers.Adam if cls in WRAPPERS else cls
+    return inspect.signature(cls.__init__).parameters["learning_rate"].default
+
+
+def get_solver(name: str) -> Solver | None:
+    """A new solver of a name; None where the name is no solver's."""
+    found = {cls.__name__.lower(): cls for cls in SOLVERS}.get(_key(name))
+    return found and found()
+
+
+def _key(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
 def get(name: str, learning_rate: Any) -> Any:
     """A new optimizer; `learning_rate` is a float or a schedule. Case and _ do not count."""
     known = names()
-    key = name.lower().replace("_", "").replace("-", "")
+    key = _key(name)
+    if get_solver(name):
+        raise WholeBatchError(
+            f"Received the optimizer {name!r}, which needs all examples at once; expected one that "
+            "takes them in batches. Regression takes it, with a smooth model."
+        )
     if key not in known:
         near = difflib.get_close_matches(key, known, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

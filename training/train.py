@@ -60,7 +60,7 @@ def train(
     if which is not None:
         splits = fold(splits, which)
     steps, steps_a_call = steps_of(app, splits)
-    optimizer = optimizers.get(app.optimizer, app.rate(app.epochs * steps))
+    optimizer = app.descent(app.epochs * steps)
     choice = choose(precision, app.question, app.formats)
     keras.utils.set_random_seed(app.seed)
     parts = build(app, splits, choice.policy)

@@ -1,0 +1,183 @@
+"""Solvers of all examples at once, by themselves and in regression."""
+
+import itertools
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import apps
+import optimizers
+from apps import Mnist, Regression
+from apps.tabular_networks import STRAIGHT, Prepared, ridge
+from optimizers import LBFGS, LevenbergMarquardt, Newton
+from optimizers.solver import SolverError
+from training.train import train
+
+RANDOM = np.random.default_rng(0)
+
+
+def rosenbrock(w):
+    """Residuals and their Jacobian."""
+    return np.array([1 - w[0], 10 * (w[1] - w[0] ** 2)]), np.array([[-1, 0], [-20 * w[0], 10]])
+
+
+def gradient(w):
+    r, jacobian = rosenbrock(w)
+    return r @ r / 2, jacobian.T @ r
+
+
+def hessian(w):
+    r, jacobian = rosenbrock(w)
+    return *gradient(w), jacobian.T @ jacobian - 20 * r[1] * np.diag([1, 0])
+
+
+def squares(w):
+    _, jacobian = rosenbrock(w)
+    return *gradient(w), jacobian.T @ jacobian
+
+
+WAYS = [(LBFGS, gradient), (Newton, hessian), (LevenbergMarquardt, squares)]
+ways = pytest.mark.parametrize(("solver", "function"), WAYS, ids=lambda one: one.__name__)
+
+
+@ways
+def test_rosenbrock_is_solved(solver, function):
+    steps = list(solver().minimise(function, [-1.2, 1.0]))
+    np.testing.assert_allclose(steps[-1].weights, 1, atol=1e-8)
+    assert len(steps) < 60
+    values = [one.value for one in steps]
+    assert all(after <= before for before, after in itertools.pairwise(values))
+
+
+@ways
+def test_a_minimum_is_left_alone(solver, function):
+    assert list(solver().minimise(function, [1.0, 1.0])) == []
+
+
+@ways
+def test_a_function_that_is_not_finite_is_refused(solver, function):  # noqa: ARG001
+    answer = (np.nan, np.ones(2), np.eye(2))[: 2 if solver is LBFGS else 3]
+    with pytest.raises(SolverError, match="not finite where the search starts"):
+        next(solver().minimise(lambda _: answer, [0.0, 0.0]))
+
+
+@ways
+def test_it_stays_where_the_function_is_finite(solver, function):
+    """A wall of infinity in the way is gone round or stopped at, not walked into."""
+
+    def walled(w):
+        found = function(w)
+        return found if w[0] < 0.5 else (np.inf, *found[1:])
+
+    for step in solver().minimise(walled, [-1.2, 1.0]):
+        assert np.isfinite(step.value)
+        assert step.weights[0] < 0.5
+
+
+@ways
+@pytest.mark.parametrize("tolerance", [-1.0, np.nan])
+def test_a_wrong_tolerance_is_refused(solver, function, tolerance):  # noqa: ARG001
+    with pytest.raises(ValueError, match=r"Received tolerance=.*; expected a finite number"):
+        solver(tolerance=tolerance)
+
+
+@pytest.mark.parametrize("memory", [0, 2.5])
+def test_a_wrong_memory_is_refused(memory):
+    with pytest.raises(ValueError, match=f"Received memory={memory}; expected a whole number"):
+        LBFGS(memory=memory)
+
+
+def test_a_quadratic_takes_as_many_steps_as_it_has_curvatures():
+    curvatures = np.array([1.0, 2.0, 3.0])
+
+    def bowl(w):
+        return (curvatures * w**2).sum() / 2, curvatures * w
+
+    steps = list(LBFGS().minimise(bowl, [1, 1, 1]))
+    np.testing.assert_allclose(steps[-1].weights, 0, atol=1e-8)
+    assert len(steps) <= 12
+    curved = Newton().minimise(lambda w: (*bowl(w), np.diag(curvatures)), [1, 1, 1])
+    assert len(list(curved)) <= 2
+
+
+def rows(path, target):
+    """A CSV file of 200 rows of four numbers and a target."""
+    table = RANDOM.normal(size=(200, 4))
+    lines = [",".join(map(repr, [*map(float, row), target(row)])) for row in table]
+    path.write_text("\n".join(["a,b,c,d,target", *lines]) + "\n")
+    return f"csv:{path}"
+
+
+def weights_of(run):
+    answering = run.model
+    layers = [layer for layer in answering._flatten_layers() if layer.name == STRAIGHT]
+    return layers[0].get_weights()
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "newton", "levenberg_marquardt"])
+def test_linear_regression_reaches_the_closed_form(optimizer, tmp_path):
+    data = rows(tmp_path / "a.csv", lambda row: float(row @ [1, 2, -1, 0.5] + RANDOM.normal()))
+    app = Regression(data=data, model="linear", optimizer=optimizer)
+    run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
+    splits = app.splits()
+    joined = Prepared.of(app.prepare(splits), splits.train).joined.astype("float64")
+    target = splits.train.targets.astype("float64")
+    kernel, bias = ridge(joined, (target - target.mean()) / target.std(), 0.0)
+    found = weights_of(run)
+    np.testing.assert_allclose(found[0], kernel, atol=1e-6)
+    np.testing.assert_allclose(found[1], bias, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "newton"])
+def test_logistic_regression_reaches_that_of_scikit_learn(optimizer, tmp_path):
+    data = rows(tmp_path / "a.csv", lambda row: "yn"[int(row[0] - row[1] + RANDOM.normal() > 0)])
+    app = Regression(data=data, model="linear", optimizer=optimizer, l2=0.01)
+    run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
+    splits = app.splits()
+    joined = Prepared.of(app.prepare(splits), splits.train).joined.astype("float64")
+    # Two columns of logits share a penalty of l2 |w|^2 each; theirs is the difference of both.
+    count = len(joined)
+    theirs = LogisticRegression(C=1 / (0.01 * count), tol=1e-12, solver="newton-cholesky")
+    theirs.fit(joined, splits.train.targets)
+    kernel, _ = weights_of(run)
+    np.testing.assert_allclose(kernel[:, 1] - kernel[:, 0], theirs.coef_[0], atol=1e-6)
+
+
+def test_a_small_network_is_solved(tmp_path):
+    data = rows(tmp_path / "a.csv", lambda row: float(np.sin(2 * row[0])))
+    for optimizer in ("lbfgs", "levenberg_marquardt"):
+        app = Regression(data=data, model="mlp", width=8, optimizer=optimizer, epochs=15)
+        run = train(app, run_dir=tmp_path / optimizer, precision="float32", verbose=0)
+        losses = [line.split(",") for line in (run.path / "history.csv").read_text().splitlines()]
+        place = losses[0].index("loss")
+        assert float(losses[-1][place]) < 0.1, optimizer
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"optimizer": "lbfgs"}, "expected --model linear or mlp with it"),
+        ({"optimizer": "newton", "model": "mlp"}, "expected --model linear with it"),
+        ({"optimizer": "lbfgs", "model": "linear", "l1": 0.1}, "expected no --l1 with it"),
+        ({"optimizer": "levenberg_marquardt", "model": "mlp", "l2": 0.1}, "no --l2"),
+        ({"optimizer": "lbfgs", "model": "linear", "solver": "batch"}, "--solver auto"),
+    ],
+)
+def test_what_a_solver_cannot_is_said_before(fields, expected, tmp_path):
+    with pytest.raises(apps.FieldError, match=expected):
+        train(Regression(**fields), run_dir=tmp_path / "run", verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_too_large_for_a_square_is_refused(tmp_path):
+    app = Regression(model="mlp", optimizer="levenberg_marquardt")
+    with pytest.raises(apps.FieldError, match="of 10,465 weights; expected at most 3,000"):
+        train(app, run_dir=tmp_path / "run", verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_apps_that_read_batches_say_why_they_cannot(tmp_path):
+    with pytest.raises(optimizers.WholeBatchError, match="needs all examples at once"):
+        train(Mnist(optimizer="lbfgs"), run_dir=tmp_path / "run", verbose=0)
+    assert not (tmp_path / "run").exists()
