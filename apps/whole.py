@@ -79,26 +79,25 @@ class Whole:
         self.model.set_weights(self.twin.get_weights())
         return {"loss": value, "slope": found.slope}
 
-    def _put(self, weights: np.ndarray) -> None:
-        start = 0
-        for one in self.variables:
-            size = int(np.prod(one.shape))
-            one.assign(weights[start : start + size].reshape(one.shape))
-            start += size
-
     def _asked(self, weights: np.ndarray, what: str) -> tuple:
-        self._put(weights)
-        parts = [self._sum(*block, what) for block in self.blocks]
-        if what != "squares":
-            parts.append(self._sum(None, None, what))
+        flat = tf.constant(weights, "float64")
+        parts = [
+            self._sum(flat, *block, what, with_penalties=not place)
+            for place, block in enumerate(self.blocks)
+        ]
         value, *rest = (sum(part.numpy() for part in some) for some in zip(*parts, strict=True))
         return float(value), *rest
 
-    def _summed(self, inputs: Any, targets: Any, what: str) -> list[Any]:
-        """Of a block, or of the penalties; as a share of all examples."""
+    def _summed(
+        self, flat: Any, inputs: Any, targets: Any, what: str, *, with_penalties: bool
+    ) -> list[Any]:
+        """A block's share of the sum over all examples, one block's with the penalties."""
+        self._put(flat)
         with tf.GradientTape(persistent=True) as outer, tf.GradientTape() as inner:
             values = self._values(inputs, targets, what)
-            value = tf.reduce_sum(values) / (self.count if inputs is not None else 1)
+            value = tf.reduce_sum(values) / self.count
+            if with_penalties and what != "squares":
+                value += sum(tf.cast(one, "float64") for one in self.twin.losses)
             if what != "squares":
                 gradient = _flat(inner.gradient(value, self.variables), self.variables)
         if what == "gradient":
@@ -110,10 +109,12 @@ class Whole:
         squares = tf.matmul(jacobian, jacobian, transpose_a=True)
         return [tf.reduce_sum(values**2) * share / 2, pull * share, squares * share]
 
+    def _put(self, flat: Any) -> None:
+        parts = tf.split(flat, [int(np.prod(one.shape)) for one in self.variables])
+        for one, part in zip(self.variables, parts, strict=True):
+            one.assign(tf.reshape(part, one.shape))
+
     def _values(self, inputs: Any, targets: Any, what: str) -> Any:
-        if inputs is None:
-            zero = tf.zeros([], "float64")
-            return sum((tf.cast(one, "float64") for one in self.twin.losses), zero)
         given = self.twin(inputs, training=False)
         if what == "squares":
             return tf.reshape(self.loss.errors(targets, given), [-1])

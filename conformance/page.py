@@ -2,11 +2,12 @@
 
     python -m conformance.page docs/conformance.md
 
-About half a minute an optimizer on two cores.
+About half a minute an optimizer.
 """
 
 import platform
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 
 import optimizers
 from conformance import table
+from conformance.findings import FINDINGS
 from conformance.fits import memory
 from conformance.subject import subject
 
@@ -57,7 +59,13 @@ def _lines(found: dict[str, list[table.Outcome]], kept: dict[str, float]) -> Ite
     yield "## The checks\n"
     for number, one in enumerate(next(iter(found.values())), 1):
         yield f"{number}. {one.check}: {one.promise}"
-    yield "\n## What is broken\n"
+    yield "\n## What to report to Keras\n"
+    for number, finding in enumerate(FINDINGS, 1):
+        yield f"{number}. {finding.title}\n\n   ```python"
+        yield textwrap.indent(finding.code.strip(), "   ") + "\n   ```\n"
+        told, expected = (text.replace("\n", ", ") for text in (finding.shown(), finding.expected))
+        yield f"   It prints `{told}`; expected: `{expected}`.\n"
+    yield "## What is broken\n"
     for name, outcomes in found.items():
         for one in outcomes:
             if one.result == "broken":
