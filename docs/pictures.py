@@ -1,0 +1,128 @@
+"""The pictures of optimizers.md, made anew in some minutes.
+
+python docs/pictures.py
+"""
+
+import csv
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from training import start
+
+start.tensorflow()
+
+import keras  # noqa: E402
+import matplotlib as mpl  # noqa: E402
+import numpy as np  # noqa: E402
+from keras import ops  # noqa: E402
+
+import optimizers  # noqa: E402
+from apps import Mnist, Regression  # noqa: E402
+from optimizers import LBFGS, LevenbergMarquardt  # noqa: E402
+from training.train import train  # noqa: E402
+
+mpl.use("agg")
+from matplotlib import pyplot as plt  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+BEGIN = np.array([-1.2, 1.0])
+STEPS = 200
+RATES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
+WALKERS = ("sgd", "nesterov", "rmsprop", "adam", "adan", "soap")
+CURVES = ("adamw", "nesterov", "adan", "prodigy", "schedule_free", "soap")
+
+
+def residuals(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of Rosenbrock's function, halved, and their Jacobian."""
+    x, y = w
+    return np.array([1 - x, 10 * (y - x * x)]), np.array([[-1.0, 0.0], [-20 * x, 10.0]])
+
+
+def height(w: np.ndarray) -> tuple[float, np.ndarray]:
+    """Its value and its gradient."""
+    r, jacobian = residuals(w)
+    return float(r @ r / 2), jacobian.T @ r
+
+
+def walk(name: str, rate: float) -> np.ndarray:
+    """The places of each step, [steps + 1, 2]."""
+    variable = keras.Variable(BEGIN[None], dtype="float32")
+    made, places = optimizers.get(name, rate), [BEGIN]
+    for _ in range(STEPS):
+        _, slope = height(places[-1])
+        made.apply([ops.convert_to_tensor(slope[None], "float32")], [variable])
+        places.append(ops.convert_to_numpy(variable)[0].astype("float64"))
+        if not np.abs(places[-1]).max() < 10:
+            break
+    return np.array(places)
+
+
+def paths() -> dict[str, np.ndarray]:
+    """Of each walker at its best rate, and of the solvers."""
+    found = {}
+    for name in WALKERS:
+        walks = {rate: walk(name, rate) for rate in RATES}
+        best = min(walks, key=lambda rate: _end(walks[rate]))
+        found[f"{name}, {best:g}"] = walks[best]
+    steps = LBFGS().minimise(height, BEGIN)
+    found["L-BFGS"] = np.array([BEGIN, *(step.weights for step in steps)])
+    steps = LevenbergMarquardt().minimise(
+        lambda w: (*height(w), residuals(w)[1].T @ residuals(w)[1]), BEGIN
+    )
+    found["Levenberg-Marquardt"] = np.array([BEGIN, *(step.weights for step in steps)])
+    return found
+
+
+def _end(places: np.ndarray) -> float:
+    value, _ = height(places[-1])
+    return value if np.isfinite(value) else np.inf
+
+
+def draw_paths(found: dict[str, np.ndarray]) -> None:
+    """A panel for each."""
+    x, y = np.meshgrid(np.linspace(-1.6, 1.6, 200), np.linspace(-0.6, 1.7, 200))
+    ground = np.log10((1 - x) ** 2 / 2 + 50 * (y - x * x) ** 2 + 1e-3)
+    figure, axes = plt.subplots(2, 4, figsize=(13, 6), sharex=True, sharey=True)
+    for axis, (name, places) in zip(axes.flat, found.items(), strict=True):
+        axis.contourf(x, y, ground, levels=14, cmap="Greys", alpha=0.7)
+        axis.plot(*places.T, color="#b03a2e", marker=".", markersize=4, linewidth=1)
+        axis.plot(1, 1, marker="*", color="#1f618d", markersize=12)
+        axis.set(xlim=(-1.6, 1.6), ylim=(-0.6, 1.7))
+        left = f"{_end(places):.1g} left after {len(places) - 1} steps"
+        axis.set_title(f"{name}\n{left}", fontsize=10)
+    _save(figure, "paths.png")
+
+
+def losses(app: Any) -> list[float]:
+    """Training loss of each epoch."""
+    with tempfile.TemporaryDirectory() as place:
+        run = train(app, run_dir=Path(place) / "run", precision="float32", verbose=0)
+        rows = list(csv.DictReader((run.path / "history.csv").open()))
+    return [float(row["loss"]) for row in rows]
+
+
+def draw_curves() -> None:
+    """Two panels."""
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4.2))
+    fields: dict[str, Any] = {"schedule": "constant", "patience": 0}
+    for axis, kind in zip(axes, (Regression, Mnist), strict=True):
+        for name in CURVES:
+            found = losses(kind(optimizer=name, **fields))
+            axis.plot(range(1, len(found) + 1), found, label=name)
+        axis.set(
+            xlabel="epoch", ylabel="training loss", yscale="log", title=f"athanor {kind.name()}"
+        )
+        axis.legend(frameon=False)
+    _save(figure, "curves.png")
+
+
+def _save(figure: Any, name: str) -> None:
+    figure.tight_layout()
+    figure.savefig(HERE / name, dpi=80)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    draw_paths(paths())
+    draw_curves()
