@@ -1,0 +1,70 @@
+"""What a step of each optimizer costs beside Adam's, and how soon solvers solve least squares.
+
+    python benchmarks/optimizers.py
+
+Some minutes on two cores; leave the machine alone meanwhile.
+"""
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import protocol
+from protocol import Program, Run, Table
+
+COST = Program("a step", ("benchmarks/recipes/step_cost.py",))
+SQUARES = Program("least squares", ("benchmarks/recipes/least_squares.py",))
+PROBLEMS = {"valley": "Rosenbrock's valley, 10 dimensions", "sinc": "sinc by 15 hidden units"}
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5, help="Runs of each program.")
+    repeats = parser.parse_args().repeats
+    with tempfile.TemporaryDirectory() as directory:
+        runs = protocol.in_turn((COST, SQUARES), repeats, Path(directory))
+    costs = [run for run in runs if run.program == COST.name]
+    squares = [run for run in runs if run.program == SQUARES.name]
+    protocol.write(
+        "optimizer_steps",
+        "A step on 200 small variables, as a multiple of Adam's",
+        protocol.block((COST,), repeats, clock="of 20 steps, in turn with Adam's, 15 times a run"),
+        costs,
+        _cost_table(costs),
+    )
+    protocol.write(
+        "least_squares",
+        "Least squares: solvers to an error of 1e-8, Adam to 1e-3 at the best of six rates",
+        protocol.block((SQUARES,), repeats, clock="from the first iteration, compiled before"),
+        squares,
+        _squares_table(squares),
+    )
+
+
+def _cost_table(runs: Sequence[Run]) -> Table:
+    """Cheapest first."""
+    found = {name: [run.answer[name] for run in runs] for name in runs[0].answer}
+    names = sorted(found, key=lambda name: statistics.median(found[name]))
+    rows = [[name, protocol.spread(found[name]).text(2)] for name in names if name != "adam"]
+    return Table(["optimizer", "times Adam's step"], rows)
+
+
+def _squares_table(runs: Sequence[Run]) -> Table:
+    rows = []
+    for problem, title in PROBLEMS.items():
+        for name in runs[0].answer[problem]:
+            reached = [run.answer[problem][name] for run in runs]
+            reached = [one for one in reached if one["seconds"] is not None]
+            cells = [title, name, f"{len(reached)} of {len(runs)}", "", ""]
+            if reached:
+                cells[3] = protocol.spread([one["iterations"] for one in reached]).text(0)
+                cells[4] = protocol.spread([1000 * one["seconds"] for one in reached]).text(0)
+            rows.append(cells)
+    return Table(["problem", "by", "reached", "iterations", "milliseconds"], rows)
+
+
+if __name__ == "__main__":
+    main()
