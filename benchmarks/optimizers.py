@@ -22,7 +22,7 @@ PROBLEMS = {"valley": "Rosenbrock's valley, 10 dimensions", "sinc": "sinc by 15 
 def main() -> None:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5, help="Runs of each program.")
+    parser.add_argument("--repeats", type=int, default=3, help="Runs of each program.")
     repeats = parser.parse_args().repeats
     with tempfile.TemporaryDirectory() as directory:
         runs = protocol.in_turn((COST, SQUARES), repeats, Path(directory))
@@ -31,7 +31,7 @@ def main() -> None:
     protocol.write(
         "optimizer_steps",
         "A step on 200 small variables, as a multiple of Adam's",
-        protocol.block((COST,), repeats, clock="of 20 steps, in turn with Adam's, 15 times a run"),
+        protocol.block((COST,), repeats, clock="of 10 steps, in turn with Adam's, 7 times a run"),
         costs,
         _cost_table(costs),
     )

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 import optimizers
 
-ROUNDS, STEPS = 15, 20
+ROUNDS, STEPS = 7, 10
 
 
 def main() -> None:
