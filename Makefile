@@ -53,6 +53,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/flowers.py
 	$(BIN)/python benchmarks/texts.py
 	$(BIN)/python benchmarks/movielens.py
+	$(BIN)/python benchmarks/optimizers.py
 
 lock:
 	uv pip compile setup.cfg --extra data --extra dev --python-version 3.11 --no-annotate --no-header -o constraints.txt

@@ -1,18 +1,20 @@
 """Put the recorded results between the two marks of Markdown files.
 
-    python benchmarks/render.py README.md benchmarks/README.md
+    python benchmarks/render.py README.md benchmarks/README.md docs/optimizers.md
 
-At once; whatever stands between the marks is made from results/*.json.
+At once; whatever stands between the marks is made from results/*.json: of all of them, or
+of those that the first mark names, `<!-- results NAME NAME -->`.
 """
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from protocol import RESULTS, Table, markdown
 
-BEGIN, END = "<!-- results -->", "<!-- /results -->"
+BEGIN, END = re.compile(r"<!-- results( [\w ]+)? -->"), "<!-- /results -->"
 
 
 def section(result: dict[str, Any]) -> str:
@@ -37,13 +39,18 @@ def conditions(result: dict[str, Any]) -> str:
     )
 
 
-def fill(text: str, results: str) -> str:
+def fill(text: str, sections: dict[str, str]) -> str:
     """Replace what stands between the marks. Raises ValueError where they are missing."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    begin = BEGIN.search(text)
+    _, end, after = text[begin.end() :].partition(END) if begin else ("", "", "")
     if not (begin and end):
-        raise ValueError(f"expected {BEGIN} and, after it, {END}")
-    return f"{before}{BEGIN}\n\n{results}\n\n{END}{after}"
+        raise ValueError(f"expected <!-- results --> and, after it, {END}")
+    names = begin[1].split() if begin[1] else sorted(sections)
+    if missing := set(names) - set(sections):
+        raise ValueError(f"no results of {', '.join(sorted(missing))}; run their benchmarks")
+    results = "\n\n".join(sections[name] for name in names)
+    results = results or "None recorded yet: `make bench`."
+    return f"{text[: begin.end()]}\n\n{results}\n\n{END}{after}"
 
 
 def main() -> None:
@@ -51,11 +58,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="+", type=Path)
     files = parser.parse_args().files
-    found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    results = "\n\n".join(map(section, found)) or "None recorded yet: `make bench`."
+    paths = sorted(RESULTS.glob("*.json"))
+    sections = {path.stem: section(json.loads(path.read_text())) for path in paths}
     for path in files:
         try:
-            path.write_text(fill(path.read_text(), results))
+            path.write_text(fill(path.read_text(), sections))
         except (OSError, ValueError) as error:
             raise SystemExit(f"{path}: {error}") from error
 

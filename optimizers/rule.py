@@ -53,8 +53,7 @@ class Rule(Stepwise):
             ValueError: where a number is outside of its range.
 
         """
-        for name, value in own.items():
-            require(name, value, 1.0 if name.startswith(("beta", "momentum")) else math.inf)
+        require_all(own)
         require("weight_decay", kwargs.get("weight_decay") or 0.0)
         super().__init__(learning_rate=checked(learning_rate), **kwargs)
         self._own = own
@@ -146,6 +145,12 @@ def checked(learning_rate: Any) -> Any:
         return learning_rate
     require("learning_rate", learning_rate)
     return float(learning_rate)
+
+
+def require_all(own: dict[str, Any]) -> None:
+    """Raise ValueError for a share (`beta...`, `momentum`) of 1, or for no finite number from 0."""
+    for name, value in own.items():
+        require(name, value, 1.0 if name.startswith(("beta", "momentum")) else math.inf)
 
 
 def require(name: str, value: Any, below: float = math.inf) -> None:

@@ -85,6 +85,8 @@ class ScheduleFree(Wrapper):
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
         """As the inner optimizer's, from y; z goes the same way."""
+        if not self.weight_decay:
+            return
         before = [variable + 0.0 for variable in variables]
         super()._apply_weight_decay(variables)
         for variable, was in zip(variables, before, strict=True):

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from optimizers.rule import Stepwise, checked, require
+from optimizers.rule import Stepwise, checked, require_all
 
 # Arguments of every optimizer of Keras that work on gradients and weights as a whole:
 # the outer optimizer does what the inner one was asked for.
@@ -34,7 +34,7 @@ class Wrapper(Stepwise):
         Args:
             inner: a new optimizer, or one's name or configuration as for
                 keras.optimizers.get.
-            own: arguments of this wrapper, finite numbers from 0.
+            own: arguments of this wrapper, with the bounds of a rule's.
             name: of the optimizer.
 
         Raises:
@@ -50,8 +50,7 @@ class Wrapper(Stepwise):
                 f"Received the {type(inner).__name__} {inner.name!r} {state}; expected a new "
                 "optimizer with an update of its own. Make one here, and wrap this one instead."
             )
-        for argument, value in own.items():
-            require(argument, value)
+        require_all(own)
         rate = inner._learning_rate
         if isinstance(rate, keras.Variable):
             rate = float(keras.ops.convert_to_numpy(rate))

@@ -24,6 +24,7 @@ LONG = [
     fits.takes_sparse_gradients,
     fits.traces_once,
     fits.continues_from_a_file,
+    fits.leaves_frozen_variables,
 ]
 ours = pytest.mark.parametrize("cls", OURS, ids=lambda cls: cls.__name__)
 
@@ -50,7 +51,9 @@ def test_keeps_in_longer_checks(check, cls):
     kept(check, of_class(cls))
 
 
-@pytest.mark.parametrize("check", LONG, ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "check", [fits.compiles, fits.continues_from_a_file], ids=lambda one: one.__name__
+)
 def test_one_of_ours_keeps_the_longer_checks(check):
     kept(check, of_class(optimizers.AdaBelief))
 

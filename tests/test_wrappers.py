@@ -198,3 +198,9 @@ def test_schedule_free_decays_at_the_point_of_the_gradient():
 def test_schedule_free_refuses_a_second_average():
     with pytest.raises(ValueError, match="Received use_ema; expected none"):
         ScheduleFree(SGD(0.1, use_ema=True))
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.0, float("nan")])
+def test_schedule_free_refuses_a_wrong_momentum(momentum):
+    with pytest.raises(ValueError, match=r"Received momentum=.*; expected 0 <= momentum < 1"):
+        ScheduleFree(SGD(0.1), momentum=momentum)
