@@ -66,6 +66,14 @@ WRAPPERS = (CentralizedGradient, Lookahead, ScheduleFree)  # that need nothing b
 _NOT_BY_NAME = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "ScheduleFreeAdamW"}
 
 
+_MODEL = "takes two passes a step: train a model of training.sharpness in your own code"
+_ELSEWHERE = {
+    "sam": _MODEL,
+    "asam": _MODEL,
+    "layerwiselearningrate": "needs the shares of layers: make one in your own code",
+}
+
+
 class WholeBatchError(ValueError):
     """A solver, which needs all examples at once, where batches come."""
 
@@ -117,6 +125,8 @@ def get(name: str, learning_rate: Any) -> Any:
             f"Received the optimizer {name!r}, which needs all examples at once; expected one that "
             "takes them in batches. Regression takes it, with a smooth model."
         )
+    if key in _ELSEWHERE:
+        raise UnknownOptimizerError(f"Received the optimizer {name!r}, which {_ELSEWHERE[key]}.")
     if key not in known:
         near = difflib.get_close_matches(key, known, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

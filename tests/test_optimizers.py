@@ -37,6 +37,14 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, near):
         optimizers.get(name, 0.1)
 
 
+@pytest.mark.parametrize("name", ["sam", "ASAM", "layerwise_learning_rate"])
+def test_what_goes_otherwise_is_said(name):
+    with pytest.raises(
+        UnknownOptimizerError, match=f"Received the optimizer {name!r}, which .*own"
+    ):
+        optimizers.get(name, 0.1)
+
+
 def test_an_unknown_name_is_answered_with_all():
     with pytest.raises(UnknownOptimizerError) as raised:
         optimizers.get("zzz", 0.1)
