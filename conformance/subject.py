@@ -59,10 +59,10 @@ def subject(address: str) -> Subject:
     module, _, name = address.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a stranger's module may raise anything
         raise SubjectError(
             f"Received the optimizer {address!r}; expected package.module:Class of a module "
-            f"that can be imported here ({error})."
+            f"that can be imported here ({type(error).__name__}: {error})."
         ) from error
     if not (inspect.isclass(found) and issubclass(found, keras.optimizers.Optimizer)):
         raise SubjectError(

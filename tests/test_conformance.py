@@ -196,6 +196,8 @@ def test_a_wrong_formula_is_found():
     [
         ("adann", "Did you mean 'adan'"),
         ("no_such_module:Mine", "expected package.module:Class"),
+        (":Mine", "expected package.module:Class"),
+        ("optimizers:", "expected package.module:Class"),
         ("keras.layers:Dense", "expected a subclass of keras.optimizers.Optimizer"),
         ("optimizers:LayerwiseLearningRate", "which cannot be made"),
     ],
