@@ -27,7 +27,7 @@ class Whole:
 
     def __init__(self, model: Any, inputs: dict[str, np.ndarray], targets: Any, loss: Any) -> None:
         self.model = model
-        # In float32 a minimum is blurred from the fourth digit of the weights on.
+        # In float32 rounding hides the slope near a minimum.
         plain = keras.Model(model.input, model.output)  # a compiled one is compiled again
         self.twin = keras.models.clone_model(plain, clone_function=_in_float64)
         self.twin.set_weights(model.get_weights())
@@ -59,8 +59,9 @@ class Whole:
     def sweeps(self, solver: Solver, limit: int, each: int = ITERATIONS) -> Iterator[dict]:
         """The solver's way: every so many of `limit` iterations its weights are in the model."""
         function = self if solver.needs == "gradient" else getattr(self, solver.needs)
-        last: Found | None = None
-        for number, last in enumerate(solver.minimise(function, self.weights()), 1):
+        start = self.weights()
+        last: Found | None = Found(start, 0.0, 0.0)  # where the start is a minimum
+        for number, last in enumerate(solver.minimise(function, start), 1):
             if number % each == 0 or number == limit:
                 yield self._taken(last)
                 last = None

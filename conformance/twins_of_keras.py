@@ -86,6 +86,7 @@ def adam(
     beta_1: float = 0.9,
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
+    weight_decay: float = 0.0,
 ) -> Arrays:
     """Kingma and Ba 2015, the form before section 2.1's end, with epsilon after the root."""
     w = [np.array(one, "float64") for one in weights]
@@ -95,7 +96,8 @@ def adam(
         for k, g in enumerate(gradient(w)):
             m[k] = beta_1 * m[k] + (1 - beta_1) * g
             v[k] = beta_2 * v[k] + (1 - beta_2) * g**2
-            w[k] = w[k] - alpha * m[k] / (np.sqrt(v[k]) + epsilon)
+            step = alpha * m[k] / (np.sqrt(v[k]) + epsilon)
+            w[k] = w[k] * (1 - rate * weight_decay) - step
     return w
 
 
@@ -103,15 +105,7 @@ def adamw(
     weights: Arrays, gradient: Gradient, steps: int, rate: float, weight_decay: float = 0.004
 ) -> Arrays:
     """Loshchilov and Hutter 2019, algorithm 2: Adam, with decay before the step."""
-    w = [np.array(one, "float64") for one in weights]
-    m, v = ([np.zeros_like(one) for one in w] for _ in range(2))
-    for t in range(1, steps + 1):
-        alpha = rate * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-        for k, g in enumerate(gradient(w)):
-            m[k] = 0.9 * m[k] + 0.1 * g
-            v[k] = 0.999 * v[k] + 0.001 * g**2
-            w[k] = w[k] * (1 - rate * weight_decay) - alpha * m[k] / (np.sqrt(v[k]) + 1e-7)
-    return w
+    return adam(weights, gradient, steps, rate, weight_decay=weight_decay)
 
 
 def adamax(

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import linalg
 
 from optimizers.rule import require
-from optimizers.solver import Found, Solver, at_start, steepest
+from optimizers.solver import Found, Solver, at_start, solved, steepest
 
 Residuals = tuple[float, np.ndarray, np.ndarray]
 
@@ -19,8 +18,8 @@ class LevenbergMarquardt(Solver):
         w <- w - (J^T J + lambda D)^-1 g      with D the diagonal of J^T J
 
     lambda falls where f fell as the linear residuals foretold, and rises where it did
-    not. Choose it to fit curves and small networks with a squared error: of up to some
-    thousand weights nothing is faster. Keeps one n x n matrix.
+    not. Choose it to fit curves and small networks with a squared error, of up to some
+    thousand weights: it needs the fewest steps. Keeps one n x n matrix.
 
     Args:
         damping: lambda at first; 0.001, Marquardt's.
@@ -54,11 +53,13 @@ class LevenbergMarquardt(Solver):
         damping, growth = self.damping, 2.0
         while not self.done(steepest(g)):
             diagonal = np.maximum(np.diag(squares), 1e-12 * np.diag(squares).max())
-            step = linalg.solve(squares + damping * np.diag(diagonal), g, assume_a="pos")
-            foretold = step @ (damping * diagonal * step + g) / 2
-            found = function(w - step)
-            gain = (value - found[0]) / foretold if foretold > 0 else -1.0
-            if not gain > 0:
+            step = solved(squares + damping * np.diag(diagonal), g)
+            found, gain = None, -1.0
+            if step is not None:
+                foretold = step @ (damping * diagonal * step + g) / 2
+                found = function(w - step)
+                gain = (value - found[0]) / foretold if foretold > 0 else -1.0
+            if step is None or found is None or not gain > 0:
                 damping, growth = damping * growth, 2 * growth
                 if not damping < 1e16:
                     return  # as near as float64 comes

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import linalg
 
-from optimizers.solver import Found, Solver, at_start, steepest
+from optimizers.solver import Found, Solver, at_start, solved, steepest
 
 Curved = tuple[float, np.ndarray, np.ndarray]
 
@@ -44,7 +43,7 @@ class Newton(Solver):
         at_start(value, g, hessian)
         damping = 0.0
         while not self.done(steepest(g)):
-            step = _solved(hessian, g, damping)
+            step = solved(hessian + damping * np.eye(len(g)), g)
             found = None if step is None else function(w - step)
             if step is None or found is None or not found[0] <= value:
                 damping = max(10 * damping, 1e-6 * float(np.abs(hessian).max()))
@@ -57,15 +56,6 @@ class Newton(Solver):
             yield Found(w, value, steepest(g))
             if still:
                 return  # as near as float64 comes
-
-
-def _solved(hessian: np.ndarray, g: np.ndarray, damping: float) -> np.ndarray | None:
-    """(H + damping I)^-1 g; None where the matrix is not positive definite."""
-    try:
-        factor = linalg.cho_factor(hessian + damping * np.eye(len(g)))
-    except linalg.LinAlgError:
-        return None
-    return linalg.cho_solve(factor, g)
 
 
 def _vanishes(step: np.ndarray, w: np.ndarray) -> bool:

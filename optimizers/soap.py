@@ -30,8 +30,8 @@ class SOAP(Rule):
 
     Kernels of convolutions are matrices with their last axis as columns; vectors are left to
     Adam. The first step changes no weight: it finds where to turn to. Choose it where
-    steps are dear and layers not wider than some thousands; it needs fewer of them than
-    AdamW. Keeps two arrays a variable, and of an m x n matrix 2 (m^2 + n^2) numbers
+    steps are dear and layers not wider than some thousands; the paper needs fewer of them
+    than AdamW. Keeps two arrays a variable, and of an m x n matrix 2 (m^2 + n^2) numbers
     in float32.
 
     Args:

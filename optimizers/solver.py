@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from scipy import linalg
 
 from optimizers.rule import require
 
@@ -66,6 +67,14 @@ def at_start(*numbers: Any) -> None:
             "Received a function that is not finite where the search starts; expected numbers. "
             "Look for missing or huge values in the data, or start elsewhere."
         )
+
+
+def solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray | None:
+    """Matrix^-1 right; None where the symmetric matrix is not positive definite."""
+    try:
+        return linalg.cho_solve(linalg.cho_factor(matrix), right)
+    except linalg.LinAlgError:
+        return None
 
 
 def steepest(gradient: np.ndarray) -> float:

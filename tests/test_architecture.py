@@ -27,17 +27,9 @@ FLOORS = {
     "conformance": {"optimizers"},
     "apps": {"pipelines", "optimizers"},
     "training": {"pipelines", "optimizers", "apps"},
-    "evaluation": {"pipelines", "optimizers", "conformance", "apps", "training"},
-    "serving": {"pipelines", "optimizers", "conformance", "apps", "training", "evaluation"},
-    "tuning": {
-        "pipelines",
-        "optimizers",
-        "conformance",
-        "apps",
-        "training",
-        "evaluation",
-        "serving",
-    },
+    "evaluation": {"pipelines", "optimizers", "apps", "training"},
+    "serving": {"pipelines", "optimizers", "apps", "training", "evaluation"},
+    "tuning": {"pipelines", "optimizers", "apps", "training", "evaluation", "serving"},
 }
 TOP = {"athanor", "console", "verbs"}
 HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "matplotlib")

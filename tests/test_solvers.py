@@ -2,6 +2,7 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -9,7 +10,9 @@ from sklearn.linear_model import LogisticRegression
 import apps
 import optimizers
 from apps import Mnist, Regression
+from apps.tabular_losses import SquaredError
 from apps.tabular_networks import STRAIGHT, Prepared, ridge
+from apps.whole import Whole
 from optimizers import LBFGS, LevenbergMarquardt, Newton
 from optimizers.solver import SolverError
 from training.train import train
@@ -142,6 +145,27 @@ def test_logistic_regression_reaches_that_of_scikit_learn(optimizer, tmp_path):
     theirs.fit(joined, splits.train.targets)
     kernel, _ = weights_of(run)
     np.testing.assert_allclose(kernel[:, 1] - kernel[:, 0], theirs.coef_[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "newton", "levenberg_marquardt"])
+def test_columns_that_say_the_same(optimizer, tmp_path):
+    """Any split between them is a minimum: the matrices have no inverse."""
+    lines = [f"{a!r},{a!r},{a + 0.1 * b!r}" for a, b in RANDOM.normal(size=(60, 2)).tolist()]
+    (tmp_path / "a.csv").write_text("\n".join(["a,b,target", *lines]) + "\n")
+    app = Regression(data=f"csv:{tmp_path / 'a.csv'}", model="linear", optimizer=optimizer)
+    run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
+    kernel, _ = weights_of(run)
+    assert 0.9 < kernel.sum() < 1.1
+
+
+def test_a_start_that_is_a_minimum_is_an_epoch_too():
+    inputs = keras.Input((2,), name="x")
+    outputs = keras.layers.Reshape((1, 1))(
+        keras.layers.Dense(1, kernel_initializer="zeros")(inputs)
+    )
+    model = keras.Model({"x": inputs}, outputs)
+    whole = Whole(model, {"x": np.ones((4, 2))}, np.zeros(4), SquaredError(0.0, 1.0))
+    assert list(whole.sweeps(LBFGS(), 10)) == [{"loss": 0.0, "slope": 0.0}]
 
 
 def test_a_small_network_is_solved(tmp_path):
