@@ -162,12 +162,12 @@ def keeps_what_it_says(subject: Subject) -> None:
     assert found == COUNTS.index(said[1]), f"keeps {found:g} arrays, says {said[1]}"
 
 
-def equals_on_two_replicas(address: str) -> None:
+def equals_on_two_replicas(subject: Subject) -> None:
     """Two replicas of tf.distribute that share a gradient are as one that has all of it."""
     if keras.backend.backend() != "tensorflow":
         raise Skipped("tf.distribute is TensorFlow's")
     # In a process of its own: devices are divided before TensorFlow starts.
-    command = [sys.executable, "-m", "conformance.replicas", address]
+    command = [sys.executable, "-m", "conformance.replicas", subject.address]
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=paths)
     last = (done.stderr.strip().splitlines() or ["no word"])[-1]

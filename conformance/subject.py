@@ -36,6 +36,7 @@ class Subject:
         make: a new one, from a learning rate and arguments of keras.optimizers.Optimizer.
         rate: a learning rate at which it moves.
         twin: the same rule in NumPy, see conformance.twins; None where there is none.
+        address: by which another process finds it.
 
     """
 
@@ -43,6 +44,7 @@ class Subject:
     make: Callable[..., keras.optimizers.Optimizer]
     rate: float = 0.01
     twin: Callable[..., list[np.ndarray]] | None = None
+    address: str = ""
 
     def new(self, **kwargs: Any) -> keras.optimizers.Optimizer:
         """A new one, at its rate."""
@@ -69,15 +71,15 @@ def subject(address: str) -> Subject:
             f"Received {address!r}, which is {found!r}; expected a subclass of "
             "keras.optimizers.Optimizer."
         )
-    return _tried(of_class(found), address)
+    return _tried(dataclasses.replace(of_class(found), address=address))
 
 
-def _tried(found: Subject, address: str) -> Subject:
+def _tried(found: Subject) -> Subject:
     try:
         found.new()
     except Exception as error:
         raise SubjectError(
-            f"Received {address!r}, which cannot be made by {found.name}(learning_rate="
+            f"Received {found.address!r}, which cannot be made by {found.name}(learning_rate="
             f"{found.rate}): {error}; expected a class that takes the arguments of "
             "keras.optimizers.Optimizer, others with defaults."
         ) from error
@@ -98,9 +100,10 @@ def of_class(cls: type) -> Subject:
     twin = known.get(name.lower()) if cls in optimizers.names().values() else None
     if cls in optimizers.WRAPPERS:
         around = lambda rate, **kwargs: cls(keras.optimizers.SGD(rate, **kwargs))  # noqa: E731
-        return Subject(name, around, 0.1, twin)
+        return Subject(name, around, 0.1, twin, name.lower())
     rate = 1.0 if name in ("LARS", "Prodigy", "Adadelta") else 0.01
-    return Subject(name, lambda rate, **kwargs: cls(learning_rate=rate, **kwargs), rate, twin)
+    make = lambda rate, **kwargs: cls(learning_rate=rate, **kwargs)  # noqa: E731
+    return Subject(name, make, rate, twin, name.lower())
 
 
 def slopes(weights: list[Any], step: int) -> list[np.ndarray]:

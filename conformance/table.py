@@ -28,6 +28,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     fits.keeps_what_it_says,
     checks.skips_missing_gradients,
     checks.refuses_unknown_variables,
+    fits.equals_on_two_replicas,
 )
 
 
@@ -52,15 +53,7 @@ def run(address: str) -> Iterator[Outcome]:
     Raises SubjectError where there is no optimizer.
     """
     found = subject(address)
-
-    def replicas(_: Subject) -> None:
-        fits.equals_on_two_replicas(address)
-
-    replicas.__name__, replicas.__doc__ = (
-        fits.equals_on_two_replicas.__name__,
-        fits.equals_on_two_replicas.__doc__,
-    )
-    for check in (*CHECKS, replicas):
+    for check in CHECKS:
         yield Outcome(*_about(check), *_outcome(check, found))
 
 
