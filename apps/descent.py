@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.factors import Factors, Pairs
+from optimizers import averaged
 
 
 def epochs(
@@ -41,7 +42,8 @@ def epochs(
 
     while True:
         errors = [step(*next(batches)) for _ in range(steps)]
-        yield model.folded(), float(np.mean(errors))
+        with averaged(optimizer):
+            yield model.folded(), float(np.mean(errors))
 
 
 class _SvdPlusPlus:

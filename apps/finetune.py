@@ -185,7 +185,10 @@ class Finetune(App):
         return min(self.copies, max(2, MANY // count))
 
     def _optimizer(self, share: float, steps: int) -> Any:
+        import optimizers
         from apps import backbones
 
-        rate = self.peak * share * backbones.pace(self._backbone)
+        rate = self.peak
+        if not optimizers.is_tuning_free(self.optimizer):
+            rate *= share * backbones.pace(self._backbone)
         return dataclasses.replace(self, learning_rate=rate).descent(steps)

@@ -22,7 +22,7 @@ from optimizers.newton import Newton
 from optimizers.novograd import NovoGrad
 from optimizers.prodigy import Prodigy
 from optimizers.radam import RAdam
-from optimizers.schedule_free import AveragedWeights, ScheduleFree
+from optimizers.schedule_free import AveragedWeights, ScheduleFree, averaged
 from optimizers.schedules import OneCycle, WarmupStableDecay
 from optimizers.soap import SOAP
 from optimizers.solver import Solver
@@ -51,15 +51,19 @@ __all__ = [
     "WarmupStableDecay",
     "WholeBatchError",
     "Yogi",
+    "averaged",
     "default_rate",
     "get",
     "get_solver",
+    "is_tuning_free",
     "names",
 ]
 
 SOLVERS = (LBFGS, LevenbergMarquardt, Newton)  # of all examples at once
 ALL = (AdaBelief, Adan, LARS, Nesterov, NovoGrad, Prodigy, RAdam, SOAP, Yogi)
 WRAPPERS = (CentralizedGradient, Lookahead, ScheduleFree)  # that need nothing but an optimizer
+
+TUNING_FREE = (Prodigy,)  # their learning rate is a factor of one that they find
 
 # Wrappers of another optimizer, and one whose averaged weights are wrong on TensorFlow
 # in Keras 3.15: its "old" momentum is read after the assignment.
@@ -104,6 +108,11 @@ def default_rate(name: str) -> float:
     cls = type(get(name, 0.0))
     cls = keras.optimizers.Adam if cls in WRAPPERS else cls
     return inspect.signature(cls.__init__).parameters["learning_rate"].default
+
+
+def is_tuning_free(name: str) -> bool:
+    """Whether an optimizer finds its learning rate, which nobody should scale then."""
+    return names().get(_key(name)) in TUNING_FREE
 
 
 def get_solver(name: str) -> Solver | None:

@@ -1,5 +1,7 @@
 """Schedule-free learning: an average of the weights in place of a falling rate."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -111,6 +113,26 @@ class ScheduleFree(Wrapper):
         self.average()
 
 
+def _schedule_free(optimizer: Any) -> ScheduleFree | None:
+    """The ScheduleFree inside an optimizer, where there is one."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    while isinstance(optimizer, Wrapper) and not isinstance(optimizer, ScheduleFree):
+        optimizer = optimizer.inner
+    return optimizer if isinstance(optimizer, ScheduleFree) else None
+
+
+@contextlib.contextmanager
+def averaged(optimizer: Any) -> Iterator[None]:
+    """Has the averaged weights of ScheduleFree in the variables; of another optimizer nothing."""
+    found = _schedule_free(optimizer)
+    if found is None:
+        yield
+        return
+    found.average()
+    yield
+    found.go_on()
+
+
 class AveragedWeights(keras.callbacks.Callback):
     """Has the averaged weights of ScheduleFree in the model whenever it is not being trained.
 
@@ -122,26 +144,22 @@ class AveragedWeights(keras.callbacks.Callback):
         self._averaged = False
 
     @property
-    def _optimizer(self) -> Any:
-        found = getattr(self.model, "optimizer", None)
-        found = getattr(found, "inner_optimizer", found)  # of a LossScaleOptimizer
-        while isinstance(found, Wrapper) and not isinstance(found, ScheduleFree):
-            found = found.inner
-        return found
+    def _optimizer(self) -> ScheduleFree | None:
+        return _schedule_free(getattr(self.model, "optimizer", None))
 
     def _average(self) -> None:
-        if isinstance(self._optimizer, ScheduleFree) and not self._averaged:
+        if self._optimizer and not self._averaged:
             self._optimizer.average()
             self._averaged = True
 
     def _go_on(self) -> None:
-        if self._averaged:
+        if self._optimizer and self._averaged:
             self._optimizer.go_on()
             self._averaged = False
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """An earlier run, or a loaded file, left the average."""
-        self._averaged = isinstance(self._optimizer, ScheduleFree)
+        self._averaged = self._optimizer is not None
         self._go_on()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
