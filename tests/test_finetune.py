@@ -91,6 +91,12 @@ def test_slower_the_deeper(mobilenet):
     assert "frozen, to" in told and "rate 9e-05" in told
 
 
+@pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 0.05), ("prodigy", 1.0)])
+def test_the_head_learns_faster_unless_the_rate_is_found(optimizer, rate):
+    app = Finetune(optimizer=optimizer, schedule="constant")
+    assert float(app._optimizer(5.0, 100).learning_rate) == pytest.approx(rate)
+
+
 @pytest.mark.parametrize("name", ["mobilenet_0.25", "mobilenetv3small", "efficientnetv2b0"])
 def test_pixels_are_rescaled_exactly_once(name):
     backbone = backbones.build(name, SIDE, "none")

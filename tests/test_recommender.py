@@ -1,6 +1,7 @@
 """What is special about the recommender: ids, splits by time, lists, messy files."""
 
 import gzip
+import itertools
 import json
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 import tensorflow as tf
 from scipy import sparse
 
+import optimizers
 from apps import Recommender
+from apps.descent import epochs
 from apps.factors import Pairs, ranking_rows, rating_rows, spectrum, truncated
 from apps.gibbs import gaussians, posterior_means
 from evaluation import ids as asked_ids
@@ -255,6 +258,22 @@ def test_gradient_descent_learns_too(tmp_path):
     scores = rankings.metrics(report.answer(run))
     means = rankings.metrics(asked_ids.baselines(run.splits)["user_and_item_means"])
     assert 0.5 < scores["rmse"] < means["rmse"]
+
+
+def test_gradient_descent_is_judged_by_the_average_of_schedule_free():
+    random = np.random.default_rng(0)
+    users, items = random.integers(0, 4, 40), random.integers(0, 5, 40)
+    pairs = Pairs(users, items, random.normal(3, 1, 40).astype("float32"), 4, 5)
+    batch = {"user": users + 1, "item": items + 1}, pairs.ratings
+    ends = []
+    for steps, count in ((6, 1), (2, 3)):
+        made = optimizers.get("schedule_free", 0.1)
+        batches = itertools.repeat(batch)
+        found = epochs(pairs, batches, steps, made, num_factors=2, l2=0.0, seed=0)
+        *_, (factors, _) = (next(found) for _ in range(count))
+        np.testing.assert_array_equal(factors.items, np.asarray(made._averages[1]))
+        ends.append(factors.items)
+    np.testing.assert_array_equal(*ends)
 
 
 def test_clicks_without_ratings_are_ranked(tmp_path):
