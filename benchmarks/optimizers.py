@@ -39,7 +39,7 @@ def main() -> None:
     )
     protocol.write(
         "least_squares",
-        "Least squares: solvers to an error of 1e-8, Adam to 1e-3 at the best of six rates",
+        "Least squares: solvers to an error of 1e-8, Adam to 1e-3",
         protocol.block((SQUARES,), repeats, clock="from the first iteration, compiled before"),
         squares,
         _squares_table(squares),
