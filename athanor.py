@@ -15,7 +15,7 @@ from cyclopts import App, Parameter
 import apps
 import console
 import verbs
-from console import COMMON, HOW, Common, HowToTrain
+from console import COMMON, HOW, SHARED, Common, HowToShare, HowToTrain
 
 RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
 Optimizer = Annotated[
@@ -78,6 +78,17 @@ def _app_commands(app_class: type[apps.App]) -> App:
         """Train a model, judge it on the test examples, and keep both in a run directory."""
         with console.output(common.json) as emit:
             emit(verbs.train(app, how, common))
+
+    @cli.command(usage=f"{usage} check-distribute [OPTIONS]")
+    def check_distribute(
+        app: Annotated[app_class, Parameter(name="*")] = app_class(),  # type: ignore[valid-type]  # noqa: B008
+        *,
+        how: HowToShare = SHARED,
+        common: Common = COMMON,
+    ) -> None:
+        """Compare twenty steps on one device with the same on several that share the work."""
+        with console.output(common.json) as emit:
+            emit(verbs.check_distribute(app, how, common))
 
     @cli.command(usage=f"{usage} evaluate RUN [OPTIONS]")
     def evaluate(run: RunDirectory, *, common: Common = COMMON) -> None:

@@ -43,6 +43,10 @@ class HowToTrain:
     """A new or empty directory for the run; runs/APP/DATE-TIME by default."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the arithmetic; auto takes bfloat16 where it is measured to be faster."""
+    strategy: Literal["one", "mirrored", "auto"] = "one"
+    """One device, or several that share every batch (mirrored); auto takes all that there are."""
+    devices: int | None = None
+    """How many GPUs, or parts of the CPU where there is none; all by default."""
     folds: int | None = None
     """Cross-validate: train once for each of so many folds, and give mean and spread."""
     profile: Annotated[bool, Parameter(negative="")] = False
@@ -51,7 +55,18 @@ class HowToTrain:
     """A YAML file of fields; flags override it."""
 
 
-COMMON, HOW = Common(), HowToTrain()
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HowToShare:
+    """Flags of `check-distribute` besides the app's fields."""
+
+    devices: int = 2
+    """How many GPUs, or parts of the CPU where there is none."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Number format of the arithmetic."""
+
+
+COMMON, HOW, SHARED = Common(), HowToTrain(), HowToShare()
 
 
 @contextlib.contextmanager

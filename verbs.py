@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import apps
-from console import HOW, Common, HowToTrain
+from console import HOW, Common, HowToShare, HowToTrain
 
 STARTED = time.perf_counter()
 # What `predict` is given, by kind of question.
@@ -18,7 +18,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
     """Train and judge: once, or once a fold."""
     from training import start
 
-    start.tensorflow()
+    start.tensorflow(how.devices)
     from evaluation import folds, report, show
     from training.train import train as trained
 
@@ -26,6 +26,8 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
     options: dict[str, Any] = {
         "data_dir": common.data_dir,
         "precision": how.precision,
+        "strategy": how.strategy,
+        "devices": how.devices,
         "profile": how.profile,
         "verbose": 1 if on_terminal else 2,
     }
@@ -156,6 +158,19 @@ def check_optimizer(address: str) -> dict[str, Any]:
     }
     print(", ".join(f"{count} {result}" for result, count in counts.items()), flush=True)
     return counts | {"checks": [outcome._asdict() for outcome in outcomes]}
+
+
+def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str, Any]:
+    """Twenty steps on one device and on several."""
+    from training import start
+
+    start.tensorflow(how.devices)
+    from evaluation import show
+    from training.equivalence import compared
+
+    found = compared(app, how.devices, data_dir=common.data_dir, precision=how.precision)
+    show.table(["", "one device", f"{how.devices} devices", "difference"], found.rows())
+    return found._asdict()
 
 
 def _short(path: Path) -> str:

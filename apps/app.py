@@ -26,7 +26,7 @@ class Feeds(NamedTuple):
     """What `fit` consumes: endless training batches, one pass of validation ones.
 
     The raw examples and the layer that prepares them stand beside, for a fit
-    that is more than passes over batches.
+    that is more than passes over batches; and the most steps that a call may take.
     """
 
     train: Any
@@ -34,6 +34,7 @@ class Feeds(NamedTuple):
     steps_per_epoch: int
     splits: "Splits"
     prepare: Any
+    steps_a_call: int = 1
 
 
 def bounded(default: Any, low: float, below: float = math.inf) -> Any:

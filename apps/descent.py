@@ -26,19 +26,23 @@ def epochs(
 ) -> Iterator[tuple[Factors, float]]:
     """The factors, and the mean squared error on the way, after every `steps` batches.
 
-    A batch is numbers {user, item} from 1, and ratings, [n] each.
+    A batch is numbers {user, item} from 1, and ratings, [n] each, or the replicas' shares of it.
     """
     model = _SvdPlusPlus(pairs, num_factors, l2, seed)
     optimizer.build(model.parts)
+    strategy = tf.distribute.get_strategy()
 
-    @tf.function(autograph=False)
-    def step(numbers: Any, rating: Any) -> Any:
+    def share(numbers: Any, rating: Any) -> Any:
         with tf.GradientTape() as tape:
             error, penalty = model.loss(numbers["user"] - 1, numbers["item"] - 1, rating)
-            whole = error + penalty
+            whole = (error + penalty) / strategy.num_replicas_in_sync
         gradients = tape.gradient(whole, [part.value for part in model.parts])
         optimizer.apply(gradients, model.parts)
         return tf.debugging.check_numerics(error, "The loss is not finite.")
+
+    @tf.function(autograph=False)
+    def step(numbers: Any, rating: Any) -> Any:
+        return strategy.reduce("MEAN", strategy.run(share, (numbers, rating)), axis=None)
 
     while True:
         errors = [step(*next(batches)) for _ in range(steps)]

@@ -144,9 +144,12 @@ class Recommender(App):
 
         So a run whose data bear no factors keeps the means.
         """
+        import tensorflow as tf
+
         from apps import descent, factors, gibbs
 
         chosen = self._chosen(feeds.splits)
+        strategy = tf.distribute.get_strategy()
         yield factors.usual(pairs)
         if chosen == "bayes":
             yield from gibbs.posterior_means(
@@ -155,7 +158,7 @@ class Recommender(App):
         if chosen == "svdpp":
             yield from descent.epochs(
                 pairs,
-                iter(feeds.train),
+                iter(strategy.experimental_distribute_dataset(feeds.train)),
                 feeds.steps_per_epoch,
                 model.optimizer,
                 num_factors=self.factors,

@@ -20,7 +20,7 @@ from pipelines.examples import Batch, Examples, store
 from pipelines.feed import Augment, feed, feed_shuffled
 
 BATCH = 64  # pictures in one pass through the frozen part
-STEPS_A_CALL = 8
+STEPS_A_CALL = 8  # at most
 HEAD_RATE = 5.0  # a linear layer alone stands a larger learning rate
 VALID_BATCH = 256
 
@@ -56,11 +56,12 @@ class Plan:
 
 
 class Features(NamedTuple):
-    """What the network above learns from and is judged on, and the steps of an epoch."""
+    """What the network above learns from and is judged on, and the steps of an epoch and a call."""
 
     train: Examples
     valid: Examples
     steps: int
+    steps_a_call: int
 
 
 def run(parts: Parts, feeds: Feeds, plan: Plan, **options: Any) -> None:
@@ -69,31 +70,27 @@ def run(parts: Parts, feeds: Feeds, plan: Plan, **options: Any) -> None:
     first, second = (cut.steps * epochs for epochs in plan.epochs)
     raw = keras.Input(parts.frozen.output.shape[1:])
     pooling = keras.Model(raw, parts.pooled(raw))
-    pooled = Features(_asked(pooling, cut.train), _asked(pooling, cut.valid), cut.steps)
+    pooled = cut._replace(train=_asked(pooling, cut.train), valid=_asked(pooling, cut.valid))
     head = keras.Model(parts.head.input, parts.head.output)
-    _compile(head, plan.optimizer(HEAD_RATE, first), plan, cut.steps)
+    _compile(head, plan.optimizer(HEAD_RATE, first), plan, cut.steps_a_call)
     done = _fit(head, pooled, plan, range(plan.epochs[0]), **options)
     if parts.blocks is None or not plan.epochs[1]:
         return
     upper = parts.upper()
     shares = {group.paths: group.share for group in groups(parts, plan.decay)}
     optimizer = LayerwiseLearningRate(plan.optimizer(1.0, second), shares)
-    _compile(upper, optimizer, plan, cut.steps)
+    _compile(upper, optimizer, plan, cut.steps_a_call)
     _fit(upper, cut, plan, range(done, done + plan.epochs[1]), **options)
 
 
-def _compile(model: Any, optimizer: Any, plan: Plan, steps: int) -> None:
+def _compile(model: Any, optimizer: Any, plan: Plan, steps_a_call: int) -> None:
     model.compile(
         optimizer,
         loss=plan.loss,
         metrics=["accuracy"],
-        steps_per_execution=_steps_a_call(steps),
+        steps_per_execution=steps_a_call,
         jit_compile=False,  # Compiling took longer than the shortest runs.
     )
-
-
-def _steps_a_call(steps: int) -> int:
-    return steps // -(-steps // STEPS_A_CALL)
 
 
 def _fit(model: Any, features: Features, plan: Plan, epochs: range, **options: Any) -> int:
@@ -147,10 +144,12 @@ def _at_the_cut(parts: Parts, feeds: Feeds, plan: Plan) -> Features:
 
     train, valid = feeds.splits.train, feeds.splits.valid
     steps = len(train) // plan.batch_size
+    steps_a_call = steps // -(-steps // min(STEPS_A_CALL, feeds.steps_a_call))
     return Features(
         store(batches(train, plan.copies), plan.copies * len(train)),
         store(batches(valid, 1), len(valid)),
-        steps // _steps_a_call(steps) * _steps_a_call(steps),
+        steps // steps_a_call * steps_a_call,
+        steps_a_call,
     )
 
 

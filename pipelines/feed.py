@@ -18,7 +18,14 @@ def feed(
     batch_size: int,
     prepare: Callable[[Any], Any] | None = None,
 ) -> tf.data.Dataset:
-    """One pass over the examples in their order; the last batch may be smaller."""
+    """One pass over the examples in their order; the last batch may be smaller.
+
+    In a strategy's scope batches are such that each replica gets some of every one: without
+    an example it would answer NaN.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        batch_size = _for_all(replicas, len(examples), batch_size)
 
     def batch(step: Any) -> Batch:
         start = step * batch_size
@@ -63,6 +70,12 @@ def feed_shuffled(
 
     positions = tf.data.Dataset.range(start, tf.int64.max)
     return _flow(positions, batch, prepare)
+
+
+def _for_all(replicas: int, count: int, size: int) -> int:
+    """A multiple of the replicas, `size` at most where that can be, that leaves as many or none."""
+    sizes = range(max(replicas, size - size % replicas), 0, -replicas)
+    return next((s for s in sizes if not 0 < count % s < replicas), replicas)
 
 
 class _Order(NamedTuple):

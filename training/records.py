@@ -14,6 +14,7 @@ from pipelines.feed import feed
 from pipelines.splits import Fold, Splits
 from training import callbacks as own
 from training import samples
+from training import strategy as distribution
 from training.build import Parts
 from training.precision import Choice, processor
 
@@ -91,5 +92,6 @@ def passport(
         },
         "hardware": processor(),
         "devices": [device.device_type for device in tf.config.list_physical_devices()],
-        "strategy": "one",
+        "strategy": "one" if distribution.replicas() == 1 else "mirrored",
+        "replicas": distribution.replicas(),
     }

@@ -8,8 +8,11 @@ import tempfile
 from collections.abc import Iterator
 
 
-def tensorflow() -> None:
-    """Import TensorFlow and look at the devices; what goes wrong is shown in full."""
+def tensorflow(devices: int | None = None) -> None:
+    """Import TensorFlow and look at the devices; what goes wrong is shown in full.
+
+    Where there is no GPU the CPU becomes so many devices.
+    """
     if "tensorflow" in sys.modules:
         return
     # What TensorFlow's C++ logs as an error, it raises as well.
@@ -20,6 +23,10 @@ def tensorflow() -> None:
         import keras  # noqa: F401
         import tensorflow as tf
 
+        if devices is not None and devices > 1 and not tf.config.list_physical_devices("GPU"):
+            cpu = tf.config.list_physical_devices("CPU")[0]
+            parts = [tf.config.LogicalDeviceConfiguration()] * devices
+            tf.config.set_logical_device_configuration(cpu, parts)
         tf.config.list_logical_devices()
 
 

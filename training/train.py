@@ -13,10 +13,12 @@ from pipelines.feed import feed, feed_shuffled
 from pipelines.splits import Fold, Splits, fold
 from training import callbacks as own
 from training import records
+from training import strategy as distribution
 from training.build import Parts, build, finite
 from training.precision import Precision, choose
 from training.records import Fitted
 from training.run import PASSPORT, Run, discard, new_directory, point_latest, write_json
+from training.strategy import Strategy
 
 STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves
 VALID_BATCH = 1000
@@ -36,6 +38,8 @@ def train(
     data_dir: Path | None = None,
     precision: Precision = "auto",
     which: Fold | None = None,
+    strategy: Strategy = "one",
+    devices: int | None = None,
     profile: bool = False,
     verbose: int = 2,
 ) -> Run:
@@ -48,34 +52,31 @@ def train(
         precision: of the arithmetic; `auto` measures what is fast here.
         which: the fold of a cross-validation that is held out as test; None for
             the data's own test or a cut.
+        strategy: whether several devices share the work; see training.strategy.choose.
+        devices: how many of them; None for all.
         profile: also record what the second call's steps spend their time on.
         verbose: 0 silent, 1 a moving bar, 2 a line an epoch.
 
     Raises:
-        DataError, FieldError, RunError, UnknownOptimizerError: nothing was written.
+        DataError, FieldError, RunError, StrategyError, UnknownOptimizerError: nothing was written.
         DivergedError: the loss is no number any more; the best model so far is kept.
 
     """
     splits = app.splits(data_dir)
     if which is not None:
         splits = fold(splits, which)
-    steps, steps_a_call = steps_of(app, splits)
-    optimizer = app.descent(app.epochs * steps)
+    spread = distribution.choose(strategy, devices)
+    app = distribution.divided(app, splits, spread.num_replicas_in_sync)
     choice = choose(precision, app.question, app.formats)
-    keras.utils.set_random_seed(app.seed)
-    parts = build(app, splits, choice.policy)
-    parts.network.compile(
-        optimizer,
-        loss=finite(app.loss(splits)),
-        metrics=list(app.metrics),
-        steps_per_execution=steps_a_call,
-    )
-    path = new_directory(app, run_dir)
-    if verbose:
-        print(records.announcement(app, splits, parts, choice, path), flush=True)
-    fitted = _fit(app, splits, parts, path, steps=steps, profile=profile, verbose=verbose)
+    with spread.scope():
+        parts = compiled(app, splits, choice.policy)
+        path = new_directory(app, run_dir)
+        if verbose:
+            print(records.announcement(app, splits, parts, choice, path), flush=True)
+        fitted = _fit(app, splits, parts, path, profile=profile, verbose=verbose)
+        passport = records.passport(app, splits, parts, choice, fitted, which)
     records.keep_samples(splits, parts, path)
-    write_json(path / PASSPORT, records.passport(app, splits, parts, choice, fitted, which))
+    write_json(path / PASSPORT, passport)
     if run_dir is None:
         point_latest(path)
     if fitted.stopped is not None:
@@ -85,42 +86,61 @@ def train(
     return run
 
 
+def compiled(app: App, splits: Splits, policy: str) -> Parts:
+    """The models of an app, seeded; the network compiled."""
+    steps, steps_a_call = steps_of(app, splits)
+    optimizer = app.descent(app.epochs * steps)
+    keras.utils.set_random_seed(app.seed)
+    parts = build(app, splits, policy)
+    parts.network.compile(
+        optimizer,
+        loss=finite(app.loss(splits)),
+        metrics=list(app.metrics),
+        steps_per_execution=steps_a_call,
+    )
+    if distribution.replicas() > 1:
+        distribution.synchronise(parts.network)
+    return parts
+
+
 def steps_of(app: App, splits: Splits) -> tuple[int, int]:
-    """Steps an epoch, and steps a call that divide them."""
+    """Steps an epoch, and steps a call that divide them: one where replicas share them."""
     steps = len(splits.train) // app.batch(len(splits.train))
-    steps_a_call = steps // -(-steps // STEPS_A_CALL)
+    most = STEPS_A_CALL if distribution.replicas() == 1 else 1
+    steps_a_call = steps // -(-steps // most)
     # A call that crossed an epoch's end would take batches of the next one.
     return steps // steps_a_call * steps_a_call, steps_a_call
 
 
+def feeds(app: App, splits: Splits, parts: Parts) -> Feeds:
+    """What an app's fit consumes."""
+    steps, steps_a_call = steps_of(app, splits)
+    train = feed_shuffled(
+        splits.train,
+        batch_size=app.batch(len(splits.train)),
+        steps_per_epoch=steps,
+        seed=app.seed,
+        prepare=parts.prepare,
+        augment=app.augmentation(),
+        lengths=app.lengths(splits),
+    )
+    valid = feed(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
+    return Feeds(train, valid, steps, splits, parts.prepare, steps_a_call)
+
+
 def _fit(
-    app: App, splits: Splits, parts: Parts, path: Path, *, steps: int, profile: bool, verbose: int
+    app: App, splits: Splits, parts: Parts, path: Path, *, profile: bool, verbose: int
 ) -> Fitted:
     history = own.History(path / "history.csv")
     best = own.KeepBest(parts.answering, path / "model.keras", app.monitor)
     stopped: BaseException | None = None
     start = time.perf_counter()
-    feeds = Feeds(
-        feed_shuffled(
-            splits.train,
-            batch_size=app.batch(len(splits.train)),
-            steps_per_epoch=steps,
-            seed=app.seed,
-            prepare=parts.prepare,
-            augment=app.augmentation(),
-            lengths=app.lengths(splits),
-        ),
-        feed(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare),
-        steps,
-        splits,
-        parts.prepare,
-    )
     try:
         watchers = _watchers(app, splits, parts, path, profile=profile)
         # First, so that what is judged and kept are the averages of ScheduleFree.
         averaged = optimizers.AveragedWeights()
         callbacks = [averaged, own.StopWhenNotFinite(), history, best, *watchers]
-        app.fit(parts.network, feeds, callbacks=callbacks, verbose=verbose)
+        app.fit(parts.network, feeds(app, splits, parts), callbacks=callbacks, verbose=verbose)
     except (tf.errors.InvalidArgumentError, FloatingPointError) as error:
         stopped = _diverged(error, parts.network.optimizer, best, path)
     except KeyboardInterrupt as interrupt:
