@@ -132,11 +132,11 @@ PYTORCH = [
         lambda p, w: p.torch.optim.RAdam(w, RATE, eps=TINY),
     ),
     Pair("ScheduleFree", lambda: ScheduleFree(SGD(RATE)), lambda p, w: p.ScheduleFreeSGD(w, RATE)),
-    # Sorts the bases before each QR, which the paper does not: equal as long as none is due.
+    # Sorts bases by their values before each QR, as the paper does not; at 50 nothing is to sort.
     Pair(
         "SOAP",
-        lambda: SOAP(RATE, epsilon=TINY, frequency=STEPS),
-        lambda p, w: p.SOAP(w, RATE, weight_decay=0.0, eps=TINY, precondition_frequency=STEPS),
+        lambda: SOAP(RATE, epsilon=TINY, frequency=50),
+        lambda p, w: p.SOAP(w, RATE, weight_decay=0.0, eps=TINY, precondition_frequency=50),
     ),
     # Its momentum, too, begins with the initial square.
     Pair(
