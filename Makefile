@@ -41,7 +41,7 @@ test: .venv/.ready
 slow: .venv/.ready
 	$(BIN)/python -m pytest -m slow --timeout=3600
 
-# Our optimizers on JAX and PyTorch, and against optax and pytorch_optimizer: a quarter of an hour.
+# Our optimizers on JAX and PyTorch, and against optax and pytorch_optimizer: some 20 minutes.
 backends: .venv/.ready-backends
 	$(BIN)/python -m pytest -m slow --timeout=3600 tests/test_backends.py tests/test_references.py
 

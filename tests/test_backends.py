@@ -1,8 +1,7 @@
 """Ours on Keras's other backends, which the extra `backends` has: by `make backends`.
 
-In processes of their own, for Keras asks at its start which backend it has. About ten
-seconds an optimizer on JAX and half a minute on PyTorch, where most is torch.compile; SOAP
-takes two minutes on either.
+In processes of their own, for Keras asks at its start which backend it has. Half a minute
+to two an optimizer: most of it is start, XLA and torch.compile.
 """
 
 import importlib.util
