@@ -125,13 +125,14 @@ class SOAP(Rule):
         self.assign(side.factor, factor)
         due = ops.equal(self.iterations % self.frequency, 0)
         basis = ops.convert_to_tensor(side.basis)
-        # P <- QR(L P), the paper's algorithm 4; at first eigenvectors of L
+        # P <- QR(L P), the paper's algorithm 4; at first eigenvectors of L, as in the authors'
+        # code by falling value: L P rounds all as the largest, and QR takes the first as given.
         found = ops.cond(
             due,
             lambda: ops.cond(
                 self.iterations > 0,
                 lambda: ops.qr(factor @ basis)[0],
-                lambda: ops.eigh(factor)[1],
+                lambda: ops.flip(ops.eigh(factor)[1], axis=1),
             ),
             lambda: basis,
         )
