@@ -63,6 +63,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/texts.py
 	$(BIN)/python benchmarks/movielens.py
 	$(BIN)/python benchmarks/optimizers.py
+	$(BIN)/python benchmarks/race.py
 
 lock:
 	uv pip compile setup.cfg --extra data --extra dev --extra backends --python-version 3.11 --no-annotate --no-header -o constraints.txt
