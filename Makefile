@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test slow check format bench lock clean
+.PHONY: install demo test slow backends check format bench lock clean
 
 install: .venv/.ready
 
@@ -24,6 +24,11 @@ install: .venv/.ready
 	else $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'; fi
 	@touch $@
 
+.venv/.ready-backends: .venv/.ready
+	@if command -v uv >/dev/null; then uv pip install --quiet --python .venv -c constraints.txt -e '.[backends]'; \
+	else $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[backends]'; fi
+	@touch $@
+
 demo: .venv/.ready
 	$(BIN)/athanor demo
 
@@ -35,6 +40,10 @@ test: .venv/.ready
 
 slow: .venv/.ready
 	$(BIN)/python -m pytest -m slow --timeout=3600
+
+# Our optimizers on JAX and PyTorch, and against optax and pytorch_optimizer: some 20 minutes.
+backends: .venv/.ready-backends
+	$(BIN)/python -m pytest -m slow --timeout=3600 tests/test_backends.py tests/test_references.py
 
 check: .venv/.ready
 	$(BIN)/ruff format --check .
@@ -54,9 +63,10 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/texts.py
 	$(BIN)/python benchmarks/movielens.py
 	$(BIN)/python benchmarks/optimizers.py
+	$(BIN)/python benchmarks/race.py
 
 lock:
-	uv pip compile setup.cfg --extra data --extra dev --python-version 3.11 --no-annotate --no-header -o constraints.txt
+	uv pip compile setup.cfg --extra data --extra dev --extra backends --python-version 3.11 --no-annotate --no-header -o constraints.txt
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -33,7 +33,7 @@ def conditions(result: dict[str, Any]) -> str:
     times = f"Median (least to most) of {repeats} runs each" if repeats > 1 else "One run each"
     seeds = ", ".join(map(str, facts["seeds"]))
     return (
-        f"{times} in turn, seed {seeds}: "
+        f"{times} {facts.get('how', 'in turn')}, seed {seeds}: "
         f"`{facts['command']}` on {facts['date'][:10]}, commit {facts['commit']}; "
         f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']:.0f} GiB; {versions}.{noise}"
     )

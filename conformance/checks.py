@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from conformance.subject import (
+    BY_XLA,
     RATES,
     START,
     Subject,
@@ -58,7 +59,7 @@ def _bowl(weights: list[Any]) -> Any:
 
 
 def _matrix(weights: list[Any]) -> Any:
-    target = np.arange(6, dtype="float32").reshape(2, 3) / 6
+    target = ops.reshape(ops.arange(6, dtype="float32"), (2, 3)) / 6
     return ops.sum(ops.square(ops.matmul(weights[0], weights[1]) - target))
 
 
@@ -72,8 +73,8 @@ def _mixed(weights: list[Any]) -> Any:
     total = 0.0
     for one in weights:
         if len(one.shape) > 1:
-            slope = np.linspace(-0.5, 0.5, one.shape[0], dtype="float32")
-            target = slope.reshape(-1, *[1] * (len(one.shape) - 1))
+            slope = ops.linspace(-0.5, 0.5, one.shape[0], dtype="float32")
+            target = ops.reshape(slope, (-1, *[1] * (len(one.shape) - 1)))
             axes = tuple(range(len(one.shape) - 1))
             total += ops.mean(ops.square(one - ops.mean(one, axes, keepdims=True) - target))
         else:
@@ -105,7 +106,7 @@ def _descent(optimizer: Any, function: Any, shapes: list[tuple[int, ...]]) -> fl
     """The value of a function after some steps, as a share of its first."""
     random = np.random.default_rng(1)
     network = _Weights([random.normal(size=shape) * 0.5 for shape in shapes], function)
-    network.compile(optimizer, loss=lambda _, answer: answer, jit_compile=False)
+    network.compile(optimizer, loss=lambda _, answer: answer, jit_compile=BY_XLA)
     nothing = np.zeros((STEPS, 1), "float32")
     before = float(function(network.parts))
     network.fit(nothing, nothing, batch_size=1, verbose=0)

@@ -225,7 +225,7 @@ def soap(
     m, v = ([np.zeros_like(one) for one in w] for _ in range(2))
     first = [_squares(g) for g in gradient(w)]
     factors = [[(1 - beta_2) * part for part in parts] for parts in first]
-    bases = [[np.linalg.eigh(part)[1] for part in parts] for parts in factors]
+    bases = [[np.linalg.eigh(part)[1][:, ::-1] for part in parts] for parts in factors]
     for t in range(1, steps):
         for k, g in enumerate(gradient(w)):
             left, right = bases[k] or (np.eye(1), np.eye(1))

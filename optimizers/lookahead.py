@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from optimizers.rule import choose
 from optimizers.wrapper import Wrapper
 
 
@@ -52,11 +53,11 @@ class Lookahead(Wrapper):
         """The inner step; at the end of a period the way back."""
         kept = self._slow[self._get_variable_index(variable)]
         # The weights at the first step, not when this was built: some are loaded between.
-        slow = ops.where(self.iterations > 0, kept, variable)
+        slow = choose(self.iterations > 0, kept, variable)
         super().update_step(gradient, variable, learning_rate)
         due = ops.equal((self.iterations + 1) % self.period, 0)
         # slow <- slow + share (w - slow)
         ahead = slow + self.share * (variable - slow)
-        self.assign(kept, ops.where(due, ahead, slow))
+        self.assign(kept, choose(due, ahead, slow))
         # w <- slow
-        self.assign(variable, ops.where(due, ahead, variable))
+        self.assign(variable, choose(due, ahead, variable))

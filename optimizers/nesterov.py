@@ -4,11 +4,11 @@ from typing import Any
 
 import keras
 
-from optimizers.rule import checked
+from optimizers.rule import Stepwise, checked
 
 
 @keras.saving.register_keras_serializable("athanor")
-class Nesterov(keras.optimizers.SGD):
+class Nesterov(Stepwise, keras.optimizers.SGD):
     """SGD that looks ahead along its own velocity.
 
         v <- mu v - eta g

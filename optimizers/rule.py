@@ -24,6 +24,11 @@ class Stepwise(keras.optimizers.Optimizer):
         super()._backend_update_step(grads, trainable_variables, learning_rate)
         self.end_step()
 
+    def _apply_weight_decay(self, variables: list[Any]) -> None:
+        # Keras's own fails on PyTorch where all variables are excluded.
+        if any(map(self._use_weight_decay, variables)):
+            super()._apply_weight_decay(variables)
+
 
 class Rule(Stepwise):
     """An update rule over `keras.ops`, variable by variable.
@@ -137,6 +142,11 @@ def average(old: Any, new: Any, beta: float) -> Any:
     over fifty steps by fifty times as much.
     """
     return old + (1 - beta) * (new - old)
+
+
+def choose(condition: Any, one: Any, other: Any) -> Any:
+    """One or the other, also of variables, which `ops.where` does not take under JAX's jit."""
+    return ops.where(condition, ops.convert_to_tensor(one), ops.convert_to_tensor(other))
 
 
 def checked(learning_rate: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from optimizers.rule import choose
 from optimizers.wrapper import Wrapper
 
 
@@ -63,8 +64,8 @@ class ScheduleFree(Wrapper):
         z, average = self._inner_weights[place], self._averages[place]
         began = self.iterations > 0
         # x <- w, z <- w at the first step
-        x = ops.where(began, average, variable)
-        self.assign(variable, ops.where(began, z, variable))
+        x = choose(began, average, variable)
+        self.assign(variable, choose(began, z, variable))
         # z <- z - eta step(g(y))
         super().update_step(gradient, variable, learning_rate)
         self.assign(z, variable)
@@ -99,7 +100,8 @@ class ScheduleFree(Wrapper):
         """Put x into the variables, as the answer."""
         if self.built and int(self.iterations):
             for variable, x in zip(self._trainable_variables, self._averages, strict=True):
-                variable.assign(x)
+                # On JAX both would be one array, which the next step hands over and deletes.
+                variable.assign(ops.copy(x))
 
     def go_on(self) -> None:
         """Put y into the variables, for the next step."""

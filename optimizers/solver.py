@@ -1,4 +1,7 @@
-"""What solvers share: optimizers that see all examples at once and know when they are done."""
+"""What solvers share: optimizers that see all examples at once and know when they are done.
+
+NumPy and SciPy alone: which backend Keras has is nothing to them.
+"""
 
 import math
 from collections.abc import Callable, Iterator

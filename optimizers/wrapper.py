@@ -107,7 +107,8 @@ class Wrapper(Stepwise):
         return self.inner.innermost if isinstance(self.inner, Wrapper) else self.inner
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
-        self.inner._apply_weight_decay(variables)
+        if any(map(self.inner._use_weight_decay, variables)):
+            self.inner._apply_weight_decay(variables)
 
     def exclude_from_weight_decay(self, *args: Any, **kwargs: Any) -> None:
         """As the inner optimizer's."""

@@ -38,8 +38,10 @@ def fit(made, epochs=2, callbacks=()):
 def test_shares_of_one_change_nothing(inner):
     rate = 1.0 if inner is Prodigy else 0.01
     shared = LayerwiseLearningRate(inner(rate), {"variable": 1.0})
+    # On PyTorch Keras's own take all variables in one call, which rounds otherwise.
+    rounding = 1e-6 if keras.backend.backend() == "torch" else 0
     for one, other in zip(followed(inner(rate), 20), followed(shared, 20), strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=rounding)
 
 
 @pytest.mark.parametrize("decay", [None, 0.5])
