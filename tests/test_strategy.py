@@ -1,0 +1,98 @@
+"""Several devices: what they share, what they refuse, and that they learn what one learns."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import apps
+from apps import FieldError, Mnist
+from apps.networks import FusedBatchNormalization
+from pipelines.feed import _for_all
+from training import strategy
+from training.run import Run
+
+CHECK = """
+import dataclasses, sys
+from training import start
+start.tensorflow(2)
+import apps
+from training.equivalence import compared
+for optimizer in ("sgd", "adam", "adan", "lookahead"):
+    app = dataclasses.replace(apps.named(sys.argv[1]).tiny(), optimizer=optimizer)
+    if sys.argv[1] == "recommender":
+        app = dataclasses.replace(app, model="svdpp")
+    if sys.argv[1] == "mnist":
+        app = dataclasses.replace(app, model="cnn")
+    found = compared(app, 2, precision="float32")
+    assert found.difference < 1e-5, (optimizer, found)
+    assert found.moved > 1e-3, (optimizer, found)
+"""
+
+
+def run(*command):
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
+def test_two_devices_learn_what_one_learns(app):
+    # In a process of its own: devices are divided before TensorFlow starts.
+    done = run("-c", CHECK, app.name())
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_run_of_two_devices_is_a_run(tmp_path):
+    flags = ["--model", "mlp", "--epochs", "2", "--strategy", "mirrored", "--devices", "2"]
+    done = run("-m", "athanor", "mnist", "train", *flags, "--run-dir", tmp_path / "run", "--json")
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout)
+    passport = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (passport["strategy"], passport["replicas"]) == ("mirrored", 2)
+    assert said["test"]["accuracy"] > 0.5
+    kept = Run.load(tmp_path / "run")
+    answers = kept.model(kept.samples.raw, training=False)
+    np.testing.assert_allclose(answers, kept.samples.answers, atol=1e-5)
+
+
+def test_one_device_is_not_several():
+    with pytest.raises(strategy.StrategyError, match="--devices 2 divides the CPU"):
+        strategy.choose("mirrored")
+    with pytest.raises(strategy.StrategyError, match="at most the 1"):
+        strategy.choose("auto", 2)
+    assert strategy.choose("auto").num_replicas_in_sync == 1
+    assert strategy.replicas() == 1
+
+
+def test_batches_can_be_shared_out():
+    app = Mnist(model="softmax")
+    splits = app.splits()
+    assert strategy.divided(app, splits, 2) is app
+    assert strategy.divided(app, splits, 5).batch_size == 95
+    with pytest.raises(FieldError, match="Take --batch-size 30"):
+        strategy.divided(dataclasses.replace(app, batch_size=32), splits, 5)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "count", "size"), [(2, 39, 1000), (2, 1001, 1000), (3, 1000, 999), (4, 2, 10)]
+)
+def test_every_replica_sees_some_of_each_batch(replicas, count, size):
+    found = _for_all(replicas, count, size)
+    assert found % replicas == 0
+    assert found <= max(size, replicas)
+    if count >= replicas:
+        assert not 0 < count % found < replicas
+
+
+def test_fused_statistics_are_kerass():
+    images = tf.random.stateless_normal((4, 3, 3, 2), (0, 1)) * 3 + 1
+    layers = [FusedBatchNormalization(), keras.layers.BatchNormalization()]
+    for layer in layers:
+        layer(images, training=True)
+    for ours, theirs in zip(*(layer.weights for layer in layers), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
