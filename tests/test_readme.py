@@ -9,6 +9,7 @@ import pytest
 
 import apps
 from apps import App
+from console import Common, HowToTrain
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -51,9 +52,10 @@ def test_the_example_of_a_new_app_can_be_trained(example):
 def test_every_command_of_the_readme_exists(capsys):
     import athanor
 
-    asked = set(re.findall(r"^    athanor (\w+) (\w+)", README, re.MULTILINE))
+    asked = set(re.findall(r"^    athanor (\w+) ([\w-]+)", README, re.MULTILINE))
     assert {app for app, _ in asked} == {app.name() for app in apps.ALL}
-    assert {verb for _, verb in asked} == {"train", "evaluate", "predict", "export"}
+    verbs = {"train", "check-distribute", "evaluate", "predict", "export"}
+    assert {verb for _, verb in asked} == verbs
     for app, verb in asked:
         assert athanor._run([app, verb, "--help"]) == 0
         assert capsys.readouterr().out.startswith(f"Usage: athanor {app} {verb} ")
@@ -61,7 +63,8 @@ def test_every_command_of_the_readme_exists(capsys):
 
 def test_flags_of_the_readme_are_fields():
     for app, flags in re.findall(r"^    athanor (\w+) train (.*)", README, re.MULTILINE):
-        known = {field.name for field in dataclasses.fields(apps.named(app))} | {"json"}
+        parts = (apps.named(app), HowToTrain, Common)
+        known = {field.name for part in parts for field in dataclasses.fields(part)}
         named = {flag.replace("-", "_") for flag in re.findall(r"--([a-z-]+)", flags)}
         assert named <= known, f"{app}: {sorted(named - known)} are no fields"
 

@@ -80,8 +80,9 @@ def compared(
         StrategyError: where there are fewer devices.
 
     """
-    fields = [field.name for field in dataclasses.fields(app) if "dropout" in field.name]
-    app = dataclasses.replace(app, **dict.fromkeys(fields, 0.0), epochs=1, patience=0)
+    plain: dict[str, Any] = {"epochs": 1, "patience": 0}
+    plain |= {one.name: 0.0 for one in dataclasses.fields(app) if "dropout" in one.name}
+    app = dataclasses.replace(app, **plain)
     splits = app.splits(data_dir)
     app = distribution.divided(app, splits, devices)
     policy = choose(precision, app.question, app.formats).policy
