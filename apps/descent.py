@@ -27,6 +27,7 @@ def epochs(
     """The factors, and the mean squared error on the way, after every `steps` batches.
 
     A batch is numbers {user, item} from 1, and ratings, [n] each, or the replicas' shares of it.
+    The optimizer is this one's from the call on, before the first batch is asked for.
     """
     model = _SvdPlusPlus(pairs, num_factors, l2, seed)
     optimizer.build(model.parts)
@@ -44,10 +45,13 @@ def epochs(
     def step(numbers: Any, rating: Any) -> Any:
         return strategy.reduce("MEAN", strategy.run(share, (numbers, rating)), axis=None)
 
-    while True:
-        errors = [step(*next(batches)) for _ in range(steps)]
-        with averaged(optimizer):
-            yield model.folded(), float(np.mean(errors))
+    def found() -> Iterator[tuple[Factors, float]]:
+        while True:
+            errors = [step(*next(batches)) for _ in range(steps)]
+            with averaged(optimizer):
+                yield model.folded(), float(np.mean(errors))
+
+    return found()
 
 
 class _SvdPlusPlus:

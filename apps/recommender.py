@@ -149,14 +149,14 @@ class Recommender(App):
         from apps import descent, factors, gibbs
 
         chosen = self._chosen(feeds.splits)
-        strategy = tf.distribute.get_strategy()
-        yield factors.usual(pairs)
+        learnt: Iterator = iter(())
         if chosen == "bayes":
-            yield from gibbs.posterior_means(
+            learnt = gibbs.posterior_means(
                 pairs, num_factors=self.factors, rank=self._rank, seed=self.seed
             )
         if chosen == "svdpp":
-            yield from descent.epochs(
+            strategy = tf.distribute.get_strategy()
+            learnt = descent.epochs(
                 pairs,
                 iter(strategy.experimental_distribute_dataset(feeds.train)),
                 feeds.steps_per_epoch,
@@ -165,6 +165,8 @@ class Recommender(App):
                 l2=self.l2,
                 seed=self.seed,
             )
+        yield factors.usual(pairs)
+        yield from learnt
 
     @property
     def _rank(self) -> int:

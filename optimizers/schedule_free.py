@@ -98,14 +98,14 @@ class ScheduleFree(Wrapper):
 
     def average(self) -> None:
         """Put x into the variables, as the answer."""
-        if self.built and int(self.iterations):
+        if self.built and int(self.iterations.numpy()):
             for variable, x in zip(self._trainable_variables, self._averages, strict=True):
                 # On JAX both would be one array, which the next step hands over and deletes.
                 variable.assign(ops.copy(x))
 
     def go_on(self) -> None:
         """Put y into the variables, for the next step."""
-        if self.built and int(self.iterations):
+        if self.built and int(self.iterations.numpy()):
             parts = (self._trainable_variables, self._inner_weights, self._averages)
             for variable, z, x in zip(*parts, strict=True):
                 variable.assign(z + self.momentum * (x - z))

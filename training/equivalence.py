@@ -15,7 +15,7 @@ from training import strategy as distribution
 from training.precision import Precision, choose
 from training.train import compiled, feeds
 
-STEPS = 20  # of each stage
+EPOCHS, STEPS = 2, 10  # of each stage, and of an epoch
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 0.05}
 SLACK = 10.0  # times what rounding alone does
 
@@ -30,7 +30,7 @@ class Compared(NamedTuple):
     """Losses and weights after the same steps.
 
     Attributes:
-        losses: of validation after each stage, of one device and of several.
+        losses: of validation after each epoch, of one device and of several.
         difference: the largest of any weight; where an array holds numbers above 1, as a
             share of its largest.
         rounding: the same between two runs on one device, of which one sees the examples of
@@ -55,7 +55,7 @@ class Compared(NamedTuple):
     def rows(self) -> list[tuple[str, ...]]:
         """For a table."""
         found = [
-            (f"loss, stage {number}", f"{one:.6f}", f"{several:.6f}", f"{abs(one - several):.1e}")
+            (f"loss, epoch {number}", f"{one:.6f}", f"{several:.6f}", f"{abs(one - several):.1e}")
             for number, (one, several) in enumerate(zip(*self.losses, strict=True), 1)
         ]
         found.append(("weights", "", "", f"{self.difference:.1e}"))
@@ -80,7 +80,7 @@ def compared(
         StrategyError: where there are fewer devices.
 
     """
-    plain: dict[str, Any] = {"epochs": 1, "patience": 0}
+    plain: dict[str, Any] = {"epochs": EPOCHS, "patience": 0}
     plain |= {one.name: 0.0 for one in dataclasses.fields(app) if "dropout" in one.name}
     app = dataclasses.replace(app, **plain)
     splits = app.splits(data_dir)
@@ -99,8 +99,8 @@ def compared(
     )
     if not found.difference <= found.allowed:
         raise UnequalError(
-            f"Received weights that differ by {found.difference:.1e} between one device and "
-            f"{devices} after {STEPS} steps; expected at most {found.allowed:.0e}. Look at "
+            f"Received weights that differ by {found.difference:.1e} after {EPOCHS * STEPS} steps "
+            f"on one device and on {devices}; expected at most {found.allowed:.0e}. Look at "
             f"--optimizer {app.optimizer} first: athanor check-optimizer {app.optimizer}."
         )
     return found

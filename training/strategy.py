@@ -34,9 +34,9 @@ def choose(strategy: Strategy, devices: int | None = None) -> Any:
 
     """
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    if devices is not None and devices > len(found):
+    if devices is not None and not 1 <= devices <= len(found):
         raise StrategyError(
-            f"Received --devices {devices}; expected at most the {len(found)} of this machine."
+            f"Received --devices {devices}; expected 1 to {len(found)}, which this machine has."
         )
     names = [device.name for device in found[:devices]]
     if strategy == "mirrored" and len(names) < 2:

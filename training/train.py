@@ -178,7 +178,7 @@ def _diverged(
         else "No epoch was finished, so nothing was kept."
     )
     return DivergedError(
-        f"Received a loss that is not finite at step {int(optimizer.iterations)} "
+        f"Received a loss that is not finite at step {int(optimizer.iterations.numpy())} "
         f"(learning rate {float(optimizer.learning_rate):.3g}); expected a number. {kept} "
         "Lower --learning-rate, or choose another --optimizer."
     )
