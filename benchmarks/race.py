@@ -170,7 +170,10 @@ def multiples_table(names: Sequence[str], steps: Sequence[Run], paces: Sequence[
             (name, *pairs, tuple(map(statistics.geometric_mean, zip(*pairs, strict=True))))
         )
     found.sort(key=lambda row: row[-1])
-    rows = [[name, *(f"{a:.2f} / {b:.2f}" for a, b in pairs)] for name, *pairs in found]
+    rows = [
+        [name, *("-" if math.isinf(a) else f"{a:.2f} / {b:.2f}" for a, b in pairs)]
+        for name, *pairs in found
+    ]
     return Table(["steps / seconds", *APPS, "all five"], rows)
 
 
@@ -185,7 +188,9 @@ def scores_table(runs: Sequence[Run]) -> Table:
         cells = [protocol.spread(one["scores"]).text(4) for one in both]
         better = 100 * sign * (means[1] / means[0] - 1)
         rows.append([f"{app}, {kind}", *cells, f"{both[0]['rate']:g}", f"{better:+.1f} %"])
-    return Table(["app", "AdamW, tuned", "Prodigy", "AdamW's rate", "Prodigy better by"], rows)
+    return Table(
+        ["app", "AdamW, tuned", "Prodigy", "AdamW's rate", "Prodigy's mean better by"], rows
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Put the recorded results between the two marks of Markdown files.
+"""Put the recorded results between the marks of Markdown files.
 
     python benchmarks/render.py README.md benchmarks/README.md docs/optimizers.md
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from protocol import RESULTS, Table, markdown
 
-BEGIN, END = re.compile(r"<!-- results( [\w ]+)? -->"), "<!-- /results -->"
+MARKED = re.compile(r"(<!-- results([\w ]*) -->).*?(<!-- /results -->)", re.DOTALL)
 
 
 def section(result: dict[str, Any]) -> str:
@@ -40,17 +40,20 @@ def conditions(result: dict[str, Any]) -> str:
 
 
 def fill(text: str, sections: dict[str, str]) -> str:
-    """Replace what stands between the marks. Raises ValueError where they are missing."""
-    begin = BEGIN.search(text)
-    _, end, after = text[begin.end() :].partition(END) if begin else ("", "", "")
-    if not (begin and end):
-        raise ValueError(f"expected <!-- results --> and, after it, {END}")
-    names = begin[1].split() if begin[1] else sorted(sections)
-    if missing := set(names) - set(sections):
-        raise ValueError(f"no results of {', '.join(sorted(missing))}; run their benchmarks")
-    results = "\n\n".join(sections[name] for name in names)
-    results = results or "None recorded yet: `make bench`."
-    return f"{text[: begin.end()]}\n\n{results}\n\n{END}{after}"
+    """Replace what stands between each pair of marks. Raises ValueError where there is none."""
+
+    def filled(marked: re.Match) -> str:
+        names = marked[2].split() or sorted(sections)
+        if missing := set(names) - set(sections):
+            raise ValueError(f"no results of {', '.join(sorted(missing))}; run their benchmarks")
+        results = "\n\n".join(sections[name] for name in names)
+        results = results or "None recorded yet: `make bench`."
+        return f"{marked[1]}\n\n{results}\n\n{marked[3]}"
+
+    found, count = MARKED.subn(filled, text)
+    if not count:
+        raise ValueError("expected <!-- results --> and, after it, <!-- /results -->")
+    return found
 
 
 def main() -> None:
