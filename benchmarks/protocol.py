@@ -181,7 +181,7 @@ def block(programs: Sequence[Program], repeats: int, **more: Any) -> dict[str, A
     """What the result depends on, to be written beside it."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
@@ -228,7 +228,7 @@ def markdown(table: Table) -> str:
     return "\n".join(map(line, [table.header, rule, *table.rows]))
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit measured; a star says that files differ from it."""
     git = ["git", "-C", str(ROOT)]
     code = ["--", ".", ":!*.md", ":!benchmarks/results"]

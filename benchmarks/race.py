@@ -64,25 +64,29 @@ def main() -> None:
     )
     clocks = [Program(f"pace {app}", (RECIPE, "pace", app)) for app in APPS]
     paces = [kept(one, seed, directory) for seed in range(given.repeats) for one in clocks]
-    together = {"how": "a core each, side by side", "tuned": "by seed 100, one run a rate"}
+    together = {"how": "side by side, a core each", "tuned": "by seed 100, one run a rate"}
     protocol.write(
         "race",
         "Steps to the validation loss that a tuned AdamW leaves",
-        protocol.block([Program("steps", (RECIPE, "steps", "APP", "NAME"))], SEEDS, **together),
+        conditions(
+            [Program("steps", (RECIPE, "steps", "APP", "NAME"))], SEEDS, directory, **together
+        ),
         steps,
         steps_table(given.optimizers, steps),
     )
     protocol.write(
         "race_seconds",
         "Multiples of AdamW's steps / of its seconds to the same loss, medians",
-        protocol.block(clocks, given.repeats, clock="of a step, validation and tracing left out"),
+        conditions(clocks, given.repeats, directory, clock="of a step, but not tracing"),
         paces,
         multiples_table(given.optimizers, steps, paces),
     )
     protocol.write(
         "race_scores",
         "Test scores of a tuned AdamW, and of Prodigy, whose learning rate nobody tunes",
-        protocol.block([Program("score", (RECIPE, "score", "APP", "NAME"))], SEEDS, **together),
+        conditions(
+            [Program("score", (RECIPE, "score", "APP", "NAME"))], SEEDS, directory, **together
+        ),
         scores,
         scores_table(scores),
     )
@@ -127,9 +131,20 @@ def kept(program: Program, seed: int, directory: Path) -> Run:
     """A run; that of an earlier call where there is one."""
     path = directory / f"{program.name} {seed}.json"
     if not path.exists():
-        run = protocol.run(program, seed, directory)
-        path.write_text(json.dumps(dataclasses.asdict(run)))
-    return Run(**json.loads(path.read_text()))
+        commit, run = protocol.commit(), protocol.run(program, seed, directory)
+        path.write_text(json.dumps({"commit": commit, "run": dataclasses.asdict(run)}))
+    return Run(**json.loads(path.read_text())["run"])
+
+
+def conditions(programs: Sequence[Program], repeats: int, directory: Path, **more: str) -> dict:
+    """Of what was done, also by earlier calls."""
+    kinds = {program.name.split()[0] for program in programs}
+    paths = [path for path in directory.glob("*.json") if path.name.split()[0] in kinds]
+    commits = {json.loads(path.read_text())["commit"] for path in paths}
+    command = "python benchmarks/race.py"
+    return protocol.block(
+        programs, repeats, commit=" and ".join(sorted(map(str, commits))), command=command, **more
+    )
 
 
 def median_steps(runs: Iterable[Run], app: str, name: str) -> float:
