@@ -210,7 +210,8 @@ CLASS_CHECKS = [
 ]
 RUN_CHECKS = [check_batches_match_the_network, check_model_takes_raw_input]
 EXPORT_CHECKS = [check_export_round_trip]
-TRAINING_CHECKS = [check_same_seed_same_scores, check_other_seed_other_scores]
+TRAINING_CHECKS = [check_same_seed_same_scores]
+SLOW_CHECKS = [check_other_seed_other_scores]  # each trains once more
 
 
 def members(checks):
@@ -239,9 +240,15 @@ def test_training(app, check, tiny_run, tmp_path):
     check(tiny_run(app), tmp_path)
 
 
+@pytest.mark.slow
+@members(SLOW_CHECKS)
+def test_more_training(app, check, tiny_run, tmp_path):
+    check(tiny_run(app), tmp_path)
+
+
 def test_every_check_is_listed():
     written = {value for name, value in globals().items() if name.startswith("check_")}
-    assert written == {*CLASS_CHECKS, *RUN_CHECKS, *EXPORT_CHECKS, *TRAINING_CHECKS}
+    assert written == {*CLASS_CHECKS, *RUN_CHECKS, *EXPORT_CHECKS, *TRAINING_CHECKS, *SLOW_CHECKS}
 
 
 def test_every_app_is_listed():

@@ -212,6 +212,7 @@ print(max(stored, resident()) - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_streaming_from_the_disk_keeps_memory_flat():
     """Two epochs of 205 MB in a process that may keep 1 MB."""

@@ -36,6 +36,27 @@ for optimizer in ("sgd", "adam", "adan", "lookahead"):
 """
 
 
+# What Keras does without training.keras_fixes: the day that this fails, a fix can go.
+WITHOUT = """
+from training import start
+start.tensorflow(2)
+import keras, numpy as np, tensorflow as tf
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    seeds = keras.random.SeedGenerator(1)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+drawn = model.distribute_strategy.run(lambda: seeds.next())
+one, other = model.distribute_strategy.experimental_local_results(drawn)
+assert np.array_equal(one, other), "replicas draw differently: random_layers() can go"
+try:
+    model.fit(np.zeros((3, 4)), np.zeros(3), batch_size=3, verbose=0)
+except tf.errors.InvalidArgumentError as error:
+    assert "AddN" in str(error), error
+else:
+    raise AssertionError("parts of unlike size are taken: symbolic_build() can go")
+"""
+
+
 def run(*command):
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
 
@@ -48,6 +69,13 @@ def test_two_devices_learn_what_one_learns(app):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.slow
+def test_keras_still_needs_its_fixes():
+    done = run("-c", WITHOUT)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
 def test_a_run_of_two_devices_is_a_run(tmp_path):
     flags = ["--model", "mlp", "--epochs", "2", "--strategy", "mirrored", "--devices", "2"]
     done = run("-m", "athanor", "mnist", "train", *flags, "--run-dir", tmp_path / "run", "--json")
