@@ -172,11 +172,6 @@ class App(abc.ABC):
             return self.peak
         import keras
 
-        import optimizers
-
-        if optimizers.is_tuning_free(self.optimizer):
-            # Warming up is its own affair: from small steps it learns of small distances.
-            return keras.optimizers.schedules.CosineDecay(self.peak, steps)
         # Before its statistics settle a network does not stand the peak: on the embedded
         # digits two epochs, 24 steps, ended at 0.15 accuracy with it and end at 0.76 now.
         peak = self.peak * min(1.0, steps / SETTLED)

@@ -91,11 +91,6 @@ def test_slower_the_deeper(mobilenet):
     assert "frozen, to" in told and "rate 9e-05" in told
 
 
-def test_what_finds_its_rate_warms_up_by_itself():
-    shares = [float(Finetune(optimizer="prodigy").rate(100)(step)) for step in (0, 50, 100)]
-    assert shares == pytest.approx([1.0, 0.5, 0.0])
-
-
 @pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 0.05), ("prodigy", 1.0)])
 def test_the_head_learns_faster_unless_the_rate_is_found(optimizer, rate):
     app = Finetune(optimizer=optimizer, schedule="constant")
