@@ -80,13 +80,13 @@ def compared(
         StrategyError: where there are fewer devices.
 
     """
+    alone, mirrored = distribution.choose("one"), distribution.choose("mirrored", devices)
     plain: dict[str, Any] = {"epochs": EPOCHS, "patience": 0}
     plain |= {one.name: 0.0 for one in dataclasses.fields(app) if "dropout" in one.name}
     app = dataclasses.replace(app, **plain)
     splits = app.splits(data_dir)
     app = distribution.divided(app, splits, devices)
     policy = choose(precision, app.question, app.formats).policy
-    alone, mirrored = distribution.choose("one"), distribution.choose("mirrored", devices)
     one = _trained(app, splits, alone, policy)
     turned = _trained(app, splits, alone, policy, turned=True)
     several = _trained(app, splits, mirrored, policy)
