@@ -105,6 +105,8 @@ def test_batches_can_be_shared_out():
     assert strategy.divided(app, splits, 5).batch_size == 95
     with pytest.raises(FieldError, match="Take --batch-size 30"):
         strategy.divided(dataclasses.replace(app, batch_size=32), splits, 5)
+    with pytest.raises(FieldError, match="Take --strategy one"):
+        strategy.divided(dataclasses.replace(app, optimizer="lbfgs"), splits, 2)
 
 
 @pytest.mark.parametrize(

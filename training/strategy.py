@@ -7,6 +7,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+import optimizers
 from apps.app import App, FieldError
 from pipelines.splits import Splits
 from training import keras_fixes
@@ -60,8 +61,13 @@ def _mirrored(*names: str) -> Any:
 def divided(app: App, splits: Splits, replicas: int) -> App:
     """An app whose batches can be shared out evenly.
 
-    Raises FieldError where somebody asked for a size that cannot.
+    Raises FieldError where somebody asked for a size that cannot, or for a solver.
     """
+    if replicas > 1 and optimizers.get_solver(app.optimizer):
+        raise FieldError(
+            f"Received --optimizer {app.optimizer} for {replicas} devices; expected one, for it "
+            "sees all examples at once. Take --strategy one."
+        )
     size = app.batch(len(splits.train))
     if not size % replicas:
         return app

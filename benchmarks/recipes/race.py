@@ -248,7 +248,7 @@ class Race:
         try:
             app.fit(
                 parts.network,
-                Feeds(batches, valid, every, splits, parts.prepare),
+                Feeds(batches, valid, every, splits, parts.prepare, every),
                 callbacks=[optimizers.AveragedWeights(), course],
                 verbose=0,
             )
