@@ -22,11 +22,36 @@ class FieldError(ValueError):
     exit_status = 2
 
 
+class Position(NamedTuple):
+    """Where training stands: `epoch` epochs are done, in all its stages together.
+
+    Attributes:
+        stage: from 1; of training that has several.
+        first: the number of epochs that were done when this stage began.
+        epoch: epochs done.
+        stopped: whether this stage ended before its last epoch.
+
+    """
+
+    stage: int = 1
+    first: int = 0
+    epoch: int = 0
+    stopped: bool = False
+
+    def begin(self, epochs: range) -> int:
+        """The epoch to go on with, of those of this stage; their end where none is left."""
+        return epochs.stop if self.stopped else min(max(self.epoch, epochs.start), epochs.stop)
+
+
+BEGIN = Position()
+
+
 class Feeds(NamedTuple):
     """What `fit` consumes: endless training batches, one pass of validation ones.
 
     The raw examples and the layer that prepares them stand beside, for a fit
-    that is more than passes over batches; and the most steps that a call may take.
+    that is more than passes over batches; and the most steps that a call may take,
+    and where an interrupted fit goes on.
     """
 
     train: Any
@@ -35,6 +60,7 @@ class Feeds(NamedTuple):
     splits: "Splits"
     prepare: Any
     steps_a_call: int = 1
+    position: Position = BEGIN
 
 
 def bounded(default: Any, low: float, below: float = math.inf) -> Any:
@@ -195,6 +221,7 @@ class App(abc.ABC):
             feeds.train,
             validation_data=feeds.valid,
             steps_per_epoch=feeds.steps_per_epoch,
+            initial_epoch=feeds.position.begin(range(self.epochs)),
             epochs=self.epochs,
             shuffle=False,
             **options,

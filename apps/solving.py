@@ -1,5 +1,7 @@
 """Training that is no gradient descent, seen by callbacks as epochs."""
 
+import collections
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,11 +32,17 @@ def solve(
     """
     import keras
 
-    watchers = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=1)
+    watchers = keras.callbacks.CallbackList(
+        callbacks, model=model, epochs=epochs, steps=1, replays=True
+    )
     model.stop_training = False
     watchers.on_train_begin()
     logs: dict[str, float] = {}
-    for epoch in range(epochs):
+    begin = feeds.position.begin(range(epochs))
+    if begin < epochs:
+        # A solver's state is what its sweeps made: it goes on by making them again.
+        collections.deque(itertools.islice(sweeps, begin), maxlen=0)
+    for epoch in range(begin, epochs):
         watchers.on_epoch_begin(epoch)
         scores = next(sweeps, None)
         if scores is None:

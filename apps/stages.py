@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.app import Feeds
+from apps.app import Feeds, Position
 from apps.transfer import Parts, groups
 from optimizers import LayerwiseLearningRate
 from pipelines.examples import Batch, Examples, store
@@ -73,14 +73,18 @@ def run(parts: Parts, feeds: Feeds, plan: Plan, **options: Any) -> None:
     pooled = cut._replace(train=_asked(pooling, cut.train), valid=_asked(pooling, cut.valid))
     head = keras.Model(parts.head.input, parts.head.output)
     _compile(head, plan.optimizer(HEAD_RATE, first), plan, cut.steps_a_call)
-    done = _fit(head, pooled, plan, range(plan.epochs[0]), **options)
+    position, first_epochs = feeds.position, range(plan.epochs[0])
+    if position.stage == 1:
+        done = _fit(head, pooled, plan, first_epochs, position, **options)
+        position = Position(2, done, done)
     if parts.blocks is None or not plan.epochs[1]:
         return
     upper = parts.upper()
     shares = {group.paths: group.share for group in groups(parts, plan.decay)}
     optimizer = LayerwiseLearningRate(plan.optimizer(1.0, second), shares)
     _compile(upper, optimizer, plan, cut.steps_a_call)
-    _fit(upper, cut, plan, range(done, done + plan.epochs[1]), **options)
+    second_epochs = range(position.first, position.first + plan.epochs[1])
+    _fit(upper, cut, plan, second_epochs, position, **options)
 
 
 def _compile(model: Any, optimizer: Any, plan: Plan, steps_a_call: int) -> None:
@@ -93,26 +97,29 @@ def _compile(model: Any, optimizer: Any, plan: Plan, steps_a_call: int) -> None:
     )
 
 
-def _fit(model: Any, features: Features, plan: Plan, epochs: range, **options: Any) -> int:
+def _fit(
+    model: Any, features: Features, plan: Plan, epochs: range, position: Position, **options: Any
+) -> int:
     """Train on features; returns the number of epochs done so far."""
+    begin = position.begin(epochs)
     batches = feed_shuffled(
         features.train,
         batch_size=plan.batch_size,
         steps_per_epoch=features.steps,
         seed=plan.seed,
-        augment=plan.mix if epochs.start else None,  # pooled features are not mixed
-        start=epochs.start * features.steps,
+        augment=plan.mix if position.stage == 2 else None,  # pooled features are not mixed
+        start=begin * features.steps,
     )
     history = model.fit(
         batches,
         validation_data=feed(features.valid, batch_size=VALID_BATCH),
         steps_per_epoch=features.steps,
-        initial_epoch=epochs.start,
+        initial_epoch=begin,
         epochs=epochs.stop,
         shuffle=False,
         **options,
     )
-    return history.epoch[-1] + 1
+    return history.epoch[-1] + 1 if history.epoch else position.epoch
 
 
 def _at_the_cut(parts: Parts, feeds: Feeds, plan: Plan) -> Features:

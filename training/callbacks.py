@@ -12,6 +12,10 @@ from pipelines.examples import Batch
 from pipelines.files import whole
 
 
+class EnoughError(Exception):
+    """Raised at the end of an epoch by a callback that has seen enough; the run is kept."""
+
+
 class History(keras.callbacks.Callback):
     """Write history.csv anew after every epoch: number, seconds, learning rate, scores."""
 

@@ -137,6 +137,17 @@ def new_directory(app: App, run_dir: Path | None) -> Path:
     return path.resolve()
 
 
+def kept_directory(path: Path) -> Path:
+    """A run directory to go on in, made if need be. Raises RunError where its run is finished."""
+    if (path / PASSPORT).exists():
+        raise RunError(
+            f"Received the run directory {str(path)!r}, whose run is finished; expected one to go "
+            "on with. Nothing was overwritten."
+        )
+    (path / "logs").mkdir(parents=True, exist_ok=True)
+    return path.resolve()
+
+
 def discard(path: Path) -> None:
     """Remove a run directory that came to nothing."""
     shutil.rmtree(path, ignore_errors=True)

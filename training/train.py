@@ -1,23 +1,31 @@
 """An app becomes a run."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 import optimizers
-from apps.app import App, Feeds
+from apps.app import BEGIN, App, Feeds
 from pipelines.feed import feed, feed_shuffled
 from pipelines.splits import Fold, Splits, fold
 from training import callbacks as own
-from training import records
+from training import checkpoint, records
 from training import strategy as distribution
 from training.build import Parts, build, finite
 from training.precision import Precision, choose
 from training.records import Fitted
-from training.run import PASSPORT, Run, discard, new_directory, point_latest, write_json
+from training.run import (
+    PASSPORT,
+    Run,
+    discard,
+    kept_directory,
+    new_directory,
+    point_latest,
+    write_json,
+)
 from training.strategy import Strategy
 
 STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves
@@ -42,6 +50,8 @@ def train(
     devices: int | None = None,
     profile: bool = False,
     verbose: int = 2,
+    watchers: Sequence[keras.callbacks.Callback] = (),
+    resume: bool = False,
 ) -> Run:
     """Train an app and return its run.
 
@@ -56,6 +66,9 @@ def train(
         devices: how many of them; None for all.
         profile: also record what the second call's steps spend their time on.
         verbose: 0 silent, 1 a moving bar, 2 a line an epoch.
+        watchers: callbacks besides those of every run; one may raise EnoughError.
+        resume: go on in `run_dir` after the last epoch that was finished there, or begin
+            anew if none was.
 
     Raises:
         DataError, FieldError, RunError, StrategyError, UnknownOptimizerError: nothing was written.
@@ -70,13 +83,16 @@ def train(
     choice = choose(precision, app.question, app.formats)
     with spread.scope():
         parts = compiled(app, splits, choice.policy)
-        path = new_directory(app, run_dir)
+        path = kept_directory(run_dir) if run_dir and resume else new_directory(app, run_dir)
+        found = checkpoint.of(app, path) if resume else None
         if verbose:
             print(records.announcement(app, splits, parts, choice, path), flush=True)
-        fitted = _fit(app, splits, parts, path, profile=profile, verbose=verbose)
+        watchers = [*_watchers(app, splits, parts, path, profile=profile), *watchers]
+        fitted = _fit(app, splits, parts, path, watchers, found, verbose=verbose)
         passport = records.passport(app, splits, parts, choice, fitted, which)
     records.keep_samples(splits, parts, path)
     write_json(path / PASSPORT, passport)
+    (path / checkpoint.NAME).unlink(missing_ok=True)
     if run_dir is None:
         point_latest(path)
     if fitted.stopped is not None:
@@ -112,8 +128,9 @@ def steps_of(app: App, splits: Splits) -> tuple[int, int]:
     return steps // steps_a_call * steps_a_call, steps_a_call
 
 
-def feeds(app: App, splits: Splits, parts: Parts) -> Feeds:
-    """What an app's fit consumes."""
+def feeds(app: App, splits: Splits, parts: Parts, found: checkpoint.Found | None = None) -> Feeds:
+    """What an app's fit consumes, from a checkpoint on."""
+    position = found.position if found else BEGIN
     steps, steps_a_call = steps_of(app, splits)
     train = feed_shuffled(
         splits.train,
@@ -123,24 +140,36 @@ def feeds(app: App, splits: Splits, parts: Parts) -> Feeds:
         prepare=parts.prepare,
         augment=app.augmentation(),
         lengths=app.lengths(splits),
+        # What replays its epochs needs their batches.
+        start=position.epoch * steps if found and found.state else 0,
     )
     valid = feed(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
-    return Feeds(train, valid, steps, splits, parts.prepare, steps_a_call)
+    return Feeds(train, valid, steps, splits, parts.prepare, steps_a_call, position)
 
 
 def _fit(
-    app: App, splits: Splits, parts: Parts, path: Path, *, profile: bool, verbose: int
+    app: App,
+    splits: Splits,
+    parts: Parts,
+    path: Path,
+    watchers: Sequence[keras.callbacks.Callback],
+    found: checkpoint.Found | None,
+    *,
+    verbose: int,
 ) -> Fitted:
     history = own.History(path / "history.csv")
     best = own.KeepBest(parts.answering, path / "model.keras", app.monitor)
     stopped: BaseException | None = None
     start = time.perf_counter()
     try:
-        watchers = _watchers(app, splits, parts, path, profile=profile)
         # First, so that what is judged and kept are the averages of ScheduleFree.
         averaged = optimizers.AveragedWeights()
         callbacks = [averaged, own.StopWhenNotFinite(), history, best, *watchers]
-        app.fit(parts.network, feeds(app, splits, parts), callbacks=callbacks, verbose=verbose)
+        callbacks.append(checkpoint.Checkpoint(path, app.to_json(), callbacks, found))
+        consumed = feeds(app, splits, parts, found)
+        app.fit(parts.network, consumed, callbacks=callbacks, verbose=verbose)
+    except own.EnoughError:
+        pass
     except (tf.errors.InvalidArgumentError, FloatingPointError) as error:
         stopped = _diverged(error, parts.network.optimizer, best, path)
     except KeyboardInterrupt as interrupt:

@@ -1,0 +1,1 @@
+"""Search over the fields of an app."""
