@@ -15,7 +15,7 @@ from cyclopts import App, Parameter
 import apps
 import console
 import verbs
-from console import COMMON, HOW, SHARED, Common, HowToShare, HowToTrain
+from console import COMMON, HOW, SHARED, TUNE, Common, HowToShare, HowToTrain, HowToTune
 
 RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
 Optimizer = Annotated[
@@ -78,6 +78,17 @@ def _app_commands(app_class: type[apps.App]) -> App:
         """Train a model, judge it on the test examples, and keep both in a run directory."""
         with console.output(common.json) as emit:
             emit(verbs.train(app, how, common))
+
+    @cli.command(usage=f"{usage} tune [OPTIONS]")
+    def tune(
+        app: Annotated[app_class, Parameter(name="*")] = app_class(),  # type: ignore[valid-type]  # noqa: B008
+        *,
+        how: HowToTune = TUNE,
+        common: Common = COMMON,
+    ) -> None:
+        """Search for better fields; killed and started again, it goes on."""
+        with console.output(common.json) as emit:
+            emit(verbs.tune(app, how, common))
 
     @cli.command(usage=f"{usage} check-distribute [OPTIONS]")
     def check_distribute(

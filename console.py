@@ -66,7 +66,41 @@ class HowToShare:
     """Number format of the arithmetic."""
 
 
-COMMON, HOW, SHARED = Common(), HowToTrain(), HowToShare()
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HowToTune:
+    """Flags of `tune` besides the app's fields, which are those of the first trial."""
+
+    tuner: Literal["tpe", "random", "grid", "bayesian", "hyperband"] = "tpe"
+    """What proposes values: Optuna's TPE, which also stops poor trials early, or one of
+    KerasTuner's."""
+    trials: int = 20
+    """So many are begun at most."""
+    minutes: float | None = None
+    """No trial begins later."""
+    workers: int = 1
+    """Processes that work on trials of their own."""
+    objective: str = ""
+    """A validation score, by default the app's own; after it perhaps latency and size of the
+    exported artifact, with commas between: accuracy,latency,size."""
+    space: Path | None = None
+    """A YAML file of fields and their values instead of the app's own space."""
+    keep: int = 3
+    """How many of the best trials keep their models."""
+    run_dir: Path | None = None
+    """Directory of the search, to begin or to go on with; by default it follows from what is
+    searched."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the arithmetic."""
+    strategy: Literal["one", "mirrored", "auto"] = "one"
+    """One device a trial, or several that share every batch."""
+    devices: int | None = None
+    """How many of them; all by default."""
+    config: Path | None = None
+    """A YAML file of fields; flags override it."""
+
+
+COMMON, HOW, SHARED, TUNE = Common(), HowToTrain(), HowToShare(), HowToTune()
 
 
 @contextlib.contextmanager
@@ -118,8 +152,8 @@ def require_whole_numbers(arguments: list[str]) -> None:
     """Raise FieldError where a fraction is given for a whole number; cyclopts would round it."""
     whole = {
         "--" + field.name.replace("_", "-")
-        for app in apps.ALL
-        for field in dataclasses.fields(app)
+        for flags in (*apps.ALL, HowToTune)
+        for field in dataclasses.fields(flags)
         if field.type is int
     }
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import apps
-from console import HOW, Common, HowToShare, HowToTrain
+from console import HOW, Common, HowToShare, HowToTrain, HowToTune
 
 STARTED = time.perf_counter()
 # What `predict` is given, by kind of question.
@@ -40,6 +40,55 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
     show.scores(scored)
     print(f"run  {_short(run.path)}")
     return _judged(run, scored)
+
+
+def tune(app: apps.App, how: HowToTune, common: Common) -> dict[str, Any]:
+    """Search, and judge the best trial's model."""
+    _require_tuner()
+    from training import start
+
+    start.tensorflow(how.devices)
+    from evaluation import report as judged
+    from evaluation import show
+    from tuning import report
+    from tuning.search import search
+
+    with report.live() as watch:
+        found = search(
+            app,
+            tuner=how.tuner,
+            trials=how.trials,
+            minutes=how.minutes,
+            workers=how.workers,
+            objective=how.objective,
+            space_file=how.space,
+            keep=how.keep,
+            run_dir=how.run_dir,
+            data_dir=common.data_dir,
+            precision=how.precision,
+            strategy=how.strategy,
+            devices=how.devices,
+            command=[sys.executable, *sys.argv],
+            watch=watch,
+        )
+    if found is None:
+        return {}
+    summary = report.conclude(found)
+    scored = judged.score(found.best)
+    show.scores(scored)
+    print(f"best  {_short(found.best.path)}, an ordinary run: athanor {app.name()} export it")
+    return summary | _judged(found.best, scored)
+
+
+def _require_tuner() -> None:
+    import importlib.util
+
+    missing = [name for name in ("keras_tuner", "optuna") if not importlib.util.find_spec(name)]
+    if missing:
+        raise apps.FieldError(
+            f"Received tune without {' and '.join(missing)}; expected the extra `tune`: "
+            "pip install 'athanor[tune]'."
+        )
 
 
 def evaluate(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:

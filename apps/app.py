@@ -63,6 +63,15 @@ class Feeds(NamedTuple):
     position: Position = BEGIN
 
 
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Numbers that a search may draw; whole ones where both ends are."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
 def bounded(default: Any, low: float, below: float = math.inf) -> Any:
     """A dataclass field whose number lies in low <= value < below."""
     return dataclasses.field(default=default, metadata={"low": low, "below": below})
@@ -81,7 +90,7 @@ class App(abc.ABC):
     answer: ClassVar[Literal["classes", "number", "ranking"]]
     metrics: ClassVar[tuple[str, ...]]
     monitor: ClassVar[str]
-    space: ClassVar[dict[str, tuple]]
+    space: ClassVar[dict[str, tuple | Range]]
     formats: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
     usual_rate: ClassVar[float] = 0.2  # of the default optimizer
 

@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Feeds, bounded
+from apps.app import App, Feeds, Range, bounded
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -35,8 +35,8 @@ class Finetune(App):
     usual_rate: ClassVar[float] = 1e-3
     # A step of MobileNet, mostly depthwise convolutions, took 2 to 3 times as long in bfloat16.
     formats: ClassVar[tuple[str, ...]] = ("float32",)
-    space: ClassVar[dict[str, tuple]] = {
-        "learning_rate": (3e-4, 1e-3, 3e-3),
+    space: ClassVar[dict[str, tuple | Range]] = {
+        "learning_rate": Range(2e-4, 5e-3, log=True),
         "unfreeze": (0.0, 0.45, 0.9),
         "decay": (0.1, 0.2, 0.5),
         "dropout": (0.0, 0.2, 0.5),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, bounded
+from apps.app import App, Range, bounded
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -28,8 +28,8 @@ class Mnist(App):
     answer: ClassVar[Literal["classes"]] = "classes"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
-    space: ClassVar[dict[str, tuple]] = {
-        "learning_rate": (0.05, 0.1, 0.2, 0.4),
+    space: ClassVar[dict[str, tuple | Range]] = {
+        "learning_rate": Range(0.05, 0.8, log=True),
         "batch_size": (48, 96, 192),
         "dropout": (0.0, 0.2, 0.4),
         "augment": (0.0, 0.5, 1.0),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Feeds, bounded
+from apps.app import App, Feeds, Range, bounded
 
 if TYPE_CHECKING:
     from apps.factors import Factors, Pairs
@@ -33,10 +33,10 @@ class Recommender(App):
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
     usual_rate: ClassVar[float] = 0.005
-    space: ClassVar[dict[str, tuple]] = {
+    space: ClassVar[dict[str, tuple | Range]] = {
         "model": ("bayes", "svdpp"),
         "factors": (4, 8, 12, 16),
-        "l2": (0.05, 0.07, 0.1, 0.15),
+        "l2": Range(0.02, 0.3, log=True),
     }
 
     epochs: int = bounded(20, 1)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Feeds, FieldError, bounded
+from apps.app import App, Feeds, FieldError, Range, bounded
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -32,8 +32,8 @@ class Regression(App):
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
     usual_rate: ClassVar[float] = 0.01
-    space: ClassVar[dict[str, tuple]] = {
-        "learning_rate": (0.0025, 0.005, 0.01, 0.02),
+    space: ClassVar[dict[str, tuple | Range]] = {
+        "learning_rate": Range(0.001, 0.04, log=True),
         "width": (48, 96, 192),
         "dropout": (0.0, 0.1, 0.2),
         "batch_size": (64, 128, 256),

@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Feeds, bounded
+from apps.app import App, Feeds, Range, bounded
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -34,8 +34,8 @@ class Text(App):
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     usual_rate: ClassVar[float] = 0.006
-    space: ClassVar[dict[str, tuple]] = {
-        "learning_rate": (0.003, 0.006, 0.012),
+    space: ClassVar[dict[str, tuple | Range]] = {
+        "learning_rate": Range(0.001, 0.03, log=True),
         "width": (32, 64, 128),
         "dropout": (0.1, 0.2, 0.4),
         "word_dropout": (0.0, 0.05, 0.2),

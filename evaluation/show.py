@@ -7,7 +7,7 @@ from typing import Any
 
 def table(columns: list[str], rows: Iterable[Iterable[Any]], title: str = "") -> None:
     """Print rows; numbers stand to the right."""
-    cells = [[_text(value) for value in row] for row in rows]
+    cells = [[text(value) for value in row] for row in rows]
     if not sys.stdout.isatty():
         _plain(columns, cells, title)
         return
@@ -32,7 +32,8 @@ def _plain(columns: list[str], cells: list[list[str]], title: str) -> None:
         print("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip())
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A cell."""
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
@@ -81,7 +82,7 @@ def predictions(answers: list[dict[str, Any]]) -> None:
 def _cell(value: Any) -> Any:
     if not isinstance(value, list):
         return value
-    return ", ".join(" ".join(_text(part) for part in guess.values()) for guess in value)
+    return ", ".join(" ".join(text(part) for part in guess.values()) for guess in value)
 
 
 def details(scored: dict[str, Any]) -> None:

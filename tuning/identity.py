@@ -1,0 +1,114 @@
+"""What a search directory is a search of; another is refused with the difference named."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from apps.app import App
+from training.run import RunError, write_json
+from tuning import space
+from tuning.trial import digest
+
+STATED = "search.json"
+ROOT = Path(__file__).resolve().parents[1]
+# Whose code decides what a trial finds.
+ROOMS = ("apps", "optimizers", "pipelines", "training", "tuning")
+LIBRARIES = ("tensorflow", "keras", "keras-tuner", "numpy", "optuna")
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What the user asked to search."""
+
+    app: App
+    space: space.Space
+    tuner: str
+    objectives: dict[str, str]
+
+    def json(self) -> dict[str, Any]:
+        """By name, as it is written."""
+        fields = {
+            name: value for name, value in self.app.to_json().items() if name not in self.space
+        }
+        # First trials have them.
+        own = space.default(self.app, self.space)
+        return {
+            "app": self.app.name(),
+            "fields": fields,
+            "first": own,
+            "space": space.told(self.space),
+            "tuner": self.tuner,
+            "objectives": self.objectives,
+        }
+
+    def usual_directory(self) -> Path:
+        """The same for the same search, so that the same command goes on with it."""
+        text = json.dumps(self.json(), sort_keys=True).encode()
+        name = hashlib.blake2b(text, digest_size=4).hexdigest()
+        return Path("runs") / self.app.name() / f"tune-{name}"
+
+
+def settle(told: Told, directory: Path, data_dir: Path | None) -> str:
+    """Write what is searched, or compare it; returns the digest of the validation examples.
+
+    Raises RunError where the directory is of another search, or of no search.
+    """
+    splits = told.app.splits(data_dir)
+    stated = {
+        **told.json(),
+        "data": splits.fingerprint(),
+        "valid": digest(splits),
+        "code": _code(),
+        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
+    }
+    path = directory / STATED
+    if path.exists():
+        _require_same(json.loads(path.read_text()), stated, directory)
+    elif any(one.name not in (".lock",) for one in directory.iterdir()):
+        raise RunError(
+            f"Received the run directory {str(directory)!r}, which is not empty and no search; "
+            "expected a new one. Nothing was overwritten."
+        )
+    else:
+        write_json(path, stated)
+    return stated["valid"]
+
+
+def awaited(directory: Path) -> str:
+    """The digest of the validation examples, as soon as the chief has written it."""
+    while not (directory / STATED).exists():
+        time.sleep(0.2)
+    return json.loads((directory / STATED).read_text())["valid"]
+
+
+def _require_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> None:
+    changed = [
+        f"{name} {old.get(name)} there, {new[name]} now"
+        for name in new
+        if old.get(name) != new[name]
+    ]
+    for name in ("fields", "space", "first", "versions"):
+        if old.get(name) != new[name]:
+            told = [
+                f"{key} {old.get(name, {}).get(key)} there, {new[name].get(key)} now"
+                for key in sorted({*old.get(name, {}), *new[name]})
+                if old.get(name, {}).get(key) != new[name].get(key)
+            ]
+            changed = [line for line in changed if not line.startswith(f"{name} ")] + told
+    if changed:
+        raise RunError(
+            f"Received the search directory {str(directory)!r}, whose search is another one: "
+            f"{'; '.join(changed)}. Choose another --run-dir, or go back to what it was."
+        )
+
+
+def _code() -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for room in ROOMS:
+        for path in sorted((ROOT / room).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

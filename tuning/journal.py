@@ -1,0 +1,54 @@
+"""What happened in a search, a line an event; what was not written whole did not happen."""
+
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+
+class JournalError(ValueError):
+    """A journal that cannot be believed."""
+
+    exit_status = 2
+
+
+class Journal:
+    """An append-only file of events; every one is on the disk before `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events so far. A torn last line is cut off.
+
+        Raises JournalError where another line is damaged.
+        """
+        if not self.path.exists():
+            return []
+        content = self.path.read_bytes()
+        lines = content.splitlines(keepends=True)
+        events = [_event(line) for line in lines]
+        if events and events[-1] is None:
+            os.truncate(self.path, len(content) - len(lines[-1]))
+            events.pop()
+        if None in events:
+            raise JournalError(
+                f"Received {self.path}, whose line {events.index(None) + 1} is damaged; expected "
+                "it as the search wrote it. Restore the file, or choose another --run-dir."
+            )
+        return [event for event in events if event is not None]
+
+    def append(self, event: dict[str, Any]) -> None:
+        """Write an event."""
+        text = json.dumps(event, allow_nan=False).encode()
+        with self.path.open("ab") as file:
+            file.write(b"%08x %s\n" % (zlib.crc32(text), text))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    checksum, _, text = line.rstrip(b"\n").partition(b" ")
+    whole = line.endswith(b"\n") and checksum == b"%08x" % zlib.crc32(text)
+    return json.loads(text) if whole else None

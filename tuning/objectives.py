@@ -1,0 +1,115 @@
+"""What makes a trial good: a validation score, and what its exported artifact costs."""
+
+import csv
+import difflib
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from apps.app import App, FieldError
+from evaluation import kinds as answers
+from serving import kinds
+from serving.export import export
+from training.run import Run
+
+ASKED = 50  # times that an artifact is asked for its latency
+OF_ARTIFACT = ("latency", "size")
+
+
+def directions(app: App, asked: str) -> dict[str, str]:
+    """The direction of each objective, from names with commas between; by default the monitor.
+
+    Raises FieldError on a name that is none; the first one must be a validation score.
+    """
+    scores = dict.fromkeys([app.monitor.removeprefix("val_"), "loss", *app.metrics])
+    known = [*scores, *OF_ARTIFACT]
+    found: dict[str, str] = {}
+    for given in [name.strip() for name in asked.split(",")] if asked else [*scores][:1]:
+        name = given.removeprefix("val_")
+        if name not in known or (not found and name in OF_ARTIFACT):
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            expected = ", ".join(scores) + ("" if found else " first")
+            raise FieldError(
+                f"Received --objective {asked!r}; expected {expected}"
+                f"{', ' if found else ', then perhaps '}{' and '.join(OF_ARTIFACT)}.{hint}"
+            )
+        less = name in OF_ARTIFACT or name in answers.LOWER_IS_BETTER
+        found[name if name in OF_ARTIFACT else f"val_{name}"] = "min" if less else "max"
+    return found
+
+
+def kept(history: Path, monitor: str, objective: str) -> float:
+    """The objective of the best epoch so far by the monitored score: of the model that is kept."""
+    sign = -1.0 if "loss" in monitor else 1.0
+    with history.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return float(max(rows, key=lambda row: sign * float(row[monitor]))[objective])
+
+
+def measured(run: Run) -> dict[str, float]:
+    """What the exported artifact costs.
+
+    `latency`: milliseconds of an answer to one input, the median of 50; `size`: megabytes.
+    """
+    artifacts = sorted((run.path / "export").glob("[0-9]*"))
+    artifact = artifacts[-1] if artifacts else Path(export(run)["export"])
+    files = [path for path in artifact.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files) / 1e6
+    return {"latency": _latency(run, artifact), "size": round(size, 4)}
+
+
+def _latency(run: Run, artifact: Path) -> float:
+    loaded = tf.saved_model.load(str(artifact))
+    start = "serving_default/input/"
+    samples = kinds.question(run.passport["question"]).samples(run.samples[0], run)
+    one = {
+        name.removeprefix(start): tf.constant(np.asarray(value)[:1])
+        for name, value in samples.items()
+        if name.startswith(start)
+    }
+    answer = loaded.signatures["serving_default"]
+    seconds = []
+    for _ in range(ASKED):
+        begin = time.perf_counter()
+        answer(**one)
+        seconds.append(time.perf_counter() - begin)
+    return round(1e3 * float(np.median(seconds)), 3)
+
+
+class Choice(NamedTuple):
+    """Trials that no other beats in everything, and three of them by name."""
+
+    front: list[str]
+    best: str
+    balanced: str
+    smallest: str
+
+
+def pareto(scores: dict[str, dict[str, float]], ways: dict[str, str]) -> Choice:
+    """Choose among trials by their scores.
+
+    `best` is so in the first objective and `smallest` in the last; `balanced` lies
+    nearest to the point that is best in all, each scaled to its extent over the front.
+    """
+    names = sorted(scores)
+    signs = np.array([1.0 if way == "min" else -1.0 for way in ways.values()])
+    table = np.array([[scores[name][k] for k in ways] for name in names]) * signs
+    beaten = [((table <= row).all(1) & (table < row).any(1)).any() for row in table]
+    rows = np.flatnonzero(~np.array(beaten))
+    front = table[rows]
+    extent = np.ptp(front, 0)
+    scaled = (front - front.min(0)) / np.where(extent > 0, extent, 1.0)
+
+    def first(order: Any) -> str:
+        return names[rows[order[0]]]
+
+    return Choice(
+        front=[names[row] for row in rows[np.argsort(front[:, 0], kind="stable")]],
+        best=first(np.lexsort(front.T[::-1])),
+        balanced=first(np.argsort(np.square(scaled).sum(1), kind="stable")),
+        smallest=first(np.lexsort(front.T)),
+    )

@@ -1,0 +1,279 @@
+"""KerasTuner's oracles, whose state is what happened to them.
+
+Everything that an oracle is asked and told stands in a journal. A new one that is
+asked and told the same is in the same state, so nothing else has to be kept: whatever
+kind of oracle it is, and at whatever instant its process was killed.
+"""
+
+import copy
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras_tuner
+from keras_tuner.src.engine.trial import Trial
+from keras_tuner.src.tuners.bayesian import BayesianOptimizationOracle
+from keras_tuner.src.tuners.gridsearch import GridSearchOracle
+from keras_tuner.src.tuners.hyperband import HyperbandOracle
+from keras_tuner.src.tuners.randomsearch import RandomSearchOracle
+
+from tuning import tuner_fixes
+from tuning.journal import Journal, JournalError
+
+SCORE = "score"
+LAUNCHES = 10  # of a trial without an epoch between, before it fails
+
+
+def failure(directory: Path, trial_id: str) -> str:
+    """Why a trial failed; KerasTuner's protocol does not carry it, so a file does."""
+    path = directory / "trials" / trial_id / "failed.txt"
+    return path.read_text().strip() if path.exists() else "no reason was given"
+
+
+class Limits(NamedTuple):
+    """When a search begins no more trials, and who takes part.
+
+    Attributes:
+        trials: so many are begun.
+        seconds: no trial begins later, counted over all starts of the search.
+        workers: that are expected.
+        patience: seconds until a trial is given to another worker, where the one that
+            had it was not heard of since this start.
+
+    """
+
+    trials: int
+    seconds: float | None = None
+    workers: int = 1
+    patience: float = 0.0
+
+
+class Report(NamedTuple):
+    """Scores of a trial after an epoch."""
+
+    step: int
+    scores: dict[str, float]
+
+
+class Journaled(keras_tuner.Oracle):
+    """An oracle with a journal; a worker's question that it asks twice is answered alike."""
+
+    def open(
+        self,
+        directory: Path,
+        limits: Limits,
+        default: dict[str, Any] | None,
+        changed: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """Read the journal in a directory, and go on from there.
+
+        Args:
+            directory: of the search.
+            limits: when it ends.
+            default: the values of the first trial, where the oracle leaves them open.
+            changed: is called after every event, with whether a trial ended.
+
+        Raises:
+            JournalError: where the journal is damaged or another oracle's.
+
+        """
+        self.path, self.limits, self.default = directory, limits, default
+        self.journal = Journal(directory / "journal.jsonl")
+        self.changed: Callable[[bool], None] = lambda _: None
+        self.mutex = threading.RLock()
+        self.max_trials = None
+        self.max_consecutive_failed_trials = 10**9  # ours to decide
+        self.verbose = 0
+        self.reports: dict[str, list[Report]] = {}
+        self.seconds: dict[str, list[float]] = {}
+        self.launches: dict[str, int] = {}
+        self.pruned: set[str] = set()
+        self.heard: set[str] = set()
+        self.broken = ""
+        self.before, self.start, self.replaying = 0.0, time.monotonic(), True
+        for event in self.journal.events():
+            self._replay(event)
+        self.replaying = False
+        self.tuner_ids: set[str] = set()
+        self.heard = set()
+        self.start, self.changed = time.monotonic(), changed
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that this search has run, in all its starts."""
+        return self.before + time.monotonic() - self.start
+
+    @property
+    def over(self) -> bool:
+        """Whether no trial begins any more."""
+        if self.replaying:
+            return False
+        late = self.limits.seconds is not None and self.elapsed > self.limits.seconds
+        return bool(self.broken) or late or len(self.trials) >= self.limits.trials
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Values for a new trial: first those of the app itself."""
+        if self.over:
+            # Somebody may have to take over what a worker left.
+            return {"status": "IDLE" if self._left() else "STOPPED"}
+        if self.default and not self.trials:
+            return {"status": "RUNNING", "values": dict(self.default)}
+        return self.propose(trial_id)
+
+    def propose(self, trial_id: str) -> dict[str, Any]:
+        """Values for a trial that is not the first."""
+        return super().populate_space(trial_id)
+
+    def create_trial(self, tuner_id: str) -> Trial:
+        """A trial for a worker: the one that it has not finished, or a new one."""
+        with self.mutex, tuner_fixes.released(self):
+            trial = self._unfinished(tuner_id)
+            if trial is None:
+                trial = super().create_trial(tuner_id)
+                if trial.status != "RUNNING":
+                    return trial
+                values = trial.hyperparameters.values
+                self._note("create", trial, tuner=tuner_id, values=values)
+                self._begun(trial.trial_id)
+            else:
+                self._note("launch", trial, tuner=tuner_id)
+                self._launched(trial.trial_id, tuner_id)
+            self.heard.add(tuner_id)
+            if self.launches[trial.trial_id] > LAUNCHES:
+                self._end(
+                    trial, "FAILED", f"its process ended {LAUNCHES} times before an epoch did"
+                )
+                return self.create_trial(tuner_id)
+            return copy.copy(trial)  # what a worker makes of it is not yet ours
+
+    def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Trial:
+        """Scores after an epoch; the trial in return is STOPPED where it need not go on."""
+        with self.mutex, tuner_fixes.released(self):
+            reports = self.reports[trial_id]
+            if not reports or step > reports[-1].step:
+                scores = {name: float(metrics[name]) for name in metrics}
+                self._note("report", self.trials[trial_id], step=int(step), scores=scores)
+                self._reported(trial_id, Report(int(step), scores))
+            self.heard.add(self._holder(trial_id))
+            answer = copy.copy(self.trials[trial_id])
+            answer.status = "STOPPED" if trial_id in self.pruned or self.broken else "RUNNING"
+            return answer
+
+    def end_trial(self, trial: Trial) -> None:
+        """A trial is COMPLETED, or FAILED for the reason that lies in its directory."""
+        with self.mutex, tuner_fixes.released(self):
+            if self.trials[trial.trial_id].status != "RUNNING":
+                return
+            status, reason = trial.status, ""
+            if status != "COMPLETED":
+                status, reason = "FAILED", failure(self.path, trial.trial_id)
+            elif not self.reports[trial.trial_id]:
+                status, reason = "FAILED", "no epoch was finished"
+            self._end(self.trials[trial.trial_id], status, reason)
+
+    def score_trial(self, trial: Trial) -> None:
+        """That of the model which is kept."""
+        last = self.reports[trial.trial_id][-1]
+        trial.score, trial.best_step = last.scores[SCORE], last.step
+
+    def enough(self, trial_id: str) -> bool:  # noqa: ARG002
+        """Whether a trial need not go on, after its last report."""
+        return False
+
+    def finished(self) -> list[Trial]:
+        """The completed trials, best first."""
+        done = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
+        sign = -1 if self.objective.direction == "max" else 1
+        return sorted(done, key=lambda trial: (sign * trial.score, trial.trial_id))
+
+    def save(self) -> None:
+        """The journal is enough."""
+
+    def _save_trial(self, trial: Trial) -> None:
+        """The journal is enough."""
+
+    def _unfinished(self, tuner_id: str) -> Trial | None:
+        if tuner_id in self.ongoing_trials:
+            return self.ongoing_trials[tuner_id]
+        left = self._left()
+        if left and time.monotonic() - self.start >= self.limits.patience:
+            return self.ongoing_trials[min(left)]
+        return None
+
+    def _left(self) -> set[str]:
+        """Workers that had a trial before this start, and were not heard of since."""
+        return self.ongoing_trials.keys() - self.heard
+
+    def _holder(self, trial_id: str) -> str:
+        return next(k for k, trial in self.ongoing_trials.items() if trial.trial_id == trial_id)
+
+    def _note(self, kind: str, trial: Trial, **told: Any) -> None:
+        seconds = round(self.elapsed, 3)
+        self.journal.append({"event": kind, "trial": trial.trial_id, "seconds": seconds, **told})
+        self.seconds.setdefault(trial.trial_id, []).append(seconds)
+
+    def _begun(self, trial_id: str) -> None:
+        self.reports[trial_id], self.launches[trial_id] = [], 1
+        self.changed(False)
+
+    def _launched(self, trial_id: str, tuner_id: str) -> None:
+        self.ongoing_trials[tuner_id] = self.ongoing_trials.pop(self._holder(trial_id))
+        self.launches[trial_id] += 1
+
+    def _reported(self, trial_id: str, report: Report) -> None:
+        self.reports[trial_id].append(report)
+        self.launches[trial_id] = 0
+        super().update_trial(trial_id, report.scores, report.step)
+        if self.enough(trial_id):
+            self.pruned.add(trial_id)
+        self.changed(False)
+
+    def _end(self, trial: Trial, status: str, reason: str) -> None:
+        self._note("end", trial, status=status, reason=reason)
+        self._ended(trial, status, reason)
+
+    def _ended(self, trial: Trial, status: str, reason: str) -> None:
+        told = copy.copy(trial)
+        told.status, told.message = status, reason
+        super().end_trial(told)
+        if status == "FAILED" and trial.trial_id == min(self.trials):
+            self.broken = reason
+        self.changed(True)
+
+    def _replay(self, event: dict[str, Any]) -> None:
+        trial_id, self.before = event["trial"], event["seconds"]
+        self.seconds.setdefault(trial_id, []).append(event["seconds"])
+        match event["event"]:
+            case "create":
+                made = super().create_trial(event["tuner"])
+                if (made.trial_id, made.hyperparameters.values) != (trial_id, event["values"]):
+                    raise JournalError(
+                        f"Received {self.journal.path}, whose trial {trial_id} has the values "
+                        f"{event['values']}; expected {made.hyperparameters.values}, which this "
+                        "version proposes. Choose another --run-dir."
+                    )
+                self._begun(trial_id)
+            case "launch":
+                self._launched(trial_id, event["tuner"])
+            case "report":
+                self._reported(trial_id, Report(event["step"], event["scores"]))
+            case "end":
+                self._ended(self.trials[trial_id], event["status"], event["reason"])
+
+
+class Random(Journaled, RandomSearchOracle):
+    """Values drawn evenly."""
+
+
+class Grid(Journaled, GridSearchOracle):
+    """All values in turn."""
+
+
+class Bayesian(Journaled, BayesianOptimizationOracle):
+    """A Gaussian process."""
+
+
+class Hyperband(Journaled, HyperbandOracle):
+    """Many short trainings, of which the best are trained for longer, each time anew."""

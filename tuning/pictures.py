@@ -1,0 +1,122 @@
+"""Pictures of a search: its scores in time, which fields mattered, and the values of all trials."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import optuna
+
+from evaluation.style import FAINT, FIRST, INK, SECOND, STYLE, pyplot
+from pipelines.files import whole
+from tuning.oracles import Journaled
+from tuning.tpe import DIRECTIONS, frozen
+
+FEW = 4  # trials are too few to tell what mattered
+
+
+def draw(oracle: Journaled, directory: Path, objective: str) -> list[str]:
+    """Write the pictures; returns their file names."""
+    with matplotlib.rc_context(STYLE):
+        figures = {"scores.png": _scores(oracle, objective)}
+        figures["parallel.png"] = _parallel(oracle, objective)
+        if len(oracle.finished()) >= FEW and (shares := importance(oracle)):
+            figures["importance.png"] = _importance(shares)
+        for name, figure in figures.items():
+            with whole(directory / name) as beside:
+                figure.savefig(beside, format="png", bbox_inches="tight")
+            pyplot.close(figure)
+    return list(figures)
+
+
+def importance(oracle: Journaled) -> dict[str, float]:
+    """The share of each field in the variance of the scores, the largest first.
+
+    References:
+        Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter
+        Importance", 2014 (fANOVA).
+
+    """
+    study = optuna.create_study(direction=DIRECTIONS[oracle.objective.direction])
+    study.add_trials([frozen(oracle, trial) for trial in oracle.finished()])
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    try:
+        return optuna.importance.get_param_importances(study, evaluator=evaluator)
+    except (RuntimeError, ValueError):
+        return {}  # all scores, or all values, are the same
+
+
+def _scores(oracle: Journaled, objective: str) -> Any:
+    done = sorted(oracle.finished(), key=lambda one: oracle.seconds[one.trial_id][-1])
+    minutes = [oracle.seconds[one.trial_id][-1] / 60 for one in done]
+    scores = np.array([one.score for one in done])
+    better = np.minimum if oracle.objective.direction == "min" else np.maximum
+    figure, axes = pyplot.subplots(figsize=(6, 3.2), layout="constrained")
+    axes.plot(minutes, scores, "o", color=FAINT, label="a trial")
+    first = oracle.trials[min(oracle.trials)]
+    if first.score is not None and oracle.default:
+        axes.axhline(first.score, color=SECOND, lw=1, ls="--", label="the flags as given")
+    axes.step(minutes, better.accumulate(scores), where="post", color=FIRST, label="best so far")
+    axes.set(xlabel="minutes of search", ylabel=objective)
+    if _spread(scores):
+        axes.set_yscale("log")
+    axes.legend(frameon=False)
+    return figure
+
+
+def _importance(shares: dict[str, float]) -> Any:
+    figure, axes = pyplot.subplots(figsize=(6, 0.4 * len(shares) + 0.8), layout="constrained")
+    names = list(shares)[::-1]
+    bars = axes.barh(names, [shares[name] for name in names], color=FIRST)
+    axes.bar_label(bars, fmt="%.2f", padding=3, color=INK)
+    axes.set(xlabel="share of the scores' variance", xlim=(0, 1))
+    return figure
+
+
+def _parallel(oracle: Journaled, objective: str) -> Any:
+    """A line a trial through its values and its score; the better, the darker."""
+    done = oracle.finished()[::-1]
+    names = [one.name for one in oracle.get_space().space]
+    columns = {name: [one.hyperparameters.values.get(name) for one in done] for name in names}
+    columns[objective] = [one.score for one in done]
+    figure, axes = pyplot.subplots(figsize=(1.5 * len(columns) + 1, 3.6), layout="constrained")
+    heights = np.array([_heights(axes, k, values) for k, values in enumerate(columns.values())])
+    colours = pyplot.get_cmap("viridis_r")(np.linspace(0, 1, len(done)))
+    for line, colour in zip(heights.T, colours, strict=True):
+        axes.plot(range(len(columns)), line, color=colour, alpha=0.8)
+    axes.set_xticks(range(len(columns)), list(columns))
+    axes.set(yticks=[], ylim=(-0.08, 1.08))
+    axes.spines["left"].set_visible(False)
+    for k in range(len(columns)):
+        axes.axvline(k, color=FAINT, lw=0.8, zorder=0)
+    return figure
+
+
+def _heights(axes: Any, place: int, values: list[Any]) -> np.ndarray:
+    """Where on an axis of its own each value lies, from 0 to 1; its ends are written beside."""
+    numbers = all(isinstance(value, int | float) for value in values)
+    if not numbers:
+        known = sorted({str(value) for value in values})
+        scaled = np.array([known.index(str(value)) for value in values], float)
+        for number, name in enumerate(known):
+            _label(axes, place, number / max(1, len(known) - 1), name)
+        return scaled / max(1, len(known) - 1)
+    plain = np.array(values, float)
+    low, high = plain.min(), plain.max()
+    _label(axes, place, 0.0, f"{low:.3g}")
+    if high > low:
+        _label(axes, place, 1.0, f"{high:.3g}")
+    scaled = np.log(plain) if _spread(plain) else plain
+    extent = np.ptp(scaled)
+    return (scaled - scaled.min()) / extent if extent else np.zeros(len(scaled))
+
+
+def _spread(values: np.ndarray) -> bool:
+    """Whether values are so far apart that only their logarithms can be shown."""
+    return bool(values.min() > 0 and values.max() / values.min() > 20)
+
+
+def _label(axes: Any, place: int, height: float, text: str) -> None:
+    axes.annotate(
+        text, (place, height), (4, 0), textcoords="offset points", va="center", fontsize=8
+    )

@@ -1,0 +1,169 @@
+"""What a search found: for people, as a file of rows, and for TensorBoard."""
+
+import csv
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from keras_tuner.src.engine.trial import Trial
+from tensorboard.plugins.hparams import api as hparams
+
+from evaluation import show
+from pipelines.files import whole
+from tuning.oracles import SCORE, Journaled
+
+SHOWN = 10
+
+
+def status(oracle: Journaled, trial: Trial) -> str:
+    """A word for people."""
+    ended = trial.status.lower()
+    return "pruned" if trial.trial_id in oracle.pruned and ended == "completed" else ended
+
+
+def row(oracle: Journaled, trial: Trial) -> dict[str, Any]:
+    """A trial."""
+    reports, times = oracle.reports[trial.trial_id], oracle.seconds[trial.trial_id]
+    return {
+        "trial": trial.trial_id,
+        "status": status(oracle, trial),
+        **(reports[-1].scores if reports else {SCORE: ""}),
+        **{
+            one.name: trial.hyperparameters.values.get(one.name) for one in oracle.get_space().space
+        },
+        "epochs": len(read_steps(oracle, trial)),
+        "seconds": round(times[-1] - times[0], 1),
+        "reason": trial.message or "",
+    }
+
+
+def read_steps(oracle: Journaled, trial: Trial) -> list[int]:
+    """The epochs that a trial has reported."""
+    return [report.step for report in oracle.reports[trial.trial_id]]
+
+
+def table(oracle: Journaled) -> list[dict[str, Any]]:
+    """Every trial: the completed ones, best first, then the others."""
+    finished = oracle.finished()
+    others = [one for _, one in sorted(oracle.trials.items()) if one not in finished]
+    return [row(oracle, one) for one in [*finished, *others]]
+
+
+def write_table(oracle: Journaled, path: Path) -> None:
+    """As a file, in the order in which the trials began."""
+    rows = [row(oracle, one) for _, one in sorted(oracle.trials.items())]
+    names = list(dict.fromkeys(name for one in rows for name in one))
+    with whole(path) as beside, beside.open("w", newline="") as file:
+        written = csv.DictWriter(file, names, restval="")
+        written.writeheader()
+        written.writerows(rows)
+
+
+def write_hparams(oracle: Journaled, directory: Path) -> None:
+    """Values and scores of every trial, for TensorBoard's page of hyperparameters."""
+    for trial in oracle.finished():
+        with tf.summary.create_file_writer(str(directory / trial.trial_id)).as_default():
+            values = {k: v for k, v in trial.hyperparameters.values.items() if "/" not in k}
+            hparams.hparams(values, trial_id=trial.trial_id)
+            for report in oracle.reports[trial.trial_id]:
+                for name, value in report.scores.items():
+                    tf.summary.scalar(name, value, step=report.step)
+
+
+@contextmanager
+def live() -> Iterator[Callable[[Journaled], Callable[[bool], None]]]:
+    """Show a search as it goes: a table on a terminal, a line for each trial in a pipe."""
+    if not sys.stdout.isatty():
+        yield lambda oracle: lambda ended: _print_line(oracle) if ended else None
+        return
+    from rich.live import Live
+
+    with Live(refresh_per_second=4) as shown:
+        yield lambda oracle: lambda _: shown.update(_live_table(oracle))
+
+
+def _print_line(oracle: Journaled) -> None:
+    """The trial that ended last."""
+    trial = oracle.trials[oracle.end_order[-1]]
+    told = row(oracle, trial)
+    score = f"{SCORE} {told[SCORE]:.5g}" if trial.score is not None else told["reason"]
+    finished = oracle.finished()
+    best = f", best {finished[0].score:.5g}" if finished else ""
+    values = " ".join(
+        f"{name}={show.text(value)}" for name, value in trial.hyperparameters.values.items()
+    )
+    print(f"trial {trial.trial_id} {told['status']}: {score}{best}; {values}", flush=True)
+
+
+def _live_table(oracle: Journaled) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    running = list(oracle.ongoing_trials.values())
+    shown = [row(oracle, one) for one in [*running, *oracle.finished()[:SHOWN]]]
+    failed = sum(one.status == "FAILED" for one in oracle.trials.values())
+    title = f"{len(oracle.trials)} of {oracle.limits.trials} trials, {failed} failed"
+    drawn = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    names = [name for name in (shown[0] if shown else {}) if name != "reason"]
+    for name in names:
+        drawn.add_column(name)
+    for one in shown:
+        drawn.add_row(*(show.text(one.get(name, "")) for name in names))
+    return drawn
+
+
+def conclude(found: Any) -> dict[str, Any]:
+    """Show what a search found, draw its pictures, and give it to programs."""
+    from tuning import pictures
+
+    oracle, objective = found.oracle, found.objective
+    write_hparams(oracle, found.directory / "logs")
+    drawn = pictures.draw(oracle, found.directory, objective)
+    print_table(oracle)
+    if found.choice:
+        rows = [_pick(found, name) for name in ("best", "balanced", "smallest")]
+        show.table(list(rows[0]), [one.values() for one in rows], "No trial is better in all of")
+    print(_verdict(oracle, objective))
+    for name in drawn:
+        print(f"picture  {found.directory / name}")
+    return {
+        "search": str(found.directory),
+        "objective": objective,
+        "trials": table(oracle),
+        "front": found.choice.front if found.choice else [],
+        "picks": rows if found.choice else [],
+    }
+
+
+def _pick(found: Any, name: str) -> dict[str, Any]:
+    trial = getattr(found.choice, name)
+    return {"pick": name, "trial": trial, **found.oracle.reports[trial][-1].scores}
+
+
+def _verdict(oracle: Journaled, objective: str) -> str:
+    """Whether the search was worth it, on the examples that chose."""
+    best, first = oracle.finished()[0], oracle.trials[min(oracle.trials)]
+    if not oracle.default or first.score is None:
+        return f"best {objective} {best.score:.5g}, trial {best.trial_id}"
+    if best.trial_id == first.trial_id:
+        return f"No trial was better than the flags as given: {objective} {first.score:.5g}."
+    return (
+        f"{objective} {best.score:.5g} by trial {best.trial_id}; {first.score:.5g} with the flags "
+        f"as given. Chosen among {len(oracle.finished())} on these very examples, it flatters: "
+        "the test examples below do not."
+    )
+
+
+def print_table(oracle: Journaled) -> None:
+    """The best trials, and every one that failed with its reason."""
+    rows = table(oracle)
+    best = [one for one in rows if one["status"] != "failed"][:SHOWN]
+    if best:
+        names = [name for name in best[0] if name != "reason"]
+        show.table(names, [[one.get(name, "") for name in names] for one in best])
+    for one in rows:
+        if one["status"] == "failed":
+            print(f"trial {one['trial']} failed: {one['reason']}")

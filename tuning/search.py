@@ -1,0 +1,244 @@
+"""Search over the fields of an app, in a directory that survives whatever ends its processes."""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import keras_tuner
+import optuna
+
+from apps.app import App
+from training.precision import Precision
+from training.run import Run, RunError
+from training.strategy import Strategy
+from tuning import chief, identity, objectives, report, space, trial
+from tuning.oracles import SCORE, Bayesian, Grid, Hyperband, Journaled, Limits, Random
+from tuning.tpe import TPE
+
+Tuner = Literal["tpe", "random", "grid", "bayesian", "hyperband"]
+ORACLES = {"random": Random, "grid": Grid, "bayesian": Bayesian, "hyperband": Hyperband}
+WAIT = 30.0  # seconds for the workers of a killed search to end
+REMOTE_PATIENCE = 600.0
+
+
+class SearchError(RuntimeError):
+    """A search that came to nothing."""
+
+    exit_status = 1
+
+
+class Searched(NamedTuple):
+    """What a search found; its trials are those of the oracle, the winner an ordinary run."""
+
+    directory: Path
+    oracle: Journaled
+    objective: str
+    best: Run
+    choice: objectives.Choice | None
+
+
+def search(
+    app: App,
+    *,
+    tuner: Tuner = "tpe",
+    trials: int = 20,
+    minutes: float | None = None,
+    workers: int = 1,
+    objective: str = "",
+    space_file: Path | None = None,
+    keep: int = 3,
+    run_dir: Path | None = None,
+    data_dir: Path | None = None,
+    precision: Precision = "auto",
+    strategy: Strategy = "one",
+    devices: int | None = None,
+    command: Sequence[str] = (),
+    loud: bool = True,
+    watch: Any = None,
+) -> Searched | None:
+    """Search, or go on with a search; None for a worker that another process started.
+
+    Args:
+        app: whose fields are drawn from its space; the other fields are as they are.
+        tuner: which oracle.
+        trials: at most so many are begun.
+        minutes: no trial begins later.
+        workers: processes; above 1 they are started by `command`.
+        objective: names with commas between; see tuning.objectives.
+        space_file: a YAML file instead of the app's own space.
+        keep: how many of the best trials keep their models.
+        run_dir: of the search; by default it follows from what is searched.
+        data_dir: where prepared TFDS sets lie.
+        precision: as in training.
+        strategy: as in training, of each trial.
+        devices: as in training.
+        command: of this search, for its workers.
+        loud: whether the first trial prints its epochs.
+        watch: given the oracle, the function to call after every event.
+
+    Raises:
+        DataError, FieldError, JournalError, RunError, StrategyError: nothing was begun.
+        SearchError: the first trial failed, or all did.
+        WorkerError: a worker could not work.
+
+    """
+    drawn_from = space.read(space_file) if space_file else dict(app.space)
+    space.check(app, drawn_from)
+    ways = objectives.directions(app, objective)
+    told = identity.Told(app, drawn_from, tuner, ways)
+    directory = (run_dir or told.usual_directory()).resolve()
+    limits = Limits(
+        trials,
+        minutes and 60 * minutes,
+        max(1, workers),
+        REMOTE_PATIENCE if chief.role() else 0.0,
+    )
+    oracle = _oracle(told, limits)
+    options = {
+        "data_dir": data_dir,
+        "precision": precision,
+        "strategy": strategy,
+        "devices": devices,
+    }
+    if chief.role() == "worker":
+        _work(oracle, trial.Task(app, directory, ways, identity.awaited(directory), options))
+        return None
+    directory.mkdir(parents=True, exist_ok=True)
+    with _held(directory) as lock:
+        valid = identity.settle(told, directory, data_dir)
+        default = space.default(app, drawn_from)
+        oracle.open(directory, limits, default)
+        task = trial.Task(app, directory, ways, valid, options)
+        shown = watch(oracle) if watch else None
+
+        def changed(ended: bool) -> None:
+            if ended:
+                _tidy(oracle, task, keep)
+            if shown:
+                shown(ended)
+
+        oracle.changed = changed
+        _conduct(oracle, task, workers, chief.Crew(command, directory, lock), loud=loud)
+        _tidy(oracle, task, keep)
+        return _result(oracle, task)
+
+
+def _oracle(told: identity.Told, limits: Limits) -> Journaled:
+    app = told.app
+    options: dict[str, Any] = {
+        "objective": keras_tuner.Objective(SCORE, next(iter(told.objectives.values()))),
+        "hyperparameters": space.hyperparameters(app, told.space),
+        "seed": app.seed + 1,  # KerasTuner takes 0 for none
+    }
+    if told.tuner == "hyperband":
+        options["max_epochs"] = app.epochs
+    if told.tuner == "tpe":
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        ways = trial.scores(told.objectives)
+        oracle: Journaled = TPE(directions=ways, warm_up=max(1, app.epochs // 4), **options)
+    else:
+        oracle = ORACLES[told.tuner](**options)
+    oracle.limits = limits
+    return oracle
+
+
+def _conduct(
+    oracle: Journaled, task: trial.Task, workers: int, crew: chief.Crew, *, loud: bool
+) -> None:
+    if workers > 1 or chief.role():
+        chief.conduct(oracle, workers, crew)
+        error: Exception | None = None
+    else:
+        tuner = trial.FieldsTuner(oracle, task, loud=loud)
+        tuner.search()
+        error = tuner.first_error
+    if oracle.broken:
+        raise SearchError(
+            f"The first trial failed, so the search stopped: {oracle.broken}"
+        ) from error
+    if not oracle.finished():
+        raise SearchError(f"No trial was completed. The last one failed: {_last_reason(oracle)}")
+
+
+def _work(oracle: Journaled, task: trial.Task) -> None:
+    if chief.PARENT in os.environ:
+        chief.follow_chief()
+    trial.FieldsTuner(oracle, task, loud=True).search()
+
+
+def _last_reason(oracle: Journaled) -> str:
+    failed = [one.message for one in oracle.trials.values() if one.status == "FAILED"]
+    return failed[-1] if failed else "none was begun"
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[int]:
+    """Hold a search directory; its workers hold it too, until the last has gone."""
+    with (directory / ".lock").open("w") as file:
+        for _ in range(round(WAIT / 0.5)):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.5)
+        else:
+            raise RunError(
+                f"Received the search directory {str(directory)!r}, in which a search is running; "
+                "expected a free one. Wait for it, or choose another --run-dir."
+            )
+        os.set_inheritable(file.fileno(), True)
+        yield file.fileno()
+
+
+def _tidy(oracle: Journaled, task: trial.Task, keep: int) -> None:
+    """Write the table of trials, and leave the models of the best alone."""
+    report.write_table(oracle, task.directory / "trials.csv")
+    chosen = _chosen(oracle, task)
+    kept = {one.trial_id for one in oracle.finished()[:keep]}
+    kept |= {chosen.best, chosen.balanced, chosen.smallest} if chosen else set()
+    for one in oracle.trials.values():
+        if one.status != "RUNNING" and one.trial_id not in kept:
+            forget(task.path(one.trial_id))
+
+
+def _chosen(oracle: Journaled, task: trial.Task) -> objectives.Choice | None:
+    """Among several objectives."""
+    finished = oracle.finished()
+    if len(task.objectives) < 2 or not finished:
+        return None
+    scores = {one.trial_id: oracle.reports[one.trial_id][-1].scores for one in finished}
+    return objectives.pareto(scores, task.scores)
+
+
+def _result(oracle: Journaled, task: trial.Task) -> Searched:
+    choice = _chosen(oracle, task)
+    winner = choice.best if choice else oracle.finished()[0].trial_id
+    best = _copied(task.path(winner), task.directory / "best")
+    run = Run.load(best, task.options["data_dir"])
+    return Searched(task.directory, oracle, task.first, run, choice)
+
+
+def forget(path: Path) -> None:
+    """Leave of a trial what is small: its passport and its history."""
+    for name in ("model.keras", "checkpoint.npz", "samples.npz"):
+        (path / name).unlink(missing_ok=True)
+    shutil.rmtree(path / "export", ignore_errors=True)
+
+
+def _copied(path: Path, target: Path) -> Path:
+    """A copy that appears whole; what was there before gives way to it."""
+    wanted = json.loads((path / "run.json").read_text())
+    if (target / "run.json").exists() and json.loads((target / "run.json").read_text()) == wanted:
+        return target
+    beside = target.with_name(f".{target.name}-{os.getpid()}")
+    shutil.copytree(path, beside)
+    if target.exists():
+        shutil.rmtree(target)
+    beside.rename(target)
+    return target

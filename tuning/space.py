@@ -1,0 +1,113 @@
+"""What a search may draw: fields of an app, and the values of each."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import yaml
+
+from apps.app import App, FieldError, Range
+
+Space = dict[str, tuple | Range]
+# They say what the question is; scores of different questions cannot be compared.
+FIXED = ("data", "test", "target", "seed")
+
+
+def read(path: Path) -> Space:
+    """The space in a YAML file; raises FieldError.
+
+    A list of values, or `{low: 0.001, high: 0.1, log: true}`, for each field.
+    """
+    try:
+        told = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise FieldError(
+            f"Received --space {str(path)!r}: {reason}; expected {EXPECTED}"
+        ) from error
+    if not isinstance(told, dict) or not told:
+        raise FieldError(f"Received --space {str(path)!r}; expected {EXPECTED}")
+    return {str(name): _values(str(name), given) for name, given in told.items()}
+
+
+EXPECTED = (
+    "a YAML file with lines such as 'width: [64, 128]' or 'learning_rate: {low: 0.001, high: 0.1, "
+    "log: true}'."
+)
+
+
+def _values(name: str, given: Any) -> tuple | Range:
+    if isinstance(given, list) and given and all(isinstance(x, str | int | float) for x in given):
+        return tuple(dict.fromkeys(given))
+    if isinstance(given, dict) and {"low", "high"} <= given.keys() <= {"low", "high", "log"}:
+        found = Range(**given)
+        numbers = all(isinstance(x, int | float) for x in (found.low, found.high))
+        if numbers and found.low < found.high and (found.low > 0 or not found.log):
+            return found
+    raise FieldError(f"Received {name}: {given!r} in the space; expected {EXPECTED}")
+
+
+def check(app: App, space: Space) -> None:
+    """Raise FieldError on a field that is not one, cannot be tuned, or a value it cannot take."""
+    known = app.to_json()
+    for name, values in space.items():
+        if name not in known:
+            type(app).from_json({name: None})  # says so, with the nearest right name
+        if name in FIXED:
+            raise FieldError(
+                f"Received {name} in the space; expected fields of the model, its training or its "
+                "pipeline: scores on other examples cannot be compared."
+            )
+        for value in (values.low, values.high) if isinstance(values, Range) else values:
+            dataclasses.replace(app, **{name: value})
+
+
+def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
+    """The space as KerasTuner knows it; an app's own value is the default where it lies within."""
+    made = keras_tuner.HyperParameters()
+    own = default(app, space)
+    for name, values in space.items():
+        if isinstance(values, Range):
+            whole = isinstance(values.low, int) and isinstance(values.high, int)
+            kind = made.Int if whole else made.Float
+            sampling = "log" if values.log else "linear"
+            kind(name, values.low, values.high, sampling=sampling, default=own.get(name))
+        else:
+            ordered = not any(isinstance(value, str | bool) for value in values)
+            made.Choice(name, list(values), ordered=ordered, default=own.get(name))
+    return made
+
+
+def default(app: App, space: Space) -> dict[str, Any]:
+    """The app's own values of those fields whose space holds them."""
+    own = {name: _own(app, name) for name in space}
+    return {name: value for name, value in own.items() if _holds(space[name], value)}
+
+
+def _own(app: App, name: str) -> Any:
+    return app.peak if name == "learning_rate" else getattr(app, name)
+
+
+def _holds(values: tuple | Range, value: Any) -> bool:
+    if isinstance(values, Range):
+        return isinstance(value, int | float) and values.low <= value <= values.high
+    return value in values
+
+
+def drawn(app: App, values: dict[str, Any]) -> App:
+    """The app with the values of a trial; raises FieldError where they do not go together."""
+    fields = {name: value for name, value in values.items() if not name.startswith("tuner/")}
+    # Hyperband gives most trials fewer epochs.
+    fields |= {"epochs": values["tuner/epochs"]} if "tuner/epochs" in values else {}
+    return dataclasses.replace(app, **fields)
+
+
+def told(space: Space) -> dict[str, Any]:
+    """As JSON."""
+    plain = {
+        name: dataclasses.asdict(values) if isinstance(values, Range) else list(values)
+        for name, values in space.items()
+    }
+    return json.loads(json.dumps(plain))

@@ -1,0 +1,162 @@
+"""A trial: an ordinary run of the app with the values that were drawn."""
+
+import gc
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras_tuner.engine import base_tuner
+from keras_tuner.src.engine.trial import Trial
+
+from apps.app import App, FieldError
+from pipelines.files import whole
+from pipelines.splits import Splits
+from training.callbacks import EnoughError
+from training.run import PASSPORT, Run
+from training.train import train
+from tuning import objectives, space
+from tuning.oracles import SCORE, Journaled
+from tuning.tuner_fixes import PatientClient
+
+
+class Task(NamedTuple):
+    """What every trial of a search has in common.
+
+    Attributes:
+        app: whose fields are drawn.
+        directory: of the search.
+        objectives: "min" or "max" by name, the first one of the validation scores.
+        valid: digest of the validation examples.
+        options: of training.train.train.
+
+    """
+
+    app: App
+    directory: Path
+    objectives: dict[str, str]
+    valid: str
+    options: dict[str, Any]
+
+    @property
+    def first(self) -> str:
+        """The objective that is known after every epoch."""
+        return next(iter(self.objectives))
+
+    @property
+    def scores(self) -> dict[str, str]:
+        """The directions of what is reported."""
+        return scores(self.objectives)
+
+    def path(self, trial_id: str) -> Path:
+        """The run directory of a trial."""
+        return self.directory / "trials" / trial_id
+
+
+def scores(objectives: dict[str, str]) -> dict[str, str]:
+    """The directions of what is reported: the first objective goes by one name everywhere."""
+    first, *rest = objectives.values()
+    return {SCORE: first, **dict(zip(list(objectives)[1:], rest, strict=True))}
+
+
+class Reporter(keras.callbacks.Callback):
+    """Tells the oracle, after every epoch, how good the model is that would be kept.
+
+    Raises EnoughError where the trial need not go on.
+    """
+
+    def __init__(
+        self, score: Callable[[], float], tell: Callable[[dict[str, float], int], str]
+    ) -> None:
+        super().__init__()
+        self.score, self.tell = score, tell
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
+        """Report."""
+        if self.tell({SCORE: self.score()}, epoch + 1) == "STOPPED":
+            raise EnoughError
+
+
+class FieldsTuner(base_tuner.BaseTuner):
+    """KerasTuner's loop of a worker, over the fields of an app."""
+
+    def __init__(self, oracle: Journaled, task: Task, *, loud: bool) -> None:
+        self.task, self.loud = task, loud
+        super().__init__(oracle)
+        # Every trial has functions of its own, of which it warns.
+        tf.get_logger().setLevel("ERROR")
+        self.oracle: Any = oracle if self.oracle is oracle else PatientClient(oracle)
+        self.first_error: Exception | None = None
+
+    def _try_run_and_update_trial(self, trial: Trial, *_: Any, **__: Any) -> None:
+        try:
+            self.run_trial(trial)
+            trial.status = "COMPLETED"
+        except Exception as error:
+            trial.status = "FAILED"
+            self.first_error = self.first_error or error
+            path = self.task.path(trial.trial_id)
+            path.mkdir(parents=True, exist_ok=True)
+            with whole(path / "failed.txt") as beside:
+                beside.write_text(_reason(error) + "\n")
+
+    def run_trial(self, trial: Trial, *_: Any, **__: Any) -> None:
+        """Train, or go on with it; then measure the artifact where that was asked for."""
+        task, path = self.task, self.task.path(trial.trial_id)
+        app = space.drawn(task.app, trial.hyperparameters.values)
+
+        def score() -> float:
+            return objectives.kept(path / "history.csv", app.monitor, task.first)
+
+        def tell(scores: dict[str, float], step: int) -> str:
+            return self.oracle.update_trial(trial.trial_id, scores, step=step).status
+
+        if (path / PASSPORT).exists():
+            run = Run.load(path, task.options["data_dir"])
+        else:
+            loud = 2 if self.loud and not int(trial.trial_id) else 0
+            options = {"watchers": [Reporter(score, tell)], "verbose": loud, **task.options}
+            run = train(app, run_dir=path, resume=True, **options)
+        self._same_questions(run)
+        if len(task.objectives) > 1:
+            measured = {SCORE: score(), **objectives.measured(run)}
+            tell(measured, run.passport["epochs"] + 1)
+
+    def _same_questions(self, run: Run) -> None:
+        if digest(run.splits) != self.task.valid:
+            raise FieldError(
+                "Received values that choose other validation examples; expected the same in "
+                "every trial, or scores cannot be compared. Leave such fields out of the space."
+            )
+
+    def on_trial_end(self, trial: Trial) -> None:
+        """Tell how it ended, and let go of what training held."""
+        self.oracle.end_trial(trial)
+        keras.backend.clear_session()
+        gc.collect()
+
+    def _get_tuner_fname(self) -> str:
+        return str(self.task.directory / "journal.jsonl")
+
+    def save(self) -> None:
+        """The journal is enough."""
+
+    def reload(self) -> None:
+        """The journal is enough."""
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())[:500]
+    return text if hasattr(error, "exit_status") else f"{type(error).__name__}: {text}"
+
+
+def digest(splits: Splits) -> str:
+    """Of the validation examples: raw inputs and targets."""
+    part = splits.valid
+    order = np.argsort(hashes := part.content_hashes(), kind="stable")
+    found = hashlib.blake2b(hashes[order].tobytes(), digest_size=16)
+    found.update(np.ascontiguousarray(part.targets[order]).tobytes())
+    return found.hexdigest()
