@@ -40,7 +40,7 @@ class Finetune(App):
         "unfreeze": (0.0, 0.45, 0.9),
         "decay": (0.1, 0.2, 0.5),
         "dropout": (0.0, 0.2, 0.5),
-        "augment": ("flip", "crop", "colour", "randaugment", "mixup", "cutmix"),
+        "augment": ("auto", "flip", "crop", "colour", "randaugment", "mixup", "cutmix"),
     }
 
     data: str = "embedded"

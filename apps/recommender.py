@@ -34,7 +34,7 @@ class Recommender(App):
     monitor: ClassVar[str] = "val_loss"
     usual_rate: ClassVar[float] = 0.005
     space: ClassVar[dict[str, tuple | Range]] = {
-        "model": ("bayes", "svdpp"),
+        "model": ("auto", "svdpp"),
         "factors": (4, 8, 12, 16),
         "l2": Range(0.02, 0.3, log=True),
     }

@@ -38,7 +38,7 @@ class Text(App):
         "learning_rate": Range(0.001, 0.03, log=True),
         "width": (32, 64, 128),
         "dropout": (0.1, 0.2, 0.4),
-        "word_dropout": (0.0, 0.05, 0.2),
+        "word_dropout": (0.0, 0.1, 0.2),
         "grams": (0, 2, 3),
     }
 

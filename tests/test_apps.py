@@ -19,6 +19,7 @@ import tensorflow as tf
 
 import apps
 import athanor
+from apps.app import Range
 from evaluation import report
 from evaluation.kinds import judge
 from pipelines.feed import feed
@@ -127,7 +128,7 @@ def check_space_names_real_fields(app):
 
 def check_every_value_of_space_constructs(app):
     for name, values in app.space.items():
-        for value in values:
+        for value in (values.low, values.high) if isinstance(values, Range) else values:
             assert getattr(app(**{name: value}), name) == value
 
 

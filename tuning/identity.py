@@ -34,12 +34,10 @@ class Told:
         fields = {
             name: value for name, value in self.app.to_json().items() if name not in self.space
         }
-        # First trials have them.
-        own = space.default(self.app, self.space)
         return {
             "app": self.app.name(),
             "fields": fields,
-            "first": own,
+            "first": space.default(self.app, self.space) or {},
             "space": space.told(self.space),
             "tuner": self.tuner,
             "objectives": self.objectives,

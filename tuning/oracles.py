@@ -60,6 +60,8 @@ class Report(NamedTuple):
 class Journaled(keras_tuner.Oracle):
     """An oracle with a journal; a worker's question that it asks twice is answered alike."""
 
+    begins_itself = False  # with values of its own for the first trial
+
     def open(
         self,
         directory: Path,
@@ -118,7 +120,7 @@ class Journaled(keras_tuner.Oracle):
         if self.over:
             # Somebody may have to take over what a worker left.
             return {"status": "IDLE" if self._left() else "STOPPED"}
-        if self.default and not self.trials:
+        if self.default and not self.trials and not self.begins_itself:
             return {"status": "RUNNING", "values": dict(self.default)}
         return self.propose(trial_id)
 
@@ -268,7 +270,9 @@ class Random(Journaled, RandomSearchOracle):
 
 
 class Grid(Journaled, GridSearchOracle):
-    """All values in turn."""
+    """All values in turn, those of the app first."""
+
+    begins_itself = True
 
 
 class Bayesian(Journaled, BayesianOptimizationOracle):
@@ -277,3 +281,5 @@ class Bayesian(Journaled, BayesianOptimizationOracle):
 
 class Hyperband(Journaled, HyperbandOracle):
     """Many short trainings, of which the best are trained for longer, each time anew."""
+
+    begins_itself = True

@@ -67,7 +67,7 @@ def check(app: App, space: Space) -> None:
 def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
     """The space as KerasTuner knows it; an app's own value is the default where it lies within."""
     made = keras_tuner.HyperParameters()
-    own = default(app, space)
+    own = _own(app, space)
     for name, values in space.items():
         if isinstance(values, Range):
             whole = isinstance(values.low, int) and isinstance(values.high, int)
@@ -80,14 +80,16 @@ def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
     return made
 
 
-def default(app: App, space: Space) -> dict[str, Any]:
+def default(app: App, space: Space) -> dict[str, Any] | None:
+    """The app's own values, where the space holds all of them."""
+    own = _own(app, space)
+    return own if len(own) == len(space) else None
+
+
+def _own(app: App, space: Space) -> dict[str, Any]:
     """The app's own values of those fields whose space holds them."""
-    own = {name: _own(app, name) for name in space}
-    return {name: value for name, value in own.items() if _holds(space[name], value)}
-
-
-def _own(app: App, name: str) -> Any:
-    return app.peak if name == "learning_rate" else getattr(app, name)
+    fields = app.to_json() | {"learning_rate": app.peak}
+    return {name: fields[name] for name in space if _holds(space[name], fields[name])}
 
 
 def _holds(values: tuple | Range, value: Any) -> bool:

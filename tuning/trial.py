@@ -139,7 +139,7 @@ class FieldsTuner(base_tuner.BaseTuner):
         gc.collect()
 
     def _get_tuner_fname(self) -> str:
-        return str(self.task.directory / "journal.jsonl")
+        return str(self.task.directory / "none")  # of KerasTuner, whose state the journal replaces
 
     def save(self) -> None:
         """The journal is enough."""
