@@ -92,7 +92,7 @@ def told(oracle):
 
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_a_search_killed_again_and_again_finds_the_same(tuner, tmp_path):
-    trials, draw = (6 if tuner == "bayesian" else 12), random.Random(1)
+    trials, draw = (10 if tuner == "bayesian" else 12), random.Random(1)
     undisturbed = searched(tmp_path / "a", tuner, trials=trials)
     killed = searched(tmp_path / "b", tuner, trials=trials, kill=lambda _: draw.random() < 0.4)
     assert told(killed) == told(undisturbed)

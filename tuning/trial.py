@@ -1,6 +1,5 @@
 """A trial: an ordinary run of the app with the values that were drawn."""
 
-import gc
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +17,8 @@ from pipelines.splits import Splits
 from training.callbacks import EnoughError
 from training.run import PASSPORT, Run
 from training.train import train
-from tuning import objectives, space
+from tuning import objectives, space, tuner_fixes
 from tuning.oracles import SCORE, Journaled
-from tuning.tuner_fixes import PatientClient
 
 
 class Task(NamedTuple):
@@ -88,7 +86,7 @@ class FieldsTuner(base_tuner.BaseTuner):
         super().__init__(oracle)
         # Every trial has functions of its own, of which it warns.
         tf.get_logger().setLevel("ERROR")
-        self.oracle: Any = oracle if self.oracle is oracle else PatientClient(oracle)
+        self.oracle: Any = oracle if self.oracle is oracle else tuner_fixes.PatientClient(oracle)
         self.first_error: Exception | None = None
 
     def _try_run_and_update_trial(self, trial: Trial, *_: Any, **__: Any) -> None:
@@ -135,8 +133,7 @@ class FieldsTuner(base_tuner.BaseTuner):
     def on_trial_end(self, trial: Trial) -> None:
         """Tell how it ended, and let go of what training held."""
         self.oracle.end_trial(trial)
-        keras.backend.clear_session()
-        gc.collect()
+        tuner_fixes.free_graphs()
 
     def _get_tuner_fname(self) -> str:
         return str(self.task.directory / "none")  # of KerasTuner, whose state the journal replaces

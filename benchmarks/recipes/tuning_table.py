@@ -1,0 +1,130 @@
+"""Train an app with every combination of some values, and keep the score after each epoch.
+
+    python benchmarks/recipes/tuning_table.py --app mnist --into benchmarks/results/tuning
+
+A search over these values is then a matter of looking up: what it would find, and what
+its epochs would cost, is known without training again. Ends where it began again.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from training import start
+
+# Small data, few epochs; each app's own flags are among the combinations.
+SPACES: dict[str, tuple[dict[str, Any], dict[str, tuple]]] = {
+    "regression": (
+        {"epochs": 12},
+        {
+            "learning_rate": (0.001, 0.002, 0.005, 0.01, 0.02, 0.04),
+            "width": (48, 96, 192),
+            "dropout": (0.0, 0.1, 0.2),
+            "batch_size": (64, 128),
+        },
+    ),
+    "mnist": (
+        {"epochs": 6},
+        {
+            "learning_rate": (0.025, 0.05, 0.1, 0.2, 0.4, 0.8),
+            "batch_size": (48, 96, 192),
+            "dropout": (0.0, 0.2, 0.4),
+            "augment": (0.0, 1.0),
+        },
+    ),
+    "finetune": (
+        {"epochs": 4, "head_epochs": 4},
+        {
+            "learning_rate": (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008),
+            "unfreeze": (0.0, 0.45, 0.9),
+            "decay": (0.2, 0.5),
+            "dropout": (0.0, 0.2, 0.5),
+        },
+    ),
+    "text": (
+        {"epochs": 5},
+        {
+            "learning_rate": (0.0015, 0.003, 0.006, 0.012, 0.024),
+            "width": (32, 64),
+            "dropout": (0.1, 0.2, 0.4),
+            "grams": (0, 2, 3),
+        },
+    ),
+    "recommender": (
+        {"epochs": 8},
+        {
+            "model": ("auto", "svdpp"),
+            "factors": (4, 8, 12, 16),
+            "l2": (0.03, 0.05, 0.1, 0.15, 0.2, 0.3),
+            "learning_rate": (0.0025, 0.005, 0.01),
+        },
+    ),
+}
+
+
+def combinations(name: str) -> list[dict[str, Any]]:
+    """Every combination of an app's values."""
+    _, space = SPACES[name]
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+
+
+def key(values: dict[str, Any]) -> str:
+    """What a combination is called."""
+    return json.dumps(values, sort_keys=True)
+
+
+def curve(app: Any, directory: Path) -> list[float]:
+    """The validation score of the best model so far, after each epoch; short where it diverged."""
+    from training.train import DivergedError, train
+    from tuning import objectives, tuner_fixes
+
+    try:
+        train(app, run_dir=directory, precision="float32", verbose=0)
+    except DivergedError:
+        pass
+    history = directory / "history.csv"
+    rows = history.read_text().splitlines() if history.exists() else []
+    found = []
+    for end in range(2, len(rows) + 1):
+        beginning = directory / "beginning.csv"
+        beginning.write_text("\n".join(rows[:end]) + "\n")
+        found.append(objectives.kept(beginning, app.monitor, app.monitor))
+    tuner_fixes.free_graphs()
+    return found
+
+
+def main() -> None:
+    """Train what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--app", choices=SPACES, required=True)
+    parser.add_argument("--into", type=Path, required=True)
+    given = parser.parse_args()
+    start.tensorflow()
+    import apps
+    from training.run import write_json
+
+    given.into.mkdir(parents=True, exist_ok=True)
+    path = given.into / f"{given.app}.json"
+    fields, space = SPACES[given.app]
+    table = {"fields": fields, "space": space, "curves": {}}
+    if path.exists():
+        table = json.loads(path.read_text())
+    app = apps.named(given.app)(patience=0, **fields)
+    for values in combinations(given.app):
+        if key(values) in table["curves"]:
+            continue
+        began = time.perf_counter()
+        with tempfile.TemporaryDirectory() as directory:
+            found = curve(dataclasses.replace(app, **values), Path(directory) / "run")
+        table["curves"][key(values)] = found
+        write_json(path, table)
+        print(key(values), found[-1:], f"{time.perf_counter() - began:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
