@@ -7,6 +7,7 @@ its epochs would cost, is known without training again. Ends where it began agai
 """
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -83,10 +84,8 @@ def curve(app: Any, directory: Path) -> list[float]:
     from training.train import DivergedError, train
     from tuning import objectives, tuner_fixes
 
-    try:
+    with contextlib.suppress(DivergedError):
         train(app, run_dir=directory, precision="float32", verbose=0)
-    except DivergedError:
-        pass
     history = directory / "history.csv"
     rows = history.read_text().splitlines() if history.exists() else []
     found = []
