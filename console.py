@@ -43,8 +43,9 @@ class HowToTrain:
     """A new or empty directory for the run; runs/APP/DATE-TIME by default."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the arithmetic; auto takes bfloat16 where it is measured to be faster."""
-    strategy: Literal["one", "mirrored", "auto"] = "one"
-    """One device, or several that share every batch (mirrored); auto takes all that there are."""
+    strategy: Literal["one", "mirrored", "multiworker", "auto"] = "one"
+    """One device; several that share every batch (mirrored); those of all processes that
+    TF_CONFIG names (multiworker, see athanor launch); auto takes all that there are."""
     devices: int | None = None
     """How many GPUs, or parts of the CPU where there is none; all by default."""
     folds: int | None = None
@@ -60,8 +61,10 @@ class HowToTrain:
 class HowToShare:
     """Flags of `check-distribute` besides the app's fields."""
 
-    devices: int = 2
-    """How many GPUs, or parts of the CPU where there is none."""
+    devices: int | None = None
+    """How many GPUs, or parts of the CPU where there is none: 2 by default."""
+    strategy: Literal["mirrored", "multiworker"] = "mirrored"
+    """Devices of this process, or those of all that TF_CONFIG names (see athanor launch)."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     """Number format of the arithmetic."""
 
@@ -115,7 +118,9 @@ def output(as_json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
     os.dup2(2, 1)
 
     def emit(result: dict[str, Any]) -> None:
-        os.write(kept, (json.dumps(result) + "\n").encode())
+        # Of several workers only the chief has one.
+        if result:
+            os.write(kept, (json.dumps(result) + "\n").encode())
 
     try:
         yield emit

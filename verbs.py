@@ -18,8 +18,9 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
     """Train and judge: once, or once a fold."""
     from training import start
 
-    start.tensorflow(how.devices)
+    start.tensorflow(how.devices, how.strategy)
     from evaluation import folds, report, show
+    from training.run import ELSEWHERE
     from training.train import train as trained
 
     on_terminal = sys.stdout.isatty() and not common.json
@@ -36,6 +37,8 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
         show.folds(summary)
         return summary
     run = trained(app, run_dir=how.run_dir, **options)
+    if run.path == ELSEWHERE:
+        return {}
     scored = report.score(run)
     show.scores(scored)
     print(f"run  {_short(run.path)}")
@@ -213,12 +216,18 @@ def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str
     """Twenty steps on one device and on several."""
     from training import start
 
-    start.tensorflow(how.devices)
+    several = how.strategy == "multiworker"
+    devices = how.devices if several else how.devices or 2
+    start.tensorflow(devices, how.strategy)
     from evaluation import show
     from training.equivalence import compared
 
-    found = compared(app, how.devices, data_dir=common.data_dir, precision=how.precision)
-    show.table(["", "one device", f"{how.devices} devices", "difference"], found.rows())
+    options: dict[str, Any] = {"data_dir": common.data_dir, "precision": how.precision}
+    found = compared(app, devices, strategy=how.strategy, **options)
+    if found is None:
+        return {}
+    beside = "several workers" if several else f"{devices} devices"
+    show.table(["", "one device", beside, "difference"], found.rows())
     return found._asdict()
 
 

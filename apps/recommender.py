@@ -144,9 +144,8 @@ class Recommender(App):
 
         So a run whose data bear no factors keeps the means.
         """
-        import tensorflow as tf
-
         from apps import descent, factors, gibbs
+        from pipelines import shares
 
         chosen = self._chosen(feeds.splits)
         learnt: Iterator = iter(())
@@ -155,10 +154,9 @@ class Recommender(App):
                 pairs, num_factors=self.factors, rank=self._rank, seed=self.seed
             )
         if chosen == "svdpp":
-            strategy = tf.distribute.get_strategy()
             learnt = descent.epochs(
                 pairs,
-                iter(strategy.experimental_distribute_dataset(feeds.train)),
+                iter(shares.distributed(feeds.train)),
                 feeds.steps_per_epoch,
                 model.optimizer,
                 num_factors=self.factors,

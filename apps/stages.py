@@ -17,7 +17,7 @@ from apps.app import Feeds, Position
 from apps.transfer import Parts, groups
 from optimizers import LayerwiseLearningRate
 from pipelines.examples import Batch, Examples, store
-from pipelines.feed import Augment, feed, feed_shuffled
+from pipelines.feed import Augment, feed, feed_shared, feed_shuffled
 
 BATCH = 64  # pictures in one pass through the frozen part
 STEPS_A_CALL = 8  # at most
@@ -112,7 +112,7 @@ def _fit(
     )
     history = model.fit(
         batches,
-        validation_data=feed(features.valid, batch_size=VALID_BATCH),
+        validation_data=feed_shared(features.valid, batch_size=VALID_BATCH),
         steps_per_epoch=features.steps,
         initial_epoch=begin,
         epochs=epochs.stop,

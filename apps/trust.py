@@ -8,6 +8,9 @@ import tensorflow as tf
 from keras import ops
 
 from apps.app import Feeds
+from pipelines.feed import feed
+
+BATCH = 1000
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -39,7 +42,8 @@ class Trust(keras.callbacks.Callback):
 
     def __init__(self, feeds: Feeds, mean: float, scale: float) -> None:
         super().__init__()
-        self.valid = feeds.valid
+        # All of them on every worker, of which `fit` judges its share.
+        self.valid = feed(feeds.splits.valid, batch_size=BATCH, prepare=feeds.prepare)
         self.target = (feeds.splits.valid.targets - mean) / scale
         self.parts: Any = None
 

@@ -7,9 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.examples import Batch, Examples
+from pipelines.shares import WHOLE, Share, shared
 
 Augment = Callable[[Any, Any, Any], Any]
 POOL = 50  # batches among which like meets like
+ENDLESS = 2**48
 
 
 def feed(
@@ -23,6 +25,22 @@ def feed(
     In a strategy's scope batches are such that each replica gets some of every one: without
     an example it would answer NaN.
     """
+    return _passing(examples, batch_size, prepare)(WHOLE)
+
+
+def feed_shared(
+    examples: Examples,
+    *,
+    batch_size: int,
+    prepare: Callable[[Any], Any] | None = None,
+) -> Any:
+    """As `feed`, for `evaluate` and the validation of `fit`: each worker reads its share."""
+    return shared(_passing(examples, batch_size, prepare))
+
+
+def _passing(
+    examples: Examples, batch_size: int, prepare: Callable[[Any], Any] | None
+) -> Callable[[Share], tf.data.Dataset]:
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas > 1:
         batch_size = _for_all(replicas, len(examples), batch_size)
@@ -32,7 +50,7 @@ def feed(
         return examples.take(tf.range(start, tf.minimum(start + batch_size, len(examples))))
 
     steps = -(-len(examples) // batch_size)
-    return _flow(tf.data.Dataset.range(steps), batch, prepare)
+    return lambda share: _flow(range(steps), batch, prepare, share)
 
 
 def feed_shuffled(
@@ -45,7 +63,7 @@ def feed_shuffled(
     augment: Augment | None = None,
     lengths: np.ndarray | None = None,
     start: int = 0,
-) -> tf.data.Dataset:
+) -> Any:
     """Endless training batches; batch number t is a pure function of (seed, t).
 
     Every epoch of `steps_per_epoch` batches is a new permutation, computed and
@@ -55,7 +73,8 @@ def feed_shuffled(
     and target of the same form, and begins with the second epoch: from clean
     examples a network learns the rough shape sooner. With `lengths`, one for each
     example, the batches of every 50 share their examples out by length and then
-    come in random order, so that little of a padded batch is padding.
+    come in random order, so that little of a padded batch is padding. Where several
+    workers train together, each reads its rows of these same batches.
     """
     order = _Order(len(examples), batch_size, steps_per_epoch, seed)
 
@@ -68,8 +87,7 @@ def feed_shuffled(
         changed = augment(*clean, tf.stack([tf.constant(seed, tf.int64), position]))
         return Batch(*(tf.where(epoch < 1, *pair) for pair in zip(clean, changed, strict=True)))
 
-    positions = tf.data.Dataset.range(start, tf.int64.max)
-    return _flow(positions, batch, prepare)
+    return shared(lambda share: _flow(range(start, ENDLESS), batch, prepare, share))
 
 
 def _for_all(replicas: int, count: int, size: int) -> int:
@@ -109,15 +127,24 @@ class _Order(NamedTuple):
 
 
 def _flow(
-    positions: tf.data.Dataset,
+    positions: range,
     batch: Callable[[Any], Batch],
     prepare: Callable[[Any], Any] | None,
+    share: Share,
 ) -> tf.data.Dataset:
+    """The batches at some positions, or a worker's parts of them, prepared."""
+
     # Nothing here needs AutoGraph, whose reading of the sources costs half a second.
     @tf.autograph.experimental.do_not_convert
-    def prepared(position: Any) -> Batch:
-        features, target = batch(position)
+    def prepared(place: Any) -> Batch:
+        found = batch(place // share.count)
+        features, target = found if share == WHOLE else share.part(found, place)
         return Batch(features if prepare is None else prepare(features), target)
 
+    places = tf.data.Dataset.range(positions.start * share.count, positions.stop * share.count)
     # Parallel calls keep their order, so that threads never change a batch.
-    return positions.map(prepared, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    batches = places.map(prepared, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    if share == WHOLE or positions.stop < ENDLESS:
+        return batches
+    # Else workers would agree before every step that there is one more.
+    return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))

@@ -17,9 +17,12 @@ class EnoughError(Exception):
 
 
 class History(keras.callbacks.Callback):
-    """Write history.csv anew after every epoch: number, seconds, learning rate, scores."""
+    """Write history.csv anew after every epoch: number, seconds, learning rate, scores.
 
-    def __init__(self, path: Path) -> None:
+    Without a path the rows are only kept.
+    """
+
+    def __init__(self, path: Path | None) -> None:
         super().__init__()
         self.path = path
         self.rows: list[dict[str, float]] = []
@@ -34,6 +37,8 @@ class History(keras.callbacks.Callback):
         rate = float(self.model.optimizer.learning_rate)
         scores = {name: float(value) for name, value in (logs or {}).items()}
         self.rows.append({"epoch": epoch + 1, "seconds": seconds, **scores, "learning_rate": rate})
+        if self.path is None:
+            return
         with whole(self.path) as beside, beside.open("w", newline="") as file:
             table = csv.DictWriter(file, list(self.rows[0]))
             table.writeheader()
@@ -48,12 +53,12 @@ class KeepBest(keras.callbacks.Callback):
 
     Args:
         saved: the model to save.
-        path: where, as one .keras file.
+        path: where, as one .keras file; None only keeps the weights.
         monitor: a name in the epoch's logs; larger is better unless it holds "loss".
 
     """
 
-    def __init__(self, saved: keras.Model, path: Path, monitor: str) -> None:
+    def __init__(self, saved: keras.Model, path: Path | None, monitor: str) -> None:
         super().__init__()
         self.saved, self.path, self.monitor = saved, path, monitor
         self.sign = -1.0 if "loss" in monitor else 1.0
@@ -65,8 +70,9 @@ class KeepBest(keras.callbacks.Callback):
         score = self.sign * (logs or {})[self.monitor]
         if score <= self.score:
             return
-        with whole(self.path) as beside:
-            self.saved.save(beside)
+        if self.path is not None:
+            with whole(self.path) as beside:
+                self.saved.save(beside)
         self.epoch, self.score = epoch + 1, score
         self.weights = self.saved.get_weights()
 

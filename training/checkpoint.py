@@ -51,7 +51,7 @@ class Checkpoint(keras.callbacks.Callback):
     of the epoch. A fit that only replays its epochs (apps.solving) needs no state.
 
     Args:
-        path: of the run directory.
+        path: of the run directory; None where another worker writes.
         fields: of the app, to know it by.
         callbacks: those that stand before it.
         found: what to go on from; None to begin.
@@ -59,7 +59,11 @@ class Checkpoint(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, path: Path, fields: dict[str, Any], callbacks: Sequence[Any], found: Found | None
+        self,
+        path: Path | None,
+        fields: dict[str, Any],
+        callbacks: Sequence[Any],
+        found: Found | None,
     ) -> None:
         super().__init__()
         self.path, self.fields, self.callbacks, self.found = path, fields, callbacks, found
@@ -91,6 +95,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
         """Write the file, whole."""
+        if self.path is None:
+            return
         position = Position(self.stage, self.first or 0, epoch + 1, bool(self.model.stop_training))
         remembered = {
             type(callback).__name__: {name: getattr(callback, name) for name in names}

@@ -12,6 +12,7 @@ import optimizers
 from apps.app import App
 from pipelines.splits import Splits
 from training import strategy as distribution
+from training.cluster import Strategy
 from training.precision import Precision, choose
 from training.train import compiled, feeds
 
@@ -63,33 +64,45 @@ class Compared(NamedTuple):
 
 
 def compared(
-    app: App, devices: int, *, data_dir: Path | None = None, precision: Precision = "auto"
-) -> Compared:
+    app: App,
+    devices: int | None = None,
+    *,
+    strategy: Strategy = "mirrored",
+    data_dir: Path | None = None,
+    precision: Precision = "auto",
+) -> Compared | None:
     """Train on one device and on several, with the same batches in the same order.
 
-    Dropout is left out: each replica draws its own.
+    Dropout is left out: each replica draws its own. Of several workers the chief compares, and
+    the others get None.
 
     Args:
         app: what to train, with what optimizer.
-        devices: how many.
+        devices: how many; None for all.
+        strategy: whether they are of this process or of several.
         data_dir: where prepared TFDS sets lie.
         precision: as in training.
 
     Raises:
         UnequalError: where weights differ by more than rounding.
-        StrategyError: where there are fewer devices.
+        StrategyError: where there are fewer devices, or no other workers.
 
     """
-    alone, mirrored = distribution.choose("one"), distribution.choose("mirrored", devices)
+    alone, shared = distribution.choose("one"), distribution.choose(strategy, devices)
     plain: dict[str, Any] = {"epochs": EPOCHS, "patience": 0}
     plain |= {one.name: 0.0 for one in dataclasses.fields(app) if "dropout" in one.name}
     app = dataclasses.replace(app, **plain)
     splits = app.splits(data_dir)
-    app = distribution.divided(app, splits, devices)
-    policy = choose(precision, app.question, app.formats).policy
+    count = shared.num_replicas_in_sync
+    app = distribution.divided(app, splits, count)
+    choice = choose(precision, app.question, app.formats)
+    with shared.scope(), distribution.together():
+        policy = distribution.agreed(app, splits, choice).policy
+        several = _trained(app, splits, shared, policy)
+        if not distribution.is_chief():
+            return None
     one = _trained(app, splits, alone, policy)
     turned = _trained(app, splits, alone, policy, turned=True)
-    several = _trained(app, splits, mirrored, policy)
     found = Compared(
         losses=(one.losses, several.losses),
         difference=_distance(several.weights, one.weights),
@@ -100,7 +113,7 @@ def compared(
     if not found.difference <= found.allowed:
         raise UnequalError(
             f"Received weights that differ by {found.difference:.1e} after {EPOCHS * STEPS} steps "
-            f"on one device and on {devices}; expected at most {found.allowed:.0e}. Look at "
+            f"on one device and on {count}; expected at most {found.allowed:.0e}. Look at "
             f"--optimizer {app.optimizer} first: athanor check-optimizer {app.optimizer}."
         )
     return found

@@ -58,3 +58,26 @@ def random_layers() -> None:
 
     draw.is_ours = True  # type: ignore[attr-defined]
     keras.random.SeedGenerator.next = draw
+
+
+def logs() -> None:
+    """Show of a step what this worker's replica found, where there are several workers.
+
+    Keras asks for the mean of scalars over an axis that they have not, which TensorFlow refuses
+    (keras-team/keras#20585, tensorflow/tensorflow#72388). What an epoch found is the metrics'
+    own sum over all replicas, so that no step need wait for a mean that only a bar shows.
+    """
+    usual = trainer.reduce_per_replica
+    if getattr(usual, "is_ours", False):
+        return
+
+    def reduced(values: Any, strategy: Any, reduction: str) -> Any:
+        several = trainer._collective_all_reduce_multi_worker(strategy)
+        if not several or reduction == "concat":
+            return usual(values, strategy, reduction)
+        return tf.nest.map_structure(
+            lambda value: strategy.experimental_local_results(value)[0], values
+        )
+
+    reduced.is_ours = True  # type: ignore[attr-defined]
+    trainer.reduce_per_replica = reduced

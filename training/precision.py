@@ -15,6 +15,8 @@ from training.run import write_json
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
+POLICIES = ("float32", "mixed_bfloat16")
+
 # Below this the gain is lost again in casts and small layers.
 WORTHWHILE = 1.3
 

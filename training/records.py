@@ -92,6 +92,6 @@ def passport(
         },
         "hardware": processor(),
         "devices": [device.device_type for device in tf.config.list_physical_devices()],
-        "strategy": "one" if distribution.replicas() == 1 else "mirrored",
+        "strategy": distribution.name(),
         "replicas": distribution.replicas(),
     }

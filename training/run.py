@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from training.samples import Samples
 
 PASSPORT = "run.json"
+ELSEWHERE = Path(os.devnull)  # the run of a worker that writes none
 
 
 class RunError(ValueError):
@@ -117,8 +118,7 @@ class Run:
 
 def new_directory(app: App, run_dir: Path | None) -> Path:
     """Make an empty run directory and return it; raises RunError, overwrites nothing."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    path = run_dir or _unused(Path("runs") / app.name() / stamp)
+    path = run_dir or unused_directory(app)
     try:
         path.mkdir(parents=True, exist_ok=True)
         taken = any(path.iterdir())
@@ -153,7 +153,9 @@ def discard(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _unused(path: Path) -> Path:
+def unused_directory(app: App) -> Path:
+    """Where the next run of an app would be: runs/<app>/<stamp>."""
+    path = Path("runs") / app.name() / time.strftime("%Y%m%d-%H%M%S")
     names = (path.with_name(f"{path.name}-{n}") for n in range(2, 1000))
     return path if not path.exists() else next(name for name in names if not name.exists())
 

@@ -7,12 +7,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from training import cluster
+from training.cluster import Strategy
 
-def tensorflow(devices: int | None = None) -> None:
+
+def tensorflow(devices: int | None = None, strategy: Strategy = "one") -> None:
     """Import TensorFlow and look at the devices; what goes wrong is shown in full.
 
-    Where there is no GPU the CPU becomes so many devices.
+    Where there is no GPU the CPU becomes so many devices. Several workers have to meet before
+    anything else. Raises StrategyError where they are asked for and not named.
     """
+    several = cluster.wanted(strategy)
     if "tensorflow" in sys.modules:
         return
     # What TensorFlow's C++ logs as an error, it raises as well.
@@ -23,11 +28,21 @@ def tensorflow(devices: int | None = None) -> None:
         import keras  # noqa: F401
         import tensorflow as tf
 
-        if devices is not None and devices > 1 and not tf.config.list_physical_devices("GPU"):
+        if (
+            devices is not None
+            and devices > 1
+            and not several
+            and not tf.config.list_physical_devices("GPU")
+        ):
             cpu = tf.config.list_physical_devices("CPU")[0]
             parts = [tf.config.LogicalDeviceConfiguration()] * devices
             tf.config.set_logical_device_configuration(cpu, parts)
-        tf.config.list_logical_devices()
+        if not several:
+            tf.config.list_logical_devices()
+    if several:
+        from training import strategy as distribution
+
+        distribution.multiworker()
 
 
 @contextlib.contextmanager

@@ -1,8 +1,14 @@
 """One device, or several that compute each step together (tf.distribute)."""
 
+import contextlib
 import dataclasses
 import functools
-from typing import Any, Literal
+import signal
+import sys
+import threading
+import zlib
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -10,30 +16,36 @@ import tensorflow as tf
 import optimizers
 from apps.app import App, FieldError
 from pipelines.splits import Splits
-from training import keras_fixes
+from training import cluster, keras_fixes
+from training.cluster import LostError, Strategy, StrategyError
+from training.precision import POLICIES, Choice
 
-Strategy = Literal["one", "mirrored", "auto"]
-
-
-class StrategyError(ValueError):
-    """Devices that are not there."""
-
-    exit_status = 2
+PATIENCE = 600  # seconds that a worker waits for another one in the middle of a step
+REMARK = 20  # seconds after which waiting for the others is worth a line
 
 
 def choose(strategy: Strategy, devices: int | None = None) -> Any:
-    """The tf.distribute.Strategy that is meant: the default one, or mirrored.
+    """The tf.distribute.Strategy that is meant: the default one, mirrored, or several workers.
 
-    Mirrored, every device computes its part of each batch, and all make the same step.
+    Mirrored, every device computes its part of each batch, and all make the same step; so do
+    all devices of several workers, which are processes on one machine or many.
 
     Args:
-        strategy: `auto` is mirrored where there are several devices.
+        strategy: `auto` is several workers where TF_CONFIG names them, else mirrored where
+            there are several devices.
         devices: how many GPUs, or parts of the CPU where there is no GPU; None for all.
 
     Raises:
-        StrategyError: where there are fewer devices.
+        StrategyError: where there are fewer devices, or no other workers.
 
     """
+    if cluster.wanted(strategy):
+        if devices is not None:
+            raise StrategyError(
+                f"Received --devices {devices} with several workers; expected none, for each "
+                "takes all of its GPUs. Leave it out."
+            )
+        return multiworker()
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if devices is not None and not 1 <= devices <= len(found):
         raise StrategyError(
@@ -56,6 +68,103 @@ def _mirrored(*names: str) -> Any:
     keras_fixes.symbolic_build()
     keras_fixes.random_layers()
     return tf.distribute.MirroredStrategy(names)
+
+
+@functools.cache
+def multiworker() -> Any:
+    """This process as one of TF_CONFIG's workers; made before TensorFlow looks at any device.
+
+    It waits for the others, and says so after a while.
+    """
+    for fix in (keras_fixes.symbolic_build, keras_fixes.random_layers, keras_fixes.logs):
+        fix()
+    meant = signal.getsignal(signal.SIGTERM)
+    waiting = threading.Timer(REMARK, _say_that_it_waits)
+    waiting.daemon = True
+    waiting.start()
+    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=PATIENCE)
+    made = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    waiting.cancel()
+    # TensorFlow takes SIGTERM for a notice that it need not heed.
+    signal.signal(signal.SIGTERM, meant)
+    return made
+
+
+def _say_that_it_waits() -> None:
+    workers = ", ".join(getattr(cluster.found(), "workers", ()))
+    print(f"athanor: still waiting for all workers of TF_CONFIG: {workers}", file=sys.stderr)
+
+
+def is_chief() -> bool:
+    """Whether this process writes and prints: alone, or the first of several workers."""
+    return _number() == 0
+
+
+def _number() -> int:
+    """Of this worker, where a strategy of several is in scope."""
+    if name() != "multiworker":
+        return 0
+    cluster_found = cluster.found()
+    return cluster_found.number if cluster_found else 0
+
+
+def name() -> str:
+    """Of the strategy in whose scope this is asked."""
+    if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
+        return "multiworker"
+    return "one" if replicas() == 1 else "mirrored"
+
+
+def of_chief(number: int) -> int:
+    """The chief's number, on every worker: all have to ask, at the same place."""
+    if name() != "multiworker":
+        return number
+    strategy = tf.distribute.get_strategy()
+    own = tf.constant(number if is_chief() else 0, tf.int64)
+
+    def from_first() -> Any:
+        context = tf.distribute.get_replica_context()
+        first = tf.equal(context.replica_id_in_sync_group, 0)
+        return context.all_reduce("sum", tf.where(first, own, 0))
+
+    given = tf.function(lambda: strategy.run(from_first))()
+    return int(strategy.experimental_local_results(given)[0])
+
+
+def require_same(what: str, number: int) -> None:
+    """Raise StrategyError on a worker whose number is not the chief's: all have to ask."""
+    if of_chief(number) != number:
+        raise StrategyError(
+            f"Received other {what} than the chief on worker {_number()}; expected the same on "
+            "all. Start all with the same command, on the same data, in the same directory."
+        )
+
+
+def agreed(app: App, splits: Splits, choice: Choice) -> Choice:
+    """The chief's choice of a precision, which each machine measures for itself.
+
+    Raises StrategyError on a worker that has other data or fields than the chief has.
+    """
+    places = {"data": "", "test": ""}  # another machine may keep its copy elsewhere
+    same = repr((app.to_json() | places, splits.fingerprint()))
+    require_same("data or fields", zlib.crc32(same.encode()))
+    policy = POLICIES[of_chief(POLICIES.index(choice.policy))]
+    return choice if policy == choice.policy else Choice(policy, "the chief's choice")
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Say in words that another worker is gone: raises LostError."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.DeadlineExceededError) as error:
+        if name() != "multiworker":
+            raise
+        reason = "hung" if isinstance(error, tf.errors.DeadlineExceededError) else "ended"
+        raise LostError(
+            f"Received nothing more from another worker, which {reason}; expected all to go on. "
+            "Look at what it said, and start all again."
+        ) from error
 
 
 def divided(app: App, splits: Splits, replicas: int) -> App:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import optimizers
 from apps.app import BEGIN, App, Feeds
-from pipelines.feed import feed, feed_shuffled
+from pipelines.feed import feed_shared, feed_shuffled
 from pipelines.splits import Fold, Splits, fold
 from training import callbacks as own
 from training import checkpoint, records
@@ -18,6 +18,7 @@ from training.build import Parts, build, finite
 from training.precision import Precision, choose
 from training.records import Fitted
 from training.run import (
+    ELSEWHERE,
     PASSPORT,
     Run,
     discard,
@@ -55,6 +56,8 @@ def train(
 ) -> Run:
     """Train an app and return its run.
 
+    Of several workers the chief alone writes and says anything; the others' run is ELSEWHERE.
+
     Args:
         app: what to train.
         run_dir: a new or empty directory; runs/<app>/<stamp> by default.
@@ -73,6 +76,7 @@ def train(
     Raises:
         DataError, FieldError, RunError, StrategyError, UnknownOptimizerError: nothing was written.
         DivergedError: the loss is no number any more; the best model so far is kept.
+        LostError: another worker is gone; what was finished stays in the directory.
 
     """
     splits = app.splits(data_dir)
@@ -81,23 +85,30 @@ def train(
     spread = distribution.choose(strategy, devices)
     app = distribution.divided(app, splits, spread.num_replicas_in_sync)
     choice = choose(precision, app.question, app.formats)
-    with spread.scope():
+    with spread.scope(), distribution.together():
+        choice = distribution.agreed(app, splits, choice)
         parts = compiled(app, splits, choice.policy)
-        path = kept_directory(run_dir) if run_dir and resume else new_directory(app, run_dir)
-        found = checkpoint.of(app, path) if resume else None
-        if verbose:
+        chief = distribution.is_chief()
+        found = checkpoint.of(app, run_dir) if run_dir and resume else None
+        distribution.require_same("checkpoints", found.position.epoch if found else 0)
+        path = None
+        if chief:
+            path = kept_directory(run_dir) if run_dir and resume else new_directory(app, run_dir)
+        if verbose and path:
             print(records.announcement(app, splits, parts, choice, path), flush=True)
         watchers = [*_watchers(app, splits, parts, path, profile=profile), *watchers]
-        fitted = _fit(app, splits, parts, path, watchers, found, verbose=verbose)
+        shown = verbose if chief else 0
+        fitted = _fit(app, splits, parts, path, watchers, found, verbose=shown)
         passport = records.passport(app, splits, parts, choice, fitted, which)
-    records.keep_samples(splits, parts, path)
-    write_json(path / PASSPORT, passport)
-    (path / checkpoint.NAME).unlink(missing_ok=True)
-    if run_dir is None:
-        point_latest(path)
+    if path is not None:
+        records.keep_samples(splits, parts, path)
+        write_json(path / PASSPORT, passport)
+        (path / checkpoint.NAME).unlink(missing_ok=True)
+        if run_dir is None:
+            point_latest(path)
     if fitted.stopped is not None:
         raise fitted.stopped
-    run = Run(path, data_dir)
+    run = Run(path or ELSEWHERE, data_dir)
     run.remember(app=app, splits=splits, model=parts.answering)
     return run
 
@@ -143,7 +154,7 @@ def feeds(app: App, splits: Splits, parts: Parts, found: checkpoint.Found | None
         # What replays its epochs needs their batches.
         start=position.epoch * steps if found and found.state else 0,
     )
-    valid = feed(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
+    valid = feed_shared(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
     return Feeds(train, valid, steps, splits, parts.prepare, steps_a_call, position)
 
 
@@ -151,14 +162,14 @@ def _fit(
     app: App,
     splits: Splits,
     parts: Parts,
-    path: Path,
+    path: Path | None,
     watchers: Sequence[keras.callbacks.Callback],
     found: checkpoint.Found | None,
     *,
     verbose: int,
 ) -> Fitted:
-    history = own.History(path / "history.csv")
-    best = own.KeepBest(parts.answering, path / "model.keras", app.monitor)
+    history = own.History(path and path / "history.csv")
+    best = own.KeepBest(parts.answering, path and path / "model.keras", app.monitor)
     stopped: BaseException | None = None
     start = time.perf_counter()
     try:
@@ -175,7 +186,7 @@ def _fit(
     except KeyboardInterrupt as interrupt:
         stopped = interrupt
     finally:
-        if not best.epoch:
+        if path and not best.epoch and found is None:
             discard(path)
     if stopped is not None and not best.epoch:
         raise stopped
@@ -184,12 +195,13 @@ def _fit(
 
 
 def _watchers(
-    app: App, splits: Splits, parts: Parts, path: Path, *, profile: bool
+    app: App, splits: Splits, parts: Parts, path: Path | None, *, profile: bool
 ) -> Iterator[keras.callbacks.Callback]:
-    yield keras.callbacks.TensorBoard(
-        str(path / "logs"), write_graph=False, profile_batch=2 if profile else 0
-    )
-    if app.question == "image" and splits.labels:
+    if path:
+        yield keras.callbacks.TensorBoard(
+            str(path / "logs"), write_graph=False, profile_batch=2 if profile else 0
+        )
+    if path and app.question == "image" and splits.labels:
         shown = splits.valid.numpy(slice(0, NUM_SHOWN))
         yield own.ShowPredictions(parts.answering, shown, splits.labels, path / "logs" / "samples")
     if app.patience:
@@ -197,12 +209,12 @@ def _watchers(
 
 
 def _diverged(
-    error: Exception, optimizer: keras.optimizers.Optimizer, best: own.KeepBest, path: Path
+    error: Exception, optimizer: keras.optimizers.Optimizer, best: own.KeepBest, path: Path | None
 ) -> DivergedError:
     if isinstance(error, tf.errors.InvalidArgumentError) and "not finite" not in str(error):
         raise error
     kept = (
-        f"The best model, of epoch {best.epoch}, is in {path}."
+        f"The best model, of epoch {best.epoch}, is in {path or 'the run of the chief'}."
         if best.epoch
         else "No epoch was finished, so nothing was kept."
     )
