@@ -28,6 +28,7 @@ ASKED = {
     "text": "Texts to ask about, or .txt and .csv files of them.",
     "ids": "A user to recommend to; USER,ITEM for a rating; or CSV files of such pairs.",
 }
+LAUNCHED = (["train"], ["check-distribute"])
 SUMMARY = "Train, judge, export and ask models on your own data."
 
 
@@ -52,6 +53,7 @@ def _command_line(asked: str | None = None) -> App:
         (doctor, "doctor [OPTIONS]"),
         (compare, "compare RUN RUN... [OPTIONS]"),
         (check_optimizer, "check-optimizer NAME|MODULE:CLASS [OPTIONS]"),
+        (launch, "launch [OPTIONS] APP train|check-distribute [OPTIONS OF APP]"),
     ):
         cli.command(command, name=usage.partition(" ")[0], usage=f"Usage: athanor {usage}")
     return cli
@@ -202,6 +204,52 @@ def check_optimizer(address: Optimizer, *, common: Common = COMMON) -> None:
             )
 
 
+def launch(
+    *command: Annotated[str, Parameter(help="APP train or APP check-distribute, and its flags.")],
+    workers: int = 2,
+    restarts: int = 3,
+) -> None:
+    """Train as several processes of this machine that share every batch.
+
+    Each line of worker N begins with [N]. Number 0 is the chief, which alone
+    writes the run directory. When one fails all are stopped, and its exit status
+    is the command's; Ctrl-C keeps what the chief finished. For several machines
+    give TF_CONFIG and the command `athanor APP train --strategy multiworker` to
+    each of them.
+
+    Args:
+        workers: How many processes; each takes an equal part of the GPUs.
+        restarts: How many times all are started again after a signal ended one.
+
+    """
+    app, how = _asked_of_workers(list(command))
+    if workers < 2 or restarts < 0:
+        name, least = ("--workers", 2) if workers < 2 else ("--restarts", 0)
+        number = workers if workers < 2 else restarts
+        raise apps.FieldError(f"Received {name} {number}; expected at least {least}.")
+    verbs.launch(list(command), app, how, workers, restarts)
+
+
+def _asked_of_workers(command: list[str]) -> tuple[apps.App, HowToTrain | HowToShare]:
+    """The app and the flags of a command, read here so that a mistake is answered once."""
+    known = [app.name() for app in apps.ALL]
+    if command[:1] not in [[name] for name in known] or command[1:2] not in LAUNCHED:
+        raise apps.FieldError(
+            f"Received {' '.join(command[:2]) or 'no command'!r} for the workers; expected APP "
+            f"train or APP check-distribute with one of {', '.join(known)}: athanor launch "
+            "--workers 2 mnist train."
+        )
+    cli = _command_line(command[0])
+    console.require_whole_numbers(command)
+    if config := console.config_of(command):
+        cli.config = [config]
+    _, given, _ = cli.parse_args(command, exit_on_error=False, print_error=False)
+    default = apps.named(command[0])()
+    how = given.arguments.get("how", HOW if command[1] == "train" else SHARED)
+    console.require_workers(how, command)
+    return given.arguments.get("app", default), how
+
+
 def _first_line(app: type[apps.App]) -> str:
     return (app.__doc__ or "").splitlines()[0]
 
@@ -229,9 +277,12 @@ def _run(arguments: list[str]) -> int:
             # Parsing what is not going to run would take a quarter of the time.
             cli.help_print([argument for argument in arguments if argument not in asked])
             return 0
-        console.require_whole_numbers(arguments)
-        if config := console.config_of(arguments):
-            cli.config = [config]
+        if arguments[0] == "launch":
+            arguments = console.delimited(arguments)
+        else:
+            console.require_whole_numbers(arguments)
+            if config := console.config_of(arguments):
+                cli.config = [config]
         cli(arguments, exit_on_error=False, print_error=False)
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in arguments:

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -166,6 +166,28 @@ def require_whole_numbers(arguments: list[str]) -> None:
         value = value if given else following
         if name in whole and not re.fullmatch(r"[-+]?\d+", value) and _is_number(value):
             raise apps.FieldError(f"Received {name} {value}; expected a whole number.")
+
+
+def delimited(arguments: list[str]) -> list[str]:
+    """The arguments of `launch`, with -- before the command that is the workers' own."""
+    names = {app.name() for app in apps.ALL}
+    place = next((place for place, one in enumerate(arguments) if one in names), len(arguments))
+    return [*arguments[:place], "--", *arguments[place:]]
+
+
+def require_workers(how: HowToTrain | HowToShare, command: Sequence[str] = ()) -> None:
+    """Raise FieldError for flags, of a command if it is given, that several workers cannot heed."""
+    asked = any(one.partition("=")[0] == "--strategy" for one in command)
+    folds = getattr(how, "folds", None)
+    if asked and how.strategy not in ("multiworker", "auto"):
+        received, remedy = f"--strategy {how.strategy}", "expected multiworker. Leave it out."
+    elif how.devices is not None:
+        received, remedy = f"--devices {how.devices}", "expected none, for each takes its GPUs."
+    elif folds is not None:
+        received, remedy = f"--folds {folds}", "expected one training. Take --strategy one for it."
+    else:
+        return
+    raise apps.FieldError(f"Received {received} for several workers; {remedy}")
 
 
 def _is_number(text: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import apps
-from console import HOW, Common, HowToShare, HowToTrain, HowToTune
+from console import HOW, Common, HowToShare, HowToTrain, HowToTune, require_workers
 
 STARTED = time.perf_counter()
 # What `predict` is given, by kind of question.
@@ -16,8 +16,10 @@ INPUTS = {"image": "FILE", "row": "FILE.csv", "text": "TEXT", "ids": "USER"}
 
 def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
     """Train and judge: once, or once a fold."""
-    from training import start
+    from training import cluster, start
 
+    if cluster.wanted(how.strategy):
+        require_workers(how)
     start.tensorflow(how.devices, how.strategy)
     from evaluation import folds, report, show
     from training.run import ELSEWHERE
@@ -229,6 +231,31 @@ def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str
     beside = "several workers" if several else f"{devices} devices"
     show.table(["", "one device", beside, "difference"], found.rows())
     return found._asdict()
+
+
+def launch(command: list[str], app: apps.App, how: Any, workers: int, restarts: int) -> None:
+    """Several workers of one command on this machine; `latest` is theirs to point at at the end."""
+    from training import launch, run
+
+    trains = isinstance(how, HowToTrain)
+    place = (how.run_dir or run.unused_directory(app)) if trains else None
+    given = ["--strategy", "multiworker"] if how.strategy in ("one", "mirrored") else []
+    if place is not None:
+        run.require_empty(place)
+    # Fixed here, so that all starts of one training mean the same directory.
+    where = ["--run-dir", str(place)] if trains and not how.run_dir else []
+    program = [sys.executable, str(Path(__file__).with_name("athanor.py"))]
+    try:
+        launch.launch(
+            [*program, *command, *given, *where],
+            workers=workers,
+            restarts=restarts,
+            run_dir=place,
+            plain="--json" in command,
+        )
+    finally:
+        if where and place and (place / run.PASSPORT).exists():
+            run.point_latest(place)
 
 
 def _short(path: Path) -> str:

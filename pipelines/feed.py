@@ -137,11 +137,11 @@ def _flow(
     # Nothing here needs AutoGraph, whose reading of the sources costs half a second.
     @tf.autograph.experimental.do_not_convert
     def prepared(place: Any) -> Batch:
-        found = batch(place // share.count)
+        found = batch(place // share.local)
         features, target = found if share == WHOLE else share.part(found, place)
         return Batch(features if prepare is None else prepare(features), target)
 
-    places = tf.data.Dataset.range(positions.start * share.count, positions.stop * share.count)
+    places = tf.data.Dataset.range(positions.start * share.local, positions.stop * share.local)
     # Parallel calls keep their order, so that threads never change a batch.
     batches = places.map(prepared, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     if share == WHOLE or positions.stop < ENDLESS:

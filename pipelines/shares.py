@@ -9,18 +9,18 @@ from pipelines.examples import Batch
 
 
 class Share(NamedTuple):
-    """What one worker's replicas see of every batch: those from `first` on, `count` of them.
+    """What one worker's replicas see of every batch: those from `first` on, `local` of them.
 
     A batch is cut into as many parts as there are replicas of all workers.
     """
 
     first: int
-    count: int
+    local: int
     replicas: int
 
     def part(self, batch: Batch, place: Any) -> Batch:
         """The rows of element number `place` of this worker; sizes differ by one at most."""
-        replica = self.first + place % self.count
+        replica = self.first + place % self.local
         size = tf.shape(batch.target, tf.int64)[0]
         start, stop = (size * number // self.replicas for number in (replica, replica + 1))
         return tf.nest.map_structure(lambda rows: self._cut(rows, start, stop), batch)
@@ -45,8 +45,8 @@ def shared(flow: Callable[[Share], tf.data.Dataset]) -> Any:
         return flow(WHOLE)
 
     def own(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        count = context.num_replicas_in_sync // context.num_input_pipelines
-        return flow(Share(context.input_pipeline_id * count, count, context.num_replicas_in_sync))
+        local = context.num_replicas_in_sync // context.num_input_pipelines
+        return flow(Share(context.input_pipeline_id * local, local, context.num_replicas_in_sync))
 
     return strategy.distribute_datasets_from_function(own)
 

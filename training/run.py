@@ -120,21 +120,24 @@ def new_directory(app: App, run_dir: Path | None) -> Path:
     """Make an empty run directory and return it; raises RunError, overwrites nothing."""
     path = run_dir or unused_directory(app)
     try:
+        require_empty(path)
         path.mkdir(parents=True, exist_ok=True)
-        taken = any(path.iterdir())
-        if not taken:
-            (path / "logs").mkdir()
+        (path / "logs").mkdir()
     except OSError as error:
         raise RunError(
             f"Received the run directory {str(path)!r}, which cannot be written "
             f"({error.strerror}); expected a writable place. Choose another with --run-dir."
         ) from error
-    if taken:
+    return path.resolve()
+
+
+def require_empty(path: Path) -> None:
+    """Raise RunError where something is in a directory, which need not exist."""
+    if path.exists() and any(path.iterdir()):
         raise RunError(
             f"Received the run directory {str(path)!r}, which is not empty; expected a new one. "
             "Nothing was overwritten."
         )
-    return path.resolve()
 
 
 def kept_directory(path: Path) -> Path:

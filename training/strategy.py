@@ -72,7 +72,7 @@ def _mirrored(*names: str) -> Any:
 
 @functools.cache
 def multiworker() -> Any:
-    """This process as one of TF_CONFIG's workers; made before TensorFlow looks at any device.
+    """Make this process one of TF_CONFIG's workers; made before TensorFlow looks at any device.
 
     It waits for the others, and says so after a while.
     """
@@ -120,14 +120,7 @@ def of_chief(number: int) -> int:
     if name() != "multiworker":
         return number
     strategy = tf.distribute.get_strategy()
-    own = tf.constant(number if is_chief() else 0, tf.int64)
-
-    def from_first() -> Any:
-        context = tf.distribute.get_replica_context()
-        first = tf.equal(context.replica_id_in_sync_group, 0)
-        return context.all_reduce("sum", tf.where(first, own, 0))
-
-    given = tf.function(lambda: strategy.run(from_first))()
+    given = _first_of_all(strategy)(tf.constant(number, tf.int64))
     return int(strategy.experimental_local_results(given)[0])
 
 
@@ -138,6 +131,16 @@ def require_same(what: str, number: int) -> None:
             f"Received other {what} than the chief on worker {_number()}; expected the same on "
             "all. Start all with the same command, on the same data, in the same directory."
         )
+
+
+@functools.cache
+def _first_of_all(strategy: Any) -> Any:
+    def first(own: Any) -> Any:
+        context = tf.distribute.get_replica_context()
+        is_first = tf.equal(context.replica_id_in_sync_group, 0)
+        return context.all_reduce("sum", tf.where(is_first, own, 0))
+
+    return tf.function(lambda own: strategy.run(first, (own,)), autograph=False)
 
 
 def agreed(app: App, splits: Splits, choice: Choice) -> Choice:
