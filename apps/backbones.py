@@ -1,5 +1,6 @@
 """Networks that somebody trained before: what they see, and where their weights come from."""
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import difflib
@@ -14,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from apps.app import FieldError
 from apps.networks import FusedBatchNormalization
@@ -250,8 +252,25 @@ def _digits_network(side: int) -> Any:
 
 
 @functools.cache
-def _digits_weights(side: int, epochs: int = 10, batch: int = 50) -> list[np.ndarray]:
-    """The weights after training on the digits 0 to 4, for pictures of `side` pixels."""
+def _digits_weights(side: int) -> list[np.ndarray]:
+    """The weights after training on the digits 0 to 4, for pictures of `side` pixels.
+
+    Learnt on one device also in a strategy's scope: replicas would keep statistics of their own.
+    """
+    if not tf.distribute.has_strategy():
+        return _learnt_digits(side)
+    policy = keras.config.dtype_policy()
+
+    def learn() -> list[np.ndarray]:
+        keras.config.set_dtype_policy(policy)
+        return _learnt_digits(side)
+
+    # A scope is its thread's own.
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(learn).result()
+
+
+def _learnt_digits(side: int, epochs: int = 10, batch: int = 50) -> list[np.ndarray]:
     from pipelines import embedded, photos
 
     source = embedded.low_digits(photos.FitPhoto((side, side, 3)))

@@ -1,0 +1,194 @@
+"""The launcher: lines, statuses, signals and restarts, of workers that need no TensorFlow."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from training import launch
+from training.cluster import LostError
+
+ME = "import json, os; me = json.loads(os.environ['TF_CONFIG'])['task']['index']\n"
+
+
+def worker(code):
+    return [sys.executable, "-c", ME + code]
+
+
+def started(code, **options):
+    """A launcher in a process of its own, that a test may send signals to."""
+    call = f"launch.launch([sys.executable, '-c', {ME + code!r}], workers=2, **{options!r})"
+    body = f"import sys; from training import launch\n{call}"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", body], **pipes)
+
+
+def test_every_line_tells_whose_it_is(capfd):
+    launch.launch(
+        worker("import sys\nprint('one\\ntwo')\nprint('three', file=sys.stderr)"), workers=2
+    )
+    said, complained = capfd.readouterr()
+    assert sorted(said.splitlines()) == ["[0] one", "[0] two", "[1] one", "[1] two"]
+    assert sorted(complained.splitlines()) == ["[0] three", "[1] three"]
+
+
+def test_a_program_reads_the_output_of_the_chief_as_it_is(capfd):
+    launch.launch(worker("if me == 0: print(json.dumps({'a': 1}))"), workers=3, plain=True)
+    assert json.loads(capfd.readouterr().out) == {"a": 1}
+
+
+def test_workers_find_each_other():
+    addresses = launch.free_addresses(3)
+    assert len(set(addresses)) == 3
+    configs = [json.loads(launch.environment(addresses, n)["TF_CONFIG"]) for n in range(3)]
+    assert [config["task"] for config in configs] == [
+        {"type": "worker", "index": n} for n in range(3)
+    ]
+    assert all(config["cluster"] == {"worker": addresses} for config in configs)
+
+
+@pytest.mark.parametrize(
+    ("visible", "workers", "parts"),
+    [("0,1,2,3", 2, ["0,1", "2,3"]), ("0", 2, ["", ""]), ("", 2, [None, None])],
+)
+def test_gpus_are_divided(monkeypatch, visible, workers, parts):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    found = [launch._gpus(n, workers).get("CUDA_VISIBLE_DEVICES") for n in range(workers)]
+    assert found == parts
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_one_failure_ends_all_and_is_the_status(failing, capfd):
+    code = f"import sys, time\nif me == {failing}: sys.exit(2)\ntime.sleep(60)"
+    start = time.monotonic()
+    with pytest.raises(launch.WorkerError, match=f"Worker {failing} failed with status 2") as found:
+        launch.launch(worker(code), workers=2)
+    assert found.value.exit_status == 2
+    assert time.monotonic() - start < 10
+    assert "starting all again" not in capfd.readouterr().err
+
+
+def test_the_cause_is_told_from_its_consequences():
+    status = LostError.exit_status
+    code = f"import sys, time\nif me == 0: sys.exit({status})\ntime.sleep(0.5); sys.exit(1)"
+    with pytest.raises(launch.WorkerError, match="Worker 1 failed with status 1"):
+        launch.launch(worker(code), workers=2)
+
+
+def test_who_is_late_after_the_chief_does_not_matter(monkeypatch):
+    monkeypatch.setattr(launch, "SHORT", 0.3)
+    launch.launch(worker("import time\nif me: time.sleep(60)"), workers=2)
+
+
+def test_what_a_signal_ended_is_started_again(tmp_path, capfd):
+    place = tmp_path / "run"
+    code = f"""import pathlib, signal
+run = pathlib.Path({str(place)!r})
+again = pathlib.Path({str(tmp_path / "again")!r})
+if me == 0:
+    run.mkdir()  # what the first start left is gone
+if me == 1 and not again.exists():
+    again.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+import time
+time.sleep(0.3)
+"""
+    launch.launch(worker(code), workers=2, run_dir=place)
+    said = capfd.readouterr().err
+    assert "Worker 1 was ended by SIGKILL; starting all again (1 of 3)." in said
+    assert place.is_dir()
+
+
+def test_restarts_come_to_an_end(capfd):
+    code = "import time\nif me == 1: os.kill(os.getpid(), 9)\ntime.sleep(60)"
+    with pytest.raises(launch.WorkerError, match="after 2 restarts") as found:
+        launch.launch(worker(code), workers=2, restarts=2)
+    assert found.value.exit_status == 128 + signal.SIGKILL
+    assert capfd.readouterr().err.count("starting all again") == 2
+
+
+def test_a_finished_run_is_not_begun_again(tmp_path, capfd):
+    (tmp_path / "run.json").write_text("{}")
+    code = "import signal; os.kill(os.getpid(), signal.SIGKILL)"
+    with pytest.raises(launch.WorkerError):
+        launch.launch(worker(code), workers=2, run_dir=tmp_path)
+    assert "starting" not in capfd.readouterr().err
+    assert (tmp_path / "run.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_passed_on(number):
+    code = """import signal, time
+def told(number, frame):
+    print("told", number, flush=True); os._exit(0)
+signal.signal(signal.SIGINT, told); signal.signal(signal.SIGTERM, told)
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+    process = started(code)
+    lines = [process.stdout.readline(), process.stdout.readline()]
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=20)
+    assert f"[0] told {int(number)}" in rest
+    # Ctrl-C is for the chief; the other one waits in a step, and is ended.
+    assert ("[1] told" in rest) == (number == signal.SIGTERM)
+    for line in lines:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(line.split()[1]), 0)
+    assert process.returncode
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        ([], "no command"),
+        (["mnist"], "expected APP train or APP check-distribute"),
+        (["minst", "train"], "expected APP train or APP check-distribute"),
+        (["mnist", "evaluate", "x"], "expected APP train or APP check-distribute"),
+        (["mnist", "train", "--epoch", "3"], "Did you mean --epochs?"),
+        (["mnist", "train", "--epochs", "0"], "expected at least 1"),
+        (["--workers", "1", "mnist", "train"], "Received --workers 1; expected at least 2"),
+        (["--restarts", "-1", "mnist", "train"], "Received --restarts -1; expected at least 0"),
+        (["mnist", "train", "--strategy", "mirrored"], "expected multiworker"),
+        (["mnist", "train", "--devices", "2"], "Received --devices 2 for several workers"),
+        (["mnist", "train", "--folds", "3"], "Received --folds 3 for several workers"),
+        (["mnist", "train", "--run-dir", "/"], "which is not empty"),
+    ],
+)
+def test_mistakes_are_answered_once(ask, arguments, answer):
+    status, said, complained = ask("launch", *arguments)
+    assert (status, said) == (2, "")
+    assert answer in complained
+    assert len(complained.splitlines()) == 1
+
+
+def test_workers_get_the_command_and_one_directory(ask, monkeypatch, elsewhere):
+    asked = {}
+
+    def launched(command, **options):
+        asked.update(options, command=command)
+        (elsewhere / options["run_dir"]).mkdir(parents=True)
+        (elsewhere / options["run_dir"] / "run.json").touch()
+
+    monkeypatch.setattr(launch, "launch", launched)
+    command = ["mnist", "train", "--epochs", "2", "--json"]
+    assert ask("launch", "--workers", "3", *command) == (0, "", "")
+    given = asked["command"][2:]
+    assert given == [*command, "--strategy", "multiworker", "--run-dir", str(asked["run_dir"])]
+    assert (asked["workers"], asked["restarts"], asked["plain"]) == (3, 3, True)
+    assert (elsewhere / "runs/mnist/latest/run.json").exists()
+
+
+def test_the_launcher_loads_nothing_heavy():
+    code = "import sys, athanor, training.launch; athanor._run(['launch', 'mnist', 'train', '--x'])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {"tensorflow", "keras", "numpy"} & set(done.stdout.split())

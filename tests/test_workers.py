@@ -1,0 +1,207 @@
+"""Several workers: what TF_CONFIG says, whose rows are whose, and that they learn as one."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from made import pictures
+
+import apps
+from pipelines.examples import Examples
+from pipelines.feed import _for_all, _passing, feed_shuffled
+from pipelines.shares import Share
+from training import cluster, strategy
+from training.cluster import StrategyError
+
+TWO = {"worker": ["a:1", "b:2"]}
+# In one launch an app: starting TensorFlow twice takes longer than most of these.
+CHECK = """
+import dataclasses, sys
+from training import start
+start.tensorflow(None, "multiworker")
+import apps
+from training.equivalence import compared
+for optimizer in ("sgd", "adam", "adan", "lookahead"):
+    app = dataclasses.replace(apps.named(sys.argv[1]).tiny(), optimizer=optimizer)
+    if sys.argv[1] == "recommender":
+        app = dataclasses.replace(app, model="svdpp")
+    if sys.argv[1] == "mnist" and optimizer != "sgd":
+        # Normalised, weights of pixels that are always black have gradients of mere rounding.
+        app = dataclasses.replace(app, batch_norm=False)
+    found = compared(app, strategy="multiworker", precision="float32")
+    if found is not None:
+        assert found.difference <= 1e-5, (optimizer, found)
+        assert found.moved > 1e-4, (optimizer, found)
+        print("equal", optimizer)
+"""
+# What Keras does without training.keras_fixes: the day that this fails, a fix can go.
+WITHOUT = """
+import tensorflow as tf
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+import keras, numpy as np
+from training import keras_fixes
+with strategy.scope():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+data = tf.data.Dataset.from_tensor_slices((np.zeros((8, 4)), np.zeros(8))).batch(4)
+for fix, said in ((keras_fixes.symbolic_build, "PerReplica"), (keras_fixes.logs, "dimension 0")):
+    try:
+        model.fit(data, verbose=0)
+    except Exception as error:
+        assert said in str(error), error
+    else:
+        raise AssertionError(f"{fix.__name__}() can go")
+    fix()
+model.fit(data, verbose=0)
+"""
+
+
+def launched(*command, **options):
+    program = "import sys; from training import launch; launch.launch(sys.argv[1:], workers=2)"
+    command = [sys.executable, "-c", program, sys.executable, *map(str, command)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def trained(*command):
+    command = [sys.executable, "-m", "athanor", *map(str, command)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def named(config):
+    return config if isinstance(config, str) else json.dumps(config)
+
+
+def test_tf_config_names_workers_and_this_one(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert cluster.found() is None
+    monkeypatch.setenv("TF_CONFIG", named({"cluster": TWO, "task": {"type": "worker", "index": 1}}))
+    assert cluster.found() == (("a:1", "b:2"), 1)
+    assert cluster.wanted("one") is None
+    assert cluster.wanted("auto") == cluster.wanted("multiworker") == cluster.found()
+
+
+def test_a_job_of_the_chief_comes_first(monkeypatch):
+    jobs = {"worker": ["b:2"], "chief": ["a:1"]}
+    monkeypatch.setenv(
+        "TF_CONFIG", named({"cluster": jobs, "task": {"type": "worker", "index": 0}})
+    )
+    assert cluster.found() == (("a:1", "b:2"), 1)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ("{", "JSONDecodeError"),
+        ("[]", "TypeError"),
+        ({"cluster": TWO}, "task"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": "x"}}, "'x'"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": 2}}, "the task worker 2"),
+        ({"cluster": TWO, "task": {"type": "ps", "index": 0}}, "the task ps 0"),
+        ({"cluster": TWO | {"ps": ["c:3"]}, "task": {"type": "worker", "index": 0}}, "ps in its"),
+        (
+            {"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}},
+            "HOST:PORT",
+        ),
+        ({"cluster": {"worker": ["a", 5]}, "task": {"type": "worker", "index": 0}}, "HOST:PORT"),
+    ],
+)
+@pytest.mark.parametrize("asked", ["multiworker", "auto"])
+def test_a_damaged_tf_config_is_answered(monkeypatch, ask, elsewhere, config, reason, asked):
+    monkeypatch.setenv("TF_CONFIG", named(config))
+    status, said, complained = ask("mnist", "train", "--strategy", asked)
+    assert (status, said) == (2, "")
+    assert "Received TF_CONFIG=" in complained
+    assert reason in complained
+    assert len(complained.splitlines()) == 1
+    assert not list(elsewhere.iterdir())
+    assert strategy.choose("one").num_replicas_in_sync == 1
+
+
+@pytest.mark.parametrize(
+    "config", [None, {"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}]
+)
+def test_several_workers_have_to_be_named(monkeypatch, ask, config):
+    monkeypatch.setenv("TF_CONFIG", named(config) if config else "")
+    status, said, complained = ask("mnist", "train", "--strategy", "multiworker")
+    assert (status, said) == (2, "")
+    assert "athanor launch --workers 2" in complained
+    assert cluster.wanted("auto") is None
+    with pytest.raises(StrategyError, match="expected the addresses of several"):
+        strategy.choose("multiworker")
+
+
+def test_flags_that_workers_cannot_heed_are_refused(monkeypatch, ask):
+    monkeypatch.setenv("TF_CONFIG", named({"cluster": TWO, "task": {"type": "worker", "index": 0}}))
+    for flags in (["--devices", "2"], ["--folds", "3"]):
+        status, _, complained = ask("mnist", "train", "--strategy", "multiworker", *flags)
+        assert status == 2
+        assert f"Received {' '.join(flags)} for several workers" in complained
+
+
+def test_alone_everybody_is_the_chief():
+    assert strategy.is_chief()
+    assert strategy.name() == "one"
+    assert strategy.of_chief(7) == 7
+
+
+def _parts(share, count, size):
+    """The numbers that a worker sees in a pass."""
+    return [batch.target.numpy() for batch in _passing(_numbered(count), size, None)(share)]
+
+
+def _numbered(count):
+    return Examples.of(pictures(count).features, np.arange(count))
+
+
+@pytest.mark.parametrize(("workers", "local"), [(2, 1), (3, 1), (2, 2)])
+@pytest.mark.parametrize("count", [24, 25, 31])
+def test_shares_of_a_pass_are_disjoint_and_whole(workers, local, count):
+    replicas, size = workers * local, 12
+    size = _for_all(replicas, count, size)
+    found = [_parts(Share(w * local, local, replicas), count, size) for w in range(workers)]
+    assert len({len(parts) for parts in found}) == 1
+    for step in range(-(-count // size)):
+        mine = [part for parts in found for part in parts[step * local : (step + 1) * local]]
+        whole = np.arange(step * size, min(count, (step + 1) * size))
+        np.testing.assert_array_equal(np.concatenate(mine), whole)
+        assert max(map(len, mine)) - min(map(len, mine)) <= 1
+
+
+def test_shares_of_training_are_the_rows_of_one_process(monkeypatch):
+    def batches(share):
+        monkeypatch.setattr("pipelines.feed.shared", lambda flow: flow(share))
+        return feed_shuffled(_numbered(50), batch_size=8, steps_per_epoch=6, seed=3)
+
+    whole = [batch.target for batch in batches(Share(0, 1, 1)).take(13)]
+    halves = [batches(Share(number, 1, 2)) for number in (0, 1)]
+    assert all(half.cardinality() == tf.data.INFINITE_CARDINALITY for half in halves)
+    assert all(half.element_spec.features.shape[0] == 4 for half in halves)
+    for one, *both in zip(whole, *(half.take(13) for half in halves), strict=True):
+        np.testing.assert_array_equal(one, np.concatenate([part.target for part in both]))
+
+
+def test_two_workers_learn_what_one_process_learns():
+    flags = ["--optimizer", "adam", "--width", "8", "--json"]
+    command = [sys.executable, "-m", "athanor", "launch", "regression", "check-distribute", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    assert found["difference"] <= 1e-5
+    assert found["moved"] > 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
+def test_two_workers_learn_what_one_learns(app):
+    done = launched("-c", CHECK, app.name())
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("[0] equal") == 4
+
+
+@pytest.mark.slow
+def test_keras_still_needs_its_fixes():
+    done = launched("-c", WITHOUT)
+    assert done.returncode == 0, done.stderr[-3000:]
