@@ -222,13 +222,17 @@ class Regression(App):
         return solver
 
     def _sweeps(self, model: Any, feeds: Feeds) -> Iterator[dict[str, float]]:
+        import tensorflow as tf
+
         from apps.tabular_networks import STRAIGHT, Prepared
 
         train = Prepared.of(feeds.prepare, feeds.splits.train)
         kernel, bias = self._exact(feeds.splits, train, max(self.l2, 1e-9))
         model.get_layer(STRAIGHT).set_weights([kernel, bias])
         given = train.joined @ kernel + bias
-        yield {"loss": float(self.loss(feeds.splits)(feeds.splits.train.targets, given[:, None]))}
+        loss = self.loss(feeds.splits)(feeds.splits.train.targets, given[:, None])
+        # Keras divides it among replicas, whose shares are added up.
+        yield {"loss": float(loss) * tf.distribute.get_strategy().num_replicas_in_sync}
 
     def _exact(self, splits: "Splits", train: Any, l2: float) -> Any:
         from apps.tabular_networks import ridge
