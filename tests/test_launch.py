@@ -72,6 +72,13 @@ def test_one_failure_ends_all_and_is_the_status(failing, capfd):
     assert "starting all again" not in capfd.readouterr().err
 
 
+def test_the_chief_may_keep_what_it_has_before_it_is_stopped(capfd):
+    code = "import sys, time\nif me: sys.exit(1)\ntime.sleep(1); print('kept'); sys.exit(1)"
+    with pytest.raises(launch.WorkerError, match="Worker 1 failed with status 1"):
+        launch.launch(worker(code), workers=2)
+    assert capfd.readouterr().out == "[0] kept\n"
+
+
 def test_the_cause_is_told_from_its_consequences():
     status = LostError.exit_status
     code = f"import sys, time\nif me == 0: sys.exit({status})\ntime.sleep(0.5); sys.exit(1)"

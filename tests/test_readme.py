@@ -12,6 +12,7 @@ from apps import App
 from console import Common, HowToTrain
 
 ROOT = Path(__file__).parent.parent
+LAUNCHED = r"(?:launch (?:--\w+ \d+ )*)?"
 README = (ROOT / "README.md").read_text()
 ROOMS = ("apps", "pipelines", "optimizers", "training", "evaluation", "serving")
 
@@ -52,7 +53,7 @@ def test_the_example_of_a_new_app_can_be_trained(example):
 def test_every_command_of_the_readme_exists(capsys):
     import athanor
 
-    asked = set(re.findall(r"^    athanor (\w+) ([\w-]+)", README, re.MULTILINE))
+    asked = set(re.findall(rf"^    athanor {LAUNCHED}(\w+) ([\w-]+)", README, re.MULTILINE))
     assert {app for app, _ in asked} == {app.name() for app in apps.ALL}
     verbs = {"train", "check-distribute", "evaluate", "predict", "export"}
     assert {verb for _, verb in asked} == verbs
@@ -62,7 +63,7 @@ def test_every_command_of_the_readme_exists(capsys):
 
 
 def test_flags_of_the_readme_are_fields():
-    for app, flags in re.findall(r"^    athanor (\w+) train (.*)", README, re.MULTILINE):
+    for app, flags in re.findall(rf"^    athanor {LAUNCHED}(\w+) train (.*)", README, re.MULTILINE):
         parts = (apps.named(app), HowToTrain, Common)
         known = {field.name for part in parts for field in dataclasses.fields(part)}
         named = {flag.replace("-", "_") for flag in re.findall(r"--([a-z-]+)", flags)}

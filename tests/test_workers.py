@@ -184,7 +184,7 @@ def test_shares_of_training_are_the_rows_of_one_process(monkeypatch):
 
 
 def test_two_workers_learn_what_one_process_learns():
-    flags = ["--optimizer", "adam", "--width", "8", "--json"]
+    flags = ["--optimizer", "adam", "--model", "mlp", "--width", "8", "--json"]
     command = [sys.executable, "-m", "athanor", "launch", "regression", "check-distribute", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr[-3000:]

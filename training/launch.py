@@ -21,7 +21,7 @@ from training.run import PASSPORT, discard
 
 POLL = 0.02  # seconds between looks at the workers
 GRACE = 10.0  # seconds for the chief to keep what was finished
-SHORT = 3.0  # seconds for the others to end after the chief, or for the cause to show
+SHORT = 5.0  # seconds for the others to end after the chief, or for the cause to show
 # What becomes of a worker because of another one: TensorFlow aborts some.
 CONSEQUENCES = (LostError.exit_status, -signal.SIGABRT)
 
@@ -107,7 +107,11 @@ class _Crew:
             addresses = free_addresses(workers)
             for number in range(workers):
                 self._start(command, number, environment(addresses, number))
-            return self._first_failure()
+            failed = self._first_failure()
+            if failed is not None and failed[1] > 0:
+                # It may have the same reason to end, and something to keep.
+                self._wait(self.processes[:1], SHORT)
+            return failed
         except KeyboardInterrupt:
             # Told all at once, they would stop at different steps and wait for each other.
             self._tell(signal.SIGINT, self.processes[:1])
@@ -151,11 +155,14 @@ class _Crew:
     def _tell(self, number: int, processes: list[subprocess.Popen]) -> None:
         for process in processes:
             process.send_signal(number)
-        deadline = time.monotonic() + GRACE
         # A second Ctrl-C waits no longer.
         with contextlib.suppress(KeyboardInterrupt, _TerminatedError):
-            while time.monotonic() < deadline and any(one.poll() is None for one in processes):
-                time.sleep(POLL)
+            self._wait(processes, GRACE)
+
+    def _wait(self, processes: list[subprocess.Popen], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and any(one.poll() is None for one in processes):
+            time.sleep(POLL)
 
     def _end(self) -> None:
         for process in self.processes:
