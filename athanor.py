@@ -255,7 +255,10 @@ def _first_line(app: type[apps.App]) -> str:
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 asked for something impossible."""
+    """Run the command line and exit.
+
+    0 done, 1 failed, 2 asked for something impossible, 3 lost another worker.
+    """
     arguments = sys.argv[1:]
     called = Path(sys.argv[0]).stem
     if called.startswith("athanor-"):

@@ -1,8 +1,11 @@
 """Several workers: what TF_CONFIG says, whose rows are whose, and that they learn as one."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from pipelines.feed import _for_all, _passing, feed_shuffled
 from pipelines.shares import Share
 from training import cluster, strategy
 from training.cluster import StrategyError
+from training.run import Run
 
 TWO = {"worker": ["a:1", "b:2"]}
 # In one launch an app: starting TensorFlow twice takes longer than most of these.
@@ -199,6 +203,41 @@ def test_two_workers_learn_what_one_learns(app):
     done = launched("-c", CHECK, app.name())
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("[0] equal") == 4
+
+
+@pytest.mark.slow
+def test_a_run_of_two_workers_is_a_run_of_one_process(elsewhere):
+    flags = ["--model", "softmax", "--epochs", "3", "--optimizer", "adam"]
+    for place, before in (("one", []), ("two", ["launch"])):
+        done = trained(*before, "mnist", "train", *flags, "--run-dir", place, "--json")
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert set(json.loads(done.stdout)) > {"run", "test"}
+    assert {path.name for path in elsewhere.iterdir()} == {"one", "two"}
+    one, two = (Run.load(elsewhere / place) for place in ("one", "two"))
+    assert (two.passport["strategy"], two.passport["replicas"]) == ("multiworker", 2)
+    names = [{path.name for path in run.path.iterdir()} for run in (one, two)]
+    assert names[0] == names[1]
+    for mine, other in zip(one.model.get_weights(), two.model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-5)
+    np.testing.assert_allclose(one.samples.answers, two.samples.answers, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_started_again(elsewhere):
+    flags = ["--model", "softmax", "--epochs", "30", "--patience", "0", "--run-dir", "run"]
+    command = [sys.executable, "-m", "athanor", "launch", "mnist", "train", *flags]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as launcher:
+        for line in launcher.stdout:
+            if "Epoch 3/" in line:
+                break
+        children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+        os.kill(int(children[1]), signal.SIGKILL)
+        said, complained = launcher.communicate(timeout=120)
+    assert launcher.returncode == 0, complained
+    assert "ended by SIGKILL; starting all again (1 of 3)." in complained
+    assert "Epoch 1/30" in said
+    assert Run.load(elsewhere / "run").passport["epochs"] == 30
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from training.precision import POLICIES, Choice
 
 PATIENCE = 600  # seconds that a worker waits for another one in the middle of a step
 REMARK = 20  # seconds after which waiting for the others is worth a line
+GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
 
 
 def choose(strategy: Strategy, devices: int | None = None) -> Any:
@@ -72,22 +73,30 @@ def _mirrored(*names: str) -> Any:
 
 @functools.cache
 def multiworker() -> Any:
-    """Make this process one of TF_CONFIG's workers; made before TensorFlow looks at any device.
-
-    It waits for the others, and says so after a while.
-    """
+    """The strategy of TF_CONFIG's workers; made before TensorFlow looks at any device."""
     for fix in (keras_fixes.symbolic_build, keras_fixes.random_layers, keras_fixes.logs):
         fix()
-    meant = signal.getsignal(signal.SIGTERM)
+    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=PATIENCE)
+    with _meeting():
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+
+
+@contextlib.contextmanager
+def _meeting() -> Iterator[None]:
+    """While the workers wait for each other: Ctrl-C ends it, and after a while it is said."""
+    meant = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A handler in Python would not be called before all are there.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     waiting = threading.Timer(REMARK, _say_that_it_waits)
     waiting.daemon = True
     waiting.start()
-    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=PATIENCE)
-    made = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
-    waiting.cancel()
-    # TensorFlow takes SIGTERM for a notice that it need not heed.
-    signal.signal(signal.SIGTERM, meant)
-    return made
+    try:
+        yield
+    finally:
+        waiting.cancel()
+        # TensorFlow takes SIGTERM for a notice that it need not heed.
+        for number, handler in meant.items():
+            signal.signal(number, handler)
 
 
 def _say_that_it_waits() -> None:
@@ -96,16 +105,13 @@ def _say_that_it_waits() -> None:
 
 
 def is_chief() -> bool:
-    """Whether this process writes and prints: alone, or the first of several workers."""
+    """Whether this process writes and prints: alone, or the first of several workers in scope."""
     return _number() == 0
 
 
 def _number() -> int:
-    """Of this worker, where a strategy of several is in scope."""
-    if name() != "multiworker":
-        return 0
-    cluster_found = cluster.found()
-    return cluster_found.number if cluster_found else 0
+    here = cluster.found() if name() == "multiworker" else None
+    return here.number if here else 0
 
 
 def name() -> str:
@@ -160,7 +166,7 @@ def together() -> Iterator[None]:
     """Say in words that another worker is gone: raises LostError."""
     try:
         yield
-    except (tf.errors.UnavailableError, tf.errors.DeadlineExceededError) as error:
+    except GONE as error:
         if name() != "multiworker":
             raise
         reason = "hung" if isinstance(error, tf.errors.DeadlineExceededError) else "ended"
