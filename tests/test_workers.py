@@ -224,7 +224,7 @@ def test_a_run_of_two_workers_is_a_run_of_one_process(elsewhere):
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_started_again(elsewhere):
-    flags = ["--model", "softmax", "--epochs", "30", "--patience", "0", "--run-dir", "run"]
+    flags = ["--model", "softmax", "--epochs", "12", "--patience", "0", "--run-dir", "run"]
     command = [sys.executable, "-m", "athanor", "launch", "mnist", "train", *flags]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as launcher:
@@ -236,8 +236,8 @@ def test_a_worker_that_is_killed_is_started_again(elsewhere):
         said, complained = launcher.communicate(timeout=120)
     assert launcher.returncode == 0, complained
     assert "ended by SIGKILL; starting all again (1 of 3)." in complained
-    assert "Epoch 1/30" in said
-    assert Run.load(elsewhere / "run").passport["epochs"] == 30
+    assert "Epoch 1/12" in said
+    assert Run.load(elsewhere / "run").passport["epochs"] == 12
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,7 +35,7 @@ class WorkerError(RuntimeError):
 
 
 class _TerminatedError(BaseException):
-    """SIGTERM, which by itself would leave the workers behind."""
+    """SIGTERM or SIGHUP, which by itself would leave the workers behind."""
 
 
 def launch(
@@ -219,19 +219,20 @@ def _gpus(number: int, workers: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends the workers before it ends this process. Raises WorkerError for it."""
+    """SIGTERM, or the end of the terminal, ends the workers first. Raises WorkerError for it."""
 
-    def stop(*_: object) -> None:
-        raise _TerminatedError
+    def stop(number: int, _: object) -> None:
+        raise _TerminatedError(number)
 
-    before: Callable | int | None = signal.signal(signal.SIGTERM, stop)
+    before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
-    except _TerminatedError:
-        status = 128 + signal.SIGTERM
+    except _TerminatedError as error:
+        status = 128 + error.args[0]
         raise WorkerError("terminated; all workers were stopped.", status) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fate(number: int, status: int) -> str:
