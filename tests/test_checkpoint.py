@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import apps
-from training import checkpoint
 from training.callbacks import EnoughError
-from training.run import Run, RunError
+from training.run import CHECKPOINT, Run, RunError
 from training.train import train
 
 
@@ -60,13 +59,13 @@ def test_stopped_and_resumed_is_undisturbed(app, fields, stop, tmp_path):
     whole = trained(app, tmp_path / "whole")
     with pytest.raises(Killed):
         trained(app, tmp_path / "stopped", stop=stop)
-    assert (tmp_path / "stopped" / checkpoint.NAME).exists()
-    resumed = trained(app, tmp_path / "stopped", resume=True)
+    assert (tmp_path / "stopped" / CHECKPOINT).exists()
+    resumed = trained(app, tmp_path / "stopped")
     assert rows(resumed) == rows(whole)
     for one, other in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert resumed.passport["best_epoch"] == whole.passport["best_epoch"]
-    assert not (resumed.path / checkpoint.NAME).exists()
+    assert not (resumed.path / CHECKPOINT).exists()
 
 
 def test_early_stopping_goes_on_counting(tmp_path):
@@ -81,7 +80,7 @@ def test_a_checkpoint_that_cannot_be_read_is_none(tmp_path):
     app = dataclasses.replace(apps.Mnist.tiny(), epochs=2)
     with pytest.raises(Killed):
         trained(app, tmp_path / "run", stop=1)
-    path = tmp_path / "run" / checkpoint.NAME
+    path = tmp_path / "run" / CHECKPOINT
     path.write_bytes(path.read_bytes()[:-200])
     assert len(rows(trained(app, tmp_path / "run", resume=True))) == 2
 
@@ -91,7 +90,7 @@ def test_changed_fields_are_refused(tmp_path):
     with pytest.raises(Killed):
         trained(app, tmp_path / "run", stop=1)
     with pytest.raises(RunError, match="epochs 3"):
-        trained(dataclasses.replace(app, epochs=3), tmp_path / "run", resume=True)
+        trained(dataclasses.replace(app, epochs=3), tmp_path / "run")
 
 
 def test_a_watcher_may_have_seen_enough(tmp_path):

@@ -13,9 +13,8 @@ import optimizers
 from apps.app import App, Position
 from pipelines.files import whole
 from training.callbacks import History, KeepBest
-from training.run import RunError
+from training.run import CHECKPOINT, RunError
 
-NAME = "checkpoint.npz"
 # What callbacks remember from one epoch to the next.
 REMEMBERED: dict[type, tuple[str, ...]] = {
     History: ("rows",),
@@ -110,7 +109,7 @@ class Checkpoint(keras.callbacks.Callback):
         arrays = {f"state/{number}": value for number, value in enumerate(state)}
         arrays |= {f"best/{number}": value for number, value in enumerate(self.best.weights)}
         text = np.array(json.dumps(told, default=float))
-        with whole(self.path / NAME) as beside, beside.open("wb") as file:
+        with whole(self.path / CHECKPOINT) as beside, beside.open("wb") as file:
             np.savez(file, told=text, **arrays)
 
 
@@ -132,7 +131,7 @@ def of(app: App, path: Path) -> Found | None:
 def _load(path: Path) -> Found | None:
     # One that cannot be read is none.
     try:
-        with (path / NAME).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with (path / CHECKPOINT).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             told = json.loads(str(file["told"]))
             counts = {
                 kind: sum(k.startswith(f"{kind}/") for k in file) for kind in ("state", "best")

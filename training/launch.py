@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from training.cluster import LostError
-from training.run import PASSPORT, discard
+from training.run import CHECKPOINT, PASSPORT, discard
 
 POLL = 0.02  # seconds between looks at the workers
 GRACE = 10.0  # seconds for the chief to keep what was finished
@@ -55,7 +55,7 @@ def launch(
         command: program and arguments, the same for each.
         workers: how many.
         restarts: how many times, at most.
-        run_dir: where the command writes; see `_prepared`.
+        run_dir: where the command writes; see `_prepare`.
         plain: standard output comes out as it is; the chief alone writes there.
 
     Raises:
@@ -65,7 +65,8 @@ def launch(
     """
     with _terminable():
         for attempt in range(restarts + 1):
-            failed = _Crew(plain).run(_prepared(command, run_dir, attempt), workers)
+            _prepare(run_dir, attempt)
+            failed = _Crew(plain).run(command, workers)
             if failed is None:
                 return
             number, status = failed
@@ -83,14 +84,11 @@ def launch(
     raise WorkerError(f"{_fate(number, status)}; see its lines above. All were stopped.", status)
 
 
-def _prepared(command: Sequence[str], run_dir: Path | None, attempt: int) -> Sequence[str]:
-    """The command of a first or further start, after care for what the last one left.
-
-    Nothing resumes yet: whatever a run had not finished is removed, and it begins anew.
-    """
-    if attempt and run_dir is not None and not (run_dir / PASSPORT).exists():
+def _prepare(run_dir: Path | None, attempt: int) -> None:
+    """Remove what a start left that finished no epoch; else the next one goes on from there."""
+    kept = (PASSPORT, CHECKPOINT)
+    if attempt and run_dir is not None and not any((run_dir / one).exists() for one in kept):
         discard(run_dir)
-    return command
 
 
 class _Crew:

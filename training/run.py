@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipelines.splits import Splits
     from training.samples import Samples
 
-PASSPORT = "run.json"
+PASSPORT, CHECKPOINT = "run.json", "checkpoint.npz"
 ELSEWHERE = Path(os.devnull)  # the run of a worker that writes none
 
 
@@ -132,8 +132,9 @@ def new_directory(app: App, run_dir: Path | None) -> Path:
 
 
 def require_empty(path: Path) -> None:
-    """Raise RunError where something is in a directory, which need not exist."""
-    if path.exists() and any(path.iterdir()):
+    """Raise RunError where a directory holds something, but for a training to go on with."""
+    interrupted = (path / CHECKPOINT).exists() and not (path / PASSPORT).exists()
+    if path.exists() and any(path.iterdir()) and not interrupted:
         raise RunError(
             f"Received the run directory {str(path)!r}, which is not empty; expected a new one. "
             "Nothing was overwritten."

@@ -18,6 +18,7 @@ from training.build import Parts, build, finite
 from training.precision import Precision, choose
 from training.records import Fitted
 from training.run import (
+    CHECKPOINT,
     ELSEWHERE,
     PASSPORT,
     Run,
@@ -60,7 +61,8 @@ def train(
 
     Args:
         app: what to train.
-        run_dir: a new or empty directory; runs/<app>/<stamp> by default.
+        run_dir: a new or empty directory, or that of a training that was interrupted;
+            runs/<app>/<stamp> by default.
         data_dir: where prepared TFDS sets lie.
         precision: of the arithmetic; `auto` measures what is fast here.
         which: the fold of a cross-validation that is held out as test; None for
@@ -70,8 +72,8 @@ def train(
         profile: also record what the second call's steps spend their time on.
         verbose: 0 silent, 1 a moving bar, 2 a line an epoch.
         watchers: callbacks besides those of every run; one may raise EnoughError.
-        resume: go on in `run_dir` after the last epoch that was finished there, or begin
-            anew if none was.
+        resume: take `run_dir` also where training began there and no epoch was finished;
+            where one was, it goes on after that in any case.
 
     Raises:
         DataError, FieldError, RunError, StrategyError, UnknownOptimizerError: nothing was written.
@@ -89,13 +91,16 @@ def train(
         choice = distribution.agreed(app, splits, choice)
         parts = compiled(app, splits, choice.policy)
         chief = distribution.is_chief()
-        found = checkpoint.of(app, run_dir) if run_dir and resume else None
+        found = checkpoint.of(app, run_dir) if run_dir else None
         distribution.require_same("checkpoints", found.position.epoch if found else 0)
         path = None
         if chief:
-            path = kept_directory(run_dir) if run_dir and resume else new_directory(app, run_dir)
+            goes_on = run_dir and (resume or (run_dir / CHECKPOINT).exists())
+            path = kept_directory(run_dir) if run_dir and goes_on else new_directory(app, run_dir)
         if verbose and path:
             print(records.announcement(app, splits, parts, choice, path), flush=True)
+            if found:
+                print(f"goes on after epoch {found.position.epoch}", flush=True)
         watchers = [*_watchers(app, splits, parts, path, profile=profile), *watchers]
         shown = verbose if chief else 0
         fitted = _fit(app, splits, parts, path, watchers, found, verbose=shown)
@@ -103,7 +108,7 @@ def train(
     if path is not None:
         records.keep_samples(splits, parts, path)
         write_json(path / PASSPORT, passport)
-        (path / checkpoint.NAME).unlink(missing_ok=True)
+        (path / CHECKPOINT).unlink(missing_ok=True)
         if run_dir is None:
             point_latest(path)
     if fitted.stopped is not None:

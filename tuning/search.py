@@ -15,7 +15,7 @@ import optuna
 
 from apps.app import App
 from training.precision import Precision
-from training.run import Run, RunError
+from training.run import CHECKPOINT, Run, RunError
 from training.strategy import Strategy
 from tuning import chief, identity, objectives, report, space, trial
 from tuning.oracles import SCORE, Bayesian, Grid, Hyperband, Journaled, Limits, Random
@@ -226,7 +226,7 @@ def _result(oracle: Journaled, task: trial.Task) -> Searched:
 
 def forget(path: Path) -> None:
     """Leave of a trial what is small: its passport and its history."""
-    for name in ("model.keras", "checkpoint.npz", "samples.npz"):
+    for name in ("model.keras", CHECKPOINT, "samples.npz"):
         (path / name).unlink(missing_ok=True)
     shutil.rmtree(path / "export", ignore_errors=True)
 
