@@ -103,6 +103,11 @@ def _app_commands(app_class: type[apps.App]) -> App:
         with console.output(common.json) as emit:
             emit(verbs.check_distribute(app, how, common))
 
+    _add_commands_on_runs(cli, app_class, usage)
+    return cli
+
+
+def _add_commands_on_runs(cli: App, app_class: type[apps.App], usage: str) -> None:
     @cli.command(usage=f"{usage} evaluate RUN [OPTIONS]")
     def evaluate(run: RunDirectory, *, common: Common = COMMON) -> None:
         """Judge a run: metrics, intervals, baselines, per-class table, pictures."""
@@ -124,8 +129,6 @@ def _app_commands(app_class: type[apps.App]) -> App:
         """Write a SavedModel for serving, after proof that it answers as in training."""
         with console.output(common.json) as emit:
             emit(verbs.export(app_class, run, common))
-
-    return cli
 
 
 def list_apps(*, common: Common = COMMON) -> None:
@@ -223,10 +226,6 @@ def launch(
 
     """
     app, how = _asked_of_workers(list(command))
-    if workers < 2 or restarts < 0:
-        name, least = ("--workers", 2) if workers < 2 else ("--restarts", 0)
-        number = workers if workers < 2 else restarts
-        raise apps.FieldError(f"Received {name} {number}; expected at least {least}.")
     verbs.launch(list(command), app, how, workers, restarts)
 
 

@@ -1,6 +1,7 @@
 """What the command line does for a verb: ask the rooms, show the answer, return it for --json."""
 
 import contextlib
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -56,26 +57,12 @@ def tune(app: apps.App, how: HowToTune, common: Common) -> dict[str, Any]:
     from evaluation import report as judged
     from evaluation import show
     from tuning import report
-    from tuning.search import search
+    from tuning.search import Asked, search
 
     with report.live() as watch:
-        found = search(
-            app,
-            tuner=how.tuner,
-            trials=how.trials,
-            minutes=how.minutes,
-            workers=how.workers,
-            objective=how.objective,
-            space_file=how.space,
-            keep=how.keep,
-            run_dir=how.run_dir,
-            data_dir=common.data_dir,
-            precision=how.precision,
-            strategy=how.strategy,
-            devices=how.devices,
-            command=[sys.executable, *sys.argv],
-            watch=watch,
-        )
+        asked = {one.name: getattr(how, one.name) for one in dataclasses.fields(Asked)}
+        command = [sys.executable, *sys.argv]
+        found = search(app, Asked(**asked), data_dir=common.data_dir, command=command, watch=watch)
     if found is None:
         return {}
     summary = report.conclude(found)
@@ -235,6 +222,10 @@ def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str
 
 def launch(command: list[str], app: apps.App, how: Any, workers: int, restarts: int) -> None:
     """Several workers of one command on this machine; `latest` is theirs to point at at the end."""
+    if workers < 2 or restarts < 0:
+        name, least = ("--workers", 2) if workers < 2 else ("--restarts", 0)
+        number = workers if workers < 2 else restarts
+        raise apps.FieldError(f"Received {name} {number}; expected at least {least}.")
     from training import launch, run
 
     trains = isinstance(how, HowToTrain)

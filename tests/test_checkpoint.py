@@ -73,7 +73,7 @@ def test_early_stopping_goes_on_counting(tmp_path):
     whole = trained(app, tmp_path / "whole")
     with pytest.raises(Killed):
         trained(app, tmp_path / "stopped", stop=1)
-    assert rows(trained(app, tmp_path / "stopped", resume=True)) == rows(whole)
+    assert rows(trained(app, tmp_path / "stopped")) == rows(whole)
 
 
 def test_a_checkpoint_that_cannot_be_read_is_none(tmp_path):
@@ -82,7 +82,7 @@ def test_a_checkpoint_that_cannot_be_read_is_none(tmp_path):
         trained(app, tmp_path / "run", stop=1)
     path = tmp_path / "run" / CHECKPOINT
     path.write_bytes(path.read_bytes()[:-200])
-    assert len(rows(trained(app, tmp_path / "run", resume=True))) == 2
+    assert len(rows(trained(app, tmp_path / "run"))) == 2
 
 
 def test_changed_fields_are_refused(tmp_path):
@@ -97,5 +97,5 @@ def test_a_watcher_may_have_seen_enough(tmp_path):
     app = dataclasses.replace(apps.Finetune.tiny(), epochs=3)
     run = trained(app, tmp_path / "run", stop=1, error=EnoughError)
     assert len(rows(Run.load(run.path))) == 1
-    with pytest.raises(RunError, match="finished"):
-        trained(app, tmp_path / "run", resume=True)
+    with pytest.raises(RunError, match="not empty"):
+        trained(app, tmp_path / "run")

@@ -285,8 +285,8 @@ TINY = dataclasses.replace(Mnist.tiny(), model="softmax", epochs=2)
 
 
 def tuned(directory, app=TINY, **options):
-    options = {"trials": 3, "precision": "float32", "loud": False, **options}
-    return search.search(app, run_dir=directory, **options)
+    options = {"trials": 3, "precision": "float32", **options}
+    return search.search(app, search.Asked(run_dir=directory, **options), loud=False)
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +295,7 @@ def found(tmp_path_factory):
     path = tmp_path_factory.mktemp("search") / "space.yaml"
     # The last batch size is more than there are examples.
     path.write_text("batch_size: [16, 32, 64, 100000]\n")
-    return tuned(path.parent / "search", tuner="grid", space_file=path, trials=4, keep=1)
+    return tuned(path.parent / "search", tuner="grid", space=path, trials=4, keep=1)
 
 
 def test_a_search_ends_in_an_ordinary_run(found):
@@ -312,19 +312,19 @@ def test_a_search_ends_in_an_ordinary_run(found):
 def test_a_finished_search_is_not_run_again(found, monkeypatch):
     monkeypatch.setattr("tuning.trial.train", None)
     path = found.directory.parent / "space.yaml"
-    again = tuned(found.directory, tuner="grid", space_file=path, trials=4, keep=1)
+    again = tuned(found.directory, tuner="grid", space=path, trials=4, keep=1)
     assert told(again.oracle) == told(found.oracle)
 
 
 def test_another_search_is_refused_with_the_difference(found):
     path = found.directory.parent / "space.yaml"
     with pytest.raises(RunError, match=r"epochs 2 there, 3 now"):
-        tuned(found.directory, dataclasses.replace(TINY, epochs=3), tuner="grid", space_file=path)
+        tuned(found.directory, dataclasses.replace(TINY, epochs=3), tuner="grid", space=path)
     stated = found.directory / "search.json"
     before = stated.read_text()
     stated.write_text(json.dumps(json.loads(before) | {"code": "other"}))
     with pytest.raises(RunError, match="code other there"):
-        tuned(found.directory, tuner="grid", space_file=path)
+        tuned(found.directory, tuner="grid", space=path)
     stated.write_text(before)
 
 
@@ -339,4 +339,4 @@ def test_a_first_trial_that_fails_stops_the_search(tmp_path):
     path = tmp_path / "space.yaml"
     path.write_text("batch_size: [100000, 32]\n")
     with pytest.raises(search.SearchError, match="first trial failed"):
-        tuned(tmp_path / "search", app, space_file=path)
+        tuned(tmp_path / "search", app, space=path)

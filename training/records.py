@@ -16,6 +16,7 @@ from training import callbacks as own
 from training import samples
 from training import strategy as distribution
 from training.build import Parts
+from training.checkpoint import Found
 from training.precision import Choice, processor
 
 NUM_SAMPLES = 64  # raw inputs kept with their answers, for the gate of every export
@@ -30,8 +31,10 @@ class Fitted(NamedTuple):
     stopped: BaseException | None
 
 
-def announcement(app: App, splits: Splits, parts: Parts, choice: Choice, path: Path) -> str:
-    """What is about to be trained, on what, where."""
+def announcement(
+    app: App, splits: Splits, parts: Parts, choice: Choice, path: Path, found: Found | None
+) -> str:
+    """What is about to be trained, on what, where, and where it goes on."""
     sizes = ", ".join(f"{size} {name}" for name, size in splits.sizes.items())
     if splits.dropped:
         sizes += f" ({splits.dropped} dropped from train, being in an official split too)"
@@ -39,6 +42,7 @@ def announcement(app: App, splits: Splits, parts: Parts, choice: Choice, path: P
         f"{app.name()}: {app.data}, {sizes}; {parts.network.count_params():,} parameters",
         *(f"data  {note}" for note in splits.notes),
         f"precision {choice.policy} ({choice.reason}); run directory {path}",
+        *([f"goes on after epoch {found.position.epoch}"] if found else []),
     ]
     return "\n".join(lines)
 

@@ -117,12 +117,15 @@ class Run:
 
 
 def new_directory(app: App, run_dir: Path | None) -> Path:
-    """Make an empty run directory and return it; raises RunError, overwrites nothing."""
+    """Make an empty run directory, or take that of an interrupted training, and return it.
+
+    Raises RunError; nothing is overwritten.
+    """
     path = run_dir or unused_directory(app)
     try:
         require_empty(path)
         path.mkdir(parents=True, exist_ok=True)
-        (path / "logs").mkdir()
+        (path / "logs").mkdir(exist_ok=True)
     except OSError as error:
         raise RunError(
             f"Received the run directory {str(path)!r}, which cannot be written "
@@ -141,15 +144,10 @@ def require_empty(path: Path) -> None:
         )
 
 
-def kept_directory(path: Path) -> Path:
-    """A run directory to go on in, made if need be. Raises RunError where its run is finished."""
-    if (path / PASSPORT).exists():
-        raise RunError(
-            f"Received the run directory {str(path)!r}, whose run is finished; expected one to go "
-            "on with. Nothing was overwritten."
-        )
-    (path / "logs").mkdir(parents=True, exist_ok=True)
-    return path.resolve()
+def finish(path: Path, passport: dict[str, Any]) -> None:
+    """Write a run's passport, by which it is known as finished."""
+    write_json(path / PASSPORT, passport)
+    (path / CHECKPOINT).unlink(missing_ok=True)
 
 
 def discard(path: Path) -> None:

@@ -18,15 +18,12 @@ from training.build import Parts, build, finite
 from training.precision import Precision, choose
 from training.records import Fitted
 from training.run import (
-    CHECKPOINT,
     ELSEWHERE,
-    PASSPORT,
     Run,
     discard,
-    kept_directory,
+    finish,
     new_directory,
     point_latest,
-    write_json,
 )
 from training.strategy import Strategy
 
@@ -53,27 +50,22 @@ def train(
     profile: bool = False,
     verbose: int = 2,
     watchers: Sequence[keras.callbacks.Callback] = (),
-    resume: bool = False,
 ) -> Run:
     """Train an app and return its run.
 
-    Of several workers the chief alone writes and says anything; the others' run is ELSEWHERE.
+    Of several workers the chief alone writes and speaks; the others' run is ELSEWHERE.
 
     Args:
         app: what to train.
-        run_dir: a new or empty directory, or that of a training that was interrupted;
-            runs/<app>/<stamp> by default.
+        run_dir: new or empty, or of an interrupted training; runs/<app>/<stamp> by default.
         data_dir: where prepared TFDS sets lie.
         precision: of the arithmetic; `auto` measures what is fast here.
-        which: the fold of a cross-validation that is held out as test; None for
-            the data's own test or a cut.
+        which: the fold that is held out as test; None for the data's own test or a cut.
         strategy: whether several devices share the work; see training.strategy.choose.
         devices: how many of them; None for all.
         profile: also record what the second call's steps spend their time on.
         verbose: 0 silent, 1 a moving bar, 2 a line an epoch.
         watchers: callbacks besides those of every run; one may raise EnoughError.
-        resume: take `run_dir` also where training began there and no epoch was finished;
-            where one was, it goes on after that in any case.
 
     Raises:
         DataError, FieldError, RunError, StrategyError, UnknownOptimizerError: nothing was written.
@@ -82,33 +74,22 @@ def train(
 
     """
     splits = app.splits(data_dir)
-    if which is not None:
-        splits = fold(splits, which)
+    splits = fold(splits, which) if which else splits
     spread = distribution.choose(strategy, devices)
     app = distribution.divided(app, splits, spread.num_replicas_in_sync)
     choice = choose(precision, app.question, app.formats)
     with spread.scope(), distribution.together():
         choice = distribution.agreed(app, splits, choice)
         parts = compiled(app, splits, choice.policy)
-        chief = distribution.is_chief()
-        found = checkpoint.of(app, run_dir) if run_dir else None
-        distribution.require_same("checkpoints", found.position.epoch if found else 0)
-        path = None
-        if chief:
-            goes_on = run_dir and (resume or (run_dir / CHECKPOINT).exists())
-            path = kept_directory(run_dir) if run_dir and goes_on else new_directory(app, run_dir)
+        found, path = _place(app, run_dir)
         if verbose and path:
-            print(records.announcement(app, splits, parts, choice, path), flush=True)
-            if found:
-                print(f"goes on after epoch {found.position.epoch}", flush=True)
+            print(records.announcement(app, splits, parts, choice, path, found), flush=True)
         watchers = [*_watchers(app, splits, parts, path, profile=profile), *watchers]
-        shown = verbose if chief else 0
-        fitted = _fit(app, splits, parts, path, watchers, found, verbose=shown)
+        fitted = _fit(app, splits, parts, path, watchers, found, verbose=verbose if path else 0)
         passport = records.passport(app, splits, parts, choice, fitted, which)
     if path is not None:
         records.keep_samples(splits, parts, path)
-        write_json(path / PASSPORT, passport)
-        (path / CHECKPOINT).unlink(missing_ok=True)
+        finish(path, passport)
         if run_dir is None:
             point_latest(path)
     if fitted.stopped is not None:
@@ -116,6 +97,13 @@ def train(
     run = Run(path or ELSEWHERE, data_dir)
     run.remember(app=app, splits=splits, model=parts.answering)
     return run
+
+
+def _place(app: App, run_dir: Path | None) -> tuple[checkpoint.Found | None, Path | None]:
+    """What to go on from; and the run directory, None where another worker writes."""
+    found = checkpoint.of(app, run_dir) if run_dir else None
+    distribution.require_same("checkpoints", found.position.epoch if found else 0)
+    return found, new_directory(app, run_dir) if distribution.is_chief() else None
 
 
 def compiled(app: App, splits: Splits, policy: str) -> Parts:

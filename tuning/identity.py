@@ -10,7 +10,7 @@ from typing import Any
 
 from apps.app import App
 from training.run import RunError, write_json
-from tuning import space
+from tuning import objectives, space
 from tuning.trial import digest
 
 STATED = "search.json"
@@ -48,6 +48,13 @@ class Told:
         text = json.dumps(self.json(), sort_keys=True).encode()
         name = hashlib.blake2b(text, digest_size=4).hexdigest()
         return Path("runs") / self.app.name() / f"tune-{name}"
+
+
+def told(app: App, tuner: str, objective: str, space_file: Path | None) -> Told:
+    """What is meant; raises FieldError where it cannot be."""
+    drawn_from = space.read(space_file) if space_file else dict(app.space)
+    space.check(app, drawn_from)
+    return Told(app, drawn_from, tuner, objectives.directions(app, objective))
 
 
 def settle(told: Told, directory: Path, data_dir: Path | None) -> str:

@@ -1,11 +1,12 @@
 """Search over the fields of an app, in a directory that survives whatever ends its processes."""
 
+import dataclasses
 import fcntl
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -43,21 +44,41 @@ class Searched(NamedTuple):
     choice: objectives.Choice | None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Asked:
+    """How to search.
+
+    Attributes:
+        tuner: which oracle.
+        trials: at most so many are begun.
+        minutes: no trial begins later.
+        workers: processes; several are started by the command of the search.
+        objective: names with commas between; see tuning.objectives.
+        space: a YAML file instead of the app's own space.
+        keep: how many of the best trials keep their models.
+        run_dir: of the search; by default it follows from what is searched.
+        precision: as in training, of each trial; so are the last two.
+
+    """
+
+    tuner: Tuner = "tpe"
+    trials: int = 20
+    minutes: float | None = None
+    workers: int = 1
+    objective: str = ""
+    space: Path | None = None
+    keep: int = 3
+    run_dir: Path | None = None
+    precision: Precision = "auto"
+    strategy: Strategy = "one"
+    devices: int | None = None
+
+
 def search(
     app: App,
+    asked: Asked,
     *,
-    tuner: Tuner = "tpe",
-    trials: int = 20,
-    minutes: float | None = None,
-    workers: int = 1,
-    objective: str = "",
-    space_file: Path | None = None,
-    keep: int = 3,
-    run_dir: Path | None = None,
     data_dir: Path | None = None,
-    precision: Precision = "auto",
-    strategy: Strategy = "one",
-    devices: int | None = None,
     command: Sequence[str] = (),
     loud: bool = True,
     watch: Any = None,
@@ -66,18 +87,8 @@ def search(
 
     Args:
         app: whose fields are drawn from its space; the other fields are as they are.
-        tuner: which oracle.
-        trials: at most so many are begun.
-        minutes: no trial begins later.
-        workers: processes; above 1 they are started by `command`.
-        objective: names with commas between; see tuning.objectives.
-        space_file: a YAML file instead of the app's own space.
-        keep: how many of the best trials keep their models.
-        run_dir: of the search; by default it follows from what is searched.
+        asked: how.
         data_dir: where prepared TFDS sets lie.
-        precision: as in training.
-        strategy: as in training, of each trial.
-        devices: as in training.
         command: of this search, for its workers.
         loud: whether the first trial prints its epochs.
         watch: given the oracle, the function to call after every event.
@@ -88,45 +99,43 @@ def search(
         WorkerError: a worker could not work.
 
     """
-    drawn_from = space.read(space_file) if space_file else dict(app.space)
-    space.check(app, drawn_from)
-    ways = objectives.directions(app, objective)
-    told = identity.Told(app, drawn_from, tuner, ways)
-    directory = (run_dir or told.usual_directory()).resolve()
-    limits = Limits(
-        trials,
-        minutes and 60 * minutes,
-        max(1, workers),
-        REMOTE_PATIENCE if chief.role() else 0.0,
-    )
+    told = identity.told(app, asked.tuner, asked.objective, asked.space)
+    directory = (asked.run_dir or told.usual_directory()).resolve()
+    patience = REMOTE_PATIENCE if chief.role() else 0.0
+    seconds = None if asked.minutes is None else 60 * asked.minutes
+    limits = Limits(asked.trials, seconds, max(1, asked.workers), patience)
     oracle = _oracle(told, limits)
     options = {
         "data_dir": data_dir,
-        "precision": precision,
-        "strategy": strategy,
-        "devices": devices,
+        "precision": asked.precision,
+        "strategy": asked.strategy,
+        "devices": asked.devices,
     }
     if chief.role() == "worker":
-        _work(oracle, trial.Task(app, directory, ways, identity.awaited(directory), options))
+        valid = identity.awaited(directory)
+        _work(oracle, trial.Task(app, directory, told.objectives, valid, options))
         return None
     directory.mkdir(parents=True, exist_ok=True)
     with _held(directory) as lock:
         valid = identity.settle(told, directory, data_dir)
-        default = space.default(app, drawn_from)
-        oracle.open(directory, limits, default)
-        task = trial.Task(app, directory, ways, valid, options)
-        shown = watch(oracle) if watch else None
-
-        def changed(ended: bool) -> None:
-            if ended:
-                _tidy(oracle, task, keep)
-            if shown:
-                shown(ended)
-
-        oracle.changed = changed
-        _conduct(oracle, task, workers, chief.Crew(command, directory, lock), loud=loud)
-        _tidy(oracle, task, keep)
+        oracle.open(directory, limits, space.default(app, told.space))
+        task = trial.Task(app, directory, told.objectives, valid, options)
+        oracle.changed = _watched(oracle, task, asked.keep, watch)
+        _conduct(oracle, task, asked.workers, chief.Crew(command, directory, lock), loud=loud)
+        _tidy(oracle, task, asked.keep)
         return _result(oracle, task)
+
+
+def _watched(oracle: Journaled, task: trial.Task, keep: int, watch: Any) -> Callable[[bool], None]:
+    shown = watch(oracle) if watch else None
+
+    def changed(ended: bool) -> None:
+        if ended:
+            _tidy(oracle, task, keep)
+        if shown:
+            shown(ended)
+
+    return changed
 
 
 def _oracle(told: identity.Told, limits: Limits) -> Journaled:

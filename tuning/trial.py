@@ -15,7 +15,7 @@ from apps.app import App, FieldError
 from pipelines.files import whole
 from pipelines.splits import Splits
 from training.callbacks import EnoughError
-from training.run import PASSPORT, Run
+from training.run import CHECKPOINT, PASSPORT, Run, discard
 from training.train import train
 from tuning import objectives, space, tuner_fixes
 from tuning.oracles import SCORE, Journaled
@@ -115,9 +115,11 @@ class FieldsTuner(base_tuner.BaseTuner):
         if (path / PASSPORT).exists():
             run = Run.load(path, task.options["data_dir"])
         else:
+            if not (path / CHECKPOINT).exists():
+                discard(path)  # of a process that ended before an epoch did
             loud = 2 if self.loud and not int(trial.trial_id) else 0
             options = {"watchers": [Reporter(score, tell)], "verbose": loud, **task.options}
-            run = train(app, run_dir=path, resume=True, **options)
+            run = train(app, run_dir=path, **options)
         self._same_questions(run)
         if len(task.objectives) > 1:
             measured = {SCORE: score(), **objectives.measured(run)}

@@ -29,7 +29,7 @@ def memory() -> float:
 def athanor(trials: int, seed: int, directory: Path) -> list[float]:
     """Memory after each trial of ours."""
     import apps
-    from tuning.search import search
+    from tuning.search import Asked, search
 
     seen: list[float] = []
 
@@ -41,8 +41,14 @@ def athanor(trials: int, seed: int, directory: Path) -> list[float]:
         "learning_rate: {low: 0.01, high: 0.5, log: true}\ndropout: {low: 0.0, high: 0.5}\n"
     )
     app = apps.Mnist(model="mlp", epochs=1, batch_norm=False, augment=0.0, seed=seed)
-    options = {"tuner": "random", "trials": trials, "space_file": space, "loud": False}
-    search(app, run_dir=directory / "search", precision="float32", watch=watch, **options)
+    asked = Asked(
+        tuner="random",
+        trials=trials,
+        space=space,
+        run_dir=directory / "search",
+        precision="float32",
+    )
+    search(app, asked, loud=False, watch=watch)
     return seen
 
 
