@@ -9,12 +9,12 @@ import pytest
 
 import apps
 from apps import App
-from console import Common, HowToTrain
+from console import Common, HowToTrain, HowToTune
 
 ROOT = Path(__file__).parent.parent
 LAUNCHED = r"(?:launch (?:--\w+ \d+ )*)?"
 README = (ROOT / "README.md").read_text()
-ROOMS = ("apps", "pipelines", "optimizers", "training", "evaluation", "serving")
+ROOMS = ("apps", "pipelines", "optimizers", "training", "evaluation", "serving", "tuning")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_every_command_of_the_readme_exists(capsys):
 
     asked = set(re.findall(rf"^    athanor {LAUNCHED}(\w+) ([\w-]+)", README, re.MULTILINE))
     assert {app for app, _ in asked} == {app.name() for app in apps.ALL}
-    verbs = {"train", "check-distribute", "evaluate", "predict", "export"}
+    verbs = {"train", "tune", "check-distribute", "evaluate", "predict", "export"}
     assert {verb for _, verb in asked} == verbs
     for app, verb in asked:
         assert athanor._run([app, verb, "--help"]) == 0
@@ -63,8 +63,10 @@ def test_every_command_of_the_readme_exists(capsys):
 
 
 def test_flags_of_the_readme_are_fields():
-    for app, flags in re.findall(rf"^    athanor {LAUNCHED}(\w+) train (.*)", README, re.MULTILINE):
-        parts = (apps.named(app), HowToTrain, Common)
+    for app, verb, flags in re.findall(
+        rf"^    athanor {LAUNCHED}(\w+) (train|tune) (.*)", README, re.MULTILINE
+    ):
+        parts = (apps.named(app), {"train": HowToTrain, "tune": HowToTune}[verb], Common)
         known = {field.name for part in parts for field in dataclasses.fields(part)}
         named = {flag.replace("-", "_") for flag in re.findall(r"--([a-z-]+)", flags)}
         assert named <= known, f"{app}: {sorted(named - known)} are no fields"

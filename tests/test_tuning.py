@@ -178,6 +178,8 @@ def test_what_a_worker_left_is_taken_over(tmp_path):
     assert again.create_trial("worker-1").trial_id != left
     patient = opened(tmp_path, "tpe", workers=2, patience=60.0)
     assert patient.create_trial("worker-7").trial_id not in ("0000", "0001")
+    patient.heard["worker-7"] -= 61.0
+    assert patient.create_trial("worker-8").trial_id == "0002"
 
 
 def test_failed_trials_have_reasons_and_the_first_ends_the_search(tmp_path):

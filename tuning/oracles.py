@@ -39,8 +39,8 @@ class Limits(NamedTuple):
         trials: so many are begun.
         seconds: no trial begins later, counted over all starts of the search.
         workers: that are expected.
-        patience: seconds until a trial is given to another worker, where the one that
-            had it was not heard of since this start.
+        patience: seconds after which a worker that was not heard of is taken for gone; with
+            0, those alone are gone that were not heard of since this start.
 
     """
 
@@ -92,14 +92,14 @@ class Journaled(keras_tuner.Oracle):
         self.seconds: dict[str, list[float]] = {}
         self.launches: dict[str, int] = {}
         self.pruned: set[str] = set()
-        self.heard: set[str] = set()
+        self.heard: dict[str, float] = {}
         self.broken = ""
         self.before, self.start, self.replaying = 0.0, time.monotonic(), True
         for event in self.journal.events():
             self._replay(event)
         self.replaying = False
         self.tuner_ids: set[str] = set()
-        self.heard = set()
+        self.heard = {}
         self.start, self.changed = time.monotonic(), changed
 
     @property
@@ -142,7 +142,7 @@ class Journaled(keras_tuner.Oracle):
             else:
                 self._note("launch", trial, tuner=tuner_id)
                 self._launched(trial.trial_id, tuner_id)
-            self.heard.add(tuner_id)
+            self.heard[tuner_id] = time.monotonic()
             if self.launches[trial.trial_id] > LAUNCHES:
                 self._end(
                     trial, "FAILED", f"its process ended {LAUNCHES} times before an epoch did"
@@ -153,15 +153,24 @@ class Journaled(keras_tuner.Oracle):
     def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Trial:
         """Scores after an epoch; the trial in return is STOPPED where it need not go on."""
         with self.mutex, tuner_fixes.released(self):
+            if self.trials[trial_id].status != "RUNNING":
+                return self._stopped(trial_id)  # somebody else took it over
+            self._hear(trial_id)
             reports = self.reports[trial_id]
             if not reports or step > reports[-1].step:
                 scores = {name: float(metrics[name]) for name in metrics}
                 self._note("report", self.trials[trial_id], step=int(step), scores=scores)
                 self._reported(trial_id, Report(int(step), scores))
-            self.heard.add(self._holder(trial_id))
-            answer = copy.copy(self.trials[trial_id])
-            answer.status = "STOPPED" if trial_id in self.pruned or self.broken else "RUNNING"
-            return answer
+            if trial_id in self.pruned or self.broken:
+                return self._stopped(trial_id)
+            return copy.copy(self.trials[trial_id])
+
+    def get_trial(self, trial_id: str) -> Trial:
+        """A trial; by asking, its worker says that it is still there."""
+        with self.mutex:
+            if self.trials[trial_id].status == "RUNNING":
+                self._hear(trial_id)
+            return super().get_trial(trial_id)
 
     def end_trial(self, trial: Trial) -> None:
         """A trial is COMPLETED, or FAILED for the reason that lies in its directory."""
@@ -200,13 +209,22 @@ class Journaled(keras_tuner.Oracle):
         if tuner_id in self.ongoing_trials:
             return self.ongoing_trials[tuner_id]
         left = self._left()
-        if left and time.monotonic() - self.start >= self.limits.patience:
-            return self.ongoing_trials[min(left)]
-        return None
+        return self.ongoing_trials[min(left)] if left else None
 
     def _left(self) -> set[str]:
-        """Workers that had a trial before this start, and were not heard of since."""
-        return self.ongoing_trials.keys() - self.heard
+        """Workers that have a trial and are gone."""
+        if not self.limits.patience:
+            return self.ongoing_trials.keys() - self.heard.keys()
+        late = time.monotonic() - self.limits.patience
+        return {one for one in self.ongoing_trials if self.heard.get(one, self.start) < late}
+
+    def _hear(self, trial_id: str) -> None:
+        self.heard[self._holder(trial_id)] = time.monotonic()
+
+    def _stopped(self, trial_id: str) -> Trial:
+        answer = copy.copy(self.trials[trial_id])
+        answer.status = "STOPPED"
+        return answer
 
     def _holder(self, trial_id: str) -> str:
         return next(k for k, trial in self.ongoing_trials.items() if trial.trial_id == trial_id)

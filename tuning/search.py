@@ -25,7 +25,7 @@ from tuning.tpe import TPE
 Tuner = Literal["tpe", "random", "grid", "bayesian", "hyperband"]
 ORACLES = {"random": Random, "grid": Grid, "bayesian": Bayesian, "hyperband": Hyperband}
 WAIT = 30.0  # seconds for the workers of a killed search to end
-REMOTE_PATIENCE = 600.0
+REMOTE_PATIENCE = 120.0  # seconds; a worker is heard of every 20
 
 
 class SearchError(RuntimeError):
@@ -150,18 +150,24 @@ def _oracle(told: identity.Told, limits: Limits) -> Journaled:
     if told.tuner == "tpe":
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         ways = trial.scores(told.objectives)
-        oracle: Journaled = TPE(directions=ways, warm_up=max(1, app.epochs // 4), **options)
+        oracle: Journaled = TPE(directions=ways, warm_up=warm_up(app.epochs), **options)
     else:
         oracle = ORACLES[told.tuner](**options)
     oracle.limits = limits
     return oracle
 
 
+def warm_up(epochs: int) -> int:
+    """Epochs of which no trial is judged: in its first quarter."""
+    return max(1, epochs // 4)
+
+
 def _conduct(
     oracle: Journaled, task: trial.Task, workers: int, crew: chief.Crew, *, loud: bool
 ) -> None:
     if workers > 1 or chief.role():
-        chief.conduct(oracle, workers, crew)
+        # Where KerasTuner's variables make this the chief, the workers are elsewhere.
+        chief.conduct(oracle, 0 if chief.role() else workers, crew)
         error: Exception | None = None
     else:
         tuner = trial.FieldsTuner(oracle, task, loud=loud)

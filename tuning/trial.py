@@ -1,6 +1,7 @@
 """A trial: an ordinary run of the app with the values that were drawn."""
 
 import hashlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ from training.run import CHECKPOINT, PASSPORT, Run, discard
 from training.train import train
 from tuning import objectives, space, tuner_fixes
 from tuning.oracles import SCORE, Journaled
+
+HEARTBEAT = 20.0  # seconds
 
 
 class Task(NamedTuple):
@@ -90,6 +93,9 @@ class FieldsTuner(base_tuner.BaseTuner):
         self.first_error: Exception | None = None
 
     def _try_run_and_update_trial(self, trial: Trial, *_: Any, **__: Any) -> None:
+        done = threading.Event()
+        alive = threading.Thread(target=self._say_alive, args=(trial.trial_id, done), daemon=True)
+        alive.start()
         try:
             self.run_trial(trial)
             trial.status = "COMPLETED"
@@ -100,6 +106,12 @@ class FieldsTuner(base_tuner.BaseTuner):
             path.mkdir(parents=True, exist_ok=True)
             with whole(path / "failed.txt") as beside:
                 beside.write_text(_reason(error) + "\n")
+        finally:
+            done.set()
+
+    def _say_alive(self, trial_id: str, done: threading.Event) -> None:
+        while not done.wait(HEARTBEAT):
+            self.oracle.get_trial(trial_id)
 
     def run_trial(self, trial: Trial, *_: Any, **__: Any) -> None:
         """Train, or go on with it; then measure the artifact where that was asked for."""

@@ -13,6 +13,7 @@ from keras_tuner.src.engine import oracle as engine
 from tensorflow.python.framework import func_graph
 
 WAIT = 0.2  # seconds
+PATIENCE = 600.0  # seconds with a chief that is gone
 
 
 @contextlib.contextmanager
@@ -66,11 +67,13 @@ class _Retrying:
         call = getattr(self.stub, name)
 
         def retried(request: Any, **options: Any) -> Any:
+            late = time.monotonic() + PATIENCE
             while True:
                 try:
                     return call(request, **options)
                 except grpc.RpcError as error:
-                    if error.code() != grpc.StatusCode.UNAVAILABLE:
+                    gone = error.code() == grpc.StatusCode.UNAVAILABLE
+                    if not gone or time.monotonic() > late:
                         raise
                     time.sleep(WAIT)
 

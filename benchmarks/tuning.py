@@ -1,0 +1,175 @@
+"""Searches by our default and by KerasTuner's tuners, with equal compute, on five apps.
+
+    python benchmarks/tuning.py
+
+A quarter of an hour on one core: every combination of an app's values was trained once, on
+small data (recipes/tuning_table.py, five hours), so a search is looked up, epoch by epoch. All may
+train as many epochs as twenty whole trials have, random search also twice as many. What
+counts is the validation loss of the best model found, which is what a search is asked for.
+KerasTuner's oracles are as they come; Hyperband pays only for the epochs that it adds.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import protocol
+from protocol import RESULTS, Program, Run, Table
+
+sys.path.insert(0, str(Path(__file__).parent / "recipes"))
+
+from training import start
+
+start.tensorflow()
+
+import keras_tuner  # noqa: E402
+import optuna  # noqa: E402
+from keras_tuner.src.tuners import bayesian, hyperband, randomsearch  # noqa: E402
+from tuning_table import key  # noqa: E402
+
+import apps  # noqa: E402
+from tuning import space as spaces  # noqa: E402
+from tuning.oracles import SCORE, Limits  # noqa: E402
+from tuning.search import warm_up  # noqa: E402
+from tuning.tpe import TPE  # noqa: E402
+
+TABLES = RESULTS / "tuning"
+TRIALS = 20  # as --trials of the command line
+
+
+class Lookup(NamedTuple):
+    """An app's trainings, all done before."""
+
+    name: str
+    app: Any
+    space: dict[str, tuple]
+    curves: dict[str, list[float]]
+
+    @classmethod
+    def read(cls, path: Path) -> "Lookup":
+        """From its file."""
+        told = json.loads(path.read_text())
+        space = {name: tuple(values) for name, values in told["space"].items()}
+        app = apps.named(path.stem)(patience=0, **told["fields"])
+        return cls(path.stem, app, space, told["curves"])
+
+    @property
+    def epochs(self) -> int:
+        """Of a whole trial."""
+        return max(len(curve) for curve in self.curves.values())
+
+    def curve(self, values: dict[str, Any]) -> list[float]:
+        """Best loss so far after each epoch; short where training diverged."""
+        return self.curves[key({name: values[name] for name in self.space})]
+
+    def options(self, seed: int) -> dict[str, Any]:
+        """Of an oracle."""
+        return {
+            "objective": keras_tuner.Objective(SCORE, "min"),
+            "hyperparameters": spaces.hyperparameters(self.app, self.space),
+            "seed": seed + 1,
+        }
+
+
+def searched(oracle: Any, table: Lookup, budget: int) -> tuple[float, int]:
+    """The best loss that a search finds within so many epochs, and how many trials it began."""
+    best, left, begun = float("inf"), budget, 0
+    while left > 0:
+        trial = oracle.create_trial("one")
+        if trial.status != "RUNNING":
+            break
+        begun += 1
+        values = trial.hyperparameters.values
+        curve = table.curve(values)
+        done = values.get("tuner/initial_epoch", 0)
+        last = min(values.get("tuner/epochs", len(curve)), len(curve), done + left)
+        left -= max(0, last - done)
+        for epoch in range(done, last):
+            best = min(best, curve[epoch])
+            answer = oracle.update_trial(trial.trial_id, {SCORE: curve[epoch]}, step=epoch + 1)
+            if answer.status == "STOPPED":
+                left += last - epoch - 1
+                break
+        diverged = not curve[done:last]
+        trial.status = "FAILED" if diverged else "COMPLETED"
+        left -= diverged
+        oracle.end_trial(trial)
+    return best, begun
+
+
+def ours(table: Lookup, seed: int, place: Path) -> Any:
+    """The command line's default."""
+    oracle = TPE(directions={SCORE: "min"}, warm_up=warm_up(table.epochs), **table.options(seed))
+    oracle.open(place, Limits(10_000), spaces.default(table.app, table.space))
+    return oracle
+
+
+def kerastuner(kind: type, **more: Any) -> Callable[[Lookup, int, Path], Any]:
+    """One of KerasTuner's oracles, its files left out."""
+    quiet = type(kind.__name__, (kind,), {"save": lambda _: None, "_save_trial": lambda *_: None})
+
+    def made(table: Lookup, seed: int, place: Path) -> Any:
+        given = {"max_epochs": table.epochs} if kind is hyperband.HyperbandOracle else more
+        oracle = quiet(**table.options(seed), **given)
+        oracle._set_project_dir(str(place), "search")
+        oracle.verbose = 0
+        return oracle
+
+    return made
+
+
+MANY = {"max_trials": 10_000}
+RANDOM = kerastuner(randomsearch.RandomSearchOracle, **MANY)
+WAYS: dict[str, tuple[Callable[[Lookup, int, Path], Any], int]] = {
+    "athanor's default": (ours, 1),
+    "random": (RANDOM, 1),
+    "random, twice the epochs": (RANDOM, 2),
+    "Hyperband": (kerastuner(hyperband.HyperbandOracle, hyperband_iterations=100), 1),
+    "Bayesian": (kerastuner(bayesian.BayesianOptimizationOracle, **MANY), 1),
+}
+
+
+def main() -> None:
+    """Search, print and keep."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=20)
+    given = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    tables = [Lookup.read(path) for path in sorted(TABLES.glob("*.json"))]
+    runs, rows = [], []
+    for table in tables:
+        found: dict[str, list[float]] = {}
+        for way, (made, times) in WAYS.items():
+            for seed in range(given.seeds):
+                place = Path(tempfile.mkdtemp())
+                began = time.perf_counter()
+                budget = times * TRIALS * table.epochs
+                best, begun = searched(made(table, seed, place), table, budget)
+                shutil.rmtree(place)
+                found.setdefault(way, []).append(best)
+                answer = {"app": table.name, "loss": best, "trials": begun, "epochs": budget}
+                seconds = round(time.perf_counter() - began, 3)
+                runs.append(Run(way, seed, seconds, 0.0, None, answer))
+        own = statistics.median(found["athanor's default"])
+        twice = statistics.median(found["random, twice the epochs"])
+        print(f"{table.name}: {own:.5f} against {twice:.5f}", file=sys.stderr)
+        cells = [protocol.spread(found[way]).text(4) for way in WAYS]
+        default = table.curve(spaces.default(table.app, table.space) or {})[-1]
+        ends = [default, min(curve[-1] for curve in table.curves.values() if curve)]
+        rows.append([table.name, *(f"{one:.4f}" for one in ends), *cells])
+    programs = [Program(way, ("benchmarks/tuning.py",)) for way in WAYS]
+    conditions = protocol.block(programs, given.seeds) | {"how": "looked up"}
+    header = ["validation loss", "default flags", "best there is", *WAYS]
+    title = f"Searches with the epochs of {TRIALS} whole trials"
+    protocol.write("tuning", title, conditions, runs, Table(header, rows))
+
+
+if __name__ == "__main__":
+    main()
