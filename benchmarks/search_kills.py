@@ -2,7 +2,7 @@
 
     python benchmarks/search_kills.py --kills 50
 
-Some ten minutes on two cores. SIGKILL goes to one worker, to the chief, or to all of them at
+Some twenty minutes on two cores. SIGKILL goes to one worker, to the chief, or to all of them at
 once, and the same command is started again where nothing is left. The table of trials at
 the end must be that of the undisturbed search, in every digit.
 """
@@ -23,7 +23,7 @@ import protocol
 from protocol import Program, Run, Table
 
 FLAGS = ("--epochs", "3", "--model", "mlp", "--precision", "float32", "--patience", "0")
-PAUSE = (1.0, 9.0)  # seconds between two kills
+PAUSE = (5.0, 30.0)  # seconds between two kills
 WORKERS = 2
 
 
