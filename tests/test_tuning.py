@@ -250,6 +250,12 @@ def test_objectives_that_are_none_are_answered(asked):
         objectives.directions(Mnist(), asked)
 
 
+@pytest.mark.parametrize("wrong", [{"trials": 0}, {"workers": 0}, {"keep": 0}, {"minutes": -1}])
+def test_numbers_that_cannot_be_are_answered(wrong):
+    with pytest.raises(FieldError, match=f"--{next(iter(wrong))}"):
+        search.Asked(**wrong)
+
+
 def test_pareto_names_three():
     scores = {
         "0": {"score": 0.99, "latency": 9.0, "size": 9.0},

@@ -199,6 +199,14 @@ class Journaled(keras_tuner.Oracle):
         sign = -1 if self.objective.direction == "max" else 1
         return sorted(done, key=lambda trial: (sign * trial.score, trial.trial_id))
 
+    @property
+    def as_given(self) -> Trial | None:
+        """The completed trial with the app's own values; None where the first had others."""
+        first = self.trials[min(self.trials)] if self.trials else None
+        if first is None or first.score is None or first.hyperparameters.values != self.default:
+            return None
+        return first
+
     def save(self) -> None:
         """The journal is enough."""
 

@@ -53,8 +53,7 @@ def _scores(oracle: Journaled, objective: str) -> Any:
     better = np.minimum if oracle.objective.direction == "min" else np.maximum
     figure, axes = pyplot.subplots(figsize=(6, 3.2), layout="constrained")
     axes.plot(minutes, scores, "o", color=FAINT, label="a trial")
-    first = oracle.trials[min(oracle.trials)]
-    if first.score is not None and oracle.default:
+    if first := oracle.as_given:
         axes.axhline(first.score, color=SECOND, lw=1, ls="--", label="the flags as given")
     axes.step(minutes, better.accumulate(scores), where="post", color=FIRST, label="best so far")
     axes.set(xlabel="minutes of search", ylabel=objective)

@@ -34,15 +34,11 @@ def row(oracle: Journaled, trial: Trial) -> dict[str, Any]:
         **{
             one.name: trial.hyperparameters.values.get(one.name) for one in oracle.get_space().space
         },
-        "epochs": len(read_steps(oracle, trial)),
+        # The last report of several objectives is of the artifact.
+        "epochs": sum(report.scores.keys() == {SCORE} for report in reports),
         "seconds": round(times[-1] - times[0], 1),
         "reason": trial.message or "",
     }
-
-
-def read_steps(oracle: Journaled, trial: Trial) -> list[int]:
-    """The epochs that a trial has reported."""
-    return [report.step for report in oracle.reports[trial.trial_id]]
 
 
 def table(oracle: Journaled) -> list[dict[str, Any]]:
@@ -92,9 +88,8 @@ def _print_line(oracle: Journaled) -> None:
     score = f"{SCORE} {told[SCORE]:.5g}" if trial.score is not None else told["reason"]
     finished = oracle.finished()
     best = f", best {finished[0].score:.5g}" if finished else ""
-    values = " ".join(
-        f"{name}={show.text(value)}" for name, value in trial.hyperparameters.values.items()
-    )
+    names = [one.name for one in oracle.get_space().space]
+    values = " ".join(f"{name}={show.text(told[name])}" for name in names)
     print(f"trial {trial.trial_id} {told['status']}: {score}{best}; {values}", flush=True)
 
 
@@ -125,7 +120,11 @@ def conclude(found: Any) -> dict[str, Any]:
     print_table(oracle)
     if found.choice:
         rows = [_pick(found, name) for name in ("best", "balanced", "smallest")]
-        show.table(list(rows[0]), [one.values() for one in rows], "No trial is better in all of")
+        show.table(
+            list(rows[0]),
+            [one.values() for one in rows],
+            "Of the trials that none beats in everything",
+        )
     print(_verdict(oracle, objective))
     for name in drawn:
         print(f"picture  {found.directory / name}")
@@ -145,8 +144,8 @@ def _pick(found: Any, name: str) -> dict[str, Any]:
 
 def _verdict(oracle: Journaled, objective: str) -> str:
     """Whether the search was worth it, on the examples that chose."""
-    best, first = oracle.finished()[0], oracle.trials[min(oracle.trials)]
-    if not oracle.default or first.score is None:
+    best, first = oracle.finished()[0], oracle.as_given
+    if first is None:
         return f"best {objective} {best.score:.5g}, trial {best.trial_id}"
     if best.trial_id == first.trial_id:
         return f"No trial was better than the flags as given: {objective} {first.score:.5g}."

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import keras_tuner
-import optuna
 
-from apps.app import App
+from apps.app import App, FieldError
 from training.precision import Precision
 from training.run import CHECKPOINT, Run, RunError
 from training.strategy import Strategy
@@ -72,6 +71,13 @@ class Asked:
     precision: Precision = "auto"
     strategy: Strategy = "one"
     devices: int | None = None
+
+    def __post_init__(self) -> None:
+        least = {"trials": 1, "workers": 1, "keep": 1, "minutes": 0}
+        for name, low in least.items():
+            given = getattr(self, name)
+            if given is not None and given < low:
+                raise FieldError(f"Received --{name} {given}; expected at least {low}.")
 
 
 def search(
@@ -148,7 +154,6 @@ def _oracle(told: identity.Told, limits: Limits) -> Journaled:
     if told.tuner == "hyperband":
         options["max_epochs"] = app.epochs
     if told.tuner == "tpe":
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         ways = trial.scores(told.objectives)
         oracle: Journaled = TPE(directions=ways, warm_up=warm_up(app.epochs), **options)
     else:

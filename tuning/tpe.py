@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tuning.oracles import SCORE, Journaled
 
+optuna.logging.set_verbosity(optuna.logging.ERROR)
 STARTUP = 4  # trials drawn at random, the app's own values among them
 TRIES = 30  # for values that are new
 DIRECTIONS = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
