@@ -14,10 +14,6 @@ from typing import Any, NamedTuple
 
 import keras_tuner
 from keras_tuner.src.engine.trial import Trial
-from keras_tuner.src.tuners.bayesian import BayesianOptimizationOracle
-from keras_tuner.src.tuners.gridsearch import GridSearchOracle
-from keras_tuner.src.tuners.hyperband import HyperbandOracle
-from keras_tuner.src.tuners.randomsearch import RandomSearchOracle
 
 from tuning import tuner_fixes
 from tuning.journal import Journal, JournalError
@@ -289,23 +285,3 @@ class Journaled(keras_tuner.Oracle):
                 self._reported(trial_id, Report(event["step"], event["scores"]))
             case "end":
                 self._ended(self.trials[trial_id], event["status"], event["reason"])
-
-
-class Random(Journaled, RandomSearchOracle):
-    """Values drawn evenly."""
-
-
-class Grid(Journaled, GridSearchOracle):
-    """All values in turn, those of the app first."""
-
-    begins_itself = True
-
-
-class Bayesian(Journaled, BayesianOptimizationOracle):
-    """A Gaussian process."""
-
-
-class Hyperband(Journaled, HyperbandOracle):
-    """Many short trainings, of which the best are trained for longer, each time anew."""
-
-    begins_itself = True

@@ -18,8 +18,9 @@ from training.precision import Precision
 from training.run import CHECKPOINT, Run, RunError
 from training.strategy import Strategy
 from tuning import chief, identity, objectives, report, space, trial
-from tuning.oracles import SCORE, Bayesian, Grid, Hyperband, Journaled, Limits, Random
+from tuning.oracles import SCORE, Journaled, Limits
 from tuning.tpe import TPE
+from tuning.tuners import Bayesian, Grid, Hyperband, Random
 
 Tuner = Literal["tpe", "random", "grid", "bayesian", "hyperband"]
 ORACLES = {"random": Random, "grid": Grid, "bayesian": Bayesian, "hyperband": Hyperband}
