@@ -64,6 +64,8 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/movielens.py
 	$(BIN)/python benchmarks/optimizers.py
 	$(BIN)/python benchmarks/race.py
+	$(BIN)/python benchmarks/search_kills.py
+	$(BIN)/python benchmarks/search_memory.py
 
 lock:
 	uv pip compile setup.cfg --extra data --extra tune --extra dev --extra backends --python-version 3.11 --no-annotate --no-header -o constraints.txt

@@ -222,7 +222,7 @@ def _tidy(oracle: Journaled, task: trial.Task, keep: int) -> None:
     report.write_table(oracle, task.directory / "trials.csv")
     chosen = _chosen(oracle, task)
     kept = {one.trial_id for one in oracle.finished()[:keep]}
-    kept |= {chosen.best, chosen.balanced, chosen.smallest} if chosen else set()
+    kept |= set(chosen.front) if chosen else set()
     for one in oracle.trials.values():
         if one.status != "RUNNING" and one.trial_id not in kept:
             forget(task.path(one.trial_id))

@@ -68,7 +68,7 @@ def kerastuner(trials: int, seed: int, directory: Path) -> list[float]:
             keras.Input((8, 8, 1)),
             keras.layers.Rescaling(1 / 16),
             keras.layers.Flatten(),
-            keras.layers.Dense(128, "relu"),
+            keras.layers.Dense(256, "relu"),
             keras.layers.Dense(128, "relu"),
             keras.layers.Dropout(hp.Float("dropout", 0.0, 0.5)),
             keras.layers.Dense(10),
