@@ -6,14 +6,16 @@ import json
 import math
 import random
 
+import keras
 import pytest
 
 import apps
 from apps import FieldError, Mnist
 from apps.app import Range
-from training.run import Run, RunError
-from tuning import identity, objectives, pictures, report, search, space
-from tuning.journal import Journal, JournalError
+from training.run import CHECKPOINT, Run, RunError
+from training.train import DivergedError, train
+from tuning import identity, objectives, pictures, report, search, space, trial
+from tuning.journal import Journal, JournalError, UnwrittenError
 from tuning.oracles import LAUNCHES, SCORE, Limits
 
 SPACE = {
@@ -27,7 +29,7 @@ EPOCHS = 4
 
 def opened(directory, tuner="tpe", trials=12, workers=1, ways=None, **limits):
     app = Mnist(epochs=EPOCHS)
-    told = identity.Told(app, SPACE, tuner, ways or {"val_loss": "min"})
+    told = identity.Told(app, SPACE, tuner, ways or {"val_loss": "min"}, {})
     oracle = search._oracle(told, Limits(trials, workers=workers, **limits))
     directory.mkdir(exist_ok=True)
     oracle.open(directory, Limits(trials, workers=workers, **limits), space.default(app, SPACE))
@@ -147,6 +149,40 @@ def test_another_search_in_the_journal_is_refused(tmp_path):
         opened(tmp_path, "tpe")
 
 
+@pytest.mark.parametrize("tuner", ["tpe", "random", "grid", "hyperband"])
+def test_a_space_with_nothing_left_ends_and_is_opened_again(tuner, tmp_path, monkeypatch):
+    small = {"batch_size": (32, 96), "model": ("cnn", "mlp"), "dropout": (0.0, 0.5)}
+    monkeypatch.setitem(globals(), "SPACE", {"learning_rate": (0.1, 0.2), **small})
+    oracle = searched(tmp_path, tuner, workers=3, trials=100)
+    assert oracle.ended
+    assert len(oracle.trials) < 100
+    assert told(opened(tmp_path, tuner, workers=3, trials=100)) == told(oracle)
+
+
+def test_a_search_goes_on_with_another_number_of_workers(tmp_path):
+    searched(tmp_path, "tpe", workers=1, trials=7)
+    more = searched(tmp_path, "tpe", workers=3, trials=12)
+    assert len(more.trials) == 12
+    assert told(opened(tmp_path, "tpe", workers=1)) == told(more)
+
+
+def test_an_event_that_cannot_be_written_ends_the_search(tmp_path, monkeypatch):
+    oracle = opened(tmp_path, "random")
+    oracle.create_trial("one")
+    before = oracle.journal.path.read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tuning.journal.os.fsync", full)
+    for _ in range(2):
+        with pytest.raises(UnwrittenError, match="No space left"):
+            oracle.update_trial("0000", {SCORE: 1.0}, step=1)
+    monkeypatch.undo()
+    assert oracle.journal.path.read_bytes() == before
+    assert len(opened(tmp_path, "random").trials) == 1
+
+
 def test_a_trial_whose_process_ends_again_and_again_fails(tmp_path):
     oracle = opened(tmp_path, "random", trials=2)
     oracle.create_trial("one")
@@ -222,6 +258,8 @@ def test_every_app_can_be_drawn_from_its_space(app):
         ("dropout: 0.5", "dropout"),
         ("dropout: [0.1, 7]", "--dropout 7"),
         ("droput: [0.1]", "Did you mean 'dropout'"),
+        ("dropout: [0.1, none]", "dropout"),
+        ("learning_rate: {low: 1e-3, high: 0.1}", "write 0.001"),
         ("data: [embedded, 'tfds:mnist']", "cannot be compared"),
     ],
 )
@@ -244,7 +282,9 @@ def test_objectives(asked, found):
     assert objectives.directions(Mnist(), asked) == found
 
 
-@pytest.mark.parametrize("asked", ["acuracy", "size", "accuracy,speed", "latency,accuracy"])
+@pytest.mark.parametrize(
+    "asked", ["acuracy", "size", "accuracy,speed", "latency,accuracy", "accuracy,loss"]
+)
 def test_objectives_that_are_none_are_answered(asked):
     with pytest.raises(FieldError, match="--objective"):
         objectives.directions(Mnist(), asked)
@@ -340,6 +380,29 @@ def test_a_directory_of_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(RunError, match="not empty"):
         tuned(tmp_path)
+
+
+class Stopped(keras.callbacks.Callback):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        if epoch:
+            raise self.error
+
+
+def test_an_interrupted_trial_goes_on_and_a_diverged_one_stays_failed(tmp_path):
+    task = trial.Task(TINY, tmp_path, {"val_loss": "min"}, "", {"data_dir": None})
+    tuner = trial.FieldsTuner(opened(tmp_path, "random"), task, loud=False)
+    for error, path in ((KeyboardInterrupt(), "one"), (FloatingPointError("loss"), "two")):
+        with pytest.raises((KeyboardInterrupt, DivergedError)):
+            train(TINY, run_dir=tmp_path / path, verbose=0, watchers=[Stopped(error)])
+    assert tuner._finished(tmp_path / "one") is None
+    assert (tmp_path / "one" / CHECKPOINT).exists()
+    assert not (tmp_path / "one" / "run.json").exists()
+    with pytest.raises(DivergedError):
+        tuner._finished(tmp_path / "two")
 
 
 def test_a_first_trial_that_fails_stops_the_search(tmp_path):

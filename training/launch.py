@@ -200,10 +200,10 @@ def environment(addresses: Sequence[str], number: int) -> dict[str, str]:
     task = {"type": "worker", "index": number}
     config = json.dumps({"cluster": {"worker": list(addresses)}, "task": task})
     own = {"TF_CONFIG": config, "PYTHONUNBUFFERED": "1"}
-    return {**os.environ, **own, **_gpus(number, len(addresses))}
+    return {**os.environ, **own, **gpus(number, len(addresses))}
 
 
-def _gpus(number: int, workers: int) -> dict[str, str]:
+def gpus(number: int, workers: int) -> dict[str, str]:
     """An equal part of the GPUs for each worker: two processes cannot reduce over one."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     drivers = Path("/proc/driver/nvidia/gpus")

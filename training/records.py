@@ -18,6 +18,7 @@ from training import strategy as distribution
 from training.build import Parts
 from training.checkpoint import Found
 from training.precision import Choice, processor
+from training.run import INTERRUPTED
 
 NUM_SAMPLES = 64  # raw inputs kept with their answers, for the gate of every export
 
@@ -85,7 +86,7 @@ def passport(
         "parameters": parts.network.count_params(),
         "epochs": epochs,
         "best_epoch": fitted.best.epoch,
-        "stopped": fitted.stopped and (str(fitted.stopped) or "interrupted"),
+        "stopped": fitted.stopped and (str(fitted.stopped) or INTERRUPTED),
         "seconds": {"train": round(fitted.seconds, 3)},
         "examples_per_second": round(epochs * len(splits.train) / fitted.seconds, 1),
         "versions": {

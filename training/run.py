@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from training.samples import Samples
 
 PASSPORT, CHECKPOINT = "run.json", "checkpoint.npz"
+INTERRUPTED = "interrupted"  # by Ctrl-C, in the passport
 ELSEWHERE = Path(os.devnull)  # the run of a worker that writes none
 
 
@@ -145,9 +146,13 @@ def require_empty(path: Path) -> None:
 
 
 def finish(path: Path, passport: dict[str, Any]) -> None:
-    """Write a run's passport, by which it is known as finished."""
+    """Write a run's passport, by which it is known as finished.
+
+    The checkpoint of one that was interrupted stays.
+    """
     write_json(path / PASSPORT, passport)
-    (path / CHECKPOINT).unlink(missing_ok=True)
+    if passport["stopped"] != INTERRUPTED:
+        (path / CHECKPOINT).unlink(missing_ok=True)
 
 
 def discard(path: Path) -> None:

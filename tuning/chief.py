@@ -15,9 +15,13 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
+from training.launch import gpus
+from tuning.journal import UnwrittenError
 from tuning.oracles import Journaled
 
 STEP = 0.2  # seconds between two looks
+GRACE = 10.0  # seconds for workers elsewhere to ask once more, and hear that no trial is left
+LIFE, SHORT_LIVES = 30.0, 20  # seconds; so many shorter lives in a row are enough
 PARENT = "ATHANOR_CHIEF"
 IDENTITY, HOST, PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
 
@@ -29,11 +33,12 @@ class WorkerError(RuntimeError):
 
 
 class Worker(NamedTuple):
-    """A process here, its name, and how often it was started."""
+    """A process here, its name, how often it was started, and when."""
 
     name: str
     process: subprocess.Popen
     starts: int
+    since: float
 
 
 def role() -> str:
@@ -50,16 +55,20 @@ class Crew(NamedTuple):
         command: that starts one; KerasTuner's variables say that it is a worker.
         directory: of the search; what they print goes to files there.
         lock: the open file that says that the directory is in use; they hold it too.
+        number: of workers.
 
     """
 
     command: Sequence[str]
     directory: Path
     lock: int
+    number: int
 
     def start(self, name: str, port: int, starts: int = 1) -> Worker:
         """A process."""
         told = {IDENTITY: name, HOST: "127.0.0.1", PORT: str(port), PARENT: str(os.getpid())}
+        # gRPC would ask a proxy for this very machine.
+        told |= {"no_grpc_proxy": "127.0.0.1"} | gpus(int(name.partition("-")[2]), self.number)
         with (self.directory / f"{name}.log").open("wb" if starts == 1 else "ab") as file:
             process = subprocess.Popen(
                 self.command,
@@ -67,17 +76,20 @@ class Crew(NamedTuple):
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
+                # The terminal's Ctrl-C is the chief's alone.
+                start_new_session=True,
                 pass_fds=(self.lock,),
             )
-        return Worker(name, process, starts)
+        return Worker(name, process, starts, time.monotonic())
 
     def watched(self, one: Worker, port: int) -> Worker | None:
         """The worker, another in its place, or None where it has done all."""
         status = one.process.poll()
         if status is None:
             return one
-        if status < 0:
-            return self.start(one.name, port, one.starts + 1)
+        lived = time.monotonic() - one.since
+        if status < 0 and (one.starts < SHORT_LIVES or lived > LIFE):
+            return self.start(one.name, port, one.starts + 1 if lived < LIFE else 2)
         if status:
             log = self.directory / f"{one.name}.log"
             lines = log.read_text(errors="replace").strip().splitlines()
@@ -88,17 +100,21 @@ class Crew(NamedTuple):
         return None
 
 
-def conduct(oracle: Journaled, num_workers: int, crew: Crew) -> None:
+def conduct(oracle: Journaled, crew: Crew) -> None:
     """Serve until no trial is left; workers here that die by a signal are started again.
 
     Raises WorkerError where a worker ended by itself, with its last line.
     """
     with _served(oracle) as port:
-        workers = [crew.start(f"worker-{number}", port) for number in range(num_workers)]
+        workers = [crew.start(f"worker-{number}", port) for number in range(crew.number)]
         try:
-            while workers or not _left_alone(oracle):
+            while workers or (not crew.number and not _left_alone(oracle)):
                 time.sleep(STEP)
-                workers = [kept for one in workers if (kept := crew.watched(one, port))]
+                for place, one in enumerate(workers):
+                    workers[place] = crew.watched(one, port) or one
+                workers = [one for one in workers if one.process.poll() != 0]
+                if oracle.journal.failed:
+                    raise UnwrittenError(oracle.journal.failed)
         finally:
             for one in workers:
                 one.process.kill()
@@ -119,9 +135,11 @@ def _served(oracle: Journaled) -> Iterator[int]:
 
 
 def _left_alone(oracle: Journaled) -> bool:
-    """Whether nobody will ask any more."""
+    """Whether nobody elsewhere will ask any more."""
     with oracle.mutex:
-        return oracle.over and not oracle.ongoing_trials and not oracle.tuner_ids
+        done = (oracle.ended or oracle.over) and not oracle.ongoing_trials
+        lately = time.monotonic() - max([oracle.start, *oracle.heard.values()]) < GRACE
+        return done and not lately and not oracle.waiting()
 
 
 def follow_chief() -> None:

@@ -14,6 +14,7 @@ from tuning import objectives, space
 from tuning.trial import digest
 
 STATED = "search.json"
+PATIENCE = 600.0  # seconds for a chief to begin
 ROOT = Path(__file__).resolve().parents[1]
 # Whose code decides what a trial finds.
 ROOMS = ("apps", "optimizers", "pipelines", "training", "tuning")
@@ -28,9 +29,10 @@ class Told:
     space: space.Space
     tuner: str
     objectives: dict[str, str]
+    how: dict[str, Any]
 
-    def json(self) -> dict[str, Any]:
-        """By name, as it is written."""
+    def asked(self) -> dict[str, Any]:
+        """By name."""
         fields = {
             name: value for name, value in self.app.to_json().items() if name not in self.space
         }
@@ -40,21 +42,29 @@ class Told:
             "first": space.default(self.app, self.space) or {},
             "space": space.told(self.space),
             "tuner": self.tuner,
-            "objectives": self.objectives,
+            "objectives": [list(pair) for pair in self.objectives.items()],
+            "how": self.how,
         }
+
+    def json(self) -> dict[str, Any]:
+        """By name, as it is written."""
+        versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+        return {**self.asked(), "code": _code(), "versions": versions}
 
     def usual_directory(self) -> Path:
         """The same for the same search, so that the same command goes on with it."""
-        text = json.dumps(self.json(), sort_keys=True).encode()
+        text = json.dumps(self.asked(), sort_keys=True).encode()
         name = hashlib.blake2b(text, digest_size=4).hexdigest()
         return Path("runs") / self.app.name() / f"tune-{name}"
 
 
-def told(app: App, tuner: str, objective: str, space_file: Path | None) -> Told:
-    """What is meant; raises FieldError where it cannot be."""
+def told(
+    app: App, tuner: str, objective: str, space_file: Path | None, how: dict[str, Any]
+) -> Told:
+    """What is meant, with how each trial is trained; raises FieldError where it cannot be."""
     drawn_from = space.read(space_file) if space_file else dict(app.space)
     space.check(app, drawn_from)
-    return Told(app, drawn_from, tuner, objectives.directions(app, objective))
+    return Told(app, drawn_from, tuner, objectives.directions(app, objective), how)
 
 
 def settle(told: Told, directory: Path, data_dir: Path | None) -> str:
@@ -63,17 +73,11 @@ def settle(told: Told, directory: Path, data_dir: Path | None) -> str:
     Raises RunError where the directory is of another search, or of no search.
     """
     splits = told.app.splits(data_dir)
-    stated = {
-        **told.json(),
-        "data": splits.fingerprint(),
-        "valid": digest(splits),
-        "code": _code(),
-        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
-    }
+    stated = {**told.json(), "data": splits.fingerprint(), "valid": digest(splits)}
     path = directory / STATED
     if path.exists():
         _require_same(json.loads(path.read_text()), stated, directory)
-    elif any(one.name not in (".lock",) for one in directory.iterdir()):
+    elif any(not one.name.startswith(".") for one in directory.iterdir()):
         raise RunError(
             f"Received the run directory {str(directory)!r}, which is not empty and no search; "
             "expected a new one. Nothing was overwritten."
@@ -83,11 +87,22 @@ def settle(told: Told, directory: Path, data_dir: Path | None) -> str:
     return stated["valid"]
 
 
-def awaited(directory: Path) -> str:
-    """The digest of the validation examples, as soon as the chief has written it."""
+def awaited(told: Told, directory: Path) -> str:
+    """The digest of the validation examples, as soon as the chief has written it.
+
+    Raises RunError where the chief's search is another one, or does not begin.
+    """
+    late = time.monotonic() + PATIENCE
     while not (directory / STATED).exists():
+        if time.monotonic() > late:
+            raise RunError(
+                f"Received the search directory {str(directory)!r}, where no search began; "
+                "expected that of the chief. Give all of them the same --run-dir."
+            )
         time.sleep(0.2)
-    return json.loads((directory / STATED).read_text())["valid"]
+    stated = json.loads((directory / STATED).read_text())
+    _require_same(stated, told.json(), directory)
+    return stated["valid"]
 
 
 def _require_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> None:

@@ -1,5 +1,6 @@
 """What happened in a search, a line an event; what was not written whole did not happen."""
 
+import contextlib
 import json
 import os
 import zlib
@@ -13,11 +14,18 @@ class JournalError(ValueError):
     exit_status = 2
 
 
+class UnwrittenError(RuntimeError):
+    """An event that could not be written; the search cannot go on."""
+
+    exit_status = 1
+
+
 class Journal:
     """An append-only file of events; every one is on the disk before `append` returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.failed = ""
 
     def events(self) -> list[dict[str, Any]]:
         """All events so far. A torn last line is cut off.
@@ -40,15 +48,33 @@ class Journal:
         return [event for event in events if event is not None]
 
     def append(self, event: dict[str, Any]) -> None:
-        """Write an event."""
+        """Write an event. Raises UnwrittenError, now and from then on, where that cannot be."""
+        if self.failed:
+            raise UnwrittenError(self.failed)
         text = json.dumps(event, allow_nan=False).encode()
-        with self.path.open("ab") as file:
-            file.write(b"%08x %s\n" % (zlib.crc32(text), text))
-            file.flush()
-            os.fsync(file.fileno())
+        size = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with self.path.open("ab") as file:
+                file.write(b"%08x %s\n" % (zlib.crc32(text), text))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            self.failed = (
+                f"Could not write {self.path}: {error.strerror}. Make room there, and start the "
+                "same command again: it goes on."
+            )
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, size)
+            raise UnwrittenError(self.failed) from error
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
     checksum, _, text = line.rstrip(b"\n").partition(b" ")
     whole = line.endswith(b"\n") and checksum == b"%08x" % zlib.crc32(text)
     return json.loads(text) if whole else None
+
+
+def failure(directory: Path, trial_id: str) -> str:
+    """Why a trial failed; KerasTuner's protocol does not carry it, so a file does."""
+    path = directory / "trials" / trial_id / "failed.txt"
+    return path.read_text().strip() if path.exists() else "no reason was given"

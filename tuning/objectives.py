@@ -29,7 +29,7 @@ def directions(app: App, asked: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for given in [name.strip() for name in asked.split(",")] if asked else [*scores][:1]:
         name = given.removeprefix("val_")
-        if name not in known or (not found and name in OF_ARTIFACT):
+        if name not in (OF_ARTIFACT if found else scores):
             near = difflib.get_close_matches(name, known, 1)
             hint = f" Did you mean {near[0]}?" if near else ""
             expected = ", ".join(scores) + ("" if found else " first")

@@ -16,16 +16,10 @@ import keras_tuner
 from keras_tuner.src.engine.trial import Trial
 
 from tuning import tuner_fixes
-from tuning.journal import Journal, JournalError
+from tuning.journal import Journal, JournalError, failure
 
 SCORE = "score"
 LAUNCHES = 10  # of a trial without an epoch between, before it fails
-
-
-def failure(directory: Path, trial_id: str) -> str:
-    """Why a trial failed; KerasTuner's protocol does not carry it, so a file does."""
-    path = directory / "trials" / trial_id / "failed.txt"
-    return path.read_text().strip() if path.exists() else "no reason was given"
 
 
 class Limits(NamedTuple):
@@ -57,6 +51,8 @@ class Journaled(keras_tuner.Oracle):
     """An oracle with a journal; a worker's question that it asks twice is answered alike."""
 
     begins_itself = False  # with values of its own for the first trial
+    # What an answer without a trial must leave as it was, for no journal tells of it.
+    drawn_from: tuple[str, ...] = ("_seed_state",)
 
     def open(
         self,
@@ -90,6 +86,7 @@ class Journaled(keras_tuner.Oracle):
         self.pruned: set[str] = set()
         self.heard: dict[str, float] = {}
         self.broken = ""
+        self.ended, self.lags = False, dict[str, int]()
         self.before, self.start, self.replaying = 0.0, time.monotonic(), True
         for event in self.journal.events():
             self._replay(event)
@@ -127,18 +124,10 @@ class Journaled(keras_tuner.Oracle):
     def create_trial(self, tuner_id: str) -> Trial:
         """A trial for a worker: the one that it has not finished, or a new one."""
         with self.mutex, tuner_fixes.released(self):
-            trial = self._unfinished(tuner_id)
-            if trial is None:
-                trial = super().create_trial(tuner_id)
-                if trial.status != "RUNNING":
-                    return trial
-                values = trial.hyperparameters.values
-                self._note("create", trial, tuner=tuner_id, values=values)
-                self._begun(trial.trial_id)
-            else:
-                self._note("launch", trial, tuner=tuner_id)
-                self._launched(trial.trial_id, tuner_id)
             self.heard[tuner_id] = time.monotonic()
+            trial = self._unfinished(tuner_id) or self._new(tuner_id)
+            if trial.status != "RUNNING":
+                return trial
             if self.launches[trial.trial_id] > LAUNCHES:
                 self._end(
                     trial, "FAILED", f"its process ended {LAUNCHES} times before an epoch did"
@@ -151,7 +140,7 @@ class Journaled(keras_tuner.Oracle):
         with self.mutex, tuner_fixes.released(self):
             if self.trials[trial_id].status != "RUNNING":
                 return self._stopped(trial_id)  # somebody else took it over
-            self._hear(trial_id)
+            self.heard[self._holder(trial_id)] = time.monotonic()
             reports = self.reports[trial_id]
             if not reports or step > reports[-1].step:
                 scores = {name: float(metrics[name]) for name in metrics}
@@ -165,7 +154,7 @@ class Journaled(keras_tuner.Oracle):
         """A trial; by asking, its worker says that it is still there."""
         with self.mutex:
             if self.trials[trial_id].status == "RUNNING":
-                self._hear(trial_id)
+                self.heard[self._holder(trial_id)] = time.monotonic()
             return super().get_trial(trial_id)
 
     def end_trial(self, trial: Trial) -> None:
@@ -199,9 +188,8 @@ class Journaled(keras_tuner.Oracle):
     def as_given(self) -> Trial | None:
         """The completed trial with the app's own values; None where the first had others."""
         first = self.trials[min(self.trials)] if self.trials else None
-        if first is None or first.score is None or first.hyperparameters.values != self.default:
-            return None
-        return first
+        same = first and first.score is not None and first.hyperparameters.values == self.default
+        return first if same else None
 
     def save(self) -> None:
         """The journal is enough."""
@@ -209,11 +197,38 @@ class Journaled(keras_tuner.Oracle):
     def _save_trial(self, trial: Trial) -> None:
         """The journal is enough."""
 
+    def waiting(self) -> bool:
+        """Whether a worker may still ask."""
+        late = time.monotonic() - max(self.limits.patience, 1.0)
+        return any(self.heard.get(one, self.start) > late for one in self.tuner_ids)
+
+    def _new(self, tuner_id: str) -> Trial:
+        before = {name: copy.deepcopy(getattr(self, name)) for name in self.drawn_from}
+        lag = self.lags[f"{len(self.trials):04d}"] = self.limits.workers - 1
+        trial = super().create_trial(tuner_id)
+        if trial.status == "RUNNING":
+            values = trial.hyperparameters.values
+            self._note("create", trial, tuner=tuner_id, values=values, lag=lag)
+            self._begun(trial.trial_id)
+            return trial
+        for name, value in before.items():
+            setattr(self, name, value)
+        if trial.status == "STOPPED" and self.limits.patience and self.ongoing_trials:
+            trial.status = "IDLE"  # it may have to take over what another one leaves
+            self.tuner_ids.add(tuner_id)
+        self.ended = self.ended or trial.status == "STOPPED"
+        return trial
+
     def _unfinished(self, tuner_id: str) -> Trial | None:
         if tuner_id in self.ongoing_trials:
-            return self.ongoing_trials[tuner_id]
-        left = self._left()
-        return self.ongoing_trials[min(left)] if left else None
+            trial = self.ongoing_trials[tuner_id]
+        elif left := self._left():
+            trial = self.ongoing_trials[min(left)]
+        else:
+            return None
+        self._note("launch", trial, tuner=tuner_id)
+        self._launched(trial.trial_id, tuner_id)
+        return trial
 
     def _left(self) -> set[str]:
         """Workers that have a trial and are gone."""
@@ -221,9 +236,6 @@ class Journaled(keras_tuner.Oracle):
             return self.ongoing_trials.keys() - self.heard.keys()
         late = time.monotonic() - self.limits.patience
         return {one for one in self.ongoing_trials if self.heard.get(one, self.start) < late}
-
-    def _hear(self, trial_id: str) -> None:
-        self.heard[self._holder(trial_id)] = time.monotonic()
 
     def _stopped(self, trial_id: str) -> Trial:
         answer = copy.copy(self.trials[trial_id])
@@ -240,7 +252,6 @@ class Journaled(keras_tuner.Oracle):
 
     def _begun(self, trial_id: str) -> None:
         self.reports[trial_id], self.launches[trial_id] = [], 1
-        self.changed(False)
 
     def _launched(self, trial_id: str, tuner_id: str) -> None:
         self.ongoing_trials[tuner_id] = self.ongoing_trials.pop(self._holder(trial_id))
@@ -271,6 +282,7 @@ class Journaled(keras_tuner.Oracle):
         self.seconds.setdefault(trial_id, []).append(event["seconds"])
         match event["event"]:
             case "create":
+                self.lags[trial_id] = event["lag"]
                 made = super().create_trial(event["tuner"])
                 if (made.trial_id, made.hyperparameters.values) != (trial_id, event["values"]):
                     raise JournalError(

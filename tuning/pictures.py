@@ -38,9 +38,9 @@ def importance(oracle: Journaled) -> dict[str, float]:
 
     """
     study = optuna.create_study(direction=DIRECTIONS[oracle.objective.direction])
-    study.add_trials([frozen(oracle, trial) for trial in oracle.finished()])
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     try:
+        study.add_trials([frozen(oracle, trial) for trial in oracle.finished()])
         return optuna.importance.get_param_importances(study, evaluator=evaluator)
     except (RuntimeError, ValueError):
         return {}  # all scores, or all values, are the same

@@ -73,11 +73,17 @@ class Asked:
     strategy: Strategy = "one"
     devices: int | None = None
 
+    @property
+    def how(self) -> dict[str, Any]:
+        """How each trial is trained."""
+        names = ("precision", "strategy", "devices")
+        return {name: getattr(self, name) for name in names}
+
     def __post_init__(self) -> None:
         least = {"trials": 1, "workers": 1, "keep": 1, "minutes": 0}
         for name, low in least.items():
             given = getattr(self, name)
-            if given is not None and given < low:
+            if given is not None and not given >= low:
                 raise FieldError(f"Received --{name} {given}; expected at least {low}.")
 
 
@@ -106,20 +112,15 @@ def search(
         WorkerError: a worker could not work.
 
     """
-    told = identity.told(app, asked.tuner, asked.objective, asked.space)
+    told = identity.told(app, asked.tuner, asked.objective, asked.space, asked.how)
     directory = (asked.run_dir or told.usual_directory()).resolve()
     patience = REMOTE_PATIENCE if chief.role() else 0.0
     seconds = None if asked.minutes is None else 60 * asked.minutes
     limits = Limits(asked.trials, seconds, max(1, asked.workers), patience)
     oracle = _oracle(told, limits)
-    options = {
-        "data_dir": data_dir,
-        "precision": asked.precision,
-        "strategy": asked.strategy,
-        "devices": asked.devices,
-    }
+    options = {"data_dir": data_dir, **asked.how}
     if chief.role() == "worker":
-        valid = identity.awaited(directory)
+        valid = identity.awaited(told, directory)
         _work(oracle, trial.Task(app, directory, told.objectives, valid, options))
         return None
     directory.mkdir(parents=True, exist_ok=True)
@@ -128,7 +129,9 @@ def search(
         oracle.open(directory, limits, space.default(app, told.space))
         task = trial.Task(app, directory, told.objectives, valid, options)
         oracle.changed = _watched(oracle, task, asked.keep, watch)
-        _conduct(oracle, task, asked.workers, chief.Crew(command, directory, lock), loud=loud)
+        # Where KerasTuner's variables make this the chief, the workers are elsewhere.
+        count = 0 if chief.role() else asked.workers
+        _conduct(oracle, task, chief.Crew(command, directory, lock, count), loud=loud)
         _tidy(oracle, task, asked.keep)
         return _result(oracle, task)
 
@@ -168,12 +171,9 @@ def warm_up(epochs: int) -> int:
     return max(1, epochs // 4)
 
 
-def _conduct(
-    oracle: Journaled, task: trial.Task, workers: int, crew: chief.Crew, *, loud: bool
-) -> None:
-    if workers > 1 or chief.role():
-        # Where KerasTuner's variables make this the chief, the workers are elsewhere.
-        chief.conduct(oracle, 0 if chief.role() else workers, crew)
+def _conduct(oracle: Journaled, task: trial.Task, crew: chief.Crew, *, loud: bool) -> None:
+    if crew.number != 1:
+        chief.conduct(oracle, crew)
         error: Exception | None = None
     else:
         tuner = trial.FieldsTuner(oracle, task, loud=loud)
@@ -181,7 +181,8 @@ def _conduct(
         error = tuner.first_error
     if oracle.broken:
         raise SearchError(
-            f"The first trial failed, so the search stopped: {oracle.broken}"
+            f"The first trial failed, so the search stopped: {oracle.broken} Mend that, remove "
+            f"{task.directory}, and begin again."
         ) from error
     if not oracle.finished():
         raise SearchError(f"No trial was completed. The last one failed: {_last_reason(oracle)}")
@@ -201,12 +202,12 @@ def _last_reason(oracle: Journaled) -> str:
 @contextmanager
 def _held(directory: Path) -> Iterator[int]:
     """Hold a search directory; its workers hold it too, until the last has gone."""
-    with (directory / ".lock").open("w") as file:
+    with (directory / ".lock").open("a") as file:
         for _ in range(round(WAIT / 0.5)):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            except OSError:
+            except BlockingIOError:
                 time.sleep(0.5)
         else:
             raise RunError(
@@ -247,8 +248,9 @@ def _result(oracle: Journaled, task: trial.Task) -> Searched:
 
 def forget(path: Path) -> None:
     """Leave of a trial what is small: its passport and its history."""
-    for name in ("model.keras", CHECKPOINT, "samples.npz"):
-        (path / name).unlink(missing_ok=True)
+    unfinished = path.glob(".[0-9]*-*")  # files of a process that was killed
+    for one in [*(path / name for name in ("model.keras", CHECKPOINT, "samples.npz")), *unfinished]:
+        one.unlink(missing_ok=True)
     shutil.rmtree(path / "export", ignore_errors=True)
 
 
@@ -257,6 +259,8 @@ def _copied(path: Path, target: Path) -> Path:
     wanted = json.loads((path / "run.json").read_text())
     if (target / "run.json").exists() and json.loads((target / "run.json").read_text()) == wanted:
         return target
+    for left in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(left)
     beside = target.with_name(f".{target.name}-{os.getpid()}")
     shutil.copytree(path, beside)
     if target.exists():

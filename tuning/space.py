@@ -34,13 +34,17 @@ def read(path: Path) -> Space:
 
 EXPECTED = (
     "a YAML file with lines such as 'width: [64, 128]' or 'learning_rate: {low: 0.001, high: 0.1, "
-    "log: true}'."
+    "log: true}'. It takes 1e-3 for a text: write 0.001 or 1.0e-3."
 )
 
 
 def _values(name: str, given: Any) -> tuple | Range:
     if isinstance(given, list) and given and all(isinstance(x, str | int | float) for x in given):
-        return tuple(dict.fromkeys(given))
+        kinds = {str if isinstance(one, str) else type(one) for one in given}
+        if kinds == {int, float}:
+            given = [float(one) for one in given]
+        if len(kinds) == 1 or kinds == {int, float}:
+            return tuple(dict.fromkeys(given))
     if isinstance(given, dict) and {"low", "high"} <= given.keys() <= {"low", "high", "log"}:
         found = Range(**given)
         numbers = all(isinstance(x, int | float) for x in (found.low, found.high))

@@ -83,7 +83,7 @@ class TPE(Journaled):
     def _known(self, number: int) -> list[Trial]:
         if number < STARTUP:
             return []
-        lag = self.limits.workers - 1
+        lag = self.lags.get(f"{number:04d}", self.limits.workers - 1)
         return [self.trials[name] for name in sorted(self.trials) if int(name) < number - lag]
 
     def _study(self, number: int, sampler: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import grpc
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,9 +17,10 @@ from apps.app import App, FieldError
 from pipelines.files import whole
 from pipelines.splits import Splits
 from training.callbacks import EnoughError
-from training.run import CHECKPOINT, PASSPORT, Run, discard
-from training.train import train
+from training.run import CHECKPOINT, INTERRUPTED, PASSPORT, Run, discard
+from training.train import DivergedError, train
 from tuning import objectives, space, tuner_fixes
+from tuning.journal import UnwrittenError
 from tuning.oracles import SCORE, Journaled
 
 HEARTBEAT = 20.0  # seconds
@@ -99,6 +101,8 @@ class FieldsTuner(base_tuner.BaseTuner):
         try:
             self.run_trial(trial)
             trial.status = "COMPLETED"
+        except (grpc.RpcError, UnwrittenError):
+            raise  # no fault of the trial
         except Exception as error:
             trial.status = "FAILED"
             self.first_error = self.first_error or error
@@ -124,8 +128,9 @@ class FieldsTuner(base_tuner.BaseTuner):
         def tell(scores: dict[str, float], step: int) -> str:
             return self.oracle.update_trial(trial.trial_id, scores, step=step).status
 
-        if (path / PASSPORT).exists():
-            run = Run.load(path, task.options["data_dir"])
+        (path / "failed.txt").unlink(missing_ok=True)
+        if run := self._finished(path):
+            (path / CHECKPOINT).unlink(missing_ok=True)
         else:
             if not (path / CHECKPOINT).exists():
                 discard(path)  # of a process that ended before an epoch did
@@ -136,6 +141,19 @@ class FieldsTuner(base_tuner.BaseTuner):
         if len(task.objectives) > 1:
             measured = {SCORE: score(), **objectives.measured(run)}
             tell(measured, run.passport["epochs"] + 1)
+
+    def _finished(self, path: Path) -> Run | None:
+        """The run of a process that ended before it could tell; an interrupted one goes on."""
+        if not (path / PASSPORT).exists():
+            return None
+        run = Run.load(path, self.task.options["data_dir"])
+        stopped = run.passport["stopped"]
+        if stopped == INTERRUPTED:
+            (path / PASSPORT).unlink()
+            return None
+        if stopped:
+            raise DivergedError(stopped)
+        return run
 
     def _same_questions(self, run: Run) -> None:
         if digest(run.splits) != self.task.valid:

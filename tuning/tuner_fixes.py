@@ -37,7 +37,8 @@ def free_graphs() -> None:
     keras.backend.clear_session()
     gc.collect()
     for one in gc.get_objects():
-        if isinstance(one, func_graph.FuncGraph) and one.name == "one_step_on_data":
+        # Not isinstance: it asks proxies, some of whose objects are gone.
+        if issubclass(type(one), func_graph.FuncGraph) and one.name == "one_step_on_data":
             func_graph.dismantle_func_graph(one)
     gc.collect()
 
@@ -68,6 +69,7 @@ class _Retrying:
 
         def retried(request: Any, **options: Any) -> Any:
             late = time.monotonic() + PATIENCE
+            options["timeout"] = PATIENCE
             while True:
                 try:
                     return call(request, **options)
