@@ -5,6 +5,9 @@ import dataclasses
 import json
 import math
 import random
+import subprocess
+import sys
+import time
 
 import keras
 import pytest
@@ -411,3 +414,21 @@ def test_a_first_trial_that_fails_stops_the_search(tmp_path):
     path.write_text("batch_size: [100000, 32]\n")
     with pytest.raises(search.SearchError, match="first trial failed"):
         tuned(tmp_path / "search", app, space=path)
+
+
+@pytest.mark.slow
+def test_workers_of_the_command_line_survive_kills(tmp_path):
+    words = ["mnist", "tune", "--model", "softmax", "--epochs", "2", "--tuner", "random"]
+    words += ["--trials", "5", "--batch-size", "64", "--precision", "float32"]
+    command = [sys.executable, "-m", "athanor", *words, "--workers", "2", "--run-dir"]
+    for seconds in (9, 14):
+        with subprocess.Popen([*command, str(tmp_path / "killed")]) as process:
+            time.sleep(seconds)
+            process.kill()
+    subprocess.run([*command, str(tmp_path / "killed")], check=True)
+    app = Mnist(model="softmax", epochs=2, batch_size=64)
+    alone = tuned(tmp_path / "alone", app, tuner="random", trials=5)
+    with (tmp_path / "killed" / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = {row["trial"]: row[SCORE] for row in rows}
+    assert found == {one["trial"]: str(one[SCORE]) for one in told(alone.oracle)}
