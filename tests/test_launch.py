@@ -57,7 +57,7 @@ def test_workers_find_each_other():
 )
 def test_gpus_are_divided(monkeypatch, visible, workers, parts):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    found = [launch._gpus(n, workers).get("CUDA_VISIBLE_DEVICES") for n in range(workers)]
+    found = [launch.gpus(n, workers).get("CUDA_VISIBLE_DEVICES") for n in range(workers)]
     assert found == parts
 
 
