@@ -252,6 +252,7 @@ class Journaled(keras_tuner.Oracle):
 
     def _begun(self, trial_id: str) -> None:
         self.reports[trial_id], self.launches[trial_id] = [], 1
+        self.changed(False)
 
     def _launched(self, trial_id: str, tuner_id: str) -> None:
         self.ongoing_trials[tuner_id] = self.ongoing_trials.pop(self._holder(trial_id))
