@@ -2,8 +2,8 @@
 
     python benchmarks/tuning.py
 
-A quarter of an hour on one core: every combination of an app's values was trained once, on
-small data (recipes/tuning_table.py, five hours), so a search is looked up, epoch by epoch. All may
+Every combination of an app's values is to be trained once before, on small data, hours of work
+(recipes/tuning_table.py), so a search is looked up, epoch by epoch. All may
 train as many epochs as twenty whole trials have, random search also twice as many. What
 counts is the validation loss of the best model found, which is what a search is asked for.
 KerasTuner's oracles are as they come; Hyperband pays only for the epochs that it adds.
@@ -143,6 +143,11 @@ def main() -> None:
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     tables = [Lookup.read(path) for path in sorted(TABLES.glob("*.json"))]
+    if not tables:
+        raise SystemExit(
+            f"Found no tables in {TABLES}; make them first: python "
+            "benchmarks/recipes/tuning_table.py --app mnist --into benchmarks/results/tuning"
+        )
     runs, rows = [], []
     for table in tables:
         found: dict[str, list[float]] = {}

@@ -260,7 +260,6 @@ def test_additions_are_believed_as_far_as_they_are_shown_to_help():
     assert float(layer(tf.constant(2.0), training=False)) == 1
 
 
-@pytest.mark.slow
 def test_own_file_to_export_by_command_line(file, tmp_path, ask):
     words = ["--data", f"csv:{file}", "--epochs", 2, "--width", 8, "--run-dir", tmp_path / "run"]
     status, out, error = ask("regression", "train", *words, "--target", "grade", "--json")
