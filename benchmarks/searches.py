@@ -1,6 +1,6 @@
 """Searches by our default and by KerasTuner's tuners, with equal compute, on five apps.
 
-    python benchmarks/tuning.py
+    python benchmarks/searches.py
 
 Every combination of an app's values is to be trained once before, on small data, hours of work
 (recipes/tuning_table.py), so a search is looked up, epoch by epoch. All may
@@ -23,7 +23,9 @@ from typing import Any, NamedTuple
 import protocol
 from protocol import RESULTS, Program, Run, Table
 
-sys.path.insert(0, str(Path(__file__).parent / "recipes"))
+# A file beside this one is called as a room is.
+sys.path.remove(str(Path(__file__).resolve().parent))
+sys.path.append(str(Path(__file__).resolve().parent / "recipes"))
 
 from training import start
 
@@ -169,11 +171,11 @@ def main() -> None:
         default = table.curve(spaces.default(table.app, table.space) or {})[-1]
         ends = [default, min(curve[-1] for curve in table.curves.values() if curve)]
         rows.append([table.name, *(f"{one:.4f}" for one in ends), *cells])
-    programs = [Program(way, ("benchmarks/tuning.py",)) for way in WAYS]
+    programs = [Program(way, ("benchmarks/searches.py",)) for way in WAYS]
     conditions = protocol.block(programs, given.seeds) | {"how": "looked up"}
     header = ["validation loss", "default flags", "best there is", *WAYS]
     title = f"Searches with the epochs of {TRIALS} whole trials"
-    protocol.write("tuning", title, conditions, runs, Table(header, rows))
+    protocol.write("searches", title, conditions, runs, Table(header, rows))
 
 
 if __name__ == "__main__":
