@@ -188,6 +188,11 @@ class App(abc.ABC):
         return min(self.batch_size, count)
 
     @property
+    def total_epochs(self) -> int:
+        """Of all stages together, at most."""
+        return self.epochs
+
+    @property
     def peak(self) -> float:
         """The learning rate that was asked for, or what suits the optimizer.
 

@@ -168,6 +168,11 @@ class Finetune(App):
         stages.run(parts, feeds, plan, **options)
 
     @property
+    def total_epochs(self) -> int:
+        """Of both stages."""
+        return self.head_epochs + self.epochs
+
+    @property
     def _backbone(self) -> str:
         if self.backbone != "auto":
             return self.backbone

@@ -39,7 +39,6 @@ from tuning_table import key  # noqa: E402
 import apps  # noqa: E402
 from tuning import space as spaces  # noqa: E402
 from tuning.oracles import SCORE, Limits  # noqa: E402
-from tuning.search import warm_up  # noqa: E402
 from tuning.tpe import TPE  # noqa: E402
 
 TABLES = RESULTS / "tuning"
@@ -59,7 +58,7 @@ class Lookup(NamedTuple):
         """From its file."""
         told = json.loads(path.read_text())
         space = {name: tuple(values) for name, values in told["space"].items()}
-        app = apps.named(path.stem)(patience=0, **told["fields"])
+        app = apps.named(path.stem.partition("-")[0])(patience=0, **told["fields"])
         return cls(path.stem, app, space, told["curves"])
 
     @property
@@ -108,7 +107,7 @@ def searched(oracle: Any, table: Lookup, budget: int) -> tuple[float, int]:
 
 def ours(table: Lookup, seed: int, place: Path) -> Any:
     """The command line's default."""
-    oracle = TPE(directions={SCORE: "min"}, warm_up=warm_up(table.epochs), **table.options(seed))
+    oracle = TPE(directions={SCORE: "min"}, epochs=table.epochs, **table.options(seed))
     oracle.open(place, Limits(10_000), spaces.default(table.app, table.space))
     return oracle
 

@@ -1,6 +1,7 @@
 """A place of its own for every test, and one tiny trained run for all that only read."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -36,36 +37,53 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory):
+def made_once(tmp_path_factory, worker_id):
+    """A function from a name and what writes a directory to that directory.
+
+    Written by the first process of pytest that asks; the others wait for it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def directory(name, write):
+        path = shared / name
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                write(beside := path.with_suffix(".part"))
+                beside.rename(path)
+        return path
+
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_run(made_once):
     """The function from an app class to its tiny run, trained once; only read it."""
     from training.run import Run
     from training.train import train
 
-    runs = {}
-
     def trained(app):
-        if app not in runs:
-            path = tmp_path_factory.mktemp(app.name()) / "run"
-            runs[app] = train(app.tiny(), run_dir=path, precision="float32", verbose=0).path
-        return Run.load(runs[app])
+        def write(path):
+            train(app.tiny(), run_dir=path, precision="float32", verbose=0)
+
+        return Run.load(made_once(f"tiny-{app.name()}", write))
 
     return trained
 
 
 @pytest.fixture(scope="session")
-def exported(tiny_run, tmp_path_factory):
+def exported(tiny_run, made_once):
     """The function from an app class to its tiny run with export/1; only read it."""
     from serving.export import export
     from training.run import Run
 
-    runs = {}
-
     def with_exports(app):
-        if app not in runs:
-            runs[app] = tmp_path_factory.mktemp(app.name()) / "exported"
-            shutil.copytree(tiny_run(app).path, runs[app])
-            export(Run.load(runs[app]))
-        return Run.load(runs[app])
+        def write(path):
+            shutil.copytree(tiny_run(app).path, path)
+            export(Run.load(path))
+
+        return Run.load(made_once(f"exported-{app.name()}", write))
 
     return with_exports
 

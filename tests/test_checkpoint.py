@@ -66,6 +66,9 @@ def test_stopped_and_resumed_is_undisturbed(app, fields, stop, tmp_path):
         np.testing.assert_array_equal(one, other)
     assert resumed.passport["best_epoch"] == whole.passport["best_epoch"]
     assert not (resumed.path / CHECKPOINT).exists()
+    with (resumed.path / "history.csv").open() as file:
+        epochs = sum(float(row["seconds"]) for row in csv.DictReader(file))
+    assert resumed.passport["seconds"]["train"] >= epochs
 
 
 def test_early_stopping_goes_on_counting(tmp_path):

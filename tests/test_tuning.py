@@ -119,6 +119,7 @@ def test_tpe_finds_better_than_chance_and_stops_poor_trials(tmp_path):
     assert tpe.finished()[0].score <= chance.finished()[0].score
     assert tpe.pruned
     assert not chance.pruned
+    assert all(len(tpe.reports[one]) < EPOCHS for one in tpe.pruned)
     steps = [sum(len(reports) for reports in one.reports.values()) for one in (tpe, chance)]
     assert steps[0] < steps[1]
 
@@ -128,6 +129,14 @@ def test_the_first_trial_has_the_flags_as_given(tmp_path):
         oracle = opened(tmp_path / tuner, tuner)
         values = oracle.create_trial("one").hyperparameters.values
         assert values == {"learning_rate": 0.2, "batch_size": 96, "model": "cnn"}
+
+
+def test_whole_numbers_stay_within_their_range(tmp_path):
+    space_of = {"width": Range(16, 64, log=True), "batch_size": Range(32, 96)}
+    told = identity.Told(apps.Regression(), space_of, "bayesian", {"val_loss": "min"}, {})
+    oracle = search._oracle(told, Limits(5))
+    assert oracle._vector_to_values([1.0, 1.0]) == {"width": 64, "batch_size": 96}
+    assert oracle._vector_to_values([0.0, 0.0]) == {"width": 16, "batch_size": 32}
 
 
 def test_a_line_torn_by_the_kill_never_happened(tmp_path):

@@ -42,6 +42,11 @@ class Found(NamedTuple):
     state: list[np.ndarray]
     best: list[np.ndarray]
 
+    @property
+    def seconds(self) -> float:
+        """That the epochs took which are done."""
+        return sum(row["seconds"] for row in self.remembered["History"]["rows"])
+
 
 class Checkpoint(keras.callbacks.Callback):
     """Write the checkpoint at the end of every epoch, and restore one at the beginning.

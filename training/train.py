@@ -184,7 +184,8 @@ def _fit(
     if stopped is not None and not best.epoch:
         raise stopped
     best.restore()
-    return Fitted(history, best, time.perf_counter() - start, stopped)
+    seconds = time.perf_counter() - start + (found.seconds if found else 0.0)
+    return Fitted(history, best, seconds, stopped)
 
 
 def _watchers(

@@ -159,16 +159,11 @@ def _oracle(told: identity.Told, limits: Limits) -> Journaled:
         options["max_epochs"] = app.epochs
     if told.tuner == "tpe":
         ways = trial.scores(told.objectives)
-        oracle: Journaled = TPE(directions=ways, warm_up=warm_up(app.epochs), **options)
+        oracle: Journaled = TPE(directions=ways, epochs=app.total_epochs, **options)
     else:
         oracle = ORACLES[told.tuner](**options)
     oracle.limits = limits
     return oracle
-
-
-def warm_up(epochs: int) -> int:
-    """Epochs of which no trial is judged: in its first quarter."""
-    return max(1, epochs // 4)
 
 
 def _conduct(oracle: Journaled, task: trial.Task, crew: chief.Crew, *, loud: bool) -> None:

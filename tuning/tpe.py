@@ -38,16 +38,16 @@ class TPE(Journaled):
 
     Args:
         directions: of several objectives, by name, "min" or "max".
-        warm_up: epochs of which no trial is judged.
+        epochs: of a whole trial. In their first quarter none is judged, nor after the last.
         options: of keras_tuner.Oracle.
 
     """
 
-    def __init__(self, *, directions: dict[str, str], warm_up: int, **options: Any) -> None:
+    def __init__(self, *, directions: dict[str, str], epochs: int, **options: Any) -> None:
         super().__init__(**options)
-        self.directions = directions
+        self.directions, self.epochs = directions, epochs
         self.pruner = optuna.pruners.PercentilePruner(
-            50.0, n_startup_trials=STARTUP, n_warmup_steps=warm_up
+            50.0, n_startup_trials=STARTUP, n_warmup_steps=max(1, epochs // 4)
         )
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -77,6 +77,8 @@ class TPE(Journaled):
         """Whether the pruner would stop a trial now."""
         if len(self.directions) > 1:
             return False  # a trial may be poor in one and good in another
+        if self.reports[trial_id][-1].step >= self.epochs:
+            return False
         study = self._study(int(trial_id), None)
         return self.pruner.prune(study, frozen(self, self.trials[trial_id]))
 

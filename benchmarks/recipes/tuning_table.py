@@ -69,6 +69,15 @@ SPACES: dict[str, tuple[dict[str, Any], dict[str, tuple]]] = {
             "learning_rate": (0.0025, 0.005, 0.01),
         },
     ),
+    # Above, one field decides: every recommendation by bayes is better than all by svdpp.
+    "recommender-svdpp": (
+        {"epochs": 8, "model": "svdpp"},
+        {
+            "factors": (4, 8, 12, 16),
+            "l2": (0.03, 0.05, 0.1, 0.15, 0.2, 0.3),
+            "learning_rate": (0.0025, 0.005, 0.01, 0.02, 0.04),
+        },
+    ),
 }
 
 
@@ -122,7 +131,7 @@ def main() -> None:
     if path.exists():
         table = json.loads(path.read_text())
     os.chdir(ROOT)
-    app = apps.named(given.app)(patience=0, **fields)
+    app = apps.named(given.app.partition("-")[0])(patience=0, **fields)
     for values in combinations(given.app):
         if key(values) in table["curves"]:
             continue
