@@ -131,7 +131,7 @@ def test_the_first_trial_has_the_flags_as_given(tmp_path):
         assert values == {"learning_rate": 0.2, "batch_size": 96, "model": "cnn"}
 
 
-def test_whole_numbers_stay_within_their_range(tmp_path):
+def test_whole_numbers_stay_within_their_range():
     space_of = {"width": Range(16, 64, log=True), "batch_size": Range(32, 96)}
     told = identity.Told(apps.Regression(), space_of, "bayesian", {"val_loss": "min"}, {})
     oracle = search._oracle(told, Limits(5))
