@@ -64,6 +64,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/movielens.py
 	$(BIN)/python benchmarks/optimizers.py
 	$(BIN)/python benchmarks/race.py
+	$(BIN)/python benchmarks/searches.py
 	$(BIN)/python benchmarks/search_kills.py
 	$(BIN)/python benchmarks/search_memory.py
 

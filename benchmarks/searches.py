@@ -39,6 +39,7 @@ from tuning_table import key  # noqa: E402
 import apps  # noqa: E402
 from tuning import space as spaces  # noqa: E402
 from tuning.oracles import SCORE, Limits  # noqa: E402
+from tuning.search import judged  # noqa: E402
 from tuning.tpe import TPE  # noqa: E402
 
 TABLES = RESULTS / "tuning"
@@ -107,7 +108,7 @@ def searched(oracle: Any, table: Lookup, budget: int) -> tuple[float, int]:
 
 def ours(table: Lookup, seed: int, place: Path) -> Any:
     """The command line's default."""
-    oracle = TPE(directions={SCORE: "min"}, epochs=table.epochs, **table.options(seed))
+    oracle = TPE(directions={SCORE: "min"}, **judged(table.app), **table.options(seed))
     oracle.open(place, Limits(10_000), spaces.default(table.app, table.space))
     return oracle
 
@@ -166,13 +167,19 @@ def main() -> None:
         own = statistics.median(found["athanor's default"])
         twice = statistics.median(found["random, twice the epochs"])
         print(f"{table.name}: {own:.5f} against {twice:.5f}", file=sys.stderr)
+        pairs = list(
+            zip(found["athanor's default"], found["random, twice the epochs"], strict=True)
+        )
+        won, lost = sum(a < b for a, b in pairs), sum(a > b for a, b in pairs)
         cells = [protocol.spread(found[way]).text(4) for way in WAYS]
+        cells.append(f"{won}, {len(pairs) - won - lost}, {lost}")
         default = table.curve(spaces.default(table.app, table.space) or {})[-1]
         ends = [default, min(curve[-1] for curve in table.curves.values() if curve)]
         rows.append([table.name, *(f"{one:.4f}" for one in ends), *cells])
     programs = [Program(way, ("benchmarks/searches.py",)) for way in WAYS]
     conditions = protocol.block(programs, given.seeds) | {"how": "looked up"}
     header = ["validation loss", "default flags", "best there is", *WAYS]
+    header.append("seeds better, equal, worse than random with twice the epochs")
     title = f"Searches with the epochs of {TRIALS} whole trials"
     protocol.write("searches", title, conditions, runs, Table(header, rows))
 

@@ -159,11 +159,20 @@ def _oracle(told: identity.Told, limits: Limits) -> Journaled:
         options["max_epochs"] = app.epochs
     if told.tuner == "tpe":
         ways = trial.scores(told.objectives)
-        oracle: Journaled = TPE(directions=ways, epochs=app.total_epochs, **options)
+        oracle: Journaled = TPE(directions=ways, **judged(app), **options)
     else:
         oracle = ORACLES[told.tuner](**options)
     oracle.limits = limits
     return oracle
+
+
+def judged(app: App) -> dict[str, int]:
+    """When the trials of an app may be judged: from the first quarter of its last stage on.
+
+    What an earlier stage trains is not what is asked for.
+    """
+    earlier = app.total_epochs - app.epochs
+    return {"epochs": app.total_epochs, "warm_up": earlier + max(1, app.epochs // 4)}
 
 
 def _conduct(oracle: Journaled, task: trial.Task, crew: chief.Crew, *, loud: bool) -> None:

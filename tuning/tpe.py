@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from tuning.oracles import SCORE, Journaled
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-STARTUP = 4  # trials drawn at random, the app's own values among them
+STARTUP = 10  # trials drawn at random, the app's own values among them
 TRIES = 30  # for values that are new
 DIRECTIONS = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
 STATES = {"COMPLETED": TrialState.COMPLETE, "FAILED": TrialState.FAIL}
@@ -38,16 +38,19 @@ class TPE(Journaled):
 
     Args:
         directions: of several objectives, by name, "min" or "max".
-        epochs: of a whole trial. In their first quarter none is judged, nor after the last.
+        epochs: of a whole trial; after the last none is judged.
+        warm_up: epochs before any is judged.
         options: of keras_tuner.Oracle.
 
     """
 
-    def __init__(self, *, directions: dict[str, str], epochs: int, **options: Any) -> None:
+    def __init__(
+        self, *, directions: dict[str, str], epochs: int, warm_up: int, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.directions, self.epochs = directions, epochs
         self.pruner = optuna.pruners.PercentilePruner(
-            50.0, n_startup_trials=STARTUP, n_warmup_steps=max(1, epochs // 4)
+            50.0, n_startup_trials=STARTUP, n_warmup_steps=warm_up
         )
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
