@@ -74,9 +74,9 @@ class HowToShare:
 class HowToTune:
     """Flags of `tune` besides the app's fields, which are those of the first trial."""
 
-    tuner: Literal["tpe", "random", "grid", "bayesian", "hyperband"] = "tpe"
-    """What proposes values: Optuna's TPE, which also stops poor trials early, or one of
-    KerasTuner's."""
+    tuner: Literal["auto", "bayesian", "tpe", "random", "grid", "hyperband"] = "auto"
+    """What proposes values: a Gaussian process or Optuna's TPE, which both stop poor trials early,
+    or one of KerasTuner's; auto is bayesian, or tpe for several objectives."""
     trials: int = 20
     """So many are begun at most."""
     minutes: float | None = None

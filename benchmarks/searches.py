@@ -39,8 +39,7 @@ from tuning_table import key  # noqa: E402
 import apps  # noqa: E402
 from tuning import space as spaces  # noqa: E402
 from tuning.oracles import SCORE, Limits  # noqa: E402
-from tuning.search import judged  # noqa: E402
-from tuning.tpe import TPE  # noqa: E402
+from tuning.search import LEARNING, judged  # noqa: E402
 
 TABLES = RESULTS / "tuning"
 TRIALS = 20  # as --trials of the command line
@@ -106,11 +105,16 @@ def searched(oracle: Any, table: Lookup, budget: int) -> tuple[float, int]:
     return best, begun
 
 
-def ours(table: Lookup, seed: int, place: Path) -> Any:
-    """The command line's default."""
-    oracle = TPE(directions={SCORE: "min"}, **judged(table.app), **table.options(seed))
-    oracle.open(place, Limits(10_000), spaces.default(table.app, table.space))
-    return oracle
+def ours(name: str) -> Callable[[Lookup, int, Path], Any]:
+    """As `athanor APP tune --tuner NAME` begins; bayesian is the default."""
+
+    def made(table: Lookup, seed: int, place: Path) -> Any:
+        options = table.options(seed) | {"when": judged(table.app)}
+        oracle = LEARNING[name](directions={SCORE: "min"}, **options)
+        oracle.open(place, Limits(10_000), spaces.default(table.app, table.space))
+        return oracle
+
+    return made
 
 
 def kerastuner(kind: type, **more: Any) -> Callable[[Lookup, int, Path], Any]:
@@ -130,11 +134,12 @@ def kerastuner(kind: type, **more: Any) -> Callable[[Lookup, int, Path], Any]:
 MANY = {"max_trials": 10_000}
 RANDOM = kerastuner(randomsearch.RandomSearchOracle, **MANY)
 WAYS: dict[str, tuple[Callable[[Lookup, int, Path], Any], int]] = {
-    "athanor's default": (ours, 1),
+    "athanor's default": (ours("bayesian"), 1),
+    "athanor's tpe": (ours("tpe"), 1),
     "random": (RANDOM, 1),
     "random, twice the epochs": (RANDOM, 2),
-    "Hyperband": (kerastuner(hyperband.HyperbandOracle, hyperband_iterations=100), 1),
-    "Bayesian": (kerastuner(bayesian.BayesianOptimizationOracle, **MANY), 1),
+    "KerasTuner's Hyperband": (kerastuner(hyperband.HyperbandOracle, hyperband_iterations=100), 1),
+    "KerasTuner's Bayesian": (kerastuner(bayesian.BayesianOptimizationOracle, **MANY), 1),
 }
 
 

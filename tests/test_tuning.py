@@ -33,7 +33,7 @@ EPOCHS = 4
 def opened(directory, tuner="tpe", trials=12, workers=1, ways=None, **limits):
     app = Mnist(epochs=EPOCHS)
     told = identity.Told(app, SPACE, tuner, ways or {"val_loss": "min"}, {})
-    oracle = search._oracle(told, Limits(trials, workers=workers, **limits))
+    oracle = search._oracle(told)
     directory.mkdir(exist_ok=True)
     oracle.open(directory, Limits(trials, workers=workers, **limits), space.default(app, SPACE))
     return oracle
@@ -97,15 +97,15 @@ def told(oracle):
 
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_a_search_killed_again_and_again_finds_the_same(tuner, tmp_path):
-    trials, draw = (10 if tuner == "bayesian" else 12), random.Random(1)
-    undisturbed = searched(tmp_path / "a", tuner, trials=trials)
-    killed = searched(tmp_path / "b", tuner, trials=trials, kill=lambda _: draw.random() < 0.4)
+    draw = random.Random(1)
+    undisturbed = searched(tmp_path / "a", tuner)
+    killed = searched(tmp_path / "b", tuner, kill=lambda _: draw.random() < 0.4)
     assert told(killed) == told(undisturbed)
     assert len(undisturbed.trials) >= 6
     assert all(trial.status == "COMPLETED" for trial in killed.trials.values())
 
 
-@pytest.mark.parametrize("tuner", ["tpe", "random", "grid"])
+@pytest.mark.parametrize("tuner", ["bayesian", "tpe", "random", "grid"])
 def test_two_workers_killed_at_random_find_the_same(tuner, tmp_path):
     undisturbed = searched(tmp_path / "a", tuner, workers=2)
     draw = random.Random(0)
@@ -113,15 +113,23 @@ def test_two_workers_killed_at_random_find_the_same(tuner, tmp_path):
     assert told(killed) == told(undisturbed)
 
 
-def test_tpe_finds_better_than_chance_and_stops_poor_trials(tmp_path):
-    tpe = searched(tmp_path / "tpe", "tpe", trials=25)
+@pytest.mark.parametrize("tuner", ["bayesian", "tpe"])
+def test_what_learns_finds_better_than_chance_and_stops_poor_trials(tuner, tmp_path):
+    learnt = searched(tmp_path / tuner, tuner, trials=25)
     chance = searched(tmp_path / "random", "random", trials=25)
-    assert tpe.finished()[0].score <= chance.finished()[0].score
-    assert tpe.pruned
+    assert learnt.finished()[0].score < chance.finished()[0].score
+    assert learnt.pruned
     assert not chance.pruned
-    assert all(len(tpe.reports[one]) < EPOCHS for one in tpe.pruned)
-    steps = [sum(len(reports) for reports in one.reports.values()) for one in (tpe, chance)]
+    assert all(len(learnt.reports[one]) < EPOCHS for one in learnt.pruned)
+    steps = [sum(len(reports) for reports in one.reports.values()) for one in (learnt, chance)]
     assert steps[0] < steps[1]
+
+
+def test_a_trial_is_judged_by_its_own_epochs():
+    when = search.judged(apps.Finetune(epochs=8, head_epochs=10))
+    assert when({}) == (12, 18)
+    assert when({"epochs": 4, "head_epochs": 2}) == (3, 6)
+    assert search.judged(Mnist(epochs=1))({}) == (1, 1)  # never
 
 
 def test_the_first_trial_has_the_flags_as_given(tmp_path):
@@ -134,9 +142,9 @@ def test_the_first_trial_has_the_flags_as_given(tmp_path):
 def test_whole_numbers_stay_within_their_range():
     space_of = {"width": Range(16, 64, log=True), "batch_size": Range(32, 96)}
     told = identity.Told(apps.Regression(), space_of, "bayesian", {"val_loss": "min"}, {})
-    oracle = search._oracle(told, Limits(5))
-    assert oracle._vector_to_values([1.0, 1.0]) == {"width": 64, "batch_size": 96}
-    assert oracle._vector_to_values([0.0, 0.0]) == {"width": 16, "batch_size": 32}
+    oracle = search._oracle(told)
+    assert oracle._values([1 - 1e-9, 1 - 1e-9]) == {"width": 64, "batch_size": 96}
+    assert oracle._values([0.0, 0.0]) == {"width": 16, "batch_size": 32}
 
 
 def test_a_line_torn_by_the_kill_never_happened(tmp_path):
@@ -158,10 +166,10 @@ def test_a_line_torn_by_the_kill_never_happened(tmp_path):
 def test_another_search_in_the_journal_is_refused(tmp_path):
     searched(tmp_path, "random", trials=3)
     with pytest.raises(JournalError, match="0001"):
-        opened(tmp_path, "tpe")
+        opened(tmp_path, "grid")
 
 
-@pytest.mark.parametrize("tuner", ["tpe", "random", "grid", "hyperband"])
+@pytest.mark.parametrize("tuner", TUNERS)
 def test_a_space_with_nothing_left_ends_and_is_opened_again(tuner, tmp_path, monkeypatch):
     small = {"batch_size": (32, 96), "model": ("cnn", "mlp"), "dropout": (0.0, 0.5)}
     monkeypatch.setitem(globals(), "SPACE", {"learning_rate": (0.1, 0.2), **small})

@@ -64,7 +64,10 @@ def told(
     """What is meant, with how each trial is trained; raises FieldError where it cannot be."""
     drawn_from = space.read(space_file) if space_file else dict(app.space)
     space.check(app, drawn_from)
-    return Told(app, drawn_from, tuner, objectives.directions(app, objective), how)
+    ways = objectives.directions(app, objective)
+    if tuner == "auto":
+        tuner = "bayesian" if len(ways) == 1 else "tpe"
+    return Told(app, drawn_from, tuner, ways, how)
 
 
 def settle(told: Told, directory: Path, data_dir: Path | None) -> str:
@@ -87,11 +90,13 @@ def settle(told: Told, directory: Path, data_dir: Path | None) -> str:
     return stated["valid"]
 
 
-def awaited(told: Told, directory: Path) -> str:
+def awaited(told: Told, directory: Path, data_dir: Path | None) -> str:
     """The digest of the validation examples, as soon as the chief has written it.
 
-    Raises RunError where the chief's search is another one, or does not begin.
+    Raises DataError where this worker has no data, and RunError where the chief's search is
+    another one, or does not begin.
     """
+    data = told.app.splits(data_dir).fingerprint()
     late = time.monotonic() + PATIENCE
     while not (directory / STATED).exists():
         if time.monotonic() > late:
@@ -101,7 +106,7 @@ def awaited(told: Told, directory: Path) -> str:
             )
         time.sleep(0.2)
     stated = json.loads((directory / STATED).read_text())
-    _require_same(stated, told.json(), directory)
+    _require_same(stated, {**told.json(), "data": data}, directory)
     return stated["valid"]
 
 

@@ -283,7 +283,7 @@ class Journaled(keras_tuner.Oracle):
         self.seconds.setdefault(trial_id, []).append(event["seconds"])
         match event["event"]:
             case "create":
-                self.lags[trial_id] = event["lag"]
+                self.lags[trial_id], self.told = event["lag"], event["values"]
                 made = super().create_trial(event["tuner"])
                 if (made.trial_id, made.hyperparameters.values) != (trial_id, event["values"]):
                     raise JournalError(

@@ -9,8 +9,8 @@ import optuna
 
 from evaluation.style import FAINT, FIRST, INK, SECOND, STYLE, pyplot
 from pipelines.files import whole
+from tuning.learning import DIRECTIONS, frozen
 from tuning.oracles import Journaled
-from tuning.tpe import DIRECTIONS, frozen
 
 FEW = 4  # trials are too few to tell what mattered
 

@@ -1,6 +1,7 @@
 """What a search found: for people, as a file of rows, and for TensorBoard."""
 
 import csv
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,7 @@ def write_table(oracle: Journaled, path: Path) -> None:
 
 def write_hparams(oracle: Journaled, directory: Path) -> None:
     """Values and scores of every trial, for TensorBoard's page of hyperparameters."""
+    shutil.rmtree(directory, ignore_errors=True)  # of an earlier end of this search
     for trial in oracle.finished():
         with tf.summary.create_file_writer(str(directory / trial.trial_id)).as_default():
             values = {k: v for k, v in trial.hyperparameters.values.items() if "/" not in k}

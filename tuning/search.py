@@ -14,16 +14,20 @@ from typing import Any, Literal, NamedTuple
 import keras_tuner
 
 from apps.app import App, FieldError
+from training import strategy as distribution
 from training.precision import Precision
 from training.run import CHECKPOINT, Run, RunError
 from training.strategy import Strategy
 from tuning import chief, identity, objectives, report, space, trial
+from tuning.bayesian import Bayesian
+from tuning.learning import Learning, When
 from tuning.oracles import SCORE, Journaled, Limits
 from tuning.tpe import TPE
-from tuning.tuners import Bayesian, Grid, Hyperband, Random
+from tuning.tuners import Grid, Hyperband, Random
 
-Tuner = Literal["tpe", "random", "grid", "bayesian", "hyperband"]
-ORACLES = {"random": Random, "grid": Grid, "bayesian": Bayesian, "hyperband": Hyperband}
+Tuner = Literal["auto", "bayesian", "tpe", "random", "grid", "hyperband"]
+LEARNING: dict[str, type[Learning]] = {"bayesian": Bayesian, "tpe": TPE}
+OTHERS: dict[str, type[Journaled]] = {"random": Random, "grid": Grid, "hyperband": Hyperband}
 WAIT = 30.0  # seconds for the workers of a killed search to end
 REMOTE_PATIENCE = 120.0  # seconds; a worker is heard of every 20
 
@@ -49,7 +53,7 @@ class Asked:
     """How to search.
 
     Attributes:
-        tuner: which oracle.
+        tuner: which oracle; auto is bayesian, or tpe for several objectives.
         trials: at most so many are begun.
         minutes: no trial begins later.
         workers: processes; several are started by the command of the search.
@@ -61,7 +65,7 @@ class Asked:
 
     """
 
-    tuner: Tuner = "tpe"
+    tuner: Tuner = "auto"
     trials: int = 20
     minutes: float | None = None
     workers: int = 1
@@ -80,7 +84,7 @@ class Asked:
         return {name: getattr(self, name) for name in names}
 
     def __post_init__(self) -> None:
-        least = {"trials": 1, "workers": 1, "keep": 1, "minutes": 0}
+        least = {"trials": 1, "workers": 1, "keep": 1, "minutes": 0.01}
         for name, low in least.items():
             given = getattr(self, name)
             if given is not None and not given >= low:
@@ -116,21 +120,23 @@ def search(
     directory = (asked.run_dir or told.usual_directory()).resolve()
     patience = REMOTE_PATIENCE if chief.role() else 0.0
     seconds = None if asked.minutes is None else 60 * asked.minutes
-    limits = Limits(asked.trials, seconds, max(1, asked.workers), patience)
-    oracle = _oracle(told, limits)
+    limits = Limits(asked.trials, seconds, asked.workers, patience)
+    oracle = _oracle(told)
     options = {"data_dir": data_dir, **asked.how}
     if chief.role() == "worker":
-        valid = identity.awaited(told, directory)
+        valid = identity.awaited(told, directory, data_dir)
+        distribution.choose(asked.strategy, asked.devices)
         _work(oracle, trial.Task(app, directory, told.objectives, valid, options))
         return None
-    directory.mkdir(parents=True, exist_ok=True)
+    # Where KerasTuner's variables make this the chief, the workers are elsewhere.
+    count = 0 if chief.role() else asked.workers
+    if count == 1:  # to others this process would leave no GPU
+        distribution.choose(asked.strategy, asked.devices)
     with _held(directory) as lock:
         valid = identity.settle(told, directory, data_dir)
         oracle.open(directory, limits, space.default(app, told.space))
         task = trial.Task(app, directory, told.objectives, valid, options)
         oracle.changed = _watched(oracle, task, asked.keep, watch)
-        # Where KerasTuner's variables make this the chief, the workers are elsewhere.
-        count = 0 if chief.role() else asked.workers
         _conduct(oracle, task, chief.Crew(command, directory, lock, count), loud=loud)
         _tidy(oracle, task, asked.keep)
         return _result(oracle, task)
@@ -148,7 +154,7 @@ def _watched(oracle: Journaled, task: trial.Task, keep: int, watch: Any) -> Call
     return changed
 
 
-def _oracle(told: identity.Told, limits: Limits) -> Journaled:
+def _oracle(told: identity.Told) -> Journaled:
     app = told.app
     options: dict[str, Any] = {
         "objective": keras_tuner.Objective(SCORE, next(iter(told.objectives.values()))),
@@ -157,22 +163,23 @@ def _oracle(told: identity.Told, limits: Limits) -> Journaled:
     }
     if told.tuner == "hyperband":
         options["max_epochs"] = app.epochs
-    if told.tuner == "tpe":
+    if told.tuner in LEARNING:
         ways = trial.scores(told.objectives)
-        oracle: Journaled = TPE(directions=ways, **judged(app), **options)
-    else:
-        oracle = ORACLES[told.tuner](**options)
-    oracle.limits = limits
-    return oracle
+        return LEARNING[told.tuner](directions=ways, when=judged(app), **options)
+    return OTHERS[told.tuner](**options)
 
 
-def judged(app: App) -> dict[str, int]:
-    """When the trials of an app may be judged: from the first quarter of its last stage on.
+def judged(app: App) -> When:
+    """When a trial of an app may be judged: after a quarter of its last stage, till its end.
 
     What an earlier stage trains is not what is asked for.
     """
-    earlier = app.total_epochs - app.epochs
-    return {"epochs": app.total_epochs, "warm_up": earlier + max(1, app.epochs // 4)}
+
+    def when(values: dict[str, Any]) -> tuple[int, int]:
+        one = space.drawn(app, values)
+        return one.total_epochs - one.epochs + max(1, one.epochs // 4), one.total_epochs
+
+    return when
 
 
 def _conduct(oracle: Journaled, task: trial.Task, crew: chief.Crew, *, loud: bool) -> None:
@@ -189,7 +196,7 @@ def _conduct(oracle: Journaled, task: trial.Task, crew: chief.Crew, *, loud: boo
             f"{task.directory}, and begin again."
         ) from error
     if not oracle.finished():
-        raise SearchError(f"No trial was completed. The last one failed: {_last_reason(oracle)}")
+        raise SearchError(f"No trial was completed. {_last_reason(oracle)}")
 
 
 def _work(oracle: Journaled, task: trial.Task) -> None:
@@ -200,13 +207,21 @@ def _work(oracle: Journaled, task: trial.Task) -> None:
 
 def _last_reason(oracle: Journaled) -> str:
     failed = [one.message for one in oracle.trials.values() if one.status == "FAILED"]
-    return failed[-1] if failed else "none was begun"
+    return f"The last one failed: {failed[-1]}" if failed else "The time was over; raise --minutes."
 
 
 @contextmanager
 def _held(directory: Path) -> Iterator[int]:
     """Hold a search directory; its workers hold it too, until the last has gone."""
-    with (directory / ".lock").open("a") as file:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / ".lock").open("a")
+    except OSError as error:
+        raise RunError(
+            f"Received the search directory {str(directory)!r}, which cannot be written "
+            f"({error.strerror}); expected a writable place. Choose another with --run-dir."
+        ) from error
+    with file:
         for _ in range(round(WAIT / 0.5)):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -218,7 +233,6 @@ def _held(directory: Path) -> Iterator[int]:
                 f"Received the search directory {str(directory)!r}, in which a search is running; "
                 "expected a free one. Wait for it, or choose another --run-dir."
             )
-        os.set_inheritable(file.fileno(), True)
         yield file.fileno()
 
 
@@ -259,7 +273,10 @@ def forget(path: Path) -> None:
 
 
 def _copied(path: Path, target: Path) -> Path:
-    """A copy that appears whole; what was there before gives way to it."""
+    """A copy that appears whole; what was there before gives way to it.
+
+    Where somebody added to that, such as an export, it stays beside it under another name.
+    """
     wanted = json.loads((path / "run.json").read_text())
     if (target / "run.json").exists() and json.loads((target / "run.json").read_text()) == wanted:
         return target
@@ -268,6 +285,11 @@ def _copied(path: Path, target: Path) -> Path:
     beside = target.with_name(f".{target.name}-{os.getpid()}")
     shutil.copytree(path, beside)
     if target.exists():
-        shutil.rmtree(target)
+        added = {one.name for one in target.iterdir()} - {one.name for one in beside.iterdir()}
+        names = (target.with_name(f"{target.name}-{n}") for n in range(1, 10_000))
+        old = next(name for name in names if not name.exists())
+        target.rename(old)
+        if not added:
+            shutil.rmtree(old)
     beside.rename(target)
     return target

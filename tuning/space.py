@@ -8,11 +8,13 @@ from typing import Any
 import keras_tuner
 import yaml
 
+import optimizers
 from apps.app import App, FieldError, Range
 
 Space = dict[str, tuple | Range]
 # They say what the question is; scores of different questions cannot be compared.
-FIXED = ("data", "test", "target", "seed")
+FIXED = {"data", "test", "target", "seed", "drop", "split", "text"}
+FIXED |= {"user", "item", "rating", "time"}
 
 
 def read(path: Path) -> Space:
@@ -54,7 +56,11 @@ def _values(name: str, given: Any) -> tuple | Range:
 
 
 def check(app: App, space: Space) -> None:
-    """Raise FieldError on a field that is not one, cannot be tuned, or a value it cannot take."""
+    """Check a space.
+
+    Raises FieldError on a field that is not one, cannot be tuned, or a value it cannot take, and
+    what optimizers.get raises.
+    """
     known = app.to_json()
     for name, values in space.items():
         if name not in known:
@@ -64,8 +70,15 @@ def check(app: App, space: Space) -> None:
                 f"Received {name} in the space; expected fields of the model, its training or its "
                 "pipeline: scores on other examples cannot be compared."
             )
-        for value in (values.low, values.high) if isinstance(values, Range) else values:
+        ends = (values.low, values.high) if isinstance(values, Range) else values
+        for value in ends:
             dataclasses.replace(app, **{name: value})
+            if name == "optimizer" and optimizers.get_solver(value) is None:
+                optimizers.get(value, 0.1)  # says so where there is none
+        if isinstance(values, Range) and _counts(app, name) and {*map(type, ends)} != {int}:
+            raise FieldError(
+                f"Received {name}: {ends[0]} to {ends[1]} in the space; expected whole numbers."
+            )
 
 
 def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
@@ -74,14 +87,19 @@ def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
     own = _own(app, space)
     for name, values in space.items():
         if isinstance(values, Range):
-            whole = isinstance(values.low, int) and isinstance(values.high, int)
-            kind = made.Int if whole else made.Float
             sampling = "log" if values.log else "linear"
-            kind(name, values.low, values.high, sampling=sampling, default=own.get(name))
+            kind, number = (made.Int, int) if _counts(app, name) else (made.Float, float)
+            ends = number(values.low), number(values.high)
+            kind(name, *ends, sampling=sampling, default=own.get(name))
         else:
             ordered = not any(isinstance(value, str | bool) for value in values)
             made.Choice(name, list(values), ordered=ordered, default=own.get(name))
     return made
+
+
+def _counts(app: App, name: str) -> bool:
+    """Whether a field takes whole numbers alone."""
+    return type(app.to_json()[name]) is int
 
 
 def default(app: App, space: Space) -> dict[str, Any] | None:

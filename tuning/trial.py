@@ -26,6 +26,10 @@ from tuning.oracles import SCORE, Journaled
 HEARTBEAT = 20.0  # seconds
 
 
+class TakenError(Exception):
+    """Another worker has this trial now."""
+
+
 class Task(NamedTuple):
     """What every trial of a search has in common.
 
@@ -57,6 +61,10 @@ class Task(NamedTuple):
     def path(self, trial_id: str) -> Path:
         """The run directory of a trial."""
         return self.directory / "trials" / trial_id
+
+    def holder(self, trial_id: str) -> Path:
+        """The file that names the worker whose trial it is."""
+        return self.path(trial_id).with_suffix(".worker")
 
 
 def scores(objectives: dict[str, str]) -> dict[str, str]:
@@ -98,16 +106,22 @@ class FieldsTuner(base_tuner.BaseTuner):
         done = threading.Event()
         alive = threading.Thread(target=self._say_alive, args=(trial.trial_id, done), daemon=True)
         alive.start()
+        path, holder = (one(trial.trial_id) for one in (self.task.path, self.task.holder))
         try:
+            path.parent.mkdir(exist_ok=True)
+            with whole(holder) as beside:
+                beside.write_text(self.tuner_id)
             self.run_trial(trial)
             trial.status = "COMPLETED"
-        except (grpc.RpcError, UnwrittenError):
+        except (grpc.RpcError, UnwrittenError, OSError):
             raise  # no fault of the trial
+        except TakenError:
+            pass
         except Exception as error:
             trial.status = "FAILED"
-            self.first_error = self.first_error or error
-            path = self.task.path(trial.trial_id)
-            path.mkdir(parents=True, exist_ok=True)
+            if not int(trial.trial_id):
+                self.first_error = error  # keeps all that its traceback knows
+            path.mkdir(exist_ok=True)
             with whole(path / "failed.txt") as beside:
                 beside.write_text(_reason(error) + "\n")
         finally:
@@ -126,6 +140,8 @@ class FieldsTuner(base_tuner.BaseTuner):
             return objectives.kept(path / "history.csv", app.monitor, task.first)
 
         def tell(scores: dict[str, float], step: int) -> str:
+            if not self._holds(trial.trial_id):
+                raise TakenError
             return self.oracle.update_trial(trial.trial_id, scores, step=step).status
 
         (path / "failed.txt").unlink(missing_ok=True)
@@ -141,6 +157,9 @@ class FieldsTuner(base_tuner.BaseTuner):
         if len(task.objectives) > 1:
             measured = {SCORE: score(), **objectives.measured(run)}
             tell(measured, run.passport["epochs"] + 1)
+
+    def _holds(self, trial_id: str) -> bool:
+        return self.task.holder(trial_id).read_text() == self.tuner_id
 
     def _finished(self, path: Path) -> Run | None:
         """The run of a process that ended before it could tell; an interrupted one goes on."""
@@ -164,7 +183,8 @@ class FieldsTuner(base_tuner.BaseTuner):
 
     def on_trial_end(self, trial: Trial) -> None:
         """Tell how it ended, and let go of what training held."""
-        self.oracle.end_trial(trial)
+        if self._holds(trial.trial_id):
+            self.oracle.end_trial(trial)
         tuner_fixes.free_graphs()
 
     def _get_tuner_fname(self) -> str:

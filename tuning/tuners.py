@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-from keras_tuner.src.tuners.bayesian import BayesianOptimizationOracle
 from keras_tuner.src.tuners.gridsearch import GridSearchOracle
 from keras_tuner.src.tuners.hyperband import HyperbandOracle
 from keras_tuner.src.tuners.randomsearch import RandomSearchOracle
@@ -27,16 +25,6 @@ class Grid(Journaled, GridSearchOracle):
         if proposed["status"] == "RUNNING":
             self._populate_next.append(trial_id)
         return proposed
-
-
-class Bayesian(Journaled, BayesianOptimizationOracle):
-    """A Gaussian process."""
-
-    drawn_from = ("_seed_state", "_random_state")
-
-    def _vector_to_values(self, vector: np.ndarray) -> dict[str, Any]:
-        # KerasTuner takes 1 itself for the whole number behind the highest one.
-        return super()._vector_to_values(np.minimum(vector, 1 - 1e-9))
 
 
 class Hyperband(Journaled, HyperbandOracle):
