@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ import pytest
 import apps
 from apps import FieldError, Mnist
 from apps.app import Range
+from optimizers import UnknownOptimizerError
+from training.cluster import StrategyError
 from training.run import CHECKPOINT, Run, RunError
 from training.train import DivergedError, train
 from tuning import identity, objectives, pictures, report, search, space, trial
@@ -281,13 +284,22 @@ def test_every_app_can_be_drawn_from_its_space(app):
         ("dropout: [0.1, none]", "dropout"),
         ("learning_rate: {low: 1e-3, high: 0.1}", "write 0.001"),
         ("data: [embedded, 'tfds:mnist']", "cannot be compared"),
+        ("batch_size: {low: 16, high: 64.5}", "a whole number"),
+        ("optimizer: [adam, adamm]", "adamm"),
     ],
 )
 def test_a_space_that_cannot_be_is_answered(text, said, tmp_path):
     path = tmp_path / "space.yaml"
     path.write_text(text)
-    with pytest.raises(FieldError, match=said):
+    with pytest.raises((FieldError, UnknownOptimizerError), match=said):
         space.check(Mnist(), space.read(path))
+
+
+def test_a_field_decides_whether_its_numbers_are_whole(tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text("l2: {low: 0, high: 1}\nbatch_size: {low: 16, high: 64}\n")
+    drawn = space.hyperparameters(Mnist(), space.read(path)).space
+    assert [type(one.random_sample(0)) for one in drawn] == [float, int]
 
 
 @pytest.mark.parametrize(
@@ -423,6 +435,57 @@ def test_an_interrupted_trial_goes_on_and_a_diverged_one_stays_failed(tmp_path):
     assert not (tmp_path / "one" / "run.json").exists()
     with pytest.raises(DivergedError):
         tuner._finished(tmp_path / "two")
+
+
+def test_a_full_disk_fails_no_trial(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as during:
+        during.setattr("tuning.trial.train", full)
+        with pytest.raises(OSError, match="No space left"):
+            tuned(tmp_path / "search")
+    again = tuned(tmp_path / "search")
+    assert {one.status for one in again.oracle.trials.values()} == {"COMPLETED"}
+
+
+def test_a_trial_that_another_worker_took_over_is_let_go(tmp_path):
+    oracle = opened(tmp_path, "random")
+    task = trial.Task(TINY, tmp_path, {"val_loss": "min"}, "", {"data_dir": None})
+    tuner = trial.FieldsTuner(oracle, task, loud=False)
+    one = oracle.create_trial("tuner0")
+    task.path("0000").mkdir(parents=True)
+    task.holder("0000").write_text("another")
+    one.status = "FAILED"
+    tuner.on_trial_end(one)
+    assert oracle.trials["0000"].status == "RUNNING"
+    task.holder("0000").write_text("tuner0")
+    tuner.on_trial_end(one)
+    assert oracle.trials["0000"].status == "FAILED"
+
+
+def test_nothing_is_begun_where_it_cannot_be(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="cannot be written"):
+        tuned(tmp_path / "file")
+    with pytest.raises(StrategyError, match="for one device"):
+        tuned(tmp_path / "search", strategy="mirrored", devices=1)
+    assert not (tmp_path / "search").exists()
+
+
+def test_what_somebody_added_to_the_best_stays(found, tmp_path):
+    trials = [tmp_path / name for name in ("one", "two", "three")]
+    for path in trials:
+        shutil.copytree(found.directory / "best", path)
+        (path / "run.json").write_text(json.dumps({"name": path.name}))
+    target = tmp_path / "best"
+    search._copied(trials[0], target)
+    search._copied(trials[1], target)
+    assert not (tmp_path / "best-1").exists()
+    (target / "export").mkdir()
+    search._copied(trials[2], target)
+    assert (tmp_path / "best-1" / "export").is_dir()
+    assert json.loads((target / "run.json").read_text()) == {"name": "three"}
 
 
 def test_a_first_trial_that_fails_stops_the_search(tmp_path):

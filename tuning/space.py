@@ -70,15 +70,10 @@ def check(app: App, space: Space) -> None:
                 f"Received {name} in the space; expected fields of the model, its training or its "
                 "pipeline: scores on other examples cannot be compared."
             )
-        ends = (values.low, values.high) if isinstance(values, Range) else values
-        for value in ends:
+        for value in (values.low, values.high) if isinstance(values, Range) else values:
             dataclasses.replace(app, **{name: value})
             if name == "optimizer" and optimizers.get_solver(value) is None:
                 optimizers.get(value, 0.1)  # says so where there is none
-        if isinstance(values, Range) and _counts(app, name) and {*map(type, ends)} != {int}:
-            raise FieldError(
-                f"Received {name}: {ends[0]} to {ends[1]} in the space; expected whole numbers."
-            )
 
 
 def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
