@@ -57,6 +57,8 @@ def test_workers_find_each_other():
 )
 def test_gpus_are_divided(monkeypatch, visible, workers, parts):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    shared = [launch.gpus(n, workers, shared=True) for n in range(workers)]
+    assert all(one.get("CUDA_VISIBLE_DEVICES") for one in shared) == bool(visible)
     found = [launch.gpus(n, workers).get("CUDA_VISIBLE_DEVICES") for n in range(workers)]
     assert found == parts
 

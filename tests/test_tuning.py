@@ -20,7 +20,7 @@ from optimizers import UnknownOptimizerError
 from training.cluster import StrategyError
 from training.run import CHECKPOINT, Run, RunError
 from training.train import DivergedError, train
-from tuning import identity, objectives, pictures, report, search, space, trial
+from tuning import chief, identity, keeping, objectives, pictures, report, search, space, trial
 from tuning.journal import Journal, JournalError, UnwrittenError
 from tuning.oracles import LAUNCHES, SCORE, Limits
 
@@ -473,17 +473,27 @@ def test_nothing_is_begun_where_it_cannot_be(tmp_path):
     assert not (tmp_path / "search").exists()
 
 
+def test_variables_of_kerastuner_come_together(monkeypatch):
+    assert chief.role() == ""
+    monkeypatch.setenv(chief.HOST, "127.0.0.1")
+    monkeypatch.setenv(chief.IDENTITY, "chief")
+    with pytest.raises(chief.WorkerError, match=f"without {chief.PORT}"):
+        chief.role()
+    monkeypatch.setenv(chief.PORT, "8000")
+    assert chief.role() == "chief"
+
+
 def test_what_somebody_added_to_the_best_stays(found, tmp_path):
     trials = [tmp_path / name for name in ("one", "two", "three")]
     for path in trials:
         shutil.copytree(found.directory / "best", path)
         (path / "run.json").write_text(json.dumps({"name": path.name}))
     target = tmp_path / "best"
-    search._copied(trials[0], target)
-    search._copied(trials[1], target)
+    keeping.copied(trials[0], target)
+    keeping.copied(trials[1], target)
     assert not (tmp_path / "best-1").exists()
     (target / "export").mkdir()
-    search._copied(trials[2], target)
+    keeping.copied(trials[2], target)
     assert (tmp_path / "best-1" / "export").is_dir()
     assert json.loads((target / "run.json").read_text()) == {"name": "three"}
 

@@ -203,14 +203,20 @@ def environment(addresses: Sequence[str], number: int) -> dict[str, str]:
     return {**os.environ, **own, **gpus(number, len(addresses))}
 
 
-def gpus(number: int, workers: int) -> dict[str, str]:
-    """An equal part of the GPUs for each worker: two processes cannot reduce over one."""
+def gpus(number: int, workers: int, *, shared: bool = False) -> dict[str, str]:
+    """An equal part of the GPUs for each worker: two processes cannot reduce over one.
+
+    Where each trains for itself they may be `shared`, in turn.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     drivers = Path("/proc/driver/nvidia/gpus")
     there = [str(place) for place, _ in enumerate(drivers.iterdir())] if drivers.is_dir() else []
     there = there if visible is None else [one for one in visible.split(",") if one]
     if not there:
         return {}
+    if shared and workers > len(there):
+        growing = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        return {"CUDA_VISIBLE_DEVICES": there[number % len(there)], **growing}
     each = len(there) // workers
     return {"CUDA_VISIBLE_DEVICES": ",".join(there[number * each : (number + 1) * each])}
 

@@ -42,9 +42,18 @@ class Worker(NamedTuple):
 
 
 def role() -> str:
-    """`chief` or `worker` where KerasTuner's variables say so; else empty."""
-    if HOST not in os.environ:
+    """`chief` or `worker` where KerasTuner's variables say so; else empty.
+
+    Raises WorkerError where some of them are missing.
+    """
+    missing = [name for name in (IDENTITY, HOST, PORT) if name not in os.environ]
+    if len(missing) == 3:
         return ""
+    if missing:
+        raise WorkerError(
+            f"Received KerasTuner's variables without {' and '.join(missing)}; expected "
+            f"{IDENTITY}, {HOST} and {PORT}, or none of them."
+        )
     return "chief" if "chief" in os.environ.get(IDENTITY, "") else "worker"
 
 
@@ -68,7 +77,8 @@ class Crew(NamedTuple):
         """A process."""
         told = {IDENTITY: name, HOST: "127.0.0.1", PORT: str(port), PARENT: str(os.getpid())}
         # gRPC would ask a proxy for this very machine.
-        told |= {"no_grpc_proxy": "127.0.0.1"} | gpus(int(name.partition("-")[2]), self.number)
+        told |= {"no_grpc_proxy": "127.0.0.1"}
+        told |= gpus(int(name.partition("-")[2]), self.number, shared=True)
         with (self.directory / f"{name}.log").open("wb" if starts == 1 else "ab") as file:
             process = subprocess.Popen(
                 self.command,
@@ -126,7 +136,13 @@ def _served(oracle: Journaled) -> Iterator[int]:
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
     host, port = os.environ.get(HOST, "127.0.0.1"), os.environ.get(PORT, "0")
-    bound = server.add_insecure_port(f"{host}:{port}")
+    try:
+        bound = server.add_insecure_port(f"{host}:{port}")
+    except RuntimeError as error:
+        raise WorkerError(
+            f"Received {HOST} {host} and {PORT} {port}, where nothing can listen; expected an "
+            "address of this machine, or 0.0.0.0 for all of them, and a free port."
+        ) from error
     server.start()
     try:
         yield bound

@@ -2,23 +2,22 @@
 
 import dataclasses
 import fcntl
-import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import grpc
 import keras_tuner
 
 from apps.app import App, FieldError
 from training import strategy as distribution
 from training.precision import Precision
-from training.run import CHECKPOINT, Run, RunError
+from training.run import Run, RunError
 from training.strategy import Strategy
-from tuning import chief, identity, objectives, report, space, trial
+from tuning import chief, identity, keeping, objectives, report, space, trial, tuner_fixes
 from tuning.bayesian import Bayesian
 from tuning.learning import Learning, When
 from tuning.oracles import SCORE, Journaled, Limits
@@ -202,7 +201,14 @@ def _conduct(oracle: Journaled, task: trial.Task, crew: chief.Crew, *, loud: boo
 def _work(oracle: Journaled, task: trial.Task) -> None:
     if chief.PARENT in os.environ:
         chief.follow_chief()
-    trial.FieldsTuner(oracle, task, loud=True).search()
+    try:
+        trial.FieldsTuner(oracle, task, loud=True).search()
+    except grpc.RpcError as error:
+        address = f"{os.environ[chief.HOST]}:{os.environ[chief.PORT]}"
+        raise chief.WorkerError(
+            f"Received no answer from {address} for {tuner_fixes.PATIENCE / 60:.0f} minutes; "
+            "expected the chief of the search. Where it has ended, start it again with this worker."
+        ) from error
 
 
 def _last_reason(oracle: Journaled) -> str:
@@ -244,7 +250,7 @@ def _tidy(oracle: Journaled, task: trial.Task, keep: int) -> None:
     kept |= set(chosen.front) if chosen else set()
     for one in oracle.trials.values():
         if one.status != "RUNNING" and one.trial_id not in kept:
-            forget(task.path(one.trial_id))
+            keeping.forget(task.path(one.trial_id))
 
 
 def _chosen(oracle: Journaled, task: trial.Task) -> objectives.Choice | None:
@@ -259,37 +265,6 @@ def _chosen(oracle: Journaled, task: trial.Task) -> objectives.Choice | None:
 def _result(oracle: Journaled, task: trial.Task) -> Searched:
     choice = _chosen(oracle, task)
     winner = choice.best if choice else oracle.finished()[0].trial_id
-    best = _copied(task.path(winner), task.directory / "best")
+    best = keeping.copied(task.path(winner), task.directory / "best")
     run = Run.load(best, task.options["data_dir"])
     return Searched(task.directory, oracle, task.first, run, choice)
-
-
-def forget(path: Path) -> None:
-    """Leave of a trial what is small: its passport and its history."""
-    unfinished = path.glob(".[0-9]*-*")  # files of a process that was killed
-    for one in [*(path / name for name in ("model.keras", CHECKPOINT, "samples.npz")), *unfinished]:
-        one.unlink(missing_ok=True)
-    shutil.rmtree(path / "export", ignore_errors=True)
-
-
-def _copied(path: Path, target: Path) -> Path:
-    """A copy that appears whole; what was there before gives way to it.
-
-    Where somebody added to that, such as an export, it stays beside it under another name.
-    """
-    wanted = json.loads((path / "run.json").read_text())
-    if (target / "run.json").exists() and json.loads((target / "run.json").read_text()) == wanted:
-        return target
-    for left in target.parent.glob(f".{target.name}-*"):
-        shutil.rmtree(left)
-    beside = target.with_name(f".{target.name}-{os.getpid()}")
-    shutil.copytree(path, beside)
-    if target.exists():
-        added = {one.name for one in target.iterdir()} - {one.name for one in beside.iterdir()}
-        names = (target.with_name(f"{target.name}-{n}") for n in range(1, 10_000))
-        old = next(name for name in names if not name.exists())
-        target.rename(old)
-        if not added:
-            shutil.rmtree(old)
-    beside.rename(target)
-    return target
