@@ -19,10 +19,10 @@ def worker(code):
     return [sys.executable, "-c", ME + code]
 
 
-def started(code, **options):
+def started(code, before="pass", **options):
     """A launcher in a process of its own, that a test may send signals to."""
     call = f"launch.launch([sys.executable, '-c', {ME + code!r}], workers=2, **{options!r})"
-    body = f"import sys; from training import launch\n{call}"
+    body = f"import sys; from training import launch\n{before}\n{call}"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", body], **pipes)
 
@@ -125,6 +125,17 @@ def test_a_finished_run_is_not_begun_again(tmp_path, capfd):
         launch.launch(worker(code), workers=2, run_dir=tmp_path)
     assert "starting" not in capfd.readouterr().err
     assert (tmp_path / "run.json").exists()
+
+
+def test_under_nohup_the_end_of_the_terminal_is_nothing():
+    process = started(
+        "import time\nprint('ready', flush=True)\ntime.sleep(1)",
+        before="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)",
+    )
+    process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    _, complained = process.communicate(timeout=20)
+    assert (process.returncode, complained) == (0, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

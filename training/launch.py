@@ -217,12 +217,20 @@ def gpus(number: int, workers: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM, or the end of the terminal, ends the workers first. Raises WorkerError for it."""
+    """SIGTERM, or the end of the terminal, ends the workers first. Raises WorkerError for it.
+
+    What is ignored here, as under nohup, stays ignored.
+    """
 
     def stop(number: int, _: object) -> None:
         raise _TerminatedError(number)
 
-    before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGHUP)}
+    heeded = [
+        one
+        for one in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(one) is not signal.SIG_IGN
+    ]
+    before = {one: signal.signal(one, stop) for one in heeded}
     try:
         yield
     except _TerminatedError as error:
