@@ -15,7 +15,7 @@ import keras_tuner
 
 from apps.app import App, FieldError
 from training.precision import Precision
-from training.run import CHECKPOINT, Run, RunError
+from training.run import CHECKPOINT, UNFINISHED, Run, RunError
 from training.strategy import Strategy
 from tuning import chief, identity, objectives, report, space, trial
 from tuning.oracles import SCORE, Journaled, Limits
@@ -253,7 +253,8 @@ def _result(oracle: Journaled, task: trial.Task) -> Searched:
 def forget(path: Path) -> None:
     """Leave of a trial what is small: its passport and its history."""
     unfinished = path.glob(".[0-9]*-*")  # files of a process that was killed
-    for one in [*(path / name for name in ("model.keras", CHECKPOINT, "samples.npz")), *unfinished]:
+    needless = ("model.keras", CHECKPOINT, UNFINISHED, "samples.npz")
+    for one in [*(path / name for name in needless), *unfinished]:
         one.unlink(missing_ok=True)
     shutil.rmtree(path / "export", ignore_errors=True)
 
