@@ -12,6 +12,7 @@ import pytest
 
 import apps
 from evaluation.folds import cross_validate
+from pipelines import embedded
 from training import checkpoint
 from training.callbacks import EnoughError
 from training.run import CHECKPOINT, NOTE, PASSPORT, UNFINISHED, Run, RunError, taken, unfinished
@@ -159,6 +160,23 @@ def test_changed_fields_are_refused(two_epochs, begun):
     before = contents(begun)
     with pytest.raises(RunError, match="epochs 3"):
         trained(dataclasses.replace(two_epochs, epochs=3), begun)
+    assert contents(begun) == before
+
+
+def test_changed_data_are_refused(two_epochs, begun, monkeypatch):
+    digits = embedded.digits()
+    fewer = digits._replace(train=digits.train.select(np.arange(1, len(digits.train))))
+    monkeypatch.setattr(embedded, "digits", lambda: fewer)
+    before = contents(begun)
+    with pytest.raises(RunError, match=r"Received data fingerprint '\w+'.*began with '\w+'"):
+        trained(two_epochs, begun)
+    assert contents(begun) == before
+
+
+def test_another_precision_is_refused(two_epochs, begun):
+    before = contents(begun)
+    with pytest.raises(RunError, match=r"precision 'mixed_bfloat16'.*began with 'float32'"):
+        train(two_epochs, run_dir=begun, precision="bfloat16", verbose=0)
     assert contents(begun) == before
 
 

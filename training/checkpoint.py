@@ -11,6 +11,7 @@ import numpy as np
 import optimizers
 from apps.app import App, Position
 from pipelines.files import whole
+from pipelines.splits import Splits
 from training.callbacks import History, KeepBest
 from training.run import CHECKPOINT, RunError, unfinished
 
@@ -117,9 +118,9 @@ class Checkpoint(keras.callbacks.Callback):
             np.savez(file, told=text, **arrays)
 
 
-def known_by(app: App) -> dict[str, Any]:
-    """What has to be the same where a training goes on: the fields."""
-    return app.to_json()
+def known_by(app: App, splits: Splits, policy: str) -> dict[str, Any]:
+    """What has to be the same where a training goes on: fields, data and number format."""
+    return {**app.to_json(), "data fingerprint": splits.fingerprint(), "precision": policy}
 
 
 def of(known: dict[str, Any], path: Path) -> Found | None:

@@ -92,7 +92,7 @@ def train(
         with spread.scope(), distribution.together():
             choice = distribution.agreed(app, splits, choice)
             parts = compiled(app, splits, choice.policy)
-            place = _place(app, run_dir, held)
+            place = _place(app, splits, choice.policy, run_dir, held)
             path, found = place.path, place.found
             if verbose and path:
                 print(records.announcement(app, splits, parts, choice, path, found), flush=True)
@@ -110,9 +110,11 @@ def train(
     return run
 
 
-def _place(app: App, run_dir: Path | None, held: contextlib.ExitStack) -> Place:
+def _place(
+    app: App, splits: Splits, policy: str, run_dir: Path | None, held: contextlib.ExitStack
+) -> Place:
     """Where to begin or to go on; the directory is held as long as `held` is open."""
-    known = checkpoint.known_by(app)
+    known = checkpoint.known_by(app, splits, policy)
     found = checkpoint.of(known, run_dir) if run_dir else None
     distribution.require_same("checkpoints", found.position.epoch if found else 0)
     path = held.enter_context(taken(app, run_dir)) if distribution.is_chief() else None
