@@ -40,7 +40,8 @@ class HowToTrain:
     """Flags of `train` besides the app's fields."""
 
     run_dir: Path | None = None
-    """A new or empty directory for the run; runs/APP/DATE-TIME by default."""
+    """A new or empty directory for the run, or that of an interrupted one, which goes on;
+    runs/APP/DATE-TIME by default."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the arithmetic; auto takes bfloat16 where it is measured to be faster."""
     strategy: Literal["one", "mirrored", "multiworker", "auto"] = "one"

@@ -8,7 +8,7 @@ import numpy as np
 from apps.app import App, FieldError
 from evaluation import report
 from pipelines.splits import Fold
-from training.run import new_directory, write_json
+from training.run import empty_directory, write_json
 from training.train import train
 
 
@@ -24,8 +24,7 @@ def cross_validate(
     """
     if num_folds < 2:
         raise FieldError(f"Received --folds {num_folds}; expected at least 2.")
-    directory = new_directory(app, run_dir)
-    (directory / "logs").rmdir()
+    directory = empty_directory(app, run_dir)
     scored = []
     for number in range(1, num_folds + 1):
         print(f"fold {number} of {num_folds}", flush=True)

@@ -11,6 +11,7 @@ import pytest
 
 from training import launch
 from training.cluster import LostError
+from training.run import CHECKPOINT, NOTE, UNFINISHED
 
 ME = "import json, os; me = json.loads(os.environ['TF_CONFIG'])['task']['index']\n"
 
@@ -19,10 +20,10 @@ def worker(code):
     return [sys.executable, "-c", ME + code]
 
 
-def started(code, **options):
+def started(code, before="pass", **options):
     """A launcher in a process of its own, that a test may send signals to."""
     call = f"launch.launch([sys.executable, '-c', {ME + code!r}], workers=2, **{options!r})"
-    body = f"import sys; from training import launch\n{call}"
+    body = f"import sys; from training import launch\n{before}\n{call}"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", body], **pipes)
 
@@ -99,7 +100,8 @@ def test_what_a_signal_ended_is_started_again(tmp_path, capfd):
 run = pathlib.Path({str(place)!r})
 again = pathlib.Path({str(tmp_path / "again")!r})
 if me == 0:
-    run.mkdir()  # what the first start left is gone
+    run.mkdir(exist_ok=True)  # the second start finds what the first one left
+    (run / "kept.txt").open("a").write("once ")
 if me == 1 and not again.exists():
     again.touch()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -109,7 +111,7 @@ time.sleep(0.3)
     launch.launch(worker(code), workers=2, run_dir=place)
     said = capfd.readouterr().err
     assert "Worker 1 was ended by SIGKILL; starting all again (1 of 3)." in said
-    assert place.is_dir()
+    assert (place / "kept.txt").read_text() == "once once "
 
 
 def test_restarts_come_to_an_end(capfd):
@@ -127,6 +129,27 @@ def test_a_finished_run_is_not_begun_again(tmp_path, capfd):
         launch.launch(worker(code), workers=2, run_dir=tmp_path)
     assert "starting" not in capfd.readouterr().err
     assert (tmp_path / "run.json").exists()
+
+
+def test_an_interrupted_run_is_begun_again(tmp_path, capfd):
+    (tmp_path / "run.json").write_text('{"stopped": "interrupted", "epochs": 2}')
+    (tmp_path / CHECKPOINT).touch()
+    (tmp_path / UNFINISHED).write_text(NOTE)
+    code = "import signal; os.kill(os.getpid(), signal.SIGKILL)"
+    with pytest.raises(launch.WorkerError, match="after 1 restarts"):
+        launch.launch(worker(code), workers=2, run_dir=tmp_path, restarts=1)
+    assert "starting all again" in capfd.readouterr().err
+
+
+def test_under_nohup_the_end_of_the_terminal_is_nothing():
+    process = started(
+        "import time\nprint('ready', flush=True)\ntime.sleep(1)",
+        before="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)",
+    )
+    process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    _, complained = process.communicate(timeout=20)
+    assert (process.returncode, complained) == (0, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

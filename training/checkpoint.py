@@ -1,7 +1,6 @@
 """Where training stands after every epoch, in one file, and how it goes on from there."""
 
 import json
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +11,9 @@ import numpy as np
 import optimizers
 from apps.app import App, Position
 from pipelines.files import whole
+from pipelines.splits import Splits
 from training.callbacks import History, KeepBest
-from training.run import CHECKPOINT, RunError
+from training.run import CHECKPOINT, RunError, unfinished
 
 # What callbacks remember from one epoch to the next.
 REMEMBERED: dict[type, tuple[str, ...]] = {
@@ -29,7 +29,7 @@ class Found(NamedTuple):
 
     Attributes:
         position: the epochs that are done.
-        fields: of the app.
+        known: what the training is known by.
         remembered: attributes of each kind of callback, by its name.
         state: every variable of the model and its optimizer, in their order.
         best: the weights of the best epoch so far.
@@ -37,7 +37,7 @@ class Found(NamedTuple):
     """
 
     position: Position
-    fields: dict[str, Any]
+    known: dict[str, Any]
     remembered: dict[str, dict[str, Any]]
     state: list[np.ndarray]
     best: list[np.ndarray]
@@ -56,7 +56,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         path: of the run directory; None where another worker writes.
-        fields: of the app, to know it by.
+        known: what the training is known by; see `known_by`.
         callbacks: those that stand before it.
         found: what to go on from; None to begin.
 
@@ -65,12 +65,12 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(
         self,
         path: Path | None,
-        fields: dict[str, Any],
+        known: dict[str, Any],
         callbacks: Sequence[Any],
         found: Found | None,
     ) -> None:
         super().__init__()
-        self.path, self.fields, self.callbacks, self.found = path, fields, callbacks, found
+        self.path, self.known, self.callbacks, self.found = path, known, callbacks, found
         self.stage = found.position.stage - 1 if found else 0
         self.first: int | None = None
         (self.best,) = (one for one in callbacks if isinstance(one, KeepBest))
@@ -108,7 +108,7 @@ class Checkpoint(keras.callbacks.Callback):
             for kind, names in REMEMBERED.items()
             if isinstance(callback, kind)
         }
-        told = {"position": position, "fields": self.fields, "remembered": remembered}
+        told = {"position": position, "known": self.known, "remembered": remembered}
         replays = self.params.get("replays")
         state = [] if replays else [one.numpy() for one in _variables(self.model)]
         arrays = {f"state/{number}": value for number, value in enumerate(state)}
@@ -118,25 +118,31 @@ class Checkpoint(keras.callbacks.Callback):
             np.savez(file, told=text, **arrays)
 
 
-def of(app: App, path: Path) -> Found | None:
-    """The checkpoint in an app's run directory; None where there is none.
+def known_by(app: App, splits: Splits, policy: str) -> dict[str, Any]:
+    """What has to be the same where a training goes on: fields, data and number format."""
+    return {**app.to_json(), "data fingerprint": splits.fingerprint(), "precision": policy}
 
-    Raises RunError where it is another app's.
+
+def of(known: dict[str, Any], path: Path) -> Found | None:
+    """The checkpoint of an unfinished training in a run directory; None where there is none.
+
+    Raises RunError where it cannot be read, or is that of another training.
     """
-    found = _load(path)
-    for name, value in app.to_json().items():
-        if found and found.fields.get(name) != value:
+    if not unfinished(path) or not (path / CHECKPOINT).exists():
+        return None
+    found = _load(path / CHECKPOINT)
+    for name, value in known.items():
+        if found.known.get(name) != value:
             raise RunError(
                 f"Received {name} {value!r} for the run {path}, which began with "
-                f"{found.fields.get(name)!r}; expected the same. Choose another --run-dir."
+                f"{found.known.get(name)!r}; expected the same. Choose another --run-dir."
             )
     return found
 
 
-def _load(path: Path) -> Found | None:
-    # One that cannot be read is none.
+def _load(path: Path) -> Found:
     try:
-        with (path / CHECKPOINT).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             told = json.loads(str(file["told"]))
             counts = {
                 kind: sum(k.startswith(f"{kind}/") for k in file) for kind in ("state", "best")
@@ -145,9 +151,13 @@ def _load(path: Path) -> Found | None:
                 [file[f"{kind}/{number}"] for number in range(count)]
                 for kind, count in counts.items()
             )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return Found(Position(*told["position"]), told["fields"], told["remembered"], state, best)
+        return Found(Position(*told["position"]), told["known"], told["remembered"], state, best)
+    except Exception as error:
+        # Training wrote it whole: it is another's, or the disk fails.
+        raise RunError(
+            f"Received {path}, which cannot be read ({error}); expected a checkpoint as training "
+            "wrote it. Try again, restore the file, or choose another --run-dir."
+        ) from error
 
 
 def _variables(model: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from training.cluster import LostError
-from training.run import CHECKPOINT, PASSPORT, discard
+from training.run import PASSPORT, unfinished
 
 POLL = 0.02  # seconds between looks at the workers
 GRACE = 10.0  # seconds for the chief to keep what was finished
@@ -55,7 +55,7 @@ def launch(
         command: program and arguments, the same for each.
         workers: how many.
         restarts: how many times, at most.
-        run_dir: where the command writes; see `_prepare`.
+        run_dir: where the command writes, and goes on; a run that is finished there is enough.
         plain: standard output comes out as it is; the chief alone writes there.
 
     Raises:
@@ -65,12 +65,11 @@ def launch(
     """
     with _terminable():
         for attempt in range(restarts + 1):
-            _prepare(run_dir, attempt)
             failed = _Crew(plain).run(command, workers)
             if failed is None:
                 return
             number, status = failed
-            finished = run_dir is not None and (run_dir / PASSPORT).exists()
+            finished = run_dir is not None and _finished(run_dir)
             died = status < 0 or status == LostError.exit_status
             if not died or finished or attempt == restarts:
                 break
@@ -84,11 +83,8 @@ def launch(
     raise WorkerError(f"{_fate(number, status)}; see its lines above. All were stopped.", status)
 
 
-def _prepare(run_dir: Path | None, attempt: int) -> None:
-    """Remove what a start left that finished no epoch; else the next one goes on from there."""
-    kept = (PASSPORT, CHECKPOINT)
-    if attempt and run_dir is not None and not any((run_dir / one).exists() for one in kept):
-        discard(run_dir)
+def _finished(run_dir: Path) -> bool:
+    return (run_dir / PASSPORT).exists() and not unfinished(run_dir)
 
 
 class _Crew:
@@ -223,12 +219,20 @@ def gpus(number: int, workers: int, *, shared: bool = False) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM, or the end of the terminal, ends the workers first. Raises WorkerError for it."""
+    """SIGTERM, or the end of the terminal, ends the workers first. Raises WorkerError for it.
+
+    What is ignored here, as under nohup, stays ignored.
+    """
 
     def stop(number: int, _: object) -> None:
         raise _TerminatedError(number)
 
-    before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGHUP)}
+    heeded = [
+        one
+        for one in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(one) is not signal.SIG_IGN
+    ]
+    before = {one: signal.signal(one, stop) for one in heeded}
     try:
         yield
     except _TerminatedError as error:

@@ -18,7 +18,7 @@ from training import strategy as distribution
 from training.build import Parts
 from training.checkpoint import Found
 from training.precision import Choice, processor
-from training.run import INTERRUPTED
+from training.run import INTERRUPTED, finish
 
 NUM_SAMPLES = 64  # raw inputs kept with their answers, for the gate of every export
 
@@ -46,6 +46,12 @@ def announcement(
         *([f"goes on after epoch {found.position.epoch}"] if found else []),
     ]
     return "\n".join(lines)
+
+
+def keep(splits: Splits, parts: Parts, path: Path, passport: dict[str, Any]) -> None:
+    """Store what a fitted model's run holds besides it: the passport last, which ends the run."""
+    keep_samples(splits, parts, path)
+    finish(path, passport)
 
 
 def keep_samples(splits: Splits, parts: Parts, path: Path) -> None:

@@ -154,6 +154,8 @@ def agreed(app: App, splits: Splits, choice: Choice) -> Choice:
 
     Raises StrategyError on a worker that has other data or fields than the chief has.
     """
+    if name() != "multiworker":
+        return choice  # and the data need not be read for it
     places = {"data": "", "test": ""}  # another machine may keep its copy elsewhere
     same = repr((app.to_json() | places, splits.fingerprint()))
     require_same("data or fields", zlib.crc32(same.encode()))

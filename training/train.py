@@ -1,8 +1,10 @@
 """An app becomes a run."""
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -17,14 +19,7 @@ from training import strategy as distribution
 from training.build import Parts, build, finite
 from training.precision import Precision, choose
 from training.records import Fitted
-from training.run import (
-    ELSEWHERE,
-    Run,
-    discard,
-    finish,
-    new_directory,
-    point_latest,
-)
+from training.run import ELSEWHERE, Run, point_latest, taken
 from training.strategy import Strategy
 
 STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves
@@ -36,6 +31,21 @@ class DivergedError(RuntimeError):
     """Training whose loss is no number any more."""
 
     exit_status = 1
+
+
+class Place(NamedTuple):
+    """Where a run is made.
+
+    Attributes:
+        path: of the directory; None where another worker writes.
+        known: what the training is known by there.
+        found: what to go on from; None to begin.
+
+    """
+
+    path: Path | None
+    known: dict[str, Any]
+    found: checkpoint.Found | None
 
 
 def train(
@@ -78,20 +88,21 @@ def train(
     spread = distribution.choose(strategy, devices)
     app = distribution.divided(app, splits, spread.num_replicas_in_sync)
     choice = choose(precision, app.question, app.formats)
-    with spread.scope(), distribution.together():
-        choice = distribution.agreed(app, splits, choice)
-        parts = compiled(app, splits, choice.policy)
-        found, path = _place(app, run_dir)
-        if verbose and path:
-            print(records.announcement(app, splits, parts, choice, path, found), flush=True)
-        watchers = [*_watchers(app, splits, parts, path, profile=profile), *watchers]
-        fitted = _fit(app, splits, parts, path, watchers, found, verbose=verbose if path else 0)
-        passport = records.passport(app, splits, parts, choice, fitted, which)
-    if path is not None:
-        records.keep_samples(splits, parts, path)
-        finish(path, passport)
-        if run_dir is None:
-            point_latest(path)
+    with contextlib.ExitStack() as held:
+        with spread.scope(), distribution.together():
+            choice = distribution.agreed(app, splits, choice)
+            parts = compiled(app, splits, choice.policy)
+            place = _place(app, splits, choice.policy, run_dir, held)
+            path, found = place.path, place.found
+            if verbose and path:
+                print(records.announcement(app, splits, parts, choice, path, found), flush=True)
+            watchers = [*_watchers(app, splits, parts, path, profile=profile), *watchers]
+            fitted = _fit(app, splits, parts, place, watchers, verbose=verbose if path else 0)
+            passport = records.passport(app, splits, parts, choice, fitted, which)
+        if path is not None:
+            records.keep(splits, parts, path, passport)
+            if run_dir is None:
+                point_latest(path)
     if fitted.stopped is not None:
         raise fitted.stopped
     run = Run(path or ELSEWHERE, data_dir)
@@ -99,11 +110,15 @@ def train(
     return run
 
 
-def _place(app: App, run_dir: Path | None) -> tuple[checkpoint.Found | None, Path | None]:
-    """What to go on from; and the run directory, None where another worker writes."""
-    found = checkpoint.of(app, run_dir) if run_dir else None
+def _place(
+    app: App, splits: Splits, policy: str, run_dir: Path | None, held: contextlib.ExitStack
+) -> Place:
+    """Where to begin or to go on; the directory is held as long as `held` is open."""
+    known = checkpoint.known_by(app, splits, policy)
+    found = checkpoint.of(known, run_dir) if run_dir else None
     distribution.require_same("checkpoints", found.position.epoch if found else 0)
-    return found, new_directory(app, run_dir) if distribution.is_chief() else None
+    path = held.enter_context(taken(app, run_dir)) if distribution.is_chief() else None
+    return Place(path, known, found)
 
 
 def compiled(app: App, splits: Splits, policy: str) -> Parts:
@@ -155,12 +170,12 @@ def _fit(
     app: App,
     splits: Splits,
     parts: Parts,
-    path: Path | None,
+    place: Place,
     watchers: Sequence[keras.callbacks.Callback],
-    found: checkpoint.Found | None,
     *,
     verbose: int,
 ) -> Fitted:
+    path, known, found = place
     history = own.History(path and path / "history.csv")
     best = own.KeepBest(parts.answering, path and path / "model.keras", app.monitor)
     stopped: BaseException | None = None
@@ -169,7 +184,7 @@ def _fit(
         # First, so that what is judged and kept are the averages of ScheduleFree.
         averaged = optimizers.AveragedWeights()
         callbacks = [averaged, own.StopWhenNotFinite(), history, best, *watchers]
-        callbacks.append(checkpoint.Checkpoint(path, app.to_json(), callbacks, found))
+        callbacks.append(checkpoint.Checkpoint(path, known, callbacks, found))
         consumed = feeds(app, splits, parts, found)
         app.fit(parts.network, consumed, callbacks=callbacks, verbose=verbose)
     except own.EnoughError:
@@ -178,9 +193,6 @@ def _fit(
         stopped = _diverged(error, parts.network.optimizer, best, path)
     except KeyboardInterrupt as interrupt:
         stopped = interrupt
-    finally:
-        if path and not best.epoch and found is None:
-            discard(path)
     if stopped is not None and not best.epoch:
         raise stopped
     best.restore()

@@ -5,13 +5,14 @@ import os
 import shutil
 from pathlib import Path
 
-from training.run import CHECKPOINT
+from training.run import CHECKPOINT, UNFINISHED
 
 
 def forget(path: Path) -> None:
     """Leave of a trial what is small: its passport and its history."""
     unfinished = path.glob(".[0-9]*-*")  # files of a process that was killed
-    for one in [*(path / name for name in ("model.keras", CHECKPOINT, "samples.npz")), *unfinished]:
+    needless = ("model.keras", CHECKPOINT, UNFINISHED, "samples.npz")
+    for one in [*(path / name for name in needless), *unfinished]:
         one.unlink(missing_ok=True)
     shutil.rmtree(path / "export", ignore_errors=True)
 

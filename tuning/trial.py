@@ -17,7 +17,7 @@ from apps.app import App, FieldError
 from pipelines.files import whole
 from pipelines.splits import Splits
 from training.callbacks import EnoughError
-from training.run import CHECKPOINT, INTERRUPTED, PASSPORT, Run, discard
+from training.run import PASSPORT, Run, RunError, tidy, unfinished
 from training.train import DivergedError, train
 from tuning import objectives, space, tuner_fixes
 from tuning.journal import UnwrittenError
@@ -113,7 +113,7 @@ class FieldsTuner(base_tuner.BaseTuner):
                 beside.write_text(self.tuner_id)
             self.run_trial(trial)
             trial.status = "COMPLETED"
-        except (grpc.RpcError, UnwrittenError, OSError):
+        except (grpc.RpcError, UnwrittenError, RunError, OSError):
             raise  # no fault of the trial
         except TakenError:
             pass
@@ -146,10 +146,8 @@ class FieldsTuner(base_tuner.BaseTuner):
 
         (path / "failed.txt").unlink(missing_ok=True)
         if run := self._finished(path):
-            (path / CHECKPOINT).unlink(missing_ok=True)
+            tidy(path)
         else:
-            if not (path / CHECKPOINT).exists():
-                discard(path)  # of a process that ended before an epoch did
             loud = 2 if self.loud and not int(trial.trial_id) else 0
             options = {"watchers": [Reporter(score, tell)], "verbose": loud, **task.options}
             run = train(app, run_dir=path, **options)
@@ -163,14 +161,10 @@ class FieldsTuner(base_tuner.BaseTuner):
 
     def _finished(self, path: Path) -> Run | None:
         """The run of a process that ended before it could tell; an interrupted one goes on."""
-        if not (path / PASSPORT).exists():
+        if not (path / PASSPORT).exists() or unfinished(path):
             return None
         run = Run.load(path, self.task.options["data_dir"])
-        stopped = run.passport["stopped"]
-        if stopped == INTERRUPTED:
-            (path / PASSPORT).unlink()
-            return None
-        if stopped:
+        if stopped := run.passport["stopped"]:
             raise DivergedError(stopped)
         return run
 
