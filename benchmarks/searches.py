@@ -11,12 +11,12 @@ KerasTuner's oracles are as they come; Hyperband pays only for the epochs that i
 
 import argparse
 import json
-import shutil
-import statistics
+import multiprocessing
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,12 +143,37 @@ WAYS: dict[str, tuple[Callable[[Lookup, int, Path], Any], int]] = {
 }
 
 
+def one(task: tuple[Lookup, str, int]) -> Run:
+    """One search."""
+    table, way, seed = task
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    made, times = WAYS[way]
+    budget = times * TRIALS * table.epochs
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as place:
+        best, begun = searched(made(table, seed, Path(place)), table, budget)
+    seconds = round(time.perf_counter() - began, 3)
+    answer = {"app": table.name, "loss": best, "trials": begun, "epochs": budget}
+    return Run(way, seed, seconds, 0.0, None, answer)
+
+
+def row(table: Lookup, runs: list[Run]) -> list[str]:
+    """What the searches over a table found."""
+    found = {way: [run.answer["loss"] for run in runs if run.program == way] for way in WAYS}
+    pairs = list(zip(found["athanor's default"], found["random, twice the epochs"], strict=True))
+    won, lost = sum(a < b for a, b in pairs), sum(a > b for a, b in pairs)
+    default = table.curve(spaces.default(table.app, table.space) or {})[-1]
+    best = min(curve[-1] for curve in table.curves.values() if curve)
+    cells = [protocol.spread(found[way]).text(4) for way in WAYS]
+    told = f"{won}, {len(pairs) - won - lost}, {lost}"
+    return [table.name, f"{default:.4f}", f"{best:.4f}", *cells, told]
+
+
 def main() -> None:
     """Search, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     given = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     tables = [Lookup.read(path) for path in sorted(TABLES.glob("*.json"))]
     if not tables:
         raise SystemExit(
@@ -156,31 +181,13 @@ def main() -> None:
             "benchmarks/recipes/tuning_table.py --app mnist --into benchmarks/results/tuning"
         )
     runs, rows = [], []
-    for table in tables:
-        found: dict[str, list[float]] = {}
-        for way, (made, times) in WAYS.items():
-            for seed in range(given.seeds):
-                place = Path(tempfile.mkdtemp())
-                began = time.perf_counter()
-                budget = times * TRIALS * table.epochs
-                best, begun = searched(made(table, seed, place), table, budget)
-                shutil.rmtree(place)
-                found.setdefault(way, []).append(best)
-                answer = {"app": table.name, "loss": best, "trials": begun, "epochs": budget}
-                seconds = round(time.perf_counter() - began, 3)
-                runs.append(Run(way, seed, seconds, 0.0, None, answer))
-        own = statistics.median(found["athanor's default"])
-        twice = statistics.median(found["random, twice the epochs"])
-        print(f"{table.name}: {own:.5f} against {twice:.5f}", file=sys.stderr)
-        pairs = list(
-            zip(found["athanor's default"], found["random, twice the epochs"], strict=True)
-        )
-        won, lost = sum(a < b for a, b in pairs), sum(a > b for a, b in pairs)
-        cells = [protocol.spread(found[way]).text(4) for way in WAYS]
-        cells.append(f"{won}, {len(pairs) - won - lost}, {lost}")
-        default = table.curve(spaces.default(table.app, table.space) or {})[-1]
-        ends = [default, min(curve[-1] for curve in table.curves.values() if curve)]
-        rows.append([table.name, *(f"{one:.4f}" for one in ends), *cells])
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:
+        for table in tables:
+            tasks = [(table, way, seed) for way in WAYS for seed in range(given.seeds)]
+            done = list(pool.map(one, tasks))
+            rows.append(row(table, done))
+            runs += done
+            print(*rows[-1], sep="  ", file=sys.stderr)
     programs = [Program(way, ("benchmarks/searches.py",)) for way in WAYS]
     conditions = protocol.block(programs, given.seeds) | {"how": "looked up"}
     header = ["validation loss", "default flags", "best there is", *WAYS]
