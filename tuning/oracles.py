@@ -91,8 +91,7 @@ class Journaled(keras_tuner.Oracle):
         for event in self.journal.events():
             self._replay(event)
         self.replaying = False
-        self.tuner_ids: set[str] = set()
-        self.heard = {}
+        self.tuner_ids, self.heard = set[str](), {}
         self.start, self.changed = time.monotonic(), changed
 
     @property
