@@ -1,0 +1,187 @@
+"""Oracles: what they propose and keep, and that a kill at any instant changes nothing."""
+
+import random
+
+import pytest
+from simulated import EPOCHS, TUNERS, Worker, loss, opened, searched, told
+
+import apps
+from apps import Mnist
+from apps.app import Range
+from tuning import identity, report, search
+from tuning.journal import Journal, JournalError, UnwrittenError
+from tuning.oracles import LAUNCHES, SCORE
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_a_search_killed_again_and_again_finds_the_same(tuner, tmp_path):
+    draw = random.Random(1)
+    undisturbed = searched(tmp_path / "a", tuner)
+    killed = searched(tmp_path / "b", tuner, kill=lambda _: draw.random() < 0.4)
+    assert told(killed) == told(undisturbed)
+    assert len(undisturbed.trials) >= 6
+    assert all(trial.status == "COMPLETED" for trial in killed.trials.values())
+
+
+@pytest.mark.parametrize("tuner", ["bayesian", "tpe", "random", "grid"])
+def test_two_workers_killed_at_random_find_the_same(tuner, tmp_path):
+    undisturbed = searched(tmp_path / "a", tuner, workers=2)
+    draw = random.Random(0)
+    killed = searched(tmp_path / "b", tuner, workers=2, kill=lambda _: draw.random() < 0.2)
+    assert told(killed) == told(undisturbed)
+
+
+@pytest.mark.parametrize("tuner", ["bayesian", "tpe"])
+def test_what_learns_finds_better_than_chance_and_stops_poor_trials(tuner, tmp_path):
+    learnt = searched(tmp_path / tuner, tuner, trials=25)
+    chance = searched(tmp_path / "random", "random", trials=25)
+    assert learnt.finished()[0].score < chance.finished()[0].score
+    assert learnt.pruned
+    assert not chance.pruned
+    assert all(len(learnt.reports[one]) < EPOCHS for one in learnt.pruned)
+    steps = [sum(len(reports) for reports in one.reports.values()) for one in (learnt, chance)]
+    assert steps[0] < steps[1]
+
+
+def test_a_trial_is_judged_by_its_own_epochs():
+    when = search.judged(apps.Finetune(epochs=8, head_epochs=10))
+    assert when({}) == (12, 18)
+    assert when({"epochs": 4, "head_epochs": 2}) == (3, 6)
+    assert search.judged(Mnist(epochs=1))({}) == (1, 1)  # never
+
+
+def test_the_first_trial_has_the_flags_as_given(tmp_path):
+    for tuner in sorted({*TUNERS} - {"hyperband"}):
+        oracle = opened(tmp_path / tuner, tuner)
+        values = oracle.create_trial("one").hyperparameters.values
+        assert values == {"learning_rate": 0.2, "batch_size": 96, "model": "cnn"}
+
+
+def test_whole_numbers_stay_within_their_range():
+    space_of = {"width": Range(16, 64, log=True), "batch_size": Range(32, 96)}
+    told = identity.Told(apps.Regression(), space_of, "bayesian", {"val_loss": "min"}, {})
+    oracle = search._oracle(told)
+    assert oracle._values([1 - 1e-9, 1 - 1e-9]) == {"width": 64, "batch_size": 96}
+    assert oracle._values([0.0, 0.0]) == {"width": 16, "batch_size": 32}
+
+
+def test_a_line_torn_by_the_kill_never_happened(tmp_path):
+    searched(tmp_path, "random", trials=3)
+    journal = tmp_path / "journal.jsonl"
+    whole = journal.read_bytes()
+    for cut in range(1, len(whole.splitlines(keepends=True)[-1]), 7):
+        journal.write_bytes(whole[:-cut])
+        assert len(Journal(journal).events()) == whole.count(b"\n") - 1
+        assert (
+            journal.read_bytes() == whole[: len(whole) - len(whole.splitlines(keepends=True)[-1])]
+        )
+    lines = whole.splitlines(keepends=True)
+    journal.write_bytes(b"".join([lines[0], lines[1].replace(b"report", b"rePort"), *lines[2:]]))
+    with pytest.raises(JournalError, match="line 2 is damaged"):
+        Journal(journal).events()
+
+
+def test_another_search_in_the_journal_is_refused(tmp_path):
+    searched(tmp_path, "random", trials=3)
+    with pytest.raises(JournalError, match="0001"):
+        opened(tmp_path, "grid")
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_a_space_with_nothing_left_ends_and_is_opened_again(tuner, tmp_path, monkeypatch):
+    small = {"batch_size": (32, 96), "model": ("cnn", "mlp"), "dropout": (0.0, 0.5)}
+    monkeypatch.setattr("simulated.SPACE", {"learning_rate": (0.1, 0.2), **small})
+    oracle = searched(tmp_path, tuner, workers=3, trials=100)
+    assert oracle.ended
+    assert len(oracle.trials) < 100
+    assert told(opened(tmp_path, tuner, workers=3, trials=100)) == told(oracle)
+
+
+def test_a_search_goes_on_with_another_number_of_workers(tmp_path):
+    searched(tmp_path, "tpe", workers=1, trials=7)
+    more = searched(tmp_path, "tpe", workers=3, trials=12)
+    assert len(more.trials) == 12
+    assert told(opened(tmp_path, "tpe", workers=1)) == told(more)
+
+
+def test_an_event_that_cannot_be_written_ends_the_search(tmp_path, monkeypatch):
+    oracle = opened(tmp_path, "random")
+    oracle.create_trial("one")
+    before = oracle.journal.path.read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tuning.journal.os.fsync", full)
+    for _ in range(2):
+        with pytest.raises(UnwrittenError, match="No space left"):
+            oracle.update_trial("0000", {SCORE: 1.0}, step=1)
+    monkeypatch.undo()
+    assert oracle.journal.path.read_bytes() == before
+    assert len(opened(tmp_path, "random").trials) == 1
+
+
+def test_a_trial_whose_process_ends_again_and_again_fails(tmp_path):
+    oracle = opened(tmp_path, "random", trials=2)
+    oracle.create_trial("one")
+    oracle.update_trial("0000", {SCORE: 1.0}, step=1)
+    for _ in range(LAUNCHES):
+        assert oracle.create_trial("one").trial_id == "0000"
+    assert oracle.create_trial("one").status == "STOPPED"  # it was the first
+    assert "10 times" in oracle.broken
+
+
+def test_questions_asked_twice_are_answered_alike(tmp_path):
+    oracle = opened(tmp_path, "random", trials=3)
+    trial = oracle.create_trial("one")
+    assert oracle.create_trial("one").trial_id == trial.trial_id
+    for _ in range(2):
+        oracle.update_trial(trial.trial_id, {SCORE: 1.0}, step=1)
+    trial.status = "COMPLETED"
+    for _ in range(2):
+        oracle.end_trial(trial)
+    assert [report.step for report in oracle.reports[trial.trial_id]] == [1]
+    assert oracle.end_order == [trial.trial_id]
+
+
+def test_what_a_worker_left_is_taken_over(tmp_path):
+    oracle = opened(tmp_path, "tpe", workers=2)
+    left = oracle.create_trial("worker-1").trial_id
+    again = opened(tmp_path, "tpe", workers=2)
+    assert again.create_trial("worker-0").trial_id == left
+    assert again.create_trial("worker-1").trial_id != left
+    patient = opened(tmp_path, "tpe", workers=2, patience=60.0)
+    assert patient.create_trial("worker-7").trial_id not in ("0000", "0001")
+    patient.heard["worker-7"] -= 61.0
+    assert patient.create_trial("worker-8").trial_id == "0002"
+
+
+def test_failed_trials_have_reasons_and_the_first_ends_the_search(tmp_path):
+    oracle = opened(tmp_path, "random", trials=4)
+    (tmp_path / "trials" / "0001").mkdir(parents=True)
+    (tmp_path / "trials" / "0001" / "failed.txt").write_text("no such thing\n")
+    worker = Worker("one")
+    while len(oracle.trials) < 2:
+        worker.act(oracle)
+    worker.trial.status = "FAILED"
+    oracle.end_trial(worker.trial)
+    assert oracle.trials["0001"].message == "no such thing"
+    assert not oracle.broken
+    assert report.table(oracle)[-1]["reason"] == "no such thing"
+
+
+def test_no_trial_begins_after_the_minutes(tmp_path):
+    oracle = searched(tmp_path, "random", seconds=0.0)
+    assert not oracle.trials
+
+
+def test_several_objectives_are_searched_together(tmp_path):
+    ways = {"val_loss": "min", "size": "min"}
+    oracle = opened(tmp_path, "tpe", trials=8, ways=ways)
+    while (trial := oracle.create_trial("one")).status == "RUNNING":
+        values = trial.hyperparameters.values
+        scores = {SCORE: loss(values, 4), "size": float(values["batch_size"])}
+        oracle.update_trial(trial.trial_id, scores, step=1)
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    assert len(oracle.finished()) == 8
