@@ -75,7 +75,8 @@ class Lookup(NamedTuple):
         return {
             "objective": keras_tuner.Objective(SCORE, "min"),
             "hyperparameters": spaces.hyperparameters(self.app, self.space),
-            "seed": seed + 1001,  # the default was chosen with smaller ones
+            # The default was chosen with small ones. KerasTuner counts on with every trial.
+            "seed": 10_000 * (seed + 1),
         }
 
 

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from simulated import EPOCHS, TUNERS, Worker, loss, opened, searched, told
+from simulated import EPOCHS, SPACE, TUNERS, Worker, loss, opened, searched, told
 
 import apps
 from apps import Mnist
@@ -55,6 +55,17 @@ def test_the_first_trial_has_the_flags_as_given(tmp_path):
         oracle = opened(tmp_path / tuner, tuner)
         values = oracle.create_trial("one").hyperparameters.values
         assert values == {"learning_rate": 0.2, "batch_size": 96, "model": "cnn"}
+
+
+@pytest.mark.parametrize("tuner", ["random", "tpe", "bayesian"])
+def test_neighbouring_seeds_and_large_ones_are_other_searches(tuner):
+    found = []
+    for seed in (0, 1, 2**31 - 1):
+        told = identity.Told(Mnist(seed=seed), SPACE, tuner, {"val_loss": "min"}, {})
+        oracle = search._oracle(told)
+        proposed = (oracle.propose(f"{number:04d}") for number in range(5))
+        found += [one["values"]["learning_rate"] for one in proposed]
+    assert len(set(found)) == 15
 
 
 def test_whole_numbers_stay_within_their_range():

@@ -60,7 +60,7 @@ class Learning(Journaled):
 
     def any_values(self, number: int) -> dict[str, Any]:
         """The answer where none of many values was new."""
-        self._seed_state = self.seed * 10_000 + number
+        self._seed_state = self.seed + number
         values = self._random_values()
         return {"status": "RUNNING", "values": values} if values else {"status": "STOPPED"}
 

@@ -158,7 +158,8 @@ def _oracle(told: identity.Told) -> Journaled:
     options: dict[str, Any] = {
         "objective": keras_tuner.Objective(SCORE, next(iter(told.objectives.values()))),
         "hyperparameters": space.hyperparameters(app, told.space),
-        "seed": app.seed + 1,  # KerasTuner takes 0 for none
+        # KerasTuner takes 0 for none, and counts on from it with every trial.
+        "seed": 10_000 * app.seed + 1,
     }
     if told.tuner == "hyperband":
         options["max_epochs"] = app.epochs

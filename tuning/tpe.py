@@ -9,6 +9,7 @@ References:
 
 from typing import Any
 
+import numpy as np
 import optuna
 
 from tuning.learning import Learning, distribution, ordered
@@ -25,8 +26,9 @@ class TPE(Learning):
     def propose(self, trial_id: str) -> dict[str, Any]:
         """Values for a trial."""
         number = int(trial_id)
+        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
         sampler = optuna.samplers.TPESampler(
-            n_startup_trials=self.startup, multivariate=True, seed=self.seed * 10_000 + number
+            n_startup_trials=self.startup, multivariate=True, seed=seed
         )
         study, space = self.study(number, sampler), self.hyperparameters.space
         for _ in range(TRIES):
