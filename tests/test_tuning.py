@@ -194,8 +194,8 @@ def test_a_full_disk_fails_no_trial(tmp_path, monkeypatch):
     with monkeypatch.context() as during:
         during.setattr("tuning.trial.train", full)
         with pytest.raises(OSError, match="No space left"):
-            tuned(tmp_path / "search")
-    again = tuned(tmp_path / "search")
+            tuned(tmp_path / "search", trials=1)
+    again = tuned(tmp_path / "search", trials=1)
     assert {one.status for one in again.oracle.trials.values()} == {"COMPLETED"}
 
 
