@@ -4,8 +4,9 @@
 
 Every combination of an app's values is to be trained once before, on small data, hours of work
 (recipes/tuning_table.py), so a search is looked up, epoch by epoch. All may
-train as many epochs as twenty whole trials have, random search also twice as many. What
-counts is the validation loss of the best model found, which is what a search is asked for.
+train as many epochs as twenty whole trials have, random search also twice as many; ours
+begin with the app's own values. What counts is the validation loss of the best model found,
+which is what a search is asked for.
 KerasTuner's oracles are as they come; Hyperband pays only for the epochs that it adds.
 """
 
