@@ -11,12 +11,12 @@ install: .venv/.ready
 .venv/.ready: setup.cfg pyproject.toml constraints.txt
 	@if command -v uv >/dev/null; then \
 	  uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
-	  uv pip install --quiet --compile-bytecode --python .venv -c constraints.txt -e '.[data,tune,dev]'; \
+	  uv pip install --quiet --compile-bytecode --python .venv -c constraints.txt -e '.[data,tune,serve,edge,dev]'; \
 	else \
 	  $(PYTHON) -m venv .venv && \
-	  $(BIN)/python -m pip install --quiet --compile -c constraints.txt -e '.[data,tune,dev]'; \
+	  $(BIN)/python -m pip install --quiet --compile -c constraints.txt -e '.[data,tune,serve,edge,dev]'; \
 	fi
-	@$(BIN)/python -m compileall -q athanor.py console.py verbs.py apps pipelines optimizers conformance training evaluation serving tuning
+	@$(BIN)/python -m compileall -q athanor.py commands.py console.py verbs.py apps pipelines optimizers conformance training evaluation serving tuning
 	@touch $@
 
 .venv/.ready-bench: .venv/.ready
@@ -69,7 +69,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/search_memory.py
 
 lock:
-	uv pip compile setup.cfg --extra data --extra tune --extra dev --extra backends --python-version 3.11 --no-annotate --no-header -o constraints.txt
+	uv pip compile setup.cfg --extra data --extra tune --extra serve --extra edge --extra dev --extra backends --python-version 3.11 --no-annotate --no-header -o constraints.txt
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

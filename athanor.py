@@ -13,15 +13,12 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import apps
+import commands
 import console
 import verbs
+from commands import RunDirectory
 from console import COMMON, HOW, SHARED, TUNE, Common, HowToShare, HowToTrain, HowToTune
 
-RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
-Optimizer = Annotated[
-    str,
-    Parameter(help="A name, or package.module:Class of your own, sought from here."),
-]
 ASKED = {
     "image": "Image files to ask about.",
     "row": "CSV files of rows to ask about.",
@@ -40,35 +37,29 @@ def _command_line(asked: str | None = None) -> App:
         usage="Usage: athanor COMMAND",
         help_format="plaintext",
         help_formatter=console.print_panel,
-        version=_version,
+        version=commands.version,
         suppress_keyboard_interrupt=False,
     )
     for app in apps.ALL:
         known = asked in (None, app.name())
-        named = App(name=app.name(), help=_first_line(app))
+        named = App(name=app.name(), help=apps.first_line(app))
         cli.command(_app_commands(app) if known else named)
     for command, usage in (
-        (list_apps, "list [OPTIONS]"),
-        (demo, "demo [OPTIONS]"),
-        (doctor, "doctor [OPTIONS]"),
-        (compare, "compare RUN RUN... [OPTIONS]"),
-        (check_optimizer, "check-optimizer NAME|MODULE:CLASS [OPTIONS]"),
+        (commands.list_apps, "list [OPTIONS]"),
+        (commands.demo, "demo [OPTIONS]"),
+        (commands.doctor, "doctor [OPTIONS]"),
+        (commands.compare, "compare RUN RUN... [OPTIONS]"),
+        (commands.check_optimizer, "check-optimizer NAME|MODULE:CLASS [OPTIONS]"),
         (launch, "launch [OPTIONS] APP train|check-distribute [OPTIONS OF APP]"),
     ):
         cli.command(command, name=usage.partition(" ")[0], usage=f"Usage: athanor {usage}")
     return cli
 
 
-def _version() -> str:
-    import importlib.metadata
-
-    return importlib.metadata.version("athanor")
-
-
 def _app_commands(app_class: type[apps.App]) -> App:
     # Told how a command is used, cyclopts need not read every field once more.
     usage = f"Usage: athanor {app_class.name()}"
-    cli = App(name=app_class.name(), help=_first_line(app_class), usage=f"{usage} COMMAND")
+    cli = App(name=app_class.name(), help=apps.first_line(app_class), usage=f"{usage} COMMAND")
 
     @cli.command(usage=f"{usage} train [OPTIONS]")
     def train(
@@ -131,82 +122,6 @@ def _add_commands_on_runs(cli: App, app_class: type[apps.App], usage: str) -> No
             emit(verbs.export(app_class, run, common))
 
 
-def list_apps(*, common: Common = COMMON) -> None:
-    """List the apps: what each answers, to what kind of question."""
-    from evaluation import show
-
-    rows = [
-        {
-            "app": app.name(),
-            "question": app.question,
-            "answer": app.answer,
-            "about": _first_line(app),
-        }
-        for app in apps.ALL
-    ]
-    with console.output(common.json) as emit:
-        show.table(list(rows[0]), [row.values() for row in rows])
-        emit({"apps": rows})
-
-
-def demo(*, common: Common = COMMON) -> None:
-    """Train, judge, export and ask every app on its embedded data; ends with one table."""
-    from training import start
-
-    with console.output(common.json) as emit:
-        start.tensorflow()
-        from evaluation import show
-
-        rows = [verbs.demonstrate(app, common) for app in apps.ALL]
-        show.table(list(rows[0]), [row.values() for row in rows], "All on embedded data")
-        emit({"demo": rows})
-
-
-def doctor(*, common: Common = COMMON) -> None:
-    """Show versions, devices, precision and data directories, and what is known not to work."""
-    from training import start
-
-    with console.output(common.json) as emit:
-        start.tensorflow()
-        from evaluation import show
-        from training.doctor import examine
-
-        findings = list(examine(common.data_dir))
-        show.table(["", ""], findings)
-        emit({"findings": dict(findings)})
-
-
-def compare(*runs: RunDirectory, common: Common = COMMON) -> None:
-    """Show runs side by side: fields that differ, and test scores."""
-    from evaluation import compare as sides
-    from evaluation import show
-    from training.run import Run
-
-    if not runs:
-        raise apps.FieldError("Received no runs; expected directories: athanor compare RUN RUN...")
-    with console.output(common.json) as emit:
-        columns, rows = sides.compare([Run.load(path) for path in runs])
-        show.table(columns, rows)
-        emit({"runs": [dict(zip(columns, row, strict=True)) for row in rows]})
-
-
-def check_optimizer(address: Optimizer, *, common: Common = COMMON) -> None:
-    """Check whether an optimizer, also of your own, keeps what every optimizer promises."""
-    from training import start
-
-    with console.output(common.json) as emit:
-        start.tensorflow()
-        from conformance.table import BrokenError
-
-        found = verbs.check_optimizer(address)
-        emit(found)
-        if found["broken"]:
-            raise BrokenError(
-                f"Received {address!r}, which breaks {found['broken']} of "
-                f"{len(found['checks'])} promises; expected none. See the lines above."
-            )
-
-
 def launch(
     *command: Annotated[str, Parameter(help="APP train or APP check-distribute, and its flags.")],
     workers: int = 2,
@@ -247,10 +162,6 @@ def _asked_of_workers(command: list[str]) -> tuple[apps.App, HowToTrain | HowToS
     how = given.arguments.get("how", HOW if command[1] == "train" else SHARED)
     console.require_workers(how, command)
     return given.arguments.get("app", default), how
-
-
-def _first_line(app: type[apps.App]) -> str:
-    return (app.__doc__ or "").splitlines()[0]
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "Recommender",
     "Regression",
     "Text",
+    "first_line",
     "named",
 ]
 
@@ -43,3 +44,8 @@ def named(name: str) -> type[App]:
     raise FieldError(
         f"Received the app {name!r}; expected one of {', '.join(app.name() for app in ALL)}."
     )
+
+
+def first_line(app: type[App]) -> str:
+    """What an app does, in a line."""
+    return (app.__doc__ or "").splitlines()[0]

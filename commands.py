@@ -1,0 +1,100 @@
+"""The commands of the command line that belong to no app."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+import apps
+import console
+import verbs
+from console import COMMON, Common
+
+RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
+Optimizer = Annotated[
+    str,
+    Parameter(help="A name, or package.module:Class of your own, sought from here."),
+]
+
+
+def version() -> str:
+    """The version that is installed."""
+    import importlib.metadata
+
+    return importlib.metadata.version("athanor")
+
+
+def list_apps(*, common: Common = COMMON) -> None:
+    """List the apps: what each answers, to what kind of question."""
+    from evaluation import show
+
+    rows = [
+        {
+            "app": app.name(),
+            "question": app.question,
+            "answer": app.answer,
+            "about": apps.first_line(app),
+        }
+        for app in apps.ALL
+    ]
+    with console.output(common.json) as emit:
+        show.table(list(rows[0]), [row.values() for row in rows])
+        emit({"apps": rows})
+
+
+def demo(*, common: Common = COMMON) -> None:
+    """Train, judge, export and ask every app on its embedded data; ends with one table."""
+    from training import start
+
+    with console.output(common.json) as emit:
+        start.tensorflow()
+        from evaluation import show
+
+        rows = [verbs.demonstrate(app, common) for app in apps.ALL]
+        show.table(list(rows[0]), [row.values() for row in rows], "All on embedded data")
+        emit({"demo": rows})
+
+
+def doctor(*, common: Common = COMMON) -> None:
+    """Show versions, devices, precision and data directories, and what is known not to work."""
+    from training import start
+
+    with console.output(common.json) as emit:
+        start.tensorflow()
+        from evaluation import show
+        from training.doctor import examine
+
+        findings = list(examine(common.data_dir))
+        show.table(["", ""], findings)
+        emit({"findings": dict(findings)})
+
+
+def compare(*runs: RunDirectory, common: Common = COMMON) -> None:
+    """Show runs side by side: fields that differ, and test scores."""
+    from evaluation import compare as sides
+    from evaluation import show
+    from training.run import Run
+
+    if not runs:
+        raise apps.FieldError("Received no runs; expected directories: athanor compare RUN RUN...")
+    with console.output(common.json) as emit:
+        columns, rows = sides.compare([Run.load(path) for path in runs])
+        show.table(columns, rows)
+        emit({"runs": [dict(zip(columns, row, strict=True)) for row in rows]})
+
+
+def check_optimizer(address: Optimizer, *, common: Common = COMMON) -> None:
+    """Check whether an optimizer, also of your own, keeps what every optimizer promises."""
+    from training import start
+
+    with console.output(common.json) as emit:
+        start.tensorflow()
+        from conformance.table import BrokenError
+
+        found = verbs.check_optimizer(address)
+        emit(found)
+        if found["broken"]:
+            raise BrokenError(
+                f"Received {address!r}, which breaks {found['broken']} of "
+                f"{len(found['checks'])} promises; expected none. See the lines above."
+            )
