@@ -15,6 +15,7 @@ from cyclopts import App, Parameter
 import apps
 import commands
 import console
+import manual
 import verbs
 from commands import RunDirectory
 from console import COMMON, HOW, SHARED, TUNE, Common, HowToShare, HowToTrain, HowToTune
@@ -36,7 +37,6 @@ def _command_line(asked: str | None = None) -> App:
         help=SUMMARY,
         usage="Usage: athanor COMMAND",
         help_format="plaintext",
-        help_formatter=console.print_panel,
         version=commands.version,
         suppress_keyboard_interrupt=False,
     )
@@ -188,7 +188,10 @@ def _run(arguments: list[str]) -> int:
         asked = {"--help", "-h"} & set(arguments)
         if asked or not arguments:
             # Parsing what is not going to run would take a quarter of the time.
-            cli.help_print([argument for argument in arguments if argument not in asked])
+            print(manual.page(cli, [one for one in arguments if one not in asked]))
+            return 0
+        if arguments == ["--version"]:
+            print(commands.version())
             return 0
         if arguments[0] == "launch":
             arguments = console.delimited(arguments)

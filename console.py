@@ -6,19 +6,13 @@ import json
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import CycloptsError, Parameter
-from cyclopts.config import Dict
 
 import apps
-
-if TYPE_CHECKING:
-    from cyclopts.help import HelpEntry, HelpPanel
-    from rich.console import Console, ConsoleOptions
 
 
 @Parameter(name="*")
@@ -131,8 +125,11 @@ def output(as_json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
         os.close(kept)
 
 
-def config_of(arguments: list[str]) -> Dict | None:
-    """The fields in the file named by --config, which has to be known before the rest is parsed."""
+def config_of(arguments: list[str]) -> Any:
+    """The fields in the file named by --config, for cyclopts; None where none is named.
+
+    It has to be known before the rest is parsed.
+    """
     path = None
     for name, value in zip(arguments, [*arguments[1:], ""], strict=True):
         if name == "--config" or name.startswith("--config="):
@@ -140,6 +137,7 @@ def config_of(arguments: list[str]) -> Dict | None:
     if path is None:
         return None
     import yaml
+    from cyclopts.config import Dict
 
     try:
         fields = yaml.safe_load(Path(path).read_text())
@@ -218,35 +216,3 @@ def explain(error: BaseException) -> tuple[int, str]:
         )
     kind = type(error).__name__
     return 1, f"Unexpected {kind}: {text[:200]} Run again with --debug for the traceback."
-
-
-def print_panel(console: "Console", options: "ConsoleOptions", panel: "HelpPanel") -> None:
-    """Print commands or flags in two columns; rich's panels take a fifth of the time of help."""
-    if not panel.entries:
-        return
-    labels = [" ".join(entry.display_labels_with_metavar) for entry in panel.entries]
-    left = min(max(map(len, labels)), 30) + 4
-    width = max(options.max_width - left, 20)
-    lines = [f"{panel.title}:"]
-    for label, entry in zip(labels, panel.entries, strict=True):
-        about = textwrap.wrap(_about(entry), width, break_on_hyphens=False) or [""]
-        head = f"  {label}"
-        if len(head) > left - 2:
-            lines.append(head)
-            head = ""
-        lines.append(f"{head:{left}}{about[0]}".rstrip())
-        lines += [" " * left + line for line in about[1:]]
-    console.out("\n".join([*lines, ""]), highlight=False)
-
-
-def _about(entry: "HelpEntry") -> str:
-    """The description of a command or flag, its choices and its default, if they say anything."""
-    description = getattr(entry.description, "primary_renderable", entry.description)
-    parts = ["" if description is None else str(description)]
-    if entry.choices:
-        parts.append(f"[choices: {', '.join(entry.choices)}]")
-    if entry.default not in (None, "False", '""'):
-        parts.append(f"[default: {entry.default}]")
-    if entry.required:
-        parts.append("[required]")
-    return " ".join(parts)

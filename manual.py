@@ -1,0 +1,111 @@
+"""Help pages, printed from what cyclopts knows of a command.
+
+Its own printer imports rich and lays out panels, which takes longer than all the rest.
+"""
+
+import inspect
+import shutil
+import textwrap
+import typing
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cyclopts import App
+from cyclopts.argument import Argument
+
+MOST_COLUMNS = 80
+
+
+class Entry(NamedTuple):
+    """A command, a flag or an argument, and what is said of it."""
+
+    label: str
+    about: str
+
+
+def page(cli: App, tokens: Sequence[str]) -> str:
+    """The help of the command that the tokens lead to.
+
+    Raises CycloptsError where they lead to none.
+    """
+    _, path, unknown = cli.parse_commands(tokens)
+    command = path[-1]
+    if command.default_command is None:
+        if unknown:
+            cli.parse_args(tokens, exit_on_error=False, print_error=False)
+        return _joined(command, {"Commands": _commands(command)})
+    arguments = command.assemble_argument_collection(parse_docstring=True)
+    shown = [argument for argument in arguments if argument.show]
+    panels = {
+        "Arguments": [_argument(one) for one in shown if _by_place(one)],
+        "Parameters": [_argument(one) for one in shown if not _by_place(one)],
+    }
+    return _joined(command, panels)
+
+
+def _joined(command: App, panels: dict[str, list[Entry]]) -> str:
+    # A docstring's own list of arguments is shown beside each of them.
+    about = inspect.cleandoc(command.help).partition("\n\nArgs:\n")[0].split("\n\n")
+    paragraphs = [textwrap.fill(" ".join(lines.split()), _width()) for lines in about]
+    parts = [str(command.usage), *paragraphs, *(_panel(*one) for one in panels.items() if one[1])]
+    return "\n\n".join(part.rstrip() for part in parts)
+
+
+def _commands(command: App) -> list[Entry]:
+    flags = [
+        Entry(" ".join(command.help_flags), "Display this message and exit."),
+        Entry(" ".join(command.version_flags), "Display application version."),
+    ]
+    known = {flag for entry in flags for flag in entry.label.split()}
+    names = [name for name in command if name not in known]
+    return [*(Entry(name, command[name].help.partition("\n\n")[0]) for name in names), *flags]
+
+
+def _argument(argument: Argument) -> Entry:
+    parts = [" ".join((argument.parameter.help or "").split())]
+    choices, default = argument.get_choices(), argument.field_info.default
+    if choices:
+        parts.append(f"[choices: {', '.join(choices)}]")
+    if str(default) not in ("None", "", "False") and default is not inspect.Parameter.empty:
+        parts.append(f"[default: {default}]")
+    if argument.required:
+        parts.append("[required]")
+    return Entry(_label(argument), " ".join(parts))
+
+
+def _label(argument: Argument) -> str:
+    """The names of an argument, and for a flag what it takes, in capitals."""
+    if _by_place(argument):
+        return argument.names[0].lstrip("-").upper()
+    names = " ".join(dict.fromkeys([*argument.names, *argument.negatives]))
+    if argument.is_flag():
+        return names
+    if argument.get_choices():
+        return f"{names} CHOICE"
+    kind = next(iter(typing.get_args(argument.hint)), argument.hint)
+    return f"{names} {kind.__name__.upper()}"
+
+
+def _by_place(argument: Argument) -> bool:
+    kinds = inspect.Parameter
+    return argument.field_info.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.VAR_POSITIONAL) and (
+        argument.index is not None
+    )
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size().columns, MOST_COLUMNS)
+
+
+def _panel(title: str, entries: list[Entry]) -> str:
+    left = min(max(len(entry.label) for entry in entries), 30) + 4
+    lines = [f"{title}:"]
+    for label, about in entries:
+        wrapped = textwrap.wrap(about, max(_width() - left, 20), break_on_hyphens=False) or [""]
+        head = f"  {label}"
+        if len(head) > left - 2:
+            lines.append(head)
+            head = ""
+        lines.append(f"{head:{left}}{wrapped[0]}".rstrip())
+        lines += [" " * left + line for line in wrapped[1:]]
+    return "\n".join(lines)
