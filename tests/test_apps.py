@@ -213,10 +213,12 @@ RUN_CHECKS = [check_batches_match_the_network, check_model_takes_raw_input]
 EXPORT_CHECKS = [check_export_round_trip]
 TRAINING_CHECKS = [check_same_seed_same_scores]
 SLOW_CHECKS = [check_other_seed_other_scores]  # each trains once more
+# Those that train in a second or two; all the others do so in the slow tests.
+QUICK = (apps.Mnist, apps.Recommender)
 
 
-def members(checks):
-    pairs = [(app, check) for app in apps.ALL for check in checks]
+def members(checks, among=apps.ALL):
+    pairs = [(app, check) for app in among for check in checks]
     ids = [f"{app.__name__}-{check.__name__}" for app, check in pairs]
     return pytest.mark.parametrize(("app", "check"), pairs, ids=ids)
 
@@ -236,8 +238,14 @@ def test_export(app, check, exported):
     check(exported(app))
 
 
-@members(TRAINING_CHECKS)
+@members(TRAINING_CHECKS, among=QUICK)
 def test_training(app, check, tiny_run, tmp_path):
+    check(tiny_run(app), tmp_path)
+
+
+@pytest.mark.slow
+@members(TRAINING_CHECKS, among=[app for app in apps.ALL if app not in QUICK])
+def test_longer_training(app, check, tiny_run, tmp_path):
     check(tiny_run(app), tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,10 +41,14 @@ def two_epochs():
 
 
 @pytest.fixture
-def begun(two_epochs, tmp_path):
+def begun(two_epochs, made_once, tmp_path):
     """The directory of a training of it that was killed in its second epoch."""
-    with pytest.raises(Killed):
-        trained(two_epochs, tmp_path / "run", stop=1)
+
+    def write(path):
+        with pytest.raises(Killed):
+            trained(two_epochs, path, stop=1)
+
+    shutil.copytree(made_once("begun", write), tmp_path / "run")
     return tmp_path / "run"
 
 
@@ -96,7 +101,8 @@ def test_stopped_and_resumed_is_undisturbed(app, fields, stop, tmp_path):
 
 
 def test_early_stopping_goes_on_counting(tmp_path):
-    app = dataclasses.replace(apps.Mnist.tiny(), epochs=6, patience=2, learning_rate=1e-9)
+    fields = {"model": "softmax", "epochs": 6, "patience": 2, "learning_rate": 1e-9}
+    app = dataclasses.replace(apps.Mnist.tiny(), **fields)
     whole = trained(app, tmp_path / "whole")
     with pytest.raises(Killed):
         trained(app, tmp_path / "stopped", stop=1)

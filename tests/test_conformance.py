@@ -59,6 +59,7 @@ def test_one_of_ours_keeps_the_longer_checks(check):
     kept(check, of_class(optimizers.AdaBelief))
 
 
+@pytest.mark.slow
 def test_two_replicas_equal_one():
     names = [cls.__name__.lower() for cls in OURS]
     command = [sys.executable, "-m", "conformance.replicas", *names]

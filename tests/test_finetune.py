@@ -139,6 +139,7 @@ def test_without_a_network_the_file_to_fetch_is_named(monkeypatch):
         backbones.build("mobilenet_0.25", SIDE, "imagenet")
 
 
+@pytest.mark.slow
 def test_the_embedded_backbone_is_the_same_every_time():
     train = backbones._learnt_digits
     for one, other in zip(train(8, epochs=1), train(8, epochs=1), strict=True):

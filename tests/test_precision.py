@@ -25,10 +25,11 @@ def test_auto_remembers_its_measurement(cache):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"a": 1}'])
-def test_a_damaged_measurement_is_taken_again(content, cache):
+def test_a_damaged_measurement_is_taken_again(content, cache, monkeypatch):
+    monkeypatch.setattr(precision, "_convolution_seconds", {"float32": 2.0, "bfloat16": 1.0}.get)
     cache.parent.mkdir(parents=True)
     cache.write_text(content)
-    assert precision.choose("auto", "image").policy in ("float32", "mixed_bfloat16")
+    assert precision.choose("auto", "image").policy == "mixed_bfloat16"
     known = json.loads(cache.read_text())
     assert {"float32", "bfloat16"} in [set(seconds) for seconds in known.values() if seconds != 1]
 

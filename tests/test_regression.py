@@ -261,7 +261,8 @@ def test_additions_are_believed_as_far_as_they_are_shown_to_help():
 
 
 def test_own_file_to_export_by_command_line(file, tmp_path, ask):
-    words = ["--data", f"csv:{file}", "--epochs", 2, "--width", 8, "--run-dir", tmp_path / "run"]
+    flags = ["--epochs", 2, "--model", "mlp", "--run-dir", tmp_path / "run"]
+    words = ["--data", f"csv:{file}", *flags]
     status, out, error = ask("regression", "train", *words, "--target", "grade", "--json")
     assert status == 0, error
     assert set(json.loads(out)["baselines"]) == {"majority", "linear", "boosting"}

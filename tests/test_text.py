@@ -349,6 +349,7 @@ def test_words_that_move_an_answer():
     assert len(judged.effects_of(model, "good " * 5000, 1)[0]) <= 400
 
 
+@pytest.mark.slow
 def test_own_file_by_the_command_line(ask, messy):
     flags = ["--epochs", 2, "--width", 8, "--run-dir", "out", "--json"]
     status, said, _ = ask("text", "train", "--data", f"csv:{messy}", "--target", "Stars", *flags)
