@@ -47,7 +47,7 @@ def paths(layers):
     return {variable.path for layer in layers for variable in layer.variables}
 
 
-@pytest.mark.parametrize("policy", ["frozen", "learn"])
+@pytest.mark.parametrize("policy", ["frozen", pytest.param("learn", marks=pytest.mark.slow)])
 def test_statistics_of_batch_normalisation_move_only_if_asked(made, policy):
     _, moved = fitted(made, batch_norm=policy, unfreeze=0.9)
     statistics = {path for path in moved if "moving" in path}

@@ -168,6 +168,7 @@ def test_a_start_that_is_a_minimum_is_an_epoch_too():
     assert list(whole.sweeps(LBFGS(), 10)) == [{"loss": 0.0, "slope": 0.0}]
 
 
+@pytest.mark.slow
 def test_a_small_network_is_solved(tmp_path):
     data = rows(tmp_path / "a.csv", lambda row: float(np.sin(2 * row[0])))
     for optimizer in ("lbfgs", "levenberg_marquardt"):
