@@ -1,15 +1,17 @@
 """Files of other runtimes in a version: written, replayed without TensorFlow, or refused."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from pipelines.files import whole
 from serving import gate, kinds, litert, onnx, replay_edge
 from serving.answers import parts
 from serving.portable import Portable, told
-from training.run import Run, write_json
+from training.run import Run
 
 # TensorFlow Serving reads saved_model.pb and what belongs to it; other files of a version
 # directory it leaves alone.
@@ -26,21 +28,34 @@ class Written(NamedTuple):
     proof: dict[str, Any]
 
 
-def write(run: Run, directory: Path, name: str) -> Written:
+def write(run: Run, directory: Path, portable: Portable, name: str) -> Written:
     """Write a model and its JSON into a version directory.
 
     Raises RefusedError where the format cannot carry the run, and ParityError where its
     answers differ from those of training.
     """
-    portable = kinds.question(run.passport["question"]).portable(run)
     content, outside = WAYS[name](portable, run)
     path = directory / FILES[name]
     path.write_bytes(content)
-    write_json(path.with_name(f"{path.name}.json"), {"model": path.name, **outside})
+    write_beside(path, outside)
     command = [replay_edge.__file__, name, str(path)]
     return Written(
         path, len(content), gate.proof(run, f"a file for {name}", command, samples_of(run))
     )
+
+
+def write_beside(model: Path, outside: dict[str, Any]) -> None:
+    """Write the JSON of a model, a line for each part of it: tables may be long."""
+    parts = [
+        f"{json.dumps(k)}: {json.dumps(v)}" for k, v in {"model": model.name, **outside}.items()
+    ]
+    with whole(model.with_name(f"{model.name}.json")) as beside:
+        beside.write_text("{\n  " + ",\n  ".join(parts) + "\n}\n")
+
+
+def read_beside(model: Path) -> dict[str, Any]:
+    """The JSON of a model."""
+    return json.loads(model.with_name(f"{model.name}.json").read_text())
 
 
 def samples_of(run: Run) -> dict[str, Any]:

@@ -5,9 +5,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from serving import catalogues, savedmodel, warmup
+from serving import catalogues, kinds, savedmodel, warmup
+from serving import formats as known
 from serving.gate import ParityError
 from training.run import Run, write_json
 
@@ -18,7 +19,7 @@ def export(
     run: Run,
     *,
     formats: Sequence[str] = ("savedmodel",),
-    quantize: str | None = None,
+    quantize: Literal["int8", "float16"] | None = None,
     items: Path | None = None,
 ) -> dict[str, Any]:
     """Write export/N/, TensorFlow Serving's layout, and return its path and proofs.
@@ -41,14 +42,17 @@ def export(
         items: a CSV file of the items to recommend, see serving.catalogues.
 
     """
+    _, *asked = known.asked(",".join(formats), quantize)
     with (
         catalogues.refreshed(run, items) as notes,
         _published(run.path / "export") as version,
     ):
+        # First: what cannot be carried is refused before anything is written.
+        carried = kinds.question(run.passport["question"]).portable(run) if asked else None
         parity = savedmodel.write(run, version.path)
-        others = _others(run, version.path, formats)
+        others = _others(run, version.path, carried, asked)
         proofs = {name: one.proof for name, one in others.items()}
-        smaller = _smaller(run, version.path, quantize)
+        smaller = _smaller(run, version.path, carried, quantize)
         write_json(
             version.path / "parity.json",
             parity
@@ -72,21 +76,22 @@ def export(
     }
 
 
-def _others(run: Run, directory: Path, formats: Sequence[str]) -> dict[str, Any]:
-    asked = [name for name in formats if name != "savedmodel"]
+def _others(run: Run, directory: Path, carried: Any, asked: Sequence[str]) -> dict[str, Any]:
     if not asked:
         return {}
     from serving import edge
 
-    return {name: edge.write(run, directory, name) for name in asked}
+    return {name: edge.write(run, directory, carried, name) for name in asked}
 
 
-def _smaller(run: Run, directory: Path, quantize: str | None) -> dict[str, Any] | None:
+def _smaller(
+    run: Run, directory: Path, carried: Any, quantize: Literal["int8", "float16"] | None
+) -> dict[str, Any] | None:
     if quantize is None:
         return None
     from serving import quantized
 
-    return quantized.write(run, directory, quantize)
+    return quantized.write(run, directory, carried, quantize)
 
 
 class _Version:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,16 +15,14 @@ Quantization = Literal["int8", "float16"]
 DEFAULT = "serving_default"
 
 
-def converted(
-    portable: Portable,
-    quantize: Quantization | None = None,
-    representative: Callable[[], Iterator[dict[str, Any]]] | None = None,
-) -> bytes:
+def converted(portable: Portable, quantize: Quantization | None = None) -> bytes:
     """The content of a .tflite file. Raises RefusedError where it cannot be.
 
-    With float16 weights are kept in half precision. With int8 weights and, where its
-    operations can, the arithmetic between them are whole numbers, scaled by what
-    `representative` inputs give; what goes in and comes out stays as it is.
+    With float16 the weights are kept in half precision, with int8 in whole numbers
+    of 8 bits; what is between them is computed as LiteRT does with such weights.
+    Activations stay as they are: scaled to 8 bits by examples, those of a regression
+    on the embedded patients moved answers by up to 16 of 290, weights alone by 0.1,
+    at the same size.
     """
     with tempfile.TemporaryDirectory() as folder, held_back_output():
         tf.saved_model.save(tf.Module(), folder, {DEFAULT: frozen(portable)})
@@ -33,8 +31,6 @@ def converted(
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        elif quantize == "int8":
-            converter.representative_dataset = lambda: ((DEFAULT, one) for one in representative())
         try:
             return converter.convert()
         except Exception as error:

@@ -144,7 +144,7 @@ def main(runtime: str, model: str, samples_path: str, answers_path: str = "") ->
         print(json.dumps(compared(ask, told, samples)))
         return
     raw = _under(samples, "serving_default/input/")
-    np.savez(answers_path, **answers(ask, told, raw))
+    np.savez(answers_path, **answers(ask, told, raw))  # type: ignore[arg-type]
     print(json.dumps({"milliseconds": median_milliseconds(ask, told, raw)}))
 
 

@@ -65,14 +65,15 @@ def about(run: Run) -> dict[str, Any]:
     """What each column holds: what is typical of it, and between which values it is asked about.
 
     Typical is the training examples' median, or their most frequent category; low and
-    high are those of the samples that the run keeps.
+    high are two deviations from their mean, or further out where a sample that the run
+    keeps lies there.
     """
     prepare = prepare_of(run.model)
     return {
         "columns": [
             _category(name, prepare.categories[name])
             if name in prepare.categories
-            else _number(name, prepare.numbers[name][0], column)
+            else _number(name, prepare.numbers[name], column[np.isfinite(column)])
             for name, column in run.samples.raw.items()
         ]
     }
@@ -83,10 +84,18 @@ def _category(name: str, known: list[str]) -> dict[str, Any]:
     return {"name": name, "kind": "category", "typical": typical, "values": known[:NUM_VALUES]}
 
 
-def _number(name: str, median: float, some: np.ndarray) -> dict[str, Any]:
-    numbers = [median, *some[np.isfinite(some)].tolist()]
-    low, typical, high = (shortest(value) for value in (min(numbers), median, max(numbers)))
-    return {"name": name, "kind": "number", "typical": typical, "low": low, "high": high}
+def _number(name: str, statistics: list[float], some: np.ndarray) -> dict[str, Any]:
+    median, mean, deviation = statistics
+    seen = [median, *some.tolist()]
+    # What was never negative, or never a fraction, is not offered as such.
+    least = 0.0 if min(seen) >= 0 else -np.inf
+    low, high = max(mean - 2 * deviation, least), mean + 2 * deviation
+    if all(value == round(value) for value in seen):
+        low, high = np.ceil(low), np.floor(high)
+    ends = {"low": min(low, *seen), "high": max(high, *seen)}
+    return {"name": name, "kind": "number", "typical": shortest(median)} | {
+        end: float(f"{value:.4g}") for end, value in ends.items()
+    }
 
 
 def prepare_of(model: Any) -> PrepareColumns:
