@@ -36,7 +36,8 @@ def converted(portable: Portable, quantize: Quantization | None = None) -> bytes
         except Exception as error:
             raise RefusedError(
                 f"Received --format litert for a model that it cannot carry: {_reason(error)}; "
-                "expected operations of LiteRT. Leave litert out of --format."
+                "expected operations of LiteRT. Leave litert out of --format.",
+                reason="an operation is missing",
             ) from error
 
 

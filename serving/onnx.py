@@ -21,7 +21,8 @@ def whole(portable: Portable) -> Portable:
         except UnicodeEncodeError as error:
             raise RefusedError(
                 f"Received --format onnx for {name!r} with texts that are no UTF-8; expected "
-                "UTF-8, for ONNX knows no other. Leave onnx out of --format, or correct the data."
+                "UTF-8, for ONNX knows no other. Leave onnx out of --format, or correct the data.",
+                reason="texts that are no UTF-8",
             ) from error
     inputs = (
         tf.TensorSpec(spec.shape, tf.string, spec.name) if spec.name in portable.tables else spec
@@ -46,7 +47,8 @@ def converted(portable: Portable, labels: list[str]) -> bytes:
         except Exception as error:
             raise RefusedError(
                 f"Received --format onnx for a model that it cannot carry: {error}; expected "
-                "operations of ONNX. Leave onnx out of --format."
+                "operations of ONNX. Leave onnx out of --format.",
+                reason="an operation is missing",
             ) from error
     if TABLES not in {one.domain for one in model.opset_import}:
         model.opset_import.add(domain=TABLES, version=TABLES_VERSION)

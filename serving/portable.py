@@ -25,9 +25,19 @@ WHOLE, LEARNT_IN = "float32", "mixed_bfloat16"
 
 
 class RefusedError(RuntimeError):
-    """A format that cannot carry a run: which part, and what to do instead."""
+    """A format that cannot carry a run: which part, and what to do instead.
+
+    Args:
+        message: for people.
+        reason: the part in a few words, for tables.
+
+    """
 
     exit_status = 1
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,7 +38,8 @@ def portable(run: Run) -> Portable:  # noqa: ARG001
         "Received a run of texts for LiteRT or ONNX; expected a model that reads numbers. Texts "
         "are cut into words by regular expressions over Unicode's classes, and runs and beginnings "
         "of words are hashed: neither format can replace by an expression or hash a text, and "
-        "no table beside the file can say it. Serve the SavedModel: leave --format away."
+        "no table beside the file can say it. Serve the SavedModel: leave --format away.",
+        reason="texts are cut by expressions and hashed",
     )
 
 
