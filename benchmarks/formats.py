@@ -63,7 +63,7 @@ def main() -> None:
         "is allowed, and size"
     )
     protocol.write("formats", title, conditions, runs, carried(runs))
-    title = "LiteRT with smaller weights, on the test examples by its own runtime, one thread"
+    title = "LiteRT with smaller weights, on the test examples by its own runtime"
     protocol.write("formats_quantized", title, conditions, runs, smaller(runs))
 
 

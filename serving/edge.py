@@ -1,7 +1,7 @@
 """Files of other runtimes in a version: written, replayed without TensorFlow, or refused."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,20 +28,28 @@ class Written(NamedTuple):
     proof: dict[str, Any]
 
 
-def write(run: Run, directory: Path, portable: Portable, name: str) -> Written:
+def write(
+    run: Run, directory: Path, portable: Portable, name: str, *, signatures: Iterable[str] = ()
+) -> Written:
     """Write a model and its JSON into a version directory.
 
-    Raises RefusedError where the format cannot carry the run, and ParityError where its
+    `signatures` are those of the SavedModel: what is not carried is named. Raises
+    RefusedError where the format cannot carry the run, and ParityError where its
     answers differ from those of training.
     """
     content, outside = WAYS[name](portable, run)
     path = directory / FILES[name]
     path.write_bytes(content)
-    write_beside(path, outside)
+    write_beside(path, outside | {"left_out": _left_out(portable, signatures)})
     command = [replay_edge.__file__, name, str(path)]
     return Written(
         path, len(content), gate.proof(run, f"a file for {name}", command, samples_of(run))
     )
+
+
+def _left_out(portable: Portable, signatures: Iterable[str]) -> dict[str, str]:
+    missing = [name for name in signatures if name not in CARRIED]
+    return {name: portable.left_out.get(name, "in the SavedModel alone") for name in missing}
 
 
 def write_beside(model: Path, outside: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from serving import catalogues, kinds, savedmodel, warmup
+from serving import catalogues, edge, kinds, quantized, savedmodel, warmup
 from serving import formats as known
 from serving.gate import ParityError
 from training.run import Run, write_json
@@ -48,11 +48,15 @@ def export(
         _published(run.path / "export") as version,
     ):
         # First: what cannot be carried is refused before anything is written.
-        carried = kinds.question(run.passport["question"]).portable(run) if asked else None
+        carried: Any = kinds.question(run.passport["question"]).portable(run) if asked else None
         parity = savedmodel.write(run, version.path)
-        others = _others(run, version.path, carried, asked)
+        signatures = parity["signatures"]
+        others = {
+            name: edge.write(run, version.path, carried, name, signatures=signatures)
+            for name in asked
+        }
         proofs = {name: one.proof for name, one in others.items()}
-        smaller = _smaller(run, version.path, carried, quantize)
+        smaller = quantize and quantized.write(run, version.path, carried, quantize)
         write_json(
             version.path / "parity.json",
             parity
@@ -74,24 +78,6 @@ def export(
         "curl": savedmodel.curl(run.passport["app"], target),
         "notes": notes,
     }
-
-
-def _others(run: Run, directory: Path, carried: Any, asked: Sequence[str]) -> dict[str, Any]:
-    if not asked:
-        return {}
-    from serving import edge
-
-    return {name: edge.write(run, directory, carried, name) for name in asked}
-
-
-def _smaller(
-    run: Run, directory: Path, carried: Any, quantize: Literal["int8", "float16"] | None
-) -> dict[str, Any] | None:
-    if quantize is None:
-        return None
-    from serving import quantized
-
-    return quantized.write(run, directory, carried, quantize)
 
 
 class _Version:

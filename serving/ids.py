@@ -87,7 +87,8 @@ def portable(run: Run) -> Portable:
         "item": Table(tuple(ids.items), 1, 0),
     }
     specs = tuple(tf.TensorSpec([None], tf.int32, name) for name in PAIR)
-    return Portable(pairs, specs, tables, lists=_lists(ids))
+    left_out = {"rating": "it is serving_default"}
+    return Portable(pairs, specs, tables, left_out=left_out, lists=_lists(ids))
 
 
 def _lists(ids: Ids) -> Lists:

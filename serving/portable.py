@@ -70,7 +70,7 @@ class Portable:
         inputs: their tf.TensorSpec, in order.
         tables: of the inputs that are texts outside.
         outside: in words, what has to be done before asking.
-        left_out: signatures of the SavedModel that are not there, with the reason.
+        left_out: why signatures of the SavedModel are not there, by their names.
         lists: what recommendations are made from; None where there are none.
 
     """
@@ -113,7 +113,6 @@ def told(portable: Portable, passport: dict[str, Any], outputs: dict[str, Any]) 
         "inputs": [_input(spec, portable.tables.get(spec.name)) for spec in portable.inputs],
         "outputs": [_tensor(name, spec) for name, spec in sorted(outputs.items())],
         "labels": labels,
-        "left_out": portable.left_out,
     }
     outside = [*portable.outside]
     outside += [CODES] * bool(portable.tables) + [LABELS] * bool(labels)

@@ -10,6 +10,7 @@ from serving.answers import parts
 from training.run import Run, write_json
 
 REQUEST = "sample-request.json"
+LOADED = ("saved_model.pb", "variables/*", "assets/*")
 
 
 def write(run: Run, directory: Path) -> dict[str, Any]:
@@ -41,6 +42,11 @@ def _save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
         module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
         (directory / "labels.txt").write_text("\n".join(labels) + "\n")
     tf.saved_model.save(module, str(directory), signatures)
+
+
+def size(directory: Path) -> int:
+    """Bytes of what a server loads; not of what stands beside it."""
+    return sum(path.stat().st_size for part in LOADED for path in directory.glob(part))
 
 
 def curl(app: str, directory: Path) -> str:

@@ -82,7 +82,9 @@ def test_a_number_that_is_taken_at_the_last_moment_is_left(copied, monkeypatch):
     monkeypatch.setattr(exporting, "_next_version", lambda folder: folder / next(numbers, "2"))
     (copied.path / "export" / "1").mkdir(parents=True)
     (copied.path / "export" / "1" / "model").touch()
-    monkeypatch.setattr(exporting.savedmodel, "write", lambda *_: {"passed": True})
+    monkeypatch.setattr(
+        exporting.savedmodel, "write", lambda *_: {"passed": True, "signatures": {}}
+    )
     assert Path(export(copied)["export"]).name == "2"
 
 
@@ -261,7 +263,7 @@ def test_without_the_extra_no_warm_up_is_written_and_it_is_said(copied, monkeypa
     monkeypatch.setattr(warmup, "possible", lambda: False)
     warmup.write(tmp_path / "nowhere", "mnist", {})
     assert not (tmp_path / "nowhere").exists()
-    monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True})
+    monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True, "signatures": {}})
     assert export(copied)["notes"] == [warmup.MISSING]
 
 

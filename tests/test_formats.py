@@ -1,6 +1,7 @@
 """LiteRT and ONNX answer as in training, where TensorFlow is not known, or are refused."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -129,6 +130,15 @@ def test_the_replay_knows_no_tensorflow(name, refreshed, tmp_path):
     assert not loaded & {"tensorflow", "keras", "tf2onnx", *ours}
 
 
+def test_every_key_beside_a_model_is_documented(refreshed):
+    page = (Path(edge.__file__).parents[1] / "docs" / "formats.md").read_text()
+    part = page.partition("## The JSON beside a model")[2].partition("In Python")[0]
+    cells = re.findall(r"^\| (`[^|]*`) *\|", part, flags=re.MULTILINE)
+    documented = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    told = edge.read_beside(Path(refreshed[0]["formats"]["litert"]["path"]))
+    assert documented == {*told, "quantized"}
+
+
 def test_an_unknown_item_is_left_out_and_told(refreshed):
     answer, known, run = refreshed
     loaded = tf.saved_model.load(answer["export"])
@@ -143,6 +153,7 @@ def test_an_unknown_item_is_left_out_and_told(refreshed):
     assert len(kinds.question("ids").ids_of(run.model).offered) > 5
     told = json.loads(Path(answer["export"], "model.onnx.json").read_text())
     assert sorted(told["recommend"]["candidates"]) == known
+    assert told["left_out"]["rating"] == "it is serving_default"
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -199,7 +210,7 @@ def test_a_wrong_table_closes_the_gate(tiny_run, tmp_path, monkeypatch):
 def test_another_answer_closes_the_gate_of_each_format(name, tiny_run, tmp_path, monkeypatch):
     run = copy(tiny_run(Recommender), tmp_path / "run")
     run.samples.answers[3, 0] += 0.01
-    monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True})
+    monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True, "signatures": {}})
     with pytest.raises(ParityError, match=f"{name} whose answers differ"):
         export(run, formats=[name])
     assert list((run.path / "export").iterdir()) == []

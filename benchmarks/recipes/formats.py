@@ -14,21 +14,15 @@ from typing import Any
 
 from training import start
 
-OF_SERVING = ("saved_model.pb", "variables/*")
-
-
-def sizes(directory: Path) -> int:
-    """Bytes of what a server reads of a SavedModel."""
-    return sum(path.stat().st_size for part in OF_SERVING for path in directory.glob(part))
-
 
 def proofs(run: Any) -> dict[str, Any]:
     """By format its largest difference, tolerance and bytes, or the reason of a refusal."""
+    from serving import savedmodel
     from serving.export import export
     from serving.portable import RefusedError
 
     plain = export(run)
-    found = {"savedmodel": plain["parity"] | {"bytes": sizes(Path(plain["export"]))}}
+    found = {"savedmodel": plain["parity"] | {"bytes": savedmodel.size(Path(plain["export"]))}}
     for name in ("litert", "onnx"):
         try:
             found[name] = export(run, formats=[name])["formats"][name]
