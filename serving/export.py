@@ -55,16 +55,11 @@ def export(
             name: edge.write(run, version.path, carried, name, signatures=signatures)
             for name in asked
         }
-        proofs = {name: one.proof for name, one in others.items()}
         smaller = quantize and quantized.write(run, version.path, carried, quantize)
-        write_json(
-            version.path / "parity.json",
-            parity
-            | ({"formats": proofs} if proofs else {})
-            | ({"quantized": smaller} if smaller else {}),
-        )
-    if not warmup.possible():
-        notes.append(warmup.MISSING)
+        beside = {"formats": {name: one.proof for name, one in others.items()}}
+        beside["quantized"] = smaller or {}
+        kept = {name: part for name, part in beside.items() if part}
+        write_json(version.path / "parity.json", parity | kept)
     target = version.target
     return {
         "export": str(target),
@@ -76,7 +71,7 @@ def export(
         "quantized": smaller,
         "request": str(target / savedmodel.REQUEST),
         "curl": savedmodel.curl(run.passport["app"], target),
-        "notes": notes,
+        "notes": notes if warmup.possible() else [*notes, warmup.MISSING],
     }
 
 
