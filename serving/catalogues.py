@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evaluation.catalogue import ids_of, offering
 from pipelines.examples import DataError
-from pipelines.ids import Columns, found
+from pipelines.ids import USUAL, Columns, found
 from serving.reading import table
 from training.run import Run
 
@@ -47,8 +47,14 @@ def refreshed(run: Run, items: Path | None) -> Iterator[list[str]]:
 def _items(run: Run, path: Path) -> set[str]:
     read = table(str(path))
     names = list(read.columns)
-    columns = Columns(item=run.passport["reading"]["item"])
-    name = names[0] if len(names) == 1 else found(read, columns, "item")
+    wanted = run.passport["reading"]["item"]
+    try:
+        name = names[0] if len(names) == 1 else found(read, Columns(item=wanted), "item")
+    except DataError as error:
+        raise DataError(
+            f"Received --refresh-items {str(path)!r} with the columns {', '.join(names)}; expected "
+            f"the items in {wanted or USUAL.item.split()[1]!r}, as in training, or in the only one."
+        ) from error
     return {cell.decode("utf-8", "surrogateescape") for cell in read.columns[name]} - {""}
 
 
