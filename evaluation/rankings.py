@@ -84,12 +84,16 @@ def answers_of(run: Run) -> Answers:
     return answers(splits, given, some, np.concatenate(places) if places else None)
 
 
+def given(splits: Splits, outputs: dict[str, np.ndarray]) -> Answers:
+    """Somebody else's ratings of the test pairs, by the names of an export; no lists."""
+    ratings = outputs["rating"] if rated(splits) else None
+    return Answers(ratings, splits.test.targets, _test_users(splits), None)
+
+
 def answers(
     splits: Splits, given: np.ndarray | None, some: Asked, places: np.ndarray | None
 ) -> Answers:
     """Given ratings and places in the catalogue beside the truth."""
-    test = splits.test.numpy()
-    users = numbered(vocabulary(test.features["user"]), test.features["user"]) - 1
     lists = None
     if places is not None:
         popularity = popularity_of(splits)
@@ -101,7 +105,13 @@ def answers(
             popularity,
             float(np.square(popularity).sum() / popularity.sum()),
         )
-    return Answers(given, test.target, users, lists)
+    return Answers(given, splits.test.targets, _test_users(splits), lists)
+
+
+def _test_users(splits: Splits) -> np.ndarray:
+    """The number among the test users of each test pair's, from 0."""
+    users = splits.test.numpy().features["user"]
+    return numbered(vocabulary(users), users) - 1
 
 
 def rated(splits: Splits) -> bool:

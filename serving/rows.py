@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pipelines.columns import PrepareColumns
 from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.rows import typed
-from serving.answers import named, rows
+from serving.about import shortest
+from serving.answers import named, parts, rows
+from serving.portable import Portable, Table, behind, in_float32
 from serving.reading import table
 from training.run import Run
 
 BLOCK = 1000
+NUM_VALUES = 50  # categories of a column that people choose from
 
 
 def signatures(run: Run) -> dict[str, Any]:
@@ -38,6 +42,65 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:  # n
         f"serving_default/input/{name}": column.astype("S") if column.dtype == object else column
         for name, column in raw.items()
     }
+
+
+def portable(run: Run) -> Portable:
+    """Columns by name, categories as their places in a table."""
+    model = in_float32(run.model)
+    prepare = prepare_of(model)
+    rest = behind(model, prepare)
+
+    def columns(**columns: Any) -> dict[str, Any]:
+        return parts(run.passport["answer"], rest(prepare(columns)))
+
+    specs = (
+        tf.TensorSpec([None], "int32" if kind == "category" else "float32", name)
+        for name, kind in kinds_of(run).items()
+    )
+    tables = {name: Table(tuple(known), 0, -1) for name, known in prepare.categories.items()}
+    return Portable(columns, tuple(specs), tables)
+
+
+def about(run: Run) -> dict[str, Any]:
+    """What each column holds: what is typical of it, and between which values it is asked about.
+
+    Typical is the training examples' median, or their most frequent category; low and
+    high are two deviations from their mean, or further out where a sample that the run
+    keeps lies there.
+    """
+    prepare = prepare_of(run.model)
+    return {
+        "columns": [
+            _category(name, prepare.categories[name])
+            if name in prepare.categories
+            else _number(name, prepare.numbers[name], column[np.isfinite(column)])
+            for name, column in run.samples.raw.items()
+        ]
+    }
+
+
+def _category(name: str, known: list[str]) -> dict[str, Any]:
+    typical = known[0] if known else ""
+    return {"name": name, "kind": "category", "typical": typical, "values": known[:NUM_VALUES]}
+
+
+def _number(name: str, statistics: list[float], some: np.ndarray) -> dict[str, Any]:
+    median, mean, deviation = statistics
+    seen = [median, *some.tolist()]
+    # What was never negative, or never a fraction, is not offered as such.
+    least = 0.0 if min(seen) >= 0 else -np.inf
+    low, high = max(mean - 2 * deviation, least), mean + 2 * deviation
+    if all(value == round(value) for value in seen):
+        low, high = np.ceil(low), np.floor(high)
+    ends = {"low": min(low, *seen), "high": max(high, *seen)}
+    return {"name": name, "kind": "number", "typical": shortest(median)} | {
+        end: float(f"{value:.4g}") for end, value in ends.items()
+    }
+
+
+def prepare_of(model: Any) -> PrepareColumns:
+    """The layer of a model that reads the columns."""
+    return next(layer for layer in model.layers if isinstance(layer, PrepareColumns))
 
 
 def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:

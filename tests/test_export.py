@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import apps
 from apps import Mnist
+from serving import about, savedmodel, warmup
 from serving import export as exporting
 from serving.export import ParityError, export
 from serving.images import UnreadableError
@@ -75,10 +77,21 @@ def test_exports_are_numbered(exports):
     assert sorted(path.name for path in exports.iterdir()) == ["1", "2"]
 
 
+def test_a_number_that_is_taken_at_the_last_moment_is_left(copied, monkeypatch):
+    numbers = iter("11")
+    monkeypatch.setattr(exporting, "_next_version", lambda folder: folder / next(numbers, "2"))
+    (copied.path / "export" / "1").mkdir(parents=True)
+    (copied.path / "export" / "1" / "model").touch()
+    monkeypatch.setattr(
+        exporting.savedmodel, "write", lambda *_: {"passed": True, "signatures": {}}
+    )
+    assert Path(export(copied)["export"]).name == "2"
+
+
 @pytest.mark.parametrize("number", ["1", "2"])
 def test_an_export_is_in_the_layout_of_tensorflow_serving(number, exports):
     names = {path.name for path in (exports / number).iterdir()}
-    assert {"saved_model.pb", "variables", "parity.json", "labels.txt"} <= names
+    assert {"saved_model.pb", "variables", "parity.json", "labels.txt", "about.json"} <= names
     assert not [name for name in names if name.startswith(".")]
 
 
@@ -154,7 +167,7 @@ def test_a_tampered_sample_closes_the_gate(change, exported, tmp_path):
 
 
 def test_a_process_that_fails_closes_the_gate(copied, monkeypatch):
-    monkeypatch.setattr(exporting.replay, "__file__", str(copied.path / "nowhere.py"))
+    monkeypatch.setattr(savedmodel.replay, "__file__", str(copied.path / "nowhere.py"))
     with pytest.raises(ParityError, match="could not replay"):
         export(copied)
     assert list((copied.path / "export").iterdir()) == []
@@ -168,6 +181,90 @@ def test_a_fault_while_writing_leaves_nothing(copied, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         export(copied)
     assert list((copied.path / "export").iterdir()) == []
+
+
+def told(run):
+    return json.loads((run.path / "export" / "1" / about.NAME).read_text())
+
+
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
+def test_an_export_tells_what_it_is(app, exported):
+    run = exported(app)
+    content, directory = told(run), run.path / "export" / "1"
+    for name in ("app", "question", "answer", "labels"):
+        assert content[name] == run.passport[name]
+    loaded = tf.saved_model.load(directory)
+    assert set(content["signatures"]) == set(loaded.signatures)
+    for name, signature in loaded.signatures.items():
+        given = content["signatures"][name]
+        (_, inputs), outputs = signature.structured_input_signature, signature.structured_outputs
+        for side, specs in ((given["inputs"], inputs), (given["outputs"], outputs)):
+            assert {key: spec["dtype"] for key, spec in side.items()} == {
+                key: spec.dtype.name for key, spec in specs.items()
+            }
+            for key, spec in specs.items():
+                assert side[key]["shape"] == spec.shape.as_list()
+    asked = content["example_signature"]
+    assert len(content["examples"]) == 3
+    for row in content["examples"]:
+        assert set(row) == set(content["signatures"][asked]["inputs"])
+    request = json.loads((directory / savedmodel.REQUEST).read_text())
+    assert request == {"signature_name": asked, "instances": content["examples"]}
+
+
+def test_an_export_tells_of_its_kind_of_question(exported):
+    image, row, ids = (told(exported(app)) for app in (Mnist, apps.Regression, apps.Recommender))
+    assert image["image"] == {"height": 8, "width": 8, "channels": 1}
+    assert base64.b64decode(image["examples"][0]["image_bytes"]["b64"])[1:4] == b"PNG"
+    assert [column["name"] for column in row["columns"]] == [*exported(apps.Regression).samples.raw]
+    columns = {column.pop("name"): column for column in row["columns"]}
+    assert columns["sex"] == {"kind": "number", "typical": 1.0, "low": 1.0, "high": 2.0}
+    assert all(column["low"] < column["high"] for column in columns.values())
+    assert row["target"] == {"name": "target", "unit": ""}
+    assert ids["target"] is None
+    assert len(ids["users"]) == len(ids["items"]) == 20
+    assert ids["users"][0] == "user 0"
+
+
+def test_an_export_tells_its_score_once_it_is_judged(copied):
+    assert about.describe(copied, {}, {})["score"] is None
+    scores = {"test": {"accuracy": 0.5, "loss": 2.0}, "intervals": {"accuracy": [0.4, 0.6]}}
+    (copied.path / "scores.json").write_text(json.dumps(scores))
+    wanted = {"metric": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6}
+    assert about.describe(copied, {}, {})["score"] == wanted
+
+
+def test_what_is_missing_has_no_place_in_json():
+    rows = {"size": np.float32([np.nan, 0.1]), "kind": np.array([b"oak", b"caf\xe9"])}
+    assert about.instances(rows, {"size": 2.5}) == [
+        {"size": 0.1, "kind": "caf\ufffd"},
+        {"size": 2.5, "kind": "oak"},
+    ]
+
+
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
+def test_a_server_can_warm_up(app, exported):
+    """The records are those that TensorFlow Serving reads, and every one is answered."""
+    logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    directory = exported(app).path / "export" / "1"
+    signatures = tf.saved_model.load(directory).signatures
+    answered = set()
+    for record in tf.data.TFRecordDataset(str(directory / warmup.PLACE)):
+        request = logs.PredictionLog.FromString(record.numpy()).predict_log.request
+        assert request.model_spec.name == app.name()
+        inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+        name = request.model_spec.signature_name
+        signatures[name](**{key: tf.constant(value) for key, value in inputs.items()})
+        answered.add(name)
+    assert answered == set(signatures)
+
+
+def test_without_the_extra_no_warm_up_is_written_and_it_is_said(copied, monkeypatch, tmp_path):
+    monkeypatch.setattr(warmup, "possible", lambda: False)
+    warmup.write(tmp_path / "nowhere", "mnist", {})
+    assert not (tmp_path / "nowhere").exists()
+    monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True, "signatures": {}})
+    assert export(copied)["notes"] == [warmup.MISSING]
 
 
 def test_predictions_name_the_class_and_the_next(copied):

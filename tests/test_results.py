@@ -73,7 +73,12 @@ def test_json_of_predict(ask, run, picture, elsewhere):
 
 def test_json_of_export(ask, copied):
     result = json_of(ask("mnist", "export", copied.path, "--json"))
-    assert set(result) == {"export", "parity"}
+    told = {"formats", "quantized", "request", "curl", "notes"}
+    assert set(result) == {"export", "parity"} | told
+    assert (result["formats"], result["quantized"], result["notes"]) == ({}, None, [])
+    assert result["curl"] == (
+        f"curl -d @{result['request']} http://127.0.0.1:8501/v1/models/mnist:predict"
+    )
     assert result["export"] == str(copied.path / "export" / "1")
     assert result["parity"]["passed"] is True
     assert result["parity"]["max_abs_diff"] <= result["parity"]["tolerance"]

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from apps.app import App, FieldError
 from evaluation import kinds as answers
-from serving import kinds
+from serving import kinds, savedmodel
 from serving.export import export
 from training.run import Run
 
@@ -57,8 +57,7 @@ def measured(run: Run) -> dict[str, float]:
     """
     artifacts = sorted((run.path / "export").glob("[0-9]*"))
     artifact = artifacts[-1] if artifacts else Path(export(run)["export"])
-    files = [path for path in artifact.rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in files) / 1e6
+    size = savedmodel.size(artifact) / 1e6
     return {"latency": _latency(run, artifact), "size": round(size, 4)}
 
 

@@ -1,0 +1,344 @@
+"""LiteRT and ONNX answer as in training, where TensorFlow is not known, or are refused."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import apps
+from apps import Mnist, Recommender, Regression, Text
+from apps.app import FieldError
+from evaluation import classes
+from pipelines.columns import PrepareColumns
+from serving import edge, formats, kinds, quantized, replay_edge, savedmodel
+from serving import portable as portables
+from serving.export import ParityError, export
+from serving.portable import RefusedError
+from training.run import Run
+
+OTHERS = ["litert", "onnx"]
+ALLOWED = {"litert": "ai_edge_litert", "onnx": "onnxruntime"}
+for package in ("ai_edge_litert", "onnxruntime", "tf2onnx"):
+    pytest.importorskip(package)
+
+
+def copy(run, place):
+    shutil.copytree(run.path, place, ignore=shutil.ignore_patterns("export"))
+    return Run.load(place)
+
+
+def carried(run):
+    return kinds.question(run.passport["question"]).portable(run)
+
+
+@pytest.fixture(scope="module")
+def refreshed(tiny_run, tmp_path_factory):
+    """A recommender published in all formats, which offers five known items of seven."""
+    run = copy(tiny_run(Recommender), tmp_path_factory.mktemp("refreshed") / "run")
+    items = run.path / "items.csv"
+    known = [f"item {number}" for number in range(5)]
+    items.write_text("\n".join(["item_id", "new a", *known, "new b", ""]))
+    return export(run, formats=["savedmodel", *OTHERS], items=items), known, run
+
+
+@pytest.mark.parametrize(
+    ("names", "quantize", "parts"),
+    [
+        ("litert,onx", None, ["onx", "Did you mean onnx"]),
+        ("tflite", None, ["tflite", "savedmodel, litert, onnx"]),
+        ("onnx", "int8", ["--quantize int8", "--format litert"]),
+    ],
+)
+def test_a_format_that_is_none_is_named(names, quantize, parts):
+    with pytest.raises(FieldError) as raised:
+        formats.asked(names, quantize)
+    for part in parts:
+        assert part in str(raised.value)
+
+
+def test_the_savedmodel_is_always_there_and_first():
+    assert formats.asked("onnx, LiteRT,savedmodel,onnx") == ["savedmodel", "onnx", "litert"]
+    assert formats.asked("") == ["savedmodel"]
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(FieldError, match=r"without onnx and tf2onnx.*athanor\[edge\]"):
+        formats.asked("onnx")
+
+
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        (["--format", "onxx"], "Did you mean onnx"),
+        (["--quantize", "int8"], "--format litert"),
+        (["--refresh-items", "items.csv"], "recommends no items"),
+    ],
+)
+def test_the_command_line_answers_before_it_loads(flags, part, ask, copied):
+    status, output, error = ask("mnist", "export", copied.path, *flags)
+    assert (status, output) == (2, "")
+    assert part in error
+    assert not (copied.path / "export").exists()
+
+
+def test_texts_are_refused_and_nothing_is_published(tiny_run, tmp_path):
+    run = copy(tiny_run(Text), tmp_path / "run")
+    for name in OTHERS:
+        with pytest.raises(RefusedError, match=r"hashed.*Serve the SavedModel"):
+            export(run, formats=[name])
+    assert list((run.path / "export").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_format_stands_beside_the_savedmodel_with_its_proof(name, refreshed):
+    answer, *_ = refreshed
+    directory = Path(answer["export"])
+    file = edge.FILES[name]
+    assert {"saved_model.pb", file, f"{file}.json"} <= {path.name for path in directory.iterdir()}
+    given = answer["formats"][name]
+    assert given["path"] == str(directory / file)
+    assert given["bytes"] == (directory / file).stat().st_size
+    proof = json.loads((directory / "parity.json").read_text())["formats"][name]
+    assert proof["passed"] is True
+    assert set(proof["signatures"]) == {"serving_default", "recommend"}
+    assert max(proof["signatures"].values()) == proof["max_abs_diff"] <= proof["tolerance"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_replay_knows_no_tensorflow(name, refreshed, tmp_path):
+    answer, _, run = refreshed
+    np.savez(tmp_path / "samples.npz", **edge.samples_of(run))
+    code = (
+        f"import runpy, sys; sys.argv = [''] + {[name, answer['formats'][name]['path']]!r}"
+        f" + [{str(tmp_path / 'samples.npz')!r}]\n"
+        f"runpy.run_path({replay_edge.__file__!r}, run_name='__main__')\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert ALLOWED[name] in loaded
+    ours = {"apps", "pipelines", "training", "serving", "evaluation"}
+    assert not loaded & {"tensorflow", "keras", "tf2onnx", *ours}
+
+
+def documented(start, end):
+    """Names in the first cells of a table of the page."""
+    page = (Path(edge.__file__).parents[1] / "docs" / "formats.md").read_text()
+    part = page.partition(start)[2].partition(end)[0]
+    cells = re.findall(r"^\| (`[^|]*`) *\|", part, flags=re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+def test_every_key_beside_a_model_is_documented(refreshed):
+    told = edge.read_beside(Path(refreshed[0]["formats"]["litert"]["path"]))
+    assert documented("## The JSON beside a model", "In Python") == {*told, "quantized"}
+
+
+def test_every_key_about_a_version_is_documented(refreshed):
+    told = json.loads(Path(refreshed[0]["export"], "about.json").read_text())
+    assert documented("## about.json", "## Smaller") == {*told, "columns", "image"}
+
+
+def test_an_unknown_item_is_left_out_and_told(refreshed):
+    answer, known, run = refreshed
+    loaded = tf.saved_model.load(answer["export"])
+    given = loaded.signatures["recommend"](
+        user=tf.constant(["user 1", "nobody"]), k=tf.constant(10), exclude_seen=tf.constant(False)
+    )
+    assert given["items"].shape[1] == 5
+    for row in given["items"].numpy():
+        assert sorted(item.decode() for item in row) == known
+    assert any("2 items" in note and "new a, new b" in note for note in answer["notes"])
+    # The run itself offers what it did.
+    assert len(kinds.question("ids").ids_of(run.model).offered) > 5
+    told = json.loads(Path(answer["export"], "model.onnx.json").read_text())
+    assert sorted(told["recommend"]["candidates"]) == known
+    assert told["left_out"]["rating"] == "it is serving_default"
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_lists_without_what_was_met_are_those_of_the_savedmodel(name, refreshed):
+    answer, *_ = refreshed
+    path = answer["formats"][name]["path"]
+    told = edge.read_beside(Path(path))
+    user = max(told["recommend"]["met"], key=lambda user: len(told["recommend"]["met"][user]))
+    users = np.array([user.encode(), b"nobody"])
+    given = replay_edge.recommend(
+        getattr(replay_edge, name)(path), told, users, 5, exclude_seen=True
+    )
+    wanted = tf.saved_model.load(answer["export"]).signatures["recommend"](
+        user=tf.constant(users), k=tf.constant(5), exclude_seen=tf.constant(True)
+    )
+    assert given["items"].tolist() == wanted["items"].numpy().tolist()
+    assert b"" in given["items"][0].tolist()
+    np.testing.assert_allclose(given["scores"], wanted["scores"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("item_id,name\nx,1\ny,2\n", ["none of them known", "x, y"]),
+        ("thing,name\nx,1\ny,2\n", ["columns thing, name", "'item_id'"]),
+        (None, ["items.csv"]),
+    ],
+)
+def test_items_that_cannot_be_offered_are_refused(content, parts, tiny_run, tmp_path, ask):
+    run = copy(tiny_run(Recommender), tmp_path / "run")
+    if content:
+        (tmp_path / "items.csv").write_text(content)
+    status, _, error = ask(
+        "recommender", "export", run.path, "--refresh-items", tmp_path / "items.csv"
+    )
+    assert status == 2
+    for part in parts:
+        assert part in error
+    assert not (run.path / "export").exists()
+
+
+def swapped(portable, passport, outputs, told=portables.told):
+    """Beside the model stands a table in which two texts have changed places."""
+    content = told(portable, passport, outputs)
+    codes = content["inputs"][0]["codes"]
+    first, second, *_ = codes
+    codes[first], codes[second] = codes[second], codes[first]
+    return content
+
+
+def test_a_wrong_table_closes_the_gate(tiny_run, tmp_path, monkeypatch):
+    run = copy(tiny_run(Recommender), tmp_path / "run")
+    answers = run.samples.answers
+    known = kinds.question("ids").ids_of(run.model).users[:2]
+    run.samples.raw["user"][:2] = [name.encode() for name in known]
+    answers[:] = run.model(run.samples.raw, training=False).numpy()
+    monkeypatch.setattr(edge, "told", swapped)
+    with pytest.raises(ParityError, match="litert whose answers differ"):
+        edge.write(run, tmp_path, carried(run), "litert")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_answer_closes_the_gate_of_each_format(name, tiny_run, tmp_path, monkeypatch):
+    run = copy(tiny_run(Recommender), tmp_path / "run")
+    run.samples.answers[3, 0] += 0.01
+    monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True, "signatures": {}})
+    with pytest.raises(ParityError, match=f"{name} whose answers differ"):
+        export(run, formats=[name])
+    assert list((run.path / "export").iterdir()) == []
+
+
+def test_a_smaller_file_is_compared_with_the_usual_one(run, tmp_path):
+    portable = carried(run)
+    edge.write(run, tmp_path, portable, "litert")
+    told = quantized.write(run, tmp_path, portable, "int8")
+    before, after = told["before"], told["after"]
+    own = classes.metrics(classes.answers_of(run))
+    assert before["test"]["accuracy"] == pytest.approx(own["accuracy"])
+    assert after["bytes"] < 0.5 * before["bytes"]
+    assert abs(after["test"]["accuracy"] - before["test"]["accuracy"]) < 0.02
+    assert 0 < told["max_abs_diff"] < 0.1
+    assert min(before["milliseconds"], after["milliseconds"]) > 0
+    beside = edge.read_beside(tmp_path / "model.int8.tflite")
+    assert (beside["model"], beside["quantized"]) == ("model.int8.tflite", "int8")
+
+
+def test_categories_may_come_as_places():
+    prepare = PrepareColumns({}, [], {"cut": ["ideal", "fair"]})
+    texts = prepare({"cut": tf.constant(["fair", "odd", "ideal"])})["flags"]
+    places = prepare({"cut": tf.constant([1, -1, 0])})["flags"]
+    assert texts.numpy().tolist() == places.numpy().tolist() == [[0, 1], [0, 0], [1, 0]]
+
+
+def test_bytes_that_are_no_utf_8_find_their_number():
+    table = portables.Table((b"caf\xe9".decode("utf-8", "surrogateescape"), "tea"), 1, 0)
+    told = {"inputs": [{"name": "item", "dtype": "int32", "codes": table.codes, "unknown": 0}]}
+    told = json.loads(json.dumps(told))
+    given = replay_edge.coded(told, {"item": np.array([b"tea", b"caf\xe9", b"caf\xc3\xa9"])})
+    assert given["item"].tolist() == [2, 1, 0]
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A CSV file of numbers with gaps, and categories."""
+    random = np.random.default_rng(0)
+    size, kind = random.uniform(1, 5, 300), random.choice(["oak", "elm", "fir", ""], 300)
+    price = 10 * size + 20 * (kind == "oak") + random.normal(0, 1, 300)
+    lines = [
+        f"{'' if n % 7 == 0 else f'{s:.3f}'},{k},{p:.2f}"
+        for n, (s, k, p) in enumerate(zip(size, kind, price, strict=True))
+    ]
+    path = tmp_path / "shop.csv"
+    path.write_text("\n".join(["size,kind,price", *lines, ""]))
+    return path
+
+
+@pytest.mark.slow
+def test_rows_with_categories_and_gaps_in_all_formats(shop, tmp_path, ask):
+    train = ["--data", f"csv:{shop}", "--target", "price", "--epochs", "2"]
+    assert ask("regression", "train", *train, "--run-dir", tmp_path / "run")[0] == 0
+    for way in ("int8", "float16"):
+        flags = ["--format", "litert,onnx", "--quantize", way, "--json"]
+        status, output, error = ask("regression", "export", tmp_path / "run", *flags)
+        assert status == 0, error
+        answer = json.loads(output)
+        assert set(answer["formats"]) == set(OTHERS)
+        assert answer["quantized"]["after"]["bytes"] < answer["quantized"]["before"]["bytes"]
+    inputs = {
+        name: edge.read_beside(Path(given["path"]))["inputs"]
+        for name, given in answer["formats"].items()
+    }
+    assert set(inputs["litert"][1]["codes"]) == {"oak", "elm", "fir", ""}
+    assert inputs["onnx"][1] == {"name": "kind", "dtype": "string", "shape": [None]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
+def test_every_app_in_every_format(app, tiny_run, tmp_path):
+    run = copy(tiny_run(app), tmp_path / "run")
+    if app is Text:
+        with pytest.raises(RefusedError):
+            export(run, formats=OTHERS)
+        return
+    answer = export(run, formats=OTHERS, quantize="float16")
+    assert set(answer["formats"]) == set(OTHERS)
+    for proof in answer["formats"].values():
+        assert proof["max_abs_diff"] <= proof["tolerance"]
+        assert proof["examples"] == 64
+    usual, smaller = answer["quantized"]["before"], answer["quantized"]["after"]
+    assert smaller["bytes"] < usual["bytes"]
+    for metric, value in usual["test"].items():
+        assert smaller["test"][metric] == pytest.approx(value, rel=0.02, abs=0.02)
+
+
+@pytest.mark.slow
+def test_bfloat16_is_carried_in_float32(tmp_path):
+    from training.train import train
+
+    run = train(Mnist.tiny(), run_dir=tmp_path / "run", precision="bfloat16", verbose=0)
+    answer = export(run, formats=OTHERS)
+    for proof in answer["formats"].values():
+        assert 0 < proof["max_abs_diff"] <= proof["tolerance"] == 2e-2
+
+
+@pytest.mark.slow
+def test_a_format_without_texts_is_refused_where_an_operation_is_missing(tiny_run):
+    """The reason is the converter's, in a line."""
+    from serving import litert, onnx
+
+    run = tiny_run(Regression)
+
+    def words(**columns):
+        return {"value": tf.strings.length(tf.strings.as_string(columns["bmi"]))}
+
+    strange = portables.Portable(words, carried(run).inputs)
+    for way in (litert.converted, lambda portable: onnx.converted(portable, [])):
+        with pytest.raises(RefusedError) as raised:
+            way(strange)
+        assert "\n" not in str(raised.value)
