@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import apps
-from console import HOW, Common, HowToShare, HowToTrain, HowToTune, require_workers
+from console import (
+    HOW,
+    Common,
+    HowToServe,
+    HowToShare,
+    HowToTrain,
+    HowToTune,
+    require_workers,
+)
 
 STARTED = time.perf_counter()
 # What `predict` is given, by kind of question.
@@ -137,6 +145,13 @@ def export(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:
         f"{parity['max_abs_diff']:.1e}, tolerance {parity['tolerance']:.0e}"
     )
     return exported
+
+
+def serve(runs: list[str], how: HowToServe) -> None:
+    """Serve exports until the process is told to end."""
+    from serving import opening
+
+    opening.serve(runs, **dataclasses.asdict(how))
 
 
 def load(app: type[apps.App], path: Path, common: Common) -> Any:
