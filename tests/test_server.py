@@ -104,7 +104,7 @@ def test_the_only_output_has_no_name(predict, exported):
     run = exported(Regression)
     raw = run.splits.test.numpy(slice(4)).features
     rows = [dict(zip(raw, map(float, row), strict=True)) for row in zip(*raw.values(), strict=True)]
-    wanted = np.asarray(run.model(raw))[:, 0]
+    wanted = np.asarray(run.model(raw))
     given = predict("regression", instances=rows)["predictions"]
     np.testing.assert_allclose(given, wanted, rtol=1e-5)
     columns = {name: [row[name] for row in rows] for name in raw}

@@ -12,6 +12,9 @@ LIMITS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 SOME = settings(max_examples=40, deadline=None, suppress_health_check=LIMITS, database=None)
 MANY = settings(SOME, max_examples=1000)
 
+names = st.sampled_from(
+    ["pixels", "image_bytes", "text", "user", "item", "k", "exclude_seen", "b64", "bmi"]
+)
 leaves = st.one_of(
     st.none(),
     st.booleans(),
@@ -29,9 +32,6 @@ values = st.recursive(
         st.dictionaries(st.one_of(names, st.text(max_size=5)), inner, max_size=4),
     ),
     max_leaves=12,
-)
-names = st.sampled_from(
-    ["pixels", "image_bytes", "text", "user", "item", "k", "exclude_seen", "b64", "bmi"]
 )
 signatures = st.one_of(
     st.sampled_from(["serving_default", "encoded", "rating", "recommend", "explain", "similar"]),
