@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 LIMITS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-SOME = settings(max_examples=40, deadline=None, suppress_health_check=LIMITS, database=None)
+SOME = settings(max_examples=25, deadline=None, suppress_health_check=LIMITS, database=None)
 MANY = settings(SOME, max_examples=1000)
 
 names = st.sampled_from(

@@ -36,11 +36,20 @@ def request(url: urllib.parse.SplitResult, content: object) -> bytes:
     return head.encode() + body
 
 
-def length_of(head: bytes) -> int:
-    """What a head says of its body. Raises where the answer is no answer."""
+def shape_of(text: str) -> list[int]:
+    """Sizes with commas between."""
+    return [int(size) for size in text.split(",")]
+
+
+def length(head: bytes) -> int:
+    """How many bytes the body has."""
+    return int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+
+
+def require_answer(head: bytes) -> None:
+    """Exit with what was received where it is no answer."""
     if not head.startswith(b"HTTP/1.1 200"):
         raise SystemExit(f"received {head[:200]!r}")
-    return int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
 
 
 def alone(url: urllib.parse.SplitResult, contents: list, count: int, encode: bool) -> list[float]:
@@ -57,7 +66,8 @@ def alone(url: urllib.parse.SplitResult, contents: list, count: int, encode: boo
         while b"\r\n\r\n" not in data:
             data += connection.recv(65536)
         head, _, body = data.partition(b"\r\n\r\n")
-        missing = length_of(head) - len(body)
+        require_answer(head)
+        missing = length(head) - len(body)
         while missing > 0:
             part = connection.recv(65536)
             body, missing = body + part, missing - len(part)
@@ -75,7 +85,8 @@ async def client(url: urllib.parse.SplitResult, prepared: list[bytes], count: in
         start = time.perf_counter()
         writer.write(prepared[place % len(prepared)])
         head = await reader.readuntil(b"\r\n\r\n")
-        json.loads(await reader.readexactly(length_of(head)))
+        require_answer(head)
+        json.loads(await reader.readexactly(length(head)))
         times.append(time.perf_counter() - start)
     writer.close()
     return times
@@ -101,7 +112,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     url, draw = urllib.parse.urlsplit(given.url), random.Random(given.seed)
-    contents = [[picture(draw, [int(n) for n in given.shape.split(",")])] for _ in range(16)]
+    contents = [[picture(draw, shape_of(given.shape))] for _ in range(16)]
     start = time.perf_counter()
     if given.clients == 1:
         times = alone(url, contents, given.requests, given.encode)

@@ -1,7 +1,7 @@
 """How long an answer takes over HTTP beside the same call in the process of who asks.
 
     export TFDS_DATA_DIR=...     # where the prepared `mnist` lies
-    python benchmarks/serving.py
+    python benchmarks/serving_latency.py
 
 Three minutes on two cores, besides the training of a network on MNIST for an epoch where
 no --run is given. `athanor serve` answers clients in another process of the same machine;
