@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +63,23 @@ def _next_version(folder: Path) -> Path:
 
 def _save(run: Run, directory: Path) -> None:
     module = tf.Module()
-    module.model = run.model
-    # TensorFlow Serving's loader restores what hangs on the module itself: Keras's own
-    # wrappers of variables are restored beside those that the graph reads (keras#20095).
+    # What the graph reads hangs on the module itself. Keras's wrappers of variables would be
+    # saved once more, and TensorFlow Serving's loader restore those alone (keras#20095).
     module.weights = [variable.value for variable in run.model.variables]
+    module.tables = list(_tables(run.model))
     if labels := run.passport["labels"]:
         names = tf.constant(labels)
         module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
         (directory / "labels.txt").write_text("\n".join(labels) + "\n")
     signatures = kinds.question(run.passport["question"]).signatures(run)
     tf.saved_model.save(module, str(directory), signatures)
+
+
+def _tables(model: Any) -> Iterator[Any]:
+    """The lookup tables of all layers, which are no variables."""
+    resource = tf.saved_model.experimental.TrackableResource
+    for layer in model._flatten_layers():
+        yield from (one for one in vars(layer).values() if isinstance(one, resource))
 
 
 def _gate(run: Run, directory: Path) -> dict[str, Any]:
