@@ -8,17 +8,25 @@ SHARE = 0.2
 
 
 class Pace:
-    """How long requests of about one size take of late, of one version."""
+    """How long requests of one signature and of about one size take of late."""
 
     def __init__(self) -> None:
-        self._seconds: dict[int, float] = {}
+        self._seconds: dict[str, dict[int, float]] = {}
 
-    def quick(self, size: int) -> bool:
-        """Whether a request of so many bytes is known to be answered soon."""
-        return self._seconds.get(size.bit_length(), 1.0) < QUICK
+    def quick(self, signature: str, size: int) -> bool:
+        """Whether a request of so many bytes is likely to be answered soon.
 
-    def note(self, size: int, seconds: float) -> None:
-        """Remember how long one took; a first one says more than all after it."""
-        key = size.bit_length()
-        before = self._seconds.get(key)
-        self._seconds[key] = seconds if before is None else before + SHARE * (seconds - before)
+        Where there was none of its size: by others, as if time grew with the size.
+        """
+        known, key = self._seconds.get(signature, {}), size.bit_length()
+        seconds = known.get(key)
+        if seconds is None:
+            guesses = [one * 2.0 ** max(0, key - other) for other, one in known.items()]
+            seconds = min(guesses, default=QUICK)
+        return seconds < QUICK
+
+    def note(self, signature: str, size: int, seconds: float) -> None:
+        """Remember how long one took."""
+        known, key = self._seconds.setdefault(signature, {}), size.bit_length()
+        before = known.get(key, seconds)
+        known[key] = before + SHARE * (seconds - before)

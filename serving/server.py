@@ -25,6 +25,7 @@ from serving.servable import Servable
 from serving.versions import Model, Models
 from serving.warming import warm
 
+KEPT = 75  # seconds that a connection may be silent: whoever asks just then would get no answer
 GRACE = 10  # seconds that requests have to end in when the server is told to
 SWITCH = 0.001  # seconds that a thread which loads a version may keep the one that answers waiting
 
@@ -66,7 +67,7 @@ class Server:
     def __init__(self, asked: Sequence[str], settings: Settings) -> None:
         found = addresses(asked)
         self.settings = settings
-        self.journal, self.metrics = Journal(settings.log), Metrics()
+        self.journal, self.metrics = _journal(settings.log), Metrics()
         self._socket = bound(settings.host, settings.port)
         self.port: int = self._socket.getsockname()[1]
         self.models = Models([], settings.every, self.journal.tell)
@@ -94,6 +95,7 @@ class Server:
             lifespan="off",
             ws="none",
             timeout_graceful_shutdown=GRACE,
+            timeout_keep_alive=KEPT,
         )
         self._uvicorn = Uvicorn(config)
         self._grpc: Any = None
@@ -181,6 +183,7 @@ class Server:
 
     def stop(self) -> None:
         """Take no more requests, and end when those in flight are answered."""
+        self._uvicorn.force_exit = self._uvicorn.should_exit  # when told twice
         self._uvicorn.should_exit = True
 
     def _close(self) -> None:
@@ -201,6 +204,15 @@ class Uvicorn(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to who runs the loop."""
         yield
+
+
+def _journal(path: Path | None) -> Journal:
+    try:
+        return Journal(path)
+    except OSError as error:
+        raise ServeError(
+            f"Received --log {str(path)!r}: {error.strerror}; expected a file to write to."
+        ) from error
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -15,6 +15,7 @@ from serving.servable import Servable, Signature
 
 RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST, TIMES = 100, 3
+PATIENCE = 60.0  # seconds for one
 ROWS = 8  # a batch larger than one, for what is prepared for each size
 
 
@@ -33,6 +34,7 @@ def warm(servable: Servable) -> int:
                     answered(servable, request)
                 else:
                     answer(request, servable.run(request.signature, request.arrays))
+                    servable.run_within(request.signature, request.arrays, PATIENCE)
                 asked += 1
             except RequestError as error:
                 if error.code not in ("INVALID_ARGUMENT", "UNIMPLEMENTED"):
