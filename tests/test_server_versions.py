@@ -409,3 +409,18 @@ def test_requests_in_a_batch_are_answered_as_alone(model):
         )
     batcher.close()
     asker.close()
+
+
+def test_what_is_quick_is_guessed_from_what_was():
+    from serving.pace import QUICK, Pace
+
+    pace = Pace()
+    assert not pace.quick("a", 1000), "nothing is known"
+    pace.note("a", 1000, QUICK / 10)
+    assert pace.quick("a", 1000)
+    assert pace.quick("a", 100)
+    assert pace.quick("a", 4000)
+    assert not pace.quick("a", 100_000), "it may take a hundred times as long"
+    assert not pace.quick("b", 1000)
+    pace.note("a", 1000, 10 * QUICK)
+    assert not pace.quick("a", 1000)
