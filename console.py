@@ -117,7 +117,7 @@ class HowToServe:
     """Of gRPC, which nothing listens to by default; 0 takes a free one."""
     batch: float = 0
     """Gather requests for so many milliseconds and answer them together; 0 does not."""
-    max_body: float = 64
+    max_body: float = 16
     """Megabytes of a request; larger ones are answered by 413."""
     timeout: float = 30
     """Seconds for an answer, then 504."""

@@ -125,6 +125,7 @@ def main() -> None:
 def conditions(started: list[Program]) -> dict[str, Any]:
     """The protocol's block, without the port of this time."""
     block = protocol.block([], REPEATS)
+    block["command"] = block["command"].replace(str(ROOT.parent), "..")
     block["programs"] = {one.name: one.command.split(" --url")[0] for one in started}
     return block
 

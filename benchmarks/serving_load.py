@@ -190,6 +190,7 @@ def main() -> None:
             runs.append(measured(run, Load(given.requests, share, seed), name, seed))
     words = ("-m", "athanor", "serve", "RUN", "--port", "0")
     conditions = protocol.block([Program("server", words)], 1)
+    conditions["command"] = conditions["command"].replace(str(protocol.ROOT.parent), "..")
     conditions |= {"seeds": [one.seed for one in runs], "how": "after another"}
     header = ["requests", "number", "malformed", "failures", "answers by status", "swaps"]
     rows = []

@@ -88,7 +88,7 @@ class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
                 for name, one in request.inputs.items()
             }
             check(signature, arrays)
-            left = min(self._asking.limits.timeout, context.time_remaining() or math.inf)
+            left = min(self._asking.limits.timeout, _remaining(context))
             given = servable.run_within(signature, arrays, left)
             response = predict_pb2.PredictResponse(
                 model_spec=_spec(model, servable, signature.name)
@@ -143,6 +143,12 @@ class Statuses(model_service_pb2_grpc.ModelServiceServicer):
             told.status.error_code = getattr(tf.errors, one.code, 0) if one.code != "OK" else 0
             told.status.error_message = one.message
         return response
+
+
+def _remaining(context: Any) -> float:
+    """Seconds that the client waits."""
+    seconds = context.time_remaining()
+    return math.inf if seconds is None else max(seconds, 0.0)
 
 
 def _spec(model: Model, servable: Servable, signature: str) -> Any:

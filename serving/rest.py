@@ -34,7 +34,7 @@ LAST = 2**63 - 1  # of TensorFlow Serving's versions
 class Limits(NamedTuple):
     """What one request may take, and how many at once."""
 
-    max_body: int = 64 * 2**20
+    max_body: int = 16 * 2**20
     timeout: float = 30.0
     max_concurrency: int = 256
 
