@@ -424,3 +424,33 @@ def test_what_is_quick_is_guessed_from_what_was():
     assert not pace.quick("b", 1000)
     pace.note("a", 1000, 10 * QUICK)
     assert not pace.quick("a", 1000)
+
+
+def test_a_version_is_warmed_by_what_the_export_brings(directory):
+    import numpy as np
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    from serving.warming import RECORDS, recorded, warm
+
+    log = prediction_log_pb2.PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.name = "mnist"
+    pixels = np.full([2, 8, 8, 1], 7, np.uint8)
+    request.inputs["pixels"].CopyFrom(tf.make_tensor_proto(pixels))
+    path = directory / "1" / RECORDS
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for _ in range(2):
+            writer.write(log.SerializeToString())
+    picture = {"b64": "iVBORw0KGgo="}  # of a picture only the beginning
+    about = {"app": "digits", "examples": [picture], "example_signature": "encoded"}
+    (directory / "1" / "about.json").write_text(json.dumps(about))
+    assert addresses([str(directory)])[0].name == "digits"
+    servable = Servable(directory / "1", 1)
+    ((signature, arrays), again) = recorded(servable)
+    assert signature.name == again[0].name == "serving_default"
+    np.testing.assert_array_equal(arrays["pixels"], pixels)
+    assert warm(servable) >= 6
+    assert servable.pace.quick("serving_default", len(BODY))
+    servable.close()
