@@ -1,5 +1,6 @@
 """A run as a SavedModel in TensorFlow Serving's layout, with all that a server tells of it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,22 @@ def write(run: Run, directory: Path) -> dict[str, Any]:
 
 def _save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
     module = tf.Module()
-    module.model = run.model
+    # What the graph reads hangs on the module itself. Keras's wrappers of variables would be
+    # saved once more, and TensorFlow Serving's loader restore those alone (keras#20095).
+    module.weights = [variable.value for variable in run.model.variables]
+    module.tables = list(_tables(run.model))
     if labels := run.passport["labels"]:
         names = tf.constant(labels)
         module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
         (directory / "labels.txt").write_text("\n".join(labels) + "\n")
     tf.saved_model.save(module, str(directory), signatures)
+
+
+def _tables(model: Any) -> Iterator[Any]:
+    """The lookup tables of all layers, which are no variables."""
+    resource = tf.saved_model.experimental.TrackableResource
+    for layer in model._flatten_layers():
+        yield from (one for one in vars(layer).values() if isinstance(one, resource))
 
 
 def size(directory: Path) -> int:

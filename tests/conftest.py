@@ -88,6 +88,27 @@ def exported(tiny_run, made_once):
     return with_exports
 
 
+@pytest.fixture(scope="session")
+def served(exported):
+    """A server of four apps' exports, with HTTP and gRPC, in a thread of this process."""
+    import threading
+
+    from apps import Mnist, Recommender, Regression, Text
+    from serving.server import Server, Settings
+
+    runs = [str(exported(app).path) for app in (Mnist, Recommender, Regression, Text)]
+    journal = Path(HOME.name) / f"journal-{os.getpid()}"
+    server = Server(runs, Settings(port=0, grpc_port=0, log=journal, every=0.1))
+    ready = threading.Event()
+    thread = threading.Thread(target=server.run, args=[ready.set])
+    thread.start()
+    assert ready.wait(30)
+    yield server
+    server.stop()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 @pytest.fixture
 def run(tiny_run):
     """The tiny run of Mnist, read from the disk; only read it."""

@@ -1,0 +1,91 @@
+"""From the body of a request to the body of an answer: at once, in a thread, or in a batch."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from serving.batching import Batcher
+from serving.codec import Question, answer, question
+from serving.faults import RequestError
+from serving.servable import Servable
+
+# Bytes of a request that are read at once; more are read in a thread.
+SMALL = 2**17
+
+
+def answered(servable: Servable, body: bytes) -> bytes:
+    """The answer to a request, whose time is remembered. Raises RequestError."""
+    start = time.perf_counter()
+    return _run(servable, question(body, servable), len(body), start)
+
+
+def _run(servable: Servable, asked: Question, size: int, start: float) -> bytes:
+    given = answer(asked, servable.run(asked.signature, asked.arrays))
+    servable.pace.note(asked.signature.name, size, time.perf_counter() - start)
+    return given
+
+
+class Asker:
+    """Answers requests on an event loop: quick ones there, others in threads.
+
+    Attributes:
+        timeout: seconds after which a request is given up.
+
+    """
+
+    def __init__(self, *, timeout: float, threads: int, batcher: Batcher | None = None) -> None:
+        self.timeout = timeout
+        self._batcher = batcher
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads, "asking")
+
+    async def ask(self, servable: Servable, body: bytes) -> bytes:
+        """The answer to a request. Raises RequestError, also where it takes too long."""
+        start, size = time.perf_counter(), len(body)
+        if size > SMALL:
+            asked = await self._in_thread(servable, lambda: question(body, servable))
+        else:
+            asked = question(body, servable)
+        if self._batcher:
+            return answer(asked, await self._in_batch(self._batcher, servable, asked))
+        if servable.pace.quick(asked.signature.name, size):
+            return _run(servable, asked, size, start)
+        return await self._in_thread(servable, lambda: self._timed(servable, asked, size, start))
+
+    def _timed(self, servable: Servable, asked: Question, size: int, start: float) -> bytes:
+        begun = time.perf_counter()
+        left = self.timeout - (begun - start)
+        given = answer(asked, servable.run_within(asked.signature, asked.arrays, left))
+        # How long it waited for a thread says nothing of how long it takes.
+        servable.pace.note(asked.signature.name, size, time.perf_counter() - begun)
+        return given
+
+    async def _in_thread(self, servable: Servable, work: Callable[[], Any]) -> Any:
+        def held() -> Any:
+            # Who asked may have given up; the version must not be closed all the same.
+            with servable.held():
+                return work()
+
+        loop = asyncio.get_running_loop()
+        async with self._patience():
+            return await loop.run_in_executor(self._pool, held)
+
+    async def _in_batch(self, batcher: Batcher, servable: Servable, asked: Question) -> Any:
+        async with self._patience():
+            return await batcher.run(servable, asked.signature, asked.arrays)
+
+    @contextlib.asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        """Raise RequestError where the time is over."""
+        try:
+            async with asyncio.timeout(self.timeout):
+                yield
+        except TimeoutError:
+            message = f"No answer within {self.timeout:g} seconds"
+            raise RequestError("DEADLINE_EXCEEDED", message) from None
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
