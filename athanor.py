@@ -17,7 +17,18 @@ import commands
 import console
 import verbs
 from commands import RunDirectory
-from console import COMMON, HOW, SHARED, TUNE, Common, HowToShare, HowToTrain, HowToTune
+from console import (
+    COMMON,
+    EXPORT,
+    HOW,
+    SHARED,
+    TUNE,
+    Common,
+    HowToExport,
+    HowToShare,
+    HowToTrain,
+    HowToTune,
+)
 
 ASKED = {
     "image": "Image files to ask about.",
@@ -116,10 +127,10 @@ def _add_commands_on_runs(cli: App, app_class: type[apps.App], usage: str) -> No
             emit(verbs.predict(app_class, run, list(inputs), common))
 
     @cli.command(usage=f"{usage} export RUN [OPTIONS]")
-    def export(run: RunDirectory, *, common: Common = COMMON) -> None:
-        """Write a SavedModel for serving, after proof that it answers as in training."""
+    def export(run: RunDirectory, *, how: HowToExport = EXPORT, common: Common = COMMON) -> None:
+        """Write a version for servers, after proof that it answers as in training."""
         with console.output(common.json) as emit:
-            emit(verbs.export(app_class, run, common))
+            emit(verbs.export(app_class, run, how, common))
 
 
 def launch(

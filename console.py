@@ -104,7 +104,26 @@ class HowToTune:
     """A YAML file of fields; flags override it."""
 
 
-COMMON, HOW, SHARED, TUNE = Common(), HowToTrain(), HowToShare(), HowToTune()
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HowToExport:
+    """Flags of `export`."""
+
+    format: str = "savedmodel"
+    """What to write, with commas between: savedmodel, which is always there; litert; onnx."""
+    quantize: Literal["int8", "float16"] | None = None
+    """A smaller file of litert beside the usual one, and a table of what it costs."""
+    refresh_items: Path | None = None
+    """A CSV file of the items to recommend from now on; the recommender is not trained again."""
+
+
+COMMON, HOW, SHARED, TUNE, EXPORT = (
+    Common(),
+    HowToTrain(),
+    HowToShare(),
+    HowToTune(),
+    HowToExport(),
+)
 
 
 @contextlib.contextmanager

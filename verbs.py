@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import apps
-from console import HOW, Common, HowToShare, HowToTrain, HowToTune, require_workers
+from console import (
+    EXPORT,
+    HOW,
+    Common,
+    HowToExport,
+    HowToShare,
+    HowToTrain,
+    HowToTune,
+    require_workers,
+)
 
 STARTED = time.perf_counter()
 # What `predict` is given, by kind of question.
@@ -124,8 +133,8 @@ def predict(app: type[apps.App], path: Path, inputs: list[str], common: Common) 
     return {"predictions": predictions}
 
 
-def export(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:
-    """Publish a run as a SavedModel, or say why not."""
+def export(app: type[apps.App], path: Path, how: HowToExport, common: Common) -> dict[str, Any]:
+    """Publish a run as a version to serve, or say why not."""
     run = load(app, path, common)
     from serving.export import export as published
 
@@ -136,6 +145,10 @@ def export(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:
         f"parity  {parity['examples']} inputs replayed in a fresh process: largest difference "
         f"{parity['max_abs_diff']:.1e}, tolerance {parity['tolerance']:.0e}"
     )
+    for note in exported["notes"]:
+        print(f"note    {note}")
+    request = exported["request"]
+    print(f"ask     {exported['curl'].replace(request, _short(Path(request)))}")
     return exported
 
 
@@ -161,7 +174,7 @@ def demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:
     trained = train(app_class(data="embedded"), HOW, common)
     run = Path(trained["run"])
     evaluate(app_class, run, common)
-    exported = export(app_class, run, common)
+    exported = export(app_class, run, EXPORT, common)
     from evaluation import kinds
     from serving.predict import examples
 

@@ -1,29 +1,17 @@
-"""A run becomes a SavedModel, published only when it answers as in training."""
+"""A run becomes a version to serve, published only when it answers as in training."""
 
-import json
+import contextlib
 import shutil
-import subprocess
-import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
-from serving import kinds, replay
-from serving.answers import parts
+from serving import savedmodel, warmup
+from serving.gate import ParityError
 from training.run import Run, write_json
 
-# Largest difference, as a share of the largest answer above 1: float32 sums in
-# another order, bfloat16 rounds to 8 bits on the way.
-TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 2e-2}
-
-
-class ParityError(RuntimeError):
-    """An export that answers differently from training; it was not published."""
-
-    exit_status = 1
+__all__ = ["ParityError", "export"]
 
 
 def export(run: Run) -> dict[str, Any]:
@@ -35,72 +23,49 @@ def export(run: Run) -> dict[str, Any]:
     process replays the inputs that training stored and compares the answers:
     raises ParityError, and publishes nothing, where they differ.
     """
-    target = _next_version(run.path / "export")
-    beside = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
+    with _published(run.path / "export") as beside:
+        parity = savedmodel.write(run, beside.path)
+        write_json(beside.path / "parity.json", parity)
+    return {
+        "export": str(beside.target),
+        "parity": parity,
+        "request": str(beside.target / savedmodel.REQUEST),
+        "curl": savedmodel.curl(run.passport["app"], beside.target),
+        "notes": [] if warmup.possible() else [warmup.MISSING],
+    }
+
+
+class _Version:
+    """A version that is being written, and where it will be."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+        self.target = self.path
+
+    def publish(self) -> None:
+        """Take the next number, all at once; another export may take one meanwhile."""
+        self.path.chmod(0o755)
+        while self.path.exists():
+            self.target = _next_version(self.folder)
+            try:
+                self.path.rename(self.target)
+            except OSError:
+                if not self.target.exists():
+                    raise
+
+
+@contextlib.contextmanager
+def _published(folder: Path) -> Iterator[_Version]:
+    folder.mkdir(exist_ok=True)
+    version = _Version(folder)
     try:
-        _save(run, beside)
-        parity = _gate(run, beside)
-        write_json(beside / "parity.json", parity)
-        if not parity["passed"]:
-            raise ParityError(
-                f"Received an export whose answers differ by {parity['max_abs_diff']} from those "
-                f"of training; expected at most {parity['tolerance']}. It was not published; "
-                "train again with --precision float32, or report this run."
-            )
-        beside.chmod(0o755)
-        beside.rename(target)
+        yield version
+        version.publish()
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return {"export": str(target), "parity": parity}
+        shutil.rmtree(version.path, ignore_errors=True)
 
 
 def _next_version(folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
     versions = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
     return folder / str(max(versions, default=0) + 1)
-
-
-def _save(run: Run, directory: Path) -> None:
-    module = tf.Module()
-    module.model = run.model
-    if labels := run.passport["labels"]:
-        names = tf.constant(labels)
-        module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
-        (directory / "labels.txt").write_text("\n".join(labels) + "\n")
-    signatures = kinds.question(run.passport["question"]).signatures(run)
-    tf.saved_model.save(module, str(directory), signatures)
-
-
-def _gate(run: Run, directory: Path) -> dict[str, Any]:
-    raw, expected = run.samples
-    inputs = kinds.question(run.passport["question"]).samples(raw, run)
-    outputs = parts(run.passport["answer"], expected)
-    arrays: dict[str, Any] = {f"output/{name}": value for name, value in outputs.items()} | inputs
-    with tempfile.TemporaryDirectory() as folder:
-        samples = Path(folder) / "samples.npz"
-        np.savez(samples, **arrays)
-        process = subprocess.run(
-            [sys.executable, "-I", replay.__file__, str(directory), str(samples)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if process.returncode:
-        last = process.stderr.strip().splitlines()[-1:]
-        raise ParityError(
-            f"Received an export that a fresh process could not replay ({' '.join(last)}); "
-            "expected answers. It was not published."
-        )
-    differences = json.loads(process.stdout.splitlines()[-1])
-    # Prices in dollars have fewer digits behind the point than probabilities.
-    scale = max(1.0, float(np.abs(expected).max()))
-    tolerance = TOLERANCE[run.passport["precision"]["policy"]] * scale
-    numbers = list(differences.values())
-    worst = None if None in numbers else max(numbers)
-    return {
-        "passed": worst is not None and worst <= tolerance,
-        "max_abs_diff": worst,
-        "tolerance": tolerance,
-        "examples": len(expected),
-        "signatures": differences,
-    }

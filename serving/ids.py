@@ -11,12 +11,13 @@ import tensorflow as tf
 from evaluation.catalogue import best, catalogue, ids_of
 from evaluation.neighbours import described, nearest
 from pipelines.examples import Batch
-from pipelines.ids import KINDS, Columns, found
+from pipelines.ids import KINDS, Columns, encoded, found
 from serving.answers import named, rows
 from serving.reading import UnreadableError, table
 from training.run import Run
 
 LISTED = 10
+NUM_NAMED = 20  # users, and items, that are named as examples
 PAIR = ("user", "item")
 
 
@@ -99,6 +100,16 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
         "similar/input/item": pairs["item"],
         "similar/input/k": k,
         "similar/output/scores": scores.numpy(),
+    }
+
+
+def about(run: Run) -> dict[str, Any]:
+    """Some users and items to ask about."""
+    ids = ids_of(run.model)
+    some = {"users": ids.users, "items": ids.items}
+    return {
+        kind: [encoded(name).decode("utf-8", "replace") for name in names[:NUM_NAMED]]
+        for kind, names in some.items()
     }
 
 

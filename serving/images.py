@@ -114,6 +114,12 @@ def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
     }
 
 
+def about(run: Run) -> dict[str, Any]:
+    """The size of a picture as the model sees it."""
+    sizes = zip(("height", "width", "channels"), reading_of(run).shape, strict=True)
+    return {"image": dict(sizes)}
+
+
 def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     """Of each image file the class, its probability, and the next two guesses."""
     raw = read([Path(name) for name in inputs], reading_of(run))

@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pipelines.columns import PrepareColumns
 from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.rows import typed
+from serving.about import shortest
 from serving.answers import named, rows
 from serving.reading import table
 from training.run import Run
 
 BLOCK = 1000
+NUM_VALUES = 50  # categories of a column that people choose from
 
 
 def signatures(run: Run) -> dict[str, Any]:
@@ -38,6 +41,39 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:  # n
         f"serving_default/input/{name}": column.astype("S") if column.dtype == object else column
         for name, column in raw.items()
     }
+
+
+def about(run: Run) -> dict[str, Any]:
+    """What each column holds: what is typical of it, and between which values it is asked about.
+
+    Typical is the training examples' median, or their most frequent category; low and
+    high are those of the samples that the run keeps.
+    """
+    prepare = prepare_of(run.model)
+    return {
+        "columns": [
+            _category(name, prepare.categories[name])
+            if name in prepare.categories
+            else _number(name, prepare.numbers[name][0], column)
+            for name, column in run.samples.raw.items()
+        ]
+    }
+
+
+def _category(name: str, known: list[str]) -> dict[str, Any]:
+    typical = known[0] if known else ""
+    return {"name": name, "kind": "category", "typical": typical, "values": known[:NUM_VALUES]}
+
+
+def _number(name: str, median: float, some: np.ndarray) -> dict[str, Any]:
+    numbers = [median, *some[np.isfinite(some)].tolist()]
+    low, typical, high = (shortest(value) for value in (min(numbers), median, max(numbers)))
+    return {"name": name, "kind": "number", "typical": typical, "low": low, "high": high}
+
+
+def prepare_of(model: Any) -> PrepareColumns:
+    """The layer of a model that reads the columns."""
+    return next(layer for layer in model.layers if isinstance(layer, PrepareColumns))
 
 
 def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:

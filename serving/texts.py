@@ -31,6 +31,11 @@ def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
     return {"serving_default/input/text": raw.astype("S")}
 
 
+def about(run: Run) -> dict[str, Any]:  # noqa: ARG001
+    """Nothing but what every artifact tells."""
+    return {}
+
+
 def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     """Of each text the class, its probability, and the next two guesses."""
     column = run.passport["reading"]["column"]

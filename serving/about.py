@@ -1,0 +1,115 @@
+"""What an artifact tells of itself, for servers, pages and people: about.json."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from serving import kinds
+from serving.warmup import inputs_of
+from training.run import Run
+
+NAME = "about.json"
+NUM_EXAMPLES = 3
+ENCODED, DEFAULT = "encoded", "serving_default"
+
+
+def describe(run: Run, signatures: dict[str, Any], samples: dict[str, Any]) -> dict[str, Any]:
+    """The content of about.json.
+
+    `signatures` as the server has them; `examples` in TensorFlow Serving's JSON form, a
+    row each, for the signature `example_signature`; what the kind of question adds, such
+    as `columns`; and the run's first score, if it has been judged.
+    """
+    passport = run.passport
+    kind = kinds.question(passport["question"]).about(run)
+    typical = {column["name"]: column["typical"] for column in kind.get("columns", ())}
+    asked = ENCODED if ENCODED in signatures else DEFAULT
+    given = inputs_of(samples, asked, len(run.samples.answers))
+    return {
+        "app": passport["app"],
+        "question": passport["question"],
+        "answer": passport["answer"],
+        "labels": list(passport["labels"]),
+        "target": _target(passport),
+        "signatures": {name: _signature(function) for name, function in signatures.items()},
+        **kind,
+        "examples": instances(given, typical)[:NUM_EXAMPLES],
+        "example_signature": asked,
+        "score": _score(run.path / "scores.json"),
+    }
+
+
+def _target(passport: dict[str, Any]) -> dict[str, str] | None:
+    name = passport["fields"].get("target")
+    if passport["answer"] != "number" or not name:
+        return None
+    # A table of numbers does not say in what they are counted.
+    return {"name": name, "unit": ""}
+
+
+def _signature(function: Any) -> dict[str, Any]:
+    # By position or by name, as the function was written; a server knows names alone.
+    specs = tf.nest.flatten(function.structured_input_signature)
+    return {
+        "inputs": _tensors({spec.name: spec for spec in specs}),
+        "outputs": _tensors(function.structured_outputs),
+    }
+
+
+def _tensors(specs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: {
+            "dtype": spec.dtype.name,
+            "shape": None if spec.shape.rank is None else spec.shape.as_list(),
+        }
+        for name, spec in sorted(specs.items())
+    }
+
+
+def instances(
+    inputs: dict[str, np.ndarray], typical: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Inputs as TensorFlow Serving's JSON takes them, a row each.
+
+    JSON knows no missing number: rows without one come first, and in the others the
+    column's typical value stands for it.
+    """
+    rows = list(zip(*inputs.values(), strict=True))
+    rows.sort(key=lambda row: any(_is_missing(cell) for cell in row))
+    return [
+        {
+            name: (typical or {}).get(name, 0.0) if _is_missing(cell) else _cell(name, cell)
+            for name, cell in zip(inputs, row, strict=True)
+        }
+        for row in rows
+    ]
+
+
+def _is_missing(cell: Any) -> bool:
+    return isinstance(cell, np.floating) and bool(np.isnan(cell))
+
+
+def _cell(name: str, cell: Any) -> Any:
+    if isinstance(cell, bytes):
+        if name.endswith("_bytes"):
+            return {"b64": base64.b64encode(cell).decode()}
+        return cell.decode("utf-8", "replace")
+    return shortest(cell) if isinstance(cell, np.floating) else cell.tolist()
+
+
+def shortest(number: Any) -> float:
+    """The decimal number of fewest digits that is this float32."""
+    return float(str(np.float32(number)))
+
+
+def _score(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    scores = json.loads(path.read_text())
+    metric, value = next(iter(scores["test"].items()))
+    low, high = scores["intervals"][metric]
+    return {"metric": metric, "value": value, "low": low, "high": high}

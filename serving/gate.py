@@ -1,0 +1,79 @@
+"""The gate: a fresh process replays stored inputs, and what differs is not published."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.run import Run
+
+# Largest difference, as a share of the largest answer above 1: float32 sums in
+# another order, bfloat16 rounds to 8 bits on the way.
+TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 2e-2}
+
+
+class ParityError(RuntimeError):
+    """An export that answers differently from training; it was not published."""
+
+    exit_status = 1
+
+
+def proof(run: Run, what: str, command: Sequence[str], arrays: dict[str, Any]) -> dict[str, Any]:
+    """How far the answers of a fresh process are from those of training, by signature.
+
+    Raises ParityError where they differ by more than the tolerance, or where the
+    process fails.
+
+    Args:
+        run: whose answers they have to be.
+        what: is replayed, for messages.
+        command: of Python, without the file of samples, which is appended.
+        arrays: the content of that file, see serving/replay.py.
+
+    """
+    differences = replayed(what, command, arrays)
+    expected = run.samples.answers
+    # Prices in dollars have fewer digits behind the point than probabilities.
+    scale = max(1.0, float(np.abs(expected).max()))
+    tolerance = TOLERANCE[run.passport["precision"]["policy"]] * scale
+    numbers = list(differences.values())
+    worst = None if None in numbers else max(numbers)
+    if worst is None or not worst <= tolerance:
+        raise ParityError(
+            f"Received {what} whose answers differ by {worst} from those "
+            f"of training; expected at most {tolerance}. It was not published; "
+            "train again with --precision float32, or report this run."
+        )
+    return {
+        "passed": True,
+        "max_abs_diff": worst,
+        "tolerance": tolerance,
+        "examples": len(expected),
+        "signatures": differences,
+    }
+
+
+def replayed(what: str, command: Sequence[str], arrays: dict[str, Any]) -> dict[str, Any]:
+    """The JSON object that a fresh process prints. Raises ParityError where it fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        samples = Path(folder) / "samples.npz"
+        np.savez(samples, **arrays)
+        # -I: nothing of ours is on the path.
+        process = subprocess.run(
+            [sys.executable, "-I", *command, str(samples)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if process.returncode:
+        last = process.stderr.strip().splitlines()[-1:]
+        raise ParityError(
+            f"Received {what} that a fresh process could not replay ({' '.join(last)}); "
+            "expected answers. It was not published."
+        )
+    return json.loads(process.stdout.splitlines()[-1])
