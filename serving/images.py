@@ -20,8 +20,8 @@ from training.run import Run
 def signatures(run: Run) -> dict[str, Any]:
     """Concrete functions over decoded pixels and over encoded files, with named outputs.
 
-    Where the network has a map of places, `explain(image_bytes [n], class int32 [n])`
-    gives `heat` [n, h, w]: how much each place speaks for the class of this number,
+    Where the network has a map of places, `explain(image_bytes [n], class_index [n])`
+    gives `heat` [n, h, w]: how much each place speaks for the class of this number (int32),
     from 0 to 1; and `image_bytes`: the pictures as the network saw them, as PNG
     files, on which the heat lies. TensorFlow Serving's REST interface reads and
     writes what is named `_bytes` as base64.
@@ -84,16 +84,19 @@ def looking(run: Run) -> Looking | None:
 
 
 def _explaining(looks: Looking, fit: Reading) -> Any:
-    @tf.function(autograph=False)
-    def explain(**asked: Any) -> dict[str, Any]:
-        seen = fitted(asked["image_bytes"], fit)
-        png = tf.map_fn(tf.io.encode_png, seen, fn_output_signature=tf.TensorSpec([], tf.string))
-        return {"heat": looks.heat(seen, asked["class"]), "image_bytes": png}
-
-    specs = {"image_bytes": tf.string, "class": tf.int32}
-    return explain.get_concrete_function(
-        **{name: tf.TensorSpec([None], dtype, name) for name, dtype in specs.items()}
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, "image_bytes"),
+            tf.TensorSpec([None], tf.int32, "class_index"),
+        ],
+        autograph=False,
     )
+    def explain(image_bytes: Any, class_index: Any) -> dict[str, Any]:
+        seen = fitted(image_bytes, fit)
+        png = tf.map_fn(tf.io.encode_png, seen, fn_output_signature=tf.TensorSpec([], tf.string))
+        return {"heat": looks.heat(seen, class_index), "image_bytes": png}
+
+    return explain
 
 
 def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
@@ -109,7 +112,7 @@ def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
     said = run.samples.answers.argmax(1).astype("int32")
     return known | {
         "explain/input/image_bytes": png,
-        "explain/input/class": said,
+        "explain/input/class_index": said,
         "explain/output/heat": looks.heat(raw, said).numpy(),
     }
 
