@@ -60,6 +60,7 @@ def _command_line(asked: str | None = None) -> App:
         (commands.demo, "demo [OPTIONS]"),
         (commands.doctor, "doctor [OPTIONS]"),
         (commands.compare, "compare RUN RUN... [OPTIONS]"),
+        (commands.serve, "serve RUN [NAME=RUN...] [OPTIONS]"),
         (commands.check_optimizer, "check-optimizer NAME|MODULE:CLASS [OPTIONS]"),
         (launch, "launch [OPTIONS] APP train|check-distribute [OPTIONS OF APP]"),
     ):

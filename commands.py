@@ -8,7 +8,7 @@ from cyclopts import Parameter
 import apps
 import console
 import verbs
-from console import COMMON, Common
+from console import COMMON, SERVE, Common, HowToServe
 
 RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
 Optimizer = Annotated[
@@ -81,6 +81,18 @@ def compare(*runs: RunDirectory, common: Common = COMMON) -> None:
         columns, rows = sides.compare([Run.load(path) for path in runs])
         show.table(columns, rows)
         emit({"runs": [dict(zip(columns, row, strict=True)) for row in rows]})
+
+
+def serve(
+    *runs: Annotated[str, Parameter(help="Runs with an export, each RUN or NAME=RUN.")],
+    how: HowToServe = SERVE,
+) -> None:
+    """Answer requests over HTTP, as TensorFlow Serving does, until Ctrl-C.
+
+    Each run is served under the name of its app, or NAME. New exports are picked
+    up while it runs, and no request fails meanwhile.
+    """
+    verbs.serve(list(runs), how)
 
 
 def check_optimizer(address: Optimizer, *, common: Common = COMMON) -> None:

@@ -117,12 +117,36 @@ class HowToExport:
     """A CSV file of the items to recommend from now on; the recommender is not trained again."""
 
 
-COMMON, HOW, SHARED, TUNE, EXPORT = (
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HowToServe:
+    """Flags of `serve`."""
+
+    host: str = "127.0.0.1"
+    """Where to listen; 0.0.0.0 is every network that this machine is in."""
+    port: int = 8501
+    """Of HTTP; 0 takes a free one."""
+    grpc_port: int | None = None
+    """Of gRPC, which nothing listens to by default; 0 takes a free one."""
+    batch: float = 0
+    """Gather requests for so many milliseconds and answer them together; 0 does not."""
+    max_body: float = 64
+    """Megabytes of a request; larger ones are answered by 413."""
+    timeout: float = 30
+    """Seconds for an answer, then 504."""
+    max_concurrency: int = 256
+    """Requests at once; those beyond are answered by 503."""
+    log: Path | None = None
+    """A file for a line of JSON about each request; standard error by default."""
+
+
+COMMON, HOW, SHARED, TUNE, EXPORT, SERVE = (
     Common(),
     HowToTrain(),
     HowToShare(),
     HowToTune(),
     HowToExport(),
+    HowToServe(),
 )
 
 

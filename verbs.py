@@ -13,6 +13,7 @@ from console import (
     HOW,
     Common,
     HowToExport,
+    HowToServe,
     HowToShare,
     HowToTrain,
     HowToTune,
@@ -150,6 +151,13 @@ def export(app: type[apps.App], path: Path, how: HowToExport, common: Common) ->
     request = exported["request"]
     print(f"ask     {exported['curl'].replace(request, _short(Path(request)))}")
     return exported
+
+
+def serve(runs: list[str], how: HowToServe) -> None:
+    """Serve exports until the process is told to end."""
+    from serving import opening
+
+    opening.serve(runs, **dataclasses.asdict(how))
 
 
 def load(app: type[apps.App], path: Path, common: Common) -> Any:

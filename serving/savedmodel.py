@@ -36,6 +36,9 @@ def write(run: Run, directory: Path) -> dict[str, Any]:
 def _save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
     module = tf.Module()
     module.model = run.model
+    # TensorFlow Serving's loader restores what hangs on the module itself: Keras's own
+    # wrappers of variables are restored beside those that the graph reads (keras#20095).
+    module.weights = [variable.value for variable in run.model.variables]
     if labels := run.passport["labels"]:
         names = tf.constant(labels)
         module.labels = tf.function(lambda: names, input_signature=[], autograph=False)

@@ -1,0 +1,94 @@
+"""Which directory of numbered versions is served under which name."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+EXPORT, ABOUT, PASSPORT = "export", "about.json", "run.json"
+NAME = re.compile(r"[^/:\s]+")
+
+
+class ServeError(ValueError):
+    """What cannot be served as it was asked for: what was received, what was expected."""
+
+    exit_status = 2
+
+
+class Address(NamedTuple):
+    """A model to serve: its name in URLs, and the directory that holds its versions."""
+
+    name: str
+    directory: Path
+
+
+def addresses(asked: Sequence[str]) -> list[Address]:
+    """The models that `RUN` or `NAME=RUN` mean, a name each. Raises ServeError."""
+    if not asked:
+        raise ServeError("Received no runs; expected directories: athanor serve RUN [NAME=RUN...].")
+    found = [_address(one) for one in asked]
+    for place, one in enumerate(found):
+        if one.name in [other.name for other in found[:place]]:
+            raise ServeError(
+                f"Received two models named {one.name!r}; expected a name each. Name one of them: "
+                f"athanor serve {asked[place - 1]} other={one.directory.parent}."
+            )
+    return found
+
+
+def _address(asked: str) -> Address:
+    path, name = Path(asked), None
+    if "=" in asked and not path.exists():
+        name, _, given = asked.partition("=")
+        path = Path(given)
+        if not NAME.fullmatch(name):
+            raise ServeError(
+                f"Received the name {name!r}; expected one without spaces, '/' and ':', such as "
+                f"digits={given}."
+            )
+    if not path.is_dir():
+        raise ServeError(
+            f"Received {str(path)!r}, where there is no directory; expected a run with an export, "
+            "or a directory of numbered versions."
+        )
+    # `latest` may point elsewhere tomorrow; what is served does not change its run.
+    path = path.resolve()
+    directory = path / EXPORT if (path / EXPORT).is_dir() else path
+    if not versions(directory):
+        raise ServeError(
+            f"Received {asked!r}, which holds no exported version; expected some. Export it: "
+            "athanor APP export RUN."
+        )
+    return Address(name or _name_in(directory), directory)
+
+
+def _name_in(directory: Path) -> str:
+    """The app's name as the export tells it, else as the run does, else the directory's own."""
+    newest = max(versions(directory))
+    run = directory.parent if directory.name == EXPORT else directory
+    for told in (directory / str(newest) / ABOUT, run / PASSPORT):
+        name = read(told).get("app")
+        if isinstance(name, str) and NAME.fullmatch(name):
+            return name
+    return re.sub(r"[/:\s]+", "-", run.name)
+
+
+def versions(directory: Path) -> list[int]:
+    """The numbers of the versions in a directory."""
+    try:
+        names = [path.name for path in directory.iterdir() if path.name.isdecimal()]
+    except OSError:
+        return []
+    # TensorFlow Serving's versions are 63-bit numbers, and 007 is no second 7.
+    numbers = [int(name) for name in names if name.isascii() and name == str(int(name[:19]))]
+    return [number for number in numbers if (directory / str(number) / "saved_model.pb").is_file()]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is none that can be read."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

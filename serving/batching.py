@@ -1,0 +1,105 @@
+"""Requests that arrive together are answered by one run of the model."""
+
+import asyncio
+import concurrent.futures
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from serving.faults import RequestError
+from serving.servable import Servable, Signature, batch_of
+
+MOST = 64  # rows of a batch
+
+
+class Waiting(NamedTuple):
+    """A request that waits for others."""
+
+    arrays: Mapping[str, np.ndarray]
+    rows: int
+    answer: asyncio.Future[dict[str, np.ndarray]]
+
+
+class Batcher:
+    """Gathers requests of one signature for some milliseconds, or until there are 64 rows.
+
+    A longer wait makes larger batches: worth it where a model answers many rows in
+    little more time than one, as on a GPU.
+    """
+
+    def __init__(self, *, seconds: float, threads: int) -> None:
+        self._seconds = seconds
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads, "batches")
+        self._waiting: dict[tuple[Any, ...], list[Waiting]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(
+        self, servable: Servable, signature: Signature, arrays: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """The outputs for the inputs, found together with others'. Raises RequestError."""
+        loop = asyncio.get_running_loop()
+        rows = {one.shape[0] if one.shape else 0 for one in arrays.values()}
+        if not signature.in_rows() or len(rows) != 1 or rows == {0}:
+            return await loop.run_in_executor(self._pool, _run, servable, signature, arrays)
+        # Rows of one shape can stand in one array.
+        shapes = tuple(one.shape[1:] for one in arrays.values())
+        key = (servable, signature.name, shapes)
+        waiting = self._waiting.setdefault(key, [])
+        waiting.append(Waiting(arrays, rows.pop(), loop.create_future()))
+        mine = waiting[-1]
+        if sum(one.rows for one in waiting) >= MOST:
+            self._begin(key, waiting, signature)
+        elif len(waiting) == 1:
+            loop.call_later(self._seconds, self._begin, key, waiting, signature)
+        return await mine.answer
+
+    def _begin(self, key: tuple[Any, ...], waiting: list[Waiting], signature: Signature) -> None:
+        if self._waiting.get(key) is not waiting:
+            return  # it was full before its time
+        del self._waiting[key]
+        task = asyncio.get_running_loop().create_task(self._answer(key[0], signature, waiting))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _answer(
+        self, servable: Servable, signature: Signature, waiting: list[Waiting]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        together = {
+            name: np.concatenate([one.arrays[name] for one in waiting]) for name in signature.inputs
+        }
+        try:
+            found = await loop.run_in_executor(self._pool, _run, servable, signature, together)
+            if batch_of(found) != sum(one.rows for one in waiting):
+                raise RequestError("INTERNAL", f"{signature.name!r} lost rows of a batch")
+        except RequestError as error:
+            if len(waiting) == 1:
+                _fail(waiting[0], error)
+            else:
+                # One that cannot be answered must not take the others with it.
+                for one in waiting:
+                    await self._answer(servable, signature, [one])
+            return
+        start = 0
+        for one in waiting:
+            if not one.answer.done():
+                part = slice(start, start + one.rows)
+                one.answer.set_result({name: whole[part] for name, whole in found.items()})
+            start += one.rows
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run(
+    servable: Servable, signature: Signature, arrays: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    with servable.held():
+        return servable.run(signature, arrays)
+
+
+def _fail(one: Waiting, error: RequestError) -> None:
+    if not one.answer.done():
+        one.answer.set_exception(error)

@@ -1,0 +1,216 @@
+"""TensorFlow Serving's gRPC interface over the same models: Predict, metadata, status."""
+
+import concurrent.futures
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from serving.addresses import ServeError
+from serving.faults import RequestError, invalid
+from serving.journal import Journal
+from serving.metrics import Metrics
+from serving.rest import Limits
+from serving.servable import Servable, Signature, check
+from serving.versions import Model, Models
+
+THREADS = 4
+
+
+class Asking:
+    """What both services need: models, and a line and a count for each request."""
+
+    def __init__(self, models: Models, limits: Limits, metrics: Metrics, journal: Journal) -> None:
+        self.models, self.limits = models, limits
+        self._metrics, self._journal = metrics, journal
+
+    def answered(self, method: str, spec: Any, context: Any, answer: Callable[[], Any]) -> Any:
+        """The answer, or the end of the request with TensorFlow Serving's code and message."""
+        start, code, message = time.perf_counter(), "OK", ""
+        known = spec.name if spec.name in self.models.by_name else ""
+        try:
+            return answer()
+        except RequestError as error:
+            code, message = error.code, error.message
+        except Exception as error:
+            self._journal.tell("failed", path=method, error=repr(error))
+            code, message = "INTERNAL", "internal error; the log says more"
+        finally:
+            seconds = time.perf_counter() - start
+            self._metrics.answered(known, code, seconds)
+            told = {"method": "gRPC", "path": method, "model": known, "status": code}
+            facts = {"error": message} if message else {}
+            self._journal.tell("request", **told, ms=round(seconds * 1000, 3), **facts)
+        return context.abort(grpc.StatusCode[code], message)
+
+
+def _model(models: Models, spec: Any) -> tuple[Model, int | None]:
+    """The model and the version that a request names. Raises RequestError."""
+    if not spec.name:
+        raise invalid("Missing ModelSpec")
+    if spec.version_label:
+        raise invalid(f"Unrecognized servable version label: {spec.version_label}")
+    model = models.find(spec.name)
+    return model, spec.version.value if spec.HasField("version") else None
+
+
+class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Predict and GetModelMetadata; the other methods are answered by UNIMPLEMENTED."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """The outputs for the inputs."""
+        return self._asking.answered(
+            "Predict", request.model_spec, context, lambda: self._predict(request, context)
+        )
+
+    def _predict(self, request: Any, context: Any) -> Any:
+        model, number = _model(self._asking.models, request.model_spec)
+        with model.held(number) as servable:
+            signature = servable.signature(request.model_spec.signature_name)
+            wanted = _filtered(signature, list(request.output_filter))
+            arrays = {
+                name: _array(name, one, signature, self._asking.limits.max_body)
+                for name, one in request.inputs.items()
+            }
+            check(signature, arrays)
+            left = min(self._asking.limits.timeout, context.time_remaining() or math.inf)
+            given = servable.run_within(signature, arrays, left)
+            response = predict_pb2.PredictResponse(
+                model_spec=_spec(model, servable, signature.name)
+            )
+        for name in wanted:
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(given[name]))
+        return response
+
+    def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """The signatures of a model."""
+        return self._asking.answered(
+            "GetModelMetadata", request.model_spec, context, lambda: self._metadata(request)
+        )
+
+    def _metadata(self, request: Any) -> Any:
+        model, number = _model(self._asking.models, request.model_spec)
+        fields = list(request.metadata_field)
+        if not fields:
+            raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
+        for field in fields:
+            if field != "signature_def":
+                raise invalid(f"Metadata field {field} is not supported")
+        with model.held(number) as servable:
+            found = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.definitions)
+            response = get_model_metadata_pb2.GetModelMetadataResponse(
+                model_spec=_spec(model, servable, "")
+            )
+        response.metadata["signature_def"].Pack(found)
+        return response
+
+
+class Statuses(model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus; what is served is decided on the command line, not by requests."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Where the versions of a model stand."""
+        return self._asking.answered(
+            "GetModelStatus", request.model_spec, context, lambda: self._status(request)
+        )
+
+    def _status(self, request: Any) -> Any:
+        model, number = _model(self._asking.models, request.model_spec)
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for one in model.statuses(number):
+            told = response.model_version_status.add(
+                version=one.version,
+                state=get_model_status_pb2.ModelVersionStatus.State.Value(one.state),
+            )
+            told.status.error_code = getattr(tf.errors, one.code, 0) if one.code != "OK" else 0
+            told.status.error_message = one.message
+        return response
+
+
+def _spec(model: Model, servable: Servable, signature: str) -> Any:
+    spec = model_pb2.ModelSpec(name=model.name, signature_name=signature)
+    spec.version.value = servable.number
+    return spec
+
+
+def _filtered(signature: Signature, wanted: list[str]) -> list[str]:
+    """The outputs that are asked for. Raises RequestError."""
+    for name in wanted:
+        if name not in signature.outputs:
+            raise invalid(
+                f"output tensor alias not found in signature: {name} Outputs expected to be in "
+                f"the set {{{','.join(signature.outputs)}}}."
+            )
+    if len(set(wanted)) != len(wanted):
+        raise invalid("duplicate output tensor alias")
+    return wanted or list(signature.outputs)
+
+
+def _array(name: str, proto: Any, signature: Signature, most: int) -> np.ndarray:
+    """A tensor of a request. Raises RequestError where it is none that the signature takes."""
+    tensor = signature.inputs.get(name)
+    if tensor is None:
+        raise invalid(
+            f"input size does not match signature. Sent extra: {{{name}}}. Expected: "
+            f"{{{','.join(signature.inputs)}}}."
+        )
+    size = math.prod((one.size for one in proto.tensor_shape.dim), start=1)
+    # A single value stands for all: a small message may ask for any memory.
+    if size < 0 or size * tensor.dtype.itemsize > most:
+        raise invalid(f"Input {name!r}: the shape is too large or unknown")
+    try:
+        made = tf.make_ndarray(proto)
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise invalid(f"Input {name!r} is not a valid tensor: {reason}") from None
+    if made.dtype != tensor.dtype:
+        raise invalid(
+            f"Input {name!r}: expected type {tensor.dtype.name} but got {made.dtype.name}"
+        )
+    return made
+
+
+def started(asking: Asking, host: str, port: int) -> tuple[Any, int]:
+    """A server that answers, and its port. Raises ServeError where it cannot listen there."""
+    limits = asking.limits
+    server = grpc.server(
+        concurrent.futures.ThreadPoolExecutor(THREADS, "gRPC"),
+        maximum_concurrent_rpcs=limits.max_concurrency,
+        options=[
+            ("grpc.max_receive_message_length", limits.max_body),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Predictions(asking), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(Statuses(asking), server)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        found = server.add_insecure_port(address)
+    except RuntimeError:
+        found = 0
+    if not found:
+        raise ServeError(
+            f"Received --grpc-port {port}, where nothing can listen on {host}; expected a free "
+            "port, such as --grpc-port 0."
+        )
+    server.start()
+    return server, found

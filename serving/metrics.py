@@ -1,0 +1,47 @@
+"""Counts and times of requests, as Prometheus reads them at /metrics."""
+
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class Metrics:
+    """All that is counted; each server has its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        own: dict[str, Any] = {"namespace": "athanor", "registry": self.registry}
+        self.requests = Counter(
+            "requests", "Requests by model and status.", ["model", "status"], **own
+        )
+        self.seconds = Histogram(
+            "request_seconds",
+            "From the last byte of a request to its answer.",
+            ["model"],
+            buckets=BUCKETS,
+            **own,
+        )
+        self.in_flight = Gauge("in_flight_requests", "Requests that are being answered.", **own)
+        self.version = Gauge("model_version", "The version that is served.", ["model"], **own)
+        self.loads = Counter(
+            "model_loads", "Versions that were loaded, or could not be.", ["model", "result"], **own
+        )
+
+    def answered(self, model: str, status: int | str, seconds: float) -> None:
+        """Count a request; `model` is one that is served, or empty."""
+        self.requests.labels(model, status).inc()
+        self.seconds.labels(model).observe(seconds)
+
+    def text(self) -> bytes:
+        """The page that Prometheus reads."""
+        return generate_latest(self.registry)

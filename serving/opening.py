@@ -1,0 +1,64 @@
+"""What `athanor serve` does before there is a server: mistakes are answered without TensorFlow."""
+
+import importlib.util
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from serving.addresses import ServeError, addresses
+from training import start
+
+# The extra `serve`, by the names of its modules.
+NEEDED = (
+    "httptools",
+    "orjson",
+    "prometheus_client",
+    "starlette",
+    "tensorflow_serving",
+    "uvicorn",
+    "uvloop",
+)
+LEAST = {"batch": 0.0, "max_body": 1e-3, "timeout": 1e-3, "max_concurrency": 1.0}
+
+
+def serve(
+    runs: Sequence[str],
+    *,
+    host: str,
+    port: int,
+    grpc_port: int | None,
+    batch: float,
+    max_body: float,
+    timeout: float,
+    max_concurrency: int,
+    log: Path | None,
+) -> None:
+    """Serve runs until the process is told to end. Raises ServeError."""
+    if missing := [name for name in NEEDED if not importlib.util.find_spec(name)]:
+        raise ServeError(
+            f"Received serve without {' and '.join(missing)}; expected the extra `serve`: "
+            "pip install 'athanor[serve]'."
+        )
+    numbers = {
+        "batch": batch,
+        "max_body": max_body,
+        "timeout": timeout,
+        "max_concurrency": max_concurrency,
+    }
+    for name, number in numbers.items():
+        if not number >= LEAST[name]:
+            flag = name.replace("_", "-")
+            raise ServeError(f"Received --{flag} {number:g}; expected at least {LEAST[name]:g}.")
+    addresses(runs)
+    start.tensorflow()
+    # The loader of sessions is TensorFlow Serving's own; that there is a newer one is known.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    from serving.rest import Limits
+    from serving.server import Settings
+    from serving.server import serve as served
+
+    limits = Limits(int(max_body * 2**20), timeout, max_concurrency)
+    served(
+        runs,
+        Settings(host=host, port=port, grpc_port=grpc_port, batch=batch, limits=limits, log=log),
+    )

@@ -1,0 +1,210 @@
+"""TensorFlow Serving's REST interface as an ASGI application."""
+
+import asyncio
+import re
+import time
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple, NoReturn
+from urllib.parse import unquote
+
+import orjson
+
+from serving.asking import Asker
+from serving.codec import parsed
+from serving.describing import about_all, metadata, status
+from serving.faults import RequestError, invalid
+from serving.journal import Journal
+from serving.metrics import Metrics
+from serving.servable import Servable
+from serving.versions import Models
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+WHICH = r"(?i:/v1/models/)([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
+ASK = re.compile(WHICH + r":(?i:(classify|regress|predict))")
+TELL = re.compile(WHICH + r"(?:/(metadata))?")
+JSON = (b"content-type", b"application/json")
+LAST = 2**63 - 1  # of TensorFlow Serving's versions
+
+
+class Limits(NamedTuple):
+    """What one request may take, and how many at once."""
+
+    max_body: int = 64 * 2**20
+    timeout: float = 30.0
+    max_concurrency: int = 256
+
+
+class Asked(NamedTuple):
+    """Whom a request asked, as far as that is known."""
+
+    model: str
+    version: int = 0
+
+
+class Answer(NamedTuple):
+    """What is sent back, and what is told of it in the journal."""
+
+    status: int
+    body: bytes
+    asked: Asked
+    error: str = ""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Rest:
+    """Answers under /v1/; all other paths are another application's.
+
+    Attributes:
+        in_flight: requests that are being answered.
+
+    """
+
+    def __init__(
+        self,
+        asker: Asker,
+        models: Models,
+        limits: Limits,
+        metrics: Metrics,
+        journal: Journal,
+        other: App,
+    ) -> None:
+        self._models, self._asker, self._limits = models, asker, limits
+        self._metrics, self._journal, self._other = metrics, journal, other
+        self.in_flight = 0
+        metrics.in_flight.set_function(lambda: self.in_flight)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        path = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
+        if scope["type"] != "http" or path[:4].lower() != "/v1/":
+            await self._other(scope, receive, send)
+            return
+        start = time.perf_counter()
+        self.in_flight += 1
+        try:
+            answer = await self._answer(scope, path, receive)
+        finally:
+            self.in_flight -= 1
+        length = (b"content-length", str(len(answer.body)).encode())
+        headers = [JSON, length, *answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+        # After it is sent: who asked does not wait for what we write down.
+        asyncio.get_running_loop().call_soon(
+            self._told, scope, path, answer, time.perf_counter() - start
+        )
+
+    def _told(self, scope: Scope, path: str, answer: Answer, seconds: float) -> None:
+        self._metrics.answered(answer.asked.model, answer.status, seconds)
+        facts: dict[str, Any] = {"error": answer.error} if answer.error else {}
+        self._journal.tell(
+            "request",
+            method=scope["method"],
+            path=path[:200],
+            model=answer.asked.model,
+            version=answer.asked.version,
+            status=answer.status,
+            ms=round(seconds * 1000, 3),
+            bytes=len(answer.body),
+            client=(scope.get("client") or ("",))[0],
+            **facts,
+        )
+
+    async def _answer(self, scope: Scope, path: str, receive: Receive) -> Answer:
+        asked = Asked("")
+        try:
+            if self.in_flight > self._limits.max_concurrency:
+                raise _too_many(self._limits.max_concurrency)
+            if scope["method"] == "GET" and path.rstrip("/").lower() == "/v1/models":
+                return Answer(200, orjson.dumps(about_all(self._models)), asked)
+            asked, number, what = self._asked(scope["method"], path)
+            model = self._models.find(asked.model)
+            if scope["method"] == "GET":
+                return Answer(
+                    200, metadata(model, number) if what else status(model, number), asked
+                )
+            body = await self._body(scope, receive)
+            with model.held(number) as servable:
+                asked = Asked(model.name, servable.number)
+                if what != "predict":
+                    _refuse(what, servable, body)
+                return Answer(200, await self._asker.ask(servable, body), asked)
+        except RequestError as error:
+            return _failed(error, asked)
+        except Exception as error:
+            trace = traceback.format_exc()
+            self._journal.tell("failed", path=path[:200], error=repr(error), trace=trace)
+            return _failed(RequestError("INTERNAL", "internal error; the log says more"), asked)
+
+    def _asked(self, method: str, path: str) -> tuple[Asked, int | None, str]:
+        """The model, the version and what is asked of it. Raises RequestError."""
+        pattern = {"POST": ASK, "GET": TELL}.get(method)
+        found = pattern.fullmatch(path) if pattern else None
+        if found is None:
+            raise invalid(f"Malformed request: {method} {path[:200]}")
+        name, version, label, what = found.groups()
+        if version is not None and int(version[:20]) > LAST:
+            raise invalid(f"Failed to convert version: {version[:30]} to numeric.")
+        model = self._models.find(unquote(name))
+        if label is not None:
+            raise invalid(f"Unrecognized servable version label: {unquote(label)}")
+        return Asked(model.name), int(version) if version else None, (what or "").lower()
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        """The body of a request. Raises RequestError where it is too large or too slow."""
+        most, parts, size = self._limits.max_body, [], 0
+        for name, value in scope["headers"]:
+            if name == b"content-length" and int(value) > most:
+                raise _too_large(most)
+        try:
+            async with asyncio.timeout(self._limits.timeout):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise RequestError("CANCELLED", "the client went away")
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > most:
+                        raise _too_large(most)
+                    if not message.get("more_body"):
+                        return parts[0] if len(parts) == 1 else b"".join(parts)
+        except TimeoutError:
+            seconds = f"{self._limits.timeout:g} seconds"
+            message_ = f"The body did not arrive within {seconds}"
+            raise RequestError("DEADLINE_EXCEEDED", message_, 408) from None
+
+
+def _too_large(most: int) -> RequestError:
+    megabytes = f"{most / 2**20:g} MB"
+    return RequestError("RESOURCE_EXHAUSTED", f"The body is larger than {megabytes}", 413)
+
+
+def _too_many(most: int) -> RequestError:
+    return RequestError("UNAVAILABLE", f"More than {most} requests at once; ask again soon")
+
+
+def _refuse(what: str, servable: Servable, body: bytes) -> NoReturn:
+    """Answer `classify` and `regress`, which no export of ours has a signature for."""
+    asked = parsed(body)
+    examples, name = asked.get("examples"), asked.get("signature_name")
+    if not isinstance(examples, list) or not examples:
+        raise invalid(f"When method is {what}, key 'examples' is expected and was not found")
+    if name is not None and not isinstance(name, str):
+        raise invalid("Not formatted correctly. 'signature_name' key must be a string value.")
+    method = servable.signature(name).method
+    wanted = f"tensorflow/serving/{what}"
+    if method != wanted:
+        kind = {"classify": "classification", "regress": "regression"}[what]
+        raise invalid(f"Expected {kind} signature method_name to be {wanted}. Was: {method}")
+    raise RequestError("UNIMPLEMENTED", f"{what} is not answered here; use predict")
+
+
+def _failed(error: RequestError, asked: Asked) -> Answer:
+    headers = ((b"retry-after", b"1"),) if error.status == 503 else ()
+    body = orjson.dumps({"error": error.message})
+    return Answer(error.status, body, asked, error.message, headers)

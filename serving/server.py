@@ -1,0 +1,228 @@
+"""`athanor serve`: models over HTTP and gRPC until the process is told to end."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import uvicorn
+import uvloop
+
+from serving.addresses import Address, ServeError, addresses
+from serving.asking import Asker
+from serving.batching import Batcher
+from serving.journal import Journal
+from serving.metrics import Metrics
+from serving.pages import pages
+from serving.rest import Limits, Rest
+from serving.servable import Servable
+from serving.versions import Model, Models
+from serving.warming import warm
+
+GRACE = 10  # seconds that requests have to end in when the server is told to
+SWITCH = 0.001  # seconds that a thread which loads a version may keep the one that answers waiting
+
+
+class NothingServedError(RuntimeError):
+    """A model of which no version can be served at all."""
+
+    exit_status = 1
+
+
+class Settings(NamedTuple):
+    """How to serve.
+
+    Attributes:
+        port: 0 for any that is free.
+        grpc_port: None for no gRPC; 0 for any that is free.
+        batch: milliseconds to gather requests in; 0 for each by itself.
+        log: a file for the journal; standard error by default.
+        every: seconds between two looks for new versions.
+
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8501
+    grpc_port: int | None = None
+    batch: float = 0.0
+    limits: Limits = Limits()
+    log: Path | None = None
+    every: float = 1.0
+
+
+class Server:
+    """Loaded models and what answers for them.
+
+    Raises ServeError where something is asked for that cannot be, and
+    NothingServedError where a model has no version that can be loaded.
+    """
+
+    def __init__(self, asked: Sequence[str], settings: Settings) -> None:
+        found = addresses(asked)
+        self.settings = settings
+        self.journal, self.metrics = Journal(settings.log), Metrics()
+        self._socket = bound(settings.host, settings.port)
+        self.port: int = self._socket.getsockname()[1]
+        self.models = Models([self._model(one) for one in found], settings.every, self.journal.tell)
+        threads = max(2, os.cpu_count() or 2)
+        seconds = settings.batch / 1000
+        self._batcher = Batcher(seconds=seconds, threads=threads) if seconds else None
+        self._asker = Asker(timeout=settings.limits.timeout, threads=threads, batcher=self._batcher)
+        other = pages(self.models, self.metrics)
+        self.rest = Rest(
+            self._asker, self.models, settings.limits, self.metrics, self.journal, other
+        )
+        config = uvicorn.Config(
+            self.rest,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=GRACE,
+        )
+        self._uvicorn = Uvicorn(config)
+        self._grpc: Any = None
+        self.grpc_port: int | None = None
+
+    def _model(self, address: Address) -> Model:
+        def load(directory: Path, number: int) -> Servable:
+            servable = Servable(directory, number)
+            try:
+                warm(servable)
+            except Exception:
+                servable.close()
+                raise
+            return servable
+
+        def tell(event: str, **facts: Any) -> None:
+            self.journal.tell(event, **facts)
+            if event in ("serving", "load failed"):
+                self.metrics.loads.labels(address.name, event).inc()
+            if event == "serving":
+                self.metrics.version.labels(address.name).set(facts["version"])
+
+        model = Model(address, load, tell)
+        model.refresh()
+        if model.current is None:
+            reason = model.statuses()[0]
+            raise NothingServedError(
+                f"Could not serve version {reason.version} in {address.directory}: "
+                f"{reason.message} Export the run again: athanor APP export RUN."
+            )
+        return model
+
+    def urls(self) -> list[str]:
+        """A line for each model: name, version, where it is asked."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return [
+            f"{model.name}  version {model.current.number}  "
+            f"http://{host}:{self.port}/v1/models/{model.name}:predict"
+            for model in self.models.by_name.values()
+            if model.current
+        ]
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop` is called, or SIGTERM or SIGINT arrives; then end what has begun."""
+        try:
+            if self.settings.grpc_port is not None:
+                from serving import grpc_service
+
+                asking = grpc_service.Asking(
+                    self.models, self.settings.limits, self.metrics, self.journal
+                )
+                self._grpc, self.grpc_port = grpc_service.started(
+                    asking, self.settings.host, self.settings.grpc_port
+                )
+            # What is loaded by now stays: nobody needs to look through it for garbage again.
+            gc.collect()
+            gc.freeze()
+            uvloop.run(self._serve(ready))
+        finally:
+            self._close()
+
+    async def _serve(self, ready: Callable[[], None]) -> None:
+        keeping = asyncio.create_task(self.journal.keep())
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, self.stop)
+        self.models.start()
+        serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
+        while not self._uvicorn.started and not serving.done():
+            await asyncio.sleep(0.01)
+        await self._first_request()
+        ready()
+        await serving
+        keeping.cancel()
+
+    async def _first_request(self) -> None:
+        """The way through HTTP is warmed too."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)
+        request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection(host, self.port)
+            writer.write(request.encode())
+            await reader.read()
+            writer.close()
+
+    def stop(self) -> None:
+        """Take no more requests, and end when those in flight are answered."""
+        self._uvicorn.should_exit = True
+
+    def _close(self) -> None:
+        self._socket.close()
+        if self._grpc:
+            self._grpc.stop(GRACE).wait()
+        self._asker.close()
+        if self._batcher:
+            self._batcher.close()
+        self.models.stop()
+        self.journal.close()
+
+
+class Uvicorn(uvicorn.Server):
+    """Uvicorn without its signal handlers: they would end the process by the signal itself."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to who runs the loop."""
+        yield
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises ServeError where none can."""
+    if not 0 <= port <= 65535:
+        raise ServeError(f"Received the port {port}; expected one of 0 to 65535.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise ServeError(
+            f"Received --host {host} --port {port}, where nothing can listen "
+            f"({error.strerror or error}); expected a free port of this machine, such as --port 0."
+        ) from error
+    return listening
+
+
+def serve(asked: Sequence[str], settings: Settings) -> None:
+    """Serve models until the process is told to end."""
+    sys.setswitchinterval(SWITCH)
+    server = Server(asked, settings)
+
+    def ready() -> None:
+        lines = server.urls()
+        if server.grpc_port is not None:
+            lines.append(f"gRPC  {settings.host}:{server.grpc_port}")
+        print("\n".join(lines), flush=True)
+
+    server.run(ready)

@@ -1,0 +1,191 @@
+"""The versions of a model: found in its directory, warmed, swapped, drained and unloaded."""
+
+import contextlib
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from serving.addresses import Address, versions
+from serving.faults import RequestError, translated
+from serving.servable import Servable
+
+ENDED = 10  # versions that are gone and still reported
+Load = Callable[[Path, int], Servable]
+Tell = Callable[..., None]
+
+
+class Status(NamedTuple):
+    """Where a version stands, in TensorFlow Serving's words."""
+
+    version: int
+    state: str
+    code: str = "OK"
+    message: str = ""
+
+
+class Found(NamedTuple):
+    """A version on the disk; another one of the same number has another identity."""
+
+    number: int
+    identity: tuple[int, ...]
+
+
+class Model:
+    """A model by its name, whatever version of it is served.
+
+    The newest version is. While another is loaded and warmed the one before goes
+    on; who is asking it when it is replaced is still answered, and only then it is
+    unloaded. What cannot be loaded is reported, and the one before stays.
+    """
+
+    def __init__(self, address: Address, load: Load, tell: Tell) -> None:
+        self.name, self.directory = address
+        self._load, self._tell = load, tell
+        self._lock = threading.Lock()
+        self._statuses: dict[int, Status] = {}
+        self._current: tuple[Found, Servable] | None = None
+        self._leaving: list[Servable] = []
+        self._failed: set[Found] = set()
+
+    @property
+    def current(self) -> Servable | None:
+        """The version that is served."""
+        current = self._current
+        return current[1] if current else None
+
+    @contextlib.contextmanager
+    def held(self, number: int | None = None) -> Iterator[Servable]:
+        """The version that is served, for as long as it is asked. Raises RequestError."""
+        with self._lock:
+            servable = self.current
+            if servable is None or number not in (None, servable.number):
+                asked = (
+                    f"Latest({self.name})" if number is None else f"Specific({self.name}, {number})"
+                )
+                raise RequestError("NOT_FOUND", f"Servable not found for request: {asked}")
+            servable.hold()
+        try:
+            yield servable
+        finally:
+            servable.let_go()
+
+    def statuses(self, number: int | None = None) -> list[Status]:
+        """All versions that are known, the newest first, or one. Raises RequestError."""
+        known = sorted(self._statuses.copy().values(), reverse=True)
+        if number is not None:
+            known = [one for one in known if one.version == number]
+            if not known:
+                message = f"Could not find version {number} of model {self.name}"
+                raise RequestError("NOT_FOUND", message)
+        if not known:
+            raise RequestError("NOT_FOUND", f"Could not find any versions of model {self.name}")
+        return known
+
+    def refresh(self) -> None:
+        """Look at the directory once, and do what is to be done. One thread at a time."""
+        found = [self._found(number) for number in versions(self.directory)]
+        found = [one for one in found if one]
+        self._failed &= set(found)
+        for one in sorted(found, reverse=True):
+            if one in self._failed:
+                continue
+            if self._current and one == self._current[0]:
+                break
+            if self._swap(one):
+                break
+        self._unload()
+
+    def _found(self, number: int) -> Any:
+        try:
+            facts = (self.directory / str(number) / "saved_model.pb").stat()
+        except OSError:
+            return None
+        return Found(number, (facts.st_ino, facts.st_mtime_ns, facts.st_size))
+
+    def _swap(self, one: Found) -> bool:
+        """Load a version and serve it from now on."""
+        self._set(Status(one.number, "LOADING"))
+        try:
+            servable = self._load(self.directory / str(one.number), one.number)
+        except Exception as error:
+            self._failed.add(one)
+            wrong = error if isinstance(error, RequestError) else translated(error)
+            message = wrong.message if wrong.code != "INTERNAL" else str(error) or wrong.message
+            message = message.replace(f"{self.directory}/", "")
+            self._set(Status(one.number, "END", wrong.code, message))
+            self._tell("load failed", model=self.name, version=one.number, error=message)
+            return False
+        with self._lock:
+            before, self._current = self._current, (one, servable)
+        self._set(Status(one.number, "AVAILABLE"))
+        self._tell("serving", model=self.name, version=one.number)
+        if before:
+            self._leaving.append(before[1])
+            if before[0].number != one.number:
+                self._set(Status(before[0].number, "UNLOADING"))
+        return True
+
+    def _unload(self) -> None:
+        for servable in [one for one in self._leaving if one.idle]:
+            self._leaving.remove(servable)
+            servable.close()
+            if self._statuses.get(servable.number, Status(0, "")).state == "UNLOADING":
+                self._set(Status(servable.number, "END"))
+            self._tell("unloaded", model=self.name, version=servable.number)
+            # Sessions and graphs point at each other.
+            del servable
+            gc.collect()
+
+    def _set(self, status: Status) -> None:
+        self._statuses[status.version] = status
+        ended = sorted(one.version for one in self._statuses.values() if one.state == "END")
+        for version in ended[:-ENDED]:
+            del self._statuses[version]
+
+    def close(self) -> None:
+        """Serve nothing any more."""
+        with self._lock:
+            current, self._current = self._current, None
+        for servable in [*self._leaving, *([current[1]] if current else [])]:
+            servable.close()
+        self._leaving.clear()
+
+
+class Models:
+    """All models by their names, looked after by a thread of their own."""
+
+    def __init__(self, models: list[Model], every: float, tell: Tell) -> None:
+        self.by_name = {model.name: model for model in models}
+        self._every, self._tell = every, tell
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
+
+    def find(self, name: str) -> Model:
+        """The model of this name. Raises RequestError."""
+        found = self.by_name.get(name)
+        if found is None:
+            raise RequestError("NOT_FOUND", f"Servable not found for request: Latest({name})")
+        return found
+
+    def start(self) -> None:
+        """Begin to look for new versions."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it, and close all models."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for model in self.by_name.values():
+            model.close()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._every):
+            for model in self.by_name.values():
+                try:
+                    model.refresh()
+                except Exception as error:
+                    # Whatever a disk may do, the version that is served goes on.
+                    self._tell("versions", model=model.name, error=repr(error))
