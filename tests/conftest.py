@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,26 @@ def exported(tiny_run, made_once):
         return Run.load(made_once(f"exported-{app.name()}", write))
 
     return with_exports
+
+
+@pytest.fixture(scope="session")
+def served(exported):
+    """The address of a server of all apps' tiny exports, each under its app's name."""
+    pytest.importorskip("uvicorn", reason="needs the extra serve")
+    import apps
+    from serving.server import Server, Settings
+
+    runs = [f"{app.name()}={exported(app).path}" for app in apps.ALL]
+    server = Server(runs, Settings(port=0, log=Path(os.devnull)))
+    ready = threading.Event()
+    thread = threading.Thread(target=server.run, args=(ready.set,))
+    thread.start()
+    try:
+        assert ready.wait(60)
+        yield f"http://127.0.0.1:{server.port}/"
+    finally:
+        server.stop()
+        thread.join()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ const MISSING = "\u0000missing\u0000"; // stands for NaN until the text is made
 /** The served models: [{name, version, about}]. */
 export async function models(signal) {
   const given = await answered(fetch("v1/models", { signal }));
-  return given.models ?? [];
+  return Array.isArray(given) ? given : given.models ?? [];
 }
 
 /**

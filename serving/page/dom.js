@@ -69,6 +69,7 @@ export function number(value, like = value) {
 
 /** A number with its sign. */
 export function signed(value, like = value) {
+  if (!value) return "0";
   return (value < 0 ? "\u2212" : "+") + number(Math.abs(value), like);
 }
 

@@ -16,7 +16,7 @@ export function mount(view) {
   const { about } = view;
   const { height, channels } = about.image;
   const drawn = channels === 1 && height <= SMALL;
-  const kinds = about.labels.length <= 12 ? `: ${about.labels.join(", ")}` : "";
+  const names = about.labels.length <= 12 ? `: ${about.labels.join(", ")}` : "";
   view.title(drawn ? "Draw it" : "Drop a photo");
 
   const send = (base64, file) => {
@@ -64,7 +64,7 @@ export function mount(view) {
     send(pictures[place], "picture.png");
   };
   view.question.append(
-    h("p", { class: "soft small" }, `One of ${about.labels.length} classes${kinds}.`),
+    h("p", { class: "soft small" }, `One of ${about.labels.length} classes${names}.`),
     board.element,
     examples(thumbnails, choose, "From the test data") ?? "",
   );
@@ -104,15 +104,16 @@ function frame(take, size) {
   const kind = pixelated(size).replace("thumbnail", "shown");
   const image = h("img", { alt: "The picture you chose", hidden: true, class: kind });
   const input = h("input", { type: "file", accept: "image/*", class: "unseen", id: "file" });
-  const words = h("span", { class: "words-of-drop" },
-    h("strong", {}, "Drop a picture here"), h("span", { class: "soft" }, "or press to choose one, or paste it"));
+  const asked = h("strong", {}, "Drop a picture here");
+  const words = h("span", { class: "words-of-drop" }, asked,
+    h("span", { class: "soft" }, "or press to choose one, or paste it"));
   const element = h("label", { class: "drop", for: "file" }, image, words, input);
   input.addEventListener("change", () => input.files[0] && take(input.files[0]));
   droppable(element, take);
   const show = (source) => {
     image.src = source;
     image.hidden = false;
-    element.classList.add("full");
+    asked.textContent = "Drop another here";
   };
   return { element, show, empty: () => image.hidden };
 }

@@ -9,7 +9,7 @@ const MOST = 100; // pieces that are left out one by one
 export function mount(view) {
   const { about } = view;
   const [input] = Object.keys(about.signatures.serving_default.inputs);
-  const box = h("textarea", { rows: "7", spellcheck: "false" });
+  const box = h("textarea", { rows: "5", spellcheck: "false" });
   const texts = about.examples.map((one) => (typeof one === "string" ? one : one[input]));
   view.title("Write a text");
 
