@@ -159,7 +159,7 @@ class Made:
         users, items = ([f"{k}" for k in range(count)] for count in scores.shape)
         self.layers, self.tables = [Ids(users, items, 0)], (ratings, scores)
 
-    def __call__(self, pairs, training):
+    def __call__(self, pairs, training):  # noqa: ARG002
         numbers = self.layers[0](pairs)
         places = np.stack([numbers["user"] - 1, numbers["item"] - 1], 1)
         return np.stack([table[tuple(places.T)] for table in self.tables], 1)

@@ -12,10 +12,15 @@ from apps import Finetune, Mnist, Recommender, Regression, Text
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs the program chromium")
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 360, "height": 740}
 expect = playwright.expect
 each_app = pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
@@ -251,7 +256,7 @@ def test_a_fault_of_the_server_is_told_in_its_words(opened):
         ('{"models": [{"name": "a", "version": 1, "about": null}]}', "does not know what to ask a"),
     ],
 )
-def test_what_cannot_be_asked_is_told(models, said, opened, browser, served):
+def test_what_cannot_be_asked_is_told(models, said, browser, served):
     page = browser.new_page()
     page.route("**/v1/models", lambda route: route.fulfill(status=200, body=models))
     page.goto(served)
