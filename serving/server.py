@@ -69,7 +69,15 @@ class Server:
         self.journal, self.metrics = Journal(settings.log), Metrics()
         self._socket = bound(settings.host, settings.port)
         self.port: int = self._socket.getsockname()[1]
-        self.models = Models([self._model(one) for one in found], settings.every, self.journal.tell)
+        self.models = Models([], settings.every, self.journal.tell)
+        try:
+            for one in found:
+                self.models.by_name[one.name] = self._model(one)
+        except BaseException:
+            self._socket.close()
+            self.models.stop()
+            self.journal.close()
+            raise
         threads = max(2, os.cpu_count() or 2)
         seconds = settings.batch / 1000
         self._batcher = Batcher(seconds=seconds, threads=threads) if seconds else None

@@ -102,7 +102,8 @@ class Model:
             facts = (self.directory / str(number) / "saved_model.pb").stat()
         except OSError:
             return None
-        return Found(number, (facts.st_ino, facts.st_mtime_ns, facts.st_size))
+        # Copies keep the time of change, and a file that is gone leaves its number to others.
+        return Found(number, (facts.st_ino, facts.st_ctime_ns, facts.st_size))
 
     def _swap(self, one: Found) -> bool:
         """Load a version and serve it from now on."""

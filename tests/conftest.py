@@ -91,22 +91,27 @@ def exported(tiny_run, made_once):
 
 @pytest.fixture(scope="session")
 def served(exported):
-    """The address of a server of all apps' tiny exports, each under its app's name."""
-    pytest.importorskip("uvicorn", reason="needs the extra serve")
+    """A server of every app's export, with HTTP and gRPC, in a thread of this process."""
     import apps
     from serving.server import Server, Settings
 
-    runs = [f"{app.name()}={exported(app).path}" for app in apps.ALL]
-    server = Server(runs, Settings(port=0, log=Path(os.devnull)))
+    runs = [str(exported(app).path) for app in apps.ALL]
+    journal = Path(HOME.name) / f"journal-{os.getpid()}"
+    server = Server(runs, Settings(port=0, grpc_port=0, log=journal, every=0.1))
     ready = threading.Event()
-    thread = threading.Thread(target=server.run, args=(ready.set,))
+    thread = threading.Thread(target=server.run, args=[ready.set])
     thread.start()
-    try:
-        assert ready.wait(60)
-        yield f"http://127.0.0.1:{server.port}/"
-    finally:
-        server.stop()
-        thread.join()
+    assert ready.wait(30)
+    yield server
+    server.stop()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def address(served):
+    """Where the page of the server is."""
+    return f"http://127.0.0.1:{served.port}/"
 
 
 @pytest.fixture

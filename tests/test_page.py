@@ -33,8 +33,8 @@ def fetched(url, **headers):
 
 
 @each_file
-def test_every_file_is_served_as_what_it_is(name, served):
-    status, headers, content = fetched(f"{served}page/{name}")
+def test_every_file_is_served_as_what_it_is(name, address):
+    status, headers, content = fetched(f"{address}page/{name}")
     kinds = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg"}
     assert status == 200 and content == (FOLDER / name).read_bytes()
     assert headers["content-type"].startswith(kinds[name.rpartition(".")[2]])
@@ -43,21 +43,21 @@ def test_every_file_is_served_as_what_it_is(name, served):
     assert "default-src 'self'" in policy and "unsafe" not in policy and "*" not in policy
 
 
-def test_the_address_of_the_server_is_the_page(served):
-    status, headers, content = fetched(served)
+def test_the_address_of_the_server_is_the_page(address):
+    status, headers, content = fetched(address)
     assert status == 200 and content == (FOLDER / "index.html").read_bytes()
     assert "default-src 'self'" in headers["content-security-policy"]
 
 
-def test_a_file_that_is_known_is_not_sent_again(served):
-    _, headers, _ = fetched(served)
-    status, _, content = fetched(served, **{"If-None-Match": headers["etag"]})
+def test_a_file_that_is_known_is_not_sent_again(address):
+    _, headers, _ = fetched(address)
+    status, _, content = fetched(address, **{"If-None-Match": headers["etag"]})
     assert (status, content) == (304, b"")
 
 
 @pytest.mark.parametrize("path", ["nothing.js", "..%2fpage.py", "%2e%2e/page.py", "../page.py"])
-def test_no_other_file_is_served(path, served):
-    assert fetched(f"{served}page/{path}")[0] == 404
+def test_no_other_file_is_served(path, address):
+    assert fetched(f"{address}page/{path}")[0] == 404
 
 
 @each_file

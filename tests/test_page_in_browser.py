@@ -35,7 +35,7 @@ def browser():
 
 
 @pytest.fixture
-def opened(browser, served):
+def opened(browser, address):
     """A function from an app to its page, on which nothing may go wrong."""
     wrong, contexts = [], []
 
@@ -45,14 +45,14 @@ def opened(browser, served):
         page.on("request", lambda one: alone(one.url) or wrong.append(one.url))
 
     def alone(url):
-        return url.startswith((served, "data:", "blob:"))
+        return url.startswith((address, "data:", "blob:"))
 
     def open_page(app, *, answered=True, **options):
         context = browser.new_context(**{"viewport": WIDE} | options)
         contexts.append(context)
         page = context.new_page()
         listen(page)
-        page.goto(f"{served}#{app.name()}")
+        page.goto(f"{address}#{app.name()}")
         if answered:
             expect(page.locator("#answer .headline, #answer table")).to_be_visible()
             expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
@@ -256,9 +256,9 @@ def test_a_fault_of_the_server_is_told_in_its_words(opened):
         ('{"models": [{"name": "a", "version": 1, "about": null}]}', "does not know what to ask a"),
     ],
 )
-def test_what_cannot_be_asked_is_told(models, said, browser, served):
+def test_what_cannot_be_asked_is_told(models, said, browser, address):
     page = browser.new_page()
     page.route("**/v1/models", lambda route: route.fulfill(status=200, body=models))
-    page.goto(served)
+    page.goto(address)
     expect(page.locator("h1")).to_contain_text(said)
     page.close()

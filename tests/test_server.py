@@ -1,0 +1,262 @@
+"""The server beside TensorFlow Serving's documented REST API; the client knows only that."""
+
+import base64
+import http.client
+import json
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from apps import Mnist, Recommender, Regression, Text
+
+PREDICT = "/v1/models/{}:predict"
+
+
+@pytest.fixture
+def ask_server(served):
+    """A function from a path and a body to the status and the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+
+    def asked(path, content=None, method=None):
+        body = content if content is None or isinstance(content, bytes) else json.dumps(content)
+        connection.request(method or ("GET" if body is None else "POST"), path, body)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+
+    yield asked
+    connection.close()
+
+
+@pytest.fixture
+def predict(ask_server):
+    """A function from a model and a request to the answer, which must be one."""
+
+    def predicted(model, **content):
+        status, answer = ask_server(PREDICT.format(model), content)
+        assert status == 200, answer
+        return answer
+
+    return predicted
+
+
+@pytest.fixture(scope="module")
+def pictures(exported):
+    return exported(Mnist).splits.test.numpy(slice(3)).features
+
+
+@pytest.fixture(scope="module")
+def probabilities(exported, pictures):
+    return np.asarray(exported(Mnist).model(pictures))
+
+
+def test_status_of_a_model(ask_server):
+    status = {"error_code": "OK", "error_message": ""}
+    wanted = {"version": "1", "state": "AVAILABLE", "status": status}
+    for path in ("/v1/models/mnist", "/v1/models/mnist/versions/1"):
+        assert ask_server(path) == (200, {"model_version_status": [wanted]})
+
+
+def test_metadata_of_a_model(ask_server):
+    status, told = ask_server("/v1/models/mnist/metadata")
+    assert status == 200
+    assert told["model_spec"] == {"name": "mnist", "signature_name": "", "version": "1"}
+    signatures = told["metadata"]["signature_def"]["signature_def"]
+    assert {"serving_default", "encoded"} <= set(signatures)
+    pixels = signatures["serving_default"]["inputs"]["pixels"]
+    assert pixels["dtype"] == "DT_UINT8"
+    assert [one["size"] for one in pixels["tensor_shape"]["dim"]] == ["-1", "8", "8", "1"]
+    assert signatures["serving_default"]["method_name"] == "tensorflow/serving/predict"
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_rows(named, predict, pictures, probabilities):
+    rows = [{"pixels": one} if named else one for one in pictures.tolist()]
+    predictions = predict("mnist", instances=rows)["predictions"]
+    assert [set(one) for one in predictions] == [{"class", "probabilities"}] * 3
+    given = np.array([one["probabilities"] for one in predictions])
+    np.testing.assert_allclose(given, probabilities, atol=1e-5)
+    assert [one["class"] for one in predictions] == [str(k) for k in probabilities.argmax(1)]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_columns(named, predict, pictures, probabilities):
+    column = pictures.tolist()
+    outputs = predict("mnist", inputs={"pixels": column} if named else column)["outputs"]
+    np.testing.assert_allclose(outputs["probabilities"], probabilities, atol=1e-5)
+    assert outputs["class"] == [str(k) for k in probabilities.argmax(1)]
+
+
+def test_bytes_are_base64(predict, pictures, probabilities):
+    files = [base64.b64encode(tf.io.encode_png(one).numpy()).decode() for one in pictures]
+    for rows in (
+        [{"image_bytes": {"b64": one}} for one in files],
+        [{"b64": one} for one in files],
+        [{"b64": one.rstrip("=")} for one in files],
+    ):
+        given = predict("mnist", signature_name="encoded", instances=rows)["predictions"]
+        found = [one["probabilities"] for one in given]
+        np.testing.assert_allclose(found, probabilities, atol=1e-5)
+
+
+def test_the_only_output_has_no_name(predict, exported):
+    run = exported(Regression)
+    raw = run.splits.test.numpy(slice(4)).features
+    rows = [dict(zip(raw, map(float, row), strict=True)) for row in zip(*raw.values(), strict=True)]
+    wanted = np.asarray(run.model(raw))
+    given = predict("regression", instances=rows)["predictions"]
+    np.testing.assert_allclose(given, wanted, rtol=1e-5)
+    columns = {name: [row[name] for row in rows] for name in raw}
+    np.testing.assert_allclose(predict("regression", inputs=columns)["outputs"], wanted, rtol=1e-5)
+
+
+def test_numbers_that_json_does_not_have(predict, exported):
+    """NaN is a missing number, in a request; minus infinity the score of no item, in an answer."""
+    names = list(exported(Regression).splits.test.numpy(slice(1)).features)
+    (value,) = predict("regression", instances=[dict.fromkeys(names, math.nan)])["predictions"]
+    assert math.isfinite(value)
+    user = exported(Recommender).splits.train.numpy([0]).features["user"].tolist()
+    asked = {"user": [user[0].decode()], "k": 10**6, "exclude_seen": True}
+    outputs = predict("recommender", signature_name="recommend", inputs=asked)["outputs"]
+    assert outputs["scores"][0][-1] == -math.inf
+    assert outputs["items"][0][-1] == ""
+
+
+def test_texts(predict, exported):
+    texts = ["never a dull moment", "größer"]
+    given = predict("text", instances=texts)["predictions"]
+    wanted = np.asarray(exported(Text).model(tf.constant(texts)))
+    np.testing.assert_allclose([one["probabilities"] for one in given], wanted, atol=1e-5)
+
+
+def test_many_signatures(predict):
+    pair = {"user": "nobody", "item": "nothing"}
+    for name in ("serving_default", "rating"):
+        (given,) = predict("recommender", signature_name=name, instances=[pair])["predictions"]
+        assert set(given) == {"rating", "score"}
+
+
+PIXEL = [[[0]] * 8] * 8
+MISTAKES = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "no object": b"[1]",
+    "no UTF-8": b'{"instances": ["\xff"]}',
+    "deep": b'{"instances": ' + b"[" * 100_000,
+    "deep with NaN": b'{"signature_name": NaN, "instances": ' + b"[" * 100_000,
+    "neither key": {"signature_name": "serving_default"},
+    "both keys": {"instances": [PIXEL], "inputs": [PIXEL]},
+    "no list": {"instances": {"pixels": PIXEL}},
+    "no rows": {"instances": []},
+    "unknown signature": {"signature_name": "other", "instances": [PIXEL]},
+    "a number for a name": {"signature_name": 1, "instances": [PIXEL]},
+    "unknown input": {"instances": [{"other": PIXEL}]},
+    "missing input": {"inputs": {"other": PIXEL}},
+    "another shape": {"instances": [[[0]] * 8]},
+    "ragged": {"instances": [[[[0]] * 8] * 7 + [[[0]] * 7]]},
+    "rows of two kinds": {"instances": [PIXEL, {"pixels": PIXEL}]},
+    "a string": {"instances": [[[["0"]] * 8] * 8]},
+    "a fraction": {"instances": [[[[0.5]] * 8] * 8]},
+    "true": {"instances": [[[[True]] * 8] * 8]},
+    "null": {"instances": [[[[None]] * 8] * 8]},
+    "an object": {"instances": [[[[{"b64": ""}]] * 8] * 8]},
+    "too large": {"instances": [[[[256]] * 8] * 8]},
+    "too small": {"instances": [[[[-1]] * 8] * 8]},
+    "huge": {"instances": [[[[10**400]] * 8] * 8]},
+    "NaN": {"instances": [[[[math.nan]] * 8] * 8]},
+    "broken base64": {"signature_name": "encoded", "instances": [{"b64": "?"}]},
+    "no picture": {"signature_name": "encoded", "instances": [{"b64": "AAAA"}]},
+    "half a character": b'{"signature_name": "encoded", "instances": ["\\ud800"]}',
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_answered_by_what_is_wrong(name, ask_server):
+    status, answer = ask_server(PREDICT.format("mnist"), MISTAKES[name])
+    assert status == 400
+    assert set(answer) == {"error"}
+    assert answer["error"]
+    assert not any(part in answer["error"] for part in ("Traceback", "{{", ".py", "execution"))
+
+
+def test_what_is_not_there(ask_server):
+    body = {"instances": [PIXEL]}
+    for path in ("/v1/models/other", "/v1/models/mnist/versions/7", "/v1/models/mnist/versions/0"):
+        for asked in ((path,), (f"{path}:predict", body), (f"{path}/metadata",)):
+            status, answer = ask_server(*asked)
+            assert status == 404
+            assert "not find" in answer["error"] or "not found" in answer["error"]
+    wanted = "Servable not found for request: Specific(mnist, 7)"
+    assert ask_server("/v1/models/mnist/versions/7:predict", body)[1] == {"error": wanted}
+    assert ask_server("/v1/models/mnist/labels/stable:predict", body)[0] == 400
+    assert ask_server("/v1/models/mnist/versions/99999999999999999999:predict", body)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models/mnist:predict"),
+        ("POST", "/v1/models/mnist"),
+        ("PUT", "/v1/models/mnist:predict"),
+        ("DELETE", "/v1/models/mnist"),
+        ("POST", "/v1/models/mnist:guess"),
+        ("GET", "/v1/"),
+        ("GET", "/v1/models/mnist/versions/one"),
+    ],
+)
+def test_what_is_no_request_of_the_interface(method, path, ask_server):
+    status, answer = ask_server(path, b"{}" if method == "POST" else None, method)
+    assert (status, answer) == (400, {"error": f"Malformed request: {method} {path}"})
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/v1/models/..%2F..%2Fmnist:predict"]
+)
+def test_a_path_is_no_file(path, ask_server):
+    assert ask_server(path, {"instances": [PIXEL]})[0] in (404, 405)
+
+
+@pytest.mark.parametrize("kind", ["classify", "regress"])
+def test_no_signature_is_of_another_kind(kind, ask_server):
+    status, answer = ask_server(f"/v1/models/mnist:{kind}", {"examples": [{"x": 1}]})
+    assert status == 400
+    assert "signature method_name to be" in answer["error"]
+    assert ask_server(f"/v1/models/mnist:{kind}", {"instances": [1]})[0] == 400
+
+
+def test_what_is_served(ask_server):
+    status, models = ask_server("/v1/models")
+    assert status == 200
+    assert {one["name"]: one["version"] for one in models} == dict.fromkeys(
+        ["finetune", "mnist", "recommender", "regression", "text"], 1
+    )
+    assert all(isinstance(one["about"], dict) for one in models)
+    status, health = ask_server("/healthz")
+    assert (status, health["status"], health["models"]["mnist"]) == (200, "ok", 1)
+    assert ask_server("/healthz", {})[0] == 405
+
+
+def test_requests_are_counted_and_told(served, predict, ask_server):
+    def counted():
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+        connection.close()
+        return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+    ok, bad = (f'athanor_requests_total{{model="text",status="{n}"}}' for n in (200, 400))
+    before = counted()
+    predict("text", instances=["fine"])
+    assert ask_server(PREDICT.format("text"), {"instances": [1]})[0] == 400
+    after = counted()
+    assert float(after[ok]) == float(before.get(ok, 0)) + 1
+    assert float(after[bad]) == float(before.get(bad, 0)) + 1
+    assert after['athanor_model_version{model="text"}'] == "1.0"
+    assert "process_resident_memory_bytes" in after
+    served.journal.flush()
+    lines = [json.loads(line) for line in served.settings.log.read_text().splitlines()]
+    told = [one for one in lines if one["event"] == "request" and one["model"] == "text"]
+    assert {"time", "method", "path", "status", "ms", "version"} <= set(told[-1])
+    assert told[-1]["status"] == 400
+    assert "int" in told[-1]["error"] or "type" in told[-1]["error"]

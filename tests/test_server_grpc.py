@@ -1,0 +1,148 @@
+"""The server's gRPC side by TensorFlow Serving's own stubs."""
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from apps import Mnist, Recommender
+
+
+@pytest.fixture(scope="module")
+def channel(served):
+    with grpc.insecure_channel(f"127.0.0.1:{served.grpc_port}") as channel:
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def predictions(channel):
+    return prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+
+def request(model, signature="", **inputs):
+    made = predict_pb2.PredictRequest()
+    made.model_spec.name, made.model_spec.signature_name = model, signature
+    for name, value in inputs.items():
+        made.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return made
+
+
+def refused(call, code):
+    with pytest.raises(grpc.RpcError) as error:
+        call()
+    assert error.value.code() == code
+    assert error.value.details()
+    assert "Traceback" not in error.value.details()
+
+
+def test_predict(predictions, exported):
+    run = exported(Mnist)
+    pictures = run.splits.test.numpy(slice(3)).features
+    wanted = np.asarray(run.model(pictures))
+    response = predictions.Predict(request("mnist", pixels=pictures))
+    found = {name: tf.make_ndarray(one) for name, one in response.outputs.items()}
+    np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
+    assert found["class"].tolist() == [str(k).encode() for k in wanted.argmax(1)]
+    spec = response.model_spec
+    assert (spec.name, spec.version.value, spec.signature_name) == ("mnist", 1, "serving_default")
+
+
+def test_predict_on_bytes_and_scalars(predictions, exported):
+    picture = exported(Mnist).splits.test.numpy(slice(1)).features[0]
+    response = predictions.Predict(
+        request("mnist", "encoded", image_bytes=[tf.io.encode_png(picture).numpy()])
+    )
+    assert tf.make_ndarray(response.outputs["probabilities"]).shape == (1, 10)
+    user = exported(Recommender).splits.train.numpy([0]).features["user"].tolist()
+    asked = {"user": user, "k": np.int32(4), "exclude_seen": np.bool_(False)}
+    response = predictions.Predict(request("recommender", "recommend", **asked))
+    assert tf.make_ndarray(response.outputs["items"]).shape == (1, 4)
+
+
+def test_outputs_can_be_chosen(predictions):
+    asked = request("mnist", pixels=np.zeros([1, 8, 8, 1], np.uint8))
+    asked.output_filter.append("class")
+    assert set(predictions.Predict(asked).outputs) == {"class"}
+    asked.output_filter.append("other")
+    refused(lambda: predictions.Predict(asked), grpc.StatusCode.INVALID_ARGUMENT)
+
+
+def test_metadata(predictions):
+    asked = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    asked.model_spec.name = "mnist"
+    response = predictions.GetModelMetadata(asked)
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    assert response.metadata["signature_def"].Unpack(signatures)
+    inputs = signatures.signature_def["serving_default"].inputs
+    assert inputs["pixels"].dtype == tf.uint8.as_datatype_enum
+    assert response.model_spec.version.value == 1
+    del asked.metadata_field[:]
+    refused(lambda: predictions.GetModelMetadata(asked), grpc.StatusCode.INVALID_ARGUMENT)
+
+
+def test_status(channel):
+    stub = model_service_pb2_grpc.ModelServiceStub(channel)
+    asked = get_model_status_pb2.GetModelStatusRequest()
+    asked.model_spec.name = "text"
+    (status,) = stub.GetModelStatus(asked).model_version_status
+    available = get_model_status_pb2.ModelVersionStatus.State.AVAILABLE
+    assert (status.version, status.state, status.status.error_code) == (1, available, 0)
+    asked.model_spec.name = "other"
+    refused(lambda: stub.GetModelStatus(asked), grpc.StatusCode.NOT_FOUND)
+
+
+def _filled(proto, size):
+    proto.tensor_shape.dim.add(size=size)
+    return proto
+
+
+HUGE = request("mnist", pixels=np.zeros([1], np.uint8))
+_filled(HUGE.inputs["pixels"], 2**40)
+SHORT = request("mnist", pixels=np.zeros([1, 8, 8, 1], np.uint8))
+SHORT.inputs["pixels"].tensor_content = b"short"
+VERSION = request("mnist", pixels=np.zeros([1, 8, 8, 1], np.uint8))
+VERSION.model_spec.version.value = 9
+MISTAKES = {
+    "no model": (request(""), "INVALID_ARGUMENT"),
+    "unknown model": (request("other"), "NOT_FOUND"),
+    "unknown version": (VERSION, "NOT_FOUND"),
+    "unknown signature": (request("mnist", "other"), "INVALID_ARGUMENT"),
+    "no inputs": (request("mnist"), "INVALID_ARGUMENT"),
+    "another input": (request("mnist", other=1), "INVALID_ARGUMENT"),
+    "another type": (request("mnist", pixels=np.zeros([1, 8, 8, 1])), "INVALID_ARGUMENT"),
+    "another shape": (request("mnist", pixels=np.zeros([8, 8], np.uint8)), "INVALID_ARGUMENT"),
+    "huge": (HUGE, "INVALID_ARGUMENT"),
+    "short": (SHORT, "INVALID_ARGUMENT"),
+    "no picture": (request("mnist", "encoded", image_bytes=[b"\0"]), "INVALID_ARGUMENT"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_answered_by_a_code(name, predictions):
+    asked, code = MISTAKES[name]
+    refused(lambda: predictions.Predict(asked), grpc.StatusCode[code])
+
+
+def test_no_signature_is_of_another_kind(predictions):
+    asked = classification_pb2.ClassificationRequest()
+    asked.model_spec.name = "mnist"
+    refused(lambda: predictions.Classify(asked), grpc.StatusCode.UNIMPLEMENTED)
+
+
+def test_a_port_that_is_taken_is_told(served):
+    from serving import grpc_service
+    from serving.addresses import ServeError
+
+    asking = grpc_service.Asking(
+        served.models, served.settings.limits, served.metrics, served.journal
+    )
+    with pytest.raises(ServeError, match="nothing can listen"):
+        grpc_service.started(asking, "127.0.0.1", served.grpc_port)
