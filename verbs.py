@@ -136,16 +136,21 @@ def predict(app: type[apps.App], path: Path, inputs: list[str], common: Common) 
 
 def export(app: type[apps.App], path: Path, how: HowToExport, common: Common) -> dict[str, Any]:
     """Publish a run as a version to serve, or say why not."""
+    from serving import formats
+
+    asked = formats.asked(how.format, how.quantize)
+    if how.refresh_items and app.answer != "ranking":
+        raise apps.FieldError(
+            f"Received --refresh-items {how.refresh_items} for {app.name()}, which recommends no "
+            "items; expected a recommender. Leave it out."
+        )
     run = load(app, path, common)
+    from evaluation import show
     from serving.export import export as published
 
-    exported = published(run)
-    parity = exported["parity"]
-    print(
-        f"export  {_short(Path(exported['export']))}\n"
-        f"parity  {parity['examples']} inputs replayed in a fresh process: largest difference "
-        f"{parity['max_abs_diff']:.1e}, tolerance {parity['tolerance']:.0e}"
-    )
+    exported = published(run, formats=asked, quantize=how.quantize, items=how.refresh_items)
+    print(f"export  {_short(Path(exported['export']))}")
+    show.proofs(exported)
     for note in exported["notes"]:
         print(f"note    {note}")
     request = exported["request"]

@@ -1,5 +1,7 @@
 """Every item scored for a user, best first, inside a TensorFlow graph or outside."""
 
+import contextlib
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -25,7 +27,19 @@ def ids_of(model: keras.Model) -> Ids:
 
 def catalogue(ids: Ids) -> Any:
     """The items that can be recommended, string [items]."""
-    return tf.constant([encoded(name) for name in ids.items], shape=[len(ids.items)])
+    return tf.constant([encoded(name) for name in ids.offered], shape=[len(ids.offered)])
+
+
+@contextlib.contextmanager
+def offering(model: keras.Model, items: Collection[str]) -> Iterator[None]:
+    """Meanwhile recommend only those of the known items that are among these."""
+    ids = ids_of(model)
+    before = ids.offered
+    ids.offer([name for name in ids.items if name in items])
+    try:
+        yield
+    finally:
+        ids.offer(before)
 
 
 def best(model: keras.Model, users: Any, k: Any, exclude_seen: Any) -> Best:
@@ -39,7 +53,7 @@ def best(model: keras.Model, users: Any, k: Any, exclude_seen: Any) -> Best:
 
     """
     ids = ids_of(model)
-    items, count = catalogue(ids), len(ids.items)
+    items, count = catalogue(ids), len(ids.offered)
     pairs = {"user": tf.repeat(users, count), "item": tf.tile(items, [tf.size(users)])}
     scores = tf.reshape(model(pairs, training=False)[:, 1], [-1, count])
     met = ids.met_by(users)

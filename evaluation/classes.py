@@ -31,6 +31,11 @@ def answers_of(run: Run) -> Answers:
     return Answers(ask(run.model, run.splits.test), run.splits.test.targets)
 
 
+def given(splits: Splits, outputs: dict[str, np.ndarray]) -> Answers:
+    """What somebody else answered to the test examples, by the names of an export."""
+    return Answers(outputs["probabilities"], splits.test.targets)
+
+
 def per_example(answers: Answers) -> dict[str, np.ndarray]:
     """What the metrics are means of: right or not, and cross-entropy in nats."""
     likelihood = answers.probabilities[np.arange(len(answers.target)), answers.target]

@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-# By kind of answer: answers_of, metrics, intervals, details, figures.
+# By kind of answer: answers_of, given, metrics, intervals, details, figures.
 JUDGES = {
     "classes": "evaluation.classes",
     "number": "evaluation.numbers",

@@ -84,6 +84,12 @@ def answers_of(run: Run) -> Answers:
     return answers(splits, given, some, np.concatenate(places) if places else None)
 
 
+def given(splits: Splits, outputs: dict[str, np.ndarray]) -> Answers:
+    """Somebody else's ratings of the test pairs, by the names of an export; no lists."""
+    ratings = outputs["rating"] if rated(splits) else None
+    return answers(splits, ratings, asked(splits), None)
+
+
 def answers(
     splits: Splits, given: np.ndarray | None, some: Asked, places: np.ndarray | None
 ) -> Answers:

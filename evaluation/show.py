@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -90,3 +91,30 @@ def details(scored: dict[str, Any]) -> None:
     for name in scored["tables"]:
         if rows := scored[name]:
             table(list(rows[0]), [row.values() for row in rows])
+
+
+def proofs(exported: dict[str, Any]) -> None:
+    """How far each format of an export is from training; what a smaller file costs."""
+    parity = exported["parity"]
+    print(
+        f"parity  {parity['examples']} inputs replayed in a fresh process: largest difference "
+        f"{parity['max_abs_diff']:.1e}, tolerance {parity['tolerance']:.0e}"
+    )
+    for name, proof in exported["formats"].items():
+        print(
+            f"{name:8}{Path(proof['path']).name}, {proof['bytes']:,} bytes: largest difference "
+            f"{proof['max_abs_diff']:.1e} by its own runtime, tolerance {proof['tolerance']:.0e}"
+        )
+    if smaller := exported["quantized"]:
+        sides = {"litert": smaller["before"], f"litert {smaller['way']}": smaller["after"]}
+        metrics = list(smaller["before"]["test"])
+        rows = [
+            [name, *side["test"].values(), f"{side['bytes']:,}", side["milliseconds"]]
+            for name, side in sides.items()
+        ]
+        table(
+            ["", *metrics, "bytes", "ms for one"],
+            rows,
+            f"test examples, by LiteRT's runtime; {smaller['way']} differs from training by "
+            f"{smaller['max_abs_diff']:.1e} at most",
+        )

@@ -22,6 +22,7 @@ class PrepareColumns(keras.layers.Layer):
     is missing, and `flags` [batch, flags], 0 or 1: one for each number column
     that had missing cells in training, one for each category of a text column.
     Unknown and rare categories have no flag. A missing text is a category like others.
+    A text column may also come as int32: places in its categories, -1 for others.
 
     Args:
         numbers: by column its median, mean and standard deviation.
@@ -55,7 +56,7 @@ class PrepareColumns(keras.layers.Layer):
         """Columns [batch] -> numbers and flags."""
         flags = [tf.math.is_nan(inputs[name])[:, None] for name in self.gaps]
         for name, known in self.categories.items():
-            flags.append(inputs[name][:, None] == tf.constant(known, tf.string)[None])
+            flags.append(_is_each(inputs[name], known))
         length = tf.shape(next(iter(inputs.values())))[:1]
         nothing = tf.zeros(tf.concat([length, [0]], 0))
         return {
@@ -81,6 +82,13 @@ class PrepareColumns(keras.layers.Layer):
         """What __init__ needs."""
         own = {"numbers": self.numbers, "gaps": self.gaps, "categories": self.categories}
         return super().get_config() | own
+
+
+def _is_each(column: Any, known: list[str]) -> Any:
+    """Texts, or places in `known`, [batch] -> bool [batch, known]."""
+    texts = column.dtype == tf.string
+    each = tf.constant(known, tf.string) if texts else tf.range(len(known))
+    return column[:, None] == each[None]
 
 
 def _statistics(column: np.ndarray) -> list[float]:

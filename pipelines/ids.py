@@ -204,7 +204,7 @@ class Ids(keras.layers.Layer):
     """Ids of users and items become numbers from 1; unknown ids become 0.
 
     It also holds what a list of recommendations needs: the items that can be
-    recommended, and what each user has met already.
+    recommended, all unless `offer` names others, and what each user has met already.
 
     Args:
         users: distinct ids, UTF-8.
@@ -216,6 +216,7 @@ class Ids(keras.layers.Layer):
     def __init__(self, users: list[str], items: list[str], num_met: int, **options: Any) -> None:
         super().__init__(**options)
         self.users, self.items, self.num_met = users, items, num_met
+        self.offered, self._places = items, None
         self.user_numbers, self.item_numbers = _table(users), _table(items)
         # A user's items are met[starts[user] : starts[user + 1]], numbers from 1.
         self.starts = self._stored("starts", len(users) + 2)
@@ -249,14 +250,24 @@ class Ids(keras.layers.Layer):
             "item": self.item_numbers.lookup(raw["item"]),
         }
 
+    def offer(self, items: list[str]) -> None:
+        """From now on recommend these alone, all of them known ones."""
+        place = {name: number for number, name in enumerate(items)}
+        self.offered = items
+        self._places = tf.constant([place.get(name, -1) for name in self.items], "int32")
+
     def met_by(self, users: Any) -> Any:
-        """Index pairs int32 [m, 2]: position among `users` (string [n]), place among `items`."""
+        """Index pairs int32 [m, 2]: position among `users` (string [n]), place among `offered`."""
         numbers = self.user_numbers.lookup(users)
         first = tf.gather(self.starts.value, numbers)
         counts = tf.gather(self.starts.value, numbers + 1) - first
         places = tf.ragged.range(first, first + counts)
         rows = tf.cast(places.value_rowids(), "int32")
-        return tf.stack([rows, tf.gather(self.met.value, places.values) - 1], 1)
+        met = tf.gather(self.met.value, places.values) - 1
+        if self._places is None:
+            return tf.stack([rows, met], 1)
+        met = tf.gather(self._places, met)
+        return tf.boolean_mask(tf.stack([rows, met], 1), met >= 0)
 
     def compute_output_spec(self, raw: dict[str, Any]) -> dict[str, Any]:
         """Numbers of the same shape."""

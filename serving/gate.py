@@ -58,14 +58,19 @@ def proof(run: Run, what: str, command: Sequence[str], arrays: dict[str, Any]) -
     }
 
 
-def replayed(what: str, command: Sequence[str], arrays: dict[str, Any]) -> dict[str, Any]:
-    """The JSON object that a fresh process prints. Raises ParityError where it fails."""
+def replayed(
+    what: str, command: Sequence[str], arrays: dict[str, Any], more: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The JSON object that a fresh process prints, told a file of samples and `more` after it.
+
+    Raises ParityError where it fails.
+    """
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "samples.npz"
         np.savez(samples, **arrays)
         # -I: nothing of ours is on the path.
         process = subprocess.run(
-            [sys.executable, "-I", *command, str(samples)],
+            [sys.executable, "-I", *command, str(samples), *more],
             capture_output=True,
             text=True,
             check=False,

@@ -11,12 +11,14 @@ import tensorflow as tf
 from evaluation.catalogue import best, catalogue, ids_of
 from evaluation.neighbours import described, nearest
 from pipelines.examples import Batch
-from pipelines.ids import KINDS, Columns, encoded, found
-from serving.answers import named, rows
+from pipelines.ids import KINDS, Columns, Ids, encoded, found
+from serving.answers import named, parts, rows
+from serving.portable import Lists, Portable, Table, behind, in_float32
 from serving.reading import UnreadableError, table
 from training.run import Run
 
 LISTED = 10
+MOST_MET = 1_000_000  # pairs that are written beside a model of another format
 NUM_NAMED = 20  # users, and items, that are named as examples
 PAIR = ("user", "item")
 
@@ -84,7 +86,7 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
         for signature in ("serving_default", "rating")
         for name, column in pairs.items()
     }
-    k, exclude = np.int32(LISTED), np.bool_(False)
+    k, exclude = np.int32(LISTED), np.bool_(True)
     found = best(run.model, tf.constant(raw["user"]), tf.constant(k), tf.constant(exclude))
     known = of_pairs | {
         "recommend/input/user": pairs["user"],
@@ -103,10 +105,37 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
     }
 
 
+def portable(run: Run) -> Portable:
+    """Pairs of numbers of users and items; lists are made of their scores."""
+    model, ids = in_float32(run.model), ids_of(run.model)
+    rest = behind(model, ids_of(model))
+
+    def pairs(user: Any, item: Any) -> dict[str, Any]:
+        return parts(run.passport["answer"], rest({"user": user, "item": item}))
+
+    tables = {
+        "user": Table(tuple(ids.users), 1, 0),
+        "item": Table(tuple(ids.items), 1, 0),
+    }
+    specs = tuple(tf.TensorSpec([None], tf.int32, name) for name in PAIR)
+    return Portable(pairs, specs, tables, lists=_lists(ids))
+
+
+def _lists(ids: Ids) -> Lists:
+    """Of many pairs the file would be many times the model: whoever asks knows them anyway."""
+    if ids.num_met > MOST_MET:
+        return Lists(list(ids.offered), None)
+    rows, places = ids.met_by(tf.constant([encoded(name) for name in ids.users])).numpy().T
+    met: dict[str, list[int]] = {}
+    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+        met.setdefault(ids.users[row], []).append(place)
+    return Lists(list(ids.offered), met)
+
+
 def about(run: Run) -> dict[str, Any]:
     """Some users and items to ask about."""
     ids = ids_of(run.model)
-    some = {"users": ids.users, "items": ids.items}
+    some = {"users": ids.users, "items": ids.offered}
     return {
         kind: [encoded(name).decode("utf-8", "replace") for name in names[:NUM_NAMED]]
         for kind, names in some.items()

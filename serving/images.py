@@ -12,7 +12,8 @@ from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.images import decode
 from pipelines.photos import Reading, reading
-from serving.answers import named, rows
+from serving.answers import named, parts, rows
+from serving.portable import Portable, in_float32
 from serving.reading import UnreadableError
 from training.run import Run
 
@@ -115,6 +116,20 @@ def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
         "explain/input/class_index": said,
         "explain/output/heat": looks.heat(raw, said).numpy(),
     }
+
+
+def portable(run: Run) -> Portable:
+    """Pixels that are decoded already."""
+    model, shape = in_float32(run.model), reading_of(run).shape
+    return Portable(
+        lambda pixels: parts(run.passport["answer"], model(pixels, training=False)),
+        (tf.TensorSpec([None, *shape], tf.uint8, "pixels"),),
+        outside=(
+            "Image files are decoded, and scaled to the size of `pixels`, by whoever asks; the "
+            "SavedModel's signature `encoded` does both.",
+        ),
+        left_out={"encoded": "image files cannot be decoded there"},
+    )
 
 
 def about(run: Run) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.rows import typed
 from serving.about import shortest
-from serving.answers import named, rows
+from serving.answers import named, parts, rows
+from serving.portable import Portable, Table, behind, in_float32
 from serving.reading import table
 from training.run import Run
 
@@ -41,6 +42,23 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:  # n
         f"serving_default/input/{name}": column.astype("S") if column.dtype == object else column
         for name, column in raw.items()
     }
+
+
+def portable(run: Run) -> Portable:
+    """Columns by name, categories as their places in a table."""
+    model = in_float32(run.model)
+    prepare = prepare_of(model)
+    rest = behind(model, prepare)
+
+    def columns(**columns: Any) -> dict[str, Any]:
+        return parts(run.passport["answer"], rest(prepare(columns)))
+
+    specs = (
+        tf.TensorSpec([None], "int32" if kind == "category" else "float32", name)
+        for name, kind in kinds_of(run).items()
+    )
+    tables = {name: Table(tuple(known), 0, -1) for name, known in prepare.categories.items()}
+    return Portable(columns, tuple(specs), tables)
 
 
 def about(run: Run) -> dict[str, Any]:

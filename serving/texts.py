@@ -9,6 +9,7 @@ import tensorflow as tf
 from pipelines.examples import Batch, DataError
 from pipelines.texts import Columns, text_column
 from serving.answers import named, rows
+from serving.portable import Portable, RefusedError
 from serving.reading import UnreadableError, table
 from training.run import Run
 
@@ -29,6 +30,16 @@ def signatures(run: Run) -> dict[str, Any]:
 def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
     """The same texts as input of the signature."""
     return {"serving_default/input/text": raw.astype("S")}
+
+
+def portable(run: Run) -> Portable:  # noqa: ARG001
+    """None: no table can stand for how texts are read. Raises RefusedError."""
+    raise RefusedError(
+        "Received a run of texts for LiteRT or ONNX; expected a model that reads numbers. Texts "
+        "are cut into words by regular expressions over Unicode's classes, and runs and beginnings "
+        "of words are hashed: neither format can replace by an expression or hash a text, and "
+        "no table beside the file can say it. Serve the SavedModel: leave --format away."
+    )
 
 
 def about(run: Run) -> dict[str, Any]:  # noqa: ARG001

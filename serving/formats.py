@@ -1,0 +1,42 @@
+"""Which formats there are, and what each needs; without TensorFlow, for the command line."""
+
+import difflib
+import importlib.util
+
+from apps.app import FieldError
+
+# With the packages that write and prove each.
+FORMATS: dict[str, tuple[str, ...]] = {
+    "savedmodel": (),
+    "litert": ("ai_edge_litert",),
+    "onnx": ("onnx", "tf2onnx", "onnxruntime"),
+}
+
+
+def asked(names: str, quantize: str | None = None) -> list[str]:
+    """The formats in a list with commas between, the SavedModel first, which is always there.
+
+    Raises FieldError for one that is none, for one whose packages are missing, and
+    where something is to be made smaller that is not asked for.
+    """
+    found = dict.fromkeys(name.strip().lower() for name in names.split(",") if name.strip())
+    for name in found:
+        if name not in FORMATS:
+            near = difflib.get_close_matches(name, FORMATS, 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise FieldError(
+                f"Received --format {names}; expected some of {', '.join(FORMATS)}.{hint}"
+            )
+    needed = [package for name in found for package in FORMATS[name]]
+    missing = [package for package in needed if not importlib.util.find_spec(package)]
+    if missing:
+        raise FieldError(
+            f"Received --format {names} without {' and '.join(missing)}; expected the extra "
+            "`edge`: pip install 'athanor[edge]'."
+        )
+    if quantize and "litert" not in found:
+        raise FieldError(
+            f"Received --quantize {quantize} with --format {names}; expected litert among the "
+            "formats: --format litert."
+        )
+    return ["savedmodel", *(name for name in found if name != "savedmodel")]

@@ -1,0 +1,84 @@
+"""A model as a LiteRT file, which runs without TensorFlow."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import tensorflow as tf
+
+from serving.portable import Portable, RefusedError
+
+Quantization = Literal["int8", "float16"]
+DEFAULT = "serving_default"
+
+
+def converted(
+    portable: Portable,
+    quantize: Quantization | None = None,
+    representative: Callable[[], Iterator[dict[str, Any]]] | None = None,
+) -> bytes:
+    """The content of a .tflite file. Raises RefusedError where it cannot be.
+
+    With float16 weights are kept in half precision. With int8 weights and, where its
+    operations can, the arithmetic between them are whole numbers, scaled by what
+    `representative` inputs give; what goes in and comes out stays as it is.
+    """
+    with tempfile.TemporaryDirectory() as folder, held_back_output():
+        tf.saved_model.save(tf.Module(), folder, {DEFAULT: frozen(portable)})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[DEFAULT])
+        if quantize:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantize == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        elif quantize == "int8":
+            converter.representative_dataset = lambda: ((DEFAULT, one) for one in representative())
+        try:
+            return converter.convert()
+        except Exception as error:
+            raise RefusedError(
+                f"Received --format litert for a model that it cannot carry: {_reason(error)}; "
+                "expected operations of LiteRT. Leave litert out of --format."
+            ) from error
+
+
+def frozen(portable: Portable) -> Any:
+    """The function of a model, its weights as constants, from and to tensors by name."""
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    specs = {spec.name: spec for spec in portable.inputs}
+    whole = tf.function(portable.function, autograph=False).get_concrete_function(**specs)
+    names = sorted(whole.structured_outputs)
+    # Left as variables they would stand in the file as such, and be asked for in vain.
+    constant = convert_variables_to_constants_v2(whole)
+    order = [tensor.name.partition(":")[0] for tensor in constant.inputs]
+
+    def named(**inputs: Any) -> dict[str, Any]:
+        given = constant(*(inputs[name] for name in order))
+        return dict(zip(names, given, strict=True))
+
+    return tf.function(named, autograph=False).get_concrete_function(**specs)
+
+
+def _reason(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return next((line.strip() for line in lines if "error:" in line), lines[0] if lines else "")
+
+
+@contextlib.contextmanager
+def held_back_output() -> Iterator[None]:
+    """Converters tell of their work from C++; what matters is in what they raise."""
+    kept = os.dup(1), os.dup(2)
+    with Path(os.devnull).open("w") as nothing:
+        for number in (1, 2):
+            os.dup2(nothing.fileno(), number)
+    try:
+        yield
+    finally:
+        for number, one in enumerate(kept, 1):
+            os.dup2(one, number)
+            os.close(one)

@@ -1,0 +1,124 @@
+"""A model without texts and files, for runtimes that know numbers alone, and what stays outside.
+
+What such a runtime cannot carry is written down beside the model, as JSON, and the gate
+replays it from there.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+
+FORMAT = 1  # of the JSON beside a model
+CODES = (
+    "An input with `codes` is a text: give the number that stands there for it, or `unknown`. "
+    "Keys are UTF-8; a byte that is none stands as the code point U+DC00 plus the byte."
+)
+LABELS = "The class is `labels` at the place of the largest of `probabilities`."
+LISTS = (
+    "To recommend: ask the score of a user with each of `candidates`; set it to minus infinity "
+    "at the places that `met` names for the user, if those are to be left out; take the highest, "
+    "of equals the first."
+)
+WHOLE, LEARNT_IN = "float32", "mixed_bfloat16"
+
+
+class RefusedError(RuntimeError):
+    """A format that cannot carry a run: which part, and what to do instead."""
+
+    exit_status = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """How texts become numbers: the first known one `first`, the others counted from there."""
+
+    known: tuple[str, ...]
+    first: int
+    unknown: int
+
+    @property
+    def codes(self) -> dict[str, int]:
+        """The number of each known text."""
+        return {name: number for number, name in enumerate(self.known, self.first)}
+
+
+class Lists(NamedTuple):
+    """Items that can be recommended, and for each user the places of those he met among them."""
+
+    candidates: list[str]
+    met: dict[str, list[int]] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Portable:
+    """What a kind of question gives to formats without texts.
+
+    Attributes:
+        function: from tensors by name to named outputs.
+        inputs: their tf.TensorSpec, in order.
+        tables: of the inputs that are texts outside.
+        outside: in words, what has to be done before asking.
+        left_out: signatures of the SavedModel that are not there, with the reason.
+        lists: what recommendations are made from; None where there are none.
+
+    """
+
+    function: Callable[..., dict[str, Any]]
+    inputs: tuple[Any, ...]
+    tables: dict[str, Table] = dataclasses.field(default_factory=dict)
+    outside: tuple[str, ...] = ()
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+    lists: "Lists | None" = None
+
+
+def in_float32(model: Any) -> Any:
+    """The same model with all arithmetic in float32: small runtimes know no bfloat16."""
+    written = model.to_json()
+    if LEARNT_IN not in written:
+        return model
+    whole = keras.models.model_from_json(written.replace(LEARNT_IN, WHOLE))
+    whole.set_weights(model.get_weights())
+    return whole
+
+
+def behind(model: Any, layer: Any) -> Callable[[Any], Any]:
+    """The part of a model that begins with what this layer of it gives."""
+    # A list: the tensors of a dict have lost their names when they become inputs.
+    rest = keras.Model(keras.tree.flatten(layer.output), model.output)
+    return lambda given: rest(keras.tree.flatten(given), training=False)
+
+
+def told(portable: Portable, passport: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
+    """What has to be known of the file to ask it: the JSON beside it.
+
+    `outputs` are the tensors that the function gives, by name.
+    """
+    labels = list(passport["labels"])
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "app": passport["app"],
+        "answer": passport["answer"],
+        "inputs": [_input(spec, portable.tables.get(spec.name)) for spec in portable.inputs],
+        "outputs": [_tensor(name, spec) for name, spec in sorted(outputs.items())],
+        "labels": labels,
+        "left_out": portable.left_out,
+    }
+    outside = [*portable.outside]
+    outside += [CODES] * bool(portable.tables) + [LABELS] * bool(labels)
+    if portable.lists is not None:
+        outside.append(LISTS)
+        content["recommend"] = {"candidates": portable.lists.candidates}
+        if portable.lists.met is not None:
+            content["recommend"]["met"] = portable.lists.met
+    return content | {"outside": outside}
+
+
+def _input(spec: Any, table: Table | None) -> dict[str, Any]:
+    found = _tensor(spec.name, spec)
+    return found if table is None else found | {"codes": table.codes, "unknown": table.unknown}
+
+
+def _tensor(name: str, spec: Any) -> dict[str, Any]:
+    return {"name": name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
