@@ -10,11 +10,12 @@ from pipelines.ids import encoded
 
 MOST_ASKED = 256  # users whose answers tell items apart
 MOST_COLUMNS = 64  # in which an item is described
+BEHIND = 4.0  # below every likeness
 LEAST = 1e-4  # deviation, as a share of the largest answer, below which answers are all the same
 
 
 def described(model: Any) -> np.ndarray | None:
-    """Each item as a row of length 1, float32 [items, columns]; None where all are the same.
+    """Each known item as a row of length 1, float32 [items, columns]; None where all are the same.
 
     The product of two rows is the correlation of the items' scores over users,
     after what is usual for each user and for each item is taken off; where the
@@ -24,8 +25,9 @@ def described(model: Any) -> np.ndarray | None:
     """
     ids = ids_of(model)
     step = -(-len(ids.users) // MOST_ASKED)
-    users = tf.constant([encoded(name) for name in ids.users[::step]])
-    items = catalogue(ids)
+    users, items = (
+        tf.constant([encoded(name) for name in names]) for names in (ids.users[::step], ids.items)
+    )
     pairs = {"user": tf.repeat(users, len(items)), "item": tf.tile(items, [len(users)])}
     answers = np.asarray(model(pairs, training=False), "float64")
     ratings, scores = np.moveaxis(answers.reshape(len(users), len(items), 2), -1, 0)
@@ -46,21 +48,26 @@ def _rows(table: np.ndarray) -> np.ndarray:
 
 
 def nearest(model: Any, rows: Any, items: Any, k: Any) -> tuple[Any, Any]:
-    """Names and likeness, -1 to 1, of the k other items nearest to each: string and float32 [n, k].
+    """Names and likeness, -1 to 1, of the k offered items nearest to each: [n, k] both.
+
+    Where there is no other item, or the one asked about is unknown, the name is
+    empty and the likeness 0.
 
     Args:
         model: knows the ids.
         rows: of `described`.
-        items: string [n]; to an unknown one the names are empty and the likeness 0.
-        k: int32 []; at most all others.
+        items: string [n].
+        k: int32 []; at most all that are offered.
 
     """
     ids = ids_of(model)
-    names, count = catalogue(ids), len(ids.items)
-    numbers = ids.item_numbers.lookup(items)
-    places = tf.maximum(numbers - 1, 0)
-    likeness = tf.matmul(tf.gather(rows, places), rows, transpose_b=True)
-    likeness -= 4 * tf.one_hot(places, count)  # behind all others
-    found = tf.math.top_k(likeness, tf.clip_by_value(k, 0, count - 1))
-    known = (numbers > 0)[:, None]
-    return tf.where(known, tf.gather(names, found.indices), ""), tf.where(known, found.values, 0.0)
+    place = {name: number for number, name in enumerate(ids.items)}
+    offered = tf.constant([place[name] for name in ids.offered], "int32")
+    own = ids.item_numbers.lookup(items) - 1
+    asked = tf.gather(rows, tf.maximum(own, 0))
+    likeness = tf.matmul(asked, tf.gather(rows, offered), transpose_b=True)
+    itself = own[:, None] == offered[None]
+    found = tf.math.top_k(tf.where(itself, -BEHIND, likeness), tf.clip_by_value(k, 0, len(offered)))
+    other = (own >= 0)[:, None] & (found.values > -BEHIND)
+    names = tf.gather(catalogue(ids), found.indices)
+    return tf.where(other, names, ""), tf.where(other, found.values, 0.0)

@@ -31,9 +31,9 @@ def signatures(run: Run) -> dict[str, Any]:
     catalogue's size. Where a user has met all the others, the item is empty and
     the score minus infinity. Unknown users are answered by popularity.
     `similar(item [n], k [])` gives items and scores [n, k]: the others that the
-    model offers to the same users, and how alike they are, from -1 to 1. It is
-    missing where the model offers the same to all. To an unknown item the names
-    are empty and the scores 0.
+    model offers to the same users, and how alike they are, from -1 to 1; where
+    there is no other, or the item is unknown, an empty name and 0. It is missing
+    where the model offers the same to all.
     """
     answer, model = named(run), run.model
 
@@ -118,7 +118,8 @@ def portable(run: Run) -> Portable:
         "item": Table(tuple(ids.items), 1, 0),
     }
     specs = tuple(tf.TensorSpec([None], tf.int32, name) for name in PAIR)
-    return Portable(pairs, specs, tables, lists=_lists(ids))
+    left_out = {"similar": "what is alike is known to the SavedModel"}
+    return Portable(pairs, specs, tables, lists=_lists(ids), left_out=left_out)
 
 
 def _lists(ids: Ids) -> Lists:

@@ -121,6 +121,9 @@ def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
 def portable(run: Run) -> Portable:
     """Pixels that are decoded already."""
     model, shape = in_float32(run.model), reading_of(run).shape
+    left_out = {"encoded": "image files cannot be decoded there"}
+    if looking(run) is not None:
+        left_out["explain"] = "it takes image files, too"
     return Portable(
         lambda pixels: parts(run.passport["answer"], model(pixels, training=False)),
         (tf.TensorSpec([None, *shape], tf.uint8, "pixels"),),
@@ -128,7 +131,7 @@ def portable(run: Run) -> Portable:
             "Image files are decoded, and scaled to the size of `pixels`, by whoever asks; the "
             "SavedModel's signature `encoded` does both.",
         ),
-        left_out={"encoded": "image files cannot be decoded there"},
+        left_out=left_out,
     )
 
 

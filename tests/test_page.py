@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from apps import Finetune, Mnist, Recommender
-from evaluation.catalogue import ids_of
+from evaluation.catalogue import ids_of, offering
 from evaluation.grad_cam import heat
 from evaluation.neighbours import described, nearest
 from serving.images import looking
@@ -112,6 +112,16 @@ def test_colours_can_be_told_apart(scheme, front, behind, least):
     assert (light + 0.05) / (dark + 0.05) >= least
 
 
+def test_neighbours_are_among_what_is_offered(exported):
+    model = exported(Recommender).model
+    rows, names = described(model), ids_of(model).items
+    with offering(model, names[4:7]):
+        found, likeness = nearest(model, rows, tf.constant([names[0], names[5]]), tf.constant(9))
+    assert set(found.numpy()[0]) == {name.encode() for name in names[4:7]}
+    assert set(found.numpy()[1]) == {names[4].encode(), names[6].encode(), b""}
+    np.testing.assert_allclose(likeness[0], np.sort(rows[4:7] @ rows[0])[::-1], atol=1e-5)
+
+
 def loaded(run):
     return tf.saved_model.load(run.path / "export" / "1").signatures
 
@@ -143,9 +153,10 @@ def test_similar_items_are_those_whose_scores_go_together(exported):
     rows = described(run.model)
     given = loaded(run)["similar"](item=tf.constant([names[3], "nobody"]), k=tf.constant(1000))
     items = [name.decode() for name in given["items"].numpy()[0]]
-    assert sorted([*items, names[3]]) == sorted(names)
+    # It is no neighbour of its own: its place, the last, is empty.
+    assert items[-1] == "" and sorted([*items[:-1], names[3]]) == sorted(names)
     scores = given["scores"].numpy()
-    assert (np.diff(scores[0]) <= 0).all() and np.abs(scores).max() <= 1 + 1e-5
+    assert (np.diff(scores[0, :-1]) <= 0).all() and np.abs(scores).max() <= 1 + 1e-5
     np.testing.assert_allclose(scores[0, 0], rows[3] @ rows[names.index(items[0])], atol=1e-5)
     assert set(given["items"].numpy()[1]) == {b""} and not scores[1].any()
 
