@@ -67,7 +67,9 @@ def nearest(model: Any, rows: Any, items: Any, k: Any) -> tuple[Any, Any]:
     asked = tf.gather(rows, tf.maximum(own, 0))
     likeness = tf.matmul(asked, tf.gather(rows, offered), transpose_b=True)
     itself = own[:, None] == offered[None]
-    found = tf.math.top_k(tf.where(itself, -BEHIND, likeness), tf.clip_by_value(k, 0, len(offered)))
+    found = tf.math.top_k(
+        tf.where(itself, -BEHIND, likeness), tf.clip_by_value(k, 0, len(ids.offered))
+    )
     other = (own >= 0)[:, None] & (found.values > -BEHIND)
     names = tf.gather(catalogue(ids), found.indices)
     return tf.where(other, names, ""), tf.where(other, found.values, 0.0)
