@@ -89,11 +89,14 @@ class FitImage:
         image = recoloured(image, self.shape[-1])
         if self.background is not None:
             image = self._upright_background(image)
-        return tf.cond(
+        fitted = tf.cond(
             tf.reduce_all(tf.equal(tf.shape(image), self.shape)),
-            lambda: tf.ensure_shape(tf.cast(image, tf.uint8), self.shape),
-            lambda: tf.ensure_shape(self._resize(image), self.shape),
+            lambda: tf.cast(image, tf.uint8),
+            lambda: self._resize(image),
         )
+        # After the branches: TensorFlow's optimizer of graphs moves a check within one
+        # before the cast, and so out of the branch, where other sizes fail.
+        return tf.ensure_shape(fitted, self.shape)
 
     def _border(self, image: Any) -> Any:
         edges = [image[0], image[-1], image[:, 0], image[:, -1]]

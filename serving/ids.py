@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from evaluation.catalogue import best, catalogue, ids_of
+from evaluation.neighbours import described, nearest
 from pipelines.examples import Batch
 from pipelines.ids import KINDS, Columns, Ids, encoded, found
 from serving.answers import named, parts, rows
@@ -23,12 +24,16 @@ PAIR = ("user", "item")
 
 
 def signatures(run: Run) -> dict[str, Any]:
-    """`serving_default`, also called `rating`, over pairs; `recommend` over users.
+    """`serving_default`, also called `rating`, over pairs; `recommend` over users; `similar`.
 
     `recommend(user [n], k [], exclude_seen [])` gives items and scores [n, k],
     the best first, from the catalogue in the artifact; k is at most the
     catalogue's size. Where a user has met all the others, the item is empty and
     the score minus infinity. Unknown users are answered by popularity.
+    `similar(item [n], k [])` gives items and scores [n, k]: the others that the
+    model offers to the same users, and how alike they are, from -1 to 1; where
+    there is no other, or the item is unknown, an empty name and 0. It is missing
+    where the model offers the same to all.
     """
     answer, model = named(run), run.model
 
@@ -53,7 +58,24 @@ def signatures(run: Run) -> dict[str, Any]:
         names = tf.where(tf.math.is_inf(found.scores), "", names)
         return {"items": names, "scores": found.scores}
 
-    return {"serving_default": rating, "rating": rating, "recommend": recommend}
+    known = {"serving_default": rating, "rating": rating, "recommend": recommend}
+    rows = described(model)
+    return known if rows is None else known | {"similar": _similar(run, rows)}
+
+
+def _similar(run: Run, rows: np.ndarray) -> Any:
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, "item"),
+            tf.TensorSpec([], tf.int32, "k"),
+        ],
+        autograph=False,
+    )
+    def similar(item: Any, k: Any) -> dict[str, Any]:
+        items, scores = nearest(run.model, rows, item, k)
+        return {"items": items, "scores": scores}
+
+    return similar
 
 
 def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
@@ -66,11 +88,20 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
     }
     k, exclude = np.int32(LISTED), np.bool_(True)
     found = best(run.model, tf.constant(raw["user"]), tf.constant(k), tf.constant(exclude))
-    return of_pairs | {
+    known = of_pairs | {
         "recommend/input/user": pairs["user"],
         "recommend/input/k": k,
         "recommend/input/exclude_seen": exclude,
         "recommend/output/scores": found.scores.numpy(),
+    }
+    rows = described(run.model)
+    if rows is None:
+        return known
+    _, scores = nearest(run.model, rows, tf.constant(raw["item"]), tf.constant(k))
+    return known | {
+        "similar/input/item": pairs["item"],
+        "similar/input/k": k,
+        "similar/output/scores": scores.numpy(),
     }
 
 
@@ -87,7 +118,10 @@ def portable(run: Run) -> Portable:
         "item": Table(tuple(ids.items), 1, 0),
     }
     specs = tuple(tf.TensorSpec([None], tf.int32, name) for name in PAIR)
-    left_out = {"rating": "it is serving_default"}
+    left_out = {
+        "rating": "it is serving_default",
+        "similar": "what is alike is known to the SavedModel",
+    }
     return Portable(pairs, specs, tables, left_out=left_out, lists=_lists(ids))
 
 

@@ -1,11 +1,13 @@
 """Questions that are images: signatures for the server, files from the user."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from evaluation.grad_cam import last_map, regions
 from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.images import decode
@@ -19,8 +21,11 @@ from training.run import Run
 def signatures(run: Run) -> dict[str, Any]:
     """Concrete functions over decoded pixels and over encoded files, with named outputs.
 
-    TensorFlow Serving's REST interface reads an input whose name ends in
-    `_bytes` as base64.
+    Where the network has a map of places, `explain(image_bytes [n], class_index [n])`
+    gives `heat` [n, h, w]: how much each place speaks for the class of this number (int32),
+    from 0 to 1; and `image_bytes`: the pictures as the network saw them, as PNG
+    files, on which the heat lies. TensorFlow Serving's REST interface reads and
+    writes what is named `_bytes` as base64.
     """
     answer, fit = named(run), reading_of(run)
 
@@ -33,25 +38,92 @@ def signatures(run: Run) -> dict[str, Any]:
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")], autograph=False)
     def encoded(image_bytes: Any) -> dict[str, Any]:
-        fitted = tf.map_fn(
-            lambda one: fit(decode(one)),
-            image_bytes,
-            fn_output_signature=tf.TensorSpec(fit.shape, tf.uint8),
-        )
-        return answer(fitted)
+        return answer(fitted(image_bytes, fit))
 
-    return {"serving_default": pixels, "encoded": encoded}
+    known = {"serving_default": pixels, "encoded": encoded}
+    looks = looking(run)
+    return known if looks is None else known | {"explain": _explaining(looks, fit)}
 
 
-def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
-    """The same raw images as input of each signature, by `SIGNATURE/input/NAME`."""
-    png = [tf.io.encode_png(image).numpy() for image in raw]
-    return {"serving_default/input/pixels": raw, "encoded/input/image_bytes": np.array(png)}
+def fitted(image_bytes: Any, fit: Reading) -> Any:
+    """The bytes of image files [n] as uint8 [n, height, width, channels]."""
+    return tf.map_fn(
+        lambda one: fit(decode(one)),
+        image_bytes,
+        fn_output_signature=tf.TensorSpec(fit.shape, tf.uint8),
+    )
+
+
+class Looking(NamedTuple):
+    """The parts of a model that tell where it looked.
+
+    Attributes:
+        prepare: from raw pixels to what the network takes.
+        network: from there to logits.
+        last: the number of its layer with the last map of places.
+
+    """
+
+    prepare: Any
+    network: Any
+    last: int
+
+    def heat(self, pixels: Any, classes: Any) -> Any:
+        """How much each place speaks for a class, float32 [n, h, w] from 0 to 1."""
+        return regions(self.network, self.last, self.prepare(pixels), classes)
+
+
+def looking(run: Run) -> Looking | None:
+    """The parts of a run that tell where it looked; None where it has no map of places."""
+    layers = run.model.layers
+    place = next((k for k, x in enumerate(layers) if k and isinstance(x, keras.Model)), None)
+    if place is None:
+        return None
+    prepare = keras.Model(run.model.input, layers[place - 1].output)
+    last = last_map(layers[place], prepare(run.samples.raw[:2]))
+    return None if last is None else Looking(prepare, layers[place], last)
+
+
+def _explaining(looks: Looking, fit: Reading) -> Any:
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, "image_bytes"),
+            tf.TensorSpec([None], tf.int32, "class_index"),
+        ],
+        autograph=False,
+    )
+    def explain(image_bytes: Any, class_index: Any) -> dict[str, Any]:
+        seen = fitted(image_bytes, fit)
+        png = tf.map_fn(tf.io.encode_png, seen, fn_output_signature=tf.TensorSpec([], tf.string))
+        return {"heat": looks.heat(seen, class_index), "image_bytes": png}
+
+    return explain
+
+
+def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
+    """The same raw images as input of each signature, by `SIGNATURE/input/NAME`.
+
+    What is explained is the answer that training gave.
+    """
+    png = np.array([tf.io.encode_png(image).numpy() for image in raw])
+    known = {"serving_default/input/pixels": raw, "encoded/input/image_bytes": png}
+    looks = looking(run)
+    if looks is None:
+        return known
+    said = run.samples.answers.argmax(1).astype("int32")
+    return known | {
+        "explain/input/image_bytes": png,
+        "explain/input/class_index": said,
+        "explain/output/heat": looks.heat(raw, said).numpy(),
+    }
 
 
 def portable(run: Run) -> Portable:
     """Pixels that are decoded already."""
     model, shape = in_float32(run.model), reading_of(run).shape
+    left_out = {"encoded": "image files cannot be decoded there"}
+    if looking(run) is not None:
+        left_out["explain"] = "it takes image files, too"
     return Portable(
         lambda pixels: parts(run.passport["answer"], model(pixels, training=False)),
         (tf.TensorSpec([None, *shape], tf.uint8, "pixels"),),
@@ -59,7 +131,7 @@ def portable(run: Run) -> Portable:
             "Image files are decoded, and scaled to the size of `pixels`, by whoever asks; the "
             "SavedModel's signature `encoded` does both.",
         ),
-        left_out={"encoded": "image files cannot be decoded there"},
+        left_out=left_out,
     )
 
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -90,13 +91,11 @@ def exported(tiny_run, made_once):
 
 @pytest.fixture(scope="session")
 def served(exported):
-    """A server of four apps' exports, with HTTP and gRPC, in a thread of this process."""
-    import threading
-
-    from apps import Mnist, Recommender, Regression, Text
+    """A server of every app's export, with HTTP and gRPC, in a thread of this process."""
+    import apps
     from serving.server import Server, Settings
 
-    runs = [str(exported(app).path) for app in (Mnist, Recommender, Regression, Text)]
+    runs = [str(exported(app).path) for app in apps.ALL]
     journal = Path(HOME.name) / f"journal-{os.getpid()}"
     server = Server(runs, Settings(port=0, grpc_port=0, log=journal, every=0.1))
     ready = threading.Event()
@@ -107,6 +106,12 @@ def served(exported):
     server.stop()
     thread.join(30)
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def address(served):
+    """Where the page of the server is."""
+    return f"http://127.0.0.1:{served.port}/"
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import pytest
 import tensorflow as tf
 
 import apps
-from apps import Mnist
+from apps import Finetune, Mnist
 from serving import about, savedmodel, warmup
 from serving import export as exporting
 from serving.export import ParityError, export
-from serving.images import UnreadableError
+from serving.images import UnreadableError, reading_of
 from serving.predict import examples, predict
 
 FRESH = """
@@ -139,6 +139,20 @@ def test_a_fresh_process_answers_as_training(signature, asked, exported):
     np.testing.assert_allclose(given["probabilities"], inside, atol=1e-5)
     labels = exported(Mnist).passport["labels"]
     assert given["class"] == [labels[k] for k in inside.argmax(1)]
+
+
+@pytest.mark.parametrize("app", [Mnist, Finetune], ids=lambda app: app.name())
+def test_an_export_reads_a_picture_of_any_size(app, exported):
+    """Within a graph as TensorFlow makes it faster, and as `predict` does outside of one."""
+    run = exported(app)
+    image = run.splits.test.numpy([0]).features[0]
+    sizes = [image.shape[:2], (40, 40), (31, 57), (5, 6)]
+    resized = [tf.image.resize(image, size, method="nearest") for size in sizes]
+    png = [tf.io.encode_png(tf.cast(one, tf.uint8)) for one in resized]
+    encoded = tf.saved_model.load(run.path / "export" / "1").signatures["encoded"]
+    fitted = tf.stack([reading_of(run)(tf.io.decode_png(one)) for one in png])
+    given = encoded(image_bytes=tf.stack(png))["probabilities"]
+    np.testing.assert_allclose(given, run.model(fitted), atol=1e-5)
 
 
 def tampered(run, change):

@@ -229,7 +229,7 @@ def test_what_is_served(ask_server):
     status, models = ask_server("/v1/models")
     assert status == 200
     assert {one["name"]: one["version"] for one in models} == dict.fromkeys(
-        ["mnist", "recommender", "regression", "text"], 1
+        ["finetune", "mnist", "recommender", "regression", "text"], 1
     )
     assert all(isinstance(one["about"], dict) for one in models)
     status, health = ask_server("/healthz")

@@ -1,0 +1,81 @@
+/** Elements from plain data. Text stays text: nothing here reads markup. */
+
+/** An element with attributes (functions are listeners, true and false present or absent). */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  fillIn(element, ...children);
+  return element;
+}
+
+/** An element's new content; what is absent is left out. */
+export function fillIn(element, ...children) {
+  element.replaceChildren(...children.flat().filter((child) => child != null && child !== false));
+}
+
+/** A label above an input, and a hint below it. */
+export function field(label, input, hint = "") {
+  input.id ||= fresh("field");
+  const below = hint && h("small", { class: "soft hint", id: fresh("hint") }, hint);
+  if (below) input.setAttribute("aria-describedby", below.id);
+  return h("div", { class: "field" }, h("label", { for: input.id }, label), input, below);
+}
+
+let count = 0;
+/** An id that no other element has. */
+export function fresh(stem) {
+  count += 1;
+  return `${stem}-${count}`;
+}
+
+/** Buttons that fill in an example each, under a small heading. */
+export function examples(contents, choose, title = "Examples") {
+  if (!contents.length) return null;
+  const id = fresh("examples");
+  const buttons = contents.map((content, place) =>
+    h("button", { type: "button", class: "example", click: () => choose(place) }, content),
+  );
+  return h(
+    "div",
+    { class: "examples", role: "group", "aria-labelledby": id },
+    h("span", { class: "soft small", id }, title),
+    h("div", { class: "row" }, buttons),
+  );
+}
+
+/** A function that runs once its calls have been still for some milliseconds. */
+export function calm(wait, run) {
+  let timer = 0;
+  return (...given) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => run(...given), wait);
+  };
+}
+
+/** A number with the digits that matter; `like` the largest of those that it stands among. */
+export function number(value, like = value) {
+  if (value == null || !Number.isFinite(value)) return "none";
+  const size = Math.abs(like);
+  const digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 || size === 0 ? 2 : 3;
+  return value.toLocaleString("en", {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+}
+
+/** A number with its sign. */
+export function signed(value, like = value) {
+  if (!value) return "0";
+  return (value < 0 ? "\u2212" : "+") + number(Math.abs(value), like);
+}
+
+/** A share as a percentage that never rounds to certainty. */
+export function percent(share) {
+  if (share > 0.9995 && share < 1) return "> 99.9\u202f%";
+  if (share < 0.0005 && share > 0) return "< 0.1\u202f%";
+  return `${(100 * share).toFixed(1)}\u202f%`;
+}

@@ -1,0 +1,67 @@
+/** Heat laid on a picture. */
+
+import { h } from "./dom.js";
+
+const SIDE = 448; // pixels of the drawing
+const SHADE = "rgba(24, 18, 15, 0.55)"; // over the picture, so that heat is what shines
+// From nothing over ember to pale yellow: brightness alone tells it too.
+const RAMP = [
+  [0, [190, 60, 20, 0]],
+  [0.35, [205, 75, 25, 0.42]],
+  [0.7, [236, 112, 44, 0.72]],
+  [1, [255, 226, 140, 0.88]],
+];
+
+/** A canvas with the picture of an address and heat [rows][columns], 0 to 1, over all of it. */
+export async function heated(source, heat, kind, label) {
+  const picture = new Image();
+  picture.src = source;
+  await picture.decode();
+  const canvas = h("canvas", {
+    class: kind, role: "img", "aria-label": `${place(heat)} speaks most for ${label}`,
+  });
+  const scale = SIDE / Math.max(picture.width, picture.height);
+  canvas.width = Math.round(picture.width * scale);
+  canvas.height = Math.round(picture.height * scale);
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = !kind.includes("pixelated");
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  context.fillStyle = SHADE;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingEnabled = true;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(coloured(heat), 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+/** The heat as a small picture, a pixel a place. */
+function coloured(heat) {
+  const canvas = h("canvas");
+  canvas.height = heat.length;
+  canvas.width = heat[0].length;
+  const context = canvas.getContext("2d");
+  const pixels = context.createImageData(canvas.width, canvas.height);
+  heat.flat().forEach((value, place) => pixels.data.set(colour(value), 4 * place));
+  context.putImageData(pixels, 0, 0);
+  return canvas;
+}
+
+function colour(value) {
+  const above = Math.max(1, RAMP.findIndex(([level]) => level >= value));
+  const [[low, from], [high, to]] = [RAMP[above - 1], RAMP[above]];
+  const share = Math.min(1, Math.max(0, (value - low) / (high - low)));
+  const [red, green, blue, alpha] = from.map((one, k) => one + share * (to[k] - one));
+  return [red, green, blue, 255 * alpha];
+}
+
+/** In words, where the heat is greatest. */
+function place(heat) {
+  let best = [0, 0];
+  heat.forEach((row, y) => row.forEach((value, x) => {
+    if (value > heat[best[0]][best[1]]) best = [y, x];
+  }));
+  const third = (at, count, names) => names[Math.min(2, Math.floor((3 * (at + 0.5)) / count))];
+  const down = third(best[0], heat.length, ["top", "middle", "bottom"]);
+  const along = third(best[1], heat[0].length, ["left", "centre", "right"]);
+  return `The ${down} ${along}`;
+}

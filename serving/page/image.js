@@ -1,0 +1,166 @@
+/** Questions that are images: a pad to draw on, or a file; and where the network looked. */
+
+import { ask, curlOfFile } from "./api.js";
+import { showAnswer } from "./answers.js";
+import { calm, examples, h } from "./dom.js";
+import { heated } from "./heat.js";
+import { pad } from "./pad.js";
+
+const SMALL = 64; // pixels a side that somebody can draw
+const LARGEST = 4e6; // bytes of a file that is sent as it is
+const SIDE = 1024; // of one that is not
+const READ = ["image/png", "image/jpeg", "image/gif", "image/bmp"];
+const INPUT = "image_bytes";
+
+export function mount(view) {
+  const { about } = view;
+  const { height, channels } = about.image;
+  const drawn = channels === 1 && height <= SMALL;
+  const names = about.labels.length <= 12 ? `: ${about.labels.join(", ")}` : "";
+  view.title(drawn ? "Draw it" : "Drop a photo");
+
+  const send = (base64, file) => {
+    view.command(curlOfFile(view.model, "encoded", INPUT, file));
+    const picture = { [INPUT]: { b64: base64 } };
+    return view.take(async (signal) => {
+      const body = { signature_name: "encoded", instances: [picture] };
+      const [row] = await ask(view.model, body, signal);
+      const why = (index) => view.take((late) => explain(view, picture, index, late));
+      const best = showAnswer(view, row, why);
+      await explain(view, picture, best, signal);
+    });
+  };
+  const idle = drawn
+    ? "Draw something; the answer follows as you draw."
+    : "Choose a picture; the answer appears here.";
+  const board = drawn ? pad(calm(150, asked), take) : frame(take, about.image);
+  view.signal.addEventListener("abort", () => board.leave?.());
+
+  async function asked() {
+    if (board.empty()) return view.idle(idle);
+    return send(await board.base64(), "picture.png");
+  }
+  async function take(file) {
+    try {
+      const blob = await readable(file);
+      const base64 = await encoded(blob);
+      board.show(URL.createObjectURL(blob));
+      await send(base64, file.name ?? "picture.png");
+    } catch (error) {
+      view.fail(error);
+    }
+  }
+  const pasted = (event) => {
+    const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
+    if (file) take(file);
+  };
+  document.addEventListener("paste", pasted, { signal: view.signal });
+
+  const pictures = about.examples.map((one) => (one[INPUT] ?? one).b64);
+  const thumbnails = pictures.map((b64, place) =>
+    h("img", { src: address(b64), alt: `Example ${place + 1}`, class: pixelated(about.image) }));
+  const choose = (place) => {
+    board.show(address(pictures[place]));
+    send(pictures[place], "picture.png");
+  };
+  view.question.append(
+    h("p", { class: "soft small" }, `One of ${about.labels.length} classes${names}.`),
+    board.element,
+    examples(thumbnails, choose, "From the test data") ?? "",
+  );
+  view.idle(idle);
+  if (pictures.length) choose(0);
+}
+
+/** Small pictures are shown as the squares that they are. */
+function pixelated({ height }) {
+  return height <= SMALL ? "thumbnail pixelated" : "thumbnail";
+}
+
+async function explain(view, picture, index, signal) {
+  if (!view.about.signatures.explain) return;
+  const label = view.about.labels[index];
+  const body = {
+    signature_name: "explain",
+    instances: [{ ...picture, class_index: index }],
+  };
+  const [{ heat, image_bytes: seen }] = await ask(view.model, body, signal);
+  const source = address(seen.b64);
+  const kind = pixelated(view.about.image).replace("thumbnail", "seen");
+  const hot = await heated(source, heat, kind, label);
+  view.explain(
+    `Where it looked for \u201c${label}\u201d`,
+    h("div", { class: "looks" },
+      h("figure", {}, h("img", { src: source, class: kind, alt: "The picture as the model sees it" }),
+        h("figcaption", {}, "as the model sees it")),
+      h("figure", {}, hot, h("figcaption", {}, `what speaks for \u201c${label}\u201d`))),
+    h("p", { class: "legend soft small" }, "nothing", h("span", { class: "ramp" }), "most",
+      h("span", {}, "Grad-CAM. Press another class to see what speaks for it.")),
+  );
+}
+
+/** A place to drop a file on, or to choose one. */
+function frame(take, size) {
+  const kind = pixelated(size).replace("thumbnail", "shown");
+  const image = h("img", { alt: "The picture you chose", hidden: true, class: kind });
+  const input = h("input", { type: "file", accept: "image/*", class: "unseen", id: "file" });
+  const asked = h("strong", {}, "Drop a picture here");
+  const words = h("span", { class: "words-of-drop" }, asked,
+    h("span", { class: "soft" }, "or press to choose one, or paste it"));
+  const element = h("label", { class: "drop", for: "file" }, image, words, input);
+  input.addEventListener("change", () => input.files[0] && take(input.files[0]));
+  droppable(element, take);
+  const show = (source) => {
+    image.src = source;
+    image.hidden = false;
+    asked.textContent = "Drop another here";
+  };
+  return { element, show, empty: () => image.hidden };
+}
+
+/** Let files be dropped on an element. */
+export function droppable(element, take) {
+  const over = (event) => {
+    event.preventDefault();
+    element.classList.toggle("over", event.type === "dragover");
+  };
+  element.addEventListener("dragover", over);
+  element.addEventListener("dragleave", over);
+  element.addEventListener("drop", (event) => {
+    over(event);
+    const [file] = event.dataTransfer.files;
+    if (file) take(file);
+  });
+}
+
+/** The file, or a copy that the server can read where it cannot read the file. */
+async function readable(file) {
+  if (READ.includes(file.type) && file.size <= LARGEST) return file;
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    throw new Error(`${file.name ?? "The file"} is no picture that can be read here.`);
+  }
+  const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
+  const canvas = h("canvas");
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return new Promise((done) => canvas.toBlob(done, "image/png"));
+}
+
+/** The bytes as base64. */
+export function encoded(blob) {
+  return new Promise((done, failed) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => failed(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}
+
+function address(b64) {
+  const kinds = { "/9j": "jpeg", R0l: "gif", Qk0: "bmp" };
+  return `data:image/${kinds[b64.slice(0, 3)] ?? "png"};base64,${b64}`;
+}

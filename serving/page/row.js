@@ -1,0 +1,134 @@
+/** Questions that are rows: a field a column, and what each column moves in this row. */
+
+import { ask } from "./api.js";
+import { effects, showAnswer, strength } from "./answers.js";
+import { calm, examples, field, fresh, h, number } from "./dom.js";
+
+const MOST = 12; // columns that are explained
+const LISTED = 50; // about.json names no more values of a column: there may be others
+
+export function mount(view) {
+  const { about } = view;
+  const cells = about.columns.map(cell);
+  view.title("Fill in a row");
+
+  const now = () => {
+    const row = Object.fromEntries(cells.map((one) => [one.name, one.read()]));
+    view.command({ instances: [row] });
+    return view.take(async (signal) => {
+      // The row, then with each column at what is typical of it, then all of them: one batch.
+      const typical = Object.fromEntries(about.columns.map((one) => [one.name, one.typical]));
+      const others = about.columns.map(({ name }) => ({ ...row, [name]: typical[name] }));
+      const instances = [row, ...others, typical];
+      const rows = await ask(view.model, { instances }, signal);
+      const why = (index) => explain(view, row, rows, index);
+      why(showAnswer(view, rows[0], why));
+    });
+  };
+  const soon = calm(120, now);
+  cells.forEach((one) => one.listen(soon));
+  const fill = (values) => {
+    cells.forEach((one) => one.write(values[one.name]));
+    now();
+  };
+  const typical = () => fill(Object.fromEntries(about.columns.map((c) => [c.name, c.typical])));
+  const reset = h("button", { type: "button", class: "quiet", click: typical }, "All typical");
+  const names = about.examples.map((_, place) => `Row ${place + 1}`);
+  view.question.append(
+    h("div", { class: "spread" },
+      examples(names, (place) => fill(about.examples[place]), "From the test data") ?? h("span"),
+      reset),
+    h("div", { class: "cells" }, cells.map((one) => one.element)),
+  );
+  if (about.examples.length) fill(about.examples[0]);
+  else typical();
+}
+
+function cell(column) {
+  return column.kind === "number" ? numeric(column) : category(column);
+}
+
+function numeric({ name, typical, low, high }) {
+  const step = stepOf(low, high);
+  const input = h("input", { type: "number", step, inputmode: "decimal", placeholder: "missing" });
+  // For hands on a mouse or a screen; keyboards have the field itself.
+  const slider = h("input", {
+    type: "range", min: low, max: high, step: "any", tabindex: "-1", "aria-hidden": "true",
+  });
+  const hint = `${plain(low)} to ${plain(high)}, typically ${plain(typical)}`;
+  const element = field(name, input, hint);
+  input.after(slider);
+  const write = (value) => {
+    input.value = value ?? "";
+    slider.value = value ?? typical;
+  };
+  const read = () => (input.value === "" ? NaN : input.valueAsNumber);
+  const listen = (changed) => {
+    input.addEventListener("input", () => {
+      slider.value = input.value === "" ? typical : input.value;
+      changed();
+    });
+    slider.addEventListener("input", () => {
+      const value = Math.round(slider.value / step) * step;
+      input.value = String(Number(value.toPrecision(6)));
+      changed();
+    });
+  };
+  return { name, element, read, write, listen };
+}
+
+/** One, two or five of a power of ten: about a hundredth of the way. */
+function stepOf(low, high) {
+  const raw = (high - low) / 100 || 1;
+  const ten = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].find((one) => one * ten >= raw) * ten;
+  return Number(step.toPrecision(1));
+}
+
+function plain(value) {
+  return String(Number(Number(value).toPrecision(5)));
+}
+
+function category({ name, typical, values }) {
+  const known = values.includes(typical) ? values : [typical, ...values];
+  const free = known.length >= LISTED;
+  const options = known.map((value) => h("option", { value }, value));
+  const id = fresh("values");
+  const input = free ? h("input", { list: id }) : h("select", {}, options);
+  const element = field(name, input, `typically ${typical || "empty"}`);
+  if (free) element.append(h("datalist", { id }, options));
+  const write = (value) => {
+    if (!free && ![...input.options].some((one) => one.value === value)) {
+      input.append(h("option", { value }, value || "empty"));
+    }
+    input.value = value;
+  };
+  const listen = (changed) => input.addEventListener("input", changed);
+  return { name, element, read: () => input.value, write, listen };
+}
+
+function explain(view, row, rows, index) {
+  const { columns, answer, labels, target } = view.about;
+  const own = strength(rows[0], index);
+  const moved = columns
+    .map(({ name }, place) => ({
+      name,
+      detail: typeof row[name] === "string" ? row[name] : plainOr(row[name]),
+      effect: own - strength(rows[1 + place], index),
+    }))
+    .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect))
+    .slice(0, MOST);
+  const usual = rows[rows.length - 1];
+  const classes = answer === "classes";
+  const title = classes ? `What speaks for \u201c${labels[index]}\u201d` : "What moves it";
+  const unit = classes ? "in log-odds" : target?.unit ?? "";
+  const words = classes
+    ? `What the answer gains ${unit} by each value, instead of the column's typical one.`
+    : `What the answer gains by each value, instead of the column's typical one. ` +
+      `With all of them typical it is ${number(usual.value)}${unit ? ` ${unit}` : ""}.`;
+  view.explain(title, effects(moved), h("p", { class: "soft small" }, words));
+}
+
+function plainOr(value) {
+  return Number.isNaN(value) ? "missing" : plain(value);
+}

@@ -1,0 +1,264 @@
+"""The page in a real browser: each kind of question is asked, answered and explained."""
+
+import re
+import shutil
+
+import pytest
+import tensorflow as tf
+
+import apps
+from apps import Finetune, Mnist, Recommender, Regression, Text
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs the program chromium")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 360, "height": 740}
+expect = playwright.expect
+each_app = pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, address):
+    """A function from an app to its page, on which nothing may go wrong."""
+    wrong, contexts = [], []
+
+    def listen(page):
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: said.type != "info" and wrong.append(said.text))
+        page.on("request", lambda one: alone(one.url) or wrong.append(one.url))
+
+    def alone(url):
+        return url.startswith((address, "data:", "blob:"))
+
+    def open_page(app, *, answered=True, **options):
+        context = browser.new_context(**{"viewport": WIDE} | options)
+        contexts.append(context)
+        page = context.new_page()
+        listen(page)
+        page.goto(f"{address}#{app.name()}")
+        if answered:
+            expect(page.locator("#answer .headline, #answer table")).to_be_visible()
+            expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
+        return page
+
+    open_page.wrong = wrong
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def explained(page):
+    """The explanation, once it is there."""
+    expect(page.locator("#why-card")).to_be_visible()
+    expect(page.locator("#why")).to_have_attribute("aria-busy", "false")
+    return page.locator("#why")
+
+
+def headline(page):
+    return page.locator("#answer .headline").inner_text()
+
+
+@each_app
+def test_a_page_answers_explains_and_fits_a_phone_in_the_dark(app, opened):
+    page = opened(app, viewport=PHONE, color_scheme="dark")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    behind, ink = page.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
+    assert sum(map(int, re.findall(r"\d+", behind))) < 150 < sum(map(int, re.findall(r"\d+", ink)))
+    assert page.locator("#curl").text_content().startswith(("curl ", "echo "))
+    assert app.name() in page.locator("#curl").text_content()
+    if app is not Mnist:  # a tiny perceptron has no map of places
+        assert explained(page).inner_text()
+    labels = page.evaluate(
+        "[...document.querySelectorAll('input, select, textarea')].filter((one) => "
+        "!one.labels.length && !one.ariaLabel && one.ariaHidden !== 'true').length"
+    )
+    assert labels == 0
+
+
+@pytest.mark.slow
+def test_a_digit_is_drawn_by_mouse(opened):
+    page = opened(Mnist)
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#answer")).to_contain_text("Draw something")
+    box = page.locator(".pad").bounding_box()
+    middle, top = box["x"] + box["width"] / 2, box["y"] + 0.2 * box["height"]
+    page.mouse.move(middle, top)
+    page.mouse.down()
+    page.mouse.move(middle, top + 0.6 * box["height"], steps=8)
+    page.mouse.up()
+    expect(page.locator("#answer .headline")).to_be_visible()
+    assert page.locator("#answer .bar").count() == 10
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#answer")).to_contain_text("Draw something")
+
+
+def test_a_digit_is_drawn_by_keyboard_alone(opened):
+    page = opened(Mnist)
+    keys = page.keyboard
+    keys.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    keys.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "question"
+    keys.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "pad"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    keys.press("Delete")
+    expect(page.locator("#answer")).to_contain_text("Draw something")
+    keys.press("Space")
+    for _ in range(12):
+        keys.press("ArrowDown")
+    keys.press("Space")
+    expect(page.locator("#answer .headline")).to_be_visible()
+    expect(page.locator("#said")).to_contain_text("%")
+
+
+@pytest.mark.slow
+def test_a_photo_is_chosen_dropped_or_pasted(opened, tmp_path, exported):
+    images = exported(Finetune).splits.test.numpy(slice(6)).features
+    path = tmp_path / "large.png"
+    large = tf.image.resize(images[5], (300, 200), method="nearest")
+    path.write_bytes(tf.io.encode_png(tf.cast(large, tf.uint8)).numpy())
+    page = opened(Finetune)
+    page.locator("input[type=file]").set_input_files(path)
+    expect(page.locator("#curl")).to_contain_text("large.png")
+    explained(page)
+    assert page.locator("#why canvas").get_attribute("aria-label").startswith("The ")
+    for event in ("drop", "paste"):
+        page.evaluate(GIVE, [event, list(path.read_bytes())])
+        expect(page.locator("#curl")).to_contain_text(f"{event}.png")
+    label = page.locator("#answer .bar").nth(2)
+    label.click()
+    expect(label).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#why-title")).to_contain_text(label.get_attribute("data-label"))
+
+
+GIVE = """([event, bytes]) => {
+  const given = new DataTransfer();
+  given.items.add(new File([new Uint8Array(bytes)], `${event}.png`, { type: "image/png" }));
+  const Kind = event === "drop" ? DragEvent : ClipboardEvent;
+  const name = event === "drop" ? "dataTransfer" : "clipboardData";
+  const told = new Kind(event, { [name]: given, bubbles: true, cancelable: true });
+  (event === "drop" ? document.querySelector(".drop") : document).dispatchEvent(told);
+}"""
+
+
+def test_a_file_that_is_no_picture_is_answered_in_words(opened, tmp_path):
+    page = opened(Finetune)
+    path = tmp_path / "notes.txt"
+    path.write_text("no picture")
+    page.locator("input[type=file]").set_input_files(path)
+    expect(page.get_by_role("alert")).to_contain_text("notes.txt is no picture")
+
+
+def test_a_text_is_typed_and_its_words_are_coloured(opened):
+    page = opened(Text)
+    box = page.get_by_label("Text", exact=True)
+    box.fill("")
+    expect(page.locator("#answer")).to_contain_text("Write something")
+    box.press_sequentially("the food was <b id=x>awful</b> & 'good'", delay=1)
+    expect(page.locator("#why .words .word")).to_have_count(7)
+    assert page.locator("#x").count() == 0
+    first = page.locator("#why-title").inner_text()
+    other = page.locator("#answer .bar[aria-pressed=false]")
+    other.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#why-title")).not_to_have_text(first)
+    assert r"'\''good'\''" in page.locator("#curl").text_content()
+
+
+def test_a_row_is_filled_in_and_its_columns_are_weighed(opened):
+    page = opened(Regression)
+    assert explained(page).locator(".effects li").count() == 10
+    before = headline(page)
+    bmi = page.get_by_label("bmi")
+    bmi.press("ArrowUp")
+    for _ in range(30):
+        bmi.press("ArrowUp")
+    expect(page.locator("#answer .headline")).not_to_have_text(before)
+    bmi.fill("")
+    expect(page.locator("#why")).to_contain_text("bmi missing")
+    assert "NaN" in page.locator("#curl").text_content()
+    page.get_by_role("button", name="All typical").click()
+    expect(page.locator("#why .effects .value").first).to_have_text("0")
+
+
+def test_a_user_is_picked_and_an_item_has_neighbours(opened):
+    page = opened(Recommender)
+    expect(page.locator("#answer tbody tr")).to_have_count(10)
+    page.get_by_label("How many").fill("3")
+    expect(page.locator("#answer tbody tr")).to_have_count(3)
+    item = page.locator("#answer tbody button").nth(2)
+    item.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#why h3")).to_have_text(f"Most like {item.inner_text()}")
+    assert page.locator("#why .nearest li").count() == 8
+    page.get_by_label("User", exact=True).fill("somebody else")
+    expect(page.locator("#curl")).to_contain_text("somebody else")
+    page.get_by_role("combobox", name="One item").fill("nothing known")
+    expect(page.locator("#why")).to_contain_text("has no neighbours")
+
+
+@pytest.mark.slow
+def test_models_are_chosen_and_colours_are_kept(opened):
+    page = opened(Text)
+    page.get_by_role("link", name="regression").click()
+    expect(page.locator("h1")).to_have_text("Fill in a row")
+    expect(page.get_by_role("link", name="regression")).to_have_attribute("aria-current", "page")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("Write a text")
+    page.get_by_role("button", name="Change to dark colours").click()
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    expect(page.get_by_role("button", name="Change to light colours")).to_be_visible()
+
+
+def test_a_fault_of_the_server_is_told_in_its_words(opened):
+    page = opened(Regression)
+    told = '{"error": "bmi: not today"}'
+    page.route("**/*:predict", lambda route: route.fulfill(status=400, body=told))
+    page.get_by_label("bmi").fill("30")
+    expect(page.get_by_role("alert")).to_have_text("bmi: not today")
+    page.route("**/*:predict", lambda route: route.abort())
+    page.get_by_label("bmi").fill("31")
+    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    page.unroute("**/*:predict")
+    page.get_by_label("bmi").fill("32")
+    expect(page.locator("#answer .headline")).to_be_visible()
+    # The browser itself tells of both.
+    assert len(opened.wrong) == 2
+    opened.wrong.clear()
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ('{"models": []}', "No model is served"),
+        ('{"models": [{"name": "a", "version": 1, "about": null}]}', "does not know what to ask a"),
+    ],
+)
+def test_what_cannot_be_asked_is_told(models, said, browser, address):
+    page = browser.new_page()
+    page.route("**/v1/models", lambda route: route.fulfill(status=200, body=models))
+    page.goto(address)
+    expect(page.locator("h1")).to_contain_text(said)
+    page.close()
