@@ -57,8 +57,8 @@ function parsed(content) {
 }
 
 /** JSON text of a body, in which NaN is a missing number. */
-function text(body, space) {
-  const marked = JSON.stringify(body, (_, v) => (Number.isNaN(v) ? MISSING : v), space);
+function text(body) {
+  const marked = JSON.stringify(body, (_, v) => (Number.isNaN(v) ? MISSING : v));
   return marked.replaceAll(JSON.stringify(MISSING), "NaN");
 }
 

@@ -7,9 +7,9 @@ const SHADE = "rgba(24, 18, 15, 0.55)"; // over the picture, so that heat is wha
 // From nothing over ember to pale yellow: brightness alone tells it too.
 const RAMP = [
   [0, [190, 60, 20, 0]],
-  [0.35, [205, 75, 25, 0.42]],
-  [0.7, [236, 112, 44, 0.72]],
-  [1, [255, 226, 140, 0.88]],
+  [0.35, [205, 75, 25, 0.38]],
+  [0.7, [236, 112, 44, 0.6]],
+  [1, [255, 226, 140, 0.72]],
 ];
 
 /** A canvas with the picture of an address and heat [rows][columns], 0 to 1, over all of it. */

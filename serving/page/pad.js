@@ -28,6 +28,7 @@ export function pad(changed, take) {
     cursor.style.left = `${100 * at[0]}%`;
     cursor.style.top = `${100 * at[1]}%`;
     cursor.classList.toggle("down", down);
+    board.classList.toggle("blank", !strokes.length && !shown);
   };
   const begin = (point) => {
     shown = null;
