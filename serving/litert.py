@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,8 @@ def _reason(error: Exception) -> str:
 @contextlib.contextmanager
 def held_back_output() -> Iterator[None]:
     """Converters tell of their work from C++; what matters is in what they raise."""
+    # What was printed before, and waits, is not lost with it.
+    sys.stdout.flush()
     kept = os.dup(1), os.dup(2)
     with Path(os.devnull).open("w") as nothing:
         for number in (1, 2):
@@ -76,6 +79,7 @@ def held_back_output() -> Iterator[None]:
     try:
         yield
     finally:
+        sys.stdout.flush()
         for number, one in enumerate(kept, 1):
             os.dup2(one, number)
             os.close(one)
