@@ -67,6 +67,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/searches.py
 	$(BIN)/python benchmarks/search_kills.py
 	$(BIN)/python benchmarks/search_memory.py
+	$(BIN)/python benchmarks/formats.py
 
 lock:
 	uv pip compile setup.cfg --extra data --extra tune --extra serve --extra edge --extra dev --extra backends --python-version 3.11 --no-annotate --no-header -o constraints.txt

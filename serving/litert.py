@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -63,8 +64,10 @@ def frozen(portable: Portable) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return next((line.strip() for line in lines if "error:" in line), lines[0] if lines else "")
+    """Which operation is missing, without the way to it; else the first line."""
+    if found := re.search(r"'tf\.\w+' op [^\n;]*", str(error)):
+        return found[0]
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
 
 
 @contextlib.contextmanager
