@@ -67,6 +67,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/searches.py
 	$(BIN)/python benchmarks/search_kills.py
 	$(BIN)/python benchmarks/search_memory.py
+	$(BIN)/python benchmarks/formats.py
 	$(BIN)/python benchmarks/serving_latency.py
 	$(BIN)/python benchmarks/serving_load.py
 

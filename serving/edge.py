@@ -43,7 +43,9 @@ def write(
     write_beside(path, outside | {"left_out": _left_out(portable, signatures)})
     command = [replay_edge.__file__, name, str(path)]
     return Written(
-        path, len(content), gate.proof(run, f"a file for {name}", command, samples_of(run))
+        path,
+        len(content),
+        gate.proof(run, f"a file for {name}", command, samples_of(run, portable)),
     )
 
 
@@ -66,11 +68,13 @@ def read_beside(model: Path) -> dict[str, Any]:
     return json.loads(model.with_name(f"{model.name}.json").read_text())
 
 
-def samples_of(run: Run) -> dict[str, Any]:
+def samples_of(run: Run, portable: Portable) -> dict[str, Any]:
     """The stored inputs and answers, of the signatures that other formats carry."""
+    whole_lists = portable.lists is not None and portable.lists.met is not None
+    carried = CARRIED if whole_lists else CARRIED[:1]
     expected = parts(run.passport["answer"], run.samples.answers)
     samples = kinds.question(run.passport["question"]).samples(run.samples.raw, run)
-    kept = {key: value for key, value in samples.items() if key.partition("/")[0] in CARRIED}
+    kept = {key: value for key, value in samples.items() if key.partition("/")[0] in carried}
     return {f"output/{name}": value for name, value in expected.items()} | kept
 
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,13 +64,17 @@ def frozen(portable: Portable) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return next((line.strip() for line in lines if "error:" in line), lines[0] if lines else "")
+    """Which operation is missing, without the way to it; else the first line."""
+    if found := re.search(r"'tf\.\w+' op [^\n;]*", str(error)):
+        return found[0]
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
 
 
 @contextlib.contextmanager
 def held_back_output() -> Iterator[None]:
     """Converters tell of their work from C++; what matters is in what they raise."""
+    # What was printed before, and waits, is not lost with it.
+    sys.stdout.flush()
     kept = os.dup(1), os.dup(2)
     with Path(os.devnull).open("w") as nothing:
         for number in (1, 2):
@@ -76,6 +82,7 @@ def held_back_output() -> Iterator[None]:
     try:
         yield
     finally:
+        sys.stdout.flush()
         for number, one in enumerate(kept, 1):
             os.dup2(one, number)
             os.close(one)

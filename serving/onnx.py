@@ -33,6 +33,7 @@ def whole(portable: Portable) -> Portable:
 
 def converted(portable: Portable, labels: list[str]) -> bytes:
     """The content of an .onnx file. Raises RefusedError where it cannot be."""
+    import onnx
     import tf2onnx
 
     def by_place(*tensors: Any) -> dict[str, Any]:
@@ -44,9 +45,12 @@ def converted(portable: Portable, labels: list[str]) -> bytes:
     with held_back_output():
         try:
             model, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET)
+            # What it cannot convert tf2onnx leaves in, and says so in its log alone.
+            onnx.checker.check_model(model)
         except Exception as error:
+            reason = str(error).strip().splitlines()[0]
             raise RefusedError(
-                f"Received --format onnx for a model that it cannot carry: {error}; expected "
+                f"Received --format onnx for a model that it cannot carry: {reason}; expected "
                 "operations of ONNX. Leave onnx out of --format.",
                 reason="an operation is missing",
             ) from error

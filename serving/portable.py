@@ -21,6 +21,10 @@ LISTS = (
     "at the places that `met` names for the user, if those are to be left out; take the highest, "
     "of equals the first."
 )
+MET_LEFT_OUT = (
+    "What users met is left out here, being more than the model: keep it where you keep what they "
+    "do. Lists were not replayed, the scores that they are made of were."
+)
 WHOLE, LEARNT_IN = "float32", "mixed_bfloat16"
 
 
@@ -119,7 +123,9 @@ def told(portable: Portable, passport: dict[str, Any], outputs: dict[str, Any]) 
     if portable.lists is not None:
         outside.append(LISTS)
         content["recommend"] = {"candidates": portable.lists.candidates}
-        if portable.lists.met is not None:
+        if portable.lists.met is None:
+            outside.append(MET_LEFT_OUT)
+        else:
             content["recommend"]["met"] = portable.lists.met
     return content | {"outside": outside}
 

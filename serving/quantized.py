@@ -29,7 +29,7 @@ def write(
     smaller.write_bytes(litert.converted(portable, way))
     edge.write_beside(smaller, edge.read_beside(usual) | {"model": smaller.name, "quantized": way})
     command = [replay_edge.__file__, "litert", str(smaller)]
-    differences = gate.replayed(smaller.name, command, edge.samples_of(run))
+    differences = gate.replayed(smaller.name, command, edge.samples_of(run, portable))
     if None in differences.values():
         raise gate.ParityError(
             f"Received {smaller.name} with answers that are no numbers; expected some. It was "

@@ -114,7 +114,7 @@ def test_a_format_stands_beside_the_savedmodel_with_its_proof(name, refreshed):
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_replay_knows_no_tensorflow(name, refreshed, tmp_path):
     answer, _, run = refreshed
-    np.savez(tmp_path / "samples.npz", **edge.samples_of(run))
+    np.savez(tmp_path / "samples.npz", **edge.samples_of(run, carried(run)))
     code = (
         f"import runpy, sys; sys.argv = [''] + {[name, answer['formats'][name]['path']]!r}"
         f" + [{str(tmp_path / 'samples.npz')!r}]\n"
@@ -202,6 +202,16 @@ def test_items_that_cannot_be_offered_are_refused(content, parts, tiny_run, tmp_
     for part in parts:
         assert part in error
     assert not (run.path / "export").exists()
+
+
+def test_what_many_users_met_is_left_out_and_told(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(kinds.question("ids"), "MOST_MET", 10)
+    run = tiny_run(Recommender)
+    written = edge.write(run, tmp_path, carried(run), "litert")
+    assert set(written.proof["signatures"]) == {"serving_default"}
+    told = edge.read_beside(written.path)
+    assert set(told["recommend"]) == {"candidates"}
+    assert any("met is left out" in line for line in told["outside"])
 
 
 def swapped(portable, passport, outputs, told=portables.told):
