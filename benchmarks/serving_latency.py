@@ -27,6 +27,12 @@ import protocol
 from protocol import ROOT, Program, Run, Table
 
 CLIENTS = (1, 4, 16, 64)
+SHOWN = ("p10", "p50", "p95", "p99")
+WAYS = {
+    "lists": "in process, from nested lists",
+    "array": "in process, from an array",
+    "http": "HTTP, in turn with the two above",
+}
 REPEATS = 3
 
 
@@ -62,7 +68,7 @@ def served(run: Path, directory: Path) -> Iterator[tuple[str, int]]:
 
 def programs(export: Path, url: str, requests: int) -> list[Program]:
     """What is started in turn."""
-    inside = ("benchmarks/recipes/serving_inside.py", "--export", str(export))
+    inside = ("benchmarks/recipes/serving_inside.py", "--export", str(export), "--url", url)
     asked = ("benchmarks/recipes/serving_clients.py", "--url", url)
     found = [Program("in process", inside)]
     for number in CLIENTS:
@@ -90,18 +96,17 @@ def table(runs: list[Run]) -> Table:
 
     def inside(which: str) -> list[str]:
         found = [one.answer[which] for one in runs if one.program == "in process"]
-        return [f"{statistics.median(one[p] for one in found):.2f}" for p in ("p50", "p99")]
+        return [f"{statistics.median(one[p] for one in found):.2f}" for p in SHOWN]
 
     rows = []
-    for which, name in (("lists", "nested lists"), ("array", "an array")):
-        p50, p99 = inside(which)
-        rows.append([f"in process, from {name}", p50, "", p99, ""])
+    for which, name in WAYS.items():
+        rows.append([name, *inside(which), ""])
     for name in dict.fromkeys(one.program for one in runs if one.program.startswith("HTTP")):
-        times = [f"{middle(name, p):.2f}" for p in ("p50", "p95", "p99")]
+        times = [f"{middle(name, p):.2f}" for p in SHOWN]
         rows.append([name, *times, f"{middle(name, 'rate'):,.0f}"])
     rows.append(["HTTP, first request of a server", f"{middle('first request', 'first'):.2f}"])
-    rows[-1] += ["", "", ""]
-    return Table(["", "p50 ms", "p95 ms", "p99 ms", "requests a second"], rows)
+    rows[-1][1:1], rows[-1][3:] = [""], ["", "", ""]
+    return Table(["", "p10 ms", "p50 ms", "p95 ms", "p99 ms", "requests a second"], rows)
 
 
 def main() -> None:
@@ -135,10 +140,8 @@ def numbers(runs: list[Run]) -> dict[str, float]:
     by_name: dict[str, list[dict[str, Any]]] = {}
     for one in runs:
         by_name.setdefault(one.program, []).append(one.answer)
-    http = statistics.median(one["p50"] for one in by_name["HTTP, 1 client"])
-    lists, array = (
-        statistics.median(one[which]["p50"] for one in by_name["in process"])
-        for which in ("lists", "array")
+    lists, array, http = (
+        statistics.median(one[which]["p50"] for one in by_name["in process"]) for which in WAYS
     )
     first = statistics.median(one["first"] / one["p50"] for one in by_name["first request"])
     return {

@@ -23,7 +23,7 @@ from serving.pages import pages
 from serving.rest import Limits, Rest
 from serving.servable import Servable
 from serving.versions import Model, Models
-from serving.warming import warm
+from serving.warming import TIMES, warm
 
 KEPT = 75  # seconds that a connection may be silent: whoever asks just then would get no answer
 GRACE = 10  # seconds that requests have to end in when the server is told to
@@ -166,20 +166,21 @@ class Server:
         serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
         while not self._uvicorn.started and not serving.done():
             await asyncio.sleep(0.01)
-        await self._first_request()
+        await self._first_requests()
         ready()
         await serving
         keeping.cancel()
 
-    async def _first_request(self) -> None:
-        """The way through HTTP is warmed too."""
+    async def _first_requests(self) -> None:
+        """Warm the way through HTTP too."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)
-        request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        with contextlib.suppress(OSError):
-            reader, writer = await asyncio.open_connection(host, self.port)
-            writer.write(request.encode())
-            await reader.read()
-            writer.close()
+        request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        for _ in range(TIMES):
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection(host, self.port)
+                writer.write(request)
+                await reader.read()
+                writer.close()
 
     def stop(self) -> None:
         """Take no more requests, and end when those in flight are answered."""

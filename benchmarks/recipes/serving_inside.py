@@ -1,17 +1,21 @@
 """How long a SavedModel takes in the process of who asks, one picture at a time.
 
-    python benchmarks/recipes/serving_inside.py --export RUN/export/1 --seed 0
+    python benchmarks/recipes/serving_inside.py --export RUN/export/1 --url URL --seed 0
 
 Answers by `tf.saved_model.load(...).signatures["serving_default"]`, from Python values to
 Python values: once from nested lists, as a client of the server has them, and once from a
-NumPy array that is there already. Prints one JSON line.
+NumPy array that is there already. In turn with that, fifty requests at a time, the same
+process asks the server at URL: whatever else the machine does meanwhile slows all alike.
+Prints one JSON line.
 """
 
 import argparse
 import json
 import os
+import socket
 import statistics
 import time
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,26 +24,35 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
+from serving_clients import answer, request
 
-WARM, TIMES = 200, 2000
+TURNS, WARM, TIMES = 44, 4, 50
 
 
-def milliseconds(ask: Callable[[], Any]) -> dict[str, float]:
-    """Median and 99th percentile of many calls, after some that are not counted."""
-    for _ in range(WARM):
-        ask()
-    times = []
-    for _ in range(TIMES):
-        start = time.perf_counter()
-        ask()
-        times.append(1000 * (time.perf_counter() - start))
-    return {"p50": statistics.median(times), "p99": sorted(times)[int(0.99 * TIMES)]}
+def milliseconds(ways: dict[str, Callable[[], Any]]) -> dict[str, dict[str, float]]:
+    """Of each way to ask, percentiles of many calls in turn with the others'."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(TURNS):
+        for name, ask in ways.items():
+            for _ in range(TIMES):
+                start = time.perf_counter()
+                ask()
+                if turn >= WARM:
+                    times[name].append(1000 * (time.perf_counter() - start))
+    return {name: percentiles(found) for name, found in times.items()}
+
+
+def percentiles(times: list[float]) -> dict[str, float]:
+    """The tenth, the median, and those of the slow."""
+    cuts = statistics.quantiles(times, n=100)
+    return {f"p{place}": cuts[place - 1] for place in (10, 50, 95, 99)}
 
 
 def main() -> None:
     """Load, ask, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--export", required=True, type=Path)
+    parser.add_argument("--url", required=True)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     loaded = tf.saved_model.load(str(given.export))
@@ -57,7 +70,15 @@ def main() -> None:
         answers = signature(**{name: tf.constant(drawn)})
         return {key: value.numpy().tolist() for key, value in answers.items()}
 
-    print(json.dumps({"lists": milliseconds(from_lists), "array": milliseconds(from_array)}))
+    url = urllib.parse.urlsplit(given.url)
+    connection, data = socket.create_connection((url.hostname, url.port)), request(url, lists)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def over_http() -> Any:
+        return json.loads(answer(connection, data))
+
+    ways = {"lists": from_lists, "array": from_array, "http": over_http}
+    print(json.dumps(milliseconds(ways)))
 
 
 if __name__ == "__main__":
