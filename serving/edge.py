@@ -42,11 +42,14 @@ def write(
     path.write_bytes(content)
     write_beside(path, outside | {"left_out": _left_out(portable, signatures)})
     command = [replay_edge.__file__, name, str(path)]
-    return Written(
-        path,
-        len(content),
-        gate.proof(run, f"a file for {name}", command, samples_of(run, portable)),
+    proof = gate.proof(
+        run,
+        f"a file for {name}",
+        command,
+        samples_of(run, portable),
+        tolerances=gate.ELSEWHERE,
     )
+    return Written(path, len(content), proof)
 
 
 def _left_out(portable: Portable, signatures: Iterable[str]) -> dict[str, str]:

@@ -15,6 +15,8 @@ from training.run import Run
 # Largest difference, as a share of the largest answer above 1: float32 sums in
 # another order, bfloat16 rounds to 8 bits on the way.
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 2e-2}
+# Kernels of another runtime fuse and order otherwise: MobileNetV2 on photos differed by 6e-6.
+ELSEWHERE = {**TOLERANCE, "float32": 1e-4}
 
 
 class ParityError(RuntimeError):
@@ -23,7 +25,14 @@ class ParityError(RuntimeError):
     exit_status = 1
 
 
-def proof(run: Run, what: str, command: Sequence[str], arrays: dict[str, Any]) -> dict[str, Any]:
+def proof(
+    run: Run,
+    what: str,
+    command: Sequence[str],
+    arrays: dict[str, Any],
+    *,
+    tolerances: dict[str, float] = TOLERANCE,
+) -> dict[str, Any]:
     """How far the answers of a fresh process are from those of training, by signature.
 
     Raises ParityError where they differ by more than the tolerance, or where the
@@ -34,13 +43,14 @@ def proof(run: Run, what: str, command: Sequence[str], arrays: dict[str, Any]) -
         what: is replayed, for messages.
         command: of Python, without the file of samples, which is appended.
         arrays: the content of that file, see serving/replay.py.
+        tolerances: by number format, as a share of the largest answer above 1.
 
     """
     differences = replayed(what, command, arrays)
     expected = run.samples.answers
     # Prices in dollars have fewer digits behind the point than probabilities.
     scale = max(1.0, float(np.abs(expected).max()))
-    tolerance = TOLERANCE[run.passport["precision"]["policy"]] * scale
+    tolerance = tolerances[run.passport["precision"]["policy"]] * scale
     numbers = list(differences.values())
     worst = None if None in numbers else max(numbers)
     if worst is None or not worst <= tolerance:
