@@ -74,7 +74,7 @@ def case(app, stop, *marks, **fields):
 CASES = [
     case(apps.Mnist, 2),
     case(apps.Recommender, 2),
-    case(apps.Recommender, 3, model="svdpp", optimizer="adam"),
+    case(apps.Recommender, 3, pytest.mark.slow, model="svdpp", optimizer="adam"),
     case(apps.Finetune, 3, pytest.mark.slow),  # in the second stage
     *(case(app, 2, pytest.mark.slow) for app in (apps.Regression, apps.Finetune, apps.Text)),
     case(apps.Regression, 1, pytest.mark.slow, optimizer="schedulefree"),

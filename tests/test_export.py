@@ -45,18 +45,14 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(scope="module")
-def exports(exported, tmp_path_factory):
-    """The folder of a run exported twice, with export/1 and export/2."""
-    run = exported(Mnist)
-    path = tmp_path_factory.mktemp("twice") / "run"
-    shutil.copytree(run.path, path)
-    export(type(run).load(path))
-    return path / "export"
+@pytest.fixture
+def version(exported):
+    """An export of digits; only read it."""
+    return exported(Mnist).path / "export" / "1"
 
 
 @pytest.fixture(scope="module")
-def asked(exported, exports, tmp_path_factory):
+def asked(exported, tmp_path_factory):
     """Raw test images, and what a fresh process answers to them."""
     run = exported(Mnist)
     raw = run.splits.test.numpy(slice(20)).features
@@ -65,16 +61,12 @@ def asked(exported, exports, tmp_path_factory):
     place.write_text(json.dumps(encoded))
     # -I: no directory of ours is on the path by chance; no site: nor is the editable install.
     output = subprocess.run(
-        [sys.executable, "-I", "-c", FRESH, str(exports / "2"), str(place)],
+        [sys.executable, "-I", "-c", FRESH, str(run.path / "export" / "1"), str(place)],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
     return raw, json.loads(output.splitlines()[-1])
-
-
-def test_exports_are_numbered(exports):
-    assert sorted(path.name for path in exports.iterdir()) == ["1", "2"]
 
 
 def test_a_number_that_is_taken_at_the_last_moment_is_left(copied, monkeypatch):
@@ -88,27 +80,26 @@ def test_a_number_that_is_taken_at_the_last_moment_is_left(copied, monkeypatch):
     assert Path(export(copied)["export"]).name == "2"
 
 
-@pytest.mark.parametrize("number", ["1", "2"])
-def test_an_export_is_in_the_layout_of_tensorflow_serving(number, exports):
-    names = {path.name for path in (exports / number).iterdir()}
+def test_an_export_is_in_the_layout_of_tensorflow_serving(version):
+    names = {path.name for path in version.iterdir()}
     assert {"saved_model.pb", "variables", "parity.json", "labels.txt", "about.json"} <= names
     assert not [name for name in names if name.startswith(".")]
 
 
-def test_an_export_holds_its_proof(exports):
-    parity = json.loads((exports / "1" / "parity.json").read_text())
+def test_an_export_holds_its_proof(version):
+    parity = json.loads((version / "parity.json").read_text())
     assert parity["passed"] is True
     assert set(parity["signatures"]) == {"serving_default", "encoded"}
     assert parity["max_abs_diff"] == max(parity["signatures"].values()) <= parity["tolerance"]
     assert (parity["tolerance"], parity["examples"]) == (1e-5, 64)
 
 
-def test_an_export_holds_its_labels(exports):
-    assert (exports / "1" / "labels.txt").read_text().split() == list("0123456789")
+def test_an_export_holds_its_labels(version):
+    assert (version / "labels.txt").read_text().split() == list("0123456789")
 
 
-def test_signatures_name_their_inputs_and_outputs(exports):
-    signatures = tf.saved_model.load(exports / "1").signatures
+def test_signatures_name_their_inputs_and_outputs(version):
+    signatures = tf.saved_model.load(version).signatures
     wanted = {"serving_default": ("pixels", tf.uint8), "encoded": ("image_bytes", tf.string)}
     assert set(signatures) == set(wanted)
     for name, (argument, dtype) in wanted.items():
@@ -124,6 +115,7 @@ def test_signatures_name_their_inputs_and_outputs(exports):
         }
 
 
+@pytest.mark.slow
 def test_the_fresh_process_knew_nothing_of_us(asked):
     _, output = asked
     ours = {"apps", "athanor", "pipelines", "training", "serving", "evaluation", "optimizers"}
@@ -131,6 +123,7 @@ def test_the_fresh_process_knew_nothing_of_us(asked):
     assert not ours & set(output["modules"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signature", ["serving_default", "encoded"])
 def test_a_fresh_process_answers_as_training(signature, asked, exported):
     raw, output = asked
@@ -170,7 +163,7 @@ def no_number(samples):
     samples["answers"][3, 0] = np.nan
 
 
-@pytest.mark.parametrize("change", [other_answer, no_number])
+@pytest.mark.parametrize("change", [other_answer, pytest.param(no_number, marks=pytest.mark.slow)])
 def test_a_tampered_sample_closes_the_gate(change, exported, tmp_path):
     """Nothing is published, nothing left half-written, earlier exports stay."""
     shutil.copytree(exported(Mnist).path, tmp_path / "run")

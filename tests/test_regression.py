@@ -260,7 +260,7 @@ def test_additions_are_believed_as_far_as_they_are_shown_to_help():
     assert float(layer(tf.constant(2.0), training=False)) == 1
 
 
-def test_own_file_to_export_by_command_line(file, tmp_path, ask):
+def test_own_file_by_command_line(file, tmp_path, ask):
     flags = ["--epochs", 2, "--model", "mlp", "--run-dir", tmp_path / "run"]
     words = ["--data", f"csv:{file}", *flags]
     status, out, error = ask("regression", "train", *words, "--target", "grade", "--json")
@@ -277,8 +277,7 @@ def test_own_file_to_export_by_command_line(file, tmp_path, ask):
     assert status == 2
     assert "without the columns" in error
     assert len(error.strip().splitlines()) == 1
-    for verb in ("evaluate", "export"):
-        assert ask("regression", verb, tmp_path / "run")[0] == 0
+    assert ask("regression", "evaluate", tmp_path / "run")[0] == 0
 
 
 def test_importance_finds_the_column_that_counts(tmp_path):

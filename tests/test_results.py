@@ -1,6 +1,7 @@
 """What each verb prints: one JSON object for programs, plain lines for people."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -71,15 +72,18 @@ def test_json_of_predict(ask, run, picture, elsewhere):
         assert [set(guess) for guess in row["next"]] == [{"class", "probability"}] * 2
 
 
-def test_json_of_export(ask, copied):
-    result = json_of(ask("mnist", "export", copied.path, "--json"))
+def test_json_of_export(ask, exported, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(exported(athanor.apps.Mnist).path, run)
+    result = json_of(ask("mnist", "export", run, "--json"))
     told = {"formats", "quantized", "request", "curl", "notes"}
     assert set(result) == {"export", "parity"} | told
     assert (result["formats"], result["quantized"], result["notes"]) == ({}, None, [])
     assert result["curl"] == (
         f"curl -d @{result['request']} http://127.0.0.1:8501/v1/models/mnist:predict"
     )
-    assert result["export"] == str(copied.path / "export" / "1")
+    assert result["export"] == str(run / "export" / "2")
+    assert sorted(path.name for path in (run / "export").iterdir()) == ["1", "2"]
     assert result["parity"]["passed"] is True
     assert result["parity"]["max_abs_diff"] <= result["parity"]["tolerance"]
 

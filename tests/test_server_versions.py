@@ -198,6 +198,8 @@ def test_names(exported, directory, tmp_path):
     run = exported(Mnist).path
     assert addresses([str(run)]) == [Address("mnist", run / "export")]
     assert addresses([f"digits={run}"]) == [Address("digits", run / "export")]
+    assert addresses([str(directory)]) == [Address("mnist", directory)]
+    (directory / "1" / "about.json").unlink()
     assert addresses([str(directory)]) == [Address("models", directory)]
     (tmp_path / "empty").mkdir()
     for asked, reason in (
