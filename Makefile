@@ -32,10 +32,10 @@ install: .venv/.ready
 demo: .venv/.ready
 	$(BIN)/athanor demo
 
-# Most of a test is Python, on one core; some wait for servers, so that two cores have work for
-# three processes, which take tests from each other. What measures time runs alone, after them.
+# Two processes, each with half of the tests, and then with what the other has left: most of a
+# test is Python, on one core. What measures time runs alone, after them.
 test: .venv/.ready
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow and not alone"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not alone"
 	$(BIN)/python -m pytest -m alone
 
 slow: .venv/.ready

@@ -72,7 +72,7 @@ def case(app, stop, *marks, **fields):
 
 
 CASES = [
-    case(apps.Mnist, 2),
+    case(apps.Mnist, 2, pytest.mark.slow),
     case(apps.Recommender, 2),
     case(apps.Recommender, 3, pytest.mark.slow, model="svdpp", optimizer="adam"),
     case(apps.Finetune, 3, pytest.mark.slow),  # in the second stage

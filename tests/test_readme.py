@@ -53,10 +53,14 @@ def test_the_example_of_a_new_app_can_be_trained(example):
 def test_every_command_of_the_readme_exists(capsys):
     import athanor
 
-    asked = set(re.findall(rf"^    athanor {LAUNCHED}(?!serve)(\w+) ([\w-]+)", README, re.MULTILINE))
+    asked = set(
+        re.findall(rf"^    athanor {LAUNCHED}(?!serve)(\w+) ([\w-]+)", README, re.MULTILINE)
+    )
     assert {app for app, _ in asked} == {app.name() for app in apps.ALL}
     verbs = {"train", "tune", "check-distribute", "evaluate", "predict", "export"}
     assert {verb for _, verb in asked} == verbs
+    assert athanor._run(["serve", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: athanor serve RUN")
     for app, verb in asked:
         assert athanor._run([app, verb, "--help"]) == 0
         assert capsys.readouterr().out.startswith(f"Usage: athanor {app} {verb} ")

@@ -260,6 +260,7 @@ def test_additions_are_believed_as_far_as_they_are_shown_to_help():
     assert float(layer(tf.constant(2.0), training=False)) == 1
 
 
+@pytest.mark.slow
 def test_own_file_by_command_line(file, tmp_path, ask):
     flags = ["--epochs", 2, "--model", "mlp", "--run-dir", tmp_path / "run"]
     words = ["--data", f"csv:{file}", *flags]

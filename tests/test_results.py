@@ -123,6 +123,7 @@ def test_compare_shows_runs_side_by_side(ask, copied):
     assert rows[0]["accuracy"].startswith("0.")
 
 
+@pytest.mark.slow
 def test_folds_give_mean_and_spread(ask, elsewhere):
     words = ["mnist", "train", "--model", "softmax", "--epochs", "1", "--folds", "2"]
     result = json_of(ask(*words, "--run-dir", elsewhere / "folds", "--json"))

@@ -187,6 +187,7 @@ def test_shares_of_training_are_the_rows_of_one_process(monkeypatch):
         np.testing.assert_array_equal(one, np.concatenate([part.target for part in both]))
 
 
+@pytest.mark.slow
 def test_two_workers_learn_what_one_process_learns():
     flags = ["--optimizer", "adam", "--model", "mlp", "--width", "8", "--json"]
     command = [sys.executable, "-m", "athanor", "launch", "regression", "check-distribute", *flags]

@@ -120,6 +120,7 @@ def test_weights_loaded_after_the_build_are_where_it_begins():
         assert (values(some)[0] == 1).all(), wrapper.__name__
 
 
+@pytest.mark.slow
 def test_wrappers_in_wrappers_come_back_from_a_file(tmp_path):
     def made():
         inner = LayerwiseLearningRate(RAdam(0.01, weight_decay=0.1), {"head": 0.5})
