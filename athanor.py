@@ -212,6 +212,8 @@ def _run(arguments: list[str]) -> int:
             if config := console.config_of(arguments):
                 cli.config = [config]
         cli(arguments, exit_on_error=False, print_error=False)
+    except BrokenPipeError:
+        return 0  # who reads us has seen enough
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in arguments:
             raise
