@@ -170,6 +170,7 @@ MISTAKES = {
     "half a character": b'{"signature_name": "encoded", "instances": ["\\ud800"]}',
     "half a character for a name": b'{"signature_name": "\\ud800", "instances": [NaN]}',
     "half a character for an input": b'{"instances": [{"\\ud800": NaN}]}',
+    "a number beside a list": b'{"instances": [[[[1]2,[3],[4],[5],[6],[7],[8],[9]]]]}',
 }
 
 
