@@ -80,9 +80,11 @@ class Server:
             self.journal.close()
             raise
         threads = max(2, os.cpu_count() or 2)
-        seconds = settings.batch / 1000
-        self._batcher = Batcher(seconds=seconds, threads=threads) if seconds else None
-        self._asker = Asker(timeout=settings.limits.timeout, threads=threads, batcher=self._batcher)
+        seconds, timeout = settings.batch / 1000, settings.limits.timeout
+        self._batcher = (
+            Batcher(seconds=seconds, threads=threads, timeout=timeout) if seconds else None
+        )
+        self._asker = Asker(timeout=timeout, threads=threads, batcher=self._batcher)
         other = pages(self.models, self.metrics)
         self.rest = Rest(
             self._asker, self.models, settings.limits, self.metrics, self.journal, other
