@@ -142,6 +142,7 @@ class Server:
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop` is called, or SIGTERM or SIGINT arrives; then end what has begun."""
+        self.journal.keep()
         try:
             if self.settings.grpc_port is not None:
                 from serving import grpc_service
@@ -160,7 +161,6 @@ class Server:
             self._close()
 
     async def _serve(self, ready: Callable[[], None]) -> None:
-        keeping = asyncio.create_task(self.journal.keep())
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, self.stop)
@@ -171,7 +171,6 @@ class Server:
         await self._first_requests()
         ready()
         await serving
-        keeping.cancel()
 
     async def _first_requests(self) -> None:
         """Warm the way through HTTP too."""

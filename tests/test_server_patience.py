@@ -1,6 +1,7 @@
 """What takes too long is given up, and what is over is given back."""
 
 import asyncio
+import os
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from serving.asking import Asker
 from serving.batching import Batcher
 from serving.codec import question
 from serving.faults import RequestError
+from serving.journal import Journal
 from serving.servable import Servable
 
 SLOW, QUICK = b'{"instances": [1000000000]}', b'{"instances": [1, 2]}'
@@ -70,3 +72,35 @@ def test_slow_requests_leave_the_threads_to_others(batch, counting):
         batcher.close()
     while not counting.idle:
         time.sleep(0.01)
+
+
+def test_a_journal_that_nobody_reads_keeps_nobody_waiting(monkeypatch):
+    reading, writing = os.pipe()
+    monkeypatch.setattr("serving.journal.STDERR", writing)
+    monkeypatch.setattr("serving.journal.PATIENCE", 0.1)
+    monkeypatch.setattr("serving.journal.EVERY", 0.01)
+    monkeypatch.setattr("serving.journal.MOST", 50)
+    journal = Journal()
+    journal.keep()
+    start = time.monotonic()
+    for _ in range(20):
+        for number in range(100):
+            journal.tell("request", number=number, text="x" * 200)
+        time.sleep(0.02)
+    journal.close()
+    assert time.monotonic() - start < 5
+    os.set_blocking(reading, True)
+    read = bytearray()
+    with open(reading, "rb", buffering=0) as end:
+        while b"lines left out" not in read:
+            read += end.read(2**16)
+    os.close(writing)
+
+
+def test_a_line_that_cannot_be_written_takes_no_other_with_it(tmp_path):
+    journal = Journal(tmp_path / "log")
+    journal.tell("one")
+    with pytest.raises(TypeError):
+        journal.tell("two", text="\ud800")
+    journal.close()
+    assert (tmp_path / "log").read_bytes().count(b"\n") == 1
