@@ -68,17 +68,18 @@ class Server:
         found = addresses(asked)
         self.settings = settings
         self.journal, self.metrics = _journal(settings.log), Metrics()
-        self._socket = bound(settings.host, settings.port)
-        self.port: int = self._socket.getsockname()[1]
         self.models = Models([], settings.every, self.journal.tell)
-        try:
+        with contextlib.ExitStack() as undone:
+            undone.callback(self.journal.close)
+            self._socket = undone.enter_context(bound(settings.host, settings.port))
+            self.port: int = self._socket.getsockname()[1]
+            undone.callback(self.models.stop)
+            # Libraries stay: nobody needs to look through them for garbage again. Models do not.
+            gc.collect()
+            gc.freeze()
             for one in found:
                 self.models.by_name[one.name] = self._model(one)
-        except BaseException:
-            self._socket.close()
-            self.models.stop()
-            self.journal.close()
-            raise
+            undone.pop_all()
         threads = max(2, os.cpu_count() or 2)
         seconds, timeout = settings.batch / 1000, settings.limits.timeout
         self._batcher = (
@@ -153,9 +154,6 @@ class Server:
                 self._grpc, self.grpc_port = grpc_service.started(
                     asking, self.settings.host, self.settings.grpc_port
                 )
-            # What is loaded by now stays: nobody needs to look through it for garbage again.
-            gc.collect()
-            gc.freeze()
             uvloop.run(self._serve(ready))
         finally:
             self._close()

@@ -11,6 +11,7 @@ from serving.addresses import Address, versions
 from serving.faults import RequestError, translated
 from serving.servable import Servable
 
+PATIENCE = 10.0  # seconds for a version that is just being loaded when all ends
 ENDED = 10  # versions that are gone and still reported
 Load = Callable[[Path, int], Servable]
 Tell = Callable[..., None]
@@ -129,14 +130,17 @@ class Model:
         return True
 
     def _unload(self) -> None:
-        for servable in [one for one in self._leaving if one.idle]:
+        ended = [one for one in self._leaving if one.idle]
+        for servable in ended:
             self._leaving.remove(servable)
             servable.close()
             if self._statuses.get(servable.number, Status(0, "")).state == "UNLOADING":
                 self._set(Status(servable.number, "END"))
             self._tell("unloaded", model=self.name, version=servable.number)
-            # Sessions and graphs point at each other.
+        if ended:
             del servable
+            ended.clear()
+            # Sessions and graphs point at each other.
             gc.collect()
 
     def _set(self, status: Status) -> None:
@@ -178,7 +182,7 @@ class Models:
         """End it, and close all models."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(PATIENCE)
         for model in self.by_name.values():
             model.close()
 

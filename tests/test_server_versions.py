@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -155,6 +156,24 @@ def test_requests_do_not_notice_that_versions_change(directory, publish, tmp_pat
 @pytest.mark.slow
 def test_many_requests_do_not_notice_that_versions_change(directory, publish, tmp_path):
     campaign(directory, publish, tmp_path, swaps=10, least=2000)
+
+
+def test_a_version_that_was_replaced_is_out_of_memory(directory, publish, tmp_path):
+    server = Server([f"m={directory}"], Settings(port=0, every=0.05, log=tmp_path / "log"))
+    first = weakref.ref(server.models.find("m").current)
+    ready = threading.Event()
+    serving = threading.Thread(target=server.run, args=[ready.set])
+    serving.start()
+    assert ready.wait(30)
+    try:
+        publish(2)
+        end = time.monotonic() + 30
+        while first():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        server.stop()
+        serving.join(30)
 
 
 def campaign(directory, publish, tmp_path, swaps, least):
