@@ -70,9 +70,7 @@ class Batcher:
             name: np.concatenate([one.arrays[name] for one in waiting]) for name in signature.inputs
         }
         try:
-            found = await loop.run_in_executor(
-                self._pool, self._run, servable, signature, together
-            )
+            found = await loop.run_in_executor(self._pool, self._run, servable, signature, together)
             if batch_of(found) != sum(one.rows for one in waiting):
                 raise RequestError("INTERNAL", f"{signature.name!r} lost rows of a batch")
         except RequestError as error:

@@ -91,7 +91,7 @@ def test_a_journal_that_nobody_reads_keeps_nobody_waiting(monkeypatch):
     assert time.monotonic() - start < 5
     os.set_blocking(reading, True)
     read = bytearray()
-    with open(reading, "rb", buffering=0) as end:
+    with os.fdopen(reading, "rb", buffering=0) as end:
         while b"lines left out" not in read:
             read += end.read(2**16)
     os.close(writing)

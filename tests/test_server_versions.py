@@ -112,6 +112,33 @@ def test_a_broken_version_is_told_and_the_old_one_stays(model, publish, director
     assert model.current.number == 2
 
 
+def test_variables_that_arrive_after_the_graph_are_waited_for(model, directory):
+    before = model.current
+    shutil.copytree(directory / "1", directory / "2", ignore=lambda *_: ["variables"])
+    model.refresh()
+    assert states(model) == {1: "AVAILABLE", 2: "END"}
+    shutil.copytree(directory / "1" / "variables", directory / "2" / "variables")
+    model.refresh()
+    assert states(model) == {1: "END", 2: "AVAILABLE"}
+    assert model.current is not before
+
+
+def test_what_failed_is_tried_again_ever_more_seldom(directory, monkeypatch):
+    now, tried = 0.0, []
+    monkeypatch.setattr("serving.versions.time.monotonic", lambda: now)
+
+    def load(*_):
+        tried.append(now)
+        raise MemoryError
+
+    model = Model(Address("m", directory), load, Told().tell)
+    for second in range(3000):
+        now = float(second)
+        model.refresh()
+    assert tried[:4] == [0, 5, 15, 35]
+    assert tried[-1] - tried[-2] == 600
+
+
 def test_a_removed_version_gives_way_to_the_one_before(model, publish, directory):
     publish(2)
     model.refresh()
