@@ -270,6 +270,9 @@ def test_the_command_answers_mistakes_in_a_line(ask, exported, monkeypatch):
             ([run, "--port", port], "nothing can listen"),
             ([run, "--port", 70000], "0 to 65535"),
             ([run, "--timeout", 0], "--timeout 0"),
+            ([run, "--timeout", "inf"], "--timeout inf"),
+            ([run, "--max-body", "inf"], "--max-body inf"),
+            ([run, "--batch", "nan"], "--batch nan"),
         ):
             status, _, error = ask("serve", *arguments)
             assert (status, error.count("\n")) == (2, 1), error
