@@ -132,7 +132,8 @@ class Rest:
             with model.held(number) as servable:
                 asked = Asked(model.name, servable.number)
                 if what != "predict":
-                    _refuse(what, servable, body)
+                    # All of a body may have to be read to know what it asks.
+                    await self._asker.in_thread(servable, lambda: _refuse(what, servable, body))
                 return Answer(200, await self._asker.ask(servable, body), asked)
         except RequestError as error:
             return _failed(error, asked)

@@ -408,7 +408,7 @@ def test_an_answer_that_takes_too_long_is_given_up(model):
 
     async def slow():
         async with asyncio.timeout(5):
-            return await asker._in_thread(model.current, lambda: time.sleep(0.3) or b"")
+            return await asker.in_thread(model.current, lambda: time.sleep(0.3) or b"")
 
     with pytest.raises(RequestError) as given_up:
         asyncio.run(slow())
