@@ -51,7 +51,7 @@ def serve(
             flag, least = name.replace("_", "-"), f"a number of at least {LEAST[name]:g}"
             raise ServeError(f"Received --{flag} {number:g}; expected {least}.")
     addresses(runs)
-    start.tensorflow()
+    start.without_keras()
     # The loader of sessions is TensorFlow Serving's own; that there is a newer one is known.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from serving.rest import Limits
