@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 EXPORT, ABOUT, PASSPORT = "export", "about.json", "run.json"
+LAST = 2**63 - 1  # of TensorFlow Serving's versions
 NAME = re.compile(r"[^/:\s]+")
 
 
@@ -80,8 +81,9 @@ def versions(directory: Path) -> list[int]:
         names = [path.name for path in directory.iterdir() if path.name.isdecimal()]
     except OSError:
         return []
-    # TensorFlow Serving's versions are 63-bit numbers, and 007 is no second 7.
+    # 007 is no second 7.
     numbers = [int(name) for name in names if name.isascii() and name == str(int(name[:19]))]
+    numbers = [number for number in numbers if number <= LAST]
     return [number for number in numbers if (directory / str(number) / "saved_model.pb").is_file()]
 
 

@@ -1,4 +1,4 @@
-"""What the server tells of itself: a line of JSON for each request and each event."""
+"""What the server tells of itself: a line of JSON for each question and each event."""
 
 import datetime
 import threading

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from serving.addresses import LAST
 from serving.asking import Asker
 from serving.codec import parsed
 from serving.describing import about_all, metadata, status
@@ -28,7 +29,6 @@ WHICH = r"(?i:/v1/models/)([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 ASK = re.compile(WHICH + r":(?i:(classify|regress|predict))")
 TELL = re.compile(WHICH + r"(?:/(metadata))?")
 JSON = (b"content-type", b"application/json")
-LAST = 2**63 - 1  # of TensorFlow Serving's versions
 
 
 class Limits(NamedTuple):

@@ -86,7 +86,7 @@ class Server:
             Batcher(seconds=seconds, threads=threads, timeout=timeout) if seconds else None
         )
         self._asker = Asker(timeout=timeout, threads=threads, batcher=self._batcher)
-        other = pages(self.models, self.metrics)
+        other = pages(self.models, self.metrics, self.journal.tell)
         self.rest = Rest(
             self._asker, self.models, settings.limits, self.metrics, self.journal, other
         )

@@ -16,7 +16,7 @@ import weakref
 import pytest
 
 from apps import Mnist
-from serving.addresses import Address, ServeError, addresses
+from serving.addresses import Address, ServeError, addresses, versions
 from serving.faults import RequestError
 from serving.metrics import Metrics
 from serving.pages import pages
@@ -247,6 +247,8 @@ def test_names(exported, directory, tmp_path):
     assert addresses([str(directory)]) == [Address("mnist", directory)]
     (directory / "1" / "about.json").unlink()
     assert addresses([str(directory)]) == [Address("models", directory)]
+    (directory / "9999999999999999999").symlink_to(directory / "1")
+    assert versions(directory) == [1]
     (tmp_path / "empty").mkdir()
     for asked, reason in (
         ([], "no runs"),
@@ -357,7 +359,7 @@ def called(limits, bodies, *, seconds=0.0, asker=None, length=None, delay=0.0):
     """The answers of the interface to some requests at once: status, headers, content."""
     metrics = Metrics()
     models = Models([OneModel()], 1, Told().tell)
-    other = pages(models, metrics)
+    other = pages(models, metrics, Told().tell)
     rest = Rest(asker or SlowAsker(seconds), models, limits, metrics, Told(), other)
 
     async def one(body):
