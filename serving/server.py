@@ -26,6 +26,7 @@ from serving.versions import Model, Models
 from serving.warming import TIMES, warm
 
 KEPT = 75  # seconds that a connection may be silent: whoever asks just then would get no answer
+SILENT = 512  # connections beside those that ask: each takes a file, and a process has 1024
 GRACE = 10  # seconds that requests have to end in when the server is told to
 SWITCH = 0.001  # seconds that a thread which loads a version may keep the one that answers waiting
 
@@ -99,6 +100,7 @@ class Server:
             ws="none",
             timeout_graceful_shutdown=GRACE,
             timeout_keep_alive=KEPT,
+            limit_concurrency=settings.limits.max_concurrency + SILENT,
         )
         self._uvicorn = Uvicorn(config)
         self._grpc: Any = None

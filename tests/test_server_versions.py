@@ -391,6 +391,7 @@ def called(limits, bodies, *, seconds=0.0, asker=None, length=None, delay=0.0):
 def test_a_body_that_is_too_large_is_refused():
     (found,) = called(Limits(max_body=25), [b"x" * 26])
     assert found[0] == 413
+    assert found[1][b"connection"] == b"close"
     assert b"larger than" in found[2]
     assert called(Limits(max_body=25), [b"x" * 25])[0][0] == 200
     assert called(Limits(max_body=25), [b"x"], length=26)[0][0] == 413
@@ -398,6 +399,14 @@ def test_a_body_that_is_too_large_is_refused():
 
 def test_a_body_that_does_not_arrive_is_given_up():
     assert called(Limits(timeout=0.05), [b"x" * 30], delay=0.1)[0][0] == 408
+
+
+def test_bodies_take_no_more_than_so_much_together():
+    limits = Limits(max_body=30, max_bytes=50)
+    found = called(limits, [b"x" * 30] * 3, seconds=0.2)
+    assert sorted(status for status, _, _ in found) == [200, 503, 503]
+    assert b"at once" in max(found)[2]
+    assert called(limits, [b"x" * 30])[0][0] == 200
 
 
 def test_too_many_at_once_are_refused():
