@@ -18,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,7 +148,6 @@ def numbers(runs: list[Run]) -> dict[str, float]:
         "ms_above_array": round(http - array, 3),
         "times_array": round(http / array, 3),
         "first_times_p50": round(first, 3),
-        "measured_at": round(time.time()),
     }
 
 
