@@ -1,7 +1,9 @@
 """Which directory of numbered versions is served under which name."""
 
 import json
+import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,9 +33,11 @@ def addresses(asked: Sequence[str]) -> list[Address]:
     found = [_address(one) for one in asked]
     for place, one in enumerate(found):
         if one.name in [other.name for other in found[:place]]:
+            first = next(k for k, other in enumerate(found) if other.name == one.name)
+            words = shlex.join([asked[first], f"other={_run(one.directory)}"])
             raise ServeError(
                 f"Received two models named {one.name!r}; expected a name each. Name one of them: "
-                f"athanor serve {asked[place - 1]} other={one.directory.parent}."
+                f"athanor serve {words}."
             )
     return found
 
@@ -42,7 +46,8 @@ def _address(asked: str) -> Address:
     path, name = Path(asked), None
     if "=" in asked and not path.exists():
         name, _, given = asked.partition("=")
-        path = Path(given)
+        # A shell expands ~ only where a word begins.
+        path = Path(os.path.expanduser(given))  # noqa: PTH111 - as it is where there is no home
         if not NAME.fullmatch(name):
             raise ServeError(
                 f"Received the name {name!r}; expected one without spaces, '/' and ':', such as "
@@ -67,12 +72,17 @@ def _address(asked: str) -> Address:
 def _name_in(directory: Path) -> str:
     """The app's name as the export tells it, else as the run does, else the directory's own."""
     newest = max(versions(directory))
-    run = directory.parent if directory.name == EXPORT else directory
+    run = _run(directory)
     for told in (directory / str(newest) / ABOUT, run / PASSPORT):
         name = read(told).get("app")
         if isinstance(name, str) and NAME.fullmatch(name):
             return name
     return re.sub(r"[/:\s]+", "-", run.name)
+
+
+def _run(directory: Path) -> Path:
+    """What is given to `serve` for this directory of versions."""
+    return directory.parent if directory.name == EXPORT else directory
 
 
 def versions(directory: Path) -> list[int]:
