@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 EXPORT, ABOUT, PASSPORT = "export", "about.json", "run.json"
+RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
 LAST = 2**63 - 1  # of TensorFlow Serving's versions
 NAME = re.compile(r"[^/:\s]+")
 
