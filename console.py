@@ -131,7 +131,7 @@ class HowToServe:
     max_concurrency: int = 256
     """Requests at once; those beyond are answered by 503."""
     log: Path | None = None
-    """A file for a line of JSON about each request; standard error by default."""
+    """A file for a line of JSON about each question and event; standard error by default."""
 
 
 COMMON, HOW, SHARED, TUNE = Common(), HowToTrain(), HowToShare(), HowToTune()

@@ -9,12 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from serving import kinds
+from serving.addresses import ABOUT
+from serving.servable import DEFAULT
 from serving.warmup import inputs_of
 from training.run import Run
 
-NAME = "about.json"
+NAME = ABOUT
 NUM_EXAMPLES = 3
-ENCODED, DEFAULT = "encoded", "serving_default"
+ENCODED = "encoded"
 
 
 def describe(run: Run, signatures: dict[str, Any], samples: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """Which directory of numbered versions is served under which name."""
 
 import json
+import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 EXPORT, ABOUT, PASSPORT = "export", "about.json", "run.json"
+RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
+LAST = 2**63 - 1  # of TensorFlow Serving's versions
 NAME = re.compile(r"[^/:\s]+")
 
 
@@ -30,9 +34,11 @@ def addresses(asked: Sequence[str]) -> list[Address]:
     found = [_address(one) for one in asked]
     for place, one in enumerate(found):
         if one.name in [other.name for other in found[:place]]:
+            first = next(k for k, other in enumerate(found) if other.name == one.name)
+            words = shlex.join([asked[first], f"other={_run(one.directory)}"])
             raise ServeError(
                 f"Received two models named {one.name!r}; expected a name each. Name one of them: "
-                f"athanor serve {asked[place - 1]} other={one.directory.parent}."
+                f"athanor serve {words}."
             )
     return found
 
@@ -41,7 +47,8 @@ def _address(asked: str) -> Address:
     path, name = Path(asked), None
     if "=" in asked and not path.exists():
         name, _, given = asked.partition("=")
-        path = Path(given)
+        # A shell expands ~ only where a word begins.
+        path = Path(os.path.expanduser(given))  # noqa: PTH111 - as it is where there is no home
         if not NAME.fullmatch(name):
             raise ServeError(
                 f"Received the name {name!r}; expected one without spaces, '/' and ':', such as "
@@ -66,12 +73,17 @@ def _address(asked: str) -> Address:
 def _name_in(directory: Path) -> str:
     """The app's name as the export tells it, else as the run does, else the directory's own."""
     newest = max(versions(directory))
-    run = directory.parent if directory.name == EXPORT else directory
+    run = _run(directory)
     for told in (directory / str(newest) / ABOUT, run / PASSPORT):
         name = read(told).get("app")
         if isinstance(name, str) and NAME.fullmatch(name):
             return name
     return re.sub(r"[/:\s]+", "-", run.name)
+
+
+def _run(directory: Path) -> Path:
+    """What is given to `serve` for this directory of versions."""
+    return directory.parent if directory.name == EXPORT else directory
 
 
 def versions(directory: Path) -> list[int]:
@@ -80,8 +92,9 @@ def versions(directory: Path) -> list[int]:
         names = [path.name for path in directory.iterdir() if path.name.isdecimal()]
     except OSError:
         return []
-    # TensorFlow Serving's versions are 63-bit numbers, and 007 is no second 7.
+    # 007 is no second 7.
     numbers = [int(name) for name in names if name.isascii() and name == str(int(name[:19]))]
+    numbers = [number for number in numbers if number <= LAST]
     return [number for number in numbers if (directory / str(number) / "saved_model.pb").is_file()]
 
 

@@ -12,7 +12,7 @@ from serving.codec import Question, answer, question
 from serving.faults import RequestError
 from serving.servable import Servable
 
-# Bytes of a request that are read at once; more are read in a thread.
+# Bytes of a request or of an answer that are read or written at once; more are in a thread.
 SMALL = 2**17
 
 
@@ -45,14 +45,17 @@ class Asker:
         """The answer to a request. Raises RequestError, also where it takes too long."""
         start, size = time.perf_counter(), len(body)
         if size > SMALL:
-            asked = await self._in_thread(servable, lambda: question(body, servable))
+            asked = await self.in_thread(servable, lambda: question(body, servable))
         else:
             asked = question(body, servable)
         if self._batcher:
-            return answer(asked, await self._in_batch(self._batcher, servable, asked))
+            given = await self._in_batch(self._batcher, servable, asked)
+            if sum(one.nbytes for one in given.values()) > SMALL:
+                return await self.in_thread(servable, lambda: answer(asked, given))
+            return answer(asked, given)
         if servable.pace.quick(asked.signature.name, size):
             return _run(servable, asked, size, start)
-        return await self._in_thread(servable, lambda: self._timed(servable, asked, size, start))
+        return await self.in_thread(servable, lambda: self._timed(servable, asked, size, start))
 
     def _timed(self, servable: Servable, asked: Question, size: int, start: float) -> bytes:
         begun = time.perf_counter()
@@ -62,7 +65,9 @@ class Asker:
         servable.pace.note(asked.signature.name, size, time.perf_counter() - begun)
         return given
 
-    async def _in_thread(self, servable: Servable, work: Callable[[], Any]) -> Any:
+    async def in_thread(self, servable: Servable, work: Callable[[], Any]) -> Any:
+        """What the work gives, while others are answered. Raises RequestError after too long."""
+
         def held() -> Any:
             # Who asked may have given up; the version must not be closed all the same.
             with servable.held():

@@ -28,8 +28,8 @@ class Batcher:
     little more time than one, as on a GPU.
     """
 
-    def __init__(self, *, seconds: float, threads: int) -> None:
-        self._seconds = seconds
+    def __init__(self, *, seconds: float, threads: int, timeout: float = 30.0) -> None:
+        self._seconds, self._timeout = seconds, timeout
         self._pool = concurrent.futures.ThreadPoolExecutor(threads, "batches")
         self._waiting: dict[tuple[Any, ...], list[Waiting]] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -41,7 +41,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         rows = {one.shape[0] if one.shape else 0 for one in arrays.values()}
         if not signature.in_rows() or len(rows) != 1 or rows == {0}:
-            return await loop.run_in_executor(self._pool, _run, servable, signature, arrays)
+            return await loop.run_in_executor(self._pool, self._run, servable, signature, arrays)
         # Rows of one shape can stand in one array.
         shapes = tuple(one.shape[1:] for one in arrays.values())
         key = (servable, signature.name, shapes)
@@ -70,12 +70,13 @@ class Batcher:
             name: np.concatenate([one.arrays[name] for one in waiting]) for name in signature.inputs
         }
         try:
-            found = await loop.run_in_executor(self._pool, _run, servable, signature, together)
+            found = await loop.run_in_executor(self._pool, self._run, servable, signature, together)
             if batch_of(found) != sum(one.rows for one in waiting):
                 raise RequestError("INTERNAL", f"{signature.name!r} lost rows of a batch")
         except RequestError as error:
-            if len(waiting) == 1:
-                _fail(waiting[0], error)
+            if len(waiting) == 1 or error.code == "DEADLINE_EXCEEDED":
+                for one in waiting:
+                    _fail(one, error)
             else:
                 # One that cannot be answered must not take the others with it.
                 for one in waiting:
@@ -88,16 +89,15 @@ class Batcher:
                 one.answer.set_result({name: whole[part] for name, whole in found.items()})
             start += one.rows
 
+    def _run(
+        self, servable: Servable, signature: Signature, arrays: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        with servable.held():
+            return servable.run_within(signature, arrays, self._timeout)
+
     def close(self) -> None:
         """Let the threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _run(
-    servable: Servable, signature: Signature, arrays: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    with servable.held():
-        return servable.run(signature, arrays)
 
 
 def _fail(one: Waiting, error: RequestError) -> None:

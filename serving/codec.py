@@ -11,7 +11,7 @@ import orjson
 
 from serving.dense import array, plain
 from serving.faults import RequestError, invalid
-from serving.servable import Servable, Signature, batch_of, check
+from serving.servable import DEFAULT, Servable, Signature, batch_of, check
 
 SIGNATURE, ROWS, COLUMNS = "signature_name", "instances", "inputs"
 # What a body begins with that holds nothing but lists.
@@ -51,7 +51,7 @@ def question(body: bytes, servable: Servable) -> Question:
 
 def _of_numbers(body: bytes, servable: Servable) -> Question | None:
     """A body of nothing but numbers for the only input of the default signature."""
-    signature = servable.signatures.get("serving_default")
+    signature = servable.signatures.get(DEFAULT)
     head = ALONE.match(body)
     if head is None or signature is None or len(signature.inputs) != 1:
         return None

@@ -14,8 +14,12 @@ from serving.faults import RequestError, invalid
 from serving.servable import Tensor
 
 DEEPEST = 32  # dimensions of NumPy's arrays, and more than any tensor has here
-# What stands between the brackets and commas of lists of numbers.
-DIGITS, DECIMALS = b"0123456789- \t\r\n", b"0123456789-+.eE \t\r\n"
+# All that numbers are written with becomes 0: what is left tells how lists and numbers lie.
+SPACES, DIGITS, DECIMALS = b" \t\r\n", b"123456789-", b"123456789-+.eE"
+ZEROS = {
+    kind: bytes.maketrans(letters, b"0" * len(letters))
+    for kind, letters in {"i": DIGITS, "u": DIGITS, "f": DECIMALS}.items()
+}
 # Not all integers above have a float of their own; TensorFlow Serving takes none of them.
 EXACT = {"f2": 2**11 - 1, "f4": 2**24 - 1, "f8": 2**53 - 1}
 
@@ -150,12 +154,15 @@ def plain(text: bytes, tensor: Tensor) -> np.ndarray | None:
     28 pixels so takes a third of the time.
     """
     shape, kind = tensor.shape, tensor.dtype.kind
-    if shape is None or kind not in "iuf" or not shape or shape[0] is not None:
+    if shape is None or kind not in ZEROS or not shape or shape[0] is not None:
         return None
     if None in shape[1:]:
         return None
     one = _brackets(shape[1:])
-    lists = text.translate(None, DECIMALS if kind == "f" else DIGITS)
+    outline = text.translate(ZEROS[kind], SPACES)
+    if b"]0" in outline or b"0[" in outline:
+        return None  # a number on the wrong side of a bracket: [[1]2,[3]] is no [[12],[3]]
+    lists = outline.translate(None, b"0")
     size, rest = divmod(len(lists) - 1, len(one) + 1)
     if rest or size < 1 or lists != b"[" + b",".join([one] * size) + b"]":
         return None

@@ -39,6 +39,8 @@ class RequestError(Exception):
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.code = code
+        # What is told may quote half of a surrogate pair, which no answer can hold.
+        message = message.encode("utf-8", "replace").decode()
         self.message = message if len(message) <= LONGEST else message[: LONGEST - 4] + " ..."
         self.status = status or STATUS.get(code, 500)
 

@@ -27,6 +27,7 @@ from serving.servable import Servable, Signature, check
 from serving.versions import Model, Models
 
 THREADS = 4
+STRING = 32  # bytes of a string beside its characters
 
 
 class Asking:
@@ -180,7 +181,10 @@ def _array(name: str, proto: Any, signature: Signature, most: int) -> np.ndarray
         )
     size = math.prod((one.size for one in proto.tensor_shape.dim), start=1)
     # A single value stands for all: a small message may ask for any memory.
-    if size < 0 or size * tensor.dtype.itemsize > most:
+    strings, each = proto.string_val, tensor.dtype.itemsize
+    if strings and len(strings) != size:
+        each = STRING + max(map(len, strings))
+    if size < 0 or size * each > most:
         raise invalid(f"Input {name!r}: the shape is too large or unknown")
     try:
         made = tf.make_ndarray(proto)

@@ -1,8 +1,6 @@
-"""What the server tells of itself: a line of JSON for each request and each event."""
+"""What the server tells of itself: a line of JSON for each question and each event."""
 
-import asyncio
 import datetime
-import sys
 import threading
 from pathlib import Path
 from typing import IO, Any
@@ -10,43 +8,75 @@ from typing import IO, Any
 import orjson
 
 EVERY = 0.2  # seconds between two writes: a write for each request would cost as much as its answer
+MOST = 100_000  # lines that wait for who reads them; a pipe may be full and nobody there to read
+PATIENCE = 2.0  # seconds for the last lines
+STDERR = 2
 
 
 class Journal:
-    """Gathers lines and writes them together, to a file or to standard error."""
+    """Gathers lines; a thread of its own writes them, to a file or to standard error.
+
+    Whoever tells something never waits for who reads it. Where too much waits,
+    lines are left out, and how many is told instead.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._file: IO[bytes] = path.open("ab") if path else sys.stderr.buffer
+        # No buffer: what a blocked write holds, nobody waits for when the process ends.
+        self._file: IO[bytes] = open(  # noqa: SIM115
+            path or STDERR, "ab", buffering=0, closefd=path is not None
+        )
         self._lines: list[bytes] = []
-        self._lock = threading.Lock()
-        self._own = path is not None
+        self._lost = 0
+        # Two locks: who tells never waits for who writes.
+        self._telling, self._writing = threading.Lock(), threading.Lock()
+        self._ended = threading.Event()
 
     def tell(self, event: str, **facts: Any) -> None:
         """Write an event soon, with the time of now."""
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        line = {"time": now, "event": event, **facts}
-        self._lines.append(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
+        line = _line(event, **facts)
+        with self._telling:
+            if len(self._lines) < MOST:
+                self._lines.append(line)
+            else:
+                self._lost += 1
 
-    async def keep(self) -> None:
-        """Write what was gathered, again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY)
+    def keep(self) -> None:
+        """Write what was gathered, again and again, until it is closed."""
+        threading.Thread(target=self._keep, name="journal", daemon=True).start()
+
+    def _keep(self) -> None:
+        while not self._ended.wait(EVERY):
             self.flush()
 
     def flush(self) -> None:
         """Write what was gathered."""
-        with self._lock:
-            lines, self._lines = self._lines, []
-            if lines:
-                # Where nobody reads any more, there is nobody to tell that either.
-                try:
-                    self._file.write(b"".join(lines))
-                    self._file.flush()
-                except (OSError, ValueError):
-                    return
+        with self._writing:
+            with self._telling:
+                lines, self._lines = self._lines, []
+                lost, self._lost = self._lost, 0
+            if lost:
+                lines.append(_line("lines left out", count=lost))
+            # Where nobody reads any more, there is nobody to tell that either.
+            try:
+                left = memoryview(b"".join(lines))
+                while left:
+                    left = left[self._file.write(left) :]
+            except (OSError, ValueError):
+                return
 
     def close(self) -> None:
-        """Write the last lines."""
+        """Write the last lines, if somebody takes them soon."""
+        self._ended.set()
+        last = threading.Thread(target=self._last, name="journal", daemon=True)
+        last.start()
+        last.join(PATIENCE)
+
+    def _last(self) -> None:
         self.flush()
-        if self._own:
-            self._file.close()
+        self._file.close()
+
+
+def _line(event: str, **facts: Any) -> bytes:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    line = {"time": now, "event": event, **facts}
+    return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)

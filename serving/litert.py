@@ -12,9 +12,9 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from serving.portable import Portable, RefusedError
+from serving.servable import DEFAULT
 
 Quantization = Literal["int8", "float16"]
-DEFAULT = "serving_default"
 
 
 def converted(portable: Portable, quantize: Quantization | None = None) -> bytes:

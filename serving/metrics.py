@@ -26,7 +26,7 @@ class Metrics:
         )
         self.seconds = Histogram(
             "request_seconds",
-            "From the last byte of a request to its answer.",
+            "From the head of a request to its answer; its body arrives meanwhile.",
             ["model"],
             buckets=BUCKETS,
             **own,

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,11 +47,11 @@ def serve(
         "max_concurrency": max_concurrency,
     }
     for name, number in numbers.items():
-        if not number >= LEAST[name]:
-            flag = name.replace("_", "-")
-            raise ServeError(f"Received --{flag} {number:g}; expected at least {LEAST[name]:g}.")
+        if not LEAST[name] <= number < math.inf:
+            flag, least = name.replace("_", "-"), f"a number of at least {LEAST[name]:g}"
+            raise ServeError(f"Received --{flag} {number:g}; expected {least}.")
     addresses(runs)
-    start.tensorflow()
+    start.without_keras()
     # The loader of sessions is TensorFlow Serving's own; that there is a newer one is known.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from serving.rest import Limits

@@ -7,10 +7,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from serving.metrics import Metrics
-from serving.versions import Models
+from serving.versions import Models, Tell
 
 
-def pages(models: Models, metrics: Metrics) -> Starlette:
+def pages(models: Models, metrics: Metrics, tell: Tell) -> Starlette:
     """/healthz, /metrics and the page for people."""
     from serving import page
 
@@ -26,17 +26,18 @@ def pages(models: Models, metrics: Metrics) -> Starlette:
         """All counts, in Prometheus's text."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
+    async def broken(request: Request, error: Exception) -> Response:
+        tell("failed", path=request.url.path[:200], error=repr(error))
+        return JSONResponse({"error": "internal error; the log says more"}, 500)
+
     return Starlette(
         routes=[Route("/healthz", healthz), Route("/metrics", counted), *page.routes()],
-        exception_handlers={HTTPException: _refused, Exception: _broken},
+        exception_handlers={HTTPException: _refused, Exception: broken},
     )
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+    if not isinstance(error, HTTPException):
+        raise error
     text = f"{error.detail}: {request.method} {request.url.path[:200]}"
     return JSONResponse({"error": text}, error.status_code, error.headers)
-
-
-async def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return JSONResponse({"error": "internal error; the log says more"}, 500)

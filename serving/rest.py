@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from serving.addresses import LAST
 from serving.asking import Asker
 from serving.codec import parsed
 from serving.describing import about_all, metadata, status
@@ -27,16 +28,23 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 WHICH = r"(?i:/v1/models/)([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 ASK = re.compile(WHICH + r":(?i:(classify|regress|predict))")
 TELL = re.compile(WHICH + r"(?:/(metadata))?")
+# Statuses of what was not read to its end: the rest would be read only to be thrown away.
+UNREAD = (408, 413, 503)
 JSON = (b"content-type", b"application/json")
-LAST = 2**63 - 1  # of TensorFlow Serving's versions
 
 
 class Limits(NamedTuple):
-    """What one request may take, and how many at once."""
+    """What one request may take, and how many at once.
+
+    Attributes:
+        max_bytes: of all bodies that are being read or answered; one of `max_body` fits always.
+
+    """
 
     max_body: int = 16 * 2**20
     timeout: float = 30.0
     max_concurrency: int = 256
+    max_bytes: int = 2**29
 
 
 class Asked(NamedTuple):
@@ -54,6 +62,14 @@ class Answer(NamedTuple):
     asked: Asked
     error: str = ""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Body:
+    """What has arrived of the body of a request."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
 
 
 class Rest:
@@ -75,7 +91,7 @@ class Rest:
     ) -> None:
         self._models, self._asker, self._limits = models, asker, limits
         self._metrics, self._journal, self._other = metrics, journal, other
-        self.in_flight = 0
+        self.in_flight = self._bytes = 0
         metrics.in_flight.set_function(lambda: self.in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,10 +132,10 @@ class Rest:
         )
 
     async def _answer(self, scope: Scope, path: str, receive: Receive) -> Answer:
-        asked = Asked("")
+        asked, arriving = Asked(""), Body()
         try:
             if self.in_flight > self._limits.max_concurrency:
-                raise _too_many(self._limits.max_concurrency)
+                raise _too_many(f"{self._limits.max_concurrency} requests")
             if scope["method"] == "GET" and path.rstrip("/").lower() == "/v1/models":
                 return Answer(200, orjson.dumps(about_all(self._models)), asked)
             asked, number, what = self._asked(scope["method"], path)
@@ -128,11 +144,12 @@ class Rest:
                 return Answer(
                     200, metadata(model, number) if what else status(model, number), asked
                 )
-            body = await self._body(scope, receive)
+            body = await self._body(scope, receive, arriving)
             with model.held(number) as servable:
                 asked = Asked(model.name, servable.number)
                 if what != "predict":
-                    _refuse(what, servable, body)
+                    # All of a body may have to be read to know what it asks.
+                    await self._asker.in_thread(servable, lambda: _refuse(what, servable, body))
                 return Answer(200, await self._asker.ask(servable, body), asked)
         except RequestError as error:
             return _failed(error, asked)
@@ -140,6 +157,8 @@ class Rest:
             trace = traceback.format_exc()
             self._journal.tell("failed", path=path[:200], error=repr(error), trace=trace)
             return _failed(RequestError("INTERNAL", "internal error; the log says more"), asked)
+        finally:
+            self._bytes -= arriving.size
 
     def _asked(self, method: str, path: str) -> tuple[Asked, int | None, str]:
         """The model, the version and what is asked of it. Raises RequestError."""
@@ -155,9 +174,9 @@ class Rest:
             raise invalid(f"Unrecognized servable version label: {unquote(label)}")
         return Asked(model.name), int(version) if version else None, (what or "").lower()
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, receive: Receive, arriving: Body) -> bytes:
         """The body of a request. Raises RequestError where it is too large or too slow."""
-        most, parts, size = self._limits.max_body, [], 0
+        most, parts = self._limits.max_body, arriving.parts
         for name, value in scope["headers"]:
             if name == b"content-length" and int(value) > most:
                 raise _too_large(most)
@@ -168,9 +187,12 @@ class Rest:
                     if message["type"] == "http.disconnect":
                         raise RequestError("CANCELLED", "the client went away")
                     parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > most:
+                    arriving.size += len(parts[-1])
+                    self._bytes += len(parts[-1])
+                    if arriving.size > most:
                         raise _too_large(most)
+                    if self._bytes > max(self._limits.max_bytes, most):
+                        raise _too_many(f"{self._limits.max_bytes / 2**20:g} MB")
                     if not message.get("more_body"):
                         return parts[0] if len(parts) == 1 else b"".join(parts)
         except TimeoutError:
@@ -184,8 +206,8 @@ def _too_large(most: int) -> RequestError:
     return RequestError("RESOURCE_EXHAUSTED", f"The body is larger than {megabytes}", 413)
 
 
-def _too_many(most: int) -> RequestError:
-    return RequestError("UNAVAILABLE", f"More than {most} requests at once; ask again soon")
+def _too_many(most: str) -> RequestError:
+    return RequestError("UNAVAILABLE", f"More than {most} at once; ask again soon")
 
 
 def _refuse(what: str, servable: Servable, body: bytes) -> NoReturn:
@@ -205,6 +227,10 @@ def _refuse(what: str, servable: Servable, body: bytes) -> NoReturn:
 
 
 def _failed(error: RequestError, asked: Asked) -> Answer:
-    headers = ((b"retry-after", b"1"),) if error.status == 503 else ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if error.status == 503:
+        headers += ((b"retry-after", b"1"),)
+    if error.status in UNREAD:
+        headers += ((b"connection", b"close"),)
     body = orjson.dumps({"error": error.message})
     return Answer(error.status, body, asked, error.message, headers)

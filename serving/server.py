@@ -26,6 +26,7 @@ from serving.versions import Model, Models
 from serving.warming import TIMES, warm
 
 KEPT = 75  # seconds that a connection may be silent: whoever asks just then would get no answer
+SILENT = 512  # connections beside those that ask: each takes a file, and a process has 1024
 GRACE = 10  # seconds that requests have to end in when the server is told to
 SWITCH = 0.001  # seconds that a thread which loads a version may keep the one that answers waiting
 
@@ -68,22 +69,25 @@ class Server:
         found = addresses(asked)
         self.settings = settings
         self.journal, self.metrics = _journal(settings.log), Metrics()
-        self._socket = bound(settings.host, settings.port)
-        self.port: int = self._socket.getsockname()[1]
         self.models = Models([], settings.every, self.journal.tell)
-        try:
+        with contextlib.ExitStack() as undone:
+            undone.callback(self.journal.close)
+            self._socket = undone.enter_context(bound(settings.host, settings.port))
+            self.port: int = self._socket.getsockname()[1]
+            undone.callback(self.models.stop)
+            # Libraries stay: nobody needs to look through them for garbage again. Models do not.
+            gc.collect()
+            gc.freeze()
             for one in found:
                 self.models.by_name[one.name] = self._model(one)
-        except BaseException:
-            self._socket.close()
-            self.models.stop()
-            self.journal.close()
-            raise
+            undone.pop_all()
         threads = max(2, os.cpu_count() or 2)
-        seconds = settings.batch / 1000
-        self._batcher = Batcher(seconds=seconds, threads=threads) if seconds else None
-        self._asker = Asker(timeout=settings.limits.timeout, threads=threads, batcher=self._batcher)
-        other = pages(self.models, self.metrics)
+        seconds, timeout = settings.batch / 1000, settings.limits.timeout
+        self._batcher = (
+            Batcher(seconds=seconds, threads=threads, timeout=timeout) if seconds else None
+        )
+        self._asker = Asker(timeout=timeout, threads=threads, batcher=self._batcher)
+        other = pages(self.models, self.metrics, self.journal.tell)
         self.rest = Rest(
             self._asker, self.models, settings.limits, self.metrics, self.journal, other
         )
@@ -96,6 +100,7 @@ class Server:
             ws="none",
             timeout_graceful_shutdown=GRACE,
             timeout_keep_alive=KEPT,
+            limit_concurrency=settings.limits.max_concurrency + SILENT,
         )
         self._uvicorn = Uvicorn(config)
         self._grpc: Any = None
@@ -140,6 +145,7 @@ class Server:
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop` is called, or SIGTERM or SIGINT arrives; then end what has begun."""
+        self.journal.keep()
         try:
             if self.settings.grpc_port is not None:
                 from serving import grpc_service
@@ -150,15 +156,11 @@ class Server:
                 self._grpc, self.grpc_port = grpc_service.started(
                     asking, self.settings.host, self.settings.grpc_port
                 )
-            # What is loaded by now stays: nobody needs to look through it for garbage again.
-            gc.collect()
-            gc.freeze()
             uvloop.run(self._serve(ready))
         finally:
             self._close()
 
     async def _serve(self, ready: Callable[[], None]) -> None:
-        keeping = asyncio.create_task(self.journal.keep())
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, self.stop)
@@ -169,7 +171,6 @@ class Server:
         await self._first_requests()
         ready()
         await serving
-        keeping.cancel()
 
     async def _first_requests(self) -> None:
         """Warm the way through HTTP too."""

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,8 @@ from serving.addresses import Address, versions
 from serving.faults import RequestError, translated
 from serving.servable import Servable
 
+PATIENCE = 10.0  # seconds for a version that is just being loaded when all ends
+FIRST_WAIT, LONGEST_WAIT = 5.0, 600.0  # seconds until what failed is tried again
 ENDED = 10  # versions that are gone and still reported
 Load = Callable[[Path, int], Servable]
 Tell = Callable[..., None]
@@ -29,7 +32,14 @@ class Found(NamedTuple):
     """A version on the disk; another one of the same number has another identity."""
 
     number: int
-    identity: tuple[int, ...]
+    identity: tuple[tuple[int, ...], ...]
+
+
+class Failure(NamedTuple):
+    """How often a version could not be loaded, and when it is tried again."""
+
+    times: int
+    again: float
 
 
 class Model:
@@ -47,7 +57,7 @@ class Model:
         self._statuses: dict[int, Status] = {}
         self._current: tuple[Found, Servable] | None = None
         self._leaving: list[Servable] = []
-        self._failed: set[Found] = set()
+        self._failed: dict[Found, Failure] = {}
 
     @property
     def current(self) -> Servable | None:
@@ -87,9 +97,9 @@ class Model:
         """Look at the directory once, and do what is to be done. One thread at a time."""
         found = [self._found(number) for number in versions(self.directory)]
         found = [one for one in found if one]
-        self._failed &= set(found)
+        self._failed = {one: self._failed[one] for one in found if one in self._failed}
         for one in sorted(found, reverse=True):
-            if one in self._failed:
+            if one in self._failed and time.monotonic() < self._failed[one].again:
                 continue
             if self._current and one == self._current[0]:
                 break
@@ -98,12 +108,15 @@ class Model:
         self._unload()
 
     def _found(self, number: int) -> Any:
+        directory = self.directory / str(number)
         try:
-            facts = (self.directory / str(number) / "saved_model.pb").stat()
+            # The variables too: a copy may bring them after the graph, while we look.
+            paths = [directory / "saved_model.pb", *sorted(directory.glob("variables/*"))]
+            facts = [path.stat() for path in paths]
         except OSError:
             return None
         # Copies keep the time of change, and a file that is gone leaves its number to others.
-        return Found(number, (facts.st_ino, facts.st_ctime_ns, facts.st_size))
+        return Found(number, tuple((one.st_ino, one.st_ctime_ns, one.st_size) for one in facts))
 
     def _swap(self, one: Found) -> bool:
         """Load a version and serve it from now on."""
@@ -111,7 +124,10 @@ class Model:
         try:
             servable = self._load(self.directory / str(one.number), one.number)
         except Exception as error:
-            self._failed.add(one)
+            times = self._failed[one].times + 1 if one in self._failed else 1
+            # What is wrong may pass, as memory that is short does; a look a second is too many.
+            wait = min(FIRST_WAIT * 2 ** (times - 1), LONGEST_WAIT)
+            self._failed[one] = Failure(times, time.monotonic() + wait)
             wrong = error if isinstance(error, RequestError) else translated(error)
             message = wrong.message if wrong.code != "INTERNAL" else str(error) or wrong.message
             message = message.replace(f"{self.directory}/", "")
@@ -129,14 +145,17 @@ class Model:
         return True
 
     def _unload(self) -> None:
-        for servable in [one for one in self._leaving if one.idle]:
+        ended = [one for one in self._leaving if one.idle]
+        for servable in ended:
             self._leaving.remove(servable)
             servable.close()
             if self._statuses.get(servable.number, Status(0, "")).state == "UNLOADING":
                 self._set(Status(servable.number, "END"))
             self._tell("unloaded", model=self.name, version=servable.number)
-            # Sessions and graphs point at each other.
+        if ended:
             del servable
+            ended.clear()
+            # Sessions and graphs point at each other.
             gc.collect()
 
     def _set(self, status: Status) -> None:
@@ -178,7 +197,7 @@ class Models:
         """End it, and close all models."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(PATIENCE)
         for model in self.by_name.values():
             model.close()
 

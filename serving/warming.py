@@ -2,18 +2,17 @@
 
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 
+from serving.addresses import RECORDS
 from serving.asking import answered
 from serving.codec import Question, answer
 from serving.faults import RequestError
 from serving.servable import DEFAULT, Servable, Signature
 
-RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST = 100
 # Python itself is as fast as it gets when it has run the same lines about so often.
 TIMES = 8

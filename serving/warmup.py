@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-PLACE = Path("assets.extra") / "tf_serving_warmup_requests"
+from serving.addresses import RECORDS
+
+PLACE = RECORDS
 
 MISSING = (
     "no warm-up requests: they need the extra `serve`, pip install 'athanor[serve]'; the first "

@@ -1,5 +1,6 @@
 """The page in a real browser: each kind of question is asked, answered and explained."""
 
+import json
 import re
 import shutil
 
@@ -247,6 +248,61 @@ def test_a_fault_of_the_server_is_told_in_its_words(opened):
     # The browser itself tells of both.
     assert len(opened.wrong) == 2
     opened.wrong.clear()
+
+
+@pytest.mark.parametrize("app", [Finetune, Regression, Text], ids=lambda app: app.name())
+def test_an_answer_stands_though_it_cannot_be_explained(app, opened):
+    page = opened(app)
+    told = '{"error": "not today"}'
+
+    def answer(route):
+        # The second question is the explanation's: of many rows, or by its own signature.
+        asked = json.loads(route.request.post_data)
+        if asked.get("signature_name") == "explain" or len(asked["instances"]) > 1:
+            route.fulfill(status=400, body=told)
+        else:
+            route.continue_()
+
+    page.route("**/*:predict", answer)
+    page.locator(".examples button").nth(1).click()
+    expect(page.locator("#why")).to_contain_text("not be explained: not today")
+    expect(page.locator("#answer .headline")).to_be_visible()
+    assert page.get_by_role("alert").count() == 0
+    assert len(opened.wrong) == 1
+    opened.wrong.clear()
+
+
+def test_large_whole_numbers_are_numbers_of_a_column(opened):
+    page = opened(Regression)
+    for number, written in (("16777216", "16777216.0"), ("30", "30"), ("-1e21", "-1e+21")):
+        page.get_by_label("bmi").fill(number)
+        expect(page.locator("#curl")).to_contain_text(f'"bmi":{written}')
+        expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
+        expect(page.locator("#answer .headline")).to_be_visible()
+
+
+def test_another_version_is_shown_as_what_it_is(opened):
+    page = opened(Regression)
+
+    def newer(route):
+        told = route.fetch().json()
+        for one in told:
+            one["version"] = 7
+            if one["about"]["target"]:
+                one["about"]["target"]["name"] = "another target"
+        route.fulfill(json=told)
+
+    page.route("**/v1/models", newer)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#score")).to_contain_text("Version 7")
+    expect(page.locator("#answer")).to_contain_text("another target")
+
+
+def test_an_address_that_is_no_text_names_the_first_model(browser, address):
+    page = browser.new_page()
+    page.goto(f"{address}#%")
+    expect(page.locator("#answer .headline, #answer table")).to_be_visible()
+    page.close()
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,9 @@ MISTAKES = {
     "broken base64": {"signature_name": "encoded", "instances": [{"b64": "?"}]},
     "no picture": {"signature_name": "encoded", "instances": [{"b64": "AAAA"}]},
     "half a character": b'{"signature_name": "encoded", "instances": ["\\ud800"]}',
+    "half a character for a name": b'{"signature_name": "\\ud800", "instances": [NaN]}',
+    "half a character for an input": b'{"instances": [{"\\ud800": NaN}]}',
+    "a number beside a list": b'{"instances": [[[[1]2,[3],[4],[5],[6],[7],[8],[9]]]]}',
 }
 
 

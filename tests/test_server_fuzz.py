@@ -15,7 +15,10 @@ MANY = settings(SOME, max_examples=1000)
 names = st.sampled_from(
     ["pixels", "image_bytes", "text", "user", "item", "k", "exclude_seen", "b64", "bmi"]
 )
+# Halves of surrogate pairs too: JSON can write what UTF-8 cannot.
+half = st.sampled_from(["\ud800", "a\udfff"])
 leaves = st.one_of(
+    half,
     st.none(),
     st.booleans(),
     st.integers(),
@@ -29,7 +32,7 @@ values = st.recursive(
     leaves,
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
-        st.dictionaries(st.one_of(names, st.text(max_size=5)), inner, max_size=4),
+        st.dictionaries(st.one_of(names, half, st.text(max_size=5)), inner, max_size=4),
     ),
     max_leaves=12,
 )

@@ -106,6 +106,9 @@ def _filled(proto, size):
 
 HUGE = request("mnist", pixels=np.zeros([1], np.uint8))
 _filled(HUGE.inputs["pixels"], 2**40)
+REPEATED = request("recommender", user=["u"], item=["i"])
+for _one in REPEATED.inputs.values():
+    _one.tensor_shape.dim[0].size = 2_000_000
 SHORT = request("mnist", pixels=np.zeros([1, 8, 8, 1], np.uint8))
 SHORT.inputs["pixels"].tensor_content = b"short"
 VERSION = request("mnist", pixels=np.zeros([1, 8, 8, 1], np.uint8))
@@ -120,6 +123,7 @@ MISTAKES = {
     "another type": (request("mnist", pixels=np.zeros([1, 8, 8, 1])), "INVALID_ARGUMENT"),
     "another shape": (request("mnist", pixels=np.zeros([8, 8], np.uint8)), "INVALID_ARGUMENT"),
     "huge": (HUGE, "INVALID_ARGUMENT"),
+    "repeated": (REPEATED, "INVALID_ARGUMENT"),
     "short": (SHORT, "INVALID_ARGUMENT"),
     "no picture": (request("mnist", "encoded", image_bytes=[b"\0"]), "INVALID_ARGUMENT"),
 }

@@ -11,11 +11,12 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
 from apps import Mnist
-from serving.addresses import Address, ServeError, addresses
+from serving.addresses import Address, ServeError, addresses, versions
 from serving.faults import RequestError
 from serving.metrics import Metrics
 from serving.pages import pages
@@ -111,6 +112,33 @@ def test_a_broken_version_is_told_and_the_old_one_stays(model, publish, director
     assert model.current.number == 2
 
 
+def test_variables_that_arrive_after_the_graph_are_waited_for(model, directory):
+    before = model.current
+    shutil.copytree(directory / "1", directory / "2", ignore=lambda *_: ["variables"])
+    model.refresh()
+    assert states(model) == {1: "AVAILABLE", 2: "END"}
+    shutil.copytree(directory / "1" / "variables", directory / "2" / "variables")
+    model.refresh()
+    assert states(model) == {1: "END", 2: "AVAILABLE"}
+    assert model.current is not before
+
+
+def test_what_failed_is_tried_again_ever_more_seldom(directory, monkeypatch):
+    now, tried = 0.0, []
+    monkeypatch.setattr("serving.versions.time.monotonic", lambda: now)
+
+    def load(*_):
+        tried.append(now)
+        raise MemoryError
+
+    model = Model(Address("m", directory), load, Told().tell)
+    for second in range(3000):
+        now = float(second)
+        model.refresh()
+    assert tried[:4] == [0, 5, 15, 35]
+    assert tried[-1] - tried[-2] == 600
+
+
 def test_a_removed_version_gives_way_to_the_one_before(model, publish, directory):
     publish(2)
     model.refresh()
@@ -157,6 +185,24 @@ def test_many_requests_do_not_notice_that_versions_change(directory, publish, tm
     campaign(directory, publish, tmp_path, swaps=10, least=2000)
 
 
+def test_a_version_that_was_replaced_is_out_of_memory(directory, publish, tmp_path):
+    server = Server([f"m={directory}"], Settings(port=0, every=0.05, log=tmp_path / "log"))
+    first = weakref.ref(server.models.find("m").current)
+    ready = threading.Event()
+    serving = threading.Thread(target=server.run, args=[ready.set])
+    serving.start()
+    assert ready.wait(30)
+    try:
+        publish(2)
+        end = time.monotonic() + 30
+        while first():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        server.stop()
+        serving.join(30)
+
+
 def campaign(directory, publish, tmp_path, swaps, least):
     server = Server([f"m={directory}"], Settings(port=0, every=0.05, log=tmp_path / "log"))
     ready, answers = threading.Event(), []
@@ -194,13 +240,19 @@ def campaign(directory, publish, tmp_path, swaps, least):
     assert len({body for _, body in answers}) == 1
 
 
-def test_names(exported, directory, tmp_path):
+def test_names(exported, directory, tmp_path, monkeypatch):
     run = exported(Mnist).path
     assert addresses([str(run)]) == [Address("mnist", run / "export")]
     assert addresses([f"digits={run}"]) == [Address("digits", run / "export")]
     assert addresses([str(directory)]) == [Address("mnist", directory)]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert addresses(["m=~/models"]) == [Address("m", directory)]
+    with pytest.raises(ServeError, match=f"serve {run} other={directory}\\.$"):
+        addresses([str(run), f"m={directory}", str(directory)])
     (directory / "1" / "about.json").unlink()
     assert addresses([str(directory)]) == [Address("models", directory)]
+    (directory / "9999999999999999999").symlink_to(directory / "1")
+    assert versions(directory) == [1]
     (tmp_path / "empty").mkdir()
     for asked, reason in (
         ([], "no runs"),
@@ -224,6 +276,9 @@ def test_the_command_answers_mistakes_in_a_line(ask, exported, monkeypatch):
             ([run, "--port", port], "nothing can listen"),
             ([run, "--port", 70000], "0 to 65535"),
             ([run, "--timeout", 0], "--timeout 0"),
+            ([run, "--timeout", "inf"], "--timeout inf"),
+            ([run, "--max-body", "inf"], "--max-body inf"),
+            ([run, "--batch", "nan"], "--batch nan"),
         ):
             status, _, error = ask("serve", *arguments)
             assert (status, error.count("\n")) == (2, 1), error
@@ -238,10 +293,12 @@ def test_the_command_answers_mistakes_in_a_line(ask, exported, monkeypatch):
 WITHOUT_KERAS = """
 import sys
 sys.modules["keras"] = None  # any import of it fails
-from serving.rest import Limits
-from serving.server import Settings, serve
-serve([sys.argv[1]], Settings(port=0, limits=Limits()))
-print(*sorted(name for name in sys.modules if sys.modules[name]))
+import athanor
+try:
+    status = athanor._run(["serve", sys.argv[1], "--port", "0"])
+finally:
+    print(*sorted(name for name in sys.modules if sys.modules[name]))
+sys.exit(status)
 """
 
 
@@ -269,7 +326,11 @@ def test_a_server_needs_no_keras_and_ends_when_it_is_told(exported):
         process.communicate()
     assert process.returncode == 0, error
     ours = {name for name in output.split() if name.partition(".")[0] in OURS}
-    assert {name for name in ours if name.partition(".")[0] != "serving"} == set()
+    assert {name.partition(".")[0] for name in ours} == {"apps", "serving", "training"}
+    assert {name for name in ours if name.startswith("training.")} == {
+        "training.cluster",
+        "training.start",
+    }
     assert not ours & {"serving.answers", "serving.images", "serving.ids", "serving.kinds"}
     assert not [name for name in output.split() if name.partition(".")[0] == "keras"]
 
@@ -302,7 +363,7 @@ def called(limits, bodies, *, seconds=0.0, asker=None, length=None, delay=0.0):
     """The answers of the interface to some requests at once: status, headers, content."""
     metrics = Metrics()
     models = Models([OneModel()], 1, Told().tell)
-    other = pages(models, metrics)
+    other = pages(models, metrics, Told().tell)
     rest = Rest(asker or SlowAsker(seconds), models, limits, metrics, Told(), other)
 
     async def one(body):
@@ -334,6 +395,7 @@ def called(limits, bodies, *, seconds=0.0, asker=None, length=None, delay=0.0):
 def test_a_body_that_is_too_large_is_refused():
     (found,) = called(Limits(max_body=25), [b"x" * 26])
     assert found[0] == 413
+    assert found[1][b"connection"] == b"close"
     assert b"larger than" in found[2]
     assert called(Limits(max_body=25), [b"x" * 25])[0][0] == 200
     assert called(Limits(max_body=25), [b"x"], length=26)[0][0] == 413
@@ -341,6 +403,14 @@ def test_a_body_that_is_too_large_is_refused():
 
 def test_a_body_that_does_not_arrive_is_given_up():
     assert called(Limits(timeout=0.05), [b"x" * 30], delay=0.1)[0][0] == 408
+
+
+def test_bodies_take_no_more_than_so_much_together():
+    limits = Limits(max_body=30, max_bytes=50)
+    found = called(limits, [b"x" * 30] * 3, seconds=0.2)
+    assert sorted(status for status, _, _ in found) == [200, 503, 503]
+    assert b"at once" in max(found)[2]
+    assert called(limits, [b"x" * 30])[0][0] == 200
 
 
 def test_too_many_at_once_are_refused():
@@ -359,7 +429,7 @@ def test_an_answer_that_takes_too_long_is_given_up(model):
 
     async def slow():
         async with asyncio.timeout(5):
-            return await asker._in_thread(model.current, lambda: time.sleep(0.3) or b"")
+            return await asker.in_thread(model.current, lambda: time.sleep(0.3) or b"")
 
     with pytest.raises(RequestError) as given_up:
         asyncio.run(slow())

@@ -20,11 +20,7 @@ def tensorflow(devices: int | None = None, strategy: Strategy = "one") -> None:
     several = cluster.wanted(strategy)
     if "tensorflow" in sys.modules:
         return
-    # What TensorFlow's C++ logs as an error, it raises as well.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Libraries warn there of their own deprecations, which nobody here can mend.
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    with _held_back_stderr(), _hidden("sklearn"), _hidden("matplotlib"):
+    with _quiet(), _hidden("sklearn"), _hidden("matplotlib"):
         import keras  # noqa: F401
         import tensorflow as tf
 
@@ -43,6 +39,25 @@ def tensorflow(devices: int | None = None, strategy: Strategy = "one") -> None:
         from training import strategy as distribution
 
         distribution.multiworker()
+
+
+def without_keras() -> None:
+    """Import TensorFlow alone, for what only asks exports."""
+    with _quiet():
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what TensorFlow says when it starts."""
+    # What TensorFlow's C++ logs as an error, it raises as well.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Libraries warn there of their own deprecations, which nobody here can mend.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with _held_back_stderr():
+        yield
 
 
 @contextlib.contextmanager

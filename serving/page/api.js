@@ -1,6 +1,8 @@
 /** The server's REST interface, TensorFlow Serving's, and the curl line that asks the same. */
 
 const MISSING = "\u0000missing\u0000"; // stands for NaN until the text is made
+const WHOLE = "\u0000whole\u0000"; // before a whole number that needs a decimal point
+const EXACT = 2 ** 24; // from here on no whole number is taken for a float
 
 /** The served models: [{name, version, about}]. */
 export async function models(signal) {
@@ -16,7 +18,7 @@ export async function ask(model, body, signal) {
   const request = fetch(`v1/models/${encodeURIComponent(model.name)}:predict`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: text(body),
+    body: text(model, body),
     signal,
   });
   const given = await answered(request);
@@ -56,15 +58,22 @@ function parsed(content) {
   }
 }
 
-/** JSON text of a body, in which NaN is a missing number. */
-function text(body) {
-  const marked = JSON.stringify(body, (_, v) => (Number.isNaN(v) ? MISSING : v));
-  return marked.replaceAll(JSON.stringify(MISSING), "NaN");
+/** JSON text of a body, in which NaN is a missing number, and large floats have a point. */
+function text(model, body) {
+  const { inputs } = model.about.signatures[body.signature_name ?? "serving_default"];
+  const marked = JSON.stringify(body, (name, v) => {
+    if (Number.isNaN(v)) return MISSING;
+    const large = Number.isInteger(v) && Math.abs(v) >= EXACT;
+    return large && inputs[name]?.dtype.startsWith("float") ? WHOLE + v : v;
+  });
+  const points = marked.replace(/"\\u0000whole\\u0000([^"]+)"/g, (_, digits) =>
+    digits.includes("e") ? digits : `${digits}.0`);
+  return points.replaceAll(JSON.stringify(MISSING), "NaN");
 }
 
 /** The command that asks this; within single quotes a shell reads nothing but the quote. */
 export function curl(model, body) {
-  const quoted = text(body).replaceAll("'", "'\\''");
+  const quoted = text(model, body).replaceAll("'", "'\\''");
   return `curl -d '${quoted}' \\\n  ${address(model)}`;
 }
 

@@ -34,7 +34,17 @@ export function mount(view) {
     ? "Draw something; the answer follows as you draw."
     : "Choose a picture; the answer appears here.";
   const board = drawn ? pad(calm(150, asked), take) : frame(take, about.image);
-  view.signal.addEventListener("abort", () => board.leave?.());
+  // One picture at a time is kept for the browser to show.
+  let lent = "";
+  const lend = (blob) => {
+    URL.revokeObjectURL(lent);
+    lent = blob ? URL.createObjectURL(blob) : "";
+    return lent;
+  };
+  view.signal.addEventListener("abort", () => {
+    board.leave?.();
+    lend(null);
+  });
 
   async function asked() {
     if (board.empty()) return view.idle(idle);
@@ -44,7 +54,7 @@ export function mount(view) {
     try {
       const blob = await readable(file);
       const base64 = await encoded(blob);
-      board.show(URL.createObjectURL(blob));
+      board.show(lend(blob));
       await send(base64, file.name ?? "picture.png");
     } catch (error) {
       view.fail(error);
@@ -79,6 +89,14 @@ function pixelated({ height }) {
 
 async function explain(view, picture, index, signal) {
   if (!view.about.signatures.explain) return;
+  try {
+    await look(view, picture, index, signal);
+  } catch (error) {
+    view.unexplained(error, signal);
+  }
+}
+
+async function look(view, picture, index, signal) {
   const label = view.about.labels[index];
   const body = {
     signature_name: "explain",

@@ -14,6 +14,7 @@ const METRICS = {
   rmse: "Root mean squared error",
   mae: "Mean absolute error",
 };
+const EVERY = 30_000; // milliseconds between two looks for other versions
 const SHARES = ["accuracy", "balanced_accuracy", "macro_f1", "f1"];
 const $ = (id) => document.getElementById(id);
 
@@ -60,6 +61,12 @@ class View {
   command(body) {
     $("curl").textContent = typeof body === "string" ? body : curl(this.model, body);
     $("curl-card").hidden = !body;
+  }
+
+  /** The answer stands, though what explains it failed. */
+  unexplained(error, signal) {
+    if (signal.aborted) throw error;
+    this.explain("Why", h("p", { class: "soft" }, `This could not be explained: ${error.message}`));
   }
 
   busy(on) {
@@ -114,7 +121,7 @@ function trouble(title, words) {
 
 /** Show the model that the address names, or the first. */
 async function choose() {
-  const name = decodeURIComponent(location.hash.slice(1));
+  const name = named(location.hash.slice(1));
   const model = served.find((one) => one.name === name) ?? served[0];
   view?.left.abort();
   navigate(model);
@@ -136,6 +143,31 @@ async function choose() {
   $("score").replaceChildren(...scored(model));
   view.question.replaceChildren();
   mount(view);
+}
+
+/** A part of an address as text; what is no text names nothing. */
+function named(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return "";
+  }
+}
+
+/** Where another version is served by now, its labels and columns are others, too. */
+async function renew() {
+  if (document.hidden || !view) return;
+  let now;
+  try {
+    now = await models();
+  } catch {
+    return; // told when somebody asks
+  }
+  const { name, version } = view.model;
+  const found = now.find((one) => one.name === name);
+  if (!found || found.version === version) return;
+  served = now;
+  await choose();
 }
 
 function navigate(model) {
@@ -199,6 +231,8 @@ async function copy() {
 dress();
 $("copy").addEventListener("click", copy);
 addEventListener("hashchange", choose);
+document.addEventListener("visibilitychange", renew);
+setInterval(renew, EVERY);
 document.querySelector(".skip").addEventListener("click", (event) => {
   // The address names a model, not a part of the page.
   event.preventDefault();

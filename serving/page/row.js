@@ -4,7 +4,8 @@ import { ask } from "./api.js";
 import { effects, showAnswer, strength } from "./answers.js";
 import { calm, examples, field, fresh, h, number } from "./dom.js";
 
-const MOST = 12; // columns that are explained
+const MOST = 12; // columns that are shown
+const ASKED = 100; // that are tried: each is a row of all columns to send
 const LISTED = 50; // about.json names no more values of a column: there may be others
 
 export function mount(view) {
@@ -16,13 +17,23 @@ export function mount(view) {
     const row = Object.fromEntries(cells.map((one) => [one.name, one.read()]));
     view.command({ instances: [row] });
     return view.take(async (signal) => {
-      // The row, then with each column at what is typical of it, then all of them: one batch.
+      const [own] = await ask(view.model, { instances: [row] }, signal);
+      let rows = null;
+      const why = (index) => rows && explain(view, row, own, rows, index);
+      const best = showAnswer(view, own, why);
+      // All columns as is typical, then each by itself that is not: one batch.
       const typical = Object.fromEntries(about.columns.map((one) => [one.name, one.typical]));
-      const others = about.columns.map(({ name }) => ({ ...row, [name]: typical[name] }));
-      const instances = [row, ...others, typical];
-      const rows = await ask(view.model, { instances }, signal);
-      const why = (index) => explain(view, row, rows, index);
-      why(showAnswer(view, rows[0], why));
+      const moved = about.columns.map((one) => one.name).filter((name) => row[name] !== typical[name]);
+      const tried = moved.slice(0, ASKED);
+      const instances = [typical, ...tried.map((name) => ({ ...row, [name]: typical[name] }))];
+      try {
+        const [usual, ...others] = await ask(view.model, { instances }, signal);
+        const without = Object.fromEntries(tried.map((name, place) => [name, others[place]]));
+        rows = { usual, without, left: moved.length - tried.length };
+        why(best);
+      } catch (error) {
+        view.unexplained(error, signal);
+      }
     });
   };
   const soon = calm(120, now);
@@ -107,18 +118,17 @@ function category({ name, typical, values }) {
   return { name, element, read: () => input.value, write, listen };
 }
 
-function explain(view, row, rows, index) {
+function explain(view, row, own, { usual, without, left }, index) {
   const { columns, answer, labels, target } = view.about;
-  const own = strength(rows[0], index);
+  const whole = strength(own, index);
   const moved = columns
-    .map(({ name }, place) => ({
+    .map(({ name }) => ({
       name,
       detail: typeof row[name] === "string" ? row[name] : plainOr(row[name]),
-      effect: own - strength(rows[1 + place], index),
+      effect: name in without ? whole - strength(without[name], index) : 0,
     }))
     .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect))
     .slice(0, MOST);
-  const usual = rows[rows.length - 1];
   const classes = answer === "classes";
   const title = classes ? `What speaks for \u201c${labels[index]}\u201d` : "What moves it";
   const unit = classes ? "in log-odds" : target?.unit ?? "";
@@ -126,7 +136,8 @@ function explain(view, row, rows, index) {
     ? `What the answer gains ${unit} by each value, instead of the column's typical one.`
     : `What the answer gains by each value, instead of the column's typical one. ` +
       `With all of them typical it is ${number(usual.value)}${unit ? ` ${unit}` : ""}.`;
-  view.explain(title, effects(moved), h("p", { class: "soft small" }, words));
+  const untried = left ? ` ${left} more columns are not typical and were not tried.` : "";
+  view.explain(title, effects(moved), h("p", { class: "soft small" }, words + untried));
 }
 
 function plainOr(value) {

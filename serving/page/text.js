@@ -26,8 +26,12 @@ export function mount(view) {
       const best = showAnswer(view, row, why);
       if (pieces.length < 2) return view.explain("Which words speak for it");
       // Occlusion: what the answer loses when a piece is taken out, all in one batch.
-      rows = await ask(view.model, body(text, ...without(pieces)), signal);
-      why(best);
+      try {
+        rows = await ask(view.model, body(text, ...without(pieces)), signal);
+        why(best);
+      } catch (error) {
+        view.unexplained(error, signal);
+      }
     });
   };
   const soon = calm(250, now);

@@ -1,0 +1,106 @@
+"""What takes too long is given up, and what is over is given back."""
+
+import asyncio
+import os
+import time
+
+import pytest
+import tensorflow as tf
+
+from serving.asking import Asker
+from serving.batching import Batcher
+from serving.codec import question
+from serving.faults import RequestError
+from serving.journal import Journal
+from serving.servable import Servable
+
+SLOW, QUICK = b'{"instances": [1000000000]}', b'{"instances": [1, 2]}'
+
+
+@pytest.fixture(scope="module")
+def counting(tmp_path_factory):
+    """A model that counts to the number it is given, step by step."""
+
+    class Counting(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "most")])
+        def count(self, most):
+            last = tf.reduce_max(most)
+            end = tf.while_loop(lambda at: at < last, lambda at: (at + 1,), [tf.constant(0)])
+            return {"steps": tf.fill(tf.shape(most), end[0])}
+
+    path = tmp_path_factory.mktemp("counting") / "1"
+    module = Counting()
+    tf.saved_model.save(module, str(path), {"serving_default": module.count})
+    servable = Servable(path, 1)
+    yield servable
+    servable.close()
+
+
+def given_up(servable, seconds=0.1):
+    asked = question(SLOW, servable)
+    start = time.monotonic()
+    with pytest.raises(RequestError) as error:
+        servable.run_within(asked.signature, asked.arrays, seconds)
+    assert error.value.status == 504
+    return time.monotonic() - start
+
+
+def test_a_graph_that_takes_too_long_is_given_up(counting):
+    assert given_up(counting) < 5
+    # What is quick is found by the thread that asks.
+    asked = question(QUICK, counting)
+    assert counting.run(asked.signature, asked.arrays)["steps"].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("batch", [0, 0.001], ids=["alone", "in a batch"])
+def test_slow_requests_leave_the_threads_to_others(batch, counting):
+    batcher = Batcher(seconds=batch, threads=2, timeout=0.1) if batch else None
+    asker = Asker(timeout=0.1, threads=2, batcher=batcher)
+
+    async def asked():
+        slow = [asker.ask(counting, SLOW) for _ in range(4)]
+        found = await asyncio.gather(*slow, return_exceptions=True)
+        assert [one.status for one in found] == [504] * 4
+        asker.timeout = 30
+        return await asker.ask(counting, QUICK)
+
+    start = time.monotonic()
+    assert asyncio.run(asked()) == b'{"predictions":[2,2]}'
+    assert time.monotonic() - start < 10
+    asker.close()
+    if batcher:
+        batcher.close()
+    while not counting.idle:
+        time.sleep(0.01)
+
+
+def test_a_journal_that_nobody_reads_keeps_nobody_waiting(monkeypatch):
+    reading, writing = os.pipe()
+    monkeypatch.setattr("serving.journal.STDERR", writing)
+    monkeypatch.setattr("serving.journal.PATIENCE", 0.1)
+    monkeypatch.setattr("serving.journal.EVERY", 0.01)
+    monkeypatch.setattr("serving.journal.MOST", 50)
+    journal = Journal()
+    journal.keep()
+    start = time.monotonic()
+    for _ in range(20):
+        for number in range(100):
+            journal.tell("request", number=number, text="x" * 200)
+        time.sleep(0.02)
+    journal.close()
+    assert time.monotonic() - start < 5
+    os.set_blocking(reading, True)
+    read = bytearray()
+    with os.fdopen(reading, "rb", buffering=0) as end:
+        while b"lines left out" not in read:
+            read += end.read(2**16)
+    os.close(writing)
+
+
+def test_a_line_that_cannot_be_written_takes_no_other_with_it(tmp_path):
+    journal = Journal(tmp_path / "log")
+    journal.tell("one")
+    with pytest.raises(TypeError):
+        journal.tell("two", text="\ud800")
+    journal.close()
+    assert (tmp_path / "log").read_bytes().count(b"\n") == 1
