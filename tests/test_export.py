@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -272,6 +273,11 @@ def test_without_the_extra_no_warm_up_is_written_and_it_is_said(copied, monkeypa
     assert not (tmp_path / "nowhere").exists()
     monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True, "signatures": {}})
     assert export(copied)["notes"] == [warmup.MISSING]
+
+
+def test_the_command_that_asks_takes_any_directory():
+    _, _, data, _ = shlex.split(savedmodel.curl("mnist", Path("/my runs/it's/1")))
+    assert data == "@/my runs/it's/1/sample-request.json"
 
 
 def test_predictions_name_the_class_and_the_next(copied):
