@@ -123,7 +123,7 @@ def clean(name: str) -> str:
 
 
 def _names(table: Table) -> dict[str, str]:
-    """By name in the table the clean one; no two differ by capitals alone, as TensorFlow's may not."""
+    """By name in the table the clean one; TensorFlow takes two that differ by capitals for one."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for name in sorted(table.columns):  # in whatever order a file has them
