@@ -307,6 +307,15 @@ def test_one_unreadable_file_stops_all_predictions(copied):
         predict(copied, [str(good), str(bad)])
 
 
+def test_a_picture_of_too_many_pixels_is_named(copied):
+    picture = Path(examples(copied)[0])
+    held = bytearray(picture.read_bytes())
+    held[16:24] = (2**20).to_bytes(4) * 2
+    picture.write_bytes(held)
+    with pytest.raises(UnreadableError, match="1048576 x 1048576 pixels; expected at most"):
+        predict(copied, [str(picture)])
+
+
 def test_the_saved_model_carries_no_optimizer(run):
     model = keras.saving.load_model(run.path / "model.keras")
     assert getattr(model, "optimizer", None) is None
