@@ -46,13 +46,18 @@ def offering(model: keras.Model, items: Collection[str]) -> Iterator[None]:
         ids.offer(before)
 
 
+def at_once(count: int) -> int:
+    """How many users, or items, may be asked at once, where each has so many answers."""
+    return max(1, MOST_PAIRS // max(count, 1))
+
+
 def few(asked: Any, count: int, kind: str) -> Any:
     """The same users, or items, [n]; inside a graph or outside.
 
     Raises tf.errors.InvalidArgumentError where they are so many that the answers,
     `count` for each, would not fit into memory.
     """
-    most = max(1, MOST_PAIRS // max(count, 1))
+    most = at_once(count)
     told = tf.strings.join(
         [
             "Received ",
