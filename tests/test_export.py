@@ -1,6 +1,7 @@
 """An export answers as in training, where nothing but TensorFlow is known, or is not published."""
 
 import base64
+import dataclasses
 import json
 import shlex
 import shutil
@@ -15,11 +16,12 @@ import tensorflow as tf
 
 import apps
 from apps import Finetune, Mnist
-from serving import about, savedmodel, warmup
+from serving import about, gate, savedmodel, warmup
 from serving import export as exporting
 from serving.export import ParityError, export
 from serving.images import UnreadableError, reading_of
 from serving.predict import examples, predict
+from training.train import train
 
 FRESH = """
 import base64, json, sys
@@ -172,6 +174,35 @@ def test_a_tampered_sample_closes_the_gate(change, exported, tmp_path):
     with pytest.raises(ParityError, match="not published"):
         export(tampered(type(exported(Mnist)).load(tmp_path / "run"), change))
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("differences", "passes"),
+    [
+        ({"encoded": 1e-6, "explain": 9e-3}, True),
+        ({"encoded": 1e-6, "explain": 2e-2}, False),
+        ({"encoded": 9e-3, "explain": 1e-6}, False),
+        ({"encoded": 1e-6, "explain": None}, False),
+    ],
+)
+def test_an_explanation_has_a_tolerance_of_its_own(differences, passes, run, monkeypatch):
+    """It is divided by its own peak, which may be small."""
+    monkeypatch.setattr(gate, "replayed", lambda *_: differences)
+    if passes:
+        found = gate.proof(run, "an export", [], {})
+        assert found["max_abs_diff"] == 1e-6 and found["tolerance"] == 1e-5
+        assert found["tolerances"] == {"explain": 1e-2}
+        return
+    with pytest.raises(ParityError, match="not published"):
+        gate.proof(run, "an export", [], {})
+
+
+@pytest.mark.slow
+def test_a_network_of_convolutions_in_bfloat16_is_published(tmp_path):
+    app = dataclasses.replace(Mnist.tiny(), model="cnn")
+    run = train(app, run_dir=tmp_path / "run", precision="bfloat16", verbose=0)
+    parity = export(run)["parity"]
+    assert parity["signatures"]["explain"] <= parity["tolerances"]["explain"] == 1e-1
 
 
 def test_a_process_that_fails_closes_the_gate(copied, monkeypatch):
