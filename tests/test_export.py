@@ -222,6 +222,34 @@ def test_a_fault_while_writing_leaves_nothing(copied, monkeypatch):
     assert list((copied.path / "export").iterdir()) == []
 
 
+def test_what_a_killed_export_left_is_removed_and_no_living_one_is_touched(copied, monkeypatch):
+    def write(*_):
+        (folder,) = (copied.path / "export").glob(".writing-*")
+        (folder / "saved_model.pb").touch()
+        if not (copied.path / "inner").exists():
+            (copied.path / "inner").touch()
+            monkeypatch.setattr(savedmodel, "write", lambda *_: {"signatures": {}})
+            assert Path(export(copied)["export"]).name == "1"
+            assert (folder / "saved_model.pb").is_file()
+        return {"signatures": {}}
+
+    left = copied.path / "export" / ".writing-killed"
+    (left / "variables").mkdir(parents=True)
+    monkeypatch.setattr(savedmodel, "write", write)
+    assert Path(export(copied)["export"]).name == "2"
+    assert sorted(path.name for path in (copied.path / "export").iterdir()) == ["1", "2"]
+
+
+def test_a_version_is_on_the_disk_before_it_has_its_name(copied, monkeypatch):
+    kept = []
+    monkeypatch.setattr(exporting, "_keep", lambda path: kept.append((path.name, path.exists())))
+    monkeypatch.setattr(savedmodel, "write", lambda *_: {"signatures": {}})
+    export(copied)
+    (first, *_), written, folder = kept
+    assert first == "parity.json" and written[0].startswith(".writing-")
+    assert folder == ("export", True)
+
+
 def told(run):
     return json.loads((run.path / "export" / "1" / about.NAME).read_text())
 
