@@ -9,6 +9,10 @@ import tensorflow as tf
 
 from pipelines.ids import Ids, encoded
 
+# Users times items of one question: the scores and what the model makes on the way to them
+# are a few hundred bytes each.
+MOST_PAIRS = 2**24
+
 
 class Best(NamedTuple):
     """Places of items in the catalogue and their scores, [n, k]; best first.
@@ -42,8 +46,31 @@ def offering(model: keras.Model, items: Collection[str]) -> Iterator[None]:
         ids.offer(before)
 
 
+def at_once(count: int) -> int:
+    """How many users, or items, may be asked at once, where each has so many answers."""
+    return max(1, MOST_PAIRS // max(count, 1))
+
+
+def few(asked: Any, count: int, kind: str) -> Any:
+    """The same users, or items, [n]; inside a graph or outside.
+
+    Raises tf.errors.InvalidArgumentError where they are so many that the answers,
+    `count` for each, would not fit into memory.
+    """
+    most = at_once(count)
+    told = tf.strings.join(
+        [
+            "Received ",
+            tf.strings.as_string(tf.size(asked)),
+            f" {kind}; expected at most {most} at once",
+        ]
+    )
+    with tf.control_dependencies([tf.debugging.Assert(tf.size(asked) <= most, [told])]):
+        return tf.identity(asked)
+
+
 def best(model: keras.Model, users: Any, k: Any, exclude_seen: Any) -> Best:
-    """The k items of the highest scores for each user.
+    """The k items of the highest scores for each user. Raises as `few`.
 
     Args:
         model: from {user, item} of strings to [n, 2]: rating, score.
@@ -54,6 +81,7 @@ def best(model: keras.Model, users: Any, k: Any, exclude_seen: Any) -> Best:
     """
     ids = ids_of(model)
     items, count = catalogue(ids), len(ids.offered)
+    users = few(users, count, "users")
     pairs = {"user": tf.repeat(users, count), "item": tf.tile(items, [tf.size(users)])}
     scores = tf.reshape(model(pairs, training=False)[:, 1], [-1, count])
     met = ids.met_by(users)

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from evaluation.catalogue import catalogue, ids_of
+from evaluation.catalogue import catalogue, few, ids_of
 from pipelines.ids import encoded
 
 MOST_ASKED = 256  # users whose answers tell items apart
+BLOCK = 2**17  # pairs that the model is asked at a time
 MOST_COLUMNS = 64  # in which an item is described
 BEHIND = 4.0  # below every likeness
 LEAST = 1e-4  # deviation, as a share of the largest answer, below which answers are all the same
@@ -28,15 +29,25 @@ def described(model: Any) -> np.ndarray | None:
     users, items = (
         tf.constant([encoded(name) for name in names]) for names in (ids.users[::step], ids.items)
     )
-    pairs = {"user": tf.repeat(users, len(items)), "item": tf.tile(items, [len(users)])}
-    answers = np.asarray(model(pairs, training=False), "float64")
-    ratings, scores = np.moveaxis(answers.reshape(len(users), len(items), 2), -1, 0)
+    # A few users at a time: of 100,000 items all pairs are more than fit into memory.
+    block = max(1, BLOCK // len(items))
+    answers = np.concatenate(
+        [_asked(model, users[k : k + block], items) for k in range(0, len(users), block)]
+    )
+    ratings, scores = np.moveaxis(answers, -1, 0)
     for table in (scores, ratings):
-        own = table - table.mean(1, keepdims=True)
+        own = table.astype("float64")
+        own -= own.mean(1, keepdims=True)
         own -= own.mean(0)
         if own.std() > LEAST * max(np.abs(table).max(), 1e-9):
             return _rows(own)
     return None
+
+
+def _asked(model: Any, users: Any, items: Any) -> np.ndarray:
+    """Rating and score of every pair, float32 [users, items, 2]."""
+    pairs = {"user": tf.repeat(users, len(items)), "item": tf.tile(items, [len(users)])}
+    return np.asarray(model(pairs, training=False), "float32").reshape(len(users), len(items), 2)
 
 
 def _rows(table: np.ndarray) -> np.ndarray:
@@ -51,7 +62,7 @@ def nearest(model: Any, rows: Any, items: Any, k: Any) -> tuple[Any, Any]:
     """Names and likeness, -1 to 1, of the k offered items nearest to each: [n, k] both.
 
     Where there is no other item, or the one asked about is unknown, the name is
-    empty and the likeness 0.
+    empty and the likeness 0. Raises as `few`.
 
     Args:
         model: knows the ids.
@@ -63,7 +74,7 @@ def nearest(model: Any, rows: Any, items: Any, k: Any) -> tuple[Any, Any]:
     ids = ids_of(model)
     place = {name: number for number, name in enumerate(ids.items)}
     offered = tf.constant([place[name] for name in ids.offered], "int32")
-    own = ids.item_numbers.lookup(items) - 1
+    own = ids.item_numbers.lookup(few(items, len(ids.offered), "items")) - 1
     asked = tf.gather(rows, tf.maximum(own, 0))
     likeness = tf.matmul(asked, tf.gather(rows, offered), transpose_b=True)
     itself = own[:, None] == offered[None]

@@ -1,6 +1,7 @@
 """Rows of numbers and categories: what each column is, and which one is asked for."""
 
 import difflib
+import keyword
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,8 @@ Task = Literal["auto", "number", "binary", "multiclass"]
 MISSING = {b"", b"na", b"n/a", b"nan", b"null", b"?"}
 MOSTLY = 0.9  # a column with this share of numbers among its known cells holds numbers
 NUM_NAMED = 24  # columns that one note tells of
+# A signature's arguments are called as columns are; ONNX keeps its outputs' names to itself.
+TAKEN = {"self", "value", "probabilities"}
 FEWEST_IDS = 20  # rows from which on texts that are all distinct tell nothing
 
 
@@ -52,10 +55,11 @@ def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task 
             takes classes where the target holds texts, or just two numbers.
 
     """
+    names = _names(tables.train)
     train, valid, test = _each(tables, _cleaned)
-    tables = Tables(train, valid, test, tables.notes)
-    target = find(target, tables.train, "--target")
-    left_out = {find(name, tables.train, "--drop") for name in drop} | {target}
+    tables = Tables(train, valid, test, (*tables.notes, *_renamed(names)))
+    target = find(names.get(target, target), tables.train, "--target")
+    left_out = {find(names.get(name, name), tables.train, "--drop") for name in drop} | {target}
     columns = {
         name: _column(cells, name in tables.train.labels)
         for name, cells in tables.train.columns.items()
@@ -111,19 +115,35 @@ def find(name: str, table: Table, flag: str) -> str:
 
 
 def clean(name: str) -> str:
-    """A name that TensorFlow takes: letters a to z, digits and underscores."""
+    """A name that TensorFlow takes: letters a to z, digits and underscores, no word of Python."""
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     found = re.sub(r"\W+", "_", letters).strip("_")
-    return found if found[:1].isalpha() else f"c_{found}"
+    found = found if found[:1].isalpha() else f"c_{found}"
+    return f"{found}_" if keyword.iskeyword(found) or found in TAKEN else found
+
+
+def _names(table: Table) -> dict[str, str]:
+    """By name in the table the clean one; TensorFlow takes two that differ by capitals for one."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in sorted(table.columns):  # in whatever order a file has them
+        found, number = clean(name), 2
+        while found.lower() in taken:
+            found, number = f"{clean(name)}_{number}", number + 1
+        names[name] = found
+        taken.add(found.lower())
+    return names
+
+
+def _renamed(names: Mapping[str, str]) -> Iterator[str]:
+    told = [f"{name} is called {found}" for name, found in names.items() if name != found]
+    if told:
+        more = f"; and {len(told) - NUM_NAMED} more" if len(told) > NUM_NAMED else ""
+        yield "column " + "; ".join(told[:NUM_NAMED]) + more
 
 
 def _cleaned(table: Table) -> Table:
-    names: dict[str, str] = {}
-    for name in table.columns:
-        found, number = clean(name), 2
-        while found in names.values():
-            found, number = f"{clean(name)}_{number}", number + 1
-        names[name] = found
+    names = _names(table)
     return Table(
         {names[name]: column for name, column in table.columns.items()},
         {names[name]: labels for name, labels in table.labels.items()},

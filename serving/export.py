@@ -1,6 +1,8 @@
 """A run becomes a version to serve, published only when it answers as in training."""
 
 import contextlib
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,6 +15,8 @@ from serving.gate import ParityError
 from training.run import Run, write_json
 
 __all__ = ["ParityError", "export"]
+
+WRITING = ".writing-"
 
 
 def export(
@@ -80,12 +84,15 @@ class _Version:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+        self.path = Path(tempfile.mkdtemp(prefix=WRITING, dir=folder))
         self.target = self.path
 
     def publish(self) -> None:
         """Take the next number, all at once; another export may take one meanwhile."""
         self.path.chmod(0o755)
+        # After a loss of power the name must not be there without what it names.
+        for path in [*self.path.rglob("*"), self.path]:
+            _keep(path)
         while self.path.exists():
             self.target = _next_version(self.folder)
             try:
@@ -93,17 +100,46 @@ class _Version:
             except OSError:
                 if not self.target.exists():
                     raise
+        _keep(self.folder)
 
 
 @contextlib.contextmanager
 def _published(folder: Path) -> Iterator[_Version]:
     folder.mkdir(exist_ok=True)
-    version = _Version(folder)
+    with contextlib.ExitStack() as held:
+        # No other export takes what has been made, but not yet held, for a dead one's.
+        with _opened(folder) as whole:
+            fcntl.flock(whole, fcntl.LOCK_EX)
+            _remove_dead(folder)
+            version = _Version(folder)
+            fcntl.flock(held.enter_context(_opened(version.path)), fcntl.LOCK_EX)
+        try:
+            yield version
+            version.publish()
+        finally:
+            shutil.rmtree(version.path, ignore_errors=True)
+
+
+def _remove_dead(folder: Path) -> None:
+    """Remove what killed exports began: a living one holds a lock on its directory."""
+    for path in folder.glob(f"{WRITING}*"):
+        with contextlib.suppress(OSError), _opened(path) as begun:
+            fcntl.flock(begun, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    number = os.open(path, os.O_RDONLY)
     try:
-        yield version
-        version.publish()
+        yield number
     finally:
-        shutil.rmtree(version.path, ignore_errors=True)
+        os.close(number)
+
+
+def _keep(path: Path) -> None:
+    with _opened(path) as number:
+        os.fsync(number)
 
 
 def _next_version(folder: Path) -> Path:

@@ -18,6 +18,9 @@ TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 2e-2}
 # Kernels of another runtime fuse and order otherwise: MobileNetV2 on photos differed by 6e-6.
 ELSEWHERE = {**TOLERANCE, "float32": 1e-4}
 
+# An explanation is divided by its own peak, which may be small: rounding grows with it.
+EXPLAINED = {"explain": {"float32": 1e-2, "mixed_bfloat16": 1e-1}}
+
 
 class ParityError(RuntimeError):
     """An export that answers differently from training; it was not published."""
@@ -47,25 +50,27 @@ def proof(
 
     """
     differences = replayed(what, command, arrays)
-    expected = run.samples.answers
+    expected, policy = run.samples.answers, run.passport["precision"]["policy"]
     # Prices in dollars have fewer digits behind the point than probabilities.
     scale = max(1.0, float(np.abs(expected).max()))
-    tolerance = tolerances[run.passport["precision"]["policy"]] * scale
-    numbers = list(differences.values())
-    worst = None if None in numbers else max(numbers)
-    if worst is None or not worst <= tolerance:
-        raise ParityError(
-            f"Received {what} whose answers differ by {worst} from those "
-            f"of training; expected at most {tolerance}. It was not published; "
-            "train again with --precision float32, or report this run."
-        )
-    return {
+    tolerance = tolerances[policy] * scale
+    explained = {name: EXPLAINED[name][policy] for name in differences if name in EXPLAINED}
+    for name, worst in differences.items():
+        most = explained.get(name, tolerance)
+        if worst is None or not worst <= most:
+            raise ParityError(
+                f"Received {what} whose answers differ by {worst} from those "
+                f"of training in {name}; expected at most {most}. It was not published; "
+                "train again with --precision float32, or report this run."
+            )
+    found = {
         "passed": True,
-        "max_abs_diff": worst,
+        "max_abs_diff": max(worst for name, worst in differences.items() if name not in explained),
         "tolerance": tolerance,
         "examples": len(expected),
         "signatures": differences,
     }
+    return found | ({"tolerances": explained} if explained else {})
 
 
 def replayed(

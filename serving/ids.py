@@ -2,13 +2,14 @@
 
 import csv
 import io
+import weakref
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from evaluation.catalogue import best, catalogue, ids_of
+from evaluation.catalogue import at_once, best, catalogue, ids_of
 from evaluation.neighbours import described, nearest
 from pipelines.examples import Batch
 from pipelines.ids import KINDS, Columns, Ids, encoded, found
@@ -21,6 +22,7 @@ LISTED = 10
 MOST_MET = 1_000_000  # pairs that are written beside a model of another format
 NUM_NAMED = 20  # users, and items, that are named as examples
 PAIR = ("user", "item")
+DESCRIBED: weakref.WeakKeyDictionary[Any, np.ndarray | None] = weakref.WeakKeyDictionary()
 
 
 def signatures(run: Run) -> dict[str, Any]:
@@ -59,8 +61,15 @@ def signatures(run: Run) -> dict[str, Any]:
         return {"items": names, "scores": found.scores}
 
     known = {"serving_default": rating, "rating": rating, "recommend": recommend}
-    rows = described(model)
+    rows = _alike(model)
     return known if rows is None else known | {"similar": _similar(run, rows)}
+
+
+def _alike(model: Any) -> np.ndarray | None:
+    """As `described`; a loaded model, which learns no more, is asked once."""
+    if model not in DESCRIBED:
+        DESCRIBED[model] = described(model)
+    return DESCRIBED[model]
 
 
 def _similar(run: Run, rows: np.ndarray) -> Any:
@@ -87,19 +96,21 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
         for name, column in pairs.items()
     }
     k, exclude = np.int32(LISTED), np.bool_(True)
-    found = best(run.model, tf.constant(raw["user"]), tf.constant(k), tf.constant(exclude))
+    some = slice(at_once(len(ids_of(run.model).offered)))
+    users = tf.constant(raw["user"][some])
+    found = best(run.model, users, tf.constant(k), tf.constant(exclude))
     known = of_pairs | {
-        "recommend/input/user": pairs["user"],
+        "recommend/input/user": pairs["user"][some],
         "recommend/input/k": k,
         "recommend/input/exclude_seen": exclude,
         "recommend/output/scores": found.scores.numpy(),
     }
-    rows = described(run.model)
+    rows = _alike(run.model)
     if rows is None:
         return known
-    _, scores = nearest(run.model, rows, tf.constant(raw["item"]), tf.constant(k))
+    _, scores = nearest(run.model, rows, tf.constant(raw["item"][some]), tf.constant(k))
     return known | {
-        "similar/input/item": pairs["item"],
+        "similar/input/item": pairs["item"][some],
         "similar/input/k": k,
         "similar/output/scores": scores.numpy(),
     }

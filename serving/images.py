@@ -10,7 +10,7 @@ import tensorflow as tf
 from evaluation.grad_cam import last_map, regions
 from pipelines.examples import Batch
 from pipelines.files import whole
-from pipelines.images import decode
+from pipelines.images import decode, too_many
 from pipelines.photos import Reading, reading
 from serving.answers import named, parts, rows
 from serving.portable import Portable, in_float32
@@ -174,8 +174,8 @@ def _read_one(path: Path, fit: Reading) -> np.ndarray:
         return fit(decode(path.read_bytes())).numpy()
     except OSError as error:
         reason = error.strerror or str(error)
-    except (tf.errors.InvalidArgumentError, ValueError):
-        reason = "its content is not that of an image, or is cut short"
+    except (tf.errors.InvalidArgumentError, ValueError) as error:
+        reason = too_many(error) or "its content is not that of an image, or is cut short"
     raise UnreadableError(
         f"Received the image {str(path)!r}: {reason}; expected a readable PNG, JPEG, GIF or BMP."
     )

@@ -1,5 +1,6 @@
 """A run as a SavedModel in TensorFlow Serving's layout, with all that a server tells of it."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,4 +63,5 @@ def size(directory: Path) -> int:
 
 def curl(app: str, directory: Path) -> str:
     """The command that asks a server on its usual port the sample request."""
-    return f"curl -d @{directory / REQUEST} http://127.0.0.1:8501/v1/models/{app}:predict"
+    request = shlex.quote(f"@{directory / REQUEST}")
+    return f"curl -d {request} http://127.0.0.1:8501/v1/models/{app}:predict"

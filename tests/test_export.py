@@ -1,7 +1,9 @@
 """An export answers as in training, where nothing but TensorFlow is known, or is not published."""
 
 import base64
+import dataclasses
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,11 +16,12 @@ import tensorflow as tf
 
 import apps
 from apps import Finetune, Mnist
-from serving import about, savedmodel, warmup
+from serving import about, gate, savedmodel, warmup
 from serving import export as exporting
 from serving.export import ParityError, export
 from serving.images import UnreadableError, reading_of
 from serving.predict import examples, predict
+from training.train import train
 
 FRESH = """
 import base64, json, sys
@@ -173,6 +176,35 @@ def test_a_tampered_sample_closes_the_gate(change, exported, tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("differences", "passes"),
+    [
+        ({"encoded": 1e-6, "explain": 9e-3}, True),
+        ({"encoded": 1e-6, "explain": 2e-2}, False),
+        ({"encoded": 9e-3, "explain": 1e-6}, False),
+        ({"encoded": 1e-6, "explain": None}, False),
+    ],
+)
+def test_an_explanation_has_a_tolerance_of_its_own(differences, passes, run, monkeypatch):
+    """It is divided by its own peak, which may be small."""
+    monkeypatch.setattr(gate, "replayed", lambda *_: differences)
+    if passes:
+        found = gate.proof(run, "an export", [], {})
+        assert found["max_abs_diff"] == 1e-6 and found["tolerance"] == 1e-5
+        assert found["tolerances"] == {"explain": 1e-2}
+        return
+    with pytest.raises(ParityError, match="not published"):
+        gate.proof(run, "an export", [], {})
+
+
+@pytest.mark.slow
+def test_a_network_of_convolutions_in_bfloat16_is_published(tmp_path):
+    app = dataclasses.replace(Mnist.tiny(), model="cnn")
+    run = train(app, run_dir=tmp_path / "run", precision="bfloat16", verbose=0)
+    parity = export(run)["parity"]
+    assert parity["signatures"]["explain"] <= parity["tolerances"]["explain"] == 1e-1
+
+
 def test_a_process_that_fails_closes_the_gate(copied, monkeypatch):
     monkeypatch.setattr(savedmodel.replay, "__file__", str(copied.path / "nowhere.py"))
     with pytest.raises(ParityError, match="could not replay"):
@@ -188,6 +220,34 @@ def test_a_fault_while_writing_leaves_nothing(copied, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         export(copied)
     assert list((copied.path / "export").iterdir()) == []
+
+
+def test_what_a_killed_export_left_is_removed_and_no_living_one_is_touched(copied, monkeypatch):
+    def write(*_):
+        (folder,) = (copied.path / "export").glob(".writing-*")
+        (folder / "saved_model.pb").touch()
+        if not (copied.path / "inner").exists():
+            (copied.path / "inner").touch()
+            monkeypatch.setattr(savedmodel, "write", lambda *_: {"signatures": {}})
+            assert Path(export(copied)["export"]).name == "1"
+            assert (folder / "saved_model.pb").is_file()
+        return {"signatures": {}}
+
+    left = copied.path / "export" / ".writing-killed"
+    (left / "variables").mkdir(parents=True)
+    monkeypatch.setattr(savedmodel, "write", write)
+    assert Path(export(copied)["export"]).name == "2"
+    assert sorted(path.name for path in (copied.path / "export").iterdir()) == ["1", "2"]
+
+
+def test_a_version_is_on_the_disk_before_it_has_its_name(copied, monkeypatch):
+    kept = []
+    monkeypatch.setattr(exporting, "_keep", lambda path: kept.append((path.name, path.exists())))
+    monkeypatch.setattr(savedmodel, "write", lambda *_: {"signatures": {}})
+    export(copied)
+    (first, *_), written, folder = kept
+    assert first == "parity.json" and written[0].startswith(".writing-")
+    assert folder == ("export", True)
 
 
 def told(run):
@@ -274,6 +334,11 @@ def test_without_the_extra_no_warm_up_is_written_and_it_is_said(copied, monkeypa
     assert export(copied)["notes"] == [warmup.MISSING]
 
 
+def test_the_command_that_asks_takes_any_directory():
+    _, _, data, _ = shlex.split(savedmodel.curl("mnist", Path("/my runs/it's/1")))
+    assert data == "@/my runs/it's/1/sample-request.json"
+
+
 def test_predictions_name_the_class_and_the_next(copied):
     paths = examples(copied)
     answers = np.asarray(copied.model(copied.splits.test.numpy(slice(3)).features))
@@ -299,6 +364,15 @@ def test_one_unreadable_file_stops_all_predictions(copied):
     bad.write_bytes(good.read_bytes()[:40])
     with pytest.raises(UnreadableError, match=r"bad\.png"):
         predict(copied, [str(good), str(bad)])
+
+
+def test_a_picture_of_too_many_pixels_is_named(copied):
+    picture = Path(examples(copied)[0])
+    held = bytearray(picture.read_bytes())
+    held[16:24] = (2**20).to_bytes(4) * 2
+    picture.write_bytes(held)
+    with pytest.raises(UnreadableError, match="1048576 x 1048576 pixels; expected at most"):
+        predict(copied, [str(picture)])
 
 
 def test_the_saved_model_carries_no_optimizer(run):

@@ -16,7 +16,7 @@ from apps import Mnist, Recommender, Regression, Text
 from apps.app import FieldError
 from evaluation import classes
 from pipelines.columns import PrepareColumns
-from serving import edge, formats, kinds, quantized, replay_edge, savedmodel
+from serving import edge, formats, kinds, quantized, replay_edge, rows, savedmodel
 from serving import portable as portables
 from serving.export import ParityError, export
 from serving.portable import RefusedError
@@ -306,6 +306,47 @@ def test_rows_with_categories_and_gaps_in_all_formats(shop, tmp_path, ask):
     }
     assert set(inputs["litert"][1]["codes"]) == {"oak", "elm", "fir", ""}
     assert inputs["onnx"][1] == {"name": "kind", "dtype": "string", "shape": [None]}
+
+
+@pytest.fixture
+def words(tmp_path):
+    """A CSV file whose columns are called as Python, or a graph, calls something else."""
+    names = ["class", "from", "self", "Age", "age", "value", "None"]
+    numbers = np.random.default_rng(0).uniform(1, 5, (60, len(names)))
+    lines = [",".join(map("{:.3f}".format, row)) for row in [*numbers]]
+    path = tmp_path / "words.csv"
+    path.write_text("\n".join([",".join(names), *lines, ""]))
+    return path
+
+
+@pytest.fixture
+def called(words, tmp_path, ask):
+    """A run on it, and what was told of it."""
+    train = ["--data", f"csv:{words}", "--target", "class", "--model", "linear"]
+    status, output, error = ask("regression", "train", *train, "--run-dir", tmp_path / "run")
+    assert status == 0, error
+    return Run.load(tmp_path / "run"), " ".join((output + error).split())
+
+
+def test_columns_may_be_called_as_python_calls_something_else(called, tmp_path):
+    run, told = called
+    assert "class is called class_" in told
+    assert "age is called age_2" in told
+    names = ["from_", "self_", "Age", "age_2", "value_", "None_"]
+    assert [column["name"] for column in rows.about(run)["columns"]] == names
+    savedmodel._save(run, tmp_path, rows.signatures(run))
+    inputs = tf.saved_model.load(tmp_path).signatures["serving_default"]
+    raw = rows.read(str(tmp_path / "words.csv"), run)
+    given = inputs(**{name: tf.constant(column) for name, column in raw.items()})["value"]
+    np.testing.assert_allclose(given, np.ravel(run.model(raw)), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_columns_are_called_the_same_in_every_format(called, words, ask):
+    run, _ = called
+    status, _, error = ask("regression", "export", run.path, "--format", "litert,onnx")
+    assert status == 0, error
+    assert ask("regression", "predict", run.path, words)[0] == 0
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """Pictures of any size and colour become images like those of the training set."""
 
 import io
+import re
+import struct
 
 import keras
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image
 
 from apps import Mnist
 from pipelines.examples import DataError, Examples
-from pipelines.images import FitImage, Standardize, decode, require_classes
+from pipelines.images import FitImage, Standardize, decode, require_classes, too_many
 from pipelines.splits import cut
 
 NUM_DIGITS = 40
@@ -201,3 +203,50 @@ def test_images_of_other_channels_are_refused(shape):
 def test_a_single_class_is_refused():
     with pytest.raises(DataError, match="all of one class"):
         require_classes(cut(source(classes=1)), "made")
+
+
+def with_size(encode, place, layout, *size):
+    """A picture whose header says that it is of another size."""
+    held = bytearray(encode(np.zeros((8, 8, 3), "uint8")))
+    struct.pack_into(layout, held, place, *size)
+    return bytes(held)
+
+
+def saved(kind):
+    def encode(pixels):
+        place = io.BytesIO()
+        Image.fromarray(pixels).save(place, kind)
+        return place.getvalue()
+
+    return encode
+
+
+def jpeg_bomb():
+    held = saved("JPEG")(np.zeros((8, 8, 3), "uint8"))
+    place = held.index(b"\xff\xc0") + 5
+    return held[:place] + struct.pack(">HH", 60000, 60000) + held[place + 4 :]
+
+
+BOMBS = {
+    "PNG": lambda: with_size(saved("PNG"), 16, ">II", 9000, 9000),
+    "PNG, beyond 64 bits": lambda: with_size(saved("PNG"), 16, ">II", 2**32 - 1, 2**32 - 1),
+    "JPEG": jpeg_bomb,
+    "GIF": lambda: with_size(saved("GIF"), 6, "<HH", 60000, 60000),
+    "BMP": lambda: with_size(saved("BMP"), 18, "<ii", 9000, 9000),
+    "BMP from the top": lambda: with_size(saved("BMP"), 18, "<ii", 9000, -9000),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+@pytest.mark.parametrize("way", [decode, tf.function(decode, autograph=False)], ids=["", "graph"])
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(way, bomb):
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        way(tf.constant(BOMBS[bomb]()))
+    assert re.fullmatch(r"\d+ x \d+ pixels; expected at most 67108864", too_many(raised.value))
+
+
+@pytest.mark.parametrize("content", [b"", b"G", b"B", b"\x89PNG", b"\xff\xd8\xff", b"words"])
+def test_what_is_no_picture_is_not_called_too_large(content):
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        decode(content)
+    assert not too_many(raised.value)

@@ -15,12 +15,15 @@ from apps import Recommender
 from apps.descent import epochs
 from apps.factors import Pairs, ranking_rows, rating_rows, spectrum, truncated
 from apps.gibbs import gaussians, posterior_means
+from evaluation import catalogue, neighbours, rankings, report
 from evaluation import ids as asked_ids
-from evaluation import rankings, report
+from evaluation.catalogue import best, ids_of
+from evaluation.neighbours import described, nearest
 from evaluation.rankings import Answers, Lists
 from pipelines import embedded, ids
 from pipelines.examples import DataError
 from pipelines.tables import Table, Tables
+from serving import ids as questions
 from serving.predict import predict
 from serving.reading import UnreadableError
 from training.train import train
@@ -206,6 +209,52 @@ def test_lists_hold_nothing_that_was_met_in_training(tiny):
     met = set(zip(known["user"], known["item"], strict=True))
     for name, places in zip(some.names, answers.lists.places[:, :10], strict=True):
         assert not met & {(name, item) for item in items[places]}
+
+
+@pytest.mark.parametrize(
+    ("ask", "kind"),
+    [
+        (
+            lambda model, _, n: best(model, tf.fill([n], "user 1"), 3, tf.constant(value=True)),
+            "users",
+        ),
+        (lambda model, rows, n: nearest(model, rows, tf.fill([n], "item 1"), 3), "items"),
+    ],
+    ids=["best", "nearest"],
+)
+def test_questions_whose_answers_would_not_fit_into_memory_are_refused(
+    ask, kind, exported, monkeypatch
+):
+    model = exported(Recommender).model
+    count, rows = len(ids_of(model).offered), described(model)
+    monkeypatch.setattr(catalogue, "MOST_PAIRS", 7 * count)
+    ask(model, rows, 7)
+
+    @tf.function(autograph=False)
+    def graph(model, rows, n):
+        return ask(model, rows, n)
+
+    for way in (ask, graph):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"8 {kind}; expected at most 7"):
+            way(model, rows, 8)
+
+
+def test_the_samples_of_an_export_ask_no_more_than_fits(exported, monkeypatch):
+    run = exported(Recommender)
+    monkeypatch.setattr(catalogue, "MOST_PAIRS", 5 * len(ids_of(run.model).offered))
+    found = questions.samples(run.samples.raw, run)
+    assert len(found["recommend/input/user"]) == len(found["recommend/output/scores"]) == 5
+    assert len(found["similar/input/item"]) == len(found["similar/output/scores"]) == 5
+
+
+def test_items_are_described_in_blocks_and_once(exported, monkeypatch):
+    model = exported(Recommender).model
+    whole = described(model)
+    monkeypatch.setattr(neighbours, "BLOCK", 3 * len(ids_of(model).items))
+    np.testing.assert_allclose(described(model), whole, atol=1e-5)
+    known = questions._alike(model)
+    monkeypatch.setattr(questions, "described", None)
+    assert questions._alike(model) is known
 
 
 def test_the_export_recommends(exported):
