@@ -64,12 +64,10 @@ class Answer(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class Body:
-    """What has arrived of the body of a request."""
+class Arriving:
+    """How much of the body of a request has arrived."""
 
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.size = 0
+    size = 0
 
 
 class Rest:
@@ -132,7 +130,7 @@ class Rest:
         )
 
     async def _answer(self, scope: Scope, path: str, receive: Receive) -> Answer:
-        asked, arriving = Asked(""), Body()
+        asked, arriving = Asked(""), Arriving()
         try:
             if self.in_flight > self._limits.max_concurrency:
                 raise _too_many(f"{self._limits.max_concurrency} requests")
@@ -174,9 +172,9 @@ class Rest:
             raise invalid(f"Unrecognized servable version label: {unquote(label)}")
         return Asked(model.name), int(version) if version else None, (what or "").lower()
 
-    async def _body(self, scope: Scope, receive: Receive, arriving: Body) -> bytes:
+    async def _body(self, scope: Scope, receive: Receive, arriving: Arriving) -> bytes:
         """The body of a request. Raises RequestError where it is too large or too slow."""
-        most, parts = self._limits.max_body, arriving.parts
+        most, parts = self._limits.max_body, list[bytes]()
         for name, value in scope["headers"]:
             if name == b"content-length" and int(value) > most:
                 raise _too_large(most)
