@@ -200,7 +200,9 @@ def _run(arguments: list[str]) -> int:
         asked = {"--help", "-h"} & set(arguments)
         if asked or not arguments:
             # Parsing what is not going to run would take a quarter of the time.
-            print(manual.page(cli, [one for one in arguments if one not in asked]))
+            page = manual.page(cli, [one for one in arguments if one not in asked])
+            with contextlib.suppress(BrokenPipeError):  # who reads it has seen enough
+                print(page, flush=True)
             return 0
         if arguments == ["--version"]:
             print(commands.version())
@@ -212,8 +214,6 @@ def _run(arguments: list[str]) -> int:
             if config := console.config_of(arguments):
                 cli.config = [config]
         cli(arguments, exit_on_error=False, print_error=False)
-    except BrokenPipeError:
-        return 0  # who reads us has seen enough
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in arguments:
             raise

@@ -132,7 +132,14 @@ def test_damaged_samples_are_named(ask, copied):
     assert_mistake(answer, "samples.npz")
 
 
-@pytest.mark.parametrize("error", [RuntimeError("boom"), OSError(28, "No space left on device")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("boom"),
+        OSError(28, "No space left on device"),
+        BrokenPipeError(32, "Broken pipe"),
+    ],
+)
 def test_what_nobody_expected_is_one_line_too(error, ask, monkeypatch):
     def broken(*_):
         raise error
