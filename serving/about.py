@@ -9,12 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from serving import kinds
-from serving.addresses import ABOUT
 from serving.servable import DEFAULT
 from serving.warmup import inputs_of
 from training.run import Run
 
-NAME = ABOUT
 NUM_EXAMPLES = 3
 ENCODED = "encoded"
 

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from serving import about, gate, kinds, replay, warmup
+from serving.addresses import ABOUT
 from serving.answers import parts
 from training.run import Run, write_json
 
@@ -27,7 +28,7 @@ def write(run: Run, directory: Path) -> dict[str, Any]:
     _save(run, directory, signatures)
     samples = kinds.question(run.passport["question"]).samples(run.samples.raw, run)
     told = about.describe(run, signatures, samples)
-    write_json(directory / about.NAME, told)
+    write_json(directory / ABOUT, told)
     request = {"signature_name": told["example_signature"], "instances": told["examples"]}
     write_json(directory / REQUEST, request)
     warmup.write(directory, run.passport["app"], samples)

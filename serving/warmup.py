@@ -9,8 +9,6 @@ import tensorflow as tf
 
 from serving.addresses import RECORDS
 
-PLACE = RECORDS
-
 MISSING = (
     "no warm-up requests: they need the extra `serve`, pip install 'athanor[serve]'; the first "
     "answer of a server will take longer"
@@ -35,7 +33,7 @@ def write(directory: Path, name: str, samples: dict[str, Any]) -> None:
         return
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-    path = directory / PLACE
+    path = directory / RECORDS
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as file:
         for signature in sorted({key.partition("/")[0] for key in samples}):

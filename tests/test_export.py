@@ -18,6 +18,7 @@ import apps
 from apps import Finetune, Mnist
 from serving import about, gate, savedmodel, warmup
 from serving import export as exporting
+from serving.addresses import ABOUT, RECORDS
 from serving.export import ParityError, export
 from serving.images import UnreadableError, reading_of
 from serving.predict import examples, predict
@@ -251,7 +252,7 @@ def test_a_version_is_on_the_disk_before_it_has_its_name(copied, monkeypatch):
 
 
 def told(run):
-    return json.loads((run.path / "export" / "1" / about.NAME).read_text())
+    return json.loads((run.path / "export" / "1" / ABOUT).read_text())
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
@@ -316,7 +317,7 @@ def test_a_server_can_warm_up(app, exported):
     directory = exported(app).path / "export" / "1"
     signatures = tf.saved_model.load(directory).signatures
     answered = set()
-    for record in tf.data.TFRecordDataset(str(directory / warmup.PLACE)):
+    for record in tf.data.TFRecordDataset(str(directory / RECORDS)):
         request = logs.PredictionLog.FromString(record.numpy()).predict_log.request
         assert request.model_spec.name == app.name()
         inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
