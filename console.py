@@ -47,6 +47,18 @@ class HowToTrain:
     """Cross-validate: train once for each of so many folds, and give mean and spread."""
     profile: Annotated[bool, Parameter(negative="")] = False
     """Record for TensorBoard what the steps spend their time on."""
+    resume: Path | None = None
+    """The directory of a run that was stopped or killed: it goes on, with its own fields."""
+    force: Annotated[bool, Parameter(negative="")] = False
+    """Go on also with other fields, data, devices or versions than it began with."""
+    checkpoint_every: float | None = None
+    """Seconds between two checkpoints; as often as costs 2 % of the time by default."""
+    on_nan: Literal["stop", "halve"] = "stop"
+    """Where the loss diverges: stop, or go on from the last epoch with half the learning rate,
+    three times at most."""
+    deterministic: Annotated[bool, Parameter(negative="")] = False
+    """Let every operation add in one order, also where that is slower: on a GPU the same seed
+    then gives the same numbers."""
     config: Path | None = None
     """A YAML file of fields; flags override it."""
 
@@ -189,6 +201,19 @@ def config_of(arguments: list[str]) -> Any:
     return Dict(fields, source=path, use_commands_as_keys=False)
 
 
+def given(arguments: Sequence[str], app: apps.App) -> dict[str, Any]:
+    """The fields that a command names, and those that are not at their defaults."""
+    default = type(app)()
+    found = {}
+    for field in dataclasses.fields(app):
+        flag, value = field.name.replace("_", "-"), getattr(app, field.name)
+        names = (f"--{flag}", f"--no-{flag}")
+        named = any(one.partition("=")[0] in names for one in arguments)
+        if named or value != getattr(default, field.name):
+            found[field.name] = value
+    return found
+
+
 def require_whole_numbers(arguments: list[str]) -> None:
     """Raise FieldError where a fraction is given for a whole number; cyclopts would round it."""
     whole = {
@@ -240,7 +265,8 @@ def explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, CycloptsError):
         return 2, f"{text} See --help."
     if isinstance(error, KeyboardInterrupt):
-        return 130, "interrupted; what was finished is kept."
+        status = getattr(error, "exit_status", 130)
+        return status, text or "interrupted; what was finished is kept."
     if status := getattr(error, "exit_status", 0):
         return status, text
     full = "No space left on device" in text

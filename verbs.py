@@ -17,6 +17,7 @@ from console import (
     HowToShare,
     HowToTrain,
     HowToTune,
+    given,
     require_workers,
 )
 
@@ -29,10 +30,13 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
     """Train and judge: once, or once a fold."""
     from training import cluster, start
 
+    if how.resume:
+        app, how = _resumed(app, how)
     if cluster.wanted(how.strategy):
         require_workers(how)
     start.tensorflow(how.devices, how.strategy)
     from evaluation import folds, report, show
+    from training.resume import trained_in
     from training.run import ELSEWHERE
     from training.train import train as trained
 
@@ -44,18 +48,45 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
         "devices": how.devices,
         "profile": how.profile,
         "verbose": 1 if on_terminal else 2,
+        "every": how.checkpoint_every,
+        "on_nan": how.on_nan,
+        "deterministic": how.deterministic,
     }
     if how.folds is not None:
         summary = folds.cross_validate(app, how.folds, how.run_dir, **options)
         show.folds(summary)
         return summary
-    run = trained(app, run_dir=how.run_dir, **options)
+    run = trained_in(how.run_dir, app, common.data_dir, again=how.resume is not None)
+    run = run or trained(app, run_dir=how.run_dir, force=how.force, **options)
     if run.path == ELSEWHERE:
         return {}
     scored = report.score(run)
     show.scores(scored)
     print(f"run  {_short(run.path)}")
     return _judged(run, scored)
+
+
+def _resumed(app: apps.App, how: HowToTrain) -> tuple[apps.App, HowToTrain]:
+    """The app and the flags that a run began with, and what is given besides."""
+    from training import resume
+
+    path = how.resume
+    if how.run_dir not in (None, path) or how.folds is not None or path is None:
+        raise apps.FieldError(
+            "Received --resume with --run-dir or --folds; expected it alone. The run goes on in "
+            "its own directory."
+        )
+    known = resume.begun(path, type(app))
+    flags: dict[str, Any] = {
+        "run_dir": path,
+        "deterministic": how.deterministic or known.about["deterministic"],
+    }
+    if how.strategy == "one":
+        flags["strategy"] = known.strategy
+    if how.devices is None and known.strategy == "mirrored":
+        flags["devices"] = known.devices
+    fields = known.fields | given(sys.argv, app)
+    return type(app).from_json(fields), dataclasses.replace(how, **flags)
 
 
 def tune(app: apps.App, how: HowToTune, common: Common) -> dict[str, Any]:
@@ -247,32 +278,28 @@ def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str
 
 
 def launch(command: list[str], app: apps.App, how: Any, workers: int, restarts: int) -> None:
-    """Several workers of one command on this machine; `latest` is theirs to point at at the end."""
+    """Several workers of one command on this machine."""
     if workers < 2 or restarts < 0:
         name, least = ("--workers", 2) if workers < 2 else ("--restarts", 0)
         number = workers if workers < 2 else restarts
         raise apps.FieldError(f"Received {name} {number}; expected at least {least}.")
-    from training import launch, run
+    from training import directory, launch
 
     trains = isinstance(how, HowToTrain)
-    place = (how.run_dir or run.unused_directory(app)) if trains else None
+    place = (how.run_dir or directory.unused_directory(app)) if trains else None
     given = ["--strategy", "multiworker"] if how.strategy in ("one", "mirrored") else []
     if place is not None:
-        run.require_empty(place)
+        directory.require_empty(place)
     # Fixed here, so that all starts of one training mean the same directory.
     where = ["--run-dir", str(place)] if trains and not how.run_dir else []
     program = [sys.executable, str(Path(__file__).with_name("athanor.py"))]
-    try:
-        launch.launch(
-            [*program, *command, *given, *where],
-            workers=workers,
-            restarts=restarts,
-            run_dir=place,
-            plain="--json" in command,
-        )
-    finally:
-        if where and place and (place / run.PASSPORT).exists():
-            run.point_latest(place)
+    launch.launch(
+        [*program, *command, *given, *where],
+        workers=workers,
+        restarts=restarts,
+        run_dir=place,
+        plain="--json" in command,
+    )
 
 
 def _short(path: Path) -> str:

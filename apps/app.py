@@ -30,6 +30,7 @@ class Position(NamedTuple):
         first: the number of epochs that were done when this stage began.
         epoch: epochs done.
         stopped: whether this stage ended before its last epoch.
+        step: steps done in the epoch after these.
 
     """
 
@@ -37,10 +38,16 @@ class Position(NamedTuple):
     first: int = 0
     epoch: int = 0
     stopped: bool = False
+    step: int = 0
 
     def begin(self, epochs: range) -> int:
         """The epoch to go on with, of those of this stage; their end where none is left."""
         return epochs.stop if self.stopped else min(max(self.epoch, epochs.start), epochs.stop)
+
+    def batches(self, epochs: range, steps: int) -> int:
+        """Batches that were seen before it goes on, where an epoch of this stage has `steps`."""
+        begin = self.begin(epochs)
+        return begin * steps + (self.step if begin == self.epoch else 0)
 
 
 BEGIN = Position()

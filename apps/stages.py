@@ -108,7 +108,7 @@ def _fit(
         steps_per_epoch=features.steps,
         seed=plan.seed,
         augment=plan.mix if position.stage == 2 else None,  # pooled features are not mixed
-        start=begin * features.steps,
+        start=position.batches(epochs, features.steps),
     )
     history = model.fit(
         batches,

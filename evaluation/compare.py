@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from training.run import Run, RunError
+from training.run import SCORES, Run, RunError
 
 
 def compare(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
@@ -31,7 +31,7 @@ def compare(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
 
 
 def _scores(run: Run) -> dict[str, Any]:
-    path = run.path / "scores.json"
+    path = run.path / SCORES
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -8,7 +8,8 @@ import numpy as np
 from apps.app import App, FieldError
 from evaluation import report
 from pipelines.splits import Fold
-from training.run import empty_directory, write_json
+from training.directory import empty_directory
+from training.run import write_json
 from training.train import train
 
 

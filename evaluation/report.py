@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from evaluation import kinds
-from training.run import Run, write_json
+from training.run import SCORES, Run, write_json
 
 LEVEL = 1e-4  # of the metric: a smaller difference is none
 
@@ -50,7 +50,7 @@ def _scored(run: Run, answers: Any) -> dict[str, Any]:
         "tables": list(tables),
         "seconds": round(time.perf_counter() - start, 3),
     }
-    write_json(run.path / "scores.json", scores)
+    write_json(run.path / SCORES, scores)
     return scores
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from serving import kinds
 from serving.servable import DEFAULT
 from serving.warmup import inputs_of
-from training.run import Run
+from training.run import SCORES, Run
 
 NUM_EXAMPLES = 3
 ENCODED = "encoded"
@@ -39,7 +39,7 @@ def describe(run: Run, signatures: dict[str, Any], samples: dict[str, Any]) -> d
         **kind,
         "examples": instances(given, typical)[:NUM_EXAMPLES],
         "example_signature": asked,
-        "score": _score(run.path / "scores.json"),
+        "score": _score(run.path / SCORES),
     }
 
 

@@ -6,17 +6,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
 import pytest
 
 import apps
+from apps import stages
 from evaluation.folds import cross_validate
 from pipelines import embedded
-from training import checkpoint
+from training import checkpoint, fitting, resume, snapshot
 from training.callbacks import EnoughError
-from training.run import CHECKPOINT, NOTE, PASSPORT, UNFINISHED, Run, RunError, taken, unfinished
+from training.directory import NOTE, UNFINISHED, taken, unfinished
+from training.run import CHECKPOINT, PASSPORT, Run, RunError
 from training.train import train
 
 
@@ -25,12 +28,22 @@ class Killed(BaseException):
 
 
 class StopAt(keras.callbacks.Callback):
-    def __init__(self, epoch, error):
+    """Raises an error after some calls of an epoch; of what such a call did nothing is kept."""
+
+    def __init__(self, epoch, error, calls=0):
         super().__init__()
-        self.epoch, self.error = epoch, error
+        self.stop, self.error = (epoch, calls), error
 
     def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
-        if epoch == self.epoch:
+        self.now = (epoch, 0)
+        self._stop()
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+        self.now = (self.now[0], self.now[1] + 1)
+        self._stop()
+
+    def _stop(self):
+        if self.now == self.stop:
             raise self.error
 
 
@@ -38,6 +51,16 @@ class StopAt(keras.callbacks.Callback):
 def two_epochs():
     """The smallest app of which an epoch can be finished and another not."""
     return dataclasses.replace(apps.Mnist.tiny(), model="softmax", epochs=2)
+
+
+@pytest.fixture(scope="session")
+def whole(made_once):
+    """A training of it that nothing disturbed."""
+
+    def write(path):
+        trained(dataclasses.replace(apps.Mnist.tiny(), model="softmax", epochs=2), path)
+
+    return Run.load(made_once("whole-softmax", write))
 
 
 @pytest.fixture
@@ -56,9 +79,10 @@ def contents(path):
     return {one: one.is_file() and one.read_bytes() for one in path.rglob("*")}
 
 
-def trained(app, path, *, stop=None, error=Killed, **options):
-    watchers = [] if stop is None else [StopAt(stop, error)]
-    return train(app, run_dir=path, precision="float32", verbose=0, watchers=watchers, **options)
+def trained(app, path, *, stop=None, calls=0, error=Killed, **options):
+    watchers = [] if stop is None else [StopAt(stop, error, calls)]
+    options = {"precision": "float32", "every": 0, **options}
+    return train(app, run_dir=path, verbose=0, watchers=watchers, **options)
 
 
 def rows(run):
@@ -66,34 +90,59 @@ def rows(run):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
-def case(app, stop, *marks, **fields):
-    name = "-".join([app.__name__, str(stop), *fields.values()])
-    return pytest.param(app, fields, stop, id=name, marks=marks)
+def newest(path):
+    return snapshot.numbered(path / CHECKPOINT)[0]
 
 
+def assert_same(run, other):
+    assert rows(run) == rows(other)
+    for one, same in zip(run.model.get_weights(), other.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert run.passport["best_epoch"] == other.passport["best_epoch"]
+    saved = [
+        keras.saving.load_model(one.path / "model.keras").get_weights() for one in (run, other)
+    ]
+    for one, same in zip(*saved, strict=True):
+        np.testing.assert_array_equal(one, same)
+    with np.load(run.path / "samples.npz") as one, np.load(other.path / "samples.npz") as same:
+        np.testing.assert_array_equal(one["answers"], same["answers"])
+
+
+def case(app, stop, *marks, calls=2, **fields):
+    name = "-".join([app.__name__, str(stop), str(calls), *map(str, fields.values())])
+    return pytest.param(app, fields, stop, calls, id=name, marks=marks)
+
+
+SLOW = pytest.mark.slow
 CASES = [
-    case(apps.Mnist, 2, pytest.mark.slow),
-    case(apps.Recommender, 2),
-    case(apps.Recommender, 3, pytest.mark.slow, model="svdpp", optimizer="adam"),
-    case(apps.Finetune, 3, pytest.mark.slow),  # in the second stage
-    *(case(app, 2, pytest.mark.slow) for app in (apps.Regression, apps.Finetune, apps.Text)),
-    case(apps.Regression, 1, pytest.mark.slow, optimizer="schedulefree"),
-    case(apps.Mnist, 1, pytest.mark.slow, optimizer="adan"),
+    case(apps.Mnist, 1, dropout=0.2),
+    case(apps.Mnist, 2, SLOW, calls=0),
+    case(apps.Mnist, 1, SLOW, optimizer="adan"),
+    case(apps.Mnist, 0, SLOW, optimizer="schedulefree"),
+    case(apps.Recommender, 2, calls=0),
+    case(apps.Recommender, 3, SLOW, calls=0, model="svdpp", optimizer="adam"),
+    case(apps.Finetune, 3, SLOW),  # in the second stage
+    case(apps.Finetune, 0, SLOW),
+    case(apps.Regression, 2, SLOW),
+    case(apps.Regression, 1, SLOW, optimizer="schedulefree"),
+    case(apps.Regression, 2, SLOW, calls=0),
+    case(apps.Text, 2, SLOW),
+    case(apps.Text, 2, SLOW, calls=0),
 ]
 
 
-@pytest.mark.parametrize(("app", "fields", "stop"), CASES)
-def test_stopped_and_resumed_is_undisturbed(app, fields, stop, tmp_path):
+@pytest.mark.parametrize(("app", "fields", "stop", "calls"), CASES)
+def test_stopped_and_resumed_is_undisturbed(app, fields, stop, calls, tmp_path, monkeypatch):
+    for module in (fitting, stages):
+        monkeypatch.setattr(module, "STEPS_A_CALL", 2)  # several calls an epoch
     app = dataclasses.replace(app.tiny(), epochs=4, **fields)
-    whole = trained(app, tmp_path / "whole")
+    undisturbed = trained(app, tmp_path / "undisturbed", every=1e9)
     with pytest.raises(Killed):
-        trained(app, tmp_path / "stopped", stop=stop)
-    assert (tmp_path / "stopped" / CHECKPOINT).exists()
+        trained(app, tmp_path / "stopped", stop=stop, calls=calls)
+    found = resume.newest(tmp_path / "stopped")
+    assert (found.position.epoch, bool(found.position.step)) == (stop, calls > 0)
     resumed = trained(app, tmp_path / "stopped")
-    assert rows(resumed) == rows(whole)
-    for one, other in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert resumed.passport["best_epoch"] == whole.passport["best_epoch"]
+    assert_same(resumed, undisturbed)
     assert not (resumed.path / CHECKPOINT).exists()
     with (resumed.path / "history.csv").open() as file:
         epochs = sum(float(row["seconds"]) for row in csv.DictReader(file))
@@ -109,22 +158,45 @@ def test_early_stopping_goes_on_counting(tmp_path):
     assert rows(trained(app, tmp_path / "stopped")) == rows(whole)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"mine", b"PK\x03\x04"], ids=repr)
-def test_a_checkpoint_that_cannot_be_read_is_refused(content, two_epochs, begun):
-    path = begun / CHECKPOINT
-    path.write_bytes(path.read_bytes()[:-200] if content is None else content)
-    before = contents(begun)
-    with pytest.raises(RunError, match=r"checkpoint.npz, which cannot be read.*expected"):
-        trained(two_epochs, begun)
-    assert contents(begun) == before
+def cut(content):
+    return content[:-200]
 
 
-def test_a_checkpoint_of_somebody_else_is_refused(two_epochs, begun):
-    np.savez(begun / CHECKPOINT, weights=np.zeros(3))
-    before = contents(begun)
-    with pytest.raises(RunError, match="cannot be read"):
-        trained(two_epochs, begun)
-    assert contents(begun) == before
+def flipped(content):
+    return content[:-100] + bytes([content[-100] ^ 1]) + content[-99:]
+
+
+@pytest.mark.parametrize("damage", [cut, flipped, lambda _: b"", lambda _: b"PK\x03\x04" * 9])
+def test_of_a_damaged_checkpoint_the_one_before_is_taken(damage, two_epochs, begun, capfd, whole):
+    last = newest(begun)
+    last.write_bytes(damage(last.read_bytes()))
+    assert_same(trained(two_epochs, begun), whole)
+    assert f"{last} is damaged" in capfd.readouterr().err
+
+
+def test_where_all_checkpoints_are_damaged_it_begins_anew(two_epochs, begun, whole):
+    for path in snapshot.numbered(begun / CHECKPOINT):
+        path.write_bytes(flipped(path.read_bytes()))
+    assert_same(trained(two_epochs, begun), whole)
+
+
+def test_what_damaged_the_best_model_is_mended(two_epochs, begun, whole):
+    for name in ("model.keras", "history.csv"):
+        (begun / name).write_text("damaged")
+    assert_same(trained(two_epochs, begun), whole)
+
+
+def test_two_checkpoints_are_kept(begun):
+    assert len(snapshot.numbered(begun / CHECKPOINT)) == 2
+
+
+def test_a_checkpoint_is_due_when_its_cost_is_a_small_share(two_epochs, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(resume, "write", lambda *_: written.append(time.perf_counter()))
+    monkeypatch.setattr(checkpoint, "SHORTEST", 0.0)
+    monkeypatch.setattr(checkpoint, "SHARE", 1e-9)
+    trained(dataclasses.replace(two_epochs, epochs=4), tmp_path / "run", every=None)
+    assert len(written) == 2  # what began; one whose cost was not known
 
 
 @pytest.mark.parametrize("note", [None, "", "finish chapter 3"], ids=repr)
@@ -132,7 +204,8 @@ def test_a_directory_of_the_user_is_never_ours(note, two_epochs, tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")
-    np.savez(mine / CHECKPOINT, weights=np.zeros(3))
+    (mine / CHECKPOINT).mkdir()
+    (mine / CHECKPOINT / "000003.checkpoint").write_text("mine")
     if note is not None:
         (mine / UNFINISHED).write_text(note)
     before = contents(mine)
@@ -174,14 +247,14 @@ def test_changed_data_are_refused(two_epochs, begun, monkeypatch):
     fewer = digits._replace(train=digits.train.select(np.arange(1, len(digits.train))))
     monkeypatch.setattr(embedded, "digits", lambda: fewer)
     before = contents(begun)
-    with pytest.raises(RunError, match=r"Received data fingerprint '\w+'.*began with '\w+'"):
+    with pytest.raises(RunError, match=r"Received data fingerprint '\w+'.*instead of '\w+'"):
         trained(two_epochs, begun)
     assert contents(begun) == before
 
 
 def test_another_precision_is_refused(two_epochs, begun):
     before = contents(begun)
-    with pytest.raises(RunError, match=r"precision 'mixed_bfloat16'.*began with 'float32'"):
+    with pytest.raises(RunError, match=r"precision 'mixed_bfloat16' instead of 'float32'"):
         train(two_epochs, run_dir=begun, precision="bfloat16", verbose=0)
     assert contents(begun) == before
 
@@ -193,7 +266,7 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         trained(app, path, stop=1, error=KeyboardInterrupt())
     assert Run.load(path).passport["stopped"] == "interrupted"
-    (path / f".123-{CHECKPOINT}").write_text("torn")  # by a kill
+    (path / CHECKPOINT / ".123-000009.checkpoint").write_text("torn")  # by a kill
     with pytest.raises(Killed):
         trained(app, path, stop=2)
     assert (path / CHECKPOINT).exists()
@@ -211,24 +284,12 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
         trained(app, path)
 
 
-def test_ctrl_c_before_the_first_checkpoint_is_whole(two_epochs, tmp_path, monkeypatch):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(checkpoint, "whole", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            trained(two_epochs, tmp_path / "run")
-    assert Run.load(tmp_path / "run").passport["stopped"] == "interrupted"
-    assert len(rows(trained(two_epochs, tmp_path / "run"))) == 2
-
-
 def test_a_result_without_its_checkpoint_is_kept(two_epochs, tmp_path):
     path = tmp_path / "run"
     app = dataclasses.replace(two_epochs, epochs=3)
     with pytest.raises(KeyboardInterrupt):
         trained(app, path, stop=2, error=KeyboardInterrupt())
-    (path / CHECKPOINT).unlink()
+    shutil.rmtree(path / CHECKPOINT)
     with pytest.raises(RunError, match="not empty"):
         trained(app, path)
     assert Run.load(path).passport["epochs"] == 2
@@ -236,7 +297,7 @@ def test_a_result_without_its_checkpoint_is_kept(two_epochs, tmp_path):
 
 DIE = """
 import os, pathlib, apps
-from training.run import taken
+from training.directory import taken
 with taken(apps.Mnist(), pathlib.Path("run")) as path:
     (path / "logs" / "events").write_text("some")
     os.kill(os.getpid(), 9)

@@ -11,7 +11,8 @@ import pytest
 
 from training import launch
 from training.cluster import LostError
-from training.run import CHECKPOINT, NOTE, UNFINISHED
+from training.directory import NOTE, UNFINISHED
+from training.run import CHECKPOINT
 
 ME = "import json, os; me = json.loads(os.environ['TF_CONFIG'])['task']['index']\n"
 
@@ -133,7 +134,8 @@ def test_a_finished_run_is_not_begun_again(tmp_path, capfd):
 
 def test_an_interrupted_run_is_begun_again(tmp_path, capfd):
     (tmp_path / "run.json").write_text('{"stopped": "interrupted", "epochs": 2}')
-    (tmp_path / CHECKPOINT).touch()
+    (tmp_path / CHECKPOINT).mkdir()
+    (tmp_path / CHECKPOINT / "000001.checkpoint").touch()
     (tmp_path / UNFINISHED).write_text(NOTE)
     code = "import signal; os.kill(os.getpid(), signal.SIGKILL)"
     with pytest.raises(launch.WorkerError, match="after 1 restarts"):

@@ -16,8 +16,9 @@ import apps
 from apps import FieldError, Mnist
 from optimizers import UnknownOptimizerError
 from training.cluster import StrategyError
+from training.fitting import DivergedError
 from training.run import CHECKPOINT, Run, RunError
-from training.train import DivergedError, train
+from training.train import train
 from tuning import chief, keeping, objectives, pictures, search, space, trial
 from tuning.oracles import SCORE
 

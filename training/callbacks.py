@@ -11,6 +11,8 @@ import tensorflow as tf
 from pipelines.examples import Batch
 from pipelines.files import whole
 
+BLOWN_UP = 100.0  # times the first loss
+
 
 class EnoughError(Exception):
     """Raised at the end of an epoch by a callback that has seen enough; the run is kept."""
@@ -26,6 +28,11 @@ class History(keras.callbacks.Callback):
         super().__init__()
         self.path = path
         self.rows: list[dict[str, float]] = []
+        self.start = 0.0
+
+    def elapsed(self) -> float:
+        """Seconds of the epoch in progress."""
+        return time.perf_counter() - self.start
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
         """Start the clock."""
@@ -33,11 +40,15 @@ class History(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Add a row."""
-        seconds = round(time.perf_counter() - self.start, 3)
+        seconds = round(self.elapsed(), 3)
         rate = float(self.model.optimizer.learning_rate)
         scores = {name: float(value) for name, value in (logs or {}).items()}
         self.rows.append({"epoch": epoch + 1, "seconds": seconds, **scores, "learning_rate": rate})
-        if self.path is None:
+        self.write()
+
+    def write(self) -> None:
+        """Write the rows, if there are some."""
+        if self.path is None or not self.rows:
             return
         with whole(self.path) as beside, beside.open("w", newline="") as file:
             table = csv.DictWriter(file, list(self.rows[0]))
@@ -70,11 +81,23 @@ class KeepBest(keras.callbacks.Callback):
         score = self.sign * (logs or {})[self.monitor]
         if score <= self.score:
             return
+        self.epoch, self.score = epoch + 1, score
+        self.weights = self.saved.get_weights()
+        self._save()
+
+    def _save(self) -> None:
         if self.path is not None:
             with whole(self.path) as beside:
                 self.saved.save(beside)
-        self.epoch, self.score = epoch + 1, score
-        self.weights = self.saved.get_weights()
+
+    def write(self) -> None:
+        """Save the best epoch's model, if there is one; the weights stay as they are."""
+        if not self.epoch:
+            return
+        current = self.saved.get_weights()
+        self.restore()
+        self._save()
+        self.saved.set_weights(current)
 
     def restore(self) -> None:
         """Go back to the best weights."""
@@ -115,11 +138,28 @@ class ShowPredictions(keras.callbacks.Callback):
         self.writer.flush()
 
 
-class StopWhenNotFinite(keras.callbacks.Callback):
-    """Refuse to go on after an epoch whose scores are not finite."""
+class StopWhenDiverged(keras.callbacks.Callback):
+    """Refuse to go on when scores are not finite, or the loss is far above where it began.
+
+    Attributes:
+        first: the mean loss of the first call; 0 before it.
+
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: ARG002
+        """Raise FloatingPointError where the loss has blown up."""
+        loss = float((logs or {}).get("loss", 0.0))
+        self.first = self.first or loss
+        # Where a target is scaled, 1 is the loss of who knows nothing.
+        if loss > BLOWN_UP * max(1.0, self.first):
+            raise FloatingPointError(f"a loss of {loss:.3g}, which began at {self.first:.3g},")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Raise FloatingPointError with the names of such scores."""
+        """Raise FloatingPointError with the names of scores that are not finite."""
         bad = [name for name, value in (logs or {}).items() if not np.isfinite(value)]
         if bad:
             raise FloatingPointError(f"{', '.join(bad)} after epoch {epoch + 1}")

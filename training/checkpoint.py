@@ -1,167 +1,227 @@
-"""Where training stands after every epoch, in one file, and how it goes on from there."""
+"""Where training stands, written every so often, and how it goes on from there bit for bit."""
 
-import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import optimizers
-from apps.app import App, Position
-from pipelines.files import whole
-from pipelines.splits import Splits
-from training.callbacks import History, KeepBest
-from training.run import CHECKPOINT, RunError, unfinished
+from apps.app import Position
+from training import resume, snapshot
+from training.callbacks import History, KeepBest, StopWhenDiverged
+from training.interrupts import Interrupts
+from training.resume import Found
+from training.run import CHECKPOINT, RunError
 
+# Of the time of a training, at most, that goes into its checkpoints.
+SHARE = 0.02
+SHORTEST = 1.0  # seconds between two
 # What callbacks remember from one epoch to the next.
 REMEMBERED: dict[type, tuple[str, ...]] = {
     History: ("rows",),
     KeepBest: ("epoch", "score"),
+    StopWhenDiverged: ("first",),
     keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch", "stopped_epoch"),
     optimizers.AveragedWeights: ("_averaged",),
 }
 
 
-class Found(NamedTuple):
-    """What a checkpoint holds.
-
-    Attributes:
-        position: the epochs that are done.
-        known: what the training is known by.
-        remembered: attributes of each kind of callback, by its name.
-        state: every variable of the model and its optimizer, in their order.
-        best: the weights of the best epoch so far.
-
-    """
-
-    position: Position
-    known: dict[str, Any]
-    remembered: dict[str, dict[str, Any]]
-    state: list[np.ndarray]
-    best: list[np.ndarray]
-
-    @property
-    def seconds(self) -> float:
-        """That the epochs took which are done."""
-        return sum(row["seconds"] for row in self.remembered["History"]["rows"])
-
-
 class Checkpoint(keras.callbacks.Callback):
-    """Write the checkpoint at the end of every epoch, and restore one at the beginning.
+    """Write a checkpoint every so often, and restore one at the beginning.
 
     It stands last among the callbacks: what it keeps is what the others have made
-    of the epoch. A fit that only replays its epochs (apps.solving) needs no state.
+    of the step or epoch. A fit that only replays its epochs (apps.solving) needs no
+    state. Where several machines train, each has part of what the metrics of an
+    unfinished epoch know, so it writes between epochs there.
 
     Args:
         path: of the run directory; None where another worker writes.
-        known: what the training is known by; see `known_by`.
+        begin: what to go on from; at its own beginning a training has no state.
         callbacks: those that stand before it.
-        found: what to go on from; None to begin.
+        every: seconds between two checkpoints; None for as often as costs 2 % of the time.
+        amid: whether one may be written in the middle of an epoch.
+        interrupts: tells when somebody wants the training to stop.
 
     """
 
     def __init__(
         self,
         path: Path | None,
-        known: dict[str, Any],
+        begin: Found,
         callbacks: Sequence[Any],
-        found: Found | None,
+        *,
+        every: float | None,
+        amid: bool,
+        interrupts: Interrupts,
     ) -> None:
         super().__init__()
-        self.path, self.known, self.callbacks, self.found = path, known, callbacks, found
-        self.stage = found.position.stage - 1 if found else 0
-        self.first: int | None = None
-        (self.best,) = (one for one in callbacks if isinstance(one, KeepBest))
+        self.path, self.callbacks, self.every, self.amid = path, callbacks, every, amid
+        self.interrupts = interrupts
+        self.found = begin
+        self.restored = begin.position.epoch == begin.position.step == 0
+        self.stage = self.first = self.epoch = self.to_pass = 0
+        self.kept = [begin.path]
+        self.written, self.cost = time.perf_counter(), 0.0
+        self.history: History = next(one for one in callbacks if isinstance(one, History))
+        self.best: KeepBest = next(one for one in callbacks if isinstance(one, KeepBest))
+
+    @property
+    def _replays(self) -> bool:
+        return bool(self.params.get("replays"))
 
     def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: ARG002
         """Restore, or note that another stage of training begins."""
-        self.stage += 1
-        self.first = None
-        if self.found is None:
+        self.first = -1
+        if self.restored:
+            self.stage += 1
             return
-        found, self.found = self.found, None
-        self.first = found.position.first
-        if not self.params.get("replays"):
-            if not self.model.optimizer.built:
-                self.model.optimizer.build(self.model.trainable_variables)
-            for variable, value in zip(_variables(self.model), found.state, strict=True):
-                variable.assign(value)
+        self.restored, found = True, self.found
+        self.stage, self.first = found.position.stage, found.position.first
+        self.best.weights = found.best
         for callback in self.callbacks:
             for name, value in found.remembered.get(type(callback).__name__, {}).items():
                 setattr(callback, name, value)
-        self.best.weights = found.best
+        # A kill, or a disk, may have left older or newer ones than the checkpoint.
+        self.history.write()
+        self.best.write()
+        if self._replays:
+            return
+        if not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
+        restore(_variables(self.model), found.state)
+        if found.position.step:
+            self.to_pass = found.position.step // self.model.steps_per_execution
+            self._pass_over(found.metrics)
+
+    def _pass_over(self, metrics: Sequence[np.ndarray]) -> None:
+        """Let the calls of this epoch that were made before return at once."""
+        usual = self.model.train_function
+
+        def passing(iterator: Any) -> Any:
+            if not self.to_pass:
+                self.model.train_function = usual
+                return usual(iterator)
+            if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+                # Keras would make some metrics when it first sees a batch.
+                _, target = iterator.element_spec
+                self.model.compute_metrics(None, _zeros(target), _zeros(self.model.output), None)
+            restore(self.model.metrics_variables, metrics)
+            return self.model.get_metrics_result()
+
+        self.model.train_function = passing
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
         """The first epoch of a stage is known when it comes."""
-        self.first = epoch if self.first is None else self.first
+        self.first = epoch if self.first < 0 else self.first
+        self.epoch = epoch
+        if self.to_pass:
+            self.history.start -= self.found.spent
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: ARG002
+        """Write in the middle of an epoch."""
+        if self.to_pass:
+            self.to_pass -= 1
+        elif self.amid and self._is_due():
+            self._write(Position(self.stage, self.first, self.epoch, step=batch + 1))
+        self.interrupts.heed()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
-        """Write the file, whole."""
+        """Write between two epochs."""
+        if self._is_due():
+            stopped = bool(self.model.stop_training)
+            self._write(Position(self.stage, self.first, epoch + 1, stopped))
+        self.interrupts.heed()
+
+    def _is_due(self) -> bool:
+        if self.interrupts.asked or not self.amid:
+            return True
+        every = max(SHORTEST, self.cost / SHARE) if self.every is None else self.every
+        return time.perf_counter() - self.written >= every
+
+    def _write(self, position: Position) -> None:
         if self.path is None:
             return
-        position = Position(self.stage, self.first or 0, epoch + 1, bool(self.model.stop_training))
-        remembered = {
+        start = time.perf_counter()
+        if not all(np.isfinite(one.numpy()).all() for one in self.model.trainable_variables):
+            raise FloatingPointError("a weight")
+        found = self.found._replace(
+            position=position,
+            remembered=self._remembered(),
+            spent=self.history.elapsed() if position.step else 0.0,
+            state=[] if self._replays else values(_variables(self.model)),
+            metrics=values(self.model.metrics_variables) if position.step else [],
+            best=self.best.weights,
+            path=snapshot.after(self.path / CHECKPOINT),
+        )
+        resume.write(found.path, found)
+        self.kept = [*self.kept, found.path][-snapshot.KEPT :]
+        for path in snapshot.numbered(self.path / CHECKPOINT):
+            if path not in self.kept:
+                path.unlink()
+        self.written = time.perf_counter()
+        self.cost = self.written - start
+
+    def _remembered(self) -> dict[str, dict[str, Any]]:
+        return {
             type(callback).__name__: {name: getattr(callback, name) for name in names}
             for callback in self.callbacks
             for kind, names in REMEMBERED.items()
             if isinstance(callback, kind)
         }
-        told = {"position": position, "known": self.known, "remembered": remembered}
-        replays = self.params.get("replays")
-        state = [] if replays else [one.numpy() for one in _variables(self.model)]
-        arrays = {f"state/{number}": value for number, value in enumerate(state)}
-        arrays |= {f"best/{number}": value for number, value in enumerate(self.best.weights)}
-        text = np.array(json.dumps(told, default=float))
-        with whole(self.path / CHECKPOINT) as beside, beside.open("wb") as file:
-            np.savez(file, told=text, **arrays)
-
-
-def known_by(app: App, splits: Splits, policy: str) -> dict[str, Any]:
-    """What has to be the same where a training goes on: fields, data and number format."""
-    return {**app.to_json(), "data fingerprint": splits.fingerprint(), "precision": policy}
-
-
-def of(known: dict[str, Any], path: Path) -> Found | None:
-    """The checkpoint of an unfinished training in a run directory; None where there is none.
-
-    Raises RunError where it cannot be read, or is that of another training.
-    """
-    if not unfinished(path) or not (path / CHECKPOINT).exists():
-        return None
-    found = _load(path / CHECKPOINT)
-    for name, value in known.items():
-        if found.known.get(name) != value:
-            raise RunError(
-                f"Received {name} {value!r} for the run {path}, which began with "
-                f"{found.known.get(name)!r}; expected the same. Choose another --run-dir."
-            )
-    return found
-
-
-def _load(path: Path) -> Found:
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            told = json.loads(str(file["told"]))
-            counts = {
-                kind: sum(k.startswith(f"{kind}/") for k in file) for kind in ("state", "best")
-            }
-            state, best = (
-                [file[f"{kind}/{number}"] for number in range(count)]
-                for kind, count in counts.items()
-            )
-        return Found(Position(*told["position"]), told["known"], told["remembered"], state, best)
-    except Exception as error:
-        # Training wrote it whole: it is another's, or the disk fails.
-        raise RunError(
-            f"Received {path}, which cannot be read ({error}); expected a checkpoint as training "
-            "wrote it. Try again, restore the file, or choose another --run-dir."
-        ) from error
 
 
 def _variables(model: Any) -> list[Any]:
-    """Weights, states of random layers, and all that the optimizer keeps, in a fixed order."""
+    """Weights, states of random layers, and all that the optimizer keeps, in a fixed order.
+
+    A learning rate is no state: it follows from the fields.
+    """
     passing = {id(one) for one in model.metrics_variables}  # of one epoch alone
     kept = [one for one in model.variables if id(one) not in passing]
-    return [*kept, *model.optimizer.variables]
+    return [*kept, *(one for one in model.optimizer.variables if one.name != "learning_rate")]
+
+
+def values(variables: Sequence[Any]) -> list[np.ndarray]:
+    """Of each variable; of one that differs between replicas, theirs [replicas, ...]."""
+    found = []
+    for variable in variables:
+        parts = [part.numpy() for part in _parts(variable)]
+        same = all(np.array_equal(part, parts[0], equal_nan=True) for part in parts)
+        found.append(parts[0] if same else np.stack(parts))
+    return found
+
+
+def restore(variables: Sequence[Any], saved: Sequence[np.ndarray]) -> None:
+    """Give variables the values that they had. Raises RunError where they are others."""
+    shapes = [tuple(variable.shape) for variable in variables]
+    if len(saved) != len(shapes) or any(
+        shape not in (one.shape, one.shape[1:]) for shape, one in zip(shapes, saved, strict=True)
+    ):
+        raise RunError(
+            f"Received a checkpoint of {len(saved)} arrays whose shapes are not those of the "
+            f"{len(shapes)} variables to train; expected one of the same model. Leave out what "
+            "was changed, or choose another --run-dir."
+        )
+    for variable, value in zip(variables, saved, strict=True):
+        parts = _parts(variable)
+        each = [value] * len(parts) if value.shape == tuple(variable.shape) else value
+        for part, one in zip(parts, each, strict=True):
+            part.assign(one)
+
+
+def _parts(variable: Any) -> Sequence[Any]:
+    """What each replica here has of a variable; there is one where one device trains."""
+    held = variable.value if isinstance(variable, keras.Variable) else variable
+    return getattr(held, "values", None) or (held,)
+
+
+def _zeros(form: Any) -> Any:
+    """One example of zeros of the form of a batch."""
+
+    def zeros(one: Any) -> Any:
+        return tf.zeros([1, *(size or 1 for size in one.shape[1:])], one.dtype)
+
+    return tf.nest.map_structure(zeros, form)

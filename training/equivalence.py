@@ -13,8 +13,8 @@ from apps.app import App
 from pipelines.splits import Splits
 from training import strategy as distribution
 from training.cluster import Strategy
+from training.fitting import compiled, feeds
 from training.precision import Precision, choose
-from training.train import compiled, feeds
 
 EPOCHS, STEPS = 2, 10  # of each stage, and of an epoch
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 0.05}

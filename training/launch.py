@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from training.cluster import LostError
-from training.run import PASSPORT, unfinished
+from training.directory import unfinished
+from training.run import PASSPORT
 
 POLL = 0.02  # seconds between looks at the workers
 GRACE = 10.0  # seconds for the chief to keep what was finished

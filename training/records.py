@@ -3,7 +3,7 @@
 import dataclasses
 import platform
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,28 +12,20 @@ import tensorflow as tf
 from apps.app import App
 from pipelines.feed import feed
 from pipelines.splits import Fold, Splits
-from training import callbacks as own
 from training import samples
 from training import strategy as distribution
 from training.build import Parts
-from training.checkpoint import Found
+from training.directory import finish
+from training.fitting import Fitted, Task
 from training.precision import Choice, processor
-from training.run import INTERRUPTED, finish
+from training.resume import Found
+from training.run import INTERRUPTED
 
 NUM_SAMPLES = 64  # raw inputs kept with their answers, for the gate of every export
 
 
-class Fitted(NamedTuple):
-    """How a fit went; `stopped` is what ended it before its time."""
-
-    history: own.History
-    best: own.KeepBest
-    seconds: float
-    stopped: BaseException | None
-
-
 def announcement(
-    app: App, splits: Splits, parts: Parts, choice: Choice, path: Path, found: Found | None
+    app: App, splits: Splits, parts: Parts, choice: Choice, path: Path, begin: Found
 ) -> str:
     """What is about to be trained, on what, where, and where it goes on."""
     sizes = ", ".join(f"{size} {name}" for name, size in splits.sizes.items())
@@ -43,8 +35,10 @@ def announcement(
         f"{app.name()}: {app.data}, {sizes}; {parts.network.count_params():,} parameters",
         *(f"data  {note}" for note in splits.notes),
         f"precision {choice.policy} ({choice.reason}); run directory {path}",
-        *([f"goes on after epoch {found.position.epoch}"] if found else []),
     ]
+    if begin.position.epoch or begin.position.step:
+        step = f" and {begin.position.step} steps" if begin.position.step else ""
+        lines.append(f"goes on after epoch {begin.position.epoch}{step}")
     return "\n".join(lines)
 
 
@@ -67,10 +61,9 @@ def keep_samples(splits: Splits, parts: Parts, path: Path) -> None:
     samples.save(path / "samples.npz", kept)
 
 
-def passport(
-    app: App, splits: Splits, parts: Parts, choice: Choice, fitted: Fitted, fold: Fold | None
-) -> dict[str, Any]:
+def passport(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None) -> dict[str, Any]:
     """The content of run.json."""
+    app, splits, parts, begin = task.app, task.splits, task.parts, task.begin
     epochs = len(fitted.history.rows)
     reading = app.reading(splits)
     return {
@@ -92,7 +85,10 @@ def passport(
         "parameters": parts.network.count_params(),
         "epochs": epochs,
         "best_epoch": fitted.best.epoch,
-        "stopped": fitted.stopped and (str(fitted.stopped) or INTERRUPTED),
+        "stopped": _reason(fitted.stopped),
+        "halvings": begin.halvings,
+        "forced": begin.forced,
+        "deterministic": begin.known.about["deterministic"],
         "seconds": {"train": round(fitted.seconds, 3)},
         "examples_per_second": round(epochs * len(splits.train) / fitted.seconds, 1),
         "versions": {
@@ -106,3 +102,9 @@ def passport(
         "strategy": distribution.name(),
         "replicas": distribution.replicas(),
     }
+
+
+def _reason(stopped: BaseException | None) -> str | None:
+    if stopped is None:
+        return None
+    return INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else str(stopped)

@@ -1,51 +1,28 @@
 """An app becomes a run."""
 
 import contextlib
-import time
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-import optimizers
-from apps.app import BEGIN, App, Feeds
-from pipelines.feed import feed_shared, feed_shuffled
+from apps.app import App, FieldError
 from pipelines.splits import Fold, Splits, fold
-from training import callbacks as own
-from training import checkpoint, records
+from training import directory, records, resume
 from training import strategy as distribution
-from training.build import Parts, build, finite
-from training.precision import Precision, choose
+from training.fitting import DivergedError, Task, compiled, fit
+from training.precision import Choice, Precision, choose
 from training.records import Fitted
-from training.run import ELSEWHERE, Run, point_latest, taken
+from training.resume import Found, Known
+from training.run import ELSEWHERE, Run
 from training.strategy import Strategy
 
-STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves
-VALID_BATCH = 1000
-NUM_SHOWN = 16
-
-
-class DivergedError(RuntimeError):
-    """Training whose loss is no number any more."""
-
-    exit_status = 1
-
-
-class Place(NamedTuple):
-    """Where a run is made.
-
-    Attributes:
-        path: of the directory; None where another worker writes.
-        known: what the training is known by there.
-        found: what to go on from; None to begin.
-
-    """
-
-    path: Path | None
-    known: dict[str, Any]
-    found: checkpoint.Found | None
+OnNan = Literal["stop", "halve"]
+HALVINGS = 3  # of the learning rate, at most
 
 
 def train(
@@ -60,10 +37,17 @@ def train(
     profile: bool = False,
     verbose: int = 2,
     watchers: Sequence[keras.callbacks.Callback] = (),
+    force: bool = False,
+    every: float | None = None,
+    on_nan: OnNan = "stop",
+    deterministic: bool = False,
 ) -> Run:
     """Train an app and return its run.
 
-    Of several workers the chief alone writes and speaks; the others' run is ELSEWHERE.
+    A run that was interrupted or killed in `run_dir` goes on where its newest whole
+    checkpoint stands and ends as one that was not, bit for bit, on the same machine
+    with as many devices. Of several workers the chief alone writes and speaks; the
+    others' run is ELSEWHERE.
 
     Args:
         app: what to train.
@@ -76,156 +60,122 @@ def train(
         profile: also record what the second call's steps spend their time on.
         verbose: 0 silent, 1 a moving bar, 2 a line an epoch.
         watchers: callbacks besides those of every run; one may raise EnoughError.
+        force: go on also where fields, data or versions are not those that it began with.
+        every: seconds between two checkpoints; None for as often as costs 2 % of the time.
+        on_nan: where the loss diverges, stop, or go on from the last checkpoint with half
+            the learning rate, at most three times.
+        deterministic: let TensorFlow's operations add in one order, also where that is slower.
 
     Raises:
         DataError, FieldError, RunError, StrategyError, UnknownOptimizerError: nothing was written.
         DivergedError: the loss is no number any more; the best model so far is kept.
+        DiskFullError: nothing that was there is damaged.
         LostError: another worker is gone; what was finished stays in the directory.
+        KeyboardInterrupt: somebody asked; a checkpoint is kept.
 
     """
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
     splits = app.splits(data_dir)
     splits = fold(splits, which) if which else splits
     spread = distribution.choose(strategy, devices)
     app = distribution.divided(app, splits, spread.num_replicas_in_sync)
+    found = resume.unfinished_in(run_dir)
     choice = choose(precision, app.question, app.formats)
+    if found and precision == "auto":
+        choice = Choice(**found.known.precision)
     with contextlib.ExitStack() as held:
         with spread.scope(), distribution.together():
             choice = distribution.agreed(app, splits, choice)
-            parts = compiled(app, splits, choice.policy)
-            place = _place(app, splits, choice.policy, run_dir, held)
-            path, found = place.path, place.found
+            known = _known(app, splits, choice, deterministic=deterministic)
+            begin = resume.begin(known, found, force=force)
+            distribution.require_same("checkpoints", begin.position.epoch)
+            path = held.enter_context(directory.taken(app, run_dir)) if _is_chief(on_nan) else None
+            begin = resume.noted(begin, path)
+            parts = compiled(_slower(app, begin), splits, choice.policy)
             if verbose and path:
-                print(records.announcement(app, splits, parts, choice, path, found), flush=True)
-            watchers = [*_watchers(app, splits, parts, path, profile=profile), *watchers]
-            fitted = _fit(app, splits, parts, place, watchers, verbose=verbose if path else 0)
-            passport = records.passport(app, splits, parts, choice, fitted, which)
+                print(records.announcement(app, splits, parts, choice, path, begin), flush=True)
+            task, fitted = _fitted(
+                Task(app, splits, parts, path, begin),
+                on_nan,
+                watchers,
+                every=every,
+                verbose=verbose if path else 0,
+                profile=profile,
+            )
+            passport = records.passport(task, choice, fitted, which)
         if path is not None:
-            records.keep(splits, parts, path, passport)
-            if run_dir is None:
-                point_latest(path)
+            records.keep(splits, task.parts, path, passport)
+            if directory.is_usual(path, app):
+                directory.point_latest(path)
     if fitted.stopped is not None:
         raise fitted.stopped
     run = Run(path or ELSEWHERE, data_dir)
-    run.remember(app=app, splits=splits, model=parts.answering)
+    run.remember(app=app, splits=splits, model=task.parts.answering)
     return run
 
 
-def _place(
-    app: App, splits: Splits, policy: str, run_dir: Path | None, held: contextlib.ExitStack
-) -> Place:
-    """Where to begin or to go on; the directory is held as long as `held` is open."""
-    known = checkpoint.known_by(app, splits, policy)
-    found = checkpoint.of(known, run_dir) if run_dir else None
-    distribution.require_same("checkpoints", found.position.epoch if found else 0)
-    path = held.enter_context(taken(app, run_dir)) if distribution.is_chief() else None
-    return Place(path, known, found)
+def _known(app: App, splits: Splits, choice: Choice, *, deterministic: bool) -> Known:
+    """What a training in this scope is known by."""
+    about = {
+        "data fingerprint": splits.fingerprint(),
+        "precision": choice.policy,
+        "deterministic": deterministic,
+        **{f"{one.__name__} version": one.__version__ for one in (tf, keras, np)},
+    }
+    devices = distribution.replicas()
+    return Known(app.name(), app.to_json(), about, choice._asdict(), distribution.name(), devices)
 
 
-def compiled(app: App, splits: Splits, policy: str) -> Parts:
-    """The models of an app, seeded; the network compiled."""
-    steps, steps_a_call = steps_of(app, splits)
-    optimizer = app.descent(app.epochs * steps)
-    keras.utils.set_random_seed(app.seed)
-    parts = build(app, splits, policy)
-    parts.network.compile(
-        optimizer,
-        loss=finite(app.loss(splits)),
-        metrics=list(app.metrics),
-        steps_per_execution=steps_a_call,
-    )
-    if distribution.replicas() > 1:
-        distribution.synchronise(parts.network)
-    return parts
-
-
-def steps_of(app: App, splits: Splits) -> tuple[int, int]:
-    """Steps an epoch, and steps a call that divide them: one where replicas share them."""
-    steps = len(splits.train) // app.batch(len(splits.train))
-    most = STEPS_A_CALL if distribution.replicas() == 1 else 1
-    steps_a_call = steps // -(-steps // most)
-    # A call that crossed an epoch's end would take batches of the next one.
-    return steps // steps_a_call * steps_a_call, steps_a_call
-
-
-def feeds(app: App, splits: Splits, parts: Parts, found: checkpoint.Found | None = None) -> Feeds:
-    """What an app's fit consumes, from a checkpoint on."""
-    position = found.position if found else BEGIN
-    steps, steps_a_call = steps_of(app, splits)
-    train = feed_shuffled(
-        splits.train,
-        batch_size=app.batch(len(splits.train)),
-        steps_per_epoch=steps,
-        seed=app.seed,
-        prepare=parts.prepare,
-        augment=app.augmentation(),
-        lengths=app.lengths(splits),
-        # What replays its epochs needs their batches.
-        start=position.epoch * steps if found and found.state else 0,
-    )
-    valid = feed_shared(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
-    return Feeds(train, valid, steps, splits, parts.prepare, steps_a_call, position)
-
-
-def _fit(
-    app: App,
-    splits: Splits,
-    parts: Parts,
-    place: Place,
-    watchers: Sequence[keras.callbacks.Callback],
-    *,
-    verbose: int,
-) -> Fitted:
-    path, known, found = place
-    history = own.History(path and path / "history.csv")
-    best = own.KeepBest(parts.answering, path and path / "model.keras", app.monitor)
-    stopped: BaseException | None = None
-    start = time.perf_counter()
-    try:
-        # First, so that what is judged and kept are the averages of ScheduleFree.
-        averaged = optimizers.AveragedWeights()
-        callbacks = [averaged, own.StopWhenNotFinite(), history, best, *watchers]
-        callbacks.append(checkpoint.Checkpoint(path, known, callbacks, found))
-        consumed = feeds(app, splits, parts, found)
-        app.fit(parts.network, consumed, callbacks=callbacks, verbose=verbose)
-    except own.EnoughError:
-        pass
-    except (tf.errors.InvalidArgumentError, FloatingPointError) as error:
-        stopped = _diverged(error, parts.network.optimizer, best, path)
-    except KeyboardInterrupt as interrupt:
-        stopped = interrupt
-    if stopped is not None and not best.epoch:
-        raise stopped
-    best.restore()
-    seconds = time.perf_counter() - start + (found.seconds if found else 0.0)
-    return Fitted(history, best, seconds, stopped)
-
-
-def _watchers(
-    app: App, splits: Splits, parts: Parts, path: Path | None, *, profile: bool
-) -> Iterator[keras.callbacks.Callback]:
-    if path:
-        yield keras.callbacks.TensorBoard(
-            str(path / "logs"), write_graph=False, profile_batch=2 if profile else 0
+def _is_chief(on_nan: OnNan) -> bool:
+    """Whether this process writes. Raises FieldError for what only one can do."""
+    if on_nan != "stop" and distribution.name() == "multiworker":
+        raise FieldError(
+            f"Received --on-nan {on_nan} for several workers; expected stop. Leave it out."
         )
-    if path and app.question == "image" and splits.labels:
-        shown = splits.valid.numpy(slice(0, NUM_SHOWN))
-        yield own.ShowPredictions(parts.answering, shown, splits.labels, path / "logs" / "samples")
-    if app.patience:
-        yield keras.callbacks.EarlyStopping(app.monitor, patience=app.patience)
+    return distribution.is_chief()
 
 
-def _diverged(
-    error: Exception, optimizer: keras.optimizers.Optimizer, best: own.KeepBest, path: Path | None
-) -> DivergedError:
-    if isinstance(error, tf.errors.InvalidArgumentError) and "not finite" not in str(error):
-        raise error
-    kept = (
-        f"The best model, of epoch {best.epoch}, is in {path or 'the run of the chief'}."
-        if best.epoch
-        else "No epoch was finished, so nothing was kept."
+def _slower(app: App, begin: Found) -> App:
+    """The app with the learning rate that its halvings left."""
+    if not begin.halvings:
+        return app
+    return dataclasses.replace(app, learning_rate=app.peak / 2 ** len(begin.halvings))
+
+
+def _fitted(
+    task: Task, on_nan: OnNan, watchers: Sequence[keras.callbacks.Callback], **options: Any
+) -> tuple[Task, Fitted]:
+    """Fit; where that diverges and it was asked for, again with half the learning rate.
+
+    Raises what ended it where not even one epoch can be kept.
+    """
+    # Between epochs stands what every run of the same command would go back to.
+    options["amid"] = on_nan == "stop" and distribution.name() != "multiworker"
+    fitted = fit(task, watchers, **options)
+    while on_nan == "halve" and len(task.begin.halvings) < HALVINGS and _by_rate(fitted):
+        task = _halved(task)
+        fitted = fit(task, watchers, **options)
+    if fitted.stopped is not None and not fitted.best.epoch:
+        raise fitted.stopped
+    return task, fitted
+
+
+def _by_rate(fitted: Fitted) -> bool:
+    return isinstance(fitted.stopped, DivergedError) and fitted.stopped.by_rate
+
+
+def _halved(task: Task) -> Task:
+    """From the last checkpoint on, with half the learning rate."""
+    optimizer = task.parts.network.optimizer
+    step, rate = int(optimizer.iterations.numpy()), float(optimizer.learning_rate)
+    begin = (task.path and resume.newest(task.path)) or task.begin
+    begin = begin._replace(halvings=[*task.begin.halvings, (step, rate)])
+    print(
+        f"The loss diverged at step {step} (learning rate {rate:.3g}); goes on after epoch "
+        f"{begin.position.epoch} with half of it.",
+        flush=True,
     )
-    return DivergedError(
-        f"Received a loss that is not finite at step {int(optimizer.iterations.numpy())} "
-        f"(learning rate {float(optimizer.learning_rate):.3g}); expected a number. {kept} "
-        "Lower --learning-rate, or choose another --optimizer."
-    )
+    policy = begin.known.precision["policy"]
+    parts = compiled(_slower(task.app, begin), task.splits, policy)
+    return task._replace(begin=begin, parts=parts)

@@ -5,14 +5,14 @@ import os
 import shutil
 from pathlib import Path
 
-from training.run import CHECKPOINT, UNFINISHED
+from training.directory import tidy
 
 
 def forget(path: Path) -> None:
     """Leave of a trial what is small: its passport and its history."""
-    unfinished = path.glob(".[0-9]*-*")  # files of a process that was killed
-    needless = ("model.keras", CHECKPOINT, UNFINISHED, "samples.npz")
-    for one in [*(path / name for name in needless), *unfinished]:
+    tidy(path)
+    torn = path.glob(".[0-9]*-*")  # files of a process that was killed
+    for one in (path / "model.keras", path / "samples.npz", *torn):
         one.unlink(missing_ok=True)
     shutil.rmtree(path / "export", ignore_errors=True)
 

@@ -17,8 +17,10 @@ from apps.app import App, FieldError
 from pipelines.files import whole
 from pipelines.splits import Splits
 from training.callbacks import EnoughError
-from training.run import PASSPORT, Run, RunError, tidy, unfinished
-from training.train import DivergedError, train
+from training.directory import tidy, unfinished
+from training.fitting import DivergedError
+from training.run import INTERRUPTED, PASSPORT, Run, RunError
+from training.train import train
 from tuning import objectives, space, tuner_fixes
 from tuning.journal import UnwrittenError
 from tuning.oracles import SCORE, Journaled
@@ -161,12 +163,13 @@ class FieldsTuner(base_tuner.BaseTuner):
 
     def _finished(self, path: Path) -> Run | None:
         """The run of a process that ended before it could tell; an interrupted one goes on."""
-        if not (path / PASSPORT).exists() or unfinished(path):
+        if not (path / PASSPORT).exists():
             return None
         run = Run.load(path, self.task.options["data_dir"])
-        if stopped := run.passport["stopped"]:
+        stopped = run.passport["stopped"]
+        if stopped not in (None, INTERRUPTED):
             raise DivergedError(stopped)
-        return run
+        return None if unfinished(path) else run
 
     def _same_questions(self, run: Run) -> None:
         if digest(run.splits) != self.task.valid:

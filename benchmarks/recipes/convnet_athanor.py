@@ -20,8 +20,8 @@ from apps import Mnist  # noqa: E402
 from pipelines import tfds  # noqa: E402
 from pipelines.feed import feed_shuffled  # noqa: E402
 from training.build import finite  # noqa: E402
+from training.fitting import steps_of  # noqa: E402
 from training.precision import choose  # noqa: E402
-from training.train import steps_of  # noqa: E402
 
 
 class Clock(keras.callbacks.Callback):

@@ -98,7 +98,8 @@ def key(values: dict[str, Any]) -> str:
 
 def curve(app: Any, directory: Path) -> list[float]:
     """The validation score of the best model so far, after each epoch; short where it diverged."""
-    from training.train import DivergedError, train
+    from training.fitting import DivergedError
+    from training.train import train
     from tuning import objectives, tuner_fixes
 
     with contextlib.suppress(DivergedError):

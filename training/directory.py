@@ -1,0 +1,168 @@
+"""The directory in which a run is made: held by one training, empty or its own, never another's."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from apps.app import App
+from training import snapshot
+from training.run import CHECKPOINT, PASSPORT, Run, RunError, write_json
+
+UNFINISHED = "unfinished.txt"
+# What training writes before the first epoch is finished.
+WRITTEN = (UNFINISHED, "logs", "history.csv", "model.keras", "samples.npz", CHECKPOINT)
+# All that UNFINISHED holds: by it a directory is known as ours.
+NOTE = "This training of athanor has not ended. The same command goes on with it.\n"
+
+
+@contextlib.contextmanager
+def taken(app: App, run_dir: Path | None) -> Iterator[Path]:
+    """Hold a run directory, new or of an interrupted training, while a run is made in it.
+
+    Where no step is kept, what was written there is removed again, and nothing else.
+    Raises RunError; nothing is overwritten.
+    """
+    path = run_dir or unused_directory(app)
+    require_empty(path)
+    with contextlib.ExitStack() as held:
+        try:
+            before = {one.name for one in path.iterdir()} if path.exists() else None
+            path.mkdir(parents=True, exist_ok=True)
+            # Written first: a process that ends at any later time leaves what is known as ours.
+            note = held.enter_context((path / UNFINISHED).open("a+"))
+            _hold(note, path)
+            require_empty(path)  # who held it before may have finished just now
+            held.callback(_remove_nothings, path.resolve(), before)
+            if not note.tell():
+                note.write(NOTE)
+                note.flush()
+            for name in ("logs", CHECKPOINT):
+                (path / name).mkdir(exist_ok=True)
+            (path / PASSPORT).unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        yield path.resolve()
+
+
+def empty_directory(app: App, run_dir: Path | None) -> Path:
+    """Make an empty directory for several runs. Raises RunError; nothing is overwritten."""
+    path = run_dir or unused_directory(app)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise _not_empty(path, "expected a new one")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return path.resolve()
+
+
+def require_empty(path: Path) -> None:
+    """Raise RunError where a directory holds something, but for a training to go on with."""
+    try:
+        filled = path.exists() and any(path.iterdir())
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if filled and not unfinished(path):
+        raise _not_empty(path, "expected a new one, or that of an interrupted training")
+
+
+def unfinished(path: Path) -> bool:
+    """Whether a directory is that of a training of ours that the same command goes on with."""
+    if not _is_ours(path):
+        return False
+    if not (path / PASSPORT).exists():
+        return True
+    # What a stopped training found is a run already; without a checkpoint it is all there is.
+    return bool(Run(path).passport.get("stopped") and snapshot.numbered(path / CHECKPOINT))
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        text = (path / UNFINISHED).read_text()
+        # A process that ended before it wrote the note left it empty, and nothing else.
+        return text == NOTE or (not text and len(list(path.iterdir())) == 1)
+    except (OSError, ValueError):
+        return False
+
+
+def _hold(note: IO[str], path: Path) -> None:
+    # The system lets go of it when the process ends, however that comes.
+    try:
+        fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunError(
+            f"Received the run directory {str(path)!r}, in which a training is running; expected "
+            "a free one. Wait for it, or choose another with --run-dir."
+        ) from None
+    except OSError:
+        return  # some file systems of networks know no locks
+
+
+def _remove_nothings(path: Path, before: set[str] | None) -> None:
+    if snapshot.holds_steps(path / CHECKPOINT) or (path / PASSPORT).exists():
+        return
+    for name in set(WRITTEN) - (before or set()):
+        if (path / name).is_dir():
+            shutil.rmtree(path / name, ignore_errors=True)
+        else:
+            (path / name).unlink(missing_ok=True)
+    if before is None:
+        with contextlib.suppress(OSError):  # it holds what others wrote
+            path.rmdir()
+
+
+def _not_empty(path: Path, expected: str) -> RunError:
+    return RunError(
+        f"Received the run directory {str(path)!r}, which is not empty; {expected}. "
+        "Nothing was overwritten; choose another with --run-dir."
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"Received the run directory {str(path)!r}, which cannot be written "
+        f"({error.strerror}); expected a writable place. Choose another with --run-dir."
+    )
+
+
+def finish(path: Path, passport: dict[str, Any]) -> None:
+    """Write a run's passport, by which it is known as finished.
+
+    The checkpoints of one that was stopped stay.
+    """
+    write_json(path / PASSPORT, passport)
+    if not passport["stopped"]:
+        tidy(path)
+
+
+def tidy(path: Path) -> None:
+    """Remove from a finished run what only an unfinished one needs, and torn files."""
+    for name in (*WRITTEN, PASSPORT):
+        for torn in path.glob(f".[0-9]*-{name}"):  # of a process that was killed
+            torn.unlink()
+    snapshot.remove(path / CHECKPOINT)
+    (path / UNFINISHED).unlink(missing_ok=True)
+
+
+def unused_directory(app: App) -> Path:
+    """Where the next run of an app would be: runs/<app>/<stamp>."""
+    path = Path("runs") / app.name() / time.strftime("%Y%m%d-%H%M%S")
+    names = (path.with_name(f"{path.name}-{n}") for n in range(2, 1000))
+    return path if not path.exists() else next(name for name in names if not name.exists())
+
+
+def is_usual(path: Path, app: App) -> bool:
+    """Whether a run directory lies where those of an app are by default."""
+    return path.parent == Path("runs").resolve() / app.name()
+
+
+def point_latest(path: Path) -> None:
+    """Make `latest`, beside a run directory, point at it."""
+    link = path.parent / f".latest-{os.getpid()}"
+    link.symlink_to(path.name)
+    link.replace(path.parent / "latest")

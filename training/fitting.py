@@ -1,0 +1,232 @@
+"""A compiled network, what it consumes, and the fit that ends well or says why not."""
+
+import errno
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+import optimizers
+from apps.app import BEGIN, App, Feeds
+from pipelines.feed import feed_shared, feed_shuffled
+from pipelines.splits import Splits
+from training import callbacks as own
+from training import strategy as distribution
+from training.build import Parts, build, finite
+from training.checkpoint import Checkpoint
+from training.interrupts import InterruptedTrainingError, Interrupts
+from training.resume import Found
+
+STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves
+VALID_BATCH = 1000
+NUM_SHOWN = 16
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class DivergedError(RuntimeError):
+    """Training whose loss is no number any more, or far too large.
+
+    Attributes:
+        by_rate: whether a smaller learning rate could help.
+
+    """
+
+    exit_status = 1
+
+    def __init__(self, message: str, *, by_rate: bool = True) -> None:
+        super().__init__(message)
+        self.by_rate = by_rate
+
+
+class DiskFullError(OSError):
+    """A disk that has no room for what training keeps."""
+
+    exit_status = 1
+
+
+class Task(NamedTuple):
+    """What a fit is made of.
+
+    Attributes:
+        app: what is trained.
+        splits: its data.
+        parts: its models.
+        path: of the run directory; None where another worker writes.
+        begin: what to go on from.
+
+    """
+
+    app: App
+    splits: Splits
+    parts: Parts
+    path: Path | None
+    begin: Found
+
+
+class Fitted(NamedTuple):
+    """How a fit went; `stopped` is what ended it before its time."""
+
+    history: own.History
+    best: own.KeepBest
+    seconds: float
+    stopped: BaseException | None
+
+
+def compiled(app: App, splits: Splits, policy: str) -> Parts:
+    """The models of an app, seeded; the network compiled."""
+    steps, steps_a_call = steps_of(app, splits)
+    optimizer = app.descent(app.epochs * steps)
+    keras.utils.set_random_seed(app.seed)
+    parts = build(app, splits, policy)
+    parts.network.compile(
+        optimizer,
+        loss=finite(app.loss(splits)),
+        metrics=list(app.metrics),
+        steps_per_execution=steps_a_call,
+    )
+    if distribution.replicas() > 1:
+        distribution.synchronise(parts.network)
+    return parts
+
+
+def steps_of(app: App, splits: Splits) -> tuple[int, int]:
+    """Steps an epoch, and steps a call that divide them: one where replicas share them."""
+    steps = len(splits.train) // app.batch(len(splits.train))
+    most = STEPS_A_CALL if distribution.replicas() == 1 else 1
+    steps_a_call = steps // -(-steps // most)
+    # A call that crossed an epoch's end would take batches of the next one.
+    return steps // steps_a_call * steps_a_call, steps_a_call
+
+
+def feeds(app: App, splits: Splits, parts: Parts, begin: Found | None = None) -> Feeds:
+    """What an app's fit consumes, from a checkpoint on."""
+    position = begin.position if begin else BEGIN
+    steps, steps_a_call = steps_of(app, splits)
+    train = feed_shuffled(
+        splits.train,
+        batch_size=app.batch(len(splits.train)),
+        steps_per_epoch=steps,
+        seed=app.seed,
+        prepare=parts.prepare,
+        augment=app.augmentation(),
+        lengths=app.lengths(splits),
+        # What replays its epochs needs their batches.
+        start=position.batches(range(app.epochs), steps) if begin and begin.state else 0,
+    )
+    valid = feed_shared(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
+    return Feeds(train, valid, steps, splits, parts.prepare, steps_a_call, position)
+
+
+def fit(
+    task: Task,
+    watchers: Sequence[keras.callbacks.Callback],
+    *,
+    every: float | None,
+    amid: bool,
+    verbose: int,
+    profile: bool,
+) -> Fitted:
+    """Train until the end, or until something ends it, which the result holds.
+
+    `every` and `amid` are those of Checkpoint. Raises DiskFullError.
+    """
+    history = own.History(task.path and task.path / "history.csv")
+    saved = task.path and task.path / "model.keras"
+    best = own.KeepBest(task.parts.answering, saved, task.app.monitor)
+    interrupts = Interrupts()
+    # First, so that what is judged and kept are the averages of ScheduleFree.
+    before = [optimizers.AveragedWeights(), own.StopWhenDiverged(), history, best]
+    before += [*_watchers(task, profile=profile), *watchers]
+    checkpoint = Checkpoint(
+        task.path, task.begin, before, every=every, amid=amid, interrupts=interrupts
+    )
+    network, start = task.parts.network, time.perf_counter()
+
+    def run() -> None:
+        consumed = feeds(task.app, task.splits, task.parts, task.begin)
+        task.app.fit(network, consumed, callbacks=[*before, checkpoint], verbose=verbose)
+
+    with interrupts.caught():
+        stopped = _outcome(run, task, checkpoint)
+    if best.epoch:
+        best.restore()
+    return Fitted(history, best, time.perf_counter() - start + task.begin.seconds, stopped)
+
+
+def _outcome(run: Callable[[], None], task: Task, checkpoint: Checkpoint) -> BaseException | None:
+    """What ended a fit before its time."""
+    try:
+        run()
+    except own.EnoughError:
+        pass
+    except (tf.errors.InvalidArgumentError, FloatingPointError) as error:
+        return _diverged(error, task, checkpoint)
+    except InterruptedTrainingError as interrupt:
+        return InterruptedTrainingError(interrupt.number, _how_to_go_on("interrupted", task))
+    except KeyboardInterrupt as interrupt:
+        return interrupt
+    except (OSError, RuntimeError) as error:
+        if getattr(error, "errno", None) in FULL or "No space left" in str(error):
+            raise DiskFullError(_room(task)) from error
+        raise
+    return None
+
+
+def _watchers(task: Task, *, profile: bool) -> Iterator[keras.callbacks.Callback]:
+    app, path, splits = task.app, task.path, task.splits
+    if path:
+        yield keras.callbacks.TensorBoard(
+            str(path / "logs"), write_graph=False, profile_batch=2 if profile else 0
+        )
+    if path and app.question == "image" and splits.labels:
+        shown = splits.valid.numpy(slice(0, NUM_SHOWN))
+        logs = path / "logs" / "samples"
+        yield own.ShowPredictions(task.parts.answering, shown, splits.labels, logs)
+    if app.patience:
+        yield keras.callbacks.EarlyStopping(app.monitor, patience=app.patience)
+
+
+def _diverged(error: Exception, task: Task, checkpoint: Checkpoint) -> DivergedError:
+    if isinstance(error, tf.errors.InvalidArgumentError) and "not finite" not in str(error):
+        raise error
+    optimizer, best = task.parts.network.optimizer, checkpoint.best
+    what = "a loss that is not finite"
+    if isinstance(error, FloatingPointError):
+        what = f"{error} that is not finite or far too large"
+    kept = (
+        f"The best model, of epoch {best.epoch}, is in {task.path or 'the run of the chief'}."
+        if best.epoch
+        else "No epoch was finished."
+    )
+    return DivergedError(
+        f"Received {what} at step {int(optimizer.iterations.numpy())} "
+        f"(learning rate {float(optimizer.learning_rate):.3g}); expected a number. {kept} "
+        "Lower --learning-rate, take --on-nan halve, or choose another --optimizer.",
+        by_rate=not checkpoint.params.get("replays"),
+    )
+
+
+def _how_to_go_on(what: str, task: Task) -> str:
+    command = f"athanor {task.app.name()} train --resume {task.path or 'RUN'}"
+    return f"{what}; what was finished is kept. Go on: {command}"
+
+
+def _room(task: Task) -> str:
+    """How much a training keeps, and how much there is."""
+    network = task.parts.network
+    variables = [*network.variables, *network.optimizer.variables]
+    state = sum(int(tf.size(one)) * 4 for one in variables)
+    model = sum(one.nbytes for one in task.parts.answering.get_weights())
+    # Two checkpoints, with the best weights in them, and one that is being written; two models.
+    needed = 3 * (state + model) + 2 * model
+    free = shutil.disk_usage(task.path or Path()).free
+    return (
+        f"Received a full disk at {task.path}, {free / 1e6:.0f} MB free; expected about "
+        f"{needed / 1e6:.0f} MB for a model, its checkpoints and what is being written. Nothing "
+        f"that was there is damaged. Free space, then: athanor {task.app.name()} train --resume "
+        f"{task.path}"
+    )

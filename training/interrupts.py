@@ -1,0 +1,66 @@
+"""Ctrl-C and SIGTERM while a model trains: it stops where it can go on."""
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+class InterruptedTrainingError(KeyboardInterrupt):
+    """Raised where a training stops because somebody asked.
+
+    Attributes:
+        exit_status: of the process.
+
+    """
+
+    def __init__(self, number: int, message: str = "") -> None:
+        super().__init__(message)
+        self.number = number
+        self.exit_status = STATUS[signal.Signals(number)]
+
+
+class Interrupts:
+    """What was asked for while a training may not stop at any place.
+
+    Attributes:
+        asked: the number of the signal that came; 0 for none.
+        patient: whether a signal waits for `heed`; else it stops what runs at once.
+
+    """
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.patient = False
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[None]:
+        """Receive the signals of this process, if this is its main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._receive) for number in STATUS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: Any) -> None:  # noqa: ARG002
+        if self.asked or not self.patient:
+            raise InterruptedTrainingError(number)
+        self.asked = number
+        print(
+            "athanor: stops after this step, with a checkpoint; once more to stop at once.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def heed(self) -> None:
+        """Stop here, if somebody asked."""
+        if self.asked:
+            raise InterruptedTrainingError(self.asked)

@@ -1,0 +1,210 @@
+"""Where a training stands on the disk, and whether another may go on with it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from apps.app import App, Position
+from training import snapshot
+from training.directory import tidy, unfinished
+from training.run import CHECKPOINT, PASSPORT, SCORES, Run, RunError
+
+
+class Known(NamedTuple):
+    """What a training is known by.
+
+    Attributes:
+        app: its name.
+        fields: of the app.
+        about: by name, what else has to be the same where it goes on.
+        precision: the number format and the reason for it.
+        strategy: how its devices share the work.
+        devices: how many do.
+
+    """
+
+    app: str
+    fields: dict[str, Any]
+    about: dict[str, Any]
+    precision: dict[str, str]
+    strategy: str
+    devices: int
+
+    def differences(self, other: "Known") -> list[str]:
+        """In words, what is received here and began otherwise there."""
+        mine, others = (
+            {"app": one.app, **one.fields, **one.about, "number of devices": one.devices}
+            for one in (self, other)
+        )
+        return [
+            f"{name} {value!r} instead of {others.get(name)!r}"
+            for name, value in mine.items()
+            if others.get(name) != value
+        ]
+
+
+class Found(NamedTuple):
+    """What a checkpoint holds.
+
+    Attributes:
+        position: what is done.
+        known: what the training is known by.
+        remembered: attributes of each kind of callback, by its name.
+        spent: seconds that went into the epoch in progress.
+        halvings: where the learning rate was halved, each (step, rate before).
+        forced: what differed where somebody went on all the same.
+        state: every variable of the model and its optimizer, in their order.
+        metrics: those of the epoch in progress.
+        best: the weights of the best epoch so far.
+        path: of its file.
+
+    """
+
+    position: Position
+    known: Known
+    remembered: dict[str, dict[str, Any]]
+    spent: float
+    halvings: list[tuple[int, float]]
+    forced: list[str]
+    state: list[np.ndarray]
+    metrics: list[np.ndarray]
+    best: list[np.ndarray]
+    path: Path
+
+    @property
+    def seconds(self) -> float:
+        """That the steps took which are done."""
+        rows = self.remembered.get("History", {}).get("rows", [])
+        return sum(row["seconds"] for row in rows) + self.spent
+
+
+def newest(path: Path) -> Found | None:
+    """The newest checkpoint of a run directory that is whole; None where none is.
+
+    A damaged one is named on standard error, and the one before it taken.
+    """
+    for file in snapshot.numbered(path / CHECKPOINT):
+        try:
+            return _load(file)
+        except snapshot.DamagedError as error:
+            print(
+                f"athanor: {file} is damaged ({error}); the one before it is taken.",
+                file=sys.stderr,
+                flush=True,
+            )
+        except OSError as error:
+            raise RunError(
+                f"Received {file}, which cannot be read ({error.strerror}); expected a readable "
+                "checkpoint. Mend the place, or choose another --run-dir."
+            ) from error
+    return None
+
+
+def begun(path: Path, app: type[App]) -> Known:
+    """What the run in a directory was begun with, finished or not.
+
+    Raises RunError where that cannot be known.
+    """
+    known: Known | None = None
+    if (path / PASSPORT).exists():
+        told = Run(path).passport
+        about = {"deterministic": told["deterministic"]}
+        known = Known(
+            told["app"],
+            told["fields"],
+            about,
+            told["precision"],
+            told["strategy"],
+            told["replicas"],
+        )
+    elif found := unfinished_in(path):
+        known = found.known
+    if known is None:
+        raise RunError(
+            f"Received --resume {str(path)!r}, which holds no run and no checkpoint; expected "
+            "the directory of a training. Look in runs/, or begin it anew: the same command "
+            "with --run-dir."
+        )
+    if known.app != app.name():
+        raise RunError(
+            f"Received --resume {str(path)!r}, a run of {known.app}, for {app.name()}; expected "
+            f"one of {app.name()}: athanor {known.app} train --resume {path}"
+        )
+    return known
+
+
+def trained_in(path: Path | None, app: App, data_dir: Path | None, *, again: bool) -> Run | None:
+    """The run of a process that ended between its training and the judging of it.
+
+    With `again`, asked for by its directory, one that was judged as well.
+    """
+    if path is None or not (path / PASSPORT).exists() or unfinished(path):
+        return None
+    run = Run.load(path, data_dir)
+    same = run.passport["app"] == app.name() and run.passport["fields"] == app.to_json()
+    if not same or run.passport["stopped"] or not (again or not (path / SCORES).exists()):
+        return None
+    print(f"{path} is trained already")
+    tidy(run.path)
+    return run
+
+
+def unfinished_in(path: Path | None) -> Found | None:
+    """The newest checkpoint of an unfinished training in a directory, if there is one."""
+    return newest(path) if path is not None and path.is_dir() and unfinished(path) else None
+
+
+def begin(known: Known, found: Found | None, *, force: bool) -> Found:
+    """Where to go on, or the beginning.
+
+    Raises RunError where what was found is another training, unless it is forced.
+    """
+    if found is None:
+        return Found(Position(), known, {}, 0.0, [], [], [], [], [], Path(os.devnull))
+    different = known.differences(found.known)
+    if different and not force:
+        raise RunError(
+            f"Received {'; '.join(different)} for the run {found.path.parents[1]}; expected the "
+            "same as it began with. Leave the change out, choose another --run-dir, or take "
+            "--force, with which it is no exact continuation."
+        )
+    return found._replace(known=known, forced=[*found.forced, *different])
+
+
+def noted(begin: Found, path: Path | None) -> Found:
+    """The same, once a run directory tells of it."""
+    if path is None or begin.path.parent == path / CHECKPOINT:
+        return begin
+    begin = begin._replace(path=snapshot.after(path / CHECKPOINT))
+    write(begin.path, begin)
+    return begin
+
+
+def _load(path: Path) -> Found:
+    told, arrays = snapshot.read(path)
+    try:
+        return Found(
+            Position(*told["position"]),
+            Known(**told["known"]),
+            told["remembered"],
+            told["spent"],
+            [(step, rate) for step, rate in told["halvings"]],
+            told["forced"],
+            arrays["state"],
+            arrays["metrics"],
+            arrays["best"],
+            path,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise snapshot.DamagedError("it was written by another version") from error
+
+
+def write(path: Path, found: Found) -> None:
+    """Write a checkpoint to its file."""
+    told = found._asdict()
+    del told["path"]
+    arrays = {name: told.pop(name) for name in ("state", "metrics", "best")}
+    snapshot.write(path, {**told, "known": found.known._asdict()}, arrays)
