@@ -60,6 +60,7 @@ def _command_line(asked: str | None = None) -> App:
         (commands.demo, "demo [OPTIONS]"),
         (commands.doctor, "doctor [OPTIONS]"),
         (commands.compare, "compare RUN RUN... [OPTIONS]"),
+        (commands.replay, "replay RUN [OPTIONS]"),
         (commands.serve, "serve RUN [NAME=RUN...] [OPTIONS]"),
         (commands.check_optimizer, "check-optimizer NAME|MODULE:CLASS [OPTIONS]"),
         (launch, "launch [OPTIONS] APP train|check-distribute [OPTIONS OF APP]"),
@@ -213,7 +214,7 @@ def _run(arguments: list[str]) -> int:
             console.require_whole_numbers(arguments)
             if config := console.config_of(arguments):
                 cli.config = [config]
-        cli(arguments, exit_on_error=False, print_error=False)
+        cli(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in arguments:
             raise

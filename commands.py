@@ -8,7 +8,7 @@ from cyclopts import Parameter
 import apps
 import console
 import verbs
-from console import COMMON, SERVE, Common, HowToServe
+from console import COMMON, REPLAY, SERVE, Common, HowToReplay, HowToServe
 
 RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
 Optimizer = Annotated[
@@ -93,6 +93,15 @@ def serve(
     up while it runs, and no request fails meanwhile.
     """
     verbs.serve(list(runs), how)
+
+
+def replay(run: RunDirectory, *, how: HowToReplay = REPLAY, common: Common = COMMON) -> None:
+    """Train a run again from its run.json, and name the first number that differs.
+
+    Status 1 where numbers differ by more than a thousandth.
+    """
+    with console.output(common.json) as emit:
+        emit(verbs.replay(run, how, common))
 
 
 def check_optimizer(address: Optimizer, *, common: Common = COMMON) -> None:

@@ -146,8 +146,17 @@ class HowToServe:
     """A file for a line of JSON about each question and event; standard error by default."""
 
 
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HowToReplay:
+    """Flags of `replay`."""
+
+    run_dir: Path | None = None
+    """A new or empty directory to keep the second run in; nothing of it is kept by default."""
+
+
 COMMON, HOW, SHARED, TUNE = Common(), HowToTrain(), HowToShare(), HowToTune()
-EXPORT, SERVE = HowToExport(), HowToServe()
+EXPORT, SERVE, REPLAY = HowToExport(), HowToServe(), HowToReplay()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from console import (
     HOW,
     Common,
     HowToExport,
+    HowToReplay,
     HowToServe,
     HowToShare,
     HowToTrain,
@@ -274,6 +276,34 @@ def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str
         return {}
     beside = "several workers" if several else f"{devices} devices"
     show.table(["", "one device", beside, "difference"], found.rows())
+    return found._asdict()
+
+
+def replay(path: Path, how: HowToReplay, common: Common) -> dict[str, Any]:
+    """Make a run again and compare."""
+    from training import start
+    from training.run import Run
+
+    told = Run.load(path).passport
+    mirrored = told["strategy"] == "mirrored"
+    start.tensorflow(told["replicas"] if mirrored else None, told["strategy"])
+    from evaluation.replay import DifferentError
+    from evaluation.replay import replay as made_again
+
+    with contextlib.ExitStack() as held:
+        place = how.run_dir
+        if place is None:
+            place = Path(held.enter_context(tempfile.TemporaryDirectory())) / "replay"
+        found = made_again(Run.load(path, common.data_dir), place)
+    print(f"{found.verdict}  {found.compared:,} numbers of history, scores and weights")
+    for line in (found.first, *found.elsewhere):
+        if line:
+            print(f"differs  {line}")
+    if found.verdict == "different":
+        raise DifferentError(
+            f"Received the run {path}, which comes out otherwise: {found.first}; expected the same "
+            "within a thousandth. Compare versions and hardware, or train with --deterministic."
+        )
     return found._asdict()
 
 

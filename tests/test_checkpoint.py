@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import os
 import shutil
 import signal
 import subprocess
@@ -13,12 +14,15 @@ import numpy as np
 import pytest
 
 import apps
+import console
 from apps import stages
+from evaluation import replay, report
 from evaluation.folds import cross_validate
 from pipelines import embedded
-from training import checkpoint, fitting, resume, snapshot
-from training.callbacks import EnoughError
+from training import checkpoint, directory, fitting, resume
+from training.callbacks import EnoughError, StopWhenDiverged
 from training.directory import NOTE, UNFINISHED, taken, unfinished
+from training.fitting import DivergedError
 from training.run import CHECKPOINT, PASSPORT, Run, RunError
 from training.train import train
 
@@ -91,7 +95,7 @@ def rows(run):
 
 
 def newest(path):
-    return snapshot.numbered(path / CHECKPOINT)[0]
+    return directory.checkpoints(path)[0]
 
 
 def assert_same(run, other):
@@ -175,7 +179,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_taken(damage, two_epochs, beg
 
 
 def test_where_all_checkpoints_are_damaged_it_begins_anew(two_epochs, begun, whole):
-    for path in snapshot.numbered(begun / CHECKPOINT):
+    for path in directory.checkpoints(begun):
         path.write_bytes(flipped(path.read_bytes()))
     assert_same(trained(two_epochs, begun), whole)
 
@@ -187,7 +191,7 @@ def test_what_damaged_the_best_model_is_mended(two_epochs, begun, whole):
 
 
 def test_two_checkpoints_are_kept(begun):
-    assert len(snapshot.numbered(begun / CHECKPOINT)) == 2
+    assert len(directory.checkpoints(begun)) == 2
 
 
 def test_a_checkpoint_is_due_when_its_cost_is_a_small_share(two_epochs, tmp_path, monkeypatch):
@@ -345,3 +349,137 @@ def test_a_watcher_may_have_seen_enough(tmp_path):
     assert len(rows(Run.load(run.path))) == 1
     with pytest.raises(RunError, match="not empty"):
         trained(app, tmp_path / "run")
+
+
+class Signalled(keras.callbacks.Callback):
+    """Sends a signal to this process after a call of the second epoch."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+        if self.epoch == 1 and self.number:
+            os.kill(os.getpid(), self.number)
+            self.number = 0
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_checkpoint_of_this_step(
+    number, status, two_epochs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fitting, "STEPS_A_CALL", 4)
+    path = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt, match="mnist train --resume") as raised:
+        train(
+            two_epochs, run_dir=path, precision="float32", verbose=0, watchers=[Signalled(number)]
+        )
+    assert console.explain(raised.value)[0] == status
+    assert resume.newest(path).position[:5] == (1, 0, 1, False, 3)
+    assert Run.load(path).passport["stopped"] == "interrupted"
+    assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+    undisturbed = trained(two_epochs, tmp_path / "undisturbed")
+    assert_same(trained(two_epochs, path), undisturbed)
+
+
+def test_what_is_forced_is_told(two_epochs, begun):
+    run = trained(dataclasses.replace(two_epochs, epochs=3), begun, force=True)
+    assert run.passport["forced"] == ["epochs 3 instead of 2"]
+    assert len(rows(run)) == 3
+    with pytest.raises(RunError, match="in spite of epochs 3 instead of 2"):
+        replay.replay(run, begun / "again")
+
+
+def test_another_model_cannot_be_forced(two_epochs, begun):
+    with pytest.raises(RunError, match="shapes are not those"):
+        trained(dataclasses.replace(two_epochs, model="mlp"), begun, force=True)
+
+
+def test_a_full_disk_stops_it_and_damages_nothing(two_epochs, begun, whole, monkeypatch):
+    before = newest(begun).read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as during:
+        during.setattr(resume, "write", full)
+        with pytest.raises(OSError, match=r"full disk .* MB free; expected about \d+ MB.*--resume"):
+            trained(two_epochs, begun)
+    assert newest(begun).read_bytes() == before
+    assert_same(trained(two_epochs, begun), whole)
+
+
+def bursts(app, steps):
+    """A schedule that diverges unless a rate was given; see training.train._slower."""
+    if app.learning_rate is None:
+        return keras.optimizers.schedules.PiecewiseConstantDecay([steps // 2 + 4], [0.05, 1e36])
+    return app.learning_rate
+
+
+def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(apps.Mnist, "rate", bursts)
+    monkeypatch.setattr(fitting, "STEPS_A_CALL", 4)
+    app = dataclasses.replace(apps.Mnist.tiny(), model="mlp", batch_norm=False, epochs=2)
+    undisturbed = trained(app, tmp_path / "undisturbed", every=None, on_nan="halve")
+    assert "goes on after epoch 1 with half of it" in capsys.readouterr().out
+    (halving,) = undisturbed.passport["halvings"]
+    assert halving[0] > len(app.splits().train) // app.batch_size
+    assert float(rows(undisturbed)[1]["learning_rate"]) == pytest.approx(app.peak / 2)
+    with pytest.raises(Killed):
+        trained(app, tmp_path / "stopped", stop=1, on_nan="halve")
+    assert_same(trained(app, tmp_path / "stopped", on_nan="halve"), undisturbed)
+
+
+def test_the_rate_is_halved_three_times_at_most(tmp_path, capsys):
+    fields = {"model": "mlp", "learning_rate": 1e20, "schedule": "constant", "batch_norm": False}
+    app = dataclasses.replace(apps.Mnist.tiny(), **fields)
+    with pytest.raises(DivergedError, match="not finite"):
+        trained(app, tmp_path / "run", on_nan="halve")
+    assert capsys.readouterr().out.count("with half of it") == 3
+
+
+def test_a_loss_far_above_its_first_is_refused():
+    watch = StopWhenDiverged()
+    for loss in (2.3, 1.9, 200.0):
+        watch.on_train_batch_end(0, {"loss": loss})
+    with pytest.raises(FloatingPointError, match=r"a loss of 240, which began at 2.3"):
+        watch.on_train_batch_end(0, {"loss": 240.0})
+
+
+def test_the_fields_of_a_run_are_found_again(two_epochs, begun, whole, tmp_path):
+    for path in (begun, whole.path):
+        known = resume.begun(path, apps.Mnist)
+        assert apps.Mnist.from_json(known.fields) == two_epochs
+    with pytest.raises(RunError, match="a run of mnist, for text"):
+        resume.begun(begun, apps.Text)
+    with pytest.raises(RunError, match="holds no run"):
+        resume.begun(tmp_path, apps.Mnist)
+
+
+def test_what_was_not_judged_is_not_trained_again(two_epochs, whole, tmp_path):
+    path = tmp_path / "run"
+    shutil.copytree(whole.path, path)
+    asked = {"app": two_epochs, "data_dir": None}
+    assert resume.trained_in(path, again=False, **asked).path == path
+    report.score(Run.load(path))
+    assert resume.trained_in(path, again=False, **asked) is None
+    assert resume.trained_in(path, again=True, **asked).path == path
+
+
+def test_a_replay_is_bit_equal_or_names_the_first_number(whole, tmp_path):
+    run = Run.load(shutil.copytree(whole.path, tmp_path / "run"))
+    found = replay.replay(run, tmp_path / "again", verbose=0)
+    assert (found.verdict, found.first, found.elsewhere) == ("bit-equal", "", [])
+    assert found.compared > 650
+    lines = (run.path / "history.csv").read_text().splitlines()
+    number = lines[2].split(",")[2]
+    changed = [lines[0], lines[1], lines[2].replace(number, str(float(number) * 1.00001))]
+    (run.path / "history.csv").write_text("\n".join(changed))
+    other = replay._compared(run, Run.load(tmp_path / "again"))
+    assert other.verdict == "within tolerance"
+    assert other.first.startswith("epoch 2, ")
+    (run.path / "history.csv").write_text("\n".join(changed).replace(number[:4], "7.11"))
+    assert replay._compared(run, Run.load(tmp_path / "again")).verdict == "different"

@@ -11,15 +11,17 @@ import tensorflow as tf
 
 import optimizers
 from apps.app import Position
-from training import resume, snapshot
+from training import resume
 from training.callbacks import History, KeepBest, StopWhenDiverged
+from training.directory import checkpoints, next_checkpoint
 from training.interrupts import Interrupts
 from training.resume import Found
-from training.run import CHECKPOINT, RunError
+from training.run import RunError
 
 # Of the time of a training, at most, that goes into its checkpoints.
 SHARE = 0.02
 SHORTEST = 1.0  # seconds between two
+KEPT = 2  # where the newest is damaged, the one before it serves
 # What callbacks remember from one epoch to the next.
 REMEMBERED: dict[type, tuple[str, ...]] = {
     History: ("rows",),
@@ -75,6 +77,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: ARG002
         """Restore, or note that another stage of training begins."""
+        self.interrupts.patient = not self._replays
         self.first = -1
         if self.restored:
             self.stage += 1
@@ -85,11 +88,13 @@ class Checkpoint(keras.callbacks.Callback):
         for callback in self.callbacks:
             for name, value in found.remembered.get(type(callback).__name__, {}).items():
                 setattr(callback, name, value)
+        if not self._replays:
+            self._restore_state(found)
         # A kill, or a disk, may have left older or newer ones than the checkpoint.
         self.history.write()
         self.best.write()
-        if self._replays:
-            return
+
+    def _restore_state(self, found: Found) -> None:
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         restore(_variables(self.model), found.state)
@@ -136,6 +141,10 @@ class Checkpoint(keras.callbacks.Callback):
             self._write(Position(self.stage, self.first, epoch + 1, stopped))
         self.interrupts.heed()
 
+    def on_train_end(self, logs: dict | None = None) -> None:  # noqa: ARG002
+        """What follows may be stopped anywhere."""
+        self.interrupts.patient = False
+
     def _is_due(self) -> bool:
         if self.interrupts.asked or not self.amid:
             return True
@@ -155,11 +164,11 @@ class Checkpoint(keras.callbacks.Callback):
             state=[] if self._replays else values(_variables(self.model)),
             metrics=values(self.model.metrics_variables) if position.step else [],
             best=self.best.weights,
-            path=snapshot.after(self.path / CHECKPOINT),
+            path=next_checkpoint(self.path),
         )
         resume.write(found.path, found)
-        self.kept = [*self.kept, found.path][-snapshot.KEPT :]
-        for path in snapshot.numbered(self.path / CHECKPOINT):
+        self.kept = [*self.kept, found.path][-KEPT:]
+        for path in checkpoints(self.path):
             if path not in self.kept:
                 path.unlink()
         self.written = time.perf_counter()

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from apps.app import App
-from training import snapshot
 from training.run import CHECKPOINT, PASSPORT, Run, RunError, write_json
 
 UNFINISHED = "unfinished.txt"
 # What training writes before the first epoch is finished.
 WRITTEN = (UNFINISHED, "logs", "history.csv", "model.keras", "samples.npz", CHECKPOINT)
+ENDING = ".checkpoint"
 # All that UNFINISHED holds: by it a directory is known as ours.
 NOTE = "This training of athanor has not ended. The same command goes on with it.\n"
 
@@ -78,7 +78,7 @@ def unfinished(path: Path) -> bool:
     if not (path / PASSPORT).exists():
         return True
     # What a stopped training found is a run already; without a checkpoint it is all there is.
-    return bool(Run(path).passport.get("stopped") and snapshot.numbered(path / CHECKPOINT))
+    return bool(Run(path).passport.get("stopped") and checkpoints(path))
 
 
 def _is_ours(path: Path) -> bool:
@@ -104,7 +104,7 @@ def _hold(note: IO[str], path: Path) -> None:
 
 
 def _remove_nothings(path: Path, before: set[str] | None) -> None:
-    if snapshot.holds_steps(path / CHECKPOINT) or (path / PASSPORT).exists():
+    if _holds_steps(path) or (path / PASSPORT).exists():
         return
     for name in set(WRITTEN) - (before or set()):
         if (path / name).is_dir():
@@ -145,8 +145,32 @@ def tidy(path: Path) -> None:
     for name in (*WRITTEN, PASSPORT):
         for torn in path.glob(f".[0-9]*-{name}"):  # of a process that was killed
             torn.unlink()
-    snapshot.remove(path / CHECKPOINT)
+    _remove_checkpoints(path)
     (path / UNFINISHED).unlink(missing_ok=True)
+
+
+def checkpoints(path: Path) -> list[Path]:
+    """The files of a run directory that say where its training stands, the newest first."""
+    found = [one for one in (path / CHECKPOINT).glob(f"*{ENDING}") if one.stem.isdigit()]
+    return sorted(found, key=lambda one: int(one.stem), reverse=True)
+
+
+def next_checkpoint(path: Path) -> Path:
+    """Where the next one goes; number 0 only says what began."""
+    last = next(iter(checkpoints(path)), None)
+    return path / CHECKPOINT / f"{int(last.stem) + 1 if last else 0:06d}{ENDING}"
+
+
+def _holds_steps(path: Path) -> bool:
+    return any(int(one.stem) for one in checkpoints(path))
+
+
+def _remove_checkpoints(path: Path) -> None:
+    torn = (path / CHECKPOINT).glob(f".[0-9]*{ENDING}")
+    for one in (*checkpoints(path), *torn):
+        one.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it holds what others wrote, or is not there
+        (path / CHECKPOINT).rmdir()
 
 
 def unused_directory(app: App) -> Path:

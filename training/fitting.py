@@ -18,6 +18,7 @@ from training import callbacks as own
 from training import strategy as distribution
 from training.build import Parts, build, finite
 from training.checkpoint import Checkpoint
+from training.how import How
 from training.interrupts import InterruptedTrainingError, Interrupts
 from training.resume import Found
 
@@ -121,18 +122,10 @@ def feeds(app: App, splits: Splits, parts: Parts, begin: Found | None = None) ->
     return Feeds(train, valid, steps, splits, parts.prepare, steps_a_call, position)
 
 
-def fit(
-    task: Task,
-    watchers: Sequence[keras.callbacks.Callback],
-    *,
-    every: float | None,
-    amid: bool,
-    verbose: int,
-    profile: bool,
-) -> Fitted:
+def fit(task: Task, how: How, watchers: Sequence[keras.callbacks.Callback]) -> Fitted:
     """Train until the end, or until something ends it, which the result holds.
 
-    `every` and `amid` are those of Checkpoint. Raises DiskFullError.
+    Raises DiskFullError.
     """
     history = own.History(task.path and task.path / "history.csv")
     saved = task.path and task.path / "model.keras"
@@ -140,10 +133,13 @@ def fit(
     interrupts = Interrupts()
     # First, so that what is judged and kept are the averages of ScheduleFree.
     before = [optimizers.AveragedWeights(), own.StopWhenDiverged(), history, best]
-    before += [*_watchers(task, profile=profile), *watchers]
+    before += [*_watchers(task, profile=how.profile), *watchers]
+    # Between epochs stands what every run that halves its rate would go back to.
+    amid = how.on_nan == "stop" and distribution.name() != "multiworker"
     checkpoint = Checkpoint(
-        task.path, task.begin, before, every=every, amid=amid, interrupts=interrupts
+        task.path, task.begin, before, every=how.every, amid=amid, interrupts=interrupts
     )
+    verbose = how.verbose if task.path else 0
     network, start = task.parts.network, time.perf_counter()
 
     def run() -> None:

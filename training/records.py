@@ -9,43 +9,44 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.app import App
 from pipelines.feed import feed
 from pipelines.splits import Fold, Splits
 from training import samples
 from training import strategy as distribution
 from training.build import Parts
-from training.directory import finish
+from training.directory import finish, is_usual, point_latest
 from training.fitting import Fitted, Task
 from training.precision import Choice, processor
-from training.resume import Found
 from training.run import INTERRUPTED
 
 NUM_SAMPLES = 64  # raw inputs kept with their answers, for the gate of every export
 
 
-def announcement(
-    app: App, splits: Splits, parts: Parts, choice: Choice, path: Path, begin: Found
-) -> str:
+def announcement(task: Task, choice: Choice) -> str:
     """What is about to be trained, on what, where, and where it goes on."""
+    app, splits, position = task.app, task.splits, task.begin.position
     sizes = ", ".join(f"{size} {name}" for name, size in splits.sizes.items())
     if splits.dropped:
         sizes += f" ({splits.dropped} dropped from train, being in an official split too)"
     lines = [
-        f"{app.name()}: {app.data}, {sizes}; {parts.network.count_params():,} parameters",
+        f"{app.name()}: {app.data}, {sizes}; {task.parts.network.count_params():,} parameters",
         *(f"data  {note}" for note in splits.notes),
-        f"precision {choice.policy} ({choice.reason}); run directory {path}",
+        f"precision {choice.policy} ({choice.reason}); run directory {task.path}",
     ]
-    if begin.position.epoch or begin.position.step:
-        step = f" and {begin.position.step} steps" if begin.position.step else ""
-        lines.append(f"goes on after epoch {begin.position.epoch}{step}")
+    if position.epoch or position.step:
+        steps = f" and {position.step} steps" if position.step else ""
+        lines.append(f"goes on after epoch {position.epoch}{steps}")
     return "\n".join(lines)
 
 
-def keep(splits: Splits, parts: Parts, path: Path, passport: dict[str, Any]) -> None:
+def keep(task: Task, passport: dict[str, Any]) -> None:
     """Store what a fitted model's run holds besides it: the passport last, which ends the run."""
-    keep_samples(splits, parts, path)
-    finish(path, passport)
+    if task.path is None:
+        return
+    keep_samples(task.splits, task.parts, task.path)
+    finish(task.path, passport)
+    if is_usual(task.path, task.app):
+        point_latest(task.path)
 
 
 def keep_samples(splits: Splits, parts: Parts, path: Path) -> None:

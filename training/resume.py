@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apps.app import App, Position
-from training import snapshot
-from training.directory import tidy, unfinished
+from training import directory, snapshot
+from training.directory import unfinished
 from training.run import CHECKPOINT, PASSPORT, SCORES, Run, RunError
 
 
@@ -86,7 +86,7 @@ def newest(path: Path) -> Found | None:
 
     A damaged one is named on standard error, and the one before it taken.
     """
-    for file in snapshot.numbered(path / CHECKPOINT):
+    for file in directory.checkpoints(path):
         try:
             return _load(file)
         except snapshot.DamagedError as error:
@@ -148,7 +148,7 @@ def trained_in(path: Path | None, app: App, data_dir: Path | None, *, again: boo
     if not same or run.passport["stopped"] or not (again or not (path / SCORES).exists()):
         return None
     print(f"{path} is trained already")
-    tidy(run.path)
+    directory.tidy(run.path)
     return run
 
 
@@ -178,7 +178,7 @@ def noted(begin: Found, path: Path | None) -> Found:
     """The same, once a run directory tells of it."""
     if path is None or begin.path.parent == path / CHECKPOINT:
         return begin
-    begin = begin._replace(path=snapshot.after(path / CHECKPOINT))
+    begin = begin._replace(path=directory.next_checkpoint(path))
     write(begin.path, begin)
     return begin
 

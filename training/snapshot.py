@@ -1,6 +1,5 @@
 """Arrays, and what is said of them, in a file that shows whether it is whole."""
 
-import contextlib
 import hashlib
 import json
 import struct
@@ -15,8 +14,6 @@ from pipelines.files import whole
 MAGIC = b"athanor\x01"
 LENGTH = struct.Struct("<Q")
 DIGEST = 16  # bytes
-ENDING = ".checkpoint"
-KEPT = 2  # files: where the newest is damaged, the one before it serves
 
 
 class DamagedError(ValueError):
@@ -73,28 +70,3 @@ def read(path: Path) -> Snapshot:
             arrays[name].append(np.frombuffer(body, dtype, count, place).reshape(shape))
             place += count * dtype.itemsize
     return Snapshot(header["told"], arrays)
-
-
-def numbered(directory: Path) -> list[Path]:
-    """The files of a directory, the newest first."""
-    found = [path for path in directory.glob(f"*{ENDING}") if path.stem.isdigit()]
-    return sorted(found, key=lambda path: int(path.stem), reverse=True)
-
-
-def after(directory: Path) -> Path:
-    """Where the next file goes."""
-    last = next(iter(numbered(directory)), None)
-    return directory / f"{int(last.stem) + 1 if last else 0:06d}{ENDING}"
-
-
-def holds_steps(directory: Path) -> bool:
-    """Whether a directory holds more than number 0, which only says what began."""
-    return any(int(path.stem) for path in numbered(directory))
-
-
-def remove(directory: Path) -> None:
-    """Remove the files of a directory, those of killed processes too, and it, if it is empty."""
-    for path in (*numbered(directory), *directory.glob(f".[0-9]*{ENDING}")):
-        path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # it holds what others wrote, or is not there
-        directory.rmdir()

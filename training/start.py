@@ -24,21 +24,24 @@ def tensorflow(devices: int | None = None, strategy: Strategy = "one") -> None:
         import keras  # noqa: F401
         import tensorflow as tf
 
-        if (
-            devices is not None
-            and devices > 1
-            and not several
-            and not tf.config.list_physical_devices("GPU")
-        ):
-            cpu = tf.config.list_physical_devices("CPU")[0]
-            parts = [tf.config.LogicalDeviceConfiguration()] * devices
-            tf.config.set_logical_device_configuration(cpu, parts)
+        if not several and not tf.config.list_physical_devices("GPU"):
+            parts_of_the_cpu(devices or 1)
         if not several:
             tf.config.list_logical_devices()
     if several:
         from training import strategy as distribution
 
         distribution.multiworker()
+
+
+def parts_of_the_cpu(count: int) -> None:
+    """Make so many devices of the CPU, before TensorFlow looks at any."""
+    import tensorflow as tf
+
+    if count > 1:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        parts = [tf.config.LogicalDeviceConfiguration()] * count
+        tf.config.set_logical_device_configuration(cpu, parts)
 
 
 def without_keras() -> None:

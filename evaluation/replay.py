@@ -1,0 +1,131 @@
+"""A run made again from its passport, and the first number in which the two differ."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from evaluation import report
+from pipelines.splits import Fold
+from training.run import SCORES, Run, RunError
+from training.train import train
+
+# Relative to the larger of two numbers: what another order of additions may do.
+TOLERANCE = 1e-3
+PASSING = ("seconds",)
+
+Verdict = Literal["bit-equal", "within tolerance", "different"]
+
+
+class Replay(NamedTuple):
+    """How a run made again compares with the run.
+
+    Attributes:
+        verdict: on all numbers of the history, the scores and the weights.
+        compared: how many numbers that are.
+        first: in words, the first that is not the same; empty where all are.
+        largest: the largest relative difference.
+        elsewhere: in words, what was not as it was when the run was made.
+
+    """
+
+    verdict: Verdict
+    compared: int
+    first: str
+    largest: float
+    elsewhere: list[str]
+
+
+class DifferentError(RuntimeError):
+    """A run that comes out otherwise when it is made again."""
+
+    exit_status = 1
+
+
+def replay(run: Run, path: Path, *, verbose: int = 2) -> Replay:
+    """Train a run's app again in a new directory, judge it, and compare.
+
+    Of a run that was stopped the epochs are compared that it finished. Raises RunError for one
+    that was made by going on with something else.
+    """
+    told = run.passport
+    if told["forced"]:
+        raise RunError(
+            f"Received the run {run.path}, which went on in spite of {'; '.join(told['forced'])}; "
+            "expected one of a single command. Train it anew."
+        )
+    again = train(
+        run.app,
+        run_dir=path,
+        data_dir=run.data_dir,
+        precision="bfloat16" if told["precision"]["policy"] == "mixed_bfloat16" else "float32",
+        which=Fold(**told["data"]["fold"]) if told["data"]["fold"] else None,
+        strategy=told["strategy"],
+        devices=told["replicas"] if told["strategy"] == "mirrored" else None,
+        on_nan="halve" if told["halvings"] else "stop",
+        deterministic=told["deterministic"],
+        verbose=verbose,
+    )
+    report.score(again)
+    return _compared(run, again)
+
+
+def _compared(run: Run, again: Run) -> Replay:
+    first, largest, count = "", 0.0, 0
+    for name, then, now in _pairs(run, again):
+        count += np.size(then)
+        if _same(then, now):
+            continue
+        first = first or f"{name}: {_told(now)} now, {_told(then)} then"
+        largest = max(largest, _difference(then, now))
+    verdict: Verdict = "different" if largest > TOLERANCE else "within tolerance"
+    elsewhere = [
+        f"{name} {again.passport[name]} now, {run.passport[name]} then"
+        for name in ("versions", "hardware", "devices")
+        if run.passport[name] != again.passport[name]
+    ]
+    return Replay(verdict if first else "bit-equal", count, first, largest, elsewhere)
+
+
+def _pairs(run: Run, again: Run) -> Iterator[tuple[str, Any, Any]]:
+    """Names, and the numbers of both runs, in the order in which they were made."""
+    for then, now in zip(_history(run), _history(again), strict=False):
+        for name, value in then.items():
+            yield f"epoch {then['epoch']}, {name}", float(value), float(now.get(name, "nan"))
+    if run.passport["stopped"]:
+        return
+    for name in ("epochs", "best_epoch"):
+        yield name, run.passport[name], again.passport[name]
+    for place, one, other in zip(
+        run.model.weights, run.model.get_weights(), again.model.get_weights(), strict=True
+    ):
+        yield f"weights {place.path}", one, other
+    if (run.path / SCORES).exists():
+        then, now = (json.loads((one.path / SCORES).read_text())["test"] for one in (run, again))
+        for name, value in then.items():
+            yield f"test {name}", value, now.get(name, float("nan"))
+
+
+def _history(run: Run) -> list[dict[str, str]]:
+    with (run.path / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: one for name, one in row.items() if name not in PASSING} for row in rows]
+
+
+def _same(then: Any, now: Any) -> bool:
+    return bool(np.array_equal(then, now, equal_nan=np.asarray(then).dtype.kind == "f"))
+
+
+def _difference(then: Any, now: Any) -> float:
+    if np.shape(then) != np.shape(now) or np.asarray(then).dtype.kind not in "fiu":
+        return np.inf
+    scale = max(np.max(np.abs(then)), np.max(np.abs(now)))
+    difference = np.max(np.abs(np.subtract(then, now, dtype="float64"))) / scale
+    return float(difference) if np.isfinite(difference) else np.inf
+
+
+def _told(value: Any) -> str:
+    return f"{value:.9g}" if np.ndim(value) == 0 else f"{np.size(value)} numbers"
