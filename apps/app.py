@@ -79,9 +79,13 @@ class Range:
     log: bool = False
 
 
-def bounded(default: Any, low: float, below: float = math.inf) -> Any:
-    """A dataclass field whose number lies in low <= value < below."""
-    return dataclasses.field(default=default, metadata={"low": low, "below": below})
+def bounded(default: Any, low: float, below: float | None = None) -> Any:
+    """A dataclass field whose number lies in low <= value < below.
+
+    By default below what 32 bits hold: a whole number where `low` is one, else a float32.
+    """
+    most = 2**31 if isinstance(low, int) else 2.0**127
+    return dataclasses.field(default=default, metadata={"low": low, "below": below or most})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -276,9 +280,10 @@ def _check(field: dataclasses.Field, hint: Any, value: Any) -> None:
         expected = "a whole number" if hint is int else "a number"
     elif hint in (str, bool) and not isinstance(value, hint):
         expected = "a text" if hint is str else "true or false"
-    elif field.metadata and not field.metadata["low"] <= value < field.metadata["below"]:
-        low, below = field.metadata["low"], field.metadata["below"]
-        expected = f"at least {low}" + ("" if below == math.inf else f" and less than {below}")
+    elif field.metadata and value < field.metadata["low"]:
+        expected = f"at least {field.metadata['low']}"
+    elif field.metadata and value >= field.metadata["below"]:
+        expected = f"less than {field.metadata['below']}"
     else:
         return
     flag = field.name.replace("_", "-")

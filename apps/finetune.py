@@ -63,7 +63,7 @@ class Finetune(App):
     weights: str = "imagenet"
     """Where the backbone's weights come from: imagenet (downloaded once), a file or a directory
     that holds it, or none."""
-    size: int = bounded(0, 0)
+    size: int = bounded(0, 0, 4097)
     """Side of the square pictures, in pixels; 0 for 224, or 96 where the data's are that small."""
     augment: Literal[
         "auto", "none", "flip", "crop", "rotate", "colour", "randaugment", "mixup", "cutmix"
@@ -72,7 +72,7 @@ class Finetune(App):
     where the frozen part ends. auto is none for the embedded digits, else crop."""
     strength: float = bounded(1.0, 0.0, 10.0)
     """Strength of the change; 0 mirrors only."""
-    copies: int = bounded(4, 1)
+    copies: int = bounded(4, 1, 1001)
     """Versions of each picture whose features are computed: itself, its mirror image, changed; by
     default two or three where there are more than 5,000 pictures."""
     unfreeze: float = bounded(0.9, 0.0, 1.0)

@@ -63,7 +63,7 @@ class Regression(App):
     """Peak of the learning rate; by default 0.01 of adamw, and another optimizer's own default."""
     patience: int = bounded(20, 0)
     """Epochs without a better validation score before training stops; 0 never stops."""
-    width: int = bounded(96, 1)
+    width: int = bounded(96, 1, 2**16)
     """Units of a hidden layer."""
     dropout: float = bounded(0.1, 0.0, 1.0)
     """Share of the hidden units silenced at random in training."""

@@ -59,11 +59,11 @@ class Text(App):
     """Column of the classes; by default label, intent, class and the like."""
     cell: Literal["lstm", "gru"] = "lstm"
     """Kind of the recurrent units."""
-    width: int = bounded(64, 1)
+    width: int = bounded(64, 1, 2**16)
     """Size of the word vectors, and of the state in each direction."""
-    vocabulary: int = bounded(30_000, 1)
+    vocabulary: int = bounded(30_000, 1, 2**24)
     """Most words known by number; others count as one unknown word."""
-    length: int = bounded(240, 3)
+    length: int = bounded(240, 3, 2**16)
     """Most words that the recurrent part reads: the first third and last two thirds of these."""
     grams: int = bounded(3, 0, 8)
     """Longest run of words that the linear part counts, beside beginnings of words; 0 leaves that

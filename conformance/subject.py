@@ -69,9 +69,10 @@ def subject(address: str) -> Subject:
             f"Received the optimizer {address!r}; expected package.module:Class of a module "
             f"that can be imported here ({type(error).__name__}: {error})."
         ) from error
-    if not (inspect.isclass(found) and issubclass(found, keras.optimizers.Optimizer)):
+    base = keras.optimizers.Optimizer
+    if not (inspect.isclass(found) and issubclass(found, base) and found is not base):
         raise SubjectError(
-            f"Received {address!r}, which is {found!r}; expected a subclass of "
+            f"Received {address!r}, which is no optimizer; expected a subclass of "
             "keras.optimizers.Optimizer."
         )
     return _tried(dataclasses.replace(of_class(found), address=address))

@@ -1,10 +1,10 @@
 """Runs side by side."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from training.run import SCORES, Run, RunError
+from evaluation import report
+from training.run import Run
 
 
 def compare(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
@@ -15,7 +15,7 @@ def compare(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
     passports = [{"app": run.passport["app"], **run.passport["fields"]} for run in runs]
     names = list(dict.fromkeys(name for fields in passports for name in fields))
     different = [name for name in names if len({str(fields.get(name)) for fields in passports}) > 1]
-    scores = [_scores(run) for run in runs]
+    scores = [report.read(run) for run in runs]
     metrics = list(dict.fromkeys(name for scored in scores for name in scored["test"]))
     rows = [
         [
@@ -28,17 +28,6 @@ def compare(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
         for run, fields, scored in zip(runs, passports, scores, strict=True)
     ]
     return ["run", *different, *metrics, "parameters", "seconds"], rows
-
-
-def _scores(run: Run) -> dict[str, Any]:
-    path = run.path / SCORES
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"Received the run {run.path}, which has no readable scores.json; expected a judged "
-            f"run. Judge it: athanor {run.passport['app']} evaluate {run.path}"
-        ) from error
 
 
 def _with_interval(scored: dict[str, Any], name: str) -> str:

@@ -9,7 +9,7 @@ import matplotlib
 from evaluation import kinds
 from evaluation.style import FAINT, FIRST, INK, STYLE, pyplot
 from pipelines.files import whole
-from training.run import Run
+from training.run import Run, RunError
 
 
 def draw(run: Run, answers: Any) -> list[str]:
@@ -31,10 +31,23 @@ def draw(run: Run, answers: Any) -> list[str]:
     return list(figures)
 
 
+def _columns(history: Path) -> dict[str, list[float]]:
+    try:
+        with history.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
+        if missing := {"epoch", "loss", "val_loss", "learning_rate"} - columns.keys():
+            raise ValueError(f"no column {min(missing)}")
+    except (OSError, ValueError, TypeError, IndexError, csv.Error) as error:
+        raise RunError(
+            f"Received {history}, which cannot be read ({getattr(error, 'strerror', 0) or error}); "
+            "expected a row an epoch as training wrote it. Restore the file or train again."
+        ) from error
+    return columns
+
+
 def _learning_curves(history: Path) -> Any:
-    with history.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
+    columns = _columns(history)
     scores = [name for name in columns if f"val_{name}" in columns]
     figure, axes = pyplot.subplots(
         1, len(scores) + 1, figsize=(4 * len(scores) + 4, 3.2), layout="constrained"

@@ -1,10 +1,11 @@
 """A run becomes scores, with what they have to be compared to."""
 
+import json
 import time
 from typing import Any
 
 from evaluation import kinds
-from training.run import SCORES, Run, write_json
+from training.run import SCORES, Run, RunError, write_json
 
 LEVEL = 1e-4  # of the metric: a smaller difference is none
 
@@ -20,12 +21,30 @@ def score(run: Run) -> dict[str, Any]:
     return _scored(run, answer(run))
 
 
+def read(run: Run) -> dict[str, Any]:
+    """The content of scores.json. Raises RunError where a run was never judged."""
+    path = run.path / SCORES
+    try:
+        scores = json.loads(path.read_text())
+        for name, value in scores["test"].items():
+            low, high = scores["intervals"][name]
+            if not all(isinstance(one, int | float) for one in (value, low, high)):
+                raise ValueError(f"{name} is no number")
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise RunError(
+            f"Received the run {run.path}, which has no readable scores.json; expected a judged "
+            f"run. Judge it: athanor {run.passport['app']} evaluate {run.path}"
+        ) from error
+    return scores
+
+
 def evaluate(run: Run) -> dict[str, Any]:
     """`score`, and pictures in the run directory under `pictures`."""
     from evaluation import pictures
 
     answers = answer(run)
-    return _scored(run, answers) | {"pictures": pictures.draw(run, answers)}
+    drawn = pictures.draw(run, answers)  # first: a damaged history is found before anything stays
+    return _scored(run, answers) | {"pictures": drawn}
 
 
 def answer(run: Run) -> Any:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipelines.tables import Table, Tables
 SEPARATORS = ",;\t|"
 LONGEST_CELL = 2**27  # characters; the csv module's own limit stops at 131,072
 NUM_NAMED = 5
+HEAD = 4096  # bytes by which a program, a picture or a workbook is known
 # As 1.234,5 is written where commas do not separate; points before it group thousands.
 DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 
@@ -26,7 +28,7 @@ def read(name: str) -> Tables:
     commas. Blank lines pass silently; lines with another number of cells are left out
     and named in the notes. Raises DataError where there is no table.
     """
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - as it is where there is no such home
     text, notes = _decoded(path)
     lines, left_out = _cells(path, text)
     header, rows = _named(lines[0]), lines[1:]
@@ -45,8 +47,14 @@ def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
         raise DataError(
             f"Received {str(path)!r}, which cannot be read ({error.strerror}); expected a CSV file."
         ) from error
+    marked = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if not marked and b"\0" in content[:HEAD]:
+        raise DataError(
+            f"Received {str(path)!r}, which holds bytes of no text; expected a CSV file in UTF-8, "
+            "UTF-16 with its mark, or Latin-1. Export it as CSV again."
+        )
     try:
-        if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        if marked:
             return content.decode("utf-16"), ()
         return content.decode("utf-8-sig"), ()
     except UnicodeDecodeError:

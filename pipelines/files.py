@@ -11,6 +11,12 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "athanor"
 
 
+def without_home(text: str) -> str:
+    """A text to be kept, with ~ for the user's home, which is nobody else's business."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - as it is where there is no home
+    return text.replace(home, "~") if len(home) > 1 else text
+
+
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Give a path beside `path`, of the same ending; it takes `path`'s place if all goes well."""

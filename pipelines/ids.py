@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pipelines.examples import DataError, Examples
 from pipelines.splits import TEST_SHARE, Source, Splits, cut
-from pipelines.tables import Table, Tables
+from pipelines.tables import Table, Tables, listed
 
 Split = Literal["time", "random"]
 LEAST_HELD, MOST_HELD, HELD = 0.02, 0.1, 200  # shares of the rest, and pairs, for validation
@@ -92,7 +92,7 @@ def found(table: Table, columns: Columns, kind: str) -> str:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     received = f"--{kind} {wanted!r}" if wanted else f"no --{kind}"
     raise DataError(
-        f"Received {received}; expected the name of a column: {', '.join(names)}.{hint} "
+        f"Received {received}; expected the name of a column: {listed(names)}.{hint} "
         f"Name it with --{kind} COLUMN."
     )
 
@@ -102,13 +102,14 @@ def met(table: Table, columns: Columns) -> Met:
     for name in filter(None, dataclasses.astuple(columns)):
         if name not in table.columns:
             raise DataError(
-                f"Received test data with the columns {', '.join(table.columns)}; expected "
+                f"Received test data with the columns {listed(table.columns)}; expected "
                 f"{name!r} too, as in training."
             )
     users, items = (_ids(table, name) for name in (columns.user, columns.item))
     ratings = np.ones(len(table), "float32")
     if columns.rating:
-        ratings = _numbers(table.columns[columns.rating]).astype("float32")
+        with np.errstate(over="ignore"):  # beyond float32 is no finite rating
+            ratings = _numbers(table.columns[columns.rating]).astype("float32")
     named = (users != b"") & (items != b"")
     rows = np.flatnonzero(named & np.isfinite(ratings))
     times = _times(table.columns[columns.time]) if columns.time else None

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipelines.examples import DataError, Examples
 from pipelines.splits import Source
-from pipelines.tables import Table, Tables
+from pipelines.tables import Table, Tables, listed
 
 Task = Literal["auto", "number", "binary", "multiclass"]
 # Cells that say that nothing is known, in lower case.
@@ -59,7 +59,13 @@ def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task 
     train, valid, test = _each(tables, _cleaned)
     tables = Tables(train, valid, test, (*tables.notes, *_renamed(names)))
     target = find(names.get(target, target), tables.train, "--target")
-    left_out = {find(names.get(name, name), tables.train, "--drop") for name in drop} | {target}
+    left_out = {find(names.get(name, name), tables.train, "--drop") for name in drop}
+    if target in left_out:
+        raise DataError(
+            f"Received {target!r} both as --target and in --drop; expected another column to leave "
+            "out. The target is never learnt from."
+        )
+    left_out |= {target}
     columns = {
         name: _column(cells, name in tables.train.labels)
         for name, cells in tables.train.columns.items()
@@ -94,8 +100,8 @@ def typed(table: Table, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
     absent = [name for name in kinds if name not in columns]
     if absent:
         raise DataError(
-            f"Received rows without the column{'s' * (len(absent) > 1)} {', '.join(absent)}; "
-            f"expected {', '.join(kinds)}. The columns are {', '.join(columns)}."
+            f"Received rows without the column{'s' * (len(absent) > 1)} {listed(absent)}; "
+            f"expected {listed(kinds)}. The columns are {listed(columns)}."
         )
     return {
         name: _numbers(columns[name]) if kind == "number" else _texts(columns[name], table, name)
@@ -110,7 +116,7 @@ def find(name: str, table: Table, flag: str) -> str:
     near = difflib.get_close_matches(clean(name), table.columns, 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise DataError(
-        f"Received {flag} {name!r}; expected one of the columns {', '.join(table.columns)}.{hint}"
+        f"Received {flag} {name!r}; expected one of the columns {listed(table.columns)}.{hint}"
     )
 
 
@@ -241,6 +247,7 @@ class _Answers(NamedTuple):
         if not known:
             raise DataError(f"Received the target {name!r} without a known cell; expected some.")
         column = _column(cells, name in tables.train.labels)
+        _require(column.empty != "constant", name, "a single value", "values that differ")
         if task == "auto":
             numbers = column.kind == "number" and len(known) != 2
             task = "number" if numbers else "multiclass"

@@ -104,7 +104,7 @@ def tables(
 
 def _opened(address: str, readers: dict[str, Callable[[str], Held]]) -> Held:
     kind, _, name = address.partition(":")
-    if kind in readers and bool(name) == (kind != "embedded"):
+    if kind in readers and (name if kind != "embedded" else address == kind):
         return readers[kind](name)
     *others, last = (repr(FORMS[form]) for form in readers)
     filled = (

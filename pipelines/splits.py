@@ -137,6 +137,12 @@ def _require_all(splits: Splits) -> None:
     empty = [name for name, size in splits.sizes.items() if not size]
     if empty:
         raise DataError(
-            f"Received {sum(splits.sizes.values())} distinct examples, which leaves the "
-            f"{' and '.join(empty)} split empty; expected enough for all three. Add examples."
+            f"Received {sum(splits.sizes.values())} examples, {_distinct(splits)} of them "
+            f"distinct, which leaves the {' and '.join(empty)} split empty; expected enough for "
+            "all three. Add examples."
         )
+
+
+def _distinct(splits: Splits) -> int:
+    parts = (splits.train, splits.valid, splits.test)
+    return len(np.unique(np.concatenate([part.content_hashes() for part in parts])))

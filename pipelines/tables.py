@@ -1,9 +1,19 @@
 """Columns by name, as a file or a set holds them."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+
+NUM_LISTED, LONGEST = 12, 40  # names in a message, and letters of each
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names of columns for a message of few lines, however many and long they are."""
+    short = [name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name in names]
+    shown, more = ", ".join(short[:NUM_LISTED]), len(short) - NUM_LISTED
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

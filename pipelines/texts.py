@@ -7,7 +7,7 @@ import numpy as np
 
 from pipelines.examples import DataError, Examples
 from pipelines.splits import Source
-from pipelines.tables import Table, Tables
+from pipelines.tables import Table, Tables, listed
 
 # Looked for in this order, where nobody says which column it is.
 TEXTS = ("text", "sentence", "review", "comment", "message", "content", "body", "question", "title")
@@ -69,7 +69,7 @@ def text_column(table: Table, wanted: Columns) -> str:
     others = [name for name in texts if name != wanted.target and name not in TARGETS]
     if not others:
         raise DataError(
-            f"Received the columns {', '.join(table.columns)}; expected one of texts. "
+            f"Received the columns {listed(table.columns)}; expected one of texts. "
             "Name it with --text."
         )
     return max(others, key=lambda name: sum(map(len, table.columns[name])))
@@ -82,7 +82,7 @@ def _target_column(table: Table, wanted: Columns, text: str) -> str:
         return found
     if len(others) != 1:
         raise DataError(
-            f"Received the columns {', '.join(table.columns)}, none of them called "
+            f"Received the columns {listed(table.columns)}, none of them called "
             f"{', '.join(TARGETS[:-1])} or {TARGETS[-1]}; expected to know which one holds the "
             "classes. Name it with --target."
         )
@@ -91,9 +91,7 @@ def _target_column(table: Table, wanted: Columns, text: str) -> str:
 
 def _found(names: list[str], asked: str, usual: tuple[str, ...], flag: str) -> str:
     if asked and asked not in names:
-        raise DataError(
-            f"Received {flag} {asked!r}; expected one of the columns {', '.join(names)}."
-        )
+        raise DataError(f"Received {flag} {asked!r}; expected one of the columns {listed(names)}.")
     lower = {name.lower(): name for name in reversed(names)}
     return asked or next((lower[name] for name in usual if name in lower), "")
 
@@ -107,7 +105,7 @@ def _part(table: Table, text: str, target: str) -> _Part:
     for name in (text, target):
         if name not in table.columns:
             raise DataError(
-                f"Received a split with the columns {', '.join(table.columns)}; expected the "
+                f"Received a split with the columns {listed(table.columns)}; expected the "
                 f"column {name!r}, as in train."
             )
     return _Part(table.columns[text], table.columns[target])

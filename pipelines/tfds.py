@@ -1,6 +1,7 @@
 """Sets of tensorflow-datasets, read as fast as the disk and the decoder allow."""
 
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from pipelines.photos import Fitting
 from pipelines.splits import Source
 from pipelines.tables import Table, Tables
 
+# A name, a configuration and a version; no path, no namespace of elsewhere.
+NAME = re.compile(r"\w+(/\w[\w.+=,-]*)?(:(\d+|\*)\.(\d+|\*)\.(\d+|\*))?", re.ASCII)
 DOWNLOAD_HOST = ("storage.googleapis.com", 443)
 CHUNK = 2048  # records decoded in one call
 FITTED_CHUNK = 64  # images of several sizes, which become larger than their files
@@ -126,6 +129,11 @@ def _without_train(name: str, builder: Any) -> DataError:
 
 
 def _prepared(name: str, data_dir: Path | None) -> Any:
+    if not NAME.fullmatch(name):
+        raise DataError(
+            f"Received tfds:{name}; expected the name of a set, perhaps with a configuration and "
+            "a version: tfds:mnist, tfds:glue/sst2, tfds:mnist:3.0.1."
+        )
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:
@@ -136,7 +144,8 @@ def _prepared(name: str, data_dir: Path | None) -> Any:
     place = data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
     try:
         builder = tfds.builder(name, data_dir=place)
-    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+    # The assertion is about a version that is not there.
+    except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(
             f"Received tfds:{name}; expected the name of a TFDS set, or of one prepared in "

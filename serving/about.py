@@ -1,13 +1,12 @@
 """What an artifact tells of itself, for servers, pages and people: about.json."""
 
 import base64
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from evaluation import report
 from serving import kinds
 from serving.servable import DEFAULT
 from serving.warmup import inputs_of
@@ -39,7 +38,7 @@ def describe(run: Run, signatures: dict[str, Any], samples: dict[str, Any]) -> d
         **kind,
         "examples": instances(given, typical)[:NUM_EXAMPLES],
         "example_signature": asked,
-        "score": _score(run.path / SCORES),
+        "score": _score(run),
     }
 
 
@@ -106,10 +105,10 @@ def shortest(number: Any) -> float:
     return float(str(np.float32(number)))
 
 
-def _score(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
+def _score(run: Run) -> dict[str, Any] | None:
+    if not (run.path / SCORES).exists():
         return None
-    scores = json.loads(path.read_text())
+    scores = report.read(run)
     metric, value = next(iter(scores["test"].items()))
     low, high = scores["intervals"][metric]
     return {"metric": metric, "value": value, "low": low, "high": high}

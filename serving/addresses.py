@@ -44,15 +44,17 @@ def addresses(asked: Sequence[str]) -> list[Address]:
 
 
 def _address(asked: str) -> Address:
+    if not asked:
+        raise ServeError("Received '' as a run; expected a directory: athanor serve RUN.")
     path, name = Path(asked), None
     if "=" in asked and not path.exists():
         name, _, given = asked.partition("=")
         # A shell expands ~ only where a word begins.
         path = Path(os.path.expanduser(given))  # noqa: PTH111 - as it is where there is no home
-        if not NAME.fullmatch(name):
+        if not NAME.fullmatch(name) or not given:
             raise ServeError(
-                f"Received the name {name!r}; expected one without spaces, '/' and ':', such as "
-                f"digits={given}."
+                f"Received {asked!r}; expected a name without spaces, '/' and ':' and a run, such "
+                f"as digits={given or 'RUN'}."
             )
     if not path.is_dir():
         raise ServeError(
@@ -102,6 +104,6 @@ def read(path: Path) -> dict[str, Any]:
     """The object in a JSON file; an empty one where there is none that can be read."""
     try:
         found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

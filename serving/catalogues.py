@@ -7,6 +7,7 @@ from pathlib import Path
 from evaluation.catalogue import ids_of, offering
 from pipelines.examples import DataError
 from pipelines.ids import USUAL, Columns, found
+from pipelines.tables import listed
 from serving.reading import table
 from training.run import Run
 
@@ -52,7 +53,7 @@ def _items(run: Run, path: Path) -> set[str]:
         name = names[0] if len(names) == 1 else found(read, Columns(item=wanted), "item")
     except DataError as error:
         raise DataError(
-            f"Received --refresh-items {str(path)!r} with the columns {', '.join(names)}; expected "
+            f"Received --refresh-items {str(path)!r} with the columns {listed(names)}; expected "
             f"the items in {wanted or USUAL.item.split()[1]!r}, as in training, or in the only one."
         ) from error
     return {cell.decode("utf-8", "surrogateescape") for cell in read.columns[name]} - {""}

@@ -72,7 +72,7 @@ def _parsed(text: str) -> Cluster | None:
         jobs = {name: list(content["cluster"].get(name, ())) for name in JOBS}
         others = set(content["cluster"]) - set(JOBS)
         place = content["task"]["type"], int(content["task"]["index"])
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _damaged(text, f"{type(error).__name__}: {error}") from error
     if others:
         raise _damaged(text, f"{', '.join(sorted(others))} in its cluster")

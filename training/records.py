@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.feed import feed
+from pipelines.files import without_home
 from pipelines.splits import Fold, Splits
 from training import samples
 from training import strategy as distribution
@@ -108,4 +109,4 @@ def passport(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None) -> d
 def _reason(stopped: BaseException | None) -> str | None:
     if stopped is None:
         return None
-    return INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else str(stopped)
+    return INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else without_home(str(stopped))

@@ -1,8 +1,7 @@
 """Raw inputs and the answers of training, kept for the gate of every export."""
 
-import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,19 +27,41 @@ def save(path: Path, samples: Samples) -> None:
         savez(file, answers=samples.answers, **columns)  # type: ignore[arg-type]
 
 
-def load(path: Path) -> Samples:
-    """Read samples. Raises OSError or ValueError where they cannot be read."""
+def load(path: Path, features: Any = None) -> Samples:
+    """Read samples.
+
+    Raises OSError or ValueError where they cannot be read, or are not of the `features` that a
+    passport tells of: shape and dtype, by column where there are several.
+    """
     try:
         with path.open("rb") as file:
             stored = dict(np.load(file, allow_pickle=False))
         answers = stored.pop("answers")
-    except (KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(str(error)) from error
+    except OSError:
+        raise
+    except Exception as error:  # of archives, compression, pickles, or a memory too small
+        raise ValueError(str(error).splitlines()[0][:200] if str(error) else "empty") from error
+    if features is not None:
+        _require(stored, answers, features)
     raw = {
         name.removeprefix("raw/"): column.astype(object) if column.dtype.kind == "S" else column
         for name, column in stored.items()
     }
     return Samples(raw.get("", raw), answers)
+
+
+def _require(stored: dict[str, np.ndarray], answers: np.ndarray, features: Any) -> None:
+    columns = features if isinstance(features, dict) else {"": features}
+    wanted = {
+        f"raw/{name}": ((len(answers) if answers.ndim else -1, *shape), dtype)
+        for name, (shape, dtype) in columns.items()
+    }
+    found = {
+        name: (column.shape, "string" if column.dtype.kind == "S" else str(column.dtype))
+        for name, column in stored.items()
+    }
+    if wanted != found or answers.dtype.kind != "f":
+        raise ValueError("their columns or shapes are not those of the run")
 
 
 def _packed(column: np.ndarray) -> np.ndarray:

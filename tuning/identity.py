@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.app import App
+from pipelines.splits import Splits
 from training.run import RunError, write_json
 from tuning import objectives, space
 from tuning.trial import digest
@@ -70,16 +71,15 @@ def told(
     return Told(app, drawn_from, tuner, ways, how)
 
 
-def settle(told: Told, directory: Path, data_dir: Path | None) -> str:
+def settle(told: Told, directory: Path, splits: Splits) -> str:
     """Write what is searched, or compare it; returns the digest of the validation examples.
 
     Raises RunError where the directory is of another search, or of no search.
     """
-    splits = told.app.splits(data_dir)
     stated = {**told.json(), "data": splits.fingerprint(), "valid": digest(splits)}
     path = directory / STATED
     if path.exists():
-        _require_same(json.loads(path.read_text()), stated, directory)
+        _require_same(_read(path), stated, directory)
     elif any(not one.name.startswith(".") for one in directory.iterdir()):
         raise RunError(
             f"Received the run directory {str(directory)!r}, which is not empty and no search; "
@@ -105,9 +105,22 @@ def awaited(told: Told, directory: Path, data_dir: Path | None) -> str:
                 "expected that of the chief. Give all of them the same --run-dir."
             )
         time.sleep(0.2)
-    stated = json.loads((directory / STATED).read_text())
+    stated = _read(directory / STATED)
     _require_same(stated, {**told.json(), "data": data}, directory)
     return stated["valid"]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("valid"), str):
+        raise RunError(
+            f"Received {path}, which is damaged; expected JSON as a search wrote it. Restore the "
+            "file, or choose another --run-dir."
+        )
+    return found
 
 
 def _require_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> None:
@@ -118,10 +131,12 @@ def _require_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> 
     ]
     for name in ("fields", "space", "first", "versions"):
         if old.get(name) != new[name]:
+            there = old.get(name)
+            before = there if isinstance(there, dict) else {}
             told = [
-                f"{key} {old.get(name, {}).get(key)} there, {new[name].get(key)} now"
-                for key in sorted({*old.get(name, {}), *new[name]})
-                if old.get(name, {}).get(key) != new[name].get(key)
+                f"{key} {before.get(key)} there, {new[name].get(key)} now"
+                for key in sorted({*before, *new[name]})
+                if before.get(key) != new[name].get(key)
             ]
             changed = [line for line in changed if not line.startswith(f"{name} ")] + told
     if changed:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
-import yaml
 
 import optimizers
+from apps import fields_file
 from apps.app import App, FieldError, Range
 
 Space = dict[str, tuple | Range]
@@ -22,16 +22,8 @@ def read(path: Path) -> Space:
 
     A list of values, or `{low: 0.001, high: 0.1, log: true}`, for each field.
     """
-    try:
-        told = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise FieldError(
-            f"Received --space {str(path)!r}: {reason}; expected {EXPECTED}"
-        ) from error
-    if not isinstance(told, dict) or not told:
-        raise FieldError(f"Received --space {str(path)!r}; expected {EXPECTED}")
-    return {str(name): _values(str(name), given) for name, given in told.items()}
+    told = fields_file.read(path, "--space", EXPECTED)
+    return {name: _values(name, given) for name, given in told.items()}
 
 
 EXPECTED = (
@@ -52,7 +44,7 @@ def _values(name: str, given: Any) -> tuple | Range:
         numbers = all(isinstance(x, int | float) for x in (found.low, found.high))
         if numbers and found.low < found.high and (found.low > 0 or not found.log):
             return found
-    raise FieldError(f"Received {name}: {given!r} in the space; expected {EXPECTED}")
+    raise FieldError(f"Received {name}: {str(given)[:60]} in the space; expected {EXPECTED}")
 
 
 def check(app: App, space: Space) -> None:

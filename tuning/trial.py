@@ -14,7 +14,7 @@ from keras_tuner.engine import base_tuner
 from keras_tuner.src.engine.trial import Trial
 
 from apps.app import App, FieldError
-from pipelines.files import whole
+from pipelines.files import whole, without_home
 from pipelines.splits import Splits
 from training.callbacks import EnoughError
 from training.directory import tidy, unfinished
@@ -195,7 +195,7 @@ class FieldsTuner(base_tuner.BaseTuner):
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())[:500]
+    text = without_home(" ".join(str(error).split()))[:500]
     return text if hasattr(error, "exit_status") else f"{type(error).__name__}: {text}"
 
 
