@@ -7,10 +7,14 @@ import numpy as np
 
 from apps.app import App, FieldError
 from evaluation import report
-from pipelines.splits import Fold
+from pipelines.splits import Fold, fold
+from training import strategy as distribution
 from training.directory import empty_directory
 from training.run import write_json
+from training.strategy import Strategy
 from training.train import train
+
+MOST = 100  # folds
 
 
 def cross_validate(
@@ -21,10 +25,11 @@ def cross_validate(
     Returns, and writes to folds.json, for each metric the mean over the folds
     (`test`), the standard deviation (`spread`) and the same mean of every
     baseline; `options` are those of `train`. Raises FieldError for fewer than 2
-    folds.
+    folds, and DataError where one would be empty: nothing was written.
     """
-    if num_folds < 2:
-        raise FieldError(f"Received --folds {num_folds}; expected at least 2.")
+    if not 2 <= num_folds <= MOST:
+        raise FieldError(f"Received --folds {num_folds}; expected 2 to {MOST}.")
+    _require_trainable(app, num_folds, **options)
     directory = empty_directory(app, run_dir)
     scored = []
     for number in range(1, num_folds + 1):
@@ -46,6 +51,23 @@ def cross_validate(
     }
     write_json(directory / "folds.json", summary)
     return summary
+
+
+def _require_trainable(
+    app: App,
+    num_folds: int,
+    *,
+    data_dir: Path | None = None,
+    strategy: Strategy = "one",
+    devices: int | None = None,
+    **_: Any,
+) -> None:
+    """Raise what the trainings would, before anything is written."""
+    spread = distribution.choose(strategy, devices)
+    app = distribution.divided(app, splits := app.splits(data_dir), spread.num_replicas_in_sync)
+    app.descent(1)
+    for number in range(1, num_folds + 1):
+        app.batch(len(fold(splits, Fold(number, num_folds)).train))
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -20,6 +20,7 @@ from training.cluster import LostError
 from training.directory import unfinished
 from training.run import PASSPORT
 
+MOST_WORKERS = 256  # of one machine
 POLL = 0.02  # seconds between looks at the workers
 GRACE = 10.0  # seconds for the chief to keep what was finished
 SHORT = 5.0  # seconds for the others to end after the chief, or for the cause to show
