@@ -167,7 +167,6 @@ def _asked_of_workers(command: list[str]) -> tuple[apps.App, HowToTrain | HowToS
             "--workers 2 mnist train."
         )
     cli = _command_line(command[0])
-    console.require_whole_numbers(command)
     if config := console.config_of(command):
         cli.config = [config]
     _, given, _ = cli.parse_args(command, exit_on_error=False, print_error=False)
@@ -208,12 +207,11 @@ def _run(arguments: list[str]) -> int:
         if arguments == ["--version"]:
             print(commands.version())
             return 0
+        console.require_whole_numbers(arguments)
         if arguments[0] == "launch":
             arguments = console.delimited(arguments)
-        else:
-            console.require_whole_numbers(arguments)
-            if config := console.config_of(arguments):
-                cli.config = [config]
+        elif config := console.config_of(arguments):
+            cli.config = [config]
         cli(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in arguments:

@@ -26,6 +26,8 @@ class Common:
     """Print one JSON object on standard output and everything else on standard error."""
     debug: Annotated[bool, Parameter(negative="")] = False
     """Show the traceback of an error."""
+    trust: Annotated[bool, Parameter(negative="")] = False
+    """Load a run also where somebody else made it, or changed it since."""
 
 
 @Parameter(name="*")
@@ -144,6 +146,8 @@ class HowToServe:
     """Requests at once; those beyond are answered by 503."""
     log: Path | None = None
     """A file for a line of JSON about each question and event; standard error by default."""
+    trust: Annotated[bool, Parameter(negative="")] = False
+    """Serve also what somebody else exported, or changed since."""
 
 
 @Parameter(name="*")
@@ -194,19 +198,19 @@ def config_of(arguments: list[str]) -> Any:
             path = value if name == "--config" else name.removeprefix("--config=")
     if path is None:
         return None
-    import yaml
     from cyclopts.config import Dict
 
-    try:
-        fields = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise apps.FieldError(
-            f"Received --config {path!r}: {reason}; expected a YAML file of fields, such as "
-            "'epochs: 3'."
-        ) from error
-    if not isinstance(fields, dict):
-        raise apps.FieldError(f"Received --config {path!r}; expected lines such as 'epochs: 3'.")
+    from apps import fields_file
+
+    expected = "a YAML file of fields, with lines such as 'epochs: 3'."
+    fields = fields_file.read(Path(path), "--config", expected)
+    for name, value in fields.items():
+        require_whole_numbers([f"--{name.replace('_', '-')}={value}"])
+        if not isinstance(value, str | int | float | None):
+            raise apps.FieldError(
+                f"Received --config {path!r} with {name}: {str(value)[:60]}; expected a number, a "
+                "text, true or false."
+            )
     return Dict(fields, source=path, use_commands_as_keys=False)
 
 
@@ -227,10 +231,10 @@ def require_whole_numbers(arguments: list[str]) -> None:
     """Raise FieldError where a fraction is given for a whole number; cyclopts would round it."""
     whole = {
         "--" + field.name.replace("_", "-")
-        for flags in (*apps.ALL, HowToTune)
+        for flags in (*apps.ALL, HowToTrain, HowToShare, HowToTune, HowToServe)
         for field in dataclasses.fields(flags)
-        if field.type is int
-    }
+        if field.type in (int, int | None)
+    } | {"--restarts"}
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         name, given, value = argument.partition("=")
         value = value if given else following
@@ -287,4 +291,9 @@ def explain(error: BaseException) -> tuple[int, str]:
             "place with --run-dir."
         )
     kind = type(error).__name__
+    if kind in ("MemoryError", "ResourceExhaustedError", "_ArrayMemoryError"):
+        return 1, (
+            "The memory of this machine is too small for that; nothing more was kept. Take "
+            "smaller data, a smaller --batch-size or a smaller model."
+        )
     return 1, f"Unexpected {kind}: {text[:200]} Run again with --debug for the traceback."

@@ -38,6 +38,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
         require_workers(how)
     start.tensorflow(how.devices, how.strategy)
     from evaluation import folds, report, show
+    from training import origin
     from training.resume import trained_in
     from training.run import ELSEWHERE
     from training.train import train as trained
@@ -59,6 +60,8 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
         show.folds(summary)
         return summary
     run = trained_in(how.run_dir, app, common.data_dir, again=how.resume is not None)
+    if run:
+        origin.require(run.path, origin.RUN, trust=common.trust)
     run = run or trained(app, run_dir=how.run_dir, force=how.force, **options)
     if run.path == ELSEWHERE:
         return {}
@@ -199,7 +202,8 @@ def serve(runs: list[str], how: HowToServe) -> None:
 
 
 def load(app: type[apps.App], path: Path, common: Common) -> Any:
-    """The run in a directory; raises FieldError where it is another app's."""
+    """The run in a directory; raises FieldError where it is another app's, or OriginError."""
+    from training import origin
     from training.run import Run
 
     run = Run.load(path, common.data_dir)
@@ -210,6 +214,7 @@ def load(app: type[apps.App], path: Path, common: Common) -> Any:
         )
     from training import start
 
+    origin.require(run.path, origin.RUN, trust=common.trust)
     start.tensorflow()
     return run
 
@@ -309,12 +314,12 @@ def replay(path: Path, how: HowToReplay, common: Common) -> dict[str, Any]:
 
 def launch(command: list[str], app: apps.App, how: Any, workers: int, restarts: int) -> None:
     """Several workers of one command on this machine."""
-    if workers < 2 or restarts < 0:
-        name, least = ("--workers", 2) if workers < 2 else ("--restarts", 0)
-        number = workers if workers < 2 else restarts
-        raise apps.FieldError(f"Received {name} {number}; expected at least {least}.")
     from training import directory, launch
 
+    bounds = (("--workers", workers, 2, launch.MOST_WORKERS), ("--restarts", restarts, 0, 1000))
+    for name, number, least, most in bounds:
+        if not least <= number <= most:
+            raise apps.FieldError(f"Received {name} {number}; expected {least} to {most}.")
     trains = isinstance(how, HowToTrain)
     place = (how.run_dir or directory.unused_directory(app)) if trains else None
     given = ["--strategy", "multiworker"] if how.strategy in ("one", "mirrored") else []

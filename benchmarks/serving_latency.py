@@ -48,7 +48,7 @@ def trained(directory: Path) -> Path:
 @contextlib.contextmanager
 def served(run: Path, directory: Path) -> Iterator[tuple[str, int]]:
     """A server of a run: the URL to ask, and its process."""
-    words = ["serve", f"mnist={run}", "--port", "0", "--log", str(directory / "log")]
+    words = ["serve", f"mnist={run}", "--port", "0", "--log", str(directory / "log"), "--trust"]
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "athanor.py"), *words], stdout=subprocess.PIPE, text=True
     )

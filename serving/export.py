@@ -12,6 +12,7 @@ from typing import Any, Literal
 from serving import catalogues, edge, kinds, quantized, savedmodel, warmup
 from serving import formats as known
 from serving.gate import ParityError
+from training import origin
 from training.run import Run, write_json
 
 __all__ = ["ParityError", "export"]
@@ -64,6 +65,7 @@ def export(
         beside["quantized"] = smaller or {}
         kept = {name: part for name, part in beside.items() if part}
         write_json(version.path / "parity.json", parity | kept)
+        origin.mark(version.path, origin.EXPORT)
     target = version.target
     return {
         "export": str(target),
@@ -105,8 +107,10 @@ class _Version:
 
 @contextlib.contextmanager
 def _published(folder: Path) -> Iterator[_Version]:
-    folder.mkdir(exist_ok=True)
     with contextlib.ExitStack() as held:
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            held.callback(_remove_empty, folder)
         # No other export takes what has been made, but not yet held, for a dead one's.
         with _opened(folder) as whole:
             fcntl.flock(whole, fcntl.LOCK_EX)
@@ -118,6 +122,11 @@ def _published(folder: Path) -> Iterator[_Version]:
             version.publish()
         finally:
             shutil.rmtree(version.path, ignore_errors=True)
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # it holds a version
+        folder.rmdir()
 
 
 def _remove_dead(folder: Path) -> None:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from serving.addresses import ServeError, addresses
-from training import start
+from serving.addresses import ServeError, addresses, versions
+from training import origin, start
 
 # The extra `serve`, by the names of its modules.
 NEEDED = (
@@ -19,6 +19,7 @@ NEEDED = (
     "uvicorn",
     "uvloop",
 )
+LAST_PORT = 65535
 LEAST = {"batch": 0.0, "max_body": 1e-3, "timeout": 1e-3, "max_concurrency": 1.0}
 
 
@@ -33,6 +34,7 @@ def serve(
     timeout: float,
     max_concurrency: int,
     log: Path | None,
+    trust: bool,
 ) -> None:
     """Serve runs until the process is told to end. Raises ServeError."""
     if missing := [name for name in NEEDED if not importlib.util.find_spec(name)]:
@@ -50,7 +52,15 @@ def serve(
         if not LEAST[name] <= number < math.inf:
             flag, least = name.replace("_", "-"), f"a number of at least {LEAST[name]:g}"
             raise ServeError(f"Received --{flag} {number:g}; expected {least}.")
-    addresses(runs)
+    if not host.strip():
+        # To the system it means every network.
+        raise ServeError("Received --host ''; expected an address of this machine, or 0.0.0.0.")
+    for flag, place in (("--port", port), ("--grpc-port", grpc_port)):
+        if place is not None and not 0 <= place <= LAST_PORT:
+            raise ServeError(f"Received {flag} {place}; expected one of 0 to {LAST_PORT}.")
+    for one in addresses(runs):
+        newest = one.directory / str(max(versions(one.directory)))
+        origin.require(newest, origin.EXPORT, trust=trust)
     start.without_keras()
     # The loader of sessions is TensorFlow Serving's own; that there is a newer one is known.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -61,5 +71,5 @@ def serve(
     limits = Limits(int(max_body * 2**20), timeout, max_concurrency)
     served(
         runs,
-        Settings(host=host, port=port, grpc_port=grpc_port, batch=batch, limits=limits, log=log),
+        Settings(host, port, grpc_port, batch, limits, log, trust=trust),
     )

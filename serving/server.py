@@ -24,6 +24,7 @@ from serving.rest import Limits, Rest
 from serving.servable import Servable
 from serving.versions import Model, Models
 from serving.warming import TIMES, warm
+from training import origin
 
 KEPT = 75  # seconds that a connection may be silent: whoever asks just then would get no answer
 SILENT = 512  # connections beside those that ask: each takes a file, and a process has 1024
@@ -46,6 +47,7 @@ class Settings(NamedTuple):
         batch: milliseconds to gather requests in; 0 for each by itself.
         log: a file for the journal; standard error by default.
         every: seconds between two looks for new versions.
+        trust: whether to load what somebody else exported, or changed.
 
     """
 
@@ -56,6 +58,7 @@ class Settings(NamedTuple):
     limits: Limits = Limits()
     log: Path | None = None
     every: float = 1.0
+    trust: bool = False
 
 
 class Server:
@@ -108,6 +111,7 @@ class Server:
 
     def _model(self, address: Address) -> Model:
         def load(directory: Path, number: int) -> Servable:
+            origin.require(directory, origin.EXPORT, trust=self.settings.trust)
             servable = Servable(directory, number)
             try:
                 warm(servable)

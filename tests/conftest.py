@@ -22,6 +22,8 @@ def pytest_configure(config):
     config.add_cleanup(HOME.cleanup)
     os.environ["XDG_CACHE_HOME"] = f"{HOME.name}/cache"
     os.environ["XDG_CONFIG_HOME"] = f"{HOME.name}/config"
+    # Inherited by the processes of xdist, which load each other's runs.
+    os.environ.setdefault("ATHANOR_KEY_FILE", f"{HOME.name}/key")
     os.environ["KERAS_HOME"] = f"{HOME.name}/keras"
     if "TFDS_DATA_DIR" not in os.environ and (ROOT.parent / "shared" / "tfds").is_dir():
         os.environ["TFDS_DATA_DIR"] = str(ROOT.parent / "shared" / "tfds")

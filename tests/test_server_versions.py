@@ -173,7 +173,7 @@ def test_variables_that_only_keras_restores_are_no_version(run, tmp_path):
     )
     tf.saved_model.save(module, str(tmp_path / "1"), {"serving_default": ask})
     with pytest.raises(NothingServedError, match="Could not find variable"):
-        Server([str(tmp_path)], Settings(port=0, log=tmp_path / "log"))
+        Server([str(tmp_path)], Settings(port=0, log=tmp_path / "log", trust=True))
 
 
 def test_requests_do_not_notice_that_versions_change(directory, publish, tmp_path):
@@ -186,7 +186,9 @@ def test_many_requests_do_not_notice_that_versions_change(directory, publish, tm
 
 
 def test_a_version_that_was_replaced_is_out_of_memory(directory, publish, tmp_path):
-    server = Server([f"m={directory}"], Settings(port=0, every=0.05, log=tmp_path / "log"))
+    server = Server(
+        [f"m={directory}"], Settings(port=0, every=0.05, log=tmp_path / "log", trust=True)
+    )
     # The graph, which points at itself: only a search for garbage finds it.
     first = weakref.ref(server.models.find("m").current._graph)
     ready = threading.Event()
@@ -205,7 +207,9 @@ def test_a_version_that_was_replaced_is_out_of_memory(directory, publish, tmp_pa
 
 
 def campaign(directory, publish, tmp_path, swaps, least):
-    server = Server([f"m={directory}"], Settings(port=0, every=0.05, log=tmp_path / "log"))
+    server = Server(
+        [f"m={directory}"], Settings(port=0, every=0.05, log=tmp_path / "log", trust=True)
+    )
     ready, answers = threading.Event(), []
     serving = threading.Thread(target=server.run, args=[ready.set])
     serving.start()

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from apps.app import App
-from training.run import CHECKPOINT, PASSPORT, Run, RunError, write_json
+from training import origin
+from training.run import CHECKPOINT, PASSPORT, Run, RunError, as_json, write_text
 
 UNFINISHED = "unfinished.txt"
 # What training writes before the first epoch is finished.
-WRITTEN = (UNFINISHED, "logs", "history.csv", "model.keras", "samples.npz", CHECKPOINT)
+WRITTEN = (
+    *(UNFINISHED, "logs", "history.csv", "model.keras", "samples.npz"),
+    *(CHECKPOINT, origin.MARK),
+)
 ENDING = ".checkpoint"
 # All that UNFINISHED holds: by it a directory is known as ours.
 NOTE = "This training of athanor has not ended. The same command goes on with it.\n"
@@ -135,7 +139,9 @@ def finish(path: Path, passport: dict[str, Any]) -> None:
 
     The checkpoints of one that was stopped stay.
     """
-    write_json(path / PASSPORT, passport)
+    text = as_json(passport)
+    origin.mark(path, origin.RUN, {PASSPORT: text.encode()})
+    write_text(path / PASSPORT, text)
     if not passport["stopped"]:
         tidy(path)
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import importlib
 import json
 import os
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import apps
 from apps.app import App
 from pipelines.files import whole
+from training import archive
+from training.passport import RunError, read
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
 PASSPORT, SCORES, CHECKPOINT = "run.json", "scores.json", "checkpoint"
 INTERRUPTED = "interrupted"  # by Ctrl-C, in the passport
 ELSEWHERE = Path(os.devnull)  # the run of a worker that writes none
-
-
-class RunError(ValueError):
-    """A run directory that cannot be used: what was received, what was expected."""
-
-    exit_status = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +32,8 @@ class Run:
     @classmethod
     def load(cls, path: Path, data_dir: Path | None = None) -> "Run":
         """The run in a directory. Raises RunError where there is no finished one."""
-        run = cls(path.resolve(), data_dir)
+        # A loop of links is no error of its own here: there is no run.json.
+        run = cls(Path(os.path.realpath(path)), data_dir)
         for name in (PASSPORT, "model.keras"):
             if not (run.path / name).is_file():
                 raise RunError(
@@ -50,13 +46,7 @@ class Run:
     @functools.cached_property
     def passport(self) -> dict[str, Any]:
         """run.json: fields, versions, fingerprints, seed, hardware, precision, input, labels."""
-        try:
-            return json.loads((self.path / PASSPORT).read_text())
-        except ValueError as error:
-            raise RunError(
-                f"Received {self.path / PASSPORT}, which is damaged ({error}); expected JSON as "
-                "training wrote it. Restore the file or train again."
-            ) from error
+        return read(self.path / PASSPORT)
 
     @functools.cached_property
     def app(self) -> App:
@@ -81,19 +71,16 @@ class Run:
     @functools.cached_property
     def model(self) -> Any:
         """The best model, from raw input to probabilities or numbers."""
-        import keras
-        import tensorflow as tf
-
-        for module in apps.LAYERS:
-            importlib.import_module(module)
+        path, labels = self.path / "model.keras", self.passport["labels"]
         try:
-            # Eagerly also where a tf.function asks first: its graph would not hold the weights.
-            with tf.init_scope():
-                return keras.saving.load_model(self.path / "model.keras", compile=False)
-        except (OSError, ValueError) as error:
+            model = archive.model(path)
+            if labels and model.output_shape[-1] != len(labels):
+                raise ValueError(f"the run has {len(labels)} labels, it gives {model.output_shape}")
+            return model
+        except ValueError as error:
             raise RunError(
-                f"Received {self.path / 'model.keras'}, which cannot be read; expected a model as "
-                "training wrote it. Restore the file or train again."
+                f"Received {path}, which cannot be read ({error}); expected a model as training "
+                "wrote it. Restore the file or train again."
             ) from error
 
     @functools.cached_property
@@ -103,11 +90,11 @@ class Run:
 
         path = self.path / "samples.npz"
         try:
-            return load(path)
+            return load(path, self.passport["data"]["spec"].get("features"))
         except (OSError, ValueError) as error:
             raise RunError(
-                f"Received {path}, which cannot be read; expected samples as training wrote them. "
-                "Restore the file or train again."
+                f"Received {path}, which cannot be read ({getattr(error, 'strerror', 0) or error})"
+                "; expected samples as training wrote them. Restore the file or train again."
             ) from error
 
     def remember(self, **parts: Any) -> None:
@@ -117,5 +104,15 @@ class Run:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file, whole or not at all."""
+    write_text(path, as_json(content))
+
+
+def as_json(content: Any) -> str:
+    """The text of a JSON file."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
     with whole(path) as beside:
-        beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        beside.write_text(text)

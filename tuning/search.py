@@ -13,7 +13,9 @@ import grpc
 import keras_tuner
 
 from apps.app import App, FieldError
+from training import origin
 from training import strategy as distribution
+from training.launch import MOST_WORKERS
 from training.precision import Precision
 from training.run import Run, RunError
 from training.strategy import Strategy
@@ -27,6 +29,12 @@ from tuning.tuners import Grid, Hyperband, Random
 Tuner = Literal["auto", "bayesian", "tpe", "random", "grid", "hyperband"]
 LEARNING: dict[str, type[Learning]] = {"bayesian": Bayesian, "tpe": TPE}
 OTHERS: dict[str, type[Journaled]] = {"random": Random, "grid": Grid, "hyperband": Hyperband}
+BOUNDS = {
+    "trials": (1, 1_000_000),
+    "workers": (1, MOST_WORKERS),
+    "keep": (1, 1_000_000),
+    "minutes": (0.01, 10_000_000),
+}
 WAIT = 30.0  # seconds for the workers of a killed search to end
 REMOTE_PATIENCE = 120.0  # seconds; a worker is heard of every 20
 
@@ -83,11 +91,10 @@ class Asked:
         return {name: getattr(self, name) for name in names}
 
     def __post_init__(self) -> None:
-        least = {"trials": 1, "workers": 1, "keep": 1, "minutes": 0.01}
-        for name, low in least.items():
+        for name, (low, high) in BOUNDS.items():
             given = getattr(self, name)
-            if given is not None and not given >= low:
-                raise FieldError(f"Received --{name} {given}; expected at least {low}.")
+            if given is not None and not low <= given <= high:
+                raise FieldError(f"Received --{name} {given}; expected {low:,} to {high:,}.")
 
 
 def search(
@@ -116,7 +123,7 @@ def search(
 
     """
     told = identity.told(app, asked.tuner, asked.objective, asked.space, asked.how)
-    directory = (asked.run_dir or told.usual_directory()).resolve()
+    directory = Path(os.path.realpath(asked.run_dir or told.usual_directory()))
     patience = REMOTE_PATIENCE if chief.role() else 0.0
     seconds = None if asked.minutes is None else 60 * asked.minutes
     limits = Limits(asked.trials, seconds, asked.workers, patience)
@@ -131,8 +138,11 @@ def search(
     count = 0 if chief.role() else asked.workers
     if count == 1:  # to others this process would leave no GPU
         distribution.choose(asked.strategy, asked.devices)
+    splits = app.splits(data_dir)
+    app.batch(len(splits.train))
     with _held(directory) as lock:
-        valid = identity.settle(told, directory, data_dir)
+        valid = identity.settle(told, directory, splits)
+        del splits  # each trial reads its own
         oracle.open(directory, limits, space.default(app, told.space))
         task = trial.Task(app, directory, told.objectives, valid, options)
         oracle.changed = _watched(oracle, task, asked.keep, watch)
@@ -267,5 +277,6 @@ def _result(oracle: Journaled, task: trial.Task) -> Searched:
     choice = _chosen(oracle, task)
     winner = choice.best if choice else oracle.finished()[0].trial_id
     best = keeping.copied(task.path(winner), task.directory / "best")
+    origin.mark(best, origin.RUN)  # another machine's worker may have made it
     run = Run.load(best, task.options["data_dir"])
     return Searched(task.directory, oracle, task.first, run, choice)

@@ -1,0 +1,95 @@
+"""Files for --config and --space that are none: the bytes, and what the answer has to name."""
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n"
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+# Asked by `mnist train --config bad.yaml`.
+CONFIG = {
+    "empty": (b"", "without fields"),
+    "blanks": (b"  \n\n", "without fields"),
+    "a comment": (b"# nothing\n", "without fields"),
+    "null": (b"null\n", "without fields"),
+    "a list": (b"[1, 2]\n", "without fields"),
+    "a text": (b"epochs 3\n", "without fields"),
+    "a number": (b"3\n", "without fields"),
+    "no YAML": (b"a: b: c\n", "bad.yaml"),
+    "an open bracket": (b"epochs: [1, 2\n", "bad.yaml"),
+    "an open quote": (b'model: "cnn\n', "bad.yaml"),
+    "tabs": (b"epochs:\n\t3\n", "bad.yaml"),
+    "two documents": (b"epochs: 3\n---\nepochs: 4\n", "bad.yaml"),
+    "an object of Python": (b"epochs: !!python/object/apply:os.system ['true']\n", "python"),
+    "a name of Python": (b"model: !!python/name:os.system\n", "python"),
+    "a module of Python": (b"!!python/module:os\n", "python"),
+    "a tag of somebody": (b"epochs: !mine 3\n", "!mine"),
+    "billions of laughs": (LAUGHS.encode(), "alias"),
+    "an alias": (b"epochs: &e 3\nbatch_size: *e\n", "alias"),
+    "a merge": (b"base: &b {epochs: 3}\n<<: *b\n", "alias"),
+    "an alias of itself": (b"a: &a [*a]\n", "alias"),
+    "deep lists": (b"epochs: " + b"[" * 5000 + b"]" * 5000, "bad.yaml"),
+    "deep objects": (b"{a: " * 3000 + b"1" + b"}" * 3000, "bad.yaml"),
+    "bytes": (bytes(range(256)), "bad.yaml"),
+    "NUL": (b"epochs: 3\x00\n", "bad.yaml"),
+    "Latin-1": ("modèle: cnn\n".encode("latin-1"), "bad.yaml"),
+    "UTF-16": ("epochs: 3\n".encode("utf-16"), "bad.yaml"),
+    "too large": (b"# " + b"x" * 2**20 + b"\nepochs: 3\n", "larger"),
+    "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "bad.yaml"),
+    "JSON cut short": (b'{"epochs": 3', "bad.yaml"),
+    "an unknown field": (b"epoch: 3\n", "epoch"),
+    "an unknown field in a strange script": ("эпохи: 3\n".encode(), "эпохи"),
+    "a field of another app": (b"backbone: digits\n", "backbone"),
+    "a flag of no file": (b"json: true\nfoo: 1\n", "foo"),
+    "a number for a name": (b"3: epochs\n", "3"),
+    "null for a name": (b"~: epochs\n", "None"),
+    "a list for a name": (b"[1, 2]: epochs\n", "bad.yaml"),
+    "a name of nothing": (b"'': 3\n", "bad.yaml"),
+    "a negative number": (b"epochs: -3\n", "at least 1"),
+    "a fraction": (b"epochs: 1.5\n", "epochs"),
+    "NaN": (b"learning_rate: .nan\n", "--learning-rate"),
+    "infinity": (b"learning_rate: .inf\n", "--learning-rate"),
+    "beyond 64 bits": (b"epochs: 1e400\n", "epochs"),
+    "true for a number": (b"epochs: true\n", "epochs"),
+    "a text for a number": (b"epochs: many\n", "epochs"),
+    "a list for a number": (b"epochs: [1, 2]\n", "epochs"),
+    "an object for a number": (b"epochs: {low: 1}\n", "epochs"),
+    "a date for a number": (b"epochs: 2026-01-01\n", "epochs"),
+    "nothing for a number": (b"epochs:\n", "epochs"),
+    "a number for a choice": (b"model: 3\n", "model"),
+    "an unknown choice": (b"model: cnm\n", "cnm"),
+    "fields of an app within": (b"mnist: {epochs: 3}\n", "mnist"),
+    "flags within": (b"mnist: {train: {epochs: 3}}\n", "mnist"),
+    "a bad precision": (b"precision: float64\n", "float64"),
+    "a bad optimizer": (b"optimizer: adm\n", "adm"),
+    "a bad strategy": (b"strategy: tpu\n", "tpu"),
+}
+# Asked by `mnist tune --space bad.yaml`.
+SPACE = {
+    **{
+        name: CONFIG[name]
+        for name in ("empty", "a list", "no YAML", "an object of Python", "billions of laughs")
+    },
+    "bytes": (bytes(range(256)), "bad.yaml"),
+    "an unknown field": (b"epoch: [1, 2]\n", "epoch"),
+    "one value": (b"epochs: 3\n", "epochs"),
+    "no values": (b"epochs: []\n", "epochs"),
+    "values of several kinds": (b"epochs: [1, two]\n", "epochs"),
+    "values within values": (b"epochs: [[1], [2]]\n", "epochs"),
+    "ends the wrong way round": (b"dropout: {low: 0.5, high: 0.1}\n", "dropout"),
+    "ends that are equal": (b"dropout: {low: 0.5, high: 0.5}\n", "dropout"),
+    "one end": (b"dropout: {low: 0.5}\n", "dropout"),
+    "ends of NaN": (b"dropout: {low: .nan, high: .nan}\n", "dropout"),
+    "an end of infinity": (b"learning_rate: {low: 0.1, high: .inf}\n", "learning-rate"),
+    "a logarithm of nothing": (b"dropout: {low: 0, high: 0.5, log: true}\n", "dropout"),
+    "a step": (b"dropout: {low: 0, high: 0.5, step: 0.1}\n", "dropout"),
+    "values out of range": (b"dropout: [0.1, 1.5]\n", "--dropout"),
+    "an optimizer that is none": (b"optimizer: [adam, adm]\n", "adm"),
+    "another question": (b"seed: [1, 2]\n", "seed"),
+}
+FILES = {
+    "--config": ("mnist train --config bad.yaml", CONFIG),
+    "--space": ("mnist tune --space bad.yaml", SPACE),
+    "launch": (
+        "launch mnist train --config bad.yaml",
+        {name: CONFIG[name] for name in ("a list", "no YAML", "an unknown field", "a fraction")},
+    ),
+}

@@ -1,0 +1,224 @@
+"""What comes from elsewhere is not loaded, and what we write tells nobody where it was written."""
+
+import ast
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_architecture import FILES, parsed
+
+from apps import Mnist
+from serving.addresses import Address
+from serving.server import NothingServedError, Server, Settings
+from training import origin
+
+VERBS = {
+    "evaluate": ["mnist", "evaluate", "run"],
+    "predict": ["mnist", "predict", "run", "picture.png"],
+    "export": ["mnist", "export", "run"],
+    "serve": ["serve", "run", "--port", "0"],
+}
+# What can run code, or more than data, when it reads a file.
+NEVER = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+
+
+@pytest.fixture
+def here(exported, elsewhere, picture):
+    """A copy of an exported run, and a picture."""
+    shutil.copytree(exported(Mnist).path, elsewhere / "run")
+    picture(elsewhere / "picture.png")
+    return elsewhere
+
+
+@pytest.fixture
+def stranger(monkeypatch, tmp_path):
+    """Another user."""
+    monkeypatch.setenv("ATHANOR_KEY_FILE", str(tmp_path / "another" / "key"))
+    origin._key.cache_clear()
+    yield
+    origin._key.cache_clear()
+
+
+def assert_refused(answer, *parts):
+    status, output, error = answer
+    assert (status, output) == (2, "")
+    assert "--trust" in error
+    assert len(error.splitlines()) == 1
+    for part in parts:
+        assert part in error
+
+
+@pytest.mark.usefixtures("stranger")
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_run_of_somebody_else_is_refused(verb, ask, here):
+    assert_refused(ask(*VERBS[verb]), str(here / "run"), "somebody else")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_run_without_a_mark_is_refused(verb, ask, here):
+    for mark in here.rglob(origin.MARK):
+        mark.unlink()
+    assert_refused(ask(*VERBS[verb]), str(here / "run"), origin.MARK)
+
+
+@pytest.mark.parametrize("name", [*origin.RUN, "export/1/saved_model.pb", "export/1/about.json"])
+def test_a_change_is_noticed(name, ask, here):
+    path = here / "run" / name
+    content = path.read_bytes()
+    path.write_bytes(content + b" " if name.endswith("json") else content[:-1] + b"x")
+    assert_refused(ask(*VERBS["serve" if "export" in name else "evaluate"]), "changed since")
+
+
+def test_another_file_that_would_be_loaded_is_noticed(ask, here):
+    (here / "run" / "export" / "1" / "assets").mkdir(exist_ok=True)
+    (here / "run" / "export" / "1" / "assets" / "more").write_text("")
+    assert_refused(ask(*VERBS["serve"]), "changed since")
+
+
+@pytest.mark.usefixtures("here", "stranger")
+def test_a_run_that_is_trusted_is_loaded(ask):
+    status, output, error = ask(*VERBS["predict"], "--trust", "--json")
+    assert status == 0, error
+    assert json.loads(output)["predictions"]
+
+
+@pytest.mark.usefixtures("stranger")
+def test_what_a_run_says_of_itself_is_compared_whoever_made_it(ask, here):
+    scores = {"test": {"loss": 0.1}, "intervals": {"loss": [0.0, 0.2]}}
+    (here / "run" / "scores.json").write_text(json.dumps(scores))
+    assert ask("compare", "run", "run")[0] == 0
+
+
+@pytest.mark.usefixtures("stranger")
+def test_a_new_version_of_somebody_else_is_not_served(exported, tmp_path):
+    shutil.copytree(exported(Mnist).path / "export", tmp_path / "models")
+    with pytest.raises(NothingServedError, match="--trust"):
+        Server([f"m={tmp_path / 'models'}"], Settings(port=0, log=tmp_path / "log"))
+
+
+@pytest.mark.usefixtures("stranger")
+def test_the_key_is_the_user_s_alone(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    origin.mark(tmp_path, origin.RUN)
+    key = origin.key_file()
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert len(key.read_bytes()) == 64
+    origin.require(tmp_path, origin.RUN)
+    assert key.read_text() not in (tmp_path / origin.MARK).read_text()
+
+
+def test_without_a_place_for_a_key_the_process_has_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("ATHANOR_KEY_FILE", "/dev/null/key")
+    origin._key.cache_clear()
+    (tmp_path / "run.json").write_text("{}")
+    origin.mark(tmp_path, origin.RUN)
+    origin.require(tmp_path, origin.RUN)
+    origin._key.cache_clear()
+    with pytest.raises(origin.OriginError, match="somebody else"):
+        origin.require(tmp_path, origin.RUN)
+    origin._key.cache_clear()
+
+
+def names(tree):
+    """Every module that is imported, every attribute and every name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (part for alias in node.names for part in alias.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            yield from node.module.split(".")
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Name):
+            yield node.id
+
+
+def calls(tree):
+    """What is called, as written, and its keyword arguments."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            given = {one.arg: getattr(one.value, "value", None) for one in node.keywords}
+            yield ast.unparse(node.func), given
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_file_is_read_as_a_program(path):
+    tree = parsed(path)
+    assert not NEVER & set(names(tree)), "pickle and its like run what they read"
+    for called, given in calls(tree):
+        if path.name == "findings.py":  # its own examples
+            continue
+        assert called not in ("eval", "exec", "compile", "os.system", "yaml.load"), called
+        if called.endswith("np.load"):
+            assert given.get("allow_pickle", ...) is False, "say allow_pickle=False"
+        if called.endswith("load_model") and path.parent.name != "conformance":
+            assert given.get("safe_mode") is True, "say safe_mode=True"
+        assert not given.get("shell"), "no shell"
+        assert given.get("safe_mode") is not False
+
+
+SECRET = "a-secret-of-the-environment"
+
+
+def as_user(home, *words):
+    """The command line as a process of somebody with a home and a secret."""
+    environment = os.environ | {
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "ATHANOR_TOKEN": SECRET,
+    }
+    environment.pop("ATHANOR_KEY_FILE")
+    command = [sys.executable, "-m", "athanor", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def holding(place, *texts):
+    """The files that hold one of the texts, in bytes or in UTF-16."""
+    wanted = [one for text in texts for one in (text.encode(), text.encode("utf-16-le"))]
+    files = [path for path in place.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    return {
+        str(path.relative_to(place))
+        for path in files
+        if any(w in path.read_bytes() for w in wanted)
+    }
+
+
+@pytest.mark.slow
+def test_what_is_written_tells_nothing_of_its_user(elsewhere):
+    """But for the address of the data, which stands in run.json as it was given."""
+    home = elsewhere / "home" / "somebody"
+    home.mkdir(parents=True)
+    rows = "\n".join(f"{k % 13},{k * k % 17},{k % 13 + k % 5}" for k in range(300))
+    (home / "rows.csv").write_text(f"a,b,y\n{rows}\n")
+    data = f"csv:{home / 'rows.csv'}"
+    run = elsewhere / "run"
+    fields = ["--model", "linear", "--epochs", "2", "--target", "y", "--data", data]
+    as_user(home, "regression", "train", *fields, "--run-dir", run, "--profile")
+    as_user(home, "regression", "evaluate", run)
+    as_user(home, "regression", "export", run, "--format", "savedmodel,litert,onnx")
+    assert holding(run, SECRET) == set()
+    assert holding(run, (home / ".config" / "athanor" / "key").read_text()) == set()
+    assert holding(run / "export", str(home), "somebody", str(elsewhere)) == set()
+    assert holding(run, str(home)) <= {"run.json"}
+    passport = json.loads((run / "run.json").read_text())
+    passport["fields"].pop("data")
+    assert str(home) not in json.dumps(passport)
+
+
+def test_addresses_of_runs_are_kept_apart(exported):
+    """A name is what stands in the server's paths, never a path."""
+    from serving.addresses import ServeError, addresses
+
+    run = str(exported(Mnist).path)
+    assert addresses([f"digits={run}"]) == [Address("digits", Path(run) / "export")]
+    for name in ("../digits", "a/b", "a:b", "a b", ""):
+        with pytest.raises(ServeError):
+            addresses([f"{name}={run}"])
