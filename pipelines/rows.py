@@ -60,16 +60,11 @@ def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task 
     tables = Tables(train, valid, test, (*tables.notes, *_renamed(names)))
     target = find(names.get(target, target), tables.train, "--target")
     left_out = {find(names.get(name, name), tables.train, "--drop") for name in drop}
-    if target in left_out:
-        raise DataError(
-            f"Received {target!r} both as --target and in --drop; expected another column to leave "
-            "out. The target is never learnt from."
-        )
-    left_out |= {target}
+    _require(target not in left_out, target, "--drop of the same", "another column to leave out")
     columns = {
         name: _column(cells, name in tables.train.labels)
         for name, cells in tables.train.columns.items()
-        if name not in left_out
+        if name not in (*left_out, target)
     }
     kinds = {name: column.kind for name, column in columns.items() if not column.empty}
     if not kinds:

@@ -38,8 +38,11 @@ PROCESSES = [
 
 def flags():
     """Each line of flags.txt: a command line, and what the answer has to name."""
-    lines = [line for line in FLAGS.read_text().splitlines() if line and line[0] != "#"]
-    return [line.rpartition(" | ")[::2] for line in lines]
+    for line in FLAGS.read_text().splitlines():
+        if line and line[0] != "#":
+            words, _, says = line.removeprefix("! ").rpartition(" | ")
+            marks = [pytest.mark.slow] if line[0] == "!" else []
+            yield pytest.param(words, says, id=words, marks=marks)
 
 
 def of_tables(module):
@@ -51,6 +54,10 @@ def of_tables(module):
 
 
 CSV, YAML = of_tables(tables.TABLES), of_tables(configs.FILES)
+
+
+def some_slow(name):
+    return pytest.param(name, marks=[pytest.mark.slow] if name in folders.LONG else [])
 
 
 def state(place):
@@ -89,7 +96,7 @@ def refused(ask, elsewhere):
     return asked
 
 
-@pytest.mark.parametrize(("line", "says"), flags(), ids=[line for line, _ in flags()])
+@pytest.mark.parametrize(("line", "says"), flags())
 def test_flags(line, says, refused, tiny_run, exported):
     places = {"{run}": tiny_run, "{exported}": exported}
     for place, made in places.items():
@@ -109,7 +116,7 @@ def test_a_file_of_fields(command, content, says, refused, elsewhere):
     refused(command.split(), says)
 
 
-@pytest.mark.parametrize("name", folders.FOLDERS)
+@pytest.mark.parametrize("name", [some_slow(name) for name in folders.FOLDERS])
 def test_a_folder(name, refused, elsewhere):
     write, says = folders.FOLDERS[name]
     write(elsewhere / "bad")
@@ -155,9 +162,7 @@ def test_a_process(line, says, elsewhere):
 
 
 def test_there_are_many():
-    cases = {line for line, _ in flags()}
-    for table in (CSV, YAML):
-        cases |= {one.id for one in table}
+    cases = {one.id for table in (flags(), CSV, YAML) for one in table}
     for table in (folders.FOLDERS, runs.RUNS, requests.REQUESTS):
         cases |= set(table)
     assert len(cases) >= 600

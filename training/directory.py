@@ -36,12 +36,13 @@ def taken(app: App, run_dir: Path | None) -> Iterator[Path]:
     with contextlib.ExitStack() as held:
         try:
             before = {one.name for one in path.iterdir()} if path.exists() else None
+            made = [one for one in (path, *path.parents) if not one.exists()]
             path.mkdir(parents=True, exist_ok=True)
             # Written first: a process that ends at any later time leaves what is known as ours.
             note = held.enter_context((path / UNFINISHED).open("a+"))
             _hold(note, path)
             require_empty(path)  # who held it before may have finished just now
-            held.callback(_remove_nothings, path.resolve(), before)
+            held.callback(_remove_nothings, path.resolve(), before, made)
             if not note.tell():
                 note.write(NOTE)
                 note.flush()
@@ -107,7 +108,7 @@ def _hold(note: IO[str], path: Path) -> None:
         return  # some file systems of networks know no locks
 
 
-def _remove_nothings(path: Path, before: set[str] | None) -> None:
+def _remove_nothings(path: Path, before: set[str] | None, made: list[Path]) -> None:
     if _holds_steps(path) or (path / PASSPORT).exists():
         return
     for name in set(WRITTEN) - (before or set()):
@@ -115,9 +116,9 @@ def _remove_nothings(path: Path, before: set[str] | None) -> None:
             shutil.rmtree(path / name, ignore_errors=True)
         else:
             (path / name).unlink(missing_ok=True)
-    if before is None:
-        with contextlib.suppress(OSError):  # it holds what others wrote
-            path.rmdir()
+    with contextlib.suppress(OSError):  # it holds what others wrote
+        for one in made:
+            one.rmdir()
 
 
 def _not_empty(path: Path, expected: str) -> RunError:

@@ -110,3 +110,8 @@ FOLDERS = {
     ),
     "equal pictures": (lambda root: many(root, png()), "empty"),
 }
+# They are decoded before they can be refused.
+LONG = {
+    *("one class", "equal pictures", "one picture each", "test alone", "train without classes"),
+    *("JPEG cut short", "GIF cut short", "BMP cut short", "PNG of 32 bits a side"),
+}
