@@ -242,7 +242,7 @@ class _Answers(NamedTuple):
         if not known:
             raise DataError(f"Received the target {name!r} without a known cell; expected some.")
         column = _column(cells, name in tables.train.labels)
-        _require(column.empty != "constant", name, "a single value", "values that differ")
+        _require(column.empty != "constant", name, "a single class or value", "several")
         if task == "auto":
             numbers = column.kind == "number" and len(known) != 2
             task = "number" if numbers else "multiclass"

@@ -51,10 +51,12 @@ def _address(asked: str) -> Address:
         name, _, given = asked.partition("=")
         # A shell expands ~ only where a word begins.
         path = Path(os.path.expanduser(given))  # noqa: PTH111 - as it is where there is no home
-        if not NAME.fullmatch(name) or not given:
+        if not given:
+            raise ServeError(f"Received {asked!r}; expected a run too: {name}=RUN.")
+        if not NAME.fullmatch(name):
             raise ServeError(
-                f"Received {asked!r}; expected a name without spaces, '/' and ':' and a run, such "
-                f"as digits={given or 'RUN'}."
+                f"Received the name {name!r}; expected one without spaces, '/' and ':', such as "
+                f"digits={given}."
             )
     if not path.is_dir():
         raise ServeError(

@@ -36,8 +36,8 @@ def here(exported, elsewhere, picture):
 
 
 @pytest.fixture
-def stranger(monkeypatch, tmp_path):
-    """Another user."""
+def stranger(here, monkeypatch, tmp_path):  # noqa: ARG001 - the run is made before
+    """Another user than who made the run."""
     monkeypatch.setenv("ATHANOR_KEY_FILE", str(tmp_path / "another" / "key"))
     origin._key.cache_clear()
     yield

@@ -331,9 +331,13 @@ def test_a_server_needs_no_keras_and_ends_when_it_is_told(exported):
         process.communicate()
     assert process.returncode == 0, error
     ours = {name for name in output.split() if name.partition(".")[0] in OURS}
-    assert {name.partition(".")[0] for name in ours} == {"apps", "serving", "training"}
-    assert {name for name in ours if name.startswith("training.")} == {
+    assert {name.partition(".")[0] for name in ours} == {
+        *("apps", "pipelines", "serving", "training")
+    }
+    assert {name for name in ours if name.startswith(("training.", "pipelines."))} == {
+        "pipelines.files",
         "training.cluster",
+        "training.origin",
         "training.start",
     }
     assert not ours & {"serving.answers", "serving.images", "serving.ids", "serving.kinds"}

@@ -250,9 +250,10 @@ def test_what_somebody_added_to_the_best_stays(found, tmp_path):
 
 
 def test_a_first_trial_that_fails_stops_the_search(tmp_path):
-    app = dataclasses.replace(TINY, batch_size=100_000)
+    app = dataclasses.replace(Mnist.tiny(), learning_rate=1e30, schedule="constant")
+    app = dataclasses.replace(app, batch_norm=False)
     path = tmp_path / "space.yaml"
-    path.write_text("batch_size: [100000, 32]\n")
+    path.write_text("learning_rate: [1.0e+30, 0.1]\n")
     with pytest.raises(search.SearchError, match="first trial failed"):
         tuned(tmp_path / "search", app, space=path)
 

@@ -23,8 +23,8 @@ REGRESSION = {
         ("a,y\n" + "".join(f"{k},word{k}\n" for k in range(60))).encode(),
         "60 classes",
     ),
-    "a target of one class": (b"a,y\n" + b"1,yes\n2,yes\n3,yes\n" * 20, "a single value"),
-    "a constant target": (b"a,y\n" + b"1,5\n2,5\n3,5\n4,5\n" * 20, "a single value"),
+    "a target of one class": (b"a,y\n" + b"1,yes\n2,yes\n3,yes\n" * 20, "a single class or value"),
+    "a constant target": (b"a,y\n" + b"1,5\n2,5\n3,5\n4,5\n" * 20, "a single class or value"),
     "a target of infinities": (b"a,y\n" + b"1,inf\n2,-inf\n3,inf\n" * 20, "empty"),
     "a target beyond float32": (
         b"a,y\n" + b"1,1e300\n2,2e300\n3,3e300\n" * 20,
