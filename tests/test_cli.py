@@ -127,7 +127,7 @@ def test_a_diverged_run_fails_with_status_1(ask, elsewhere):
 
 def test_damaged_samples_are_named(ask, copied):
     (copied.path / "samples.npz").write_bytes((copied.path / "samples.npz").read_bytes()[:500])
-    answer = ask("mnist", "export", copied.path)
+    answer = ask("mnist", "export", copied.path, "--trust")
     gc.collect()
     assert_mistake(answer, "samples.npz")
 

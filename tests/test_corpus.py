@@ -96,7 +96,7 @@ def refused(ask, elsewhere):
     return asked
 
 
-@pytest.mark.parametrize(("line", "says"), flags())
+@pytest.mark.parametrize(("line", "says"), list(flags()))
 def test_flags(line, says, refused, tiny_run, exported):
     places = {"{run}": tiny_run, "{exported}": exported}
     for place, made in places.items():
