@@ -23,6 +23,10 @@ INSIDE = re.compile(
     r"Traceback|Unexpected|<\w[\w.]* object|<class |<function |\{\{|0x[0-9a-f]{6}|tf\.Tensor|"
     r"KerasTensor|\.py\b.*line \d|Errno|Warning:|np\.\w+\("
 )
+# What the library of JPEG says by itself, from C, and TensorFlow to a process of many commands.
+BESIDE = re.compile(
+    r"^(Improper call to JPEG library|WARNING:tensorflow:\d+ out of the last).*\n", re.MULTILINE
+)
 FINETUNE = (
     "finetune train --data folder:bad --backbone digits --weights none --epochs 1 --head-epochs 1"
 )
@@ -83,8 +87,7 @@ def refused(ask, elsewhere):
         status, output, error = ask(*words)
         assert status in statuses, (status, output, error)
         assert not output
-        # What the library of JPEG says by itself, from C.
-        error = re.sub(r"^Improper call to JPEG library.*\n", "", error, flags=re.MULTILINE)
+        error = BESIDE.sub("", error)
         assert error.startswith("athanor: ")
         assert len(error.strip().splitlines()) <= 2
         assert len(error) <= LONGEST, error
