@@ -15,10 +15,11 @@ from cyclopts import App, Parameter
 import apps
 import commands
 import console
+import making
 import manual
 import verbs
 from commands import RunDirectory
-from console import (
+from flags import (
     COMMON,
     EXPORT,
     HOW,
@@ -83,7 +84,7 @@ def _app_commands(app_class: type[apps.App]) -> App:
     ) -> None:
         """Train a model, judge it on the test examples, and keep both in a run directory."""
         with console.output(common.json) as emit:
-            emit(verbs.train(app, how, common))
+            emit(making.train(app, how, common))
 
     @cli.command(usage=f"{usage} tune [OPTIONS]")
     def tune(
@@ -94,7 +95,7 @@ def _app_commands(app_class: type[apps.App]) -> App:
     ) -> None:
         """Search for better fields; killed and started again, it goes on."""
         with console.output(common.json) as emit:
-            emit(verbs.tune(app, how, common))
+            emit(making.tune(app, how, common))
 
     @cli.command(usage=f"{usage} check-distribute [OPTIONS]")
     def check_distribute(
@@ -105,7 +106,7 @@ def _app_commands(app_class: type[apps.App]) -> App:
     ) -> None:
         """Compare twenty steps on one device with the same on several that share the work."""
         with console.output(common.json) as emit:
-            emit(verbs.check_distribute(app, how, common))
+            emit(making.check_distribute(app, how, common))
 
     _add_commands_on_runs(cli, app_class, usage)
     return cli
@@ -154,7 +155,7 @@ def launch(
 
     """
     app, how = _asked_of_workers(list(command))
-    verbs.launch(list(command), app, how, workers, restarts)
+    making.launch(list(command), app, how, workers, restarts)
 
 
 def _asked_of_workers(command: list[str]) -> tuple[apps.App, HowToTrain | HowToShare]:

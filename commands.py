@@ -7,8 +7,9 @@ from cyclopts import Parameter
 
 import apps
 import console
+import making
 import verbs
-from console import COMMON, REPLAY, SERVE, Common, HowToReplay, HowToServe
+from flags import COMMON, REPLAY, SERVE, Common, HowToReplay, HowToServe
 
 RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
 Optimizer = Annotated[
@@ -50,7 +51,7 @@ def demo(*, common: Common = COMMON) -> None:
         start.tensorflow()
         from evaluation import show
 
-        rows = [verbs.demonstrate(app, common) for app in apps.ALL]
+        rows = [making.demonstrate(app, common) for app in apps.ALL]
         show.table(list(rows[0]), [row.values() for row in rows], "All on embedded data")
         emit({"demo": rows})
 
@@ -101,7 +102,7 @@ def replay(run: RunDirectory, *, how: HowToReplay = REPLAY, common: Common = COM
     Status 1 where numbers differ by more than a thousandth.
     """
     with console.output(common.json) as emit:
-        emit(verbs.replay(run, how, common))
+        emit(making.replay(run, how, common))
 
 
 def check_optimizer(address: Optimizer, *, common: Common = COMMON) -> None:

@@ -1,132 +1,21 @@
-"""What the command line does for a verb: ask the rooms, show the answer, return it for --json."""
+"""What the command line does for a verb: ask the rooms, show the answer, return it for --json.
+
+The verbs that make runs are in making.py.
+"""
 
 import contextlib
 import dataclasses
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import apps
-from console import (
-    EXPORT,
-    HOW,
-    Common,
-    HowToExport,
-    HowToReplay,
-    HowToServe,
-    HowToShare,
-    HowToTrain,
-    HowToTune,
-    given,
-    require_workers,
-)
+from flags import Common, HowToExport, HowToServe
 
 STARTED = time.perf_counter()
 # What `predict` is given, by kind of question.
 INPUTS = {"image": "FILE", "row": "FILE.csv", "text": "TEXT", "ids": "USER"}
-
-
-def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
-    """Train and judge: once, or once a fold."""
-    from training import cluster, start
-
-    if how.resume:
-        app, how = _resumed(app, how)
-    if cluster.wanted(how.strategy):
-        require_workers(how)
-    start.tensorflow(how.devices, how.strategy)
-    from evaluation import folds, report, show
-    from training import origin
-    from training.resume import trained_in
-    from training.run import ELSEWHERE
-    from training.train import train as trained
-
-    on_terminal = sys.stdout.isatty() and not common.json
-    options: dict[str, Any] = {
-        "data_dir": common.data_dir,
-        "precision": how.precision,
-        "strategy": how.strategy,
-        "devices": how.devices,
-        "profile": how.profile,
-        "verbose": 1 if on_terminal else 2,
-        "every": how.checkpoint_every,
-        "on_nan": how.on_nan,
-        "deterministic": how.deterministic,
-    }
-    if how.folds is not None:
-        summary = folds.cross_validate(app, how.folds, how.run_dir, **options)
-        show.folds(summary)
-        return summary
-    run = trained_in(how.run_dir, app, common.data_dir, again=how.resume is not None)
-    if run:
-        origin.require(run.path, origin.RUN, trust=common.trust)
-    run = run or trained(app, run_dir=how.run_dir, force=how.force, **options)
-    if run.path == ELSEWHERE:
-        return {}
-    scored = report.score(run)
-    show.scores(scored)
-    print(f"run  {_short(run.path)}")
-    return _judged(run, scored)
-
-
-def _resumed(app: apps.App, how: HowToTrain) -> tuple[apps.App, HowToTrain]:
-    """The app and the flags that a run began with, and what is given besides."""
-    from training import resume
-
-    path = how.resume
-    if how.run_dir not in (None, path) or how.folds is not None or path is None:
-        raise apps.FieldError(
-            "Received --resume with --run-dir or --folds; expected it alone. The run goes on in "
-            "its own directory."
-        )
-    known = resume.begun(path, type(app))
-    flags: dict[str, Any] = {
-        "run_dir": path,
-        "deterministic": how.deterministic or known.about["deterministic"],
-    }
-    if how.strategy == "one":
-        flags["strategy"] = known.strategy
-    if how.devices is None and known.strategy == "mirrored":
-        flags["devices"] = known.devices
-    fields = known.fields | given(sys.argv, app)
-    return type(app).from_json(fields), dataclasses.replace(how, **flags)
-
-
-def tune(app: apps.App, how: HowToTune, common: Common) -> dict[str, Any]:
-    """Search, and judge the best trial's model."""
-    _require_tuner()
-    from training import start
-
-    start.tensorflow(how.devices)
-    from evaluation import report as judged
-    from evaluation import show
-    from tuning import report
-    from tuning.search import Asked, search
-
-    with report.live() as watch:
-        asked = {one.name: getattr(how, one.name) for one in dataclasses.fields(Asked)}
-        command = [sys.executable, *sys.argv]
-        found = search(app, Asked(**asked), data_dir=common.data_dir, command=command, watch=watch)
-    if found is None:
-        return {}
-    summary = report.conclude(found)
-    scored = judged.score(found.best)
-    show.scores(scored)
-    print(f"best  {_short(found.best.path)}, an ordinary run: athanor {app.name()} export it")
-    return summary | _judged(found.best, scored)
-
-
-def _require_tuner() -> None:
-    import importlib.util
-
-    missing = [name for name in ("keras_tuner", "optuna") if not importlib.util.find_spec(name)]
-    if missing:
-        raise apps.FieldError(
-            f"Received tune without {' and '.join(missing)}; expected the extra `tune`: "
-            "pip install 'athanor[tune]'."
-        )
 
 
 def evaluate(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:
@@ -138,11 +27,12 @@ def evaluate(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:
     show.scores(scored)
     show.details(scored)
     for name in scored["pictures"]:
-        print(f"picture  {_short(run.path / name)}")
-    return _judged(run, scored)
+        print(f"picture  {short(run.path / name)}")
+    return judged(run, scored)
 
 
-def _judged(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
+def judged(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
+    """What a program is told of a run and its scores."""
     total = round(time.perf_counter() - STARTED, 3)
     return {
         "run": str(run.path),
@@ -185,12 +75,12 @@ def export(app: type[apps.App], path: Path, how: HowToExport, common: Common) ->
     from serving.export import export as published
 
     exported = published(run, formats=asked, quantize=how.quantize, items=how.refresh_items)
-    print(f"export  {_short(Path(exported['export']))}")
+    print(f"export  {short(Path(exported['export']))}")
     show.proofs(exported)
     for note in exported["notes"]:
         print(f"note    {note}")
     request = exported["request"]
-    print(f"ask     {exported['curl'].replace(request, _short(Path(request)))}")
+    print(f"ask     {exported['curl'].replace(request, short(Path(request)))}")
     return exported
 
 
@@ -219,33 +109,6 @@ def load(app: type[apps.App], path: Path, common: Common) -> Any:
     return run
 
 
-def demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:
-    """All verbs of one app on its embedded data, as a row of a table."""
-    started = time.perf_counter()
-    trained = train(app_class(data="embedded"), HOW, common)
-    run = Path(trained["run"])
-    evaluate(app_class, run, common)
-    exported = export(app_class, run, EXPORT, common)
-    from evaluation import kinds
-    from serving.predict import examples
-
-    asked = predict(app_class, run, examples(load(app_class, run, common)), common)
-    metric, value = next(iter(trained["test"].items()))
-    best = min if metric in kinds.LOWER_IS_BETTER else max
-    beside = {name: row[metric] for name, row in trained["baselines"].items() if metric in row}
-    name = best(beside, key=lambda name: beside[name])
-    return {
-        "app": app_class.name(),
-        "metric": metric,
-        "test": value,
-        "best beside it": f"{beside[name]:.4f} {name.replace('_', ' ')}",
-        "export": "passed" if exported["parity"]["passed"] else "failed",
-        "asked": len(asked["predictions"]),
-        "seconds": round(time.perf_counter() - started, 1),
-        "run": _short(run),
-    }
-
-
 def check_optimizer(address: str) -> dict[str, Any]:
     """Every check of an optimizer, a line each as it ends."""
     from conformance import table
@@ -265,79 +128,8 @@ def check_optimizer(address: str) -> dict[str, Any]:
     return counts | {"checks": [outcome._asdict() for outcome in outcomes]}
 
 
-def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str, Any]:
-    """Twenty steps on one device and on several."""
-    from training import start
-
-    several = how.strategy == "multiworker"
-    devices = how.devices if several else how.devices or 2
-    start.tensorflow(devices, how.strategy)
-    from evaluation import show
-    from training.equivalence import compared
-
-    options: dict[str, Any] = {"data_dir": common.data_dir, "precision": how.precision}
-    found = compared(app, devices, strategy=how.strategy, **options)
-    if found is None:
-        return {}
-    beside = "several workers" if several else f"{devices} devices"
-    show.table(["", "one device", beside, "difference"], found.rows())
-    return found._asdict()
-
-
-def replay(path: Path, how: HowToReplay, common: Common) -> dict[str, Any]:
-    """Make a run again and compare."""
-    from training import start
-    from training.run import Run
-
-    told = Run.load(path).passport
-    mirrored = told["strategy"] == "mirrored"
-    start.tensorflow(told["replicas"] if mirrored else None, told["strategy"])
-    from evaluation.replay import DifferentError
-    from evaluation.replay import replay as made_again
-
-    with contextlib.ExitStack() as held:
-        place = how.run_dir
-        if place is None:
-            place = Path(held.enter_context(tempfile.TemporaryDirectory())) / "replay"
-        found = made_again(Run.load(path, common.data_dir), place)
-    print(f"{found.verdict}  {found.compared:,} numbers of history, scores and weights")
-    for line in (found.first, *found.elsewhere):
-        if line:
-            print(f"differs  {line}")
-    if found.verdict == "different":
-        raise DifferentError(
-            f"Received the run {path}, which comes out otherwise: {found.first}; expected the same "
-            "within a thousandth. Compare versions and hardware, or train with --deterministic."
-        )
-    return found._asdict()
-
-
-def launch(command: list[str], app: apps.App, how: Any, workers: int, restarts: int) -> None:
-    """Several workers of one command on this machine."""
-    from training import directory, launch
-
-    bounds = (("--workers", workers, 2, launch.MOST_WORKERS), ("--restarts", restarts, 0, 1000))
-    for name, number, least, most in bounds:
-        if not least <= number <= most:
-            raise apps.FieldError(f"Received {name} {number}; expected {least} to {most}.")
-    trains = isinstance(how, HowToTrain)
-    place = (how.run_dir or directory.unused_directory(app)) if trains else None
-    given = ["--strategy", "multiworker"] if how.strategy in ("one", "mirrored") else []
-    if place is not None:
-        directory.require_empty(place)
-    # Fixed here, so that all starts of one training mean the same directory.
-    where = ["--run-dir", str(place)] if trains and not how.run_dir else []
-    program = [sys.executable, str(Path(__file__).with_name("athanor.py"))]
-    launch.launch(
-        [*program, *command, *given, *where],
-        workers=workers,
-        restarts=restarts,
-        run_dir=place,
-        plain="--json" in command,
-    )
-
-
-def _short(path: Path) -> str:
+def short(path: Path) -> str:
+    """A path as people read it from here."""
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)

@@ -31,7 +31,7 @@ FLOORS = {
     "serving": {"pipelines", "optimizers", "apps", "training", "evaluation"},
     "tuning": {"pipelines", "optimizers", "apps", "training", "evaluation", "serving"},
 }
-TOP = {"athanor", "commands", "console", "manual", "verbs"}
+TOP = {"athanor", "commands", "console", "flags", "making", "manual", "verbs"}
 HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "matplotlib")
 NO_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 FILES = sorted(

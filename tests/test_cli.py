@@ -9,7 +9,7 @@ import time
 import pytest
 
 import athanor
-import verbs
+import making
 
 TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
@@ -144,7 +144,7 @@ def test_what_nobody_expected_is_one_line_too(error, ask, monkeypatch):
     def broken(*_):
         raise error
 
-    monkeypatch.setattr(verbs, "train", broken)
+    monkeypatch.setattr(making, "train", broken)
     assert_mistake(ask("mnist", "train"), str(error.args[-1]), status=1)
 
 
@@ -153,7 +153,7 @@ def interrupted(*_):
 
 
 def test_an_interrupt_is_answered(ask, monkeypatch):
-    monkeypatch.setattr(verbs, "train", interrupted)
+    monkeypatch.setattr(making, "train", interrupted)
     assert_mistake(ask("mnist", "train"), "interrupted", status=130)
 
 

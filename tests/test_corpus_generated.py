@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import apps
 import athanor
 import console
+import making
 import verbs
 from training import archive, passport, samples
 from training.passport import RunError
@@ -80,8 +81,9 @@ def assert_words(status, error):
 
 
 def check_line(words, ask, monkeypatch):
-    for name in ("train", "tune", "launch", "serve", "check_distribute", "demonstrate"):
-        monkeypatch.setattr(verbs, name, lambda *_, **__: {})
+    for name in ("train", "tune", "launch", "replay", "check_distribute", "demonstrate"):
+        monkeypatch.setattr(making, name, lambda *_, **__: {})
+    monkeypatch.setattr(verbs, "serve", lambda *_, **__: {})
     monkeypatch.setattr(athanor.commands, "doctor", lambda **_: None)
     if {"--debug", "demo", "doctor"} & set(words):
         return

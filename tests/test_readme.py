@@ -9,7 +9,7 @@ import pytest
 
 import apps
 from apps import App
-from console import Common, HowToTrain, HowToTune
+from flags import Common, HowToTrain, HowToTune
 
 ROOT = Path(__file__).parent.parent
 LAUNCHED = r"(?:launch (?:--\w+ \d+ )*)?"

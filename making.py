@@ -1,0 +1,213 @@
+"""What the command line does for the verbs that make runs: train, tune, replay, several workers."""
+
+import contextlib
+import dataclasses
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import apps
+from console import given, require_workers
+from flags import EXPORT, HOW, Common, HowToReplay, HowToShare, HowToTrain, HowToTune
+from verbs import evaluate, export, judged, load, predict, short
+
+
+def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
+    """Train and judge: once, or once a fold."""
+    from training import cluster, start
+
+    if how.resume:
+        app, how = _resumed(app, how)
+    if cluster.wanted(how.strategy):
+        require_workers(how)
+    start.tensorflow(how.devices, how.strategy)
+    from evaluation import folds, report, show
+    from training import origin
+    from training.resume import trained_in
+    from training.run import ELSEWHERE
+    from training.train import train as trained
+
+    on_terminal = sys.stdout.isatty() and not common.json
+    options: dict[str, Any] = {
+        "data_dir": common.data_dir,
+        "precision": how.precision,
+        "strategy": how.strategy,
+        "devices": how.devices,
+        "profile": how.profile,
+        "verbose": 1 if on_terminal else 2,
+        "every": how.checkpoint_every,
+        "on_nan": how.on_nan,
+        "deterministic": how.deterministic,
+    }
+    if how.folds is not None:
+        summary = folds.cross_validate(app, how.folds, how.run_dir, **options)
+        show.folds(summary)
+        return summary
+    run = trained_in(how.run_dir, app, common.data_dir, again=how.resume is not None)
+    if run:
+        origin.require(run.path, origin.RUN, trust=common.trust)
+    run = run or trained(app, run_dir=how.run_dir, force=how.force, **options)
+    if run.path == ELSEWHERE:
+        return {}
+    scored = report.score(run)
+    show.scores(scored)
+    print(f"run  {short(run.path)}")
+    return judged(run, scored)
+
+
+def _resumed(app: apps.App, how: HowToTrain) -> tuple[apps.App, HowToTrain]:
+    """The app and the flags that a run began with, and what is given besides."""
+    from training import resume
+
+    path = how.resume
+    if how.run_dir not in (None, path) or how.folds is not None or path is None:
+        raise apps.FieldError(
+            "Received --resume with --run-dir or --folds; expected it alone. The run goes on in "
+            "its own directory."
+        )
+    known = resume.begun(path, type(app))
+    flags: dict[str, Any] = {
+        "run_dir": path,
+        "deterministic": how.deterministic or known.about["deterministic"],
+    }
+    if how.strategy == "one":
+        flags["strategy"] = known.strategy
+    if how.devices is None and known.strategy == "mirrored":
+        flags["devices"] = known.devices
+    fields = known.fields | given(sys.argv, app)
+    return type(app).from_json(fields), dataclasses.replace(how, **flags)
+
+
+def tune(app: apps.App, how: HowToTune, common: Common) -> dict[str, Any]:
+    """Search, and judge the best trial's model."""
+    _require_tuner()
+    from training import start
+
+    start.tensorflow(how.devices)
+    from evaluation import report, show
+    from tuning import report as told
+    from tuning.search import Asked, search
+
+    with told.live() as watch:
+        asked = {one.name: getattr(how, one.name) for one in dataclasses.fields(Asked)}
+        command = [sys.executable, *sys.argv]
+        found = search(app, Asked(**asked), data_dir=common.data_dir, command=command, watch=watch)
+    if found is None:
+        return {}
+    summary = told.conclude(found)
+    scored = report.score(found.best)
+    show.scores(scored)
+    print(f"best  {short(found.best.path)}, an ordinary run: athanor {app.name()} export it")
+    return summary | judged(found.best, scored)
+
+
+def _require_tuner() -> None:
+    import importlib.util
+
+    missing = [name for name in ("keras_tuner", "optuna") if not importlib.util.find_spec(name)]
+    if missing:
+        raise apps.FieldError(
+            f"Received tune without {' and '.join(missing)}; expected the extra `tune`: "
+            "pip install 'athanor[tune]'."
+        )
+
+
+def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str, Any]:
+    """Twenty steps on one device and on several."""
+    from training import start
+
+    several = how.strategy == "multiworker"
+    devices = how.devices if several else how.devices or 2
+    start.tensorflow(devices, how.strategy)
+    from evaluation import show
+    from training.equivalence import compared
+
+    options: dict[str, Any] = {"data_dir": common.data_dir, "precision": how.precision}
+    found = compared(app, devices, strategy=how.strategy, **options)
+    if found is None:
+        return {}
+    beside = "several workers" if several else f"{devices} devices"
+    show.table(["", "one device", beside, "difference"], found.rows())
+    return found._asdict()
+
+
+def replay(path: Path, how: HowToReplay, common: Common) -> dict[str, Any]:
+    """Make a run again and compare."""
+    from training import start
+    from training.run import Run
+
+    told = Run.load(path).passport
+    mirrored = told["strategy"] == "mirrored"
+    start.tensorflow(told["replicas"] if mirrored else None, told["strategy"])
+    from evaluation.replay import DifferentError
+    from evaluation.replay import replay as made_again
+
+    with contextlib.ExitStack() as held:
+        place = how.run_dir
+        if place is None:
+            place = Path(held.enter_context(tempfile.TemporaryDirectory())) / "replay"
+        found = made_again(Run.load(path, common.data_dir), place)
+    print(f"{found.verdict}  {found.compared:,} numbers of history, scores and weights")
+    for line in (found.first, *found.elsewhere):
+        if line:
+            print(f"differs  {line}")
+    if found.verdict == "different":
+        raise DifferentError(
+            f"Received the run {path}, which comes out otherwise: {found.first}; expected the same "
+            "within a thousandth. Compare versions and hardware, or train with --deterministic."
+        )
+    return found._asdict()
+
+
+def launch(command: list[str], app: apps.App, how: Any, workers: int, restarts: int) -> None:
+    """Several workers of one command on this machine."""
+    from training import directory, launch
+
+    bounds = (("--workers", workers, 2, launch.MOST_WORKERS), ("--restarts", restarts, 0, 1000))
+    for name, number, least, most in bounds:
+        if not least <= number <= most:
+            raise apps.FieldError(f"Received {name} {number}; expected {least} to {most}.")
+    trains = isinstance(how, HowToTrain)
+    place = (how.run_dir or directory.unused_directory(app)) if trains else None
+    given = ["--strategy", "multiworker"] if how.strategy in ("one", "mirrored") else []
+    if place is not None:
+        directory.require_empty(place)
+    # Fixed here, so that all starts of one training mean the same directory.
+    where = ["--run-dir", str(place)] if trains and not how.run_dir else []
+    program = [sys.executable, str(Path(__file__).with_name("athanor.py"))]
+    launch.launch(
+        [*program, *command, *given, *where],
+        workers=workers,
+        restarts=restarts,
+        run_dir=place,
+        plain="--json" in command,
+    )
+
+
+def demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:
+    """All verbs of one app on its embedded data, as a row of a table."""
+    started = time.perf_counter()
+    trained = train(app_class(data="embedded"), HOW, common)
+    run = Path(trained["run"])
+    evaluate(app_class, run, common)
+    exported = export(app_class, run, EXPORT, common)
+    from evaluation import kinds
+    from serving.predict import examples
+
+    asked = predict(app_class, run, examples(load(app_class, run, common)), common)
+    metric, value = next(iter(trained["test"].items()))
+    best = min if metric in kinds.LOWER_IS_BETTER else max
+    beside = {name: row[metric] for name, row in trained["baselines"].items() if metric in row}
+    name = best(beside, key=lambda name: beside[name])
+    return {
+        "app": app_class.name(),
+        "metric": metric,
+        "test": value,
+        "best beside it": f"{beside[name]:.4f} {name.replace('_', ' ')}",
+        "export": "passed" if exported["parity"]["passed"] else "failed",
+        "asked": len(asked["predictions"]),
+        "seconds": round(time.perf_counter() - started, 1),
+        "run": short(run),
+    }
