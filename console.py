@@ -134,8 +134,23 @@ class HowToServe:
     """A file for a line of JSON about each question and event; standard error by default."""
 
 
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HowToCheck:
+    """Flags of `check-data` besides the app's fields."""
+
+    report: Path = Path("data-report.html")
+    """The page to write; a file there that is no such page is left alone."""
+    write_quarantine: Path | None = None
+    """A new CSV file of what training should leave out, for train --quarantine."""
+    fail_on: Literal["grave", "warning", "never"] = "grave"
+    """From which severity on the exit status is 1."""
+    config: Path | None = None
+    """A YAML file of fields; flags override it."""
+
+
 COMMON, HOW, SHARED, TUNE = Common(), HowToTrain(), HowToShare(), HowToTune()
-EXPORT, SERVE = HowToExport(), HowToServe()
+EXPORT, SERVE, CHECK = HowToExport(), HowToServe(), HowToCheck()
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from console import (
     EXPORT,
     HOW,
     Common,
+    HowToCheck,
     HowToExport,
     HowToServe,
     HowToShare,
@@ -225,6 +227,28 @@ def check_optimizer(address: str) -> dict[str, Any]:
     }
     print(", ".join(f"{count} {result}" for result, count in counts.items()), flush=True)
     return counts | {"checks": [outcome._asdict() for outcome in outcomes]}
+
+
+def check_data(
+    app: apps.App, how: HowToCheck, common: Common, emit: Callable[[dict[str, Any]], None]
+) -> None:
+    """Examine data; the findings here, in the page and on the list."""
+    from checking import places
+
+    places.require_free(how.report, how.write_quarantine)
+    from training import start
+
+    start.tensorflow()
+    from checking import examine, outputs, progress
+
+    with progress.told() as tell:
+        diagnosis = examine.examine(app, common.data_dir, tell)
+    outputs.show(diagnosis)
+    written = outputs.write(diagnosis, how.report, how.write_quarantine)
+    for name, path in written.items():
+        print(f"{name}  {path}")
+    emit(diagnosis.to_json() | written)
+    outputs.require_sound(diagnosis, how.fail_on)
 
 
 def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str, Any]:

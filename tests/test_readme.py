@@ -14,7 +14,16 @@ from console import Common, HowToTrain, HowToTune
 ROOT = Path(__file__).parent.parent
 LAUNCHED = r"(?:launch (?:--\w+ \d+ )*)?"
 README = (ROOT / "README.md").read_text()
-ROOMS = ("apps", "pipelines", "optimizers", "training", "evaluation", "serving", "tuning")
+ROOMS = (
+    "apps",
+    "checking",
+    "pipelines",
+    "optimizers",
+    "training",
+    "evaluation",
+    "serving",
+    "tuning",
+)
 
 
 @pytest.fixture
