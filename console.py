@@ -43,6 +43,9 @@ class HowToTrain:
     TF_CONFIG names (multiworker, see athanor launch); auto takes all that there are."""
     devices: int | None = None
     """How many GPUs, or parts of the CPU where there is none; all by default."""
+    quarantine: Path | None = None
+    """A list of check-data --write-quarantine: what it names is left out of training and
+    validation, never out of test."""
     folds: int | None = None
     """Cross-validate: train once for each of so many folds, and give mean and spread."""
     profile: Annotated[bool, Parameter(negative="")] = False

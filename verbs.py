@@ -44,6 +44,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
         "precision": how.precision,
         "strategy": how.strategy,
         "devices": how.devices,
+        "quarantine": how.quarantine,
         "profile": how.profile,
         "verbose": 1 if on_terminal else 2,
     }

@@ -16,6 +16,7 @@ ENOUGH = 50  # test examples from which on shares mean something
 FAR = 20  # half-widths of the middle half from the median
 SIMILAR = 0.88  # of the letters of two class names
 ONE_VALUE = 0.5  # of all numbers
+BEYOND = 0.03  # of the test targets lie outside those of train
 
 
 def classes(subject: Subject) -> Iterator[Finding]:
@@ -237,7 +238,7 @@ def _heaped(train: np.ndarray) -> Iterator[Finding]:
 def _beyond(train: np.ndarray, test: np.ndarray) -> Iterator[Finding]:
     low, high = train.min(), train.max()
     beyond = float(((test < low) | (test > high)).mean())
-    if beyond >= 0.01 and len(test) >= ENOUGH:
+    if beyond >= BEYOND and len(test) >= ENOUGH:
         yield Finding(
             "test targets beyond train",
             "warning" if beyond < 0.5 else "grave",

@@ -9,7 +9,8 @@ from checking.finding import MOST_SHOWN, Finding, Shown, counted
 from checking.subject import Subject
 
 ALWAYS = 20  # ratings from which on one and the same is no chance
-BUSY = 0.5  # of all items
+TELLING = 5  # ratings from which on the same ones are no chance
+BUSY, MUCH = 0.5, 8  # of all items; times as many as the middle user
 
 
 def raters(subject: Subject) -> Iterator[Finding]:
@@ -30,18 +31,18 @@ def raters(subject: Subject) -> Iterator[Finding]:
             out=_of_users(subject, places, constant),
         )
     num_items = len(set(subject.column("item").tolist()))
-    busy = np.flatnonzero((counts > BUSY * num_items) & (counts > 20 * np.median(counts)))
+    busy = np.flatnonzero((counts > BUSY * num_items) & (counts > MUCH * np.median(counts)))
     if num_items >= 20:
         yield from _some_users(
             users,
             counts,
             busy,
             "users who met nearly everything",
-            "met more than half of all items, and twenty times as many as is usual",
+            "met more than half of all items, and eight times as many as is usual",
             "Probably a machine or a test account.",
             out=_of_users(subject, places, busy),
         )
-    yield from _twins(subject, users, places, counts)
+    yield from _twins(subject, users, places)
 
 
 def _of_users(subject: Subject, places: np.ndarray, which: np.ndarray) -> np.ndarray:
@@ -75,19 +76,17 @@ def _some_users(
         )
 
 
-def _twins(
-    subject: Subject, users: np.ndarray, places: np.ndarray, counts: np.ndarray
-) -> Iterator[Finding]:
-    """Users whose pairs and ratings are those of another."""
-    keys = [
-        hash(pair) & 0x7FFFFFFFFFFFFFFF
-        for pair in zip(subject.column("item").tolist(), subject.targets.tolist(), strict=True)
-    ]
-    sums = np.zeros(len(users), "uint64")
-    np.add.at(sums, places, np.array(keys, "uint64"))
-    same = [members for members in grouped(sums) if counts[members[0]] >= 5]
+def _twins(subject: Subject, users: np.ndarray, places: np.ndarray) -> Iterator[Finding]:
+    """Users whose pairs and ratings, but for those of test, are those of another."""
+    learnt = np.flatnonzero(subject.trains)
+    places, items = places[learnt], subject.column("item")[learnt].tolist()
+    pairs = zip(items, subject.targets[learnt].tolist(), strict=True)
+    sums, counts = np.zeros(len(users), "uint64"), np.bincount(places, minlength=len(users))
+    np.add.at(sums, places, np.array([hash(pair) & 2**63 - 1 for pair in pairs], "uint64"))
+    same = [members for members in grouped(sums) if counts[members[0]] >= TELLING]
     if same:
         twins = np.concatenate([members[1:] for members in same])
+        out = learnt[np.isin(places, twins)]
         yield from _some_users(
             users,
             counts,
@@ -95,5 +94,5 @@ def _twins(
             "copied users",
             "have the very ratings of another user",
             "An account that was copied, or machines: keep one of each.",
-            out=_of_users(subject, places, twins),
+            out=out,
         )

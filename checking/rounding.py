@@ -13,6 +13,7 @@ import numpy as np
 STEPS = 1000  # of a column's deviation: closer numbers are the same
 MARGIN = 10  # bits of agreement beyond those of a meeting by chance among all pairs
 MOST_PAIRS = 200_000
+FINE = 5.0  # further bits of a cell whose column hardly repeats
 FEWEST_COLUMNS = 4
 MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -80,8 +81,10 @@ def _hashed(codes: np.ndarray, place: int) -> np.ndarray:
 
 def _bits(codes: np.ndarray) -> np.ndarray:
     """How much agreement in this cell says: more for a rare value."""
-    _, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    return np.log2(len(codes) / counts)[places]
+    values, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    # Where most are different, many more values were possible than are there.
+    unseen = FINE if len(values) > len(codes) / 2 else 0.0
+    return np.log2(len(codes) / counts)[places] + unseen
 
 
 def _equal(keys: np.ndarray, telling: np.ndarray) -> np.ndarray:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from training.samples import Samples
 
 PASSPORT, CHECKPOINT, UNFINISHED = "run.json", "checkpoint.npz", "unfinished.txt"
+QUARANTINE = "quarantine.csv"  # the list that training was given
 # What training writes before the first epoch is finished.
-WRITTEN = (UNFINISHED, "logs", "history.csv", "model.keras", "samples.npz")
+WRITTEN = (UNFINISHED, "logs", "history.csv", "model.keras", "samples.npz", QUARANTINE)
 # All that UNFINISHED holds: by it a directory is known as ours.
 NOTE = "This training of athanor has not ended. The same command goes on with it.\n"
 INTERRUPTED = "interrupted"  # by Ctrl-C, in the passport
@@ -75,11 +76,14 @@ class Run:
     @functools.cached_property
     def splits(self) -> "Splits":
         """The data of this run, found again. Raises RunError where they have changed."""
+        from pipelines.quarantine import without
         from pipelines.splits import Fold, fold
 
         splits = self.app.splits(self.data_dir)
         if self.passport["data"]["fold"]:
             splits = fold(splits, Fold(**self.passport["data"]["fold"]))
+        if self.passport["data"].get("quarantine"):
+            splits, _ = without(splits, self.path / QUARANTINE)
         if splits.fingerprint() != self.passport["data"]["fingerprint"]:
             raise RunError(
                 f"Received data {self.app.data!r} that differ from those of the run {self.path}; "

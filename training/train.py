@@ -1,6 +1,7 @@
 """An app becomes a run."""
 
 import contextlib
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ import tensorflow as tf
 import optimizers
 from apps.app import BEGIN, App, Feeds
 from pipelines.feed import feed_shared, feed_shuffled
+from pipelines.files import whole
+from pipelines.quarantine import without
 from pipelines.splits import Fold, Splits, fold
 from training import callbacks as own
 from training import checkpoint, records
@@ -19,7 +22,7 @@ from training import strategy as distribution
 from training.build import Parts, build, finite
 from training.precision import Precision, choose
 from training.records import Fitted
-from training.run import ELSEWHERE, Run, point_latest, taken
+from training.run import ELSEWHERE, QUARANTINE, Run, point_latest, taken
 from training.strategy import Strategy
 
 STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves
@@ -55,6 +58,7 @@ def train(
     data_dir: Path | None = None,
     precision: Precision = "auto",
     which: Fold | None = None,
+    quarantine: Path | None = None,
     strategy: Strategy = "one",
     devices: int | None = None,
     profile: bool = False,
@@ -71,6 +75,7 @@ def train(
         data_dir: where prepared TFDS sets lie.
         precision: of the arithmetic; `auto` measures what is fast here.
         which: the fold that is held out as test; None for the data's own test or a cut.
+        quarantine: a list of examples that train and validation leave out; test keeps them.
         strategy: whether several devices share the work; see training.strategy.choose.
         devices: how many of them; None for all.
         profile: also record what the second call's steps spend their time on.
@@ -85,6 +90,7 @@ def train(
     """
     splits = app.splits(data_dir)
     splits = fold(splits, which) if which else splits
+    splits, honoured = without(splits, quarantine) if quarantine else (splits, None)
     spread = distribution.choose(strategy, devices)
     app = distribution.divided(app, splits, spread.num_replicas_in_sync)
     choice = choose(precision, app.question, app.formats)
@@ -94,11 +100,14 @@ def train(
             parts = compiled(app, splits, choice.policy)
             place = _place(app, splits, choice.policy, run_dir, held)
             path, found = place.path, place.found
+            if quarantine and path:
+                _keep_list(quarantine, path)
             if verbose and path:
                 print(records.announcement(app, splits, parts, choice, path, found), flush=True)
             watchers = [*_watchers(app, splits, parts, path, profile=profile), *watchers]
             fitted = _fit(app, splits, parts, place, watchers, verbose=verbose if path else 0)
             passport = records.passport(app, splits, parts, choice, fitted, which)
+            passport["data"]["quarantine"] = honoured and honoured._asdict()
         if path is not None:
             records.keep(splits, parts, path, passport)
             if run_dir is None:
@@ -119,6 +128,11 @@ def _place(
     distribution.require_same("checkpoints", found.position.epoch if found else 0)
     path = held.enter_context(taken(app, run_dir)) if distribution.is_chief() else None
     return Place(path, known, found)
+
+
+def _keep_list(quarantine: Path, path: Path) -> None:
+    with whole(path / QUARANTINE) as beside:
+        shutil.copyfile(quarantine, beside)
 
 
 def compiled(app: App, splits: Splits, policy: str) -> Parts:
