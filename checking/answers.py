@@ -49,7 +49,7 @@ def _imbalance(labels: tuple[str, ...], counts: np.ndarray) -> Iterator[Finding]
             "the rare ones.",
             int((counts * UNEVEN <= counts.max()).sum()),
             None,
-            _named(labels, counts, np.argsort(counts, kind="stable")[:8]),
+            _named(labels, counts, np.argsort(np.where(counts > 0, counts, counts.max()))),
         )
     rare = np.flatnonzero((counts > 0) & (counts < FEW))
     if len(rare):
@@ -151,7 +151,7 @@ def _misspelt(labels: tuple[str, ...], counts: np.ndarray) -> Iterator[Finding]:
 
 
 def _named(labels: tuple[str, ...], counts: np.ndarray, which: np.ndarray) -> list[Shown]:
-    return [Shown("", labels[k], f"{counts[k]:,} examples") for k in which[:8]]
+    return [Shown("", labels[k], counted(int(counts[k]), "example")) for k in which[:8]]
 
 
 def numbers(subject: Subject) -> Iterator[Finding]:

@@ -144,7 +144,7 @@ def _near_across(subject: Subject, pairs: Pairs, what: str) -> Iterator[Finding]
         f"validation, {len(learnt):,} in all there ({what})",
         "Leave the copies out of training by the list of --write-quarantine, or cut by their "
         "origin: the score counts what was seen.",
-        max(len(held), len(learnt)),
+        len(held) or len(learnt),
         share,
         _of_pairs(subject, pairs),
         out,

@@ -45,6 +45,7 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0;
   border-top: 1px solid var(--line); }
 th { border-top: 0; color: var(--faint); font-weight: 600; }
 td.where { min-width: 9rem; }
+td.picture { width: 5rem; }
 img { width: 64px; height: 64px; object-fit: contain; image-rendering: pixelated; display: block;
   border: 1px solid var(--line); }
 ul.notes { padding-left: 1.2rem; }
@@ -122,7 +123,7 @@ def _table(rows: Sequence[Shown], pictures: "_Pictures") -> Iterator[str]:
         + "<th>where</th><th></th></tr></thead>"
     )
     for one, image in zip(rows, images, strict=True):
-        cells = [f"<td>{image}</td>"] if any(images) else []
+        cells = [f'<td class="picture">{image}</td>'] if any(images) else []
         cells += [f"<td>{html.escape(one.split)}</td>"] if split else []
         cells += [f'<td class="where">{html.escape(one.where)}</td>']
         cells += [f"<td>{html.escape(one.said)}</td>"]

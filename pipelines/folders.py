@@ -178,11 +178,11 @@ def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
         lambda encoded: _fitted(decode(encoded), fit),
         input_signature=[tf.TensorSpec([], tf.string)],
         autograph=False,
-    )
+    ).get_concrete_function()  # now, or every thread would trace it
 
     def read(path: Path, target: int) -> tuple[Batch, tuple]:
         try:
-            pixels, shape = traced(path.read_bytes())
+            pixels, shape = traced(tf.constant(path.read_bytes()))
             return Batch(pixels.numpy(), target), tuple(shape.numpy().tolist())
         except (OSError, ValueError, tf.errors.InvalidArgumentError):
             return Batch(np.zeros(fit.shape, "uint8"), SKIPPED), (0, 0, 0)
