@@ -240,16 +240,9 @@ def check_data(
     from training import start
 
     start.tensorflow()
-    from checking import examine, outputs, progress
+    from checking import outputs
 
-    with progress.told() as tell:
-        diagnosis = examine.examine(app, common.data_dir, tell)
-    outputs.show(diagnosis)
-    written = outputs.write(diagnosis, how.report, how.write_quarantine)
-    for name, path in written.items():
-        print(f"{name}  {path}")
-    emit(diagnosis.to_json() | written)
-    outputs.require_sound(diagnosis, how.fail_on)
+    outputs.check(app, common.data_dir, how.report, how.write_quarantine, how.fail_on, emit)
 
 
 def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str, Any]:

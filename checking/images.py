@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from checking import copies, leaks, likeness
-from checking.finding import MOST_SHOWN, NOBODY, Finding, Lost, Shown, counted
+from checking.finding import MOST_SHOWN, NOBODY, Finding, Lost, Severity, Shown, counted
 from checking.subject import Subject
+from pipelines.folders import SUFFIXES
 
 BLOCK = 4096
 TOO_SMALL = 0.25  # of the usual side
@@ -32,6 +34,35 @@ OTHER_FORMATS = {
 def files(subject: Subject) -> Iterator[Finding]:
     """Files that cannot be read, that are none of ours, folders without any."""
     folders = subject.look.folders
+    yield from _unreadable(folders)
+    foreign = [(split, listing, path) for split, listing in folders for path in listing.foreign]
+    other = [one for one in foreign if one[2].suffix.lower() in OTHER_FORMATS]
+    loose = [one for one in foreign if one not in other]
+    yield from _of_files(
+        "pictures of other formats",
+        "warning",
+        f"{counted(len(other), 'file')} of formats that athanor does not read; training skips them",
+        "Convert them to PNG or JPEG.",
+        other,
+    )
+    yield from _of_files(
+        "files outside of classes",
+        "warning" if any(path.suffix.lower() in SUFFIXES for *_, path in loose) else "note",
+        f"{counted(len(loose), 'file')} in no class folder, or no pictures; training skips them",
+        "Move pictures into the folder of their class; remove the rest.",
+        loose,
+    )
+    empty = [(split, listing, path) for split, listing in folders for path in listing.empty]
+    yield from _of_files(
+        "empty class folders",
+        "warning",
+        f"{counted(len(empty), 'class folder holds', 'class folders hold')} no picture",
+        "Fill them or remove them: such a class is not learnt.",
+        empty,
+    )
+
+
+def _unreadable(folders: list[tuple[str, Any]]) -> Iterator[Finding]:
     lost = [
         Lost(split, listing.where(row))
         for split, listing in folders
@@ -39,7 +70,6 @@ def files(subject: Subject) -> Iterator[Finding]:
         if not any(shape)
     ]
     if lost:
-        total = sum(len(listing.paths) for _, listing in folders)
         yield Finding(
             "unreadable files",
             "warning",
@@ -47,58 +77,21 @@ def files(subject: Subject) -> Iterator[Finding]:
             "picture; training skips them",
             "Copy them again, or remove them.",
             len(lost),
-            len(lost) / total,
+            len(lost) / sum(len(listing.paths) for _, listing in folders),
             [Shown(one.split, one.where) for one in lost[:MOST_SHOWN]],
             lost=lost,
         )
-    foreign = [(split, listing, path) for split, listing in folders for path in listing.foreign]
-    for check, said, advice, chosen in (
-        (
-            "pictures of other formats",
-            "of formats that athanor does not read",
-            "Convert them to PNG or JPEG.",
-            [one for one in foreign if one[2].suffix.lower() in OTHER_FORMATS],
-        ),
-        (
-            "files outside of classes",
-            "in no class folder, or no pictures",
-            "Move pictures into the folder of their class; remove the rest.",
-            [one for one in foreign if one[2].suffix.lower() not in OTHER_FORMATS],
-        ),
-    ):
-        if chosen:
-            yield Finding(
-                check,
-                "warning" if check.startswith("pict") or _pictures(chosen) else "note",
-                f"{counted(len(chosen), 'file')} {said}; training skips them",
-                advice,
-                len(chosen),
-                None,
-                [
-                    Shown(split, path.relative_to(listing.root).as_posix())
-                    for split, listing, path in chosen[:MOST_SHOWN]
-                ],
-            )
-    empty = [(split, listing, path) for split, listing in folders for path in listing.empty]
-    if empty:
-        yield Finding(
-            "empty class folders",
-            "warning",
-            f"{counted(len(empty), 'class folder holds', 'class folders hold')} no picture",
-            "Fill them or remove them: such a class is not learnt.",
-            len(empty),
-            None,
-            [
-                Shown(split, path.relative_to(listing.root).as_posix())
-                for split, listing, path in empty[:MOST_SHOWN]
-            ],
-        )
 
 
-def _pictures(chosen: list[Any]) -> bool:
-    from pipelines.folders import SUFFIXES
-
-    return any(path.suffix.lower() in SUFFIXES for _, _, path in chosen)
+def _of_files(
+    check: str, severity: Severity, said: str, advice: str, which: list[tuple[str, Any, Path]]
+) -> Iterator[Finding]:
+    if which:
+        shown = [
+            Shown(split, path.relative_to(listing.root).as_posix())
+            for split, listing, path in which[:MOST_SHOWN]
+        ]
+        yield Finding(check, severity, said, advice, len(which), None, shown)
 
 
 def blank(subject: Subject) -> Iterator[Finding]:

@@ -1,16 +1,40 @@
 """What a diagnosis leaves on the disk: a page for people, a list for training."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from checking import page
-from checking.examine import Diagnosis
+from apps.app import App
+from checking import page, progress
+from checking.examine import Diagnosis, examine
 from checking.finding import Finding, Severity, counted
 from pipelines import quarantine
 from pipelines.files import whole
+
+
+def check(
+    app: App,
+    data_dir: Path | None,
+    report: Path,
+    listed: Path | None,
+    fail_on: str,
+    emit: Callable[[dict[str, Any]], None],
+) -> None:
+    """Examine data, show and write what was found, and give it to `emit`.
+
+    Raises UnsoundError where something at least as severe as `fail_on` was found.
+    """
+    with progress.told() as tell:
+        diagnosis = examine(app, data_dir, tell)
+    show(diagnosis)
+    written = write(diagnosis, report, listed)
+    for name, path in written.items():
+        print(f"{name}  {path}")
+    emit(diagnosis.to_json() | written)
+    require_sound(diagnosis, fail_on)
 
 
 class UnsoundError(Exception):
@@ -43,15 +67,14 @@ def show(diagnosis: Diagnosis) -> None:
     ]
     title = f"{diagnosis.app.name()}: {diagnosis.app.data}"
     if sys.stdout.isatty() and rows:
-        from rich import box, console
+        from rich import box, console, text
         from rich.table import Table
-        from rich.text import Text
 
         table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
         for name in ("", "check", "found", "such as"):
             table.add_column(name, overflow="fold")
         for row in rows:
-            table.add_row(*map(Text, row))
+            table.add_row(*map(text.Text, row))
         console.Console().print(table)
     else:
         print(title)

@@ -14,7 +14,7 @@ import optimizers
 from apps.app import BEGIN, App, Feeds
 from pipelines.feed import feed_shared, feed_shuffled
 from pipelines.files import whole
-from pipelines.quarantine import without
+from pipelines.quarantine import Honoured, without
 from pipelines.splits import Fold, Splits, fold
 from training import callbacks as own
 from training import checkpoint, records
@@ -88,9 +88,7 @@ def train(
         LostError: another worker is gone; what was finished stays in the directory.
 
     """
-    splits = app.splits(data_dir)
-    splits = fold(splits, which) if which else splits
-    splits, honoured = without(splits, quarantine) if quarantine else (splits, None)
+    splits, honoured = _splits(app, data_dir, which, quarantine)
     spread = distribution.choose(strategy, devices)
     app = distribution.divided(app, splits, spread.num_replicas_in_sync)
     choice = choose(precision, app.question, app.formats)
@@ -128,6 +126,15 @@ def _place(
     distribution.require_same("checkpoints", found.position.epoch if found else 0)
     path = held.enter_context(taken(app, run_dir)) if distribution.is_chief() else None
     return Place(path, known, found)
+
+
+def _splits(
+    app: App, data_dir: Path | None, which: Fold | None, quarantine: Path | None
+) -> tuple[Splits, Honoured | None]:
+    """As `Run.splits` finds them again."""
+    splits = app.splits(data_dir)
+    splits = fold(splits, which) if which else splits
+    return without(splits, quarantine) if quarantine else (splits, None)
 
 
 def _keep_list(quarantine: Path, path: Path) -> None:
