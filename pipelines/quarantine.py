@@ -96,7 +96,7 @@ def read(path: Path) -> list[Entry]:
     return [entry for entry in entries if entry.key or entry.where]
 
 
-def without(splits: Splits, path: Path) -> tuple[Splits, Honoured]:
+def without(splits: Splits, path: Path) -> Splits:
     """The splits without what a list names in train and validation; test stays as it is.
 
     Raises DataError where the list names no example, or leaves a split empty.
@@ -126,7 +126,7 @@ def without(splits: Splits, path: Path) -> tuple[Splits, Honoured]:
     counts = {name: len(which) for name, which in named.items()}
     honoured = Honoured(digest(path), len(entries), **counts, unknown=len(entries) - len(found))
     notes = (*splits.notes, _told(honoured))
-    return dataclasses.replace(splits, **kept, notes=notes), honoured
+    return dataclasses.replace(splits, **kept, notes=notes, quarantine=honoured._asdict())
 
 
 def digest(path: Path) -> str:

@@ -40,7 +40,8 @@ class Splits:
     `labels` are the names of the classes where the target is one; `dropped`
     counts the training examples left out because the official test or
     validation split holds the same input, and `doubles` are those of training
-    and validation that were; `notes` are lines for the user;
+    and validation that were; `notes` are lines for the user; `quarantine` tells
+    what a list took out of them;
     `floor` is the least root mean squared error that any model can reach, where
     it is known.
     """
@@ -53,6 +54,7 @@ class Splits:
     notes: tuple[str, ...] = ()
     floor: float | None = None
     doubles: dict[str, Examples] = dataclasses.field(default_factory=dict)
+    quarantine: dict[str, Any] | None = None
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -85,6 +85,7 @@ def passport(
             "dropped": splits.dropped,
             "notes": splits.notes,
             "fold": fold and fold._asdict(),
+            "quarantine": splits.quarantine,
         },
         "labels": splits.labels,
         "reading": reading and {"way": type(reading).__name__, **dataclasses.asdict(reading)},

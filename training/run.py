@@ -83,7 +83,7 @@ class Run:
         if self.passport["data"]["fold"]:
             splits = fold(splits, Fold(**self.passport["data"]["fold"]))
         if self.passport["data"].get("quarantine"):
-            splits, _ = without(splits, self.path / QUARANTINE)
+            splits = without(splits, self.path / QUARANTINE)
         if splits.fingerprint() != self.passport["data"]["fingerprint"]:
             raise RunError(
                 f"Received data {self.app.data!r} that differ from those of the run {self.path}; "

@@ -14,7 +14,7 @@ import optimizers
 from apps.app import BEGIN, App, Feeds
 from pipelines.feed import feed_shared, feed_shuffled
 from pipelines.files import whole
-from pipelines.quarantine import Honoured, without
+from pipelines.quarantine import without
 from pipelines.splits import Fold, Splits, fold
 from training import callbacks as own
 from training import checkpoint, records
@@ -65,9 +65,7 @@ def train(
     verbose: int = 2,
     watchers: Sequence[keras.callbacks.Callback] = (),
 ) -> Run:
-    """Train an app and return its run.
-
-    Of several workers the chief alone writes and speaks; the others' run is ELSEWHERE.
+    """Train an app and return its run, of several workers the chief's; others' is ELSEWHERE.
 
     Args:
         app: what to train.
@@ -88,7 +86,7 @@ def train(
         LostError: another worker is gone; what was finished stays in the directory.
 
     """
-    splits, honoured = _splits(app, data_dir, which, quarantine)
+    splits = _splits(app, data_dir, which, quarantine)
     spread = distribution.choose(strategy, devices)
     app = distribution.divided(app, splits, spread.num_replicas_in_sync)
     choice = choose(precision, app.question, app.formats)
@@ -96,16 +94,13 @@ def train(
         with spread.scope(), distribution.together():
             choice = distribution.agreed(app, splits, choice)
             parts = compiled(app, splits, choice.policy)
-            place = _place(app, splits, choice.policy, run_dir, held)
+            place = _place(app, splits, choice.policy, run_dir, held, quarantine)
             path, found = place.path, place.found
-            if quarantine and path:
-                _keep_list(quarantine, path)
             if verbose and path:
                 print(records.announcement(app, splits, parts, choice, path, found), flush=True)
             watchers = [*_watchers(app, splits, parts, path, profile=profile), *watchers]
             fitted = _fit(app, splits, parts, place, watchers, verbose=verbose if path else 0)
             passport = records.passport(app, splits, parts, choice, fitted, which)
-            passport["data"]["quarantine"] = honoured and honoured._asdict()
         if path is not None:
             records.keep(splits, parts, path, passport)
             if run_dir is None:
@@ -118,28 +113,30 @@ def train(
 
 
 def _place(
-    app: App, splits: Splits, policy: str, run_dir: Path | None, held: contextlib.ExitStack
+    app: App,
+    splits: Splits,
+    policy: str,
+    run_dir: Path | None,
+    held: contextlib.ExitStack,
+    quarantine: Path | None,
 ) -> Place:
     """Where to begin or to go on; the directory is held as long as `held` is open."""
     known = checkpoint.known_by(app, splits, policy)
     found = checkpoint.of(known, run_dir) if run_dir else None
     distribution.require_same("checkpoints", found.position.epoch if found else 0)
     path = held.enter_context(taken(app, run_dir)) if distribution.is_chief() else None
+    if quarantine and path:
+        # Now, so that an interrupted training has it too.
+        with whole(path / QUARANTINE) as beside:
+            shutil.copyfile(quarantine, beside)
     return Place(path, known, found)
 
 
-def _splits(
-    app: App, data_dir: Path | None, which: Fold | None, quarantine: Path | None
-) -> tuple[Splits, Honoured | None]:
+def _splits(app: App, data_dir: Path | None, which: Fold | None, quarantine: Path | None) -> Splits:
     """As `Run.splits` finds them again."""
     splits = app.splits(data_dir)
     splits = fold(splits, which) if which else splits
-    return without(splits, quarantine) if quarantine else (splits, None)
-
-
-def _keep_list(quarantine: Path, path: Path) -> None:
-    with whole(path / QUARANTINE) as beside:
-        shutil.copyfile(quarantine, beside)
+    return without(splits, quarantine) if quarantine else splits
 
 
 def compiled(app: App, splits: Splits, policy: str) -> Parts:
