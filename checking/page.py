@@ -42,7 +42,7 @@ summary { cursor: pointer; color: var(--faint); margin-top: .5rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin-top: .5rem; width: 100%; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0;
-  border-top: 1px solid var(--line); }
+  border-top: 1px solid var(--line); overflow-wrap: break-word; }
 th { border-top: 0; color: var(--faint); font-weight: 600; }
 td.where { min-width: 9rem; }
 td.picture { width: 5rem; }

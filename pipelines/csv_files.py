@@ -50,9 +50,12 @@ def read(name: str) -> Tables:
     header, rows = _named(found.lines[0]), found.lines[1:]
     if not rows:
         raise DataError(f"Received {name!r} without rows; expected some below the column names.")
-    columns = {}
-    for title, cells in zip(header, zip(*rows, strict=True), strict=True):
-        columns[title] = np.array([cell.encode() for cell in cells], dtype=object)
+    for cells in rows:  # each text goes before the next is made
+        cells[:] = map(str.encode, cells)  # type: ignore[arg-type]
+    columns = {
+        title: np.array(cells, dtype=object)
+        for title, cells in zip(header, zip(*rows, strict=True), strict=True)
+    }
     lines = np.array(found.numbers[1:])
     table = Table(columns, name=path.name, lines=lines, broken=tuple(found.broken))
     return Tables(table, notes=(*notes, *found.notes))

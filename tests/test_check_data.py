@@ -91,7 +91,12 @@ def test_nothing_is_found_where_nothing_was_planted(kind, tmp_path):
     assert [one for one in diagnosis.findings if one.severity != "note"] == []
 
 
-@pytest.mark.parametrize("app", ALL, ids=lambda app: app.name())
+@pytest.mark.parametrize(
+    "app",
+    # The digits of Mnist again.
+    [pytest.param(app, marks=pytest.mark.slow) if app is Finetune else app for app in ALL],
+    ids=lambda app: app.name(),
+)
 def test_nothing_grave_is_in_the_embedded_data(app):
     assert examined(app()).counts["grave"] == 0
 
