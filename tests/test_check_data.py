@@ -101,6 +101,7 @@ def test_nothing_grave_is_in_the_embedded_data(app):
     assert examined(app()).counts["grave"] == 0
 
 
+@pytest.mark.slow
 def test_checks_leave_the_splits_of_training_alone(tmp_path):
     app = Finetune(**planted.pictures(tmp_path, count=6, held=4))
     app = dataclasses.replace(app, size=64)
