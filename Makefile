@@ -16,7 +16,7 @@ install: .venv/.ready
 	  $(PYTHON) -m venv .venv && \
 	  $(BIN)/python -m pip install --quiet --compile -c constraints.txt -e '.[data,tune,serve,edge,dev]'; \
 	fi
-	@$(BIN)/python -m compileall -q athanor.py commands.py console.py flags.py making.py manual.py verbs.py apps pipelines optimizers conformance training evaluation serving tuning
+	@$(BIN)/python -m compileall -q athanor.py commands.py console.py flags.py making.py manual.py verbs.py apps checking pipelines optimizers conformance training evaluation serving tuning
 	@touch $@
 
 .venv/.ready-bench: .venv/.ready
@@ -58,6 +58,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/mnist_recipe.py
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/check_data.py
 	$(BIN)/python benchmarks/regression.py
 	$(BIN)/python benchmarks/flowers.py
 	$(BIN)/python benchmarks/texts.py

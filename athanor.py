@@ -20,12 +20,14 @@ import manual
 import verbs
 from commands import RunDirectory
 from flags import (
+    CHECK,
     COMMON,
     EXPORT,
     HOW,
     SHARED,
     TUNE,
     Common,
+    HowToCheck,
     HowToExport,
     HowToShare,
     HowToTrain,
@@ -107,6 +109,20 @@ def _app_commands(app_class: type[apps.App]) -> App:
         """Compare twenty steps on one device with the same on several that share the work."""
         with console.output(common.json) as emit:
             emit(making.check_distribute(app, how, common))
+
+    @cli.command(usage=f"{usage} check-data [OPTIONS]")
+    def check_data(
+        app: Annotated[app_class, Parameter(name="*")] = app_class(),  # type: ignore[valid-type]  # noqa: B008
+        *,
+        how: HowToCheck = CHECK,
+        common: Common = COMMON,
+    ) -> None:
+        """Look for what is wrong with data before training: copies, leaks, labels, files.
+
+        The exit status is 1 where something grave is found.
+        """
+        with console.output(common.json) as emit:
+            verbs.check_data(app, how, common, emit)
 
     _add_commands_on_runs(cli, app_class, usage)
     return cli

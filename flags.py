@@ -37,6 +37,9 @@ class HowToTrain:
     TF_CONFIG names (multiworker, see athanor launch); auto takes all that there are."""
     devices: int | None = None
     """How many GPUs, or parts of the CPU where there is none; all by default."""
+    quarantine: Path | None = None
+    """A list of check-data --write-quarantine: what it names is left out of training and
+    validation, never out of test."""
     folds: int | None = None
     """Cross-validate: train once for each of so many folds, and give mean and spread."""
     profile: Annotated[bool, Parameter(negative="")] = False
@@ -151,5 +154,21 @@ class HowToReplay:
     """A new or empty directory to keep the second run in; nothing of it is kept by default."""
 
 
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HowToCheck:
+    """Flags of `check-data` besides the app's fields."""
+
+    report: Path = Path("data-report.html")
+    """The page to write; a file there that is no such page is left alone."""
+    write_quarantine: Path | None = None
+    """A new CSV file of what training should leave out, for train --quarantine."""
+    fail_on: Literal["grave", "warning", "never"] = "grave"
+    """From which severity on the exit status is 1."""
+    config: Path | None = None
+    """A YAML file of fields; flags override it."""
+
+
 COMMON, HOW, SHARED, TUNE = Common(), HowToTrain(), HowToShare(), HowToTune()
 EXPORT, SERVE, REPLAY = HowToExport(), HowToServe(), HowToReplay()
+CHECK = HowToCheck()

@@ -35,6 +35,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
         "precision": how.precision,
         "strategy": how.strategy,
         "devices": how.devices,
+        "quarantine": how.quarantine,
         "profile": how.profile,
         "verbose": 1 if on_terminal else 2,
         "every": how.checkpoint_every,
@@ -60,6 +61,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
 def _resumed(app: apps.App, how: HowToTrain) -> tuple[apps.App, HowToTrain]:
     """The app and the flags that a run began with, and what is given besides."""
     from training import resume
+    from training.run import QUARANTINE
 
     path = how.resume
     if how.run_dir not in (None, path) or how.folds is not None or path is None:
@@ -72,6 +74,8 @@ def _resumed(app: apps.App, how: HowToTrain) -> tuple[apps.App, HowToTrain]:
         "run_dir": path,
         "deterministic": how.deterministic or known.about["deterministic"],
     }
+    if how.quarantine is None and (path / QUARANTINE).exists():
+        flags["quarantine"] = path / QUARANTINE
     if how.strategy == "one":
         flags["strategy"] = known.strategy
     if how.devices is None and known.strategy == "mirrored":

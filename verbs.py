@@ -7,11 +7,12 @@ import contextlib
 import dataclasses
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import apps
-from flags import Common, HowToExport, HowToServe
+from flags import Common, HowToCheck, HowToExport, HowToServe
 
 STARTED = time.perf_counter()
 # What `predict` is given, by kind of question.
@@ -126,6 +127,21 @@ def check_optimizer(address: str) -> dict[str, Any]:
     }
     print(", ".join(f"{count} {result}" for result, count in counts.items()), flush=True)
     return counts | {"checks": [outcome._asdict() for outcome in outcomes]}
+
+
+def check_data(
+    app: apps.App, how: HowToCheck, common: Common, emit: Callable[[dict[str, Any]], None]
+) -> None:
+    """Examine data; the findings here, in the page and on the list."""
+    from checking import places
+
+    places.require_free(how.report, how.write_quarantine)
+    from training import start
+
+    start.tensorflow()
+    from checking import outputs
+
+    outputs.check(app, common.data_dir, how.report, how.write_quarantine, how.fail_on, emit)
 
 
 def short(path: Path) -> str:

@@ -175,6 +175,10 @@ class App(abc.ABC):
         """The size of each training example, so that like meets like in a batch; None for any."""
         return None
 
+    def longest(self) -> int | None:
+        """Words of a text that the network reads; None where it reads all, or no texts."""
+        return None
+
     def reading(self, splits: "Splits") -> Any:  # noqa: ARG002
         """How one input from outside becomes a raw one; None where they are the same."""
         return None

@@ -105,6 +105,10 @@ class Text(App):
 
         return Reading(self.text)
 
+    def longest(self) -> int:
+        """Words of a text that the recurrent part reads."""
+        return self.length
+
     def lengths(self, splits: "Splits") -> Any:
         """Words of each training text that the recurrent part reads, roughly."""
         import numpy as np

@@ -10,7 +10,7 @@ import numpy as np
 
 from evaluation import report
 from pipelines.splits import Fold
-from training.run import SCORES, Run, RunError
+from training.run import QUARANTINE, SCORES, Run, RunError
 from training.train import train
 
 # Relative to the larger of two numbers: what another order of additions may do.
@@ -63,6 +63,7 @@ def replay(run: Run, path: Path, *, verbose: int = 2) -> Replay:
         data_dir=run.data_dir,
         precision="bfloat16" if told["precision"]["policy"] == "mixed_bfloat16" else "float32",
         which=Fold(**told["data"]["fold"]) if told["data"]["fold"] else None,
+        quarantine=run.path / QUARANTINE if told["data"]["quarantine"] else None,
         strategy=told["strategy"],
         devices=told["replicas"] if told["strategy"] == "mirrored" else None,
         on_nan="halve" if told["halvings"] else "stop",

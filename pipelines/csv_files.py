@@ -5,10 +5,11 @@ import io
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.examples import DataError
+from pipelines.examples import AddressError, DataError
 from pipelines.tables import Table, Tables
 
 SEPARATORS = ",;\t|"
@@ -17,6 +18,23 @@ NUM_NAMED = 5
 HEAD = 4096  # bytes by which a program, a picture or a workbook is known
 # As 1.234,5 is written where commas do not separate; points before it group thousands.
 DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
+
+
+class Cells(NamedTuple):
+    """The cells of a file.
+
+    Attributes:
+        lines: of cells; the first holds the names of the columns.
+        numbers: where in the file each of them ends.
+        broken: number and length of the lines that were left out.
+        notes: what to tell the user.
+
+    """
+
+    lines: list[list[str]]
+    numbers: list[int]
+    broken: list[tuple[int, int]]
+    notes: tuple[str, ...] = ()
 
 
 def read(name: str) -> Tables:
@@ -30,21 +48,26 @@ def read(name: str) -> Tables:
     """
     path = Path(os.path.expanduser(name))  # noqa: PTH111 - as it is where there is no such home
     text, notes = _decoded(path)
-    lines, left_out = _cells(path, text)
-    header, rows = _named(lines[0]), lines[1:]
+    found = _cells(path, text)
+    header, rows = _named(found.lines[0]), found.lines[1:]
     if not rows:
         raise DataError(f"Received {name!r} without rows; expected some below the column names.")
-    columns = {}
-    for title, cells in zip(header, zip(*rows, strict=True), strict=True):
-        columns[title] = np.array([cell.encode() for cell in cells], dtype=object)
-    return Tables(Table(columns), notes=(*notes, *left_out))
+    for cells in rows:  # each text goes before the next is made
+        cells[:] = map(str.encode, cells)  # type: ignore[arg-type]
+    columns = {
+        title: np.array(cells, dtype=object)
+        for title, cells in zip(header, zip(*rows, strict=True), strict=True)
+    }
+    lines = np.array(found.numbers[1:])
+    table = Table(columns, name=path.name, lines=lines, broken=tuple(found.broken))
+    return Tables(table, notes=(*notes, *found.notes))
 
 
 def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(
+        raise AddressError(
             f"Received {str(path)!r}, which cannot be read ({error.strerror}); expected a CSV file."
         ) from error
     marked = content[:2] in (b"\xff\xfe", b"\xfe\xff")
@@ -61,21 +84,22 @@ def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
         return content.decode("latin-1"), (f"{path.name} is not UTF-8; read as Latin-1",)
 
 
-def _cells(path: Path, text: str) -> tuple[list[list[str]], tuple[str, ...]]:
+def _cells(path: Path, text: str) -> Cells:
     first = text.lstrip().partition("\n")[0]
     separator = max(SEPARATORS, key=first.count)
     csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    lines: list[list[str]] = []
-    broken: list[str] = []
+    found = Cells([], [], [])
+    lines = found.lines
     try:
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
             if lines and len(cells) != len(lines[0]):
-                broken.append(f"line {reader.line_num} has {len(cells)} cells")
+                found.broken.append((reader.line_num, len(cells)))
             else:
                 lines.append([cell.strip() for cell in cells])
+                found.numbers.append(reader.line_num)
     except csv.Error as error:
         raise DataError(
             f"Received {str(path)!r}, where line {reader.line_num} is no CSV ({error}); expected "
@@ -83,8 +107,8 @@ def _cells(path: Path, text: str) -> tuple[list[list[str]], tuple[str, ...]]:
         ) from error
     if not lines:
         raise DataError(f"Received {str(path)!r}, which is empty; expected a line of column names.")
-    told = _told(path, broken, len(lines[0]))
-    return lines, told if separator == "," else (*told, *_with_points(path, lines))
+    told = _told(path, found.broken, len(lines[0]))
+    return found._replace(notes=told if separator == "," else (*told, *_with_points(path, lines)))
 
 
 def _with_points(path: Path, lines: list[list[str]]) -> tuple[str, ...]:
@@ -98,10 +122,11 @@ def _with_points(path: Path, lines: list[list[str]]) -> tuple[str, ...]:
     return (f"{path.name}: decimal commas read as points, as in {first}",) if first else ()
 
 
-def _told(path: Path, broken: list[str], expected: int) -> tuple[str, ...]:
+def _told(path: Path, broken: list[tuple[int, int]], expected: int) -> tuple[str, ...]:
     if not broken:
         return ()
-    named = ", ".join(broken[:NUM_NAMED]) + (", ..." if len(broken) > NUM_NAMED else "")
+    some = [f"line {number} has {count} cells" for number, count in broken[:NUM_NAMED]]
+    named = ", ".join(some) + (", ..." if len(broken) > NUM_NAMED else "")
     return (f"{path.name}: {len(broken)} lines left out, not of {expected} cells: {named}",)
 
 

@@ -4,17 +4,23 @@ import dataclasses
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+from pipelines import looking
 
 
 class DataError(ValueError):
     """Data that cannot be used: what was received, what was expected, what to do."""
 
     exit_status = 2
+
+
+class AddressError(DataError):
+    """An address, or the name of a column, that leads to nothing."""
 
 
 # An array, or a dict of an array a column.
@@ -37,18 +43,25 @@ class Examples:
     texts are object arrays of UTF-8 bytes. The storage is in memory, or a
     memory map where images are larger than their memory budget; both answer
     the same questions. `groups`, where there is one, names for every stored
-    example the one whose side of a cut it shares.
+    example the one whose side of a cut it shares. `files` names that of each
+    picture, from the root of its set. `origins`, and `hashes` of contents of which
+    only a small picture is kept, are there for who looks.
     """
 
     features: Features
     target: np.ndarray
     rows: np.ndarray
     groups: np.ndarray | None = None
+    origins: looking.Origins | None = None
+    hashes: np.ndarray | None = None
+    files: np.ndarray | None = None
 
     @classmethod
-    def of(cls, features: Features, target: np.ndarray) -> "Examples":
+    def of(
+        cls, features: Features, target: np.ndarray, origins: looking.Origins | None = None
+    ) -> "Examples":
         """All the examples of arrays of equal length."""
-        return cls(features, target, np.arange(len(target)))
+        return cls(features, target, np.arange(len(target)), origins=origins)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -97,6 +110,8 @@ class Examples:
 
         Equal inputs have equal hashes whatever their labels, wherever they lie.
         """
+        if self.hashes is not None:
+            return self.hashes[self.rows]
         digests = bytearray()
         for start in range(0, len(self), block):
             rows = self.rows[start : start + block]
@@ -142,8 +157,29 @@ def store(batches: Iterable[Batch], count: int, memory_budget: int | None = None
 
     They stay in memory where they fit into `memory_budget` bytes; otherwise
     they are written once to a memory map of a temporary file, which goes when
-    the examples go. Raises DataError where examples differ in shape.
+    the examples go. Who only looks gets small images, and hashes of the large
+    ones. Raises DataError where examples differ in shape.
     """
+    look = looking.now()
+    if look is None:
+        return _kept(batches, count, memory_budget)
+    hashes = [np.empty(0, "uint64")]
+    kept = _kept(_small(batches, count, hashes, look.progress), count, memory_budget)
+    return dataclasses.replace(kept, hashes=np.concatenate(hashes))
+
+
+def _small(
+    batches: Iterable[Batch], count: int, hashes: list[np.ndarray], progress: looking.Progress
+) -> Iterator[Batch]:
+    done = 0
+    for batch in batches:
+        hashes.append(Examples.of(*batch).content_hashes())
+        done += len(batch.target)
+        progress("reading", done, count)
+        yield Batch(looking.thumbnails(batch.features), batch.target)
+
+
+def _kept(batches: Iterable[Batch], count: int, memory_budget: int | None) -> Examples:
     budget = default_memory_budget() if memory_budget is None else memory_budget
     arrays: list[np.ndarray] = []
     filled = 0
@@ -161,7 +197,8 @@ def store(batches: Iterable[Batch], count: int, memory_budget: int | None = None
         filled += len(batch.features)
     if not arrays:
         raise DataError("Received no examples; expected at least one. Check the data address.")
-    return Examples.of(*(array[:filled] for array in arrays))
+    features, target = (array[:filled] for array in arrays)
+    return Examples.of(features, target)
 
 
 def _allocate(part: np.ndarray, count: int, budget: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Folders of pictures: a folder a class; what is no readable picture is named and skipped."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from pipelines import looking
 from pipelines.decoded import remembered
-from pipelines.examples import Batch, DataError, Examples, store
+from pipelines.examples import AddressError, Batch, DataError, Examples, store
 from pipelines.images import decode
 from pipelines.photos import Fitting
 from pipelines.splits import Source
@@ -23,11 +25,22 @@ SKIPPED = -1  # in place of a class
 
 
 class Listing(NamedTuple):
-    """The files of one split: what should be a picture, its class, and what should not."""
+    """The files of one split: what should be a picture, its class, and what should not.
 
+    `shapes` are height, width and channels of each, 0 where it cannot be read;
+    they are known after reading, to who looks.
+    """
+
+    root: Path
     paths: list[Path]
     target: list[int]
     foreign: list[Path]
+    empty: list[Path]
+    shapes: list[tuple[int, int, int]]
+
+    def where(self, row: int) -> str:
+        """A picture as people find it."""
+        return self.paths[row].relative_to(self.root).as_posix()
 
 
 def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
@@ -52,7 +65,7 @@ def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
             f"Received folder:{name}, which holds no folders of pictures; expected one a class, "
             "or train/, val/ and test/ that hold them, with PNG, JPEG, GIF or BMP files."
         )
-    listings = {split: _listing(part, labels) for split, part in parts.items()}
+    listings = {split: _listing(root, part, labels) for split, part in parts.items()}
     fit = fitting(_usual_side([path for one in listings.values() for path in one.paths], name))
     held = {split: _read(one, fit, memory_budget) for split, one in listings.items()}
     lost = [
@@ -61,20 +74,24 @@ def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
         for path, target in zip(one.paths, held[split].targets, strict=True)
         if target == SKIPPED
     ]
-    foreign = [path for one in listings.values() for path in one.foreign] + _loose(root, parts)
+    loose = _loose(root, parts)
+    foreign = [path for one in listings.values() for path in one.foreign] + loose
+    if look := looking.now():
+        listings["train"].foreign.extend(loose)
+        look.folders.extend(listings.items())
     notes = _notes(root, lost, "damaged or unknown as pictures", "expected PNG, JPEG, GIF or BMP")
     notes += _notes(root, foreign, "of other kinds", "no pictures by their names")
     readable = {
         split: examples.select(np.flatnonzero(examples.targets != SKIPPED))
         for split, examples in held.items()
     }
-    return Source(**readable, labels=labels, notes=notes)
+    return Source(**readable, labels=labels, notes=notes, side=fit.shape[0])
 
 
 def _parts(root: Path) -> dict[str, Path]:
     """The directory of each split that there is; the whole root is train where none is named."""
     if not root.is_dir():
-        raise DataError(
+        raise AddressError(
             f"Received folder:{root}, which is no directory; expected one that holds a folder of "
             "pictures for each class."
         )
@@ -98,10 +115,11 @@ def _pictures(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
-def _listing(root: Path, labels: tuple[str, ...]) -> Listing:
+def _listing(root: Path, part: Path, labels: tuple[str, ...]) -> Listing:
     """The files under each class folder, however deep, in the order of their names."""
-    listing = Listing([], [], [])
-    for folder in _folders(root):
+    listing = Listing(root, [], [], [], [], [])
+    for folder in _folders(part):
+        before = len(listing.paths)
         for path in sorted(folder.rglob("*")):
             if not path.is_file() or path.name[0] == ".":
                 continue
@@ -110,6 +128,8 @@ def _listing(root: Path, labels: tuple[str, ...]) -> Listing:
                 listing.target.append(labels.index(folder.name))
             else:
                 listing.foreign.append(path)
+        if len(listing.paths) == before:
+            listing.empty.append(folder)
     return listing
 
 
@@ -143,30 +163,43 @@ def _read(listing: Listing, fit: Callable[[Any], Any], memory_budget: int | None
         (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
         for path, stat in zip(listing.paths, stats, strict=True)
     ]
-    return remembered(
+    held = remembered(
         repr((fit, listing.target, files)),
         lambda: store(_batches(listing, fit), len(files), memory_budget),
+    )
+    names = np.array([listing.where(row) for row in range(len(files))], object)
+    return dataclasses.replace(
+        held, origins=looking.origins(listing, np.arange(len(files))), files=names
     )
 
 
 def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
     traced = tf.function(
-        lambda encoded: fit(decode(encoded)),
+        lambda encoded: _fitted(decode(encoded), fit),
         input_signature=[tf.TensorSpec([], tf.string)],
         autograph=False,
-    )
+    ).get_concrete_function()  # now, or every thread would trace it
 
-    def read(path: Path, target: int) -> Batch:
+    def read(path: Path, target: int) -> tuple[Batch, tuple]:
         try:
-            return Batch(traced(path.read_bytes()).numpy(), target)
+            pixels, shape = traced(tf.constant(path.read_bytes()))
+            return Batch(pixels.numpy(), target), tuple(shape.numpy().tolist())
         except (OSError, ValueError, tf.errors.InvalidArgumentError):
-            return Batch(np.zeros(fit.shape, "uint8"), SKIPPED)
+            return Batch(np.zeros(fit.shape, "uint8"), SKIPPED), (0, 0, 0)
 
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(listing.paths), CHUNK):
             some = slice(start, start + CHUNK)
-            pairs = list(threads.map(read, listing.paths[some], listing.target[some]))
+            pairs, shapes = zip(
+                *threads.map(read, listing.paths[some], listing.target[some]), strict=True
+            )
+            listing.shapes.extend(shapes)
             yield Batch(*(np.stack(column) for column in zip(*pairs, strict=True)))
+
+
+def _fitted(picture: Any, fit: Any) -> tuple[Any, Any]:
+    """A decoded picture as `fit` makes it, and the shape that it had."""
+    return fit(picture), tf.shape(picture)
 
 
 def _notes(root: Path, paths: list[Path], what: str, why: str) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.examples import DataError, Examples
+from pipelines import looking
+from pipelines.examples import AddressError, DataError, Examples
 from pipelines.splits import TEST_SHARE, Source, Splits, cut
 from pipelines.tables import Table, Tables, listed
 
@@ -91,7 +92,7 @@ def found(table: Table, columns: Columns, kind: str) -> str:
     near = difflib.get_close_matches(wanted or kind, names, 1, 0.4)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     received = f"--{kind} {wanted!r}" if wanted else f"no --{kind}"
-    raise DataError(
+    raise AddressError(
         f"Received {received}; expected the name of a column: {listed(names)}.{hint} "
         f"Name it with --{kind} COLUMN."
     )
@@ -105,11 +106,11 @@ def met(table: Table, columns: Columns) -> Met:
                 f"Received test data with the columns {listed(table.columns)}; expected "
                 f"{name!r} too, as in training."
             )
-    users, items = (_ids(table, name) for name in (columns.user, columns.item))
+    users, items = (names_of(table, name) for name in (columns.user, columns.item))
     ratings = np.ones(len(table), "float32")
     if columns.rating:
         with np.errstate(over="ignore"):  # beyond float32 is no finite rating
-            ratings = _numbers(table.columns[columns.rating]).astype("float32")
+            ratings = numbers_of(table.columns[columns.rating]).astype("float32")
     named = (users != b"") & (items != b"")
     rows = np.flatnonzero(named & np.isfinite(ratings))
     times = _times(table.columns[columns.time]) if columns.time else None
@@ -127,10 +128,11 @@ def met(table: Table, columns: Columns) -> Met:
     }
     notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
     features = {"user": users[kept], "item": items[kept]}
-    return Met(Examples.of(features, ratings[kept]), None if times is None else times[kept], notes)
+    examples = Examples.of(features, ratings[kept], looking.origins(table, kept))
+    return Met(examples, None if times is None else times[kept], notes)
 
 
-def _ids(table: Table, name: str) -> np.ndarray:
+def names_of(table: Table, name: str) -> np.ndarray:
     """Ids as UTF-8 bytes; class numbers by their names, 7.0 as 7."""
     column, labels = table.columns[name], table.labels.get(name)
     if column.dtype == object:
@@ -139,7 +141,7 @@ def _ids(table: Table, name: str) -> np.ndarray:
     return np.array([text.encode() for text in texts], dtype=object)
 
 
-def _numbers(column: np.ndarray) -> np.ndarray:
+def numbers_of(column: np.ndarray) -> np.ndarray:
     """Cells as float64, NaN where they are none."""
     return np.array([_number(cell) for cell in column], "float64")
 
@@ -153,7 +155,7 @@ def _number(cell: Any) -> float:
 
 def _times(column: np.ndarray) -> np.ndarray:
     """Numbers that order the cells: their own, else as texts such as 2026-11-20 sort."""
-    numbers = _numbers(column)
+    numbers = numbers_of(column)
     if np.isnan(numbers).mean() > 0.5:
         return np.unique(column, return_inverse=True)[1].astype("float64")
     return np.where(np.isnan(numbers), -np.inf, numbers)  # unknown times are the oldest

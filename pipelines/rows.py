@@ -1,5 +1,6 @@
 """Rows of numbers and categories: what each column is, and which one is asked for."""
 
+import dataclasses
 import difflib
 import keyword
 import re
@@ -9,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from pipelines.examples import DataError, Examples
+from pipelines import looking
+from pipelines.examples import AddressError, DataError, Examples
 from pipelines.splits import Source
 from pipelines.tables import Table, Tables, listed
 
@@ -99,7 +101,7 @@ def typed(table: Table, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
             f"expected {listed(kinds)}. The columns are {listed(columns)}."
         )
     return {
-        name: _numbers(columns[name]) if kind == "number" else _texts(columns[name], table, name)
+        name: numbers_of(columns[name]) if kind == "number" else _texts(columns[name], table, name)
         for name, kind in kinds.items()
     }
 
@@ -110,7 +112,7 @@ def find(name: str, table: Table, flag: str) -> str:
         return clean(name)
     near = difflib.get_close_matches(clean(name), table.columns, 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise DataError(
+    raise AddressError(
         f"Received {flag} {name!r}; expected one of the columns {listed(table.columns)}.{hint}"
     )
 
@@ -145,10 +147,9 @@ def _renamed(names: Mapping[str, str]) -> Iterator[str]:
 
 def _cleaned(table: Table) -> Table:
     names = _names(table)
-    return Table(
-        {names[name]: column for name, column in table.columns.items()},
-        {names[name]: labels for name, labels in table.labels.items()},
-    )
+    columns = {names[name]: column for name, column in table.columns.items()}
+    labels = {names[name]: known for name, known in table.labels.items()}
+    return dataclasses.replace(table, columns=columns, labels=labels)
 
 
 def _column(cells: np.ndarray, labelled: bool) -> Column:
@@ -156,11 +157,11 @@ def _column(cells: np.ndarray, labelled: bool) -> Column:
     unread = len(cells) - missing - int(readable.sum())
     lost = f", {missing} missing" * bool(missing)
     if not labelled and readable.sum() >= MOSTLY * (len(cells) - missing):
-        values = _numbers(cells)
-        odd = next((cell for cell in cells[~readable] if not _is_missing(cell)), b"")
+        values = numbers_of(cells)
+        odd = next((cell for cell in cells[~readable] if not is_missing(cell)), b"")
         bad = f", {unread} unreadable such as {_decoded(odd)!r}" * bool(unread)
         return Column("number", f"number{lost}{bad}", _empty(values[np.isfinite(values)]))
-    known = [cell for cell in cells.tolist() if not _is_missing(cell)]
+    known = [cell for cell in cells.tolist() if not is_missing(cell)]
     distinct = len(set(known))
     ids = distinct == len(known) >= FEWEST_IDS
     empty = "every text differs" if ids else _empty(np.array(known))
@@ -182,20 +183,21 @@ def _told(columns: dict[str, Column]) -> Iterator[str]:
         yield "columns left out: " + ", ".join(unused)
 
 
-def _is_missing(cell: object) -> bool:
+def is_missing(cell: object) -> bool:
+    """Whether a cell says that nothing is known."""
     return isinstance(cell, bytes) and cell.strip().lower() in MISSING
 
 
 def _known(cells: np.ndarray) -> tuple[int, np.ndarray]:
     """How many cells are missing, and which are finite numbers."""
-    missing = sum(map(_is_missing, cells.tolist())) if cells.dtype == object else 0
-    values = _numbers(cells)
+    missing = sum(map(is_missing, cells.tolist())) if cells.dtype == object else 0
+    values = numbers_of(cells)
     if cells.dtype != object:
         missing = int((~np.isfinite(values)).sum())
     return missing, np.isfinite(values)
 
 
-def _numbers(cells: np.ndarray) -> np.ndarray:
+def numbers_of(cells: np.ndarray) -> np.ndarray:
     """Cells as float32; NaN where one is missing or no finite number."""
     if cells.dtype == object:
         cells = np.array([_number(cell) for cell in cells.tolist()], "float64")
@@ -216,7 +218,7 @@ def _texts(cells: np.ndarray, table: Table, name: str) -> np.ndarray:
     if labels := table.labels.get(name):
         texts = [labels[cell].encode() if cell >= 0 else b"" for cell in cells]
     elif cells.dtype == object:
-        texts = [b"" if _is_missing(cell) else cell for cell in cells.tolist()]
+        texts = [b"" if is_missing(cell) else cell for cell in cells.tolist()]
     else:
         texts = [b"%g" % cell if np.isfinite(cell) else b"" for cell in cells]
     return np.array([*texts, None], object)[:-1]
@@ -260,7 +262,7 @@ class _Answers(NamedTuple):
         """The targets of all rows."""
         cells, texts = _target(table, self.name)
         if not self.labels:
-            return _numbers(cells)
+            return numbers_of(cells)
         classes = {label.encode(): number for number, label in enumerate(self.labels)}
         return np.array([classes.get(text, -1) for text in texts], "int64")
 
@@ -280,9 +282,9 @@ class _Rows(NamedTuple):
     def of_table(self, table: Table) -> Examples:
         """The rows that have a target."""
         target = self.answers.of_table(table)
-        there = np.isfinite(target) if target.dtype.kind == "f" else target >= 0
+        there = np.flatnonzero(np.isfinite(target) if target.dtype.kind == "f" else target >= 0)
         features = {name: column[there] for name, column in typed(table, self.kinds).items()}
-        return Examples.of(features, target[there])
+        return Examples.of(features, target[there], looking.origins(table, there))
 
 
 def _require(holds: bool, name: str, received: str, expected: str) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pipelines import csv_files, folders, tfds
-from pipelines.examples import DataError
+from pipelines import csv_files, folders, looking, tfds
+from pipelines.examples import AddressError, DataError
 from pipelines.photos import Fitting, squares
 from pipelines.splits import Source, Splits, cut
 from pipelines.tables import Tables
@@ -51,7 +51,7 @@ def load(
     own = _opened(address, _readers(embedded, data_dir, memory_budget, fitting))
     if test:
         # The pictures of the test set become as large as those of training.
-        fit = fitting and squares(own.train.features.shape[1])
+        fit = fitting and squares(own.side or own.train.features.shape[1])
         other = _opened(test, _readers(embedded, data_dir, memory_budget, fit))
         if other.form != own.form:
             raise DataError(
@@ -99,6 +99,8 @@ def tables(
         other = _opened(test, readers)
         held = other.train if other.test is None else other.test
         own = own._replace(test=held, notes=own.notes + other.notes)
+    if look := looking.now():
+        look.tables = own
     return own
 
 
@@ -112,6 +114,6 @@ def _opened(address: str, readers: dict[str, Callable[[str], Held]]) -> Held:
     )
     near = difflib.get_close_matches(address, [*filled], 1, 0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise DataError(
+    raise AddressError(
         f"Received the data address {address!r}; expected {', '.join(others)} or {last}.{hint}"
     )

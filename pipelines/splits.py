@@ -16,7 +16,8 @@ class Source(NamedTuple):
     """What an address holds before it is cut.
 
     `labels` name the classes of the target; `notes` tell the user what reading
-    found and left out.
+    found and left out. `side` is that of the squares to which pictures were
+    fitted, where they were.
     """
 
     train: Examples
@@ -24,6 +25,7 @@ class Source(NamedTuple):
     test: Examples | None = None
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    side: int | None = None
 
     @property
     def form(self) -> tuple:
@@ -37,7 +39,9 @@ class Splits:
 
     `labels` are the names of the classes where the target is one; `dropped`
     counts the training examples left out because the official test or
-    validation split holds the same input; `notes` are lines for the user;
+    validation split holds the same input, and `doubles` are those of training
+    and validation that were; `notes` are lines for the user; `quarantine` tells
+    what a list took out of them;
     `floor` is the least root mean squared error that any model can reach, where
     it is known.
     """
@@ -49,6 +53,8 @@ class Splits:
     dropped: int = 0
     notes: tuple[str, ...] = ()
     floor: float | None = None
+    doubles: dict[str, Examples] = dataclasses.field(default_factory=dict)
+    quarantine: dict[str, Any] | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -82,8 +88,11 @@ def cut(source: Source, place: np.ndarray | None = None) -> Splits:
     examples, valid, test = source.train, source.valid, source.test
     hashes = examples.content_hashes()
     held = [part.content_hashes() for part in (valid, test) if part is not None]
+    doubles: dict[str, Examples] = {}
     if valid is not None and test is not None:
-        valid = valid.select(np.flatnonzero(~np.isin(held[0], held[1])))
+        twice = np.isin(held[0], held[1])
+        doubles["valid"] = valid.select(np.flatnonzero(twice))
+        valid = valid.select(np.flatnonzero(~twice))
     known = np.isin(hashes, np.concatenate(held)) if held else np.zeros(len(hashes), bool)
     # The share of the hash space decides, so more data never moves an example.
     place = examples.places() if place is None else place
@@ -98,6 +107,7 @@ def cut(source: Source, place: np.ndarray | None = None) -> Splits:
         labels=source.labels,
         dropped=int(known.sum()),
         notes=source.notes,
+        doubles={"train": examples.select(np.flatnonzero(known)), **doubles},
     )
     _require_all(splits)
     return splits

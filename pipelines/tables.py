@@ -22,11 +22,15 @@ class Table:
 
     Columns of a CSV file are object arrays of UTF-8 bytes, as read; those of a
     TFDS set are as stored. `labels` name the classes of columns that hold class
-    numbers.
+    numbers. `name` is that of the file, `lines` where in it each row ends, and
+    `broken` are the lines that were left out, with the number of their cells.
     """
 
     columns: dict[str, np.ndarray]
     labels: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    name: str = ""
+    lines: np.ndarray | None = None
+    broken: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -34,7 +38,14 @@ class Table:
     def select(self, rows: np.ndarray) -> "Table":
         """The rows at these positions."""
         columns = {name: column[rows] for name, column in self.columns.items()}
-        return dataclasses.replace(self, columns=columns)
+        lines = None if self.lines is None else self.lines[rows]
+        return dataclasses.replace(self, columns=columns, lines=lines)
+
+    def where(self, row: int) -> str:
+        """A row as people find it."""
+        if self.lines is None:
+            return f"record {row}"
+        return f"{self.name} line {self.lines[row]}"
 
 
 class Tables(NamedTuple):

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.examples import DataError, Examples
+from pipelines import looking
+from pipelines.examples import AddressError, DataError, Examples
 from pipelines.splits import Source
 from pipelines.tables import Table, Tables, listed
 
@@ -68,7 +69,7 @@ def text_column(table: Table, wanted: Columns) -> str:
         return found
     others = [name for name in texts if name != wanted.target and name not in TARGETS]
     if not others:
-        raise DataError(
+        raise AddressError(
             f"Received the columns {listed(table.columns)}; expected one of texts. "
             "Name it with --text."
         )
@@ -81,7 +82,7 @@ def _target_column(table: Table, wanted: Columns, text: str) -> str:
     if found:
         return found
     if len(others) != 1:
-        raise DataError(
+        raise AddressError(
             f"Received the columns {listed(table.columns)}, none of them called "
             f"{', '.join(TARGETS[:-1])} or {TARGETS[-1]}; expected to know which one holds the "
             "classes. Name it with --target."
@@ -91,7 +92,9 @@ def _target_column(table: Table, wanted: Columns, text: str) -> str:
 
 def _found(names: list[str], asked: str, usual: tuple[str, ...], flag: str) -> str:
     if asked and asked not in names:
-        raise DataError(f"Received {flag} {asked!r}; expected one of the columns {listed(names)}.")
+        raise AddressError(
+            f"Received {flag} {asked!r}; expected one of the columns {listed(names)}."
+        )
     lower = {name.lower(): name for name in reversed(names)}
     return asked or next((lower[name] for name in usual if name in lower), "")
 
@@ -99,6 +102,7 @@ def _found(names: list[str], asked: str, usual: tuple[str, ...], flag: str) -> s
 class _Part(NamedTuple):
     texts: np.ndarray
     classes: np.ndarray
+    table: Table
 
 
 def _part(table: Table, text: str, target: str) -> _Part:
@@ -108,7 +112,7 @@ def _part(table: Table, text: str, target: str) -> _Part:
                 f"Received a split with the columns {listed(table.columns)}; expected the "
                 f"column {name!r}, as in train."
             )
-    return _Part(table.columns[text], table.columns[target])
+    return _Part(table.columns[text], table.columns[target], table)
 
 
 def _labels(table: Table, target: str, parts: list[_Part]) -> tuple[str, ...]:
@@ -144,7 +148,8 @@ def _examples(part: _Part, labels: tuple[str, ...], name: str, notes: list[str])
         return None
     if len(kept) < len(numbers):
         notes.append(f"{len(numbers) - len(kept)} rows of {name} without a class left out")
-    return Examples.of(part.texts[kept], numbers[kept].astype("int64"))
+    origins = looking.origins(part.table, kept)
+    return Examples.of(part.texts[kept], numbers[kept].astype("int64"), origins)
 
 
 def containing(texts: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.decoded import remembered
-from pipelines.examples import Batch, DataError, Examples, store
+from pipelines.examples import AddressError, Batch, DataError, Examples, store
 from pipelines.photos import Fitting
 from pipelines.splits import Source
 from pipelines.tables import Table, Tables
@@ -33,7 +33,7 @@ def source(
     """
     builder = _prepared(name, data_dir)
     if not builder.info.supervised_keys:
-        raise DataError(
+        raise AddressError(
             f"Received tfds:{name}, which names no input and target; expected a supervised set. "
             f"Its features are {', '.join(builder.info.features)}."
         )
@@ -64,7 +64,8 @@ def source(
         raise _without_train(name, builder)
     target = builder.info.features[builder.info.supervised_keys[1]]
     labels = tuple(getattr(target, "names", None) or ())
-    return Source(train, split("validation", "valid", "val"), split("test"), labels)
+    side = fit.shape[0] if fit else None
+    return Source(train, split("validation", "valid", "val"), split("test"), labels, side=side)
 
 
 def tables(name: str, data_dir: Path | None) -> Tables:
@@ -137,7 +138,7 @@ def _prepared(name: str, data_dir: Path | None) -> Any:
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:
-        raise DataError(
+        raise AddressError(
             f"Received tfds:{name}; expected tensorflow-datasets to be installed. "
             "Install it: pip install 'athanor[data]'."
         ) from error
@@ -147,7 +148,7 @@ def _prepared(name: str, data_dir: Path | None) -> Any:
     # The assertion is about a version that is not there.
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise DataError(
+        raise AddressError(
             f"Received tfds:{name}; expected the name of a TFDS set, or of one prepared in "
             f"{place}. TFDS says: {reason}"
         ) from error
@@ -167,7 +168,7 @@ def _download(name: str, builder: Any, place: Any) -> None:
     try:
         socket.create_connection(DOWNLOAD_HOST, timeout=3).close()
     except OSError as error:
-        raise DataError(
+        raise AddressError(
             f"Received tfds:{name}, which is not prepared in {place}, and the network is missing. "
             "Either name the directory that holds it (--data-dir DIR or TFDS_DATA_DIR), or "
             'prepare it once where there is a network: python -c "import tensorflow_datasets '

@@ -9,12 +9,21 @@ import pytest
 
 import apps
 from apps import App
-from flags import Common, HowToTrain, HowToTune
+from flags import Common, HowToCheck, HowToTrain, HowToTune
 
 ROOT = Path(__file__).parent.parent
 LAUNCHED = r"(?:launch (?:--\w+ \d+ )*)?"
 README = (ROOT / "README.md").read_text()
-ROOMS = ("apps", "pipelines", "optimizers", "training", "evaluation", "serving", "tuning")
+ROOMS = (
+    "apps",
+    "checking",
+    "pipelines",
+    "optimizers",
+    "training",
+    "evaluation",
+    "serving",
+    "tuning",
+)
 
 
 @pytest.fixture
@@ -57,7 +66,7 @@ def test_every_command_of_the_readme_exists(capsys):
         re.findall(rf"^    athanor {LAUNCHED}(?!serve)(\w+) ([\w-]+)", README, re.MULTILINE)
     )
     assert {app for app, _ in asked} == {app.name() for app in apps.ALL}
-    verbs = {"train", "tune", "check-distribute", "evaluate", "predict", "export"}
+    verbs = {"train", "tune", "check-data", "check-distribute", "evaluate", "predict", "export"}
     assert {verb for _, verb in asked} == verbs
     assert athanor._run(["serve", "--help"]) == 0
     assert capsys.readouterr().out.startswith("Usage: athanor serve RUN")
@@ -68,9 +77,10 @@ def test_every_command_of_the_readme_exists(capsys):
 
 def test_flags_of_the_readme_are_fields():
     for app, verb, flags in re.findall(
-        rf"^    athanor {LAUNCHED}(\w+) (train|tune) (.*)", README, re.MULTILINE
+        rf"^    athanor {LAUNCHED}(\w+) (train|tune|check-data) (.*)", README, re.MULTILINE
     ):
-        parts = (apps.named(app), {"train": HowToTrain, "tune": HowToTune}[verb], Common)
+        flagged = {"train": HowToTrain, "tune": HowToTune, "check-data": HowToCheck}
+        parts = (apps.named(app), flagged[verb], Common)
         known = {field.name for part in parts for field in dataclasses.fields(part)}
         named = {flag.replace("-", "_") for flag in re.findall(r"--([a-z-]+)", flags)}
         assert named <= known, f"{app}: {sorted(named - known)} are no fields"

@@ -11,13 +11,13 @@ from typing import IO, Any
 
 from apps.app import App
 from training import origin
-from training.run import CHECKPOINT, PASSPORT, Run, RunError, as_json, write_text
+from training.run import CHECKPOINT, PASSPORT, QUARANTINE, Run, RunError, as_json, write_text
 
 UNFINISHED = "unfinished.txt"
 # What training writes before the first epoch is finished.
 WRITTEN = (
     *(UNFINISHED, "logs", "history.csv", "model.keras", "samples.npz"),
-    *(CHECKPOINT, origin.MARK),
+    *(CHECKPOINT, QUARANTINE, origin.MARK),
 )
 ENDING = ".checkpoint"
 # All that UNFINISHED holds: by it a directory is known as ours.

@@ -1,6 +1,7 @@
 """How a training is made, besides what the app's fields say."""
 
 import dataclasses
+from pathlib import Path
 from typing import Literal
 
 from pipelines.splits import Fold
@@ -17,6 +18,7 @@ class How:
     Attributes:
         precision: of the arithmetic; `auto` measures what is fast here.
         which: the fold that is held out as test; None for the data's own test or a cut.
+        quarantine: a list of examples that train and validation leave out; test keeps them.
         strategy: whether several devices share the work; see training.strategy.choose.
         devices: how many of them; None for all.
         profile: also record what the second call's steps spend their time on.
@@ -31,6 +33,7 @@ class How:
 
     precision: Precision = "auto"
     which: Fold | None = None
+    quarantine: Path | None = None
     strategy: Strategy = "one"
     devices: int | None = None
     profile: bool = False

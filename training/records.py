@@ -80,6 +80,7 @@ def passport(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None) -> d
             "dropped": splits.dropped,
             "notes": splits.notes,
             "fold": fold and fold._asdict(),
+            "quarantine": splits.quarantine,
         },
         "labels": splits.labels,
         "reading": reading and {"way": type(reading).__name__, **dataclasses.asdict(reading)},

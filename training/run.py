@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from training.samples import Samples
 
 PASSPORT, SCORES, CHECKPOINT = "run.json", "scores.json", "checkpoint"
+QUARANTINE = "quarantine.csv"  # the list that training was given
 INTERRUPTED = "interrupted"  # by Ctrl-C, in the passport
 ELSEWHERE = Path(os.devnull)  # the run of a worker that writes none
 
@@ -56,11 +57,14 @@ class Run:
     @functools.cached_property
     def splits(self) -> "Splits":
         """The data of this run, found again. Raises RunError where they have changed."""
+        from pipelines.quarantine import without
         from pipelines.splits import Fold, fold
 
         splits = self.app.splits(self.data_dir)
         if self.passport["data"]["fold"]:
             splits = fold(splits, Fold(**self.passport["data"]["fold"]))
+        if self.passport["data"].get("quarantine"):
+            splits = without(splits, self.path / QUARANTINE)
         if splits.fingerprint() != self.passport["data"]["fingerprint"]:
             raise RunError(
                 f"Received data {self.app.data!r} that differ from those of the run {self.path}; "

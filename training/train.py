@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from apps.app import App, FieldError
+from pipelines.files import whole
+from pipelines.quarantine import without
 from pipelines.splits import Splits, fold
 from training import directory, records, resume
 from training import strategy as distribution
@@ -19,7 +22,7 @@ from training.how import How
 from training.precision import Choice, choose
 from training.records import Fitted
 from training.resume import Found, Known
-from training.run import ELSEWHERE, Run
+from training.run import ELSEWHERE, QUARANTINE, Run
 
 HALVINGS = 3  # of the learning rate, at most
 
@@ -57,8 +60,7 @@ def train(
     how = How(**asked)
     if how.deterministic:
         tf.config.experimental.enable_op_determinism()
-    splits = app.splits(data_dir)
-    splits = fold(splits, how.which) if how.which else splits
+    splits = _splits(app, data_dir, how)
     spread = distribution.choose(how.strategy, how.devices)
     app = distribution.divided(app, splits, spread.num_replicas_in_sync)
     found = resume.unfinished_in(run_dir)
@@ -66,7 +68,7 @@ def train(
         with spread.scope(), distribution.together():
             choice = distribution.agreed(app, splits, _choice(app, how, found))
             begin = resume.begin(_known(app, splits, choice, how), found, force=how.force)
-            task = _task(app, splits, begin, run_dir, held)
+            task = _task(app, splits, begin, run_dir, how.quarantine, held)
             if how.verbose and task.path:
                 print(records.announcement(task, choice), flush=True)
             task, fitted = _fitted(task, how, watchers)
@@ -77,6 +79,13 @@ def train(
     run = Run(task.path or ELSEWHERE, data_dir)
     run.remember(app=app, splits=splits, model=task.parts.answering)
     return run
+
+
+def _splits(app: App, data_dir: Path | None, how: How) -> Splits:
+    """As `Run.splits` finds them again."""
+    splits = app.splits(data_dir)
+    splits = fold(splits, how.which) if how.which else splits
+    return without(splits, how.quarantine) if how.quarantine else splits
 
 
 def _choice(app: App, how: How, found: Found | None) -> Choice:
@@ -99,12 +108,21 @@ def _known(app: App, splits: Splits, choice: Choice, how: How) -> Known:
 
 
 def _task(
-    app: App, splits: Splits, begin: Found, run_dir: Path | None, held: contextlib.ExitStack
+    app: App,
+    splits: Splits,
+    begin: Found,
+    run_dir: Path | None,
+    quarantine: Path | None,
+    held: contextlib.ExitStack,
 ) -> Task:
     """What is to be fitted; its directory is held as long as `held` is open."""
     distribution.require_same("checkpoints", begin.position.epoch)
     parts = compiled(_slower(app, begin), splits, begin.known.precision["policy"])
     path = held.enter_context(directory.taken(app, run_dir)) if distribution.is_chief() else None
+    if quarantine and path:
+        # Now, so that an interrupted training has it too.
+        with whole(path / QUARANTINE) as beside:
+            shutil.copyfile(quarantine, beside)
     return Task(app, splits, parts, path, resume.noted(begin, path))
 
 

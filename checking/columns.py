@@ -1,0 +1,148 @@
+"""Columns that say nothing: constant, empty, identifying, mostly missing, or there twice."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from checking.finding import Finding, Shown
+from checking.subject import Subject
+from pipelines import rows
+from pipelines.tables import Table
+
+MOSTLY_MISSING = 0.5
+MOSTLY_ONE = 0.995
+MANY_CATEGORIES = 0.5  # as many categories as rows
+
+
+def columns(subject: Subject) -> Iterator[Finding]:
+    """Columns that are constant, empty, identifying, mostly missing, or there twice."""
+    kinds = kinds_of(subject)
+    _, table, _ = next(subject.reads())
+    dropped = [rows.clean(name) for name in getattr(subject.app, "drop", "").split(",") if name]
+    target = rows.clean(getattr(subject.app, "target", ""))
+    for name, column in table.columns.items():
+        if name in (*dropped, target):
+            continue
+        if name not in kinds:
+            yield _unused(table, name)
+        else:
+            yield from _useless(subject, name, column)
+    yield from _twice(subject, kinds)
+
+
+def _unused(table: Table, name: str) -> Finding:
+    known = [cell for cell in table.columns[name].tolist() if not rows.is_missing(cell)]
+    if len(set(known)) > 1:
+        return of_column(
+            "columns that identify rows",
+            "warning",
+            name,
+            "has another text in every row; training leaves it out",
+            "A name of the row says nothing of others; of a date make numbers.",
+        )
+    if not known:
+        said = "holds nothing but missing cells"
+        return of_column("empty columns", "warning", name, said, "Remove it, or find its data.")
+    said = f"is {cell_said(known[0])} in every row"
+    return of_column("constant columns", "warning", name, said, "Remove it: it tells nothing.")
+
+
+def of_column(
+    check: str, severity: Any, name: str, said: str, advice: str, share: float | None = None
+) -> Finding:
+    """A finding of one column."""
+    return Finding(
+        check, severity, f"the column {name} {said}", advice, 1, share, [Shown("", name, said)]
+    )
+
+
+def _useless(subject: Subject, name: str, raw: np.ndarray) -> Iterator[Finding]:
+    column = subject.column(name)
+    texts = column.dtype == object
+    missing = float((column == b"").mean() if texts else np.isnan(column).mean())
+    if missing >= MOSTLY_MISSING:
+        yield of_column(
+            "mostly missing columns",
+            "warning",
+            name,
+            f"is missing in {missing:.0%} of the rows",
+            "Find its data, or leave it out with --drop.",
+            missing,
+        )
+    values, counts = np.unique(column.astype("S") if texts else column, return_counts=True)
+    share = float(counts.max() / len(column))
+    if share >= MOSTLY_ONE and missing < MOSTLY_MISSING:
+        yield of_column(
+            "nearly constant columns",
+            "note",
+            name,
+            f"is {cell_said(values[counts.argmax()])} in {share:.1%} of the rows",
+            "It can tell of few rows.",
+            share,
+        )
+    if texts and len(values) >= max(MANY_CATEGORIES * len(column), 20):
+        yield of_column(
+            "columns that identify rows",
+            "warning",
+            name,
+            f"has {len(values):,} categories in {len(column):,} rows",
+            "Nearly every row has its own: leave it out with --drop, or make something of it.",
+        )
+    if not texts and _counts_rows(raw):
+        yield of_column(
+            "columns that identify rows",
+            "warning",
+            name,
+            "numbers the rows: whole, all different, without a gap",
+            "Leave it out with --drop: rows sorted by the target would give it away.",
+        )
+
+
+def _counts_rows(raw: np.ndarray) -> bool:
+    """Whether numbers, as read, are whole, all different and fill their range."""
+    known = rows.numbers_of(raw).astype("float64") if raw.dtype == object else raw
+    if raw.dtype == object:
+        known = np.array([_exact(cell) for cell in raw.tolist()])
+    known = known[np.isfinite(known)]
+    if len(known) < rows.FEWEST_IDS or (known != np.round(known)).any():
+        return False
+    return bool(len(np.unique(known)) == len(known) and np.ptp(known) <= 1.2 * len(known))
+
+
+def _exact(cell: bytes) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan
+
+
+def _twice(subject: Subject, kinds: dict[str, str]) -> Iterator[Finding]:
+    """Pairs of columns that are equal, or equal but for unit and zero."""
+    numbers = [name for name, kind in kinds.items() if kind == "number"]
+    some = subject.numbers("train")[:5000]
+    held = {name: subject.column(name)[some].astype("float64") for name in numbers}
+    for place, one in enumerate(numbers):
+        for other in numbers[place + 1 :]:
+            both = np.isfinite(held[one]) & np.isfinite(held[other])
+            if both.sum() < 20 or not held[one][both].std() or not held[other][both].std():
+                continue
+            if abs(np.corrcoef(held[one][both], held[other][both])[0, 1]) > 1 - 1e-6:
+                yield of_column(
+                    "columns that are there twice",
+                    "note",
+                    one,
+                    f"says the same as {other}",
+                    "Leave one of them out with --drop.",
+                )
+
+
+def kinds_of(subject: Subject) -> dict[str, str]:
+    """By column that training reads, whether it holds numbers or categories."""
+    features = subject.splits.train.features
+    return {n: "category" if c.dtype == object else "number" for n, c in features.items()}
+
+
+def cell_said(cell: Any) -> str:
+    """A cell as people read it."""
+    return repr(cell.decode("utf-8", "replace")) if isinstance(cell, bytes) else f"{cell:g}"

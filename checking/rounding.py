@@ -1,0 +1,95 @@
+"""Which rows are nearly the same: all columns but one agree, or all but for a rounding.
+
+The sum of the hashes of a row's cells, less that of one column, is the same for
+rows that differ there alone. A pair counts only where what agrees is too much for
+chance: in tables of few categories most rows agree with some other.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+STEPS = 1000  # of a column's deviation: closer numbers are the same
+MARGIN = 10  # bits of agreement beyond those of a meeting by chance among all pairs
+MOST_PAIRS = 200_000
+FINE = 5.0  # further bits of a cell whose column hardly repeats
+FEWEST_COLUMNS = 4
+MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Found(NamedTuple):
+    """Pairs of row numbers, int64 [pairs, 2]: all columns agree, or all but one."""
+
+    rounded: np.ndarray
+    but_one: np.ndarray
+
+
+def pairs(columns: Mapping[str, np.ndarray], progress: Callable[[int, int], None]) -> Found:
+    """Each row with the next that is like it."""
+    nothing = np.empty((0, 2), "int64")
+    if len(columns) < FEWEST_COLUMNS:
+        return Found(nothing, nothing)
+    count = len(next(iter(columns.values())))
+    rounded, but_one = [nothing], [nothing]
+    for shift in (0.0, 0.5):  # numbers on both sides of a step's border agree in one of the two
+        codes = [_codes(column, shift) for column in columns.values()]
+        hashes = [_hashed(code, place) for place, code in enumerate(codes)]
+        bits = [_bits(code) for code in codes]
+        total = np.sum(hashes, axis=0, dtype="uint64")
+        all_bits = np.sum(bits, axis=0)
+        needed = 2 * np.log2(max(2, count)) + MARGIN
+        rounded.append(_equal(total, all_bits >= needed))
+        for place, (hashed, own) in enumerate(zip(hashes, bits, strict=True)):
+            with np.errstate(over="ignore"):
+                rest = total - hashed
+            but_one.append(_equal(rest, all_bits - own >= needed))
+            progress(place + 1, len(codes))
+    return Found(_together(rounded), _together(but_one, rounded))
+
+
+def _together(found: list[np.ndarray], known: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """Each pair once, without those that are known."""
+    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+    if len(known):
+        keys, others = (
+            some[:, 0] << 32 | some[:, 1]
+            for some in (pairs, np.sort(np.concatenate(known), axis=1))
+        )
+        pairs = pairs[~np.isin(keys, others)]
+    return pairs[:MOST_PAIRS]
+
+
+def _codes(column: np.ndarray, shift: float) -> np.ndarray:
+    """Whole numbers, the same for cells that count as the same."""
+    if column.dtype == object:
+        return np.unique(column.astype("S"), return_inverse=True)[1].astype("int64")
+    values = column.astype("float64")
+    spread = float(np.nanstd(values)) or 1.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = np.floor(values / spread * STEPS + shift)
+    return np.where(np.isfinite(steps), np.clip(steps, -(2**60), 2**60), -(2**61)).astype("int64")
+
+
+def _hashed(codes: np.ndarray, place: int) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        numbers = (codes.astype("uint64") + np.uint64(place + 1) * MIX) * MIX
+        numbers ^= numbers >> np.uint64(32)
+        numbers = numbers * np.uint64(0xD6E8FEB86659FD93)
+        return numbers ^ (numbers >> np.uint64(32))
+
+
+def _bits(codes: np.ndarray) -> np.ndarray:
+    """How much agreement in this cell says: more for a rare value."""
+    values, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    # Where most are different, many more values were possible than are there.
+    unseen = FINE if len(values) > len(codes) / 2 else 0.0
+    return np.log2(len(codes) / counts)[places] + unseen
+
+
+def _equal(keys: np.ndarray, telling: np.ndarray) -> np.ndarray:
+    """Each telling row with the next of the same key."""
+    rows = np.flatnonzero(telling)
+    order = rows[np.argsort(keys[rows], kind="stable")]
+    same = keys[order[1:]] == keys[order[:-1]]
+    return np.stack([order[:-1][same], order[1:][same]], 1)

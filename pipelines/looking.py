@@ -1,0 +1,85 @@
+"""For who only looks at data: what was read is kept beside it, and images are kept small.
+
+Training never looks: it needs neither, and pays for neither.
+"""
+
+import contextlib
+import contextvars
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+SIDE = 32  # pixels of an image that stands for a larger one
+# What is being done, how many of how many.
+Progress = Callable[[str, int, int], None]
+
+
+class Origins(NamedTuple):
+    """Where stored examples come from.
+
+    Attributes:
+        read: the table, or the listing of files, that was read.
+        rows: for each stored example its place there.
+
+    """
+
+    read: Any
+    rows: np.ndarray
+
+
+@dataclasses.dataclass
+class Look:
+    """What is collected while data are read.
+
+    Attributes:
+        progress: is told how far reading is.
+        tables: of a source of rows, as read.
+        folders: of a source of pictures: by split what was found, in the order of reading.
+
+    """
+
+    progress: Progress
+    tables: Any = None
+    folders: list[tuple[str, Any]] = dataclasses.field(default_factory=list)
+
+
+_NOW: contextvars.ContextVar[Look | None] = contextvars.ContextVar("look", default=None)
+
+
+@contextlib.contextmanager
+def looking(progress: Progress) -> Iterator[Look]:
+    """Within this, examples know their origins and hold thumbnails in place of images."""
+    look = Look(progress)
+    token = _NOW.set(look)
+    try:
+        yield look
+    finally:
+        _NOW.reset(token)
+
+
+def now() -> Look | None:
+    """The look that is being taken; None while training reads."""
+    return _NOW.get()
+
+
+def origins(read: Any, rows: np.ndarray) -> Origins | None:
+    """Of the examples made from these rows; None where nobody looks."""
+    return Origins(read, rows) if now() else None
+
+
+def thumbnails(images: np.ndarray) -> np.ndarray:
+    """Images [n, height, width, channels] of at most SIDE pixels a side; other arrays as they are.
+
+    A pixel is the mean of those that it stands for.
+    """
+    if images.ndim != 4 or max(images.shape[1:3]) <= SIDE:
+        return images
+    if images.shape[1] % SIDE == images.shape[2] % SIDE == 0:
+        height, width = (side // SIDE for side in images.shape[1:3])
+        parts = images.reshape(len(images), SIDE, height, SIDE, width, -1)
+        return np.round(parts.mean((2, 4), dtype="float32")).astype("uint8")
+    small = tf.image.resize(images, (SIDE, SIDE), method="area")
+    return tf.cast(tf.round(small), tf.uint8).numpy()

@@ -1,0 +1,112 @@
+"""check-data finds every planted fault, and nothing grave in clean data."""
+
+import dataclasses
+
+import planted
+import pytest
+
+from apps import ALL, Finetune, Recommender, Regression, Text
+from checking.examine import examine
+
+
+def examined(app):
+    return examine(app, None, lambda *_: None)
+
+
+def found(diagnosis, check):
+    named = [one for one in diagnosis.findings if one.check == check]
+    assert named, f"not found: {check}; only {[one.check for one in diagnosis.findings]}"
+    return named
+
+
+def assert_found(diagnosis, fault):
+    named = found(diagnosis, fault.check)
+    assert fault.severity in {one.severity for one in named}, named
+    places = [f"{one.where} {one.said}" for finding in named for one in finding.shown]
+    assert not fault.where or any(fault.where in place for place in places), places
+    if fault.split:
+        assert fault.split in {one.split for finding in named for one in finding.shown}
+
+
+def each(faults):
+    return pytest.mark.parametrize("name", faults)
+
+
+@pytest.mark.parametrize("faults", [planted.IMAGE, planted.ROW, planted.TEXT, planted.IDS])
+def test_at_least_twenty_faults_are_planted(faults):
+    assert len(faults) >= 20
+
+
+@each(planted.TEXT)
+def test_faults_of_texts_are_found(name, tmp_path):
+    fault = planted.TEXT[name]
+    held = planted.texts()
+    fault.plant(held)
+    assert_found(examined(Text(**planted.write(held, tmp_path), **(fault.fields or {}))), fault)
+
+
+@each(planted.ROW)
+def test_faults_of_rows_are_found(name, tmp_path):
+    fault = planted.ROW[name]
+    held = planted.rows()
+    fault.plant(held)
+    assert_found(examined(Regression(**planted.write(held, tmp_path), target="price")), fault)
+
+
+@each(planted.IDS)
+def test_faults_of_ids_are_found(name, tmp_path):
+    fault = planted.IDS[name]
+    held = planted.ids()
+    fault.plant(held)
+    assert_found(examined(Recommender(**planted.write(held, tmp_path))), fault)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Pictures with all faults at once, examined."""
+    root = tmp_path_factory.mktemp("pictures")
+    fields = planted.pictures(root)
+    for fault in planted.IMAGE.values():
+        if fault.plant:
+            fault.plant(root)
+    return examined(Finetune(**fields))
+
+
+@each(planted.IMAGE)
+def test_faults_of_pictures_are_found(name, folder):
+    assert_found(folder, planted.IMAGE[name])
+
+
+CLEAN = {
+    "text": lambda place: Text(**planted.write(planted.texts(), place)),
+    "row": lambda place: Regression(**planted.write(planted.rows(), place), target="price"),
+    "ids": lambda place: Recommender(**planted.write(planted.ids(), place)),
+    "image": lambda place: Finetune(**planted.pictures(place)),
+}
+
+
+@pytest.mark.parametrize("kind", CLEAN)
+def test_nothing_is_found_where_nothing_was_planted(kind, tmp_path):
+    diagnosis = examined(CLEAN[kind](tmp_path))
+    assert [one for one in diagnosis.findings if one.severity != "note"] == []
+
+
+@pytest.mark.parametrize(
+    "app",
+    # The digits of Mnist again.
+    [pytest.param(app, marks=pytest.mark.slow) if app is Finetune else app for app in ALL],
+    ids=lambda app: app.name(),
+)
+def test_nothing_grave_is_in_the_embedded_data(app):
+    assert examined(app()).counts["grave"] == 0
+
+
+@pytest.mark.slow
+def test_checks_leave_the_splits_of_training_alone(tmp_path):
+    app = Finetune(**planted.pictures(tmp_path, count=6, held=4))
+    app = dataclasses.replace(app, size=64)
+    looked = examined(app).subject.splits
+    assert looked.train.features.shape[1:] == (32, 32, 3)
+    for part in ("train", "valid", "test"):
+        ours, theirs = getattr(looked, part), getattr(app.splits(), part)
+        assert (ours.content_hashes() == theirs.content_hashes()).all()

@@ -1,0 +1,179 @@
+"""From check-data's list to a training without what it names, and what the command leaves."""
+
+import csv
+import json
+import re
+
+import made
+import numpy as np
+import planted
+import pytest
+
+from apps import Mnist, Text
+from checking import page
+from checking.examine import examine
+from evaluation import report
+from pipelines import quarantine
+from pipelines.examples import DataError
+from pipelines.quarantine import Entry, key_of, without
+from pipelines.splits import cut
+from training.run import Run
+from training.train import train
+
+TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
+
+
+@pytest.fixture
+def splits():
+    return cut(made.source(100))
+
+
+@pytest.fixture
+def listed(elsewhere):
+    """The function that writes a list of some keys."""
+
+    def write(*entries):
+        quarantine.write(elsewhere / "list.csv", entries)
+        return elsewhere / "list.csv"
+
+    return write
+
+
+def keys(examples, *positions):
+    return [Entry(key_of(examples.content_hashes()[k])) for k in positions]
+
+
+def test_a_list_takes_out_of_train_and_validation_and_never_out_of_test(splits, listed):
+    path = listed(
+        *keys(splits.train, 0, 3), *keys(splits.valid, 1), *keys(splits.test, 2), Entry("00" * 8)
+    )
+    left = without(splits, path)
+    honoured = tuple(left.quarantine.values())
+    assert left.sizes == {
+        "train": len(splits.train) - 2,
+        "valid": len(splits.valid) - 1,
+        "test": len(splits.test),
+    }
+    assert honoured == (quarantine.digest(path), 5, 2, 1, 1, 1)
+    assert "1 of 5 lines name none" in left.notes[-1]
+    gone = splits.train.content_hashes()[[0, 3]]
+    assert not np.isin(gone, left.train.content_hashes()).any()
+    assert left.fingerprint() != splits.fingerprint()
+
+
+def test_a_list_of_other_data_is_refused(splits, listed):
+    other = made.pictures(5, seed=77)
+    with pytest.raises(DataError, match=r"none of whose 2 lines .*; expected .*check-data"):
+        without(splits, listed(*keys(other, 0, 1)))
+
+
+def test_a_list_of_everything_is_refused(splits, listed):
+    with pytest.raises(DataError, match="leaves the train split empty"):
+        without(splits, listed(*keys(splits.train, *range(len(splits.train)))))
+
+
+@pytest.mark.parametrize("content", ["a,b\n1,2\n", "key,where\nnothex,\n"])
+def test_a_list_that_is_none_is_refused(content, splits, elsewhere):
+    (elsewhere / "list.csv").write_text(content)
+    with pytest.raises(DataError, match=r"Received .*; expected"):
+        without(splits, elsewhere / "list.csv")
+
+
+def test_training_by_a_list_can_be_judged_again(ask, elsewhere):
+    status, output, error = ask("mnist", "check-data", "--write-quarantine", "list.csv", "--json")
+    assert status == 0, error
+    before = json.loads(output)["examples"]
+    path = elsewhere / "list.csv"
+    listed = quarantine.read(path)
+    app = Mnist(model="softmax", epochs=1)
+    made = train(app, run_dir=elsewhere / "run", precision="float32", quarantine=path, verbose=0)
+    told = made.passport["data"]
+    assert told["quarantine"]["train"] + told["quarantine"]["valid"] == len(listed) > 0
+    assert told["sizes"]["train"] == before["train"] - told["quarantine"]["train"]
+    path.unlink()
+    again = Run.load(made.path)
+    assert again.splits.sizes == told["sizes"]
+    assert report.score(again)["examples"] == before["test"]
+
+
+def test_a_missing_list_writes_nothing(ask, elsewhere):
+    status, _, error = ask("mnist", "train", *TINY, "--quarantine", "no.csv")
+    assert status == 2
+    assert "no.csv" in error
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.fixture
+def texts(elsewhere):
+    """The flags of texts with a grave fault and two that belong on a list."""
+    held = planted.texts()
+    for name in ("class of test alone", "empty text", "broken line"):
+        planted.TEXT[name].plant(held)
+    held.train[5][0] = "<script>alert(1)</script> & more"
+    fields = planted.write(held, elsewhere)
+    return ["text", "check-data", *(f"--{name}={value}" for name, value in fields.items())]
+
+
+def test_grave_findings_are_status_1_and_one_object(ask, texts, elsewhere):
+    status, output, error = ask(*texts, "--json", "--write-quarantine", "list.csv")
+    assert status == 1
+    assert "1 finding that is grave" in error
+    told = json.loads(output)
+    assert told["counts"]["grave"] == 1
+    assert told["findings"][0]["check"] == "classes unseen in train"
+    assert told["report"] == "data-report.html"
+    with (elsewhere / "list.csv").open() as file:
+        checks = {row["check"]: row["where"] for row in csv.DictReader(file)}
+    assert checks == {"empty texts": "train.csv line 12", "broken lines": "train.csv line 8"}
+
+
+@pytest.mark.parametrize(("level", "expected"), [("never", 0), ("warning", 1)])
+def test_what_fails_can_be_said(level, expected, ask, texts):
+    assert ask(*texts, "--fail-on", level)[0] == expected
+
+
+def test_the_page_stands_alone_and_is_escaped(ask, texts, elsewhere):
+    ask(*texts)
+    written = (elsewhere / "data-report.html").read_text()
+    assert "<script" not in written
+    assert "&lt;script&gt;" in written
+    assert not re.search(r"(src|href)=\"(?!data:)|@import|https?://", written)
+    assert ask(*texts)[0] == 1  # our own page is written anew
+
+
+@pytest.mark.parametrize("flag", ["--report", "--write-quarantine"])
+def test_files_of_the_user_are_left_alone(flag, ask, texts, elsewhere):
+    (elsewhere / "mine").write_text("mine")
+    status, _, error = ask(*texts, flag, "mine")
+    assert status == 2
+    assert "mine" in error
+    assert (elsewhere / "mine").read_text() == "mine"
+    assert not (elsewhere / "data-report.html").exists()
+
+
+def test_data_that_training_refuses_are_a_finding(ask, elsewhere):
+    (elsewhere / "one.csv").write_text("text,label\n" + "some words,good\n" * 30 + "a,b,c\n")
+    status, output, _ = ask("text", "check-data", "--data", "csv:one.csv", "--json")
+    assert status == 1
+    told = json.loads(output)["findings"]
+    assert {one["check"] for one in told} == {"refused by training", "broken lines"}
+
+
+def test_a_mistaken_address_is_no_finding(ask, elsewhere):
+    status, output, error = ask("text", "check-data", "--data", "csv:none.csv")
+    assert status == 2
+    assert "none.csv" in error
+    assert not output
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_pictures_of_the_page_are_data():
+    diagnosis = examine(Mnist(), None, lambda *_: None)
+    assert 'src="data:image/png;base64,' in page.page(diagnosis)
+
+
+def test_a_text_is_named_by_its_line(tmp_path):
+    held = planted.texts()
+    diagnosis = examine(Text(**planted.write(held, tmp_path)), None, lambda *_: None)
+    number = int(diagnosis.subject.numbers("test")[4])
+    assert diagnosis.subject.where(number) == "test.csv line 6"
