@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,15 @@ NEEDED = (
     "uvloop",
 )
 LEAST = {"batch": 0.0, "max_body": 1e-3, "timeout": 1e-3, "max_concurrency": 1.0}
+
+
+def tensorflow() -> None:
+    """Start TensorFlow so that each session has the threads that it is told to have."""
+    # Read once, when there are devices; without it all sessions share one pool, whatever they say.
+    os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
+    start.without_keras()
+    # The loader of sessions is TensorFlow Serving's own; that there is a newer one is known.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def serve(
@@ -51,9 +61,7 @@ def serve(
             flag, least = name.replace("_", "-"), f"a number of at least {LEAST[name]:g}"
             raise ServeError(f"Received --{flag} {number:g}; expected {least}.")
     addresses(runs)
-    start.without_keras()
-    # The loader of sessions is TensorFlow Serving's own; that there is a newer one is known.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    tensorflow()
     from serving.rest import Limits
     from serving.server import Settings
     from serving.server import serve as served

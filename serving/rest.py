@@ -75,8 +75,11 @@ class Rest:
 
     Attributes:
         in_flight: requests that are being answered.
+        own: the address from which the server itself asks, if it does: that is not told.
 
     """
+
+    own: tuple[str, int] | None = None
 
     def __init__(
         self,
@@ -114,6 +117,8 @@ class Rest:
         )
 
     def _told(self, scope: Scope, path: str, answer: Answer, seconds: float) -> None:
+        if self.own and self.own == scope.get("client"):
+            return
         self._metrics.answered(answer.asked.model, answer.status, seconds)
         facts: dict[str, Any] = {"error": answer.error} if answer.error else {}
         self._journal.tell(

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import uvicorn
 import uvloop
@@ -18,12 +19,13 @@ from serving.addresses import Address, ServeError, addresses
 from serving.asking import Asker
 from serving.batching import Batcher
 from serving.journal import Journal
+from serving.loading import load
+from serving.loopback import connected
 from serving.metrics import Metrics
 from serving.pages import pages
 from serving.rest import Limits, Rest
-from serving.servable import Servable
 from serving.versions import Model, Models
-from serving.warming import TIMES, warm
+from serving.warming import in_json
 
 KEPT = 75  # seconds that a connection may be silent: whoever asks just then would get no answer
 SILENT = 512  # connections beside those that ask: each takes a file, and a process has 1024
@@ -107,15 +109,6 @@ class Server:
         self.grpc_port: int | None = None
 
     def _model(self, address: Address) -> Model:
-        def load(directory: Path, number: int) -> Servable:
-            servable = Servable(directory, number)
-            try:
-                warm(servable)
-            except Exception:
-                servable.close()
-                raise
-            return servable
-
         def tell(event: str, **facts: Any) -> None:
             self.journal.tell(event, **facts)
             if event in ("serving", "load failed"):
@@ -173,15 +166,16 @@ class Server:
         await serving
 
     async def _first_requests(self) -> None:
-        """Warm the way through HTTP too."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)
-        request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        for _ in range(TIMES):
-            with contextlib.suppress(OSError):
-                reader, writer = await asyncio.open_connection(host, self.port)
-                writer.write(request)
-                await reader.read()
-                writer.close()
+        """Warm the way through HTTP too, untold and uncounted: nobody asked."""
+        asked: list[tuple[str, bytes | None]] = [("/healthz", None)]
+        for name, model in self.models.by_name.items():
+            bodies = in_json(model.current) if model.current else ()
+            asked += ((f"/v1/models/{quote(name)}:predict", body) for body in bodies)
+        with contextlib.suppress(OSError, EOFError):
+            async with connected(self.settings.host, self.port) as connection:
+                self.rest.own = connection.address
+                await connection.rehearse(asked)
+        self.rest.own = None
 
     def stop(self) -> None:
         """Take no more requests, and end when those in flight are answered."""
