@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pipelines.decoded import remembered
 from pipelines.examples import Batch, DataError, Examples, store
-from pipelines.images import decode
+from pipelines.image_files import decode
 from pipelines.photos import Fitting
 from pipelines.splits import Source
 

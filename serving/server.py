@@ -28,7 +28,6 @@ from serving.versions import Model, Models
 from serving.warming import in_json
 
 KEPT = 75  # seconds that a connection may be silent: whoever asks just then would get no answer
-SILENT = 512  # connections beside those that ask: each takes a file, and a process has 1024
 GRACE = 10  # seconds that requests have to end in when the server is told to
 SWITCH = 0.001  # seconds that a thread which loads a version may keep the one that answers waiting
 
@@ -102,9 +101,10 @@ class Server:
             ws="none",
             timeout_graceful_shutdown=GRACE,
             timeout_keep_alive=KEPT,
-            limit_concurrency=settings.limits.max_concurrency + SILENT,
         )
         self._uvicorn = Uvicorn(config)
+        # Uvicorn's own limit is told in words that are no JSON.
+        self.rest.connections = self._uvicorn.server_state.connections
         self._grpc: Any = None
         self.grpc_port: int | None = None
 
