@@ -308,3 +308,10 @@ def test_what_is_no_picture_is_not_called_too_large(content):
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         decode(content)
     assert not too_many(raised.value)
+
+
+def test_no_note_of_a_camera_turns_a_picture():
+    turned, place = Image.Exif(), io.BytesIO()
+    turned[0x0112] = 6  # a quarter
+    Image.fromarray(np.zeros((8, 16, 3), "uint8")).save(place, "JPEG", exif=turned)
+    assert decode(place.getvalue()).shape == (8, 16, 3)
