@@ -22,10 +22,10 @@ from serving.journal import Journal
 from serving.loading import load
 from serving.loopback import connected
 from serving.metrics import Metrics
-from serving.pages import pages
+from serving.other_paths import other_paths
+from serving.rehearsal import in_json
 from serving.rest import Limits, Rest
 from serving.versions import Model, Models
-from serving.warming import in_json
 
 KEPT = 75  # seconds that a connection may be silent: whoever asks just then would get no answer
 GRACE = 10  # seconds that requests have to end in when the server is told to
@@ -88,7 +88,7 @@ class Server:
             Batcher(seconds=seconds, threads=threads, timeout=timeout) if seconds else None
         )
         self._asker = Asker(timeout=timeout, threads=threads, batcher=self._batcher)
-        other = pages(self.models, self.metrics, self.journal.tell)
+        other = other_paths(self.models, self.metrics, self.journal.tell)
         self.rest = Rest(
             self._asker, self.models, settings.limits, self.metrics, self.journal, other
         )

@@ -75,7 +75,7 @@ def test_too_many_connections_are_refused_in_json(exported, tmp_path):
 
 @pytest.mark.parametrize(("seconds", "threads"), [(60.0, 1), (0.0, ALL)], ids=["quick", "slow"])
 def test_what_is_quick_keeps_to_one_thread(seconds, threads, export, monkeypatch):
-    monkeypatch.setattr("serving.warming.QUICK", seconds)
+    monkeypatch.setattr("serving.rehearsal.QUICK", seconds)
     servable = loading.load(export, 1)
     assert servable.threads == threads
     assert servable.signatures
