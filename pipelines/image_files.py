@@ -133,12 +133,11 @@ def _frames(encoded: Any) -> tuple[Any, Any]:
 
     def chain(place: Any, left: Any) -> tuple[Any, Any]:
         """Behind the parts that begin there, and how many more may be counted."""
-        going = lambda place, left: (tf.gather(data, place) > 0) & (left > 0)  # noqa: E731
-        part = lambda place, left: (  # noqa: E731
-            tf.minimum(place + 1 + tf.gather(data, place), end),
-            left - 1,
+        place, left = tf.while_loop(
+            lambda place, left: (data[place] > 0) & (left > 0),
+            lambda place, left: (tf.minimum(place + 1 + data[place], end), left - 1),
+            (tf.minimum(place, end), left),
         )
-        place, left = tf.while_loop(going, part, (tf.minimum(place, end), left))
         return place + 1, left - 4  # a block takes as long as some parts
 
     def block(place: Any, left: Any, height: Any, width: Any) -> tuple[Any, ...]:
@@ -149,8 +148,10 @@ def _frames(encoded: Any) -> tuple[Any, Any]:
         return tf.where(image | extension, after, end), left, height, width
 
     zero = tf.constant(0, tf.int64)
-    begin = (13 + colours(10), tf.constant(MOST_PARTS), zero, zero)
-    going = lambda place, left, *_: (place < end) & (left > 0)  # noqa: E731
-    _, left, height, width = tf.while_loop(going, block, begin)
+    _, left, height, width = tf.while_loop(
+        lambda place, left, *_: (place < end) & (left > 0),
+        block,
+        (13 + colours(10), tf.constant(MOST_PARTS), zero, zero),
+    )
     # What was not counted to its end is as large as can be.
     return tf.where(left > 0, height, LONGEST), tf.where(left > 0, width, LONGEST)
