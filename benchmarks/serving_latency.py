@@ -7,7 +7,8 @@ Three minutes on two cores, besides the training of a network on MNIST for an ep
 no --run is given. `athanor serve` answers clients in another process of the same machine;
 each sends a picture, waits for the answer and sends the next. The same picture is given to
 `tf.saved_model.load(...).signatures[...]` in turn with that: from nested lists of Python,
-as clients have it before it becomes JSON, and from a NumPy array that is already there.
+as clients have it before it becomes JSON, and from a NumPy array that is already there;
+and to what the server itself loads, from the body of a request to the body of an answer.
 The request of the client is encoded beforehand in the first rows, and within the time in
 the row that says so; the answer is read into Python values in all of them.
 """
@@ -30,7 +31,12 @@ SHOWN = ("p10", "p50", "p95", "p99")
 WAYS = {
     "lists": "in process, from nested lists",
     "array": "in process, from an array",
-    "http": "HTTP, in turn with the two above",
+    "own": "in process, by what the server loads",
+    "http": "HTTP, in turn with the three above",
+}
+FIRST = {
+    "first": "HTTP, first request of a server",
+    "paused": "HTTP, any request after as many others",
 }
 REPEATS = 3
 
@@ -102,8 +108,8 @@ def table(runs: list[Run]) -> Table:
     for name in dict.fromkeys(one.program for one in runs if one.program.startswith("HTTP")):
         times = [f"{middle(name, p):.2f}" for p in SHOWN]
         rows.append([name, *times, f"{middle(name, 'rate'):,.0f}"])
-    rows.append(["HTTP, first request of a server", f"{middle('first request', 'first'):.2f}"])
-    rows[-1][1:1], rows[-1][3:] = [""], ["", "", ""]
+    for key, name in FIRST.items():
+        rows.append([name, "", f"{middle('first request', key):.2f}", "", "", ""])
     return Table(["", "p10 ms", "p50 ms", "p95 ms", "p99 ms", "requests a second"], rows)
 
 
@@ -138,17 +144,25 @@ def numbers(runs: list[Run]) -> dict[str, float]:
     by_name: dict[str, list[dict[str, Any]]] = {}
     for one in runs:
         by_name.setdefault(one.program, []).append(one.answer)
-    lists, array, http = (
+    lists, array, own, http = (
         statistics.median(one[which]["p50"] for one in by_name["in process"]) for which in WAYS
     )
-    first = statistics.median(one["first"] / one["p50"] for one in by_name["first request"])
+    started = by_name["first request"]
     return {
         "ms_above_lists": round(http - lists, 3),
         "times_lists": round(http / lists, 3),
         "ms_above_array": round(http - array, 3),
         "times_array": round(http / array, 3),
-        "first_times_p50": round(first, 3),
+        "ms_above_own": round(http - own, 3),
+        "times_own": round(http / own, 3),
+        "first_times_p50": ratio(started, "first", "p50"),
+        "first_times_paused": ratio(started, "first", "paused"),
     }
+
+
+def ratio(answers: list[dict[str, Any]], above: str, below: str) -> float:
+    """The middle one of the servers' own."""
+    return round(statistics.median(one[above] / one[below] for one in answers), 3)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import tensorflow as tf
 from pipelines import looking
 from pipelines.decoded import remembered
 from pipelines.examples import AddressError, Batch, DataError, Examples, store
-from pipelines.images import decode
+from pipelines.image_files import decode
 from pipelines.photos import Fitting
 from pipelines.splits import Source
 

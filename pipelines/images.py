@@ -1,7 +1,6 @@
 """Images of any file become pixels like those that a model was trained on."""
 
 import dataclasses
-import re
 from typing import Any
 
 import keras
@@ -11,10 +10,6 @@ import tensorflow as tf
 from pipelines.examples import DataError, Examples
 from pipelines.splits import Splits
 
-# A file of 65 kB can hold half a billion pixels; cameras take up to 50 million.
-MOST_PIXELS = 2**26
-TOO_MANY = f" pixels; expected at most {MOST_PIXELS}"
-HEADER = 32  # bytes of a file in which its size stands, but for JPEG
 MAX_MEASURED = 2000  # images are enough to know how a set looks
 
 
@@ -194,61 +189,6 @@ def require_classes(splits: Splits, address: str) -> None:
             f"Received {address!r}, whose training examples are all of one class; expected at "
             "least two classes. Add examples of another class."
         )
-
-
-def decode(encoded: Any) -> Any:
-    """PNG, JPEG, GIF (first frame) or BMP bytes -> uint8 [height, width, 1 to 4 channels].
-
-    Raises tf.errors.InvalidArgumentError where they are none, or hold more pixels than
-    `MOST_PIXELS`, which is known before they are decoded.
-    """
-    encoded = tf.convert_to_tensor(encoded)
-    height, width = _size(encoded)
-    # In floating point: two lengths of 32 bits are too much for a whole number of 64.
-    few = tf.cast(height, "float64") * tf.cast(width, "float64") <= MOST_PIXELS
-    sides = tf.strings.as_string([height, width])
-    told = tf.strings.join(["Received ", sides[0], " x ", sides[1], TOO_MANY])
-    # In a graph an operation; outside of one it raises at once.
-    with tf.control_dependencies([tf.debugging.Assert(few, [told])]):
-        return tf.io.decode_image(tf.identity(encoded), expand_animations=False)
-
-
-def too_many(error: Exception) -> str:
-    """What `decode` says of a picture with too many pixels; no word of another error."""
-    found = re.search(rf"\d+ x \d+{re.escape(TOO_MANY)}", str(error))
-    return found[0] if found else ""
-
-
-def _size(encoded: Any) -> tuple[Any, Any]:
-    """Height and width, int64, as the header of an image file has them; 0 where it is none."""
-    header = tf.cast(tf.io.decode_raw(encoded, tf.uint8, fixed_length=HEADER), "int64")
-
-    def number(place: int, length: int, *, step: int) -> Any:
-        parts = header[place : place + length][::step]
-        return tf.reduce_sum(parts * tf.constant([256**k for k in range(length)], "int64"))
-
-    def jpeg() -> list[Any]:
-        return tf.unstack(tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], "int64"))
-
-    def bmp() -> list[Any]:
-        # A negative height: from top to bottom.
-        return [_unsigned(number(place, 4, step=1)) for place in (22, 18)]
-
-    ways = {
-        0x89: lambda: [number(20, 4, step=-1), number(16, 4, step=-1)],
-        0xFF: jpeg,
-        ord("G"): lambda: [number(8, 2, step=1), number(6, 2, step=1)],
-        ord("B"): bmp,
-    }
-    zeros = [tf.constant(0, "int64")] * 2
-    known = [(tf.equal(header[0], first), way) for first, way in ways.items()]
-    height, width = tf.case(known, default=lambda: zeros)
-    return height, width
-
-
-def _unsigned(number: Any) -> Any:
-    """The size of a signed number of 32 bits."""
-    return tf.minimum(number, 2**32 - number)
 
 
 def _sample(examples: Examples) -> np.ndarray:

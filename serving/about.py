@@ -9,7 +9,7 @@ import tensorflow as tf
 from evaluation import report
 from serving import kinds
 from serving.servable import DEFAULT
-from serving.warmup import inputs_of
+from serving.warmup_records import inputs_of
 from training.run import SCORES, Run
 
 NUM_EXAMPLES = 3

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from serving import catalogues, edge, kinds, quantized, savedmodel, warmup
+from serving import catalogues, edge, kinds, quantized, savedmodel, warmup_records
 from serving import formats as known
 from serving.gate import ParityError
 from training import origin
@@ -77,7 +77,7 @@ def export(
         "quantized": smaller,
         "request": str(target / savedmodel.REQUEST),
         "curl": savedmodel.curl(run.passport["app"], target),
-        "notes": notes if warmup.possible() else [*notes, warmup.MISSING],
+        "notes": notes if warmup_records.possible() else [*notes, warmup_records.MISSING],
     }
 
 

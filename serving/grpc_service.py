@@ -198,11 +198,19 @@ def _array(name: str, proto: Any, signature: Signature, most: int) -> np.ndarray
     return made
 
 
+def threads(limits: Limits) -> int:
+    """How many requests are answered at once; others' bodies are not even read meanwhile.
+
+    So many that no more than `max_bytes` arrive together, but at least one.
+    """
+    return max(1, min(THREADS, limits.max_bytes // limits.max_body))
+
+
 def started(asking: Asking, host: str, port: int) -> tuple[Any, int]:
     """A server that answers, and its port. Raises ServeError where it cannot listen there."""
     limits = asking.limits
     server = grpc.server(
-        concurrent.futures.ThreadPoolExecutor(THREADS, "gRPC"),
+        concurrent.futures.ThreadPoolExecutor(threads(limits), "gRPC"),
         maximum_concurrent_rpcs=limits.max_concurrency,
         options=[
             ("grpc.max_receive_message_length", limits.max_body),

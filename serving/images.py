@@ -10,7 +10,7 @@ import tensorflow as tf
 from evaluation.grad_cam import last_map, regions
 from pipelines.examples import Batch
 from pipelines.files import whole
-from pipelines.images import decode, too_many
+from pipelines.image_files import decode, decode_all, too_many
 from pipelines.photos import Reading, reading
 from serving.answers import named, parts, rows
 from serving.portable import Portable, in_float32
@@ -38,20 +38,11 @@ def signatures(run: Run) -> dict[str, Any]:
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")], autograph=False)
     def encoded(image_bytes: Any) -> dict[str, Any]:
-        return answer(fitted(image_bytes, fit))
+        return answer(decode_all(image_bytes, fit, fit.shape))
 
     known = {"serving_default": pixels, "encoded": encoded}
     looks = looking(run)
     return known if looks is None else known | {"explain": _explaining(looks, fit)}
-
-
-def fitted(image_bytes: Any, fit: Reading) -> Any:
-    """The bytes of image files [n] as uint8 [n, height, width, channels]."""
-    return tf.map_fn(
-        lambda one: fit(decode(one)),
-        image_bytes,
-        fn_output_signature=tf.TensorSpec(fit.shape, tf.uint8),
-    )
 
 
 class Looking(NamedTuple):
@@ -93,7 +84,7 @@ def _explaining(looks: Looking, fit: Reading) -> Any:
         autograph=False,
     )
     def explain(image_bytes: Any, class_index: Any) -> dict[str, Any]:
-        seen = fitted(image_bytes, fit)
+        seen = decode_all(image_bytes, fit, fit.shape)
         png = tf.map_fn(tf.io.encode_png, seen, fn_output_signature=tf.TensorSpec([], tf.string))
         return {"heat": looks.heat(seen, class_index), "image_bytes": png}
 

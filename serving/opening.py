@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,15 @@ NEEDED = (
 )
 LAST_PORT = 65535
 LEAST = {"batch": 0.0, "max_body": 1e-3, "timeout": 1e-3, "max_concurrency": 1.0}
+
+
+def tensorflow() -> None:
+    """Start TensorFlow so that each session has the threads that it is told to have."""
+    # Read once, when there are devices; without it all sessions share one pool, whatever they say.
+    os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
+    start.without_keras()
+    # The loader of sessions is TensorFlow Serving's own; that there is a newer one is known.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def serve(
@@ -61,9 +71,7 @@ def serve(
     for one in addresses(runs):
         newest = one.directory / str(max(versions(one.directory)))
         origin.require(newest, origin.EXPORT, trust=trust)
-    start.without_keras()
-    # The loader of sessions is TensorFlow Serving's own; that there is a newer one is known.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    tensorflow()
     from serving.rest import Limits
     from serving.server import Settings
     from serving.server import serve as served

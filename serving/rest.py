@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote
 
@@ -38,6 +38,7 @@ class Limits(NamedTuple):
 
     Attributes:
         max_bytes: of all bodies that are being read or answered; one of `max_body` fits always.
+        max_silent: connections beside those that ask.
 
     """
 
@@ -45,6 +46,12 @@ class Limits(NamedTuple):
     timeout: float = 30.0
     max_concurrency: int = 256
     max_bytes: int = 2**29
+    max_silent: int = 512  # each takes a file, and a process has 1024
+
+    @property
+    def max_connections(self) -> int:
+        """How many there may be in all."""
+        return self.max_concurrency + self.max_silent
 
 
 class Asked(NamedTuple):
@@ -75,8 +82,13 @@ class Rest:
 
     Attributes:
         in_flight: requests that are being answered.
+        own: the address from which the server itself asks, if it does: that is not told.
+        connections: all that are open.
 
     """
+
+    own: tuple[str, int] | None = None
+    connections: Collection[Any] = ()
 
     def __init__(
         self,
@@ -95,13 +107,14 @@ class Rest:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         path = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
-        if scope["type"] != "http" or path[:4].lower() != "/v1/":
+        crowded = len(self.connections) >= self._limits.max_connections
+        if scope["type"] != "http" or (path[:4].lower() != "/v1/" and not crowded):
             await self._other(scope, receive, send)
             return
         start = time.perf_counter()
         self.in_flight += 1
         try:
-            answer = await self._answer(scope, path, receive)
+            answer = await self._answer(scope, path, receive, crowded)
         finally:
             self.in_flight -= 1
         length = (b"content-length", str(len(answer.body)).encode())
@@ -114,6 +127,8 @@ class Rest:
         )
 
     def _told(self, scope: Scope, path: str, answer: Answer, seconds: float) -> None:
+        if self.own and self.own == scope.get("client"):
+            return
         self._metrics.answered(answer.asked.model, answer.status, seconds)
         facts: dict[str, Any] = {"error": answer.error} if answer.error else {}
         self._journal.tell(
@@ -129,9 +144,11 @@ class Rest:
             **facts,
         )
 
-    async def _answer(self, scope: Scope, path: str, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, path: str, receive: Receive, crowded: bool) -> Answer:
         asked, arriving = Asked(""), Arriving()
         try:
+            if crowded:
+                raise _too_many(f"{self._limits.max_connections} connections")
             if self.in_flight > self._limits.max_concurrency:
                 raise _too_many(f"{self._limits.max_concurrency} requests")
             if scope["method"] == "GET" and path.rstrip("/").lower() == "/v1/models":

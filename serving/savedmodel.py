@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from serving import about, gate, kinds, replay, warmup
+from serving import about, gate, kinds, replay, warmup_records
 from serving.addresses import ABOUT
 from serving.answers import parts
 from training.run import Run, write_json
@@ -31,7 +31,7 @@ def write(run: Run, directory: Path) -> dict[str, Any]:
     write_json(directory / ABOUT, told)
     request = {"signature_name": told["example_signature"], "instances": told["examples"]}
     write_json(directory / REQUEST, request)
-    warmup.write(directory, run.passport["app"], samples)
+    warmup_records.write(directory, run.passport["app"], samples)
     expected = parts(run.passport["answer"], run.samples.answers)
     arrays: dict[str, Any] = {f"output/{name}": value for name, value in expected.items()}
     return gate.proof(run, "an export", [replay.__file__, str(directory)], arrays | samples)

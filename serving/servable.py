@@ -16,6 +16,7 @@ from serving.pace import Pace
 DEFAULT = "serving_default"
 PREDICT = "tensorflow/serving/predict"
 INIT = "__saved_model_init_op"
+ALL = 0  # threads: as many as there are cores
 # Below 0: the thread that asks runs the graph. To wake others and wait for them costs a small
 # network a tenth of its time; large operations still share all cores. Only others can be given
 # up, so this is for what is known to be quick.
@@ -70,15 +71,24 @@ class Servable:
 
     The graph is run by a session, as TensorFlow Serving runs it: nothing of Keras
     and nothing of ours is needed, and closing the session gives its memory back.
+
+    Args:
+        directory: of the SavedModel.
+        number: of the version.
+        threads: that share the work of one operation, where TensorFlow was started as
+            `opening.tensorflow` does it.
+
     """
 
-    def __init__(self, directory: Path, number: int) -> None:
+    def __init__(self, directory: Path, number: int, threads: int = ALL) -> None:
         self.number = number
         self.about = read(directory / ABOUT)
-        self.directory, self.pace = directory, Pace()
+        self.directory, self.pace, self.threads = directory, Pace(), threads
         self.definitions: dict[str, Any] = {}
         self._graph = tf.Graph()
-        config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
+        config = tf.compat.v1.ConfigProto(
+            allow_soft_placement=True, intra_op_parallelism_threads=threads
+        )
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self._lock, self._holders = threading.Lock(), 0
         try:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import uvicorn
 import uvloop
@@ -18,16 +19,17 @@ from serving.addresses import Address, ServeError, addresses
 from serving.asking import Asker
 from serving.batching import Batcher
 from serving.journal import Journal
+from serving.loading import load
+from serving.loopback import connected
 from serving.metrics import Metrics
-from serving.pages import pages
+from serving.other_paths import other_paths
+from serving.rehearsal import in_json
 from serving.rest import Limits, Rest
 from serving.servable import Servable
 from serving.versions import Model, Models
-from serving.warming import TIMES, warm
 from training import origin
 
 KEPT = 75  # seconds that a connection may be silent: whoever asks just then would get no answer
-SILENT = 512  # connections beside those that ask: each takes a file, and a process has 1024
 GRACE = 10  # seconds that requests have to end in when the server is told to
 SWITCH = 0.001  # seconds that a thread which loads a version may keep the one that answers waiting
 
@@ -90,7 +92,7 @@ class Server:
             Batcher(seconds=seconds, threads=threads, timeout=timeout) if seconds else None
         )
         self._asker = Asker(timeout=timeout, threads=threads, batcher=self._batcher)
-        other = pages(self.models, self.metrics, self.journal.tell)
+        other = other_paths(self.models, self.metrics, self.journal.tell)
         self.rest = Rest(
             self._asker, self.models, settings.limits, self.metrics, self.journal, other
         )
@@ -103,22 +105,17 @@ class Server:
             ws="none",
             timeout_graceful_shutdown=GRACE,
             timeout_keep_alive=KEPT,
-            limit_concurrency=settings.limits.max_concurrency + SILENT,
         )
         self._uvicorn = Uvicorn(config)
+        # Uvicorn's own limit is told in words that are no JSON.
+        self.rest.connections = self._uvicorn.server_state.connections
         self._grpc: Any = None
         self.grpc_port: int | None = None
 
     def _model(self, address: Address) -> Model:
-        def load(directory: Path, number: int) -> Servable:
+        def trusted(directory: Path, number: int) -> Servable:
             origin.require(directory, origin.EXPORT, trust=self.settings.trust)
-            servable = Servable(directory, number)
-            try:
-                warm(servable)
-            except Exception:
-                servable.close()
-                raise
-            return servable
+            return load(directory, number)
 
         def tell(event: str, **facts: Any) -> None:
             self.journal.tell(event, **facts)
@@ -127,7 +124,7 @@ class Server:
             if event == "serving":
                 self.metrics.version.labels(address.name).set(facts["version"])
 
-        model = Model(address, load, tell)
+        model = Model(address, trusted, tell)
         model.refresh()
         if model.current is None:
             reason = model.statuses()[0]
@@ -177,15 +174,16 @@ class Server:
         await serving
 
     async def _first_requests(self) -> None:
-        """Warm the way through HTTP too."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)
-        request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        for _ in range(TIMES):
-            with contextlib.suppress(OSError):
-                reader, writer = await asyncio.open_connection(host, self.port)
-                writer.write(request)
-                await reader.read()
-                writer.close()
+        """Warm the way through HTTP too, untold and uncounted: nobody asked."""
+        asked: list[tuple[str, bytes | None]] = [("/healthz", None)]
+        for name, model in self.models.by_name.items():
+            bodies = in_json(model.current) if model.current else ()
+            asked += ((f"/v1/models/{quote(name)}:predict", body) for body in bodies)
+        with contextlib.suppress(OSError, EOFError):
+            async with connected(self.settings.host, self.port) as connection:
+                self.rest.own = connection.address
+                await connection.rehearse(asked)
+        self.rest.own = None
 
     def stop(self) -> None:
         """Take no more requests, and end when those in flight are answered."""

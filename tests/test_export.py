@@ -16,7 +16,7 @@ import tensorflow as tf
 
 import apps
 from apps import Finetune, Mnist
-from serving import about, gate, savedmodel, warmup
+from serving import about, gate, savedmodel, warmup_records
 from serving import export as exporting
 from serving.addresses import ABOUT, RECORDS
 from serving.export import ParityError, export
@@ -330,11 +330,11 @@ def test_a_server_can_warm_up(app, exported):
 
 
 def test_without_the_extra_no_warm_up_is_written_and_it_is_said(copied, monkeypatch, tmp_path):
-    monkeypatch.setattr(warmup, "possible", lambda: False)
-    warmup.write(tmp_path / "nowhere", "mnist", {})
+    monkeypatch.setattr(warmup_records, "possible", lambda: False)
+    warmup_records.write(tmp_path / "nowhere", "mnist", {})
     assert not (tmp_path / "nowhere").exists()
     monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True, "signatures": {}})
-    assert export(copied)["notes"] == [warmup.MISSING]
+    assert export(copied)["notes"] == [warmup_records.MISSING]
 
 
 def test_the_command_that_asks_takes_any_directory():

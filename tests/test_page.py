@@ -13,7 +13,7 @@ from evaluation.catalogue import ids_of, offering
 from evaluation.grad_cam import heat
 from evaluation.neighbours import described, nearest
 from serving.images import looking
-from serving.page import FOLDER
+from serving.page_files import FOLDER
 
 pytest.importorskip("uvicorn", reason="needs the extra serve")
 FILES = sorted(path.name for path in FOLDER.iterdir())

@@ -1,11 +1,15 @@
 """The page in a real browser: each kind of question is asked, answered and explained."""
 
+import base64
+import io
 import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import apps
 from apps import Finetune, Mnist, Recommender, Regression, Text
@@ -296,6 +300,75 @@ def test_another_version_is_shown_as_what_it_is(opened):
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator("#score")).to_contain_text("Version 7")
     expect(page.locator("#answer")).to_contain_text("another target")
+
+
+def renewed(page, version):
+    """Show the page again as if this version were served by now."""
+
+    def newer(route):
+        told = route.fetch().json()
+        for one in told:
+            one["version"] = version
+        route.fulfill(json=told)
+
+    page.route("**/v1/models", newer)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#score")).to_contain_text(f"Version {version}")
+    expect(page.locator("#answer .headline, #answer table")).to_be_visible()
+    expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
+
+
+@pytest.mark.parametrize(
+    ("app", "label", "written"),
+    [(Text, "Text", "kept words"), (Regression, "bmi", "31"), (Recommender, "User", "somebody")],
+    ids=["text", "row", "ids"],
+)
+def test_what_is_typed_stays_when_a_version_comes(app, label, written, opened):
+    page = opened(app)
+    field = page.get_by_label(label, exact=True)
+    field.fill(written)
+    expect(page.locator("#curl")).to_contain_text(written)
+    field.focus()
+    renewed(page, 7)
+    expect(field).to_have_value(written)
+    expect(field).to_be_focused()
+    expect(page.locator("#curl")).to_contain_text(written)
+
+
+def test_what_is_missing_or_drawn_stays_too(opened):
+    page = opened(Regression)
+    page.get_by_label("bmi").fill("")
+    expect(page.locator("#why")).to_contain_text("bmi missing")
+    renewed(page, 7)
+    expect(page.locator("#why")).to_contain_text("bmi missing")
+    page = opened(Mnist)
+    pad = page.locator(".pad")
+    pad.focus()
+    for key in ("Delete", "Space", "ArrowDown", "ArrowDown", "Space"):
+        page.keyboard.press(key)
+    expect(page.locator("#answer .headline")).to_be_visible()
+    drawn = pad.evaluate("pad => pad.toDataURL()")
+    renewed(page, 7)
+    assert pad.evaluate("pad => pad.toDataURL()") == drawn
+
+
+@pytest.mark.parametrize("side", [30, 1500], ids=["sent as it is", "sent smaller"])
+def test_a_photo_is_shown_and_sent_as_it_is_stored(side, opened, tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter, says the camera
+    path, draw = tmp_path / "photo.jpg", np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (side, 2 * side, 3), "uint8")
+    Image.fromarray(pixels).save(path, exif=turned, quality=97)
+    page = opened(Finetune)
+    with page.expect_request("**/*:predict") as asked:
+        page.locator("input[type=file]").set_input_files(path)
+    (sent,) = json.loads(asked.value.post_data)["instances"]
+    image = Image.open(io.BytesIO(base64.b64decode(sent["image_bytes"]["b64"])))
+    assert (image.format == "PNG") == (side > 1000)
+    assert image.width == 2 * image.height
+    explained(page)
+    box = page.locator(".drop img").bounding_box()
+    assert box["width"] > 1.5 * box["height"]
 
 
 def test_an_address_that_is_no_text_names_the_first_model(browser, address):

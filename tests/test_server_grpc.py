@@ -150,3 +150,54 @@ def test_a_port_that_is_taken_is_told(served):
     )
     with pytest.raises(ServeError, match="nothing can listen"):
         grpc_service.started(asking, "127.0.0.1", served.grpc_port)
+
+
+def test_bodies_that_are_read_at_once_have_a_common_limit():
+    from serving.grpc_service import THREADS, threads
+    from serving.rest import Limits
+
+    assert threads(Limits()) == THREADS
+    assert threads(Limits(max_body=2**28)) == 2
+    assert threads(Limits(max_body=2**31)) == 1
+
+
+def test_a_body_is_read_when_it_is_its_turn(monkeypatch):
+    import threading
+    from types import SimpleNamespace
+
+    from serving import grpc_service
+    from serving.rest import Limits
+
+    read, turn = [], threading.Event()
+    parse = predict_pb2.PredictRequest.FromString
+
+    def counted(data):
+        read.append(len(data))
+        return parse(data)
+
+    class Waiting(grpc_service.Predictions):
+        def Predict(self, *_):  # noqa: N802
+            turn.wait(20)
+            return predict_pb2.PredictResponse()
+
+    message = SimpleNamespace(FromString=counted)
+    monkeypatch.setattr(
+        prediction_service_pb2_grpc.tensorflow__serving_dot_apis_dot_predict__pb2,
+        "PredictRequest",
+        message,
+    )
+    monkeypatch.setattr(grpc_service, "Predictions", Waiting)
+    limits = Limits(max_body=1000, max_bytes=2000)
+    asking = SimpleNamespace(limits=limits)
+    server, port = grpc_service.started(asking, "127.0.0.1", 0)
+    monkeypatch.undo()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        calls = [stub.Predict.future(request("mnist", pixels=[1])) for _ in range(6)]
+        with pytest.raises(grpc.FutureTimeoutError):
+            calls[-1].result(timeout=0.5)
+        assert len(read) == 2
+        turn.set()
+        assert all(call.result(timeout=20) is not None for call in calls)
+    assert len(read) == 6
+    server.stop(0).wait()

@@ -19,7 +19,7 @@ from apps import Mnist
 from serving.addresses import Address, ServeError, addresses, versions
 from serving.faults import RequestError
 from serving.metrics import Metrics
-from serving.pages import pages
+from serving.other_paths import other_paths
 from serving.rest import Limits, Rest
 from serving.servable import Servable
 from serving.server import NothingServedError, Server, Settings, bound
@@ -372,7 +372,7 @@ def called(limits, bodies, *, seconds=0.0, asker=None, length=None, delay=0.0):
     """The answers of the interface to some requests at once: status, headers, content."""
     metrics = Metrics()
     models = Models([OneModel()], 1, Told().tell)
-    other = pages(models, metrics, Told().tell)
+    other = other_paths(models, metrics, Told().tell)
     rest = Rest(asker or SlowAsker(seconds), models, limits, metrics, Told(), other)
 
     async def one(body):
@@ -516,7 +516,7 @@ def test_a_version_is_warmed_by_what_the_export_brings(directory):
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
-    from serving.warming import RECORDS, recorded, warm
+    from serving.rehearsal import RECORDS, recorded, warm
 
     log = prediction_log_pb2.PredictionLog()
     request = log.predict_log.request

@@ -13,10 +13,13 @@ import asyncio
 import json
 import random
 import socket
+import statistics
 import time
 import urllib.parse
+from typing import NamedTuple
 
 WARM = 0.1  # of the requests, not counted
+OTHERS, PAUSES = 200, 20  # requests of something else, and how often they come between
 
 
 def picture(draw: random.Random, shape: list[int]) -> list:
@@ -65,24 +68,39 @@ def answer(connection: socket.socket, data: bytes) -> bytes:
     return body
 
 
-def alone(url: urllib.parse.SplitResult, contents: list, count: int, encode: bool) -> list[float]:
-    """Seconds of each request of one client."""
+class Alone(NamedTuple):
+    """Seconds of each request of one client, and of those after as many others as the first."""
+
+    each: list[float]
+    paused: list[float]
+
+
+def alone(url: urllib.parse.SplitResult, contents: list, count: int, encode: bool) -> Alone:
+    """One client asks, and asks again."""
     prepared = [request(url, content) for content in contents]
     connection = socket.create_connection((url.hostname, url.port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # This process has asked before, though no model: a slow first request is the server's.
     health = f"GET /healthz HTTP/1.1\r\nHost: {url.netloc}\r\n\r\n".encode()
-    for _ in range(200):
-        json.loads(answer(connection, health))
-    times = []
-    for place in range(count):
+
+    def others() -> None:
+        for _ in range(OTHERS):
+            json.loads(answer(connection, health))
+
+    def asked(place: int) -> float:
         which = place % len(prepared)
         start = time.perf_counter()
         data = request(url, contents[which]) if encode else prepared[which]
         json.loads(answer(connection, data))
-        times.append(time.perf_counter() - start)
+        return time.perf_counter() - start
+
+    # This process has asked before, though no model: a slow first request is the server's.
+    others()
+    each, paused = [asked(place) for place in range(count)], []
+    for place in range(PAUSES):
+        others()
+        paused.append(asked(place))
     connection.close()
-    return times
+    return Alone(each, paused)
 
 
 async def client(url: urllib.parse.SplitResult, prepared: list[bytes], count: int) -> list[float]:
@@ -122,17 +140,18 @@ def main() -> None:
     url, draw = urllib.parse.urlsplit(given.url), random.Random(given.seed)
     contents = [[picture(draw, shape_of(given.shape))] for _ in range(16)]
     if given.clients == 1:
-        times = alone(url, contents, given.requests, given.encode)
-        first, times = times[0], times[int(WARM * len(times)) :]
+        found = alone(url, contents, given.requests, given.encode)
+        first, times = found.each[0], found.each[int(WARM * len(found.each)) :]
+        more = {"paused": 1000 * statistics.median(found.paused)}
     else:
         import uvloop
 
         times = uvloop.run(together(url, contents, given.clients, given.requests // given.clients))
-        first = times[0]
+        first, more = times[0], {}
     rate = given.clients * len(times) / sum(times)  # each asks when it was answered
     times.sort()
     percentiles = {f"p{p}": 1000 * times[len(times) * p // 100] for p in (10, 50, 95, 99)}
-    print(json.dumps({**percentiles, "first": 1000 * first, "rate": rate}))
+    print(json.dumps({**percentiles, "first": 1000 * first, "rate": rate, **more}))
 
 
 if __name__ == "__main__":

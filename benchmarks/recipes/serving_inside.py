@@ -4,14 +4,14 @@
 
 Answers by `tf.saved_model.load(...).signatures["serving_default"]`, from Python values to
 Python values: once from nested lists, as a client of the server has them, and once from a
-NumPy array that is there already. In turn with that, fifty requests at a time, the same
-process asks the server at URL: whatever else the machine does meanwhile slows all alike.
+NumPy array that is there already; and by what the server loads, from the body of a request
+to the body of an answer. In turn with that, fifty requests at a time, the same process asks
+the server at URL: whatever else the machine does meanwhile slows all alike.
 Prints one JSON line.
 """
 
 import argparse
 import json
-import os
 import socket
 import statistics
 import time
@@ -20,11 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
-import tensorflow as tf
 from serving_clients import answer, request
+
+from serving import opening
 
 TURNS, WARM, TIMES = 44, 4, 50
 
@@ -48,28 +47,38 @@ def percentiles(times: list[float]) -> dict[str, float]:
     return {f"p{place}": cuts[place - 1] for place in (10, 50, 95, 99)}
 
 
+def signatures_of(export: Path, lists: list) -> dict[str, Callable[[], Any]]:
+    """The ways of who loads a SavedModel by TensorFlow alone."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(export))
+    signature = loaded.signatures["serving_default"]
+    ((name, _),) = signature.structured_input_signature[1].items()
+    array = np.array(lists, np.uint8)
+
+    def asked(given: Any) -> dict[str, Any]:
+        answers = signature(**{name: tf.constant(given, tf.uint8)})
+        return {key: value.numpy().tolist() for key, value in answers.items()}
+
+    # What the signatures need must not be collected.
+    return {"lists": lambda: (loaded, asked(lists))[1], "array": lambda: asked(array)}
+
+
 def main() -> None:
     """Load, ask, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--export", required=True, type=Path)
     parser.add_argument("--url", required=True)
+    parser.add_argument("--shape", default="28,28,1")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    loaded = tf.saved_model.load(str(given.export))
-    signature = loaded.signatures["serving_default"]
-    ((name, spec),) = signature.structured_input_signature[1].items()
-    shape = [1, *spec.shape[1:]]
-    drawn = np.random.default_rng(given.seed).integers(0, 256, shape).astype(np.uint8)
-    lists = drawn.tolist()
+    opening.tensorflow()
+    from serving.asking import answered
+    from serving.loading import load
 
-    def from_lists() -> dict[str, Any]:
-        answers = signature(**{name: tf.constant(lists, tf.uint8)})
-        return {key: value.numpy().tolist() for key, value in answers.items()}
-
-    def from_array() -> dict[str, Any]:
-        answers = signature(**{name: tf.constant(drawn)})
-        return {key: value.numpy().tolist() for key, value in answers.items()}
-
+    shape = [1, *map(int, given.shape.split(","))]
+    lists = np.random.default_rng(given.seed).integers(0, 256, shape).tolist()
+    servable, body = load(given.export, 1), json.dumps({"instances": lists}).encode()
     url = urllib.parse.urlsplit(given.url)
     connection, data = socket.create_connection((url.hostname, url.port)), request(url, lists)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -77,7 +86,8 @@ def main() -> None:
     def over_http() -> Any:
         return json.loads(answer(connection, data))
 
-    ways = {"lists": from_lists, "array": from_array, "http": over_http}
+    ways = signatures_of(given.export, lists)
+    ways |= {"own": lambda: json.loads(answered(servable, body)), "http": over_http}
     print(json.dumps(milliseconds(ways)))
 
 

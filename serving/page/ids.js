@@ -72,7 +72,11 @@ export function mount(view) {
     h("hr"),
     field("One item", item, "the rating that this user would give it"), items,
   );
-  if (about.users.length) pick(0);
+  view.keep = () => [user.value, item.value, k.value, seen.checked];
+  if (view.kept) {
+    [user.value, item.value, k.value, seen.checked] = view.kept;
+    now();
+  } else if (about.users.length) pick(0);
   else now();
 }
 

@@ -19,7 +19,9 @@ export function mount(view) {
   const names = about.labels.length <= 12 ? `: ${about.labels.join(", ")}` : "";
   view.title(drawn ? "Draw it" : "Drop a photo");
 
+  let sent = null;
   const send = (base64, file) => {
+    sent = [base64, file];
     view.command(curlOfFile(view.model, "encoded", INPUT, file));
     const picture = { [INPUT]: { b64: base64 } };
     return view.take(async (signal) => {
@@ -47,12 +49,13 @@ export function mount(view) {
   });
 
   async function asked() {
+    sent = null;
     if (board.empty()) return view.idle(idle);
     return send(await board.base64(), "picture.png");
   }
   async function take(file) {
     try {
-      const blob = await readable(file);
+      const blob = await readable(await withoutNotes(file));
       const base64 = await encoded(blob);
       board.show(lend(blob));
       await send(base64, file.name ?? "picture.png");
@@ -69,17 +72,22 @@ export function mount(view) {
   const pictures = about.examples.map((one) => (one[INPUT] ?? one).b64);
   const thumbnails = pictures.map((b64, place) =>
     h("img", { src: address(b64), alt: `Example ${place + 1}`, class: pixelated(about.image) }));
-  const choose = (place) => {
-    board.show(address(pictures[place]));
-    send(pictures[place], "picture.png");
+  const again = (base64, file) => {
+    board.show(address(base64));
+    send(base64, file);
   };
+  const choose = (place) => again(pictures[place], "picture.png");
   view.question.append(
     h("p", { class: "soft small" }, `One of ${about.labels.length} classes${names}.`),
     board.element,
     examples(thumbnails, choose, "From the test data") ?? "",
   );
+  view.keep = () => ({ strokes: board.strokes?.(), sent });
   view.idle(idle);
-  if (pictures.length) choose(0);
+  const kept = view.kept;
+  if (kept?.strokes?.length) board.draw?.(kept.strokes);
+  else if (kept?.sent) again(...kept.sent);
+  else if (!kept && pictures.length) choose(0);
 }
 
 /** Small pictures are shown as the squares that they are. */
@@ -166,6 +174,24 @@ async function readable(file) {
   canvas.height = Math.max(1, Math.round(bitmap.height * scale));
   canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   return new Promise((done) => canvas.toBlob(done, "image/png"));
+}
+
+/**
+ * A JPEG file without its camera's notes: browsers turn a picture as they say, while training and
+ * the server read it as it is stored. Other files as they are.
+ */
+async function withoutNotes(file) {
+  const bytes = new DataView(await file.arrayBuffer());
+  const parts = [];
+  let at = 2;
+  if (bytes.byteLength < 4 || bytes.getUint16(0) !== 0xffd8) return file;
+  // Before the picture stand segments: a marker of two bytes, and a length that counts itself.
+  while (at + 4 <= bytes.byteLength && bytes.getUint16(at) !== 0xffda) {
+    const end = at + 2 + bytes.getUint16(at + 2);
+    if (bytes.getUint16(at) !== 0xffe1) parts.push(file.slice(at, end));
+    at = end;
+  }
+  return new File([file.slice(0, 2), ...parts, file.slice(at)], file.name ?? "", { type: file.type });
 }
 
 /** The bytes as base64. */

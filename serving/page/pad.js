@@ -116,8 +116,15 @@ export function pad(changed, take) {
     return new Promise((done) => sheet.toBlob((blob) => done(encoded(blob)), "image/png"));
   };
   requestAnimationFrame(paint);
+  const restore = (before) => {
+    strokes = before;
+    paint();
+    changed();
+  };
   return {
     element, show, base64,
+    draw: restore,
+    strokes: () => strokes,
     empty: () => !strokes.length,
     leave: () => document.removeEventListener("theme", paint),
   };

@@ -20,8 +20,10 @@ const $ = (id) => document.getElementById(id);
 
 /** What a kind of question sees of the page while one model is asked. */
 class View {
-  constructor(model) {
+  constructor(model, kept = null) {
     this.model = model;
+    this.kept = kept; // what was asked of the version before, as its kind keeps it
+    this.keep = () => null; // the same of this one; a kind says how
     this.about = model.about;
     this.left = new AbortController();
     this.turn = new AbortController();
@@ -120,7 +122,7 @@ function trouble(title, words) {
 }
 
 /** Show the model that the address names, or the first. */
-async function choose() {
+async function choose(kept = null) {
   const name = named(location.hash.slice(1));
   const model = served.find((one) => one.name === name) ?? served[0];
   view?.left.abort();
@@ -133,7 +135,7 @@ async function choose() {
       `v1/models/${model.name}/metadata tells what it takes.`;
     return trouble(`The page does not know what to ask ${model.name}`, words);
   }
-  view = new View(model);
+  view = new View(model, kept);
   const current = view;
   const { mount } = await kind();
   if (current !== view) return;
@@ -167,7 +169,15 @@ async function renew() {
   const found = now.find((one) => one.name === name);
   if (!found || found.version === version) return;
   served = now;
-  await choose();
+  const same = found.about?.question === view.about?.question;
+  const place = fields().indexOf(document.activeElement);
+  await choose(same ? view.keep() : null);
+  if (same) fields()[place]?.focus({ preventScroll: true });
+}
+
+/** Where people write, choose or draw. */
+function fields() {
+  return [...$("question-body").querySelectorAll("input, select, textarea, canvas")];
 }
 
 function navigate(model) {
@@ -230,7 +240,7 @@ async function copy() {
 
 dress();
 $("copy").addEventListener("click", copy);
-addEventListener("hashchange", choose);
+addEventListener("hashchange", () => choose());
 document.addEventListener("visibilitychange", renew);
 setInterval(renew, EVERY);
 document.querySelector(".skip").addEventListener("click", (event) => {

@@ -22,7 +22,7 @@ export function mount(view) {
       const why = (index) => rows && explain(view, row, own, rows, index);
       const best = showAnswer(view, own, why);
       // All columns as is typical, then each by itself that is not: one batch.
-      const typical = Object.fromEntries(about.columns.map((one) => [one.name, one.typical]));
+      const typical = typicals(about);
       const moved = about.columns.map((one) => one.name).filter((name) => row[name] !== typical[name]);
       const tried = moved.slice(0, ASKED);
       const instances = [typical, ...tried.map((name) => ({ ...row, [name]: typical[name] }))];
@@ -42,7 +42,7 @@ export function mount(view) {
     cells.forEach((one) => one.write(values[one.name]));
     now();
   };
-  const typical = () => fill(Object.fromEntries(about.columns.map((c) => [c.name, c.typical])));
+  const typical = () => fill(typicals(about));
   const reset = h("button", { type: "button", class: "quiet", click: typical }, "All typical");
   const names = about.examples.map((_, place) => `Row ${place + 1}`);
   view.question.append(
@@ -51,8 +51,14 @@ export function mount(view) {
       reset),
     h("div", { class: "cells" }, cells.map((one) => one.element)),
   );
-  if (about.examples.length) fill(about.examples[0]);
+  view.keep = () => Object.fromEntries(cells.map((one) => [one.name, one.read()]));
+  if (view.kept) fill({ ...typicals(about), ...view.kept });
+  else if (about.examples.length) fill(about.examples[0]);
   else typical();
+}
+
+function typicals({ columns }) {
+  return Object.fromEntries(columns.map((one) => [one.name, one.typical]));
 }
 
 function cell(column) {
@@ -70,8 +76,9 @@ function numeric({ name, typical, low, high }) {
   const element = field(name, input, hint);
   input.after(slider);
   const write = (value) => {
-    input.value = value ?? "";
-    slider.value = value ?? typical;
+    const missing = value == null || Number.isNaN(Number(value));
+    input.value = missing ? "" : value;
+    slider.value = missing ? typical : value;
   };
   const read = () => (input.value === "" ? NaN : input.valueAsNumber);
   const listen = (changed) => {

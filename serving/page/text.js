@@ -50,7 +50,11 @@ export function mount(view) {
     h("div", { class: "row end" }, clear),
     examples(texts.map((text) => h("span", { class: "clip" }, text)), choose) ?? "",
   );
-  if (texts.length) choose(0);
+  view.keep = () => box.value;
+  if (view.kept !== null) {
+    box.value = view.kept;
+    now();
+  } else if (texts.length) choose(0);
   else now();
 }
 

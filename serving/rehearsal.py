@@ -1,6 +1,8 @@
 """A version answers some requests before the first of somebody else."""
 
+import math
 import struct
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ from serving.addresses import RECORDS
 from serving.asking import answered
 from serving.codec import Question, answer
 from serving.faults import RequestError
+from serving.pace import QUICK
 from serving.servable import DEFAULT, Servable, Signature
 
 MOST = 100
@@ -42,6 +45,31 @@ def warm(servable: Servable) -> int:
                     raise
                 break
     return asked
+
+
+def quick(servable: Servable) -> bool:
+    """Whether the thread that asks is answered soon, whichever of its requests in JSON it asks."""
+    return all(_least_seconds(servable, body) < QUICK for body in in_json(servable))
+
+
+def _least_seconds(servable: Servable, body: bytes) -> float:
+    """Of some answers; 0 where there is none."""
+    least = math.inf
+    for _ in range(TIMES):
+        start = time.perf_counter()
+        try:
+            answered(servable, body)
+        except RequestError:
+            return 0.0
+        least = min(least, time.perf_counter() - start)
+        if least < QUICK:
+            break
+    return least
+
+
+def in_json(servable: Servable) -> Iterator[bytes]:
+    """The requests that are as they arrive by HTTP."""
+    return (one for one in _requests(servable) if isinstance(one, bytes))
 
 
 def _requests(servable: Servable) -> Iterator[bytes | Question]:

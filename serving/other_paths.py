@@ -10,9 +10,9 @@ from serving.metrics import Metrics
 from serving.versions import Models, Tell
 
 
-def pages(models: Models, metrics: Metrics, tell: Tell) -> Starlette:
+def other_paths(models: Models, metrics: Metrics, tell: Tell) -> Starlette:
     """/healthz, /metrics and the page for people."""
-    from serving import page
+    from serving import page_files
 
     async def healthz(_: Request) -> Response:
         """Whether every model is served, and in which version."""
@@ -31,7 +31,7 @@ def pages(models: Models, metrics: Metrics, tell: Tell) -> Starlette:
         return JSONResponse({"error": "internal error; the log says more"}, 500)
 
     return Starlette(
-        routes=[Route("/healthz", healthz), Route("/metrics", counted), *page.routes()],
+        routes=[Route("/healthz", healthz), Route("/metrics", counted), *page_files.routes()],
         exception_handlers={HTTPException: _refused, Exception: broken},
     )
 

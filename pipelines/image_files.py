@@ -1,0 +1,157 @@
+"""Image files become pixels, if they hold no more than somebody may send."""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+# A file of 65 kB can hold half a billion pixels; cameras take up to 50 million.
+MOST_PIXELS = 2**26
+MOST_TOGETHER = 2**28  # of the pictures of one request
+TOO_MANY = f" pixels; expected at most {MOST_PIXELS}"
+TOO_MANY_TOGETHER = f"pictures of more than {MOST_TOGETHER} pixels together"
+HEADER = 32  # bytes of a file in which its size stands, but for JPEG and the frames of a GIF
+MOST_PARTS = 2**16  # of a GIF, which holds 255 bytes in one: to count them takes seconds
+LONGEST = 2**16 - 1  # side of a GIF
+
+
+class Size(NamedTuple):
+    """Height and width of a picture, int64."""
+
+    height: Any
+    width: Any
+
+    @property
+    def pixels(self) -> Any:
+        """How many there are."""
+        # In floating point: two lengths of 32 bits are too much for a whole number of 64.
+        return tf.cast(self.height, "float64") * tf.cast(self.width, "float64")
+
+
+def decode(encoded: Any) -> Any:
+    """PNG, JPEG, GIF (first frame) or BMP bytes -> uint8 [height, width, 1 to 4 channels].
+
+    Raises tf.errors.InvalidArgumentError where they are none, or hold more pixels than
+    `MOST_PIXELS`, which is known before they are decoded. All frames of a GIF count: they
+    are all read for the first.
+    """
+    encoded = tf.convert_to_tensor(encoded)
+    return _decoded(encoded, size_of(encoded))
+
+
+def decode_all(files: Any, fit: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
+    """The bytes of image files [n] -> uint8 [n, *shape], each as `fit` makes it.
+
+    Raises tf.errors.InvalidArgumentError for what `decode` cannot read, and where there are
+    more pixels than `MOST_TOGETHER`.
+    """
+    count = tf.shape(files)[0]
+
+    def one(place: Any, pixels: Any, images: Any) -> tuple[Any, Any, Any]:
+        size = size_of(files[place])
+        pixels += size.pixels
+        few = tf.debugging.Assert(pixels <= MOST_TOGETHER, [f"Received {TOO_MANY_TOGETHER}"])
+        with tf.control_dependencies([few]):
+            image = fit(_decoded(files[place], size))
+        return place + 1, pixels, images.write(place, image)
+
+    images = tf.TensorArray(tf.uint8, count, element_shape=shape)
+    begin = (tf.constant(0), tf.constant(0.0, tf.float64), images)
+    *_, images = tf.while_loop(lambda place, *_: place < count, one, begin)
+    return tf.ensure_shape(images.stack(), [None, *shape])
+
+
+def too_many(error: Exception) -> str:
+    """What `decode` says of a picture with too many pixels; no word of another error."""
+    found = re.search(rf"\d+ x \d+{re.escape(TOO_MANY)}", str(error))
+    return found[0] if found else ""
+
+
+def _decoded(encoded: Any, size: Size) -> Any:
+    sides = tf.strings.as_string(list(size))
+    told = tf.strings.join(["Received ", sides[0], " x ", sides[1], TOO_MANY])
+    # In a graph an operation; outside of one it raises at once.
+    with tf.control_dependencies([tf.debugging.Assert(size.pixels <= MOST_PIXELS, [told])]):
+        return tf.io.decode_image(tf.identity(encoded), expand_animations=False)
+
+
+def size_of(encoded: Any) -> Size:
+    """The size of the picture in a file, as it is told there; 0 where it is none."""
+    header = tf.cast(tf.io.decode_raw(encoded, tf.uint8, fixed_length=HEADER), "int64")
+
+    def number(place: int, length: int, *, step: int) -> Any:
+        parts = header[place : place + length][::step]
+        return tf.reduce_sum(parts * tf.constant([256**k for k in range(length)], "int64"))
+
+    def jpeg() -> list[Any]:
+        return tf.unstack(tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], "int64"))
+
+    def gif() -> list[Any]:
+        screen, frames = [number(8, 2, step=1), number(6, 2, step=1)], _frames(encoded)
+        return [tf.maximum(screen[0], frames[0]), tf.maximum(screen[1], frames[1])]
+
+    def bmp() -> list[Any]:
+        # A negative height: from top to bottom.
+        return [_unsigned(number(place, 4, step=1)) for place in (22, 18)]
+
+    ways = {
+        0x89: lambda: [number(20, 4, step=-1), number(16, 4, step=-1)],
+        0xFF: jpeg,
+        ord("G"): gif,
+        ord("B"): bmp,
+    }
+    zeros = [tf.constant(0, "int64")] * 2
+    known = [(tf.equal(header[0], first), way) for first, way in ways.items()]
+    return Size(*tf.case(known, default=lambda: zeros))
+
+
+def _unsigned(number: Any) -> Any:
+    """The size of a signed number of 32 bits."""
+    return tf.minimum(number, 2**32 - number)
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+def _frames(encoded: Any) -> tuple[Any, Any]:
+    """Height and width of the frames of a GIF, one below the other.
+
+    The screen that the header tells of may be small and a frame huge. A file is a
+    header, a table of colours, and blocks: extensions (0x21) and images (0x2C), each
+    followed by a chain of parts that begin with their length and end with a 0.
+    """
+    tail = 13  # so that what is cut off may be looked for
+    data = tf.cast(tf.pad(tf.io.decode_raw(encoded, tf.uint8), [[0, tail]]), tf.int32)
+    end = tf.size(data) - tail
+
+    def length(place: Any) -> Any:
+        return tf.cast(data[place] + 256 * data[place + 1], tf.int64)
+
+    def colours(place: Any) -> Any:
+        """The bytes of a table of colours, from the byte that tells of it."""
+        told = data[place]
+        return tf.where(told >= 128, 3 * tf.bitwise.left_shift(2, told % 8), 0)
+
+    def chain(place: Any, left: Any) -> tuple[Any, Any]:
+        """Behind the parts that begin there, and how many more may be counted."""
+        place, left = tf.while_loop(
+            lambda place, left: (data[place] > 0) & (left > 0),
+            lambda place, left: (tf.minimum(place + 1 + data[place], end), left - 1),
+            (tf.minimum(place, end), left),
+        )
+        return place + 1, left - 4  # a block takes as long as some parts
+
+    def block(place: Any, left: Any, height: Any, width: Any) -> tuple[Any, ...]:
+        image, extension = tf.equal(data[place], 0x2C), tf.equal(data[place], 0x21)
+        after, left = chain(place + tf.where(image, 11 + colours(place + 9), 2), left)
+        height += tf.where(image, length(place + 7), 0)
+        width = tf.maximum(width, tf.where(image, length(place + 5), 0))
+        return tf.where(image | extension, after, end), left, height, width
+
+    zero = tf.constant(0, tf.int64)
+    _, left, height, width = tf.while_loop(
+        lambda place, left, *_: (place < end) & (left > 0),
+        block,
+        (13 + colours(10), tf.constant(MOST_PARTS), zero, zero),
+    )
+    # What was not counted to its end is as large as can be.
+    return tf.where(left > 0, height, LONGEST), tf.where(left > 0, width, LONGEST)

@@ -1,0 +1,127 @@
+"""What a server does before it says that it is there."""
+
+import contextlib
+import http.client
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from apps import Mnist
+from serving import loading, loopback
+from serving.asking import Asker
+from serving.rest import Limits
+from serving.servable import ALL, Servable
+from serving.server import Server, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def export(exported):
+    return exported(Mnist).path / "export" / "1"
+
+
+def test_a_server_asks_itself_by_http_and_tells_nobody(exported, tmp_path, monkeypatch):
+    asked = []
+    ask = Asker.ask
+
+    async def counted(self, servable, body):
+        asked.append(body)
+        return await ask(self, servable, body)
+
+    monkeypatch.setattr(Asker, "ask", counted)
+    log, ready = tmp_path / "log", threading.Event()
+    server = Server([f"a-model={exported(Mnist).path}"], Settings(port=0, log=log))
+    thread = threading.Thread(target=server.run, args=[ready.set])
+    thread.start()
+    assert ready.wait(30)
+    server.stop()
+    thread.join(30)
+    assert len(asked) >= loopback.TIMES
+    assert any(body.startswith(b'{"instances"') for body in asked)
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    assert "serving" in {one["event"] for one in told}
+    assert "request" not in {one["event"] for one in told}
+    assert b"athanor_requests_total{" not in server.metrics.text()
+
+
+def test_too_many_connections_are_refused_in_json(exported, tmp_path):
+    limits, ready = Limits(max_concurrency=1, max_silent=2), threading.Event()
+    settings = Settings(port=0, log=tmp_path / "log", limits=limits)
+    server = Server([f"m={exported(Mnist).path}"], settings)
+    thread = threading.Thread(target=server.run, args=[ready.set])
+    thread.start()
+    assert ready.wait(30)
+    with contextlib.ExitStack() as kept:
+        for path in ("/v1/models/m", "/"):
+            for place in range(3):
+                address = ("127.0.0.1", server.port)
+                one = http.client.HTTPConnection(*address, timeout=30)
+                kept.callback(one.close)
+                one.request("GET", path)
+                response = one.getresponse()
+                told = response.read()
+                assert response.status == (503 if place == 2 or path == "/" else 200)
+            assert json.loads(told) == {"error": "More than 3 connections at once; ask again soon"}
+            assert response.getheader("retry-after")
+            assert response.getheader("connection") == "close"
+    server.stop()
+    thread.join(30)
+
+
+@pytest.mark.parametrize(("seconds", "threads"), [(60.0, 1), (0.0, ALL)], ids=["quick", "slow"])
+def test_what_is_quick_keeps_to_one_thread(seconds, threads, export, monkeypatch):
+    monkeypatch.setattr("serving.rehearsal.QUICK", seconds)
+    servable = loading.load(export, 1)
+    assert servable.threads == threads
+    assert servable.signatures
+    servable.close()
+
+
+def test_what_cannot_answer_leaves_no_session(export, monkeypatch):
+    made = []
+
+    class Remembered(Servable):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    def fails(_):
+        raise ValueError("broken")
+
+    monkeypatch.setattr(loading, "Servable", Remembered)
+    monkeypatch.setattr(loading, "warm", fails)
+    with pytest.raises(ValueError, match="broken"):
+        loading.load(export, 1)
+    assert made
+    assert not any(one.signatures for one in made)
+
+
+COUNT = """
+import sys
+from pathlib import Path
+from serving import opening
+opening.tensorflow()
+from serving.servable import Servable
+
+def count():
+    return len(list(Path("/proc/self/task").iterdir()))
+
+for threads in (1, 9):
+    before = count()
+    servable = Servable(Path(sys.argv[1]), 1, threads)
+    print(count() - before)
+    servable.close()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists threads")
+def test_threads_are_those_of_each_version(export):
+    command = [sys.executable, "-c", COUNT, str(export)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    one, nine = map(int, ended.stdout.split())
+    assert nine >= 9 > one
