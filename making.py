@@ -174,12 +174,13 @@ def launch(command: list[str], app: apps.App, how: Any, workers: int, restarts: 
         if not least <= number <= most:
             raise apps.FieldError(f"Received {name} {number}; expected {least} to {most}.")
     trains = isinstance(how, HowToTrain)
-    place = (how.run_dir or directory.unused_directory(app)) if trains else None
+    given_place = (how.resume or how.run_dir) if trains else None
+    place = (given_place or directory.unused_directory(app)) if trains else None
     given = ["--strategy", "multiworker"] if how.strategy in ("one", "mirrored") else []
-    if place is not None:
+    if place is not None and not how.resume:
         directory.require_empty(place)
     # Fixed here, so that all starts of one training mean the same directory.
-    where = ["--run-dir", str(place)] if trains and not how.run_dir else []
+    where = ["--run-dir", str(place)] if trains and not given_place else []
     program = [sys.executable, str(Path(__file__).with_name("athanor.py"))]
     launch.launch(
         [*program, *command, *given, *where],

@@ -8,6 +8,7 @@ import numpy as np
 from checking.finding import Finding, Shown
 from checking.subject import Subject
 from pipelines import rows
+from pipelines.column_names import clean
 from pipelines.tables import Table
 
 MOSTLY_MISSING = 0.5
@@ -19,8 +20,8 @@ def columns(subject: Subject) -> Iterator[Finding]:
     """Columns that are constant, empty, identifying, mostly missing, or there twice."""
     kinds = kinds_of(subject)
     _, table, _ = next(subject.reads())
-    dropped = [rows.clean(name) for name in getattr(subject.app, "drop", "").split(",") if name]
-    target = rows.clean(getattr(subject.app, "target", ""))
+    dropped = [clean(name) for name in getattr(subject.app, "drop", "").split(",") if name]
+    target = clean(getattr(subject.app, "target", ""))
     for name, column in table.columns.items():
         if name in (*dropped, target):
             continue

@@ -1,16 +1,13 @@
 """Rows of numbers and categories: what each column is, and which one is asked for."""
 
-import dataclasses
 import difflib
-import keyword
-import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from pipelines import looking
+from pipelines.column_names import NUM_NAMED, clean, clean_names, cleaned, renamed
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.splits import Source
 from pipelines.tables import Table, Tables, listed
@@ -19,9 +16,6 @@ Task = Literal["auto", "number", "binary", "multiclass"]
 # Cells that say that nothing is known, in lower case.
 MISSING = {b"", b"na", b"n/a", b"nan", b"null", b"?"}
 MOSTLY = 0.9  # a column with this share of numbers among its known cells holds numbers
-NUM_NAMED = 24  # columns that one note tells of
-# A signature's arguments are called as columns are; ONNX keeps its outputs' names to itself.
-TAKEN = {"self", "value", "probabilities"}
 FEWEST_IDS = 20  # rows from which on texts that are all distinct tell nothing
 
 
@@ -57,9 +51,9 @@ def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task 
             takes classes where the target holds texts, or just two numbers.
 
     """
-    names = _names(tables.train)
-    train, valid, test = _each(tables, _cleaned)
-    tables = Tables(train, valid, test, (*tables.notes, *_renamed(names)))
+    names = clean_names(tables.train)
+    train, valid, test = _each(tables, cleaned)
+    tables = Tables(train, valid, test, (*tables.notes, *renamed(names)))
     target = find(names.get(target, target), tables.train, "--target")
     left_out = {find(names.get(name, name), tables.train, "--drop") for name in drop}
     _require(target not in left_out, target, "--drop of the same", "another column to leave out")
@@ -93,7 +87,7 @@ def typed(table: Table, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
     A cell that should be a number and is none counts as missing. Raises DataError
     where a column is not there.
     """
-    columns = _cleaned(table).columns
+    columns = cleaned(table).columns
     absent = [name for name in kinds if name not in columns]
     if absent:
         raise DataError(
@@ -115,41 +109,6 @@ def find(name: str, table: Table, flag: str) -> str:
     raise AddressError(
         f"Received {flag} {name!r}; expected one of the columns {listed(table.columns)}.{hint}"
     )
-
-
-def clean(name: str) -> str:
-    """A name that TensorFlow takes: letters a to z, digits and underscores, no word of Python."""
-    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    found = re.sub(r"\W+", "_", letters).strip("_")
-    found = found if found[:1].isalpha() else f"c_{found}"
-    return f"{found}_" if keyword.iskeyword(found) or found in TAKEN else found
-
-
-def _names(table: Table) -> dict[str, str]:
-    """By name in the table the clean one; TensorFlow takes two that differ by capitals for one."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for name in sorted(table.columns):  # in whatever order a file has them
-        found, number = clean(name), 2
-        while found.lower() in taken:
-            found, number = f"{clean(name)}_{number}", number + 1
-        names[name] = found
-        taken.add(found.lower())
-    return names
-
-
-def _renamed(names: Mapping[str, str]) -> Iterator[str]:
-    told = [f"{name} is called {found}" for name, found in names.items() if name != found]
-    if told:
-        more = f"; and {len(told) - NUM_NAMED} more" if len(told) > NUM_NAMED else ""
-        yield "column " + "; ".join(told[:NUM_NAMED]) + more
-
-
-def _cleaned(table: Table) -> Table:
-    names = _names(table)
-    columns = {names[name]: column for name, column in table.columns.items()}
-    labels = {names[name]: known for name, known in table.labels.items()}
-    return dataclasses.replace(table, columns=columns, labels=labels)
 
 
 def _column(cells: np.ndarray, labelled: bool) -> Column:
