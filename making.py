@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import sys
 import tempfile
 import time
@@ -18,6 +19,11 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
     """Train and judge: once, or once a fold."""
     from training import cluster, start
 
+    every = how.checkpoint_every
+    if every is not None and not 0 <= every < math.inf:
+        raise apps.FieldError(
+            f"Received --checkpoint-every {every:g}; expected seconds, or 0 for after every call."
+        )
     if how.resume:
         app, how = _resumed(app, how)
     if cluster.wanted(how.strategy):
@@ -38,7 +44,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
         "quarantine": how.quarantine,
         "profile": how.profile,
         "verbose": 1 if on_terminal else 2,
-        "every": how.checkpoint_every,
+        "every": every,
         "on_nan": how.on_nan,
         "deterministic": how.deterministic,
     }

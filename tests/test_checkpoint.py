@@ -406,7 +406,7 @@ def test_a_full_disk_stops_it_and_damages_nothing(two_epochs, begun, whole, monk
 
     with monkeypatch.context() as during:
         during.setattr(resume, "write", full)
-        with pytest.raises(OSError, match=r"full disk .* MB free; expected about \d+ MB.*--resume"):
+        with pytest.raises(OSError, match=r"full disk .* MB free; expected about [\d.]+ MB.*--resume"):
             trained(two_epochs, begun)
     assert newest(begun).read_bytes() == before
     assert_same(trained(two_epochs, begun), whole)

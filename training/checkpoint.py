@@ -205,13 +205,10 @@ def values(variables: Sequence[Any]) -> list[np.ndarray]:
 
 def restore(variables: Sequence[Any], saved: Sequence[np.ndarray]) -> None:
     """Give variables the values that they had. Raises RunError where they are others."""
-    shapes = [tuple(variable.shape) for variable in variables]
-    if len(saved) != len(shapes) or any(
-        shape not in (one.shape, one.shape[1:]) for shape, one in zip(shapes, saved, strict=True)
-    ):
+    if len(saved) != len(variables) or not all(map(_fits, variables, saved)):
         raise RunError(
             f"Received a checkpoint of {len(saved)} arrays whose shapes are not those of the "
-            f"{len(shapes)} variables to train; expected one of the same model. Leave out what "
+            f"{len(variables)} variables to train; expected one of the same model. Leave out what "
             "was changed, or choose another --run-dir."
         )
     for variable, value in zip(variables, saved, strict=True):
@@ -219,6 +216,11 @@ def restore(variables: Sequence[Any], saved: Sequence[np.ndarray]) -> None:
         each = [value] * len(parts) if value.shape == tuple(variable.shape) else value
         for part, one in zip(parts, each, strict=True):
             part.assign(one)
+
+
+def _fits(variable: Any, value: np.ndarray) -> bool:
+    shape = tuple(variable.shape)
+    return value.shape in (shape, (len(_parts(variable)), *shape))
 
 
 def _parts(variable: Any) -> Sequence[Any]:

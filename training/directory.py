@@ -109,7 +109,7 @@ def _hold(note: IO[str], path: Path) -> None:
 
 
 def _remove_nothings(path: Path, before: set[str] | None, made: list[Path]) -> None:
-    if _holds_steps(path) or (path / PASSPORT).exists():
+    if holds_steps(path) or (path / PASSPORT).exists():
         return
     for name in set(WRITTEN) - (before or set()):
         if (path / name).is_dir():
@@ -168,7 +168,8 @@ def next_checkpoint(path: Path) -> Path:
     return path / CHECKPOINT / f"{int(last.stem) + 1 if last else 0:06d}{ENDING}"
 
 
-def _holds_steps(path: Path) -> bool:
+def holds_steps(path: Path) -> bool:
+    """Whether a checkpoint says more than what began."""
     return any(int(one.stem) for one in checkpoints(path))
 
 

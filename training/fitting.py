@@ -18,6 +18,7 @@ from training import callbacks as own
 from training import strategy as distribution
 from training.build import Parts, build, finite
 from training.checkpoint import Checkpoint
+from training.directory import holds_steps
 from training.how import How
 from training.interrupts import InterruptedTrainingError, Interrupts
 from training.resume import Found
@@ -162,10 +163,11 @@ def _outcome(run: Callable[[], None], task: Task, checkpoint: Checkpoint) -> Bas
     except (tf.errors.InvalidArgumentError, FloatingPointError) as error:
         return _diverged(error, task, checkpoint)
     except InterruptedTrainingError as interrupt:
-        return InterruptedTrainingError(interrupt.number, _how_to_go_on("interrupted", task))
+        said = f"interrupted; what was finished is kept. Go on: {_again(task)}"
+        return InterruptedTrainingError(interrupt.number, said)
     except KeyboardInterrupt as interrupt:
         return interrupt
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, tf.errors.OpError) as error:
         if getattr(error, "errno", None) in FULL or "No space left" in str(error):
             raise DiskFullError(_room(task)) from error
         raise
@@ -198,17 +200,19 @@ def _diverged(error: Exception, task: Task, checkpoint: Checkpoint) -> DivergedE
         if best.epoch
         else "No epoch was finished."
     )
+    remedy = "Lower --learning-rate, take --on-nan halve, or choose another --optimizer."
+    if task.path and holds_steps(task.path):
+        remedy += f" To go on with half the rate: {_again(task)} --on-nan halve"
     return DivergedError(
         f"Received {what} at step {int(optimizer.iterations.numpy())} "
-        f"(learning rate {float(optimizer.learning_rate):.3g}); expected a number. {kept} "
-        "Lower --learning-rate, take --on-nan halve, or choose another --optimizer.",
+        f"(learning rate {float(optimizer.learning_rate):.3g}); expected a number. {kept} {remedy}",
         by_rate=not checkpoint.params.get("replays"),
     )
 
 
-def _how_to_go_on(what: str, task: Task) -> str:
-    command = f"athanor {task.app.name()} train --resume {task.path or 'RUN'}"
-    return f"{what}; what was finished is kept. Go on: {command}"
+def _again(task: Task) -> str:
+    """The command that goes on."""
+    return f"athanor {task.app.name()} train --resume {task.path or 'RUN'}"
 
 
 def _room(task: Task) -> str:
@@ -221,8 +225,7 @@ def _room(task: Task) -> str:
     needed = 3 * (state + model) + 2 * model
     free = shutil.disk_usage(task.path or Path()).free
     return (
-        f"Received a full disk at {task.path}, {free / 1e6:.0f} MB free; expected about "
-        f"{needed / 1e6:.0f} MB for a model, its checkpoints and what is being written. Nothing "
-        f"that was there is damaged. Free space, then: athanor {task.app.name()} train --resume "
-        f"{task.path}"
+        f"Received a full disk at {task.path}, {free / 1e6:.1f} MB free; expected about "
+        f"{needed / 1e6:.1f} MB for a model, its checkpoints and what is being written. Nothing "
+        f"that was there is damaged. Free space, then: {_again(task)}"
     )
