@@ -52,7 +52,7 @@ def replay(run: Run, path: Path, *, verbose: int = 2) -> Replay:
     that was made by going on with something else.
     """
     told = run.passport
-    if told["forced"]:
+    if told.get("forced"):
         raise RunError(
             f"Received the run {run.path}, which went on in spite of {'; '.join(told['forced'])}; "
             "expected one of a single command. Train it anew."
@@ -63,11 +63,11 @@ def replay(run: Run, path: Path, *, verbose: int = 2) -> Replay:
         data_dir=run.data_dir,
         precision="bfloat16" if told["precision"]["policy"] == "mixed_bfloat16" else "float32",
         which=Fold(**told["data"]["fold"]) if told["data"]["fold"] else None,
-        quarantine=run.path / QUARANTINE if told["data"]["quarantine"] else None,
+        quarantine=run.path / QUARANTINE if told["data"].get("quarantine") else None,
         strategy=told["strategy"],
         devices=told["replicas"] if told["strategy"] == "mirrored" else None,
-        on_nan="halve" if told["halvings"] else "stop",
-        deterministic=told["deterministic"],
+        on_nan="halve" if told.get("halvings") else "stop",
+        deterministic=told.get("deterministic", False),
         verbose=verbose,
     )
     report.score(again)

@@ -452,7 +452,7 @@ ROW = {
     "uneven classes": Fault(_uneven_rows, "class imbalance", "warning", "dear"),
     "constant target": Fault(
         lambda h: [row.__setitem__(5, "7") for part in h for row in part[1:]],
-        "constant target",
+        "refused by training",
         "grave",
     ),
 }

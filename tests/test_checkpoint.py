@@ -153,6 +153,7 @@ def test_stopped_and_resumed_is_undisturbed(app, fields, stop, calls, tmp_path, 
     assert resumed.passport["seconds"]["train"] >= epochs
 
 
+@pytest.mark.slow
 def test_early_stopping_goes_on_counting(tmp_path):
     fields = {"model": "softmax", "epochs": 6, "patience": 2, "learning_rate": 1e-9}
     app = dataclasses.replace(apps.Mnist.tiny(), **fields)
@@ -228,6 +229,7 @@ class Write(keras.callbacks.Callback):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_what_came_to_nothing_takes_nothing_of_the_user_along(two_epochs, tmp_path):
     run, empty = tmp_path / "run", tmp_path / "empty"
     empty.mkdir()
@@ -263,6 +265,7 @@ def test_another_precision_is_refused(two_epochs, begun):
     assert contents(begun) == before
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
     app = dataclasses.replace(apps.Mnist.tiny(), model="softmax", epochs=4)
     whole = trained(app, tmp_path / "whole")
@@ -343,6 +346,7 @@ def test_a_cross_validation_takes_no_interrupted_training(two_epochs, begun):
     assert contents(begun) == before
 
 
+@pytest.mark.slow
 def test_a_watcher_may_have_seen_enough(tmp_path):
     app = dataclasses.replace(apps.Finetune.tiny(), epochs=3)
     run = trained(app, tmp_path / "run", stop=1, error=EnoughError)
@@ -406,7 +410,9 @@ def test_a_full_disk_stops_it_and_damages_nothing(two_epochs, begun, whole, monk
 
     with monkeypatch.context() as during:
         during.setattr(resume, "write", full)
-        with pytest.raises(OSError, match=r"full disk .* MB free; expected about [\d.]+ MB.*--resume"):
+        with pytest.raises(
+            OSError, match=r"full disk .* MB free; expected about [\d.]+ MB.*--resume"
+        ):
             trained(two_epochs, begun)
     assert newest(begun).read_bytes() == before
     assert_same(trained(two_epochs, begun), whole)
@@ -419,6 +425,7 @@ def bursts(app, steps):
     return app.learning_rate
 
 
+@pytest.mark.slow
 def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(apps.Mnist, "rate", bursts)
     monkeypatch.setattr(fitting, "STEPS_A_CALL", 4)
@@ -433,6 +440,7 @@ def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch
     assert_same(trained(app, tmp_path / "stopped", on_nan="halve"), undisturbed)
 
 
+@pytest.mark.slow
 def test_the_rate_is_halved_three_times_at_most(tmp_path, capsys):
     fields = {"model": "mlp", "learning_rate": 1e20, "schedule": "constant", "batch_norm": False}
     app = dataclasses.replace(apps.Mnist.tiny(), **fields)
@@ -457,6 +465,29 @@ def test_the_fields_of_a_run_are_found_again(two_epochs, begun, whole, tmp_path)
         resume.begun(begun, apps.Text)
     with pytest.raises(RunError, match="holds no run"):
         resume.begun(tmp_path, apps.Mnist)
+
+
+def test_the_command_line_goes_on_with_a_run(begun, whole, ask):
+    words = ("mnist", "train", "--resume", str(begun))
+    status, _, error = ask(*words, "--epochs", "3")
+    assert status == 2
+    assert "epochs 3 instead of 2" in error
+    status, out, _ = ask(*words)
+    assert status == 0
+    assert "goes on after epoch 1" in out
+    assert_same(Run.load(begun), whole)
+    status, out, _ = ask(*words)
+    assert status == 0
+    assert "is trained already" in out
+    status, _, error = ask(*words, "--epochs", "3")
+    assert status == 2
+    assert "not empty" in error
+
+
+def test_the_command_line_replays(whole, ask):
+    status, out, _ = ask("replay", str(whole.path))
+    assert status == 0
+    assert "bit-equal" in out
 
 
 def test_what_was_not_judged_is_not_trained_again(two_epochs, whole, tmp_path):

@@ -167,6 +167,7 @@ FLAWS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flawed", "check"), FLAWS, ids=[f"{cls.__name__}-{check.__name__}" for cls, check in FLAWS]
 )

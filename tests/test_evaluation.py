@@ -76,6 +76,7 @@ def test_intervals_hold_the_score_and_narrow_with_more_examples():
     assert widths[0] / widths[2] == pytest.approx(10, rel=0.25)
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_in_95_of_100():
     found = [intervals(accuracies(0.8, 300, seed))["accuracy"] for seed in range(60)]
     covered = np.mean([low <= 0.8 <= high for low, high in found])
@@ -186,6 +187,7 @@ def test_a_confusion_matrix_stays_of_a_sensible_size(num_classes):
     assert len(named) == num_classes if num_classes <= 150 else 100 < len(named) < num_classes
 
 
+@pytest.mark.slow
 def test_pictures_are_png_of_a_sensible_size(copied):
     names = report.evaluate(copied)["pictures"]
     assert set(names) == {"learning_curves.png", "confusion.png", "worst.png"}
@@ -195,6 +197,7 @@ def test_pictures_are_png_of_a_sensible_size(copied):
         assert 150 < height < 3000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistakes", [0, 1, 30])
 def test_pictures_are_drawn_with_any_number_of_mistakes(mistakes, copied):
     from evaluation import pictures

@@ -298,7 +298,8 @@ def test_an_export_tells_of_its_kind_of_question(exported):
 
 def test_an_export_tells_its_score_once_it_is_judged(copied):
     assert about.describe(copied, {}, {})["score"] is None
-    scores = {"test": {"accuracy": 0.5, "loss": 2.0}, "intervals": {"accuracy": [0.4, 0.6]}}
+    intervals = {"accuracy": [0.4, 0.6], "loss": [1.0, 3.0]}
+    scores = {"test": {"accuracy": 0.5, "loss": 2.0}, "intervals": intervals}
     (copied.path / "scores.json").write_text(json.dumps(scores))
     wanted = {"metric": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6}
     assert about.describe(copied, {}, {})["score"] == wanted

@@ -63,6 +63,7 @@ def test_what_is_frozen_stays_and_the_rest_learns(made):
     assert paths([parts.head]) <= moved
 
 
+@pytest.mark.slow
 def test_without_blocks_the_head_alone_learns(made):
     network, moved = fitted(made, unfreeze=0.0)
     assert moved == paths([network.get_layer("head")])
@@ -97,6 +98,7 @@ def test_the_head_learns_faster_unless_the_rate_is_found(optimizer, rate):
     assert float(app._optimizer(5.0, 100).learning_rate) == pytest.approx(rate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_0.25", "mobilenetv3small", "efficientnetv2b0"])
 def test_pixels_are_rescaled_exactly_once(name):
     backbone = backbones.build(name, SIDE, "none")
@@ -117,6 +119,7 @@ def test_a_wrong_backbone_is_answered_with_the_nearest():
         Finetune(backbone="mobilenet_0.7").splits()
 
 
+@pytest.mark.slow
 def test_missing_and_wrong_weights_are_named(tmp_path, mobilenet):
     with pytest.raises(FieldError, match="does not exist"):
         backbones.build("mobilenet_0.25", SIDE, str(tmp_path / "none.h5"))

@@ -50,6 +50,7 @@ def test_what_is_no_picture_is_named_and_skipped(messy, again):
     assert "2 files of other kinds" in foreign and "notes.txt" in foreign and "README" in foreign
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])
 def test_folders_of_splits_are_kept(tmp_path, name):
     for start, split in ((0, "train"), (100, name), (200, "test")):
@@ -99,6 +100,7 @@ def test_a_passport_tells_how_pictures_are_read():
     assert reading(**stored) == FitPhoto((24, 24, 3))
 
 
+@pytest.mark.slow
 def test_photographs_of_several_sizes_load(load):
     pytest.importorskip("tensorflow_datasets")
     load("tfds:mnist")  # skips where there are no prepared sets

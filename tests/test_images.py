@@ -60,6 +60,7 @@ def mnist(load):
     return FitImage.adapted(made.train), made.test.numpy(slice(NUM_DIGITS)).features
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_digit_comes_out_close_to_the_original(change, mnist):
     fit, digits = mnist

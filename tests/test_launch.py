@@ -132,8 +132,26 @@ def test_a_finished_run_is_not_begun_again(tmp_path, capfd):
     assert (tmp_path / "run.json").exists()
 
 
+INTERRUPTED = {
+    "app": "regression",
+    "question": "row",
+    "answer": "number",
+    "fields": {},
+    "labels": [],
+    "data": {"fingerprint": "", "spec": {}},
+    "precision": {"policy": "float32"},
+    "parameters": 1,
+    "seconds": {"train": 1.0},
+    "examples_per_second": 1.0,
+    "strategy": "multiworker",
+    "replicas": 2,
+    "stopped": "interrupted",
+    "epochs": 2,
+}
+
+
 def test_an_interrupted_run_is_begun_again(tmp_path, capfd):
-    (tmp_path / "run.json").write_text('{"stopped": "interrupted", "epochs": 2}')
+    (tmp_path / "run.json").write_text(json.dumps(INTERRUPTED))
     (tmp_path / CHECKPOINT).mkdir()
     (tmp_path / CHECKPOINT / "000001.checkpoint").touch()
     (tmp_path / UNFINISHED).write_text(NOTE)

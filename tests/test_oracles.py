@@ -23,6 +23,7 @@ def test_a_search_killed_again_and_again_finds_the_same(tuner, tmp_path):
     assert all(trial.status == "COMPLETED" for trial in killed.trials.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuner", ["bayesian", "tpe", "random", "grid"])
 def test_two_workers_killed_at_random_find_the_same(tuner, tmp_path):
     undisturbed = searched(tmp_path / "a", tuner, workers=2)
@@ -31,6 +32,7 @@ def test_two_workers_killed_at_random_find_the_same(tuner, tmp_path):
     assert told(killed) == told(undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuner", ["bayesian", "tpe"])
 def test_what_learns_finds_better_than_chance_and_stops_poor_trials(tuner, tmp_path):
     learnt = searched(tmp_path / tuner, tuner, trials=25)

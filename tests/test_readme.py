@@ -63,7 +63,7 @@ def test_every_command_of_the_readme_exists(capsys):
     import athanor
 
     asked = set(
-        re.findall(rf"^    athanor {LAUNCHED}(?!serve)(\w+) ([\w-]+)", README, re.MULTILINE)
+        re.findall(rf"^    athanor {LAUNCHED}(?!serve|replay)(\w+) ([\w-]+)", README, re.MULTILINE)
     )
     assert {app for app, _ in asked} == {app.name() for app in apps.ALL}
     verbs = {"train", "tune", "check-data", "check-distribute", "evaluate", "predict", "export"}

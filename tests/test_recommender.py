@@ -301,6 +301,7 @@ def test_predict_lists_ten_and_reads_files(tiny, tmp_path, capsys):
             predict(tiny, [wrong])
 
 
+@pytest.mark.slow
 def test_gradient_descent_learns_too(tmp_path):
     app = Recommender(model="svdpp", epochs=6, factors=3, learning_rate=0.02)
     run = train(app, run_dir=tmp_path / "run", verbose=0)
@@ -309,6 +310,7 @@ def test_gradient_descent_learns_too(tmp_path):
     assert 0.5 < scores["rmse"] < means["rmse"]
 
 
+@pytest.mark.slow
 def test_gradient_descent_is_judged_by_the_average_of_schedule_free():
     random = np.random.default_rng(0)
     users, items = random.integers(0, 4, 40), random.integers(0, 5, 40)
@@ -325,6 +327,7 @@ def test_gradient_descent_is_judged_by_the_average_of_schedule_free():
     np.testing.assert_array_equal(*ends)
 
 
+@pytest.mark.slow
 def test_clicks_without_ratings_are_ranked(tmp_path):
     columns = embedded.ratings().train.columns
     path = tmp_path / "clicks.csv"

@@ -72,6 +72,7 @@ def test_json_of_predict(ask, run, picture, elsewhere):
         assert [set(guess) for guess in row["next"]] == [{"class", "probability"}] * 2
 
 
+@pytest.mark.slow
 def test_json_of_export(ask, exported, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(exported(athanor.apps.Mnist).path, run)
@@ -88,6 +89,7 @@ def test_json_of_export(ask, exported, tmp_path):
     assert result["parity"]["max_abs_diff"] <= result["parity"]["tolerance"]
 
 
+@pytest.mark.slow
 def test_without_json_people_get_plain_lines(ask, copied):
     status, output, _ = ask("mnist", "evaluate", copied.path)
     assert status == 0

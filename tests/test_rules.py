@@ -27,6 +27,7 @@ def assert_close(ours, theirs, tolerance=1e-6):
         assert np.abs(one - other).max() <= tolerance * np.abs(other).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", DECAYING, ids=lambda cls: cls.__name__)
 def test_equals_its_twin_with_weight_decay(rule):
     subject = of_class(rule)

@@ -119,6 +119,7 @@ for threads in (1, 9):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists threads")
 def test_threads_are_those_of_each_version(export):
     command = [sys.executable, "-c", COUNT, str(export)]

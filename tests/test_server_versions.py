@@ -185,6 +185,7 @@ def test_many_requests_do_not_notice_that_versions_change(directory, publish, tm
     campaign(directory, publish, tmp_path, swaps=10, least=2000)
 
 
+@pytest.mark.slow
 def test_a_version_that_was_replaced_is_out_of_memory(directory, publish, tmp_path):
     server = Server(
         [f"m={directory}"], Settings(port=0, every=0.05, log=tmp_path / "log", trust=True)

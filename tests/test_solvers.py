@@ -147,6 +147,7 @@ def test_logistic_regression_reaches_that_of_scikit_learn(optimizer, tmp_path):
     np.testing.assert_allclose(kernel[:, 1] - kernel[:, 0], theirs.coef_[0], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["lbfgs", "newton", "levenberg_marquardt"])
 def test_columns_that_say_the_same(optimizer, tmp_path):
     """Any split between them is a minimum: the matrices have no inverse."""

@@ -70,6 +70,7 @@ def test_samples_are_test_images_with_the_answers_of_training(run):
     np.testing.assert_allclose(run.model(raw), answers, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_model_on_the_disk_is_that_of_the_best_epoch(tmp_path):
     run = trained(Mnist(model="mlp", epochs=3, learning_rate=0.3, l2=0.0), tmp_path / "run")
     best = min(epochs_of(run.path), key=lambda row: float(row["val_loss"]))
@@ -79,6 +80,7 @@ def test_the_model_on_the_disk_is_that_of_the_best_epoch(tmp_path):
     assert np.mean(said == valid.target) == pytest.approx(float(best["val_accuracy"]), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_recorded_and_answers_in_float32(tmp_path):
     run = trained(TINY, tmp_path / "run", precision="bfloat16")
     assert run.passport["precision"]["policy"] == "mixed_bfloat16"
@@ -211,6 +213,7 @@ def interrupt_in_epoch(number, monkeypatch):
     monkeypatch.setattr(Mnist, "fit", interrupted)
 
 
+@pytest.mark.slow
 def test_training_stops_when_validation_stops_improving(tmp_path):
     app = Mnist(model="mlp", epochs=40, patience=1, schedule="constant", learning_rate=0.5)
     passport = trained(app, tmp_path / "run").passport
@@ -218,6 +221,7 @@ def test_training_stops_when_validation_stops_improving(tmp_path):
     assert passport["epochs"] == passport["best_epoch"] + app.patience
 
 
+@pytest.mark.slow
 def test_patience_0_never_stops(tmp_path, monkeypatch):
     monkeypatch.setattr(Mnist, "rate", lambda *_: 0.0)
     app = Mnist(model="softmax", epochs=4, augment=0.0)

@@ -102,6 +102,7 @@ def test_pareto_names_three():
     assert objectives.pareto(scores, ways) == (["0", "1", "2"], "0", "1", "2")
 
 
+@pytest.mark.slow
 def test_pictures_and_what_mattered(tmp_path):
     oracle = searched(tmp_path, "random", trials=16)
     assert set(pictures.draw(oracle, tmp_path, "val_loss")) == {
@@ -188,6 +189,7 @@ def test_an_interrupted_trial_goes_on_and_a_diverged_one_stays_failed(tmp_path):
         tuner._finished(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_a_full_disk_fails_no_trial(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
@@ -234,6 +236,7 @@ def test_variables_of_kerastuner_come_together(monkeypatch):
     assert chief.role() == "chief"
 
 
+@pytest.mark.slow
 def test_what_somebody_added_to_the_best_stays(found, tmp_path):
     trials = [tmp_path / name for name in ("one", "two", "three")]
     for path in trials:

@@ -158,6 +158,7 @@ def test_schedule_free_shows_the_average_outside_of_training():
     assert made.evaluate(ROWS, ANSWERS, verbose=0) != pytest.approx(watch.told, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_schedule_free_ends_fit_with_the_average_also_without_the_callback():
     made = model(ScheduleFree(SGD(0.5)))
     fit(made, 3)
@@ -165,6 +166,7 @@ def test_schedule_free_ends_fit_with_the_average_also_without_the_callback():
         np.testing.assert_array_equal(one, ops.convert_to_numpy(average))
 
 
+@pytest.mark.slow
 def test_schedule_free_trains_on_as_if_never_evaluated():
     plain, evaluated = model(ScheduleFree(SGD(0.5))), model(ScheduleFree(SGD(0.5)))
     fit(plain, 4, [AveragedWeights()])
@@ -175,6 +177,7 @@ def test_schedule_free_trains_on_as_if_never_evaluated():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_averaged_weights_leave_other_optimizers_alone():
     ends = []
     for callbacks in ([], [AveragedWeights()]):

@@ -27,6 +27,8 @@ PARTS: Parts = {
     "parameters": int,
     "seconds": dict,
     "examples_per_second": NUMBER,
+    "strategy": str,
+    "replicas": int,
 }
 WITHIN: dict[str, Parts] = {
     "data": {"fingerprint": str, "spec": dict},

@@ -111,7 +111,7 @@ def begun(path: Path, app: type[App]) -> Known:
     known: Known | None = None
     if (path / PASSPORT).exists():
         told = Run(path).passport
-        about = {"deterministic": told["deterministic"]}
+        about = {"deterministic": told.get("deterministic", False)}
         known = Known(
             told["app"],
             told["fields"],
