@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test slow backends check format bench lock clean
+.PHONY: install demo test kills slow backends check format bench lock clean
 
 install: .venv/.ready
 
@@ -38,6 +38,11 @@ test: .venv/.ready
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not alone"
 	$(BIN)/python -m pytest -m alone
 
+# Killed at random instants and started again, these end as if nobody had disturbed them.
+kills: .venv/.ready
+	$(BIN)/python benchmarks/kill_campaign.py --kills 20 --dry \
+	  --only "mnist,recommender,mnist with two replicas,export"
+
 slow: .venv/.ready
 	$(BIN)/python -m pytest -m slow --timeout=3600
 
@@ -68,6 +73,9 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/searches.py
 	$(BIN)/python benchmarks/search_kills.py
 	$(BIN)/python benchmarks/search_memory.py
+	$(BIN)/python benchmarks/kill_campaign.py
+	$(BIN)/python benchmarks/checkpoints.py
+	$(BIN)/python benchmarks/determinism.py
 	$(BIN)/python benchmarks/formats.py
 	$(BIN)/python benchmarks/serving_latency.py
 	$(BIN)/python benchmarks/serving_load.py

@@ -66,8 +66,8 @@ SUBJECTS = (
     Subject("finetune", STAGES),
     Subject("text", TEXTS),
     Subject("recommender", RATINGS),
-    Subject("mnist, two replicas", (*MNIST, *TWO), 2),
-    Subject("text, two replicas", (*TEXTS, *TWO), 2),
+    Subject("mnist with two replicas", (*MNIST, *TWO), 2),
+    Subject("text with two replicas", (*TEXTS, *TWO), 2),
     Subject("search", (*SEARCH, "--precision", "float32")),
     Subject("export", ("mnist", "export"), prepared=True),
 )
