@@ -145,10 +145,12 @@ def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str
 
 def replay(path: Path, how: HowToReplay, common: Common) -> dict[str, Any]:
     """Make a run again and compare."""
-    from training import start
+    from training import origin, start
     from training.run import Run
 
     told = Run.load(path).passport
+    # Its model is read, to compare the weights.
+    origin.require(path, origin.RUN, trust=common.trust)
     mirrored = told["strategy"] == "mirrored"
     start.tensorflow(told["replicas"] if mirrored else None, told["strategy"])
     from evaluation.replay import DifferentError

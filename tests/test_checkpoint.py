@@ -484,10 +484,15 @@ def test_the_command_line_goes_on_with_a_run(begun, whole, ask):
     assert "not empty" in error
 
 
-def test_the_command_line_replays(whole, ask):
+def test_the_command_line_replays(whole, ask, tmp_path):
     status, out, _ = ask("replay", str(whole.path))
     assert status == 0
     assert "bit-equal" in out
+    stranger = shutil.copytree(whole.path, tmp_path / "stranger")
+    (stranger / "origin.txt").unlink()
+    status, _, error = ask("replay", str(stranger))
+    assert status == 2
+    assert "--trust" in error
 
 
 def test_what_was_not_judged_is_not_trained_again(two_epochs, whole, tmp_path):
