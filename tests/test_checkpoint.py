@@ -519,3 +519,12 @@ def test_a_replay_is_bit_equal_or_names_the_first_number(whole, tmp_path):
     assert other.first.startswith("epoch 2, ")
     (run.path / "history.csv").write_text("\n".join(changed).replace(number[:4], "7.11"))
     assert replay._compared(run, Run.load(tmp_path / "again")).verdict == "different"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
+def test_a_run_of_every_app_is_made_again_bit_for_bit(app, tiny_run, tmp_path):
+    run = Run.load(shutil.copytree(tiny_run(app).path, tmp_path / "run"))
+    report.score(run)
+    found = replay.replay(run, tmp_path / "again", verbose=0)
+    assert (found.verdict, found.first) == ("bit-equal", "")
