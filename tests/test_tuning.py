@@ -277,3 +277,10 @@ def test_workers_of_the_command_line_survive_kills(tmp_path):
         rows = list(csv.DictReader(file))
     found = {row["trial"]: row[SCORE] for row in rows}
     assert found == {one["trial"]: str(one[SCORE]) for one in told(alone.oracle)}
+
+
+def test_what_is_no_search_is_left_without_a_trace(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunError, match="not empty and no search"):
+        tuned(tmp_path, trials=1)
+    assert [one.name for one in tmp_path.iterdir()] == ["thesis.txt"]

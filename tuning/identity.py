@@ -78,16 +78,23 @@ def settle(told: Told, directory: Path, splits: Splits) -> str:
     """
     stated = {**told.json(), "data": splits.fingerprint(), "valid": digest(splits)}
     path = directory / STATED
+    require_free(directory)
     if path.exists():
         _require_same(_read(path), stated, directory)
-    elif any(not one.name.startswith(".") for one in directory.iterdir()):
+    else:
+        write_json(path, stated)
+    return stated["valid"]
+
+
+def require_free(directory: Path) -> None:
+    """Raise RunError where a directory holds something, but for that of a search."""
+    if (directory / STATED).exists():
+        return
+    if any(not one.name.startswith(".") for one in directory.iterdir()):
         raise RunError(
             f"Received the run directory {str(directory)!r}, which is not empty and no search; "
             "expected a new one. Nothing was overwritten."
         )
-    else:
-        write_json(path, stated)
-    return stated["valid"]
 
 
 def awaited(told: Told, directory: Path, data_dir: Path | None) -> str:

@@ -232,6 +232,7 @@ def _held(directory: Path) -> Iterator[int]:
     """Hold a search directory; its workers hold it too, until the last has gone."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        identity.require_free(directory)  # first: what is another's is left without a trace
         file = (directory / ".lock").open("a")
     except OSError as error:
         raise RunError(
