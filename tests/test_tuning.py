@@ -280,7 +280,9 @@ def test_workers_of_the_command_line_survive_kills(tmp_path):
 
 
 def test_what_is_no_search_is_left_without_a_trace(tmp_path):
-    (tmp_path / "thesis.txt").write_text("years of work")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
     with pytest.raises(RunError, match="not empty and no search"):
-        tuned(tmp_path, trials=1)
-    assert [one.name for one in tmp_path.iterdir()] == ["thesis.txt"]
+        tuned(mine, trials=1)
+    assert [one.name for one in mine.iterdir()] == ["thesis.txt"]
