@@ -40,7 +40,7 @@ test: .venv/.ready
 
 # Killed at random instants and started again, these end as if nobody had disturbed them.
 kills: .venv/.ready
-	$(BIN)/python benchmarks/kill_campaign.py --kills 20 --dry \
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python benchmarks/kill_campaign.py --kills 20 --dry \
 	  --only "mnist,recommender,mnist with two replicas,export"
 
 slow: .venv/.ready
