@@ -2,7 +2,7 @@
 
     python benchmarks/determinism.py
 
-Some five minutes on two cores; needs the prepared MNIST.
+Some four minutes on two cores; needs the prepared MNIST.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from protocol import Program, Run, Table
 TRAININGS = {
     "mnist": ("mnist", "train", "--data", "tfds:mnist", "--epochs", "1", "--precision", "float32"),
     "text": ("text", "train", "--epochs", "2"),
-    "finetune": ("finetune", "train"),
 }
 
 
