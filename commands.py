@@ -102,7 +102,9 @@ def replay(run: RunDirectory, *, how: HowToReplay = REPLAY, common: Common = COM
     Status 1 where numbers differ by more than a thousandth.
     """
     with console.output(common.json) as emit:
-        emit(making.replay(run, how, common))
+        found = making.replay(run, how, common)
+        emit(found)
+        making.require_same(run, found)
 
 
 def check_optimizer(address: Optimizer, *, common: Common = COMMON) -> None:

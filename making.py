@@ -153,7 +153,6 @@ def replay(path: Path, how: HowToReplay, common: Common) -> dict[str, Any]:
     origin.require(path, origin.RUN, trust=common.trust)
     mirrored = told["strategy"] == "mirrored"
     start.tensorflow(told["replicas"] if mirrored else None, told["strategy"])
-    from evaluation.replay import DifferentError
     from evaluation.replay import replay as made_again
 
     with contextlib.ExitStack() as held:
@@ -165,12 +164,19 @@ def replay(path: Path, how: HowToReplay, common: Common) -> dict[str, Any]:
     for line in (found.first, *found.elsewhere):
         if line:
             print(f"differs  {line}")
-    if found.verdict == "different":
-        raise DifferentError(
-            f"Received the run {path}, which comes out otherwise: {found.first}; expected the same "
-            "within a thousandth. Compare versions and hardware, or train with --deterministic."
-        )
     return found._asdict()
+
+
+def require_same(path: Path, found: dict[str, Any]) -> None:
+    """Raise DifferentError where a replay came out otherwise."""
+    from evaluation.replay import DifferentError
+
+    if found["verdict"] == "different":
+        raise DifferentError(
+            f"Received the run {path}, which comes out otherwise: {found['first']}; expected the "
+            "same within a thousandth. Compare versions and hardware, or train with "
+            "--deterministic."
+        )
 
 
 def launch(command: list[str], app: apps.App, how: Any, workers: int, restarts: int) -> None:

@@ -31,23 +31,24 @@ def draw(run: Run, answers: Any) -> list[str]:
     return list(figures)
 
 
-def _columns(history: Path) -> dict[str, list[float]]:
+def history(path: Path) -> dict[str, list[float]]:
+    """The columns of history.csv. Raises RunError where it is not as training wrote it."""
     try:
-        with history.open(newline="") as file:
+        with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
         if missing := {"epoch", "loss", "val_loss", "learning_rate"} - columns.keys():
             raise ValueError(f"no column {min(missing)}")
     except (OSError, ValueError, TypeError, IndexError, csv.Error) as error:
         raise RunError(
-            f"Received {history}, which cannot be read ({getattr(error, 'strerror', 0) or error}); "
+            f"Received {path}, which cannot be read ({getattr(error, 'strerror', 0) or error}); "
             "expected a row an epoch as training wrote it. Restore the file or train again."
         ) from error
     return columns
 
 
-def _learning_curves(history: Path) -> Any:
-    columns = _columns(history)
+def _learning_curves(path: Path) -> Any:
+    columns = history(path)
     scores = [name for name in columns if f"val_{name}" in columns]
     figure, axes = pyplot.subplots(
         1, len(scores) + 1, figsize=(4 * len(scores) + 4, 3.2), layout="constrained"

@@ -1,14 +1,12 @@
 """A run made again from its passport, and the first number in which the two differ."""
 
-import csv
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from evaluation import report
+from evaluation import pictures, report
 from pipelines.splits import Fold
 from training.run import QUARANTINE, SCORES, Run, RunError
 from training.train import train
@@ -57,6 +55,9 @@ def replay(run: Run, path: Path, *, verbose: int = 2) -> Replay:
             f"Received the run {run.path}, which went on in spite of {'; '.join(told['forced'])}; "
             "expected one of a single command. Train it anew."
         )
+    _history(run)  # what cannot be compared is known before anything is trained
+    if (run.path / SCORES).exists():
+        report.read(run)
     again = train(
         run.app,
         run_dir=path,
@@ -93,9 +94,11 @@ def _compared(run: Run, again: Run) -> Replay:
 
 def _pairs(run: Run, again: Run) -> Iterator[tuple[str, Any, Any]]:
     """Names, and the numbers of both runs, in the order in which they were made."""
-    for then, now in zip(_history(run), _history(again), strict=False):
-        for name, value in then.items():
-            yield f"epoch {then['epoch']}, {name}", float(value), float(now.get(name, "nan"))
+    then, now = _history(run), _history(again)
+    for place in range(min(len(then["epoch"]), len(now["epoch"]))):
+        for name in then:
+            other = now[name][place] if name in now else np.nan
+            yield f"epoch {then['epoch'][place]:.0f}, {name}", then[name][place], other
     if run.passport["stopped"]:
         return
     for name in ("epochs", "best_epoch"):
@@ -105,15 +108,14 @@ def _pairs(run: Run, again: Run) -> Iterator[tuple[str, Any, Any]]:
     ):
         yield f"weights {place.path}", one, other
     if (run.path / SCORES).exists():
-        then, now = (json.loads((one.path / SCORES).read_text())["test"] for one in (run, again))
+        then, now = (report.read(one)["test"] for one in (run, again))
         for name, value in then.items():
             yield f"test {name}", value, now.get(name, float("nan"))
 
 
-def _history(run: Run) -> list[dict[str, str]]:
-    with (run.path / "history.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [{name: one for name, one in row.items() if name not in PASSING} for row in rows]
+def _history(run: Run) -> dict[str, list[float]]:
+    columns = pictures.history(run.path / "history.csv")
+    return {name: column for name, column in columns.items() if name not in PASSING}
 
 
 def _same(then: Any, now: Any) -> bool:

@@ -528,3 +528,12 @@ def test_a_run_of_every_app_is_made_again_bit_for_bit(app, tiny_run, tmp_path):
     report.score(run)
     found = replay.replay(run, tmp_path / "again", verbose=0)
     assert (found.verdict, found.first) == ("bit-equal", "")
+
+
+@pytest.mark.parametrize("name", ["history.csv", "scores.json"])
+def test_what_cannot_be_compared_is_not_made_again(name, whole, tmp_path):
+    run = Run.load(shutil.copytree(whole.path, tmp_path / "run"))
+    (run.path / name).write_text("garbage")
+    with pytest.raises(RunError, match=f"{name}"):
+        replay.replay(run, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
