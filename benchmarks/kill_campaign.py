@@ -60,14 +60,10 @@ STAGES = ("finetune", "train", "--epochs", "2", "--head-epochs", "2", *OFTEN)
 TEXTS = ("text", "train", "--epochs", "2", *OFTEN)
 RATINGS = ("recommender", "train", "--model", "svdpp", "--epochs", "3", *OFTEN)
 SEARCH = ("mnist", "tune", "--model", "mlp", "--epochs", "2", "--trials", "4")
+TRAININGS = (MNIST, ROWS, STAGES, TEXTS, RATINGS)
 SUBJECTS = (
-    Subject("mnist", MNIST),
-    Subject("regression", ROWS),
-    Subject("finetune", STAGES),
-    Subject("text", TEXTS),
-    Subject("recommender", RATINGS),
-    Subject("mnist with two replicas", (*MNIST, *TWO), 2),
-    Subject("text with two replicas", (*TEXTS, *TWO), 2),
+    *(Subject(words[0], words) for words in TRAININGS),
+    *(Subject(f"{words[0]} with two replicas", (*words, *TWO), 2) for words in TRAININGS),
     Subject("search", (*SEARCH, "--precision", "float32")),
     Subject("export", ("mnist", "export"), prepared=True),
 )

@@ -127,8 +127,9 @@ def _some_digits(which: range, fit: Callable[[Any], Any]) -> Source:
     every = digits()
     pixels, target = every.train.numpy()
     chosen = np.isin(target, which)
-    signature = [tf.TensorSpec(pixels.shape[1:], pixels.dtype)]
-    traced = tf.function(fit, input_signature=signature, autograph=False)
-    fitted = np.stack([traced(image) for image in pixels[chosen]])
+    every_one = tf.function(
+        lambda images: tf.map_fn(fit, images, fn_output_signature=tf.uint8), autograph=False
+    )
+    fitted = every_one(pixels[chosen]).numpy()
     labels = tuple(every.labels[number] for number in which)
     return Source(Examples.of(fitted, target[chosen] - which.start), labels=labels)

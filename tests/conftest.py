@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 import threading
 from pathlib import Path
@@ -27,6 +28,8 @@ def pytest_configure(config):
     os.environ["KERAS_HOME"] = f"{HOME.name}/keras"
     if "TFDS_DATA_DIR" not in os.environ and (ROOT.parent / "shared" / "tfds").is_dir():
         os.environ["TFDS_DATA_DIR"] = str(ROOT.parent / "shared" / "tfds")
+    # A shell has what it starts in the background ignore Ctrl-C; tests send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     start.tensorflow()
 
 

@@ -213,8 +213,8 @@ RUN_CHECKS = [check_batches_match_the_network, check_model_takes_raw_input]
 EXPORT_CHECKS = [check_export_round_trip]
 TRAINING_CHECKS = [check_same_seed_same_scores]
 SLOW_CHECKS = [check_other_seed_other_scores]  # each trains once more
-# Those that train in a second or two; all the others do so in the slow tests.
-QUICK = (apps.Mnist, apps.Recommender)
+# The one that trains in a second or two; all the others do so in the slow tests.
+QUICK = (apps.Mnist,)
 
 
 def members(checks, among=apps.ALL):

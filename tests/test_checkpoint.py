@@ -23,6 +23,7 @@ from training import checkpoint, directory, fitting, resume
 from training.callbacks import EnoughError, StopWhenDiverged
 from training.directory import NOTE, UNFINISHED, taken, unfinished
 from training.fitting import DivergedError
+from training.interrupts import Interrupts
 from training.run import CHECKPOINT, PASSPORT, Run, RunError
 from training.train import train
 
@@ -123,7 +124,7 @@ CASES = [
     case(apps.Mnist, 2, SLOW, calls=0),
     case(apps.Mnist, 1, SLOW, optimizer="adan"),
     case(apps.Mnist, 0, SLOW, optimizer="schedulefree"),
-    case(apps.Recommender, 2, calls=0),
+    case(apps.Recommender, 2, SLOW, calls=0),
     case(apps.Recommender, 3, SLOW, calls=0, model="svdpp", optimizer="adam"),
     case(apps.Finetune, 3, SLOW),  # in the second stage
     case(apps.Finetune, 0, SLOW),
@@ -537,3 +538,16 @@ def test_what_cannot_be_compared_is_not_made_again(name, whole, tmp_path):
     with pytest.raises(RunError, match=f"{name}"):
         replay.replay(run, tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_what_a_process_was_started_to_ignore_it_ignores():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        interrupts = Interrupts()
+        with interrupts.caught():
+            os.kill(os.getpid(), signal.SIGINT)
+            assert signal.getsignal(signal.SIGTERM) == interrupts._receive
+        assert not interrupts.asked
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

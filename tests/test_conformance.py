@@ -52,6 +52,7 @@ def test_keeps_in_longer_checks(check, cls):
     kept(check, of_class(cls))
 
 
+@pytest.mark.slow
 def test_one_of_ours_compiles():
     kept(fits.compiles, of_class(optimizers.AdaBelief))
 

@@ -197,7 +197,9 @@ def test_losses_are_their_formulas():
     assert float(entropy) == pytest.approx(np.log(1 + np.exp(2.5)), rel=1e-6)
 
 
-@pytest.mark.parametrize("model", ["svm", pytest.param("svm_rbf", marks=pytest.mark.slow), "mlp"])
+@pytest.mark.parametrize(
+    "model", ["svm", *(pytest.param(model, marks=pytest.mark.slow) for model in ("svm_rbf", "mlp"))]
+)
 def test_every_model_learns(tmp_path, model):
     app = Regression(model=model, epochs=8, width=16)
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)

@@ -98,7 +98,7 @@ CHECKS = [
     check_nothing_held_out_reaches_prepare,
 ]
 PAIRS = [
-    (address, check)
+    pytest.param(address, check, marks=[pytest.mark.slow] * (address == "tfds:fashion_mnist"))
     for address in ADDRESSES
     for check in CHECKS
     if address in OFFICIAL or check is not check_official_test_is_whole
@@ -111,6 +111,7 @@ def test_source(address, check, load):
     check(splits, address) if check.__code__.co_argcount == 2 else check(splits)
 
 
+@pytest.mark.slow
 def test_images_are_those_of_tfds(load):
     splits = load("tfds:mnist")
     import tensorflow_datasets as tfds

@@ -1,7 +1,7 @@
 """Where training stands, written every so often, and how it goes on from there bit for bit."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,8 @@ class Checkpoint(keras.callbacks.Callback):
         """Restore, or note that another stage of training begins."""
         self.interrupts.patient = not self._replays
         self.first = -1
+        if not self._replays:
+            self._make_variables()
         if self.restored:
             self.stage += 1
             return
@@ -95,29 +97,40 @@ class Checkpoint(keras.callbacks.Callback):
         self.best.write()
 
     def _restore_state(self, found: Found) -> None:
-        if not self.model.optimizer.built:
-            self.model.optimizer.build(self.model.trainable_variables)
         restore(_variables(self.model), found.state)
         if found.position.step:
             self.to_pass = found.position.step // self.model.steps_per_execution
-            self._pass_over(found.metrics)
 
-    def _pass_over(self, metrics: Sequence[np.ndarray]) -> None:
-        """Let the calls of this epoch that were made before return at once."""
+    def _make_variables(self) -> None:
+        """Make those of the optimizer now, those of the metrics at the first call.
+
+        Keras would make them while it traces the first step, and trace that once more.
+        """
+        if not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
         usual = self.model.train_function
+
+        def first(iterator: Any) -> Any:
+            if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+                _, target = iterator.element_spec
+                self.model.compute_metrics(None, _zeros(target), _zeros(self.model.output), None)
+                self.model.reset_metrics()
+            self.model.train_function = self._passing(usual) if self.to_pass else usual
+            return self.model.train_function(iterator)
+
+        self.model.train_function = first
+
+    def _passing(self, usual: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Let the calls of this epoch that were made before return at once."""
 
         def passing(iterator: Any) -> Any:
             if not self.to_pass:
                 self.model.train_function = usual
                 return usual(iterator)
-            if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-                # Keras would make some metrics when it first sees a batch.
-                _, target = iterator.element_spec
-                self.model.compute_metrics(None, _zeros(target), _zeros(self.model.output), None)
-            restore(self.model.metrics_variables, metrics)
+            restore(self.model.metrics_variables, self.found.metrics)
             return self.model.get_metrics_result()
 
-        self.model.train_function = passing
+        return passing
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
         """The first epoch of a stage is known when it comes."""

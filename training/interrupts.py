@@ -39,11 +39,15 @@ class Interrupts:
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
-        """Receive the signals of this process, if this is its main thread."""
+        """Receive the signals of this process, if this is its main thread.
+
+        Those that it was started to ignore, as by nohup or in a shell's background, it ignores.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._receive) for number in STATUS}
+        heard = [number for number in STATUS if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._receive) for number in heard}
         try:
             yield
         finally:
