@@ -7,8 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from evaluation import pictures, report
-from pipelines.splits import Fold
-from training.run import QUARANTINE, SCORES, Run, RunError
+from training.run import SCORES, Run, RunError
 from training.train import train
 
 # Relative to the larger of two numbers: what another order of additions may do.
@@ -63,8 +62,8 @@ def replay(run: Run, path: Path, *, verbose: int = 2) -> Replay:
         run_dir=path,
         data_dir=run.data_dir,
         precision="bfloat16" if told["precision"]["policy"] == "mixed_bfloat16" else "float32",
-        which=Fold(**told["data"]["fold"]) if told["data"]["fold"] else None,
-        quarantine=run.path / QUARANTINE if told["data"].get("quarantine") else None,
+        which=run.fold,
+        quarantine=run.quarantine,
         strategy=told["strategy"],
         devices=told["replicas"] if told["strategy"] == "mirrored" else None,
         on_nan="halve" if told.get("halvings") else "stop",
