@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from evaluation import pictures, report
+from evaluation import history, report
 from training.run import SCORES, Run, RunError
 from training.train import train
 
@@ -113,7 +113,7 @@ def _pairs(run: Run, again: Run) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _history(run: Run) -> dict[str, list[float]]:
-    columns = pictures.history(run.path / "history.csv")
+    columns = history.read(run.path / "history.csv")
     return {name: column for name, column in columns.items() if name not in PASSING}
 
 
