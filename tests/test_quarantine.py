@@ -4,6 +4,7 @@ import csv
 import json
 import re
 
+import keras
 import made
 import numpy as np
 import planted
@@ -110,6 +111,25 @@ def test_a_missing_list_writes_nothing(ask, elsewhere):
     assert status == 2
     assert "no.csv" in error
     assert list(elsewhere.iterdir()) == []
+
+
+class Stopped(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        if epoch:
+            raise KeyboardInterrupt
+
+
+def test_a_stopped_training_goes_on_by_its_list(ask, elsewhere, listed):
+    app = Mnist(model="softmax", epochs=2)
+    path = listed(*keys(app.splits().train, 0, 1))
+    how = {"precision": "float32", "quarantine": path, "verbose": 0, "every": 0}
+    with pytest.raises(KeyboardInterrupt):
+        train(app, run_dir=elsewhere / "run", watchers=[Stopped()], **how)
+    path.unlink()
+    status, output, error = ask("mnist", "train", "--resume", "run")
+    assert status == 0, error
+    assert "goes on after epoch 1" in output
+    assert Run.load(elsewhere / "run").passport["data"]["quarantine"]["train"] == 2
 
 
 @pytest.mark.parametrize("content", [None, "key,where\n0123456789abcdef,"])
