@@ -24,7 +24,7 @@ class Replay(NamedTuple):
         verdict: on all numbers of the history, the scores and the weights.
         compared: how many numbers that are.
         first: in words, the first that is not the same; empty where all are.
-        largest: the largest relative difference.
+        largest: the largest relative difference; None where that is no number.
         elsewhere: in words, what was not as it was when the run was made.
 
     """
@@ -32,7 +32,7 @@ class Replay(NamedTuple):
     verdict: Verdict
     compared: int
     first: str
-    largest: float
+    largest: float | None
     elsewhere: list[str]
 
 
@@ -88,7 +88,8 @@ def _compared(run: Run, again: Run) -> Replay:
         for name in ("versions", "hardware", "devices")
         if run.passport[name] != again.passport[name]
     ]
-    return Replay(verdict if first else "bit-equal", count, first, largest, elsewhere)
+    told = largest if np.isfinite(largest) else None  # JSON has no infinity
+    return Replay(verdict if first else "bit-equal", count, first, told, elsewhere)
 
 
 def _pairs(run: Run, again: Run) -> Iterator[tuple[str, Any, Any]]:
