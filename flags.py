@@ -97,6 +97,9 @@ class HowToTune:
     run_dir: Path | None = None
     """Directory of the search, to begin or to go on with; by default it follows from what is
     searched."""
+    quarantine: Path | None = None
+    """A list of check-data --write-quarantine: what it names is left out of training and
+    validation of every trial, never out of test."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the arithmetic."""
     strategy: Literal["one", "mirrored", "auto"] = "one"
@@ -162,7 +165,7 @@ class HowToCheck:
     report: Path = Path("data-report.html")
     """The page to write; a file there that is no such page is left alone."""
     write_quarantine: Path | None = None
-    """A new CSV file of what training should leave out, for train --quarantine."""
+    """A new CSV file of what training should leave out, for --quarantine of train and tune."""
     fail_on: Literal["grave", "warning", "never"] = "grave"
     """From which severity on the exit status is 1."""
     config: Path | None = None

@@ -31,22 +31,16 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
     start.tensorflow(how.devices, how.strategy)
     from evaluation import folds, report, show
     from training import origin
+    from training.how import How
     from training.resume import trained_in
     from training.run import ELSEWHERE
     from training.train import train as trained
 
     on_terminal = sys.stdout.isatty() and not common.json
-    options: dict[str, Any] = {
+    options = _named(how, How) | {
         "data_dir": common.data_dir,
-        "precision": how.precision,
-        "strategy": how.strategy,
-        "devices": how.devices,
-        "quarantine": how.quarantine,
-        "profile": how.profile,
         "verbose": 1 if on_terminal else 2,
         "every": every,
-        "on_nan": how.on_nan,
-        "deterministic": how.deterministic,
     }
     if how.folds is not None:
         summary = folds.cross_validate(app, how.folds, how.run_dir, **options)
@@ -55,7 +49,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
     run = trained_in(how.run_dir, app, common.data_dir, again=how.resume is not None)
     if run:
         origin.require(run.path, origin.RUN, trust=common.trust)
-    run = run or trained(app, run_dir=how.run_dir, force=how.force, **options)
+    run = run or trained(app, run_dir=how.run_dir, **options)
     if run.path == ELSEWHERE:
         return {}
     scored = report.score(run)
@@ -64,8 +58,14 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
     return judged(run, scored)
 
 
+def _named(flags: Any, wanted: type) -> dict[str, Any]:
+    """Those flags for which a dataclass has a field of the same name."""
+    names = {one.name for one in dataclasses.fields(wanted)}
+    return {name: value for name, value in vars(flags).items() if name in names}
+
+
 def _resumed(app: apps.App, how: HowToTrain) -> tuple[apps.App, HowToTrain]:
-    """The app and the flags that a run began with, and what is given besides."""
+    """The app and the flags that a run began with, but for what is given now."""
     from training import resume
     from training.run import QUARANTINE
 
@@ -76,18 +76,15 @@ def _resumed(app: apps.App, how: HowToTrain) -> tuple[apps.App, HowToTrain]:
             "its own directory."
         )
     known = resume.begun(path, type(app))
-    flags: dict[str, Any] = {
-        "run_dir": path,
-        "deterministic": how.deterministic or known.about["deterministic"],
+    began: dict[str, Any] = {
+        "quarantine": path / QUARANTINE if (path / QUARANTINE).exists() else None,
+        "strategy": known.strategy,
+        "devices": known.devices if known.strategy == "mirrored" else None,
+        "deterministic": known.about["deterministic"],
     }
-    if how.quarantine is None and (path / QUARANTINE).exists():
-        flags["quarantine"] = path / QUARANTINE
-    if how.strategy == "one":
-        flags["strategy"] = known.strategy
-    if how.devices is None and known.strategy == "mirrored":
-        flags["devices"] = known.devices
+    now = {name: getattr(how, name) for name in began if getattr(how, name) != getattr(HOW, name)}
     fields = known.fields | given(sys.argv, app)
-    return type(app).from_json(fields), dataclasses.replace(how, **flags)
+    return type(app).from_json(fields), dataclasses.replace(how, run_dir=path, **(began | now))
 
 
 def tune(app: apps.App, how: HowToTune, common: Common) -> dict[str, Any]:
@@ -101,9 +98,9 @@ def tune(app: apps.App, how: HowToTune, common: Common) -> dict[str, Any]:
     from tuning.search import Asked, search
 
     with told.live() as watch:
-        asked = {one.name: getattr(how, one.name) for one in dataclasses.fields(Asked)}
+        asked = Asked(**_named(how, Asked))
         command = [sys.executable, *sys.argv]
-        found = search(app, Asked(**asked), data_dir=common.data_dir, command=command, watch=watch)
+        found = search(app, asked, data_dir=common.data_dir, command=command, watch=watch)
     if found is None:
         return {}
     summary = told.conclude(found)

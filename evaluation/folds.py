@@ -7,7 +7,8 @@ import numpy as np
 
 from apps.app import App, FieldError
 from evaluation import report
-from pipelines.splits import Fold, fold
+from pipelines.quarantine import of_training
+from pipelines.splits import Fold
 from training import strategy as distribution
 from training.directory import empty_directory
 from training.run import write_json
@@ -60,6 +61,7 @@ def _require_trainable(
     data_dir: Path | None = None,
     strategy: Strategy = "one",
     devices: int | None = None,
+    quarantine: Path | None = None,
     **_: Any,
 ) -> None:
     """Raise what the trainings would, before anything is written."""
@@ -67,7 +69,7 @@ def _require_trainable(
     app = distribution.divided(app, splits := app.splits(data_dir), spread.num_replicas_in_sync)
     app.descent(1)
     for number in range(1, num_folds + 1):
-        app.batch(len(fold(splits, Fold(number, num_folds)).train))
+        app.batch(len(of_training(splits, Fold(number, num_folds), quarantine).train))
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -1,15 +1,14 @@
 """Pictures of a run, as PNG files."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 
-from evaluation import kinds
+from evaluation import history, kinds
 from evaluation.style import FAINT, FIRST, INK, STYLE, pyplot
 from pipelines.files import whole
-from training.run import Run, RunError
+from training.run import Run
 
 
 def draw(run: Run, answers: Any) -> list[str]:
@@ -31,24 +30,8 @@ def draw(run: Run, answers: Any) -> list[str]:
     return list(figures)
 
 
-def history(path: Path) -> dict[str, list[float]]:
-    """The columns of history.csv. Raises RunError where it is not as training wrote it."""
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
-        if missing := {"epoch", "loss", "val_loss", "learning_rate"} - columns.keys():
-            raise ValueError(f"no column {min(missing)}")
-    except (OSError, ValueError, TypeError, IndexError, csv.Error) as error:
-        raise RunError(
-            f"Received {path}, which cannot be read ({getattr(error, 'strerror', 0) or error}); "
-            "expected a row an epoch as training wrote it. Restore the file or train again."
-        ) from error
-    return columns
-
-
 def _learning_curves(path: Path) -> Any:
-    columns = history(path)
+    columns = history.read(path)
     scores = [name for name in columns if f"val_{name}" in columns]
     figure, axes = pyplot.subplots(
         1, len(scores) + 1, figsize=(4 * len(scores) + 4, 3.2), layout="constrained"

@@ -6,9 +6,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from evaluation import pictures, report
-from pipelines.splits import Fold
-from training.run import QUARANTINE, SCORES, Run, RunError
+from evaluation import history, report
+from training.run import SCORES, Run, RunError
 from training.train import train
 
 # Relative to the larger of two numbers: what another order of additions may do.
@@ -25,7 +24,7 @@ class Replay(NamedTuple):
         verdict: on all numbers of the history, the scores and the weights.
         compared: how many numbers that are.
         first: in words, the first that is not the same; empty where all are.
-        largest: the largest relative difference.
+        largest: the largest relative difference; None where that is no number.
         elsewhere: in words, what was not as it was when the run was made.
 
     """
@@ -33,7 +32,7 @@ class Replay(NamedTuple):
     verdict: Verdict
     compared: int
     first: str
-    largest: float
+    largest: float | None
     elsewhere: list[str]
 
 
@@ -63,8 +62,8 @@ def replay(run: Run, path: Path, *, verbose: int = 2) -> Replay:
         run_dir=path,
         data_dir=run.data_dir,
         precision="bfloat16" if told["precision"]["policy"] == "mixed_bfloat16" else "float32",
-        which=Fold(**told["data"]["fold"]) if told["data"]["fold"] else None,
-        quarantine=run.path / QUARANTINE if told["data"].get("quarantine") else None,
+        which=run.fold,
+        quarantine=run.quarantine,
         strategy=told["strategy"],
         devices=told["replicas"] if told["strategy"] == "mirrored" else None,
         on_nan="halve" if told.get("halvings") else "stop",
@@ -89,7 +88,8 @@ def _compared(run: Run, again: Run) -> Replay:
         for name in ("versions", "hardware", "devices")
         if run.passport[name] != again.passport[name]
     ]
-    return Replay(verdict if first else "bit-equal", count, first, largest, elsewhere)
+    told = largest if np.isfinite(largest) else None  # JSON has no infinity
+    return Replay(verdict if first else "bit-equal", count, first, told, elsewhere)
 
 
 def _pairs(run: Run, again: Run) -> Iterator[tuple[str, Any, Any]]:
@@ -114,7 +114,7 @@ def _pairs(run: Run, again: Run) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _history(run: Run) -> dict[str, list[float]]:
-    columns = pictures.history(run.path / "history.csv")
+    columns = history.read(run.path / "history.csv")
     return {name: column for name, column in columns.items() if name not in PASSING}
 
 

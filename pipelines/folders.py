@@ -12,7 +12,7 @@ import tensorflow as tf
 from pipelines import looking
 from pipelines.decoded import remembered
 from pipelines.examples import AddressError, Batch, DataError, Examples, store
-from pipelines.image_files import decode
+from pipelines.image_files import bytes_of, decode
 from pipelines.photos import Fitting
 from pipelines.splits import Source
 
@@ -145,7 +145,7 @@ def _usual_side(paths: list[Path], name: str) -> int:
     sides = []
     for path in paths[:: max(1, len(paths) // MEASURED)]:
         try:
-            sides.append(min(decode(path.read_bytes()).shape[:2]))
+            sides.append(min(decode(bytes_of(path)).shape[:2]))
         except (OSError, ValueError, tf.errors.InvalidArgumentError):
             continue
     if not sides:
@@ -182,7 +182,7 @@ def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
 
     def read(path: Path, target: int) -> tuple[Batch, tuple]:
         try:
-            pixels, shape = traced(tf.constant(path.read_bytes()))
+            pixels, shape = traced(tf.constant(bytes_of(path)))
             return Batch(pixels.numpy(), target), tuple(shape.numpy().tolist())
         except (OSError, ValueError, tf.errors.InvalidArgumentError):
             return Batch(np.zeros(fit.shape, "uint8"), SKIPPED), (0, 0, 0)

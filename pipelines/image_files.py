@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -14,6 +15,9 @@ TOO_MANY_TOGETHER = f"pictures of more than {MOST_TOGETHER} pixels together"
 HEADER = 32  # bytes of a file in which its size stands, but for JPEG and the frames of a GIF
 MOST_PARTS = 2**16  # of a GIF, which holds 255 bytes in one: to count them takes seconds
 LONGEST = 2**16 - 1  # side of a GIF
+JPEG, SCAN = b"\xff\xd8", 0xDA
+# Marks in JPEG files that have no length, and what may fill the place before one.
+UNUSUAL = {0x00, 0x01, *range(0xD0, 0xDA), 0xFF}
 
 
 class Size(NamedTuple):
@@ -38,6 +42,34 @@ def decode(encoded: Any) -> Any:
     """
     encoded = tf.convert_to_tensor(encoded)
     return _decoded(encoded, size_of(encoded))
+
+
+def bytes_of(path: Path) -> bytes:
+    """The bytes of an image file. Raises ValueError for a JPEG file cut within its header.
+
+    The decoder would refuse it too, but not without a line of its own on standard error.
+    """
+    encoded = path.read_bytes()
+    if encoded[:2] == JPEG and not _has_scan(encoded):
+        raise ValueError("cut within the header")
+    return encoded
+
+
+def _has_scan(encoded: bytes) -> bool:
+    """Whether the header of a JPEG file is whole, or else is none as we know them.
+
+    It is a chain of segments, each a mark of two bytes and its length; with the last of them
+    the pixels begin.
+    """
+    place = len(JPEG)
+    while place + 4 <= len(encoded):
+        if encoded[place] != 0xFF or encoded[place + 1] in UNUSUAL:
+            return True
+        last = encoded[place + 1] == SCAN
+        place += 2 + int.from_bytes(encoded[place + 2 : place + 4])
+        if last:
+            return place <= len(encoded)
+    return False
 
 
 def decode_all(files: Any, fit: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:

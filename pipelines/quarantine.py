@@ -9,6 +9,7 @@ the size to which they are fitted. A line written by hand needs one of the two.
 import csv
 import dataclasses
 import hashlib
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.files import whole
-from pipelines.splits import Splits
+from pipelines.splits import Fold, Splits, fold
 
 
 class Entry(NamedTuple):
@@ -84,16 +85,19 @@ def read(path: Path) -> list[Entry]:
                 Entry(*((row.get(name) or "").strip() for name in Entry._fields)) for row in table
             ]
     except OSError as error:
-        raise AddressError(
-            f"Received --quarantine {str(path)!r}, which cannot be read ({error.strerror}); "
-            "expected the list of check-data --write-quarantine FILE."
-        ) from error
+        raise _unreadable(path, error) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"Received --quarantine {str(path)!r}, which is no CSV file ({error}); expected the "
             "list of check-data --write-quarantine FILE."
         ) from error
     return [entry for entry in entries if entry.key or entry.where]
+
+
+def of_training(splits: Splits, which: Fold | None, path: Path | None) -> Splits:
+    """What a training sees of splits: of one fold, without what a list names, where asked for."""
+    splits = fold(splits, which) if which else splits
+    return without(splits, path) if path else splits
 
 
 def without(splits: Splits, path: Path) -> Splits:
@@ -130,8 +134,27 @@ def without(splits: Splits, path: Path) -> Splits:
 
 
 def digest(path: Path) -> str:
-    """Of the bytes of a list."""
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    """Of the bytes of a list. Raises AddressError."""
+    try:
+        return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def keep(path: Path | None, target: Path) -> None:
+    """Copy a list, whole; without one none stays there."""
+    if path is None:
+        target.unlink(missing_ok=True)
+        return
+    with whole(target) as beside:
+        shutil.copyfile(path, beside)
+
+
+def _unreadable(path: Path, error: OSError) -> AddressError:
+    return AddressError(
+        f"Received --quarantine {str(path)!r}, which cannot be read ({error.strerror}); "
+        "expected the list of check-data --write-quarantine FILE."
+    )
 
 
 def _told(honoured: Honoured) -> str:

@@ -137,6 +137,24 @@ def test_every_room_is_installed():
     assert set(setup["options"]["py_modules"].split()) == TOP
 
 
+def test_only_pictures_load_matplotlib():
+    """Most of a second, which a training and a replay have no use for."""
+    imports = "\n".join(
+        f"import {path.parent.name}.{path.stem}"
+        for room in ("training", "evaluation")
+        for path in sorted((ROOT / room).glob("*.py"))
+        if path.stem not in ("pictures", "style")
+    )
+    # Keras by itself loads it too.
+    begin = "import sys\nfrom training import start\nstart.tensorflow()"
+    code = f"{begin}\n{imports}\nprint(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "evaluation.replay" in loaded.stdout.split()
+    assert "matplotlib" not in loaded.stdout.split()
+
+
 @pytest.mark.parametrize("module", ["apps", "athanor"])
 def test_modules_of_the_command_line_load_nothing_heavy(module):
     code = f"import sys, {module}; print(*sys.modules)"

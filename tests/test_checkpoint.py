@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -494,6 +495,25 @@ def test_the_command_line_replays(whole, ask, tmp_path):
     status, _, error = ask("replay", str(stranger))
     assert status == 2
     assert "--trust" in error
+
+
+@pytest.mark.parametrize(
+    ("then", "largest"), [("7.11", pytest.approx(0.9, abs=0.1)), ("nan", None)]
+)
+def test_a_replay_that_differs_is_status_1_and_one_object(then, largest, whole, ask, tmp_path):
+    path = shutil.copytree(whole.path, tmp_path / "run")
+    lines = (path / "history.csv").read_text().splitlines()
+    place = lines[0].split(",").index("loss")
+    lines[2] = ",".join([*lines[2].split(",")[:place], then, *lines[2].split(",")[place + 1 :]])
+    (path / "history.csv").write_text("\n".join(lines))
+    status, output, error = ask("replay", path, "--json")
+    assert status == 1
+    told = json.loads(output, parse_constant=pytest.fail)
+    assert told["verdict"] == "different"
+    assert told["first"].startswith("epoch 2, loss: ")
+    assert told["largest"] == largest
+    assert len(output.splitlines()) == 1
+    assert f"comes out otherwise: {told['first']}; expected" in error
 
 
 def test_what_was_not_judged_is_not_trained_again(two_epochs, whole, tmp_path):

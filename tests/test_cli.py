@@ -1,5 +1,6 @@
 """The command line: exit status, one or two lines, nothing written by a mistake, JSON."""
 
+import dataclasses
 import gc
 import json
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 import athanor
 import making
+from flags import HowToTrain, HowToTune
 
 TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
@@ -221,3 +223,14 @@ def test_help_names_every_field(ask):
     _, output, _ = ask("mnist", "train", "--help")
     for name in athanor.apps.Mnist().to_json():
         assert f"--{name.replace('_', '-')} " in output
+
+
+def test_flags_are_fields_of_what_they_ask_for():
+    from training.how import How
+    from tuning.search import Asked
+
+    # The command line decides these: by --folds, the terminal, and --checkpoint-every.
+    ours = {"which", "verbose", "every"}
+    for wanted, flags, left in ((How, HowToTrain, ours), (Asked, HowToTune, set())):
+        fields, given = ({one.name for one in dataclasses.fields(each)} for each in (wanted, flags))
+        assert fields - given == left

@@ -39,7 +39,7 @@ def messy(tmp_path):
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_what_is_no_picture_is_named_and_skipped(messy, again):
+def test_what_is_no_picture_is_named_and_skipped(messy, again, capfd):
     for _ in range(1 + again):
         source = folders.source(str(messy), squares(16), None)
     assert source.labels == CLASSES
@@ -48,6 +48,7 @@ def test_what_is_no_picture_is_named_and_skipped(messy, again):
     damaged, foreign = source.notes
     assert "2 files damaged" in damaged and "rose/cut.jpg" in damaged and "empty.PNG" in damaged
     assert "2 files of other kinds" in foreign and "notes.txt" in foreign and "README" in foreign
+    assert "JPEG" not in capfd.readouterr().err  # of the decoder, which speaks for itself
 
 
 @pytest.mark.slow

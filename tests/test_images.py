@@ -13,7 +13,7 @@ from PIL import Image
 
 from apps import Mnist
 from pipelines.examples import DataError, Examples
-from pipelines.image_files import MOST_PARTS, decode, decode_all, size_of, too_many
+from pipelines.image_files import MOST_PARTS, bytes_of, decode, decode_all, size_of, too_many
 from pipelines.images import FitImage, Standardize, require_classes
 from pipelines.splits import cut
 
@@ -309,6 +309,24 @@ def test_what_is_no_picture_is_not_called_too_large(content):
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         decode(content)
     assert not too_many(raised.value)
+
+
+def test_a_jpeg_cut_within_its_header_is_known_without_the_decoder(tmp_path):
+    path, place, notes = tmp_path / "a.jpg", io.BytesIO(), Image.Exif()
+    notes[0x010E] = "a garden"
+    Image.fromarray(np.zeros((8, 16, 3), "uint8")).save(place, "JPEG", exif=notes, progressive=True)
+    content = place.getvalue()
+    scan = content.index(b"\xff\xda")
+    header = scan + 2 + int.from_bytes(content[scan + 2 : scan + 4])
+    for end in range(2, header):
+        path.write_bytes(content[:end])
+        with pytest.raises(ValueError, match="cut within the header"):
+            bytes_of(path)
+    odd = content[:2] + b"\xff" + content[2:]  # as some cameras fill it
+    for whole in (content[:header], content, odd, b"", b"\xff", b"\x89PNG"):
+        path.write_bytes(whole)
+        assert bytes_of(path) == whole
+    assert decode(odd).shape == (8, 16, 3)
 
 
 def test_no_note_of_a_camera_turns_a_picture():

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 
+import keras
 import made
 import numpy as np
 import planted
@@ -96,11 +97,63 @@ def test_training_by_a_list_can_be_judged_again(ask, elsewhere):
     assert report.score(again)["examples"] == before["test"]
 
 
+def test_a_training_keeps_its_own_list_and_no_other(listed, elsewhere):
+    path, kept = listed(Entry("00" * 8)), elsewhere / "kept.csv"
+    quarantine.keep(path, kept)
+    quarantine.keep(kept, kept)  # a run that goes on is given its own
+    assert quarantine.digest(kept) == quarantine.digest(path)
+    quarantine.keep(None, kept)
+    assert not kept.exists()
+
+
 def test_a_missing_list_writes_nothing(ask, elsewhere):
     status, _, error = ask("mnist", "train", *TINY, "--quarantine", "no.csv")
     assert status == 2
     assert "no.csv" in error
     assert list(elsewhere.iterdir()) == []
+
+
+class Stopped(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        if epoch:
+            raise KeyboardInterrupt
+
+
+def test_a_stopped_training_goes_on_by_its_list(ask, elsewhere, listed):
+    app = Mnist(model="softmax", epochs=2)
+    path = listed(*keys(app.splits().train, 0, 1))
+    how = {"precision": "float32", "quarantine": path, "verbose": 0, "every": 0}
+    with pytest.raises(KeyboardInterrupt):
+        train(app, run_dir=elsewhere / "run", watchers=[Stopped()], **how)
+    path.unlink()
+    status, output, error = ask("mnist", "train", "--resume", "run")
+    assert status == 0, error
+    assert "goes on after epoch 1" in output
+    assert Run.load(elsewhere / "run").passport["data"]["quarantine"]["train"] == 2
+
+
+@pytest.mark.parametrize("content", [None, "key,where\n0123456789abcdef,"])
+def test_folds_by_a_list_that_cannot_be_write_nothing(content, ask, elsewhere):
+    if content:
+        (elsewhere / "list.csv").write_text(content)
+    flags = ["--folds", "2", "--quarantine", "list.csv", "--run-dir", "folds"]
+    status, _, error = ask("mnist", "train", *TINY, *flags)
+    assert status == 2
+    assert "list.csv" in error
+    assert not (elsewhere / "folds").exists()
+
+
+def test_every_fold_leaves_out_of_training_what_is_listed(ask, elsewhere, listed):
+    splits = Mnist().splits()
+    flags = ["--folds", "2", "--quarantine", listed(*keys(splits.train, 0, 1, 2))]
+    status, _, error = ask("mnist", "train", *TINY, *flags, "--run-dir", "folds")
+    assert status == 0, error
+    runs = [Run.load(elsewhere / "folds" / f"fold-{number}") for number in (1, 2)]
+    told = [run.passport["data"]["quarantine"] for run in runs]
+    assert [one["train"] + one["valid"] + one["test"] for one in told] == [3, 3]
+    assert sum(one["test"] for one in told) == 3
+    for run in runs:
+        assert run.splits.sizes == run.passport["data"]["sizes"]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from training import archive
 from training.passport import RunError, read
 
 if TYPE_CHECKING:
-    from pipelines.splits import Splits
+    from pipelines.splits import Fold, Splits
     from training.samples import Samples
 
 PASSPORT, SCORES, CHECKPOINT = "run.json", "scores.json", "checkpoint"
@@ -54,17 +54,25 @@ class Run:
         """The app with the fields of this run."""
         return apps.named(self.passport["app"]).from_json(self.passport["fields"])
 
+    @property
+    def fold(self) -> "Fold | None":
+        """That was held out as test, where one was."""
+        from pipelines.splits import Fold
+
+        told = self.passport["data"]["fold"]
+        return Fold(**told) if told else None
+
+    @property
+    def quarantine(self) -> Path | None:
+        """The list of what training and validation left out, where it was given one."""
+        return self.path / QUARANTINE if self.passport["data"].get("quarantine") else None
+
     @functools.cached_property
     def splits(self) -> "Splits":
         """The data of this run, found again. Raises RunError where they have changed."""
-        from pipelines.quarantine import without
-        from pipelines.splits import Fold, fold
+        from pipelines.quarantine import of_training
 
-        splits = self.app.splits(self.data_dir)
-        if self.passport["data"]["fold"]:
-            splits = fold(splits, Fold(**self.passport["data"]["fold"]))
-        if self.passport["data"].get("quarantine"):
-            splits = without(splits, self.path / QUARANTINE)
+        splits = of_training(self.app.splits(self.data_dir), self.fold, self.quarantine)
         if splits.fingerprint() != self.passport["data"]["fingerprint"]:
             raise RunError(
                 f"Received data {self.app.data!r} that differ from those of the run {self.path}; "

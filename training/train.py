@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from apps.app import App, FieldError
-from pipelines.files import whole
-from pipelines.quarantine import without
-from pipelines.splits import Splits, fold
+from pipelines import quarantine
+from pipelines.splits import Splits
 from training import directory, records, resume
 from training import strategy as distribution
 from training.fitting import DivergedError, Task, compiled, fit
@@ -60,7 +58,8 @@ def train(
     how = How(**asked)
     if how.deterministic:
         tf.config.experimental.enable_op_determinism()
-    splits = _splits(app, data_dir, how)
+    # As `Run.splits` finds them again.
+    splits = quarantine.of_training(app.splits(data_dir), how.which, how.quarantine)
     spread = distribution.choose(how.strategy, how.devices)
     app = distribution.divided(app, splits, spread.num_replicas_in_sync)
     found = resume.unfinished_in(run_dir)
@@ -79,13 +78,6 @@ def train(
     run = Run(task.path or ELSEWHERE, data_dir)
     run.remember(app=app, splits=splits, model=task.parts.answering)
     return run
-
-
-def _splits(app: App, data_dir: Path | None, how: How) -> Splits:
-    """As `Run.splits` finds them again."""
-    splits = app.splits(data_dir)
-    splits = fold(splits, how.which) if how.which else splits
-    return without(splits, how.quarantine) if how.quarantine else splits
 
 
 def _choice(app: App, how: How, found: Found | None) -> Choice:
@@ -112,17 +104,16 @@ def _task(
     splits: Splits,
     begin: Found,
     run_dir: Path | None,
-    quarantine: Path | None,
+    listed: Path | None,
     held: contextlib.ExitStack,
 ) -> Task:
     """What is to be fitted; its directory is held as long as `held` is open."""
     distribution.require_same("checkpoints", begin.position.epoch)
     parts = compiled(_slower(app, begin), splits, begin.known.precision["policy"])
     path = held.enter_context(directory.taken(app, run_dir)) if distribution.is_chief() else None
-    if quarantine and path:
+    if path:
         # Now, so that an interrupted training has it too.
-        with whole(path / QUARANTINE) as beside:
-            shutil.copyfile(quarantine, beside)
+        quarantine.keep(listed, path / QUARANTINE)
     return Task(app, splits, parts, path, resume.noted(begin, path))
 
 

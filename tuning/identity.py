@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from apps.app import App
+from pipelines import quarantine
 from pipelines.splits import Splits
-from training.run import RunError, write_json
+from training.run import QUARANTINE, RunError, write_json
 from tuning import objectives, space
 from tuning.trial import digest
 
@@ -24,13 +25,24 @@ LIBRARIES = ("tensorflow", "keras", "keras-tuner", "numpy", "optuna")
 
 @dataclasses.dataclass(frozen=True)
 class Told:
-    """What the user asked to search."""
+    """What the user asked to search.
+
+    Attributes:
+        app: whose fields are drawn; the others are as they are.
+        space: what they are drawn from.
+        tuner: what draws them.
+        objectives: "min" or "max" by name.
+        how: each trial is trained.
+        listed: a list of what training and validation leave out.
+
+    """
 
     app: App
     space: space.Space
     tuner: str
     objectives: dict[str, str]
     how: dict[str, Any]
+    listed: Path | None = None
 
     def asked(self) -> dict[str, Any]:
         """By name."""
@@ -45,6 +57,7 @@ class Told:
             "tuner": self.tuner,
             "objectives": [list(pair) for pair in self.objectives.items()],
             "how": self.how,
+            "quarantine": self.listed and quarantine.digest(self.listed),
         }
 
     def json(self) -> dict[str, Any]:
@@ -58,9 +71,18 @@ class Told:
         name = hashlib.blake2b(text, digest_size=4).hexdigest()
         return Path("runs") / self.app.name() / f"tune-{name}"
 
+    def splits(self, data_dir: Path | None) -> Splits:
+        """The data of its trials. Raises DataError."""
+        return quarantine.of_training(self.app.splits(data_dir), None, self.listed)
+
 
 def told(
-    app: App, tuner: str, objective: str, space_file: Path | None, how: dict[str, Any]
+    app: App,
+    tuner: str,
+    objective: str,
+    space_file: Path | None,
+    how: dict[str, Any],
+    listed: Path | None,
 ) -> Told:
     """What is meant, with how each trial is trained; raises FieldError where it cannot be."""
     drawn_from = space.read(space_file) if space_file else dict(app.space)
@@ -68,7 +90,7 @@ def told(
     ways = objectives.directions(app, objective)
     if tuner == "auto":
         tuner = "bayesian" if len(ways) == 1 else "tpe"
-    return Told(app, drawn_from, tuner, ways, how)
+    return Told(app, drawn_from, tuner, ways, how, listed)
 
 
 def settle(told: Told, directory: Path, splits: Splits) -> str:
@@ -83,6 +105,8 @@ def settle(told: Told, directory: Path, splits: Splits) -> str:
         _require_same(_read(path), stated, directory)
     else:
         write_json(path, stated)
+    # Trials take this one, so that the other may be mended meanwhile.
+    quarantine.keep(told.listed, directory / QUARANTINE)
     return stated["valid"]
 
 
@@ -103,7 +127,7 @@ def awaited(told: Told, directory: Path, data_dir: Path | None) -> str:
     Raises DataError where this worker has no data, and RunError where the chief's search is
     another one, or does not begin.
     """
-    data = told.app.splits(data_dir).fingerprint()
+    data = told.splits(data_dir).fingerprint()
     late = time.monotonic() + PATIENCE
     while not (directory / STATED).exists():
         if time.monotonic() > late:

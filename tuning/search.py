@@ -17,7 +17,7 @@ from training import origin
 from training import strategy as distribution
 from training.launch import MOST_WORKERS
 from training.precision import Precision
-from training.run import Run, RunError
+from training.run import QUARANTINE, Run, RunError
 from training.strategy import Strategy
 from tuning import chief, identity, keeping, objectives, report, space, trial, tuner_fixes
 from tuning.bayesian import Bayesian
@@ -68,6 +68,7 @@ class Asked:
         space: a YAML file instead of the app's own space.
         keep: how many of the best trials keep their models.
         run_dir: of the search; by default it follows from what is searched.
+        quarantine: a list of examples that train and validation leave out; test keeps them.
         precision: as in training, of each trial; so are the last two.
 
     """
@@ -80,6 +81,7 @@ class Asked:
     space: Path | None = None
     keep: int = 3
     run_dir: Path | None = None
+    quarantine: Path | None = None
     precision: Precision = "auto"
     strategy: Strategy = "one"
     devices: int | None = None
@@ -122,13 +124,16 @@ def search(
         WorkerError: a worker could not work.
 
     """
-    told = identity.told(app, asked.tuner, asked.objective, asked.space, asked.how)
+    told = identity.told(
+        app, asked.tuner, asked.objective, asked.space, asked.how, asked.quarantine
+    )
     directory = Path(os.path.realpath(asked.run_dir or told.usual_directory()))
     patience = REMOTE_PATIENCE if chief.role() else 0.0
     seconds = None if asked.minutes is None else 60 * asked.minutes
     limits = Limits(asked.trials, seconds, asked.workers, patience)
     oracle = _oracle(told)
-    options = {"data_dir": data_dir, **asked.how}
+    listed = directory / QUARANTINE if asked.quarantine else None
+    options = {"data_dir": data_dir, "quarantine": listed, **asked.how}
     if chief.role() == "worker":
         valid = identity.awaited(told, directory, data_dir)
         distribution.choose(asked.strategy, asked.devices)
@@ -138,7 +143,7 @@ def search(
     count = 0 if chief.role() else asked.workers
     if count == 1:  # to others this process would leave no GPU
         distribution.choose(asked.strategy, asked.devices)
-    splits = app.splits(data_dir)
+    splits = told.splits(data_dir)
     app.batch(len(splits.train))
     with _held(directory) as lock:
         valid = identity.settle(told, directory, splits)

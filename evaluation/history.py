@@ -1,0 +1,24 @@
+"""history.csv as training wrote it, read back."""
+
+import csv
+from pathlib import Path
+
+from training.run import RunError
+
+COLUMNS = {"epoch", "loss", "val_loss", "learning_rate"}
+
+
+def read(path: Path) -> dict[str, list[float]]:
+    """The columns of history.csv. Raises RunError where it is not as training wrote it."""
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
+        if missing := COLUMNS - columns.keys():
+            raise ValueError(f"no column {min(missing)}")
+    except (OSError, ValueError, TypeError, IndexError, csv.Error) as error:
+        raise RunError(
+            f"Received {path}, which cannot be read ({getattr(error, 'strerror', 0) or error}); "
+            "expected a row an epoch as training wrote it. Restore the file or train again."
+        ) from error
+    return columns

@@ -1,0 +1,142 @@
+"""Searches without what a list of check-data names: whose list it is, and what each trial keeps."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+
+from apps import Mnist
+from evaluation import replay, report
+from pipelines import quarantine
+from pipelines.examples import AddressError
+from pipelines.quarantine import Entry, key_of
+from serving.export import export
+from training.run import QUARANTINE, Run, RunError
+from tuning import chief, identity, search, trial
+
+TINY = dataclasses.replace(Mnist.tiny(), model="softmax", epochs=2)
+TRAIN, VALID, TEST = 5, 3, 2
+
+
+def tuned(directory, listed, **options):
+    asked = {"trials": 2, "tuner": "random", "precision": "float32", "quarantine": listed}
+    given = {name: options.pop(name) for name in ("command", "watch") if name in options}
+    return search.search(
+        TINY, search.Asked(run_dir=directory, **asked, **options), loud=False, **given
+    )
+
+
+def write(path, *counts):
+    """A list of so many examples of train, valid and test."""
+    splits = TINY.splits()
+    parts = zip((splits.train, splits.valid, splits.test), counts, strict=True)
+    hashes = [key for part, count in parts for key in part.content_hashes()[:count]]
+    quarantine.write(path, [Entry(key_of(key)) for key in hashes])
+    return path
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("lists") / "list.csv", TRAIN, VALID, TEST)
+
+
+@pytest.fixture(scope="module")
+def found(listed):
+    """A finished search of two trials, while which somebody mended the list."""
+    before = listed.read_bytes()
+
+    def watch(_):
+        return lambda ended: listed.write_text("key,where\nmended,") if ended else None
+
+    try:
+        return tuned(listed.parent / "search", listed, watch=watch)
+    finally:
+        listed.write_bytes(before)
+
+
+def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found, listed):
+    before = TINY.splits().sizes
+    runs = [Run.load(path.parent) for path in found.directory.glob("trials/*/run.json")]
+    for run in [*runs, found.best]:
+        told = run.passport["data"]
+        assert told["quarantine"] == {
+            "digest": quarantine.digest(listed),
+            "entries": TRAIN + VALID + TEST,
+            "train": TRAIN,
+            "valid": VALID,
+            "test": TEST,
+            "unknown": 0,
+        }
+        assert told["sizes"]["train"] == before["train"] - TRAIN
+        assert told["sizes"]["test"] == before["test"]
+        assert (run.path / QUARANTINE).read_bytes() == listed.read_bytes()
+    assert len(runs) == 2
+
+
+def test_a_list_is_part_of_what_is_searched(found, listed):
+    stated = json.loads((found.directory / identity.STATED).read_text())
+    left = quarantine.without(TINY.splits(), listed)
+    assert stated["quarantine"] == quarantine.digest(listed)
+    assert stated["data"] == left.fingerprint()
+    assert stated["valid"] == trial.digest(left) != trial.digest(TINY.splits())
+
+
+def test_the_same_command_goes_on(found, listed, monkeypatch):
+    monkeypatch.setattr("tuning.trial.train", None)
+    assert tuned(found.directory, listed).best.path == found.best.path
+
+
+def test_another_list_is_another_search(found, listed, tmp_path):
+    other = write(tmp_path / "other.csv", TRAIN + 1, VALID, TEST)
+    for given in (other, None):
+        with pytest.raises(RunError, match=r"quarantine [0-9a-f]{32} there, "):
+            tuned(found.directory, given)
+    assert (found.directory / QUARANTINE).read_bytes() == listed.read_bytes()
+    told = [identity.told(TINY, "auto", "", None, {}, one) for one in (listed, other, None)]
+    assert len({one.usual_directory() for one in told}) == 3
+
+
+def test_a_worker_that_has_another_list_is_refused(found, listed, tmp_path, monkeypatch):
+    for name, value in ((chief.IDENTITY, "one"), (chief.HOST, "127.0.0.1"), (chief.PORT, "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(search, "_work", lambda *_: None)
+    other = write(tmp_path / "other.csv", TRAIN, VALID + 1, TEST)
+    for given, now in ((other, quarantine.digest(other)), (None, None)):
+        with pytest.raises(RunError, match=f"quarantine .* there, {now} now"):
+            tuned(found.directory, given)
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(listed.read_bytes())
+    assert tuned(found.directory, copy) is None
+
+
+def test_a_list_that_cannot_be_read_begins_no_search(elsewhere):
+    with pytest.raises(AddressError, match=r"no\.csv"):
+        tuned(None, elsewhere / "no.csv")
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_the_best_is_an_ordinary_run_without_what_was_listed(found, ask, tmp_path):
+    best = Run.load(found.directory / "best")
+    assert best.splits.sizes == best.passport["data"]["sizes"]
+    assert report.score(best)["examples"] == TINY.splits().sizes["test"]
+    assert replay.replay(best, tmp_path / "again", verbose=0).verdict == "bit-equal"
+    status, said, _ = ask("mnist", "train", "--resume", best.path)
+    assert (status, "is trained already" in said) == (0, True)
+
+
+@pytest.mark.slow
+def test_the_best_is_exported(found):
+    best = Run.load(found.directory / "best")
+    assert export(best)["parity"]["passed"]
+
+
+@pytest.mark.slow
+def test_workers_of_the_command_line_have_the_list(listed, elsewhere):
+    words = ["--model=softmax", "--epochs=2", "--tuner=random", "--trials=3", "--batch-size=64"]
+    words += ["--precision=float32", "--workers=2", "--quarantine", listed, "--run-dir=search"]
+    subprocess.run([sys.executable, "-m", "athanor", "mnist", "tune", *words], check=True)
+    found = list((elsewhere / "search").glob(f"trials/*/{QUARANTINE}"))
+    assert {one.read_bytes() for one in found} == {listed.read_bytes()}
+    assert len(found) == 3
