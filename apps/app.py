@@ -7,7 +7,10 @@ import math
 import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
+
+from apps.feeds import Feeds
+from pipelines.files import without_home
 
 if typing.TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -20,54 +23,6 @@ class FieldError(ValueError):
     """A field's value that cannot be: what was received, what was expected."""
 
     exit_status = 2
-
-
-class Position(NamedTuple):
-    """Where training stands: `epoch` epochs are done, in all its stages together.
-
-    Attributes:
-        stage: from 1; of training that has several.
-        first: the number of epochs that were done when this stage began.
-        epoch: epochs done.
-        stopped: whether this stage ended before its last epoch.
-        step: steps done in the epoch after these.
-
-    """
-
-    stage: int = 1
-    first: int = 0
-    epoch: int = 0
-    stopped: bool = False
-    step: int = 0
-
-    def begin(self, epochs: range) -> int:
-        """The epoch to go on with, of those of this stage; their end where none is left."""
-        return epochs.stop if self.stopped else min(max(self.epoch, epochs.start), epochs.stop)
-
-    def batches(self, epochs: range, steps: int) -> int:
-        """Batches that were seen before it goes on, where an epoch of this stage has `steps`."""
-        begin = self.begin(epochs)
-        return begin * steps + (self.step if begin == self.epoch else 0)
-
-
-BEGIN = Position()
-
-
-class Feeds(NamedTuple):
-    """What `fit` consumes: endless training batches, one pass of validation ones.
-
-    The raw examples and the layer that prepares them stand beside, for a fit
-    that is more than passes over batches; and the most steps that a call may take,
-    and where an interrupted fit goes on.
-    """
-
-    train: Any
-    valid: Any
-    steps_per_epoch: int
-    splits: "Splits"
-    prepare: Any
-    steps_a_call: int = 1
-    position: Position = BEGIN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +83,10 @@ class App(abc.ABC):
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            _check(field, hints[field.name], getattr(self, field.name))
+            value = getattr(self, field.name)
+            _check(field, hints[field.name], value)
+            if isinstance(value, str):  # an address or a path, perhaps
+                object.__setattr__(self, field.name, without_home(value))
 
     @classmethod
     def name(cls) -> str:

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from apps.app import FieldError
 from apps.networks import FusedBatchNormalization
+from pipelines.files import at_home
 
 PATIENCE = 10.0  # seconds that a server may be silent
 
@@ -127,7 +128,7 @@ def build(name: str, side: int, weights: str) -> Any:
             f"Received --size {side}; expected pictures large enough for {name}: {error}"
         ) from error
     if weights != "none":
-        _load(model, _file(name, Path(weights)), name)
+        _load(model, _file(name, at_home(weights)), name)
     return model
 
 
@@ -230,7 +231,7 @@ def digits(side: int, weights: str) -> Any:
     if weights == "imagenet":
         model.set_weights(_digits_weights(side))
     elif weights != "none":
-        _load(model, _file(DIGITS, Path(weights)), DIGITS)
+        _load(model, _file(DIGITS, at_home(weights)), DIGITS)
     return model
 
 

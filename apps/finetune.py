@@ -11,7 +11,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Feeds, Range, bounded
+from apps.app import App, Range, bounded
+from apps.feeds import Feeds
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Feeds, Range, bounded
+from apps.app import App, Range, bounded
+from apps.feeds import Feeds
 
 if TYPE_CHECKING:
     from apps.factors import Factors, Pairs

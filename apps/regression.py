@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Feeds, FieldError, Range, bounded
+from apps.app import App, FieldError, Range, bounded
+from apps.feeds import Feeds
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits

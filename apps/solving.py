@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from apps.app import Feeds
+from apps.feeds import Feeds
 
 
 def solve(

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.app import Feeds, Position
+from apps.feeds import Feeds, Position
 from apps.transfer import Parts, groups
 from optimizers import LayerwiseLearningRate
 from pipelines.examples import Batch, Examples, store

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from apps.app import Feeds
+from apps.feeds import Feeds
 from pipelines.feed import feed
 
 BATCH = 1000

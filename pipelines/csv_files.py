@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.examples import AddressError, DataError
+from pipelines.files import at_home
 from pipelines.tables import Table, Tables
 
 SEPARATORS = ",;\t|"
@@ -46,7 +46,7 @@ def read(name: str) -> Tables:
     commas. Blank lines pass silently; lines with another number of cells are left out
     and named in the notes. Raises DataError where there is no table.
     """
-    path = Path(os.path.expanduser(name))  # noqa: PTH111 - as it is where there is no such home
+    path = at_home(name)
     text, notes = _decoded(path)
     found = _cells(path, text)
     header, rows = _named(found.lines[0]), found.lines[1:]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,15 @@ def cache_directory() -> Path:
 
 def without_home(text: str) -> str:
     """A text to be kept, with ~ for the user's home, which is nobody else's business."""
-    home = os.path.expanduser("~")  # noqa: PTH111 - as it is where there is no home
-    return text.replace(home, "~") if len(home) > 1 else text
+    home = str(at_home("~"))
+    # Whole names alone: /home/ann is no part of /home/anna or /mnt/home/ann.
+    named = rf"(?<![\w/.~-]){re.escape(home)}(?![\w.-])"
+    return re.sub(named, "~", text) if len(home) > 1 else text
+
+
+def at_home(name: str) -> Path:
+    """The path that a name means, where it may begin with ~."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - as it is where there is no such home
 
 
 @contextlib.contextmanager

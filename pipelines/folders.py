@@ -12,6 +12,7 @@ import tensorflow as tf
 from pipelines import looking
 from pipelines.decoded import remembered
 from pipelines.examples import AddressError, Batch, DataError, Examples, store
+from pipelines.files import at_home
 from pipelines.image_files import bytes_of, decode
 from pipelines.photos import Fitting
 from pipelines.splits import Source
@@ -56,7 +57,7 @@ def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
         DataError: where there is no such directory or no class folder in it.
 
     """
-    root = Path(name)
+    root = at_home(name)
     parts = _parts(root)
     folders = [child for part in parts.values() for child in _folders(part)]
     labels = tuple(sorted({folder.name for folder in folders if any(_pictures(folder))}))

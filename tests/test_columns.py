@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps.app import Feeds
+from apps.feeds import Feeds
 from apps.solving import solve
 from evaluation import numbers
 from pipelines.examples import Examples

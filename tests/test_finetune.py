@@ -11,7 +11,7 @@ from made import pictures
 from made import splits as made_splits
 
 from apps import FieldError, Finetune, backbones, transfer
-from apps.app import Feeds
+from apps.feeds import Feeds
 from evaluation.grad_cam import heat
 from evaluation.images import SMALL, _shrunk
 from pipelines.augment_photos import altered, mixed

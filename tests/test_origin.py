@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from test_architecture import FILES, parsed
 
-from apps import Mnist
+from apps import Mnist, Regression
+from pipelines.files import at_home, without_home
 from serving.addresses import Address
 from serving.server import NothingServedError, Server, Settings
 from training import origin
@@ -193,7 +194,7 @@ def holding(place, *texts):
 
 @pytest.mark.slow
 def test_what_is_written_tells_nothing_of_its_user(elsewhere):
-    """But for the address of the data, which stands in run.json as it was given."""
+    """Also where it names the data by a path in the user's home."""
     home = elsewhere / "home" / "somebody"
     home.mkdir(parents=True)
     rows = "\n".join(f"{k % 13},{k * k % 17},{k % 13 + k % 5}" for k in range(300))
@@ -207,10 +208,23 @@ def test_what_is_written_tells_nothing_of_its_user(elsewhere):
     assert holding(run, SECRET) == set()
     assert holding(run, (home / ".config" / "athanor" / "key").read_text()) == set()
     assert holding(run / "export", str(home), "somebody", str(elsewhere)) == set()
-    assert holding(run, str(home)) <= {"run.json"}
+    assert holding(run, str(home)) == set()
     passport = json.loads((run / "run.json").read_text())
-    passport["fields"].pop("data")
-    assert str(home) not in json.dumps(passport)
+    assert passport["fields"]["data"] == "csv:~/rows.csv"
+
+
+def test_a_home_is_known_by_whole_names(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    told = {
+        "csv:/home/ann/a.csv": "csv:~/a.csv",
+        "Received '/home/ann', which": "Received '~', which",
+        "folder:/home/ann": "folder:~",
+        "csv:/home/anna/a.csv": "csv:/home/anna/a.csv",
+        "/mnt/home/ann/a.csv": "/mnt/home/ann/a.csv",
+    }
+    assert {text: without_home(text) for text in told} == told
+    assert Regression(data="csv:/home/ann/a.csv") == Regression(data="csv:~/a.csv")
+    assert at_home("~/a.csv") == Path("/home/ann/a.csv")
 
 
 def test_addresses_of_runs_are_kept_apart(exported):

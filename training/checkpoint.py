@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import optimizers
-from apps.app import Position
+from apps.feeds import Position
 from training import resume
 from training.callbacks import History, KeepBest, StopWhenDiverged
 from training.directory import checkpoints, next_checkpoint

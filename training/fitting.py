@@ -11,7 +11,8 @@ import keras
 import tensorflow as tf
 
 import optimizers
-from apps.app import BEGIN, App, Feeds
+from apps.app import App
+from apps.feeds import BEGIN, Feeds
 from pipelines.feed import feed_shared, feed_shuffled
 from pipelines.splits import Splits
 from training import callbacks as own

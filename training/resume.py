@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from apps.app import App, Position
+from apps.app import App
+from apps.feeds import Position
 from training import directory, snapshot
 from training.directory import unfinished
 from training.run import CHECKPOINT, PASSPORT, SCORES, Run, RunError

@@ -28,7 +28,8 @@ import numpy as np
 import tensorflow as tf
 
 import optimizers
-from apps.app import App, Feeds
+from apps.app import App
+from apps.feeds import Feeds
 from apps.finetune import Finetune
 from apps.mnist import Mnist
 from apps.recommender import Recommender
