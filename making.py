@@ -43,7 +43,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
         "every": every,
     }
     if how.folds is not None:
-        summary = folds.cross_validate(app, how.folds, how.run_dir, **options)
+        summary = folds.cross_validate(app, how.folds, how.run_dir, trust=common.trust, **options)
         show.folds(summary)
         return summary
     run = trained_in(how.run_dir, app, common.data_dir, again=how.resume is not None)

@@ -9,9 +9,11 @@ from apps.app import App, FieldError
 from evaluation import report
 from pipelines.quarantine import of_training
 from pipelines.splits import Fold
+from training import origin
 from training import strategy as distribution
-from training.directory import empty_directory
-from training.run import write_json
+from training.directory import of_several
+from training.resume import trained_in
+from training.run import Run, RunError, write_json
 from training.strategy import Strategy
 from training.train import train
 
@@ -19,25 +21,37 @@ MOST = 100  # folds
 
 
 def cross_validate(
-    app: App, num_folds: int, run_dir: Path | None, **options: Any
+    app: App, num_folds: int, run_dir: Path | None, *, trust: bool = False, **options: Any
 ) -> dict[str, Any]:
     """Train and judge an app once a fold, in run directories fold-1, fold-2, ...
 
-    Returns, and writes to folds.json, for each metric the mean over the folds
-    (`test`), the standard deviation (`spread`) and the same mean of every
-    baseline; `options` are those of `train`. Raises FieldError for fewer than 2
-    folds, and DataError where one would be empty: nothing was written.
+    Where that was interrupted it goes on: folds that are trained stay as they are. Returns,
+    and writes to folds.json, for each metric the mean over the folds (`test`), the standard
+    deviation (`spread`) and the same mean of every baseline.
+
+    Args:
+        app: what is trained.
+        num_folds: how many.
+        run_dir: a new or empty directory, or that of what was interrupted.
+        trust: judge also folds that somebody else trained.
+        options: those of `train`.
+
+    Raises:
+        FieldError: for fewer than 2 folds.
+        DataError: where one would be empty; nothing was written.
+        RunError: where the directory holds something else.
+
     """
     if not 2 <= num_folds <= MOST:
         raise FieldError(f"Received --folds {num_folds}; expected 2 to {MOST}.")
-    _require_trainable(app, num_folds, **options)
-    directory = empty_directory(app, run_dir)
+    parts = _fingerprints(app, num_folds, **options)
+    directory = of_several(app, run_dir, [_name(which) for which in parts])
     scored = []
-    for number in range(1, num_folds + 1):
-        print(f"fold {number} of {num_folds}", flush=True)
-        place = directory / f"fold-{number}"
-        run = train(app, run_dir=place, which=Fold(number, num_folds), **options)
-        scored.append(report.score(run))
+    for which, fingerprint in parts.items():
+        print(f"fold {which.number} of {num_folds}", flush=True)
+        place = directory / _name(which)
+        run = _finished(place, app, fingerprint, trust=trust, data_dir=options.get("data_dir"))
+        scored.append(report.score(run or train(app, run_dir=place, which=which, **options)))
     tests = [scores["test"] for scores in scored]
     summary = {
         "run": str(directory),
@@ -54,7 +68,27 @@ def cross_validate(
     return summary
 
 
-def _require_trainable(
+def _name(which: Fold) -> str:
+    return f"fold-{which.number}"
+
+
+def _finished(
+    path: Path, app: App, fingerprint: str, *, trust: bool, data_dir: Path | None
+) -> Run | None:
+    """The run of a fold that is trained already. Raises RunError where it is of another one."""
+    run = trained_in(path, app, data_dir, again=True)
+    if run is None:
+        return None
+    origin.require(path, origin.RUN, trust=trust)
+    if run.passport["data"]["fingerprint"] != fingerprint:
+        raise RunError(
+            f"Received {path}, trained on other examples; expected the same data, --folds and "
+            "--quarantine as before. Go back to them, or choose another --run-dir."
+        )
+    return run
+
+
+def _fingerprints(
     app: App,
     num_folds: int,
     *,
@@ -63,13 +97,18 @@ def _require_trainable(
     devices: int | None = None,
     quarantine: Path | None = None,
     **_: Any,
-) -> None:
-    """Raise what the trainings would, before anything is written."""
+) -> dict[Fold, str]:
+    """Of each fold what it trains on; raises what the trainings would, before they begin."""
     spread = distribution.choose(strategy, devices)
     app = distribution.divided(app, splits := app.splits(data_dir), spread.num_replicas_in_sync)
     app.descent(1)
+    found = {}
     for number in range(1, num_folds + 1):
-        app.batch(len(of_training(splits, Fold(number, num_folds), quarantine).train))
+        which = Fold(number, num_folds)
+        part = of_training(splits, which, quarantine)
+        app.batch(len(part.train))
+        found[which] = part.fingerprint()
+    return found
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:

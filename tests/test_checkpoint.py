@@ -17,8 +17,7 @@ import pytest
 import apps
 import console
 from apps import stages
-from evaluation import replay, report
-from evaluation.folds import cross_validate
+from evaluation import folds, replay, report
 from pipelines import embedded
 from training import checkpoint, directory, fitting, resume
 from training.callbacks import EnoughError, StopWhenDiverged
@@ -344,7 +343,7 @@ def test_a_directory_in_which_a_training_runs_is_refused(two_epochs, begun):
 def test_a_cross_validation_takes_no_interrupted_training(two_epochs, begun):
     before = contents(begun)
     with pytest.raises(RunError, match="not empty"):
-        cross_validate(two_epochs, 2, begun)
+        folds.cross_validate(two_epochs, 2, begun)
     assert contents(begun) == before
 
 
@@ -558,6 +557,32 @@ def test_what_cannot_be_compared_is_not_made_again(name, whole, tmp_path):
     with pytest.raises(RunError, match=f"{name}"):
         replay.replay(run, tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_interrupted_folds_go_on(two_epochs, tmp_path, monkeypatch):
+    app, path, made = two_epochs, tmp_path / "folds", []
+    usual = folds.train
+
+    def counted(app, *, which, **options):
+        made.append(which.number)
+        if which.number == 2 and len(made) == 2:
+            options["watchers"] = [Signalled(signal.SIGINT)]
+        return usual(app, which=which, **options)
+
+    monkeypatch.setattr(folds, "train", counted)
+    how = {"precision": "float32", "verbose": 0, "every": 0}
+    with pytest.raises(KeyboardInterrupt, match=f"the same command with --run-dir {path}"):
+        folds.cross_validate(app, 3, path, **how)
+    # Of more folds it is another one.
+    with pytest.raises(RunError, match="trained on other examples"):
+        folds.cross_validate(app, 4, path, **how)
+    first = (path / "fold-1" / "run.json").read_bytes()
+    found = folds.cross_validate(app, 3, path, **how)
+    assert made == [1, 2, 2, 3]
+    assert (path / "fold-1" / "run.json").read_bytes() == first
+    assert found["examples"] == 1797
+    with pytest.raises(RunError, match="not empty"):
+        folds.cross_validate(app, 3, path, **how)
 
 
 def test_what_a_process_was_started_to_ignore_it_ignores():

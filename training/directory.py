@@ -5,7 +5,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -54,13 +54,16 @@ def taken(app: App, run_dir: Path | None) -> Iterator[Path]:
         yield path.resolve()
 
 
-def empty_directory(app: App, run_dir: Path | None) -> Path:
-    """Make an empty directory for several runs. Raises RunError; nothing is overwritten."""
+def of_several(app: App, run_dir: Path | None, names: Collection[str]) -> Path:
+    """Make a directory for several runs, or find one that holds nothing but some of them.
+
+    Raises RunError; nothing is overwritten.
+    """
     path = run_dir or unused_directory(app)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
-            raise _not_empty(path, "expected a new one")
+        if any(one.name not in names for one in path.iterdir()):
+            raise _not_empty(path, "expected a new one, or what the same command left unfinished")
     except OSError as error:
         raise _unwritable(path, error) from error
     return path.resolve()

@@ -60,6 +60,7 @@ class Task(NamedTuple):
         parts: its models.
         path: of the run directory; None where another worker writes.
         begin: what to go on from.
+        again: the command that goes on with it, where it is stopped.
 
     """
 
@@ -68,6 +69,7 @@ class Task(NamedTuple):
     parts: Parts
     path: Path | None
     begin: Found
+    again: str
 
 
 class Fitted(NamedTuple):
@@ -164,7 +166,7 @@ def _outcome(run: Callable[[], None], task: Task, checkpoint: Checkpoint) -> Bas
     except (tf.errors.InvalidArgumentError, FloatingPointError) as error:
         return _diverged(error, task, checkpoint)
     except InterruptedTrainingError as interrupt:
-        said = f"interrupted; what was finished is kept. Go on: {_again(task)}"
+        said = f"interrupted; what was finished is kept. Go on: {task.again}"
         return InterruptedTrainingError(interrupt.number, said)
     except KeyboardInterrupt as interrupt:
         return interrupt
@@ -203,17 +205,12 @@ def _diverged(error: Exception, task: Task, checkpoint: Checkpoint) -> DivergedE
     )
     remedy = "Lower --learning-rate, take --on-nan halve, or choose another --optimizer."
     if task.path and holds_steps(task.path):
-        remedy += f" To go on with half the rate: {_again(task)} --on-nan halve"
+        remedy += f" To go on with half the rate: {task.again} --on-nan halve"
     return DivergedError(
         f"Received {what} at step {int(optimizer.iterations.numpy())} "
         f"(learning rate {float(optimizer.learning_rate):.3g}); expected a number. {kept} {remedy}",
         by_rate=not checkpoint.params.get("replays"),
     )
-
-
-def _again(task: Task) -> str:
-    """The command that goes on."""
-    return f"athanor {task.app.name()} train --resume {task.path or 'RUN'}"
 
 
 def _room(task: Task) -> str:
@@ -228,5 +225,5 @@ def _room(task: Task) -> str:
     return (
         f"Received a full disk at {task.path}, {free / 1e6:.1f} MB free; expected about "
         f"{needed / 1e6:.1f} MB for a model, its checkpoints and what is being written. Nothing "
-        f"that was there is damaged. Free space, then: {_again(task)}"
+        f"that was there is damaged. Free space, then: {task.again}"
     )

@@ -67,7 +67,7 @@ def train(
         with spread.scope(), distribution.together():
             choice = distribution.agreed(app, splits, _choice(app, how, found))
             begin = resume.begin(_known(app, splits, choice, how), found, force=how.force)
-            task = _task(app, splits, begin, run_dir, how.quarantine, held)
+            task = _task(app, splits, begin, run_dir, how, held)
             if how.verbose and task.path:
                 print(records.announcement(task, choice), flush=True)
             task, fitted = _fitted(task, how, watchers)
@@ -104,7 +104,7 @@ def _task(
     splits: Splits,
     begin: Found,
     run_dir: Path | None,
-    listed: Path | None,
+    how: How,
     held: contextlib.ExitStack,
 ) -> Task:
     """What is to be fitted; its directory is held as long as `held` is open."""
@@ -113,8 +113,11 @@ def _task(
     path = held.enter_context(directory.taken(app, run_dir)) if distribution.is_chief() else None
     if path:
         # Now, so that an interrupted training has it too.
-        quarantine.keep(listed, path / QUARANTINE)
-    return Task(app, splits, parts, path, resume.noted(begin, path))
+        quarantine.keep(how.quarantine, path / QUARANTINE)
+    again = f"athanor {app.name()} train --resume {path or 'RUN'}"
+    if how.which and path:
+        again = f"the same command with --run-dir {path.parent}"
+    return Task(app, splits, parts, path, resume.noted(begin, path), again)
 
 
 def _slower(app: App, begin: Found) -> App:
