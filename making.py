@@ -46,7 +46,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
         summary = folds.cross_validate(app, how.folds, how.run_dir, trust=common.trust, **options)
         show.folds(summary)
         return summary
-    run = trained_in(how.run_dir, app, common.data_dir, again=how.resume is not None)
+    run = trained_in(how.run_dir, app, common.data_dir, listed=how.quarantine)
     if run:
         origin.require(run.path, origin.RUN, trust=common.trust)
     run = run or trained(app, run_dir=how.run_dir, **options)

@@ -1,5 +1,6 @@
 """Cross-validation: every example is a test example once."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from training import origin
 from training import strategy as distribution
 from training.directory import of_several
 from training.resume import trained_in
-from training.run import Run, RunError, write_json
+from training.run import Run, write_json
 from training.strategy import Strategy
 from training.train import train
 
 MOST = 100  # folds
+SUMMARY = "folds.json"
 
 
 def cross_validate(
@@ -44,14 +46,15 @@ def cross_validate(
     """
     if not 2 <= num_folds <= MOST:
         raise FieldError(f"Received --folds {num_folds}; expected 2 to {MOST}.")
-    parts = _fingerprints(app, num_folds, **options)
-    directory = of_several(app, run_dir, [_name(which) for which in parts])
+    places = {f"fold-{number}": Fold(number, num_folds) for number in range(1, num_folds + 1)}
+    _require_trainable(app, places.values(), **options)
+    directory = of_several(app, run_dir, [SUMMARY, *places])
     scored = []
-    for which, fingerprint in parts.items():
+    for name, which in places.items():
         print(f"fold {which.number} of {num_folds}", flush=True)
-        place = directory / _name(which)
-        run = _finished(place, app, fingerprint, trust=trust, data_dir=options.get("data_dir"))
-        scored.append(report.score(run or train(app, run_dir=place, which=which, **options)))
+        run = _finished(directory / name, app, which, trust, options)
+        run = run or train(app, run_dir=directory / name, which=which, **options)
+        scored.append(report.score(run))
     tests = [scores["test"] for scores in scored]
     summary = {
         "run": str(directory),
@@ -64,51 +67,35 @@ def cross_validate(
         },
         "examples": sum(scores["examples"] for scores in scored),
     }
-    write_json(directory / "folds.json", summary)
+    write_json(directory / SUMMARY, summary)
     return summary
 
 
-def _name(which: Fold) -> str:
-    return f"fold-{which.number}"
-
-
-def _finished(
-    path: Path, app: App, fingerprint: str, *, trust: bool, data_dir: Path | None
-) -> Run | None:
-    """The run of a fold that is trained already. Raises RunError where it is of another one."""
-    run = trained_in(path, app, data_dir, again=True)
-    if run is None:
-        return None
-    origin.require(path, origin.RUN, trust=trust)
-    if run.passport["data"]["fingerprint"] != fingerprint:
-        raise RunError(
-            f"Received {path}, trained on other examples; expected the same data, --folds and "
-            "--quarantine as before. Go back to them, or choose another --run-dir."
-        )
+def _finished(path: Path, app: App, which: Fold, trust: bool, options: dict) -> Run | None:
+    """The run of a fold that is trained already."""
+    listed = options.get("quarantine")
+    run = trained_in(path, app, options.get("data_dir"), which=which, listed=listed)
+    if run:
+        origin.require(path, origin.RUN, trust=trust)
     return run
 
 
-def _fingerprints(
+def _require_trainable(
     app: App,
-    num_folds: int,
+    places: Iterable[Fold],
     *,
     data_dir: Path | None = None,
     strategy: Strategy = "one",
     devices: int | None = None,
     quarantine: Path | None = None,
     **_: Any,
-) -> dict[Fold, str]:
-    """Of each fold what it trains on; raises what the trainings would, before they begin."""
+) -> None:
+    """Raise what the trainings would, before anything is written."""
     spread = distribution.choose(strategy, devices)
     app = distribution.divided(app, splits := app.splits(data_dir), spread.num_replicas_in_sync)
     app.descent(1)
-    found = {}
-    for number in range(1, num_folds + 1):
-        which = Fold(number, num_folds)
-        part = of_training(splits, which, quarantine)
-        app.batch(len(part.train))
-        found[which] = part.fingerprint()
-    return found
+    for which in places:
+        app.batch(len(of_training(splits, which, quarantine).train))
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -19,6 +19,7 @@ import console
 from apps import stages
 from evaluation import folds, replay, report
 from pipelines import embedded
+from pipelines.splits import Fold
 from training import checkpoint, directory, fitting, resume
 from training.callbacks import EnoughError, StopWhenDiverged
 from training.directory import NOTE, UNFINISHED, taken, unfinished
@@ -515,14 +516,18 @@ def test_a_replay_that_differs_is_status_1_and_one_object(then, largest, whole, 
     assert f"comes out otherwise: {told['first']}; expected" in error
 
 
-def test_what_was_not_judged_is_not_trained_again(two_epochs, whole, tmp_path):
+def test_what_is_trained_is_not_trained_again(two_epochs, whole, tmp_path):
     path = tmp_path / "run"
     shutil.copytree(whole.path, path)
     asked = {"app": two_epochs, "data_dir": None}
-    assert resume.trained_in(path, again=False, **asked).path == path
-    report.score(Run.load(path))
-    assert resume.trained_in(path, again=False, **asked) is None
-    assert resume.trained_in(path, again=True, **asked).path == path
+    assert resume.trained_in(path, **asked).path == path
+    report.score(Run.load(path))  # and then its process ended before anybody knew
+    assert resume.trained_in(path, **asked).path == path
+    assert resume.trained_in(path, **asked, which=Fold(1, 2)) is None
+    (tmp_path / "list.csv").write_text("key,where\n")
+    assert resume.trained_in(path, **asked, listed=tmp_path / "list.csv") is None
+    asked["app"] = dataclasses.replace(two_epochs, epochs=3)
+    assert resume.trained_in(path, **asked) is None
 
 
 def test_a_replay_is_bit_equal_or_names_the_first_number(whole, tmp_path):
@@ -574,15 +579,14 @@ def test_interrupted_folds_go_on(two_epochs, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt, match=f"the same command with --run-dir {path}"):
         folds.cross_validate(app, 3, path, **how)
     # Of more folds it is another one.
-    with pytest.raises(RunError, match="trained on other examples"):
+    with pytest.raises(RunError, match="not empty"):
         folds.cross_validate(app, 4, path, **how)
     first = (path / "fold-1" / "run.json").read_bytes()
     found = folds.cross_validate(app, 3, path, **how)
     assert made == [1, 2, 2, 3]
     assert (path / "fold-1" / "run.json").read_bytes() == first
     assert found["examples"] == 1797
-    with pytest.raises(RunError, match="not empty"):
-        folds.cross_validate(app, 3, path, **how)
+    assert folds.cross_validate(app, 3, path, **how) == found
 
 
 def test_what_a_process_was_started_to_ignore_it_ignores():

@@ -9,9 +9,11 @@ import numpy as np
 
 from apps.app import App
 from apps.feeds import Position
+from pipelines.quarantine import digest
+from pipelines.splits import Fold
 from training import directory, snapshot
 from training.directory import unfinished
-from training.run import CHECKPOINT, PASSPORT, SCORES, Run, RunError
+from training.run import CHECKPOINT, PASSPORT, Run, RunError
 
 
 class Known(NamedTuple):
@@ -137,16 +139,28 @@ def begun(path: Path, app: type[App]) -> Known:
     return known
 
 
-def trained_in(path: Path | None, app: App, data_dir: Path | None, *, again: bool) -> Run | None:
-    """The run of a process that ended between its training and the judging of it.
+def trained_in(
+    path: Path | None,
+    app: App,
+    data_dir: Path | None,
+    *,
+    which: Fold | None = None,
+    listed: Path | None = None,
+) -> Run | None:
+    """The finished run of a directory, if it is what was asked for: fields, fold, quarantine.
 
-    With `again`, asked for by its directory, one that was judged as well.
+    A process may have ended between its training and the judging of it, or before anybody knew.
     """
     if path is None or not (path / PASSPORT).exists() or unfinished(path):
         return None
     run = Run.load(path, data_dir)
-    same = run.passport["app"] == app.name() and run.passport["fields"] == app.to_json()
-    if not same or run.passport["stopped"] or not (again or not (path / SCORES).exists()):
+    told = run.passport
+    honoured = (told["data"].get("quarantine") or {}).get("digest")
+    if (
+        (told["app"], told["fields"]) != (app.name(), app.to_json())
+        or (run.fold, honoured) != (which, listed and digest(listed))
+        or told["stopped"]
+    ):
         return None
     print(f"{path} is trained already")
     directory.tidy(run.path)
