@@ -112,7 +112,7 @@ def _part(table: Table, text: str, target: str) -> _Part:
                 f"Received a split with the columns {listed(table.columns)}; expected the "
                 f"column {name!r}, as in train."
             )
-    return _Part(table.columns[text], table.columns[target], table)
+    return _Part(np.asarray(table.columns[text]), np.asarray(table.columns[target]), table)
 
 
 def _labels(table: Table, target: str, parts: list[_Part]) -> tuple[str, ...]:
