@@ -1,5 +1,6 @@
 """Columns that say nothing: constant, empty, identifying, mostly missing, or there twice."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,7 +73,12 @@ def _useless(subject: Subject, name: str, raw: AnyCells) -> Iterator[Finding]:
             "Find its data, or leave it out with --drop.",
             missing,
         )
-    values, counts = np.unique(column.astype("S") if texts else column, return_counts=True)
+    values: Any
+    if texts:
+        values, times = zip(*sorted(Counter(column.tolist()).items()), strict=True)
+        counts = np.array(times)
+    else:
+        values, counts = np.unique(column, return_counts=True)
     share = float(counts.max() / len(column))
     if share >= MOSTLY_ONE and missing < MOSTLY_MISSING:
         yield of_column(

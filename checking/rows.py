@@ -230,10 +230,11 @@ def leakage(subject: Subject) -> Iterator[Finding]:
     """Columns that alone tell the target on rows that the rule was not learnt from."""
     held = {name: subject.column(name) for name in subject.splits.train.features}
     classes = bool(subject.splits.labels)
+    grave = leaks.GIVEN_AWAY if classes else leaks.EQUAL
     for column, score in leaks.told(held, subject.targets, classes):
         yield of_column(
             "target given away",
-            graded(score, grave=leaks.GIVEN_AWAY),
+            graded(score, grave=grave),
             column,
             f"alone tells the target: {score:.1%} of what the "
             f"{'majority' if classes else 'mean'} leaves open",

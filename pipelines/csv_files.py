@@ -184,7 +184,7 @@ class Rows:
         columns = [[cell.strip() for cell in cells] for cells in zip(*self._waiting, strict=True)]
         self._waiting = []
         if self.commas:
-            found = filter(None, map(_with_points, columns))
+            found = [first for cells in columns if (first := _with_points(cells))]
             self.comma = self.comma or min(found, key=lambda first: first[0], default=(0, ""))[1]
         for packer, cells in zip(self._packers, columns, strict=False):
             packer.add(cells)
