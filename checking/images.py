@@ -12,7 +12,7 @@ from checking.finding import MOST_SHOWN, NOBODY, Finding, Lost, Severity, Shown,
 from checking.subject import Subject
 from pipelines.folders import SUFFIXES
 
-BLOCK = 4096
+BLOCK = 1024
 TOO_SMALL = 0.25  # of the usual side
 LONG = 4.0  # times the usual ratio of the sides
 RARE_MODE = 0.05

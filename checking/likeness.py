@@ -16,7 +16,7 @@ SAMPLE = 2000  # pictures by which the components, and what is usual, are known
 ALIKE = 0.1  # of the squared distance of two pictures that have nothing to do with each other
 CLOSER = 0.35  # of the squared distance to the nearest of the sample
 WINDOW = 16  # neighbours within a band that are compared
-BLOCK = 4096
+BLOCK = 1024
 FLAT = 4.0  # grey levels of deviation below which a picture shows nothing
 
 Gather = Callable[[np.ndarray], np.ndarray]
@@ -52,7 +52,9 @@ def described(pictures: np.ndarray) -> np.ndarray:
     flat -= flat.mean(1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
     blank = length < FLAT * np.sqrt(flat.shape[1])
-    return np.where(blank, 0, flat / np.maximum(length, 1e-9))
+    flat /= np.maximum(length, 1e-9)
+    flat[blank[:, 0]] = 0
+    return flat
 
 
 def _axes(usual: np.ndarray) -> np.ndarray:

@@ -221,7 +221,7 @@ def _progress(path: Path, file: BinaryIO) -> Callable[[], None]:
     look = looking.now()
     if look is None:
         return lambda: None
-    size = file.seek(0, os.SEEK_END)
+    size = file.seek(0, io.SEEK_END)
     return lambda: look.progress(f"reading {path.name}, byte", file.tell(), size)
 
 

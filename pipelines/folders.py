@@ -20,7 +20,7 @@ from pipelines.splits import Source
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp"}
 SPLITS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
-CHUNK = 256  # pictures decoded before they are stored
+CHUNK = 128  # pictures decoded before they are stored
 CALL = 16  # pictures that one call of TensorFlow decodes
 MEASURED = 25  # pictures that tell how large a set's are
 NAMED = 5  # skipped files that are listed by name
