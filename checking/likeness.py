@@ -17,6 +17,7 @@ ALIKE = 0.1  # of the squared distance of two pictures that have nothing to do w
 CLOSER = 0.35  # of the squared distance to the nearest of the sample
 WINDOW = 16  # neighbours within a band that are compared
 BLOCK = 1024
+FEW = 128  # points whose distances to all others are known at once
 FLAT = 4.0  # grey levels of deviation below which a picture shows nothing
 
 Gather = Callable[[np.ndarray], np.ndarray]
@@ -55,6 +56,17 @@ def described(pictures: np.ndarray) -> np.ndarray:
     flat /= np.maximum(length, 1e-9)
     flat[blank[:, 0]] = 0
     return flat
+
+
+def neighbours(points: np.ndarray, most: int) -> np.ndarray:
+    """Of each point the numbers of the nearest others, in no order, int64 [n, most]."""
+    found = np.empty((len(points), most), "int64")
+    half = np.einsum("ij,ij->i", points, points) / 2
+    for start in range(0, len(points), FEW):
+        near = points[start : start + FEW] @ points.T - half
+        np.fill_diagonal(near[:, start:], -np.inf)
+        found[start : start + FEW] = np.argpartition(-near, most, axis=1)[:, :most]
+    return found
 
 
 def _axes(usual: np.ndarray) -> np.ndarray:

@@ -20,8 +20,8 @@ from pipelines.splits import Source
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp"}
 SPLITS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
-CHUNK = 128  # pictures decoded before they are stored
-CALL = 16  # pictures that one call of TensorFlow decodes
+CHUNK = 64  # pictures decoded before they are stored
+CALL = 8  # pictures that one call of TensorFlow decodes
 MEASURED = 25  # pictures that tell how large a set's are
 NAMED = 5  # skipped files that are listed by name
 SKIPPED = -1  # in place of a class
@@ -161,20 +161,25 @@ def _usual_side(paths: list[Path], name: str) -> int:
 
 def _read(listing: Listing, fit: Callable[[Any], Any], memory_budget: int | None) -> Examples:
     """Every picture; where one cannot be read stand zeros and the class SKIPPED."""
+    count = len(listing.paths)
+    held = remembered(
+        "" if looking.now() else _key(listing, fit),  # who looks has nothing remembered
+        lambda: store(_batches(listing, fit), count, memory_budget),
+    )
+    names = np.array([listing.where(row) for row in range(count)], object)
+    return dataclasses.replace(
+        held, origins=looking.origins(listing, np.arange(count)), files=names
+    )
+
+
+def _key(listing: Listing, fit: Any) -> str:
     folder = functools.cache(Path.resolve)
     stats = [path.stat() for path in listing.paths]
     files = [
         (f"{folder(path.parent)}/{path.name}", stat.st_size, stat.st_mtime_ns)
         for path, stat in zip(listing.paths, stats, strict=True)
     ]
-    held = remembered(
-        repr((fit, listing.target, files)),
-        lambda: store(_batches(listing, fit), len(files), memory_budget),
-    )
-    names = np.array([listing.where(row) for row in range(len(files))], object)
-    return dataclasses.replace(
-        held, origins=looking.origins(listing, np.arange(len(files))), files=names
-    )
+    return repr((fit, listing.target, files))
 
 
 def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
