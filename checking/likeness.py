@@ -51,7 +51,7 @@ def described(pictures: np.ndarray) -> np.ndarray:
     """Pictures as float32 [n, pixels] of mean 0 and length 1; zeros where they are flat."""
     flat = pictures.reshape(len(pictures), -1).astype("float32")
     flat -= flat.mean(1, keepdims=True)
-    length = np.linalg.norm(flat, axis=1, keepdims=True)
+    length = np.sqrt(np.einsum("ij,ij->i", flat, flat))[:, None]
     blank = length < FLAT * np.sqrt(flat.shape[1])
     flat /= np.maximum(length, 1e-9)
     flat[blank[:, 0]] = 0
