@@ -1,5 +1,6 @@
 """Columns that say nothing: constant, empty, identifying, mostly missing, or there twice."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from checking.finding import Finding, Shown
 from checking.subject import Subject
 from pipelines import rows
+from pipelines.cells import AnyCells, is_missing, numbers_of
 from pipelines.column_names import clean
 from pipelines.tables import Table
 
@@ -33,8 +35,8 @@ def columns(subject: Subject) -> Iterator[Finding]:
 
 
 def _unused(table: Table, name: str) -> Finding:
-    known = [cell for cell in table.columns[name].tolist() if not rows.is_missing(cell)]
-    if len(set(known)) > 1:
+    known = [cell for cell in set(table.columns[name]) if not is_missing(cell)]
+    if len(known) > 1:
         return of_column(
             "columns that identify rows",
             "warning",
@@ -58,7 +60,7 @@ def of_column(
     )
 
 
-def _useless(subject: Subject, name: str, raw: np.ndarray) -> Iterator[Finding]:
+def _useless(subject: Subject, name: str, raw: AnyCells) -> Iterator[Finding]:
     column = subject.column(name)
     texts = column.dtype == object
     missing = float((column == b"").mean() if texts else np.isnan(column).mean())
@@ -71,7 +73,12 @@ def _useless(subject: Subject, name: str, raw: np.ndarray) -> Iterator[Finding]:
             "Find its data, or leave it out with --drop.",
             missing,
         )
-    values, counts = np.unique(column.astype("S") if texts else column, return_counts=True)
+    values: Any
+    if texts:
+        values, times = zip(*sorted(Counter(column.tolist()).items()), strict=True)
+        counts = np.array(times)
+    else:
+        values, counts = np.unique(column, return_counts=True)
     share = float(counts.max() / len(column))
     if share >= MOSTLY_ONE and missing < MOSTLY_MISSING:
         yield of_column(
@@ -100,22 +107,13 @@ def _useless(subject: Subject, name: str, raw: np.ndarray) -> Iterator[Finding]:
         )
 
 
-def _counts_rows(raw: np.ndarray) -> bool:
+def _counts_rows(raw: AnyCells) -> bool:
     """Whether numbers, as read, are whole, all different and fill their range."""
-    known = rows.numbers_of(raw).astype("float64") if raw.dtype == object else raw
-    if raw.dtype == object:
-        known = np.array([_exact(cell) for cell in raw.tolist()])
+    known = numbers_of(raw)
     known = known[np.isfinite(known)]
     if len(known) < rows.FEWEST_IDS or (known != np.round(known)).any():
         return False
     return bool(len(np.unique(known)) == len(known) and np.ptp(known) <= 1.2 * len(known))
-
-
-def _exact(cell: bytes) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return np.nan
 
 
 def _twice(subject: Subject, kinds: dict[str, str]) -> Iterator[Finding]:

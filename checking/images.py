@@ -12,7 +12,7 @@ from checking.finding import MOST_SHOWN, NOBODY, Finding, Lost, Severity, Shown,
 from checking.subject import Subject
 from pipelines.folders import SUFFIXES
 
-BLOCK = 4096
+BLOCK = 1024
 TOO_SMALL = 0.25  # of the usual side
 LONG = 4.0  # times the usual ratio of the sides
 RARE_MODE = 0.05
@@ -259,17 +259,12 @@ def _usual(column: np.ndarray, which: np.ndarray) -> str:
 
 def lonely(subject: Subject) -> Iterator[Finding]:
     """Pictures whose nearest neighbours are all of one other class: labels to look at."""
-    from sklearn.neighbors import NearestNeighbors
-
     count = len(subject)
     if count < 100 or not subject.splits.labels:
         return
     some = np.sort(np.random.default_rng(0).choice(count, min(count, 5000), replace=False))
-    points = likeness.described(subject.features(some))
-    _, near = NearestNeighbors(n_neighbors=6, algorithm="brute").fit(points).kneighbors(points)
-    near = near[:, 1:]
     classes = subject.targets[some]
-    around = classes[near]
+    around = classes[likeness.neighbours(likeness.described(subject.features(some)), 5)]
     right = (around == classes[:, None]).mean()
     if right < 0.9:
         return  # neighbours say little of the class here

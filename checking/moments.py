@@ -10,6 +10,7 @@ import numpy as np
 from checking.finding import Finding, counted, graded
 from checking.subject import Subject
 from pipelines import ids
+from pipelines.cells import AnyCells, numbers_of
 
 EARLIEST = 315_532_800.0  # 1980, in seconds
 LATER = 0.01  # of the training pairs may be later than the first of test, at a border of one day
@@ -60,9 +61,9 @@ def _moments(subject: Subject) -> Moments | None:
     return Moments(values, _seconds(values))
 
 
-def _read(column: np.ndarray) -> np.ndarray:
+def _read(column: AnyCells) -> np.ndarray:
     """Numbers, or dates as seconds since 1970; NaN where a cell is neither."""
-    numbers = ids.numbers_of(column)
+    numbers = numbers_of(column)
     if column.dtype != object or np.isnan(numbers).mean() <= 0.5:
         return numbers
     return np.array([_date(cell) for cell in column], "float64")

@@ -5,7 +5,8 @@ rows that differ there alone. A pair counts only where what agrees is too much f
 chance: in tables of few categories most rows agree with some other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,13 @@ MOST_PAIRS = 200_000
 FINE = 5.0  # further bits of a cell whose column hardly repeats
 FEWEST_COLUMNS = 4
 MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Hashes(NamedTuple):
+    """Of the cells of a column, or of rows, uint64, and how much agreement in each says."""
+
+    hashes: np.ndarray
+    bits: np.ndarray
 
 
 class Found(NamedTuple):
@@ -33,19 +41,26 @@ def pairs(columns: Mapping[str, np.ndarray], progress: Callable[[int, int], None
     count = len(next(iter(columns.values())))
     rounded, but_one = [nothing], [nothing]
     for shift in (0.0, 0.5):  # numbers on both sides of a step's border agree in one of the two
-        codes = [_codes(column, shift) for column in columns.values()]
-        hashes = [_hashed(code, place) for place, code in enumerate(codes)]
-        bits = [_bits(code) for code in codes]
-        total = np.sum(hashes, axis=0, dtype="uint64")
-        all_bits = np.sum(bits, axis=0)
+        total, all_bits = functools.reduce(_added, _hashes(columns, shift))
         needed = 2 * np.log2(max(2, count)) + MARGIN
         rounded.append(_equal(total, all_bits >= needed))
-        for place, (hashed, own) in enumerate(zip(hashes, bits, strict=True)):
+        # Made anew: to keep them takes twelve bytes a cell.
+        for done, (hashed, own) in enumerate(_hashes(columns, shift), 1):
             with np.errstate(over="ignore"):
                 rest = total - hashed
             but_one.append(_equal(rest, all_bits - own >= needed))
-            progress(place + 1, len(codes))
+            progress(done, len(columns))
     return Found(_together(rounded), _together(but_one, rounded))
+
+
+def _hashes(columns: Mapping[str, np.ndarray], shift: float) -> Iterator[Hashes]:
+    for place, column in enumerate(columns.values()):
+        codes = _codes(column, shift)
+        yield Hashes(_hashed(codes, place), _bits(codes))
+
+
+def _added(one: Hashes, other: Hashes) -> Hashes:
+    return Hashes(one.hashes + other.hashes, one.bits + other.bits)
 
 
 def _together(found: list[np.ndarray], known: Sequence[np.ndarray] = ()) -> np.ndarray:
@@ -63,7 +78,8 @@ def _together(found: list[np.ndarray], known: Sequence[np.ndarray] = ()) -> np.n
 def _codes(column: np.ndarray, shift: float) -> np.ndarray:
     """Whole numbers, the same for cells that count as the same."""
     if column.dtype == object:
-        return np.unique(column.astype("S"), return_inverse=True)[1].astype("int64")
+        numbers = {cell: number for number, cell in enumerate(set(column.tolist()))}
+        return np.array([numbers[cell] for cell in column.tolist()], "int64")
     values = column.astype("float64")
     spread = float(np.nanstd(values)) or 1.0
     with np.errstate(invalid="ignore", over="ignore"):
@@ -81,10 +97,14 @@ def _hashed(codes: np.ndarray, place: int) -> np.ndarray:
 
 def _bits(codes: np.ndarray) -> np.ndarray:
     """How much agreement in this cell says: more for a rare value."""
-    values, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    places = codes - codes.min()
+    if places.max() > 2 * len(codes):  # too far apart to be counted one by one
+        places = np.unique(codes, return_inverse=True)[1]
+    counts = np.bincount(places)
     # Where most are different, many more values were possible than are there.
-    unseen = FINE if len(values) > len(codes) / 2 else 0.0
-    return np.log2(len(codes) / counts)[places] + unseen
+    unseen = FINE if np.count_nonzero(counts) > len(codes) / 2 else 0.0
+    with np.errstate(divide="ignore"):
+        return (np.log2(len(codes) / counts) + unseen).astype("float32")[places]
 
 
 def _equal(keys: np.ndarray, telling: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from checking.reading import left_out
 from checking.rounding import pairs
 from checking.subject import Subject
 from pipelines import rows
+from pipelines.cells import missing_of, numbers_of
 from pipelines.tables import Table
 
 __all__ = [
@@ -45,10 +46,7 @@ def cells(subject: Subject) -> Iterator[Finding]:
 def _unread(table: Table, split: str, name: str) -> Iterator[Finding]:
     column = table.columns[name]
     numbers = rows.numbers_of(column)
-    if column.dtype == object:
-        empty = np.array([rows.is_missing(cell) for cell in column.tolist()], bool)
-    else:
-        empty = np.isnan(column.astype("float64"))
+    empty = missing_of(column) if column.dtype == object else np.isnan(numbers_of(column))
     odd = np.flatnonzero(np.isnan(numbers) & ~empty)
     if len(odd):
         share = len(odd) / len(column)
@@ -232,10 +230,11 @@ def leakage(subject: Subject) -> Iterator[Finding]:
     """Columns that alone tell the target on rows that the rule was not learnt from."""
     held = {name: subject.column(name) for name in subject.splits.train.features}
     classes = bool(subject.splits.labels)
+    grave = leaks.GIVEN_AWAY if classes else leaks.EQUAL
     for column, score in leaks.told(held, subject.targets, classes):
         yield of_column(
             "target given away",
-            graded(score, grave=leaks.GIVEN_AWAY),
+            graded(score, grave=grave),
             column,
             f"alone tells the target: {score:.1%} of what the "
             f"{'majority' if classes else 'mean'} leaves open",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -115,12 +116,16 @@ class Examples:
         digests = bytearray()
         for start in range(0, len(self), block):
             rows = self.rows[start : start + block]
-            columns = [_row_bytes(array[rows]) for array in tf.nest.flatten(self.features)]
-            for parts in zip(*columns, strict=True):
-                # Lengths, so that ("ab", "c") is not ("a", "bc").
-                content = parts[0] if len(parts) == 1 else b"".join(map(_with_length, parts))
+            for content in _contents([array[rows] for array in tf.nest.flatten(self.features)]):
                 digests += hashlib.blake2b(content, digest_size=8).digest()
         return np.frombuffer(bytes(digests), "<u8")
+
+    def hashed(self) -> "Examples":
+        """The same, which knows the hashes of all that is stored: they are asked for repeatedly."""
+        if self.hashes is not None:
+            return self
+        stored = dataclasses.replace(self, rows=np.arange(len(self.target)))
+        return dataclasses.replace(self, hashes=stored.content_hashes())
 
     def places(self) -> np.ndarray:
         """A number from 0 to 1 for each example, where a cut finds it.
@@ -137,14 +142,37 @@ def dtype_of(array: np.ndarray) -> str:
     return "string" if array.dtype == object else str(array.dtype)
 
 
-def _row_bytes(array: np.ndarray) -> list[bytes]:
-    if array.dtype == object:
-        return list(array)
-    return [row.tobytes() for row in array.reshape(len(array), -1)]
+def _contents(columns: list[np.ndarray]) -> Iterable[Any]:
+    """The bytes of each row; with lengths where there are several columns.
+
+    So ("ab", "c") is not ("a", "bc").
+    """
+    if len(columns) == 1:
+        (column,) = columns
+        texts = column.dtype == object
+        return column if texts else np.ascontiguousarray(column.reshape(len(column), -1))
+    parts: list[list[bytes]] = []
+    for texts, group in itertools.groupby(columns, lambda column: column.dtype == object):
+        some = list(group)
+        parts += map(_texts_with_length, some) if texts else [_numbers_with_length(some)]
+    return map(b"".join, zip(*parts, strict=True))
 
 
-def _with_length(part: bytes) -> bytes:
-    return b"%d:%b" % (len(part), part)
+def _texts_with_length(column: np.ndarray) -> list[bytes]:
+    known = {text: b"%d:%b" % (len(text), text) for text in set(column)}
+    return [known[text] for text in column]
+
+
+def _numbers_with_length(columns: list[np.ndarray]) -> list[bytes]:
+    """Of columns next to each other at once: a piece of memory a row."""
+    pieces = []
+    for column in columns:
+        held = np.ascontiguousarray(column).reshape(len(column), -1).view("uint8")
+        length = np.frombuffer(b"%d:" % held.shape[1], "uint8")
+        pieces += [np.broadcast_to(length, (len(column), len(length))), held]
+    rows = np.concatenate(pieces, axis=1)
+    memory, width = rows.tobytes(), rows.shape[1]
+    return [memory[start : start + width] for start in range(0, len(memory), width)]
 
 
 def default_memory_budget() -> int:

@@ -1,6 +1,7 @@
 """Folders of pictures: a folder a class; what is no readable picture is named and skipped."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,8 @@ from pipelines.splits import Source
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp"}
 SPLITS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
-CHUNK = 256  # pictures decoded before they are stored
+CHUNK = 64  # pictures decoded before they are stored
+CALL = 8  # pictures that one call of TensorFlow decodes
 MEASURED = 25  # pictures that tell how large a set's are
 NAMED = 5  # skipped files that are listed by name
 SKIPPED = -1  # in place of a class
@@ -159,48 +161,81 @@ def _usual_side(paths: list[Path], name: str) -> int:
 
 def _read(listing: Listing, fit: Callable[[Any], Any], memory_budget: int | None) -> Examples:
     """Every picture; where one cannot be read stand zeros and the class SKIPPED."""
+    count = len(listing.paths)
+    held = remembered(
+        "" if looking.now() else _key(listing, fit),  # who looks has nothing remembered
+        lambda: store(_batches(listing, fit), count, memory_budget),
+    )
+    names = np.array([listing.where(row) for row in range(count)], object)
+    return dataclasses.replace(
+        held, origins=looking.origins(listing, np.arange(count)), files=names
+    )
+
+
+def _key(listing: Listing, fit: Any) -> str:
+    folder = functools.cache(Path.resolve)
     stats = [path.stat() for path in listing.paths]
     files = [
-        (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+        (f"{folder(path.parent)}/{path.name}", stat.st_size, stat.st_mtime_ns)
         for path, stat in zip(listing.paths, stats, strict=True)
     ]
-    held = remembered(
-        repr((fit, listing.target, files)),
-        lambda: store(_batches(listing, fit), len(files), memory_budget),
-    )
-    names = np.array([listing.where(row) for row in range(len(files))], object)
-    return dataclasses.replace(
-        held, origins=looking.origins(listing, np.arange(len(files))), files=names
-    )
+    return repr((fit, listing.target, files))
 
 
 def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
     traced = tf.function(
-        lambda encoded: _fitted(decode(encoded), fit),
-        input_signature=[tf.TensorSpec([], tf.string)],
+        lambda files: _fitted(files, fit),
+        input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     ).get_concrete_function()  # now, or every thread would trace it
 
-    def read(path: Path, target: int) -> tuple[Batch, tuple]:
-        try:
-            pixels, shape = traced(tf.constant(bytes_of(path)))
-            return Batch(pixels.numpy(), target), tuple(shape.numpy().tolist())
-        except (OSError, ValueError, tf.errors.InvalidArgumentError):
-            return Batch(np.zeros(fit.shape, "uint8"), SKIPPED), (0, 0, 0)
+    def read(some: slice) -> tuple[np.ndarray, np.ndarray]:
+        return _decoded([_content(path) for path in listing.paths[some]], traced, fit.shape)
 
+    look = looking.now()
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(listing.paths), CHUNK):
-            some = slice(start, start + CHUNK)
-            pairs, shapes = zip(
-                *threads.map(read, listing.paths[some], listing.target[some]), strict=True
-            )
-            listing.shapes.extend(shapes)
-            yield Batch(*(np.stack(column) for column in zip(*pairs, strict=True)))
+            stop = min(start + CHUNK, len(listing.paths))
+            calls = [slice(k, min(k + CALL, stop)) for k in range(start, stop, CALL)]
+            pixels, shapes = map(np.concatenate, zip(*threads.map(read, calls), strict=True))
+            target = np.where(shapes.any(1), listing.target[start:stop], SKIPPED)
+            if look:
+                listing.shapes.extend(map(tuple, shapes.tolist()))
+            yield Batch(pixels, target)
 
 
-def _fitted(picture: Any, fit: Any) -> tuple[Any, Any]:
-    """A decoded picture as `fit` makes it, and the shape that it had."""
-    return fit(picture), tf.shape(picture)
+def _content(path: Path) -> bytes:
+    """The bytes of an image file; none of one that is known to be damaged."""
+    try:
+        return bytes_of(path)
+    except (OSError, ValueError):
+        return b""
+
+
+def _decoded(files: list[bytes], traced: Any, shape: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of pictures and the shapes that they had; zeros where one cannot be read."""
+    try:
+        pixels, shapes = traced(tf.constant(files))
+        return pixels.numpy(), shapes.numpy()
+    except (ValueError, tf.errors.InvalidArgumentError):
+        if len(files) == 1:
+            return np.zeros((1, *shape), "uint8"), np.zeros((1, 3), "int64")
+    half = len(files) // 2  # one of them is damaged
+    parts = [_decoded(some, traced, shape) for some in (files[:half], files[half:])]
+    pixels, shapes = map(np.concatenate, zip(*parts, strict=True))
+    return pixels, shapes
+
+
+def _fitted(files: Any, fit: Any) -> Any:
+    """Encoded pictures [n] as `fit` makes them, and the shapes that they had."""
+
+    def one(encoded: Any) -> tuple[Any, Any]:
+        picture = decode(encoded)
+        return fit(picture), tf.cast(tf.shape(picture), tf.int64)
+
+    made = (tf.TensorSpec(fit.shape, tf.uint8), tf.TensorSpec([3], tf.int64))
+    # A call takes as long as a small picture: many share one. The threads are the callers'.
+    return tf.map_fn(one, files, fn_output_signature=made, parallel_iterations=1)
 
 
 def _notes(root: Path, paths: list[Path], what: str, why: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import looking
+from pipelines.cells import AnyCells, numbers_of
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.splits import TEST_SHARE, Source, Splits, cut
 from pipelines.tables import Table, Tables, listed
@@ -62,7 +63,7 @@ def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
     notes = [*tables.notes, *train.notes]
     if not names.rating:
         notes.append("no column of ratings: a pair counts as met, whatever was thought of it")
-    source = Source(train.examples, valid, test)
+    source = Source(train.examples.hashed(), valid, test)
     times = train.times if split == "time" else None
     made = cut(source, places(source, times))
     if test is None:
@@ -136,28 +137,16 @@ def names_of(table: Table, name: str) -> np.ndarray:
     """Ids as UTF-8 bytes; class numbers by their names, 7.0 as 7."""
     column, labels = table.columns[name], table.labels.get(name)
     if column.dtype == object:
-        return column
+        return np.asarray(column)
     texts = [labels[number] if labels else f"{number:.16g}" for number in column]
     return np.array([text.encode() for text in texts], dtype=object)
 
 
-def numbers_of(column: np.ndarray) -> np.ndarray:
-    """Cells as float64, NaN where they are none."""
-    return np.array([_number(cell) for cell in column], "float64")
-
-
-def _number(cell: Any) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return np.nan
-
-
-def _times(column: np.ndarray) -> np.ndarray:
+def _times(column: AnyCells) -> np.ndarray:
     """Numbers that order the cells: their own, else as texts such as 2026-11-20 sort."""
     numbers = numbers_of(column)
     if np.isnan(numbers).mean() > 0.5:
-        return np.unique(column, return_inverse=True)[1].astype("float64")
+        return np.unique(np.asarray(column), return_inverse=True)[1].astype("float64")
     return np.where(np.isnan(numbers), -np.inf, numbers)  # unknown times are the oldest
 
 

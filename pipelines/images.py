@@ -160,6 +160,16 @@ class FitImage:
 
 def recoloured(image: Any, num_channels: int) -> Any:
     """Grey, colour, either with alpha -> float32 of 1 or 3 channels, laid on white."""
+    if num_channels == 3:
+        return tf.cond(
+            tf.equal(tf.shape(image)[-1], 3),
+            lambda: tf.cast(image, tf.float32),
+            lambda: _on_white(image, 3),
+        )
+    return _on_white(image, num_channels)
+
+
+def _on_white(image: Any, num_channels: int) -> Any:
     channels = tf.shape(image)[-1]
     pixels = tf.cast(image, tf.float32)
     # Two channels are grey and alpha, four are colour and alpha.

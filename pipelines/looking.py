@@ -78,8 +78,25 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
     if images.ndim != 4 or max(images.shape[1:3]) <= SIDE:
         return images
     if images.shape[1] % SIDE == images.shape[2] % SIDE == 0:
-        height, width = (side // SIDE for side in images.shape[1:3])
-        parts = images.reshape(len(images), SIDE, height, SIDE, width, -1)
-        return np.round(parts.mean((2, 4), dtype="float32")).astype("uint8")
+        return _means(images)
     small = tf.image.resize(images, (SIDE, SIDE), method="area")
     return tf.cast(tf.round(small), tf.uint8).numpy()
+
+
+def _means(images: np.ndarray) -> np.ndarray:
+    """As `thumbnails`, where SIDE divides both sides: sums of whole rows, then of columns."""
+    count, high, wide, channels = images.shape
+    height, width = high // SIDE, wide // SIDE
+    rows = images.reshape(count, SIDE, height, wide * channels)
+    sums = _added(rows, 2).reshape(count, SIDE, SIDE, width, channels)
+    means = _added(sums, 3).astype("float32") / np.float32(height * width)
+    return np.round(means).astype("uint8")
+
+
+def _added(numbers: np.ndarray, axis: int) -> np.ndarray:
+    """The sum over a short axis: NumPy's own is six times as slow there."""
+    first, *others = np.moveaxis(numbers, axis, 0)
+    total = first.astype("uint32")
+    for other in others:
+        total += other
+    return total

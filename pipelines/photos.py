@@ -37,8 +37,8 @@ class FitPhoto:
             lambda: tf.image.resize(image, self.shape[:2], antialias=True),
             lambda: tf.image.resize(image, self.shape[:2]),
         )
-        pixels = tf.clip_by_value(tf.round(resized), 0, 255)
-        return tf.ensure_shape(tf.cast(pixels, tf.uint8), self.shape)
+        # Means of levels from 0 to 255 are such levels.
+        return tf.ensure_shape(tf.cast(tf.round(resized), tf.uint8), self.shape)
 
 
 Reading = FitImage | FitPhoto

@@ -1,20 +1,21 @@
 """Rows of numbers and categories: what each column is, and which one is asked for."""
 
 import difflib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from pipelines import cells as raw
 from pipelines import looking
+from pipelines.cells import AnyCells, is_missing
 from pipelines.column_names import NUM_NAMED, clean, clean_names, cleaned, renamed
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.splits import Source
 from pipelines.tables import Table, Tables, listed
 
 Task = Literal["auto", "number", "binary", "multiclass"]
-# Cells that say that nothing is known, in lower case.
-MISSING = {b"", b"na", b"n/a", b"nan", b"null", b"?"}
 MOSTLY = 0.9  # a column with this share of numbers among its known cells holds numbers
 FEWEST_IDS = 20  # rows from which on texts that are all distinct tell nothing
 
@@ -111,20 +112,20 @@ def find(name: str, table: Table, flag: str) -> str:
     )
 
 
-def _column(cells: np.ndarray, labelled: bool) -> Column:
-    missing, readable = _known(cells)
-    unread = len(cells) - missing - int(readable.sum())
-    lost = f", {missing} missing" * bool(missing)
-    if not labelled and readable.sum() >= MOSTLY * (len(cells) - missing):
-        values = numbers_of(cells)
-        odd = next((cell for cell in cells[~readable] if not is_missing(cell)), b"")
-        bad = f", {unread} unreadable such as {_decoded(odd)!r}" * bool(unread)
-        return Column("number", f"number{lost}{bad}", _empty(values[np.isfinite(values)]))
-    known = [cell for cell in cells.tolist() if not is_missing(cell)]
-    distinct = len(set(known))
-    ids = distinct == len(known) >= FEWEST_IDS
-    empty = "every text differs" if ids else _empty(np.array(known))
-    return Column("category", f"{distinct} categories{lost}", empty if not missing or ids else "")
+def _column(cells: AnyCells, labelled: bool) -> Column:
+    readable = np.isfinite(values := numbers_of(cells))
+    missing = raw.missing_of(cells) if cells.dtype == object else ~readable
+    num_known = len(cells) - int(missing.sum())
+    lost = f", {missing.sum()} missing" * bool(missing.any())
+    if not labelled and readable.sum() >= MOSTLY * num_known:
+        odd = np.flatnonzero(~readable & ~missing)
+        bad = f", {len(odd)} unreadable such as {_decoded(cells[odd[0]])!r}" if len(odd) else ""
+        return Column("number", f"number{lost}{bad}", _empty(values[readable]))
+    distinct = sum(not is_missing(cell) for cell in set(cells))
+    ids = distinct == num_known >= FEWEST_IDS
+    constant = "constant" if distinct == 1 and not missing.any() else ""
+    empty = "every text differs" if ids else constant
+    return Column("category", f"{distinct} categories{lost}", empty)
 
 
 def _empty(known: np.ndarray) -> str:
@@ -142,42 +143,21 @@ def _told(columns: dict[str, Column]) -> Iterator[str]:
         yield "columns left out: " + ", ".join(unused)
 
 
-def is_missing(cell: object) -> bool:
-    """Whether a cell says that nothing is known."""
-    return isinstance(cell, bytes) and cell.strip().lower() in MISSING
-
-
-def _known(cells: np.ndarray) -> tuple[int, np.ndarray]:
-    """How many cells are missing, and which are finite numbers."""
-    missing = sum(map(is_missing, cells.tolist())) if cells.dtype == object else 0
-    values = numbers_of(cells)
-    if cells.dtype != object:
-        missing = int((~np.isfinite(values)).sum())
-    return missing, np.isfinite(values)
-
-
-def numbers_of(cells: np.ndarray) -> np.ndarray:
+def numbers_of(cells: AnyCells) -> np.ndarray:
     """Cells as float32; NaN where one is missing or no finite number."""
-    if cells.dtype == object:
-        cells = np.array([_number(cell) for cell in cells.tolist()], "float64")
     with np.errstate(over="ignore"):
-        numbers = cells.astype("float32")
+        numbers = raw.numbers_of(cells).astype("float32")
     return np.where(np.isfinite(numbers), numbers, np.float32("nan"))
 
 
-def _number(cell: bytes) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")
-
-
-def _texts(cells: np.ndarray, table: Table, name: str) -> np.ndarray:
+def _texts(cells: AnyCells, table: Table, name: str) -> np.ndarray:
     """Cells as UTF-8 bytes; b"" where one is missing."""
     if labels := table.labels.get(name):
         texts = [labels[cell].encode() if cell >= 0 else b"" for cell in cells]
     elif cells.dtype == object:
-        texts = [b"" if is_missing(cell) else cell for cell in cells.tolist()]
+        known = np.array(cells, object)
+        known[raw.missing_of(cells)] = b""
+        return known
     else:
         texts = [b"%g" % cell if np.isfinite(cell) else b"" for cell in cells]
     return np.array([*texts, None], object)[:-1]
@@ -198,19 +178,18 @@ class _Answers(NamedTuple):
     def of(cls, tables: Tables, name: str, task: Task) -> "_Answers":
         """Judged by the training table; classes that only another table has count too."""
         cells = tables.train.columns[name]
-        texts = _each(tables, lambda table: _target(table, name)[1], np.array([], object))
-        known = _distinct(texts[:1])
-        if not known:
+        few = set(itertools.islice(_different(tables.train, name), 3))
+        if not few:
             raise DataError(f"Received the target {name!r} without a known cell; expected some.")
         column = _column(cells, name in tables.train.labels)
         _require(column.empty != "constant", name, "a single class or value", "several")
         if task == "auto":
-            numbers = column.kind == "number" and len(known) != 2
+            numbers = column.kind == "number" and len(few) != 2
             task = "number" if numbers else "multiclass"
         if task == "number":
             _require(column.kind == "number", name, column.said, "numbers")
             return cls(name, (), column.said)
-        found = _distinct(texts)
+        found = _distinct(_each(tables, lambda table: _target(table, name), np.array([], object)))
         counts = f"{len(found)} classes"
         _require(len(found) > 1, name, "a single class", "at least two")
         _require(task == "multiclass" or len(found) == 2, name, counts, "two for --task binary")
@@ -219,17 +198,25 @@ class _Answers(NamedTuple):
 
     def of_table(self, table: Table) -> np.ndarray:
         """The targets of all rows."""
-        cells, texts = _target(table, self.name)
         if not self.labels:
-            return numbers_of(cells)
+            return numbers_of(table.columns[find(self.name, table, "--target")])
         classes = {label.encode(): number for number, label in enumerate(self.labels)}
-        return np.array([classes.get(text, -1) for text in texts], "int64")
+        return np.array([classes.get(text, -1) for text in _target(table, self.name)], "int64")
 
 
-def _target(table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The target's cells as read and as texts."""
+def _target(table: Table, name: str) -> np.ndarray:
+    """The target's cells as texts."""
+    return _texts(table.columns[find(name, table, "--target")], table, name)
+
+
+def _different(table: Table, name: str) -> Iterator[bytes]:
+    """The known texts of the target, each once, without a look at all where a few will do."""
     cells = table.columns[find(name, table, "--target")]
-    return cells, _texts(cells, table, name)
+    known: set[bytes] = set()
+    for start in range(0, len(cells), raw.BLOCK):
+        new = set(_texts(cells[start : start + raw.BLOCK], table, name).tolist()) - known - {b""}
+        known |= new
+        yield from new
 
 
 class _Rows(NamedTuple):
@@ -256,6 +243,7 @@ def _require(holds: bool, name: str, received: str, expected: str) -> None:
 
 def _distinct(columns: list[np.ndarray]) -> list[bytes]:
     """The known cells of all columns, each once: numbers by their value, then texts."""
-    cells = {cell for column in columns for cell in column} - {b""}
+    cells = [*({cell for column in columns for cell in column} - {b""})]
     # NaN is no place in an order.
-    return sorted(cells, key=lambda cell: (*np.nan_to_num([_number(cell)], nan=np.inf), cell))
+    numbers = np.nan_to_num(raw.numbers_in(cells), nan=np.inf).tolist()
+    return [cell for _, cell in sorted(zip(numbers, cells, strict=True))]

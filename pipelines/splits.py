@@ -85,7 +85,8 @@ def cut(source: Source, place: np.ndarray | None = None) -> Splits:
     official validation or test split is kept whole, and what it holds is dropped
     from training. Raises DataError where a split would be empty.
     """
-    examples, valid, test = source.train, source.valid, source.test
+    examples = source.train.hashed()
+    valid, test = (None if part is None else part.hashed() for part in source[1:3])
     hashes = examples.content_hashes()
     held = [part.content_hashes() for part in (valid, test) if part is not None]
     doubles: dict[str, Examples] = {}

@@ -1,10 +1,12 @@
 """Columns by name, as a file or a set holds them."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+
+from pipelines.cells import AnyCells
 
 NUM_LISTED, LONGEST = 12, 40  # names in a message, and letters of each
 
@@ -20,13 +22,13 @@ def listed(names: Iterable[str]) -> str:
 class Table:
     """Named columns of equal length.
 
-    Columns of a CSV file are object arrays of UTF-8 bytes, as read; those of a
-    TFDS set are as stored. `labels` name the classes of columns that hold class
+    Columns of a CSV file are `Cells`, UTF-8 bytes as read, whose parts are object
+    arrays; those of a TFDS set are as stored. `labels` name the classes of columns that hold class
     numbers. `name` is that of the file, `lines` where in it each row ends, and
     `broken` are the lines that were left out, with the number of their cells.
     """
 
-    columns: dict[str, np.ndarray]
+    columns: Mapping[str, AnyCells]
     labels: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     name: str = ""
     lines: np.ndarray | None = None

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import planted
 import pytest
 
@@ -51,6 +52,20 @@ def test_faults_of_rows_are_found(name, tmp_path):
     held = planted.rows()
     fault.plant(held)
     assert_found(examined(Regression(**planted.write(held, tmp_path), target="price")), fault)
+
+
+def test_what_depends_on_one_column_alone_is_not_grave(tmp_path):
+    random, cells = np.random.default_rng(0), []
+    for split in ("train", "test"):
+        size = random.gamma(9, 12, 400)
+        price = 3000 * size + random.normal(0, 10_000, 400)
+        rows = [f"{s:.1f},{random.integers(9)},{p:.0f}" for s, p in zip(size, price, strict=True)]
+        path = tmp_path / f"{split}.csv"
+        path.write_text("size,rooms,price\n" + "\n".join(rows))
+        cells.append(f"csv:{path}")
+    diagnosis = examined(Regression(data=cells[0], test=cells[1], target="price"))
+    (told,) = found(diagnosis, "target given away")
+    assert told.severity == "warning" and 0.98 < told.share < 0.999
 
 
 @each(planted.IDS)

@@ -58,6 +58,23 @@ def test_equal_rows_have_equal_hashes_and_boundaries_count():
     assert hashes[0] == hashes[2] != hashes[1]
 
 
+def test_contents_are_known_by_the_same_hashes_in_every_version():
+    texts = np.array([b"ab", b"", b"caf\xc3\xa9"], object)
+    numbers = np.array([1.5, np.nan, -2], "float32")
+    pairs = np.arange(6).reshape(3, 2)
+    pictures = np.arange(12, dtype="uint8").reshape(3, 2, 2)
+    columns = {"one": texts, "two": numbers, "three": pairs, "zero": texts}
+    for features, known in (
+        (columns, ["b1e1e58da72fdb81", "ab85f3e74e73a9ee", "e0b3fac5135f1f5b"]),
+        (texts, ["8810de87f1b5520e", "b4b2797457a0a6e4", "e3d79231bda27757"]),
+        (pictures, ["98c94eeea18b89fa", "ea197968a5c6e1c2", "fbb7bdb2c8353cc8"]),
+    ):
+        examples = Examples.of(features, np.zeros(3))
+        assert [f"{found:016x}" for found in examples.content_hashes().tolist()] == known
+        some = examples.select(np.array([2, 0])).hashed()
+        assert [f"{found:016x}" for found in some.content_hashes().tolist()] == known[2::-2]
+
+
 def test_splits_of_rows_are_disjoint_and_complete():
     found = splits()
     parts = [set(part.content_hashes().tolist()) for part in (found.train, found.valid, found.test)]

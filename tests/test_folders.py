@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines import folders
+from pipelines import folders, looking
 from pipelines.examples import DataError
 from pipelines.photos import FitPhoto, reading, squares
 
@@ -49,6 +49,38 @@ def test_what_is_no_picture_is_named_and_skipped(messy, again, capfd):
     assert "2 files damaged" in damaged and "rose/cut.jpg" in damaged and "empty.PNG" in damaged
     assert "2 files of other kinds" in foreign and "notes.txt" in foreign and "README" in foreign
     assert "JPEG" not in capfd.readouterr().err  # of the decoder, which speaks for itself
+
+
+def test_every_picture_is_read_as_if_it_were_alone(tmp_path):
+    for k in range(40):
+        height, width, channels = 5 + k % 7, 6 + k % 5, (1, 3)[k % 2]
+        encoded = tf.io.encode_png(photo(k, height, width, channels)).numpy()
+        folder = tmp_path / CLASSES[k % 2]
+        folder.mkdir(exist_ok=True)
+        (folder / f"{k:02}.png").write_bytes(encoded[: len(encoded) // (1 + (k % 9 == 3))])
+    told = []
+    with looking.looking(lambda *said: told.append(said)) as look:
+        folders.source(str(tmp_path), squares(16), None)
+    ((_, listing),) = look.folders
+    assert told == [("reading", 40, 40)]
+    source = folders.source(str(tmp_path), squares(16), None).train
+    assert len(source) == 35
+    pixels = iter(source.numpy().features)
+    for path, shape in zip(listing.paths, listing.shapes, strict=True):
+        k = int(path.stem)
+        if k % 9 == 3:
+            assert shape == (0, 0, 0)
+            continue
+        assert shape == (5 + k % 7, 6 + k % 5, (1, 3)[k % 2])
+        picture = tf.io.decode_image(path.read_bytes())
+        np.testing.assert_array_equal(next(pixels), FitPhoto((16, 16, 3))(picture))
+
+
+@pytest.mark.parametrize("side", [64, 224, 1024])
+def test_thumbnails_are_means(side):
+    pictures = np.random.default_rng(0).integers(0, 256, (2, side, 2 * side, 3), dtype="uint8")
+    parts = pictures.reshape(2, 32, side // 32, 32, side // 16, 3)
+    np.testing.assert_array_equal(looking.thumbnails(pictures), np.round(parts.mean((2, 4))))
 
 
 @pytest.mark.slow

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from pipelines import csv_files, sources
+from pipelines.cells import Packer
 from pipelines.examples import DataError
+from pipelines.looking import looking
 from pipelines.tables import Table, Tables
 
 
@@ -91,6 +93,74 @@ def test_what_the_csv_module_writes_is_read(seed, tmp_path):
     found = csv_files.read(str(tmp_path / "w.csv")).train.columns
     again = [[cell.decode() for cell in row] for row in zip(*found.values(), strict=True)]
     assert again == rows
+
+
+MANY = 'größe;text\n1,5;"two\r\nlines; é"\n\n2;x;y\r\n1.234,5;"said ""no"""\n雪;🎈\n'
+
+
+@pytest.mark.parametrize("part", [1, 2, 3, 7, 20])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_is_the_same_in_parts_of_any_size(part, encoding, tmp_path, monkeypatch):
+    whole = read(tmp_path, MANY, encoding)
+    assert cells(whole)["text"] == ["two\r\nlines; é".encode(), b'said "no"', "🎈".encode()]
+    monkeypatch.setattr(csv_files, "PART", part)
+    again = read(tmp_path, MANY, encoding)
+    assert cells(again) == cells(whole)
+    assert again.notes == whole.notes
+    assert again.train.broken == whole.train.broken == ((5, 3),)
+    assert again.train.lines.tolist() == whole.train.lines.tolist() == [3, 6, 7]
+
+
+@pytest.mark.parametrize("before", range(5))
+def test_letters_and_quotes_lie_across_what_the_system_reads_at_once(before, tmp_path):
+    texts = ["x" * before + "雪" * 3000, 'é\n"' * 5000, "🎈" * 9000]
+    with (tmp_path / "w.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["text", "n"], *([text, 1] for text in texts)])
+    found = csv_files.read(str(tmp_path / "w.csv")).train.columns["text"]
+    assert [cell.decode() for cell in found] == texts
+
+
+def test_a_late_letter_of_latin_1_makes_all_of_it_latin_1(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_files, "PART", 8)
+    found = read(tmp_path, "stadt,n\nBonn,1\nBonn,1\nKöln,2\n", "latin-1")
+    assert cells(found)["stadt"] == [b"Bonn", b"Bonn", "Köln".encode()]
+    assert found.notes == ("file.csv is not UTF-8; read as Latin-1",)
+
+
+def test_a_pipe_is_read():
+    out, into = os.pipe()
+    os.write(into, b"a,b\n1,2\n")
+    os.close(into)
+    assert cells(csv_files.read(f"/dev/fd/{out}")) == {"a": [b"1"], "b": [b"2"]}
+    os.close(out)
+
+
+def test_who_looks_is_told_how_much_of_a_file_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_files, "PART", 1000)
+    content, told = "a,b\n" + "1,2\n" * 20_000, []
+    with looking(lambda *said: told.append(said)):
+        read(tmp_path, content)
+    what, done, of = zip(*told, strict=True)
+    assert set(what) == {"reading file.csv, byte"} and set(of) == {len(content)}
+    assert len(done) >= 50 and list(done) == sorted(done) and 0 < done[0] < done[-1] <= len(content)
+
+
+def test_cells_are_an_array_where_they_are_asked_for():
+    packer, texts = Packer(), ["7", "", "é", " N/A", "7", "x", "1e400", "-2.5", "NULL"]
+    packer.add(texts[:4])
+    packer.add(texts[4:])
+    column, objects = packer.packed(), np.array([text.encode() for text in texts], object)
+    assert len(column) == 9 and column.dtype == object and column.tolist() == objects.tolist()
+    assert (column[-1], column[2], column[np.int64(0)]) == (b"NULL", "é".encode(), b"7")
+    for rows in (slice(2, None, 3), np.array([8, 0, 0]), objects == b"7", slice(0, 0)):
+        assert column[rows].tolist() == objects[rows].tolist()
+    same = column[[0, 4]]
+    assert same[0] is same[1]
+    assert np.asarray(column).tolist() == objects.tolist()
+    np.testing.assert_array_equal(
+        column.numbers, [7, np.nan, np.nan, np.nan, 7, np.nan, np.inf, -2.5, np.nan]
+    )
+    assert np.flatnonzero(column.missing).tolist() == [1, 3, 8]
 
 
 @pytest.mark.parametrize(

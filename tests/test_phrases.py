@@ -1,0 +1,45 @@
+"""Phrases are found as by looking for every text in every other."""
+
+import numpy as np
+import pytest
+
+from pipelines import phrases
+
+
+def slowly(texts):
+    """Each text's holder: the longest first, of equals the first, takes all that are free."""
+    runs = [text.lower().split() for text in texts]
+    runs = [run if len(run) <= phrases.LONGEST else [] for run in runs]
+    holder = list(range(len(runs)))
+    free = [bool(run) for run in runs]
+    for number in sorted(range(len(runs)), key=lambda number: -len(runs[number])):
+        if free[number]:
+            for k, run in enumerate(runs):
+                if free[k] and is_within(run, runs[number]):
+                    holder[k], free[k] = number, False
+    return holder
+
+
+def is_within(run, other):
+    return any(other[k : k + len(run)] == run for k in range(len(other) - len(run) + 1))
+
+
+@pytest.mark.parametrize("longest", [4, 9, 70])
+@pytest.mark.parametrize("block", [1, 10, 2**18])
+def test_as_slowly(longest, block, monkeypatch):
+    monkeypatch.setattr(phrases, "BLOCK", block)
+    phrases._powers.cache_clear()
+    random = np.random.default_rng(longest)
+    for words in ([b"a"], [b"a", b"b"], [b"a", b"B", b"b", b"c", b"d"]):
+        texts = [
+            b" ".join(random.choice(words, random.integers(0, longest))) + b" " * (k % 2)
+            for k in range(80)
+        ]
+        found = phrases.containing(np.array([*texts, None], object)[:-1])
+        assert found.tolist() == slowly(texts)
+    phrases._powers.cache_clear()
+
+
+def test_no_text_holds_nothing():
+    assert phrases.containing(np.array([], object)).tolist() == []
+    assert phrases.containing(np.array([b"", b" "], object)).tolist() == [0, 1]

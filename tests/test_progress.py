@@ -1,0 +1,18 @@
+"""How far checks are, in a pipe."""
+
+from checking import progress
+
+
+def test_lines_come_every_five_seconds_of_each_kind(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with progress.told() as tell:
+        for seconds in range(12):
+            now[0] = 100.0 + seconds
+            tell("reading rows.csv, byte", 1000 * seconds, 12_000)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == [
+        "reading rows.csv, byte 5,000 of 12,000",
+        "reading rows.csv, byte 10,000 of 12,000",
+    ]
