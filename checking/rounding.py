@@ -78,8 +78,9 @@ def _together(found: list[np.ndarray], known: Sequence[np.ndarray] = ()) -> np.n
 def _codes(column: np.ndarray, shift: float) -> np.ndarray:
     """Whole numbers, the same for cells that count as the same."""
     if column.dtype == object:
-        numbers = {cell: number for number, cell in enumerate(set(column.tolist()))}
-        return np.array([numbers[cell] for cell in column.tolist()], "int64")
+        cells = column.tolist()
+        numbers = {cell: number for number, cell in enumerate(dict.fromkeys(cells))}
+        return np.array([numbers[cell] for cell in cells], "int64")
     values = column.astype("float64")
     spread = float(np.nanstd(values)) or 1.0
     with np.errstate(invalid="ignore", over="ignore"):
