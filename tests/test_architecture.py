@@ -137,6 +137,7 @@ def test_every_room_is_installed():
     assert set(setup["options"]["py_modules"].split()) == TOP
 
 
+@pytest.mark.slow
 def test_only_pictures_load_matplotlib():
     """Most of a second, which a training and a replay have no use for."""
     imports = "\n".join(
