@@ -530,6 +530,12 @@ def test_what_is_trained_is_not_trained_again(two_epochs, whole, tmp_path):
     assert resume.trained_in(path, **asked, listed=tmp_path / "list.csv") is None
     asked["app"] = dataclasses.replace(two_epochs, epochs=3)
     assert resume.trained_in(path, **asked) is None
+    # Five devices cut the usual batch of 96.
+    told = json.loads((path / PASSPORT).read_text())
+    told["fields"]["batch_size"], told["replicas"] = 95, 5
+    (path / PASSPORT).write_text(json.dumps(told))
+    asked["app"] = dataclasses.replace(two_epochs, batch_size=96)
+    assert resume.trained_in(path, **asked).path == path
 
 
 def test_a_replay_is_bit_equal_or_names_the_first_number(whole, tmp_path):

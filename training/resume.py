@@ -12,6 +12,7 @@ from apps.feeds import Position
 from pipelines.quarantine import digest
 from pipelines.splits import Fold
 from training import directory, snapshot
+from training import strategy as distribution
 from training.directory import unfinished
 from training.run import CHECKPOINT, PASSPORT, Run, RunError
 
@@ -155,6 +156,8 @@ def trained_in(
         return None
     run = Run.load(path, data_dir)
     told = run.passport
+    if told["replicas"] > 1 and app.batch_size == type(app)().batch_size:
+        app = distribution.divided(app, run.splits, told["replicas"])
     honoured = (told["data"].get("quarantine") or {}).get("digest")
     if (
         (told["app"], told["fields"]) != (app.name(), app.to_json())
