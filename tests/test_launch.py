@@ -97,16 +97,18 @@ def test_who_is_late_after_the_chief_does_not_matter(monkeypatch):
 
 def test_what_a_signal_ended_is_started_again(tmp_path, capfd):
     place = tmp_path / "run"
-    code = f"""import pathlib, signal
+    code = f"""import pathlib, signal, time
 run = pathlib.Path({str(place)!r})
 again = pathlib.Path({str(tmp_path / "again")!r})
+kept = run / "kept.txt"
 if me == 0:
     run.mkdir(exist_ok=True)  # the second start finds what the first one left
-    (run / "kept.txt").open("a").write("once ")
+    kept.open("a").write("once ")
 if me == 1 and not again.exists():
+    while not (kept.exists() and kept.read_text()):
+        time.sleep(0.01)
     again.touch()
     os.kill(os.getpid(), signal.SIGKILL)
-import time
 time.sleep(0.3)
 """
     launch.launch(worker(code), workers=2, run_dir=place)
