@@ -15,8 +15,8 @@ def cache_directory() -> Path:
 def without_home(text: str) -> str:
     """A text to be kept, with ~ for the user's home, which is nobody else's business."""
     home = str(at_home("~"))
-    # Whole names alone: /home/ann is no part of /home/anna or /mnt/home/ann.
-    named = rf"(?<![\w/.~-]){re.escape(home)}(?![\w.-])"
+    # Whole names alone: /people/ann is no part of /people/anna or /disk/people/ann.
+    named = rf"(?<![\w/.~-]){re.escape(home)}(?![\w-]|\.\w)"
     return re.sub(named, "~", text) if len(home) > 1 else text
 
 

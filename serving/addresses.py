@@ -1,12 +1,13 @@
 """Which directory of numbered versions is served under which name."""
 
 import json
-import os
 import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pipelines.files import at_home
 
 EXPORT, ABOUT, PASSPORT = "export", "about.json", "run.json"
 RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
@@ -50,7 +51,7 @@ def _address(asked: str) -> Address:
     if "=" in asked and not path.exists():
         name, _, given = asked.partition("=")
         # A shell expands ~ only where a word begins.
-        path = Path(os.path.expanduser(given))  # noqa: PTH111 - as it is where there is no home
+        path = at_home(given)
         if not given:
             raise ServeError(f"Received {asked!r}; expected a run too: {name}=RUN.")
         if not NAME.fullmatch(name):

@@ -214,17 +214,19 @@ def test_what_is_written_tells_nothing_of_its_user(elsewhere):
 
 
 def test_a_home_is_known_by_whole_names(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("HOME", "/people/ann")
     told = {
-        "csv:/home/ann/a.csv": "csv:~/a.csv",
-        "Received '/home/ann', which": "Received '~', which",
-        "folder:/home/ann": "folder:~",
-        "csv:/home/anna/a.csv": "csv:/home/anna/a.csv",
-        "/mnt/home/ann/a.csv": "/mnt/home/ann/a.csv",
+        "csv:/people/ann/a.csv": "csv:~/a.csv",
+        "Received '/people/ann', which": "Received '~', which",
+        "folder:/people/ann": "folder:~",
+        "It is in /people/ann.": "It is in ~.",
+        "/people/ann.old/a.csv": "/people/ann.old/a.csv",
+        "csv:/people/anna/a.csv": "csv:/people/anna/a.csv",
+        "/disk/people/ann/a.csv": "/disk/people/ann/a.csv",
     }
     assert {text: without_home(text) for text in told} == told
-    assert Regression(data="csv:/home/ann/a.csv") == Regression(data="csv:~/a.csv")
-    assert at_home("~/a.csv") == Path("/home/ann/a.csv")
+    assert Regression(data="csv:/people/ann/a.csv") == Regression(data="csv:~/a.csv")
+    assert at_home("~/a.csv") == Path("/people/ann/a.csv")
 
 
 def test_addresses_of_runs_are_kept_apart(exported):
