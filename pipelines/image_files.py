@@ -7,15 +7,17 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from pipelines import picture_formats as formats
+
 # A file of 65 kB can hold half a billion pixels; cameras take up to 50 million.
 MOST_PIXELS = 2**26
 MOST_TOGETHER = 2**28  # of the pictures of one request
 TOO_MANY = f" pixels; expected at most {MOST_PIXELS}"
+NO_PICTURE = f"Received no picture; expected {formats.READ_NAMES}"
 TOO_MANY_TOGETHER = f"pictures of more than {MOST_TOGETHER} pixels together"
-HEADER = 32  # bytes of a file in which its size stands, but for JPEG and the frames of a GIF
 MOST_PARTS = 2**16  # of a GIF, which holds 255 bytes in one: to count them takes seconds
 LONGEST = 2**16 - 1  # side of a GIF
-JPEG, SCAN = b"\xff\xd8", 0xDA
+START, SCAN = b"\xff\xd8", 0xDA
 # Marks in JPEG files that have no length, and what may fill the place before one.
 UNUSUAL = {0x00, 0x01, *range(0xD0, 0xDA), 0xFF}
 
@@ -34,11 +36,12 @@ class Size(NamedTuple):
 
 
 def decode(encoded: Any) -> Any:
-    """PNG, JPEG, GIF (first frame) or BMP bytes -> uint8 [height, width, 1 to 4 channels].
+    """Bytes of a format of `formats.READ` -> uint8 [height, width, 1 to 4 channels].
 
-    Raises tf.errors.InvalidArgumentError where they are none, or hold more pixels than
-    `MOST_PIXELS`, which is known before they are decoded. All frames of a GIF count: they
-    are all read for the first.
+    Of a moving picture the first frame. Raises tf.errors.InvalidArgumentError for other
+    bytes, although TensorFlow may decode them, and for more pixels than `MOST_PIXELS`, which
+    is known before they are decoded. All frames of a GIF count: they are all read for the
+    first.
     """
     encoded = tf.convert_to_tensor(encoded)
     return _decoded(encoded, size_of(encoded))
@@ -50,7 +53,7 @@ def bytes_of(path: Path) -> bytes:
     The decoder would refuse it too, but not without a line of its own on standard error.
     """
     encoded = path.read_bytes()
-    if encoded[:2] == JPEG and not _has_scan(encoded):
+    if encoded[:2] == START and not _has_scan(encoded):
         raise ValueError("cut within the header")
     return encoded
 
@@ -61,7 +64,7 @@ def _has_scan(encoded: bytes) -> bool:
     It is a chain of segments, each a mark of two bytes and its length; with the last of them
     the pixels begin.
     """
-    place = len(JPEG)
+    place = len(START)
     while place + 4 <= len(encoded):
         if encoded[place] != 0xFF or encoded[place + 1] in UNUSUAL:
             return True
@@ -103,16 +106,20 @@ def too_many(error: Exception) -> str:
 def _decoded(encoded: Any, size: Size) -> Any:
     sides = tf.strings.as_string(list(size))
     told = tf.strings.join(["Received ", sides[0], " x ", sides[1], TOO_MANY])
-    # In a graph an operation; outside of one it raises at once.
-    with tf.control_dependencies([tf.debugging.Assert(size.pixels <= MOST_PIXELS, [told])]):
+    # In a graph operations; outside of one they raise at once.
+    checks = [
+        tf.debugging.Assert(size.pixels > 0, [NO_PICTURE]),
+        tf.debugging.Assert(size.pixels <= MOST_PIXELS, [told]),
+    ]
+    with tf.control_dependencies(checks):
         return tf.io.decode_image(tf.identity(encoded), expand_animations=False)
 
 
 def size_of(encoded: Any) -> Size:
-    """The size of the picture in a file, as it is told there; 0 where it is none."""
-    header = tf.cast(tf.io.decode_raw(encoded, tf.uint8, fixed_length=HEADER), "int64")
+    """The size of the picture in a file, as it is told there; 0 for what is not read."""
+    header = tf.cast(tf.io.decode_raw(encoded, tf.uint8, fixed_length=formats.HEADER), "int64")
 
-    def number(place: int, length: int, *, step: int) -> Any:
+    def number(place: int, length: int, *, step: int = 1) -> Any:
         parts = header[place : place + length][::step]
         return tf.reduce_sum(parts * tf.constant([256**k for k in range(length)], "int64"))
 
@@ -120,22 +127,35 @@ def size_of(encoded: Any) -> Size:
         return tf.unstack(tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], "int64"))
 
     def gif() -> list[Any]:
-        screen, frames = [number(8, 2, step=1), number(6, 2, step=1)], _frames(encoded)
+        screen, frames = [number(8, 2), number(6, 2)], _frames(encoded)
         return [tf.maximum(screen[0], frames[0]), tf.maximum(screen[1], frames[1])]
 
-    def bmp() -> list[Any]:
-        # A negative height: from top to bottom.
-        return [_unsigned(number(place, 4, step=1)) for place in (22, 18)]
-
     ways = {
-        0x89: lambda: [number(20, 4, step=-1), number(16, 4, step=-1)],
-        0xFF: jpeg,
-        ord("G"): gif,
-        ord("B"): bmp,
+        formats.PNG: lambda: [number(20, 4, step=-1), number(16, 4, step=-1)],
+        formats.JPEG: jpeg,
+        formats.GIF: gif,
+        # A negative height: from top to bottom.
+        formats.BMP: lambda: [_unsigned(number(22, 4)), _unsigned(number(18, 4))],
+        # Sides of 14 bits; those of the other two kinds are one less than they are.
+        formats.WEBP_LOSSY: lambda: [number(28, 2) % 2**14, number(26, 2) % 2**14],
+        formats.WEBP_LOSSLESS: lambda: [
+            number(21, 4) // 2**14 % 2**14 + 1,
+            number(21, 4) % 2**14 + 1,
+        ],
+        formats.WEBP_EXTENDED: lambda: [number(27, 3) + 1, number(24, 3) + 1],
     }
     zeros = [tf.constant(0, "int64")] * 2
-    known = [(tf.equal(header[0], first), way) for first, way in ways.items()]
+    known = [(_begins(header, one), way) for one, way in ways.items()]
     return Size(*tf.case(known, default=lambda: zeros))
+
+
+def _begins(header: Any, signature: formats.Signature) -> Any:
+    """Whether these bytes are those of a format, as `Signature.matches` outside of a graph."""
+    same = [
+        tf.reduce_all(tf.equal(header[place : place + len(mark)], list(mark)))
+        for place, mark in signature.marks
+    ]
+    return tf.reduce_all(tf.stack(same))
 
 
 def _unsigned(number: Any) -> Any:

@@ -12,6 +12,7 @@ from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.image_files import decode, decode_all, too_many
 from pipelines.photos import Reading, reading
+from pipelines.picture_formats import READ_NAMES
 from serving.answers import named, parts, rows
 from serving.portable import Portable, in_float32
 from serving.reading import UnreadableError
@@ -168,5 +169,5 @@ def _read_one(path: Path, fit: Reading) -> np.ndarray:
     except (tf.errors.InvalidArgumentError, ValueError) as error:
         reason = too_many(error) or "its content is not that of an image, or is cut short"
     raise UnreadableError(
-        f"Received the image {str(path)!r}: {reason}; expected a readable PNG, JPEG, GIF or BMP."
+        f"Received the image {str(path)!r}: {reason}; expected a readable {READ_NAMES}."
     )

@@ -1,8 +1,6 @@
 """Pictures of any size and colour become images like those of the training set."""
 
 import io
-import re
-import struct
 
 import keras
 import numpy as np
@@ -13,7 +11,7 @@ from PIL import Image
 
 from apps import Mnist
 from pipelines.examples import DataError, Examples
-from pipelines.image_files import MOST_PARTS, bytes_of, decode, decode_all, size_of, too_many
+from pipelines.image_files import bytes_of, decode
 from pipelines.images import FitImage, Standardize, require_classes
 from pipelines.splits import cut
 
@@ -205,110 +203,6 @@ def test_images_of_other_channels_are_refused(shape):
 def test_a_single_class_is_refused():
     with pytest.raises(DataError, match="all of one class"):
         require_classes(cut(source(classes=1)), "made")
-
-
-def with_size(encode, place, layout, *size):
-    """A picture whose header says that it is of another size."""
-    held = bytearray(encode(np.zeros((8, 8, 3), "uint8")))
-    struct.pack_into(layout, held, place, *size)
-    return bytes(held)
-
-
-def saved(kind):
-    def encode(pixels):
-        place = io.BytesIO()
-        Image.fromarray(pixels).save(place, kind)
-        return place.getvalue()
-
-    return encode
-
-
-def jpeg_bomb():
-    held = saved("JPEG")(np.zeros((8, 8, 3), "uint8"))
-    place = held.index(b"\xff\xc0") + 5
-    return held[:place] + struct.pack(">HH", 60000, 60000) + held[place + 4 :]
-
-
-def animation(frames, side=8):
-    """A GIF whose frames are alike only in size."""
-    place, draw = io.BytesIO(), np.random.default_rng(0)
-    images = [Image.fromarray(draw.integers(0, 256, (side, side), "uint8")) for _ in range(frames)]
-    images[0].save(place, "GIF", save_all=True, append_images=images[1:])
-    return place.getvalue()
-
-
-def gif_bomb(frames=1):
-    """A small screen, and a huge last frame, as the descriptor of its image says."""
-    held = bytearray(animation(frames))
-    place = held.rindex(b"\x2c" + struct.pack("<HHHH", 0, 0, 8, 8))
-    struct.pack_into("<HH", held, place + 5, 60000, 60000)
-    return bytes(held)
-
-
-def endless_gif():
-    """More parts than anybody counts."""
-    return animation(1)[:-1] + b"\x21\xfe" + b"\x01x" * (MOST_PARTS)
-
-
-BOMBS = {
-    "PNG": lambda: with_size(saved("PNG"), 16, ">II", 9000, 9000),
-    "PNG, beyond 64 bits": lambda: with_size(saved("PNG"), 16, ">II", 2**32 - 1, 2**32 - 1),
-    "JPEG": jpeg_bomb,
-    "GIF": lambda: with_size(saved("GIF"), 6, "<HH", 60000, 60000),
-    "GIF, its frame": gif_bomb,
-    "GIF, its last frame": lambda: gif_bomb(3),
-    "GIF, endless": endless_gif,
-    "BMP": lambda: with_size(saved("BMP"), 18, "<ii", 9000, 9000),
-    "BMP from the top": lambda: with_size(saved("BMP"), 18, "<ii", 9000, -9000),
-}
-
-
-@pytest.mark.parametrize("bomb", BOMBS)
-@pytest.mark.parametrize("way", [decode, tf.function(decode, autograph=False)], ids=["", "graph"])
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(way, bomb):
-    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
-        way(tf.constant(BOMBS[bomb]()))
-    assert re.fullmatch(r"\d+ x \d+ pixels; expected at most 67108864", too_many(raised.value))
-
-
-def test_all_frames_of_a_gif_count():
-    for side, frames in ((8, 5), (60, 1)):
-        size = size_of(animation(frames, side))
-        assert (int(size.height), int(size.width)) == (side * frames, side)
-    assert decode(animation(3)).shape == (8, 8, 3)
-
-
-def test_all_pictures_of_a_request_count(monkeypatch):
-    monkeypatch.setattr("pipelines.image_files.MOST_TOGETHER", 8 * 8 * 3)
-    picture = saved("PNG")(np.full((8, 8, 3), 7, "uint8"))
-
-    @tf.function(autograph=False)
-    def read(files):
-        return decode_all(files, lambda image: image, (8, 8, 3))
-
-    np.testing.assert_array_equal(read(tf.constant([picture] * 3)), np.full((3, 8, 8, 3), 7))
-    assert read(tf.constant([], tf.string)).shape == (0, 8, 8, 3)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="pixels together"):
-        read(tf.constant([picture] * 4))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"G",
-        b"GIF89a",
-        b"GIF89a\0\0\0\0\x87\x87\x87",
-        b"B",
-        b"\x89PNG",
-        b"\xff\xd8\xff",
-        b"words",
-    ],
-)
-def test_what_is_no_picture_is_not_called_too_large(content):
-    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
-        decode(content)
-    assert not too_many(raised.value)
 
 
 def test_a_jpeg_cut_within_its_header_is_known_without_the_decoder(tmp_path):

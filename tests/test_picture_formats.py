@@ -1,0 +1,177 @@
+"""What a picture is, by its content; and none of more pixels than somebody may send."""
+
+import io
+import re
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from pipelines.image_files import MOST_PARTS, decode, decode_all, size_of, too_many
+from pipelines.picture_formats import format_of, is_read
+
+
+def with_size(content, place, layout, *size):
+    """A picture whose header says that it is of another size."""
+    held = bytearray(content)
+    struct.pack_into(layout, held, place, *size)
+    return bytes(held)
+
+
+def saved(kind):
+    place = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), "uint8")).save(place, kind)
+    return place.getvalue()
+
+
+def jpeg_bomb():
+    held = saved("JPEG")
+    place = held.index(b"\xff\xc0") + 5
+    return held[:place] + struct.pack(">HH", 60000, 60000) + held[place + 4 :]
+
+
+def animation(frames, side=8):
+    """A GIF whose frames are alike only in size."""
+    place, draw = io.BytesIO(), np.random.default_rng(0)
+    images = [Image.fromarray(draw.integers(0, 256, (side, side), "uint8")) for _ in range(frames)]
+    images[0].save(place, "GIF", save_all=True, append_images=images[1:])
+    return place.getvalue()
+
+
+def gif_bomb(frames=1):
+    """A small screen, and a huge last frame, as the descriptor of its image says."""
+    held = bytearray(animation(frames))
+    place = held.rindex(b"\x2c" + struct.pack("<HHHH", 0, 0, 8, 8))
+    struct.pack_into("<HH", held, place + 5, 60000, 60000)
+    return bytes(held)
+
+
+def endless_gif():
+    """More parts than anybody counts."""
+    return animation(1)[:-1] + b"\x21\xfe" + b"\x01x" * (MOST_PARTS)
+
+
+def webp(kind):
+    """One of the kinds of WebP, 8 x 8."""
+    place, noise = io.BytesIO(), np.random.default_rng(0).integers(0, 256, (8, 8, 4), "uint8")
+    image = Image.fromarray(noise)
+    options = {
+        "lossy": {},
+        "lossless": {"lossless": True},
+        "extended": {"lossless": True, "exif": b"Exif\0\0 a garden"},
+        "moving": {"save_all": True, "append_images": [Image.fromarray(255 - noise)]},
+    }
+    opaque = kind in ("lossy", "lossless")
+    (image.convert("RGB") if opaque else image).save(place, "WEBP", **options[kind])
+    return place.getvalue()
+
+
+def webp_without_chunk():
+    """A bare lossy picture in place of a chunk, which libwebp reads all the same."""
+    held = webp("lossy")
+    return with_size(held[:12] + held[20:], 18, "<HH", 9000, 9000)
+
+
+BOMBS = {
+    "WebP": lambda: with_size(webp("lossy"), 26, "<HH", 9000, 9000),
+    "WebP, lossless": lambda: with_size(webp("lossless"), 21, "<I", 9000 << 14 | 9000),
+    "WebP, extended": lambda: with_size(webp("extended"), 24, "<HBHB", 9000, 0, 9000, 0),
+    "WebP, moving": lambda: with_size(webp("moving"), 24, "<HBHB", 9000, 0, 9000, 0),
+    "WebP of a stranger": lambda: bytes.fromhex(
+        "524946461c000000574542505650384c0f0000002fdfeeb70b0710458efe0722a2ff0100"
+    ),
+    "PNG": lambda: with_size(saved("PNG"), 16, ">II", 9000, 9000),
+    "PNG, beyond 64 bits": lambda: with_size(saved("PNG"), 16, ">II", 2**32 - 1, 2**32 - 1),
+    "JPEG": jpeg_bomb,
+    "GIF": lambda: with_size(saved("GIF"), 6, "<HH", 60000, 60000),
+    "GIF, its frame": gif_bomb,
+    "GIF, its last frame": lambda: gif_bomb(3),
+    "GIF, endless": endless_gif,
+    "BMP": lambda: with_size(saved("BMP"), 18, "<ii", 9000, 9000),
+    "BMP from the top": lambda: with_size(saved("BMP"), 18, "<ii", 9000, -9000),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+@pytest.mark.parametrize("way", [decode, tf.function(decode, autograph=False)], ids=["", "graph"])
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(way, bomb):
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        way(tf.constant(BOMBS[bomb]()))
+    assert re.fullmatch(r"\d+ x \d+ pixels; expected at most 67108864", too_many(raised.value))
+
+
+@pytest.mark.parametrize("kind", ["lossy", "lossless", "extended", "moving"])
+def test_every_kind_of_webp_is_measured_and_read(kind):
+    size = size_of(webp(kind))
+    assert (int(size.height), int(size.width)) == (8, 8)
+    assert decode(webp(kind)).shape[:2] == (8, 8)
+    assert format_of(webp(kind)) == "WebP"
+
+
+UNREAD = {
+    "TIFF": lambda: saved("TIFF"),
+    "JPEG 2000": lambda: saved("JPEG2000"),
+    "JPEG XL": lambda: b"\xff\x0a" + bytes(40),
+    "JPEG XL, boxed": lambda: b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40),
+    "AVIF": lambda: b"\0\0\0\x20ftypavif" + bytes(40),
+    "HEIC": lambda: b"\0\0\0\x20ftypheic" + bytes(40),
+    "WebP of an unknown kind": webp_without_chunk,
+    "": lambda: b"\0\0\0\x20" + bytes(40),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+@pytest.mark.parametrize("way", [decode, tf.function(decode, autograph=False)], ids=["", "graph"])
+def test_a_format_whose_size_is_not_known_is_refused_before_it_is_decoded(way, name):
+    content = UNREAD[name]()
+    assert format_of(content) == name.split(",")[0] and not is_read(content)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected PNG, JPEG, GIF, BMP or W"):
+        way(tf.constant(content))
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_a_picture_is_known_by_its_content(name):
+    content = saved(name)
+    assert is_read(content) and format_of(content).upper() == name
+
+
+def test_all_frames_of_a_gif_count():
+    for side, frames in ((8, 5), (60, 1)):
+        size = size_of(animation(frames, side))
+        assert (int(size.height), int(size.width)) == (side * frames, side)
+    assert decode(animation(3)).shape == (8, 8, 3)
+
+
+def test_all_pictures_of_a_request_count(monkeypatch):
+    monkeypatch.setattr("pipelines.image_files.MOST_TOGETHER", 8 * 8 * 3)
+    picture = tf.io.encode_png(np.full((8, 8, 3), 7, "uint8")).numpy()
+
+    @tf.function(autograph=False)
+    def read(files):
+        return decode_all(files, lambda image: image, (8, 8, 3))
+
+    np.testing.assert_array_equal(read(tf.constant([picture] * 3)), np.full((3, 8, 8, 3), 7))
+    assert read(tf.constant([], tf.string)).shape == (0, 8, 8, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="pixels together"):
+        read(tf.constant([picture] * 4))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"G",
+        b"GIF89a",
+        b"GIF89a\0\0\0\0\x87\x87\x87",
+        b"B",
+        b"\x89PNG",
+        b"\xff\xd8\xff",
+        b"words",
+    ],
+)
+def test_what_is_no_picture_is_not_called_too_large(content):
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        decode(content)
+    assert not too_many(raised.value)
