@@ -38,7 +38,7 @@ class Size(NamedTuple):
 def decode(encoded: Any) -> Any:
     """Bytes of a format of `formats.READ` -> uint8 [height, width, 1 to 4 channels].
 
-    Of a moving picture the first frame. Raises tf.errors.InvalidArgumentError for other
+    Of a moving GIF the first frame. Raises tf.errors.InvalidArgumentError for other
     bytes, although TensorFlow may decode them, and for more pixels than `MOST_PIXELS`, which
     is known before they are decoded. All frames of a GIF count: they are all read for the
     first.
@@ -130,6 +130,12 @@ def size_of(encoded: Any) -> Size:
         screen, frames = [number(8, 2), number(6, 2)], _frames(encoded)
         return [tf.maximum(screen[0], frames[0]), tf.maximum(screen[1], frames[1])]
 
+    def extended_webp() -> list[Any]:
+        # What moves is not read: see `picture_formats`.
+        moves = header[formats.WEBP_FLAGS] // formats.WEBP_MOVES % 2
+        return [(1 - moves) * (number(27, 3) + 1), (1 - moves) * (number(24, 3) + 1)]
+
+    zeros = [tf.constant(0, "int64")] * 2
     ways = {
         formats.PNG: lambda: [number(20, 4, step=-1), number(16, 4, step=-1)],
         formats.JPEG: jpeg,
@@ -142,9 +148,8 @@ def size_of(encoded: Any) -> Size:
             number(21, 4) // 2**14 % 2**14 + 1,
             number(21, 4) % 2**14 + 1,
         ],
-        formats.WEBP_EXTENDED: lambda: [number(27, 3) + 1, number(24, 3) + 1],
+        formats.WEBP_EXTENDED: extended_webp,
     }
-    zeros = [tf.constant(0, "int64")] * 2
     known = [(_begins(header, one), way) for one, way in ways.items()]
     return Size(*tf.case(known, default=lambda: zeros))
 

@@ -32,6 +32,7 @@ BMP = Signature("BMP", ((0, b"BM"),))
 # TensorFlow decodes JPEG XL too, whose size cannot be known without decoding a part of it.
 READ = (PNG, JPEG, GIF, BMP, WEBP_LOSSY, WEBP_LOSSLESS, WEBP_EXTENDED)
 READ_NAMES = "PNG, JPEG, GIF, BMP or WebP"
+WEBP_FLAGS, WEBP_MOVES = 20, 0x02  # the place of the flags of an extended WebP, and one of them
 
 _CONTAINERS = {
     "AVIF": (b"avif", b"avis"),
@@ -59,9 +60,21 @@ def format_of(content: bytes) -> str:
 
     `is_read` tells whether athanor reads it.
     """
+    if _moves(content):
+        return "moving WebP"
     return next((one.name for one in READ + NOT_READ if one.matches(content)), "")
 
 
 def is_read(content: bytes) -> bool:
     """Whether a file that begins so is a picture that athanor reads."""
-    return any(one.matches(content) for one in READ)
+    return not _moves(content) and any(one.matches(content) for one in READ)
+
+
+def _moves(content: bytes) -> bool:
+    """Whether it is a WebP of several frames.
+
+    TensorFlow 2.21 writes four channels of each frame into the memory of three where the
+    frames are opaque: it damages its own memory, and the process aborts.
+    """
+    flags = content[WEBP_FLAGS : WEBP_FLAGS + 1]
+    return WEBP_EXTENDED.matches(content) and any(flag & WEBP_MOVES for flag in flags)

@@ -62,8 +62,12 @@ def webp(kind):
         "lossless": {"lossless": True},
         "extended": {"lossless": True, "exif": b"Exif\0\0 a garden"},
         "moving": {"save_all": True, "append_images": [Image.fromarray(255 - noise)]},
+        "opaque, moving": {
+            "save_all": True,
+            "append_images": [Image.fromarray(255 - noise[..., :3])],
+        },
     }
-    opaque = kind in ("lossy", "lossless")
+    opaque = kind in ("lossy", "lossless", "opaque, moving")
     (image.convert("RGB") if opaque else image).save(place, "WEBP", **options[kind])
     return place.getvalue()
 
@@ -78,7 +82,6 @@ BOMBS = {
     "WebP": lambda: with_size(webp("lossy"), 26, "<HH", 9000, 9000),
     "WebP, lossless": lambda: with_size(webp("lossless"), 21, "<I", 9000 << 14 | 9000),
     "WebP, extended": lambda: with_size(webp("extended"), 24, "<HBHB", 9000, 0, 9000, 0),
-    "WebP, moving": lambda: with_size(webp("moving"), 24, "<HBHB", 9000, 0, 9000, 0),
     "WebP of a stranger": lambda: bytes.fromhex(
         "524946461c000000574542505650384c0f0000002fdfeeb70b0710458efe0722a2ff0100"
     ),
@@ -102,7 +105,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(way, bomb)
     assert re.fullmatch(r"\d+ x \d+ pixels; expected at most 67108864", too_many(raised.value))
 
 
-@pytest.mark.parametrize("kind", ["lossy", "lossless", "extended", "moving"])
+@pytest.mark.parametrize("kind", ["lossy", "lossless", "extended"])
 def test_every_kind_of_webp_is_measured_and_read(kind):
     size = size_of(webp(kind))
     assert (int(size.height), int(size.width)) == (8, 8)
@@ -118,6 +121,8 @@ UNREAD = {
     "AVIF": lambda: b"\0\0\0\x20ftypavif" + bytes(40),
     "HEIC": lambda: b"\0\0\0\x20ftypheic" + bytes(40),
     "WebP of an unknown kind": webp_without_chunk,
+    "moving WebP": lambda: webp("moving"),
+    "moving WebP, opaque": lambda: webp("opaque, moving"),  # the decoder would abort the process
     "": lambda: b"\0\0\0\x20" + bytes(40),
 }
 
