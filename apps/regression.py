@@ -81,7 +81,7 @@ class Regression(App):
         return cls(epochs=2, width=8)
 
     def splits(self, data_dir: Path | None = None) -> "Splits":
-        """Features float32 or texts by column; target float32, or int64 class numbers."""
+        """Features float64 or texts by column; target float64, or int64 class numbers."""
         from pipelines import embedded, rows, sources
         from pipelines.splits import cut
 

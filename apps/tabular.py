@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from pipelines.columns import offset
+
 
 @keras.saving.register_keras_serializable("athanor")
 class PiecewiseLinear(keras.layers.Layer):
@@ -181,11 +183,12 @@ class RandomFourier(keras.layers.Layer):
 class InUnit(keras.layers.Layer):
     """Standardised numbers of a team to one number in the target's unit.
 
-    [batch, members, 1] -> [batch].
+    [batch, members, 1] -> [batch], float64 where float32 cannot tell the targets apart.
     """
 
     def __init__(self, mean: float, scale: float, **kwargs: Any) -> None:
-        super().__init__(**{"dtype": "float32", **kwargs})
+        dtype = "float64" if offset(mean, scale) else "float32"
+        super().__init__(**{"dtype": dtype, **kwargs})
         self.mean, self.scale = mean, scale
 
     def call(self, x: Any) -> Any:

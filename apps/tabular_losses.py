@@ -10,7 +10,8 @@ class SquaredError(keras.losses.Loss):
     """Mean over the members of the squared error, in variances of the training target."""
 
     def __init__(self, mean: float, scale: float) -> None:
-        super().__init__(name="loss")
+        # Keras makes the target of this dtype: float32 has too few digits for a time in seconds.
+        super().__init__(name="loss", dtype="float64")
         self.mean, self.scale = mean, scale
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

@@ -11,6 +11,7 @@ from pipelines.examples import Examples
 
 LARGEST_VOCABULARY = 256
 RARE = 4  # a category that fewer training examples have shares a place with unknown ones
+FAR = 1000  # deviations from zero: beyond, float32 keeps too few digits of the differences
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -22,7 +23,8 @@ class PrepareColumns(keras.layers.Layer):
     is missing, and `flags` [batch, flags], 0 or 1: one for each number column
     that had missing cells in training, one for each category of a text column.
     Unknown and rare categories have no flag. A missing text is a category like others.
-    A text column may also come as int32: places in its categories, -1 for others.
+    A text column may also come as int32: places in its categories, -1 for others. Numbers
+    are centred and scaled in the dtype in which they come, float64 in training.
 
     Args:
         numbers: by column its median, mean and standard deviation.
@@ -38,7 +40,9 @@ class PrepareColumns(keras.layers.Layer):
         categories: dict[str, list[str]],
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
+        # Keras would make float32 of the columns before they are centred.
+        options = {"dtype": "float32", "trainable": False, "autocast": False}
+        super().__init__(**{**options, **kwargs})
         self.numbers, self.gaps, self.categories = dict(numbers), list(gaps), dict(categories)
 
     @classmethod
@@ -65,9 +69,23 @@ class PrepareColumns(keras.layers.Layer):
         }
 
     def _number(self, inputs: dict[str, Any], name: str) -> Any:
-        median, mean, scale = self.numbers[name]
-        column = tf.where(tf.math.is_nan(inputs[name]), median, inputs[name])
-        return ((column - mean) / scale)[:, None]
+        column = inputs[name]
+        median, mean, scale = (tf.constant(one, column.dtype) for one in self.numbers[name])
+        filled = tf.where(tf.math.is_nan(column), median, column)
+        return tf.cast((filled - mean) / scale, "float32")[:, None]
+
+    def offsets(self) -> dict[str, float]:
+        """By column what to subtract before its numbers become float32; 0 for most."""
+        return {name: offset(mean, scale) for name, (_, mean, scale) in self.numbers.items()}
+
+    def shifted(self) -> "PrepareColumns":
+        """The same layer for numbers from which `offsets` are subtracted already."""
+        offsets = self.offsets()
+        numbers = {
+            name: [median - offsets[name], mean - offsets[name], scale]
+            for name, (median, mean, scale) in self.numbers.items()
+        }
+        return PrepareColumns(numbers, self.gaps, self.categories, name=self.name)
 
     def compute_output_spec(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The widths of both."""
@@ -82,6 +100,11 @@ class PrepareColumns(keras.layers.Layer):
         """What __init__ needs."""
         own = {"numbers": self.numbers, "gaps": self.gaps, "categories": self.categories}
         return super().get_config() | own
+
+
+def offset(mean: float, scale: float) -> float:
+    """What to subtract from numbers of this mean and deviation before they become float32."""
+    return mean if abs(mean) > FAR * scale else 0.0
 
 
 def _is_each(column: Any, known: list[str]) -> Any:

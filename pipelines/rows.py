@@ -38,7 +38,7 @@ class Column(NamedTuple):
 def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task = "auto") -> Source:
     """Columns with types, one of them the target.
 
-    Features are a dict of float32 columns (NaN: missing) and of texts as UTF-8
+    Features are a dict of float64 columns (NaN: missing) and of texts as UTF-8
     bytes (b"": missing). Types are found in the training table and hold for the
     others, where a cell that is no number counts as missing. Rows without a target
     are left out. Raises DataError where a column is not there, the target does not
@@ -144,10 +144,9 @@ def _told(columns: dict[str, Column]) -> Iterator[str]:
 
 
 def numbers_of(cells: AnyCells) -> np.ndarray:
-    """Cells as float32; NaN where one is missing or no finite number."""
-    with np.errstate(over="ignore"):
-        numbers = raw.numbers_of(cells).astype("float32")
-    return np.where(np.isfinite(numbers), numbers, np.float32("nan"))
+    """Cells as float64; NaN where one is missing or no finite number."""
+    numbers = raw.numbers_of(cells)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def _texts(cells: AnyCells, table: Table, name: str) -> np.ndarray:
@@ -168,7 +167,7 @@ def _decoded(cell: bytes) -> str:
 
 
 class _Answers(NamedTuple):
-    """How a target column becomes float32 numbers, or int64 classes (-1: missing)."""
+    """How a target column becomes float64 numbers, or int64 classes (-1: missing)."""
 
     name: str
     labels: tuple[str, ...]

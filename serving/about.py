@@ -101,8 +101,8 @@ def _cell(name: str, cell: Any) -> Any:
 
 
 def shortest(number: Any) -> float:
-    """The decimal number of fewest digits that is this float32."""
-    return float(str(np.float32(number)))
+    """The decimal number of fewest digits that is this float32 or float64."""
+    return float(str(number))
 
 
 def _score(run: Run) -> dict[str, Any] | None:

@@ -191,6 +191,8 @@ def _array(name: str, proto: Any, signature: Signature, most: int) -> np.ndarray
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
         raise invalid(f"Input {name!r} is not a valid tensor: {reason}") from None
+    if (made.dtype, tensor.dtype) == (np.float32, np.float64):
+        made = made.astype("float64")  # loses nothing; clients know of float32 from before
     if made.dtype != tensor.dtype:
         raise invalid(
             f"Input {name!r}: expected type {tensor.dtype.name} but got {made.dtype.name}"

@@ -15,6 +15,10 @@ CODES = (
     "An input with `codes` is a text: give the number that stands there for it, or `unknown`. "
     "Keys are UTF-8; a byte that is none stands as the code point U+DC00 plus the byte."
 )
+OFFSETS = (
+    "From an input with `offset` subtract it in float64 before it becomes float32; to an output "
+    "with `offset` add it in float64."
+)
 LABELS = "The class is `labels` at the place of the largest of `probabilities`."
 LISTS = (
     "To recommend: ask the score of a user with each of `candidates`; set it to minus infinity "
@@ -73,6 +77,7 @@ class Portable:
         function: from tensors by name to named outputs.
         inputs: their tf.TensorSpec, in order.
         tables: of the inputs that are texts outside.
+        offsets: by input what is subtracted from it, and by output what is added to it, outside.
         outside: in words, what has to be done before asking.
         left_out: why signatures of the SavedModel are not there, by their names.
         lists: what recommendations are made from; None where there are none.
@@ -82,6 +87,7 @@ class Portable:
     function: Callable[..., dict[str, Any]]
     inputs: tuple[Any, ...]
     tables: dict[str, Table] = dataclasses.field(default_factory=dict)
+    offsets: dict[str, float] = dataclasses.field(default_factory=dict)
     outside: tuple[str, ...] = ()
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
     lists: "Lists | None" = None
@@ -114,12 +120,13 @@ def told(portable: Portable, passport: dict[str, Any], outputs: dict[str, Any]) 
         "format": FORMAT,
         "app": passport["app"],
         "answer": passport["answer"],
-        "inputs": [_input(spec, portable.tables.get(spec.name)) for spec in portable.inputs],
-        "outputs": [_tensor(name, spec) for name, spec in sorted(outputs.items())],
+        "inputs": [_input(spec, portable) for spec in portable.inputs],
+        "outputs": [_tensor(name, spec, portable) for name, spec in sorted(outputs.items())],
         "labels": labels,
     }
     outside = [*portable.outside]
     outside += [CODES] * bool(portable.tables) + [LABELS] * bool(labels)
+    outside += [OFFSETS] * any(portable.offsets.values())
     if portable.lists is not None:
         outside.append(LISTS)
         content["recommend"] = {"candidates": portable.lists.candidates}
@@ -130,10 +137,12 @@ def told(portable: Portable, passport: dict[str, Any], outputs: dict[str, Any]) 
     return content | {"outside": outside}
 
 
-def _input(spec: Any, table: Table | None) -> dict[str, Any]:
-    found = _tensor(spec.name, spec)
+def _input(spec: Any, portable: Portable) -> dict[str, Any]:
+    found, table = _tensor(spec.name, spec, portable), portable.tables.get(spec.name)
     return found if table is None else found | {"codes": table.codes, "unknown": table.unknown}
 
 
-def _tensor(name: str, spec: Any) -> dict[str, Any]:
-    return {"name": name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+def _tensor(name: str, spec: Any, portable: Portable) -> dict[str, Any]:
+    found = {"name": name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+    shift = portable.offsets.get(name)
+    return found | {"offset": shift} if shift else found

@@ -56,6 +56,8 @@ def coded(told: dict, raw: Tensors) -> Tensors:
             texts = [bytes(text).decode("utf-8", "replace") for text in column.tolist()]
             tensors[given["name"]] = np.array(texts, dtype=object)
             continue
+        if "offset" in given:
+            column = column.astype("float64") - given["offset"]
         tensors[given["name"]] = column.astype(given["dtype"])
     return tensors
 
@@ -68,7 +70,10 @@ def answers(ask: Callable[[Tensors], Tensors], told: dict, raw: Tensors) -> Tens
         ask({name: tensor[start : start + BATCH] for name, tensor in tensors.items()})
         for start in range(0, length, BATCH)
     ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    offsets = {one["name"]: one["offset"] for one in told["outputs"] if "offset" in one}
+    shifted = {name: whole[name].astype("float64") + offsets[name] for name in offsets}
+    return whole | shifted
 
 
 def recommend(

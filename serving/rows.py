@@ -4,14 +4,15 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.columns import PrepareColumns
+from apps.tabular import InUnit
+from pipelines.columns import PrepareColumns, offset
 from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.rows import typed
-from serving.about import shortest
 from serving.answers import named, parts, rows
 from serving.portable import Portable, Table, behind, in_float32
 from serving.reading import table
@@ -22,12 +23,10 @@ NUM_VALUES = 50  # categories of a column that people choose from
 
 
 def signatures(run: Run) -> dict[str, Any]:
-    """A concrete function over columns by name: float32 numbers (NaN: missing) or texts."""
+    """A concrete function over columns by name: float64 numbers (NaN: missing) or texts."""
     answer = named(run)
-    specs = {
-        name: tf.TensorSpec([None], "string" if kind == "category" else "float32", name)
-        for name, kind in kinds_of(run).items()
-    }
+    spec = run.passport["data"]["spec"]["features"]
+    specs = {name: tf.TensorSpec([None], dtype, name) for name, (_, dtype) in spec.items()}
 
     @tf.function(autograph=False)
     def columns(**columns: Any) -> dict[str, Any]:
@@ -45,8 +44,10 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:  # n
 
 
 def portable(run: Run) -> Portable:
-    """Columns by name, categories as their places in a table."""
-    model = in_float32(run.model)
+    """Columns by name: categories as their places in a table, numbers less their offsets."""
+    given = in_float32(run.model)
+    offsets = prepare_of(given).offsets()
+    model, target = _shifted(given)
     prepare = prepare_of(model)
     rest = behind(model, prepare)
 
@@ -58,7 +59,28 @@ def portable(run: Run) -> Portable:
         for name, kind in kinds_of(run).items()
     )
     tables = {name: Table(tuple(known), 0, -1) for name, known in prepare.categories.items()}
-    return Portable(columns, tuple(specs), tables)
+    return Portable(columns, tuple(specs), tables, offsets=offsets | {"value": target})
+
+
+def _shifted(model: Any) -> tuple[Any, float]:
+    """The model for numbers less their offsets, and what to add to its answer.
+
+    Small runtimes compute in float32 alone.
+    """
+    found = [0.0]
+
+    def clone(layer: Any) -> Any:
+        if isinstance(layer, PrepareColumns):
+            return layer.shifted()
+        config = layer.get_config()
+        if isinstance(layer, InUnit):
+            found.append(offset(layer.mean, layer.scale))
+            config |= {"mean": layer.mean - found[-1], "dtype": "float32"}
+        return type(layer).from_config(config)
+
+    twin = keras.models.clone_model(model, clone_function=clone)
+    twin.set_weights(model.get_weights())
+    return twin, found[-1]
 
 
 def about(run: Run) -> dict[str, Any]:
@@ -93,8 +115,9 @@ def _number(name: str, statistics: list[float], some: np.ndarray) -> dict[str, A
     if all(value == round(value) for value in seen):
         low, high = np.ceil(low), np.floor(high)
     ends = {"low": min(low, *seen), "high": max(high, *seen)}
-    return {"name": name, "kind": "number", "typical": shortest(median)} | {
-        end: float(f"{value:.4g}") for end, value in ends.items()
+    digits = 3 - int(np.floor(np.log10(ends["high"] - ends["low"] or 1.0)))
+    return {"name": name, "kind": "number", "typical": median} | {
+        end: round(float(value), digits) for end, value in ends.items()
     }
 
 

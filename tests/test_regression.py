@@ -63,10 +63,10 @@ def source(**options):
 def test_a_messy_file_is_read_and_told_of(file):
     found = rows.source(csv_files.read(str(file)), target="price EUR")
     assert {name: dtype for name, (_, dtype) in found.train.spec["features"].items()} == {
-        "Groe_m2": "float32",
+        "Groe_m2": "float64",
         "city": "string",
         "said_often": "string",
-        "mixed": "float32",
+        "mixed": "float64",
         "grade": "string",
     }
     told = "\n".join(found.notes)
@@ -98,7 +98,7 @@ def test_what_cannot_be_is_answered(file, options, said):
 
 def test_targets_become_numbers_or_classes():
     assert source().labels == ()
-    assert source().train.target.dtype == np.float32
+    assert source().train.target.dtype == np.float64
     twos = rows.source(Tables(table(x=range(40), y=[10, 9] * 20)), target="y")
     assert twos.labels == ("9", "10")
     assert twos.train.target[:2].tolist() == [1, 0]
