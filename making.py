@@ -209,12 +209,12 @@ def demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:
     run = Path(trained["run"])
     evaluate(app_class, run, common)
     exported = export(app_class, run, EXPORT, common)
-    from evaluation import kinds
+    from apps import metrics
     from serving.predict import examples
 
     asked = predict(app_class, run, examples(load(app_class, run, common)), common)
     metric, value = next(iter(trained["test"].items()))
-    best = min if metric in kinds.LOWER_IS_BETTER else max
+    best = max if metrics.metric(metric).higher_is_better else min
     beside = {name: row[metric] for name, row in trained["baselines"].items() if metric in row}
     name = best(beside, key=lambda name: beside[name])
     return {

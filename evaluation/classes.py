@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from apps.metrics import metric
 from evaluation.asking import ask
+from evaluation.intervals import Interval, draws, of_mean, wilson_by_variance
 from pipelines.splits import Splits
 from training.run import Run
 
-RESAMPLES = 1000
 COUNTED = 30  # classes up to which a confusion matrix shows its counts
 LARGEST, SMALLEST = 15.0, 4.0  # inches of a side of it; points of a label
 
@@ -48,44 +49,46 @@ def per_example(answers: Answers) -> dict[str, np.ndarray]:
 def metrics(answers: Answers) -> dict[str, float]:
     """Accuracy, mean cross-entropy (nats), and the unweighted mean of the classes' F1."""
     means = {name: float(values.mean()) for name, values in per_example(answers).items()}
-    return means | {"macro_f1": _macro_f1(confusion(answers))}
+    counts = confusion(answers)
+    return means | {"macro_f1": _macro_f1(counts.diagonal(), counts.sum(1), counts.sum(0))}
 
 
-def intervals(answers: Answers, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """95 % percentile bootstrap intervals of the metrics (Efron 1979), 1000 resamples."""
-    random = np.random.default_rng(seed)
-    values, pairs = per_example(answers), _pairs(answers)
-    num_classes = answers.probabilities.shape[1]
+def resampled(answers: Answers, seed: int = 0) -> dict[str, np.ndarray]:
+    """Each metric of every bootstrap resample of the examples."""
+    values, num_classes = per_example(answers), answers.probabilities.shape[1]
+    target, predicted = answers.target, answers.predicted
     found: dict[str, list[float]] = {name: [] for name in [*values, "macro_f1"]}
-    for _ in range(RESAMPLES):
-        rows = random.integers(0, len(answers.target), len(answers.target), dtype=np.int32)
+    for rows in draws(len(target), seed):
         for name, column in values.items():
             found[name].append(column[rows].mean())
-        found["macro_f1"].append(_macro_f1(_counts(pairs[rows], num_classes)))
-    return {
-        name: (float(np.percentile(column, 2.5)), float(np.percentile(column, 97.5)))
-        for name, column in found.items()
-    }
+        true, said = target[rows], predicted[rows]
+        parts = (true[true == said], true, said)
+        counts = [np.bincount(part, minlength=num_classes) for part in parts]
+        found["macro_f1"].append(_macro_f1(*counts))
+    return {name: np.array(column) for name, column in found.items()}
 
 
-def _macro_f1(counts: np.ndarray) -> float:
-    """Over the classes that are there, truly or by mistake."""
-    total = counts.sum(0) + counts.sum(1)
+def intervals(answers: Answers, seed: int = 0) -> dict[str, Interval]:
+    """95 % intervals: Wilson's of the shares, BCa of the loss."""
+    values, drawn = per_example(answers), resampled(answers, seed)
+    found = {name: of_mean(column, drawn[name], metric(name)) for name, column in values.items()}
+    macro_f1 = metrics(answers)["macro_f1"]
+    count = len(answers.target)
+    return found | {"macro_f1": wilson_by_variance(macro_f1, drawn["macro_f1"], count)}
+
+
+def _macro_f1(right: np.ndarray, true: np.ndarray, said: np.ndarray) -> float:
+    """From counts by class, over the classes that are there, truly or by mistake."""
+    total = true + said
     there = total > 0
-    return float(np.mean(2 * counts.diagonal()[there] / total[there]))
-
-
-def _pairs(answers: Answers) -> np.ndarray:
-    return answers.target * answers.probabilities.shape[1] + answers.predicted
-
-
-def _counts(pairs: np.ndarray, num_classes: int) -> np.ndarray:
-    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+    return float(np.mean(2 * right[there] / total[there]))
 
 
 def confusion(answers: Answers) -> np.ndarray:
     """Counts [true class, predicted class]."""
-    return _counts(_pairs(answers), answers.probabilities.shape[1])
+    num_classes = answers.probabilities.shape[1]
+    pairs = answers.target * num_classes + answers.predicted
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def per_class(answers: Answers, labels: tuple[str, ...]) -> list[dict[str, float | int | str]]:

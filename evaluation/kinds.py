@@ -17,8 +17,6 @@ ASKED = {
     "ids": "evaluation.ids",
 }
 
-# Of the metrics; of all others more is better.
-LOWER_IS_BETTER = ("loss", "rmse", "mae")
 FLOOR = "noise_floor"  # beside the baselines, but out of reach of any model
 
 

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evaluation.asking import ask
+from evaluation.intervals import Interval, of_sums, resampled_sums
 from pipelines.splits import Splits
 from training.run import Run
 
-RESAMPLES = 1000
+EQUAL = 1e-12  # of the targets' squares: variation that is rounding
 
 
 class Answers(NamedTuple):
@@ -39,31 +40,40 @@ def metrics(answers: Answers) -> dict[str, float]:
     R2 is the share of the test targets' variance that the answers explain: 1 is
     perfect, 0 as good as the targets' own mean.
     """
-    return _metrics(answers.residuals, answers.target.astype("float64"))
+    found = _of_sums(_columns(answers).sum(0))
+    return {name: float(value) for name, value in found.items()}
 
 
-def _metrics(residuals: np.ndarray, target: np.ndarray) -> dict[str, float]:
-    squared = float(np.square(residuals).sum())
-    variation = float(np.square(target - target.mean()).sum())
-    return {
-        "rmse": float(np.sqrt(squared / len(target))),
-        "mae": float(np.abs(residuals).mean()),
-        "r2": 1 - squared / variation if variation else float(squared == 0),
-    }
-
-
-def intervals(answers: Answers, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """95 % percentile bootstrap intervals of the metrics (Efron 1979), 1000 resamples."""
-    random = np.random.default_rng(seed)
+def _columns(answers: Answers) -> np.ndarray:
+    """What the metrics are functions of the sums of, [examples, 5]."""
     residuals, target = answers.residuals, answers.target.astype("float64")
-    found = []
-    for _ in range(RESAMPLES):
-        rows = random.integers(0, len(target), len(target), dtype=np.int32)
-        found.append(_metrics(residuals[rows], target[rows]))
+    # Squares of targets far from 0 would lose what sets them apart.
+    target = target - target.mean()
+    ones = np.ones(len(target))
+    return np.stack([ones, residuals**2, np.abs(residuals), target, target**2], axis=1)
+
+
+def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
+    count, squared, absolute, target, target_squared = np.moveaxis(sums, -1, 0)
+    variation = target_squared - target**2 / count
+    # What is left of equal targets is rounding.
+    equal = variation <= EQUAL * target_squared
+    explained = 1 - squared / np.where(equal, 1.0, variation)
     return {
-        name: tuple(np.percentile([row[name] for row in found], [2.5, 97.5]).tolist())
-        for name in found[0]
+        "rmse": np.sqrt(squared / count),
+        "mae": absolute / count,
+        "r2": np.where(equal, np.where(squared == 0, 1.0, 0.0), explained),
     }
+
+
+def resampled(answers: Answers, seed: int = 0) -> dict[str, np.ndarray]:
+    """Each metric of every bootstrap resample of the examples."""
+    return _of_sums(resampled_sums(_columns(answers), seed))
+
+
+def intervals(answers: Answers, seed: int = 0) -> dict[str, Interval]:
+    """95 % BCa bootstrap intervals of the metrics."""
+    return of_sums(_columns(answers), _of_sums, resampled(answers, seed))
 
 
 def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001

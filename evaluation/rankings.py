@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from apps.metrics import metric
 from evaluation import catalogue
 from evaluation.asking import ask
+from evaluation.intervals import Interval, draws, of_mean, of_sums, recentred, resampled_sums
 from pipelines.ids import numbered, vocabulary
 from pipelines.splits import Splits
 from training.run import Run
@@ -15,7 +17,6 @@ K = 10
 LENGTHS = (1, 5, 10, 20, 50)
 MOST_USERS = 5000  # with a list each
 CELLS = 200_000  # pairs of a user and an item in one question
-RESAMPLES = 1000
 MOST_BOXES = 10
 
 
@@ -167,49 +168,58 @@ def metrics(answers: Answers) -> dict[str, float]:
     """RMSE and MAE of the ratings; Recall@10, NDCG@10 and coverage of lists of all items."""
     found: dict[str, Any] = {}
     if answers.given is not None:
-        error = answers.given.astype("float64") - answers.target
-        found |= {"rmse": np.sqrt(np.square(error).mean()), "mae": np.abs(error).mean()}
-    if answers.lists is not None:
-        found["recall_at_10"] = recall(answers.lists).mean()
-        found["ndcg_at_10"] = ndcg(answers.lists).mean()
-        found["coverage"] = coverage(answers.lists)
+        found |= _of_sums(_columns(answers, answers.given).sum(0))
+    if (lists := answers.lists) is not None:
+        found |= {name: values.mean() for name, values in _of_users(lists).items()}
+        found["coverage"] = coverage(lists)
     return {name: float(value) for name, value in found.items()}
 
 
-def intervals(answers: Answers, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """95 % percentile bootstrap intervals (Efron 1979): 1000 resamples of whole users.
-
-    Shifted by what resampling itself shifts, since fewer distinct users cover
-    fewer items.
-    """
-    random = np.random.default_rng(seed)
-    point = metrics(answers)
-    count = int(answers.users.max()) + 1
-    drawn = [
-        np.bincount(random.integers(0, count, count), minlength=count) for _ in range(RESAMPLES)
-    ]
-    found = _resampled(answers, np.array(drawn))
-    return {
-        name: tuple((np.percentile(values, [2.5, 97.5]) - values.mean() + point[name]).tolist())
-        for name, values in found.items()
-    }
-
-
-def _resampled(answers: Answers, drawn: np.ndarray) -> dict[str, np.ndarray]:
-    """Every metric for each row of numbers of times that a user was drawn."""
+def resampled(answers: Answers, seed: int = 0) -> dict[str, np.ndarray]:
+    """Each metric of every bootstrap resample of whole users."""
     found: dict[str, np.ndarray] = {}
     if answers.given is not None:
-        error = answers.given.astype("float64") - answers.target
-        pairs = drawn @ np.bincount(answers.users)
-        squares, sizes = (np.bincount(answers.users, e) for e in (error**2, np.abs(error)))
-        found |= {"rmse": np.sqrt(drawn @ squares / pairs), "mae": drawn @ sizes / pairs}
+        found |= _of_sums(resampled_sums(_columns(answers, answers.given), seed))
     if (lists := answers.lists) is not None:
-        times = drawn[:, lists.owners]
-        users = np.maximum(times.sum(1), 1)
-        found["recall_at_10"] = times @ recall(lists) / users
-        found["ndcg_at_10"] = times @ ndcg(lists) / users
-        found["coverage"] = np.array([coverage(lists, rows=row > 0) for row in times])
+        values = _of_users(lists)
+        drawn: dict[str, list[float]] = {name: [] for name in [*values, "coverage"]}
+        for rows in draws(len(lists.owners), seed):
+            for name, column in values.items():
+                drawn[name].append(column[rows].mean())
+            drawn["coverage"].append(coverage(lists, rows=np.unique(rows)))
+        found |= {name: np.array(column) for name, column in drawn.items()}
     return found
+
+
+def intervals(answers: Answers, seed: int = 0) -> dict[str, Interval]:
+    """95 % intervals over users: BCa, or Wilson's of hits; of coverage recentred percentiles."""
+    drawn = resampled(answers, seed)
+    found: dict[str, Interval] = {}
+    if answers.given is not None:
+        found |= of_sums(_columns(answers, answers.given), _of_sums, drawn)
+    if (lists := answers.lists) is not None:
+        for name, values in _of_users(lists).items():
+            found[name] = of_mean(values, drawn[name], metric(name))
+        found["coverage"] = recentred(coverage(lists), drawn["coverage"], metric("coverage"))
+    return found
+
+
+def _of_users(lists: Lists) -> dict[str, np.ndarray]:
+    """What the metrics of the lists are means of, [users]."""
+    return {"recall_at_10": recall(lists), "ndcg_at_10": ndcg(lists)}
+
+
+def _columns(answers: Answers, given: np.ndarray) -> np.ndarray:
+    """What the metrics of the ratings are functions of the sums of, [users, 3]."""
+    error = given.astype("float64") - answers.target
+    weights = (None, np.square(error), np.abs(error))
+    columns = np.stack([np.bincount(answers.users, one) for one in weights], axis=1)
+    return columns[columns[:, 0] > 0].astype("float64")
+
+
+def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
+    pairs, squared, absolute = np.moveaxis(sums, -1, 0)
+    return {"rmse": np.sqrt(squared / pairs), "mae": absolute / pairs}
 
 
 def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001

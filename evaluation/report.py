@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+from apps import metrics
 from evaluation import kinds
 from training.run import SCORES, Run, RunError, write_json
 
@@ -79,7 +80,7 @@ def remarks(test: dict[str, float], baselines: dict[str, dict[str, float]]) -> l
     A ten-thousandth is no difference.
     """
     metric, own = next(iter(test.items()))
-    sign = -1 if metric in kinds.LOWER_IS_BETTER else 1
+    sign = metrics.metric(metric).sign
     return [
         f"This model loses to {name.replace('_', ' ')}: {metric} {own:.4f} against "
         f"{row[metric]:.4f}. Rather use that one, or train this one otherwise."

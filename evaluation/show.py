@@ -54,7 +54,7 @@ def scores(scored: dict[str, Any]) -> None:
         [title.replace("_", " "), *(row.get(name, "") for name in names)]
         for title, row in scored["baselines"].items()
     ]
-    title = f"{scored['examples']:,} test examples; 95 % bootstrap intervals"
+    title = f"{scored['examples']:,} test examples; 95 % intervals"
     table(["", *names], rows, title)
     for remark in scored["remarks"]:
         print(remark)

@@ -35,7 +35,8 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    """Every test runs in an empty directory, so that nothing is written to the checkout."""
+    """Every test runs in an empty directory and state, and writes nothing to the checkout."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     place = tmp_path / "here"
     place.mkdir()
     monkeypatch.chdir(place)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps.metrics import metric
 from pipelines.examples import Batch
 from pipelines.files import whole
 
@@ -65,14 +66,14 @@ class KeepBest(keras.callbacks.Callback):
     Args:
         saved: the model to save.
         path: where, as one .keras file; None only keeps the weights.
-        monitor: a name in the epoch's logs; larger is better unless it holds "loss".
+        monitor: a name in the epoch's logs whose metric says which direction is better.
 
     """
 
     def __init__(self, saved: keras.Model, path: Path | None, monitor: str) -> None:
         super().__init__()
         self.saved, self.path, self.monitor = saved, path, monitor
-        self.sign = -1.0 if "loss" in monitor else 1.0
+        self.sign = metric(monitor).sign
         self.epoch, self.score = 0, -np.inf
         self.weights: list[np.ndarray] = []
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 import optimizers
 from apps.app import App
 from apps.feeds import BEGIN, Feeds
+from apps.metrics import metric
 from pipelines.feed import feed_shared, feed_shuffled
 from pipelines.splits import Splits
 from training import callbacks as own
@@ -188,7 +189,8 @@ def _watchers(task: Task, *, profile: bool) -> Iterator[keras.callbacks.Callback
         logs = path / "logs" / "samples"
         yield own.ShowPredictions(task.parts.answering, shown, splits.labels, logs)
     if app.patience:
-        yield keras.callbacks.EarlyStopping(app.monitor, patience=app.patience)
+        mode = metric(app.monitor).mode
+        yield keras.callbacks.EarlyStopping(app.monitor, patience=app.patience, mode=mode)
 
 
 def _diverged(error: Exception, task: Task, checkpoint: Checkpoint) -> DivergedError:

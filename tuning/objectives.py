@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.app import App, FieldError
-from evaluation import kinds as answers
+from apps.metrics import VALIDATION, metric
 from serving import kinds, savedmodel
 from serving.export import export
 from training.run import Run
@@ -37,14 +37,13 @@ def directions(app: App, asked: str) -> dict[str, str]:
                 f"Received --objective {asked!r}; expected {expected}"
                 f"{', ' if found else ', then perhaps '}{' and '.join(OF_ARTIFACT)}.{hint}"
             )
-        less = name in OF_ARTIFACT or name in answers.LOWER_IS_BETTER
-        found[name if name in OF_ARTIFACT else f"val_{name}"] = "min" if less else "max"
+        found[name if name in OF_ARTIFACT else f"{VALIDATION}{name}"] = metric(name).mode
     return found
 
 
 def kept(history: Path, monitor: str, objective: str) -> float:
     """The objective of the best epoch so far by the monitored score: of the model that is kept."""
-    sign = -1.0 if "loss" in monitor else 1.0
+    sign = metric(monitor).sign
     with history.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return float(max(rows, key=lambda row: sign * float(row[monitor]))[objective])
