@@ -17,7 +17,6 @@ K = 10
 LENGTHS = (1, 5, 10, 20, 50)
 MOST_USERS = 5000  # with a list each
 CELLS = 200_000  # pairs of a user and an item in one question
-MOST_BOXES = 10
 
 
 class Lists(NamedTuple):
@@ -249,55 +248,14 @@ def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]
 
 def figures(answers: Answers, splits: Splits) -> dict[str, Any]:  # noqa: ARG001
     """Given against true ratings; where in the catalogue the recommended items come from."""
+    from evaluation import ranking_pictures
+
     drawn = {}
     if answers.given is not None:
-        drawn["ratings.png"] = _ratings(answers.given, answers.target)
-    if answers.lists is not None:
-        drawn["popularity.png"] = _popularity(answers.lists)
+        drawn["ratings.png"] = ranking_pictures.ratings(answers.given, answers.target)
+    if (lists := answers.lists) is not None:
+        share = coverage(lists)
+        drawn["popularity.png"] = ranking_pictures.popularity(
+            lists.popularity, lists.places[:, :K], share
+        )
     return drawn
-
-
-def _ratings(given: np.ndarray, target: np.ndarray) -> Any:
-    from evaluation.style import FIRST, INK, pyplot
-
-    figure, axis = pyplot.subplots(figsize=(5.5, 4), layout="constrained")
-    values, groups = np.unique(target, return_inverse=True)
-    if len(values) > MOST_BOXES:
-        inner = np.quantile(target, np.linspace(0, 1, MOST_BOXES + 1)[1:-1])
-        groups = np.searchsorted(np.unique(inner), target)
-        values = np.bincount(groups, target) / np.maximum(np.bincount(groups), 1)
-    centres, boxed = zip(
-        *[(v, given[groups == k]) for k, v in enumerate(values) if k in groups], strict=True
-    )
-    width = 0.6 * float(min(np.diff(centres))) if len(centres) > 1 else 0.6
-    boxes = axis.boxplot(
-        boxed, positions=centres, widths=width, showfliers=False, whis=(5, 95),
-        patch_artist=True, manage_ticks=False, medianprops={"color": "white"},
-    )  # fmt: skip
-    for box in boxes["boxes"]:
-        box.set(facecolor=FIRST, edgecolor=FIRST)
-    axis.plot(centres, centres, color=INK, linewidth=0.8)
-    title = f"{len(target):,} test pairs; boxes: middle half, whiskers: 90 %"
-    axis.set(xlabel="true rating", ylabel="given rating", title=title)
-    return figure
-
-
-def _popularity(lists: Lists) -> Any:
-    """Both curves end at 1; the farther apart, the more the lists favour what is popular."""
-    from evaluation.style import FAINT, FIRST, INK, pyplot
-
-    order = np.argsort(-lists.popularity, kind="stable")
-    shown = np.bincount(lists.places[:, :K].ravel(), minlength=len(order))[order]
-    met = lists.popularity[order]
-    share = np.arange(1, len(order) + 1) / len(order)
-    figure, axis = pyplot.subplots(figsize=(5.5, 4), layout="constrained")
-    axis.plot(share, np.cumsum(shown) / shown.sum(), color=FIRST, label=f"recommended (first {K})")
-    axis.plot(share, np.cumsum(met) / met.sum(), color=INK, label="met in training")
-    axis.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, label="all alike")
-    axis.set(
-        xlabel="share of the catalogue, the most popular first",
-        ylabel="share of the lists, or of the pairs",
-        title=f"coverage@{K} {coverage(lists):.1%} of {len(order):,} items",
-    )
-    axis.legend(frameon=False)
-    return figure
