@@ -67,17 +67,21 @@ def config_of(arguments: list[str]) -> Any:
     return Dict(fields, source=path, use_commands_as_keys=False)
 
 
-def given(arguments: Sequence[str], app: apps.App) -> dict[str, Any]:
-    """The fields that a command names, and those that are not at their defaults."""
-    default = type(app)()
-    found = {}
-    for field in dataclasses.fields(app):
-        flag, value = field.name.replace("_", "-"), getattr(app, field.name)
-        names = (f"--{flag}", f"--no-{flag}")
-        named = any(one.partition("=")[0] in names for one in arguments)
-        if named or value != getattr(default, field.name):
-            found[field.name] = value
-    return found
+def given(arguments: Sequence[str], flags: Any) -> dict[str, Any]:
+    """Those of an app's fields, or a verb's flags, that a command or its --config file names.
+
+    A named value counts also where it equals the default: somebody may go back to it.
+    """
+    default = type(flags)()
+    names = {one.partition("=")[0].removeprefix("--").replace("-", "_") for one in arguments}
+    names |= {name.removeprefix("no_") for name in names}
+    if config := getattr(config_of(list(arguments)), "config", None):
+        names |= {name.replace("-", "_") for name in config}
+    return {
+        name: value
+        for name, value in vars(flags).items()
+        if name in names or value != getattr(default, name)
+    }
 
 
 def require_whole_numbers(arguments: list[str]) -> None:

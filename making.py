@@ -82,7 +82,7 @@ def _resumed(app: apps.App, how: HowToTrain) -> tuple[apps.App, HowToTrain]:
         "devices": known.devices if known.strategy == "mirrored" else None,
         "deterministic": known.about["deterministic"],
     }
-    now = {name: getattr(how, name) for name in began if getattr(how, name) != getattr(HOW, name)}
+    now = {name: value for name, value in given(sys.argv, how).items() if name in began}
     fields = known.fields | given(sys.argv, app)
     return type(app).from_json(fields), dataclasses.replace(how, run_dir=path, **(began | now))
 

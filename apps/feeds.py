@@ -42,8 +42,8 @@ class Feeds(NamedTuple):
     """What `fit` consumes: endless training batches, one pass of validation ones.
 
     The raw examples and the layer that prepares them stand beside, for a fit
-    that is more than passes over batches; and the most steps that a call may take,
-    and where an interrupted fit goes on.
+    that is more than passes over batches; and how many examples a batch has, the most steps
+    that a call may take, and where an interrupted fit goes on.
     """
 
     train: Any
@@ -51,5 +51,6 @@ class Feeds(NamedTuple):
     steps_per_epoch: int
     splits: "Splits"
     prepare: Any
+    batch_size: int
     steps_a_call: int = 1
     position: Position = BEGIN

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipelines.splits import Splits
 
 MANY = 20_000  # pictures with their copies
+DEFAULT_COPIES = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Finetune(App):
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     usual_rate: ClassVar[float] = 1e-3
+    default_batch_size: ClassVar[int] = 32
     # A step of MobileNet, mostly depthwise convolutions, took 2 to 3 times as long in bfloat16.
     formats: ClassVar[tuple[str, ...]] = ("float32",)
     space: ClassVar[dict[str, tuple | Range]] = {
@@ -50,8 +52,9 @@ class Finetune(App):
     """Passes over the training features in the second stage, at most; 0 trains the head alone."""
     head_epochs: int = bounded(10, 1)
     """Passes over the pooled features in the first stage, at most."""
-    batch_size: int = bounded(32, 1)
-    """Examples in one step, over all replicas."""
+    batch_size: int | None = bounded(None, 1)
+    """Examples in one step, over all replicas; by default 32, or so few that an epoch has twenty
+    steps."""
     optimizer: str = "adamw"
     """One of ours or of keras.optimizers, in lower case."""
     learning_rate: float | None = bounded(None, 1e-12)
@@ -73,9 +76,9 @@ class Finetune(App):
     where the frozen part ends. auto is none for the embedded digits, else crop."""
     strength: float = bounded(1.0, 0.0, 10.0)
     """Strength of the change; 0 mirrors only."""
-    copies: int = bounded(4, 1, 1001)
+    copies: int | None = bounded(None, 1, 1001)
     """Versions of each picture whose features are computed: itself, its mirror image, changed; by
-    default two or three where there are more than 5,000 pictures."""
+    default four, two or three where there are more than 5,000 pictures, one without a change."""
     unfreeze: float = bounded(0.9, 0.0, 1.0)
     """Share of the backbone's weights, from its top, that the second stage trains."""
     decay: float = bounded(0.2, 0.0)
@@ -126,11 +129,21 @@ class Finetune(App):
 
         return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
 
-    def batch(self, count: int) -> int:
+    def automatic_batch_size(self, count: int) -> int:
         """As of every app, but of few pictures so few that an epoch has twenty steps."""
-        if self.batch_size != type(self)().batch_size:
-            return super().batch(count)
-        return min(self.batch_size, max(1, count // 20))
+        return min(self.default_batch_size, max(1, count // 20))
+
+    def chosen(self, splits: "Splits", batch_size: int) -> dict[str, Any]:
+        """As of every app, and the backbone, the size of pictures and their change."""
+        found = super().chosen(splits, batch_size)
+        side = splits.spec["features"][0][0]
+        taken = {
+            "backbone": self._backbone,
+            "size": side,
+            "augment": self._kind,
+            "copies": self._copies(len(splits.train)),
+        }
+        return found | {name: one for name, one in taken.items() if one != getattr(self, name)}
 
     def network(self, splits: "Splits") -> Any:
         """[batch, size, size, 3] -> logits [batch, classes]."""
@@ -156,10 +169,10 @@ class Finetune(App):
             print(transfer.table(parts, self.decay, rate))
             print(f"batch normalisation in the blocks: {self.batch_norm}", flush=True)
         plan = stages.Plan(
-            copies=1 if self._kind == "none" else self._copies(len(feeds.splits.train)),
+            copies=self._copies(len(feeds.splits.train)),
             change=altered(self._kind, self.strength),
             mix=mixed(self._kind, self.strength),
-            batch_size=self.batch(len(feeds.splits.train)),
+            batch_size=feeds.batch_size,
             epochs=(self.head_epochs, self.epochs),
             optimizer=self._optimizer,
             decay=self.decay,
@@ -186,9 +199,11 @@ class Finetune(App):
         return "none" if self.data == "embedded" else "crop"
 
     def _copies(self, count: int) -> int:
-        if self.copies != type(self)().copies:
+        if self._kind == "none":
+            return 1
+        if self.copies is not None:
             return self.copies
-        return min(self.copies, max(2, MANY // count))
+        return min(DEFAULT_COPIES, max(2, MANY // count))
 
     def _optimizer(self, share: float, steps: int) -> Any:
         import optimizers

@@ -34,6 +34,7 @@ class Recommender(App):
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
     usual_rate: ClassVar[float] = 0.005
+    default_batch_size: ClassVar[int] = 1024
     space: ClassVar[dict[str, tuple | Range]] = {
         "model": ("auto", "svdpp"),
         "factors": (4, 8, 12, 16),
@@ -43,8 +44,8 @@ class Recommender(App):
     epochs: int = bounded(20, 1)
     """Passes over the training pairs, at most; of bayes, blocks of ten sweeps of the sampler.
     The first is the means alone."""
-    batch_size: int = bounded(1024, 1)
-    """Pairs in one step of svdpp; bayes takes all at once."""
+    batch_size: int | None = bounded(None, 1)
+    """Pairs in one step of svdpp, by default 1,024; bayes takes all at once."""
     optimizer: str = "adam"
     """Of svdpp: one of ours or of keras.optimizers, in lower case."""
     learning_rate: float | None = bounded(None, 1e-12)
@@ -119,6 +120,14 @@ class Recommender(App):
             highest=highest,
         )
         return products.network(layer)
+
+    def chosen(self, splits: "Splits", batch_size: int) -> dict[str, Any]:
+        """The model; of svdpp also batch size and learning rate, as of every app."""
+        model = self._chosen(splits)
+        taken = {"model": model} if model != self.model else {}
+        if model != "svdpp":
+            return taken
+        return taken | super().chosen(splits, batch_size)
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Let the solver of the model write its tables, an epoch at a time."""

@@ -33,6 +33,7 @@ class Regression(App):
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
     usual_rate: ClassVar[float] = 0.01
+    default_batch_size: ClassVar[int] = 128
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.04, log=True),
         "width": (48, 96, 192),
@@ -56,8 +57,9 @@ class Regression(App):
     examples, one, or a batch at a time."""
     epochs: int = bounded(40, 1)
     """Passes over the training examples, at most."""
-    batch_size: int = bounded(128, 1)
-    """Examples in one step, over all replicas; by default fewer where examples are few."""
+    batch_size: int | None = bounded(None, 1)
+    """Examples in one step, over all replicas; by default 128, or a sixteenth of the training
+    examples where that is less, but at least 16."""
     optimizer: str = "adamw"
     """One of ours or of keras.optimizers, in lower case."""
     learning_rate: float | None = bounded(None, 1e-12)
@@ -88,6 +90,11 @@ class Regression(App):
         tables = sources.tables(
             self.data, embedded=embedded.diabetes, test=self.test, data_dir=data_dir
         )
+        if self.batch_size is not None and self.solver in ("exact", "batch", "stochastic"):
+            raise FieldError(
+                f"Received --batch-size {self.batch_size} with --solver {self.solver}, which has "
+                "a batch size of its own; expected one of the two. Leave one out."
+            )
         drop = [name for name in self.drop.split(",") if name.strip()]
         task: rows.Task = "number" if self.task == "regression" else self.task
         splits = cut(rows.source(tables, target=self.target, drop=drop, task=task))
@@ -150,13 +157,19 @@ class Regression(App):
             return keras.optimizers.SGD(0.0)
         return super().descent(steps)
 
-    def batch(self, count: int) -> int:
-        """As the solver wants it; by default fewer examples where they are few."""
+    def automatic_batch_size(self, count: int) -> int:
+        """As the solver wants it; else fewer examples where they are few."""
         if self.solver in ("batch", "stochastic"):
             return count if self.solver == "batch" else 1
-        if self.batch_size != type(self)().batch_size:
-            return super().batch(count)
-        return min(self.batch_size, count, max(FEWEST, count // SMALL))
+        return min(self.default_batch_size, max(FEWEST, count // SMALL))
+
+    def chosen(self, splits: "Splits", batch_size: int) -> dict[str, Any]:
+        """As of every app, and the solver; one that takes no steps has neither batch nor rate."""
+        solver = self._solver(splits)
+        taken = {"solver": solver} if self.model == "linear" and solver != self.solver else {}
+        if solver == "exact" or self._whole(splits):
+            return taken
+        return taken | super().chosen(splits, batch_size)
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Solve a linear model exactly where that is possible; else train."""

@@ -35,6 +35,7 @@ class Text(App):
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     usual_rate: ClassVar[float] = 0.006
+    default_batch_size: ClassVar[int] = 64
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.03, log=True),
         "width": (32, 64, 128),
@@ -45,8 +46,9 @@ class Text(App):
 
     epochs: int = bounded(10, 1)
     """Passes over the training examples, at most."""
-    batch_size: int = bounded(64, 1)
-    """Texts in one step, over all replicas."""
+    batch_size: int | None = bounded(None, 1)
+    """Texts in one step, over all replicas; by default 64, or 32 where there are fewer than
+    10,000 training texts."""
     optimizer: str = "adam"
     """One of ours or of keras.optimizers, in lower case."""
     learning_rate: float | None = bounded(None, 1e-12)
@@ -158,19 +160,17 @@ class Text(App):
         pooled = keras.layers.Dropout(self.dropout)(recurrent.PoolWords()(both, words))
         return keras.layers.Dense(len(splits.labels), dtype="float32")(pooled)
 
-    def rate(self, steps: int) -> Any:
+    def peak_in(self, steps: int) -> float:
         """As of every app, but lower by the square root of what a run is longer than usual.
 
         On SST-2, whose phrases say everything ten times, the network knew its texts by
         heart within an epoch at the full rate, and added nothing to the linear part.
         """
-        peak = self.peak * min(1.0, (MANY / steps) ** 0.5)
-        return super(Text, dataclasses.replace(self, learning_rate=peak)).rate(steps)
+        return super().peak_in(steps) * min(1.0, (MANY / steps) ** 0.5)
 
-    def batch(self, count: int) -> int:
-        """Texts in one step: by default half as many where there are few to learn from."""
-        size = super().batch(count)
-        return size if size != type(self)().batch_size or count >= FEW else max(1, size // 2)
+    def automatic_batch_size(self, count: int) -> int:
+        """Texts in one step: half as many where there are few to learn from."""
+        return self.default_batch_size if count >= FEW else self.default_batch_size // 2
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Solve the linear part on the training texts, then train the recurrent one."""

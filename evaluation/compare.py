@@ -12,7 +12,10 @@ def compare(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
 
     Raises RunError where a run was never judged.
     """
-    passports = [{"app": run.passport["app"], **run.passport["fields"]} for run in runs]
+    passports = [
+        {"app": run.passport["app"], **run.passport["fields"], **run.passport.get("chosen", {})}
+        for run in runs
+    ]
     names = list(dict.fromkeys(name for fields in passports for name in fields))
     different = [name for name in names if len({str(fields.get(name)) for fields in passports}) > 1]
     scores = [report.read(run) for run in runs]

@@ -92,10 +92,11 @@ def _require_trainable(
 ) -> None:
     """Raise what the trainings would, before anything is written."""
     spread = distribution.choose(strategy, devices)
-    app = distribution.divided(app, splits := app.splits(data_dir), spread.num_replicas_in_sync)
+    splits = app.splits(data_dir)
     app.descent(1)
     for which in places:
-        app.batch(len(of_training(splits, which, quarantine).train))
+        count = len(of_training(splits, which, quarantine).train)
+        distribution.batch_size(app, count, spread.num_replicas_in_sync)
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -56,6 +56,7 @@ __all__ = [
     "get",
     "get_solver",
     "is_tuning_free",
+    "key",
     "names",
 ]
 
@@ -112,37 +113,39 @@ def default_rate(name: str) -> float:
 
 def is_tuning_free(name: str) -> bool:
     """Whether an optimizer finds its learning rate, which nobody should scale then."""
-    return names().get(_key(name)) in TUNING_FREE
+    return names().get(key(name)) in TUNING_FREE
 
 
 def get_solver(name: str) -> Solver | None:
     """A new solver of a name; None where the name is no solver's."""
-    found = {cls.__name__.lower(): cls for cls in SOLVERS}.get(_key(name))
+    found = {cls.__name__.lower(): cls for cls in SOLVERS}.get(key(name))
     return found and found()
 
 
-def _key(name: str) -> str:
+def key(name: str) -> str:
+    """A name as `get` compares it: in lower case, without _ and -."""
     return name.lower().replace("_", "").replace("-", "")
 
 
 def get(name: str, learning_rate: Any) -> Any:
     """A new optimizer; `learning_rate` is a float or a schedule. Case and _ do not count."""
     known = names()
-    key = _key(name)
+    wanted = key(name)
     if get_solver(name):
         raise WholeBatchError(
             f"Received the optimizer {name!r}, which needs all examples at once; expected one that "
             "takes them in batches. Regression takes it, with a smooth model."
         )
-    if key in _ELSEWHERE:
-        raise UnknownOptimizerError(f"Received the optimizer {name!r}, which {_ELSEWHERE[key]}.")
-    if key not in known:
-        near = difflib.get_close_matches(key, known, 1)
+    if wanted in _ELSEWHERE:
+        raise UnknownOptimizerError(f"Received the optimizer {name!r}, which {_ELSEWHERE[wanted]}.")
+    if wanted not in known:
+        near = difflib.get_close_matches(wanted, known, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UnknownOptimizerError(
             f"Received the optimizer {name!r}; expected one of {', '.join(sorted(known))}.{hint}"
         )
-    if known[key] in WRAPPERS:
-        momentum = {"beta_1": 0.0} if known[key] is ScheduleFree else {}
-        return known[key](keras.optimizers.Adam(learning_rate, **momentum))
-    return known[key](learning_rate=learning_rate)
+    found = known[wanted]
+    if found in WRAPPERS:
+        momentum = {"beta_1": 0.0} if found is ScheduleFree else {}
+        return found(keras.optimizers.Adam(learning_rate, **momentum))
+    return found(learning_rate=learning_rate)

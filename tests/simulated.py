@@ -17,7 +17,7 @@ EPOCHS = 4
 
 
 def opened(directory, tuner="tpe", trials=12, workers=1, ways=None, **limits):
-    app = Mnist(epochs=EPOCHS)
+    app = Mnist(epochs=EPOCHS, batch_size=96)
     told = identity.Told(app, SPACE, tuner, ways or {"val_loss": "min"}, {})
     oracle = search._oracle(told)
     directory.mkdir(exist_ok=True)

@@ -57,7 +57,7 @@ def other_values(app):
 
 def _other(hint, value):
     if value is None:
-        return 0.25
+        return 3 if hint == int | None else 0.25
     if choices := typing.get_args(hint):
         return next(choice for choice in choices if choice != value)
     if hint is bool:

@@ -437,7 +437,7 @@ def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch
     undisturbed = trained(app, tmp_path / "undisturbed", every=None, on_nan="halve")
     assert "goes on after epoch 1 with half of it" in capsys.readouterr().out
     (halving,) = undisturbed.passport["halvings"]
-    assert halving[0] > len(app.splits().train) // app.batch_size
+    assert halving[0] > len(app.splits().train) // app.batch(10**6)
     assert float(rows(undisturbed)[1]["learning_rate"]) == pytest.approx(app.peak / 2)
     with pytest.raises(Killed):
         trained(app, tmp_path / "stopped", stop=1, on_nan="halve")
@@ -530,12 +530,6 @@ def test_what_is_trained_is_not_trained_again(two_epochs, whole, tmp_path):
     assert resume.trained_in(path, **asked, listed=tmp_path / "list.csv") is None
     asked["app"] = dataclasses.replace(two_epochs, epochs=3)
     assert resume.trained_in(path, **asked) is None
-    # Five devices cut the usual batch of 96.
-    told = json.loads((path / PASSPORT).read_text())
-    told["fields"]["batch_size"], told["replicas"] = 95, 5
-    (path / PASSPORT).write_text(json.dumps(told))
-    asked["app"] = dataclasses.replace(two_epochs, batch_size=96)
-    assert resume.trained_in(path, **asked).path == path
 
 
 def test_a_replay_is_bit_equal_or_names_the_first_number(whole, tmp_path):

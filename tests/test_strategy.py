@@ -100,13 +100,13 @@ def test_one_device_is_not_several():
 
 def test_batches_can_be_shared_out():
     app = Mnist(model="softmax")
-    splits = app.splits()
-    assert strategy.divided(app, splits, 2) is app
-    assert strategy.divided(app, splits, 5).batch_size == 95
-    with pytest.raises(FieldError, match="Take --batch-size 30"):
-        strategy.divided(dataclasses.replace(app, batch_size=32), splits, 5)
+    assert strategy.batch_size(app, 1000, 2) == 96
+    assert strategy.batch_size(app, 1000, 5) == 95
+    for size, fitting in ((32, 30), (96, 95)):  # also where somebody asks for the usual one
+        with pytest.raises(FieldError, match=f"Take --batch-size {fitting}"):
+            strategy.batch_size(dataclasses.replace(app, batch_size=size), 1000, 5)
     with pytest.raises(FieldError, match="Take --strategy one"):
-        strategy.divided(dataclasses.replace(app, optimizer="lbfgs"), splits, 2)
+        strategy.batch_size(dataclasses.replace(app, optimizer="lbfgs"), 1000, 2)
 
 
 @pytest.mark.parametrize(

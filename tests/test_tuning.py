@@ -25,10 +25,14 @@ from tuning.oracles import SCORE
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
 def test_every_app_can_be_drawn_from_its_space(app):
-    first = space.default(app(), app.space)
-    assert first is not None, f"{app.__name__}.space does not hold the app's own values"
-    drawn = space.hyperparameters(app(), app.space)
-    assert drawn.values == first
+    for count in (310, 200_000):
+        given, values = space.with_batch_size(app(), app.space, count, 1)
+        first = space.default(given, values)
+        assert first is not None, f"{app.__name__}.space does not hold the app's own values"
+        drawn = space.hyperparameters(given, values)
+        assert drawn.values == first
+        if "batch_size" in first:
+            assert first["batch_size"] == app().batch(count)
     for seed in range(20):
         values = {one.name: one.random_sample(seed) for one in drawn.space}
         assert isinstance(space.drawn(app(), values), app)

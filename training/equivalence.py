@@ -94,7 +94,8 @@ def compared(
     app = dataclasses.replace(app, **plain)
     splits = app.splits(data_dir)
     count = shared.num_replicas_in_sync
-    app = distribution.divided(app, splits, count)
+    size = distribution.batch_size(app, len(splits.train), count)
+    app = dataclasses.replace(app, batch_size=size)  # the same on one device
     choice = choose(precision, app.question, app.formats)
     with shared.scope(), distribution.together():
         policy = distribution.agreed(app, splits, choice).policy

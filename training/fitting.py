@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -72,6 +72,11 @@ class Task(NamedTuple):
     begin: Found
     again: str
 
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The values of those fields that were left to the app."""
+        return self.app.chosen(self.splits, batch_size(self.app, self.splits))
+
 
 class Fitted(NamedTuple):
     """How a fit went; `stopped` is what ended it before its time."""
@@ -101,20 +106,26 @@ def compiled(app: App, splits: Splits, policy: str) -> Parts:
 
 def steps_of(app: App, splits: Splits) -> tuple[int, int]:
     """Steps an epoch, and steps a call that divide them: one where replicas share them."""
-    steps = len(splits.train) // app.batch(len(splits.train))
+    steps = len(splits.train) // batch_size(app, splits)
     most = STEPS_A_CALL if distribution.replicas() == 1 else 1
     steps_a_call = steps // -(-steps // most)
     # A call that crossed an epoch's end would take batches of the next one.
     return steps // steps_a_call * steps_a_call, steps_a_call
 
 
+def batch_size(app: App, splits: Splits) -> int:
+    """Examples in one step, over the replicas in whose scope this is asked."""
+    return distribution.batch_size(app, len(splits.train), distribution.replicas())
+
+
 def feeds(app: App, splits: Splits, parts: Parts, begin: Found | None = None) -> Feeds:
     """What an app's fit consumes, from a checkpoint on."""
     position = begin.position if begin else BEGIN
     steps, steps_a_call = steps_of(app, splits)
+    size = batch_size(app, splits)
     train = feed_shuffled(
         splits.train,
-        batch_size=app.batch(len(splits.train)),
+        batch_size=size,
         steps_per_epoch=steps,
         seed=app.seed,
         prepare=parts.prepare,
@@ -124,7 +135,7 @@ def feeds(app: App, splits: Splits, parts: Parts, begin: Found | None = None) ->
         start=position.batches(range(app.epochs), steps) if begin and begin.state else 0,
     )
     valid = feed_shared(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
-    return Feeds(train, valid, steps, splits, parts.prepare, steps_a_call, position)
+    return Feeds(train, valid, steps, splits, parts.prepare, size, steps_a_call, position)
 
 
 def fit(task: Task, how: How, watchers: Sequence[keras.callbacks.Callback]) -> Fitted:

@@ -47,6 +47,8 @@ WAYS: dict[str, Parts] = {
     "FitPhoto": {},
 }
 LARGEST = 2**14  # pixels of a side
+# Before automatic values were null these values stood for them, and the app's usual batch size.
+OLD_AUTOMATIC = {"copies": 4}
 ANSWERS = ("classes", "number", "ranking")
 POLICIES = ("float32", "mixed_bfloat16")
 
@@ -75,7 +77,15 @@ def read(path: Path) -> dict[str, Any]:
         raise _damaged(path, "labels that are no texts")
     _require_reading(path, told)
     _require_fold(path, told["data"].get("fold"))
+    if "chosen" not in told:
+        told["fields"] = with_automatic(told["app"], told["fields"])
     return told
+
+
+def with_automatic(app: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a run of an older version, with None where the app chose the value."""
+    old = OLD_AUTOMATIC | {"batch_size": apps.named(app).default_batch_size}
+    return {name: None if old.get(name) == one else one for name, one in fields.items()}
 
 
 def _require_reading(path: Path, told: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from training import samples
 from training import strategy as distribution
 from training.build import Parts
 from training.directory import finish, is_usual, point_latest
-from training.fitting import Fitted, Task
+from training.fitting import Fitted, Task, steps_of
 from training.precision import Choice, processor
 from training.run import INTERRUPTED
 
@@ -32,12 +32,23 @@ def announcement(task: Task, choice: Choice) -> str:
     lines = [
         f"{app.name()}: {app.data}, {sizes}; {task.parts.network.count_params():,} parameters",
         *(f"data  {note}" for note in splits.notes),
+        f"chosen  {_chosen(task)}",
         f"precision {choice.policy} ({choice.reason}); run directory {task.path}",
     ]
     if position.epoch or position.step:
         steps = f" and {position.step} steps" if position.step else ""
         lines.append(f"goes on after epoch {position.epoch}{steps}")
     return "\n".join(lines)
+
+
+def _chosen(task: Task) -> str:
+    """What the app chose itself, and the learning rate where it stays below its peak."""
+    told = [f"{name} {value}" for name, value in task.chosen.items()]
+    steps = task.app.epochs * steps_of(task.app, task.splits)[0]
+    highest, peak = task.app.peak_in(steps), task.app.peak
+    if "learning_rate" in task.chosen and 0 < highest < peak:
+        told.append(f"learning_rate at most {highest:.3g} in {steps:,} steps")
+    return "; ".join(told) or "nothing"
 
 
 def keep(task: Task, passport: dict[str, Any]) -> None:
@@ -73,6 +84,7 @@ def passport(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None) -> d
         "question": app.question,
         "answer": app.answers(splits),
         "fields": app.to_json(),
+        "chosen": task.chosen,
         "data": {
             "fingerprint": splits.fingerprint(),
             "sizes": splits.sizes,

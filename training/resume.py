@@ -12,9 +12,11 @@ from apps.feeds import Position
 from pipelines.quarantine import digest
 from pipelines.splits import Fold
 from training import directory, snapshot
-from training import strategy as distribution
 from training.directory import unfinished
+from training.passport import with_automatic
 from training.run import CHECKPOINT, PASSPORT, Run, RunError
+
+FORMAT = 2  # of checkpoints: automatic values are null; those of version 1 do not say theirs
 
 
 class Known(NamedTuple):
@@ -156,8 +158,6 @@ def trained_in(
         return None
     run = Run.load(path, data_dir)
     told = run.passport
-    if told["replicas"] > 1 and app.batch_size == type(app)().batch_size:
-        app = distribution.divided(app, run.splits, told["replicas"])
     honoured = (told["data"].get("quarantine") or {}).get("digest")
     if (
         (told["app"], told["fields"]) != (app.name(), app.to_json())
@@ -204,9 +204,12 @@ def noted(begin: Found, path: Path | None) -> Found:
 def _load(path: Path) -> Found:
     told, arrays = snapshot.read(path)
     try:
+        known = Known(**told["known"])
+        if "format" not in told:
+            known = known._replace(fields=with_automatic(known.app, known.fields))
         return Found(
             Position(*told["position"]),
-            Known(**told["known"]),
+            known,
             told["remembered"],
             told["spent"],
             [(step, rate) for step, rate in told["halvings"]],
@@ -225,4 +228,5 @@ def write(path: Path, found: Found) -> None:
     told = found._asdict()
     del told["path"]
     arrays = {name: told.pop(name) for name in ("state", "metrics", "best")}
-    snapshot.write(path, {**told, "known": found.known._asdict()}, arrays)
+    told |= {"known": found.known._asdict(), "format": FORMAT}
+    snapshot.write(path, told, arrays)

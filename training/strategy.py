@@ -1,7 +1,6 @@
 """One device, or several that compute each step together (tf.distribute)."""
 
 import contextlib
-import dataclasses
 import functools
 import signal
 import sys
@@ -61,6 +60,13 @@ def choose(strategy: Strategy, devices: int | None = None) -> Any:
     if strategy == "one" or len(names) < 2:
         return tf.distribute.get_strategy()
     return _mirrored(*names)
+
+
+def expected(strategy: Strategy, devices: int | None) -> int:
+    """Replicas that `choose` would give, without a look at what the devices hold."""
+    if strategy == "one":
+        return 1
+    return devices or max(1, len(tf.config.list_physical_devices("GPU")))
 
 
 @functools.cache
@@ -178,25 +184,24 @@ def together() -> Iterator[None]:
         ) from error
 
 
-def divided(app: App, splits: Splits, replicas: int) -> App:
-    """An app whose batches can be shared out evenly.
+def batch_size(app: App, count: int, replicas: int) -> int:
+    """Examples in one step, of `count` to train on, as many for each replica.
 
-    Raises FieldError where somebody asked for a size that cannot, or for a solver.
+    Raises FieldError for a --batch-size that cannot be divided so, or a solver.
     """
     if replicas > 1 and optimizers.get_solver(app.optimizer):
         raise FieldError(
             f"Received --optimizer {app.optimizer} for {replicas} devices; expected one, for it "
             "sees all examples at once. Take --strategy one."
         )
-    size = app.batch(len(splits.train))
-    if not size % replicas:
-        return app
-    if app.batch_size != type(app)().batch_size or size < replicas:
+    size = app.batch(count)
+    shared = size - size % replicas
+    if (app.batch_size is not None and shared < size) or not shared:
         raise FieldError(
             f"Received batches of {size} examples for {replicas} devices; expected a multiple. "
-            f"Take --batch-size {max(replicas, size - size % replicas)}."
+            f"Take --batch-size {max(replicas, shared)}."
         )
-    return dataclasses.replace(app, batch_size=size - size % replicas)
+    return shared
 
 
 def replicas() -> int:

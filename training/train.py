@@ -61,7 +61,7 @@ def train(
     # As `Run.splits` finds them again.
     splits = quarantine.of_training(app.splits(data_dir), how.which, how.quarantine)
     spread = distribution.choose(how.strategy, how.devices)
-    app = distribution.divided(app, splits, spread.num_replicas_in_sync)
+    distribution.batch_size(app, len(splits.train), spread.num_replicas_in_sync)
     found = resume.unfinished_in(run_dir)
     with contextlib.ExitStack() as held:
         with spread.scope(), distribution.together():

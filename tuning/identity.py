@@ -75,6 +75,12 @@ class Told:
         """The data of its trials. Raises DataError."""
         return quarantine.of_training(self.app.splits(data_dir), None, self.listed)
 
+    def of(self, splits: Splits, replicas: int) -> "Told":
+        """The same for these data: a batch size that the space draws is a number."""
+        count = len(splits.train)
+        app, drawn_from = space.with_batch_size(self.app, self.space, count, replicas)
+        return dataclasses.replace(self, app=app, space=drawn_from)
+
 
 def told(
     app: App,
@@ -121,13 +127,12 @@ def require_free(directory: Path) -> None:
         )
 
 
-def awaited(told: Told, directory: Path, data_dir: Path | None) -> str:
+def awaited(told: Told, directory: Path, splits: Splits) -> str:
     """The digest of the validation examples, as soon as the chief has written it.
 
-    Raises DataError where this worker has no data, and RunError where the chief's search is
-    another one, or does not begin.
+    Raises RunError where the chief's search is another one, or does not begin.
     """
-    data = told.splits(data_dir).fingerprint()
+    data = splits.fingerprint()
     late = time.monotonic() + PATIENCE
     while not (directory / STATED).exists():
         if time.monotonic() > late:

@@ -131,11 +131,13 @@ def search(
     patience = REMOTE_PATIENCE if chief.role() else 0.0
     seconds = None if asked.minutes is None else 60 * asked.minutes
     limits = Limits(asked.trials, seconds, asked.workers, patience)
-    oracle = _oracle(told)
+    splits = told.splits(data_dir)
+    told = told.of(splits, distribution.expected(asked.strategy, asked.devices))
+    app, oracle = told.app, _oracle(told)
     listed = directory / QUARANTINE if asked.quarantine else None
     options = {"data_dir": data_dir, "quarantine": listed, **asked.how}
     if chief.role() == "worker":
-        valid = identity.awaited(told, directory, data_dir)
+        valid = identity.awaited(told, directory, splits)
         distribution.choose(asked.strategy, asked.devices)
         _work(oracle, trial.Task(app, directory, told.objectives, valid, options))
         return None
@@ -143,7 +145,6 @@ def search(
     count = 0 if chief.role() else asked.workers
     if count == 1:  # to others this process would leave no GPU
         distribution.choose(asked.strategy, asked.devices)
-    splits = told.splits(data_dir)
     app.batch(len(splits.train))
     with _held(directory) as lock:
         valid = identity.settle(told, directory, splits)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import keras_tuner
 import optimizers
 from apps import fields_file
 from apps.app import App, FieldError, Range
+from training import strategy as distribution
 
 Space = dict[str, tuple | Range]
 # They say what the question is; scores of different questions cannot be compared.
@@ -86,7 +88,22 @@ def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
 
 def _counts(app: App, name: str) -> bool:
     """Whether a field takes whole numbers alone."""
-    return type(app.to_json()[name]) is int
+    return typing.get_type_hints(type(app))[name] in (int, int | None)
+
+
+def with_batch_size(app: App, space: Space, count: int, replicas: int) -> tuple[App, Space]:
+    """The app and the space of `count` training examples, where a batch size was left to the app.
+
+    Its choice becomes a value of the app's own space, so that the first trial is the app as given;
+    sizes above `count` leave it.
+    """
+    values = space.get("batch_size")
+    if values is None or app.batch_size is not None:
+        return app, space
+    chosen = distribution.batch_size(app, count, replicas)
+    if isinstance(values, tuple) and values == app.space.get("batch_size"):
+        values = tuple(sorted({chosen, *(one for one in values if one <= count)}))
+    return dataclasses.replace(app, batch_size=chosen), space | {"batch_size": values}
 
 
 def default(app: App, space: Space) -> dict[str, Any] | None:

@@ -249,7 +249,7 @@ class Race:
         try:
             app.fit(
                 parts.network,
-                Feeds(batches, valid, every, splits, parts.prepare, every),
+                Feeds(batches, valid, every, splits, parts.prepare, app.batch(count), every),
                 callbacks=[optimizers.AveragedWeights(), course],
                 verbose=0,
             )

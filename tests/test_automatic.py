@@ -1,0 +1,138 @@
+"""Values that are left to the app, and values that somebody gives: also those of the default."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import apps
+import making
+from apps import FieldError, Finetune, Mnist, Regression, Text
+from flags import HowToTrain
+from training import passport, strategy
+from training.run import PASSPORT, Run
+
+AUTOMATIC = [  # app, training examples, the batch size that it chooses
+    (Regression, 310, 19),
+    (Regression, 100_000, 128),
+    (Mnist, 60, 60),
+    (Mnist, 60_000, 96),
+    (Finetune, 126, 6),
+    (Finetune, 5000, 32),
+    (Text, 5452, 32),
+    (Text, 10_000, 64),
+    (Text, 20, 20),
+    (apps.Recommender, 80_000, 1024),
+]
+
+
+@pytest.mark.parametrize(("app", "count", "size"), AUTOMATIC)
+def test_a_batch_size_left_to_the_app_follows_from_the_data(app, count, size):
+    assert app().batch_size is None
+    assert app().batch(count) == size
+
+
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
+def test_a_batch_size_is_as_given(app):
+    usual = app.default_batch_size
+    for size in (usual // 2, usual - 1, usual, usual + 1):
+        assert app(batch_size=size).batch(usual + 1) == size
+    with pytest.raises(FieldError, match=f"--batch-size {usual}; expected at most the {usual - 1}"):
+        app(batch_size=usual).batch(usual - 1)
+
+
+def test_copies_are_as_given():
+    photos = {"data": "folder:photos"}
+    assert [Finetune(**photos, copies=n)._copies(10_000) for n in (3, 4, 5)] == [3, 4, 5]
+    assert [Finetune(**photos)._copies(n) for n in (100, 6000, 20_000)] == [4, 3, 2]
+    assert Finetune()._copies(100) == 1  # without a change all copies are alike
+
+
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
+def test_the_default_optimizer_has_the_rate_of_the_app_however_it_is_written(app):
+    for name in (
+        app().optimizer,
+        app().optimizer.upper(),
+        f"{app().optimizer[:2]}_{app().optimizer[2:]}",
+    ):
+        assert app(optimizer=name).peak == app.usual_rate
+    assert app(optimizer="sgd").peak == 0.01
+    assert app(learning_rate=app.usual_rate / 2).peak == app.usual_rate / 2
+
+
+@pytest.mark.parametrize("solver", ["exact", "batch", "stochastic"])
+def test_a_batch_size_and_a_solver_that_has_its_own_are_refused(solver):
+    with pytest.raises(FieldError, match=f"--batch-size 8 with --solver {solver}"):
+        Regression(model="linear", solver=solver, batch_size=8).splits()
+
+
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
+def test_a_run_tells_what_was_chosen(app, tiny_run):
+    """With these values as flags the same run comes out."""
+    run = tiny_run(app)
+    chosen = run.passport["chosen"]
+    assert all(run.passport["fields"][name] != value for name, value in chosen.items())
+    again = app.from_json(run.passport["fields"] | chosen)
+    count = len(run.splits.train)
+    assert again.chosen(run.splits, again.batch(count)) == {}
+    assert (again.batch(count), again.peak) == (run.app.batch(count), run.app.peak)
+
+
+def test_it_is_printed(capsys, tmp_path):
+    from training.train import train
+
+    train(Regression(width=8, epochs=1), run_dir=tmp_path / "run", precision="float32")
+    told = capsys.readouterr().out
+    assert re.search("chosen  batch_size 1[89]; learning_rate 0.01; ", told)
+    assert "learning_rate at most 0.00133 in 16 steps" in told
+
+
+def test_a_run_of_an_older_version_means_what_it_meant(tiny_run, tmp_path):
+    run = tiny_run(Finetune)
+    told = json.loads((run.path / PASSPORT).read_text())
+    del told["chosen"]
+    told["fields"] |= {"batch_size": 32, "copies": 4}
+    (tmp_path / PASSPORT).write_text(json.dumps(told))
+    assert Run(tmp_path).app == run.app
+    told["fields"] |= {"batch_size": 31, "copies": 3}
+    (tmp_path / PASSPORT).write_text(json.dumps(told))
+    assert (Run(tmp_path).app.batch_size, Run(tmp_path).app.copies) == (31, 3)
+    assert passport.with_automatic("text", {"batch_size": 64, "width": 64}) == {
+        "batch_size": None,
+        "width": 64,
+    }
+
+
+def test_the_command_line_takes_null_and_numbers(tmp_path, monkeypatch):
+    import athanor
+    import console
+
+    def parsed(text):
+        Path("fields.yaml").write_text(text)
+        cli = athanor._command_line("mnist")
+        cli.config = [console.config_of(["--config", "fields.yaml"])]
+        _, bound, _ = cli.parse_args(["mnist", "train"], exit_on_error=False, print_error=False)
+        bound.apply_defaults()
+        return bound.arguments["app"]
+
+    monkeypatch.chdir(tmp_path)
+    assert parsed("batch_size: null\n") == Mnist()
+    assert parsed("batch_size: 96\n") == Mnist(batch_size=96) != Mnist()
+
+
+def test_a_flag_at_its_default_is_given(monkeypatch, run):
+    """--resume goes back to a default that a command or its --config names."""
+    Path("fields.yaml").write_text("epochs: 12\n")
+    words = ["athanor", "mnist", "train", "--config", "fields.yaml", "--strategy", "one"]
+    monkeypatch.setattr(sys, "argv", words)
+    app, how = making._resumed(Mnist(), HowToTrain(resume=run.path, config=Path("fields.yaml")))
+    assert run.app.epochs != 12 == app.epochs
+    assert (how.strategy, app.model) == ("one", run.app.model)
+
+
+def test_expected_replicas():
+    assert strategy.expected("one", 4) == 1
+    assert strategy.expected("mirrored", 4) == 4
+    assert strategy.expected("auto", None) >= 1
