@@ -60,8 +60,10 @@ class Recommender(App):
     as met."""
     time: str = ""
     """Column of times; by default timestamp or a like name, where there is one."""
-    split: Literal["time", "random"] = "time"
-    """What is test: the newest pairs, where times are known, or random ones."""
+    split: Literal["auto", "time", "user_time", "random"] = "auto"
+    """What is test: the newest pairs (time), the newest of each user (user_time), or random ones.
+    auto: time; user_time where most of the newest are of users unknown to training; random
+    where no times are known."""
     model: Literal["auto", "bayes", "svdpp", "retrieval"] = "auto"
     """bayes: Bayesian matrix factorisation, by Gibbs sampling; svdpp: SVD++, by gradient
     descent; retrieval: lists of what people of like taste met, ratings by means alone; auto:

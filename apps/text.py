@@ -180,7 +180,7 @@ class Text(App):
             train = feeds.splits.train
             batches = feed(train, batch_size=COUNTED, prepare=feeds.prepare)
             pairs = ((some["runs"], y) for some, y in batches)
-            model.get_layer("evidence").solve(pairs, train.places())
+            model.get_layer("evidence").solve(pairs, train.draws() / 2.0**64)
         super().fit(model, feeds, **options)
 
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from checking.finding import MOST_SHOWN, Finding, Shown, counted, graded
+from checking.finding import MOST_SHOWN, NOBODY, Finding, Severity, Shown, counted, graded
 from checking.subject import Subject
 
 LEAKING = 0.05  # of the test examples have a near copy in training: the score is no score
 CONTRADICTING = 0.05  # of all examples
 MANY_COPIES = 0.05
+USUAL_REPEATS = 0.5  # of all rows have the inputs of another one: the columns take few values
 SPREAD = 0.1  # deviations of the target by which two answers differ
 
 Pairs = np.ndarray  # int64 [pairs, 2], numbers in the pool
@@ -31,17 +32,36 @@ def contradictions(subject: Subject) -> Iterator[Finding]:
         return
     numbers = np.concatenate(wrong)
     share = len(numbers) / len(subject)
+    said = (
+        f"{counted(len(numbers), 'example')} in {counted(len(wrong), 'group')} have the same "
+        "input and different answers"
+    )
+    if _repeats_by_nature(subject):
+        severity: Severity = "note"
+        advice = "Rows have few distinct inputs, so this is what no model can tell apart."
+        listed = NOBODY
+    else:
+        severity = graded(share, grave=CONTRADICTING)
+        advice = "Decide which answer is right, or leave them out: nothing can learn them."
+        listed = numbers
     yield Finding(
         "contradicting copies",
-        graded(share, grave=CONTRADICTING),
-        f"{counted(len(numbers), 'example')} in {counted(len(wrong), 'group')} have the same "
-        "input and different answers",
-        "Decide which answer is right, or leave them out: nothing can learn them.",
+        severity,
+        said,
+        advice,
         len(numbers),
         share,
         _first_of(subject, wrong),
-        numbers[subject.trains[numbers]],
+        listed,
     )
+
+
+def _repeats_by_nature(subject: Subject) -> bool:
+    """Whether most rows have the inputs of another row: such repeats are no copies."""
+    if not subject.of_rows:
+        return False
+    _, counts = np.unique(subject.hashes, return_counts=True)
+    return bool(counts[counts > 1].sum() > USUAL_REPEATS * len(subject))
 
 
 def near(subject: Subject, pairs: Pairs, what: str) -> Iterator[Finding]:
@@ -88,17 +108,26 @@ def differs(subject: Subject, members: np.ndarray) -> bool:
 
 
 def _across(subject: Subject, groups: list[np.ndarray]) -> Iterator[Finding]:
-    crossing = [one for one in groups if len(set(subject.split[one].tolist())) > 1]
+    crossing = [one for one in groups if len(set(subject.home[one].tolist())) > 1]
     if not crossing:
         return
     numbers = np.concatenate(crossing)
     outside = numbers[subject.split[numbers] != 2]
+    dropped = subject.dropped[outside].sum()
+    said = (
+        f"{counted(len(outside), 'example')} of train or validation are in test or validation too"
+    )
+    if dropped < len(outside):  # rows that are equal by chance
+        said += f"; training leaves out {dropped:,} of them by itself"
+        advice = "If equal rows are the same thing observed twice, keep one of each."
+    else:
+        said += "; training leaves them out by itself"
+        advice = "Nothing has to be done for athanor; elsewhere they would raise the score."
     yield Finding(
         "copies across splits",
-        "warning",
-        f"{counted(len(outside), 'example')} of train or validation are in test or validation too; "
-        "training leaves them out by itself",
-        "Nothing has to be done for athanor; elsewhere they would raise the score.",
+        "note" if _repeats_by_nature(subject) else "warning",
+        said,
+        advice,
         len(outside),
         len(outside) / len(subject),
         _first_of(subject, crossing),
@@ -109,8 +138,8 @@ def _within(subject: Subject, groups: list[np.ndarray]) -> Iterator[Finding]:
     again = [
         same
         for one in groups
-        for which in set(subject.split[one].tolist())
-        if len(same := one[subject.split[one] == which]) > 1
+        for which in set(subject.home[one].tolist())
+        if len(same := one[subject.home[one] == which]) > 1
     ]
     if not again:
         return
@@ -118,9 +147,10 @@ def _within(subject: Subject, groups: list[np.ndarray]) -> Iterator[Finding]:
     share = count / len(subject)
     yield Finding(
         "copies within a split",
-        graded(share, warning=MANY_COPIES),
+        "note" if _repeats_by_nature(subject) else graded(share, warning=MANY_COPIES),
         f"{counted(count, 'example repeats', 'examples repeat')} another of the same split",
-        "A cut keeps copies on one side; if they are no accident, nothing has to be done.",
+        "A cut draws equal rows one by one, and keeps copies of all else on one side; if they are "
+        "no accident, nothing has to be done.",
         count,
         share,
         _first_of(subject, again),

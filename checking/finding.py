@@ -49,7 +49,7 @@ class Finding:
         count: how many examples, files, columns or ids are concerned.
         share: of how many they are a part, from 0 to 1; None where that means nothing.
         shown: a few of them.
-        out: numbers in the pool of what training should leave out.
+        out: numbers in the pool of what the list names; training leaves out what is not test.
         lost: what reading leaves out already, and the list names.
 
     """

@@ -11,6 +11,7 @@ from checking.finding import Finding, counted, graded
 from checking.subject import Subject
 from pipelines import ids
 from pipelines.cells import AnyCells, numbers_of
+from pipelines.pairs import NewestPairs
 
 EARLIEST = 315_532_800.0  # 1980, in seconds
 LATER = 0.01  # of the training pairs may be later than the first of test, at a border of one day
@@ -203,8 +204,11 @@ def _order(subject: Subject, moments: Moments) -> Iterator[Finding]:
 
 
 def _by_time(subject: Subject) -> bool:
-    """Whether somebody wants the newest as test; not where pairs are drawn at random."""
-    return getattr(subject.app, "split", "time") == "time"
+    """Whether the test should be the newest: cut so, or a set of its own whose rule is unknown."""
+    held = subject.splits
+    if held.test.features is not held.train.features:
+        return getattr(subject.app, "split", "auto") in ("auto", "time")
+    return isinstance(held.scheme, NewestPairs) and not held.scheme.of_each
 
 
 def _finding(

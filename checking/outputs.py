@@ -95,22 +95,21 @@ def write(diagnosis: Diagnosis, report: Path, listed: Path | None) -> dict[str, 
 
 
 def entries(diagnosis: Diagnosis) -> Iterator[quarantine.Entry]:
-    """Every example that a finding wants out of training, once, with the first reason."""
+    """Every example that a finding names, once, with the first reason."""
     subject = diagnosis.subject
-    known: set[str] = set()
+    known: set[tuple[str, str]] = set()
     for finding in diagnosis.findings:
         for lost in finding.lost:
-            if lost.where not in known:
-                known.add(lost.where)
+            if ("", lost.where) not in known:
+                known.add(("", lost.where))
                 yield quarantine.Entry("", lost.where, lost.split, finding.check, _reason(finding))
         if subject is None:
             continue
         for number in finding.out.tolist():
-            key = quarantine.key_of(np.uint64(subject.hashes[number]))
-            if key not in known:
-                known.add(key)
+            key, where = quarantine.key_of(np.uint64(subject.keys[number])), subject.where(number)
+            if (key, where) not in known:
+                known.add((key, where))
                 part, _ = subject.place(number)
-                where = subject.where(number)
                 yield quarantine.Entry(key, where, part.split, finding.check, _reason(finding))
 
 

@@ -65,6 +65,11 @@ class Subject:
         return np.concatenate([part.examples.content_hashes() for part in self.parts])
 
     @functools.cached_property
+    def keys(self) -> np.ndarray:
+        """The number by which a list of training's exceptions names each example."""
+        return np.concatenate([part.examples.keys() for part in self.parts])
+
+    @functools.cached_property
     def targets(self) -> np.ndarray:
         """Of each example."""
         return np.concatenate([part.examples.targets for part in self.parts])
@@ -81,6 +86,30 @@ class Subject:
         """Which examples training reads, to learn or to validate: all but test and doubles."""
         used = [part.split != "test" and not part.dropped for part in self.parts]
         return np.repeat(used, [len(part.examples) for part in self.parts])
+
+    @functools.cached_property
+    def dropped(self) -> np.ndarray:
+        """Which examples training leaves out as doubles."""
+        return np.repeat(
+            [part.dropped for part in self.parts], [len(part.examples) for part in self.parts]
+        )
+
+    @functools.cached_property
+    def home(self) -> np.ndarray:
+        """Of each example the split within which copies count as such.
+
+        A cut draws rows one by one, so all that it cuts counts as train.
+        """
+        if not self.of_rows:
+            return self.split
+        own = self.splits.train.features
+        cut = [part.examples.features is own for part in self.parts]
+        return np.where(np.repeat(cut, [len(part.examples) for part in self.parts]), 0, self.split)
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether an example is a row, which may equal another one by chance."""
+        return self.splits.train.drawn is not None
 
     def numbers(self, split: str) -> np.ndarray:
         """The numbers in the pool of a split's examples, without doubles."""

@@ -1,4 +1,4 @@
-"""Cross-validation: every example is a test example once."""
+"""Cross-validation: every example is a test example once; by time, each fold is newer."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -44,7 +44,8 @@ class Examples:
     texts are object arrays of UTF-8 bytes. The storage is in memory, or a
     memory map where images are larger than their memory budget; both answer
     the same questions. `groups`, where there is one, names for every stored
-    example the one whose side of a cut it shares. `files` names that of each
+    example the one whose side of a cut it shares. `drawn`, where examples are rows,
+    holds the hash by which a cut draws each of them. `files` names that of each
     picture, from the root of its set. `origins`, and `hashes` of contents of which
     only a small picture is kept, are there for who looks.
     """
@@ -56,6 +57,7 @@ class Examples:
     origins: looking.Origins | None = None
     hashes: np.ndarray | None = None
     files: np.ndarray | None = None
+    drawn: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -127,14 +129,25 @@ class Examples:
         stored = dataclasses.replace(self, rows=np.arange(len(self.target)))
         return dataclasses.replace(self, hashes=stored.content_hashes())
 
-    def places(self) -> np.ndarray:
-        """A number from 0 to 1 for each example, where a cut finds it.
+    def draws(self) -> np.ndarray:
+        """A uint64 for each example, by which a cut draws it; equal ones fall on one side.
 
-        The hash of its content, or of its group's: so equal inputs, and a group's,
-        fall on one side, whatever their order, number or labels.
+        For rows it is the hash of the whole row and its number among equal rows. For all else
+        it is the hash of the content, or of the group's, so that copies stay together.
         """
+        if self.drawn is not None:
+            return self.drawn[self.rows]
         whose = self.rows if self.groups is None else self.groups[self.rows]
-        return dataclasses.replace(self, rows=whose).content_hashes() / 2.0**64
+        return dataclasses.replace(self, rows=whose).content_hashes()
+
+    def keys(self) -> np.ndarray:
+        """A uint64 for each example, by which a list names it: of a row, or of a content."""
+        return self.content_hashes() if self.drawn is None else self.drawn[self.rows]
+
+    def pair_hashes(self) -> np.ndarray:
+        """A uint64 for each example, made from its features and its target."""
+        targets = np.ascontiguousarray(self.targets.astype("float64")).view("uint64")
+        return self.content_hashes() ^ (targets * np.uint64(0x9E3779B97F4A7C15))
 
 
 def dtype_of(array: np.ndarray) -> str:

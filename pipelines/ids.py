@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,11 +11,9 @@ import tensorflow as tf
 from pipelines import looking
 from pipelines.cells import AnyCells, numbers_of
 from pipelines.examples import AddressError, DataError, Examples
-from pipelines.splits import TEST_SHARE, Source, Splits, cut
+from pipelines.pairs import Split, choose
+from pipelines.splits import Source, Splits, cut
 from pipelines.tables import Table, Tables, listed
-
-Split = Literal["time", "random"]
-LEAST_HELD, MOST_HELD, HELD = 0.02, 0.1, 200  # shares of the rest, and pairs, for validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +49,8 @@ def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
 
     Without a column of ratings every target is 1. Rows without a user, an item
     or a finite rating are left out; of a pair that is there repeatedly the last
-    by time, else by row, is kept. By `time` the newest pairs are the test; the
-    few of validation are drawn from the others. The notes tell what was done.
+    by time, else by row, is kept. How test and validation pairs are chosen is
+    told in `pairs.choose`. The notes tell what was done.
     Raises DataError where a column is missing or nothing is left.
     """
     names = Columns(**{kind: found(tables.train, columns, kind) for kind in KINDS})
@@ -63,19 +61,9 @@ def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
     notes = [*tables.notes, *train.notes]
     if not names.rating:
         notes.append("no column of ratings: a pair counts as met, whatever was thought of it")
-    source = Source(train.examples.hashed(), valid, test)
-    times = train.times if split == "time" else None
-    made = cut(source, places(source, times))
-    if test is None:
-        rule = "drawn at random" if times is None else f"the newest by {names.time}"
-        notes.append(f"the test pairs are {rule}; {_strangers(made)}")
-    return dataclasses.replace(made, notes=tuple(notes), floor=tables.floor)
-
-
-def _strangers(splits: Splits) -> str:
-    known = set(splits.train.numpy().features["user"])
-    unknown = sum(user not in known for user in splits.test.numpy().features["user"])
-    return f"{unknown} of {len(splits.test)} are of users unknown to training"
+    source = Source(train.examples.hashed(), valid, test, notes=tuple(notes))
+    scheme = choose(split, source.train, train.times, names.time, official=test is not None)
+    return dataclasses.replace(cut(source, scheme), floor=tables.floor)
 
 
 def found(table: Table, columns: Columns, kind: str) -> str:
@@ -157,27 +145,6 @@ def _last(
     ordered = rows if times is None else rows[np.argsort(times[rows], kind="stable")]
     last = {(users[row], items[row]): row for row in ordered}
     return np.sort(np.fromiter(last.values(), int, len(last)))
-
-
-def places(source: Source, times: np.ndarray | None) -> np.ndarray:
-    """Places for `splits.cut`: the newest, or a random fifth, are test; few are validation."""
-    uniform = source.train.content_hashes() / 2.0**64
-    count = len(uniform)
-    if source.test is not None:
-        test = np.zeros(count, bool)
-    elif times is None:
-        test = uniform < TEST_SHARE
-    else:
-        test = np.zeros(count, bool)
-        test[np.lexsort((uniform, -times))[: round(TEST_SHARE * count)]] = True
-    rest = np.flatnonzero(~test)
-    share = np.clip(HELD / max(1, len(rest)), LEAST_HELD, MOST_HELD)
-    # Other digits of the hash than those that chose the test.
-    drawn = np.argsort(uniform[rest] * 2.0**20 % 1, kind="stable")
-    place = np.where(test, 0.0, 1.0)
-    first = TEST_SHARE if source.test is None else 0.0
-    place[rest[drawn[: int(np.ceil(share * len(rest)))]]] = first
-    return place
 
 
 def vocabulary(column: np.ndarray) -> np.ndarray:

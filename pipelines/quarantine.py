@@ -1,7 +1,8 @@
 """A list of examples that training leaves out: written by check-data, mended by people, honoured.
 
 A CSV file with the columns of `Entry`. An example is known by the hash of its
-content, so that the list outlives a file that is sorted anew. Pictures are also
+content, or a row by that of its whole row (`Examples.keys`), so that the list outlives a file
+that is sorted anew and other fields. Pictures are also
 known by their file, where no example has the hash, for the hash changes with
 the size to which they are fitted. A line written by hand needs one of the two.
 """
@@ -10,6 +11,7 @@ import csv
 import dataclasses
 import hashlib
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +27,8 @@ class Entry(NamedTuple):
     """A line of the list.
 
     Attributes:
-        key: the hash of the content, 16 hexadecimal digits; empty for what cannot be read.
+        key: the hash of the content, or of the row, 16 hexadecimal digits; empty for what
+            cannot be read.
         where: the file of a picture, the line of a file, or the record.
         split: where it was when the list was written; training looks everywhere.
         check: what found it.
@@ -103,14 +106,16 @@ def of_training(splits: Splits, which: Fold | None, path: Path | None) -> Splits
 def without(splits: Splits, path: Path) -> Splits:
     """The splits without what a list names in train and validation; test stays as it is.
 
-    Raises DataError where the list names no example, or leaves a split empty.
+    A list without lines leaves nothing out. Raises DataError where a list names no example, or
+    leaves a split empty.
     """
     entries = read(path)
     parts = {name: getattr(splits, name) for name in ("train", "valid", "test")}
     named = {name: _named(part, entries) for name, part in parts.items()}
-    found = set().union(*(which.values() for which in named.values())) if entries else set()
-    unreadable = [entry for entry in entries if not entry.key]
-    if entries and not found and len(unreadable) < len(entries):
+    found = set().union(*(lines for found in named.values() for lines in found.values()))
+    # What reading leaves out is no example; check-data lists it for people.
+    unread = [entry for entry in entries if not entry.key and entry.check]
+    if entries and not found and len(unread) < len(entries):
         raise DataError(
             f"Received --quarantine {str(path)!r}, none of whose {len(entries)} lines names an "
             "example of these data; expected a list of the same data and fields. Write it by "
@@ -164,26 +169,30 @@ def _told(honoured: Honoured) -> str:
     return f"quarantine: {left}{stay}{unknown}"
 
 
-def _named(part: Examples, entries: Sequence[Entry]) -> dict[int, int]:
-    """The examples, by position, that are named, each with the number of its line."""
-    keys = {entry.key.lower(): number for number, entry in enumerate(entries) if entry.key}
-    hashes = part.content_hashes()
-    wanted = np.array([_hash(key) for key in keys], "uint64")
+def _named(part: Examples, entries: Sequence[Entry]) -> dict[int, list[int]]:
+    """The examples, by position, that are named, each with the numbers of its lines."""
+    keys, files = defaultdict(list), defaultdict(list)
+    for number, entry in enumerate(entries):
+        if entry.key:
+            keys[_hash(entry.key)].append(number)
+        if entry.where:
+            files[entry.where].append(number)
+    hashes = part.keys()
+    wanted = np.array([*keys], "uint64")
     found = {
-        int(position): keys[key_of(hashes[position])]
+        int(position): keys[int(hashes[position])]
         for position in np.flatnonzero(np.isin(hashes, wanted))
     }
     if part.files is not None:
-        lines = {entry.where: number for number, entry in enumerate(entries) if entry.where}
         for position, row in enumerate(part.rows):
-            if (number := lines.get(part.files[row])) is not None:
-                found.setdefault(position, number)
+            if lines := files.get(part.files[row]):
+                found[position] = [*found.get(position, ()), *lines]
     return found
 
 
-def key_of(content: np.uint64) -> str:
-    """A content's hash as a list has it."""
-    return f"{int(content):016x}"
+def key_of(key: np.uint64) -> str:
+    """A hash of `Examples.keys` as a list has it."""
+    return f"{int(key):016x}"
 
 
 def _hash(key: str) -> int:

@@ -1,5 +1,6 @@
 """Rows of numbers and categories: what each column is, and which one is asked for."""
 
+import dataclasses
 import difflib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from pipelines import cells as raw
 from pipelines import looking
 from pipelines.cells import AnyCells, is_missing
 from pipelines.column_names import NUM_NAMED, clean, clean_names, cleaned, renamed
+from pipelines.drawing import draws_of_rows
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.splits import Source
 from pipelines.tables import Table, Tables, listed
@@ -229,7 +231,8 @@ class _Rows(NamedTuple):
         target = self.answers.of_table(table)
         there = np.flatnonzero(np.isfinite(target) if target.dtype.kind == "f" else target >= 0)
         features = {name: column[there] for name, column in typed(table, self.kinds).items()}
-        return Examples.of(features, target[there], looking.origins(table, there))
+        examples = Examples.of(features, target[there], looking.origins(table, there))
+        return dataclasses.replace(examples, drawn=draws_of_rows(table)[there])
 
 
 def _require(holds: bool, name: str, received: str, expected: str) -> None:

@@ -2,10 +2,12 @@
 
 import dataclasses
 import hashlib
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from pipelines import drawing
 from pipelines.examples import DataError, Examples
 
 VALID_SHARE = 0.1
@@ -35,7 +37,7 @@ class Source(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Splits:
-    """Raw, unbatched examples, disjoint by content.
+    """Raw, unbatched examples, disjoint: by content, or, of rows, by row.
 
     `labels` are the names of the classes where the target is one; `dropped`
     counts the training examples left out because the official test or
@@ -55,6 +57,8 @@ class Splits:
     floor: float | None = None
     doubles: dict[str, Examples] = dataclasses.field(default_factory=dict)
     quarantine: dict[str, Any] | None = None
+    reading_notes: tuple[str, ...] = ()
+    scheme: "Scheme" = dataclasses.field(default_factory=lambda: Drawn())
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -70,48 +74,11 @@ class Splits:
         """A digest of what is in each split: data or membership changed, it changes."""
         digest = hashlib.blake2b(repr((self.spec, self.labels)).encode(), digest_size=16)
         for part in (self.train, self.valid, self.test):
-            order = np.argsort(hashes := part.content_hashes(), kind="stable")
+            hashes, targets = part.content_hashes(), part.targets
+            order = np.lexsort((targets, hashes))
             digest.update(hashes[order].tobytes())
-            digest.update(np.ascontiguousarray(part.targets[order]).tobytes())
+            digest.update(np.ascontiguousarray(targets[order]).tobytes())
         return digest.hexdigest()
-
-
-def cut(source: Source, place: np.ndarray | None = None) -> Splits:
-    """Cut what a source lacks by the place of each example, a number from 0 to 1.
-
-    The lowest `TEST_SHARE` of the places are test, the next `VALID_SHARE`
-    validation. By default the places are those of `Examples.places`; an app may
-    give others for all of `source.train`, such as the rank of its time. An
-    official validation or test split is kept whole, and what it holds is dropped
-    from training. Raises DataError where a split would be empty.
-    """
-    examples = source.train.hashed()
-    valid, test = (None if part is None else part.hashed() for part in source[1:3])
-    hashes = examples.content_hashes()
-    held = [part.content_hashes() for part in (valid, test) if part is not None]
-    doubles: dict[str, Examples] = {}
-    if valid is not None and test is not None:
-        twice = np.isin(held[0], held[1])
-        doubles["valid"] = valid.select(np.flatnonzero(twice))
-        valid = valid.select(np.flatnonzero(~twice))
-    known = np.isin(hashes, np.concatenate(held)) if held else np.zeros(len(hashes), bool)
-    # The share of the hash space decides, so more data never moves an example.
-    place = examples.places() if place is None else place
-    test_share = TEST_SHARE if test is None else 0.0
-    valid_share = VALID_SHARE if valid is None else 0.0
-    in_test = ~known & (place < test_share)
-    in_valid = ~known & ~in_test & (place < test_share + valid_share)
-    splits = Splits(
-        train=examples.select(np.flatnonzero(~known & ~in_test & ~in_valid)),
-        valid=examples.select(np.flatnonzero(in_valid)) if valid is None else valid,
-        test=examples.select(np.flatnonzero(in_test)) if test is None else test,
-        labels=source.labels,
-        dropped=int(known.sum()),
-        notes=source.notes,
-        doubles={"train": examples.select(np.flatnonzero(known)), **doubles},
-    )
-    _require_all(splits)
-    return splits
 
 
 class Fold(NamedTuple):
@@ -119,6 +86,90 @@ class Fold(NamedTuple):
 
     number: int
     of: int
+
+
+class Wanted(NamedTuple):
+    """What a cut has to find: the splits that a source lacks, or those of a fold."""
+
+    test: bool = True
+    valid: bool = True
+    fold: Fold | None = None
+
+
+class Scheme(Protocol):
+    """How examples are cut."""
+
+    def sides(self, examples: Examples, classes: np.ndarray | None, wanted: Wanted) -> np.ndarray:
+        """TRAIN, VALID, TEST or UNUSED for each example; `classes` where the target is one."""
+
+    def notes(self, splits: "Splits", wanted: Wanted) -> tuple[str, ...]:
+        """What the user should know about these splits, made by `sides`."""
+
+
+class Drawn:
+    """By the hash of each example; see `drawing.sides`."""
+
+    def sides(self, examples: Examples, classes: np.ndarray | None, wanted: Wanted) -> np.ndarray:
+        """A window of the hashes is test, the next one validation; a fold shifts the window."""
+        return drawn_sides(examples, classes, wanted)
+
+    def notes(self, splits: "Splits", wanted: Wanted) -> tuple[str, ...]:  # noqa: ARG002
+        """For rows: how many equal inputs lie on both sides."""
+        if splits.test.drawn is None:
+            return ()
+        learnt = [part.content_hashes() for part in (splits.train, splits.valid)]
+        count = int(np.isin(splits.test.content_hashes(), np.concatenate(learnt)).sum())
+        if not count:
+            return ()
+        return (
+            f"equal rows fall on both sides: {count} of {len(splits.test)} test rows have the "
+            "inputs of a row of train or validation",
+        )
+
+
+def drawn_sides(
+    examples: Examples, classes: np.ndarray | None, wanted: Wanted, valid_share: float = VALID_SHARE
+) -> np.ndarray:
+    """The sides of what is wanted, by the hash of each example."""
+    draws = examples.draws()
+    if wanted.fold is None:
+        one = drawing.Window(0.0, TEST_SHARE * wanted.test, valid_share * wanted.valid)
+        return drawing.sides(draws, classes, [one])
+    number, of = wanted.fold
+    valid = valid_share * (1 - 1 / of)
+    windows = [drawing.Window(k / of, 1 / of, valid) for k in range(of)]
+    return drawing.sides(draws, classes, windows, number - 1)
+
+
+def cut(source: Source, scheme: Scheme | None = None) -> Splits:
+    """Cut what a source lacks, by default a `Drawn` fifth for test and a tenth for validation.
+
+    An official validation or test split is kept whole, and what it holds is dropped from
+    training: of texts and pictures every copy. Of rows, which may be equal by chance, those that
+    are once in training and have the inputs and the target of one that is held out.
+    Raises DataError where a split would be empty.
+    """
+    scheme = scheme or Drawn()
+    examples = source.train.hashed()
+    valid, test = (None if part is None else part.hashed() for part in source[1:3])
+    doubles: dict[str, Examples] = {}
+    if valid is not None and test is not None:
+        valid, doubles["valid"] = _parted(valid, [test])
+    held = [part for part in (valid, test) if part is not None]
+    examples, doubles["train"] = _parted(examples, [*held, *doubles.values()])
+    wanted = Wanted(test is None, valid is None)
+    parts = _parts(examples, scheme, source.labels, wanted)
+    splits = Splits(
+        train=parts[drawing.TRAIN],
+        valid=parts[drawing.VALID] if valid is None else valid,
+        test=parts[drawing.TEST] if test is None else test,
+        labels=source.labels,
+        dropped=len(doubles["train"]),
+        reading_notes=source.notes,
+        doubles=doubles,
+        scheme=scheme,
+    )
+    return _checked(splits, wanted)
 
 
 def fold(splits: Splits, which: Fold) -> Splits:
@@ -130,21 +181,36 @@ def fold(splits: Splits, which: Fold) -> Splits:
     pooled = [part for part in parts if part.features is splits.train.features]
     rows = np.sort(np.concatenate([part.rows for part in pooled]))
     examples = dataclasses.replace(splits.train, rows=rows)
-    shifted = (examples.places() - (which.number - 1) / which.of) % 1.0
-    inside = shifted < 1 / which.of
-    # Of the rest, the next part of the circle.
-    valid = ~inside & (shifted < 1 / which.of + VALID_SHARE * (1 - 1 / which.of))
-    folded = dataclasses.replace(
-        splits,
-        train=examples.select(np.flatnonzero(~inside & ~valid)),
-        valid=examples.select(np.flatnonzero(valid)),
-        test=examples.select(np.flatnonzero(inside)),
-    )
-    _require_all(folded)
-    return folded
+    wanted = Wanted(fold=which)
+    train, valid, test = _parts(examples, splits.scheme, splits.labels, wanted)
+    return _checked(dataclasses.replace(splits, train=train, valid=valid, test=test), wanted)
 
 
-def _require_all(splits: Splits) -> None:
+def _parts(
+    examples: Examples, scheme: Scheme, labels: tuple[str, ...], wanted: Wanted
+) -> tuple[Examples, Examples, Examples]:
+    """Train, validation and test; empty where they are not wanted."""
+    side = scheme.sides(examples, examples.targets if labels else None, wanted)
+    sides = (drawing.TRAIN, drawing.VALID, drawing.TEST)
+    train, valid, test = (examples.select(np.flatnonzero(side == which)) for which in sides)
+    return train, valid, test
+
+
+def _parted(examples: Examples, held: Sequence[Examples]) -> tuple[Examples, Examples]:
+    """What may be learnt beside held-out examples, and what repeats one of them."""
+    if examples.drawn is None:
+        hashes, others = examples.content_hashes(), [part.content_hashes() for part in held]
+        again = np.ones(len(hashes), bool)
+    else:
+        hashes, others = examples.pair_hashes(), [part.pair_hashes() for part in held]
+        _, number, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+        again = counts[number] == 1
+    again &= np.isin(hashes, np.concatenate([np.empty(0, "uint64"), *others]))
+    return examples.select(np.flatnonzero(~again)), examples.select(np.flatnonzero(again))
+
+
+def _checked(splits: Splits, wanted: Wanted) -> Splits:
+    """The splits with the notes of their cut. Raises DataError where one is empty."""
     empty = [name for name, size in splits.sizes.items() if not size]
     if empty:
         raise DataError(
@@ -152,6 +218,8 @@ def _require_all(splits: Splits) -> None:
             f"distinct, which leaves the {' and '.join(empty)} split empty; expected enough for "
             "all three. Add examples."
         )
+    notes = (*splits.reading_notes, *splits.scheme.notes(splits, wanted))
+    return dataclasses.replace(splits, notes=notes)
 
 
 def _distinct(splits: Splits) -> int:

@@ -82,13 +82,6 @@ def test_splits_of_rows_are_disjoint_and_complete():
     assert len(set.union(*parts)) == sum(map(len, parts))
 
 
-def test_places_decide_where_they_are_given():
-    examples = rows()
-    found = cut(Source(examples), place=(np.arange(200) + 0.5) / 200)
-    assert found.test.rows.tolist() == list(range(40))
-    assert found.valid.rows.tolist() == list(range(40, 60))
-
-
 def test_every_example_is_a_test_example_of_one_fold():
     whole, seen = splits(), []
     for number in (1, 2, 3, 4):

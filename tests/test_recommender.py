@@ -22,6 +22,7 @@ from evaluation.neighbours import described, nearest
 from evaluation.rankings import Answers, Lists
 from pipelines import embedded, ids
 from pipelines.examples import DataError
+from pipelines.splits import Fold, fold
 from pipelines.tables import Table, Tables
 from serving import ids as questions
 from serving.predict import predict
@@ -105,6 +106,84 @@ def test_by_time_the_newest_pairs_are_the_test():
     assert splits.sizes == {"train": 72, "valid": 8, "test": 20}
     assert set(splits.test.numpy().features["item"]) == {b"i0", b"i1"}
     assert "the newest by time" in " ".join(splits.notes)
+
+
+def moments(splits):
+    """The times of the pairs of each split, which are the numbers of their items."""
+    return [
+        np.array([int(item) for item in part.numpy().features["item"]])
+        for part in (splits.train, splits.valid, splits.test)
+    ]
+
+
+def by_time(num_users=10, count=300, *, arriving=False):
+    """Pairs at the times 0, 1, ...; `arriving` users come one after the other."""
+    users = np.arange(count) * num_users // count if arriving else np.arange(count) % num_users
+    rows = "\n".join(f"u{user},{n},{n % 5},{n}" for n, user in enumerate(users))
+    return Tables(table("user,item,rating,time\n" + rows))
+
+
+@pytest.mark.parametrize("split", ["auto", "time"])
+def test_validation_pairs_are_the_newest_of_what_is_left(split):
+    train, valid, test = moments(ids.splits(by_time(), ids.Columns(), split))
+    assert train.max() < valid.min() <= valid.max() < test.min()
+
+
+def test_users_who_are_not_known_are_no_test_by_default():
+    splits = ids.splits(by_time(arriving=True), ids.Columns(), "auto")
+    known = set(splits.train.numpy().features["user"])
+    assert set(splits.test.numpy().features["user"]) == known
+    users = [part.numpy().features["user"] for part in (splits.train, splits.valid, splits.test)]
+    for user in known:
+        mine = [at[who == user] for at, who in zip(moments(splits), users, strict=True)]
+        assert max([*mine[0], *mine[1]]) < min(mine[2]), "the newest of each user"
+        assert not len(mine[1]) or max(mine[0]) < min(mine[1])
+    assert splits.sizes["test"] == 60
+    (note,) = splits.notes
+    assert "the newest of each user by time (--split time would test 100% pairs of users" in note
+    forced = ids.splits(by_time(arriving=True), ids.Columns(), "time")
+    assert "60 of 60 are of users unknown to training" in forced.notes[0]
+    assert "at random" in ids.splits(by_time(), ids.Columns(), "random").notes[0]
+
+
+@pytest.mark.parametrize(("split", "arriving"), [("time", False), ("time", True), ("auto", True)])
+def test_folds_by_time_have_a_rolling_origin(split, arriving):
+    whole = ids.splits(by_time(arriving=arriving), ids.Columns(), split)
+    seen: list[int] = []
+    for number in (1, 2, 3, 4):
+        folded = fold(whole, Fold(number, 4))
+        users = [p.numpy().features["user"] for p in (folded.train, folded.valid, folded.test)]
+        for user in set(users[2]) if split == "auto" else [None]:
+            mine = [
+                at[(who == user) | (user is None)]
+                for at, who in zip(moments(folded), users, strict=True)
+            ]
+            assert max([*mine[0], *mine[1]]) < min(mine[2])
+        assert sum(map(len, users)) == 60 * (number + 1)
+        seen += moments(folded)[2].tolist()
+        (note,) = folded.notes
+        assert f"part {number + 1} of 5" in note
+        unknown = sum(user not in set(users[0]) for user in users[2])
+        assert f"{unknown} of 60 are of users unknown" in note
+    assert len(seen) == len(set(seen)) == 240
+
+
+def test_random_folds_say_so_and_judge_each_pair_once():
+    whole = ids.splits(by_time(), ids.Columns(), "random")
+    tests = []
+    for number in (1, 2, 3):
+        folded = fold(whole, Fold(number, 3))
+        tests += moments(folded)[2].tolist()
+        assert folded.notes[0].startswith("the test pairs are drawn at random")
+    assert sorted(tests) == list(range(300))
+
+
+@pytest.mark.parametrize("split", ["auto", "time", "user_time", "random"])
+@pytest.mark.parametrize("count", [10, 13, 40])
+def test_few_pairs_are_enough_for_all_splits(split, count):
+    sizes = ids.splits(by_time(3, count), ids.Columns(), split).sizes
+    assert sizes["test"] == pytest.approx(0.2 * count, abs=0.51)
+    assert sizes["valid"] >= 1
 
 
 def test_without_ratings_every_pair_counts_as_met():
