@@ -1,28 +1,29 @@
 """CSV files as people write them: any encoding, separator and number of broken lines."""
 
 import array
-import codecs
-import contextlib
 import csv
-import io
+import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from pipelines import looking
+from pipelines import separators, text_files
 from pipelines.cells import Cells, Packer
-from pipelines.examples import AddressError, DataError
-from pipelines.files import at_home
-from pipelines.tables import Table, Tables
+from pipelines.examples import DataError
+from pipelines.quotes import Lines
+from pipelines.separators import Layout
+from pipelines.tables import Table, Tables, repeated
+from pipelines.text_files import TextFile
 
-SEPARATORS = ",;\t|"
 LONGEST_CELL = 2**27  # characters; the csv module's own limit stops at 131,072
 NUM_NAMED = 5
-PART = 2**20  # bytes, or characters, of a file that are looked at together
-HEAD = 4096  # bytes by which a program, a picture or a workbook is known
+NUM_SHOWN = 60  # letters of a line in a message
+PART = 2**20  # characters of a file that become columns together
+# So many rows in one quoted cell are a quote that nothing ends.
+NUM_SWALLOWED = 3
+LONG_CELL = 10  # lines of a cell from which on it is named
 # As 1.234,5 is written where commas do not separate; points before it group thousands.
 DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 
@@ -44,113 +45,134 @@ class Found(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class Reader(Protocol):
+    """What gives rows of cells, and tells the line that it read last."""
+
+    @property
+    def line_num(self) -> int: ...  # noqa: D102
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+class SwallowedError(Exception):
+    """A quoted cell holds what are rows themselves."""
+
+
 def read(name: str) -> Tables:
     """The rows of a CSV file; the first line names the columns.
 
-    Cells are stripped of surrounding blanks. UTF-8 with or without a mark,
-    UTF-16 with one, and otherwise Latin-1 are read; the separator is the one
-    that the first line has most of; where that is no comma, numbers may have decimal
-    commas. Blank lines pass silently; lines with another number of cells are left out
-    and named in the notes. Raises DataError where there is no table. The file is read
-    from the disk twice, and never in memory as a whole.
+    The file may be compressed, and in any usual encoding (see `text_files`). Cells are stripped
+    of surrounding blanks. The separator is the one by which most rows have as many cells as the
+    first line, or the one that a line `sep=;` names; where that is no comma, numbers may have
+    decimal commas. A quote that no other one ends is a letter. Blank lines pass silently; lines
+    with another number of cells are left out and named in the notes. Raises DataError where there
+    is no table. The file is read from the disk several times, and never in memory as a whole.
     """
-    path = at_home(name)
-    try:
-        with _opened(path) as file:
-            encoding, notes = _encoding(path, file)
-            separator = _separator(file, encoding)
-            tell = _progress(path, file)
-            with _text(file, encoding, newline="") as text:
-                found = _found(path, text, separator, tell)
-    except OSError as error:
-        raise AddressError(
-            f"Received {str(path)!r}, which cannot be read ({error.strerror}); expected a CSV file."
-        ) from error
+    with text_files.opened(name) as file:
+        found = _found(file)
     if not len(found.lines):
         raise DataError(f"Received {name!r} without rows; expected some below the column names.")
-    table = Table(dict(found.columns), name=path.name, lines=found.lines, broken=found.broken)
-    return Tables(table, notes=(*notes, *found.notes))
+    table = Table(dict(found.columns), name=file.name, lines=found.lines, broken=found.broken)
+    return Tables(table, notes=(*file.notes, *found.notes))
 
 
-def _opened(path: Path) -> BinaryIO:
-    file = path.open("rb")
-    if file.seekable():
-        return file
-    with file:  # a pipe can be read but once
-        return io.BytesIO(file.read())
-
-
-def _encoding(path: Path, file: BinaryIO) -> tuple[str, tuple[str, ...]]:
-    head = file.read(HEAD)
-    marked = head[:2] in (b"\xff\xfe", b"\xfe\xff")
-    if not marked and b"\0" in head:
-        raise DataError(
-            f"Received {str(path)!r}, which holds bytes of no text; expected a CSV file in UTF-8, "
-            "UTF-16 with its mark, or Latin-1. Export it as CSV again."
-        )
-    encoding = "utf-16" if marked else "utf-8-sig"
-    decoder = codecs.getincrementaldecoder(encoding)()
-    file.seek(0)
-    try:
-        while part := file.read(PART):
-            decoder.decode(part)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return "latin-1", (f"{path.name} is not UTF-8; read as Latin-1",)
-    return encoding, ()
-
-
-@contextlib.contextmanager
-def _text(file: BinaryIO, encoding: str, newline: str) -> Iterator[Iterable[str]]:
-    """The lines of a file from its beginning; it stays open."""
-    file.seek(0)
-    text = io.TextIOWrapper(file, encoding, newline=newline)
-    try:
-        yield text
-    finally:
-        text.detach()
-
-
-def _found(path: Path, text: Iterable[str], separator: str, tell: Callable[[], None]) -> Found:
+def _found(file: TextFile) -> Found:
     csv.field_size_limit(LONGEST_CELL)
-    counted = Counted(text)
-    reader = csv.reader(counted, delimiter=separator, skipinitialspace=True)
+    layout = separators.layout(file)
     try:
-        header = next((cells for cells in reader if _is_row(cells)), None)
-        if header is None:
-            raise DataError(
-                f"Received {str(path)!r}, which is empty; expected a line of column names."
-            )
-        rows = Rows(len(header), commas=separator != ",")
-        for cells in reader:
-            rows.add(cells, reader.line_num)
-            if counted.since >= PART:
-                counted.since = 0
-                rows.pack()
-                tell()
-    except csv.Error as error:
-        raise DataError(
-            f"Received {str(path)!r}, where line {reader.line_num} is no CSV ({error}); expected "
-            "rows of cells. Mend that line."
-        ) from error
-    names = _named([cell.strip() for cell in header])
-    columns = dict(zip(names, rows.columns(), strict=True))
-    notes = _told(path, rows.broken, len(header))
-    if rows.comma:
-        notes += (f"{path.name}: decimal commas read as points, as in {rows.comma}",)
-    return Found(columns, np.array(rows.lines, "int64"), tuple(rows.broken), notes)
+        return _read(file, layout)
+    except (csv.Error, SwallowedError):
+        return _read_by_lines(file, layout)
+
+
+def _read(file: TextFile, layout: Layout) -> Found:
+    """As the csv module reads it. Raises csv.Error or SwallowedError where quotes do not pair."""
+    with file.lines() as text:
+        counted = Counted(text, layout.before)
+        reader = csv.reader(counted, delimiter=layout.separator, skipinitialspace=True, strict=True)
+        header, rows = _rows(file, reader, counted, layout.separator)
+    if rows.spans.swallowed:
+        raise SwallowedError
+    return rows.found(file.name, header)
+
+
+def _read_by_lines(file: TextFile, layout: Layout) -> Found:
+    """As `quotes.Lines` reads it."""
+    with file.lines() as text:
+        counted = Counted(text, layout.before)
+        reader = Lines(counted, layout.separator)
+        header, rows = _rows(file, reader, counted, layout.separator)
+    found = rows.found(file.name, header)
+    if not reader.stray:
+        return found
+    where = ", ".join(f"line {line}" for line in reader.stray[:NUM_NAMED])
+    more = ", ..." * (len(reader.stray) > NUM_NAMED)
+    count = len(reader.stray)
+    told = (
+        f"{file.name}: {count} quote{'s' * (count > 1)} at the beginning of a cell that no other "
+        f"one ends, read as letter{'s' * (count > 1)}: {where}{more}"
+    )
+    return found._replace(notes=(told, *found.notes))
+
+
+def _rows(
+    file: TextFile, reader: Reader, counted: "Counted", separator: str
+) -> tuple[list[str], "Rows"]:
+    """The column names and all rows."""
+    each = iter(reader)
+    header = next((cells for cells in each if _is_row(cells)), None)
+    if header is None:
+        raise DataError(f"Received {file.name!r}, which is empty; expected a line of column names.")
+    tell = file.progress()
+    rows = Rows(len(header), separator)
+    rows.spans.last = reader.line_num
+    for cells in each:
+        rows.add(cells, reader.line_num)
+        if counted.since >= PART:
+            counted.since = 0
+            rows.pack()
+            tell()
+    return [cell.strip() for cell in header], rows
 
 
 class Counted:
-    """The lines of a text, and how many characters came `since` somebody set that to 0."""
+    """The lines of a text, and how many characters came `since` somebody set that to 0.
 
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.lines, self.since = iter(lines), 0
+    The first lines, so many as are `before` the column names, are blank.
+    """
+
+    def __init__(self, lines: Iterable[str], before: int = 0) -> None:
+        self.lines, self.before, self.since = iter(lines), before, 0
 
     def __iter__(self) -> Iterator[str]:
+        for _ in itertools.islice(self.lines, self.before):
+            yield "\n"
         for line in self.lines:
             self.since += len(line)
             yield line
+
+
+class Spans:
+    """Rows that take several lines.
+
+    Attributes:
+        last: the line in which the last row ended.
+        longest: how many lines the longest takes, and its first one.
+        swallowed: whether a quoted cell holds lines that are rows themselves.
+
+    """
+
+    def __init__(self, width: int, separator: str) -> None:
+        self.width, self.separator, self.last = width, separator, 0
+        self.longest, self.swallowed = (1, 0), False
+
+    def add(self, cells: list[str], line: int) -> None:
+        """A row that ends at this line, some after `last`."""
+        count = line - self.last
+        self.longest = max(self.longest, (count, -self.last - 1))
+        if count >= NUM_SWALLOWED and self.width > 1 and not self.swallowed:
+            lines = self.separator.join(cells).split("\n")
+            self.swallowed = all(one.count(self.separator) == self.width - 1 for one in lines)
 
 
 class Rows:
@@ -159,40 +181,68 @@ class Rows:
     Attributes:
         lines: where in the file each row ends.
         broken: number and length of the lines that have not `width` cells.
-        comma: the first number with a decimal comma, where such `commas` are looked for.
+        example: the first of them.
+        comma: the first number with a decimal comma, where commas do not separate.
+        spans: what is known of rows that take several lines.
 
     """
 
-    def __init__(self, width: int, *, commas: bool) -> None:
-        self.width, self.commas, self.comma = width, commas, ""
+    def __init__(self, width: int, separator: str) -> None:
+        self.width, self.separator, self.comma = width, separator, ""
         self.lines, self.broken = array.array("q"), list[tuple[int, int]]()
+        self.example, self.spans = "", Spans(width, separator)
         self._waiting: list[list[str]] = []
         self._packers = [Packer() for _ in range(width)]
 
     def add(self, cells: list[str], line: int) -> None:
         """The next row, which ends at this line."""
+        if line - self.spans.last > 1:
+            self.spans.add(cells, line)
+        self.spans.last = line
         if not _is_row(cells):
             return
         if len(cells) == self.width:
             self._waiting.append(cells)
             self.lines.append(line)
         else:
+            self.example = self.example or self.separator.join(cells)
             self.broken.append((line, len(cells)))
 
     def pack(self) -> None:
         """Lay what came in columns."""
         columns = [[cell.strip() for cell in cells] for cells in zip(*self._waiting, strict=True)]
         self._waiting = []
-        if self.commas:
+        if self.separator != ",":
             found = [first for cells in columns if (first := _with_points(cells))]
             self.comma = self.comma or min(found, key=lambda first: first[0], default=(0, ""))[1]
         for packer, cells in zip(self._packers, columns, strict=False):
             packer.add(cells)
 
-    def columns(self) -> list[Cells]:
-        """All that came."""
+    def found(self, name: str, header: list[str]) -> Found:
+        """All that came, from the file `name`. Raises DataError where no line is a row."""
         self.pack()
-        return [packer.packed() for packer in self._packers]
+        if self.broken and not self.lines:
+            raise DataError(
+                f"Received {name!r}, where none of the {len(self.broken)} lines below the column "
+                f"names has as many cells as they, {self.width}: {_places(self.broken)}, as "
+                f"{self.example[:NUM_SHOWN]!r}; expected rows like the names "
+                f"{self.separator.join(header)[:NUM_SHOWN]!r}. Take out what is above the names, "
+                "or mend the separators."
+            )
+        names, renamed = repeated(header)
+        notes = [*_told(name, self.broken, self.width), *(f"{name}: {one}" for one in renamed)]
+        count, first = self.spans.longest
+        if count >= LONG_CELL:
+            notes.append(f"{name}: a quoted cell runs over {count} lines from line {-first}")
+        if self.comma:
+            notes.append(f"{name}: decimal commas read as points, as in {self.comma}")
+        columns = [packer.packed() for packer in self._packers]
+        return Found(
+            dict(zip(names, columns, strict=True)),
+            np.array(self.lines, "int64"),
+            tuple(self.broken),
+            tuple(notes),
+        )
 
 
 def _is_row(cells: list[str]) -> bool:
@@ -209,37 +259,12 @@ def _with_points(cells: list[str]) -> tuple[int, str] | None:
     return first
 
 
-def _separator(file: BinaryIO, encoding: str) -> str:
-    """The one that the first line with anything in it has most of."""
-    with _text(file, encoding, newline="\n") as text:
-        first = next((line.lstrip() for line in text if line.strip()), "")
-    return max(SEPARATORS, key=first.count)
-
-
-def _progress(path: Path, file: BinaryIO) -> Callable[[], None]:
-    """What tells who looks how much of the file is read."""
-    look = looking.now()
-    if look is None:
-        return lambda: None
-    size = file.seek(0, io.SEEK_END)
-    return lambda: look.progress(f"reading {path.name}, byte", file.tell(), size)
-
-
-def _told(path: Path, broken: list[tuple[int, int]], expected: int) -> tuple[str, ...]:
+def _told(name: str, broken: list[tuple[int, int]], expected: int) -> tuple[str, ...]:
     if not broken:
         return ()
+    return (f"{name}: {len(broken)} lines left out, not of {expected} cells: {_places(broken)}",)
+
+
+def _places(broken: list[tuple[int, int]]) -> str:
     some = [f"line {number} has {count} cells" for number, count in broken[:NUM_NAMED]]
-    named = ", ".join(some) + (", ..." if len(broken) > NUM_NAMED else "")
-    return (f"{path.name}: {len(broken)} lines left out, not of {expected} cells: {named}",)
-
-
-def _named(header: list[str]) -> list[str]:
-    """Column names, each once: nameless ones by their place, repeated ones by their number."""
-    names: list[str] = []
-    for place, cell in enumerate(header, 1):
-        name = wanted = cell or f"column_{place}"
-        number = 2
-        while name in names:
-            name, number = f"{wanted}_{number}", number + 1
-        names.append(name)
-    return names
+    return ", ".join(some) + (", ..." if len(broken) > NUM_NAMED else "")

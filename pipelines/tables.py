@@ -1,7 +1,7 @@
 """Columns by name, as a file or a set holds them."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,27 @@ def listed(names: Iterable[str]) -> str:
     short = [name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name in names]
     shown, more = ", ".join(short[:NUM_LISTED]), len(short) - NUM_LISTED
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def repeated(header: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Column names, each once, and notes of those that differ from the header's.
+
+    Nameless columns are called by their place, repeated ones by their number.
+    """
+    names, notes = dict[str, None](), list[str]()
+    for place, cell in enumerate(header, 1):
+        name = wanted = cell or f"column_{place}"
+        number = 2
+        while name in names:
+            name, number = f"{wanted}_{number}", number + 1
+        names[name] = None
+        if not cell:
+            notes.append(f"column {place} has no name; it is called {name!r}")
+        elif name != wanted:
+            notes.append(f"column {place} is called {wanted!r} too; it is read as {name!r}")
+    if len(notes) > NUM_LISTED:
+        notes[NUM_LISTED:] = [f"{len(notes) - NUM_LISTED} more columns are called by their place"]
+    return [*names], notes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import csv_files, sources
+from pipelines import csv_files, encodings, sources
 from pipelines.cells import Packer
 from pipelines.examples import DataError
 from pipelines.looking import looking
@@ -35,12 +35,6 @@ def test_any_mark_of_unicode(encoding, tmp_path):
     found = read(tmp_path, "größe,stadt\n1,Köln\n", encoding)
     assert cells(found) == {"größe": [b"1"], "stadt": ["Köln".encode()]}
     assert found.notes == ()
-
-
-def test_latin_1_is_read_and_told(tmp_path):
-    found = read(tmp_path, "stadt,n\nKöln,1\n", "latin-1")
-    assert cells(found)["stadt"] == ["Köln".encode()]
-    assert found.notes == ("file.csv is not UTF-8; read as Latin-1",)
 
 
 def test_decimal_commas_are_read_as_points_and_told(tmp_path):
@@ -74,8 +68,13 @@ def test_broken_lines_are_left_out_and_named(tmp_path):
     )
 
 
-def test_names_are_made_where_they_are_missing_or_repeated(tmp_path):
-    assert list(cells(read(tmp_path, "a,,a,b\n1,2,3,4\n"))) == ["a", "column_2", "a_2", "b"]
+def test_names_are_made_where_they_are_missing_or_repeated_and_told(tmp_path):
+    found = read(tmp_path, "a,,a,b\n1,2,3,4\n")
+    assert list(cells(found)) == ["a", "column_2", "a_2", "b"]
+    assert found.notes == (
+        "file.csv: column 2 has no name; it is called 'column_2'",
+        "file.csv: column 3 is called 'a' too; it is read as 'a_2'",
+    )
 
 
 def test_a_cell_may_be_long(tmp_path):
@@ -103,7 +102,8 @@ MANY = 'größe;text\n1,5;"two\r\nlines; é"\n\n2;x;y\r\n1.234,5;"said ""no"""\n
 def test_a_file_is_the_same_in_parts_of_any_size(part, encoding, tmp_path, monkeypatch):
     whole = read(tmp_path, MANY, encoding)
     assert cells(whole)["text"] == ["two\r\nlines; é".encode(), b'said "no"', "🎈".encode()]
-    monkeypatch.setattr(csv_files, "PART", part)
+    for module in (csv_files, encodings):
+        monkeypatch.setattr(module, "PART", part)
     again = read(tmp_path, MANY, encoding)
     assert cells(again) == cells(whole)
     assert again.notes == whole.notes
@@ -120,11 +120,11 @@ def test_letters_and_quotes_lie_across_what_the_system_reads_at_once(before, tmp
     assert [cell.decode() for cell in found] == texts
 
 
-def test_a_late_letter_of_latin_1_makes_all_of_it_latin_1(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_files, "PART", 8)
+def test_a_late_letter_of_windows_1252_makes_all_of_it_windows_1252(tmp_path, monkeypatch):
+    monkeypatch.setattr(encodings, "PART", 8)
     found = read(tmp_path, "stadt,n\nBonn,1\nBonn,1\nKöln,2\n", "latin-1")
     assert cells(found)["stadt"] == [b"Bonn", b"Bonn", "Köln".encode()]
-    assert found.notes == ("file.csv is not UTF-8; read as Latin-1",)
+    assert found.notes == ("file.csv is not UTF-8; read as Windows-1252, as in 'Köln'",)
 
 
 def test_a_pipe_is_read():
@@ -169,7 +169,7 @@ def test_cells_are_an_array_where_they_are_asked_for():
         ("", "is empty"),
         ("\n\n", "is empty"),
         ("a,b\n", "without rows"),
-        ("a,b\n1\n", "without rows"),
+        ("a,b\n1\n", "none of the 1 lines .* as they, 2: line 2 has 1 cells, as '1'"),
     ],
 )
 def test_no_table_is_refused(content, reason, tmp_path):

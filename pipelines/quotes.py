@@ -1,0 +1,131 @@
+"""Rows of a file whose quotes do not come in pairs, so that a CSV reader would swallow lines.
+
+A quote opens a quoted cell only where another one ends that cell, before a separator or
+the end of a line. Any other quote is a letter like any other.
+"""
+
+import collections
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+LONGEST_CELL = 1000  # lines
+NUM_SWALLOWED = 5  # rows that no cell of a file holds by chance, even where it quotes cells
+
+
+class Line(NamedTuple):
+    """A line as cells.
+
+    Attributes:
+        cells: the texts of the cells.
+        opens: where the first cell begins that a quote opens and none ends; None without one.
+        quoted: how many cells stand in quotes.
+
+    """
+
+    cells: list[str]
+    opens: int | None = None
+    quoted: int = 0
+
+
+class Lines:
+    """Reads rows as csv.reader does, but never takes a row of the file for a part of a cell.
+
+    A cell may run over several lines if these are not rows themselves, or if they are few in a
+    file that quotes cells. The first row says how many cells a row has.
+
+    Attributes:
+        line_num: the line that was read last.
+        stray: lines with a quote that is read as a letter, though it begins a cell.
+
+    """
+
+    def __init__(self, lines: Iterable[str], separator: str) -> None:
+        self.line_num, self.stray = 0, list[int]()
+        self._separator, self._width, self._quoted = separator, 0, 0
+        self._lines, self._ahead = iter(lines), collections.deque[str]()
+        apart = re.escape(separator)
+        ends = rf'" *(?={apart}|\Z)'
+        self._cell = re.compile(
+            rf' *"((?:[^"]++|"")*+){ends}| *"((?:[^"\\]++|""|\\.)*+){ends}|([^{apart}]*)', re.DOTALL
+        )
+        self._open = re.compile(r' *"(?:[^"]++|"")*+\Z')
+
+    def __iter__(self) -> Iterator[list[str]]:
+        while line := self._next():
+            self._ahead.appendleft(line)
+            cells, count = self._row(line)
+            for _ in range(count):
+                self._ahead.popleft()
+            self.line_num += count
+            if not self._width and any(map(str.strip, cells)):
+                self._width = len(cells)
+            yield cells
+
+    def _next(self) -> str:
+        return self._ahead.popleft() if self._ahead else next(self._lines, "")
+
+    def _row(self, line: str) -> tuple[list[str], int]:
+        """The cells of the next row, and how many lines it takes."""
+        read = self._cells(line)
+        self._quoted += read.quoted
+        if read.opens is None:
+            return read.cells, 1
+        longer = self._longer(read.opens)
+        if longer is not None:
+            return longer
+        self.stray.append(self.line_num + 1)
+        return read.cells, 1
+
+    def _longer(self, opens: int) -> tuple[list[str], int] | None:
+        """The row whose cell at this place of its first line ends in a later line, if it does."""
+        joined = ""
+        for count in range(1, LONGEST_CELL + 1):
+            if count > len(self._ahead) and not self._read_ahead():
+                return None
+            joined += self._ahead[count - 1]
+            content = joined.rstrip("\r\n")
+            if count == 1 or self._open.match(content, opens):
+                continue
+            read = self._cells(content)
+            if read.opens == opens:
+                return None
+            if read.opens is None:
+                width = self._width or len(read.cells)
+                return (read.cells, count) if self._is_one(read.cells, count, width) else None
+            opens = read.opens
+        return None
+
+    def _read_ahead(self) -> bool:
+        line = next(self._lines, "")
+        if line:
+            self._ahead.append(line)
+        return bool(line)
+
+    def _is_one(self, cells: list[str], count: int, width: int) -> bool:
+        """Whether these lines are one row, and not one row each."""
+        if len(cells) != width:
+            return False
+        lines = itertools.islice(self._ahead, count)
+        alone = all(len(self._cells(line).cells) == width for line in lines)
+        few = count < NUM_SWALLOWED and self._quoted > len(self.stray)
+        return not alone or few or width == 1
+
+    def _cells(self, line: str) -> Line:
+        line = line.rstrip("\r\n")
+        if '"' not in line:
+            return Line(line.split(self._separator) if line else [])
+        cells, place, opens, quoted = list[str](), 0, None, 0
+        while place <= len(line) and (found := self._cell.match(line, place)):
+            doubled, escaped, plain = found.groups()
+            if plain is None:
+                text = doubled if doubled is not None else escaped.replace('\\"', '"')
+                cells.append(text.replace('""', '"'))
+                quoted += 1
+            else:
+                cells.append(plain.lstrip(" "))
+                if opens is None and cells[-1].startswith('"'):
+                    opens = place
+            place = found.end() + 1
+        return Line(cells, opens, quoted)
