@@ -156,6 +156,8 @@ def _survey(name: str, file: BinaryIO, codec: str) -> Survey:
             lines += [line + _breaks(text[:place]) for place in some]
             bad += len(found)
         line += _breaks(text)
+    if nuls and nuls == file.tell():
+        raise _no_text(name, 1)
     rest = len(decoder.decode(b"", final=True))
     return Survey(bad + rest, lines + [line] * (rest and not lines), extra - rest, nuls)
 

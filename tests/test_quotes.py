@@ -64,6 +64,13 @@ def test_one_stray_quote_in_a_file_that_quotes(tmp_path):
     assert found.notes[0].endswith("read as letter: line 3")
 
 
+@pytest.mark.parametrize("header", ['"a,b,y', 'a,"b,y', 'a,b,y"'])
+def test_a_quote_among_the_names(header, tmp_path):
+    (tmp_path / "file.csv").write_text(header + "\n" + "1,2,3\n" * 60)
+    found = csv_files.read(str(tmp_path / "file.csv"))
+    assert [*found.train.columns] == header.split(",") and len(found.train) == 60
+
+
 def test_backslashes_before_quotes(tmp_path):
     (tmp_path / "file.csv").write_text('text,label\n"said \\"no\\", twice",neg\n"C:\\dir\\",pos\n')
     found = csv_files.read(str(tmp_path / "file.csv"))

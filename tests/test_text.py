@@ -356,7 +356,7 @@ def test_own_file_by_the_command_line(ask, messy):
     assert status == 0
     assert "tf-idf_logistic_regression" in json.loads(said)["baselines"]
     notes = json.loads(Path("out/run.json").read_text())["data"]["notes"]
-    assert any("Latin-1" in note for note in notes)
+    assert any("Windows-1252" in note for note in notes)
     assert any("without a class" in note for note in notes)
     assert ask("text", "evaluate", "out")[0] == 0
     assert {"worst.png", "words.png"} <= {path.name for path in Path("out").iterdir()}
