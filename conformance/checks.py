@@ -33,6 +33,12 @@ class Skipped(Exception):  # noqa: N818
     """A promise that cannot be checked here, and why."""
 
 
+def require(kept: Any, reason: str) -> None:
+    """Raise AssertionError where a promise is broken, also under `python -O`."""
+    if not kept:
+        raise AssertionError(reason)
+
+
 def assert_equal(
     ours: list[np.ndarray], theirs: list[np.ndarray], tolerance: float, remedy: str
 ) -> None:
@@ -40,7 +46,7 @@ def assert_equal(
     pairs = list(zip(ours, theirs, strict=True))
     differences = [np.abs(a - b).max() / max(np.abs(b).max(), 1e-30) for a, b in pairs]
     found = max(differences) if all(map(np.isfinite, differences)) else math.nan
-    assert found <= tolerance, f"off by {found:.1e}, at most {tolerance:.0e} allowed: {remedy}"
+    require(found <= tolerance, f"off by {found:.1e}, at most {tolerance:.0e} allowed: {remedy}")
 
 
 def equals_its_twin(subject: Subject) -> None:
@@ -50,7 +56,7 @@ def equals_its_twin(subject: Subject) -> None:
     rate = float(np.float32(subject.rate))
     theirs = subject.twin(START, walk(), STEPS, rate)
     moved = max(np.abs(a - b).max() for a, b in zip(theirs, START, strict=True))
-    assert moved > 1e-3, "the twin does not move: choose a larger rate"
+    require(moved > 1e-3, "the twin does not move: choose a larger rate")
     assert_equal(followed(subject.new(), STEPS), theirs, 1e-6, "compare it with the paper")
 
 
@@ -99,7 +105,7 @@ def minimises(subject: Subject) -> None:
             ends.append(_descent(subject.make(rate), function, shapes))
             if ends[-1] < 0.1:
                 break
-        assert min(ends) < 0.1, f"left {min(ends):.2g} of {name} in {STEPS} steps"
+        require(min(ends) < 0.1, f"left {min(ends):.2g} of {name} in {STEPS} steps")
 
 
 def _descent(optimizer: Any, function: Any, shapes: list[tuple[int, ...]]) -> float:
@@ -138,8 +144,8 @@ def keeps_its_arguments(subject: Subject) -> None:
     before = subject.new(clipnorm=1.0, weight_decay=0.5)
     text = json.dumps(keras.optimizers.serialize(before))
     after = keras.optimizers.deserialize(json.loads(text))
-    assert type(after) is type(before), f"came back as {type(after).__name__}"
-    assert after.get_config() == before.get_config(), "get_config() lacks an argument"
+    require(type(after) is type(before), f"came back as {type(after).__name__}")
+    require(after.get_config() == before.get_config(), "get_config() lacks an argument")
 
 
 def takes_a_schedule(subject: Subject) -> None:
@@ -154,7 +160,7 @@ def takes_a_schedule(subject: Subject) -> None:
         one.apply(gradients, scheduled)
         other.apply(gradients, by_hand)
     assert_equal(values(scheduled), values(by_hand), 1e-6, "use what update_step is given")
-    assert not np.allclose(values(scheduled)[0], START[0], atol=1e-9), "it did not move"
+    require(not np.allclose(values(scheduled)[0], START[0], atol=1e-9), "it did not move")
     assert_equal(followed(subject.make(0.0), 2), START, 0.0, "use what update_step is given")
 
 
@@ -175,7 +181,7 @@ def keeps_bfloat16(subject: Subject) -> None:
         warnings.simplefilter("ignore")
         found = follow(subject.new(), some, 20)
     for one in some:
-        assert keras.backend.standardize_dtype(one.dtype) == "bfloat16", f"became {one.dtype}"
+        require(keras.backend.standardize_dtype(one.dtype) == "bfloat16", f"became {one.dtype}")
     assert_equal(found, followed(subject.new(), 20), 0.1, "cast what is not bfloat16")
 
 
@@ -257,8 +263,8 @@ def skips_missing_gradients(subject: Subject) -> None:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         made.apply([ops.ones((3, 3)), None], some)
-    assert any("Gradients do not exist" in str(one.message) for one in told), "nothing was said"
-    assert (values(some)[1] == before[1]).all(), "it moved"
+    require(any("Gradients do not exist" in str(one.message) for one in told), "nothing was said")
+    require((values(some)[1] == before[1]).all(), "it moved")
 
 
 def refuses_unknown_variables(subject: Subject) -> None:

@@ -15,7 +15,10 @@ from conformance.subject import START, Subject, slopes, subject, variables
 
 
 def followed(one: Subject, strategy: Any) -> list[tuple]:
-    """The weights of every replica after five steps on gradients that add up to the same."""
+    """The weights of every replica after five steps on gradients that add up to the same.
+
+    That of the matrix comes as an embedding's, in parts of which two are of one row.
+    """
     with strategy.scope():
         some = variables()
         made = one.new()
@@ -26,12 +29,20 @@ def followed(one: Subject, strategy: Any) -> list[tuple]:
         first = context.replica_id_in_sync_group == 0
         shares = [0.25, 0.75] if context.num_replicas_in_sync == 2 else [1.0, 0.0]
         share = tf.where(first, *shares)
-        made.apply([share * tf.cast(gradient, "float32") for gradient in gradients], some)
+        matrix, vector = (share * tf.cast(gradient, "float32") for gradient in gradients)
+        made.apply([_in_parts(matrix), vector], some)
 
     step = tf.function(lambda gradients: strategy.run(update, (gradients,)))
     for number in range(5):
         step([tf.constant(gradient) for gradient in slopes(START, number)])
     return [strategy.experimental_local_results(variable.value) for variable in some]
+
+
+def _in_parts(gradient: Any) -> tf.IndexedSlices:
+    """Every row twice, whose sum is the gradient's."""
+    rows = tf.range(len(gradient))
+    parts = tf.concat([0.25 * gradient, 0.75 * gradient], 0)
+    return tf.IndexedSlices(parts, tf.concat([rows, rows], 0), tf.shape(gradient))
 
 
 def main(addresses: list[str]) -> None:

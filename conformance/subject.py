@@ -101,7 +101,8 @@ def of_class(cls: type) -> Subject:
     """A class that takes `learning_rate`; one of our wrappers stands around gradient descent."""
     name = cls.__name__
     known = vars(twins_of_keras) | vars(twins)
-    twin = known.get(name.lower()) if cls in optimizers.names().values() else None
+    named = {base for one in optimizers.names().values() for base in one.__mro__}
+    twin = known.get(name.lower()) if cls in named else None
     if cls in optimizers.WRAPPERS:
         around = lambda rate, **kwargs: cls(keras.optimizers.SGD(rate, **kwargs))  # noqa: E731
         return Subject(name, around, 0.1, twin, name.lower())

@@ -12,6 +12,7 @@ import keras
 from optimizers.adabelief import AdaBelief
 from optimizers.adan import Adan
 from optimizers.centralized import CentralizedGradient
+from optimizers.dense_gradients import with_dense_gradients
 from optimizers.lars import LARS
 from optimizers.layerwise import LayerwiseLearningRate
 from optimizers.lbfgs import LBFGS
@@ -92,10 +93,13 @@ class UnknownOptimizerError(ValueError):
 
 
 def names() -> dict[str, type]:
-    """Every optimizer that `get` finds, by its name in lower case."""
+    """Every optimizer that `get` finds, by its name in lower case.
+
+    Keras's have dense gradients: they would square the parts of a repeated embedding row.
+    """
     ours = {cls.__name__.lower(): cls for cls in ALL}
     theirs = {
-        name.lower(): cls
+        name.lower(): with_dense_gradients(cls)
         for name, cls in vars(keras.optimizers).items()
         if inspect.isclass(cls)
         and issubclass(cls, keras.optimizers.Optimizer)

@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import keras
 from keras import ops
 
+from optimizers.dense_gradients import DenseGradients
 
-class Stepwise(keras.optimizers.Optimizer):
+
+class Stepwise(DenseGradients):
     """An optimizer that is told where a step begins and ends."""
 
     def begin_step(self) -> None:
@@ -100,9 +101,7 @@ class Rule(Stepwise):
         return self._decays[self._get_variable_index(variable)]
 
     def cast(self, value: Any, variable: Any) -> Any:
-        """A number or a gradient in the variable's dtype, that of an embedding made dense."""
-        if hasattr(value, "indices"):
-            value = ops.add(value, 0.0)
+        """A number or a gradient in the variable's dtype."""
         return ops.cast(value, variable.dtype)
 
     @property

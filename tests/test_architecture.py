@@ -121,6 +121,13 @@ def test_every_signature_is_typed(path):
 
 
 @each_file
+def test_nothing_is_asserted(path):
+    """`python -O` leaves assertions out."""
+    lines = [node.lineno for node in ast.walk(parsed(path)) if isinstance(node, ast.Assert)]
+    assert not lines, f"raise instead of assert in lines {lines}"
+
+
+@each_file
 def test_a_file_has_a_name_and_a_docstring(path):
     assert path.stem not in NO_NAMES, "name it after what it holds"
     assert path.parent.name not in NO_NAMES

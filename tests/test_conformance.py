@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import keras
@@ -163,6 +164,7 @@ FLAWS = [
     (Decaying, checks.excludes_from_decay),
     (Batches, checks.accumulates),
     (Sparse, fits.takes_sparse_gradients),
+    (keras.optimizers.Adam, fits.takes_sparse_gradients),
     (Counting, fits.continues_from_a_file),
     (Boastful, fits.keeps_what_it_says),
 ]
@@ -177,6 +179,24 @@ def test_a_flaw_is_found(flawed, check):
     known = keras.saving.custom_object_scope({flawed.__name__: flawed})
     with known, pytest.raises(AssertionError):
         fits.quiet(check, of_class(flawed))
+
+
+class Idle(Flawed):
+    """Never moves."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        pass
+
+
+def test_python_without_assertions_finds_flaws_too(monkeypatch):
+    """Compiled as by `python -O`."""
+    optimized = types.ModuleType("optimized")
+    source = Path(checks.__file__).read_text()
+    exec(compile(source, checks.__file__, "exec", optimize=1), vars(optimized))
+    monkeypatch.setattr(optimized, "STEPS", 5)
+    for check in (optimized.minimises, optimized.takes_a_schedule):
+        with pytest.raises(AssertionError):
+            fits.quiet(check, of_class(Idle))
 
 
 def test_a_class_that_files_do_not_know_is_found():
