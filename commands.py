@@ -56,11 +56,24 @@ def demo(*, common: Common = COMMON) -> None:
         emit({"demo": rows})
 
 
-def doctor(*, common: Common = COMMON) -> None:
-    """Show versions, devices, precision and data directories, and what is known not to work."""
+def doctor(
+    *, prune: Annotated[bool, Parameter(negative="")] = False, common: Common = COMMON
+) -> None:
+    """Show versions, devices, precision and data directories, and what is known not to work.
+
+    Args:
+        prune: Remove decoded sets of other versions of athanor from the cache directory, and the
+            least recently used beyond 5 GiB.
+
+    """
     from training import start
 
     with console.output(common.json) as emit:
+        if prune:
+            from pipelines import decoded
+
+            freed = decoded.prune_stale() + decoded.prune()
+            print(f"removed {freed / 2**20:,.1f} MiB of decoded sets")
         start.tensorflow()
         from evaluation import show
         from training.doctor import examine

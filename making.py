@@ -186,20 +186,25 @@ def launch(command: list[str], app: apps.App, how: Any, workers: int, restarts: 
             raise apps.FieldError(f"Received {name} {number}; expected {least} to {most}.")
     trains = isinstance(how, HowToTrain)
     given_place = (how.resume or how.run_dir) if trains else None
-    place = (given_place or directory.unused_directory(app)) if trains else None
+    place = (given_place or directory.claimed(app)) if trains else None
     given = ["--strategy", "multiworker"] if how.strategy in ("one", "mirrored") else []
     if place is not None and not how.resume:
         directory.require_empty(place)
     # Fixed here, so that all starts of one training mean the same directory.
     where = ["--run-dir", str(place)] if trains and not given_place else []
     program = [sys.executable, str(Path(__file__).with_name("athanor.py"))]
-    launch.launch(
-        [*program, *command, *given, *where],
-        workers=workers,
-        restarts=restarts,
-        run_dir=place,
-        plain="--json" in command,
-    )
+    try:
+        launch.launch(
+            [*program, *command, *given, *where],
+            workers=workers,
+            restarts=restarts,
+            run_dir=place,
+            plain="--json" in command,
+        )
+    finally:
+        if place and where:
+            with contextlib.suppress(OSError):  # it holds a run
+                place.rmdir()
 
 
 def demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:

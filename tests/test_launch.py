@@ -225,7 +225,7 @@ def test_workers_get_the_command_and_one_directory(ask, monkeypatch, elsewhere):
 
     def launched(command, **options):
         asked.update(options, command=command)
-        (elsewhere / options["run_dir"]).mkdir(parents=True)
+        assert (elsewhere / options["run_dir"]).is_dir()
         (elsewhere / options["run_dir"] / "run.json").touch()
 
     monkeypatch.setattr(launch, "launch", launched)

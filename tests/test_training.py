@@ -1,8 +1,11 @@
 """A run directory is whole, says how it was made, and survives what goes wrong."""
 
+import concurrent.futures
 import csv
 import dataclasses
 import json
+import threading
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +17,7 @@ from evaluation import report
 from pipelines import embedded
 from pipelines.examples import DataError
 from pipelines.files import whole
+from training import directory
 from training.fitting import DivergedError
 from training.run import Run, RunError, write_json
 from training.train import train
@@ -295,3 +299,29 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         write_json(path, {"new": float("nan")})
     assert json.loads(path.read_text()) == {"old": 1}
     assert [file.name for file in tmp_path.glob("*file*")] == ["file.json"]
+
+
+def test_runs_that_begin_in_one_second_have_directories_of_their_own(monkeypatch):
+    """As many threads as would be processes, all at once."""
+    monkeypatch.setattr(directory.time, "strftime", lambda _: "20260101-000000")
+    app, together = Mnist(), threading.Barrier(8)
+
+    def begin(_):
+        together.wait()
+        with directory.taken(app, None) as path:
+            together.wait()
+            return path.name
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found = sorted(pool.map(begin, range(8)))
+    expected = ["20260101-000000", *(f"20260101-000000-{number}" for number in range(2, 9))]
+    assert found == sorted(expected)
+    assert not list(Path().glob("runs/mnist/*"))  # no step was kept
+
+
+def test_a_training_that_is_refused_leaves_what_was_there():
+    Path("runs/mnist").mkdir(parents=True)
+    with directory.taken(Mnist(), None) as path:
+        assert path.parent == Path("runs/mnist").resolve()
+    assert [one.name for one in Path("runs").iterdir()] == ["mnist"]
+    assert not list(Path("runs/mnist").iterdir())

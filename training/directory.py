@@ -31,12 +31,16 @@ def taken(app: App, run_dir: Path | None) -> Iterator[Path]:
     Where no step is kept, what was written there is removed again, and nothing else.
     Raises RunError; nothing is overwritten.
     """
-    path = run_dir or unused_directory(app)
-    require_empty(path)
+    path = run_dir or _usual_place(app)
+    if run_dir:
+        require_empty(path)
     with contextlib.ExitStack() as held:
         try:
-            before = {one.name for one in path.iterdir()} if path.exists() else None
             made = [one for one in (path, *path.parents) if not one.exists()]
+            if run_dir is None:
+                path = claimed(app)
+                made = [path, *made]
+            before = {one.name for one in path.iterdir()} if path not in made else None
             path.mkdir(parents=True, exist_ok=True)
             # Written first: a process that ends at any later time leaves what is known as ours.
             note = held.enter_context((path / UNFINISHED).open("a+"))
@@ -59,8 +63,9 @@ def of_several(app: App, run_dir: Path | None, names: Collection[str]) -> Path:
 
     Raises RunError; nothing is overwritten.
     """
-    path = run_dir or unused_directory(app)
+    path = run_dir or _usual_place(app)
     try:
+        path = run_dir or claimed(app)
         path.mkdir(parents=True, exist_ok=True)
         if any(one.name not in names for one in path.iterdir()):
             raise _not_empty(path, "expected a new one, or what the same command left unfinished")
@@ -184,16 +189,32 @@ def _remove_checkpoints(path: Path) -> None:
         (path / CHECKPOINT).rmdir()
 
 
-def unused_directory(app: App) -> Path:
-    """Where the next run of an app would be: runs/<app>/<stamp>."""
-    path = Path("runs") / app.name() / time.strftime("%Y%m%d-%H%M%S")
-    names = (path.with_name(f"{path.name}-{n}") for n in range(2, 1000))
-    return path if not path.exists() else next(name for name in names if not name.exists())
+def claimed(app: App) -> Path:
+    """Make the directory of the next run of an app: runs/<app>/<stamp>, with -2 where that exists.
+
+    Of processes that ask at once each gets its own. Raises RunError where it cannot be made.
+    """
+    stamp, number = time.strftime("%Y%m%d-%H%M%S"), 1
+    path = _usual_place(app) / stamp
+    try:
+        while True:
+            try:
+                path.mkdir(parents=True)
+                return path
+            except FileExistsError:
+                number += 1
+                path = path.with_name(f"{stamp}-{number}")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _usual_place(app: App) -> Path:
+    return Path("runs") / app.name()
 
 
 def is_usual(path: Path, app: App) -> bool:
     """Whether a run directory lies where those of an app are by default."""
-    return path.parent == Path("runs").resolve() / app.name()
+    return path.parent == _usual_place(app).resolve()
 
 
 def point_latest(path: Path) -> None:

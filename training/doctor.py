@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from pipelines import decoded
 from pipelines.files import cache_directory
 from training.precision import choose
 
@@ -48,7 +49,8 @@ def examine(data_dir: Path | None = None) -> Iterator[tuple[str, str]]:
     yield "cores", str(os.cpu_count())
     choice = choose("auto", "image")
     yield "precision for images", f"{choice.policy} ({choice.reason})"
-    yield "cache directory", str(cache_directory())
+    kept, most = (size / 2**30 for size in (decoded.kept_bytes(), decoded.MAX_CACHE_BYTES))
+    yield "cache directory", f"{cache_directory()}: decoded sets {kept:.2f} of {most:g} GiB"
     yield from _data_directories(data_dir)
 
 
