@@ -122,7 +122,7 @@ class Regression(App):
         """`numbers` and `flags` -> [batch, members, 1 or classes]."""
         from apps import tabular_networks as networks
 
-        train = networks.Prepared.of(self.prepare(splits), splits.train)
+        train = networks.Prepared(self.prepare(splits), splits.train)
         outputs = len(splits.labels) or 1
         hidden = networks.Hidden(self.width, self.dropout, self.l1, self.l2)
         if self.model == "tabm":
@@ -196,7 +196,7 @@ class Regression(App):
         from apps.whole import ITERATIONS, Whole
 
         train = feeds.splits.train
-        prepared = Prepared.of(feeds.prepare, train)._asdict()
+        prepared = Prepared(feeds.prepare, train).arrays()
         whole = Whole(model, prepared, train.targets, self.loss(feeds.splits))
         if solver.needs != "gradient" and whole.size > LARGEST:
             raise FieldError(
@@ -240,19 +240,20 @@ class Regression(App):
 
         from apps.tabular_networks import STRAIGHT, Prepared
 
-        train = Prepared.of(feeds.prepare, feeds.splits.train)
+        train = Prepared(feeds.prepare, feeds.splits.train)
         kernel, bias = self._exact(feeds.splits, train, max(self.l2, 1e-9))
         model.get_layer(STRAIGHT).set_weights([kernel, bias])
-        given = train.joined @ kernel + bias
-        loss = self.loss(feeds.splits)(feeds.splits.train.targets, given[:, None])
+        loss = self.loss(feeds.splits)
+        lost = sum(len(y) * float(loss(y, (x @ kernel + bias)[:, None])) for x, y in train.blocks())
         # Keras divides it among replicas, whose shares are added up.
-        yield {"loss": float(loss) * tf.distribute.get_strategy().num_replicas_in_sync}
+        yield {"loss": lost / len(train) * tf.distribute.get_strategy().num_replicas_in_sync}
 
     def _exact(self, splits: "Splits", train: Any, l2: float) -> Any:
         from apps.tabular_networks import ridge
 
         mean, scale = _unit(splits)
-        return ridge(train.joined, (splits.train.targets - mean) / scale, l2)
+        blocks = ((x, (y.astype("float64") - mean) / scale) for x, y in train.blocks())
+        return ridge(blocks, l2, wide=train.width > len(train))
 
     def _solver(self, splits: "Splits") -> str:
         """The solver that is meant; raises FieldError where it cannot be."""

@@ -5,14 +5,19 @@ and each member is trained by its own loss.
 """
 
 import dataclasses
+import functools
+import warnings
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from scipy import linalg
 
 from apps.tabular import Adapted, Agreement, Heads, PiecewiseLinear, RandomFourier
 from apps.trust import Trusted
-from pipelines.examples import Examples
+from pipelines.columns import PrepareColumns
+from pipelines.examples import Batch, Examples
 from pipelines.feed import feed
 
 STRAIGHT = "straight"  # the layer that is a linear model of its own
@@ -21,6 +26,9 @@ BLOCK = 8192
 BINS = 128
 BIN = 16  # training examples that a bin holds at least, on average
 EMBEDDING = 12
+# Of wide tables fewer bins and narrower embeddings: the sums over all columns.
+MOST_CODES, MOST_EMBEDDED = 2**14, 2**12
+MOST_SORTED = 20_000  # examples by which edges are found
 MANY = 2000  # examples from which on the linear answer needs no protection
 MEMBERS = 16
 WAVES = 1024
@@ -28,27 +36,45 @@ RIDGE = 1e-3  # of an example, as in the linear baseline: columns that repeat do
 
 
 class Prepared(NamedTuple):
-    """All training examples as networks see them: [rows, n] and [rows, f]."""
+    """Training examples as networks see them: two matrices, which are made block by block."""
 
-    numbers: np.ndarray
-    flags: np.ndarray
+    prepare: PrepareColumns
+    train: Examples
 
-    @classmethod
-    def of(cls, prepare: Any, train: Examples) -> "Prepared":
-        """Of the raw examples."""
-        blocks = [x for x, _ in feed(train, batch_size=BLOCK, prepare=prepare)]
-        return cls(*(np.concatenate([block[name] for block in blocks]) for name in cls._fields))
+    def __len__(self) -> int:
+        return len(self.train)
 
     @property
-    def joined(self) -> np.ndarray:
-        """Both, [rows, n + f]."""
-        return np.concatenate(self, axis=1)
+    def width(self) -> int:
+        """Columns of both matrices together."""
+        return sum(self.prepare.widths.values())
 
     def inputs(self) -> dict[str, Any]:
         """The Keras inputs of their widths."""
         return {
-            name: keras.Input((part.shape[1],), name=name) for name, part in self._asdict().items()
+            name: keras.Input((width,), name=name) for name, width in self.prepare.widths.items()
         }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Both matrices of all examples, float32."""
+        blocks = [x for x, _ in self._fed()]
+        return {name: np.concatenate([x[name] for x in blocks]) for name in self.prepare.widths}
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Some rows of both matrices side by side, float64, and their targets."""
+        for x, target in self._fed():
+            yield np.concatenate([x["numbers"], x["flags"]], axis=1, dtype="float64"), target
+
+    def edges(self) -> list[list[float]]:
+        """Of each number column, quantiles that differ: as many as there are examples for."""
+        bins = min(BINS, MOST_CODES // self.prepare.widths["numbers"], len(self) // BIN)
+        step = -(-len(self) // MOST_SORTED)
+        some = Prepared(self.prepare, self.train.select(np.arange(0, len(self), step)))
+        return edges(some.arrays()["numbers"], max(1, bins))
+
+    def _fed(self) -> Iterator[Batch]:
+        batches = feed(self.train, batch_size=BLOCK, prepare=self.prepare)
+        return batches.as_numpy_iterator()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +114,7 @@ def linear(train: Prepared, outputs: int, penalty: Any) -> Any:
 def waves(train: Prepared, outputs: int, penalty: Any) -> Any:
     """A linear map of random waves: a kernel machine of the kernel exp(-|x - y|^2 / n)."""
     inputs = train.inputs()
-    x = RandomFourier(WAVES, 1 / train.joined.shape[1])(_joined(inputs))
+    x = RandomFourier(WAVES, 1 / train.width)(_joined(inputs))
     return keras.Model(inputs, _alone(_straight(outputs, penalty)(x)))
 
 
@@ -108,10 +134,9 @@ def team(train: Prepared, outputs: int, hidden: Hidden, *, start: list[np.ndarra
     """
     inputs = train.inputs()
     parts = [inputs["flags"]]
-    if train.numbers.shape[1]:
-        bins = min(BINS, max(1, len(train.numbers) // BIN))
-        embed = PiecewiseLinear(edges(train.numbers, bins), EMBEDDING)
-        parts.insert(0, embed(inputs["numbers"]))
+    if num_numbers := train.prepare.widths["numbers"]:
+        width = max(1, min(EMBEDDING, MOST_EMBEDDED // num_numbers))
+        parts.insert(0, PiecewiseLinear(train.edges(), width)(inputs["numbers"]))
     x = hidden.finish(Adapted(MEMBERS, hidden.width)(keras.layers.Concatenate()(parts)))
     members = Heads(outputs)(hidden.dense(hidden.dense(x)))
     straight = _straight(outputs, hidden.penalty())
@@ -121,7 +146,7 @@ def team(train: Prepared, outputs: int, hidden: Hidden, *, start: list[np.ndarra
     added = _alone(straight(_joined(inputs))) + trusted
     if start is not None:
         straight.set_weights(start)
-        straight.trainable = len(train.numbers) >= MANY
+        straight.trainable = len(train) >= MANY
     return keras.Model(inputs, Agreement()(added))
 
 
@@ -134,14 +159,72 @@ def edges(numbers: np.ndarray, bins: int) -> list[list[float]]:
     return found
 
 
-def ridge(x: np.ndarray, y: np.ndarray, l2: float) -> list[np.ndarray]:
-    """The kernel [n, 1] and bias [1] that minimise mean (x w + b - y)^2 + l2 |w|^2."""
-    x, y = x.astype("float64"), y.astype("float64")
-    middle, centre = x.mean(0), y.mean()
-    inner = (x - middle).T @ (x - middle) / len(x) + l2 * np.eye(x.shape[1])
-    kernel = np.linalg.lstsq(inner, (x - middle).T @ (y - centre) / len(x), rcond=None)[0]
-    bias = centre - middle @ kernel
+def ridge(
+    blocks: Iterable[tuple[np.ndarray, np.ndarray]], l2: float, *, wide: bool = False
+) -> list[np.ndarray]:
+    """The kernel [n, 1] and bias [1] that minimise mean (x w + b - y)^2 + l2 |w|^2.
+
+    Args:
+        blocks: pairs of x [rows, n] and y [rows], of which one is held at a time.
+        l2: the penalty.
+        wide: all blocks are held, and a matrix [rows, rows] of them in place of [n, n].
+
+    """
+    if wide:
+        x, y = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        moments = _Moments.of(x, y, gram=False)
+        x, y = x - moments.middle, y - moments.centre
+        kernel = x.T @ _solved(x @ x.T / len(x), y, l2) / len(x)
+    else:
+        moments = functools.reduce(_Moments.joined, (_Moments.of(x, y) for x, y in blocks))
+        kernel = _solved(moments.gram / moments.size, moments.cross / moments.size, l2)
+    bias = moments.centre - moments.middle @ kernel
     return [kernel[:, None].astype("float32"), np.array([bias], "float32")]
+
+
+class _Moments(NamedTuple):
+    """Of x [rows, n] and y [rows]: their number and means, sums of products about the means.
+
+    References:
+        Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing
+        Sample Variances, 1979, equation 2.1, for joining two.
+
+    """
+
+    size: int
+    middle: np.ndarray
+    centre: float
+    gram: Any
+    cross: Any
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray, *, gram: bool = True) -> "_Moments":
+        middle, centre = x.mean(0), float(y.mean(dtype="float64"))
+        if not gram:
+            return cls(len(x), middle, centre, None, None)
+        x, y = x - middle, y - centre
+        return cls(len(x), middle, centre, x.T @ x, x.T @ y)
+
+    def joined(self, other: "_Moments") -> "_Moments":
+        size = self.size + other.size
+        share = other.size / size
+        far, off = other.middle - self.middle, other.centre - self.centre
+        gram, cross = self.gram, self.cross
+        gram += other.gram
+        gram += np.outer(far, far * (share * self.size))
+        cross += other.cross + far * (off * share * self.size)
+        return _Moments(size, self.middle + share * far, self.centre + share * off, gram, cross)
+
+
+def _solved(square: np.ndarray, right: np.ndarray, l2: float) -> np.ndarray:
+    """(square + l2)^-1 right; what a singular square leaves open is zero."""
+    square.flat[:: len(square) + 1] += l2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", linalg.LinAlgWarning)
+        try:
+            return linalg.solve(square, right, assume_a="pos")
+        except (linalg.LinAlgError, linalg.LinAlgWarning):
+            return linalg.lstsq(square, right, lapack_driver="gelsy")[0]
 
 
 def _joined(inputs: dict[str, Any]) -> Any:

@@ -35,7 +35,7 @@ class Whole:
         self.loss = loss
         self.blocks = [
             (
-                {name: tf.constant(one[rows], "float64") for name, one in inputs.items()},
+                {name: tf.constant(one[rows]) for name, one in inputs.items()},
                 tf.constant(targets[rows]),
             )
             for rows in (slice(k, k + BLOCK) for k in range(0, len(targets), BLOCK))
@@ -116,7 +116,8 @@ class Whole:
             one.assign(tf.reshape(part, one.shape))
 
     def _values(self, inputs: Any, targets: Any, what: str) -> Any:
-        given = self.twin(inputs, training=False)
+        precise = {name: tf.cast(one, "float64") for name, one in inputs.items()}
+        given = self.twin(precise, training=False)
         if what == "squares":
             return tf.reshape(self.loss.errors(targets, given), [-1])
         return self.loss.call(targets, given)

@@ -11,6 +11,7 @@ from checking.subject import Subject
 from pipelines import rows
 from pipelines.cells import AnyCells, is_missing, numbers_of
 from pipelines.column_names import clean
+from pipelines.packing import Kinds
 from pipelines.tables import Table
 
 MOSTLY_MISSING = 0.5
@@ -116,7 +117,7 @@ def _counts_rows(raw: AnyCells) -> bool:
     return bool(len(np.unique(known)) == len(known) and np.ptp(known) <= 1.2 * len(known))
 
 
-def _twice(subject: Subject, kinds: dict[str, str]) -> Iterator[Finding]:
+def _twice(subject: Subject, kinds: Kinds) -> Iterator[Finding]:
     """Pairs of columns that are equal, or equal but for unit and zero."""
     numbers = [name for name, kind in kinds.items() if kind == "number"]
     some = subject.numbers("train")[:5000]
@@ -136,10 +137,9 @@ def _twice(subject: Subject, kinds: dict[str, str]) -> Iterator[Finding]:
                 )
 
 
-def kinds_of(subject: Subject) -> dict[str, str]:
+def kinds_of(subject: Subject) -> Kinds:
     """By column that training reads, whether it holds numbers or categories."""
-    features = subject.splits.train.features
-    return {n: "category" if c.dtype == object else "number" for n, c in features.items()}
+    return subject.splits.train.kinds or {}
 
 
 def cell_said(cell: Any) -> str:

@@ -200,7 +200,7 @@ def near(subject: Subject) -> Iterator[Finding]:
     """Rows that differ in one column alone, or by a rounding."""
     _, first = np.unique(subject.hashes, return_index=True)
     first.sort()
-    held = {name: subject.column(name)[first] for name in subject.splits.train.features}
+    held = {name: subject.column(name)[first] for name in kinds_of(subject)}
     found = pairs(held, lambda done, of: subject.look.progress("comparing rows", done, of))
     yield from copies.near(subject, first[found.rounded], "the same but for a rounding")
     yield from _but_one(subject, first[found.but_one])
@@ -228,7 +228,7 @@ def _but_one(subject: Subject, pairs: np.ndarray) -> Iterator[Finding]:
 
 def leakage(subject: Subject) -> Iterator[Finding]:
     """Columns that alone tell the target on rows that the rule was not learnt from."""
-    held = {name: subject.column(name) for name in subject.splits.train.features}
+    held = {name: subject.column(name) for name in kinds_of(subject)}
     classes = bool(subject.splits.labels)
     grave = leaks.GIVEN_AWAY if classes else leaks.EQUAL
     for column, score in leaks.told(held, subject.targets, classes):

@@ -138,7 +138,7 @@ class Subject:
     def column(self, name: str) -> np.ndarray:
         """One column of all examples, where they are rows."""
         return np.concatenate(
-            [part.examples.features[name][part.examples.rows] for part in self.parts]
+            [part.examples.columns[name][part.examples.rows] for part in self.parts]
         )
 
     def origin(self, number: int) -> tuple[Any, int]:
@@ -165,13 +165,14 @@ class Subject:
     def text(self, number: int) -> str:
         """What an example is: its content in short, and its target."""
         part, position = self.place(number)
-        features, target = part.examples.numpy(np.array([position]))
-        answer = self.answer(target[0])
-        if isinstance(features, dict):
-            cells = [f"{name}={_cell(column[0])}" for name, column in features.items()]
+        examples, row = part.examples, part.examples.rows[position]
+        answer = self.answer(examples.target[row])
+        if columns := examples.columns:
+            cells = [f"{name}={_cell(column[row])}" for name, column in columns.items()]
             return _short(" ".join(cells), WIDEST - len(answer)) + f" -> {answer}"
-        if features.dtype == object:
-            return f"{_short(_cell(features[0]), WIDEST - len(answer))!r} -> {answer}"
+        if examples.features.dtype == object:
+            cell = _cell(examples.features[row])
+            return f"{_short(cell, WIDEST - len(answer))!r} -> {answer}"
         return answer
 
     def answer(self, target: Any) -> str:

@@ -13,7 +13,12 @@ BATCH = 1000
 
 def ask(model: Any, examples: Examples) -> np.ndarray:
     """What a model gives to raw examples, [n, ...]."""
-    answer = tf.function(
+    answer = answering(model)
+    return np.concatenate([answer(raw) for raw, _ in feed(examples, batch_size=BATCH)])
+
+
+def answering(model: Any) -> Any:
+    """The model as a function of one batch of raw features."""
+    return tf.function(
         lambda raw: model(raw, training=False), reduce_retracing=True, autograph=False
     )
-    return np.concatenate([answer(raw) for raw, _ in feed(examples, batch_size=BATCH)])

@@ -1,12 +1,13 @@
 """Questions that are rows: what a model has to beat, and which columns it leans on."""
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from evaluation import classes, kinds, numbers
-from evaluation.asking import ask
+from evaluation.asking import BATCH, answering
 from evaluation.baselines import majority
 from pipelines.columns import PrepareColumns
 from pipelines.examples import Examples
@@ -17,6 +18,8 @@ from training.run import Run
 BLOCK = 8192
 RIDGE = 1e-3
 ASKED = 30_000  # rows that permutation asks about, of all columns together
+MOST_COLUMNS = 100  # that permutation asks about
+FEW = 10  # test examples by which they are chosen, where columns are more
 FEWEST = 50  # test examples that stand for the others, where columns are many
 REPEATS = 3
 NUM_SHOWN = 20
@@ -90,24 +93,27 @@ def _prepared(splits: Splits) -> list[np.ndarray]:
 
 
 def _texts(splits: Splits) -> list[bool]:
-    return [dtype == "string" for _, dtype in splits.spec["features"].values()]
+    return [column.dtype == object for column in splits.train.columns.values()]
 
 
 def _coded(splits: Splits) -> list[np.ndarray]:
     """Training and test examples with categories as numbers, NaN where one is not known."""
-    train, test = (part.numpy().features for part in (splits.train, splits.test))
-    found: list[list[np.ndarray]] = [[], []]
-    for name, column in train.items():
-        pair = [column, test[name]]
-        if column.dtype == object:
-            texts, counts = np.unique(column.astype("S"), return_counts=True)
-            # The boosting takes 255 categories.
-            known = texts[np.argsort(-counts, kind="stable")][:250].tolist()
-            codes = {text: float(code) for code, text in enumerate(known)}
-            pair = [np.array([codes.get(text, np.nan) for text in part]) for part in pair]
-        for columns, part in zip(found, pair, strict=True):
-            columns.append(part)
-    return [np.stack(columns, axis=1).astype("float64") for columns in found]
+    parts = splits.train, splits.test
+    coded = [np.empty((len(part), len(part.columns))) for part in parts]
+    for place, name in enumerate(splits.train.columns):
+        train, test = (part.columns[name][part.rows] for part in parts)
+        pair = _codes(train, test) if train.dtype == object else [train, test]
+        for matrix, column in zip(coded, pair, strict=True):
+            matrix[:, place] = column
+    return coded
+
+
+def _codes(train: np.ndarray, test: np.ndarray) -> list[list[float]]:
+    texts, counts = np.unique(train.astype("S"), return_counts=True)
+    # The boosting takes 255 categories.
+    known = texts[np.argsort(-counts, kind="stable")][:250].tolist()
+    codes = {text: float(code) for code, text in enumerate(known)}
+    return [[codes.get(text, np.nan) for text in part] for part in (train, test)]
 
 
 def figures(run: Run, answers: Any) -> dict[str, Any]:  # noqa: ARG001
@@ -119,26 +125,53 @@ def importance(run: Run, seed: int = 0) -> tuple[list[str], np.ndarray]:
     """How much worse the answers are with one column of the test examples shuffled.
 
     The names of the columns and the rise of the root mean squared error or of the
-    cross-entropy, [columns, repeats].
+    cross-entropy, [columns, repeats]; of many columns those by which answers change most.
 
     References:
         Breiman, Random Forests, 2001, section 10.
 
     """
-    random = np.random.default_rng(seed)
-    names = list(run.splits.spec["features"])
-    count = min(len(run.splits.test), max(FEWEST, ASKED // (REPEATS * len(names))))
-    some = random.permutation(len(run.splits.test))[:count]
-    features, target = run.splits.test.numpy(np.sort(some))
-    copies = 1 + REPEATS * len(names)
-    asked = {name: np.tile(column, copies) for name, column in features.items()}
-    for place, name in enumerate(names):
-        for repeat in range(REPEATS):
-            start = (1 + place * REPEATS + repeat) * count
-            asked[name][start : start + count] = random.permutation(features[name])
-    given = ask(run.model, Examples.of(asked, np.tile(target, copies)))
-    losses = [_loss(run, part, target) for part in given.reshape(copies, count, *given.shape[1:])]
-    return names, np.reshape(losses[1:], (len(names), REPEATS)) - losses[0]
+    random, answer = np.random.default_rng(seed), answering(run.model)
+    names = _moving(run, answer, random)
+    test = run.splits.test
+    count = min(len(test), max(FEWEST, ASKED // (REPEATS * len(names))))
+    some = test.select(np.sort(random.permutation(len(test))[:count]))
+    plain = _loss(run, np.asarray(answer(some.numpy().features)), some.targets)
+    shuffled = _shuffled(answer, some, names, REPEATS, random)
+    losses = [[_loss(run, part, some.targets) for part in given] for given in shuffled]
+    return names, np.array(losses) - plain
+
+
+def _moving(run: Run, answer: Any, random: np.random.Generator) -> list[str]:
+    """All columns; where they are many those that change the answers to a few rows most."""
+    names = list(run.splits.test.columns)
+    if len(names) <= MOST_COLUMNS:
+        return names
+    test = run.splits.test
+    few = test.select(np.sort(random.permutation(len(test))[:FEW]))
+    plain = np.asarray(answer(few.numpy().features))
+    shuffled = _shuffled(answer, few, names, 1, random)
+    moved = np.array([float(np.abs(given - plain).mean()) for given in shuffled])
+    return [names[k] for k in np.sort(np.argsort(-moved, kind="stable")[:MOST_COLUMNS])]
+
+
+def _shuffled(
+    answer: Any, some: Examples, names: list[str], repeats: int, random: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """For each column the answers [repeats, rows, ...] to examples in which it is shuffled."""
+    features, count = some.numpy().features, len(some)
+    at_once = max(1, BATCH // (repeats * count))
+    for start in range(0, len(names), at_once):
+        block = names[start : start + at_once]
+        copies = len(block) * repeats
+        tiled = {name: np.tile(matrix, (copies, 1)) for name, matrix in features.items()}
+        asked = Examples.of(tiled, np.tile(some.targets, copies), kinds=some.kinds)
+        for place, name in enumerate(block):
+            column = asked.columns[name][place * repeats * count :][: repeats * count]
+            for rows in np.split(column, repeats):
+                rows[:] = random.permutation(rows)
+        given = np.asarray(answer(asked.features))
+        yield from given.reshape(len(block), repeats, count, *given.shape[1:])
 
 
 def _loss(run: Run, given: np.ndarray, target: np.ndarray) -> float:

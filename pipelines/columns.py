@@ -1,6 +1,7 @@
 """The one layer between raw columns and a network of numbers."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -8,23 +9,27 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.examples import Examples
+from pipelines.packing import Kinds, of_kind
 
 LARGEST_VOCABULARY = 256
 RARE = 4  # a category that fewer training examples have shares a place with unknown ones
 FAR = 1000  # deviations from zero: beyond, float32 keeps too few digits of the differences
+BUCKETS = 2**62  # so many that no two texts meet in one
 
 
 @keras.saving.register_keras_serializable("athanor")
 class PrepareColumns(keras.layers.Layer):
     """Raw columns to what a network reads: all learnt on the training examples.
 
-    Takes a dict of number columns (NaN: missing) and text columns, each [batch].
-    Gives `numbers` [batch, columns], standardised, the median in place of what
-    is missing, and `flags` [batch, flags], 0 or 1: one for each number column
-    that had missing cells in training, one for each category of a text column.
-    Unknown and rare categories have no flag. A missing text is a category like others.
-    A text column may also come as int32: places in its categories, -1 for others. Numbers
-    are centred and scaled in the dtype in which they come, float64 in training.
+    Takes `numbers` [batch, n] (NaN: missing) and `texts` [batch, m], their columns in the
+    order of the arguments. Gives `numbers` float32 [batch, n], standardised, the median in
+    place of what is missing, and `flags` [batch, flags], 0 or 1: one for each number column
+    that had missing cells in training, one for each category of a text column. Unknown and
+    rare categories have no flag. A missing text is a category like others.
+
+    Numbers are centred in the precision in which they come, float64 in training: float32
+    holds the seconds of a date to within minutes. Texts may also come as int32: places in
+    the categories of their column, -1 for others.
 
     Args:
         numbers: by column its median, mean and standard deviation.
@@ -40,39 +45,53 @@ class PrepareColumns(keras.layers.Layer):
         categories: dict[str, list[str]],
         **kwargs: Any,
     ) -> None:
-        # Keras would make float32 of the columns before they are centred.
-        options = {"dtype": "float32", "trainable": False, "autocast": False}
-        super().__init__(**{**options, **kwargs})
+        own = {"dtype": "float32", "trainable": False, "autocast": False}
+        super().__init__(**own | kwargs)
         self.numbers, self.gaps, self.categories = dict(numbers), list(gaps), dict(categories)
+        self._statistics = np.array([*numbers.values()], "float64").reshape(-1, 3).T
+        order = {name: place for place, name in enumerate(numbers)}
+        self._gaps = np.array([order[name] for name in gaps], "int32")
+        # Of each flag of a category: its column, its place there, its text.
+        sizes = [len(known) for known in categories.values()]
+        self._column = np.repeat(np.arange(len(sizes), dtype="int32"), sizes)
+        self._place = np.concatenate([np.arange(size) for size in [*sizes, 0]]).astype("int32")
+        self._text = [text for known in categories.values() for text in known]
 
     @classmethod
     def adapted(cls, train: Examples) -> "PrepareColumns":
         """The layer of these training examples."""
-        columns = train.numpy().features
-        numbers = {name: c for name, c in columns.items() if c.dtype != object}
-        return cls(
-            {name: _statistics(column) for name, column in numbers.items()},
-            [name for name, column in numbers.items() if np.isnan(column).any()],
-            {name: _vocabulary(c) for name, c in columns.items() if c.dtype == object},
-        )
+        numbers, gaps, categories = {}, [], {}
+        for name, stored in train.columns.items():
+            column = stored[train.rows]
+            if column.dtype == object:
+                categories[name] = _vocabulary(column)
+                continue
+            numbers[name] = _statistics(column)
+            if np.isnan(column).any():
+                gaps.append(name)
+        return cls(numbers, gaps, categories)
 
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Columns [batch] -> numbers and flags."""
-        flags = [tf.math.is_nan(inputs[name])[:, None] for name in self.gaps]
-        for name, known in self.categories.items():
-            flags.append(_is_each(inputs[name], known))
-        length = tf.shape(next(iter(inputs.values())))[:1]
-        nothing = tf.zeros(tf.concat([length, [0]], 0))
+        """Two matrices -> numbers and flags."""
+        numbers = inputs["numbers"]
+        flags = tf.concat([self._is_missing(numbers), self._is_each(inputs["texts"])], 1)
+        median, mean, scale = (tf.constant(row, numbers.dtype) for row in self._statistics)
+        filled = tf.where(tf.math.is_nan(numbers), median, numbers)
         return {
-            "numbers": tf.concat([nothing, *(self._number(inputs, n) for n in self.numbers)], 1),
-            "flags": tf.concat([nothing, *(tf.cast(flag, "float32") for flag in flags)], 1),
+            "numbers": tf.cast((filled - mean) / scale, "float32"),
+            "flags": tf.cast(flags, "float32"),
         }
 
-    def _number(self, inputs: dict[str, Any], name: str) -> Any:
-        column = inputs[name]
-        median, mean, scale = (tf.constant(one, column.dtype) for one in self.numbers[name])
-        filled = tf.where(tf.math.is_nan(column), median, column)
-        return tf.cast((filled - mean) / scale, "float32")[:, None]
+    def _is_missing(self, numbers: Any) -> Any:
+        return tf.math.is_nan(tf.gather(numbers, self._gaps, axis=1))
+
+    def _is_each(self, texts: Any) -> Any:
+        """Texts, or places among the categories, [batch, m] -> bool [batch, categories]."""
+        known = tf.constant(self._place)
+        if texts.dtype == tf.string:
+            known = tf.strings.to_hash_bucket_fast(tf.constant(self._text, tf.string), BUCKETS)
+            texts = tf.strings.to_hash_bucket_fast(texts, BUCKETS)
+        return tf.gather(texts, self._column, axis=1) == known
 
     def offsets(self) -> dict[str, float]:
         """By column what to subtract before its numbers become float32; 0 for most."""
@@ -89,12 +108,16 @@ class PrepareColumns(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The widths of both."""
-        (batch,) = next(iter(inputs.values())).shape
-        num_flags = len(self.gaps) + sum(map(len, self.categories.values()))
+        batch, _ = inputs["numbers"].shape
         return {
-            "numbers": keras.KerasTensor((batch, len(self.numbers)), "float32"),
-            "flags": keras.KerasTensor((batch, num_flags), "float32"),
+            name: keras.KerasTensor((batch, width), "float32")
+            for name, width in self.widths.items()
         }
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Columns of `numbers` and of `flags`."""
+        return {"numbers": len(self.numbers), "flags": len(self.gaps) + len(self._text)}
 
     def get_config(self) -> dict[str, Any]:
         """What __init__ needs."""
@@ -107,11 +130,20 @@ def offset(mean: float, scale: float) -> float:
     return mean if abs(mean) > FAR * scale else 0.0
 
 
-def _is_each(column: Any, known: list[str]) -> Any:
-    """Texts, or places in `known`, [batch] -> bool [batch, known]."""
-    texts = column.dtype == tf.string
-    each = tf.constant(known, tf.string) if texts else tf.range(len(known))
-    return column[:, None] == each[None]
+def stacked(columns: Mapping[str, Any], kinds: Kinds, texts_as: str = "string") -> dict[str, Any]:
+    """Tensors [batch] by name, as requests bring them, as the matrices that the layer takes.
+
+    `texts_as` is the type of texts: string, or int32 where they come as places.
+    """
+    length = tf.shape(next(iter(columns.values())))[:1]
+    nothing = tf.concat([length, [0]], 0)
+    numbers, texts = (
+        [columns[name] for name in of_kind(kinds, kind)] for kind in ("number", "category")
+    )
+    return {
+        "numbers": tf.stack(numbers, 1) if numbers else tf.zeros(nothing),
+        "texts": tf.stack(texts, 1) if texts else tf.zeros(nothing, texts_as),
+    }
 
 
 def _statistics(column: np.ndarray) -> list[float]:
@@ -120,7 +152,10 @@ def _statistics(column: np.ndarray) -> list[float]:
         return [0.0, 0.0, 1.0]
     median = float(np.median(known))
     filled = np.where(np.isnan(column), median, column).astype("float64")
-    return [median, float(filled.mean()), float(filled.std()) or 1.0]
+    # Squares of the largest numbers are none.
+    unit = max(1.0, float(np.abs(filled).max()) / 1e100)
+    mean, scale = unit * (filled / unit).mean(), unit * (filled / unit).std()
+    return [median, float(mean), float(scale) or 1.0]
 
 
 def _vocabulary(column: np.ndarray) -> list[str]:

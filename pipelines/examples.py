@@ -1,6 +1,7 @@
 """Examples that can be reached by number, in memory or on the disk."""
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import os
@@ -12,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import looking
+from pipelines.packing import Kinds, unpacked
 
 
 class DataError(ValueError):
@@ -24,7 +26,7 @@ class AddressError(DataError):
     """An address, or the name of a column, that leads to nothing."""
 
 
-# An array, or a dict of an array a column.
+# An array; or a dict of arrays, for rows the two of pipelines.packing.
 Features = Any
 
 
@@ -40,8 +42,9 @@ class Examples:
     """A view on stored examples: `rows` says which, and in what order.
 
     All splits of a set share one storage, so that cutting copies nothing.
-    Features are one array or, where an example is a row, an array a column;
-    texts are object arrays of UTF-8 bytes. The storage is in memory, or a
+    Features are one array or a dict of them: where an example is a row, a matrix of
+    its numbers and one of its texts, whose columns `kinds` names. Texts are object
+    arrays of UTF-8 bytes. The storage is in memory, or a
     memory map where images are larger than their memory budget; both answer
     the same questions. `groups`, where there is one, names for every stored
     example the one whose side of a cut it shares. `drawn`, where examples are rows,
@@ -58,25 +61,38 @@ class Examples:
     hashes: np.ndarray | None = None
     files: np.ndarray | None = None
     drawn: np.ndarray | None = None
+    kinds: Kinds | None = None
 
     @classmethod
     def of(
-        cls, features: Features, target: np.ndarray, origins: looking.Origins | None = None
+        cls,
+        features: Features,
+        target: np.ndarray,
+        origins: looking.Origins | None = None,
+        kinds: Kinds | None = None,
     ) -> "Examples":
         """All the examples of arrays of equal length."""
-        return cls(features, target, np.arange(len(target)), origins=origins)
+        return cls(features, target, np.arange(len(target)), origins=origins, kinds=kinds)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def spec(self) -> dict[str, Any]:
-        """Shape and dtype of one example's features (of each column) and target."""
+        """Shape and dtype of one example's features and target; the kind of each named column."""
         parts = {"features": self.features, "target": self.target}
-        return {
+        found = {
             name: tf.nest.map_structure(lambda array: (array.shape[1:], dtype_of(array)), part)
             for name, part in parts.items()
         }
+        return found if self.kinds is None else found | {"columns": dict(self.kinds)}
+
+    @functools.cached_property
+    def columns(self) -> dict[str, np.ndarray]:
+        """All that is stored of each named column, as views; empty where features are an array."""
+        if self.kinds is not None:
+            return unpacked(self.features, self.kinds)
+        return self.features if isinstance(self.features, dict) else {}
 
     @property
     def targets(self) -> np.ndarray:
@@ -160,6 +176,7 @@ def _contents(columns: list[np.ndarray]) -> Iterable[Any]:
 
     So ("ab", "c") is not ("a", "bc").
     """
+    columns = [one for column in columns for one in _alone(column)]
     if len(columns) == 1:
         (column,) = columns
         texts = column.dtype == object
@@ -169,6 +186,11 @@ def _contents(columns: list[np.ndarray]) -> Iterable[Any]:
         some = list(group)
         parts += map(_texts_with_length, some) if texts else [_numbers_with_length(some)]
     return map(b"".join, zip(*parts, strict=True))
+
+
+def _alone(column: np.ndarray) -> Iterable[np.ndarray]:
+    """The columns of a matrix of texts; other arrays as they are."""
+    return column.T if column.dtype == object and column.ndim == 2 else [column]
 
 
 def _texts_with_length(column: np.ndarray) -> list[bytes]:

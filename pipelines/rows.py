@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from pipelines.cells import AnyCells, is_missing
 from pipelines.column_names import NUM_NAMED, clean, clean_names, cleaned, renamed
 from pipelines.drawing import draws_of_rows
 from pipelines.examples import AddressError, DataError, Examples
+from pipelines.packing import Kind, Kinds, packed
 from pipelines.splits import Source
 from pipelines.tables import Table, Tables, listed
 
@@ -32,7 +33,7 @@ class Column(NamedTuple):
 
     """
 
-    kind: Literal["number", "category"]
+    kind: Kind
     said: str
     empty: str = ""
 
@@ -40,11 +41,11 @@ class Column(NamedTuple):
 def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task = "auto") -> Source:
     """Columns with types, one of them the target.
 
-    Features are a dict of float64 columns (NaN: missing) and of texts as UTF-8
-    bytes (b"": missing). Types are found in the training table and hold for the
-    others, where a cell that is no number counts as missing. Rows without a target
-    are left out. Raises DataError where a column is not there, the target does not
-    suit the task or nothing is left to learn from.
+    Features are a matrix of numbers (NaN: missing) and one of texts as UTF-8 bytes
+    (b"": missing), as pipelines.packing makes them. Types are found in the training
+    table and hold for the others, where a cell that is no number counts as missing.
+    Rows without a target are left out. Raises DataError where a column is not there,
+    the target does not suit the task or nothing is left to learn from.
 
     Args:
         tables: as read.
@@ -84,8 +85,8 @@ def _each(tables: Tables, make: Callable[[Table], Any], absent: Any = None) -> l
     return [absent if table is None else make(table) for table in held]
 
 
-def typed(table: Table, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """The named columns of a table as numbers or texts; others are ignored.
+def typed(table: Table, kinds: Kinds) -> dict[str, np.ndarray]:
+    """The named columns of a table as a matrix of numbers and one of texts; others are ignored.
 
     A cell that should be a number and is none counts as missing. Raises DataError
     where a column is not there.
@@ -97,10 +98,11 @@ def typed(table: Table, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
             f"Received rows without the column{'s' * (len(absent) > 1)} {listed(absent)}; "
             f"expected {listed(kinds)}. The columns are {listed(columns)}."
         )
-    return {
-        name: numbers_of(columns[name]) if kind == "number" else _texts(columns[name], table, name)
+    made = (
+        numbers_of(columns[name]) if kind == "number" else _texts(columns[name], table, name)
         for name, kind in kinds.items()
-    }
+    )
+    return packed(made, kinds, len(table))
 
 
 def find(name: str, table: Table, flag: str) -> str:
@@ -142,7 +144,8 @@ def _told(columns: dict[str, Column]) -> Iterator[str]:
     yield "columns " + "; ".join(used[:NUM_NAMED]) + more
     unused = [f"{name} ({column.empty})" for name, column in columns.items() if column.empty]
     if unused:
-        yield "columns left out: " + ", ".join(unused)
+        more = f" and {len(unused) - NUM_NAMED} more" if len(unused) > NUM_NAMED else ""
+        yield "columns left out: " + ", ".join(unused[:NUM_NAMED]) + more
 
 
 def numbers_of(cells: AnyCells) -> np.ndarray:
@@ -223,15 +226,18 @@ def _different(table: Table, name: str) -> Iterator[bytes]:
 class _Rows(NamedTuple):
     """How a table becomes examples: its columns by kind, its target."""
 
-    kinds: Mapping[str, str]
+    kinds: Kinds
     answers: _Answers
 
     def of_table(self, table: Table) -> Examples:
         """The rows that have a target."""
         target = self.answers.of_table(table)
         there = np.flatnonzero(np.isfinite(target) if target.dtype.kind == "f" else target >= 0)
-        features = {name: column[there] for name, column in typed(table, self.kinds).items()}
-        examples = Examples.of(features, target[there], looking.origins(table, there))
+        features = typed(table, self.kinds)
+        if len(there) < len(table):
+            features = {name: matrix[there] for name, matrix in features.items()}
+        origins = looking.origins(table, there)
+        examples = Examples.of(features, target[there], origins, self.kinds)
         return dataclasses.replace(examples, drawn=draws_of_rows(table)[there])
 
 

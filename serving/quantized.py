@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from evaluation import kinds as judges
+from pipelines.examples import Examples
 from serving import edge, gate, litert, replay_edge
 from serving.portable import Portable
 from training.run import Run
@@ -45,10 +46,10 @@ def write(
 
 def _measured(run: Run, model: Path) -> dict[str, Any]:
     test = run.splits.test
-    one = sum(column.nbytes for column in _columns(test.numpy([0]).features).values())
+    one = sum(column.nbytes for column in _columns(test, [0]).values())
     step = max(1, MEMORY // one)
     asked = [
-        _answered(model, _columns(test.numpy(slice(start, start + step)).features))
+        _answered(model, _columns(test, slice(start, start + step)))
         for start in range(0, len(test), step)
     ]
     outputs = {name: np.concatenate([given[name] for given, _ in asked]) for name in asked[0][0]}
@@ -60,11 +61,13 @@ def _measured(run: Run, model: Path) -> dict[str, Any]:
     }
 
 
-def _columns(features: Any) -> dict[str, np.ndarray]:
-    columns = features if isinstance(features, dict) else {"pixels": features}
+def _columns(test: Examples, positions: Any) -> dict[str, np.ndarray]:
+    rows = test.rows[positions]
+    columns = test.columns or {"pixels": test.features}
+    taken = {name: np.asarray(column[rows]) for name, column in columns.items()}
     return {
         name: column.astype("S") if column.dtype == object else column
-        for name, column in columns.items()
+        for name, column in taken.items()
     }
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from apps.tabular import InUnit
-from pipelines.columns import PrepareColumns, offset
+from pipelines.columns import PrepareColumns, offset, stacked
 from pipelines.examples import Batch
 from pipelines.files import whole
+from pipelines.packing import Kinds, unpacked
 from pipelines.rows import typed
 from serving.answers import named, parts, rows
 from serving.portable import Portable, Table, behind, in_float32
@@ -24,39 +25,41 @@ NUM_VALUES = 50  # categories of a column that people choose from
 
 def signatures(run: Run) -> dict[str, Any]:
     """A concrete function over columns by name: float64 numbers (NaN: missing) or texts."""
-    answer = named(run)
-    spec = run.passport["data"]["spec"]["features"]
-    specs = {name: tf.TensorSpec([None], dtype, name) for name, (_, dtype) in spec.items()}
+    answer, kinds = named(run), kinds_of(run)
+    specs = {
+        name: tf.TensorSpec([None], "string" if kind == "category" else "float64", name)
+        for name, kind in kinds.items()
+    }
 
     @tf.function(autograph=False)
     def columns(**columns: Any) -> dict[str, Any]:
-        return answer(columns)
+        return answer(stacked(columns, kinds))
 
     return {"serving_default": columns.get_concrete_function(**specs)}
 
 
-def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
+def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
     """The same raw columns as input of the signature, by `SIGNATURE/input/NAME`."""
     return {
         f"serving_default/input/{name}": column.astype("S") if column.dtype == object else column
-        for name, column in raw.items()
+        for name, column in unpacked(raw, kinds_of(run)).items()
     }
 
 
 def portable(run: Run) -> Portable:
     """Columns by name: categories as their places in a table, numbers less their offsets."""
-    given = in_float32(run.model)
+    given, kinds = in_float32(run.model), kinds_of(run)
     offsets = prepare_of(given).offsets()
     model, target = _shifted(given)
     prepare = prepare_of(model)
     rest = behind(model, prepare)
 
     def columns(**columns: Any) -> dict[str, Any]:
-        return parts(run.passport["answer"], rest(prepare(columns)))
+        return parts(run.passport["answer"], rest(prepare(stacked(columns, kinds, "int32"))))
 
     specs = (
         tf.TensorSpec([None], "int32" if kind == "category" else "float32", name)
-        for name, kind in kinds_of(run).items()
+        for name, kind in kinds.items()
     )
     tables = {name: Table(tuple(known), 0, -1) for name, known in prepare.categories.items()}
     return Portable(columns, tuple(specs), tables, offsets=offsets | {"value": target})
@@ -96,7 +99,7 @@ def about(run: Run) -> dict[str, Any]:
             _category(name, prepare.categories[name])
             if name in prepare.categories
             else _number(name, prepare.numbers[name], column[np.isfinite(column)])
-            for name, column in run.samples.raw.items()
+            for name, column in unpacked(run.samples.raw, kinds_of(run)).items()
         ]
     }
 
@@ -131,7 +134,7 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     answers = []
     for name in inputs:
         raw = read(name, run)
-        length = len(next(iter(raw.values())))
+        length = len(raw["numbers"])
         for start in range(0, length, BLOCK):
             block = {key: column[start : start + BLOCK] for key, column in raw.items()}
             for place, row in enumerate(rows(run, block), start + 1):
@@ -140,27 +143,24 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
 
 
 def read(name: str, run: Run) -> dict[str, np.ndarray]:
-    """The columns that the model asks for, of a CSV file that may have others.
+    """The matrices that the model asks for, of a CSV file that may have other columns.
 
     Raises DataError where there is no table or a column is missing.
     """
     return typed(table(name), kinds_of(run))
 
 
-def kinds_of(run: Run) -> dict[str, str]:
+def kinds_of(run: Run) -> Kinds:
     """What each column holds, by its name."""
-    spec = run.passport["data"]["spec"]["features"]
-    return {
-        name: "category" if dtype == "string" else "number" for name, (_, dtype) in spec.items()
-    }
+    return run.passport["data"]["spec"]["columns"]
 
 
-def write(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001
+def write(folder: Path, some: Batch, run: Run) -> list[str]:
     """One CSV file of the examples, without the target; returns its path."""
-    path = folder / "rows.csv"
-    lines = zip(*(map(_cell, column) for column in some.features.values()), strict=True)
+    path, columns = folder / "rows.csv", unpacked(some.features, kinds_of(run))
+    lines = zip(*(map(_cell, column) for column in columns.values()), strict=True)
     with whole(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([list(some.features), *lines])
+        csv.writer(file).writerows([list(columns), *lines])
     return [str(path)]
 
 

@@ -22,6 +22,7 @@ from serving.addresses import ABOUT, RECORDS
 from serving.export import ParityError, export
 from serving.images import UnreadableError, reading_of
 from serving.predict import examples, predict
+from serving.rows import kinds_of
 from training.origin import MARK
 from training.train import train
 
@@ -286,7 +287,7 @@ def test_an_export_tells_of_its_kind_of_question(exported):
     image, row, ids = (told(exported(app)) for app in (Mnist, apps.Regression, apps.Recommender))
     assert image["image"] == {"height": 8, "width": 8, "channels": 1}
     assert base64.b64decode(image["examples"][0]["image_bytes"]["b64"])[1:4] == b"PNG"
-    assert [column["name"] for column in row["columns"]] == [*exported(apps.Regression).samples.raw]
+    assert [column["name"] for column in row["columns"]] == [*kinds_of(exported(apps.Regression))]
     columns = {column.pop("name"): column for column in row["columns"]}
     assert columns["sex"] == {"kind": "number", "typical": 1.0, "low": 1.0, "high": 2.0}
     assert all(column["low"] < column["high"] for column in columns.values())

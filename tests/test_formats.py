@@ -16,6 +16,7 @@ from apps import Mnist, Recommender, Regression, Text
 from apps.app import FieldError
 from evaluation import classes
 from pipelines.columns import PrepareColumns
+from pipelines.packing import unpacked
 from serving import edge, formats, kinds, quantized, replay_edge, rows, savedmodel
 from serving import portable as portables
 from serving.export import ParityError, export
@@ -261,8 +262,10 @@ def test_a_smaller_file_is_compared_with_the_usual_one(run, tmp_path):
 
 def test_categories_may_come_as_places():
     prepare = PrepareColumns({}, [], {"cut": ["ideal", "fair"]})
-    texts = prepare({"cut": tf.constant(["fair", "odd", "ideal"])})["flags"]
-    places = prepare({"cut": tf.constant([1, -1, 0])})["flags"]
+    numbers = tf.zeros([3, 0])
+    texts = prepare({"numbers": numbers, "texts": tf.constant([["fair"], ["odd"], ["ideal"]])})
+    places = prepare({"numbers": numbers, "texts": tf.constant([[1], [-1], [0]])})
+    texts, places = texts["flags"], places["flags"]
     assert texts.numpy().tolist() == places.numpy().tolist() == [[0, 1], [0, 0], [1, 0]]
 
 
@@ -337,7 +340,8 @@ def test_columns_may_be_called_as_python_calls_something_else(called, tmp_path):
     savedmodel._save(run, tmp_path, rows.signatures(run))
     inputs = tf.saved_model.load(tmp_path).signatures["serving_default"]
     raw = rows.read(str(tmp_path / "words.csv"), run)
-    given = inputs(**{name: tf.constant(column) for name, column in raw.items()})["value"]
+    columns = unpacked(raw, rows.kinds_of(run))
+    given = inputs(**{name: tf.constant(column) for name, column in columns.items()})["value"]
     np.testing.assert_allclose(given, np.ravel(run.model(raw)), atol=1e-5)
 
 

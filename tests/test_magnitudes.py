@@ -33,15 +33,15 @@ def source(path, **options):
 
 def test_every_second_is_a_number_of_its_own(epoch):
     found = source(epoch, target="later").train
-    assert {len(np.unique(found.features[name])) for name in ("seconds", "user")} == {400}
+    assert {len(np.unique(found.columns[name])) for name in ("seconds", "user")} == {400}
     assert len(np.unique(found.target)) == 400
     assert len(np.unique(found.content_hashes())) == 400
 
 
 def test_a_column_is_scaled_before_it_is_rounded(epoch):
     train = source(epoch, target="y").train
-    prepared = columns.PrepareColumns.adapted(train)(dict(train.features))["numbers"].numpy()
-    for place, column in enumerate(train.features.values()):
+    prepared = columns.PrepareColumns.adapted(train)(train.features)["numbers"].numpy()
+    for place, column in enumerate(train.columns.values()):
         expected = (column - column.mean()) / column.std()
         np.testing.assert_allclose(prepared[:, place], expected, atol=1e-5)
 

@@ -11,6 +11,7 @@ from evaluation import rows as judged
 from pipelines import csv_files, embedded, rows
 from pipelines.columns import PrepareColumns
 from pipelines.examples import DataError, Examples
+from pipelines.packing import packed
 from pipelines.splits import cut
 from pipelines.tables import Table, Tables
 from training.train import train
@@ -62,12 +63,16 @@ def source(**options):
 
 def test_a_messy_file_is_read_and_told_of(file):
     found = rows.source(csv_files.read(str(file)), target="price EUR")
-    assert {name: dtype for name, (_, dtype) in found.train.spec["features"].items()} == {
-        "Groe_m2": "float64",
-        "city": "string",
-        "said_often": "string",
-        "mixed": "float64",
-        "grade": "string",
+    assert found.train.spec["features"] == {
+        "numbers": ((2,), "float64"),
+        "texts": ((3,), "string"),
+    }
+    assert found.train.spec["columns"] == {
+        "Groe_m2": "number",
+        "city": "category",
+        "said_often": "category",
+        "mixed": "number",
+        "grade": "category",
     }
     told = "\n".join(found.notes)
     for part in (
@@ -117,7 +122,7 @@ def test_a_test_table_is_read_as_the_training_table_was():
     found = rows.source(
         Tables(table(x=range(9), c="abcabcabc", y=range(9)), None, other), target="y"
     )
-    assert np.isnan(found.test.features["x"]).all()
+    assert np.isnan(found.test.columns["x"]).all()
     with pytest.raises(DataError, match="without the column x"):
         rows.typed(table(c="ab"), {"x": "number", "c": "category"})
 
@@ -130,9 +135,10 @@ def test_two_rows_are_answered():
 def test_what_is_prepared_was_learnt_on_train_alone():
     column = np.array([1, 3, np.nan, 5], "float32")
     text = np.array([b"a"] * 3 + [b"rare"], object)
-    prepare = PrepareColumns.adapted(Examples.of({"x": column, "c": text}, np.zeros(4)))
-    asked = {"x": np.array([np.nan, 1e6], "float32"), "c": np.array([b"new", b""], object)}
-    few = prepare({name: tf.constant(part) for name, part in asked.items()})
+    kinds = {"x": "number", "c": "category"}
+    train = Examples.of(packed([column, text], kinds, 4), np.zeros(4), kinds=kinds)
+    numbers, texts = tf.constant([[np.nan], [1e6]], "float64"), tf.constant([["new"], [""]])
+    few = PrepareColumns.adapted(train)({"numbers": numbers, "texts": texts})
     # Mean 3 and deviation sqrt(2), after 3 stands for what is missing.
     np.testing.assert_allclose(few["numbers"][:, 0], [0, (1e6 - 3) / 2**0.5], rtol=1e-6)
     np.testing.assert_array_equal(few["flags"], [[1.0], [0.0]])
@@ -153,10 +159,12 @@ def test_ridge_is_scikit_learns():
 
     random = np.random.default_rng(0)
     x, y = random.normal(size=(60, 4)), random.normal(size=60)
-    kernel, bias = tabular_networks.ridge(x, y, 0.1)
     theirs = Ridge(0.1 * 60).fit(x, y)
-    np.testing.assert_allclose(kernel[:, 0], theirs.coef_, atol=1e-6)
-    np.testing.assert_allclose(bias, theirs.intercept_, atol=1e-6)
+    blocks = [(x[:7], y[:7]), (x[7:], y[7:])]
+    for wide in (False, True):
+        kernel, bias = tabular_networks.ridge(blocks, 0.1, wide=wide)
+        np.testing.assert_allclose(kernel[:, 0], theirs.coef_, atol=1e-6)
+        np.testing.assert_allclose(bias, theirs.intercept_, atol=1e-6)
 
 
 def test_piecewise_linear_codes_bend_at_the_edges():
@@ -227,24 +235,24 @@ def test_a_solver_that_cannot_be_is_refused():
 def test_small_data_begin_at_the_linear_answer():
     app = Regression()
     splits = app.splits()
-    train_set = tabular_networks.Prepared.of(app.prepare(splits), splits.train)
+    train_set = tabular_networks.Prepared(app.prepare(splits), splits.train)
     network = app.network(splits)
     members = next(layer for layer in network.layers if isinstance(layer, tabular.Heads))
     members.set_weights([np.zeros_like(weight) for weight in members.get_weights()])
-    given = app.finish(splits)(network(train_set._asdict()))
-    kernel, bias = tabular_networks.ridge(
-        train_set.joined, splits.train.targets, 1e-3 / len(splits.train)
-    )
-    np.testing.assert_allclose(given, (train_set.joined @ kernel)[:, 0] + bias, atol=0.05)
+    given = app.finish(splits)(network(train_set.arrays()))
+    kernel, bias = tabular_networks.ridge(train_set.blocks(), 1e-3 / len(splits.train))
+    expected = np.concatenate([x @ kernel[:, 0] + bias for x, _ in train_set.blocks()])
+    np.testing.assert_allclose(given, expected, atol=0.05)
 
 
 def test_a_batch_of_as_many_examples_as_members_is_answered_like_any():
     app = Regression()
     splits = app.splits()
     network = app.network(splits)
-    few = tabular_networks.Prepared.of(app.prepare(splits), splits.train.select(np.arange(17)))
-    many = network(few._asdict(), training=True)
-    sixteen = network({name: part[:16] for name, part in few._asdict().items()}, training=True)
+    prepared = tabular_networks.Prepared(app.prepare(splits), splits.train.select(np.arange(17)))
+    few = prepared.arrays()
+    many = network(few, training=True)
+    sixteen = network({name: part[:16] for name, part in few.items()}, training=True)
     assert many.shape[1] == 16
     # The heads begin at zero, so dropout changes nothing yet.
     np.testing.assert_allclose(sixteen, many[:16], atol=1e-6)
@@ -303,3 +311,11 @@ def test_the_export_takes_columns_by_name(exported):
     loaded = tf.saved_model.load(exported(Regression).path / "export" / "1")
     signature = loaded.signatures["serving_default"].structured_input_signature[1]
     assert set(signature) == set(embedded.diabetes().train.columns) - {"target"}
+
+
+def test_numbers_near_the_largest_are_prepared():
+    kinds = {"x": "number"}
+    huge = packed([np.array([-1e300, 1e300] * 5)], kinds, 10)
+    train = Examples.of(huge, np.zeros(10), kinds=kinds)
+    prepared = PrepareColumns.adapted(train)(train.features)["numbers"]
+    np.testing.assert_allclose(prepared[:, 0], [-1, 1] * 5, rtol=1e-6)

@@ -103,17 +103,18 @@ def test_bytes_are_base64(predict, pictures, probabilities):
 def test_the_only_output_has_no_name(predict, exported):
     run = exported(Regression)
     raw = run.splits.test.numpy(slice(4)).features
-    rows = [dict(zip(raw, map(float, row), strict=True)) for row in zip(*raw.values(), strict=True)]
+    names = list(run.splits.test.columns)
+    rows = [dict(zip(names, row, strict=True)) for row in raw["numbers"].tolist()]
     wanted = np.asarray(run.model(raw))
     given = predict("regression", instances=rows)["predictions"]
     np.testing.assert_allclose(given, wanted, rtol=1e-5)
-    columns = {name: [row[name] for row in rows] for name in raw}
+    columns = {name: [row[name] for row in rows] for name in names}
     np.testing.assert_allclose(predict("regression", inputs=columns)["outputs"], wanted, rtol=1e-5)
 
 
 def test_numbers_that_json_does_not_have(predict, exported):
     """NaN is a missing number, in a request; minus infinity the score of no item, in an answer."""
-    names = list(exported(Regression).splits.test.numpy(slice(1)).features)
+    names = list(exported(Regression).splits.test.columns)
     (value,) = predict("regression", instances=[dict.fromkeys(names, math.nan)])["predictions"]
     assert math.isfinite(value)
     user = exported(Recommender).splits.train.numpy([0]).features["user"].tolist()

@@ -13,7 +13,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from apps import Mnist, Recommender
+from apps import Mnist, Recommender, Regression
+from pipelines.packing import unpacked
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,16 @@ def test_predict(predictions, exported):
     assert found["class"].tolist() == [str(k).encode() for k in wanted.argmax(1)]
     spec = response.model_spec
     assert (spec.name, spec.version.value, spec.signature_name) == ("mnist", 1, "serving_default")
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_columns_of_numbers_may_be_float32(kind, predictions, exported):
+    run = exported(Regression)
+    columns = unpacked(run.samples.raw, run.splits.train.kinds)
+    given = {name: column.astype(kind) for name, column in columns.items()}
+    response = predictions.Predict(request("regression", **given))
+    found = tf.make_ndarray(response.outputs["value"])
+    np.testing.assert_allclose(found, run.samples.answers, rtol=1e-5)
 
 
 def test_predict_on_bytes_and_scalars(predictions, exported):
