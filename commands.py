@@ -9,7 +9,7 @@ import apps
 import console
 import making
 import verbs
-from flags import COMMON, REPLAY, SERVE, Common, HowToReplay, HowToServe
+from flags import COMMON, COMPARE, REPLAY, SERVE, Common, HowToCompare, HowToReplay, HowToServe
 
 RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
 Optimizer = Annotated[
@@ -83,18 +83,26 @@ def doctor(
         emit({"findings": dict(findings)})
 
 
-def compare(*runs: RunDirectory, common: Common = COMMON) -> None:
-    """Show runs side by side: fields that differ, and test scores."""
+def compare(*runs: RunDirectory, how: HowToCompare = COMPARE, common: Common = COMMON) -> None:
+    """Show runs side by side: fields that differ, and test scores.
+
+    Tells where runs differ in their data, splits or folds.
+    """
     from evaluation import compare as sides
-    from evaluation import show
+    from evaluation import rounding, show
     from training.run import Run
 
     if not runs:
         raise apps.FieldError("Received no runs; expected directories: athanor compare RUN RUN...")
     with console.output(common.json) as emit:
-        columns, rows = sides.compare([Run.load(path) for path in runs])
-        show.table(columns, rows)
-        emit({"runs": [dict(zip(columns, row, strict=True)) for row in rows]})
+        loaded = [Run.load(path) for path in runs]
+        found = sides.compare(loaded)
+        show.table([rounding.heading(name, found.units) for name in found.columns], found.cells())
+        for warning in found.warnings:
+            print(warning)
+        emit({"runs": found.rows, "warnings": found.warnings})
+        if how.strict:
+            sides.require_comparable(loaded)
 
 
 def serve(

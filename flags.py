@@ -150,6 +150,15 @@ class HowToServe:
 
 @Parameter(name="*")
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class HowToCompare:
+    """Flags of `compare`."""
+
+    strict: Annotated[bool, Parameter(negative="")] = False
+    """Exit with status 1 where the runs differ in their data, splits or folds."""
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class HowToReplay:
     """Flags of `replay`."""
 
@@ -174,4 +183,4 @@ class HowToCheck:
 
 COMMON, HOW, SHARED, TUNE = Common(), HowToTrain(), HowToShare(), HowToTune()
 EXPORT, SERVE, REPLAY = HowToExport(), HowToServe(), HowToReplay()
-CHECK = HowToCheck()
+CHECK, COMPARE = HowToCheck(), HowToCompare()

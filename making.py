@@ -215,6 +215,7 @@ def demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:
     evaluate(app_class, run, common)
     exported = export(app_class, run, EXPORT, common)
     from apps import metrics
+    from evaluation import show
     from serving.predict import examples
 
     asked = predict(app_class, run, examples(load(app_class, run, common)), common)
@@ -226,7 +227,7 @@ def demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:
         "app": app_class.name(),
         "metric": metric,
         "test": value,
-        "best beside it": f"{beside[name]:.4f} {name.replace('_', ' ')}",
+        "best beside it": f"{show.text(beside[name])} {name.replace('_', ' ')}",
         "export": "passed" if exported["parity"]["passed"] else "failed",
         "asked": len(asked["predictions"]),
         "seconds": round(time.perf_counter() - started, 1),

@@ -40,6 +40,7 @@ def judged(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
         "test": scored["test"],
         "baselines": scored["baselines"],
         "remarks": scored["remarks"],
+        "test_set": scored["test_set"],
         "seconds": {**run.passport["seconds"], "total": total},
         "examples_per_second": run.passport["examples_per_second"],
     }

@@ -60,6 +60,8 @@ class App(abc.ABC):
     formats: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
     usual_rate: ClassVar[float] = 0.2  # of the default optimizer
     default_batch_size: ClassVar[int] = 96
+    # By the name of a baseline: the fields that train such a model.
+    like_baseline: ClassVar[dict[str, dict[str, str]]] = {}
 
     data: str = "embedded"
     """Address of the data: embedded, or tfds:NAME."""

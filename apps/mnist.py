@@ -28,6 +28,9 @@ class Mnist(App):
     answer: ClassVar[Literal["classes"]] = "classes"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
+    like_baseline: ClassVar[dict[str, dict[str, str]]] = {
+        "softmax_regression": {"model": "softmax"}
+    }
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.05, 0.8, log=True),
         "batch_size": (48, 96, 192),

@@ -33,6 +33,9 @@ class Recommender(App):
     answer: ClassVar[Literal["ranking"]] = "ranking"
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
+    like_baseline: ClassVar[dict[str, dict[str, str]]] = {
+        "user_and_item_means": {"model": "retrieval"}
+    }
     usual_rate: ClassVar[float] = 0.005
     default_batch_size: ClassVar[int] = 1024
     space: ClassVar[dict[str, tuple | Range]] = {

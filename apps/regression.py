@@ -32,6 +32,7 @@ class Regression(App):
     answer: ClassVar[Literal["number"]] = "number"
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
+    like_baseline: ClassVar[dict[str, dict[str, str]]] = {"linear": {"model": "linear"}}
     usual_rate: ClassVar[float] = 0.01
     default_batch_size: ClassVar[int] = 128
     space: ClassVar[dict[str, tuple | Range]] = {

@@ -32,7 +32,8 @@ from protocol import Program, Run, Table
 
 SHARE_DAMAGED = 1 / 3
 # What a process says of itself, which differs between any two.
-PASSING = {"seconds", "examples_per_second", "run", "versions"}
+# Times, and the ledger of the test set, which knows the undisturbed run.
+PASSING = {"seconds", "examples_per_second", "run", "versions", "test_set", "note"}
 
 
 class Subject(NamedTuple):

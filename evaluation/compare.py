@@ -1,14 +1,41 @@
-"""Runs side by side."""
+"""Runs side by side, and whether their scores can be compared."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from evaluation import report
+from evaluation import report, rounding
 from training.run import Run
 
 
-def compare(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
-    """Column names and a row a run: the fields in which they differ, and their test scores.
+class Sides(NamedTuple):
+    """Runs side by side.
+
+    Attributes:
+        columns: the run, the fields in which the runs differ, their metrics, and more.
+        rows: a dict a run, with full numbers; `intervals` holds those of the metrics.
+        warnings: in words, why scores cannot be compared.
+        units: of the metrics, where they are known.
+
+    """
+
+    columns: list[str]
+    rows: list[dict[str, Any]]
+    warnings: list[str]
+    units: dict[str, str]
+
+    def cells(self) -> list[list[Any]]:
+        """The rows as people read them."""
+        return [[_cell(row, name) for name in self.columns] for row in self.rows]
+
+
+class NotComparableError(ValueError):
+    """Runs whose scores cannot be compared."""
+
+    exit_status = 1
+
+
+def compare(runs: Sequence[Run]) -> Sides:
+    """The fields in which runs differ beside their test scores.
 
     Raises RunError where a run was never judged.
     """
@@ -21,20 +48,81 @@ def compare(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
     scores = [report.read(run) for run in runs]
     metrics = list(dict.fromkeys(name for scored in scores for name in scored["test"]))
     rows = [
-        [
-            run.path.name,
-            *(fields.get(name, "") for name in different),
-            *(_with_interval(scored, name) for name in metrics),
-            run.passport["parameters"],
-            run.passport["seconds"]["train"],
-        ]
+        {
+            "run": run.path.name,
+            **{name: fields.get(name, "") for name in different},
+            **{name: scored["test"].get(name) for name in metrics},
+            "parameters": run.passport["parameters"],
+            "seconds": run.passport["seconds"]["train"],
+            "other_runs": (scored.get("test_set") or {}).get("other_runs"),
+            "intervals": scored["intervals"],
+        }
         for run, fields, scored in zip(runs, passports, scores, strict=True)
     ]
-    return ["run", *different, *metrics, "parameters", "seconds"], rows
+    columns = ["run", *different, *metrics, "parameters", "seconds", "other_runs"]
+    units = {name: unit for scored in scores for name, unit in scored.get("units", {}).items()}
+    return Sides(columns, rows, _warnings(runs), units)
 
 
-def _with_interval(scored: dict[str, Any], name: str) -> str:
-    if name not in scored["test"]:
+def require_comparable(runs: Sequence[Run]) -> None:
+    """Raise NotComparableError where their data, splits or folds differ."""
+    if warnings := _warnings(runs):
+        raise NotComparableError(
+            f"Received runs that cannot be compared: {' '.join(warnings)} Expected the same data, "
+            "splits and fold. Train them anew on the same, or leave out --strict."
+        )
+
+
+def _warnings(runs: Sequence[Run]) -> list[str]:
+    """In words, the parts of the data that are not the same for all runs."""
+    differing = [part for part in ("test", "valid", "train") if _differs(runs, part)]
+    if not differing:
+        return []
+    told = f"The runs differ in their {_listed(differing)} examples{_reason(runs)}."
+    if "test" in differing:
+        return [f"{told} Their scores say nothing of which is better."]
+    return [f"{told} They were judged on the same test examples."]
+
+
+def _differs(runs: Sequence[Run], part: str) -> bool:
+    datas = [run.passport["data"] for run in runs]
+    if all("parts" in data for data in datas):
+        return len({data["parts"].get(part) for data in datas}) > 1
+    # Runs of an earlier version know the digest of all parts together.
+    return len({data["fingerprint"] for data in datas}) > 1
+
+
+def _reason(runs: Sequence[Run]) -> str:
+    """The settings that differ and decide about the data, in parentheses."""
+    found = []
+    for name in ("data", "test", "split", "target"):
+        values = {str(run.passport["fields"].get(name, "")) for run in runs}
+        if len(values) > 1:
+            found.append(f"{name}: {' and '.join(sorted(repr(value) for value in values))}")
+    folds = {_fold(run) for run in runs}
+    if len(folds) > 1:
+        found.append(f"folds: {' and '.join(sorted(folds))}")
+    if len({str(run.passport["data"].get("quarantine")) for run in runs}) > 1:
+        found.append("quarantine lists")
+    return f" ({'; '.join(found)})" if found else ""
+
+
+def _fold(run: Run) -> str:
+    fold = run.fold
+    return f"{fold.number} of {fold.of}" if fold else "none"
+
+
+def _listed(parts: list[str]) -> str:
+    words = ["validation" if part == "valid" else part for part in parts]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _cell(row: dict[str, Any], name: str) -> Any:
+    value = row[name]
+    if value is None:
         return ""
-    low, high = scored["intervals"][name]
-    return f"{scored['test'][name]:.4f} [{low:.4f}, {high:.4f}]"
+    return (
+        rounding.with_interval(value, interval)
+        if (interval := row["intervals"].get(name))
+        else value
+    )

@@ -29,7 +29,8 @@ def cross_validate(
 
     Where that was interrupted it goes on: folds that are trained stay as they are. Returns,
     and writes to folds.json, for each metric the mean over the folds (`test`), the standard
-    deviation (`spread`) and the same mean of every baseline.
+    deviation (`spread`) and the same mean of every baseline; `test_set` is that of the fold
+    that judged most runs.
 
     Args:
         app: what is trained.
@@ -56,6 +57,7 @@ def cross_validate(
         run = run or train(app, run_dir=directory / name, which=which, **options)
         scored.append(report.score(run))
     tests = [scores["test"] for scores in scored]
+    worn = max(scored, key=_other_runs)
     summary = {
         "run": str(directory),
         "folds": num_folds,
@@ -66,9 +68,16 @@ def cross_validate(
             for name in scored[0]["baselines"]
         },
         "examples": sum(scores["examples"] for scores in scored),
+        "units": scored[0]["units"],
+        "test_set": worn["test_set"],
+        "note": worn["note"],
     }
     write_json(directory / SUMMARY, summary)
     return summary
+
+
+def _other_runs(scores: dict[str, Any]) -> int:
+    return scores["test_set"]["other_runs"] if scores["test_set"] else 0
 
 
 def _finished(path: Path, app: App, which: Fold, trust: bool, options: dict) -> Run | None:

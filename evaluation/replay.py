@@ -70,7 +70,7 @@ def replay(run: Run, path: Path, *, verbose: int = 2) -> Replay:
         deterministic=told.get("deterministic", False),
         verbose=verbose,
     )
-    report.score(again)
+    report.score_again(again)
     return _compared(run, again)
 
 

@@ -4,22 +4,28 @@ import json
 import time
 from typing import Any
 
-from apps import metrics
-from evaluation import kinds
+from apps.metrics import TARGET, metric
+from evaluation import kinds, ledger
+from evaluation.remarks import remarks
+from pipelines import fingerprints
 from training.run import SCORES, Run, RunError, write_json
-
-LEVEL = 1e-4  # of the metric: a smaller difference is none
 
 
 def score(run: Run) -> dict[str, Any]:
     """Judge a run on its test examples, write scores.json and return its content.
 
-    `test` holds the metrics, `intervals` their 95 % bootstrap intervals,
-    `baselines` the same metrics of simpler answers, `remarks` in words those that
-    are better; tables that the kind of answer adds, such as `per_class`, are named
-    in `tables`.
+    `test` holds the metrics, `intervals` their 95 % intervals, `units` what is known
+    of their units, `baselines` the same metrics of simpler answers, `remarks` in words
+    those that are better; tables that the kind of answer adds, such as `per_class`,
+    are named in `tables`; `test_set` tells how many other runs these test examples
+    judged, which this one joins.
     """
-    return _scored(run, answer(run))
+    return _kept(run, _scored(run, answer(run)), _other_runs(run))
+
+
+def score_again(run: Run) -> dict[str, Any]:
+    """As `score`, of a run that repeats another: it does not wear the test set out."""
+    return _kept(run, _scored(run, answer(run)), None)
 
 
 def read(run: Run) -> dict[str, Any]:
@@ -45,7 +51,7 @@ def evaluate(run: Run) -> dict[str, Any]:
 
     answers = answer(run)
     drawn = pictures.draw(run, answers)  # first: a damaged history is found before anything stays
-    return _scored(run, answers) | {"pictures": drawn}
+    return _kept(run, _scored(run, answers), _other_runs(run)) | {"pictures": drawn}
 
 
 def answer(run: Run) -> Any:
@@ -59,31 +65,35 @@ def _scored(run: Run, answers: Any) -> dict[str, Any]:
     baselines = kinds.asked(run.passport["question"]).baselines(run.splits)
     tables = judge.details(answers, run.splits)
     test = judge.metrics(answers)
-    beside = {name: judge.metrics(given) for name, given in baselines.items()}
-    scores = {
+    return {
         "test": test,
         "intervals": judge.intervals(answers),
-        "baselines": beside,
-        "remarks": remarks(test, beside),
+        "units": {name: unit for name in test if (unit := _unit(run, name))},
+        "baselines": {name: judge.metrics(given) for name, given in baselines.items()},
+        "remarks": remarks(run.app, judge, answers, baselines),
         "examples": len(answers.target),
         **tables,
         "tables": list(tables),
         "seconds": round(time.perf_counter() - start, 3),
     }
+
+
+def _other_runs(run: Run) -> int | None:
+    return ledger.judged(fingerprints.of_examples(run.splits.test), run)
+
+
+def _kept(run: Run, scores: dict[str, Any], other_runs: int | None) -> dict[str, Any]:
+    """Write scores.json, with what the ledger knows of the test set."""
+    name = next(iter(scores["test"]))
+    told = None if other_runs is None else ledger.wear(other_runs, scores["intervals"][name])
+    scores |= {
+        "test_set": told and told._asdict(),
+        "note": ledger.sentence(told, metric(name)) if told else "",
+    }
     write_json(run.path / SCORES, scores)
     return scores
 
 
-def remarks(test: dict[str, float], baselines: dict[str, dict[str, float]]) -> list[str]:
-    """In words, every baseline that is better than the model by the first metric.
-
-    A ten-thousandth is no difference.
-    """
-    metric, own = next(iter(test.items()))
-    sign = metrics.metric(metric).sign
-    return [
-        f"This model loses to {name.replace('_', ' ')}: {metric} {own:.4f} against "
-        f"{row[metric]:.4f}. Rather use that one, or train this one otherwise."
-        for name, row in baselines.items()
-        if name != kinds.FLOOR and sign * row.get(metric, own) > sign * own + LEVEL * abs(own)
-    ]
+def _unit(run: Run, name: str) -> str:
+    unit = metric(name).unit
+    return run.passport["fields"].get("target", "") if unit == TARGET else unit

@@ -1,9 +1,14 @@
 """Results for people: a table on a terminal, plain lines in a pipe."""
 
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from evaluation import rounding
+
+NUMBER = re.compile(r"-?[\d,]*\.?\d+(e[-+]?\d+)?")
 
 
 def table(columns: list[str], rows: Iterable[Iterable[Any]], title: str = "") -> None:
@@ -35,44 +40,56 @@ def _plain(columns: list[str], cells: list[list[str]], title: str) -> None:
 
 def text(value: Any) -> str:
     """A cell."""
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return rounding.number(value) if isinstance(value, float) else str(value)
 
 
 def _is_number(text: str) -> bool:
-    return text.replace(".", "").replace("-", "").isdigit()
+    return bool(NUMBER.fullmatch(text))
 
 
 def scores(scored: dict[str, Any]) -> None:
     """The model's metrics with their intervals, above those of the baselines."""
-    names = list(scored["test"])
-    model = [
-        f"{scored['test'][name]:.4f}  [{low:.4f}, {high:.4f}]"
-        for name, (low, high) in scored["intervals"].items()
-    ]
+    intervals = scored["intervals"]
+    model = [rounding.with_interval(value, intervals[name]) for name, value in _test(scored)]
     rows = [["this model", *model]]
-    rows += [
-        [title.replace("_", " "), *(row.get(name, "") for name in names)]
-        for title, row in scored["baselines"].items()
-    ]
+    for title, row in scored["baselines"].items():
+        cells = [
+            rounding.rounded(row[name], rounding.decimals(*intervals[name])) if name in row else ""
+            for name, _ in _test(scored)
+        ]
+        rows.append([title.replace("_", " "), *cells])
     title = f"{scored['examples']:,} test examples; 95 % intervals"
-    table(["", *names], rows, title)
-    for remark in scored["remarks"]:
-        print(remark)
+    table(["", *_headings(scored)], rows, title)
+    for line in (*scored["remarks"], scored["note"]):
+        if line:
+            print(line)
+
+
+def _test(scored: dict[str, Any]) -> list[tuple[str, float]]:
+    return list(scored["test"].items())
+
+
+def _headings(scored: dict[str, Any]) -> list[str]:
+    return [rounding.heading(name, scored["units"]) for name in scored["test"]]
 
 
 def folds(summary: dict[str, Any]) -> None:
     """Mean and standard deviation over folds, above the means of the baselines."""
-    names = list(summary["test"])
-    means, spread = summary["test"], summary["spread"]
-    rows: list[list[Any]] = [
-        ["this app", *(f"{means[name]:.4f} ± {spread[name]:.4f}" for name in names)]
-    ]
-    rows += [
-        [title.replace("_", " "), *(row.get(name, "") for name in names)]
-        for title, row in summary["baselines"].items()
-    ]
+    spread = summary["spread"]
+    means = [rounding.with_spread(mean, spread[name]) for name, mean in _test(summary)]
+    rows: list[list[Any]] = [["this app", *means]]
+    for title, row in summary["baselines"].items():
+        cells = [
+            rounding.rounded(row[name], rounding.decimals(-spread[name], spread[name]))
+            if name in row
+            else ""
+            for name in summary["test"]
+        ]
+        rows.append([title.replace("_", " "), *cells])
     title = f"mean ± standard deviation over {summary['folds']} folds of held-out examples"
-    table(["", *names], rows, title)
+    table(["", *_headings(summary)], rows, title)
+    if summary["note"]:
+        print(summary["note"])
 
 
 def predictions(answers: list[dict[str, Any]]) -> None:

@@ -12,6 +12,11 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "athanor"
 
 
+def state_directory() -> Path:
+    """Where this user's records are kept that nothing can make again."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "athanor"
+
+
 def without_home(text: str) -> str:
     """A text to be kept, with ~ for the user's home, which is nobody else's business."""
     home = str(at_home("~"))

@@ -23,6 +23,7 @@ def pytest_configure(config):
     config.add_cleanup(HOME.cleanup)
     os.environ["XDG_CACHE_HOME"] = f"{HOME.name}/cache"
     os.environ["XDG_CONFIG_HOME"] = f"{HOME.name}/config"
+    os.environ["XDG_STATE_HOME"] = f"{HOME.name}/state"
     # Inherited by the processes of xdist, which load each other's runs.
     os.environ.setdefault("ATHANOR_KEY_FILE", f"{HOME.name}/key")
     os.environ["KERAS_HOME"] = f"{HOME.name}/keras"

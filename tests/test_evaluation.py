@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import struct
 from types import SimpleNamespace
 
@@ -220,11 +221,66 @@ def test_compare_lists_what_differs_and_the_scores(tmp_path):
     ]
     for run in runs:
         report.score(run)
-    columns, rows = compare.compare(runs)
-    assert columns == ["run", "seed", "l2", "accuracy", "loss", "macro_f1", "parameters", "seconds"]
-    assert [row[:3] for row in rows] == [["first", 0, 0.0], ["second", 1, 0.01]]
-    for row, run in zip(rows, runs, strict=True):
-        assert row[3].startswith(f"{ours(report.answer(run))['accuracy']:.4f} [")
+    found = compare.compare(runs)
+    assert found.columns == [
+        *("run", "seed", "l2", "accuracy", "loss", "macro_f1"),
+        *("parameters", "seconds", "other_runs"),
+    ]
+    rows = [list(row.values())[:3] for row in found.rows]
+    assert rows == [["first", 0, 0.0], ["second", 1, 0.01]]
+    assert [row["other_runs"] for row in found.rows] == [0, 1]
+    assert found.warnings == []
+    for row, cells, run in zip(found.rows, found.cells(), runs, strict=True):
+        accuracy = ours(report.answer(run))["accuracy"]
+        assert row["accuracy"] == accuracy
+        assert cells[3].startswith(f"{accuracy:.3f} [")
+
+
+def judged_as(run, path, **data):
+    """A copy of a judged run whose passport tells something else of its data."""
+    shutil.copytree(run.path, path)
+    told = json.loads((path / "run.json").read_text())
+    told["data"] |= data
+    (path / "run.json").write_text(json.dumps(told))
+    return type(run).load(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"parts": {"train": "a", "valid": "b", "test": "c"}}, "test, validation and train"),
+        ({"fold": {"number": 1, "of": 2}, "parts": None}, "folds: 1 of 2 and none"),
+        ({"fingerprint": "other", "parts": None}, "say nothing of which is better"),
+    ],
+)
+def test_compare_tells_of_different_data(ask, copied, tmp_path, data, said):
+    report.score(copied)
+    if data.get("parts", ...) is None:
+        data = data | {"fingerprint": "other"}
+    other = judged_as(copied, tmp_path / "other", **{k: v for k, v in data.items() if v})
+    if "parts" not in {k for k, v in data.items() if v}:
+        told = json.loads((other.path / "run.json").read_text())
+        del told["data"]["parts"]
+        (other.path / "run.json").write_text(json.dumps(told))
+    status, output, _ = ask("compare", copied.path, other.path)
+    assert status == 0
+    assert said in output
+    status, output, error = ask("compare", copied.path, other.path, "--strict", "--json")
+    assert status == 1
+    assert "cannot be compared" in error
+    assert said in json.loads(output)["warnings"][0]
+    assert ask("compare", copied.path, copied.path, "--strict")[0] == 0
+
+
+def test_compare_tells_of_more_to_learn_from(copied, tmp_path):
+    report.score(copied)
+    parts = copied.passport["data"]["parts"] | {"train": "more"}
+    other = judged_as(copied, tmp_path / "other", parts=parts)
+    (said,) = compare.compare([copied, other]).warnings
+    assert (
+        said
+        == "The runs differ in their train examples. They were judged on the same test examples."
+    )
 
 
 def test_compare_refuses_a_run_that_was_never_judged(copied):

@@ -275,7 +275,7 @@ def test_the_run_beats_its_baselines_and_stays_above_the_floor(tiny):
     scores = rankings.metrics(answers)
     beside = {name: rankings.metrics(a) for name, a in asked_ids.baselines(tiny.splits).items()}
     assert beside["noise_floor"]["rmse"] == pytest.approx(0.5)
-    assert not report.remarks(scores, beside), "nobody can use the noise floor"
+    assert not report.score(tiny)["remarks"], "nobody can use the noise floor"
     assert 0.5 < scores["rmse"] < beside["user_and_item_means"]["rmse"]
     assert scores["recall_at_10"] > beside["popularity"]["recall_at_10"]
     assert scores["ndcg_at_10"] > beside["popularity"]["ndcg_at_10"]

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pipelines import fingerprints
 from pipelines.feed import feed
 from pipelines.files import without_home
 from pipelines.splits import Fold, Splits
@@ -87,6 +88,7 @@ def passport(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None) -> d
         "chosen": task.chosen,
         "data": {
             "fingerprint": splits.fingerprint(),
+            "parts": fingerprints.of_parts(splits),
             "sizes": splits.sizes,
             "spec": splits.spec,
             "dropped": splits.dropped,

@@ -1,0 +1,131 @@
+"""Remarks name what is better beyond chance, by any metric, and a flag that exists."""
+
+import dataclasses
+import inspect
+
+import numpy as np
+import pytest
+from test_intervals import of_classes, of_lists
+
+import apps
+from apps import Mnist, Recommender, Regression
+from evaluation import classes, kinds, numbers, rankings, rounding
+from evaluation.numbers import Answers
+from evaluation.remarks import advice, remarks
+
+
+def of_numbers(error, count=500, seed=0):
+    """Answers whose errors have this standard deviation; the targets are the same for all."""
+    target = np.random.default_rng(0).normal(180_000, 70_000, count)
+    return Answers(target + np.random.default_rng(seed + 1).normal(0, error, count), target)
+
+
+def test_a_rated_recommender_with_poor_lists_is_told_so():
+    """By the rating it wins, by the lists it loses: NDCG .04 against .26 got no remark."""
+    random = np.random.default_rng(0)
+    poor, good = (of_lists(random.binomial(5, share, 300), 5) for share in (0.04, 0.26))
+    target = random.normal(size=300)
+    own = poor._replace(given=target + 0.1, target=target)
+    beside = {"popularity": good, "global_mean": own._replace(given=target + 1, lists=None)}
+    (said,) = remarks(Recommender(), rankings, own, beside)
+    assert said.startswith("This model loses to popularity: ")
+    assert "ndcg_at_10" in said
+    assert "recall_at_10" in said
+    assert "rmse" not in said
+
+
+def test_a_difference_that_chance_explains_is_no_remark():
+    own, beside = of_numbers(24_000), {"boosting": of_numbers(21_200, seed=5)}
+    assert numbers.metrics(beside["boosting"])["rmse"] < numbers.metrics(own)["rmse"]
+    assert remarks(Regression(), numbers, own, beside) == []
+
+
+def test_a_difference_that_nobody_would_see_is_no_remark():
+    """24,250.09 against 24,246.58, however sure."""
+    own = of_numbers(24_250)
+    same = own._replace(given=own.target + 0.9998 * (own.given - own.target))
+    assert remarks(Regression(model="linear"), numbers, own, {"linear": same}) == []
+
+
+def test_a_difference_beyond_chance_is_a_remark_that_can_be_heeded():
+    own, beside = of_numbers(30_000), {"linear": of_numbers(22_000), "boosting": of_numbers(21_000)}
+    linear, boosting = remarks(Regression(), numbers, own, beside)
+    assert "rmse" in linear
+    assert "--model linear" in linear
+    assert "mae" in linear
+    assert "no such model" in boosting
+    assert "athanor regression tune" in boosting
+    (same,) = remarks(Regression(model="linear"), numbers, own, {"linear": beside["linear"]})
+    assert "already" in same
+
+
+def test_paired_examples_find_what_two_intervals_would_hide():
+    right = np.random.default_rng(0).random(1000) < 0.8
+    better = right | (np.arange(1000) % 20 == 0)
+    own, other = of_classes(right), of_classes(better)
+    one, two = (classes.intervals(answers)["accuracy"] for answers in (own, other))
+    assert one[1] > two[0], "the intervals of the two overlap"
+    assert "accuracy" in remarks(Mnist(), classes, own, {"softmax_regression": other})[0]
+
+
+def test_the_noise_floor_is_nobodys_model():
+    assert remarks(Recommender(), numbers, of_numbers(9), {kinds.FLOOR: of_numbers(1)}) == []
+
+
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
+def test_every_flag_that_is_advised_exists(app):
+    for baseline, fields in app.like_baseline.items():
+        assert dataclasses.replace(app(), **fields) != app()
+        for name, value in fields.items():
+            assert f"--{name} {value}" in advice(app(), baseline)
+
+
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
+def test_every_baseline_that_an_app_can_train_is_advised(app):
+    """So that a new model of an app is not left out of the advice."""
+    source = inspect.getsource(kinds.asked(app.question))
+    choices = app.__annotations__.get("model")
+    for name in choices.__args__ if choices else ():
+        if f'"{name}":' in source:
+            assert {"model": name} in app.like_baseline.values(), name
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "shown"),
+    [
+        (24_912.3, (21_480.0, 28_612.0), "24,900 [21,500, 28,600]"),
+        (39.812, (36.1, 43.62), "39.8 [36.1, 43.6]"),
+        (0.94444, (0.9236, 0.9598), "0.944 [0.924, 0.960]"),
+        (1.0, (0.8389, 1.0), "1.000 [0.839, 1.000]"),
+        (1_234_567.0, (1_234_560.0, 1_234_575.0), "1,234,567.0 [1,234,560.0, 1,234,575.0]"),
+        (0.00012, (0.00011, 0.00014), "0.000120 [0.000110, 0.000140]"),
+        (-0.0001, (-0.4, 0.4), "0.00 [-0.40, 0.40]"),
+        (0.5, (0.5, 0.5), "0.5000 [0.5000, 0.5000]"),
+        (24_000.0, (24_000.0, 24_000.0), "24,000 [24,000, 24,000]"),
+    ],
+)
+def test_numbers_have_the_digits_that_their_interval_supports(value, interval, shown):
+    assert rounding.with_interval(value, interval) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        *[(24_246.58, "24,247"), (39.8123, "39.81"), (0.94444, "0.9444"), (1.0, "1.000")],
+        *[
+            (0.0, "0.000"),
+            (1.3e-7, "1.3e-07"),
+            (-1234.5, "-1,234"),
+            (1e15, "1,000,000,000,000,000"),
+        ],
+        (float("nan"), "nan"),
+    ],
+)
+def test_numbers_without_an_interval(value, shown):
+    assert rounding.number(value) == shown
+
+
+def test_a_mean_has_the_digits_that_its_spread_supports():
+    assert rounding.with_spread(54.3217, 2.468) == "54.3 ± 2.5"
+    assert rounding.with_spread(24_912.3, 1_234.5) == "24,900 ± 1,200"
+    assert rounding.with_spread(1.0, 0.0) == "1.000 ± 0.000"
