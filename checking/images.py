@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,34 +9,22 @@ import numpy as np
 from checking import copies, leaks, likeness
 from checking.finding import MOST_SHOWN, NOBODY, Finding, Lost, Severity, Shown, counted
 from checking.subject import Subject
-from pipelines.folders import SUFFIXES
+from pipelines.skipped import Skipped
 
 BLOCK = 1024
 TOO_SMALL = 0.25  # of the usual side
 LONG = 4.0  # times the usual ratio of the sides
 RARE_MODE = 0.05
 BRIGHT = 6  # half-widths of the middle half
-OTHER_FORMATS = {
-    ".webp",
-    ".tif",
-    ".tiff",
-    ".heic",
-    ".heif",
-    ".avif",
-    ".jp2",
-    ".svg",
-    ".psd",
-    ".ico",
-}
 
 
 def files(subject: Subject) -> Iterator[Finding]:
     """Files that cannot be read, that are none of ours, folders without any."""
     folders = subject.look.folders
     yield from _unreadable(folders)
-    foreign = [(split, listing, path) for split, listing in folders for path in listing.foreign]
-    other = [one for one in foreign if one[2].suffix.lower() in OTHER_FORMATS]
-    loose = [one for one in foreign if one not in other]
+    foreign = [(split, listing, one) for split, listing in folders for one in listing.skipped]
+    other = [one for one in foreign if one[2].is_other_format]
+    loose = [one for one in foreign if not one[2].is_other_format]
     yield from _of_files(
         "pictures of other formats",
         "warning",
@@ -47,12 +34,16 @@ def files(subject: Subject) -> Iterator[Finding]:
     )
     yield from _of_files(
         "files outside of classes",
-        "warning" if any(path.suffix.lower() in SUFFIXES for *_, path in loose) else "note",
+        "warning" if any(one.is_picture for *_, one in loose) else "note",
         f"{counted(len(loose), 'file')} in no class folder, or no pictures; training skips them",
         "Move pictures into the folder of their class; remove the rest.",
         loose,
     )
-    empty = [(split, listing, path) for split, listing in folders for path in listing.empty]
+    empty = [
+        (split, listing, Skipped(path, "", ""))
+        for split, listing in folders
+        for path in listing.empty
+    ]
     yield from _of_files(
         "empty class folders",
         "warning",
@@ -84,12 +75,12 @@ def _unreadable(folders: list[tuple[str, Any]]) -> Iterator[Finding]:
 
 
 def _of_files(
-    check: str, severity: Severity, said: str, advice: str, which: list[tuple[str, Any, Path]]
+    check: str, severity: Severity, said: str, advice: str, which: list[tuple[str, Any, Skipped]]
 ) -> Iterator[Finding]:
     if which:
         shown = [
-            Shown(split, path.relative_to(listing.root).as_posix())
-            for split, listing, path in which[:MOST_SHOWN]
+            Shown(split, one.where(listing.root), one.reason)
+            for split, listing, one in which[:MOST_SHOWN]
         ]
         yield Finding(check, severity, said, advice, len(which), None, shown)
 

@@ -5,6 +5,9 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import category
+
+UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surrogates, breaks of lines
 
 
 def cache_directory() -> Path:
@@ -28,6 +31,17 @@ def without_home(text: str) -> str:
 def at_home(name: str) -> Path:
     """The path that a name means, where it may begin with ~."""
     return Path(os.path.expanduser(name))  # noqa: PTH111 - as it is where there is no such home
+
+
+def printable(name: str) -> str:
+    """The name of a file on one line, as text that can be written.
+
+    Line breaks, and bytes that are no UTF-8, are escaped.
+    """
+    return "".join(
+        char.encode("unicode_escape").decode() if category(char) in UNWRITABLE else char
+        for char in name
+    )
 
 
 @contextlib.contextmanager

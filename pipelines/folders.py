@@ -1,7 +1,9 @@
-"""Folders of pictures: a folder a class; what is no readable picture is named and skipped."""
+"""Folders of pictures: a folder a class; what is no readable picture is counted and skipped."""
 
 import dataclasses
 import functools
+import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,25 +12,37 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipelines import looking
+from pipelines import class_folders, folder_walk, looking, skipped
+from pipelines.class_folders import Classes
 from pipelines.decoded import remembered
-from pipelines.examples import AddressError, Batch, DataError, Examples, store
-from pipelines.files import at_home
+from pipelines.decoder_messages import without_decoder_messages
+from pipelines.examples import Batch, DataError, Examples, store
+from pipelines.files import at_home, printable
 from pipelines.image_files import bytes_of, decode
 from pipelines.photos import Fitting
+from pipelines.picture_formats import READ_NAMES, is_read
+from pipelines.skipped import Skipped
 from pipelines.splits import Source
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp"}
-SPLITS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
+# Files that end so are tried; of others the content is looked at first.
+SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".webp"}
 CHUNK = 64  # pictures decoded before they are stored
 CALL = 8  # pictures that one call of TensorFlow decodes
 MEASURED = 25  # pictures that tell how large a set's are
-NAMED = 5  # skipped files that are listed by name
 SKIPPED = -1  # in place of a class
 
 
+class Scan(NamedTuple):
+    """The files of one split as they lie: by path and class, what is skipped, empty folders."""
+
+    paths: list[Path]
+    labels: list[str]
+    skipped: list[Skipped]
+    empty: list[Path]
+
+
 class Listing(NamedTuple):
-    """The files of one split: what should be a picture, its class, and what should not.
+    """The files of one split: what should be a picture, its class, and what is skipped.
 
     `shapes` are height, width and channels of each, 0 where it cannot be read;
     they are known after reading, to who looks.
@@ -37,126 +51,131 @@ class Listing(NamedTuple):
     root: Path
     paths: list[Path]
     target: list[int]
-    foreign: list[Path]
+    skipped: list[Skipped]
     empty: list[Path]
     shapes: list[tuple[int, int, int]]
 
     def where(self, row: int) -> str:
         """A picture as people find it."""
-        return self.paths[row].relative_to(self.root).as_posix()
+        return printable(self.paths[row].relative_to(self.root).as_posix())
 
 
 def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
     """The pictures of class folders, or of train/, val/, test/ that hold class folders.
 
     Args:
-        name: the directory. `valid` and `validation` mean `val`; what is missing
+        name: the directory. Splits are known by the usual words; one that is missing
             is cut from train later.
         fitting: how pictures become one size.
         memory_budget: bytes; larger sets are kept on the disk (see `store`).
 
     Raises:
-        DataError: where there is no such directory or no class folder in it.
+        DataError: if there is no such directory, no class folder in it, or a class of
+            which no picture can be read.
 
     """
-    root = at_home(name)
-    parts = _parts(root)
-    folders = [child for part in parts.values() for child in _folders(part)]
-    labels = tuple(sorted({folder.name for folder in folders if any(_pictures(folder))}))
+    layout = class_folders.layout(at_home(name))
+    root = layout.root
+    scans = {split: _scanned(classes) for split, classes in layout.parts.items()}
+    labels = _labels(scans)
     if not labels:
         raise DataError(
             f"Received folder:{name}, which holds no folders of pictures; expected one a class, "
-            "or train/, val/ and test/ that hold them, with PNG, JPEG, GIF or BMP files."
+            f"or train/, val/ and test/ that hold them, with files of {READ_NAMES}."
         )
-    listings = {split: _listing(root, part, labels) for split, part in parts.items()}
-    fit = fitting(_usual_side([path for one in listings.values() for path in one.paths], name))
+    listings = {split: _listing(root, scan, labels) for split, scan in scans.items()}
+    foreign = [one for listing in listings.values() for one in listing.skipped]
+    shapes = _some_shapes([path for listing in listings.values() for path in listing.paths])
+    if not shapes:
+        skipped.refuse(name, labels, foreign + _lost(listings, labels, {}), root)
+    fit = fitting(int(np.median([min(shape[:2]) for shape in shapes])))
     held = {split: _read(one, fit, memory_budget) for split, one in listings.items()}
-    lost = [
-        path
-        for split, one in listings.items()
-        for path, target in zip(one.paths, held[split].targets, strict=True)
-        if target == SKIPPED
-    ]
-    loose = _loose(root, parts)
-    foreign = [path for one in listings.values() for path in one.foreign] + loose
+    lost = _lost(listings, labels, held)
+    learnt = {labels[number] for number in set(held["train"].targets) - {SKIPPED}}
+    skipped.refuse(name, _wanted(scans["train"]) - learnt, lost + foreign, root)
+    loose = [Skipped(path, "", skipped.reason(path) or skipped.UNSORTED) for path in layout.loose]
     if look := looking.now():
-        listings["train"].foreign.extend(loose)
+        listings["train"].skipped.extend(loose)
         look.folders.extend(listings.items())
-    notes = _notes(root, lost, "damaged or unknown as pictures", "expected PNG, JPEG, GIF or BMP")
-    notes += _notes(root, foreign, "of other kinds", "no pictures by their names")
     readable = {
         split: examples.select(np.flatnonzero(examples.targets != SKIPPED))
         for split, examples in held.items()
     }
+    totals = Counter(labels[k] for listing in listings.values() for k in listing.target)
+    totals += Counter(one.label for one in foreign)
+    notes = (
+        *layout.notes,
+        *_empty(root, scans),
+        *skipped.notes(root, lost + foreign + loose, totals),
+    )
     return Source(**readable, labels=labels, notes=notes, side=fit.shape[0])
 
 
-def _parts(root: Path) -> dict[str, Path]:
-    """The directory of each split that there is; the whole root is train where none is named."""
-    if not root.is_dir():
-        raise AddressError(
-            f"Received folder:{root}, which is no directory; expected one that holds a folder of "
-            "pictures for each class."
-        )
-    found = {
-        split: root / name
-        for split, names in SPLITS.items()
-        for name in names
-        if (root / name).is_dir()
-    }
-    if "train" not in found or not _folders(found["train"]):
-        return {"train": root}
-    return found
+def _scanned(classes: Classes) -> Scan:
+    """Every file in the folders of each class, however deep."""
+    scan = Scan([], [], [], [])
+    for label, some in classes.items():
+        for folder in some:
+            before = len(scan.paths)
+            for path, problem in folder_walk.files(folder, folder):
+                named = path.suffix.lower() in SUFFIXES
+                if problem or not (named or is_read(folder_walk.start_of(path))):
+                    scan.skipped.append(Skipped(path, label, problem or skipped.reason(path)))
+                else:
+                    scan.paths.append(path)
+                    scan.labels.append(label)
+            if len(scan.paths) == before:
+                scan.empty.append(folder)
+    return scan
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+def _labels(scans: dict[str, Scan]) -> tuple[str, ...]:
+    """The classes of all splits; training also misses those of formats that are not read."""
+    return tuple(sorted(_wanted(scans["train"]).union(*(scan.labels for scan in scans.values()))))
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
-    """What should be a picture by its name, however deep."""
-    return (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+def _wanted(train: Scan) -> set[str]:
+    return {one.label for one in train.skipped if one.is_other_format}.union(train.labels)
 
 
-def _listing(root: Path, part: Path, labels: tuple[str, ...]) -> Listing:
-    """The files under each class folder, however deep, in the order of their names."""
-    listing = Listing(root, [], [], [], [], [])
-    for folder in _folders(part):
-        before = len(listing.paths)
-        for path in sorted(folder.rglob("*")):
-            if not path.is_file() or path.name[0] == ".":
-                continue
-            if path.suffix.lower() in SUFFIXES:
-                listing.paths.append(path)
-                listing.target.append(labels.index(folder.name))
-            else:
-                listing.foreign.append(path)
-        if len(listing.paths) == before:
-            listing.empty.append(folder)
-    return listing
+def _listing(root: Path, scan: Scan, labels: tuple[str, ...]) -> Listing:
+    target = [labels.index(label) for label in scan.labels]
+    return Listing(root, scan.paths, target, scan.skipped, scan.empty, [])
 
 
-def _loose(root: Path, parts: dict[str, Path]) -> list[Path]:
-    """Files that lie in no class folder."""
-    places = {root, *parts.values()}
-    found = [path for place in places for path in place.iterdir()]
-    return sorted(path for path in found if path.is_file() and path.name[0] != ".")
+def _empty(root: Path, scans: dict[str, Scan]) -> Iterator[str]:
+    """A line about class folders from which nothing is learnt."""
+    found = [folder for scan in scans.values() for folder in scan.empty]
+    if found:
+        yield f"class folders without a picture: {class_folders.names(found, root)}"
 
 
-def _usual_side(paths: list[Path], name: str) -> int:
-    """The middle of the shorter sides of some readable pictures, in pixels."""
-    sides = []
-    for path in paths[:: max(1, len(paths) // MEASURED)]:
+def _lost(
+    listings: dict[str, Listing], labels: tuple[str, ...], held: dict[str, Examples]
+) -> list[Skipped]:
+    """The files that the decoder did not read; all of them where nothing is held."""
+    return [
+        Skipped(path, labels[number], skipped.damage(path))
+        for split, one in listings.items()
+        for row, (path, number) in enumerate(zip(one.paths, one.target, strict=True))
+        if split not in held or held[split].target[row] == SKIPPED
+    ]
+
+
+def _some_shapes(paths: list[Path]) -> list[tuple[int, int, int]]:
+    """Height, width and channels of some readable pictures; of none only if there is none."""
+    found = list(_shapes(paths[:: max(1, len(paths) // MEASURED)]))
+    return found or list(itertools.islice(_shapes(paths), 1))
+
+
+def _shapes(paths: list[Path]) -> Iterator[tuple[int, int, int]]:
+    for path in paths:
         try:
-            sides.append(min(decode(bytes_of(path)).shape[:2]))
+            with without_decoder_messages():
+                picture = decode(bytes_of(path))
         except (OSError, ValueError, tf.errors.InvalidArgumentError):
             continue
-    if not sides:
-        raise DataError(
-            f"Received folder:{name}, where no picture was found that can be read; expected PNG, "
-            "JPEG, GIF or BMP files in class folders."
-        )
-    return int(np.median(sides))
+        yield tuple(picture.shape)
 
 
 def _read(listing: Listing, fit: Callable[[Any], Any], memory_budget: int | None) -> Examples:
@@ -197,7 +216,9 @@ def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
         for start in range(0, len(listing.paths), CHUNK):
             stop = min(start + CHUNK, len(listing.paths))
             calls = [slice(k, min(k + CALL, stop)) for k in range(start, stop, CALL)]
-            pixels, shapes = map(np.concatenate, zip(*threads.map(read, calls), strict=True))
+            with without_decoder_messages():
+                parts = list(threads.map(read, calls))
+            pixels, shapes = map(np.concatenate, zip(*parts, strict=True))
             target = np.where(shapes.any(1), listing.target[start:stop], SKIPPED)
             if look:
                 listing.shapes.extend(map(tuple, shapes.tolist()))
@@ -236,12 +257,3 @@ def _fitted(files: Any, fit: Any) -> Any:
     made = (tf.TensorSpec(fit.shape, tf.uint8), tf.TensorSpec([3], tf.int64))
     # A call takes as long as a small picture: many share one. The threads are the callers'.
     return tf.map_fn(one, files, fn_output_signature=made, parallel_iterations=1)
-
-
-def _notes(root: Path, paths: list[Path], what: str, why: str) -> tuple[str, ...]:
-    if not paths:
-        return ()
-    shown = ", ".join(str(path.relative_to(root)) for path in paths[:NAMED])
-    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-    files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
-    return (f"skipped {files} {what} ({why}): {shown}{more}",)

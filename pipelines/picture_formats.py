@@ -33,6 +33,7 @@ BMP = Signature("BMP", ((0, b"BM"),))
 READ = (PNG, JPEG, GIF, BMP, WEBP_LOSSY, WEBP_LOSSLESS, WEBP_EXTENDED)
 READ_NAMES = "PNG, JPEG, GIF, BMP or WebP"
 WEBP_FLAGS, WEBP_MOVES = 20, 0x02  # the place of the flags of an extended WebP, and one of them
+MOVING_WEBP = "moving WebP"
 
 _CONTAINERS = {
     "AVIF": (b"avif", b"avis"),
@@ -45,6 +46,8 @@ NOT_READ = (
     Signature("JPEG XL", ((4, b"JXL \r\n\x87\n"),)),
     Signature("JPEG 2000", ((4, b"jP  \r\n\x87\n"),)),
     Signature("JPEG 2000", ((0, b"\xff\x4f\xff\x51"),)),
+    Signature("ICO", ((0, b"\0\0\1\0"),)),
+    *(Signature("Netpbm", ((0, b"P%d\n" % kind),)) for kind in range(1, 7)),
     Signature("Photoshop", ((0, b"8BPS"),)),
     Signature("WebP of an unknown kind", ((0, b"RIFF"), (8, b"WEBP"))),
     *(
@@ -53,6 +56,7 @@ NOT_READ = (
         for brand in brands
     ),
 )
+NOT_READ_NAMES = {one.name for one in NOT_READ} | {MOVING_WEBP}
 
 
 def format_of(content: bytes) -> str:
@@ -61,7 +65,7 @@ def format_of(content: bytes) -> str:
     `is_read` tells whether athanor reads it.
     """
     if _moves(content):
-        return "moving WebP"
+        return MOVING_WEBP
     return next((one.name for one in READ + NOT_READ if one.matches(content)), "")
 
 

@@ -633,10 +633,10 @@ IMAGE = {
     "text as picture": Fault(_no_picture, "unreadable files", "warning", "train/dog/text.png"),
     "empty file": Fault(_empty_file, "unreadable files", "warning", "test/dog/empty.jpg", "test"),
     "other format": Fault(
-        _saved("train/cat/other.webp", photo(900)),
+        _saved("train/cat/other.tif", photo(900)),
         "pictures of other formats",
         "warning",
-        "train/cat/other.webp",
+        "train/cat/other.tif",
     ),
     "picture in no class": Fault(
         _saved("train/loose.png", photo(901)),

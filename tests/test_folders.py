@@ -1,8 +1,13 @@
 """Folders of pictures, as people have them."""
 
+import io
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from corpus.folders import png_of
+from PIL import Image
 
 from pipelines import folders, looking
 from pipelines.examples import DataError
@@ -26,16 +31,23 @@ def write(folder, count=12, start=0):
 
 
 @pytest.fixture
-def messy(tmp_path):
+def place(tmp_path):
+    """An empty directory."""
+    (tmp_path / "set").mkdir()
+    return tmp_path / "set"
+
+
+@pytest.fixture
+def messy(place):
     """Class folders with a truncated JPEG, a text file, an empty file and a stray note."""
-    write(tmp_path / "messy")
-    whole = tmp_path / "messy" / "rose" / "0.jpg"
-    (tmp_path / "messy" / "rose" / "cut.jpg").write_bytes(whole.read_bytes()[:200])
-    (tmp_path / "messy" / "rose" / "empty.PNG").write_bytes(b"")
-    (tmp_path / "messy" / "daisy" / "notes.txt").write_text("from the garden")
-    (tmp_path / "messy" / "README").write_text("pictures")
-    (tmp_path / "messy" / ".DS_Store").write_text("hidden")
-    return tmp_path / "messy"
+    write(place / "messy")
+    whole = place / "messy" / "rose" / "0.jpg"
+    (place / "messy" / "rose" / "cut.jpg").write_bytes(whole.read_bytes()[:200])
+    (place / "messy" / "rose" / "empty.PNG").write_bytes(b"")
+    (place / "messy" / "daisy" / "notes.txt").write_text("from the garden")
+    (place / "messy" / "README").write_text("pictures")
+    (place / "messy" / ".DS_Store").write_text("hidden")
+    return place / "messy"
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -45,25 +57,153 @@ def test_what_is_no_picture_is_named_and_skipped(messy, again, capfd):
     assert source.labels == CLASSES
     assert len(source.train) == 24
     assert source.train.features.shape[1:] == (16, 16, 3)
-    damaged, foreign = source.notes
-    assert "2 files damaged" in damaged and "rose/cut.jpg" in damaged and "empty.PNG" in damaged
-    assert "2 files of other kinds" in foreign and "notes.txt" in foreign and "README" in foreign
-    assert "JPEG" not in capfd.readouterr().err  # of the decoder, which speaks for itself
+    assert source.notes == (
+        "skipped 2 of 14 files of the class rose: 1 damaged, 1 empty: rose/cut.jpg, rose/empty.PNG",
+        "skipped 1 of 13 files of the class daisy: 1 no pictures: daisy/notes.txt",
+        "skipped 1 file in no class folder: 1 no pictures: README",
+    )
+    assert not capfd.readouterr().err  # of the decoder, which speaks for itself
 
 
-def test_every_picture_is_read_as_if_it_were_alone(tmp_path):
+def saved(kind, seed=0):
+    file = io.BytesIO()
+    Image.fromarray(photo(seed)).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_a_picture_is_known_by_its_content_whatever_its_name(place, kind):
+    write(place, 3)
+    (place / "tulip" / "deep" / "deeper").mkdir(parents=True)
+    names = ("a", "b.PNG", "c.jpg", "d.txt", "e.data", "deep/deeper/f.WEBP")
+    for seed, name in enumerate(names):
+        (place / "tulip" / name).write_bytes(saved(kind, seed))
+    source = folders.source(str(place), squares(16), None)
+    assert source.labels == (*CLASSES, "tulip") and not source.notes
+    assert np.bincount(source.train.targets).tolist() == [3, 3, 6]
+
+
+OTHERS = {
+    "TIFF": ("20 TIFF", lambda: saved("TIFF")),
+    "TIFF that is called JPEG": ("20 TIFF", lambda: saved("TIFF")),
+    "JPEG 2000": ("20 JPEG 2000", lambda: saved("JPEG2000")),
+    "damaged": ("20 damaged", lambda: saved("JPEG")[:400]),
+    "empty": ("20 empty", lambda: b""),
+    "pages of errors": ("20 no pictures", lambda: b"<html>404</html>"),
+    "bombs": ("20 of too many pixels", lambda: png_of(20000, 20000)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_class_without_a_readable_picture_is_refused_by_name(place, name):
+    write(place, 2)
+    (place / "tulip").mkdir()
+    counted, make = OTHERS[name]
+    ending = ".tif" if name == "TIFF" else ".jp2" if name == "JPEG 2000" else ".jpg"
+    for number in range(20):
+        (place / "tulip" / f"{number:02}{ending}").write_bytes(make())
+    said = rf"no picture of the class tulip \({counted}: tulip/00{ending}, .* and 15 more\) can be"
+    with pytest.raises(DataError, match=said):
+        folders.source(str(place), squares(16), None)
+
+
+def test_a_class_that_holds_no_pictures_is_named(place):
+    write(place, 2)
+    (place / "docs").mkdir()
+    (place / "docs" / "a.txt").write_text("by hand")
+    (place / "later").mkdir()
+    source = folders.source(str(place), squares(16), None)
+    assert source.labels == CLASSES
+    assert source.notes[0] == "class folders without a picture: docs/, later/"
+
+
+def test_other_formats_are_counted_by_class(place):
+    write(place, 2)
+    for number in range(7):
+        (place / "rose" / f"{number}.tif").write_bytes(saved("TIFF"))
+    (place / "rose" / "bomb.png").write_bytes(png_of(20000, 20000))
+    said, remedy = folders.source(str(place), squares(16), None).notes
+    assert said.startswith(
+        "skipped 8 of 10 files of the class rose: 7 TIFF, 1 of too many pixels: rose/bomb.png"
+    )
+    assert remedy == "athanor reads PNG, JPEG, GIF, BMP or WebP: convert the files of TIFF"
+
+
+def test_what_is_no_file_is_skipped(place):
+    write(place, 2)
+    rose = place / "rose"
+    (rose / "nowhere.jpg").symlink_to("nothing.jpg")
+    (rose / "folder.png").mkdir()
+    (rose / "all").symlink_to(rose, target_is_directory=True)
+    os.mkfifo(rose / "pipe.jpg")  # it would wait for somebody to write
+    source = folders.source(str(place), squares(16), None)
+    assert len(source.train) == 4
+    assert source.notes[0].startswith("skipped 3 of 5 files of the class rose: ")
+
+
+def test_a_folder_that_cannot_be_opened_is_named(place, monkeypatch):
+    write(place, 2)
+    closed = place / "rose" / "closed"
+    closed.mkdir()
+    scan = os.scandir
+
+    def scandir(path):
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    (note,) = folders.source(str(place), squares(16), None).notes
+    assert "1 folders that cannot be opened: rose/closed" in note
+
+
+NAMES = ("猫 1", "a[1]*?", "100%", "x\ny", "b\udcff", "ünï")
+
+
+def test_names_in_all_languages_are_read_and_listed(place, capfd):
+    for number, name in enumerate(NAMES):
+        folder = place / "set" / name
+        folder.mkdir(parents=True)
+        for k in range(2):
+            (folder / f"{name} {k}.png").write_bytes(saved("PNG", 10 * number + k))
+        (folder / f"{name} bad.png").write_bytes(b"no picture")
+    for _ in range(2):  # from the files, then from the cache
+        source = folders.source(str(place / "set"), squares(16), None)
+        labels = sorted(name.replace("\n", r"\n").replace("\udcff", r"\udcff") for name in NAMES)
+        assert list(source.labels) == labels
+        assert len(source.train) == 2 * len(NAMES)
+        print(*source.labels, *source.notes, *source.train.files, sep="\n")
+        assert all(len(note.splitlines()) == 1 for note in source.notes)
+
+
+def test_damaged_jpegs_are_read_in_silence(place, capfd):
+    write(place, 4)
+    random = np.random.default_rng(0)
+    whole = saved("JPEG")
+    for number in range(40):
+        rotten = bytearray(whole)
+        for byte in random.integers(650, len(whole) - 2, 4):
+            rotten[byte] = random.integers(256)
+        cut = random.integers(200, len(whole))
+        (place / "rose" / f"rotten {number}.jpg").write_bytes(bytes(rotten))
+        (place / "rose" / f"cut {number}.jpg").write_bytes(whole[:cut])
+    folders.source(str(place), squares(16), None)
+    assert not capfd.readouterr().err
+
+
+def test_every_picture_is_read_as_if_it_were_alone(place):
     for k in range(40):
         height, width, channels = 5 + k % 7, 6 + k % 5, (1, 3)[k % 2]
         encoded = tf.io.encode_png(photo(k, height, width, channels)).numpy()
-        folder = tmp_path / CLASSES[k % 2]
+        folder = place / CLASSES[k % 2]
         folder.mkdir(exist_ok=True)
         (folder / f"{k:02}.png").write_bytes(encoded[: len(encoded) // (1 + (k % 9 == 3))])
     told = []
     with looking.looking(lambda *said: told.append(said)) as look:
-        folders.source(str(tmp_path), squares(16), None)
+        folders.source(str(place), squares(16), None)
     ((_, listing),) = look.folders
     assert told == [("reading", 40, 40)]
-    source = folders.source(str(tmp_path), squares(16), None).train
+    source = folders.source(str(place), squares(16), None).train
     assert len(source) == 35
     pixels = iter(source.numpy().features)
     for path, shape in zip(listing.paths, listing.shapes, strict=True):
@@ -85,28 +225,28 @@ def test_thumbnails_are_means(side):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])
-def test_folders_of_splits_are_kept(tmp_path, name):
+def test_folders_of_splits_are_kept(place, name):
     for start, split in ((0, "train"), (100, name), (200, "test")):
-        write(tmp_path / split, 3, start)
-    source = folders.source(str(tmp_path), squares(16), None)
+        write(place / split, 3, start)
+    source = folders.source(str(place), squares(16), None)
     assert [len(part) for part in (source.train, source.valid, source.test)] == [6, 6, 6]
 
 
-def test_a_class_may_be_called_train(tmp_path):
-    write(tmp_path, 2)
-    (tmp_path / "rose").rename(tmp_path / "train")
-    assert folders.source(str(tmp_path), squares(16), None).labels == ("daisy", "train")
+def test_a_class_may_be_called_train(place):
+    write(place, 2)
+    (place / "rose").rename(place / "train")
+    assert folders.source(str(place), squares(16), None).labels == ("daisy", "train")
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path):
-    with pytest.raises(DataError, match="no directory"):
-        folders.source(str(tmp_path / "missing"), squares(0), None)
+def test_a_folder_without_pictures_is_refused(place):
+    with pytest.raises(DataError, match="no directory that can be read"):
+        folders.source(str(place / "missing"), squares(0), None)
     with pytest.raises(DataError, match="holds no folders"):
-        folders.source(str(tmp_path), squares(0), None)
-    (tmp_path / "rose").mkdir()
-    (tmp_path / "rose" / "a.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match="no picture was found"):
-        folders.source(str(tmp_path), squares(0), None)
+        folders.source(str(place), squares(0), None)
+    (place / "rose").mkdir()
+    (place / "rose" / "a.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="no picture of the class rose"):
+        folders.source(str(place), squares(0), None)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

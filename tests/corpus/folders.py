@@ -94,7 +94,7 @@ FOLDERS = {
     "folders that are called pictures": (directories, "bad"),
     "train without classes": (
         lambda root: files(root, {"train/a.png": png(), "test/b.png": png()}),
-        "distinct",
+        "no class folders",
     ),
     "test alone": (
         lambda root: files(root, {"test/x/a.png": png(), "test/y/b.png": png(9)}),
