@@ -106,7 +106,7 @@ class Finetune(App):
             embedded=lambda: embedded.high_digits(small),
             test=self.test,
             data_dir=data_dir,
-            fitting=photos.squares(self.size),
+            fitting=photos.Squares(self.size),
         )
         images.require_classes(splits, self.data)
         return splits

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Mnist(App):
     """Classify small images of one size, such as digits, clothes or symbols.
 
-    The shape, the colours and the classes come from the data.
+    The shape, the colours and the classes come from the data; images of several sizes become
+    squares of the usual side.
     """
 
     question: ClassVar[Literal["image"]] = "image"
@@ -38,6 +39,9 @@ class Mnist(App):
         "augment": (0.0, 0.5, 1.0),
     }
 
+    data: str = "embedded"
+    """Address of the data: embedded, tfds:NAME, folder:PATH of class folders, npz:PATH (x_train,
+    y_train or x, y), or csv:PATH of a label and pixels."""
     model: Literal["softmax", "mlp", "cnn"] = "cnn"
     """softmax regression, a perceptron of two hidden layers, or a convolutional network."""
     augment: float = bounded(1.0, 0.0, 10.0)
@@ -56,10 +60,15 @@ class Mnist(App):
 
     def splits(self, data_dir: Path | None = None) -> "Splits":
         """Features uint8 [height, width, channels], target int64 class numbers."""
-        from pipelines import embedded, images, sources
+        from pipelines import embedded, images, photos, sources
 
         splits = sources.load(
-            self.data, embedded=embedded.digits, test=self.test, data_dir=data_dir
+            self.data,
+            embedded=embedded.digits,
+            test=self.test,
+            data_dir=data_dir,
+            fitting=photos.SmallImages(),
+            arrays=True,
         )
         images.require_classes(splits, self.data)
         return splits
@@ -73,7 +82,10 @@ class Mnist(App):
     def reading(self, splits: "Splits") -> Any:
         """How a picture of any size and colour becomes one like the training images."""
         from pipelines.images import FitImage
+        from pipelines.photos import SmallImages
 
+        if self.data.startswith("folder:"):  # Files are answered as they were read in training.
+            return SmallImages().like(splits.spec["features"][0])
         return FitImage.adapted(splits.train)
 
     def augmentation(self) -> Callable[[Any, Any, Any], Any] | None:

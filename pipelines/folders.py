@@ -19,7 +19,7 @@ from pipelines.decoder_messages import without_decoder_messages
 from pipelines.examples import Batch, DataError, Examples, store
 from pipelines.files import at_home, printable
 from pipelines.image_files import bytes_of, decode
-from pipelines.photos import Fitting
+from pipelines.photos import Fitting, Shape
 from pipelines.picture_formats import READ_NAMES, is_read
 from pipelines.skipped import Skipped
 from pipelines.splits import Source
@@ -88,7 +88,7 @@ def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
     shapes = _some_shapes([path for listing in listings.values() for path in listing.paths])
     if not shapes:
         skipped.refuse(name, labels, foreign + _lost(listings, labels, {}), root)
-    fit = fitting(int(np.median([min(shape[:2]) for shape in shapes])))
+    fit = fitting(shapes)
     held = {split: _read(one, fit, memory_budget) for split, one in listings.items()}
     lost = _lost(listings, labels, held)
     learnt = {labels[number] for number in set(held["train"].targets) - {SKIPPED}}
@@ -108,7 +108,7 @@ def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
         *_empty(root, scans),
         *skipped.notes(root, lost + foreign + loose, totals),
     )
-    return Source(**readable, labels=labels, notes=notes, side=fit.shape[0])
+    return Source(**readable, labels=labels, notes=notes)
 
 
 def _scanned(classes: Classes) -> Scan:
@@ -162,20 +162,21 @@ def _lost(
     ]
 
 
-def _some_shapes(paths: list[Path]) -> list[tuple[int, int, int]]:
+def _some_shapes(paths: list[Path]) -> list[Shape]:
     """Height, width and channels of some readable pictures; of none only if there is none."""
     found = list(_shapes(paths[:: max(1, len(paths) // MEASURED)]))
     return found or list(itertools.islice(_shapes(paths), 1))
 
 
-def _shapes(paths: list[Path]) -> Iterator[tuple[int, int, int]]:
+def _shapes(paths: list[Path]) -> Iterator[Shape]:
     for path in paths:
         try:
             with without_decoder_messages():
                 picture = decode(bytes_of(path))
         except (OSError, ValueError, tf.errors.InvalidArgumentError):
             continue
-        yield tuple(picture.shape)
+        height, width, channels = picture.shape
+        yield height, width, channels
 
 
 def _read(listing: Listing, fit: Callable[[Any], Any], memory_budget: int | None) -> Examples:

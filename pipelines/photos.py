@@ -4,10 +4,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from pipelines.examples import DataError
 from pipelines.images import FitImage, recoloured
 
+MOST_SIDE = 128  # pixels of small images of several sizes
 LARGE, SMALL = 224, 96  # what most backbones were trained at; enough for pictures of few pixels
 
 
@@ -42,6 +45,9 @@ class FitPhoto:
 
 
 Reading = FitImage | FitPhoto
+Shape = tuple[int, int, int]  # height, width, channels
+# From the shapes of some of a set's pictures to how each becomes one size.
+Fitting = Callable[[Sequence[Shape]], Reading]
 
 
 def reading(way: str, shape: Sequence[int], **options: Any) -> Reading:
@@ -50,15 +56,40 @@ def reading(way: str, shape: Sequence[int], **options: Any) -> Reading:
     return ways[way](shape=tuple(shape), **options)  # type: ignore[arg-type]
 
 
-# From the usual shorter side of a set's pictures, in pixels, to how each is fitted.
-Fitting = Callable[[int], FitPhoto]
+@dataclasses.dataclass(frozen=True)
+class Squares:
+    """Photographs become squares in colour, of this side; with 0, of a side that suits the set."""
 
+    side: int
 
-def squares(side: int) -> Fitting:
-    """Squares of this side; with 0, of a side that suits the set."""
-
-    def fitting(shorter: int) -> FitPhoto:
-        chosen = side or (LARGE if shorter > SMALL else SMALL)
+    def __call__(self, shapes: Sequence[Shape]) -> FitPhoto:
+        """By the middle of the shorter sides."""
+        shorter = np.median([min(shape[:2]) for shape in shapes])
+        chosen = self.side or (LARGE if shorter > SMALL else SMALL)
         return FitPhoto((chosen, chosen, 3))
 
-    return fitting
+    def like(self, shape: Shape) -> FitPhoto:
+        """Stretched."""
+        return FitPhoto(shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallImages:
+    """Small images stay as they are; of several sizes they become squares of the usual side."""
+
+    def __call__(self, shapes: Sequence[Shape]) -> FitImage:
+        """Grey where all are grey. Raises DataError for large pictures of several sizes."""
+        sizes = {shape[:2] for shape in shapes}
+        side = int(np.median([min(size) for size in sizes]))
+        if len(sizes) > 1 and side > MOST_SIDE:
+            raise DataError(
+                f"Received pictures of several sizes, usually of {side} pixels; expected small "
+                f"ones, of one size or up to {MOST_SIDE} pixels. Take athanor finetune, or resize "
+                "them beforehand."
+            )
+        height, width = sizes.pop() if len(sizes) == 1 else (side, side)
+        return self.like((height, width, 1 if all(shape[2] < 3 for shape in shapes) else 3))
+
+    def like(self, shape: Shape) -> FitImage:
+        """Scaled, with their proportions, and laid on black."""
+        return FitImage(shape, None, 1.0)

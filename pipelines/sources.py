@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pipelines import csv_files, folders, looking, tfds
+from pipelines import csv_files, folders, looking, pixel_arrays, pixel_tables, tfds
 from pipelines.examples import AddressError, DataError
-from pipelines.photos import Fitting, squares
+from pipelines.photos import Fitting, SmallImages, Squares
 from pipelines.splits import Source, Splits, cut
 from pipelines.tables import Tables
 
@@ -17,6 +17,7 @@ FORMS = {
     "tfds": "tfds:NAME",
     "csv": "csv:PATH",
     "folder": "folder:PATH",
+    "npz": "npz:PATH",
 }
 
 
@@ -27,7 +28,8 @@ def load(
     test: str = "",
     data_dir: Path | None = None,
     memory_budget: int | None = None,
-    fitting: Fitting | None = None,
+    fitting: Squares | SmallImages | None = None,
+    arrays: bool = False,
 ) -> Splits:
     """The splits of images that an address names.
 
@@ -43,16 +45,19 @@ def load(
         memory_budget: bytes; larger sets are kept on the disk (see `store`).
         fitting: how pictures of any size become one size; None takes them as
             they are.
+        arrays: whether `npz:PATH` and `csv:PATH` are read, which hold pixels.
 
     Raises:
         DataError: where an address or its data cannot be used.
 
     """
-    own = _opened(address, _readers(embedded, data_dir, memory_budget, fitting))
+    own = _opened(address, _readers(embedded, data_dir, memory_budget, fitting, arrays))
     if test:
         # The pictures of the test set become as large as those of training.
-        fit = fitting and squares(own.side or own.train.features.shape[1])
-        other = _opened(test, _readers(embedded, data_dir, memory_budget, fit))
+        fit = fitting and fitting.like(own.train.features.shape[1:])
+        other = _opened(
+            test, _readers(embedded, data_dir, memory_budget, fit and (lambda _: fit), arrays)
+        )
         if other.form != own.form:
             raise DataError(
                 f"Received the test data {test!r} of form {other.form}; expected the form of "
@@ -67,6 +72,7 @@ def _readers(
     data_dir: Path | None,
     memory_budget: int | None,
     fitting: Fitting | None,
+    arrays: bool,
 ) -> dict[str, Callable[[str], Source]]:
     readers: dict[str, Callable[[str], Source]] = {
         "embedded": lambda _: embedded(),
@@ -74,6 +80,8 @@ def _readers(
     }
     if fitting is not None:
         readers["folder"] = lambda name: folders.source(name, fitting, memory_budget)
+    if arrays:
+        readers |= {"npz": pixel_arrays.source, "csv": pixel_tables.source}
     return readers
 
 

@@ -18,8 +18,7 @@ class Source(NamedTuple):
     """What an address holds before it is cut.
 
     `labels` name the classes of the target; `notes` tell the user what reading
-    found and left out. `side` is that of the squares to which pictures were
-    fitted, where they were.
+    found and left out.
     """
 
     train: Examples
@@ -27,7 +26,6 @@ class Source(NamedTuple):
     test: Examples | None = None
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    side: int | None = None
 
     @property
     def form(self) -> tuple:
@@ -113,10 +111,16 @@ class Drawn:
         """A window of the hashes is test, the next one validation; a fold shifts the window."""
         return drawn_sides(examples, classes, wanted)
 
-    def notes(self, splits: "Splits", wanted: Wanted) -> tuple[str, ...]:  # noqa: ARG002
-        """For rows: how many equal inputs lie on both sides."""
+    def notes(self, splits: "Splits", wanted: Wanted) -> tuple[str, ...]:
+        """Where the test set comes from if not from the data; equal inputs on both sides."""
         if splits.test.drawn is None:
-            return ()
+            if wanted.fold or wanted.valid or not wanted.test:
+                return ()
+            count, of = len(splits.test), len(splits.test) + len(splits.train)
+            return (
+                f"there is no test split: {count} of the {of} training examples are the test "
+                "set, and the validation split is kept",
+            )
         learnt = [part.content_hashes() for part in (splits.train, splits.valid)]
         count = int(np.isin(splits.test.content_hashes(), np.concatenate(learnt)).sum())
         if not count:

@@ -47,7 +47,9 @@ def source(
             )
 
     images = builder.info.features[builder.info.supervised_keys[0]]
-    fit = fitting and len(images.shape) == 3 and fitting(_usual_side(builder, images.shape))
+    fit = fitting(_shapes(builder, images.shape)) if fitting and len(images.shape) == 3 else None
+    if fit and fit.shape == images.shape:
+        fit = None  # They are read in larger chunks.
 
     def split(*names: str) -> Examples | None:
         found = next((name for name in names if name in builder.info.splits), None)
@@ -64,8 +66,7 @@ def source(
         raise _without_train(name, builder)
     target = builder.info.features[builder.info.supervised_keys[1]]
     labels = tuple(getattr(target, "names", None) or ())
-    side = fit.shape[0] if fit else None
-    return Source(train, split("validation", "valid", "val"), split("test"), labels, side=side)
+    return Source(train, split("validation", "valid", "val"), split("test"), labels)
 
 
 def tables(name: str, data_dir: Path | None) -> Tables:
@@ -177,13 +178,13 @@ def _download(name: str, builder: Any, place: Any) -> None:
     builder.download_and_prepare()
 
 
-def _usual_side(builder: Any, shape: tuple[int | None, ...]) -> int:
-    """The middle of the images' shorter sides, in pixels: of some where the set does not say."""
+def _shapes(builder: Any, shape: tuple[int | None, ...]) -> list[Any]:
+    """The shape of the images, or of some where the set does not say."""
     if None not in shape:
-        return min(shape[:2])  # type: ignore[type-var,return-value]
+        return [shape]
     key = builder.info.supervised_keys[0]
     some = builder.as_dataset(split="train", shuffle_files=False).take(MEASURED)
-    return int(np.median([min(example[key].shape[:2]) for example in some.as_numpy_iterator()]))
+    return [example[key].shape for example in some.as_numpy_iterator()]
 
 
 def _batches(builder: Any, split: str, fit: Any = None) -> Iterator[Batch]:

@@ -50,7 +50,7 @@ NAMES = [
 @pytest.mark.parametrize("splits", NAMES, ids="/".join)
 def test_splits_are_known_by_the_usual_words_in_any_case(root, splits):
     lay(root, *within(*splits))
-    assert read(root) == (dict.fromkeys(("train", "valid", "test"), ["blue", "red"]), ())
+    assert read(root) == ({split: ["blue", "red"] for split in ("train", "valid", "test")}, ())
 
 
 @pytest.mark.parametrize("splits", [("Training", "Testing"), ("train", "dev"), ("Train",)])
@@ -142,7 +142,7 @@ def test_folders_of_systems_are_no_classes(root, name):
 
 def test_a_name_is_one_class_however_it_is_encoded(root):
     lay(root, "train/cafe\u0301", "train/猫 [1] 100%", "test/caf\u00e9", "test/猫 [1] 100%")
-    assert read(root)[0] == dict.fromkeys(("train", "test"), ["café", "猫 [1] 100%"])
+    assert read(root)[0] == {split: ["café", "猫 [1] 100%"] for split in ("train", "test")}
 
 
 def test_names_that_cannot_be_written_are_escaped(root):

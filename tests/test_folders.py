@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipelines import folders, looking
 from pipelines.examples import DataError
-from pipelines.photos import FitPhoto, reading, squares
+from pipelines.photos import FitPhoto, Squares, reading
 
 CLASSES = ("daisy", "rose")
 
@@ -53,7 +53,7 @@ def messy(place):
 @pytest.mark.parametrize("again", [False, True])
 def test_what_is_no_picture_is_named_and_skipped(messy, again, capfd):
     for _ in range(1 + again):
-        source = folders.source(str(messy), squares(16), None)
+        source = folders.source(str(messy), Squares(16), None)
     assert source.labels == CLASSES
     assert len(source.train) == 24
     assert source.train.features.shape[1:] == (16, 16, 3)
@@ -78,7 +78,7 @@ def test_a_picture_is_known_by_its_content_whatever_its_name(place, kind):
     names = ("a", "b.PNG", "c.jpg", "d.txt", "e.data", "deep/deeper/f.WEBP")
     for seed, name in enumerate(names):
         (place / "tulip" / name).write_bytes(saved(kind, seed))
-    source = folders.source(str(place), squares(16), None)
+    source = folders.source(str(place), Squares(16), None)
     assert source.labels == (*CLASSES, "tulip") and not source.notes
     assert np.bincount(source.train.targets).tolist() == [3, 3, 6]
 
@@ -104,7 +104,7 @@ def test_a_class_without_a_readable_picture_is_refused_by_name(place, name):
         (place / "tulip" / f"{number:02}{ending}").write_bytes(make())
     said = rf"no picture of the class tulip \({counted}: tulip/00{ending}, .* and 15 more\) can be"
     with pytest.raises(DataError, match=said):
-        folders.source(str(place), squares(16), None)
+        folders.source(str(place), Squares(16), None)
 
 
 def test_a_class_that_holds_no_pictures_is_named(place):
@@ -112,7 +112,7 @@ def test_a_class_that_holds_no_pictures_is_named(place):
     (place / "docs").mkdir()
     (place / "docs" / "a.txt").write_text("by hand")
     (place / "later").mkdir()
-    source = folders.source(str(place), squares(16), None)
+    source = folders.source(str(place), Squares(16), None)
     assert source.labels == CLASSES
     assert source.notes[0] == "class folders without a picture: docs/, later/"
 
@@ -122,7 +122,7 @@ def test_other_formats_are_counted_by_class(place):
     for number in range(7):
         (place / "rose" / f"{number}.tif").write_bytes(saved("TIFF"))
     (place / "rose" / "bomb.png").write_bytes(png_of(20000, 20000))
-    said, remedy = folders.source(str(place), squares(16), None).notes
+    said, remedy = folders.source(str(place), Squares(16), None).notes
     assert said.startswith(
         "skipped 8 of 10 files of the class rose: 7 TIFF, 1 of too many pixels: rose/bomb.png"
     )
@@ -136,7 +136,7 @@ def test_what_is_no_file_is_skipped(place):
     (rose / "folder.png").mkdir()
     (rose / "all").symlink_to(rose, target_is_directory=True)
     os.mkfifo(rose / "pipe.jpg")  # it would wait for somebody to write
-    source = folders.source(str(place), squares(16), None)
+    source = folders.source(str(place), Squares(16), None)
     assert len(source.train) == 4
     assert source.notes[0].startswith("skipped 3 of 5 files of the class rose: ")
 
@@ -153,14 +153,14 @@ def test_a_folder_that_cannot_be_opened_is_named(place, monkeypatch):
         return scan(path)
 
     monkeypatch.setattr("os.scandir", scandir)
-    (note,) = folders.source(str(place), squares(16), None).notes
+    (note,) = folders.source(str(place), Squares(16), None).notes
     assert "1 folders that cannot be opened: rose/closed" in note
 
 
 NAMES = ("猫 1", "a[1]*?", "100%", "x\ny", "b\udcff", "ünï")
 
 
-def test_names_in_all_languages_are_read_and_listed(place, capfd):
+def test_names_in_all_languages_are_read_and_listed(place):
     for number, name in enumerate(NAMES):
         folder = place / "set" / name
         folder.mkdir(parents=True)
@@ -168,7 +168,7 @@ def test_names_in_all_languages_are_read_and_listed(place, capfd):
             (folder / f"{name} {k}.png").write_bytes(saved("PNG", 10 * number + k))
         (folder / f"{name} bad.png").write_bytes(b"no picture")
     for _ in range(2):  # from the files, then from the cache
-        source = folders.source(str(place / "set"), squares(16), None)
+        source = folders.source(str(place / "set"), Squares(16), None)
         labels = sorted(name.replace("\n", r"\n").replace("\udcff", r"\udcff") for name in NAMES)
         assert list(source.labels) == labels
         assert len(source.train) == 2 * len(NAMES)
@@ -187,7 +187,7 @@ def test_damaged_jpegs_are_read_in_silence(place, capfd):
         cut = random.integers(200, len(whole))
         (place / "rose" / f"rotten {number}.jpg").write_bytes(bytes(rotten))
         (place / "rose" / f"cut {number}.jpg").write_bytes(whole[:cut])
-    folders.source(str(place), squares(16), None)
+    folders.source(str(place), Squares(16), None)
     assert not capfd.readouterr().err
 
 
@@ -200,10 +200,10 @@ def test_every_picture_is_read_as_if_it_were_alone(place):
         (folder / f"{k:02}.png").write_bytes(encoded[: len(encoded) // (1 + (k % 9 == 3))])
     told = []
     with looking.looking(lambda *said: told.append(said)) as look:
-        folders.source(str(place), squares(16), None)
+        folders.source(str(place), Squares(16), None)
     ((_, listing),) = look.folders
     assert told == [("reading", 40, 40)]
-    source = folders.source(str(place), squares(16), None).train
+    source = folders.source(str(place), Squares(16), None).train
     assert len(source) == 35
     pixels = iter(source.numpy().features)
     for path, shape in zip(listing.paths, listing.shapes, strict=True):
@@ -228,25 +228,25 @@ def test_thumbnails_are_means(side):
 def test_folders_of_splits_are_kept(place, name):
     for start, split in ((0, "train"), (100, name), (200, "test")):
         write(place / split, 3, start)
-    source = folders.source(str(place), squares(16), None)
+    source = folders.source(str(place), Squares(16), None)
     assert [len(part) for part in (source.train, source.valid, source.test)] == [6, 6, 6]
 
 
 def test_a_class_may_be_called_train(place):
     write(place, 2)
     (place / "rose").rename(place / "train")
-    assert folders.source(str(place), squares(16), None).labels == ("daisy", "train")
+    assert folders.source(str(place), Squares(16), None).labels == ("daisy", "train")
 
 
 def test_a_folder_without_pictures_is_refused(place):
     with pytest.raises(DataError, match="no directory that can be read"):
-        folders.source(str(place / "missing"), squares(0), None)
+        folders.source(str(place / "missing"), Squares(0), None)
     with pytest.raises(DataError, match="holds no folders"):
-        folders.source(str(place), squares(0), None)
+        folders.source(str(place), Squares(0), None)
     (place / "rose").mkdir()
     (place / "rose" / "a.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match="no picture of the class rose"):
-        folders.source(str(place), squares(0), None)
+        folders.source(str(place), Squares(0), None)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -263,9 +263,9 @@ def test_a_picture_of_the_right_size_passes_unchanged():
 
 
 def test_a_side_suits_the_set():
-    assert squares(0)(28).shape == (96, 96, 3)
-    assert squares(0)(160).shape == (224, 224, 3)
-    assert squares(64)(160).shape == (64, 64, 3)
+    assert Squares(0)([(28, 40, 1)]).shape == (96, 96, 3)
+    assert Squares(0)([(160, 240, 3)]).shape == (224, 224, 3)
+    assert Squares(64)([(160, 240, 3)]).shape == (64, 64, 3)
 
 
 def test_a_passport_tells_how_pictures_are_read():
@@ -280,8 +280,8 @@ def test_photographs_of_several_sizes_load(load):
     from pipelines import tfds
 
     builder = tfds._prepared("tf_flowers160", None)
-    side = tfds._usual_side(builder, builder.info.features["image"].shape)
-    batch = next(tfds._batches(builder, "train", squares(64)(side)))
-    assert side == 160
+    shapes = tfds._shapes(builder, builder.info.features["image"].shape)
+    batch = next(tfds._batches(builder, "train", Squares(64)(shapes)))
+    assert np.median([min(shape[:2]) for shape in shapes]) == 160
     assert batch.features.shape == (tfds.FITTED_CHUNK, 64, 64, 3)
     assert batch.features.dtype == np.uint8 and set(batch.target) <= set(range(5))
