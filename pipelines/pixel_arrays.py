@@ -69,7 +69,7 @@ def pixels(address: str, images: np.ndarray) -> np.ndarray:
 
 def _read(path: Path, address: str) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except (TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"Received {address}, which is no whole archive; {EXPECTED}.") from error
