@@ -125,6 +125,15 @@ class HowToExport:
 
 @Parameter(name="*")
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class HowToPredict:
+    """Flags of `predict`."""
+
+    strict: Annotated[bool, Parameter(negative="")] = False
+    """End with status 1 where a user or an item is unknown; of the recommender alone."""
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class HowToServe:
     """Flags of `serve`."""
 
@@ -184,3 +193,4 @@ class HowToCheck:
 COMMON, HOW, SHARED, TUNE = Common(), HowToTrain(), HowToShare(), HowToTune()
 EXPORT, SERVE, REPLAY = HowToExport(), HowToServe(), HowToReplay()
 CHECK, COMPARE = HowToCheck(), HowToCompare()
+PREDICT = HowToPredict()

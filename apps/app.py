@@ -66,7 +66,7 @@ class App(abc.ABC):
     data: str = "embedded"
     """Address of the data: embedded, or tfds:NAME."""
     test: str = ""
-    """Address of a test set of its own; by default the data's official test split."""
+    """Address of a test set of its own, as of --data; by default the data's official test split."""
     epochs: int = bounded(12, 1)
     """Passes over the training examples, at most."""
     batch_size: int | None = bounded(None, 1)

@@ -47,7 +47,7 @@ class Finetune(App):
     }
 
     data: str = "embedded"
-    """Address of the data: embedded, tfds:NAME, or folder:PATH."""
+    """Address of the data: embedded, tfds:NAME, or folder:PATH (or the path of the folder)."""
     epochs: int = bounded(8, 0)
     """Passes over the training features in the second stage, at most; 0 trains the head alone."""
     head_epochs: int = bounded(10, 1)

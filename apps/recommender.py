@@ -44,6 +44,8 @@ class Recommender(App):
         "l2": Range(0.02, 0.3, log=True),
     }
 
+    data: str = "embedded"
+    """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
     epochs: int = bounded(20, 1)
     """Passes over the training pairs, at most; of bayes, blocks of ten sweeps of the sampler.
     The first is the means alone."""

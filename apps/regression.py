@@ -43,7 +43,7 @@ class Regression(App):
     }
 
     data: str = "embedded"
-    """Address of the data: embedded, csv:PATH, or tfds:NAME."""
+    """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
     target: str = "target"
     """The column to predict."""
     drop: str = ""

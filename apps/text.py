@@ -44,6 +44,8 @@ class Text(App):
         "grams": (0, 2, 3),
     }
 
+    data: str = "embedded"
+    """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
     epochs: int = bounded(10, 1)
     """Passes over the training examples, at most."""
     batch_size: int | None = bounded(None, 1)

@@ -47,11 +47,13 @@ class Opened(NamedTuple):
     Attributes:
         file: its content, decompressed, which can be read several times.
         raw: what lies on the disk, by which progress is told.
+        name: that of the file, in the archive where it is in one, without an ending such as .gz.
 
     """
 
     file: BinaryIO
     raw: BinaryIO
+    name: str
 
 
 @contextlib.contextmanager
@@ -64,7 +66,7 @@ def opened(path: Path) -> Iterator[Opened]:
     with contextlib.ExitStack() as held:
         try:
             raw = _seekable(held.enter_context(path.open("rb")))
-            yield Opened(_content(path, raw, held), raw)
+            yield _content(path, raw, held)
         except BROKEN as error:
             raise DataError(
                 f"Received {str(path)!r}, which is compressed and damaged or cut off ({error}); "
@@ -81,15 +83,18 @@ def _seekable(file: BinaryIO) -> BinaryIO:
     return file if file.seekable() else io.BytesIO(file.read())  # a pipe can be read but once
 
 
-def _content(path: Path, raw: BinaryIO, held: contextlib.ExitStack) -> BinaryIO:
+def _content(path: Path, raw: BinaryIO, held: contextlib.ExitStack) -> Opened:
     head = _head(raw)
     if head.startswith(ZIP):
-        return _only_member(path, held.enter_context(zipfile.ZipFile(raw)), held)
-    file = raw
+        archive = held.enter_context(zipfile.ZipFile(raw))
+        member = _only_member(path, archive)
+        file = cast("BinaryIO", held.enter_context(archive.open(member)))
+        return Opened(file, raw, member.filename)
+    file, name = raw, path.name
     for mark, reader in READERS.items():
         if head.startswith(mark):
             file = held.enter_context(reader(raw))
-            head = _head(file)
+            head, name = _head(file), path.stem
     place, mark = TAR
     kinds = [kind for start, kind in KINDS.items() if head.startswith(start)]
     if head[place:].startswith(mark):
@@ -99,7 +104,7 @@ def _content(path: Path, raw: BinaryIO, held: contextlib.ExitStack) -> BinaryIO:
             f"Received {str(path)!r}, which {kinds[0]} and no text; expected a CSV file, plain or "
             "compressed by gzip. Unpack it, or save it as CSV."
         )
-    return file
+    return Opened(file, raw, name)
 
 
 def _head(file: BinaryIO) -> bytes:
@@ -108,7 +113,7 @@ def _head(file: BinaryIO) -> bytes:
     return head
 
 
-def _only_member(path: Path, archive: zipfile.ZipFile, held: contextlib.ExitStack) -> BinaryIO:
+def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     if WORKBOOK in archive.namelist():
         raise DataError(
             f"Received {str(path)!r}, which is a workbook of Excel and no text; expected a CSV "
@@ -127,4 +132,4 @@ def _only_member(path: Path, archive: zipfile.ZipFile, held: contextlib.ExitStac
             f"Received {str(path)!r}, a zip that holds {has}; expected a single CSV file in it. "
             "Unpack it, and name the file."
         )
-    return cast("BinaryIO", held.enter_context(archive.open(files[0])))
+    return files[0]

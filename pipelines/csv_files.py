@@ -69,9 +69,16 @@ def read(name: str) -> Tables:
     is no table. The file is read from the disk several times, and never in memory as a whole.
     """
     with text_files.opened(name) as file:
-        found = _found(file)
+        return read_open(file)
+
+
+def read_open(file: TextFile) -> Tables:
+    """As `read`, of a file that is open."""
+    found = _found(file)
     if not len(found.lines):
-        raise DataError(f"Received {name!r} without rows; expected some below the column names.")
+        raise DataError(
+            f"Received {file.name!r} without rows; expected some below the column names."
+        )
     table = Table(dict(found.columns), name=file.name, lines=found.lines, broken=found.broken)
     return Tables(table, notes=(*file.notes, *found.notes))
 

@@ -9,6 +9,11 @@ from unicodedata import category
 
 UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surrogates, breaks of lines
 
+# Of files that hold tables or texts, and of what people take for one.
+SUFFIXES = {".csv", ".tsv", ".tab", ".psv", ".txt", ".text", ".md", ".log", ".dat", ".data"}
+SUFFIXES |= {".gz", ".bz2", ".xz", ".zip", ".zst", ".7z", ".tar", ".json", ".jsonl", ".parquet"}
+SUFFIXES |= {".xls", ".xlsx", ".ods", ".html", ".pdf", ".doc", ".docx", ".npz"}
+
 
 def cache_directory() -> Path:
     """Where this user's measurements and decoded sets are kept; it may be deleted at any time."""
@@ -42,6 +47,18 @@ def printable(name: str) -> str:
         char.encode("unicode_escape").decode() if category(char) in UNWRITABLE else char
         for char in name
     )
+
+
+def looks_like_a_path(word: str) -> bool:
+    """Whether a word from the command line is the name of a file, there or not.
+
+    It is one by its ending, by how it begins, or by a folder before the name of a file.
+    """
+    if Path(word).suffix.lower() in SUFFIXES:
+        return True
+    if re.search(r"\s|://", word):
+        return False
+    return word.startswith(("/", "./", "../", "~/")) or bool(re.search(r"/[^/]+\.\w+$", word))
 
 
 @contextlib.contextmanager

@@ -14,13 +14,15 @@ class TextFile:
 
     Attributes:
         name: that of the file, without its folders.
+        suffix: its ending in lower case, where it is compressed that of what is in it.
         notes: what to tell the user of its encoding.
 
     """
 
     def __init__(self, path: Path, opened: compressed.Opened) -> None:
         self.name = path.name
-        self._file, self._raw = opened
+        self._file, self._raw, inner = opened
+        self.suffix = Path(inner).suffix.lower()
         self._encoding = encodings.find(path.name, opened.file)
         self.notes = self._encoding.notes
 

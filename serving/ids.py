@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import weakref
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,22 @@ from pipelines.examples import Batch
 from pipelines.ids import KINDS, Columns, Ids, encoded, found
 from serving.answers import named, parts, rows
 from serving.portable import Lists, Portable, Table, behind, in_float32
-from serving.reading import UnreadableError, table
+from serving.reading import UnreadableError, is_a_file, places_in, table, tell
 from training.run import Run
 
 LISTED = 10
 MOST_MET = 1_000_000  # pairs that are written beside a model of another format
 NUM_NAMED = 20  # users, and items, that are named as examples
 PAIR = ("user", "item")
+NUM_TOLD = 5  # ids in a message
+KNOWN = "user and item"  # what an answer rests on where training has seen both
 DESCRIBED: weakref.WeakKeyDictionary[Any, np.ndarray | None] = weakref.WeakKeyDictionary()
+
+
+class UnknownIdError(ValueError):
+    """A user or an item that training has not seen, where known ones are asked for."""
+
+    exit_status = 1
 
 
 def signatures(run: Run) -> dict[str, Any]:
@@ -167,12 +176,12 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
 
 
 def _answers(run: Run, text: str) -> list[dict[str, Any]]:
-    if Path(text).suffix.lower() in (".csv", ".tsv"):
+    if text not in ids_of(run.model).users and is_a_file(text):
         read = table(text)
         columns = Columns(**{kind: run.passport["reading"][kind] for kind in KINDS})
         pairs = [read.columns[found(read, columns, name)] for name in PAIR]
         users, items = (column.tolist() for column in pairs)
-        return _rated(run, [f"{text}, row {row}" for row in range(1, len(users) + 1)], users, items)
+        return _rated(run, places_in(text, read), users, items)
     cells = [cell.strip().encode() for cell in next(csv.reader([text], skipinitialspace=True), [])]
     if len(cells) == 1 and cells[0]:
         some = tf.constant(cells)
@@ -191,6 +200,7 @@ def _rated(
 ) -> list[dict[str, Any]]:
     raw = {"user": np.array(users, dtype=object), "item": np.array(items, dtype=object)}
     numbers = {name: column.numpy() for name, column in ids_of(run.model)(raw).items()}
+    _tell_of_items(run, raw["user"][numbers["user"] == 0])
     answers = rows(run, raw)
     return [
         {"input": text, "item": item.decode(errors="replace"), **answer, "basis": basis}
@@ -200,10 +210,34 @@ def _rated(
     ]
 
 
+def _tell_of_items(run: Run, strangers: np.ndarray) -> None:
+    """Tell of unknown users that are called as items are."""
+    some = dict.fromkeys(strangers.tolist())
+    known = {encoded(name) for name in ids_of(run.model).items} if some else set()
+    for name in itertools.islice((one for one in some if one in known), NUM_TOLD):
+        shown = name.decode(errors="replace")
+        tell(
+            f"There is no user {shown!r}, but an item of that name. An unknown user is answered "
+            f"by popularity; give USER,{shown} for a rating of the item."
+        )
+
+
+def require_known(answers: list[dict[str, Any]]) -> None:
+    """Raise UnknownIdError where an answer is to an unknown user or item."""
+    unknown = dict.fromkeys(answer["input"] for answer in answers if answer["basis"] != KNOWN)
+    if unknown:
+        more = ", ..." * (len(unknown) > NUM_TOLD)
+        raise UnknownIdError(
+            f"Received {len(unknown)} inputs with a user or an item that training has not seen: "
+            f"{', '.join(map(repr, [*unknown][:NUM_TOLD]))}{more}; expected known ones. Leave "
+            "--strict out to have them answered by popularity and means."
+        )
+
+
 def _basis(user: int, item: int) -> str:
     """What an answer rests on."""
     if user and item:
-        return "user and item"
+        return KNOWN
     if user:
         return "unknown item: the user's mean"
     return "unknown user: the item, and popularity" if item else "both unknown: the mean"

@@ -1,9 +1,13 @@
 """Inputs from outside."""
 
+import os
 import sys
 
+import numpy as np
+
 from pipelines import csv_files
-from pipelines.tables import Table
+from pipelines.files import at_home, looks_like_a_path
+from pipelines.tables import Table, Tables
 
 
 class UnreadableError(ValueError):
@@ -12,9 +16,38 @@ class UnreadableError(ValueError):
     exit_status = 2
 
 
+def is_a_file(word: str) -> bool:
+    """Whether a word is the name of a file. Raises UnreadableError where it is not there."""
+    place = str(at_home(word))
+    if os.path.isfile(place):  # noqa: PTH113 - false too where there can be no such path
+        return True
+    if not looks_like_a_path(word):
+        return False
+    if os.path.exists(place) and not os.path.isdir(place):  # noqa: PTH110, PTH112 - a pipe
+        return True
+    reason = "it is a folder" if os.path.isdir(place) else "there is no such file"  # noqa: PTH112
+    raise UnreadableError(
+        f"Received {word!r}, which is the name of a file: {reason}; expected one that is there."
+    )
+
+
+def tell(note: str) -> None:
+    """Say on standard error what was found in an input."""
+    print(note, file=sys.stderr)
+
+
+def places_in(name: str, table: Table) -> list[str]:
+    """The rows of a file as editors and compilers name them: the file, and the line of each."""
+    return [f"{name}:{line}" for line in np.asarray(table.lines).tolist()]
+
+
 def table(name: str) -> Table:
-    """The table of a CSV file; what was left out of it is told on standard error."""
-    tables = csv_files.read(name)
+    """The table of a CSV file; what was left out of it is told."""
+    return told(csv_files.read(name))
+
+
+def told(tables: Tables) -> Table:
+    """A table that was read; what reading found is told."""
     for note in tables.notes:
-        print(note, file=sys.stderr)
+        tell(note)
     return tables.train

@@ -6,14 +6,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines.examples import Batch, DataError
+from pipelines import csv_files, text_files
+from pipelines.examples import Batch
+from pipelines.text_files import TextFile
 from pipelines.texts import Columns, text_column
 from serving.answers import named, rows
 from serving.portable import Portable, RefusedError
-from serving.reading import UnreadableError, table
+from serving.reading import UnreadableError, is_a_file, tell, told
 from training.run import Run
 
 BATCH = 256
+# Endings of files that hold columns, and of those that hold a text a line.
+TABLES, LINES = {".csv", ".tsv", ".tab", ".psv"}, {"", ".txt", ".text", ".md", ".log"}
 
 
 def signatures(run: Run) -> dict[str, Any]:
@@ -59,35 +63,37 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
 
 
 def read(given: str, column: str) -> list[str]:
-    """A text; or of a .txt file each line, of a .csv file the cells of a column.
+    """A text; or of a file each line, or the cells of a column where it is a table.
 
-    Raises UnreadableError.
+    Raises UnreadableError where a word is the name of a file, and it is not there, empty or of
+    another kind; DataError where its content cannot be read.
     """
-    path = Path(given)
-    if path.suffix not in (".txt", ".csv"):
+    if not is_a_file(given):
         return [given]
-    try:
-        texts = _cells(given, column) if path.suffix == ".csv" else _lines(path)
-    except (OSError, DataError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-    else:
-        if texts:
+    with text_files.opened(given) as file:
+        if file.suffix not in TABLES | LINES:
+            reason = f"its ending {file.suffix} is that of no text"
+        elif texts := _cells(file, column) if file.suffix in TABLES else _lines(file):
             return texts
-        reason = "it is empty"
+        else:
+            reason = "it is empty"
     raise UnreadableError(
         f"Received the file {given!r}: {reason}; expected a text, a .txt file with a text a line, "
         "or a .csv file."
     )
 
 
-def _cells(name: str, column: str) -> list[str]:
-    read = table(name)
+def _cells(file: TextFile, column: str) -> list[str]:
+    read = told(csv_files.read_open(file))
     cells = read.columns[text_column(read, Columns(column))]
     return [cell.decode() for cell in cells]
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text("utf-8-sig", errors="replace").splitlines()
+def _lines(file: TextFile) -> list[str]:
+    for note in file.notes:
+        tell(note)
+    with file.lines() as lines:
+        return [line.rstrip("\r\n") for line in lines]
 
 
 def write(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001
