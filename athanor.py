@@ -7,6 +7,7 @@ verbs, so that help and mistakes are answered at once.
 import contextlib
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +25,15 @@ from flags import (
     COMMON,
     EXPORT,
     HOW,
+    PREDICT,
+    REPLAY,
     SHARED,
     TUNE,
     Common,
     HowToCheck,
     HowToExport,
+    HowToPredict,
+    HowToReplay,
     HowToShare,
     HowToTrain,
     HowToTune,
@@ -37,7 +42,7 @@ from flags import (
 ASKED = {
     "image": "Image files to ask about.",
     "row": "CSV files of rows to ask about.",
-    "text": "Texts to ask about, or .txt and .csv files of them.",
+    "text": "Texts to ask about, or .txt, .csv and .tsv files of them.",
     "ids": "A user to recommend to; USER,ITEM for a rating; or CSV files of such pairs.",
 }
 LAUNCHED = (["train"], ["check-distribute"])
@@ -58,6 +63,7 @@ def _command_line(asked: str | None = None) -> App:
         known = asked in (None, app.name())
         named = App(name=app.name(), help=apps.first_line(app))
         cli.command(_app_commands(app) if known else named)
+    _add_commands_on_runs(cli, None, "Usage: athanor")
     for command, usage in (
         (commands.list_apps, "list [OPTIONS]"),
         (commands.demo, "demo [OPTIONS]"),
@@ -125,31 +131,54 @@ def _app_commands(app_class: type[apps.App]) -> App:
             verbs.check_data(app, how, common, emit)
 
     _add_commands_on_runs(cli, app_class, usage)
+    _add_replay(cli, app_class, usage)
     return cli
 
 
-def _add_commands_on_runs(cli: App, app_class: type[apps.App], usage: str) -> None:
+def _add_commands_on_runs(cli: App, app_class: type[apps.App] | None, usage: str) -> None:
+    """Those that begin with a run, which knows its app; below an app it has to be of that one."""
+
     @cli.command(usage=f"{usage} evaluate RUN [OPTIONS]")
     def evaluate(run: RunDirectory, *, common: Common = COMMON) -> None:
         """Judge a run: metrics, intervals, baselines, per-class table, pictures."""
         with console.output(common.json) as emit:
-            emit(verbs.evaluate(app_class, run, common))
+            emit(verbs.evaluate(app_class or verbs.app_of(run), run, common))
 
     @cli.command(usage=f"{usage} predict RUN [INPUTS...] [OPTIONS]")
     def predict(
         run: RunDirectory,
-        *inputs: Annotated[str, Parameter(help=ASKED[app_class.question])],
+        *inputs: Annotated[str, Parameter(help=_asked(app_class))],
+        how: HowToPredict = PREDICT,
         common: Common = COMMON,
     ) -> None:
         """Answer new questions."""
         with console.output(common.json) as emit:
-            emit(verbs.predict(app_class, run, list(inputs), common))
+            app = app_class or verbs.app_of(run)
+            found = verbs.predict(app, run, list(inputs), common, strict=how.strict)
+            emit(found)
+            if how.strict:
+                verbs.require_known(found)
 
     @cli.command(usage=f"{usage} export RUN [OPTIONS]")
     def export(run: RunDirectory, *, how: HowToExport = EXPORT, common: Common = COMMON) -> None:
         """Write a version for servers, after proof that it answers as in training."""
         with console.output(common.json) as emit:
-            emit(verbs.export(app_class, run, how, common))
+            emit(verbs.export(app_class or verbs.app_of(run), run, how, common))
+
+
+def _asked(app_class: type[apps.App] | None) -> str:
+    return ASKED[app_class.question] if app_class else "Files, texts or users, as the app asks for."
+
+
+def _add_replay(cli: App, app_class: type[apps.App], usage: str) -> None:
+    """What is also at the top."""
+    cli.command(commands.compare, usage=f"{usage} compare RUN RUN... [OPTIONS]")
+
+    @cli.command(usage=f"{usage} replay RUN [OPTIONS]")
+    def replay(run: RunDirectory, *, how: HowToReplay = REPLAY, common: Common = COMMON) -> None:
+        """Train a run again from its run.json, and name the first number that differs."""
+        verbs.require_app(app_class, run, verbs.app_of(run).name())
+        commands.replay(run, how=how, common=common)
 
 
 def launch(
@@ -198,6 +227,7 @@ def main() -> None:
 
     0 done, 1 failed, 2 asked for something impossible, 3 lost another worker.
     """
+    _silence_libraries()
     arguments = sys.argv[1:]
     called = Path(sys.argv[0]).stem
     if called.startswith("athanor-"):
@@ -210,10 +240,18 @@ def main() -> None:
     os._exit(status)
 
 
+def _silence_libraries() -> None:
+    """Hide what libraries warn of, which no user can mend, unless Python is asked to show it."""
+    if not sys.warnoptions and "--debug" not in sys.argv:
+        warnings.simplefilter("ignore")
+        os.environ["PYTHONWARNINGS"] = "ignore"  # for joblib's processes
+
+
 def _run(arguments: list[str]) -> int:
     # Reading the fields of five apps would take longer than people wait for help.
     cli = _command_line(arguments[0] if arguments else "")
     try:
+        console.require_app_first(arguments)
         asked = {"--help", "-h"} & set(arguments)
         if asked or not arguments:
             # Parsing what is not going to run would take a quarter of the time.

@@ -15,6 +15,10 @@ from cyclopts import CycloptsError
 import apps
 from flags import HowToServe, HowToShare, HowToTrain, HowToTune
 
+# Verbs that need an app, and those that know it by the run.
+OF_APPS = ("train", "tune", "check-data", "check-distribute")
+OF_RUNS = ("evaluate", "predict", "export", "replay", "compare")
+
 
 @contextlib.contextmanager
 def output(as_json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
@@ -97,6 +101,18 @@ def require_whole_numbers(arguments: list[str]) -> None:
         value = value if given else following
         if name in whole and not re.fullmatch(r"[-+]?\d+", value) and _is_number(value):
             raise apps.FieldError(f"Received {name} {value}; expected a whole number.")
+
+
+def require_app_first(arguments: Sequence[str]) -> None:
+    """Raise FieldError for a verb before its app: athanor train regression."""
+    verb, app = (*arguments, "", "")[:2]
+    names = [one.name() for one in apps.ALL]
+    if verb in OF_APPS or (verb in OF_RUNS and app in names and not Path(app).exists()):
+        right = app if app in names else "APP"
+        others = "" if app in names else f"; APP is one of {', '.join(names)}"
+        raise apps.FieldError(
+            f"Received {verb!r} without an app before it; expected athanor {right} {verb}{others}."
+        )
 
 
 def delimited(arguments: list[str]) -> list[str]:

@@ -46,8 +46,15 @@ def judged(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def predict(app: type[apps.App], path: Path, inputs: list[str], common: Common) -> dict[str, Any]:
+def predict(
+    app: type[apps.App], path: Path, inputs: list[str], common: Common, *, strict: bool = False
+) -> dict[str, Any]:
     """Ask a run."""
+    if strict and app.question != "ids":
+        raise apps.FieldError(
+            f"Received --strict for {app.name()}, whose inputs are no ids; expected a recommender. "
+            "Leave it out."
+        )
     if not inputs:
         raise apps.FieldError(
             f"Received no inputs; expected some: athanor {app.name()} predict {path} "
@@ -60,6 +67,13 @@ def predict(app: type[apps.App], path: Path, inputs: list[str], common: Common) 
     predictions = asked(run, inputs)
     show.predictions(predictions)
     return {"predictions": predictions}
+
+
+def require_known(found: dict[str, Any]) -> None:
+    """Raise UnknownIdError where `predict` met a user or an item that training has not seen."""
+    from serving import ids
+
+    ids.require_known(found["predictions"])
 
 
 def export(app: type[apps.App], path: Path, how: HowToExport, common: Common) -> dict[str, Any]:
@@ -99,16 +113,28 @@ def load(app: type[apps.App], path: Path, common: Common) -> Any:
     from training.run import Run
 
     run = Run.load(path, common.data_dir)
-    if run.passport["app"] != app.name():
-        raise apps.FieldError(
-            f"Received {str(path)!r}, a run of {run.passport['app']}; expected one of "
-            f"{app.name()}. Ask athanor {run.passport['app']} instead."
-        )
+    require_app(app, path, run.passport["app"])
     from training import start
 
     origin.require(run.path, origin.RUN, trust=common.trust)
     start.tensorflow()
     return run
+
+
+def app_of(path: Path) -> type[apps.App]:
+    """The app of the run in a directory; raises RunError where there is none."""
+    from training.run import Run
+
+    return apps.named(Run.load(path).passport["app"])
+
+
+def require_app(app: type[apps.App], path: Path, name: str) -> None:
+    """Raise FieldError where a run is that of another app, called `name`."""
+    if name != app.name():
+        raise apps.FieldError(
+            f"Received {str(path)!r}, a run of {name}; expected one of {app.name()}. Ask athanor "
+            f"{name} instead."
+        )
 
 
 def check_optimizer(address: str) -> dict[str, Any]:

@@ -153,6 +153,8 @@ def _hint(address: str, forms: Sequence[str]) -> str:
         return f" Did you mean '{there}:{name}'?"
     if _kind_of(address) or _is_plain_path(address):
         return ""
-    filled = (FORMS[form].replace("NAME", name or kind).replace("PATH", name or kind) for form in forms)
+    filled = (
+        FORMS[form].replace("NAME", name or kind).replace("PATH", name or kind) for form in forms
+    )
     near = difflib.get_close_matches(address, [*filled], 1, 0.5)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 
 import athanor
 import making
+from apps import Mnist
 from flags import HowToTrain, HowToTune
 
 TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
@@ -234,3 +236,23 @@ def test_flags_are_fields_of_what_they_ask_for():
     for wanted, flags, left in ((How, HowToTrain, ours), (Asked, HowToTune, set())):
         fields, given = ({one.name for one in dataclasses.fields(each)} for each in (wanted, flags))
         assert fields - given == left
+
+
+def test_a_run_knows_its_app(ask, tiny_run, tmp_path):
+    run = shutil.copytree(tiny_run(Mnist).path, tmp_path / "run")
+    for arguments in (["evaluate", run, "--trust"], ["mnist", "compare", run, run]):
+        status, said, told = ask(*arguments)
+        assert status == 0, told
+    assert "accuracy" in said
+
+
+def test_warnings_of_libraries_are_not_shown():
+    program = (
+        "import sys, warnings, athanor; sys.argv = ['athanor', *sys.argv[1:]]\n"
+        "athanor._run = lambda _: warnings.warn('of a library', UserWarning) or 0\n"
+        "athanor.main()"
+    )
+    for flags, shown in ([], False), (["--debug"], True):
+        words = [sys.executable, "-c", program, *flags]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        assert ("of a library" in done.stderr) == shown

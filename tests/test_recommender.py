@@ -374,10 +374,32 @@ def test_predict_lists_ten_and_reads_files(tiny, tmp_path, capsys):
     rated = predict(tiny, [str(path), '"x, y",item 5'])
     assert [row["basis"].split(":")[0] for row in rated] == ["user and item"] + ["unknown user"] * 2
     assert rated[1]["rating"] == rated[2]["rating"]
+    assert [row["input"] for row in rated] == [f"{path}:2", f"{path}:4", '"x, y",item 5']
     assert "line 3 has 1 cells" in capsys.readouterr().err
     for wrong in ("a,b,c", "", "a,"):
         with pytest.raises(UnreadableError, match="expected a user, USER,ITEM"):
             predict(tiny, [wrong])
+
+
+def test_an_item_that_is_asked_for_as_a_user_is_told(tiny, capsys):
+    for asked in ("item 1", "item 1,user 1"):
+        (first, *_) = predict(tiny, [asked])
+        assert first["basis"] != "user and item"
+        assert "no user 'item 1', but an item of that name" in capsys.readouterr().err
+    predict(tiny, ["user 1", "nobody"])
+    assert "an item of that name" not in capsys.readouterr().err
+
+
+def test_strict_ends_with_1_where_an_id_is_unknown(tiny, ask):
+    known = ask("recommender", "predict", tiny.path, "user 1", "user 1,item 1", "--strict")
+    assert known[0] == 0, known
+    status, said, told = ask("predict", tiny.path, "nobody", "user 1,?", "--strict")
+    assert (status, said.count("nobody")) == (1, 10)
+    assert "2 inputs with a user or an item that training has not seen: 'nobody'" in told
+
+
+def test_a_search_draws_no_field_that_the_default_model_ignores():
+    assert "l2" not in Recommender.space
 
 
 @pytest.mark.slow

@@ -195,11 +195,41 @@ def test_an_address_takes_another_ones_test(tmp_path):
 
 @pytest.mark.parametrize(
     ("address", "near"),
-    [("cvs:file.csv", "csv:file.csv"), ("file.csv", "csv:file.csv"), ("tfd:trec", "tfds:trec")],
+    [("cvs:file.csv", "csv:file.csv"), ("tfd:trec", "tfds:trec"), ("embeded", "embedded")],
 )
 def test_an_unknown_address_names_the_nearest(address, near):
     with pytest.raises(DataError, match=f"Did you mean {near!r}"):
         sources.tables(address, embedded=Tables)
+
+
+def test_a_plain_path_is_an_address_by_what_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.csv").write_text("a\n1\n")
+    (tmp_path / "other").write_text("a\n2\n")
+    found = sources.tables("own.csv", embedded=Tables, test="./other")
+    assert (cells(found), found.test.columns["a"].tolist()) == ({"a": [b"1"]}, [b"2"])
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("photos", "'photos', a folder; expected 'embedded'"),
+        ("photos/", "'photos/', a folder; expected 'embedded'"),
+        ("nowhere/rows", "'nowhere/rows'; expected"),
+        ("nowhere.csv", "'nowhere.csv', where there is no file and no folder; expected"),
+        ("./nowhere", "'./nowhere', where there is no file and no folder; expected"),
+        ("tfd:rows.csv", "Did you mean 'csv:rows.csv'"),
+    ],
+)
+def test_an_address_that_cannot_be_is_answered_by_what_is_there(
+    address, says, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "rows.csv").write_text("a\n1\n")
+    with pytest.raises(DataError) as told:
+        sources.tables(address, embedded=Tables)
+    assert says in str(told.value) and "tfds:photos" not in str(told.value)
 
 
 def test_a_table_selects_rows():

@@ -1,6 +1,8 @@
 """Texts: words of any script, no state that saw padding, bucketing, and the verbs on odd texts."""
 
+import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import keras
@@ -333,6 +335,44 @@ def test_files_of_texts(run, tmp_path, capsys):
     for name in ("none.txt", "missing.csv"):
         with pytest.raises(UnreadableError, match=name):
             predict(run, [str(tmp_path / name)])
+
+
+@pytest.mark.parametrize("name", ["new.csv", "NEW.CSV", "t/new.tsv", "new.csv.gz", "new.zip"])
+def test_a_word_that_is_a_table_is_read(name, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t").mkdir()
+    content = b"text\nthe food was good\nthe room was bad\n"
+    if name.endswith("zip"):
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.writestr("new.csv", content)
+    else:
+        Path(name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    told = [row["input"] for row in predict(run, [name])]
+    assert told == ["the food was good", "the room was bad"]
+
+
+@pytest.mark.parametrize("name", ["new.TXT", "new", "some texts", "new.txt.gz"])
+def test_a_word_that_is_a_file_of_lines_is_read(name, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = "le café était bon\nthe room was bad\n".encode("cp1252")
+    Path(name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert next(row["input"] for row in predict(run, [name])) == "le café était bon"
+
+
+@pytest.mark.parametrize("name", ["t/new.tsv", "new.CSV", "./new", "~/new", "/nowhere/at/all"])
+def test_a_word_that_looks_like_a_path_has_to_be_there(name, run):
+    with pytest.raises(UnreadableError, match=r"name of a file: there is no such file"):
+        predict(run, [name])
+
+
+def test_other_files_are_refused_and_other_words_are_texts(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("new.json").write_text('["good"]')
+    Path("good").mkdir()
+    with pytest.raises(UnreadableError, match=r"ending \.json"):
+        predict(run, ["new.json"])
+    for word in ("good", "and/or", "24/7", "bad. awful.", "http://example.org/a.html is bad"):
+        assert predict(run, [word])[0]["input"] == word
 
 
 def test_words_that_move_an_answer():

@@ -325,3 +325,11 @@ def test_a_training_that_is_refused_leaves_what_was_there():
         assert path.parent == Path("runs/mnist").resolve()
     assert [one.name for one in Path("runs").iterdir()] == ["mnist"]
     assert not list(Path("runs/mnist").iterdir())
+
+
+def test_a_run_remembers_where_its_sets_lie(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    trained(TINY, tmp_path / "run", data_dir=Path("~/sets"))
+    assert json.loads((tmp_path / "run/run.json").read_text())["data"]["directory"] == "~/sets"
+    assert Run.load(tmp_path / "run").data_dir == tmp_path / "sets"
+    assert Run.load(tmp_path / "run", tmp_path / "moved").data_dir == tmp_path / "moved"

@@ -75,6 +75,8 @@ def read(path: Path) -> dict[str, Any]:
             raise _damaged(path, f"{name} {given!r:.50} is none of {', '.join(known)}")
     if not all(isinstance(label, str) for label in told["labels"]):
         raise _damaged(path, "labels that are no texts")
+    if not isinstance(told["data"].get("directory"), str | None):
+        raise _damaged(path, "data.directory is no path")
     _require_reading(path, told)
     _require_fold(path, told["data"].get("fold"))
     if "chosen" not in told:

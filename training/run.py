@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import apps
 from apps.app import App
-from pipelines.files import whole
+from pipelines.files import at_home, whole
 from training import archive
 from training.passport import RunError, read
 
@@ -32,7 +32,10 @@ class Run:
 
     @classmethod
     def load(cls, path: Path, data_dir: Path | None = None) -> "Run":
-        """The run in a directory. Raises RunError where there is no finished one."""
+        """The run in a directory. Raises RunError where there is no finished one.
+
+        Without `data_dir` prepared TFDS sets lie where they lay in training.
+        """
         # A loop of links is no error of its own here: there is no run.json.
         run = cls(Path(os.path.realpath(path)), data_dir)
         for name in (PASSPORT, "model.keras"):
@@ -41,7 +44,9 @@ class Run:
                     f"Received the run {str(path)!r}, which holds no {name}; expected the "
                     "directory of a finished run. Train one, or look in runs/."
                 )
-        run.passport  # noqa: B018 - read now, so that a damaged file is named here
+        remembered = run.passport["data"].get("directory")
+        if data_dir is None and remembered:
+            run = dataclasses.replace(run, data_dir=at_home(remembered))
         return run
 
     @functools.cached_property

@@ -58,7 +58,9 @@ def _quiet() -> Iterator[None]:
     # What TensorFlow's C++ logs as an error, it raises as well.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Libraries warn there of their own deprecations, which nobody here can mend.
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    # Matplotlib tells of fonts and of its own cache.
+    for name in ("absl", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with _held_back_stderr():
         yield
 

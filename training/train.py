@@ -71,7 +71,7 @@ def train(
             if how.verbose and task.path:
                 print(records.announcement(task, choice), flush=True)
             task, fitted = _fitted(task, how, watchers)
-            passport = records.passport(task, choice, fitted, how.which)
+            passport = records.passport(task, choice, fitted, how.which, data_dir)
         records.keep(task, passport)
     if fitted.stopped is not None:
         raise fitted.stopped
