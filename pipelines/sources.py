@@ -133,7 +133,9 @@ def _kind_of(path: str) -> str:
     place = str(at_home(path))
     if path and os.path.isdir(place):  # noqa: PTH112 - false too where there can be no such path
         return "folder"
-    return "csv" if path and os.path.exists(place) else ""  # noqa: PTH110
+    if not path or not os.path.exists(place):  # noqa: PTH110
+        return ""
+    return "npz" if path.lower().endswith(".npz") else "csv"
 
 
 def _about(address: str) -> str:
