@@ -90,7 +90,9 @@ def ranking_rows(pairs: Pairs, held: Pairs) -> Rows:
     """
     users = np.zeros((pairs.num_users + 1, TASTES[-1] + 1), "float32")
     items = np.zeros((pairs.num_items + 1, TASTES[-1] + 1), "float32")
-    table = pairs.table(pairs.ratings / np.abs(pairs.ratings).max())
+    best = np.abs(pairs.ratings).max()
+    # Ratings of zero alone tell who met what, as those of any other one value do.
+    table = pairs.table(pairs.ratings / best if best else np.ones_like(pairs.ratings))
     people, things = (np.maximum(np.abs(table).sum(axis), 1.0).A1 ** 0.25 for axis in (1, 0))
     scaled = sparse.diags(1 / people) @ table @ sparse.diags(1 / things)
     left, values, right = spectrum(scaled.tocsr(), TASTES[-1])

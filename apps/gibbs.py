@@ -26,6 +26,7 @@ SWEEPS = 10  # an epoch
 AVERAGE = 1.0  # how fast early draws are forgotten
 TRUST = 3.0  # prior ratings, so to say, behind the noise of one user or item
 CENTRE = 2.0  # prior rows behind their centre
+USUAL = 16.0  # deviations from a 16th to 16 suit the priors, such as those of 1 to 5 stars
 
 
 def posterior_means(
@@ -38,16 +39,30 @@ def posterior_means(
     there is no burn-in to choose. The mean is kept as `rank` columns, those of
     its largest singular values.
     """
+    unit = _unit(pairs.ratings)
+    scaled = pairs._replace(ratings=pairs.ratings / np.float32(unit))
     # The matrices are small: threads only wait for each other, the longer the busier the machine.
     with threadpool_limits(1):
-        chain = _Chain(pairs, num_factors, np.random.default_rng(seed))
+        chain = _Chain(scaled, num_factors, np.random.default_rng(seed))
         mean = chain.sweep()
     for number in itertools.count(1):
         share = (AVERAGE + 1) / (AVERAGE + number)
         with threadpool_limits(1):
             draws = [chain.sweep() for _ in range(SWEEPS)]
             mean = _weighted([mean, *draws], [1 - share, *[share / SWEEPS] * SWEEPS], rank)
-        yield mean, chain.error
+        yield _in_unit(mean, unit), chain.error * unit**2
+
+
+def _unit(ratings: np.ndarray) -> float:
+    """What ratings are divided by: their deviation, or 1 where the priors suit them as they are."""
+    deviation = float(ratings.std(dtype="float64"))
+    return 1.0 if not deviation or 1 / USUAL < deviation < USUAL else deviation
+
+
+def _in_unit(factors: Factors, unit: float) -> Factors:
+    root = np.sqrt(unit)
+    users, items, *biases = factors
+    return Factors(users * root, items * root, *(bias * unit for bias in biases))
 
 
 def _weighted(parts: list[Factors], weights: list[float], rank: int) -> Factors:

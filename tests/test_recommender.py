@@ -251,6 +251,29 @@ def test_the_posterior_mean_comes_near_the_noise_floor():
     assert 0.5 < error < 0.56
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6, 1e12])
+def test_ratings_of_any_scale_are_factorised(scale):
+    random = np.random.default_rng(0)
+    cells = random.permutation(40 * 30)[:900]
+    liked = 3 + random.normal(size=(40, 2)) @ random.normal(size=(2, 30))
+    ratings = (scale * liked.flat[cells]).astype("float32")
+    pairs = Pairs(cells // 30, cells % 30, ratings, 40, 30)
+    learnt = posterior_means(pairs, num_factors=3, rank=14, seed=0)
+    *_, (found, _) = itertools.islice(learnt, 3)
+    users, items = rating_rows(pairs, found, 14)
+    given = (users[pairs.users + 1] * items[pairs.items + 1]).sum(1)
+    assert np.square(given - ratings).mean() < 0.1 * ratings.var()
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 7.0])
+def test_ratings_that_are_all_the_same_rank_by_who_met_what(value):
+    cells = np.arange(40 * 30).reshape(40, 30)[:, :20].ravel()
+    pairs = Pairs(cells // 30, cells % 30, np.full(len(cells), value, "float32"), 40, 30)
+    users, items = ranking_rows(pairs, pairs)
+    scores = users[1:] @ items[1:].T
+    assert (scores[:, :20].min(1) > scores[:, 20:].max(1)).all()
+
+
 def test_lists_are_judged_as_by_hand():
     lists = Lists(
         owners=np.array([0, 2]),
