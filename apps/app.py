@@ -76,8 +76,8 @@ class App(abc.ABC):
     learning_rate: float | None = bounded(None, 1e-12)
     """Peak of the learning rate; by default 0.2 of nesterov, another optimizer's own default."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """Course of the learning rate: warm-up and a cosine to zero (with a lower peak in runs of
-    under 120 steps), or constant."""
+    """Course of the learning rate: warm-up and a cosine to zero (in runs of under 120 steps with
+    a lower peak, unless --learning-rate is given), or constant."""
     patience: int = bounded(5, 0)
     """Epochs without a better validation score before training stops; 0 never stops."""
     seed: int = bounded(0, 0, 2**31)
@@ -189,8 +189,8 @@ class App(abc.ABC):
         return optimizers.default_rate(self.optimizer)
 
     def peak_in(self, steps: int) -> float:
-        """The highest learning rate in a run of `steps` steps."""
-        if self.schedule == "constant":
+        """The highest learning rate in `steps` steps; --learning-rate is taken as it is."""
+        if self.schedule == "constant" or self.learning_rate is not None:
             return self.peak
         # Before its statistics settle a network does not stand the peak: on the embedded
         # digits two epochs, 24 steps, ended at 0.15 accuracy with it and end at 0.76 now.
@@ -217,12 +217,12 @@ class App(abc.ABC):
 
         return optimizers.get(self.optimizer, self.rate(steps))
 
-    def chosen(self, splits: "Splits", batch_size: int) -> dict[str, Any]:  # noqa: ARG002
-        """The values of those fields that were left to this app, for these data and batches.
+    def chosen(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:  # noqa: ARG002
+        """The values of those fields that were left to this app, for these data, batches, steps.
 
         With them as flags the same run comes out.
         """
-        found = {"batch_size": batch_size, "learning_rate": self.peak}
+        found = {"batch_size": batch_size, "learning_rate": self.peak_in(steps)}
         return {name: value for name, value in found.items() if getattr(self, name) is None}
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:

@@ -133,9 +133,9 @@ class Finetune(App):
         """As of every app, but of few pictures so few that an epoch has twenty steps."""
         return min(self.default_batch_size, max(1, count // 20))
 
-    def chosen(self, splits: "Splits", batch_size: int) -> dict[str, Any]:
+    def chosen(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
         """As of every app, and the backbone, the size of pictures and their change."""
-        found = super().chosen(splits, batch_size)
+        found = super().chosen(splits, batch_size, steps)
         side = splits.spec["features"][0][0]
         taken = {
             "backbone": self._backbone,
@@ -209,7 +209,7 @@ class Finetune(App):
         import optimizers
         from apps import backbones
 
-        rate = self.peak
+        rate = self.peak_in(steps)
         if not optimizers.is_tuning_free(self.optimizer):
             rate *= share * backbones.pace(self._backbone)
         return dataclasses.replace(self, learning_rate=rate).descent(steps)

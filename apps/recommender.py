@@ -127,13 +127,13 @@ class Recommender(App):
         )
         return products.network(layer)
 
-    def chosen(self, splits: "Splits", batch_size: int) -> dict[str, Any]:
+    def chosen(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
         """The model; of svdpp also batch size and learning rate, as of every app."""
         model = self._chosen(splits)
         taken = {"model": model} if model != self.model else {}
         if model != "svdpp":
             return taken
-        return taken | super().chosen(splits, batch_size)
+        return taken | super().chosen(splits, batch_size, steps)
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Let the solver of the model write its tables, an epoch at a time."""

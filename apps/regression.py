@@ -54,8 +54,8 @@ class Regression(App):
     """A team of networks over embedded numbers, a perceptron, linear or logistic regression,
     or a support vector machine, linear or of a radial kernel."""
     solver: Literal["auto", "exact", "batch", "stochastic", "minibatch"] = "auto"
-    """How a linear model is solved: exactly (numbers without L1), or by gradient descent on all
-    examples, one, or a batch at a time."""
+    """How a linear model or a support vector machine is solved: exactly (linear, numbers without
+    L1), or by gradient descent on all examples, one, or a batch at a time."""
     epochs: int = bounded(40, 1)
     """Passes over the training examples, at most."""
     batch_size: int | None = bounded(None, 1)
@@ -88,14 +88,10 @@ class Regression(App):
         from pipelines import embedded, rows, sources
         from pipelines.splits import cut
 
+        self._require_steps()
         tables = sources.tables(
             self.data, embedded=embedded.diabetes, test=self.test, data_dir=data_dir
         )
-        if self.batch_size is not None and self.solver in ("exact", "batch", "stochastic"):
-            raise FieldError(
-                f"Received --batch-size {self.batch_size} with --solver {self.solver}, which has "
-                "a batch size of its own; expected one of the two. Leave one out."
-            )
         drop = [name for name in self.drop.split(",") if name.strip()]
         task: rows.Task = "number" if self.task == "regression" else self.task
         splits = cut(rows.source(tables, target=self.target, drop=drop, task=task))
@@ -164,13 +160,13 @@ class Regression(App):
             return count if self.solver == "batch" else 1
         return min(self.default_batch_size, max(FEWEST, count // SMALL))
 
-    def chosen(self, splits: "Splits", batch_size: int) -> dict[str, Any]:
+    def chosen(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
         """As of every app, and the solver; one that takes no steps has neither batch nor rate."""
         solver = self._solver(splits)
         taken = {"solver": solver} if self.model == "linear" and solver != self.solver else {}
         if solver == "exact" or self._whole(splits):
             return taken
-        return taken | super().chosen(splits, batch_size)
+        return taken | super().chosen(splits, batch_size, steps)
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Solve a linear model exactly where that is possible; else train."""
@@ -181,7 +177,9 @@ class Regression(App):
             from apps.trust import Trust
 
             trust = Trust(feeds, *_unit(feeds.splits))
-            super().fit(model, feeds, **{**options, "callbacks": [trust, *options["callbacks"]]})
+            # Last: the weights that it judges are those of the validation, which the first
+            # callbacks may have averaged.
+            super().fit(model, feeds, **{**options, "callbacks": [*options["callbacks"], trust]})
             return
         if self.model != "linear" or self._solver(feeds.splits) != "exact":
             super().fit(model, feeds, **options)
@@ -255,6 +253,19 @@ class Regression(App):
         mean, scale = _unit(splits)
         blocks = ((x, (y.astype("float64") - mean) / scale) for x, y in train.blocks())
         return ridge(blocks, l2, wide=train.width > len(train))
+
+    def _require_steps(self) -> None:
+        """Raise FieldError where the fields disagree on what a step is."""
+        if self.solver != "auto" and self.model in ("tabm", "mlp"):
+            raise FieldError(
+                f"Received --solver {self.solver} with --model {self.model}; expected --model "
+                "linear, svm or svm_rbf with it. Leave it out, or give --batch-size."
+            )
+        if self.batch_size is not None and self.solver in ("exact", "batch", "stochastic"):
+            raise FieldError(
+                f"Received --batch-size {self.batch_size} with --solver {self.solver}, which has "
+                "a batch size of its own; expected one of the two. Leave one out."
+            )
 
     def _solver(self, splits: "Splits") -> str:
         """The solver that is meant; raises FieldError where it cannot be."""

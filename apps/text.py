@@ -168,7 +168,8 @@ class Text(App):
         On SST-2, whose phrases say everything ten times, the network knew its texts by
         heart within an epoch at the full rate, and added nothing to the linear part.
         """
-        return super().peak_in(steps) * min(1.0, (MANY / steps) ** 0.5)
+        peak = super().peak_in(steps)
+        return peak if self.learning_rate is not None else peak * min(1.0, (MANY / steps) ** 0.5)
 
     def automatic_batch_size(self, count: int) -> int:
         """Texts in one step: half as many where there are few to learn from."""

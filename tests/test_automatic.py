@@ -76,8 +76,9 @@ def test_a_run_tells_what_was_chosen(app, tiny_run):
     assert all(run.passport["fields"][name] != value for name, value in chosen.items())
     again = app.from_json(run.passport["fields"] | chosen)
     count = len(run.splits.train)
-    assert again.chosen(run.splits, again.batch(count)) == {}
-    assert (again.batch(count), again.peak) == (run.app.batch(count), run.app.peak)
+    assert again.chosen(run.splits, again.batch(count), steps=8) == {}
+    steps = run.app.epochs * (count // run.app.batch(count))
+    assert (again.batch(count), again.peak) == (run.app.batch(count), run.app.peak_in(steps))
 
 
 def test_it_is_printed(capsys, tmp_path):
@@ -85,8 +86,14 @@ def test_it_is_printed(capsys, tmp_path):
 
     train(Regression(width=8, epochs=1), run_dir=tmp_path / "run", precision="float32")
     told = capsys.readouterr().out
-    assert re.search("chosen  batch_size 1[89]; learning_rate 0.01; ", told)
-    assert "learning_rate at most 0.00133 in 16 steps" in told
+    assert re.search("chosen  batch_size 1[89]; learning_rate 0.00133 .lowered from 0.01 for", told)
+
+
+def test_a_learning_rate_that_is_given_is_not_lowered():
+    for app in apps.ALL:
+        given = app(learning_rate=0.003)
+        assert {given.peak_in(steps) for steps in (2, 500, 10**6)} == {0.003}
+        assert float(given.rate(10)(2)) == pytest.approx(0.003)  # after two steps of warm-up
 
 
 def test_a_run_of_an_older_version_means_what_it_meant(tiny_run, tmp_path):

@@ -227,8 +227,11 @@ def test_the_exact_solution_is_the_linear_baseline(tmp_path):
 def test_a_solver_that_cannot_be_is_refused():
     with pytest.raises(FieldError, match="--solver exact"):
         Regression(solver="exact").splits()
-    assert Regression(solver="batch").batch(300) == 300
-    assert Regression(solver="stochastic").batch(300) == 1
+    for solver, model in (("stochastic", "tabm"), ("batch", "mlp"), ("exact", "tabm")):
+        with pytest.raises(FieldError, match=f"--solver {solver} with --model {model}"):
+            Regression(solver=solver, model=model, data="csv:/nowhere.csv").splits()
+    assert Regression(model="linear", solver="batch").batch(300) == 300
+    assert Regression(model="svm", solver="stochastic").batch(300) == 1
     assert Regression().batch(64) == 16
 
 

@@ -75,7 +75,12 @@ class Task(NamedTuple):
     @property
     def chosen(self) -> dict[str, Any]:
         """The values of those fields that were left to the app."""
-        return self.app.chosen(self.splits, batch_size(self.app, self.splits))
+        return self.app.chosen(self.splits, batch_size(self.app, self.splits), self.steps)
+
+    @property
+    def steps(self) -> int:
+        """Of all epochs."""
+        return self.app.epochs * steps_of(self.app, self.splits)[0]
 
 
 class Fitted(NamedTuple):

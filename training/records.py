@@ -17,7 +17,7 @@ from training import samples
 from training import strategy as distribution
 from training.build import Parts
 from training.directory import finish, is_usual, point_latest
-from training.fitting import Fitted, Task, steps_of
+from training.fitting import Fitted, Task
 from training.precision import Choice, processor
 from training.run import INTERRUPTED
 
@@ -43,13 +43,15 @@ def announcement(task: Task, choice: Choice) -> str:
 
 
 def _chosen(task: Task) -> str:
-    """What the app chose itself, and the learning rate where it stays below its peak."""
-    told = [f"{name} {value}" for name, value in task.chosen.items()]
-    steps = task.app.epochs * steps_of(task.app, task.splits)[0]
-    highest, peak = task.app.peak_in(steps), task.app.peak
-    if "learning_rate" in task.chosen and 0 < highest < peak:
-        told.append(f"learning_rate at most {highest:.3g} in {steps:,} steps")
-    return "; ".join(told) or "nothing"
+    """What the app chose itself, and why its learning rate is not the usual one."""
+    told = dict(task.chosen)
+    highest, peak = told.get("learning_rate"), task.app.peak
+    if highest is not None and highest < peak:
+        told["learning_rate"] = (
+            f"{highest:.3g} (lowered from {peak:g} for a run of {task.steps:,} steps; "
+            "--learning-rate is taken as it is)"
+        )
+    return "; ".join(f"{name} {value}" for name, value in told.items()) or "nothing"
 
 
 def keep(task: Task, passport: dict[str, Any]) -> None:

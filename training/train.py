@@ -15,7 +15,7 @@ from pipelines import quarantine
 from pipelines.splits import Splits
 from training import directory, records, resume
 from training import strategy as distribution
-from training.fitting import DivergedError, Task, compiled, fit
+from training.fitting import DivergedError, Task, compiled, fit, steps_of
 from training.how import How
 from training.precision import Choice, choose
 from training.records import Fitted
@@ -109,7 +109,7 @@ def _task(
 ) -> Task:
     """What is to be fitted; its directory is held as long as `held` is open."""
     distribution.require_same("checkpoints", begin.position.epoch)
-    parts = compiled(_slower(app, begin), splits, begin.known.precision["policy"])
+    parts = compiled(_slower(app, splits, begin), splits, begin.known.precision["policy"])
     path = held.enter_context(directory.taken(app, run_dir)) if distribution.is_chief() else None
     if path:
         # Now, so that an interrupted training has it too.
@@ -120,11 +120,12 @@ def _task(
     return Task(app, splits, parts, path, resume.noted(begin, path), again)
 
 
-def _slower(app: App, begin: Found) -> App:
+def _slower(app: App, splits: Splits, begin: Found) -> App:
     """The app with the learning rate that its halvings left."""
     if not begin.halvings:
         return app
-    return dataclasses.replace(app, learning_rate=app.peak / 2 ** len(begin.halvings))
+    highest = app.peak_in(app.epochs * steps_of(app, splits)[0])
+    return dataclasses.replace(app, learning_rate=highest / 2 ** len(begin.halvings))
 
 
 def _fitted(
@@ -164,5 +165,5 @@ def _halved(task: Task) -> Task:
         flush=True,
     )
     policy = begin.known.precision["policy"]
-    parts = compiled(_slower(task.app, begin), task.splits, policy)
+    parts = compiled(_slower(task.app, task.splits, begin), task.splits, policy)
     return task._replace(begin=begin, parts=parts)
