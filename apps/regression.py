@@ -123,11 +123,7 @@ class Regression(App):
         outputs = len(splits.labels) or 1
         hidden = networks.Hidden(self.width, self.dropout, self.l1, self.l2)
         if self.model == "tabm":
-            start = (
-                None
-                if splits.labels
-                else self._exact(splits, train, networks.RIDGE / len(splits.train))
-            )
+            start = None if splits.labels else self._exact(splits, train, None)
             return networks.team(train, outputs, hidden, start=start)
         if self.model == "mlp":
             return networks.perceptron(train, outputs, hidden)
@@ -247,8 +243,8 @@ class Regression(App):
         # Keras divides it among replicas, whose shares are added up.
         yield {"loss": lost / len(train) * tf.distribute.get_strategy().num_replicas_in_sync}
 
-    def _exact(self, splits: "Splits", train: Any, l2: float) -> Any:
-        from apps.tabular_networks import ridge
+    def _exact(self, splits: "Splits", train: Any, l2: float | None) -> Any:
+        from apps.ridge import ridge
 
         mean, scale = _unit(splits)
         blocks = ((x, (y.astype("float64") - mean) / scale) for x, y in train.blocks())

@@ -81,7 +81,7 @@ class Adapted(keras.layers.Layer):
 
     def build(self, shape: tuple) -> None:
         """Adapters, kernel and bias."""
-        bound = shape[-1] ** -0.5
+        bound = max(1, shape[-1]) ** -0.5
         even = keras.initializers.RandomUniform(-bound, bound)
         self.adapter = self.add_weight(shape=(shape[-1], self.members), initializer=_signs)
         self.kernel = self.add_weight(shape=(shape[-1], self.units), initializer=even)

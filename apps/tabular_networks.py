@@ -5,14 +5,11 @@ and each member is trained by its own loss.
 """
 
 import dataclasses
-import functools
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from scipy import linalg
 
 from apps.tabular import Adapted, Agreement, Heads, PiecewiseLinear, RandomFourier
 from apps.trust import Trusted
@@ -22,7 +19,8 @@ from pipelines.feed import feed
 
 STRAIGHT = "straight"  # the layer that is a linear model of its own
 TRUSTED = "trusted"  # the layer that says how much of the rest is believed
-BLOCK = 8192
+BLOCK = 8192  # examples that are prepared at once, at most
+FEWEST, MOST_HELD = 256, 2**23  # of them where they are wide, numbers in all of them
 BINS = 128
 BIN = 16  # training examples that a bin holds at least, on average
 EMBEDDING = 12
@@ -32,7 +30,6 @@ MOST_SORTED = 20_000  # examples by which edges are found
 MANY = 2000  # examples from which on the linear answer needs no protection
 MEMBERS = 16
 WAVES = 1024
-RIDGE = 1e-3  # of an example, as in the linear baseline: columns that repeat do no harm
 
 
 class Prepared(NamedTuple):
@@ -73,7 +70,8 @@ class Prepared(NamedTuple):
         return edges(some.arrays()["numbers"], max(1, bins))
 
     def _fed(self) -> Iterator[Batch]:
-        batches = feed(self.train, batch_size=BLOCK, prepare=self.prepare)
+        rows = min(BLOCK, max(FEWEST, MOST_HELD // (self.width or 1)))
+        batches = feed(self.train, batch_size=rows, prepare=self.prepare)
         return batches.as_numpy_iterator()
 
 
@@ -114,7 +112,7 @@ def linear(train: Prepared, outputs: int, penalty: Any) -> Any:
 def waves(train: Prepared, outputs: int, penalty: Any) -> Any:
     """A linear map of random waves: a kernel machine of the kernel exp(-|x - y|^2 / n)."""
     inputs = train.inputs()
-    x = RandomFourier(WAVES, 1 / train.width)(_joined(inputs))
+    x = RandomFourier(WAVES, 1 / max(1, train.width))(_joined(inputs))
     return keras.Model(inputs, _alone(_straight(outputs, penalty)(x)))
 
 
@@ -157,74 +155,6 @@ def edges(numbers: np.ndarray, bins: int) -> list[list[float]]:
         cuts = np.unique(np.quantile(column.astype("float64"), np.linspace(0, 1, bins + 1)))
         found.append(cuts.tolist() if len(cuts) > 1 else [float(cuts[0]), float(cuts[0]) + 1])
     return found
-
-
-def ridge(
-    blocks: Iterable[tuple[np.ndarray, np.ndarray]], l2: float, *, wide: bool = False
-) -> list[np.ndarray]:
-    """The kernel [n, 1] and bias [1] that minimise mean (x w + b - y)^2 + l2 |w|^2.
-
-    Args:
-        blocks: pairs of x [rows, n] and y [rows], of which one is held at a time.
-        l2: the penalty.
-        wide: all blocks are held, and a matrix [rows, rows] of them in place of [n, n].
-
-    """
-    if wide:
-        x, y = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-        moments = _Moments.of(x, y, gram=False)
-        x, y = x - moments.middle, y - moments.centre
-        kernel = x.T @ _solved(x @ x.T / len(x), y, l2) / len(x)
-    else:
-        moments = functools.reduce(_Moments.joined, (_Moments.of(x, y) for x, y in blocks))
-        kernel = _solved(moments.gram / moments.size, moments.cross / moments.size, l2)
-    bias = moments.centre - moments.middle @ kernel
-    return [kernel[:, None].astype("float32"), np.array([bias], "float32")]
-
-
-class _Moments(NamedTuple):
-    """Of x [rows, n] and y [rows]: their number and means, sums of products about the means.
-
-    References:
-        Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing
-        Sample Variances, 1979, equation 2.1, for joining two.
-
-    """
-
-    size: int
-    middle: np.ndarray
-    centre: float
-    gram: Any
-    cross: Any
-
-    @classmethod
-    def of(cls, x: np.ndarray, y: np.ndarray, *, gram: bool = True) -> "_Moments":
-        middle, centre = x.mean(0), float(y.mean(dtype="float64"))
-        if not gram:
-            return cls(len(x), middle, centre, None, None)
-        x, y = x - middle, y - centre
-        return cls(len(x), middle, centre, x.T @ x, x.T @ y)
-
-    def joined(self, other: "_Moments") -> "_Moments":
-        size = self.size + other.size
-        share = other.size / size
-        far, off = other.middle - self.middle, other.centre - self.centre
-        gram, cross = self.gram, self.cross
-        gram += other.gram
-        gram += np.outer(far, far * (share * self.size))
-        cross += other.cross + far * (off * share * self.size)
-        return _Moments(size, self.middle + share * far, self.centre + share * off, gram, cross)
-
-
-def _solved(square: np.ndarray, right: np.ndarray, l2: float) -> np.ndarray:
-    """(square + l2)^-1 right; what a singular square leaves open is zero."""
-    square.flat[:: len(square) + 1] += l2
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", linalg.LinAlgWarning)
-        try:
-            return linalg.solve(square, right, assume_a="pos")
-        except (linalg.LinAlgError, linalg.LinAlgWarning):
-            return linalg.lstsq(square, right, lapack_driver="gelsy")[0]
 
 
 def _joined(inputs: dict[str, Any]) -> Any:

@@ -17,6 +17,7 @@ from pipelines.tables import Table
 MOSTLY_MISSING = 0.5
 MOSTLY_ONE = 0.995
 MANY_CATEGORIES = 0.5  # as many categories as rows
+COMPARED = 256  # columns at once with all others
 
 
 def columns(subject: Subject) -> Iterator[Finding]:
@@ -120,21 +121,41 @@ def _counts_rows(raw: AnyCells) -> bool:
 def _twice(subject: Subject, kinds: Kinds) -> Iterator[Finding]:
     """Pairs of columns that are equal, or equal but for unit and zero."""
     numbers = [name for name, kind in kinds.items() if kind == "number"]
+    if len(numbers) < 2:
+        return
     some = subject.numbers("train")[:5000]
-    held = {name: subject.column(name)[some].astype("float64") for name in numbers}
-    for place, one in enumerate(numbers):
-        for other in numbers[place + 1 :]:
-            both = np.isfinite(held[one]) & np.isfinite(held[other])
-            if both.sum() < 20 or not held[one][both].std() or not held[other][both].std():
-                continue
-            if abs(np.corrcoef(held[one][both], held[other][both])[0, 1]) > 1 - 1e-6:
-                yield of_column(
-                    "columns that are there twice",
-                    "note",
-                    one,
-                    f"says the same as {other}",
-                    "Leave one of them out with --drop.",
-                )
+    held = np.stack([subject.column(name)[some].astype("float64") for name in numbers], 1)
+    for one, other in _alike(held):
+        yield of_column(
+            "columns that are there twice",
+            "note",
+            numbers[one],
+            f"says the same as {numbers[other]}",
+            "Leave one of them out with --drop.",
+        )
+
+
+def _alike(held: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Pairs of columns [rows, n] whose correlation is 1 or -1 where both are known."""
+    known = np.isfinite(held)
+    count = np.maximum(known.sum(0), 1)
+    held = np.where(known, held, 0.0)
+    held = np.where(known, held - held.sum(0) / count, 0.0)
+    spread = np.sqrt(np.square(held).sum(0) / count)
+    held, known = held / np.where(spread, spread, 1.0), known.astype("float64")
+    for start in range(0, held.shape[1], COMPARED):
+        block = slice(start, start + COMPARED)
+        both = known[:, block].T @ known
+        sums = held[:, block].T @ known, known[:, block].T @ held
+        squares = np.square(held[:, block]).T @ known, known[:, block].T @ np.square(held)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            one, other = (a - b**2 / both for a, b in zip(squares, sums, strict=True))
+            common = held[:, block].T @ held - sums[0] * sums[1] / both
+            correlation = np.abs(common) / np.sqrt(one * other)
+        varied = (both >= 20) & (np.minimum(one, other) > 1e-9 * both)
+        for row, column in np.argwhere(varied & (correlation > 1 - 1e-6)).tolist():
+            if column > start + row:
+                yield start + row, column
 
 
 def kinds_of(subject: Subject) -> Kinds:

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from apps.ridge import ridge
+from apps.tabular_networks import Prepared
 from evaluation import classes, kinds, numbers
 from evaluation.asking import BATCH, answering
 from evaluation.baselines import majority
 from pipelines.columns import PrepareColumns
 from pipelines.examples import Examples
-from pipelines.feed import feed
 from pipelines.splits import Splits
 from training.run import Run
 
-BLOCK = 8192
 RIDGE = 1e-3
 ASKED = 30_000  # rows that permutation asks about, of all columns together
 MOST_COLUMNS = 100  # that permutation asks about
@@ -39,14 +39,15 @@ def baselines(splits: Splits) -> dict[str, Any]:
 
 def _numbers(splits: Splits) -> dict[str, np.ndarray]:
     from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.linear_model import Ridge
 
     target = splits.train.targets.astype("float64")
-    (train, test), (raw, raw_test) = _prepared(splits), _coded(splits)
+    train, test = _prepared(splits)
+    raw, raw_test = _coded(splits)
+    kernel, bias = ridge(train.blocks(), RIDGE / len(train), wide=train.width > len(train))
     boosting = HistGradientBoostingRegressor(categorical_features=_texts(splits), random_state=0)
     return {
         "mean": np.full(len(test), target.mean()),
-        "linear": Ridge(RIDGE).fit(train, target).predict(test),
+        "linear": np.concatenate([x @ kernel[:, 0] + bias for x, _ in test.blocks()]),
         "boosting": boosting.fit(raw, target).predict(raw_test),
     }
 
@@ -56,8 +57,9 @@ def _classes(splits: Splits) -> dict[str, np.ndarray]:
     from sklearn.linear_model import LogisticRegression
 
     target, num_classes = splits.train.targets, len(splits.labels)
-    (train, test), (raw, raw_test) = _prepared(splits), _coded(splits)
-    given = {"majority": majority(target, num_classes, len(test))}
+    train, test = (_sparse(part) for part in _prepared(splits))
+    raw, raw_test = _coded(splits)
+    given = {"majority": majority(target, num_classes, len(splits.test))}
     models = {
         "linear": (LogisticRegression(max_iter=500), train, test),
         "boosting": (
@@ -75,21 +77,22 @@ def _classes(splits: Splits) -> dict[str, np.ndarray]:
             # A logistic regression that could go on is baseline enough.
             warnings.simplefilter("ignore")
             model.fit(features, target)
-        given[name] = np.zeros((len(asked), num_classes))
+        given[name] = np.zeros((asked.shape[0], num_classes))
         given[name][:, model.classes_] = model.predict_proba(asked)
     return given
 
 
-def _prepared(splits: Splits) -> list[np.ndarray]:
-    """Training and test examples, [n, columns and flags]."""
+def _prepared(splits: Splits) -> list[Prepared]:
+    """Training and test examples as networks see them."""
     prepare = PrepareColumns.adapted(splits.train)
+    return [Prepared(prepare, part) for part in (splits.train, splits.test)]
 
-    def joined(examples: Examples) -> np.ndarray:
-        blocks = (features for features, _ in feed(examples, batch_size=BLOCK, prepare=prepare))
-        parts = [np.concatenate([block["numbers"], block["flags"]], axis=1) for block in blocks]
-        return np.concatenate(parts).astype("float64")
 
-    return [joined(splits.train), joined(splits.test)]
+def _sparse(part: Prepared) -> Any:
+    """A sparse matrix [rows, columns and flags]: most flags are 0."""
+    from scipy import sparse
+
+    return sparse.vstack([sparse.csr_matrix(x) for x, _ in part.blocks()]).tocsr()
 
 
 def _texts(splits: Splits) -> list[bool]:

@@ -7,6 +7,7 @@ import planted
 import pytest
 
 from apps import ALL, Finetune, Recommender, Regression, Text
+from checking import columns
 from checking.examine import examine
 
 
@@ -125,3 +126,14 @@ def test_checks_leave_the_splits_of_training_alone(tmp_path):
     for part in ("train", "valid", "test"):
         ours, theirs = getattr(looked, part), getattr(app.splits(), part)
         assert (ours.content_hashes() == theirs.content_hashes()).all()
+
+
+def test_columns_that_are_there_twice_are_found_in_one_product():
+    random = np.random.default_rng(0)
+    held = random.normal(size=(300, 9))
+    held[:, 4] = 3 * held[:, 1] - 9
+    held[:, 6] = 5e12 - 1e9 * held[:, 1]
+    held[:, 7] = 5.0
+    held[random.random(held.shape) < 0.1] = np.nan
+    held[19:, 8], held[:19, 8] = np.nan, held[:19, 1]  # too few to say
+    assert list(columns._alike(held)) == [(1, 4), (1, 6), (4, 6)]

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps import FieldError, Regression, tabular, tabular_losses, tabular_networks, trust
+from apps import FieldError, Regression, ridge, tabular, tabular_losses, tabular_networks, trust
 from evaluation import rows as judged
 from pipelines import csv_files, embedded, rows
 from pipelines.columns import PrepareColumns
 from pipelines.examples import DataError, Examples
 from pipelines.packing import packed
-from pipelines.splits import cut
+from pipelines.splits import Splits, cut
 from pipelines.tables import Table, Tables
 from training.train import train
 
@@ -162,9 +162,45 @@ def test_ridge_is_scikit_learns():
     theirs = Ridge(0.1 * 60).fit(x, y)
     blocks = [(x[:7], y[:7]), (x[7:], y[7:])]
     for wide in (False, True):
-        kernel, bias = tabular_networks.ridge(blocks, 0.1, wide=wide)
+        kernel, bias = ridge.ridge(blocks, 0.1, wide=wide)
         np.testing.assert_allclose(kernel[:, 0], theirs.coef_, atol=1e-6)
         np.testing.assert_allclose(bias, theirs.intercept_, atol=1e-6)
+
+
+@pytest.mark.parametrize("widths", [(0, 3), (3, 0), (0, 0)], ids=str)
+@pytest.mark.parametrize("labels", [(), ("a", "b", "c")], ids=len)
+def test_every_model_takes_tables_without_numbers_or_without_flags(widths, labels):
+    random = np.random.default_rng(0)
+    num_numbers, num_texts = widths
+    kinds = {f"n{k}": "number" for k in range(num_numbers)}
+    kinds |= {f"t{k}": "category" for k in range(num_texts or 1)}
+    texts = random.choice([b"a", b"b"], (90, num_texts)).astype(object)
+    rare = [np.array([b"%d" % k for k in range(90)], object)] * (not num_texts)
+    features = packed([*random.normal(size=(num_numbers, 90)), *texts.T, *rare], kinds, 90)
+    target = random.integers(0, 3, 90) if labels else random.normal(size=90)
+    examples = Examples.of(features, target, kinds=kinds)
+    parts = (examples.select(np.arange(k, 90, 3)) for k in range(3))
+    splits = Splits(*parts, labels=labels)
+    for model in ("tabm", "mlp", "linear", "svm", "svm_rbf"):
+        app = Regression(model=model, width=4)
+        given = app.network(splits)(app.prepare(splits)(examples.features))
+        assert np.isfinite(given).all()
+        assert given.shape[::2] == (90, len(labels) or 1)
+
+
+@pytest.mark.parametrize(("count", "width"), [(300, 20), (60, 200), (50, 49)])
+def test_the_penalty_is_chosen_by_cross_validation(count, width):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2 * count, width))
+    y = x @ (random.normal(size=width) / width**0.5) + random.normal(size=2 * count)
+    blocks = [(x[:count], y[:count])]
+
+    def error(l2):
+        kernel, bias = ridge.ridge(blocks, l2, wide=width > count)
+        return np.square(x[count:] @ kernel[:, 0] + bias - y[count:]).mean()
+
+    best = min(error(float(l2)) for l2 in ridge.PENALTIES)
+    assert error(None) < 1.1 * best < 1.1 * error(1e-9)
 
 
 def test_piecewise_linear_codes_bend_at_the_edges():
@@ -243,7 +279,7 @@ def test_small_data_begin_at_the_linear_answer():
     members = next(layer for layer in network.layers if isinstance(layer, tabular.Heads))
     members.set_weights([np.zeros_like(weight) for weight in members.get_weights()])
     given = app.finish(splits)(network(train_set.arrays()))
-    kernel, bias = tabular_networks.ridge(train_set.blocks(), 1e-3 / len(splits.train))
+    kernel, bias = ridge.ridge(train_set.blocks(), None)
     expected = np.concatenate([x @ kernel[:, 0] + bias for x, _ in train_set.blocks()])
     np.testing.assert_allclose(given, expected, atol=0.05)
 
