@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.run import Run
+from training.samples import as_bytes
 
 NUM_GUESSES = 3
 
@@ -35,6 +36,21 @@ def parts(kind: str, output: Any) -> dict[str, Any]:
     if isinstance(names, str):
         return {names: output}
     return {name: output[:, column] for column, name in enumerate(names)}
+
+
+def expected_of(run: Run) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """What training answered to its samples, by the names of an export; and its classes, as bytes.
+
+    The classes are those that training stored beside the answers, not those that the export is
+    made from.
+    """
+    kind, answers = run.passport["answer"], run.samples.answers
+    expected = parts(kind, answers)
+    if kind != "classes":
+        return expected, None
+    stored = run.samples.labels
+    labels = as_bytes(run.passport["labels"]) if stored is None else stored
+    return {"class": labels[answers.argmax(-1)], **expected}, labels
 
 
 def rows(run: Run, raw: Any) -> list[dict[str, Any]]:

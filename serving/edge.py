@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from pipelines.files import whole
 from serving import gate, kinds, litert, onnx, replay_edge
-from serving.answers import parts
 from serving.portable import Portable, told
 from training.run import Run
 
@@ -72,13 +71,11 @@ def read_beside(model: Path) -> dict[str, Any]:
 
 
 def samples_of(run: Run, portable: Portable) -> dict[str, Any]:
-    """The stored inputs and answers, of the signatures that other formats carry."""
+    """The stored inputs, and answers, of the signatures that other formats carry."""
     whole_lists = portable.lists is not None and portable.lists.met is not None
     carried = CARRIED if whole_lists else CARRIED[:1]
-    expected = parts(run.passport["answer"], run.samples.answers)
     samples = kinds.question(run.passport["question"]).samples(run.samples.raw, run)
-    kept = {key: value for key, value in samples.items() if key.partition("/")[0] in carried}
-    return {f"output/{name}": value for name, value in expected.items()} | kept
+    return {key: value for key, value in samples.items() if key.partition("/")[0] in carried}
 
 
 def outputs_of(portable: Portable) -> dict[str, Any]:

@@ -105,23 +105,34 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
         for name, column in pairs.items()
     }
     k, exclude = np.int32(LISTED), np.bool_(True)
-    some = slice(at_once(len(ids_of(run.model).offered)))
-    users = tf.constant(raw["user"][some])
-    found = best(run.model, users, tf.constant(k), tf.constant(exclude))
-    known = of_pairs | {
+    count = len(ids_of(run.model).offered)
+    some = slice(at_once(count))
+    known: dict[str, Any] = of_pairs | {
         "recommend/input/user": pairs["user"][some],
         "recommend/input/k": k,
         "recommend/input/exclude_seen": exclude,
-        "recommend/output/scores": found.scores.numpy(),
+        **_recommended(run, raw["user"][some], count),
     }
     rows = _alike(run.model)
     if rows is None:
         return known
-    _, scores = nearest(run.model, rows, tf.constant(raw["item"][some]), tf.constant(k))
+    items, scores = nearest(run.model, rows, tf.constant(raw["item"][some]), tf.constant(count))
     return known | {
         "similar/input/item": pairs["item"][some],
         "similar/input/k": k,
+        "similar/output/items": items.numpy().astype("S"),
         "similar/output/scores": scores.numpy(),
+    }
+
+
+def _recommended(run: Run, users: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    """Every item in the order of its score for each user: items equally good may change places."""
+    found = best(run.model, tf.constant(users), tf.constant(count), tf.constant(True))
+    places, scores = found.places.numpy(), found.scores.numpy()
+    names = np.array([encoded(name) for name in ids_of(run.model).offered], "S")
+    return {
+        "recommend/output/items": np.where(np.isinf(scores), b"", names[places]),
+        "recommend/output/scores": scores,
     }
 
 

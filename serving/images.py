@@ -107,6 +107,7 @@ def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
         "explain/input/image_bytes": png,
         "explain/input/class_index": said,
         "explain/output/heat": looks.heat(raw, said).numpy(),
+        "explain/output/image_bytes": png,
     }
 
 

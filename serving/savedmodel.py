@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from serving import about, gate, kinds, replay, warmup_records
 from serving.addresses import ABOUT
-from serving.answers import parts
 from training.run import Run, write_json
 
 REQUEST = "sample-request.json"
@@ -32,9 +31,7 @@ def write(run: Run, directory: Path) -> dict[str, Any]:
     request = {"signature_name": told["example_signature"], "instances": told["examples"]}
     write_json(directory / REQUEST, request)
     warmup_records.write(directory, run.passport["app"], samples)
-    expected = parts(run.passport["answer"], run.samples.answers)
-    arrays: dict[str, Any] = {f"output/{name}": value for name, value in expected.items()}
-    return gate.proof(run, "an export", [replay.__file__, str(directory)], arrays | samples)
+    return gate.proof(run, "an export", [replay.__file__, str(directory)], samples)
 
 
 def _save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from apps import Finetune, Mnist
 from serving import about, gate, savedmodel, warmup_records
 from serving import export as exporting
 from serving.addresses import ABOUT, RECORDS
+from serving.answers import expected_of
 from serving.export import ParityError, export
 from serving.images import UnreadableError, reading_of
 from serving.predict import examples, predict
@@ -180,24 +181,39 @@ def test_a_tampered_sample_closes_the_gate(change, exported, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("differences", "passes"),
+    ("encoded", "explain", "passes"),
     [
-        ({"encoded": 1e-6, "explain": 9e-3}, True),
-        ({"encoded": 1e-6, "explain": 2e-2}, False),
-        ({"encoded": 9e-3, "explain": 1e-6}, False),
-        ({"encoded": 1e-6, "explain": None}, False),
+        (1e-6, 9e-3, True),
+        (1e-6, 2e-2, False),
+        (9e-3, 1e-6, False),
+        (1e-6, np.nan, False),
     ],
 )
-def test_an_explanation_has_a_tolerance_of_its_own(differences, passes, run, monkeypatch):
+def test_an_explanation_has_a_tolerance_of_its_own(encoded, explain, passes, run, monkeypatch):
     """It is divided by its own peak, which may be small."""
-    monkeypatch.setattr(gate, "replayed", lambda *_: differences)
+    expected, _ = expected_of(run)
+    answers = {"encoded/class": expected["class"], "explain/heat": np.float32([[0.5 + explain]])}
+    answers["encoded/probabilities"] = expected["probabilities"] + np.float32(encoded)
+    monkeypatch.setattr(gate, "replayed", lambda *_: (answers, {}))
+    samples = {"encoded/input/image_bytes": 0, "explain/input/image_bytes": 0}
+    samples["explain/output/heat"] = np.float32([[0.5]])
     if passes:
-        found = gate.proof(run, "an export", [], {})
-        assert found["max_abs_diff"] == 1e-6 and found["tolerance"] == 1e-5
+        found = gate.proof(run, "an export", [], samples)
+        assert found["max_abs_diff"] == pytest.approx(1e-6, abs=1e-7)
+        assert found["tolerance"] == 1e-5
         assert found["tolerances"] == {"explain": 1e-2}
+        assert found["compared"]["encoded"] == ["class", "probabilities"]
         return
     with pytest.raises(ParityError, match="not published"):
-        gate.proof(run, "an export", [], {})
+        gate.proof(run, "an export", [], samples)
+
+
+def test_the_classes_of_an_export_are_those_of_training(copied):
+    """Also where the whole run says otherwise since."""
+    copied.passport["labels"].reverse()
+    with pytest.raises(ParityError, match=r"class \[0\] is '\d', in training '\d'"):
+        export(copied)
+    assert not (copied.path / "export").exists()
 
 
 @pytest.mark.slow

@@ -73,7 +73,8 @@ def keep_samples(splits: Splits, parts: Parts, path: Path) -> None:
     ]
     if parts.finish is not None:
         answers = [parts.finish(answer) for answer in answers]
-    kept = samples.Samples(few.numpy().features, np.concatenate(answers))
+    labels = samples.as_bytes(splits.labels) if splits.labels else None
+    kept = samples.Samples(few.numpy().features, np.concatenate(answers), labels)
     samples.save(path / "samples.npz", kept)
 
 

@@ -1,5 +1,6 @@
 """Raw inputs and the answers of training, kept for the gate of every export."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,21 +11,31 @@ from pipelines.files import whole
 
 
 class Samples(NamedTuple):
-    """Raw features, one array or a dict of them, and the answers [n, ...] to them."""
+    """What training answered to some inputs.
+
+    Attributes:
+        raw: features, one array or a dict of them.
+        answers: [n, ...] to them.
+        labels: the classes in the order of the answers' last axis, as bytes; None where there
+            are none.
+
+    """
 
     raw: Features
     answers: np.ndarray
+    labels: np.ndarray | None = None
 
 
 def save(path: Path, samples: Samples) -> None:
     """Write samples as one .npz file, whole or not at all; texts are packed."""
     raw = samples.raw if isinstance(samples.raw, dict) else {"": samples.raw}
     columns = {f"raw/{name}": _packed(column) for name, column in raw.items()}
+    named = {} if samples.labels is None else {"labels": samples.labels}
     texts = any(column.dtype.kind == "S" for column in columns.values())
     # The room behind shorter texts is empty; pixels would not get smaller.
     savez = np.savez_compressed if texts else np.savez
     with whole(path) as beside, beside.open("wb") as file:
-        savez(file, answers=samples.answers, **columns)  # type: ignore[arg-type]
+        savez(file, answers=samples.answers, **named, **columns)  # type: ignore[arg-type]
 
 
 def load(path: Path, features: Any = None) -> Samples:
@@ -36,7 +47,7 @@ def load(path: Path, features: Any = None) -> Samples:
     try:
         with path.open("rb") as file:
             stored = dict(np.load(file, allow_pickle=False))
-        answers = stored.pop("answers")
+        answers, labels = stored.pop("answers"), stored.pop("labels", None)
     except OSError:
         raise
     except Exception as error:  # of archives, compression, pickles, or a memory too small
@@ -47,7 +58,7 @@ def load(path: Path, features: Any = None) -> Samples:
         name.removeprefix("raw/"): column.astype(object) if column.dtype.kind == "S" else column
         for name, column in stored.items()
     }
-    return Samples(raw.get("", raw), answers)
+    return Samples(raw.get("", raw), answers, labels)
 
 
 def _require(stored: dict[str, np.ndarray], answers: np.ndarray, features: Any) -> None:
@@ -62,6 +73,11 @@ def _require(stored: dict[str, np.ndarray], answers: np.ndarray, features: Any) 
     }
     if wanted != found or answers.dtype.kind != "f":
         raise ValueError("their columns or shapes are not those of the run")
+
+
+def as_bytes(labels: Sequence[str]) -> np.ndarray:
+    """Labels as an array that needs no pickle."""
+    return np.array([label.encode("utf-8", "surrogateescape") for label in labels], "S")
 
 
 def _packed(column: np.ndarray) -> np.ndarray:

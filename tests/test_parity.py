@@ -1,0 +1,118 @@
+"""The gate compares every output: each number by itself, names and lists exactly."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from apps import Recommender
+from serving import ids, savedmodel
+from serving.export import ParityError
+from serving.parity import DifferentError, compare, numbers
+
+LABELS = np.array([b"no", b"yes"])
+CLASSES = {"class": LABELS[[1, 0]], "probabilities": np.float32([[0.2, 0.8], [0.7, 0.3]])}
+LISTS = {
+    "items": np.array([[b"a", b"b", b"c", b""]]),
+    "scores": np.float32([[3.0, 2.0, 2.0, -np.inf]]),
+}
+
+
+def list_of(*items, scores):
+    return {"items": np.array([items]), "scores": np.float32([scores])}
+
+
+def test_a_large_answer_lets_no_other_be_off():
+    expected = np.float32([1e9, 2.0, 3.0, 1.0, 5.0])
+    assert numbers("value", expected * (1 + 5e-6), expected, 1e-5).share < 1
+    for place in range(1, 5):
+        off = expected.copy()
+        off[place] += 1.0
+        with pytest.raises(DifferentError, match=rf"value \[{place}\] is"):
+            numbers("value", off, expected, 1e-5)
+
+
+def test_rounding_near_zero_is_that_of_usual_answers():
+    """Prices of millions, one of which is about nothing."""
+    expected = np.float32([2e6, -3e6, 1e6, -2e6, 4e6, 2.5])
+    assert numbers("value", expected + np.float32(1.0), expected, 1e-5).tolerance >= 10
+    with pytest.raises(DifferentError):
+        numbers("value", expected + np.float32([0, 0, 0, 0, 0, 50.0]), expected, 1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_never_passes(bad):
+    expected = np.float32([1.0, -np.inf])
+    assert numbers("value", expected, expected, 1e-5).value == 0
+    with pytest.raises(DifferentError):
+        numbers("value", np.float32([bad, -np.inf]), expected, 1e-5)
+    with pytest.raises(DifferentError):
+        numbers("value", np.float32([1.0, 0.0]), expected, 1e-5)
+
+
+def test_a_class_is_the_label_of_the_largest_probability():
+    assert compare(CLASSES, CLASSES, 1e-5, LABELS).value == 0
+    with pytest.raises(DifferentError, match=r"class \[0\] is 'no', in training 'yes'"):
+        compare(CLASSES | {"class": LABELS[[0, 1]]}, CLASSES, 1e-5, LABELS)
+    # Two classes are equally good; rounding decides which is named.
+    even = {"class": LABELS[[0]], "probabilities": np.float32([[0.5, 0.5]])}
+    other = {"class": LABELS[[1]], "probabilities": np.float32([[0.4999999, 0.5000001]])}
+    assert compare(other, even, 1e-5, LABELS).value < 1e-6
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        list_of(b"a", b"b", scores=[3.0, 2.0]),
+        list_of(b"a", b"c", b"b", scores=[3.0, 2.0, 2.0]),
+        list_of(b"a", b"b", b"c", b"", scores=[3.0, 2.0, 2.0, -np.inf]),
+    ],
+)
+def test_items_that_are_equally_good_may_change_places(given):
+    assert compare(given, LISTS, 1e-5).value == 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        list_of(b"b", b"a", scores=[3.0, 2.0]),
+        list_of(b"a", b"x", scores=[3.0, 2.0]),
+        list_of(b"a", b"b", b"b", scores=[3.0, 2.0, 2.0]),
+        list_of(b"a", b"", scores=[3.0, 2.0]),
+        list_of(b"a", b"b", scores=[3.0, 2.1]),
+        list_of(b"a", b"b", b"c", b"a", scores=[3.0, 2.0, 2.0, -np.inf]),
+    ],
+)
+def test_other_items_do_not_pass(given):
+    with pytest.raises(DifferentError):
+        compare(given, LISTS, 1e-5)
+
+
+def test_every_output_is_compared():
+    with pytest.raises(DifferentError, match="outputs are"):
+        compare(CLASSES | {"more": LABELS}, CLASSES, 1e-5, LABELS)
+    with pytest.raises(DifferentError, match="outputs are"):
+        compare({"class": CLASSES["class"]}, CLASSES, 1e-5, LABELS)
+    with pytest.raises(DifferentError, match="image_bytes"):
+        compare({"image_bytes": LABELS}, {"image_bytes": LABELS[::-1]}, 1e-5)
+
+
+@pytest.mark.parametrize("signature", ["recommend", "similar"])
+def test_shifted_items_close_the_gate(signature, exported, tmp_path, monkeypatch):
+    """The scores are right, the names beside them are those of the next items."""
+    usual = ids.signatures
+
+    def shifted(run):
+        known = dict(usual(run))
+        asked = known[signature]
+        spec = asked.input_signature
+
+        @tf.function(input_signature=spec, autograph=False)
+        def wrong(*given):
+            answer = asked(*given)
+            return answer | {"items": tf.roll(answer["items"], 1, 0)}
+
+        return known | {signature: wrong}
+
+    monkeypatch.setattr(ids, "signatures", shifted)
+    with pytest.raises(ParityError, match=f"in {signature}: "):
+        savedmodel.write(exported(Recommender), tmp_path)
