@@ -100,7 +100,14 @@ def tune(app: apps.App, how: HowToTune, common: Common) -> dict[str, Any]:
     with told.live() as watch:
         asked = Asked(**_named(how, Asked))
         command = [sys.executable, *sys.argv]
-        found = search(app, asked, data_dir=common.data_dir, command=command, watch=watch)
+        found = search(
+            app,
+            asked,
+            data_dir=common.data_dir,
+            command=command,
+            watch=watch,
+            trust=common.trust,
+        )
     if found is None:
         return {}
     summary = told.conclude(found)

@@ -15,6 +15,7 @@ from simulated import opened, searched, told
 import apps
 from apps import FieldError, Mnist
 from optimizers import UnknownOptimizerError
+from training import origin
 from training.cluster import StrategyError
 from training.fitting import DivergedError
 from training.run import CHECKPOINT, Run, RunError
@@ -150,6 +151,51 @@ def test_a_finished_search_is_not_run_again(found, monkeypatch):
     path = found.directory.parent / "space.yaml"
     again = tuned(found.directory, tuner="grid", space=path, trials=4, keep=1)
     assert told(again.oracle) == told(found.oracle)
+
+
+@pytest.fixture
+def stranger(monkeypatch, tmp_path):
+    """Another user than who searched."""
+    monkeypatch.setenv("ATHANOR_KEY_FILE", str(tmp_path / "another" / "key"))
+    origin._key.cache_clear()
+    yield
+    origin._key.cache_clear()
+
+
+@pytest.mark.usefixtures("stranger")
+def test_a_search_of_somebody_else_gets_no_mark_of_ours(found, tmp_path):
+    """Nor is anything of it loaded."""
+    shutil.copytree(found.directory, tmp_path / "search")
+    options = {"tuner": "grid", "space": found.directory.parent / "space.yaml", "trials": 4}
+    before = {path: path.read_bytes() for path in tmp_path.rglob(origin.MARK)}
+    with pytest.raises(origin.OriginError, match="--trust"):
+        tuned(tmp_path / "search", keep=1, **options)
+    asked = search.Asked(run_dir=tmp_path / "search", precision="float32", keep=1, **options)
+    trusted = search.search(TINY, asked, loud=False, trust=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob(origin.MARK)} == before
+    with pytest.raises(origin.OriginError):
+        origin.require(trusted.best.path, origin.RUN)
+
+
+def test_a_winner_that_was_changed_since_is_refused(found, tmp_path):
+    shutil.copytree(found.directory, tmp_path / "search")
+    winner = tmp_path / "search" / "best" / "model.keras"
+    winner.write_bytes(winner.read_bytes() + b"x")
+    with pytest.raises(origin.OriginError, match="changed since"):
+        tuned(
+            tmp_path / "search",
+            tuner="grid",
+            space=found.directory.parent / "space.yaml",
+            trials=4,
+            keep=1,
+        )
+
+
+@pytest.mark.usefixtures("stranger")
+def test_an_export_of_somebody_else_is_not_measured(exported, monkeypatch):
+    monkeypatch.setattr(objectives.tf.saved_model, "load", None)
+    with pytest.raises(origin.OriginError, match="--trust"):
+        objectives.measured(exported(Mnist))
 
 
 def test_another_search_is_refused_with_the_difference(found):

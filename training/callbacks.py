@@ -94,6 +94,8 @@ class KeepBest(keras.callbacks.Callback):
     def write(self) -> None:
         """Save the best epoch's model, if there is one; the weights stay as they are."""
         if not self.epoch:
+            if self.path is not None:  # whatever lies there, no epoch of this training made it
+                self.path.unlink(missing_ok=True)
             return
         current = self.saved.get_weights()
         self.restore()

@@ -53,6 +53,8 @@ def taken(app: App, run_dir: Path | None) -> Iterator[Path]:
             for name in ("logs", CHECKPOINT):
                 (path / name).mkdir(exist_ok=True)
             (path / PASSPORT).unlink(missing_ok=True)
+            if not checkpoints(path):  # the run is marked as ours at its end
+                (path / "model.keras").unlink(missing_ok=True)
         except OSError as error:
             raise _unwritable(path, error) from error
         yield path.resolve()

@@ -5,7 +5,16 @@ import os
 import shutil
 from pathlib import Path
 
+from training import origin
 from training.directory import tidy
+from training.run import PASSPORT
+
+
+def require_own(directory: Path, *, trust: bool) -> None:
+    """Raise OriginError where somebody else trained a trial, or the winner, of a directory."""
+    for model in [*directory.glob("trials/*/model.keras"), *directory.glob("best/model.keras")]:
+        if (model.parent / PASSPORT).exists():
+            origin.require(model.parent, origin.RUN, trust=trust)
 
 
 def forget(path: Path) -> None:

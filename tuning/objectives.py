@@ -12,7 +12,9 @@ import tensorflow as tf
 from apps.app import App, FieldError
 from apps.metrics import VALIDATION, metric
 from serving import kinds, savedmodel
+from serving.addresses import versions
 from serving.export import export
+from training import origin
 from training.run import Run
 
 ASKED = 50  # times that an artifact is asked for its latency
@@ -49,13 +51,18 @@ def kept(history: Path, monitor: str, objective: str) -> float:
     return float(max(rows, key=lambda row: sign * float(row[monitor]))[objective])
 
 
-def measured(run: Run) -> dict[str, float]:
+def measured(run: Run, *, trust: bool = False) -> dict[str, float]:
     """What the exported artifact costs.
 
     `latency`: milliseconds of an answer to one input, the median of 50; `size`: megabytes.
+    Raises OriginError for an artifact that is there already and that somebody else made, unless
+    it is trusted.
     """
-    artifacts = sorted((run.path / "export").glob("[0-9]*"))
-    artifact = artifacts[-1] if artifacts else Path(export(run)["export"])
+    artifacts = [run.path / "export" / str(one) for one in versions(run.path / "export")]
+    artifact = max(artifacts, key=lambda path: int(path.name), default=None)
+    if artifact is None:
+        artifact = Path(export(run)["export"])
+    origin.require(artifact, origin.EXPORT, trust=trust)
     size = savedmodel.size(artifact) / 1e6
     return {"latency": _latency(run, artifact), "size": round(size, 4)}
 

@@ -107,6 +107,7 @@ def search(
     command: Sequence[str] = (),
     loud: bool = True,
     watch: Any = None,
+    trust: bool = False,
 ) -> Searched | None:
     """Search, or go on with a search; None for a worker that another process started.
 
@@ -117,9 +118,11 @@ def search(
         command: of this search, for its workers.
         loud: whether the first trial prints its epochs.
         watch: given the oracle, the function to call after every event.
+        trust: go on also with trials that somebody else trained.
 
     Raises:
-        DataError, FieldError, JournalError, RunError, StrategyError: nothing was begun.
+        DataError, FieldError, JournalError, OriginError, RunError, StrategyError: nothing was
+            begun.
         SearchError: the first trial failed, or all did.
         WorkerError: a worker could not work.
 
@@ -139,7 +142,7 @@ def search(
     if chief.role() == "worker":
         valid = identity.awaited(told, directory, splits)
         distribution.choose(asked.strategy, asked.devices)
-        _work(oracle, trial.Task(app, directory, told.objectives, valid, options))
+        _work(oracle, trial.Task(app, directory, told.objectives, valid, options, trust))
         return None
     # Where KerasTuner's variables make this the chief, the workers are elsewhere.
     count = 0 if chief.role() else asked.workers
@@ -147,10 +150,11 @@ def search(
         distribution.choose(asked.strategy, asked.devices)
     app.batch(len(splits.train))
     with _held(directory) as lock:
+        keeping.require_own(directory, trust=trust)
         valid = identity.settle(told, directory, splits)
         del splits  # each trial reads its own
         oracle.open(directory, limits, space.default(app, told.space))
-        task = trial.Task(app, directory, told.objectives, valid, options)
+        task = trial.Task(app, directory, told.objectives, valid, options, trust)
         oracle.changed = _watched(oracle, task, asked.keep, watch)
         _conduct(oracle, task, chief.Crew(command, directory, lock, count), loud=loud)
         _tidy(oracle, task, asked.keep)
@@ -283,7 +287,9 @@ def _chosen(oracle: Journaled, task: trial.Task) -> objectives.Choice | None:
 def _result(oracle: Journaled, task: trial.Task) -> Searched:
     choice = _chosen(oracle, task)
     winner = choice.best if choice else oracle.finished()[0].trial_id
+    # A worker of another machine has this user's key, or its trials are somebody else's.
+    origin.require(task.path(winner), origin.RUN, trust=task.trust)
     best = keeping.copied(task.path(winner), task.directory / "best")
-    origin.mark(best, origin.RUN)  # another machine's worker may have made it
+    origin.require(best, origin.RUN, trust=task.trust)
     run = Run.load(best, task.options["data_dir"])
     return Searched(task.directory, oracle, task.first, run, choice)

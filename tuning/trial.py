@@ -16,9 +16,11 @@ from keras_tuner.src.engine.trial import Trial
 from apps.app import App, FieldError
 from pipelines.files import whole, without_home
 from pipelines.splits import Splits
+from training import origin
 from training.callbacks import EnoughError
 from training.directory import tidy, unfinished
 from training.fitting import DivergedError
+from training.origin import OriginError
 from training.run import INTERRUPTED, PASSPORT, Run, RunError
 from training.train import train
 from tuning import objectives, space, tuner_fixes
@@ -41,6 +43,7 @@ class Task(NamedTuple):
         objectives: "min" or "max" by name, the first one of the validation scores.
         valid: digest of the validation examples.
         options: of training.train.train.
+        trust: whether trials that somebody else trained are gone on with.
 
     """
 
@@ -49,6 +52,7 @@ class Task(NamedTuple):
     objectives: dict[str, str]
     valid: str
     options: dict[str, Any]
+    trust: bool = False
 
     @property
     def first(self) -> str:
@@ -115,7 +119,7 @@ class FieldsTuner(base_tuner.BaseTuner):
                 beside.write_text(self.tuner_id)
             self.run_trial(trial)
             trial.status = "COMPLETED"
-        except (grpc.RpcError, UnwrittenError, RunError, OSError):
+        except (grpc.RpcError, UnwrittenError, RunError, OriginError, OSError):
             raise  # no fault of the trial
         except TakenError:
             pass
@@ -155,7 +159,7 @@ class FieldsTuner(base_tuner.BaseTuner):
             run = train(app, run_dir=path, **options)
         self._same_questions(run)
         if len(task.objectives) > 1:
-            measured = {SCORE: score(), **objectives.measured(run)}
+            measured = {SCORE: score(), **objectives.measured(run, trust=task.trust)}
             tell(measured, run.passport["epochs"] + 1)
 
     def _holds(self, trial_id: str) -> bool:
@@ -166,6 +170,7 @@ class FieldsTuner(base_tuner.BaseTuner):
         if not (path / PASSPORT).exists():
             return None
         run = Run.load(path, self.task.options["data_dir"])
+        origin.require(path, origin.RUN, trust=self.task.trust)
         stopped = run.passport["stopped"]
         if stopped not in (None, INTERRUPTED):
             raise DivergedError(stopped)
