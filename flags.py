@@ -121,6 +121,9 @@ class HowToExport:
     """A smaller file of litert beside the usual one, and a table of what it costs."""
     refresh_items: Path | None = None
     """A CSV file of the items to recommend from now on; the recommender is not trained again."""
+    with_examples: Annotated[bool, Parameter(negative="")] = False
+    """Show everybody who asks the server some examples of the test set, and ids of users; without
+    it examples are made up from the schema."""
 
 
 @Parameter(name="*")
@@ -155,6 +158,9 @@ class HowToServe:
     """A file for a line of JSON about each question and event; standard error by default."""
     trust: Annotated[bool, Parameter(negative="")] = False
     """Serve also what somebody else exported, or changed since."""
+    allow_host: tuple[str, ...] = ()
+    """A further name by which the server is asked, such as that of a proxy before it; may be
+    repeated. Other names are answered by 421."""
 
 
 @Parameter(name="*")

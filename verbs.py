@@ -90,7 +90,13 @@ def export(app: type[apps.App], path: Path, how: HowToExport, common: Common) ->
     from evaluation import show
     from serving.export import export as published
 
-    exported = published(run, formats=asked, quantize=how.quantize, items=how.refresh_items)
+    exported = published(
+        run,
+        formats=asked,
+        quantize=how.quantize,
+        items=how.refresh_items,
+        with_examples=how.with_examples,
+    )
     print(f"export  {short(Path(exported['export']))}")
     show.proofs(exported)
     for note in exported["notes"]:

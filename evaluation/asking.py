@@ -6,15 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.examples import Examples
-from pipelines.feed import feed
-
-BATCH = 1000
+from pipelines.feed import feed, judging_batch
 
 
 def ask(model: Any, examples: Examples) -> np.ndarray:
     """What a model gives to raw examples, [n, ...]."""
-    answer = answering(model)
-    return np.concatenate([answer(raw) for raw, _ in feed(examples, batch_size=BATCH)])
+    answer, size = answering(model), judging_batch(examples.spec["features"])
+    return np.concatenate([answer(raw) for raw, _ in feed(examples, batch_size=size)])
 
 
 def answering(model: Any) -> Any:

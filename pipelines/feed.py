@@ -1,5 +1,6 @@
 """Splits become batches, in one place and in an order that is a pure function."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +13,9 @@ from pipelines.shares import WHOLE, Share, shared
 Augment = Callable[[Any, Any, Any], Any]
 POOL = 50  # batches among which like meets like
 ENDLESS = 2**48
+MAX_JUDGED = 1000  # examples that a model is asked at once
+# A network on photos of 224 x 224 holds some 35 times the bytes of each while it answers.
+MAX_JUDGED_BYTES = 2**22
 
 
 def feed(
@@ -26,6 +30,21 @@ def feed(
     an example it would answer NaN.
     """
     return _passing(examples, batch_size, prepare)(WHOLE)
+
+
+def judging_batch(features: Any) -> int:
+    """How many examples to ask a model at once, outside of training: large ones fewer.
+
+    Args:
+        features: shape and dtype of one example, or of each of its columns, as in a spec.
+
+    """
+    columns = features.values() if isinstance(features, dict) else [features]
+    size = sum(
+        math.prod(shape) * (1 if dtype == "string" else np.dtype(dtype).itemsize)
+        for shape, dtype in columns
+    )
+    return max(1, min(MAX_JUDGED, MAX_JUDGED_BYTES // max(size, 1)))
 
 
 def feed_shared(

@@ -16,18 +16,27 @@ NUM_EXAMPLES = 3
 ENCODED = "encoded"
 
 
-def describe(run: Run, signatures: dict[str, Any], samples: dict[str, Any]) -> dict[str, Any]:
+def describe(
+    run: Run, signatures: dict[str, Any], shown: dict[str, Any], *, with_examples: bool = False
+) -> dict[str, Any]:
     """The content of about.json.
 
     `signatures` as the server has them; `examples` in TensorFlow Serving's JSON form, a
     row each, for the signature `example_signature`; what the kind of question adds, such
     as `columns`; and the run's first score, if it has been judged.
+
+    Args:
+        run: that is published.
+        signatures: concrete functions by name.
+        shown: inputs by `SIGNATURE/input/NAME`, which everybody who asks the server may read.
+        with_examples: whether these, and the users of ids, are those of the data.
+
     """
     passport = run.passport
-    kind = kinds.question(passport["question"]).about(run)
+    kind = kinds.question(passport["question"]).about(run, with_examples=with_examples)
     typical = {column["name"]: column["typical"] for column in kind.get("columns", ())}
     asked = ENCODED if ENCODED in signatures else DEFAULT
-    given = inputs_of(samples, asked, len(run.samples.answers))
+    given = inputs_of(shown, asked, NUM_EXAMPLES)
     return {
         "app": passport["app"],
         "question": passport["question"],
@@ -38,6 +47,7 @@ def describe(run: Run, signatures: dict[str, Any], samples: dict[str, Any]) -> d
         **kind,
         "examples": instances(given, typical)[:NUM_EXAMPLES],
         "example_signature": asked,
+        "examples_from": "data" if with_examples else "schema",
         "score": _score(run),
     }
 

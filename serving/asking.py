@@ -10,6 +10,7 @@ from typing import Any
 from serving.batching import Batcher
 from serving.codec import Question, answer, question
 from serving.faults import RequestError
+from serving.pace import Load, load_of
 from serving.servable import Servable
 
 # Bytes of a request or of an answer that are read or written at once; more are in a thread.
@@ -19,12 +20,13 @@ SMALL = 2**17
 def answered(servable: Servable, body: bytes) -> bytes:
     """The answer to a request, whose time is remembered. Raises RequestError."""
     start = time.perf_counter()
-    return _run(servable, question(body, servable), len(body), start)
+    asked = question(body, servable)
+    return _run(servable, asked, load_of(asked.arrays), start)
 
 
-def _run(servable: Servable, asked: Question, size: int, start: float) -> bytes:
+def _run(servable: Servable, asked: Question, load: Load, start: float) -> bytes:
     given = answer(asked, servable.run(asked.signature, asked.arrays))
-    servable.pace.note(asked.signature.name, size, time.perf_counter() - start)
+    servable.pace.note(asked.signature.name, load, time.perf_counter() - start)
     return given
 
 
@@ -43,8 +45,8 @@ class Asker:
 
     async def ask(self, servable: Servable, body: bytes) -> bytes:
         """The answer to a request. Raises RequestError, also where it takes too long."""
-        start, size = time.perf_counter(), len(body)
-        if size > SMALL:
+        start = time.perf_counter()
+        if len(body) > SMALL:
             asked = await self.in_thread(servable, lambda: question(body, servable))
         else:
             asked = question(body, servable)
@@ -53,16 +55,17 @@ class Asker:
             if sum(one.nbytes for one in given.values()) > SMALL:
                 return await self.in_thread(servable, lambda: answer(asked, given))
             return answer(asked, given)
-        if servable.pace.quick(asked.signature.name, size):
-            return _run(servable, asked, size, start)
-        return await self.in_thread(servable, lambda: self._timed(servable, asked, size, start))
+        load = load_of(asked.arrays)
+        if servable.pace.quick(asked.signature.name, load):
+            return _run(servable, asked, load, start)
+        return await self.in_thread(servable, lambda: self._timed(servable, asked, load, start))
 
-    def _timed(self, servable: Servable, asked: Question, size: int, start: float) -> bytes:
+    def _timed(self, servable: Servable, asked: Question, load: Load, start: float) -> bytes:
         begun = time.perf_counter()
         left = self.timeout - (begun - start)
         given = answer(asked, servable.run_within(asked.signature, asked.arrays, left))
         # How long it waited for a thread says nothing of how long it takes.
-        servable.pace.note(asked.signature.name, size, time.perf_counter() - begun)
+        servable.pace.note(asked.signature.name, load, time.perf_counter() - begun)
         return given
 
     async def in_thread(self, servable: Servable, work: Callable[[], Any]) -> Any:

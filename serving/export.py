@@ -26,6 +26,7 @@ def export(
     formats: Sequence[str] = ("savedmodel",),
     quantize: Literal["int8", "float16"] | None = None,
     items: Path | None = None,
+    with_examples: bool = False,
 ) -> dict[str, Any]:
     """Write export/N/, TensorFlow Serving's layout, and return its path and proofs.
 
@@ -45,6 +46,8 @@ def export(
         formats: of `savedmodel`, `litert` and `onnx`.
         quantize: `int8` or `float16`: a smaller file for LiteRT beside the usual one.
         items: a CSV file of the items to recommend, see serving.catalogues.
+        with_examples: publish examples of the test set, and ids of users, beside the model;
+            else its examples are made from the schema.
 
     """
     _, *asked = known.asked(",".join(formats), quantize)
@@ -54,7 +57,7 @@ def export(
     ):
         # First: what cannot be carried is refused before anything is written.
         carried: Any = kinds.question(run.passport["question"]).portable(run) if asked else None
-        parity = savedmodel.write(run, version.path)
+        parity = savedmodel.write(run, version.path, with_examples=with_examples)
         signatures = parity["signatures"]
         others = {
             name: edge.write(run, version.path, carried, name, signatures=signatures)

@@ -57,14 +57,14 @@ class Asking:
         return context.abort(grpc.StatusCode[code], message)
 
 
-def _model(models: Models, spec: Any) -> tuple[Model, int | None]:
+def _model(models: Models, spec: Any, what: str = "predict") -> tuple[Model, int | None]:
     """The model and the version that a request names. Raises RequestError."""
     if not spec.name:
         raise invalid("Missing ModelSpec")
     if spec.version_label:
         raise invalid(f"Unrecognized servable version label: {spec.version_label}")
-    model = models.find(spec.name)
-    return model, spec.version.value if spec.HasField("version") else None
+    number = spec.version.value if spec.HasField("version") else None
+    return models.find(spec.name, number, what), number
 
 
 class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -134,7 +134,7 @@ class Statuses(model_service_pb2_grpc.ModelServiceServicer):
         )
 
     def _status(self, request: Any) -> Any:
-        model, number = _model(self._asking.models, request.model_spec)
+        model, number = _model(self._asking.models, request.model_spec, "status")
         response = get_model_status_pb2.GetModelStatusResponse()
         for one in model.statuses(number):
             told = response.model_version_status.add(
@@ -179,6 +179,12 @@ def _array(name: str, proto: Any, signature: Signature, most: int) -> np.ndarray
             f"input size does not match signature. Sent extra: {{{name}}}. Expected: "
             f"{{{','.join(signature.inputs)}}}."
         )
+    # First: to read another type may take sixteen times the memory.
+    taken = {tensor.dtype, np.dtype("float32")} if tensor.dtype == np.float64 else {tensor.dtype}
+    if proto.dtype not in {tf.as_dtype(one).as_datatype_enum for one in taken}:
+        raise invalid(
+            f"Input {name!r}: expected type {tensor.dtype.name} but got {_type_name(proto.dtype)}"
+        )
     size = math.prod((one.size for one in proto.tensor_shape.dim), start=1)
     # A single value stands for all: a small message may ask for any memory.
     strings, each = proto.string_val, tensor.dtype.itemsize
@@ -191,13 +197,15 @@ def _array(name: str, proto: Any, signature: Signature, most: int) -> np.ndarray
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
         raise invalid(f"Input {name!r} is not a valid tensor: {reason}") from None
-    if (made.dtype, tensor.dtype) == (np.float32, np.float64):
-        made = made.astype("float64")  # loses nothing; clients know of float32 from before
-    if made.dtype != tensor.dtype:
-        raise invalid(
-            f"Input {name!r}: expected type {tensor.dtype.name} but got {made.dtype.name}"
-        )
-    return made
+    # Loses nothing; clients know of float32 from before.
+    return made.astype("float64") if tensor.dtype == np.float64 else made
+
+
+def _type_name(number: int) -> str:
+    try:
+        return np.dtype(tf.as_dtype(number).as_numpy_dtype).name
+    except TypeError:
+        return f"number {number}"
 
 
 def threads(limits: Limits) -> int:

@@ -22,6 +22,7 @@ from training.run import Run
 LISTED = 10
 MOST_MET = 1_000_000  # pairs that are written beside a model of another format
 NUM_NAMED = 20  # users, and items, that are named as examples
+MADE_UP = (b"a new user", b"another new user", b"one more")
 PAIR = ("user", "item")
 NUM_TOLD = 5  # ids in a message
 KNOWN = "user and item"  # what an answer rests on where training has seen both
@@ -136,6 +137,12 @@ def _recommended(run: Run, users: np.ndarray, count: int) -> dict[str, np.ndarra
     }
 
 
+def made_up(run: Run) -> dict[str, np.ndarray]:
+    """Pairs of users whom nobody knows, and of items that are recommended."""
+    items = [encoded(name) for name in ids_of(run.model).offered[: len(MADE_UP)]]
+    return {"user": np.array(MADE_UP[: len(items)], object), "item": np.array(items, object)}
+
+
 def portable(run: Run) -> Portable:
     """Pairs of numbers of users and items; lists are made of their scores."""
     model, ids = in_float32(run.model), ids_of(run.model)
@@ -167,10 +174,10 @@ def _lists(ids: Ids) -> Lists:
     return Lists(list(ids.offered), met)
 
 
-def about(run: Run) -> dict[str, Any]:
-    """Some users and items to ask about."""
+def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:
+    """Some users and items to ask about; users only where they may be shown to everybody."""
     ids = ids_of(run.model)
-    some = {"users": ids.users, "items": ids.offered}
+    some = {"users": ids.users if with_examples else [], "items": ids.offered}
     return {
         kind: [encoded(name).decode("utf-8", "replace") for name in names[:NUM_NAMED]]
         for kind, names in some.items()

@@ -102,13 +102,21 @@ def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
     looks = looking(run)
     if looks is None:
         return known
-    said = run.samples.answers.argmax(1).astype("int32")
+    said = run.samples.answers[: len(raw)].argmax(1).astype("int32")
     return known | {
         "explain/input/image_bytes": png,
         "explain/input/class_index": said,
         "explain/output/heat": looks.heat(raw, said).numpy(),
         "explain/output/image_bytes": png,
     }
+
+
+def made_up(run: Run) -> np.ndarray:
+    """Three pictures that nobody took: a ramp across, one down, and one from corner to corner."""
+    height, width, channels = reading_of(run).shape
+    down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    ramps = np.stack([across, down, (across + down) / 2])[..., None]
+    return np.repeat(np.round(255 * ramps), channels, -1).astype("uint8")
 
 
 def portable(run: Run) -> Portable:
@@ -128,7 +136,7 @@ def portable(run: Run) -> Portable:
     )
 
 
-def about(run: Run) -> dict[str, Any]:
+def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
     """The size of a picture as the model sees it."""
     sizes = zip(("height", "width", "channels"), reading_of(run).shape, strict=True)
     return {"image": dict(sizes)}

@@ -1,6 +1,7 @@
 """What the server tells of itself: a line of JSON for each question and each event."""
 
 import datetime
+import select
 import threading
 from pathlib import Path
 from typing import IO, Any
@@ -60,7 +61,10 @@ class Journal:
             try:
                 left = memoryview(b"".join(lines))
                 while left:
-                    left = left[self._file.write(left) :]
+                    written = self._file.write(left)
+                    if written is None:  # a terminal or pipe that does not block, and is full
+                        select.select([], [self._file], [], EVERY)
+                    left = left[written or 0 :]
             except (OSError, ValueError):
                 return
 

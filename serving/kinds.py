@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-# By kind of question: signatures, samples, portable, about, predict, write.
+# By kind of question: signatures, samples, made_up, portable, about, predict, write.
 QUESTIONS = {
     "image": "serving.images",
     "row": "serving.rows",

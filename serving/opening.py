@@ -45,6 +45,7 @@ def serve(
     max_concurrency: int,
     log: Path | None,
     trust: bool,
+    allow_host: Sequence[str] = (),
 ) -> None:
     """Serve runs until the process is told to end. Raises ServeError."""
     if missing := [name for name in NEEDED if not importlib.util.find_spec(name)]:
@@ -79,5 +80,7 @@ def serve(
     limits = Limits(int(max_body * 2**20), timeout, max_concurrency)
     served(
         runs,
-        Settings(host, port, grpc_port, batch, limits, log, trust=trust),
+        Settings(
+            host, port, grpc_port, batch, limits, log, trust=trust, allow_host=tuple(allow_host)
+        ),
     )

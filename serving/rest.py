@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote
 
@@ -15,8 +15,11 @@ from serving.asking import Asker
 from serving.codec import parsed
 from serving.describing import about_all, metadata, status
 from serving.faults import RequestError, invalid
+from serving.hosts import Hosts
+from serving.inflating import ENCODINGS, encoding_of, inflated
 from serving.journal import Journal
 from serving.metrics import Metrics
+from serving.protocol import HEAD_SECONDS
 from serving.servable import Servable
 from serving.versions import Models
 
@@ -29,7 +32,7 @@ WHICH = r"(?i:/v1/models/)([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 ASK = re.compile(WHICH + r":(?i:(classify|regress|predict))")
 TELL = re.compile(WHICH + r"(?:/(metadata))?")
 # Statuses of what was not read to its end: the rest would be read only to be thrown away.
-UNREAD = (408, 413, 503)
+UNREAD = (408, 413, 415, 421, 503)
 JSON = (b"content-type", b"application/json")
 
 
@@ -47,6 +50,7 @@ class Limits(NamedTuple):
     max_concurrency: int = 256
     max_bytes: int = 2**29
     max_silent: int = 512  # each takes a file, and a process has 1024
+    head_seconds: float = HEAD_SECONDS
 
     @property
     def max_connections(self) -> int:
@@ -72,7 +76,7 @@ class Answer(NamedTuple):
 
 
 class Arriving:
-    """How much of the body of a request has arrived."""
+    """How many bytes of the body of a request are held, compressed or not."""
 
     size = 0
 
@@ -98,17 +102,21 @@ class Rest:
         metrics: Metrics,
         journal: Journal,
         other: App,
+        hosts: Hosts,
     ) -> None:
         self._models, self._asker, self._limits = models, asker, limits
         self._metrics, self._journal, self._other = metrics, journal, other
+        self._hosts = hosts
         self.in_flight = self._bytes = 0
         metrics.in_flight.set_function(lambda: self.in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         path = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
-        crowded = len(self.connections) >= self._limits.max_connections
-        if scope["type"] != "http" or (path[:4].lower() != "/v1/" and not crowded):
+        crowded = len(self.connections) > self._limits.max_connections
+        known = scope["type"] != "http" or self._hosts.takes(scope["headers"])
+        # Whether all is well is answered also to the last who may ask.
+        if known and path[:4].lower() != "/v1/" and (not crowded or path == "/healthz"):
             await self._other(scope, receive, send)
             return
         start = time.perf_counter()
@@ -147,6 +155,8 @@ class Rest:
     async def _answer(self, scope: Scope, path: str, receive: Receive, crowded: bool) -> Answer:
         asked, arriving = Asked(""), Arriving()
         try:
+            if not self._hosts.takes(scope["headers"]):
+                raise _misdirected(scope)
             if crowded:
                 raise _too_many(f"{self._limits.max_connections} connections")
             if self.in_flight > self._limits.max_concurrency:
@@ -156,9 +166,8 @@ class Rest:
             asked, number, what = self._asked(scope["method"], path)
             model = self._models.find(asked.model)
             if scope["method"] == "GET":
-                return Answer(
-                    200, metadata(model, number) if what else status(model, number), asked
-                )
+                told = metadata if what == "metadata" else status
+                return Answer(200, told(model, number), asked)
             body = await self._body(scope, receive, arriving)
             with model.held(number) as servable:
                 asked = Asked(model.name, servable.number)
@@ -182,38 +191,72 @@ class Rest:
         if found is None:
             raise invalid(f"Malformed request: {method} {path[:200]}")
         name, version, label, what = found.groups()
-        if version is not None and int(version[:20]) > LAST:
-            raise invalid(f"Failed to convert version: {version[:30]} to numeric.")
-        model = self._models.find(unquote(name))
+        number = None if version is None else _number(version)
         if label is not None:
             raise invalid(f"Unrecognized servable version label: {unquote(label)}")
-        return Asked(model.name), int(version) if version else None, (what or "").lower()
+        what = (what or "status").lower()
+        return Asked(self._models.find(unquote(name), number, what).name), number, what
 
     async def _body(self, scope: Scope, receive: Receive, arriving: Arriving) -> bytes:
         """The body of a request. Raises RequestError where it is too large or too slow."""
-        most, parts = self._limits.max_body, list[bytes]()
+        most, encoding = self._limits.max_body, encoding_of(scope["headers"])
         for name, value in scope["headers"]:
-            if name == b"content-length" and int(value) > most:
+            # Python reads no number of thousands of digits.
+            if name == b"content-length" and int(value[-30:]) > most:
                 raise _too_large(most)
         try:
             async with asyncio.timeout(self._limits.timeout):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise RequestError("CANCELLED", "the client went away")
-                    parts.append(message.get("body", b""))
-                    arriving.size += len(parts[-1])
-                    self._bytes += len(parts[-1])
-                    if arriving.size > most:
-                        raise _too_large(most)
-                    if self._bytes > max(self._limits.max_bytes, most):
-                        raise _too_many(f"{self._limits.max_bytes / 2**20:g} MB")
-                    if not message.get("more_body"):
-                        return parts[0] if len(parts) == 1 else b"".join(parts)
+                body = await self._joined(_sent(receive), arriving)
+                if not encoding:
+                    return body
+                return await self._joined(inflated(body, encoding), arriving)
         except TimeoutError:
             seconds = f"{self._limits.timeout:g} seconds"
             message_ = f"The body did not arrive within {seconds}"
             raise RequestError("DEADLINE_EXCEEDED", message_, 408) from None
+
+    async def _joined(self, parts: AsyncIterator[bytes], arriving: Arriving) -> bytes:
+        """All parts of a body. Raises RequestError where they are too many bytes."""
+        most, found, size = self._limits.max_body, list[bytes](), 0
+        async for part in parts:
+            found.append(part)
+            size += len(part)
+            arriving.size += len(part)
+            self._bytes += len(part)
+            if size > most:
+                raise _too_large(most)
+            if self._bytes > max(self._limits.max_bytes, most):
+                raise _too_many(f"{self._limits.max_bytes / 2**20:g} MB")
+        return found[0] if len(found) == 1 else b"".join(found)
+
+
+async def _sent(receive: Receive) -> AsyncIterator[bytes]:
+    """The parts of a body as they arrive. Raises RequestError."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestError("CANCELLED", "the client went away")
+        yield message.get("body", b"")
+        if not message.get("more_body"):
+            return
+
+
+def _number(version: str) -> int:
+    """The number of a version. Raises RequestError where it is none of TensorFlow Serving's."""
+    digits = version.lstrip("0") or "0"
+    if len(digits) > len(str(LAST)) or int(digits) > LAST:
+        raise invalid(f"Failed to convert version: {version[:30]} to numeric.")
+    return int(digits)
+
+
+def _misdirected(scope: Scope) -> RequestError:
+    given = b", ".join(value for name, value in scope["headers"] if name == b"host")
+    return RequestError(
+        "INVALID_ARGUMENT",
+        f"Received a request for the host {given.decode('latin-1')[:100]!r}; expected a name of "
+        "this server. Start it with --allow-host NAME if it is asked by that name.",
+        421,
+    )
 
 
 def _too_large(most: int) -> RequestError:
@@ -245,6 +288,8 @@ def _failed(error: RequestError, asked: Asked) -> Answer:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if error.status == 503:
         headers += ((b"retry-after", b"1"),)
+    if error.status == 415:
+        headers += ((b"accept-encoding", ENCODINGS.encode()),)
     if error.status in UNREAD:
         headers += ((b"connection", b"close"),)
     body = orjson.dumps({"error": error.message})

@@ -86,12 +86,22 @@ def _shifted(model: Any) -> tuple[Any, float]:
     return twin, found[-1]
 
 
-def about(run: Run) -> dict[str, Any]:
+def made_up(run: Run) -> dict[str, np.ndarray]:
+    """Three rows that nobody measured: all values typical, all low, and all high."""
+    told = {column["name"]: column for column in about(run)["columns"]}
+    return {
+        name: np.array([told[name]["typical"].encode()] * 3, object)
+        if told[name]["kind"] == "category"
+        else np.array([told[name][part] for part in ("typical", "low", "high")], column.dtype)
+        for name, column in run.samples.raw.items()
+    }
+
+
+def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
     """What each column holds: what is typical of it, and between which values it is asked about.
 
     Typical is the training examples' median, or their most frequent category; low and
-    high are two deviations from their mean, or further out where a sample that the run
-    keeps lies there.
+    high are two deviations from their mean.
     """
     prepare = prepare_of(run.model)
     return {
@@ -117,7 +127,8 @@ def _number(name: str, statistics: list[float], some: np.ndarray) -> dict[str, A
     low, high = max(mean - 2 * deviation, least), mean + 2 * deviation
     if all(value == round(value) for value in seen):
         low, high = np.ceil(low), np.floor(high)
-    ends = {"low": min(low, *seen), "high": max(high, *seen)}
+        high += low == high  # a rare 1 among zeros
+    ends = {"low": min(low, median), "high": max(high, median)}
     digits = 3 - int(np.floor(np.log10(ends["high"] - ends["low"] or 1.0)))
     return {"name": name, "kind": "number", "typical": median} | {
         end: round(float(value), digits) for end, value in ends.items()

@@ -15,22 +15,26 @@ REQUEST = "sample-request.json"
 LOADED = ("saved_model.pb", "variables/*", "assets/*")
 
 
-def write(run: Run, directory: Path) -> dict[str, Any]:
+def write(run: Run, directory: Path, *, with_examples: bool = False) -> dict[str, Any]:
     """Write the artifact and what stands beside it; return its proof.
 
-    Raises ParityError where a fresh process answers differently from training.
+    The examples beside it are made from the schema; with `with_examples` they are those of the
+    test set, which everybody who asks the server may read then. Raises ParityError where a
+    fresh process answers differently from training.
     """
+    kind = kinds.question(run.passport["question"])
     signatures = {
         name: getattr(function, "get_concrete_function", lambda function=function: function)()
-        for name, function in kinds.question(run.passport["question"]).signatures(run).items()
+        for name, function in kind.signatures(run).items()
     }
     _save(run, directory, signatures)
-    samples = kinds.question(run.passport["question"]).samples(run.samples.raw, run)
-    told = about.describe(run, signatures, samples)
+    samples = kind.samples(run.samples.raw, run)
+    shown = samples if with_examples else kind.samples(kind.made_up(run), run)
+    told = about.describe(run, signatures, shown, with_examples=with_examples)
     write_json(directory / ABOUT, told)
     request = {"signature_name": told["example_signature"], "instances": told["examples"]}
     write_json(directory / REQUEST, request)
-    warmup_records.write(directory, run.passport["app"], samples)
+    warmup_records.write(directory, run.passport["app"], shown)
     return gate.proof(run, "an export", [replay.__file__, str(directory)], samples)
 
 

@@ -207,6 +207,10 @@ def check(signature: Signature, arrays: Mapping[str, Any]) -> None:
                 f"Expecting shape {tensor.text()} of input {name!r} but got: "
                 f"{shape_text(arrays[name].shape)}"
             )
+    lengths = {name: len(arrays[name]) for name in signature.inputs} if signature.in_rows() else {}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise invalid(f"Received inputs of different lengths: {told}; expected one length")
 
 
 def batch_of(arrays: Mapping[str, Any]) -> int:

@@ -18,11 +18,13 @@ import uvloop
 from serving.addresses import Address, ServeError, addresses
 from serving.asking import Asker
 from serving.batching import Batcher
+from serving.hosts import Hosts
 from serving.journal import Journal
 from serving.loading import load
 from serving.loopback import connected
 from serving.metrics import Metrics
 from serving.other_paths import other_paths
+from serving.protocol import Room, bounded
 from serving.rehearsal import in_json
 from serving.rest import Limits, Rest
 from serving.servable import Servable
@@ -50,6 +52,7 @@ class Settings(NamedTuple):
         log: a file for the journal; standard error by default.
         every: seconds between two looks for new versions.
         trust: whether to load what somebody else exported, or changed.
+        allow_host: names by which it is asked besides those of `host`, see serving.hosts.
 
     """
 
@@ -61,6 +64,7 @@ class Settings(NamedTuple):
     log: Path | None = None
     every: float = 1.0
     trust: bool = False
+    allow_host: tuple[str, ...] = ()
 
 
 class Server:
@@ -93,11 +97,13 @@ class Server:
         )
         self._asker = Asker(timeout=timeout, threads=threads, batcher=self._batcher)
         other = other_paths(self.models, self.metrics, self.journal.tell)
+        hosts = Hosts(settings.host, settings.allow_host)
         self.rest = Rest(
-            self._asker, self.models, settings.limits, self.metrics, self.journal, other
+            self._asker, self.models, settings.limits, self.metrics, self.journal, other, hosts
         )
         config = uvicorn.Config(
             self.rest,
+            http=bounded(Room(settings.limits.max_connections, settings.limits.head_seconds)),
             log_config=None,
             access_log=False,
             server_header=False,

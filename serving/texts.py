@@ -18,6 +18,11 @@ from training.run import Run
 BATCH = 256
 # Endings of files that hold columns, and of those that hold a text a line.
 TABLES, LINES = {".csv", ".tsv", ".tab", ".psv"}, {"", ".txt", ".text", ".md", ".log"}
+MADE_UP = (
+    "A text to begin with.",
+    "Another one, somewhat longer than the first: it has two parts.",
+    "Is this the last example?",
+)
 
 
 def signatures(run: Run) -> dict[str, Any]:
@@ -47,7 +52,12 @@ def portable(run: Run) -> Portable:  # noqa: ARG001
     )
 
 
-def about(run: Run) -> dict[str, Any]:  # noqa: ARG001
+def made_up(run: Run) -> np.ndarray:  # noqa: ARG001
+    """Three texts that nobody wrote."""
+    return np.array([text.encode() for text in MADE_UP], object)
+
+
+def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
     """Nothing but what every artifact tells."""
     return {}
 

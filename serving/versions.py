@@ -71,10 +71,7 @@ class Model:
         with self._lock:
             servable = self.current
             if servable is None or number not in (None, servable.number):
-                asked = (
-                    f"Latest({self.name})" if number is None else f"Specific({self.name}, {number})"
-                )
-                raise RequestError("NOT_FOUND", f"Servable not found for request: {asked}")
+                raise _not_served(self.name, number)
             servable.hold()
         try:
             yield servable
@@ -86,11 +83,8 @@ class Model:
         known = sorted(self._statuses.copy().values(), reverse=True)
         if number is not None:
             known = [one for one in known if one.version == number]
-            if not known:
-                message = f"Could not find version {number} of model {self.name}"
-                raise RequestError("NOT_FOUND", message)
         if not known:
-            raise RequestError("NOT_FOUND", f"Could not find any versions of model {self.name}")
+            raise _unknown(self.name, number)
         return known
 
     def refresh(self) -> None:
@@ -173,6 +167,18 @@ class Model:
         self._leaving.clear()
 
 
+def _not_served(name: str, number: int | None) -> RequestError:
+    """In the words of TensorFlow Serving for whoever asks a model, or for its signatures."""
+    asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+    return RequestError("NOT_FOUND", f"Servable not found for request: {asked}")
+
+
+def _unknown(name: str, number: int | None) -> RequestError:
+    """In its words for whoever asks where versions stand."""
+    which = "any versions" if number is None else f"version {number}"
+    return RequestError("NOT_FOUND", f"Could not find {which} of model {name}")
+
+
 class Models:
     """All models by their names, looked after by a thread of their own."""
 
@@ -182,11 +188,11 @@ class Models:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
 
-    def find(self, name: str) -> Model:
-        """The model of this name. Raises RequestError."""
+    def find(self, name: str, number: int | None = None, what: str = "predict") -> Model:
+        """The model of this name, for a version and what is asked of it. Raises RequestError."""
         found = self.by_name.get(name)
         if found is None:
-            raise RequestError("NOT_FOUND", f"Servable not found for request: Latest({name})")
+            raise (_unknown if what == "status" else _not_served)(name, number)
         return found
 
     def start(self) -> None:

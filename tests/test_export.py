@@ -309,8 +309,42 @@ def test_an_export_tells_of_its_kind_of_question(exported):
     assert all(column["low"] < column["high"] for column in columns.values())
     assert row["target"] == {"name": "target", "unit": ""}
     assert ids["target"] is None
-    assert len(ids["users"]) == len(ids["items"]) == 20
-    assert ids["users"][0] == "user 0"
+    assert (len(ids["users"]), len(ids["items"])) == (0, 20)
+
+
+def published(version):
+    """All that a server tells, and what lies beside the model to be asked."""
+    names = (ABOUT, savedmodel.REQUEST, RECORDS)
+    return b"".join((version / name).read_bytes() for name in names if (version / name).exists())
+
+
+@pytest.mark.parametrize(
+    "app", [apps.Regression, apps.Text, apps.Recommender, Mnist], ids=lambda app: app.name()
+)
+def test_an_export_shows_no_example_of_the_data(app, exported):
+    run = exported(app)
+    content, raw = published(run.path / "export" / "1"), run.samples.raw
+    given = told(run)
+    assert given["examples_from"] == "schema"
+    if app is apps.Recommender:
+        assert not [user for user in run.splits.train.numpy().features["user"] if user in content]
+    elif app is apps.Text:
+        assert not [text for text in raw if text in content]
+    elif app is Mnist:
+        encoded = [base64.b64encode(tf.io.encode_png(one).numpy()) for one in raw]
+        assert not [one for one in encoded if one in content]
+    else:
+        rows = set(zip(*(column.tolist() for column in raw.values()), strict=True))
+        assert not [one for one in given["examples"] if tuple(one[name] for name in raw) in rows]
+
+
+def test_examples_of_the_data_are_shown_where_that_is_asked_for(exported, tmp_path):
+    run = exported(apps.Recommender)
+    savedmodel.write(run, tmp_path, with_examples=True)
+    given = json.loads((tmp_path / ABOUT).read_text())
+    assert given["examples_from"] == "data"
+    assert given["users"][0] == "user 0"
+    assert given["examples"][0]["user"] == run.samples.raw["user"][0].decode()
 
 
 def test_an_export_tells_its_score_once_it_is_judged(copied):

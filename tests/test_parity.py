@@ -99,7 +99,7 @@ def test_every_output_is_compared():
 @pytest.mark.parametrize("signature", ["recommend", "similar"])
 def test_shifted_items_close_the_gate(signature, exported, tmp_path, monkeypatch):
     """The scores are right, the names beside them are those of the next items."""
-    usual = ids.signatures
+    run, usual = exported(Recommender), ids.signatures
 
     def shifted(run):
         known = dict(usual(run))
@@ -115,4 +115,4 @@ def test_shifted_items_close_the_gate(signature, exported, tmp_path, monkeypatch
 
     monkeypatch.setattr(ids, "signatures", shifted)
     with pytest.raises(ParityError, match=f"in {signature}: "):
-        savedmodel.write(exported(Recommender), tmp_path)
+        savedmodel.write(run, tmp_path)

@@ -194,6 +194,18 @@ def test_what_is_not_there(ask_server):
     wanted = "Servable not found for request: Specific(mnist, 7)"
     assert ask_server("/v1/models/mnist/versions/7:predict", body)[1] == {"error": wanted}
     assert ask_server("/v1/models/mnist/labels/stable:predict", body)[0] == 400
+    # As TensorFlow Serving 2.21 says it: by what is asked.
+    for path, told in (
+        ("other", "Could not find any versions of model other"),
+        ("other/versions/3", "Could not find version 3 of model other"),
+        ("other/metadata", "Servable not found for request: Latest(other)"),
+        ("other/versions/3/metadata", "Servable not found for request: Specific(other, 3)"),
+    ):
+        assert ask_server(f"/v1/models/{path}") == (404, {"error": told})
+    for digits in ("9" * 4420, "0" * 4420 + "9" * 30):
+        status, answer = ask_server(f"/v1/models/mnist/versions/{digits}:predict", body)
+        assert status == 400 and answer["error"].startswith("Failed to convert version: ")
+    assert ask_server(f"/v1/models/mnist/versions/{'0' * 4420}1:predict", body)[0] == 200
     assert ask_server("/v1/models/mnist/versions/99999999999999999999:predict", body)[0] == 400
 
 

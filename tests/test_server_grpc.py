@@ -124,7 +124,13 @@ SHORT = request("mnist", pixels=np.zeros([1, 8, 8, 1], np.uint8))
 SHORT.inputs["pixels"].tensor_content = b"short"
 VERSION = request("mnist", pixels=np.zeros([1, 8, 8, 1], np.uint8))
 VERSION.model_spec.version.value = 9
+OTHER_TYPE = request("mnist", pixels=np.zeros([1], np.complex128))
+OTHER_TYPE.inputs["pixels"].tensor_shape.dim[0].size = 2**23
+UNKNOWN_TYPE = request("mnist", pixels=np.zeros([1, 8, 8, 1], np.uint8))
+UNKNOWN_TYPE.inputs["pixels"].dtype = 77
 MISTAKES = {
+    "a type of sixteen times the memory": (OTHER_TYPE, "INVALID_ARGUMENT"),
+    "a type that is none": (UNKNOWN_TYPE, "INVALID_ARGUMENT"),
     "no model": (request(""), "INVALID_ARGUMENT"),
     "unknown model": (request("other"), "NOT_FOUND"),
     "unknown version": (VERSION, "NOT_FOUND"),
@@ -144,6 +150,11 @@ MISTAKES = {
 def test_a_mistake_is_answered_by_a_code(name, predictions):
     asked, code = MISTAKES[name]
     refused(lambda: predictions.Predict(asked), grpc.StatusCode[code])
+
+
+def test_a_tensor_of_another_type_is_not_read(predictions, monkeypatch):
+    monkeypatch.setattr(tf, "make_ndarray", None)
+    refused(lambda: predictions.Predict(OTHER_TYPE), grpc.StatusCode.INVALID_ARGUMENT)
 
 
 def test_no_signature_is_of_another_kind(predictions):

@@ -97,6 +97,29 @@ def test_a_journal_that_nobody_reads_keeps_nobody_waiting(monkeypatch):
     os.close(writing)
 
 
+def test_a_journal_that_nobody_reads_does_not_spin(monkeypatch):
+    """Where standard error does not block, a write that does not fit comes back at once."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    monkeypatch.setattr("serving.journal.STDERR", writing)
+    monkeypatch.setattr("serving.journal.PATIENCE", 0.1)
+    journal = Journal()
+    journal.keep()
+    for number in range(1000):
+        journal.tell("request", number=number, text="x" * 200)
+    start = time.process_time()
+    time.sleep(1.5)
+    assert time.process_time() - start < 0.5
+    end = os.fdopen(reading, "rb", buffering=0)
+    read = end.read(2**16)
+    while b'"number":999' not in read:
+        read += end.read(2**16)
+    assert read.count(b"\n") == 1000
+    journal.close()
+    end.close()
+    os.close(writing)
+
+
 def test_a_line_that_cannot_be_written_takes_no_other_with_it(tmp_path):
     journal = Journal(tmp_path / "log")
     journal.tell("one")

@@ -1,7 +1,5 @@
 """What a server does before it says that it is there."""
 
-import contextlib
-import http.client
 import json
 import subprocess
 import sys
@@ -13,7 +11,6 @@ import pytest
 from apps import Mnist
 from serving import loading, loopback
 from serving.asking import Asker
-from serving.rest import Limits
 from serving.servable import ALL, Servable
 from serving.server import Server, Settings
 
@@ -47,30 +44,6 @@ def test_a_server_asks_itself_by_http_and_tells_nobody(exported, tmp_path, monke
     assert "serving" in {one["event"] for one in told}
     assert "request" not in {one["event"] for one in told}
     assert b"athanor_requests_total{" not in server.metrics.text()
-
-
-def test_too_many_connections_are_refused_in_json(exported, tmp_path):
-    limits, ready = Limits(max_concurrency=1, max_silent=2), threading.Event()
-    settings = Settings(port=0, log=tmp_path / "log", limits=limits)
-    server = Server([f"m={exported(Mnist).path}"], settings)
-    thread = threading.Thread(target=server.run, args=[ready.set])
-    thread.start()
-    assert ready.wait(30)
-    with contextlib.ExitStack() as kept:
-        for path in ("/v1/models/m", "/"):
-            for place in range(3):
-                address = ("127.0.0.1", server.port)
-                one = http.client.HTTPConnection(*address, timeout=30)
-                kept.callback(one.close)
-                one.request("GET", path)
-                response = one.getresponse()
-                told = response.read()
-                assert response.status == (503 if place == 2 or path == "/" else 200)
-            assert json.loads(told) == {"error": "More than 3 connections at once; ask again soon"}
-            assert response.getheader("retry-after")
-            assert response.getheader("connection") == "close"
-    server.stop()
-    thread.join(30)
 
 
 @pytest.mark.parametrize(("seconds", "threads"), [(60.0, 1), (0.0, ALL)], ids=["quick", "slow"])

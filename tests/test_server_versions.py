@@ -18,6 +18,7 @@ import pytest
 from apps import Mnist
 from serving.addresses import Address, ServeError, addresses, versions
 from serving.faults import RequestError
+from serving.hosts import Hosts
 from serving.metrics import Metrics
 from serving.other_paths import other_paths
 from serving.rest import Limits, Rest
@@ -374,7 +375,9 @@ def called(limits, bodies, *, seconds=0.0, asker=None, length=None, delay=0.0):
     metrics = Metrics()
     models = Models([OneModel()], 1, Told().tell)
     other = other_paths(models, metrics, Told().tell)
-    rest = Rest(asker or SlowAsker(seconds), models, limits, metrics, Told(), other)
+    rest = Rest(
+        asker or SlowAsker(seconds), models, limits, metrics, Told(), other, Hosts("127.0.0.1")
+    )
 
     async def one(body):
         sent = []
@@ -494,22 +497,40 @@ def test_requests_in_a_batch_are_answered_as_alone(model):
 
 
 def test_what_is_quick_is_guessed_from_what_was():
-    from serving.pace import QUICK, Pace
+    from serving.pace import QUICK, Load, Pace
 
-    pace = Pace()
-    assert not pace.quick("a", 1000), "nothing is known"
-    pace.note("a", 1000, QUICK / 10)
-    assert pace.quick("a", 1000)
-    assert pace.quick("a", 100)
-    assert pace.quick("a", 4000)
-    assert not pace.quick("a", 100_000), "it may take a hundred times as long"
-    assert not pace.quick("b", 1000)
+    pace, usual = Pace(), Load(10, 1000)
+    assert not pace.quick("a", usual), "nothing is known"
+    pace.note("a", usual, QUICK / 10)
+    assert pace.quick("a", usual)
+    assert pace.quick("a", Load(1, 100))
+    assert pace.quick("a", Load(40, 4000))
+    assert not pace.quick("a", Load(1000, 1000)), "it may take a hundred times as long"
+    assert not pace.quick("a", Load(10, 100_000))
+    assert not pace.quick("b", usual)
+    assert not pace.quick("a", usual._replace(bounded=False))
     for _ in range(2):
-        pace.note("a", 1000, 10 * QUICK)
-    assert not pace.quick("a", 1000)
+        pace.note("a", usual, 10 * QUICK)
+    assert not pace.quick("a", usual)
     for _ in range(4):
-        pace.note("a", 1000, QUICK / 10)
-    assert pace.quick("a", 1000)
+        pace.note("a", usual, QUICK / 10)
+    assert pace.quick("a", usual)
+
+
+def test_a_padded_body_says_nothing_of_a_heavy_one(model):
+    """What counts is how much is asked, not how many bytes of JSON that takes."""
+    from serving.codec import question
+    from serving.pace import load_of
+
+    with model.held() as servable:
+        row, many = [[[0]] * 8] * 8, 500
+        heavy = json.dumps({"inputs": [row] * many}).encode()
+        cheap = json.dumps({"inputs": [row]}).encode().ljust(len(heavy))
+        found = [load_of(question(body, servable).arrays) for body in (cheap, heavy)]
+        assert [one.rows for one in found] == [1, many]
+        picture = {"signature_name": "encoded", "inputs": [{"b64": "iVBORw0KGgo="}]}
+        asked = question(json.dumps(picture).encode(), servable)
+        assert not load_of(asked.arrays).bounded, "a few bytes may be millions of pixels"
 
 
 def test_a_version_is_warmed_by_what_the_export_brings(directory):

@@ -191,11 +191,12 @@ def test_a_winner_that_was_changed_since_is_refused(found, tmp_path):
         )
 
 
-@pytest.mark.usefixtures("stranger")
-def test_an_export_of_somebody_else_is_not_measured(exported, monkeypatch):
+def test_an_export_of_somebody_else_is_not_measured(exported, monkeypatch, request):
+    run = exported(Mnist)
+    request.getfixturevalue("stranger")
     monkeypatch.setattr(objectives.tf.saved_model, "load", None)
     with pytest.raises(origin.OriginError, match="--trust"):
-        objectives.measured(exported(Mnist))
+        objectives.measured(run)
 
 
 def test_another_search_is_refused_with_the_difference(found):

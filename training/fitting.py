@@ -14,7 +14,7 @@ import optimizers
 from apps.app import App
 from apps.feeds import BEGIN, Feeds
 from apps.metrics import metric
-from pipelines.feed import feed_shared, feed_shuffled
+from pipelines.feed import feed_shared, feed_shuffled, judging_batch
 from pipelines.splits import Splits
 from training import callbacks as own
 from training import strategy as distribution
@@ -26,7 +26,6 @@ from training.interrupts import InterruptedTrainingError, Interrupts
 from training.resume import Found
 
 STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves
-VALID_BATCH = 1000
 NUM_SHOWN = 16
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -139,7 +138,8 @@ def feeds(app: App, splits: Splits, parts: Parts, begin: Found | None = None) ->
         # What replays its epochs needs their batches.
         start=position.batches(range(app.epochs), steps) if begin and begin.state else 0,
     )
-    valid = feed_shared(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
+    together = judging_batch(splits.spec["features"])
+    valid = feed_shared(splits.valid, batch_size=together, prepare=parts.prepare)
     return Feeds(train, valid, steps, splits, parts.prepare, size, steps_a_call, position)
 
 

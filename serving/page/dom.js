@@ -32,6 +32,10 @@ export function fresh(stem) {
   return `${stem}-${count}`;
 }
 
+/** Where the examples of a model come from. */
+export const source = (about) =>
+  about.examples_from === "data" ? "From the test data" : "Made up";
+
 /** Buttons that fill in an example each, under a small heading. */
 export function examples(contents, choose, title = "Examples") {
   if (!contents.length) return null;

@@ -2,14 +2,15 @@
 
 import { ask } from "./api.js";
 import { fill } from "./answers.js";
-import { calm, examples, field, fresh, h, number } from "./dom.js";
+import { calm, examples, field, fresh, h, number, source } from "./dom.js";
 
 const NEAREST = 8;
 
 export function mount(view) {
   const { about } = view;
   view.title("Pick a user");
-  const users = h("datalist", { id: fresh("users") }, about.users.map(option));
+  const names = about.users.length ? about.users : about.examples.map((one) => one.user);
+  const users = h("datalist", { id: fresh("users") }, names.map(option));
   const items = h("datalist", { id: fresh("items") }, about.items.map(option));
   const user = h("input", { list: users.id, autocomplete: "off", spellcheck: "false" });
   const item = h("input", { list: items.id, autocomplete: "off", spellcheck: "false" });
@@ -59,13 +60,13 @@ export function mount(view) {
   for (const input of [user, k, seen]) input.addEventListener("input", soon);
   item.addEventListener("input", calm(250, () => view.take(one)));
   const pick = (place) => {
-    user.value = about.users[place];
+    user.value = names[place];
     item.value = "";
     now();
   };
   view.question.append(
     field("User", user, "one of these, or any other"), users,
-    examples(about.users.slice(0, 6), pick, "Known users") ?? "",
+    examples(names.slice(0, 6), pick, about.users.length ? "Known users" : source(about)) ?? "",
     h("div", { class: "row fields" },
       field("How many", k),
       h("div", { class: "check" }, seen, h("label", { for: seen.id }, "Leave out what was met"))),
@@ -76,7 +77,7 @@ export function mount(view) {
   if (view.kept) {
     [user.value, item.value, k.value, seen.checked] = view.kept;
     now();
-  } else if (about.users.length) pick(0);
+  } else if (names.length) pick(0);
   else now();
 }
 

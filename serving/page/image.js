@@ -2,7 +2,7 @@
 
 import { ask, curlOfFile } from "./api.js";
 import { showAnswer } from "./answers.js";
-import { calm, examples, h } from "./dom.js";
+import { calm, examples, h, source } from "./dom.js";
 import { heated } from "./heat.js";
 import { pad } from "./pad.js";
 
@@ -80,7 +80,7 @@ export function mount(view) {
   view.question.append(
     h("p", { class: "soft small" }, `One of ${about.labels.length} classes${names}.`),
     board.element,
-    examples(thumbnails, choose, "From the test data") ?? "",
+    examples(thumbnails, choose, source(about)) ?? "",
   );
   view.keep = () => ({ strokes: board.strokes?.(), sent });
   view.idle(idle);

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { effects, showAnswer, strength } from "./answers.js";
-import { calm, examples, field, fresh, h, number } from "./dom.js";
+import { calm, examples, field, fresh, h, number, source } from "./dom.js";
 
 const MOST = 12; // columns that are shown
 const ASKED = 100; // that are tried: each is a row of all columns to send
@@ -47,7 +47,7 @@ export function mount(view) {
   const names = about.examples.map((_, place) => `Row ${place + 1}`);
   view.question.append(
     h("div", { class: "spread" },
-      examples(names, (place) => fill(about.examples[place]), "From the test data") ?? h("span"),
+      examples(names, (place) => fill(about.examples[place]), source(about)) ?? h("span"),
       reset),
     h("div", { class: "cells" }, cells.map((one) => one.element)),
   );
