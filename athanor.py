@@ -70,6 +70,7 @@ def _command_line(asked: str | None = None) -> App:
         (commands.doctor, "doctor [OPTIONS]"),
         (commands.compare, "compare RUN RUN... [OPTIONS]"),
         (commands.replay, "replay RUN [OPTIONS]"),
+        (commands.publish, "publish RUN NAME [OPTIONS]"),
         (commands.serve, "serve RUN [NAME=RUN...] [OPTIONS]"),
         (commands.check_optimizer, "check-optimizer NAME|MODULE:CLASS [OPTIONS]"),
         (launch, "launch [OPTIONS] APP train|check-distribute [OPTIONS OF APP]"),

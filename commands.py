@@ -11,6 +11,7 @@ import making
 import verbs
 from flags import COMMON, COMPARE, REPLAY, SERVE, Common, HowToCompare, HowToReplay, HowToServe
 
+MODELS = Path("models")
 RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
 Optimizer = Annotated[
     str,
@@ -115,6 +116,26 @@ def serve(
     up while it runs, and no request fails meanwhile.
     """
     verbs.serve(list(runs), how)
+
+
+def publish(
+    run: Annotated[Path, Parameter(help="A run with an export, or the runs of an app.")],
+    name: Annotated[str, Parameter(help="Under which its versions are served.")],
+    *,
+    models: Annotated[Path, Parameter(help="The directory of all names.")] = MODELS,
+    common: Common = COMMON,
+) -> None:
+    """Publish the newest export of a run as the next version of a name.
+
+    A server of that name takes it up as it runs: athanor serve NAME=models/NAME.
+    """
+    from serving.publish import publish as published
+
+    with console.output(common.json) as emit:
+        found = published(run, name, models, trust=common.trust)
+        print(f"published  {verbs.short(found.version)}, from {verbs.short(found.export)}")
+        print(f"serve      athanor serve {name}={models / name}")
+        emit({"version": str(found.version), "export": str(found.export)})
 
 
 def replay(run: RunDirectory, *, how: HowToReplay = REPLAY, common: Common = COMMON) -> None:

@@ -22,10 +22,23 @@ class ServeError(ValueError):
 
 
 class Address(NamedTuple):
-    """A model to serve: its name in URLs, and the directory that holds its versions."""
+    """A model to serve.
+
+    Attributes:
+        name: in URLs.
+        directory: that holds its versions now.
+        source: that is looked at again for it: `latest` may point at another run since, and an
+            app's runs may have another newest one.
+
+    """
 
     name: str
     directory: Path
+    source: Path | None = None
+
+    def again(self) -> Path:
+        """The directory that holds its versions by now; the one before, where there is none."""
+        return (self.source and directory_in(self.source)) or self.directory
 
 
 def addresses(asked: Sequence[str]) -> list[Address]:
@@ -64,15 +77,38 @@ def _address(asked: str) -> Address:
             f"Received {str(path)!r}, where there is no directory; expected a run with an export, "
             "or a directory of numbered versions."
         )
-    # `latest` may point elsewhere tomorrow; what is served does not change its run.
-    path = path.resolve()
-    directory = path / EXPORT if (path / EXPORT).is_dir() else path
-    if not versions(directory):
+    source = path.absolute()  # links are followed each time that it is looked at
+    directory = directory_in(source)
+    if directory is None:
         raise ServeError(
             f"Received {asked!r}, which holds no exported version; expected some. Export it: "
             "athanor APP export RUN."
         )
-    return Address(name or _name_in(directory), directory)
+    return Address(name or _name_in(directory), directory, source)
+
+
+def directory_in(source: Path) -> Path | None:
+    """The directory of versions that is meant: of a run, of versions, or of an app's runs.
+
+    Of runs it is that of the newest export. None where there is no version.
+    """
+    path = source.resolve()
+    for one in (path / EXPORT, path):
+        if versions(one):
+            return one
+    try:
+        runs = [one / EXPORT for one in path.iterdir() if versions(one / EXPORT)]
+    except OSError:
+        return None
+    return max(runs, key=_written, default=None)
+
+
+def _written(directory: Path) -> int:
+    """When the newest version in a directory was written, in nanoseconds."""
+    try:
+        return (directory / str(max(versions(directory))) / "saved_model.pb").stat().st_mtime_ns
+    except (OSError, ValueError):  # it has gone since
+        return 0
 
 
 def _name_in(directory: Path) -> str:

@@ -1,23 +1,17 @@
 """A run becomes a version to serve, published only when it answers as in training."""
 
-import contextlib
-import fcntl
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from serving import catalogues, edge, kinds, quantized, savedmodel, warmup_records
 from serving import formats as known
 from serving.gate import ParityError
+from serving.version_folders import published
 from training import origin
 from training.run import Run, write_json
 
 __all__ = ["ParityError", "export"]
-
-WRITING = ".writing-"
 
 
 def export(
@@ -53,7 +47,7 @@ def export(
     _, *asked = known.asked(",".join(formats), quantize)
     with (
         catalogues.refreshed(run, items) as notes,
-        _published(run.path / "export") as version,
+        published(run.path / "export") as version,
     ):
         # First: what cannot be carried is refused before anything is written.
         carried: Any = kinds.question(run.passport["question"]).portable(run) if asked else None
@@ -82,78 +76,3 @@ def export(
         "curl": savedmodel.curl(run.passport["app"], target),
         "notes": notes if warmup_records.possible() else [*notes, warmup_records.MISSING],
     }
-
-
-class _Version:
-    """A version that is being written, and where it will be."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = Path(tempfile.mkdtemp(prefix=WRITING, dir=folder))
-        self.target = self.path
-
-    def publish(self) -> None:
-        """Take the next number, all at once; another export may take one meanwhile."""
-        self.path.chmod(0o755)
-        # After a loss of power the name must not be there without what it names.
-        for path in [*self.path.rglob("*"), self.path]:
-            _keep(path)
-        while self.path.exists():
-            self.target = _next_version(self.folder)
-            try:
-                self.path.rename(self.target)
-            except OSError:
-                if not self.target.exists():
-                    raise
-        _keep(self.folder)
-
-
-@contextlib.contextmanager
-def _published(folder: Path) -> Iterator[_Version]:
-    with contextlib.ExitStack() as held:
-        if not folder.exists():
-            folder.mkdir(exist_ok=True)
-            held.callback(_remove_empty, folder)
-        # No other export takes what has been made, but not yet held, for a dead one's.
-        with _opened(folder) as whole:
-            fcntl.flock(whole, fcntl.LOCK_EX)
-            _remove_dead(folder)
-            version = _Version(folder)
-            fcntl.flock(held.enter_context(_opened(version.path)), fcntl.LOCK_EX)
-        try:
-            yield version
-            version.publish()
-        finally:
-            shutil.rmtree(version.path, ignore_errors=True)
-
-
-def _remove_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # it holds a version
-        folder.rmdir()
-
-
-def _remove_dead(folder: Path) -> None:
-    """Remove what killed exports began: a living one holds a lock on its directory."""
-    for path in folder.glob(f"{WRITING}*"):
-        with contextlib.suppress(OSError), _opened(path) as begun:
-            fcntl.flock(begun, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path)
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    number = os.open(path, os.O_RDONLY)
-    try:
-        yield number
-    finally:
-        os.close(number)
-
-
-def _keep(path: Path) -> None:
-    with _opened(path) as number:
-        os.fsync(number)
-
-
-def _next_version(folder: Path) -> Path:
-    versions = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
-    return folder / str(max(versions, default=0) + 1)

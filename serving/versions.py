@@ -51,7 +51,8 @@ class Model:
     """
 
     def __init__(self, address: Address, load: Load, tell: Tell) -> None:
-        self.name, self.directory = address
+        self.name, self.directory = address.name, address.directory
+        self._address = address
         self._load, self._tell = load, tell
         self._lock = threading.Lock()
         self._statuses: dict[int, Status] = {}
@@ -89,6 +90,7 @@ class Model:
 
     def refresh(self) -> None:
         """Look at the directory once, and do what is to be done. One thread at a time."""
+        self.directory = self._address.again()
         found = [self._found(number) for number in versions(self.directory)]
         found = [one for one in found if one]
         self._failed = {one: self._failed[one] for one in found if one in self._failed}

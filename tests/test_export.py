@@ -16,8 +16,7 @@ import tensorflow as tf
 
 import apps
 from apps import Finetune, Mnist
-from serving import about, gate, savedmodel, warmup_records
-from serving import export as exporting
+from serving import about, gate, savedmodel, version_folders, warmup_records
 from serving.addresses import ABOUT, RECORDS
 from serving.answers import expected_of
 from serving.export import ParityError, export
@@ -78,12 +77,12 @@ def asked(exported, tmp_path_factory):
 
 def test_a_number_that_is_taken_at_the_last_moment_is_left(copied, monkeypatch):
     numbers = iter("11")
-    monkeypatch.setattr(exporting, "_next_version", lambda folder: folder / next(numbers, "2"))
+    monkeypatch.setattr(
+        version_folders, "_next_version", lambda folder: folder / next(numbers, "2")
+    )
     (copied.path / "export" / "1").mkdir(parents=True)
     (copied.path / "export" / "1" / "model").touch()
-    monkeypatch.setattr(
-        exporting.savedmodel, "write", lambda *_: {"passed": True, "signatures": {}}
-    )
+    monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True, "signatures": {}})
     assert Path(export(copied)["export"]).name == "2"
 
 
@@ -261,7 +260,9 @@ def test_what_a_killed_export_left_is_removed_and_no_living_one_is_touched(copie
 
 def test_a_version_is_on_the_disk_before_it_has_its_name(copied, monkeypatch):
     kept = []
-    monkeypatch.setattr(exporting, "_keep", lambda path: kept.append((path.name, path.exists())))
+    monkeypatch.setattr(
+        version_folders, "_keep", lambda path: kept.append((path.name, path.exists()))
+    )
     monkeypatch.setattr(savedmodel, "write", lambda *_: {"signatures": {}})
     export(copied)
     *files, written, folder = kept

@@ -234,7 +234,7 @@ def test_addresses_of_runs_are_kept_apart(exported):
     from serving.addresses import ServeError, addresses
 
     run = str(exported(Mnist).path)
-    assert addresses([f"digits={run}"]) == [Address("digits", Path(run) / "export")]
+    assert addresses([f"digits={run}"]) == [Address("digits", Path(run) / "export", Path(run))]
     for name in ("../digits", "a/b", "a:b", "a b", ""):
         with pytest.raises(ServeError):
             addresses([f"{name}={run}"])

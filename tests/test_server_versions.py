@@ -249,15 +249,15 @@ def campaign(directory, publish, tmp_path, swaps, least):
 
 def test_names(exported, directory, tmp_path, monkeypatch):
     run = exported(Mnist).path
-    assert addresses([str(run)]) == [Address("mnist", run / "export")]
-    assert addresses([f"digits={run}"]) == [Address("digits", run / "export")]
-    assert addresses([str(directory)]) == [Address("mnist", directory)]
+    assert addresses([str(run)]) == [Address("mnist", run / "export", run)]
+    assert addresses([f"digits={run}"]) == [Address("digits", run / "export", run)]
+    assert addresses([str(directory)]) == [Address("mnist", directory, directory)]
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert addresses(["m=~/models"]) == [Address("m", directory)]
+    assert addresses(["m=~/models"]) == [Address("m", directory, directory)]
     with pytest.raises(ServeError, match=f"serve {run} other={directory}\\.$"):
         addresses([str(run), f"m={directory}", str(directory)])
     (directory / "1" / "about.json").unlink()
-    assert addresses([str(directory)]) == [Address("models", directory)]
+    assert addresses([str(directory)]) == [Address("models", directory, directory)]
     (directory / "9999999999999999999").symlink_to(directory / "1")
     assert versions(directory) == [1]
     (tmp_path / "empty").mkdir()
