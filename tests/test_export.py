@@ -82,7 +82,7 @@ def test_a_number_that_is_taken_at_the_last_moment_is_left(copied, monkeypatch):
     )
     (copied.path / "export" / "1").mkdir(parents=True)
     (copied.path / "export" / "1" / "model").touch()
-    monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True, "signatures": {}})
+    monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"passed": True, "signatures": {}})
     assert Path(export(copied)["export"]).name == "2"
 
 
@@ -241,12 +241,12 @@ def test_a_fault_while_writing_leaves_nothing(copied, monkeypatch):
 
 
 def test_what_a_killed_export_left_is_removed_and_no_living_one_is_touched(copied, monkeypatch):
-    def write(*_):
+    def write(*_, **__):
         (folder,) = (copied.path / "export").glob(".writing-*")
         (folder / "saved_model.pb").touch()
         if not (copied.path / "inner").exists():
             (copied.path / "inner").touch()
-            monkeypatch.setattr(savedmodel, "write", lambda *_: {"signatures": {}})
+            monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"signatures": {}})
             assert Path(export(copied)["export"]).name == "1"
             assert (folder / "saved_model.pb").is_file()
         return {"signatures": {}}
@@ -263,7 +263,7 @@ def test_a_version_is_on_the_disk_before_it_has_its_name(copied, monkeypatch):
     monkeypatch.setattr(
         version_folders, "_keep", lambda path: kept.append((path.name, path.exists()))
     )
-    monkeypatch.setattr(savedmodel, "write", lambda *_: {"signatures": {}})
+    monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"signatures": {}})
     export(copied)
     *files, written, folder = kept
     assert {name for name, _ in files} == {"parity.json", MARK}
@@ -386,7 +386,7 @@ def test_without_the_extra_no_warm_up_is_written_and_it_is_said(copied, monkeypa
     monkeypatch.setattr(warmup_records, "possible", lambda: False)
     warmup_records.write(tmp_path / "nowhere", "mnist", {})
     assert not (tmp_path / "nowhere").exists()
-    monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True, "signatures": {}})
+    monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"passed": True, "signatures": {}})
     assert export(copied)["notes"] == [warmup_records.MISSING]
 
 

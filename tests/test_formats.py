@@ -241,7 +241,7 @@ def test_a_wrong_table_closes_the_gate(tiny_run, tmp_path, monkeypatch):
 def test_another_answer_closes_the_gate_of_each_format(name, tiny_run, tmp_path, monkeypatch):
     run = copy(tiny_run(Recommender), tmp_path / "run")
     run.samples.answers[3, 0] += 0.01
-    monkeypatch.setattr(savedmodel, "write", lambda *_: {"passed": True, "signatures": {}})
+    monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"passed": True, "signatures": {}})
     with pytest.raises(ParityError, match=f"{name} whose answers differ"):
         export(run, formats=[name])
     assert not (run.path / "export").exists()
