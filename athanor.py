@@ -157,6 +157,7 @@ def _add_commands_on_runs(cli: App, app_class: type[apps.App] | None, usage: str
             app = app_class or verbs.app_of(run)
             found = verbs.predict(app, run, list(inputs), common, strict=how.strict)
             emit(found)
+            verbs.require_all_read(found)
             if how.strict:
                 verbs.require_known(found)
 

@@ -30,6 +30,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
         require_workers(how)
     start.tensorflow(how.devices, how.strategy)
     from evaluation import folds, report, show
+    from serving import graph
     from training import origin
     from training.how import How
     from training.resume import trained_in
@@ -53,6 +54,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
     if run.path == ELSEWHERE:
         return {}
     scored = report.score(run)
+    graph.keep(run)
     show.scores(scored)
     print(f"run  {short(run.path)}")
     return judged(run, scored)

@@ -60,20 +60,36 @@ def predict(
             f"Received no inputs; expected some: athanor {app.name()} predict {path} "
             f"{INPUTS[app.question]}..."
         )
-    run = load(app, path, common)
+    run = found(app, path, common)
+    from serving import graph
+    from training import start
+
+    # Keras would take longer to import than the graph takes to answer.
+    (start.without_keras if graph.is_current(run) else start.tensorflow)()
     from evaluation import show
     from serving.predict import predict as asked
 
     predictions = asked(run, inputs)
-    show.predictions(predictions)
+    show.predictions([row for row in predictions if "error" not in row])
+    graph.keep(run)
     return {"predictions": predictions}
 
 
 def require_known(found: dict[str, Any]) -> None:
     """Raise UnknownIdError where `predict` met a user or an item that training has not seen."""
-    from serving import ids
+    from serving.predict_ids import require_known as required
 
-    ids.require_known(found["predictions"])
+    required(found["predictions"])
+
+
+def require_all_read(answers: dict[str, Any]) -> None:
+    """Raise PartlyReadError where some inputs had no answer."""
+    wrong = [row["error"] for row in answers["predictions"] if "error" in row]
+    if wrong:
+        from serving.reading import PartlyReadError
+
+        more = f" ({len(wrong)} of {len(answers['predictions'])} inputs)" if wrong[1:] else ""
+        raise PartlyReadError(" ".join(wrong) + more)
 
 
 def export(app: type[apps.App], path: Path, how: HowToExport, common: Common) -> dict[str, Any]:
@@ -114,16 +130,22 @@ def serve(runs: list[str], how: HowToServe) -> None:
 
 
 def load(app: type[apps.App], path: Path, common: Common) -> Any:
+    """The run in a directory, with TensorFlow started; raises as `found`."""
+    run = found(app, path, common)
+    from training import start
+
+    start.tensorflow()
+    return run
+
+
+def found(app: type[apps.App], path: Path, common: Common) -> Any:
     """The run in a directory; raises FieldError where it is another app's, or OriginError."""
     from training import origin
     from training.run import Run
 
     run = Run.load(path, common.data_dir)
     require_app(app, path, run.passport["app"])
-    from training import start
-
     origin.require(run.path, origin.RUN, trust=common.trust)
-    start.tensorflow()
     return run
 
 

@@ -58,6 +58,18 @@ def bytes_of(path: Path) -> bytes:
     return encoded
 
 
+def content_of(path: Path) -> bytes:
+    """The bytes of a picture by its content, whatever its name.
+
+    Raises OSError, and ValueError with the reason for what is no picture that is read.
+    """
+    encoded = bytes_of(path)
+    if not formats.is_read(encoded[: formats.HEADER]):
+        other = formats.format_of(encoded[: formats.HEADER])
+        raise ValueError(f"it is {other}" if other else "its content is not that of an image")
+    return encoded
+
+
 def _has_scan(encoded: bytes) -> bool:
     """Whether the header of a JPEG file is whole, or else is none as we know them.
 

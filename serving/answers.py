@@ -1,11 +1,12 @@
 """What a model gives, by name: for the server as tensors, for people as rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from serving import graph
 from training.run import Run
 from training.samples import as_bytes
 
@@ -53,16 +54,16 @@ def expected_of(run: Run) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     return {"class": labels[answers.argmax(-1)], **expected}, labels
 
 
-def rows(run: Run, raw: Any) -> list[dict[str, Any]]:
-    """The model's answers to raw input, one for each."""
-    given = np.asarray(run.model(raw, training=False))
+def rows(run: Run, signature: str, arrays: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The answers to inputs of a signature, one for each. Raises RequestError."""
+    given = graph.ask(run, signature, arrays)
     if run.passport["answer"] == "classes":
-        return [_guesses(probabilities, run.passport["labels"]) for probabilities in given]
-    columns = parts(run.passport["answer"], given)
-    return [
-        dict(zip(columns, row, strict=True))
-        for row in zip(*(c.tolist() for c in columns.values()), strict=True)
-    ]
+        labels = run.passport["labels"]
+        return [_guesses(probabilities, labels) for probabilities in given["probabilities"]]
+    one = OUTPUTS[run.passport["answer"]]
+    names = (one,) if isinstance(one, str) else one
+    columns = [given[name].tolist() for name in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _guesses(probabilities: np.ndarray, labels: list[str]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import itertools
 import weakref
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,16 @@ import tensorflow as tf
 from evaluation.catalogue import at_once, best, catalogue, ids_of
 from evaluation.neighbours import described, nearest
 from pipelines.examples import Batch
-from pipelines.ids import KINDS, Columns, Ids, encoded, found
-from serving.answers import named, parts, rows
+from pipelines.ids import Ids, encoded
+from serving.answers import named, parts
 from serving.portable import Lists, Portable, Table, behind, in_float32
-from serving.reading import UnreadableError, is_a_file, places_in, table, tell
+from serving.predict_ids import LISTED, PAIR
 from training.run import Run
 
-LISTED = 10
 MOST_MET = 1_000_000  # pairs that are written beside a model of another format
 NUM_NAMED = 20  # users, and items, that are named as examples
 MADE_UP = (b"a new user", b"another new user", b"one more")
-PAIR = ("user", "item")
-NUM_TOLD = 5  # ids in a message
-KNOWN = "user and item"  # what an answer rests on where training has seen both
 DESCRIBED: weakref.WeakKeyDictionary[Any, np.ndarray | None] = weakref.WeakKeyDictionary()
-
-
-class UnknownIdError(ValueError):
-    """A user or an item that training has not seen, where known ones are asked for."""
-
-    exit_status = 1
 
 
 def signatures(run: Run) -> dict[str, Any]:
@@ -47,6 +36,13 @@ def signatures(run: Run) -> dict[str, Any]:
     there is no other, or the item is unknown, an empty name and 0. It is missing
     where the model offers the same to all.
     """
+    known = _lists_and_ratings(run)
+    known = {"serving_default": known["rating"], **known}
+    rows = _alike(run.model)
+    return known if rows is None else known | {"similar": _similar(run, rows)}
+
+
+def _lists_and_ratings(run: Run) -> dict[str, Any]:
     answer, model = named(run), run.model
 
     @tf.function(
@@ -70,9 +66,20 @@ def signatures(run: Run) -> dict[str, Any]:
         names = tf.where(tf.math.is_inf(found.scores), "", names)
         return {"items": names, "scores": found.scores}
 
-    known = {"serving_default": rating, "rating": rating, "recommend": recommend}
-    rows = _alike(model)
-    return known if rows is None else known | {"similar": _similar(run, rows)}
+    return {"rating": rating, "recommend": recommend}
+
+
+def predicting(run: Run) -> dict[str, Any]:
+    """The functions by which `predict` asks: also, which users and items are known."""
+    ids = ids_of(run.model)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name) for name in PAIR], autograph=False
+    )
+    def known(user: Any, item: Any) -> dict[str, Any]:
+        return ids({"user": user, "item": item})
+
+    return _lists_and_ratings(run) | {"known": known}
 
 
 def _alike(model: Any) -> np.ndarray | None:
@@ -182,83 +189,6 @@ def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:
         kind: [encoded(name).decode("utf-8", "replace") for name in names[:NUM_NAMED]]
         for kind, names in some.items()
     }
-
-
-def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
-    """The first ten items for a USER, the rating of USER,ITEM, or of all pairs of a CSV file.
-
-    An id that holds a comma stands in double quotes, as in a CSV file. Raises
-    UnreadableError where an input is none of these.
-    """
-    return [answer for text in inputs for answer in _answers(run, text)]
-
-
-def _answers(run: Run, text: str) -> list[dict[str, Any]]:
-    if text not in ids_of(run.model).users and is_a_file(text):
-        read = table(text)
-        columns = Columns(**{kind: run.passport["reading"][kind] for kind in KINDS})
-        pairs = [read.columns[found(read, columns, name)] for name in PAIR]
-        users, items = (column.tolist() for column in pairs)
-        return _rated(run, places_in(text, read), users, items)
-    cells = [cell.strip().encode() for cell in next(csv.reader([text], skipinitialspace=True), [])]
-    if len(cells) == 1 and cells[0]:
-        some = tf.constant(cells)
-        places = best(run.model, some, tf.constant(LISTED), tf.constant(True)).places.numpy()[0]
-        items = catalogue(ids_of(run.model)).numpy()[places].tolist()
-        return _rated(run, [text] * len(items), cells * len(items), items)
-    if len(cells) == 2 and all(cells):
-        return _rated(run, [text], cells[:1], cells[1:])
-    raise UnreadableError(
-        f"Received {text!r}; expected a user, USER,ITEM, or a CSV file of such pairs."
-    )
-
-
-def _rated(
-    run: Run, inputs: list[str], users: list[bytes], items: list[bytes]
-) -> list[dict[str, Any]]:
-    raw = {"user": np.array(users, dtype=object), "item": np.array(items, dtype=object)}
-    numbers = {name: column.numpy() for name, column in ids_of(run.model)(raw).items()}
-    _tell_of_items(run, raw["user"][numbers["user"] == 0])
-    answers = rows(run, raw)
-    return [
-        {"input": text, "item": item.decode(errors="replace"), **answer, "basis": basis}
-        for text, item, answer, basis in zip(
-            inputs, items, answers, map(_basis, *numbers.values()), strict=True
-        )
-    ]
-
-
-def _tell_of_items(run: Run, strangers: np.ndarray) -> None:
-    """Tell of unknown users that are called as items are."""
-    some = dict.fromkeys(strangers.tolist())
-    known = {encoded(name) for name in ids_of(run.model).items} if some else set()
-    for name in itertools.islice((one for one in some if one in known), NUM_TOLD):
-        shown = name.decode(errors="replace")
-        tell(
-            f"There is no user {shown!r}, but an item of that name. An unknown user is answered "
-            f"by popularity; give USER,{shown} for a rating of the item."
-        )
-
-
-def require_known(answers: list[dict[str, Any]]) -> None:
-    """Raise UnknownIdError where an answer is to an unknown user or item."""
-    unknown = dict.fromkeys(answer["input"] for answer in answers if answer["basis"] != KNOWN)
-    if unknown:
-        more = ", ..." * (len(unknown) > NUM_TOLD)
-        raise UnknownIdError(
-            f"Received {len(unknown)} inputs with a user or an item that training has not seen: "
-            f"{', '.join(map(repr, [*unknown][:NUM_TOLD]))}{more}; expected known ones. Leave "
-            "--strict out to have them answered by popularity and means."
-        )
-
-
-def _basis(user: int, item: int) -> str:
-    """What an answer rests on."""
-    if user and item:
-        return KNOWN
-    if user:
-        return "unknown item: the user's mean"
-    return "unknown user: the item, and popularity" if item else "both unknown: the mean"
 
 
 def write(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001

@@ -3,18 +3,16 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from evaluation.grad_cam import last_map, regions
 from pipelines.examples import Batch
+from pipelines.feed import judging_batch
 from pipelines.files import whole
-from pipelines.image_files import decode, decode_all, too_many
-from pipelines.photos import Reading, reading
+from pipelines.image_files import content_of, decode_all, too_many
 from pipelines.picture_formats import READ_NAMES
 from serving.answers import named, parts, rows
-from serving.portable import Portable, in_float32
+from serving.faults import RequestError
 from serving.reading import UnreadableError
 from training.run import Run
 
@@ -28,6 +26,16 @@ def signatures(run: Run) -> dict[str, Any]:
     files, on which the heat lies. TensorFlow Serving's REST interface reads and
     writes what is named `_bytes` as base64.
     """
+    known, looks = _answering(run), looking(run)
+    return known if looks is None else known | {"explain": _explaining(looks, reading_of(run))}
+
+
+def predicting(run: Run) -> dict[str, Any]:
+    """The functions by which `predict` asks."""
+    return {"encoded": _answering(run)["encoded"]}
+
+
+def _answering(run: Run) -> dict[str, Any]:
     answer, fit = named(run), reading_of(run)
 
     @tf.function(
@@ -41,9 +49,7 @@ def signatures(run: Run) -> dict[str, Any]:
     def encoded(image_bytes: Any) -> dict[str, Any]:
         return answer(decode_all(image_bytes, fit, fit.shape))
 
-    known = {"serving_default": pixels, "encoded": encoded}
-    looks = looking(run)
-    return known if looks is None else known | {"explain": _explaining(looks, fit)}
+    return {"serving_default": pixels, "encoded": encoded}
 
 
 class Looking(NamedTuple):
@@ -62,11 +68,17 @@ class Looking(NamedTuple):
 
     def heat(self, pixels: Any, classes: Any) -> Any:
         """How much each place speaks for a class, float32 [n, h, w] from 0 to 1."""
+        from evaluation.grad_cam import regions
+
         return regions(self.network, self.last, self.prepare(pixels), classes)
 
 
 def looking(run: Run) -> Looking | None:
     """The parts of a run that tell where it looked; None where it has no map of places."""
+    import keras
+
+    from evaluation.grad_cam import last_map
+
     layers = run.model.layers
     place = next((k for k, x in enumerate(layers) if k and isinstance(x, keras.Model)), None)
     if place is None:
@@ -76,7 +88,7 @@ def looking(run: Run) -> Looking | None:
     return None if last is None else Looking(prepare, layers[place], last)
 
 
-def _explaining(looks: Looking, fit: Reading) -> Any:
+def _explaining(looks: Looking, fit: Any) -> Any:
     @tf.function(
         input_signature=[
             tf.TensorSpec([None], tf.string, "image_bytes"),
@@ -119,8 +131,10 @@ def made_up(run: Run) -> np.ndarray:
     return np.repeat(np.round(255 * ramps), channels, -1).astype("uint8")
 
 
-def portable(run: Run) -> Portable:
+def portable(run: Run) -> Any:
     """Pixels that are decoded already."""
+    from serving.portable import Portable, in_float32
+
     model, shape = in_float32(run.model), reading_of(run).shape
     left_out = {"encoded": "image files cannot be decoded there"}
     if looking(run) is not None:
@@ -143,19 +157,57 @@ def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: 
 
 
 def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
-    """Of each image file the class, its probability, and the next two guesses."""
-    raw = read([Path(name) for name in inputs], reading_of(run))
-    return [{"input": name, **row} for name, row in zip(inputs, rows(run, raw), strict=True)]
+    """Of each image file the class, its probability, and the next two guesses.
+
+    One that cannot be read has an `error` in their place; raises UnreadableError where none can.
+    """
+    shape = run.passport["reading"]["shape"]
+    size = judging_batch((tuple(shape), "uint8"))
+    blocks = [inputs[start : start + size] for start in range(0, len(inputs), size)]
+    answers = [row for block in blocks for row in _answered(run, block)]
+    if answers and all("error" in row for row in answers):
+        raise UnreadableError(answers[0]["error"])
+    return answers
 
 
-def reading_of(run: Run) -> Reading:
+def _answered(run: Run, names: list[str]) -> list[dict[str, Any]]:
+    files: list[bytes] = []
+    wrong: dict[int, str] = {}
+    for place, name in enumerate(names):
+        try:
+            files.append(content_of(Path(name)))
+        except (OSError, ValueError) as error:
+            wrong[place] = _unreadable(name, getattr(error, "strerror", None) or str(error))
+    read = iter(_rows_of(run, files, [n for k, n in enumerate(names) if k not in wrong]))
+    return [
+        {"input": name, **({"error": wrong[place]} if place in wrong else next(read))}
+        for place, name in enumerate(names)
+    ]
+
+
+def _rows_of(run: Run, files: list[bytes], names: list[str]) -> list[dict[str, Any]]:
+    """The answers to some files, of which one that cannot be read takes no other with it."""
+    if not files:
+        return []
+    try:
+        return rows(run, "encoded", {"image_bytes": np.array(files, object)})
+    except RequestError as error:
+        if len(files) == 1:
+            reason = too_many(error) or "its content is not that of an image, or is cut short"
+            return [{"error": _unreadable(names[0], reason)}]
+    halves = (slice(0, len(files) // 2), slice(len(files) // 2, None))
+    return [row for half in halves for row in _rows_of(run, files[half], names[half])]
+
+
+def _unreadable(name: str, reason: str) -> str:
+    return f"Received the image {name!r}: {reason}; expected a readable {READ_NAMES}."
+
+
+def reading_of(run: Run) -> Any:
     """How this run reads a picture of any size."""
+    from pipelines.photos import reading
+
     return reading(**run.passport["reading"])
-
-
-def read(paths: list[Path], fit: Reading) -> np.ndarray:
-    """Image files -> uint8 [n, height, width, channels]. Raises UnreadableError."""
-    return np.stack([_read_one(path, fit) for path in paths])
 
 
 def write(folder: Path, some: Batch, run: Run) -> list[str]:
@@ -168,15 +220,3 @@ def write(folder: Path, some: Batch, run: Run) -> list[str]:
             beside.write_bytes(tf.io.encode_png(image).numpy())
         names.append(str(path))
     return names
-
-
-def _read_one(path: Path, fit: Reading) -> np.ndarray:
-    try:
-        return fit(decode(path.read_bytes())).numpy()
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except (tf.errors.InvalidArgumentError, ValueError) as error:
-        reason = too_many(error) or "its content is not that of an image, or is cut short"
-    raise UnreadableError(
-        f"Received the image {str(path)!r}: {reason}; expected a readable {READ_NAMES}."
-    )

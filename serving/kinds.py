@@ -3,13 +3,22 @@
 import importlib
 from typing import Any
 
-# By kind of question: signatures, samples, made_up, portable, about, predict, write.
+# By kind of question: signatures, predicting, samples, made_up, portable, about, write.
 QUESTIONS = {
     "image": "serving.images",
     "row": "serving.rows",
     "text": "serving.texts",
     "ids": "serving.ids",
 }
+
+
+# Where `predict` is: these import Keras only where they have to ask the model itself.
+PREDICTIONS = QUESTIONS | {"ids": "serving.predict_ids"}
+
+
+def predictions(kind: str) -> Any:
+    """The module that answers inputs from the user to this kind of question."""
+    return importlib.import_module(PREDICTIONS[kind])
 
 
 def question(kind: str) -> Any:

@@ -10,10 +10,10 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     """An answer to each input, which stands in it under `input`.
 
     What an input is depends on the kind of question: an image file, a CSV file
-    of rows, a text, an id. Raises UnreadableError where one cannot be read;
-    nothing is predicted then.
+    of rows, a text, an id. A picture that cannot be read has an `error` in place of
+    its answer. Raises UnreadableError where no input can be read.
     """
-    return kinds.question(run.passport["question"]).predict(run, inputs)
+    return kinds.predictions(run.passport["question"]).predict(run, inputs)
 
 
 def examples(run: Run, count: int = 3) -> list[str]:

@@ -41,6 +41,12 @@ def places_in(name: str, table: Table) -> list[str]:
     return [f"{name}:{line}" for line in np.asarray(table.lines).tolist()]
 
 
+class PartlyReadError(RuntimeError):
+    """Some inputs that could not be read; the others have their answers."""
+
+    exit_status = 1
+
+
 def table(name: str) -> Table:
     """The table of a CSV file; what was left out of it is told."""
     return told(csv_files.read(name))

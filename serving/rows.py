@@ -4,18 +4,14 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.tabular import InUnit
-from pipelines.columns import PrepareColumns, offset, stacked
 from pipelines.examples import Batch
 from pipelines.files import whole
-from pipelines.packing import Kinds, unpacked
+from pipelines.packing import Kinds, packed, unpacked
 from pipelines.rows import typed
 from serving.answers import named, parts, rows
-from serving.portable import Portable, Table, behind, in_float32
 from serving.reading import table
 from training.run import Run
 
@@ -25,6 +21,8 @@ NUM_VALUES = 50  # categories of a column that people choose from
 
 def signatures(run: Run) -> dict[str, Any]:
     """A concrete function over columns by name: float64 numbers (NaN: missing) or texts."""
+    from pipelines.columns import stacked
+
     answer, kinds = named(run), kinds_of(run)
     specs = {
         name: tf.TensorSpec([None], "string" if kind == "category" else "float64", name)
@@ -46,8 +44,16 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
     }
 
 
-def portable(run: Run) -> Portable:
+def predicting(run: Run) -> dict[str, Any]:
+    """The functions by which `predict` asks."""
+    return signatures(run)
+
+
+def portable(run: Run) -> Any:
     """Columns by name: categories as their places in a table, numbers less their offsets."""
+    from pipelines.columns import stacked
+    from serving.portable import Portable, Table, behind, in_float32
+
     given, kinds = in_float32(run.model), kinds_of(run)
     offsets = prepare_of(given).offsets()
     model, target = _shifted(given)
@@ -70,6 +76,11 @@ def _shifted(model: Any) -> tuple[Any, float]:
 
     Small runtimes compute in float32 alone.
     """
+    import keras
+
+    from apps.tabular import InUnit
+    from pipelines.columns import PrepareColumns, offset
+
     found = [0.0]
 
     def clone(layer: Any) -> Any:
@@ -88,13 +99,13 @@ def _shifted(model: Any) -> tuple[Any, float]:
 
 def made_up(run: Run) -> dict[str, np.ndarray]:
     """Three rows that nobody measured: all values typical, all low, and all high."""
-    told = {column["name"]: column for column in about(run)["columns"]}
-    return {
-        name: np.array([told[name]["typical"].encode()] * 3, object)
-        if told[name]["kind"] == "category"
-        else np.array([told[name][part] for part in ("typical", "low", "high")], column.dtype)
-        for name, column in run.samples.raw.items()
-    }
+    columns = (
+        np.array([one["typical"].encode()] * 3, object)
+        if one["kind"] == "category"
+        else np.array([one[part] for part in ("typical", "low", "high")])
+        for one in about(run)["columns"]
+    )
+    return packed(columns, kinds_of(run), 3)
 
 
 def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
@@ -135,8 +146,10 @@ def _number(name: str, statistics: list[float], some: np.ndarray) -> dict[str, A
     }
 
 
-def prepare_of(model: Any) -> PrepareColumns:
+def prepare_of(model: Any) -> Any:
     """The layer of a model that reads the columns."""
+    from pipelines.columns import PrepareColumns
+
     return next(layer for layer in model.layers if isinstance(layer, PrepareColumns))
 
 
@@ -148,7 +161,8 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
         length = len(raw["numbers"])
         for start in range(0, length, BLOCK):
             block = {key: column[start : start + BLOCK] for key, column in raw.items()}
-            for place, row in enumerate(rows(run, block), start + 1):
+            columns = unpacked(block, kinds_of(run))
+            for place, row in enumerate(rows(run, "serving_default", columns), start + 1):
                 answers.append({"input": f"{name}:{place}", **row})
     return answers
 

@@ -27,7 +27,7 @@ def write(run: Run, directory: Path, *, with_examples: bool = False) -> dict[str
         name: getattr(function, "get_concrete_function", lambda function=function: function)()
         for name, function in kind.signatures(run).items()
     }
-    _save(run, directory, signatures)
+    save(run, directory, signatures)
     samples = kind.samples(run.samples.raw, run)
     shown = samples if with_examples else kind.samples(kind.made_up(run), run)
     told = about.describe(run, signatures, shown, with_examples=with_examples)
@@ -38,7 +38,8 @@ def write(run: Run, directory: Path, *, with_examples: bool = False) -> dict[str
     return gate.proof(run, "an export", [replay.__file__, str(directory)], samples)
 
 
-def _save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
+def save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
+    """Write concrete functions of a run's model, with all that their graphs read."""
     module = tf.Module()
     # What the graph reads hangs on the module itself. Keras's wrappers of variables would be
     # saved once more, and TensorFlow Serving's loader restore those alone (keras#20095).

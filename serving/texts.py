@@ -11,7 +11,6 @@ from pipelines.examples import Batch
 from pipelines.text_files import TextFile
 from pipelines.texts import Columns, text_column
 from serving.answers import named, rows
-from serving.portable import Portable, RefusedError
 from serving.reading import UnreadableError, is_a_file, tell, told
 from training.run import Run
 
@@ -41,8 +40,15 @@ def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
     return {"serving_default/input/text": raw.astype("S")}
 
 
-def portable(run: Run) -> Portable:  # noqa: ARG001
+def predicting(run: Run) -> dict[str, Any]:
+    """The functions by which `predict` asks."""
+    return signatures(run)
+
+
+def portable(run: Run) -> Any:  # noqa: ARG001
     """None: no table can stand for how texts are read. Raises RefusedError."""
+    from serving.portable import RefusedError
+
     raise RefusedError(
         "Received a run of texts for LiteRT or ONNX; expected a model that reads numbers. Texts "
         "are cut into words by regular expressions over Unicode's classes, and runs and beginnings "
@@ -67,8 +73,8 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     column = run.passport["reading"]["column"]
     texts = [text for given in inputs for text in read(given, column)]
     raw = np.array([text.encode("utf-8", "replace") for text in texts], dtype=object)
-    batches = (tf.constant(raw[i : i + BATCH]) for i in range(0, len(raw), BATCH))
-    answers = [row for batch in batches for row in rows(run, batch)]
+    batches = (raw[i : i + BATCH] for i in range(0, len(raw), BATCH))
+    answers = [row for batch in batches for row in rows(run, "serving_default", {"text": batch})]
     return [{"input": text, **row} for text, row in zip(texts, answers, strict=True)]
 
 

@@ -414,12 +414,28 @@ def test_example_files_are_named_by_their_class(copied):
     assert names == [f"{number}-{target}.png" for number, target in enumerate(targets)]
 
 
-def test_one_unreadable_file_stops_all_predictions(copied):
-    good = Path(examples(copied)[0])
-    bad = copied.path / "bad.png"
+def test_one_unreadable_file_takes_no_other_with_it(copied, ask):
+    good, other, _ = map(Path, examples(copied))
+    bad, words = copied.path / "bad.png", copied.path / "words.png"
     bad.write_bytes(good.read_bytes()[:40])
+    words.write_text("words")
+    paths = [str(path) for path in (good, bad, words, other, copied.path / "none.png")]
+    alone = predict(copied, [str(good), str(other)])
+    rows = predict(copied, paths)
+    assert [row["input"] for row in rows] == paths
+    assert [row for row in rows if "error" not in row] == alone
+    for row, reason in ((rows[1], "cut short"), (rows[2], "not that of"), (rows[4], "No such")):
+        assert reason in row["error"] and row["input"] in row["error"]
+    status, output, error = ask("mnist", "predict", copied.path, *paths, "--json")
+    assert status == 1
+    assert [row.get("class") for row in json.loads(output)["predictions"]] == [
+        row.get("class") for row in rows
+    ]
+    assert "bad.png" in error and "words.png" in error
+    status, output, error = ask("mnist", "predict", copied.path, bad, "--json")
+    assert (status, output) == (2, "")
     with pytest.raises(UnreadableError, match=r"bad\.png"):
-        predict(copied, [str(good), str(bad)])
+        predict(copied, [str(bad)])
 
 
 def test_a_picture_of_too_many_pixels_is_named(copied):

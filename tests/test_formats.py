@@ -355,7 +355,7 @@ def test_columns_may_be_called_as_python_calls_something_else(called, tmp_path):
     assert "age is called age_2" in told
     names = ["from_", "self_", "Age", "age_2", "value_", "None_"]
     assert [column["name"] for column in rows.about(run)["columns"]] == names
-    savedmodel._save(run, tmp_path, rows.signatures(run))
+    savedmodel.save(run, tmp_path, rows.signatures(run))
     inputs = tf.saved_model.load(tmp_path).signatures["serving_default"]
     raw = rows.read(str(tmp_path / "words.csv"), run)
     columns = unpacked(raw, rows.kinds_of(run))

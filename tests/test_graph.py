@@ -1,0 +1,149 @@
+"""A process that only predicts asks a saved graph, without Keras; its answers are the model's."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import apps
+from apps import Finetune, Mnist, Recommender, Regression, Text
+from serving import graph
+from serving.predict import examples, predict
+from training import origin
+from training.run import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+MAX_SECONDS = 3.0  # of the processor, user and system
+
+ONE = """
+import json, os, resource, sys
+import athanor
+arguments = json.loads(sys.argv[1])
+os._exit = lambda status: None
+sys.argv = ["athanor", *arguments]
+athanor.main()
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({"seconds": used.ru_utime + used.ru_stime, "keras": "keras" in sys.modules}))
+"""
+
+
+@pytest.fixture
+def kept(tiny_run, tmp_path):
+    """A function from an app to a copy of its run, with a graph."""
+
+    def with_graph(app):
+        shutil.copytree(tiny_run(app).path, tmp_path / app.name())
+        run = Run.load(tmp_path / app.name())
+        graph.keep(run)
+        assert graph.is_current(run)
+        return run
+
+    return with_graph
+
+
+def asked_of(run):
+    """Inputs, one of them a pair or a user of ids."""
+    return examples(run, 3)
+
+
+def flat(rows):
+    """Texts, and numbers, of answers in their order."""
+    texts, numbers = [], []
+    for row in rows:
+        for value in row.values():
+            if isinstance(value, list):
+                inner = flat(value)
+                texts, numbers = texts + inner[0], numbers + inner[1]
+            else:
+                (numbers if isinstance(value, float) else texts).append(value)
+    return texts, numbers
+
+
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
+def test_the_graph_answers_as_the_model(app, kept):
+    run = kept(app)
+    inputs = asked_of(run)
+    assert "model" in vars(run)
+    by_model = predict(run, inputs)
+    fresh = Run.load(run.path)
+    by_graph = predict(fresh, inputs)
+    assert vars(fresh)["graph"] is not None and "model" not in vars(fresh)
+    (texts, numbers), (wanted_texts, wanted) = flat(by_graph), flat(by_model)
+    assert texts == wanted_texts
+    np.testing.assert_allclose(numbers, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_graph_that_is_not_ours_is_not_loaded(kept, monkeypatch):
+    run = kept(Regression)
+    monkeypatch.setattr("serving.servable.Servable", None)
+    inputs = asked_of(run)
+
+    def answers_without_it():
+        fresh = Run.load(run.path)
+        assert not graph.is_current(fresh)
+        return predict(fresh, inputs)
+
+    variables = next((run.path / "graph" / "variables").glob("*.data*"))
+    content = variables.read_bytes()
+    variables.write_bytes(content[:-1] + b"x")
+    before = answers_without_it()
+    variables.write_bytes(content)
+    assert graph.is_current(run)
+    mark = run.path / "graph" / origin.MARK
+    mark.write_text("0" * 64)
+    assert answers_without_it() == before
+
+
+def test_a_graph_of_another_model_is_made_anew(kept):
+    run = kept(Mnist)
+    told = run.path / "run.json"
+    told.write_text(told.read_text() + " ")
+    origin.mark(run.path, origin.RUN)
+    assert not graph.is_current(run)
+    graph.keep(run)
+    assert graph.is_current(run)
+    assert not list(run.path.glob(".graph-*"))
+
+
+def test_nothing_is_kept_beside_a_run_of_somebody_else(tiny_run, tmp_path, monkeypatch):
+    shutil.copytree(tiny_run(Mnist).path, tmp_path / "run")
+    run = Run.load(tmp_path / "run")
+    monkeypatch.setenv("ATHANOR_KEY_FILE", str(tmp_path / "another" / "key"))
+    origin._key.cache_clear()
+    try:
+        graph.keep(run)
+        assert not (run.path / "graph").exists()
+    finally:
+        origin._key.cache_clear()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "app", [Finetune, Mnist, Recommender, Regression, Text], ids=lambda a: a.name()
+)
+def test_one_answer_takes_less_than_three_seconds_of_the_processor(app, kept):
+    run = kept(app)
+    inputs = asked_of(run)[:1]
+    if app is Regression:
+        path = Path(inputs[0])
+        path.write_text("\n".join(path.read_text().splitlines()[:2]) + "\n")
+    words = json.dumps([app.name(), "predict", str(run.path), *inputs, "--json"])
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    used = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", ONE, words],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+        )
+        *_, last = done.stdout.splitlines()
+        used.append(json.loads(last))
+    assert not used[-1]["keras"], done.stderr
+    assert min(one["seconds"] for one in used) < MAX_SECONDS
