@@ -9,10 +9,11 @@ import numpy as np
 from apps.ridge import ridge
 from apps.tabular_networks import Prepared
 from evaluation import classes, kinds, numbers
-from evaluation.asking import BATCH, answering
+from evaluation.asking import answering
 from evaluation.baselines import majority
 from pipelines.columns import PrepareColumns
 from pipelines.examples import Examples
+from pipelines.feed import MAX_JUDGED
 from pipelines.splits import Splits
 from training.run import Run
 
@@ -163,7 +164,7 @@ def _shuffled(
 ) -> Iterator[np.ndarray]:
     """For each column the answers [repeats, rows, ...] to examples in which it is shuffled."""
     features, count = some.numpy().features, len(some)
-    at_once = max(1, BATCH // (repeats * count))
+    at_once = max(1, MAX_JUDGED // (repeats * count))
     for start in range(0, len(names), at_once):
         block = names[start : start + at_once]
         copies = len(block) * repeats

@@ -97,7 +97,8 @@ def directory_in(source: Path) -> Path | None:
         if versions(one):
             return one
     try:
-        runs = [one / EXPORT for one in path.iterdir() if versions(one / EXPORT)]
+        # `latest` is one of the others.
+        runs = {one.resolve() / EXPORT for one in path.iterdir() if versions(one / EXPORT)}
     except OSError:
         return None
     return max(runs, key=_written, default=None)
