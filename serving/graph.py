@@ -55,6 +55,20 @@ def ask(run: Run, signature: str, arrays: Mapping[str, Any]) -> dict[str, np.nda
     return {name: one.numpy() for name, one in found.items()}
 
 
+def facts(run: Run) -> dict[str, Any]:
+    """What `predict` has to know of the model beside its answers, by kind of question.
+
+    Of rows `categories`: by column the texts that the model knows; of ids `users` and `items`.
+    """
+    if "facts" not in vars(run):
+        if "model" not in vars(run) and is_current(run):
+            found = read(run.path / GRAPH / ABOUT)["facts"]
+        else:
+            found = kinds.question(run.passport["question"]).facts(run)
+        run.remember(facts=found)
+    return vars(run)["facts"]
+
+
 def _opened(run: Run) -> Any:
     if "graph" not in vars(run):
         from serving.servable import Servable
@@ -75,12 +89,13 @@ def keep(run: Run) -> None:
 
     Where it cannot be written the model answers as ever, only later.
     """
-    try:
+    import tensorflow as tf
+
+    with contextlib.suppress(origin.OriginError, OSError, tf.errors.OpError):
         origin.require(run.path, origin.RUN)
         if not is_current(run):
-            _write(run)
-    except (origin.OriginError, OSError):
-        return
+            # Variables of several devices are not those of the file.
+            _write(run if run.passport["replicas"] == 1 else Run.load(run.path))
 
 
 def _write(run: Run) -> None:
@@ -93,7 +108,7 @@ def _write(run: Run) -> None:
     beside = Path(tempfile.mkdtemp(prefix=f".{GRAPH}-", dir=run.path))
     try:
         savedmodel.save(run, beside, functions)
-        write_json(beside / ABOUT, {"run": _mark(run)})
+        write_json(beside / ABOUT, {"run": _mark(run), "facts": facts(run)})
         origin.mark(beside, origin.EXPORT)
         beside.chmod(0o755)
         with (run.path / origin.MARK).open() as held:  # one process at a time changes the name

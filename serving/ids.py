@@ -82,6 +82,12 @@ def predicting(run: Run) -> dict[str, Any]:
     return _lists_and_ratings(run) | {"known": known}
 
 
+def facts(run: Run) -> dict[str, Any]:
+    """What `predict` has to know of the model: the users and items of training."""
+    ids = ids_of(run.model)
+    return {"users": list(ids.users), "items": list(ids.items)}
+
+
 def _alike(model: Any) -> np.ndarray | None:
     """As `described`; a loaded model, which learns no more, is asked once."""
     if model not in DESCRIBED:

@@ -30,6 +30,11 @@ def signatures(run: Run) -> dict[str, Any]:
     return known if looks is None else known | {"explain": _explaining(looks, reading_of(run))}
 
 
+def facts(run: Run) -> dict[str, Any]:  # noqa: ARG001
+    """Nothing: the answers say all that `predict` has to know."""
+    return {}
+
+
 def predicting(run: Run) -> dict[str, Any]:
     """The functions by which `predict` asks."""
     return {"encoded": _answering(run)["encoded"]}

@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-# By kind of question: signatures, predicting, samples, made_up, portable, about, write.
+# By kind of question: signatures, predicting, facts, samples, made_up, portable, about, write.
 QUESTIONS = {
     "image": "serving.images",
     "row": "serving.rows",

@@ -49,6 +49,13 @@ def predicting(run: Run) -> dict[str, Any]:
     return signatures(run)
 
 
+def facts(run: Run) -> dict[str, Any]:
+    """What `predict` has to know of the model: the categories of each column."""
+    return {
+        "categories": {name: list(some) for name, some in prepare_of(run.model).categories.items()}
+    }
+
+
 def portable(run: Run) -> Any:
     """Columns by name: categories as their places in a table, numbers less their offsets."""
     from pipelines.columns import stacked

@@ -40,6 +40,11 @@ def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
     return {"serving_default/input/text": raw.astype("S")}
 
 
+def facts(run: Run) -> dict[str, Any]:  # noqa: ARG001
+    """Nothing: the answers say all that `predict` has to know."""
+    return {}
+
+
 def predicting(run: Run) -> dict[str, Any]:
     """The functions by which `predict` asks."""
     return signatures(run)
