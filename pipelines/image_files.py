@@ -97,7 +97,7 @@ def decode_all(files: Any, fit: Callable[[Any], Any], shape: tuple[int, ...]) ->
 
     def one(place: Any, pixels: Any, images: Any) -> tuple[Any, Any, Any]:
         size = size_of(files[place])
-        pixels += size.pixels
+        pixels += tf.minimum(size.pixels, MOST_PIXELS)  # of one that has more it is said below
         few = tf.debugging.Assert(pixels <= MOST_TOGETHER, [f"Received {TOO_MANY_TOGETHER}"])
         with tf.control_dependencies([few]):
             image = fit(_decoded(files[place], size))

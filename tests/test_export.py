@@ -16,6 +16,7 @@ import tensorflow as tf
 
 import apps
 from apps import Finetune, Mnist
+from pipelines.packing import unpacked
 from serving import about, gate, savedmodel, version_folders, warmup_records
 from serving.addresses import ABOUT, RECORDS
 from serving.answers import expected_of
@@ -335,8 +336,10 @@ def test_an_export_shows_no_example_of_the_data(app, exported):
         encoded = [base64.b64encode(tf.io.encode_png(one).numpy()) for one in raw]
         assert not [one for one in encoded if one in content]
     else:
-        rows = set(zip(*(column.tolist() for column in raw.values()), strict=True))
-        assert not [one for one in given["examples"] if tuple(one[name] for name in raw) in rows]
+        columns = unpacked(raw, run.passport["data"]["spec"]["columns"])
+        rows = set(zip(*(column.tolist() for column in columns.values()), strict=True))
+        shown = [tuple(one[name] for name in columns) for one in given["examples"]]
+        assert len(shown) == 3 and not rows & set(shown)
 
 
 def test_examples_of_the_data_are_shown_where_that_is_asked_for(exported, tmp_path):
