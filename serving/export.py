@@ -63,16 +63,21 @@ def export(
         kept = {name: part for name, part in beside.items() if part}
         write_json(version.path / "parity.json", parity | kept)
         origin.mark(version.path, origin.EXPORT)
-    target = version.target
+    return {
+        "parity": parity,
+        "quantized": smaller,
+        "notes": notes if warmup_records.possible() else [*notes, warmup_records.MISSING],
+    } | _places(run, version.target, others)
+
+
+def _places(run: Run, target: Path, others: dict[str, edge.Written]) -> dict[str, Any]:
+    """Where a version and its files lie, and how it is asked."""
     return {
         "export": str(target),
-        "parity": parity,
         "formats": {
             name: {"path": str(target / one.path.name), "bytes": one.size, **one.proof}
             for name, one in others.items()
         },
-        "quantized": smaller,
         "request": str(target / savedmodel.REQUEST),
         "curl": savedmodel.curl(run.passport["app"], target),
-        "notes": notes if warmup_records.possible() else [*notes, warmup_records.MISSING],
     }
