@@ -47,7 +47,11 @@ def ask(run: Run, signature: str, arrays: Mapping[str, Any]) -> dict[str, np.nda
 
     from serving.faults import translated
 
-    given = {name: tf.constant(column) for name, column in arrays.items()}
+    # Of no text at all TensorFlow cannot tell that it is one.
+    given = {
+        name: tf.constant(one, tf.string if one.dtype == object else None)
+        for name, one in arrays.items()
+    }
     try:
         found = _functions(run)[signature](**given)
     except tf.errors.OpError as error:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pipelines.examples import Batch
 from pipelines.files import whole
-from pipelines.packing import Kinds, packed, unpacked
+from pipelines.packing import MATRICES, Kinds, of_kind, packed, unpacked
 from pipelines.rows import typed
 from serving.answers import named, parts, rows
 from serving.reading import table
@@ -45,8 +45,18 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
 
 
 def predicting(run: Run) -> dict[str, Any]:
-    """The functions by which `predict` asks."""
-    return signatures(run)
+    """The function by which `predict` asks, over matrices: many inputs take long to trace."""
+    answer, kinds = named(run), kinds_of(run)
+    specs = [
+        tf.TensorSpec([None, len(of_kind(kinds, "number"))], "float64", MATRICES["number"]),
+        tf.TensorSpec([None, len(of_kind(kinds, "category"))], "string", MATRICES["category"]),
+    ]
+
+    @tf.function(input_signature=specs, autograph=False)
+    def matrices(numbers: Any, texts: Any) -> dict[str, Any]:
+        return answer({"numbers": numbers, "texts": texts})
+
+    return {"matrices": matrices}
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -168,8 +178,7 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
         length = len(raw["numbers"])
         for start in range(0, length, BLOCK):
             block = {key: column[start : start + BLOCK] for key, column in raw.items()}
-            columns = unpacked(block, kinds_of(run))
-            for place, row in enumerate(rows(run, "serving_default", columns), start + 1):
+            for place, row in enumerate(rows(run, "matrices", block), start + 1):
                 answers.append({"input": f"{name}:{place}", **row})
     return answers
 

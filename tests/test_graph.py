@@ -78,6 +78,29 @@ def test_the_graph_answers_as_the_model(app, kept):
     np.testing.assert_allclose(numbers, wanted, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("columns", ["size", "kind", "size,kind"])
+def test_rows_of_one_kind_of_column_are_answered(columns, tmp_path, ask):
+    """Without numbers, or without texts, one of the matrices has no column."""
+    names = columns.split(",")
+    cells = {"size": [f"{k % 13}.5" for k in range(200)], "kind": ["oak", "elm"] * 100}
+    lines = [
+        ",".join([*row, str(k % 7)])
+        for k, row in enumerate(zip(*map(cells.get, names), strict=True))
+    ]
+    (tmp_path / "rows.csv").write_text("\n".join([f"{columns},price", *lines, ""]))
+    train = ["--data", f"csv:{tmp_path / 'rows.csv'}", "--target", "price", "--model", "linear"]
+    status, _, error = ask("regression", "train", *train, "--run-dir", tmp_path / "run")
+    assert status == 0, error
+    run = Run.load(tmp_path / "run")
+    assert graph.is_current(run)
+    given = predict(run, [str(tmp_path / "rows.csv")])
+    assert vars(run)["graph"] is not None
+    run.model  # noqa: B018 - from now on it is asked
+    assert [row["value"] for row in given] == pytest.approx(
+        [row["value"] for row in predict(run, [str(tmp_path / "rows.csv")])], rel=1e-5
+    )
+
+
 def test_a_graph_that_is_not_ours_is_not_loaded(kept, monkeypatch):
     run = kept(Regression)
     monkeypatch.setattr("serving.servable.Servable", None)
