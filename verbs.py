@@ -67,12 +67,14 @@ def predict(
     # Keras would take longer to import than the graph takes to answer.
     (start.without_keras if graph.is_current(run) else start.tensorflow)()
     from evaluation import show
+    from serving import reading
     from serving.predict import predict as asked
 
-    predictions = asked(run, inputs)
+    with reading.notes() as notes:
+        predictions = asked(run, inputs)
     show.predictions([row for row in predictions if "error" not in row])
     graph.keep(run)
-    return {"predictions": predictions}
+    return {"predictions": predictions, "notes": notes}
 
 
 def require_known(found: dict[str, Any]) -> None:

@@ -85,7 +85,7 @@ class Regression(App):
 
     def splits(self, data_dir: Path | None = None) -> "Splits":
         """Features float64 or texts by column; target float64, or int64 class numbers."""
-        from pipelines import embedded, rows, sources
+        from pipelines import embedded, rows, sources, targets
         from pipelines.splits import cut
 
         self._require_steps()
@@ -93,11 +93,15 @@ class Regression(App):
             self.data, embedded=embedded.diabetes, test=self.test, data_dir=data_dir
         )
         drop = [name for name in self.drop.split(",") if name.strip()]
-        task: rows.Task = "number" if self.task == "regression" else self.task
+        task: targets.Task = "number" if self.task == "regression" else self.task
         splits = cut(rows.source(tables, target=self.target, drop=drop, task=task))
         self._solver(splits)
         self._whole(splits)
         return splits
+
+    def reading(self, splits: "Splits") -> Any:
+        """How the cells of each column are read."""
+        return splits.reading
 
     def prepare(self, splits: "Splits") -> Any:
         """Columns to standardised numbers and flags of categories and of gaps."""

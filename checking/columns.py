@@ -8,11 +8,12 @@ import numpy as np
 
 from checking.finding import Finding, Shown
 from checking.subject import Subject
-from pipelines import rows
-from pipelines.cells import AnyCells, is_missing, numbers_of
+from pipelines.cells import AnyCells
+from pipelines.column_kinds import ALL_MISSING, CONSTANT, DIFFERS, FEWEST_IDS, column_of, decoded
 from pipelines.column_names import clean
 from pipelines.packing import Kinds
 from pipelines.tables import Table
+from pipelines.values import judge, numbers
 
 MOSTLY_MISSING = 0.5
 MOSTLY_ONE = 0.995
@@ -37,19 +38,24 @@ def columns(subject: Subject) -> Iterator[Finding]:
 
 
 def _unused(table: Table, name: str) -> Finding:
-    known = [cell for cell in set(table.columns[name]) if not is_missing(cell)]
-    if len(known) > 1:
+    cells = table.columns[name]
+    why = column_of(cells, judge(cells)).empty
+    if why == DIFFERS:
         return of_column(
             "columns that identify rows",
             "warning",
             name,
             "has another text in every row; training leaves it out",
-            "A name of the row says nothing of others; of a date make numbers.",
+            "A name of the row says nothing of others.",
         )
-    if not known:
+    if why == ALL_MISSING:
         said = "holds nothing but missing cells"
         return of_column("empty columns", "warning", name, said, "Remove it, or find its data.")
-    said = f"is {cell_said(known[0])} in every row"
+    if why != CONSTANT:
+        said = f"has only rare categories: {why}; training leaves it out"
+        advice = "Write fewer, wider categories."
+        return of_column("columns of rare categories", "warning", name, said, advice)
+    said = f"is {decoded(cells[0])!r} in every row"
     return of_column("constant columns", "warning", name, said, "Remove it: it tells nothing.")
 
 
@@ -63,6 +69,7 @@ def of_column(
 
 
 def _useless(subject: Subject, name: str, raw: AnyCells) -> Iterator[Finding]:
+    form = subject.splits.reading.forms[name]
     column = subject.column(name)
     texts = column.dtype == object
     missing = float((column == b"").mean() if texts else np.isnan(column).mean())
@@ -99,7 +106,7 @@ def _useless(subject: Subject, name: str, raw: AnyCells) -> Iterator[Finding]:
             f"has {len(values):,} categories in {len(column):,} rows",
             "Nearly every row has its own: leave it out with --drop, or make something of it.",
         )
-    if not texts and _counts_rows(raw):
+    if form.kind == "number" and _counts_rows(numbers(raw, form)):
         yield of_column(
             "columns that identify rows",
             "warning",
@@ -109,11 +116,10 @@ def _useless(subject: Subject, name: str, raw: AnyCells) -> Iterator[Finding]:
         )
 
 
-def _counts_rows(raw: AnyCells) -> bool:
-    """Whether numbers, as read, are whole, all different and fill their range."""
-    known = numbers_of(raw)
-    known = known[np.isfinite(known)]
-    if len(known) < rows.FEWEST_IDS or (known != np.round(known)).any():
+def _counts_rows(column: np.ndarray) -> bool:
+    """Whether the numbers of a table are whole, all different and fill their range."""
+    known = column[np.isfinite(column)]
+    if len(known) < FEWEST_IDS or (known != np.round(known)).any():
         return False
     return bool(len(np.unique(known)) == len(known) and np.ptp(known) <= 1.2 * len(known))
 

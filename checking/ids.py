@@ -13,7 +13,6 @@ from checking.raters import raters
 from checking.reading import left_out as rows_left_out
 from checking.subject import Subject
 from pipelines import ids
-from pipelines.cells import numbers_of
 
 __all__ = ["few", "left_out", "names", "raters", "ratings", "strangers", "times"]
 
@@ -40,7 +39,7 @@ def left_out(subject: Subject) -> Iterator[Finding]:
         )
         scores = np.ones(len(table))
         if columns.rating:
-            scores = numbers_of(table.columns[columns.rating])
+            scores = ids.rated(table, columns.rating)
         unrated = ~np.isfinite(scores)
         for check, which, said, advice in (
             ("missing users", unnamed[0], "have no user", "Fill them in."),

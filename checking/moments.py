@@ -10,12 +10,10 @@ import numpy as np
 from checking.finding import Finding, counted, graded
 from checking.subject import Subject
 from pipelines import ids
-from pipelines.cells import AnyCells, numbers_of
 from pipelines.pairs import NewestPairs
+from pipelines.timelines import EARLIEST, LATEST, UNITS, timeline
 
-EARLIEST = 315_532_800.0  # 1980, in seconds
 LATER = 0.01  # of the training pairs may be later than the first of test, at a border of one day
-UNITS = (("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
 BULK = 0.2  # of all pairs at one moment
 
 
@@ -56,36 +54,18 @@ def _moments(subject: Subject) -> Moments | None:
         if origins is None:
             return None
         if id(origins.read) not in known:
-            known[id(origins.read)] = _read(origins.read.columns[name])
+            known[id(origins.read)] = timeline(origins.read.columns[name]).times
         parts.append(known[id(origins.read)][origins.rows[part.examples.rows]])
     values = np.concatenate(parts)
     return Moments(values, _seconds(values))
-
-
-def _read(column: AnyCells) -> np.ndarray:
-    """Numbers, or dates as seconds since 1970; NaN where a cell is neither."""
-    numbers = numbers_of(column)
-    if column.dtype != object or np.isnan(numbers).mean() <= 0.5:
-        return numbers
-    return np.array([_date(cell) for cell in column], "float64")
-
-
-def _date(cell: bytes) -> float:
-    try:
-        moment = datetime.datetime.fromisoformat(cell.decode("utf-8", "replace"))
-    except ValueError:
-        return np.nan
-    zone = moment.tzinfo or datetime.UTC
-    return moment.replace(tzinfo=zone).timestamp()
 
 
 def _seconds(values: np.ndarray) -> np.ndarray:
     """By size: what is 1980 to 2100 in one of the usual units."""
     unit = _unit(values)
     known = np.full(len(values), np.nan)
-    latest = 4_102_444_800.0
     for place, (_, size) in enumerate(UNITS):
-        fits = (values / size >= EARLIEST) & (values / size < latest)
+        fits = (values / size >= EARLIEST) & (values / size < LATEST)
         chosen = fits & (unit == place)
         known[chosen] = values[chosen] / size
     return known
@@ -95,7 +75,7 @@ def _unit(values: np.ndarray) -> np.ndarray:
     """For each time the place in UNITS that it can be in; -1 for none."""
     found = np.full(len(values), -1)
     for place, (_, size) in enumerate(UNITS):
-        found[(values / size >= EARLIEST) & (values / size < 4_102_444_800.0)] = place
+        found[(values / size >= EARLIEST) & (values / size < LATEST)] = place
     return found
 
 

@@ -12,9 +12,8 @@ from checking.finding import MOST_SHOWN, Finding, Shown, counted, graded
 from checking.reading import left_out
 from checking.rounding import pairs
 from checking.subject import Subject
-from pipelines import rows
-from pipelines.cells import missing_of, numbers_of
 from pipelines.tables import Table
+from pipelines.values import Form, numbers, strange
 
 __all__ = [
     "categories",
@@ -34,27 +33,24 @@ MOST_COMPARED = 20_000  # numbers are enough to compare two columns
 
 def cells(subject: Subject) -> Iterator[Finding]:
     """Rows without a target, cells that are no numbers in a column of numbers."""
-    kinds = kinds_of(subject)
     for split, table, kept in subject.reads():
         lost = np.setdiff1d(np.arange(len(table)), kept)
         yield from left_out(table, split, lost, "missing targets", "have no target", "Fill it in.")
-        for name, kind in kinds.items():
-            if kind == "number":
-                yield from _unread(table, split, name)
+        for name, form in subject.splits.reading.forms.items():
+            if form.kind != "category":
+                yield from _unread(table, split, name, form)
 
 
-def _unread(table: Table, split: str, name: str) -> Iterator[Finding]:
+def _unread(table: Table, split: str, name: str, form: Form) -> Iterator[Finding]:
     column = table.columns[name]
-    numbers = rows.numbers_of(column)
-    empty = missing_of(column) if column.dtype == object else np.isnan(numbers_of(column))
-    odd = np.flatnonzero(np.isnan(numbers) & ~empty)
+    odd = strange(column, numbers(column, form), form)
     if len(odd):
         share = len(odd) / len(column)
         yield Finding(
             "cells that are no numbers",
             "warning",
-            f"{counted(len(odd), 'cell')} of the column {name} cannot be read as a number, such as "
-            f"{cell_said(column[odd[0]])}; they count as missing",
+            f"{counted(len(odd), 'cell')} of the column {name} cannot be read as a {form.kind}, "
+            f"such as {cell_said(column[odd[0]])}; they count as missing",
             "Mend them, or write nothing where nothing is known.",
             len(odd),
             share,

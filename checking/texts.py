@@ -9,6 +9,7 @@ from checking.finding import MOST_SHOWN, Finding, Shown, counted, graded
 from checking.reading import left_out
 from checking.subject import Subject
 from checking.writing import encoding, every, of_texts, some_of, wording
+from pipelines.texts import Columns, empty_of, text_column
 
 __all__ = ["empty", "encoding", "giveaways", "lengths", "near", "targets", "wording"]
 
@@ -18,11 +19,17 @@ MOST_WORDS = 5000
 
 
 def targets(subject: Subject) -> Iterator[Finding]:
-    """Rows that training leaves out for their class is missing."""
+    """Rows that training leaves out for their class, or their text, is missing."""
+    wanted = Columns(subject.app.text, subject.app.target)
+    name = text_column(subject.look.tables.train, wanted)
     for split, table, kept in subject.reads():
         lost = np.setdiff1d(np.arange(len(table)), kept)
+        without = empty_of(table.columns[name])[lost]
         yield from left_out(
-            table, split, lost, "missing classes", "have no class", "Fill in their class."
+            table, split, lost[without], "empty texts", "have no text", "Fill in their text."
+        )
+        yield from left_out(
+            table, split, lost[~without], "missing classes", "have no class", "Fill in their class."
         )
 
 

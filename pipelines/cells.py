@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.missing import ALWAYS, LONGEST, is_missing
+
 BLOCK = 2**16  # cells that are Python objects at once
 MOST_SHARED = 2**16  # distinct cells that are kept to share
-# Cells that say that nothing is known, in lower case.
-MISSING = {b"", b"na", b"n/a", b"nan", b"null", b"?"}
-LONGEST_MISSING = max(map(len, MISSING))
 
 
 class Cells:
@@ -76,38 +75,40 @@ class Cells:
     @functools.cached_property
     def numbers(self) -> np.ndarray:
         """The cells as float64, NaN where one is no number."""
-        parts = [numbers_in(some) for some in self.blocks()]
+        plain = b"_" not in self.content
+        parts = [numbers_in(some, plain=plain) for some in self.blocks()]
         return np.concatenate(parts) if parts else np.empty(0)
 
-    @functools.cached_property
-    def missing(self) -> np.ndarray:
+    def missing(self, words: frozenset[str] = ALWAYS) -> np.ndarray:
         """Which cells say that nothing is known."""
-        short = np.flatnonzero(np.diff(self.ends, prepend=0) <= LONGEST_MISSING)
+        short = np.flatnonzero(np.diff(self.ends, prepend=0) <= LONGEST)
         missing = np.zeros(len(self), bool)
         for start in range(0, len(short), BLOCK):
             rows = short[start : start + BLOCK]
             some = self._some(rows)
-            words = {cell for cell in set(some) if is_missing(cell)}
-            if words:
-                missing[rows] = [cell in words for cell in some]
+            said = {cell for cell in set(some) if is_missing(cell, words)}
+            if said:
+                missing[rows] = [cell in said for cell in some]
         return missing
 
 
 AnyCells = np.ndarray | Cells
 
 
-def is_missing(cell: object) -> bool:
-    """Whether a cell says that nothing is known."""
-    return isinstance(cell, bytes) and cell.strip().lower() in MISSING
-
-
-def missing_of(column: AnyCells) -> np.ndarray:
+def missing_of(column: AnyCells, words: frozenset[str] = ALWAYS) -> np.ndarray:
     """Which cells say that nothing is known: of numbers those that are not finite."""
     if isinstance(column, Cells):
-        return column.missing
+        return column.missing(words)
     if column.dtype == object:
-        return np.array([is_missing(cell) for cell in column.tolist()], bool)
+        return np.array([is_missing(cell, words) for cell in column.tolist()], bool)
     return ~np.isfinite(column)
+
+
+def holds(column: AnyCells, text: bytes) -> bool:
+    """Whether a text is in any cell."""
+    if isinstance(column, Cells):
+        return text in column.content
+    return any(text in cell for cell in column.tolist())
 
 
 def numbers_of(column: AnyCells) -> np.ndarray:
@@ -119,18 +120,21 @@ def numbers_of(column: AnyCells) -> np.ndarray:
     return numbers_in(column.tolist())
 
 
-def numbers_in(cells: Sequence[Any]) -> np.ndarray:
-    """As `numbers_of`, of a list."""
+def numbers_in(cells: Sequence[bytes], *, plain: bool = False) -> np.ndarray:
+    """As `numbers_of`, of a list; `plain` where no cell holds an underscore."""
     try:
-        return np.array(list(map(float, cells)), "float64")
+        # Python reads 10_1 as 101.
+        if plain or not any(b"_" in cell for cell in cells):
+            return np.array(list(map(float, cells)), "float64")
     except ValueError:
-        known = {cell: _number(cell) for cell in set(cells)}
-        return np.array([known[cell] for cell in cells], "float64")
+        pass
+    known = {cell: _number(cell) for cell in set(cells)}
+    return np.array([known[cell] for cell in cells], "float64")
 
 
-def _number(cell: Any) -> float:
+def _number(cell: bytes) -> float:
     try:
-        return float(cell)
+        return float("nan") if b"_" in cell else float(cell)
     except ValueError:
         return float("nan")
 

@@ -1,12 +1,14 @@
 """Names of columns that TensorFlow, Python and ONNX can all bear."""
 
 import dataclasses
+import difflib
 import keyword
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 
-from pipelines.tables import Table
+from pipelines.examples import AddressError
+from pipelines.tables import Table, listed
 
 NUM_NAMED = 24  # columns that one note tells of
 # A signature's arguments are called as columns are; ONNX keeps its outputs' names to itself.
@@ -17,7 +19,7 @@ def clean(name: str) -> str:
     """A name that TensorFlow takes: letters a to z, digits and underscores, no word of Python."""
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     found = re.sub(r"\W+", "_", letters).strip("_")
-    found = found if found[:1].isalpha() else f"c_{found}"
+    found = found if found[:1].isalpha() else f"c_{found}".rstrip("_")  # the same, cleaned again
     return f"{found}_" if keyword.iskeyword(found) or found in TAKEN else found
 
 
@@ -42,9 +44,31 @@ def renamed(names: Mapping[str, str]) -> Iterator[str]:
         yield "column " + "; ".join(told[:NUM_NAMED]) + more
 
 
-def cleaned(table: Table) -> Table:
-    """The table with clean names."""
-    names = clean_names(table)
-    columns = {names[name]: column for name, column in table.columns.items()}
-    labels = {names[name]: known for name, known in table.labels.items()}
+def called(table: Table, names: Mapping[str, str]) -> Table:
+    """The table with its columns called by `names`; others by clean ones, if these are free.
+
+    `names` are those of the training table: numbered by another table's columns, two that
+    have no letter from a to z would change places.
+    """
+    found = {name: names[name] for name in table.columns if name in names}
+    taken = set(found.values())
+    for name in table.columns:
+        other = name if name in names.values() else clean(name)
+        if name not in found and other not in taken:
+            found[name] = other
+            taken.add(other)
+    columns = {found[name]: column for name, column in table.columns.items() if name in found}
+    labels = {found[name]: known for name, known in table.labels.items() if name in found}
     return dataclasses.replace(table, columns=columns, labels=labels)
+
+
+def find(name: str, table: Table, flag: str) -> str:
+    """A column's name in a table. Raises DataError where there is none of this name."""
+    for found in (name, clean(name)):
+        if found in table.columns:
+            return found
+    near = difflib.get_close_matches(clean(name), table.columns, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise AddressError(
+        f"Received {flag} {name!r}; expected one of the columns {listed(table.columns)}.{hint}"
+    )

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.examples import Examples
+from pipelines.examples import DataError, Examples
 from pipelines.packing import Kinds, of_kind
+from pipelines.tables import listed
 
 LARGEST_VOCABULARY = 256
 RARE = 4  # a category that fewer training examples have shares a place with unknown ones
@@ -59,7 +60,7 @@ class PrepareColumns(keras.layers.Layer):
 
     @classmethod
     def adapted(cls, train: Examples) -> "PrepareColumns":
-        """The layer of these training examples."""
+        """The layer of these training examples. Raises DataError where it would give nothing."""
         numbers, gaps, categories = {}, [], {}
         for name, stored in train.columns.items():
             column = stored[train.rows]
@@ -69,6 +70,12 @@ class PrepareColumns(keras.layers.Layer):
             numbers[name] = _statistics(column)
             if np.isnan(column).any():
                 gaps.append(name)
+        if not numbers and not any(categories.values()):
+            raise DataError(
+                f"Received columns of categories ({listed(categories)}) of which none has "
+                f"{RARE} training examples, so that nothing can be learnt; expected fewer, wider "
+                "categories, or columns of numbers. Add examples, or mend the cells."
+            )
         return cls(numbers, gaps, categories)
 
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import array
 import csv
 import itertools
-import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
@@ -24,8 +23,6 @@ PART = 2**20  # characters of a file that become columns together
 # So many rows in one quoted cell are a quote that nothing ends.
 NUM_SWALLOWED = 3
 LONG_CELL = 10  # lines of a cell from which on it is named
-# As 1.234,5 is written where commas do not separate; points before it group thousands.
-DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 
 
 class Found(NamedTuple):
@@ -36,6 +33,7 @@ class Found(NamedTuple):
         lines: where in the file each row ends.
         broken: number and length of the lines that were left out.
         notes: what to tell the user.
+        separator: between cells.
 
     """
 
@@ -43,6 +41,7 @@ class Found(NamedTuple):
     lines: np.ndarray
     broken: tuple[tuple[int, int], ...]
     notes: tuple[str, ...] = ()
+    separator: str = ","
 
 
 class Reader(Protocol):
@@ -63,8 +62,7 @@ def read(name: str) -> Tables:
 
     The file may be compressed, and in any usual encoding (see `text_files`). Cells are stripped
     of surrounding blanks. The separator is the one by which most rows have as many cells as the
-    first line, or the one that a line `sep=;` names; where that is no comma, numbers may have
-    decimal commas. A quote that no other one ends is a letter. Blank lines pass silently; lines
+    first line, or the one that a line `sep=;` names. A quote that no other one ends is a letter. Blank lines pass silently; lines
     with another number of cells are left out and named in the notes. Raises DataError where there
     is no table. The file is read from the disk several times, and never in memory as a whole.
     """
@@ -79,7 +77,13 @@ def read_open(file: TextFile) -> Tables:
         raise DataError(
             f"Received {file.name!r} without rows; expected some below the column names."
         )
-    table = Table(dict(found.columns), name=file.name, lines=found.lines, broken=found.broken)
+    table = Table(
+        dict(found.columns),
+        name=file.name,
+        lines=found.lines,
+        broken=found.broken,
+        separator=found.separator,
+    )
     return Tables(table, notes=(*file.notes, *found.notes))
 
 
@@ -189,13 +193,12 @@ class Rows:
         lines: where in the file each row ends.
         broken: number and length of the lines that have not `width` cells.
         example: the first of them.
-        comma: the first number with a decimal comma, where commas do not separate.
         spans: what is known of rows that take several lines.
 
     """
 
     def __init__(self, width: int, separator: str) -> None:
-        self.width, self.separator, self.comma = width, separator, ""
+        self.width, self.separator = width, separator
         self.lines, self.broken = array.array("q"), list[tuple[int, int]]()
         self.example, self.spans = "", Spans(width, separator)
         self._waiting: list[list[str]] = []
@@ -219,9 +222,6 @@ class Rows:
         """Lay what came in columns."""
         columns = [[cell.strip() for cell in cells] for cells in zip(*self._waiting, strict=True)]
         self._waiting = []
-        if self.separator != ",":
-            found = [first for cells in columns if (first := _with_points(cells))]
-            self.comma = self.comma or min(found, key=lambda first: first[0], default=(0, ""))[1]
         for packer, cells in zip(self._packers, columns, strict=False):
             packer.add(cells)
 
@@ -241,29 +241,18 @@ class Rows:
         count, first = self.spans.longest
         if count >= LONG_CELL:
             notes.append(f"{name}: a quoted cell runs over {count} lines from line {-first}")
-        if self.comma:
-            notes.append(f"{name}: decimal commas read as points, as in {self.comma}")
         columns = [packer.packed() for packer in self._packers]
         return Found(
             dict(zip(names, columns, strict=True)),
             np.array(self.lines, "int64"),
             tuple(self.broken),
             tuple(notes),
+            self.separator,
         )
 
 
 def _is_row(cells: list[str]) -> bool:
     return any(map(str.strip, cells))
-
-
-def _with_points(cells: list[str]) -> tuple[int, str] | None:
-    """Put points for decimal commas; the first that there was, and its place."""
-    first = None
-    for place, cell in enumerate(cells):
-        if "," in cell and DECIMAL_COMMA.fullmatch(cell):
-            first = first or (place, cell)
-            cells[place] = cell.replace(".", "").replace(",", ".")
-    return first
 
 
 def _told(name: str, broken: list[tuple[int, int]], expected: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -9,11 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import looking
-from pipelines.cells import AnyCells, numbers_of
+from pipelines.cells import missing_of
 from pipelines.examples import AddressError, DataError, Examples
+from pipelines.labels import texts_of
+from pipelines.missing import ID_WORDS
 from pipelines.pairs import Split, choose
 from pipelines.splits import Source, Splits, cut
 from pipelines.tables import Table, Tables, listed
+from pipelines.timelines import Timeline, timeline
+from pipelines.values import Form, Judged, judge, numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +42,15 @@ USUAL = Columns(
 
 
 class Met(NamedTuple):
-    """Examples of one table, the time of each where it is known, and what reading left out."""
+    """Examples of one table, the time of each where it is known, and what reading left out.
+
+    `line` is how the times were read.
+    """
 
     examples: Examples
     times: np.ndarray | None
     notes: tuple[str, ...]
+    line: Timeline | None = None
 
 
 def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
@@ -54,10 +63,16 @@ def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
     Raises DataError where a column is missing or nothing is left.
     """
     names = Columns(**{kind: found(tables.train, columns, kind) for kind in KINDS})
-    train = met(tables.train, names)
+    judged = {
+        name: judge(tables.train.columns[name]) for name in (names.rating, names.time) if name
+    }
+    train = met(tables.train, names, judged)
     valid, test = (
-        None if part is None else met(part, names).examples for part in (tables.valid, tables.test)
+        None if part is None else met(part, names, judged).examples
+        for part in (tables.valid, tables.test)
     )
+    if train.line and split != "random" and test is None:
+        train.line.require(f"--time {names.time}")
     notes = [*tables.notes, *train.notes]
     if not names.rating:
         notes.append("no column of ratings: a pair counts as met, whatever was thought of it")
@@ -87,8 +102,13 @@ def found(table: Table, columns: Columns, kind: str) -> str:
     )
 
 
-def met(table: Table, columns: Columns) -> Met:
-    """The usable pairs of a table, each once. Raises DataError where there is none."""
+def met(table: Table, columns: Columns, judged: Mapping[str, Judged] | None = None) -> Met:
+    """The usable pairs of a table, each once. Raises DataError where there is none.
+
+    `judged` is what the columns of ratings and times are in the training table, if this is
+    another.
+    """
+    judged = judged or {}
     for name in filter(None, dataclasses.astuple(columns)):
         if name not in table.columns:
             raise DataError(
@@ -99,10 +119,13 @@ def met(table: Table, columns: Columns) -> Met:
     ratings = np.ones(len(table), "float32")
     if columns.rating:
         with np.errstate(over="ignore"):  # beyond float32 is no finite rating
-            ratings = numbers_of(table.columns[columns.rating]).astype("float32")
+            ratings = rated(table, columns.rating, judged).astype("float32")
     named = (users != b"") & (items != b"")
     rows = np.flatnonzero(named & np.isfinite(ratings))
-    times = _times(table.columns[columns.time]) if columns.time else None
+    line = timeline(table.columns[columns.time], judged.get(columns.time)) if columns.time else None
+    # Unknown times are the oldest.
+    known = line is not None and not line.fault
+    times = np.where(np.isnan(line.times), -np.inf, line.times) if line and known else None
     kept = _last(users, items, rows, times)
     if not len(kept):
         raise DataError(
@@ -116,26 +139,31 @@ def met(table: Table, columns: Columns) -> Met:
         "repeated pairs left out, of each the last kept": len(rows) - len(kept),
     }
     notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
+    if line and not line.fault:
+        unknown = int(np.isnan(line.times[kept]).sum())
+        lost = f"; {unknown} that cannot be read count as the oldest" * bool(unknown)
+        notes += (f"time {columns.time}: {line.said}{lost}",)
     features = {"user": users[kept], "item": items[kept]}
     examples = Examples.of(features, ratings[kept], looking.origins(table, kept))
-    return Met(examples, None if times is None else times[kept], notes)
+    return Met(examples, None if times is None else times[kept], notes, line)
+
+
+def rated(table: Table, name: str, judged: Mapping[str, Judged] | None = None) -> np.ndarray:
+    """Ratings as float64; NaN where a cell is none."""
+    column = table.columns[name]
+    form = ((judged or {}).get(name) or judge(column)).form
+    return numbers(column, form if form.kind == "number" else Form("number"))
 
 
 def names_of(table: Table, name: str) -> np.ndarray:
-    """Ids as UTF-8 bytes; class numbers by their names, 7.0 as 7."""
+    """Ids as UTF-8 bytes; class numbers by their names, 7.0 as 7; b"" for NULL and the like."""
     column, labels = table.columns[name], table.labels.get(name)
     if column.dtype == object:
-        return np.asarray(column)
-    texts = [labels[number] if labels else f"{number:.16g}" for number in column]
-    return np.array([text.encode() for text in texts], dtype=object)
-
-
-def _times(column: AnyCells) -> np.ndarray:
-    """Numbers that order the cells: their own, else as texts such as 2026-11-20 sort."""
-    numbers = numbers_of(column)
-    if np.isnan(numbers).mean() > 0.5:
-        return np.unique(np.asarray(column), return_inverse=True)[1].astype("float64")
-    return np.where(np.isnan(numbers), -np.inf, numbers)  # unknown times are the oldest
+        found = np.array(column, object)
+        found[missing_of(column, ID_WORDS)] = b""
+        return found
+    texts = [labels[number].encode() for number in column] if labels else texts_of(column)
+    return np.array([*texts, None], dtype=object)[:-1]
 
 
 def _last(

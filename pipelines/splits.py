@@ -18,7 +18,7 @@ class Source(NamedTuple):
     """What an address holds before it is cut.
 
     `labels` name the classes of the target; `notes` tell the user what reading
-    found and left out.
+    found and left out. `reading` is how cells are read, of rows.
     """
 
     train: Examples
@@ -26,6 +26,7 @@ class Source(NamedTuple):
     test: Examples | None = None
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    reading: Any = None
 
     @property
     def form(self) -> tuple:
@@ -43,7 +44,7 @@ class Splits:
     and validation that were; `notes` are lines for the user; `quarantine` tells
     what a list took out of them;
     `floor` is the least root mean squared error that any model can reach, where
-    it is known.
+    it is known. `reading` is how cells are read, of rows.
     """
 
     train: Examples
@@ -57,6 +58,7 @@ class Splits:
     quarantine: dict[str, Any] | None = None
     reading_notes: tuple[str, ...] = ()
     scheme: "Scheme" = dataclasses.field(default_factory=lambda: Drawn())
+    reading: Any = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -170,6 +172,7 @@ def cut(source: Source, scheme: Scheme | None = None) -> Splits:
         labels=source.labels,
         dropped=len(doubles["train"]),
         reading_notes=source.notes,
+        reading=source.reading,
         doubles=doubles,
         scheme=scheme,
     )

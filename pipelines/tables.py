@@ -1,8 +1,8 @@
 """Columns by name, as a file or a set holds them."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class Table:
     arrays; those of a TFDS set are as stored. `labels` name the classes of columns that hold class
     numbers. `name` is that of the file, `lines` where in it each row ends, and
     `broken` are the lines that were left out, with the number of their cells.
+    `separator` is what separated the cells.
     """
 
     columns: Mapping[str, AnyCells]
@@ -54,6 +55,7 @@ class Table:
     name: str = ""
     lines: np.ndarray | None = None
     broken: tuple[tuple[int, int], ...] = ()
+    separator: str = ","
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -83,3 +85,8 @@ class Tables(NamedTuple):
     test: Table | None = None
     notes: tuple[str, ...] = ()
     floor: float | None = None
+
+    def each(self, make: Callable[[Table], Any], absent: Any = None) -> list[Any]:
+        """What `make` gives for the training, validation and test table."""
+        held = (self.train, self.valid, self.test)
+        return [absent if table is None else make(table) for table in held]

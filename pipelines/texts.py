@@ -6,7 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines import looking
+from pipelines.cells import AnyCells, missing_of
 from pipelines.examples import AddressError, DataError, Examples
+from pipelines.labels import Labels, labels_of
+from pipelines.missing import TEXT_WORDS
 from pipelines.phrases import containing
 from pipelines.splits import Source
 from pipelines.tables import Table, Tables, listed
@@ -42,9 +45,11 @@ def source(tables: Tables, wanted: Columns) -> Source:
     """
     text = text_column(tables.train, wanted)
     target = _target_column(tables.train, wanted, text)
-    parts = [None if part is None else _part(part, text, target) for part in tables[:3]]
+    parts = tables.each(lambda table: _part(table, text, target))
     labels = _labels(tables.train, target, [part for part in parts if part is not None])
-    notes = [*tables.notes, f"text in column {text!r}, {len(labels)} classes in {target!r}"]
+    count = len(labels.names)
+    notes = [*tables.notes, f"text in column {text!r}, {count} classes in {target!r}"]
+    notes += labels.notes
     train, valid, test = (
         None if part is None else _examples(part, labels, name, notes)
         for name, part in zip(("train", "validation", "test"), parts, strict=True)
@@ -55,7 +60,7 @@ def source(tables: Tables, wanted: Columns) -> Source:
     if test is None and tables.test is not None:
         valid, test = None, valid
         notes.append("the test split has no classes; " + _stand_in(test))
-    return Source(train, valid, test, labels, tuple(notes))
+    return Source(train, valid, test, labels.names, tuple(notes))
 
 
 def text_column(table: Table, wanted: Columns) -> str:
@@ -102,6 +107,7 @@ def _found(names: list[str], asked: str, usual: tuple[str, ...], flag: str) -> s
 class _Part(NamedTuple):
     texts: np.ndarray
     classes: np.ndarray
+    empty: np.ndarray
     table: Table
 
 
@@ -112,44 +118,45 @@ def _part(table: Table, text: str, target: str) -> _Part:
                 f"Received a split with the columns {listed(table.columns)}; expected the "
                 f"column {name!r}, as in train."
             )
-    return _Part(np.asarray(table.columns[text]), np.asarray(table.columns[target]), table)
+    classes = np.asarray(table.columns[target])
+    if classes.dtype.kind in "iu":
+        classes = np.where(classes == UNKNOWN, np.nan, classes)
+    texts = np.asarray(table.columns[text])
+    return _Part(texts, classes, empty_of(texts), table)
 
 
-def _labels(table: Table, target: str, parts: list[_Part]) -> tuple[str, ...]:
-    """Names of the classes; those of a file are sorted, as numbers where all are."""
+def empty_of(column: AnyCells) -> np.ndarray:
+    """Which cells hold no text: nothing, or a word by which programs write nothing."""
+    return missing_of(column, TEXT_WORDS) | (np.asarray(column) == b"None")
+
+
+def _labels(table: Table, target: str, parts: list[_Part]) -> Labels:
+    """The classes; those of a file are sorted, as numbers where all are."""
     if target in table.labels:
-        return table.labels[target]
-    names = set().union(*(_names(part.classes) for part in parts)) - {""}
-    if not 2 <= len(names) <= MAX_CLASSES:
+        return Labels.of(table.labels[target])
+    found = labels_of(part.classes for part in parts)
+    if not 2 <= len(found.names) <= MAX_CLASSES:
         raise DataError(
-            f"Received {len(names)} different values in the column {target!r}; expected 2 to "
+            f"Received {len(found.names)} different values in the column {target!r}; expected 2 to "
             f"{MAX_CLASSES} classes. Name another column with --target."
         )
-    try:
-        return tuple(sorted(names, key=float))
-    except ValueError:
-        return tuple(sorted(names))
+    return found
 
 
-def _names(classes: np.ndarray) -> list[str]:
-    if classes.dtype == object:
-        return [name.decode("utf-8", "replace") for name in classes]
-    return ["" if value == UNKNOWN else str(value) for value in classes]
-
-
-def _examples(part: _Part, labels: tuple[str, ...], name: str, notes: list[str]) -> Examples | None:
-    """The rows whose class is known; None where no row's is."""
-    numbers = part.classes
-    if numbers.dtype == object or not set(numbers.tolist()) <= {UNKNOWN, *range(len(labels))}:
-        known = {label: number for number, label in enumerate(labels)}
-        numbers = np.array([known.get(name, UNKNOWN) for name in _names(numbers)])
-    kept = np.flatnonzero(numbers != UNKNOWN)
+def _examples(part: _Part, labels: Labels, name: str, notes: list[str]) -> Examples | None:
+    """The rows that have a text and a class; None where no row has."""
+    numbers = labels.numbers(part.classes)
+    kept = np.flatnonzero((numbers != UNKNOWN) & ~part.empty)
+    without = int((numbers == UNKNOWN).sum())
+    if len(kept) and without:
+        said = labels.said_missing()
+        notes.append(f"{without} rows of {name} without a class left out{said}")
     if not len(kept):
         return None
-    if len(kept) < len(numbers):
-        notes.append(f"{len(numbers) - len(kept)} rows of {name} without a class left out")
+    if empty := int((part.empty & (numbers != UNKNOWN)).sum()):
+        notes.append(f"{empty} rows of {name} without a text left out")
     origins = looking.origins(part.table, kept)
-    return Examples.of(part.texts[kept], numbers[kept].astype("int64"), origins)
+    return Examples.of(part.texts[kept], numbers[kept], origins)
 
 
 def _stand_in(valid: Examples | None) -> str:

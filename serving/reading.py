@@ -1,13 +1,18 @@
 """Inputs from outside."""
 
+import contextlib
+import contextvars
 import os
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 
 from pipelines import csv_files
 from pipelines.files import at_home, looks_like_a_path
 from pipelines.tables import Table, Tables
+
+_NOTES: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("notes", default=None)
 
 
 class UnreadableError(ValueError):
@@ -31,9 +36,21 @@ def is_a_file(word: str) -> bool:
     )
 
 
+@contextlib.contextmanager
+def notes() -> Iterator[list[str]]:
+    """Within this, what is told on standard error is also in the list."""
+    token = _NOTES.set(found := list[str]())
+    try:
+        yield found
+    finally:
+        _NOTES.reset(token)
+
+
 def tell(note: str) -> None:
     """Say on standard error what was found in an input."""
     print(note, file=sys.stderr)
+    if (found := _NOTES.get()) is not None:
+        found.append(note)
 
 
 def places_in(name: str, table: Table) -> list[str]:

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pipelines.column_kinds import odd
+from pipelines.column_names import called
 from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.packing import MATRICES, Kinds, of_kind, packed, unpacked
-from pipelines.rows import typed
+from pipelines.rows import Reading, typed
+from pipelines.values import Form, written
+from serving import graph
 from serving.answers import named, parts, rows
-from serving.reading import table
+from serving.reading import table, tell
 from training.run import Run
 
 BLOCK = 1000
@@ -186,26 +190,44 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
 def read(name: str, run: Run) -> dict[str, np.ndarray]:
     """The matrices that the model asks for, of a CSV file that may have other columns.
 
-    Raises DataError where there is no table or a column is missing.
+    Cells that it cannot read are told of. Raises DataError where there is no table or a
+    column is missing.
     """
-    return typed(table(name), kinds_of(run))
+    asked, reading = table(name), reading_of(run)
+    matrices = typed(asked, reading)
+    known = {
+        name: {category.encode() for category in some}
+        for name, some in graph.facts(run)["categories"].items()
+    }
+    columns = unpacked(matrices, reading.kinds)
+    for note in odd(called(asked, reading.names), columns, reading.forms, known):
+        tell(note)
+    return matrices
+
+
+def reading_of(run: Run) -> Reading:
+    """How the run reads cells."""
+    told = run.passport.get("reading")
+    if told is None:  # of a run from before it was kept
+        return Reading({name: Form(kind) for name, kind in kinds_of(run).items()}, {})
+    return Reading({name: Form(**form) for name, form in told["forms"].items()}, told["names"])
 
 
 def kinds_of(run: Run) -> Kinds:
-    """What each column holds, by its name."""
+    """What the model takes for each column, by its name."""
     return run.passport["data"]["spec"]["columns"]
 
 
 def write(folder: Path, some: Batch, run: Run) -> list[str]:
     """One CSV file of the examples, without the target; returns its path."""
     path, columns = folder / "rows.csv", unpacked(some.features, kinds_of(run))
-    lines = zip(*(map(_cell, column) for column in columns.values()), strict=True)
+    forms = reading_of(run).forms
+    cells = [[_cell(cell, forms[name]) for cell in column] for name, column in columns.items()]
+    lines = zip(*cells, strict=True)
     with whole(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([list(columns), *lines])
     return [str(path)]
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return "" if np.isnan(value) else repr(float(value))
+def _cell(value: Any, form: Form) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else written(value, form)

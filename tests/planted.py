@@ -376,7 +376,9 @@ ROW = {
     "no number in test": Fault(
         put("test", 9, 0, "1O2"), "cells that are no numbers", "warning", "test.csv line 10", "test"
     ),
-    "infinite": Fault(put("train", 9, 0, "inf"), "cells that are no numbers", "warning", "line 10"),
+    "infinite": Fault(
+        put("train", 9, 0, "1e999"), "cells that are no numbers", "warning", "line 10"
+    ),
     "constant column": Fault(with_column("e", lambda *_: 7), "constant columns", "warning", "e"),
     "empty column": Fault(with_column("era", lambda *_: "NA"), "empty columns", "warning", "era"),
     "names of rows": Fault(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import csv_files, encodings, sources
+from pipelines import csv_files, encodings, sources, values
 from pipelines.cells import Packer
 from pipelines.examples import DataError
 from pipelines.looking import looking
@@ -39,10 +39,15 @@ def test_any_mark_of_unicode(encoding, tmp_path):
 
 def test_decimal_commas_are_read_as_points_and_told(tmp_path):
     found = read(tmp_path, "a;b;c\n3,5;1.234,25;x, y\n-0,1;7;1,2,3\n")
-    assert found.train.columns["a"].tolist() == [b"3.5", b"-0.1"]
-    assert found.train.columns["b"].tolist() == [b"1234.25", b"7"]
+    assert found.train.columns["b"].tolist() == [b"1.234,25", b"7"]
     assert found.train.columns["c"].tolist() == [b"x, y", b"1,2,3"]
-    assert found.notes == ("file.csv: decimal commas read as points, as in 3,5",)
+    judged = values.judged(found.train)
+    assert {name: one.form.kind for name, one in judged.items()} == {
+        "a": "number", "b": "number", "c": "category"
+    }  # fmt: skip
+    assert values.numbers(found.train.columns["a"], judged["a"].form).tolist() == [3.5, -0.1]
+    assert values.numbers(found.train.columns["b"], judged["b"].form).tolist() == [1234.25, 7]
+    assert judged["b"].how == "'1.234,25' read as 1234.25"
 
 
 def test_a_quoted_comma_in_a_file_of_commas_stays(tmp_path):
@@ -160,7 +165,7 @@ def test_cells_are_an_array_where_they_are_asked_for():
     np.testing.assert_array_equal(
         column.numbers, [7, np.nan, np.nan, np.nan, 7, np.nan, np.inf, -2.5, np.nan]
     )
-    assert np.flatnonzero(column.missing).tolist() == [1, 3, 8]
+    assert np.flatnonzero(column.missing()).tolist() == [1, 3, 8]
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,7 @@ def test_phrases_lie_on_their_sentence_s_side_of_every_cut():
         sides = [" | ".join(t.decode() for t in part.numpy().features) for part in one_by_one(one)]
         for k in range(1000, 1300):
             assert sum(f"{k} film is" in side for side in sides) == 1
-    assert sum(split.sizes.values()) == len(some)
+    assert sum(split.sizes.values()) == len(some) - 1  # one is empty
 
 
 def one_by_one(splits):

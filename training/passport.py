@@ -38,9 +38,12 @@ WITHIN: dict[str, Parts] = {
 # How an input from outside is read, by kind of question.
 READING: dict[str, Parts] = {
     "image": {"way": str, "shape": list},
+    "row": {"forms": dict, "names": dict},
     "text": {"column": str},
     "ids": {"user": str, "item": str, "rating": str, "time": str},
 }
+# How the cells of a column are read.
+FORM = {"kind", "decimal", "unit", "order"}
 # What else a way of reading pictures needs, by its name.
 WAYS: dict[str, Parts] = {
     "FitImage": {"background": (*NUMBER, type(None)), "extent": NUMBER},
@@ -92,10 +95,16 @@ def with_automatic(app: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 def _require_reading(path: Path, told: dict[str, Any]) -> None:
     parts = READING.get(told["question"])
+    if told["question"] == "row" and told.get("reading") is None:
+        return  # of a run from before it was kept
     if parts is None:
         return
     _require(path, told, {"reading": dict})
     _require(path, told["reading"], parts, "reading.")
+    for name, form in told["reading"].get("forms", {}).items():
+        if not isinstance(form, dict) or form.keys() != FORM:
+            raise _damaged(path, f"reading.forms[{name!r:.50}] is {str(form)[:50]!r}")
+        _require(path, form, dict.fromkeys(FORM, str), f"reading.forms[{name!r:.50}].")
     if "shape" in parts:
         _require_picture(path, told["reading"], told["data"]["spec"].get("features"))
 

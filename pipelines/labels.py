@@ -1,0 +1,96 @@
+"""Names of classes, found in the cells of a column: 1 and 1.0 are one, NA and null are none."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipelines import cells as raw
+from pipelines.cells import AnyCells
+from pipelines.missing import is_missing, label_words
+
+NUM_NAMED = 5
+
+
+class Labels(NamedTuple):
+    """The classes of a column.
+
+    Attributes:
+        names: of the classes, numbers by size, then texts by their letters.
+        known: by cell the number of its class.
+        missing: cells that name none, but say that it is not known.
+        notes: what to tell the user.
+
+    """
+
+    names: tuple[str, ...]
+    known: Mapping[bytes, int]
+    missing: tuple[bytes, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> "Labels":
+        """Classes whose names are known, of a column of their numbers."""
+        return cls(names, {b"%d" % number: number for number in range(len(names))}, (), ())
+
+    def numbers(self, column: AnyCells) -> np.ndarray:
+        """The class of each cell, int64 [n]; -1 where it has none."""
+        return np.array([self.known.get(cell, -1) for cell in texts_of(column)], "int64")
+
+    def said_missing(self) -> str:
+        """The words by which a class is missing, for a note."""
+        words = [repr(cell.decode("utf-8", "replace")) for cell in self.missing if cell.strip()]
+        more = ", ..." * (len(words) > NUM_NAMED)
+        return f" ({', '.join(words[:NUM_NAMED])}{more})" if words else ""
+
+
+def labels_of(columns: Iterable[AnyCells]) -> Labels:
+    """The classes of a column in all of its tables."""
+    counts = Counter[bytes]()
+    for column in columns:
+        counts.update(texts_of(column))
+    words = label_words({_text(cell): count for cell, count in counts.items()})
+    missing = sorted(cell for cell in counts if is_missing(cell, words))
+    groups = _grouped(sorted(counts.keys() - set(missing)), counts)
+    known = {cell: number for number, group in enumerate(groups) for cell in group}
+    names = tuple(_text(group[0]) for group in groups)
+    twice = [group for group in groups if len(group) > 1]
+    said = "; ".join(
+        " and ".join(repr(_text(cell)) for cell in group) for group in twice[:NUM_NAMED]
+    )
+    notes = (f"labels that are one number are one class: {said}",) if twice else ()
+    return Labels(names, known, tuple(missing), notes)
+
+
+def _grouped(cells: list[bytes], counts: Mapping[bytes, int]) -> list[list[bytes]]:
+    """Cells of one class together, the shortest first; numbers are equal by value where all are."""
+    values = raw.numbers_in(cells)
+    order = sorted(zip(np.nan_to_num(values, nan=np.inf).tolist(), cells, strict=True))
+    if not np.isfinite(values).all():
+        return [[cell] for _, cell in order]
+    groups: dict[float, list[bytes]] = {}
+    for value, cell in order:
+        groups.setdefault(value, []).append(cell)
+    return [
+        sorted(group, key=lambda cell: (len(cell), -counts[cell], cell))
+        for group in groups.values()
+    ]
+
+
+def texts_of(column: AnyCells) -> list[bytes]:
+    """Cells as UTF-8; numbers with as many digits as they have, 7.0 as 7, and "" for NaN."""
+    if column.dtype == object:
+        return column.tolist()
+    known = {value: _digits(value) for value in np.unique(column)}
+    return [known.get(value, b"") for value in column]
+
+
+def _digits(value: Any) -> bytes:
+    if not np.isfinite(value):
+        return b""
+    return b"%d" % int(value) if value == np.round(value) else str(value).encode()
+
+
+def _text(cell: bytes) -> str:
+    return cell.decode("utf-8", "replace")

@@ -1,0 +1,67 @@
+"""Words that say that nothing is known, as people and programs write them."""
+
+from collections.abc import Iterable
+
+# Of pandas, R, SQL, Excel and C, in lower case: missing in every column.
+ALWAYS = frozenset(
+    [
+        "", "na", "n/a", "n.a.", "n.a", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "+nan",
+        "nat", "null", "#null!", "<null>", "(null)", "[null]", "\\n", "?", "??", "(blank)",
+        "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "1.#inf", "-1.#inf", "#value!", "#ref!",
+        "(empty)", "#div/0!", "#num!", "#name?", "#error!", "#spill!", "#calc!",
+    ]
+)  # fmt: skip
+# Python's word may be that of a category as well: a house without a basement, no complaint.
+NOTHING = frozenset(["none", "nil", "<none>", "(none)"])
+DASHES = frozenset(
+    ["-", "--", "---", "\u2013", "\u2014", "\u2212", ".", "..", "...", "\u2026", "_", "*", "#", "x"]
+)
+INFINITE = frozenset(
+    f"{sign}{word}" for sign in ("", "+", "-", "\u2212") for word in ("inf", "infinity")
+)
+UNKNOWN = frozenset(
+    [
+        "unknown", "unk", "unknwn", "undefined", "missing", "not available", "not applicable",
+        "not known", "no data", "n/d", "nd", "n.d.", "tbd", "tba", "void", "empty", "blank", "∞",
+    ]
+)  # fmt: skip
+ID_WORDS = ALWAYS | NOTHING | {"-", "--", "---", "\u2013", "\u2014"}
+NUMBER_WORDS = ALWAYS | NOTHING | DASHES | INFINITE | UNKNOWN
+LONGEST = max(len(word.encode()) for word in NUMBER_WORDS)  # bytes
+TEXT_WORDS = ALWAYS - {"?", "??"}
+
+
+def plain(cell: object) -> str | None:
+    """A cell in lower case without blanks around it; None where it is no text."""
+    if isinstance(cell, bytes):
+        cell = cell.decode("utf-8", "replace")
+    return cell.strip().casefold() if isinstance(cell, str) else None
+
+
+def is_missing(cell: object, words: frozenset[str] = ALWAYS) -> bool:
+    """Whether a cell says that nothing is known; numbers do where they are not finite."""
+    if isinstance(cell, bytes) and len(cell) > 4 * LONGEST:
+        return False
+    found = plain(cell)
+    return found in words if found is not None else cell != cell
+
+
+def label_words(counts: dict[str, int]) -> frozenset[str]:
+    """The missing words of a column of classes, by how often each text is there.
+
+    NA and null always are. "none" is a class like others where it is written as they are, in
+    small letters or with a capital, and is no rarer than each of them: none, mild, severe.
+    """
+    known = {text: count for text, count in counts.items() if not is_missing(text, ID_WORDS)}
+    least = min(known.values(), default=0)
+    kept = {
+        word
+        for text, count in counts.items()
+        if (word := plain(text)) in NOTHING and count >= least > 0 and _alike(text, known)
+    }
+    return ID_WORDS - kept
+
+
+def _alike(text: str, others: Iterable[str]) -> bool:
+    """Whether all words begin with a small letter, or all with a capital."""
+    return len({other.strip()[:1].islower() for other in (text, *others)}) == 1

@@ -1,0 +1,191 @@
+"""Numbers as people write them: 1,234.50, 1.234,50, 1 234, $5, 12 %, (5), 72.3 kg."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+Mark = Literal[".", ","]
+CURRENCY = "[$¢£¤¥֏؋৲৳฿₠-₿﷼]"
+CODES = (
+    "USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|RUB|SEK|NOK|DKK|PLN|CZK|HUF|TRY|BRL|ZAR|AUD|CAD|NZD|SGD|HKD|"
+    "KRW|MXN|Rs\\.?|Fr\\.|kr\\.?|zł"
+)
+BEFORE = f"(?:[A-Za-z]{{0,3}}{CURRENCY}|(?:{CODES})(?![A-Za-z]))"
+DIGITS = (
+    r"[1-9]\d{0,2}(?P<group>[., '])\d{3}(?:(?P=group)\d{3})*(?:(?!(?P=group))[.,]\d*)?"
+    r"|[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d*)?"  # as in India
+    r"|\d+(?:[.,]\d*)?|[.,]\d+"
+)
+UNIT = rf"(?:[^\W\d_][\w./·*^°² -]{{0,14}}(?<![\s-])|[%‰]|°\s?[A-Za-z]?|{CURRENCY}|[\"']{{1,2}})"
+NUMERAL = re.compile(
+    rf"(?P<bound>[<>≤≥~≈]=?\s*)?(?P<sign>[-+]\s*)?(?P<before>{BEFORE}\s*)?(?P<inner>[-+]\s*)?"
+    rf"(?P<digits>{DIGITS})(?P<exponent>[eE][-+]?\d+)?(?:\s*\+)?(?:\s*(?P<after>{UNIT}))?(?P<last>-)?"
+)
+BRACKETS = re.compile(rf"(?P<before>{BEFORE}\s*)?\((?P<within>[^()]+)\)(?P<after>.*)")
+MINUS, APOSTROPHES = "\u2212\u2012\u2013\u2014\ufe63\uff0d", "\u2019\u2018\u02bc\u2032\u0060\u00b4"
+ARABIC = {"\u066b": ",", "\u066c": "'"}
+SIGNS = str.maketrans({**dict.fromkeys(MINUS, "-"), **dict.fromkeys(APOSTROPHES, "'"), **ARABIC})
+# One column may count in all of these: 900, 1.2k, 3M.
+THOUSANDS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "mn": 1e6, "mio": 1e6, "mrd": 1e9}
+
+
+class Numeral(NamedTuple):
+    """A number as it is written.
+
+    Attributes:
+        sign: 1 or -1.
+        digits: with the marks between them.
+        exponent: such as e5, or no letter.
+        unit: what stands before or behind, in one way of writing.
+        bound: whether it is said to be more or less than that.
+
+    """
+
+    sign: int
+    digits: str
+    exponent: str
+    unit: str
+    bound: bool = False
+
+    def value(self, decimal: Mark) -> float:
+        """The number, where this mark separates decimals unless the digits say otherwise."""
+        digits = re.sub("[ ']", "", self.digits)
+        mark = own_mark(self.digits) or decimal
+        digits = digits.replace("," if mark == "." else ".", "").replace(",", ".")
+        try:
+            return self.sign * float(digits + self.exponent)
+        except ValueError:  # a mark that stands there twice
+            return float("nan")
+
+
+def numeral(text: str) -> Numeral | None:
+    """A text as a number; None where it is none."""
+    text = text.strip()
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS).strip()
+    sign = 1
+    if "(" in text and (found := BRACKETS.fullmatch(text)):
+        before = found["before"] or ""
+        text, sign = f"{before}{found['within'].strip()}{found['after']}", -1
+    found = NUMERAL.fullmatch(text)
+    if not found:
+        return None
+    signs = [one for one in (found["sign"], found["inner"], found["last"]) if one]
+    if len(signs) > (sign > 0):
+        return None
+    if signs and signs[0].strip() == "-":
+        sign = -1
+    unit = _unit(f"{found['before'] or ''} {found['after'] or ''}")
+    bound = bool(found["bound"])
+    return Numeral(sign, found["digits"], found["exponent"] or "", unit, bound)
+
+
+def _unit(text: str) -> str:
+    unit = "".join(text.split()).rstrip(".").casefold()
+    # A year and two years have one unit.
+    return unit[:-1] if len(unit) > 2 and unit.endswith("s") else unit
+
+
+def own_mark(digits: str) -> Mark | None:
+    """The decimal mark that these digits alone prove; None where they may have another, or none."""
+    points, commas = digits.count("."), digits.count(",")
+    if points and commas:
+        return "." if digits.rindex(".") > digits.rindex(",") else ","
+    if not points + commas:
+        return None
+    mark: Mark = "." if points else ","
+    if points + commas > 1:
+        return "," if points else "."
+    before, _, after = digits.partition(mark)
+    grouped = len(after) == 3 and 1 <= len(before) <= 3 and before[0] != "0"
+    return None if grouped else mark
+
+
+class Writing(NamedTuple):
+    """How the numbers of a column are written.
+
+    Attributes:
+        points: cells that prove a decimal point.
+        commas: cells that prove a decimal comma.
+        open: by mark the cells such as 1.234, which may be a fraction or a thousand.
+        long: cells of four digits or more that no mark divides.
+        units: cells by unit.
+        example: a cell with a mark that may be either.
+
+    """
+
+    points: int
+    commas: int
+    open: Mapping[str, int]
+    long: int
+    units: Mapping[str, int]
+    example: str = ""
+
+    @property
+    def proven(self) -> Mark | None:
+        """The decimal mark of most cells that prove one."""
+        if self.points == self.commas:
+            return None
+        return "." if self.points > self.commas else ","
+
+
+def writing(numerals: Iterable[tuple[Numeral, int]]) -> Writing:
+    """Of numerals, each with the number of its cells."""
+    proven, unsure, units = Counter[str](), Counter[str](), Counter[str]()
+    long, example = 0, ""
+    for one, count in numerals:
+        units[one.unit] += count
+        mark = own_mark(one.digits)
+        if mark:
+            proven[mark] += count
+        elif "." in one.digits or "," in one.digits:
+            unsure["." if "." in one.digits else ","] += count
+            example = example or one.digits
+        elif len(one.digits) > 3 and one.digits.isdigit():
+            long += count
+    return Writing(proven["."], proven[","], dict(unsure), long, dict(units), example)
+
+
+def decimal_of(column: Writing, others: Mark | None, separator: str) -> tuple[Mark, str]:
+    """The decimal mark of a column, and what decided it where its own cells leave it open.
+
+    Args:
+        column: how its numbers are written.
+        others: what the other columns of the file prove.
+        separator: of the file's cells.
+
+    """
+    if proven := column.proven:
+        return proven, ""
+    if not column.open:
+        return others or ".", ""
+    mark: Mark = "." if column.open.get(".", 0) >= column.open.get(",", 0) else ","
+    other: Mark = "," if mark == "." else "."
+    if column.long:
+        return mark, "numbers of four digits without it are there"
+    if others:
+        return others, "as in other columns"
+    if mark == "." or separator == ";":
+        return mark, "nothing says that it groups thousands"
+    return other, "nothing says that it separates decimals"
+
+
+def unit_of(units: Mapping[str, int], mostly: float) -> str:
+    """The unit of a column: that of most cells that have one, "" for none, "k" for thousands."""
+    some = {unit: count for unit, count in units.items() if unit}
+    if not some:
+        return ""
+    # Likes of 900 and 1.2k; 72 and 72 m are metres.
+    if units.keys() <= THOUSANDS.keys() and (len(some) > 1 or units.keys() == {"", "k"}):
+        return "k"
+    unit = max(some, key=some.__getitem__)
+    return unit if some[unit] >= mostly * sum(some.values()) else ""
+
+
+def scale(unit: str, of_column: str) -> float:
+    """By what a number of this unit is multiplied in a column of a unit; NaN where it cannot be."""
+    if of_column == "k":
+        return THOUSANDS.get(unit, float("nan"))
+    return 1.0 if unit in ("", of_column) else float("nan")

@@ -1,0 +1,86 @@
+"""Times that order rows: numbers, or dates in any usual form, said to the user."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines import values
+from pipelines.cells import AnyCells
+from pipelines.examples import DataError
+from pipelines.missing import NUMBER_WORDS, is_missing
+from pipelines.times import ORDERS, SAID
+from pipelines.values import Form, Judged
+
+DAY = 86_400.0  # seconds
+EARLIEST, LATEST = 315_532_800.0, 4_102_444_800.0  # 1980 and 2100, in seconds
+UNITS = (("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
+
+
+class Timeline(NamedTuple):
+    """When each row was.
+
+    Attributes:
+        times: numbers as they are, dates in seconds since 1970; NaN where one is not known.
+        said: what the times were taken for.
+        fault: why they order nothing, or no word.
+
+    """
+
+    times: np.ndarray
+    said: str
+    fault: str = ""
+
+    def require(self, flag: str) -> None:
+        """Raise DataError where the times order nothing."""
+        if self.fault:
+            raise DataError(
+                f"Received {flag} with {self.fault}. Name another column with --time, or take "
+                "--split random."
+            )
+
+
+def timeline(column: AnyCells, found: Judged | None = None) -> Timeline:
+    """The times of a column, read as `found` says: what the training table was judged to be."""
+    found = found or values.judge(column)
+    if found.form.kind == "category":
+        unread = next((cell for cell in column if not is_missing(cell, NUMBER_WORDS)), b"")
+        fault = (
+            f"cells such as {_text(unread)!r}, which are no times; expected dates such as "
+            "2019-03-21 or 21.3.2019, or numbers such as seconds since 1970"
+        )
+        return Timeline(np.full(len(column), np.nan), "", fault)
+    times = values.numbers(column, found.form)
+    if found.form.kind == "number":
+        return Timeline(times, _said_numbers(times))
+    order = found.form.order
+    said = f"dates{f' as {SAID[order]}' * bool(order)}, {found.how}".rstrip(", ")
+    return Timeline(times * DAY, said, _open(column, found))
+
+
+def _text(cell: object) -> str:
+    return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
+
+
+def _said_numbers(times: np.ndarray) -> str:
+    known = times[np.isfinite(times)]
+    for name, size in UNITS:
+        if len(known) and EARLIEST <= np.median(known) / size < LATEST:
+            return f"{name} since 1970"
+    return "numbers in their own order"
+
+
+def _open(column: AnyCells, found: Judged) -> str:
+    """Why nobody can know the order of the dates, or no word where both readings give the same."""
+    if not found.open:
+        return ""
+    first, second = (
+        np.argsort(values.numbers(column, Form("time", order=order)), kind="stable")
+        for order in ORDERS
+    )
+    if np.array_equal(first, second):
+        return ""
+    return (
+        "dates that are days and months in either order, as in "
+        f"{found.how.partition(' read as ')[0]}, so that nobody can know which are the newest; "
+        "expected one above 12, or a form such as 2019-03-21"
+    )

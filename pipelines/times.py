@@ -1,0 +1,154 @@
+"""Dates and times as people write them, as days since 1970: 2019-03-21, 21.3.2019, Mar 21, 2019."""
+
+import datetime
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+Order = Literal["", "dmy", "mdy"]
+ORDERS: tuple[Order, ...] = ("dmy", "mdy")
+SAID = {"dmy": "day/month/year", "mdy": "month/day/year"}
+EPOCH = datetime.date(1970, 1, 1).toordinal()
+DAY = 86_400.0  # seconds
+PIVOT = 69  # two digits from here on are of 19..
+MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan january", "feb february", "mar march", "apr april", "may", "jun june",
+            "jul july", "aug august", "sep sept september", "oct october", "nov november",
+            "dec december",
+        ),
+        1,
+    )
+    for name in names.split()
+}  # fmt: skip
+MONTH = rf"(?P<name>{'|'.join(sorted(MONTHS, key=len, reverse=True))})\.?"
+WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?"
+ZONE = r"(?P<zone>z|utc|gmt|(?:utc|gmt)?[+-]\d{2}(?::?\d{2})?)"
+CLOCK = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
+    rf"(?:\s*(?P<half>[ap])\.?m\.?)?(?:\s*{ZONE})?"
+)
+YEAR, DAY_OF = r"(?P<year>\d{4}|'?\d{2})", r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+DATES = (
+    r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})",
+    r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?=t)",
+    r"(?P<year>\d{4})\s?年\s?(?P<month>\d{1,2})\s?月\s?(?P<day>\d{1,2})\s?日",
+    rf"(?P<one>\d{{1,2}})(?P<mark>[-/.])\s?(?P<two>\d{{1,2}})(?P=mark)\s?{YEAR}",
+    rf"{DAY_OF}[\s./-]*(?:of\s+)?{MONTH}[\s,/-]*{YEAR}",
+    rf"{MONTH}[\s-]*{DAY_OF},?[\s-]+{YEAR}",
+    rf"(?P<year>\d{{4}})[\s-]+{MONTH}[\s-]+{DAY_OF}",
+    r"(?P<year>\d{4})(?P<mark>[-/])(?P<month>\d{1,2})",
+    rf"{MONTH}[\s,-]+(?P<year>\d{{4}})",
+)
+PATTERNS = tuple(
+    re.compile(rf"{WEEKDAY}{date}(?:(?:\s*[t,:]\s*|\s+(?:at\s+)?){CLOCK})?") for date in DATES
+)
+# As C's ctime and the command `date` write it.
+C_TIME = re.compile(
+    rf"{WEEKDAY}{MONTH}\s+{DAY_OF}\s+{CLOCK}(?:\s+[a-z]{{3,4}})?\s+(?P<year>\d{{4}})"
+)
+COMPACT = re.compile(r"(t\d{2})(\d{2})(\d{2})?")
+
+
+class Moment(NamedTuple):
+    """A date as it is written.
+
+    Attributes:
+        year: in four digits.
+        one: the month, or the first number of a date such as 3/4/2019.
+        two: the day, or the second number.
+        seconds: of the day, in universal time where a zone is given.
+        mark: between numbers whose order people choose; "" where it is known.
+
+    """
+
+    year: int
+    one: int
+    two: int
+    seconds: float
+    mark: str = ""
+
+    def days(self, order: Order) -> float:
+        """Days since 1970; NaN where there is no such day."""
+        month, day = (self.one, self.two) if not self.mark or order == "mdy" else self[2:0:-1]
+        try:
+            date = datetime.date(self.year, month, day)
+        except ValueError:
+            return float("nan")
+        return date.toordinal() - EPOCH + self.seconds / DAY
+
+
+def moment(text: str) -> Moment | None:
+    """A text as a date; None where it is none."""
+    if not any(map(str.isdigit, text[:40])) or len(text) > 60:
+        return None
+    text = unicodedata.normalize("NFKC", text).strip().lower()
+    for pattern in (*PATTERNS, C_TIME):
+        if found := pattern.fullmatch(COMPACT.sub(_with_colons, text)):
+            return _moment(found.groupdict())
+    return None
+
+
+def _with_colons(found: re.Match) -> str:
+    return ":".join(part for part in found.groups() if part)
+
+
+def _moment(parts: dict[str, str | None]) -> Moment | None:
+    year = int((parts["year"] or "").lstrip("'"))
+    if len((parts["year"] or "").lstrip("'")) == 2:
+        year += 1900 if year >= PIVOT else 2000
+    seconds = _seconds(parts)
+    if seconds is None or not year:
+        return None
+    if parts.get("one"):
+        one, two = int(parts["one"] or 0), int(parts["two"] or 0)
+        return Moment(year, one, two, seconds, parts["mark"] or "")
+    name = parts.get("name")
+    month = MONTHS[name] if name else int(parts["month"] or 0)
+    return Moment(year, month, int(parts.get("day") or 1), seconds)
+
+
+def _seconds(parts: dict[str, str | None]) -> float | None:
+    """Of the day; None where a clock cannot show it."""
+    if not parts.get("hour"):
+        return 0.0
+    hour, minute, second = (int(parts[name] or 0) for name in ("hour", "minute", "second"))
+    if half := parts["half"]:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + 12 * (half == "p")
+    if hour > 24 or minute > 59 or second > 60:
+        return None
+    whole = 3600 * hour + 60 * minute + second + float(f"0.{parts['part'] or 0}")
+    return whole - _ahead(parts["zone"] or "")
+
+
+def _ahead(zone: str) -> float:
+    """Seconds by which a zone is ahead of universal time."""
+    found = re.search(r"([+-])(\d{2}):?(\d{2})?", zone)
+    if not found:
+        return 0.0
+    size = 3600 * int(found[2]) + 60 * int(found[3] or 0)
+    return float(size if found[1] == "+" else -size)
+
+
+def order_of(moments: Iterable[tuple[Moment, int]]) -> Order:
+    """The order of day and month in a column that its cells prove; "" where they prove none.
+
+    Each moment comes with the number of its cells. Where points are between numbers the day
+    is first, unless the numbers say otherwise.
+    """
+    some = [(one, count) for one, count in moments if one.mark]
+    fits = {order: sum(n for one, n in some if _is_day(one, order)) for order in ORDERS}
+    if fits["dmy"] != fits["mdy"]:
+        return "dmy" if fits["dmy"] > fits["mdy"] else "mdy"
+    same = all(one.mark == "." or one.one == one.two for one, _ in some)
+    return "dmy" if some and same else ""
+
+
+def _is_day(one: Moment, order: Order) -> bool:
+    return not math.isnan(one.days(order))

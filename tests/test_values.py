@@ -1,0 +1,279 @@
+"""What cells mean: numbers, times and missing words as people write them, a column at a time."""
+
+import numpy as np
+import pytest
+
+from pipelines import csv_files, rows, values
+from pipelines.cells import Packer
+from pipelines.columns import PrepareColumns
+from pipelines.examples import DataError
+from pipelines.labels import labels_of
+from pipelines.numerals import numeral
+from pipelines.splits import cut
+from pipelines.tables import Tables
+from pipelines.timelines import timeline
+from pipelines.times import moment
+
+NUMBERS = [str(7 * k) for k in range(40)]
+
+
+def cells(texts):
+    packer = Packer()
+    packer.add(texts)
+    return packer.packed()
+
+
+def read(texts):
+    """The kind of a column, and its cells as numbers."""
+    column = cells(texts)
+    form = values.judge(column).form
+    return form.kind, None if form.kind == "category" else values.numbers(column, form)
+
+
+def source(tmp_path, text, name="file.csv", **options):
+    path = tmp_path / name
+    path.write_text(text)
+    return rows.source(csv_files.read(str(path)), **options)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "unit"),
+    [
+        ("1,234", 1234, ""), ("$1,234.50", 1234.5, "$"), ("12 %", 12, "%"), ("(5)", -5, ""),
+        ("1 234", 1234, ""), ("1\u00a0234", 1234, ""), ("1\u202f234", 1234, ""), ("\u22125", -5, ""),
+        ("72.3 kg", 72.3, "kg"), ("5 EUR", 5, "eur"), ("EUR 5", 5, "eur"), ("5\u20ac", 5, "\u20ac"),
+        ("-$5", -5, "$"), ("($1,234)", -1234, "$"), ("1'234.5", 1234.5, ""), ("1.234,50", 1234.5, ""),
+        ("1,23,456.78", 123456.78, ""), ("60 km/h", 60, "km/h"), ("3 years", 3, "year"),
+        ("1e5", 1e5, ""), ("90+", 90, ""), ("<0.5", 0.5, ""), ("5-", -5, ""), ("+5", 5, ""),
+        ("CHF 1'234.50", 1234.5, "chf"), ("\uff11\uff12", 12, ""),
+    ],
+)  # fmt: skip
+def test_a_number_is_read_however_it_is_written(text, value, unit):
+    found = numeral(text)
+    assert (found.value("."), found.unit) == (value, unit)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["10_1", "10-20", "2019-01-01", "1.2.3", "n0", "", "-", "kg", "5'11\"", "1,2,3", "--5", "5 6"],
+)
+def test_what_is_no_number_stays_none(text):
+    assert numeral(text) is None
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["None", "-", "#N/A", "inf", "NULL", "n/a", "?", "--", ".", "nil", "#VALUE!", "-inf", "NaN",
+     "\\N", "<NA>", "#DIV/0!", "Infinity", "", "unknown", "(null)", "N.A."],
+)  # fmt: skip
+def test_missing_words_leave_a_column_of_numbers(word):
+    kind, found = read(NUMBERS + [word] * 30)
+    assert kind == "number"
+    assert np.isnan(found[40:]).all()
+    assert found[:40].tolist() == [7.0 * k for k in range(40)]
+
+
+def test_every_word_is_told_as_missing_in_a_number_column(tmp_path):
+    words = [["None", "-", "#N/A", "inf"][k % 4] if k % 5 == 0 else str(k) for k in range(160)]
+    lines = "\n".join(f"{w},{k}" for k, w in enumerate(words))
+    found = source(tmp_path, f"size,price\n{lines}\n", target="price")
+    assert "columns size: number, 32 missing" in found.notes
+
+
+def test_none_is_a_category_and_missing_among_numbers():
+    column = cells(["None", "Gravel"] * 20)
+    assert values.judge(column).form.kind == "category"
+    found = values.judge(cells(["None", "3"] * 20))
+    assert found.form.kind == "number"
+
+
+def test_few_words_leave_a_column_of_numbers_and_many_do_not():
+    ages = [str(k % 70) for k in range(90)]
+    assert read(ages + ["adult", "child", "n/s"] * 13)[0] == "number"
+    assert read(["12", "12A", "14", "14B", "15C"] * 20)[0] == "category"
+    assert read(["<=50K", ">50K"] * 20)[0] == "category"
+    assert read([f"{k} kg" for k in range(20)] + [f"{k} lb" for k in range(20)])[0] == "category"
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        (["3.192,50", "1.234", "987"], [3192.5, 1234, 987]),
+        (["3,192.50", "1,234", "987"], [3192.5, 1234, 987]),
+        (["1.234.567", "1.234", "987"], [1234567, 1234, 987]),
+        (["1.234", "987", "2.345"], [1.234, 987, 2.345]),
+        (["1,234", "987", "2,345"], [1234, 987, 2345]),
+        (["0,234", "987", "2,345"], [0.234, 987, 2.345]),
+        (["1,234", "9870", "2,345"], [1.234, 9870, 2.345]),
+        (["3,5", "4,25", "7"], [3.5, 4.25, 7]),
+    ],
+)
+def test_a_column_decides_what_its_marks_mean(texts, found):
+    assert read(texts)[1].tolist() == found
+
+
+def test_a_file_decides_where_a_column_leaves_it_open(tmp_path):
+    german = "size;price\n" + "\n".join(f"1.{k};3.{k},50" for k in range(100, 140))
+    found = source(tmp_path, german, target="price")
+    assert found.train.features["size"].tolist() == [1000.0 + k for k in range(100, 140)]
+    assert found.train.target[0] == 3100.5
+    assert "'1.100' read as 1100 (as in other columns)" in "\n".join(found.notes)
+    english = "size;price\n" + "\n".join(f"1,{k};3.5" for k in range(100, 140))
+    found = source(tmp_path, f"{english}\n1,100;4.25\n", target="price", task="number")
+    assert found.train.features["size"][0] == 1100
+
+
+def test_texts_keep_their_commas(tmp_path):
+    lines = "\n".join(
+        f"{'3,5 rooms, large' if k % 2 else '1,5 and small'};{k},5" for k in range(40)
+    )
+    found = source(tmp_path, f"kind;price\n{lines}\n", target="price")
+    assert set(found.train.features["kind"]) == {b"3,5 rooms, large", b"1,5 and small"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2019-03-21", "2019-03-21"), ("2019-03-21T04:30:00", "2019-03-21 04:30:00"),
+        ("2019-03-21T04:30:00+02:00", "2019-03-21 02:30:00"), ("2019-03-21 04:30Z", "2019-03-21 04:30:00"),
+        ("21/03/2019 16:00", "2019-03-21 16:00:00"), ("3/21/2019 4:00 PM", "2019-03-21 16:00:00"),
+        ("3/21/19", "2019-03-21"), ("21.3.2019", "2019-03-21"), ("2019/03/21", "2019-03-21"),
+        ("Mar 21, 2019", "2019-03-21"), ("21 March 2019", "2019-03-21"), ("21-Mar-19", "2019-03-21"),
+        ("Thu, 21 Mar 2019 04:30:00 GMT", "2019-03-21 04:30:00"), ("20190321T043000", "2019-03-21 04:30:00"),
+        ("21/Mar/2019:04:30:00 +0000", "2019-03-21 04:30:00"), ("Thu Mar 21 04:30:00 2019", "2019-03-21 04:30:00"),
+        ("2019\u5e743\u670821\u65e5", "2019-03-21"), ("March 2019", "2019-03-01"),
+    ],
+)  # fmt: skip
+def test_a_time_is_read_however_it_is_written(text, said):
+    column = cells([text] * 3)
+    found = values.judge(column).form
+    assert found.kind == "time"
+    assert {values.said_time(day) for day in values.numbers(column, found)} == {said}
+
+
+@pytest.mark.parametrize("text", ["12", "72.3 kg", "may 5", "1-2-3", "192.168.1.1", "", "soon"])
+def test_what_is_no_time_stays_none(text):
+    assert moment(text) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "order"),
+    [("{0:%d/%m/%Y %H:%M}", "dmy"), ("{0.month}/{0.day}/{0.year} {0:%H:%M}", "mdy"),
+     ("{0:%d.%m.%Y %H:%M}", "dmy"), ("{0:%Y-%m-%dT%H:%M}", ""), ("{0:%b %d, %Y %I:%M %p}", "")],
+)  # fmt: skip
+def test_dates_in_every_form_are_in_one_order(form, order):
+    import datetime
+
+    days = [datetime.datetime(2019, 1, 1) + datetime.timedelta(hours=40 * k) for k in range(100)]
+    found = timeline(cells([form.format(day) for day in days]))
+    assert not found.fault
+    assert found.times.tolist() == [day.replace(tzinfo=datetime.UTC).timestamp() for day in days]
+    judged = values.judge(cells([form.format(day) for day in days]))
+    assert judged.form.order == order
+
+
+def test_dates_that_may_be_read_both_ways_are_refused_where_order_counts():
+    open_ones = cells(["01/02/2019", "02/01/2019", "03/04/2019"])
+    with pytest.raises(DataError, match="either order"):
+        timeline(open_ones).require("--time date")
+    assert not timeline(cells(["01/02/2019", "02/03/2019"])).fault  # both ways one is the newer
+    with pytest.raises(DataError, match="'soon'"):
+        timeline(cells(["soon", "later"])).require("--time date")
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [(["1553142600"] * 3, "seconds"), (["1553142600000"] * 3, "milliseconds"), (["1", "2"], "own")],
+)
+def test_numbers_are_times_in_their_unit(texts, said):
+    assert said in timeline(cells(texts)).said
+
+
+def test_date_times_are_days_of_a_column_of_numbers(tmp_path):
+    lines = "\n".join(f"2019-03-{k % 28 + 1:02d} 06:00:00,{k}" for k in range(60))
+    found = source(tmp_path, f"when,y\n{lines}\n", target="y")
+    assert found.train.features["when"][:2].tolist() == [17956.25, 17957.25]
+    assert "when: time, in days" in "\n".join(found.notes)
+
+
+def test_what_was_written_is_read_again():
+    for form in (values.Form("number", ","), values.Form("number"), values.Form("time")):
+        for value in (1.234, 17956.25, 987.0, -0.125):
+            column = cells([values.written(value, form)])
+            assert values.numbers(column, form).tolist() == [value]
+
+
+def test_labels_that_are_one_number_are_one_class():
+    found = labels_of([cells(["1", "1.0", "0", "NA", "01", "2"])])
+    assert found.names == ("0", "1", "2")
+    assert found.numbers(cells(["1.0", "01", "2", "NA", "x"])).tolist() == [1, 1, 2, -1, -1]
+    assert "'1' and '01' and '1.0'" in found.notes[0]
+    assert labels_of([cells(["1", "1.0", "spam"])]).names == ("1", "1.0", "spam")
+
+
+def test_labels_of_many_digits_stay_apart():
+    assert labels_of([np.array([1234567.0, 1234569.0, 0.1])]).names == ("0.1", "1234567", "1234569")
+
+
+@pytest.mark.parametrize("word", ["NA", "nan", "null", "None", "", "n/a", "?", "NULL", "none", "-"])
+def test_a_missing_word_is_no_class(word):
+    found = labels_of([cells(["pos"] * 20 + ["neg"] * 20 + [word] * 8)])
+    assert found.names == ("neg", "pos")
+    assert found.missing == (word.encode(),)
+
+
+def test_none_is_a_class_among_others_of_its_kind():
+    found = labels_of([cells(["none"] * 30 + ["mild"] * 20 + ["severe"] * 10)])
+    assert found.names == ("mild", "none", "severe")
+
+
+def test_a_test_table_is_told_of_where_it_cannot_be_read(tmp_path):
+    train = "size,town,y\n" + "\n".join(f"{k},{'ab'[k % 2]},{2 * k}" for k in range(40))
+    test = 'size,town,y\n5 m2,a,3\nabc,Paris,4\n"1,000",b,5\n'
+    (tmp_path / "train.csv").write_text(train)
+    (tmp_path / "test.csv").write_text(test)
+    own, other = (csv_files.read(str(tmp_path / f"{n}.csv")) for n in ("train", "test"))
+    found = rows.source(Tables(own.train, None, other.train), target="y")
+    told = "\n".join(found.notes)
+    assert "test column size: 2 cells such as '5 m2' (test.csv line 2), 'abc'" in told
+    assert "test column town: 1 cell such as 'Paris' (test.csv line 3) is unknown" in told
+    assert found.test.features["size"][2] == 1000
+
+
+def test_columns_without_latin_letters_keep_their_names_apart(tmp_path):
+    random = np.random.default_rng(0)
+    lines = [f"{k},{random.integers(9)},{3 * k}" for k in range(60)]
+    train = source(
+        tmp_path, "\n".join(["\u0446\u0435\u043d\u0430,%,\u7530", *lines]), target="\u7530"
+    )
+    assert len(train.train.features) == 2
+    # Other columns are there, in another order: none takes the place of another.
+    (tmp_path / "ask.csv").write_text("%,\u0433\u043e\u0434,\u0446\u0435\u043d\u0430\n5,1,7\n")
+    asked = csv_files.read(str(tmp_path / "ask.csv")).train
+    names = train.reading.names
+    found = rows.typed(asked, train.reading)
+    assert found[names["\u0446\u0435\u043d\u0430"]].tolist() == [7.0]
+    assert found[names["%"]].tolist() == [5.0]
+
+
+def test_a_table_of_rare_categories_is_refused(tmp_path):
+    lines = "\n".join(f"n{k // 2},{'ab'[k % 2]}" for k in range(60))
+    with pytest.raises(DataError, match="no text is there 4 times"):
+        source(tmp_path, f"name,label\n{lines}\n", target="label")
+
+
+def test_categories_that_only_the_other_splits_have_often_are_refused(tmp_path):
+    lines = "\n".join(f"n{k // 5},{'ab'[k % 2]}" for k in range(60))
+    splits = cut(source(tmp_path, f"name,label\n{lines}\n", target="label"))
+    rare = splits.train.select(np.arange(3))
+    with pytest.raises(DataError, match="4 training examples"):
+        PrepareColumns.adapted(rare)
+
+
+def test_a_number_with_gaps_is_no_constant(tmp_path):
+    lines = "\n".join(f"{k},{'' if k % 5 == 0 else '0.5'},{2 * k}" for k in range(60))
+    found = source(tmp_path, f"size,konst,y\n{lines}\n", target="y")
+    assert set(found.train.features) == {"size", "konst"}
+    lines = "\n".join(f"{k},0.5,{2 * k}" for k in range(60))
+    found = source(tmp_path, f"size,konst,y\n{lines}\n", target="y")
+    assert "columns left out: konst (constant)" in found.notes
