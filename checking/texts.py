@@ -20,7 +20,7 @@ MOST_WORDS = 5000
 
 def targets(subject: Subject) -> Iterator[Finding]:
     """Rows that training leaves out for their class, or their text, is missing."""
-    wanted = Columns(subject.app.text, subject.app.target)
+    wanted = Columns(*(getattr(subject.app, name, "") for name in Columns._fields))
     name = text_column(subject.look.tables.train, wanted)
     for split, table, kept in subject.reads():
         lost = np.setdiff1d(np.arange(len(table)), kept)

@@ -50,7 +50,9 @@ def survey(column: AnyCells) -> Survey:
     known = {c: n for c, n in counts.items() if not is_missing(c, NUMBER_WORDS)}
     of_plain = _plain_writing(column, plain)
     if not known:
-        return Survey("number", of_plain, example=of_plain.example.encode())
+        words = len(strange) == len(column) and not all(map(is_missing, counts))
+        kind: Kind = "category" if words else "number"  # a cross, or nothing
+        return Survey(kind, of_plain, example=of_plain.example.encode())
     if not _may_hold_values(known, len(column) - len(strange)):
         return Survey("category")
     moments = {cell: one for cell in known if (one := moment(_text(cell)))}
@@ -135,7 +137,9 @@ def _plain_writing(column: AnyCells, plain: np.ndarray) -> Writing:
     if not raw.holds(column, b"."):
         return found._replace(long=int((np.abs(plain) >= 1000).sum()))
     example, unsure, long = "", 0, 0
-    for cell in column:
+    for cell, value in zip(column, plain, strict=True):
+        if not np.isfinite(value):
+            continue
         if b"." in cell:
             if own_mark(digits := _text(cell).strip().lstrip("+-")):
                 return found._replace(points=1)

@@ -53,7 +53,8 @@ def timeline(column: AnyCells, found: Judged | None = None) -> Timeline:
     if found.form.kind == "number":
         return Timeline(times, _said_numbers(times))
     order = found.form.order
-    said = f"dates{f' as {SAID[order]}' * bool(order)}, {found.how}".rstrip(", ")
+    form = f" as {SAID[order]}" if order else ""
+    said = f"dates{form}, {found.how}".rstrip(", ")
     return Timeline(times * DAY, said, _open(column, found))
 
 

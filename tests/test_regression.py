@@ -14,6 +14,7 @@ from pipelines.examples import DataError, Examples
 from pipelines.packing import packed
 from pipelines.splits import Splits, cut
 from pipelines.tables import Table, Tables
+from pipelines.values import Form
 from training.train import train
 
 MESSY = """id,Größe (m²),price EUR,city,"said, often",mixed,constant,void,grade
@@ -124,7 +125,7 @@ def test_a_test_table_is_read_as_the_training_table_was():
     )
     assert np.isnan(found.test.columns["x"]).all()
     with pytest.raises(DataError, match="without the column x"):
-        rows.typed(table(c="ab"), {"x": "number", "c": "category"})
+        rows.typed(table(c="ab"), rows.Reading({"x": Form("number"), "c": Form("category")}, {}))
 
 
 def test_two_rows_are_answered():
