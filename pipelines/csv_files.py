@@ -62,9 +62,10 @@ def read(name: str) -> Tables:
 
     The file may be compressed, and in any usual encoding (see `text_files`). Cells are stripped
     of surrounding blanks. The separator is the one by which most rows have as many cells as the
-    first line, or the one that a line `sep=;` names. A quote that no other one ends is a letter. Blank lines pass silently; lines
-    with another number of cells are left out and named in the notes. Raises DataError where there
-    is no table. The file is read from the disk several times, and never in memory as a whole.
+    first line, or the one that a line `sep=;` names. A quote that no other one ends is a
+    letter. Blank lines pass silently; lines with another number of cells are left out and named
+    in the notes. Raises DataError where there is no table. The file is read from the disk several
+    times, and never in memory as a whole.
     """
     with text_files.opened(name) as file:
         return read_open(file)
