@@ -9,12 +9,12 @@ import numpy as np
 from pipelines import cells as raw
 from pipelines import values
 from pipelines.cells import AnyCells
-from pipelines.columns import RARE
 from pipelines.labels import texts_of
 from pipelines.missing import is_missing
 from pipelines.tables import Table
 from pipelines.values import Form, Judged
 
+RARE = 4  # a category that fewer training examples have shares a place with unknown ones
 FEWEST_IDS = 20  # rows from which on texts that are all distinct tell nothing
 NUM_CELLS, NUM_SEARCHED = 5, 1000  # different cells that a note names, and looked for among
 # Why nothing can be learnt from a column.

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pipelines.column_kinds import RARE
 from pipelines.examples import DataError, Examples
 from pipelines.packing import Kinds, of_kind
 from pipelines.tables import listed
 
 LARGEST_VOCABULARY = 256
-RARE = 4  # a category that fewer training examples have shares a place with unknown ones
 FAR = 1000  # deviations from zero: beyond, float32 keeps too few digits of the differences
 BUCKETS = 2**62  # so many that no two texts meet in one
 

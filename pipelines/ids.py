@@ -139,10 +139,10 @@ def met(table: Table, columns: Columns, judged: Mapping[str, Judged] | None = No
         "repeated pairs left out, of each the last kept": len(rows) - len(kept),
     }
     notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
-    if line and not line.fault:
+    if line and not line.fault and (line.said or np.isnan(line.times[kept]).any()):
         unknown = int(np.isnan(line.times[kept]).sum())
         lost = f"; {unknown} that cannot be read count as the oldest" * bool(unknown)
-        notes += (f"time {columns.time}: {line.said}{lost}",)
+        notes += (f"time {columns.time}: {line.said or 'numbers in their own order'}{lost}",)
     features = {"user": users[kept], "item": items[kept]}
     examples = Examples.of(features, ratings[kept], looking.origins(table, kept))
     return Met(examples, None if times is None else times[kept], notes, line)

@@ -21,7 +21,7 @@ class Timeline(NamedTuple):
 
     Attributes:
         times: numbers as they are, dates in seconds since 1970; NaN where one is not known.
-        said: what the times were taken for.
+        said: what the times were taken for; no word for numbers of a unit of their own.
         fault: why they order nothing, or no word.
 
     """
@@ -67,7 +67,7 @@ def _said_numbers(times: np.ndarray) -> str:
     for name, size in UNITS:
         if len(known) and EARLIEST <= np.median(known) / size < LATEST:
             return f"{name} since 1970"
-    return "numbers in their own order"
+    return ""
 
 
 def _open(column: AnyCells, found: Judged) -> str:
