@@ -9,6 +9,7 @@ from pipelines.columns import PrepareColumns
 from pipelines.examples import DataError
 from pipelines.labels import labels_of
 from pipelines.numerals import numeral
+from pipelines.packing import unpacked
 from pipelines.splits import cut
 from pipelines.tables import Tables
 from pipelines.timelines import timeline
@@ -116,12 +117,12 @@ def test_a_column_decides_what_its_marks_mean(texts, found):
 def test_a_file_decides_where_a_column_leaves_it_open(tmp_path):
     german = "size;price\n" + "\n".join(f"1.{k};3.{k},50" for k in range(100, 140))
     found = source(tmp_path, german, target="price")
-    assert found.train.features["size"].tolist() == [1000.0 + k for k in range(100, 140)]
+    assert found.train.columns["size"].tolist() == [1000.0 + k for k in range(100, 140)]
     assert found.train.target[0] == 3100.5
     assert "'1.100' read as 1100 (as in other columns)" in "\n".join(found.notes)
     english = "size;price\n" + "\n".join(f"1,{k};3.5" for k in range(100, 140))
     found = source(tmp_path, f"{english}\n1,100;4.25\n", target="price", task="number")
-    assert found.train.features["size"][0] == 1100
+    assert found.train.columns["size"][0] == 1100
 
 
 def test_texts_keep_their_commas(tmp_path):
@@ -129,7 +130,7 @@ def test_texts_keep_their_commas(tmp_path):
         f"{'3,5 rooms, large' if k % 2 else '1,5 and small'};{k},5" for k in range(40)
     )
     found = source(tmp_path, f"kind;price\n{lines}\n", target="price")
-    assert set(found.train.features["kind"]) == {b"3,5 rooms, large", b"1,5 and small"}
+    assert set(found.train.columns["kind"]) == {b"3,5 rooms, large", b"1,5 and small"}
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,7 @@ def test_numbers_are_times_in_their_unit(texts, said):
 def test_date_times_are_days_of_a_column_of_numbers(tmp_path):
     lines = "\n".join(f"2019-03-{k % 28 + 1:02d} 06:00:00,{k}" for k in range(60))
     found = source(tmp_path, f"when,y\n{lines}\n", target="y")
-    assert found.train.features["when"][:2].tolist() == [17956.25, 17957.25]
+    assert found.train.columns["when"][:2].tolist() == [17956.25, 17957.25]
     assert "when: time, in days" in "\n".join(found.notes)
 
 
@@ -242,7 +243,7 @@ def test_a_test_table_is_told_of_where_it_cannot_be_read(tmp_path):
     told = "\n".join(found.notes)
     assert "test column size: 2 cells such as '5 m2' (test.csv line 2), 'abc'" in told
     assert "test column town: 1 cell such as 'Paris' (test.csv line 3) is unknown" in told
-    assert found.test.features["size"][2] == 1000
+    assert found.test.columns["size"][2] == 1000
 
 
 def test_columns_without_latin_letters_keep_their_names_apart(tmp_path):
@@ -251,12 +252,12 @@ def test_columns_without_latin_letters_keep_their_names_apart(tmp_path):
     train = source(
         tmp_path, "\n".join(["\u0446\u0435\u043d\u0430,%,\u7530", *lines]), target="\u7530"
     )
-    assert len(train.train.features) == 2
+    assert len(train.train.columns) == 2
     # Other columns are there, in another order: none takes the place of another.
     (tmp_path / "ask.csv").write_text("%,\u0433\u043e\u0434,\u0446\u0435\u043d\u0430\n5,1,7\n")
     asked = csv_files.read(str(tmp_path / "ask.csv")).train
     names = train.reading.names
-    found = rows.typed(asked, train.reading)
+    found = unpacked(rows.typed(asked, train.reading), train.reading.kinds)
     assert found[names["\u0446\u0435\u043d\u0430"]].tolist() == [7.0]
     assert found[names["%"]].tolist() == [5.0]
 
@@ -278,7 +279,7 @@ def test_categories_that_only_the_other_splits_have_often_are_refused(tmp_path):
 def test_a_number_with_gaps_is_no_constant(tmp_path):
     lines = "\n".join(f"{k},{'' if k % 5 == 0 else '0.5'},{2 * k}" for k in range(60))
     found = source(tmp_path, f"size,konst,y\n{lines}\n", target="y")
-    assert set(found.train.features) == {"size", "konst"}
+    assert set(found.train.columns) == {"size", "konst"}
     lines = "\n".join(f"{k},0.5,{2 * k}" for k in range(60))
     found = source(tmp_path, f"size,konst,y\n{lines}\n", target="y")
     assert "columns left out: konst (constant)" in found.notes
