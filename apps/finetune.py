@@ -25,9 +25,11 @@ DEFAULT_COPIES = 4
 class Finetune(App):
     """Classify pictures of any size and colour with a pre-trained backbone.
 
-    First the head is trained on the features of the frozen backbone, then the
-    backbone's top blocks with it, more slowly the deeper they lie. The best epoch
-    of both stages is kept.
+    First the head is fitted to the features of the frozen backbone, by logistic
+    regressions of several penalties, then the backbone's top blocks are trained with
+    the best of them, more slowly the deeper they lie. The best epoch of both stages is
+    kept: one of the second only if its validation loss is lower than the head's by more
+    than the standard error of the difference.
     """
 
     question: ClassVar[Literal["image"]] = "image"
@@ -51,16 +53,16 @@ class Finetune(App):
     epochs: int = bounded(8, 0)
     """Passes over the training features in the second stage, at most; 0 trains the head alone."""
     head_epochs: int = bounded(10, 1)
-    """Passes over the pooled features in the first stage, at most."""
+    """Penalties of the head that the first stage tries, from strong to weak, at most."""
     batch_size: int | None = bounded(None, 1)
     """Examples in one step, over all replicas; by default 32, or so few that an epoch has twenty
     steps."""
     optimizer: str = "adamw"
     """One of ours or of keras.optimizers, in lower case."""
     learning_rate: float | None = bounded(None, 1e-12)
-    """Peak of the learning rate of the head in the second stage; five times that in the first. By
-    default 0.001 of adamw, and another optimizer's own default. The small network of the embedded
-    digits learns ten times as fast."""
+    """Peak of the learning rate of the head in the second stage. By default 0.001 of adamw, and
+    another optimizer's own default. The small network of the embedded digits learns ten times as
+    fast."""
     backbone: str = "auto"
     """The network trained before, such as mobilenet_0.75, mobilenetv2_0.35 or efficientnetv2b0; a
     number is the width multiplier. auto is digits for embedded data, else mobilenet_0.75."""
@@ -87,7 +89,7 @@ class Finetune(App):
     batch_norm: Literal["frozen", "learn"] = "frozen"
     """Batch normalisation in the blocks that train: as it came, or learning too."""
     dropout: float = bounded(0.2, 0.0, 1.0)
-    """Share of the pooled features silenced at random in training."""
+    """Share of the pooled features silenced at random in the second stage."""
 
     @classmethod
     def tiny(cls) -> "Finetune":
@@ -205,11 +207,11 @@ class Finetune(App):
             return self.copies
         return min(DEFAULT_COPIES, max(2, MANY // count))
 
-    def _optimizer(self, share: float, steps: int) -> Any:
+    def _optimizer(self, steps: int) -> Any:
         import optimizers
         from apps import backbones
 
         rate = self.peak_in(steps)
         if not optimizers.is_tuning_free(self.optimizer):
-            rate *= share * backbones.pace(self._backbone)
+            rate *= backbones.pace(self._backbone)
         return dataclasses.replace(self, learning_rate=rate).descent(steps)

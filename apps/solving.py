@@ -16,8 +16,10 @@ def solve(
     epochs: int,
     callbacks: list[Any],
     verbose: int = 0,
-) -> None:
+) -> int:
     """Let a solver change the weights of a compiled model, an epoch at a time.
+
+    Gives the number of epochs done.
 
     Args:
         model: as compiled for training; validation scores are its own.
@@ -42,6 +44,7 @@ def solve(
     if begin < epochs:
         # A solver's state is what its sweeps made: it goes on by making them again.
         collections.deque(itertools.islice(sweeps, begin), maxlen=0)
+    done = begin
     for epoch in range(begin, epochs):
         watchers.on_epoch_begin(epoch)
         scores = next(sweeps, None)
@@ -53,6 +56,8 @@ def solve(
             told = " - ".join(f"{name}: {value:.4f}" for name, value in logs.items())
             print(f"Epoch {epoch + 1}/{epochs}: {told}", flush=True)
         watchers.on_epoch_end(epoch, logs)
+        done = epoch + 1
         if model.stop_training:
             break
     watchers.on_train_end(logs)
+    return done

@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from apps.feeds import Feeds, Position
+from apps.heads import path
+from apps.solving import solve
 from apps.transfer import Parts, groups
 from optimizers import LayerwiseLearningRate
 from pipelines.examples import Batch, Examples, store
@@ -21,7 +23,6 @@ from pipelines.feed import Augment, feed, feed_shared, feed_shuffled
 
 BATCH = 64  # pictures in one pass through the frozen part
 STEPS_A_CALL = 8  # at most
-HEAD_RATE = 5.0  # a linear layer alone stands a larger learning rate
 VALID_BATCH = 256
 
 
@@ -35,9 +36,8 @@ class Plan:
         change: of the pictures of later copies, or None.
         mix: of features and targets in the second stage, or None.
         batch_size: examples in one step.
-        epochs: at most, of each stage.
-        optimizer: from a share of the learning rate and a number of steps to a
-            new Keras optimizer.
+        epochs: at most, of each stage: the penalties tried, and passes.
+        optimizer: from a number of steps to a new Keras optimizer.
         decay: what each group's rate is multiplied by, from the head downwards.
         loss: between distributions over the classes and logits.
         seed: of all order and change.
@@ -49,7 +49,7 @@ class Plan:
     mix: Augment | None
     batch_size: int
     epochs: tuple[int, int]
-    optimizer: Callable[[float, int], Any]
+    optimizer: Callable[[int], Any]
     decay: float
     loss: Any
     seed: int
@@ -65,26 +65,85 @@ class Features(NamedTuple):
 
 
 def run(parts: Parts, feeds: Feeds, plan: Plan, **options: Any) -> None:
-    """Train the head on pooled features, then the blocks with it; options as of Model.fit."""
+    """Train the head on pooled features, then the blocks with it; options as of Model.fit.
+
+    The second stage begins with the best head of the first, and an epoch of it is kept only if
+    it is better by more than chance.
+    """
     cut = _at_the_cut(parts, feeds, plan)
-    first, second = (cut.steps * epochs for epochs in plan.epochs)
     raw = keras.Input(parts.frozen.output.shape[1:])
     pooling = keras.Model(raw, parts.pooled(raw))
     pooled = cut._replace(train=_asked(pooling, cut.train), valid=_asked(pooling, cut.valid))
     head = keras.Model(parts.head.input, parts.head.output)
-    _compile(head, plan.optimizer(HEAD_RATE, first), plan, cut.steps_a_call)
-    position, first_epochs = feeds.position, range(plan.epochs[0])
+    _compile(head, keras.optimizers.SGD(0.0), plan, 1)
+    heads = _Heads(head, pooled, plan)
+    position = feeds.position
     if position.stage == 1:
-        done = _fit(head, pooled, plan, first_epochs, position, **options)
+        valid = feed_shared(pooled.valid, batch_size=VALID_BATCH)
+        epochs = {"epochs": plan.epochs[0], **options}
+        done = solve(head, feeds._replace(valid=valid), heads.sweeps(), **epochs)
         position = Position(2, done, done)
     if parts.blocks is None or not plan.epochs[1]:
         return
+    head_losses = heads.take_best()
     upper = parts.upper()
     shares = {group.paths: group.share for group in groups(parts, plan.decay)}
-    optimizer = LayerwiseLearningRate(plan.optimizer(1.0, second), shares)
+    optimizer = LayerwiseLearningRate(plan.optimizer(cut.steps * plan.epochs[1]), shares)
     _compile(upper, optimizer, plan, cut.steps_a_call)
+    upper.is_worth_keeping = lambda: _is_better(
+        _losses(plan, *_asked(upper, cut.valid).numpy()), head_losses
+    )
     second_epochs = range(position.first, position.first + plan.epochs[1])
     _fit(upper, cut, plan, second_epochs, position, **options)
+
+
+class _Heads:
+    """The regressions of the first stage, and which of them validation likes best."""
+
+    def __init__(self, head: Any, pooled: Features, plan: Plan) -> None:
+        self.head, self.pooled, self.plan = head, pooled, plan
+        features, target = pooled.train.numpy()
+        self.weights = [
+            [*pair]
+            for pair in path(
+                features,
+                target.argmax(1),
+                target.shape[1],
+                copies=plan.copies,
+                count=plan.epochs[0],
+            )
+        ]
+
+    def sweeps(self) -> Iterator[dict[str, float]]:
+        """Each of them in the head, with its scores on the training examples."""
+        for weights in self.weights:
+            self.head.set_weights(weights)
+            logits, target = _asked(self.head, self.pooled.train).numpy()
+            right = logits.argmax(1) == target.argmax(1)
+            loss = _losses(self.plan, logits, target).mean()
+            yield {"accuracy": float(right.mean()), "loss": float(loss)}
+
+    def take_best(self) -> np.ndarray:
+        """Leave the best in the head; gives its loss on each validation example."""
+        losses = []
+        for weights in self.weights:
+            self.head.set_weights(weights)
+            losses.append(_losses(self.plan, *_asked(self.head, self.pooled.valid).numpy()))
+        best = int(np.argmin([np.mean(one) for one in losses]))
+        self.head.set_weights(self.weights[best])
+        return losses[best]
+
+
+def _is_better(losses: np.ndarray, others: np.ndarray) -> bool:
+    """Whether the mean loss is lower by more than the standard error of the difference."""
+    gains = others - losses
+    error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else np.inf
+    return bool(gains.mean() > error)
+
+
+def _losses(plan: Plan, logits: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The loss of each example."""
+    return np.asarray(plan.loss.call(tf.constant(target), tf.constant(logits)))
 
 
 def _compile(model: Any, optimizer: Any, plan: Plan, steps_a_call: int) -> None:
@@ -99,27 +158,25 @@ def _compile(model: Any, optimizer: Any, plan: Plan, steps_a_call: int) -> None:
 
 def _fit(
     model: Any, features: Features, plan: Plan, epochs: range, position: Position, **options: Any
-) -> int:
-    """Train on features; returns the number of epochs done so far."""
-    begin = position.begin(epochs)
+) -> None:
+    """Train on features at the cut."""
     batches = feed_shuffled(
         features.train,
         batch_size=plan.batch_size,
         steps_per_epoch=features.steps,
         seed=plan.seed,
-        augment=plan.mix if position.stage == 2 else None,  # pooled features are not mixed
+        augment=plan.mix,
         start=position.batches(epochs, features.steps),
     )
-    history = model.fit(
+    model.fit(
         batches,
         validation_data=feed_shared(features.valid, batch_size=VALID_BATCH),
         steps_per_epoch=features.steps,
-        initial_epoch=begin,
+        initial_epoch=position.begin(epochs),
         epochs=epochs.stop,
         shuffle=False,
         **options,
     )
-    return history.epoch[-1] + 1 if history.epoch else position.epoch
 
 
 def _at_the_cut(parts: Parts, feeds: Feeds, plan: Plan) -> Features:

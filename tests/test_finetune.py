@@ -9,13 +9,18 @@ import numpy as np
 import pytest
 from made import pictures
 from made import splits as made_splits
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
 
 from apps import FieldError, Finetune, backbones, transfer
 from apps.feeds import Feeds
+from apps.heads import path
+from apps.stages import _is_better
 from evaluation.grad_cam import heat
 from evaluation.images import SMALL, _shrunk
 from pipelines.augment_photos import altered, mixed
 from pipelines.feed import feed
+from training.callbacks import KeepBest
 
 WEIGHTS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "keras_weights"
 SIDE = 32
@@ -68,7 +73,7 @@ def test_what_is_frozen_stays_and_the_rest_learns(made):
 @pytest.mark.slow
 def test_without_blocks_the_head_alone_learns(made):
     network, moved = fitted(made, unfreeze=0.0)
-    assert moved == paths([network.get_layer("head")])
+    assert moved == {one.path for one in network.get_layer("head").trainable_variables}
 
 
 def test_features_computed_once_are_those_of_the_network(mobilenet):
@@ -94,10 +99,10 @@ def test_slower_the_deeper(mobilenet):
     assert "frozen, to" in told and "rate 9e-05" in told
 
 
-@pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 0.05), ("prodigy", 1.0)])
-def test_the_head_learns_faster_unless_the_rate_is_found(optimizer, rate):
+@pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 0.01), ("prodigy", 1.0)])
+def test_the_digits_learn_faster_unless_the_rate_is_found(optimizer, rate):
     app = Finetune(optimizer=optimizer, schedule="constant")
-    assert float(app._optimizer(5.0, 100).learning_rate) == pytest.approx(rate)
+    assert float(app._optimizer(100).learning_rate) == pytest.approx(rate)
 
 
 @pytest.mark.slow
@@ -149,6 +154,42 @@ def test_the_embedded_backbone_is_the_same_every_time():
     train = backbones._learnt_digits
     for one, other in zip(train(8, epochs=1), train(8, epochs=1), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("classes", [(0, 1, 2), (0, 2), (1, 3)])
+def test_the_path_of_heads_ends_at_the_logistic_regression(classes):
+    """Of all classes of the head, though training lacks one; scikit-learn's answers are equal."""
+    random = np.random.default_rng(0)
+    target = random.choice(classes, 200)
+    features = (np.eye(4, 30)[target] + random.normal(size=(200, 30))).astype("float32")
+    *_, (weights, bias) = path(features, target, 4, copies=1, count=5)
+    assert weights.shape == (30, 4) and bias.shape == (4,)
+    scale = features.std()
+    plain = LogisticRegression(C=10**0.15, max_iter=5000, tol=1e-8).fit(features / scale, target)
+    expected = np.zeros((200, 4))
+    expected[:, list(classes)] = plain.predict_proba(features / scale)
+    np.testing.assert_allclose(softmax(features @ weights + bias, 1), expected, atol=0.02)
+
+
+def test_the_second_stage_is_kept_only_beyond_chance():
+    random = np.random.default_rng(0)
+    head = random.uniform(0, 2, 100)
+    noise = random.normal(size=100)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)  # its standard error is 0.1
+    assert not _is_better(head, head)
+    assert not _is_better(head - 0.09 + noise, head)
+    assert _is_better(head - 0.11 + noise, head)
+    assert not _is_better(head[:1] - 1, head[:1])
+
+
+def test_a_second_stage_that_is_not_better_leaves_the_head(made, tmp_path):
+    """A learning rate of nothing changes nothing: the first stage is kept."""
+    app = Finetune(batch_size=8, epochs=2, head_epochs=3, learning_rate=1e-12, patience=0)
+    network = app.network(made)
+    kept = KeepBest(network, tmp_path / "best.keras", "val_loss")
+    feeds = Feeds(None, None, 0, made, app.prepare(made), 8)
+    app.fit(network, feeds, callbacks=[kept], verbose=0)
+    assert 1 <= kept.epoch <= 3
 
 
 def test_epochs_are_numbered_through_both_stages(tiny_run):

@@ -61,7 +61,8 @@ class KeepBest(keras.callbacks.Callback):
     """Save the model whenever the monitored score is the best so far.
 
     The saved model is another one than the trained: it shares its weights and
-    adds what lies before and behind it.
+    adds what lies before and behind it. A trained model may have `is_worth_keeping`,
+    asked about an epoch whose score is the best.
 
     Args:
         saved: the model to save.
@@ -80,7 +81,8 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Save if this epoch is the best."""
         score = self.sign * (logs or {})[self.monitor]
-        if score <= self.score:
+        worth = getattr(self.model, "is_worth_keeping", None)
+        if score <= self.score or (worth is not None and not worth()):
             return
         self.epoch, self.score = epoch + 1, score
         self.weights = self.saved.get_weights()
