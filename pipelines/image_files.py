@@ -124,12 +124,29 @@ def _decoded(encoded: Any, size: Size) -> Any:
         tf.debugging.Assert(size.pixels <= MOST_PIXELS, [told]),
     ]
     with tf.control_dependencies(checks):
-        return tf.io.decode_image(tf.identity(encoded), expand_animations=False)
+        pixels = tf.io.decode_image(tf.identity(encoded), expand_animations=False)
+    header = _header(encoded)
+    indexed = _begins(header, formats.BMP) & tf.equal(header[formats.BMP_BITS], 8)
+    return tf.cond(indexed, lambda: _coloured(encoded, pixels), lambda: pixels)
+
+
+def _coloured(encoded: Any, pixels: Any) -> Any:
+    """The colours of a BMP with a palette: TensorFlow gives places in it as if they were grey."""
+    data = tf.cast(tf.pad(tf.io.decode_raw(encoded, tf.uint8), [[0, 1024]]), tf.int32)
+    size = tf.reduce_sum(data[14:18] * [1, 2**8, 2**16, 2**24])
+    start = 14 + tf.clip_by_value(size, 0, tf.size(data) - 1038)
+    blue_green_red = tf.reshape(data[start : start + 1024], [256, 4])[:, :3]
+    places = tf.cast(pixels[..., 0], tf.int32)
+    return tf.cast(tf.gather(blue_green_red[:, ::-1], places), tf.uint8)
+
+
+def _header(encoded: Any) -> Any:
+    return tf.cast(tf.io.decode_raw(encoded, tf.uint8, fixed_length=formats.HEADER), "int64")
 
 
 def size_of(encoded: Any) -> Size:
     """The size of the picture in a file, as it is told there; 0 for what is not read."""
-    header = tf.cast(tf.io.decode_raw(encoded, tf.uint8, fixed_length=formats.HEADER), "int64")
+    header = _header(encoded)
 
     def number(place: int, length: int, *, step: int = 1) -> Any:
         parts = header[place : place + length][::step]
@@ -142,6 +159,12 @@ def size_of(encoded: Any) -> Size:
         screen, frames = [number(8, 2), number(6, 2)], _frames(encoded)
         return [tf.maximum(screen[0], frames[0]), tf.maximum(screen[1], frames[1])]
 
+    def bmp() -> list[Any]:
+        # A run-length code is not decoded. A negative height: from top to bottom.
+        packed = number(30, 2)
+        plain = tf.cast(tf.equal(packed, 0) | tf.equal(packed, 3), "int64")
+        return [plain * _unsigned(number(place, 4)) for place in (22, 18)]
+
     def extended_webp() -> list[Any]:
         # What moves is not read: see `picture_formats`.
         moves = header[formats.WEBP_FLAGS] // formats.WEBP_MOVES % 2
@@ -152,8 +175,7 @@ def size_of(encoded: Any) -> Size:
         formats.PNG: lambda: [number(20, 4, step=-1), number(16, 4, step=-1)],
         formats.JPEG: jpeg,
         formats.GIF: gif,
-        # A negative height: from top to bottom.
-        formats.BMP: lambda: [_unsigned(number(22, 4)), _unsigned(number(18, 4))],
+        formats.BMP: bmp,
         # Sides of 14 bits; those of the other two kinds are one less than they are.
         formats.WEBP_LOSSY: lambda: [number(28, 2) % 2**14, number(26, 2) % 2**14],
         formats.WEBP_LOSSLESS: lambda: [

@@ -34,6 +34,7 @@ READ = (PNG, JPEG, GIF, BMP, WEBP_LOSSY, WEBP_LOSSLESS, WEBP_EXTENDED)
 READ_NAMES = "PNG, JPEG, GIF, BMP or WebP"
 WEBP_FLAGS, WEBP_MOVES = 20, 0x02  # the place of the flags of an extended WebP, and one of them
 MOVING_WEBP = "moving WebP"
+BMP_BITS = 28  # the place of the bits of a pixel
 
 _CONTAINERS = {
     "AVIF": (b"avif", b"avis"),

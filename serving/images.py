@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from pipelines.decoder_messages import without_decoder_messages
 from pipelines.examples import Batch
 from pipelines.feed import judging_batch
 from pipelines.files import whole
@@ -195,7 +196,8 @@ def _rows_of(run: Run, files: list[bytes], names: list[str]) -> list[dict[str, A
     if not files:
         return []
     try:
-        return rows(run, "encoded", {"image_bytes": np.array(files, object)})
+        with without_decoder_messages():
+            return rows(run, "encoded", {"image_bytes": np.array(files, object)})
     except RequestError as error:
         if len(files) == 1:
             reason = too_many(error) or "its content is not that of an image, or is cut short"

@@ -2,6 +2,8 @@
 
 import io
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,6 +176,34 @@ def test_names_in_all_languages_are_read_and_listed(place):
         assert len(source.train) == 2 * len(NAMES)
         print(*source.labels, *source.notes, *source.train.files, sep="\n")
         assert all(len(note.splitlines()) == 1 for note in source.notes)
+
+
+def case(name):
+    folder = Path(__file__).resolve().parents[2] / "shared" / "cases" / name
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/cases")
+    return folder
+
+
+@pytest.mark.parametrize(("name", "splits"), [("capital", 3), ("training", 2)])
+def test_the_classes_are_those_within_the_splits(name, splits):
+    source = folders.source(str(case("split-folders-as-classes") / name), Squares(32), None)
+    assert source.labels == ("blue", "red") and not source.notes
+    parts = [part for part in (source.train, source.valid, source.test) if part is not None]
+    assert len(parts) == splits
+
+
+def test_a_class_of_webp_is_a_class():
+    source = folders.source(str(case("webp-class-vanishes") / "photos"), Squares(32), None)
+    assert source.labels == ("blue", "green", "red") and not source.notes
+    assert np.bincount(source.train.targets).tolist() == [20, 20, 20]
+
+
+def test_a_bomb_among_training_pictures_is_skipped(place):
+    write(place, 2)
+    shutil.copy(case("webp-pixel-bomb") / "bomb.webp", place / "rose" / "photo.jpg")
+    (note,) = folders.source(str(place), Squares(16), None).notes
+    assert "1 of 3 files of the class rose: 1 of too many pixels: rose/photo.jpg" in note
 
 
 def test_damaged_jpegs_are_read_in_silence(place, capfd):

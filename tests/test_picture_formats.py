@@ -10,6 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from pipelines.image_files import MOST_PARTS, decode, decode_all, size_of, too_many
+from pipelines.images import FitImage, recoloured
+from pipelines.photos import FitPhoto
 from pipelines.picture_formats import format_of, is_read
 
 
@@ -140,6 +142,57 @@ def test_a_format_whose_size_is_not_known_is_refused_before_it_is_decoded(way, n
 def test_a_picture_is_known_by_its_content(name):
     content = saved(name)
     assert is_read(content) and format_of(content).upper() == name
+
+
+WRITTEN = {
+    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
+    "JPEG": ("L", "RGB", "CMYK"),
+    "GIF": ("L", "P", "RGB"),
+    "BMP": ("L", "P", "RGB", "RGBA"),
+    "WEBP": ("RGB", "RGBA"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [(kind, mode) for kind, modes in WRITTEN.items() for mode in modes]
+)
+def test_every_mode_of_colour_is_read_as_pillow_reads_it(kind, mode):
+    across, down = np.meshgrid(np.arange(40), np.arange(30))
+    picture = np.stack([across * 6, down * 8, 255 - across * 3], -1).astype("uint8")
+    image = Image.fromarray(picture)
+    if mode == "I;16":
+        image = Image.fromarray((across * 1500).astype("uint16"))
+    else:
+        image = image.convert(mode)
+    place = io.BytesIO()
+    options = {"quality": 100} if kind in ("JPEG", "WEBP") else {}
+    image.save(place, kind, **options)
+    read = recoloured(decode(place.getvalue()), 3).numpy()
+    assert read.shape == (30, 40, 3)
+    if mode == "I;16":
+        expected = np.repeat((across * 1500 >> 8)[..., None], 3, -1)
+    else:
+        expected = np.asarray(Image.open(place).convert("RGB"), "float32")
+    assert np.abs(read - expected).mean() < 3
+
+
+def test_a_bmp_that_is_packed_is_refused():
+    held = with_size(saved("BMP"), 30, "<I", 1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected PNG"):
+        decode(held)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 2)], ids=str)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_pictures_of_any_proportions_are_fitted(kind, size):
+    place = io.BytesIO()
+    Image.fromarray(np.full((*size, 3), 200, "uint8")).save(place, kind)
+    for fit in (
+        FitPhoto((16, 16, 3)),
+        FitImage((8, 8, 1), 0.0, 0.8),
+        FitImage((8, 8, 3), None, 1.0),
+    ):
+        assert fit(decode(place.getvalue())).shape == fit.shape
 
 
 def test_all_frames_of_a_gif_count():
