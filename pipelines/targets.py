@@ -44,7 +44,9 @@ class Answers(NamedTuple):
         if task == "auto":
             task = "number" if number and few != 2 else "multiclass"
         if task == "number":
-            require(number, name, f"{column.said} such as {_example(cells)}", "numbers")
+            require(
+                number, name, f"{column.said} such as {_example(cells)}", "numbers such as 12.5"
+            )
             return cls(name, judged.form, None, column.said)
         labels = _labels(tables, name)
         count = len(labels.names)
@@ -52,7 +54,12 @@ class Answers(NamedTuple):
         require(count > 1, name, "a single class", "at least two")
         require(task == "multiclass" or count == 2, name, counts, "two for --task binary")
         few_rows = f"{counts} such as {_example(cells)}"
-        require(count <= len(cells) / 2, name, few_rows, "two rows of each or more, or numbers")
+        require(
+            count <= len(cells) / 2,
+            name,
+            few_rows,
+            "two rows of each or more, or numbers such as 12.5",
+        )
         merged = "".join(f"; {note}" for note in labels.notes)
         return cls(name, judged.form, labels, counts + labels.said_missing() + merged)
 

@@ -13,10 +13,11 @@ from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.packing import MATRICES, Kinds, of_kind, packed, unpacked
 from pipelines.rows import Reading, typed
+from pipelines.tables import Table as Columns
 from pipelines.values import Form, written
 from serving import graph
 from serving.answers import named, parts, rows
-from serving.reading import table, tell
+from serving.reading import places_in, table, tell
 from training.run import Run
 
 BLOCK = 1000
@@ -175,25 +176,25 @@ def prepare_of(model: Any) -> Any:
 
 
 def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
-    """The answer to each row of each CSV file; its `input` is the file and the row, from 1."""
+    """The answer to each row of each CSV file; its `input` is the file and the row's line."""
     answers = []
     for name in inputs:
-        raw = read(name, run)
-        length = len(raw["numbers"])
-        for start in range(0, length, BLOCK):
-            block = {key: column[start : start + BLOCK] for key, column in raw.items()}
-            for place, row in enumerate(rows(run, "matrices", block), start + 1):
-                answers.append({"input": f"{name}:{place}", **row})
+        asked = table(name)
+        raw, places = read(asked, run), places_in(name, asked)
+        for start in range(0, len(places), BLOCK):
+            some = slice(start, start + BLOCK)
+            block = {key: column[some] for key, column in raw.items()}
+            for place, row in zip(places[some], rows(run, "matrices", block), strict=True):
+                answers.append({"input": place, **row})
     return answers
 
 
-def read(name: str, run: Run) -> dict[str, np.ndarray]:
-    """The matrices that the model asks for, of a CSV file that may have other columns.
+def read(asked: Columns, run: Run) -> dict[str, np.ndarray]:
+    """The matrices that the model asks for, of a table that may have other columns.
 
-    Cells that it cannot read are told of. Raises DataError where there is no table or a
-    column is missing.
+    Cells that it cannot read are told of. Raises DataError where a column is missing.
     """
-    asked, reading = table(name), reading_of(run)
+    reading = reading_of(run)
     matrices = typed(asked, reading)
     known = {
         name: {category.encode() for category in some}

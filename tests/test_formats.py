@@ -21,6 +21,7 @@ from serving import edge, formats, kinds, quantized, replay_edge, rows, savedmod
 from serving import portable as portables
 from serving.export import ParityError, export
 from serving.portable import RefusedError
+from serving.reading import table
 from training.run import Run
 
 OTHERS = ["litert", "onnx"]
@@ -357,7 +358,7 @@ def test_columns_may_be_called_as_python_calls_something_else(called, tmp_path):
     assert [column["name"] for column in rows.about(run)["columns"]] == names
     savedmodel.save(run, tmp_path, rows.signatures(run))
     inputs = tf.saved_model.load(tmp_path).signatures["serving_default"]
-    raw = rows.read(str(tmp_path / "words.csv"), run)
+    raw = rows.read(table(str(tmp_path / "words.csv")), run)
     columns = unpacked(raw, rows.kinds_of(run))
     given = inputs(**{name: tf.constant(column) for name, column in columns.items()})["value"]
     np.testing.assert_allclose(given, np.ravel(run.model(raw)), atol=1e-5)

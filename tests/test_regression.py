@@ -15,6 +15,7 @@ from pipelines.packing import packed
 from pipelines.splits import Splits, cut
 from pipelines.tables import Table, Tables
 from pipelines.values import Form
+from serving.predict import predict
 from training.train import train
 
 MESSY = """id,Größe (m²),price EUR,city,"said, often",mixed,constant,void,grade
@@ -358,3 +359,11 @@ def test_numbers_near_the_largest_are_prepared():
     train = Examples.of(huge, np.zeros(10), kinds=kinds)
     prepared = PrepareColumns.adapted(train)(train.features)["numbers"]
     np.testing.assert_allclose(prepared[:, 0], [-1, 1] * 5, rtol=1e-6)
+
+
+def test_rows_are_named_by_their_lines(tiny_run, tmp_path):
+    run, path = tiny_run(Regression), tmp_path / "new.csv"
+    names = [*run.passport["data"]["spec"]["columns"]]
+    row = ",".join("0" for _ in names) + "\n"
+    path.write_text(",".join(names) + "\n" + row + "\n" + "broken\n" + row)
+    assert [one["input"] for one in predict(run, [str(path)])] == [f"{path}:2", f"{path}:5"]
