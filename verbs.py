@@ -29,6 +29,8 @@ def evaluate(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:
     show.details(scored)
     for name in scored["pictures"]:
         print(f"picture  {short(run.path / name)}")
+    for note in scored["picture_notes"]:
+        print(f"note     {note}")
     return judged(run, scored)
 
 

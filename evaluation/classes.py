@@ -12,6 +12,7 @@ from pipelines.splits import Splits
 from training.run import Run
 
 COUNTED = 30  # classes up to which a confusion matrix shows its counts
+LONGEST_LABEL = 40  # characters
 LARGEST, SMALLEST = 15.0, 4.0  # inches of a side of it; points of a label
 
 
@@ -114,14 +115,16 @@ def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]
     return {"per_class": per_class(answers, splits.labels)}
 
 
-def figures(answers: Answers, splits: Splits) -> dict[str, Any]:
-    """The confusion matrix."""
-    return {"confusion.png": _confusion(confusion(answers), splits.labels)}
+def figures(answers: Answers, splits: Splits, target: str = "") -> dict[str, Any]:
+    """The confusion matrix; `target` names what is predicted."""
+    return {"confusion.png": _confusion(confusion(answers), splits.labels, target)}
 
 
-def _confusion(counts: np.ndarray, labels: tuple[str, ...]) -> Any:
+def _confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> Any:
+    from evaluation.fonts import fonts, width
     from evaluation.style import INK, pyplot
 
+    labels = [_short(fonts().drawable(name)) for name in names]
     side = min(LARGEST, max(4.0, 0.45 * len(labels) + 1.5))
     figure, axis = pyplot.subplots(figsize=(side, side), layout="constrained")
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -129,20 +132,25 @@ def _confusion(counts: np.ndarray, labels: tuple[str, ...]) -> Any:
     axis.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
     points = min(10.0, 60 * (side - 1.5) / len(labels))  # of letters as high as a row, nearly
     named = slice(None, None, math.ceil(SMALLEST / points))
-    ticks, names = range(len(labels))[named], labels[named]
-    turned = 90 if max(map(len, labels)) > 3 or len(labels) > COUNTED else 0
-    axis.set_xticks(ticks, names, rotation=turned, fontsize=max(points, SMALLEST))
-    axis.set_yticks(ticks, names, fontsize=max(points, SMALLEST))
-    axis.set(
-        xlabel="predicted", ylabel="true", title="test examples; colour: root of the row share"
-    )
+    ticks, shown = range(len(labels))[named], labels[named]
+    turned = 90 if max(map(width, labels)) > 3 or len(labels) > COUNTED else 0
+    size = max(points, SMALLEST)
+    axis.set_xticks(ticks, shown, rotation=turned, fontsize=size, parse_math=False)
+    axis.set_yticks(ticks, shown, fontsize=size, parse_math=False)
+    axis.set_xlabel(f"predicted {target}".strip(), parse_math=False)
+    axis.set_ylabel(f"true {target}".strip(), parse_math=False)
+    axis.set_title("test examples; colour: root of the row share", fontsize=10)
     axis.spines[:].set_visible(False)
     if len(labels) <= COUNTED:
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 light = shares[row, column] > 0.3
                 axis.text(
-                    column, row, count,
+                    column, row, f"{count:,}",
                     ha="center", va="center", fontsize=8, color="white" if light else INK,
                 )  # fmt: skip
     return figure
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}\u2026"

@@ -14,6 +14,7 @@ from training.run import Run
 
 NUM_WORST = 25
 NUM_EXPLAINED = 12
+LONGEST_NAME = 26  # characters of a file's name in a picture
 SMALL = 32  # pixels a side that a linear baseline sees of large images
 
 
@@ -59,6 +60,7 @@ def _mistakes(answers: Answers) -> np.ndarray:
 
 def _explained(run: Run, answers: Answers) -> Any:
     """A row a mistake: the image, what speaks for the true class, what for the class said."""
+    from evaluation.fonts import fonts
     from evaluation.style import pyplot
 
     rows = _mistakes(answers)[:NUM_EXPLAINED]
@@ -93,9 +95,9 @@ def _explained(run: Run, answers: Answers) -> Any:
                 cmap="inferno", alpha=0.55, vmin=0, vmax=1,
                 extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="bilinear",
             )  # fmt: skip
-            label = run.splits.labels[classes[number]]
+            label = fonts().drawable(run.splits.labels[classes[number]])
             share = answers.probabilities[rows[number], classes[number]]
-            axis.set_title(f"{name}: {label}, {share:.0%}", fontsize=8)
+            axis.set_title(f"{name}: {label}, {share:.0%}", fontsize=8, parse_math=False)
     return figure
 
 
@@ -103,16 +105,18 @@ def _show(axis: Any, image: np.ndarray) -> None:
     axis.imshow(image.squeeze(), cmap="gray" if image.shape[-1] == 1 else None, vmin=0, vmax=255)
 
 
-def _worst(answers: Answers, images: Examples, labels: tuple[str, ...]) -> Any:
+def _worst(answers: Answers, images: Examples, names: tuple[str, ...]) -> Any:
+    from evaluation.fonts import fonts
     from evaluation.style import pyplot
 
+    labels = [fonts().drawable(name) for name in names]
     rows = np.arange(len(answers.target))
     true = answers.probabilities[rows, answers.target]
     wrong = _mistakes(answers)
     worst = wrong[:NUM_WORST]
     lines = max(1, -(-len(worst) // 5))
     figure, axes = pyplot.subplots(
-        lines, 5, figsize=(8, 1.75 * lines + 0.6), layout="constrained", squeeze=False
+        lines, 5, figsize=(8, 2 * lines + 0.6), layout="constrained", squeeze=False
     )
     figure.suptitle(
         f"the {len(worst)} worst of {len(wrong)} mistakes in {len(rows)} test examples"
@@ -126,7 +130,17 @@ def _worst(answers: Answers, images: Examples, labels: tuple[str, ...]) -> Any:
         said = answers.predicted[row]
         axis.set_title(
             f"{labels[answers.target[row]]}, said {labels[said]}\n"
-            f"{true[row]:.0%} against {answers.probabilities[row, said]:.0%}",
-            fontsize=9,
+            f"{true[row]:.0%} against {answers.probabilities[row, said]:.0%}\n"
+            f"{fonts().drawable(_named(images, row))}",
+            fontsize=7,
+            parse_math=False,
         )
     return figure
+
+
+def _named(images: Examples, row: int) -> str:
+    """The end of the name of a picture's file, or its number among the examples."""
+    if images.files is None:
+        return f"test example {row}"
+    name = str(images.files[images.rows[row]])
+    return name if len(name) <= LONGEST_NAME else f"\u2026{name[1 - LONGEST_NAME :]}"

@@ -81,35 +81,43 @@ def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]
     return {}
 
 
-def figures(answers: Answers, splits: Splits) -> dict[str, Any]:  # noqa: ARG001
-    """Predicted against true, and what is left."""
-    return {"predicted.png": _predicted(answers), "residuals.png": _residuals(answers)}
+def figures(answers: Answers, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001
+    """Predicted against true, and what is left; `target` names what is predicted."""
+    return {
+        "predicted.png": _predicted(answers, target),
+        "residuals.png": _residuals(answers, target),
+    }
 
 
-def _predicted(answers: Answers) -> Any:
-    from evaluation.style import FIRST, INK, pyplot
+def _predicted(answers: Answers, target: str) -> Any:
+    from evaluation.style import FIRST, INK, few_ticks, pyplot
 
     figure, axis = pyplot.subplots(figsize=(5, 5), layout="constrained")
     axis.scatter(answers.target, answers.given, s=6, color=FIRST, alpha=_alpha(answers), lw=0)
     ends = [answers.target.min(), answers.target.max()]
     axis.plot(ends, ends, color=INK, linewidth=0.8)
-    axis.set(xlabel="true", ylabel="predicted", title=f"{len(answers.target):,} test examples")
+    few_ticks(axis.xaxis, axis.yaxis)
+    axis.set_title(f"{len(answers.target):,} test examples")
+    axis.set_xlabel(f"true {target}".strip(), parse_math=False)
+    axis.set_ylabel(f"predicted {target}".strip(), parse_math=False)
     return figure
 
 
-def _residuals(answers: Answers) -> Any:
-    from evaluation.style import FIRST, INK, pyplot
+def _residuals(answers: Answers, target: str) -> Any:
+    from evaluation.style import FIRST, INK, few_ticks, pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     left.scatter(answers.given, answers.residuals, s=6, color=FIRST, alpha=_alpha(answers), lw=0)
     left.axhline(0, color=INK, linewidth=0.8)
-    left.set(xlabel="predicted", ylabel="predicted less true")
+    left.set_xlabel(f"predicted {target}".strip(), parse_math=False)
+    left.set_ylabel(f"predicted less true {target}".strip(), parse_math=False)
     # The farthest hundredth would squeeze the rest into one bar.
     middle = np.percentile(answers.residuals, [0.5, 99.5])
     bins = int(np.clip(np.sqrt(len(answers.residuals)), 10, 60))
     right.hist(answers.residuals, bins=bins, range=tuple(middle), color=FIRST)
     right.axvline(0, color=INK, linewidth=0.8)
-    right.set(xlabel="predicted less true, the middle 99 %", ylabel="test examples")
+    right.set(xlabel="the same, the middle 99 %", ylabel="test examples")
+    few_ticks(left.xaxis, left.yaxis, right.xaxis, right.yaxis)
     return figure
 
 

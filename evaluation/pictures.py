@@ -1,54 +1,89 @@
 """Pictures of a run, as PNG files."""
 
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 
 from evaluation import history, kinds
-from evaluation.style import FAINT, FIRST, INK, STYLE, pyplot
+from evaluation.fonts import fonts
+from evaluation.style import FAINT, FIRST, GREY, INK, SECOND, STYLE, few_ticks, pyplot
 from pipelines.files import whole
 from training.run import Run
 
+SPREAD = 20.0  # of scores: a larger one needs a logarithmic axis
 
-def draw(run: Run, answers: Any) -> list[str]:
-    """Write all pictures of a run; returns their file names.
+
+class Drawn(NamedTuple):
+    """The names of the files, and what a reader of the pictures should know."""
+
+    names: list[str]
+    notes: list[str]
+
+
+def draw(run: Run, answers: Any) -> Drawn:
+    """Write all pictures of a run.
 
     Learning curves, what the kind of answer shows, and what the kind of
-    question shows.
+    question shows; each names the run.
     """
+    fonts().lost.clear()
     with matplotlib.rc_context(STYLE):
+        columns = history.read(run.path / "history.csv")
         figures = {
-            "learning_curves.png": _learning_curves(run.path / "history.csv"),
-            **kinds.judge(run.passport["answer"]).figures(answers, run.splits),
+            "learning_curves.png": _learning_curves(columns, run.passport),
+            **kinds.judge(run.passport["answer"]).figures(answers, run.splits, _target(run)),
             **kinds.asked(run.passport["question"]).figures(run, answers),
         }
         for name, figure in figures.items():
+            _caption(figure, run)
             with whole(run.path / name) as beside:
                 figure.savefig(beside, format="png", bbox_inches="tight")
             pyplot.close(figure)
-    return list(figures)
+    return Drawn(list(figures), [note for note in [fonts().note()] if note])
 
 
-def _learning_curves(path: Path) -> Any:
-    columns = history.read(path)
+def _target(run: Run) -> str:
+    """The name of what is predicted; empty where it has none."""
+    return fonts().drawable(run.passport["fields"].get("target") or "")
+
+
+def _caption(figure: Any, run: Run) -> None:
+    """Name the run below a picture."""
+    told = f"{run.passport['app']} run {run.path.name}; data {run.passport['fields']['data']}"
+    figure.text(
+        0, -0.08 / figure.get_figheight(), fonts().drawable(told),
+        fontsize=7, color=GREY, va="top", parse_math=False,
+    )  # fmt: skip
+
+
+def _learning_curves(columns: dict[str, list[float]], passport: dict[str, Any]) -> Any:
     scores = [name for name in columns if f"val_{name}" in columns]
     figure, axes = pyplot.subplots(
         1, len(scores) + 1, figsize=(4 * len(scores) + 4, 3.2), layout="constrained"
     )
     for axis, name in zip(axes, scores, strict=False):
-        axis.plot(columns["epoch"], columns[name], color=FAINT, marker=".", label="train")
-        axis.plot(
-            columns["epoch"], columns[f"val_{name}"], color=FIRST, marker=".", label="validation"
-        )
+        train, valid = columns[name], columns[f"val_{name}"]
+        axis.plot(columns["epoch"], train, color=FAINT, marker=".", label="train")
+        axis.plot(columns["epoch"], valid, color=FIRST, marker=".", label="validation")
         axis.set(title=name, xlabel="epoch")
-        if name == "loss":
+        least, most = min([*train, *valid]), max([*train, *valid])
+        if least > 0 and most > SPREAD * least:
             axis.set_yscale("log")
-            plain = matplotlib.ticker.FormatStrFormatter("%.3g")
-            axis.yaxis.set(major_formatter=plain, minor_formatter=plain)
-        axis.legend(frameon=False)
+        else:
+            few_ticks(axis.yaxis)
     axes[-1].plot(columns["epoch"], columns["learning_rate"], color=INK, marker=".")
     axes[-1].set(title="learning rate at the epoch's end", xlabel="epoch")
     for axis in axes:
+        _mark_epochs(axis, columns, passport)
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
+        axis.legend(frameon=False)
     return figure
+
+
+def _mark_epochs(axis: Any, columns: dict[str, list[float]], passport: dict[str, Any]) -> None:
+    """The epoch whose model is kept, and where the next stage of training begins."""
+    kept = passport["best_epoch"]
+    axis.axvline(kept, color=SECOND, linewidth=0.8, linestyle=":", label=f"kept: epoch {kept}")
+    for first in passport.get("stages", ()):
+        if first <= columns["epoch"][-1]:
+            axis.axvline(first - 0.5, color=GREY, linewidth=0.8, label="second stage")

@@ -246,7 +246,7 @@ def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]
     }
 
 
-def figures(answers: Answers, splits: Splits) -> dict[str, Any]:  # noqa: ARG001
+def figures(answers: Answers, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001
     """Given against true ratings; where in the catalogue the recommended items come from."""
     from evaluation import ranking_pictures
 

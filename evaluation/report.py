@@ -46,12 +46,15 @@ def read(run: Run) -> dict[str, Any]:
 
 
 def evaluate(run: Run) -> dict[str, Any]:
-    """`score`, and pictures in the run directory under `pictures`."""
+    """`score`, and pictures in the run directory under `pictures`, with notes about them."""
     from evaluation import pictures
 
     answers = answer(run)
     drawn = pictures.draw(run, answers)  # first: a damaged history is found before anything stays
-    return _kept(run, _scored(run, answers), _other_runs(run)) | {"pictures": drawn}
+    return _kept(run, _scored(run, answers), _other_runs(run)) | {
+        "pictures": drawn.names,
+        "picture_notes": drawn.notes,
+    }
 
 
 def answer(run: Run) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from apps.ridge import ridge
 from apps.tabular_networks import Prepared
@@ -24,6 +25,8 @@ FEW = 10  # test examples by which they are chosen, where columns are more
 FEWEST = 50  # test examples that stand for the others, where columns are many
 REPEATS = 3
 NUM_SHOWN = 20
+CELLS_A_THREAD = 2_000_000  # of a training table: fewer are boosted by one thread
+LONGEST_NAME = 40  # characters of a column in a picture
 
 
 def baselines(splits: Splits) -> dict[str, Any]:
@@ -33,7 +36,10 @@ def baselines(splits: Splits) -> dict[str, Any]:
     example; for classes it is logistic regression. Both see the columns as the
     app's models do; scikit-learn's HistGradientBoosting sees them raw.
     """
-    fitted = _classes(splits) if splits.labels else _numbers(splits)
+    cells = len(splits.train) * len(splits.train.columns)
+    # Threads wait for each other by spinning: beside other work two take 20 times as long as one.
+    with threadpool_limits(1 if cells < CELLS_A_THREAD else None, user_api="openmp"):
+        fitted = _classes(splits) if splits.labels else _numbers(splits)
     answers = classes.Answers if splits.labels else numbers.Answers
     return {name: answers(given, splits.test.targets) for name, given in fitted.items()}
 
@@ -122,7 +128,8 @@ def _codes(train: np.ndarray, test: np.ndarray) -> list[list[float]]:
 
 def figures(run: Run, answers: Any) -> dict[str, Any]:  # noqa: ARG001
     """Permutation importance."""
-    return {"importance.png": _drawn(*importance(run), run.passport["answer"])}
+    target = "" if run.passport["labels"] else run.passport["fields"].get("target", "")
+    return {"importance.png": _drawn(*importance(run), target)}
 
 
 def importance(run: Run, seed: int = 0) -> tuple[list[str], np.ndarray]:
@@ -184,16 +191,28 @@ def _loss(run: Run, given: np.ndarray, target: np.ndarray) -> float:
     return scores["loss"] if run.passport["labels"] else scores["rmse"]
 
 
-def _drawn(names: list[str], rises: np.ndarray, answer: str) -> Any:
-    from evaluation.style import FIRST, INK, pyplot
+def _drawn(columns: list[str], rises: np.ndarray, target: str) -> Any:
+    """The columns whose loss raises the error most; `target` is empty for classes."""
+    from evaluation.fonts import fonts
+    from evaluation.style import FIRST, INK, few_ticks, pyplot
+
+    names = [_short(fonts().drawable(name)) for name in columns]
 
     means = rises.mean(1)
     order = np.argsort(means, kind="stable")[-NUM_SHOWN:]
     height = 0.28 * len(order) + 1
     figure, axis = pyplot.subplots(figsize=(6, height), layout="constrained")
-    axis.barh([names[k] for k in order], means[order], color=FIRST)
+    axis.barh(range(len(order)), means[order], color=FIRST)
+    axis.set_yticks(range(len(order)), [names[k] for k in order], parse_math=False)
     for place, k in enumerate(order):
         axis.plot(rises[k], [place] * rises.shape[1], ".", color=INK, markersize=3)
-    unit = "cross-entropy (nats)" if answer == "classes" else "root mean squared error"
-    axis.set(xlabel=f"rise of the {unit}", title="with one column of the test examples shuffled")
+    unit = f"root mean squared error ({target})" if target else "cross-entropy (nats)"
+    axis.set_xlabel(fonts().drawable(f"rise of the {unit}"), parse_math=False)
+    few = f"the first {len(order)} of {len(columns)} columns" if len(order) < len(columns) else ""
+    axis.set_title(few or "with one column of the test examples shuffled", fontsize=10)
+    few_ticks(axis.xaxis)
     return figure
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}\u2026"

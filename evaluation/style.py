@@ -6,15 +6,32 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
-__all__ = ["FAINT", "FIRST", "INK", "SECOND", "STYLE", "pyplot"]
+from evaluation.fonts import fonts
 
-INK, FAINT, FIRST, SECOND = "#222222", "#bbbbbb", "#2a6f97", "#d1495b"
+__all__ = ["FAINT", "FIRST", "GREY", "INK", "SECOND", "STYLE", "few_ticks", "pyplot"]
+
+INK, GREY, FAINT, FIRST, SECOND = "#222222", "#777777", "#bbbbbb", "#2a6f97", "#d1495b"
+MOST_TICKS = 5
 STYLE: dict[Any, Any] = {
     "font.size": 10,
+    "font.family": fonts().names,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": FAINT,
     "figure.dpi": 120,
 }
+
+
+def few_ticks(*axes: Any) -> None:
+    """So few ticks on an x or y axis that large numbers have room; thousands as k and M."""
+    for axis in axes:
+        axis.set_major_locator(ticker.MaxNLocator(MOST_TICKS))
+        axis.set_major_formatter(ticker.FuncFormatter(_tick))
+
+
+def _tick(value: float, _: Any = None) -> str:
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:.10g}M"
+    return f"{value / 1e3:.10g}k" if abs(value) >= 1e4 else f"{value:.10g}"

@@ -1,7 +1,5 @@
 """Questions that are texts: what a model has to beat, and which words moved it."""
 
-import functools
-import re
 from typing import Any
 
 import numpy as np
@@ -82,6 +80,7 @@ def figures(run: Run, answers: Answers) -> dict[str, Any]:
 
 def _told(run: Run, answers: Answers, rows: np.ndarray, title: str) -> Any:
     """Each text with its words coloured by what they add to the answer."""
+    from evaluation.fonts import fonts
     from evaluation.style import pyplot
 
     blocks = [_block(run, answers, row) for row in rows]
@@ -93,7 +92,7 @@ def _told(run: Run, answers: Answers, rows: np.ndarray, title: str) -> Any:
     axis.text(0, 1.5, f"{title}\n{legend}", fontsize=9, parse_math=False)
     place = 3.5
     for heading, lines in blocks:
-        axis.text(0, place, _drawable(heading), weight="bold", fontsize=8, parse_math=False)
+        axis.text(0, place, fonts().drawable(heading), weight="bold", fontsize=8, parse_math=False)
         for line in lines:
             place += 1
             _write(axis, place, line)
@@ -147,38 +146,38 @@ def _passage(pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
 
 
 def _lines(pieces: list[tuple[str, float]]) -> list[list[tuple[str, float]]]:
+    from evaluation.fonts import fonts, width
+
     lines: list[list[tuple[str, float]]] = [[]]
     for piece, effect in pieces:
-        short = _drawable(piece)[: LINE - 1]
-        if sum(len(other) + 1 for other, _ in lines[-1]) + len(short) > LINE:
+        short = _cut(fonts().drawable(piece))
+        if sum(width(other) + 1 for other, _ in lines[-1]) + width(short) > LINE:
             lines.append([])
         lines[-1].append((short, effect))
     return lines
 
 
+def _cut(piece: str) -> str:
+    """The beginning of a piece that fits into a line."""
+    from evaluation.fonts import width
+
+    while width(piece) > LINE - 1:
+        piece = piece[: max(1, len(piece) * (LINE - 1) // width(piece) - 1)]
+    return piece
+
+
 def _write(axis: Any, place: float, line: list[tuple[str, float]]) -> None:
+    from evaluation.fonts import MONOSPACE, fonts, width
     from evaluation.style import FIRST, SECOND
 
     column = 0
+    family = [MONOSPACE, *fonts().names]
     for piece, effect in line:
         colour = FIRST if effect > 0 else SECOND
         axis.text(
-            column, place, piece, fontsize=7.5, family="monospace", parse_math=False,
+            column, place, piece, fontsize=7.5, family=family, parse_math=False,
             bbox={
                 "facecolor": colour, "alpha": 0.75 * min(1.0, abs(effect)), "pad": 0.8, "lw": 0,
             },
         )  # fmt: skip
-        column += len(piece) + 1
-
-
-@functools.cache
-def _font() -> Any:
-    from matplotlib import font_manager, ft2font
-
-    return ft2font.FT2Font(font_manager.findfont("DejaVu Sans Mono"))
-
-
-def _drawable(text: str) -> str:
-    """One line; a box in place of every sign that the font of matplotlib lacks."""
-    signs = re.sub(r"\s+", " ", text)
-    return "".join(sign if _font().get_char_index(ord(sign)) else "\u25a1" for sign in signs)
+        column += width(piece) + 1

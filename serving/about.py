@@ -49,6 +49,7 @@ def describe(
         "example_signature": asked,
         "examples_from": "data" if with_examples else "schema",
         "score": _score(run),
+        "remarks": _remarks(run),
     }
 
 
@@ -122,3 +123,8 @@ def _score(run: Run) -> dict[str, Any] | None:
     metric, value = next(iter(scores["test"].items()))
     low, high = scores["intervals"][metric]
     return {"metric": metric, "value": value, "low": low, "high": high}
+
+
+def _remarks(run: Run) -> list[str]:
+    """In words, the simpler models that are better."""
+    return report.read(run).get("remarks", []) if (run.path / SCORES).exists() else []

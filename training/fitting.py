@@ -83,12 +83,16 @@ class Task(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """How a fit went; `stopped` is what ended it before its time."""
+    """How a fit went; `stopped` is what ended it before its time.
+
+    `stages` holds the first epoch, from 1, of its last stage, and nothing where it had one.
+    """
 
     history: own.History
     best: own.KeepBest
     seconds: float
     stopped: BaseException | None
+    stages: list[int]
 
 
 def compiled(app: App, splits: Splits, policy: str) -> Parts:
@@ -171,7 +175,9 @@ def fit(task: Task, how: How, watchers: Sequence[keras.callbacks.Callback]) -> F
         stopped = _outcome(run, task, checkpoint)
     if best.epoch:
         best.restore()
-    return Fitted(history, best, time.perf_counter() - start + task.begin.seconds, stopped)
+    seconds = time.perf_counter() - start + task.begin.seconds
+    stages = [checkpoint.first + 1] if checkpoint.stage > 1 else []
+    return Fitted(history, best, seconds, stopped, stages)
 
 
 def _outcome(run: Callable[[], None], task: Task, checkpoint: Checkpoint) -> BaseException | None:

@@ -108,6 +108,7 @@ def passport(
         "parameters": parts.network.count_params(),
         "epochs": epochs,
         "best_epoch": fitted.best.epoch,
+        "stages": fitted.stages,
         "stopped": _reason(fitted.stopped),
         "halvings": begin.halvings,
         "forced": begin.forced,

@@ -198,7 +198,9 @@ function scored({ about, version }) {
     const name = METRICS[score.metric] ?? score.metric.replaceAll("_", " ").toUpperCase();
     const between = score.low == null ? "" : ` (${show(score.low)} to ${show(score.high)})`;
     const value = h("strong", {}, show(score.value) + unit);
-    return [`${name} `, value, `${between} on held-out data`, h("span", { class: "dot" }), ...parts];
+    const remarks = (about.remarks ?? []).map((text) => h("span", { class: "remark" }, text));
+    const told = `${between} on held-out data`;
+    return [`${name} `, value, told, h("span", { class: "dot" }), ...parts, ...remarks];
   }
   return parts;
 }

@@ -13,6 +13,25 @@ export function mount(view) {
   const cells = about.columns.map(cell);
   view.title("Fill in a row");
 
+  const cards = h("div", { class: "cells" });
+  const others = h("div", { class: "cells" });
+  const rest = cells.length > MOST && h("details", {},
+    h("summary", {}, `${cells.length - MOST} more columns`), others);
+  const arrange = (sorted) => {
+    cards.replaceChildren(...sorted.slice(0, MOST).map((one) => one.element));
+    others.replaceChildren(...sorted.slice(MOST).map((one) => one.element));
+  };
+  arrange(cells);
+  let ordered = cells.length <= MOST;
+  // Once, by the first row: fields that moved later would run away from the hand.
+  const order = (index, own, { without }) => {
+    if (ordered) return;
+    ordered = true;
+    const whole = strength(own, index);
+    const effect = ({ name }) => (name in without ? Math.abs(whole - strength(without[name], index)) : 0);
+    arrange([...cells].sort((a, b) => effect(b) - effect(a)));
+  };
+
   const now = () => {
     const row = Object.fromEntries(cells.map((one) => [one.name, one.read()]));
     view.command({ instances: [row] });
@@ -31,6 +50,7 @@ export function mount(view) {
         const without = Object.fromEntries(tried.map((name, place) => [name, others[place]]));
         rows = { usual, without, left: moved.length - tried.length };
         why(best);
+        order(best, own, rows);
       } catch (error) {
         view.unexplained(error, signal);
       }
@@ -49,7 +69,8 @@ export function mount(view) {
     h("div", { class: "spread" },
       examples(names, (place) => fill(about.examples[place]), source(about)) ?? h("span"),
       reset),
-    h("div", { class: "cells" }, cells.map((one) => one.element)),
+    cards,
+    rest || "",
   );
   view.keep = () => Object.fromEntries(cells.map((one) => [one.name, one.read()]));
   if (view.kept) fill({ ...typicals(about), ...view.kept });

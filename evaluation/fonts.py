@@ -1,0 +1,93 @@
+"""Fonts for texts of any script: pictures show letters, not boxes."""
+
+import functools
+import re
+import unicodedata
+from pathlib import Path
+
+from matplotlib import font_manager, ft2font
+
+OWN = "DejaVu Sans"  # comes with matplotlib
+MONOSPACE = "DejaVu Sans Mono"
+SUBSTITUTE = "?"
+# A character of each script that OWN lacks: Chinese, Japanese, Korean, Thai, Hindi, Bengali, Tamil.
+PROBES = "\u6c34\u3042\uac00\u0e01\u0905\u0985\u0b85"
+# Asked before all others: made for reading, and with most characters.
+PREFERRED = (
+    *("NotoSansCJK", "NotoSansSC", "SourceHanSans", "wqy", "DroidSansFallback", "PingFang"),
+    *("msyh", "simhei", "HiraginoSans", "YuGoth", "malgun", "Noto"),
+)
+
+
+class Fonts:
+    """The installed fonts that draw a text between them.
+
+    Attributes:
+        names: of the fonts, in the order in which a character is sought in them.
+        lost: the characters so far that none of them has.
+
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        self.names, self.lost = [OWN], set[str]()
+        self._maps = [_characters(Path(font_manager.findfont(OWN)))]
+        for probe in PROBES:
+            if not self._has(probe):
+                self._add(next((path for path in paths if ord(probe) in _characters(path)), None))
+
+    def _add(self, path: Path | None) -> None:
+        if path is None:
+            return
+        font_manager.fontManager.addfont(path)  # installed after matplotlib listed them, perhaps
+        self.names.append(font_manager.FontProperties(fname=path).get_name())
+        self._maps.append(_characters(path))
+
+    def _has(self, sign: str) -> bool:
+        return any(ord(sign) in known for known in self._maps)
+
+    def drawable(self, text: str) -> str:
+        """The text in one line, with SUBSTITUTE for each character that no font has."""
+        signs = re.sub(r"\s+", " ", text)
+        lost = {sign for sign in set(signs) if not self._has(sign)}
+        self.lost |= lost
+        return "".join(SUBSTITUTE if sign in lost else sign for sign in signs)
+
+    def note(self) -> str:
+        """For people: what could not be drawn, and what to install; empty where all was."""
+        if not self.lost:
+            return ""
+        some = " ".join(sorted(self.lost)[:5])
+        return (
+            f"No installed font has {len(self.lost):,} characters of these pictures ({some}); "
+            f"they are drawn as {SUBSTITUTE}. Install a font that has them, such as "
+            "fonts-noto-cjk, and evaluate again."
+        )
+
+
+@functools.cache
+def fonts() -> Fonts:
+    """The fonts of this machine."""
+    found = [Path(name) for name in font_manager.findSystemFonts()]
+    return Fonts(sorted(found, key=_rank))
+
+
+def _rank(path: Path) -> tuple[int, str]:
+    order = [k for k, name in enumerate(PREFERRED) if path.name.startswith(name)]
+    # Of the weights of a family the regular one.
+    return (order or [len(PREFERRED)])[0], path.name.replace("Regular", "")
+
+
+@functools.lru_cache(maxsize=512)
+def _characters(path: Path) -> frozenset[int]:
+    try:
+        return frozenset(ft2font.FT2Font(path).get_charmap())
+    except (OSError, RuntimeError):
+        return frozenset()  # a format that matplotlib does not read
+
+
+def width(text: str) -> int:
+    """Columns of a text in a monospaced font: two for each wide character."""
+    return sum(
+        0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF")
+        for sign in text
+    )

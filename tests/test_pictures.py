@@ -1,0 +1,145 @@
+"""Pictures can be read: letters of any script, ticks with room, names of run, target and files."""
+
+import itertools
+from types import SimpleNamespace
+
+import matplotlib
+import numpy as np
+import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib import pyplot
+
+from evaluation import classes, fonts, numbers, pictures
+from evaluation import images as of_images
+from evaluation import texts as of_texts
+from evaluation.style import STYLE
+from pipelines.examples import Examples
+
+WATER = "\u6c34"
+BOX = "\u25a1"
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    with matplotlib.rc_context(STYLE):
+        yield
+    pyplot.close("all")
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A function that makes these the fonts of the machine, besides matplotlib's."""
+
+    def with_fonts(*paths):
+        monkeypatch.setattr(fonts.font_manager, "findSystemFonts", lambda: [*map(str, paths)])
+        fonts.fonts.cache_clear()
+        return fonts.fonts()
+
+    yield with_fonts
+    fonts.fonts.cache_clear()
+
+
+def font_of(path, sign):
+    """A font whose only letter is a square."""
+    pen = TTGlyphPen(None)
+    for point in ((0, 0), (0, 700), (700, 700), (700, 0)):
+        (pen.lineTo if pen.points else pen.moveTo)(point)
+    pen.closePath()
+    builder = FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder([".notdef", "sign"])
+    builder.setupCharacterMap({ord(sign): "sign"})
+    builder.setupGlyf({".notdef": TTGlyphPen(None).glyph(), "sign": pen.glyph()})
+    builder.setupHorizontalMetrics({".notdef": (800, 0), "sign": (800, 0)})
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": "Athanor Test", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(path)
+    return path
+
+
+def written(figure):
+    """All texts of a figure as they are drawn."""
+    figure.canvas.draw()
+    return [text.get_text() for text in figure.findobj(matplotlib.text.Text) if text.get_text()]
+
+
+def confusion_of(label):
+    answers = classes.Answers(np.eye(2), np.arange(2))
+    return classes.figures(answers, SimpleNamespace(labels=(label, "b")))["confusion.png"]
+
+
+def test_a_font_that_is_installed_draws_its_script(machine, tmp_path):
+    found = machine(font_of(tmp_path / "test.ttf", WATER))
+    assert found.names == ["DejaVu Sans", "Athanor Test"]
+    assert found.drawable(f"a {WATER}\n b") == f"a {WATER} b"
+    assert found.note() == ""
+    with matplotlib.rc_context({"font.family": found.names}):
+        assert WATER in written(confusion_of(WATER))
+
+
+def test_without_a_font_a_note_says_so_and_there_are_no_boxes(machine):
+    found = machine()
+    figure = confusion_of(WATER * 2)
+    assert "??" in written(figure)
+    assert not any(BOX in text or WATER in text for text in written(figure))
+    assert WATER in found.note()
+    assert "Install a font" in found.note()
+
+
+def test_wide_letters_take_two_columns(machine, tmp_path):
+    machine(font_of(tmp_path / "test.ttf", WATER))
+    assert fonts.width(f"ab{WATER}") == 4
+    assert fonts.width("e\u0301") == 1
+    line = of_texts._lines([(WATER, 0.0)] * 100)
+    assert all(sum(fonts.width(piece) + 1 for piece, _ in one) <= of_texts.LINE for one in line)
+    assert len(line) == 3
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e5, 1e7])
+def test_labels_of_ticks_have_room(scale):
+    target = scale * np.linspace(1, 3, 50)
+    drawn = numbers.figures(numbers.Answers(target * 1.1, target), None, "SalePrice")
+    for figure in drawn.values():
+        figure.canvas.draw()
+        for axis in figure.axes:
+            boxes = [
+                label.get_window_extent() for label in axis.get_xticklabels() if label.get_text()
+            ]
+            inside = [box for box in boxes if box.x0 >= 0 and box.x1 <= figure.bbox.x1]
+            assert len(inside) >= 2
+            for one, other in itertools.pairwise(sorted(inside, key=lambda box: box.x0)):
+                assert one.x1 < other.x0
+    assert "true SalePrice" in written(drawn["predicted.png"])
+    assert "predicted less true SalePrice" in written(drawn["residuals.png"])
+
+
+def test_a_picture_names_its_run():
+    figure = pyplot.figure()
+    passport = {"app": "regression", "fields": {"data": "csv:houses.csv"}}
+    run = SimpleNamespace(passport=passport, path=SimpleNamespace(name="20260101-000000"))
+    pictures._caption(figure, run)
+    assert written(figure) == ["regression run 20260101-000000; data csv:houses.csv"]
+
+
+def test_curves_mark_the_kept_epoch_and_the_second_stage():
+    columns = {name: [1.0, 0.5, 0.4, 0.6] for name in ("loss", "val_loss", "learning_rate")}
+    columns["epoch"] = [1.0, 2, 3, 4]
+    figure = pictures._learning_curves(columns, {"best_epoch": 3, "stages": [3]})
+    assert {"kept: epoch 3", "second stage"} <= set(written(figure))
+    one = pictures._learning_curves(columns, {"best_epoch": 2})
+    assert "second stage" not in written(one)
+
+
+def test_the_worst_pictures_have_the_names_of_their_files():
+    target, said = np.array([0, 1, 0]), np.array([1, 1, 1])
+    images = Examples.of(np.zeros((3, 8, 8, 3), "uint8"), target)
+    answers = classes.Answers(np.eye(2)[said] * 0.8 + 0.1, target)
+    texts = " ".join(written(of_images._worst(answers, images, ("cat", "dog"))))
+    assert "test example 0" in texts
+    names = np.array([f"cat/a-long-name-of-a-holiday-{k}.jpg" for k in range(3)])
+    named = Examples(images.features, target, images.rows, files=names)
+    texts = " ".join(written(of_images._worst(answers, named, ("cat", "dog"))))
+    assert "holiday-0.jpg" in texts
+    assert "holiday-2.jpg" in texts
