@@ -1,6 +1,9 @@
 """Pictures can be read: letters of any script, ticks with room, names of run, target and files."""
 
+import gzip
 import itertools
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib
@@ -10,12 +13,16 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import pyplot
 
-from evaluation import classes, fonts, numbers, pictures
+import apps
+from evaluation import classes, fonts, numbers, pictures, report
 from evaluation import images as of_images
 from evaluation import texts as of_texts
 from evaluation.style import STYLE
 from pipelines.examples import Examples
+from training.run import Run
+from training.train import train
 
+SHARED = Path(__file__).resolve().parents[2] / "shared"
 WATER = "\u6c34"
 BOX = "\u25a1"
 
@@ -143,3 +150,30 @@ def test_the_worst_pictures_have_the_names_of_their_files():
     texts = " ".join(written(of_images._worst(answers, named, ("cat", "dog"))))
     assert "holiday-0.jpg" in texts
     assert "holiday-2.jpg" in texts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
+def test_every_app_draws_its_pictures(app, tiny_run, tmp_path):
+    run = Run.load(shutil.copytree(tiny_run(app).path, tmp_path / "run"))
+    drawn = pictures.draw(run, report.answer(run))
+    assert drawn.notes == []
+    assert "learning_curves.png" in drawn.names
+    for name in drawn.names:
+        height, width, _ = pyplot.imread(run.path / name).shape
+        assert 200 < height < 3000
+        assert 300 < width < 3000
+
+
+@pytest.mark.slow
+def test_chinese_titles_are_drawn_or_the_note_says_why_not(tmp_path):
+    data = SHARED / "data" / "csl_chinese_titles" / "title_category_dev.tsv.gz"
+    if not data.exists():
+        pytest.skip("needs ../shared/data")
+    lines = gzip.decompress(data.read_bytes()).decode().splitlines()[:1000]
+    (tmp_path / "titles.tsv").write_text("\n".join(lines))
+    address = f"csv:{tmp_path / 'titles.tsv'}"
+    app = apps.Text(data=address, text="title", target="category", epochs=1, width=8)
+    run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
+    drawn = pictures.draw(run, report.answer(run))
+    assert (drawn.notes == []) == fonts.fonts()._has(WATER)
