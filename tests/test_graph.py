@@ -1,5 +1,6 @@
 """A process that only predicts asks a saved graph, without Keras; its answers are the model's."""
 
+import ast
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import pytest
 
 import apps
 from apps import Finetune, Mnist, Recommender, Regression, Text
-from serving import graph
+from serving import graph, kinds
 from serving.predict import examples, predict
 from training import origin
 from training.run import Run
@@ -143,6 +144,28 @@ def test_nothing_is_kept_beside_a_run_of_somebody_else(tiny_run, tmp_path, monke
         assert not (run.path / "graph").exists()
     finally:
         origin._key.cache_clear()
+
+
+def imported(module):
+    """The modules that are imported with one, whatever functions import when they are called."""
+    for node in ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("module", sorted({*kinds.PREDICTIONS.values(), "serving.graph"}))
+def test_what_predicts_does_not_import_keras(module):
+    known, left = set(), {module}
+    while left:
+        one = left.pop()
+        known.add(one)
+        if (ROOT / f"{one.replace('.', '/')}.py").is_file():
+            left |= set(imported(one)) - known
+    assert {"numpy", "training.run"} <= known
+    assert not {"keras", "sklearn", "matplotlib"} & {one.partition(".")[0] for one in known}
 
 
 @pytest.mark.slow
