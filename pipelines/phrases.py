@@ -50,7 +50,8 @@ def _held(runs: "Runs", pieces: np.ndarray, alike: dict[bytes, list[int]]) -> np
     for number in sorted(inside, key=lambda number: (-runs.sizes.item(number), number)):
         if free[number]:
             for key in inside[number]:
-                taken = [k for k in alike.get(key, ()) if free[k]]
+                # The first holder takes all that are free, so nobody has to look again.
+                taken = [k for k in alike.pop(key, ()) if free[k]]
                 holder[taken], free[taken] = number, False
     return holder
 

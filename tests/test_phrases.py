@@ -1,5 +1,7 @@
 """Phrases are found as by looking for every text in every other."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -43,3 +45,18 @@ def test_as_slowly(longest, block, monkeypatch):
 def test_no_text_holds_nothing():
     assert phrases.containing(np.array([], object)).tolist() == []
     assert phrases.containing(np.array([b"", b" "], object)).tolist() == [0, 1]
+
+
+def test_copies_of_a_phrase_within_many_texts_take_linear_time():
+    def seconds(count):
+        texts = [*[b"quite good"] * count, *(b"quite good film %d" % k for k in range(count))]
+        column = np.array([*texts, None], object)[:-1]
+        start = time.process_time()
+        found = phrases.containing(column)
+        took = time.process_time() - start
+        assert (found[:count] == count).all()
+        assert (found[count:] == np.arange(count, 2 * count)).all()
+        return took
+
+    seconds(500)
+    assert seconds(16_000) < 8 * max(seconds(4_000), 0.05)
