@@ -65,19 +65,28 @@ class _SvdPlusPlus:
         self.parts = [keras.Variable(value) for value in (*(0.1 * some for some in drawn), *flat)]
         self.mean, self.l2 = pairs.ratings.mean(), l2
         numbers = np.bincount(pairs.users, minlength=pairs.num_users)
-        table = pairs.table(1 / np.sqrt(numbers[pairs.users])).tocoo()
-        indices = np.stack([table.row, table.col], 1).astype("int64")
-        self.met = tf.SparseTensor(indices, table.data.astype("float32"), table.shape)
+        table = pairs.table(1 / np.sqrt(numbers[pairs.users]))
+        # A user's items are met[starts[user] : starts[user + 1]].
+        self.starts, self.met = (
+            tf.constant(part, "int64") for part in (table.indptr, table.indices)
+        )
+        self.weights = tf.constant(table.data, "float32")
 
-    def tastes(self) -> Any:
-        """Each user's own factors, and those of what was met."""
+    def tastes(self, some: Any) -> Any:
+        """The own factors of some users [n], and those of what they met."""
         users, _, implicit, *_ = self.parts
-        return users.value + tf.sparse.sparse_dense_matmul(self.met, implicit.value)
+        first, end = tf.gather(self.starts, some), tf.gather(self.starts, some + 1)
+        places = tf.ragged.range(first, end)
+        indices = tf.stack([places.value_rowids(), tf.gather(self.met, places.values)], 1)
+        shape = tf.cast([tf.size(some), implicit.shape[0]], "int64")
+        met = tf.SparseTensor(indices, tf.gather(self.weights, places.values), shape)
+        return tf.gather(users.value, some) + tf.sparse.sparse_dense_matmul(met, implicit.value)
 
     def loss(self, user: Any, item: Any, rating: Any) -> tuple[Any, Any]:
         """Mean squared error, and the penalty on what answered."""
         _, items, _, user_biases, item_biases = (part.value for part in self.parts)
-        taste, trait = tf.gather(self.tastes(), user), tf.gather(items, item)
+        once, place = tf.unique(user)  # what a user met is added up once a step
+        taste, trait = tf.gather(self.tastes(once), place), tf.gather(items, item)
         biases = tf.gather(user_biases, user), tf.gather(item_biases, item)
         answer = self.mean + sum(biases) + tf.reduce_sum(taste * trait, 1)
         size = tf.reduce_sum(taste**2 + trait**2, 1) + sum(bias**2 for bias in biases)
@@ -86,4 +95,5 @@ class _SvdPlusPlus:
     def folded(self) -> Factors:
         """Plain factors that answer alike."""
         _, items, _, *biases = (part.numpy() for part in self.parts)
-        return Factors(self.tastes().numpy(), items, *biases)
+        everyone = tf.range(self.parts[0].shape[0])
+        return Factors(self.tastes(everyone).numpy(), items, *biases)

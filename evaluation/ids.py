@@ -54,16 +54,28 @@ def _means(splits: Splits) -> np.ndarray:
 
 def _popular(splits: Splits, some: rankings.Asked) -> np.ndarray:
     """The most popular items that each user has not met: places in the catalogue."""
-    popularity = rankings.popularity_of(splits)
-    scores = np.tile(popularity, (len(some.names), 1))
-    for part in (splits.train, splits.valid):
-        features = part.numpy().features
-        users = numbered(some.names, features["user"]) - 1
-        items = numbered(vocabulary(splits.train.numpy().features["item"]), features["item"]) - 1
-        known = (users >= 0) & (items >= 0)
-        scores[users[known], items[known]] = -np.inf
-    longest = min(rankings.LENGTHS[-1], len(popularity))
-    return np.argsort(-scores, 1, kind="stable")[:, :longest]
+    order = np.argsort(-rankings.popularity_of(splits), kind="stable")
+    longest = min(rankings.LENGTHS[-1], len(order))
+    lists = np.full((len(some.names), longest), rankings.NONE)
+    for row, met in enumerate(_met_by(splits, some.names)):
+        first = order[: longest + len(met)]
+        left = first[~np.isin(first, met)][:longest]
+        lists[row, : len(left)] = left
+    return lists
+
+
+def _met_by(splits: Splits, names: np.ndarray) -> list[np.ndarray]:
+    """The places of the items that each user met in training or validation."""
+    catalogue = vocabulary(splits.train.numpy().features["item"])
+    parts = [part.numpy().features for part in (splits.train, splits.valid)]
+    users, items = (
+        np.concatenate([numbered(known, part[kind]) for part in parts]) - 1
+        for known, kind in ((names, "user"), (catalogue, "item"))
+    )
+    known = np.flatnonzero((users >= 0) & (items >= 0))
+    order = known[np.argsort(users[known], kind="stable")]
+    ends = np.cumsum(np.bincount(users[order], minlength=len(names)))
+    return np.split(items[order], ends[:-1])
 
 
 def figures(run: Run, answers: Answers) -> dict[str, Any]:

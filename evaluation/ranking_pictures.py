@@ -38,7 +38,7 @@ def popularity(counts: np.ndarray, places: np.ndarray, coverage: float) -> Any:
 
     Args:
         counts: the number of training pairs of each item.
-        places: of the recommended items among them, [users, k].
+        places: of the recommended items among them, [users, k]; -1 where a list ends before.
         coverage: the share of the items that is recommended to somebody.
 
     """
@@ -46,11 +46,13 @@ def popularity(counts: np.ndarray, places: np.ndarray, coverage: float) -> Any:
 
     k = places.shape[1]
     order = np.argsort(-counts, kind="stable")
-    shown = np.bincount(places.ravel(), minlength=len(order))[order]
+    shown = np.bincount(places[places >= 0], minlength=len(order))[order]
     met = counts[order]
     share = np.arange(1, len(order) + 1) / len(order)
     figure, axis = pyplot.subplots(figsize=(5.5, 4), layout="constrained")
-    axis.plot(share, np.cumsum(shown) / shown.sum(), color=FIRST, label=f"recommended (first {k})")
+    axis.plot(
+        share, np.cumsum(shown) / max(1, shown.sum()), color=FIRST, label=f"recommended (first {k})"
+    )
     axis.plot(share, np.cumsum(met) / met.sum(), color=INK, label="met in training")
     axis.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, label="all alike")
     axis.set(

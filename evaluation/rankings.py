@@ -17,6 +17,7 @@ K = 10
 LENGTHS = (1, 5, 10, 20, 50)
 MOST_USERS = 5000  # with a list each
 CELLS = 200_000  # pairs of a user and an item in one question
+NONE = -1  # in place of an item, where a user has met all others
 
 
 class Lists(NamedTuple):
@@ -26,7 +27,7 @@ class Lists(NamedTuple):
         owners: numbers of the users among the test users, [n].
         hits: whether a recommended item was relevant, [n, longest].
         relevant: how many items of the test were, [n].
-        places: of the recommended items in the catalogue, [n, longest].
+        places: of the recommended items in the catalogue, [n, longest]; NONE where no item is left.
         popularity: the number of training pairs of each item of the catalogue.
         usual: the mean popularity of the items of the training pairs.
 
@@ -62,8 +63,14 @@ class Asked(NamedTuple):
 
     names: np.ndarray
     owners: np.ndarray
-    relevant: np.ndarray  # bool [n, catalogue]
+    relevant: np.ndarray  # numbers of pairs: the row of a user times the catalogue, plus a place
     counts: np.ndarray
+    catalogue: int
+
+    def hits(self, places: np.ndarray) -> np.ndarray:
+        """Whether each recommended item [n, k] is relevant."""
+        rows = np.arange(len(places))[:, None]
+        return (places != NONE) & np.isin(rows * self.catalogue + places, self.relevant)
 
 
 def answers_of(run: Run) -> Answers:
@@ -76,9 +83,10 @@ def answers_of(run: Run) -> Answers:
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def best(users: Any) -> Any:
-        return catalogue.best(model, users, tf.constant(longest), tf.constant(True)).places
+        found = catalogue.best(model, users, tf.constant(longest), tf.constant(True))
+        return tf.where(tf.math.is_inf(found.scores), NONE, found.places)
 
-    step = max(1, CELLS // some.relevant.shape[1])
+    step = max(1, CELLS // some.catalogue)
     starts = range(0, len(some.names), step)
     places = [best(tf.constant(some.names[start : start + step])).numpy() for start in starts]
     return answers(splits, given, some, np.concatenate(places) if places else None)
@@ -99,7 +107,7 @@ def answers(
         popularity = popularity_of(splits)
         lists = Lists(
             some.owners,
-            np.take_along_axis(some.relevant, places, 1),
+            some.hits(places),
             some.counts,
             places,
             popularity,
@@ -140,9 +148,8 @@ def asked(splits: Splits, seed: int = 0) -> Asked:
     rows[owners] = np.arange(len(owners))
     places = numbered(items, test.features["item"]) - 1
     known = liked & (places >= 0) & (rows[users] >= 0)
-    relevant = np.zeros((len(owners), len(items)), bool)
-    relevant[rows[users[known]], places[known]] = True
-    return Asked(names[owners], owners, relevant, counts[owners])
+    relevant = rows[users[known]] * len(items) + places[known]
+    return Asked(names[owners], owners, relevant, counts[owners], len(items))
 
 
 def recall(lists: Lists, k: int = K) -> np.ndarray:
@@ -160,7 +167,8 @@ def ndcg(lists: Lists, k: int = K) -> np.ndarray:
 
 def coverage(lists: Lists, k: int = K, rows: Any = slice(None)) -> float:
     """The share of the catalogue that is among the first k of somebody's list."""
-    return len(np.unique(lists.places[rows, :k])) / len(lists.popularity)
+    places = np.unique(lists.places[rows, :k])
+    return np.count_nonzero(places != NONE) / len(lists.popularity)
 
 
 def metrics(answers: Answers) -> dict[str, float]:
@@ -236,14 +244,18 @@ def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]
                 "recall": float(recall(lists, k).mean()),
                 "ndcg": float(ndcg(lists, k).mean()),
                 "coverage": coverage(lists, k),
-                "popularity_bias": float(
-                    lists.popularity[lists.places[:, :k]].mean() / lists.usual
-                ),
+                "popularity_bias": _popularity_bias(lists, k),
             }
             for k in LENGTHS
             if k <= lists.places.shape[1]
         ]
     }
+
+
+def _popularity_bias(lists: Lists, k: int) -> float:
+    places = lists.places[:, :k]
+    known = lists.popularity[places[places != NONE]]
+    return float(known.mean() / lists.usual) if len(known) else 0.0
 
 
 def figures(answers: Answers, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001

@@ -94,7 +94,8 @@ def folds(summary: dict[str, Any]) -> None:
 
 def predictions(answers: list[dict[str, Any]]) -> None:
     """A line an answer; lists of further guesses stand in one cell."""
-    table(list(answers[0]), [[_cell(value) for value in answer.values()] for answer in answers])
+    if answers:
+        table(list(answers[0]), [[_cell(value) for value in answer.values()] for answer in answers])
 
 
 def _cell(value: Any) -> Any:

@@ -16,6 +16,7 @@ from serving.servable import DEFAULT, Servable, Signature, batch_of, check
 SIGNATURE, ROWS, COLUMNS = "signature_name", "instances", "inputs"
 # What a body begins with that holds nothing but lists.
 ALONE = re.compile(rb'\s*\{\s*"(instances|inputs)"\s*:\s*(?=\[)')
+LISTS = {"items", "scores"}  # the outputs of a signature that recommends
 # Words of JavaScript that TensorFlow Serving reads as numbers, and JSON does not have.
 NO_JSON = (b"NaN", b"Infinity")
 
@@ -141,6 +142,8 @@ def _columns(columns: Any, signature: Signature) -> dict[str, Any]:
 def answer(asked: Question, arrays: dict[str, np.ndarray]) -> bytes:
     """The body of an answer, in rows or in columns as the question was. Raises RequestError."""
     values = {name: _values(name, one) for name, one in arrays.items()}
+    if values.keys() == LISTS and arrays["items"].ndim == 2:
+        values = _shortened(values)
     key = "predictions" if asked.rows else "outputs"
     content: dict[str, Any] = {key: values if len(values) > 1 else next(iter(values.values()))}
     if asked.rows:
@@ -154,6 +157,15 @@ def answer(asked: Question, arrays: dict[str, np.ndarray]) -> bytes:
     if all(np.isfinite(one).all() for one in arrays.values() if one.dtype.kind == "f"):
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
     return json.dumps(_with_infinities(content), ensure_ascii=False).encode()
+
+
+def _shortened(lists: dict[str, Any]) -> dict[str, list]:
+    """Lists of items end where a tensor, which has one width, is filled up with empty names."""
+    lengths = [sum(map(bool, items)) for items in lists["items"]]
+    return {
+        name: [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        for name, rows in lists.items()
+    }
 
 
 def _values(name: str, made: np.ndarray) -> Any:

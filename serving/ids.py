@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from evaluation.catalogue import at_once, best, catalogue, ids_of
+from evaluation.catalogue import Best, at_once, best, catalogue, ids_of
 from evaluation.neighbours import described, nearest
 from pipelines.examples import Batch
 from pipelines.ids import Ids, encoded
@@ -29,8 +29,9 @@ def signatures(run: Run) -> dict[str, Any]:
 
     `recommend(user [n], k [], exclude_seen [])` gives items and scores [n, k],
     the best first, from the catalogue in the artifact; k is at most the
-    catalogue's size. Where a user has met all the others, the item is empty and
-    the score minus infinity. Unknown users are answered by popularity.
+    catalogue's size. Where a user has met all the others, an empty name and the
+    score 0 fill the rest, which our server leaves away. Unknown users are
+    answered by popularity.
     `similar(item [n], k [])` gives items and scores [n, k]: the others that the
     model offers to the same users, and how alike they are, from -1 to 1; where
     there is no other, or the item is unknown, an empty name and 0. It is missing
@@ -60,11 +61,7 @@ def _lists_and_ratings(run: Run) -> dict[str, Any]:
         autograph=False,
     )
     def recommend(user: Any, k: Any, exclude_seen: Any) -> dict[str, Any]:
-        found = best(model, user, k, exclude_seen)
-        names = tf.gather(catalogue(ids_of(model)), found.places)
-        # A list has no room for what its user has met.
-        names = tf.where(tf.math.is_inf(found.scores), "", names)
-        return {"items": names, "scores": found.scores}
+        return _listed(model, best(model, user, k, exclude_seen))
 
     return {"rating": rating, "recommend": recommend}
 
@@ -86,6 +83,13 @@ def facts(run: Run) -> dict[str, Any]:
     """What `predict` has to know of the model: the users and items of training."""
     ids = ids_of(run.model)
     return {"users": list(ids.users), "items": list(ids.items)}
+
+
+def _listed(model: Any, found: Best) -> dict[str, Any]:
+    """Items and scores as other programs get them: JSON knows no infinity."""
+    left = tf.math.is_finite(found.scores)
+    names = tf.gather(catalogue(ids_of(model)), found.places)
+    return {"items": tf.where(left, names, ""), "scores": tf.where(left, found.scores, 0.0)}
 
 
 def _alike(model: Any) -> np.ndarray | None:
@@ -144,9 +148,10 @@ def _recommended(run: Run, users: np.ndarray, count: int) -> dict[str, np.ndarra
     found = best(run.model, tf.constant(users), tf.constant(count), tf.constant(True))
     places, scores = found.places.numpy(), found.scores.numpy()
     names = np.array([encoded(name) for name in ids_of(run.model).offered], "S")
+    left = np.isfinite(scores)
     return {
-        "recommend/output/items": np.where(np.isinf(scores), b"", names[places]),
-        "recommend/output/scores": scores,
+        "recommend/output/items": np.where(left, names[places], b""),
+        "recommend/output/scores": np.where(left, scores, np.float32(0)),
     }
 
 

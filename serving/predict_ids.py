@@ -24,7 +24,7 @@ class UnknownIdError(ValueError):
 
 
 def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
-    """The first ten items for a USER, the rating of USER,ITEM, or of all pairs of a CSV file.
+    """The first ten unmet items of a USER, the rating of USER,ITEM, or of all pairs of a CSV file.
 
     An id that holds a comma stands in double quotes, as in a CSV file. Raises
     UnreadableError where an input is none of these.
@@ -47,6 +47,8 @@ def _answers(run: Run, text: str) -> list[dict[str, Any]]:
         # A list has no room for what its user has met.
         listed = graph.ask(run, "recommend", given)["items"][0].tolist()
         items = [item for item in listed if item]
+        if not items:
+            tell(f"{text} has met every item that can be recommended.")
         return _rated(run, [text] * len(items), cells * len(items), items)
     if len(cells) == 2 and all(cells):
         return _rated(run, [text], cells[:1], cells[1:])
@@ -58,6 +60,8 @@ def _answers(run: Run, text: str) -> list[dict[str, Any]]:
 def _rated(
     run: Run, inputs: list[str], users: list[bytes], items: list[bytes]
 ) -> list[dict[str, Any]]:
+    if not users:
+        return []
     raw = {"user": _texts(users), "item": _texts(items)}
     known = graph.ask(run, "known", raw)
     _tell_of_items(run, raw["user"][known["user"] == 0])

@@ -102,8 +102,9 @@ def recommend(
             score[met] = -np.inf
         # Of equals the first comes first.
         order = np.argsort(-score, kind="stable")[:k]
-        items.append(np.where(np.isinf(score[order]), b"", candidates[order]))
-        scores.append(score[order])
+        left = np.isfinite(score[order])
+        items.append(np.where(left, candidates[order], b""))
+        scores.append(np.where(left, score[order], 0))
     return {"items": np.array(items), "scores": np.array(scores)}
 
 

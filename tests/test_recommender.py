@@ -373,6 +373,7 @@ def test_the_export_recommends(exported):
     everything = ask(user=users, k=tf.constant(10**6), exclude_seen=tf.constant(True))
     assert everything["items"].shape[1] == len(items)
     assert everything["items"].numpy()[0, -1] == b""
+    assert everything["scores"].numpy()[0, -1] == 0, "JSON knows no infinity"
     features = run.splits.train.numpy().features
     met = set(features["item"][features["user"] == b"user 1"])
     assert not met & set(everything["items"].numpy()[0])
@@ -388,6 +389,70 @@ def test_unknown_ones_are_answered_by_means(tiny):
     assert "the user's mean" in known["basis"]
     assert "popularity" in nobody["basis"]
     assert nothing["rating"] == pytest.approx(mean, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def few_left(tmp_path_factory):
+    """A run of 20 users and items: u1 has met 16 of them, u2 all."""
+    folder = tmp_path_factory.mktemp("few")
+    pairs = [(f"u{u}", f"i{i}") for u in range(20) for i in range(20) if (u + i) % 3]
+    pairs = [pair for pair in pairs if pair[0] not in ("u1", "u2")]
+    pairs += [("u1", f"i{i}") for i in range(16)] + [("u2", f"i{i}") for i in range(20)]
+    rows = [f"{user},{item},{1 + (7 * n) % 5}" for n, (user, item) in enumerate(pairs)]
+    later = ["u1,i17,4", "u1,i18,2", "u3,i0,5", "u4,i2,3"]
+    for name, some in (("plain", rows), ("test", later)):
+        (folder / f"{name}.csv").write_text("\n".join(["user,item,rating", *some]))
+    data = {
+        name: f"csv:{folder / file}.csv" for name, file in (("data", "plain"), ("test", "test"))
+    }
+    return train(Recommender(epochs=1, factors=2, **data), run_dir=folder / "run", verbose=0)
+
+
+def met_by(run, user):
+    parts = [part.numpy().features for part in (run.splits.train, run.splits.valid)]
+    return {item for part in parts for item in part["item"][part["user"] == user]}
+
+
+def test_only_items_that_were_not_met_are_recommended(few_left, capsys):
+    for user in ("u1", "u5"):
+        met = {item.decode() for item in met_by(few_left, user.encode())}
+        rows = predict(few_left, [user])
+        items = [row["item"] for row in rows]
+        assert len(items) == min(10, 20 - len(met))
+        assert not met & set(items)
+        scores = [row["score"] for row in rows]
+        assert scores == sorted(scores, reverse=True)
+    assert "met every item" not in capsys.readouterr().err
+
+
+def test_a_user_who_met_everything_gets_a_word_and_no_list(few_left, capsys):
+    assert predict(few_left, ["u2"]) == []
+    assert "u2 has met every item that can be recommended" in capsys.readouterr().err
+
+
+def test_items_that_were_met_are_in_no_list_that_is_judged(few_left):
+    splits = few_left.splits
+    some = rankings.asked(splits)
+    items = ids.vocabulary(splits.train.numpy().features["item"])
+    for lists in (
+        report.answer(few_left).lists,
+        asked_ids.baselines(splits)["popularity"].lists,
+    ):
+        for name, places, hits in zip(some.names, lists.places, lists.hits, strict=True):
+            left = places[places != rankings.NONE]
+            assert len(left) == len(set(left)) == 20 - len(met_by(few_left, name))
+            assert not met_by(few_left, name) & set(items[left])
+            assert not hits[places == rankings.NONE].any()
+
+
+def test_the_most_popular_lists_are_those_of_sorting_all_items(tiny):
+    splits, some = tiny.splits, rankings.asked(tiny.splits)
+    items = ids.vocabulary(splits.train.numpy().features["item"])
+    popularity = rankings.popularity_of(splits)
+    lists = asked_ids.baselines(splits)["popularity"].lists
+    for name, places in zip(some.names[:20], lists.places, strict=False):
+        scores = np.where(np.isin(items, list(met_by(tiny, name))), -np.inf, popularity)
+        np.testing.assert_array_equal(places, np.argsort(-scores, kind="stable")[: len(places)])
 
 
 def test_predict_lists_ten_and_reads_files(tiny, tmp_path, capsys):

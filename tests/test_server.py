@@ -113,15 +113,24 @@ def test_the_only_output_has_no_name(predict, exported):
 
 
 def test_numbers_that_json_does_not_have(predict, exported):
-    """NaN is a missing number, in a request; minus infinity the score of no item, in an answer."""
+    """NaN is a missing number in a request; an answer holds no number for an item that is none."""
     names = list(exported(Regression).splits.test.columns)
     (value,) = predict("regression", instances=[dict.fromkeys(names, math.nan)])["predictions"]
     assert math.isfinite(value)
     user = exported(Recommender).splits.train.numpy([0]).features["user"].tolist()
     asked = {"user": [user[0].decode()], "k": 10**6, "exclude_seen": True}
     outputs = predict("recommender", signature_name="recommend", inputs=asked)["outputs"]
-    assert outputs["scores"][0][-1] == -math.inf
-    assert outputs["items"][0][-1] == ""
+    met = exported(Recommender).splits
+    known = {
+        item.decode()
+        for part in (met.train, met.valid)
+        for item in part.numpy().features["item"][part.numpy().features["user"] == user[0]]
+    }
+    (items,), (scores,) = outputs["items"], outputs["scores"]
+    offered = set(met.train.numpy().features["item"].tolist())
+    assert len(items) == len(scores) == len(offered) - len(known)
+    assert not known & {*items, ""}
+    assert all(map(math.isfinite, scores))
 
 
 def test_texts(predict, exported):

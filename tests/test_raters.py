@@ -1,0 +1,70 @@
+"""Users are accused only of what chance does not explain, and never listed by themselves."""
+
+import numpy as np
+import pytest
+
+from apps import Recommender
+from checking.examine import examine
+from checking.outputs import entries
+
+
+def write(path, rows, *, rated=True):
+    head = "user,item,rating" if rated else "user,item"
+    lines = [",".join(map(str, row if rated else row[:2])) for row in rows]
+    path.write_text("\n".join([head, *lines]) + "\n")
+    return path
+
+
+def accused(path, check):
+    diagnosis = examine(Recommender(data=f"csv:{path}"), None, lambda *_: None)
+    assert not [entry for entry in entries(diagnosis) if entry.check == check]
+    return [one for one in diagnosis.findings if one.check == check]
+
+
+def clicks(random, num_users, num_items, each):
+    return [
+        (f"u{user}", f"i{item}", random.integers(1, 6))
+        for user in range(num_users)
+        for item in random.choice(num_items, each, replace=False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("num_users", "num_items", "each"), [(300, 9, 7), (500, 12, 6), (60, 6, 5)]
+)
+def test_like_clicks_among_few_items_accuse_nobody(num_users, num_items, each, tmp_path):
+    rows = clicks(np.random.default_rng(0), num_users, num_items, each)
+    assert not accused(write(tmp_path / "few.csv", rows, rated=False), "copied users")
+
+
+def test_who_watched_the_same_series_is_no_copy(tmp_path):
+    random = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", f"series {series} part {part}", 1)
+        for user in range(200)
+        for series in random.choice(30, 1)
+        for part in range(8)
+    ]
+    rows += clicks(random, 50, 100, 8)
+    assert not accused(write(tmp_path / "series.csv", rows, rated=False), "copied users")
+
+
+@pytest.mark.parametrize("rated", [True, False])
+def test_a_copied_account_is_found(rated, tmp_path):
+    rows = clicks(np.random.default_rng(0), 100, 60, 15)
+    rows += [("twin", item, rating) for user, item, rating in rows if user == "u3"]
+    (found,) = accused(write(tmp_path / "copied.csv", rows, rated=rated), "copied users")
+    assert {one.where for one in found.shown} == {"u3", "twin"}
+
+
+def test_who_always_gives_the_usual_rating_is_no_machine(tmp_path):
+    random = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", f"i{item}", 5 if random.random() < 0.95 else 1)
+        for user in range(200)
+        for item in random.choice(80, 22, replace=False)
+    ]
+    assert not accused(write(tmp_path / "usual.csv", rows), "constant raters")
+    rows += [("bored", f"i{item}", 1) for item in range(25)]
+    (found,) = accused(write(tmp_path / "bored.csv", rows), "constant raters")
+    assert [one.where for one in found.shown] == ["bored"]
