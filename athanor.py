@@ -5,6 +5,7 @@ verbs, so that help and mistakes are answered at once.
 """
 
 import contextlib
+import io
 import os
 import sys
 import warnings
@@ -230,6 +231,8 @@ def main() -> None:
     0 done, 1 failed, 2 asked for something impossible, 3 lost another worker.
     """
     _silence_libraries()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may hold bytes that are no text
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:]
     called = Path(sys.argv[0]).stem
     if called.startswith("athanor-"):

@@ -1,5 +1,6 @@
 """Pictures: unreadable, blank, odd ones, near copies, and what gives a class away."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -221,7 +222,7 @@ def giveaways(subject: Subject) -> Iterator[Finding]:
         names = ("height", "width", "channels")
         columns |= {name: known[:, k].astype("float32") for k, name in enumerate(names)}
         suffixes = [
-            subject.where(number).rpartition(".")[2].encode() for number in range(len(subject))
+            os.fsencode(subject.where(number).rpartition(".")[2]) for number in range(len(subject))
         ]
         columns["file ending"] = np.array(suffixes, object)
     for column, score in leaks.told(columns, subject.targets, classes=True):

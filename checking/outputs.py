@@ -86,7 +86,7 @@ def show(diagnosis: Diagnosis) -> None:
 def write(diagnosis: Diagnosis, report: Path, listed: Path | None) -> dict[str, str]:
     """Write the page, and the list where one is wanted; their places by name."""
     with whole(report) as beside:
-        beside.write_text(page.page(diagnosis), encoding="utf-8")
+        beside.write_text(page.page(diagnosis), encoding="utf-8", errors="backslashreplace")
     written = {"report": str(report)}
     if listed is not None:
         quarantine.write(listed, entries(diagnosis))

@@ -1,9 +1,9 @@
 """A list of examples that training leaves out: written by check-data, mended by people, honoured.
 
-A CSV file with the columns of `Entry`. An example is known by the hash of its
-content, or a row by that of its whole row (`Examples.keys`), so that the list outlives a file
-that is sorted anew and other fields. Pictures are also
-known by their file, where no example has the hash, for the hash changes with
+A CSV file with the columns of `Entry`; names of files may hold bytes that are not UTF-8. An
+example is known by the hash of its content, or a row by that of its whole row
+(`Examples.keys`), so that the list outlives other fields and a file that is sorted anew.
+Pictures are also known by their file, where no example has the hash, for the hash changes with
 the size to which they are fitted. A line written by hand needs one of the two.
 """
 
@@ -19,8 +19,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.examples import AddressError, DataError, Examples
-from pipelines.files import whole
+from pipelines.files import printable, whole
 from pipelines.splits import Fold, Splits, fold
+from pipelines.tables import listed
 
 
 class Entry(NamedTuple):
@@ -66,21 +67,22 @@ class Honoured(NamedTuple):
 
 def write(path: Path, entries: Iterable[Entry]) -> None:
     """Write a list, whole."""
-    with whole(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(Entry._fields)
-        table.writerows(entries)
+    with whole(path) as beside:  # noqa: SIM117
+        with beside.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            table = csv.writer(file)
+            table.writerow(Entry._fields)
+            table.writerows(entries)
 
 
 def read(path: Path) -> list[Entry]:
     """The lines of a list. Raises DataError where it is none."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             table = csv.DictReader(file)
             names = table.fieldnames or []
             if not {"key", "where"} <= set(names):
                 raise DataError(
-                    f"Received --quarantine {str(path)!r} with the columns {', '.join(names)}; "
+                    f"Received --quarantine {str(path)!r} with the columns {listed(names)}; "
                     f"expected {', '.join(Entry._fields)}. Write one by check-data "
                     "--write-quarantine FILE."
                 )
@@ -89,7 +91,7 @@ def read(path: Path) -> list[Entry]:
             ]
     except OSError as error:
         raise _unreadable(path, error) from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise DataError(
             f"Received --quarantine {str(path)!r}, which is no CSV file ({error}); expected the "
             "list of check-data --write-quarantine FILE."
@@ -176,7 +178,7 @@ def _named(part: Examples, entries: Sequence[Entry]) -> dict[int, list[int]]:
         if entry.key:
             keys[_hash(entry.key)].append(number)
         if entry.where:
-            files[entry.where].append(number)
+            files[printable(entry.where)].append(number)
     hashes = part.keys()
     wanted = np.array([*keys], "uint64")
     found = {

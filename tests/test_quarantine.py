@@ -2,15 +2,20 @@
 
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import made
 import numpy as np
 import planted
 import pytest
+import tensorflow as tf
 
-from apps import Mnist, Text
+from apps import Finetune, Mnist, Text
 from checking import page
 from checking.examine import examine
 from evaluation import report
@@ -21,6 +26,7 @@ from pipelines.splits import cut
 from training.run import Run
 from training.train import train
 
+ROOT = Path(__file__).resolve().parents[1]
 TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
 
@@ -230,3 +236,34 @@ def test_a_text_is_named_by_its_line(tmp_path):
     diagnosis = examine(Text(**planted.write(held, tmp_path)), None, lambda *_: None)
     number = int(diagnosis.subject.numbers("test")[4])
     assert diagnosis.subject.where(number) == "test.csv line 6"
+
+
+def test_names_of_files_that_are_not_utf_8_are_listed_and_honoured(elsewhere):
+    folder = elsewhere / "photos"
+    random = np.random.default_rng(0)
+    for name in (b"cats", b"d\xf6gs"):
+        place = folder / os.fsdecode(name)
+        place.mkdir(parents=True)
+        for k in range(20):
+            picture = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            made = tf.io.encode_png(picture).numpy()
+            (place / os.fsdecode(b"%d-\xe9.png" % k)).write_bytes(made)
+    (folder / "cats" / os.fsdecode(b"br\xf6ken.png")).write_bytes(b"no picture")
+    command = [sys.executable, "-m", "athanor", "finetune"]
+    where = ["--data", "folder:photos"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    asked = [*command, "check-data", *where, "--write-quarantine", "list.csv", "--fail-on", "never"]
+    done = subprocess.run(asked, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"br\\udcf6ken.png" in done.stdout
+    assert (elsewhere / "data-report.html").read_text(encoding="utf-8")
+    assert [entry.where for entry in quarantine.read(elsewhere / "list.csv")] == [
+        "cats/br\\udcf6ken.png"
+    ]
+    with (elsewhere / "list.csv").open("ab") as file:
+        file.write(b",cats/3-\xe9.png,train,by hand,blurred\r\n")
+    splits = Finetune(data="folder:photos").splits()
+    left = without(splits, elsewhere / "list.csv")
+    assert sum(left.sizes.values()) == sum(splits.sizes.values()) - 1 or (
+        left.quarantine["test"] == 1
+    )
