@@ -7,7 +7,8 @@ import numpy as np
 
 Kind = Literal["number", "category"]
 Kinds = Mapping[str, Kind]  # of each column by its name, in the order of the table
-MATRICES = {"number": "numbers", "category": "texts"}
+MATRICES: dict[Kind, str] = {"number": "numbers", "category": "texts"}
+DTYPES = {"numbers": "float64", "texts": "string"}  # as TensorFlow calls them
 
 
 def packed(columns: Iterable[np.ndarray], kinds: Kinds, rows: int) -> dict[str, np.ndarray]:

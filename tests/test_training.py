@@ -17,7 +17,7 @@ from evaluation import report
 from pipelines import embedded
 from pipelines.examples import DataError
 from pipelines.files import whole
-from training import directory
+from training import directory, passport
 from training.fitting import DivergedError
 from training.run import Run, RunError, write_json
 from training.train import train
@@ -254,6 +254,21 @@ def test_a_damaged_file_is_named(name, copied):
     (copied.path / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(RunError, match=name):
         _ = Run.load(copied.path).model
+
+
+def test_a_run_whose_table_was_taken_column_by_column_is_refused(tiny_run, tmp_path):
+    run = tiny_run(Regression)
+    for change, said in (
+        (lambda spec: spec.pop("columns"), "Train again"),
+        (lambda spec: spec["columns"].pop("age"), "not those of the data"),
+        (lambda spec: spec["columns"].update(age="date"), "no kinds"),
+        (lambda spec: spec.update(features=7), "not those of the data"),
+    ):
+        told = json.loads((run.path / "run.json").read_text())
+        change(told["data"]["spec"])
+        (tmp_path / "run.json").write_text(json.dumps(told))
+        with pytest.raises(RunError, match=said):
+            passport.read(tmp_path / "run.json")
 
 
 def test_a_model_first_asked_for_inside_a_function_answers_as_outside(tiny_run):

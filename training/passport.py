@@ -6,6 +6,7 @@ from types import EllipsisType
 from typing import Any
 
 import apps
+from pipelines.packing import DTYPES, MATRICES, of_kind
 
 
 class RunError(ValueError):
@@ -94,6 +95,8 @@ def with_automatic(app: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_reading(path: Path, told: dict[str, Any]) -> None:
+    if told["question"] == "row":
+        _require_columns(path, told["data"]["spec"])
     parts = READING.get(told["question"])
     if told["question"] == "row" and told.get("reading") is None:
         return  # of a run from before it was kept
@@ -107,6 +110,20 @@ def _require_reading(path: Path, told: dict[str, Any]) -> None:
         _require(path, form, dict.fromkeys(FORM, str), f"reading.forms[{name!r:.50}].")
     if "shape" in parts:
         _require_picture(path, told["reading"], told["data"]["spec"].get("features"))
+
+
+def _require_columns(path: Path, spec: dict[str, Any]) -> None:
+    if "columns" not in spec:
+        raise RunError(
+            f"Received {path} of a version that took tables column by column; expected one of this "
+            "version. Train again; what was exported from that run can still be served."
+        )
+    kinds = spec["columns"]
+    if not isinstance(kinds, dict) or not {*map(str, kinds.values())} <= set(MATRICES):
+        raise _damaged(path, "data.spec.columns name no kinds")
+    widths = {matrix: [len(of_kind(kinds, kind))] for kind, matrix in MATRICES.items()}
+    if spec.get("features") != {name: [width, DTYPES[name]] for name, width in widths.items()}:
+        raise _damaged(path, "data.spec.columns are not those of the data")
 
 
 def _require_picture(path: Path, reading: dict[str, Any], features: Any) -> None:
