@@ -6,7 +6,7 @@ and each member is trained by its own loss.
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,7 +32,8 @@ MEMBERS = 16
 WAVES = 1024
 
 
-class Prepared(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Prepared:
     """Training examples as networks see them: two matrices, which are made block by block."""
 
     prepare: PrepareColumns
