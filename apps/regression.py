@@ -6,6 +6,7 @@ About a minute for California housing on two cores.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -127,7 +128,9 @@ class Regression(App):
         outputs = len(splits.labels) or 1
         hidden = networks.Hidden(self.width, self.dropout, self.l1, self.l2)
         if self.model == "tabm":
-            start = None if splits.labels else self._exact(splits, train, None)
+            start = (
+                self._logistic(splits, train) if splits.labels else self._exact(splits, train, None)
+            )
             return networks.team(train, outputs, hidden, start=start)
         if self.model == "mlp":
             return networks.perceptron(train, outputs, hidden)
@@ -173,10 +176,12 @@ class Regression(App):
         if solver := self._whole(feeds.splits):
             self._solve_whole(solver, model, feeds, **options)
             return
-        if self.model == "tabm" and not feeds.splits.labels:
-            from apps.trust import Trust
+        if self.model == "tabm":
+            from apps import trust as of
 
-            trust = Trust(feeds, *_unit(feeds.splits))
+            mean, scale = _unit(feeds.splits)
+            numbers = functools.partial(of.share_of_numbers, mean=mean, scale=scale)
+            trust = of.Trust(feeds, of.share_of_classes if feeds.splits.labels else numbers)
             # Last: the weights that it judges are those of the validation, which the first
             # callbacks may have averaged.
             super().fit(model, feeds, **{**options, "callbacks": [*options["callbacks"], trust]})
@@ -266,6 +271,15 @@ class Regression(App):
                 f"Received --batch-size {self.batch_size} with --solver {self.solver}, which has "
                 "a batch size of its own; expected one of the two. Leave one out."
             )
+
+    def _logistic(self, splits: "Splits", train: Any) -> Any:
+        import numpy as np
+
+        from apps.logistic import MOST_ROWS, logistic
+
+        step = -(-len(train) // MOST_ROWS)
+        some = dataclasses.replace(train, train=train.train.select(np.arange(0, len(train), step)))
+        return logistic(some.sparse(), some.train.targets, len(splits.labels))
 
     def _solver(self, splits: "Splits") -> str:
         """The solver that is meant; raises FieldError where it cannot be."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from scipy import sparse
 
 from apps.tabular import Adapted, Agreement, Heads, PiecewiseLinear, RandomFourier
 from apps.trust import Trusted
@@ -62,6 +63,10 @@ class Prepared:
         """Some rows of both matrices side by side, float64, and their targets."""
         for x, target in self._fed():
             yield np.concatenate([x["numbers"], x["flags"]], axis=1, dtype="float64"), target
+
+    def sparse(self) -> Any:
+        """Both matrices of all examples side by side, float64: most flags are 0."""
+        return sparse.vstack([sparse.csr_matrix(x) for x, _ in self.blocks()]).tocsr()
 
     def edges(self) -> list[list[float]]:
         """Of each number column, quantiles that differ: as many as there are examples for."""
@@ -124,7 +129,7 @@ def perceptron(train: Prepared, outputs: int, hidden: Hidden) -> Any:
     return keras.Model(inputs, _alone(keras.layers.Dense(outputs)(x)))
 
 
-def team(train: Prepared, outputs: int, hidden: Hidden, *, start: list[np.ndarray] | None) -> Any:
+def team(train: Prepared, outputs: int, hidden: Hidden, *, start: list[np.ndarray]) -> Any:
     """TabM-mini over piecewise-linear embeddings, beside a linear model.
 
     The linear model begins at `start`, a kernel and a bias, and the members add to
@@ -143,9 +148,8 @@ def team(train: Prepared, outputs: int, hidden: Hidden, *, start: list[np.ndarra
     # In this order: Keras 3.15 takes what is added second for a bias of the members where a
     # batch has as many examples as there are members, and adds it along the wrong axis.
     added = _alone(straight(_joined(inputs))) + trusted
-    if start is not None:
-        straight.set_weights(start)
-        straight.trainable = len(train) >= MANY
+    straight.set_weights(start)
+    straight.trainable = len(train) >= MANY
     return keras.Model(inputs, Agreement()(added))
 
 

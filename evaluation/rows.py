@@ -64,7 +64,7 @@ def _classes(splits: Splits) -> dict[str, np.ndarray]:
     from sklearn.linear_model import LogisticRegression
 
     target, num_classes = splits.train.targets, len(splits.labels)
-    train, test = (_sparse(part) for part in _prepared(splits))
+    train, test = (part.sparse() for part in _prepared(splits))
     raw, raw_test = _coded(splits)
     given = {"majority": majority(target, num_classes, len(splits.test))}
     models = {
@@ -93,13 +93,6 @@ def _prepared(splits: Splits) -> list[Prepared]:
     """Training and test examples as networks see them."""
     prepare = PrepareColumns.adapted(splits.train)
     return [Prepared(prepare, part) for part in (splits.train, splits.test)]
-
-
-def _sparse(part: Prepared) -> Any:
-    """A sparse matrix [rows, columns and flags]: most flags are 0."""
-    from scipy import sparse
-
-    return sparse.vstack([sparse.csr_matrix(x) for x, _ in part.blocks()]).tocsr()
 
 
 def _texts(splits: Splits) -> list[bool]:

@@ -311,6 +311,37 @@ def test_additions_are_believed_as_far_as_they_are_shown_to_help():
     assert float(layer(tf.constant(2.0), training=False)) == 1
 
 
+def test_additions_to_classes_are_believed_as_far_as_they_are_shown_to_help():
+    random = np.random.default_rng(0)
+    logits = 2 * random.normal(size=(5000, 3))
+    classes = np.argmax(logits + random.gumbel(size=logits.shape), axis=1)
+    nothing, noise = np.zeros_like(logits), random.normal(size=logits.shape)
+    assert trust.share_of_classes(logits[:, None], nothing, classes) == pytest.approx(1, abs=0.1)
+    assert trust.share_of_classes(2 * logits[:, None], nothing, classes) == pytest.approx(
+        0.5, abs=0.05
+    )
+    assert trust.share_of_classes(noise[:, None], logits, classes) == 0
+    assert trust.share_of_classes(nothing[:, None], logits, classes) == 1
+    few = logits[:9, None] + noise[:9, None]
+    assert trust.share_of_classes(few, logits[:9], classes[:9]) == 0
+
+
+@pytest.mark.parametrize("labels", [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "none")], ids=len)
+def test_small_data_begin_at_the_logistic_answer(labels):
+    from sklearn.linear_model import LogisticRegression
+
+    random = np.random.default_rng(0)
+    x, kinds = random.normal(size=(300, 3)), {f"n{k}": "number" for k in range(3)}
+    target = np.argmax(x + random.gumbel(size=x.shape), 1) % min(3, len(labels))
+    examples = Examples.of(packed(x.T, kinds, 300), target, kinds=kinds)
+    splits = Splits(*(examples.select(np.arange(k, 300, 3)) for k in range(3)), labels=labels)
+    app = Regression(width=4)
+    given = app.finish(splits)(app.network(splits)(app.prepare(splits)(examples.features)))
+    train = tabular_networks.Prepared(app.prepare(splits), splits.train).sparse().toarray()
+    theirs = LogisticRegression().fit(train, splits.train.targets).predict_proba(train)
+    np.testing.assert_allclose(given[::3, : theirs.shape[1]], theirs, atol=2e-3)
+
+
 @pytest.mark.slow
 def test_own_file_by_command_line(file, tmp_path, ask):
     flags = ["--epochs", 2, "--model", "mlp", "--run-dir", tmp_path / "run"]

@@ -1,0 +1,36 @@
+"""Logistic regression as a start for networks of rows."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+MOST_ROWS = 20_000  # of more examples so many tell enough for a start
+ABSENT = -10.0  # bias of a class without examples
+
+
+def logistic(x: Any, classes: np.ndarray, num_classes: int) -> list[np.ndarray]:
+    """The kernel [n, classes] and bias [classes] of scikit-learn's default penalty.
+
+    Args:
+        x: numbers [rows, n], dense or sparse.
+        classes: from 0, [rows].
+        num_classes: of which some may be absent.
+
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    kernel = np.zeros((x.shape[1], num_classes), "float32")
+    bias = np.full(num_classes, ABSENT, "float32")
+    there = np.unique(classes)
+    bias[there] = 0.0
+    if len(there) < 2 or not x.shape[1]:
+        return [kernel, bias]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a start need not have converged
+        model = LogisticRegression(max_iter=500).fit(x, classes)
+    weights, starts = model.coef_, model.intercept_
+    if len(there) == 2:  # scikit-learn's one column is the difference of both
+        weights, starts = (np.concatenate([-part, part]) / 2 for part in (weights, starts))
+    kernel[:, there], bias[there] = weights.T, starts
+    return [kernel, bias]
