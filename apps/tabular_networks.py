@@ -28,7 +28,6 @@ EMBEDDING = 12
 # Of wide tables fewer bins and narrower embeddings: the sums over all columns.
 MOST_CODES, MOST_EMBEDDED = 2**14, 2**12
 MOST_SORTED = 20_000  # examples by which edges are found
-MANY = 2000  # examples from which on the linear answer needs no protection
 MEMBERS = 16
 WAVES = 1024
 
@@ -132,9 +131,9 @@ def perceptron(train: Prepared, outputs: int, hidden: Hidden) -> Any:
 def team(train: Prepared, outputs: int, hidden: Hidden, *, start: list[np.ndarray]) -> Any:
     """TabM-mini over piecewise-linear embeddings, beside a linear model.
 
-    The linear model begins at `start`, a kernel and a bias, and the members add to
-    what it says: where there is little to learn from, little is added (see
-    apps.trust), and the linear model is not trained further.
+    The linear model is `start`, a kernel and a bias, and is not trained further. The
+    members add to what it says as much as helps on validation (see apps.trust), so that
+    the answers there are no worse than the linear ones.
     """
     inputs = train.inputs()
     parts = [inputs["flags"]]
@@ -149,7 +148,7 @@ def team(train: Prepared, outputs: int, hidden: Hidden, *, start: list[np.ndarra
     # batch has as many examples as there are members, and adds it along the wrong axis.
     added = _alone(straight(_joined(inputs))) + trusted
     straight.set_weights(start)
-    straight.trainable = len(train) >= MANY
+    straight.trainable = False
     return keras.Model(inputs, Agreement()(added))
 
 

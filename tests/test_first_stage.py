@@ -1,0 +1,61 @@
+"""The default of `athanor regression` does no worse than its first stage, the linear answer."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apps import Regression
+from pipelines.feed import feed
+from training.train import train
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SETS = {
+    "titanic": ("titanic/titanic.csv", "survived", "alive"),
+    "german": ("german_credit/german_credit.csv", "credit_risk", ""),
+    "auto_mpg": ("auto_mpg/auto_mpg.csv", "mpg", ""),
+    "fare": ("titanic/titanic.csv", "fare", ""),
+    "amount": ("german_credit/german_credit.csv", "amount", ""),
+    "churn": ("telco_churn/telco_customer_churn.csv.gz", "Churn", "customerID"),
+}
+
+
+def loss_of(app, splits, network, examples):
+    """The mean loss of a network on raw examples."""
+    batches = feed(examples, batch_size=1000, prepare=app.prepare(splits))
+    loss = app.loss(splits)
+    parts = [(len(y), float(loss(y, network(x, training=False)))) for x, y in batches]
+    return sum(size * one for size, one in parts) / len(examples)
+
+
+def network_of(run):
+    return next(layer for layer in run.model.layers if layer.name.startswith("functional"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETS)
+def test_the_default_does_no_worse_than_its_first_stage(name, tmp_path, monkeypatch):
+    """On validation, and on a fifth of the training examples that is put aside here."""
+    path, target, drop = SETS[name]
+    app = Regression(data=f"csv:{SHARED / path}", target=target, drop=drop)
+    whole = app.splits()
+    some = np.random.default_rng(0).permutation(len(whole.train))[:4000]
+    aside, kept = (whole.train.select(np.sort(part)) for part in np.split(some, [len(some) // 5]))
+    splits = dataclasses.replace(whole, train=kept, test=aside)
+    monkeypatch.setattr(Regression, "splits", lambda *_: splits)
+    found = {}
+    for model in ("tabm", "mlp"):
+        one = dataclasses.replace(app, model=model)
+        run = train(one, run_dir=tmp_path / model, precision="float32", verbose=0)
+        with (run.path / "history.csv").open() as file:
+            valid = min(float(row["val_loss"]) for row in csv.DictReader(file))
+        found[model] = valid, loss_of(app, splits, network_of(run), aside)
+    first = app.network(splits)  # whose members add nothing yet
+    found["first stage"] = tuple(
+        loss_of(app, splits, first, part) for part in (splits.valid, aside)
+    )
+    print({model: f"{valid:.4f} {unseen:.4f}" for model, (valid, unseen) in found.items()})
+    assert found["tabm"][0] <= found["first stage"][0] + 1e-6
+    assert found["tabm"][1] < 1.03 * min(found["first stage"][1], found["mlp"][1])
