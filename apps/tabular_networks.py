@@ -27,6 +27,7 @@ BIN = 16  # training examples that a bin holds at least, on average
 EMBEDDING = 12
 # Of wide tables fewer bins and narrower embeddings: the sums over all columns.
 MOST_CODES, MOST_EMBEDDED = 2**14, 2**12
+MOST_INPUTS, PROJECTED = 1536, 128  # of the members; more are projected, or they take minutes
 MOST_SORTED = 20_000  # examples by which edges are found
 MEMBERS = 16
 WAVES = 1024
@@ -140,7 +141,10 @@ def team(train: Prepared, outputs: int, hidden: Hidden, *, start: list[np.ndarra
     if num_numbers := train.prepare.widths["numbers"]:
         width = max(1, min(EMBEDDING, MOST_EMBEDDED // num_numbers))
         parts.insert(0, PiecewiseLinear(train.edges(), width)(inputs["numbers"]))
-    x = hidden.finish(Adapted(MEMBERS, hidden.width)(keras.layers.Concatenate()(parts)))
+    x = keras.layers.Concatenate()(parts)
+    if x.shape[-1] > MOST_INPUTS:
+        x = keras.layers.Dense(PROJECTED, use_bias=False)(x)
+    x = hidden.finish(Adapted(MEMBERS, hidden.width)(x))
     members = Heads(outputs)(hidden.dense(hidden.dense(x)))
     straight = _straight(outputs, hidden.penalty())
     trusted = Trusted(name=TRUSTED)(members)

@@ -126,6 +126,12 @@ class PrepareColumns(keras.layers.Layer):
         """Columns of `numbers` and of `flags`."""
         return {"numbers": len(self.numbers), "flags": len(self.gaps) + len(self._text)}
 
+    @property
+    def origins(self) -> list[str]:
+        """The column from which each number, and then each flag, is made."""
+        texts = [*self.categories]
+        return [*self.numbers, *self.gaps, *(texts[place] for place in self._column)]
+
     def get_config(self) -> dict[str, Any]:
         """What __init__ needs."""
         own = {"numbers": self.numbers, "gaps": self.gaps, "categories": self.categories}
