@@ -89,11 +89,12 @@ def bca(estimate: float, resampled: np.ndarray, left_out: np.ndarray, known: Met
 def of_mean(values: np.ndarray, resampled: np.ndarray, known: Metric) -> Interval:
     """The interval of a mean over independent units.
 
-    Wilson's where the values are hits and misses, else BCa.
+    Wilson's where the values are hits and misses, or shares that are all the same and
+    so leave nothing to resample; else BCa.
     """
     estimate = float(values.mean())
     is_share = (known.low, known.high) == (0.0, 1.0)
-    if is_share and np.isin(values, (0.0, 1.0)).all():
+    if is_share and (np.isin(values, (0.0, 1.0)).all() or not np.ptp(values)):
         return wilson(estimate, len(values))
     if len(values) < 2:
         return estimate, estimate

@@ -6,7 +6,7 @@ import matplotlib
 
 from evaluation import history, kinds
 from evaluation.fonts import fonts
-from evaluation.style import FAINT, FIRST, GREY, INK, SECOND, STYLE, few_ticks, pyplot
+from evaluation.style import FAINT, FIRST, GREY, INK, SECOND, STYLE, caption, few_ticks, pyplot
 from pipelines.files import whole
 from training.run import Run
 
@@ -35,7 +35,7 @@ def draw(run: Run, answers: Any) -> Drawn:
             **kinds.asked(run.passport["question"]).figures(run, answers),
         }
         for name, figure in figures.items():
-            _caption(figure, run)
+            caption(figure, _told(run))
             with whole(run.path / name) as beside:
                 figure.savefig(beside, format="png", bbox_inches="tight")
             pyplot.close(figure)
@@ -47,13 +47,9 @@ def _target(run: Run) -> str:
     return fonts().drawable(run.passport["fields"].get("target") or "")
 
 
-def _caption(figure: Any, run: Run) -> None:
-    """Name the run below a picture."""
-    told = f"{run.passport['app']} run {run.path.name}; data {run.passport['fields']['data']}"
-    figure.text(
-        0, -0.08 / figure.get_figheight(), fonts().drawable(told),
-        fontsize=7, color=GREY, va="top", parse_math=False,
-    )  # fmt: skip
+def _told(run: Run) -> str:
+    """What all pictures of a run have in common."""
+    return f"{run.passport['app']} run {run.path.name}; data {run.passport['fields']['data']}"
 
 
 def _learning_curves(columns: dict[str, list[float]], passport: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from matplotlib import pyplot, ticker
 
 from evaluation.fonts import fonts
 
-__all__ = ["FAINT", "FIRST", "GREY", "INK", "SECOND", "STYLE", "few_ticks", "pyplot"]
+__all__ = ["FAINT", "FIRST", "GREY", "INK", "SECOND", "STYLE", "caption", "few_ticks", "pyplot"]
 
 INK, GREY, FAINT, FIRST, SECOND = "#222222", "#777777", "#bbbbbb", "#2a6f97", "#d1495b"
 MOST_TICKS = 5
@@ -22,6 +22,14 @@ STYLE: dict[Any, Any] = {
     "axes.edgecolor": FAINT,
     "figure.dpi": 120,
 }
+
+
+def caption(figure: Any, text: str) -> None:
+    """Say in small print below a picture what it belongs to."""
+    figure.text(
+        0, -0.08 / figure.get_figheight(), fonts().drawable(text),
+        fontsize=7, color=GREY, va="top", parse_math=False,
+    )  # fmt: skip
 
 
 def few_ticks(*axes: Any) -> None:

@@ -360,6 +360,14 @@ def test_an_export_tells_its_score_once_it_is_judged(copied):
     assert about.describe(copied, {}, {})["score"] == wanted
 
 
+def test_an_export_does_not_hide_that_the_model_loses(copied):
+    assert about.describe(copied, {}, {})["remarks"] == []
+    scores = {"test": {"accuracy": 0.5}, "intervals": {"accuracy": [0.4, 0.6]}}
+    told = ["This model loses to softmax regression."]
+    (copied.path / "scores.json").write_text(json.dumps(scores | {"remarks": told}))
+    assert about.describe(copied, {}, {})["remarks"] == told
+
+
 def test_what_is_missing_has_no_place_in_json():
     rows = {"size": np.float32([np.nan, 0.1]), "kind": np.array([b"oak", b"caf\xe9"])}
     assert about.instances(rows, {"size": 2.5}) == [

@@ -135,6 +135,11 @@ def test_every_interval_holds_its_estimate_inside_the_range(count, share):
                 assert metric(name).low <= low <= points[name] <= high <= metric(name).high, name
 
 
+def test_users_that_are_all_alike_are_not_certain():
+    found = rankings.intervals(of_lists([1] * 20, 2))["recall_at_10"]
+    assert found == pytest.approx(intervals.wilson(0.5, 20))
+
+
 def test_shares_of_a_recommender_stay_inside_their_range(ask, elsewhere):
     data = SHARED / "cases" / "intervals-above-one" / "plain.csv"
     if not data.exists():

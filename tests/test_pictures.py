@@ -14,10 +14,9 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import pyplot
 
 import apps
-from evaluation import classes, fonts, numbers, pictures, report
+from evaluation import classes, fonts, numbers, pictures, report, style
 from evaluation import images as of_images
 from evaluation import texts as of_texts
-from evaluation.style import STYLE
 from pipelines.examples import Examples
 from training.run import Run
 from training.train import train
@@ -29,7 +28,7 @@ BOX = "\u25a1"
 
 @pytest.fixture(autouse=True)
 def closed():
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(style.STYLE):
         yield
     pyplot.close("all")
 
@@ -126,7 +125,7 @@ def test_a_picture_names_its_run():
     figure = pyplot.figure()
     passport = {"app": "regression", "fields": {"data": "csv:houses.csv"}}
     run = SimpleNamespace(passport=passport, path=SimpleNamespace(name="20260101-000000"))
-    pictures._caption(figure, run)
+    style.caption(figure, pictures._told(run))
     assert written(figure) == ["regression run 20260101-000000; data csv:houses.csv"]
 
 

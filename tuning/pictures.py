@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 import optuna
 
-from evaluation.style import FAINT, FIRST, INK, SECOND, STYLE, pyplot
+from evaluation.style import FAINT, FIRST, INK, SECOND, STYLE, caption, pyplot
 from pipelines.files import whole
 from tuning.learning import DIRECTIONS, frozen
 from tuning.oracles import Journaled
@@ -23,6 +23,9 @@ def draw(oracle: Journaled, directory: Path, objective: str) -> list[str]:
         if len(oracle.finished()) >= FEW and (shares := importance(oracle)):
             figures["importance.png"] = _importance(shares)
         for name, figure in figures.items():
+            caption(
+                figure, f"search {directory.name}, {len(oracle.finished())} trials; {objective}"
+            )
             with whole(directory / name) as beside:
                 figure.savefig(beside, format="png", bbox_inches="tight")
             pyplot.close(figure)
