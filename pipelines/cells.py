@@ -29,6 +29,7 @@ class Cells:
 
     def __init__(self, content: bytes, ends: np.ndarray) -> None:
         self.content = content
+        self.readings: dict[Any, np.ndarray] = {}  # by how cells are read, what was read
         self.ends = ends.astype(np.min_scalar_type(len(content)))
 
     def __len__(self) -> int:

@@ -18,6 +18,7 @@ HALF = 0.5  # and with this one, where all others are a few words
 NUM_WORDS, NUMBERS_A_WORD = 10, 4  # such words at most, and different numbers for each at least
 FEWEST_NUMBERS = 20  # different ones, in a column with such words
 MOST_BOUNDS = 0.2  # of the numbers may be such as <5: more are classes
+LONGEST = 100  # letters of a number or a time
 SCREENED = 200  # different cells that tell whether a column may hold anything but categories
 
 
@@ -53,25 +54,33 @@ def survey(column: AnyCells) -> Survey:
         words = len(strange) == len(column) and not all(map(is_missing, counts))
         kind: Kind = "category" if words else "number"  # a cross, or nothing
         return Survey(kind, of_plain, example=of_plain.example.encode())
-    if not _may_hold_values(known, len(column) - len(strange)):
-        return Survey("category")
-    moments = {cell: one for cell in known if (one := moment(_text(cell)))}
-    if _mostly(moments, known, 0):
-        return _of_times({cell: (one, known[cell]) for cell, one in moments.items()})
-    return _of_numbers(_numerals(known), known, of_plain, plain)
+    likely = _likely(known, len(column) - len(strange))
+    if "time" in likely:
+        moments = {cell: one for cell in known if (one := moment(_text(cell)))}
+        if _mostly(moments, known, 0):
+            return _of_times({cell: (one, known[cell]) for cell, one in moments.items()})
+    if "number" in likely:
+        return _of_numbers(_numerals(known), known, of_plain, plain)
+    return Survey("category")
 
 
 def _text(cell: bytes) -> str:
     return cell.decode("utf-8", "replace")
 
 
-def _may_hold_values(known: Mapping[bytes, int], num_plain: int) -> bool:
-    """Whether it is worth to read every cell: a look at some tells of names and sentences."""
-    some = [*known][:: -(-len(known) // SCREENED)]
+def _likely(known: Mapping[bytes, int], num_plain: int) -> set[Kind]:
+    """What a column may hold besides categories, by a look at some cells: names cost no more."""
+    some = [_text(cell) for cell in [*known][:: -(-len(known) // SCREENED)] if len(cell) < LONGEST]
+    least = 0.25 * min(len(known), SCREENED)
+    found: set[Kind] = set()
     if num_plain >= HALF * (num_plain + sum(known.values())):
-        return True
-    readable = sum(1 for c in some if len(c) < 100 and (numeral(_text(c)) or moment(_text(c))))
-    return readable >= 0.25 * len(some) or (num_plain > 0 and readable > 0)
+        found.add("number")
+    num_numerals = sum(numeral(text) is not None for text in some)
+    if num_numerals >= least or (num_plain and num_numerals):
+        found.add("number")
+    if sum(moment(text) is not None for text in some) >= least:
+        found.add("time")
+    return found
 
 
 def _mostly(read: Iterable[bytes], known: Mapping[bytes, int], num_plain: int) -> bool:

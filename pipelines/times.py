@@ -48,6 +48,7 @@ PATTERNS = tuple(
     re.compile(rf"{WEEKDAY}{date}(?:(?:\s*[t,:]\s*|\s+(?:at\s+)?){CLOCK})?") for date in DATES
 )
 # As C's ctime and the command `date` write it.
+HOUR = re.compile(CLOCK)  # of no day: of 1970-01-01
 C_TIME = re.compile(
     rf"{WEEKDAY}{MONTH}\s+{DAY_OF}\s+{CLOCK}(?:\s+[a-z]{{3,4}})?\s+(?P<year>\d{{4}})"
 )
@@ -87,7 +88,7 @@ def moment(text: str) -> Moment | None:
     if not any(map(str.isdigit, text[:40])) or len(text) > 60:
         return None
     text = unicodedata.normalize("NFKC", text).strip().lower()
-    for pattern in (*PATTERNS, C_TIME):
+    for pattern in (*PATTERNS, C_TIME, HOUR):
         if found := pattern.fullmatch(COMPACT.sub(_with_colons, text)):
             return _moment(found.groupdict())
     return None
@@ -98,17 +99,23 @@ def _with_colons(found: re.Match) -> str:
 
 
 def _moment(parts: dict[str, str | None]) -> Moment | None:
-    year = int((parts["year"] or "").lstrip("'"))
-    if len((parts["year"] or "").lstrip("'")) == 2:
+    digits = (parts.get("year") or "1970").lstrip("'")
+    year = int(digits)
+    if len(digits) == 2:
         year += 1900 if year >= PIVOT else 2000
     seconds = _seconds(parts)
     if seconds is None or not year:
         return None
+    found = _dated(parts, year, seconds)
+    return found if any(_is_day(found, order) for order in ORDERS) else None
+
+
+def _dated(parts: dict[str, str | None], year: int, seconds: float) -> Moment:
     if parts.get("one"):
         one, two = int(parts["one"] or 0), int(parts["two"] or 0)
         return Moment(year, one, two, seconds, parts["mark"] or "")
     name = parts.get("name")
-    month = MONTHS[name] if name else int(parts["month"] or 0)
+    month = MONTHS[name] if name else int(parts.get("month") or 1)
     return Moment(year, month, int(parts.get("day") or 1), seconds)
 
 

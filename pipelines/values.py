@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines import cells as raw
-from pipelines.cells import AnyCells
+from pipelines.cells import AnyCells, Cells
 from pipelines.missing import ALWAYS, NUMBER_WORDS, is_missing
 from pipelines.numerals import Mark, decimal_of, numeral, scale, unit_of
 from pipelines.surveys import MOSTLY, Kind, Survey, survey
@@ -107,14 +107,23 @@ def numbers(column: AnyCells, form: Form) -> np.ndarray:
     if column.dtype != object:
         given = raw.numbers_of(column)
         return np.where(np.isfinite(given), given, np.nan)
-    if form.kind == "time":
-        return _days(column, form)
-    found = np.array(raw.numbers_of(column))
+    if not isinstance(column, Cells):
+        return _days(column, form) if form.kind == "time" else _numbers(column, form)
+    if form not in column.readings:
+        read = _days if form.kind == "time" else _numbers
+        column.readings[form] = read(column, form)
+    return column.readings[form]
+
+
+def _numbers(column: AnyCells, form: Form) -> np.ndarray:
+    plain = raw.numbers_of(column)
+    again = form.decimal == "," and raw.holds(column, b".")
+    if not again and np.isfinite(plain).all():
+        return plain
+    found = np.array(plain)
     found[~np.isfinite(found)] = np.nan
-    again = np.isnan(found)
-    if form.decimal == "," and raw.holds(column, b"."):
-        again[:] = True
-    _read_again(column, np.flatnonzero(again), form, found)
+    where = np.arange(len(found)) if again else np.flatnonzero(np.isnan(found))
+    _read_again(column, where, form, found)
     return found
 
 

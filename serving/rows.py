@@ -21,6 +21,7 @@ from serving.reading import places_in, table, tell
 from training.run import Run
 
 BLOCK = 1000
+DAYS = "days since 1970"  # the unit of times
 NUM_VALUES = 50  # categories of a column that people choose from
 
 
@@ -136,12 +137,13 @@ def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: 
     Typical is the training examples' median, or their most frequent category; low and
     high are two deviations from their mean.
     """
-    prepare = prepare_of(run.model)
+    prepare, forms = prepare_of(run.model), reading_of(run).forms
     return {
         "columns": [
             _category(name, prepare.categories[name])
             if name in prepare.categories
             else _number(name, prepare.numbers[name], column[np.isfinite(column)])
+            | ({"unit": DAYS} if forms[name].kind == "time" else {})
             for name, column in unpacked(run.samples.raw, kinds_of(run)).items()
         ]
     }

@@ -86,14 +86,15 @@ function cell(column) {
   return column.kind === "number" ? numeric(column) : category(column);
 }
 
-function numeric({ name, typical, low, high }) {
+function numeric({ name, typical, low, high, unit }) {
   const step = stepOf(low, high);
   const input = h("input", { type: "number", step, inputmode: "decimal", placeholder: "missing" });
   // For hands on a mouse or a screen; keyboards have the field itself.
   const slider = h("input", {
     type: "range", min: low, max: high, step: "any", tabindex: "-1", "aria-hidden": "true",
   });
-  const hint = `${plain(low)} to ${plain(high)}, typically ${plain(typical)}`;
+  const [least, most, usual] = [low, high, typical].map((value) => plain(value, step));
+  const hint = `${least} to ${most}, typically ${usual}${unit ? `, in ${unit}` : ""}`;
   const element = field(name, input, hint);
   input.after(slider);
   const write = (value) => {
@@ -109,7 +110,7 @@ function numeric({ name, typical, low, high }) {
     });
     slider.addEventListener("input", () => {
       const value = Math.round(slider.value / step) * step;
-      input.value = String(Number(value.toPrecision(6)));
+      input.value = String(Number(value.toPrecision(15)));
       changed();
     });
   };
@@ -124,8 +125,10 @@ function stepOf(low, high) {
   return Number(step.toPrecision(1));
 }
 
-function plain(value) {
-  return String(Number(Number(value).toPrecision(5)));
+/** A number with five digits, or as many as tell it from what is a hundredth of a step away. */
+function plain(value, step = Math.abs(value)) {
+  const digits = Math.ceil(Math.log10(Math.abs(value) / step || 1)) + 2;
+  return String(Number(Number(value).toPrecision(Math.min(15, Math.max(5, digits)))));
 }
 
 function category({ name, typical, values }) {
