@@ -43,7 +43,7 @@ def test_the_examples_of_a_run_are_read_as_they_were(houses, ask):
     from training.run import Run
 
     run = Run.load(houses)
-    expected = run.model({n: c for n, c in run.splits.test.numpy(slice(0, 3)).features.items()})
+    expected = run.model(dict(run.splits.test.numpy(slice(0, 3)).features))
     (path,) = examples(run)
     status, output, error = ask("regression", "predict", houses, path, "--json")
     assert status == 0, error
