@@ -18,7 +18,7 @@ from pipelines.pairs import Split, choose
 from pipelines.splits import Source, Splits, cut
 from pipelines.tables import Table, Tables, listed
 from pipelines.timelines import Timeline, timeline
-from pipelines.values import Form, Judged, judge, numbers
+from pipelines.values import Form, Judged, judge, judged, numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +63,11 @@ def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
     Raises DataError where a column is missing or nothing is left.
     """
     names = Columns(**{kind: found(tables.train, columns, kind) for kind in KINDS})
-    judged = {
-        name: judge(tables.train.columns[name]) for name in (names.rating, names.time) if name
-    }
-    train = met(tables.train, names, judged)
+    some = {name: tables.train.columns[name] for name in (names.rating, names.time) if name}
+    found_in = judged(dataclasses.replace(tables.train, columns=some))
+    train = met(tables.train, names, found_in)
     valid, test = (
-        None if part is None else met(part, names, judged).examples
+        None if part is None else met(part, names, found_in).examples
         for part in (tables.valid, tables.test)
     )
     if train.line and split != "random" and test is None:
@@ -102,13 +101,13 @@ def found(table: Table, columns: Columns, kind: str) -> str:
     )
 
 
-def met(table: Table, columns: Columns, judged: Mapping[str, Judged] | None = None) -> Met:
+def met(table: Table, columns: Columns, found_in: Mapping[str, Judged] | None = None) -> Met:
     """The usable pairs of a table, each once. Raises DataError where there is none.
 
-    `judged` is what the columns of ratings and times are in the training table, if this is
+    `found_in` is what the columns of ratings and times are in the training table, if this is
     another.
     """
-    judged = judged or {}
+    found_in = found_in or {}
     for name in filter(None, dataclasses.astuple(columns)):
         if name not in table.columns:
             raise DataError(
@@ -119,10 +118,12 @@ def met(table: Table, columns: Columns, judged: Mapping[str, Judged] | None = No
     ratings = np.ones(len(table), "float32")
     if columns.rating:
         with np.errstate(over="ignore"):  # beyond float32 is no finite rating
-            ratings = rated(table, columns.rating, judged).astype("float32")
+            ratings = rated(table, columns.rating, found_in).astype("float32")
     named = (users != b"") & (items != b"")
     rows = np.flatnonzero(named & np.isfinite(ratings))
-    line = timeline(table.columns[columns.time], judged.get(columns.time)) if columns.time else None
+    line = (
+        timeline(table.columns[columns.time], found_in.get(columns.time)) if columns.time else None
+    )
     # Unknown times are the oldest.
     known = line is not None and not line.fault
     times = np.where(np.isnan(line.times), -np.inf, line.times) if line and known else None
@@ -148,10 +149,10 @@ def met(table: Table, columns: Columns, judged: Mapping[str, Judged] | None = No
     return Met(examples, None if times is None else times[kept], notes, line)
 
 
-def rated(table: Table, name: str, judged: Mapping[str, Judged] | None = None) -> np.ndarray:
+def rated(table: Table, name: str, found_in: Mapping[str, Judged] | None = None) -> np.ndarray:
     """Ratings as float64; NaN where a cell is none."""
     column = table.columns[name]
-    form = ((judged or {}).get(name) or judge(column)).form
+    form = ((found_in or {}).get(name) or judge(column)).form
     return numbers(column, form if form.kind == "number" else Form("number"))
 
 

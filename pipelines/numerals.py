@@ -110,7 +110,6 @@ class Writing(NamedTuple):
         points: cells that prove a decimal point.
         commas: cells that prove a decimal comma.
         open: by mark the cells such as 1.234, which may be a fraction or a thousand.
-        long: cells of four digits or more that no mark divides.
         units: cells by unit.
         example: a cell with a mark that may be either.
 
@@ -119,7 +118,6 @@ class Writing(NamedTuple):
     points: int
     commas: int
     open: Mapping[str, int]
-    long: int
     units: Mapping[str, int]
     example: str = ""
 
@@ -134,7 +132,7 @@ class Writing(NamedTuple):
 def writing(numerals: Iterable[tuple[Numeral, int]]) -> Writing:
     """Of numerals, each with the number of its cells."""
     proven, unsure, units = Counter[str](), Counter[str](), Counter[str]()
-    long, example = 0, ""
+    example = ""
     for one, count in numerals:
         units[one.unit] += count
         mark = own_mark(one.digits)
@@ -143,9 +141,7 @@ def writing(numerals: Iterable[tuple[Numeral, int]]) -> Writing:
         elif "." in one.digits or "," in one.digits:
             unsure["." if "." in one.digits else ","] += count
             example = example or one.digits
-        elif len(one.digits) > 3 and one.digits.isdigit():
-            long += count
-    return Writing(proven["."], proven[","], dict(unsure), long, dict(units), example)
+    return Writing(proven["."], proven[","], dict(unsure), dict(units), example)
 
 
 def decimal_of(column: Writing, others: Mark | None, separator: str) -> tuple[Mark, str]:
@@ -163,8 +159,6 @@ def decimal_of(column: Writing, others: Mark | None, separator: str) -> tuple[Ma
         return others or ".", ""
     mark: Mark = "." if column.open.get(".", 0) >= column.open.get(",", 0) else ","
     other: Mark = "," if mark == "." else "."
-    if column.long:
-        return mark, "numbers of four digits without it are there"
     if others:
         return others, "as in other columns"
     if mark == "." or separator == ";":

@@ -35,7 +35,7 @@ class Survey(NamedTuple):
     """
 
     kind: Kind
-    writing: Writing = Writing(0, 0, {}, 0, {})
+    writing: Writing = Writing(0, 0, {}, {})
     order: Order = ""
     open: bool = False
     example: bytes = b""
@@ -129,7 +129,6 @@ def _of_numbers(
         of_plain.points + own.points,
         own.commas,
         dict(Counter(of_plain.open) + Counter(own.open)),
-        of_plain.long + own.long,
         dict(units),
     )
     marked = (c for c, one in read.items() if not own_mark(one.digits) and {*".,"} & {*one.digits})
@@ -142,17 +141,13 @@ def _plain_writing(column: AnyCells, plain: np.ndarray) -> Writing:
 
     The first point that proves itself decides: to look at all of a million costs too much.
     """
-    found = Writing(0, 0, {}, 0, {})
+    found = Writing(0, 0, {}, {})
     if not raw.holds(column, b"."):
-        return found._replace(long=int((np.abs(plain) >= 1000).sum()))
-    example, unsure, long = "", 0, 0
+        return found
+    example, unsure = "", 0
     for cell, value in zip(column, plain, strict=True):
-        if not np.isfinite(value):
-            continue
-        if b"." in cell:
+        if b"." in cell and np.isfinite(value):
             if own_mark(digits := _text(cell).strip().lstrip("+-")):
                 return found._replace(points=1)
             example, unsure = example or digits, unsure + 1
-        elif len(cell) > 3 and cell.strip().lstrip(b"+-").isdigit():
-            long += len(cell.strip().lstrip(b"+-")) > 3
-    return found._replace(open={".": unsure} if unsure else {}, long=long, example=example)
+    return found._replace(open={".": unsure} if unsure else {}, example=example)

@@ -7,6 +7,7 @@ training found is kept with the run, and a column is read by it ever after.
 import dataclasses
 import math
 import re
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -68,8 +69,9 @@ def judged(table: Table) -> dict[str, Judged]:
         name: Survey("category") if name in table.labels else survey(column)
         for name, column in table.columns.items()
     }
-    proven = {one.writing.proven for one in found.values()} - {None}
-    mark = proven.pop() if len(proven) == 1 else None
+    proven = Counter(one.writing.proven for one in found.values())
+    mark: Mark | None = "." if proven["."] > proven[","] else ","
+    mark = None if proven["."] == proven[","] else mark
     orders = {one.order for one in found.values()} - {""}
     order: Order = orders.pop() if len(orders) == 1 else ""
     return {name: _judged(one, mark, order, table.separator) for name, one in found.items()}
