@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines import cells as raw
 from pipelines.cells import AnyCells
-from pipelines.missing import NUMBER_WORDS, is_missing
+from pipelines.missing import ALWAYS, INFINITE, NUMBER_WORDS, is_missing
 from pipelines.numerals import Numeral, Writing, numeral, own_mark, scale, unit_of, writing
 from pipelines.times import Moment, Order, moment, order_of
 
@@ -51,7 +51,9 @@ def survey(column: AnyCells) -> Survey:
     known = {c: n for c, n in counts.items() if not is_missing(c, NUMBER_WORDS)}
     of_plain = _plain_writing(column, plain)
     if not known:
-        words = len(strange) == len(column) and not all(map(is_missing, counts))
+        words = len(strange) == len(column) and not all(
+            is_missing(cell, ALWAYS | INFINITE) for cell in counts
+        )
         kind: Kind = "category" if words else "number"  # a cross, or nothing
         return Survey(kind, of_plain, example=of_plain.example.encode())
     likely = _likely(known, len(column) - len(strange))

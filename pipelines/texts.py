@@ -55,7 +55,10 @@ def source(tables: Tables, wanted: Columns) -> Source:
         for name, part in zip(("train", "validation", "test"), parts, strict=True)
     )
     if train is None:
-        raise DataError(f"Received no class in column {target!r}; expected some. Fill it.")
+        raise DataError(
+            f"Received no row with a text in the column {text!r} and a class in {target!r}; "
+            "expected some. Fill them in."
+        )
     train = dataclasses.replace(train, groups=containing(train.features))
     if test is None and tables.test is not None:
         valid, test = None, valid

@@ -5,7 +5,6 @@ training found is kept with the run, and a column is read by it ever after.
 """
 
 import dataclasses
-import math
 import re
 from collections import Counter
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from pipelines.times import Order, moment
 
 ISO = re.compile(rb"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?")
 DAY = np.timedelta64(1, "D")
+LARGEST = 3.4e38  # of a number; float32, in which models compute, ends there
 LATEST = 2_932_897  # the days from 1970 to the year 10,000
 
 
@@ -108,7 +108,7 @@ def numbers(column: AnyCells, form: Form) -> np.ndarray:
     """The cells of a column of numbers or times as float64; NaN where one is missing or neither."""
     if column.dtype != object:
         given = raw.numbers_of(column)
-        return np.where(np.isfinite(given), given, np.nan)
+        return np.where(np.abs(given) <= LARGEST, given, np.nan)
     if not isinstance(column, Cells):
         return _days(column, form) if form.kind == "time" else _numbers(column, form)
     if form not in column.readings:
@@ -120,10 +120,11 @@ def numbers(column: AnyCells, form: Form) -> np.ndarray:
 def _numbers(column: AnyCells, form: Form) -> np.ndarray:
     plain = raw.numbers_of(column)
     again = form.decimal == "," and raw.holds(column, b".")
-    if not again and np.isfinite(plain).all():
+    bounded = np.abs(plain) <= LARGEST
+    if not again and bounded.all():
         return plain
     found = np.array(plain)
-    found[~np.isfinite(found)] = np.nan
+    found[~bounded] = np.nan
     where = np.arange(len(found)) if again else np.flatnonzero(np.isnan(found))
     _read_again(column, where, form, found)
     return found
@@ -146,7 +147,7 @@ def read_cell(cell: object, form: Form) -> float:
         return day.days(form.order) if day else float("nan")
     one = numeral(cell.decode("utf-8", "replace"))
     value = one.value(form.decimal) * scale(one.unit, form.unit) if one else float("nan")
-    return value if math.isfinite(value) else float("nan")
+    return value if abs(value) <= LARGEST else float("nan")
 
 
 def _days(column: AnyCells, form: Form) -> np.ndarray:
