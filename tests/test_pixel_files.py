@@ -197,3 +197,14 @@ def test_an_archive_trains_and_a_folder_tests(tmp_path):
     test = folder(tmp_path / "set", [(20, 20)] * 6)
     splits = Mnist(data=f"npz:{tmp_path}/a.npz", test=test).splits()
     assert len(splits.test) == 6 and splits.test.spec == splits.train.spec
+
+
+def test_a_test_set_that_is_cut_from_training_is_said(tmp_path):
+    other = 255 - IMAGES[:9]
+    held = {"x_train": IMAGES, "y_train": CLASSES, "x_val": other, "y_val": CLASSES[:9]}
+    splits = Mnist(data=f"npz:{saved(tmp_path / 'a.npz', **held)}").splits()
+    assert len(splits.valid) == 9 and len(splits.train) + len(splits.test) == 40
+    said = f"there is no test split: {len(splits.test)} of the 40 training examples are the test"
+    assert splits.notes[0].startswith(said)
+    held |= {"x_test": IMAGES[:9] // 2, "y_test": CLASSES[:9]}
+    assert not Mnist(data=f"npz:{saved(tmp_path / 'b.npz', **held)}").splits().notes
