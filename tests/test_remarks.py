@@ -5,11 +5,13 @@ import inspect
 
 import numpy as np
 import pytest
+import threadpoolctl
+from sklearn.ensemble import HistGradientBoostingRegressor
 from test_intervals import of_classes, of_lists
 
 import apps
 from apps import Mnist, Recommender, Regression
-from evaluation import classes, kinds, numbers, rankings, rounding
+from evaluation import classes, kinds, numbers, rankings, rounding, rows
 from evaluation.numbers import Answers
 from evaluation.remarks import advice, remarks
 
@@ -129,3 +131,19 @@ def test_a_mean_has_the_digits_that_its_spread_supports():
     assert rounding.with_spread(54.3217, 2.468) == "54.3 ± 2.5"
     assert rounding.with_spread(24_912.3, 1_234.5) == "24,900 ± 1,200"
     assert rounding.with_spread(1.0, 0.0) == "1.000 ± 0.000"
+
+
+def test_a_small_table_is_boosted_by_one_thread(monkeypatch):
+    """Beside other work two threads took 10.1 CPU seconds for 2,344 rows of 79 columns, one 0.6."""
+    used = []
+    usual = HistGradientBoostingRegressor.fit
+
+    def counted(self, *data):
+        pools = threadpoolctl.threadpool_info()
+        used.extend(pool["num_threads"] for pool in pools if pool["user_api"] == "openmp")
+        return usual(self, *data)
+
+    monkeypatch.setattr(HistGradientBoostingRegressor, "fit", counted)
+    beside = rows.baselines(Regression().splits())
+    assert set(used) == {1}
+    assert set(beside) == {"mean", "linear", "boosting"}
