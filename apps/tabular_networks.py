@@ -25,9 +25,10 @@ FEWEST, MOST_HELD = 256, 2**23  # of them where they are wide, numbers in all of
 BINS = 128
 BIN = 16  # training examples that a bin holds at least, on average
 EMBEDDING = 12
-# Of wide tables fewer bins and narrower embeddings: the sums over all columns.
-MOST_CODES, MOST_EMBEDDED = 2**14, 2**12
-MOST_INPUTS, PROJECTED = 1536, 128  # of the members; more are projected, or they take minutes
+# Wide tables would take minutes. They have fewer bins and narrower embeddings, the sums over all
+# columns; still wider ones no embeddings, and inputs of the members that are projected first.
+MOST_CODES, MOST_EMBEDDED = 2**14, 512
+MOST_INPUTS, PROJECTED = 1536, 128
 MOST_SORTED = 20_000  # examples by which edges are found
 MEMBERS = 16
 WAVES = 1024
@@ -138,8 +139,11 @@ def team(train: Prepared, outputs: int, hidden: Hidden, *, start: list[np.ndarra
     """
     inputs = train.inputs()
     parts = [inputs["flags"]]
-    if num_numbers := train.prepare.widths["numbers"]:
-        width = max(1, min(EMBEDDING, MOST_EMBEDDED // num_numbers))
+    num_numbers = train.prepare.widths["numbers"]
+    if num_numbers > MOST_EMBEDDED:
+        parts.insert(0, inputs["numbers"])
+    elif num_numbers:
+        width = max(1, min(EMBEDDING, MOST_INPUTS // num_numbers))
         parts.insert(0, PiecewiseLinear(train.edges(), width)(inputs["numbers"]))
     x = keras.layers.Concatenate()(parts)
     if x.shape[-1] > MOST_INPUTS:
