@@ -38,6 +38,8 @@ def baselines(splits: Splits) -> dict[str, Any]:
     app's models do; scikit-learn's HistGradientBoosting sees them raw, and of more than
     `MOST_BOOSTED` those that go with the target most.
     """
+    import sklearn.ensemble  # noqa: F401 - only what is loaded is limited to one thread
+
     cells = len(splits.train) * min(MOST_BOOSTED, len(splits.train.columns))
     # Threads wait for each other by spinning: beside other work two take 20 times as long as one.
     with threadpool_limits(1 if cells < CELLS_A_THREAD else None, user_api="openmp"):
