@@ -28,6 +28,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
         app, how = _resumed(app, how)
     if cluster.wanted(how.strategy):
         require_workers(how)
+    app.require_data()
     start.tensorflow(how.devices, how.strategy)
     from evaluation import folds, report, show
     from serving import graph
@@ -94,6 +95,7 @@ def tune(app: apps.App, how: HowToTune, common: Common) -> dict[str, Any]:
     _require_tuner()
     from training import start
 
+    app.require_data()
     start.tensorflow(how.devices)
     from evaluation import report, show
     from tuning import report as told
@@ -134,6 +136,7 @@ def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str
     """Twenty steps on one device and on several."""
     from training import start
 
+    app.require_data()
     several = how.strategy == "multiworker"
     devices = how.devices if several else how.devices or 2
     start.tensorflow(devices, how.strategy)

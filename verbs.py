@@ -195,6 +195,7 @@ def check_data(
     from checking import places
 
     places.require_free(how.report, how.write_quarantine)
+    app.require_data()
     from training import start
 
     start.tensorflow()

@@ -58,6 +58,8 @@ class App(abc.ABC):
     monitor: ClassVar[str]
     space: ClassVar[dict[str, tuple | Range]]
     formats: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
+    addresses: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "csv")  # kinds that it reads
+    columns: ClassVar[tuple[str, ...]] = ()  # fields that name columns of a table
     usual_rate: ClassVar[float] = 0.2  # of the default optimizer
     default_batch_size: ClassVar[int] = 96
     # By the name of a baseline: the fields that train such a model.
@@ -75,9 +77,11 @@ class App(abc.ABC):
     """One of ours or of keras.optimizers, in lower case."""
     learning_rate: float | None = bounded(None, 1e-12)
     """Peak of the learning rate; by default 0.2 of nesterov, another optimizer's own default."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """Course of the learning rate: warm-up and a cosine to zero (in runs of under 120 steps with
-    a lower peak, unless --learning-rate is given), or constant."""
+    schedule: Literal["auto", "cosine", "warmup", "constant"] = "auto"
+    """Course of the learning rate: warm-up and a cosine to zero, warm-up alone (both in runs of
+    under 120 steps with a lower peak, unless --learning-rate is given), or constant. auto is
+    cosine; warmup for schedulefree, which averages instead; constant for prodigy, which finds its
+    rate itself."""
     patience: int = bounded(5, 0)
     """Epochs without a better validation score before training stops; 0 never stops."""
     seed: int = bounded(0, 0, 2**31)
@@ -100,6 +104,15 @@ class App(abc.ABC):
     @abc.abstractmethod
     def tiny(cls) -> "App":
         """An instance that trains offline in seconds; the contract tests run it."""
+
+    def require_data(self) -> None:
+        """Raise DataError for an address, path or column that is not there, without TensorFlow."""
+        from pipelines import preflight
+
+        named = {f"--{name}": getattr(self, name) for name in self.columns}
+        for address, columns in ((self.data, named), (self.test, {})):
+            if address:
+                preflight.require(address, self.addresses, columns)
 
     @abc.abstractmethod
     def splits(self, data_dir: Path | None = None) -> "Splits":
@@ -190,26 +203,26 @@ class App(abc.ABC):
 
     def peak_in(self, steps: int) -> float:
         """The highest learning rate in `steps` steps; --learning-rate is taken as it is."""
-        if self.schedule == "constant" or self.learning_rate is not None:
+        import optimizers
+
+        if self.learning_rate is not None or optimizers.is_tuning_free(self.optimizer):
             return self.peak
+        return self.peak * self.share_of_peak(steps)
+
+    def share_of_peak(self, steps: int) -> float:
+        """How much of the automatic peak a run of `steps` steps reaches."""
         # Before its statistics settle a network does not stand the peak: on the embedded
         # digits two epochs, 24 steps, ended at 0.15 accuracy with it and end at 0.76 now.
-        return self.peak * min(1.0, steps / SETTLED)
+        return 1.0 if self.schedule == "constant" else min(1.0, steps / SETTLED)
 
     def rate(self, steps: int) -> Any:
-        """The learning rate over a run of `steps` steps: a float or a Keras schedule."""
-        peak = self.peak_in(steps)
-        if self.schedule == "constant":
-            return peak
-        import keras
+        """The learning rate over a run of `steps` steps: a float or a Keras schedule.
 
-        warm_up = max(1, round(0.2 * steps))
-        return keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.1 * peak,
-            warmup_target=peak,
-            warmup_steps=warm_up,
-            decay_steps=max(1, steps - warm_up),
-        )
+        Raises FieldError for --schedule cosine with an optimizer that averages its weights instead.
+        """
+        from optimizers import courses
+
+        return courses.course(self.optimizer, self.schedule, self.peak_in(steps), steps)
 
     def descent(self, steps: int) -> Any:
         """The Keras optimizer of a run of `steps` steps."""
@@ -222,8 +235,13 @@ class App(abc.ABC):
 
         With them as flags the same run comes out.
         """
-        found = {"batch_size": batch_size, "learning_rate": self.peak_in(steps)}
-        return {name: value for name, value in found.items() if getattr(self, name) is None}
+        from optimizers import courses
+
+        found: dict[str, Any] = {"batch_size": batch_size, "learning_rate": self.peak_in(steps)}
+        found = {name: value for name, value in found.items() if getattr(self, name) is None}
+        if self.schedule == "auto":
+            found["schedule"] = courses.automatic(self.optimizer)
+        return found
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Train a compiled model; options are those of keras.Model.fit."""

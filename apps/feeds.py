@@ -1,6 +1,7 @@
 """What a fit consumes, and where it stands."""
 
 import typing
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 if typing.TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Feeds(NamedTuple):
 
     The raw examples and the layer that prepares them stand beside, for a fit
     that is more than passes over batches; and how many examples a batch has, the most steps
-    that a call may take, and where an interrupted fit goes on.
+    that a call may take, where an interrupted fit goes on, and a change of every training batch,
+    for a fit that makes batches of its own.
     """
 
     train: Any
@@ -54,3 +56,4 @@ class Feeds(NamedTuple):
     batch_size: int
     steps_a_call: int = 1
     position: Position = BEGIN
+    change: Callable[[Any], Any] | None = None

@@ -36,6 +36,7 @@ class Finetune(App):
     answer: ClassVar[Literal["classes"]] = "classes"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
+    addresses: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "folder")
     usual_rate: ClassVar[float] = 1e-3
     default_batch_size: ClassVar[int] = 32
     # A step of MobileNet, mostly depthwise convolutions, took 2 to 3 times as long in bfloat16.

@@ -29,6 +29,7 @@ class Mnist(App):
     answer: ClassVar[Literal["classes"]] = "classes"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
+    addresses: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "folder", "npz", "csv")
     like_baseline: ClassVar[dict[str, dict[str, str]]] = {
         "softmax_regression": {"model": "softmax"}
     }

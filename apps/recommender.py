@@ -37,6 +37,7 @@ class Recommender(App):
         "user_and_item_means": {"model": "retrieval"}
     }
     usual_rate: ClassVar[float] = 0.005
+    columns: ClassVar[tuple[str, ...]] = ("user", "item", "rating", "time")
     default_batch_size: ClassVar[int] = 1024
     space: ClassVar[dict[str, tuple | Range]] = {
         "model": ("auto", "svdpp"),

@@ -1,8 +1,6 @@
 """Rows of numbers and categories: a number or a class for each.
 
-    athanor regression train --data csv:housing.csv --target median_house_value
-
-About a minute for California housing on two cores.
+athanor regression train --data csv:housing.csv --target median_house_value
 """
 
 import dataclasses
@@ -35,6 +33,7 @@ class Regression(App):
     monitor: ClassVar[str] = "val_loss"
     like_baseline: ClassVar[dict[str, dict[str, str]]] = {"linear": {"model": "linear"}}
     usual_rate: ClassVar[float] = 0.01
+    columns: ClassVar[tuple[str, ...]] = ("target", "drop")
     default_batch_size: ClassVar[int] = 128
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.04, log=True),

@@ -6,7 +6,7 @@ before them from its pooled form.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -56,12 +56,16 @@ class Plan:
 
 
 class Features(NamedTuple):
-    """What the network above learns from and is judged on, and the steps of an epoch and a call."""
+    """What the network above learns from and is judged on, and the steps of an epoch and a call.
+
+    `change` is that of the feeds.
+    """
 
     train: Examples
     valid: Examples
     steps: int
     steps_a_call: int
+    change: Callable[[Any], Any] | None
 
 
 def run(parts: Parts, feeds: Feeds, plan: Plan, **options: Any) -> None:
@@ -169,7 +173,7 @@ def _fit(
         start=position.batches(epochs, features.steps),
     )
     model.fit(
-        batches,
+        batches.map(features.change) if features.change else batches,
         validation_data=feed_shared(features.valid, batch_size=VALID_BATCH),
         steps_per_epoch=features.steps,
         initial_epoch=position.begin(epochs),
@@ -186,10 +190,11 @@ def _at_the_cut(parts: Parts, feeds: Feeds, plan: Plan) -> Features:
     """
     num_classes = len(feeds.splits.labels)
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def ask(images: Any) -> Any:
+    def features_of(images: Any) -> Any:
         features = parts.frozen(feeds.prepare(images), training=False)
         return tf.cast(features, tf.float16)
+
+    ask = _traced(features_of, *feeds.splits.spec["features"])
 
     def altered(images: np.ndarray, copy: int, start: int) -> Any:
         changed = images[:, :, ::-1] if copy % 2 else images
@@ -203,22 +208,35 @@ def _at_the_cut(parts: Parts, feeds: Feeds, plan: Plan) -> Features:
         for copy in range(copies):
             for start in range(0, len(examples), BATCH):
                 images, target = examples.numpy(slice(start, start + BATCH))
-                features = ask(altered(images, copy, start)).numpy()
+                features = ask(tf.convert_to_tensor(altered(images, copy, start))).numpy()
                 yield Batch(features, one_hot[target])
 
     train, valid = feeds.splits.train, feeds.splits.valid
     steps = len(train) // plan.batch_size
+    steps = min(steps, feeds.steps_per_epoch or steps)
     steps_a_call = steps // -(-steps // min(STEPS_A_CALL, feeds.steps_a_call))
     return Features(
         store(batches(train, plan.copies), plan.copies * len(train)),
         store(batches(valid, 1), len(valid)),
         steps // steps_a_call * steps_a_call,
         steps_a_call,
+        feeds.change,
     )
 
 
 def _asked(model: Any, examples: Examples) -> Examples:
     """What a model gives for each example, in memory."""
-    ask = tf.function(lambda x: model(x, training=False), autograph=False, reduce_retracing=True)
+    features = examples.features
+    ask = _traced(lambda x: model(x, training=False), features.shape[1:], features.dtype)
     given = [ask(features).numpy() for features, _ in feed(examples, batch_size=VALID_BATCH)]
     return Examples.of(np.concatenate(given), examples.targets)
+
+
+def _traced(function: Callable[[Any], Any], shape: Sequence[int], dtype: Any) -> Any:
+    """A graph of a function of batches of any size.
+
+    Made once: TensorFlow warns of functions that are traced again and again, one for each training.
+    """
+    signature = [tf.TensorSpec([None, *shape], dtype)]
+    graph = tf.function(function, input_signature=signature, autograph=False)
+    return graph.get_concrete_function()

@@ -35,6 +35,7 @@ class Text(App):
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     usual_rate: ClassVar[float] = 0.006
+    columns: ClassVar[tuple[str, ...]] = ("text", "target")
     default_batch_size: ClassVar[int] = 64
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.03, log=True),
@@ -162,14 +163,13 @@ class Text(App):
         pooled = keras.layers.Dropout(self.dropout)(recurrent.PoolWords()(both, words))
         return keras.layers.Dense(len(splits.labels), dtype="float32")(pooled)
 
-    def peak_in(self, steps: int) -> float:
+    def share_of_peak(self, steps: int) -> float:
         """As of every app, but lower by the square root of what a run is longer than usual.
 
         On SST-2, whose phrases say everything ten times, the network knew its texts by
         heart within an epoch at the full rate, and added nothing to the linear part.
         """
-        peak = super().peak_in(steps)
-        return peak if self.learning_rate is not None else peak * min(1.0, (MANY / steps) ** 0.5)
+        return super().share_of_peak(steps) * min(1.0, (MANY / steps) ** 0.5)
 
     def automatic_batch_size(self, count: int) -> int:
         """Texts in one step: half as many where there are few to learn from."""

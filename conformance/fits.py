@@ -120,7 +120,9 @@ class _OneHot(keras.layers.Layer):
         self.rows, self.width = rows, width
 
     def build(self, shape: Any) -> None:  # noqa: ARG002
-        self.table = self.add_weight(shape=(self.rows, self.width), initializer="uniform")
+        self.table = self.add_weight(
+            shape=(self.rows, self.width), initializer="uniform", name="embeddings"
+        )
 
     def call(self, numbers: Any) -> Any:
         return keras.ops.matmul(keras.ops.one_hot(numbers, self.rows), self.table)

@@ -56,6 +56,7 @@ __all__ = [
     "default_rate",
     "get",
     "get_solver",
+    "is_schedule_free",
     "is_tuning_free",
     "key",
     "names",
@@ -66,6 +67,7 @@ ALL = (AdaBelief, Adan, LARS, Nesterov, NovoGrad, Prodigy, RAdam, SOAP, Yogi)
 WRAPPERS = (CentralizedGradient, Lookahead, ScheduleFree)  # that need nothing but an optimizer
 
 TUNING_FREE = (Prodigy,)  # their learning rate is a factor of one that they find
+SCHEDULE_FREE = (ScheduleFree,)  # the average of their weights stands for a schedule
 
 # Wrappers of another optimizer, and one whose averaged weights are wrong on TensorFlow
 # in Keras 3.15: its "old" momentum is read after the assignment.
@@ -118,6 +120,11 @@ def default_rate(name: str) -> float:
 def is_tuning_free(name: str) -> bool:
     """Whether an optimizer finds its learning rate, which nobody should scale then."""
     return names().get(key(name)) in TUNING_FREE
+
+
+def is_schedule_free(name: str) -> bool:
+    """Whether an optimizer averages its weights, so that no schedule should lower its rate."""
+    return names().get(key(name)) in SCHEDULE_FREE
 
 
 def get_solver(name: str) -> Solver | None:

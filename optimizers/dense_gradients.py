@@ -22,8 +22,13 @@ class DenseGradients(keras.optimizers.Optimizer):
         return super()._clip_gradients([_dense(one) for one in grads])
 
 
+def is_in_parts(gradient: Any) -> bool:
+    """Whether a gradient comes in parts, each of a row."""
+    return hasattr(gradient, "dense_shape")
+
+
 def _dense(gradient: Any) -> Any:
-    return ops.add(gradient, 0.0) if hasattr(gradient, "dense_shape") else gradient
+    return ops.add(gradient, 0.0) if is_in_parts(gradient) else gradient
 
 
 def with_dense_gradients(optimizer: type) -> type:

@@ -60,4 +60,6 @@ class Lookahead(Wrapper):
         ahead = slow + self.share * (variable - slow)
         self.assign(kept, choose(due, ahead, slow))
         # w <- slow
-        self.assign(variable, choose(due, ahead, variable))
+        change = choose(due, ahead - variable, ops.zeros_like(variable))
+        self.assign_add(variable, change)
+        self.moved(variable, change)

@@ -107,6 +107,11 @@ class Prodigy(Rule):
         self.assign_add(back, step)
         self.assign_sub(variable, step)
 
+    def moved(self, variable: Any, change: Any) -> None:
+        """Another step of w, which w_0 - w has to know: it would be believed too far away."""
+        (*_, back) = self.state(variable)
+        self.assign_sub(back, change)
+
     def end_step(self) -> None:
         """The new estimate, of all variables together."""
         super().end_step()

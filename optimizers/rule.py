@@ -18,6 +18,9 @@ class Stepwise(DenseGradients):
     def end_step(self) -> None:
         """After all variables of a step were updated."""
 
+    def moved(self, variable: Any, change: Any) -> None:
+        """Take note that a wrapper added `change` to a variable, besides this one's own steps."""
+
     def _backend_update_step(
         self, grads: Any, trainable_variables: Any, learning_rate: Any
     ) -> None:

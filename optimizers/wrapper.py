@@ -85,6 +85,11 @@ class Wrapper(Stepwise):
         """The inner optimizer's."""
         self.inner.update_step(gradient, variable, learning_rate)
 
+    def moved(self, variable: Any, change: Any) -> None:
+        """Tell the inner optimizer."""
+        if isinstance(self.inner, Stepwise):
+            self.inner.moved(variable, change)
+
     def begin_step(self) -> None:
         """Tell the inner optimizer."""
         if isinstance(self.inner, Stepwise):

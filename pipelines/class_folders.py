@@ -37,6 +37,17 @@ class Layout(NamedTuple):
     notes: tuple[str, ...]
 
 
+def require_directory(root: Path) -> None:
+    """Raise AddressError where there is no directory that can be read."""
+    try:
+        list(root.iterdir())
+    except OSError as error:
+        raise AddressError(
+            f"Received folder:{root}, which is no directory that can be read ({error.strerror}); "
+            "expected one that holds a folder of pictures for each class."
+        ) from error
+
+
 def layout(root: Path) -> Layout:
     """The splits and classes of a directory.
 
@@ -47,13 +58,7 @@ def layout(root: Path) -> Layout:
         DataError: if folders look like splits or folds of unknown names in place of classes.
 
     """
-    try:
-        list(root.iterdir())
-    except OSError as error:
-        raise AddressError(
-            f"Received folder:{root}, which is no directory that can be read ({error.strerror}); "
-            "expected one that holds a folder of pictures for each class."
-        ) from error
+    require_directory(root)
     top = _descended(root, set())
     children = folders(top)
     found = _of_splits(root, children) or _of_classes(root, children)

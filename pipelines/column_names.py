@@ -5,7 +5,7 @@ import difflib
 import keyword
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pipelines.examples import AddressError
 from pipelines.tables import Table, listed
@@ -60,6 +60,14 @@ def called(table: Table, names: Mapping[str, str]) -> Table:
     columns = {found[name]: column for name, column in table.columns.items() if name in found}
     labels = {found[name]: known for name, known in table.labels.items() if name in found}
     return dataclasses.replace(table, columns=columns, labels=labels)
+
+
+def require(table: Table, flags: Iterable[tuple[str, str]]) -> None:
+    """Raise AddressError where a table lacks a column; `flags` are pairs of a flag and its name."""
+    names = clean_names(table)
+    table = called(table, names)
+    for flag, name in flags:
+        find(names.get(name, name), table, flag)
 
 
 def find(name: str, table: Table, flag: str) -> str:

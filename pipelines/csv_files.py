@@ -88,6 +88,26 @@ def read_open(file: TextFile) -> Tables:
     return Tables(table, notes=(*file.notes, *found.notes))
 
 
+def headers(name: str) -> Iterator[Table]:
+    """The column names of a file, in tables without rows, as each of the ways to read it has them.
+
+    Raises DataError as `read` where the file cannot be read.
+    """
+    with text_files.opened(name) as file:
+        layout = separators.layout(file)
+        for way in (csv.reader, Lines):
+            with file.lines() as text:
+                counted = Counted(text, layout.before)
+                rows = (
+                    Lines(counted, layout.separator)
+                    if way is Lines
+                    else csv.reader(counted, delimiter=layout.separator, skipinitialspace=True)
+                )
+                header = next((cells for cells in rows if _is_row(cells)), [])
+            names, _ = repeated([cell.strip() for cell in header])
+            yield Table({name: np.empty(0, object) for name in names}, name=file.name)
+
+
 def _found(file: TextFile) -> Found:
     csv.field_size_limit(LONGEST_CELL)
     layout = separators.layout(file)

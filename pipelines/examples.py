@@ -1,4 +1,7 @@
-"""Examples that can be reached by number, in memory or on the disk."""
+"""Examples that can be reached by number, in memory or on the disk.
+
+TensorFlow is imported where it is needed, so that a wrong path is answered without it.
+"""
 
 import dataclasses
 import functools
@@ -10,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from pipelines import looking
 from pipelines.packing import Kinds, unpacked
@@ -80,6 +82,8 @@ class Examples:
     @property
     def spec(self) -> dict[str, Any]:
         """Shape and dtype of one example's features and target; the kind of each named column."""
+        import tensorflow as tf
+
         parts = {"features": self.features, "target": self.target}
         found = {
             name: tf.nest.map_structure(lambda array: (array.shape[1:], dtype_of(array)), part)
@@ -105,6 +109,8 @@ class Examples:
 
     def take(self, positions: Any) -> Batch:
         """Gather a whole batch inside a TensorFlow graph; positions is an int64 vector."""
+        import tensorflow as tf
+
         arrays = [*tf.nest.flatten(self.features), self.target]
         taken = tf.numpy_function(
             lambda some: [np.asarray(array[self.rows[some]]) for array in arrays],
@@ -118,6 +124,8 @@ class Examples:
 
     def numpy(self, positions: Any = slice(None)) -> Batch:
         """The examples at these positions, all of them by default, as arrays in memory."""
+        import tensorflow as tf
+
         rows = self.rows[positions]
         return Batch(
             tf.nest.map_structure(lambda array: np.asarray(array[rows]), self.features),
@@ -129,6 +137,8 @@ class Examples:
 
         Equal inputs have equal hashes whatever their labels, wherever they lie.
         """
+        import tensorflow as tf
+
         if self.hashes is not None:
             return self.hashes[self.rows]
         digests = bytearray()

@@ -1,7 +1,6 @@
 """Who met what: tables become examples of users and items, and ids become numbers."""
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,34 +10,15 @@ import tensorflow as tf
 
 from pipelines import looking
 from pipelines.cells import missing_of
-from pipelines.examples import AddressError, DataError, Examples
+from pipelines.examples import DataError, Examples
 from pipelines.labels import texts_of
 from pipelines.missing import ID_WORDS
+from pipelines.pair_columns import KINDS, Columns, found
 from pipelines.pairs import Split, choose
 from pipelines.splits import Source, Splits, cut
 from pipelines.tables import Table, Tables, listed
 from pipelines.timelines import Timeline, timeline
 from pipelines.values import Form, Judged, judge, judged, numbers
-
-
-@dataclasses.dataclass(frozen=True)
-class Columns:
-    """Names of the columns; where one is empty, usual names are looked for."""
-
-    user: str = ""
-    item: str = ""
-    rating: str = ""
-    time: str = ""
-
-
-KINDS = tuple(field.name for field in dataclasses.fields(Columns))
-# Names that are tried, whatever their case.
-USUAL = Columns(
-    user="user_id user userid customer_id visitor_id",
-    item="movie_id item_id item itemid movieid product_id book_id track_id",
-    rating="user_rating rating ratings stars",
-    time="timestamp time date datetime rated_at created_at",
-)
 
 
 class Met(NamedTuple):
@@ -78,27 +58,6 @@ def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
     source = Source(train.examples.hashed(), valid, test, notes=tuple(notes))
     scheme = choose(split, source.train, train.times, names.time, official=test is not None)
     return dataclasses.replace(cut(source, scheme), floor=tables.floor)
-
-
-def found(table: Table, columns: Columns, kind: str) -> str:
-    """The name of a column; empty for ratings or times that are not there."""
-    wanted, names = getattr(columns, kind), table.columns
-    if wanted in names:
-        return wanted
-    if not wanted:
-        lower = {name.lower(): name for name in names}
-        usual = getattr(USUAL, kind).split()
-        if some := [lower[name] for name in usual if name in lower]:
-            return some[0]
-        if kind in ("rating", "time"):
-            return ""
-    near = difflib.get_close_matches(wanted or kind, names, 1, 0.4)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    received = f"--{kind} {wanted!r}" if wanted else f"no --{kind}"
-    raise AddressError(
-        f"Received {received}; expected the name of a column: {listed(names)}.{hint} "
-        f"Name it with --{kind} COLUMN."
-    )
 
 
 def met(table: Table, columns: Columns, found_in: Mapping[str, Judged] | None = None) -> Met:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 SIDE = 32  # pixels of an image that stands for a larger one
 # What is being done, how many of how many.
@@ -79,6 +78,8 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
         return images
     if images.shape[1] % SIDE == images.shape[2] % SIDE == 0:
         return _means(images)
+    import tensorflow as tf
+
     small = tf.image.resize(images, (SIDE, SIDE), method="area")
     return tf.cast(tf.round(small), tf.uint8).numpy()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evaluation.catalogue import ids_of, offering
 from pipelines.examples import DataError
-from pipelines.ids import USUAL, Columns, found
+from pipelines.pair_columns import USUAL, Columns, found
 from pipelines.tables import listed
 from serving.reading import table
 from training.run import Run

@@ -144,3 +144,38 @@ def test_expected_replicas():
     assert strategy.expected("one", 4) == 1
     assert strategy.expected("mirrored", 4) == 4
     assert strategy.expected("auto", None) >= 1
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule", "rates"),  # at the beginning, after a fifth, at the end
+    [
+        ("adam", "auto", (0.1, 1.0, 0.0)),
+        ("adam", "warmup", (0.1, 1.0, 1.0)),
+        ("adam", "constant", (1.0, 1.0, 1.0)),
+        ("schedule_free", "auto", (0.1, 1.0, 1.0)),
+        ("schedulefree", "constant", (1.0, 1.0, 1.0)),
+        ("prodigy", "auto", (1.0, 1.0, 1.0)),
+        ("Prodigy", "cosine", (1.0, 0.9045, 0.0)),
+    ],
+)
+@pytest.mark.parametrize("steps", [50, 500, 5000])
+@pytest.mark.parametrize("app", [Mnist, Text])
+def test_the_course_suits_the_optimizer(app, optimizer, schedule, rates, steps):
+    made = app(optimizer=optimizer, schedule=schedule, learning_rate=1.0)
+    rate = made.rate(steps)
+    found = [float(rate(step)) if callable(rate) else rate for step in (0, steps // 5, steps)]
+    assert found == pytest.approx(rates, abs=1e-3)
+
+
+def test_what_finds_its_rate_itself_is_not_slowed_in_short_runs_or_long_ones():
+    for app in (Mnist, Text):
+        peaks = {app(optimizer="prodigy").peak_in(steps) for steps in (2, 500, 10**6)}
+        assert peaks == {1.0}
+        assert app().peak_in(2) < app().peak
+
+
+def test_a_falling_rate_and_schedule_free_are_refused():
+    app = Mnist(optimizer="schedulefree", schedule="cosine")
+    with pytest.raises(ValueError, match="expected auto, warmup or constant") as refused:
+        app.descent(100)
+    assert refused.value.exit_status == 2

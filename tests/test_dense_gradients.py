@@ -22,7 +22,7 @@ START = np.linspace(-1, 1, 8, dtype="float32").reshape(4, 2)
 
 def ended(optimizer, gradient):
     """The table and all that the optimizer keeps, after three steps."""
-    table = keras.Variable(START)
+    table = keras.Variable(START, name="embeddings")
     for scale in (1.0, -0.5, 2.0):
         optimizer.apply([ops.multiply(gradient, scale)], [table])
     return [table.numpy(), *(one.numpy() for one in optimizer.variables)]

@@ -42,7 +42,7 @@ def fitted(made, **fields):
     app = Finetune(batch_size=8, epochs=1, head_epochs=1, learning_rate=0.01, **fields)
     network = app.network(made)
     before = {variable.path: variable.numpy() for variable in network.variables}
-    feeds = Feeds(None, None, 0, made, app.prepare(made), 8)
+    feeds = Feeds(None, None, 10**6, made, app.prepare(made), 8)
     app.fit(network, feeds, callbacks=[], verbose=0)
     after = {variable.path: variable.numpy() for variable in network.variables}
     return network, {path for path in before if not np.array_equal(before[path], after[path])}

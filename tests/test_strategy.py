@@ -36,6 +36,25 @@ for optimizer in ("sgd", "adam", "adan", "lookahead"):
 """
 
 
+# Apps with their own optimizers: the smallest of their networks, or their own fields.
+DEFAULTS = """
+import dataclasses, sys
+from training import start
+start.tensorflow(2)
+import apps
+from training.equivalence import compared
+for app in (apps.Regression, apps.Mnist, apps.Text, apps.Recommender):
+    made = app.tiny() if sys.argv[1] == "tiny" else app()
+    if app is apps.Recommender:
+        made = dataclasses.replace(made, model="svdpp")
+    if app is apps.Mnist:
+        # Normalised, weights of pixels that are always black have gradients of mere rounding.
+        made = dataclasses.replace(made, batch_norm=False)
+    found = compared(made, 2, precision="float32")
+    assert found.rounding < 1e-4, (app, found)
+    assert found.moved > 1e-4, (app, found)
+"""
+
 # What Keras does without training.keras_fixes: the day that this fails, a fix can go.
 WITHOUT = """
 from training import start
@@ -87,6 +106,14 @@ def test_a_run_of_two_devices_is_a_run(tmp_path):
     kept = Run.load(tmp_path / "run")
     answers = kept.model(kept.samples.raw, training=False)
     np.testing.assert_allclose(answers, kept.samples.answers, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["tiny", "usual"])
+def test_two_devices_learn_what_one_learns_with_the_optimizer_of_an_app(size):
+    done = run("-c", DEFAULTS, size)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "retracing" not in done.stderr
 
 
 def test_one_device_is_not_several():

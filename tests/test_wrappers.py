@@ -210,3 +210,50 @@ def test_schedule_free_refuses_a_second_average():
 def test_schedule_free_refuses_a_wrong_momentum(momentum):
     with pytest.raises(ValueError, match=r"Received momentum=.*; expected 0 <= momentum < 1"):
         ScheduleFree(SGD(0.1), momentum=momentum)
+
+
+def test_prodigy_knows_how_far_lookahead_went():
+    """The distance that it keeps is that from the start to the weights."""
+    made, some = Lookahead(Prodigy(), period=2), variables()
+    for steps in (1, 2, 5, 6):
+        follow(made, some, steps)
+        for place, (one, start) in enumerate(zip(values(some), START, strict=True)):
+            back = made.inner._slots["back"][place].numpy()
+            np.testing.assert_allclose(back, start - one, atol=1e-6)
+            assert np.abs(back).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "axes"),
+    [
+        (lambda: keras.layers.Dense(3), (5,), (0,)),
+        (lambda: keras.layers.Conv2D(3, 2), (4, 4, 5), (0, 1, 2)),
+        (lambda: keras.layers.DepthwiseConv2D(2), (4, 4, 5), (0, 1)),
+        (lambda: keras.layers.DepthwiseConv2D(2, name="conv_dw_1"), (4, 4, 5), (0, 1)),
+        (lambda: keras.layers.DepthwiseConv2D(2, depth_multiplier=2), (4, 4, 5), (0, 1)),
+        (lambda: keras.layers.Conv2DTranspose(3, 2), (4, 4, 5), (0, 1, 3)),
+        (lambda: keras.layers.Embedding(6, 4), (3,), None),
+    ],
+    ids=["dense", "conv", "depthwise", "depthwise, renamed", "multiplier", "transposed", "table"],
+)
+def test_gradients_are_centred_over_the_weights_of_a_unit(layer, shape, axes):
+    made = layer()
+    made.build((None, *shape))
+    made(np.zeros((1, *shape), "float32"))  # a layer's path is known once it was called
+    table = made.trainable_variables[0]
+    gradient = np.random.default_rng(0).normal(size=table.shape).astype("float32")
+    before = table.numpy()
+    CentralizedGradient(SGD(1.0)).apply([ops.convert_to_tensor(gradient)], [table])
+    expected = gradient if axes is None else gradient - gradient.mean(axes, keepdims=True)
+    np.testing.assert_allclose(before - table.numpy(), expected, atol=1e-5)
+
+
+def test_a_table_of_any_name_is_not_centred():
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("gradients come in rows on TensorFlow alone")
+    import tensorflow as tf
+
+    table = keras.Variable(np.zeros((4, 2), "float32"), name="taste")
+    rows = tf.IndexedSlices(tf.ones((2, 2)), tf.constant([1, 1]), tf.constant([4, 2]))
+    CentralizedGradient(SGD(1.0)).apply([rows], [table])
+    np.testing.assert_array_equal(table.numpy(), [[0, 0], [-2, -2], [0, 0], [0, 0]])

@@ -88,9 +88,12 @@ def compared(
         StrategyError: where there are fewer devices, or no other workers.
 
     """
+    # Three trainings have functions of their own, of which TensorFlow warns.
+    tf.get_logger().setLevel("ERROR")
     alone, shared = distribution.choose("one"), distribution.choose(strategy, devices)
-    plain: dict[str, Any] = {"epochs": EPOCHS, "patience": 0}
-    plain |= {one.name: 0.0 for one in dataclasses.fields(app) if "dropout" in one.name}
+    names = [one.name for one in dataclasses.fields(app)]
+    plain: dict[str, Any] = {name: EPOCHS for name in names if name.endswith("epochs")}
+    plain |= {name: 0.0 for name in names if "dropout" in name} | {"patience": 0}
     app = dataclasses.replace(app, **plain)
     splits = app.splits(data_dir)
     count = shared.num_replicas_in_sync
@@ -114,8 +117,9 @@ def compared(
     if not found.difference <= found.allowed:
         raise UnequalError(
             f"Received weights that differ by {found.difference:.1e} after {EPOCHS * STEPS} steps "
-            f"on one device and on {count}; expected at most {found.allowed:.0e}. Look at "
-            f"--optimizer {app.optimizer} first: athanor check-optimizer {app.optimizer}."
+            f"on one device and on {count}; expected at most {found.allowed:.0e}, for rounding "
+            f"alone makes {found.rounding:.1e}. Look at --optimizer {app.optimizer} "
+            f"first: athanor check-optimizer {app.optimizer}."
         )
     return found
 
@@ -146,7 +150,7 @@ def _trained(
         made = feeds(app, splits, parts)
         made = made._replace(steps_per_epoch=min(STEPS, made.steps_per_epoch), steps_a_call=1)
         if turned:
-            made = made._replace(train=made.train.map(_turned))
+            made = made._replace(train=made.train.map(_turned), change=_turned)
         watch = _Losses()
         callbacks = [optimizers.AveragedWeights(), watch]
         app.fit(parts.network, made, callbacks=callbacks, verbose=0)

@@ -51,8 +51,9 @@ WAYS: dict[str, Parts] = {
     "FitPhoto": {},
 }
 LARGEST = 2**14  # pixels of a side
-# Before automatic values were null these values stood for them, and the app's usual batch size.
-OLD_AUTOMATIC = {"copies": 4}
+# Before there were automatic values, these values stood for them, and the app's usual batch size.
+OLD_AUTOMATIC = {"copies": 4, "schedule": "cosine"}
+AUTOMATIC = {"schedule": "auto"}  # that are not null
 ANSWERS = ("classes", "number", "ranking")
 POLICIES = ("float32", "mixed_bfloat16")
 
@@ -89,9 +90,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def with_automatic(app: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a run of an older version, with None where the app chose the value."""
+    """The fields of a run of an older version, automatic where the app chose the value."""
     old = OLD_AUTOMATIC | {"batch_size": apps.named(app).default_batch_size}
-    return {name: None if old.get(name) == one else one for name, one in fields.items()}
+    automatic = {name for name, value in fields.items() if old.get(name) == value}
+    return fields | {name: AUTOMATIC.get(name) for name in automatic}
 
 
 def _require_reading(path: Path, told: dict[str, Any]) -> None:

@@ -1,0 +1,62 @@
+"""What can be said of an address before TensorFlow is loaded, which takes seconds."""
+
+from collections.abc import Collection, Mapping
+
+from pipelines import addresses, class_folders, column_names, csv_files, pair_columns
+from pipelines.examples import AddressError
+from pipelines.files import at_home
+from pipelines.tables import Table
+
+
+def require(address: str, kinds: Collection[str], named: Mapping[str, str]) -> None:
+    """Raise AddressError for an address, a file, a folder or a column that is not there.
+
+    Args:
+        address: as of --data or --test.
+        kinds: of addresses that the app reads.
+        named: columns of a table by their flags, of which --drop may name several; empty where
+            a file is no table, or its columns are another's.
+
+    """
+    kind, name = addresses.parsed(address, kinds)
+    if kind == "folder":
+        class_folders.require_directory(at_home(name))
+    elif kind == "csv" and named:
+        _require_columns(name, named)
+    elif kind in ("csv", "npz"):
+        _require_file(kind, name)
+
+
+def _require_file(kind: str, name: str) -> None:
+    try:
+        with at_home(name).open("rb"):
+            return
+    except OSError as error:
+        raise AddressError(
+            f"Received {kind}:{name}, which cannot be read ({error.strerror}); expected a file. "
+            "Check the path."
+        ) from error
+
+
+def _require_columns(name: str, named: Mapping[str, str]) -> None:
+    missing: AddressError | None = None
+    for table in csv_files.headers(name):
+        try:
+            _require_named(table, named)
+        except AddressError as error:
+            missing = error
+        else:
+            return
+    if missing:
+        raise missing
+
+
+def _require_named(table: Table, named: Mapping[str, str]) -> None:
+    if "--user" in named:  # columns that also go by usual names
+        columns = pair_columns.Columns(**{flag[2:]: name for flag, name in named.items()})
+        for kind in pair_columns.KINDS:
+            pair_columns.found(table, columns, kind)
+        return
+    asked = [(flag, name) for flag, name in named.items() if name and flag != "--drop"]
+    dropped = named.get("--drop", "").split(",")
+    column_names.require(table, [*asked, *(("--drop", one) for one in dropped if one.strip())])

@@ -1,0 +1,99 @@
+"""A wrong address, path or column is answered before TensorFlow is loaded."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import apps
+import athanor
+from pipelines.examples import DataError
+
+ROWS = "size,rooms,price\n1,2,3\n"
+# The app and its fields; what is said.
+REFUSED = [
+    ("regression", {"data": "csv:nowhere.csv"}, "nowhere.csv"),
+    ("regression", {"data": "nowhere.csv"}, "no file and no folder"),
+    ("regression", {"data": "cvs:rows.csv"}, "Did you mean 'csv:rows.csv'"),
+    ("regression", {"data": "csv:rows.csv", "target": "prise"}, "Did you mean 'price'"),
+    ("regression", {"data": "rows.csv", "target": "price", "drop": "romms"}, "--drop 'romms'"),
+    ("regression", {"data": "rows.csv", "target": "price", "test": "csv:no.csv"}, "no.csv"),
+    ("text", {"data": "csv:rows.csv", "text": "review"}, "--text 'review'"),
+    ("text", {"data": "folder:here"}, "expected 'embedded', 'tfds:NAME' or 'csv:PATH'"),
+    ("recommender", {"data": "csv:rows.csv"}, "no --user"),
+    ("recommender", {"data": "csv:rows.csv", "user": "size", "item": "rom"}, "mean 'rooms'"),
+    ("mnist", {"data": "npz:nowhere.npz"}, "nowhere.npz"),
+    ("mnist", {"data": "csv:nowhere.csv"}, "nowhere.csv"),
+    ("finetune", {"data": "folder:nowhere"}, "no directory that can be read"),
+    ("finetune", {"data": "embeded"}, "Did you mean 'embedded'"),
+]
+TAKEN = [
+    ("regression", {"data": "csv:rows.csv", "target": "price", "drop": "size"}),
+    ("regression", {"data": "rows.csv", "target": "price"}),
+    ("text", {"data": "csv:rows.csv", "text": "size", "target": "price"}),
+    ("recommender", {"data": "rows.csv", "user": "size", "item": "rooms"}),
+    ("finetune", {"data": "folder:pictures"}),
+    ("mnist", {"data": "tfds:mnist"}),
+]
+
+
+@pytest.fixture(autouse=True)
+def files(elsewhere):
+    (elsewhere / "rows.csv").write_text(ROWS)
+    (elsewhere / "pictures").mkdir()
+
+
+@pytest.mark.parametrize(("name", "fields", "said"), REFUSED)
+def test_it_is_refused(name, fields, said):
+    with pytest.raises(DataError, match=said.replace("(", r"\\(")):
+        apps.named(name)(**fields).require_data()
+
+
+@pytest.mark.parametrize(("name", "fields"), TAKEN)
+def test_what_may_be_right_is_left_to_its_reader(name, fields):
+    apps.named(name)(**fields).require_data()
+
+
+@pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
+def test_the_default_is_taken(app):
+    app().require_data()
+
+
+def test_an_odd_header_is_refused_only_if_no_way_of_reading_finds_the_column(elsewhere):
+    (elsewhere / "odd.csv").write_text('size,"price\nin euro",rooms\n1,2,3\n')
+    apps.Regression(data="odd.csv", target="rooms").require_data()
+    apps.Regression(data="odd.csv", target="price in euro").require_data()
+    (elsewhere / "mark.csv").write_text("\ufeffsep=;\nGröße;preis\n1;2\n")
+    apps.Regression(data="mark.csv", target="Größe", drop="preis").require_data()
+
+
+WITHOUT = """
+import sys, time
+import athanor
+for words in {commands!r}:
+    status = athanor._run(words)
+    assert status == 2, (words, status)
+    heavy = {{"tensorflow", "keras"}} & set(sys.modules)
+    assert not heavy, (words, heavy)
+assert time.process_time() < 3, time.process_time()  # 1 s for each is far more than it takes
+"""
+
+
+def test_tensorflow_is_not_loaded_for_it():
+    """By the command line, one process for all."""
+    commands = []
+    for name, fields, _ in REFUSED:
+        flags = [word for key, value in fields.items() for word in (f"--{key}", value)]
+        commands += [[name, verb, *flags] for verb in ("train", "check-distribute", "check-data")]
+    root = str(Path(athanor.__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(commands=commands)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": root},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(done.stderr.splitlines()) == len(commands)
