@@ -139,6 +139,7 @@ def test_other_zips_are_refused(tmp_path):
         (b"a" * 257 + b"ustar\x00" + bytes(99), "a tar archive"),
         (b"PK\x03\x04" + b"x" * 99, "damaged or cut off"),
     ],
+    ids=range(7),
 )
 def test_what_is_no_text_is_named(content, says, tmp_path):
     with pytest.raises(DataError, match=says):

@@ -199,7 +199,9 @@ def raw_deflate(body):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "compress"), [*ZEROS.items(), ("deflate", raw_deflate)], ids=str
+    ("encoding", "compress"),
+    [*ZEROS.items(), ("deflate", raw_deflate)],
+    ids=[*ZEROS, "raw deflate"],
 )
 def test_a_compressed_body_is_inflated(encoding, compress, small):
     body = json.dumps(PIXELS).encode()
@@ -220,6 +222,7 @@ def test_a_compressed_body_is_inflated(encoding, compress, small):
         ("br", b"{}", 415, "gzip, deflate"),
         ("gzip, gzip", b"{}", 415, "gzip, deflate"),
     ],
+    ids=range(7),
 )
 def test_what_cannot_be_inflated_is_answered(encoding, body, status, part, small):
     found, answer, headers = ask(small, PREDICT, body, **{"Content-Encoding": encoding})
