@@ -41,7 +41,7 @@ class Trust(keras.callbacks.Callback):
     Args:
         feeds: of the run.
         best: from additions [n, members, outputs], linear answers [n, outputs] and targets
-            [n] to the share, see `share` and `share_of_classes`.
+            [n] to the share, see `share_of_numbers` and `share_of_classes`.
 
     """
 

@@ -27,6 +27,7 @@ Made by `python -m conformance.page docs/conformance.md` with Keras {keras} on {
 {version}, NumPy {numpy}, Python {python}; `athanor check-optimizer NAME` shows one. Each column is
 a check of `conformance/`, listed below the table; `-` is a check that does not apply, such as
 a comparison without a twin. Memory is in numbers that are kept for each number of a vector.
+Keras's are as `--optimizer NAME` makes them, with gradients of embeddings summed by row.
 """
 
 

@@ -88,8 +88,7 @@ def _content(path: Path, raw: BinaryIO, held: contextlib.ExitStack) -> Opened:
     if head.startswith(ZIP):
         archive = held.enter_context(zipfile.ZipFile(raw))
         member = _only_member(path, archive)
-        file = cast("BinaryIO", held.enter_context(archive.open(member)))
-        return Opened(file, raw, member.filename)
+        return Opened(held.enter_context(_member(path, archive, member)), raw, member.filename)
     file, name = raw, path.name
     for mark, reader in READERS.items():
         if head.startswith(mark):
@@ -111,6 +110,16 @@ def _head(file: BinaryIO) -> bytes:
     head = file.read(HEAD)
     file.seek(0)
     return head
+
+
+def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
+    try:
+        return cast("BinaryIO", archive.open(member))
+    except NotImplementedError as error:  # Windows packs large files by Deflate64
+        raise DataError(
+            f"Received {str(path)!r}, a zip that is packed in a way that Python does not read "
+            f"({error}); expected Deflate. Unpack it, and name the file."
+        ) from error
 
 
 def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -1,22 +1,23 @@
 """CSV files of small images: a label, and the levels of its pixels, row by row."""
 
 import csv
-import gzip
+import itertools
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipelines.examples import AddressError, DataError, Examples
-from pipelines.files import at_home
+from pipelines import separators, text_files
+from pipelines.cells import numbers_in
+from pipelines.examples import DataError, Examples
+from pipelines.labels import labels_of
 from pipelines.pixel_arrays import pixels
+from pipelines.separators import Layout
 from pipelines.splits import Source
+from pipelines.text_files import TextFile
 
 LABELS = ("label", "labels", "class", "target", "y", "digit", "character")
-SEPARATORS = ",;\t|"
-GZIP = b"\x1f\x8b"
 EXPECTED = (
     "expected a column of labels (label, class, target, or the first) and a square number of "
     "columns of pixels from 0 to 255"
@@ -24,48 +25,45 @@ EXPECTED = (
 
 
 def source(name: str) -> Source:
-    """Images of a CSV file, plain or compressed by gzip, with or without a line of names.
+    """Images of a CSV file, in any form that tables have, with or without a line of names.
 
-    Raises DataError where the columns are no label and pixels.
+    Rows without a label are left out. Raises DataError where the columns are no label and pixels.
     """
-    address, path = f"csv:{name}", at_home(name)
-    try:
-        first = _first_line(path)
-        separator = max(SEPARATORS, key=first.count)
-        names = next(csv.reader([first], delimiter=separator))
-        has_names = not all(map(_is_number, names[1:]))
-        label = _label(names) if has_names else 0
-        found, levels = _columns(path, separator, names, label, skipped=int(has_names))
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or "it is damaged"
-        raise AddressError(
-            f"Received {address}, which cannot be read ({reason}); {EXPECTED}."
-        ) from error
-    except ValueError as error:
-        raise DataError(f"Received {address}, where {error}; {EXPECTED}.") from error
+    address = f"csv:{name}"
+    with text_files.opened(name) as file:
+        try:
+            found, levels = _columns(file)
+        except ValueError as error:
+            raise DataError(f"Received {address}, where {error}; {EXPECTED}.") from error
     if levels.shape[1] == 0 or round(levels.shape[1] ** 0.5) ** 2 != levels.shape[1]:
         raise DataError(f"Received {address} with {levels.shape[1]} columns of pixels; {EXPECTED}.")
-    labels, target = np.unique(found, return_inverse=True)
-    if np.all(np.char.isdigit(labels)):
-        order = np.argsort(labels.astype("int64"), kind="stable")
-        labels, target = labels[order], np.argsort(order)[target]
-    examples = Examples.of(pixels(address, levels), target.astype("int64"))
-    return Source(examples, labels=tuple(map(str, labels)))
+    cells = np.array([*map(str.encode, found.tolist()), None], object)[:-1]
+    labels = labels_of([cells])
+    target = labels.numbers(cells)
+    there = target >= 0
+    lost = len(target) - np.count_nonzero(there)
+    notes = (f"{lost} rows without a label left out{labels.said_missing()}",) if lost else ()
+    examples = Examples.of(pixels(address, levels[there]), target[there])
+    return Source(examples, labels=labels.names, notes=(*file.notes, *labels.notes, *notes))
 
 
-def _first_line(path: Path) -> str:
-    """Raises ValueError where the file has no second line."""
-    with path.open("rb") as raw:
-        packed = raw.read(2) == GZIP
-    with gzip.open(path) if packed else path.open("rb") as file:
-        first, second = file.readline(), file.readline()
+def _columns(file: TextFile) -> tuple[np.ndarray, np.ndarray]:
+    """The labels as they are written, and the pixels of each row.
+
+    Raises ValueError where the file has no second line, or a pixel is no number.
+    """
+    layout = separators.layout(file)
+    with file.lines() as text:
+        first, second = [*itertools.islice(text, layout.before, layout.before + 2), "", ""][:2]
     if not second.strip():
         raise ValueError("no row of pixels was found")
-    return first.decode("utf-8-sig").rstrip("\r\n")
-
-
-def _is_number(cell: str) -> bool:
-    return cell.strip().strip('"').replace(".", "", 1).isdigit()
+    names = next(csv.reader([first], delimiter=layout.separator))
+    has_names = not np.isfinite(numbers_in([cell.encode() for cell in names[1:]])).all()
+    label = _label(names) if has_names else 0
+    layout = layout._replace(before=layout.before + has_names)
+    others = [place for place in range(len(names)) if place != label]
+    levels = _read(file, layout, others, "float32")
+    return np.char.strip(_read(file, layout, [label], str)[:, 0]), levels
 
 
 def _label(names: Sequence[str]) -> int:
@@ -74,21 +72,15 @@ def _label(names: Sequence[str]) -> int:
     return next((plain.index(name) for name in LABELS if name in plain), 0)
 
 
-def _columns(
-    path: Path, separator: str, names: Sequence[str], label: int, *, skipped: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The labels as they are written, and the pixels of each row."""
-    numbers = [place for place in range(len(names)) if place != label]
-    options: dict[str, Any] = {
-        "delimiter": separator,
-        "skiprows": skipped,
-        "comments": None,
-        "quotechar": '"',
-        "encoding": "utf-8-sig",
-        "ndmin": 2,
-    }
-    with warnings.catch_warnings():
+def _read(file: TextFile, layout: Layout, columns: Sequence[int], dtype: Any) -> np.ndarray:
+    with file.lines() as text, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of no rows
-        levels = np.loadtxt(path, "float32", usecols=numbers, **options)
-        labels = np.loadtxt(path, str, usecols=[label], **options)[:, 0]
-    return np.char.strip(labels), levels
+        return np.loadtxt(
+            itertools.islice(text, layout.before, None),
+            dtype,
+            delimiter=layout.separator,
+            comments=None,
+            quotechar='"',
+            usecols=columns,
+            ndmin=2,
+        )

@@ -26,7 +26,11 @@ SECONDS = 1e6  # no answer of a process of one's own is given up
 def is_current(run: Run) -> bool:
     """Whether the graph of a run is this user's and made from its model; without TensorFlow."""
     try:
+        if not (run.path / GRAPH).is_dir():
+            return False
         origin.require(run.path / GRAPH, origin.EXPORT)
+        # The mark says of which model the graph is, and holds while nobody changes that.
+        origin.require(run.path, origin.RUN)
         return read(run.path / GRAPH / ABOUT).get("run") == _mark(run)
     except (origin.OriginError, OSError):
         return False

@@ -8,6 +8,7 @@ from serving.faults import RequestError, invalid
 
 ENCODINGS = "gzip, deflate"
 SLICE = 2**18  # bytes that are inflated at once, in less than a millisecond
+MOST_MEMBERS = 1024  # of gzip in one body: what follows each of them is copied
 GZIP, ZLIB_OR_GZIP, RAW = b"\x1f\x8b", zlib.MAX_WBITS | 32, -zlib.MAX_WBITS
 
 
@@ -30,8 +31,12 @@ def encoding_of(headers: Collection[tuple[bytes, bytes]]) -> str:
 
 async def inflated(body: bytes, encoding: str) -> AsyncIterator[bytes]:
     """The parts of a body; others are answered between them. Raises RequestError."""
+    members = 0
     try:
         while body:
+            members += 1
+            if members > MOST_MEMBERS:
+                raise invalid(f"The body has more than {MOST_MEMBERS} members of {encoding}")
             # Some clients send deflate without the frame that the standard asks for.
             raw = encoding == "deflate" and not _has_frame(body)
             stream = zlib.decompressobj(RAW if raw else ZLIB_OR_GZIP)

@@ -83,5 +83,5 @@ def _keep(path: Path) -> None:
 
 
 def _next_version(folder: Path) -> Path:
-    versions = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
+    versions = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
     return folder / str(max(versions, default=0) + 1)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -22,7 +23,7 @@ from pipelines import embedded
 from pipelines.splits import Fold
 from training import checkpoint, directory, fitting, resume
 from training.callbacks import EnoughError, StopWhenDiverged
-from training.directory import NOTE, UNFINISHED, taken, unfinished
+from training.directory import NOTE, UNFINISHED, claimed, taken, unfinished
 from training.fitting import DivergedError
 from training.interrupts import Interrupts
 from training.run import CHECKPOINT, PASSPORT, Run, RunError
@@ -602,3 +603,19 @@ def test_what_a_process_was_started_to_ignore_it_ignores():
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_place_that_leads_nowhere_is_refused(tmp_path, monkeypatch):
+    """Of a link to a disk that is not there every name exists, and none can be made."""
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    Path("runs/mnist").symlink_to(tmp_path / "absent" / "disk")
+    with pytest.raises(RunError, match="runs/mnist"):
+        claimed(apps.Mnist())
+
+
+def test_runs_of_one_second_have_names_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.strftime", lambda form: "20261130-000000")
+    names = [claimed(apps.Mnist()).name for _ in range(3)]
+    assert names == ["20261130-000000", "20261130-000000-2", "20261130-000000-3"]

@@ -116,6 +116,16 @@ def test_compressed_files_are_read(pack, codec, tmp_path):
     assert texts(found) == FRENCH
 
 
+def test_a_zip_that_python_cannot_unpack_is_named(tmp_path):
+    """Windows packs large files by Deflate64, which is method 9."""
+    content = bytearray(zipped(tmp_path, "rows.csv"))
+    for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        content[content.find(mark) + place] = 9
+    (tmp_path / "file.zip").write_bytes(content)
+    with pytest.raises(DataError, match=r"packed in a way .* Unpack it"):
+        csv_files.read(str(tmp_path / "file.zip"))
+
+
 def test_a_zip_of_one_file_is_read(tmp_path):
     content = zipped(tmp_path, "data/rows.csv", "__MACOSX/data/._rows.csv")
     assert texts(read(tmp_path, content, "file.zip")) == FRENCH

@@ -134,6 +134,14 @@ def test_a_graph_of_another_model_is_made_anew(kept):
     assert not list(run.path.glob(".graph-*"))
 
 
+def test_a_graph_of_a_model_that_was_changed_since_is_not_asked(kept):
+    """With --trust the changed model answers, not the graph of the one before."""
+    run = kept(Mnist)
+    with (run.path / "model.keras").open("ab") as file:
+        file.write(b" ")
+    assert not graph.is_current(run)
+
+
 def test_nothing_is_kept_beside_a_run_of_somebody_else(tiny_run, tmp_path, monkeypatch):
     shutil.copytree(tiny_run(Mnist).path, tmp_path / "run")
     run = Run.load(tmp_path / "run")

@@ -1,5 +1,6 @@
 """Small images in folders, NumPy archives and tables of pixels."""
 
+import bz2
 import gzip
 import io
 
@@ -122,6 +123,9 @@ TABLES = {
     "marked": b"\xef\xbb\xbf" + table().encode(),
     "of Windows": table().replace("\n", "\r\n"),
     "with fractions": table().replace(",7,", ",7.0,"),
+    "of Excel": "sep=;\n" + table(separator=";"),
+    "UTF-16": table().encode("utf-16"),
+    "bzip2": bz2.compress(table().encode()),
 }
 
 
@@ -132,6 +136,23 @@ def test_a_table_holds_a_label_and_pixels(tmp_path, kind):
     np.testing.assert_array_equal(source.train.features[..., 0], IMAGES)
     np.testing.assert_array_equal(source.train.targets, CLASSES)
     assert source.labels == ("0", "1")
+
+
+def test_the_first_row_of_numpy_is_no_line_of_names(tmp_path):
+    """numpy.savetxt writes every number as 5.000000000000000000e+00."""
+    rows = np.concatenate([CLASSES[:, None], IMAGES.reshape(len(IMAGES), -1)], 1)
+    np.savetxt(tmp_path / "a.csv", rows, delimiter=",")
+    source = pixel_tables.source(str(tmp_path / "a.csv"))
+    np.testing.assert_array_equal(source.train.features[..., 0], IMAGES)
+    np.testing.assert_array_equal(source.train.targets, CLASSES)
+
+
+def test_rows_without_a_label_are_left_out_and_told(tmp_path):
+    labels = ["", *CLASSES[1:]]
+    source = pixel_tables.source(written(tmp_path / "a.csv", table(labels=labels)))
+    np.testing.assert_array_equal(source.train.features[..., 0], IMAGES[1:])
+    assert source.labels == ("0", "1")
+    assert source.notes == ("1 rows without a label left out",)
 
 
 def test_labels_of_a_table_are_words_or_numbers_in_order(tmp_path):

@@ -199,9 +199,10 @@ def claimed(app: App) -> Path:
     stamp, number = time.strftime("%Y%m%d-%H%M%S"), 1
     path = _usual_place(app) / stamp
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         while True:
             try:
-                path.mkdir(parents=True)
+                path.mkdir()
                 return path
             except FileExistsError:
                 number += 1
