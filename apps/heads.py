@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from apps.logistic import of_all_classes
+
 STRENGTHS = (-3.0, 0.5)  # powers of ten between which scikit-learn's C lies
 TOLERANCE, ITERATIONS = 1e-3, 200
 MOST_EXAMPLES = 50_000
-ABSENT = -10.0  # bias of a class without examples
 
 
 def path(
@@ -37,16 +38,5 @@ def path(
         power = low + (high - low) * (number + 0.5) / count
         model.C = 10.0**power / copies * step
         model.fit(features / scale, classes)
-        yield _of_all_classes(model, num_classes, scale)
-
-
-def _of_all_classes(
-    model: LogisticRegression, num_classes: int, scale: float
-) -> tuple[np.ndarray, np.ndarray]:
-    weights, bias = model.coef_.T / scale, model.intercept_
-    if len(model.classes_) == 2:  # scikit-learn's one column is the difference of both.
-        weights, bias = (np.concatenate([-part, part], -1) / 2 for part in (weights, bias))
-    full = np.zeros((len(weights), num_classes), "float32")
-    full_bias = np.full(num_classes, ABSENT, "float32")
-    full[:, model.classes_], full_bias[model.classes_] = weights, bias
-    return full, full_bias
+        kernel, bias = of_all_classes(model, num_classes)
+        yield kernel / scale, bias

@@ -1,4 +1,4 @@
-"""Logistic regression as a start for networks of rows."""
+"""Logistic regression as a start for networks of rows, and its weights as those of a layer."""
 
 import warnings
 from typing import Any
@@ -20,17 +20,23 @@ def logistic(x: Any, classes: np.ndarray, num_classes: int) -> list[np.ndarray]:
     """
     from sklearn.linear_model import LogisticRegression
 
-    kernel = np.zeros((x.shape[1], num_classes), "float32")
-    bias = np.full(num_classes, ABSENT, "float32")
     there = np.unique(classes)
-    bias[there] = 0.0
     if len(there) < 2 or not x.shape[1]:
-        return [kernel, bias]
+        bias = np.full(num_classes, ABSENT, "float32")
+        bias[there] = 0.0
+        return [np.zeros((x.shape[1], num_classes), "float32"), bias]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a start need not have converged
         model = LogisticRegression(max_iter=500).fit(x, classes)
-    weights, starts = model.coef_, model.intercept_
-    if len(there) == 2:  # scikit-learn's one column is the difference of both
+    return of_all_classes(model, num_classes)
+
+
+def of_all_classes(model: Any, num_classes: int) -> list[np.ndarray]:
+    """The kernel [n, classes] and bias [classes] of scikit-learn's model of those it has seen."""
+    weights, starts, there = model.coef_, model.intercept_, model.classes_
+    if len(there) == 2:  # its one row is the difference of both
         weights, starts = (np.concatenate([-part, part]) / 2 for part in (weights, starts))
+    kernel = np.zeros((weights.shape[1], num_classes), "float32")
+    bias = np.full(num_classes, ABSENT, "float32")
     kernel[:, there], bias[there] = weights.T, starts
     return [kernel, bias]

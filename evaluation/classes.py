@@ -12,7 +12,6 @@ from pipelines.splits import Splits
 from training.run import Run
 
 COUNTED = 30  # classes up to which a confusion matrix shows its counts
-LONGEST_LABEL = 40  # characters
 LARGEST, SMALLEST = 15.0, 4.0  # inches of a side of it; points of a label
 
 
@@ -124,7 +123,7 @@ def _confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> Any:
     from evaluation.fonts import fonts, width
     from evaluation.style import INK, pyplot
 
-    labels = [_short(fonts().drawable(name)) for name in names]
+    labels = [fonts().short(name) for name in names]
     side = min(LARGEST, max(4.0, 0.45 * len(labels) + 1.5))
     figure, axis = pyplot.subplots(figsize=(side, side), layout="constrained")
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -150,7 +149,3 @@ def _confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> Any:
                     ha="center", va="center", fontsize=8, color="white" if light else INK,
                 )  # fmt: skip
     return figure
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}\u2026"

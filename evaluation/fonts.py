@@ -10,6 +10,7 @@ from matplotlib import font_manager, ft2font
 OWN = "DejaVu Sans"  # comes with matplotlib
 MONOSPACE = "DejaVu Sans Mono"
 SUBSTITUTE = "?"
+LONGEST_NAME = 40  # characters of a column or a class in a picture
 # A character of each script that OWN lacks: Chinese, Japanese, Korean, Thai, Hindi, Bengali, Tamil.
 PROBES = "\u6c34\u3042\uac00\u0e01\u0905\u0985\u0b85"
 # Asked before all others: made for reading, and with most characters.
@@ -51,6 +52,11 @@ class Fonts:
         lost = {sign for sign in set(signs) if not self._has(sign)}
         self.lost |= lost
         return "".join(SUBSTITUTE if sign in lost else sign for sign in signs)
+
+    def short(self, name: str) -> str:
+        """The beginning of a name, as `drawable` gives it."""
+        drawn = self.drawable(name)
+        return drawn if len(drawn) <= LONGEST_NAME else f"{drawn[: LONGEST_NAME - 1]}\u2026"
 
     def note(self) -> str:
         """For people: what could not be drawn, and what to install; empty where all was."""

@@ -26,7 +26,6 @@ FEWEST = 50  # test examples that stand for the others, where columns are many
 REPEATS = 3
 NUM_SHOWN = 20
 CELLS_A_THREAD = 2_000_000  # of a training table: fewer are boosted by one thread
-LONGEST_NAME = 40  # characters of a column in a picture
 MOST_BOOSTED = 300  # columns that the boosting sees
 
 
@@ -226,7 +225,7 @@ def _drawn(columns: list[str], rises: np.ndarray, target: str) -> Any:
     from evaluation.fonts import fonts
     from evaluation.style import FIRST, INK, few_ticks, pyplot
 
-    names = [_short(fonts().drawable(name)) for name in columns]
+    names = [fonts().short(name) for name in columns]
 
     means = rises.mean(1)
     order = np.argsort(means, kind="stable")[-NUM_SHOWN:]
@@ -242,7 +241,3 @@ def _drawn(columns: list[str], rises: np.ndarray, target: str) -> Any:
     axis.set_title(few or "with one column of the test examples shuffled", fontsize=10)
     few_ticks(axis.xaxis)
     return figure
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}\u2026"

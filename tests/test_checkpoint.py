@@ -616,6 +616,6 @@ def test_a_place_that_leads_nowhere_is_refused(tmp_path, monkeypatch):
 
 def test_runs_of_one_second_have_names_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("time.strftime", lambda form: "20261130-000000")
+    monkeypatch.setattr("time.strftime", lambda _: "20261130-000000")
     names = [claimed(apps.Mnist()).name for _ in range(3)]
     assert names == ["20261130-000000", "20261130-000000-2", "20261130-000000-3"]
