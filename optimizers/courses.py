@@ -6,7 +6,6 @@ import keras
 
 import optimizers
 
-COURSES = ("auto", "cosine", "warmup", "constant")
 WARM_UP = 0.2  # of the steps of a run
 
 

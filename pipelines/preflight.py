@@ -1,5 +1,6 @@
 """What can be said of an address before TensorFlow is loaded, which takes seconds."""
 
+import contextlib
 from collections.abc import Collection, Mapping
 
 from pipelines import addresses, class_folders, column_names, csv_files, pair_columns
@@ -19,12 +20,20 @@ def require(address: str, kinds: Collection[str], named: Mapping[str, str]) -> N
 
     """
     kind, name = addresses.parsed(address, kinds)
+    if _is_pipe(name):  # what is looked at is gone
+        return
     if kind == "folder":
         class_folders.require_directory(at_home(name))
     elif kind == "csv" and named:
         _require_columns(name, named)
     elif kind in ("csv", "npz"):
         _require_file(kind, name)
+
+
+def _is_pipe(name: str) -> bool:
+    with contextlib.suppress(OSError, ValueError):  # no such place, or no name of one
+        return at_home(name).is_fifo()
+    return False
 
 
 def _require_file(kind: str, name: str) -> None:

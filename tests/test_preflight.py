@@ -9,6 +9,7 @@ import pytest
 
 import apps
 import athanor
+from pipelines import csv_files
 from pipelines.examples import DataError
 
 ROWS = "size,rooms,price\n1,2,3\n"
@@ -79,6 +80,17 @@ for words in {commands!r}:
     assert not heavy, (words, heavy)
 assert time.process_time() < 3, time.process_time()  # 1 s for each is far more than it takes
 """
+
+
+def test_a_pipe_is_left_to_its_reader():
+    """It can be read but once: --data <(zcat rows.csv.gz)."""
+    reading, writing = os.pipe()
+    os.write(writing, ROWS.encode())
+    os.close(writing)
+    address = f"csv:/dev/fd/{reading}"
+    apps.named("regression")(data=address, target="price").require_data()
+    assert len(csv_files.read(address.partition(":")[2]).train) == 1
+    os.close(reading)
 
 
 def test_tensorflow_is_not_loaded_for_it():
