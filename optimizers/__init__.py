@@ -67,7 +67,7 @@ ALL = (AdaBelief, Adan, LARS, Nesterov, NovoGrad, Prodigy, RAdam, SOAP, Yogi)
 WRAPPERS = (CentralizedGradient, Lookahead, ScheduleFree)  # that need nothing but an optimizer
 
 TUNING_FREE = (Prodigy,)  # their learning rate is a factor of one that they find
-SCHEDULE_FREE = (ScheduleFree,)  # the average of their weights stands for a schedule
+SCHEDULE_FREE = (ScheduleFree,)  # the average of their weights takes the place of a schedule
 
 # Wrappers of another optimizer, and one whose averaged weights are wrong on TensorFlow
 # in Keras 3.15: its "old" momentum is read after the assignment.

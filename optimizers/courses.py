@@ -28,7 +28,7 @@ def course(name: str, schedule: str, peak: float, steps: int) -> Any:
     cosine warms up and falls to zero; warmup warms up and stays; constant is the peak. Prodigy
     estimates a distance from its steps and would overestimate it after a warm-up, so its cosine
     has none (Mishchenko and Defazio, ICML 2024, recommend no schedule, or that one). ScheduleFree
-    stands for a schedule: it takes a warm-up and nothing else (Defazio et al., NeurIPS 2024).
+    takes the place of a schedule: it allows a warm-up alone (Defazio et al., NeurIPS 2024).
 
     Raises CourseError for a cosine with ScheduleFree.
     """
@@ -38,7 +38,7 @@ def course(name: str, schedule: str, peak: float, steps: int) -> Any:
     if schedule == "cosine" and optimizers.is_schedule_free(name):
         raise CourseError(
             f"Received --schedule cosine with --optimizer {name}, whose average of the weights "
-            "stands for a falling rate; expected auto, warmup or constant. Leave it out."
+            "takes the place of a falling rate; expected auto, warmup or constant. Leave it out."
         )
     warm_up = 0 if optimizers.is_tuning_free(name) else max(1, round(WARM_UP * steps))
     if schedule == "warmup":

@@ -26,7 +26,7 @@ class Column(NamedTuple):
 
     Attributes:
         form: how its cells are read.
-        said: what to tell the user of it.
+        said: what to tell the user.
         empty: why nothing can be learnt from it, or no word.
 
     """

@@ -23,8 +23,8 @@ def remembered(key: str, make: Callable[[], Examples]) -> Examples:
     """The examples of a key: from the cache directory, or made now and kept there.
 
     `key` has to name everything that the examples depend on besides the code that reads them. What
-    is damaged is made again; a directory that cannot be written costs only time. Who looks
-    wants to see the files themselves, and keeps no more than small images.
+    is damaged is made again; a directory that cannot be written costs only time. An inspection
+    of the data reads the files themselves, and keeps only small images.
     """
     if looking.now():
         return make()

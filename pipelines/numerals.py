@@ -38,7 +38,7 @@ class Numeral(NamedTuple):
         sign: 1 or -1.
         digits: with the marks between them.
         exponent: such as e5, or no letter.
-        unit: what stands before or behind, in one way of writing.
+        unit: the currency or unit before or behind, in one spelling.
         bound: whether it is said to be more or less than that.
 
     """
@@ -56,7 +56,7 @@ class Numeral(NamedTuple):
         digits = digits.replace("," if mark == "." else ".", "").replace(",", ".")
         try:
             return self.sign * float(digits + self.exponent)
-        except ValueError:  # a mark that stands there twice
+        except ValueError:  # a mark that occurs twice
             return float("nan")
 
 

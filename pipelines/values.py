@@ -32,7 +32,7 @@ class Form:
     Attributes:
         kind: numbers, times as days since 1970, or categories.
         decimal: the mark before decimals, where a cell may be read both ways.
-        unit: what stands beside most numbers; of others they are not read.
+        unit: that of most numbers; numbers of another unit are not read.
         order: of day and month, in dates that may be read both ways.
 
     """

@@ -11,12 +11,12 @@ import orjson
 
 from serving.dense import array, plain
 from serving.faults import RequestError, invalid
+from serving.parity import LISTS
 from serving.servable import DEFAULT, Servable, Signature, batch_of, check
 
 SIGNATURE, ROWS, COLUMNS = "signature_name", "instances", "inputs"
 # What a body begins with that holds nothing but lists.
 ALONE = re.compile(rb'\s*\{\s*"(instances|inputs)"\s*:\s*(?=\[)')
-LISTS = {"items", "scores"}  # the outputs of a signature that recommends
 # Words of JavaScript that TensorFlow Serving reads as numbers, and JSON does not have.
 NO_JSON = (b"NaN", b"Infinity")
 

@@ -26,7 +26,7 @@ class UnknownIdError(ValueError):
 def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     """The first ten unmet items of a USER, the rating of USER,ITEM, or of all pairs of a CSV file.
 
-    An id that holds a comma stands in double quotes, as in a CSV file. Raises
+    An id that holds a comma is written in double quotes, as in a CSV file. Raises
     UnreadableError where an input is none of these.
     """
     return [answer for text in inputs for answer in _answers(run, text)]

@@ -170,13 +170,13 @@ class Model:
 
 
 def _not_served(name: str, number: int | None) -> RequestError:
-    """In the words of TensorFlow Serving for whoever asks a model, or for its signatures."""
+    """In the words of TensorFlow Serving, for questions to a model or for its signatures."""
     asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
     return RequestError("NOT_FOUND", f"Servable not found for request: {asked}")
 
 
 def _unknown(name: str, number: int | None) -> RequestError:
-    """In its words for whoever asks where versions stand."""
+    """In its words, for the status of versions."""
     which = "any versions" if number is None else f"version {number}"
     return RequestError("NOT_FOUND", f"Could not find {which} of model {name}")
 
