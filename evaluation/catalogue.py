@@ -69,14 +69,17 @@ def few(asked: Any, count: int, kind: str) -> Any:
         return tf.identity(asked)
 
 
-def best(model: keras.Model, users: Any, k: Any, exclude_seen: Any) -> Best:
+def best(
+    model: keras.Model, users: Any, k: Any, exclude_seen: Any, *, in_test: bool = True
+) -> Best:
     """The k items of the highest scores for each user. Raises as `few`.
 
     Args:
         model: from {user, item} of strings to [n, 2]: rating, score.
         users: string [n].
         k: int32 []; at most all items.
-        exclude_seen: bool []; leave out what a user met in training or validation.
+        exclude_seen: bool []; leave out what a user met.
+        in_test: whether pairs of test count as met; a judge looks for them in the lists.
 
     """
     ids = ids_of(model)
@@ -84,7 +87,7 @@ def best(model: keras.Model, users: Any, k: Any, exclude_seen: Any) -> Best:
     users = few(users, count, "users")
     pairs = {"user": tf.repeat(users, count), "item": tf.tile(items, [tf.size(users)])}
     scores = tf.reshape(model(pairs, training=False)[:, 1], [-1, count])
-    met = ids.met_by(users)
+    met = ids.met_by(users, in_test=in_test)
     # No index at all changes nothing.
     met = tf.boolean_mask(met, tf.fill([tf.shape(met)[0]], exclude_seen))
     never = tf.fill([tf.shape(met)[0]], tf.constant(float("-inf")))

@@ -151,7 +151,8 @@ class Ids(keras.layers.Layer):
     """Ids of users and items become numbers from 1; unknown ids become 0.
 
     It also holds what a list of recommendations needs: the items that can be
-    recommended, all unless `offer` names others, and what each user has met already.
+    recommended, all unless `offer` names others, and what each user has met already,
+    in test pairs too. A judge leaves these out: the lists that it judges may hold them.
 
     Args:
         users: distinct ids, UTF-8.
@@ -168,21 +169,23 @@ class Ids(keras.layers.Layer):
         # A user's items are met[starts[user] : starts[user + 1]], numbers from 1.
         self.starts = self._stored("starts", len(users) + 2)
         self.met = self._stored("met", num_met)
+        self.in_test = self._stored("in_test", num_met)  # 1 for a pair of test alone
         self.built = True
 
     @classmethod
     def adapted(cls, splits: Splits) -> "Ids":
-        """Ids known to the training pairs; what was met in training or validation."""
-        train = splits.train.numpy().features
-        users, items = vocabulary(train["user"]), vocabulary(train["item"])
-        pairs = [part.numpy().features for part in (splits.train, splits.valid)]
-        who = np.concatenate([numbered(users, part["user"]) for part in pairs])
-        what = np.concatenate([numbered(items, part["item"]) for part in pairs])
+        """Ids known to the training pairs; what was met in all pairs."""
+        parts = [part.numpy().features for part in (splits.train, splits.valid, splits.test)]
+        users, items = vocabulary(parts[0]["user"]), vocabulary(parts[0]["item"])
+        who = np.concatenate([numbered(users, part["user"]) for part in parts])
+        what = np.concatenate([numbered(items, part["item"]) for part in parts])
+        in_test = np.arange(len(who)) >= len(who) - len(splits.test)
         known = np.flatnonzero((who > 0) & (what > 0))
         order = known[np.lexsort((what[known], who[known]))]
         layer = cls(_texts(users), _texts(items), len(order), name="ids")
         layer.starts.assign(np.searchsorted(who[order], np.arange(len(users) + 2)))
         layer.met.assign(what[order])
+        layer.in_test.assign(in_test[order].astype("int32"))
         return layer
 
     def _stored(self, name: str, count: int) -> Any:
@@ -203,18 +206,23 @@ class Ids(keras.layers.Layer):
         self.offered = items
         self._places = tf.constant([place.get(name, -1) for name in self.items], "int32")
 
-    def met_by(self, users: Any) -> Any:
-        """Index pairs int32 [m, 2]: position among `users` (string [n]), place among `offered`."""
+    def met_by(self, users: Any, *, in_test: bool) -> Any:
+        """Index pairs int32 [m, 2]: position among `users` (string [n]), place among `offered`.
+
+        What a user met in test pairs alone is among them where `in_test` says so.
+        """
         numbers = self.user_numbers.lookup(users)
         first = tf.gather(self.starts.value, numbers)
         counts = tf.gather(self.starts.value, numbers + 1) - first
         places = tf.ragged.range(first, first + counts)
         rows = tf.cast(places.value_rowids(), "int32")
         met = tf.gather(self.met.value, places.values) - 1
-        if self._places is None:
-            return tf.stack([rows, met], 1)
-        met = tf.gather(self._places, met)
-        return tf.boolean_mask(tf.stack([rows, met], 1), met >= 0)
+        if self._places is not None:
+            met = tf.gather(self._places, met)
+        counted = met >= 0
+        if not in_test:
+            counted &= tf.gather(self.in_test.value, places.values) == 0
+        return tf.boolean_mask(tf.stack([rows, met], 1), counted)
 
     def compute_output_spec(self, raw: dict[str, Any]) -> dict[str, Any]:
         """Numbers of the same shape."""

@@ -1,9 +1,10 @@
 """Columns of a table by kind: one matrix of numbers, one of texts, however many columns."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 Kind = Literal["number", "category"]
 Kinds = Mapping[str, Kind]  # of each column by its name, in the order of the table
@@ -11,11 +12,14 @@ MATRICES: dict[Kind, str] = {"number": "numbers", "category": "texts"}
 DTYPES = {"numbers": "float64", "texts": "string"}  # as TensorFlow calls them
 
 
-def packed(columns: Iterable[np.ndarray], kinds: Kinds, rows: int) -> dict[str, np.ndarray]:
+def packed(columns: Iterable["np.ndarray"], kinds: Kinds, rows: int) -> dict[str, "np.ndarray"]:
     """`numbers` float64 [rows, n] and `texts` object [rows, m] of columns [rows], one a kind.
 
     Columns may be made one after the other: no more than one is held beside the matrices.
     """
+    # Whoever reads a run.json needs the kinds, and no arrays.
+    import numpy as np
+
     found = {
         "numbers": np.empty((rows, len(of_kind(kinds, "number"))), "float64"),
         "texts": np.empty((rows, len(of_kind(kinds, "category"))), object),

@@ -185,7 +185,9 @@ def _lists(ids: Ids) -> Lists:
     """Of many pairs the file would be many times the model: whoever asks knows them anyway."""
     if ids.num_met > MOST_MET:
         return Lists(list(ids.offered), None)
-    rows, places = ids.met_by(tf.constant([encoded(name) for name in ids.users])).numpy().T
+    rows, places = (
+        ids.met_by(tf.constant([encoded(name) for name in ids.users]), in_test=True).numpy().T
+    )
     met: dict[str, list[int]] = {}
     for row, place in zip(rows.tolist(), places.tolist(), strict=True):
         met.setdefault(ids.users[row], []).append(place)

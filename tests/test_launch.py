@@ -135,9 +135,10 @@ def test_a_finished_run_is_not_begun_again(tmp_path, capfd):
 
 
 INTERRUPTED = {
-    "app": "regression",
-    "question": "row",
-    "answer": "number",
+    "app": "recommender",
+    "question": "ids",
+    "reading": {"user": "who", "item": "what", "rating": "", "time": ""},
+    "answer": "ranking",
     "fields": {},
     "labels": [],
     "data": {"fingerprint": "", "spec": {}},

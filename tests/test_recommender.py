@@ -199,11 +199,13 @@ def test_unknown_ids_become_0_and_what_was_met_is_known():
     numbers = layer({"user": np.array([b"user 1", b"?"]), "item": np.array([b"", b"item 2"])})
     assert (numbers["user"].numpy() > 0).tolist() == [True, False]
     assert (numbers["item"].numpy() > 0).tolist() == [False, True]
-    met = layer.met_by(tf.constant([b"nobody", b"user 1"])).numpy()
-    assert set(met[:, 0]) == {1}
-    features = splits.train.numpy().features
-    mine = set(features["item"][features["user"] == b"user 1"])
-    assert mine <= {layer.items[place].encode() for place in met[:, 1]}
+    users = tf.constant([b"nobody", b"user 1"])
+    for in_test, parts in (False, ("train", "valid")), (True, ("train", "valid", "test")):
+        met = layer.met_by(users, in_test=in_test).numpy()
+        assert set(met[:, 0]) == {1}
+        features = [getattr(splits, part).numpy().features for part in parts]
+        mine = {item for part in features for item in part["item"][part["user"] == b"user 1"]}
+        assert {layer.items[place].encode() for place in met[:, 1]} == mine
 
 
 def test_gaussians_have_the_mean_and_covariance_asked_for():
@@ -408,14 +410,15 @@ def few_left(tmp_path_factory):
     return train(Recommender(epochs=1, factors=2, **data), run_dir=folder / "run", verbose=0)
 
 
-def met_by(run, user):
-    parts = [part.numpy().features for part in (run.splits.train, run.splits.valid)]
+def met_by(run, user, *more):
+    parts = [part.numpy().features for part in (run.splits.train, run.splits.valid, *more)]
     return {item for part in parts for item in part["item"][part["user"] == user]}
 
 
 def test_only_items_that_were_not_met_are_recommended(few_left, capsys):
     for user in ("u1", "u5"):
-        met = {item.decode() for item in met_by(few_left, user.encode())}
+        test = few_left.splits.test
+        met = {item.decode() for item in met_by(few_left, user.encode(), test)}
         rows = predict(few_left, [user])
         items = [row["item"] for row in rows]
         assert len(items) == min(10, 20 - len(met))

@@ -24,7 +24,7 @@ def test_json_of_a_whole_process_is_one_object_on_standard_output(run, picture, 
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1
-    assert set(json.loads(done.stdout)) == {"predictions"}
+    assert set(json.loads(done.stdout)) == {"predictions", "notes"}
     assert "probability" in done.stderr
 
 
@@ -65,7 +65,7 @@ def test_json_of_evaluate(ask, copied):
 def test_json_of_predict(ask, run, picture, elsewhere):
     paths = [picture(elsewhere / name) for name in ("a.png", "b.png")]
     result = json_of(ask("mnist", "predict", run.path, *paths, "--json"))
-    assert set(result) == {"predictions"}
+    assert set(result) == {"predictions", "notes"}
     assert [row["input"] for row in result["predictions"]] == [str(path) for path in paths]
     for row in result["predictions"]:
         assert set(row) == {"input", "class", "probability", "next"}

@@ -68,7 +68,8 @@ def test_the_passport_says_how_the_run_was_made(run):
 
 
 def test_samples_are_test_images_with_the_answers_of_training(run):
-    raw, answers = run.samples
+    raw, answers, labels = run.samples
+    assert [label.decode() for label in labels] == list(run.splits.labels)
     np.testing.assert_array_equal(raw, run.splits.test.numpy(slice(64)).features)
     np.testing.assert_allclose(answers.sum(1), 1, atol=1e-5)
     np.testing.assert_allclose(run.model(raw), answers, atol=1e-5)
