@@ -82,10 +82,12 @@ class Mnist(App):
 
     def reading(self, splits: "Splits") -> Any:
         """How a picture of any size and colour becomes one like the training images."""
+        from pipelines import addresses
         from pipelines.images import FitImage
         from pipelines.photos import SmallImages
 
-        if self.data.startswith("folder:"):  # Files are answered as they were read in training.
+        kind, _ = addresses.parsed(self.data, self.addresses)
+        if kind == "folder":  # Files are answered as they were read in training.
             return SmallImages().like(splits.spec["features"][0])
         return FitImage.adapted(splits.train)
 
