@@ -207,16 +207,18 @@ def test_folders_of_small_images_stay_as_they_are(tmp_path):
 
 @pytest.mark.parametrize("before", ["folder:", ""])
 def test_files_of_a_folder_are_answered_as_they_were_read(tmp_path, before):
-    """What is drawn on black, away from the middle, stays where it is."""
+    """What is drawn on black, away from the middle, stays there in files of any size."""
     for number in range(60):
         place = tmp_path / "ab"[number % 2]
         place.mkdir(exist_ok=True)
-        image = np.zeros((16, 16), "uint8")
+        image = np.zeros((14 + 2 * (number % 3),) * 2, "uint8")
         image[1 : 3 + number % 4, 2:5] = 200 + number % 50
         Image.fromarray(image).save(place / f"{number}.png")
     app = Mnist(data=f"{before}{tmp_path}")
-    read = app.reading(app.splits())(image[..., None]).numpy()
-    np.testing.assert_array_equal(read[..., 0], image)
+    splits = app.splits()
+    read = app.reading(splits)(image[..., None]).numpy()
+    parts = (splits.train, splits.valid, splits.test)
+    assert any(np.array_equal(read, one) for part in parts for one in part.numpy().features)
 
 
 def test_small_images_of_several_sizes_become_squares_of_the_usual(tmp_path):
