@@ -34,7 +34,7 @@ export function fresh(stem) {
 
 /** Where the examples of a model come from. */
 export const source = (about) =>
-  about.examples_from === "data" ? "From the test data" : "Made up";
+  about.examples_from === "schema" ? "Made up" : "From the test data"; // of older exports too
 
 /** Buttons that fill in an example each, under a small heading. */
 export function examples(contents, choose, title = "Examples") {
