@@ -9,6 +9,8 @@ import keras
 from optimizers.rule import require
 from optimizers.wrapper import Wrapper
 
+DECAYS = ("weight_decay", "adam_weight_decay")  # Muon has both
+
 
 @keras.saving.register_keras_serializable("athanor")
 class LayerwiseLearningRate(Wrapper):
@@ -59,6 +61,8 @@ class LayerwiseLearningRate(Wrapper):
                 )
         super().build(variables)
         self._shares = [self._share(variable.path) for variable in variables]
+        inner = self.innermost
+        self._decays = {name: getattr(inner, name) for name in DECAYS if getattr(inner, name, None)}
 
     def _share(self, path: str) -> float:
         found = (share for pattern, share in self.shares.items() if re.search(pattern, path))
@@ -71,14 +75,15 @@ class LayerwiseLearningRate(Wrapper):
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
         """As the inner optimizer's, of the variable's own size."""
-        inner = self.innermost
-        decay = inner.weight_decay
-        if decay is None:
-            return
+        # Replicas take turns within the loop: the decays that each sets must be the same.
         for variable in variables:
-            inner.weight_decay = decay * self._shares[self._get_variable_index(variable)]
+            self._scale_decays(self._shares[self._get_variable_index(variable)])
             super()._apply_weight_decay([variable])
-        inner.weight_decay = decay
+        self._scale_decays(1.0)
+
+    def _scale_decays(self, share: float) -> None:
+        for name, whole in self._decays.items():
+            setattr(self.innermost, name, whole * share)
 
     def get_config(self) -> dict[str, Any]:
         """What __init__ needs."""

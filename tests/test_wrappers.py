@@ -56,6 +56,14 @@ def test_shares_scale_rate_and_decay(inner, decay):
     np.testing.assert_array_equal(values(some)[1], START[1])
 
 
+def test_shares_scale_both_decays_of_muon():
+    some = [keras.Variable(one, name=f"part_{place}") for place, one in enumerate(START)]
+    made = LayerwiseLearningRate(keras.optimizers.Muon(0.01), {"part": 0.0})
+    made.apply([ops.ones(one.shape) for one in START], some)
+    for one, start in zip(values(some), START, strict=True):
+        np.testing.assert_array_equal(one, start)
+
+
 def test_the_first_expression_that_matches_counts():
     made = model(LayerwiseLearningRate(SGD(0.1), {"head/kernel": 0.0, "head": 1.0, "dense": 0.0}))
     before = [one.copy() for one in made.get_weights()]
