@@ -158,7 +158,10 @@ def _codes(train: np.ndarray, test: np.ndarray) -> list[list[float]]:
 def figures(run: Run, answers: Any) -> dict[str, Any]:  # noqa: ARG001
     """Permutation importance."""
     target = "" if run.passport["labels"] else run.passport["fields"].get("target", "")
-    return {"importance.png": _drawn(*importance(run), target)}
+    names, rises = importance(run)
+    reading = run.passport.get("reading") or {"names": {}}
+    titles = {name: title for title, name in reading["names"].items()}
+    return {"importance.png": _drawn([titles.get(name, name) for name in names], rises, target)}
 
 
 def importance(run: Run, seed: int = 0) -> tuple[list[str], np.ndarray]:
@@ -226,7 +229,6 @@ def _drawn(columns: list[str], rises: np.ndarray, target: str) -> Any:
     from evaluation.style import FIRST, INK, few_ticks, pyplot
 
     names = [fonts().short(name) for name in columns]
-
     means = rises.mean(1)
     order = np.argsort(means, kind="stable")[-NUM_SHOWN:]
     height = 0.28 * len(order) + 1
@@ -237,7 +239,7 @@ def _drawn(columns: list[str], rises: np.ndarray, target: str) -> Any:
         axis.plot(rises[k], [place] * rises.shape[1], ".", color=INK, markersize=3)
     unit = f"root mean squared error ({target})" if target else "cross-entropy (nats)"
     axis.set_xlabel(fonts().drawable(f"rise of the {unit}"), parse_math=False)
-    few = f"the first {len(order)} of {len(columns)} columns" if len(order) < len(columns) else ""
+    few = f"the {len(order)} of {len(columns)} columns that matter most" if len(order) < len(columns) else ""
     axis.set_title(few or "with one column of the test examples shuffled", fontsize=10)
     few_ticks(axis.xaxis)
     return figure

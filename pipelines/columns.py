@@ -36,6 +36,8 @@ class PrepareColumns(keras.layers.Layer):
         numbers: by column its median, mean and standard deviation.
         gaps: the number columns that had missing cells.
         categories: by column its categories.
+        ends: by number column between which values it is usual to ask, see `ends_of`; a
+            layer from before they were kept has none.
 
     """
 
@@ -44,11 +46,13 @@ class PrepareColumns(keras.layers.Layer):
         numbers: dict[str, list[float]],
         gaps: list[str],
         categories: dict[str, list[str]],
+        ends: dict[str, list[float]] | None = None,
         **kwargs: Any,
     ) -> None:
         own = {"dtype": "float32", "trainable": False, "autocast": False}
         super().__init__(**own | kwargs)
         self.numbers, self.gaps, self.categories = dict(numbers), list(gaps), dict(categories)
+        self.ends = dict(ends or {})
         self._statistics = np.array([*numbers.values()], "float64").reshape(-1, 3).T
         order = {name: place for place, name in enumerate(numbers)}
         self._gaps = np.array([order[name] for name in gaps], "int32")
@@ -61,13 +65,13 @@ class PrepareColumns(keras.layers.Layer):
     @classmethod
     def adapted(cls, train: Examples) -> "PrepareColumns":
         """The layer of these training examples. Raises DataError where it would give nothing."""
-        numbers, gaps, categories = {}, [], {}
+        numbers, gaps, categories, ends = {}, [], {}, {}
         for name, stored in train.columns.items():
             column = stored[train.rows]
             if column.dtype == object:
                 categories[name] = _vocabulary(column)
                 continue
-            numbers[name] = _statistics(column)
+            numbers[name], ends[name] = _statistics(column), ends_of(column)
             if np.isnan(column).any():
                 gaps.append(name)
         if not numbers and not any(categories.values()):
@@ -76,7 +80,7 @@ class PrepareColumns(keras.layers.Layer):
                 f"{RARE} training examples, so that nothing can be learnt; expected fewer, wider "
                 "categories, or columns of numbers. Add examples, or mend the cells."
             )
-        return cls(numbers, gaps, categories)
+        return cls(numbers, gaps, categories, ends)
 
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Two matrices -> numbers and flags."""
@@ -135,12 +139,25 @@ class PrepareColumns(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """What __init__ needs."""
         own = {"numbers": self.numbers, "gaps": self.gaps, "categories": self.categories}
+        own |= {"ends": self.ends}
         return super().get_config() | own
 
 
 def offset(mean: float, scale: float) -> float:
     """What to subtract from numbers of this mean and deviation before they become float32."""
     return mean if abs(mean) > FAR * scale else 0.0
+
+
+def ends_of(column: np.ndarray) -> list[float]:
+    """The 1st and the 99th percentile of what is known; where these are one, least and most.
+
+    None of them is a number that nobody saw: between 1870 and 2010 no year is 2031.
+    """
+    known = column[np.isfinite(column)].astype("float64")
+    if not len(known):
+        return [0.0, 0.0]
+    low, high = np.percentile(known, [1, 99], method="nearest")
+    return [float(low), float(high)] if low < high else [float(known.min()), float(known.max())]
 
 
 def stacked(columns: Mapping[str, Any], kinds: Kinds, texts_as: str = "string") -> dict[str, Any]:

@@ -134,40 +134,50 @@ def made_up(run: Run) -> dict[str, np.ndarray]:
 def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
     """What each column holds: what is typical of it, and between which values it is asked about.
 
-    Typical is the training examples' median, or their most frequent category; low and
-    high are two deviations from their mean.
+    Typical is the training examples' median, or their most frequent category; low and high
+    are two percentiles of them, see `ends_of`; `title` is the name in the user's table.
     """
-    prepare, forms = prepare_of(run.model), reading_of(run).forms
+    from pipelines.columns import ends_of
+
+    prepare, reading = prepare_of(run.model), reading_of(run)
+    titles = {name: title for title, name in reading.names.items()}
     return {
         "columns": [
-            _category(name, prepare.categories[name])
-            if name in prepare.categories
-            else _number(name, prepare.numbers[name], column[np.isfinite(column)])
-            | ({"unit": DAYS} if forms[name].kind == "time" else {})
+            {"name": name, "title": titles.get(name, name)}
+            | (
+                _category(prepare.categories[name])
+                if name in prepare.categories
+                else _number(
+                    prepare.numbers[name][0],
+                    prepare.ends.get(name) or ends_of(column),
+                    column[np.isfinite(column)],
+                )
+            )
+            | ({"unit": DAYS} if reading.forms[name].kind == "time" else {})
             for name, column in unpacked(run.samples.raw, kinds_of(run)).items()
         ]
     }
 
 
-def _category(name: str, known: list[str]) -> dict[str, Any]:
+def _category(known: list[str]) -> dict[str, Any]:
     typical = known[0] if known else ""
-    return {"name": name, "kind": "category", "typical": typical, "values": known[:NUM_VALUES]}
+    return {"kind": "category", "typical": typical, "values": known[:NUM_VALUES]}
 
 
-def _number(name: str, statistics: list[float], some: np.ndarray) -> dict[str, Any]:
-    median, mean, deviation = statistics
-    seen = [median, *some.tolist()]
-    # What was never negative, or never a fraction, is not offered as such.
-    least = 0.0 if min(seen) >= 0 else -np.inf
-    low, high = max(mean - 2 * deviation, least), mean + 2 * deviation
-    if all(value == round(value) for value in seen):
-        low, high = np.ceil(low), np.floor(high)
-        high += low == high  # a rare 1 among zeros
-    ends = {"low": min(low, median), "high": max(high, median)}
-    digits = 3 - int(np.floor(np.log10(ends["high"] - ends["low"] or 1.0)))
-    return {"name": name, "kind": "number", "typical": median} | {
-        end: round(float(value), digits) for end, value in ends.items()
-    }
+def _number(median: float, ends: list[float], some: np.ndarray) -> dict[str, Any]:
+    low, high = ends
+    digits = 3 - int(np.floor(np.log10(high - low or 1.0)))  # of a thousandth of the way
+    if all(value == round(value) for value in (median, *some.tolist())):
+        digits = min(digits, 0)
+    low, high = _up(low, digits), -_up(-high, digits)
+    if not median.is_integer():
+        median = float(f"{median:.15g}")  # between 0.025 and 0.026 no 0.025500000000000002
+    return {"kind": "number", "typical": median, "low": min(low, median), "high": max(high, median)}
+
+
+def _up(value: float, digits: int) -> float:
+    near = round(value, digits)
+    return round(near + 10.0**-digits, digits) if near < value else near
 
 
 def prepare_of(model: Any) -> Any:

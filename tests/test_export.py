@@ -307,7 +307,8 @@ def test_an_export_tells_of_its_kind_of_question(exported):
     assert base64.b64decode(image["examples"][0]["image_bytes"]["b64"])[1:4] == b"PNG"
     assert [column["name"] for column in row["columns"]] == [*kinds_of(exported(apps.Regression))]
     columns = {column.pop("name"): column for column in row["columns"]}
-    assert columns["sex"] == {"kind": "number", "typical": 1.0, "low": 1.0, "high": 2.0}
+    sex = columns["sex"]
+    assert sex == {"title": "sex", "kind": "number", "typical": 1.0, "low": 1.0, "high": 2.0}
     assert all(column["low"] < column["high"] for column in columns.values())
     assert row["target"] == {"name": "target", "unit": ""}
     assert ids["target"] is None

@@ -105,9 +105,11 @@ def _heights(axes: Any, place: int, values: list[Any]) -> np.ndarray:
         return scaled / max(1, len(known) - 1)
     plain = np.array(values, float)
     low, high = plain.min(), plain.max()
-    _label(axes, place, 0.0, f"{low:.3g}")
+    differ = (digits for digits in range(2, 17) if f"{low:.{digits}g}" != f"{high:.{digits}g}")
+    digits = next(differ, 2) + 1
+    _label(axes, place, 0.0, f"{low:.{digits}g}")
     if high > low:
-        _label(axes, place, 1.0, f"{high:.3g}")
+        _label(axes, place, 1.0, f"{high:.{digits}g}")
     scaled = np.log(plain) if _spread(plain) else plain
     extent = np.ptp(scaled)
     return (scaled - scaled.min()) / extent if extent else np.zeros(len(scaled))
@@ -119,6 +121,7 @@ def _spread(values: np.ndarray) -> bool:
 
 
 def _label(axes: Any, place: int, height: float, text: str) -> None:
+    box = {"boxstyle": "square,pad=0.1", "color": "white"}  # lines pass behind it
     axes.annotate(
-        text, (place, height), (4, 0), textcoords="offset points", va="center", fontsize=8
+        text, (place, height), (4, 0), textcoords="offset points", va="center", fontsize=8, bbox=box
     )

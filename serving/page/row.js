@@ -6,6 +6,7 @@ import { calm, examples, field, fresh, h, number, source } from "./dom.js";
 
 const MOST = 12; // columns that are shown
 const ASKED = 100; // that are tried: each is a row of all columns to send
+const DAYS = "days since 1970";
 const LISTED = 50; // about.json names no more values of a column: there may be others
 
 export function mount(view) {
@@ -21,16 +22,18 @@ export function mount(view) {
     cards.replaceChildren(...sorted.slice(0, MOST).map((one) => one.element));
     others.replaceChildren(...sorted.slice(MOST).map((one) => one.element));
   };
-  arrange(cells);
-  let ordered = cells.length <= MOST;
-  // Once, by the first row: fields that moved later would run away from the hand.
-  const order = (index, own, { without }) => {
-    if (ordered) return;
-    ordered = true;
-    const whole = strength(own, index);
-    const effect = ({ name }) => (name in without ? Math.abs(whole - strength(without[name], index)) : 0);
-    arrange([...cells].sort((a, b) => effect(b) - effect(a)));
+  const rank = (names) => {
+    const places = new Map(names.map((name, place) => [name, place]));
+    const place = ({ name }) => places.get(name) ?? names.length;
+    cells.sort((a, b) => place(a) - place(b));
+    arrange(cells);
   };
+  // As they lay before a version came: fields that moved would run away from the hand.
+  rank(view.kept ? Object.keys(view.kept) : about.columns.map((one) => one.name));
+  if (rest && !view.kept) {
+    const untouched = () => !cells.some((one) => one.element.contains(document.activeElement));
+    ranked(view).then((names) => untouched() && rank(names), () => {}); // the table's own order
+  }
 
   const now = () => {
     const row = Object.fromEntries(cells.map((one) => [one.name, one.read()]));
@@ -50,7 +53,6 @@ export function mount(view) {
         const without = Object.fromEntries(tried.map((name, place) => [name, others[place]]));
         rows = { usual, without, left: moved.length - tried.length };
         why(best);
-        order(best, own, rows);
       } catch (error) {
         view.unexplained(error, signal);
       }
@@ -64,7 +66,8 @@ export function mount(view) {
   };
   const typical = () => fill(typicals(about));
   const reset = h("button", { type: "button", class: "quiet", click: typical }, "All typical");
-  const names = about.examples.map((_, place) => `Row ${place + 1}`);
+  const made = about.examples_from === "data" ? [] : ["Typical", "Low", "High"];
+  const names = about.examples.map((_, place) => made[place] ?? `Row ${place + 1}`);
   view.question.append(
     h("div", { class: "spread" },
       examples(names, (place) => fill(about.examples[place]), source(about)) ?? h("span"),
@@ -78,6 +81,29 @@ export function mount(view) {
   else typical();
 }
 
+/** Names of columns, those first of which a far value moves the answer most. */
+async function ranked(view) {
+  const { columns } = view.about;
+  const typical = typicals(view.about);
+  const tried = columns.slice(0, ASKED);
+  const instances = [typical, ...tried.map((one) => ({ ...typical, [one.name]: far(one) }))];
+  const [usual, ...moved] = await ask(view.model, { instances }, view.signal);
+  const shares = usual.probabilities ?? [1];
+  const index = shares.indexOf(Math.max(...shares));
+  const whole = strength(usual, index);
+  const effects = new Map(
+    tried.map(({ name }, place) => [name, Math.abs(strength(moved[place], index) - whole)]),
+  );
+  const effect = (name) => effects.get(name) ?? 0;
+  return columns.map((one) => one.name).sort((a, b) => effect(b) - effect(a));
+}
+
+/** The end that is farther from the typical value, or another category. */
+function far({ kind, typical, low, high, values }) {
+  if (kind !== "number") return values.find((one) => one !== typical) ?? typical;
+  return high - typical >= typical - low ? high : low;
+}
+
 function typicals({ columns }) {
   return Object.fromEntries(columns.map((one) => [one.name, one.typical]));
 }
@@ -86,16 +112,16 @@ function cell(column) {
   return column.kind === "number" ? numeric(column) : category(column);
 }
 
-function numeric({ name, typical, low, high, unit }) {
+function numeric({ name, title, typical, low, high, unit }) {
   const step = stepOf(low, high);
   const input = h("input", { type: "number", step, inputmode: "decimal", placeholder: "missing" });
   // For hands on a mouse or a screen; keyboards have the field itself.
   const slider = h("input", {
     type: "range", min: low, max: high, step: "any", tabindex: "-1", "aria-hidden": "true",
   });
-  const [least, most, usual] = [low, high, typical].map((value) => plain(value, step));
+  const [least, most, usual] = [low, high, typical].map((value) => shown(value, unit, step));
   const hint = `${least} to ${most}, typically ${usual}${unit ? `, in ${unit}` : ""}`;
-  const element = field(name, input, hint);
+  const element = field(title ?? name, input, hint);
   input.after(slider);
   const write = (value) => {
     const missing = value == null || Number.isNaN(Number(value));
@@ -131,13 +157,20 @@ function plain(value, step = Math.abs(value)) {
   return String(Number(Number(value).toPrecision(Math.min(15, Math.max(5, digits)))));
 }
 
-function category({ name, typical, values }) {
+/** A number as `plain`; a time as its date too. */
+function shown(value, unit, step) {
+  const date = new Date(unit === DAYS ? value * 864e5 : NaN);
+  const number = plain(value, step);
+  return Number.isNaN(date.getTime()) ? number : `${number} (${date.toISOString().slice(0, 10)})`;
+}
+
+function category({ name, title, typical, values }) {
   const known = values.includes(typical) ? values : [typical, ...values];
   const free = known.length >= LISTED;
   const options = known.map((value) => h("option", { value }, value));
   const id = fresh("values");
   const input = free ? h("input", { list: id }) : h("select", {}, options);
-  const element = field(name, input, `typically ${typical || "empty"}`);
+  const element = field(title ?? name, input, `typically ${typical || "empty"}`);
   if (free) element.append(h("datalist", { id }, options));
   const write = (value) => {
     if (!free && ![...input.options].some((one) => one.value === value)) {
@@ -153,10 +186,11 @@ function explain(view, row, own, { usual, without, left }, index) {
   const { columns, answer, labels, target } = view.about;
   const whole = strength(own, index);
   const moved = columns
-    .map(({ name }) => ({
-      name,
-      detail: typeof row[name] === "string" ? row[name] : plainOr(row[name]),
-      effect: name in without ? whole - strength(without[name], index) : 0,
+    .filter(({ name }) => name in without)
+    .map(({ name, title, unit }) => ({
+      name: title ?? name,
+      detail: typeof row[name] === "string" ? row[name] || "empty" : known(row[name], unit),
+      effect: whole - strength(without[name], index),
     }))
     .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect))
     .slice(0, MOST);
@@ -168,9 +202,14 @@ function explain(view, row, own, { usual, without, left }, index) {
     : `What the answer gains by each value, instead of the column's typical one. ` +
       `With all of them typical it is ${number(usual.value)}${unit ? ` ${unit}` : ""}.`;
   const untried = left ? ` ${left} more columns are not typical and were not tried.` : "";
+  if (!moved.length) {
+    const words = "All columns have their typical values. Change one to see what it moves.";
+    view.explain(title, h("p", { class: "soft small" }, words));
+    return;
+  }
   view.explain(title, effects(moved), h("p", { class: "soft small" }, words + untried));
 }
 
-function plainOr(value) {
-  return Number.isNaN(value) ? "missing" : plain(value);
+function known(value, unit) {
+  return Number.isNaN(value) ? "missing" : shown(value, unit);
 }

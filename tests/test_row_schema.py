@@ -1,0 +1,97 @@
+"""What an export tells of the columns of a table: names as in the file, values that were seen."""
+
+import numpy as np
+import pytest
+
+from apps import Regression
+from evaluation import rows as judged
+from pipelines.columns import PrepareColumns, ends_of
+from serving.rows import about, prepare_of
+from training.train import train
+
+COUNT = 400
+
+
+@pytest.fixture(scope="module")
+def columns():
+    """By name in the file; all are known to a tenth or are whole."""
+    random = np.random.default_rng(0)
+    return {
+        "Year Built": random.integers(1870, 2011, COUNT),
+        "年份": np.minimum(2010, random.normal(1995, 15, COUNT).astype(int)),
+        "湿度 %": random.uniform(0, 100, COUNT).round(1),
+        "rare": (np.arange(COUNT) % 150 == 1).astype(int),
+        "seconds": random.integers(1_600_000_000, 1_700_000_000, COUNT),
+        "largest": np.where(np.arange(COUNT) % 3, 3.4e38, -3.4e38),
+        "between": np.where(np.arange(COUNT) % 2, 0.025, 0.026),
+    }
+
+
+@pytest.fixture(scope="module")
+def run(columns, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("schema")
+    table = columns | {"target": columns["Year Built"] + columns["湿度 %"]}
+    lines = [",".join(map(str, row)) for row in zip(*table.values(), strict=True)]
+    (folder / "table.csv").write_text("\n".join([",".join(table), *lines]), "utf-8")
+    app = Regression(data=f"csv:{folder / 'table.csv'}", model="linear")
+    return train(app, run_dir=folder / "run", precision="float32", verbose=0)
+
+
+def test_columns_are_called_as_in_the_file(run, columns):
+    told = {one["title"]: one["name"] for one in about(run)["columns"]}
+    assert list(told) == list(columns)
+    assert told["年份"] != "年份" and told["rare"] == "rare"
+
+
+def test_the_picture_of_importance_calls_columns_as_in_the_file(run, columns):
+    (axis,) = judged.figures(run, None)["importance.png"].axes
+    shown = {label.get_text() for label in axis.get_yticklabels()}
+    assert len(shown) == len(columns)
+    assert {"Year Built", "rare"} <= shown
+
+
+def test_ends_are_among_the_values_that_training_saw(run, columns):
+    """Two deviations from the mean, years of 1870 to 2010 went to 2031."""
+    for one in about(run)["columns"]:
+        seen = columns[one["title"]]
+        assert seen.min() <= one["low"] <= one["typical"] <= one["high"] <= seen.max(), one
+        assert one["low"] < one["high"], one
+        if one["title"] not in ("rare", "largest", "between"):
+            near = np.percentile(seen, [2, 98])
+            assert one["low"] <= near[0] and near[1] <= one["high"]
+        if seen.dtype.kind == "i":
+            assert float(one["low"]).is_integer() and float(one["high"]).is_integer()
+
+
+def test_no_end_has_all_digits_of_a_row(run):
+    seconds = next(one for one in about(run)["columns"] if one["title"] == "seconds")
+    assert seconds["low"] % 10_000 == seconds["high"] % 10_000 == 0
+
+
+def test_a_value_in_the_middle_has_no_digits_of_arithmetic(run):
+    typical = {one["title"]: one["typical"] for one in about(run)["columns"]}
+    assert len(str(typical["between"])) <= len("0.0255")
+
+
+def test_a_layer_from_before_ends_were_kept_is_read(run, columns, monkeypatch):
+    layer = prepare_of(run.model)
+    config = layer.get_config()
+    assert PrepareColumns.from_config(config).ends == layer.ends != {}
+    assert PrepareColumns.from_config({k: v for k, v in config.items() if k != "ends"}).ends == {}
+    monkeypatch.setattr(layer, "ends", {})
+    for one in about(run)["columns"]:
+        seen = columns[one["title"]]
+        assert seen.min() <= one["low"] <= one["high"] <= seen.max()
+
+
+@pytest.mark.parametrize(
+    ("column", "ends"),
+    [
+        ([np.nan, np.nan], [0, 0]),
+        ([*range(201)], [2, 198]),
+        ([0] * 999 + [1, np.nan], [0, 1]),
+    ],
+    ids=["nothing known", "percentiles", "a rare one"],
+)
+def test_ends(column, ends):
+    assert ends_of(np.array(column, float)) == ends
