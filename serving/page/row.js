@@ -66,7 +66,7 @@ export function mount(view) {
   };
   const typical = () => fill(typicals(about));
   const reset = h("button", { type: "button", class: "quiet", click: typical }, "All typical");
-  const made = about.examples_from === "data" ? [] : ["Typical", "Low", "High"];
+  const made = about.examples_from === "schema" ? ["Typical", "Low", "High"] : [];
   const names = about.examples.map((_, place) => made[place] ?? `Row ${place + 1}`);
   view.question.append(
     h("div", { class: "spread" },
