@@ -239,7 +239,9 @@ def _drawn(columns: list[str], rises: np.ndarray, target: str) -> Any:
         axis.plot(rises[k], [place] * rises.shape[1], ".", color=INK, markersize=3)
     unit = f"root mean squared error ({target})" if target else "cross-entropy (nats)"
     axis.set_xlabel(fonts().drawable(f"rise of the {unit}"), parse_math=False)
-    few = f"the {len(order)} of {len(columns)} columns that matter most" if len(order) < len(columns) else ""
-    axis.set_title(few or "with one column of the test examples shuffled", fontsize=10)
+    title = "with one column of the test examples shuffled"
+    if len(order) < len(columns):
+        title = f"the {len(order)} of {len(columns)} columns that matter most"
+    axis.set_title(title, fontsize=10)
     few_ticks(axis.xaxis)
     return figure
