@@ -193,6 +193,12 @@ class Ids(keras.layers.Layer):
             shape=(count,), dtype="int32", trainable=False, initializer="zeros", name=name
         )
 
+    def load_own_variables(self, store: Any) -> None:
+        """Read the numbers of a file; one from before `in_test` holds no pairs of test."""
+        for place, variable in enumerate((self.starts, self.met, self.in_test)):
+            if str(place) in store:
+                variable.assign(store[str(place)])
+
     def call(self, raw: dict[str, Any]) -> dict[str, Any]:
         """{user, item} of strings [n] -> {user, item} of int32 [n]."""
         return {

@@ -599,3 +599,15 @@ def test_a_fold_of_movielens_is_below_0_915(ask, tmp_path):
     status, said, told = ask("recommender", "train", *data, "--run-dir", tmp_path / "run", "--json")
     assert status == 0, told
     assert json.loads(said)["test"]["rmse"] < 0.915
+
+
+def test_a_file_from_before_pairs_of_test_were_stored_is_read():
+    layer = ids.Ids(["ann"], ["x", "y"], 1)
+    layer.starts.assign([0, 0, 1])
+    layer.met.assign([2])
+    kept = {}
+    layer.save_own_variables(kept)
+    del kept["2"]
+    again = ids.Ids(["ann"], ["x", "y"], 1)
+    again.load_own_variables(kept)
+    assert again.met_by(tf.constant(["ann"]), in_test=False).numpy().tolist() == [[0, 1]]
