@@ -75,9 +75,7 @@ def read_open(file: TextFile) -> Tables:
     """As `read`, of a file that is open."""
     found = _found(file)
     if not len(found.lines):
-        raise DataError(
-            f"Received {file.name!r} without rows; expected some below the column names."
-        )
+        raise _without_rows(file)
     table = Table(
         dict(found.columns),
         name=file.name,
@@ -103,9 +101,23 @@ def headers(name: str) -> Iterator[Table]:
                     if way is Lines
                     else csv.reader(counted, delimiter=layout.separator, skipinitialspace=True)
                 )
-                header = next((cells for cells in rows if _is_row(cells)), [])
+                header, first = itertools.islice(
+                    itertools.chain(filter(_is_row, rows), [None, None]), 2
+                )
+            if header is None:
+                raise _empty(file)
+            if first is None:
+                raise _without_rows(file)
             names, _ = repeated([cell.strip() for cell in header])
             yield Table({name: np.empty(0, object) for name in names}, name=file.name)
+
+
+def _empty(file: TextFile) -> DataError:
+    return DataError(f"Received {file.name!r}, which is empty; expected a line of column names.")
+
+
+def _without_rows(file: TextFile) -> DataError:
+    return DataError(f"Received {file.name!r} without rows; expected some below the column names.")
 
 
 def _found(file: TextFile) -> Found:
@@ -154,7 +166,7 @@ def _rows(
     each = iter(reader)
     header = next((cells for cells in each if _is_row(cells)), None)
     if header is None:
-        raise DataError(f"Received {file.name!r}, which is empty; expected a line of column names.")
+        raise _empty(file)
     tell = file.progress()
     rows = Rows(len(header), separator)
     rows.spans.last = reader.line_num

@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.examples import Examples
+from pipelines.cell_hashes import hashes_of_rows, mixed
 from pipelines.tables import Table
 
 TRAIN, VALID, TEST, UNUSED = range(4)  # sides of a cut
 MIN_CLASS_EXAMPLES = 10  # from which on a class is in every split
 MIN_CLASS_UNITS = 3  # what is drawn as one: one for each split
 MIN_HASHED_UNITS = 300  # below, the shares of a draw by hash would be far from those asked for
-GOLDEN, MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Window(NamedTuple):
@@ -106,16 +106,9 @@ def draws_of_rows(table: Table) -> np.ndarray:
     The columns that a model uses do not matter, nor their order. A row is an example drawn from
     what could be observed; equal rows are several such, so each has a draw of its own.
     """
-    rows = Examples.of(dict(table.columns), np.zeros(len(table))).content_hashes()
+    rows = hashes_of_rows(table.columns, len(table))
     order = np.argsort(rows, kind="stable")
     starts = np.flatnonzero(np.r_[True, rows[order][1:] != rows[order][:-1]])
     number = np.empty(len(rows), "uint64")
     number[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
-    return _mixed(rows + number * GOLDEN)
-
-
-def _mixed(numbers: np.ndarray) -> np.ndarray:
-    """All bits of each number depend on all others (the finalizer of SplitMix64)."""
-    numbers = (numbers ^ (numbers >> np.uint64(30))) * MIX
-    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return numbers ^ (numbers >> np.uint64(31))
+    return mixed(rows + number * GOLDEN)

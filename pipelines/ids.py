@@ -1,6 +1,7 @@
 """Who met what: tables become examples of users and items, and ids become numbers."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from pipelines.splits import Source, Splits, cut
 from pipelines.tables import Table, Tables, listed
 from pipelines.timelines import Timeline, timeline
 from pipelines.values import Form, Judged, judge, judged, numbers
+
+WHOLE = re.compile(rb"(\d+)(?:\.0+)?")
 
 
 class Met(NamedTuple):
@@ -121,9 +124,18 @@ def names_of(table: Table, name: str) -> np.ndarray:
     if column.dtype == object:
         found = np.array(column, object)
         found[missing_of(column, ID_WORDS)] = b""
-        return found
+        return _whole(found)
     texts = [labels[number].encode() for number in column] if labels else texts_of(column)
     return np.array([*texts, None], dtype=object)[:-1]
+
+
+def _whole(ids: np.ndarray) -> np.ndarray:
+    """Ids 7.0 as 7 where all are whole numbers: programs write so beside a missing one."""
+    known = {one: WHOLE.fullmatch(one) for one in set(ids.tolist()) - {b""}}
+    if not known or not all(known.values()):
+        return ids
+    short = {one: found[1] for one, found in known.items() if found}
+    return np.array([*(short.get(one, one) for one in ids), None], object)[:-1]
 
 
 def _last(

@@ -1,15 +1,17 @@
 """Names of classes, found in the cells of a column: 1 and 1.0 are one, NA and null are none."""
 
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipelines import cells as raw
 from pipelines.cells import AnyCells
-from pipelines.missing import is_missing, label_words
+from pipelines.missing import is_missing, label_words, plain
 
+TRUTHS = frozenset(["true", "false", "yes", "no", "t", "f", "y", "n"])
 NUM_NAMED = 5
 
 
@@ -47,31 +49,53 @@ class Labels(NamedTuple):
 
 def labels_of(columns: Iterable[AnyCells]) -> Labels:
     """The classes of a column in all of its tables."""
-    counts = Counter[bytes]()
-    for column in columns:
-        counts.update(texts_of(column))
+    each = [Counter(texts_of(column)) for column in columns]
+    counts = sum(each, Counter[bytes]())
     words = label_words({_text(cell): count for cell, count in counts.items()})
     missing = sorted(cell for cell in counts if is_missing(cell, words))
     groups = _grouped(sorted(counts.keys() - set(missing)), counts)
     known = {cell: number for number, group in enumerate(groups) for cell in group}
     names = tuple(_text(group[0]) for group in groups)
-    twice = [group for group in groups if len(group) > 1]
-    said = "; ".join(
-        " and ".join(repr(_text(cell)) for cell in group) for group in twice[:NUM_NAMED]
-    )
-    notes = (f"labels that are one number are one class: {said}",) if twice else ()
-    return Labels(names, known, tuple(missing), notes)
+    notes = [*_told("labels that mean the same are one class", groups), *_alike(names)]
+    if new := [
+        name for name, group in zip(names, groups, strict=True) if not each[0].keys() & group
+    ]:
+        more = ", ..." * (len(new) > NUM_NAMED)
+        some = ", ".join(map(repr, new[:NUM_NAMED])) + more
+        notes.append(f"no row of train has the class{'es' * (len(new) > 1)} {some}")
+    return Labels(names, known, tuple(missing), tuple(notes))
+
+
+def _alike(names: Sequence[str]) -> Iterator[str]:
+    """A note on classes whose names differ in a way that people may not have meant."""
+    groups = dict[str, list[bytes]]()
+    for name in names:
+        groups.setdefault(unicodedata.normalize("NFKC", name).casefold(), []).append(name.encode())
+    yield from _told("labels that look alike are different classes", [*groups.values()])
+
+
+def _told(what: str, groups: Sequence[Sequence[bytes]]) -> Iterator[str]:
+    """A note on groups of several cells, if there are any."""
+    several = [group for group in groups if len(group) > 1]
+    if several:
+        some = (" and ".join(repr(_text(cell)) for cell in group) for group in several[:NUM_NAMED])
+        yield f"{what}: {'; '.join(some)}" + "; ..." * (len(several) > NUM_NAMED)
 
 
 def _grouped(cells: list[bytes], counts: Mapping[bytes, int]) -> list[list[bytes]]:
-    """Cells of one class together, the shortest first; numbers are equal by value where all are."""
+    """Cells of one class together, the shortest first.
+
+    Where all are numbers, equal ones are one class; where all are true, false, yes or no, those
+    that differ in case alone are.
+    """
     values = raw.numbers_in(cells)
     order = sorted(zip(np.nan_to_num(values, nan=np.inf).tolist(), cells, strict=True))
-    if not np.isfinite(values).all():
+    truths = {plain(cell) for cell in cells} <= TRUTHS
+    if not truths and not np.isfinite(values).all():
         return [[cell] for _, cell in order]
-    groups: dict[float, list[bytes]] = {}
+    groups: dict[float | str | None, list[bytes]] = {}
     for value, cell in order:
-        groups.setdefault(value, []).append(cell)
+        groups.setdefault(plain(cell) if truths else value, []).append(cell)
     return [
         sorted(group, key=lambda cell: (len(cell), -counts[cell], cell))
         for group in groups.values()

@@ -22,9 +22,12 @@ INFINITE = frozenset(
 UNKNOWN = frozenset(
     [
         "unknown", "unk", "unknwn", "undefined", "missing", "not available", "not applicable",
+        "0000-00-00", "0000-00-00 00:00:00", "00/00/0000", "00.00.0000",  # MySQL has no date
         "not known", "no data", "n/d", "nd", "n.d.", "tbd", "tba", "void", "empty", "blank", "∞",
     ]
 )  # fmt: skip
+# With those that str.strip leaves.
+BLANK = " \t\r\n\u00a0\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
 ID_WORDS = ALWAYS | NOTHING | {"-", "--", "---", "\u2013", "\u2014"}
 NUMBER_WORDS = ALWAYS | NOTHING | DASHES | INFINITE | UNKNOWN
 LONGEST = max(len(word.encode()) for word in NUMBER_WORDS)  # bytes
@@ -35,7 +38,10 @@ def plain(cell: object) -> str | None:
     """A cell in lower case without blanks around it; None where it is no text."""
     if isinstance(cell, bytes):
         cell = cell.decode("utf-8", "replace")
-    return cell.strip().casefold() if isinstance(cell, str) else None
+    if not isinstance(cell, str):
+        return None
+    cell = cell.strip()
+    return (cell if cell.isascii() else cell.strip(BLANK)).casefold()
 
 
 def is_missing(cell: object, words: frozenset[str] = ALWAYS) -> bool:
@@ -50,7 +56,8 @@ def label_words(counts: dict[str, int]) -> frozenset[str]:
     """The missing words of a column of classes, by how often each text is there.
 
     NA and null always are. "none" is a class like others where it is written as they are, in
-    small letters or with a capital, and is no rarer than each of them: none, mild, severe.
+    small letters or with a capital, and is no rarer than each of them: none, mild, severe. So is a
+    minus beside a plus.
     """
     known = {text: count for text, count in counts.items() if not is_missing(text, ID_WORDS)}
     least = min(known.values(), default=0)
@@ -59,6 +66,8 @@ def label_words(counts: dict[str, int]) -> frozenset[str]:
         for text, count in counts.items()
         if (word := plain(text)) in NOTHING and count >= least > 0 and _alike(text, known)
     }
+    if "+" in known:
+        kept.add("-")
     return ID_WORDS - kept
 
 

@@ -20,7 +20,7 @@ DIGITS = (
 )
 UNIT = rf"(?:[^\W\d_][\w./·*^°² -]{{0,14}}(?<![\s-])|[%‰]|°\s?[A-Za-z]?|{CURRENCY}|[\"']{{1,2}})"
 NUMERAL = re.compile(
-    rf"(?P<bound>[<>≤≥~≈]=?\s*)?(?P<sign>[-+]\s*)?(?P<before>{BEFORE}\s*)?(?P<inner>[-+]\s*)?"
+    rf"(?:(?P<bound>[<>≤≥]=?)\s*|[~≈]\s*)?(?P<sign>[-+]\s*)?(?P<before>{BEFORE}\s*)?(?P<inner>[-+]\s*)?"
     rf"(?P<digits>{DIGITS})(?P<exponent>[eE][-+]?\d+)?(?:\s*\+)?(?:\s*(?P<after>{UNIT}))?(?P<last>-)?"
 )
 BRACKETS = re.compile(rf"(?P<before>{BEFORE}\s*)?\((?P<within>[^()]+)\)(?P<after>.*)")
@@ -99,7 +99,9 @@ def own_mark(digits: str) -> Mark | None:
     if points + commas > 1:
         return "," if points else "."
     before, _, after = digits.partition(mark)
-    grouped = len(after) == 3 and 1 <= len(before) <= 3 and before[0] != "0"
+    grouped = (
+        len(after) == 3 and 1 <= len(before) <= 3 and (before[0] != "0" or not int(before + after))
+    )
     return None if grouped else mark
 
 

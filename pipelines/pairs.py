@@ -112,10 +112,10 @@ def choose(
     """The scheme that was asked for.
 
     By itself (`auto`) it is the newest pairs, unless most of those are of users that training
-    does not know: then it is the newest of each user. Without times, or with a test set of its
-    own (`official`), it is random pairs.
+    does not know: then it is the newest of each user. Without times, with equal ones alone, or
+    with a test set of its own (`official`), it is random pairs.
     """
-    if times is None or split == "random" or (split == "auto" and official):
+    if times is None or split == "random" or (split == "auto" and (official or _same(times))):
         return RandomPairs()
     scheme = newest(times, column)
     if split == "time":
@@ -129,6 +129,10 @@ def choose(
         return scheme
     why = f"(--split time would test {share:.0%} pairs of users unknown to training)"
     return dataclasses.replace(each, rule=f"{each.rule} {why}")
+
+
+def _same(times: np.ndarray) -> bool:
+    return len(times) > 0 and bool((times == times[0]).all())
 
 
 def _validate(side: np.ndarray, order: np.ndarray) -> None:

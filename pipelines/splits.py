@@ -156,6 +156,7 @@ def cut(source: Source, scheme: Scheme | None = None) -> Splits:
     Raises DataError where a split would be empty.
     """
     scheme = scheme or Drawn()
+    _require_examples(source)
     examples = source.train.hashed()
     valid, test = (None if part is None else part.hashed() for part in source[1:3])
     doubles: dict[str, Examples] = {}
@@ -177,6 +178,15 @@ def cut(source: Source, scheme: Scheme | None = None) -> Splits:
         scheme=scheme,
     )
     return _checked(splits, wanted)
+
+
+def _require_examples(source: Source) -> None:
+    for name, part in (("validation", source.valid), ("test", source.test)):
+        if part is not None and not len(part):
+            raise DataError(
+                f"Received {name} data, no row of which can be used: {'; '.join(source.notes)}. "
+                "Expected rows with a target. Fill it in, or give other data."
+            )
 
 
 def fold(splits: Splits, which: Fold) -> Splits:

@@ -59,10 +59,10 @@ def survey(column: AnyCells) -> Survey:
     likely = _likely(known, len(column) - len(strange))
     if "time" in likely:
         moments = {cell: one for cell in known if (one := moment(_text(cell)))}
-        if _mostly(moments, known, 0):
+        if _mostly(moments, known, 0) and _are_few(plain, sum(known[cell] for cell in moments)):
             return _of_times({cell: (one, known[cell]) for cell, one in moments.items()})
     if "number" in likely:
-        return _of_numbers(_numerals(known), known, of_plain, plain)
+        return _of_numbers(_numerals(known, len(column) - len(strange)), known, of_plain, plain)
     return Survey("category")
 
 
@@ -90,6 +90,14 @@ def _mostly(read: Iterable[bytes], known: Mapping[bytes, int], num_plain: int) -
     return count >= MOSTLY * (num_plain + sum(known.values()))
 
 
+def _are_few(plain: np.ndarray, num_times: int) -> bool:
+    """Whether the plain numbers of a column are few beside its times, or a word such as 0."""
+    numbers = plain[np.isfinite(plain)]
+    if len(numbers) <= (1 - MOSTLY) * (len(numbers) + num_times):
+        return True
+    return len(numbers) <= num_times and len(np.unique(numbers)) <= NUM_WORDS
+
+
 def _of_times(moments: Mapping[bytes, tuple[Moment, int]]) -> Survey:
     order = order_of(moments.values())
     marked = [cell for cell, (one, _) in moments.items() if one.mark]
@@ -100,11 +108,11 @@ def _of_times(moments: Mapping[bytes, tuple[Moment, int]]) -> Survey:
     )
 
 
-def _numerals(known: Mapping[bytes, int]) -> dict[bytes, Numeral]:
+def _numerals(known: Mapping[bytes, int], num_plain: int) -> dict[bytes, Numeral]:
     """The cells that are numbers, without <5 and the like where these are classes."""
     found = {cell: one for cell in known if (one := numeral(_text(cell)))}
     bounds = sum(known[cell] for cell, one in found.items() if one.bound)
-    if bounds > MOST_BOUNDS * sum(known[cell] for cell in found):
+    if bounds > MOST_BOUNDS * (num_plain + sum(known[cell] for cell in found)):
         return {cell: one for cell, one in found.items() if not one.bound}
     return found
 

@@ -1,5 +1,6 @@
 """Times that order rows: numbers, or dates in any usual form, said to the user."""
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from pipelines.values import Form, Judged
 
 DAY = 86_400.0  # seconds
 EARLIEST, LATEST = 315_532_800.0, 4_102_444_800.0  # 1980 and 2100, in seconds
+CLOCK = re.compile(r"^'\d{1,2}:")  # a cell that begins with an hour
+MOST_STRAY = 0.01  # of the times may look like those of another unit
 UNITS = (("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
 
 
@@ -45,17 +48,48 @@ def timeline(column: AnyCells, found: Judged | None = None) -> Timeline:
     if found.form.kind == "category":
         unread = next((cell for cell in column if not is_missing(cell, NUMBER_WORDS)), b"")
         fault = (
-            f"cells such as {_text(unread)!r}, which are no times; expected dates such as "
-            "2019-03-21 or 21.3.2019, or numbers such as seconds since 1970"
+            f"cells such as {_text(unread)!r}, beside other ones; expected dates alone, such as "
+            "2019-03-21 or 21.3.2019, or numbers alone, such as seconds since 1970"
         )
         return Timeline(np.full(len(column), np.nan), "", fault)
     times = values.numbers(column, found.form)
     if found.form.kind == "number":
-        return Timeline(times, _said_numbers(times))
+        fault = _measured(found) or _of_two_units(times)
+        return Timeline(times, "" if fault else _said_numbers(times), fault)
     order = found.form.order
     form = f" as {SAID[order]}" if order else ""
     said = f"dates{form}, {found.how}".rstrip(", ")
-    return Timeline(times * DAY, said, _open(column, found))
+    return Timeline(times * DAY, said, _dayless(times, found) or _open(column, found))
+
+
+def _measured(found: Judged) -> str:
+    """Why numbers with a unit are no times: 3 days ago is before 2 days ago."""
+    if not found.form.unit:
+        return ""
+    example = found.how.partition(" read as ")[0]
+    return (
+        f"lengths of time such as {example}; expected dates, or numbers such as seconds since 1970"
+    )
+
+
+def _dayless(times: np.ndarray, found: Judged) -> str:
+    """Why clock times without a day order nothing; no word for other times."""
+    known = times[~np.isnan(times)]
+    if not len(known) or known.min() < 0 or known.max() >= 1 or not CLOCK.search(found.how):
+        return ""
+    return f"times of no day, {found.how}; expected dates too, such as 2019-03-21 10:05"
+
+
+def _of_two_units(times: np.ndarray) -> str:
+    """Why seconds beside milliseconds order nothing; no word where nearly all have one unit."""
+    counts = {
+        name: int(((times / size >= EARLIEST) & (times / size < LATEST)).sum())
+        for name, size in UNITS
+    }
+    some = [f"{count} {name}" for name, count in counts.items() if count > MOST_STRAY * len(times)]
+    if len(some) < 2:
+        return ""
+    return f"{' and '.join(some)} since 1970; expected one unit"
 
 
 def _text(cell: object) -> str:

@@ -17,9 +17,19 @@ MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            "jan january", "feb february", "mar march", "apr april", "may", "jun june",
-            "jul july", "aug august", "sep sept september", "oct october", "nov november",
-            "dec december",
+            # English, then what German, French, Spanish, Italian, Portuguese and Dutch add.
+            "jan january januar jänner janvier janv enero ene gennaio janeiro januari",
+            "feb february februar février févr febrero febbraio fevereiro februari",
+            "mar march märz mrz mars marzo março maart",
+            "apr april avril avr abril abr aprile",
+            "may mai mayo maggio maio mei",
+            "jun june juni juin junio giugno junho",
+            "jul july juli juillet juil julio luglio julho",
+            "aug august août agosto ago augustus",
+            "sep sept september septembre septiembre settembre setembro",
+            "oct october oktober okt octobre octubre ottobre outubro",
+            "nov november novembre noviembre novembro",
+            "dec december dezember dez décembre déc diciembre dic dicembre dezembro",
         ),
         1,
     )
@@ -32,17 +42,19 @@ CLOCK = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
     rf"(?:\s*(?P<half>[ap])\.?m\.?)?(?:\s*{ZONE})?"
 )
-YEAR, DAY_OF = r"(?P<year>\d{4}|'?\d{2})", r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+YEAR, DAY_OF = r"(?P<year>\d{4}|'?\d{2})", r"(?P<day>\d{1,2})(?:st|nd|rd|th|er)?"
 DATES = (
     r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})",
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?=t)",
     r"(?P<year>\d{4})\s?年\s?(?P<month>\d{1,2})\s?月\s?(?P<day>\d{1,2})\s?日",
     rf"(?P<one>\d{{1,2}})(?P<mark>[-/.])\s?(?P<two>\d{{1,2}})(?P=mark)\s?{YEAR}",
-    rf"{DAY_OF}[\s./-]*(?:of\s+)?{MONTH}[\s,/-]*{YEAR}",
+    rf"{DAY_OF}[\s./-]*(?:of\s+|de\s+)?{MONTH}[\s,/-]*(?:de\s+)?{YEAR}",
     rf"{MONTH}[\s-]*{DAY_OF},?[\s-]+{YEAR}",
     rf"(?P<year>\d{{4}})[\s-]+{MONTH}[\s-]+{DAY_OF}",
     r"(?P<year>\d{4})(?P<mark>[-/])(?P<month>\d{1,2})",
-    rf"{MONTH}[\s,-]+(?P<year>\d{{4}})",
+    r"(?P<year>\d{4})\s?年\s?(?P<month>\d{1,2})\s?月",
+    rf"{MONTH}(?:[\s,-]+|\s+de\s+)(?P<year>\d{{4}})",
+    rf"{MONTH}(?:-|\s?')(?P<year>\d{{2}})",  # as Excel writes a month
 )
 PATTERNS = tuple(
     re.compile(rf"{WEEKDAY}{date}(?:(?:\s*[t,:]\s*|\s+(?:at\s+)?){CLOCK})?") for date in DATES
@@ -53,6 +65,10 @@ C_TIME = re.compile(
     rf"{WEEKDAY}{MONTH}\s+{DAY_OF}\s+{CLOCK}(?:\s+[a-z]{{3,4}})?\s+(?P<year>\d{{4}})"
 )
 COMPACT = re.compile(r"(t\d{2})(\d{2})(\d{2})?")
+CHINESE_CLOCK = re.compile(
+    r"\s*(?P<half>[上下]午)?\s*(?P<hour>\d{1,2})(?:[:时時点點]\s?(?P<minute>\d{1,2})分?)"
+    r"(?::?\s?(?P<second>\d{1,2})秒?)?$"
+)
 
 
 class Moment(NamedTuple):
@@ -88,10 +104,20 @@ def moment(text: str) -> Moment | None:
     if not any(map(str.isdigit, text[:40])) or len(text) > 60:
         return None
     text = unicodedata.normalize("NFKC", text).strip().lower()
+    if not text.isascii():
+        text = CHINESE_CLOCK.sub(_western, text)
     for pattern in (*PATTERNS, C_TIME, HOUR):
         if found := pattern.fullmatch(COMPACT.sub(_with_colons, text)):
             return _moment(found.groupdict())
     return None
+
+
+def _western(found: re.Match) -> str:
+    """下午3时5分 as 3:05 pm."""
+    parts = [f"{found['hour']}:{found['minute']:0>2}"]
+    if found["second"]:
+        parts.append(f":{found['second']:0>2}")
+    return " " + "".join(parts) + {"上午": " am", "下午": " pm", None: ""}[found["half"]]
 
 
 def _with_colons(found: re.Match) -> str:

@@ -100,6 +100,8 @@ def _how(example: bytes, form: Form, why: str) -> str:
     if not example:
         return ""
     value = read_cell(example, form)
+    if np.isnan(value):
+        return ""
     said = said_time(value) if form.kind == "time" else f"{value:.15g}"
     return f"{example.decode('utf-8', 'replace')!r} read as {said}" + f" ({why})" * bool(why)
 

@@ -108,6 +108,19 @@ def test_by_time_the_newest_pairs_are_the_test():
     assert "the newest by time" in " ".join(splits.notes)
 
 
+def test_whole_numbers_are_one_id_however_they_are_written():
+    some = table("user,item,rating 7.0,x1,1 7,x2,2 8,x1,3")
+    assert ids.names_of(some, "user").tolist() == [b"7", b"7", b"8"]
+    other = table("user,item,rating 1.0,x,1 1.1,x,2 v2,x,3")
+    assert ids.names_of(other, "user").tolist() == [b"1.0", b"1.1", b"v2"]
+
+
+def test_pairs_of_one_time_are_drawn_at_random():
+    rows = "\n".join(f"u{n % 10},i{n},{n % 5},2020-01-01" for n in range(100))
+    splits = ids.splits(Tables(table("user,item,rating,time\n" + rows)), ids.Columns(), "auto")
+    assert "drawn at random" in " ".join(splits.notes)
+
+
 def moments(splits):
     """The times of the pairs of each split, which are the numbers of their items."""
     return [

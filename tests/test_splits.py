@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from pipelines import drawing, quarantine, rows, texts
+from pipelines.cell_hashes import hashes_of_cells
+from pipelines.cells import Packer
 from pipelines.examples import DataError, Examples
 from pipelines.quarantine import Entry, key_of
 from pipelines.splits import Fold, Source, cut, fold
@@ -202,3 +204,23 @@ def test_notes_of_a_fold_are_those_of_its_own_cut():
     assert f"of {len(folded.test)} test rows" in note
     assert len(folded.notes) == len(splits.notes)
     assert dataclasses.replace(folded, notes=()).reading_notes == splits.reading_notes
+
+
+def test_hashes_of_cells_are_those_of_their_texts():
+    random = np.random.default_rng(0)
+    texts = ["".join(random.choice([*"ab01é"], random.integers(9))) for _ in range(5000)]
+    texts += ["x" * 2**21, "x" * (2**21 + 1), "", *map(str, range(50_000))]
+    packer = Packer()
+    packer.add(texts)
+    packed = packer.packed()
+    found = hashes_of_cells(packed)
+    assert len(set(found)) == len(set(texts))
+    assert len(set(zip(found, texts, strict=True))) == len(set(texts))
+    np.testing.assert_array_equal(found, hashes_of_cells(np.asarray(packed)))
+
+
+def test_test_data_without_targets_are_refused():
+    table = Table({"x": np.arange(40.0), "target": np.arange(40.0)})
+    other = Table({"x": np.arange(5.0), "target": np.full(5, np.nan)})
+    with pytest.raises(DataError, match="Received test data, no row of which can be used"):
+        cut(rows.source(Tables(table, None, other), target="target"))

@@ -108,6 +108,7 @@ def test_few_words_leave_a_column_of_numbers_and_many_do_not():
         (["0,234", "987", "2,345"], [0.234, 987, 2.345]),
         (["1,234", "9870", "2,345"], [1234, 9870, 2345]),
         (["3,5", "4,25", "7"], [3.5, 4.25, 7]),
+        (["0,000", "1,234", "2,345"], [0, 1234, 2345]),
     ],
 )
 def test_a_column_decides_what_its_marks_mean(texts, found):
@@ -283,3 +284,67 @@ def test_a_number_with_gaps_is_no_constant(tmp_path):
     lines = "\n".join(f"{k},0.5,{2 * k}" for k in range(60))
     found = source(tmp_path, f"size,konst,y\n{lines}\n", target="y")
     assert "columns left out: konst (constant)" in found.notes
+
+
+def test_numbers_are_no_times_though_all_other_cells_are():
+    numbers = [f"{k}.5" for k in range(100)]
+    assert read([*numbers, "2019-01-02"])[0] == "number"
+    seconds = [str(1546300800 + 86400 * k) for k in range(50)]
+    days = [f"2019-03-{k % 28 + 1:02d}" for k in range(50)]
+    with pytest.raises(DataError, match="numbers alone"):
+        timeline(cells(days + seconds)).require("--time date")
+    assert read(days + ["0"] * 10)[0] == "time"
+
+
+def test_lengths_of_time_and_two_units_order_nothing():
+    with pytest.raises(DataError, match="lengths of time such as '0 days ago'"):
+        timeline(cells([f"{k} days ago" for k in range(30)])).require("--time date")
+    with pytest.raises(DataError, match="times of no day"):
+        timeline(cells([f"{k % 24}:05" for k in range(30)])).require("--time date")
+    seconds = [1546300800 + 86400 * k for k in range(50)]
+    mixed = [str(one * 1000 if k % 2 else one) for k, one in enumerate(seconds)]
+    with pytest.raises(DataError, match="25 seconds and 25 milliseconds"):
+        timeline(cells(mixed)).require("--time date")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1. Januar 2019", "2019-01-01"), ("16 févr. 2019", "2019-02-16"),
+        ("5 de marzo de 2020", "2020-03-05"), ("2019年3月", "2019-03-01"), ("Jan-19", "2019-01-01"),
+        ("2019年3月1日 9时5分", "2019-03-01 09:05:00"),
+        ("2019/3/1 下午3:05", "2019-03-01 15:05:00"),
+    ],
+)  # fmt: skip
+def test_dates_in_other_languages_are_read(text, said):
+    assert values.said_time(moment(text).days("")) == said
+
+
+def test_days_that_databases_write_for_none_are_missing():
+    kind, found = read(["0000-00-00", "2019-03-21", "2019-03-22", "0000-00-00"])
+    assert kind == "time"
+    assert np.isnan(found).tolist() == [True, False, False, True]
+
+
+def test_some_numbers_about_or_below_a_value_leave_a_column_of_numbers():
+    assert read([f"~{k}" if k % 5 == 0 else str(k) for k in range(300)])[0] == "number"
+    assert read([f"<{k}" if k % 6 == 0 else str(k) for k in range(300)])[0] == "number"
+
+
+def test_plus_and_minus_are_classes():
+    found = labels_of([cells(["+", "-"] * 20)])
+    assert found.names == ("+", "-")
+
+
+def test_truths_in_other_letters_are_one_class_and_other_labels_are_told():
+    found = labels_of([cells(["yes", "no"] * 20), cells(["Yes", "NO"])])
+    assert found.names == ("no", "yes")
+    assert found.numbers(cells(["Yes", "NO", "maybe"])).tolist() == [1, 0, -1]
+    letters = labels_of([cells(["a", "A", "b"] * 5)])
+    assert letters.names == ("A", "a", "b")
+    assert letters.notes == ("labels that look alike are different classes: 'A' and 'a'",)
+
+
+def test_classes_that_training_does_not_have_are_told():
+    found = labels_of([cells(["a", "b"] * 20), cells(["a", "c"])])
+    assert found.notes == ("no row of train has the class 'c'",)
