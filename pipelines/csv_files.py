@@ -101,9 +101,8 @@ def headers(name: str) -> Iterator[Table]:
                     if way is Lines
                     else csv.reader(counted, delimiter=layout.separator, skipinitialspace=True)
                 )
-                header, first = itertools.islice(
-                    itertools.chain(filter(_is_row, rows), [None, None]), 2
-                )
+                each = (cells for cells in rows if _is_row(cells))
+                header, first = next(each, None), next(each, None)
             if header is None:
                 raise _empty(file)
             if first is None:
