@@ -69,9 +69,7 @@ def few(asked: Any, count: int, kind: str) -> Any:
         return tf.identity(asked)
 
 
-def best(
-    model: keras.Model, users: Any, k: Any, exclude_seen: Any, *, in_test: bool = True
-) -> Best:
+def best(model: keras.Model, users: Any, k: Any, exclude_seen: Any, *, in_test: bool) -> Best:
     """The k items of the highest scores for each user. Raises as `few`.
 
     Args:

@@ -61,7 +61,7 @@ def _lists_and_ratings(run: Run) -> dict[str, Any]:
         autograph=False,
     )
     def recommend(user: Any, k: Any, exclude_seen: Any) -> dict[str, Any]:
-        return _listed(model, best(model, user, k, exclude_seen))
+        return _listed(model, best(model, user, k, exclude_seen, in_test=True))
 
     return {"rating": rating, "recommend": recommend}
 
@@ -145,7 +145,7 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
 
 def _recommended(run: Run, users: np.ndarray, count: int) -> dict[str, np.ndarray]:
     """Every item in the order of its score for each user: items equally good may change places."""
-    found = best(run.model, tf.constant(users), tf.constant(count), tf.constant(True))
+    found = best(run.model, tf.constant(users), tf.constant(count), tf.constant(True), in_test=True)
     places, scores = found.places.numpy(), found.scores.numpy()
     names = np.array([encoded(name) for name in ids_of(run.model).offered], "S")
     left = np.isfinite(scores)

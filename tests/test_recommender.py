@@ -332,7 +332,9 @@ def test_lists_hold_nothing_that_was_met_in_training(tiny):
     ("ask", "kind"),
     [
         (
-            lambda model, _, n: best(model, tf.fill([n], "user 1"), 3, tf.constant(value=True)),
+            lambda model, _, n: best(
+                model, tf.fill([n], "user 1"), 3, tf.constant(value=True), in_test=True
+            ),
             "users",
         ),
         (lambda model, rows, n: nearest(model, rows, tf.fill([n], "item 1"), 3), "items"),
