@@ -123,12 +123,12 @@ def test_numbers_that_json_does_not_have(predict, exported):
     met = exported(Recommender).splits
     known = {
         item.decode()
-        for part in (met.train, met.valid)
+        for part in (met.train, met.valid, met.test)
         for item in part.numpy().features["item"][part.numpy().features["user"] == user[0]]
     }
     (items,), (scores,) = outputs["items"], outputs["scores"]
-    offered = set(met.train.numpy().features["item"].tolist())
-    assert len(items) == len(scores) == len(offered) - len(known)
+    offered = {item.decode() for item in met.train.numpy().features["item"]}
+    assert len(items) == len(scores) == len(offered - known)
     assert not known & {*items, ""}
     assert all(map(math.isfinite, scores))
 
