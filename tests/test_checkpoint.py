@@ -439,7 +439,8 @@ def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch
     assert "goes on after epoch 1 with half of it" in capsys.readouterr().out
     (halving,) = undisturbed.passport["halvings"]
     assert halving[0] > len(app.splits().train) // app.batch(10**6)
-    assert float(rows(undisturbed)[1]["learning_rate"]) == pytest.approx(app.peak / 2)
+    highest = app.peak_in(2 * fitting.steps_of(app, app.splits())[0])
+    assert float(rows(undisturbed)[1]["learning_rate"]) == pytest.approx(highest / 2)
     with pytest.raises(Killed):
         trained(app, tmp_path / "stopped", stop=1, on_nan="halve")
     assert_same(trained(app, tmp_path / "stopped", on_nan="halve"), undisturbed)
