@@ -209,7 +209,7 @@ def test_pictures_are_drawn_with_any_number_of_mistakes(mistakes, copied):
     given = Answers(np.eye(2)[said] * 0.8 + 0.1, target)
     images = Examples.of(np.zeros((count, 8, 8, 3), "uint8"), target)
     copied.remember(splits=Splits(images, images, images, ("one", "two")))
-    for name in pictures.draw(copied, given):
+    for name in pictures.draw(copied, given).names:
         size_of_png(copied.path / name)
 
 
