@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,13 +21,15 @@ from tensorflow_serving.apis import (
 
 from serving.addresses import ServeError
 from serving.faults import RequestError, invalid
+from serving.grpc_limits import BodiesInTime, options
 from serving.journal import Journal
 from serving.metrics import Metrics
 from serving.rest import Limits
 from serving.servable import Servable, Signature, check
 from serving.versions import Model, Models
 
-THREADS = 4
+THREADS = 32  # wait for bodies, so that some slow ones keep nobody waiting
+ANSWERING = 4  # of them
 STRING = 32  # bytes of a string beside its characters
 
 
@@ -36,13 +39,20 @@ class Asking:
     def __init__(self, models: Models, limits: Limits, metrics: Metrics, journal: Journal) -> None:
         self.models, self.limits = models, limits
         self._metrics, self._journal = metrics, journal
+        self._few = threading.Semaphore(ANSWERING)
+
+    def gave_up(self, path: str) -> None:
+        """Tell of a request whose body did not arrive in time."""
+        message = f"The body did not arrive within {self.limits.timeout:g} seconds"
+        self._journal.tell("request", method="gRPC", path=path, status="CANCELLED", error=message)
 
     def answered(self, method: str, spec: Any, context: Any, answer: Callable[[], Any]) -> Any:
         """The answer, or the end of the request with TensorFlow Serving's code and message."""
         start, code, message = time.perf_counter(), "OK", ""
         known = spec.name if spec.name in self.models.by_name else ""
         try:
-            return answer()
+            with self._few:
+                return answer()
         except RequestError as error:
             code, message = error.code, error.message
         except Exception as error:
@@ -209,7 +219,7 @@ def _type_name(number: int) -> str:
 
 
 def threads(limits: Limits) -> int:
-    """How many requests are answered at once; others' bodies are not even read meanwhile.
+    """How many requests are read or answered at once; others' bodies are not read meanwhile.
 
     So many that no more than `max_bytes` arrive together, but at least one.
     """
@@ -222,11 +232,8 @@ def started(asking: Asking, host: str, port: int) -> tuple[Any, int]:
     server = grpc.server(
         concurrent.futures.ThreadPoolExecutor(threads(limits), "gRPC"),
         maximum_concurrent_rpcs=limits.max_concurrency,
-        options=[
-            ("grpc.max_receive_message_length", limits.max_body),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),
-        ],
+        interceptors=[BodiesInTime(limits.timeout, asking.gave_up)],
+        options=options(limits.head_seconds, limits.max_body),
     )
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Predictions(asking), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(Statuses(asking), server)

@@ -210,7 +210,7 @@ def test_a_body_is_read_when_it_is_its_turn(monkeypatch):
     )
     monkeypatch.setattr(grpc_service, "Predictions", Waiting)
     limits = Limits(max_body=1000, max_bytes=2000)
-    asking = SimpleNamespace(limits=limits)
+    asking = SimpleNamespace(limits=limits, gave_up=None)
     server, port = grpc_service.started(asking, "127.0.0.1", 0)
     monkeypatch.undo()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
