@@ -276,7 +276,7 @@ def _run(arguments: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in arguments:
             raise
-        status, message = console.explain(error)
+        status, message = console.explain(error, arguments)
         print(f"athanor: {message}", file=sys.stderr)
         return status
     return 0

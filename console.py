@@ -18,6 +18,15 @@ from flags import HowToServe, HowToShare, HowToTrain, HowToTune
 # Verbs that need an app, and those that know it by the run.
 OF_APPS = ("train", "tune", "check-data", "check-distribute")
 OF_RUNS = ("evaluate", "predict", "export", "replay", "compare")
+# What makes a verb need less memory.
+LESS_MEMORY = {
+    "train": "Take smaller data, a smaller --batch-size or a smaller model.",
+    "tune": "Take fewer --workers, smaller data, a smaller --batch-size or a smaller model.",
+    "check-distribute": "Take a smaller --batch-size, fewer --devices or a smaller model.",
+    "check-data": "Take smaller data.",
+    "predict": "Give fewer inputs at once.",
+    "serve": "Lower --max-concurrency or --max-body, or serve fewer models.",
+}
 
 
 @contextlib.contextmanager
@@ -145,8 +154,11 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def explain(error: BaseException) -> tuple[int, str]:
-    """The exit status of an error, and what to say: received, expected, what to do."""
+def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, str]:
+    """The exit status of an error, and what to say: received, expected, what to do.
+
+    `arguments` are those of the command that failed.
+    """
     text = " ".join(str(error).split())
     if isinstance(error, CycloptsError):
         return 2, f"{text} See --help."
@@ -165,8 +177,7 @@ def explain(error: BaseException) -> tuple[int, str]:
         )
     kind = type(error).__name__
     if kind in ("MemoryError", "ResourceExhaustedError", "_ArrayMemoryError"):
-        return 1, (
-            "The memory of this machine is too small for that; nothing more was kept. Take "
-            "smaller data, a smaller --batch-size or a smaller model."
-        )
+        verb = next((one for one in arguments if one in LESS_MEMORY), "")
+        remedy = LESS_MEMORY.get(verb, "End other programs, or take a machine with more memory.")
+        return 1, f"The memory of this machine is too small; nothing more was kept. {remedy}"
     return 1, f"Unexpected {kind}: {text[:200]} Run again with --debug for the traceback."

@@ -1,0 +1,128 @@
+"""What is judged and asked is cut into blocks by its bytes, and a lack of memory names a remedy."""
+
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import apps
+import athanor
+import console
+import manual
+from evaluation import asking
+from pipelines.examples import Examples
+from pipelines.feed import MAX_JUDGED, MAX_JUDGED_BYTES
+from serving import images
+
+PHOTO = (224, 224, 3)
+
+
+def test_photos_are_judged_in_batches_of_some_megabytes(monkeypatch):
+    """As pictures 1,000 took 5 GB in a network on photos."""
+    asked = []
+
+    def answer(raw):
+        asked.append(raw.numpy().nbytes)
+        return raw[:, 0, 0, 0].numpy()
+
+    monkeypatch.setattr(asking, "answering", lambda _: answer)
+    photos = np.zeros((100, *PHOTO), "uint8")
+    photos[:, 0, 0, 0] = np.arange(100)
+    found = asking.ask(None, Examples.of(photos, np.zeros(100)))
+    np.testing.assert_array_equal(found, np.arange(100))
+    assert sum(asked) == photos.nbytes
+    assert max(asked) <= MAX_JUDGED_BYTES
+
+
+@pytest.mark.parametrize(("shape", "most"), [(PHOTO, 27), ((28, 28, 1), MAX_JUDGED)])
+def test_predicted_pictures_are_read_in_batches_of_some_megabytes(shape, most, monkeypatch):
+    asked = []
+
+    def answered(_, block):
+        asked.append(len(block))
+        return [{"input": name} for name in block]
+
+    monkeypatch.setattr(images, "_answered", answered)
+    run = types.SimpleNamespace(passport={"reading": {"shape": list(shape)}})
+    names = [f"{number}.png" for number in range(2500)]
+    assert [row["input"] for row in images.predict(run, names)] == names
+    assert max(asked) == most
+    assert max(asked) * np.prod(shape) <= MAX_JUDGED_BYTES
+
+
+# All pairs of 100,000 users and 2,000 items are 800 MB in float32, and the model makes several
+# such arrays of them.
+USERS = """
+from pathlib import Path
+import numpy as np, keras
+from apps import factors, products
+from apps.recommender import Recommender, _pairs
+from evaluation import ids as asked, rankings
+from pipelines.examples import Examples
+from pipelines.ids import Ids
+from pipelines.splits import Splits
+from training.run import Run
+
+def most():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(one.split()[1]) / 1000 for one in lines if one.startswith("VmHWM"))
+
+def part(users, seed):
+    random = np.random.default_rng(seed)
+    items = (random.zipf(1.3, len(users)) - 1) % 2000
+    features = {
+        "user": np.array([b"user%d" % user for user in users], object),
+        "item": np.array([b"item%d" % item for item in items], object),
+    }
+    return Examples.of(features, random.integers(1, 6, len(users)).astype("float32"))
+
+every = np.arange(100_000)
+splits = Splits(part(np.repeat(every, 3), 1), part(every[::5], 2), part(every, 3))
+ids = Ids.adapted(splits)
+sizes = len(ids.users), len(ids.items)
+layer = products.Products(*sizes, width=3 + factors.EXTRA, ranks=3, lowest=1, highest=5)
+network = products.network(layer)
+inputs = {name: keras.Input((), dtype="string", name=name) for name in ("user", "item")}
+pairs = _pairs(splits.train, ids)
+layer.set_ratings(factors.rating_rows(pairs, factors.usual(pairs)[0], 3))
+layer.set_scores(factors.Rows(*(np.random.default_rng(0).normal(size=(n + 1, 3)) for n in sizes)))
+run = Run(Path())
+run.remember(splits=splits, model=keras.Model(inputs, network(ids(inputs))))
+before = most()
+answers = rankings.answers_of(run)
+beside = asked.baselines(splits)
+found = rankings.metrics(answers)
+for given in beside.values():
+    rankings.metrics(given)
+assert 0 < found["coverage"] <= 1, found
+assert len(answers.lists.owners) == rankings.MOST_USERS
+print(most() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_judging_many_users_keeps_memory_flat():
+    """A million users with 2,000 items took 22 GB; now 0.2 GiB beside the data."""
+    done = subprocess.run(
+        [sys.executable, "-c", USERS], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert float(done.stdout) < 300, f"memory grew by {done.stdout} MB"
+
+
+@pytest.mark.parametrize("verb", [*console.OF_APPS, *console.OF_RUNS, "serve", "doctor"])
+def test_a_lack_of_memory_names_flags_of_the_verb_alone(verb):
+    """--batch-size was blamed in verbs that have no such flag."""
+    for app in apps.ALL:
+        words = [app.name(), verb] if verb in (*console.OF_APPS, *console.OF_RUNS) else [verb]
+        status, said = console.explain(MemoryError(), [*words, "runs/train/x"])
+        assert status == 1
+        page = manual.page(athanor._command_line(words[0]), words)
+        for flag in re.findall(r"--[a-z-]+[a-z]", said):
+            assert f"{flag} " in page.replace("\n", " "), (words, flag)
+    assert ("--batch-size" in said) == (verb in ("train", "tune", "check-distribute"))
