@@ -25,7 +25,7 @@ def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
             f"Received --checkpoint-every {every:g}; expected seconds, or 0 for after every call."
         )
     if how.resume:
-        app, how = _resumed(app, how)
+        app, how, common = _resumed(app, how, common)
     if cluster.wanted(how.strategy):
         require_workers(how)
     app.require_data()
@@ -67,10 +67,10 @@ def _named(flags: Any, wanted: type) -> dict[str, Any]:
     return {name: value for name, value in vars(flags).items() if name in names}
 
 
-def _resumed(app: apps.App, how: HowToTrain) -> tuple[apps.App, HowToTrain]:
+def _resumed(app: apps.App, how: HowToTrain, common: Common) -> tuple[apps.App, HowToTrain, Common]:
     """The app and the flags that a run began with, but for what is given now."""
     from training import resume
-    from training.run import QUARANTINE
+    from training.run import QUARANTINE, remembered_directory
 
     path = how.resume
     if how.run_dir not in (None, path) or how.folds is not None or path is None:
@@ -87,7 +87,9 @@ def _resumed(app: apps.App, how: HowToTrain) -> tuple[apps.App, HowToTrain]:
     }
     now = {name: value for name, value in given(sys.argv, how).items() if name in began}
     fields = known.fields | given(sys.argv, app)
-    return type(app).from_json(fields), dataclasses.replace(how, run_dir=path, **(began | now))
+    how = dataclasses.replace(how, run_dir=path, **(began | now))
+    data_dir = common.data_dir or remembered_directory(known.directory)
+    return type(app).from_json(fields), how, dataclasses.replace(common, data_dir=data_dir)
 
 
 def tune(app: apps.App, how: HowToTune, common: Common) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str
         return {}
     beside = "several workers" if several else f"{devices} devices"
     show.table(["", "one device", beside, "difference"], found.rows())
-    return found._asdict()
+    return found.json()
 
 
 def replay(path: Path, how: HowToReplay, common: Common) -> dict[str, Any]:

@@ -490,6 +490,28 @@ def test_the_command_line_goes_on_with_a_run(begun, whole, ask):
     assert "not empty" in error
 
 
+@pytest.mark.parametrize("by", ["--data-dir", "TFDS_DATA_DIR"])
+def test_a_run_that_goes_on_finds_its_sets_again(by, ask, tmp_path, monkeypatch):
+    """Killed, it says in its checkpoint where they lie; the test's own variable names nothing."""
+    sets = Path(os.environ.get("TFDS_DATA_DIR", ""))
+    if not (sets / "wine_quality/white").is_dir():
+        pytest.skip("needs TFDS_DATA_DIR or ../shared/tfds with the prepared set wine_quality")
+    app = apps.Regression(
+        data="tfds:wine_quality/white", target="quality", model="mlp", width=2, epochs=2
+    )
+    if by == "--data-dir":
+        monkeypatch.delenv("TFDS_DATA_DIR")
+    with pytest.raises(Killed):
+        trained(app, tmp_path / "run", stop=1, data_dir=sets if by == "--data-dir" else None)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "elsewhere"))
+    status, said, told = ask("regression", "train", "--resume", tmp_path / "run")
+    assert status == 0, told
+    assert "goes on after epoch 1" in said
+    assert len(rows(Run.load(tmp_path / "run"))) == 2
+    assert Run.load(tmp_path / "run").data_dir == sets
+    assert ask("regression", "train", "--resume", tmp_path / "run")[0] == 0
+
+
 def test_the_command_line_replays(whole, ask, tmp_path):
     status, out, _ = ask("replay", str(whole.path))
     assert status == 0

@@ -19,7 +19,7 @@ from pipelines.examples import DataError
 from pipelines.files import whole
 from training import directory, passport
 from training.fitting import DivergedError
-from training.run import Run, RunError, write_json
+from training.run import Run, RunError, sets_directory, write_json
 from training.train import train
 
 TINY = Mnist.tiny()
@@ -345,7 +345,18 @@ def test_a_training_that_is_refused_leaves_what_was_there():
 
 def test_a_run_remembers_where_its_sets_lie(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "sets").mkdir()
     trained(TINY, tmp_path / "run", data_dir=Path("~/sets"))
     assert json.loads((tmp_path / "run/run.json").read_text())["data"]["directory"] == "~/sets"
     assert Run.load(tmp_path / "run").data_dir == tmp_path / "sets"
     assert Run.load(tmp_path / "run", tmp_path / "moved").data_dir == tmp_path / "moved"
+    (tmp_path / "sets").rmdir()
+    assert Run.load(tmp_path / "run").data_dir is None, "TFDS's own place, or TFDS_DATA_DIR"
+
+
+def test_a_run_remembers_the_variable_that_named_its_sets(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    assert sets_directory(TINY, None) is None, "it reads no such set"
+    app = dataclasses.replace(TINY, data="tfds:mnist")
+    assert sets_directory(app, None) == str(tmp_path)
+    assert sets_directory(app, tmp_path / "given") == str(tmp_path / "given")

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from pipelines import fingerprints
 from pipelines.feed import feed
-from pipelines.files import at_home, without_home
+from pipelines.files import without_home
 from pipelines.splits import Fold, Splits
 from training import samples
 from training import strategy as distribution
@@ -78,9 +78,7 @@ def keep_samples(splits: Splits, parts: Parts, path: Path) -> None:
     samples.save(path / "samples.npz", kept)
 
 
-def passport(
-    task: Task, choice: Choice, fitted: Fitted, fold: Fold | None, data_dir: Path | None
-) -> dict[str, Any]:
+def passport(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None) -> dict[str, Any]:
     """The content of run.json."""
     app, splits, parts, begin = task.app, task.splits, task.parts, task.begin
     epochs = len(fitted.history.rows)
@@ -99,7 +97,7 @@ def passport(
             "dropped": splits.dropped,
             "notes": splits.notes,
             "fold": fold and fold._asdict(),
-            "directory": data_dir and without_home(str(at_home(str(data_dir)).absolute())),
+            "directory": begin.known.directory,
             "quarantine": splits.quarantine,
         },
         "labels": splits.labels,

@@ -29,6 +29,7 @@ class Known(NamedTuple):
         precision: the number format and the reason for it.
         strategy: how its devices share the work.
         devices: how many do.
+        directory: where prepared TFDS sets lie, as `sets_directory` tells it.
 
     """
 
@@ -38,6 +39,7 @@ class Known(NamedTuple):
     precision: dict[str, str]
     strategy: str
     devices: int
+    directory: str | None = None
 
     def differences(self, other: "Known") -> list[str]:
         """In words, what is received here and began otherwise there."""
@@ -125,6 +127,7 @@ def begun(path: Path, app: type[App]) -> Known:
             told["precision"],
             told["strategy"],
             told["replicas"],
+            told["data"].get("directory"),
         )
     elif found := unfinished_in(path):
         known = found.known

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import apps
 from apps.app import App
-from pipelines.files import at_home, whole
+from pipelines.files import at_home, whole, without_home
 from training import archive
 from training.passport import RunError, read
 
@@ -34,7 +34,7 @@ class Run:
     def load(cls, path: Path, data_dir: Path | None = None) -> "Run":
         """The run in a directory. Raises RunError where there is no finished one.
 
-        Without `data_dir` prepared TFDS sets lie where they lay in training.
+        Without `data_dir` prepared TFDS sets lie where they lay in training, if they still do.
         """
         # A loop of links is no error of its own here: there is no run.json.
         run = cls(Path(os.path.realpath(path)), data_dir)
@@ -44,9 +44,9 @@ class Run:
                     f"Received the run {str(path)!r}, which holds no {name}; expected the "
                     "directory of a finished run. Train one, or look in runs/."
                 )
-        remembered = run.passport["data"].get("directory")
-        if data_dir is None and remembered:
-            run = dataclasses.replace(run, data_dir=at_home(remembered))
+        if data_dir is None:
+            remembered = remembered_directory(run.passport["data"].get("directory"))
+            run = dataclasses.replace(run, data_dir=remembered)
         return run
 
     @functools.cached_property
@@ -117,6 +117,22 @@ class Run:
     def remember(self, **parts: Any) -> None:
         """Keep parts that training has in memory, so that nobody loads them again."""
         self.__dict__.update(parts)
+
+
+def sets_directory(app: App, data_dir: Path | None) -> str | None:
+    """What a run remembers of where prepared TFDS sets lie: --data-dir, else TFDS_DATA_DIR.
+
+    The variable counts only where the app reads such a set.
+    """
+    reads_sets = any(address.startswith("tfds:") for address in (app.data, app.test))
+    place = data_dir or (os.environ.get("TFDS_DATA_DIR") if reads_sets else None)
+    return without_home(str(at_home(str(place)).absolute())) if place else None
+
+
+def remembered_directory(name: str | None) -> Path | None:
+    """The directory that `sets_directory` told of; None where it is gone."""
+    place = at_home(name) if name else None
+    return place if place and place.is_dir() else None
 
 
 def write_json(path: Path, content: Any) -> None:

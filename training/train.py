@@ -20,7 +20,7 @@ from training.how import How
 from training.precision import Choice, choose
 from training.records import Fitted
 from training.resume import Found, Known
-from training.run import ELSEWHERE, QUARANTINE, Run
+from training.run import ELSEWHERE, QUARANTINE, Run, sets_directory
 
 HALVINGS = 3  # of the learning rate, at most
 
@@ -66,12 +66,12 @@ def train(
     with contextlib.ExitStack() as held:
         with spread.scope(), distribution.together():
             choice = distribution.agreed(app, splits, _choice(app, how, found))
-            begin = resume.begin(_known(app, splits, choice, how), found, force=how.force)
+            begin = resume.begin(_known(app, splits, choice, how, data_dir), found, force=how.force)
             task = _task(app, splits, begin, run_dir, how, held)
             if how.verbose and task.path:
                 print(records.announcement(task, choice), flush=True)
             task, fitted = _fitted(task, how, watchers)
-            passport = records.passport(task, choice, fitted, how.which, data_dir)
+            passport = records.passport(task, choice, fitted, how.which)
         records.keep(task, passport)
     if fitted.stopped is not None:
         raise fitted.stopped
@@ -87,7 +87,7 @@ def _choice(app: App, how: How, found: Found | None) -> Choice:
     return choose(how.precision, app.question, app.formats)
 
 
-def _known(app: App, splits: Splits, choice: Choice, how: How) -> Known:
+def _known(app: App, splits: Splits, choice: Choice, how: How, data_dir: Path | None) -> Known:
     """What a training in this scope is known by."""
     about = {
         "data fingerprint": splits.fingerprint(),
@@ -96,7 +96,15 @@ def _known(app: App, splits: Splits, choice: Choice, how: How) -> Known:
         **{f"{one.__name__} version": one.__version__ for one in (tf, keras, np)},
     }
     devices = distribution.replicas()
-    return Known(app.name(), app.to_json(), about, choice._asdict(), distribution.name(), devices)
+    return Known(
+        app.name(),
+        app.to_json(),
+        about,
+        choice._asdict(),
+        distribution.name(),
+        devices,
+        sets_directory(app, data_dir),
+    )
 
 
 def _task(
