@@ -163,11 +163,11 @@ class Finetune(App):
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Both stages, over features computed once."""
-        from apps import backbones, stages, transfer
+        from apps import stages, transfer
         from pipelines.augment_photos import altered, mixed
 
         parts = transfer.found(model)
-        rate = self.peak * backbones.pace(self._backbone)
+        rate = self._rate(feeds.steps_per_epoch * self.epochs)
         if options.get("verbose"):
             print(transfer.table(parts, self.decay, rate))
             print(f"batch normalisation in the blocks: {self.batch_norm}", flush=True)
@@ -177,7 +177,7 @@ class Finetune(App):
             mix=mixed(self._kind, self.strength),
             batch_size=feeds.batch_size,
             epochs=(self.head_epochs, self.epochs),
-            optimizer=self._optimizer,
+            optimizer=dataclasses.replace(self, learning_rate=rate).descent,
             decay=self.decay,
             loss=self.loss(feeds.splits),
             seed=self.seed,
@@ -208,11 +208,12 @@ class Finetune(App):
             return self.copies
         return min(DEFAULT_COPIES, max(2, MANY // count))
 
-    def _optimizer(self, steps: int) -> Any:
+    def _rate(self, steps: int) -> float:
+        """The highest learning rate of the head in `steps` steps of the second stage."""
         import optimizers
         from apps import backbones
 
         rate = self.peak_in(steps)
         if not optimizers.is_tuning_free(self.optimizer):
             rate *= backbones.pace(self._backbone)
-        return dataclasses.replace(self, learning_rate=rate).descent(steps)
+        return rate

@@ -1,6 +1,7 @@
 """What is special to fine-tuning: what is frozen stays, what is computed once is right."""
 
 import csv
+import types
 import urllib.error
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from made import splits as made_splits
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from apps import FieldError, Finetune, backbones, transfer
+from apps import FieldError, Finetune, backbones, stages, transfer
 from apps.feeds import Feeds
 from apps.heads import path
 from apps.stages import _is_better
@@ -102,7 +103,20 @@ def test_slower_the_deeper(mobilenet):
 @pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 0.01), ("prodigy", 1.0)])
 def test_the_digits_learn_faster_unless_the_rate_is_found(optimizer, rate):
     app = Finetune(optimizer=optimizer, schedule="constant")
-    assert float(app._optimizer(100).learning_rate) == pytest.approx(rate)
+    assert app._rate(100) == pytest.approx(rate)
+
+
+def test_the_table_tells_the_learning_rate_that_a_short_run_takes(mobilenet, monkeypatch, capsys):
+    parts = transfer.parts(mobilenet, 4, share=0.5, dropout=0.0, batch_norm="frozen")
+    plans = []
+    monkeypatch.setattr(stages, "run", lambda _, __, plan, **___: plans.append(plan))
+    monkeypatch.setattr(transfer, "found", lambda _: parts)
+    data = types.SimpleNamespace(train=range(300))
+    feeds = types.SimpleNamespace(steps_per_epoch=30, batch_size=10, splits=data)
+    Finetune.tiny().fit(None, feeds, verbose=1)
+    course = plans[0].optimizer(60)._learning_rate
+    assert max(float(course(step)) for step in range(60)) == pytest.approx(0.005)
+    assert "rate 0.005" in capsys.readouterr().out
 
 
 @pytest.mark.slow
