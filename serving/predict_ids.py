@@ -29,11 +29,12 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     An id that holds a comma is written in double quotes, as in a CSV file. Raises
     UnreadableError where an input is none of these.
     """
-    return [answer for text in inputs for answer in _answers(run, text)]
+    users = frozenset(graph.facts(run)["users"])
+    return [answer for text in inputs for answer in _answers(run, users, text)]
 
 
-def _answers(run: Run, text: str) -> list[dict[str, Any]]:
-    if text not in graph.facts(run)["users"] and is_a_file(text):
+def _answers(run: Run, known: frozenset[str], text: str) -> list[dict[str, Any]]:
+    if text not in known and is_a_file(text):
         from pipelines.ids import KINDS, Columns, found  # which brings Keras
 
         read = table(text)

@@ -311,6 +311,29 @@ def test_additions_are_believed_as_far_as_they_are_shown_to_help():
     assert float(layer(tf.constant(2.0), training=False)) == 1
 
 
+def test_the_share_is_set_while_the_averaged_weights_are_in_the_model(tmp_path, monkeypatch):
+    """Schedule-free training goes on from other weights than those that are judged."""
+    seen, usual = [], trust.Trust.on_test_begin
+
+    def watched(self, logs=None):
+        found = self.model.optimizer
+        held = [np.array(one) for one in found._trainable_variables]
+        averages = [np.array(one) for one in found._averages]
+        seen.append(all(map(np.array_equal, held, averages)))
+        found.go_on()
+        others = [np.array(one) for one in found._trainable_variables]
+        assert not all(map(np.array_equal, others, averages)), "both are the same here"
+        found.average()
+        if not seen[-1]:
+            found.go_on()
+        usual(self, logs)
+
+    monkeypatch.setattr(trust.Trust, "on_test_begin", watched)
+    app = Regression(epochs=2, width=8, optimizer="schedulefree")
+    train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
+    assert seen == [True, True]
+
+
 def test_additions_to_classes_are_believed_as_far_as_they_are_shown_to_help():
     random = np.random.default_rng(0)
     logits = 2 * random.normal(size=(5000, 3))
