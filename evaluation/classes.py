@@ -7,7 +7,7 @@ import numpy as np
 
 from apps.metrics import metric
 from evaluation.asking import ask
-from evaluation.intervals import Interval, draws, of_mean, wilson_by_variance
+from evaluation.intervals import Interval, Resampled, draws, of_mean, wilson_by_variance
 from pipelines.splits import Splits
 from training.run import Run
 
@@ -53,7 +53,7 @@ def metrics(answers: Answers) -> dict[str, float]:
     return means | {"macro_f1": _macro_f1(counts.diagonal(), counts.sum(1), counts.sum(0))}
 
 
-def resampled(answers: Answers, seed: int = 0) -> dict[str, np.ndarray]:
+def resampled(answers: Answers, seed: int = 0) -> Resampled:
     """Each metric of every bootstrap resample of the examples."""
     values, num_classes = per_example(answers), answers.probabilities.shape[1]
     target, predicted = answers.target, answers.predicted
@@ -68,9 +68,13 @@ def resampled(answers: Answers, seed: int = 0) -> dict[str, np.ndarray]:
     return {name: np.array(column) for name, column in found.items()}
 
 
-def intervals(answers: Answers, seed: int = 0) -> dict[str, Interval]:
-    """95 % intervals: Wilson's of the shares, BCa of the loss."""
-    values, drawn = per_example(answers), resampled(answers, seed)
+def intervals(answers: Answers, drawn: Resampled | None = None) -> dict[str, Interval]:
+    """95 % intervals: Wilson's of the shares, BCa of the loss.
+
+    `drawn` is what `resampled` gives; without it the answers are resampled here.
+    """
+    drawn = resampled(answers) if drawn is None else drawn
+    values = per_example(answers)
     found = {name: of_mean(column, drawn[name], metric(name)) for name, column in values.items()}
     macro_f1 = metrics(answers)["macro_f1"]
     count = len(answers.target)

@@ -13,6 +13,7 @@ TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 Z = float(ndtri(TAILS[1]))  # standard deviations from the middle of a normal to its tail
 
 Interval = tuple[float, float]
+Resampled = dict[str, np.ndarray]  # by metric: its value in every bootstrap resample
 
 
 def draws(count: int, seed: int = 0) -> Iterator[np.ndarray]:
@@ -114,7 +115,7 @@ def recentred(estimate: float, resampled: np.ndarray, known: Metric) -> Interval
 def of_sums(
     columns: np.ndarray,
     metrics: Callable[[np.ndarray], dict[str, np.ndarray]],
-    resampled: dict[str, np.ndarray],
+    resampled: Resampled,
 ) -> dict[str, Interval]:
     """BCa intervals of metrics that are functions of sums over units.
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evaluation.asking import ask
-from evaluation.intervals import Interval, of_sums, resampled_sums
+from evaluation.intervals import Interval, Resampled, of_sums, resampled_sums
 from pipelines.splits import Splits
 from training.run import Run
 
@@ -66,14 +66,18 @@ def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def resampled(answers: Answers, seed: int = 0) -> dict[str, np.ndarray]:
+def resampled(answers: Answers, seed: int = 0) -> Resampled:
     """Each metric of every bootstrap resample of the examples."""
     return _of_sums(resampled_sums(_columns(answers), seed))
 
 
-def intervals(answers: Answers, seed: int = 0) -> dict[str, Interval]:
-    """95 % BCa bootstrap intervals of the metrics."""
-    return of_sums(_columns(answers), _of_sums, resampled(answers, seed))
+def intervals(answers: Answers, drawn: Resampled | None = None) -> dict[str, Interval]:
+    """95 % BCa bootstrap intervals of the metrics.
+
+    `drawn` is what `resampled` gives; without it the answers are resampled here.
+    """
+    drawn = resampled(answers) if drawn is None else drawn
+    return of_sums(_columns(answers), _of_sums, drawn)
 
 
 def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001

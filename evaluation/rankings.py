@@ -8,7 +8,15 @@ import tensorflow as tf
 from apps.metrics import metric
 from evaluation import catalogue
 from evaluation.asking import ask
-from evaluation.intervals import Interval, draws, of_mean, of_sums, recentred, resampled_sums
+from evaluation.intervals import (
+    Interval,
+    Resampled,
+    draws,
+    of_mean,
+    of_sums,
+    recentred,
+    resampled_sums,
+)
 from pipelines.ids import numbered, vocabulary
 from pipelines.splits import Splits
 from training.run import Run
@@ -182,7 +190,7 @@ def metrics(answers: Answers) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def resampled(answers: Answers, seed: int = 0) -> dict[str, np.ndarray]:
+def resampled(answers: Answers, seed: int = 0) -> Resampled:
     """Each metric of every bootstrap resample of whole users."""
     found: dict[str, np.ndarray] = {}
     if answers.given is not None:
@@ -198,9 +206,12 @@ def resampled(answers: Answers, seed: int = 0) -> dict[str, np.ndarray]:
     return found
 
 
-def intervals(answers: Answers, seed: int = 0) -> dict[str, Interval]:
-    """95 % intervals over users: BCa, or Wilson's of hits; of coverage recentred percentiles."""
-    drawn = resampled(answers, seed)
+def intervals(answers: Answers, drawn: Resampled | None = None) -> dict[str, Interval]:
+    """95 % intervals over users: BCa, or Wilson's of hits; of coverage recentred percentiles.
+
+    `drawn` is what `resampled` gives; without it the answers are resampled here.
+    """
+    drawn = resampled(answers) if drawn is None else drawn
     found: dict[str, Interval] = {}
     if answers.given is not None:
         found |= of_sums(_columns(answers, answers.given), _of_sums, drawn)

@@ -8,24 +8,31 @@ import numpy as np
 from apps.app import App
 from apps.metrics import metric
 from evaluation import kinds
-from evaluation.intervals import TAILS
+from evaluation.intervals import TAILS, Resampled
 from evaluation.rounding import decimals, rounded
 
 LEAST = 1e-3  # of the metric: a smaller difference is none
 
 
-def remarks(app: App, judge: Any, answers: Any, baselines: Mapping[str, Any]) -> list[str]:
+def remarks(
+    app: App,
+    judge: Any,
+    answers: Any,
+    baselines: Mapping[str, Any],
+    drawn: Resampled | None = None,
+) -> list[str]:
     """In words, every baseline that is better than the model by some metric.
 
     Better beyond doubt: the 95 % interval of the difference, by a paired bootstrap on
     the same test examples, lies above 0, and the difference is not below a thousandth.
+    `drawn` is what the judge's `resampled` gives for the answers, where it is known already.
 
     References:
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 8.
 
     """
     found = []
-    own: dict[str, np.ndarray] = {}
+    own = drawn or {}
     for name, given in baselines.items():
         ahead = {} if name == kinds.FLOOR else _ahead(judge, answers, given)
         if ahead:

@@ -67,13 +67,13 @@ def _scored(run: Run, answers: Any) -> dict[str, Any]:
     judge = kinds.judge(run.passport["answer"])
     baselines = kinds.asked(run.passport["question"]).baselines(run.splits)
     tables = judge.details(answers, run.splits)
-    test = judge.metrics(answers)
+    test, drawn = judge.metrics(answers), judge.resampled(answers)
     return {
         "test": test,
-        "intervals": judge.intervals(answers),
+        "intervals": judge.intervals(answers, drawn),
         "units": {name: unit for name in test if (unit := _unit(run, name))},
         "baselines": {name: judge.metrics(given) for name, given in baselines.items()},
-        "remarks": remarks(run.app, judge, answers, baselines),
+        "remarks": remarks(run.app, judge, answers, baselines, drawn),
         "examples": len(answers.target),
         **tables,
         "tables": list(tables),
