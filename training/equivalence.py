@@ -19,6 +19,9 @@ from training.precision import Precision, choose
 EPOCHS, STEPS = 2, 10  # of each stage, and of an epoch
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 0.05}
 SLACK = 10.0  # times what rounding alone does
+# After so many steps of a stage weights are compared, and after each epoch. In the first steps
+# rounding has not grown: mistakes show that later ones would hide.
+COMPARED_STEPS = (1, 2, 3)
 
 
 class UnequalError(RuntimeError):
@@ -27,32 +30,57 @@ class UnequalError(RuntimeError):
     exit_status = 1
 
 
+class Difference(NamedTuple):
+    """How far weights lie apart after some steps.
+
+    Attributes:
+        when: in words, after how many steps.
+        weights: the largest difference of any weight; where an array holds numbers above 1, as
+            a share of its largest.
+        rounding: the same between two runs on one device, of which one sees the examples of
+            each batch the other way round: optimizers that divide by a gradient's size
+            make steps of mere rounding where it is nearly 0. None where all differences are
+            within the tolerance without it.
+
+    """
+
+    when: str
+    weights: float
+    rounding: float | None
+
+    def allowed(self, precision: str) -> float:
+        """The largest difference that is no mistake."""
+        return max(TOLERANCE[precision], SLACK * (self.rounding or 0.0))
+
+
 class Compared(NamedTuple):
     """Losses and weights after the same steps.
 
     Attributes:
         losses: of validation after each epoch, of one device and of several.
-        difference: the largest of any weight; where an array holds numbers above 1, as a
-            share of its largest.
-        rounding: the same between two runs on one device, of which one sees the examples of
-            each batch the other way round: optimizers that divide by a gradient's size
-            make steps of mere rounding where it is nearly 0. None where the difference is
-            within the tolerance without it.
+        differences: of the weights, after some of the steps and at the end.
         moved: how far the weights moved.
         precision: of the arithmetic.
 
     """
 
     losses: tuple[list[float], list[float]]
-    difference: float
-    rounding: float | None
+    differences: list[Difference]
     moved: float
     precision: str
 
     @property
-    def allowed(self) -> float:
-        """The largest difference that is no mistake."""
-        return max(TOLERANCE[self.precision], SLACK * (self.rounding or 0.0))
+    def difference(self) -> float:
+        """Of the weights at the end."""
+        return self.differences[-1].weights
+
+    @property
+    def mistake(self) -> Difference | None:
+        """The first difference that rounding does not explain."""
+        return next(
+            (one for one in self.differences if not one.weights <= one.allowed(self.precision)),
+            None,
+        )
 
     def rows(self) -> list[tuple[str, ...]]:
         """For a table."""
@@ -60,10 +88,16 @@ class Compared(NamedTuple):
             (f"loss, epoch {number}", f"{one:.6f}", f"{several:.6f}", f"{abs(one - several):.1e}")
             for number, (one, several) in enumerate(zip(*self.losses, strict=True), 1)
         ]
-        found.append(("weights", "", "", f"{self.difference:.1e}"))
-        if self.rounding is not None:
-            found.append(("weights, by rounding alone", "", "", f"{self.rounding:.1e}"))
+        for when, weights, rounding in self.differences:
+            found.append((f"weights, {when}", "", "", f"{weights:.1e}"))
+            if rounding is not None:
+                found.append(("  by rounding alone", "", "", f"{rounding:.1e}"))
         return found
+
+    def json(self) -> dict[str, Any]:
+        """By name, for programs."""
+        told = [one._asdict() for one in self.differences]
+        return self._asdict() | {"differences": told}
 
 
 def compared(
@@ -109,15 +143,14 @@ def compared(
         if not distribution.is_chief():
             return None
     one = _trained(app, splits, alone, policy)
-    difference, rounding = _distance(several.weights, one.weights), None
-    if not difference <= TOLERANCE[policy]:
-        turned = _trained(app, splits, alone, policy, turned=True)
-        rounding = _distance(turned.weights, one.weights)
+    apart = _distances(several, one)
+    rounding: list[float | None] = [None] * len(apart)
+    if not max(apart) <= TOLERANCE[policy]:
+        rounding[:] = _distances(_trained(app, splits, alone, policy, turned=True), one)
     found = Compared(
         losses=(one.losses, several.losses),
-        difference=difference,
-        rounding=rounding,
-        moved=_distance(one.start, one.weights),
+        differences=[*map(Difference, one.weights, apart, rounding)],
+        moved=_distance(one.start, [*one.weights.values()][-1]),
         precision=policy,
     )
     _require_equal(found, app.optimizer, count)
@@ -125,28 +158,38 @@ def compared(
 
 
 def _require_equal(found: Compared, optimizer: str, count: int) -> None:
-    if not found.difference <= found.allowed:
+    if (wrong := found.mistake) is not None:
         raise UnequalError(
-            f"Received weights that differ by {found.difference:.1e} after {EPOCHS * STEPS} steps "
-            f"on one device and on {count}; expected at most {found.allowed:.0e}, for rounding "
-            f"alone makes {found.rounding:.1e}. Look at --optimizer {optimizer} "
+            f"Received weights that differ by {wrong.weights:.1e} {wrong.when} on one device and "
+            f"on {count}; expected at most {wrong.allowed(found.precision):.0e}, for rounding "
+            f"alone makes {wrong.rounding:.1e}. Look at --optimizer {optimizer} "
             f"first: athanor check-optimizer {optimizer}."
         )
 
 
 class _Trained(NamedTuple):
     start: list[np.ndarray]
-    weights: list[np.ndarray]
+    weights: dict[str, list[np.ndarray]]  # by when
     losses: list[float]
 
 
-class _Losses(keras.callbacks.Callback):
-    def __init__(self) -> None:
-        super().__init__()
-        self.losses: list[float] = []
+class _Watch(keras.callbacks.Callback):
+    """Keeps the losses, and the weights of a network after some of the steps."""
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+        self.losses: list[float] = []
+        self.weights: dict[str, list[np.ndarray]] = {}
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if batch + 1 in COMPARED_STEPS:
+            when = f"after step {batch + 1} of epoch {len(self.losses) + 1}"
+            self.weights.setdefault(when, self.network.get_weights())
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.losses.append(float(logs["val_loss"]))
+        self.weights[f"after epoch {epoch + 1}"] = self.network.get_weights()
 
 
 def _trained(
@@ -161,14 +204,19 @@ def _trained(
         made = made._replace(steps_per_epoch=min(STEPS, made.steps_per_epoch), steps_a_call=1)
         if turned:
             made = made._replace(train=made.train.map(_turned), change=_turned)
-        watch = _Losses()
+        watch = _Watch(parts.network)
         callbacks = [optimizers.AveragedWeights(), watch]
         app.fit(parts.network, made, callbacks=callbacks, verbose=0)
-        return _Trained(start, parts.network.get_weights(), watch.losses)
+        return _Trained(start, watch.weights, watch.losses)
 
 
 def _turned(batch: Any) -> Any:
     return tf.nest.map_structure(lambda part: tf.reverse(part, [0]), batch)
+
+
+def _distances(some: _Trained, others: _Trained) -> list[float]:
+    pairs = zip(some.weights.values(), others.weights.values(), strict=True)
+    return [_distance(*pair) for pair in pairs]
 
 
 def _distance(some: list[np.ndarray], others: list[np.ndarray]) -> float:
