@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -147,10 +147,14 @@ class Packer:
         self.parts: list[bytes] = []
         self.sizes = [np.empty(0, "uint32")]
 
-    def add(self, texts: Iterable[str]) -> None:
+    def add(self, texts: Sequence[str]) -> None:
         """The next cells."""
-        cells = list(map(str.encode, texts))
-        self.parts.append(b"".join(cells))
+        content = "".join(texts)
+        # A letter of ASCII is one byte: nothing has to be encoded cell by cell.
+        cells: Sequence[str | bytes] = texts
+        if not content.isascii():
+            cells = list(map(str.encode, texts))
+        self.parts.append(content.encode())
         self.sizes.append(np.fromiter(map(len, cells), "uint32", len(cells)))
 
     def packed(self) -> Cells:

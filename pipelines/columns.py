@@ -1,5 +1,7 @@
 """The one layer between raw columns and a network of numbers."""
 
+import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +18,20 @@ from pipelines.tables import listed
 LARGEST_VOCABULARY = 256
 FAR = 1000  # deviations from zero: beyond, float32 keeps too few digits of the differences
 BUCKETS = 2**62  # so many that no two texts meet in one
+
+
+@dataclasses.dataclass(frozen=True)
+class Learnt:
+    """What `PrepareColumns` learns from training examples; its arguments explain it.
+
+    An object of this class is no dict: of a layer's dicts Keras wraps every list in them,
+    which takes seconds where columns are thousands.
+    """
+
+    numbers: dict[str, list[float]]
+    gaps: list[str]
+    categories: dict[str, list[str]]
+    ends: dict[str, list[float]]
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -51,8 +67,7 @@ class PrepareColumns(keras.layers.Layer):
     ) -> None:
         own = {"dtype": "float32", "trainable": False, "autocast": False}
         super().__init__(**own | kwargs)
-        self.numbers, self.gaps, self.categories = dict(numbers), list(gaps), dict(categories)
-        self.ends = dict(ends or {})
+        self.learnt = Learnt(dict(numbers), list(gaps), dict(categories), dict(ends or {}))
         self._statistics = np.array([*numbers.values()], "float64").reshape(-1, 3).T
         order = {name: place for place, name in enumerate(numbers)}
         self._gaps = np.array([order[name] for name in gaps], "int32")
@@ -60,27 +75,33 @@ class PrepareColumns(keras.layers.Layer):
         sizes = [len(known) for known in categories.values()]
         self._column = np.repeat(np.arange(len(sizes), dtype="int32"), sizes)
         self._place = np.concatenate([np.arange(size) for size in [*sizes, 0]]).astype("int32")
-        self._text = [text for known in categories.values() for text in known]
+        self._text = np.array([text for known in categories.values() for text in known], object)
 
     @classmethod
     def adapted(cls, train: Examples) -> "PrepareColumns":
         """The layer of these training examples. Raises DataError where it would give nothing."""
-        numbers, gaps, categories, ends = {}, [], {}, {}
-        for name, stored in train.columns.items():
-            column = stored[train.rows]
-            if column.dtype == object:
-                categories[name] = _vocabulary(column)
-                continue
-            numbers[name], ends[name] = _statistics(column), ends_of(column)
-            if np.isnan(column).any():
-                gaps.append(name)
-        if not numbers and not any(categories.values()):
-            raise DataError(
-                f"Received columns of categories ({listed(categories)}) of which none has "
-                f"{RARE} training examples, so that nothing can be learnt; expected fewer, wider "
-                "categories, or columns of numbers. Add examples, or mend the cells."
-            )
-        return cls(numbers, gaps, categories, ends)
+        found = _learnt(train)
+        return cls(found.numbers, found.gaps, found.categories, found.ends)
+
+    @property
+    def numbers(self) -> dict[str, list[float]]:
+        """By column of numbers its median, mean and standard deviation."""
+        return self.learnt.numbers
+
+    @property
+    def gaps(self) -> list[str]:
+        """The number columns that had missing cells in training."""
+        return self.learnt.gaps
+
+    @property
+    def categories(self) -> dict[str, list[str]]:
+        """By column of texts its categories."""
+        return self.learnt.categories
+
+    @property
+    def ends(self) -> dict[str, list[float]]:
+        """By column of numbers between which values it is usual to ask."""
+        return self.learnt.ends
 
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Two matrices -> numbers and flags."""
@@ -174,6 +195,28 @@ def stacked(columns: Mapping[str, Any], kinds: Kinds, texts_as: str = "string") 
         "numbers": tf.stack(numbers, 1) if numbers else tf.zeros(nothing),
         "texts": tf.stack(texts, 1) if texts else tf.zeros(nothing, texts_as),
     }
+
+
+@functools.lru_cache(maxsize=1)
+def _learnt(train: Examples) -> Learnt:
+    """Of these training examples; a network and its baselines ask one after the other."""
+    numbers, gaps = dict[str, list[float]](), list[str]()
+    categories, ends = dict[str, list[str]](), dict[str, list[float]]()
+    for name, stored in train.columns.items():
+        column = stored[train.rows]
+        if column.dtype == object:
+            categories[name] = _vocabulary(column)
+            continue
+        numbers[name], ends[name] = _statistics(column), ends_of(column)
+        if np.isnan(column).any():
+            gaps.append(name)
+    if not numbers and not any(categories.values()):
+        raise DataError(
+            f"Received columns of categories ({listed(categories)}) of which none has "
+            f"{RARE} training examples, so that nothing can be learnt; expected fewer, wider "
+            "categories, or columns of numbers. Add examples, or mend the cells."
+        )
+    return Learnt(numbers, gaps, categories, ends)
 
 
 def _statistics(column: np.ndarray) -> list[float]:

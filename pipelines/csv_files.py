@@ -3,7 +3,7 @@
 import array
 import csv
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from pipelines.examples import DataError
 from pipelines.quotes import Lines
 from pipelines.separators import Layout
 from pipelines.tables import Table, Tables, repeated
-from pipelines.text_files import TextFile
+from pipelines.text_files import Counted, TextFile
 
 LONGEST_CELL = 2**27  # characters; the csv module's own limit stops at 131,072
 NUM_NAMED = 5
@@ -89,26 +89,31 @@ def read_open(file: TextFile) -> Tables:
 def headers(name: str) -> Iterator[Table]:
     """The column names of a file, in tables without rows, as each of the ways to read it has them.
 
-    Raises DataError as `read` where the file cannot be read.
+    Of a file that begins with English letters the beginning alone is looked at. Raises DataError
+    as `read` where the file cannot be read.
     """
     with text_files.opened(name) as file:
         layout = separators.layout(file)
-        for way in (csv.reader, Lines):
-            with file.lines() as text:
-                counted = Counted(text, layout.before)
-                rows = (
-                    Lines(counted, layout.separator)
-                    if way is Lines
-                    else csv.reader(counted, delimiter=layout.separator, skipinitialspace=True)
-                )
-                each = (cells for cells in rows if _is_row(cells))
-                header, first = next(each, None), next(each, None)
-            if header is None:
-                raise _empty(file)
-            if first is None:
-                raise _without_rows(file)
+        found = [_two_rows(file, layout, way) for way in (_by_csv, Lines)]
+        if not any(found):
+            raise _empty(file)
+        named = [rows[0] for rows in found if len(rows) > 1]
+        if not named:
+            raise _without_rows(file)
+        for header in named:
             names, _ = repeated([cell.strip() for cell in header])
             yield Table({name: np.empty(0, object) for name in names}, name=file.name)
+
+
+def _two_rows(file: TextFile, layout: Layout, way: Callable[..., Reader]) -> list[list[str]]:
+    with file.first_lines(layout.before + separators.SAMPLE) as text:
+        rows = way(Counted(text, layout.before), layout.separator)
+        return [*itertools.islice(filter(_is_row, rows), 2)]
+
+
+def _by_csv(lines: Iterable[str], separator: str, *, strict: bool = False) -> Reader:
+    csv.field_size_limit(LONGEST_CELL)
+    return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
 
 
 def _empty(file: TextFile) -> DataError:
@@ -120,19 +125,19 @@ def _without_rows(file: TextFile) -> DataError:
 
 
 def _found(file: TextFile) -> Found:
-    csv.field_size_limit(LONGEST_CELL)
     layout = separators.layout(file)
     try:
-        return _read(file, layout)
+        found = _read(file, layout)
     except (csv.Error, SwallowedError):
-        return _read_by_lines(file, layout)
+        found = _read_by_lines(file, layout)
+    return found._replace(notes=(*layout.notes(file.name), *found.notes))
 
 
 def _read(file: TextFile, layout: Layout) -> Found:
     """As the csv module reads it. Raises csv.Error or SwallowedError where quotes do not pair."""
     with file.lines() as text:
         counted = Counted(text, layout.before)
-        reader = csv.reader(counted, delimiter=layout.separator, skipinitialspace=True, strict=True)
+        reader = _by_csv(counted, layout.separator, strict=True)
         header, rows = _rows(file, reader, counted, layout.separator)
     if rows.spans.swallowed:
         raise SwallowedError
@@ -159,7 +164,7 @@ def _read_by_lines(file: TextFile, layout: Layout) -> Found:
 
 
 def _rows(
-    file: TextFile, reader: Reader, counted: "Counted", separator: str
+    file: TextFile, reader: Reader, counted: Counted, separator: str
 ) -> tuple[list[str], "Rows"]:
     """The column names and all rows."""
     each = iter(reader)
@@ -176,23 +181,6 @@ def _rows(
             rows.pack()
             tell()
     return [cell.strip() for cell in header], rows
-
-
-class Counted:
-    """The lines of a text, and how many characters came `since` somebody set that to 0.
-
-    The first lines, so many as are `before` the column names, are blank.
-    """
-
-    def __init__(self, lines: Iterable[str], before: int = 0) -> None:
-        self.lines, self.before, self.since = iter(lines), before, 0
-
-    def __iter__(self) -> Iterator[str]:
-        for _ in itertools.islice(self.lines, self.before):
-            yield "\n"
-        for line in self.lines:
-            self.since += len(line)
-            yield line
 
 
 class Spans:
@@ -252,7 +240,7 @@ class Rows:
 
     def pack(self) -> None:
         """Lay what came in columns."""
-        columns = [[cell.strip() for cell in cells] for cells in zip(*self._waiting, strict=True)]
+        columns = [list(map(str.strip, cells)) for cells in zip(*self._waiting, strict=True)]
         self._waiting = []
         for packer, cells in zip(self._packers, columns, strict=False):
             packer.add(cells)
@@ -284,7 +272,7 @@ class Rows:
 
 
 def _is_row(cells: list[str]) -> bool:
-    return any(map(str.strip, cells))
+    return bool(cells) and (bool(cells[0].strip()) or any(map(str.strip, cells)))
 
 
 def _told(name: str, broken: list[tuple[int, int]], expected: int) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pipelines.quotes import Lines
@@ -10,6 +10,9 @@ from pipelines.text_files import TextFile
 
 SEPARATORS = "\t;|,"  # commas last: they are also in numbers and in texts
 SAMPLE = 100  # lines by which the separator is known
+COMMENT = "#"
+NUM_SHOWN = 60  # letters of a comment in a note
+NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*\s*")
 # Excel writes such a first line, which names the separator.
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
@@ -19,22 +22,57 @@ class Layout(NamedTuple):
 
     Attributes:
         separator: between cells.
-        before: lines above the column names, the last of which names the separator.
+        before: lines above the column names, the last of which names the separator or is a
+            comment.
+        comments: those of them that are comments.
 
     """
 
     separator: str
     before: int = 0
+    comments: tuple[str, ...] = ()
+
+    def notes(self, name: str) -> tuple[str, ...]:
+        """What to tell the user of the file of this name."""
+        if not self.comments:
+            return ()
+        count, first = len(self.comments), self.comments[0].strip()[:NUM_SHOWN]
+        lines = "a comment line" if count == 1 else f"{count} comment lines"
+        return (f"{name}: {lines} above the column names left out, such as {first!r}",)
 
 
 def layout(file: TextFile) -> Layout:
     """How the rows of a file are written, by its first lines."""
-    with file.lines() as text:
+    with file.first_lines(SAMPLE) as text:
         numbered = ((number, line) for number, line in enumerate(text, 1) if line.strip())
         some = [*itertools.islice(numbered, SAMPLE)]
     if some and (named := SEPARATOR_LINE.fullmatch(some[0][1])):
         return Layout(named[1], some[0][0])
-    return Layout(_separator([line for _, line in some]))
+    marked = [line for _, line in itertools.takewhile(_is_comment, some)]
+    others = [line for _, line in some[len(marked) :]]
+    if not others:  # no rows either way
+        return Layout(_separator(marked))
+    separator = _separator(others)
+    if marked and _names_columns(marked[-1], others, separator):
+        separator = _separator([marked.pop(), *others])
+    before = some[len(marked) - 1][0] if marked else 0
+    return Layout(separator, before, tuple(marked))
+
+
+def _is_comment(numbered: tuple[int, str]) -> bool:
+    return numbered[1].lstrip(' \t"').startswith(COMMENT)
+
+
+def _names_columns(comment: str, others: Sequence[str], separator: str) -> bool:
+    """Whether a line that begins with # holds the column names, and the next one is a row."""
+    (marked,), (top, *rows) = Lines([comment], separator), Lines(others, separator)
+    if len(marked) != len(top):
+        return False
+    return _has_number(top) or not any(map(_has_number, rows))
+
+
+def _has_number(cells: Iterable[str]) -> bool:
+    return any(NUMBER.fullmatch(cell) for cell in cells)
 
 
 def _separator(lines: Sequence[str]) -> str:

@@ -1,12 +1,19 @@
 """Text files as people keep them: compressed or not, in any encoding."""
 
 import contextlib
+import functools
 import io
+import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pipelines import compressed, encodings, looking
+from pipelines.encodings import Encoding
 from pipelines.files import at_home
+
+HEAD = 2**20  # bytes at the beginning of a file that are looked at alone
+_encodings: dict[tuple[str | int, ...], Encoding] = {}  # by name and state of the file
 
 
 class TextFile:
@@ -15,7 +22,6 @@ class TextFile:
     Attributes:
         name: that of the file, without its folders.
         suffix: its ending in lower case, where it is compressed that of what is in it.
-        notes: what to tell the user of its encoding.
 
     """
 
@@ -23,16 +29,47 @@ class TextFile:
         self.name = path.name
         self._file, self._raw, inner = opened
         self.suffix = Path(inner).suffix.lower()
-        self._encoding = encodings.find(path.name, opened.file)
-        self.notes = self._encoding.notes
+
+    @functools.cached_property
+    def _encoding(self) -> Encoding:
+        """What `encodings.find` decides, once for a file that does not change."""
+        try:
+            of = os.fstat(self._raw.fileno())
+        except io.UnsupportedOperation:  # what came through a pipe
+            return encodings.find(self.name, self._file)
+        state = (self.name, of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns)
+        if state not in _encodings:
+            _encodings[state] = encodings.find(self.name, self._file)
+        return _encodings[state]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell the user of the encoding."""
+        return self._encoding.notes
+
+    @contextlib.contextmanager
+    def first_lines(self, at_least: int) -> Iterator[Iterable[str]]:
+        """Some lines from the beginning, `at_least` so many or all.
+
+        Where they are ASCII every encoding reads them alike, and the rest of the file is not
+        looked at.
+        """
+        self._file.seek(0)
+        head = self._file.read(HEAD)
+        if head.isascii() and b"\0" not in head and head.count(b"\n") >= at_least:
+            yield io.StringIO(head[: head.rindex(b"\n") + 1].decode(), newline="")
+        else:
+            with self.lines() as lines:
+                yield lines
 
     @contextlib.contextmanager
     def lines(self) -> Iterator[Iterable[str]]:
         """The lines from the beginning, with their ends as they are in the file."""
+        encoding = self._encoding  # to find it reads the file
         self._file.seek(0)
-        text = io.TextIOWrapper(self._file, self._encoding.codec, errors="replace", newline="")
+        text = io.TextIOWrapper(self._file, encoding.codec, errors="replace", newline="")
         try:
-            yield (line.rstrip("\0") for line in text) if self._encoding.padded else text
+            yield (line.rstrip("\0") for line in text) if encoding.padded else text
         finally:
             text.detach()
 
@@ -56,3 +93,20 @@ def opened(name: str) -> Iterator[TextFile]:
     path = at_home(name)
     with compressed.opened(path) as file:
         yield TextFile(path, file)
+
+
+class Counted:
+    """The lines of a text, and how many characters came `since` somebody set that to 0.
+
+    The first lines, so many as are `before` the column names, are blank.
+    """
+
+    def __init__(self, lines: Iterable[str], before: int = 0) -> None:
+        self.lines, self.before, self.since = iter(lines), before, 0
+
+    def __iter__(self) -> Iterator[str]:
+        for _ in itertools.islice(self.lines, self.before):
+            yield "\n"
+        for line in self.lines:
+            self.since += len(line)
+            yield line

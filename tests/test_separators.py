@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipelines import csv_files
+from pipelines import csv_files, encodings
+from pipelines.encodings import find
 from pipelines.examples import DataError
 
 
@@ -42,3 +43,67 @@ def test_where_no_line_is_a_row_one_is_shown(tmp_path):
         names(tmp_path, "Report of May\n" + "a,b,c\n" + "1,2,3\n" * 20)
     assert "none of the 21 lines" in str(told.value)
     assert "line 2 has 3 cells" in str(told.value) and "as 'a,b,c'" in str(told.value)
+
+
+COMMENTS = "# from the station\n#\n# units: mm\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected", "rows"),
+    [
+        (COMMENTS + "a,b\n1,2\n3,4\n", ["a", "b"], 2),
+        ("\n" + COMMENTS + "\na;b\n1,5;2\n3;4\n", ["a", "b"], 2),
+        ("# made on 1 May, by hand\na,b\n1,x\n3,y\n", ["a", "b"], 2),
+        ('"# made on 1 May, by hand",,\na,b,c\n1,x,2\n', ["a", "b", "c"], 1),
+        # The names themselves may begin so.
+        ("#id,name\n1,x\n2,y\n", ["#id", "name"], 2),
+        ("#name,kind\nx,y\nz,y\n", ["#name", "kind"], 2),
+        (COMMENTS + "#id\tname\n1\tx\n2\ty\n", ["#id", "name"], 2),
+        ("#\n1\n2\n", ["#"], 2),
+    ],
+)
+def test_comment_lines_above_the_names_are_left_out(content, expected, rows, tmp_path):
+    (tmp_path / "file.csv").write_text(content)
+    found = csv_files.read(str(tmp_path / "file.csv"))
+    assert ([*found.train.columns], len(found.train)) == (expected, rows)
+    skipped = not content.lstrip("\n").startswith(("#id", "#name", "#\n1"))
+    assert ["comment line" in note for note in found.notes] == [True] * skipped
+    assert found.train.lines[-1] == content.count("\n")
+    assert [[*one.columns] for one in csv_files.headers(str(tmp_path / "file.csv"))][-1] == expected
+
+
+def test_the_note_shows_a_comment(tmp_path):
+    (tmp_path / "file.csv").write_text(COMMENTS + "a,b\n1,2\n")
+    (note,) = csv_files.read(str(tmp_path / "file.csv")).notes
+    assert note == (
+        "file.csv: 3 comment lines above the column names left out, such as '# from the station'"
+    )
+
+
+def test_names_are_found_though_a_quote_in_them_is_never_ended(tmp_path):
+    (tmp_path / "file.csv").write_text('"height,price\n1,2\n3,4\n')
+    (table,) = csv_files.headers(str(tmp_path / "file.csv"))
+    assert [*table.columns] == ['"height', "price"]
+
+
+def test_names_of_english_letters_need_no_look_at_the_rest(tmp_path, monkeypatch):
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"a,b\n" + b"1,2\n" * 300_000 + "é,1\n".encode("cp1252"))
+    seen = []
+    monkeypatch.setattr(encodings, "find", lambda *given: seen.append(given) or find(*given))
+    tables = [*csv_files.headers(str(path))]
+    assert ([[*one.columns] for one in tables], seen) == ([["a", "b"]] * 2, [])
+
+
+@pytest.mark.parametrize("codec", ["cp1252", "utf-8", "gb18030"])
+def test_names_and_rows_share_one_decision_on_the_encoding(codec, tmp_path, monkeypatch):
+    path = tmp_path / "file.csv"
+    path.write_bytes(("größe,b\n" + "é,2\n" * 99).encode(codec))
+    seen = []
+    monkeypatch.setattr(encodings, "find", lambda *given: seen.append(given) or find(*given))
+    (first, _), rows = [*csv_files.headers(str(path))], csv_files.read(str(path)).train
+    assert [*first.columns] == [*rows.columns]
+    assert len(seen) == 1
+    path.write_bytes("größe,b\né,2\n".encode("utf-16"))  # another file is decided anew
+    assert [*csv_files.read(str(path)).train.columns] == ["größe", "b"]
+    assert len(seen) == 2
