@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test kills slow backends check format bench lock clean
+.PHONY: install demo test kills slow backends check docs format bench lock clean
 
 install: .venv/.ready
 
@@ -27,6 +27,11 @@ install: .venv/.ready
 .venv/.ready-backends: .venv/.ready
 	@if command -v uv >/dev/null; then uv pip install --quiet --python .venv -c constraints.txt -e '.[backends]'; \
 	else $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[backends]'; fi
+	@touch $@
+
+.venv/.ready-docs: .venv/.ready
+	@if command -v uv >/dev/null; then uv pip install --quiet --python .venv -c constraints.txt -e '.[docs]'; \
+	else $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'; fi
 	@touch $@
 
 demo: .venv/.ready
@@ -55,6 +60,10 @@ check: .venv/.ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The site: open build/docs/index.html.
+docs: .venv/.ready-docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+
 format: .venv/.ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -81,7 +90,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/serving_load.py
 
 lock:
-	uv pip compile setup.cfg --extra data --extra tune --extra serve --extra edge --extra dev --extra backends --python-version 3.11 --no-annotate --no-header -o constraints.txt
+	uv pip compile setup.cfg --extra data --extra tune --extra serve --extra edge --extra dev --extra docs --extra backends --python-version 3.11 --no-annotate --no-header -o constraints.txt
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache
