@@ -66,7 +66,9 @@ def measured(row: Row, directory: Path) -> Run:
     """One run of a row, with the seconds of the processor and the best peer in its answer."""
     app, *flags = row.flags.split()
     words = ("-m", "athanor", app, "train", *flags, "--json")
-    said, seconds = _timed(Program(row.name, words, lambda said: _answer(row, said)), directory)
+    said, seconds = _timed(
+        Program(row.name, words, lambda said: _answer(row, directory / said["run"])), directory
+    )
     if row.name == "MNIST":
         theirs, _ = _timed(Program(RECIPE_NAME, RECIPE), directory)
         said.answer.update(peer=RECIPE_NAME, peers=theirs.answer["accuracy"])
@@ -81,7 +83,8 @@ def _timed(program: Program, directory: Path) -> tuple[Run, float]:
     return run, round(used, 1)
 
 
-def _answer(row: Row, said: dict[str, Any]) -> dict[str, Any]:
+def _answer(row: Row, run: Path) -> dict[str, Any]:
+    said = json.loads((run / "scores.json").read_text())
     scores = {
         name: scores[row.metric]
         for name, scores in said["baselines"].items()
