@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +24,7 @@ SHARED = ROOT.parent / "shared"
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 # Of more lines that differ in nothing but their numbers, the page shows the ends.
 MAX_ALIKE = 4
+HOME = ["key", "size", "rooms", "town", "euros", "price"]
 COLUMNS = "100"
 
 
@@ -60,49 +61,83 @@ def commands(block: str) -> Iterator[tuple[str, str]]:
         yield command, output
 
 
-def write_examples(directory: Path) -> None:
-    """Write the files that the pages call by name."""
-    data = SHARED / "data"
-    (directory / "cars.csv").write_bytes((data / "auto_mpg/auto_mpg.csv").read_bytes())
-    (directory / "titanic.csv").write_bytes((data / "titanic/titanic.csv").read_bytes())
-    (directory / "backbone.weights.h5").symlink_to(
-        next((data / "keras_weights").glob("mobilenet_0.75*"))
-    )
-    with gzip.open(data / "movielens_100k/u.data.gz", "rt") as file:
+def write_examples(page: str, directory: Path) -> None:
+    """Write the example files that a page calls by name."""
+    asked = {word for block in BLOCK.findall(page) for word in block.split()}
+    for name, write in EXAMPLES.items():
+        if name in asked:
+            write(directory / name)
+
+
+def _copied(source: str) -> Callable[[Path], None]:
+    return lambda path: path.symlink_to(next((SHARED / "data").glob(source)))
+
+
+def _write_new_cars(path: Path) -> None:
+    names, *rows = (SHARED / "data/auto_mpg/auto_mpg.csv").read_text().splitlines()[:4]
+    path.write_text("\n".join([names, *rows]) + "\n")
+
+
+def _write_ratings(path: Path) -> None:
+    with gzip.open(SHARED / "data/movielens_100k/u.data.gz", "rt") as file:
         ratings = [line.split() for line in file]
-    _write(directory / "ratings.csv", ["user", "film", "stars", "time"], ratings)
-    _write_homes(directory)
-    _write_tfds(directory)
+    _write(path, ["user", "film", "stars", "time"], ratings)
 
 
-def _write_homes(directory: Path) -> None:
-    """Houses with faults: a copied target, a shifted key, a new category, a letter for a number."""
-    names = ["key", "size", "rooms", "town", "euros", "price"]
+def _homes() -> list[list]:
+    """Houses of which one cell is no number; their price is given away by another column."""
     towns = ("Bern", "Basel", "Genève")
-    rows = [[k, 40 + 7 * k % 160, 1 + k % 6, towns[k % 3]] for k in range(200)]
+    rows = [[key, 40 + 7 * key % 160, 1 + key % 6, towns[key % 3]] for key in range(200)]
     rows = [[*row, 1000 * (price := 3 * row[1] + 20 * row[2]), price] for row in rows]
-    sold = [[key + 100, *row] for key, *row in rows[150:]]
-    rows[8][1], sold[0][3] = "a", "Genf"
-    _write(directory / "homes.csv", names, rows[:150])
-    _write(directory / "sold.csv", names, sold)
+    rows[8][1] = "a"
+    return rows
 
 
-def _write_tfds(directory: Path) -> None:
-    """Questions of six classes (TREC), and 700 photographs of flowers in five folders."""
+def _write_homes(path: Path) -> None:
+    _write(path, HOME, _homes()[:150])
+
+
+def _write_sold(path: Path) -> None:
+    """Later keys, and a town that the other file does not have."""
+    rows = [[key + 100, *row] for key, *row in _homes()[150:]]
+    rows[0][3] = "Genf"
+    _write(path, HOME, rows)
+
+
+def _write_questions(path: Path) -> None:
+    """The training questions of TREC, with the names of their six classes."""
+    import tensorflow_datasets as tfds
+
+    questions = tfds.as_numpy(tfds.load("trec", split="train", data_dir=SHARED / "tfds"))
+    classes = ("description", "entity", "abbreviation", "person", "number", "place")
+    rows = [[one["text"].decode(), classes[one["label-coarse"]]] for one in questions]
+    _write(path, ["question", "topic"], rows)
+
+
+def _write_photos(path: Path) -> None:
+    """700 photographs of flowers in five folders."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     place = SHARED / "tfds"
-    questions = tfds.as_numpy(tfds.load("trec", split="train", data_dir=place))
-    classes = ("abbreviation", "entity", "description", "person", "place", "number")
-    rows = [[one["text"].decode(), classes[one["label-coarse"]]] for one in questions]
-    _write(directory / "questions.csv", ["question", "topic"], rows)
     flowers, about = tfds.load("tf_flowers160", split="train[:700]", data_dir=place, with_info=True)
     for number, example in enumerate(flowers):
-        folder = about.features["label"].int2str(int(example["label"]))
-        (directory / "photos" / folder).mkdir(parents=True, exist_ok=True)
+        folder = path / about.features["label"].int2str(int(example["label"]))
+        folder.mkdir(parents=True, exist_ok=True)
         picture = tf.io.encode_jpeg(example["image"], quality=95).numpy()
-        (directory / "photos" / folder / f"{number}.jpg").write_bytes(picture)
+        (folder / f"{number}.jpg").write_bytes(picture)
+
+
+EXAMPLES: dict[str, Callable[[Path], None]] = {
+    "cars.csv": _copied("auto_mpg/auto_mpg.csv"),
+    "new-cars.csv": _write_new_cars,
+    "backbone.weights.h5": _copied("keras_weights/mobilenet_0.75*"),
+    "ratings.csv": _write_ratings,
+    "homes.csv": _write_homes,
+    "sold.csv": _write_sold,
+    "questions.csv": _write_questions,
+    "photos": _write_photos,
+}
 
 
 def _write(path: Path, names: list[str], rows: list[list]) -> None:
@@ -135,18 +170,15 @@ def run(command: str, directory: Path) -> str:
     return ended.stdout.replace(str(directory), "~").replace(str(SHARED), "../shared")
 
 
-def refreshed(page: str) -> str:
-    """The page with the output of each command made anew."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        if BLOCK.search(page):
-            write_examples(directory)
+def refreshed(page: str, directory: Path) -> str:
+    """The page with the output of each command made anew, in an empty directory."""
+    write_examples(page, directory)
 
-        def made(block: re.Match[str]) -> str:
-            found = (command for command, _ in commands(block[0]))
-            return "".join(f"$ {one}\n{shortened(run(one, directory))}" for one in found)
+    def made(block: re.Match[str]) -> str:
+        found = (command for command, _ in commands(block[0]))
+        return "".join(f"$ {one}\n{shortened(run(one, directory))}" for one in found)
 
-        return BLOCK.sub(made, page)
+    return BLOCK.sub(made, page)
 
 
 def main() -> None:
@@ -154,7 +186,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages", nargs="+", type=Path)
     for path in parser.parse_args().pages:
-        path.write_text(refreshed(path.read_text()))
+        with tempfile.TemporaryDirectory() as directory:
+            path.write_text(refreshed(path.read_text(), Path(directory)))
 
 
 if __name__ == "__main__":

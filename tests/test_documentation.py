@@ -1,0 +1,155 @@
+"""README, README.zh and docs/ are true: commands parse, outputs are those of the commands."""
+
+import os
+import re
+import runpy
+import shlex
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import apps
+import athanor
+from apps import App
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CHINESE = (ROOT / "README.zh.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+outputs = runpy.run_path(str(ROOT / "docs" / "outputs.py"))
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+shown = [page for page in PAGES if outputs["BLOCK"].search(page.read_text())]
+# What these pages run takes well under a second; the others train.
+quick = [page for page in shown if page.name == "command-line.md"]
+needs_shared = pytest.mark.skipif(
+    not outputs["SHARED"].is_dir(), reason="needs ../shared with the example files"
+)
+
+
+def fenced(text):
+    """The commands of the fenced blocks, without prompts, outputs and comments."""
+    found = []
+    for block in FENCE.findall(text):
+        lines = block.replace("\\\n", " ").splitlines()
+        if "$ " in block:
+            lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+        found += [line for line in lines if line.strip()]
+    return found
+
+
+def inline(text):
+    """Whole commands within sentences and tables."""
+    return re.findall(r"(?<!`)`(athanor(?:-\w+)? [^`]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
+
+
+def words(command):
+    """The words of a command, without variables before it."""
+    parts = shlex.split(command, comments=True)
+    while parts and re.match(r"[A-Z_]+=", parts[0]):
+        parts = parts[1:]
+    return parts
+
+
+def parse(arguments):
+    """Raise what the command line would answer to a mistake; nothing is run."""
+    import console
+
+    if arguments[0] == "launch":
+        arguments = console.delimited(arguments)
+    athanor._command_line(arguments[0]).parse_args(
+        arguments, exit_on_error=False, print_error=False
+    )
+
+
+def test_the_parser_finds_mistakes():
+    with pytest.raises(Exception, match="epoch"):
+        parse(["mnist", "train", "--epoch", "3"])
+    assert fenced("```sh\nA=1 b \\\n  c # d\n```") == ["A=1 b    c # d"]
+    assert words("A=1 b \n c # d") == ["b", "c"]
+
+
+@each_page
+def test_commands_of_athanor_exist(page):
+    text = page.read_text()
+    lines = [line for line in map(words, [*fenced(text), *inline(text)]) if line]
+    for program, *arguments in lines:
+        if not program.startswith("athanor") or "clothes" in arguments or "--help" in arguments:
+            continue
+        arguments = [program.removeprefix("athanor-"), *arguments] if "-" in program else arguments
+        parse(["regression" if one == "APP" else one for one in arguments])
+
+
+@each_page
+def test_other_commands_exist(page):
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    programs = {"athanor", "make", "python", "curl", "tensorboard", "export", "pip"}
+    for program, *arguments in map(words, fenced(page.read_text())):
+        assert program in programs
+        if program == "make":
+            assert arguments[0] in targets
+        if program == "python":
+            assert all((ROOT / one).is_file() for one in arguments if one.endswith((".py", ".md")))
+
+
+@each_page
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_readme_is_short_and_names_all_apps():
+    assert len(README.encode()) <= 10_000
+    assert re.findall(r"`athanor (\w+) train --data [^`]*` \| \[", README) == [
+        app.name() for app in apps.ALL
+    ]
+
+
+def test_both_readmes_have_the_same_commands_and_numbers():
+    assert fenced(README) == fenced(CHINESE)
+    assert inline(README) == inline(CHINESE)
+    # Of tables and outputs; sentences may say a number in words.
+    numbers = [re.findall(r"\d[\d.,]*\d|\d", text) for text in (README, CHINESE)]
+    assert numbers[0] == numbers[1]
+
+
+@needs_shared
+@pytest.mark.parametrize("page", quick, ids=lambda page: page.name)
+def test_outputs_are_those_of_the_commands(page, tmp_path):
+    compare(page, tmp_path)
+
+
+@needs_shared
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", [page for page in shown if page not in quick], ids=lambda page: page.name
+)
+def test_outputs_of_trainings_are_those_of_the_commands(page, tmp_path):
+    compare(page, tmp_path)
+
+
+def compare(page, directory):
+    """All but numbers and widths of columns is equal."""
+    text = page.read_text()
+    made = outputs["refreshed"](text, directory)
+    for theirs, ours in zip(*map(outputs["BLOCK"].findall, (made, text)), strict=True):
+        pairs = zip(*map(outputs["commands"], (theirs, ours)), strict=True)
+        for (command, printed), (_, kept) in pairs:
+            assert outputs["shapes"](printed) == outputs["shapes"](kept), (
+                f"{command}: make it anew: python docs/outputs.py {page.relative_to(ROOT)}"
+            )
+
+
+def test_the_example_of_a_new_app_can_be_trained():
+    code = re.search(r"```python\n(.*?)```", (ROOT / "docs/new-app.md").read_text(), re.S)[1]
+    names = {"__name__": "apps.clothes"}
+    exec(compile(textwrap.dedent(code), "new-app.md", "exec"), names)
+    app = names["Clothes"].tiny()
+    splits = app.splits()
+    network = app.network(splits)
+    assert isinstance(app, App)
+    images = app.prepare(splits)(splits.train.numpy(slice(0, 4)).features)
+    assert network(images).shape == (4, len(splits.labels))
+    assert app.loss(splits)(splits.train.targets[:4], network(images)) > 0
