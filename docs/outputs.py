@@ -30,7 +30,7 @@ COLUMNS = "100"
 
 def records(output: str) -> list[str]:
     """The lines of an output; the title of an epoch and its numbers are one record."""
-    joined = re.sub(r"^(Epoch .*)\n", "\\1\0", output.rstrip(), flags=re.MULTILINE)
+    joined = re.sub(r"^(Epoch \d+/\d+)\n", "\\1\0", output.rstrip(), flags=re.MULTILINE)
     return [record.replace("\0", "\n") for record in joined.splitlines()]
 
 
