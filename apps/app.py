@@ -15,7 +15,6 @@ from pipelines.files import without_home
 if typing.TYPE_CHECKING:
     from pipelines.splits import Splits
 
-
 SETTLED = 120  # steps after which a network stands its learning rate
 
 
@@ -197,9 +196,8 @@ class App(abc.ABC):
             return self.learning_rate
         import optimizers
 
-        if optimizers.key(self.optimizer) == type(self).optimizer:
-            return self.usual_rate
-        return optimizers.default_rate(self.optimizer)
+        usual = optimizers.key(self.optimizer) == type(self).optimizer
+        return self.usual_rate if usual else optimizers.default_rate(self.optimizer)
 
     def peak_in(self, steps: int) -> float:
         """The highest learning rate in `steps` steps; --learning-rate is taken as it is."""
@@ -237,11 +235,15 @@ class App(abc.ABC):
         """
         from optimizers import courses
 
-        found: dict[str, Any] = {"batch_size": batch_size, "learning_rate": self.peak_in(steps)}
-        found = {name: value for name, value in found.items() if getattr(self, name) is None}
+        left = {"batch_size": batch_size, "learning_rate": self.peak_in(steps)}
+        found: dict[str, Any] = {k: one for k, one in left.items() if getattr(self, k) is None}
         if self.schedule == "auto":
             found["schedule"] = courses.automatic(self.optimizer)
         return found
+
+    def searched(self, splits: "Splits") -> set[str]:  # noqa: ARG002
+        """Those fields of `space` that matter on these data."""
+        return set(self.space)
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Train a compiled model; options are those of keras.Model.fit."""

@@ -1,5 +1,6 @@
 """Logistic regression as a start for networks of rows, and its weights as those of a layer."""
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -29,6 +30,13 @@ def logistic(x: Any, classes: np.ndarray, num_classes: int) -> list[np.ndarray]:
         warnings.simplefilter("ignore")  # a start need not have converged
         model = LogisticRegression(max_iter=500).fit(x, classes)
     return of_all_classes(model, num_classes)
+
+
+def of_some(train: Any, num_classes: int) -> list[np.ndarray]:
+    """`logistic` of the examples of a tabular_networks.Prepared, of at most `MOST_ROWS`."""
+    step = -(-len(train) // MOST_ROWS)
+    some = dataclasses.replace(train, train=train.train.select(np.arange(0, len(train), step)))
+    return logistic(some.sparse(), some.train.targets, num_classes)
 
 
 def of_all_classes(model: Any, num_classes: int) -> list[np.ndarray]:

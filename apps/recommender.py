@@ -128,6 +128,10 @@ class Recommender(App):
         )
         return products.network(layer)
 
+    def searched(self, splits: "Splits") -> set[str]:
+        """None without ratings: retrieval finds the number of its tastes itself."""
+        return {*self.space} if _rated(splits) and self.model != "retrieval" else set()
+
     def chosen(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
         """The model; of svdpp also batch size and learning rate, as of every app."""
         model = self._chosen(splits)
@@ -191,7 +195,11 @@ class Recommender(App):
     def _chosen(self, splits: "Splits") -> str:
         if self.model != "auto":
             return self.model
-        return "bayes" if len(set(splits.train.targets)) > 1 else "retrieval"
+        return "bayes" if _rated(splits) else "retrieval"
+
+
+def _rated(splits: "Splits") -> bool:
+    return len(set(splits.train.targets)) > 1
 
 
 def _pairs(examples: "Examples", ids: Any) -> "Pairs":

@@ -121,15 +121,15 @@ class Regression(App):
 
     def network(self, splits: "Splits") -> Any:
         """`numbers` and `flags` -> [batch, members, 1 or classes]."""
+        from apps import logistic
         from apps import tabular_networks as networks
 
         train = networks.Prepared(self.prepare(splits), splits.train)
         outputs = len(splits.labels) or 1
         hidden = networks.Hidden(self.width, self.dropout, self.l1, self.l2)
         if self.model == "tabm":
-            start = (
-                self._logistic(splits, train) if splits.labels else self._exact(splits, train, None)
-            )
+            classes, exact = bool(splits.labels), self._exact
+            start = logistic.of_some(train, outputs) if classes else exact(splits, train, None)
             return networks.team(train, outputs, hidden, start=start)
         if self.model == "mlp":
             return networks.perceptron(train, outputs, hidden)
@@ -161,6 +161,15 @@ class Regression(App):
         if self.solver in ("batch", "stochastic"):
             return count if self.solver == "batch" else 1
         return min(self.default_batch_size, max(FEWEST, count // SMALL))
+
+    def searched(self, splits: "Splits") -> set[str]:
+        """Of a linear model no shape; of a solver that takes no steps neither batch nor rate."""
+        linear, whole = self.model not in ("tabm", "mlp"), self._whole(splits)
+        unused = {"width", "dropout"} if linear else set()
+        unused |= {"batch_size"} if self.solver in ("batch", "stochastic") else set()
+        if self._solver(splits) == "exact" or whole:
+            unused |= {"learning_rate", "batch_size"}
+        return {*self.space} - unused
 
     def chosen(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
         """As of every app, and the solver; one that takes no steps has neither batch nor rate."""
@@ -270,15 +279,6 @@ class Regression(App):
                 f"Received --batch-size {self.batch_size} with --solver {self.solver}, which has "
                 "a batch size of its own; expected one of the two. Leave one out."
             )
-
-    def _logistic(self, splits: "Splits", train: Any) -> Any:
-        import numpy as np
-
-        from apps.logistic import MOST_ROWS, logistic
-
-        step = -(-len(train) // MOST_ROWS)
-        some = dataclasses.replace(train, train=train.train.select(np.arange(0, len(train), step)))
-        return logistic(some.sparse(), some.train.targets, len(splits.labels))
 
     def _solver(self, splits: "Splits") -> str:
         """The solver that is meant; raises FieldError where it cannot be."""

@@ -10,7 +10,7 @@ import pytest
 import apps
 import making
 from apps import FieldError, Finetune, Mnist, Regression, Text
-from flags import HowToTrain
+from flags import COMMON, HowToTrain
 from training import passport, strategy
 from training.run import PASSPORT, Run
 
@@ -135,7 +135,8 @@ def test_a_flag_at_its_default_is_given(monkeypatch, run):
     Path("fields.yaml").write_text("epochs: 12\n")
     words = ["athanor", "mnist", "train", "--config", "fields.yaml", "--strategy", "one"]
     monkeypatch.setattr(sys, "argv", words)
-    app, how = making._resumed(Mnist(), HowToTrain(resume=run.path, config=Path("fields.yaml")))
+    asked = HowToTrain(resume=run.path, config=Path("fields.yaml"))
+    app, how, _ = making._resumed(Mnist(), asked, COMMON)
     assert run.app.epochs != 12 == app.epochs
     assert (how.strategy, app.model) == ("one", run.app.model)
 

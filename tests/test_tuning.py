@@ -39,6 +39,52 @@ def test_every_app_can_be_drawn_from_its_space(app):
         assert isinstance(space.drawn(app(), values), app)
 
 
+RATED, CLICKS = ("4", "5"), ("1", "1")  # what users thought of their items in turn
+
+
+def pairs(path, ratings):
+    """The address of a file of eight users, each with six of nine items."""
+    met = [(u, i) for u in range(8) for i in range(9) if (u + i) % 3]
+    rows = [f"u{u},i{i},{ratings[(u + i) % 2]}" for u, i in met]
+    path.write_text("\n".join(["user,item,rating", *rows, ""]))
+    return f"csv:{path}"
+
+
+LINEAR = {"model": "linear"}
+
+
+@pytest.mark.parametrize(
+    ("app", "fields", "drawn"),
+    [
+        (apps.Regression, {}, {"learning_rate", "width", "dropout", "batch_size"}),
+        (apps.Regression, LINEAR, set()),
+        (apps.Regression, LINEAR | {"solver": "minibatch"}, {"learning_rate", "batch_size"}),
+        (apps.Regression, LINEAR | {"solver": "batch"}, {"learning_rate"}),
+        (apps.Regression, {"model": "svm"}, {"learning_rate", "batch_size"}),
+        (apps.Regression, {"model": "mlp", "optimizer": "lbfgs"}, {"width", "dropout"}),
+        (apps.Recommender, {"data": RATED}, {"model", "factors"}),
+        (apps.Recommender, {"data": CLICKS}, set()),
+        (apps.Recommender, {"data": CLICKS, "model": "svdpp"}, set()),
+        (apps.Recommender, {"data": RATED, "model": "retrieval"}, set()),
+    ],
+)
+def test_a_search_draws_what_the_model_uses(app, fields, drawn, tmp_path):
+    """Where it uses nothing, all trials would be equal."""
+    if "data" in fields:
+        fields = fields | {"data": pairs(tmp_path / "pairs.csv", fields["data"])}
+    made = app(**fields)
+    splits = made.splits()
+    if not drawn:
+        with pytest.raises(
+            FieldError, match=f"tune of a model that uses none of .* athanor {made.name()} train"
+        ):
+            space.searched(made, made.space, splits)
+    else:
+        assert space.searched(made, made.space, splits).keys() == drawn
+    own = {"seed": (1, 2)}
+    assert space.searched(made, own, splits) == own
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

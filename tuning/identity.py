@@ -76,9 +76,9 @@ class Told:
         return quarantine.of_training(self.app.splits(data_dir), None, self.listed)
 
     def of(self, splits: Splits, replicas: int) -> "Told":
-        """The same for these data: a batch size that the space draws is a number."""
-        count = len(splits.train)
-        app, drawn_from = space.with_batch_size(self.app, self.space, count, replicas)
+        """The same for these data: fields that matter, and a batch size that is a number."""
+        drawn_from, count = space.searched(self.app, self.space, splits), len(splits.train)
+        app, drawn_from = space.with_batch_size(self.app, drawn_from, count, replicas)
         return dataclasses.replace(self, app=app, space=drawn_from)
 
 

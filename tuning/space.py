@@ -11,6 +11,7 @@ import keras_tuner
 import optimizers
 from apps import fields_file
 from apps.app import App, FieldError, Range
+from pipelines.splits import Splits
 from training import strategy as distribution
 
 Space = dict[str, tuple | Range]
@@ -89,6 +90,23 @@ def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
 def _counts(app: App, name: str) -> bool:
     """Whether a field takes whole numbers alone."""
     return typing.get_type_hints(type(app))[name] in (int, int | None)
+
+
+def searched(app: App, space: Space, splits: Splits) -> Space:
+    """The space; of the app's own what matters to what it trains on these data.
+
+    Raises FieldError where that is nothing: all trials would be equal.
+    """
+    if space != app.space:
+        return space
+    matter = app.searched(splits)
+    if not matter:
+        raise FieldError(
+            f"Received {app.name()} tune of a model that uses none of {', '.join(space)} on these "
+            f"data; expected one that does. Train it: athanor {app.name()} train; or choose "
+            "another --model, or fields of your own by --space."
+        )
+    return {name: values for name, values in space.items() if name in matter}
 
 
 def with_batch_size(app: App, space: Space, count: int, replicas: int) -> tuple[App, Space]:
