@@ -1,16 +1,15 @@
 """Which directory of numbered versions is served under which name."""
 
-import json
 import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pipelines.files import at_home
+from serving.artifacts import ABOUT, read
 
-EXPORT, ABOUT, PASSPORT = "export", "about.json", "run.json"
-RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
+EXPORT, PASSPORT = "export", "run.json"
 LAST = 2**63 - 1  # of TensorFlow Serving's versions
 NAME = re.compile(r"[^/:\s]+")
 
@@ -138,12 +137,3 @@ def versions(directory: Path) -> list[int]:
     numbers = [int(name) for name in names if name.isascii() and name == str(int(name[:19]))]
     numbers = [number for number in numbers if number <= LAST]
     return [number for number in numbers if (directory / str(number) / "saved_model.pb").is_file()]
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; an empty one where there is none that can be read."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

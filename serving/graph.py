@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from serving import kinds
-from serving.addresses import ABOUT, read
+from serving.artifacts import ABOUT, read
 from training import origin
 from training.run import Run, write_json
 
@@ -107,7 +107,7 @@ def keep(run: Run) -> None:
 
 
 def _write(run: Run) -> None:
-    from serving import savedmodel
+    from serving import saving
 
     functions = {
         name: getattr(one, "get_concrete_function", lambda one=one: one)()
@@ -115,7 +115,7 @@ def _write(run: Run) -> None:
     }
     beside = Path(tempfile.mkdtemp(prefix=f".{GRAPH}-", dir=run.path))
     try:
-        savedmodel.save(run, beside, functions)
+        saving.save(run, beside, functions)
         write_json(beside / ABOUT, {"run": _mark(run), "facts": facts(run)})
         origin.mark(beside, origin.EXPORT)
         beside.chmod(0o755)

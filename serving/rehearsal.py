@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serving.addresses import RECORDS
+from serving.artifacts import RECORDS
 from serving.asking import answered
 from serving.codec import Question, answer
 from serving.faults import RequestError

@@ -1,14 +1,11 @@
 """A run as a SavedModel in TensorFlow Serving's layout, with all that a server tells of it."""
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
-from serving import about, gate, kinds, replay, warmup_records
-from serving.addresses import ABOUT
+from serving import about, gate, kinds, replay, saving, warmup_records
+from serving.artifacts import ABOUT
 from training.run import Run, write_json
 
 REQUEST = "sample-request.json"
@@ -27,7 +24,7 @@ def write(run: Run, directory: Path, *, with_examples: bool = False) -> dict[str
         name: getattr(function, "get_concrete_function", lambda function=function: function)()
         for name, function in kind.signatures(run).items()
     }
-    save(run, directory, signatures)
+    saving.save(run, directory, signatures)
     samples = kind.samples(run.samples.raw, run)
     shown = samples if with_examples else kind.samples(kind.made_up(run), run)
     told = about.describe(run, signatures, shown, with_examples=with_examples)
@@ -36,27 +33,6 @@ def write(run: Run, directory: Path, *, with_examples: bool = False) -> dict[str
     write_json(directory / REQUEST, request)
     warmup_records.write(directory, run.passport["app"], shown)
     return gate.proof(run, "an export", [replay.__file__, str(directory)], samples)
-
-
-def save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
-    """Write concrete functions of a run's model, with all that their graphs read."""
-    module = tf.Module()
-    # What the graph reads hangs on the module itself. Keras's wrappers of variables would be
-    # saved once more, and TensorFlow Serving's loader restore those alone (keras#20095).
-    module.weights = [variable.value for variable in run.model.variables]
-    module.tables = list(_tables(run.model))
-    if labels := run.passport["labels"]:
-        names = tf.constant(labels)
-        module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
-        (directory / "labels.txt").write_text("\n".join(labels) + "\n")
-    tf.saved_model.save(module, str(directory), signatures)
-
-
-def _tables(model: Any) -> Iterator[Any]:
-    """The lookup tables of all layers, which are no variables."""
-    resource = tf.saved_model.experimental.TrackableResource
-    for layer in model._flatten_layers():
-        yield from (one for one in vars(layer).values() if isinstance(one, resource))
 
 
 def size(directory: Path) -> int:

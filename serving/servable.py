@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from serving.addresses import ABOUT, read
+from serving.artifacts import ABOUT, read
 from serving.faults import RequestError, invalid, translated
 from serving.pace import Pace
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from serving.addresses import RECORDS
+from serving.artifacts import RECORDS
 
 MISSING = (
     "no warm-up requests: they need the extra `serve`, pip install 'athanor[serve]'; the first "

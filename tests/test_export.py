@@ -18,8 +18,8 @@ import apps
 from apps import Finetune, Mnist
 from pipelines.packing import unpacked
 from serving import about, gate, savedmodel, version_folders, warmup_records
-from serving.addresses import ABOUT, RECORDS
 from serving.answers import expected_of
+from serving.artifacts import ABOUT, RECORDS
 from serving.export import ParityError, export
 from serving.images import UnreadableError, reading_of
 from serving.predict import examples, predict

@@ -1,0 +1,30 @@
+"""Write concrete functions of a run's model as a SavedModel."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from training.run import Run
+
+
+def save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
+    """Write concrete functions of a run's model, with all that their graphs read."""
+    module = tf.Module()
+    # What the graph reads hangs on the module itself. Keras's wrappers of variables would be
+    # saved once more, and TensorFlow Serving's loader restore those alone (keras#20095).
+    module.weights = [variable.value for variable in run.model.variables]
+    module.tables = list(_tables(run.model))
+    if labels := run.passport["labels"]:
+        names = tf.constant(labels)
+        module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
+        (directory / "labels.txt").write_text("\n".join(labels) + "\n")
+    tf.saved_model.save(module, str(directory), signatures)
+
+
+def _tables(model: Any) -> Iterator[Any]:
+    """The lookup tables of all layers, which are no variables."""
+    resource = tf.saved_model.experimental.TrackableResource
+    for layer in model._flatten_layers():
+        yield from (one for one in vars(layer).values() if isinstance(one, resource))
