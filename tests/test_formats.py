@@ -17,7 +17,7 @@ from apps.app import FieldError
 from evaluation import classes
 from pipelines.columns import PrepareColumns
 from pipelines.packing import unpacked
-from serving import edge, formats, kinds, quantized, replay_edge, rows, savedmodel
+from serving import edge, formats, kinds, quantized, replay_edge, rows, savedmodel, saving
 from serving import portable as portables
 from serving.export import ParityError, export
 from serving.portable import RefusedError
@@ -356,7 +356,7 @@ def test_columns_may_be_called_as_python_calls_something_else(called, tmp_path):
     assert "age is called age_2" in told
     names = ["from_", "self_", "Age", "age_2", "value_", "None_"]
     assert [column["name"] for column in rows.about(run)["columns"]] == names
-    savedmodel.save(run, tmp_path, rows.signatures(run))
+    saving.save(run, tmp_path, rows.signatures(run))
     inputs = tf.saved_model.load(tmp_path).signatures["serving_default"]
     raw = rows.read(table(str(tmp_path / "words.csv")), run)
     columns = unpacked(raw, rows.kinds_of(run))
