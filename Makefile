@@ -16,7 +16,7 @@ install: .venv/.ready
 	  $(PYTHON) -m venv .venv && \
 	  $(BIN)/python -m pip install --quiet --compile -c constraints.txt -e '.[data,tune,serve,edge,dev]'; \
 	fi
-	@$(BIN)/python -m compileall -q athanor.py commands.py console.py flags.py making.py manual.py verbs.py apps checking pipelines optimizers conformance training evaluation serving tuning
+	@$(BIN)/python -m compileall -q athanor.py apps cli conformance data_checks evaluation exporting inference optimizers pipelines serving training tuning
 	@touch $@
 
 .venv/.ready-bench: .venv/.ready

@@ -1,11 +1,11 @@
 """What is learned: one frozen dataclass an application."""
 
 from apps.app import App, FieldError
-from apps.finetune import Finetune
-from apps.mnist import Mnist
-from apps.recommender import Recommender
-from apps.regression import Regression
-from apps.text import Text
+from apps.finetune.app import Finetune
+from apps.mnist.app import Mnist
+from apps.recommender.app import Recommender
+from apps.regression.app import Regression
+from apps.text.app import Text
 
 __all__ = [
     "ALL",
@@ -25,14 +25,14 @@ ALL: tuple[type[App], ...] = (Regression, Mnist, Finetune, Text, Recommender)
 # Modules of layers: a saved model can be loaded after their import.
 LAYERS = (
     "apps.networks",
-    "apps.products",
-    "apps.recurrent",
-    "apps.tabular",
-    "apps.trust",
-    "pipelines.columns",
-    "pipelines.images",
-    "pipelines.ids",
-    "pipelines.words",
+    "apps.recommender.dot_product",
+    "apps.text.layers",
+    "apps.regression.layers",
+    "apps.regression.shrinkage",
+    "pipelines.rows.preprocessing",
+    "pipelines.images.preprocessing",
+    "pipelines.ids.reading",
+    "pipelines.texts.preprocessing",
 )
 
 

@@ -218,9 +218,9 @@ class App(abc.ABC):
 
         Raises FieldError for --schedule cosine with an optimizer that averages its weights instead.
         """
-        from optimizers import courses
+        from optimizers import learning_rates
 
-        return courses.course(self.optimizer, self.schedule, self.peak_in(steps), steps)
+        return learning_rates.course(self.optimizer, self.schedule, self.peak_in(steps), steps)
 
     def descent(self, steps: int) -> Any:
         """The Keras optimizer of a run of `steps` steps."""
@@ -233,12 +233,12 @@ class App(abc.ABC):
 
         With them as flags the same run comes out.
         """
-        from optimizers import courses
+        from optimizers import learning_rates
 
         left = {"batch_size": batch_size, "learning_rate": self.peak_in(steps)}
         found: dict[str, Any] = {k: one for k, one in left.items() if getattr(self, k) is None}
         if self.schedule == "auto":
-            found["schedule"] = courses.automatic(self.optimizer)
+            found["schedule"] = learning_rates.automatic(self.optimizer)
         return found
 
     def searched(self, splits: "Splits") -> set[str]:  # noqa: ARG002

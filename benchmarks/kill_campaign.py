@@ -81,9 +81,9 @@ def started(subject: Subject, directory: Path) -> int:
     where = [str(directory)] if subject.prepared else ["--run-dir", str(directory)]
     sys.argv = ["athanor", *subject.words, *where]
     try:
-        from training import start
+        from training import startup
 
-        start.parts_of_the_cpu(subject.devices)
+        startup.parts_of_the_cpu(subject.devices)
         athanor.main()
     except BaseException:
         traceback.print_exc()

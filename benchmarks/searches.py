@@ -28,9 +28,9 @@ from protocol import RESULTS, Program, Run, Table
 sys.path.remove(str(Path(__file__).resolve().parent))
 sys.path.append(str(Path(__file__).resolve().parent / "recipes"))
 
-from training import start
+from training import startup
 
-start.tensorflow()
+startup.tensorflow()
 
 import keras_tuner  # noqa: E402
 import optuna  # noqa: E402

@@ -85,9 +85,9 @@ def _rounded(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_arrays(path: Path) -> None:
-    from training import start
+    from training import startup
 
-    start.tensorflow()
+    startup.tensorflow()
     import numpy as np
 
     from pipelines import tfds

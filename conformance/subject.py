@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 import optimizers
-from conformance import twins, twins_of_keras
+from conformance import references, references_of_keras
 
 BACKEND = keras.backend.backend()
 # A graph is XLA's on JAX; elsewhere XLA takes longer to compile than it saves.
@@ -38,7 +38,7 @@ class Subject:
         name: as people know it.
         make: a new one, from a learning rate and arguments of keras.optimizers.Optimizer.
         rate: a learning rate at which it moves.
-        twin: the same rule in NumPy, see conformance.twins; None where there is none.
+        twin: the same rule in NumPy, see conformance.references; None where there is none.
         address: by which another process finds it.
 
     """
@@ -100,7 +100,7 @@ def _known(name: str) -> type:
 def of_class(cls: type) -> Subject:
     """A class that takes `learning_rate`; one of our wrappers stands around gradient descent."""
     name = cls.__name__
-    known = vars(twins_of_keras) | vars(twins)
+    known = vars(references_of_keras) | vars(references)
     named = {base for one in optimizers.names().values() for base in one.__mro__}
     twin = known.get(name.lower()) if cls in named else None
     if cls in optimizers.WRAPPERS:
@@ -119,7 +119,7 @@ def slopes(weights: list[Any], step: int) -> list[np.ndarray]:
     return [inputs.T @ error / len(inputs), error.mean(0)]
 
 
-def walk() -> twins.Gradient:
+def walk() -> references.Gradient:
     """As `slopes`, of the next batch each time."""
     steps = itertools.count()
     return lambda weights: slopes(weights, next(steps))

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from training import start
+from training import startup
 
-start.tensorflow()
+startup.tensorflow()
 
 import keras  # noqa: E402
 import matplotlib as mpl  # noqa: E402

@@ -5,16 +5,16 @@ from typing import Any
 
 # By kind of answer: answers_of, given, metrics, intervals, details, figures.
 JUDGES = {
-    "classes": "evaluation.classes",
-    "number": "evaluation.numbers",
-    "ranking": "evaluation.rankings",
+    "classes": "evaluation.tasks.classification",
+    "number": "evaluation.tasks.regression",
+    "ranking": "evaluation.tasks.ranking",
 }
 # By kind of question: baselines, figures.
 ASKED = {
-    "image": "evaluation.images",
-    "row": "evaluation.rows",
-    "text": "evaluation.texts",
-    "ids": "evaluation.ids",
+    "image": "evaluation.modalities.images",
+    "row": "evaluation.modalities.rows",
+    "text": "evaluation.modalities.texts",
+    "ids": "evaluation.modalities.ids",
 }
 
 FLOOR = "noise_floor"  # beside the baselines, but out of reach of any model

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from apps.metrics import TARGET, metric
-from evaluation import kinds, ledger
+from evaluation import kinds, test_set_ledger
 from evaluation.remarks import remarks
 from pipelines import fingerprints
 from training.run import SCORES, Run, RunError, write_json
@@ -82,16 +82,18 @@ def _scored(run: Run, answers: Any) -> dict[str, Any]:
 
 
 def _other_runs(run: Run) -> int | None:
-    return ledger.judged(fingerprints.of_examples(run.splits.test), run)
+    return test_set_ledger.judged(fingerprints.of_examples(run.splits.test), run)
 
 
 def _kept(run: Run, scores: dict[str, Any], other_runs: int | None) -> dict[str, Any]:
     """Write scores.json, with what the ledger knows of the test set."""
     name = next(iter(scores["test"]))
-    told = None if other_runs is None else ledger.wear(other_runs, scores["intervals"][name])
+    told = (
+        None if other_runs is None else test_set_ledger.wear(other_runs, scores["intervals"][name])
+    )
     scores |= {
         "test_set": told and told._asdict(),
-        "note": ledger.sentence(told, metric(name)) if told else "",
+        "note": test_set_ledger.sentence(told, metric(name)) if told else "",
     }
     write_json(run.path / SCORES, scores)
     return scores

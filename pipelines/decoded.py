@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import looking
+from pipelines import inspection
 from pipelines.examples import Examples
 from pipelines.files import cache_directory, whole
 
@@ -26,7 +26,7 @@ def remembered(key: str, make: Callable[[], Examples]) -> Examples:
     is damaged is made again; a directory that cannot be written costs only time. An inspection
     of the data reads the files themselves, and keeps only small images.
     """
-    if looking.now():
+    if inspection.now():
         return make()
     name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     path = _directory() / f"{name}-{_code()}.npz"
@@ -97,6 +97,6 @@ def _remove(path: Path, size: int) -> int:
 def _code() -> str:
     """A digest of all code that decodes: this room, and TensorFlow's version."""
     digest = hashlib.blake2b(importlib.metadata.version("tensorflow").encode(), digest_size=8)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.cell_hashes import hashes_of_rows, mixed
-from pipelines.tables import Table
+from pipelines.tables.cell_hashes import hashes_of_rows, mixed
+from pipelines.tables.table import Table
 
 TRAIN, VALID, TEST, UNUSED = range(4)  # sides of a cut
 MIN_CLASS_EXAMPLES = 10  # from which on a class is in every split

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pipelines.examples import Examples
 from pipelines.splits import Source
-from pipelines.tables import Table, Tables
+from pipelines.tables.table import Table, Tables
 
 
 def digits() -> Source:

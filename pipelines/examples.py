@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines import looking
-from pipelines.packing import Kinds, unpacked
+from pipelines import inspection
+from pipelines.rows.packing import Kinds, unpacked
 
 
 class DataError(ValueError):
@@ -28,7 +28,7 @@ class AddressError(DataError):
     """An address, or the name of a column, that leads to nothing."""
 
 
-# An array; or a dict of arrays, for rows the two of pipelines.packing.
+# An array; or a dict of arrays, for rows the two of pipelines.rows.packing.
 Features = Any
 
 
@@ -59,7 +59,7 @@ class Examples:
     target: np.ndarray
     rows: np.ndarray
     groups: np.ndarray | None = None
-    origins: looking.Origins | None = None
+    origins: inspection.Origins | None = None
     hashes: np.ndarray | None = None
     files: np.ndarray | None = None
     drawn: np.ndarray | None = None
@@ -70,7 +70,7 @@ class Examples:
         cls,
         features: Features,
         target: np.ndarray,
-        origins: looking.Origins | None = None,
+        origins: inspection.Origins | None = None,
         kinds: Kinds | None = None,
     ) -> "Examples":
         """All the examples of arrays of equal length."""
@@ -233,7 +233,7 @@ def store(batches: Iterable[Batch], count: int, memory_budget: int | None = None
     the examples go. Who only looks gets small images, and hashes of the large
     ones. Raises DataError where examples differ in shape.
     """
-    look = looking.now()
+    look = inspection.now()
     if look is None:
         return _kept(batches, count, memory_budget)
     hashes = [np.empty(0, "uint64")]
@@ -242,14 +242,14 @@ def store(batches: Iterable[Batch], count: int, memory_budget: int | None = None
 
 
 def _small(
-    batches: Iterable[Batch], count: int, hashes: list[np.ndarray], progress: looking.Progress
+    batches: Iterable[Batch], count: int, hashes: list[np.ndarray], progress: inspection.Progress
 ) -> Iterator[Batch]:
     done = 0
     for batch in batches:
         hashes.append(Examples.of(*batch).content_hashes())
         done += len(batch.target)
         progress("reading", done, count)
-        yield Batch(looking.thumbnails(batch.features), batch.target)
+        yield Batch(inspection.thumbnails(batch.features), batch.target)
 
 
 def _kept(batches: Iterable[Batch], count: int, memory_budget: int | None) -> Examples:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines import cells as raw
-from pipelines.cells import AnyCells
-from pipelines.missing import is_missing, label_words, plain
+from pipelines.tables import cells as raw
+from pipelines.tables.cells import AnyCells
+from pipelines.tables.missing import is_missing, label_words, plain
 
 TRUTHS = frozenset(["true", "false", "yes", "no", "t", "f", "y", "n"])
 NUM_NAMED = 5

@@ -3,10 +3,14 @@
 import contextlib
 from collections.abc import Collection, Mapping
 
-from pipelines import addresses, class_folders, column_names, csv_files, pair_columns
+from pipelines import addresses
 from pipelines.examples import AddressError
 from pipelines.files import at_home
-from pipelines.tables import Table
+from pipelines.ids import columns as pair_columns
+from pipelines.images import class_folders
+from pipelines.rows import column_names
+from pipelines.tables import csv_files
+from pipelines.tables.table import Table
 
 
 def require(address: str, kinds: Collection[str], named: Mapping[str, str]) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.files import printable, whole
 from pipelines.splits import Fold, Splits, fold
-from pipelines.tables import listed
+from pipelines.tables.table import listed
 
 
 class Entry(NamedTuple):

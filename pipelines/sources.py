@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pipelines import addresses, csv_files, folders, looking, pixel_arrays, pixel_tables, tfds
+from pipelines import addresses, inspection, tfds
 from pipelines.examples import DataError
-from pipelines.photos import Fitting, SmallImages, Squares
+from pipelines.images import folders, pixel_arrays, pixel_tables
+from pipelines.images.photos import Fitting, SmallImages, Squares
 from pipelines.splits import Source, Splits, cut
-from pipelines.tables import Tables
+from pipelines.tables import csv_files
+from pipelines.tables.table import Tables
 
 Held = TypeVar("Held")
 
@@ -100,7 +102,7 @@ def tables(
         other = _opened(test, readers)
         held = other.train if other.test is None else other.test
         own = own._replace(test=held, notes=own.notes + other.notes)
-    if look := looking.now():
+    if look := inspection.now():
         look.tables = own
     return own
 

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from pipelines.decoded import remembered
 from pipelines.examples import AddressError, Batch, DataError, Examples, store
-from pipelines.photos import Fitting
+from pipelines.images.photos import Fitting
 from pipelines.splits import Source
-from pipelines.tables import Table, Tables
+from pipelines.tables.table import Table, Tables
 
 # A name, a configuration and a version; no path, no namespace of elsewhere.
 NAME = re.compile(r"\w+(/\w[\w.+=,-]*)?(:(\d+|\*)\.(\d+|\*)\.(\d+|\*))?", re.ASCII)

@@ -1,1 +1,1 @@
-"""From a run to answers: predictions, export and its proof."""
+"""The HTTP and gRPC server of exported models."""

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from inference.artifacts import ABOUT, read, versions
 from pipelines.files import at_home
-from serving.artifacts import ABOUT, read
 
 EXPORT, PASSPORT = "export", "run.json"
-LAST = 2**63 - 1  # of TensorFlow Serving's versions
 NAME = re.compile(r"[^/:\s]+")
 
 
@@ -125,15 +124,3 @@ def _name_in(directory: Path) -> str:
 def _run(directory: Path) -> Path:
     """What is given to `serve` for this directory of versions."""
     return directory.parent if directory.name == EXPORT else directory
-
-
-def versions(directory: Path) -> list[int]:
-    """The numbers of the versions in a directory."""
-    try:
-        names = [path.name for path in directory.iterdir() if path.name.isdecimal()]
-    except OSError:
-        return []
-    # 007 is no second 7.
-    numbers = [int(name) for name in names if name.isascii() and name == str(int(name[:19]))]
-    numbers = [number for number in numbers if number <= LAST]
-    return [number for number in numbers if (directory / str(number) / "saved_model.pb").is_file()]

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from serving.faults import RequestError
-from serving.servable import Servable, Signature, batch_of
+from inference.request_errors import RequestError
+from inference.servable import Servable, Signature, batch_of
 
 MOST = 64  # rows of a batch
 

@@ -19,13 +19,13 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from inference.request_errors import RequestError, invalid
+from inference.servable import Servable, Signature, check
+from serving.access_log import Journal
 from serving.addresses import ServeError
-from serving.faults import RequestError, invalid
 from serving.grpc_limits import BodiesInTime, options
-from serving.journal import Journal
+from serving.http.rest import Limits
 from serving.metrics import Metrics
-from serving.rest import Limits
-from serving.servable import Servable, Signature, check
 from serving.versions import Model, Models
 
 THREADS = 32  # wait for bodies, so that some slow ones keep nobody waiting

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from serving.rehearsal import quick, warm
-from serving.servable import ALL, Servable
+from inference.servable import ALL, Servable
+from serving.warmup import quick, warm
 
 
 def load(directory: Path, number: int) -> Servable:

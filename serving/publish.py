@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from serving.addresses import NAME, ServeError, directory_in, versions
-from serving.version_folders import published
-from training import origin
+from exporting.version_folders import published
+from inference.artifacts import versions
+from serving.addresses import NAME, ServeError, directory_in
+from training import provenance
 
 
 class Published(NamedTuple):
@@ -35,9 +36,9 @@ def publish(source: Path, name: str, models: Path, *, trust: bool = False) -> Pu
             "athanor APP export RUN."
         )
     export = directory / str(max(versions(directory)))
-    origin.require(export, origin.EXPORT, trust=trust)
+    provenance.require(export, provenance.EXPORT, trust=trust)
     with published(models / name) as version:
         shutil.copytree(export, version.path, dirs_exist_ok=True)
         # Once more: what is published is what was looked at.
-        origin.require(version.path, origin.EXPORT, trust=trust)
+        provenance.require(version.path, provenance.EXPORT, trust=trust)
     return Published(version.target, export)

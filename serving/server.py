@@ -15,21 +15,21 @@ from urllib.parse import quote
 import uvicorn
 import uvloop
 
+from inference.servable import Servable
+from serving.access_log import Journal
 from serving.addresses import Address, ServeError, addresses
-from serving.asking import Asker
 from serving.batching import Batcher
-from serving.hosts import Hosts
-from serving.journal import Journal
+from serving.http.hosts import Hosts
+from serving.http.protocol import Room, bounded
+from serving.http.rest import Limits, Rest
+from serving.http.self_request import connected
+from serving.http.web import other_paths
 from serving.loading import load
-from serving.loopback import connected
 from serving.metrics import Metrics
-from serving.other_paths import other_paths
-from serving.protocol import Room, bounded
-from serving.rehearsal import in_json
-from serving.rest import Limits, Rest
-from serving.servable import Servable
+from serving.request_executor import Asker
 from serving.versions import Model, Models
-from training import origin
+from serving.warmup import in_json
+from training import provenance
 
 KEPT = 75  # seconds that a connection may be silent: whoever asks just then would get no answer
 GRACE = 10  # seconds that requests have to end in when the server is told to
@@ -52,7 +52,7 @@ class Settings(NamedTuple):
         log: a file for the journal; standard error by default.
         every: seconds between two looks for new versions.
         trust: whether to load what somebody else exported, or changed.
-        allow_host: names by which it is asked besides those of `host`, see serving.hosts.
+        allow_host: names by which it is asked besides those of `host`, see serving.http.hosts.
 
     """
 
@@ -120,7 +120,7 @@ class Server:
 
     def _model(self, address: Address) -> Model:
         def trusted(directory: Path, number: int) -> Servable:
-            origin.require(directory, origin.EXPORT, trust=self.settings.trust)
+            provenance.require(directory, provenance.EXPORT, trust=self.settings.trust)
             return load(directory, number)
 
         def tell(event: str, **facts: Any) -> None:

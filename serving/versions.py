@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from serving.addresses import Address, versions
-from serving.faults import RequestError, translated
-from serving.servable import Servable
+from inference.artifacts import versions
+from inference.request_errors import RequestError, translated
+from inference.servable import Servable
+from serving.addresses import Address
 
 PATIENCE = 10.0  # seconds for a version that is just being loaded when all ends
 FIRST_WAIT, LONGEST_WAIT = 5.0, 600.0  # seconds until what failed is tried again

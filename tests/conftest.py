@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from training import start
+from training import startup
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = tempfile.TemporaryDirectory(prefix="athanor-tests-")
@@ -31,7 +31,7 @@ def pytest_configure(config):
         os.environ["TFDS_DATA_DIR"] = str(ROOT.parent / "shared" / "tfds")
     # A shell has what it starts in the background ignore Ctrl-C; tests send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    start.tensorflow()
+    startup.tensorflow()
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ def tiny_run(made_once):
 @pytest.fixture(scope="session")
 def exported(tiny_run, made_once):
     """The function from an app class to its tiny run with export/1; only read it."""
-    from serving.export import export
+    from exporting.export import export
     from training.run import Run
 
     def with_exports(app):
@@ -159,14 +159,14 @@ def load():
 def ask(capfd):
     """The function from arguments to exit status, standard output and error."""
 
-    import athanor
+    from cli import main
 
     def asked(*arguments):
         capfd.readouterr()
         # pytest's own stream does not pass through file descriptor 1, which --json redirects.
         with open(1, "w", closefd=False) as stream, contextlib.redirect_stdout(stream):
             try:
-                status = athanor._run([str(argument) for argument in arguments])
+                status = main._run([str(argument) for argument in arguments])
             except SystemExit as end:
                 status = end.code
         return status, *capfd.readouterr()

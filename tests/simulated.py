@@ -4,7 +4,7 @@ import math
 
 from apps import Mnist
 from apps.app import Range
-from tuning import identity, report, search, space
+from tuning import report, search, search_spec, space
 from tuning.oracles import SCORE, Limits
 
 SPACE = {
@@ -18,7 +18,7 @@ EPOCHS = 4
 
 def opened(directory, tuner="tpe", trials=12, workers=1, ways=None, **limits):
     app = Mnist(epochs=EPOCHS, batch_size=96)
-    told = identity.Told(app, SPACE, tuner, ways or {"val_loss": "min"}, {})
+    told = search_spec.Told(app, SPACE, tuner, ways or {"val_loss": "min"}, {})
     oracle = search._oracle(told)
     directory.mkdir(exist_ok=True)
     oracle.open(directory, Limits(trials, workers=workers, **limits), space.default(app, SPACE))

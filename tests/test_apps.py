@@ -20,10 +20,11 @@ import tensorflow as tf
 import apps
 import athanor
 from apps.app import Range
+from cli import main
 from evaluation import report
 from evaluation.kinds import judge
-from pipelines.feed import feed
-from serving.answers import parts
+from inference.named_outputs import parts
+from pipelines.batches import feed
 from training.train import train
 
 ROOT = Path(athanor.__file__).resolve().parent
@@ -79,7 +80,7 @@ def flags(values):
 
 def parsed(app, words):
     """The app that the command line makes of these words."""
-    _, bound, _ = athanor._command_line().parse_args(
+    _, bound, _ = main._command_line().parse_args(
         [app.name(), "train", *words], exit_on_error=False, print_error=False
     )
     bound.apply_defaults()

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 import apps
-import making
 from apps import FieldError, Finetune, Mnist, Regression, Text
-from flags import COMMON, HowToTrain
-from training import passport, strategy
+from cli import training as making
+from cli.options import COMMON, HowToTrain
+from training import manifest
+from training.distributed import strategy
 from training.run import PASSPORT, Run
 
 AUTOMATIC = [  # app, training examples, the batch size that it chooses
@@ -107,19 +108,19 @@ def test_a_run_of_an_older_version_means_what_it_meant(tiny_run, tmp_path):
     told["fields"] |= {"batch_size": 31, "copies": 3}
     (tmp_path / PASSPORT).write_text(json.dumps(told))
     assert (Run(tmp_path).app.batch_size, Run(tmp_path).app.copies) == (31, 3)
-    assert passport.with_automatic("text", {"batch_size": 64, "width": 64}) == {
+    assert manifest.with_automatic("text", {"batch_size": 64, "width": 64}) == {
         "batch_size": None,
         "width": 64,
     }
 
 
 def test_the_command_line_takes_null_and_numbers(tmp_path, monkeypatch):
-    import athanor
-    import console
+    from cli import main
+    from cli import output as console
 
     def parsed(text):
         Path("fields.yaml").write_text(text)
-        cli = athanor._command_line("mnist")
+        cli = main._command_line("mnist")
         cli.config = [console.config_of(["--config", "fields.yaml"])]
         _, bound, _ = cli.parse_args(["mnist", "train"], exit_on_error=False, print_error=False)
         bound.apply_defaults()

@@ -7,8 +7,8 @@ import planted
 import pytest
 
 from apps import ALL, Finetune, Recommender, Regression, Text
-from checking import columns
-from checking.examine import examine
+from data_checks.examine import examine
+from data_checks.rows import columns
 
 
 def examined(app):

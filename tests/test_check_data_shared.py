@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import apps
-from checking.examine import examine
+from data_checks.examine import examine
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TABLES = {

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import apps
-import console
-from apps import stages
-from evaluation import folds, replay, report
+from apps.finetune import two_stage
+from cli import output as console
+from evaluation import cross_validation, replay, report
 from pipelines import embedded
 from pipelines.splits import Fold
 from training import checkpoint, directory, fitting, resume
@@ -140,7 +140,7 @@ CASES = [
 
 @pytest.mark.parametrize(("app", "fields", "stop", "calls"), CASES)
 def test_stopped_and_resumed_is_undisturbed(app, fields, stop, calls, tmp_path, monkeypatch):
-    for module in (fitting, stages):
+    for module in (fitting, two_stage):
         monkeypatch.setattr(module, "STEPS_A_CALL", 2)  # several calls an epoch
     app = dataclasses.replace(app.tiny(), epochs=4, **fields)
     undisturbed = trained(app, tmp_path / "undisturbed", every=1e9)
@@ -345,7 +345,7 @@ def test_a_directory_in_which_a_training_runs_is_refused(two_epochs, begun):
 def test_a_cross_validation_takes_no_interrupted_training(two_epochs, begun):
     before = contents(begun)
     with pytest.raises(RunError, match="not empty"):
-        folds.cross_validate(two_epochs, 2, begun)
+        cross_validation.cross_validate(two_epochs, 2, begun)
     assert contents(begun) == before
 
 
@@ -592,7 +592,7 @@ def test_what_cannot_be_compared_is_not_made_again(name, whole, tmp_path):
 
 def test_interrupted_folds_go_on(two_epochs, tmp_path, monkeypatch):
     app, path, made = two_epochs, tmp_path / "folds", []
-    usual = folds.train
+    usual = cross_validation.train
 
     def counted(app, *, which, **options):
         made.append(which.number)
@@ -600,19 +600,19 @@ def test_interrupted_folds_go_on(two_epochs, tmp_path, monkeypatch):
             options["watchers"] = [Signalled(signal.SIGINT)]
         return usual(app, which=which, **options)
 
-    monkeypatch.setattr(folds, "train", counted)
+    monkeypatch.setattr(cross_validation, "train", counted)
     how = {"precision": "float32", "verbose": 0, "every": 0}
     with pytest.raises(KeyboardInterrupt, match=f"the same command with --run-dir {path}"):
-        folds.cross_validate(app, 2, path, **how)
+        cross_validation.cross_validate(app, 2, path, **how)
     # Of more folds it is another one.
     with pytest.raises(RunError, match="not empty"):
-        folds.cross_validate(app, 3, path, **how)
+        cross_validation.cross_validate(app, 3, path, **how)
     first = (path / "fold-1" / "run.json").read_bytes()
-    found = folds.cross_validate(app, 2, path, **how)
+    found = cross_validation.cross_validate(app, 2, path, **how)
     assert made == [1, 2, 1, 2]
     assert (path / "fold-1" / "run.json").read_bytes() == first
     assert found["examples"] == 1797
-    assert folds.cross_validate(app, 2, path, **how) == found
+    assert cross_validation.cross_validate(app, 2, path, **how) == found
 
 
 def test_what_a_process_was_started_to_ignore_it_ignores():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipelines.class_folders import layout
 from pipelines.examples import DataError
-from pipelines.picture_formats import PNG
+from pipelines.images.class_folders import layout
+from pipelines.images.formats import PNG
 
 PICTURE = PNG.marks[0][1]
 

@@ -11,9 +11,9 @@ import time
 import pytest
 
 import athanor
-import making
 from apps import Mnist
-from flags import HowToTrain, HowToTune
+from cli import training as making
+from cli.options import HowToTrain, HowToTune
 
 TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
@@ -195,12 +195,13 @@ def test_help_is_fast(arguments):
 
 @pytest.mark.parametrize("arguments", [*HELP, MISTAKES["unknown flag"][0]], ids=" ".join)
 def test_help_and_mistakes_import_no_tensorflow(arguments):
-    code = f"""import atexit, sys, athanor
+    code = f"""import atexit, sys
+from cli import main
 atexit.register(lambda: print(*sys.modules))
-athanor._run({arguments})"""
+main._run({arguments})"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()
-    assert "athanor" in loaded
+    assert "cli.main" in loaded
     assert not {"tensorflow", "keras", "numpy"} & set(loaded)
 
 
@@ -228,7 +229,7 @@ def test_help_names_every_field(ask):
 
 
 def test_flags_are_fields_of_what_they_ask_for():
-    from training.how import How
+    from training.options import How
     from tuning.search import Asked
 
     # The command line decides these: by --folds, the terminal, and --checkpoint-every.
@@ -248,9 +249,9 @@ def test_a_run_knows_its_app(ask, tiny_run, tmp_path):
 
 def test_warnings_of_libraries_are_not_shown():
     program = (
-        "import sys, warnings, athanor; sys.argv = ['athanor', *sys.argv[1:]]\n"
-        "athanor._run = lambda _: warnings.warn('of a library', UserWarning) or 0\n"
-        "athanor.main()"
+        "import sys, warnings; from cli import main; sys.argv = ['athanor', *sys.argv[1:]]\n"
+        "main._run = lambda _: warnings.warn('of a library', UserWarning) or 0\n"
+        "main.main()"
     )
     for flags, shown in ([], False), (["--debug"], True):
         words = [sys.executable, "-c", program, *flags]

@@ -12,6 +12,7 @@ from keras import ops
 
 import athanor
 import optimizers
+from cli import main
 from conformance import checks, fits, table
 from conformance.findings import FINDINGS
 from conformance.subject import Subject, SubjectError, of_class, subject
@@ -232,7 +233,7 @@ def test_an_address_of_no_optimizer(address, expected):
 def test_command(monkeypatch, capsys, address, status):
     monkeypatch.setattr(table, "CHECKS", (checks.refuses_wrong_rates, checks.keeps_its_arguments))
     try:
-        assert athanor._run(["check-optimizer", address]) == status
+        assert main._run(["check-optimizer", address]) == status
     except SystemExit as ended:
         assert ended.code == status
     told = capsys.readouterr()

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 import apps
 import athanor
-import console
-import making
-import verbs
-from training import archive, passport, samples
-from training.passport import RunError
+from cli import output
+from cli import runs as verbs
+from cli import training as making
+from training import archive, manifest, samples
+from training.manifest import RunError
 
 LIMITS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 SOME = settings(max_examples=40, deadline=None, suppress_health_check=LIMITS, database=None)
@@ -136,7 +136,7 @@ def test_many_tables(content, elsewhere):
 def check_fields(content, place):
     (place / "any.yaml").write_bytes(content)
     try:
-        console.config_of(["mnist", "train", "--config", "any.yaml"])
+        output.config_of(["mnist", "train", "--config", "any.yaml"])
     except apps.FieldError as error:
         assert_words(2, str(error))
 
@@ -171,7 +171,7 @@ def check_passport(data, value, run, place):
     told = changed(json.loads((run.path / "run.json").read_text()), data, value)
     (place / "run.json").write_text(json.dumps(told))
     try:
-        read = passport.read(place / "run.json")
+        read = manifest.read(place / "run.json")
         apps.named(read["app"]).from_json(read["fields"])
     except (RunError, apps.FieldError) as error:
         assert_words(2, str(error))

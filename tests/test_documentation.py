@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import apps
-import athanor
 from apps import App
+from cli import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -57,13 +57,11 @@ def words(command):
 
 def parse(arguments):
     """Raise what the command line would answer to a mistake; nothing is run."""
-    import console
+    from cli import output as console
 
     if arguments[0] == "launch":
         arguments = console.delimited(arguments)
-    athanor._command_line(arguments[0]).parse_args(
-        arguments, exit_on_error=False, print_error=False
-    )
+    main._command_line(arguments[0]).parse_args(arguments, exit_on_error=False, print_error=False)
 
 
 def test_the_parser_finds_mistakes():

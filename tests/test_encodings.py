@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from pipelines import csv_files
 from pipelines.examples import AddressError, DataError
+from pipelines.tables import csv_files
 
 FRENCH = ["café déjà superbe", "tête à tête", "« où est la gare ? » demanda-t-elle", "naïve"]
 SAMPLES = {

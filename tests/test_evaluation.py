@@ -11,11 +11,12 @@ import pytest
 from sklearn import linear_model, metrics
 
 from apps import Mnist
-from evaluation import classes, compare, report
-from evaluation.baselines import majority, softmax_regression
-from evaluation.classes import Answers, confusion, intervals, per_class
-from evaluation.classes import metrics as ours
-from evaluation.images import baselines
+from evaluation import compare, report
+from evaluation.modalities.baselines import majority, softmax_regression
+from evaluation.modalities.images import baselines
+from evaluation.tasks import classification
+from evaluation.tasks.classification import Answers, confusion, intervals, per_class
+from evaluation.tasks.classification import metrics as ours
 from pipelines.examples import Examples
 from pipelines.splits import Splits
 from training.run import RunError
@@ -179,7 +180,9 @@ def size_of_png(path):
 def test_a_confusion_matrix_stays_of_a_sensible_size(num_classes):
     every = np.arange(num_classes)
     labels = tuple(f"class {k}" for k in every)
-    drawn = classes.figures(Answers(np.eye(num_classes), every), SimpleNamespace(labels=labels))
+    drawn = classification.figures(
+        Answers(np.eye(num_classes), every), SimpleNamespace(labels=labels)
+    )
     figure = drawn["confusion.png"]
     assert max(figure.get_size_inches()) <= 15
     (axis,) = figure.axes

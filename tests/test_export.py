@@ -16,15 +16,15 @@ import tensorflow as tf
 
 import apps
 from apps import Finetune, Mnist
-from pipelines.packing import unpacked
-from serving import about, gate, savedmodel, version_folders, warmup_records
-from serving.answers import expected_of
-from serving.artifacts import ABOUT, RECORDS
-from serving.export import ParityError, export
-from serving.images import UnreadableError, reading_of
-from serving.predict import examples, predict
-from serving.rows import kinds_of
-from training.origin import MARK
+from exporting import model_info, parity_check, savedmodel, version_folders, warmup_records
+from exporting.export import ParityError, export
+from inference.artifacts import ABOUT, RECORDS
+from inference.modalities.images import UnreadableError, reading_of
+from inference.modalities.rows import kinds_of
+from inference.named_outputs import expected_of
+from inference.predict import examples, predict
+from pipelines.rows.packing import unpacked
+from training.provenance import MARK
 from training.train import train
 
 FRESH = """
@@ -194,18 +194,18 @@ def test_an_explanation_has_a_tolerance_of_its_own(encoded, explain, passes, run
     expected, _ = expected_of(run)
     answers = {"encoded/class": expected["class"], "explain/heat": np.float32([[0.5 + explain]])}
     answers["encoded/probabilities"] = expected["probabilities"] + np.float32(encoded)
-    monkeypatch.setattr(gate, "replayed", lambda *_: (answers, {}))
+    monkeypatch.setattr(parity_check, "replayed", lambda *_: (answers, {}))
     samples = {"encoded/input/image_bytes": 0, "explain/input/image_bytes": 0}
     samples["explain/output/heat"] = np.float32([[0.5]])
     if passes:
-        found = gate.proof(run, "an export", [], samples)
+        found = parity_check.proof(run, "an export", [], samples)
         assert found["max_abs_diff"] == pytest.approx(1e-6, abs=1e-7)
         assert found["tolerance"] == 1e-5
         assert found["tolerances"] == {"explain": 1e-2}
         assert found["compared"]["encoded"] == ["class", "probabilities"]
         return
     with pytest.raises(ParityError, match="not published"):
-        gate.proof(run, "an export", [], samples)
+        parity_check.proof(run, "an export", [], samples)
 
 
 def test_the_classes_of_an_export_are_those_of_training(copied):
@@ -353,25 +353,25 @@ def test_examples_of_the_data_are_shown_where_that_is_asked_for(exported, tmp_pa
 
 
 def test_an_export_tells_its_score_once_it_is_judged(copied):
-    assert about.describe(copied, {}, {})["score"] is None
+    assert model_info.describe(copied, {}, {})["score"] is None
     intervals = {"accuracy": [0.4, 0.6], "loss": [1.0, 3.0]}
     scores = {"test": {"accuracy": 0.5, "loss": 2.0}, "intervals": intervals}
     (copied.path / "scores.json").write_text(json.dumps(scores))
     wanted = {"metric": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6}
-    assert about.describe(copied, {}, {})["score"] == wanted
+    assert model_info.describe(copied, {}, {})["score"] == wanted
 
 
 def test_an_export_does_not_hide_that_the_model_loses(copied):
-    assert about.describe(copied, {}, {})["remarks"] == []
+    assert model_info.describe(copied, {}, {})["remarks"] == []
     scores = {"test": {"accuracy": 0.5}, "intervals": {"accuracy": [0.4, 0.6]}}
     told = ["This model loses to softmax regression."]
     (copied.path / "scores.json").write_text(json.dumps(scores | {"remarks": told}))
-    assert about.describe(copied, {}, {})["remarks"] == told
+    assert model_info.describe(copied, {}, {})["remarks"] == told
 
 
 def test_what_is_missing_has_no_place_in_json():
     rows = {"size": np.float32([np.nan, 0.1]), "kind": np.array([b"oak", b"caf\xe9"])}
-    assert about.instances(rows, {"size": 2.5}) == [
+    assert model_info.instances(rows, {"size": 2.5}) == [
         {"size": 0.1, "kind": "caf\ufffd"},
         {"size": 2.5, "kind": "oak"},
     ]

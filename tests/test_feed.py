@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from made import batches_of, pictures
 
-from pipelines.augment import random_affine
+from pipelines.batches import feed, feed_shuffled
 from pipelines.examples import DataError, Examples, store
-from pipelines.feed import feed, feed_shuffled
+from pipelines.images.augmentation import random_affine
 
 COUNT, BATCH, STEPS = 50, 8, 6
 
@@ -186,7 +186,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from pipelines.examples import Batch, store
-from pipelines.feed import feed_shuffled
+from pipelines.batches import feed_shuffled
 
 def resident():
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -13,14 +13,15 @@ from made import splits as made_splits
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from apps import FieldError, Finetune, backbones, stages, transfer
+from apps import FieldError, Finetune
 from apps.feeds import Feeds
-from apps.heads import path
-from apps.stages import _is_better
-from evaluation.grad_cam import heat
-from evaluation.images import SMALL, _shrunk
-from pipelines.augment_photos import altered, mixed
-from pipelines.feed import feed
+from apps.finetune import backbones, freezing, two_stage
+from apps.finetune.linear_probe import path
+from apps.finetune.two_stage import _is_better
+from evaluation.modalities.images import SMALL, _shrunk
+from inference.modalities.grad_cam import heat
+from pipelines.batches import feed
+from pipelines.images.photo_augmentation import altered, mixed
 from training.callbacks import KeepBest
 
 WEIGHTS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "keras_weights"
@@ -63,7 +64,7 @@ def test_statistics_of_batch_normalisation_move_only_if_asked(made, policy):
 
 def test_what_is_frozen_stays_and_the_rest_learns(made):
     network, moved = fitted(made, unfreeze=0.45)
-    parts = transfer.found(network)
+    parts = freezing.found(network)
     assert not moved & paths([parts.frozen])
     assert not any("moving" in path for path in moved)  # statistics of batch normalisation
     trained = {variable.path for variable in parts.blocks.trainable_variables}
@@ -78,7 +79,7 @@ def test_without_blocks_the_head_alone_learns(made):
 
 
 def test_features_computed_once_are_those_of_the_network(mobilenet):
-    parts = transfer.parts(mobilenet, 4, share=0.5, dropout=0.2, batch_norm="frozen")
+    parts = freezing.parts(mobilenet, 4, share=0.5, dropout=0.2, batch_norm="frozen")
     prepared = np.random.default_rng(0).uniform(-1, 1, (2, SIDE, SIDE, 3)).astype("float32")
     features = parts.frozen(prepared, training=False)
     whole = parts.network()(prepared, training=False)
@@ -87,16 +88,16 @@ def test_features_computed_once_are_those_of_the_network(mobilenet):
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
 def test_the_cut_leaves_the_share_above(mobilenet, share):
-    parts = transfer.parts(mobilenet, 4, share=share, dropout=0.0, batch_norm="frozen")
+    parts = freezing.parts(mobilenet, 4, share=share, dropout=0.0, batch_norm="frozen")
     total = mobilenet.count_params()
     assert share <= parts.blocks.count_params() / total <= share + 0.25
 
 
 def test_slower_the_deeper(mobilenet):
-    parts = transfer.parts(mobilenet, 4, share=0.9, dropout=0.0, batch_norm="frozen")
-    groups = transfer.groups(parts, 0.3)
+    parts = freezing.parts(mobilenet, 4, share=0.9, dropout=0.0, batch_norm="frozen")
+    groups = freezing.groups(parts, 0.3)
     assert [group.share for group in groups] == pytest.approx([1.0, 0.3, 0.09])
-    told = transfer.table(parts, 0.3, 1e-3)
+    told = freezing.table(parts, 0.3, 1e-3)
     assert "frozen, to" in told and "rate 9e-05" in told
 
 
@@ -107,10 +108,10 @@ def test_the_digits_learn_faster_unless_the_rate_is_found(optimizer, rate):
 
 
 def test_the_table_tells_the_learning_rate_that_a_short_run_takes(mobilenet, monkeypatch, capsys):
-    parts = transfer.parts(mobilenet, 4, share=0.5, dropout=0.0, batch_norm="frozen")
+    parts = freezing.parts(mobilenet, 4, share=0.5, dropout=0.0, batch_norm="frozen")
     plans = []
-    monkeypatch.setattr(stages, "run", lambda _, __, plan, **___: plans.append(plan))
-    monkeypatch.setattr(transfer, "found", lambda _: parts)
+    monkeypatch.setattr(two_stage, "run", lambda _, __, plan, **___: plans.append(plan))
+    monkeypatch.setattr(freezing, "found", lambda _: parts)
     data = types.SimpleNamespace(train=range(300))
     feeds = types.SimpleNamespace(steps_per_epoch=30, batch_size=10, splits=data)
     Finetune.tiny().fit(None, feeds, verbose=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from apps import Regression
-from pipelines.feed import feed
+from pipelines.batches import feed
 from training.train import train
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -11,9 +11,10 @@ import tensorflow as tf
 from corpus.folders import png_of
 from PIL import Image
 
-from pipelines import folders, looking
+from pipelines import inspection
 from pipelines.examples import DataError
-from pipelines.photos import FitPhoto, Squares, reading
+from pipelines.images import folders
+from pipelines.images.photos import FitPhoto, Squares, reading
 
 CLASSES = ("daisy", "rose")
 
@@ -229,7 +230,7 @@ def test_every_picture_is_read_as_if_it_were_alone(place):
         folder.mkdir(exist_ok=True)
         (folder / f"{k:02}.png").write_bytes(encoded[: len(encoded) // (1 + (k % 9 == 3))])
     told = []
-    with looking.looking(lambda *said: told.append(said)) as look:
+    with inspection.looking(lambda *said: told.append(said)) as look:
         folders.source(str(place), Squares(16), None)
     ((_, listing),) = look.folders
     assert told == [("reading", 40, 40)]
@@ -250,7 +251,7 @@ def test_every_picture_is_read_as_if_it_were_alone(place):
 def test_thumbnails_are_means(side):
     pictures = np.random.default_rng(0).integers(0, 256, (2, side, 2 * side, 3), dtype="uint8")
     parts = pictures.reshape(2, 32, side // 32, 32, side // 16, 3)
-    np.testing.assert_array_equal(looking.thumbnails(pictures), np.round(parts.mean((2, 4))))
+    np.testing.assert_array_equal(inspection.thumbnails(pictures), np.round(parts.mean((2, 4))))
 
 
 @pytest.mark.slow

@@ -14,14 +14,16 @@ import tensorflow as tf
 import apps
 from apps import Mnist, Recommender, Regression, Text
 from apps.app import FieldError
-from evaluation import classes
-from pipelines.columns import PrepareColumns
-from pipelines.packing import unpacked
-from serving import edge, formats, kinds, quantized, replay_edge, rows, savedmodel, saving
-from serving import portable as portables
-from serving.export import ParityError, export
-from serving.portable import RefusedError
-from serving.reading import table
+from evaluation.tasks import classification
+from exporting import edge, formats, quantized, replay_edge, savedmodel
+from exporting.export import ParityError, export
+from inference import kinds, saving
+from inference import portable as portables
+from inference.inputs import table
+from inference.modalities import rows
+from inference.portable import RefusedError
+from pipelines.rows.packing import unpacked
+from pipelines.rows.preprocessing import PrepareColumns
 from training.run import Run
 
 OTHERS = ["litert", "onnx"]
@@ -269,7 +271,7 @@ def test_a_smaller_file_is_compared_with_the_usual_one(run, tmp_path):
     edge.write(run, tmp_path, portable, "litert")
     told = quantized.write(run, tmp_path, portable, "int8")
     before, after = told["before"], told["after"]
-    own = classes.metrics(classes.answers_of(run))
+    own = classification.metrics(classification.answers_of(run))
     assert before["test"]["accuracy"] == pytest.approx(own["accuracy"])
     assert after["bytes"] < 0.5 * before["bytes"]
     assert abs(after["test"]["accuracy"] - before["test"]["accuracy"]) < 0.02
@@ -404,7 +406,7 @@ def test_bfloat16_is_carried_in_float32(tmp_path):
 @pytest.mark.slow
 def test_a_format_without_texts_is_refused_where_an_operation_is_missing(tiny_run):
     """The reason is the converter's, in a line."""
-    from serving import litert, onnx
+    from exporting import litert, onnx
 
     run = tiny_run(Regression)
 

@@ -13,9 +13,9 @@ import pytest
 
 import apps
 from apps import Finetune, Mnist, Recommender, Regression, Text
-from serving import graph, kinds
-from serving.predict import examples, predict
-from training import origin
+from inference import kinds, saved_graph
+from inference.predict import examples, predict
+from training import provenance
 from training.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,8 +40,8 @@ def kept(tiny_run, tmp_path):
     def with_graph(app):
         shutil.copytree(tiny_run(app).path, tmp_path / app.name())
         run = Run.load(tmp_path / app.name())
-        graph.keep(run)
-        assert graph.is_current(run)
+        saved_graph.keep(run)
+        assert saved_graph.is_current(run)
         return run
 
     return with_graph
@@ -93,7 +93,7 @@ def test_rows_of_one_kind_of_column_are_answered(columns, tmp_path, ask):
     status, _, error = ask("regression", "train", *train, "--run-dir", tmp_path / "run")
     assert status == 0, error
     run = Run.load(tmp_path / "run")
-    assert graph.is_current(run)
+    assert saved_graph.is_current(run)
     given = predict(run, [str(tmp_path / "rows.csv")])
     assert vars(run)["graph"] is not None
     run.model  # noqa: B018 - from now on it is asked
@@ -104,12 +104,12 @@ def test_rows_of_one_kind_of_column_are_answered(columns, tmp_path, ask):
 
 def test_a_graph_that_is_not_ours_is_not_loaded(kept, monkeypatch):
     run = kept(Regression)
-    monkeypatch.setattr("serving.servable.Servable", None)
+    monkeypatch.setattr("inference.servable.Servable", None)
     inputs = asked_of(run)
 
     def answers_without_it():
         fresh = Run.load(run.path)
-        assert not graph.is_current(fresh)
+        assert not saved_graph.is_current(fresh)
         return predict(fresh, inputs)
 
     variables = next((run.path / "graph" / "variables").glob("*.data*"))
@@ -117,8 +117,8 @@ def test_a_graph_that_is_not_ours_is_not_loaded(kept, monkeypatch):
     variables.write_bytes(content[:-1] + b"x")
     before = answers_without_it()
     variables.write_bytes(content)
-    assert graph.is_current(run)
-    mark = run.path / "graph" / origin.MARK
+    assert saved_graph.is_current(run)
+    mark = run.path / "graph" / provenance.MARK
     mark.write_text("0" * 64)
     assert answers_without_it() == before
 
@@ -127,10 +127,10 @@ def test_a_graph_of_another_model_is_made_anew(kept):
     run = kept(Mnist)
     told = run.path / "run.json"
     told.write_text(told.read_text() + " ")
-    origin.mark(run.path, origin.RUN)
-    assert not graph.is_current(run)
-    graph.keep(run)
-    assert graph.is_current(run)
+    provenance.mark(run.path, provenance.RUN)
+    assert not saved_graph.is_current(run)
+    saved_graph.keep(run)
+    assert saved_graph.is_current(run)
     assert not list(run.path.glob(".graph-*"))
 
 
@@ -139,19 +139,19 @@ def test_a_graph_of_a_model_that_was_changed_since_is_not_asked(kept):
     run = kept(Mnist)
     with (run.path / "model.keras").open("ab") as file:
         file.write(b" ")
-    assert not graph.is_current(run)
+    assert not saved_graph.is_current(run)
 
 
 def test_nothing_is_kept_beside_a_run_of_somebody_else(tiny_run, tmp_path, monkeypatch):
     shutil.copytree(tiny_run(Mnist).path, tmp_path / "run")
     run = Run.load(tmp_path / "run")
     monkeypatch.setenv("ATHANOR_KEY_FILE", str(tmp_path / "another" / "key"))
-    origin._key.cache_clear()
+    provenance._key.cache_clear()
     try:
-        graph.keep(run)
+        saved_graph.keep(run)
         assert not (run.path / "graph").exists()
     finally:
-        origin._key.cache_clear()
+        provenance._key.cache_clear()
 
 
 def imported(module):
@@ -164,7 +164,7 @@ def imported(module):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("module", sorted({*kinds.PREDICTIONS.values(), "serving.graph"}))
+@pytest.mark.parametrize("module", sorted({*kinds.PREDICTIONS.values(), "inference.saved_graph"}))
 def test_what_predicts_does_not_import_keras(module):
     known, left = set(), {module}
     while left:

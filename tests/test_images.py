@@ -11,8 +11,8 @@ from PIL import Image
 
 from apps import Mnist
 from pipelines.examples import DataError, Examples
-from pipelines.image_files import bytes_of, decode
-from pipelines.images import FitImage, Standardize, require_classes
+from pipelines.images.decoding import bytes_of, decode
+from pipelines.images.preprocessing import FitImage, Standardize, require_classes
 from pipelines.splits import cut
 
 NUM_DIGITS = 40

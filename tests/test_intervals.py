@@ -10,8 +10,9 @@ from scipy import stats
 
 import apps
 from apps.metrics import METRICS, metric
-from evaluation import classes, intervals, numbers, rankings
-from evaluation.rankings import Lists
+from evaluation import intervals
+from evaluation.tasks import classification, ranking, regression
+from evaluation.tasks.ranking import Lists
 from training.callbacks import KeepBest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -26,7 +27,7 @@ def of_classes(right, classes_=2):
     """Answers over balanced classes of which these are right."""
     target = np.arange(len(right)) % classes_
     predicted = np.where(right, target, (target + 1) % classes_)
-    return classes.Answers(np.eye(classes_)[predicted] * 0.8 + 0.2 / classes_, target)
+    return classification.Answers(np.eye(classes_)[predicted] * 0.8 + 0.2 / classes_, target)
 
 
 def of_lists(hits, relevant):
@@ -41,7 +42,7 @@ def of_lists(hits, relevant):
         popularity=np.ones(10),
         usual=1.0,
     )
-    return rankings.Answers(None, np.zeros(count), np.arange(count), lists)
+    return ranking.Answers(None, np.zeros(count), np.arange(count), lists)
 
 
 @pytest.mark.parametrize("share", SHARES)
@@ -67,7 +68,7 @@ def test_the_interval_of_a_share_is_that_of_scipy(hits, count):
 def test_accuracy_and_macro_f1_cover_the_truth(count, share, monkeypatch):
     monkeypatch.setattr(intervals, "RESAMPLES", 100)
     random = np.random.default_rng(0)
-    found = [classes.intervals(of_classes(random.random(count) < share)) for _ in range(200)]
+    found = [classification.intervals(of_classes(random.random(count) < share)) for _ in range(200)]
     # Of two balanced classes with as many mistakes each, macro F1 is the accuracy.
     for name in ("accuracy", "macro_f1"):
         assert coverage(share, [one[name] for one in found]) >= 0.90, name
@@ -80,7 +81,7 @@ def test_recall_covers_the_truth(count, share, relevant, monkeypatch):
     monkeypatch.setattr(intervals, "RESAMPLES", 100)
     random = np.random.default_rng(0)
     found = [
-        rankings.intervals(of_lists(random.binomial(relevant, share, count), relevant))
+        ranking.intervals(of_lists(random.binomial(relevant, share, count), relevant))
         for _ in range(100)
     ]
     assert coverage(share, [one["recall_at_10"] for one in found]) >= 0.86
@@ -94,7 +95,7 @@ def test_errors_of_numbers_cover_the_truth(count, monkeypatch):
     for _ in range(100):
         residuals = random.normal(size=count)
         target = random.normal(0, 3, count)
-        found.append(numbers.intervals(numbers.Answers(target + residuals, target)))
+        found.append(regression.intervals(regression.Answers(target + residuals, target)))
     truth = {"rmse": 1.0, "mae": np.sqrt(2 / np.pi), "r2": 1 - 1 / 9}
     for name, value in truth.items():
         assert coverage(value, [one[name] for one in found]) >= 0.88, name
@@ -111,10 +112,10 @@ def test_bca_is_that_of_scipy(seed):
 
 def test_all_right_is_not_certain():
     for count, least in ((20, 0.8389), (50, 0.9287), (300, 0.9874)):
-        found = classes.intervals(of_classes(np.ones(count, bool)))
+        found = classification.intervals(of_classes(np.ones(count, bool)))
         for name in ("accuracy", "macro_f1"):
             assert found[name] == pytest.approx((least, 1.0), abs=1e-4)
-        assert rankings.intervals(of_lists([1] * count, 1))["recall_at_10"][0] < 0.99
+        assert ranking.intervals(of_lists([1] * count, 1))["recall_at_10"][0] < 0.99
 
 
 @pytest.mark.parametrize("count", [1, 2, 20, 300])
@@ -124,9 +125,9 @@ def test_every_interval_holds_its_estimate_inside_the_range(count, share):
     right = random.random(count) < share
     target = random.normal(1e6, 10, count)
     cases = {
-        classes: [of_classes(right), of_classes(right, classes_=5)],
-        numbers: [numbers.Answers(np.where(right, target, target + 1), target)],
-        rankings: [of_lists(right * relevant, relevant) for relevant in (1, 3)],
+        classification: [of_classes(right), of_classes(right, classes_=5)],
+        regression: [regression.Answers(np.where(right, target, target + 1), target)],
+        ranking: [of_lists(right * relevant, relevant) for relevant in (1, 3)],
     }
     for judge, answers in cases.items():
         for one in answers:
@@ -136,7 +137,7 @@ def test_every_interval_holds_its_estimate_inside_the_range(count, share):
 
 
 def test_users_that_are_all_alike_are_not_certain():
-    found = rankings.intervals(of_lists([1] * 20, 2))["recall_at_10"]
+    found = ranking.intervals(of_lists([1] * 20, 2))["recall_at_10"]
     assert found == pytest.approx(intervals.wilson(0.5, 20))
 
 

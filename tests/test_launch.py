@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from training import launch
-from training.cluster import LostError
 from training.directory import NOTE, UNFINISHED
+from training.distributed import launch
+from training.distributed.cluster import LostError
 from training.run import CHECKPOINT
 
 ME = "import json, os; me = json.loads(os.environ['TF_CONFIG'])['task']['index']\n"
@@ -238,7 +238,10 @@ def test_workers_get_the_command_and_one_directory(ask, monkeypatch, elsewhere):
 
 
 def test_the_launcher_loads_nothing_heavy():
-    code = "import sys, athanor, training.launch; athanor._run(['launch', 'mnist', 'train', '--x'])"
+    code = (
+        "import sys, training.distributed.launch; from cli import main; "
+        "main._run(['launch', 'mnist', 'train', '--x'])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print(*sys.modules)"],
         capture_output=True,

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps.regression import Regression
-from apps.tabular import InUnit
-from pipelines import columns, csv_files, rows
+from apps.regression.app import Regression
+from apps.regression.layers import InUnit
+from pipelines.rows import preprocessing as columns
+from pipelines.rows import reading as rows
 from pipelines.splits import cut
+from pipelines.tables import csv_files
 from training.run import Run
 
 START = 1_700_000_000  # seconds; as float32 it is one number within 128
@@ -67,7 +69,7 @@ def test_a_loss_compares_in_float64():
 
 
 def _table():
-    from pipelines.tables import Table
+    from pipelines.tables.table import Table
 
     y = 1e12 + np.arange(100.0)
     return Table({"x": np.arange(100.0), "y": y})

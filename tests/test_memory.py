@@ -11,12 +11,12 @@ import pytest
 
 import apps
 import athanor
-import console
-import manual
-from evaluation import asking
+from cli import help as manual
+from cli import output as console
+from inference import model_outputs
+from inference.modalities import images
+from pipelines.batches import MAX_JUDGED, MAX_JUDGED_BYTES
 from pipelines.examples import Examples
-from pipelines.feed import MAX_JUDGED, MAX_JUDGED_BYTES
-from serving import images
 
 PHOTO = (224, 224, 3)
 
@@ -29,10 +29,10 @@ def test_photos_are_judged_in_batches_of_some_megabytes(monkeypatch):
         asked.append(raw.numpy().nbytes)
         return raw[:, 0, 0, 0].numpy()
 
-    monkeypatch.setattr(asking, "answering", lambda _: answer)
+    monkeypatch.setattr(model_outputs, "answering", lambda _: answer)
     photos = np.zeros((100, *PHOTO), "uint8")
     photos[:, 0, 0, 0] = np.arange(100)
-    found = asking.ask(None, Examples.of(photos, np.zeros(100)))
+    found = model_outputs.ask(None, Examples.of(photos, np.zeros(100)))
     np.testing.assert_array_equal(found, np.arange(100))
     assert sum(asked) == photos.nbytes
     assert max(asked) <= MAX_JUDGED_BYTES

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import optimizers
-from conformance import twins
+from conformance import references
 from conformance.subject import START, followed, walk
 from optimizers import Nesterov, UnknownOptimizerError
 
@@ -97,7 +97,7 @@ def test_a_sparse_gradient_equals_the_dense_one(optimizer):
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.875])
 def test_nesterov_equals_the_paper(momentum):
     rate = 2.0**-6  # exact in float32
-    by_hand = twins.nesterov(START, walk(), 200, rate, momentum)
+    by_hand = references.nesterov(START, walk(), 200, rate, momentum)
     for one, other in zip(followed(Nesterov(rate, momentum), 200), by_hand, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 

@@ -16,7 +16,7 @@ from apps import Mnist, Regression
 from pipelines.files import at_home, without_home
 from serving.addresses import Address
 from serving.server import NothingServedError, Server, Settings
-from training import origin
+from training import provenance
 
 VERBS = {
     "evaluate": ["mnist", "evaluate", "run"],
@@ -40,9 +40,9 @@ def here(exported, elsewhere, picture):
 def stranger(here, monkeypatch, tmp_path):  # noqa: ARG001 - the run is made before
     """Another user than who made the run."""
     monkeypatch.setenv("ATHANOR_KEY_FILE", str(tmp_path / "another" / "key"))
-    origin._key.cache_clear()
+    provenance._key.cache_clear()
     yield
-    origin._key.cache_clear()
+    provenance._key.cache_clear()
 
 
 def assert_refused(answer, *parts):
@@ -62,12 +62,14 @@ def test_a_run_of_somebody_else_is_refused(verb, ask, here):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_run_without_a_mark_is_refused(verb, ask, here):
-    for mark in here.rglob(origin.MARK):
+    for mark in here.rglob(provenance.MARK):
         mark.unlink()
-    assert_refused(ask(*VERBS[verb]), str(here / "run"), origin.MARK)
+    assert_refused(ask(*VERBS[verb]), str(here / "run"), provenance.MARK)
 
 
-@pytest.mark.parametrize("name", [*origin.RUN, "export/1/saved_model.pb", "export/1/about.json"])
+@pytest.mark.parametrize(
+    "name", [*provenance.RUN, "export/1/saved_model.pb", "export/1/about.json"]
+)
 def test_a_change_is_noticed(name, ask, here):
     path = here / "run" / name
     content = path.read_bytes()
@@ -105,24 +107,24 @@ def test_a_new_version_of_somebody_else_is_not_served(exported, tmp_path):
 @pytest.mark.usefixtures("stranger")
 def test_the_key_is_the_user_s_alone(tmp_path):
     (tmp_path / "run.json").write_text("{}")
-    origin.mark(tmp_path, origin.RUN)
-    key = origin.key_file()
+    provenance.mark(tmp_path, provenance.RUN)
+    key = provenance.key_file()
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert len(key.read_bytes()) == 64
-    origin.require(tmp_path, origin.RUN)
-    assert key.read_text() not in (tmp_path / origin.MARK).read_text()
+    provenance.require(tmp_path, provenance.RUN)
+    assert key.read_text() not in (tmp_path / provenance.MARK).read_text()
 
 
 def test_without_a_place_for_a_key_the_process_has_one(monkeypatch, tmp_path):
     monkeypatch.setenv("ATHANOR_KEY_FILE", "/dev/null/key")
-    origin._key.cache_clear()
+    provenance._key.cache_clear()
     (tmp_path / "run.json").write_text("{}")
-    origin.mark(tmp_path, origin.RUN)
-    origin.require(tmp_path, origin.RUN)
-    origin._key.cache_clear()
-    with pytest.raises(origin.OriginError, match="somebody else"):
-        origin.require(tmp_path, origin.RUN)
-    origin._key.cache_clear()
+    provenance.mark(tmp_path, provenance.RUN)
+    provenance.require(tmp_path, provenance.RUN)
+    provenance._key.cache_clear()
+    with pytest.raises(provenance.OriginError, match="somebody else"):
+        provenance.require(tmp_path, provenance.RUN)
+    provenance._key.cache_clear()
 
 
 def names(tree):

@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 from apps import Finetune, Mnist, Recommender
-from evaluation.catalogue import ids_of, offering
-from evaluation.grad_cam import heat
-from evaluation.neighbours import described, nearest
-from serving.images import looking
-from serving.page_files import FOLDER
+from inference.modalities.grad_cam import heat
+from inference.modalities.images import looking
+from inference.modalities.item_scores import ids_of, offering
+from inference.modalities.neighbours import described, nearest
+from serving.http.static import FOLDER
 
 pytest.importorskip("uvicorn", reason="needs the extra serve")
 FILES = sorted(path.name for path in FOLDER.iterdir())
@@ -165,7 +165,7 @@ class Made:
     """A model of a table of scores, with ids of its own."""
 
     def __init__(self, ratings, scores):
-        from pipelines.ids import Ids
+        from pipelines.ids.reading import Ids
 
         users, items = ([f"{k}" for k in range(count)] for count in scores.shape)
         self.layers, self.tables = [Ids(users, items, 0)], (ratings, scores)

@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 
 from apps import Recommender
-from serving import ids, savedmodel
-from serving.export import ParityError
-from serving.parity import DifferentError, compare, numbers
+from exporting import savedmodel
+from exporting.export import ParityError
+from exporting.parity import DifferentError, compare, numbers
+from inference.modalities import ids
 
 LABELS = np.array([b"no", b"yes"])
 CLASSES = {"class": LABELS[[1, 0]], "probabilities": np.float32([[0.2, 0.8], [0.7, 0.3]])}

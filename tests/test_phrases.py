@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from pipelines import phrases
+from pipelines.texts import phrases
 
 
 def slowly(texts):

@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipelines.image_files import MOST_PARTS, decode, decode_all, size_of, too_many
-from pipelines.images import FitImage, recoloured
-from pipelines.photos import FitPhoto
-from pipelines.picture_formats import format_of, is_read
+from pipelines.images.decoding import MOST_PARTS, decode, decode_all, size_of, too_many
+from pipelines.images.formats import format_of, is_read
+from pipelines.images.photos import FitPhoto
+from pipelines.images.preprocessing import FitImage, recoloured
 
 
 def with_size(content, place, layout, *size):
@@ -203,7 +203,7 @@ def test_all_frames_of_a_gif_count():
 
 
 def test_all_pictures_of_a_request_count(monkeypatch):
-    monkeypatch.setattr("pipelines.image_files.MOST_TOGETHER", 8 * 8 * 3)
+    monkeypatch.setattr("pipelines.images.decoding.MOST_TOGETHER", 8 * 8 * 3)
     picture = tf.io.encode_png(np.full((8, 8, 3), 7, "uint8")).numpy()
 
     @tf.function(autograph=False)

@@ -14,9 +14,10 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import pyplot
 
 import apps
-from evaluation import classes, fonts, numbers, pictures, report, style
-from evaluation import images as of_images
-from evaluation import texts as of_texts
+from evaluation import fonts, pictures, report, style
+from evaluation.modalities import images as of_images
+from evaluation.modalities import texts as of_texts
+from evaluation.tasks import classification, regression
 from pipelines.examples import Examples
 from training.run import Run
 from training.train import train
@@ -72,8 +73,8 @@ def written(figure):
 
 
 def confusion_of(label):
-    answers = classes.Answers(np.eye(2), np.arange(2))
-    return classes.figures(answers, SimpleNamespace(labels=(label, "b")))["confusion.png"]
+    answers = classification.Answers(np.eye(2), np.arange(2))
+    return classification.figures(answers, SimpleNamespace(labels=(label, "b")))["confusion.png"]
 
 
 def test_a_font_that_is_installed_draws_its_script(machine, tmp_path):
@@ -106,7 +107,7 @@ def test_wide_letters_take_two_columns(machine, tmp_path):
 @pytest.mark.parametrize("scale", [1.0, 1e5, 1e7])
 def test_labels_of_ticks_have_room(scale):
     target = scale * np.linspace(1, 3, 50)
-    drawn = numbers.figures(numbers.Answers(target * 1.1, target), None, "SalePrice")
+    drawn = regression.figures(regression.Answers(target * 1.1, target), None, "SalePrice")
     for figure in drawn.values():
         figure.canvas.draw()
         for axis in figure.axes:
@@ -141,7 +142,7 @@ def test_curves_mark_the_kept_epoch_and_the_second_stage():
 def test_the_worst_pictures_have_the_names_of_their_files():
     target, said = np.array([0, 1, 0]), np.array([1, 1, 1])
     images = Examples.of(np.zeros((3, 8, 8, 3), "uint8"), target)
-    answers = classes.Answers(np.eye(2)[said] * 0.8 + 0.1, target)
+    answers = classification.Answers(np.eye(2)[said] * 0.8 + 0.1, target)
     texts = " ".join(written(of_images._worst(answers, images, ("cat", "dog"))))
     assert "test example 0" in texts
     names = np.array([f"cat/a-long-name-of-a-holiday-{k}.jpg" for k in range(3)])

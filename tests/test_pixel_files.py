@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from apps import Mnist
-from pipelines import pixel_arrays, pixel_tables
 from pipelines.examples import DataError
+from pipelines.images import pixel_arrays, pixel_tables
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (40, 8, 8), "uint8")

@@ -39,7 +39,7 @@ def test_predict_names_what_it_cannot_read(houses, tmp_path, ask):
 
 
 def test_the_examples_of_a_run_are_read_as_they_were(houses, ask):
-    from serving.predict import examples
+    from inference.predict import examples
     from training.run import Run
 
     run = Run.load(houses)

@@ -9,8 +9,8 @@ import pytest
 
 import apps
 import athanor
-from pipelines import csv_files
 from pipelines.examples import DataError
+from pipelines.tables import csv_files
 
 ROWS = "size,rooms,price\n1,2,3\n"
 # The app and its fields; what is said.
@@ -72,9 +72,9 @@ def test_an_odd_header_is_refused_only_if_no_way_of_reading_finds_the_column(els
 
 WITHOUT = """
 import sys, time
-import athanor
+from cli import main
 for words in {commands!r}:
-    status = athanor._run(words)
+    status = main._run(words)
     assert status == 2, (words, status)
     heavy = {{"tensorflow", "keras"}} & set(sys.modules)
     assert not heavy, (words, heavy)

@@ -1,6 +1,6 @@
 """How far checks are, in a pipe."""
 
-from checking import progress
+from data_checks import progress
 
 
 def test_lines_come_every_five_seconds_of_each_kind(monkeypatch, capsys):

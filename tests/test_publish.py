@@ -10,7 +10,7 @@ from apps import Mnist
 from serving.addresses import ServeError, addresses
 from serving.publish import publish
 from serving.versions import Model
-from training.origin import EXPORT, OriginError, _key, require
+from training.provenance import EXPORT, OriginError, _key, require
 
 
 class Loaded:

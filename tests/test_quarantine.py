@@ -16,8 +16,8 @@ import pytest
 import tensorflow as tf
 
 from apps import Finetune, Mnist, Text
-from checking import page
-from checking.examine import examine
+from data_checks import page
+from data_checks.examine import examine
 from evaluation import report
 from pipelines import quarantine
 from pipelines.examples import DataError

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from pipelines import csv_files
-from pipelines.quotes import Lines
+from pipelines.tables import csv_files
+from pipelines.tables.quotes import Lines
 
 PLAIN = [["bad nasty film", "neg"], ["good lovely film", "pos"]] * 100
 

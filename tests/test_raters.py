@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from apps import Recommender
-from checking.examine import examine
-from checking.outputs import entries
+from data_checks.examine import examine
+from data_checks.outputs import entries
 
 
 def write(path, rows, *, rated=True):

@@ -12,21 +12,24 @@ from scipy import sparse
 
 import optimizers
 from apps import Recommender
-from apps.descent import epochs
-from apps.factors import Pairs, ranking_rows, rating_rows, spectrum, truncated
-from apps.gibbs import gaussians, posterior_means
-from evaluation import catalogue, neighbours, rankings, report
-from evaluation import ids as asked_ids
-from evaluation.catalogue import best, ids_of
-from evaluation.neighbours import described, nearest
-from evaluation.rankings import Answers, Lists
-from pipelines import embedded, ids
+from apps.recommender.bayesian_mf import gaussians, posterior_means
+from apps.recommender.factors import Pairs, ranking_rows, rating_rows, spectrum, truncated
+from apps.recommender.svdpp import epochs
+from evaluation import report
+from evaluation.modalities import ids as asked_ids
+from evaluation.tasks import ranking
+from evaluation.tasks.ranking import Answers, Lists
+from inference.inputs import UnreadableError
+from inference.modalities import ids as questions
+from inference.modalities import item_scores, neighbours
+from inference.modalities.item_scores import best, ids_of
+from inference.modalities.neighbours import described, nearest
+from inference.predict import predict
+from pipelines import embedded
 from pipelines.examples import DataError
+from pipelines.ids import reading as ids
 from pipelines.splits import Fold, fold
-from pipelines.tables import Table, Tables
-from serving import ids as questions
-from serving.predict import predict
-from serving.reading import UnreadableError
+from pipelines.tables.table import Table, Tables
 from training.train import train
 
 MESSY = """\ufeffReader , Book,Stars,When
@@ -66,7 +69,7 @@ def tiny(tiny_run):
 
 
 def columns_of(path):
-    from pipelines import csv_files
+    from pipelines.tables import csv_files
 
     return csv_files.read(str(path))
 
@@ -299,19 +302,19 @@ def test_lists_are_judged_as_by_hand():
         usual=3.0,
     )
     answers = Answers(np.array([1.0, 2, 3]), np.array([1.0, 1, 5]), np.array([0, 1, 2]), lists)
-    found = rankings.metrics(answers)
+    found = ranking.metrics(answers)
     assert found["recall_at_10"] == pytest.approx(0.5)
     assert found["ndcg_at_10"] == pytest.approx((1 + 0.5) / (1 + 1 / np.log2(3)) / 2)
     assert found["coverage"] == pytest.approx(0.8)
     assert found["rmse"] == pytest.approx(np.sqrt(5 / 3))
-    for name, (low, high) in rankings.intervals(answers).items():
+    for name, (low, high) in ranking.intervals(answers).items():
         assert low <= found[name] <= high, name
 
 
 def test_the_run_beats_its_baselines_and_stays_above_the_floor(tiny):
     answers = report.answer(tiny)
-    scores = rankings.metrics(answers)
-    beside = {name: rankings.metrics(a) for name, a in asked_ids.baselines(tiny.splits).items()}
+    scores = ranking.metrics(answers)
+    beside = {name: ranking.metrics(a) for name, a in asked_ids.baselines(tiny.splits).items()}
     assert beside["noise_floor"]["rmse"] == pytest.approx(0.5)
     assert not report.score(tiny)["remarks"], "nobody can use the noise floor"
     assert 0.5 < scores["rmse"] < beside["user_and_item_means"]["rmse"]
@@ -320,7 +323,7 @@ def test_the_run_beats_its_baselines_and_stays_above_the_floor(tiny):
 
 
 def test_lists_hold_nothing_that_was_met_in_training(tiny):
-    answers, some = report.answer(tiny), rankings.asked(tiny.splits)
+    answers, some = report.answer(tiny), ranking.asked(tiny.splits)
     known = tiny.splits.train.numpy().features
     items = ids.vocabulary(known["item"])
     met = set(zip(known["user"], known["item"], strict=True))
@@ -346,7 +349,7 @@ def test_questions_whose_answers_would_not_fit_into_memory_are_refused(
 ):
     model = exported(Recommender).model
     count, rows = len(ids_of(model).offered), described(model)
-    monkeypatch.setattr(catalogue, "MOST_PAIRS", 7 * count)
+    monkeypatch.setattr(item_scores, "MOST_PAIRS", 7 * count)
     ask(model, rows, 7)
 
     @tf.function(autograph=False)
@@ -360,7 +363,7 @@ def test_questions_whose_answers_would_not_fit_into_memory_are_refused(
 
 def test_the_samples_of_an_export_ask_no_more_than_fits(exported, monkeypatch):
     run = exported(Recommender)
-    monkeypatch.setattr(catalogue, "MOST_PAIRS", 5 * len(ids_of(run.model).offered))
+    monkeypatch.setattr(item_scores, "MOST_PAIRS", 5 * len(ids_of(run.model).offered))
     found = questions.samples(run.samples.raw, run)
     assert len(found["recommend/input/user"]) == len(found["recommend/output/scores"]) == 5
     assert len(found["similar/input/item"]) == len(found["similar/output/scores"]) == 5
@@ -384,7 +387,7 @@ def test_the_export_recommends(exported):
     fresh = ask(user=users, k=tf.constant(7), exclude_seen=tf.constant(True))
     assert fresh["items"].shape == fresh["scores"].shape == (2, 7)
     assert (np.diff(fresh["scores"].numpy(), axis=1) <= 0).all()
-    popularity = rankings.popularity_of(run.splits)
+    popularity = ranking.popularity_of(run.splits)
     items = ids.vocabulary(run.splits.train.numpy().features["item"])
     assert popularity[items == fresh["items"].numpy()[1, 0]] == popularity.max()
     everything = ask(user=users, k=tf.constant(10**6), exclude_seen=tf.constant(True))
@@ -450,23 +453,23 @@ def test_a_user_who_met_everything_gets_a_word_and_no_list(few_left, capsys):
 
 def test_items_that_were_met_are_in_no_list_that_is_judged(few_left):
     splits = few_left.splits
-    some = rankings.asked(splits)
+    some = ranking.asked(splits)
     items = ids.vocabulary(splits.train.numpy().features["item"])
     for lists in (
         report.answer(few_left).lists,
         asked_ids.baselines(splits)["popularity"].lists,
     ):
         for name, places, hits in zip(some.names, lists.places, lists.hits, strict=True):
-            left = places[places != rankings.NONE]
+            left = places[places != ranking.NONE]
             assert len(left) == len(set(left)) == 20 - len(met_by(few_left, name))
             assert not met_by(few_left, name) & set(items[left])
-            assert not hits[places == rankings.NONE].any()
+            assert not hits[places == ranking.NONE].any()
 
 
 def test_the_most_popular_lists_are_those_of_sorting_all_items(tiny):
-    splits, some = tiny.splits, rankings.asked(tiny.splits)
+    splits, some = tiny.splits, ranking.asked(tiny.splits)
     items = ids.vocabulary(splits.train.numpy().features["item"])
-    popularity = rankings.popularity_of(splits)
+    popularity = ranking.popularity_of(splits)
     lists = asked_ids.baselines(splits)["popularity"].lists
     for name, places in zip(some.names[:20], lists.places, strict=False):
         scores = np.where(np.isin(items, list(met_by(tiny, name))), -np.inf, popularity)
@@ -512,8 +515,8 @@ def test_a_search_draws_no_field_that_the_default_model_ignores():
 def test_gradient_descent_learns_too(tmp_path):
     app = Recommender(model="svdpp", epochs=6, factors=3, learning_rate=0.02)
     run = train(app, run_dir=tmp_path / "run", verbose=0)
-    scores = rankings.metrics(report.answer(run))
-    means = rankings.metrics(asked_ids.baselines(run.splits)["user_and_item_means"])
+    scores = ranking.metrics(report.answer(run))
+    means = ranking.metrics(asked_ids.baselines(run.splits)["user_and_item_means"])
     assert 0.5 < scores["rmse"] < means["rmse"]
 
 
@@ -541,8 +544,8 @@ def test_clicks_without_ratings_are_ranked(tmp_path):
     pairs = zip(columns["user_id"], columns["item_id"], strict=True)
     path.write_text("user,item\n" + "".join(f"{u.decode()},{i.decode()}\n" for u, i in pairs))
     run = train(Recommender(data=f"csv:{path}"), run_dir=tmp_path / "run", verbose=0)
-    scores = rankings.metrics(report.answer(run))
-    beside = rankings.metrics(asked_ids.baselines(run.splits)["popularity"])
+    scores = ranking.metrics(report.answer(run))
+    beside = ranking.metrics(asked_ids.baselines(run.splits)["popularity"])
     assert set(scores) == {"recall_at_10", "ndcg_at_10", "coverage"}
     assert scores["recall_at_10"] > beside["recall_at_10"]
     assert scores["ndcg_at_10"] > beside["ndcg_at_10"]
@@ -554,8 +557,8 @@ def test_data_that_bear_no_factors_keep_the_means(tmp_path):
     path = tmp_path / "noise.csv"
     path.write_text("\n".join(["user,item,rating", *rows]))
     run = train(Recommender(data=f"csv:{path}", epochs=4), run_dir=tmp_path / "run", verbose=0)
-    scores = rankings.metrics(report.answer(run))
-    means = rankings.metrics(asked_ids.baselines(run.splits)["user_and_item_means"])
+    scores = ranking.metrics(report.answer(run))
+    means = ranking.metrics(asked_ids.baselines(run.splits)["user_and_item_means"])
     assert scores["rmse"] < 1.05 * means["rmse"]
 
 

@@ -6,16 +6,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps import FieldError, Regression, ridge, tabular, tabular_losses, tabular_networks, trust
-from evaluation import rows as judged
-from pipelines import csv_files, embedded, rows
-from pipelines.columns import PrepareColumns
+from apps import FieldError, Regression, ridge
+from apps.regression import layers as tabular
+from apps.regression import losses, shrinkage
+from apps.regression import networks as tabular_networks
+from evaluation.modalities import rows as judged
+from inference.predict import predict
+from pipelines import embedded
 from pipelines.examples import DataError, Examples
-from pipelines.packing import packed
+from pipelines.rows import reading as rows
+from pipelines.rows.packing import packed
+from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import Splits, cut
-from pipelines.tables import Table, Tables
-from pipelines.values import Form
-from serving.predict import predict
+from pipelines.tables import csv_files
+from pipelines.tables.table import Table, Tables
+from pipelines.tables.values import Form
 from training.train import train
 
 MESSY = """id,Größe (m²),price EUR,city,"said, often",mixed,constant,void,grade
@@ -233,13 +238,13 @@ def test_outside_training_members_agree_on_the_mean_of_probabilities():
 
 
 def test_losses_are_their_formulas():
-    squared = tabular_losses.SquaredError(10.0, 2.0)
+    squared = losses.SquaredError(10.0, 2.0)
     assert float(squared(np.array([12.0]), np.array([[[1.0], [3.0]]]))) == pytest.approx(2.0)
-    insensitive = tabular_losses.InsensitiveError(10.0, 2.0)
+    insensitive = losses.InsensitiveError(10.0, 2.0)
     assert float(insensitive(np.array([12.0]), np.array([[[1.05], [3.0]]]))) == pytest.approx(0.95)
     scores = np.array([[[0.5, -2.0]]], "float32")
-    assert float(tabular_losses.Hinge()(np.array([0]), scores)) == pytest.approx(0.5)
-    entropy = tabular_losses.Crossentropy()(np.array([1]), scores)
+    assert float(losses.Hinge()(np.array([0]), scores)) == pytest.approx(0.5)
+    entropy = losses.Crossentropy()(np.array([1]), scores)
     assert float(entropy) == pytest.approx(np.log(1 + np.exp(2.5)), rel=1e-6)
 
 
@@ -301,10 +306,10 @@ def test_a_batch_of_as_many_examples_as_members_is_answered_like_any():
 def test_additions_are_believed_as_far_as_they_are_shown_to_help():
     random = np.random.default_rng(0)
     added, noise = random.normal(size=(2, 10_000))
-    assert trust.share(added, added + noise) == pytest.approx(1, abs=0.05)
-    assert trust.share(added, noise) == 0
-    assert trust.share(added[:9], 0.1 * added[:9] + noise[:9]) == 0
-    layer = trust.Trusted()
+    assert shrinkage.share(added, added + noise) == pytest.approx(1, abs=0.05)
+    assert shrinkage.share(added, noise) == 0
+    assert shrinkage.share(added[:9], 0.1 * added[:9] + noise[:9]) == 0
+    layer = shrinkage.Trusted()
     layer.build(None)
     layer.share.assign(0.5)
     assert float(layer(tf.constant(2.0), training=True)) == 2
@@ -313,7 +318,7 @@ def test_additions_are_believed_as_far_as_they_are_shown_to_help():
 
 def test_the_share_is_set_while_the_averaged_weights_are_in_the_model(tmp_path, monkeypatch):
     """Schedule-free training goes on from other weights than those that are judged."""
-    seen, usual = [], trust.Trust.on_test_begin
+    seen, usual = [], shrinkage.Trust.on_test_begin
 
     def watched(self, logs=None):
         found = self.model.optimizer
@@ -328,7 +333,7 @@ def test_the_share_is_set_while_the_averaged_weights_are_in_the_model(tmp_path, 
             found.go_on()
         usual(self, logs)
 
-    monkeypatch.setattr(trust.Trust, "on_test_begin", watched)
+    monkeypatch.setattr(shrinkage.Trust, "on_test_begin", watched)
     app = Regression(epochs=2, width=8, optimizer="schedulefree")
     train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
     assert seen == [True, True]
@@ -339,14 +344,16 @@ def test_additions_to_classes_are_believed_as_far_as_they_are_shown_to_help():
     logits = 2 * random.normal(size=(5000, 3))
     classes = np.argmax(logits + random.gumbel(size=logits.shape), axis=1)
     nothing, noise = np.zeros_like(logits), random.normal(size=logits.shape)
-    assert trust.share_of_classes(logits[:, None], nothing, classes) == pytest.approx(1, abs=0.1)
-    assert trust.share_of_classes(2 * logits[:, None], nothing, classes) == pytest.approx(
+    assert shrinkage.share_of_classes(logits[:, None], nothing, classes) == pytest.approx(
+        1, abs=0.1
+    )
+    assert shrinkage.share_of_classes(2 * logits[:, None], nothing, classes) == pytest.approx(
         0.5, abs=0.05
     )
-    assert trust.share_of_classes(noise[:, None], logits, classes) == 0
-    assert trust.share_of_classes(nothing[:, None], logits, classes) == 1
+    assert shrinkage.share_of_classes(noise[:, None], logits, classes) == 0
+    assert shrinkage.share_of_classes(nothing[:, None], logits, classes) == 1
     few = logits[:9, None] + noise[:9, None]
-    assert trust.share_of_classes(few, logits[:9], classes[:9]) == 0
+    assert shrinkage.share_of_classes(few, logits[:9], classes[:9]) == 0
 
 
 @pytest.mark.parametrize("labels", [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "none")], ids=len)

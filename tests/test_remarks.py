@@ -11,9 +11,11 @@ from test_intervals import of_classes, of_lists
 
 import apps
 from apps import Mnist, Recommender, Regression
-from evaluation import classes, kinds, numbers, rankings, rounding, rows
-from evaluation.numbers import Answers
+from evaluation import kinds, rounding
+from evaluation.modalities import rows
 from evaluation.remarks import advice, remarks
+from evaluation.tasks import classification, ranking, regression
+from evaluation.tasks.regression import Answers
 
 
 def of_numbers(error, count=500, seed=0):
@@ -29,7 +31,7 @@ def test_a_rated_recommender_with_poor_lists_is_told_so():
     target = random.normal(size=300)
     own = poor._replace(given=target + 0.1, target=target)
     beside = {"popularity": good, "global_mean": own._replace(given=target + 1, lists=None)}
-    (said,) = remarks(Recommender(), rankings, own, beside)
+    (said,) = remarks(Recommender(), ranking, own, beside)
     assert said.startswith("This model loses to popularity: ")
     assert "ndcg_at_10" in said
     assert "recall_at_10" in said
@@ -38,26 +40,26 @@ def test_a_rated_recommender_with_poor_lists_is_told_so():
 
 def test_a_difference_that_chance_explains_is_no_remark():
     own, beside = of_numbers(24_000), {"boosting": of_numbers(21_200, seed=5)}
-    assert numbers.metrics(beside["boosting"])["rmse"] < numbers.metrics(own)["rmse"]
-    assert remarks(Regression(), numbers, own, beside) == []
+    assert regression.metrics(beside["boosting"])["rmse"] < regression.metrics(own)["rmse"]
+    assert remarks(Regression(), regression, own, beside) == []
 
 
 def test_a_difference_that_nobody_would_see_is_no_remark():
     """24,250.09 against 24,246.58, however sure."""
     own = of_numbers(24_250)
     same = own._replace(given=own.target + 0.9998 * (own.given - own.target))
-    assert remarks(Regression(model="linear"), numbers, own, {"linear": same}) == []
+    assert remarks(Regression(model="linear"), regression, own, {"linear": same}) == []
 
 
 def test_a_difference_beyond_chance_is_a_remark_that_can_be_heeded():
     own, beside = of_numbers(30_000), {"linear": of_numbers(22_000), "boosting": of_numbers(21_000)}
-    linear, boosting = remarks(Regression(), numbers, own, beside)
+    linear, boosting = remarks(Regression(), regression, own, beside)
     assert "rmse" in linear
     assert "--model linear" in linear
     assert "mae" in linear
     assert "no such model" in boosting
     assert "athanor regression tune" in boosting
-    (same,) = remarks(Regression(model="linear"), numbers, own, {"linear": beside["linear"]})
+    (same,) = remarks(Regression(model="linear"), regression, own, {"linear": beside["linear"]})
     assert "already" in same
 
 
@@ -65,13 +67,13 @@ def test_paired_examples_find_what_two_intervals_would_hide():
     right = np.random.default_rng(0).random(1000) < 0.8
     better = right | (np.arange(1000) % 20 == 0)
     own, other = of_classes(right), of_classes(better)
-    one, two = (classes.intervals(answers)["accuracy"] for answers in (own, other))
+    one, two = (classification.intervals(answers)["accuracy"] for answers in (own, other))
     assert one[1] > two[0], "the intervals of the two overlap"
-    assert "accuracy" in remarks(Mnist(), classes, own, {"softmax_regression": other})[0]
+    assert "accuracy" in remarks(Mnist(), classification, own, {"softmax_regression": other})[0]
 
 
 def test_the_noise_floor_is_nobodys_model():
-    assert remarks(Recommender(), numbers, of_numbers(9), {kinds.FLOOR: of_numbers(1)}) == []
+    assert remarks(Recommender(), regression, of_numbers(9), {kinds.FLOOR: of_numbers(1)}) == []
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from apps import Regression
-from evaluation import rows as judged
-from pipelines.columns import PrepareColumns, ends_of
-from serving.rows import about, prepare_of
+from evaluation.modalities import rows as judged
+from inference.modalities.rows import about, prepare_of
+from pipelines.rows.preprocessing import PrepareColumns, ends_of
 from training.train import train
 
 COUNT = 400

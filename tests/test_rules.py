@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 import optimizers
-from conformance import twins
+from conformance import references
 from conformance.subject import START, follow, followed, of_class, variables, walk
 from optimizers import LARS, SOAP, Adan, NovoGrad, OneCycle, Prodigy, RAdam, WarmupStableDecay, Yogi
 from optimizers.rule import Rule
@@ -65,7 +65,7 @@ def test_a_negative_weight_decay_is_refused(rule):
 @pytest.mark.parametrize("beta_2", [0.0, 0.5, 0.6])
 def test_radam_with_a_short_memory_is_momentum(beta_2):
     plain, adaptive = followed(RAdam(RATE, beta_2=beta_2), 20), followed(RAdam(RATE), 20)
-    slow = twins.radam(START, walk(), 20, RATE, beta_2=0.5)
+    slow = references.radam(START, walk(), 20, RATE, beta_2=0.5)
     assert_close(plain, slow)
     assert np.abs(plain[0] - adaptive[0]).max() > 1e-3
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipelines import csv_files, encodings
-from pipelines.encodings import find
 from pipelines.examples import DataError
+from pipelines.tables import csv_files, encodings
+from pipelines.tables.encodings import find
 
 
 def names(place, content):

@@ -14,7 +14,7 @@ from tensorflow_serving.apis import (
 )
 
 from apps import Mnist, Recommender, Regression
-from pipelines.packing import unpacked
+from pipelines.rows.packing import unpacked
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_a_port_that_is_taken_is_told(served):
 
 def test_bodies_that_are_read_at_once_have_a_common_limit():
     from serving.grpc_service import THREADS, threads
-    from serving.rest import Limits
+    from serving.http.rest import Limits
 
     assert threads(Limits()) == THREADS
     assert threads(Limits(max_body=2**28)) == 2
@@ -188,7 +188,7 @@ def test_a_body_is_read_when_it_is_its_turn(monkeypatch):
     from types import SimpleNamespace
 
     from serving import grpc_service
-    from serving.rest import Limits
+    from serving.http.rest import Limits
 
     read, turn = [], threading.Event()
     parse = predict_pb2.PredictRequest.FromString

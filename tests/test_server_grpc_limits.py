@@ -10,7 +10,7 @@ import pytest
 from tensorflow_serving.apis import get_model_status_pb2
 
 from serving import grpc_limits, grpc_service
-from serving.rest import Limits
+from serving.http.rest import Limits
 
 SECONDS = 1.0  # for what is awaited, and for silence
 ALONE = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own

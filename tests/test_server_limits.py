@@ -13,11 +13,11 @@ import zlib
 import pytest
 
 from apps import Mnist
-from serving.faults import RequestError
-from serving.hosts import Hosts
-from serving.inflating import MOST_MEMBERS, inflated
-from serving.protocol import MAX_HEAD_BYTES
-from serving.rest import Limits
+from inference.request_errors import RequestError
+from serving.http.hosts import Hosts
+from serving.http.inflating import MOST_MEMBERS, inflated
+from serving.http.protocol import MAX_HEAD_BYTES
+from serving.http.rest import Limits
 from serving.server import Server, Settings
 
 HEAD_SECONDS = 1.0

@@ -7,12 +7,12 @@ import time
 import pytest
 import tensorflow as tf
 
-from serving.asking import Asker
+from inference.request_errors import RequestError
+from inference.servable import Servable
+from serving.access_log import Journal
 from serving.batching import Batcher
-from serving.codec import question
-from serving.faults import RequestError
-from serving.journal import Journal
-from serving.servable import Servable
+from serving.http.codec import question
+from serving.request_executor import Asker
 
 SLOW, QUICK = b'{"instances": [1000000000]}', b'{"instances": [1, 2]}'
 
@@ -76,10 +76,10 @@ def test_slow_requests_leave_the_threads_to_others(batch, counting):
 
 def test_a_journal_that_nobody_reads_keeps_nobody_waiting(monkeypatch):
     reading, writing = os.pipe()
-    monkeypatch.setattr("serving.journal.STDERR", writing)
-    monkeypatch.setattr("serving.journal.PATIENCE", 0.1)
-    monkeypatch.setattr("serving.journal.EVERY", 0.01)
-    monkeypatch.setattr("serving.journal.MOST", 50)
+    monkeypatch.setattr("serving.access_log.STDERR", writing)
+    monkeypatch.setattr("serving.access_log.PATIENCE", 0.1)
+    monkeypatch.setattr("serving.access_log.EVERY", 0.01)
+    monkeypatch.setattr("serving.access_log.MOST", 50)
     journal = Journal()
     journal.keep()
     start = time.monotonic()
@@ -101,8 +101,8 @@ def test_a_journal_that_nobody_reads_does_not_spin(monkeypatch):
     """Where standard error does not block, a write that does not fit comes back at once."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    monkeypatch.setattr("serving.journal.STDERR", writing)
-    monkeypatch.setattr("serving.journal.PATIENCE", 0.1)
+    monkeypatch.setattr("serving.access_log.STDERR", writing)
+    monkeypatch.setattr("serving.access_log.PATIENCE", 0.1)
     journal = Journal()
     journal.keep()
     for number in range(1000):

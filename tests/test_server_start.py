@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from apps import Mnist
-from serving import loading, loopback
-from serving.asking import Asker
-from serving.servable import ALL, Servable
+from inference.servable import ALL, Servable
+from serving import loading
+from serving.http import self_request
+from serving.request_executor import Asker
 from serving.server import Server, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +39,7 @@ def test_a_server_asks_itself_by_http_and_tells_nobody(exported, tmp_path, monke
     assert ready.wait(30)
     server.stop()
     thread.join(30)
-    assert len(asked) >= loopback.TIMES
+    assert len(asked) >= self_request.TIMES
     assert any(body.startswith(b'{"instances"') for body in asked)
     told = [json.loads(line) for line in log.read_text().splitlines()]
     assert "serving" in {one["event"] for one in told}
@@ -48,7 +49,7 @@ def test_a_server_asks_itself_by_http_and_tells_nobody(exported, tmp_path, monke
 
 @pytest.mark.parametrize(("seconds", "threads"), [(60.0, 1), (0.0, ALL)], ids=["quick", "slow"])
 def test_what_is_quick_keeps_to_one_thread(seconds, threads, export, monkeypatch):
-    monkeypatch.setattr("serving.rehearsal.QUICK", seconds)
+    monkeypatch.setattr("serving.warmup.QUICK", seconds)
     servable = loading.load(export, 1)
     assert servable.threads == threads
     assert servable.signatures
@@ -79,7 +80,7 @@ import sys
 from pathlib import Path
 from serving import opening
 opening.tensorflow()
-from serving.servable import Servable
+from inference.servable import Servable
 
 def count():
     return len(list(Path("/proc/self/task").iterdir()))

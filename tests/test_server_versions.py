@@ -16,13 +16,14 @@ import weakref
 import pytest
 
 from apps import Mnist
-from serving.addresses import Address, ServeError, addresses, versions
-from serving.faults import RequestError
-from serving.hosts import Hosts
+from inference.artifacts import versions
+from inference.request_errors import RequestError
+from inference.servable import Servable
+from serving.addresses import Address, ServeError, addresses
+from serving.http.hosts import Hosts
+from serving.http.rest import Limits, Rest
+from serving.http.web import other_paths
 from serving.metrics import Metrics
-from serving.other_paths import other_paths
-from serving.rest import Limits, Rest
-from serving.servable import Servable
 from serving.server import NothingServedError, Server, Settings, bound
 from serving.versions import Model, Models
 
@@ -300,9 +301,9 @@ def test_the_command_answers_mistakes_in_a_line(ask, exported, monkeypatch):
 WITHOUT_KERAS = """
 import sys
 sys.modules["keras"] = None  # any import of it fails
-import athanor
+from cli import main
 try:
-    status = athanor._run(["serve", sys.argv[1], "--port", "0"])
+    status = main._run(["serve", sys.argv[1], "--port", "0"])
 finally:
     print(*sorted(name for name in sys.modules if sys.modules[name]))
 sys.exit(status)
@@ -334,19 +335,27 @@ def test_a_server_needs_no_keras_and_ends_when_it_is_told(exported):
     assert process.returncode == 0, error
     ours = {name for name in output.split() if name.partition(".")[0] in OURS}
     assert {name.partition(".")[0] for name in ours} == {
-        *("apps", "pipelines", "serving", "training")
+        *("apps", "cli", "inference", "pipelines", "serving", "training")
     }
     assert {name for name in ours if name.startswith(("training.", "pipelines."))} == {
         "pipelines.files",
-        "training.cluster",
-        "training.origin",
-        "training.start",
+        "training.distributed.cluster",
+        "training.provenance",
+        "training.startup",
     }
-    assert not ours & {"serving.answers", "serving.images", "serving.ids", "serving.kinds"}
+    assert not ours & {
+        "inference.named_outputs",
+        "inference.modalities.images",
+        "inference.modalities.ids",
+        "inference.kinds",
+    }
     assert not [name for name in output.split() if name.partition(".")[0] == "keras"]
 
 
-OURS = {"apps", "conformance", "evaluation", "optimizers", "pipelines", "serving", "training"}
+OURS = {
+    *("apps", "cli", "conformance", "evaluation", "exporting", "inference", "optimizers"),
+    *("pipelines", "serving", "training"),
+}
 
 
 class SlowAsker:
@@ -436,7 +445,7 @@ def test_too_many_at_once_are_refused():
 
 
 def test_an_answer_that_takes_too_long_is_given_up(model):
-    from serving.asking import Asker
+    from serving.request_executor import Asker
 
     asker = Asker(timeout=0.05, threads=1)
 
@@ -464,8 +473,8 @@ def test_what_nobody_expected_is_told_to_the_journal_alone():
 def test_requests_in_a_batch_are_answered_as_alone(model):
     import numpy as np
 
-    from serving.asking import Asker, answered
     from serving.batching import Batcher
+    from serving.request_executor import Asker, answered
 
     draw = np.random.default_rng(0)
     bodies = [
@@ -497,7 +506,7 @@ def test_requests_in_a_batch_are_answered_as_alone(model):
 
 
 def test_what_is_quick_is_guessed_from_what_was():
-    from serving.pace import QUICK, Load, Pace
+    from inference.latency_estimate import QUICK, Load, Pace
 
     pace, usual = Pace(), Load(10, 1000)
     assert not pace.quick("a", usual), "nothing is known"
@@ -519,8 +528,8 @@ def test_what_is_quick_is_guessed_from_what_was():
 
 def test_a_padded_body_says_nothing_of_a_heavy_one(model):
     """What counts is how much is asked, not how many bytes of JSON that takes."""
-    from serving.codec import question
-    from serving.pace import load_of
+    from inference.latency_estimate import load_of
+    from serving.http.codec import question
 
     with model.held() as servable:
         row, many = [[[0]] * 8] * 8, 500
@@ -538,7 +547,7 @@ def test_a_version_is_warmed_by_what_the_export_brings(directory):
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
-    from serving.rehearsal import RECORDS, recorded, warm
+    from serving.warmup import RECORDS, recorded, warm
 
     log = prediction_log_pb2.PredictionLog()
     request = log.predict_log.request

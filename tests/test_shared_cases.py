@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from apps import Finetune, Recommender, Regression, Text
-from pipelines import image_files
+from pipelines.images import decoding
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 WITHOUT_FILES = {"gzip-request", "uneven-columns"}  # requests: see test_server_bodies.py
@@ -196,4 +196,4 @@ def test_webp_is_a_class_of_pictures():
 
 def test_the_pixels_of_a_webp_are_known_before_it_is_decoded():
     content = (CASES / "webp-pixel-bomb" / "bomb.webp").read_bytes()
-    assert tuple(map(int, image_files.size_of(content))) == (12_000, 12_000)
+    assert tuple(map(int, decoding.size_of(content))) == (12_000, 12_000)

@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 import apps
 import optimizers
 from apps import Mnist, Regression
+from apps.full_batch import Whole
+from apps.regression.losses import SquaredError
+from apps.regression.networks import STRAIGHT, Prepared
 from apps.ridge import ridge
-from apps.tabular_losses import SquaredError
-from apps.tabular_networks import STRAIGHT, Prepared
-from apps.whole import Whole
 from optimizers import LBFGS, LevenbergMarquardt, Newton
 from optimizers.solver import SolverError
 from training.train import train

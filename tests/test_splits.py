@@ -6,13 +6,15 @@ import made
 import numpy as np
 import pytest
 
-from pipelines import drawing, quarantine, rows, texts
-from pipelines.cell_hashes import hashes_of_cells
-from pipelines.cells import Packer
+from pipelines import drawing, quarantine
 from pipelines.examples import DataError, Examples
 from pipelines.quarantine import Entry, key_of
+from pipelines.rows import reading as rows
 from pipelines.splits import Fold, Source, cut, fold
-from pipelines.tables import Table, Tables
+from pipelines.tables.cell_hashes import hashes_of_cells
+from pipelines.tables.cells import Packer
+from pipelines.tables.table import Table, Tables
+from pipelines.texts import reading as texts
 
 NAMES = ("train", "valid", "test")
 

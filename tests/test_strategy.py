@@ -13,8 +13,8 @@ import tensorflow as tf
 import apps
 from apps import FieldError, Mnist
 from apps.networks import FusedBatchNormalization
-from pipelines.feed import _for_all
-from training import strategy
+from pipelines.batches import _for_all
+from training.distributed import strategy
 from training.run import Run
 
 CHECK = """

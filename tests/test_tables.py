@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import csv_files, encodings, sources, values
-from pipelines.cells import Packer
+from pipelines import sources
 from pipelines.examples import DataError
-from pipelines.looking import looking
-from pipelines.tables import Table, Tables
+from pipelines.inspection import looking
+from pipelines.tables import csv_files, encodings, values
+from pipelines.tables.cells import Packer
+from pipelines.tables.table import Table, Tables
 
 
 def read(place, content, encoding="utf-8"):

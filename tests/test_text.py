@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps import Text, linear
-from apps.recurrent import BothWays, Evidence, PoolWords
-from evaluation import texts as judged
+from apps import Text
+from apps.text import ngram_logits
+from apps.text.layers import BothWays, Evidence, PoolWords
+from evaluation.modalities import texts as judged
+from inference.inputs import UnreadableError
+from inference.predict import predict
 from pipelines import embedded
+from pipelines.batches import feed_shuffled
 from pipelines.examples import DataError, Examples
-from pipelines.feed import feed_shuffled
 from pipelines.splits import Fold, cut, fold
-from pipelines.tables import Table, Tables
-from pipelines.texts import Columns, source
-from pipelines.words import Words, count_words, hash_runs, most_frequent, split
-from serving.predict import predict
-from serving.reading import UnreadableError
+from pipelines.tables.table import Table, Tables
+from pipelines.texts.preprocessing import Words, count_words, hash_runs, most_frequent, split
+from pipelines.texts.reading import Columns, source
 
 ODD = [
     "",
@@ -214,8 +215,8 @@ def test_evidence_has_not_seen_what_it_is_trained_beside():
 
 def test_a_class_without_texts_is_unlikely():
     runs = np.array([[1, 0], [2, 0]] * 50)
-    known = linear.matrix([(runs, np.array([0, 2] * 50))], 3)
-    found = linear.solve(known, np.arange(100) % linear.FOLDS, 3)
+    known = ngram_logits.matrix([(runs, np.array([0, 2] * 50))], 3)
+    found = ngram_logits.solve(known, np.arange(100) % ngram_logits.FOLDS, 3)
     assert found.bias[0, 1] < found.bias[0, [0, 2]].min() - 1
 
 

@@ -17,7 +17,7 @@ from evaluation import report
 from pipelines import embedded
 from pipelines.examples import DataError
 from pipelines.files import whole
-from training import directory, passport
+from training import directory, manifest
 from training.fitting import DivergedError
 from training.run import Run, RunError, sets_directory, write_json
 from training.train import train
@@ -269,7 +269,7 @@ def test_a_run_whose_table_was_taken_column_by_column_is_refused(tiny_run, tmp_p
         change(told["data"]["spec"])
         (tmp_path / "run.json").write_text(json.dumps(told))
         with pytest.raises(RunError, match=said):
-            passport.read(tmp_path / "run.json")
+            manifest.read(tmp_path / "run.json")
 
 
 def test_a_model_first_asked_for_inside_a_function_answers_as_outside(tiny_run):

@@ -15,12 +15,12 @@ from simulated import opened, searched, told
 import apps
 from apps import FieldError, Mnist
 from optimizers import UnknownOptimizerError
-from training import origin
-from training.cluster import StrategyError
+from training import provenance
+from training.distributed.cluster import StrategyError
 from training.fitting import DivergedError
 from training.run import CHECKPOINT, Run, RunError
 from training.train import train
-from tuning import chief, keeping, objectives, pictures, search, space, trial
+from tuning import coordinator, objectives, pictures, retention, search, space, trial
 from tuning.oracles import SCORE
 
 
@@ -203,9 +203,9 @@ def test_a_finished_search_is_not_run_again(found, monkeypatch):
 def stranger(monkeypatch, tmp_path):
     """Another user than who searched."""
     monkeypatch.setenv("ATHANOR_KEY_FILE", str(tmp_path / "another" / "key"))
-    origin._key.cache_clear()
+    provenance._key.cache_clear()
     yield
-    origin._key.cache_clear()
+    provenance._key.cache_clear()
 
 
 @pytest.mark.usefixtures("stranger")
@@ -213,21 +213,21 @@ def test_a_search_of_somebody_else_gets_no_mark_of_ours(found, tmp_path):
     """Nor is anything of it loaded."""
     shutil.copytree(found.directory, tmp_path / "search")
     options = {"tuner": "grid", "space": found.directory.parent / "space.yaml", "trials": 4}
-    before = {path: path.read_bytes() for path in tmp_path.rglob(origin.MARK)}
-    with pytest.raises(origin.OriginError, match="--trust"):
+    before = {path: path.read_bytes() for path in tmp_path.rglob(provenance.MARK)}
+    with pytest.raises(provenance.OriginError, match="--trust"):
         tuned(tmp_path / "search", keep=1, **options)
     asked = search.Asked(run_dir=tmp_path / "search", precision="float32", keep=1, **options)
     trusted = search.search(TINY, asked, loud=False, trust=True)
-    assert {path: path.read_bytes() for path in tmp_path.rglob(origin.MARK)} == before
-    with pytest.raises(origin.OriginError):
-        origin.require(trusted.best.path, origin.RUN)
+    assert {path: path.read_bytes() for path in tmp_path.rglob(provenance.MARK)} == before
+    with pytest.raises(provenance.OriginError):
+        provenance.require(trusted.best.path, provenance.RUN)
 
 
 def test_a_winner_that_was_changed_since_is_refused(found, tmp_path):
     shutil.copytree(found.directory, tmp_path / "search")
     winner = tmp_path / "search" / "best" / "model.keras"
     winner.write_bytes(winner.read_bytes() + b"x")
-    with pytest.raises(origin.OriginError, match="changed since"):
+    with pytest.raises(provenance.OriginError, match="changed since"):
         tuned(
             tmp_path / "search",
             tuner="grid",
@@ -241,7 +241,7 @@ def test_an_export_of_somebody_else_is_not_measured(exported, monkeypatch, reque
     run = exported(Mnist)
     request.getfixturevalue("stranger")
     monkeypatch.setattr(objectives.tf.saved_model, "load", None)
-    with pytest.raises(origin.OriginError, match="--trust"):
+    with pytest.raises(provenance.OriginError, match="--trust"):
         objectives.measured(run)
 
 
@@ -324,13 +324,13 @@ def test_nothing_is_begun_where_it_cannot_be(tmp_path):
 
 
 def test_variables_of_kerastuner_come_together(monkeypatch):
-    assert chief.role() == ""
-    monkeypatch.setenv(chief.HOST, "127.0.0.1")
-    monkeypatch.setenv(chief.IDENTITY, "chief")
-    with pytest.raises(chief.WorkerError, match=f"without {chief.PORT}"):
-        chief.role()
-    monkeypatch.setenv(chief.PORT, "8000")
-    assert chief.role() == "chief"
+    assert coordinator.role() == ""
+    monkeypatch.setenv(coordinator.HOST, "127.0.0.1")
+    monkeypatch.setenv(coordinator.IDENTITY, "chief")
+    with pytest.raises(coordinator.WorkerError, match=f"without {coordinator.PORT}"):
+        coordinator.role()
+    monkeypatch.setenv(coordinator.PORT, "8000")
+    assert coordinator.role() == "chief"
 
 
 @pytest.mark.slow
@@ -340,11 +340,11 @@ def test_what_somebody_added_to_the_best_stays(found, tmp_path):
         shutil.copytree(found.directory / "best", path)
         (path / "run.json").write_text(json.dumps({"name": path.name}))
     target = tmp_path / "best"
-    keeping.copied(trials[0], target)
-    keeping.copied(trials[1], target)
+    retention.copied(trials[0], target)
+    retention.copied(trials[1], target)
     assert not (tmp_path / "best-1").exists()
     (target / "export").mkdir()
-    keeping.copied(trials[2], target)
+    retention.copied(trials[2], target)
     assert (tmp_path / "best-1" / "export").is_dir()
     assert json.loads((target / "run.json").read_text()) == {"name": "three"}
 

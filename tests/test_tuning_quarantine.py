@@ -9,12 +9,12 @@ import pytest
 
 from apps import Mnist
 from evaluation import replay, report
+from exporting.export import export
 from pipelines import quarantine
 from pipelines.examples import AddressError
 from pipelines.quarantine import Entry, key_of
-from serving.export import export
 from training.run import QUARANTINE, Run, RunError
-from tuning import chief, identity, search, trial
+from tuning import coordinator, search, search_spec, trial
 
 TINY = dataclasses.replace(Mnist.tiny(), model="softmax", epochs=2)
 TRAIN, VALID, TEST = 5, 3, 2
@@ -76,7 +76,7 @@ def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found,
 
 
 def test_a_list_is_part_of_what_is_searched(found, listed):
-    stated = json.loads((found.directory / identity.STATED).read_text())
+    stated = json.loads((found.directory / search_spec.STATED).read_text())
     left = quarantine.without(TINY.splits(), listed)
     assert stated["quarantine"] == quarantine.digest(listed)
     assert stated["data"] == left.fingerprint()
@@ -94,12 +94,16 @@ def test_another_list_is_another_search(found, listed, tmp_path):
         with pytest.raises(RunError, match=r"quarantine [0-9a-f]{32} there, "):
             tuned(found.directory, given)
     assert (found.directory / QUARANTINE).read_bytes() == listed.read_bytes()
-    told = [identity.told(TINY, "auto", "", None, {}, one) for one in (listed, other, None)]
+    told = [search_spec.told(TINY, "auto", "", None, {}, one) for one in (listed, other, None)]
     assert len({one.usual_directory() for one in told}) == 3
 
 
 def test_a_worker_that_has_another_list_is_refused(found, listed, tmp_path, monkeypatch):
-    for name, value in ((chief.IDENTITY, "one"), (chief.HOST, "127.0.0.1"), (chief.PORT, "1")):
+    for name, value in (
+        (coordinator.IDENTITY, "one"),
+        (coordinator.HOST, "127.0.0.1"),
+        (coordinator.PORT, "1"),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(search, "_work", lambda *_: None)
     other = write(tmp_path / "other.csv", TRAIN, VALID + 1, TEST)

@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 
-from pipelines import csv_files, rows, values
-from pipelines.cells import Packer
-from pipelines.columns import PrepareColumns
 from pipelines.examples import DataError
+from pipelines.ids.timelines import timeline
 from pipelines.labels import labels_of
-from pipelines.numerals import numeral
-from pipelines.packing import unpacked
+from pipelines.rows import reading as rows
+from pipelines.rows.packing import unpacked
+from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import cut
-from pipelines.tables import Tables
-from pipelines.timelines import timeline
-from pipelines.times import moment
+from pipelines.tables import csv_files, values
+from pipelines.tables.cells import Packer
+from pipelines.tables.numerals import numeral
+from pipelines.tables.table import Tables
+from pipelines.tables.times import moment
 
 NUMBERS = [str(7 * k) for k in range(40)]
 

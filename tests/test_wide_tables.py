@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from apps import Regression
-from checking.examine import examine
+from data_checks.examine import examine
 from evaluation import report
-from evaluation.rows import MOST_COLUMNS, importance
-from serving.export import export
-from serving.predict import predict
+from evaluation.modalities.rows import MOST_COLUMNS, importance
+from exporting.export import export
+from inference.predict import predict
 from training.train import train
 
 

@@ -13,11 +13,11 @@ import tensorflow as tf
 from made import pictures
 
 import apps
+from pipelines.batches import _for_all, _passing, feed_shuffled
 from pipelines.examples import Examples
-from pipelines.feed import _for_all, _passing, feed_shuffled
-from pipelines.shares import Share
-from training import cluster, strategy
-from training.cluster import StrategyError
+from pipelines.sharding import Share
+from training.distributed import cluster, strategy
+from training.distributed.cluster import StrategyError
 from training.run import Run
 
 TWO = {"worker": ["a:1", "b:2"]}
@@ -176,7 +176,7 @@ def test_shares_of_a_pass_are_disjoint_and_whole(workers, local, count):
 
 def test_shares_of_training_are_the_rows_of_one_process(monkeypatch):
     def batches(share):
-        monkeypatch.setattr("pipelines.feed.shared", lambda flow: flow(share))
+        monkeypatch.setattr("pipelines.batches.shared", lambda flow: flow(share))
         return feed_shuffled(_numbered(50), batch_size=8, steps_per_epoch=6, seed=3)
 
     whole = [batch.target for batch in batches(Share(0, 1, 1)).take(13)]

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from apps.app import App
-from training import origin
+from training import provenance
 from training.run import CHECKPOINT, PASSPORT, QUARANTINE, Run, RunError, as_json, write_text
 
 UNFINISHED = "unfinished.txt"
 # What training writes before the first epoch is finished.
 WRITTEN = (
     *(UNFINISHED, "logs", "history.csv", "model.keras", "samples.npz"),
-    *(CHECKPOINT, QUARANTINE, origin.MARK),
+    *(CHECKPOINT, QUARANTINE, provenance.MARK),
 )
 ENDING = ".checkpoint"
 # All that UNFINISHED holds: by it a directory is known as ours.
@@ -151,7 +151,7 @@ def finish(path: Path, passport: dict[str, Any]) -> None:
     The checkpoints of one that was stopped stay.
     """
     text = as_json(passport)
-    origin.mark(path, origin.RUN, {PASSPORT: text.encode()})
+    provenance.mark(path, provenance.RUN, {PASSPORT: text.encode()})
     write_text(path / PASSPORT, text)
     if not passport["stopped"]:
         tidy(path)

@@ -14,15 +14,15 @@ import optimizers
 from apps.app import App
 from apps.feeds import BEGIN, Feeds
 from apps.metrics import metric
-from pipelines.feed import feed_shared, feed_shuffled, judging_batch
+from pipelines.batches import feed_shared, feed_shuffled, judging_batch
 from pipelines.splits import Splits
 from training import callbacks as own
-from training import strategy as distribution
 from training.build import Parts, build, finite
 from training.checkpoint import Checkpoint
 from training.directory import holds_steps
-from training.how import How
+from training.distributed import strategy as distribution
 from training.interrupts import InterruptedTrainingError, Interrupts
+from training.options import How
 from training.resume import Found
 
 STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves

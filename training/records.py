@@ -10,13 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import fingerprints
-from pipelines.feed import feed
+from pipelines.batches import feed
 from pipelines.files import without_home
 from pipelines.splits import Fold, Splits
 from training import samples
-from training import strategy as distribution
 from training.build import Parts
 from training.directory import finish, is_usual, point_latest
+from training.distributed import strategy as distribution
 from training.fitting import Fitted, Task
 from training.precision import Choice, processor
 from training.run import INTERRUPTED

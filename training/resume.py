@@ -13,7 +13,7 @@ from pipelines.quarantine import digest
 from pipelines.splits import Fold
 from training import directory, snapshot
 from training.directory import unfinished
-from training.passport import with_automatic
+from training.manifest import with_automatic
 from training.run import CHECKPOINT, PASSPORT, Run, RunError
 
 FORMAT = 2  # of checkpoints: automatic values are null; those of version 1 do not say theirs

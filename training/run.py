@@ -11,7 +11,7 @@ import apps
 from apps.app import App
 from pipelines.files import at_home, whole, without_home
 from training import archive
-from training.passport import RunError, read
+from training.manifest import RunError, read
 
 if TYPE_CHECKING:
     from pipelines.splits import Fold, Splits

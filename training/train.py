@@ -14,9 +14,9 @@ from apps.app import App, FieldError
 from pipelines import quarantine
 from pipelines.splits import Splits
 from training import directory, records, resume
-from training import strategy as distribution
+from training.distributed import strategy as distribution
 from training.fitting import DivergedError, Task, compiled, fit, steps_of
-from training.how import How
+from training.options import How
 from training.precision import Choice, choose
 from training.records import Fitted
 from training.resume import Found, Known
@@ -45,7 +45,7 @@ def train(
         run_dir: new or empty, or of an interrupted training; runs/<app>/<stamp> by default.
         data_dir: where prepared TFDS sets lie.
         watchers: callbacks besides those of every run; one may raise EnoughError.
-        **asked: as the attributes of training.how.How.
+        **asked: as the attributes of training.options.How.
 
     Raises:
         DataError, FieldError, RunError, StrategyError, UnknownOptimizerError: nothing was written.

@@ -16,7 +16,7 @@ from scipy import stats
 from sklearn import exceptions, gaussian_process
 from sklearn.gaussian_process import kernels
 
-from tuning.learning import Learning
+from tuning.model_based import Learning
 from tuning.oracles import SCORE
 
 CANDIDATES = 1000

@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from apps.app import App, FieldError
 from apps.metrics import VALIDATION, metric
-from serving import kinds, savedmodel
-from serving.addresses import versions
-from serving.export import export
-from training import origin
+from exporting import savedmodel
+from exporting.export import export
+from inference import kinds
+from inference.artifacts import versions
+from training import provenance
 from training.run import Run
 
 ASKED = 50  # times that an artifact is asked for its latency
@@ -62,7 +63,7 @@ def measured(run: Run, *, trust: bool = False) -> dict[str, float]:
     artifact = max(artifacts, key=lambda path: int(path.name), default=None)
     if artifact is None:
         artifact = Path(export(run)["export"])
-    origin.require(artifact, origin.EXPORT, trust=trust)
+    provenance.require(artifact, provenance.EXPORT, trust=trust)
     size = savedmodel.size(artifact) / 1e6
     return {"latency": _latency(run, artifact), "size": round(size, 4)}
 

@@ -9,7 +9,7 @@ import optuna
 
 from evaluation.style import FAINT, FIRST, INK, SECOND, STYLE, caption, pyplot
 from pipelines.files import whole
-from tuning.learning import DIRECTIONS, frozen
+from tuning.model_based import DIRECTIONS, frozen
 from tuning.oracles import Journaled
 
 FEW = 4  # trials are too few to tell what mattered

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_tuner.src.engine.trial import Trial
 from tensorboard.plugins.hparams import api as hparams
 
-from evaluation import show
+from evaluation import console_tables
 from pipelines.files import whole
 from tuning.oracles import SCORE, Journaled
 
@@ -91,7 +91,7 @@ def _print_line(oracle: Journaled) -> None:
     finished = oracle.finished()
     best = f", best {finished[0].score:.5g}" if finished else ""
     names = [one.name for one in oracle.get_space().space]
-    values = " ".join(f"{name}={show.text(told[name])}" for name in names)
+    values = " ".join(f"{name}={console_tables.text(told[name])}" for name in names)
     print(f"trial {trial.trial_id} {told['status']}: {score}{best}; {values}", flush=True)
 
 
@@ -108,7 +108,7 @@ def _live_table(oracle: Journaled) -> Any:
     for name in names:
         drawn.add_column(name)
     for one in shown:
-        drawn.add_row(*(show.text(one.get(name, "")) for name in names))
+        drawn.add_row(*(console_tables.text(one.get(name, "")) for name in names))
     return drawn
 
 
@@ -122,7 +122,7 @@ def conclude(found: Any) -> dict[str, Any]:
     print_table(oracle)
     if found.choice:
         rows = [_pick(found, name) for name in ("best", "balanced", "smallest")]
-        show.table(
+        console_tables.table(
             list(rows[0]),
             [one.values() for one in rows],
             "Of the trials that none beats in everything",
@@ -164,7 +164,7 @@ def print_table(oracle: Journaled) -> None:
     best = [one for one in rows if one["status"] != "failed"][:SHOWN]
     if best:
         names = [name for name in best[0] if name != "reason"]
-        show.table(names, [[one.get(name, "") for name in names] for one in best])
+        console_tables.table(names, [[one.get(name, "") for name in names] for one in best])
     for one in rows:
         if one["status"] == "failed":
             print(f"trial {one['trial']} failed: {one['reason']}")

@@ -13,17 +13,18 @@ import grpc
 import keras_tuner
 
 from apps.app import App, FieldError
-from training import origin
-from training import strategy as distribution
-from training.launch import MOST_WORKERS
+from training import provenance
+from training.distributed import strategy as distribution
+from training.distributed.launch import MOST_WORKERS
+from training.distributed.strategy import Strategy
 from training.precision import Precision
 from training.run import QUARANTINE, Run, RunError
-from training.strategy import Strategy
-from tuning import chief, identity, keeping, objectives, report, space, trial, tuner_fixes
+from tuning import coordinator, objectives, report, retention, search_spec, space, trial
 from tuning.bayesian import Bayesian
-from tuning.learning import Learning, When
+from tuning.model_based import Learning, When
 from tuning.oracles import SCORE, Journaled, Limits
 from tuning.tpe import TPE
+from tuning.tuner_fixes import PATIENCE
 from tuning.tuners import Grid, Hyperband, Random
 
 Tuner = Literal["auto", "bayesian", "tpe", "random", "grid", "hyperband"]
@@ -127,11 +128,11 @@ def search(
         WorkerError: a worker could not work.
 
     """
-    told = identity.told(
+    told = search_spec.told(
         app, asked.tuner, asked.objective, asked.space, asked.how, asked.quarantine
     )
     directory = Path(os.path.realpath(asked.run_dir or told.usual_directory()))
-    patience = REMOTE_PATIENCE if chief.role() else 0.0
+    patience = REMOTE_PATIENCE if coordinator.role() else 0.0
     seconds = None if asked.minutes is None else 60 * asked.minutes
     limits = Limits(asked.trials, seconds, asked.workers, patience)
     splits = told.splits(data_dir)
@@ -139,24 +140,24 @@ def search(
     app, oracle = told.app, _oracle(told)
     listed = directory / QUARANTINE if asked.quarantine else None
     options = {"data_dir": data_dir, "quarantine": listed, **asked.how}
-    if chief.role() == "worker":
-        valid = identity.awaited(told, directory, splits)
+    if coordinator.role() == "worker":
+        valid = search_spec.awaited(told, directory, splits)
         distribution.choose(asked.strategy, asked.devices)
         _work(oracle, trial.Task(app, directory, told.objectives, valid, options, trust))
         return None
     # Where KerasTuner's variables make this the chief, the workers are elsewhere.
-    count = 0 if chief.role() else asked.workers
+    count = 0 if coordinator.role() else asked.workers
     if count == 1:  # to others this process would leave no GPU
         distribution.choose(asked.strategy, asked.devices)
     app.batch(len(splits.train))
     with _held(directory) as lock:
-        keeping.require_own(directory, trust=trust)
-        valid = identity.settle(told, directory, splits)
+        retention.require_own(directory, trust=trust)
+        valid = search_spec.settle(told, directory, splits)
         del splits  # each trial reads its own
         oracle.open(directory, limits, space.default(app, told.space))
         task = trial.Task(app, directory, told.objectives, valid, options, trust)
         oracle.changed = _watched(oracle, task, asked.keep, watch)
-        _conduct(oracle, task, chief.Crew(command, directory, lock, count), loud=loud)
+        _conduct(oracle, task, coordinator.Crew(command, directory, lock, count), loud=loud)
         _tidy(oracle, task, asked.keep)
         return _result(oracle, task)
 
@@ -173,7 +174,7 @@ def _watched(oracle: Journaled, task: trial.Task, keep: int, watch: Any) -> Call
     return changed
 
 
-def _oracle(told: identity.Told) -> Journaled:
+def _oracle(told: search_spec.Told) -> Journaled:
     app = told.app
     options: dict[str, Any] = {
         "objective": keras_tuner.Objective(SCORE, next(iter(told.objectives.values()))),
@@ -202,9 +203,9 @@ def judged(app: App) -> When:
     return when
 
 
-def _conduct(oracle: Journaled, task: trial.Task, crew: chief.Crew, *, loud: bool) -> None:
+def _conduct(oracle: Journaled, task: trial.Task, crew: coordinator.Crew, *, loud: bool) -> None:
     if crew.number != 1:
-        chief.conduct(oracle, crew)
+        coordinator.conduct(oracle, crew)
         error: Exception | None = None
     else:
         tuner = trial.FieldsTuner(oracle, task, loud=loud)
@@ -220,14 +221,14 @@ def _conduct(oracle: Journaled, task: trial.Task, crew: chief.Crew, *, loud: boo
 
 
 def _work(oracle: Journaled, task: trial.Task) -> None:
-    if chief.PARENT in os.environ:
-        chief.follow_chief()
+    if coordinator.PARENT in os.environ:
+        coordinator.follow_chief()
     try:
         trial.FieldsTuner(oracle, task, loud=True).search()
     except grpc.RpcError as error:
-        address = f"{os.environ[chief.HOST]}:{os.environ[chief.PORT]}"
-        raise chief.WorkerError(
-            f"Received no answer from {address} for {tuner_fixes.PATIENCE / 60:.0f} minutes; "
+        address = f"{os.environ[coordinator.HOST]}:{os.environ[coordinator.PORT]}"
+        raise coordinator.WorkerError(
+            f"Received no answer from {address} for {PATIENCE / 60:.0f} minutes; "
             "expected the chief of the search. Where it has ended, start it again with this worker."
         ) from error
 
@@ -242,7 +243,7 @@ def _held(directory: Path) -> Iterator[int]:
     """Hold a search directory; its workers hold it too, until the last has gone."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        identity.require_free(directory)  # first: what is another's is left without a trace
+        search_spec.require_free(directory)  # first: what is another's is left without a trace
         file = (directory / ".lock").open("a")
     except OSError as error:
         raise RunError(
@@ -272,7 +273,7 @@ def _tidy(oracle: Journaled, task: trial.Task, keep: int) -> None:
     kept |= set(chosen.front) if chosen else set()
     for one in oracle.trials.values():
         if one.status != "RUNNING" and one.trial_id not in kept:
-            keeping.forget(task.path(one.trial_id))
+            retention.forget(task.path(one.trial_id))
 
 
 def _chosen(oracle: Journaled, task: trial.Task) -> objectives.Choice | None:
@@ -288,8 +289,8 @@ def _result(oracle: Journaled, task: trial.Task) -> Searched:
     choice = _chosen(oracle, task)
     winner = choice.best if choice else oracle.finished()[0].trial_id
     # A worker of another machine has this user's key, or its trials are somebody else's.
-    origin.require(task.path(winner), origin.RUN, trust=task.trust)
-    best = keeping.copied(task.path(winner), task.directory / "best")
-    origin.require(best, origin.RUN, trust=task.trust)
+    provenance.require(task.path(winner), provenance.RUN, trust=task.trust)
+    best = retention.copied(task.path(winner), task.directory / "best")
+    provenance.require(best, provenance.RUN, trust=task.trust)
     run = Run.load(best, task.options["data_dir"])
     return Searched(task.directory, oracle, task.first, run, choice)

@@ -12,7 +12,7 @@ import optimizers
 from apps import fields_file
 from apps.app import App, FieldError, Range
 from pipelines.splits import Splits
-from training import strategy as distribution
+from training.distributed import strategy as distribution
 
 Space = dict[str, tuple | Range]
 # They say what the question is; scores of different questions cannot be compared.

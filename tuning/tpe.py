@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 
-from tuning.learning import Learning, distribution, ordered
+from tuning.model_based import Learning, distribution, ordered
 
 TRIES = 30  # for values that are new
 

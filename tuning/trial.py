@@ -16,11 +16,11 @@ from keras_tuner.src.engine.trial import Trial
 from apps.app import App, FieldError
 from pipelines.files import whole, without_home
 from pipelines.splits import Splits
-from training import origin
+from training import provenance
 from training.callbacks import EnoughError
 from training.directory import tidy, unfinished
 from training.fitting import DivergedError
-from training.origin import OriginError
+from training.provenance import OriginError
 from training.run import INTERRUPTED, PASSPORT, Run, RunError
 from training.train import train
 from tuning import objectives, space, tuner_fixes
@@ -170,7 +170,7 @@ class FieldsTuner(base_tuner.BaseTuner):
         if not (path / PASSPORT).exists():
             return None
         run = Run.load(path, self.task.options["data_dir"])
-        origin.require(path, origin.RUN, trust=self.task.trust)
+        provenance.require(path, provenance.RUN, trust=self.task.trust)
         stopped = run.passport["stopped"]
         if stopped not in (None, INTERRUPTED):
             raise DivergedError(stopped)

@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import apps  # noqa: E402
-from training import start  # noqa: E402
+from training import startup  # noqa: E402
 
-start.tensorflow()
+startup.tensorflow()
 
 import keras  # noqa: E402
 

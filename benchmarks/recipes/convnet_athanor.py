@@ -10,15 +10,15 @@ import json
 import time
 from typing import Any
 
-from training import start
+from training import startup
 
-start.tensorflow()
+startup.tensorflow()
 
 import keras  # noqa: E402
 
 from apps import Mnist  # noqa: E402
 from pipelines import tfds  # noqa: E402
-from pipelines.feed import feed_shuffled  # noqa: E402
+from pipelines.batches import feed_shuffled  # noqa: E402
 from training.build import finite  # noqa: E402
 from training.fitting import steps_of  # noqa: E402
 from training.precision import choose  # noqa: E402

@@ -12,14 +12,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from training import start
+from training import startup
 
 
 def proofs(run: Any) -> dict[str, Any]:
     """By format its largest difference, tolerance and bytes, or the reason of a refusal."""
-    from serving import savedmodel
-    from serving.export import export
-    from serving.portable import RefusedError
+    from exporting import savedmodel
+    from exporting.export import export
+    from inference.portable import RefusedError
 
     plain = export(run)
     found = {"savedmodel": plain["parity"] | {"bytes": savedmodel.size(Path(plain["export"]))}}
@@ -35,8 +35,8 @@ def proofs(run: Any) -> dict[str, Any]:
 
 def smaller(run: Any) -> dict[str, Any]:
     """By way of quantization what it costs; nothing where LiteRT is refused."""
-    from serving.export import export
-    from serving.portable import RefusedError
+    from exporting.export import export
+    from inference.portable import RefusedError
 
     try:
         return {
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--app", required=True)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    start.tensorflow()
+    startup.tensorflow()
     import apps
     from training.train import train
 

@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.tabular_losses import SquaredError
-from apps.whole import Whole
+from apps.full_batch import Whole
+from apps.regression.losses import SquaredError
 from optimizers import LBFGS, LevenbergMarquardt
 
 USUAL = 1e-3

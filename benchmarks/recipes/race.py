@@ -30,12 +30,12 @@ import tensorflow as tf
 import optimizers
 from apps.app import App
 from apps.feeds import Feeds
-from apps.finetune import Finetune
-from apps.mnist import Mnist
-from apps.recommender import Recommender
-from apps.regression import Regression
-from apps.text import Text
-from pipelines.feed import feed, feed_shuffled
+from apps.finetune.app import Finetune
+from apps.mnist.app import Mnist
+from apps.recommender.app import Recommender
+from apps.regression.app import Regression
+from apps.text.app import Text
+from pipelines.batches import feed, feed_shuffled
 from pipelines.splits import Splits
 from training.build import build, finite
 

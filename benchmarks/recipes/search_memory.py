@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from training import start
+from training import startup
 
 SETTLED = 20  # trials before memory is first looked at
 
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    start.tensorflow()
+    startup.tensorflow()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
         by = athanor if given.by == "athanor" else kerastuner

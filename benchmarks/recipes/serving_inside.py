@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from serving_clients import answer, request
 
-from serving import opening
+from serving import startup
 
 TURNS, WARM, TIMES = 44, 4, 50
 
@@ -72,9 +72,9 @@ def main() -> None:
     parser.add_argument("--shape", default="28,28,1")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    opening.tensorflow()
-    from serving.asking import answered
+    startup.tensorflow()
     from serving.loading import load
+    from serving.request_executor import answered
 
     shape = [1, *map(int, given.shape.split(","))]
     lists = np.random.default_rng(given.seed).integers(0, 256, shape).tolist()

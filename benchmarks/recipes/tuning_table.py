@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from training import start
+from training import startup
 
 # The embedded rows will not do: on them no network is better than a line, whatever its fields.
 CONCRETE = "shared/data/concrete_strength/concrete_strength.csv"
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--app", choices=SPACES, required=True)
     parser.add_argument("--into", type=Path, required=True)
     given = parser.parse_args()
-    start.tensorflow()
+    startup.tensorflow()
     import apps
     from training.run import write_json
 

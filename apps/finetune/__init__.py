@@ -1,0 +1,1 @@
+"""Classification of photos with a pretrained network."""

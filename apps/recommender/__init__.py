@@ -1,0 +1,1 @@
+"""Ratings and recommendations from pairs of users and items."""

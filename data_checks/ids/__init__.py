@@ -1,0 +1,1 @@
+"""Checks of interactions of users and items."""

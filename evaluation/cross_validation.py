@@ -1,0 +1,112 @@
+"""Cross-validation: every example is a test example once; by time, each fold is newer."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apps.app import App, FieldError
+from evaluation import report
+from pipelines.quarantine import of_training
+from pipelines.splits import Fold
+from training import provenance
+from training.directory import of_several
+from training.distributed import strategy as distribution
+from training.distributed.strategy import Strategy
+from training.resume import trained_in
+from training.run import Run, write_json
+from training.train import train
+
+MOST = 100  # folds
+SUMMARY = "folds.json"
+
+
+def cross_validate(
+    app: App, num_folds: int, run_dir: Path | None, *, trust: bool = False, **options: Any
+) -> dict[str, Any]:
+    """Train and judge an app once a fold, in run directories fold-1, fold-2, ...
+
+    Where that was interrupted it goes on: folds that are trained stay as they are. Returns,
+    and writes to folds.json, for each metric the mean over the folds (`test`), the standard
+    deviation (`spread`) and the same mean of every baseline; `test_set` is that of the fold
+    that judged most runs.
+
+    Args:
+        app: what is trained.
+        num_folds: how many.
+        run_dir: a new or empty directory, or that of what was interrupted.
+        trust: judge also folds that somebody else trained.
+        options: those of `train`.
+
+    Raises:
+        FieldError: for fewer than 2 folds.
+        DataError: where one would be empty; nothing was written.
+        RunError: where the directory holds something else.
+
+    """
+    if not 2 <= num_folds <= MOST:
+        raise FieldError(f"Received --folds {num_folds}; expected 2 to {MOST}.")
+    places = {f"fold-{number}": Fold(number, num_folds) for number in range(1, num_folds + 1)}
+    _require_trainable(app, places.values(), **options)
+    directory = of_several(app, run_dir, [SUMMARY, *places])
+    scored = []
+    for name, which in places.items():
+        print(f"fold {which.number} of {num_folds}", flush=True)
+        run = _finished(directory / name, app, which, trust, options)
+        run = run or train(app, run_dir=directory / name, which=which, **options)
+        scored.append(report.score(run))
+    tests = [scores["test"] for scores in scored]
+    worn = max(scored, key=_other_runs)
+    summary = {
+        "run": str(directory),
+        "folds": num_folds,
+        "test": _mean(tests),
+        "spread": {name: float(np.std([row[name] for row in tests], ddof=1)) for name in tests[0]},
+        "baselines": {
+            name: _mean([scores["baselines"][name] for scores in scored])
+            for name in scored[0]["baselines"]
+        },
+        "examples": sum(scores["examples"] for scores in scored),
+        "units": scored[0]["units"],
+        "test_set": worn["test_set"],
+        "note": worn["note"],
+    }
+    write_json(directory / SUMMARY, summary)
+    return summary
+
+
+def _other_runs(scores: dict[str, Any]) -> int:
+    return scores["test_set"]["other_runs"] if scores["test_set"] else 0
+
+
+def _finished(path: Path, app: App, which: Fold, trust: bool, options: dict) -> Run | None:
+    """The run of a fold that is trained already."""
+    listed = options.get("quarantine")
+    run = trained_in(path, app, options.get("data_dir"), which=which, listed=listed)
+    if run:
+        provenance.require(path, provenance.RUN, trust=trust)
+    return run
+
+
+def _require_trainable(
+    app: App,
+    places: Iterable[Fold],
+    *,
+    data_dir: Path | None = None,
+    strategy: Strategy = "one",
+    devices: int | None = None,
+    quarantine: Path | None = None,
+    **_: Any,
+) -> None:
+    """Raise what the trainings would, before anything is written."""
+    spread = distribution.choose(strategy, devices)
+    splits = app.splits(data_dir)
+    app.descent(1)
+    for which in places:
+        count = len(of_training(splits, which, quarantine).train)
+        distribution.batch_size(app, count, spread.num_replicas_in_sync)
+
+
+def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

@@ -1,0 +1,84 @@
+"""A run becomes a version to serve, published only when it answers as in training."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from exporting import catalogues, edge, quantized, savedmodel, warmup_records
+from exporting import formats as known
+from exporting.parity_check import ParityError
+from exporting.version_folders import published
+from inference import kinds
+from training import provenance
+from training.run import Run, write_json
+
+__all__ = ["ParityError", "export"]
+
+
+def export(
+    run: Run,
+    *,
+    formats: Sequence[str] = ("savedmodel",),
+    quantize: Literal["int8", "float16"] | None = None,
+    items: Path | None = None,
+    with_examples: bool = False,
+) -> dict[str, Any]:
+    """Write export/N/, TensorFlow Serving's layout, and return its path and proofs.
+
+    Signatures are those of the kind of question, such as `serving_default` over
+    decoded pixels and `encoded` over the bytes of image files; all give the named
+    outputs of the kind of answer, such as `class` and `probabilities`. A fresh
+    process replays the inputs that training stored and compares the answers:
+    raises ParityError, and publishes nothing, where they differ.
+
+    A version always holds the SavedModel: a server takes the newest one, and has to
+    find a model there. Files of other formats stand beside it, where TensorFlow Serving
+    does not look. Raises RefusedError, and publishes nothing, where one that was asked
+    for cannot carry the run.
+
+    Args:
+        run: to publish.
+        formats: of `savedmodel`, `litert` and `onnx`.
+        quantize: `int8` or `float16`: a smaller file for LiteRT beside the usual one.
+        items: a CSV file of the items to recommend, see exporting.catalogues.
+        with_examples: publish examples of the test set, and ids of users, beside the model;
+            else its examples are made from the schema.
+
+    """
+    _, *asked = known.asked(",".join(formats), quantize)
+    with (
+        catalogues.refreshed(run, items) as notes,
+        published(run.path / "export") as version,
+    ):
+        # First: what cannot be carried is refused before anything is written.
+        carried: Any = kinds.question(run.passport["question"]).portable(run) if asked else None
+        parity = savedmodel.write(run, version.path, with_examples=with_examples)
+        signatures = parity["signatures"]
+        others = {
+            name: edge.write(run, version.path, carried, name, signatures=signatures)
+            for name in asked
+        }
+        smaller = quantize and quantized.write(run, version.path, carried, quantize)
+        beside = {"formats": {name: one.proof for name, one in others.items()}}
+        beside["quantized"] = smaller or {}
+        kept = {name: part for name, part in beside.items() if part}
+        write_json(version.path / "parity.json", parity | kept)
+        provenance.mark(version.path, provenance.EXPORT)
+    return {
+        "parity": parity,
+        "quantized": smaller,
+        "notes": notes if warmup_records.possible() else [*notes, warmup_records.MISSING],
+    } | _places(run, version.target, others)
+
+
+def _places(run: Run, target: Path, others: dict[str, edge.Written]) -> dict[str, Any]:
+    """Where a version and its files lie, and how it is asked."""
+    return {
+        "export": str(target),
+        "formats": {
+            name: {"path": str(target / one.path.name), "bytes": one.size, **one.proof}
+            for name, one in others.items()
+        },
+        "request": str(target / savedmodel.REQUEST),
+        "curl": savedmodel.curl(run.passport["app"], target),
+    }

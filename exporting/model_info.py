@@ -1,0 +1,130 @@
+"""What an artifact tells of itself, for servers, pages and people: about.json."""
+
+import base64
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from evaluation import report
+from exporting.warmup_records import inputs_of
+from inference import kinds
+from inference.servable import DEFAULT
+from training.run import SCORES, Run
+
+NUM_EXAMPLES = 3
+ENCODED = "encoded"
+
+
+def describe(
+    run: Run, signatures: dict[str, Any], shown: dict[str, Any], *, with_examples: bool = False
+) -> dict[str, Any]:
+    """The content of about.json.
+
+    `signatures` as the server has them; `examples` in TensorFlow Serving's JSON form, a
+    row each, for the signature `example_signature`; what the kind of question adds, such
+    as `columns`; and the run's first score, if it has been judged.
+
+    Args:
+        run: that is published.
+        signatures: concrete functions by name.
+        shown: inputs by `SIGNATURE/input/NAME`, which everybody who asks the server may read.
+        with_examples: whether these, and the users of ids, are those of the data.
+
+    """
+    passport = run.passport
+    kind = kinds.question(passport["question"]).about(run, with_examples=with_examples)
+    typical = {column["name"]: column["typical"] for column in kind.get("columns", ())}
+    asked = ENCODED if ENCODED in signatures else DEFAULT
+    given = inputs_of(shown, asked, NUM_EXAMPLES)
+    return {
+        "app": passport["app"],
+        "question": passport["question"],
+        "answer": passport["answer"],
+        "labels": list(passport["labels"]),
+        "target": _target(passport),
+        "signatures": {name: _signature(function) for name, function in signatures.items()},
+        **kind,
+        "examples": instances(given, typical)[:NUM_EXAMPLES],
+        "example_signature": asked,
+        "examples_from": "data" if with_examples else "schema",
+        "score": _score(run),
+        "remarks": _remarks(run),
+    }
+
+
+def _target(passport: dict[str, Any]) -> dict[str, str] | None:
+    name = passport["fields"].get("target")
+    if passport["answer"] != "number" or not name:
+        return None
+    # A table of numbers does not say in what they are counted.
+    return {"name": name, "unit": ""}
+
+
+def _signature(function: Any) -> dict[str, Any]:
+    # By position or by name, as the function was written; a server knows names alone.
+    specs = tf.nest.flatten(function.structured_input_signature)
+    return {
+        "inputs": _tensors({spec.name: spec for spec in specs}),
+        "outputs": _tensors(function.structured_outputs),
+    }
+
+
+def _tensors(specs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: {
+            "dtype": spec.dtype.name,
+            "shape": None if spec.shape.rank is None else spec.shape.as_list(),
+        }
+        for name, spec in sorted(specs.items())
+    }
+
+
+def instances(
+    inputs: dict[str, np.ndarray], typical: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Inputs as TensorFlow Serving's JSON takes them, a row each.
+
+    JSON knows no missing number: rows without one come first, and in the others the
+    column's typical value stands for it.
+    """
+    rows = list(zip(*inputs.values(), strict=True))
+    rows.sort(key=lambda row: any(_is_missing(cell) for cell in row))
+    return [
+        {
+            name: (typical or {}).get(name, 0.0) if _is_missing(cell) else _cell(name, cell)
+            for name, cell in zip(inputs, row, strict=True)
+        }
+        for row in rows
+    ]
+
+
+def _is_missing(cell: Any) -> bool:
+    return isinstance(cell, np.floating) and bool(np.isnan(cell))
+
+
+def _cell(name: str, cell: Any) -> Any:
+    if isinstance(cell, bytes):
+        if name.endswith("_bytes"):
+            return {"b64": base64.b64encode(cell).decode()}
+        return cell.decode("utf-8", "replace")
+    return shortest(cell) if isinstance(cell, np.floating) else cell.tolist()
+
+
+def shortest(number: Any) -> float:
+    """The decimal number of fewest digits that is this float32 or float64."""
+    return float(str(number))
+
+
+def _score(run: Run) -> dict[str, Any] | None:
+    if not (run.path / SCORES).exists():
+        return None
+    scores = report.read(run)
+    metric, value = next(iter(scores["test"].items()))
+    low, high = scores["intervals"][metric]
+    return {"metric": metric, "value": value, "low": low, "high": high}
+
+
+def _remarks(run: Run) -> list[str]:
+    """In words, the simpler models that are better."""
+    return report.read(run).get("remarks", []) if (run.path / SCORES).exists() else []

@@ -1,0 +1,112 @@
+"""A model as an ONNX file, texts included: its own tables turn them into numbers."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from exporting.litert import held_back_output
+from inference.portable import Portable, RefusedError, Table
+
+OPSET = 18
+TABLES, TABLES_VERSION = "ai.onnx.ml", 2  # the operators of tables
+
+
+def whole(portable: Portable) -> Portable:
+    """What stays outside of an ONNX file: tables do not. Raises RefusedError."""
+    for name, table in portable.tables.items():
+        try:
+            "".join(table.known).encode()
+        except UnicodeEncodeError as error:
+            raise RefusedError(
+                f"Received --format onnx for {name!r} with texts that are no UTF-8; expected "
+                "UTF-8, for ONNX knows no other. Leave onnx out of --format, or correct the data.",
+                reason="texts that are no UTF-8",
+            ) from error
+    inputs = (
+        tf.TensorSpec(spec.shape, tf.string, spec.name) if spec.name in portable.tables else spec
+        for spec in portable.inputs
+    )
+    return dataclasses.replace(portable, inputs=tuple(inputs), tables={})
+
+
+def converted(portable: Portable, labels: list[str]) -> bytes:
+    """The content of an .onnx file. Raises RefusedError where it cannot be."""
+    import onnx
+    import tf2onnx
+
+    def by_place(*tensors: Any) -> dict[str, Any]:
+        specs = portable.inputs
+        return portable.function(**{s.name: t for s, t in zip(specs, tensors, strict=True)})
+
+    signature = list(portable.inputs)
+    function = tf.function(by_place, autograph=False, input_signature=signature)
+    with held_back_output():
+        try:
+            model, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET)
+            # What it cannot convert tf2onnx leaves in, and says so in its log alone.
+            onnx.checker.check_model(model)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0]
+            raise RefusedError(
+                f"Received --format onnx for a model that it cannot carry: {reason}; expected "
+                "operations of ONNX. Leave onnx out of --format.",
+                reason="an operation is missing",
+            ) from error
+    if TABLES not in {one.domain for one in model.opset_import}:
+        model.opset_import.add(domain=TABLES, version=TABLES_VERSION)
+    for name, table in portable.tables.items():
+        _read_texts(model, name, table)
+    if labels:
+        _name_classes(model, labels)
+    return model.SerializeToString()
+
+
+def _read_texts(model: Any, name: str, table: Table) -> None:
+    """Let a graph take texts for an input that was numbers."""
+    from onnx import TensorProto, helper
+
+    graph, number = model.graph, f"{name}/number"
+    for node in graph.node:
+        for place, given in enumerate(node.input):
+            if given == name:
+                node.input[place] = number
+    (value,) = (given for given in graph.input if given.name == name)
+    value.type.tensor_type.elem_type = TensorProto.STRING
+    # A table of no text at all is none to ONNX; the empty text stands for it.
+    codes = table.codes or {"": table.unknown}
+    looked_up = helper.make_node(
+        "LabelEncoder",
+        [name],
+        [f"{name}/long"],
+        domain=TABLES,
+        keys_strings=list(codes),
+        values_int64s=list(codes.values()),
+        default_int64=table.unknown,
+    )
+    cast = helper.make_node("Cast", [f"{name}/long"], [number], to=TensorProto.INT32)
+    graph.node.insert(0, cast)
+    graph.node.insert(0, looked_up)
+
+
+def _name_classes(model: Any, labels: list[str]) -> None:
+    """Let a graph that gives probabilities also name the class."""
+    from onnx import TensorProto, helper
+
+    graph = model.graph
+    graph.node.append(
+        helper.make_node("ArgMax", ["probabilities"], ["class/place"], axis=-1, keepdims=0)
+    )
+    graph.node.append(
+        helper.make_node(
+            "LabelEncoder",
+            ["class/place"],
+            ["class"],
+            domain=TABLES,
+            keys_int64s=np.arange(len(labels)).tolist(),
+            values_strings=labels,
+            default_string="",
+        )
+    )
+    graph.output.append(helper.make_tensor_value_info("class", TensorProto.STRING, [None]))

@@ -1,0 +1,30 @@
+"""Exported versions on the disk: their numbers, the names of their files, their JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+ABOUT = "about.json"
+RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
+LAST = 2**63 - 1  # of TensorFlow Serving's versions
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is none that can be read."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def versions(directory: Path) -> list[int]:
+    """The numbers of the versions in a directory."""
+    try:
+        names = [path.name for path in directory.iterdir() if path.name.isdecimal()]
+    except OSError:
+        return []
+    # 007 is no second 7.
+    numbers = [int(name) for name in names if name.isascii() and name == str(int(name[:19]))]
+    numbers = [number for number in numbers if number <= LAST]
+    return [number for number in numbers if (directory / str(number) / "saved_model.pb").is_file()]

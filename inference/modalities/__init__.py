@@ -1,0 +1,1 @@
+"""Signatures, inputs and predictions of each modality."""

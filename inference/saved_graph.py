@@ -1,0 +1,128 @@
+"""The saved graph of a run, by which it is asked without Keras, in a third of the time.
+
+It is kept beside `model.keras` when a run is trained, or first asked, and belongs to that model
+by the run's mark: a graph that somebody else made, or made from another model, is never loaded.
+"""
+
+import contextlib
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inference import kinds
+from inference.artifacts import ABOUT, read
+from training import provenance
+from training.run import Run, write_json
+
+GRAPH = "graph"
+SECONDS = 1e6  # no answer of a process of one's own is given up
+
+
+def is_current(run: Run) -> bool:
+    """Whether the graph of a run is this user's and made from its model; without TensorFlow."""
+    try:
+        if not (run.path / GRAPH).is_dir():
+            return False
+        provenance.require(run.path / GRAPH, provenance.EXPORT)
+        # The mark says of which model the graph is, and holds while nobody changes that.
+        provenance.require(run.path, provenance.RUN)
+        return read(run.path / GRAPH / ABOUT).get("run") == _mark(run)
+    except (provenance.OriginError, OSError):
+        return False
+
+
+def _mark(run: Run) -> str:
+    return (run.path / provenance.MARK).read_text("ascii")
+
+
+def ask(run: Run, signature: str, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The outputs by name: by the model where it is in memory, else by the graph, if it is current.
+
+    Raises RequestError where they cannot be answered.
+    """
+    if "model" not in vars(run) and (opened := _opened(run)) is not None:
+        return opened.run_within(opened.signature(signature), dict(arrays), SECONDS)
+    import tensorflow as tf
+
+    from inference.request_errors import translated
+
+    # Of no text at all TensorFlow cannot tell that it is one.
+    given = {
+        name: tf.constant(one, tf.string if one.dtype == object else None)
+        for name, one in arrays.items()
+    }
+    try:
+        found = _functions(run)[signature](**given)
+    except tf.errors.OpError as error:
+        raise translated(error) from error
+    return {name: one.numpy() for name, one in found.items()}
+
+
+def facts(run: Run) -> dict[str, Any]:
+    """What `predict` has to know of the model beside its answers, by kind of question.
+
+    Of rows `categories`: by column the texts that the model knows; of ids `users` and `items`.
+    """
+    if "facts" not in vars(run):
+        if "model" not in vars(run) and is_current(run):
+            found = read(run.path / GRAPH / ABOUT)["facts"]
+        else:
+            found = kinds.question(run.passport["question"]).facts(run)
+        run.remember(facts=found)
+    return vars(run)["facts"]
+
+
+def _opened(run: Run) -> Any:
+    if "graph" not in vars(run):
+        from inference.servable import Servable
+
+        found = Servable(run.path / GRAPH, 0) if is_current(run) else None
+        run.remember(graph=found)
+    return vars(run)["graph"]
+
+
+def _functions(run: Run) -> dict[str, Any]:
+    if "asked" not in vars(run):
+        run.remember(asked=kinds.question(run.passport["question"]).predicting(run))
+    return vars(run)["asked"]
+
+
+def keep(run: Run) -> None:
+    """Write the graph of a run of this user's, whole, where it has no current one.
+
+    Where it cannot be written the model answers as ever, only later.
+    """
+    import tensorflow as tf
+
+    with contextlib.suppress(provenance.OriginError, OSError, tf.errors.OpError):
+        provenance.require(run.path, provenance.RUN)
+        if not is_current(run):
+            # Variables of several devices are not those of the file.
+            _write(run if run.passport["replicas"] == 1 else Run.load(run.path))
+
+
+def _write(run: Run) -> None:
+    from inference import saving
+
+    functions = {
+        name: getattr(one, "get_concrete_function", lambda one=one: one)()
+        for name, one in _functions(run).items()
+    }
+    beside = Path(tempfile.mkdtemp(prefix=f".{GRAPH}-", dir=run.path))
+    try:
+        saving.save(run, beside, functions)
+        write_json(beside / ABOUT, {"run": _mark(run), "facts": facts(run)})
+        provenance.mark(beside, provenance.EXPORT)
+        beside.chmod(0o755)
+        with (run.path / provenance.MARK).open() as held:  # one process at a time changes the name
+            fcntl.flock(held, fcntl.LOCK_EX)
+            shutil.rmtree(run.path / GRAPH, ignore_errors=True)
+            beside.rename(run.path / GRAPH)
+    finally:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(beside)

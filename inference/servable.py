@@ -1,0 +1,223 @@
+"""One version of a model in memory: a session over an export, as TensorFlow Serving has it."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from inference.artifacts import ABOUT, read
+from inference.latency_estimate import Pace
+from inference.request_errors import RequestError, invalid, translated
+
+DEFAULT = "serving_default"
+PREDICT = "tensorflow/serving/predict"
+INIT = "__saved_model_init_op"
+ALL = 0  # threads: as many as there are cores
+# Below 0: the thread that asks runs the graph. To wake others and wait for them costs a small
+# network a tenth of its time; large operations still share all cores. Only others can be given
+# up, so this is for what is known to be quick.
+INLINE = tf.compat.v1.RunOptions(inter_op_thread_pool=-1)
+
+
+class Tensor(NamedTuple):
+    """An input or output of a signature.
+
+    Attributes:
+        place: its name in the graph.
+        dtype: NumPy's; that of objects for strings.
+        shape: None for a dimension of any size; None altogether for any rank.
+
+    """
+
+    place: str
+    dtype: np.dtype
+    shape: tuple[int | None, ...] | None
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape can be given."""
+        return self.shape is None or (
+            len(shape) == len(self.shape)
+            and all(
+                own is None or own == other for own, other in zip(self.shape, shape, strict=True)
+            )
+        )
+
+    def text(self) -> str:
+        """The shape as TensorFlow Serving writes it."""
+        return "[?]" if self.shape is None else shape_text(self.shape)
+
+
+class Signature(NamedTuple):
+    """What can be asked of a model, and how."""
+
+    name: str
+    method: str
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+    call: Callable[..., list[Any]]
+
+    def in_rows(self) -> bool:
+        """Whether every input and every output has a row for each example."""
+        tensors = [*self.inputs.values(), *self.outputs.values()]
+        return all(one.shape and one.shape[0] is None for one in tensors)
+
+
+class Servable:
+    """A version of a model, loaded; whoever asks it holds it meanwhile.
+
+    The graph is run by a session, as TensorFlow Serving runs it: nothing of Keras
+    and nothing of ours is needed, and closing the session gives its memory back.
+
+    Args:
+        directory: of the SavedModel.
+        number: of the version.
+        threads: that share the work of one operation, where TensorFlow was started as
+            `opening.tensorflow` does it.
+
+    """
+
+    def __init__(self, directory: Path, number: int, threads: int = ALL) -> None:
+        self.number = number
+        self.about = read(directory / ABOUT)
+        self.directory, self.pace, self.threads = directory, Pace(), threads
+        self.definitions: dict[str, Any] = {}
+        self._graph = tf.Graph()
+        config = tf.compat.v1.ConfigProto(
+            allow_soft_placement=True, intra_op_parallelism_threads=threads
+        )
+        self._session = tf.compat.v1.Session(graph=self._graph, config=config)
+        self._lock, self._holders = threading.Lock(), 0
+        try:
+            with self._graph.as_default():
+                loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
+            self.definitions = dict(loaded.signature_def)
+            self.signatures = {
+                name: self._signature(name, one)
+                for name, one in self.definitions.items()
+                if name != INIT
+            }
+        except BaseException:
+            self._session.close()
+            raise
+
+    def _signature(self, name: str, definition: Any) -> Signature:
+        inputs, outputs = (
+            {key: _tensor(info) for key, info in sorted(tensors.items())}
+            for tensors in (definition.inputs, definition.outputs)
+        )
+        call = self._session.make_callable(
+            [one.place for one in outputs.values()],
+            feed_list=[one.place for one in inputs.values()],
+            accept_options=True,
+        )
+        return Signature(name, definition.method_name, inputs, outputs, call)
+
+    def signature(self, name: str | None) -> Signature:
+        """The signature of this name, or the default one. Raises RequestError."""
+        found = self.signatures.get(name or DEFAULT)
+        if found is None:
+            raise invalid(
+                f'Serving signature name: "{name or DEFAULT}" not found in signature def; expected '
+                f"one of {', '.join(sorted(self.signatures))}"
+            )
+        return found
+
+    def run(self, signature: Signature, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs for the inputs, found by this thread, however long that takes.
+
+        Raises RequestError where the model cannot answer them.
+        """
+        try:
+            given = (arrays[name] for name in signature.inputs)
+            answers = signature.call(*given, options=INLINE)
+        except Exception as error:
+            raise translated(error) from error
+        return dict(zip(signature.outputs, answers, strict=True))
+
+    def run_within(
+        self, signature: Signature, arrays: Mapping[str, Any], seconds: float
+    ) -> dict[str, Any]:
+        """The same, given up after so many seconds."""
+        options = tf.compat.v1.RunOptions(timeout_in_ms=max(1, int(seconds * 1000)))
+        places = {name: one.place for name, one in signature.outputs.items()}
+        feed = {one.place: arrays[name] for name, one in signature.inputs.items()}
+        try:
+            return self._session.run(places, feed, options=options)
+        except Exception as error:
+            raise translated(error) from error
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator["Servable"]:
+        """Keep it from being closed."""
+        self.hold()
+        try:
+            yield self
+        finally:
+            self.let_go()
+
+    def hold(self) -> None:
+        """One who asks begins."""
+        with self._lock:
+            self._holders += 1
+
+    def let_go(self) -> None:
+        """One who asked has ended."""
+        with self._lock:
+            self._holders -= 1
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is asking."""
+        return not self._holders
+
+    def close(self) -> None:
+        """Give the memory back; nobody may ask any more."""
+        self.signatures = {}
+        self._session.close()
+
+
+def _tensor(info: Any) -> Tensor:
+    dtype = tf.dtypes.as_dtype(info.dtype).as_numpy_dtype
+    shape = info.tensor_shape
+    sizes = tuple(None if one.size < 0 else int(one.size) for one in shape.dim)
+    return Tensor(info.name, np.dtype(dtype), None if shape.unknown_rank else sizes)
+
+
+def shape_text(shape: tuple[int | None, ...]) -> str:
+    """A shape as TensorFlow Serving writes it."""
+    return f"[{','.join('-1' if one is None else str(one) for one in shape)}]"
+
+
+def check(signature: Signature, arrays: Mapping[str, Any]) -> None:
+    """Raise RequestError unless the arrays are what the signature asks for."""
+    missing = signature.inputs.keys() - arrays.keys()
+    if missing or len(arrays) > len(signature.inputs):
+        extra = sorted(arrays.keys() - signature.inputs.keys())
+        raise invalid(
+            f"input size does not match signature: {len(arrays)}!={len(signature.inputs)}. Sent "
+            f"extra: {{{','.join(extra)}}}. Missing but required: {{{','.join(sorted(missing))}}}."
+        )
+    for name, tensor in signature.inputs.items():
+        if not tensor.fits(arrays[name].shape):
+            raise invalid(
+                f"Expecting shape {tensor.text()} of input {name!r} but got: "
+                f"{shape_text(arrays[name].shape)}"
+            )
+    lengths = {name: len(arrays[name]) for name in signature.inputs} if signature.in_rows() else {}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise invalid(f"Received inputs of different lengths: {told}; expected one length")
+
+
+def batch_of(arrays: Mapping[str, Any]) -> int:
+    """The rows that all arrays have. Raises RequestError where they differ."""
+    sizes = {name: one.shape[0] if one.shape else -1 for name, one in arrays.items()}
+    if len(set(sizes.values())) != 1 or -1 in sizes.values():
+        raise RequestError(
+            "INVALID_ARGUMENT", f"Tensors have inconsistent batch sizes: {sizes}; use 'inputs'"
+        )
+    return next(iter(sizes.values()))

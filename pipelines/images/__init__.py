@@ -1,0 +1,1 @@
+"""Images: folders, formats, decoding, preprocessing and augmentation."""

@@ -1,0 +1,261 @@
+"""Folders of pictures: a folder a class; what is no readable picture is counted and skipped."""
+
+import dataclasses
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines import inspection
+from pipelines.decoded import remembered
+from pipelines.examples import Batch, DataError, Examples, store
+from pipelines.files import at_home, printable
+from pipelines.images import class_folders, folder_walk, skipped
+from pipelines.images.class_folders import Classes
+from pipelines.images.decoder_messages import without_decoder_messages
+from pipelines.images.decoding import bytes_of, decode
+from pipelines.images.formats import READ_NAMES, is_read
+from pipelines.images.photos import Fitting, Shape
+from pipelines.images.skipped import Skipped
+from pipelines.splits import Source
+
+# Files that end so are tried; of others the content is looked at first.
+SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".webp"}
+CHUNK = 64  # pictures decoded before they are stored
+CALL = 8  # pictures that one call of TensorFlow decodes
+MEASURED = 25  # pictures that tell how large a set's are
+SKIPPED = -1  # in place of a class
+
+
+class Scan(NamedTuple):
+    """The files of one split as they lie: by path and class, what is skipped, empty folders."""
+
+    paths: list[Path]
+    labels: list[str]
+    skipped: list[Skipped]
+    empty: list[Path]
+
+
+class Listing(NamedTuple):
+    """The files of one split: what should be a picture, its class, and what is skipped.
+
+    `shapes` are height, width and channels of each, 0 where it cannot be read;
+    they are known after reading, to who looks.
+    """
+
+    root: Path
+    paths: list[Path]
+    target: list[int]
+    skipped: list[Skipped]
+    empty: list[Path]
+    shapes: list[tuple[int, int, int]]
+
+    def where(self, row: int) -> str:
+        """A picture as people find it."""
+        return printable(self.paths[row].relative_to(self.root).as_posix())
+
+
+def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
+    """The pictures of class folders, or of train/, val/, test/ that hold class folders.
+
+    Args:
+        name: the directory. Splits are known by the usual words; one that is missing
+            is cut from train later.
+        fitting: how pictures become one size.
+        memory_budget: bytes; larger sets are kept on the disk (see `store`).
+
+    Raises:
+        DataError: if there is no such directory, no class folder in it, or a class of
+            which no picture can be read.
+
+    """
+    layout = class_folders.layout(at_home(name))
+    root = layout.root
+    scans = {split: _scanned(classes) for split, classes in layout.parts.items()}
+    labels = _labels(scans)
+    if not labels:
+        raise DataError(
+            f"Received folder:{name}, which holds no folders of pictures; expected one a class, "
+            f"or train/, val/ and test/ that hold them, with files of {READ_NAMES}."
+        )
+    listings = {split: _listing(root, scan, labels) for split, scan in scans.items()}
+    foreign = [one for listing in listings.values() for one in listing.skipped]
+    shapes = _some_shapes([path for listing in listings.values() for path in listing.paths])
+    if not shapes:
+        skipped.refuse(name, labels, foreign + _lost(listings, labels, {}), root)
+    fit = fitting(shapes)
+    held = {split: _read(one, fit, memory_budget) for split, one in listings.items()}
+    lost = _lost(listings, labels, held)
+    learnt = {labels[number] for number in set(held["train"].targets) - {SKIPPED}}
+    skipped.refuse(name, _wanted(scans["train"]) - learnt, lost + foreign, root)
+    loose = [Skipped(path, "", skipped.reason(path) or skipped.UNSORTED) for path in layout.loose]
+    if look := inspection.now():
+        listings["train"].skipped.extend(loose)
+        look.folders.extend(listings.items())
+    readable = {
+        split: examples.select(np.flatnonzero(examples.targets != SKIPPED))
+        for split, examples in held.items()
+    }
+    totals = Counter(labels[k] for listing in listings.values() for k in listing.target)
+    totals += Counter(one.label for one in foreign)
+    notes = (
+        *layout.notes,
+        *_empty(root, scans),
+        *skipped.notes(root, lost + foreign + loose, totals),
+    )
+    return Source(**readable, labels=labels, notes=notes)
+
+
+def _scanned(classes: Classes) -> Scan:
+    """Every file in the folders of each class, however deep."""
+    scan = Scan([], [], [], [])
+    for label, some in classes.items():
+        for folder in some:
+            before = len(scan.paths)
+            for path, problem in folder_walk.files(folder, folder):
+                named = path.suffix.lower() in SUFFIXES
+                if problem or not (named or is_read(folder_walk.start_of(path))):
+                    scan.skipped.append(Skipped(path, label, problem or skipped.reason(path)))
+                else:
+                    scan.paths.append(path)
+                    scan.labels.append(label)
+            if len(scan.paths) == before:
+                scan.empty.append(folder)
+    return scan
+
+
+def _labels(scans: dict[str, Scan]) -> tuple[str, ...]:
+    """The classes of all splits; training also misses those of formats that are not read."""
+    return tuple(sorted(_wanted(scans["train"]).union(*(scan.labels for scan in scans.values()))))
+
+
+def _wanted(train: Scan) -> set[str]:
+    return {one.label for one in train.skipped if one.is_other_format}.union(train.labels)
+
+
+def _listing(root: Path, scan: Scan, labels: tuple[str, ...]) -> Listing:
+    target = [labels.index(label) for label in scan.labels]
+    return Listing(root, scan.paths, target, scan.skipped, scan.empty, [])
+
+
+def _empty(root: Path, scans: dict[str, Scan]) -> Iterator[str]:
+    """A line about class folders from which nothing is learnt."""
+    found = [folder for scan in scans.values() for folder in scan.empty]
+    if found:
+        yield f"class folders without a picture: {class_folders.names(found, root)}"
+
+
+def _lost(
+    listings: dict[str, Listing], labels: tuple[str, ...], held: dict[str, Examples]
+) -> list[Skipped]:
+    """The files that the decoder did not read; all of them where nothing is held."""
+    return [
+        Skipped(path, labels[number], skipped.damage(path))
+        for split, one in listings.items()
+        for row, (path, number) in enumerate(zip(one.paths, one.target, strict=True))
+        if split not in held or held[split].target[row] == SKIPPED
+    ]
+
+
+def _some_shapes(paths: list[Path]) -> list[Shape]:
+    """Height, width and channels of some readable pictures; of none only if there is none."""
+    found = list(_shapes(paths[:: max(1, len(paths) // MEASURED)]))
+    return found or list(itertools.islice(_shapes(paths), 1))
+
+
+def _shapes(paths: list[Path]) -> Iterator[Shape]:
+    for path in paths:
+        try:
+            with without_decoder_messages():
+                picture = decode(bytes_of(path))
+        except (OSError, ValueError, tf.errors.InvalidArgumentError):
+            continue
+        height, width, channels = picture.shape
+        yield height, width, channels
+
+
+def _read(listing: Listing, fit: Callable[[Any], Any], memory_budget: int | None) -> Examples:
+    """Every picture; where one cannot be read stand zeros and the class SKIPPED."""
+    count = len(listing.paths)
+    held = remembered(
+        "" if inspection.now() else _key(listing, fit),  # who looks has nothing remembered
+        lambda: store(_batches(listing, fit), count, memory_budget),
+    )
+    names = np.array([listing.where(row) for row in range(count)], object)
+    return dataclasses.replace(
+        held, origins=inspection.origins(listing, np.arange(count)), files=names
+    )
+
+
+def _key(listing: Listing, fit: Any) -> str:
+    folder = functools.cache(Path.resolve)
+    stats = [path.stat() for path in listing.paths]
+    files = [
+        (f"{folder(path.parent)}/{path.name}", stat.st_size, stat.st_mtime_ns)
+        for path, stat in zip(listing.paths, stats, strict=True)
+    ]
+    return repr((fit, listing.target, files))
+
+
+def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
+    traced = tf.function(
+        lambda files: _fitted(files, fit),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
+    ).get_concrete_function()  # now, or every thread would trace it
+
+    def read(some: slice) -> tuple[np.ndarray, np.ndarray]:
+        return _decoded([_content(path) for path in listing.paths[some]], traced, fit.shape)
+
+    look = inspection.now()
+    with ThreadPoolExecutor() as threads:
+        for start in range(0, len(listing.paths), CHUNK):
+            stop = min(start + CHUNK, len(listing.paths))
+            calls = [slice(k, min(k + CALL, stop)) for k in range(start, stop, CALL)]
+            with without_decoder_messages():
+                parts = list(threads.map(read, calls))
+            pixels, shapes = map(np.concatenate, zip(*parts, strict=True))
+            target = np.where(shapes.any(1), listing.target[start:stop], SKIPPED)
+            if look:
+                listing.shapes.extend(map(tuple, shapes.tolist()))
+            yield Batch(pixels, target)
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of an image file; none of one that is known to be damaged."""
+    try:
+        return bytes_of(path)
+    except (OSError, ValueError):
+        return b""
+
+
+def _decoded(files: list[bytes], traced: Any, shape: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of pictures and the shapes that they had; zeros where one cannot be read."""
+    try:
+        pixels, shapes = traced(tf.constant(files))
+        return pixels.numpy(), shapes.numpy()
+    except (ValueError, tf.errors.InvalidArgumentError):
+        if len(files) == 1:
+            return np.zeros((1, *shape), "uint8"), np.zeros((1, 3), "int64")
+    half = len(files) // 2  # one of them is damaged
+    parts = [_decoded(some, traced, shape) for some in (files[:half], files[half:])]
+    pixels, shapes = map(np.concatenate, zip(*parts, strict=True))
+    return pixels, shapes
+
+
+def _fitted(files: Any, fit: Any) -> Any:
+    """Encoded pictures [n] as `fit` makes them, and the shapes that they had."""
+
+    def one(encoded: Any) -> tuple[Any, Any]:
+        picture = decode(encoded)
+        return fit(picture), tf.cast(tf.shape(picture), tf.int64)
+
+    made = (tf.TensorSpec(fit.shape, tf.uint8), tf.TensorSpec([3], tf.int64))
+    # A call takes as long as a small picture: many share one. The threads are the callers'.
+    return tf.map_fn(one, files, fn_output_signature=made, parallel_iterations=1)

@@ -1,0 +1,1 @@
+"""Table rows: column types and their preprocessing layer."""

@@ -1,0 +1,156 @@
+"""Rows of numbers and categories: what each column is, and which one is asked for."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines import inspection
+from pipelines.drawing import draws_of_rows
+from pipelines.examples import DataError, Examples
+from pipelines.rows.column_kinds import Column, column_of, odd, texts
+from pipelines.rows.column_names import NUM_NAMED, called, clean_names, find, renamed
+from pipelines.rows.packing import Kinds, packed
+from pipelines.splits import Source
+from pipelines.tables import values
+from pipelines.tables.cells import AnyCells
+from pipelines.tables.table import Table, Tables, listed
+from pipelines.tables.targets import Answers, Task, require
+from pipelines.tables.values import Form
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How the cells of rows are read, by column; kept with the run.
+
+    Attributes:
+        forms: of the features.
+        names: by the name in the training table the one that the model uses.
+
+    """
+
+    forms: dict[str, Form]
+    names: dict[str, str]
+
+    @property
+    def kinds(self) -> Kinds:
+        """What the model takes for each column: times are numbers too."""
+        return {
+            name: "category" if form.kind == "category" else "number"
+            for name, form in self.forms.items()
+        }
+
+
+def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task = "auto") -> Source:
+    """Columns with types, one of them the target.
+
+    Features are a matrix of numbers (NaN: missing; times are days since 1970) and one of
+    texts as UTF-8 bytes (b"": missing), as pipelines.rows.packing makes them. Types are found in
+    the training table (see `values`) and hold for the others, where a cell that is no number
+    counts as missing. Rows without a target are left out. Raises DataError where a column is
+    not there, the target does not suit the task or nothing is left to learn from.
+
+    Args:
+        tables: as read.
+        target: the column to predict.
+        drop: columns to leave out.
+        task: a number, one of two classes or one of several to predict; `auto`
+            takes classes where the target holds texts, or just two numbers.
+
+    """
+    names = clean_names(tables.train)
+    train, valid, test = tables.each(lambda table: called(table, names))
+    tables = Tables(train, valid, test, (*tables.notes, *renamed(names)))
+    target = find(names.get(target, target), tables.train, "--target")
+    left_out = {find(names.get(name, name), tables.train, "--drop") for name in drop}
+    require(target not in left_out, target, "--drop of the same", "another column to leave out")
+    judged = values.judged(tables.train)
+    columns = {
+        name: column_of(cells, judged[name])
+        for name, cells in tables.train.columns.items()
+        if name not in (*left_out, target)
+    }
+    forms = {name: column.form for name, column in columns.items() if not column.empty}
+    if not forms:
+        raise DataError(
+            f"Received no column but the target {target!r} from which anything can be learnt "
+            f"({listed(_unused(columns))}); expected at least one whose values differ."
+        )
+    answers = Answers.of(tables, target, judged[target], task)
+    reading = Reading(forms, names)
+    train, valid, test = parts = tables.each(_Rows(reading, answers).of_table)
+    lost = sum(tables.each(len, 0)) - sum(len(part) for part in parts if part is not None)
+    told = f"target {target}: {answers.said}" + f"; {lost} rows without it left out" * bool(lost)
+    notes = (*tables.notes, told, *_told(columns), *_strange(tables, reading, target, answers))
+    return Source(train, valid, test, answers.names, notes, reading=reading)
+
+
+def typed(table: Table, reading: Reading) -> dict[str, np.ndarray]:
+    """The columns of a reading as a matrix of numbers and one of texts; others are ignored.
+
+    A cell that should be a number and is none counts as missing. Raises DataError
+    where a column is not there.
+    """
+    columns = called(table, reading.names).columns
+    absent = [name for name in reading.forms if name not in columns]
+    if absent:
+        raise DataError(
+            f"Received rows without the column{'s' * (len(absent) > 1)} {listed(absent)}; "
+            f"expected {listed(reading.forms)}. The columns are {listed(columns)}."
+        )
+    made = (_read(table, columns[name], name, form) for name, form in reading.forms.items())
+    return packed(made, reading.kinds, len(table))
+
+
+def _read(table: Table, column: AnyCells, name: str, form: Form) -> np.ndarray:
+    if form.kind == "category":
+        return texts(column, table.labels.get(name, ()))
+    return values.numbers(column, form)
+
+
+def _told(columns: dict[str, Column]) -> Iterator[str]:
+    used = [f"{name}: {column.said}" for name, column in columns.items() if not column.empty]
+    more = f"; and {len(used) - NUM_NAMED} more" if len(used) > NUM_NAMED else ""
+    yield "columns " + "; ".join(used[:NUM_NAMED]) + more
+    if unused := _unused(columns):
+        more = f" and {len(unused) - NUM_NAMED} more" if len(unused) > NUM_NAMED else ""
+        yield "columns left out: " + ", ".join(unused[:NUM_NAMED]) + more
+
+
+def _unused(columns: dict[str, Column]) -> list[str]:
+    return [f"{name} ({column.empty})" for name, column in columns.items() if column.empty]
+
+
+def _strange(tables: Tables, reading: Reading, target: str, answers: Answers) -> Iterator[str]:
+    """Cells of the validation and test tables that training does not know how to read."""
+    forms = {**reading.forms, **({target: answers.form} if answers.labels is None else {})}
+    categories = {
+        name: set(texts(tables.train.columns[name], tables.train.labels.get(name, ())))
+        for name, form in forms.items()
+        if form.kind == "category" and (tables.valid or tables.test)
+    }
+    for split, table in (("validation", tables.valid), ("test", tables.test)):
+        if table is not None:
+            features = {
+                name: _read(table, table.columns[name], name, form) for name, form in forms.items()
+            }
+            yield from (f"{split} {note}" for note in odd(table, features, forms, categories))
+
+
+class _Rows(NamedTuple):
+    """How a table becomes examples: its columns, its target."""
+
+    reading: Reading
+    answers: Answers
+
+    def of_table(self, table: Table) -> Examples:
+        """The rows that have a target."""
+        target = self.answers.of_table(table)
+        there = np.flatnonzero(np.isfinite(target) if target.dtype.kind == "f" else target >= 0)
+        features = typed(table, dataclasses.replace(self.reading, names={}))
+        if len(there) < len(table):
+            features = {name: matrix[there] for name, matrix in features.items()}
+        origins = inspection.origins(table, there)
+        examples = Examples.of(features, target[there], origins, self.reading.kinds)
+        return dataclasses.replace(examples, drawn=draws_of_rows(table)[there])

@@ -1,0 +1,1 @@
+"""Delimited text files and the meaning of their cells."""

@@ -1,0 +1,88 @@
+"""What separates the cells of a CSV file."""
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pipelines.tables.quotes import Lines
+from pipelines.tables.text_files import TextFile
+
+SEPARATORS = "\t;|,"  # commas last: they are also in numbers and in texts
+SAMPLE = 100  # lines by which the separator is known
+COMMENT = "#"
+NUM_SHOWN = 60  # letters of a comment in a note
+NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*\s*")
+# Excel writes such a first line, which names the separator.
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+
+
+class Layout(NamedTuple):
+    """How rows are written.
+
+    Attributes:
+        separator: between cells.
+        before: lines above the column names, the last of which names the separator or is a
+            comment.
+        comments: those of them that are comments.
+
+    """
+
+    separator: str
+    before: int = 0
+    comments: tuple[str, ...] = ()
+
+    def notes(self, name: str) -> tuple[str, ...]:
+        """What to tell the user of the file of this name."""
+        if not self.comments:
+            return ()
+        count, first = len(self.comments), self.comments[0].strip()[:NUM_SHOWN]
+        lines = "a comment line" if count == 1 else f"{count} comment lines"
+        return (f"{name}: {lines} above the column names left out, such as {first!r}",)
+
+
+def layout(file: TextFile) -> Layout:
+    """How the rows of a file are written, by its first lines."""
+    with file.first_lines(SAMPLE) as text:
+        numbered = ((number, line) for number, line in enumerate(text, 1) if line.strip())
+        some = [*itertools.islice(numbered, SAMPLE)]
+    if some and (named := SEPARATOR_LINE.fullmatch(some[0][1])):
+        return Layout(named[1], some[0][0])
+    marked = [line for _, line in itertools.takewhile(_is_comment, some)]
+    others = [line for _, line in some[len(marked) :]]
+    if not others:  # no rows either way
+        return Layout(_separator(marked))
+    separator = _separator(others)
+    if marked and _names_columns(marked[-1], others, separator):
+        separator = _separator([marked.pop(), *others])
+    before = some[len(marked) - 1][0] if marked else 0
+    return Layout(separator, before, tuple(marked))
+
+
+def _is_comment(numbered: tuple[int, str]) -> bool:
+    return numbered[1].lstrip(' \t"').startswith(COMMENT)
+
+
+def _names_columns(comment: str, others: Sequence[str], separator: str) -> bool:
+    """Whether a line that begins with # holds the column names, and the next one is a row."""
+    (marked,), (top, *rows) = Lines([comment], separator), Lines(others, separator)
+    if len(marked) != len(top):
+        return False
+    return _has_number(top) or not any(map(_has_number, rows))
+
+
+def _has_number(cells: Iterable[str]) -> bool:
+    return any(NUMBER.fullmatch(cell) for cell in cells)
+
+
+def _separator(lines: Sequence[str]) -> str:
+    """The one by which most rows have as many cells as the first, of several the one with most."""
+    there = [one for one in SEPARATORS if lines and one in lines[0]]
+    if len(there) < 2:
+        return there[0] if there else ","
+    scores = {}
+    for separator in there:
+        first, *others = (len(cells) for cells in Lines(lines, separator))
+        alike = sum(count == first for count in others) / max(1, len(others))
+        scores[separator] = (first > 1, alike, first)
+    return max(scores, key=lambda separator: scores[separator])

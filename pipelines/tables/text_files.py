@@ -1,0 +1,113 @@
+"""Text files as people keep them: compressed or not, in any encoding."""
+
+import contextlib
+import functools
+import io
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from pipelines import inspection
+from pipelines.files import at_home
+from pipelines.tables import compressed, encodings
+from pipelines.tables.encodings import Encoding
+
+HEAD = 2**20  # bytes at the beginning of a file that are looked at alone
+_encodings: dict[tuple[str | int, ...], Encoding] = {}  # by name and state of the file
+
+
+class TextFile:
+    """An open file of text, which can be read several times.
+
+    Attributes:
+        name: that of the file, without its folders.
+        suffix: its ending in lower case, where it is compressed that of what is in it.
+
+    """
+
+    def __init__(self, path: Path, opened: compressed.Opened) -> None:
+        self.name = path.name
+        self._file, self._raw, inner = opened
+        self.suffix = Path(inner).suffix.lower()
+
+    @functools.cached_property
+    def _encoding(self) -> Encoding:
+        """What `encodings.find` decides, once for a file that does not change."""
+        try:
+            of = os.fstat(self._raw.fileno())
+        except io.UnsupportedOperation:  # what came through a pipe
+            return encodings.find(self.name, self._file)
+        state = (self.name, of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns)
+        if state not in _encodings:
+            _encodings[state] = encodings.find(self.name, self._file)
+        return _encodings[state]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell the user of the encoding."""
+        return self._encoding.notes
+
+    @contextlib.contextmanager
+    def first_lines(self, at_least: int) -> Iterator[Iterable[str]]:
+        """Some lines from the beginning, `at_least` so many or all.
+
+        Where they are ASCII every encoding reads them alike, and the rest of the file is not
+        looked at.
+        """
+        self._file.seek(0)
+        head = self._file.read(HEAD)
+        if head.isascii() and b"\0" not in head and head.count(b"\n") >= at_least:
+            yield io.StringIO(head[: head.rindex(b"\n") + 1].decode(), newline="")
+        else:
+            with self.lines() as lines:
+                yield lines
+
+    @contextlib.contextmanager
+    def lines(self) -> Iterator[Iterable[str]]:
+        """The lines from the beginning, with their ends as they are in the file."""
+        encoding = self._encoding  # to find it reads the file
+        self._file.seek(0)
+        text = io.TextIOWrapper(self._file, encoding.codec, errors="replace", newline="")
+        try:
+            yield (line.rstrip("\0") for line in text) if encoding.padded else text
+        finally:
+            text.detach()
+
+    def progress(self) -> Callable[[], None]:
+        """A function that tells an inspection how much of the file is read."""
+        look = inspection.now()
+        if look is None:
+            return lambda: None
+        place = self._raw.tell()
+        size = self._raw.seek(0, io.SEEK_END)
+        self._raw.seek(place)
+        return lambda: look.progress(f"reading {self.name}, byte", self._raw.tell(), size)
+
+
+@contextlib.contextmanager
+def opened(name: str) -> Iterator[TextFile]:
+    """Open a text file.
+
+    Raises AddressError where it cannot be read, DataError where it holds no text or is damaged.
+    """
+    path = at_home(name)
+    with compressed.opened(path) as file:
+        yield TextFile(path, file)
+
+
+class Counted:
+    """The lines of a text, and how many characters came `since` somebody set that to 0.
+
+    The first lines, so many as are `before` the column names, are blank.
+    """
+
+    def __init__(self, lines: Iterable[str], before: int = 0) -> None:
+        self.lines, self.before, self.since = iter(lines), before, 0
+
+    def __iter__(self) -> Iterator[str]:
+        for _ in itertools.islice(self.lines, self.before):
+            yield "\n"
+        for line in self.lines:
+            self.since += len(line)
+            yield line

@@ -1,0 +1,1 @@
+"""Texts with classes: reading and the text preprocessing layer."""

@@ -1,0 +1,168 @@
+"""Texts with classes, from whatever columns hold them."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines import inspection
+from pipelines.examples import AddressError, DataError, Examples
+from pipelines.labels import Labels, labels_of
+from pipelines.splits import Source
+from pipelines.tables.cells import AnyCells, missing_of
+from pipelines.tables.missing import TEXT_WORDS
+from pipelines.tables.table import Table, Tables, listed
+from pipelines.texts.phrases import containing
+
+# Looked for in this order, where nobody says which column it is.
+TEXTS = ("text", "sentence", "review", "comment", "message", "content", "body", "question", "title")
+TARGETS = ("label", "label-coarse", "intent", "target", "class", "category", "sentiment", "labels")
+UNKNOWN = -1
+MAX_CLASSES = 1000
+
+
+class Columns(NamedTuple):
+    """Which column is the text and which the class; "" where nobody has said."""
+
+    text: str = ""
+    target: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """Which column of a CSV file holds the texts to ask about."""
+
+    column: str = ""
+
+
+def source(tables: Tables, wanted: Columns) -> Source:
+    """Tables as texts and class numbers.
+
+    Rows without a class are left out and counted in the notes. A test split in
+    which no class is known, as in GLUE, is not used: the validation split
+    stands in for it, and a part of train for that. Raises DataError where there
+    is no such column, or no classes.
+    """
+    text = text_column(tables.train, wanted)
+    target = _target_column(tables.train, wanted, text)
+    parts = tables.each(lambda table: _part(table, text, target))
+    labels = _labels(tables.train, target, [part for part in parts if part is not None])
+    count = len(labels.names)
+    notes = [*tables.notes, f"text in column {text!r}, {count} classes in {target!r}"]
+    notes += labels.notes
+    train, valid, test = (
+        None if part is None else _examples(part, labels, name, notes)
+        for name, part in zip(("train", "validation", "test"), parts, strict=True)
+    )
+    if train is None:
+        raise DataError(
+            f"Received no row with a text in the column {text!r} and a class in {target!r}; "
+            "expected some. Fill them in."
+        )
+    train = dataclasses.replace(train, groups=containing(train.features))
+    if test is None and tables.test is not None:
+        valid, test = None, valid
+        notes.append("the test split has no classes; " + _stand_in(test))
+    return Source(train, valid, test, labels.names, tuple(notes))
+
+
+def text_column(table: Table, wanted: Columns) -> str:
+    """The column of the texts: asked for, by a usual name, or the one of the longest texts.
+
+    Raises DataError where there is none.
+    """
+    texts = [name for name, column in table.columns.items() if column.dtype == object]
+    found = _found(texts, wanted.text, TEXTS, "--text")
+    if found:
+        return found
+    others = [name for name in texts if name != wanted.target and name not in TARGETS]
+    if not others:
+        raise AddressError(
+            f"Received the columns {listed(table.columns)}; expected one of texts. "
+            "Name it with --text."
+        )
+    return max(others, key=lambda name: sum(map(len, table.columns[name])))
+
+
+def _target_column(table: Table, wanted: Columns, text: str) -> str:
+    others = [name for name in table.columns if name != text]
+    found = _found(others, wanted.target, TARGETS, "--target")
+    if found:
+        return found
+    if len(others) != 1:
+        raise AddressError(
+            f"Received the columns {listed(table.columns)}, none of them called "
+            f"{', '.join(TARGETS[:-1])} or {TARGETS[-1]}; expected to know which one holds the "
+            "classes. Name it with --target."
+        )
+    return others[0]
+
+
+def _found(names: list[str], asked: str, usual: tuple[str, ...], flag: str) -> str:
+    if asked and asked not in names:
+        raise AddressError(
+            f"Received {flag} {asked!r}; expected one of the columns {listed(names)}."
+        )
+    lower = {name.lower(): name for name in reversed(names)}
+    return asked or next((lower[name] for name in usual if name in lower), "")
+
+
+class _Part(NamedTuple):
+    texts: np.ndarray
+    classes: np.ndarray
+    empty: np.ndarray
+    table: Table
+
+
+def _part(table: Table, text: str, target: str) -> _Part:
+    for name in (text, target):
+        if name not in table.columns:
+            raise DataError(
+                f"Received a split with the columns {listed(table.columns)}; expected the "
+                f"column {name!r}, as in train."
+            )
+    classes = np.asarray(table.columns[target])
+    if classes.dtype.kind in "iu":
+        classes = np.where(classes == UNKNOWN, np.nan, classes)
+    texts = np.asarray(table.columns[text])
+    return _Part(texts, classes, empty_of(texts), table)
+
+
+def empty_of(column: AnyCells) -> np.ndarray:
+    """Which cells hold no text: nothing, or a word by which programs write nothing."""
+    return missing_of(column, TEXT_WORDS) | (np.asarray(column) == b"None")
+
+
+def _labels(table: Table, target: str, parts: list[_Part]) -> Labels:
+    """The classes; those of a file are sorted, as numbers where all are."""
+    if target in table.labels:
+        return Labels.of(table.labels[target])
+    found = labels_of(part.classes for part in parts)
+    if not 2 <= len(found.names) <= MAX_CLASSES:
+        raise DataError(
+            f"Received {len(found.names)} different values in the column {target!r}; expected 2 to "
+            f"{MAX_CLASSES} classes. Name another column with --target."
+        )
+    return found
+
+
+def _examples(part: _Part, labels: Labels, name: str, notes: list[str]) -> Examples | None:
+    """The rows that have a text and a class; None where no row has."""
+    numbers = labels.numbers(part.classes)
+    kept = np.flatnonzero((numbers != UNKNOWN) & ~part.empty)
+    without = int((numbers == UNKNOWN).sum())
+    if len(kept) and without:
+        said = labels.said_missing()
+        notes.append(f"{without} rows of {name} without a class left out{said}")
+    if not len(kept):
+        return None
+    if empty := int((part.empty & (numbers != UNKNOWN)).sum()):
+        notes.append(f"{empty} rows of {name} without a text left out")
+    origins = inspection.origins(part.table, kept)
+    return Examples.of(part.texts[kept], numbers[kept], origins)
+
+
+def _stand_in(valid: Examples | None) -> str:
+    if valid is None:
+        return "a part of train is the test"
+    return "the validation split is the test, and validation is cut from train"

@@ -1,0 +1,1 @@
+"""The REST interface: protocol limits, JSON codec, routes and the web page."""

@@ -1,0 +1,59 @@
+"""Bodies of requests that were sent compressed, in no more memory than they may take."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Collection
+
+from inference.request_errors import RequestError, invalid
+
+ENCODINGS = "gzip, deflate"
+SLICE = 2**18  # bytes that are inflated at once, in less than a millisecond
+MOST_MEMBERS = 1024  # of gzip in one body: what follows each of them is copied
+GZIP, ZLIB_OR_GZIP, RAW = b"\x1f\x8b", zlib.MAX_WBITS | 32, -zlib.MAX_WBITS
+
+
+def encoding_of(headers: Collection[tuple[bytes, bytes]]) -> str:
+    """How a body is compressed; "" where it is not. Raises RequestError for unknown ways."""
+    given = b",".join(value for name, value in headers if name == b"content-encoding")
+    names = [one.strip().lower() for one in given.decode("latin-1").split(",")]
+    names = [one.removeprefix("x-") for one in names if one not in ("", "identity")]
+    if not names:
+        return ""
+    if len(names) > 1 or names[0] not in ("gzip", "deflate"):
+        raise RequestError(
+            "INVALID_ARGUMENT",
+            f"Content-Encoding {given.decode('latin-1')[:100]!r} is not read here; expected "
+            f"one of {ENCODINGS}, or none",
+            415,
+        )
+    return names[0]
+
+
+async def inflated(body: bytes, encoding: str) -> AsyncIterator[bytes]:
+    """The parts of a body; others are answered between them. Raises RequestError."""
+    members = 0
+    try:
+        while body:
+            members += 1
+            if members > MOST_MEMBERS:
+                raise invalid(f"The body has more than {MOST_MEMBERS} members of {encoding}")
+            # Some clients send deflate without the frame that the standard asks for.
+            raw = encoding == "deflate" and not _has_frame(body)
+            stream = zlib.decompressobj(RAW if raw else ZLIB_OR_GZIP)
+            while not stream.eof:
+                part = stream.decompress(body, SLICE)
+                body = stream.unconsumed_tail
+                if not part and not body and not stream.eof:
+                    raise invalid(f"The body is {encoding} that is cut short")
+                yield part
+                await asyncio.sleep(0)
+            body = stream.unused_data
+            if body and not body.startswith(GZIP):
+                raise invalid(f"The body has bytes behind its {encoding}")
+    except zlib.error as error:
+        raise invalid(f"The body is not {encoding}: {error}") from None
+
+
+def _has_frame(body: bytes) -> bool:
+    """Whether deflate begins with the two bytes of zlib's frame."""
+    return body[0] & 15 == zlib.DEFLATED and int.from_bytes(body[:2]) % 31 == 0

@@ -1,0 +1,165 @@
+"""run.json as it is read back: what it has to hold, so that nobody else need ask."""
+
+import json
+from pathlib import Path
+from types import EllipsisType
+from typing import Any
+
+import apps
+from pipelines.rows.packing import DTYPES, MATRICES, of_kind
+
+
+class RunError(ValueError):
+    """A run directory that cannot be used: what was received, what was expected."""
+
+    exit_status = 2
+
+
+NUMBER = (int, float)
+Parts = dict[str, Any]  # by name the type, or types, of a part
+PARTS: Parts = {
+    "app": str,
+    "question": str,
+    "answer": str,
+    "fields": dict,
+    "data": dict,
+    "labels": list,
+    "precision": dict,
+    "parameters": int,
+    "seconds": dict,
+    "examples_per_second": NUMBER,
+    "strategy": str,
+    "replicas": int,
+}
+WITHIN: dict[str, Parts] = {
+    "data": {"fingerprint": str, "spec": dict},
+    "precision": {"policy": str},
+    "seconds": {"train": NUMBER},
+}
+# How an input from outside is read, by kind of question.
+READING: dict[str, Parts] = {
+    "image": {"way": str, "shape": list},
+    "row": {"forms": dict, "names": dict},
+    "text": {"column": str},
+    "ids": {"user": str, "item": str, "rating": str, "time": str},
+}
+# How the cells of a column are read.
+FORM = {"kind", "decimal", "unit", "order"}
+# What else a way of reading pictures needs, by its name.
+WAYS: dict[str, Parts] = {
+    "FitImage": {"background": (*NUMBER, type(None)), "extent": NUMBER},
+    "FitPhoto": {},
+}
+LARGEST = 2**14  # pixels of a side
+# Before there were automatic values, these values stood for them, and the app's usual batch size.
+OLD_AUTOMATIC = {"copies": 4, "schedule": "cosine"}
+AUTOMATIC = {"schedule": "auto"}  # that are not null
+ANSWERS = ("classes", "number", "ranking")
+POLICIES = ("float32", "mixed_bfloat16")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of run.json. Raises RunError, which names what is wrong."""
+    try:
+        told = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, getattr(error, "strerror", None) or str(error)) from error
+    if not isinstance(told, dict):
+        raise _damaged(path, "no object")
+    _require(path, told, PARTS)
+    for name, parts in WITHIN.items():
+        _require(path, told[name], parts, f"{name}.")
+    app = apps.named(told["app"])
+    if told["question"] != app.question:
+        raise _damaged(path, f"question {told['question']!r:.50}, which {app.name()} has not")
+    for name, given, known in (
+        ("answer", told["answer"], ANSWERS),
+        ("precision.policy", told["precision"]["policy"], POLICIES),
+    ):
+        if given not in known:
+            raise _damaged(path, f"{name} {given!r:.50} is none of {', '.join(known)}")
+    if not all(isinstance(label, str) for label in told["labels"]):
+        raise _damaged(path, "labels that are no texts")
+    if not isinstance(told["data"].get("directory"), str | None):
+        raise _damaged(path, "data.directory is no path")
+    _require_reading(path, told)
+    _require_fold(path, told["data"].get("fold"))
+    if "chosen" not in told:
+        told["fields"] = with_automatic(told["app"], told["fields"])
+    return told
+
+
+def with_automatic(app: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a run of an older version, automatic where the app chose the value."""
+    old = OLD_AUTOMATIC | {"batch_size": apps.named(app).default_batch_size}
+    automatic = {name for name, value in fields.items() if old.get(name) == value}
+    return fields | {name: AUTOMATIC.get(name) for name in automatic}
+
+
+def _require_reading(path: Path, told: dict[str, Any]) -> None:
+    if told["question"] == "row":
+        _require_columns(path, told["data"]["spec"])
+    parts = READING.get(told["question"])
+    if told["question"] == "row" and told.get("reading") is None:
+        return  # of a run from before it was kept
+    if parts is None:
+        return
+    _require(path, told, {"reading": dict})
+    _require(path, told["reading"], parts, "reading.")
+    for name, form in told["reading"].get("forms", {}).items():
+        if not isinstance(form, dict) or form.keys() != FORM:
+            raise _damaged(path, f"reading.forms[{name!r:.50}] is {str(form)[:50]!r}")
+        _require(path, form, dict.fromkeys(FORM, str), f"reading.forms[{name!r:.50}].")
+    if "shape" in parts:
+        _require_picture(path, told["reading"], told["data"]["spec"].get("features"))
+
+
+def _require_columns(path: Path, spec: dict[str, Any]) -> None:
+    if "columns" not in spec:
+        raise RunError(
+            f"Received {path} of a version that took tables column by column; expected one of this "
+            "version. Train again; what was exported from that run can still be served."
+        )
+    kinds = spec["columns"]
+    if not isinstance(kinds, dict) or not {*map(str, kinds.values())} <= set(MATRICES):
+        raise _damaged(path, "data.spec.columns name no kinds")
+    widths = {matrix: [len(of_kind(kinds, kind))] for kind, matrix in MATRICES.items()}
+    if spec.get("features") != {name: [width, DTYPES[name]] for name, width in widths.items()}:
+        raise _damaged(path, "data.spec.columns are not those of the data")
+
+
+def _require_picture(path: Path, reading: dict[str, Any], features: Any) -> None:
+    others = {name: part for name, part in reading.items() if name not in ("way", "shape")}
+    parts = WAYS.get(reading["way"])
+    if parts is None or others.keys() != parts.keys():
+        raise _damaged(path, f"reading.way {reading['way']!r:.50} is none")
+    _require(path, reading, parts, "reading.")
+    shape = reading["shape"]
+    sides = all(type(one) is int and 0 < one <= LARGEST for one in shape)
+    if features != [shape, "uint8"] or len(shape) != 3 or not sides:
+        raise _damaged(path, "reading.shape is not that of the data")
+
+
+def _require_fold(path: Path, fold: Any) -> None:
+    if fold is None:
+        return
+    named = isinstance(fold, dict) and fold.keys() == {"number", "of"}
+    whole = named and all(type(one) is int for one in fold.values())
+    if not whole or not 1 <= fold["number"] <= fold["of"] >= 2:
+        raise _damaged(path, "data.fold is none")
+
+
+def _require(path: Path, told: dict[str, Any], parts: Parts, within: str = "") -> None:
+    for name, kind in parts.items():
+        value = told.get(name, ...)
+        if isinstance(value, EllipsisType):
+            raise _damaged(path, f"{within}{name} is missing")
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise _damaged(path, f"{within}{name} is {str(value)[:50]!r}")
+
+
+def _damaged(path: Path, reason: str) -> RunError:
+    return RunError(
+        f"Received {path}, which is damaged ({reason[:200]}); expected JSON as training wrote it. "
+        "Restore the file or train again."
+    )

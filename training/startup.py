@@ -1,0 +1,98 @@
+"""Start TensorFlow without its noise, and half a second sooner."""
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from training.distributed import cluster
+from training.distributed.cluster import Strategy
+
+
+def tensorflow(devices: int | None = None, strategy: Strategy = "one") -> None:
+    """Import TensorFlow and look at the devices; what goes wrong is shown in full.
+
+    Where there is no GPU the CPU becomes so many devices. Several workers have to meet before
+    anything else. Raises StrategyError where they are asked for and not named.
+    """
+    several = cluster.wanted(strategy)
+    if "tensorflow" in sys.modules:
+        return
+    with _quiet(), _hidden("sklearn"), _hidden("matplotlib"):
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        if not several and not tf.config.list_physical_devices("GPU"):
+            parts_of_the_cpu(devices or 1)
+        if not several:
+            tf.config.list_logical_devices()
+    if several:
+        from training.distributed import strategy as distribution
+
+        distribution.multiworker()
+
+
+def parts_of_the_cpu(count: int) -> None:
+    """Make so many devices of the CPU, before TensorFlow looks at any."""
+    import tensorflow as tf
+
+    if count > 1:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        parts = [tf.config.LogicalDeviceConfiguration()] * count
+        tf.config.set_logical_device_configuration(cpu, parts)
+
+
+def without_keras() -> None:
+    """Import TensorFlow alone, for what only asks exports: two seconds less."""
+    with _quiet(), _hidden("keras"):
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what TensorFlow says when it starts."""
+    # What TensorFlow's C++ logs as an error, it raises as well.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Libraries warn there of their own deprecations, which nobody here can mend.
+    # Matplotlib tells of fonts and of its own cache.
+    for name in ("absl", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with _held_back_stderr():
+        yield
+
+
+@contextlib.contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """Let an import pass this package by: Keras takes some for what nobody here uses.
+
+    TensorFlow takes Keras itself, where it is there.
+    """
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+@contextlib.contextmanager
+def _held_back_stderr() -> Iterator[None]:
+    """No variable silences TensorFlow 2.21's start (tensorflow#100442): hold its lines back."""
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as lines:
+        os.dup2(lines.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            lines.seek(0)
+            os.write(saved, lines.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

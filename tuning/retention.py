@@ -1,0 +1,49 @@
+"""What stays of a search on the disk: a little of every trial, and the winner as a run."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from training import provenance
+from training.directory import tidy
+from training.run import PASSPORT
+
+
+def require_own(directory: Path, *, trust: bool) -> None:
+    """Raise OriginError where somebody else trained a trial, or the winner, of a directory."""
+    for model in [*directory.glob("trials/*/model.keras"), *directory.glob("best/model.keras")]:
+        if (model.parent / PASSPORT).exists():
+            provenance.require(model.parent, provenance.RUN, trust=trust)
+
+
+def forget(path: Path) -> None:
+    """Leave of a trial what is small: its passport and its history."""
+    tidy(path)
+    torn = path.glob(".[0-9]*-*")  # files of a process that was killed
+    for one in (path / "model.keras", path / "samples.npz", *torn):
+        one.unlink(missing_ok=True)
+    shutil.rmtree(path / "export", ignore_errors=True)
+
+
+def copied(path: Path, target: Path) -> Path:
+    """A copy that appears whole; what was there before gives way to it.
+
+    Where somebody added to that, such as an export, it stays beside it under another name.
+    """
+    wanted = json.loads((path / "run.json").read_text())
+    if (target / "run.json").exists() and json.loads((target / "run.json").read_text()) == wanted:
+        return target
+    for left in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(left)
+    beside = target.with_name(f".{target.name}-{os.getpid()}")
+    shutil.copytree(path, beside)
+    if target.exists():
+        added = {one.name for one in target.iterdir()} - {one.name for one in beside.iterdir()}
+        names = (target.with_name(f"{target.name}-{n}") for n in range(1, 10_000))
+        old = next(name for name in names if not name.exists())
+        target.rename(old)
+        if not added:
+            shutil.rmtree(old)
+    beside.rename(target)
+    return target
