@@ -24,7 +24,7 @@ def worker(code):
 def started(code, before="pass", **options):
     """A launcher in a process of its own, that a test may send signals to."""
     call = f"launch.launch([sys.executable, '-c', {ME + code!r}], workers=2, **{options!r})"
-    body = f"import sys; from training import launch\n{before}\n{call}"
+    body = f"import sys; from training.distributed import launch\n{before}\n{call}"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", body], **pipes)
 

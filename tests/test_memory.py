@@ -59,11 +59,12 @@ def test_predicted_pictures_are_read_in_batches_of_some_megabytes(shape, most, m
 USERS = """
 from pathlib import Path
 import numpy as np, keras
-from apps import factors, products
-from apps.recommender import Recommender, _pairs
-from evaluation import ids as asked, rankings
+from apps.recommender import dot_product as products, factors
+from apps.recommender.app import Recommender, _pairs
+from evaluation.modalities import ids as asked
+from evaluation.tasks import ranking as rankings
 from pipelines.examples import Examples
-from pipelines.ids import Ids
+from pipelines.ids.reading import Ids
 from pipelines.splits import Splits
 from training.run import Run
 

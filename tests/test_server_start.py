@@ -78,8 +78,8 @@ def test_what_cannot_answer_leaves_no_session(export, monkeypatch):
 COUNT = """
 import sys
 from pathlib import Path
-from serving import opening
-opening.tensorflow()
+from serving import startup
+startup.tensorflow()
 from inference.servable import Servable
 
 def count():

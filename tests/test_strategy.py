@@ -19,10 +19,10 @@ from training.run import Run
 
 CHECK = """
 import dataclasses, sys
-from training import start
-start.tensorflow(2)
+from training import startup
+startup.tensorflow(2)
 import apps
-from training.equivalence import compared
+from training.distributed.equivalence import compared
 for optimizer in ("sgd", "adam", "adan", "lookahead"):
     app = dataclasses.replace(apps.named(sys.argv[1]).tiny(), optimizer=optimizer)
     if sys.argv[1] == "recommender":
@@ -39,10 +39,10 @@ for optimizer in ("sgd", "adam", "adan", "lookahead"):
 # Every app with its own optimizer.
 DEFAULTS = """
 import dataclasses, sys
-from training import start
-start.tensorflow(2)
+from training import startup
+startup.tensorflow(2)
 import apps
-from training.equivalence import compared
+from training.distributed.equivalence import compared
 TINY = {
     "regression": {"model": "mlp"},
     "finetune": {"weights": "none", "head_epochs": 1},
@@ -64,11 +64,11 @@ for app in apps.ALL:
 # Each replica normalises by its own part of the batch. After 20 steps rounding alone makes .15 of
 # it, where weights moved by .9: there no mistake can be seen.
 MISTAKE = """
-from training import start
-start.tensorflow(2)
+from training import startup
+startup.tensorflow(2)
 import apps
-from training import strategy
-from training.equivalence import UnequalError, compared
+from training.distributed import strategy
+from training.distributed.equivalence import UnequalError, compared
 right = compared(apps.Mnist.tiny(), 2, precision="float32")
 assert right.mistake is None, right
 assert [one.when for one in right.differences][:2] == [
@@ -83,10 +83,10 @@ else:
     raise AssertionError("replicas that normalise apart are taken for equal")
 """
 
-# What Keras does without training.keras_fixes: the day that this fails, a fix can go.
+# What Keras does without training.distributed.keras_fixes: the day that this fails, a fix can go.
 WITHOUT = """
-from training import start
-start.tensorflow(2)
+from training import startup
+startup.tensorflow(2)
 import keras, numpy as np, tensorflow as tf
 with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
     seeds = keras.random.SeedGenerator(1)

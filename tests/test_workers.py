@@ -24,10 +24,10 @@ TWO = {"worker": ["a:1", "b:2"]}
 # In one launch an app: starting TensorFlow twice takes longer than most of these.
 CHECK = """
 import dataclasses, sys
-from training import start
-start.tensorflow(None, "multiworker")
+from training import startup
+startup.tensorflow(None, "multiworker")
 import apps
-from training.equivalence import compared
+from training.distributed.equivalence import compared
 for optimizer in ("sgd", "adam", "adan", "lookahead"):
     app = dataclasses.replace(apps.named(sys.argv[1]).tiny(), optimizer=optimizer)
     if sys.argv[1] == "recommender":
@@ -41,12 +41,12 @@ for optimizer in ("sgd", "adam", "adan", "lookahead"):
         assert found.moved > 1e-4, (optimizer, found)
         print("equal", optimizer)
 """
-# What Keras does without training.keras_fixes: the day that this fails, a fix can go.
+# What Keras does without training.distributed.keras_fixes: the day that this fails, a fix can go.
 WITHOUT = """
 import tensorflow as tf
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 import keras, numpy as np
-from training import keras_fixes
+from training.distributed import keras_fixes
 with strategy.scope():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
@@ -64,7 +64,7 @@ model.fit(data, verbose=0)
 
 
 def launched(*command, **options):
-    program = "import sys; from training import launch; launch.launch(sys.argv[1:], workers=2)"
+    program = "import sys; from training.distributed import launch; launch.launch(sys.argv[1:], workers=2)"
     command = [sys.executable, "-c", program, sys.executable, *map(str, command)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
