@@ -134,8 +134,8 @@ def team(train: Prepared, outputs: int, hidden: Hidden, *, start: list[np.ndarra
     """TabM-mini over piecewise-linear embeddings, beside a linear model.
 
     The linear model is `start`, a kernel and a bias, and is not trained further. The
-    members add to what it says as much as helps on validation (see apps.regression.shrinkage), so that
-    the answers there are no worse than the linear ones.
+    members add to what it says as much as helps on validation (see
+    apps.regression.shrinkage), so that the answers there are no worse than the linear ones.
     """
     inputs = train.inputs()
     parts = [inputs["flags"]]
