@@ -64,9 +64,7 @@ model.fit(data, verbose=0)
 
 
 def launched(*command, **options):
-    program = (
-        "import sys; from training.distributed import launch; launch.launch(sys.argv[1:], workers=2)"
-    )
+    program = "import sys; from training.distributed import launch; launch.launch(sys.argv[1:], workers=2)"
     command = [sys.executable, "-c", program, sys.executable, *map(str, command)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
