@@ -64,7 +64,8 @@ model.fit(data, verbose=0)
 
 
 def launched(*command, **options):
-    program = "import sys; from training.distributed import launch; launch.launch(sys.argv[1:], workers=2)"
+    start = "launch(sys.argv[1:], workers=2)"
+    program = f"import sys; from training.distributed.launch import launch; {start}"
     command = [sys.executable, "-c", program, sys.executable, *map(str, command)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
