@@ -11,5 +11,8 @@ html_static_path = ["_static"]
 html_css_files = ["athanor.css"]
 html_copy_source = False
 html_show_sphinx = False
-# Console blocks show a command and what it prints: only prompts and commands get a colour.
+html_show_copyright = False
 highlight_language = "none"
+BRAND = {"color-brand-primary": "#8a4b14", "color-brand-content": "#8a4b14"}
+BRAND_DARK = {"color-brand-primary": "#e0a66c", "color-brand-content": "#e0a66c"}
+html_theme_options = {"light_css_variables": BRAND, "dark_css_variables": BRAND_DARK}
