@@ -21,13 +21,14 @@ from conformance.fits import memory
 from conformance.subject import subject
 
 MARKS = {"kept": "yes", "broken": "**no**", "skipped": "-"}
-HEAD = """# What optimizers promise, and which keep it
+HEAD = """# Checks of optimizers
 
-Made by `python -m conformance.page docs/conformance.md` with Keras {keras} on {backend}
-{version}, NumPy {numpy}, Python {python}; `athanor check-optimizer NAME` shows one. Each column is
-a check of `conformance/`, listed below the table; `-` is a check that does not apply, such as
-a comparison without a twin. Memory is in numbers that are kept for each number of a vector.
-Keras's are as `--optimizer NAME` makes them, with gradients of embeddings summed by row.
+This page shows which checks each optimizer passes. `python -m conformance.page docs/conformance.md`
+made it with Keras {keras} on {backend} {version}, NumPy {numpy}, Python {python};
+`athanor check-optimizer NAME` shows one optimizer. Each numbered column is a check, explained below
+the tables; `-` is a check that does not apply. Memory counts the numbers that the optimizer keeps
+for each weight. Keras's optimizers are as `--optimizer NAME` makes them, with gradients of
+embeddings summed by row.
 """
 
 
@@ -66,7 +67,7 @@ def _lines(found: dict[str, list[table.Outcome]], kept: dict[str, float]) -> Ite
         yield textwrap.indent(finding.code.strip(), "   ") + "\n   ```\n"
         told, expected = (text.replace("\n", ", ") for text in (finding.shown(), finding.expected))
         yield f"   It prints `{told}`; expected: `{expected}`.\n"
-    yield "## What is broken\n"
+    yield "## Failed checks\n"
     for name, outcomes in found.items():
         for one in outcomes:
             if one.result == "broken":
