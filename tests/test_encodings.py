@@ -57,6 +57,47 @@ def test_other_encodings_are_detected_and_told(codec, tmp_path):
     assert note.startswith(f"file.csv is not UTF-8; read as {title}, as in '")
 
 
+# As they are in short files: three rows, of which some letters are in no other encoding's language.
+SHORT = {
+    "cp1250": (
+        ["Győr", "Kőszeg", "fehér kenyér"],
+        ["Szűcs Tünde", "Győző", "tejföl"],
+        ["Částečně", "Tomáš Dvořák", "rychlé doručení"],
+        ["Bielsko-Biała", "Łukasz", "ser żółty"],
+        ["Timişoara", "preţ prea mare", "brânză"],
+        ["Ion Rădulescu", "mărime greşită", "pâine"],
+        ["Čakovec", "Željko Babić", "odlično"],
+        ["Nové Mesto", "Ľubomír Šťastný", "čierny"],
+    ),
+    "cp1254": (
+        ["İzmir", "Ayşe Y\u0131lmaz", "k\u0131rm\u0131z\u0131"],
+        ["Eskişehir", "çok güzel", "ekmek"],
+        ["Muğla", "Gülşen", "süt"],
+    ),
+    "cp1257": (["Rīga", "Jānis Bērziņš", "piens"],),
+    "iso8859_2": (["Śląsk", "Wąbrzeźno", "jabłka"], ["Plzeň", "Šťastný", "žlutý kůň"]),
+    "cp1252": (
+        ["São Paulo", "João Conceição", "botões"],
+        ["Málaga", "¿por qué?", "niño"],
+        ["Forlì", "perché no", "così"],
+        ["10 m³", "5 cm²", "20 °C"],
+        ["Orléans", "«\xa0échoué\xa0»", "à côté"],
+        ["Søren", "Næstved", "smør"],
+        ["£5", "½ lb", "3 µm"],
+    ),
+    "cp852": (["Částečně", "Tomáš Dvořák", "žlutý kůň"],),
+    "cp850": (["Größe", "Straße nach Köln", "für Käthe"],),
+    "mac_roman": (["Größe", "Straße nach Köln", "für Käthe"],),
+}
+
+
+@pytest.mark.parametrize(
+    ("codec", "rows"), [(codec, rows) for codec, samples in SHORT.items() for rows in samples]
+)
+def test_latin_encodings_are_known_by_the_letters_of_languages(codec, rows, tmp_path):
+    assert texts(read(tmp_path, table(rows).encode(codec))) == rows
+
+
 @pytest.mark.parametrize("rows", [["Köln"], ["Ä"], ["Õhtu ööd"], ["Ações"], ["été"]])
 def test_a_word_is_windows_1252(rows, tmp_path):
     assert texts(read(tmp_path, table(rows).encode("cp1252"))) == rows

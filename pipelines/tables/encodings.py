@@ -3,13 +3,15 @@
     find(name, file)    how its bytes become text, and what to tell the user
 
 A file of UTF-8 with some bytes that are none stays UTF-8. Any other is taken for one of
-the Windows, Mac or East Asian encodings, whose names charset-normalizer proposes.
+the Windows, Mac, DOS or East Asian encodings: Latin ones are told apart by the letters of
+languages (see `latin`), others by charset-normalizer.
 """
 
 import codecs
 import re
 from typing import BinaryIO, NamedTuple
 
+from pipelines import latin
 from pipelines.examples import DataError
 
 PART = 2**20  # bytes that are looked at together
@@ -29,9 +31,11 @@ LATIN = {
     "cp1250": "Windows-1250",
     "cp1254": "Windows-1254",
     "cp1257": "Windows-1257",
+    "iso8859_2": "ISO-8859-2",
+    "mac_roman": "Mac Roman",
+    "cp850": "DOS code page 850",
+    "cp852": "DOS code page 852",
 }
-# Their letters lie where Windows has hardly any.
-OLD_LATIN = {"mac_roman": "Mac Roman", "cp850": "DOS code page 850"}
 OTHERS = {
     "gb18030": "GB18030",
     "big5hkscs": "Big5",
@@ -45,12 +49,13 @@ OTHERS = {
     "cp1256": "Windows-1256",
     "cp874": "Windows-874",
 }
-TITLES = LATIN | OLD_LATIN | OTHERS
-FEW_TOGETHER = re.compile(rb"(?<![\x80-\xff])[\x80-\xff]{1,2}(?![\x80-\xff])")
+TITLES = LATIN | OTHERS
+# One or two, or three beside a small letter of ASCII.
+FEW_TOGETHER = re.compile(
+    rb"(?<![\x80-\xff])[\x80-\xff]{1,2}(?![\x80-\xff])"
+    rb"|(?<![\x80-\xff])[\x80-\xff]{3}(?=[a-z])|(?<=[a-z])[\x80-\xff]{3}(?![\x80-\xff])"
+)
 HIGH = re.compile(rb"[\x80-\xff]")
-# By how much another encoding has to look better than Windows-1252; measured on the translations
-# of GNU programs into 9 languages that are written in it, in samples of 3 to 600 lines.
-MARGIN_OF_CHAOS, MARGIN_OF_COHERENCE = 0.1, 0.03
 WORD = re.compile(r"\w*[^\W\x00-\x7f]\w*")
 
 
@@ -188,25 +193,15 @@ def detected(sample: bytes) -> str:
     """The encoding, none of Unicode, in which a sample is most likely written.
 
     Latin texts have one or two letters beyond ASCII together; other scripts have long runs
-    of them. Between Latin ones Windows-1252 is taken unless another is clearly better.
+    of them.
     """
     from charset_normalizer import from_bytes
 
     high = HIGH.findall(sample)
     together = sum(map(len, FEW_TOGETHER.findall(sample)))
-    latin = together > 0.6 * len(high)
-    if latin:
-        old = sum(byte < b"\xa0" for byte in high) > len(high) / 2
-        wanted = [*LATIN, *(OLD_LATIN if old else ())]
-    else:
-        wanted = [*OTHERS]
-    found = from_bytes(sample, steps=10, chunk_size=1024, threshold=0.5, cp_isolation=wanted)
-    best = found.best()
-    if best is None:
-        return "cp1252"
-    for one in found if best.encoding in LATIN else ():
-        same = {one.encoding, *(other.encoding for other in one.submatch)}
-        close = one.chaos <= best.chaos + MARGIN_OF_CHAOS
-        if "cp1252" in same and close and one.coherence >= best.coherence - MARGIN_OF_COHERENCE:
-            return "cp1252"
-    return best.encoding
+    if together > 0.6 * len(high):
+        return latin.best(sample, LATIN)
+    found = from_bytes(
+        sample, steps=10, chunk_size=1024, threshold=0.5, cp_isolation=[*OTHERS]
+    ).best()
+    return found.encoding if found else "cp1252"
