@@ -43,8 +43,8 @@ def judged(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
         "baselines": scored["baselines"],
         "remarks": scored["remarks"],
         "test_set": scored["test_set"],
-        "seconds": {**run.passport["seconds"], "total": total},
-        "examples_per_second": run.passport["examples_per_second"],
+        "seconds": {**run.manifest["seconds"], "total": total},
+        "examples_per_second": run.manifest["examples_per_second"],
     }
 
 
@@ -148,7 +148,7 @@ def found(app: type[apps.App], path: Path, common: Common) -> Any:
     from training.run import Run
 
     run = Run.load(path, common.data_dir)
-    require_app(app, path, run.passport["app"])
+    require_app(app, path, run.manifest["app"])
     provenance.require(run.path, provenance.RUN, trust=common.trust)
     return run
 
@@ -157,7 +157,7 @@ def app_of(path: Path) -> type[apps.App]:
     """The app of the run in a directory; raises RunError where there is none."""
     from training.run import Run
 
-    return apps.named(Run.load(path).passport["app"])
+    return apps.named(Run.load(path).manifest["app"])
 
 
 def require_app(app: type[apps.App], path: Path, name: str) -> None:

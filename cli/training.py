@@ -162,7 +162,7 @@ def replay(path: Path, how: HowToReplay, common: Common) -> dict[str, Any]:
     from training import provenance, startup
     from training.run import Run
 
-    told = Run.load(path).passport
+    told = Run.load(path).manifest
     # Its model is read, to compare the weights.
     provenance.require(path, provenance.RUN, trust=common.trust)
     mirrored = told["strategy"] == "mirrored"

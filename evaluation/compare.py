@@ -39,12 +39,12 @@ def compare(runs: Sequence[Run]) -> Sides:
 
     Raises RunError where a run was never judged.
     """
-    passports = [
-        {"app": run.passport["app"], **run.passport["fields"], **run.passport.get("chosen", {})}
+    manifests = [
+        {"app": run.manifest["app"], **run.manifest["fields"], **run.manifest.get("chosen", {})}
         for run in runs
     ]
-    names = list(dict.fromkeys(name for fields in passports for name in fields))
-    different = [name for name in names if len({str(fields.get(name)) for fields in passports}) > 1]
+    names = list(dict.fromkeys(name for fields in manifests for name in fields))
+    different = [name for name in names if len({str(fields.get(name)) for fields in manifests}) > 1]
     scores = [report.read(run) for run in runs]
     metrics = list(dict.fromkeys(name for scored in scores for name in scored["test"]))
     rows = [
@@ -52,12 +52,12 @@ def compare(runs: Sequence[Run]) -> Sides:
             "run": run.path.name,
             **{name: fields.get(name, "") for name in different},
             **{name: scored["test"].get(name) for name in metrics},
-            "parameters": run.passport["parameters"],
-            "seconds": run.passport["seconds"]["train"],
+            "parameters": run.manifest["parameters"],
+            "seconds": run.manifest["seconds"]["train"],
             "other_runs": (scored.get("test_set") or {}).get("other_runs"),
             "intervals": scored["intervals"],
         }
-        for run, fields, scored in zip(runs, passports, scores, strict=True)
+        for run, fields, scored in zip(runs, manifests, scores, strict=True)
     ]
     columns = ["run", *different, *metrics, "parameters", "seconds", "other_runs"]
     units = {name: unit for scored in scores for name, unit in scored.get("units", {}).items()}
@@ -85,7 +85,7 @@ def _warnings(runs: Sequence[Run]) -> list[str]:
 
 
 def _differs(runs: Sequence[Run], part: str) -> bool:
-    datas = [run.passport["data"] for run in runs]
+    datas = [run.manifest["data"] for run in runs]
     if all("parts" in data for data in datas):
         return len({data["parts"].get(part) for data in datas}) > 1
     # Runs of an earlier version know the digest of all parts together.
@@ -96,13 +96,13 @@ def _reason(runs: Sequence[Run]) -> str:
     """The settings that differ and decide about the data, in parentheses."""
     found = []
     for name in ("data", "test", "split", "target"):
-        values = {str(run.passport["fields"].get(name, "")) for run in runs}
+        values = {str(run.manifest["fields"].get(name, "")) for run in runs}
         if len(values) > 1:
             found.append(f"{name}: {' and '.join(sorted(repr(value) for value in values))}")
     folds = {_fold(run) for run in runs}
     if len(folds) > 1:
         found.append(f"folds: {' and '.join(sorted(folds))}")
-    if len({str(run.passport["data"].get("quarantine")) for run in runs}) > 1:
+    if len({str(run.manifest["data"].get("quarantine")) for run in runs}) > 1:
         found.append("quarantine lists")
     return f" ({'; '.join(found)})" if found else ""
 

@@ -30,9 +30,9 @@ def draw(run: Run, answers: Any) -> Drawn:
     with matplotlib.rc_context(STYLE):
         columns = history.read(run.path / "history.csv")
         figures = {
-            "learning_curves.png": _learning_curves(columns, run.passport),
-            **kinds.judge(run.passport["answer"]).figures(answers, run.splits, _target(run)),
-            **kinds.asked(run.passport["question"]).figures(run, answers),
+            "learning_curves.png": _learning_curves(columns, run.manifest),
+            **kinds.judge(run.manifest["answer"]).figures(answers, run.splits, _target(run)),
+            **kinds.asked(run.manifest["question"]).figures(run, answers),
         }
         for name, figure in figures.items():
             caption(figure, _told(run))
@@ -44,15 +44,15 @@ def draw(run: Run, answers: Any) -> Drawn:
 
 def _target(run: Run) -> str:
     """The name of what is predicted; empty where it has none."""
-    return fonts().drawable(run.passport["fields"].get("target") or "")
+    return fonts().drawable(run.manifest["fields"].get("target") or "")
 
 
 def _told(run: Run) -> str:
     """What all pictures of a run have in common."""
-    return f"{run.passport['app']} run {run.path.name}; data {run.passport['fields']['data']}"
+    return f"{run.manifest['app']} run {run.path.name}; data {run.manifest['fields']['data']}"
 
 
-def _learning_curves(columns: dict[str, list[float]], passport: dict[str, Any]) -> Any:
+def _learning_curves(columns: dict[str, list[float]], manifest: dict[str, Any]) -> Any:
     scores = [name for name in columns if f"val_{name}" in columns]
     figure, axes = pyplot.subplots(
         1, len(scores) + 1, figsize=(4 * len(scores) + 4, 3.2), layout="constrained"
@@ -70,16 +70,16 @@ def _learning_curves(columns: dict[str, list[float]], passport: dict[str, Any]) 
     axes[-1].plot(columns["epoch"], columns["learning_rate"], color=INK, marker=".")
     axes[-1].set(title="learning rate at the epoch's end", xlabel="epoch")
     for axis in axes:
-        _mark_epochs(axis, columns, passport)
+        _mark_epochs(axis, columns, manifest)
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
         axis.legend(frameon=False)
     return figure
 
 
-def _mark_epochs(axis: Any, columns: dict[str, list[float]], passport: dict[str, Any]) -> None:
+def _mark_epochs(axis: Any, columns: dict[str, list[float]], manifest: dict[str, Any]) -> None:
     """The epoch whose model is kept, and where the next stage of training begins."""
-    kept = passport["best_epoch"]
+    kept = manifest["best_epoch"]
     axis.axvline(kept, color=SECOND, linewidth=0.8, linestyle=":", label=f"kept: epoch {kept}")
-    for first in passport.get("stages", ()):
+    for first in manifest.get("stages", ()):
         if first <= columns["epoch"][-1]:
             axis.axvline(first - 0.5, color=GREY, linewidth=0.8, label="second stage")

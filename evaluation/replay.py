@@ -1,4 +1,4 @@
-"""A run made again from its passport, and the first number in which the two differ."""
+"""A run made again from its manifest, and the first number in which the two differ."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +48,7 @@ def replay(run: Run, path: Path, *, verbose: int = 2) -> Replay:
     Of a run that was stopped the epochs are compared that it finished. Raises RunError for one
     that was made by going on with something else.
     """
-    told = run.passport
+    told = run.manifest
     if told.get("forced"):
         raise RunError(
             f"Received the run {run.path}, which went on in spite of {'; '.join(told['forced'])}; "
@@ -84,9 +84,9 @@ def _compared(run: Run, again: Run) -> Replay:
         largest = max(largest, _difference(then, now))
     verdict: Verdict = "different" if largest > TOLERANCE else "within tolerance"
     elsewhere = [
-        f"{name} {again.passport[name]} now, {run.passport[name]} then"
+        f"{name} {again.manifest[name]} now, {run.manifest[name]} then"
         for name in ("versions", "hardware", "devices")
-        if run.passport[name] != again.passport[name]
+        if run.manifest[name] != again.manifest[name]
     ]
     told = largest if np.isfinite(largest) else None  # JSON has no infinity
     return Replay(verdict if first else "bit-equal", count, first, told, elsewhere)
@@ -99,10 +99,10 @@ def _pairs(run: Run, again: Run) -> Iterator[tuple[str, Any, Any]]:
         for name in then:
             other = now[name][place] if name in now else np.nan
             yield f"epoch {then['epoch'][place]:.0f}, {name}", then[name][place], other
-    if run.passport["stopped"]:
+    if run.manifest["stopped"]:
         return
     for name in ("epochs", "best_epoch"):
-        yield name, run.passport[name], again.passport[name]
+        yield name, run.manifest[name], again.manifest[name]
     for place, one, other in zip(
         run.model.weights, run.model.get_weights(), again.model.get_weights(), strict=True
     ):

@@ -40,7 +40,7 @@ def read(run: Run) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise RunError(
             f"Received the run {run.path}, which has no readable scores.json; expected a judged "
-            f"run. Judge it: athanor {run.passport['app']} evaluate {run.path}"
+            f"run. Judge it: athanor {run.manifest['app']} evaluate {run.path}"
         ) from error
     return scores
 
@@ -59,13 +59,13 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 def answer(run: Run) -> Any:
     """The run's answers to its test examples, as its kind of answer is judged."""
-    return kinds.judge(run.passport["answer"]).answers_of(run)
+    return kinds.judge(run.manifest["answer"]).answers_of(run)
 
 
 def _scored(run: Run, answers: Any) -> dict[str, Any]:
     start = time.perf_counter()
-    judge = kinds.judge(run.passport["answer"])
-    baselines = kinds.asked(run.passport["question"]).baselines(run.splits)
+    judge = kinds.judge(run.manifest["answer"])
+    baselines = kinds.asked(run.manifest["question"]).baselines(run.splits)
     tables = judge.details(answers, run.splits)
     test, drawn = judge.metrics(answers), judge.resampled(answers)
     return {
@@ -101,4 +101,4 @@ def _kept(run: Run, scores: dict[str, Any], other_runs: int | None) -> dict[str,
 
 def _unit(run: Run, name: str) -> str:
     unit = metric(name).unit
-    return run.passport["fields"].get("target", "") if unit == TARGET else unit
+    return run.manifest["fields"].get("target", "") if unit == TARGET else unit

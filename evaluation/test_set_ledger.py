@@ -21,7 +21,7 @@ from apps.metrics import Metric
 from evaluation.intervals import Interval, Z
 from evaluation.rounding import amount
 from pipelines.files import state_directory
-from training.run import PASSPORT, Run
+from training.run import MANIFEST, Run
 
 FOLDER = "test-sets"
 DIGEST = re.compile("[0-9a-f]{32}")
@@ -46,7 +46,7 @@ def judged(test_set: str, run: Run) -> int | None:
 
     None where the ledger cannot be written. The same run counts once.
     """
-    own = hashlib.blake2b((run.path / PASSPORT).read_bytes(), digest_size=16).hexdigest()
+    own = hashlib.blake2b((run.path / MANIFEST).read_bytes(), digest_size=16).hexdigest()
     try:
         path = state_directory() / FOLDER / test_set
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -48,7 +48,7 @@ def refreshed(run: Run, items: Path | None) -> Iterator[list[str]]:
 def _items(run: Run, path: Path) -> set[str]:
     read = table(str(path))
     names = list(read.columns)
-    wanted = run.passport["reading"]["item"]
+    wanted = run.manifest["reading"]["item"]
     try:
         name = names[0] if len(names) == 1 else found(read, Columns(item=wanted), "item")
     except DataError as error:

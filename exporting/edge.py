@@ -75,7 +75,7 @@ def samples_of(run: Run, portable: Portable) -> dict[str, Any]:
     """The stored inputs, and answers, of the signatures that other formats carry."""
     whole_lists = portable.lists is not None and portable.lists.met is not None
     carried = CARRIED if whole_lists else CARRIED[:1]
-    samples = kinds.question(run.passport["question"]).samples(run.samples.raw, run)
+    samples = kinds.question(run.manifest["question"]).samples(run.samples.raw, run)
     return {key: value for key, value in samples.items() if key.partition("/")[0] in carried}
 
 
@@ -90,14 +90,14 @@ def outputs_of(portable: Portable) -> dict[str, Any]:
 
 
 def _litert(portable: Portable, run: Run) -> tuple[bytes, dict[str, Any]]:
-    outside = told(portable, run.passport, outputs_of(portable))
+    outside = told(portable, run.manifest, outputs_of(portable))
     return litert.converted(portable), outside
 
 
 def _onnx(portable: Portable, run: Run) -> tuple[bytes, dict[str, Any]]:
     carried = onnx.whole(portable)
-    labels = list(run.passport["labels"])
-    outside = told(carried, run.passport, outputs_of(portable))
+    labels = list(run.manifest["labels"])
+    outside = told(carried, run.manifest, outputs_of(portable))
     return onnx.converted(portable, labels), outside
 
 

@@ -51,7 +51,7 @@ def export(
         published(run.path / "export") as version,
     ):
         # First: what cannot be carried is refused before anything is written.
-        carried: Any = kinds.question(run.passport["question"]).portable(run) if asked else None
+        carried: Any = kinds.question(run.manifest["question"]).portable(run) if asked else None
         parity = savedmodel.write(run, version.path, with_examples=with_examples)
         signatures = parity["signatures"]
         others = {
@@ -80,5 +80,5 @@ def _places(run: Run, target: Path, others: dict[str, edge.Written]) -> dict[str
             for name, one in others.items()
         },
         "request": str(target / savedmodel.REQUEST),
-        "curl": savedmodel.curl(run.passport["app"], target),
+        "curl": savedmodel.curl(run.manifest["app"], target),
     }

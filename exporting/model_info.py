@@ -32,17 +32,17 @@ def describe(
         with_examples: whether these, and the users of ids, are those of the data.
 
     """
-    passport = run.passport
-    kind = kinds.question(passport["question"]).about(run, with_examples=with_examples)
+    manifest = run.manifest
+    kind = kinds.question(manifest["question"]).about(run, with_examples=with_examples)
     typical = {column["name"]: column["typical"] for column in kind.get("columns", ())}
     asked = ENCODED if ENCODED in signatures else DEFAULT
     given = inputs_of(shown, asked, NUM_EXAMPLES)
     return {
-        "app": passport["app"],
-        "question": passport["question"],
-        "answer": passport["answer"],
-        "labels": list(passport["labels"]),
-        "target": _target(passport),
+        "app": manifest["app"],
+        "question": manifest["question"],
+        "answer": manifest["answer"],
+        "labels": list(manifest["labels"]),
+        "target": _target(manifest),
         "signatures": {name: _signature(function) for name, function in signatures.items()},
         **kind,
         "examples": instances(given, typical)[:NUM_EXAMPLES],
@@ -53,9 +53,9 @@ def describe(
     }
 
 
-def _target(passport: dict[str, Any]) -> dict[str, str] | None:
-    name = passport["fields"].get("target")
-    if passport["answer"] != "number" or not name:
+def _target(manifest: dict[str, Any]) -> dict[str, str] | None:
+    name = manifest["fields"].get("target")
+    if manifest["answer"] != "number" or not name:
         return None
     # A table of numbers does not say in what they are counted.
     return {"name": name, "unit": ""}

@@ -55,7 +55,7 @@ def proof(
     inputs = {key: value for key, value in samples.items() if "/input/" in key}
     given, _ = replayed(what, command, inputs)
     usual, labels = expected_of(run)
-    policy = run.passport["precision"]["policy"]
+    policy = run.manifest["precision"]["policy"]
     found, names = {}, {}
     for name in sorted({key.partition("/")[0] for key in inputs}):
         expected = under(samples, f"{name}/output/") or usual

@@ -20,7 +20,7 @@ def write(run: Run, directory: Path, *, with_examples: bool = False) -> dict[str
     test set, which everybody who asks the server may read then. Raises ParityError where a
     fresh process answers differently from training.
     """
-    kind = kinds.question(run.passport["question"])
+    kind = kinds.question(run.manifest["question"])
     signatures = {
         name: getattr(function, "get_concrete_function", lambda function=function: function)()
         for name, function in kind.signatures(run).items()
@@ -32,7 +32,7 @@ def write(run: Run, directory: Path, *, with_examples: bool = False) -> dict[str
     write_json(directory / ABOUT, told)
     request = {"signature_name": told["example_signature"], "instances": told["examples"]}
     write_json(directory / REQUEST, request)
-    warmup_records.write(directory, run.passport["app"], shown)
+    warmup_records.write(directory, run.manifest["app"], shown)
     return parity_check.proof(run, "an export", [replay.__file__, str(directory)], samples)
 
 

@@ -15,8 +15,8 @@ NUM_GUESSES = 3
 
 def named(run: Run) -> Callable[[Any], dict[str, Any]]:
     """The function from raw input, inside a graph, to named outputs."""
-    model, kind = run.model, run.passport["answer"]
-    labels = tf.constant(run.passport["labels"], tf.string)
+    model, kind = run.model, run.manifest["answer"]
+    labels = tf.constant(run.manifest["labels"], tf.string)
 
     def answer(raw: Any) -> dict[str, Any]:
         output = model(raw, training=False)
@@ -45,22 +45,22 @@ def expected_of(run: Run) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     The classes are those that training stored beside the answers, not those that the export is
     made from.
     """
-    kind, answers = run.passport["answer"], run.samples.answers
+    kind, answers = run.manifest["answer"], run.samples.answers
     expected = parts(kind, answers)
     if kind != "classes":
         return expected, None
     stored = run.samples.labels
-    labels = as_bytes(run.passport["labels"]) if stored is None else stored
+    labels = as_bytes(run.manifest["labels"]) if stored is None else stored
     return {"class": labels[answers.argmax(-1)], **expected}, labels
 
 
 def rows(run: Run, signature: str, arrays: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The answers to inputs of a signature, one for each. Raises RequestError."""
     given = saved_graph.ask(run, signature, arrays)
-    if run.passport["answer"] == "classes":
-        labels = run.passport["labels"]
+    if run.manifest["answer"] == "classes":
+        labels = run.manifest["labels"]
         return [_guesses(probabilities, labels) for probabilities in given["probabilities"]]
-    one = OUTPUTS[run.passport["answer"]]
+    one = OUTPUTS[run.manifest["answer"]]
     names = (one,) if isinstance(one, str) else one
     columns = [given[name].tolist() for name in names]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

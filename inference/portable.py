@@ -110,16 +110,16 @@ def behind(model: Any, layer: Any) -> Callable[[Any], Any]:
     return lambda given: rest(keras.tree.flatten(given), training=False)
 
 
-def told(portable: Portable, passport: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
+def told(portable: Portable, manifest: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
     """What has to be known of the file to ask it: the JSON beside it.
 
     `outputs` are the tensors that the function gives, by name.
     """
-    labels = list(passport["labels"])
+    labels = list(manifest["labels"])
     content: dict[str, Any] = {
         "format": FORMAT,
-        "app": passport["app"],
-        "answer": passport["answer"],
+        "app": manifest["app"],
+        "answer": manifest["answer"],
         "inputs": [_input(spec, portable) for spec in portable.inputs],
         "outputs": [_tensor(name, spec, portable) for name, spec in sorted(outputs.items())],
         "labels": labels,

@@ -72,7 +72,7 @@ def facts(run: Run) -> dict[str, Any]:
         if "model" not in vars(run) and is_current(run):
             found = read(run.path / GRAPH / ABOUT)["facts"]
         else:
-            found = kinds.question(run.passport["question"]).facts(run)
+            found = kinds.question(run.manifest["question"]).facts(run)
         run.remember(facts=found)
     return vars(run)["facts"]
 
@@ -88,7 +88,7 @@ def _opened(run: Run) -> Any:
 
 def _functions(run: Run) -> dict[str, Any]:
     if "asked" not in vars(run):
-        run.remember(asked=kinds.question(run.passport["question"]).predicting(run))
+        run.remember(asked=kinds.question(run.manifest["question"]).predicting(run))
     return vars(run)["asked"]
 
 
@@ -103,7 +103,7 @@ def keep(run: Run) -> None:
         provenance.require(run.path, provenance.RUN)
         if not is_current(run):
             # Variables of several devices are not those of the file.
-            _write(run if run.passport["replicas"] == 1 else Run.load(run.path))
+            _write(run if run.manifest["replicas"] == 1 else Run.load(run.path))
 
 
 def _write(run: Run) -> None:

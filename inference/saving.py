@@ -16,7 +16,7 @@ def save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
     # saved once more, and TensorFlow Serving's loader restore those alone (keras#20095).
     module.weights = [variable.value for variable in run.model.variables]
     module.tables = list(_tables(run.model))
-    if labels := run.passport["labels"]:
+    if labels := run.manifest["labels"]:
         names = tf.constant(labels)
         module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
         (directory / "labels.txt").write_text("\n".join(labels) + "\n")

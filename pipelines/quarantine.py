@@ -45,7 +45,7 @@ class Entry(NamedTuple):
 
 
 class Honoured(NamedTuple):
-    """What a list did to splits, for the passport.
+    """What a list did to splits, for the manifest.
 
     Attributes:
         digest: of the list.

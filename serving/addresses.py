@@ -9,7 +9,7 @@ from typing import NamedTuple
 from inference.artifacts import ABOUT, read, versions
 from pipelines.files import at_home
 
-EXPORT, PASSPORT = "export", "run.json"
+EXPORT, MANIFEST = "export", "run.json"
 NAME = re.compile(r"[^/:\s]+")
 
 
@@ -114,7 +114,7 @@ def _name_in(directory: Path) -> str:
     """The app's name as the export tells it, else as the run does, else the directory's own."""
     newest = max(versions(directory))
     run = _run(directory)
-    for told in (directory / str(newest) / ABOUT, run / PASSPORT):
+    for told in (directory / str(newest) / ABOUT, run / MANIFEST):
         name = read(told).get("app")
         if isinstance(name, str) and NAME.fullmatch(name):
             return name

@@ -156,7 +156,7 @@ def check_model_takes_raw_input(run):
 
 def check_same_seed_same_scores(run, tmp_path):
     again = train(run.app, run_dir=tmp_path / "again", precision="float32", verbose=0)
-    metrics = judge(run.passport["answer"]).metrics
+    metrics = judge(run.manifest["answer"]).metrics
     assert metrics(report.answer(again)) == metrics(report.answer(run))
     assert history_of(again) == history_of(run)
     for weights, same in zip(again.model.get_weights(), run.model.get_weights(), strict=True):
@@ -178,7 +178,7 @@ def check_export_round_trip(run):
     raw = {name: column[test.rows[:100]] for name, column in columns.items()}
     outside = ask(**{name: tf.constant(column) for name, column in raw.items()})
     inside = answers_of_the_network(run, 100)
-    for name, value in parts(run.passport["answer"], inside).items():
+    for name, value in parts(run.manifest["answer"], inside).items():
         np.testing.assert_allclose(outside[name].numpy(), value, atol=1e-5, rtol=1e-5)
 
 

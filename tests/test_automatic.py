@@ -13,7 +13,7 @@ from cli import training as making
 from cli.options import COMMON, HowToTrain
 from training import manifest
 from training.distributed import strategy
-from training.run import PASSPORT, Run
+from training.run import MANIFEST, Run
 
 AUTOMATIC = [  # app, training examples, the batch size that it chooses
     (Regression, 310, 19),
@@ -73,9 +73,9 @@ def test_a_batch_size_and_a_solver_that_has_its_own_are_refused(solver):
 def test_a_run_tells_what_was_chosen(app, tiny_run):
     """With these values as flags the same run comes out."""
     run = tiny_run(app)
-    chosen = run.passport["chosen"]
-    assert all(run.passport["fields"][name] != value for name, value in chosen.items())
-    again = app.from_json(run.passport["fields"] | chosen)
+    chosen = run.manifest["chosen"]
+    assert all(run.manifest["fields"][name] != value for name, value in chosen.items())
+    again = app.from_json(run.manifest["fields"] | chosen)
     count = len(run.splits.train)
     assert again.chosen(run.splits, again.batch(count), steps=8) == {}
     steps = run.app.epochs * (count // run.app.batch(count))
@@ -100,13 +100,13 @@ def test_a_learning_rate_that_is_given_is_not_lowered():
 
 def test_a_run_of_an_older_version_means_what_it_meant(tiny_run, tmp_path):
     run = tiny_run(Finetune)
-    told = json.loads((run.path / PASSPORT).read_text())
+    told = json.loads((run.path / MANIFEST).read_text())
     del told["chosen"]
     told["fields"] |= {"batch_size": 32, "copies": 4}
-    (tmp_path / PASSPORT).write_text(json.dumps(told))
+    (tmp_path / MANIFEST).write_text(json.dumps(told))
     assert Run(tmp_path).app == run.app
     told["fields"] |= {"batch_size": 31, "copies": 3}
-    (tmp_path / PASSPORT).write_text(json.dumps(told))
+    (tmp_path / MANIFEST).write_text(json.dumps(told))
     assert (Run(tmp_path).app.batch_size, Run(tmp_path).app.copies) == (31, 3)
     assert manifest.with_automatic("text", {"batch_size": 64, "width": 64}) == {
         "batch_size": None,

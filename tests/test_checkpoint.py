@@ -26,7 +26,7 @@ from training.callbacks import EnoughError, StopWhenDiverged
 from training.directory import NOTE, UNFINISHED, claimed, taken, unfinished
 from training.fitting import DivergedError
 from training.interrupts import Interrupts
-from training.run import CHECKPOINT, PASSPORT, Run, RunError
+from training.run import CHECKPOINT, MANIFEST, Run, RunError
 from training.train import train
 
 
@@ -105,7 +105,7 @@ def assert_same(run, other):
     assert rows(run) == rows(other)
     for one, same in zip(run.model.get_weights(), other.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, same)
-    assert run.passport["best_epoch"] == other.passport["best_epoch"]
+    assert run.manifest["best_epoch"] == other.manifest["best_epoch"]
     saved = [
         keras.saving.load_model(one.path / "model.keras").get_weights() for one in (run, other)
     ]
@@ -153,7 +153,7 @@ def test_stopped_and_resumed_is_undisturbed(app, fields, stop, calls, tmp_path, 
     assert not (resumed.path / CHECKPOINT).exists()
     with (resumed.path / "history.csv").open() as file:
         epochs = sum(float(row["seconds"]) for row in csv.DictReader(file))
-    assert resumed.passport["seconds"]["train"] >= epochs
+    assert resumed.manifest["seconds"]["train"] >= epochs
 
 
 @pytest.mark.slow
@@ -275,20 +275,20 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
     path = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         trained(app, path, stop=1, error=KeyboardInterrupt())
-    assert Run.load(path).passport["stopped"] == "interrupted"
+    assert Run.load(path).manifest["stopped"] == "interrupted"
     (path / CHECKPOINT / ".123-000009.checkpoint").write_text("torn")  # by a kill
     with pytest.raises(Killed):
         trained(app, path, stop=2)
     assert (path / CHECKPOINT).exists()
-    assert not (path / PASSPORT).exists()
+    assert not (path / MANIFEST).exists()
     with pytest.raises(KeyboardInterrupt):
         trained(app, path, stop=3, error=KeyboardInterrupt())
     resumed = trained(app, path)
     assert rows(resumed) == rows(whole)
-    passports = [{**Run.load(run.path).passport} for run in (resumed, whole)]
-    for passport in passports:
-        del passport["seconds"], passport["examples_per_second"]
-    assert passports[0] == passports[1]
+    manifests = [{**Run.load(run.path).manifest} for run in (resumed, whole)]
+    for manifest in manifests:
+        del manifest["seconds"], manifest["examples_per_second"]
+    assert manifests[0] == manifests[1]
     assert {one.name for one in path.iterdir()} == {one.name for one in whole.path.iterdir()}
     with pytest.raises(RunError, match="not empty"):
         trained(app, path)
@@ -302,7 +302,7 @@ def test_a_result_without_its_checkpoint_is_kept(two_epochs, tmp_path):
     shutil.rmtree(path / CHECKPOINT)
     with pytest.raises(RunError, match="not empty"):
         trained(app, path)
-    assert Run.load(path).passport["epochs"] == 2
+    assert Run.load(path).manifest["epochs"] == 2
 
 
 DIE = """
@@ -388,7 +388,7 @@ def test_a_signal_leaves_a_checkpoint_of_this_step(
         )
     assert console.explain(raised.value)[0] == status
     assert resume.newest(path).position[:5] == (1, 0, 1, False, 3)
-    assert Run.load(path).passport["stopped"] == "interrupted"
+    assert Run.load(path).manifest["stopped"] == "interrupted"
     assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
     undisturbed = trained(two_epochs, tmp_path / "undisturbed")
     assert_same(trained(two_epochs, path), undisturbed)
@@ -396,7 +396,7 @@ def test_a_signal_leaves_a_checkpoint_of_this_step(
 
 def test_what_is_forced_is_told(two_epochs, begun):
     run = trained(dataclasses.replace(two_epochs, epochs=3), begun, force=True)
-    assert run.passport["forced"] == ["epochs 3 instead of 2"]
+    assert run.manifest["forced"] == ["epochs 3 instead of 2"]
     assert len(rows(run)) == 3
     with pytest.raises(RunError, match="in spite of epochs 3 instead of 2"):
         replay.replay(run, begun / "again")
@@ -437,7 +437,7 @@ def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch
     app = dataclasses.replace(apps.Mnist.tiny(), model="mlp", batch_norm=False, epochs=2)
     undisturbed = trained(app, tmp_path / "undisturbed", every=None, on_nan="halve")
     assert "goes on after epoch 1 with half of it" in capsys.readouterr().out
-    (halving,) = undisturbed.passport["halvings"]
+    (halving,) = undisturbed.manifest["halvings"]
     assert halving[0] > len(app.splits().train) // app.batch(10**6)
     highest = app.peak_in(2 * fitting.steps_of(app, app.splits())[0])
     assert float(rows(undisturbed)[1]["learning_rate"]) == pytest.approx(highest / 2)

@@ -115,8 +115,8 @@ def test_a_damaged_run_is_named(ask, copied):
 
 
 def test_a_run_of_an_app_that_is_not_there_is_named(ask, copied):
-    passport = json.loads((copied.path / "run.json").read_text())
-    (copied.path / "run.json").write_text(json.dumps({**passport, "app": "astrology"}))
+    manifest = json.loads((copied.path / "run.json").read_text())
+    (copied.path / "run.json").write_text(json.dumps({**manifest, "app": "astrology"}))
     assert_mistake(ask("mnist", "evaluate", copied.path), "astrology", "mnist")
 
 

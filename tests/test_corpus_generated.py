@@ -167,7 +167,7 @@ def changed(told, data, value):
     return told
 
 
-def check_passport(data, value, run, place):
+def check_manifest(data, value, run, place):
     told = changed(json.loads((run.path / "run.json").read_text()), data, value)
     (place / "run.json").write_text(json.dumps(told))
     try:
@@ -179,15 +179,15 @@ def check_passport(data, value, run, place):
 
 @SOME
 @given(data=st.data(), value=json_values)
-def test_any_passport(data, value, run, elsewhere):
-    check_passport(data, value, run, elsewhere)
+def test_any_manifest(data, value, run, elsewhere):
+    check_manifest(data, value, run, elsewhere)
 
 
 @pytest.mark.slow
 @MANY
 @given(data=st.data(), value=json_values)
-def test_many_passports(data, value, run, elsewhere):
-    check_passport(data, value, run, elsewhere)
+def test_many_manifests(data, value, run, elsewhere):
+    check_manifest(data, value, run, elsewhere)
 
 
 def damaged(path, place, change):
@@ -219,6 +219,6 @@ def test_any_damage_of_samples(place, change, run, elsewhere):
     path = elsewhere / "samples.npz"
     path.write_bytes(damaged(path, place, change))
     try:
-        samples.load(path, run.passport["data"]["spec"]["features"])
+        samples.load(path, run.manifest["data"]["spec"]["features"])
     except ValueError as error:
         assert_words(2, str(error))

@@ -240,7 +240,7 @@ def test_compare_lists_what_differs_and_the_scores(tmp_path):
 
 
 def judged_as(run, path, **data):
-    """A copy of a judged run whose passport tells something else of its data."""
+    """A copy of a judged run whose manifest tells something else of its data."""
     shutil.copytree(run.path, path)
     told = json.loads((path / "run.json").read_text())
     told["data"] |= data
@@ -277,7 +277,7 @@ def test_compare_tells_of_different_data(ask, copied, tmp_path, data, said):
 
 def test_compare_tells_of_more_to_learn_from(copied, tmp_path):
     report.score(copied)
-    parts = copied.passport["data"]["parts"] | {"train": "more"}
+    parts = copied.manifest["data"]["parts"] | {"train": "more"}
     other = judged_as(copied, tmp_path / "other", parts=parts)
     (said,) = compare.compare([copied, other]).warnings
     assert (

@@ -137,7 +137,7 @@ def test_a_fresh_process_answers_as_training(signature, asked, exported):
     given = output["answers"][signature]
     inside = np.asarray(exported(Mnist).model(raw))
     np.testing.assert_allclose(given["probabilities"], inside, atol=1e-5)
-    labels = exported(Mnist).passport["labels"]
+    labels = exported(Mnist).manifest["labels"]
     assert given["class"] == [labels[k] for k in inside.argmax(1)]
 
 
@@ -210,7 +210,7 @@ def test_an_explanation_has_a_tolerance_of_its_own(encoded, explain, passes, run
 
 def test_the_classes_of_an_export_are_those_of_training(copied):
     """Also where the whole run says otherwise since."""
-    copied.passport["labels"].reverse()
+    copied.manifest["labels"].reverse()
     with pytest.raises(ParityError, match=r"class \[0\] is '\d', in training '\d'"):
         export(copied)
     assert not (copied.path / "export").exists()
@@ -281,7 +281,7 @@ def test_an_export_tells_what_it_is(app, exported):
     run = exported(app)
     content, directory = told(run), run.path / "export" / "1"
     for name in ("app", "question", "answer", "labels"):
-        assert content[name] == run.passport[name]
+        assert content[name] == run.manifest[name]
     loaded = tf.saved_model.load(directory)
     assert set(content["signatures"]) == set(loaded.signatures)
     for name, signature in loaded.signatures.items():
@@ -337,7 +337,7 @@ def test_an_export_shows_no_example_of_the_data(app, exported):
         encoded = [base64.b64encode(tf.io.encode_png(one).numpy()) for one in raw]
         assert not [one for one in encoded if one in content]
     else:
-        columns = unpacked(raw, run.passport["data"]["spec"]["columns"])
+        columns = unpacked(raw, run.manifest["data"]["spec"]["columns"])
         rows = set(zip(*(column.tolist() for column in columns.values()), strict=True))
         shown = [tuple(one[name] for name in columns) for one in given["examples"]]
         assert len(shown) == 3 and not rows & set(shown)

@@ -299,7 +299,7 @@ def test_a_side_suits_the_set():
     assert Squares(64)([(160, 240, 3)]).shape == (64, 64, 3)
 
 
-def test_a_passport_tells_how_pictures_are_read():
+def test_a_manifest_tells_how_pictures_are_read():
     stored = {"way": "FitPhoto", "shape": [24, 24, 3]}
     assert reading(**stored) == FitPhoto((24, 24, 3))
 

@@ -38,7 +38,7 @@ def copy(run, place):
 
 
 def carried(run):
-    return kinds.question(run.passport["question"]).portable(run)
+    return kinds.question(run.manifest["question"]).portable(run)
 
 
 @pytest.fixture(scope="module")
@@ -220,9 +220,9 @@ def test_what_many_users_met_is_left_out_and_told(tiny_run, tmp_path, monkeypatc
     assert any("met is left out" in line for line in told["outside"])
 
 
-def swapped(portable, passport, outputs, told=portables.told):
+def swapped(portable, manifest, outputs, told=portables.told):
     """Beside the model stands a table in which two texts have changed places."""
-    content = told(portable, passport, outputs)
+    content = told(portable, manifest, outputs)
     codes = content["inputs"][0]["codes"]
     first, second, *_ = codes
     codes[first], codes[second] = codes[second], codes[first]
@@ -254,8 +254,8 @@ def test_another_answer_closes_the_gate_of_each_format(name, tiny_run, tmp_path,
 def test_reversed_labels_close_the_gate_of_each_format(name, run, tmp_path, monkeypatch):
     """The class comes from the JSON beside the one and from the graph of the other."""
 
-    def reversed_labels(portable, passport, outputs, told=portables.told):
-        return told(portable, passport | {"labels": passport["labels"][::-1]}, outputs)
+    def reversed_labels(portable, manifest, outputs, told=portables.told):
+        return told(portable, manifest | {"labels": manifest["labels"][::-1]}, outputs)
 
     def renamed(model, labels, usual=edge.onnx._name_classes):
         usual(model, labels[::-1])

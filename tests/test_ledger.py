@@ -13,15 +13,15 @@ from evaluation import replay, report, test_set_ledger
 from evaluation.intervals import Z
 from pipelines import fingerprints
 from pipelines.examples import Examples
-from training.run import PASSPORT, Run
+from training.run import MANIFEST, Run
 
 TEST_SET = "0" * 32
 
 
 def made(path, text):
-    """A run of which the ledger reads the passport alone."""
+    """A run of which the ledger reads the manifest alone."""
     path.mkdir()
-    (path / PASSPORT).write_text(text)
+    (path / MANIFEST).write_text(text)
     return SimpleNamespace(path=path)
 
 
@@ -98,8 +98,8 @@ def test_scores_carry_the_count_and_judging_again_does_not_raise_it(copied, run,
     first = report.score(copied)
     assert first["test_set"] == {"other_runs": 0, "flatters": 0.0}
     other = Run.load(shutil.copytree(run.path, tmp_path / "other"))
-    told = json.loads((other.path / PASSPORT).read_text())
-    (other.path / PASSPORT).write_text(json.dumps(told | {"epochs": 7}))
+    told = json.loads((other.path / MANIFEST).read_text())
+    (other.path / MANIFEST).write_text(json.dumps(told | {"epochs": 7}))
     second = report.score(Run.load(other.path))
     assert second["test_set"]["other_runs"] == 1
     assert "judged 1 other run;" in second["note"]

@@ -47,7 +47,7 @@ def test_predicted_pictures_are_read_in_batches_of_some_megabytes(shape, most, m
         return [{"input": name} for name in block]
 
     monkeypatch.setattr(images, "_answered", answered)
-    run = types.SimpleNamespace(passport={"reading": {"shape": list(shape)}})
+    run = types.SimpleNamespace(manifest={"reading": {"shape": list(shape)}})
     names = [f"{number}.png" for number in range(2500)]
     assert [row["input"] for row in images.predict(run, names)] == names
     assert max(asked) == most

@@ -211,8 +211,8 @@ def test_what_is_written_tells_nothing_of_its_user(elsewhere):
     assert holding(run, (home / ".config" / "athanor" / "key").read_text()) == set()
     assert holding(run / "export", str(home), "somebody", str(elsewhere)) == set()
     assert holding(run, str(home)) == set()
-    passport = json.loads((run / "run.json").read_text())
-    assert passport["fields"]["data"] == "csv:~/rows.csv"
+    manifest = json.loads((run / "run.json").read_text())
+    assert manifest["fields"]["data"] == "csv:~/rows.csv"
 
 
 def test_a_home_is_known_by_whole_names(monkeypatch):

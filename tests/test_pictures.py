@@ -124,8 +124,8 @@ def test_labels_of_ticks_have_room(scale):
 
 def test_a_picture_names_its_run():
     figure = pyplot.figure()
-    passport = {"app": "regression", "fields": {"data": "csv:houses.csv"}}
-    run = SimpleNamespace(passport=passport, path=SimpleNamespace(name="20260101-000000"))
+    manifest = {"app": "regression", "fields": {"data": "csv:houses.csv"}}
+    run = SimpleNamespace(manifest=manifest, path=SimpleNamespace(name="20260101-000000"))
     style.caption(figure, pictures._told(run))
     assert written(figure) == ["regression run 20260101-000000; data csv:houses.csv"]
 

@@ -94,7 +94,7 @@ def test_training_by_a_list_can_be_judged_again(ask, elsewhere):
     listed = quarantine.read(path)
     app = Mnist(model="softmax", epochs=1)
     made = train(app, run_dir=elsewhere / "run", precision="float32", quarantine=path, verbose=0)
-    told = made.passport["data"]
+    told = made.manifest["data"]
     assert told["quarantine"]["train"] + told["quarantine"]["valid"] == len(listed) > 0
     assert told["sizes"]["train"] == before["train"] - told["quarantine"]["train"]
     path.unlink()
@@ -135,7 +135,7 @@ def test_a_stopped_training_goes_on_by_its_list(ask, elsewhere, listed):
     status, output, error = ask("mnist", "train", "--resume", "run")
     assert status == 0, error
     assert "goes on after epoch 1" in output
-    assert Run.load(elsewhere / "run").passport["data"]["quarantine"]["train"] == 2
+    assert Run.load(elsewhere / "run").manifest["data"]["quarantine"]["train"] == 2
 
 
 @pytest.mark.parametrize("content", [None, "key,where\n0123456789abcdef,"])
@@ -155,11 +155,11 @@ def test_every_fold_leaves_out_of_training_what_is_listed(ask, elsewhere, listed
     status, _, error = ask("mnist", "train", *TINY, *flags, "--run-dir", "folds")
     assert status == 0, error
     runs = [Run.load(elsewhere / "folds" / f"fold-{number}") for number in (1, 2)]
-    told = [run.passport["data"]["quarantine"] for run in runs]
+    told = [run.manifest["data"]["quarantine"] for run in runs]
     assert [one["train"] + one["valid"] + one["test"] for one in told] == [3, 3]
     assert sum(one["test"] for one in told) == 3
     for run in runs:
-        assert run.splits.sizes == run.passport["data"]["sizes"]
+        assert run.splits.sizes == run.manifest["data"]["sizes"]
 
 
 @pytest.fixture

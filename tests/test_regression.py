@@ -263,7 +263,7 @@ def test_the_exact_solution_is_the_linear_baseline(tmp_path):
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
     baseline = judged.baselines(run.splits)["linear"]
     np.testing.assert_allclose(judged.numbers.answers_of(run).given, baseline.given, atol=0.05)
-    assert run.passport["epochs"] == 1
+    assert run.manifest["epochs"] == 1
 
 
 def test_a_solver_that_cannot_be_is_refused():
@@ -424,7 +424,7 @@ def test_numbers_near_the_largest_are_prepared():
 
 def test_rows_are_named_by_their_lines(tiny_run, tmp_path):
     run, path = tiny_run(Regression), tmp_path / "new.csv"
-    names = [*run.passport["data"]["spec"]["columns"]]
+    names = [*run.manifest["data"]["spec"]["columns"]]
     row = ",".join("0" for _ in names) + "\n"
     path.write_text(",".join(names) + "\n" + row + "\n" + "broken\n" + row)
     assert [one["input"] for one in predict(run, [str(path)])] == [f"{path}:2", f"{path}:5"]

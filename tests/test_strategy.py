@@ -128,8 +128,8 @@ def test_a_run_of_two_devices_is_a_run(tmp_path):
     done = run("-m", "athanor", "mnist", "train", *flags, "--run-dir", tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout)
-    passport = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert (passport["strategy"], passport["replicas"]) == ("mirrored", 2)
+    manifest = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (manifest["strategy"], manifest["replicas"]) == ("mirrored", 2)
     assert said["test"]["accuracy"] > 0.5
     kept = Run.load(tmp_path / "run")
     answers = kept.model(kept.samples.raw, training=False)

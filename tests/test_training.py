@@ -52,19 +52,19 @@ def test_history_has_a_row_an_epoch(run):
     assert wanted <= rows[0].keys()
 
 
-def test_the_passport_says_how_the_run_was_made(run):
-    passport = run.passport
-    assert Mnist.from_json(passport["fields"]) == TINY == run.app
-    assert passport["fields"]["seed"] == 0
-    assert passport["precision"]["policy"] == "float32"
-    assert passport["data"]["fingerprint"] == TINY.splits().fingerprint()
-    assert passport["data"]["sizes"] == TINY.splits().sizes
-    assert passport["labels"] == list("0123456789")
-    assert passport["versions"]["keras"] == keras.__version__
-    assert passport["parameters"] == run.model.count_params()
-    assert passport["seconds"]["train"] > 0 < passport["examples_per_second"]
-    assert passport["epochs"] == TINY.epochs
-    assert passport["stopped"] is None
+def test_the_manifest_says_how_the_run_was_made(run):
+    manifest = run.manifest
+    assert Mnist.from_json(manifest["fields"]) == TINY == run.app
+    assert manifest["fields"]["seed"] == 0
+    assert manifest["precision"]["policy"] == "float32"
+    assert manifest["data"]["fingerprint"] == TINY.splits().fingerprint()
+    assert manifest["data"]["sizes"] == TINY.splits().sizes
+    assert manifest["labels"] == list("0123456789")
+    assert manifest["versions"]["keras"] == keras.__version__
+    assert manifest["parameters"] == run.model.count_params()
+    assert manifest["seconds"]["train"] > 0 < manifest["examples_per_second"]
+    assert manifest["epochs"] == TINY.epochs
+    assert manifest["stopped"] is None
 
 
 def test_samples_are_test_images_with_the_answers_of_training(run):
@@ -79,7 +79,7 @@ def test_samples_are_test_images_with_the_answers_of_training(run):
 def test_the_model_on_the_disk_is_that_of_the_best_epoch(tmp_path):
     run = trained(Mnist(model="mlp", epochs=3, learning_rate=0.3, l2=0.0), tmp_path / "run")
     best = min(epochs_of(run.path), key=lambda row: float(row["val_loss"]))
-    assert run.passport["best_epoch"] == int(best["epoch"])
+    assert run.manifest["best_epoch"] == int(best["epoch"])
     valid = run.splits.valid.numpy()
     said = np.asarray(Run.load(run.path).model(valid.features)).argmax(1)
     assert np.mean(said == valid.target) == pytest.approx(float(best["val_accuracy"]), abs=1e-6)
@@ -88,7 +88,7 @@ def test_the_model_on_the_disk_is_that_of_the_best_epoch(tmp_path):
 @pytest.mark.slow
 def test_bfloat16_is_recorded_and_answers_in_float32(tmp_path):
     run = trained(TINY, tmp_path / "run", precision="bfloat16")
-    assert run.passport["precision"]["policy"] == "mixed_bfloat16"
+    assert run.manifest["precision"]["policy"] == "mixed_bfloat16"
     assert keras.config.dtype_policy().name == "float32"
     assert Run.load(run.path).model.output.dtype == "float32"
     assert report.score(run)["test"]["accuracy"] > 0.8
@@ -140,7 +140,7 @@ def test_what_cannot_be_trained_writes_nothing(app, error, elsewhere):
 def test_a_batch_of_all_training_examples_is_one_step(tmp_path):
     count = len(TINY.splits().train)
     run = trained(Mnist(model="softmax", epochs=1, batch_size=count), tmp_path / "run")
-    assert run.passport["epochs"] == 1
+    assert run.manifest["epochs"] == 1
     with pytest.raises(FieldError, match=f"at most the {count} training examples"):
         trained(Mnist(batch_size=count + 1), tmp_path / "other")
 
@@ -182,8 +182,8 @@ def test_divergence_after_an_epoch_keeps_the_best_model(tmp_path, monkeypatch):
     with pytest.raises(DivergedError, match="The best model, of epoch 1, is in"):
         trained(dataclasses.replace(TINY, batch_norm=False), tmp_path / "run")
     run = Run.load(tmp_path / "run")
-    assert "not finite" in run.passport["stopped"]
-    assert (run.passport["best_epoch"], len(epochs_of(run.path))) == (1, 1)
+    assert "not finite" in run.manifest["stopped"]
+    assert (run.manifest["best_epoch"], len(epochs_of(run.path))) == (1, 1)
     assert report.score(run)["test"]["accuracy"] > 0.5
     assert not hidden_files(run.path)
 
@@ -193,7 +193,7 @@ def test_an_interrupted_run_keeps_the_best_model(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         trained(Mnist(model="mlp", epochs=5), tmp_path / "run")
     run = Run.load(tmp_path / "run")
-    assert run.passport["stopped"] == "interrupted"
+    assert run.manifest["stopped"] == "interrupted"
     assert report.score(run)["test"]["accuracy"] > 0.5
 
 
@@ -221,17 +221,17 @@ def interrupt_in_epoch(number, monkeypatch):
 @pytest.mark.slow
 def test_training_stops_when_validation_stops_improving(tmp_path):
     app = Mnist(model="mlp", epochs=40, patience=1, schedule="constant", learning_rate=0.5)
-    passport = trained(app, tmp_path / "run").passport
-    assert passport["epochs"] < app.epochs
-    assert passport["epochs"] == passport["best_epoch"] + app.patience
+    manifest = trained(app, tmp_path / "run").manifest
+    assert manifest["epochs"] < app.epochs
+    assert manifest["epochs"] == manifest["best_epoch"] + app.patience
 
 
 @pytest.mark.slow
 def test_patience_0_never_stops(tmp_path, monkeypatch):
     monkeypatch.setattr(Mnist, "rate", lambda *_: 0.0)
     app = Mnist(model="softmax", epochs=4, augment=0.0)
-    assert trained(dataclasses.replace(app, patience=0), tmp_path / "a").passport["epochs"] == 4
-    assert trained(dataclasses.replace(app, patience=1), tmp_path / "b").passport["epochs"] == 2
+    assert trained(dataclasses.replace(app, patience=0), tmp_path / "a").manifest["epochs"] == 4
+    assert trained(dataclasses.replace(app, patience=1), tmp_path / "b").manifest["epochs"] == 2
 
 
 def test_changed_data_are_refused(run, monkeypatch):

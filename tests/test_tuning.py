@@ -281,7 +281,7 @@ def test_an_interrupted_trial_goes_on_and_a_diverged_one_stays_failed(tmp_path):
             train(TINY, run_dir=tmp_path / path, verbose=0, watchers=[Stopped(error)])
     assert tuner._finished(tmp_path / "one") is None
     assert (tmp_path / "one" / CHECKPOINT).exists()
-    assert train(TINY, run_dir=tmp_path / "one", verbose=0).passport["stopped"] is None
+    assert train(TINY, run_dir=tmp_path / "one", verbose=0).manifest["stopped"] is None
     with pytest.raises(DivergedError):
         tuner._finished(tmp_path / "two")
 

@@ -60,7 +60,7 @@ def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found,
     before = TINY.splits().sizes
     runs = [Run.load(path.parent) for path in found.directory.glob("trials/*/run.json")]
     for run in [*runs, found.best]:
-        told = run.passport["data"]
+        told = run.manifest["data"]
         assert told["quarantine"] == {
             "digest": quarantine.digest(listed),
             "entries": TRAIN + VALID + TEST,
@@ -123,7 +123,7 @@ def test_a_list_that_cannot_be_read_begins_no_search(elsewhere):
 
 def test_the_best_is_an_ordinary_run_without_what_was_listed(found, ask, tmp_path):
     best = Run.load(found.directory / "best")
-    assert best.splits.sizes == best.passport["data"]["sizes"]
+    assert best.splits.sizes == best.manifest["data"]["sizes"]
     assert report.score(best)["examples"] == TINY.splits().sizes["test"]
     assert replay.replay(best, tmp_path / "again", verbose=0).verdict == "bit-equal"
     status, said, _ = ask("mnist", "train", "--resume", best.path)

@@ -216,7 +216,7 @@ def test_a_run_of_two_workers_is_a_run_of_one_process(elsewhere):
         assert set(json.loads(done.stdout)) > {"run", "test"}
     assert {path.name for path in elsewhere.iterdir()} == {"one", "two"}
     one, two = (Run.load(elsewhere / place) for place in ("one", "two"))
-    assert (two.passport["strategy"], two.passport["replicas"]) == ("multiworker", 2)
+    assert (two.manifest["strategy"], two.manifest["replicas"]) == ("multiworker", 2)
     names = [{path.name for path in run.path.iterdir()} for run in (one, two)]
     assert names[0] == names[1]
     for mine, other in zip(one.model.get_weights(), two.model.get_weights(), strict=True):
@@ -240,7 +240,7 @@ def test_a_worker_that_is_killed_is_started_again(elsewhere):
     assert "ended by SIGKILL; starting all again (1 of 3)." in complained
     assert "goes on after epoch" in said
     assert "Epoch 1/12" not in said  # of the second start
-    assert Run.load(elsewhere / "run").passport["epochs"] == 12
+    assert Run.load(elsewhere / "run").manifest["epochs"] == 12
 
 
 @pytest.mark.slow

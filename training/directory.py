@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from apps.app import App
 from training import provenance
-from training.run import CHECKPOINT, PASSPORT, QUARANTINE, Run, RunError, as_json, write_text
+from training.run import CHECKPOINT, MANIFEST, QUARANTINE, Run, RunError, as_json, write_text
 
 UNFINISHED = "unfinished.txt"
 # What training writes before the first epoch is finished.
@@ -52,7 +52,7 @@ def taken(app: App, run_dir: Path | None) -> Iterator[Path]:
                 note.flush()
             for name in ("logs", CHECKPOINT):
                 (path / name).mkdir(exist_ok=True)
-            (path / PASSPORT).unlink(missing_ok=True)
+            (path / MANIFEST).unlink(missing_ok=True)
             if not checkpoints(path):  # the run is marked as ours at its end
                 (path / "model.keras").unlink(missing_ok=True)
         except OSError as error:
@@ -90,10 +90,10 @@ def unfinished(path: Path) -> bool:
     """Whether a directory is that of a training of ours that the same command goes on with."""
     if not _is_ours(path):
         return False
-    if not (path / PASSPORT).exists():
+    if not (path / MANIFEST).exists():
         return True
     # What a stopped training found is a run already; without a checkpoint it is all there is.
-    return bool(Run(path).passport.get("stopped") and checkpoints(path))
+    return bool(Run(path).manifest.get("stopped") and checkpoints(path))
 
 
 def _is_ours(path: Path) -> bool:
@@ -119,7 +119,7 @@ def _hold(note: IO[str], path: Path) -> None:
 
 
 def _remove_nothings(path: Path, before: set[str] | None, made: list[Path]) -> None:
-    if holds_steps(path) or (path / PASSPORT).exists():
+    if holds_steps(path) or (path / MANIFEST).exists():
         return
     for name in set(WRITTEN) - (before or set()):
         if (path / name).is_dir():
@@ -145,21 +145,21 @@ def _unwritable(path: Path, error: OSError) -> RunError:
     )
 
 
-def finish(path: Path, passport: dict[str, Any]) -> None:
-    """Write a run's passport, by which it is known as finished.
+def finish(path: Path, manifest: dict[str, Any]) -> None:
+    """Write a run's manifest, by which it is known as finished.
 
     The checkpoints of one that was stopped stay.
     """
-    text = as_json(passport)
-    provenance.mark(path, provenance.RUN, {PASSPORT: text.encode()})
-    write_text(path / PASSPORT, text)
-    if not passport["stopped"]:
+    text = as_json(manifest)
+    provenance.mark(path, provenance.RUN, {MANIFEST: text.encode()})
+    write_text(path / MANIFEST, text)
+    if not manifest["stopped"]:
         tidy(path)
 
 
 def tidy(path: Path) -> None:
     """Remove from a finished run what only an unfinished one needs, and torn files."""
-    for name in (*WRITTEN, PASSPORT):
+    for name in (*WRITTEN, MANIFEST):
         for torn in path.glob(f".[0-9]*-{name}"):  # of a process that was killed
             torn.unlink()
     _remove_checkpoints(path)

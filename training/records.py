@@ -54,12 +54,12 @@ def _chosen(task: Task) -> str:
     return "; ".join(f"{name} {value}" for name, value in told.items()) or "nothing"
 
 
-def keep(task: Task, passport: dict[str, Any]) -> None:
-    """Store what a fitted model's run holds besides it: the passport last, which ends the run."""
+def keep(task: Task, manifest: dict[str, Any]) -> None:
+    """Store what a fitted model's run holds besides it: the manifest last, which ends the run."""
     if task.path is None:
         return
     keep_samples(task.splits, task.parts, task.path)
-    finish(task.path, passport)
+    finish(task.path, manifest)
     if is_usual(task.path, task.app):
         point_latest(task.path)
 
@@ -78,7 +78,7 @@ def keep_samples(splits: Splits, parts: Parts, path: Path) -> None:
     samples.save(path / "samples.npz", kept)
 
 
-def passport(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None) -> dict[str, Any]:
+def make_manifest(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None) -> dict[str, Any]:
     """The content of run.json."""
     app, splits, parts, begin = task.app, task.splits, task.parts, task.begin
     epochs = len(fitted.history.rows)

@@ -14,7 +14,7 @@ from pipelines.splits import Fold
 from training import directory, snapshot
 from training.directory import unfinished
 from training.manifest import with_automatic
-from training.run import CHECKPOINT, PASSPORT, Run, RunError
+from training.run import CHECKPOINT, MANIFEST, Run, RunError
 
 FORMAT = 2  # of checkpoints: automatic values are null; those of version 1 do not say theirs
 
@@ -117,8 +117,8 @@ def begun(path: Path, app: type[App]) -> Known:
     Raises RunError where that cannot be known.
     """
     known: Known | None = None
-    if (path / PASSPORT).exists():
-        told = Run(path).passport
+    if (path / MANIFEST).exists():
+        told = Run(path).manifest
         about = {"deterministic": told.get("deterministic", False)}
         known = Known(
             told["app"],
@@ -157,10 +157,10 @@ def trained_in(
 
     A process may have ended between its training and the judging of it, or before anybody knew.
     """
-    if path is None or not (path / PASSPORT).exists() or unfinished(path):
+    if path is None or not (path / MANIFEST).exists() or unfinished(path):
         return None
     run = Run.load(path, data_dir)
-    told = run.passport
+    told = run.manifest
     honoured = (told["data"].get("quarantine") or {}).get("digest")
     if (
         (told["app"], told["fields"]) != (app.name(), app.to_json())

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pipelines.splits import Fold, Splits
     from training.samples import Samples
 
-PASSPORT, SCORES, CHECKPOINT = "run.json", "scores.json", "checkpoint"
+MANIFEST, SCORES, CHECKPOINT = "run.json", "scores.json", "checkpoint"
 QUARANTINE = "quarantine.csv"  # the list that training was given
-INTERRUPTED = "interrupted"  # by Ctrl-C, in the passport
+INTERRUPTED = "interrupted"  # by Ctrl-C, in the manifest
 ELSEWHERE = Path(os.devnull)  # the run of a worker that writes none
 
 
@@ -38,39 +38,39 @@ class Run:
         """
         # A loop of links is no error of its own here: there is no run.json.
         run = cls(Path(os.path.realpath(path)), data_dir)
-        for name in (PASSPORT, "model.keras"):
+        for name in (MANIFEST, "model.keras"):
             if not (run.path / name).is_file():
                 raise RunError(
                     f"Received the run {str(path)!r}, which holds no {name}; expected the "
                     "directory of a finished run. Train one, or look in runs/."
                 )
         if data_dir is None:
-            remembered = remembered_directory(run.passport["data"].get("directory"))
+            remembered = remembered_directory(run.manifest["data"].get("directory"))
             run = dataclasses.replace(run, data_dir=remembered)
         return run
 
     @functools.cached_property
-    def passport(self) -> dict[str, Any]:
+    def manifest(self) -> dict[str, Any]:
         """run.json: fields, versions, fingerprints, seed, hardware, precision, input, labels."""
-        return read(self.path / PASSPORT)
+        return read(self.path / MANIFEST)
 
     @functools.cached_property
     def app(self) -> App:
         """The app with the fields of this run."""
-        return apps.named(self.passport["app"]).from_json(self.passport["fields"])
+        return apps.named(self.manifest["app"]).from_json(self.manifest["fields"])
 
     @property
     def fold(self) -> "Fold | None":
         """That was held out as test, where one was."""
         from pipelines.splits import Fold
 
-        told = self.passport["data"]["fold"]
+        told = self.manifest["data"]["fold"]
         return Fold(**told) if told else None
 
     @property
     def quarantine(self) -> Path | None:
         """The list of what training and validation left out, where it was given one."""
-        return self.path / QUARANTINE if self.passport["data"].get("quarantine") else None
+        return self.path / QUARANTINE if self.manifest["data"].get("quarantine") else None
 
     @functools.cached_property
     def splits(self) -> "Splits":
@@ -78,7 +78,7 @@ class Run:
         from pipelines.quarantine import of_training
 
         splits = of_training(self.app.splits(self.data_dir), self.fold, self.quarantine)
-        if splits.fingerprint() != self.passport["data"]["fingerprint"]:
+        if splits.fingerprint() != self.manifest["data"]["fingerprint"]:
             raise RunError(
                 f"Received data {self.app.data!r} that differ from those of the run {self.path}; "
                 "expected the same examples. Restore them, or train again."
@@ -88,7 +88,7 @@ class Run:
     @functools.cached_property
     def model(self) -> Any:
         """The best model, from raw input to probabilities or numbers."""
-        path, labels = self.path / "model.keras", self.passport["labels"]
+        path, labels = self.path / "model.keras", self.manifest["labels"]
         try:
             model = archive.model(path)
             if labels and model.output_shape[-1] != len(labels):
@@ -107,7 +107,7 @@ class Run:
 
         path = self.path / "samples.npz"
         try:
-            return load(path, self.passport["data"]["spec"].get("features"))
+            return load(path, self.manifest["data"]["spec"].get("features"))
         except (OSError, ValueError) as error:
             raise RunError(
                 f"Received {path}, which cannot be read ({getattr(error, 'strerror', 0) or error})"

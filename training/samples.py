@@ -42,7 +42,7 @@ def load(path: Path, features: Any = None) -> Samples:
     """Read samples.
 
     Raises OSError or ValueError where they cannot be read, or are not of the `features` that a
-    passport tells of: shape and dtype, by column where there are several.
+    manifest tells of: shape and dtype, by column where there are several.
     """
     try:
         with path.open("rb") as file:

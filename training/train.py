@@ -71,8 +71,8 @@ def train(
             if how.verbose and task.path:
                 print(records.announcement(task, choice), flush=True)
             task, fitted = _fitted(task, how, watchers)
-            passport = records.passport(task, choice, fitted, how.which)
-        records.keep(task, passport)
+            manifest = records.make_manifest(task, choice, fitted, how.which)
+        records.keep(task, manifest)
     if fitted.stopped is not None:
         raise fitted.stopped
     run = Run(task.path or ELSEWHERE, data_dir)

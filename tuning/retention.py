@@ -7,18 +7,18 @@ from pathlib import Path
 
 from training import provenance
 from training.directory import tidy
-from training.run import PASSPORT
+from training.run import MANIFEST
 
 
 def require_own(directory: Path, *, trust: bool) -> None:
     """Raise OriginError where somebody else trained a trial, or the winner, of a directory."""
     for model in [*directory.glob("trials/*/model.keras"), *directory.glob("best/model.keras")]:
-        if (model.parent / PASSPORT).exists():
+        if (model.parent / MANIFEST).exists():
             provenance.require(model.parent, provenance.RUN, trust=trust)
 
 
 def forget(path: Path) -> None:
-    """Leave of a trial what is small: its passport and its history."""
+    """Leave of a trial what is small: its manifest and its history."""
     tidy(path)
     torn = path.glob(".[0-9]*-*")  # files of a process that was killed
     for one in (path / "model.keras", path / "samples.npz", *torn):

@@ -21,7 +21,7 @@ from training.callbacks import EnoughError
 from training.directory import tidy, unfinished
 from training.fitting import DivergedError
 from training.provenance import OriginError
-from training.run import INTERRUPTED, PASSPORT, Run, RunError
+from training.run import INTERRUPTED, MANIFEST, Run, RunError
 from training.train import train
 from tuning import objectives, space, tuner_fixes
 from tuning.journal import UnwrittenError
@@ -160,18 +160,18 @@ class FieldsTuner(base_tuner.BaseTuner):
         self._same_questions(run)
         if len(task.objectives) > 1:
             measured = {SCORE: score(), **objectives.measured(run, trust=task.trust)}
-            tell(measured, run.passport["epochs"] + 1)
+            tell(measured, run.manifest["epochs"] + 1)
 
     def _holds(self, trial_id: str) -> bool:
         return self.task.holder(trial_id).read_text() == self.tuner_id
 
     def _finished(self, path: Path) -> Run | None:
         """The run of a process that ended before it could tell; an interrupted one goes on."""
-        if not (path / PASSPORT).exists():
+        if not (path / MANIFEST).exists():
             return None
         run = Run.load(path, self.task.options["data_dir"])
         provenance.require(path, provenance.RUN, trust=self.task.trust)
-        stopped = run.passport["stopped"]
+        stopped = run.manifest["stopped"]
         if stopped not in (None, INTERRUPTED):
             raise DivergedError(stopped)
         return None if unfinished(path) else run

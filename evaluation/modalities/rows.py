@@ -158,9 +158,9 @@ def _codes(train: np.ndarray, test: np.ndarray) -> list[list[float]]:
 
 def figures(run: Run, answers: Any) -> dict[str, Any]:  # noqa: ARG001
     """Permutation importance."""
-    target = "" if run.passport["labels"] else run.passport["fields"].get("target", "")
+    target = "" if run.manifest["labels"] else run.manifest["fields"].get("target", "")
     names, rises = importance(run)
-    reading = run.passport.get("reading") or {"names": {}}
+    reading = run.manifest.get("reading") or {"names": {}}
     titles = {name: title for title, name in reading["names"].items()}
     return {"importance.png": _drawn([titles.get(name, name) for name in names], rises, target)}
 
@@ -219,9 +219,9 @@ def _shuffled(
 
 
 def _loss(run: Run, given: np.ndarray, target: np.ndarray) -> float:
-    judge = kinds.judge(run.passport["answer"])
+    judge = kinds.judge(run.manifest["answer"])
     scores = judge.metrics(judge.Answers(given, target))
-    return scores["loss"] if run.passport["labels"] else scores["rmse"]
+    return scores["loss"] if run.manifest["labels"] else scores["rmse"]
 
 
 def _drawn(columns: list[str], rises: np.ndarray, target: str) -> Any:

@@ -38,7 +38,7 @@ def _answers(run: Run, known: frozenset[str], text: str) -> list[dict[str, Any]]
         from pipelines.ids.reading import KINDS, Columns, found  # which brings Keras
 
         read = table(text)
-        columns = Columns(**{kind: run.passport["reading"][kind] for kind in KINDS})
+        columns = Columns(**{kind: run.manifest["reading"][kind] for kind in KINDS})
         pairs = [read.columns[found(read, columns, name)] for name in PAIR]
         users, items = (column.tolist() for column in pairs)
         return _rated(run, places_in(text, read), users, items)

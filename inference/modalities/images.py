@@ -146,7 +146,7 @@ def portable(run: Run) -> Any:
     if looking(run) is not None:
         left_out["explain"] = "it takes image files, too"
     return Portable(
-        lambda pixels: parts(run.passport["answer"], model(pixels, training=False)),
+        lambda pixels: parts(run.manifest["answer"], model(pixels, training=False)),
         (tf.TensorSpec([None, *shape], tf.uint8, "pixels"),),
         outside=(
             "Image files are decoded, and scaled to the size of `pixels`, by whoever asks; the "
@@ -167,7 +167,7 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
 
     One that cannot be read has an `error` in their place; raises UnreadableError where none can.
     """
-    shape = run.passport["reading"]["shape"]
+    shape = run.manifest["reading"]["shape"]
     size = judging_batch((tuple(shape), "uint8"))
     blocks = [inputs[start : start + size] for start in range(0, len(inputs), size)]
     answers = [row for block in blocks for row in _answered(run, block)]
@@ -214,14 +214,14 @@ def reading_of(run: Run) -> Any:
     """How this run reads a picture of any size."""
     from pipelines.images.photos import reading
 
-    return reading(**run.passport["reading"])
+    return reading(**run.manifest["reading"])
 
 
 def write(folder: Path, some: Batch, run: Run) -> list[str]:
     """One PNG an example, named by its number and class; returns their paths."""
     names = []
     for number, (image, target) in enumerate(zip(*some, strict=True)):
-        label = "".join(c if c.isalnum() else "-" for c in run.passport["labels"][target])
+        label = "".join(c if c.isalnum() else "-" for c in run.manifest["labels"][target])
         path = folder / f"{number}-{label}.png"
         with whole(path) as beside:
             beside.write_bytes(tf.io.encode_png(image).numpy())

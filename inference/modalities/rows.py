@@ -84,7 +84,7 @@ def portable(run: Run) -> Any:
     rest = behind(model, prepare)
 
     def columns(**columns: Any) -> dict[str, Any]:
-        return parts(run.passport["answer"], rest(prepare(stacked(columns, kinds, "int32"))))
+        return parts(run.manifest["answer"], rest(prepare(stacked(columns, kinds, "int32"))))
 
     specs = (
         tf.TensorSpec([None], "int32" if kind == "category" else "float32", name)
@@ -220,7 +220,7 @@ def read(asked: Columns, run: Run) -> dict[str, np.ndarray]:
 
 def reading_of(run: Run) -> Reading:
     """How the run reads cells."""
-    told = run.passport.get("reading")
+    told = run.manifest.get("reading")
     if told is None:  # of a run from before it was kept
         return Reading({name: Form(kind) for name, kind in kinds_of(run).items()}, {})
     return Reading({name: Form(**form) for name, form in told["forms"].items()}, told["names"])
@@ -228,7 +228,7 @@ def reading_of(run: Run) -> Reading:
 
 def kinds_of(run: Run) -> Kinds:
     """What the model takes for each column, by its name."""
-    return run.passport["data"]["spec"]["columns"]
+    return run.manifest["data"]["spec"]["columns"]
 
 
 def write(folder: Path, some: Batch, run: Run) -> list[str]:

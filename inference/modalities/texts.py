@@ -75,7 +75,7 @@ def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: 
 
 def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     """Of each text the class, its probability, and the next two guesses."""
-    column = run.passport["reading"]["column"]
+    column = run.manifest["reading"]["column"]
     texts = [text for given in inputs for text in read(given, column)]
     raw = np.array([text.encode("utf-8", "replace") for text in texts], dtype=object)
     batches = (raw[i : i + BATCH] for i in range(0, len(raw), BATCH))

@@ -51,7 +51,7 @@ Fitting = Callable[[Sequence[Shape]], Reading]
 
 
 def reading(way: str, shape: Sequence[int], **options: Any) -> Reading:
-    """What a passport tells of how pictures are read, as what reads them."""
+    """What a manifest tells of how pictures are read, as what reads them."""
     ways: dict[str, type[Reading]] = {cls.__name__: cls for cls in (FitImage, FitPhoto)}
     return ways[way](shape=tuple(shape), **options)  # type: ignore[arg-type]
 

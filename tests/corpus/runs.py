@@ -53,7 +53,7 @@ def nowhere(name: str) -> Damage:
     return damage
 
 
-def passport(**parts: Any) -> Damage:
+def manifest(**parts: Any) -> Damage:
     """Other parts of run.json; Ellipsis for none."""
 
     def damage(run: Path) -> None:
@@ -169,7 +169,7 @@ RUNS: dict[str, tuple[Damage, str, str]] = {
     "run.json a text": (holds("run.json", b'"run"'), EVALUATE, "run.json"),
     "run.json an empty object": (holds("run.json", b"{}"), EVALUATE, "run.json"),
     **{
-        f"run.json without {part}": (passport(**{part: ...}), verb, part)
+        f"run.json without {part}": (manifest(**{part: ...}), verb, part)
         for part, verb in (
             ("app", EVALUATE),
             ("question", PREDICT),
@@ -184,13 +184,13 @@ RUNS: dict[str, tuple[Damage, str, str]] = {
             ("parameters", EVALUATE),
         )
     },
-    "an app that is none": (passport(app="astrology"), EVALUATE, "astrology"),
-    "an app of another kind": (passport(app="text"), EVALUATE, "text"),
-    "an app that is a number": (passport(app=3), EVALUATE, "app"),
-    "an app that is a path": (passport(app="../../etc"), EVALUATE, "../../etc"),
-    "a question that is none": (passport(question="smell"), PREDICT, "question"),
-    "a question that is a module": (passport(question="os"), PREDICT, "question"),
-    "an answer that is none": (passport(answer="poem"), EVALUATE, "answer"),
+    "an app that is none": (manifest(app="astrology"), EVALUATE, "astrology"),
+    "an app of another kind": (manifest(app="text"), EVALUATE, "text"),
+    "an app that is a number": (manifest(app=3), EVALUATE, "app"),
+    "an app that is a path": (manifest(app="../../etc"), EVALUATE, "../../etc"),
+    "a question that is none": (manifest(question="smell"), PREDICT, "question"),
+    "a question that is a module": (manifest(question="os"), PREDICT, "question"),
+    "an answer that is none": (manifest(answer="poem"), EVALUATE, "answer"),
     "fields of another app": (within("fields", backbone="digits"), EVALUATE, "backbone"),
     "a field out of range": (within("fields", epochs=-1), EVALUATE, "--epochs"),
     "a field of another kind": (within("fields", epochs="many"), EVALUATE, "--epochs"),
@@ -200,10 +200,10 @@ RUNS: dict[str, tuple[Damage, str, str]] = {
     "another fingerprint": (within("data", fingerprint="0"), EVALUATE, "differ"),
     "no fingerprint": (within("data", fingerprint=...), EVALUATE, "data"),
     "a fold that is none": (within("data", fold={"number": 0, "of": 0}), EVALUATE, "data"),
-    "labels that are numbers": (passport(labels=[1, 2, 3]), PREDICT, "labels"),
-    "labels that are few": (passport(labels=["a"]), PREDICT, "labels"),
-    "labels that are a text": (passport(labels="0123456789"), PREDICT, "labels"),
-    "no way of reading": (passport(reading=None), PREDICT, "reading"),
+    "labels that are numbers": (manifest(labels=[1, 2, 3]), PREDICT, "labels"),
+    "labels that are few": (manifest(labels=["a"]), PREDICT, "labels"),
+    "labels that are a text": (manifest(labels="0123456789"), PREDICT, "labels"),
+    "no way of reading": (manifest(reading=None), PREDICT, "reading"),
     "a way of reading that is none": (within("reading", way="os"), PREDICT, "reading"),
     "a way of reading without a shape": (within("reading", shape=...), PREDICT, "reading"),
     "a shape of words": (within("reading", shape=["a", "b", "c"]), PREDICT, "reading"),

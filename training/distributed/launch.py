@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from training.directory import unfinished
 from training.distributed.cluster import LostError
-from training.run import PASSPORT
+from training.run import MANIFEST
 
 MOST_WORKERS = 256  # of one machine
 POLL = 0.02  # seconds between looks at the workers
@@ -86,7 +86,7 @@ def launch(
 
 
 def _finished(run_dir: Path) -> bool:
-    return (run_dir / PASSPORT).exists() and not unfinished(run_dir)
+    return (run_dir / MANIFEST).exists() and not unfinished(run_dir)
 
 
 class _Crew:
