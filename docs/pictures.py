@@ -1,6 +1,8 @@
-"""The pictures of optimizers.md, made anew in some minutes.
+"""Draw the pictures of optimizers.md: paths.png and curves.png.
 
-python docs/pictures.py
+    python docs/pictures.py
+
+Takes some minutes.
 """
 
 import csv
@@ -26,76 +28,76 @@ mpl.use("agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-BEGIN = np.array([-1.2, 1.0])
+START = np.array([-1.2, 1.0])
 STEPS = 200
-RATES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
-WALKERS = ("sgd", "nesterov", "rmsprop", "adam", "adan", "soap")
-CURVES = ("adamw", "nesterov", "adan", "prodigy", "schedule_free", "soap")
+LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
+PATH_OPTIMIZERS = ("sgd", "nesterov", "rmsprop", "adam", "adan", "soap")
+CURVE_OPTIMIZERS = ("adamw", "nesterov", "adan", "prodigy", "schedule_free", "soap")
 
 
 def residuals(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of Rosenbrock's function, halved, and their Jacobian."""
+    """Residuals of Rosenbrock's function at `w`, and their Jacobian."""
     x, y = w
     return np.array([1 - x, 10 * (y - x * x)]), np.array([[-1.0, 0.0], [-20 * x, 10.0]])
 
 
-def height(w: np.ndarray) -> tuple[float, np.ndarray]:
-    """Its value and its gradient."""
+def value_and_gradient(w: np.ndarray) -> tuple[float, np.ndarray]:
+    """Half the sum of squared residuals at `w`, and its gradient."""
     r, jacobian = residuals(w)
     return float(r @ r / 2), jacobian.T @ r
 
 
-def walk(name: str, rate: float) -> np.ndarray:
-    """The places of each step, [steps + 1, 2]."""
-    variable = keras.Variable(BEGIN[None], dtype="float32")
-    made, places = optimizers.get(name, rate), [BEGIN]
+def path_of(name: str, rate: float) -> np.ndarray:
+    """Run an optimizer; return the point after each step, [steps + 1, 2]."""
+    variable = keras.Variable(START[None], dtype="float32")
+    optimizer, points = optimizers.get(name, rate), [START]
     for _ in range(STEPS):
-        _, slope = height(places[-1])
-        made.apply([ops.convert_to_tensor(slope[None], "float32")], [variable])
-        places.append(ops.convert_to_numpy(variable)[0].astype("float64"))
-        if not np.abs(places[-1]).max() < 10:
+        _, gradient = value_and_gradient(points[-1])
+        optimizer.apply([ops.convert_to_tensor(gradient[None], "float32")], [variable])
+        points.append(ops.convert_to_numpy(variable)[0].astype("float64"))
+        if not np.abs(points[-1]).max() < 10:
             break
-    return np.array(places)
+    return np.array(points)
 
 
 def paths() -> dict[str, np.ndarray]:
-    """Of each walker at its best rate, and of the solvers."""
+    """Return the path of each optimizer at its best learning rate, and of the solvers."""
     found = {}
-    for name in WALKERS:
-        walks = {rate: walk(name, rate) for rate in RATES}
-        best = min(walks, key=lambda rate: _end(walks[rate]))
-        found[f"{name}, {best:g}"] = walks[best]
-    steps = LBFGS().minimise(height, BEGIN)
-    found["L-BFGS"] = np.array([BEGIN, *(step.weights for step in steps)])
+    for name in PATH_OPTIMIZERS:
+        tried = {rate: path_of(name, rate) for rate in LEARNING_RATES}
+        best = min(tried, key=lambda rate: _final_value(tried[rate]))
+        found[f"{name}, {best:g}"] = tried[best]
+    steps = LBFGS().minimise(value_and_gradient, START)
+    found["L-BFGS"] = np.array([START, *(step.weights for step in steps)])
     steps = LevenbergMarquardt().minimise(
-        lambda w: (*height(w), residuals(w)[1].T @ residuals(w)[1]), BEGIN
+        lambda w: (*value_and_gradient(w), residuals(w)[1].T @ residuals(w)[1]), START
     )
-    found["Levenberg-Marquardt"] = np.array([BEGIN, *(step.weights for step in steps)])
+    found["Levenberg-Marquardt"] = np.array([START, *(step.weights for step in steps)])
     return found
 
 
-def _end(places: np.ndarray) -> float:
-    value, _ = height(places[-1])
+def _final_value(points: np.ndarray) -> float:
+    value, _ = value_and_gradient(points[-1])
     return value if np.isfinite(value) else np.inf
 
 
 def draw_paths(found: dict[str, np.ndarray]) -> None:
-    """A panel for each."""
+    """Draw each path on contours of the function."""
     x, y = np.meshgrid(np.linspace(-1.6, 1.6, 200), np.linspace(-0.6, 1.7, 200))
-    ground = np.log10((1 - x) ** 2 / 2 + 50 * (y - x * x) ** 2 + 1e-3)
+    contours = np.log10((1 - x) ** 2 / 2 + 50 * (y - x * x) ** 2 + 1e-3)
     figure, axes = plt.subplots(2, 4, figsize=(13, 6), sharex=True, sharey=True)
-    for axis, (name, places) in zip(axes.flat, found.items(), strict=True):
-        axis.contourf(x, y, ground, levels=14, cmap="Greys", alpha=0.7)
-        axis.plot(*places.T, color="#b03a2e", marker=".", markersize=4, linewidth=1)
+    for axis, (name, points) in zip(axes.flat, found.items(), strict=True):
+        axis.contourf(x, y, contours, levels=14, cmap="Greys", alpha=0.7)
+        axis.plot(*points.T, color="#b03a2e", marker=".", markersize=4, linewidth=1)
         axis.plot(1, 1, marker="*", color="#1f618d", markersize=12)
         axis.set(xlim=(-1.6, 1.6), ylim=(-0.6, 1.7))
-        left = f"{_end(places):.1g} left after {len(places) - 1} steps"
+        left = f"{_final_value(points):.1g} left after {len(points) - 1} steps"
         axis.set_title(f"{name}\n{left}", fontsize=10)
     _save(figure, "paths.png")
 
 
 def losses(app: Any) -> list[float]:
-    """Training loss of each epoch."""
+    """Train an app; return its training loss by epoch."""
     with tempfile.TemporaryDirectory() as place:
         run = train(app, run_dir=Path(place) / "run", precision="float32", verbose=0)
         rows = list(csv.DictReader((run.path / "history.csv").open()))
@@ -103,11 +105,11 @@ def losses(app: Any) -> list[float]:
 
 
 def draw_curves() -> None:
-    """Two panels."""
+    """Draw training losses of six optimizers on two apps."""
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.2))
     fields: dict[str, Any] = {"schedule": "constant", "patience": 0}
     for axis, kind in zip(axes, (Regression, Mnist), strict=True):
-        for name in CURVES:
+        for name in CURVE_OPTIMIZERS:
             found = losses(kind(optimizer=name, **fields))
             axis.plot(range(1, len(found) + 1), found, label=name)
         axis.set(
