@@ -149,6 +149,15 @@ def compare(page, directory):
             )
 
 
+def test_the_house_page_names_every_room():
+    house = (ROOT / "docs/house.md").read_text()
+    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    tables = set(re.findall(r"^\| .*$", house, re.MULTILINE))
+    assert rooms <= set(re.findall(r"`(\w+)/`", "\n".join(tables)))
+    installed = house.partition("installs the names")[2].partition("at the top level")[0]
+    assert set(re.findall(r"`(\w+)`", installed)) == {"athanor", *rooms}
+
+
 def test_the_example_of_a_new_app_can_be_trained():
     code = re.search(r"```python\n(.*?)```", (ROOT / "docs/new-app.md").read_text(), re.S)[1]
     names = {"__name__": "apps.clothes"}
