@@ -21,6 +21,7 @@ STATUS = {
 }
 # Names of nodes and of functions that TensorFlow made: of no use to who asked.
 INSIDE = re.compile(r"\{\{[^{}]*\}\}|\[\[[^\[\]]*\]\]|\[Op:\w+\]|^\s*\(\d+\)\s+[A-Z_]+:")
+ASSERTED = re.compile(r"^assertion failed: \[(.*)\]$")
 # Lines around what is wrong: where in whose program the node was made.
 AROUND = ("Graph execution error", "Detected at", "<stack traces", "File ", "node (", "node '")
 LONGEST = 600  # characters of a message
@@ -61,4 +62,6 @@ def translated(error: Exception) -> RequestError:
     lines = (INSIDE.sub("", line).strip() for line in str(error.message).splitlines())
     said = (line for line in lines if line and not line.startswith(AROUND))
     reason = next((line for line in said if "root error(s) found" not in line), "no reason given")
+    # What a graph checks itself is said in its own words.
+    reason = ASSERTED.sub(r"\1", reason)
     return RequestError(names.get(error.error_code, "INTERNAL"), reason)

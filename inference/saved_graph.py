@@ -25,13 +25,17 @@ SECONDS = 1e6  # no answer of a process of one's own is given up
 
 def is_current(run: Run) -> bool:
     """Whether the graph of a run is this user's and made from its model; without TensorFlow."""
+    return _belongs(run.path / GRAPH, run)
+
+
+def _belongs(directory: Path, run: Run) -> bool:
     try:
-        if not (run.path / GRAPH).is_dir():
+        if not directory.is_dir():
             return False
-        provenance.require(run.path / GRAPH, provenance.EXPORT)
+        provenance.require(directory, provenance.EXPORT)
         # The mark says of which model the graph is, and holds while nobody changes that.
         provenance.require(run.path, provenance.RUN)
-        return read(run.path / GRAPH / ABOUT).get("run") == _mark(run)
+        return read(directory / ABOUT).get("run") == _mark(run)
     except (provenance.OriginError, OSError):
         return False
 
@@ -69,21 +73,31 @@ def facts(run: Run) -> dict[str, Any]:
     Of rows `categories`: by column the texts that the model knows; of ids `users` and `items`.
     """
     if "facts" not in vars(run):
-        if "model" not in vars(run) and is_current(run):
-            found = read(run.path / GRAPH / ABOUT)["facts"]
-        else:
-            found = kinds.question(run.manifest["question"]).facts(run)
+        opened = None if "model" in vars(run) else _opened(run)
+        found = (
+            opened.about["facts"] if opened else kinds.question(run.manifest["question"]).facts(run)
+        )
         run.remember(facts=found)
     return vars(run)["facts"]
 
 
 def _opened(run: Run) -> Any:
+    """The graph of a run, loaded; None where it is not current."""
     if "graph" not in vars(run):
-        from inference.servable import Servable
-
-        found = Servable(run.path / GRAPH, 0) if is_current(run) else None
-        run.remember(graph=found)
+        with tempfile.TemporaryDirectory() as place:
+            run.remember(graph=_loaded(run, Path(place) / GRAPH))
     return vars(run)["graph"]
+
+
+def _loaded(run: Run, copy: Path) -> Any:
+    """From a copy: what is checked is what is loaded, whoever replaces the graph meanwhile."""
+    from inference.servable import Servable
+
+    try:
+        shutil.copytree(run.path / GRAPH, copy)
+    except OSError:
+        return None
+    return Servable(copy, 0) if _belongs(copy, run) else None
 
 
 def _functions(run: Run) -> dict[str, Any]:

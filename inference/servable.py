@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,10 @@ from inference.request_errors import RequestError, invalid, translated
 DEFAULT = "serving_default"
 PREDICT = "tensorflow/serving/predict"
 INIT = "__saved_model_init_op"
+# What a network makes on its way is many times as large as a row: a body of 16 MB may hold a
+# hundred thousand pictures of one pixel, or four million words.
+MAX_ROWS = 2**18  # of a request
+BLOCK_ROWS, BLOCK_FILES = 256, 32  # that a model is asked about at once
 ALL = 0  # threads: as many as there are cores
 # Below 0: the thread that asks runs the graph. To wake others and wait for them costs a small
 # network a tenth of its time; large operations still share all cores. Only others can be given
@@ -64,6 +69,14 @@ class Signature(NamedTuple):
         """Whether every input and every output has a row for each example."""
         tensors = [*self.inputs.values(), *self.outputs.values()]
         return all(one.shape and one.shape[0] is None for one in tensors)
+
+    @property
+    def block(self) -> int:
+        """How many rows the model is asked about at once; 0 where they cannot be parted."""
+        known = (one.shape and None not in one.shape[1:] for one in self.outputs.values())
+        if not self.in_rows() or not all(known):
+            return 0
+        return BLOCK_FILES if any(name.endswith("_bytes") for name in self.inputs) else BLOCK_ROWS
 
 
 class Servable:
@@ -131,24 +144,27 @@ class Servable:
 
         Raises RequestError where the model cannot answer them.
         """
-        try:
-            given = (arrays[name] for name in signature.inputs)
-            answers = signature.call(*given, options=INLINE)
-        except Exception as error:
-            raise translated(error) from error
-        return dict(zip(signature.outputs, answers, strict=True))
+
+        def once(some: Mapping[str, Any]) -> dict[str, Any]:
+            answers = signature.call(*(some[name] for name in signature.inputs), options=INLINE)
+            return dict(zip(signature.outputs, answers, strict=True))
+
+        return _by_blocks(once, signature, arrays)
 
     def run_within(
         self, signature: Signature, arrays: Mapping[str, Any], seconds: float
     ) -> dict[str, Any]:
         """The same, given up after so many seconds."""
-        options = tf.compat.v1.RunOptions(timeout_in_ms=max(1, int(seconds * 1000)))
+        end = time.monotonic() + seconds
         places = {name: one.place for name, one in signature.outputs.items()}
-        feed = {one.place: arrays[name] for name, one in signature.inputs.items()}
-        try:
+
+        def once(some: Mapping[str, Any]) -> dict[str, Any]:
+            left = max(1, int((end - time.monotonic()) * 1000))
+            options = tf.compat.v1.RunOptions(timeout_in_ms=left)
+            feed = {one.place: some[name] for name, one in signature.inputs.items()}
             return self._session.run(places, feed, options=options)
-        except Exception as error:
-            raise translated(error) from error
+
+        return _by_blocks(once, signature, arrays)
 
     @contextlib.contextmanager
     def held(self) -> Iterator["Servable"]:
@@ -178,6 +194,26 @@ class Servable:
         """Give the memory back; nobody may ask any more."""
         self.signatures = {}
         self._session.close()
+
+
+def _by_blocks(
+    once: Callable[[Mapping[str, Any]], dict[str, Any]],
+    signature: Signature,
+    arrays: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The outputs for all rows, found for some of them at a time. Raises RequestError."""
+    size = signature.block
+    rows = len(arrays[next(iter(signature.inputs))]) if size else 0
+    try:
+        if rows <= size:
+            return once(arrays)
+        parts = [
+            once({name: arrays[name][start : start + size] for name in signature.inputs})
+            for start in range(0, rows, size)
+        ]
+    except Exception as error:
+        raise translated(error) from error
+    return {name: np.concatenate([part[name] for part in parts]) for name in signature.outputs}
 
 
 def _tensor(info: Any) -> Tensor:
@@ -211,6 +247,9 @@ def check(signature: Signature, arrays: Mapping[str, Any]) -> None:
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise invalid(f"Received inputs of different lengths: {told}; expected one length")
+    if any(length > MAX_ROWS for length in lengths.values()):
+        most = max(lengths.values())
+        raise invalid(f"Received {most} rows; expected at most {MAX_ROWS} in one request")
 
 
 def batch_of(arrays: Mapping[str, Any]) -> int:

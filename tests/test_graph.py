@@ -142,6 +142,28 @@ def test_a_graph_of_a_model_that_was_changed_since_is_not_asked(kept):
     assert not saved_graph.is_current(run)
 
 
+@pytest.mark.parametrize("app", [Mnist, Regression], ids=lambda app: app.name())
+def test_a_graph_that_is_replaced_while_it_is_opened_changes_no_answer(app, kept, monkeypatch):
+    """What was checked is what is loaded; where it has gone the model answers."""
+    run = kept(app)
+    inputs = asked_of(run)
+    wanted = predict(run, inputs)
+    require = provenance.require
+
+    def replaced(directory, patterns, **options):
+        require(directory, patterns, **options)
+        if directory.name == "graph" and (run.path / "graph").is_dir():
+            shutil.rmtree(run.path / "graph")
+            (run.path / "graph").mkdir()
+
+    monkeypatch.setattr(provenance, "require", replaced)
+    (texts, numbers), (wanted_texts, expected) = map(
+        flat, (predict(Run.load(run.path), inputs), wanted)
+    )
+    assert texts == wanted_texts
+    np.testing.assert_allclose(numbers, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_nothing_is_kept_beside_a_run_of_somebody_else(tiny_run, tmp_path, monkeypatch):
     shutil.copytree(tiny_run(Mnist).path, tmp_path / "run")
     run = Run.load(tmp_path / "run")

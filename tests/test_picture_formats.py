@@ -176,6 +176,28 @@ def test_every_mode_of_colour_is_read_as_pillow_reads_it(kind, mode):
     assert np.abs(read - expected).mean() < 3
 
 
+def bmp_of_32_bits(masks, header=40, packed=3):
+    """8 x 8 pixels of the bytes 16, 32, 48, 0."""
+    start = 14 + header
+    told = struct.pack("<IiiHHIIiiII", header, 8, 8, 1, 32, packed, 256, 0, 0, 0, 0)
+    told += masks.ljust(header - 40, b"\0")
+    return struct.pack("<2sIHHI", b"BM", start + 256, 0, 0, start) + told + b"\x10\x20\x30\0" * 64
+
+
+@pytest.mark.parametrize("way", [decode, tf.function(decode, autograph=False)], ids=["", "graph"])
+def test_the_last_byte_of_a_bmp_of_32_bits_is_alpha_only_where_it_says_so(way):
+    """Programs write 0 there; then a whole picture was transparent, and white."""
+    usual = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
+    for content in (bmp_of_32_bits(b"", packed=0), bmp_of_32_bits(usual, 108)):
+        assert Image.open(io.BytesIO(content)).convert("RGB").getpixel((0, 0)) == (48, 32, 16)
+        np.testing.assert_array_equal(recoloured(way(content), 3)[0, 0], [48, 32, 16])
+    masked = bmp_of_32_bits(usual + struct.pack("<I", 0xFF000000), 108)
+    np.testing.assert_array_equal(recoloured(way(masked), 3)[0, 0], [255, 255, 255])
+    turned = bmp_of_32_bits(struct.pack("<III", 0xFF, 0xFF00, 0xFF0000), 108)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected PNG"):
+        way(turned)
+
+
 def test_a_bmp_that_is_packed_is_refused():
     held = with_size(saved("BMP"), 30, "<I", 1)
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected PNG"):

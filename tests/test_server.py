@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import math
+import textwrap
 
 import numpy as np
 import pytest
@@ -94,6 +95,7 @@ def test_bytes_are_base64(predict, pictures, probabilities):
         [{"image_bytes": {"b64": one}} for one in files],
         [{"b64": one} for one in files],
         [{"b64": one.rstrip("=")} for one in files],
+        [{"b64": "\n".join(textwrap.wrap(one, 76)) + "\n"} for one in files],
     ):
         given = predict("mnist", signature_name="encoded", instances=rows)["predictions"]
         found = [one["probabilities"] for one in given]

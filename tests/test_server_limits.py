@@ -88,6 +88,34 @@ def test_headers_that_are_too_large_are_answered(connect):
     assert json.loads(body) == {"error": "The headers are larger than 65536 bytes"}
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /v1/models/m:predict HTTP/1.1\r\nContent-Length: -1\r\n\r\n{}",
+        b"POST /v1/models/m:predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
+    ],
+    ids=["TLS", "HTTP/2", "negative length", "no chunk"],
+)
+def test_what_is_no_http_is_answered_in_json(sent, connect, small):
+    connection = connect()
+    connection.sendall(sent)
+    head, _, body = answer_of(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ") and b"application/json" in head
+    assert "HTTP/1.1" in json.loads(body)["error"]
+    assert ask(small, "/v1/models/m")[0] == 200
+
+
+def test_a_body_behind_an_offer_of_http_2_is_read(small):
+    """Java's client sends such an offer with its first request."""
+    body = json.dumps(PIXELS).encode()
+    headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMA"}
+    status, answer, _ = ask(small, PREDICT, body, **headers)
+    assert (status, answer) == ask(small, PREDICT, body)[:2]
+    assert status == 200
+
+
 def test_endless_trailers_are_refused(connect):
     """What may follow a body in chunks is no end either."""
     connection = connect()
@@ -175,6 +203,11 @@ def takes(host, given, *allowed):
         ("::", "[fe80::1]:8501", True),
         ("0.0.0.0", socket.gethostname(), True),
         ("0.0.0.0", "evil.example", False),
+        ("127.0.0.1", "[0:0:0:0:0:0:0:1]:80", True),
+        ("127.0.0.1", "[::ffff:127.0.0.1]", True),
+        ("127.0.0.1", "127.0.0.2", True),
+        ("127.0.0.1", "[::ffff:10.0.0.1]", False),
+        ("127.0.0.1", "127.1", False),
         ("0.0.0.0", "[evil.example]", False),
     ],
 )
@@ -261,6 +294,11 @@ def test_a_bomb_is_inflated_no_further_than_it_may_be():
     stream = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     bomb = b"".join(stream.compress(bytes(2**20)) for _ in range(1024)) + stream.flush()
     assert asyncio.run(first()) <= 2**18
+
+
+def test_gzip_that_is_not_called_so_is_named(small):
+    status, answer, _ = ask(small, PREDICT, gzip.compress(json.dumps(PIXELS).encode()))
+    assert status == 400 and "Content-Encoding: gzip" in json.loads(answer)["error"]
 
 
 def test_columns_of_different_lengths_are_named(served):

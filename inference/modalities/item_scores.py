@@ -11,7 +11,7 @@ from pipelines.ids.reading import Ids, encoded
 
 # Users times items of one question: the scores and what the model makes on the way to them
 # are a few hundred bytes each.
-MOST_PAIRS = 2**24
+MOST_PAIRS = 2**21
 
 
 class Best(NamedTuple):

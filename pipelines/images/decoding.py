@@ -17,6 +17,7 @@ NO_PICTURE = f"Received no picture; expected {formats.READ_NAMES}"
 TOO_MANY_TOGETHER = f"pictures of more than {MOST_TOGETHER} pixels together"
 MOST_PARTS = 2**16  # of a GIF, which holds 255 bytes in one: to count them takes seconds
 LONGEST = 2**16 - 1  # side of a GIF
+BMP_HEAD = 70  # bytes of a BMP, up to the masks of its colours
 START, SCAN = b"\xff\xd8", 0xDA
 # Marks in JPEG files that have no length, and what may fill the place before one.
 UNUSUAL = {0x00, 0x01, *range(0xD0, 0xDA), 0xFF}
@@ -105,7 +106,8 @@ def decode_all(files: Any, fit: Callable[[Any], Any], shape: tuple[int, ...]) ->
 
     images = tf.TensorArray(tf.uint8, count, element_shape=shape)
     begin = (tf.constant(0), tf.constant(0.0, tf.float64), images)
-    *_, images = tf.while_loop(lambda place, *_: place < count, one, begin)
+    # One after the other: several large ones would be in memory together.
+    *_, images = tf.while_loop(lambda place, *_: place < count, one, begin, parallel_iterations=1)
     return tf.ensure_shape(images.stack(), [None, *shape])
 
 
@@ -126,8 +128,25 @@ def _decoded(encoded: Any, size: Size) -> Any:
     with tf.control_dependencies(checks):
         pixels = tf.io.decode_image(tf.identity(encoded), expand_animations=False)
     header = _header(encoded)
-    indexed = _begins(header, formats.BMP) & tf.equal(header[formats.BMP_BITS], 8)
-    return tf.cond(indexed, lambda: _coloured(encoded, pixels), lambda: pixels)
+    is_bmp, bits = _begins(header, formats.BMP), header[formats.BMP_BITS]
+    return tf.case(
+        [
+            (is_bmp & tf.equal(bits, 8), lambda: _coloured(encoded, pixels)),
+            (is_bmp & tf.equal(bits, 32), lambda: _with_known_alpha(encoded, pixels)),
+        ],
+        default=lambda: pixels,
+    )
+
+
+def _with_known_alpha(encoded: Any, pixels: Any) -> Any:
+    """The colours of a BMP of 32 bits a pixel; its alpha too, if it says that it has one.
+
+    In others these 8 bits fill up, and are 0 as a rule: TensorFlow would make all transparent.
+    """
+    head = tf.io.decode_raw(encoded, tf.uint8, fixed_length=BMP_HEAD)
+    has_masks = tf.equal(head[30], 3) & (head[14] >= 56)
+    masked = has_masks & tf.reduce_any(head[66:70] > 0)
+    return tf.cond(masked, lambda: pixels, lambda: pixels[..., :3])
 
 
 def _coloured(encoded: Any, pixels: Any) -> Any:
@@ -162,7 +181,8 @@ def size_of(encoded: Any) -> Size:
     def bmp() -> list[Any]:
         # A run-length code is not decoded. A negative height: from top to bottom.
         packed = number(30, 2)
-        plain = tf.cast(tf.equal(packed, 0) | tf.equal(packed, 3), "int64")
+        plain = tf.equal(packed, 0) | (tf.equal(packed, 3) & _has_usual_masks(encoded))
+        plain = tf.cast(plain, "int64")
         return [plain * _unsigned(number(place, 4)) for place in (22, 18)]
 
     def extended_webp() -> list[Any]:
@@ -186,6 +206,12 @@ def size_of(encoded: Any) -> Size:
     }
     known = [(_begins(header, one), way) for one, way in ways.items()]
     return Size(*tf.case(known, default=lambda: zeros))
+
+
+def _has_usual_masks(encoded: Any) -> Any:
+    """Whether the bits of a BMP's pixels lie as the decoder takes them: blue, green, red."""
+    head = tf.io.decode_raw(encoded, tf.uint8, fixed_length=BMP_HEAD)
+    return tf.reduce_all(tf.equal(head[54:66], [0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0]))
 
 
 def _begins(header: Any, signature: formats.Signature) -> Any:

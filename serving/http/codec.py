@@ -13,6 +13,7 @@ from exporting.parity import LISTS
 from inference.request_errors import RequestError, invalid
 from inference.servable import DEFAULT, Servable, Signature, batch_of, check
 from serving.http.dense import array, plain
+from serving.http.inflating import GZIP
 
 SIGNATURE, ROWS, COLUMNS = "signature_name", "instances", "inputs"
 # What a body begins with that holds nothing but lists.
@@ -63,6 +64,7 @@ def _of_numbers(body: bytes, servable: Servable) -> Question | None:
     made = plain(body[head.end() : end], tensor)
     if made is None:
         return None
+    check(signature, {name: made})
     return Question(signature, {name: made}, head[1] == b"instances")
 
 
@@ -73,6 +75,8 @@ def parsed(body: bytes) -> dict[str, Any]:
     try:
         found = orjson.loads(body)
     except ValueError as error:
+        if body.startswith(GZIP):
+            raise invalid("The body is gzip; send Content-Encoding: gzip with it") from None
         if not any(word in body for word in NO_JSON):
             raise invalid(f"JSON Parse error: {error}") from None
         found = _with_words(body)

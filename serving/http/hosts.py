@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 EVERY = frozenset({"0.0.0.0", "::"})  # networks that this machine is in
 ANY = "*"
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Hosts:
@@ -39,7 +40,10 @@ class Hosts:
 
     def _takes(self, given: bytes) -> bool:
         name = _name(given.decode("latin-1").strip().lower())
-        return name in self._names or (self._addresses and _is_address(name))
+        address = _address(name)
+        return name in self._names or (
+            address is not None and (self._addresses or address.is_loopback)
+        )
 
 
 def _name(host: str) -> str:
@@ -49,9 +53,10 @@ def _name(host: str) -> str:
     return host.partition(":")[0].removesuffix(".")
 
 
-def _is_address(name: str) -> bool:
+def _address(name: str) -> IPAddress | None:
+    """The address that a name is, however it is written; None for a name that is none."""
     try:
-        ipaddress.ip_address(name)
+        found = ipaddress.ip_address(name)
     except ValueError:
-        return False
-    return True
+        return None
+    return getattr(found, "ipv4_mapped", None) or found

@@ -4,6 +4,7 @@ Uvicorn and its parser have none: one connection could fill the memory with head
 connections could take every place.
 """
 
+import re
 from asyncio import TimerHandle, Transport
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 2**16  # that may wait for the end of a head, or of what follows a body
+UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
 HEAD_SECONDS = 10.0  # for the head of a request
 
 
@@ -56,7 +58,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Some bytes have come."""
         self._delivered, self._since = False, self.loop.time()
-        super().data_received(data)
+        super().data_received(data if self._in_body else _without_upgrade(data))
         # What the parser gave away is counted there; what it keeps grows without end.
         self._held = 0 if self._delivered else self._held + len(data)
         if self.transport.is_closing():
@@ -67,6 +69,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait()
         else:
             self._stop_waiting()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - no JSON
+        """Some bytes are not those of a request."""
+        message = "The request is not in HTTP/1.1 that can be read"
+        if self._in_body and not self.cycle.response_started:
+            self.cycle.disconnected = True  # nothing else is sent to the one that asks
+            self.transport.write(refusal(400, message))
+        self._refuse(400, message)
+
+    @property
+    def _in_body(self) -> bool:
+        """Whether the body of a request has begun and not ended."""
+        return not self._in_head and self.asks and self.cycle.more_body
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -117,7 +132,18 @@ def refusal(status: int, message: str) -> bytes:
     return head.encode() + body
 
 
-PHRASES = {408: "Request Timeout", 431: "Request Header Fields Too Large"}
+def _without_upgrade(data: bytes) -> bytes:
+    """The beginning of a request that offers another protocol, without that offer.
+
+    Clients such as Java's offer HTTP/2 by default; the parser would throw away their bodies.
+    """
+    if not UPGRADE.search(data):
+        return data
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return UPGRADE.sub(b"\r\nx-upgrade:", head) + end + rest
+
+
+PHRASES = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
 
 
 def _close_the_most_silent(connections: Iterable[Any], besides: BoundedProtocol) -> None:
