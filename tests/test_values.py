@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipelines.examples import DataError
 from pipelines.ids.timelines import timeline
@@ -349,3 +350,36 @@ def test_truths_in_other_letters_are_one_class_and_other_labels_are_told():
 def test_classes_that_training_does_not_have_are_told():
     found = labels_of([cells(["a", "b"] * 20), cells(["a", "c"])])
     assert found.notes == ("no row of train has the class 'c'",)
+
+
+def test_remarks_in_place_of_numbers_leave_a_column_of_numbers():
+    numbers = [f"{value / 7:.3f}" for value in range(300)]
+    remarks = [
+        f"see letter {'abcdefghijklmnopqrstuvwxyz'[k % 26] * (k // 26 + 1)}" for k in range(75)
+    ]
+    assert values.judge(cells(numbers + remarks)).form.kind == "number"
+    codes = [f"A/{k} {k * 7}" for k in range(75)]  # as of tickets
+    assert values.judge(cells(numbers + codes)).form.kind == "category"
+    kinds = [f"kind {'abcdefghijklmno'[k % 15]}" for k in range(75)]
+    assert values.judge(cells(numbers + kinds)).form.kind == "category"
+
+
+@pytest.mark.parametrize("word", ["unknown", "", "see file"])
+def test_an_odd_cell_of_numbers_has_the_flag_of_a_missing_one(word, tmp_path):
+    lines = [f"{word if row % 12 == 0 else row % 80},{row}" for row in range(240)]
+    found = cut(source(tmp_path, "\n".join(["age,price", *lines]), target="price"))
+    layer = PrepareColumns.adapted(found.train)
+    assert (layer.gaps, layer.widths) == (["age"], {"numbers": 1, "flags": 1})
+    given = {"numbers": tf.constant([[np.nan], [30.0]]), "texts": tf.zeros((2, 0), tf.string)}
+    assert layer(given)["flags"].numpy().tolist() == [[1], [0]]
+    said = "20 unreadable such as 'see file'" if word == "see file" else "20 missing"
+    assert any(f"age: number, {said}" in note for note in found.notes)
+
+
+def test_categories_that_differ_in_case_are_told(tmp_path):
+    lines = [f"{('yes', 'YES', 'no', 'No', 'maybe')[row % 5]},{row}" for row in range(60)]
+    found = source(tmp_path, "\n".join(["paid,price", *lines]), target="price")
+    assert any(
+        "paid: 5 categories ('No' and 'no' are different categories and 1 more such groups" in note
+        for note in found.notes
+    )

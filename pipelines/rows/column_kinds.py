@@ -1,7 +1,7 @@
 """What each column of rows holds, in words, and whether anything can be learnt from it."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from pipelines.labels import texts_of
 from pipelines.tables import cells as raw
 from pipelines.tables import values
 from pipelines.tables.cells import AnyCells
-from pipelines.tables.missing import is_missing
+from pipelines.tables.missing import is_missing, plain
 from pipelines.tables.table import Table
 from pipelines.tables.values import Form, Judged
 
@@ -67,7 +67,21 @@ def _categories(cells: AnyCells, form: Form) -> Column:
     elif max(missing, *known, 0) < RARE:
         # What is rarer shares a place with unknown categories.
         empty = f"no text is there {RARE} times"
-    return Column(form, f"{len(known)} categories{lost}", empty)
+    return Column(form, f"{len(known)} categories{lost}{_differ_in_case(counts)}", empty)
+
+
+def _differ_in_case(cells: Iterable[bytes]) -> str:
+    """A remark on categories that differ in small and capital letters alone."""
+    groups: dict[str | None, list[bytes]] = {}
+    for cell in sorted(cells):
+        if not is_missing(cell):
+            groups.setdefault(plain(cell), []).append(cell)
+    several = [group for group in groups.values() if len(group) > 1]
+    if not several:
+        return ""
+    some = " and ".join(repr(decoded(cell)) for cell in several[0][:NUM_CELLS])
+    more = f" and {len(several) - 1} more such groups" if len(several) > 1 else ""
+    return f" ({some} are different categories{more}: write them alike)"
 
 
 def texts(cells: AnyCells, labels: Sequence[str] = ()) -> np.ndarray:

@@ -11,8 +11,8 @@ import codecs
 import re
 from typing import BinaryIO, NamedTuple
 
-from pipelines import latin
 from pipelines.examples import DataError
+from pipelines.tables import latin
 
 PART = 2**20  # bytes that are looked at together
 HEAD = 4096  # bytes that show whether letters take two bytes each

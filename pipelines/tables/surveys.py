@@ -1,5 +1,6 @@
 """What is known of a column by itself: whether it holds numbers, times or categories, and how."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
@@ -17,6 +18,8 @@ MOSTLY = 0.9  # a column with this share of numbers among its known cells holds 
 HALF = 0.5  # and with this one, where all others are a few words
 NUM_WORDS, NUMBERS_A_WORD = 10, 4  # such words at most, and different numbers for each at least
 FEWEST_NUMBERS = 20  # different ones, in a column with such words
+REPEATED = 4  # cells of a word from which on it may be a category
+DIGIT = re.compile(rb"\d")
 MOST_BOUNDS = 0.2  # of the numbers may be such as <5: more are classes
 LONGEST = 100  # letters of a number or a time
 SCREENED = 200  # different cells that tell whether a column may hold anything but categories
@@ -128,12 +131,11 @@ def _of_numbers(
     units = Counter(own.units) + Counter({"": num_plain})
     unit = unit_of(units, MOSTLY)
     read = {c: one for c, one in numerals.items() if scale(one.unit, unit) == scale(one.unit, unit)}
-    words = len(known) - len(read)
     if not _mostly(read, known, num_plain):
         numbers = len(np.unique(plain[np.isfinite(plain)])) + len(read)
-        few = words <= NUM_WORDS and numbers >= max(FEWEST_NUMBERS, NUMBERS_A_WORD * words)
+        words = {cell: count for cell, count in known.items() if cell not in read}
         share = (num_plain + sum(known[cell] for cell in read)) / (num_plain + sum(known.values()))
-        if not few or share < HALF:
+        if share < HALF or not (_are_few_words(words, numbers) or _are_remarks(words, numbers)):
             return Survey("category")
     whole = Writing(
         of_plain.points + own.points,
@@ -144,6 +146,17 @@ def _of_numbers(
     marked = (c for c, one in read.items() if not own_mark(one.digits) and {*".,"} & {*one.digits})
     example = next(marked, next(iter(read), of_plain.example.encode()))
     return Survey("number", whole, example=example)
+
+
+def _are_few_words(words: Mapping[bytes, int], numbers: int) -> bool:
+    return len(words) <= NUM_WORDS and numbers >= max(FEWEST_NUMBERS, NUMBERS_A_WORD * len(words))
+
+
+def _are_remarks(words: Mapping[bytes, int], numbers: int) -> bool:
+    """Whether words are texts without digits that hardly repeat, as categories of no use."""
+    plain = {cell: count for cell, count in words.items() if not DIGIT.search(cell)}
+    rare = sum(count for count in plain.values() if count < REPEATED)
+    return numbers >= FEWEST_NUMBERS and rare >= MOSTLY * sum(words.values())
 
 
 def _plain_writing(column: AnyCells, plain: np.ndarray) -> Writing:
