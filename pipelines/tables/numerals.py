@@ -20,9 +20,13 @@ DIGITS = (
 )
 UNIT = rf"(?:[^\W\d_][\w./·*^°² -]{{0,14}}(?<![\s-])|[%‰]|°\s?[A-Za-z]?|{CURRENCY}|[\"']{{1,2}})"
 NUMERAL = re.compile(
-    rf"(?:(?P<bound>[<>≤≥]=?)\s*|[~≈]\s*)?(?P<sign>[-+]\s*)?(?P<before>{BEFORE}\s*)?(?P<inner>[-+]\s*)?"
+    rf"(?:(?P<bound>[<>≤≥]=?)\s*|[~≈]\s*|(?:ca|approx|circa|about)\b\.?\s*)?(?P<sign>[-+]\s*)?(?P<before>{BEFORE}\s*)?(?P<inner>[-+]\s*)?"
     rf"(?P<digits>{DIGITS})(?P<exponent>[eE][-+]?\d+)?(?:\s*\+)?(?:\s*(?P<after>{UNIT}))?(?P<last>-)?"
 )
+# Texts as spreadsheets mark them ('5, ="5"), prices without cents (5,-), and footnotes.
+MARKED = re.compile(r"'(?=[-+\d.,])(?P<plain>[^']+)|=\"(?P<quoted>[^\"]+)\"")
+NO_CENTS = re.compile(r"(?<=\d)([.,])-{1,2}(?!\d)")
+FOOTNOTE = re.compile(r"(?<=\d)\s*(?:\*{1,3}|[†‡]|\[\w{1,2}\])$")
 BRACKETS = re.compile(rf"(?P<before>{BEFORE}\s*)?\((?P<within>[^()]+)\)(?P<after>.*)")
 MINUS, APOSTROPHES = "\u2212\u2012\u2013\u2014\ufe63\uff0d", "\u2019\u2018\u02bc\u2032\u0060\u00b4"
 ARABIC = {"\u066b": ",", "\u066c": "'"}
@@ -65,6 +69,9 @@ def numeral(text: str) -> Numeral | None:
     text = text.strip()
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS).strip()
+    if found := MARKED.fullmatch(text):
+        text = found["plain"] or found["quoted"]
+    text = FOOTNOTE.sub("", NO_CENTS.sub(r"\g<1>00", text))
     sign = 1
     if "(" in text and (found := BRACKETS.fullmatch(text)):
         before = found["before"] or ""
