@@ -3,6 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,13 +94,21 @@ def _grouped(cells: list[bytes], counts: Mapping[bytes, int]) -> list[list[bytes
     truths = {plain(cell) for cell in cells} <= TRUTHS
     if not truths and not np.isfinite(values).all():
         return [[cell] for _, cell in order]
-    groups: dict[float | str | None, list[bytes]] = {}
+    groups: dict[float | Decimal | str | None, list[bytes]] = {}
     for value, cell in order:
-        groups.setdefault(plain(cell) if truths else value, []).append(cell)
+        groups.setdefault(plain(cell) if truths else _exact(cell, value), []).append(cell)
     return [
         sorted(group, key=lambda cell: (len(cell), -counts[cell], cell))
         for group in groups.values()
     ]
+
+
+def _exact(cell: bytes, value: float) -> float | Decimal:
+    """A cell's number; a float keeps 16 digits, and identifiers have more."""
+    try:
+        return Decimal(_text(cell).strip())
+    except InvalidOperation:
+        return value
 
 
 def texts_of(column: AnyCells) -> list[bytes]:

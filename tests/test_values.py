@@ -385,3 +385,17 @@ def test_categories_that_differ_in_case_are_told(tmp_path):
         "paid: 5 categories ('No' and 'no' are different categories and 1 more such groups" in note
         for note in found.notes
     )
+
+
+@pytest.mark.parametrize(
+    ("cells", "names"),
+    [
+        ((b"1000000000000000000", b"1000000000000000001"), 2),
+        ((b"9007199254740993", b"9007199254740993.0"), 1),
+        ((b"1", b"1.0", b"01", b"1e0", b"-0", b"0"), 2),
+        ((b"0.1", b"0.10", b"0.10000000000000000001"), 2),
+    ],
+)
+def test_numbers_are_one_class_where_all_digits_are_equal(cells, names):
+    """Identifiers of 19 digits that differ in the last were one class as floats."""
+    assert len(labels_of([np.array(cells, object)]).names) == names
