@@ -107,3 +107,28 @@ def test_names_and_rows_share_one_decision_on_the_encoding(codec, tmp_path, monk
     path.write_bytes("größe,b\né,2\n".encode("utf-16"))  # another file is decided anew
     assert [*csv_files.read(str(path)).train.columns] == ["größe", "b"]
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            '"size","price"\n' + "".join(f'"{row}",2,3\n' for row in range(10)),
+            ["column_1", "size", "price"],
+        ),
+        ("size;price\n" + "1;2;\n" * 10, ["size", "price", "column_3"]),
+    ],
+    ids=["R", "separators behind rows"],
+)
+def test_a_column_that_the_names_leave_out_is_called_by_its_place(content, expected, tmp_path):
+    (tmp_path / "file.csv").write_text(content)
+    found = csv_files.read(str(tmp_path / "file.csv"))
+    assert ([*found.train.columns], len(found.train), found.train.broken) == (expected, 10, ())
+    assert "has no name" in found.notes[0]
+    assert [*next(csv_files.headers(str(tmp_path / "file.csv"))).columns] == expected
+
+
+def test_a_comma_more_in_a_few_texts_makes_no_column(tmp_path):
+    (tmp_path / "file.csv").write_text("text,kind\nso, so,x\nwell, no,y\n")
+    with pytest.raises(DataError, match="none of the 2 lines"):
+        csv_files.read(str(tmp_path / "file.csv"))

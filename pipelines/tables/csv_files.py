@@ -101,7 +101,7 @@ def headers(name: str) -> Iterator[Table]:
         if not named:
             raise _without_rows(file)
         for header in named:
-            names, _ = repeated([cell.strip() for cell in header])
+            names, _ = repeated(layout.named([cell.strip() for cell in header]))
             yield Table({name: np.empty(0, object) for name in names}, name=file.name)
 
 
@@ -138,7 +138,7 @@ def _read(file: TextFile, layout: Layout) -> Found:
     with file.lines() as text:
         counted = Counted(text, layout.before)
         reader = _by_csv(counted, layout.separator, strict=True)
-        header, rows = _rows(file, reader, counted, layout.separator)
+        header, rows = _rows(file, reader, counted, layout)
     if rows.spans.swallowed:
         raise SwallowedError
     return rows.found(file.name, header)
@@ -149,7 +149,7 @@ def _read_by_lines(file: TextFile, layout: Layout) -> Found:
     with file.lines() as text:
         counted = Counted(text, layout.before)
         reader = Lines(counted, layout.separator)
-        header, rows = _rows(file, reader, counted, layout.separator)
+        header, rows = _rows(file, reader, counted, layout)
     found = rows.found(file.name, header)
     if not reader.stray:
         return found
@@ -164,7 +164,7 @@ def _read_by_lines(file: TextFile, layout: Layout) -> Found:
 
 
 def _rows(
-    file: TextFile, reader: Reader, counted: Counted, separator: str
+    file: TextFile, reader: Reader, counted: Counted, layout: Layout
 ) -> tuple[list[str], "Rows"]:
     """The column names and all rows."""
     each = iter(reader)
@@ -172,7 +172,8 @@ def _rows(
     if header is None:
         raise _empty(file)
     tell = file.progress()
-    rows = Rows(len(header), separator)
+    header = layout.named([cell.strip() for cell in header])
+    rows = Rows(len(header), layout.separator)
     rows.spans.last = reader.line_num
     for cells in each:
         rows.add(cells, reader.line_num)
@@ -180,7 +181,7 @@ def _rows(
             counted.since = 0
             rows.pack()
             tell()
-    return [cell.strip() for cell in header], rows
+    return header, rows
 
 
 class Spans:

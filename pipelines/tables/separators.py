@@ -3,13 +3,14 @@
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pipelines.tables.quotes import Lines
 from pipelines.tables.text_files import TextFile
 
 SEPARATORS = "\t;|,"  # commas last: they are also in numbers and in texts
 SAMPLE = 100  # lines by which the separator is known
+FEWEST_NAMED = 10  # rows with names of their own
 COMMENT = "#"
 NUM_SHOWN = 60  # letters of a comment in a note
 NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*\s*")
@@ -25,12 +26,19 @@ class Layout(NamedTuple):
         before: lines above the column names, the last of which names the separator or is a
             comment.
         comments: those of them that are comments.
+        nameless: the column that the names leave out, where rows have a cell more: the first, as
+            R writes the names of rows, or the last, which is empty.
 
     """
 
     separator: str
     before: int = 0
     comments: tuple[str, ...] = ()
+    nameless: Literal["", "first", "last"] = ""
+
+    def named(self, header: list[str]) -> list[str]:
+        """The column names, with no word for one that is left out."""
+        return [""] * (self.nameless == "first") + header + [""] * (self.nameless == "last")
 
     def notes(self, name: str) -> tuple[str, ...]:
         """What to tell the user of the file of this name."""
@@ -55,8 +63,20 @@ def layout(file: TextFile) -> Layout:
     separator = _separator(others)
     if marked and _names_columns(marked[-1], others, separator):
         separator = _separator([marked.pop(), *others])
+        others = [line for _, line in some[len(marked) :]]
     before = some[len(marked) - 1][0] if marked else 0
-    return Layout(separator, before, tuple(marked))
+    return Layout(separator, before, tuple(marked), _nameless(others, separator))
+
+
+def _nameless(lines: Sequence[str], separator: str) -> Literal["", "first", "last"]:
+    header, *rows = Lines(lines, separator)
+    if not rows or {len(cells) for cells in rows} != {len(header) + 1}:
+        return ""
+    if not any(cells[-1].strip() for cells in rows):
+        return "last"
+    # A few rows may have a comma more in a text.
+    names = {cells[0] for cells in rows}
+    return "first" if len(names) == len(rows) >= FEWEST_NAMED and len(header) > 1 else ""
 
 
 def _is_comment(numbered: tuple[int, str]) -> bool:
