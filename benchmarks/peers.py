@@ -100,10 +100,9 @@ def _answer(row: Row, run: Path) -> dict[str, Any]:
     }
 
 
-def table(runs: list[Run]) -> Table:
+def table(runs: dict[str, Run]) -> Table:
     """A line for each run, in the order of ROWS."""
-    by_name = {run.program: run.answer for run in runs}
-    lines = [_line(row, by_name[row.name]) for row in ROWS if row.name in by_name]
+    lines = [_line(row, runs[row.name].answer) for row in ROWS if row.name in runs]
     header = [
         "data",
         "test examples",
@@ -140,11 +139,13 @@ def main() -> None:
     conditions["command"] = "python benchmarks/peers.py"
     place = protocol.RESULTS / "peers.json"
     kept = json.loads(place.read_text())["runs"] if place.exists() else []
-    runs = [Run(**run) for run in kept if run["program"] not in only]
-    with tempfile.TemporaryDirectory() as directory:
-        runs += [measured(row, Path(directory)) for row in ROWS if row.name in only]
+    runs = {run["program"]: Run(**run) for run in kept}
     title = "Default flags, seed 0, beside the best peer on the same examples"
-    protocol.write("peers", title, conditions, runs, table(runs))
+    with tempfile.TemporaryDirectory() as directory:
+        for row in ROWS:
+            if row.name in only:
+                runs[row.name] = measured(row, Path(directory))
+                protocol.write("peers", title, conditions, list(runs.values()), table(runs))
 
 
 if __name__ == "__main__":
