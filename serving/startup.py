@@ -1,7 +1,6 @@
 """What `athanor serve` does before there is a server: mistakes are answered without TensorFlow."""
 
 import importlib.util
-import logging
 import math
 import os
 from collections.abc import Sequence
@@ -30,8 +29,6 @@ def tensorflow() -> None:
     # Read once, when there are devices; without it all sessions share one pool, whatever they say.
     os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
     startup.without_keras()
-    # The loader of sessions is TensorFlow Serving's own; that there is a newer one is known.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def serve(

@@ -222,4 +222,5 @@ def test_one_answer_takes_less_than_three_seconds_of_the_processor(app, kept):
         *_, last = done.stdout.splitlines()
         used.append(json.loads(last))
     assert not used[-1]["keras"], done.stderr
+    assert "WARNING" not in done.stderr
     assert min(one["seconds"] for one in used) < MAX_SECONDS

@@ -46,6 +46,8 @@ def parts_of_the_cpu(count: int) -> None:
 
 def without_keras() -> None:
     """Import TensorFlow alone, for what only asks exports: two seconds less."""
+    # The loader of sessions is TensorFlow Serving's own; that there is a newer one is known.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _quiet(), _hidden("keras"):
         import tensorflow as tf
 
