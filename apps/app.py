@@ -15,6 +15,9 @@ from pipelines.files import without_home
 if typing.TYPE_CHECKING:
     from pipelines.splits import Splits
 
+Modality = Literal["image", "row", "text", "ids"]
+Task = Literal["classification", "regression", "ranking"]
+
 SETTLED = 120  # steps after which a network stands its learning rate
 
 
@@ -46,23 +49,23 @@ def bounded(default: Any, low: float, below: float | None = None) -> Any:
 class App(abc.ABC):
     """Hyperparameters are the fields, construction is the methods.
 
-    Class variables say which kind of question the app answers, with what kind
-    of answer (`classes` wherever the data name some), which of its fields a
-    search may draw, and between which number formats the machine may choose.
+    Class variables name the modality of the inputs, the task (classification wherever
+    the data have labels), the fields that a search may draw, and the dtypes between
+    which the program may choose.
     """
 
-    question: ClassVar[Literal["image", "row", "text", "ids"]]
-    answer: ClassVar[Literal["classes", "number", "ranking"]]
+    modality: ClassVar[Modality]
+    default_task: ClassVar[Task]
     metrics: ClassVar[tuple[str, ...]]
     monitor: ClassVar[str]
     space: ClassVar[dict[str, tuple | Range]]
-    formats: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
-    addresses: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "csv")  # kinds that it reads
-    columns: ClassVar[tuple[str, ...]] = ()  # fields that name columns of a table
-    usual_rate: ClassVar[float] = 0.2  # of the default optimizer
+    compute_dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
+    address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "csv")  # kinds that it reads
+    column_fields: ClassVar[tuple[str, ...]] = ()  # fields that name columns of a table
+    default_learning_rate: ClassVar[float] = 0.2  # of the default optimizer
     default_batch_size: ClassVar[int] = 96
     # By the name of a baseline: the fields that train such a model.
-    like_baseline: ClassVar[dict[str, dict[str, str]]] = {}
+    baseline_fields: ClassVar[dict[str, dict[str, str]]] = {}
 
     data: str = "embedded"
     """Address of the data: embedded, or tfds:NAME."""
@@ -108,62 +111,62 @@ class App(abc.ABC):
         """Raise DataError for an address, path or column that is not there, without TensorFlow."""
         from pipelines import preflight
 
-        named = {f"--{name}": getattr(self, name) for name in self.columns}
+        named = {f"--{name}": getattr(self, name) for name in self.column_fields}
         for address, columns in ((self.data, named), (self.test, {})):
             if address:
-                preflight.require(address, self.addresses, columns)
+                preflight.require(address, self.address_kinds, columns)
 
     @abc.abstractmethod
-    def splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(self, data_dir: Path | None = None) -> "Splits":
         """Raw, unbatched examples. Raises DataError where they are not of this app's kind."""
 
     @abc.abstractmethod
-    def prepare(self, splits: "Splits") -> Any:
+    def make_preprocessing(self, splits: "Splits") -> Any:
         """The deterministic Keras layer from raw input to model input, learnt on train alone."""
 
     @abc.abstractmethod
-    def network(self, splits: "Splits") -> Any:
+    def make_network(self, splits: "Splits") -> Any:
         """The uncompiled keras.Model from prepared input to logits or numbers."""
 
     @abc.abstractmethod
-    def loss(self, splits: "Splits") -> Any:
+    def make_loss(self, splits: "Splits") -> Any:
         """The keras.losses.Loss between the target and what `network` gives."""
 
-    def finish(self, splits: "Splits") -> Any:
+    def make_output_layer(self, splits: "Splits") -> Any:
         """The Keras layer from what `network` gives to the answer; None where they are the same.
 
         The answer is probabilities [batch, classes], or numbers [batch] in the target's unit.
         """
-        if self.answers(splits) != "classes":
+        if self.task_of(splits) != "classification":
             return None
         import keras
 
         return keras.layers.Softmax(dtype="float32", name="probabilities")
 
-    def answers(self, splits: "Splits") -> str:
-        """The kind of answer that these data ask for."""
-        return "classes" if splits.labels else self.answer
+    def task_of(self, splits: "Splits") -> Task:
+        """The task that these data define: classification if they have labels."""
+        return "classification" if splits.labels else self.default_task
 
-    def lengths(self, splits: "Splits") -> Any:  # noqa: ARG002
+    def sequence_lengths(self, splits: "Splits") -> Any:  # noqa: ARG002
         """The size of each training example, so that like meets like in a batch; None for any."""
         return None
 
-    def longest(self) -> int | None:
+    def max_length(self) -> int | None:
         """Words of a text that the network reads; None where it reads all, or no texts."""
         return None
 
-    def reading(self, splits: "Splits") -> Any:  # noqa: ARG002
+    def make_input_decoder(self, splits: "Splits") -> Any:  # noqa: ARG002
         """How one input from outside becomes a raw one; None where they are the same."""
         return None
 
-    def augmentation(self) -> Callable[[Any, Any, Any], Any] | None:
+    def make_augmentation(self) -> Callable[[Any, Any, Any], Any] | None:
         """The random change of raw training batches; None for none.
 
         From (features, target, integer seed [2]) to (features, target).
         """
         return None
 
-    def batch(self, count: int) -> int:
+    def effective_batch_size(self, count: int) -> int:
         """Examples in one step, of `count` to train on.
 
         Raises FieldError where --batch-size is more than there are.
@@ -187,7 +190,7 @@ class App(abc.ABC):
         return self.epochs
 
     @property
-    def peak(self) -> float:
+    def peak_learning_rate(self) -> float:
         """The learning rate that was asked for, or what suits the optimizer.
 
         What suits one is far too much or too little for another.
@@ -197,51 +200,53 @@ class App(abc.ABC):
         import optimizers
 
         usual = optimizers.key(self.optimizer) == type(self).optimizer
-        return self.usual_rate if usual else optimizers.default_rate(self.optimizer)
+        return self.default_learning_rate if usual else optimizers.default_rate(self.optimizer)
 
-    def peak_in(self, steps: int) -> float:
+    def peak_learning_rate_for(self, steps: int) -> float:
         """The highest learning rate in `steps` steps; --learning-rate is taken as it is."""
         import optimizers
 
         if self.learning_rate is not None or optimizers.is_tuning_free(self.optimizer):
-            return self.peak
-        return self.peak * self.share_of_peak(steps)
+            return self.peak_learning_rate
+        return self.peak_learning_rate * self.peak_fraction(steps)
 
-    def share_of_peak(self, steps: int) -> float:
+    def peak_fraction(self, steps: int) -> float:
         """How much of the automatic peak a run of `steps` steps reaches."""
         # Before its statistics settle a network does not stand the peak: on the embedded
         # digits two epochs, 24 steps, ended at 0.15 accuracy with it and end at 0.76 now.
         return 1.0 if self.schedule == "constant" else min(1.0, steps / SETTLED)
 
-    def rate(self, steps: int) -> Any:
+    def make_schedule(self, steps: int) -> Any:
         """The learning rate over a run of `steps` steps: a float or a Keras schedule.
 
         Raises FieldError for --schedule cosine with an optimizer that averages its weights instead.
         """
         from optimizers import learning_rates
 
-        return learning_rates.course(self.optimizer, self.schedule, self.peak_in(steps), steps)
+        return learning_rates.course(
+            self.optimizer, self.schedule, self.peak_learning_rate_for(steps), steps
+        )
 
-    def descent(self, steps: int) -> Any:
+    def make_optimizer(self, steps: int) -> Any:
         """The Keras optimizer of a run of `steps` steps."""
         import optimizers
 
-        return optimizers.get(self.optimizer, self.rate(steps))
+        return optimizers.get(self.optimizer, self.make_schedule(steps))
 
-    def chosen(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:  # noqa: ARG002
+    def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:  # noqa: ARG002
         """The values of those fields that were left to this app, for these data, batches, steps.
 
         With them as flags the same run comes out.
         """
         from optimizers import learning_rates
 
-        left = {"batch_size": batch_size, "learning_rate": self.peak_in(steps)}
+        left = {"batch_size": batch_size, "learning_rate": self.peak_learning_rate_for(steps)}
         found: dict[str, Any] = {k: one for k, one in left.items() if getattr(self, k) is None}
         if self.schedule == "auto":
             found["schedule"] = learning_rates.automatic(self.optimizer)
         return found
 
-    def searched(self, splits: "Splits") -> set[str]:  # noqa: ARG002
+    def searchable_fields(self, splits: "Splits") -> set[str]:  # noqa: ARG002
         """Those fields of `space` that matter on these data."""
         return set(self.space)
 

@@ -167,7 +167,7 @@ def _add_commands_on_runs(cli: App, app_class: type[apps.App] | None, usage: str
 
 
 def _asked(app_class: type[apps.App] | None) -> str:
-    return ASKED[app_class.question] if app_class else "Files, texts or users, as the app asks for."
+    return ASKED[app_class.modality] if app_class else "Files, texts or users, as the app asks for."
 
 
 def _add_replay(cli: App, app_class: type[apps.App], usage: str) -> None:

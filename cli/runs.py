@@ -52,7 +52,7 @@ def predict(
     app: type[apps.App], path: Path, inputs: list[str], common: Common, *, strict: bool = False
 ) -> dict[str, Any]:
     """Ask a run."""
-    if strict and app.question != "ids":
+    if strict and app.modality != "ids":
         raise apps.FieldError(
             f"Received --strict for {app.name()}, whose inputs are no ids; expected a recommender. "
             "Leave it out."
@@ -60,7 +60,7 @@ def predict(
     if not inputs:
         raise apps.FieldError(
             f"Received no inputs; expected some: athanor {app.name()} predict {path} "
-            f"{INPUTS[app.question]}..."
+            f"{INPUTS[app.modality]}..."
         )
     run = found(app, path, common)
     from inference import saved_graph
@@ -101,7 +101,7 @@ def export(app: type[apps.App], path: Path, how: HowToExport, common: Common) ->
     from exporting import formats
 
     asked = formats.asked(how.format, how.quantize)
-    if how.refresh_items and app.answer != "ranking":
+    if how.refresh_items and app.default_task != "ranking":
         raise apps.FieldError(
             f"Received --refresh-items {how.refresh_items} for {app.name()}, which recommends no "
             "items; expected a recommender. Leave it out."

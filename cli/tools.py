@@ -37,14 +37,15 @@ def version() -> str:
 
 
 def list_apps(*, common: Common = COMMON) -> None:
-    """List the apps: what each answers, to what kind of question."""
+    """List the apps: name, modality of the input, task, and what it does."""
     from evaluation import console_tables
+    from training.manifest import ANSWERS
 
     rows = [
         {
             "app": app.name(),
-            "question": app.question,
-            "answer": app.answer,
+            "question": app.modality,
+            "answer": ANSWERS[app.default_task],
             "about": apps.first_line(app),
         }
         for app in apps.ALL

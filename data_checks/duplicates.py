@@ -25,7 +25,7 @@ def exact(subject: Subject) -> Iterator[Finding]:
 
 def contradictions(subject: Subject) -> Iterator[Finding]:
     """The same content with different answers."""
-    if subject.app.question == "ids":
+    if subject.app.modality == "ids":
         return
     wrong = [members for members in grouped(subject.hashes) if differs(subject, members)]
     if not wrong:

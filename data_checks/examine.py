@@ -84,7 +84,7 @@ def examine(app: App, data_dir: Path | None, progress: Progress) -> Diagnosis:
     start = time.perf_counter()
     with looking(progress) as look:
         try:
-            splits = app.splits(data_dir)
+            splits = app.load_splits(data_dir)
         except AddressError:
             raise
         except DataError as error:
@@ -102,7 +102,7 @@ def checks(question: str) -> tuple[Check, ...]:
 
 
 def _found(subject: Subject, progress: Progress) -> Iterator[Finding]:
-    every = checks(subject.app.question)
+    every = checks(subject.app.modality)
     for done, check in enumerate(every):
         progress("checking", done, len(every))
         with np.errstate(all="ignore"):

@@ -142,7 +142,7 @@ def _foot(diagnosis: Diagnosis) -> Iterator[str]:
         yield from (f"<li>{html.escape(note)}</li>" for note in subject.splits.notes)
         yield "</ul>"
     yield '<h2>What was looked for</h2><ul class="notes">'
-    for check in checks(diagnosis.app.question):
+    for check in checks(diagnosis.app.modality):
         yield f"<li>{html.escape((check.__doc__ or '').splitlines()[0])}</li>"
     yield "</ul>"
 
@@ -152,7 +152,7 @@ class _Pictures:
 
     def __init__(self, diagnosis: Diagnosis) -> None:
         self.subject = diagnosis.subject
-        self.left = MOST_PICTURES if diagnosis.app.question == "image" else 0
+        self.left = MOST_PICTURES if diagnosis.app.modality == "image" else 0
 
     def of(self, shown: Shown) -> str:
         """An element of the page, or nothing."""

@@ -156,7 +156,7 @@ def _named(labels: tuple[str, ...], counts: np.ndarray, which: np.ndarray) -> li
 
 def numbers(subject: Subject) -> Iterator[Finding]:
     """A number to predict: constant, far out, heaped on one value, other in test than in train."""
-    if subject.splits.labels or subject.app.question == "ids":
+    if subject.splits.labels or subject.app.modality == "ids":
         return
     train, test = subject.splits.train.targets, subject.splits.test.targets
     if np.ptp(train) == 0:

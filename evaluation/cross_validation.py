@@ -101,8 +101,8 @@ def _require_trainable(
 ) -> None:
     """Raise what the trainings would, before anything is written."""
     spread = distribution.choose(strategy, devices)
-    splits = app.splits(data_dir)
-    app.descent(1)
+    splits = app.load_splits(data_dir)
+    app.make_optimizer(1)
     for which in places:
         count = len(of_training(splits, which, quarantine).train)
         distribution.batch_size(app, count, spread.num_replicas_in_sync)

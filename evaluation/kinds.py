@@ -5,8 +5,8 @@ from typing import Any
 
 # By kind of answer: answers_of, given, metrics, intervals, details, figures.
 JUDGES = {
-    "classes": "evaluation.tasks.classification",
-    "number": "evaluation.tasks.regression",
+    "classification": "evaluation.tasks.classification",
+    "regression": "evaluation.tasks.regression",
     "ranking": "evaluation.tasks.ranking",
 }
 # By kind of question: baselines, figures.

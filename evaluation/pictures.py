@@ -31,8 +31,8 @@ def draw(run: Run, answers: Any) -> Drawn:
         columns = history.read(run.path / "history.csv")
         figures = {
             "learning_curves.png": _learning_curves(columns, run.manifest),
-            **kinds.judge(run.manifest["answer"]).figures(answers, run.splits, _target(run)),
-            **kinds.asked(run.manifest["question"]).figures(run, answers),
+            **kinds.judge(run.task).figures(answers, run.splits, _target(run)),
+            **kinds.asked(run.modality).figures(run, answers),
         }
         for name, figure in figures.items():
             caption(figure, _told(run))

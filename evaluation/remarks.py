@@ -72,7 +72,7 @@ def _lost(name: str, own: float, other: float, drawn: np.ndarray, beside: np.nda
 
 def advice(app: App, baseline: str) -> str:
     """What the user can do about a better baseline: a flag that exists, or none."""
-    fields = app.like_baseline.get(baseline)
+    fields = app.baseline_fields.get(baseline)
     if fields is None:
         return f"athanor trains no such model; search for better fields: athanor {app.name()} tune."
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in fields.items())

@@ -59,13 +59,13 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 def answer(run: Run) -> Any:
     """The run's answers to its test examples, as its kind of answer is judged."""
-    return kinds.judge(run.manifest["answer"]).answers_of(run)
+    return kinds.judge(run.task).answers_of(run)
 
 
 def _scored(run: Run, answers: Any) -> dict[str, Any]:
     start = time.perf_counter()
-    judge = kinds.judge(run.manifest["answer"])
-    baselines = kinds.asked(run.manifest["question"]).baselines(run.splits)
+    judge = kinds.judge(run.task)
+    baselines = kinds.asked(run.modality).baselines(run.splits)
     tables = judge.details(answers, run.splits)
     test, drawn = judge.metrics(answers), judge.resampled(answers)
     return {

@@ -75,7 +75,7 @@ def samples_of(run: Run, portable: Portable) -> dict[str, Any]:
     """The stored inputs, and answers, of the signatures that other formats carry."""
     whole_lists = portable.lists is not None and portable.lists.met is not None
     carried = CARRIED if whole_lists else CARRIED[:1]
-    samples = kinds.question(run.manifest["question"]).samples(run.samples.raw, run)
+    samples = kinds.question(run.modality).samples(run.samples.raw, run)
     return {key: value for key, value in samples.items() if key.partition("/")[0] in carried}
 
 

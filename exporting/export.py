@@ -51,7 +51,7 @@ def export(
         published(run.path / "export") as version,
     ):
         # First: what cannot be carried is refused before anything is written.
-        carried: Any = kinds.question(run.manifest["question"]).portable(run) if asked else None
+        carried: Any = kinds.question(run.modality).portable(run) if asked else None
         parity = savedmodel.write(run, version.path, with_examples=with_examples)
         signatures = parity["signatures"]
         others = {

@@ -33,7 +33,7 @@ def describe(
 
     """
     manifest = run.manifest
-    kind = kinds.question(manifest["question"]).about(run, with_examples=with_examples)
+    kind = kinds.question(run.modality).about(run, with_examples=with_examples)
     typical = {column["name"]: column["typical"] for column in kind.get("columns", ())}
     asked = ENCODED if ENCODED in signatures else DEFAULT
     given = inputs_of(shown, asked, NUM_EXAMPLES)
@@ -42,7 +42,7 @@ def describe(
         "question": manifest["question"],
         "answer": manifest["answer"],
         "labels": list(manifest["labels"]),
-        "target": _target(manifest),
+        "target": _target(run),
         "signatures": {name: _signature(function) for name, function in signatures.items()},
         **kind,
         "examples": instances(given, typical)[:NUM_EXAMPLES],
@@ -53,9 +53,9 @@ def describe(
     }
 
 
-def _target(manifest: dict[str, Any]) -> dict[str, str] | None:
-    name = manifest["fields"].get("target")
-    if manifest["answer"] != "number" or not name:
+def _target(run: Run) -> dict[str, str] | None:
+    name = run.manifest["fields"].get("target")
+    if run.task != "regression" or not name:
         return None
     # A table of numbers does not say in what they are counted.
     return {"name": name, "unit": ""}

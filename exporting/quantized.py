@@ -64,7 +64,7 @@ def _measured(run: Run, model: Path) -> dict[str, Any]:
         blocks.append(parity_check.under(given, f"{DEFAULT}/"))
         milliseconds.append(told["milliseconds"])
     outputs = {name: np.concatenate([one[name] for one in blocks]) for name in blocks[0]}
-    judge = judges.judge(run.manifest["answer"])
+    judge = judges.judge(run.task)
     return {
         "test": judge.metrics(judge.given(run.splits, outputs)),
         "bytes": model.stat().st_size,

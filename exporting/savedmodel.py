@@ -20,7 +20,7 @@ def write(run: Run, directory: Path, *, with_examples: bool = False) -> dict[str
     test set, which everybody who asks the server may read then. Raises ParityError where a
     fresh process answers differently from training.
     """
-    kind = kinds.question(run.manifest["question"])
+    kind = kinds.question(run.modality)
     signatures = {
         name: getattr(function, "get_concrete_function", lambda function=function: function)()
         for name, function in kind.signatures(run).items()

@@ -15,25 +15,25 @@ NUM_GUESSES = 3
 
 def named(run: Run) -> Callable[[Any], dict[str, Any]]:
     """The function from raw input, inside a graph, to named outputs."""
-    model, kind = run.model, run.manifest["answer"]
+    model, task = run.model, run.task
     labels = tf.constant(run.manifest["labels"], tf.string)
 
     def answer(raw: Any) -> dict[str, Any]:
         output = model(raw, training=False)
-        if kind != "classes":
-            return parts(kind, output)
-        return {"class": tf.gather(labels, tf.argmax(output, -1)), **parts(kind, output)}
+        if task != "classification":
+            return parts(task, output)
+        return {"class": tf.gather(labels, tf.argmax(output, -1)), **parts(task, output)}
 
     return answer
 
 
-# The outputs of numbers that the gate compares, by kind of answer: all, or a column each.
-OUTPUTS = {"classes": "probabilities", "number": "value", "ranking": ("rating", "score")}
+# The outputs of numbers that the gate compares, by task: all, or a column each.
+OUTPUTS = {"classification": "probabilities", "regression": "value", "ranking": ("rating", "score")}
 
 
-def parts(kind: str, output: Any) -> dict[str, Any]:
+def parts(task: str, output: Any) -> dict[str, Any]:
     """The numbers that a model gave, [n, ...], by their names."""
-    names = OUTPUTS[kind]
+    names = OUTPUTS[task]
     if isinstance(names, str):
         return {names: output}
     return {name: output[:, column] for column, name in enumerate(names)}
@@ -45,9 +45,9 @@ def expected_of(run: Run) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     The classes are those that training stored beside the answers, not those that the export is
     made from.
     """
-    kind, answers = run.manifest["answer"], run.samples.answers
-    expected = parts(kind, answers)
-    if kind != "classes":
+    task, answers = run.task, run.samples.answers
+    expected = parts(task, answers)
+    if task != "classification":
         return expected, None
     stored = run.samples.labels
     labels = as_bytes(run.manifest["labels"]) if stored is None else stored
@@ -57,10 +57,10 @@ def expected_of(run: Run) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
 def rows(run: Run, signature: str, arrays: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The answers to inputs of a signature, one for each. Raises RequestError."""
     given = saved_graph.ask(run, signature, arrays)
-    if run.manifest["answer"] == "classes":
+    if run.task == "classification":
         labels = run.manifest["labels"]
         return [_guesses(probabilities, labels) for probabilities in given["probabilities"]]
-    one = OUTPUTS[run.manifest["answer"]]
+    one = OUTPUTS[run.task]
     names = (one,) if isinstance(one, str) else one
     columns = [given[name].tolist() for name in names]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -13,7 +13,7 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     of rows, a text, an id. A picture that cannot be read has an `error` in place of
     its answer. Raises UnreadableError where no input can be read.
     """
-    return kinds.predictions(run.manifest["question"]).predict(run, inputs)
+    return kinds.predictions(run.modality).predict(run, inputs)
 
 
 def examples(run: Run, count: int = 3) -> list[str]:
@@ -21,4 +21,4 @@ def examples(run: Run, count: int = 3) -> list[str]:
     folder = run.path / "examples"
     folder.mkdir(exist_ok=True)
     some = run.splits.test.numpy(slice(0, count))
-    return kinds.question(run.manifest["question"]).write(folder, some, run)
+    return kinds.question(run.modality).write(folder, some, run)

@@ -74,9 +74,7 @@ def facts(run: Run) -> dict[str, Any]:
     """
     if "facts" not in vars(run):
         opened = None if "model" in vars(run) else _opened(run)
-        found = (
-            opened.about["facts"] if opened else kinds.question(run.manifest["question"]).facts(run)
-        )
+        found = opened.about["facts"] if opened else kinds.question(run.modality).facts(run)
         run.remember(facts=found)
     return vars(run)["facts"]
 
@@ -102,7 +100,7 @@ def _loaded(run: Run, copy: Path) -> Any:
 
 def _functions(run: Run) -> dict[str, Any]:
     if "asked" not in vars(run):
-        run.remember(asked=kinds.question(run.manifest["question"]).predicting(run))
+        run.remember(asked=kinds.question(run.modality).predicting(run))
     return vars(run)["asked"]
 
 

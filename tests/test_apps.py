@@ -141,7 +141,7 @@ def check_console_script(app):
 
 
 def check_batches_match_the_network(run):
-    prepare, network = run.app.prepare(run.splits), run.app.network(run.splits)
+    prepare, network = run.app.make_preprocessing(run.splits), run.app.make_network(run.splits)
     features, _ = next(iter(feed(run.splits.train, batch_size=5, prepare=prepare)))
     inputs, given = (keras.tree.flatten(part) for part in (network.input, features))
     for one, other in zip(inputs, given, strict=True):
@@ -156,7 +156,7 @@ def check_model_takes_raw_input(run):
 
 def check_same_seed_same_scores(run, tmp_path):
     again = train(run.app, run_dir=tmp_path / "again", precision="float32", verbose=0)
-    metrics = judge(run.manifest["answer"]).metrics
+    metrics = judge(run.task).metrics
     assert metrics(report.answer(again)) == metrics(report.answer(run))
     assert history_of(again) == history_of(run)
     for weights, same in zip(again.model.get_weights(), run.model.get_weights(), strict=True):
@@ -178,7 +178,7 @@ def check_export_round_trip(run):
     raw = {name: column[test.rows[:100]] for name, column in columns.items()}
     outside = ask(**{name: tf.constant(column) for name, column in raw.items()})
     inside = answers_of_the_network(run, 100)
-    for name, value in parts(run.manifest["answer"], inside).items():
+    for name, value in parts(run.task, inside).items():
         np.testing.assert_allclose(outside[name].numpy(), value, atol=1e-5, rtol=1e-5)
 
 
@@ -193,9 +193,9 @@ def history_of(run):
 def answers_of_the_network(run, count):
     network = next(layer for layer in run.model.layers if isinstance(layer, keras.Model))
     few = run.splits.test.select(np.arange(min(count, len(run.splits.test))))
-    prepared = feed(few, batch_size=count, prepare=run.app.prepare(run.splits))
+    prepared = feed(few, batch_size=count, prepare=run.app.make_preprocessing(run.splits))
     given = network(next(iter(prepared))[0], training=False)
-    finish = run.app.finish(run.splits)
+    finish = run.app.make_output_layer(run.splits)
     return np.asarray(given if finish is None else finish(given))
 
 

@@ -109,7 +109,7 @@ def test_rooms_below_do_not_know_the_apps_by_name():
     import apps
 
     # A modality or a task may be called like an app.
-    kinds = {app.question for app in apps.ALL} | {"regression"}
+    kinds = {app.modality for app in apps.ALL} | {"regression"}
     names = {app.name() for app in apps.ALL} - kinds | {app.__name__ for app in apps.ALL}
 
     def named(tree, _):

@@ -32,16 +32,16 @@ AUTOMATIC = [  # app, training examples, the batch size that it chooses
 @pytest.mark.parametrize(("app", "count", "size"), AUTOMATIC)
 def test_a_batch_size_left_to_the_app_follows_from_the_data(app, count, size):
     assert app().batch_size is None
-    assert app().batch(count) == size
+    assert app().effective_batch_size(count) == size
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
 def test_a_batch_size_is_as_given(app):
     usual = app.default_batch_size
     for size in (usual // 2, usual - 1, usual, usual + 1):
-        assert app(batch_size=size).batch(usual + 1) == size
+        assert app(batch_size=size).effective_batch_size(usual + 1) == size
     with pytest.raises(FieldError, match=f"--batch-size {usual}; expected at most the {usual - 1}"):
-        app(batch_size=usual).batch(usual - 1)
+        app(batch_size=usual).effective_batch_size(usual - 1)
 
 
 def test_copies_are_as_given():
@@ -58,15 +58,18 @@ def test_the_default_optimizer_has_the_rate_of_the_app_however_it_is_written(app
         app().optimizer.upper(),
         f"{app().optimizer[:2]}_{app().optimizer[2:]}",
     ):
-        assert app(optimizer=name).peak == app.usual_rate
-    assert app(optimizer="sgd").peak == 0.01
-    assert app(learning_rate=app.usual_rate / 2).peak == app.usual_rate / 2
+        assert app(optimizer=name).peak_learning_rate == app.default_learning_rate
+    assert app(optimizer="sgd").peak_learning_rate == 0.01
+    assert (
+        app(learning_rate=app.default_learning_rate / 2).peak_learning_rate
+        == app.default_learning_rate / 2
+    )
 
 
 @pytest.mark.parametrize("solver", ["exact", "batch", "stochastic"])
 def test_a_batch_size_and_a_solver_that_has_its_own_are_refused(solver):
     with pytest.raises(FieldError, match=f"--batch-size 8 with --solver {solver}"):
-        Regression(model="linear", solver=solver, batch_size=8).splits()
+        Regression(model="linear", solver=solver, batch_size=8).load_splits()
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
@@ -77,10 +80,17 @@ def test_a_run_tells_what_was_chosen(app, tiny_run):
     assert all(run.manifest["fields"][name] != value for name, value in chosen.items())
     again = app.from_json(run.manifest["fields"] | chosen)
     count = len(run.splits.train)
-    assert again.chosen(run.splits, again.batch(count), steps=8) == {}
-    steps = run.app.epochs * (count // run.app.batch(count))
-    peak = run.app.peak_in(steps) if "learning_rate" in chosen else run.app.peak
-    assert (again.batch(count), again.peak) == (run.app.batch(count), peak)
+    assert again.automatic_values(run.splits, again.effective_batch_size(count), steps=8) == {}
+    steps = run.app.epochs * (count // run.app.effective_batch_size(count))
+    peak = (
+        run.app.peak_learning_rate_for(steps)
+        if "learning_rate" in chosen
+        else run.app.peak_learning_rate
+    )
+    assert (again.effective_batch_size(count), again.peak_learning_rate) == (
+        run.app.effective_batch_size(count),
+        peak,
+    )
 
 
 def test_it_is_printed(capsys, tmp_path):
@@ -94,7 +104,7 @@ def test_it_is_printed(capsys, tmp_path):
 def test_a_learning_rate_that_is_given_is_not_lowered():
     for app in apps.ALL:
         given = app(learning_rate=0.003)
-        assert {given.peak_in(steps) for steps in (2, 500, 10**6)} == {0.003}
+        assert {given.peak_learning_rate_for(steps) for steps in (2, 500, 10**6)} == {0.003}
         assert float(given.rate(10)(2)) == pytest.approx(0.003)  # after two steps of warm-up
 
 
@@ -171,13 +181,15 @@ def test_the_course_suits_the_optimizer(app, optimizer, schedule, rates, steps):
 
 def test_what_finds_its_rate_itself_is_not_slowed_in_short_runs_or_long_ones():
     for app in (Mnist, Text):
-        peaks = {app(optimizer="prodigy").peak_in(steps) for steps in (2, 500, 10**6)}
+        peaks = {
+            app(optimizer="prodigy").peak_learning_rate_for(steps) for steps in (2, 500, 10**6)
+        }
         assert peaks == {1.0}
-        assert app().peak_in(2) < app().peak
+        assert app().peak_learning_rate_for(2) < app().peak_learning_rate
 
 
 def test_a_falling_rate_and_schedule_free_are_refused():
     app = Mnist(optimizer="schedulefree", schedule="cosine")
     with pytest.raises(ValueError, match="expected auto, warmup or constant") as refused:
-        app.descent(100)
+        app.make_optimizer(100)
     assert refused.value.exit_status == 2

@@ -124,7 +124,7 @@ def test_checks_leave_the_splits_of_training_alone(tmp_path):
     looked = examined(app).subject.splits
     assert looked.train.features.shape[1:] == (32, 32, 3)
     for part in ("train", "valid", "test"):
-        ours, theirs = getattr(looked, part), getattr(app.splits(), part)
+        ours, theirs = getattr(looked, part), getattr(app.load_splits(), part)
         assert (ours.content_hashes() == theirs.content_hashes()).all()
 
 

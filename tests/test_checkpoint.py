@@ -432,14 +432,14 @@ def bursts(app, steps):
 
 @pytest.mark.slow
 def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(apps.Mnist, "rate", bursts)
+    monkeypatch.setattr(apps.Mnist, "make_schedule", bursts)
     monkeypatch.setattr(fitting, "STEPS_A_CALL", 4)
     app = dataclasses.replace(apps.Mnist.tiny(), model="mlp", batch_norm=False, epochs=2)
     undisturbed = trained(app, tmp_path / "undisturbed", every=None, on_nan="halve")
     assert "goes on after epoch 1 with half of it" in capsys.readouterr().out
     (halving,) = undisturbed.manifest["halvings"]
-    assert halving[0] > len(app.splits().train) // app.batch(10**6)
-    highest = app.peak_in(2 * fitting.steps_of(app, app.splits())[0])
+    assert halving[0] > len(app.load_splits().train) // app.effective_batch_size(10**6)
+    highest = app.peak_learning_rate_for(2 * fitting.steps_of(app, app.load_splits())[0])
     assert float(rows(undisturbed)[1]["learning_rate"]) == pytest.approx(highest / 2)
     with pytest.raises(Killed):
         trained(app, tmp_path / "stopped", stop=1, on_nan="halve")

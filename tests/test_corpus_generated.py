@@ -112,12 +112,12 @@ def check_table(content, place):
         apps.Recommender(data="csv:any.csv"),
     ):
         try:
-            splits = app.splits()
+            splits = app.load_splits()
         except ValueError as error:
             assert_words(getattr(error, "exit_status", str(error)), str(error))
         else:
             assert all(splits.sizes.values())
-            app.prepare(splits)
+            app.make_preprocessing(splits)
 
 
 @SOME

@@ -62,13 +62,13 @@ def test_it_is_otherwise_the_optimizer_of_keras(name):
 def test_text_learns_with_the_square_of_the_sum():
     """The second moment of every word, after one step, beside the gradient of a dense table."""
     app = apps.Text(width=8, vocabulary=200, grams=0, dropout=0.0, word_dropout=0.0)
-    splits = app.splits()
+    splits = app.load_splits()
     parts = compiled(app, splits, "float32")
     network = parts.network
     features, target = next(iter(feeds(app, splits, parts).train))
     (table,) = (one for one in network.trainable_variables if "embeddings" in one.path)
     with tf.GradientTape() as tape:
-        loss = app.loss(splits)(target, network(features, training=True))
+        loss = app.make_loss(splits)(target, network(features, training=True))
     gradients = tape.gradient(loss, [one.value for one in network.trainable_variables])
     place = next(n for n, one in enumerate(network.trainable_variables) if one is table)
     assert isinstance(gradients[place], tf.IndexedSlices)

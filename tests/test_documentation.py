@@ -163,9 +163,9 @@ def test_the_example_of_a_new_app_can_be_trained():
     names = {"__name__": "apps.clothes"}
     exec(compile(textwrap.dedent(code), "new-app.md", "exec"), names)
     app = names["Clothes"].tiny()
-    splits = app.splits()
-    network = app.network(splits)
+    splits = app.load_splits()
+    network = app.make_network(splits)
     assert isinstance(app, App)
-    images = app.prepare(splits)(splits.train.numpy(slice(0, 4)).features)
+    images = app.make_preprocessing(splits)(splits.train.numpy(slice(0, 4)).features)
     assert network(images).shape == (4, len(splits.labels))
-    assert app.loss(splits)(splits.train.targets[:4], network(images)) > 0
+    assert app.make_loss(splits)(splits.train.targets[:4], network(images)) > 0

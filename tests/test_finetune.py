@@ -42,9 +42,9 @@ def fitted(made, **fields):
     """The network and its weights before and after both stages on random pictures."""
     keras.utils.set_random_seed(0)
     app = Finetune(batch_size=8, epochs=1, head_epochs=1, learning_rate=0.01, **fields)
-    network = app.network(made)
+    network = app.make_network(made)
     before = {variable.path: variable.numpy() for variable in network.variables}
-    feeds = Feeds(None, None, 10**6, made, app.prepare(made), 8)
+    feeds = Feeds(None, None, 10**6, made, app.make_preprocessing(made), 8)
     app.fit(network, feeds, callbacks=[], verbose=0)
     after = {variable.path: variable.numpy() for variable in network.variables}
     return network, {path for path in before if not np.array_equal(before[path], after[path])}
@@ -138,7 +138,7 @@ def test_every_backbone_of_the_table_exists():
 
 def test_a_wrong_backbone_is_answered_with_the_nearest():
     with pytest.raises(FieldError, match=r"Did you mean 'mobilenet_0.75'"):
-        Finetune(backbone="mobilenet_0.7").splits()
+        Finetune(backbone="mobilenet_0.7").load_splits()
 
 
 @pytest.mark.slow
@@ -200,9 +200,9 @@ def test_the_second_stage_is_kept_only_beyond_chance():
 def test_a_second_stage_that_is_not_better_leaves_the_head(made, tmp_path):
     """A learning rate of nothing changes nothing: the first stage is kept."""
     app = Finetune(batch_size=8, epochs=2, head_epochs=3, learning_rate=1e-12, patience=0)
-    network = app.network(made)
+    network = app.make_network(made)
     kept = KeepBest(network, tmp_path / "best.keras", "val_loss")
-    feeds = Feeds(None, None, 0, made, app.prepare(made), 8)
+    feeds = Feeds(None, None, 0, made, app.make_preprocessing(made), 8)
     app.fit(network, feeds, callbacks=[kept], verbose=0)
     assert 1 <= kept.epoch <= 3
 
@@ -213,8 +213,8 @@ def test_epochs_are_numbered_through_both_stages(tiny_run):
 
 
 def test_few_pictures_make_small_batches():
-    assert [Finetune().batch(count) for count in (12, 126, 5000)] == [1, 6, 32]
-    assert Finetune(batch_size=16).batch(126) == 16
+    assert [Finetune().effective_batch_size(count) for count in (12, 126, 5000)] == [1, 6, 32]
+    assert Finetune(batch_size=16).effective_batch_size(126) == 16
 
 
 @pytest.mark.parametrize("kind", ["crop", "rotate", "colour", "randaugment"])
@@ -260,7 +260,7 @@ def test_the_linear_baseline_sees_large_pictures_small():
 
 
 def test_prepared_pictures_lie_in_the_range_of_the_backbone(made):
-    prepared = Finetune().prepare(made)
+    prepared = Finetune().make_preprocessing(made)
     features, _ = next(iter(feed(made.train, batch_size=4, prepare=prepared)))
     assert -1 <= np.min(features) < -0.5 and 0.5 < np.max(features) <= 1
 

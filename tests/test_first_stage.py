@@ -24,8 +24,8 @@ SETS = {
 
 def loss_of(app, splits, network, examples):
     """The mean loss of a network on raw examples."""
-    batches = feed(examples, batch_size=1000, prepare=app.prepare(splits))
-    loss = app.loss(splits)
+    batches = feed(examples, batch_size=1000, prepare=app.make_preprocessing(splits))
+    loss = app.make_loss(splits)
     parts = [(len(y), float(loss(y, network(x, training=False)))) for x, y in batches]
     return sum(size * one for size, one in parts) / len(examples)
 
@@ -40,11 +40,11 @@ def test_the_default_does_no_worse_than_its_first_stage(name, tmp_path, monkeypa
     """On validation, and on a fifth of the training examples that is put aside here."""
     path, target, drop = SETS[name]
     app = Regression(data=f"csv:{SHARED / path}", target=target, drop=drop)
-    whole = app.splits()
+    whole = app.load_splits()
     some = np.random.default_rng(0).permutation(len(whole.train))[:4000]
     aside, kept = (whole.train.select(np.sort(part)) for part in np.split(some, [len(some) // 5]))
     splits = dataclasses.replace(whole, train=kept, test=aside)
-    monkeypatch.setattr(Regression, "splits", lambda *_: splits)
+    monkeypatch.setattr(Regression, "load_splits", lambda *_: splits)
     found = {}
     for model in ("tabm", "mlp"):
         one = dataclasses.replace(app, model=model)
@@ -52,7 +52,7 @@ def test_the_default_does_no_worse_than_its_first_stage(name, tmp_path, monkeypa
         with (run.path / "history.csv").open() as file:
             valid = min(float(row["val_loss"]) for row in csv.DictReader(file))
         found[model] = valid, loss_of(app, splits, network_of(run), aside)
-    first = app.network(splits)  # whose members add nothing yet
+    first = app.make_network(splits)  # whose members add nothing yet
     found["first stage"] = tuple(
         loss_of(app, splits, first, part) for part in (splits.valid, aside)
     )

@@ -38,7 +38,7 @@ def copy(run, place):
 
 
 def carried(run):
-    return kinds.question(run.manifest["question"]).portable(run)
+    return kinds.question(run.modality).portable(run)
 
 
 @pytest.fixture(scope="module")

@@ -189,7 +189,9 @@ def test_standardize_computes_in_float32_under_every_policy():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        assert Mnist().prepare(splits((8, 8, 1)))(pictures(2).features).dtype == tf.float32
+        assert (
+            Mnist().make_preprocessing(splits((8, 8, 1)))(pictures(2).features).dtype == tf.float32
+        )
     finally:
         keras.config.set_dtype_policy(before)
 

@@ -61,7 +61,7 @@ def test_a_target_of_seconds_is_learnt_and_answered(epoch, tmp_path, ask):
 def test_a_loss_compares_in_float64():
     app = Regression(model="linear")
     parts = cut(rows.source(csv_files.Tables(_table()), target="y"))
-    loss = app.loss(parts)
+    loss = app.make_loss(parts)
     target = parts.train.targets[:2]
     mean, scale = loss.mean, loss.scale
     right = ((target - mean) / scale)[:, None, None]

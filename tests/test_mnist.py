@@ -13,28 +13,30 @@ SHAPES = [(28, 28, 1), (32, 32, 3), (8, 8, 1)]
 
 
 def layers_of(app, kind, shape=(8, 8, 1)):
-    return [layer for layer in app.network(splits(shape)).layers if isinstance(layer, kind)]
+    return [layer for layer in app.make_network(splits(shape)).layers if isinstance(layer, kind)]
 
 
 def test_default_network_is_small():
-    assert Mnist().network(splits((28, 28, 1))).count_params() <= 200_000
+    assert Mnist().make_network(splits((28, 28, 1))).count_params() <= 200_000
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("model", ["softmax", "mlp", "cnn"])
 def test_every_model_answers_every_shape(model, shape):
-    network = Mnist(model=model).network(splits(shape, classes=7))
+    network = Mnist(model=model).make_network(splits(shape, classes=7))
     assert network(np.zeros((2, *shape), "float32")).shape == (2, 7)
 
 
 def test_softmax_has_no_hidden_layer():
-    network = Mnist(model="softmax").network(splits((8, 8, 1)))
+    network = Mnist(model="softmax").make_network(splits((8, 8, 1)))
     assert network.count_params() == 8 * 8 * 10 + 10
 
 
 def test_models_differ():
     shape = splits((28, 28, 1))
-    counts = {Mnist(model=name).network(shape).count_params() for name in ("softmax", "mlp", "cnn")}
+    counts = {
+        Mnist(model=name).make_network(shape).count_params() for name in ("softmax", "mlp", "cnn")
+    }
     assert len(counts) == 3
 
 
@@ -47,11 +49,11 @@ def test_dropout_silences_its_share():
 
 @pytest.mark.parametrize("model", ["softmax", "mlp", "cnn"])
 def test_l2_penalises_every_kernel(model):
-    network = Mnist(model=model, l2=0.01).network(splits((8, 8, 1)))
+    network = Mnist(model=model, l2=0.01).make_network(splits((8, 8, 1)))
     kernels = [weight for weight in network.trainable_weights if weight.name == "kernel"]
     squares = sum(float(np.square(kernel.numpy()).sum()) for kernel in kernels)
     assert float(sum(network.losses)) == pytest.approx(0.01 * squares, rel=1e-4)
-    assert not Mnist(model=model).network(splits((8, 8, 1))).losses
+    assert not Mnist(model=model).make_network(splits((8, 8, 1))).losses
 
 
 @pytest.mark.parametrize(("model", "hidden"), [("mlp", 2), ("cnn", 3)])
@@ -64,7 +66,7 @@ def test_batch_norm_follows_every_hidden_layer(model, hidden):
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_fused_normalisation_equals_that_of_keras(batch_norm):
     """In training and afterwards, a network gives what Keras's own layer would."""
-    network = Mnist(batch_norm=batch_norm).network(splits((8, 8, 1)))
+    network = Mnist(batch_norm=batch_norm).make_network(splits((8, 8, 1)))
     plain = keras.models.clone_model(network, clone_function=_by_keras)
     plain.set_weights(network.get_weights())
     images = np.random.default_rng(0).normal(size=(64, 8, 8, 1)).astype("float32")
@@ -83,8 +85,8 @@ def _by_keras(layer):
 
 
 def test_augment_zero_changes_nothing():
-    assert Mnist(augment=0.0).augmentation() is None
-    assert Mnist(augment=0.5).augmentation() is not None
+    assert Mnist(augment=0.0).make_augmentation() is None
+    assert Mnist(augment=0.5).make_augmentation() is not None
 
 
 WRONG = [

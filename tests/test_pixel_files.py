@@ -197,10 +197,10 @@ def folder(root, sizes, mode="L"):
 
 def test_folders_of_small_images_stay_as_they_are(tmp_path):
     app = Mnist(data=folder(tmp_path / "set", [(10, 12)] * 60))
-    splits = app.splits()
+    splits = app.load_splits()
     assert splits.spec["features"] == ((10, 12, 1), "uint8") and splits.labels == ("a", "b")
     place = next((tmp_path / "set" / "a").iterdir())
-    read = app.reading(splits)(np.asarray(Image.open(place))[..., None])
+    read = app.make_input_decoder(splits)(np.asarray(Image.open(place))[..., None])
     assert any(np.array_equal(read, image) for part in (splits.train, splits.valid, splits.test)
                for image in part.numpy().features)  # fmt: skip
 
@@ -215,15 +215,15 @@ def test_files_of_a_folder_are_answered_as_they_were_read(tmp_path, before):
         image[1 : 3 + number % 4, 2:5] = 200 + number % 50
         Image.fromarray(image).save(place / f"{number}.png")
     app = Mnist(data=f"{before}{tmp_path}")
-    splits = app.splits()
-    read = app.reading(splits)(image[..., None]).numpy()
+    splits = app.load_splits()
+    read = app.make_input_decoder(splits)(image[..., None]).numpy()
     parts = (splits.train, splits.valid, splits.test)
     assert any(np.array_equal(read, one) for part in parts for one in part.numpy().features)
 
 
 def test_small_images_of_several_sizes_become_squares_of_the_usual(tmp_path):
     app = Mnist(data=folder(tmp_path / "set", [(10, 12), (12, 12), (14, 12)] * 20, "RGB"))
-    assert app.splits().spec["features"] == ((12, 12, 3), "uint8")
+    assert app.load_splits().spec["features"] == ((12, 12, 3), "uint8")
     with pytest.raises(DataError, match="Take athanor finetune"):
         Mnist(data=folder(tmp_path / "large", [(200, 300), (300, 200)])).splits()
 
@@ -232,16 +232,16 @@ def test_an_archive_trains_and_a_folder_tests(tmp_path):
     held = np.load(saved(tmp_path / "a.npz", x=IMAGES, y=np.array(["a", "b"])[CLASSES]))
     assert held.files == ["x", "y"]
     test = folder(tmp_path / "set", [(20, 20)] * 6)
-    splits = Mnist(data=f"npz:{tmp_path}/a.npz", test=test).splits()
+    splits = Mnist(data=f"npz:{tmp_path}/a.npz", test=test).load_splits()
     assert len(splits.test) == 6 and splits.test.spec == splits.train.spec
 
 
 def test_a_test_set_that_is_cut_from_training_is_said(tmp_path):
     other = 255 - IMAGES[:9]
     held = {"x_train": IMAGES, "y_train": CLASSES, "x_val": other, "y_val": CLASSES[:9]}
-    splits = Mnist(data=f"npz:{saved(tmp_path / 'a.npz', **held)}").splits()
+    splits = Mnist(data=f"npz:{saved(tmp_path / 'a.npz', **held)}").load_splits()
     assert len(splits.valid) == 9 and len(splits.train) + len(splits.test) == 40
     said = f"there is no test split: {len(splits.test)} of the 40 training examples are the test"
     assert splits.notes[0].startswith(said)
     held |= {"x_test": IMAGES[:9] // 2, "y_test": CLASSES[:9]}
-    assert not Mnist(data=f"npz:{saved(tmp_path / 'b.npz', **held)}").splits().notes
+    assert not Mnist(data=f"npz:{saved(tmp_path / 'b.npz', **held)}").load_splits().notes

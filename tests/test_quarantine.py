@@ -127,7 +127,7 @@ class Stopped(keras.callbacks.Callback):
 
 def test_a_stopped_training_goes_on_by_its_list(ask, elsewhere, listed):
     app = Mnist(model="softmax", epochs=2)
-    path = listed(*keys(app.splits().train, 0, 1))
+    path = listed(*keys(app.load_splits().train, 0, 1))
     how = {"precision": "float32", "quarantine": path, "verbose": 0, "every": 0}
     with pytest.raises(KeyboardInterrupt):
         train(app, run_dir=elsewhere / "run", watchers=[Stopped()], **how)
@@ -150,7 +150,7 @@ def test_folds_by_a_list_that_cannot_be_write_nothing(content, ask, elsewhere):
 
 
 def test_every_fold_leaves_out_of_training_what_is_listed(ask, elsewhere, listed):
-    splits = Mnist().splits()
+    splits = Mnist().load_splits()
     flags = ["--folds", "2", "--quarantine", listed(*keys(splits.train, 0, 1, 2))]
     status, _, error = ask("mnist", "train", *TINY, *flags, "--run-dir", "folds")
     assert status == 0, error
@@ -262,7 +262,7 @@ def test_names_of_files_that_are_not_utf_8_are_listed_and_honoured(elsewhere):
     ]
     with (elsewhere / "list.csv").open("ab") as file:
         file.write(b",cats/3-\xe9.png,train,by hand,blurred\r\n")
-    splits = Finetune(data="folder:photos").splits()
+    splits = Finetune(data="folder:photos").load_splits()
     left = without(splits, elsewhere / "list.csv")
     assert sum(left.sizes.values()) == sum(splits.sizes.values()) - 1 or (
         left.quarantine["test"] == 1

@@ -97,7 +97,7 @@ def test_a_messy_file_is_read_and_told_of(file):
         ({"target": "price_EU"}, "Did you mean 'price_EUR'"),
         ({"target": "price EUR", "drop": ["towns"]}, "--drop 'towns'"),
         ({"target": "grade", "task": "binary"}, "with 3 classes; expected two"),
-        ({"target": "city", "task": "number"}, "expected numbers"),
+        ({"target": "city", "task": "regression"}, "expected numbers"),
         ({"target": "constant"}, "a single class"),
         ({"target": "id"}, "with 240 classes"),
         ({"target": "void"}, "without a known cell"),
@@ -156,7 +156,7 @@ def test_columns_of_texts_alone_can_be_learnt_from(tmp_path):
         "c,y\n" + "".join(f"{'abc'[k % 3]},{k % 3}\n" for k in range(300))
     )
     app = Regression(data=f"csv:{tmp_path / 't.csv'}", target="y", epochs=1, width=4)
-    splits = app.splits()
+    splits = app.load_splits()
     for part in (splits.train, splits.valid, splits.test):
         assert set(part.targets.tolist()) == {0, 1, 2}
 
@@ -189,7 +189,7 @@ def test_every_model_takes_tables_without_numbers_or_without_flags(widths, label
     splits = Splits(*parts, labels=labels)
     for model in ("tabm", "mlp", "linear", "svm", "svm_rbf"):
         app = Regression(model=model, width=4)
-        given = app.network(splits)(app.prepare(splits)(examples.features))
+        given = app.make_network(splits)(app.make_preprocessing(splits)(examples.features))
         assert np.isfinite(given).all()
         assert given.shape[::2] == (90, len(labels) or 1)
 
@@ -268,23 +268,23 @@ def test_the_exact_solution_is_the_linear_baseline(tmp_path):
 
 def test_a_solver_that_cannot_be_is_refused():
     with pytest.raises(FieldError, match="--solver exact"):
-        Regression(solver="exact").splits()
+        Regression(solver="exact").load_splits()
     for solver, model in (("stochastic", "tabm"), ("batch", "mlp"), ("exact", "tabm")):
         with pytest.raises(FieldError, match=f"--solver {solver} with --model {model}"):
-            Regression(solver=solver, model=model, data="csv:/nowhere.csv").splits()
-    assert Regression(model="linear", solver="batch").batch(300) == 300
-    assert Regression(model="svm", solver="stochastic").batch(300) == 1
-    assert Regression().batch(64) == 16
+            Regression(solver=solver, model=model, data="csv:/nowhere.csv").load_splits()
+    assert Regression(model="linear", solver="batch").effective_batch_size(300) == 300
+    assert Regression(model="svm", solver="stochastic").effective_batch_size(300) == 1
+    assert Regression().effective_batch_size(64) == 16
 
 
 def test_small_data_begin_at_the_linear_answer():
     app = Regression()
-    splits = app.splits()
-    train_set = tabular_networks.Prepared(app.prepare(splits), splits.train)
-    network = app.network(splits)
+    splits = app.load_splits()
+    train_set = tabular_networks.Prepared(app.make_preprocessing(splits), splits.train)
+    network = app.make_network(splits)
     members = next(layer for layer in network.layers if isinstance(layer, tabular.Heads))
     members.set_weights([np.zeros_like(weight) for weight in members.get_weights()])
-    given = app.finish(splits)(network(train_set.arrays()))
+    given = app.make_output_layer(splits)(network(train_set.arrays()))
     kernel, bias = ridge.ridge(train_set.blocks(), None)
     expected = np.concatenate([x @ kernel[:, 0] + bias for x, _ in train_set.blocks()])
     np.testing.assert_allclose(given, expected, atol=0.05)
@@ -292,9 +292,11 @@ def test_small_data_begin_at_the_linear_answer():
 
 def test_a_batch_of_as_many_examples_as_members_is_answered_like_any():
     app = Regression()
-    splits = app.splits()
-    network = app.network(splits)
-    prepared = tabular_networks.Prepared(app.prepare(splits), splits.train.select(np.arange(17)))
+    splits = app.load_splits()
+    network = app.make_network(splits)
+    prepared = tabular_networks.Prepared(
+        app.make_preprocessing(splits), splits.train.select(np.arange(17))
+    )
     few = prepared.arrays()
     many = network(few, training=True)
     sixteen = network({name: part[:16] for name, part in few.items()}, training=True)
@@ -366,8 +368,12 @@ def test_small_data_begin_at_the_logistic_answer(labels):
     examples = Examples.of(packed(x.T, kinds, 300), target, kinds=kinds)
     splits = Splits(*(examples.select(np.arange(k, 300, 3)) for k in range(3)), labels=labels)
     app = Regression(width=4)
-    given = app.finish(splits)(app.network(splits)(app.prepare(splits)(examples.features)))
-    train = tabular_networks.Prepared(app.prepare(splits), splits.train).sparse().toarray()
+    given = app.make_output_layer(splits)(
+        app.make_network(splits)(app.make_preprocessing(splits)(examples.features))
+    )
+    train = (
+        tabular_networks.Prepared(app.make_preprocessing(splits), splits.train).sparse().toarray()
+    )
     theirs = LogisticRegression().fit(train, splits.train.targets).predict_proba(train)
     np.testing.assert_allclose(given[::3, : theirs.shape[1]], theirs, atol=2e-3)
 

@@ -78,7 +78,7 @@ def test_the_noise_floor_is_nobodys_model():
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
 def test_every_flag_that_is_advised_exists(app):
-    for baseline, fields in app.like_baseline.items():
+    for baseline, fields in app.baseline_fields.items():
         assert dataclasses.replace(app(), **fields) != app()
         for name, value in fields.items():
             assert f"--{name} {value}" in advice(app(), baseline)
@@ -87,11 +87,11 @@ def test_every_flag_that_is_advised_exists(app):
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
 def test_every_baseline_that_an_app_can_train_is_advised(app):
     """So that a new model of an app is not left out of the advice."""
-    source = inspect.getsource(kinds.asked(app.question))
+    source = inspect.getsource(kinds.asked(app.modality))
     choices = app.__annotations__.get("model")
     for name in choices.__args__ if choices else ():
         if f'"{name}":' in source:
-            assert {"model": name} in app.like_baseline.values(), name
+            assert {"model": name} in app.baseline_fields.values(), name
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,6 @@ def test_a_small_table_is_boosted_by_one_thread(monkeypatch):
         return usual(self, *data)
 
     monkeypatch.setattr(HistGradientBoostingRegressor, "fit", counted)
-    beside = rows.baselines(Regression().splits())
+    beside = rows.baselines(Regression().load_splits())
     assert set(used) == {1}
     assert set(beside) == {"mean", "linear", "boosting"}

@@ -104,7 +104,7 @@ def test_list_names_every_app(ask):
     rows = json_of(ask("list", "--json"))["apps"]
     for app in athanor.apps.ALL:
         assert app.name() in output
-        assert [row for row in rows if row["app"] == app.name() and row["question"] == app.question]
+        assert [row for row in rows if row["app"] == app.name() and row["question"] == app.modality]
 
 
 def test_doctor_reports_versions_devices_and_data(ask, elsewhere):

@@ -75,24 +75,26 @@ def test_a_table_is_learnt(folder, name, target, least, train):
 
 def test_a_separator_inside_a_quoted_name_is_none():
     folder = "all-lines-broken-says-without-rows"
-    splits = Regression(data=case(folder, "quoted.csv"), target="price").splits()
+    splits = Regression(data=case(folder, "quoted.csv"), target="price").load_splits()
     assert sum(splits.sizes.values()) == 160
 
 
 def test_two_columns_of_the_name_of_the_target_are_told():
-    splits = Regression(data=case("duplicate-target-name", "twice.csv"), target="price").splits()
+    splits = Regression(
+        data=case("duplicate-target-name", "twice.csv"), target="price"
+    ).load_splits()
     assert any("price_2" in note and "columns" not in note.split()[0] for note in splits.notes)
 
 
 def test_rows_without_a_text_are_left_out():
-    splits = Text(data=case("empty-texts-kept", "empty.csv")).splits()
+    splits = Text(data=case("empty-texts-kept", "empty.csv")).load_splits()
     assert sum(splits.sizes.values()) == 160
     assert any("40" in note and "without a text" in note for note in splits.notes)
 
 
 @pytest.mark.parametrize("name", ["mails.csv", "numbers.csv"])
 def test_missing_labels_are_no_classes(name):
-    splits = Text(data=case("text-labels-na-are-classes", name)).splits()
+    splits = Text(data=case("text-labels-na-are-classes", name)).load_splits()
     assert len(splits.labels) == 2
     assert any("without a class" in note for note in splits.notes)
 
@@ -110,7 +112,7 @@ def test_a_file_of_texts_is_read_whatever_its_ending(train, ask):
 
 
 def test_what_is_no_text_behind_a_table_is_named():
-    splits = Regression(data=case("gz-and-zip", "nul.csv"), target="price").splits()
+    splits = Regression(data=case("gz-and-zip", "nul.csv"), target="price").load_splits()
     assert sum(splits.sizes.values()) == 160
     assert any("512 NUL bytes" in note for note in splits.notes)
 
@@ -126,14 +128,14 @@ def test_intervals_lie_in_the_range_and_hold_the_estimate(train):
 
 def test_the_same_times_give_the_same_test_pairs():
     found = [
-        Recommender(data=case("newest-by-text-order", name), split="time").splits()
+        Recommender(data=case("newest-by-text-order", name), split="time").load_splits()
         for name in ("iso.csv", "dmy.csv", "us.csv")
     ]
     assert len({splits.fingerprint() for splits in found}) == 1
 
 
 def test_one_bad_byte_is_one_bad_letter():
-    splits = Text(data=case("one-bad-byte", "onebad.csv")).splits()
+    splits = Text(data=case("one-bad-byte", "onebad.csv")).load_splits()
     assert splits.labels == ("négatif", "positif")
     assert any("line" in note for note in splits.notes)
 
@@ -166,7 +168,7 @@ def test_a_test_set_with_units_is_read(train):
 
 @pytest.mark.parametrize("name", ["one.csv", "tab.tsv", "two.csv"])
 def test_a_quote_swallows_no_rows(name):
-    splits = Text(data=case("quote-swallows-rows", name)).splits()
+    splits = Text(data=case("quote-swallows-rows", name)).load_splits()
     assert sum(splits.sizes.values()) == 200
     assert any("quote" in note for note in splits.notes)
 
@@ -184,13 +186,13 @@ def test_only_items_without_a_rating_are_recommended(train, ask):
 @pytest.mark.parametrize("name", ["capital", "training"])
 def test_folders_of_splits_are_no_classes(name):
     place = CASES / "split-folders-as-classes" / name
-    splits = Finetune(data=f"folder:{place}", size=32, weights="none").splits()
+    splits = Finetune(data=f"folder:{place}", size=32, weights="none").load_splits()
     assert splits.labels == ("blue", "red")
 
 
 def test_webp_is_a_class_of_pictures():
     place = CASES / "webp-class-vanishes" / "photos"
-    splits = Finetune(data=f"folder:{place}", size=32, weights="none").splits()
+    splits = Finetune(data=f"folder:{place}", size=32, weights="none").load_splits()
     assert splits.labels == ("blue", "green", "red")
 
 

@@ -124,8 +124,10 @@ def test_linear_regression_reaches_the_closed_form(optimizer, tmp_path):
     data = rows(tmp_path / "a.csv", lambda row: float(row @ [1, 2, -1, 0.5] + RANDOM.normal()))
     app = Regression(data=data, model="linear", optimizer=optimizer)
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
-    splits = app.splits()
-    joined = np.concatenate([x for x, _ in Prepared(app.prepare(splits), splits.train).blocks()])
+    splits = app.load_splits()
+    joined = np.concatenate(
+        [x for x, _ in Prepared(app.make_preprocessing(splits), splits.train).blocks()]
+    )
     target = splits.train.targets.astype("float64")
     kernel, bias = ridge([(joined, (target - target.mean()) / target.std())], 0.0)
     found = weights_of(run)
@@ -138,8 +140,10 @@ def test_logistic_regression_reaches_that_of_scikit_learn(optimizer, tmp_path):
     data = rows(tmp_path / "a.csv", lambda row: "yn"[int(row[0] - row[1] + RANDOM.normal() > 0)])
     app = Regression(data=data, model="linear", optimizer=optimizer, l2=0.01)
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
-    splits = app.splits()
-    joined = np.concatenate([x for x, _ in Prepared(app.prepare(splits), splits.train).blocks()])
+    splits = app.load_splits()
+    joined = np.concatenate(
+        [x for x, _ in Prepared(app.make_preprocessing(splits), splits.train).blocks()]
+    )
     # Two columns of logits share a penalty of l2 |w|^2 each; theirs is the difference of both.
     count = len(joined)
     theirs = LogisticRegression(C=1 / (0.01 * count), tol=1e-12, solver="newton-cholesky")

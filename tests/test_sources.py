@@ -79,8 +79,10 @@ def parts_of(splits):
 
 
 def prepared(splits):
-    config = Mnist().prepare(splits).get_config()
-    return {name: config[name] for name in config if name != "name"}, Mnist().reading(splits)
+    config = Mnist().make_preprocessing(splits).get_config()
+    return {name: config[name] for name in config if name != "name"}, Mnist().make_input_decoder(
+        splits
+    )
 
 
 def reload(address):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps import FieldError, Mnist, Regression
+from apps import FieldError, Mnist, Recommender, Regression
 from evaluation import report
 from pipelines import embedded
 from pipelines.examples import DataError
@@ -167,7 +167,7 @@ class NoRateFrom(keras.optimizers.schedules.LearningRateSchedule):
 @pytest.mark.parametrize("step", [1, 4])
 def test_divergence_names_the_step(step, monkeypatch):
     """After an update by NaN, the next step's loss is the first that is none."""
-    monkeypatch.setattr(Mnist, "rate", lambda *_: NoRateFrom(step))
+    monkeypatch.setattr(Mnist, "make_schedule", lambda *_: NoRateFrom(step))
     with pytest.raises(DivergedError) as raised:
         trained(TINY)
     assert f"at step {step + 1} " in str(raised.value)
@@ -178,7 +178,7 @@ def explosion(step):
 
 
 def test_divergence_after_an_epoch_keeps_the_best_model(tmp_path, monkeypatch):
-    monkeypatch.setattr(Mnist, "rate", lambda _, steps: explosion(steps // 2 + 5))
+    monkeypatch.setattr(Mnist, "make_schedule", lambda _, steps: explosion(steps // 2 + 5))
     with pytest.raises(DivergedError, match="The best model, of epoch 1, is in"):
         trained(dataclasses.replace(TINY, batch_norm=False), tmp_path / "run")
     run = Run.load(tmp_path / "run")
@@ -228,7 +228,7 @@ def test_training_stops_when_validation_stops_improving(tmp_path):
 
 @pytest.mark.slow
 def test_patience_0_never_stops(tmp_path, monkeypatch):
-    monkeypatch.setattr(Mnist, "rate", lambda *_: 0.0)
+    monkeypatch.setattr(Mnist, "make_schedule", lambda *_: 0.0)
     app = Mnist(model="softmax", epochs=4, augment=0.0)
     assert trained(dataclasses.replace(app, patience=0), tmp_path / "a").manifest["epochs"] == 4
     assert trained(dataclasses.replace(app, patience=1), tmp_path / "b").manifest["epochs"] == 2
@@ -270,6 +270,21 @@ def test_a_run_whose_table_was_taken_column_by_column_is_refused(tiny_run, tmp_p
         (tmp_path / "run.json").write_text(json.dumps(told))
         with pytest.raises(RunError, match=said):
             manifest.read(tmp_path / "run.json")
+
+
+@pytest.mark.parametrize(
+    ("app", "question", "answer", "task"),
+    [
+        (Mnist, "image", "classes", "classification"),
+        (Regression, "row", "number", "regression"),
+        (Recommender, "ids", "ranking", "ranking"),
+    ],
+)
+def test_run_json_keeps_the_old_names_of_modality_and_task(tiny_run, app, question, answer, task):
+    run = tiny_run(app)
+    written = json.loads((run.path / "run.json").read_text())
+    assert (written["question"], written["answer"]) == (question, answer)
+    assert (run.modality, run.task) == (question, task)
 
 
 def test_a_model_first_asked_for_inside_a_function_answers_as_outside(tiny_run):

@@ -33,7 +33,7 @@ def test_every_app_can_be_drawn_from_its_space(app):
         drawn = space.hyperparameters(given, values)
         assert drawn.values == first
         if "batch_size" in first:
-            assert first["batch_size"] == app().batch(count)
+            assert first["batch_size"] == app().effective_batch_size(count)
     for seed in range(20):
         values = {one.name: one.random_sample(seed) for one in drawn.space}
         assert isinstance(space.drawn(app(), values), app)

@@ -126,7 +126,7 @@ def test_a_file_decides_where_a_column_leaves_it_open(tmp_path):
     assert found.train.target[0] == 3100.5
     assert "'1.100' read as 1100 (as in other columns)" in "\n".join(found.notes)
     english = "size;price\n" + "\n".join(f"1,{k};3.5" for k in range(100, 140))
-    found = source(tmp_path, f"{english}\n1,100;4.25\n", target="price", task="number")
+    found = source(tmp_path, f"{english}\n1,100;4.25\n", target="price", task="regression")
     assert found.train.columns["size"][0] == 1100
 
 

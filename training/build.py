@@ -31,8 +31,8 @@ def build(app: App, splits: Splits, policy: str) -> Parts:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        prepare, network = app.prepare(splits), app.network(splits)
-        finish = app.finish(splits)
+        prepare, network = app.make_preprocessing(splits), app.make_network(splits)
+        finish = app.make_output_layer(splits)
     finally:
         keras.config.set_dtype_policy(before)
     raw = raw_inputs(splits)

@@ -74,7 +74,7 @@ class Task(NamedTuple):
     @property
     def chosen(self) -> dict[str, Any]:
         """The values of those fields that were left to the app."""
-        return self.app.chosen(self.splits, batch_size(self.app, self.splits), self.steps)
+        return self.app.automatic_values(self.splits, batch_size(self.app, self.splits), self.steps)
 
     @property
     def steps(self) -> int:
@@ -98,12 +98,12 @@ class Fitted(NamedTuple):
 def compiled(app: App, splits: Splits, policy: str) -> Parts:
     """The models of an app, seeded; the network compiled."""
     steps, steps_a_call = steps_of(app, splits)
-    optimizer = app.descent(app.epochs * steps)
+    optimizer = app.make_optimizer(app.epochs * steps)
     keras.utils.set_random_seed(app.seed)
     parts = build(app, splits, policy)
     parts.network.compile(
         optimizer,
-        loss=finite(app.loss(splits)),
+        loss=finite(app.make_loss(splits)),
         metrics=list(app.metrics),
         steps_per_execution=steps_a_call,
     )
@@ -137,8 +137,8 @@ def feeds(app: App, splits: Splits, parts: Parts, begin: Found | None = None) ->
         steps_per_epoch=steps,
         seed=app.seed,
         prepare=parts.prepare,
-        augment=app.augmentation(),
-        lengths=app.lengths(splits),
+        augment=app.make_augmentation(),
+        lengths=app.sequence_lengths(splits),
         # What replays its epochs needs their batches.
         start=position.batches(range(app.epochs), steps) if begin and begin.state else 0,
     )
@@ -206,7 +206,7 @@ def _watchers(task: Task, *, profile: bool) -> Iterator[keras.callbacks.Callback
         yield keras.callbacks.TensorBoard(
             str(path / "logs"), write_graph=False, profile_batch=2 if profile else 0
         )
-    if path and app.question == "image" and splits.labels:
+    if path and app.modality == "image" and splits.labels:
         shown = splits.valid.numpy(slice(0, NUM_SHOWN))
         logs = path / "logs" / "samples"
         yield own.ShowPredictions(task.parts.answering, shown, splits.labels, logs)

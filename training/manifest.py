@@ -6,6 +6,7 @@ from types import EllipsisType
 from typing import Any
 
 import apps
+from apps.app import Task
 from pipelines.rows.packing import DTYPES, MATRICES, of_kind
 
 
@@ -54,7 +55,13 @@ LARGEST = 2**14  # pixels of a side
 # Before there were automatic values, these values stood for them, and the app's usual batch size.
 OLD_AUTOMATIC = {"copies": 4, "schedule": "cosine"}
 AUTOMATIC = {"schedule": "auto"}  # that are not null
-ANSWERS = ("classes", "number", "ranking")
+# run.json names the modality "question" and the task "answer", with these values.
+ANSWERS: dict[Task, str] = {
+    "classification": "classes",
+    "regression": "number",
+    "ranking": "ranking",
+}
+TASKS = {answer: task for task, answer in ANSWERS.items()}
 POLICIES = ("float32", "mixed_bfloat16")
 
 
@@ -70,10 +77,10 @@ def read(path: Path) -> dict[str, Any]:
     for name, parts in WITHIN.items():
         _require(path, told[name], parts, f"{name}.")
     app = apps.named(told["app"])
-    if told["question"] != app.question:
+    if told["question"] != app.modality:
         raise _damaged(path, f"question {told['question']!r:.50}, which {app.name()} has not")
     for name, given, known in (
-        ("answer", told["answer"], ANSWERS),
+        ("answer", told["answer"], ANSWERS.values()),
         ("precision.policy", told["precision"]["policy"], POLICIES),
     ):
         if given not in known:

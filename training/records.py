@@ -18,6 +18,7 @@ from training.build import Parts
 from training.directory import finish, is_usual, point_latest
 from training.distributed import strategy as distribution
 from training.fitting import Fitted, Task
+from training.manifest import ANSWERS
 from training.precision import Choice, processor
 from training.run import INTERRUPTED
 
@@ -45,7 +46,7 @@ def announcement(task: Task, choice: Choice) -> str:
 def _chosen(task: Task) -> str:
     """What the app chose itself, and why its learning rate is not the usual one."""
     told = dict(task.chosen)
-    highest, peak = told.get("learning_rate"), task.app.peak
+    highest, peak = told.get("learning_rate"), task.app.peak_learning_rate
     if highest is not None and highest < peak:
         told["learning_rate"] = (
             f"{highest:.3g} (lowered from {peak:g} for a run of {task.steps:,} steps; "
@@ -82,11 +83,11 @@ def make_manifest(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None)
     """The content of run.json."""
     app, splits, parts, begin = task.app, task.splits, task.parts, task.begin
     epochs = len(fitted.history.rows)
-    reading = app.reading(splits)
+    reading = app.make_input_decoder(splits)
     return {
         "app": app.name(),
-        "question": app.question,
-        "answer": app.answers(splits),
+        "question": app.modality,
+        "answer": ANSWERS[app.task_of(splits)],
         "fields": app.to_json(),
         "chosen": task.chosen,
         "data": {

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apps
-from apps.app import App
+from apps.app import App, Modality, Task
 from pipelines.files import at_home, whole, without_home
 from training import archive
-from training.manifest import RunError, read
+from training.manifest import TASKS, RunError, read
 
 if TYPE_CHECKING:
     from pipelines.splits import Fold, Splits
@@ -60,6 +60,16 @@ class Run:
         return apps.named(self.manifest["app"]).from_json(self.manifest["fields"])
 
     @property
+    def modality(self) -> Modality:
+        """What an input is: an image, a row, a text or ids."""
+        return self.manifest["question"]
+
+    @property
+    def task(self) -> Task:
+        """What is predicted: classes, numbers or rankings."""
+        return TASKS[self.manifest["answer"]]
+
+    @property
     def fold(self) -> "Fold | None":
         """That was held out as test, where one was."""
         from pipelines.splits import Fold
@@ -77,7 +87,7 @@ class Run:
         """The data of this run, found again. Raises RunError where they have changed."""
         from pipelines.quarantine import of_training
 
-        splits = of_training(self.app.splits(self.data_dir), self.fold, self.quarantine)
+        splits = of_training(self.app.load_splits(self.data_dir), self.fold, self.quarantine)
         if splits.fingerprint() != self.manifest["data"]["fingerprint"]:
             raise RunError(
                 f"Received data {self.app.data!r} that differ from those of the run {self.path}; "

@@ -59,7 +59,7 @@ def train(
     if how.deterministic:
         tf.config.experimental.enable_op_determinism()
     # As `Run.splits` finds them again.
-    splits = quarantine.of_training(app.splits(data_dir), how.which, how.quarantine)
+    splits = quarantine.of_training(app.load_splits(data_dir), how.which, how.quarantine)
     spread = distribution.choose(how.strategy, how.devices)
     distribution.batch_size(app, len(splits.train), spread.num_replicas_in_sync)
     found = resume.unfinished_in(run_dir)
@@ -84,7 +84,7 @@ def _choice(app: App, how: How, found: Found | None) -> Choice:
     """The number format: what is asked for, or what this training began with."""
     if found and how.precision == "auto":
         return Choice(**found.known.precision)
-    return choose(how.precision, app.question, app.formats)
+    return choose(how.precision, app.modality, app.compute_dtypes)
 
 
 def _known(app: App, splits: Splits, choice: Choice, how: How, data_dir: Path | None) -> Known:
@@ -132,7 +132,7 @@ def _slower(app: App, splits: Splits, begin: Found) -> App:
     """The app with the learning rate that its halvings left."""
     if not begin.halvings:
         return app
-    highest = app.peak_in(app.epochs * steps_of(app, splits)[0])
+    highest = app.peak_learning_rate_for(app.epochs * steps_of(app, splits)[0])
     return dataclasses.replace(app, learning_rate=highest / 2 ** len(begin.halvings))
 
 

@@ -71,7 +71,7 @@ def measured(run: Run, *, trust: bool = False) -> dict[str, float]:
 def _latency(run: Run, artifact: Path) -> float:
     loaded = tf.saved_model.load(str(artifact))
     start = "serving_default/input/"
-    samples = kinds.question(run.manifest["question"]).samples(run.samples[0], run)
+    samples = kinds.question(run.modality).samples(run.samples[0], run)
     one = {
         name.removeprefix(start): tf.constant(np.asarray(value)[:1])
         for name, value in samples.items()

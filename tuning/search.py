@@ -149,7 +149,7 @@ def search(
     count = 0 if coordinator.role() else asked.workers
     if count == 1:  # to others this process would leave no GPU
         distribution.choose(asked.strategy, asked.devices)
-    app.batch(len(splits.train))
+    app.effective_batch_size(len(splits.train))
     with _held(directory) as lock:
         retention.require_own(directory, trust=trust)
         valid = search_spec.settle(told, directory, splits)

@@ -73,7 +73,7 @@ class Told:
 
     def splits(self, data_dir: Path | None) -> Splits:
         """The data of its trials. Raises DataError."""
-        return quarantine.of_training(self.app.splits(data_dir), None, self.listed)
+        return quarantine.of_training(self.app.load_splits(data_dir), None, self.listed)
 
     def of(self, splits: Splits, replicas: int) -> "Told":
         """The same for these data: fields that matter, and a batch size that is a number."""

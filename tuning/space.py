@@ -99,7 +99,7 @@ def searched(app: App, space: Space, splits: Splits) -> Space:
     """
     if space != app.space:
         return space
-    matter = app.searched(splits)
+    matter = app.searchable_fields(splits)
     if not matter:
         raise FieldError(
             f"Received {app.name()} tune of a model that uses none of {', '.join(space)} on these "
@@ -132,7 +132,7 @@ def default(app: App, space: Space) -> dict[str, Any] | None:
 
 def _own(app: App, space: Space) -> dict[str, Any]:
     """The app's own values of those fields whose space holds them."""
-    fields = app.to_json() | {"learning_rate": app.peak}
+    fields = app.to_json() | {"learning_rate": app.peak_learning_rate}
     return {name: fields[name] for name in space if _holds(space[name], fields[name])}
 
 

@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Range, bounded
+from apps.app import App, Modality, Range, Task, bounded
 from apps.feeds import Feeds
 
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ class Finetune(App):
     than the standard error of the difference.
     """
 
-    question: ClassVar[Literal["image"]] = "image"
-    answer: ClassVar[Literal["classes"]] = "classes"
+    modality: ClassVar[Modality] = "image"
+    default_task: ClassVar[Task] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
-    addresses: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "folder")
-    usual_rate: ClassVar[float] = 1e-3
+    address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "folder")
+    default_learning_rate: ClassVar[float] = 1e-3
     default_batch_size: ClassVar[int] = 32
     # A step of MobileNet, mostly depthwise convolutions, took 2 to 3 times as long in bfloat16.
-    formats: ClassVar[tuple[str, ...]] = ("float32",)
+    compute_dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(2e-4, 5e-3, log=True),
         "unfreeze": (0.0, 0.45, 0.9),
@@ -97,7 +97,7 @@ class Finetune(App):
         """The embedded digits, two epochs a stage."""
         return cls(epochs=2, head_epochs=2)
 
-    def splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(self, data_dir: Path | None = None) -> "Splits":
         """Features uint8 [size, size, 3], target int64 class numbers."""
         from apps.finetune import backbones
         from pipelines import embedded, sources
@@ -116,19 +116,19 @@ class Finetune(App):
         images.require_classes(splits, self.data)
         return splits
 
-    def prepare(self, splits: "Splits") -> Any:  # noqa: ARG002
+    def make_preprocessing(self, splits: "Splits") -> Any:  # noqa: ARG002
         """Pixels in the backbone's range: here and nowhere else."""
         from apps.finetune import backbones
 
         return backbones.rescaling(self._backbone)
 
-    def reading(self, splits: "Splits") -> Any:
+    def make_input_decoder(self, splits: "Splits") -> Any:
         """How a picture of any size and colour becomes one like the training pictures."""
         from pipelines.images.photos import FitPhoto
 
         return FitPhoto(splits.spec["features"][0])
 
-    def loss(self, splits: "Splits") -> Any:  # noqa: ARG002
+    def make_loss(self, splits: "Splits") -> Any:  # noqa: ARG002
         """Cross-entropy of logits against distributions, a little smoothed."""
         import keras
 
@@ -138,9 +138,9 @@ class Finetune(App):
         """As of every app, but of few pictures so few that an epoch has twenty steps."""
         return min(self.default_batch_size, max(1, count // 20))
 
-    def chosen(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
+    def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
         """As of every app, and the backbone, the size of pictures and their change."""
-        found = super().chosen(splits, batch_size, steps)
+        found = super().automatic_values(splits, batch_size, steps)
         side = splits.spec["features"][0][0]
         taken = {
             "backbone": self._backbone,
@@ -150,7 +150,7 @@ class Finetune(App):
         }
         return found | {name: one for name, one in taken.items() if one != getattr(self, name)}
 
-    def network(self, splits: "Splits") -> Any:
+    def make_network(self, splits: "Splits") -> Any:
         """[batch, size, size, 3] -> logits [batch, classes]."""
         from apps.finetune import backbones, freezing
 
@@ -179,9 +179,9 @@ class Finetune(App):
             mix=mixed(self._kind, self.strength),
             batch_size=feeds.batch_size,
             epochs=(self.head_epochs, self.epochs),
-            optimizer=dataclasses.replace(self, learning_rate=rate).descent,
+            optimizer=dataclasses.replace(self, learning_rate=rate).make_optimizer,
             decay=self.decay,
-            loss=self.loss(feeds.splits),
+            loss=self.make_loss(feeds.splits),
             seed=self.seed,
         )
         two_stage.run(parts, feeds, plan, **options)
@@ -215,7 +215,7 @@ class Finetune(App):
         import optimizers
         from apps.finetune import backbones
 
-        rate = self.peak_in(steps)
+        rate = self.peak_learning_rate_for(steps)
         if not optimizers.is_tuning_free(self.optimizer):
             rate *= backbones.pace(self._backbone)
         return rate

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Range, bounded
+from apps.app import App, Modality, Range, Task, bounded
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -25,12 +25,12 @@ class Mnist(App):
     squares of the usual side.
     """
 
-    question: ClassVar[Literal["image"]] = "image"
-    answer: ClassVar[Literal["classes"]] = "classes"
+    modality: ClassVar[Modality] = "image"
+    default_task: ClassVar[Task] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
-    addresses: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "folder", "npz", "csv")
-    like_baseline: ClassVar[dict[str, dict[str, str]]] = {
+    address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "folder", "npz", "csv")
+    baseline_fields: ClassVar[dict[str, dict[str, str]]] = {
         "softmax_regression": {"model": "softmax"}
     }
     space: ClassVar[dict[str, tuple | Range]] = {
@@ -59,7 +59,7 @@ class Mnist(App):
         """Softmax regression on the embedded digits."""
         return cls(model="mlp", epochs=2, batch_size=64)
 
-    def splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(self, data_dir: Path | None = None) -> "Splits":
         """Features uint8 [height, width, channels], target int64 class numbers."""
         from pipelines import embedded, sources
         from pipelines.images import photos
@@ -76,36 +76,36 @@ class Mnist(App):
         images.require_classes(splits, self.data)
         return splits
 
-    def prepare(self, splits: "Splits") -> Any:
+    def make_preprocessing(self, splits: "Splits") -> Any:
         """Pixels to mean 0 and deviation 1."""
         from pipelines.images.preprocessing import Standardize
 
         return Standardize.adapted(splits.train)
 
-    def reading(self, splits: "Splits") -> Any:
+    def make_input_decoder(self, splits: "Splits") -> Any:
         """How a picture of any size and colour becomes one like the training images."""
         from pipelines import addresses
         from pipelines.images.photos import SmallImages
         from pipelines.images.preprocessing import FitImage
 
-        kind, _ = addresses.parsed(self.data, self.addresses)
+        kind, _ = addresses.parsed(self.data, self.address_kinds)
         if kind == "folder":  # Files are answered as they were read in training.
             return SmallImages().like(splits.spec["features"][0])
         return FitImage.adapted(splits.train)
 
-    def augmentation(self) -> Callable[[Any, Any, Any], Any] | None:
+    def make_augmentation(self) -> Callable[[Any, Any, Any], Any] | None:
         """Rotation, zoom and shift of the strength `augment`."""
         from pipelines.images.augmentation import random_affine
 
         return random_affine(self.augment) if self.augment else None
 
-    def loss(self, splits: "Splits") -> Any:  # noqa: ARG002
+    def make_loss(self, splits: "Splits") -> Any:  # noqa: ARG002
         """Cross-entropy of logits, a little smoothed."""
         from apps.networks import SmoothedCrossentropy
 
         return SmoothedCrossentropy(0.02)
 
-    def network(self, splits: "Splits") -> Any:
+    def make_network(self, splits: "Splits") -> Any:
         """[batch, height, width, channels] -> logits [batch, classes]."""
         import keras
 

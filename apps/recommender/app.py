@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Range, bounded
+from apps.app import App, Modality, Range, Task, bounded
 from apps.feeds import Feeds
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ class Recommender(App):
     the user's mean.
     """
 
-    question: ClassVar[Literal["ids"]] = "ids"
-    answer: ClassVar[Literal["ranking"]] = "ranking"
+    modality: ClassVar[Modality] = "ids"
+    default_task: ClassVar[Task] = "ranking"
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
-    like_baseline: ClassVar[dict[str, dict[str, str]]] = {
+    baseline_fields: ClassVar[dict[str, dict[str, str]]] = {
         "user_and_item_means": {"model": "retrieval"}
     }
-    usual_rate: ClassVar[float] = 0.005
-    columns: ClassVar[tuple[str, ...]] = ("user", "item", "rating", "time")
+    default_learning_rate: ClassVar[float] = 0.005
+    column_fields: ClassVar[tuple[str, ...]] = ("user", "item", "rating", "time")
     default_batch_size: ClassVar[int] = 1024
     space: ClassVar[dict[str, tuple | Range]] = {
         "model": ("auto", "svdpp"),
@@ -83,7 +83,7 @@ class Recommender(App):
         """Few factors on the generated ratings."""
         return cls(factors=3, epochs=3)
 
-    def splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(self, data_dir: Path | None = None) -> "Splits":
         """Features {user, item} of UTF-8 bytes, target float32 ratings."""
         from pipelines import embedded, sources
         from pipelines.ids import reading as ids
@@ -91,28 +91,28 @@ class Recommender(App):
         tables = sources.tables(
             self.data, embedded=embedded.ratings, test=self.test, data_dir=data_dir
         )
-        return ids.splits(tables, self.reading(), self.split)
+        return ids.splits(tables, self.make_input_decoder(), self.split)
 
-    def reading(self, splits: "Splits | None" = None) -> Any:  # noqa: ARG002
+    def make_input_decoder(self, splits: "Splits | None" = None) -> Any:  # noqa: ARG002
         """The names of the columns."""
         from pipelines.ids.reading import Columns
 
         return Columns(self.user, self.item, self.rating, self.time)
 
-    def prepare(self, splits: "Splits") -> Any:
+    def make_preprocessing(self, splits: "Splits") -> Any:
         """Ids to numbers."""
         from pipelines.ids.reading import Ids
 
         return Ids.adapted(splits)
 
-    def loss(self, splits: "Splits") -> Any:
+    def make_loss(self, splits: "Splits") -> Any:
         """Squared error of the ratings, or of the scores where there are none."""
         from apps.recommender import dot_product
 
         retrieves = self._chosen(splits) == "retrieval"
         return dot_product.ScoreError() if retrieves else dot_product.RatingError()
 
-    def network(self, splits: "Splits") -> Any:
+    def make_network(self, splits: "Splits") -> Any:
         """{user, item} of int32 [batch] -> float32 [batch, 2]: rating, score."""
         from apps.recommender import dot_product, factors
         from pipelines.ids.reading import vocabulary
@@ -129,17 +129,17 @@ class Recommender(App):
         )
         return dot_product.network(layer)
 
-    def searched(self, splits: "Splits") -> set[str]:
+    def searchable_fields(self, splits: "Splits") -> set[str]:
         """None without ratings: retrieval finds the number of its tastes itself."""
         return {*self.space} if _rated(splits) and self.model != "retrieval" else set()
 
-    def chosen(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
+    def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
         """The model; of svdpp also batch size and learning rate, as of every app."""
         model = self._chosen(splits)
         taken = {"model": model} if model != self.model else {}
         if model != "svdpp":
             return taken
-        return taken | super().chosen(splits, batch_size, steps)
+        return taken | super().automatic_values(splits, batch_size, steps)
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Let the solver of the model write its tables, an epoch at a time."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, FieldError, Range, bounded
+from apps.app import App, FieldError, Modality, Range, Task, bounded
 from apps.feeds import Feeds
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ class Regression(App):
     Types, missing cells and categories are found in the data.
     """
 
-    question: ClassVar[Literal["row"]] = "row"
-    answer: ClassVar[Literal["number"]] = "number"
+    modality: ClassVar[Modality] = "row"
+    default_task: ClassVar[Task] = "regression"
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
-    like_baseline: ClassVar[dict[str, dict[str, str]]] = {"linear": {"model": "linear"}}
-    usual_rate: ClassVar[float] = 0.01
-    columns: ClassVar[tuple[str, ...]] = ("target", "drop")
+    baseline_fields: ClassVar[dict[str, dict[str, str]]] = {"linear": {"model": "linear"}}
+    default_learning_rate: ClassVar[float] = 0.01
+    column_fields: ClassVar[tuple[str, ...]] = ("target", "drop")
     default_batch_size: ClassVar[int] = 128
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.04, log=True),
@@ -83,34 +83,32 @@ class Regression(App):
         """A small team on the embedded patients."""
         return cls(epochs=2, width=8)
 
-    def splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(self, data_dir: Path | None = None) -> "Splits":
         """Features float64 or texts by column; target float64, or int64 class numbers."""
         from pipelines import sources
         from pipelines.embedded import diabetes
         from pipelines.rows import reading as rows
         from pipelines.splits import cut
-        from pipelines.tables import targets
 
         self._require_steps()
         tables = sources.tables(self.data, embedded=diabetes, test=self.test, data_dir=data_dir)
         drop = [name for name in self.drop.split(",") if name.strip()]
-        task: targets.Task = "number" if self.task == "regression" else self.task
-        splits = cut(rows.source(tables, target=self.target, drop=drop, task=task))
+        splits = cut(rows.source(tables, target=self.target, drop=drop, task=self.task))
         self._solver(splits)
         self._whole(splits)
         return splits
 
-    def reading(self, splits: "Splits") -> Any:
+    def make_input_decoder(self, splits: "Splits") -> Any:
         """How the cells of each column are read."""
         return splits.reading
 
-    def prepare(self, splits: "Splits") -> Any:
+    def make_preprocessing(self, splits: "Splits") -> Any:
         """Columns to standardised numbers and flags of categories and of gaps."""
         from pipelines.rows.preprocessing import PrepareColumns
 
         return PrepareColumns.adapted(splits.train)
 
-    def loss(self, splits: "Splits") -> Any:
+    def make_loss(self, splits: "Splits") -> Any:
         """Squared error of the standardised target or cross-entropy; a machine's own."""
         from apps.regression import losses
 
@@ -120,11 +118,11 @@ class Regression(App):
         kind = losses.InsensitiveError if machine else losses.SquaredError
         return kind(*_unit(splits))
 
-    def network(self, splits: "Splits") -> Any:
+    def make_network(self, splits: "Splits") -> Any:
         """`numbers` and `flags` -> [batch, members, 1 or classes]."""
         from apps.regression import logistic, networks
 
-        train = networks.Prepared(self.prepare(splits), splits.train)
+        train = networks.Prepared(self.make_preprocessing(splits), splits.train)
         outputs = len(splits.labels) or 1
         hidden = networks.Hidden(self.width, self.dropout, self.l1, self.l2)
         if self.model == "tabm":
@@ -140,13 +138,13 @@ class Regression(App):
         build = networks.linear if self.model == "svm" else networks.waves
         return build(train, outputs, soft.penalty())
 
-    def finish(self, splits: "Splits") -> Any:
+    def make_output_layer(self, splits: "Splits") -> Any:
         """Probabilities [batch, classes], or numbers [batch] in the target's unit."""
         from apps.regression import layers as tabular
 
         return tabular.Probabilities() if splits.labels else tabular.InUnit(*_unit(splits))
 
-    def descent(self, steps: int) -> Any:
+    def make_optimizer(self, steps: int) -> Any:
         """Of a solver one that is never asked: a model is compiled with some."""
         import keras
 
@@ -154,7 +152,7 @@ class Regression(App):
 
         if optimizers.get_solver(self.optimizer):
             return keras.optimizers.SGD(0.0)
-        return super().descent(steps)
+        return super().make_optimizer(steps)
 
     def automatic_batch_size(self, count: int) -> int:
         """As the solver wants it; else fewer examples where they are few."""
@@ -162,7 +160,7 @@ class Regression(App):
             return count if self.solver == "batch" else 1
         return min(self.default_batch_size, max(FEWEST, count // SMALL))
 
-    def searched(self, splits: "Splits") -> set[str]:
+    def searchable_fields(self, splits: "Splits") -> set[str]:
         """Of a linear model no shape; of a solver that takes no steps neither batch nor rate."""
         linear, whole = self.model not in ("tabm", "mlp"), self._whole(splits)
         unused = {"width", "dropout"} if linear else set()
@@ -171,13 +169,13 @@ class Regression(App):
             unused |= {"learning_rate", "batch_size"}
         return {*self.space} - unused
 
-    def chosen(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
+    def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
         """As of every app, and the solver; one that takes no steps has neither batch nor rate."""
         solver = self._solver(splits)
         taken = {"solver": solver} if self.model == "linear" and solver != self.solver else {}
         if solver == "exact" or self._whole(splits):
             return taken
-        return taken | super().chosen(splits, batch_size, steps)
+        return taken | super().automatic_values(splits, batch_size, steps)
 
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Solve a linear model exactly where that is possible; else train."""
@@ -209,7 +207,7 @@ class Regression(App):
 
         train = feeds.splits.train
         prepared = Prepared(feeds.prepare, train).arrays()
-        whole = Whole(model, prepared, train.targets, self.loss(feeds.splits))
+        whole = Whole(model, prepared, train.targets, self.make_loss(feeds.splits))
         if solver.needs != "gradient" and whole.size > LARGEST:
             raise FieldError(
                 f"Received --optimizer {self.optimizer} for a model of {whole.size:,} weights; "
@@ -255,7 +253,7 @@ class Regression(App):
         train = Prepared(feeds.prepare, feeds.splits.train)
         kernel, bias = self._exact(feeds.splits, train, max(self.l2, 1e-9))
         model.get_layer(STRAIGHT).set_weights([kernel, bias])
-        loss = self.loss(feeds.splits)
+        loss = self.make_loss(feeds.splits)
         lost = sum(len(y) * float(loss(y, (x @ kernel + bias)[:, None])) for x, y in train.blocks())
         # Keras divides it among replicas, whose shares are added up.
         yield {"loss": lost / len(train) * tf.distribute.get_strategy().num_replicas_in_sync}

@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Range, bounded
+from apps.app import App, Modality, Range, Task, bounded
 from apps.feeds import Feeds
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ class Text(App):
     The classes come from the data.
     """
 
-    question: ClassVar[Literal["text"]] = "text"
-    answer: ClassVar[Literal["classes"]] = "classes"
+    modality: ClassVar[Modality] = "text"
+    default_task: ClassVar[Task] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
-    usual_rate: ClassVar[float] = 0.006
-    columns: ClassVar[tuple[str, ...]] = ("text", "target")
+    default_learning_rate: ClassVar[float] = 0.006
+    column_fields: ClassVar[tuple[str, ...]] = ("text", "target")
     default_batch_size: ClassVar[int] = 64
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.03, log=True),
@@ -84,7 +84,7 @@ class Text(App):
         """A narrow network and short runs on a few epochs of the embedded reviews."""
         return cls(epochs=2, width=8, vocabulary=200, grams=2)
 
-    def splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(self, data_dir: Path | None = None) -> "Splits":
         """Features UTF-8 bytes of shape (), target int64 class numbers."""
         from pipelines import embedded, sources, splits
         from pipelines.texts import reading as texts
@@ -94,7 +94,7 @@ class Text(App):
         )
         return splits.cut(texts.source(tables, texts.Columns(self.text, self.target)))
 
-    def prepare(self, splits: "Splits") -> Any:
+    def make_preprocessing(self, splits: "Splits") -> Any:
         """Texts to numbers of words and of runs of words."""
         from pipelines.texts.preprocessing import Words
 
@@ -106,17 +106,17 @@ class Text(App):
             most=_most_runs(splits),
         )
 
-    def reading(self, splits: "Splits") -> Any:  # noqa: ARG002
+    def make_input_decoder(self, splits: "Splits") -> Any:  # noqa: ARG002
         """Which column of a file holds the texts to ask about."""
         from pipelines.texts.reading import Reading
 
         return Reading(self.text)
 
-    def longest(self) -> int:
+    def max_length(self) -> int:
         """Words of a text that the recurrent part reads."""
         return self.length
 
-    def lengths(self, splits: "Splits") -> Any:
+    def sequence_lengths(self, splits: "Splits") -> Any:
         """Words of each training text that the recurrent part reads, roughly."""
         import numpy as np
 
@@ -124,7 +124,7 @@ class Text(App):
 
         return np.minimum(count_words(splits.train.numpy().features), self.length)
 
-    def loss(self, splits: "Splits") -> Any:  # noqa: ARG002
+    def make_loss(self, splits: "Splits") -> Any:  # noqa: ARG002
         """Cross-entropy of logits.
 
         Not smoothed: that pushes rare classes up, against the regression beside.
@@ -133,7 +133,7 @@ class Text(App):
 
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def network(self, splits: "Splits") -> Any:
+    def make_network(self, splits: "Splits") -> Any:
         """Words and runs [batch, any] -> logits [batch, classes]."""
         import keras
 
@@ -164,13 +164,13 @@ class Text(App):
         pooled = keras.layers.Dropout(self.dropout)(recurrent.PoolWords()(both, words))
         return keras.layers.Dense(len(splits.labels), dtype="float32")(pooled)
 
-    def share_of_peak(self, steps: int) -> float:
+    def peak_fraction(self, steps: int) -> float:
         """As of every app, but lower by the square root of what a run is longer than usual.
 
         On SST-2, whose phrases say everything ten times, the network knew its texts by
         heart within an epoch at the full rate, and added nothing to the linear part.
         """
-        return super().share_of_peak(steps) * min(1.0, (MANY / steps) ** 0.5)
+        return super().peak_fraction(steps) * min(1.0, (MANY / steps) ** 0.5)
 
     def automatic_batch_size(self, count: int) -> int:
         """Texts in one step: half as many where there are few to learn from."""

@@ -65,7 +65,7 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
         batch_size=app.batch_size,
         steps_per_epoch=steps,
         seed=seed,
-        prepare=app.prepare(source),
+        prepare=app.make_preprocessing(source),
     )
     model, clock = network(), Clock()
     model.compile(

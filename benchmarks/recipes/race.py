@@ -149,7 +149,7 @@ def main() -> None:
     if given.core is not None:
         os.sched_setaffinity(0, {given.core})
     task = TASKS[given.task]
-    splits = judged_on_some(task.app.splits())
+    splits = judged_on_some(task.app.load_splits())
     if given.what == "steps":
         answer = Race(task, splits, given.optimizer).steps(given.target, given.seed)
     elif given.what == "score":
@@ -232,24 +232,32 @@ class Race:
             seed=seed,
         )
         count = len(splits.train)
-        per_epoch = count // app.batch(count)
+        per_epoch = count // app.effective_batch_size(count)
         every = task.every or per_epoch
         parts = self.parts(app, looks * every)
         batches = feed_shuffled(
             splits.train,
-            batch_size=app.batch(count),
+            batch_size=app.effective_batch_size(count),
             steps_per_epoch=per_epoch,
             seed=seed,
             prepare=parts.prepare,
-            augment=app.augmentation(),
-            lengths=app.lengths(splits),
+            augment=app.make_augmentation(),
+            lengths=app.sequence_lengths(splits),
         )
         valid = feed(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
         course = Course(-math.inf if target is None else target, looks * every)
         try:
             app.fit(
                 parts.network,
-                Feeds(batches, valid, every, splits, parts.prepare, app.batch(count), every),
+                Feeds(
+                    batches,
+                    valid,
+                    every,
+                    splits,
+                    parts.prepare,
+                    app.effective_batch_size(count),
+                    every,
+                ),
                 callbacks=[optimizers.AveragedWeights(), course],
                 verbose=0,
             )
@@ -266,8 +274,8 @@ class Race:
         keras.utils.set_random_seed(app.seed)
         new = build(app, self.splits, "float32")
         new.network.compile(
-            app.descent(steps),
-            loss=finite(app.loss(self.splits)),
+            app.make_optimizer(steps),
+            loss=finite(app.make_loss(self.splits)),
             metrics=list(app.metrics),
             steps_per_execution=math.gcd(self.task.every or 1, 20),
         )

@@ -60,7 +60,7 @@ def kerastuner(trials: int, seed: int, directory: Path) -> list[float]:
     import apps
 
     app = apps.Mnist()
-    splits = app.splits()
+    splits = app.load_splits()
     seen: list[float] = []
 
     def build(hp: Any) -> Any:

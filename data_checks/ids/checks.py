@@ -22,7 +22,7 @@ MOSTLY = 0.9  # of all ratings
 
 def tables(subject: Subject) -> Iterator[tuple[str, Any, np.ndarray, ids.Columns]]:
     """Each table with its split, the rows that became pairs, and the names of its columns."""
-    asked = subject.app.reading(subject.splits)
+    asked = subject.app.make_input_decoder(subject.splits)
     train = subject.look.tables.train
     names = ids.Columns(**{kind: ids.found(train, asked, kind) for kind in ids.KINDS})
     for split, table, kept in subject.reads():

@@ -43,7 +43,7 @@ def times(subject: Subject) -> Iterator[Finding]:
 
 
 def _moments(subject: Subject) -> Moments | None:
-    asked = subject.app.reading(subject.splits)
+    asked = subject.app.make_input_decoder(subject.splits)
     name = ids.found(subject.look.tables.train, asked, "time")
     if not name:
         return None

@@ -75,7 +75,7 @@ def empty(subject: Subject) -> Iterator[Finding]:
 
 def lengths(subject: Subject) -> Iterator[Finding]:
     """Texts of which the network reads a part."""
-    longest = subject.app.longest()
+    longest = subject.app.max_length()
     if longest is None:
         return
     counts = _words(subject)

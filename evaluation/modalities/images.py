@@ -68,7 +68,7 @@ def _explained(run: Run, answers: Answers) -> Any:
     if not len(rows) or network is None:
         return None
     images = run.splits.test.numpy(rows).features
-    prepared = keras.ops.convert_to_tensor(run.app.prepare(run.splits)(images))
+    prepared = keras.ops.convert_to_tensor(run.app.make_preprocessing(run.splits)(images))
     asked = {"true": answers.target[rows], "said": answers.predicted[rows]}
     given = [heat(network, prepared, classes) for classes in asked.values()]
     heats = [found for found in given if found is not None]

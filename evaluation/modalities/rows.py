@@ -219,7 +219,7 @@ def _shuffled(
 
 
 def _loss(run: Run, given: np.ndarray, target: np.ndarray) -> float:
-    judge = kinds.judge(run.manifest["answer"])
+    judge = kinds.judge(run.task)
     scores = judge.metrics(judge.Answers(given, target))
     return scores["loss"] if run.manifest["labels"] else scores["rmse"]
 

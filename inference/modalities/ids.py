@@ -167,7 +167,7 @@ def portable(run: Run) -> Portable:
     rest = behind(model, ids_of(model))
 
     def pairs(user: Any, item: Any) -> dict[str, Any]:
-        return parts(run.manifest["answer"], rest({"user": user, "item": item}))
+        return parts(run.task, rest({"user": user, "item": item}))
 
     tables = {
         "user": Table(tuple(ids.users), 1, 0),

@@ -146,7 +146,7 @@ def portable(run: Run) -> Any:
     if looking(run) is not None:
         left_out["explain"] = "it takes image files, too"
     return Portable(
-        lambda pixels: parts(run.manifest["answer"], model(pixels, training=False)),
+        lambda pixels: parts(run.task, model(pixels, training=False)),
         (tf.TensorSpec([None, *shape], tf.uint8, "pixels"),),
         outside=(
             "Image files are decoded, and scaled to the size of `pixels`, by whoever asks; the "

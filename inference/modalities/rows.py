@@ -84,7 +84,7 @@ def portable(run: Run) -> Any:
     rest = behind(model, prepare)
 
     def columns(**columns: Any) -> dict[str, Any]:
-        return parts(run.manifest["answer"], rest(prepare(stacked(columns, kinds, "int32"))))
+        return parts(run.task, rest(prepare(stacked(columns, kinds, "int32"))))
 
     specs = (
         tf.TensorSpec([None], "int32" if kind == "category" else "float32", name)

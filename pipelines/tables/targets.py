@@ -15,7 +15,7 @@ from pipelines.tables.missing import is_missing
 from pipelines.tables.table import Table, Tables
 from pipelines.tables.values import Form, Judged
 
-Task = Literal["auto", "number", "binary", "multiclass"]
+Task = Literal["auto", "regression", "binary", "multiclass"]
 
 
 class Answers(NamedTuple):
@@ -42,8 +42,8 @@ class Answers(NamedTuple):
             raise DataError(f"Received the target {name!r} without a known cell; expected some.")
         require(few > 1, name, "a single class or value", "several")
         if task == "auto":
-            task = "number" if number and few != 2 else "multiclass"
-        if task == "number":
+            task = "regression" if number and few != 2 else "multiclass"
+        if task == "regression":
             require(
                 number, name, f"{column.said} such as {_example(cells)}", "numbers such as 12.5"
             )

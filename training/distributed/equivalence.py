@@ -132,11 +132,11 @@ def compared(
     plain: dict[str, Any] = {name: EPOCHS for name in names if name.endswith("epochs")}
     plain |= {name: 0.0 for name in names if "dropout" in name} | {"patience": 0}
     app = dataclasses.replace(app, **plain)
-    splits = app.splits(data_dir)
+    splits = app.load_splits(data_dir)
     count = shared.num_replicas_in_sync
     size = distribution.batch_size(app, len(splits.train), count)
     app = dataclasses.replace(app, batch_size=size)  # the same on one device
-    choice = choose(precision, app.question, app.formats)
+    choice = choose(precision, app.modality, app.compute_dtypes)
     with shared.scope(), distribution.together():
         policy = distribution.agreed(app, splits, choice).policy
         several = _trained(app, splits, shared, policy)

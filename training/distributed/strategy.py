@@ -194,7 +194,7 @@ def batch_size(app: App, count: int, replicas: int) -> int:
             f"Received --optimizer {app.optimizer} for {replicas} devices; expected one, for it "
             "sees all examples at once. Take --strategy one."
         )
-    size = app.batch(count)
+    size = app.effective_batch_size(count)
     shared = size - size % replicas
     if (app.batch_size is not None and shared < size) or not shared:
         raise FieldError(
