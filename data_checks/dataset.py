@@ -48,7 +48,7 @@ class Subject:
         """Of the pool, in their order."""
         held = self.splits
         parts = [Part(name, getattr(held, name)) for name in ("train", "valid", "test")]
-        parts += [Part(name, one, True) for name, one in held.doubles.items()]
+        parts += [Part(name, one, True) for name, one in held.dropped_duplicates.items()]
         return tuple(parts)
 
     @functools.cached_property
@@ -109,7 +109,7 @@ class Subject:
     @property
     def of_rows(self) -> bool:
         """Whether an example is a row, which may equal another one by chance."""
-        return self.splits.train.drawn is not None
+        return self.splits.train.row_hashes is not None
 
     def numbers(self, split: str) -> np.ndarray:
         """The numbers in the pool of a split's examples, without doubles."""

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines.batches import feed, judging_batch
+from pipelines.batches import inference_batch_size, ordered_batches
 from pipelines.examples import Examples
 
 
 def ask(model: Any, examples: Examples) -> np.ndarray:
     """What a model gives to raw examples, [n, ...]."""
-    answer, size = answering(model), judging_batch(examples.spec["features"])
-    return np.concatenate([answer(raw) for raw, _ in feed(examples, batch_size=size)])
+    answer, size = answering(model), inference_batch_size(examples.spec["features"])
+    return np.concatenate([answer(raw) for raw, _ in ordered_batches(examples, batch_size=size)])
 
 
 def answering(model: Any) -> Any:

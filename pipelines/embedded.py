@@ -49,7 +49,7 @@ def ratings() -> Tables:
         "item_id": np.array([b"item %d" % item for item in items], dtype=object),
         "rating": ratings.astype("float32"),
     }
-    return Tables(Table(columns), notes=("generated ratings",), floor=noise)
+    return Tables(Table(columns), notes=("generated ratings",), noise_floor=noise)
 
 
 def diabetes() -> Tables:

@@ -62,7 +62,7 @@ class Examples:
     origins: inspection.Origins | None = None
     hashes: np.ndarray | None = None
     files: np.ndarray | None = None
-    drawn: np.ndarray | None = None
+    row_hashes: np.ndarray | None = None
     kinds: Kinds | None = None
 
     @classmethod
@@ -107,7 +107,7 @@ class Examples:
         """The examples at these positions of the view, as a view."""
         return dataclasses.replace(self, rows=self.rows[positions])
 
-    def take(self, positions: Any) -> Batch:
+    def gather(self, positions: Any) -> Batch:
         """Gather a whole batch inside a TensorFlow graph; positions is an int64 vector."""
         import tensorflow as tf
 
@@ -155,20 +155,20 @@ class Examples:
         stored = dataclasses.replace(self, rows=np.arange(len(self.target)))
         return dataclasses.replace(self, hashes=stored.content_hashes())
 
-    def draws(self) -> np.ndarray:
+    def split_hashes(self) -> np.ndarray:
         """A uint64 for each example, by which a cut draws it; equal ones fall on one side.
 
         For rows it is the hash of the whole row and its number among equal rows. For all else
         it is the hash of the content, or of the group's, so that copies stay together.
         """
-        if self.drawn is not None:
-            return self.drawn[self.rows]
+        if self.row_hashes is not None:
+            return self.row_hashes[self.rows]
         whose = self.rows if self.groups is None else self.groups[self.rows]
         return dataclasses.replace(self, rows=whose).content_hashes()
 
     def keys(self) -> np.ndarray:
         """A uint64 for each example, by which a list names it: of a row, or of a content."""
-        return self.content_hashes() if self.drawn is None else self.drawn[self.rows]
+        return self.content_hashes() if self.row_hashes is None else self.row_hashes[self.rows]
 
     def pair_hashes(self) -> np.ndarray:
         """A uint64 for each example, made from its features and its target."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.files import printable, whole
-from pipelines.splits import Fold, Splits, fold
+from pipelines.splits import Fold, Splits, split_fold
 from pipelines.tables.table import listed
 
 
@@ -101,7 +101,7 @@ def read(path: Path) -> list[Entry]:
 
 def of_training(splits: Splits, which: Fold | None, path: Path | None) -> Splits:
     """What a training sees of splits: of one fold, without what a list names, where asked for."""
-    splits = fold(splits, which) if which else splits
+    splits = split_fold(splits, which) if which else splits
     return without(splits, path) if path else splits
 
 

@@ -1,4 +1,4 @@
-"""Which rows of every batch a worker sees, where several processes share the work."""
+"""The rows of every batch that one worker reads, when several processes train together."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,51 +8,56 @@ import tensorflow as tf
 from pipelines.examples import Batch
 
 
-class Share(NamedTuple):
-    """What one worker's replicas see of every batch: those from `first` on, `local` of them.
+class WorkerShard(NamedTuple):
+    """The replicas of one worker; each reads its part of every batch.
 
-    A batch is cut into as many parts as there are replicas of all workers.
+    Attributes:
+        first_replica: number of this worker's first replica.
+        local_replicas: replicas of this worker.
+        num_replicas: replicas of all workers; a batch has as many parts.
+
     """
 
-    first: int
-    local: int
-    replicas: int
+    first_replica: int
+    local_replicas: int
+    num_replicas: int
 
-    def part(self, batch: Batch, place: Any) -> Batch:
-        """The rows of element number `place` of this worker; sizes differ by one at most."""
-        replica = self.first + place % self.local
+    def part(self, batch: Batch, element: Any) -> Batch:
+        """The rows of this worker's element number `element`; sizes differ by at most one."""
+        replica = self.first_replica + element % self.local_replicas
         size = tf.shape(batch.target, tf.int64)[0]
-        start, stop = (size * number // self.replicas for number in (replica, replica + 1))
-        return tf.nest.map_structure(lambda rows: self._cut(rows, start, stop), batch)
+        start, stop = (size * number // self.num_replicas for number in (replica, replica + 1))
+        return tf.nest.map_structure(lambda rows: self._slice(rows, start, stop), batch)
 
-    def _cut(self, rows: Any, start: Any, stop: Any) -> Any:
-        size, left = divmod(rows.shape[0] or 1, self.replicas)
-        known = None if rows.shape[0] is None or left else size
-        return tf.ensure_shape(rows[start:stop], [known, *rows.shape[1:]])
-
-
-WHOLE = Share(0, 1, 1)
+    def _slice(self, rows: Any, start: Any, stop: Any) -> Any:
+        size, remainder = divmod(rows.shape[0] or 1, self.num_replicas)
+        static_size = None if rows.shape[0] is None or remainder else size
+        return tf.ensure_shape(rows[start:stop], [static_size, *rows.shape[1:]])
 
 
-def shared(flow: Callable[[Share], tf.data.Dataset]) -> Any:
-    """What `fit` reads in the current strategy: a flow of whole batches, or of a worker's share.
+WHOLE_BATCH = WorkerShard(0, 1, 1)
 
-    TensorFlow shares whole batches out by itself among the devices of one process. Among
-    processes it would do so too, but each would prepare all rows to drop most of them.
+
+def for_strategy(make_dataset: Callable[[WorkerShard], tf.data.Dataset]) -> Any:
+    """The dataset that `fit` reads in the current strategy: whole batches, or a worker's rows.
+
+    TensorFlow divides whole batches among the devices of one process. It would do the same
+    among several processes, but each would prepare all rows and drop most of them.
     """
     strategy = tf.distribute.get_strategy()
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return flow(WHOLE)
+        return make_dataset(WHOLE_BATCH)
 
-    def own(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        local = context.num_replicas_in_sync // context.num_input_pipelines
-        return flow(Share(context.input_pipeline_id * local, local, context.num_replicas_in_sync))
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        num_replicas = context.num_replicas_in_sync
+        local = num_replicas // context.num_input_pipelines
+        return make_dataset(WorkerShard(context.input_pipeline_id * local, local, num_replicas))
 
-    return strategy.distribute_datasets_from_function(own)
+    return strategy.distribute_datasets_from_function(of_worker)
 
 
-def distributed(batches: Any) -> Any:
-    """Training batches for `strategy.run`, whether they are shares already or whole."""
+def distribute(batches: Any) -> Any:
+    """Training batches for `strategy.run`, also when each worker already reads its own rows."""
     if isinstance(batches, tf.data.Dataset):
         return tf.distribute.get_strategy().experimental_distribute_dataset(batches)
     return batches

@@ -8,7 +8,7 @@ from pipelines import addresses, inspection, tfds
 from pipelines.examples import DataError
 from pipelines.images import folders, pixel_arrays, pixel_tables
 from pipelines.images.photos import Fitting, SmallImages, Squares
-from pipelines.splits import Source, Splits, cut
+from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import csv_files
 from pipelines.tables.table import Tables
 
@@ -59,7 +59,7 @@ def load(
                 f"{address!r}, {own.form}. Give a test set with the same shapes and labels."
             )
         own = own._replace(test=other.test or other.train)
-    return cut(own)
+    return split_source(own)
 
 
 def _readers(

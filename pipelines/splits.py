@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pipelines import drawing
+from pipelines import hash_splits
 from pipelines.examples import DataError, Examples
 
 VALID_SHARE = 0.1
@@ -40,10 +40,9 @@ class Splits:
 
     `labels` are the names of the classes where the target is one; `dropped`
     counts the training examples left out because the official test or
-    validation split holds the same input, and `doubles` are those of training
-    and validation that were; `notes` are lines for the user; `quarantine` tells
-    what a list took out of them;
-    `floor` is the least root mean squared error that any model can reach, where
+    validation split holds the same input, and `dropped_duplicates` are these examples,
+    by split; `notes` are lines for the user; `quarantine` tells what a list took out;
+    `noise_floor` is the least root mean squared error that any model can reach, where
     it is known. `reading` is how cells are read, of rows.
     """
 
@@ -53,11 +52,11 @@ class Splits:
     labels: tuple[str, ...] = ()
     dropped: int = 0
     notes: tuple[str, ...] = ()
-    floor: float | None = None
-    doubles: dict[str, Examples] = dataclasses.field(default_factory=dict)
+    noise_floor: float | None = None
+    dropped_duplicates: dict[str, Examples] = dataclasses.field(default_factory=dict)
     quarantine: dict[str, Any] | None = None
     reading_notes: tuple[str, ...] = ()
-    scheme: "Scheme" = dataclasses.field(default_factory=lambda: Drawn())
+    scheme: "SplitScheme" = dataclasses.field(default_factory=lambda: HashScheme())
     reading: Any = None
 
     @property
@@ -88,7 +87,7 @@ class Fold(NamedTuple):
     of: int
 
 
-class Wanted(NamedTuple):
+class SplitRequest(NamedTuple):
     """What a cut has to find: the splits that a source lacks, or those of a fold."""
 
     test: bool = True
@@ -96,26 +95,30 @@ class Wanted(NamedTuple):
     fold: Fold | None = None
 
 
-class Scheme(Protocol):
+class SplitScheme(Protocol):
     """How examples are cut."""
 
-    def sides(self, examples: Examples, classes: np.ndarray | None, wanted: Wanted) -> np.ndarray:
+    def assign(
+        self, examples: Examples, classes: np.ndarray | None, wanted: SplitRequest
+    ) -> np.ndarray:
         """TRAIN, VALID, TEST or UNUSED for each example; `classes` where the target is one."""
 
-    def notes(self, splits: "Splits", wanted: Wanted) -> tuple[str, ...]:
+    def notes(self, splits: "Splits", wanted: SplitRequest) -> tuple[str, ...]:
         """What the user should know about these splits, made by `sides`."""
 
 
-class Drawn:
-    """By the hash of each example; see `drawing.sides`."""
+class HashScheme:
+    """Splits by the hash of each example; see `hash_splits.assign`."""
 
-    def sides(self, examples: Examples, classes: np.ndarray | None, wanted: Wanted) -> np.ndarray:
+    def assign(
+        self, examples: Examples, classes: np.ndarray | None, wanted: SplitRequest
+    ) -> np.ndarray:
         """A window of the hashes is test, the next one validation; a fold shifts the window."""
-        return drawn_sides(examples, classes, wanted)
+        return hash_assignments(examples, classes, wanted)
 
-    def notes(self, splits: "Splits", wanted: Wanted) -> tuple[str, ...]:
+    def notes(self, splits: "Splits", wanted: SplitRequest) -> tuple[str, ...]:
         """Where the test set comes from if not from the data; equal inputs on both sides."""
-        if splits.test.drawn is None:
+        if splits.test.row_hashes is None:
             if wanted.fold or wanted.valid or not wanted.test:
                 return ()
             count, of = len(splits.test), len(splits.test) + len(splits.train)
@@ -133,48 +136,51 @@ class Drawn:
         )
 
 
-def drawn_sides(
-    examples: Examples, classes: np.ndarray | None, wanted: Wanted, valid_share: float = VALID_SHARE
+def hash_assignments(
+    examples: Examples,
+    classes: np.ndarray | None,
+    wanted: SplitRequest,
+    valid_share: float = VALID_SHARE,
 ) -> np.ndarray:
     """The sides of what is wanted, by the hash of each example."""
-    draws = examples.draws()
+    hashes = examples.split_hashes()
     if wanted.fold is None:
-        one = drawing.Window(0.0, TEST_SHARE * wanted.test, valid_share * wanted.valid)
-        return drawing.sides(draws, classes, [one])
+        one = hash_splits.Window(0.0, TEST_SHARE * wanted.test, valid_share * wanted.valid)
+        return hash_splits.assign(hashes, classes, [one])
     number, of = wanted.fold
     valid = valid_share * (1 - 1 / of)
-    windows = [drawing.Window(k / of, 1 / of, valid) for k in range(of)]
-    return drawing.sides(draws, classes, windows, number - 1)
+    windows = [hash_splits.Window(k / of, 1 / of, valid) for k in range(of)]
+    return hash_splits.assign(hashes, classes, windows, number - 1)
 
 
-def cut(source: Source, scheme: Scheme | None = None) -> Splits:
-    """Cut what a source lacks, by default a `Drawn` fifth for test and a tenth for validation.
+def split_source(source: Source, scheme: SplitScheme | None = None) -> Splits:
+    """Cut what a source lacks, by default by hash: a fifth for test, a tenth for validation.
 
     An official validation or test split is kept whole, and what it holds is dropped from
     training: of texts and pictures every copy. Of rows, which may be equal by chance, those that
     are once in training and have the inputs and the target of one that is held out.
     Raises DataError where a split would be empty.
     """
-    scheme = scheme or Drawn()
+    scheme = scheme or HashScheme()
     _require_examples(source)
     examples = source.train.hashed()
     valid, test = (None if part is None else part.hashed() for part in source[1:3])
-    doubles: dict[str, Examples] = {}
+    dropped_duplicates: dict[str, Examples] = {}
     if valid is not None and test is not None:
-        valid, doubles["valid"] = _parted(valid, [test])
+        valid, dropped_duplicates["valid"] = _parted(valid, [test])
     held = [part for part in (valid, test) if part is not None]
-    examples, doubles["train"] = _parted(examples, [*held, *doubles.values()])
-    wanted = Wanted(test is None, valid is None)
+    examples, dropped_duplicates["train"] = _parted(examples, [*held, *dropped_duplicates.values()])
+    wanted = SplitRequest(test is None, valid is None)
     parts = _parts(examples, scheme, source.labels, wanted)
     splits = Splits(
-        train=parts[drawing.TRAIN],
-        valid=parts[drawing.VALID] if valid is None else valid,
-        test=parts[drawing.TEST] if test is None else test,
+        train=parts[hash_splits.TRAIN],
+        valid=parts[hash_splits.VALID] if valid is None else valid,
+        test=parts[hash_splits.TEST] if test is None else test,
         labels=source.labels,
-        dropped=len(doubles["train"]),
+        dropped=len(dropped_duplicates["train"]),
         reading_notes=source.notes,
         reading=source.reading,
-        doubles=doubles,
+        dropped_duplicates=dropped_duplicates,
         scheme=scheme,
     )
     return _checked(splits, wanted)
@@ -189,7 +195,7 @@ def _require_examples(source: Source) -> None:
             )
 
 
-def fold(splits: Splits, which: Fold) -> Splits:
+def split_fold(splits: Splits, which: Fold) -> Splits:
     """Cut the same examples anew: this fold is the test, and a part of the rest validation.
 
     An official test split stays out of it. Raises DataError where a split would be empty.
@@ -198,24 +204,24 @@ def fold(splits: Splits, which: Fold) -> Splits:
     pooled = [part for part in parts if part.features is splits.train.features]
     rows = np.sort(np.concatenate([part.rows for part in pooled]))
     examples = dataclasses.replace(splits.train, rows=rows)
-    wanted = Wanted(fold=which)
+    wanted = SplitRequest(fold=which)
     train, valid, test = _parts(examples, splits.scheme, splits.labels, wanted)
     return _checked(dataclasses.replace(splits, train=train, valid=valid, test=test), wanted)
 
 
 def _parts(
-    examples: Examples, scheme: Scheme, labels: tuple[str, ...], wanted: Wanted
+    examples: Examples, scheme: SplitScheme, labels: tuple[str, ...], wanted: SplitRequest
 ) -> tuple[Examples, Examples, Examples]:
     """Train, validation and test; empty where they are not wanted."""
-    side = scheme.sides(examples, examples.targets if labels else None, wanted)
-    sides = (drawing.TRAIN, drawing.VALID, drawing.TEST)
+    side = scheme.assign(examples, examples.targets if labels else None, wanted)
+    sides = (hash_splits.TRAIN, hash_splits.VALID, hash_splits.TEST)
     train, valid, test = (examples.select(np.flatnonzero(side == which)) for which in sides)
     return train, valid, test
 
 
 def _parted(examples: Examples, held: Sequence[Examples]) -> tuple[Examples, Examples]:
     """What may be learnt beside held-out examples, and what repeats one of them."""
-    if examples.drawn is None:
+    if examples.row_hashes is None:
         hashes, others = examples.content_hashes(), [part.content_hashes() for part in held]
         again = np.ones(len(hashes), bool)
     else:
@@ -226,7 +232,7 @@ def _parted(examples: Examples, held: Sequence[Examples]) -> tuple[Examples, Exa
     return examples.select(np.flatnonzero(~again)), examples.select(np.flatnonzero(again))
 
 
-def _checked(splits: Splits, wanted: Wanted) -> Splits:
+def _checked(splits: Splits, wanted: SplitRequest) -> Splits:
     """The splits with the notes of their cut. Raises DataError where one is empty."""
     empty = [name for name, size in splits.sizes.items() if not size]
     if empty:

@@ -24,7 +24,7 @@ from cli import main
 from evaluation import report
 from evaluation.kinds import judge
 from inference.named_outputs import parts
-from pipelines.batches import feed
+from pipelines.batches import ordered_batches
 from training.train import train
 
 ROOT = Path(athanor.__file__).resolve().parent
@@ -142,7 +142,7 @@ def check_console_script(app):
 
 def check_batches_match_the_network(run):
     prepare, network = run.app.make_preprocessing(run.splits), run.app.make_network(run.splits)
-    features, _ = next(iter(feed(run.splits.train, batch_size=5, prepare=prepare)))
+    features, _ = next(iter(ordered_batches(run.splits.train, batch_size=5, prepare=prepare)))
     inputs, given = (keras.tree.flatten(part) for part in (network.input, features))
     for one, other in zip(inputs, given, strict=True):
         assert tf.TensorShape(one.shape[1:]).is_compatible_with(other.shape[1:])
@@ -193,7 +193,9 @@ def history_of(run):
 def answers_of_the_network(run, count):
     network = next(layer for layer in run.model.layers if isinstance(layer, keras.Model))
     few = run.splits.test.select(np.arange(min(count, len(run.splits.test))))
-    prepared = feed(few, batch_size=count, prepare=run.app.make_preprocessing(run.splits))
+    prepared = ordered_batches(
+        few, batch_size=count, prepare=run.app.make_preprocessing(run.splits)
+    )
     given = network(next(iter(prepared))[0], training=False)
     finish = run.app.make_output_layer(run.splits)
     return np.asarray(given if finish is None else finish(given))

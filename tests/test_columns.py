@@ -8,9 +8,9 @@ import tensorflow as tf
 from apps.feeds import Feeds
 from apps.solving import solve
 from evaluation.tasks import regression
-from pipelines.batches import feed, feed_shuffled
+from pipelines.batches import ordered_batches, shuffled_batches
 from pipelines.examples import Examples
-from pipelines.splits import Fold, Source, cut, fold
+from pipelines.splits import Fold, Source, split_fold, split_source
 from training import samples
 
 
@@ -24,7 +24,7 @@ def rows(count=200, seed=0):
 
 
 def splits(count=400):
-    return cut(Source(rows(count)))
+    return split_source(Source(rows(count)))
 
 
 def test_the_spec_names_every_column():
@@ -33,7 +33,7 @@ def test_the_spec_names_every_column():
 
 def test_a_graph_gathers_what_numpy_gathers():
     examples = rows().select(np.arange(150, 20, -1))
-    batch = next(iter(feed(examples, batch_size=64)))
+    batch = next(iter(ordered_batches(examples, batch_size=64)))
     features, target = examples.numpy(slice(0, 64))
     for name, column in features.items():
         np.testing.assert_array_equal(batch.features[name].numpy(), column)
@@ -46,7 +46,7 @@ def test_shuffled_batches_keep_rows_together():
         (str(number), text): target
         for number, text, target in zip(*examples.features.values(), examples.target, strict=True)
     }
-    batches = feed_shuffled(examples, batch_size=50, steps_per_epoch=4, seed=1)
+    batches = shuffled_batches(examples, batch_size=50, steps_per_epoch=4, seed=1)
     for features, target in batches.take(8).as_numpy_iterator():
         for number, text, value in zip(*features.values(), target, strict=True):
             assert known[str(number), text] == value
@@ -85,7 +85,7 @@ def test_splits_of_rows_are_disjoint_and_complete():
 def test_every_example_is_a_test_example_of_one_fold():
     whole, seen = splits(), []
     for number in (1, 2, 3, 4):
-        part = fold(whole, Fold(number, 4))
+        part = split_fold(whole, Fold(number, 4))
         assert sum(part.sizes.values()) == 400
         assert not set(part.train.rows) & {*part.valid.rows, *part.test.rows}
         assert len(part.test) == pytest.approx(100, abs=30)
@@ -94,8 +94,8 @@ def test_every_example_is_a_test_example_of_one_fold():
 
 
 def test_an_official_test_stays_out_of_the_folds():
-    official = cut(Source(rows(), test=rows(30, seed=1)))
-    part = fold(official, Fold(1, 3))
+    official = split_source(Source(rows(), test=rows(30, seed=1)))
+    part = split_fold(official, Fold(1, 3))
     assert sum(part.sizes.values()) == sum(official.sizes.values()) - 30
 
 
@@ -149,7 +149,7 @@ def test_a_solver_is_seen_as_epochs(sweeps, patience, seen, tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     model.compile("sgd", "mse")
     x = np.ones((8, 1), "float32")
-    valid = feed(Examples.of(x, x[:, 0]), batch_size=4)
+    valid = ordered_batches(Examples.of(x, x[:, 0]), batch_size=4)
 
     def weights():
         for step in range(sweeps):

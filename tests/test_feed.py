@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from made import batches_of, pictures
 
-from pipelines.batches import feed, feed_shuffled
+from pipelines.batches import ordered_batches, shuffled_batches
 from pipelines.examples import DataError, Examples, store
 from pipelines.images.augmentation import random_affine
 
@@ -24,7 +24,7 @@ def numbered(count=COUNT):
 
 def shuffled(steps, examples=None, *, seed=0, start=0, **options):
     """The first batches as arrays."""
-    batches = feed_shuffled(
+    batches = shuffled_batches(
         examples or numbered(),
         batch_size=BATCH,
         steps_per_epoch=STEPS,
@@ -85,19 +85,21 @@ def test_features_stay_with_their_targets():
 
 
 def test_training_batches_have_one_static_shape():
-    batches = feed_shuffled(numbered(), batch_size=BATCH, steps_per_epoch=STEPS, seed=0)
+    batches = shuffled_batches(numbered(), batch_size=BATCH, steps_per_epoch=STEPS, seed=0)
     assert batches.element_spec.features.shape == (BATCH, 8, 8, 1)
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(20, [8, 8, 4]), (16, [8, 8]), (3, [3])])
 def test_one_pass_is_ordered_and_complete(count, sizes):
-    batches = list(feed(numbered(count), batch_size=BATCH).as_numpy_iterator())
+    batches = list(ordered_batches(numbered(count), batch_size=BATCH).as_numpy_iterator())
     assert [len(batch.target) for batch in batches] == sizes
     assert flat(targets(batches)) == list(range(count))
 
 
 def test_prepare_is_applied_to_features_alone():
-    (batch,) = feed(numbered(4), batch_size=BATCH, prepare=lambda x: tf.cast(x, tf.float32) / 2)
+    (batch,) = ordered_batches(
+        numbered(4), batch_size=BATCH, prepare=lambda x: tf.cast(x, tf.float32) / 2
+    )
     np.testing.assert_array_equal(batch.features, numbered(4).features / 2)
     np.testing.assert_array_equal(batch.target, range(4))
 
@@ -160,8 +162,8 @@ def test_the_disk_gives_the_same_batches_as_memory():
     assert isinstance(on_disk.features, np.memmap)
     assert_same(shuffled(3 * STEPS, on_disk), shuffled(3 * STEPS, in_memory))
     assert_same(
-        feed(on_disk, batch_size=BATCH).as_numpy_iterator(),
-        feed(in_memory, batch_size=BATCH).as_numpy_iterator(),
+        ordered_batches(on_disk, batch_size=BATCH).as_numpy_iterator(),
+        ordered_batches(in_memory, batch_size=BATCH).as_numpy_iterator(),
     )
     np.testing.assert_array_equal(on_disk.content_hashes(), in_memory.content_hashes())
 
@@ -186,7 +188,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from pipelines.examples import Batch, store
-from pipelines.batches import feed_shuffled
+from pipelines.batches import shuffled_batches
 
 def resident():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -199,7 +201,7 @@ def images():
 
 def stream(examples, steps):
     options = dict(batch_size=64, steps_per_epoch=781, seed=0)
-    return sum(int(batch.target[0]) for batch in feed_shuffled(examples, **options).take(steps))
+    return sum(int(batch.target[0]) for batch in shuffled_batches(examples, **options).take(steps))
 
 warm = store([next(images())], 1000, 2**20)
 stream(warm, 15)

@@ -20,7 +20,7 @@ from apps.finetune.linear_probe import path
 from apps.finetune.two_stage import _is_better
 from evaluation.modalities.images import SMALL, _shrunk
 from inference.modalities.grad_cam import heat
-from pipelines.batches import feed
+from pipelines.batches import ordered_batches
 from pipelines.images.photo_augmentation import altered, mixed
 from training.callbacks import KeepBest
 
@@ -261,7 +261,7 @@ def test_the_linear_baseline_sees_large_pictures_small():
 
 def test_prepared_pictures_lie_in_the_range_of_the_backbone(made):
     prepared = Finetune().make_preprocessing(made)
-    features, _ = next(iter(feed(made.train, batch_size=4, prepare=prepared)))
+    features, _ = next(iter(ordered_batches(made.train, batch_size=4, prepare=prepared)))
     assert -1 <= np.min(features) < -0.5 and 0.5 < np.max(features) <= 1
 
 

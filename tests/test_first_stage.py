@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from apps import Regression
-from pipelines.batches import feed
+from pipelines.batches import ordered_batches
 from training.train import train
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -24,7 +24,7 @@ SETS = {
 
 def loss_of(app, splits, network, examples):
     """The mean loss of a network on raw examples."""
-    batches = feed(examples, batch_size=1000, prepare=app.make_preprocessing(splits))
+    batches = ordered_batches(examples, batch_size=1000, prepare=app.make_preprocessing(splits))
     loss = app.make_loss(splits)
     parts = [(len(y), float(loss(y, network(x, training=False)))) for x, y in batches]
     return sum(size * one for size, one in parts) / len(examples)

@@ -13,7 +13,7 @@ from apps import Mnist
 from pipelines.examples import DataError, Examples
 from pipelines.images.decoding import bytes_of, decode
 from pipelines.images.preprocessing import FitImage, Standardize, require_classes
-from pipelines.splits import cut
+from pipelines.splits import split_source
 
 NUM_DIGITS = 40
 CLOSE = 12  # of 255, mean absolute difference
@@ -204,7 +204,7 @@ def test_images_of_other_channels_are_refused(shape):
 
 def test_a_single_class_is_refused():
     with pytest.raises(DataError, match="all of one class"):
-        require_classes(cut(source(classes=1)), "made")
+        require_classes(split_source(source(classes=1)), "made")
 
 
 def test_a_jpeg_cut_within_its_header_is_known_without_the_decoder(tmp_path):

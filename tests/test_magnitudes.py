@@ -8,7 +8,7 @@ from apps.regression.app import Regression
 from apps.regression.layers import InUnit
 from pipelines.rows import preprocessing as columns
 from pipelines.rows import reading as rows
-from pipelines.splits import cut
+from pipelines.splits import split_source
 from pipelines.tables import csv_files
 from training.run import Run
 
@@ -60,7 +60,7 @@ def test_a_target_of_seconds_is_learnt_and_answered(epoch, tmp_path, ask):
 
 def test_a_loss_compares_in_float64():
     app = Regression(model="linear")
-    parts = cut(rows.source(csv_files.Tables(_table()), target="y"))
+    parts = split_source(rows.source(csv_files.Tables(_table()), target="y"))
     loss = app.make_loss(parts)
     target = parts.train.targets[:2]
     mean, scale = loss.mean, loss.scale

@@ -22,7 +22,7 @@ from evaluation import report
 from pipelines import quarantine
 from pipelines.examples import DataError
 from pipelines.quarantine import Entry, key_of, without
-from pipelines.splits import cut
+from pipelines.splits import split_source
 from training.run import Run
 from training.train import train
 
@@ -32,7 +32,7 @@ TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
 @pytest.fixture
 def splits():
-    return cut(made.source(100))
+    return split_source(made.source(100))
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from inference.predict import predict
 from pipelines import embedded
 from pipelines.examples import DataError
 from pipelines.ids import reading as ids
-from pipelines.splits import Fold, fold
+from pipelines.splits import Fold, split_fold
 from pipelines.tables.table import Table, Tables
 from training.train import train
 
@@ -167,7 +167,7 @@ def test_folds_by_time_have_a_rolling_origin(split, arriving):
     whole = ids.splits(by_time(arriving=arriving), ids.Columns(), split)
     seen: list[int] = []
     for number in (1, 2, 3, 4):
-        folded = fold(whole, Fold(number, 4))
+        folded = split_fold(whole, Fold(number, 4))
         users = [p.numpy().features["user"] for p in (folded.train, folded.valid, folded.test)]
         for user in set(users[2]) if split == "auto" else [None]:
             mine = [
@@ -188,7 +188,7 @@ def test_random_folds_say_so_and_judge_each_pair_once():
     whole = ids.splits(by_time(), ids.Columns(), "random")
     tests = []
     for number in (1, 2, 3):
-        folded = fold(whole, Fold(number, 3))
+        folded = split_fold(whole, Fold(number, 3))
         tests += moments(folded)[2].tolist()
         assert folded.notes[0].startswith("the test pairs are drawn at random")
     assert sorted(tests) == list(range(300))

@@ -17,7 +17,7 @@ from pipelines.examples import DataError, Examples
 from pipelines.rows import reading as rows
 from pipelines.rows.packing import packed
 from pipelines.rows.preprocessing import PrepareColumns
-from pipelines.splits import Splits, cut
+from pipelines.splits import Splits, split_source
 from pipelines.tables import csv_files
 from pipelines.tables.table import Table, Tables
 from pipelines.tables.values import Form
@@ -136,7 +136,7 @@ def test_a_test_table_is_read_as_the_training_table_was():
 
 def test_two_rows_are_answered():
     with pytest.raises(DataError):
-        cut(rows.source(Tables(table(x=[1, 2], y=[3, 4])), target="y"))
+        split_source(rows.source(Tables(table(x=[1, 2], y=[3, 4])), target="y"))
 
 
 def test_what_is_prepared_was_learnt_on_train_alone():

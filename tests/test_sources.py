@@ -10,7 +10,7 @@ from made import contents, joined, pictures, reordered, source
 from apps import Mnist
 from pipelines import embedded, sources
 from pipelines.examples import DataError, Examples
-from pipelines.splits import Splits, cut
+from pipelines.splits import Splits, split_source
 
 ADDRESSES = ["embedded", "tfds:mnist", "tfds:fashion_mnist"]
 OFFICIAL = {"tfds:mnist": 10_000, "tfds:fashion_mnist": 10_000}
@@ -126,7 +126,7 @@ def test_images_are_those_of_tfds(load):
 
 def sides(examples, **official):
     """Where each distinct example falls: its content -> the names of the splits."""
-    splits = cut(source()._replace(train=examples, **official))
+    splits = split_source(source()._replace(train=examples, **official))
     found = {}
     for name, part in zip(("train", "valid", "test"), parts_of(splits), strict=True):
         for content in contents(part):
@@ -158,7 +158,7 @@ def test_order_changes_no_fingerprint():
     examples = pictures(100)
     turned = source()._replace(train=reordered(examples, range(99, -1, -1)))
     same = source()._replace(train=examples)
-    assert cut(turned).fingerprint() == cut(same).fingerprint()
+    assert split_source(turned).fingerprint() == split_source(same).fingerprint()
 
 
 @pytest.mark.parametrize("change", ["pixel", "target", "one fewer", "label"])
@@ -173,13 +173,13 @@ def test_changed_data_change_the_fingerprint(change):
         labels = ("a", "b", "z")
     rows = slice(1, None) if change == "one fewer" else slice(None)
     other = made._replace(train=Examples.of(features[rows], target[rows]), labels=labels)
-    assert cut(other).fingerprint() != cut(made).fingerprint()
+    assert split_source(other).fingerprint() != split_source(made).fingerprint()
 
 
 def test_official_splits_are_kept_and_dropped_from_training():
     made = source(100, test=20, valid=30)
     leaked = joined(made.train, made.test.select(np.arange(3)), made.valid.select(np.arange(2)))
-    splits = cut(made._replace(train=leaked))
+    splits = split_source(made._replace(train=leaked))
     assert (splits.sizes, splits.dropped) == ({"train": 100, "valid": 30, "test": 20}, 5)
     assert contents(splits.test) == contents(made.test)
     assert contents(splits.valid) == contents(made.valid)
@@ -189,20 +189,20 @@ def test_what_is_dropped_is_counted_whatever_its_label():
     made = source(100, test=20)
     leaked = made.test.select(np.arange(4))
     leaked = Examples.of(leaked.numpy().features, (leaked.numpy().target + 1) % 3)
-    splits = cut(made._replace(train=joined(made.train, leaked)))
+    splits = split_source(made._replace(train=joined(made.train, leaked)))
     assert splits.dropped == 4
     assert splits.sizes["train"] + splits.sizes["valid"] == 100
 
 
 def test_validation_shares_nothing_with_an_official_test():
     made = source(100, test=20, valid=30)
-    splits = cut(made._replace(valid=joined(made.valid, made.test.select(np.arange(5)))))
+    splits = split_source(made._replace(valid=joined(made.valid, made.test.select(np.arange(5)))))
     assert splits.sizes == {"train": 100, "valid": 30, "test": 20}
 
 
 def test_too_few_examples_are_refused():
     with pytest.raises(DataError, match="split empty"):
-        cut(source(1))
+        split_source(source(1))
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import made
 import numpy as np
 import pytest
 
-from pipelines import drawing, quarantine
+from pipelines import hash_splits, quarantine
 from pipelines.examples import DataError, Examples
 from pipelines.quarantine import Entry, key_of
 from pipelines.rows import reading as rows
-from pipelines.splits import Fold, Source, cut, fold
+from pipelines.splits import Fold, Source, split_fold, split_source
 from pipelines.tables.cell_hashes import hashes_of_cells
 from pipelines.tables.cells import Packer
 from pipelines.tables.table import Table, Tables
@@ -37,7 +37,7 @@ def categories(count=1300, seed=0):
 
 
 def split_of(table, *, drop=(), target="target", **official):
-    return cut(rows.source(Tables(table, **official), target=target, drop=drop))
+    return split_source(rows.source(Tables(table, **official), target=target, drop=drop))
 
 
 def test_rows_of_few_values_are_split_as_draws():
@@ -61,7 +61,7 @@ def test_other_columns_redraw_no_row(drop, which):
     found = []
     for dropped in ((), drop):
         splits = split_of(categories(400), drop=dropped)
-        found.append(fold(splits, which) if which else splits)
+        found.append(split_fold(splits, which) if which else splits)
     for one, other in zip(*map(parts_of, found), strict=True):
         np.testing.assert_array_equal(one.rows, other.rows)
 
@@ -92,12 +92,12 @@ def test_small_sets_have_all_splits_in_their_shares(count):
     sizes = split_of(numbers).sizes
     assert sizes["test"] == pytest.approx(0.2 * count, abs=0.51)
     assert sizes["valid"] == pytest.approx(0.1 * count, abs=0.51)
-    sizes = cut(made.source(count)).sizes
+    sizes = split_source(made.source(count)).sizes
     assert sizes["test"] == pytest.approx(0.2 * count, abs=2.1)
     assert sizes["valid"] == pytest.approx(0.1 * count, abs=2.1)
     assert sum(sizes.values()) == count
     for number in range(1, 4):
-        assert min(fold(split_of(numbers), Fold(number, 3)).sizes.values()) > 0
+        assert min(split_fold(split_of(numbers), Fold(number, 3)).sizes.values()) > 0
 
 
 def rare_classes(total, rare):
@@ -115,18 +115,20 @@ def rare_classes(total, rare):
 def test_a_class_of_ten_is_in_every_split(rare, total, seed):
     draws = np.random.default_rng(seed).integers(0, 2**64, total, dtype="uint64")
     classes = rare_classes(total, rare)
-    folds = [drawing.Window(k / 5, 1 / 5, 0.08) for k in range(5)]
+    folds = [hash_splits.Window(k / 5, 1 / 5, 0.08) for k in range(5)]
     shares = ((0.2, 0.1), (0.2, 0), (0, 0.1))
-    asked = [(drawing.Window(0, *share), [drawing.Window(0, *share)], 0) for share in shares]
+    asked = [
+        (hash_splits.Window(0, *share), [hash_splits.Window(0, *share)], 0) for share in shares
+    ]
     asked += [(window, folds, k) for k, window in enumerate(folds)]
     tests = np.zeros(total, int)
     for window, windows, which in asked:
-        side = drawing.sides(draws, classes, windows, which)
-        wanted = {drawing.TRAIN}
-        wanted |= {drawing.TEST} if window.test else set()
-        wanted |= {drawing.VALID} if window.valid else set()
+        side = hash_splits.assign(draws, classes, windows, which)
+        wanted = {hash_splits.TRAIN}
+        wanted |= {hash_splits.TEST} if window.test else set()
+        wanted |= {hash_splits.VALID} if window.valid else set()
         assert all(set(side[classes == k].tolist()) == wanted for k in range(7))
-        tests += (side == drawing.TEST) * (windows is folds)
+        tests += (side == hash_splits.TEST) * (windows is folds)
     assert (tests == 1).all(), "each example is a test example of one fold"
 
 
@@ -135,8 +137,8 @@ def test_stratification_moves_members_of_the_lacking_class_alone():
     draws = random.integers(0, 2**63, 3000).astype("uint64") * 2
     classes = np.where(np.arange(3000) < 12, 1, 0)
     draws[:12] = np.uint64(2**63) + np.arange(12, dtype="uint64")  # all train by their hash
-    window = drawing.Window(0.0, 0.2, 0.1)
-    alone, stratified = (drawing.sides(draws, some, [window]) for some in (None, classes))
+    window = hash_splits.Window(0.0, 0.2, 0.1)
+    alone, stratified = (hash_splits.assign(draws, some, [window]) for some in (None, classes))
     np.testing.assert_array_equal(alone[12:], stratified[12:])
     assert np.bincount(stratified[:12], minlength=3).tolist() == [9, 1, 2]
 
@@ -148,7 +150,7 @@ def test_copies_of_texts_stay_on_one_side_and_classes_in_every_split():
     classes = ["rare" if k < 12 else "often" for k in range(260)]
     again = [*own, *own[:40]]
     table = Table({"text": cells(again), "label": cells([*classes, *["often"] * 40])})
-    splits = cut(texts.source(Tables(table), texts.Columns()))
+    splits = split_source(texts.source(Tables(table), texts.Columns()))
     sets = [set(part.content_hashes().tolist()) for part in parts_of(splits)]
     assert len(set.union(*sets)) == sum(map(len, sets)) == 260
     assert all(set(part.targets.tolist()) == {0, 1} for part in parts_of(splits))
@@ -195,13 +197,13 @@ def test_equal_inputs_of_other_targets_have_one_fingerprint_in_every_order():
     found = []
     for order in (np.arange(60), np.arange(60)[::-1]):
         turned = Examples.of(features[order], examples.target[order])
-        found.append(cut(Source(turned, labels=("a", "b"))).fingerprint())
+        found.append(split_source(Source(turned, labels=("a", "b"))).fingerprint())
     assert found[0] == found[1]
 
 
 def test_notes_of_a_fold_are_those_of_its_own_cut():
     splits = split_of(categories(600))
-    folded = fold(splits, Fold(1, 3))
+    folded = split_fold(splits, Fold(1, 3))
     (note,) = [note for note in folded.notes if "equal rows" in note]
     assert f"of {len(folded.test)} test rows" in note
     assert len(folded.notes) == len(splits.notes)
@@ -225,4 +227,4 @@ def test_test_data_without_targets_are_refused():
     table = Table({"x": np.arange(40.0), "target": np.arange(40.0)})
     other = Table({"x": np.arange(5.0), "target": np.full(5, np.nan)})
     with pytest.raises(DataError, match="Received test data, no row of which can be used"):
-        cut(rows.source(Tables(table, None, other), target="target"))
+        split_source(rows.source(Tables(table, None, other), target="target"))

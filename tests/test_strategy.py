@@ -13,7 +13,7 @@ import tensorflow as tf
 import apps
 from apps import FieldError, Mnist
 from apps.networks import FusedBatchNormalization
-from pipelines.batches import _for_all
+from pipelines.batches import _size_for_replicas
 from training.distributed import strategy
 from training.run import Run
 
@@ -172,7 +172,7 @@ def test_batches_can_be_shared_out():
     ("replicas", "count", "size"), [(2, 39, 1000), (2, 1001, 1000), (3, 1000, 999), (4, 2, 10)]
 )
 def test_every_replica_sees_some_of_each_batch(replicas, count, size):
-    found = _for_all(replicas, count, size)
+    found = _size_for_replicas(replicas, count, size)
     assert found % replicas == 0
     assert found <= max(size, replicas)
     if count >= replicas:

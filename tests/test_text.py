@@ -17,9 +17,9 @@ from evaluation.modalities import texts as judged
 from inference.inputs import UnreadableError
 from inference.predict import predict
 from pipelines import embedded
-from pipelines.batches import feed_shuffled
+from pipelines.batches import shuffled_batches
 from pipelines.examples import DataError, Examples
-from pipelines.splits import Fold, cut, fold
+from pipelines.splits import Fold, split_fold, split_source
 from pipelines.tables.table import Table, Tables
 from pipelines.texts.preprocessing import Words, count_words, hash_runs, most_frequent, split
 from pipelines.texts.reading import Columns, source
@@ -226,7 +226,7 @@ def test_bucketed_batches_are_an_epoch_in_an_order_of_its_own():
     examples = Examples.of(np.arange(1000), lengths)
 
     def batches(start=0, seed=0):
-        flow = feed_shuffled(
+        flow = shuffled_batches(
             examples, batch_size=10, steps_per_epoch=70, seed=seed, lengths=lengths, start=start
         )
         return [batch.features.numpy() for batch in flow.take(140 - start)]
@@ -244,7 +244,7 @@ def test_bucketed_batches_are_an_epoch_in_an_order_of_its_own():
 
 
 def test_no_bag_of_words_can_judge_the_embedded_reviews():
-    splits = cut(source(embedded.reviews(), Columns()))
+    splits = split_source(source(embedded.reviews(), Columns()))
     given = judged.baselines(splits)["tf-idf_logistic_regression"]
     assert (given.predicted == given.target).mean() < 0.7
     assert splits.labels == ("negative", "positive")
@@ -260,8 +260,8 @@ def test_phrases_lie_on_their_sentence_s_side_of_every_cut():
     some = column(*sentences, *phrases, "", "as good", "word " * 100)
     numbers = np.arange(len(some)) % 2
     found = source(Tables(Table({"text": some, "label": numbers})), Columns())
-    split = cut(found)
-    for one in (split, fold(split, Fold(2, 4))):
+    split = split_source(found)
+    for one in (split, split_fold(split, Fold(2, 4))):
         sides = [" | ".join(t.decode() for t in part.numpy().features) for part in one_by_one(one)]
         for k in range(1000, 1300):
             assert sum(f"{k} film is" in side for side in sides) == 1

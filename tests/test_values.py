@@ -10,7 +10,7 @@ from pipelines.labels import labels_of
 from pipelines.rows import reading as rows
 from pipelines.rows.packing import unpacked
 from pipelines.rows.preprocessing import PrepareColumns
-from pipelines.splits import cut
+from pipelines.splits import split_source
 from pipelines.tables import csv_files, values
 from pipelines.tables.cells import Packer
 from pipelines.tables.numerals import numeral
@@ -275,7 +275,7 @@ def test_a_table_of_rare_categories_is_refused(tmp_path):
 
 def test_categories_that_only_the_other_splits_have_often_are_refused(tmp_path):
     lines = "\n".join(f"n{k // 5},{'ab'[k % 2]}" for k in range(60))
-    splits = cut(source(tmp_path, f"name,label\n{lines}\n", target="label"))
+    splits = split_source(source(tmp_path, f"name,label\n{lines}\n", target="label"))
     rare = splits.train.select(np.arange(3))
     with pytest.raises(DataError, match="4 training examples"):
         PrepareColumns.adapted(rare)

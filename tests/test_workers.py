@@ -13,9 +13,9 @@ import tensorflow as tf
 from made import pictures
 
 import apps
-from pipelines.batches import _for_all, _passing, feed_shuffled
+from pipelines.batches import _one_pass, _size_for_replicas, shuffled_batches
 from pipelines.examples import Examples
-from pipelines.sharding import Share
+from pipelines.sharding import WorkerShard
 from training.distributed import cluster, strategy
 from training.distributed.cluster import StrategyError
 from training.run import Run
@@ -154,7 +154,7 @@ def test_alone_everybody_is_the_chief():
 
 def _parts(share, count, size):
     """The numbers that a worker sees in a pass."""
-    return [batch.target.numpy() for batch in _passing(_numbered(count), size, None)(share)]
+    return [batch.target.numpy() for batch in _one_pass(_numbered(count), size, None)(share)]
 
 
 def _numbered(count):
@@ -165,8 +165,8 @@ def _numbered(count):
 @pytest.mark.parametrize("count", [24, 25, 31])
 def test_shares_of_a_pass_are_disjoint_and_whole(workers, local, count):
     replicas, size = workers * local, 12
-    size = _for_all(replicas, count, size)
-    found = [_parts(Share(w * local, local, replicas), count, size) for w in range(workers)]
+    size = _size_for_replicas(replicas, count, size)
+    found = [_parts(WorkerShard(w * local, local, replicas), count, size) for w in range(workers)]
     assert len({len(parts) for parts in found}) == 1
     for step in range(-(-count // size)):
         mine = [part for parts in found for part in parts[step * local : (step + 1) * local]]
@@ -177,11 +177,11 @@ def test_shares_of_a_pass_are_disjoint_and_whole(workers, local, count):
 
 def test_shares_of_training_are_the_rows_of_one_process(monkeypatch):
     def batches(share):
-        monkeypatch.setattr("pipelines.batches.shared", lambda flow: flow(share))
-        return feed_shuffled(_numbered(50), batch_size=8, steps_per_epoch=6, seed=3)
+        monkeypatch.setattr("pipelines.batches.for_strategy", lambda flow: flow(share))
+        return shuffled_batches(_numbered(50), batch_size=8, steps_per_epoch=6, seed=3)
 
-    whole = [batch.target for batch in batches(Share(0, 1, 1)).take(13)]
-    halves = [batches(Share(number, 1, 2)) for number in (0, 1)]
+    whole = [batch.target for batch in batches(WorkerShard(0, 1, 1)).take(13)]
+    halves = [batches(WorkerShard(number, 1, 2)) for number in (0, 1)]
     assert all(half.cardinality() == tf.data.INFINITE_CARDINALITY for half in halves)
     assert all(half.element_spec.features.shape[0] == 4 for half in halves)
     for one, *both in zip(whole, *(half.take(13) for half in halves), strict=True):

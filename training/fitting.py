@@ -14,7 +14,7 @@ import optimizers
 from apps.app import App
 from apps.feeds import BEGIN, Feeds
 from apps.metrics import metric
-from pipelines.batches import feed_shared, feed_shuffled, judging_batch
+from pipelines.batches import inference_batch_size, sharded_batches, shuffled_batches
 from pipelines.splits import Splits
 from training import callbacks as own
 from training.build import Parts, build, finite
@@ -131,7 +131,7 @@ def feeds(app: App, splits: Splits, parts: Parts, begin: Found | None = None) ->
     position = begin.position if begin else BEGIN
     steps, steps_a_call = steps_of(app, splits)
     size = batch_size(app, splits)
-    train = feed_shuffled(
+    train = shuffled_batches(
         splits.train,
         batch_size=size,
         steps_per_epoch=steps,
@@ -142,8 +142,8 @@ def feeds(app: App, splits: Splits, parts: Parts, begin: Found | None = None) ->
         # What replays its epochs needs their batches.
         start=position.batches(range(app.epochs), steps) if begin and begin.state else 0,
     )
-    together = judging_batch(splits.spec["features"])
-    valid = feed_shared(splits.valid, batch_size=together, prepare=parts.prepare)
+    together = inference_batch_size(splits.spec["features"])
+    valid = sharded_batches(splits.valid, batch_size=together, prepare=parts.prepare)
     return Feeds(train, valid, steps, splits, parts.prepare, size, steps_a_call, position)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import fingerprints
-from pipelines.batches import feed
+from pipelines.batches import ordered_batches
 from pipelines.files import without_home
 from pipelines.splits import Fold, Splits
 from training import samples
@@ -70,7 +70,7 @@ def keep_samples(splits: Splits, parts: Parts, path: Path) -> None:
     few = splits.test.select(np.arange(min(NUM_SAMPLES, len(splits.test))))
     answers = [
         parts.network(features, training=False)
-        for features, _ in feed(few, batch_size=NUM_SAMPLES, prepare=parts.prepare)
+        for features, _ in ordered_batches(few, batch_size=NUM_SAMPLES, prepare=parts.prepare)
     ]
     if parts.finish is not None:
         answers = [parts.finish(answer) for answer in answers]

@@ -18,7 +18,7 @@ from apps.finetune.freezing import Parts, groups
 from apps.finetune.linear_probe import path
 from apps.solving import solve
 from optimizers import LayerwiseLearningRate
-from pipelines.batches import Augment, feed, feed_shared, feed_shuffled
+from pipelines.batches import Augment, ordered_batches, sharded_batches, shuffled_batches
 from pipelines.examples import Batch, Examples, store
 
 BATCH = 64  # pictures in one pass through the frozen part
@@ -83,7 +83,7 @@ def run(parts: Parts, feeds: Feeds, plan: Plan, **options: Any) -> None:
     heads = _Heads(head, pooled, plan)
     position = feeds.position
     if position.stage == 1:
-        valid = feed_shared(pooled.valid, batch_size=VALID_BATCH)
+        valid = sharded_batches(pooled.valid, batch_size=VALID_BATCH)
         epochs = {"epochs": plan.epochs[0], **options}
         done = solve(head, feeds._replace(valid=valid), heads.sweeps(), **epochs)
         position = Position(2, done, done)
@@ -164,7 +164,7 @@ def _fit(
     model: Any, features: Features, plan: Plan, epochs: range, position: Position, **options: Any
 ) -> None:
     """Train on features at the cut."""
-    batches = feed_shuffled(
+    batches = shuffled_batches(
         features.train,
         batch_size=plan.batch_size,
         steps_per_epoch=features.steps,
@@ -174,7 +174,7 @@ def _fit(
     )
     model.fit(
         batches.map(features.change) if features.change else batches,
-        validation_data=feed_shared(features.valid, batch_size=VALID_BATCH),
+        validation_data=sharded_batches(features.valid, batch_size=VALID_BATCH),
         steps_per_epoch=features.steps,
         initial_epoch=position.begin(epochs),
         epochs=epochs.stop,
@@ -228,7 +228,9 @@ def _asked(model: Any, examples: Examples) -> Examples:
     """What a model gives for each example, in memory."""
     features = examples.features
     ask = _traced(lambda x: model(x, training=False), features.shape[1:], features.dtype)
-    given = [ask(features).numpy() for features, _ in feed(examples, batch_size=VALID_BATCH)]
+    given = [
+        ask(features).numpy() for features, _ in ordered_batches(examples, batch_size=VALID_BATCH)
+    ]
     return Examples.of(np.concatenate(given), examples.targets)
 
 

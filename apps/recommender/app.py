@@ -178,7 +178,7 @@ class Recommender(App):
         if chosen == "svdpp":
             learnt = svdpp.epochs(
                 pairs,
-                iter(sharding.distributed(feeds.train)),
+                iter(sharding.distribute(feeds.train)),
                 feeds.steps_per_epoch,
                 model.optimizer,
                 num_factors=self.factors,

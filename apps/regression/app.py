@@ -88,12 +88,12 @@ class Regression(App):
         from pipelines import sources
         from pipelines.embedded import diabetes
         from pipelines.rows import reading as rows
-        from pipelines.splits import cut
+        from pipelines.splits import split_source
 
         self._require_steps()
         tables = sources.tables(self.data, embedded=diabetes, test=self.test, data_dir=data_dir)
         drop = [name for name in self.drop.split(",") if name.strip()]
-        splits = cut(rows.source(tables, target=self.target, drop=drop, task=self.task))
+        splits = split_source(rows.source(tables, target=self.target, drop=drop, task=self.task))
         self._solver(splits)
         self._whole(splits)
         return splits

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from apps.regression.layers import Adapted, Agreement, Heads, PiecewiseLinear, RandomFourier
 from apps.regression.shrinkage import Trusted
-from pipelines.batches import feed
+from pipelines.batches import ordered_batches
 from pipelines.examples import Batch, Examples
 from pipelines.rows.preprocessing import PrepareColumns
 
@@ -78,7 +78,7 @@ class Prepared:
 
     def _fed(self) -> Iterator[Batch]:
         rows = min(BLOCK, max(FEWEST, MOST_HELD // (self.width or 1)))
-        batches = feed(self.train, batch_size=rows, prepare=self.prepare)
+        batches = ordered_batches(self.train, batch_size=rows, prepare=self.prepare)
         return batches.as_numpy_iterator()
 
 

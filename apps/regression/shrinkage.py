@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
 from apps.feeds import Feeds
-from pipelines.batches import feed
+from pipelines.batches import ordered_batches
 
 BATCH = 1000
 MOST_JUDGED = 10_000  # validation examples that a share is found by
@@ -49,7 +49,7 @@ class Trust(keras.callbacks.Callback):
         super().__init__()
         # All of them on every worker, of which `fit` judges its share.
         some = feeds.splits.valid.select(np.arange(len(feeds.splits.valid))[:MOST_JUDGED])
-        self.valid = feed(some, batch_size=BATCH, prepare=feeds.prepare)
+        self.valid = ordered_batches(some, batch_size=BATCH, prepare=feeds.prepare)
         self.target, self.best = some.targets, best
         self.parts: Any = None
 

@@ -92,7 +92,7 @@ class Text(App):
         tables = sources.tables(
             self.data, embedded=embedded.reviews, test=self.test, data_dir=data_dir
         )
-        return splits.cut(texts.source(tables, texts.Columns(self.text, self.target)))
+        return splits.split_source(texts.source(tables, texts.Columns(self.text, self.target)))
 
     def make_preprocessing(self, splits: "Splits") -> Any:
         """Texts to numbers of words and of runs of words."""
@@ -179,12 +179,12 @@ class Text(App):
     def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
         """Solve the linear part on the training texts, then train the recurrent one."""
         if self.grams:
-            from pipelines.batches import feed
+            from pipelines.batches import ordered_batches
 
             train = feeds.splits.train
-            batches = feed(train, batch_size=COUNTED, prepare=feeds.prepare)
+            batches = ordered_batches(train, batch_size=COUNTED, prepare=feeds.prepare)
             pairs = ((some["runs"], y) for some, y in batches)
-            model.get_layer("evidence").solve(pairs, train.draws() / 2.0**64)
+            model.get_layer("evidence").solve(pairs, train.split_hashes() / 2.0**64)
         super().fit(model, feeds, **options)
 
 

@@ -18,7 +18,7 @@ import keras  # noqa: E402
 
 from apps import Mnist  # noqa: E402
 from pipelines import tfds  # noqa: E402
-from pipelines.batches import feed_shuffled  # noqa: E402
+from pipelines.batches import shuffled_batches  # noqa: E402
 from training.build import finite  # noqa: E402
 from training.fitting import steps_of  # noqa: E402
 from training.precision import choose  # noqa: E402
@@ -60,7 +60,7 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
     choice = choose(precision, "image")
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(choice.policy)
-    batches = feed_shuffled(
+    batches = shuffled_batches(
         source.train,
         batch_size=app.batch_size,
         steps_per_epoch=steps,

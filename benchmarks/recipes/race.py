@@ -35,7 +35,7 @@ from apps.mnist.app import Mnist
 from apps.recommender.app import Recommender
 from apps.regression.app import Regression
 from apps.text.app import Text
-from pipelines.batches import feed, feed_shuffled
+from pipelines.batches import ordered_batches, shuffled_batches
 from pipelines.splits import Splits
 from training.build import build, finite
 
@@ -235,7 +235,7 @@ class Race:
         per_epoch = count // app.effective_batch_size(count)
         every = task.every or per_epoch
         parts = self.parts(app, looks * every)
-        batches = feed_shuffled(
+        batches = shuffled_batches(
             splits.train,
             batch_size=app.effective_batch_size(count),
             steps_per_epoch=per_epoch,
@@ -244,7 +244,7 @@ class Race:
             augment=app.make_augmentation(),
             lengths=app.sequence_lengths(splits),
         )
-        valid = feed(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
+        valid = ordered_batches(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
         course = Course(-math.inf if target is None else target, looks * every)
         try:
             app.fit(
@@ -300,7 +300,7 @@ def told(*numbers: float) -> list[float | None]:
 
 def score(parts: Any, splits: Splits) -> float:
     """Of the test examples: the share of right answers, or the root of the mean squared error."""
-    test = feed(splits.test, batch_size=VALID_BATCH, prepare=parts.prepare)
+    test = ordered_batches(splits.test, batch_size=VALID_BATCH, prepare=parts.prepare)
     if splits.labels:
         given = parts.network.predict(test, verbose=0)
         return float(np.mean(given.argmax(-1) == splits.test.targets))

@@ -26,8 +26,8 @@ def baselines(splits: Splits) -> dict[str, Answers]:
         found["user_and_item_means"] = ranking.answers(splits, _means(splits), some, None)
     if len(some.names):
         found["popularity"] = ranking.answers(splits, None, some, _popular(splits, some))
-    if splits.floor is not None:
-        found[FLOOR] = ranking.answers(splits, _noisy(splits, splits.floor), some, None)
+    if splits.noise_floor is not None:
+        found[FLOOR] = ranking.answers(splits, _noisy(splits, splits.noise_floor), some, None)
     return found
 
 

@@ -13,7 +13,7 @@ from evaluation import kinds
 from evaluation.modalities.baselines import majority
 from evaluation.tasks import classification, regression
 from inference.model_outputs import answering
-from pipelines.batches import MAX_JUDGED
+from pipelines.batches import MAX_INFERENCE_BATCH
 from pipelines.examples import Examples
 from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import Splits
@@ -204,7 +204,7 @@ def _shuffled(
 ) -> Iterator[np.ndarray]:
     """For each column the answers [repeats, rows, ...] to examples in which it is shuffled."""
     features, count = some.numpy().features, len(some)
-    at_once = max(1, MAX_JUDGED // (repeats * count))
+    at_once = max(1, MAX_INFERENCE_BATCH // (repeats * count))
     for start in range(0, len(names), at_once):
         block = names[start : start + at_once]
         copies = len(block) * repeats

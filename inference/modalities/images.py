@@ -9,7 +9,7 @@ import tensorflow as tf
 from inference.inputs import UnreadableError
 from inference.named_outputs import named, parts, rows
 from inference.request_errors import RequestError
-from pipelines.batches import judging_batch
+from pipelines.batches import inference_batch_size
 from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.images.decoder_messages import without_decoder_messages
@@ -168,7 +168,7 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     One that cannot be read has an `error` in their place; raises UnreadableError where none can.
     """
     shape = run.manifest["reading"]["shape"]
-    size = judging_batch((tuple(shape), "uint8"))
+    size = inference_batch_size((tuple(shape), "uint8"))
     blocks = [inputs[start : start + size] for start in range(0, len(inputs), size)]
     answers = [row for block in blocks for row in _answered(run, block)]
     if answers and all("error" in row for row in answers):

@@ -15,7 +15,7 @@ from pipelines.ids.columns import KINDS, Columns, found
 from pipelines.ids.splitting import Split, choose
 from pipelines.ids.timelines import Timeline, timeline
 from pipelines.labels import texts_of
-from pipelines.splits import Source, Splits, cut
+from pipelines.splits import Source, Splits, split_source
 from pipelines.tables.cells import missing_of
 from pipelines.tables.missing import ID_WORDS
 from pipelines.tables.table import Table, Tables, listed
@@ -60,7 +60,7 @@ def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
         notes.append("no column of ratings: a pair counts as met, whatever was thought of it")
     source = Source(train.examples.hashed(), valid, test, notes=tuple(notes))
     scheme = choose(split, source.train, train.times, names.time, official=test is not None)
-    return dataclasses.replace(cut(source, scheme), floor=tables.floor)
+    return dataclasses.replace(split_source(source, scheme), noise_floor=tables.noise_floor)
 
 
 def met(table: Table, columns: Columns, found_in: Mapping[str, Judged] | None = None) -> Met:

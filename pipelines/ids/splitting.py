@@ -5,9 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-from pipelines import drawing
+from pipelines import hash_splits
 from pipelines.examples import Examples
-from pipelines.splits import TEST_SHARE, Splits, Wanted, drawn_sides
+from pipelines.splits import TEST_SHARE, SplitRequest, Splits, hash_assignments
 
 Split = Literal["auto", "time", "user_time", "random"]
 # Validation is a share of what is not test: 200 pairs, within these shares.
@@ -19,15 +19,17 @@ MAX_UNKNOWN_SHARE = 0.5  # of test pairs, above which `auto` does not judge by t
 class RandomPairs:
     """Test and validation pairs are drawn by their hash."""
 
-    def sides(self, examples: Examples, classes: np.ndarray | None, wanted: Wanted) -> np.ndarray:
+    def assign(
+        self, examples: Examples, classes: np.ndarray | None, wanted: SplitRequest
+    ) -> np.ndarray:
         """TRAIN, VALID or TEST for each pair."""
-        side = drawn_sides(examples, classes, wanted, valid_share=0.0)
+        side = hash_assignments(examples, classes, wanted, valid_share=0.0)
         if wanted.valid:
             # Other digits of the hash than those that chose the test.
-            _validate(side, examples.draws() / 2.0**64 * 2.0**20 % 1)
+            _validate(side, examples.split_hashes() / 2.0**64 * 2.0**20 % 1)
         return side
 
-    def notes(self, splits: Splits, wanted: Wanted) -> tuple[str, ...]:
+    def notes(self, splits: Splits, wanted: SplitRequest) -> tuple[str, ...]:
         """How the test was made."""
         told = f"the test pairs are drawn at random; {_strangers(splits)}"
         return (told,) if wanted.test else ()
@@ -52,21 +54,26 @@ class NewestPairs:
     rule: str
     of_each: bool = False
 
-    def sides(self, examples: Examples, classes: np.ndarray | None, wanted: Wanted) -> np.ndarray:  # noqa: ARG002
+    def assign(
+        self,
+        examples: Examples,
+        classes: np.ndarray | None,  # noqa: ARG002
+        wanted: SplitRequest,
+    ) -> np.ndarray:
         """TRAIN, VALID, TEST or UNUSED for each pair."""
         ages, count = self.ages[examples.rows], len(examples)
         rank = np.empty(count, "int64")
-        rank[np.lexsort((examples.draws(), ages))] = np.arange(count)
+        rank[np.lexsort((examples.split_hashes(), ages))] = np.arange(count)
         start, end = self._window(count, wanted)
-        side = np.full(count, drawing.TRAIN, "uint8")
-        side[rank >= start] = drawing.TEST
-        side[rank >= end] = drawing.UNUSED
+        side = np.full(count, hash_splits.TRAIN, "uint8")
+        side[rank >= start] = hash_splits.TEST
+        side[rank >= end] = hash_splits.UNUSED
         if wanted.valid:
             _validate(side, -rank)
         return side
 
     @staticmethod
-    def _window(count: int, wanted: Wanted) -> tuple[int, int]:
+    def _window(count: int, wanted: SplitRequest) -> tuple[int, int]:
         """The first rank of the test, and that after its last."""
         if wanted.fold is None:
             share = TEST_SHARE * wanted.test
@@ -74,7 +81,7 @@ class NewestPairs:
         number, of = wanted.fold
         return count * number // (of + 1), count * (number + 1) // (of + 1)
 
-    def notes(self, splits: Splits, wanted: Wanted) -> tuple[str, ...]:
+    def notes(self, splits: Splits, wanted: SplitRequest) -> tuple[str, ...]:
         """How the test was made."""
         rule = f"the newest {self.rule}"
         if wanted.fold:
@@ -92,7 +99,7 @@ def newest_of_each(examples: Examples, times: np.ndarray, column: str) -> Newest
     """The newest pairs of each user are the test, in proportion to all of that user's pairs."""
     users = np.unique(examples.features["user"].astype("S"), return_inverse=True)[1]
     # The hash decides how many of 3 pairs a fifth is.
-    part = examples.draws() / 2.0**64 * 2.0**20 % 1
+    part = examples.split_hashes() / 2.0**64 * 2.0**20 % 1
     return NewestPairs(_shares(users, times, part), f"of each user by {column}", of_each=True)
 
 
@@ -123,8 +130,8 @@ def choose(
     each = newest_of_each(examples, times, column)
     if split == "user_time":
         return each
-    side = scheme.sides(examples, None, Wanted())
-    share = _unknown(examples, side == drawing.TRAIN, side == drawing.TEST)
+    side = scheme.assign(examples, None, SplitRequest())
+    share = _unknown(examples, side == hash_splits.TRAIN, side == hash_splits.TEST)
     if share <= MAX_UNKNOWN_SHARE:
         return scheme
     why = f"(--split time would test {share:.0%} pairs of users unknown to training)"
@@ -137,10 +144,10 @@ def _same(times: np.ndarray) -> bool:
 
 def _validate(side: np.ndarray, order: np.ndarray) -> None:
     """Make the first of the training pairs in this order validation."""
-    rest = np.flatnonzero(side == drawing.TRAIN)
+    rest = np.flatnonzero(side == hash_splits.TRAIN)
     share = np.clip(NUM_VALID / max(1, len(rest)), MIN_VALID_SHARE, MAX_VALID_SHARE)
     first = np.argsort(order[rest], kind="stable")[: int(np.ceil(share * len(rest)))]
-    side[rest[first]] = drawing.VALID
+    side[rest[first]] = hash_splits.VALID
 
 
 def _unknown(examples: Examples, learnt: np.ndarray, judged: np.ndarray) -> float:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines import inspection
-from pipelines.drawing import draws_of_rows
 from pipelines.examples import DataError, Examples
+from pipelines.hash_splits import row_hashes
 from pipelines.rows.column_kinds import Column, column_of, odd, texts
 from pipelines.rows.column_names import NUM_NAMED, called, clean_names, find, renamed
 from pipelines.rows.packing import Kinds, packed
@@ -153,4 +153,4 @@ class _Rows(NamedTuple):
             features = {name: matrix[there] for name, matrix in features.items()}
         origins = inspection.origins(table, there)
         examples = Examples.of(features, target[there], origins, self.reading.kinds)
-        return dataclasses.replace(examples, drawn=draws_of_rows(table)[there])
+        return dataclasses.replace(examples, row_hashes=row_hashes(table)[there])

@@ -76,7 +76,7 @@ class Table:
 class Tables(NamedTuple):
     """What an address holds; validation and test where the source has them.
 
-    `floor` is the least root mean squared error that any model can reach, where
+    `noise_floor` is the least root mean squared error that any model can reach, where
     the data are generated and it is known.
     """
 
@@ -84,7 +84,7 @@ class Tables(NamedTuple):
     valid: Table | None = None
     test: Table | None = None
     notes: tuple[str, ...] = ()
-    floor: float | None = None
+    noise_floor: float | None = None
 
     def each(self, make: Callable[[Table], Any], absent: Any = None) -> list[Any]:
         """What `make` gives for the training, validation and test table."""

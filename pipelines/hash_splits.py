@@ -1,4 +1,4 @@
-"""Draw test and validation examples by hash: the same ones whatever their order and number."""
+"""Choose test and validation examples by hash, whatever their order and number."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -23,25 +23,25 @@ class Window(NamedTuple):
     valid: float
 
 
-def sides(
-    draws: np.ndarray, classes: np.ndarray | None, windows: Sequence[Window], which: int = 0
+def assign(
+    hashes: np.ndarray, classes: np.ndarray | None, windows: Sequence[Window], which: int = 0
 ) -> np.ndarray:
-    """The side of each example: TRAIN, VALID or TEST.
+    """The split of each example: TRAIN, VALID or TEST.
 
     The hash alone decides, so that more data never move an example, with two exceptions.
-    A set of fewer than `MIN_HASHED_UNITS` distinct draws is cut by the rank of the hash, class
+    A set of fewer than `MIN_HASHED_UNITS` distinct hashes is cut by the rank of the hash, class
     by class. And a class of `MIN_CLASS_EXAMPLES` or more that the hash leaves without one of
     the splits is cut by rank. There more data can move an example.
 
     Args:
-        draws: uint64 [n]; examples of equal draws fall on one side.
+        hashes: uint64 [n]; examples of equal hashes fall on one side.
         classes: int [n]; None where the target is no class.
         windows: the shares; of a cross-validation those of all folds, so that each example is a
             test example of one fold.
         which: the window that is asked for.
 
     """
-    units, unit = np.unique(draws, return_inverse=True)
+    units, unit = np.unique(hashes, return_inverse=True)
     every = [_by_hash(units, window) for window in windows]
     wanted = 1 + bool(windows[0].test) + bool(windows[0].valid)
     few, side = len(units) < MIN_HASHED_UNITS, every[which].copy()
@@ -100,7 +100,7 @@ def _strata(
             yield members, which < len(known)
 
 
-def draws_of_rows(table: Table) -> np.ndarray:
+def row_hashes(table: Table) -> np.ndarray:
     """A hash for each row: of all its cells, as read, and of its number among equal rows.
 
     The columns that a model uses do not matter, nor their order. A row is an example drawn from
