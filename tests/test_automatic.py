@@ -105,7 +105,9 @@ def test_a_learning_rate_that_is_given_is_not_lowered():
     for app in apps.ALL:
         given = app(learning_rate=0.003)
         assert {given.peak_learning_rate_for(steps) for steps in (2, 500, 10**6)} == {0.003}
-        assert float(given.rate(10)(2)) == pytest.approx(0.003)  # after two steps of warm-up
+        assert float(given.make_schedule(10)(2)) == pytest.approx(
+            0.003
+        )  # after two steps of warm-up
 
 
 def test_a_run_of_an_older_version_means_what_it_meant(tiny_run, tmp_path):
@@ -174,7 +176,7 @@ def test_expected_replicas():
 @pytest.mark.parametrize("app", [Mnist, Text])
 def test_the_course_suits_the_optimizer(app, optimizer, schedule, rates, steps):
     made = app(optimizer=optimizer, schedule=schedule, learning_rate=1.0)
-    rate = made.rate(steps)
+    rate = made.make_schedule(steps)
     found = [float(rate(step)) if callable(rate) else rate for step in (0, steps // 5, steps)]
     assert found == pytest.approx(rates, abs=1e-3)
 

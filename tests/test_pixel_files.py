@@ -225,7 +225,7 @@ def test_small_images_of_several_sizes_become_squares_of_the_usual(tmp_path):
     app = Mnist(data=folder(tmp_path / "set", [(10, 12), (12, 12), (14, 12)] * 20, "RGB"))
     assert app.load_splits().spec["features"] == ((12, 12, 3), "uint8")
     with pytest.raises(DataError, match="Take athanor finetune"):
-        Mnist(data=folder(tmp_path / "large", [(200, 300), (300, 200)])).splits()
+        Mnist(data=folder(tmp_path / "large", [(200, 300), (300, 200)])).load_splits()
 
 
 def test_an_archive_trains_and_a_folder_tests(tmp_path):

@@ -57,8 +57,8 @@ def test_the_manifest_says_how_the_run_was_made(run):
     assert Mnist.from_json(manifest["fields"]) == TINY == run.app
     assert manifest["fields"]["seed"] == 0
     assert manifest["precision"]["policy"] == "float32"
-    assert manifest["data"]["fingerprint"] == TINY.splits().fingerprint()
-    assert manifest["data"]["sizes"] == TINY.splits().sizes
+    assert manifest["data"]["fingerprint"] == TINY.load_splits().fingerprint()
+    assert manifest["data"]["sizes"] == TINY.load_splits().sizes
     assert manifest["labels"] == list("0123456789")
     assert manifest["versions"]["keras"] == keras.__version__
     assert manifest["parameters"] == run.model.count_params()
@@ -138,7 +138,7 @@ def test_what_cannot_be_trained_writes_nothing(app, error, elsewhere):
 
 
 def test_a_batch_of_all_training_examples_is_one_step(tmp_path):
-    count = len(TINY.splits().train)
+    count = len(TINY.load_splits().train)
     run = trained(Mnist(model="softmax", epochs=1, batch_size=count), tmp_path / "run")
     assert run.manifest["epochs"] == 1
     with pytest.raises(FieldError, match=f"at most the {count} training examples"):

@@ -73,7 +73,7 @@ def test_a_search_draws_what_the_model_uses(app, fields, drawn, tmp_path):
     if "data" in fields:
         fields = fields | {"data": pairs(tmp_path / "pairs.csv", fields["data"])}
     made = app(**fields)
-    splits = made.splits()
+    splits = made.load_splits()
     if not drawn:
         with pytest.raises(
             FieldError, match=f"tune of a model that uses none of .* athanor {made.name()} train"

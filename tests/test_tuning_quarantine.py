@@ -30,7 +30,7 @@ def tuned(directory, listed, **options):
 
 def write(path, *counts):
     """A list of so many examples of train, valid and test."""
-    splits = TINY.splits()
+    splits = TINY.load_splits()
     parts = zip((splits.train, splits.valid, splits.test), counts, strict=True)
     hashes = [key for part, count in parts for key in part.content_hashes()[:count]]
     quarantine.write(path, [Entry(key_of(key)) for key in hashes])
@@ -57,7 +57,7 @@ def found(listed):
 
 
 def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found, listed):
-    before = TINY.splits().sizes
+    before = TINY.load_splits().sizes
     runs = [Run.load(path.parent) for path in found.directory.glob("trials/*/run.json")]
     for run in [*runs, found.best]:
         told = run.manifest["data"]
@@ -77,10 +77,10 @@ def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found,
 
 def test_a_list_is_part_of_what_is_searched(found, listed):
     stated = json.loads((found.directory / search_spec.STATED).read_text())
-    left = quarantine.without(TINY.splits(), listed)
+    left = quarantine.without(TINY.load_splits(), listed)
     assert stated["quarantine"] == quarantine.digest(listed)
     assert stated["data"] == left.fingerprint()
-    assert stated["valid"] == trial.digest(left) != trial.digest(TINY.splits())
+    assert stated["valid"] == trial.digest(left) != trial.digest(TINY.load_splits())
 
 
 def test_the_same_command_goes_on(found, listed, monkeypatch):
@@ -124,7 +124,7 @@ def test_a_list_that_cannot_be_read_begins_no_search(elsewhere):
 def test_the_best_is_an_ordinary_run_without_what_was_listed(found, ask, tmp_path):
     best = Run.load(found.directory / "best")
     assert best.splits.sizes == best.manifest["data"]["sizes"]
-    assert report.score(best)["examples"] == TINY.splits().sizes["test"]
+    assert report.score(best)["examples"] == TINY.load_splits().sizes["test"]
     assert replay.replay(best, tmp_path / "again", verbose=0).verdict == "bit-equal"
     status, said, _ = ask("mnist", "train", "--resume", best.path)
     assert (status, "is trained already" in said) == (0, True)
