@@ -369,7 +369,7 @@ def test_remarks_in_place_of_numbers_leave_a_column_of_numbers():
 @pytest.mark.parametrize("word", ["unknown", "", "see file"])
 def test_an_odd_cell_of_numbers_has_the_flag_of_a_missing_one(word, tmp_path):
     lines = [f"{word if row % 12 == 0 else row % 80},{row}" for row in range(240)]
-    found = cut(source(tmp_path, "\n".join(["age,price", *lines]), target="price"))
+    found = split_source(source(tmp_path, "\n".join(["age,price", *lines]), target="price"))
     layer = PrepareColumns.adapted(found.train)
     assert (layer.gaps, layer.widths) == (["age"], {"numbers": 1, "flags": 1})
     given = {"numbers": tf.constant([[np.nan], [30.0]]), "texts": tf.zeros((2, 0), tf.string)}
