@@ -1,6 +1,7 @@
 """What is learned: one frozen dataclass an application."""
 
-from apps.app import App, FieldError
+from apps.app import App
+from apps.fields import FieldError
 from apps.finetune.app import Finetune
 from apps.mnist.app import Mnist
 from apps.recommender.app import Recommender

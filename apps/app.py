@@ -3,13 +3,13 @@
 import abc
 import dataclasses
 import difflib
-import math
 import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from apps.feeds import Feeds
+from apps.fields import FieldError, Range, bounded, check
 from pipelines.files import without_home
 
 if typing.TYPE_CHECKING:
@@ -19,30 +19,6 @@ Modality = Literal["image", "row", "text", "ids"]
 Task = Literal["classification", "regression", "ranking"]
 
 SETTLED = 120  # steps after which a network stands its learning rate
-
-
-class FieldError(ValueError):
-    """A field's value that cannot be: what was received, what was expected."""
-
-    exit_status = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """Numbers that a search may draw; whole ones where both ends are."""
-
-    low: float
-    high: float
-    log: bool = False
-
-
-def bounded(default: Any, low: float, below: float | None = None) -> Any:
-    """A dataclass field whose number lies in low <= value < below.
-
-    By default below what 32 bits hold: a whole number where `low` is one, else a float32.
-    """
-    most = 2**31 if isinstance(low, int) else 2.0**127
-    return dataclasses.field(default=default, metadata={"low": low, "below": below or most})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,7 +69,7 @@ class App(abc.ABC):
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            _check(field, hints[field.name], value)
+            check(field, hints[field.name], value)
             if isinstance(value, str):  # an address or a path, perhaps
                 object.__setattr__(self, field.name, without_home(value))
 
@@ -276,30 +252,3 @@ class App(abc.ABC):
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise FieldError(f"Received the field {name!r}; {cls.name()} has none.{hint}")
         return cls(**fields)
-
-
-def _check(field: dataclasses.Field, hint: Any, value: Any) -> None:
-    if type(None) in typing.get_args(hint):
-        if value is None:
-            return
-        (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
-    choices = typing.get_args(hint)
-    if choices and value not in choices:
-        expected = f"one of {', '.join(choices)}"
-    elif hint in (int, float) and not _is_number(value, hint):
-        expected = "a whole number" if hint is int else "a number"
-    elif hint in (str, bool) and not isinstance(value, hint):
-        expected = "a text" if hint is str else "true or false"
-    elif field.metadata and value < field.metadata["low"]:
-        expected = f"at least {field.metadata['low']}"
-    elif field.metadata and value >= field.metadata["below"]:
-        expected = f"less than {field.metadata['below']}"
-    else:
-        return
-    flag = field.name.replace("_", "-")
-    raise FieldError(f"Received --{flag} {value!r}; expected {expected}.")
-
-
-def _is_number(value: Any, hint: type) -> bool:
-    kinds = (int,) if hint is int else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)

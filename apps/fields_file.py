@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from apps.app import FieldError
+from apps.fields import FieldError
 
 LARGEST = 2**20  # bytes; fields are a few hundred
 DEEPEST = 8  # levels; the time to read more grows with their square

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from apps.app import FieldError
+from apps.fields import FieldError
 
 MARK = '<meta name="generator" content="athanor check-data">'
 

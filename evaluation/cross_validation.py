@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from apps.app import App, FieldError
+from apps.app import App
+from apps.fields import FieldError
 from evaluation import report
 from pipelines.quarantine import of_training
 from pipelines.splits import Fold

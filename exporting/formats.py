@@ -3,7 +3,7 @@
 import difflib
 import importlib.util
 
-from apps.app import FieldError
+from apps.fields import FieldError
 
 # With the packages that write and prove each.
 FORMATS: dict[str, tuple[str, ...]] = {

@@ -3,7 +3,7 @@
 import math
 
 from apps import Mnist
-from apps.app import Range
+from apps.fields import Range
 from tuning import report, search, search_spec, space
 from tuning.oracles import SCORE, Limits
 

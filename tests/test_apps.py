@@ -19,7 +19,7 @@ import tensorflow as tf
 
 import apps
 import athanor
-from apps.app import Range
+from apps.fields import Range
 from cli import main
 from evaluation import report
 from evaluation.kinds import judge

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import apps
 from apps import Mnist, Recommender, Regression, Text
-from apps.app import FieldError
+from apps.fields import FieldError
 from evaluation.tasks import classification
 from exporting import edge, formats, quantized, replay_edge, savedmodel
 from exporting.export import ParityError, export

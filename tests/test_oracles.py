@@ -7,7 +7,7 @@ from simulated import EPOCHS, SPACE, TUNERS, Worker, loss, opened, searched, tol
 
 import apps
 from apps import Mnist
-from apps.app import Range
+from apps.fields import Range
 from tuning import report, search, search_spec
 from tuning.journal import Journal, JournalError, UnwrittenError
 from tuning.oracles import LAUNCHES, SCORE

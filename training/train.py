@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.app import App, FieldError
+from apps.app import App
+from apps.fields import FieldError
 from pipelines import quarantine
 from pipelines.splits import Splits
 from training import directory, records, resume

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from apps.app import App, FieldError
+from apps.app import App
+from apps.fields import FieldError
 from apps.metrics import VALIDATION, metric
 from exporting import savedmodel
 from exporting.export import export

@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 import grpc
 import keras_tuner
 
-from apps.app import App, FieldError
+from apps.app import App
+from apps.fields import FieldError
 from training import provenance
 from training.distributed import strategy as distribution
 from training.distributed.launch import MOST_WORKERS

@@ -10,7 +10,8 @@ import keras_tuner
 
 import optimizers
 from apps import fields_file
-from apps.app import App, FieldError, Range
+from apps.app import App
+from apps.fields import FieldError, Range
 from pipelines.splits import Splits
 from training.distributed import strategy as distribution
 

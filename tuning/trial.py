@@ -13,7 +13,8 @@ import tensorflow as tf
 from keras_tuner.engine import base_tuner
 from keras_tuner.src.engine.trial import Trial
 
-from apps.app import App, FieldError
+from apps.app import App
+from apps.fields import FieldError
 from pipelines.files import whole, without_home
 from pipelines.splits import Splits
 from training import provenance

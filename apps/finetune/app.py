@@ -11,8 +11,9 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Modality, Range, Task, bounded
+from apps.app import App, Modality, Task
 from apps.feeds import Feeds
+from apps.fields import Range, bounded
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits

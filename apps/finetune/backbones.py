@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.app import FieldError
+from apps.fields import FieldError
 from apps.networks import FusedBatchNormalization
 from pipelines.files import at_home
 

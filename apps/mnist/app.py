@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Modality, Range, Task, bounded
+from apps.app import App, Modality, Task
+from apps.fields import Range, bounded
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits

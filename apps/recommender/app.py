@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Modality, Range, Task, bounded
+from apps.app import App, Modality, Task
 from apps.feeds import Feeds
+from apps.fields import Range, bounded
 
 if TYPE_CHECKING:
     from apps.recommender.factors import Factors, Pairs

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, FieldError, Modality, Range, Task, bounded
+from apps.app import App, Modality, Task
 from apps.feeds import Feeds
+from apps.fields import FieldError, Range, bounded
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits

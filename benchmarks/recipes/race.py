@@ -232,12 +232,13 @@ class Race:
             seed=seed,
         )
         count = len(splits.train)
-        per_epoch = count // app.effective_batch_size(count)
+        size = app.effective_batch_size(count)
+        per_epoch = count // size
         every = task.every or per_epoch
         parts = self.parts(app, looks * every)
         batches = shuffled_batches(
             splits.train,
-            batch_size=app.effective_batch_size(count),
+            batch_size=size,
             steps_per_epoch=per_epoch,
             seed=seed,
             prepare=parts.prepare,
@@ -249,15 +250,7 @@ class Race:
         try:
             app.fit(
                 parts.network,
-                Feeds(
-                    batches,
-                    valid,
-                    every,
-                    splits,
-                    parts.prepare,
-                    app.effective_batch_size(count),
-                    every,
-                ),
+                Feeds(batches, valid, every, splits, parts.prepare, size, every),
                 callbacks=[optimizers.AveragedWeights(), course],
                 verbose=0,
             )

@@ -13,7 +13,8 @@ import keras
 import tensorflow as tf
 
 import optimizers
-from apps.app import App, FieldError
+from apps.app import App
+from apps.fields import FieldError
 from pipelines.splits import Splits
 from training.distributed import cluster, keras_fixes
 from training.distributed.cluster import LostError, Strategy, StrategyError
