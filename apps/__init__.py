@@ -1,4 +1,4 @@
-"""What is learned: one frozen dataclass an application."""
+"""The applications: one frozen dataclass each."""
 
 from apps.app import App
 from apps.fields import FieldError
@@ -10,7 +10,7 @@ from apps.text.app import Text
 
 __all__ = [
     "ALL",
-    "LAYERS",
+    "LAYER_MODULES",
     "App",
     "FieldError",
     "Finetune",
@@ -18,13 +18,13 @@ __all__ = [
     "Recommender",
     "Regression",
     "Text",
-    "first_line",
-    "named",
+    "get",
+    "summary",
 ]
 
 ALL: tuple[type[App], ...] = (Regression, Mnist, Finetune, Text, Recommender)
-# Modules of layers: a saved model can be loaded after their import.
-LAYERS = (
+# These modules register layers: importing them makes saved models loadable.
+LAYER_MODULES = (
     "apps.networks",
     "apps.recommender.dot_product",
     "apps.text.layers",
@@ -37,8 +37,8 @@ LAYERS = (
 )
 
 
-def named(name: str) -> type[App]:
-    """The app of this name. Raises FieldError where there is none."""
+def get(name: str) -> type[App]:
+    """The app of this name. Raises FieldError if there is none."""
     for app in ALL:
         if app.name() == name:
             return app
@@ -47,6 +47,6 @@ def named(name: str) -> type[App]:
     )
 
 
-def first_line(app: type[App]) -> str:
-    """What an app does, in a line."""
+def summary(app: type[App]) -> str:
+    """The first line of an app's docstring."""
     return (app.__doc__ or "").splitlines()[0]

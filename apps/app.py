@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from apps.feeds import Feeds
 from apps.fields import FieldError, Range, bounded, check
+from apps.fit_data import FitData
 from pipelines.files import without_home
 
 if typing.TYPE_CHECKING:
@@ -226,13 +226,13 @@ class App(abc.ABC):
         """Those fields of `space` that matter on these data."""
         return set(self.space)
 
-    def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
+    def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
         """Train a compiled model; options are those of keras.Model.fit."""
         model.fit(
-            feeds.train,
-            validation_data=feeds.valid,
-            steps_per_epoch=feeds.steps_per_epoch,
-            initial_epoch=feeds.position.begin(range(self.epochs)),
+            fit_data.train,
+            validation_data=fit_data.valid,
+            steps_per_epoch=fit_data.steps_per_epoch,
+            initial_epoch=fit_data.position.initial_epoch(range(self.epochs)),
             epochs=self.epochs,
             shuffle=False,
             **options,

@@ -5,12 +5,12 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from apps.feeds import Feeds
+from apps.fit_data import FitData
 
 
 def solve(
     model: Any,
-    feeds: Feeds,
+    fit_data: FitData,
     sweeps: Iterator[dict[str, float]],
     *,
     epochs: int,
@@ -40,7 +40,7 @@ def solve(
     model.stop_training = False
     watchers.on_train_begin()
     logs: dict[str, float] = {}
-    begin = feeds.position.begin(range(epochs))
+    begin = fit_data.position.initial_epoch(range(epochs))
     if begin < epochs:
         # A solver's state is what its sweeps made: it goes on by making them again.
         collections.deque(itertools.islice(sweeps, begin), maxlen=0)
@@ -50,7 +50,7 @@ def solve(
         scores = next(sweeps, None)
         if scores is None:
             break
-        valid = model.evaluate(feeds.valid, verbose=0, return_dict=True)
+        valid = model.evaluate(fit_data.valid, verbose=0, return_dict=True)
         logs = {**scores, **{f"val_{name}": value for name, value in valid.items()}}
         if verbose:
             told = " - ".join(f"{name}: {value:.4f}" for name, value in logs.items())

@@ -59,7 +59,7 @@ class Lookup(NamedTuple):
         """From its file."""
         told = json.loads(path.read_text())
         space = {name: tuple(values) for name, values in told["space"].items()}
-        app = apps.named(path.stem.partition("-")[0])(patience=0, **told["fields"])
+        app = apps.get(path.stem.partition("-")[0])(patience=0, **told["fields"])
         return cls(path.stem, app, space, told["curves"])
 
     @property

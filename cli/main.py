@@ -59,7 +59,7 @@ def _command_line(asked: str | None = None) -> App:
     )
     for app in apps.ALL:
         known = asked in (None, app.name())
-        named = App(name=app.name(), help=apps.first_line(app))
+        named = App(name=app.name(), help=apps.summary(app))
         cli.command(_app_commands(app) if known else named)
     _add_commands_on_runs(cli, None, "Usage: athanor")
     for command, usage in (
@@ -80,7 +80,7 @@ def _command_line(asked: str | None = None) -> App:
 def _app_commands(app_class: type[apps.App]) -> App:
     # Told how a command is used, cyclopts need not read every field once more.
     usage = f"Usage: athanor {app_class.name()}"
-    cli = App(name=app_class.name(), help=apps.first_line(app_class), usage=f"{usage} COMMAND")
+    cli = App(name=app_class.name(), help=apps.summary(app_class), usage=f"{usage} COMMAND")
 
     @cli.command(usage=f"{usage} train [OPTIONS]")
     def train(
@@ -216,7 +216,7 @@ def _asked_of_workers(command: list[str]) -> tuple[apps.App, HowToTrain | HowToS
     if config := output.config_of(command):
         cli.config = [config]
     _, given, _ = cli.parse_args(command, exit_on_error=False, print_error=False)
-    default = apps.named(command[0])()
+    default = apps.get(command[0])()
     how = given.arguments.get("how", HOW if command[1] == "train" else SHARED)
     output.require_workers(how, command)
     return given.arguments.get("app", default), how

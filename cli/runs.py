@@ -157,7 +157,7 @@ def app_of(path: Path) -> type[apps.App]:
     """The app of the run in a directory; raises RunError where there is none."""
     from training.run import Run
 
-    return apps.named(Run.load(path).manifest["app"])
+    return apps.get(Run.load(path).manifest["app"])
 
 
 def require_app(app: type[apps.App], path: Path, name: str) -> None:

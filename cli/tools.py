@@ -46,7 +46,7 @@ def list_apps(*, common: Common = COMMON) -> None:
             "app": app.name(),
             "question": app.modality,
             "answer": ANSWERS[app.default_task],
-            "about": apps.first_line(app),
+            "about": apps.summary(app),
         }
         for app in apps.ALL
     ]

@@ -276,7 +276,7 @@ def test_every_app_is_listed():
 def test_names_are_unique_and_found():
     names = [app.name() for app in apps.ALL]
     assert len(set(names)) == len(names)
-    assert [apps.named(name) for name in names] == list(apps.ALL)
+    assert [apps.get(name) for name in names] == list(apps.ALL)
 
 
 def test_a_wrong_field_is_answered_with_the_nearest():

@@ -30,7 +30,7 @@ SETS = {
 
 
 def assert_nothing_grave(app, **fields):
-    diagnosis = examine(apps.named(app)(**fields), None, lambda *_: None)
+    diagnosis = examine(apps.get(app)(**fields), None, lambda *_: None)
     grave = [f"{one.check}: {one.said}" for one in diagnosis.findings if one.severity == "grave"]
     assert grave == []
 

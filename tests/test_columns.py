@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps.feeds import Feeds
+from apps.fit_data import FitData
 from apps.solving import solve
 from evaluation.tasks import regression
 from pipelines.batches import ordered_batches, shuffled_batches
@@ -163,6 +163,6 @@ def test_a_solver_is_seen_as_epochs(sweeps, patience, seen, tmp_path):
         keras.callbacks.TensorBoard(str(tmp_path)),
         keras.callbacks.EarlyStopping("val_loss", patience=patience),
     ]
-    solve(model, Feeds(None, valid, 1, None, None, 1), weights(), epochs=5, callbacks=callbacks)
+    solve(model, FitData(None, valid, 1, None, None, 1), weights(), epochs=5, callbacks=callbacks)
     assert len(watcher.told) == seen
     assert [logs["val_loss"] for _, logs in watcher.told] == [float(k**2) for k in range(seen)]

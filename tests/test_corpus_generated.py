@@ -172,7 +172,7 @@ def check_manifest(data, value, run, place):
     (place / "run.json").write_text(json.dumps(told))
     try:
         read = manifest.read(place / "run.json")
-        apps.named(read["app"]).from_json(read["fields"])
+        apps.get(read["app"]).from_json(read["fields"])
     except (RunError, apps.FieldError) as error:
         assert_words(2, str(error))
 

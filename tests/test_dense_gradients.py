@@ -10,7 +10,7 @@ import apps
 import optimizers
 from conformance import fits
 from conformance.subject import subject
-from training.fitting import compiled, feeds
+from training.fitting import compiled, make_fit_data
 
 PARTS = tf.IndexedSlices(
     tf.constant([[1.0, -2.0], [3.0, 0.5], [1.0, 4.0], [0.25, 0.0]]),
@@ -65,7 +65,7 @@ def test_text_learns_with_the_square_of_the_sum():
     splits = app.load_splits()
     parts = compiled(app, splits, "float32")
     network = parts.network
-    features, target = next(iter(feeds(app, splits, parts).train))
+    features, target = next(iter(make_fit_data(app, splits, parts).train))
     (table,) = (one for one in network.trainable_variables if "embeddings" in one.path)
     with tf.GradientTape() as tape:
         loss = app.make_loss(splits)(target, network(features, training=True))

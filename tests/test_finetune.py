@@ -14,10 +14,10 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from apps import FieldError, Finetune
-from apps.feeds import Feeds
 from apps.finetune import backbones, freezing, two_stage
 from apps.finetune.linear_probe import path
 from apps.finetune.two_stage import _is_better
+from apps.fit_data import FitData
 from evaluation.modalities.images import SMALL, _shrunk
 from inference.modalities.grad_cam import heat
 from pipelines.batches import ordered_batches
@@ -44,8 +44,8 @@ def fitted(made, **fields):
     app = Finetune(batch_size=8, epochs=1, head_epochs=1, learning_rate=0.01, **fields)
     network = app.make_network(made)
     before = {variable.path: variable.numpy() for variable in network.variables}
-    feeds = Feeds(None, None, 10**6, made, app.make_preprocessing(made), 8)
-    app.fit(network, feeds, callbacks=[], verbose=0)
+    fit_data = FitData(None, None, 10**6, made, app.make_preprocessing(made), 8)
+    app.fit(network, fit_data, callbacks=[], verbose=0)
     after = {variable.path: variable.numpy() for variable in network.variables}
     return network, {path for path in before if not np.array_equal(before[path], after[path])}
 
@@ -113,8 +113,8 @@ def test_the_table_tells_the_learning_rate_that_a_short_run_takes(mobilenet, mon
     monkeypatch.setattr(two_stage, "run", lambda _, __, plan, **___: plans.append(plan))
     monkeypatch.setattr(freezing, "found", lambda _: parts)
     data = types.SimpleNamespace(train=range(300))
-    feeds = types.SimpleNamespace(steps_per_epoch=30, batch_size=10, splits=data)
-    Finetune.tiny().fit(None, feeds, verbose=1)
+    fit_data = types.SimpleNamespace(steps_per_epoch=30, batch_size=10, splits=data)
+    Finetune.tiny().fit(None, fit_data, verbose=1)
     course = plans[0].optimizer(60)._learning_rate
     assert max(float(course(step)) for step in range(60)) == pytest.approx(0.005)
     assert "rate 0.005" in capsys.readouterr().out
@@ -202,8 +202,8 @@ def test_a_second_stage_that_is_not_better_leaves_the_head(made, tmp_path):
     app = Finetune(batch_size=8, epochs=2, head_epochs=3, learning_rate=1e-12, patience=0)
     network = app.make_network(made)
     kept = KeepBest(network, tmp_path / "best.keras", "val_loss")
-    feeds = Feeds(None, None, 0, made, app.make_preprocessing(made), 8)
-    app.fit(network, feeds, callbacks=[kept], verbose=0)
+    fit_data = FitData(None, None, 0, made, app.make_preprocessing(made), 8)
+    app.fit(network, fit_data, callbacks=[kept], verbose=0)
     assert 1 <= kept.epoch <= 3
 
 

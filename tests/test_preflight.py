@@ -49,12 +49,12 @@ def files(elsewhere):
 @pytest.mark.parametrize(("name", "fields", "said"), REFUSED)
 def test_it_is_refused(name, fields, said):
     with pytest.raises(DataError, match=said.replace("(", r"\\(")):
-        apps.named(name)(**fields).require_data()
+        apps.get(name)(**fields).require_data()
 
 
 @pytest.mark.parametrize(("name", "fields"), TAKEN)
 def test_what_may_be_right_is_left_to_its_reader(name, fields):
-    apps.named(name)(**fields).require_data()
+    apps.get(name)(**fields).require_data()
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
@@ -88,7 +88,7 @@ def test_a_pipe_is_left_to_its_reader():
     os.write(writing, ROWS.encode())
     os.close(writing)
     address = f"csv:/dev/fd/{reading}"
-    apps.named("regression")(data=address, target="price").require_data()
+    apps.get("regression")(data=address, target="price").require_data()
     assert len(csv_files.read(address.partition(":")[2]).train) == 1
     os.close(reading)
 

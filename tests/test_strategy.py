@@ -24,7 +24,7 @@ startup.tensorflow(2)
 import apps
 from training.distributed.equivalence import compared
 for optimizer in ("sgd", "adam", "adan", "lookahead"):
-    app = dataclasses.replace(apps.named(sys.argv[1]).tiny(), optimizer=optimizer)
+    app = dataclasses.replace(apps.get(sys.argv[1]).tiny(), optimizer=optimizer)
     if sys.argv[1] == "recommender":
         app = dataclasses.replace(app, model="svdpp")
     if sys.argv[1] == "mnist" and optimizer != "sgd":

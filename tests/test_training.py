@@ -212,8 +212,8 @@ def interrupt_in_epoch(number, monkeypatch):
 
     fit = Mnist.fit
 
-    def interrupted(self, model, feeds, *, callbacks, **options):
-        fit(self, model, feeds, callbacks=[*callbacks, Interrupt()], **options)
+    def interrupted(self, model, fit_data, *, callbacks, **options):
+        fit(self, model, fit_data, callbacks=[*callbacks, Interrupt()], **options)
 
     monkeypatch.setattr(Mnist, "fit", interrupted)
 

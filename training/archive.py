@@ -25,7 +25,7 @@ def model(path: Path) -> Any:
     import keras
     import tensorflow as tf
 
-    for module in apps.LAYERS:
+    for module in apps.LAYER_MODULES:
         importlib.import_module(module)
     try:
         _require_members(path)

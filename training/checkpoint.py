@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import optimizers
-from apps.feeds import Position
+from apps.fit_data import TrainingPosition
 from training import resume
 from training.callbacks import History, KeepBest, StopWhenDiverged
 from training.directory import checkpoints, next_checkpoint
@@ -85,7 +85,7 @@ class Checkpoint(keras.callbacks.Callback):
             self.stage += 1
             return
         self.restored, found = True, self.found
-        self.stage, self.first = found.position.stage, found.position.first
+        self.stage, self.first = found.position.stage, found.position.stage_start
         self.best.weights = found.best
         for callback in self.callbacks:
             for name, value in found.remembered.get(type(callback).__name__, {}).items():
@@ -144,14 +144,14 @@ class Checkpoint(keras.callbacks.Callback):
         if self.to_pass:
             self.to_pass -= 1
         elif self.amid and self._is_due():
-            self._write(Position(self.stage, self.first, self.epoch, step=batch + 1))
+            self._write(TrainingPosition(self.stage, self.first, self.epoch, step=batch + 1))
         self.interrupts.heed()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
         """Write between two epochs."""
         if self._is_due():
             stopped = bool(self.model.stop_training)
-            self._write(Position(self.stage, self.first, epoch + 1, stopped))
+            self._write(TrainingPosition(self.stage, self.first, epoch + 1, stopped))
         self.interrupts.heed()
 
     def on_train_end(self, logs: dict | None = None) -> None:  # noqa: ARG002
@@ -164,7 +164,7 @@ class Checkpoint(keras.callbacks.Callback):
         every = max(SHORTEST, self.cost / SHARE) if self.every is None else self.every
         return time.perf_counter() - self.written >= every
 
-    def _write(self, position: Position) -> None:
+    def _write(self, position: TrainingPosition) -> None:
         if self.path is None:
             return
         start = time.perf_counter()

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import optimizers
 from apps.app import App
-from apps.feeds import BEGIN, Feeds
+from apps.fit_data import START, FitData
 from apps.metrics import metric
 from pipelines.batches import inference_batch_size, sharded_batches, shuffled_batches
 from pipelines.splits import Splits
@@ -25,7 +25,7 @@ from training.interrupts import InterruptedTrainingError, Interrupts
 from training.options import How
 from training.resume import Found
 
-STEPS_A_CALL = 64  # as many as make the cost of a call small, and progress still moves
+MAX_STEPS_PER_EXECUTION = 64  # as many as make the cost of a call small, and progress still moves
 NUM_SHOWN = 16
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -97,7 +97,7 @@ class Fitted(NamedTuple):
 
 def compiled(app: App, splits: Splits, policy: str) -> Parts:
     """The models of an app, seeded; the network compiled."""
-    steps, steps_a_call = steps_of(app, splits)
+    steps, steps_per_execution = steps_of(app, splits)
     optimizer = app.make_optimizer(app.epochs * steps)
     keras.utils.set_random_seed(app.seed)
     parts = build(app, splits, policy)
@@ -105,7 +105,7 @@ def compiled(app: App, splits: Splits, policy: str) -> Parts:
         optimizer,
         loss=finite(app.make_loss(splits)),
         metrics=list(app.metrics),
-        steps_per_execution=steps_a_call,
+        steps_per_execution=steps_per_execution,
     )
     if distribution.replicas() > 1:
         distribution.synchronise(parts.network)
@@ -115,10 +115,10 @@ def compiled(app: App, splits: Splits, policy: str) -> Parts:
 def steps_of(app: App, splits: Splits) -> tuple[int, int]:
     """Steps an epoch, and steps a call that divide them: one where replicas share them."""
     steps = len(splits.train) // batch_size(app, splits)
-    most = STEPS_A_CALL if distribution.replicas() == 1 else 1
-    steps_a_call = steps // -(-steps // most)
+    most = MAX_STEPS_PER_EXECUTION if distribution.replicas() == 1 else 1
+    steps_per_execution = steps // -(-steps // most)
     # A call that crossed an epoch's end would take batches of the next one.
-    return steps // steps_a_call * steps_a_call, steps_a_call
+    return steps // steps_per_execution * steps_per_execution, steps_per_execution
 
 
 def batch_size(app: App, splits: Splits) -> int:
@@ -126,10 +126,10 @@ def batch_size(app: App, splits: Splits) -> int:
     return distribution.batch_size(app, len(splits.train), distribution.replicas())
 
 
-def feeds(app: App, splits: Splits, parts: Parts, begin: Found | None = None) -> Feeds:
-    """What an app's fit consumes, from a checkpoint on."""
-    position = begin.position if begin else BEGIN
-    steps, steps_a_call = steps_of(app, splits)
+def make_fit_data(app: App, splits: Splits, parts: Parts, begin: Found | None = None) -> FitData:
+    """The batches that `App.fit` consumes, from the position of a checkpoint on."""
+    position = begin.position if begin else START
+    steps, steps_per_execution = steps_of(app, splits)
     size = batch_size(app, splits)
     train = shuffled_batches(
         splits.train,
@@ -140,11 +140,11 @@ def feeds(app: App, splits: Splits, parts: Parts, begin: Found | None = None) ->
         augment=app.make_augmentation(),
         lengths=app.sequence_lengths(splits),
         # What replays its epochs needs their batches.
-        start=position.batches(range(app.epochs), steps) if begin and begin.state else 0,
+        start=position.initial_batch(range(app.epochs), steps) if begin and begin.state else 0,
     )
     together = inference_batch_size(splits.spec["features"])
     valid = sharded_batches(splits.valid, batch_size=together, prepare=parts.prepare)
-    return Feeds(train, valid, steps, splits, parts.prepare, size, steps_a_call, position)
+    return FitData(train, valid, steps, splits, parts.prepare, size, steps_per_execution, position)
 
 
 def fit(task: Task, how: How, watchers: Sequence[keras.callbacks.Callback]) -> Fitted:
@@ -168,7 +168,7 @@ def fit(task: Task, how: How, watchers: Sequence[keras.callbacks.Callback]) -> F
     network, start = task.parts.network, time.perf_counter()
 
     def run() -> None:
-        consumed = feeds(task.app, task.splits, task.parts, task.begin)
+        consumed = make_fit_data(task.app, task.splits, task.parts, task.begin)
         task.app.fit(network, consumed, callbacks=[*before, checkpoint], verbose=verbose)
 
     with interrupts.caught():

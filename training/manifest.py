@@ -76,7 +76,7 @@ def read(path: Path) -> dict[str, Any]:
     _require(path, told, PARTS)
     for name, parts in WITHIN.items():
         _require(path, told[name], parts, f"{name}.")
-    app = apps.named(told["app"])
+    app = apps.get(told["app"])
     if told["question"] != app.modality:
         raise _damaged(path, f"question {told['question']!r:.50}, which {app.name()} has not")
     for name, given, known in (
@@ -98,7 +98,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def with_automatic(app: str, fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of a run of an older version, automatic where the app chose the value."""
-    old = OLD_AUTOMATIC | {"batch_size": apps.named(app).default_batch_size}
+    old = OLD_AUTOMATIC | {"batch_size": apps.get(app).default_batch_size}
     automatic = {name for name, value in fields.items() if old.get(name) == value}
     return fields | {name: AUTOMATIC.get(name) for name in automatic}
 

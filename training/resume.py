@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apps.app import App
-from apps.feeds import Position
+from apps.fit_data import TrainingPosition
 from pipelines.quarantine import digest
 from pipelines.splits import Fold
 from training import directory, snapshot
@@ -71,7 +71,7 @@ class Found(NamedTuple):
 
     """
 
-    position: Position
+    position: TrainingPosition
     known: Known
     remembered: dict[str, dict[str, Any]]
     spent: float
@@ -184,7 +184,7 @@ def begin(known: Known, found: Found | None, *, force: bool) -> Found:
     Raises RunError where what was found is another training, unless it is forced.
     """
     if found is None:
-        return Found(Position(), known, {}, 0.0, [], [], [], [], [], Path(os.devnull))
+        return Found(TrainingPosition(), known, {}, 0.0, [], [], [], [], [], Path(os.devnull))
     different = known.differences(found.known)
     if different and not force:
         raise RunError(
@@ -211,7 +211,7 @@ def _load(path: Path) -> Found:
         if "format" not in told:
             known = known._replace(fields=with_automatic(known.app, known.fields))
         return Found(
-            Position(*told["position"]),
+            TrainingPosition(*told["position"]),
             known,
             told["remembered"],
             told["spent"],

@@ -57,7 +57,7 @@ class Run:
     @functools.cached_property
     def app(self) -> App:
         """The app with the fields of this run."""
-        return apps.named(self.manifest["app"]).from_json(self.manifest["fields"])
+        return apps.get(self.manifest["app"]).from_json(self.manifest["fields"])
 
     @property
     def modality(self) -> Modality:

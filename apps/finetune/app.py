@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from apps.app import App, Modality, Task
-from apps.feeds import Feeds
 from apps.fields import Range, bounded
+from apps.fit_data import FitData
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -164,28 +164,28 @@ class Finetune(App):
             batch_norm=self.batch_norm,
         ).network()
 
-    def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
+    def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
         """Both stages, over features computed once."""
         from apps.finetune import freezing, two_stage
         from pipelines.images.photo_augmentation import altered, mixed
 
         parts = freezing.found(model)
-        rate = self._rate(feeds.steps_per_epoch * self.epochs)
+        rate = self._rate(fit_data.steps_per_epoch * self.epochs)
         if options.get("verbose"):
             print(freezing.table(parts, self.decay, rate))
             print(f"batch normalisation in the blocks: {self.batch_norm}", flush=True)
         plan = two_stage.Plan(
-            copies=self._copies(len(feeds.splits.train)),
+            copies=self._copies(len(fit_data.splits.train)),
             change=altered(self._kind, self.strength),
             mix=mixed(self._kind, self.strength),
-            batch_size=feeds.batch_size,
+            batch_size=fit_data.batch_size,
             epochs=(self.head_epochs, self.epochs),
             optimizer=dataclasses.replace(self, learning_rate=rate).make_optimizer,
             decay=self.decay,
-            loss=self.make_loss(feeds.splits),
+            loss=self.make_loss(fit_data.splits),
             seed=self.seed,
         )
-        two_stage.run(parts, feeds, plan, **options)
+        two_stage.run(parts, fit_data, plan, **options)
 
     @property
     def total_epochs(self) -> int:

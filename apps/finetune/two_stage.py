@@ -13,16 +13,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.feeds import Feeds, Position
 from apps.finetune.freezing import Parts, groups
 from apps.finetune.linear_probe import path
+from apps.fit_data import FitData, TrainingPosition
 from apps.solving import solve
 from optimizers import LayerwiseLearningRate
 from pipelines.batches import Augment, ordered_batches, sharded_batches, shuffled_batches
 from pipelines.examples import Batch, Examples, store
 
 BATCH = 64  # pictures in one pass through the frozen part
-STEPS_A_CALL = 8  # at most
+MAX_STEPS_PER_EXECUTION = 8  # at most
 VALID_BATCH = 256
 
 
@@ -64,40 +64,40 @@ class Features(NamedTuple):
     train: Examples
     valid: Examples
     steps: int
-    steps_a_call: int
+    steps_per_execution: int
     change: Callable[[Any], Any] | None
 
 
-def run(parts: Parts, feeds: Feeds, plan: Plan, **options: Any) -> None:
+def run(parts: Parts, fit_data: FitData, plan: Plan, **options: Any) -> None:
     """Train the head on pooled features, then the blocks with it; options as of Model.fit.
 
     The second stage begins with the best head of the first, and an epoch of it is kept only if
     it is better by more than chance.
     """
-    cut = _at_the_cut(parts, feeds, plan)
+    cut = _at_the_cut(parts, fit_data, plan)
     raw = keras.Input(parts.frozen.output.shape[1:])
     pooling = keras.Model(raw, parts.pooled(raw))
     pooled = cut._replace(train=_asked(pooling, cut.train), valid=_asked(pooling, cut.valid))
     head = keras.Model(parts.head.input, parts.head.output)
     _compile(head, keras.optimizers.SGD(0.0), plan, 1)
     heads = _Heads(head, pooled, plan)
-    position = feeds.position
+    position = fit_data.position
     if position.stage == 1:
         valid = sharded_batches(pooled.valid, batch_size=VALID_BATCH)
         epochs = {"epochs": plan.epochs[0], **options}
-        done = solve(head, feeds._replace(valid=valid), heads.sweeps(), **epochs)
-        position = Position(2, done, done)
+        done = solve(head, fit_data._replace(valid=valid), heads.sweeps(), **epochs)
+        position = TrainingPosition(2, done, done)
     if parts.blocks is None or not plan.epochs[1]:
         return
     head_losses = heads.take_best()
     upper = parts.upper()
     shares = {group.paths: group.share for group in groups(parts, plan.decay)}
     optimizer = LayerwiseLearningRate(plan.optimizer(cut.steps * plan.epochs[1]), shares)
-    _compile(upper, optimizer, plan, cut.steps_a_call)
+    _compile(upper, optimizer, plan, cut.steps_per_execution)
     upper.is_worth_keeping = lambda: _is_better(
         _losses(plan, *_asked(upper, cut.valid).numpy()), head_losses
     )
-    second_epochs = range(position.first, position.first + plan.epochs[1])
+    second_epochs = range(position.stage_start, position.stage_start + plan.epochs[1])
     _fit(upper, cut, plan, second_epochs, position, **options)
 
 
@@ -150,18 +150,23 @@ def _losses(plan: Plan, logits: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.asarray(plan.loss.call(tf.constant(target), tf.constant(logits)))
 
 
-def _compile(model: Any, optimizer: Any, plan: Plan, steps_a_call: int) -> None:
+def _compile(model: Any, optimizer: Any, plan: Plan, steps_per_execution: int) -> None:
     model.compile(
         optimizer,
         loss=plan.loss,
         metrics=["accuracy"],
-        steps_per_execution=steps_a_call,
+        steps_per_execution=steps_per_execution,
         jit_compile=False,  # Compiling took longer than the shortest runs.
     )
 
 
 def _fit(
-    model: Any, features: Features, plan: Plan, epochs: range, position: Position, **options: Any
+    model: Any,
+    features: Features,
+    plan: Plan,
+    epochs: range,
+    position: TrainingPosition,
+    **options: Any,
 ) -> None:
     """Train on features at the cut."""
     batches = shuffled_batches(
@@ -170,31 +175,31 @@ def _fit(
         steps_per_epoch=features.steps,
         seed=plan.seed,
         augment=plan.mix,
-        start=position.batches(epochs, features.steps),
+        start=position.initial_batch(epochs, features.steps),
     )
     model.fit(
         batches.map(features.change) if features.change else batches,
         validation_data=sharded_batches(features.valid, batch_size=VALID_BATCH),
         steps_per_epoch=features.steps,
-        initial_epoch=position.begin(epochs),
+        initial_epoch=position.initial_epoch(epochs),
         epochs=epochs.stop,
         shuffle=False,
         **options,
     )
 
 
-def _at_the_cut(parts: Parts, feeds: Feeds, plan: Plan) -> Features:
+def _at_the_cut(parts: Parts, fit_data: FitData, plan: Plan) -> Features:
     """The features of every copy of the training pictures, and of the validation pictures.
 
     An epoch takes as many as there are pictures, of some copy each.
     """
-    num_classes = len(feeds.splits.labels)
+    num_classes = len(fit_data.splits.labels)
 
     def features_of(images: Any) -> Any:
-        features = parts.frozen(feeds.prepare(images), training=False)
+        features = parts.frozen(fit_data.prepare(images), training=False)
         return tf.cast(features, tf.float16)
 
-    ask = _traced(features_of, *feeds.splits.spec["features"])
+    ask = _traced(features_of, *fit_data.splits.spec["features"])
 
     def altered(images: np.ndarray, copy: int, start: int) -> Any:
         changed = images[:, :, ::-1] if copy % 2 else images
@@ -211,16 +216,17 @@ def _at_the_cut(parts: Parts, feeds: Feeds, plan: Plan) -> Features:
                 features = ask(tf.convert_to_tensor(altered(images, copy, start))).numpy()
                 yield Batch(features, one_hot[target])
 
-    train, valid = feeds.splits.train, feeds.splits.valid
+    train, valid = fit_data.splits.train, fit_data.splits.valid
     steps = len(train) // plan.batch_size
-    steps = min(steps, feeds.steps_per_epoch or steps)
-    steps_a_call = steps // -(-steps // min(STEPS_A_CALL, feeds.steps_a_call))
+    steps = min(steps, fit_data.steps_per_epoch or steps)
+    most = min(MAX_STEPS_PER_EXECUTION, fit_data.steps_per_execution)
+    steps_per_execution = steps // -(-steps // most)
     return Features(
         store(batches(train, plan.copies), plan.copies * len(train)),
         store(batches(valid, 1), len(valid)),
-        steps // steps_a_call * steps_a_call,
-        steps_a_call,
-        feeds.change,
+        steps // steps_per_execution * steps_per_execution,
+        steps_per_execution,
+        fit_data.transform,
     )
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from apps.app import App, Modality, Task
-from apps.feeds import Feeds
 from apps.fields import Range, bounded
+from apps.fit_data import FitData
 
 if TYPE_CHECKING:
     from apps.recommender.factors import Factors, Pairs
@@ -142,26 +142,27 @@ class Recommender(App):
             return taken
         return taken | super().automatic_values(splits, batch_size, steps)
 
-    def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
+    def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
         """Let the solver of the model write its tables, an epoch at a time."""
         from apps.solving import solve
 
-        solve(model, feeds, self._sweeps(model, feeds), epochs=self.epochs, **options)
+        solve(model, fit_data, self._sweeps(model, fit_data), epochs=self.epochs, **options)
 
-    def _sweeps(self, model: Any, feeds: Feeds) -> Iterator[dict[str, float]]:
+    def _sweeps(self, model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
         from apps.recommender import dot_product, factors
 
         pairs, held = (
-            _pairs(part, feeds.prepare) for part in (feeds.splits.train, feeds.splits.valid)
+            _pairs(part, fit_data.prepare)
+            for part in (fit_data.splits.train, fit_data.splits.valid)
         )
         layer = dot_product.of(model)
         layer.set_scores(factors.ranking_rows(pairs, held))
-        for found, error in self._solutions(model, feeds, pairs):
+        for found, error in self._solutions(model, fit_data, pairs):
             layer.set_ratings(factors.rating_rows(pairs, found, self._rank))
             yield {"loss": error}
 
     def _solutions(
-        self, model: Any, feeds: Feeds, pairs: "Pairs"
+        self, model: Any, fit_data: FitData, pairs: "Pairs"
     ) -> Iterator[tuple["Factors", float]]:
         """Factors of ratings and their error on the training pairs; the first are means alone.
 
@@ -170,7 +171,7 @@ class Recommender(App):
         from apps.recommender import bayesian_mf, factors, svdpp
         from pipelines import sharding
 
-        chosen = self._chosen(feeds.splits)
+        chosen = self._chosen(fit_data.splits)
         learnt: Iterator = iter(())
         if chosen == "bayes":
             learnt = bayesian_mf.posterior_means(
@@ -179,8 +180,8 @@ class Recommender(App):
         if chosen == "svdpp":
             learnt = svdpp.epochs(
                 pairs,
-                iter(sharding.distribute(feeds.train)),
-                feeds.steps_per_epoch,
+                iter(sharding.distribute(fit_data.train)),
+                fit_data.steps_per_epoch,
                 model.optimizer,
                 num_factors=self.factors,
                 l2=self.l2,

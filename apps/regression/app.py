@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from apps.app import App, Modality, Task
-from apps.feeds import Feeds
 from apps.fields import FieldError, Range, bounded
+from apps.fit_data import FitData
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -178,37 +178,37 @@ class Regression(App):
             return taken
         return taken | super().automatic_values(splits, batch_size, steps)
 
-    def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
+    def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
         """Solve a linear model exactly where that is possible; else train."""
-        if solver := self._whole(feeds.splits):
-            self._solve_whole(solver, model, feeds, **options)
+        if solver := self._whole(fit_data.splits):
+            self._solve_whole(solver, model, fit_data, **options)
             return
         if self.model == "tabm":
             from apps.regression import shrinkage as of
 
-            mean, scale = _unit(feeds.splits)
+            mean, scale = _unit(fit_data.splits)
             numbers = functools.partial(of.share_of_numbers, mean=mean, scale=scale)
-            trust = of.Trust(feeds, of.share_of_classes if feeds.splits.labels else numbers)
+            trust = of.Trust(fit_data, of.share_of_classes if fit_data.splits.labels else numbers)
             # Last: the weights that it judges are those of the validation, which the first
             # callbacks may have averaged.
-            super().fit(model, feeds, **{**options, "callbacks": [*options["callbacks"], trust]})
+            super().fit(model, fit_data, **{**options, "callbacks": [*options["callbacks"], trust]})
             return
-        if self.model != "linear" or self._solver(feeds.splits) != "exact":
-            super().fit(model, feeds, **options)
+        if self.model != "linear" or self._solver(fit_data.splits) != "exact":
+            super().fit(model, fit_data, **options)
             return
         from apps.solving import solve
 
-        solve(model, feeds, self._sweeps(model, feeds), epochs=1, **options)
+        solve(model, fit_data, self._sweeps(model, fit_data), epochs=1, **options)
 
-    def _solve_whole(self, solver: Any, model: Any, feeds: Feeds, **options: Any) -> None:
+    def _solve_whole(self, solver: Any, model: Any, fit_data: FitData, **options: Any) -> None:
         """All iterations at once where there is one minimum; else blocks of them, as epochs."""
         from apps.full_batch import ITERATIONS, Whole
         from apps.regression.networks import Prepared
         from apps.solving import solve
 
-        train = feeds.splits.train
-        prepared = Prepared(feeds.prepare, train).arrays()
-        whole = Whole(model, prepared, train.targets, self.make_loss(feeds.splits))
+        train = fit_data.splits.train
+        prepared = Prepared(fit_data.prepare, train).arrays()
+        whole = Whole(model, prepared, train.targets, self.make_loss(fit_data.splits))
         if solver.needs != "gradient" and whole.size > LARGEST:
             raise FieldError(
                 f"Received --optimizer {self.optimizer} for a model of {whole.size:,} weights; "
@@ -217,9 +217,9 @@ class Regression(App):
             )
         limit = ITERATIONS * self.epochs
         if self.model == "linear":
-            solve(model, feeds, whole.sweeps(solver, limit, limit), epochs=1, **options)
+            solve(model, fit_data, whole.sweeps(solver, limit, limit), epochs=1, **options)
         else:
-            solve(model, feeds, whole.sweeps(solver, limit), epochs=self.epochs, **options)
+            solve(model, fit_data, whole.sweeps(solver, limit), epochs=self.epochs, **options)
 
     def _whole(self, splits: "Splits") -> Any:
         """The solver of all examples at once that was asked for; None for an optimizer.
@@ -246,15 +246,15 @@ class Regression(App):
             )
         return solver
 
-    def _sweeps(self, model: Any, feeds: Feeds) -> Iterator[dict[str, float]]:
+    def _sweeps(self, model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
         import tensorflow as tf
 
         from apps.regression.networks import STRAIGHT, Prepared
 
-        train = Prepared(feeds.prepare, feeds.splits.train)
-        kernel, bias = self._exact(feeds.splits, train, max(self.l2, 1e-9))
+        train = Prepared(fit_data.prepare, fit_data.splits.train)
+        kernel, bias = self._exact(fit_data.splits, train, max(self.l2, 1e-9))
         model.get_layer(STRAIGHT).set_weights([kernel, bias])
-        loss = self.make_loss(feeds.splits)
+        loss = self.make_loss(fit_data.splits)
         lost = sum(len(y) * float(loss(y, (x @ kernel + bias)[:, None])) for x, y in train.blocks())
         # Keras divides it among replicas, whose shares are added up.
         yield {"loss": lost / len(train) * tf.distribute.get_strategy().num_replicas_in_sync}

@@ -10,7 +10,7 @@ from keras import ops
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
-from apps.feeds import Feeds
+from apps.fit_data import FitData
 from pipelines.batches import ordered_batches
 
 BATCH = 1000
@@ -45,11 +45,11 @@ class Trust(keras.callbacks.Callback):
 
     """
 
-    def __init__(self, feeds: Feeds, best: Callable[..., float]) -> None:
+    def __init__(self, fit_data: FitData, best: Callable[..., float]) -> None:
         super().__init__()
         # All of them on every worker, of which `fit` judges its share.
-        some = feeds.splits.valid.select(np.arange(len(feeds.splits.valid))[:MOST_JUDGED])
-        self.valid = ordered_batches(some, batch_size=BATCH, prepare=feeds.prepare)
+        some = fit_data.splits.valid.select(np.arange(len(fit_data.splits.valid))[:MOST_JUDGED])
+        self.valid = ordered_batches(some, batch_size=BATCH, prepare=fit_data.prepare)
         self.target, self.best = some.targets, best
         self.parts: Any = None
 

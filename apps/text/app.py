@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from apps.app import App, Modality, Task
-from apps.feeds import Feeds
 from apps.fields import Range, bounded
+from apps.fit_data import FitData
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -177,16 +177,16 @@ class Text(App):
         """Texts in one step: half as many where there are few to learn from."""
         return self.default_batch_size if count >= FEW else self.default_batch_size // 2
 
-    def fit(self, model: Any, feeds: Feeds, **options: Any) -> None:
+    def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
         """Solve the linear part on the training texts, then train the recurrent one."""
         if self.grams:
             from pipelines.batches import ordered_batches
 
-            train = feeds.splits.train
-            batches = ordered_batches(train, batch_size=COUNTED, prepare=feeds.prepare)
+            train = fit_data.splits.train
+            batches = ordered_batches(train, batch_size=COUNTED, prepare=fit_data.prepare)
             pairs = ((some["runs"], y) for some, y in batches)
             model.get_layer("evidence").solve(pairs, train.split_hashes() / 2.0**64)
-        super().fit(model, feeds, **options)
+        super().fit(model, fit_data, **options)
 
 
 def _most_runs(splits: "Splits") -> int:

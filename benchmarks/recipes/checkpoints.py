@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    app = apps.named(given.app)(data=given.data, seed=given.seed, patience=0)
+    app = apps.get(given.app)(data=given.data, seed=given.seed, patience=0)
     if given.epochs:
         app = dataclasses.replace(app, epochs=given.epochs)
     writes: list[float] = []
@@ -97,7 +97,7 @@ def main() -> None:
         "percent": round(100 * cost / fit, 3),
         "megabytes": round(size / 1e6, 3),
         "restore": round(sum(reads) + restores[0], 3),
-        "steps a call": fitting.STEPS_A_CALL,
+        "steps a call": fitting.MAX_STEPS_PER_EXECUTION,
     }
     print(json.dumps(answer))
 

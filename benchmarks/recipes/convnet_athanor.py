@@ -56,7 +56,7 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
     """Train two epochs; the second counts, from end to end."""
     app = Mnist(data="tfds:mnist", batch_size=100, seed=seed)
     source = tfds.source("mnist", None, None)
-    steps, steps_a_call = steps_of(app, source)
+    steps, steps_per_execution = steps_of(app, source)
     choice = choose(precision, "image")
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(choice.policy)
@@ -72,7 +72,7 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
         keras.optimizers.SGD(0.01, momentum=0.9),
         loss=finite(keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
         metrics=["accuracy"],
-        steps_per_execution=steps_a_call,
+        steps_per_execution=steps_per_execution,
     )
     fitted = model.fit(
         batches, steps_per_epoch=steps, epochs=2, shuffle=False, verbose=0, callbacks=[clock]

@@ -58,7 +58,7 @@ def main() -> None:
     from training.train import train
 
     with tempfile.TemporaryDirectory() as directory:
-        app = apps.named(given.app)(seed=given.seed)
+        app = apps.get(given.app)(seed=given.seed)
         run = train(app, run_dir=Path(directory) / "run", verbose=0)
         print(json.dumps({"formats": proofs(run), "quantized": smaller(run)}))
 

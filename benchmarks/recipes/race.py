@@ -29,8 +29,8 @@ import tensorflow as tf
 
 import optimizers
 from apps.app import App
-from apps.feeds import Feeds
 from apps.finetune.app import Finetune
+from apps.fit_data import FitData
 from apps.mnist.app import Mnist
 from apps.recommender.app import Recommender
 from apps.regression.app import Regression
@@ -250,7 +250,7 @@ class Race:
         try:
             app.fit(
                 parts.network,
-                Feeds(batches, valid, every, splits, parts.prepare, size, every),
+                FitData(batches, valid, every, splits, parts.prepare, size, every),
                 callbacks=[optimizers.AveragedWeights(), course],
                 verbose=0,
             )

@@ -132,7 +132,7 @@ def main() -> None:
     if path.exists():
         table = json.loads(path.read_text())
     os.chdir(ROOT)
-    app = apps.named(given.app.partition("-")[0])(patience=0, **fields)
+    app = apps.get(given.app.partition("-")[0])(patience=0, **fields)
     for values in combinations(given.app):
         if key(values) in table["curves"]:
             continue

@@ -13,7 +13,7 @@ from apps.app import App
 from pipelines.splits import Splits
 from training.distributed import strategy as distribution
 from training.distributed.cluster import Strategy
-from training.fitting import compiled, feeds
+from training.fitting import compiled, make_fit_data
 from training.precision import Precision, choose
 
 EPOCHS, STEPS = 2, 10  # of each stage, and of an epoch
@@ -200,10 +200,12 @@ def _trained(
         parts.network.steps_per_execution = 1
         distribution.synchronise(parts.network)  # like with like: it has another arithmetic
         start = parts.network.get_weights()
-        made = feeds(app, splits, parts)
-        made = made._replace(steps_per_epoch=min(STEPS, made.steps_per_epoch), steps_a_call=1)
+        made = make_fit_data(app, splits, parts)
+        made = made._replace(
+            steps_per_epoch=min(STEPS, made.steps_per_epoch), steps_per_execution=1
+        )
         if turned:
-            made = made._replace(train=made.train.map(_turned), change=_turned)
+            made = made._replace(train=made.train.map(_turned), transform=_turned)
         watch = _Watch(parts.network)
         callbacks = [optimizers.AveragedWeights(), watch]
         app.fit(parts.network, made, callbacks=callbacks, verbose=0)

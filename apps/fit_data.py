@@ -1,0 +1,69 @@
+"""The batches that `App.fit` consumes, and the position at which it continues."""
+
+import typing
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+if typing.TYPE_CHECKING:
+    from pipelines.splits import Splits
+
+
+class TrainingPosition(NamedTuple):
+    """How far training is, over all its stages.
+
+    Attributes:
+        stage: number of the current stage, from 1.
+        stage_start: epochs that were done when this stage began.
+        epoch: epochs done.
+        stage_stopped: whether this stage ended before its last epoch.
+        step: steps done in the epoch after these.
+
+    """
+
+    stage: int = 1
+    stage_start: int = 0
+    epoch: int = 0
+    stage_stopped: bool = False
+    step: int = 0
+
+    def initial_epoch(self, epochs: range) -> int:
+        """First epoch still to run in this stage, or `epochs.stop`."""
+        if self.stage_stopped:
+            return epochs.stop
+        return min(max(self.epoch, epochs.start), epochs.stop)
+
+    def initial_batch(self, epochs: range, steps_per_epoch: int) -> int:
+        """Number of the first batch still to run, from 0 at the first epoch of training."""
+        initial_epoch = self.initial_epoch(epochs)
+        done = self.step if initial_epoch == self.epoch else 0
+        return initial_epoch * steps_per_epoch + done
+
+
+START = TrainingPosition()
+
+
+class FitData(NamedTuple):
+    """What `App.fit` consumes.
+
+    Attributes:
+        train: endless training batches, prepared.
+        valid: one pass of validation batches, prepared.
+        steps_per_epoch: training batches in an epoch.
+        splits: the raw examples, for a fit that does not only pass over batches.
+        prepare: the preprocessing layer.
+        batch_size: examples in a training batch.
+        steps_per_execution: most steps that one call of TensorFlow may take.
+        position: where an interrupted fit continues.
+        transform: a change of every training batch, for a fit that makes batches itself.
+
+    """
+
+    train: Any
+    valid: Any
+    steps_per_epoch: int
+    splits: "Splits"
+    prepare: Any
+    batch_size: int
+    steps_per_execution: int = 1
+    position: TrainingPosition = START
+    transform: Callable[[Any], Any] | None = None
