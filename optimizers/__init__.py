@@ -111,8 +111,11 @@ def names() -> dict[str, type]:
 
 
 def default_rate(name: str) -> float:
-    """The learning rate that an optimizer has where none is given."""
-    cls = type(get(name, 0.0))
+    """The default learning rate of an optimizer, read without making one.
+
+    An optimizer has variables, and workers wait for each other wherever one makes a variable.
+    """
+    cls = _class_of(name)
     cls = keras.optimizers.Adam if cls in WRAPPERS else cls
     return inspect.signature(cls.__init__).parameters["learning_rate"].default
 
@@ -140,6 +143,15 @@ def key(name: str) -> str:
 
 def get(name: str, learning_rate: Any) -> Any:
     """A new optimizer; `learning_rate` is a float or a schedule. Case and _ do not count."""
+    found = _class_of(name)
+    if found in WRAPPERS:
+        momentum = {"beta_1": 0.0} if found is ScheduleFree else {}
+        return found(keras.optimizers.Adam(learning_rate, **momentum))
+    return found(learning_rate=learning_rate)
+
+
+def _class_of(name: str) -> type:
+    """The class of an optimizer. Raises UnknownOptimizerError, or WholeBatchError for a solver."""
     known = names()
     wanted = key(name)
     if get_solver(name):
@@ -155,8 +167,4 @@ def get(name: str, learning_rate: Any) -> Any:
         raise UnknownOptimizerError(
             f"Received the optimizer {name!r}; expected one of {', '.join(sorted(known))}.{hint}"
         )
-    found = known[wanted]
-    if found in WRAPPERS:
-        momentum = {"beta_1": 0.0} if found is ScheduleFree else {}
-        return found(keras.optimizers.Adam(learning_rate, **momentum))
-    return found(learning_rate=learning_rate)
+    return known[wanted]

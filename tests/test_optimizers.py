@@ -21,6 +21,17 @@ def test_every_name_is_found(name):
     assert float(found.learning_rate) == pytest.approx(0.25)
 
 
+def test_default_rates_are_read_without_making_variables():
+    """Workers wait for each other at every variable: the chief, which prints rates, made more."""
+
+    def refused(*_, **__):
+        raise AssertionError("made a variable")
+
+    with tf.variable_creator_scope(refused):
+        rates = {name: optimizers.default_rate(name) for name in optimizers.names()}
+    assert (rates["adam"], rates["schedulefree"]) == (0.001, 0.001)
+
+
 @pytest.mark.parametrize("name", ["lamb", "adam", "sgd", "nesterov", "adamw", "muon"])
 def test_these_are_among_the_names(name):
     assert name in optimizers.names()
