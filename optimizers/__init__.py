@@ -115,7 +115,7 @@ def default_rate(name: str) -> float:
 
     An optimizer has variables, and workers wait for each other wherever one makes a variable.
     """
-    cls = _class_of(name)
+    cls: Any = _class_of(name)
     cls = keras.optimizers.Adam if cls in WRAPPERS else cls
     return inspect.signature(cls.__init__).parameters["learning_rate"].default
 
