@@ -22,12 +22,11 @@ SETS = {
 }
 
 
-def loss_of(app, splits, network, examples):
-    """The mean loss of a network on raw examples."""
+def losses_of(app, splits, network, examples):
+    """The loss of a network on each raw example."""
     batches = ordered_batches(examples, batch_size=1000, prepare=app.make_preprocessing(splits))
     loss = app.make_loss(splits)
-    parts = [(len(y), float(loss(y, network(x, training=False)))) for x, y in batches]
-    return sum(size * one for size, one in parts) / len(examples)
+    return np.concatenate([loss.call(y, network(x, training=False)) for x, y in batches])
 
 
 def network_of(run):
@@ -37,7 +36,7 @@ def network_of(run):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_the_default_does_no_worse_than_its_first_stage(name, tmp_path, monkeypatch):
-    """On validation, and on a fifth of the training examples that is put aside here."""
+    """On validation; on a fifth of the training examples, put aside here, beyond noise alone."""
     path, target, drop = SETS[name]
     app = Regression(data=f"csv:{SHARED / path}", target=target, drop=drop)
     whole = app.load_splits()
@@ -51,11 +50,15 @@ def test_the_default_does_no_worse_than_its_first_stage(name, tmp_path, monkeypa
         run = train(one, run_dir=tmp_path / model, precision="float32", verbose=0)
         with (run.path / "history.csv").open() as file:
             valid = min(float(row["val_loss"]) for row in csv.DictReader(file))
-        found[model] = valid, loss_of(app, splits, network_of(run), aside)
+        found[model] = valid, losses_of(app, splits, network_of(run), aside)
     first = app.make_network(splits)  # whose members add nothing yet
-    found["first stage"] = tuple(
-        loss_of(app, splits, first, part) for part in (splits.valid, aside)
+    found["first stage"] = (
+        losses_of(app, splits, first, splits.valid).mean(),
+        losses_of(app, splits, first, aside),
     )
-    print({model: f"{valid:.4f} {unseen:.4f}" for model, (valid, unseen) in found.items()})
+    print({model: f"{valid:.4f} {unseen.mean():.4f}" for model, (valid, unseen) in found.items()})
     assert found["tabm"][0] <= found["first stage"][0] + 1e-6
-    assert found["tabm"][1] < 1.03 * min(found["first stage"][1], found["mlp"][1])
+    for other in ("first stage", "mlp"):
+        worse = found["tabm"][1] - found[other][1]  # of each example that is put aside
+        error = worse.std() / np.sqrt(len(worse))
+        assert worse.mean() < 0.03 * found[other][1].mean() + 2 * error, other
