@@ -66,10 +66,9 @@ class App(abc.ABC):
     """Fixes initial weights, order of examples, augmentation and dropout."""
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
+        check(self)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            check(field, hints[field.name], value)
             if isinstance(value, str):  # an address or a path, perhaps
                 object.__setattr__(self, field.name, without_home(value))
 

@@ -1,9 +1,10 @@
-"""The fields of an app: allowed values, and the error for all others."""
+"""Checks of the fields of apps and options: type, choices and bounds."""
 
 import dataclasses
 import math
 import typing
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 
 class FieldError(ValueError):
@@ -30,27 +31,44 @@ def bounded(default: Any, low: float, below: float | None = None) -> Any:
     return dataclasses.field(default=default, metadata={"low": low, "below": below or most})
 
 
-def check(field: dataclasses.Field, hint: Any, value: Any) -> None:
-    """Raise FieldError unless the value fits the type, the choices and the bounds of its field."""
-    if type(None) in typing.get_args(hint):
-        if value is None:
-            return
-        (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
-    choices = typing.get_args(hint)
-    if choices and value not in choices:
-        expected = f"one of {', '.join(choices)}"
-    elif hint in (int, float) and not _is_number(value, hint):
-        expected = "a whole number" if hint is int else "a number"
-    elif hint in (str, bool) and not isinstance(value, hint):
-        expected = "a text" if hint is str else "true or false"
-    elif field.metadata and value < field.metadata["low"]:
-        expected = f"at least {field.metadata['low']}"
-    elif field.metadata and value >= field.metadata["below"]:
-        expected = f"less than {field.metadata['below']}"
-    else:
-        return
-    flag = field.name.replace("_", "-")
-    raise FieldError(f"Received --{flag} {value!r}; expected {expected}.")
+def check(instance: Any) -> None:
+    """Check every field of a dataclass against its type, choices and bounds.
+
+    A text given for a path becomes a Path. Raises FieldError, which names the field as its flag.
+    """
+    hints = typing.get_type_hints(type(instance))
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        hint = _without_none(hints[field.name])
+        if value is None and hint is not hints[field.name]:
+            continue
+        if hint is Path and isinstance(value, str):
+            object.__setattr__(instance, field.name, value := Path(value))
+        if expected := _expected(field, hint, value):
+            flag = field.name.replace("_", "-")
+            raise FieldError(f"Received --{flag} {value!r}; expected {expected}.")
+
+
+def _without_none(hint: Any) -> Any:
+    """The type T of `T | None`; any other type as it is."""
+    kinds = typing.get_args(hint)
+    return next(one for one in kinds if one is not type(None)) if type(None) in kinds else hint
+
+
+def _expected(field: dataclasses.Field, hint: Any, value: Any) -> str:
+    """What a field takes, in words; empty where the value is right."""
+    choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+    if choices:
+        return "" if value in choices else f"one of {', '.join(choices)}"
+    if hint in (int, float) and not _is_number(value, hint):
+        return "a whole number" if hint is int else "a number"
+    if hint in (str, bool, Path) and not isinstance(value, hint):
+        return {str: "a text", bool: "true or false", Path: "a path"}[hint]
+    if field.metadata and value < field.metadata["low"]:
+        return f"at least {field.metadata['low']}"
+    if field.metadata and value >= field.metadata["below"]:
+        return f"less than {field.metadata['below']}"
+    return ""
 
 
 def _is_number(value: Any, hint: type) -> bool:

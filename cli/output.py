@@ -1,4 +1,4 @@
-"""What the command line does around a verb: flags, results for programs, errors for people."""
+"""What surrounds a command: checks of its flags, its JSON result, its errors in words."""
 
 import contextlib
 import dataclasses
@@ -13,13 +13,14 @@ from typing import Any
 from cyclopts import CycloptsError
 
 import apps
-from cli.options import HowToServe, HowToShare, HowToTrain, HowToTune
+from cli.options import TrainFlags, TuneFlags
+from serving.options import ServeOptions
+from training.options import CheckDistributeOptions
 
-# Verbs that need an app, and those that know it by the run.
-OF_APPS = ("train", "tune", "check-data", "check-distribute")
-OF_RUNS = ("evaluate", "predict", "export", "replay", "compare")
-# What makes a verb need less memory.
-LESS_MEMORY = {
+APP_VERBS = ("train", "tune", "check-data", "check-distribute")
+RUN_VERBS = ("evaluate", "predict", "export", "replay", "compare")  # a run names its app
+# How a user makes a verb need less memory.
+MEMORY_REMEDIES = {
     "train": "Take smaller data, a smaller --batch-size or a smaller model.",
     "tune": "Take fewer --workers, smaller data, a smaller --batch-size or a smaller model.",
     "check-distribute": "Take a smaller --batch-size, fewer --devices or a smaller model.",
@@ -31,32 +32,32 @@ LESS_MEMORY = {
 
 @contextlib.contextmanager
 def output(as_json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Give a function for the result; with --json it alone reaches standard output."""
+    """Yield a function that takes the result; with --json only that reaches standard output."""
     if not as_json:
         yield lambda _: None
         return
     sys.stdout.flush()
-    kept = os.dup(1)
-    # At the level of the system: libraries in C++ print too.
+    standard_output = os.dup(1)
+    # At the level of the system, because libraries in C++ print too.
     os.dup2(2, 1)
 
     def emit(result: dict[str, Any]) -> None:
-        # Of several workers only the chief has one.
+        # Among several workers only the chief has a result.
         if result:
-            os.write(kept, (json.dumps(result) + "\n").encode())
+            os.write(standard_output, (json.dumps(result) + "\n").encode())
 
     try:
         yield emit
     finally:
         sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(standard_output, 1)
+        os.close(standard_output)
 
 
 def config_of(arguments: list[str]) -> Any:
-    """The fields in the file named by --config, for cyclopts; None where none is named.
+    """The fields in the file that --config names, as a config of cyclopts; None without --config.
 
-    It has to be known before the rest is parsed.
+    cyclopts needs it before it parses the arguments.
     """
     path = None
     for name, value in zip(arguments, [*arguments[1:], ""], strict=True):
@@ -81,9 +82,9 @@ def config_of(arguments: list[str]) -> Any:
 
 
 def given(arguments: Sequence[str], flags: Any) -> dict[str, Any]:
-    """Those of an app's fields, or a verb's flags, that a command or its --config file names.
+    """The fields of `flags` that a command, or its --config file, names.
 
-    A named value counts also where it equals the default: somebody may go back to it.
+    A named value counts even if it equals the default: it may replace another one.
     """
     default = type(flags)()
     names = {one.partition("=")[0].removeprefix("--").replace("-", "_") for one in arguments}
@@ -97,11 +98,16 @@ def given(arguments: Sequence[str], flags: Any) -> dict[str, Any]:
     }
 
 
+def verbosity(as_json: bool) -> int:
+    """Keras's `verbose` for this terminal: 1 is a progress bar, 2 a line an epoch."""
+    return 1 if sys.stdout.isatty() and not as_json else 2
+
+
 def require_whole_numbers(arguments: list[str]) -> None:
-    """Raise FieldError where a fraction is given for a whole number; cyclopts would round it."""
+    """Raise FieldError for a fraction in place of a whole number; cyclopts would round it."""
     whole = {
         "--" + field.name.replace("_", "-")
-        for flags in (*apps.ALL, HowToTrain, HowToShare, HowToTune, HowToServe)
+        for flags in (*apps.ALL, TrainFlags, CheckDistributeOptions, TuneFlags, ServeOptions)
         for field in dataclasses.fields(flags)
         if field.type in (int, int | None)
     } | {"--restarts"}
@@ -116,7 +122,7 @@ def require_app_first(arguments: Sequence[str]) -> None:
     """Raise FieldError for a verb before its app: athanor train regression."""
     verb, app = (*arguments, "", "")[:2]
     names = [one.name() for one in apps.ALL]
-    if verb in OF_APPS or (verb in OF_RUNS and app in names and not Path(app).exists()):
+    if verb in APP_VERBS or (verb in RUN_VERBS and app in names and not Path(app).exists()):
         right = app if app in names else "APP"
         others = "" if app in names else f"; APP is one of {', '.join(names)}"
         raise apps.FieldError(
@@ -125,20 +131,26 @@ def require_app_first(arguments: Sequence[str]) -> None:
 
 
 def delimited(arguments: list[str]) -> list[str]:
-    """The arguments of `launch`, with -- before the command that is the workers' own."""
+    """The arguments of `launch`, with -- before the workers' command."""
     names = {app.name() for app in apps.ALL}
     place = next((place for place, one in enumerate(arguments) if one in names), len(arguments))
     return [*arguments[:place], "--", *arguments[place:]]
 
 
-def require_workers(how: HowToTrain | HowToShare, command: Sequence[str] = ()) -> None:
-    """Raise FieldError for flags, of a command if it is given, that several workers cannot heed."""
-    asked = any(one.partition("=")[0] == "--strategy" for one in command)
-    folds = getattr(how, "folds", None)
-    if asked and how.strategy not in ("multiworker", "auto"):
-        received, remedy = f"--strategy {how.strategy}", "expected multiworker. Leave it out."
-    elif how.devices is not None:
-        received, remedy = f"--devices {how.devices}", "expected none, for each takes its GPUs."
+def require_workers(
+    options: TrainFlags | CheckDistributeOptions, command: Sequence[str] = ()
+) -> None:
+    """Raise FieldError for flags that several workers cannot follow.
+
+    `command` is given if it may name the strategy itself.
+    """
+    named = any(one.partition("=")[0] == "--strategy" for one in command)
+    folds = options.folds if isinstance(options, TrainFlags) else None
+    if named and options.strategy not in ("multiworker", "auto"):
+        received, remedy = f"--strategy {options.strategy}", "expected multiworker. Leave it out."
+    elif options.devices is not None:
+        received = f"--devices {options.devices}"
+        remedy = "expected none, for each takes its GPUs."
     elif folds is not None:
         received, remedy = f"--folds {folds}", "expected one training. Take --strategy one for it."
     else:
@@ -155,7 +167,7 @@ def _is_number(text: str) -> bool:
 
 
 def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, str]:
-    """The exit status of an error, and what to say: received, expected, what to do.
+    """The exit status and the message of an error: received, expected, what to do.
 
     `arguments` are those of the command that failed.
     """
@@ -177,7 +189,9 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, s
         )
     kind = type(error).__name__
     if kind in ("MemoryError", "ResourceExhaustedError", "_ArrayMemoryError"):
-        verb = next((one for one in arguments if one in LESS_MEMORY), "")
-        remedy = LESS_MEMORY.get(verb, "End other programs, or take a machine with more memory.")
+        verb = next((one for one in arguments if one in MEMORY_REMEDIES), "")
+        remedy = MEMORY_REMEDIES.get(
+            verb, "End other programs, or take a machine with more memory."
+        )
         return 1, f"The memory of this machine is too small; nothing more was kept. {remedy}"
     return 1, f"Unexpected {kind}: {text[:200]} Run again with --debug for the traceback."

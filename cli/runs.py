@@ -1,10 +1,9 @@
-"""What the command line does for a verb: ask the rooms, show the answer, return it for --json.
+"""The verbs on runs and data: call the room below, print the result, return it for --json.
 
 The verbs that make runs are in cli/training.py.
 """
 
 import contextlib
-import dataclasses
 import sys
 import time
 from collections.abc import Callable
@@ -12,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import apps
-from cli.options import Common, HowToCheck, HowToExport, HowToServe
+from apps.options import CommonOptions
+from data_checks.options import CheckDataOptions
+from exporting.options import ExportOptions
+from inference.options import PredictOptions
 
 STARTED = time.perf_counter()
-# What `predict` is given, by kind of question.
-INPUTS = {"image": "FILE", "row": "FILE.csv", "text": "TEXT", "ids": "USER"}
+# How the usage of `predict` names its inputs.
+INPUT_NAMES = {"image": "FILE", "row": "FILE.csv", "text": "TEXT", "ids": "USER"}
 
 
-def evaluate(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:
-    """Judge a run and draw its pictures."""
-    run = load(app, path, common)
+def evaluate(app: type[apps.App], path: Path, options: CommonOptions) -> dict[str, Any]:
+    """Evaluate a run and draw its pictures."""
+    run = load(app, path, options)
     from evaluation import console_tables, report
 
     scored = report.evaluate(run)
@@ -31,11 +33,11 @@ def evaluate(app: type[apps.App], path: Path, common: Common) -> dict[str, Any]:
         print(f"picture  {short(run.path / name)}")
     for note in scored["picture_notes"]:
         print(f"note     {note}")
-    return judged(run, scored)
+    return score_summary(run, scored)
 
 
-def judged(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
-    """What a program is told of a run and its scores."""
+def score_summary(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
+    """A run and its scores as --json prints them."""
     total = round(time.perf_counter() - STARTED, 3)
     return {
         "run": str(run.path),
@@ -49,10 +51,10 @@ def judged(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
 
 
 def predict(
-    app: type[apps.App], path: Path, inputs: list[str], common: Common, *, strict: bool = False
+    app: type[apps.App], path: Path, inputs: list[str], options: PredictOptions
 ) -> dict[str, Any]:
-    """Ask a run."""
-    if strict and app.modality != "ids":
+    """Predict for inputs with a run's model."""
+    if options.strict and app.modality != "ids":
         raise apps.FieldError(
             f"Received --strict for {app.name()}, whose inputs are no ids; expected a recommender. "
             "Leave it out."
@@ -60,34 +62,34 @@ def predict(
     if not inputs:
         raise apps.FieldError(
             f"Received no inputs; expected some: athanor {app.name()} predict {path} "
-            f"{INPUTS[app.modality]}..."
+            f"{INPUT_NAMES[app.modality]}..."
         )
-    run = found(app, path, common)
+    run = found(app, path, options)
     from inference import saved_graph
     from training import startup
 
-    # Keras would take longer to import than the graph takes to answer.
+    # Importing Keras would take longer than predicting with the graph.
     (startup.without_keras if saved_graph.is_current(run) else startup.tensorflow)()
     from evaluation import console_tables
     from inference import inputs as reading
-    from inference.predict import predict as asked
+    from inference.predict import predict as predicted
 
     with reading.notes() as notes:
-        predictions = asked(run, inputs)
+        predictions = predicted(run, inputs)
     console_tables.predictions([row for row in predictions if "error" not in row])
     saved_graph.keep(run)
     return {"predictions": predictions, "notes": notes}
 
 
 def require_known(found: dict[str, Any]) -> None:
-    """Raise UnknownIdError where `predict` met a user or an item that training has not seen."""
+    """Raise UnknownIdError if a prediction is for a user or an item unknown to training."""
     from inference.modalities.id_predictions import require_known as required
 
     required(found["predictions"])
 
 
 def require_all_read(answers: dict[str, Any]) -> None:
-    """Raise PartlyReadError where some inputs had no answer."""
+    """Raise PartlyReadError if some inputs have no prediction."""
     wrong = [row["error"] for row in answers["predictions"] if "error" in row]
     if wrong:
         from inference.inputs import PartlyReadError
@@ -96,27 +98,21 @@ def require_all_read(answers: dict[str, Any]) -> None:
         raise PartlyReadError(" ".join(wrong) + more)
 
 
-def export(app: type[apps.App], path: Path, how: HowToExport, common: Common) -> dict[str, Any]:
-    """Publish a run as a version to serve, or say why not."""
+def export(app: type[apps.App], path: Path, options: ExportOptions) -> dict[str, Any]:
+    """Write a version of a run for servers."""
     from exporting import formats
 
-    asked = formats.asked(how.format, how.quantize)
-    if how.refresh_items and app.default_task != "ranking":
+    formats.asked(options.format, options.quantize)
+    if options.refresh_items and app.default_task != "ranking":
         raise apps.FieldError(
-            f"Received --refresh-items {how.refresh_items} for {app.name()}, which recommends no "
-            "items; expected a recommender. Leave it out."
+            f"Received --refresh-items {options.refresh_items} for {app.name()}, which recommends "
+            "no items; expected a recommender. Leave it out."
         )
-    run = load(app, path, common)
+    run = load(app, path, options)
     from evaluation import console_tables
     from exporting.export import export as published
 
-    exported = published(
-        run,
-        formats=asked,
-        quantize=how.quantize,
-        items=how.refresh_items,
-        with_examples=how.with_examples,
-    )
+    exported = published(run, options)
     print(f"export  {short(Path(exported['export']))}")
     console_tables.proofs(exported)
     for note in exported["notes"]:
@@ -126,42 +122,35 @@ def export(app: type[apps.App], path: Path, how: HowToExport, common: Common) ->
     return exported
 
 
-def serve(runs: list[str], how: HowToServe) -> None:
-    """Serve exports until the process is told to end."""
-    from serving.startup import serve as serve_models
-
-    serve_models(runs, **dataclasses.asdict(how))
-
-
-def load(app: type[apps.App], path: Path, common: Common) -> Any:
+def load(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
     """The run in a directory, with TensorFlow started; raises as `found`."""
-    run = found(app, path, common)
+    run = found(app, path, options)
     from training import startup
 
     startup.tensorflow()
     return run
 
 
-def found(app: type[apps.App], path: Path, common: Common) -> Any:
-    """The run in a directory; raises FieldError where it is another app's, or OriginError."""
+def found(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
+    """The run in a directory; raises FieldError if it is another app's, or OriginError."""
     from training import provenance
     from training.run import Run
 
-    run = Run.load(path, common.data_dir)
+    run = Run.load(path, options.data_dir)
     require_app(app, path, run.manifest["app"])
-    provenance.require(run.path, provenance.RUN, trust=common.trust)
+    provenance.require(run.path, provenance.RUN, trust=options.trust)
     return run
 
 
 def app_of(path: Path) -> type[apps.App]:
-    """The app of the run in a directory; raises RunError where there is none."""
+    """The app of the run in a directory; raises RunError if there is no run."""
     from training.run import Run
 
     return apps.get(Run.load(path).manifest["app"])
 
 
 def require_app(app: type[apps.App], path: Path, name: str) -> None:
-    """Raise FieldError where a run is that of another app, called `name`."""
+    """Raise FieldError if a run is that of another app, called `name`."""
     if name != app.name():
         raise apps.FieldError(
             f"Received {str(path)!r}, a run of {name}; expected one of {app.name()}. Ask athanor "
@@ -170,7 +159,7 @@ def require_app(app: type[apps.App], path: Path, name: str) -> None:
 
 
 def check_optimizer(address: str) -> dict[str, Any]:
-    """Every check of an optimizer, a line each as it ends."""
+    """Run every check of an optimizer, and print a line as each ends."""
     from conformance import table
 
     sys.path.append(str(Path.cwd()))
@@ -189,23 +178,23 @@ def check_optimizer(address: str) -> dict[str, Any]:
 
 
 def check_data(
-    app: apps.App, how: HowToCheck, common: Common, emit: Callable[[dict[str, Any]], None]
+    app: apps.App, options: CheckDataOptions, emit: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Examine data; the findings here, in the page and on the list."""
+    """Check data; print the findings, write them to the page and to the list."""
     from data_checks import destinations
 
-    destinations.require_free(how.report, how.write_quarantine)
+    destinations.require_free(options.report, options.write_quarantine)
     app.require_data()
     from training import startup
 
     startup.tensorflow()
     from data_checks import outputs
 
-    outputs.check(app, common.data_dir, how.report, how.write_quarantine, how.fail_on, emit)
+    outputs.check(app, options, emit)
 
 
 def short(path: Path) -> str:
-    """A path as people read it from here."""
+    """A path, relative to the current directory if it lies in it."""
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)

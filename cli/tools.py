@@ -1,4 +1,4 @@
-"""The commands of the command line that belong to no app."""
+"""The commands that belong to no app."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,26 +6,21 @@ from typing import Annotated
 from cyclopts import Parameter
 
 import apps
+from apps.options import CommonOptions
 from cli import output, training
-from cli.options import (
-    COMMON,
-    COMPARE,
-    REPLAY,
-    SERVE,
-    Common,
-    HowToCompare,
-    HowToReplay,
-    HowToServe,
-)
-from cli.runs import check_optimizer as checked_optimizer
-from cli.runs import serve as served
+from cli.options import COMMON, COMPARE, FLAGS, OUTPUT, REPLAY, SERVE, OutputFlags
+from cli.runs import check_optimizer as run_checks
 from cli.runs import short
+from evaluation.options import CompareOptions, ReplayOptions
+from serving.options import ServeOptions
 
 MODELS = Path("models")
 RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
+Common = Annotated[CommonOptions, FLAGS]
+Printed = Annotated[OutputFlags, FLAGS]
 Optimizer = Annotated[
     str,
-    Parameter(help="A name, or package.module:Class of your own, sought from here."),
+    Parameter(help="A name, or package.module:Class of your own, found from this directory."),
 ]
 
 
@@ -36,7 +31,7 @@ def version() -> str:
     return importlib.metadata.version("athanor")
 
 
-def list_apps(*, common: Common = COMMON) -> None:
+def list_apps(*, common: Common = COMMON, printed: Printed = OUTPUT) -> None:  # noqa: ARG001
     """List the apps: name, modality of the input, task, and what it does."""
     from evaluation import console_tables
     from training.manifest import ANSWERS
@@ -50,26 +45,30 @@ def list_apps(*, common: Common = COMMON) -> None:
         }
         for app in apps.ALL
     ]
-    with output.output(common.json) as emit:
+    with output.output(printed.json) as emit:
         console_tables.table(list(rows[0]), [row.values() for row in rows])
         emit({"apps": rows})
 
 
-def demo(*, common: Common = COMMON) -> None:
-    """Train, judge, export and ask every app on its embedded data; ends with one table."""
+def demo(*, common: Common = COMMON, printed: Printed = OUTPUT) -> None:
+    """Train, evaluate, export and predict with every app on its embedded data; prints a table."""
     from training import startup
 
-    with output.output(common.json) as emit:
+    with output.output(printed.json) as emit:
         startup.tensorflow()
         from evaluation import console_tables
 
-        rows = [training.demonstrate(app, common) for app in apps.ALL]
+        verbose = output.verbosity(printed.json)
+        rows = [training.demonstrate(app, common, verbose=verbose) for app in apps.ALL]
         console_tables.table(list(rows[0]), [row.values() for row in rows], "All on embedded data")
         emit({"demo": rows})
 
 
 def doctor(
-    *, prune: Annotated[bool, Parameter(negative="")] = False, common: Common = COMMON
+    *,
+    prune: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = COMMON,
+    printed: Printed = OUTPUT,
 ) -> None:
     """Show versions, devices, precision and data directories, and what is known not to work.
 
@@ -80,7 +79,7 @@ def doctor(
     """
     from training import startup
 
-    with output.output(common.json) as emit:
+    with output.output(printed.json) as emit:
         if prune:
             from pipelines import decoded
 
@@ -95,82 +94,101 @@ def doctor(
         emit({"findings": dict(findings)})
 
 
-def compare(*runs: RunDirectory, how: HowToCompare = COMPARE, common: Common = COMMON) -> None:
+def compare(
+    *runs: RunDirectory,
+    options: Annotated[CompareOptions, FLAGS] = COMPARE,
+    printed: Printed = OUTPUT,
+) -> None:
     """Show runs side by side: fields that differ, and test scores.
 
-    Tells where runs differ in their data, splits or folds.
+    Warns if runs differ in their data, splits or folds.
     """
-    from evaluation import compare as sides
+    from evaluation import compare as comparison
     from evaluation import console_tables, rounding
     from training.run import Run
 
     if not runs:
         raise apps.FieldError("Received no runs; expected directories: athanor compare RUN RUN...")
-    with output.output(common.json) as emit:
+    with output.output(printed.json) as emit:
         loaded = [Run.load(path) for path in runs]
-        found = sides.compare(loaded)
+        found = comparison.compare(loaded)
         console_tables.table(
             [rounding.heading(name, found.units) for name in found.columns], found.cells()
         )
         for warning in found.warnings:
             print(warning)
         emit({"runs": found.rows, "warnings": found.warnings})
-        if how.strict:
-            sides.require_comparable(loaded)
+        if options.strict:
+            comparison.require_comparable(loaded)
 
 
 def serve(
     *runs: Annotated[str, Parameter(help="Runs with an export, each RUN or NAME=RUN.")],
-    how: HowToServe = SERVE,
+    options: Annotated[ServeOptions, FLAGS] = SERVE,
 ) -> None:
     """Answer requests over HTTP, as TensorFlow Serving does, until Ctrl-C.
 
-    Each run is served under the name of its app, or NAME. New exports are picked
-    up while it runs, and no request fails meanwhile.
+    Each run is served under the name of its app, or NAME. The server loads new exports
+    while it runs, and no request fails meanwhile.
     """
-    served(list(runs), how)
+    from serving.startup import serve as serve_models
+
+    serve_models(runs, options)
 
 
 def publish(
     run: Annotated[Path, Parameter(help="A run with an export, or the runs of an app.")],
-    name: Annotated[str, Parameter(help="Under which its versions are served.")],
+    name: Annotated[str, Parameter(help="The name under which its versions are served.")],
     *,
-    models: Annotated[Path, Parameter(help="The directory of all names.")] = MODELS,
+    models: Annotated[
+        Path, Parameter(help="The directory that holds a directory for each name.")
+    ] = MODELS,
     common: Common = COMMON,
+    printed: Printed = OUTPUT,
 ) -> None:
     """Publish the newest export of a run as the next version of a name.
 
-    A server of that name takes it up as it runs: athanor serve NAME=models/NAME.
+    A running server of that name loads it: athanor serve NAME=models/NAME.
     """
     from serving.publish import publish as published
 
-    with output.output(common.json) as emit:
+    with output.output(printed.json) as emit:
         found = published(run, name, models, trust=common.trust)
         print(f"published  {short(found.version)}, from {short(found.export)}")
         print(f"serve      athanor serve {name}={models / name}")
         emit({"version": str(found.version), "export": str(found.export)})
 
 
-def replay(run: RunDirectory, *, how: HowToReplay = REPLAY, common: Common = COMMON) -> None:
+def replay(
+    run: RunDirectory,
+    *,
+    options: Annotated[ReplayOptions, FLAGS] = REPLAY,
+    printed: Printed = OUTPUT,
+) -> None:
     """Train a run again from its run.json, and name the first number that differs.
 
-    Status 1 where numbers differ by more than a thousandth.
+    The exit status is 1 if numbers differ by more than a thousandth.
     """
-    with output.output(common.json) as emit:
-        found = training.replay(run, how, common)
+    with output.output(printed.json) as emit:
+        found = training.replay(run, options)
         emit(found)
         training.require_same(run, found)
 
 
-def check_optimizer(address: Optimizer, *, common: Common = COMMON) -> None:
-    """Check whether an optimizer, also of your own, keeps what every optimizer promises."""
+def check_optimizer(
+    address: Optimizer,
+    *,
+    common: Common = COMMON,  # noqa: ARG001
+    printed: Printed = OUTPUT,
+) -> None:
+    """Run the checks that every optimizer has to pass, also on one of your own."""
     from training import startup
 
-    with output.output(common.json) as emit:
+    with output.output(printed.json) as emit:
         startup.tensorflow()
         from conformance.table import BrokenError
 
-        found = checked_optimizer(address)
+        found = run_checks(address)
         emit(found)
         if found["broken"]:
             raise BrokenError(

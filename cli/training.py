@@ -1,8 +1,7 @@
-"""What the command line does for the verbs that make runs: train, tune, replay, several workers."""
+"""The verbs that make runs: train, tune, check-distribute, replay, several workers."""
 
 import contextlib
 import dataclasses
-import math
 import sys
 import tempfile
 import time
@@ -10,120 +9,91 @@ from pathlib import Path
 from typing import Any
 
 import apps
-from cli.options import EXPORT, HOW, Common, HowToReplay, HowToShare, HowToTrain, HowToTune
+from apps.options import CommonOptions
+from cli.options import EXPORT, PREDICT, TRAIN, TrainFlags
 from cli.output import given, require_workers
-from cli.runs import evaluate, export, judged, load, predict, short
+from cli.runs import evaluate, export, load, predict, score_summary, short
+from evaluation.options import ReplayOptions
+from training.options import CheckDistributeOptions
+from tuning.options import TuneOptions
+
+MAX_RESTARTS = 1000
+# A resumed run keeps these, unless the command names them.
+RESUMED_OPTIONS = ("quarantine", "strategy", "devices", "deterministic")
 
 
-def train(app: apps.App, how: HowToTrain, common: Common) -> dict[str, Any]:
-    """Train and judge: once, or once a fold."""
+def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, Any]:
+    """Train and score: once, or once a fold."""
     from training import startup
     from training.distributed import cluster
 
-    every = how.checkpoint_every
-    if every is not None and not 0 <= every < math.inf:
-        raise apps.FieldError(
-            f"Received --checkpoint-every {every:g}; expected seconds, or 0 for after every call."
-        )
-    if how.resume:
-        app, how, common = _resumed(app, how, common)
-    if cluster.wanted(how.strategy):
-        require_workers(how)
+    if options.resume:
+        app, options = _resumed(app, options)
+    if cluster.wanted(options.strategy):
+        require_workers(options)
     app.require_data()
-    startup.tensorflow(how.devices, how.strategy)
-    from evaluation import console_tables, cross_validation, report
-    from inference import saved_graph
-    from training import provenance
-    from training.options import How
-    from training.resume import trained_in
-    from training.run import ELSEWHERE
-    from training.train import train as trained
+    startup.tensorflow(options.devices, options.strategy)
+    from evaluation import console_tables, cross_validation, experiment
 
-    on_terminal = sys.stdout.isatty() and not common.json
-    options = _named(how, How) | {
-        "data_dir": common.data_dir,
-        "verbose": 1 if on_terminal else 2,
-        "every": every,
-    }
-    if how.folds is not None:
-        summary = cross_validation.cross_validate(
-            app, how.folds, how.run_dir, trust=common.trust, **options
-        )
+    if options.folds is not None:
+        summary = cross_validation.cross_validate(app, options.folds, options, verbose=verbose)
         console_tables.folds(summary)
         return summary
-    run = trained_in(how.run_dir, app, common.data_dir, listed=how.quarantine)
-    if run:
-        provenance.require(run.path, provenance.RUN, trust=common.trust)
-    run = run or trained(app, run_dir=how.run_dir, **options)
-    if run.path == ELSEWHERE:
+    run, scores = experiment.train_and_score(app, options, verbose=verbose)
+    if scores is None:
         return {}
-    scored = report.score(run)
-    saved_graph.keep(run)
-    console_tables.scores(scored)
+    console_tables.scores(scores)
     print(f"run  {short(run.path)}")
-    return judged(run, scored)
+    return score_summary(run, scores)
 
 
-def _named(flags: Any, wanted: type) -> dict[str, Any]:
-    """Those flags for which a dataclass has a field of the same name."""
-    names = {one.name for one in dataclasses.fields(wanted)}
-    return {name: value for name, value in vars(flags).items() if name in names}
-
-
-def _resumed(app: apps.App, how: HowToTrain, common: Common) -> tuple[apps.App, HowToTrain, Common]:
-    """The app and the flags that a run began with, but for what is given now."""
+def _resumed(app: apps.App, options: TrainFlags) -> tuple[apps.App, TrainFlags]:
+    """The app and the options that a run began with, except for what this command names."""
     from training import resume
     from training.run import QUARANTINE, remembered_directory
 
-    path = how.resume
-    if how.run_dir not in (None, path) or how.folds is not None or path is None:
+    path = options.resume
+    if options.run_dir not in (None, path) or options.folds is not None or path is None:
         raise apps.FieldError(
             "Received --resume with --run-dir or --folds; expected it alone. The run goes on in "
             "its own directory."
         )
     known = resume.begun(path, type(app))
-    began: dict[str, Any] = {
-        "quarantine": path / QUARANTINE if (path / QUARANTINE).exists() else None,
-        "strategy": known.strategy,
-        "devices": known.devices if known.strategy == "mirrored" else None,
-        "deterministic": known.about["deterministic"],
-    }
-    now = {name: value for name, value in given(sys.argv, how).items() if name in began}
+    began = dataclasses.replace(
+        options,
+        run_dir=path,
+        data_dir=options.data_dir or remembered_directory(known.directory),
+        quarantine=path / QUARANTINE if (path / QUARANTINE).exists() else None,
+        strategy=known.strategy,
+        devices=known.devices if known.strategy == "mirrored" else None,
+        deterministic=known.about["deterministic"],
+    )
+    named = given(sys.argv, options)
+    now = {one: named[one] for one in named if one in RESUMED_OPTIONS}
     fields = known.fields | given(sys.argv, app)
-    how = dataclasses.replace(how, run_dir=path, **(began | now))
-    data_dir = common.data_dir or remembered_directory(known.directory)
-    return type(app).from_json(fields), how, dataclasses.replace(common, data_dir=data_dir)
+    return type(app).from_json(fields), dataclasses.replace(began, **now)
 
 
-def tune(app: apps.App, how: HowToTune, common: Common) -> dict[str, Any]:
-    """Search, and judge the best trial's model."""
+def tune(app: apps.App, options: TuneOptions) -> dict[str, Any]:
+    """Search, and score the best trial's model on the test examples."""
     _require_tuner()
     from training import startup
 
     app.require_data()
-    startup.tensorflow(how.devices)
+    startup.tensorflow(options.devices)
     from evaluation import console_tables, report
-    from tuning import report as told
-    from tuning.search import Asked, search
+    from tuning import report as search_report
+    from tuning.search import search
 
-    with told.live() as watch:
-        asked = Asked(**_named(how, Asked))
-        command = [sys.executable, *sys.argv]
-        found = search(
-            app,
-            asked,
-            data_dir=common.data_dir,
-            command=command,
-            watch=watch,
-            trust=common.trust,
-        )
+    with search_report.live() as watch:
+        found = search(app, options, command=[sys.executable, *sys.argv], watch=watch)
     if found is None:
         return {}
-    summary = told.conclude(found)
-    scored = report.score(found.best)
-    console_tables.scores(scored)
+    summary = search_report.conclude(found)
+    scores = report.score(found.best)
+    console_tables.scores(scores)
     print(f"best  {short(found.best.path)}, an ordinary run: athanor {app.name()} export it")
-    return summary | judged(found.best, scored)
+    return summary | score_summary(found.best, scores)
 
 
 def _require_tuner() -> None:
@@ -137,43 +107,40 @@ def _require_tuner() -> None:
         )
 
 
-def check_distribute(app: apps.App, how: HowToShare, common: Common) -> dict[str, Any]:
-    """Twenty steps on one device and on several."""
+def check_distribute(app: apps.App, options: CheckDistributeOptions) -> dict[str, Any]:
+    """Compare twenty steps on one device with the same steps on several."""
     from training import startup
 
     app.require_data()
-    several = how.strategy == "multiworker"
-    devices = how.devices if several else how.devices or 2
-    startup.tensorflow(devices, how.strategy)
+    startup.tensorflow(options.num_devices, options.strategy)
     from evaluation import console_tables
     from training.distributed.equivalence import compared
 
-    options: dict[str, Any] = {"data_dir": common.data_dir, "precision": how.precision}
-    found = compared(app, devices, strategy=how.strategy, **options)
+    found = compared(app, options)
     if found is None:
         return {}
-    beside = "several workers" if several else f"{devices} devices"
+    workers = options.strategy == "multiworker"
+    beside = "several workers" if workers else f"{options.num_devices} devices"
     console_tables.table(["", "one device", beside, "difference"], found.rows())
     return found.json()
 
 
-def replay(path: Path, how: HowToReplay, common: Common) -> dict[str, Any]:
-    """Make a run again and compare."""
+def replay(path: Path, options: ReplayOptions) -> dict[str, Any]:
+    """Train a run again and compare the two."""
     from training import provenance, startup
     from training.run import Run
 
-    told = Run.load(path).manifest
-    # Its model is read, to compare the weights.
-    provenance.require(path, provenance.RUN, trust=common.trust)
-    mirrored = told["strategy"] == "mirrored"
-    startup.tensorflow(told["replicas"] if mirrored else None, told["strategy"])
-    from evaluation.replay import replay as made_again
+    run = Run.load(path, options.data_dir)
+    # The run's model is read, to compare the weights.
+    provenance.require(path, provenance.RUN, trust=options.trust)
+    startup.tensorflow(run.train_options.devices, run.train_options.strategy)
+    from evaluation.replay import replay as train_again
 
-    with contextlib.ExitStack() as held:
-        place = how.run_dir
-        if place is None:
-            place = Path(held.enter_context(tempfile.TemporaryDirectory())) / "replay"
-        found = made_again(Run.load(path, common.data_dir), place)
+    with contextlib.ExitStack() as temporary:
+        directory = options.run_dir
+        if directory is None:
+            directory = Path(temporary.enter_context(tempfile.TemporaryDirectory())) / "replay"
+        found = train_again(run, directory)
     print(f"{found.verdict}  {found.compared:,} numbers of history, scores and weights")
     for line in (found.first, *found.elsewhere):
         if line:
@@ -182,7 +149,7 @@ def replay(path: Path, how: HowToReplay, common: Common) -> dict[str, Any]:
 
 
 def require_same(path: Path, found: dict[str, Any]) -> None:
-    """Raise DifferentError where a replay came out otherwise."""
+    """Raise DifferentError if the second run differs from the first."""
     from evaluation.replay import DifferentError
 
     if found["verdict"] == "different":
@@ -193,50 +160,61 @@ def require_same(path: Path, found: dict[str, Any]) -> None:
         )
 
 
-def launch(command: list[str], app: apps.App, how: Any, workers: int, restarts: int) -> None:
-    """Several workers of one command on this machine."""
+def launch(
+    command: list[str],
+    app: apps.App,
+    options: TrainFlags | CheckDistributeOptions,
+    workers: int,
+    restarts: int,
+) -> None:
+    """Run one command as several workers of this machine."""
     from training import directory
     from training.distributed import launch
+    from training.options import MAX_WORKERS
 
-    bounds = (("--workers", workers, 2, launch.MOST_WORKERS), ("--restarts", restarts, 0, 1000))
+    bounds = (("--workers", workers, 2, MAX_WORKERS), ("--restarts", restarts, 0, MAX_RESTARTS))
     for name, number, least, most in bounds:
         if not least <= number <= most:
             raise apps.FieldError(f"Received {name} {number}; expected {least} to {most}.")
-    trains = isinstance(how, HowToTrain)
-    given_place = (how.resume or how.run_dir) if trains else None
-    place = (given_place or directory.claimed(app)) if trains else None
-    given = ["--strategy", "multiworker"] if how.strategy in ("one", "mirrored") else []
-    if place is not None and not how.resume:
-        directory.require_empty(place)
-    # Fixed here, so that all starts of one training mean the same directory.
-    where = ["--run-dir", str(place)] if trains and not given_place else []
+    place = added = None
+    if isinstance(options, TrainFlags):
+        place = options.resume or options.run_dir
+        if place is None:
+            # Fixed here, so that all starts of one training mean the same directory.
+            place = added = directory.claimed(app)
+        if not options.resume:
+            directory.require_empty(place)
+    strategy = ["--strategy", "multiworker"] if options.strategy in ("one", "mirrored") else []
+    where = ["--run-dir", str(added)] if added else []
     program = [sys.executable, str(Path(__file__).resolve().parents[1] / "athanor.py")]
     try:
         launch.launch(
-            [*program, *command, *given, *where],
+            [*program, *command, *strategy, *where],
             workers=workers,
             restarts=restarts,
             run_dir=place,
             plain="--json" in command,
         )
     finally:
-        if place and where:
+        if added:
             with contextlib.suppress(OSError):  # it holds a run
-                place.rmdir()
+                added.rmdir()
 
 
-def demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:
-    """All verbs of one app on its embedded data, as a row of a table."""
+def demonstrate(
+    app_class: type[apps.App], common: CommonOptions, *, verbose: int
+) -> dict[str, Any]:
+    """Run all verbs of one app on its embedded data; returns a row of a table."""
     started = time.perf_counter()
-    trained = train(app_class(data="embedded"), HOW, common)
+    trained = train(app_class(data="embedded"), TRAIN, verbose=verbose)
     run = Path(trained["run"])
     evaluate(app_class, run, common)
-    exported = export(app_class, run, EXPORT, common)
+    exported = export(app_class, run, EXPORT)
     from apps import metrics
     from evaluation import console_tables
     from inference.predict import examples
 
-    asked = predict(app_class, run, examples(load(app_class, run, common)), common)
+    answered = predict(app_class, run, examples(load(app_class, run, common)), PREDICT)
     metric, value = next(iter(trained["test"].items()))
     best = max if metrics.metric(metric).higher_is_better else min
     beside = {name: row[metric] for name, row in trained["baselines"].items() if metric in row}
@@ -247,7 +225,7 @@ def demonstrate(app_class: type[apps.App], common: Common) -> dict[str, Any]:
         "test": value,
         "best beside it": f"{console_tables.text(beside[name])} {name.replace('_', ' ')}",
         "export": "passed" if exported["parity"]["passed"] else "failed",
-        "asked": len(asked["predictions"]),
+        "asked": len(answered["predictions"]),
         "seconds": round(time.perf_counter() - started, 1),
         "run": short(run),
     }

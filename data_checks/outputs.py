@@ -11,30 +11,24 @@ from apps.app import App
 from data_checks import page, progress
 from data_checks.examine import Diagnosis, examine
 from data_checks.finding import Finding, Severity, counted
+from data_checks.options import CheckDataOptions
 from pipelines import quarantine
 from pipelines.files import whole
 
 
-def check(
-    app: App,
-    data_dir: Path | None,
-    report: Path,
-    listed: Path | None,
-    fail_on: str,
-    emit: Callable[[dict[str, Any]], None],
-) -> None:
+def check(app: App, options: CheckDataOptions, emit: Callable[[dict[str, Any]], None]) -> None:
     """Examine data, show and write what was found, and give it to `emit`.
 
-    Raises UnsoundError where something at least as severe as `fail_on` was found.
+    Raises UnsoundError where something at least as severe as `options.fail_on` was found.
     """
     with progress.told() as tell:
-        diagnosis = examine(app, data_dir, tell)
+        diagnosis = examine(app, options.data_dir, tell)
     show(diagnosis)
-    written = write(diagnosis, report, listed)
+    written = write(diagnosis, options.report, options.write_quarantine)
     for name, path in written.items():
         print(f"{name}  {path}")
     emit(diagnosis.to_json() | written)
-    require_sound(diagnosis, fail_on)
+    require_sound(diagnosis, options.fail_on)
 
 
 class UnsoundError(Exception):

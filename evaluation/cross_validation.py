@@ -1,30 +1,30 @@
 """Cross-validation: every example is a test example once; by time, each fold is newer."""
 
+import dataclasses
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from apps.app import App
-from apps.fields import FieldError
+from apps.app import App, FieldError
 from evaluation import report
 from pipelines.quarantine import of_training
 from pipelines.splits import Fold
 from training import provenance
 from training.directory import of_several
 from training.distributed import strategy as distribution
-from training.distributed.strategy import Strategy
+from training.options import TrainOptions
 from training.resume import trained_in
 from training.run import Run, write_json
 from training.train import train
 
 MOST = 100  # folds
 SUMMARY = "folds.json"
+DEFAULTS = TrainOptions()
 
 
 def cross_validate(
-    app: App, num_folds: int, run_dir: Path | None, *, trust: bool = False, **options: Any
+    app: App, num_folds: int, options: TrainOptions = DEFAULTS, *, verbose: int = 2
 ) -> dict[str, Any]:
     """Train and judge an app once a fold, in run directories fold-1, fold-2, ...
 
@@ -36,9 +36,8 @@ def cross_validate(
     Args:
         app: what is trained.
         num_folds: how many.
-        run_dir: a new or empty directory, or that of what was interrupted.
-        trust: judge also folds that somebody else trained.
-        options: those of `train`.
+        options: those of `train`; `run_dir` is the directory of all folds.
+        verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
 
     Raises:
         FieldError: for fewer than 2 folds.
@@ -49,13 +48,14 @@ def cross_validate(
     if not 2 <= num_folds <= MOST:
         raise FieldError(f"Received --folds {num_folds}; expected 2 to {MOST}.")
     places = {f"fold-{number}": Fold(number, num_folds) for number in range(1, num_folds + 1)}
-    _require_trainable(app, places.values(), **options)
-    directory = of_several(app, run_dir, [SUMMARY, *places])
+    _require_trainable(app, places.values(), options)
+    directory = of_several(app, options.run_dir, [SUMMARY, *places])
     scored = []
-    for name, which in places.items():
-        print(f"fold {which.number} of {num_folds}", flush=True)
-        run = _finished(directory / name, app, which, trust, options)
-        run = run or train(app, run_dir=directory / name, which=which, **options)
+    for name, fold in places.items():
+        print(f"fold {fold.number} of {num_folds}", flush=True)
+        of_fold = dataclasses.replace(options, run_dir=directory / name)
+        run = _finished(app, fold, of_fold)
+        run = run or train(app, of_fold, fold=fold, verbose=verbose)
         scored.append(report.score(run))
     tests = [scores["test"] for scores in scored]
     worn = max(scored, key=_other_runs)
@@ -81,31 +81,21 @@ def _other_runs(scores: dict[str, Any]) -> int:
     return scores["test_set"]["other_runs"] if scores["test_set"] else 0
 
 
-def _finished(path: Path, app: App, which: Fold, trust: bool, options: dict) -> Run | None:
+def _finished(app: App, fold: Fold, options: TrainOptions) -> Run | None:
     """The run of a fold that is trained already."""
-    listed = options.get("quarantine")
-    run = trained_in(path, app, options.get("data_dir"), which=which, listed=listed)
+    run = trained_in(app, options, fold=fold)
     if run:
-        provenance.require(path, provenance.RUN, trust=trust)
+        provenance.require(run.path, provenance.RUN, trust=options.trust)
     return run
 
 
-def _require_trainable(
-    app: App,
-    places: Iterable[Fold],
-    *,
-    data_dir: Path | None = None,
-    strategy: Strategy = "one",
-    devices: int | None = None,
-    quarantine: Path | None = None,
-    **_: Any,
-) -> None:
+def _require_trainable(app: App, folds: Iterable[Fold], options: TrainOptions) -> None:
     """Raise what the trainings would, before anything is written."""
-    spread = distribution.choose(strategy, devices)
-    splits = app.load_splits(data_dir)
+    spread = distribution.choose(options.strategy, options.devices)
+    splits = app.load_splits(options.data_dir)
     app.make_optimizer(1)
-    for which in places:
-        count = len(of_training(splits, which, quarantine).train)
+    for fold in folds:
+        count = len(of_training(splits, fold, options.quarantine).train)
         distribution.batch_size(app, count, spread.num_replicas_in_sync)
 
 

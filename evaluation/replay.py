@@ -1,5 +1,6 @@
 """A run made again from its manifest, and the first number in which the two differ."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -57,19 +58,8 @@ def replay(run: Run, path: Path, *, verbose: int = 2) -> Replay:
     _history(run)  # what cannot be compared is known before anything is trained
     if (run.path / SCORES).exists():
         report.read(run)
-    again = train(
-        run.app,
-        run_dir=path,
-        data_dir=run.data_dir,
-        precision="bfloat16" if told["precision"]["policy"] == "mixed_bfloat16" else "float32",
-        which=run.fold,
-        quarantine=run.quarantine,
-        strategy=told["strategy"],
-        devices=told["replicas"] if told["strategy"] == "mirrored" else None,
-        on_nan="halve" if told.get("halvings") else "stop",
-        deterministic=told.get("deterministic", False),
-        verbose=verbose,
-    )
+    options = dataclasses.replace(run.train_options, run_dir=path)
+    again = train(run.app, options, fold=run.fold, verbose=verbose)
     report.score_again(again)
     return _compared(run, again)
 

@@ -1,11 +1,11 @@
 """A run becomes a version to serve, published only when it answers as in training."""
 
-from collections.abc import Sequence
+import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from exporting import catalogues, edge, quantized, savedmodel, warmup_records
-from exporting import formats as known
+from exporting import catalogues, edge, formats, quantized, savedmodel, warmup_records
+from exporting.options import ExportOptions
 from exporting.parity_check import ParityError
 from exporting.version_folders import published
 from inference import kinds
@@ -13,16 +13,10 @@ from training import provenance
 from training.run import Run, write_json
 
 __all__ = ["ParityError", "export"]
+DEFAULTS = ExportOptions()
 
 
-def export(
-    run: Run,
-    *,
-    formats: Sequence[str] = ("savedmodel",),
-    quantize: Literal["int8", "float16"] | None = None,
-    items: Path | None = None,
-    with_examples: bool = False,
-) -> dict[str, Any]:
+def export(run: Run, options: ExportOptions = DEFAULTS, **changes: Any) -> dict[str, Any]:
     """Write export/N/, TensorFlow Serving's layout, and return its path and proofs.
 
     Signatures are those of the kind of question, such as `serving_default` over
@@ -38,27 +32,25 @@ def export(
 
     Args:
         run: to publish.
-        formats: of `savedmodel`, `litert` and `onnx`.
-        quantize: `int8` or `float16`: a smaller file for LiteRT beside the usual one.
-        items: a CSV file of the items to recommend, see exporting.catalogues.
-        with_examples: publish examples of the test set, and ids of users, beside the model;
-            else its examples are made from the schema.
+        options: formats, quantisation, items and examples.
+        **changes: fields of `options` with other values.
 
     """
-    _, *asked = known.asked(",".join(formats), quantize)
+    options = dataclasses.replace(options, **changes)
+    _, *asked = formats.asked(options.format, options.quantize)
     with (
-        catalogues.refreshed(run, items) as notes,
+        catalogues.refreshed(run, options.refresh_items) as notes,
         published(run.path / "export") as version,
     ):
         # First: what cannot be carried is refused before anything is written.
         carried: Any = kinds.question(run.modality).portable(run) if asked else None
-        parity = savedmodel.write(run, version.path, with_examples=with_examples)
+        parity = savedmodel.write(run, version.path, with_examples=options.with_examples)
         signatures = parity["signatures"]
         others = {
             name: edge.write(run, version.path, carried, name, signatures=signatures)
             for name in asked
         }
-        smaller = quantize and quantized.write(run, version.path, carried, quantize)
+        smaller = options.quantize and quantized.write(run, version.path, carried, options.quantize)
         beside = {"formats": {name: one.proof for name, one in others.items()}}
         beside["quantized"] = smaller or {}
         kept = {name: part for name, part in beside.items() if part}

@@ -5,6 +5,7 @@ import math
 from apps import Mnist
 from apps.fields import Range
 from tuning import report, search, search_spec, space
+from tuning.options import TuneOptions
 from tuning.oracles import SCORE, Limits
 
 SPACE = {
@@ -18,7 +19,7 @@ EPOCHS = 4
 
 def opened(directory, tuner="tpe", trials=12, workers=1, ways=None, **limits):
     app = Mnist(epochs=EPOCHS, batch_size=96)
-    told = search_spec.Told(app, SPACE, tuner, ways or {"val_loss": "min"}, {})
+    told = search_spec.SearchSpec(app, SPACE, tuner, ways or {"val_loss": "min"}, TuneOptions())
     oracle = search._oracle(told)
     directory.mkdir(exist_ok=True)
     oracle.open(directory, Limits(trials, workers=workers, **limits), space.default(app, SPACE))

@@ -20,7 +20,7 @@ import tensorflow as tf
 import apps
 import athanor
 from apps.fields import Range
-from cli import main
+from cli import commands
 from evaluation import report
 from evaluation.kinds import judge
 from inference.named_outputs import parts
@@ -80,7 +80,7 @@ def flags(values):
 
 def parsed(app, words):
     """The app that the command line makes of these words."""
-    _, bound, _ = main._command_line().parse_args(
+    _, bound, _ = commands.command_line().parse_args(
         [app.name(), "train", *words], exit_on_error=False, print_error=False
     )
     bound.apply_defaults()

@@ -10,7 +10,7 @@ import pytest
 import apps
 from apps import FieldError, Finetune, Mnist, Regression, Text
 from cli import training as making
-from cli.options import COMMON, HowToTrain
+from cli.options import TrainFlags
 from training import manifest
 from training.distributed import strategy
 from training.run import MANIFEST, Run
@@ -127,12 +127,12 @@ def test_a_run_of_an_older_version_means_what_it_meant(tiny_run, tmp_path):
 
 
 def test_the_command_line_takes_null_and_numbers(tmp_path, monkeypatch):
-    from cli import main
+    from cli import commands
     from cli import output as console
 
     def parsed(text):
         Path("fields.yaml").write_text(text)
-        cli = main._command_line("mnist")
+        cli = commands.command_line("mnist")
         cli.config = [console.config_of(["--config", "fields.yaml"])]
         _, bound, _ = cli.parse_args(["mnist", "train"], exit_on_error=False, print_error=False)
         bound.apply_defaults()
@@ -148,10 +148,10 @@ def test_a_flag_at_its_default_is_given(monkeypatch, run):
     Path("fields.yaml").write_text("epochs: 12\n")
     words = ["athanor", "mnist", "train", "--config", "fields.yaml", "--strategy", "one"]
     monkeypatch.setattr(sys, "argv", words)
-    asked = HowToTrain(resume=run.path, config=Path("fields.yaml"))
-    app, how, _ = making._resumed(Mnist(), asked, COMMON)
+    flags = TrainFlags(resume=run.path, config=Path("fields.yaml"))
+    app, options = making._resumed(Mnist(), flags)
     assert run.app.epochs != 12 == app.epochs
-    assert (how.strategy, app.model) == ("one", run.app.model)
+    assert (options.strategy, app.model) == ("one", run.app.model)
 
 
 def test_expected_replicas():

@@ -26,6 +26,7 @@ from training.callbacks import EnoughError, StopWhenDiverged
 from training.directory import NOTE, UNFINISHED, claimed, taken, unfinished
 from training.fitting import DivergedError
 from training.interrupts import Interrupts
+from training.options import TrainOptions
 from training.run import CHECKPOINT, MANIFEST, Run, RunError
 from training.train import train
 
@@ -87,9 +88,9 @@ def contents(path):
 
 
 def trained(app, path, *, stop=None, calls=0, error=Killed, **options):
-    watchers = [] if stop is None else [StopAt(stop, error, calls)]
-    options = {"precision": "float32", "every": 0, **options}
-    return train(app, run_dir=path, verbose=0, watchers=watchers, **options)
+    callbacks = [] if stop is None else [StopAt(stop, error, calls)]
+    options = {"precision": "float32", "checkpoint_every": 0, **options}
+    return train(app, run_dir=path, verbose=0, callbacks=callbacks, **options)
 
 
 def rows(run):
@@ -143,7 +144,7 @@ def test_stopped_and_resumed_is_undisturbed(app, fields, stop, calls, tmp_path, 
     for module in (fitting, two_stage):
         monkeypatch.setattr(module, "STEPS_A_CALL", 2)  # several calls an epoch
     app = dataclasses.replace(app.tiny(), epochs=4, **fields)
-    undisturbed = trained(app, tmp_path / "undisturbed", every=1e9)
+    undisturbed = trained(app, tmp_path / "undisturbed", checkpoint_every=1e9)
     with pytest.raises(Killed):
         trained(app, tmp_path / "stopped", stop=stop, calls=calls)
     found = resume.newest(tmp_path / "stopped")
@@ -203,7 +204,7 @@ def test_a_checkpoint_is_due_when_its_cost_is_a_small_share(two_epochs, tmp_path
     monkeypatch.setattr(resume, "write", lambda *_: written.append(time.perf_counter()))
     monkeypatch.setattr(checkpoint, "SHORTEST", 0.0)
     monkeypatch.setattr(checkpoint, "SHARE", 1e-9)
-    trained(dataclasses.replace(two_epochs, epochs=4), tmp_path / "run", every=None)
+    trained(dataclasses.replace(two_epochs, epochs=4), tmp_path / "run", checkpoint_every=None)
     assert len(written) == 2  # what began; one whose cost was not known
 
 
@@ -237,7 +238,7 @@ def test_what_came_to_nothing_takes_nothing_of_the_user_along(two_epochs, tmp_pa
     run, empty = tmp_path / "run", tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(KeyboardInterrupt):
-        train(two_epochs, run_dir=run, verbose=0, watchers=[Write(run / "thesis.txt")])
+        train(two_epochs, run_dir=run, verbose=0, callbacks=[Write(run / "thesis.txt")])
     assert [path.name for path in run.iterdir()] == ["thesis.txt"]
     with pytest.raises(Killed):
         trained(two_epochs, empty, stop=0)
@@ -345,7 +346,7 @@ def test_a_directory_in_which_a_training_runs_is_refused(two_epochs, begun):
 def test_a_cross_validation_takes_no_interrupted_training(two_epochs, begun):
     before = contents(begun)
     with pytest.raises(RunError, match="not empty"):
-        cross_validation.cross_validate(two_epochs, 2, begun)
+        cross_validation.cross_validate(two_epochs, 2, TrainOptions(run_dir=begun))
     assert contents(begun) == before
 
 
@@ -384,7 +385,7 @@ def test_a_signal_leaves_a_checkpoint_of_this_step(
     path = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt, match="mnist train --resume") as raised:
         train(
-            two_epochs, run_dir=path, precision="float32", verbose=0, watchers=[Signalled(number)]
+            two_epochs, run_dir=path, precision="float32", verbose=0, callbacks=[Signalled(number)]
         )
     assert console.explain(raised.value)[0] == status
     assert resume.newest(path).position[:5] == (1, 0, 1, False, 3)
@@ -435,7 +436,7 @@ def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch
     monkeypatch.setattr(apps.Mnist, "make_schedule", bursts)
     monkeypatch.setattr(fitting, "STEPS_A_CALL", 4)
     app = dataclasses.replace(apps.Mnist.tiny(), model="mlp", batch_norm=False, epochs=2)
-    undisturbed = trained(app, tmp_path / "undisturbed", every=None, on_nan="halve")
+    undisturbed = trained(app, tmp_path / "undisturbed", checkpoint_every=None, on_nan="halve")
     assert "goes on after epoch 1 with half of it" in capsys.readouterr().out
     (halving,) = undisturbed.manifest["halvings"]
     assert halving[0] > len(app.load_splits().train) // app.effective_batch_size(10**6)
@@ -545,15 +546,15 @@ def test_a_replay_that_differs_is_status_1_and_one_object(then, largest, whole, 
 def test_what_is_trained_is_not_trained_again(two_epochs, whole, tmp_path):
     path = tmp_path / "run"
     shutil.copytree(whole.path, path)
-    asked = {"app": two_epochs, "data_dir": None}
-    assert resume.trained_in(path, **asked).path == path
-    report.score(Run.load(path))  # and then its process ended before anybody knew
-    assert resume.trained_in(path, **asked).path == path
-    assert resume.trained_in(path, **asked, which=Fold(1, 2)) is None
+    options = TrainOptions(run_dir=path)
+    assert resume.trained_in(two_epochs, options).path == path
+    report.score(Run.load(path))  # and then its process ended before the command did
+    assert resume.trained_in(two_epochs, options).path == path
+    assert resume.trained_in(two_epochs, options, fold=Fold(1, 2)) is None
     (tmp_path / "list.csv").write_text("key,where\n")
-    assert resume.trained_in(path, **asked, listed=tmp_path / "list.csv") is None
-    asked["app"] = dataclasses.replace(two_epochs, epochs=3)
-    assert resume.trained_in(path, **asked) is None
+    listed = dataclasses.replace(options, quarantine=tmp_path / "list.csv")
+    assert resume.trained_in(two_epochs, listed) is None
+    assert resume.trained_in(dataclasses.replace(two_epochs, epochs=3), options) is None
 
 
 def test_a_replay_is_bit_equal_or_names_the_first_number(whole, tmp_path):
@@ -594,25 +595,25 @@ def test_interrupted_folds_go_on(two_epochs, tmp_path, monkeypatch):
     app, path, made = two_epochs, tmp_path / "folds", []
     usual = cross_validation.train
 
-    def counted(app, *, which, **options):
-        made.append(which.number)
-        if which.number == 2 and len(made) == 2:
-            options["watchers"] = [Signalled(signal.SIGINT)]
-        return usual(app, which=which, **options)
+    def counted(app, options, *, fold, **others):
+        made.append(fold.number)
+        if fold.number == 2 and len(made) == 2:
+            others["callbacks"] = [Signalled(signal.SIGINT)]
+        return usual(app, options, fold=fold, **others)
 
     monkeypatch.setattr(cross_validation, "train", counted)
-    how = {"precision": "float32", "verbose": 0, "every": 0}
+    options = TrainOptions(run_dir=path, precision="float32", checkpoint_every=0)
     with pytest.raises(KeyboardInterrupt, match=f"the same command with --run-dir {path}"):
-        cross_validation.cross_validate(app, 2, path, **how)
+        cross_validation.cross_validate(app, 2, options, verbose=0)
     # Of more folds it is another one.
     with pytest.raises(RunError, match="not empty"):
-        cross_validation.cross_validate(app, 3, path, **how)
+        cross_validation.cross_validate(app, 3, options, verbose=0)
     first = (path / "fold-1" / "run.json").read_bytes()
-    found = cross_validation.cross_validate(app, 2, path, **how)
+    found = cross_validation.cross_validate(app, 2, options, verbose=0)
     assert made == [1, 2, 1, 2]
     assert (path / "fold-1" / "run.json").read_bytes() == first
     assert found["examples"] == 1797
-    assert cross_validation.cross_validate(app, 2, path, **how) == found
+    assert cross_validation.cross_validate(app, 2, options, verbose=0) == found
 
 
 def test_what_a_process_was_started_to_ignore_it_ignores():

@@ -1,6 +1,5 @@
 """The command line: exit status, one or two lines, nothing written by a mistake, JSON."""
 
-import dataclasses
 import gc
 import json
 import shutil
@@ -10,10 +9,9 @@ import time
 
 import pytest
 
-import athanor
+import apps
 from apps import Mnist
 from cli import training as making
-from cli.options import HowToTrain, HowToTune
 
 TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
@@ -145,14 +143,14 @@ def test_damaged_samples_are_named(ask, copied):
     ],
 )
 def test_what_nobody_expected_is_one_line_too(error, ask, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise error
 
     monkeypatch.setattr(making, "train", broken)
     assert_mistake(ask("mnist", "train"), str(error.args[-1]), status=1)
 
 
-def interrupted(*_):
+def interrupted(*_, **__):
     raise KeyboardInterrupt
 
 
@@ -209,7 +207,7 @@ def test_without_arguments_help_is_shown():
     done = as_process()
     assert done.returncode == 0
     assert done.stdout == as_process("--help").stdout
-    assert all(app.name() in done.stdout for app in athanor.apps.ALL)
+    assert all(app.name() in done.stdout for app in apps.ALL)
 
 
 def test_help_shows_usage_defaults_and_choices_in_the_width_of_the_terminal(monkeypatch):
@@ -224,19 +222,8 @@ def test_help_shows_usage_defaults_and_choices_in_the_width_of_the_terminal(monk
 
 def test_help_names_every_field(ask):
     _, output, _ = ask("mnist", "train", "--help")
-    for name in athanor.apps.Mnist().to_json():
+    for name in apps.Mnist().to_json():
         assert f"--{name.replace('_', '-')} " in output
-
-
-def test_flags_are_fields_of_what_they_ask_for():
-    from training.options import How
-    from tuning.search import Asked
-
-    # The command line decides these: by --folds, the terminal, and --checkpoint-every.
-    ours = {"which", "verbose", "every"}
-    for wanted, flags, left in ((How, HowToTrain, ours), (Asked, HowToTune, set())):
-        fields, given = ({one.name for one in dataclasses.fields(each)} for each in (wanted, flags))
-        assert fields - given == left
 
 
 def test_a_run_knows_its_app(ask, tiny_run, tmp_path):

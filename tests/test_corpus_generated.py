@@ -8,10 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import apps
-import athanor
-from cli import output
-from cli import runs as verbs
+from cli import output, tools
 from cli import training as making
+from serving import startup
 from training import archive, manifest, samples
 from training.manifest import RunError
 
@@ -83,8 +82,8 @@ def assert_words(status, error):
 def check_line(words, ask, monkeypatch):
     for name in ("train", "tune", "launch", "replay", "check_distribute", "demonstrate"):
         monkeypatch.setattr(making, name, lambda *_, **__: {})
-    monkeypatch.setattr(verbs, "serve", lambda *_, **__: {})
-    monkeypatch.setattr(athanor.commands, "doctor", lambda **_: None)
+    monkeypatch.setattr(startup, "serve", lambda *_, **__: {})
+    monkeypatch.setattr(tools, "doctor", lambda **_: None)
     if {"--debug", "demo", "doctor"} & set(words):
         return
     status, _, error = ask(*words)

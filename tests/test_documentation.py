@@ -10,7 +10,7 @@ import pytest
 
 import apps
 from apps import App
-from cli import main
+from cli import commands
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -62,7 +62,9 @@ def parse(arguments):
 
     if arguments[0] == "launch":
         arguments = console.delimited(arguments)
-    main._command_line(arguments[0]).parse_args(arguments, exit_on_error=False, print_error=False)
+    commands.command_line(arguments[0]).parse_args(
+        arguments, exit_on_error=False, print_error=False
+    )
 
 
 def test_the_parser_finds_mistakes():

@@ -48,7 +48,7 @@ def refreshed(tiny_run, tmp_path_factory):
     items = run.path / "items.csv"
     known = [f"item {number}" for number in range(5)]
     items.write_text("\n".join(["item_id", "new a", *known, "new b", ""]))
-    return export(run, formats=["savedmodel", *OTHERS], items=items), known, run
+    return export(run, format=",".join(OTHERS), refresh_items=items), known, run
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_texts_are_refused_and_nothing_is_published(tiny_run, tmp_path):
     run = copy(tiny_run(Text), tmp_path / "run")
     for name in OTHERS:
         with pytest.raises(RefusedError, match=r"hashed.*Serve the SavedModel"):
-            export(run, formats=[name])
+            export(run, format=name)
     assert not (run.path / "export").exists()
 
 
@@ -246,7 +246,7 @@ def test_another_answer_closes_the_gate_of_each_format(name, tiny_run, tmp_path,
     run.samples.answers[3, 0] += 0.01
     monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"passed": True, "signatures": {}})
     with pytest.raises(ParityError, match=f"{name} whose answers differ"):
-        export(run, formats=[name])
+        export(run, format=name)
     assert not (run.path / "export").exists()
 
 
@@ -380,9 +380,9 @@ def test_every_app_in_every_format(app, tiny_run, tmp_path):
     run = copy(tiny_run(app), tmp_path / "run")
     if app is Text:
         with pytest.raises(RefusedError):
-            export(run, formats=OTHERS)
+            export(run, format=",".join(OTHERS))
         return
-    answer = export(run, formats=OTHERS, quantize="float16")
+    answer = export(run, format=",".join(OTHERS), quantize="float16")
     assert set(answer["formats"]) == set(OTHERS)
     for proof in answer["formats"].values():
         assert proof["max_abs_diff"] <= proof["tolerance"]
@@ -398,7 +398,7 @@ def test_bfloat16_is_carried_in_float32(tmp_path):
     from training.train import train
 
     run = train(Mnist.tiny(), run_dir=tmp_path / "run", precision="bfloat16", verbose=0)
-    answer = export(run, formats=OTHERS)
+    answer = export(run, format=",".join(OTHERS))
     for proof in answer["formats"].values():
         assert 0 < proof["max_abs_diff"] <= proof["tolerance"] == 2e-2
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import apps
-import athanor
+from cli import commands
 from cli import help as manual
 from cli import output as console
 from inference import model_outputs
@@ -116,14 +116,14 @@ def test_judging_many_users_keeps_memory_flat():
     assert float(done.stdout) < 300, f"memory grew by {done.stdout} MB"
 
 
-@pytest.mark.parametrize("verb", [*console.OF_APPS, *console.OF_RUNS, "serve", "doctor"])
+@pytest.mark.parametrize("verb", [*console.APP_VERBS, *console.RUN_VERBS, "serve", "doctor"])
 def test_a_lack_of_memory_names_flags_of_the_verb_alone(verb):
     """--batch-size was blamed in verbs that have no such flag."""
     for app in apps.ALL:
-        words = [app.name(), verb] if verb in (*console.OF_APPS, *console.OF_RUNS) else [verb]
+        words = [app.name(), verb] if verb in (*console.APP_VERBS, *console.RUN_VERBS) else [verb]
         status, said = console.explain(MemoryError(), [*words, "runs/train/x"])
         assert status == 1
-        page = manual.page(athanor._command_line(words[0]), words)
+        page = manual.page(commands.command_line(words[0]), words)
         for flag in re.findall(r"--[a-z-]+[a-z]", said):
             assert f"{flag} " in page.replace("\n", " "), (words, flag)
     assert ("--batch-size" in said) == (verb in ("train", "tune", "check-distribute"))

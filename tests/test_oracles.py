@@ -10,6 +10,7 @@ from apps import Mnist
 from apps.fields import Range
 from tuning import report, search, search_spec
 from tuning.journal import Journal, JournalError, UnwrittenError
+from tuning.options import TuneOptions
 from tuning.oracles import LAUNCHES, SCORE
 
 
@@ -63,7 +64,9 @@ def test_the_first_trial_has_the_flags_as_given(tmp_path):
 def test_neighbouring_seeds_and_large_ones_are_other_searches(tuner):
     found = []
     for seed in (0, 1, 2**31 - 1):
-        told = search_spec.Told(Mnist(seed=seed), SPACE, tuner, {"val_loss": "min"}, {})
+        told = search_spec.SearchSpec(
+            Mnist(seed=seed), SPACE, tuner, {"val_loss": "min"}, TuneOptions()
+        )
         oracle = search._oracle(told)
         proposed = (oracle.propose(f"{number:04d}") for number in range(5))
         found += [one["values"]["learning_rate"] for one in proposed]
@@ -72,7 +75,9 @@ def test_neighbouring_seeds_and_large_ones_are_other_searches(tuner):
 
 def test_whole_numbers_stay_within_their_range():
     space_of = {"width": Range(16, 64, log=True), "batch_size": Range(32, 96)}
-    told = search_spec.Told(apps.Regression(), space_of, "bayesian", {"val_loss": "min"}, {})
+    told = search_spec.SearchSpec(
+        apps.Regression(), space_of, "bayesian", {"val_loss": "min"}, TuneOptions()
+    )
     oracle = search._oracle(told)
     assert oracle._values([1 - 1e-9, 1 - 1e-9]) == {"width": 64, "batch_size": 96}
     assert oracle._values([0.0, 0.0]) == {"width": 16, "batch_size": 32}

@@ -128,9 +128,9 @@ class Stopped(keras.callbacks.Callback):
 def test_a_stopped_training_goes_on_by_its_list(ask, elsewhere, listed):
     app = Mnist(model="softmax", epochs=2)
     path = listed(*keys(app.load_splits().train, 0, 1))
-    how = {"precision": "float32", "quarantine": path, "verbose": 0, "every": 0}
+    how = {"precision": "float32", "quarantine": path, "verbose": 0, "checkpoint_every": 0}
     with pytest.raises(KeyboardInterrupt):
-        train(app, run_dir=elsewhere / "run", watchers=[Stopped()], **how)
+        train(app, run_dir=elsewhere / "run", callbacks=[Stopped()], **how)
     path.unlink()
     status, output, error = ask("mnist", "train", "--resume", "run")
     assert status == 0, error

@@ -8,7 +8,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-import athanor
+import apps
 
 TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
@@ -75,7 +75,7 @@ def test_json_of_predict(ask, run, picture, elsewhere):
 @pytest.mark.slow
 def test_json_of_export(ask, exported, tmp_path):
     run = tmp_path / "run"
-    shutil.copytree(exported(athanor.apps.Mnist).path, run)
+    shutil.copytree(exported(apps.Mnist).path, run)
     result = json_of(ask("mnist", "export", run, "--json"))
     told = {"formats", "quantized", "request", "curl", "notes"}
     assert set(result) == {"export", "parity"} | told
@@ -102,7 +102,7 @@ def test_list_names_every_app(ask):
     status, output, _ = ask("list")
     assert status == 0
     rows = json_of(ask("list", "--json"))["apps"]
-    for app in athanor.apps.ALL:
+    for app in apps.ALL:
         assert app.name() in output
         assert [row for row in rows if row["app"] == app.name() and row["question"] == app.modality]
 

@@ -282,7 +282,7 @@ def test_the_command_answers_mistakes_in_a_line(ask, exported, monkeypatch):
             ([], "no runs"),
             (["nowhere"], "no directory"),
             ([run, "--port", port], "nothing can listen"),
-            ([run, "--port", 70000], "0 to 65535"),
+            ([run, "--port", 70000], "less than 65536"),
             ([run, "--timeout", 0], "--timeout 0"),
             ([run, "--timeout", "inf"], "--timeout inf"),
             ([run, "--max-body", "inf"], "--max-body inf"),

@@ -30,7 +30,7 @@ for optimizer in ("sgd", "adam", "adan", "lookahead"):
     if sys.argv[1] == "mnist" and optimizer != "sgd":
         # Normalised, weights of pixels that are always black have gradients of mere rounding.
         app = dataclasses.replace(app, batch_norm=False)
-    found = compared(app, 2, precision="float32")
+    found = compared(app)
     assert found.difference <= 1e-5, (optimizer, found)
     assert found.moved > 1e-4, (optimizer, found)
 """
@@ -56,7 +56,7 @@ for app in apps.ALL:
     if sys.argv[1] == "tiny":
         small = WITHOUT.get(app.name(), {}) | TINY.get(app.name(), {})
         made = dataclasses.replace(app.tiny(), **small)
-    found = compared(made, 2, precision="float32")
+    found = compared(made)
     assert found.difference <= 1e-6, (app, found)
     assert found.moved > 1e-4, (app, found)
 """
@@ -69,14 +69,14 @@ startup.tensorflow(2)
 import apps
 from training.distributed import strategy
 from training.distributed.equivalence import UnequalError, compared
-right = compared(apps.Mnist.tiny(), 2, precision="float32")
+right = compared(apps.Mnist.tiny())
 assert right.mistake is None, right
 assert [one.when for one in right.differences][:2] == [
     "after step 1 of epoch 1", "after step 2 of epoch 1"
 ]
 strategy.synchronise = lambda model: None
 try:
-    compared(apps.Mnist.tiny(), 2, precision="float32")
+    compared(apps.Mnist.tiny())
 except UnequalError as error:
     assert "after step 1 of epoch 1" in str(error), error
 else:

@@ -18,9 +18,11 @@ from optimizers import UnknownOptimizerError
 from training import provenance
 from training.distributed.cluster import StrategyError
 from training.fitting import DivergedError
+from training.options import TrainOptions
 from training.run import CHECKPOINT, Run, RunError
 from training.train import train
 from tuning import coordinator, objectives, pictures, retention, search, space, trial
+from tuning.options import TuneOptions
 from tuning.oracles import SCORE
 
 
@@ -139,7 +141,7 @@ def test_objectives_that_are_none_are_answered(asked):
 @pytest.mark.parametrize("wrong", [{"trials": 0}, {"workers": 0}, {"keep": 0}, {"minutes": -1}])
 def test_numbers_that_cannot_be_are_answered(wrong):
     with pytest.raises(FieldError, match=f"--{next(iter(wrong))}"):
-        search.Asked(**wrong)
+        TuneOptions(**wrong)
 
 
 def test_pareto_names_three():
@@ -169,7 +171,7 @@ TINY = dataclasses.replace(Mnist.tiny(), model="softmax", epochs=2)
 
 def tuned(directory, app=TINY, **options):
     options = {"trials": 3, "precision": "float32", **options}
-    return search.search(app, search.Asked(run_dir=directory, **options), loud=False)
+    return search.search(app, TuneOptions(run_dir=directory, **options), loud=False)
 
 
 @pytest.fixture(scope="module")
@@ -216,8 +218,8 @@ def test_a_search_of_somebody_else_gets_no_mark_of_ours(found, tmp_path):
     before = {path: path.read_bytes() for path in tmp_path.rglob(provenance.MARK)}
     with pytest.raises(provenance.OriginError, match="--trust"):
         tuned(tmp_path / "search", keep=1, **options)
-    asked = search.Asked(run_dir=tmp_path / "search", precision="float32", keep=1, **options)
-    trusted = search.search(TINY, asked, loud=False, trust=True)
+    options |= {"run_dir": tmp_path / "search", "precision": "float32", "keep": 1, "trust": True}
+    trusted = search.search(TINY, TuneOptions(**options), loud=False)
     assert {path: path.read_bytes() for path in tmp_path.rglob(provenance.MARK)} == before
     with pytest.raises(provenance.OriginError):
         provenance.require(trusted.best.path, provenance.RUN)
@@ -274,11 +276,11 @@ class Stopped(keras.callbacks.Callback):
 
 
 def test_an_interrupted_trial_goes_on_and_a_diverged_one_stays_failed(tmp_path):
-    task = trial.Task(TINY, tmp_path, {"val_loss": "min"}, "", {"data_dir": None})
+    task = trial.Task(TINY, tmp_path, {"val_loss": "min"}, "", TrainOptions())
     tuner = trial.FieldsTuner(opened(tmp_path, "random"), task, loud=False)
     for error, path in ((KeyboardInterrupt(), "one"), (FloatingPointError("loss"), "two")):
         with pytest.raises((KeyboardInterrupt, DivergedError)):
-            train(TINY, run_dir=tmp_path / path, verbose=0, watchers=[Stopped(error)])
+            train(TINY, run_dir=tmp_path / path, verbose=0, callbacks=[Stopped(error)])
     assert tuner._finished(tmp_path / "one") is None
     assert (tmp_path / "one" / CHECKPOINT).exists()
     assert train(TINY, run_dir=tmp_path / "one", verbose=0).manifest["stopped"] is None
@@ -301,7 +303,7 @@ def test_a_full_disk_fails_no_trial(tmp_path, monkeypatch):
 
 def test_a_trial_that_another_worker_took_over_is_let_go(tmp_path):
     oracle = opened(tmp_path, "random")
-    task = trial.Task(TINY, tmp_path, {"val_loss": "min"}, "", {"data_dir": None})
+    task = trial.Task(TINY, tmp_path, {"val_loss": "min"}, "", TrainOptions())
     tuner = trial.FieldsTuner(oracle, task, loud=False)
     one = oracle.create_trial("tuner0")
     task.path("0000").mkdir(parents=True)

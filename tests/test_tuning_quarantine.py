@@ -15,6 +15,7 @@ from pipelines.examples import AddressError
 from pipelines.quarantine import Entry, key_of
 from training.run import QUARANTINE, Run, RunError
 from tuning import coordinator, search, search_spec, trial
+from tuning.options import TuneOptions
 
 TINY = dataclasses.replace(Mnist.tiny(), model="softmax", epochs=2)
 TRAIN, VALID, TEST = 5, 3, 2
@@ -24,7 +25,7 @@ def tuned(directory, listed, **options):
     asked = {"trials": 2, "tuner": "random", "precision": "float32", "quarantine": listed}
     given = {name: options.pop(name) for name in ("command", "watch") if name in options}
     return search.search(
-        TINY, search.Asked(run_dir=directory, **asked, **options), loud=False, **given
+        TINY, TuneOptions(run_dir=directory, **asked, **options), loud=False, **given
     )
 
 
@@ -76,7 +77,7 @@ def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found,
 
 
 def test_a_list_is_part_of_what_is_searched(found, listed):
-    stated = json.loads((found.directory / search_spec.STATED).read_text())
+    stated = json.loads((found.directory / search_spec.SEARCH_JSON).read_text())
     left = quarantine.without(TINY.load_splits(), listed)
     assert stated["quarantine"] == quarantine.digest(listed)
     assert stated["data"] == left.fingerprint()
@@ -94,8 +95,9 @@ def test_another_list_is_another_search(found, listed, tmp_path):
         with pytest.raises(RunError, match=r"quarantine [0-9a-f]{32} there, "):
             tuned(found.directory, given)
     assert (found.directory / QUARANTINE).read_bytes() == listed.read_bytes()
-    told = [search_spec.told(TINY, "auto", "", None, {}, one) for one in (listed, other, None)]
-    assert len({one.usual_directory() for one in told}) == 3
+    lists = (TuneOptions(quarantine=one) for one in (listed, other, None))
+    specs = [search_spec.make(TINY, options) for options in lists]
+    assert len({one.default_directory() for one in specs}) == 3
 
 
 def test_a_worker_that_has_another_list_is_refused(found, listed, tmp_path, monkeypatch):

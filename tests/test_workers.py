@@ -28,6 +28,7 @@ from training import startup
 startup.tensorflow(None, "multiworker")
 import apps
 from training.distributed.equivalence import compared
+from training.options import CheckDistributeOptions
 for optimizer in ("sgd", "adam", "adan", "lookahead"):
     app = dataclasses.replace(apps.get(sys.argv[1]).tiny(), optimizer=optimizer)
     if sys.argv[1] == "recommender":
@@ -35,7 +36,7 @@ for optimizer in ("sgd", "adam", "adan", "lookahead"):
     if sys.argv[1] == "mnist" and optimizer != "sgd":
         # Normalised, weights of pixels that are always black have gradients of mere rounding.
         app = dataclasses.replace(app, batch_norm=False)
-    found = compared(app, strategy="multiworker", precision="float32")
+    found = compared(app, CheckDistributeOptions(strategy="multiworker"))
     if found is not None:
         assert found.difference <= 1e-5, (optimizer, found)
         assert found.moved > 1e-4, (optimizer, found)

@@ -22,7 +22,7 @@ from training.checkpoint import Checkpoint
 from training.directory import holds_steps
 from training.distributed import strategy as distribution
 from training.interrupts import InterruptedTrainingError, Interrupts
-from training.options import How
+from training.options import TrainOptions
 from training.resume import Found
 
 MAX_STEPS_PER_EXECUTION = 64  # as many as make the cost of a call small, and progress still moves
@@ -147,7 +147,12 @@ def make_fit_data(app: App, splits: Splits, parts: Parts, begin: Found | None = 
     return FitData(train, valid, steps, splits, parts.prepare, size, steps_per_execution, position)
 
 
-def fit(task: Task, how: How, watchers: Sequence[keras.callbacks.Callback]) -> Fitted:
+def fit(
+    task: Task,
+    options: TrainOptions,
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: int,
+) -> Fitted:
     """Train until the end, or until something ends it, which the result holds.
 
     Raises DiskFullError.
@@ -158,13 +163,14 @@ def fit(task: Task, how: How, watchers: Sequence[keras.callbacks.Callback]) -> F
     interrupts = Interrupts()
     # First, so that what is judged and kept are the averages of ScheduleFree.
     before = [optimizers.AveragedWeights(), own.StopWhenDiverged(), history, best]
-    before += [*_watchers(task, profile=how.profile), *watchers]
+    before += [*_watchers(task, profile=options.profile), *callbacks]
     # Between epochs stands what every run that halves its rate would go back to.
-    amid = how.on_nan == "stop" and distribution.name() != "multiworker"
+    amid = options.on_nan == "stop" and distribution.name() != "multiworker"
+    every = options.checkpoint_every
     checkpoint = Checkpoint(
-        task.path, task.begin, before, every=how.every, amid=amid, interrupts=interrupts
+        task.path, task.begin, before, every=every, amid=amid, interrupts=interrupts
     )
-    verbose = how.verbose if task.path else 0
+    verbose = verbose if task.path else 0
     network, start = task.parts.network, time.perf_counter()
 
     def run() -> None:

@@ -1,44 +1,71 @@
-"""How a training is made, besides what the app's fields say."""
+"""Options of `train` and `check-distribute`."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Literal
 
-from pipelines.splits import Fold
+from apps.fields import FieldError
+from apps.options import CommonOptions
 from training.distributed.cluster import Strategy
-from training.precision import Precision
 
+Precision = Literal["auto", "float32", "bfloat16"]
 OnNan = Literal["stop", "halve"]
+MAX_WORKERS = 256  # processes on one machine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class How:
-    """What `train` is asked for.
+class TrainOptions(CommonOptions):
+    """How `train` trains, besides the app's fields."""
 
-    Attributes:
-        precision: of the arithmetic; `auto` measures what is fast here.
-        which: the fold that is held out as test; None for the data's own test or a cut.
-        quarantine: a list of examples that train and validation leave out; test keeps them.
-        strategy: whether several devices share the work; see training.distributed.strategy.choose.
-        devices: how many of them; None for all.
-        profile: also record what the second call's steps spend their time on.
-        verbose: 0 silent, 1 a moving bar, 2 a line an epoch.
-        force: go on also where fields, data or versions are not those that it began with.
-        every: seconds between two checkpoints; None for as often as costs 2 % of the time.
-        on_nan: where the loss diverges, stop, or go on from the last epoch with half the
-            learning rate, at most three times.
-        deterministic: let TensorFlow's operations add in one order, also where that is slower.
-
-    """
-
+    run_dir: Path | None = None
+    """A new or empty directory for the run, or that of an interrupted one, which continues;
+    runs/APP/DATE-TIME by default."""
     precision: Precision = "auto"
-    which: Fold | None = None
-    quarantine: Path | None = None
+    """Number format of the arithmetic; auto takes bfloat16 where it is measured to be faster."""
     strategy: Strategy = "one"
+    """One device; several that share every batch (mirrored); those of all processes that
+    TF_CONFIG names (multiworker, see athanor launch); auto takes all that there are."""
     devices: int | None = None
+    """How many GPUs, or parts of the CPU on a machine without one; all by default."""
+    quarantine: Path | None = None
+    """A list of check-data --write-quarantine: its examples are left out of training and
+    validation, never out of test."""
     profile: bool = False
-    verbose: int = 2
+    """Record for TensorBoard what the steps spend their time on."""
     force: bool = False
-    every: float | None = None
+    """Continue also with other fields, data, devices or versions than the run began with."""
+    checkpoint_every: float | None = None
+    """Seconds between two checkpoints; by default as often as costs 2 % of the time."""
     on_nan: OnNan = "stop"
+    """If the loss diverges: stop, or continue from the last epoch with half the learning rate,
+    three times at most."""
     deterministic: bool = False
+    """Let every operation add in one order, even if that is slower: on a GPU the same seed
+    then gives the same numbers."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        seconds = self.checkpoint_every
+        if seconds is not None and not 0 <= seconds < math.inf:
+            raise FieldError(
+                f"Received --checkpoint-every {seconds:g}; expected seconds, or 0 for after every "
+                "call."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckDistributeOptions(CommonOptions):
+    """What `check-distribute` compares, besides the app's fields."""
+
+    devices: int | None = None
+    """How many GPUs, or parts of the CPU on a machine without one: 2 by default."""
+    strategy: Literal["mirrored", "multiworker"] = "mirrored"
+    """Devices of this process, or those of all that TF_CONFIG names (see athanor launch)."""
+    precision: Precision = "float32"
+    """Number format of the arithmetic."""
+
+    @property
+    def num_devices(self) -> int | None:
+        """Devices to compare with one; None for all of several workers."""
+        return self.devices if self.strategy == "multiworker" else self.devices or 2

@@ -6,14 +6,13 @@ import platform
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from pipelines.files import cache_directory
+from training.options import Precision
 from training.run import write_json
-
-Precision = Literal["auto", "float32", "bfloat16"]
 
 POLICIES = ("float32", "mixed_bfloat16")
 

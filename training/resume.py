@@ -13,7 +13,9 @@ from pipelines.quarantine import digest
 from pipelines.splits import Fold
 from training import directory, snapshot
 from training.directory import unfinished
+from training.distributed.cluster import Strategy
 from training.manifest import with_automatic
+from training.options import TrainOptions
 from training.run import CHECKPOINT, MANIFEST, Run, RunError
 
 FORMAT = 2  # of checkpoints: automatic values are null; those of version 1 do not say theirs
@@ -37,7 +39,7 @@ class Known(NamedTuple):
     fields: dict[str, Any]
     about: dict[str, Any]
     precision: dict[str, str]
-    strategy: str
+    strategy: Strategy
     devices: int
     directory: str | None = None
 
@@ -145,26 +147,21 @@ def begun(path: Path, app: type[App]) -> Known:
     return known
 
 
-def trained_in(
-    path: Path | None,
-    app: App,
-    data_dir: Path | None,
-    *,
-    which: Fold | None = None,
-    listed: Path | None = None,
-) -> Run | None:
-    """The finished run of a directory, if it is what was asked for: fields, fold, quarantine.
+def trained_in(app: App, options: TrainOptions, *, fold: Fold | None = None) -> Run | None:
+    """The finished run in `options.run_dir`, if it is this app's: same fields, fold, quarantine.
 
-    A process may have ended between its training and the judging of it, or before anybody knew.
+    A process may have ended after its training and before the evaluation.
     """
+    path = options.run_dir
     if path is None or not (path / MANIFEST).exists() or unfinished(path):
         return None
-    run = Run.load(path, data_dir)
+    run = Run.load(path, options.data_dir)
     told = run.manifest
     honoured = (told["data"].get("quarantine") or {}).get("digest")
+    listed = options.quarantine and digest(options.quarantine)
     if (
         (told["app"], told["fields"]) != (app.name(), app.to_json())
-        or (run.fold, honoured) != (which, listed and digest(listed))
+        or (run.fold, honoured) != (fold, listed)
         or told["stopped"]
     ):
         return None

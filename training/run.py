@@ -12,6 +12,7 @@ from apps.app import App, Modality, Task
 from pipelines.files import at_home, whole, without_home
 from training import archive
 from training.manifest import TASKS, RunError, read
+from training.options import TrainOptions
 
 if TYPE_CHECKING:
     from pipelines.splits import Fold, Splits
@@ -76,6 +77,21 @@ class Run:
 
         told = self.manifest["data"]["fold"]
         return Fold(**told) if told else None
+
+    @property
+    def train_options(self) -> TrainOptions:
+        """The options with which training makes this run again."""
+        mirrored = self.manifest["strategy"] == "mirrored"
+        half = self.manifest["precision"]["policy"] == "mixed_bfloat16"
+        return TrainOptions(
+            data_dir=self.data_dir,
+            precision="bfloat16" if half else "float32",
+            strategy=self.manifest["strategy"],
+            devices=self.manifest["replicas"] if mirrored else None,
+            quarantine=self.quarantine,
+            on_nan="halve" if self.manifest.get("halvings") else "stop",
+            deterministic=self.manifest.get("deterministic", False),
+        )
 
     @property
     def quarantine(self) -> Path | None:

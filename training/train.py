@@ -3,36 +3,36 @@
 import contextlib
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.app import App
-from apps.fields import FieldError
+from apps.app import App, FieldError
 from pipelines import quarantine
-from pipelines.splits import Splits
+from pipelines.splits import Fold, Splits
 from training import directory, records, resume
 from training.distributed import strategy as distribution
 from training.fitting import DivergedError, Task, compiled, fit, steps_of
-from training.options import How
+from training.options import TrainOptions
 from training.precision import Choice, choose
 from training.records import Fitted
 from training.resume import Found, Known
 from training.run import ELSEWHERE, QUARANTINE, Run, sets_directory
 
 HALVINGS = 3  # of the learning rate, at most
+DEFAULTS = TrainOptions()
 
 
 def train(
     app: App,
+    options: TrainOptions = DEFAULTS,
     *,
-    run_dir: Path | None = None,
-    data_dir: Path | None = None,
-    watchers: Sequence[keras.callbacks.Callback] = (),
-    **asked: Any,
+    fold: Fold | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 2,
+    **changes: Any,
 ) -> Run:
     """Train an app and return its run.
 
@@ -43,10 +43,11 @@ def train(
 
     Args:
         app: what to train.
-        run_dir: new or empty, or of an interrupted training; runs/<app>/<stamp> by default.
-        data_dir: where prepared TFDS sets lie.
-        watchers: callbacks besides those of every run; one may raise EnoughError.
-        **asked: as the attributes of training.options.How.
+        options: directory, devices, number format and so on.
+        fold: the fold that is held out as test; by default the data's own test set or a part.
+        callbacks: further Keras callbacks; one may raise EnoughError to stop.
+        verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
+        **changes: fields of `options` with other values.
 
     Raises:
         DataError, FieldError, RunError, StrategyError, UnknownOptimizerError: nothing was written.
@@ -56,44 +57,45 @@ def train(
         KeyboardInterrupt: somebody asked; a checkpoint is kept.
 
     """
-    how = How(**asked)
-    if how.deterministic:
+    options = dataclasses.replace(options, **changes)
+    if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     # As `Run.splits` finds them again.
-    splits = quarantine.of_training(app.load_splits(data_dir), how.which, how.quarantine)
-    spread = distribution.choose(how.strategy, how.devices)
+    splits = quarantine.of_training(app.load_splits(options.data_dir), fold, options.quarantine)
+    spread = distribution.choose(options.strategy, options.devices)
     distribution.batch_size(app, len(splits.train), spread.num_replicas_in_sync)
-    found = resume.unfinished_in(run_dir)
+    found = resume.unfinished_in(options.run_dir)
     with contextlib.ExitStack() as held:
         with spread.scope(), distribution.together():
-            choice = distribution.agreed(app, splits, _choice(app, how, found))
-            begin = resume.begin(_known(app, splits, choice, how, data_dir), found, force=how.force)
-            task = _task(app, splits, begin, run_dir, how, held)
-            if how.verbose and task.path:
+            choice = distribution.agreed(app, splits, _choice(app, options, found))
+            known = _known(app, splits, choice, options)
+            begin = resume.begin(known, found, force=options.force)
+            task = _task(app, splits, begin, fold, options, held)
+            if verbose and task.path:
                 print(records.announcement(task, choice), flush=True)
-            task, fitted = _fitted(task, how, watchers)
-            manifest = records.make_manifest(task, choice, fitted, how.which)
+            task, fitted = _fitted(task, options, callbacks, verbose)
+            manifest = records.make_manifest(task, choice, fitted, fold)
         records.keep(task, manifest)
     if fitted.stopped is not None:
         raise fitted.stopped
-    run = Run(task.path or ELSEWHERE, data_dir)
+    run = Run(task.path or ELSEWHERE, options.data_dir)
     run.remember(app=app, splits=splits, model=task.parts.answering)
     return run
 
 
-def _choice(app: App, how: How, found: Found | None) -> Choice:
+def _choice(app: App, options: TrainOptions, found: Found | None) -> Choice:
     """The number format: what is asked for, or what this training began with."""
-    if found and how.precision == "auto":
+    if found and options.precision == "auto":
         return Choice(**found.known.precision)
-    return choose(how.precision, app.modality, app.compute_dtypes)
+    return choose(options.precision, app.modality, app.compute_dtypes)
 
 
-def _known(app: App, splits: Splits, choice: Choice, how: How, data_dir: Path | None) -> Known:
+def _known(app: App, splits: Splits, choice: Choice, options: TrainOptions) -> Known:
     """What a training in this scope is known by."""
     about = {
         "data fingerprint": splits.fingerprint(),
         "precision": choice.policy,
-        "deterministic": how.deterministic,
+        "deterministic": options.deterministic,
         **{f"{one.__name__} version": one.__version__ for one in (tf, keras, np)},
     }
     devices = distribution.replicas()
@@ -104,7 +106,7 @@ def _known(app: App, splits: Splits, choice: Choice, how: How, data_dir: Path | 
         choice._asdict(),
         distribution.name(),
         devices,
-        sets_directory(app, data_dir),
+        sets_directory(app, options.data_dir),
     )
 
 
@@ -112,19 +114,23 @@ def _task(
     app: App,
     splits: Splits,
     begin: Found,
-    run_dir: Path | None,
-    how: How,
+    fold: Fold | None,
+    options: TrainOptions,
     held: contextlib.ExitStack,
 ) -> Task:
     """What is to be fitted; its directory is held as long as `held` is open."""
     distribution.require_same("checkpoints", begin.position.epoch)
     parts = compiled(_slower(app, splits, begin), splits, begin.known.precision["policy"])
-    path = held.enter_context(directory.taken(app, run_dir)) if distribution.is_chief() else None
+    path = (
+        held.enter_context(directory.taken(app, options.run_dir))
+        if distribution.is_chief()
+        else None
+    )
     if path:
         # Now, so that an interrupted training has it too.
-        quarantine.keep(how.quarantine, path / QUARANTINE)
+        quarantine.keep(options.quarantine, path / QUARANTINE)
     again = f"athanor {app.name()} train --resume {path or 'RUN'}"
-    if how.which and path:
+    if fold and path:
         again = f"the same command with --run-dir {path.parent}"
     return Task(app, splits, parts, path, resume.noted(begin, path), again)
 
@@ -138,21 +144,24 @@ def _slower(app: App, splits: Splits, begin: Found) -> App:
 
 
 def _fitted(
-    task: Task, how: How, watchers: Sequence[keras.callbacks.Callback]
+    task: Task,
+    options: TrainOptions,
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: int,
 ) -> tuple[Task, Fitted]:
     """Fit; where that diverges and it was asked for, again with half the learning rate.
 
     Raises what ended it where not even one epoch can be kept.
     """
-    halves = how.on_nan == "halve"
+    halves = options.on_nan == "halve"
     if halves and distribution.name() == "multiworker":
         raise FieldError(
             "Received --on-nan halve for several workers; expected stop. Leave it out."
         )
-    fitted = fit(task, how, watchers)
+    fitted = fit(task, options, callbacks, verbose)
     while halves and len(task.begin.halvings) < HALVINGS and _by_rate(fitted):
         task = _halved(task)
-        fitted = fit(task, how, watchers)
+        fitted = fit(task, options, callbacks, verbose)
     if fitted.stopped is not None and not fitted.best.epoch:
         raise fitted.stopped
     return task, fitted

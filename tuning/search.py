@@ -7,37 +7,28 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 import keras_tuner
 
 from apps.app import App
-from apps.fields import FieldError
 from training import provenance
 from training.distributed import strategy as distribution
-from training.distributed.launch import MOST_WORKERS
-from training.distributed.strategy import Strategy
-from training.precision import Precision
 from training.run import QUARANTINE, Run, RunError
 from tuning import coordinator, objectives, report, retention, search_spec, space, trial
 from tuning.bayesian import Bayesian
 from tuning.model_based import Learning, When
+from tuning.options import TuneOptions
 from tuning.oracles import SCORE, Journaled, Limits
 from tuning.tpe import TPE
 from tuning.tuner_fixes import PATIENCE
 from tuning.tuners import Grid, Hyperband, Random
 
-Tuner = Literal["auto", "bayesian", "tpe", "random", "grid", "hyperband"]
 LEARNING: dict[str, type[Learning]] = {"bayesian": Bayesian, "tpe": TPE}
 OTHERS: dict[str, type[Journaled]] = {"random": Random, "grid": Grid, "hyperband": Hyperband}
-BOUNDS = {
-    "trials": (1, 1_000_000),
-    "workers": (1, MOST_WORKERS),
-    "keep": (1, 1_000_000),
-    "minutes": (0.01, 10_000_000),
-}
 WAIT = 30.0  # seconds for the workers of a killed search to end
+DEFAULTS = TuneOptions()
 REMOTE_PATIENCE = 120.0  # seconds; a worker is heard of every 20
 
 
@@ -57,70 +48,22 @@ class Searched(NamedTuple):
     choice: objectives.Choice | None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Asked:
-    """How to search.
-
-    Attributes:
-        tuner: which oracle; auto is bayesian, or tpe for several objectives.
-        trials: at most so many are begun.
-        minutes: no trial begins later.
-        workers: processes; several are started by the command of the search.
-        objective: names with commas between; see tuning.objectives.
-        space: a YAML file instead of the app's own space.
-        keep: how many of the best trials keep their models.
-        run_dir: of the search; by default it follows from what is searched.
-        quarantine: a list of examples that train and validation leave out; test keeps them.
-        precision: as in training, of each trial; so are the last two.
-
-    """
-
-    tuner: Tuner = "auto"
-    trials: int = 20
-    minutes: float | None = None
-    workers: int = 1
-    objective: str = ""
-    space: Path | None = None
-    keep: int = 3
-    run_dir: Path | None = None
-    quarantine: Path | None = None
-    precision: Precision = "auto"
-    strategy: Strategy = "one"
-    devices: int | None = None
-
-    @property
-    def how(self) -> dict[str, Any]:
-        """How each trial is trained."""
-        names = ("precision", "strategy", "devices")
-        return {name: getattr(self, name) for name in names}
-
-    def __post_init__(self) -> None:
-        for name, (low, high) in BOUNDS.items():
-            given = getattr(self, name)
-            if given is not None and not low <= given <= high:
-                raise FieldError(f"Received --{name} {given}; expected {low:,} to {high:,}.")
-
-
 def search(
     app: App,
-    asked: Asked,
+    options: TuneOptions = DEFAULTS,
     *,
-    data_dir: Path | None = None,
     command: Sequence[str] = (),
     loud: bool = True,
     watch: Any = None,
-    trust: bool = False,
 ) -> Searched | None:
     """Search, or go on with a search; None for a worker that another process started.
 
     Args:
         app: whose fields are drawn from its space; the other fields are as they are.
-        asked: how.
-        data_dir: where prepared TFDS sets lie.
+        options: how to search.
         command: of this search, for its workers.
         loud: whether the first trial prints its epochs.
         watch: given the oracle, the function to call after every event.
-        trust: go on also with trials that somebody else trained.
 
     Raises:
         DataError, FieldError, JournalError, OriginError, RunError, StrategyError: nothing was
@@ -129,37 +72,36 @@ def search(
         WorkerError: a worker could not work.
 
     """
-    told = search_spec.told(
-        app, asked.tuner, asked.objective, asked.space, asked.how, asked.quarantine
-    )
-    directory = Path(os.path.realpath(asked.run_dir or told.usual_directory()))
+    spec = search_spec.make(app, options)
+    directory = Path(os.path.realpath(options.run_dir or spec.default_directory()))
     patience = REMOTE_PATIENCE if coordinator.role() else 0.0
-    seconds = None if asked.minutes is None else 60 * asked.minutes
-    limits = Limits(asked.trials, seconds, asked.workers, patience)
-    splits = told.splits(data_dir)
-    told = told.of(splits, distribution.expected(asked.strategy, asked.devices))
-    app, oracle = told.app, _oracle(told)
-    listed = directory / QUARANTINE if asked.quarantine else None
-    options = {"data_dir": data_dir, "quarantine": listed, **asked.how}
+    seconds = None if options.minutes is None else 60 * options.minutes
+    limits = Limits(options.trials, seconds, options.workers, patience)
+    splits = spec.splits()
+    spec = spec.for_data(splits, distribution.expected(options.strategy, options.devices))
+    app, oracle = spec.app, _oracle(spec)
+    of_trials = options.train_options
+    if options.quarantine:
+        of_trials = dataclasses.replace(of_trials, quarantine=directory / QUARANTINE)
     if coordinator.role() == "worker":
-        valid = search_spec.awaited(told, directory, splits)
-        distribution.choose(asked.strategy, asked.devices)
-        _work(oracle, trial.Task(app, directory, told.objectives, valid, options, trust))
+        valid = search_spec.wait_for_coordinator(spec, directory, splits)
+        distribution.choose(options.strategy, options.devices)
+        _work(oracle, trial.Task(app, directory, spec.objectives, valid, of_trials))
         return None
     # Where KerasTuner's variables make this the chief, the workers are elsewhere.
-    count = 0 if coordinator.role() else asked.workers
+    count = 0 if coordinator.role() else options.workers
     if count == 1:  # to others this process would leave no GPU
-        distribution.choose(asked.strategy, asked.devices)
+        distribution.choose(options.strategy, options.devices)
     app.effective_batch_size(len(splits.train))
     with _held(directory) as lock:
-        retention.require_own(directory, trust=trust)
-        valid = search_spec.settle(told, directory, splits)
+        retention.require_own(directory, trust=options.trust)
+        valid = search_spec.record(spec, directory, splits)
         del splits  # each trial reads its own
-        oracle.open(directory, limits, space.default(app, told.space))
-        task = trial.Task(app, directory, told.objectives, valid, options, trust)
-        oracle.changed = _watched(oracle, task, asked.keep, watch)
+        oracle.open(directory, limits, space.default(app, spec.space))
+        task = trial.Task(app, directory, spec.objectives, valid, of_trials)
+        oracle.changed = _watched(oracle, task, options.keep, watch)
         _conduct(oracle, task, coordinator.Crew(command, directory, lock, count), loud=loud)
-        _tidy(oracle, task, asked.keep)
+        _tidy(oracle, task, options.keep)
         return _result(oracle, task)
 
 
@@ -175,20 +117,20 @@ def _watched(oracle: Journaled, task: trial.Task, keep: int, watch: Any) -> Call
     return changed
 
 
-def _oracle(told: search_spec.Told) -> Journaled:
-    app = told.app
+def _oracle(spec: search_spec.SearchSpec) -> Journaled:
+    app = spec.app
     options: dict[str, Any] = {
-        "objective": keras_tuner.Objective(SCORE, next(iter(told.objectives.values()))),
-        "hyperparameters": space.hyperparameters(app, told.space),
+        "objective": keras_tuner.Objective(SCORE, next(iter(spec.objectives.values()))),
+        "hyperparameters": space.hyperparameters(app, spec.space),
         # KerasTuner takes 0 for none, and counts on from it with every trial.
         "seed": 10_000 * app.seed + 1,
     }
-    if told.tuner == "hyperband":
+    if spec.tuner == "hyperband":
         options["max_epochs"] = app.epochs
-    if told.tuner in LEARNING:
-        ways = trial.scores(told.objectives)
-        return LEARNING[told.tuner](directions=ways, when=judged(app), **options)
-    return OTHERS[told.tuner](**options)
+    if spec.tuner in LEARNING:
+        ways = trial.scores(spec.objectives)
+        return LEARNING[spec.tuner](directions=ways, when=judged(app), **options)
+    return OTHERS[spec.tuner](**options)
 
 
 def judged(app: App) -> When:
@@ -290,8 +232,8 @@ def _result(oracle: Journaled, task: trial.Task) -> Searched:
     choice = _chosen(oracle, task)
     winner = choice.best if choice else oracle.finished()[0].trial_id
     # A worker of another machine has this user's key, or its trials are somebody else's.
-    provenance.require(task.path(winner), provenance.RUN, trust=task.trust)
+    provenance.require(task.path(winner), provenance.RUN, trust=task.options.trust)
     best = retention.copied(task.path(winner), task.directory / "best")
-    provenance.require(best, provenance.RUN, trust=task.trust)
-    run = Run.load(best, task.options["data_dir"])
+    provenance.require(best, provenance.RUN, trust=task.options.trust)
+    run = Run.load(best, task.options.data_dir)
     return Searched(task.directory, oracle, task.first, run, choice)

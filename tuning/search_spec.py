@@ -1,4 +1,4 @@
-"""What a search directory is a search of; another is refused with the difference named."""
+"""The specification of a search; a directory of another one is refused, naming the difference."""
 
 import dataclasses
 import hashlib
@@ -13,27 +13,27 @@ from pipelines import quarantine
 from pipelines.splits import Splits
 from training.run import QUARANTINE, RunError, write_json
 from tuning import objectives, space
+from tuning.options import TuneOptions
 from tuning.trial import digest
 
-STATED = "search.json"
-PATIENCE = 600.0  # seconds for a chief to begin
+SEARCH_JSON = "search.json"
+COORDINATOR_TIMEOUT = 600.0  # seconds for the coordinator to begin
 ROOT = Path(__file__).resolve().parents[1]
-# Whose code decides what a trial finds.
+# The rooms whose code determines the scores of a trial.
 ROOMS = ("apps", "optimizers", "pipelines", "training", "tuning")
 LIBRARIES = ("tensorflow", "keras", "keras-tuner", "numpy", "optuna")
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
-    """What the user asked to search.
+class SearchSpec:
+    """What a search is: an app, a space, a tuner and objectives.
 
     Attributes:
-        app: whose fields are drawn; the others are as they are.
-        space: what they are drawn from.
-        tuner: what draws them.
+        app: whose fields are drawn; the others keep their values.
+        space: what the fields are drawn from.
+        tuner: the name of the oracle that draws.
         objectives: "min" or "max" by name.
-        how: each trial is trained.
-        listed: a list of what training and validation leave out.
+        options: of the search.
 
     """
 
@@ -41,84 +41,80 @@ class Told:
     space: space.Space
     tuner: str
     objectives: dict[str, str]
-    how: dict[str, Any]
-    listed: Path | None = None
+    options: TuneOptions
 
-    def asked(self) -> dict[str, Any]:
-        """By name."""
+    def definition(self) -> dict[str, Any]:
+        """By name, what makes two searches the same."""
         fields = {
             name: value for name, value in self.app.to_json().items() if name not in self.space
         }
+        trials = ("precision", "strategy", "devices")
+        listed = self.options.quarantine
         return {
             "app": self.app.name(),
             "fields": fields,
             "first": space.default(self.app, self.space) or {},
-            "space": space.told(self.space),
+            "space": space.to_json(self.space),
             "tuner": self.tuner,
             "objectives": [list(pair) for pair in self.objectives.items()],
-            "how": self.how,
-            "quarantine": self.listed and quarantine.digest(self.listed),
+            "how": {name: getattr(self.options, name) for name in trials},
+            "quarantine": listed and quarantine.digest(listed),
         }
 
-    def json(self) -> dict[str, Any]:
-        """By name, as it is written."""
+    def to_json(self) -> dict[str, Any]:
+        """The content of search.json, without the data."""
         versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-        return {**self.asked(), "code": _code(), "versions": versions}
+        return {**self.definition(), "code": _code_digest(), "versions": versions}
 
-    def usual_directory(self) -> Path:
-        """The same for the same search, so that the same command goes on with it."""
-        text = json.dumps(self.asked(), sort_keys=True).encode()
+    def default_directory(self) -> Path:
+        """The same directory for the same search, so that the same command continues it."""
+        text = json.dumps(self.definition(), sort_keys=True).encode()
         name = hashlib.blake2b(text, digest_size=4).hexdigest()
         return Path("runs") / self.app.name() / f"tune-{name}"
 
-    def splits(self, data_dir: Path | None) -> Splits:
+    def splits(self) -> Splits:
         """The data of its trials. Raises DataError."""
-        return quarantine.of_training(self.app.load_splits(data_dir), None, self.listed)
+        splits = self.app.load_splits(self.options.data_dir)
+        return quarantine.of_training(splits, None, self.options.quarantine)
 
-    def of(self, splits: Splits, replicas: int) -> "Told":
-        """The same for these data: fields that matter, and a batch size that is a number."""
+    def for_data(self, splits: Splits, replicas: int) -> "SearchSpec":
+        """The same search with the fields that matter on these data, and a batch size."""
         drawn_from, count = space.searched(self.app, self.space, splits), len(splits.train)
         app, drawn_from = space.with_batch_size(self.app, drawn_from, count, replicas)
         return dataclasses.replace(self, app=app, space=drawn_from)
 
 
-def told(
-    app: App,
-    tuner: str,
-    objective: str,
-    space_file: Path | None,
-    how: dict[str, Any],
-    listed: Path | None,
-) -> Told:
-    """What is meant, with how each trial is trained; raises FieldError where it cannot be."""
-    drawn_from = space.read(space_file) if space_file else dict(app.space)
+def make(app: App, options: TuneOptions) -> SearchSpec:
+    """The search of an app with these options. Raises FieldError for a wrong space or objective."""
+    drawn_from = space.read(options.space) if options.space else dict(app.space)
     space.check(app, drawn_from)
-    ways = objectives.directions(app, objective)
+    directions = objectives.directions(app, options.objective)
+    tuner: str = options.tuner
     if tuner == "auto":
-        tuner = "bayesian" if len(ways) == 1 else "tpe"
-    return Told(app, drawn_from, tuner, ways, how, listed)
+        tuner = "bayesian" if len(directions) == 1 else "tpe"
+    return SearchSpec(app, drawn_from, tuner, directions, options)
 
 
-def settle(told: Told, directory: Path, splits: Splits) -> str:
-    """Write what is searched, or compare it; returns the digest of the validation examples.
+def record(spec: SearchSpec, directory: Path, splits: Splits) -> str:
+    """Write search.json, or compare with it; returns the digest of the validation examples.
 
-    Raises RunError where the directory is of another search, or of no search.
+    Raises RunError if the directory is that of another search, or of none.
     """
-    stated = {**told.json(), "data": splits.fingerprint(), "valid": digest(splits)}
-    path = directory / STATED
+    stated = {**spec.to_json(), "data": splits.fingerprint(), "valid": digest(splits)}
+    path = directory / SEARCH_JSON
     require_free(directory)
     if path.exists():
         _require_same(_read(path), stated, directory)
     else:
         write_json(path, stated)
-    # Trials take this one, so that the other may be mended meanwhile.
-    quarantine.keep(told.listed, directory / QUARANTINE)
+    # Trials read this copy, so that the user can edit the list meanwhile.
+    quarantine.keep(spec.options.quarantine, directory / QUARANTINE)
     return stated["valid"]
 
 
 def require_free(directory: Path) -> None:
-    """Raise RunError where a directory holds something, but for that of a search."""
-    if (directory / STATED).exists():
+    """Raise RunError if a directory holds anything and is not that of a search."""
+    if (directory / SEARCH_JSON).exists():
         return
     if any(not one.name.startswith(".") for one in directory.iterdir()):
         raise RunError(
@@ -127,22 +123,22 @@ def require_free(directory: Path) -> None:
         )
 
 
-def awaited(told: Told, directory: Path, splits: Splits) -> str:
-    """The digest of the validation examples, as soon as the chief has written it.
+def wait_for_coordinator(spec: SearchSpec, directory: Path, splits: Splits) -> str:
+    """The digest of the validation examples, once the coordinator has written search.json.
 
-    Raises RunError where the chief's search is another one, or does not begin.
+    Raises RunError if the coordinator's search is another one, or does not begin.
     """
     data = splits.fingerprint()
-    late = time.monotonic() + PATIENCE
-    while not (directory / STATED).exists():
-        if time.monotonic() > late:
+    deadline = time.monotonic() + COORDINATOR_TIMEOUT
+    while not (directory / SEARCH_JSON).exists():
+        if time.monotonic() > deadline:
             raise RunError(
                 f"Received the search directory {str(directory)!r}, where no search began; "
-                "expected that of the chief. Give all of them the same --run-dir."
+                "expected that of the coordinator. Give all of them the same --run-dir."
             )
         time.sleep(0.2)
-    stated = _read(directory / STATED)
-    _require_same(stated, {**told.json(), "data": data}, directory)
+    stated = _read(directory / SEARCH_JSON)
+    _require_same(stated, {**spec.to_json(), "data": data}, directory)
     return stated["valid"]
 
 
@@ -169,12 +165,12 @@ def _require_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> 
         if old.get(name) != new[name]:
             there = old.get(name)
             before = there if isinstance(there, dict) else {}
-            told = [
+            differences = [
                 f"{key} {before.get(key)} there, {new[name].get(key)} now"
                 for key in sorted({*before, *new[name]})
                 if before.get(key) != new[name].get(key)
             ]
-            changed = [line for line in changed if not line.startswith(f"{name} ")] + told
+            changed = [line for line in changed if not line.startswith(f"{name} ")] + differences
     if changed:
         raise RunError(
             f"Received the search directory {str(directory)!r}, whose search is another one: "
@@ -182,9 +178,9 @@ def _require_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> 
         )
 
 
-def _code() -> str:
+def _code_digest() -> str:
     digest = hashlib.blake2b(digest_size=8)
     for room in ROOMS:
-        for path in sorted((ROOT / room).glob("*.py")):
+        for path in sorted((ROOT / room).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -151,8 +151,8 @@ def drawn(app: App, values: dict[str, Any]) -> App:
     return dataclasses.replace(app, **fields)
 
 
-def told(space: Space) -> dict[str, Any]:
-    """As JSON."""
+def to_json(space: Space) -> dict[str, Any]:
+    """The space in plain values."""
     plain = {
         name: dataclasses.asdict(values) if isinstance(values, Range) else list(values)
         for name, values in space.items()

@@ -13,14 +13,14 @@ import tensorflow as tf
 from keras_tuner.engine import base_tuner
 from keras_tuner.src.engine.trial import Trial
 
-from apps.app import App
-from apps.fields import FieldError
+from apps.app import App, FieldError
 from pipelines.files import whole, without_home
 from pipelines.splits import Splits
 from training import provenance
 from training.callbacks import EnoughError
 from training.directory import tidy, unfinished
 from training.fitting import DivergedError
+from training.options import TrainOptions
 from training.provenance import OriginError
 from training.run import INTERRUPTED, MANIFEST, Run, RunError
 from training.train import train
@@ -43,8 +43,7 @@ class Task(NamedTuple):
         directory: of the search.
         objectives: "min" or "max" by name, the first one of the validation scores.
         valid: digest of the validation examples.
-        options: of training.train.train.
-        trust: whether trials that somebody else trained are gone on with.
+        options: with which every trial is trained.
 
     """
 
@@ -52,8 +51,7 @@ class Task(NamedTuple):
     directory: Path
     objectives: dict[str, str]
     valid: str
-    options: dict[str, Any]
-    trust: bool = False
+    options: TrainOptions
 
     @property
     def first(self) -> str:
@@ -156,11 +154,11 @@ class FieldsTuner(base_tuner.BaseTuner):
             tidy(path)
         else:
             loud = 2 if self.loud and not int(trial.trial_id) else 0
-            options = {"watchers": [Reporter(score, tell)], "verbose": loud, **task.options}
-            run = train(app, run_dir=path, **options)
+            reporter = Reporter(score, tell)
+            run = train(app, task.options, run_dir=path, callbacks=[reporter], verbose=loud)
         self._same_questions(run)
         if len(task.objectives) > 1:
-            measured = {SCORE: score(), **objectives.measured(run, trust=task.trust)}
+            measured = {SCORE: score(), **objectives.measured(run, trust=task.options.trust)}
             tell(measured, run.manifest["epochs"] + 1)
 
     def _holds(self, trial_id: str) -> bool:
@@ -170,8 +168,8 @@ class FieldsTuner(base_tuner.BaseTuner):
         """The run of a process that ended before it could tell; an interrupted one goes on."""
         if not (path / MANIFEST).exists():
             return None
-        run = Run.load(path, self.task.options["data_dir"])
-        provenance.require(path, provenance.RUN, trust=self.task.trust)
+        run = Run.load(path, self.task.options.data_dir)
+        provenance.require(path, provenance.RUN, trust=self.task.options.trust)
         stopped = run.manifest["stopped"]
         if stopped not in (None, INTERRUPTED):
             raise DivergedError(stopped)

@@ -84,9 +84,9 @@ def main() -> None:
         train.train(app, run_dir=Path(place) / "whole", **options)
         cost, number, fit = sum(writes), len(writes), fits[0]
         stopped = Path(place) / "stopped"
-        watchers = [Stop(app.total_epochs)]
+        callbacks = [Stop(app.total_epochs)]
         with contextlib.suppress(StoppedError):
-            train.train(app, run_dir=stopped, watchers=watchers, every=0, **options)
+            train.train(app, run_dir=stopped, callbacks=callbacks, checkpoint_every=0, **options)
         size = max(one.stat().st_size for one in (stopped / "checkpoint").iterdir())
         reads.clear()
         restores.clear()

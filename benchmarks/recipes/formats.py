@@ -25,7 +25,7 @@ def proofs(run: Any) -> dict[str, Any]:
     found = {"savedmodel": plain["parity"] | {"bytes": savedmodel.size(Path(plain["export"]))}}
     for name in ("litert", "onnx"):
         try:
-            written = export(run, formats=[name])["formats"][name]
+            written = export(run, format=name)["formats"][name]
             # Where it lay is gone, and says nothing of the format.
             found[name] = {part: value for part, value in written.items() if part != "path"}
         except RefusedError as error:
@@ -40,7 +40,7 @@ def smaller(run: Any) -> dict[str, Any]:
 
     try:
         return {
-            way: export(run, formats=["litert"], quantize=way)["quantized"]
+            way: export(run, format="litert", quantize=way)["quantized"]
             for way in ("int8", "float16")
         }
     except RefusedError:

@@ -29,7 +29,8 @@ def memory() -> float:
 def athanor(trials: int, seed: int, directory: Path) -> list[float]:
     """Memory after each trial of ours."""
     import apps
-    from tuning.search import Asked, search
+    from tuning.options import TuneOptions
+    from tuning.search import search
 
     seen: list[float] = []
 
@@ -41,14 +42,14 @@ def athanor(trials: int, seed: int, directory: Path) -> list[float]:
         "learning_rate: {low: 0.01, high: 0.5, log: true}\ndropout: {low: 0.0, high: 0.5}\n"
     )
     app = apps.Mnist(model="mlp", epochs=1, batch_norm=False, augment=0.0, seed=seed)
-    asked = Asked(
+    options = TuneOptions(
         tuner="random",
         trials=trials,
         space=space,
         run_dir=directory / "search",
         precision="float32",
     )
-    search(app, asked, loud=False, watch=watch)
+    search(app, options, loud=False, watch=watch)
     return seen
 
 

@@ -1,7 +1,6 @@
 """Whether several devices learn what one learns: the same steps on both, compared."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -12,9 +11,9 @@ import optimizers
 from apps.app import App
 from pipelines.splits import Splits
 from training.distributed import strategy as distribution
-from training.distributed.cluster import Strategy
 from training.fitting import compiled, make_fit_data
-from training.precision import Precision, choose
+from training.options import CheckDistributeOptions
+from training.precision import choose
 
 EPOCHS, STEPS = 2, 10  # of each stage, and of an epoch
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 0.05}
@@ -22,6 +21,7 @@ SLACK = 10.0  # times what rounding alone does
 # After so many steps of a stage weights are compared, and after each epoch. In the first steps
 # rounding has not grown: mistakes show that later ones would hide.
 COMPARED_STEPS = (1, 2, 3)
+DEFAULTS = CheckDistributeOptions()
 
 
 class UnequalError(RuntimeError):
@@ -100,14 +100,7 @@ class Compared(NamedTuple):
         return self._asdict() | {"differences": told}
 
 
-def compared(
-    app: App,
-    devices: int | None = None,
-    *,
-    strategy: Strategy = "mirrored",
-    data_dir: Path | None = None,
-    precision: Precision = "auto",
-) -> Compared | None:
+def compared(app: App, options: CheckDistributeOptions = DEFAULTS) -> Compared | None:
     """Train on one device and on several, with the same batches in the same order.
 
     Dropout is left out: each replica draws its own. Of several workers the chief compares, and
@@ -115,10 +108,7 @@ def compared(
 
     Args:
         app: what to train, with what optimizer.
-        devices: how many; None for all.
-        strategy: whether they are of this process or of several.
-        data_dir: where prepared TFDS sets lie.
-        precision: as in training.
+        options: devices, strategy and number format.
 
     Raises:
         UnequalError: where weights differ by more than rounding.
@@ -127,16 +117,19 @@ def compared(
     """
     # Two or three trainings have functions of their own, of which TensorFlow warns.
     tf.get_logger().setLevel("ERROR")
-    alone, shared = distribution.choose("one"), distribution.choose(strategy, devices)
+    alone, shared = (
+        distribution.choose("one"),
+        distribution.choose(options.strategy, options.num_devices),
+    )
     names = [one.name for one in dataclasses.fields(app)]
     plain: dict[str, Any] = {name: EPOCHS for name in names if name.endswith("epochs")}
     plain |= {name: 0.0 for name in names if "dropout" in name} | {"patience": 0}
     app = dataclasses.replace(app, **plain)
-    splits = app.load_splits(data_dir)
+    splits = app.load_splits(options.data_dir)
     count = shared.num_replicas_in_sync
     size = distribution.batch_size(app, len(splits.train), count)
     app = dataclasses.replace(app, batch_size=size)  # the same on one device
-    choice = choose(precision, app.modality, app.compute_dtypes)
+    choice = choose(options.precision, app.modality, app.compute_dtypes)
     with shared.scope(), distribution.together():
         policy = distribution.agreed(app, splits, choice).policy
         several = _trained(app, splits, shared, policy)

@@ -20,7 +20,6 @@ from training.directory import unfinished
 from training.distributed.cluster import LostError
 from training.run import MANIFEST
 
-MOST_WORKERS = 256  # of one machine
 POLL = 0.02  # seconds between looks at the workers
 GRACE = 10.0  # seconds for the chief to keep what was finished
 SHORT = 5.0  # seconds for the others to end after the chief, or for the cause to show

@@ -121,7 +121,7 @@ def _number() -> int:
     return here.number if here else 0
 
 
-def name() -> str:
+def name() -> Strategy:
     """Of the strategy in whose scope this is asked."""
     if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
         return "multiworker"

@@ -1,0 +1,19 @@
+"""Options that every verb takes."""
+
+import dataclasses
+from pathlib import Path
+
+from apps import fields
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CommonOptions:
+    """Options of every verb; those of a verb are a subclass."""
+
+    data_dir: Path | None = None
+    """Where prepared TFDS sets lie; TFDS_DATA_DIR by default."""
+    trust: bool = False
+    """Load a run also if somebody else made it, or changed it since."""
+
+    def __post_init__(self) -> None:
+        fields.check(self)

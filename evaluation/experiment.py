@@ -1,0 +1,35 @@
+"""Train an app and score its run on the test examples."""
+
+from typing import Any, NamedTuple
+
+from apps.app import App
+from evaluation import report
+from inference import saved_graph
+from training import provenance
+from training.options import TrainOptions
+from training.resume import trained_in
+from training.run import ELSEWHERE, Run
+from training.train import train
+
+
+class Experiment(NamedTuple):
+    """A run and the content of its scores.json; None on workers that write no run."""
+
+    run: Run
+    scores: dict[str, Any] | None
+
+
+def train_and_score(app: App, options: TrainOptions, *, verbose: int = 2) -> Experiment:
+    """Train, or take the finished run in `options.run_dir`; then score it.
+
+    Raises what training.train.train does; OriginError if somebody else made the finished run.
+    """
+    run = trained_in(app, options)
+    if run:
+        provenance.require(run.path, provenance.RUN, trust=options.trust)
+    run = run or train(app, options, verbose=verbose)
+    if run.path == ELSEWHERE:
+        return Experiment(run, None)
+    scores = report.score(run)
+    saved_graph.keep(run)
+    return Experiment(run, scores)

@@ -1,0 +1,22 @@
+"""Options of `compare` and `replay`."""
+
+import dataclasses
+from pathlib import Path
+
+from apps.options import CommonOptions
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompareOptions(CommonOptions):
+    """How `compare` treats runs that cannot be compared."""
+
+    strict: bool = False
+    """Exit with status 1 if the runs differ in their data, splits or folds."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReplayOptions(CommonOptions):
+    """Where `replay` puts the second run."""
+
+    run_dir: Path | None = None
+    """A new or empty directory to keep the second run in; by default it is removed again."""

@@ -1,0 +1,22 @@
+"""Options of `export`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from apps.options import CommonOptions
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportOptions(CommonOptions):
+    """What `export` writes."""
+
+    format: str = "savedmodel"
+    """What to write, with commas between: savedmodel, which is always there; litert; onnx."""
+    quantize: Literal["int8", "float16"] | None = None
+    """Also write a smaller LiteRT file, and show a table of what that costs."""
+    refresh_items: Path | None = None
+    """A CSV file of the items to recommend from now on; the recommender is not trained again."""
+    with_examples: bool = False
+    """Publish some examples of the test set, and ids of users, to everybody who can reach the
+    server; by default the server's examples are made up from the schema."""
