@@ -24,9 +24,8 @@ SHARED = protocol.ROOT.parent / "shared" / "data"
 # The peers' names in scores.json, as the table calls them.
 NAMES = {
     "boosting": "gradient boosting (scikit-learn)",
-    "linear": "linear regression",
-    "logistic": "logistic regression",
-    "means": "user and item means",
+    "linear": "linear or logistic regression",
+    "user_and_item_means": "user and item means",
     "softmax_regression": "softmax regression",
     "tf-idf_logistic_regression": "TF-IDF + logistic regression",
 }
@@ -95,7 +94,7 @@ def _answer(row: Row, run: Path) -> dict[str, Any]:
         "score": said["test"][row.metric],
         "interval": said["intervals"][row.metric],
         "examples": said["examples"],
-        "peer": NAMES.get(best, best),
+        "peer": best,
         "peers": scores[best],
     }
 
@@ -126,7 +125,8 @@ def _line(row: Row, found: dict[str, Any]) -> list[str]:
     ends = f"{low} to {high}"
     metric = {"rmse": "RMSE"}.get(row.metric, row.metric)
     examples, seconds = f"{found['examples']:,}", f"{found['cpu']:,.0f}"
-    return [row.name, examples, metric, score, ends, found["peer"], peers, seconds]
+    peer = NAMES.get(found["peer"], found["peer"])
+    return [row.name, examples, metric, score, ends, peer, peers, seconds]
 
 
 def main() -> None:
@@ -145,7 +145,7 @@ def main() -> None:
         for row in ROWS:
             if row.name in only:
                 runs[row.name] = measured(row, Path(directory))
-                protocol.write("peers", title, conditions, list(runs.values()), table(runs))
+            protocol.write("peers", title, conditions, list(runs.values()), table(runs))
 
 
 if __name__ == "__main__":
