@@ -1,5 +1,6 @@
 """README, README.zh and docs/ are true: commands parse, outputs are those of the commands."""
 
+import json
 import re
 import runpy
 import shlex
@@ -171,3 +172,23 @@ def test_the_example_of_a_new_app_can_be_trained():
     images = app.make_preprocessing(splits)(splits.train.numpy(slice(0, 4)).features)
     assert network(images).shape == (4, len(splits.labels))
     assert app.make_loss(splits)(splits.train.targets[:4], network(images)) > 0
+
+
+@pytest.mark.slow
+def test_the_example_of_litert_answers_as_predict(ask, tmp_path, monkeypatch):
+    pytest.importorskip("ai_edge_litert")
+    cuts = ("Ideal", "Good", "Fair")
+    rows = [f"{0.2 + k / 90:.3f},{cuts[k % 3]},{900 * k % 7000 + 300 * (k % 3)}" for k in range(90)]
+    (tmp_path / "gems.csv").write_text("\n".join(["carat,cut,price", *rows]) + "\n")
+    (tmp_path / "one.csv").write_text("carat,cut\n0.3,Ideal\n")
+    run = tmp_path / "run"
+    flags = ["--target", "price", "--model", "mlp", "--epochs", "2", "--run-dir", run]
+    assert ask("regression", "train", "--data", tmp_path / "gems.csv", *flags)[0] == 0
+    assert ask("export", run, "--format", "litert")[0] == 0
+    status, answered, _ = ask("predict", run, tmp_path / "one.csv", "--json")
+    assert status == 0
+    code = re.search(r"```python\n(.*?)```", (ROOT / "docs/formats.md").read_text(), re.S)[1]
+    monkeypatch.chdir(run)
+    exec(compile(code, "formats.md", "exec"), names := {})
+    value = json.loads(answered)["predictions"][0]["value"]
+    assert names["price"][0] == pytest.approx(value, rel=1e-4)
