@@ -32,7 +32,7 @@ LAYER_MODULES = (
     "apps.regression.shrinkage",
     "pipelines.rows.preprocessing",
     "pipelines.images.preprocessing",
-    "pipelines.ids.reading",
+    "pipelines.ids.preprocessing",
     "pipelines.texts.preprocessing",
 )
 

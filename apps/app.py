@@ -15,8 +15,8 @@ from pipelines.files import without_home
 if typing.TYPE_CHECKING:
     from pipelines.splits import Splits
 
-Modality = Literal["image", "row", "text", "ids"]
-Task = Literal["classification", "regression", "ranking"]
+ModalityName = Literal["image", "row", "text", "ids"]
+TaskName = Literal["classification", "regression", "ranking"]
 
 SETTLED = 120  # steps after which a network stands its learning rate
 
@@ -30,8 +30,8 @@ class App(abc.ABC):
     which the program may choose.
     """
 
-    modality: ClassVar[Modality]
-    default_task: ClassVar[Task]
+    modality: ClassVar[ModalityName]
+    default_task: ClassVar[TaskName]
     metrics: ClassVar[tuple[str, ...]]
     monitor: ClassVar[str]
     space: ClassVar[dict[str, tuple | Range]]
@@ -118,7 +118,7 @@ class App(abc.ABC):
 
         return keras.layers.Softmax(dtype="float32", name="probabilities")
 
-    def task_of(self, splits: "Splits") -> Task:
+    def task_of(self, splits: "Splits") -> TaskName:
         """The task that these data define: classification if they have labels."""
         return "classification" if splits.labels else self.default_task
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from exporting import litert, onnx, parity_check, replay_edge
-from inference import kinds
+from inference.modalities import modality_of
 from inference.portable import Portable, told
 from pipelines.files import whole
 from training.run import Run
@@ -75,7 +75,7 @@ def samples_of(run: Run, portable: Portable) -> dict[str, Any]:
     """The stored inputs, and answers, of the signatures that other formats carry."""
     whole_lists = portable.lists is not None and portable.lists.met is not None
     carried = CARRIED if whole_lists else CARRIED[:1]
-    samples = kinds.question(run.modality).samples(run.samples.raw, run)
+    samples = modality_of(run).sample_inputs(run.samples.raw, run)
     return {key: value for key, value in samples.items() if key.partition("/")[0] in carried}
 
 

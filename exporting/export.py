@@ -8,7 +8,7 @@ from exporting import catalogues, edge, formats, quantized, savedmodel, warmup_r
 from exporting.options import ExportOptions
 from exporting.parity_check import ParityError
 from exporting.version_folders import published
-from inference import kinds
+from inference.modalities import modality_of
 from training import provenance
 from training.run import Run, write_json
 
@@ -43,7 +43,7 @@ def export(run: Run, options: ExportOptions = DEFAULTS, **changes: Any) -> dict[
         published(run.path / "export") as version,
     ):
         # First: what cannot be carried is refused before anything is written.
-        carried: Any = kinds.question(run.modality).portable(run) if asked else None
+        carried: Any = modality_of(run).portable(run) if asked else None
         parity = savedmodel.write(run, version.path, with_examples=options.with_examples)
         signatures = parity["signatures"]
         others = {

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from evaluation import report
 from exporting.warmup_records import inputs_of
-from inference import kinds
+from inference.modalities import modality_of
 from inference.servable import DEFAULT
 from training.run import SCORES, Run
 
@@ -33,7 +33,7 @@ def describe(
 
     """
     manifest = run.manifest
-    kind = kinds.question(run.modality).about(run, with_examples=with_examples)
+    kind = modality_of(run).model_info(run, with_examples=with_examples)
     typical = {column["name"]: column["typical"] for column in kind.get("columns", ())}
     asked = ENCODED if ENCODED in signatures else DEFAULT
     given = inputs_of(shown, asked, NUM_EXAMPLES)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from exporting.litert import held_back_output
-from inference.portable import Portable, RefusedError, Table
+from inference.portable import CodeTable, Portable, RefusedError
 
 OPSET = 18
 TABLES, TABLES_VERSION = "ai.onnx.ml", 2  # the operators of tables
@@ -63,7 +63,7 @@ def converted(portable: Portable, labels: list[str]) -> bytes:
     return model.SerializeToString()
 
 
-def _read_texts(model: Any, name: str, table: Table) -> None:
+def _read_texts(model: Any, name: str, table: CodeTable) -> None:
     """Let a graph take texts for an input that was numbers."""
     from onnx import TensorProto, helper
 

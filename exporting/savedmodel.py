@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from exporting import model_info, parity_check, replay, warmup_records
-from inference import kinds, saving
+from inference import saving
 from inference.artifacts import ABOUT
+from inference.modalities import modality_of
 from training.run import Run, write_json
 
 REQUEST = "sample-request.json"
@@ -20,14 +21,16 @@ def write(run: Run, directory: Path, *, with_examples: bool = False) -> dict[str
     test set, which everybody who asks the server may read then. Raises ParityError where a
     fresh process answers differently from training.
     """
-    kind = kinds.question(run.modality)
+    modality = modality_of(run)
     signatures = {
         name: getattr(function, "get_concrete_function", lambda function=function: function)()
-        for name, function in kind.signatures(run).items()
+        for name, function in modality.signatures(run).items()
     }
     saving.save(run, directory, signatures)
-    samples = kind.samples(run.samples.raw, run)
-    shown = samples if with_examples else kind.samples(kind.made_up(run), run)
+    samples = modality.sample_inputs(run.samples.raw, run)
+    shown = samples
+    if not with_examples:
+        shown = modality.sample_inputs(modality.synthetic_features(run), run)
     told = model_info.describe(run, signatures, shown, with_examples=with_examples)
     write_json(directory / ABOUT, told)
     request = {"signature_name": told["example_signature"], "instances": told["examples"]}

@@ -8,8 +8,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import keras
-
 FORMAT = 1  # of the JSON beside a model
 CODES = (
     "An input with `codes` is a text: give the number that stands there for it, or `unknown`. "
@@ -49,7 +47,7 @@ class RefusedError(RuntimeError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
+class CodeTable:
     """How texts become numbers: the first known one `first`, the others counted from there."""
 
     known: tuple[str, ...]
@@ -86,7 +84,7 @@ class Portable:
 
     function: Callable[..., dict[str, Any]]
     inputs: tuple[Any, ...]
-    tables: dict[str, Table] = dataclasses.field(default_factory=dict)
+    tables: dict[str, CodeTable] = dataclasses.field(default_factory=dict)
     offsets: dict[str, float] = dataclasses.field(default_factory=dict)
     outside: tuple[str, ...] = ()
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -95,6 +93,8 @@ class Portable:
 
 def in_float32(model: Any) -> Any:
     """The same model with all arithmetic in float32: small runtimes know no bfloat16."""
+    import keras
+
     written = model.to_json()
     if LEARNT_IN not in written:
         return model
@@ -105,6 +105,8 @@ def in_float32(model: Any) -> Any:
 
 def behind(model: Any, layer: Any) -> Callable[[Any], Any]:
     """The part of a model that begins with what this layer of it gives."""
+    import keras
+
     # A list: the tensors of a dict have lost their names when they become inputs.
     rest = keras.Model(keras.tree.flatten(layer.output), model.output)
     return lambda given: rest(keras.tree.flatten(given), training=False)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from inference import kinds
+from inference.modalities import modality_of
 from training.run import Run
 
 
@@ -13,7 +13,7 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     of rows, a text, an id. A picture that cannot be read has an `error` in place of
     its answer. Raises UnreadableError where no input can be read.
     """
-    return kinds.predictions(run.modality).predict(run, inputs)
+    return modality_of(run).predict(run, inputs)
 
 
 def examples(run: Run, count: int = 3) -> list[str]:
@@ -21,4 +21,4 @@ def examples(run: Run, count: int = 3) -> list[str]:
     folder = run.path / "examples"
     folder.mkdir(exist_ok=True)
     some = run.splits.test.numpy(slice(0, count))
-    return kinds.question(run.modality).write(folder, some, run)
+    return modality_of(run).write_examples(folder, some, run)

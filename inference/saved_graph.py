@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from inference import kinds
 from inference.artifacts import ABOUT, read
 from training import provenance
 from training.run import Run, write_json
@@ -67,16 +66,18 @@ def ask(run: Run, signature: str, arrays: Mapping[str, Any]) -> dict[str, np.nda
     return {name: one.numpy() for name, one in found.items()}
 
 
-def facts(run: Run) -> dict[str, Any]:
+def vocabularies(run: Run) -> dict[str, Any]:
     """What `predict` has to know of the model beside its answers, by kind of question.
 
     Of rows `categories`: by column the texts that the model knows; of ids `users` and `items`.
     """
-    if "facts" not in vars(run):
+    if "vocabularies" not in vars(run):
+        from inference.modalities import modality_of
+
         opened = None if "model" in vars(run) else _opened(run)
-        found = opened.about["facts"] if opened else kinds.question(run.modality).facts(run)
-        run.remember(facts=found)
-    return vars(run)["facts"]
+        found = opened.about["facts"] if opened else modality_of(run).vocabularies(run)
+        run.remember(vocabularies=found)
+    return vars(run)["vocabularies"]
 
 
 def _opened(run: Run) -> Any:
@@ -100,7 +101,9 @@ def _loaded(run: Run, copy: Path) -> Any:
 
 def _functions(run: Run) -> dict[str, Any]:
     if "asked" not in vars(run):
-        run.remember(asked=kinds.question(run.modality).predicting(run))
+        from inference.modalities import modality_of
+
+        run.remember(asked=modality_of(run).predict_functions(run))
     return vars(run)["asked"]
 
 
@@ -128,7 +131,7 @@ def _write(run: Run) -> None:
     beside = Path(tempfile.mkdtemp(prefix=f".{GRAPH}-", dir=run.path))
     try:
         saving.save(run, beside, functions)
-        write_json(beside / ABOUT, {"run": _mark(run), "facts": facts(run)})
+        write_json(beside / ABOUT, {"run": _mark(run), "facts": vocabularies(run)})
         provenance.mark(beside, provenance.EXPORT)
         beside.chmod(0o755)
         with (run.path / provenance.MARK).open() as held:  # one process at a time changes the name

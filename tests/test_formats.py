@@ -17,10 +17,10 @@ from apps.fields import FieldError
 from evaluation.tasks import classification
 from exporting import edge, formats, quantized, replay_edge, savedmodel
 from exporting.export import ParityError, export
-from inference import kinds, saving
 from inference import portable as portables
+from inference import saving
 from inference.inputs import table
-from inference.modalities import rows
+from inference.modalities import ids, modality_of, rows
 from inference.portable import RefusedError
 from pipelines.rows.packing import unpacked
 from pipelines.rows.preprocessing import PrepareColumns
@@ -38,7 +38,7 @@ def copy(run, place):
 
 
 def carried(run):
-    return kinds.question(run.modality).portable(run)
+    return modality_of(run).portable(run)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_an_unknown_item_is_left_out_and_told(refreshed):
         assert sorted(item.decode() for item in row) == known
     assert any("2 items" in note and "new a, new b" in note for note in answer["notes"])
     # The run itself offers what it did.
-    assert len(kinds.question("ids").ids_of(run.model).offered) > 5
+    assert len(ids.ids_of(run.model).offered) > 5
     told = json.loads(Path(answer["export"], "model.onnx.json").read_text())
     assert sorted(told["recommend"]["candidates"]) == known
     assert told["left_out"]["rating"] == "it is serving_default"
@@ -211,7 +211,7 @@ def test_items_that_cannot_be_offered_are_refused(content, parts, tiny_run, tmp_
 
 
 def test_what_many_users_met_is_left_out_and_told(tiny_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(kinds.question("ids"), "MOST_MET", 10)
+    monkeypatch.setattr(ids, "MOST_MET", 10)
     run = tiny_run(Recommender)
     written = edge.write(run, tmp_path, carried(run), "litert")
     assert set(written.proof["signatures"]) == {"serving_default"}
@@ -232,7 +232,7 @@ def swapped(portable, manifest, outputs, told=portables.told):
 def test_a_wrong_table_closes_the_gate(tiny_run, tmp_path, monkeypatch):
     run = copy(tiny_run(Recommender), tmp_path / "run")
     answers = run.samples.answers
-    known = kinds.question("ids").ids_of(run.model).users[:2]
+    known = ids.ids_of(run.model).users[:2]
     run.samples.raw["user"][:2] = [name.encode() for name in known]
     answers[:] = run.model(run.samples.raw, training=False).numpy()
     monkeypatch.setattr(edge, "told", swapped)
@@ -291,7 +291,7 @@ def test_categories_may_come_as_places():
 
 
 def test_bytes_that_are_no_utf_8_find_their_number():
-    table = portables.Table((b"caf\xe9".decode("utf-8", "surrogateescape"), "tea"), 1, 0)
+    table = portables.CodeTable((b"caf\xe9".decode("utf-8", "surrogateescape"), "tea"), 1, 0)
     told = {"inputs": [{"name": "item", "dtype": "int32", "codes": table.codes, "unknown": 0}]}
     told = json.loads(json.dumps(told))
     given = replay_edge.coded(told, {"item": np.array([b"tea", b"caf\xe9", b"caf\xc3\xa9"])})
@@ -357,7 +357,7 @@ def test_columns_may_be_called_as_python_calls_something_else(called, tmp_path):
     assert "class is called class_" in told
     assert "age is called age_2" in told
     names = ["from_", "self_", "Age", "age_2", "value_", "None_"]
-    assert [column["name"] for column in rows.about(run)["columns"]] == names
+    assert [column["name"] for column in rows.model_info(run)["columns"]] == names
     saving.save(run, tmp_path, rows.signatures(run))
     inputs = tf.saved_model.load(tmp_path).signatures["serving_default"]
     raw = rows.read(table(str(tmp_path / "words.csv")), run)

@@ -64,7 +64,7 @@ from apps.recommender.app import Recommender, _pairs
 from evaluation.modalities import ids as asked
 from evaluation.tasks import ranking as rankings
 from pipelines.examples import Examples
-from pipelines.ids.reading import Ids
+from pipelines.ids.preprocessing import Ids
 from pipelines.splits import Splits
 from training.run import Run
 

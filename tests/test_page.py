@@ -165,7 +165,7 @@ class Made:
     """A model of a table of scores, with ids of its own."""
 
     def __init__(self, ratings, scores):
-        from pipelines.ids.reading import Ids
+        from pipelines.ids.preprocessing import Ids
 
         users, items = ([f"{k}" for k in range(count)] for count in scores.shape)
         self.layers, self.tables = [Ids(users, items, 0)], (ratings, scores)

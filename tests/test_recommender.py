@@ -28,6 +28,7 @@ from inference.predict import predict
 from pipelines import embedded
 from pipelines.examples import DataError
 from pipelines.ids import reading as ids
+from pipelines.ids.preprocessing import Ids
 from pipelines.splits import Fold, split_fold
 from pipelines.tables.table import Table, Tables
 from training.train import train
@@ -211,7 +212,7 @@ def test_without_ratings_every_pair_counts_as_met():
 
 def test_unknown_ids_become_0_and_what_was_met_is_known():
     splits = ids.splits(embedded.ratings(), ids.Columns(), "random")
-    layer = ids.Ids.adapted(splits)
+    layer = Ids.adapted(splits)
     numbers = layer({"user": np.array([b"user 1", b"?"]), "item": np.array([b"", b"item 2"])})
     assert (numbers["user"].numpy() > 0).tolist() == [True, False]
     assert (numbers["item"].numpy() > 0).tolist() == [False, True]
@@ -364,7 +365,7 @@ def test_questions_whose_answers_would_not_fit_into_memory_are_refused(
 def test_the_samples_of_an_export_ask_no_more_than_fits(exported, monkeypatch):
     run = exported(Recommender)
     monkeypatch.setattr(item_scores, "MOST_PAIRS", 5 * len(ids_of(run.model).offered))
-    found = questions.samples(run.samples.raw, run)
+    found = questions.sample_inputs(run.samples.raw, run)
     assert len(found["recommend/input/user"]) == len(found["recommend/output/scores"]) == 5
     assert len(found["similar/input/item"]) == len(found["similar/output/scores"]) == 5
 
@@ -620,12 +621,12 @@ def test_a_fold_of_movielens_is_below_0_915(ask, tmp_path):
 
 
 def test_a_file_from_before_pairs_of_test_were_stored_is_read():
-    layer = ids.Ids(["ann"], ["x", "y"], 1)
+    layer = Ids(["ann"], ["x", "y"], 1)
     layer.starts.assign([0, 0, 1])
     layer.met.assign([2])
     kept = {}
     layer.save_own_variables(kept)
     del kept["2"]
-    again = ids.Ids(["ann"], ["x", "y"], 1)
+    again = Ids(["ann"], ["x", "y"], 1)
     again.load_own_variables(kept)
     assert again.met_by(tf.constant(["ann"]), in_test=False).numpy().tolist() == [[0, 1]]

@@ -7,7 +7,7 @@ import pytest
 
 from apps import Regression
 from evaluation.modalities import rows as judged
-from inference.modalities.rows import about, prepare_of
+from inference.modalities.rows import model_info, prepare_of
 from pipelines.rows.preprocessing import PrepareColumns, ends_of
 from training.train import train
 
@@ -40,7 +40,7 @@ def run(columns, tmp_path_factory):
 
 
 def test_columns_are_called_as_in_the_file(run, columns):
-    told = {one["title"]: one["name"] for one in about(run)["columns"]}
+    told = {one["title"]: one["name"] for one in model_info(run)["columns"]}
     assert list(told) == list(columns)
     assert told["年份"] != "年份" and told["rare"] == "rare"
 
@@ -54,7 +54,7 @@ def test_the_picture_of_importance_calls_columns_as_in_the_file(run, columns):
 
 def test_ends_are_among_the_values_that_training_saw(run, columns):
     """Two deviations from the mean, years of 1870 to 2010 went to 2031."""
-    for one in about(run)["columns"]:
+    for one in model_info(run)["columns"]:
         seen = columns[one["title"]]
         assert seen.min() <= one["low"] <= one["typical"] <= one["high"] <= seen.max(), one
         assert one["low"] < one["high"], one
@@ -66,12 +66,12 @@ def test_ends_are_among_the_values_that_training_saw(run, columns):
 
 
 def test_no_end_has_all_digits_of_a_row(run):
-    seconds = next(one for one in about(run)["columns"] if one["title"] == "seconds")
+    seconds = next(one for one in model_info(run)["columns"] if one["title"] == "seconds")
     assert seconds["low"] % 10_000 == seconds["high"] % 10_000 == 0
 
 
 def test_a_value_in_the_middle_has_no_digits_of_arithmetic(run):
-    typical = {one["title"]: one["typical"] for one in about(run)["columns"]}
+    typical = {one["title"]: one["typical"] for one in model_info(run)["columns"]}
     assert len(str(typical["between"])) <= len("0.0255")
 
 
@@ -81,7 +81,7 @@ def test_a_layer_from_before_ends_were_kept_is_read(run, columns, monkeypatch):
     assert PrepareColumns.from_config(config).ends == layer.ends != {}
     assert PrepareColumns.from_config({k: v for k, v in config.items() if k != "ends"}).ends == {}
     monkeypatch.setattr(layer, "learnt", dataclasses.replace(layer.learnt, ends={}))
-    for one in about(run)["columns"]:
+    for one in model_info(run)["columns"]:
         seen = columns[one["title"]]
         assert seen.min() <= one["low"] <= one["high"] <= seen.max()
 

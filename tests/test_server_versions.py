@@ -347,7 +347,7 @@ def test_a_server_needs_no_keras_and_ends_when_it_is_told(exported):
         "inference.named_outputs",
         "inference.modalities.images",
         "inference.modalities.ids",
-        "inference.kinds",
+        "inference.modalities",
     }
     assert not [name for name in output.split() if name.partition(".")[0] == "keras"]
 

@@ -6,7 +6,7 @@ from types import EllipsisType
 from typing import Any
 
 import apps
-from apps.app import Task
+from apps.app import TaskName
 from pipelines.rows.packing import DTYPES, MATRICES, of_kind
 
 
@@ -56,7 +56,7 @@ LARGEST = 2**14  # pixels of a side
 OLD_AUTOMATIC = {"copies": 4, "schedule": "cosine"}
 AUTOMATIC = {"schedule": "auto"}  # that are not null
 # run.json names the modality "question" and the task "answer", with these values.
-ANSWERS: dict[Task, str] = {
+ANSWERS: dict[TaskName, str] = {
     "classification": "classes",
     "regression": "number",
     "ranking": "ranking",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apps
-from apps.app import App, Modality, Task
+from apps.app import App, ModalityName, TaskName
 from pipelines.files import at_home, whole, without_home
 from training import archive
 from training.manifest import TASKS, RunError, read
@@ -61,12 +61,12 @@ class Run:
         return apps.get(self.manifest["app"]).from_json(self.manifest["fields"])
 
     @property
-    def modality(self) -> Modality:
+    def modality(self) -> ModalityName:
         """What an input is: an image, a row, a text or ids."""
         return self.manifest["question"]
 
     @property
-    def task(self) -> Task:
+    def task(self) -> TaskName:
         """What is predicted: classes, numbers or rankings."""
         return TASKS[self.manifest["answer"]]
 

@@ -14,8 +14,8 @@ from apps.fields import FieldError
 from apps.metrics import VALIDATION, metric
 from exporting import savedmodel
 from exporting.export import export
-from inference import kinds
 from inference.artifacts import versions
+from inference.modalities import modality_of
 from training import provenance
 from training.run import Run
 
@@ -72,7 +72,7 @@ def measured(run: Run, *, trust: bool = False) -> dict[str, float]:
 def _latency(run: Run, artifact: Path) -> float:
     loaded = tf.saved_model.load(str(artifact))
     start = "serving_default/input/"
-    samples = kinds.question(run.modality).samples(run.samples[0], run)
+    samples = modality_of(run).sample_inputs(run.samples[0], run)
     one = {
         name.removeprefix(start): tf.constant(np.asarray(value)[:1])
         for name, value in samples.items()

@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Modality, Task
+from apps.app import App, ModalityName, TaskName
 from apps.fields import Range, bounded
 from apps.fit_data import FitData
 
@@ -33,8 +33,8 @@ class Finetune(App):
     than the standard error of the difference.
     """
 
-    modality: ClassVar[Modality] = "image"
-    default_task: ClassVar[Task] = "classification"
+    modality: ClassVar[ModalityName] = "image"
+    default_task: ClassVar[TaskName] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "folder")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Modality, Task
+from apps.app import App, ModalityName, TaskName
 from apps.fields import Range, bounded
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Mnist(App):
     squares of the usual side.
     """
 
-    modality: ClassVar[Modality] = "image"
-    default_task: ClassVar[Task] = "classification"
+    modality: ClassVar[ModalityName] = "image"
+    default_task: ClassVar[TaskName] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "folder", "npz", "csv")

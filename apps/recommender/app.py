@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Modality, Task
+from apps.app import App, ModalityName, TaskName
 from apps.fields import Range, bounded
 from apps.fit_data import FitData
 
@@ -30,8 +30,8 @@ class Recommender(App):
     the user's mean.
     """
 
-    modality: ClassVar[Modality] = "ids"
-    default_task: ClassVar[Task] = "ranking"
+    modality: ClassVar[ModalityName] = "ids"
+    default_task: ClassVar[TaskName] = "ranking"
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
     baseline_fields: ClassVar[dict[str, dict[str, str]]] = {
@@ -102,7 +102,7 @@ class Recommender(App):
 
     def make_preprocessing(self, splits: "Splits") -> Any:
         """Ids to numbers."""
-        from pipelines.ids.reading import Ids
+        from pipelines.ids.preprocessing import Ids
 
         return Ids.adapted(splits)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Modality, Task
+from apps.app import App, ModalityName, TaskName
 from apps.fields import FieldError, Range, bounded
 from apps.fit_data import FitData
 
@@ -28,8 +28,8 @@ class Regression(App):
     Types, missing cells and categories are found in the data.
     """
 
-    modality: ClassVar[Modality] = "row"
-    default_task: ClassVar[Task] = "regression"
+    modality: ClassVar[ModalityName] = "row"
+    default_task: ClassVar[TaskName] = "regression"
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
     baseline_fields: ClassVar[dict[str, dict[str, str]]] = {"linear": {"model": "linear"}}

@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, Modality, Task
+from apps.app import App, ModalityName, TaskName
 from apps.fields import Range, bounded
 from apps.fit_data import FitData
 
@@ -31,8 +31,8 @@ class Text(App):
     The classes come from the data.
     """
 
-    modality: ClassVar[Modality] = "text"
-    default_task: ClassVar[Task] = "classification"
+    modality: ClassVar[ModalityName] = "text"
+    default_task: ClassVar[TaskName] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     default_learning_rate: ClassVar[float] = 0.006

@@ -1,1 +1,57 @@
-"""Signatures, inputs and predictions of each modality."""
+"""What predict, exports and the server can do with each modality."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from apps.app import ModalityName
+from inference.modalities import ids, images, rows, texts
+from inference.portable import Portable
+from pipelines.examples import Batch
+from training.run import Run
+
+
+class Modality(Protocol):
+    """The functions that a modality's module defines; `raw` is features as training reads them.
+
+    Such a module imports no Keras while it is imported: `predict` on a saved graph needs none.
+    """
+
+    NAME: ModalityName
+
+    def signatures(self, run: Run) -> dict[str, Any]:
+        """Make the concrete functions of an export, by signature name."""
+
+    def predict_functions(self, run: Run) -> dict[str, Any]:
+        """Make the TensorFlow functions that `predict` calls, by name."""
+
+    def vocabularies(self, run: Run) -> dict[str, Any]:
+        """List the texts that the model knows, where `predict` needs them."""
+
+    def sample_inputs(self, raw: Any, run: Run) -> dict[str, Any]:
+        """Convert raw features to inputs of every signature, by `SIGNATURE/input/NAME`.
+
+        `SIGNATURE/output/NAME` holds an expected output, if training did not store it.
+        """
+
+    def synthetic_features(self, run: Run) -> Any:
+        """Make raw features from the schema alone, without data."""
+
+    def portable(self, run: Run) -> Portable:
+        """Make the form for LiteRT and ONNX. Raises RefusedError if the modality has none."""
+
+    def model_info(self, run: Run, *, with_examples: bool = False) -> dict[str, Any]:
+        """Describe the inputs, for about.json; with ids of users only if `with_examples`."""
+
+    def predict(self, run: Run, inputs: list[str]) -> list[dict[str, Any]]:
+        """Predict inputs from the command line, each a file, a text or an id."""
+
+    def write_examples(self, folder: Path, batch: Batch, run: Run) -> list[str]:
+        """Write examples to a folder; returns them as inputs of `predict`."""
+
+
+MODALITIES: tuple[Modality, ...] = (images, rows, texts, ids)
+
+
+def modality_of(run: Run) -> Modality:
+    """The module for a run's modality."""
+    return next(one for one in MODALITIES if run.modality == one.NAME)

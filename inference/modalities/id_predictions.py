@@ -9,6 +9,7 @@ import numpy as np
 from inference import saved_graph
 from inference.inputs import UnreadableError, is_a_file, places_in, table, tell
 from inference.named_outputs import rows
+from pipelines.ids.reading import KINDS, Columns, found
 from training.run import Run
 
 LISTED = 10
@@ -29,14 +30,12 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     An id that holds a comma is written in double quotes, as in a CSV file. Raises
     UnreadableError where an input is none of these.
     """
-    users = frozenset(saved_graph.facts(run)["users"])
+    users = frozenset(saved_graph.vocabularies(run)["users"])
     return [answer for text in inputs for answer in _answers(run, users, text)]
 
 
 def _answers(run: Run, known: frozenset[str], text: str) -> list[dict[str, Any]]:
     if text not in known and is_a_file(text):
-        from pipelines.ids.reading import KINDS, Columns, found  # which brings Keras
-
         read = table(text)
         columns = Columns(**{kind: run.manifest["reading"][kind] for kind in KINDS})
         pairs = [read.columns[found(read, columns, name)] for name in PAIR]
@@ -81,7 +80,7 @@ def _rated(
 def _tell_of_items(run: Run, strangers: np.ndarray) -> None:
     """Tell of unknown users that are called as items are."""
     some = dict.fromkeys(strangers.tolist())
-    known = set(saved_graph.facts(run)["items"]) if some else set()
+    known = set(saved_graph.vocabularies(run)["items"]) if some else set()
     shown = (name.decode("utf-8", "surrogateescape") for name in some)
     for name in itertools.islice((one for one in shown if one in known), NUM_TOLD):
         told = name.encode("utf-8", "surrogateescape").decode(errors="replace")

@@ -4,23 +4,30 @@ import csv
 import io
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
+from apps.app import ModalityName
+from inference.modalities import id_predictions
 from inference.modalities.id_predictions import LISTED, PAIR
 from inference.modalities.item_scores import Best, at_once, best, catalogue, ids_of
 from inference.modalities.neighbours import described, nearest
 from inference.named_outputs import named, parts
-from inference.portable import Lists, Portable, Table, behind, in_float32
+from inference.portable import CodeTable, Lists, Portable, behind, in_float32
 from pipelines.examples import Batch
-from pipelines.ids.reading import Ids, encoded
+from pipelines.ids.reading import encoded
 from training.run import Run
 
+if TYPE_CHECKING:
+    from pipelines.ids.preprocessing import Ids
+
+NAME: ModalityName = "ids"
+predict = id_predictions.predict
 MOST_MET = 1_000_000  # pairs that are written beside a model of another format
 NUM_NAMED = 20  # users, and items, that are named as examples
-MADE_UP = (b"a new user", b"another new user", b"one more")
+SYNTHETIC_USERS = (b"a new user", b"another new user", b"one more")
 DESCRIBED: weakref.WeakKeyDictionary[Any, np.ndarray | None] = weakref.WeakKeyDictionary()
 
 
@@ -66,7 +73,7 @@ def _lists_and_ratings(run: Run) -> dict[str, Any]:
     return {"rating": rating, "recommend": recommend}
 
 
-def predicting(run: Run) -> dict[str, Any]:
+def predict_functions(run: Run) -> dict[str, Any]:
     """The functions by which `predict` asks: also, which users and items are known."""
     ids = ids_of(run.model)
 
@@ -79,7 +86,7 @@ def predicting(run: Run) -> dict[str, Any]:
     return _lists_and_ratings(run) | {"known": known}
 
 
-def facts(run: Run) -> dict[str, Any]:
+def vocabularies(run: Run) -> dict[str, Any]:
     """What `predict` has to know of the model: the users and items of training."""
     ids = ids_of(run.model)
     return {"users": list(ids.users), "items": list(ids.items)}
@@ -114,7 +121,7 @@ def _similar(run: Run, rows: np.ndarray) -> Any:
     return similar
 
 
-def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
+def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
     """The same pairs as input of each signature, by `SIGNATURE/input/NAME`."""
     pairs = {name: raw[name].astype("S") for name in PAIR}
     of_pairs = {
@@ -155,10 +162,13 @@ def _recommended(run: Run, users: np.ndarray, count: int) -> dict[str, np.ndarra
     }
 
 
-def made_up(run: Run) -> dict[str, np.ndarray]:
+def synthetic_features(run: Run) -> dict[str, np.ndarray]:
     """Pairs of users whom nobody knows, and of items that are recommended."""
-    items = [encoded(name) for name in ids_of(run.model).offered[: len(MADE_UP)]]
-    return {"user": np.array(MADE_UP[: len(items)], object), "item": np.array(items, object)}
+    items = [encoded(name) for name in ids_of(run.model).offered[: len(SYNTHETIC_USERS)]]
+    return {
+        "user": np.array(SYNTHETIC_USERS[: len(items)], object),
+        "item": np.array(items, object),
+    }
 
 
 def portable(run: Run) -> Portable:
@@ -170,8 +180,8 @@ def portable(run: Run) -> Portable:
         return parts(run.task, rest({"user": user, "item": item}))
 
     tables = {
-        "user": Table(tuple(ids.users), 1, 0),
-        "item": Table(tuple(ids.items), 1, 0),
+        "user": CodeTable(tuple(ids.users), 1, 0),
+        "item": CodeTable(tuple(ids.items), 1, 0),
     }
     specs = tuple(tf.TensorSpec([None], tf.int32, name) for name in PAIR)
     left_out = {
@@ -181,7 +191,7 @@ def portable(run: Run) -> Portable:
     return Portable(pairs, specs, tables, left_out=left_out, lists=_lists(ids))
 
 
-def _lists(ids: Ids) -> Lists:
+def _lists(ids: "Ids") -> Lists:
     """Of many pairs the file would be many times the model: whoever asks knows them anyway."""
     if ids.num_met > MOST_MET:
         return Lists(list(ids.offered), None)
@@ -194,7 +204,7 @@ def _lists(ids: Ids) -> Lists:
     return Lists(list(ids.offered), met)
 
 
-def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:
+def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:
     """Some users and items to ask about; users only where they may be shown to everybody."""
     ids = ids_of(run.model)
     some = {"users": ids.users if with_examples else [], "items": ids.offered}
@@ -204,7 +214,7 @@ def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001
+def write_examples(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001
     """A user, and a pair of each example."""
     pairs = [
         (user.decode(errors="replace"), item.decode(errors="replace"))

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from apps.app import ModalityName
 from inference.inputs import UnreadableError
 from inference.named_outputs import named, parts, rows
+from inference.portable import Portable, in_float32
 from inference.request_errors import RequestError
 from pipelines.batches import inference_batch_size
 from pipelines.examples import Batch
@@ -16,6 +18,8 @@ from pipelines.images.decoder_messages import without_decoder_messages
 from pipelines.images.decoding import content_of, decode_all, too_many
 from pipelines.images.formats import READ_NAMES
 from training.run import Run
+
+NAME: ModalityName = "image"
 
 
 def signatures(run: Run) -> dict[str, Any]:
@@ -31,12 +35,12 @@ def signatures(run: Run) -> dict[str, Any]:
     return known if looks is None else known | {"explain": _explaining(looks, reading_of(run))}
 
 
-def facts(run: Run) -> dict[str, Any]:  # noqa: ARG001
+def vocabularies(run: Run) -> dict[str, Any]:  # noqa: ARG001
     """Nothing: the answers say all that `predict` has to know."""
     return {}
 
 
-def predicting(run: Run) -> dict[str, Any]:
+def predict_functions(run: Run) -> dict[str, Any]:
     """The functions by which `predict` asks."""
     return {"encoded": _answering(run)["encoded"]}
 
@@ -110,7 +114,7 @@ def _explaining(looks: Looking, fit: Any) -> Any:
     return explain
 
 
-def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
+def sample_inputs(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
     """The same raw images as input of each signature, by `SIGNATURE/input/NAME`.
 
     What is explained is the answer that training gave.
@@ -129,7 +133,7 @@ def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
     }
 
 
-def made_up(run: Run) -> np.ndarray:
+def synthetic_features(run: Run) -> np.ndarray:
     """Three pictures that nobody took: a ramp across, one down, and one from corner to corner."""
     height, width, channels = reading_of(run).shape
     down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
@@ -137,10 +141,8 @@ def made_up(run: Run) -> np.ndarray:
     return np.repeat(np.round(255 * ramps), channels, -1).astype("uint8")
 
 
-def portable(run: Run) -> Any:
+def portable(run: Run) -> Portable:
     """Pixels that are decoded already."""
-    from inference.portable import Portable, in_float32
-
     model, shape = in_float32(run.model), reading_of(run).shape
     left_out = {"encoded": "image files cannot be decoded there"}
     if looking(run) is not None:
@@ -156,7 +158,7 @@ def portable(run: Run) -> Any:
     )
 
 
-def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
+def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
     """The size of a picture as the model sees it."""
     sizes = zip(("height", "width", "channels"), reading_of(run).shape, strict=True)
     return {"image": dict(sizes)}
@@ -217,7 +219,7 @@ def reading_of(run: Run) -> Any:
     return reading(**run.manifest["reading"])
 
 
-def write(folder: Path, some: Batch, run: Run) -> list[str]:
+def write_examples(folder: Path, some: Batch, run: Run) -> list[str]:
     """One PNG an example, named by its number and class; returns their paths."""
     names = []
     for number, (image, target) in enumerate(zip(*some, strict=True)):

@@ -2,12 +2,16 @@
 
 import contextlib
 from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
 import tensorflow as tf
 
-from pipelines.ids.reading import Ids, encoded
+from pipelines.ids.reading import encoded
+
+if TYPE_CHECKING:
+    import keras
+
+    from pipelines.ids.preprocessing import Ids
 
 # Users times items of one question: the scores and what the model makes on the way to them
 # are a few hundred bytes each.
@@ -24,18 +28,20 @@ class Best(NamedTuple):
     scores: Any
 
 
-def ids_of(model: keras.Model) -> Ids:
+def ids_of(model: "keras.Model") -> "Ids":
     """The layer of a model that knows the ids."""
+    from pipelines.ids.preprocessing import Ids
+
     return next(layer for layer in model.layers if isinstance(layer, Ids))
 
 
-def catalogue(ids: Ids) -> Any:
+def catalogue(ids: "Ids") -> Any:
     """The items that can be recommended, string [items]."""
     return tf.constant([encoded(name) for name in ids.offered], shape=[len(ids.offered)])
 
 
 @contextlib.contextmanager
-def offering(model: keras.Model, items: Collection[str]) -> Iterator[None]:
+def offering(model: "keras.Model", items: Collection[str]) -> Iterator[None]:
     """Meanwhile recommend only those of the known items that are among these."""
     ids = ids_of(model)
     before = ids.offered
@@ -69,7 +75,7 @@ def few(asked: Any, count: int, kind: str) -> Any:
         return tf.identity(asked)
 
 
-def best(model: keras.Model, users: Any, k: Any, exclude_seen: Any, *, in_test: bool) -> Best:
+def best(model: "keras.Model", users: Any, k: Any, exclude_seen: Any, *, in_test: bool) -> Best:
     """The k items of the highest scores for each user. Raises as `few`.
 
     Args:

@@ -7,19 +7,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from apps.app import ModalityName
 from inference import saved_graph
 from inference.inputs import places_in, table, tell
 from inference.named_outputs import named, parts, rows
+from inference.portable import CodeTable, Portable, behind, in_float32
 from pipelines.examples import Batch
 from pipelines.files import whole
 from pipelines.rows.column_kinds import odd
 from pipelines.rows.column_names import called
 from pipelines.rows.packing import MATRICES, Kinds, of_kind, packed, unpacked
 from pipelines.rows.reading import Reading, typed
-from pipelines.tables.table import Table as Columns
+from pipelines.tables.table import Table
 from pipelines.tables.values import Form, written
 from training.run import Run
 
+NAME: ModalityName = "row"
 BLOCK = 1000
 DAYS = "days since 1970"  # the unit of times
 NUM_VALUES = 50  # categories of a column that people choose from
@@ -42,7 +45,7 @@ def signatures(run: Run) -> dict[str, Any]:
     return {"serving_default": columns.get_concrete_function(**specs)}
 
 
-def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
+def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
     """The same raw columns as input of the signature, by `SIGNATURE/input/NAME`."""
     return {
         f"serving_default/input/{name}": column.astype("S") if column.dtype == object else column
@@ -50,7 +53,7 @@ def samples(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
     }
 
 
-def predicting(run: Run) -> dict[str, Any]:
+def predict_functions(run: Run) -> dict[str, Any]:
     """The function by which `predict` asks, over matrices: many inputs take long to trace."""
     answer, kinds = named(run), kinds_of(run)
     specs = [
@@ -65,16 +68,15 @@ def predicting(run: Run) -> dict[str, Any]:
     return {"matrices": matrices}
 
 
-def facts(run: Run) -> dict[str, Any]:
+def vocabularies(run: Run) -> dict[str, Any]:
     """What `predict` has to know of the model: the categories of each column."""
     return {
         "categories": {name: list(some) for name, some in prepare_of(run.model).categories.items()}
     }
 
 
-def portable(run: Run) -> Any:
+def portable(run: Run) -> Portable:
     """Columns by name: categories as their places in a table, numbers less their offsets."""
-    from inference.portable import Portable, Table, behind, in_float32
     from pipelines.rows.preprocessing import stacked
 
     given, kinds = in_float32(run.model), kinds_of(run)
@@ -90,7 +92,7 @@ def portable(run: Run) -> Any:
         tf.TensorSpec([None], "int32" if kind == "category" else "float32", name)
         for name, kind in kinds.items()
     )
-    tables = {name: Table(tuple(known), 0, -1) for name, known in prepare.categories.items()}
+    tables = {name: CodeTable(tuple(known), 0, -1) for name, known in prepare.categories.items()}
     return Portable(columns, tuple(specs), tables, offsets=offsets | {"value": target})
 
 
@@ -120,18 +122,18 @@ def _shifted(model: Any) -> tuple[Any, float]:
     return twin, found[-1]
 
 
-def made_up(run: Run) -> dict[str, np.ndarray]:
+def synthetic_features(run: Run) -> dict[str, np.ndarray]:
     """Three rows that nobody measured: all values typical, all low, and all high."""
     columns = (
         np.array([one["typical"].encode()] * 3, object)
         if one["kind"] == "category"
         else np.array([one[part] for part in ("typical", "low", "high")])
-        for one in about(run)["columns"]
+        for one in model_info(run)["columns"]
     )
     return packed(columns, kinds_of(run), 3)
 
 
-def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
+def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
     """What each column holds: what is typical of it, and between which values it is asked about.
 
     Typical is the training examples' median, or their most frequent category; low and high
@@ -201,7 +203,7 @@ def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     return answers
 
 
-def read(asked: Columns, run: Run) -> dict[str, np.ndarray]:
+def read(asked: Table, run: Run) -> dict[str, np.ndarray]:
     """The matrices that the model asks for, of a table that may have other columns.
 
     Cells that it cannot read are told of. Raises DataError where a column is missing.
@@ -210,7 +212,7 @@ def read(asked: Columns, run: Run) -> dict[str, np.ndarray]:
     matrices = typed(asked, reading)
     known = {
         name: {category.encode() for category in some}
-        for name, some in saved_graph.facts(run)["categories"].items()
+        for name, some in saved_graph.vocabularies(run)["categories"].items()
     }
     columns = unpacked(matrices, reading.kinds)
     for note in odd(called(asked, reading.names), columns, reading.forms, known):
@@ -231,7 +233,7 @@ def kinds_of(run: Run) -> Kinds:
     return run.manifest["data"]["spec"]["columns"]
 
 
-def write(folder: Path, some: Batch, run: Run) -> list[str]:
+def write_examples(folder: Path, some: Batch, run: Run) -> list[str]:
     """One CSV file of the examples, without the target; returns its path."""
     path, columns = folder / "rows.csv", unpacked(some.features, kinds_of(run))
     forms = reading_of(run).forms

@@ -6,18 +6,21 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from apps.app import ModalityName
 from inference.inputs import UnreadableError, is_a_file, tell, told
 from inference.named_outputs import named, rows
+from inference.portable import Portable, RefusedError
 from pipelines.examples import Batch
 from pipelines.tables import csv_files, text_files
 from pipelines.tables.text_files import TextFile
 from pipelines.texts.reading import Columns, text_column
 from training.run import Run
 
+NAME: ModalityName = "text"
 BATCH = 256
 # Endings of files that hold columns, and of those that hold a text a line.
 TABLES, LINES = {".csv", ".tsv", ".tab", ".psv"}, {"", ".txt", ".text", ".md", ".log"}
-MADE_UP = (
+SYNTHETIC_TEXTS = (
     "A text to begin with.",
     "Another one, somewhat longer than the first: it has two parts.",
     "Is this the last example?",
@@ -35,25 +38,23 @@ def signatures(run: Run) -> dict[str, Any]:
     return {"serving_default": texts}
 
 
-def samples(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
+def sample_inputs(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
     """The same texts as input of the signature."""
     return {"serving_default/input/text": raw.astype("S")}
 
 
-def facts(run: Run) -> dict[str, Any]:  # noqa: ARG001
+def vocabularies(run: Run) -> dict[str, Any]:  # noqa: ARG001
     """Nothing: the answers say all that `predict` has to know."""
     return {}
 
 
-def predicting(run: Run) -> dict[str, Any]:
+def predict_functions(run: Run) -> dict[str, Any]:
     """The functions by which `predict` asks."""
     return signatures(run)
 
 
-def portable(run: Run) -> Any:  # noqa: ARG001
+def portable(run: Run) -> Portable:  # noqa: ARG001
     """None: no table can stand for how texts are read. Raises RefusedError."""
-    from inference.portable import RefusedError
-
     raise RefusedError(
         "Received a run of texts for LiteRT or ONNX; expected a model that reads numbers. Texts "
         "are cut into words by regular expressions over Unicode's classes, and runs and beginnings "
@@ -63,12 +64,12 @@ def portable(run: Run) -> Any:  # noqa: ARG001
     )
 
 
-def made_up(run: Run) -> np.ndarray:  # noqa: ARG001
+def synthetic_features(run: Run) -> np.ndarray:  # noqa: ARG001
     """Three texts that nobody wrote."""
-    return np.array([text.encode() for text in MADE_UP], object)
+    return np.array([text.encode() for text in SYNTHETIC_TEXTS], object)
 
 
-def about(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
+def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
     """Nothing but what every artifact tells."""
     return {}
 
@@ -117,6 +118,6 @@ def _lines(file: TextFile) -> list[str]:
         return [line.rstrip("\r\n") for line in lines]
 
 
-def write(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001
+def write_examples(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001
     """The texts themselves."""
     return [text.decode("utf-8", "replace") for text in some.features]
