@@ -174,14 +174,18 @@ class App(abc.ABC):
             return self.learning_rate
         import optimizers
 
-        usual = optimizers.key(self.optimizer) == type(self).optimizer
-        return self.default_learning_rate if usual else optimizers.default_rate(self.optimizer)
+        usual = optimizers.normalized_name(self.optimizer) == type(self).optimizer
+        return (
+            self.default_learning_rate
+            if usual
+            else optimizers.default_learning_rate(self.optimizer)
+        )
 
     def peak_learning_rate_for(self, steps: int) -> float:
         """The highest learning rate in `steps` steps; --learning-rate is taken as it is."""
         import optimizers
 
-        if self.learning_rate is not None or optimizers.is_tuning_free(self.optimizer):
+        if self.learning_rate is not None or optimizers.is_learning_rate_free(self.optimizer):
             return self.peak_learning_rate
         return self.peak_learning_rate * self.peak_fraction(steps)
 
@@ -198,7 +202,7 @@ class App(abc.ABC):
         """
         from optimizers import learning_rates
 
-        return learning_rates.course(
+        return learning_rates.make_schedule(
             self.optimizer, self.schedule, self.peak_learning_rate_for(steps), steps
         )
 
@@ -218,7 +222,7 @@ class App(abc.ABC):
         left = {"batch_size": batch_size, "learning_rate": self.peak_learning_rate_for(steps)}
         found: dict[str, Any] = {k: one for k, one in left.items() if getattr(self, k) is None}
         if self.schedule == "auto":
-            found["schedule"] = learning_rates.automatic(self.optimizer)
+            found["schedule"] = learning_rates.default_schedule(self.optimizer)
         return found
 
     def searchable_fields(self, splits: "Splits") -> set[str]:  # noqa: ARG002

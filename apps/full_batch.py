@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from optimizers.solver import Found, Solver
+from optimizers.solver import Iterate, Solver
 
 BLOCK = 4096  # examples in one pass: memory stays bounded
 ITERATIONS = 10  # of an epoch
@@ -52,16 +52,16 @@ class Whole:
         """Value, gradient [n] and Hessian [n, n]."""
         return self._asked(weights, "hessian")
 
-    def squares(self, weights: np.ndarray) -> tuple:
+    def gauss_newton(self, weights: np.ndarray) -> tuple:
         """|r|^2 / 2, J^T r [n] and J^T J [n, n], each divided by the number of examples."""
-        return self._asked(weights, "squares")
+        return self._asked(weights, "gauss_newton")
 
     def sweeps(self, solver: Solver, limit: int, each: int = ITERATIONS) -> Iterator[dict]:
         """The solver's way: every so many of `limit` iterations its weights are in the model."""
         function = self if solver.needs == "gradient" else getattr(self, solver.needs)
         start = self.weights()
-        last: Found | None = Found(start, 0.0, 0.0)  # where the start is a minimum
-        for number, last in enumerate(solver.minimise(function, start), 1):
+        last: Iterate | None = Iterate(start, 0.0, 0.0)  # where the start is a minimum
+        for number, last in enumerate(solver.minimize(function, start), 1):
             if number % each == 0 or number == limit:
                 yield self._taken(last)
                 last = None
@@ -74,11 +74,11 @@ class Whole:
         """Those of the twin, flat."""
         return np.concatenate([one.numpy().ravel() for one in self.variables])
 
-    def _taken(self, found: Found) -> dict[str, float]:
+    def _taken(self, found: Iterate) -> dict[str, float]:
         """Scores of the weights, which are put into the model."""
         value, *_ = self(found.weights)
         self.model.set_weights(self.twin.get_weights())
-        return {"loss": value, "slope": found.slope}
+        return {"loss": value, "slope": found.max_gradient}
 
     def _asked(self, weights: np.ndarray, what: str) -> tuple:
         flat = tf.constant(weights, "float64")
@@ -97,9 +97,9 @@ class Whole:
         with tf.GradientTape(persistent=True) as outer, tf.GradientTape() as inner:
             values = self._values(inputs, targets, what)
             value = tf.reduce_sum(values) / self.count
-            if with_penalties and what != "squares":
+            if with_penalties and what != "gauss_newton":
                 value += sum(tf.cast(one, "float64") for one in self.twin.losses)
-            if what != "squares":
+            if what != "gauss_newton":
                 gradient = _flat(inner.gradient(value, self.variables), self.variables)
         if what == "gradient":
             return [value, gradient]
@@ -118,7 +118,7 @@ class Whole:
     def _values(self, inputs: Any, targets: Any, what: str) -> Any:
         precise = {name: tf.cast(one, "float64") for name, one in inputs.items()}
         given = self.twin(precise, training=False)
-        if what == "squares":
+        if what == "gauss_newton":
             return tf.reshape(self.loss.errors(targets, given), [-1])
         return self.loss.call(targets, given)
 

@@ -170,9 +170,9 @@ def memory(subject: Subject) -> float:
 def keeps_what_it_says(subject: Subject) -> None:
     """The arrays that its docstring says it keeps of a variable, and no more."""
     told = type(subject.new()).__doc__ or ""
-    said = re.search(r"Keeps (\w+) arrays?( and\s+\w+\s+numbers?)?\s+a\s+variable", told)
+    said = re.search(r"Stores (\w+) arrays?(\s+and\s+\w+\s+numbers?)?\s+per\s+variable", told)
     if said is None or said[1] not in COUNTS:
-        raise Skipped("its docstring has no 'Keeps two arrays a variable'")
+        raise Skipped("its docstring has no 'Stores two arrays per variable'")
     found = memory(subject)
     require(found == COUNTS.index(said[1]), f"keeps {found:g} arrays, says {said[1]}")
 

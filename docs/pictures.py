@@ -67,9 +67,9 @@ def paths() -> dict[str, np.ndarray]:
         tried = {rate: path_of(name, rate) for rate in LEARNING_RATES}
         best = min(tried, key=lambda rate: _final_value(tried[rate]))
         found[f"{name}, {best:g}"] = tried[best]
-    steps = LBFGS().minimise(value_and_gradient, START)
+    steps = LBFGS().minimize(value_and_gradient, START)
     found["L-BFGS"] = np.array([START, *(step.weights for step in steps)])
-    steps = LevenbergMarquardt().minimise(
+    steps = LevenbergMarquardt().minimize(
         lambda w: (*value_and_gradient(w), residuals(w)[1].T @ residuals(w)[1]), START
     )
     found["Levenberg-Marquardt"] = np.array([START, *(step.weights for step in steps)])

@@ -1,4 +1,4 @@
-"""Optimizers by name: ours and every one of Keras's.
+"""Optimizers by name: those of this package and all of Keras.
 
 `from optimizers import Adan` works in any Keras 3 program.
 """
@@ -23,7 +23,7 @@ from optimizers.newton import Newton
 from optimizers.novograd import NovoGrad
 from optimizers.prodigy import Prodigy
 from optimizers.radam import RAdam
-from optimizers.schedule_free import AveragedWeights, ScheduleFree, averaged
+from optimizers.schedule_free import AveragedWeights, ScheduleFree, averaged_weights
 from optimizers.schedules import OneCycle, WarmupStableDecay
 from optimizers.soap import SOAP
 from optimizers.solver import Solver
@@ -38,6 +38,7 @@ __all__ = [
     "Adan",
     "AveragedWeights",
     "CentralizedGradient",
+    "FullBatchError",
     "LayerwiseLearningRate",
     "LevenbergMarquardt",
     "Lookahead",
@@ -50,54 +51,57 @@ __all__ = [
     "ScheduleFree",
     "UnknownOptimizerError",
     "WarmupStableDecay",
-    "WholeBatchError",
     "Yogi",
-    "averaged",
-    "default_rate",
+    "averaged_weights",
+    "default_learning_rate",
     "get",
     "get_solver",
+    "is_learning_rate_free",
     "is_schedule_free",
-    "is_tuning_free",
-    "key",
     "names",
+    "normalized_name",
 ]
 
-SOLVERS = (LBFGS, LevenbergMarquardt, Newton)  # of all examples at once
+SOLVERS = (LBFGS, LevenbergMarquardt, Newton)  # need all examples at once
 ALL = (AdaBelief, Adan, LARS, Nesterov, NovoGrad, Prodigy, RAdam, SOAP, Yogi)
-WRAPPERS = (CentralizedGradient, Lookahead, ScheduleFree)  # that need nothing but an optimizer
+WRAPPERS = (CentralizedGradient, Lookahead, ScheduleFree)  # need only an inner optimizer
 
-TUNING_FREE = (Prodigy,)  # their learning rate is a factor of one that they find
-SCHEDULE_FREE = (ScheduleFree,)  # the average of their weights takes the place of a schedule
+LEARNING_RATE_FREE = (Prodigy,)  # estimate their learning rate; the argument is a factor of it
+SCHEDULE_FREE = (ScheduleFree,)  # average their weights in place of a schedule
 
-# Wrappers of another optimizer, and one whose averaged weights are wrong on TensorFlow
-# in Keras 3.15: its "old" momentum is read after the assignment.
-_NOT_BY_NAME = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "ScheduleFreeAdamW"}
+# Wrappers of another optimizer, and ScheduleFreeAdamW: Keras 3.15 reads its old momentum after
+# the assignment on TensorFlow, so its averaged weights are wrong.
+_EXCLUDED_KERAS_OPTIMIZERS = {
+    "Optimizer",
+    "LossScaleOptimizer",
+    "MultiOptimizer",
+    "ScheduleFreeAdamW",
+}
 
-
-_MODEL = "takes two passes a step: train a model of training.sharpness in your own code"
-_ELSEWHERE = {
-    "sam": _MODEL,
-    "asam": _MODEL,
-    "layerwiselearningrate": "needs the shares of layers: make one in your own code",
+_SAM_HINT = "takes two passes per step: train a model of training.sharpness in your own code"
+_HINTS_BY_NAME = {
+    "sam": _SAM_HINT,
+    "asam": _SAM_HINT,
+    "layerwiselearningrate": "needs multipliers of layers: make one in your own code",
 }
 
 
-class WholeBatchError(ValueError):
-    """A solver, which needs all examples at once, where batches come."""
+class FullBatchError(ValueError):
+    """Raised for a full-batch solver where training uses mini-batches."""
 
     exit_status = 2
 
 
 class UnknownOptimizerError(ValueError):
-    """A name that neither this package nor keras.optimizers knows."""
+    """Raised for a name that is neither in this package nor in keras.optimizers."""
 
     exit_status = 2
 
 
 def names() -> dict[str, type]:
-    """Every optimizer that `get` finds, by its name in lower case.
+    """Return the optimizer classes that `get` accepts, by lower-case name.
 
-    Keras's have dense gradients: they would square the parts of a repeated embedding row.
+    Those of Keras get dense gradients: they would square the parts of a repeated embedding row.
     """
     ours = {cls.__name__.lower(): cls for cls in ALL}
     theirs = {
@@ -105,62 +109,67 @@ def names() -> dict[str, type]:
         for name, cls in vars(keras.optimizers).items()
         if inspect.isclass(cls)
         and issubclass(cls, keras.optimizers.Optimizer)
-        and name not in _NOT_BY_NAME
+        and name not in _EXCLUDED_KERAS_OPTIMIZERS
     }
     return theirs | ours | {cls.__name__.lower(): cls for cls in WRAPPERS}
 
 
-def default_rate(name: str) -> float:
-    """The default learning rate of an optimizer, read without making one.
+def default_learning_rate(name: str) -> float:
+    """Return the default learning rate of an optimizer without making one.
 
-    An optimizer has variables, and workers wait for each other wherever one makes a variable.
+    An optimizer creates variables, and workers wait for each other at each new variable.
     """
-    cls: Any = _class_of(name)
+    cls: Any = _find_class(name)
     cls = keras.optimizers.Adam if cls in WRAPPERS else cls
     return inspect.signature(cls.__init__).parameters["learning_rate"].default
 
 
-def is_tuning_free(name: str) -> bool:
-    """Whether an optimizer finds its learning rate, which nobody should scale then."""
-    return names().get(key(name)) in TUNING_FREE
+def is_learning_rate_free(name: str) -> bool:
+    """Tell whether an optimizer estimates its own learning rate, which needs no scaling."""
+    return names().get(normalized_name(name)) in LEARNING_RATE_FREE
 
 
 def is_schedule_free(name: str) -> bool:
-    """Whether an optimizer averages its weights, so that no schedule should lower its rate."""
-    return names().get(key(name)) in SCHEDULE_FREE
+    """Tell whether an optimizer averages its weights and needs no decaying learning rate."""
+    return names().get(normalized_name(name)) in SCHEDULE_FREE
 
 
 def get_solver(name: str) -> Solver | None:
-    """A new solver of a name; None where the name is no solver's."""
-    found = {cls.__name__.lower(): cls for cls in SOLVERS}.get(key(name))
-    return found and found()
+    """Make the full-batch solver of a name; None if the name is not a solver's."""
+    solver = {cls.__name__.lower(): cls for cls in SOLVERS}.get(normalized_name(name))
+    return solver and solver()
 
 
-def key(name: str) -> str:
-    """A name as `get` compares it: in lower case, without _ and -."""
+def normalized_name(name: str) -> str:
+    """Return a name as `get` compares it: in lower case, without _ and -."""
     return name.lower().replace("_", "").replace("-", "")
 
 
 def get(name: str, learning_rate: Any) -> Any:
-    """A new optimizer; `learning_rate` is a float or a schedule. Case and _ do not count."""
-    found = _class_of(name)
-    if found in WRAPPERS:
-        momentum = {"beta_1": 0.0} if found is ScheduleFree else {}
-        return found(keras.optimizers.Adam(learning_rate, **momentum))
-    return found(learning_rate=learning_rate)
+    """Make an optimizer by name, which ignores case, _ and -.
+
+    `learning_rate` is a float or a schedule. Raises FullBatchError, UnknownOptimizerError.
+    """
+    cls: Any = _find_class(name)
+    if cls in WRAPPERS:
+        momentum = {"beta_1": 0.0} if cls is ScheduleFree else {}
+        return cls(keras.optimizers.Adam(learning_rate, **momentum))
+    return cls(learning_rate=learning_rate)
 
 
-def _class_of(name: str) -> type:
-    """The class of an optimizer. Raises UnknownOptimizerError, or WholeBatchError for a solver."""
+def _find_class(name: str) -> type:
+    """Find an optimizer class. Raises UnknownOptimizerError, or FullBatchError for a solver."""
     known = names()
-    wanted = key(name)
+    wanted = normalized_name(name)
     if get_solver(name):
-        raise WholeBatchError(
+        raise FullBatchError(
             f"Received the optimizer {name!r}, which needs all examples at once; expected one that "
-            "takes them in batches. Regression takes it, with a smooth model."
+            "trains on batches. Regression accepts it, with a smooth model."
         )
-    if wanted in _ELSEWHERE:
-        raise UnknownOptimizerError(f"Received the optimizer {name!r}, which {_ELSEWHERE[wanted]}.")
+    if wanted in _HINTS_BY_NAME:
+        raise UnknownOptimizerError(
+            f"Received the optimizer {name!r}, which {_HINTS_BY_NAME[wanted]}."
+        )
     if wanted not in known:
         near = difflib.get_close_matches(wanted, known, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

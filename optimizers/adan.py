@@ -1,36 +1,36 @@
-"""Adan: Adam with Nesterov's momentum, from the differences of gradients."""
+"""Adan: Adam with Nesterov momentum, computed from differences of gradients."""
 
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from optimizers.rule import Rule, average
+from optimizers.rule import Rule, moving_average
 
 
 @keras.saving.register_keras_serializable("athanor")
 class Adan(Rule):
-    """Adaptive Nesterov momentum: looks ahead by how the gradient changes.
+    """Adam with Nesterov momentum, estimated from the change of the gradient.
 
         m <- beta_1 m + (1 - beta_1) g
-        d <- beta_2 d + (1 - beta_2) (g - g_before)
-        n <- beta_3 n + (1 - beta_3) (g + beta_2 (g - g_before))^2
+        d <- beta_2 d + (1 - beta_2) (g - g_previous)
+        n <- beta_3 n + (1 - beta_3) (g + beta_2 (g - g_previous))^2
         w <- w - eta (m_hat + beta_2 d_hat) / (sqrt(n_hat) + epsilon)
 
-    with m_hat, d_hat, n_hat the same divided by 1 - beta^t, and g - g_before zero in the first
-    step. The betas here are 1 - beta of the paper, as in the authors' code. Choose it
-    for large models and large batches, where the paper needs fewer epochs than AdamW.
-    Keeps four arrays a variable, two more than Adam.
+    where m_hat, d_hat and n_hat are m, d and n divided by 1 - beta^t, and g - g_previous is zero
+    in the first step. The betas are 1 - beta of the paper, as in the authors' code. Choose it
+    for large models and large batches: the paper needs fewer epochs than with AdamW.
+    Stores four arrays per variable, two more than Adam.
 
     Args:
-        learning_rate: eta; 0.001, that of the authors' code.
-        beta_1: of the average of gradients; the paper's.
-        beta_2: of the average of their differences; the paper's.
-        beta_3: of the average of squares; the paper's.
-        epsilon: 1e-8, the paper's.
-        weight_decay: lambda; divides the variable by 1 + eta lambda after the step
-            (the paper's proximal form), not before it as Keras's own.
-        **kwargs: as for keras.optimizers.Optimizer.
+        learning_rate: eta; 0.001 as in the authors' code.
+        beta_1: Decay rate of the average of gradients; from the paper.
+        beta_2: Decay rate of the average of their differences; from the paper.
+        beta_3: Decay rate of the average of squares; from the paper.
+        epsilon: 1e-8 as in the paper.
+        weight_decay: lambda. Divides the variable by 1 + eta lambda after the step
+            (the paper's proximal form); Keras's own decay comes before the step.
+        **kwargs: Arguments of keras.optimizers.Optimizer.
 
     References:
         Xie et al., Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing
@@ -38,7 +38,7 @@ class Adan(Rule):
 
     """
 
-    slots: ClassVar[tuple[str, ...]] = ("momentum", "difference", "velocity", "before")
+    slots: ClassVar[tuple[str, ...]] = ("momentum", "difference", "velocity", "previous_gradient")
 
     def __init__(
         self,
@@ -49,32 +49,32 @@ class Adan(Rule):
         epsilon: float = 1e-8,
         **kwargs: Any,
     ) -> None:
-        own = {"beta_1": beta_1, "beta_2": beta_2, "beta_3": beta_3, "epsilon": epsilon}
-        super().__init__(learning_rate, own, **kwargs)
+        hyperparameters = {"beta_1": beta_1, "beta_2": beta_2, "beta_3": beta_3, "epsilon": epsilon}
+        super().__init__(learning_rate, hyperparameters, **kwargs)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Algorithm 1, for one variable."""
-        momentum, difference, velocity, before = self.state(variable)
+        """Apply algorithm 1 to one variable."""
+        momentum, difference, velocity, previous = self.state(variable)
         g, eta = self.cast(gradient, variable), self.cast(learning_rate, variable)
-        change = self.cast(self.iterations > 0, variable) * (g - before)
+        change = self.cast(self.iterations > 0, variable) * (g - previous)
         # m <- beta_1 m + (1 - beta_1) g
-        m = average(momentum, g, self.beta_1)
-        # d <- beta_2 d + (1 - beta_2) (g - g_before)
-        d = average(difference, change, self.beta_2)
-        # n <- beta_3 n + (1 - beta_3) (g + beta_2 (g - g_before))^2
-        n = average(velocity, ops.square(g + self.beta_2 * change), self.beta_3)
-        for slot, value in ((momentum, m), (difference, d), (velocity, n), (before, g)):
+        m = moving_average(momentum, g, self.beta_1)
+        # d <- beta_2 d + (1 - beta_2) (g - g_previous)
+        d = moving_average(difference, change, self.beta_2)
+        # n <- beta_3 n + (1 - beta_3) (g + beta_2 (g - g_previous))^2
+        n = moving_average(velocity, ops.square(g + self.beta_2 * change), self.beta_3)
+        for slot, value in ((momentum, m), (difference, d), (velocity, n), (previous, g)):
             self.assign(slot, value)
-        n_hat = n / self.cast(self.seen(self.beta_3), variable)
+        n_hat = n / self.cast(self.bias_correction(self.beta_3), variable)
         # w <- w - eta (m_hat + beta_2 d_hat) / (sqrt(n_hat) + epsilon)
-        ahead = eta / self.cast(self.seen(self.beta_1), variable)
-        change = eta * self.beta_2 / self.cast(self.seen(self.beta_2), variable)
-        step = (ahead * m + change * d) / (ops.sqrt(n_hat) + self.epsilon)
-        if decay := self.decay(variable):
+        scale_m = eta / self.cast(self.bias_correction(self.beta_1), variable)
+        scale_d = eta * self.beta_2 / self.cast(self.bias_correction(self.beta_2), variable)
+        step = (scale_m * m + scale_d * d) / (ops.sqrt(n_hat) + self.epsilon)
+        if decay := self.weight_decay_of(variable):
             # w <- (w - eta ...) / (1 + eta lambda), as a difference: 1 + eta lambda is rounded.
-            share = eta * decay / (1 + eta * decay)
-            step = step + share * (variable - step)
+            shrinkage = eta * decay / (1 + eta * decay)
+            step = step + shrinkage * (variable - step)
         self.assign_sub(variable, step)
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
-        """Not before the step: `update_step` does it, after."""
+        """Do nothing: `update_step` applies the decay after the step."""

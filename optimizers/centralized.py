@@ -1,32 +1,31 @@
-"""Gradient centralisation: gradients of layers without their mean."""
+"""Gradient centralization: subtract the mean from the gradient of each unit."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from optimizers.dense_gradients import is_in_parts
+from optimizers.dense_gradients import is_sparse
 from optimizers.wrapper import Wrapper
 
 
 @keras.saving.register_keras_serializable("athanor")
 class CentralizedGradient(Wrapper):
-    """Takes the mean off the gradient of every unit's weights.
+    """Wrapper that subtracts the mean from the gradient of each unit's weights.
 
-        g <- g - mean of g over all axes but the last        (kernels alone)
+        g <- g - mean of g over all axes but the last        (kernels only)
 
-    before the inner optimizer sees it; so the sum of a unit's incoming weights stays
-    what it was. The mean of a depthwise kernel [..., channels, multiplier] is over a channel's own
-    weights; that of a transposed convolution [..., units, inputs] over all axes but the last but
-    one. Both are known by their path or, with a last axis of 1, by their shape. A table of
-    embeddings, whose gradient comes in rows or whose name is `embeddings`, has no units and stays
-    as it is. Choose it for convolutional networks that are trained from scratch.
-    Keeps no arrays a variable beside the inner optimizer's.
+    The inner optimizer receives the centred gradient, so the sum of a unit's incoming weights
+    stays constant. For a depthwise kernel [..., channels, multiplier] the mean is over the
+    weights of one channel; for a transposed convolution [..., units, inputs] it is over all axes
+    except the second to last. Both kinds are recognised by their path or, if the last axis has
+    size 1, by their shape. Embedding tables (sparse gradient, or the name `embeddings`) have no
+    units and stay unchanged. Choose it for convolutional networks that are trained from scratch.
+    Stores no arrays per variable of its own.
 
     Args:
-        inner: a new optimizer; any of ours or of Keras's that updates variable by
-            variable.
-        name: of the optimizer.
+        inner: A new optimizer of this package or of Keras that updates variable by variable.
+        name: Name of the optimizer.
 
     References:
         Yong et al., Gradient Centralization: A New Optimization Technique for Deep
@@ -38,21 +37,21 @@ class CentralizedGradient(Wrapper):
         super().__init__(inner, {}, name)
 
     def build(self, variables: list[Any]) -> None:
-        """The axes of the means."""
+        """Create the slots and determine the axes of the means."""
         if self.built:
             return
         super().build(variables)
         self._axes = [_axes_of_inputs(one) for one in variables]
 
     def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
-        # Here alone a table is known by its gradient, whatever its name is.
+        # Clipping makes gradients dense later: only here does a sparse one show a table.
         for gradient, variable in zip(grads, trainable_variables, strict=True):
-            if is_in_parts(gradient):
+            if is_sparse(gradient):
                 self._axes[self._get_variable_index(variable)] = ()
         super()._backend_apply_gradients(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """The inner step on the centred gradient."""
+        """Apply the inner step to the centred gradient."""
         axes = self._axes[self._get_variable_index(variable)]
         if axes:
             gradient = gradient - ops.mean(gradient, axis=axes, keepdims=True)
@@ -60,7 +59,7 @@ class CentralizedGradient(Wrapper):
 
 
 def _axes_of_inputs(variable: Any) -> tuple[int, ...]:
-    """The axes of a unit's incoming weights; none where a variable is no kernel."""
+    """Return the axes of a unit's incoming weights; none if the variable is no kernel."""
     rank, path = len(variable.shape), getattr(variable, "path", variable.name)
     if rank < 2 or path.rpartition("/")[2] == "embeddings":
         return ()

@@ -1,41 +1,41 @@
-"""Gradients of embeddings as the sum of their parts, for every optimizer."""
+"""Dense embedding gradients, for every optimizer."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-PACKAGE = "athanor.keras"  # under which files know the classes that are made here
+PACKAGE = "athanor.keras"  # registration name of the classes made here, in saved files
 
 
 class DenseGradients(keras.optimizers.Optimizer):
-    """An optimizer whose rule and clipping see the sum of a repeated row's parts.
+    """Optimizer that converts sparse gradients to dense ones before clipping and updating.
 
-    The gradient of an embedding comes in parts, one for each time that a row was looked up.
-    Keras's rules square each part: a word that occurs n times in a batch then gets up to n times
-    too small a second moment. A dense gradient has one sum a row. It is made before replicas
-    are added up, so that their rows are not repeated either.
+    The gradient of an embedding has one part per lookup of a row. Keras's rules square each
+    part: the second moment of a word that occurs n times in a batch is up to n times too small.
+    A dense gradient holds one sum per row. The conversion comes before the sum over replicas,
+    so that their rows are not repeated either.
     """
 
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:
-        # Each step comes here, whether or not it clips.
-        return super()._clip_gradients([_dense(one) for one in grads])
+        # Every step calls this, also without clipping.
+        return super()._clip_gradients([_to_dense(one) for one in grads])
 
 
-def is_in_parts(gradient: Any) -> bool:
-    """Whether a gradient comes in parts, each of a row."""
+def is_sparse(gradient: Any) -> bool:
+    """Tell whether a gradient is sparse (tf.IndexedSlices)."""
     return hasattr(gradient, "dense_shape")
 
 
-def _dense(gradient: Any) -> Any:
-    return ops.add(gradient, 0.0) if is_in_parts(gradient) else gradient
+def _to_dense(gradient: Any) -> Any:
+    return ops.add(gradient, 0.0) if is_sparse(gradient) else gradient
 
 
 def with_dense_gradients(optimizer: type) -> type:
-    """A class of Keras's, of the same name and arguments, with dense gradients."""
+    """Return a subclass of a Keras optimizer, of the same name, that uses dense gradients."""
     name = optimizer.__name__
-    if known := keras.saving.get_registered_object(f"{PACKAGE}>{name}"):
-        return known
-    about = {"__doc__": optimizer.__doc__, "__module__": __name__}
-    made = type(name, (DenseGradients, optimizer), about)
-    return keras.saving.register_keras_serializable(PACKAGE, name)(made)
+    if registered := keras.saving.get_registered_object(f"{PACKAGE}>{name}"):
+        return registered
+    attributes = {"__doc__": optimizer.__doc__, "__module__": __name__}
+    subclass = type(name, (DenseGradients, optimizer), attributes)
+    return keras.saving.register_keras_serializable(PACKAGE, name)(subclass)

@@ -1,4 +1,4 @@
-"""A learning rate for each layer, as shares of one."""
+"""A learning rate per layer, as multiples of the global one."""
 
 import re
 from collections.abc import Mapping
@@ -6,35 +6,33 @@ from typing import Any
 
 import keras
 
-from optimizers.rule import require
+from optimizers.rule import require_in_range
 from optimizers.wrapper import Wrapper
 
-DECAYS = ("weight_decay", "adam_weight_decay")  # Muon has both
+DECAY_ATTRIBUTES = ("weight_decay", "adam_weight_decay")  # Muon has both
 
 
 @keras.saving.register_keras_serializable("athanor")
 class LayerwiseLearningRate(Wrapper):
-    """Any optimizer, with variables that learn at shares of its learning rate.
+    """Wrapper that multiplies the learning rate of chosen variables.
 
-        w <- w - share(w) eta step(g)
+        w <- w - multiplier(w) eta step(g)
 
-    The update is scaled, not the gradient, which Adam and its kin would scale back; weight decay
-    is scaled with it. Choose it to fine-tune: what was learned before should move
-    more slowly than a new head. Keeps no arrays a
-    variable beside the inner optimizer's.
+    Scales the update and the weight decay. (Adam and its variants undo a scaled gradient.)
+    Choose it for fine-tuning: pre-trained layers should move more slowly than a new head.
+    Stores no arrays per variable of its own.
 
         LayerwiseLearningRate("adam", {"block_15": 0.3, "backbone": 0.1})
 
     Args:
-        inner: a new optimizer; any of ours or of Keras's that updates variable by
-            variable.
-        shares: of variables whose path has a match of a regular expression (re.search); the first
-            that matches counts, and others learn at the whole rate.
-        name: of the optimizer.
+        inner: A new optimizer of this package or of Keras that updates variable by variable.
+        multipliers: Factors of the learning rate, by regular expression. The first expression
+            that matches part of a variable's path (re.search) counts; other variables have 1.
+        name: Name of the optimizer.
 
     Raises:
-        ValueError: for shares that are no finite numbers from 0; when it is built, for an
-            expression that matches no variable.
+        ValueError: If a multiplier is negative or not finite; at build, if an expression
+            matches no variable.
 
     References:
         Howard and Ruder, Universal Language Model Fine-tuning for Text Classification,
@@ -42,49 +40,52 @@ class LayerwiseLearningRate(Wrapper):
 
     """
 
-    def __init__(self, inner: Any, shares: Mapping[str, float], name: str | None = None) -> None:
-        for pattern, share in shares.items():
-            require(f"shares[{pattern!r}]", share)
+    def __init__(
+        self, inner: Any, multipliers: Mapping[str, float], name: str | None = None
+    ) -> None:
+        for pattern, multiplier in multipliers.items():
+            require_in_range(f"multipliers[{pattern!r}]", multiplier)
         super().__init__(inner, {}, name)
-        self.shares = dict(shares)
+        self.multipliers = dict(multipliers)
 
     def build(self, variables: list[Any]) -> None:
-        """The share of each variable."""
+        """Create the slots and look up the multiplier of each variable."""
         if self.built:
             return
-        for pattern in self.shares:
+        for pattern in self.multipliers:
             if not any(re.search(pattern, one.path) for one in variables):
                 paths = ", ".join(one.path for one in variables[:5])
                 raise ValueError(
-                    f"Received the share of {pattern!r}, which matches none of "
+                    f"Received the multiplier of {pattern!r}, which matches none of "
                     f"{len(variables)} variables; expected part of a path, such as of {paths}."
                 )
         super().build(variables)
-        self._shares = [self._share(variable.path) for variable in variables]
+        self._multipliers = [self._multiplier(variable.path) for variable in variables]
         inner = self.innermost
-        self._decays = {name: getattr(inner, name) for name in DECAYS if getattr(inner, name, None)}
+        decays = {name: getattr(inner, name, None) for name in DECAY_ATTRIBUTES}
+        self._decays = {name: value for name, value in decays.items() if value}
 
-    def _share(self, path: str) -> float:
-        found = (share for pattern, share in self.shares.items() if re.search(pattern, path))
-        return next(found, 1.0)
+    def _multiplier(self, path: str) -> float:
+        matches = (value for pattern, value in self.multipliers.items() if re.search(pattern, path))
+        return next(matches, 1.0)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """The inner step, of the variable's own size."""
-        share = self._shares[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * share)
+        """Apply the inner step with the scaled learning rate."""
+        multiplier = self._multipliers[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * multiplier)
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
-        """As the inner optimizer's, of the variable's own size."""
+        """Apply the inner weight decay, scaled per variable."""
         # Replicas take turns within the loop: the decays that each sets must be the same.
         for variable in variables:
-            self._scale_decays(self._shares[self._get_variable_index(variable)])
+            self._scale_decays(self._multipliers[self._get_variable_index(variable)])
             super()._apply_weight_decay([variable])
         self._scale_decays(1.0)
 
-    def _scale_decays(self, share: float) -> None:
-        for name, whole in self._decays.items():
-            setattr(self.innermost, name, whole * share)
+    def _scale_decays(self, multiplier: float) -> None:
+        for name, decay in self._decays.items():
+            setattr(self.innermost, name, decay * multiplier)
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
-        return super().get_config() | {"shares": dict(self.shares)}
+        """Return the arguments of __init__."""
+        return super().get_config() | {"multipliers": dict(self.multipliers)}

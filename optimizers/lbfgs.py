@@ -1,4 +1,4 @@
-"""L-BFGS: Newton's method from the last few gradients alone."""
+"""L-BFGS: a quasi-Newton method that needs only gradients."""
 
 import warnings
 from collections import deque
@@ -8,26 +8,26 @@ from typing import Any
 import numpy as np
 from scipy.optimize import line_search
 
-from optimizers.solver import Found, Solver, Value, at_start, steepest
+from optimizers.solver import Iterate, Solver, ValueAndGradient, max_abs, require_finite_start
 
 
 class LBFGS(Solver):
-    """Steps along -H g, where H is made of what the last steps told of the curvature.
+    """Limited-memory BFGS: steps along -H g, with H estimated from the last few steps.
 
-        s = w - w_before,   y = g - g_before         of the last `memory` steps
-        H = the inverse Hessian that these imply     (two loops over them)
-        w <- w - alpha H g                           alpha by the strong Wolfe conditions
+        s = w - w_previous,   y = g - g_previous     of the last `memory` steps
+        H = the inverse Hessian that they imply      (two-loop recursion)
+        w <- w - alpha H g                           alpha from the strong Wolfe conditions
 
     Choose it for smooth models of up to some millions of weights on data that fit in memory:
     linear and logistic regression, small networks without dropout. It has no learning
-    rate. Keeps 2 `memory` arrays of all weights.
+    rate. Stores 2 `memory` arrays of all weights.
 
     Args:
-        memory: steps that are remembered, the paper's m; 10.
-        tolerance: of the slope, below which the minimum is reached.
+        memory: Number of stored steps, the paper's m; 10.
+        tolerance: Stops if no component of the gradient is larger than this.
 
     Raises:
-        ValueError: for numbers outside of their range.
+        ValueError: If a number is outside of its range.
 
     References:
         Liu and Nocedal, On the Limited Memory BFGS Method for Large Scale Optimization,
@@ -42,70 +42,75 @@ class LBFGS(Solver):
         super().__init__(tolerance)
         self.memory = memory
 
-    def minimise(self, function: Callable[[np.ndarray], Value], start: Any) -> Iterator[Found]:
-        """From a function of the weights to its value and its gradient [n]."""
-        asked = _Remembering(function)
+    def minimize(
+        self, function: Callable[[np.ndarray], ValueAndGradient], start: Any
+    ) -> Iterator[Iterate]:
+        """Minimize a function that returns its value and gradient [n]."""
+        objective = _CachedObjective(function)
         w = np.array(start, "float64")
-        value, g = asked(w)
-        at_start(value, g)
+        value, g = objective(w)
+        require_finite_start(value, g)
         pairs: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=self.memory)
-        before = None
-        while not self.done(steepest(g)):
+        previous_value = None
+        while not self.is_converged(max_abs(g)):
             direction = -_times_inverse_hessian(g, pairs)
-            share = _wolfe(asked, w, direction, g, value, before)
-            if share is None and pairs:
-                pairs.clear()  # what was remembered misleads: once more, downhill
+            step_size = _wolfe_step_size(objective, w, direction, g, value, previous_value)
+            if step_size is None and pairs:
+                pairs.clear()  # the estimate of H is misleading: retry with steepest descent
                 continue
-            if share is None:
+            if step_size is None:
                 return
-            before, now = value, w + share * direction
-            value, slope = asked(now)
-            if (now - w) @ (slope - g) > 0:
-                pairs.append((now - w, slope - g))
-            w, g = now, slope
-            yield Found(w, value, steepest(g))
+            previous_value, new_w = value, w + step_size * direction
+            value, new_g = objective(new_w)
+            if (new_w - w) @ (new_g - g) > 0:
+                pairs.append((new_w - w, new_g - g))
+            w, g = new_w, new_g
+            yield Iterate(w, value, max_abs(g))
 
 
-def _wolfe(asked: Any, w: Any, direction: Any, g: Any, value: float, before: Any) -> float | None:
-    """A share of the direction with the strong Wolfe conditions; None where none is found."""
+def _wolfe_step_size(
+    objective: Any, w: Any, direction: Any, g: Any, value: float, previous_value: Any
+) -> float | None:
+    """Return a step size that satisfies the strong Wolfe conditions; None if none is found."""
+    functions = objective.value, objective.gradient
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that none is found, or infinities on the way
-        return line_search(
-            asked.value, asked.gradient, w, direction, g, value, before, c2=0.9, maxiter=20
-        )[0]
+        warnings.simplefilter("ignore")  # SciPy warns if none is found, and of infinities
+        return line_search(*functions, w, direction, g, value, previous_value, c2=0.9, maxiter=20)[
+            0
+        ]
 
 
 def _times_inverse_hessian(g: np.ndarray, pairs: deque) -> np.ndarray:
-    """Algorithm 7.4: the product of H and g, by two loops over what is remembered."""
-    q, shares = g.copy(), []
+    """Compute H g by algorithm 7.4, two loops over the stored steps."""
+    q, alphas = g.copy(), []
     for s, y in reversed(pairs):
         # alpha_i = s_i q / (y_i s_i),   q <- q - alpha_i y_i
-        shares.append(s @ q / (y @ s))
-        q -= shares[-1] * y
+        alphas.append(s @ q / (y @ s))
+        q -= alphas[-1] * y
     if pairs:
         s, y = pairs[-1]
         q *= s @ y / (y @ y)  # gamma, equation 7.20
     else:
         q /= max(1.0, np.linalg.norm(g))
-    for (s, y), share in zip(pairs, reversed(shares), strict=True):
+    for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
         # r <- r + s_i (alpha_i - y_i r / (y_i s_i))
-        q += s * (share - y @ q / (y @ s))
+        q += s * (alpha - y @ q / (y @ s))
     return q
 
 
-class _Remembering:
-    """A function that computes value and gradient together, asked for one at a time."""
+class _CachedObjective:
+    """Function whose value and gradient can be requested one after the other at equal cost."""
 
-    def __init__(self, function: Callable[[np.ndarray], Value]) -> None:
+    def __init__(self, function: Callable[[np.ndarray], ValueAndGradient]) -> None:
         self.function = function
-        self.last: tuple[np.ndarray, Value] | None = None
+        self.last: tuple[np.ndarray, ValueAndGradient] | None = None
 
-    def __call__(self, w: np.ndarray) -> Value:
+    def __call__(self, w: np.ndarray) -> ValueAndGradient:
         if self.last is None or not np.array_equal(self.last[0], w):
             value, gradient = self.function(w)
             finite = np.isfinite(value) and np.isfinite(gradient).all()
-            known = (float(value), np.asarray(gradient, "float64"))
-            self.last = w.copy(), known if finite else (np.inf, np.zeros_like(w))
+            result = (float(value), np.asarray(gradient, "float64"))
+            self.last = w.copy(), result if finite else (np.inf, np.zeros_like(w))
         return self.last[1]
 
     def value(self, w: np.ndarray) -> float:

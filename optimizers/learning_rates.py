@@ -1,4 +1,4 @@
-"""The course of the learning rate over a run, as each optimizer allows it."""
+"""Learning-rate schedule of a run, as far as the optimizer allows one."""
 
 from typing import Any
 
@@ -6,46 +6,46 @@ import keras
 
 import optimizers
 
-WARM_UP = 0.2  # of the steps of a run
+WARMUP_FRACTION = 0.2  # of the steps of a run
 
 
-class CourseError(ValueError):
-    """A course that an optimizer does not allow: what was received, what was expected."""
+class ScheduleError(ValueError):
+    """Raised for a schedule that the optimizer does not allow."""
 
     exit_status = 2
 
 
-def automatic(name: str) -> str:
-    """The course that suits the optimizer of a name."""
-    if optimizers.is_tuning_free(name):
+def default_schedule(name: str) -> str:
+    """Return the name of the schedule that suits an optimizer."""
+    if optimizers.is_learning_rate_free(name):
         return "constant"
     return "warmup" if optimizers.is_schedule_free(name) else "cosine"
 
 
-def course(name: str, schedule: str, peak: float, steps: int) -> Any:
-    """The learning rate over a run of `steps` steps: a float or a Keras schedule.
+def make_schedule(name: str, schedule: str, peak: float, steps: int) -> Any:
+    """Make the learning rate of a run of `steps` steps: a float or a Keras schedule.
 
-    cosine warms up and falls to zero; warmup warms up and stays; constant is the peak. Prodigy
-    estimates a distance from its steps and would overestimate it after a warm-up, so its cosine
-    has none (Mishchenko and Defazio, ICML 2024, recommend no schedule, or that one). ScheduleFree
-    takes the place of a schedule: it allows a warm-up alone (Defazio et al., NeurIPS 2024).
+    `cosine` warms up and decays to zero; `warmup` warms up and stays; `constant` is the peak.
+    Prodigy estimates a distance from its steps and would overestimate it after a warmup, so its
+    cosine has none (Mishchenko and Defazio, ICML 2024, recommend no schedule, or this one).
+    ScheduleFree replaces a schedule: it allows only a warmup (Defazio et al., NeurIPS 2024).
 
-    Raises CourseError for a cosine with ScheduleFree.
+    Raises ScheduleError for `cosine` with ScheduleFree.
     """
-    schedule = automatic(name) if schedule == "auto" else schedule
+    schedule = default_schedule(name) if schedule == "auto" else schedule
     if schedule == "constant":
         return peak
     if schedule == "cosine" and optimizers.is_schedule_free(name):
-        raise CourseError(
-            f"Received --schedule cosine with --optimizer {name}, whose average of the weights "
-            "takes the place of a falling rate; expected auto, warmup or constant. Leave it out."
+        raise ScheduleError(
+            f"Received --schedule cosine with --optimizer {name}, which averages weights in place "
+            "of a decaying learning rate; expected auto, warmup or constant. Leave it out."
         )
-    warm_up = 0 if optimizers.is_tuning_free(name) else max(1, round(WARM_UP * steps))
+    warmup = 0 if optimizers.is_learning_rate_free(name) else max(1, round(WARMUP_FRACTION * steps))
     if schedule == "warmup":
-        return keras.optimizers.schedules.PolynomialDecay(0.1 * peak, max(1, warm_up), peak)
-    falling = {"decay_steps": max(1, steps - warm_up)}
-    if not warm_up:
-        return keras.optimizers.schedules.CosineDecay(peak, **falling)
+        return keras.optimizers.schedules.PolynomialDecay(0.1 * peak, max(1, warmup), peak)
+    decay = {"decay_steps": max(1, steps - warmup)}
+    if not warmup:
+        return keras.optimizers.schedules.CosineDecay(peak, **decay)
     return keras.optimizers.schedules.CosineDecay(
-        0.1 * peak, warmup_target=peak, warmup_steps=warm_up, **falling
+        0.1 * peak, warmup_target=peak, warmup_steps=warmup, **decay
     )

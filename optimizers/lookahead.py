@@ -1,33 +1,32 @@
-"""Lookahead: weights that follow another optimizer's from afar."""
+"""Lookahead: slow weights that follow those of another optimizer."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from optimizers.rule import choose
+from optimizers.rule import select
 from optimizers.wrapper import Wrapper
 
 
 @keras.saving.register_keras_serializable("athanor")
 class Lookahead(Wrapper):
-    """Every few steps goes back, half of the way that another optimizer came.
+    """Wrapper that averages the inner optimizer's weights with slow weights every few steps.
 
-        every `period` steps:    slow <- slow + share (w - slow),   w <- slow
+        every `sync_period` steps:   slow <- slow + slow_step_size (w - slow),   w <- slow
 
-    between which w is what the inner optimizer makes of it. Choose it where the inner
-    optimizer is restless: at large learning rates, in small batches. Keeps one array a variable
-    beside the inner optimizer's.
+    In between, the inner optimizer updates w. Choose it where the inner optimizer is noisy: at
+    large learning rates and with small batches. Stores one array per variable in addition to
+    the inner optimizer's.
 
     Args:
-        inner: a new optimizer; any of ours or of Keras's that updates variable by
-            variable.
-        period: k, steps from one return to the next; the paper's 5.
-        share: alpha, what is kept of the way; the paper's 0.5.
-        name: of the optimizer.
+        inner: A new optimizer of this package or of Keras that updates variable by variable.
+        sync_period: k, steps between two updates of the slow weights; 5 as in the paper.
+        slow_step_size: alpha, step size of the slow weights; 0.5 as in the paper.
+        name: Name of the optimizer.
 
     Raises:
-        ValueError: for numbers outside of their range; see Wrapper for `inner`.
+        ValueError: If a number is outside of its range; see Wrapper for `inner`.
 
     References:
         Zhang et al., Lookahead Optimizer: k steps forward, 1 step back, NeurIPS 2019,
@@ -36,30 +35,37 @@ class Lookahead(Wrapper):
     """
 
     def __init__(
-        self, inner: Any = "adam", period: int = 5, share: float = 0.5, name: str | None = None
+        self,
+        inner: Any = "adam",
+        sync_period: int = 5,
+        slow_step_size: float = 0.5,
+        name: str | None = None,
     ) -> None:
-        if not (isinstance(period, int) and period >= 1):
-            raise ValueError(f"Received period={period!r}; expected a whole number from 1.")
-        super().__init__(inner, {"period": period, "share": share}, name)
+        if not (isinstance(sync_period, int) and sync_period >= 1):
+            raise ValueError(
+                f"Received sync_period={sync_period!r}; expected a whole number from 1."
+            )
+        hyperparameters = {"sync_period": sync_period, "slow_step_size": slow_step_size}
+        super().__init__(inner, hyperparameters, name)
 
     def build(self, variables: list[Any]) -> None:
-        """The slow weights."""
+        """Create the slots of both optimizers and the slow weights."""
         if self.built:
             return
         super().build(variables)
         self._slow = self.add_optimizer_variables(variables, "slow")
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """The inner step; at the end of a period the way back."""
-        kept = self._slow[self._get_variable_index(variable)]
-        # The weights at the first step, not when this was built: some are loaded between.
-        slow = choose(self.iterations > 0, kept, variable)
+        """Apply the inner step; at the end of a period, synchronise with the slow weights."""
+        slow_variable = self._slow[self._get_variable_index(variable)]
+        # The slow weights start at the first step: weights may be loaded after `build`.
+        slow = select(self.iterations > 0, slow_variable, variable)
         super().update_step(gradient, variable, learning_rate)
-        due = ops.equal((self.iterations + 1) % self.period, 0)
-        # slow <- slow + share (w - slow)
-        ahead = slow + self.share * (variable - slow)
-        self.assign(kept, choose(due, ahead, slow))
+        is_due = ops.equal((self.iterations + 1) % self.sync_period, 0)
+        # slow <- slow + slow_step_size (w - slow)
+        synchronized = slow + self.slow_step_size * (variable - slow)
+        self.assign(slow_variable, select(is_due, synchronized, slow))
         # w <- slow
-        change = choose(due, ahead - variable, ops.zeros_like(variable))
+        change = select(is_due, synchronized - variable, ops.zeros_like(variable))
         self.assign_add(variable, change)
-        self.moved(variable, change)
+        self.on_external_update(variable, change)

@@ -1,30 +1,36 @@
-"""Newton's method, damped where the function is no bowl."""
+"""Newton's method, damped where the Hessian is not positive definite."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
-from optimizers.solver import Found, Solver, at_start, solved, steepest
+from optimizers.solver import (
+    Iterate,
+    Solver,
+    max_abs,
+    require_finite_start,
+    solve_positive_definite,
+)
 
-Curved = tuple[float, np.ndarray, np.ndarray]
+ValueGradientHessian = tuple[float, np.ndarray, np.ndarray]
 
 
 class Newton(Solver):
-    """Jumps to the minimum of the parabola that touches the function.
+    """Steps to the minimum of the quadratic approximation of the function.
 
         w <- w - (H + lambda I)^-1 g
 
-    lambda is 0 as long as H is positive definite and the step leads down; else it grows tenfold
-    until both hold, and shrinks by as much after each good step. Choose it for convex
-    models of up to some thousand weights, such as logistic regression: it needs some
-    ten iterations. Keeps one n x n matrix.
+    lambda is 0 while H is positive definite and steps decrease the function. Otherwise it grows
+    tenfold until both hold, and shrinks tenfold after each successful step. Choose it for convex
+    models of up to some thousand weights, such as logistic regression: it needs about
+    ten iterations. Stores one n x n matrix.
 
     Args:
-        tolerance: of the slope, below which the minimum is reached.
+        tolerance: Stops if no component of the gradient is larger than this.
 
     Raises:
-        ValueError: for a tolerance below 0.
+        ValueError: If the tolerance is negative.
 
     References:
         Nocedal and Wright, Numerical Optimization, 2006, section 3.4, algorithm 3.3.
@@ -36,26 +42,28 @@ class Newton(Solver):
     def __init__(self, tolerance: float = 1e-9) -> None:
         super().__init__(tolerance)
 
-    def minimise(self, function: Callable[[np.ndarray], Curved], start: Any) -> Iterator[Found]:
-        """From a function of the weights to its value, gradient [n] and Hessian [n, n]."""
+    def minimize(
+        self, function: Callable[[np.ndarray], ValueGradientHessian], start: Any
+    ) -> Iterator[Iterate]:
+        """Minimize a function that returns its value, gradient [n] and Hessian [n, n]."""
         w = np.array(start, "float64")
         value, g, hessian = function(w)
-        at_start(value, g, hessian)
+        require_finite_start(value, g, hessian)
         damping = 0.0
-        while not self.done(steepest(g)):
-            step = solved(hessian + damping * np.eye(len(g)), g)
-            found = None if step is None else function(w - step)
-            if step is None or found is None or not found[0] <= value:
+        while not self.is_converged(max_abs(g)):
+            step = solve_positive_definite(hessian + damping * np.eye(len(g)), g)
+            result = None if step is None else function(w - step)
+            if step is None or result is None or not result[0] <= value:
                 damping = max(10 * damping, 1e-6 * float(np.abs(hessian).max()))
                 if not np.isfinite(damping) or (step is not None and _vanishes(step, w)):
                     return
                 continue
-            still = found[0] == value and steepest(found[1]) >= steepest(g)
-            w, (value, g, hessian) = w - step, found
+            stalled = result[0] == value and max_abs(result[1]) >= max_abs(g)
+            w, (value, g, hessian) = w - step, result
             damping = damping / 10 if damping > 1e-12 else 0.0
-            yield Found(w, value, steepest(g))
-            if still:
-                return  # as near as float64 comes
+            yield Iterate(w, value, max_abs(g))
+            if stalled:
+                return  # float64 cannot come closer
 
 
 def _vanishes(step: np.ndarray, w: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""What our optimizers share: checked arguments, slots by name, exact bias correction."""
+"""Base classes of the optimizers: checked arguments, named slots, exact bias correction."""
 
 import math
 from collections.abc import Callable
@@ -9,69 +9,69 @@ from keras import ops
 from optimizers.dense_gradients import DenseGradients
 
 
-class Stepwise(DenseGradients):
-    """An optimizer that is told where a step begins and ends."""
+class HookedOptimizer(DenseGradients):
+    """Optimizer with hooks before and after each step."""
 
-    def begin_step(self) -> None:
-        """Before the variables of a step are updated."""
+    def on_step_begin(self) -> None:
+        """Called before the variables of a step are updated."""
 
-    def end_step(self) -> None:
-        """After all variables of a step were updated."""
+    def on_step_end(self) -> None:
+        """Called after all variables of a step were updated."""
 
-    def moved(self, variable: Any, change: Any) -> None:
-        """Take note that a wrapper added `change` to a variable, besides this one's own steps."""
+    def on_external_update(self, variable: Any, change: Any) -> None:
+        """Called after a wrapper added `change` to a variable."""
 
     def _backend_update_step(
         self, grads: Any, trainable_variables: Any, learning_rate: Any
     ) -> None:
-        self.begin_step()
+        self.on_step_begin()
         super()._backend_update_step(grads, trainable_variables, learning_rate)
-        self.end_step()
+        self.on_step_end()
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
-        # Keras's own fails on PyTorch where all variables are excluded.
+        # Keras's own method fails on PyTorch if all variables are excluded.
         if any(map(self._use_weight_decay, variables)):
             super()._apply_weight_decay(variables)
 
 
-class Rule(Stepwise):
-    """An update rule over `keras.ops`, variable by variable.
+class Rule(HookedOptimizer):
+    """Update rule written with `keras.ops`, applied variable by variable.
 
-    A subclass names its slots, hands its own arguments to `__init__` and follows its
-    paper in `update_step`. It holds for any backend of Keras.
+    A subclass names its slots, passes its hyperparameters to `__init__` and follows its
+    paper in `update_step`. It works on every Keras backend.
 
     Attributes:
-        slots: names of the arrays that the rule keeps of each variable, of the same
-            shape and dtype, zero at first unless `initializer` has it otherwise.
+        slots: Names of the arrays stored per variable, of its shape and dtype. They start
+            at zero unless `initializer` returns another initializer.
 
     """
 
     slots: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, learning_rate: Any, own: dict[str, Any], **kwargs: Any) -> None:
-        """Keep the arguments.
+    def __init__(self, learning_rate: Any, hyperparameters: dict[str, Any], **kwargs: Any) -> None:
+        """Store the arguments.
 
         Args:
-            learning_rate: a float from 0, a schedule, or a callable that gives one.
-            own: arguments of this rule. Shares (names with `beta`, and `momentum`) are
-                from 0 and below 1; other numbers are finite and from 0.
-            **kwargs: as for keras.optimizers.Optimizer: weight_decay, clipnorm,
+            learning_rate: A float from 0, a schedule, or a callable that returns a float.
+            hyperparameters: Arguments of this rule, by name. Decay rates (names that begin
+                with `beta` or `momentum`) lie in [0, 1); other numbers are finite, from 0.
+            **kwargs: Arguments of keras.optimizers.Optimizer: weight_decay, clipnorm,
                 clipvalue, global_clipnorm, use_ema, gradient_accumulation_steps, ...
 
         Raises:
-            ValueError: where a number is outside of its range.
+            ValueError: If a number is outside of its range.
 
         """
-        require_all(own)
-        require("weight_decay", kwargs.get("weight_decay") or 0.0)
-        super().__init__(learning_rate=checked(learning_rate), **kwargs)
-        self._own = own
-        self._of_step: dict[str, Any] | None = None  # what `once` gave, during a step
-        for name, value in own.items():
+        require_valid(hyperparameters)
+        require_in_range("weight_decay", kwargs.get("weight_decay") or 0.0)
+        super().__init__(learning_rate=validated_learning_rate(learning_rate), **kwargs)
+        self._hyperparameters = hyperparameters
+        self._step_cache: dict[str, Any] | None = None  # of cached_per_step; None between steps
+        for name, value in hyperparameters.items():
             setattr(self, name, value)
 
     def build(self, variables: list[Any]) -> None:
-        """Slots of each variable; whether its weights decay."""
+        """Create the slots and look up the weight decay of each variable."""
         if self.built:
             return
         super().build(variables)
@@ -83,90 +83,94 @@ class Rule(Stepwise):
         self._decays = [decay if self._use_weight_decay(one) else 0.0 for one in variables]
 
     def initializer(self, slot: str) -> Any:  # noqa: ARG002
-        """Of a slot. An assignment in `build` would be repeated by every step of a graph."""
+        """Return the initializer of a slot.
+
+        An assignment in `build` would be repeated by every step of a graph.
+        """
         return "zeros"
 
-    def begin_step(self) -> None:
-        """Nothing is known of it yet."""
-        self._of_step = {}
+    def on_step_begin(self) -> None:
+        """Start an empty cache."""
+        self._step_cache = {}
 
-    def end_step(self) -> None:
-        """Forget what was computed once."""
-        self._of_step = None
+    def on_step_end(self) -> None:
+        """Discard the cache."""
+        self._step_cache = None
 
     def state(self, variable: Any) -> list[Any]:
-        """The slots of a variable, in the order of `slots`."""
+        """Return the slots of a variable, in the order of `slots`."""
         place = self._get_variable_index(variable)
         return [self._slots[name][place] for name in self.slots]
 
-    def decay(self, variable: Any) -> float:
-        """Weight decay of a variable, 0 where it is excluded; for rules with a way of their own."""
+    def weight_decay_of(self, variable: Any) -> float:
+        """Return a variable's weight decay, 0 if excluded; for rules that apply it themselves."""
         return self._decays[self._get_variable_index(variable)]
 
     def cast(self, value: Any, variable: Any) -> Any:
-        """A number or a gradient in the variable's dtype."""
+        """Cast a number or a gradient to the variable's dtype."""
         return ops.cast(value, variable.dtype)
 
     @property
-    def step(self) -> Any:
-        """Number of this update, the papers' t, from 1; float32."""
+    def step_number(self) -> Any:
+        """Number of this update, t in the papers, from 1; float32."""
         return ops.cast(self.iterations + 1, "float32")
 
-    def seen(self, beta: float, skipped: int = 0) -> Any:
-        """1 - beta^t, by which an average that began with zeros is too small; float32.
+    def bias_correction(self, beta: float, skipped_steps: int = 0) -> Any:
+        """Return 1 - beta^t, the divisor of a moving average that starts at zero; float32.
 
-        By expm1: 1 - 0.999 in float32 is wrong in the fifth digit. An average that began
-        after some steps has seen `skipped` fewer.
+        Uses expm1: 1 - 0.999 in float32 is wrong in the fifth digit. `skipped_steps` are
+        those before the first value of the average.
         """
         if not beta:
             return ops.ones((), "float32")
-        return self.once(
-            f"seen {beta} {skipped}", lambda: -ops.expm1((self.step - skipped) * math.log(beta))
+        return self.cached_per_step(
+            f"bias_correction {beta} {skipped_steps}",
+            lambda: -ops.expm1((self.step_number - skipped_steps) * math.log(beta)),
         )
 
-    def once(self, name: str, compute: Callable[[], Any]) -> Any:
-        """What `compute` gives, the same for all variables of a step."""
-        if self._of_step is None:
+    def cached_per_step(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Return the result of `compute`, which runs once per step for all variables."""
+        if self._step_cache is None:
             return compute()
-        if name not in self._of_step:
-            self._of_step[name] = compute()
-        return self._of_step[name]
+        if name not in self._step_cache:
+            self._step_cache[name] = compute()
+        return self._step_cache[name]
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
-        return super().get_config() | self._own
+        """Return the arguments of __init__."""
+        return super().get_config() | self._hyperparameters
 
 
-def average(old: Any, new: Any, beta: float) -> Any:
-    """Beta old + (1 - beta) new, as a step from the old towards the new.
+def moving_average(old: Any, new: Any, beta: float) -> Any:
+    """Compute beta old + (1 - beta) new as a step from old towards new.
 
-    In float32 the sum of 0.98 and of 0.02 is off by 2e-8, and what has been averaged
-    over fifty steps by fifty times as much.
+    In float32 the sum of 0.98 and 0.02 is off by 2e-8; over fifty averaged steps this error
+    grows fiftyfold.
     """
     return old + (1 - beta) * (new - old)
 
 
-def choose(condition: Any, one: Any, other: Any) -> Any:
-    """One or the other, also of variables, which `ops.where` does not take under JAX's jit."""
+def select(condition: Any, one: Any, other: Any) -> Any:
+    """Return one of two tensors or variables; JAX's jit forbids variables in `ops.where`."""
     return ops.where(condition, ops.convert_to_tensor(one), ops.convert_to_tensor(other))
 
 
-def checked(learning_rate: Any) -> Any:
-    """The learning rate; a whole number as float. Raises ValueError for one below 0 or NaN."""
+def validated_learning_rate(learning_rate: Any) -> Any:
+    """Return the learning rate, an int as float. Raises ValueError if it is negative or NaN."""
     if not isinstance(learning_rate, int | float):
         return learning_rate
-    require("learning_rate", learning_rate)
+    require_in_range("learning_rate", learning_rate)
     return float(learning_rate)
 
 
-def require_all(own: dict[str, Any]) -> None:
-    """Raise ValueError for a share (`beta...`, `momentum`) of 1, or for no finite number from 0."""
-    for name, value in own.items():
-        require(name, value, 1.0 if name.startswith(("beta", "momentum")) else math.inf)
+def require_valid(hyperparameters: dict[str, Any]) -> None:
+    """Raise ValueError for a decay rate (`beta...`, `momentum`) from 1, or a negative number."""
+    for name, value in hyperparameters.items():
+        require_in_range(name, value, 1.0 if name.startswith(("beta", "momentum")) else math.inf)
 
 
-def require(name: str, value: Any, below: float = math.inf) -> None:
-    """Raise ValueError where a number is not from 0 and below another."""
+def require_in_range(name: str, value: Any, below: float = math.inf) -> None:
+    """Raise ValueError unless 0 <= value < below."""
     if not 0 <= value < below:
         expected = f"0 <= {name} < {below:g}" if below < math.inf else "a finite number from 0"
         raise ValueError(f"Received {name}={value!r}; expected {expected}.")

@@ -1,4 +1,4 @@
-"""Schedule-free learning: an average of the weights in place of a falling rate."""
+"""Schedule-free learning: an average of the weights in place of a decaying learning rate."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,33 +7,33 @@ from typing import Any
 import keras
 from keras import ops
 
-from optimizers.rule import choose
+from optimizers.rule import select
 from optimizers.wrapper import Wrapper
 
 
 @keras.saving.register_keras_serializable("athanor")
 class ScheduleFree(Wrapper):
-    """Any optimizer without momentum, whose answer is the average of where it was.
+    """Wrapper that evaluates the average of the inner optimizer's weights.
 
-        y <- (1 - beta) z + beta x          where the gradient is taken
+        y <- (1 - beta) z + beta x          the weights at which the gradient is computed
         z <- z - eta step(g(y))             the inner optimizer
         x <- (1 - c) x + c z                with c = eta^2 / (sum of eta^2 so far)
 
-    In training the model's weights are y; its answer is x. `fit` ends with x in the model;
-    the callback `AveragedWeights()`, first in its list, has x in the model also
-    for validation, checkpoints and everything else after an epoch, and is needed to
-    call `fit` again. Choose it where nobody knows how long training will last; with
-    a constant learning rate, after a warm-up. Keeps two arrays a variable beside the inner
-    optimizer's. Statistics of batch normalisation stay those of y.
+    In training the model holds y; for evaluation it holds x. `fit` ends with x in the model.
+    The callback `AveragedWeights()`, first in its list, puts x into the model also for
+    validation, checkpoints and everything else after an epoch; it is needed to call `fit`
+    again. Choose it if the length of training is unknown; use a constant learning rate after
+    a warmup. Stores two arrays per variable in addition to the inner optimizer's. Statistics of
+    batch normalization remain those of y.
 
     Args:
-        inner: a new optimizer without momentum of its own; by default Adam with beta_1
-            0, which the paper takes.
-        momentum: beta; the paper's 0.9.
-        name: of the optimizer.
+        inner: A new optimizer without momentum of its own; by default Adam with beta_1 0 as in
+            the paper.
+        momentum: beta; 0.9 as in the paper.
+        name: Name of the optimizer.
 
     Raises:
-        ValueError: for numbers outside of their range; see Wrapper for `inner`.
+        ValueError: If a number is outside of its range; see Wrapper for `inner`.
 
     References:
         Defazio et al., The Road Less Scheduled, NeurIPS 2024, equations 1 to 3 and
@@ -45,10 +45,12 @@ class ScheduleFree(Wrapper):
         inner = keras.optimizers.Adam(beta_1=0.0) if inner is None else inner
         super().__init__(inner, {"momentum": momentum}, name)
         if self.use_ema:
-            raise ValueError("Received use_ema; expected none, for weights are averaged already.")
+            raise ValueError(
+                "Received use_ema; expected none, because weights are averaged already."
+            )
 
     def build(self, variables: list[Any]) -> None:
-        """Where the inner optimizer is, and the average."""
+        """Create the slots: z, x and the sum of eta^2."""
         if self.built:
             return
         super().build(variables)
@@ -59,64 +61,64 @@ class ScheduleFree(Wrapper):
         )
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """The inner step from z, then x and y."""
+        """Apply the inner step to z, then update x and y."""
         place = self._get_variable_index(variable)
-        z, average = self._inner_weights[place], self._averages[place]
-        began = self.iterations > 0
-        # x <- w, z <- w at the first step
-        x = choose(began, average, variable)
-        self.assign(variable, choose(began, z, variable))
+        z, averages = self._inner_weights[place], self._averages[place]
+        has_begun = self.iterations > 0
+        # At the first step: x <- w, z <- w
+        x = select(has_begun, averages, variable)
+        self.assign(variable, select(has_begun, z, variable))
         # z <- z - eta step(g(y))
         super().update_step(gradient, variable, learning_rate)
         self.assign(z, variable)
         # x <- (1 - c) x + c z
-        total = self._squares + self._square()
-        share = ops.cast(self._square() / ops.where(total > 0, total, 1.0), variable.dtype)
-        x = x + share * (variable - x)
-        self.assign(average, x)
+        total = self._squares + self._squared_rate()
+        c = ops.cast(self._squared_rate() / ops.where(total > 0, total, 1.0), variable.dtype)
+        x = x + c * (variable - x)
+        self.assign(averages, x)
         # y <- (1 - beta) z + beta x
         self.assign(variable, variable + self.momentum * (x - variable))
 
-    def _square(self) -> Any:
-        # Not of what `update_step` is given, which is a layer's own.
+    def _squared_rate(self) -> Any:
+        # The argument of `update_step` may be scaled per layer.
         return ops.square(ops.cast(self.learning_rate, "float32"))
 
-    def end_step(self) -> None:
-        """The sum of eta^2."""
-        super().end_step()
-        self.assign_add(self._squares, self._square())
+    def on_step_end(self) -> None:
+        """Update the sum of eta^2."""
+        super().on_step_end()
+        self.assign_add(self._squares, self._squared_rate())
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
-        """As the inner optimizer's, from y; z goes the same way."""
+        """Apply the inner weight decay to y, and the same change to z."""
         if not self.weight_decay:
             return
-        before = [variable + 0.0 for variable in variables]
+        originals = [variable + 0.0 for variable in variables]
         super()._apply_weight_decay(variables)
-        for variable, was in zip(variables, before, strict=True):
+        for variable, original in zip(variables, originals, strict=True):
             z = self._inner_weights[self._get_variable_index(variable)]
-            self.assign_add(z, variable - was)
+            self.assign_add(z, variable - original)
 
-    def average(self) -> None:
-        """Put x into the variables, as the answer."""
+    def to_eval(self) -> None:
+        """Put x into the variables, for evaluation."""
         if self.built and int(self.iterations.numpy()):
             for variable, x in zip(self._trainable_variables, self._averages, strict=True):
-                # On JAX both would be one array, which the next step hands over and deletes.
+                # Without a copy both would be one array on JAX, which the next step donates.
                 variable.assign(ops.copy(x))
 
-    def go_on(self) -> None:
-        """Put y into the variables, for the next step."""
+    def to_train(self) -> None:
+        """Put y into the variables, for the next training step."""
         if self.built and int(self.iterations.numpy()):
             parts = (self._trainable_variables, self._inner_weights, self._averages)
             for variable, z, x in zip(*parts, strict=True):
                 variable.assign(z + self.momentum * (x - z))
 
     def finalize_variable_values(self, var_list: Any) -> None:  # noqa: ARG002
-        """Called by `fit` at its end: x into the variables."""
-        self.average()
+        """Called at the end of `fit`: put x into the variables."""
+        self.to_eval()
 
 
-def _schedule_free(optimizer: Any) -> ScheduleFree | None:
-    """The ScheduleFree inside an optimizer, where there is one."""
+def _find_schedule_free(optimizer: Any) -> ScheduleFree | None:
+    """Return the ScheduleFree inside an optimizer; None if there is none."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
     while isinstance(optimizer, Wrapper) and not isinstance(optimizer, ScheduleFree):
         optimizer = optimizer.inner
@@ -124,21 +126,21 @@ def _schedule_free(optimizer: Any) -> ScheduleFree | None:
 
 
 @contextlib.contextmanager
-def averaged(optimizer: Any) -> Iterator[None]:
-    """Has the averaged weights of ScheduleFree in the variables; of another optimizer nothing."""
-    found = _schedule_free(optimizer)
+def averaged_weights(optimizer: Any) -> Iterator[None]:
+    """Put ScheduleFree's averaged weights into the variables; no effect on other optimizers."""
+    found = _find_schedule_free(optimizer)
     if found is None:
         yield
         return
-    found.average()
+    found.to_eval()
     yield
-    found.go_on()
+    found.to_train()
 
 
 class AveragedWeights(keras.callbacks.Callback):
-    """Has the averaged weights of ScheduleFree in the model whenever it is not being trained.
+    """Callback that puts ScheduleFree's averaged weights into the model outside of training.
 
-    Put it first, before callbacks that save. With another optimizer it does nothing.
+    Put it first, before callbacks that save. It has no effect on other optimizers.
     """
 
     def __init__(self) -> None:
@@ -147,35 +149,35 @@ class AveragedWeights(keras.callbacks.Callback):
 
     @property
     def _optimizer(self) -> ScheduleFree | None:
-        return _schedule_free(getattr(self.model, "optimizer", None))
+        return _find_schedule_free(getattr(self.model, "optimizer", None))
 
-    def _average(self) -> None:
+    def _to_eval(self) -> None:
         if self._optimizer and not self._averaged:
-            self._optimizer.average()
+            self._optimizer.to_eval()
             self._averaged = True
 
-    def _go_on(self) -> None:
+    def _to_train(self) -> None:
         if self._optimizer and self._averaged:
-            self._optimizer.go_on()
+            self._optimizer.to_train()
             self._averaged = False
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        """An earlier run, or a loaded file, left the average."""
+        """Switch to y: an earlier `fit` or a loaded file holds x."""
         self._averaged = self._optimizer is not None
-        self._go_on()
+        self._to_train()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Training goes on."""
-        self._go_on()
+        """Switch to y for training."""
+        self._to_train()
 
     def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Validation is of the average."""
-        self._average()
+        """Switch to x for validation."""
+        self._to_eval()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """What later callbacks save is the average."""
-        self._average()
+        """Switch to x, so that later callbacks save it."""
+        self._to_eval()
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
-        """The answer."""
-        self._average()
+        """Switch to x."""
+        self._to_eval()

@@ -1,6 +1,6 @@
-"""What solvers share: optimizers that see all examples at once and know when they are done.
+"""Base of full-batch solvers: they need all examples at once and detect convergence.
 
-NumPy and SciPy alone: which backend Keras has is nothing to them.
+They use NumPy and SciPy only, independent of Keras's backend.
 """
 
 import math
@@ -10,77 +10,79 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from scipy import linalg
 
-from optimizers.rule import require
+from optimizers.rule import require_in_range
 
-Value = tuple[float, np.ndarray]
+ValueAndGradient = tuple[float, np.ndarray]
 
 
-class Found(NamedTuple):
-    """Where a solver is after an iteration.
+class Iterate(NamedTuple):
+    """Result of one iteration of a solver.
 
     Attributes:
         weights: float64 [n].
-        value: of the function there.
-        slope: the largest absolute number of the gradient there.
+        value: Value of the function at these weights.
+        max_gradient: Largest absolute component of the gradient at these weights.
 
     """
 
     weights: np.ndarray
     value: float
-    slope: float
+    max_gradient: float
 
 
 class SolverError(ValueError):
-    """A function that cannot be minimised, such as one that is not finite at the start."""
+    """Raised if a function cannot be minimised, for example if it starts at infinity."""
 
     exit_status = 1
 
 
 class Solver:
-    """Minimises a smooth function of float64 weights [n], an iteration at a time.
+    """Minimises a smooth function of float64 weights [n], one iteration at a time.
 
-    Not a keras.optimizers.Optimizer: a step needs the function, not only a gradient. Attributes:
-        needs: what the function gives besides its value.
+    It is no keras.optimizers.Optimizer: a step needs the function, not only a gradient.
+
+    Attributes:
+        needs: What the function must return with its value: gradient, hessian or gauss_newton.
+
     """
 
     needs: ClassVar[str] = "gradient"
 
     def __init__(self, tolerance: float) -> None:
-        """Keep the tolerance: of the slope, below which the minimum is reached."""
-        require("tolerance", tolerance)
+        """Store the tolerance, the largest gradient component at a minimum."""
+        require_in_range("tolerance", tolerance)
         self.tolerance = tolerance
 
-    def minimise(self, function: Callable[[np.ndarray], Any], start: Any) -> Iterator[Found]:
-        """Better weights after each iteration; ends at a minimum, or where no step is better.
+    def minimize(self, function: Callable[[np.ndarray], Any], start: Any) -> Iterator[Iterate]:
+        """Yield better weights after each iteration, until no step improves them.
 
-        Raises SolverError where the function or what comes with it is not finite at
-        the start.
+        Raises SolverError if the function or its derivatives are not finite at the start.
         """
         raise NotImplementedError
 
-    def done(self, slope: float) -> bool:
-        """Whether a minimum is reached."""
-        return slope <= self.tolerance
+    def is_converged(self, max_gradient: float) -> bool:
+        """Tell whether a minimum is reached."""
+        return max_gradient <= self.tolerance
 
 
-def at_start(*numbers: Any) -> None:
-    """Raise SolverError where a number is not finite."""
+def require_finite_start(*numbers: Any) -> None:
+    """Raise SolverError if a number is not finite."""
     if not all(np.isfinite(one).all() for one in numbers):
         raise SolverError(
-            "Received a function that is not finite where the search starts; expected numbers. "
-            "Look for missing or huge values in the data, or start elsewhere."
+            "Received a function that is not finite at the starting point; expected numbers. "
+            "Look for missing or huge values in the data, or choose another starting point."
         )
 
 
-def solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray | None:
-    """Matrix^-1 right; None where the symmetric matrix is not positive definite."""
+def solve_positive_definite(matrix: np.ndarray, right: np.ndarray) -> np.ndarray | None:
+    """Compute matrix^-1 right; None if the symmetric matrix is not positive definite."""
     try:
         return linalg.cho_solve(linalg.cho_factor(matrix), right)
     except linalg.LinAlgError:
         return None
 
 
-def steepest(gradient: np.ndarray) -> float:
-    """The largest absolute number; infinite where one is not finite."""
-    found = float(np.abs(gradient).max(initial=0.0))
-    return found if math.isfinite(found) else math.inf
+def max_abs(gradient: np.ndarray) -> float:
+    """Return the largest absolute component; infinity if one is not finite."""
+    largest = float(np.abs(gradient).max(initial=0.0))
+    return largest if math.isfinite(largest) else math.inf

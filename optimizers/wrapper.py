@@ -1,14 +1,14 @@
-"""What wrappers share: one optimizer inside another, of which the outer one is seen."""
+"""Base class of optimizers that wrap another optimizer."""
 
 from typing import Any
 
 import keras
 
-from optimizers.rule import Stepwise, checked, require_all
+from optimizers.rule import HookedOptimizer, require_valid, validated_learning_rate
 
-# Arguments of every optimizer of Keras that work on gradients and weights as a whole:
-# the outer optimizer does what the inner one was asked for.
-AROUND = (
+# Arguments of every Keras optimizer that concern all gradients and weights at once:
+# the wrapper takes them over from the inner optimizer.
+DELEGATED_ARGUMENTS = (
     "weight_decay",
     "clipnorm",
     "clipvalue",
@@ -21,25 +21,26 @@ AROUND = (
 )
 
 
-class Wrapper(Stepwise):
-    """Any optimizer that updates variable by variable, with something around its update.
+class Wrapper(HookedOptimizer):
+    """Optimizer that changes the update of another, inner optimizer.
 
-    The learning rate, the count of steps and the arguments of the inner optimizer
-    (clipping, averages, weight decay and its exclusions, ...) hold for both.
+    Both share the learning rate, the step counter and the arguments of the inner optimizer
+    (clipping, EMA, weight decay and its exclusions, ...).
     """
 
-    def __init__(self, inner: Any, own: dict[str, Any], name: str | None = None) -> None:
-        """Keep the arguments.
+    def __init__(
+        self, inner: Any, hyperparameters: dict[str, Any], name: str | None = None
+    ) -> None:
+        """Store the arguments.
 
         Args:
-            inner: a new optimizer, or one's name or configuration as for
-                keras.optimizers.get.
-            own: arguments of this wrapper, with the bounds of a rule's.
-            name: of the optimizer.
+            inner: A new optimizer, or a name or configuration for keras.optimizers.get.
+            hyperparameters: Arguments of this wrapper, with the ranges of a Rule's.
+            name: Name of the optimizer.
 
         Raises:
-            ValueError: where a number is outside of its range; for an inner optimizer
-                that has been used, or that holds others.
+            ValueError: If a number is outside of its range, or if the inner optimizer was
+                built already or holds other optimizers.
 
         """
         inner = keras.optimizers.get(inner)
@@ -50,65 +51,69 @@ class Wrapper(Stepwise):
                 f"Received the {type(inner).__name__} {inner.name!r} {state}; expected a new "
                 "optimizer with an update of its own. Make one here, and wrap this one instead."
             )
-        require_all(own)
+        require_valid(hyperparameters)
         rate = inner._learning_rate
         if isinstance(rate, keras.Variable):
             rate = float(keras.ops.convert_to_numpy(rate))
-        super().__init__(checked(rate), name=name, **{key: getattr(inner, key) for key in AROUND})
-        self._own = own
-        for argument, value in own.items():
+        super().__init__(
+            validated_learning_rate(rate),
+            name=name,
+            **{key: getattr(inner, key) for key in DELEGATED_ARGUMENTS},
+        )
+        self._hyperparameters = hyperparameters
+        for argument, value in hyperparameters.items():
             setattr(self, argument, value)
         self.inner = inner
-        # Of both there is one: what the inner one made for itself stays unused.
+        # Both share the outer variables; those that the inner optimizer made stay unused.
         self._unused = {id(inner._iterations), id(inner._learning_rate)}
         inner._iterations, inner._learning_rate = self._iterations, self._learning_rate
 
     def build(self, variables: list[Any]) -> None:
-        """Slots of both."""
+        """Create the slots of both optimizers."""
         if self.built:
             return
         super().build(variables)
         inner = self.inner
-        asked = inner.use_ema, inner.gradient_accumulation_steps
-        inner.use_ema = inner.gradient_accumulation_steps = None  # the outer one's arrays do
+        settings = inner.use_ema, inner.gradient_accumulation_steps
+        inner.use_ema = inner.gradient_accumulation_steps = None  # the wrapper has these arrays
         inner.build(variables)
-        inner.use_ema, inner.gradient_accumulation_steps = asked
+        inner.use_ema, inner.gradient_accumulation_steps = settings
 
     @property
     def variables(self) -> list[Any]:
-        """Of both."""
+        """Variables of both optimizers."""
         outer = super().variables
         known = self._unused | {id(one) for one in outer}
         return outer + [one for one in self.inner.variables if id(one) not in known]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """The inner optimizer's."""
+        """Apply the inner optimizer's update."""
         self.inner.update_step(gradient, variable, learning_rate)
 
-    def moved(self, variable: Any, change: Any) -> None:
-        """Tell the inner optimizer."""
-        if isinstance(self.inner, Stepwise):
-            self.inner.moved(variable, change)
+    def on_external_update(self, variable: Any, change: Any) -> None:
+        """Forward to the inner optimizer."""
+        if isinstance(self.inner, HookedOptimizer):
+            self.inner.on_external_update(variable, change)
 
-    def begin_step(self) -> None:
-        """Tell the inner optimizer."""
-        if isinstance(self.inner, Stepwise):
-            self.inner.begin_step()
+    def on_step_begin(self) -> None:
+        """Forward to the inner optimizer."""
+        if isinstance(self.inner, HookedOptimizer):
+            self.inner.on_step_begin()
 
-    def end_step(self) -> None:
-        """Tell the inner optimizer."""
-        if isinstance(self.inner, Stepwise):
-            self.inner.end_step()
+    def on_step_end(self) -> None:
+        """Forward to the inner optimizer."""
+        if isinstance(self.inner, HookedOptimizer):
+            self.inner.on_step_end()
 
     def finalize_variable_values(self, var_list: Any) -> None:
-        """Called by `fit` at its end: the averages of either, where it keeps some."""
+        """Called at the end of `fit`: put averaged weights into the variables."""
         super().finalize_variable_values(var_list)
         if isinstance(self.inner, Wrapper):
             self.inner.finalize_variable_values(var_list)
 
     @property
     def innermost(self) -> Any:
-        """The optimizer that wraps none."""
+        """The innermost optimizer, which is no wrapper."""
         return self.inner.innermost if isinstance(self.inner, Wrapper) else self.inner
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
@@ -116,16 +121,16 @@ class Wrapper(Stepwise):
             self.inner._apply_weight_decay(variables)
 
     def exclude_from_weight_decay(self, *args: Any, **kwargs: Any) -> None:
-        """As the inner optimizer's."""
+        """Forward to the inner optimizer."""
         self.inner.exclude_from_weight_decay(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """Return the arguments of __init__."""
         inner = keras.optimizers.serialize(self.inner)
-        return {"inner": inner, "name": self.name} | self._own
+        return {"inner": inner, "name": self.name} | self._hyperparameters
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Wrapper":
-        """A new one of the same arguments."""
+        """Make an optimizer from its configuration."""
         inner = keras.optimizers.deserialize(config["inner"], custom_objects=custom_objects)
         return cls(**config | {"inner": inner})

@@ -149,7 +149,7 @@ class Sparse(Flawed):
 
 
 class Boastful(Flawed):
-    """Keeps two arrays a variable, it says."""
+    """Stores two arrays per variable, it says."""
 
 
 FLAWS = [

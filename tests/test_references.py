@@ -85,7 +85,7 @@ OPTAX = [
     # Its momentum, too, begins with the initial square.
     Pair(
         "Yogi",
-        lambda: Yogi(RATE, initial=0.0),
+        lambda: Yogi(RATE, initial_accumulator_value=0.0),
         lambda o: o.chain(o.scale_by_yogi(initial_accumulator_value=0.0), o.scale(-RATE)),
     ),
 ]
@@ -135,13 +135,13 @@ PYTORCH = [
     # Sorts bases by their values before each QR, as the paper does not; at 50 nothing is to sort.
     Pair(
         "SOAP",
-        lambda: SOAP(RATE, epsilon=TINY, frequency=50),
+        lambda: SOAP(RATE, epsilon=TINY, precondition_frequency=50),
         lambda p, w: p.SOAP(w, RATE, weight_decay=0.0, eps=TINY, precondition_frequency=50),
     ),
     # Its momentum, too, begins with the initial square.
     Pair(
         "Yogi",
-        lambda: Yogi(RATE, initial=0.0),
+        lambda: Yogi(RATE, initial_accumulator_value=0.0),
         lambda p, w: p.Yogi(w, RATE, initial_accumulator=0.0),
     ),
 ]

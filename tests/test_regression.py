@@ -327,12 +327,12 @@ def test_the_share_is_set_while_the_averaged_weights_are_in_the_model(tmp_path, 
         held = [np.array(one) for one in found._trainable_variables]
         averages = [np.array(one) for one in found._averages]
         seen.append(all(map(np.array_equal, held, averages)))
-        found.go_on()
+        found.to_train()
         others = [np.array(one) for one in found._trainable_variables]
         assert not all(map(np.array_equal, others, averages)), "both are the same here"
-        found.average()
+        found.to_eval()
         if not seen[-1]:
-            found.go_on()
+            found.to_train()
         usual(self, logs)
 
     monkeypatch.setattr(shrinkage.Trust, "on_test_begin", watched)

@@ -42,7 +42,7 @@ def test_equals_its_twin_with_weight_decay(rule):
 @rules
 def test_keeps_arguments_that_are_no_defaults(rule):
     # Halves, but for RAdam's threshold, which is 4 at least.
-    own = {n: value / 2 if value < 4 else value * 2 for n, value in rule()._own.items()}
+    own = {n: value / 2 if value < 4 else value * 2 for n, value in rule()._hyperparameters.items()}
     before = rule(0.25, **own)
     after = keras.optimizers.deserialize(json.loads(json.dumps(keras.optimizers.serialize(before))))
     assert own.items() <= after.get_config().items()
@@ -50,7 +50,7 @@ def test_keeps_arguments_that_are_no_defaults(rule):
 
 @rules
 def test_wrong_arguments_are_refused(rule):
-    for name in rule()._own:
+    for name in rule()._hyperparameters:
         for value in (-0.5, math.nan, *([1.0] if name.startswith(("beta", "momentum")) else [])):
             with pytest.raises(ValueError, match=f"Received {name}=.*; expected"):
                 rule(**{name: value})
@@ -111,7 +111,7 @@ def test_one_cycle_rises_to_its_peak_and_falls():
 
 
 def test_warmup_stable_decay_has_three_stretches():
-    course = WarmupStableDecay(0.5, 100, warmup=10, decay=20)
+    course = WarmupStableDecay(0.5, 100, warmup_steps=10, decay_steps=20)
     rates = np.array([float(course(step)) for step in range(121)])
     np.testing.assert_allclose(rates[:10], 0.05 * np.arange(1, 11), rtol=1e-6)
     np.testing.assert_allclose(rates[10:81], 0.5)
@@ -135,8 +135,8 @@ def test_schedules_in_json(course):
     [
         lambda: OneCycle(-1.0, 10),
         lambda: OneCycle(1.0, 0),
-        lambda: OneCycle(1.0, 10, rise=2.0),
-        lambda: OneCycle(1.0, 10, start=0.5),
+        lambda: OneCycle(1.0, 10, warmup_fraction=2.0),
+        lambda: OneCycle(1.0, 10, initial_divisor=0.5),
         lambda: WarmupStableDecay(math.nan, 10, 1, 1),
         lambda: WarmupStableDecay(1.0, 10, 6, 6),
         lambda: WarmupStableDecay(1.0, 10, -1, 6),
@@ -147,9 +147,9 @@ def test_wrong_schedules_are_refused(wrong):
         wrong()
 
 
-@pytest.mark.parametrize("initial", [1e-6, 1e-3])
-def test_prodigy_finds_its_rate_from_far_below(initial):
-    made = Prodigy(initial=initial)
+@pytest.mark.parametrize("d0", [1e-6, 1e-3])
+def test_prodigy_finds_its_rate_from_far_below(d0):
+    made = Prodigy(d0=d0)
     followed(made, 100)
     assert 0.01 < float(made.distance) < 1
 
@@ -163,9 +163,9 @@ def test_prodigy_sees_steps_that_bfloat16_rounds_away():
 
 def test_soap_turns_no_side_that_is_too_large():
     variable = keras.Variable(np.ones((2, 3, 4), "float32"))
-    made = SOAP(RATE, largest=5)
+    made = SOAP(RATE, max_preconditioner_size=5)
     made.build([variable])
-    ((rows, columns),) = made._sides
+    ((rows, columns),) = made._preconditioners
     assert rows is None
     assert columns.basis.shape == (4, 4)
     for number in range(3):
@@ -177,4 +177,4 @@ def test_soap_turns_no_side_that_is_too_large():
 @pytest.mark.parametrize("frequency", [0, -1, 1.5])
 def test_soap_refuses_a_wrong_frequency(frequency):
     with pytest.raises(ValueError, match="expected a whole number from 1"):
-        SOAP(frequency=frequency)
+        SOAP(precondition_frequency=frequency)

@@ -47,7 +47,7 @@ ways = pytest.mark.parametrize(("solver", "function"), WAYS, ids=lambda one: one
 
 @ways
 def test_rosenbrock_is_solved(solver, function):
-    steps = list(solver().minimise(function, [-1.2, 1.0]))
+    steps = list(solver().minimize(function, [-1.2, 1.0]))
     np.testing.assert_allclose(steps[-1].weights, 1, atol=1e-8)
     assert len(steps) < 60
     values = [one.value for one in steps]
@@ -56,14 +56,14 @@ def test_rosenbrock_is_solved(solver, function):
 
 @ways
 def test_a_minimum_is_left_alone(solver, function):
-    assert list(solver().minimise(function, [1.0, 1.0])) == []
+    assert list(solver().minimize(function, [1.0, 1.0])) == []
 
 
 @ways
 def test_a_function_that_is_not_finite_is_refused(solver, function):  # noqa: ARG001
     answer = (np.nan, np.ones(2), np.eye(2))[: 2 if solver is LBFGS else 3]
-    with pytest.raises(SolverError, match="not finite where the search starts"):
-        next(solver().minimise(lambda _: answer, [0.0, 0.0]))
+    with pytest.raises(SolverError, match="not finite at the starting point"):
+        next(solver().minimize(lambda _: answer, [0.0, 0.0]))
 
 
 @ways
@@ -74,7 +74,7 @@ def test_it_stays_where_the_function_is_finite(solver, function):
         found = function(w)
         return found if w[0] < 0.5 else (np.inf, *found[1:])
 
-    for step in solver().minimise(walled, [-1.2, 1.0]):
+    for step in solver().minimize(walled, [-1.2, 1.0]):
         assert np.isfinite(step.value)
         assert step.weights[0] < 0.5
 
@@ -98,10 +98,10 @@ def test_a_quadratic_takes_as_many_steps_as_it_has_curvatures():
     def bowl(w):
         return (curvatures * w**2).sum() / 2, curvatures * w
 
-    steps = list(LBFGS().minimise(bowl, [1, 1, 1]))
+    steps = list(LBFGS().minimize(bowl, [1, 1, 1]))
     np.testing.assert_allclose(steps[-1].weights, 0, atol=1e-8)
     assert len(steps) <= 12
-    curved = Newton().minimise(lambda w: (*bowl(w), np.diag(curvatures)), [1, 1, 1])
+    curved = Newton().minimize(lambda w: (*bowl(w), np.diag(curvatures)), [1, 1, 1])
     assert len(list(curved)) <= 2
 
 
@@ -209,6 +209,6 @@ def test_a_model_too_large_for_a_square_is_refused(tmp_path):
 
 
 def test_apps_that_read_batches_say_why_they_cannot(tmp_path):
-    with pytest.raises(optimizers.WholeBatchError, match="needs all examples at once"):
+    with pytest.raises(optimizers.FullBatchError, match="needs all examples at once"):
         train(Mnist(optimizer="lbfgs"), run_dir=tmp_path / "run", verbose=0)
     assert not (tmp_path / "run").exists()

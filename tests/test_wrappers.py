@@ -84,14 +84,16 @@ def test_one_rate_is_seen_and_set():
 
 
 @pytest.mark.parametrize("share", [-0.1, float("nan"), float("inf")])
-def test_a_wrong_share_is_refused(share):
-    with pytest.raises(ValueError, match=r"Received shares\['head'\]=.*; expected a finite"):
+def test_a_wrong_multiplier_is_refused(share):
+    with pytest.raises(ValueError, match=r"Received multipliers\['head'\]=.*; expected a finite"):
         LayerwiseLearningRate(SGD(0.1), {"head": share})
 
 
 def test_an_expression_without_a_match_is_refused():
     made = model(LayerwiseLearningRate(SGD(0.1), {"haed": 0.1}))
-    with pytest.raises(ValueError, match=r"Received the share of 'haed', .*such as of sequential"):
+    with pytest.raises(
+        ValueError, match=r"Received the multiplier of 'haed', .*such as of sequential"
+    ):
         fit(made)
 
 
@@ -107,7 +109,7 @@ def test_a_used_optimizer_is_refused():
 @pytest.mark.parametrize("period", [0, 2.5])
 def test_a_wrong_period_is_refused(period):
     with pytest.raises(ValueError, match="expected a whole number from 1"):
-        Lookahead("sgd", period=period)
+        Lookahead("sgd", sync_period=period)
 
 
 def test_centred_gradients_keep_sums():
@@ -132,7 +134,7 @@ def test_weights_loaded_after_the_build_are_where_it_begins():
 def test_wrappers_in_wrappers_come_back_from_a_file(tmp_path):
     def made():
         inner = LayerwiseLearningRate(RAdam(0.01, weight_decay=0.1), {"head": 0.5})
-        return model(Lookahead(ScheduleFree(inner, momentum=0.8), period=3))
+        return model(Lookahead(ScheduleFree(inner, momentum=0.8), sync_period=3))
 
     whole, first = made(), made()
     fit(whole, 4, [AveragedWeights()])
@@ -162,7 +164,7 @@ def test_schedule_free_shows_the_average_outside_of_training():
         np.testing.assert_array_equal(held, average)
         np.testing.assert_array_equal(now, average)
     assert made.evaluate(ROWS, ANSWERS, verbose=0) == pytest.approx(watch.told, rel=1e-6)
-    made.optimizer.go_on()
+    made.optimizer.to_train()
     assert made.evaluate(ROWS, ANSWERS, verbose=0) != pytest.approx(watch.told, rel=1e-4)
 
 
@@ -222,13 +224,13 @@ def test_schedule_free_refuses_a_wrong_momentum(momentum):
 
 def test_prodigy_knows_how_far_lookahead_went():
     """The distance that it keeps is that from the start to the weights."""
-    made, some = Lookahead(Prodigy(), period=2), variables()
+    made, some = Lookahead(Prodigy(), sync_period=2), variables()
     for steps in (1, 2, 5, 6):
         follow(made, some, steps)
         for place, (one, start) in enumerate(zip(values(some), START, strict=True)):
-            back = made.inner._slots["back"][place].numpy()
-            np.testing.assert_allclose(back, start - one, atol=1e-6)
-            assert np.abs(back).max() > 0
+            displacement = made.inner._slots["displacement"][place].numpy()
+            np.testing.assert_allclose(displacement, start - one, atol=1e-6)
+            assert np.abs(displacement).max() > 0
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,6 @@ class Finetune(App):
         from apps.finetune import backbones
 
         rate = self.peak_learning_rate_for(steps)
-        if not optimizers.is_tuning_free(self.optimizer):
+        if not optimizers.is_learning_rate_free(self.optimizer):
             rate *= backbones.pace(self._backbone)
         return rate

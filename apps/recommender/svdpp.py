@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.recommender.factors import Factors, Pairs
-from optimizers import averaged
+from optimizers import averaged_weights
 
 
 def epochs(
@@ -48,7 +48,7 @@ def epochs(
     def found() -> Iterator[tuple[Factors, float]]:
         while True:
             errors = [step(*next(batches)) for _ in range(steps)]
-            with averaged(optimizer):
+            with averaged_weights(optimizer):
                 yield model.folded(), float(np.mean(errors))
 
     return found()

@@ -231,7 +231,7 @@ class Regression(App):
         solver = optimizers.get_solver(self.optimizer)
         if solver is None:
             return None
-        curved, squares = solver.needs == "hessian", solver.needs == "squares"
+        curved, squares = solver.needs == "hessian", solver.needs == "gauss_newton"
         wrong = {
             "--model linear": curved and self.model != "linear",
             "--model linear or mlp": not curved and self.model not in ("linear", "mlp"),

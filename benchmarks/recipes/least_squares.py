@@ -63,8 +63,8 @@ def solved(solver: Any, function: Any, start: np.ndarray) -> dict[str, Any]:
     """Seconds and iterations to the near goal; None where it is not reached in 2,000."""
     function(start)  # compiles
     began = time.perf_counter()
-    for number, found in enumerate(solver.minimise(function, start), 1):
-        error = found.value * (2 if solver.needs == "squares" else 1)
+    for number, found in enumerate(solver.minimize(function, start), 1):
+        error = found.value * (2 if solver.needs == "gauss_newton" else 1)
         if error < NEAR:
             return {"seconds": time.perf_counter() - began, "iterations": number}
         if number == MOST:
@@ -111,7 +111,7 @@ def main() -> None:
         whole = Whole(model, {"which": inputs}, targets, SquaredError(0.0, 1.0))
         start = whole.weights()
         result[name] = {
-            "Levenberg-Marquardt": solved(LevenbergMarquardt(), whole.squares, start),
+            "Levenberg-Marquardt": solved(LevenbergMarquardt(), whole.gauss_newton, start),
             "L-BFGS": solved(LBFGS(), whole, start),
         }
         tries = {}

@@ -212,9 +212,10 @@ class Race:
     @property
     def rates(self) -> list[float]:
         """To try."""
-        usual = optimizers.default_rate(self.optimizer)
+        usual = optimizers.default_learning_rate(self.optimizer)
         return [
-            usual * f for f in ((1.0,) if optimizers.is_tuning_free(self.optimizer) else FACTORS)
+            usual * f
+            for f in ((1.0,) if optimizers.is_learning_rate_free(self.optimizer) else FACTORS)
         ]
 
     def run(
