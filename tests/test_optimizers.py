@@ -28,7 +28,7 @@ def test_default_rates_are_read_without_making_variables():
         raise AssertionError("made a variable")
 
     with tf.variable_creator_scope(refused):
-        rates = {name: optimizers.default_rate(name) for name in optimizers.names()}
+        rates = {name: optimizers.default_learning_rate(name) for name in optimizers.names()}
     assert (rates["adam"], rates["schedulefree"]) == (0.001, 0.001)
 
 
