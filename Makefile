@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test kills slow backends check docs format bench lock clean
+.PHONY: install demo test kills slow backends matrix check docs format bench lock clean
 
 install: .venv/.ready
 
@@ -54,6 +54,14 @@ slow: .venv/.ready
 # Our optimizers on JAX and PyTorch, and against optax and pytorch_optimizer: some 20 minutes.
 backends: .venv/.ready-backends
 	$(BIN)/python -m pytest -m slow --timeout=3600 tests/test_backends.py tests/test_references.py
+
+# The default tests on every Python that is supported; needs uv, which fetches those that lack.
+matrix:
+	for version in 3.11 3.12 3.13; do \
+	  uv venv --quiet --allow-existing --python $$version .venv-$$version && \
+	  uv pip install --quiet --python .venv-$$version -c constraints.txt -e '.[data,tune,serve,edge,dev]' && \
+	  .venv-$$version/bin/python -m pytest -n 2 --dist worksteal -m "not slow and not alone" || exit 1; \
+	done
 
 check: .venv/.ready
 	$(BIN)/ruff format --check .
