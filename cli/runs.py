@@ -160,21 +160,20 @@ def require_app(app: type[apps.App], path: Path, name: str) -> None:
 
 def check_optimizer(address: str) -> dict[str, Any]:
     """Run every check of an optimizer, and print a line as each ends."""
-    from conformance import table
+    from conformance import suite
 
     sys.path.append(str(Path.cwd()))
     outcomes = []
-    for outcome in table.run(address):
+    for outcome in suite.run(address):
         outcomes.append(outcome)
         print(
-            f"{outcome.result:8} {outcome.check:28} {outcome.reason or outcome.promise}", flush=True
+            f"{outcome.result:8} {outcome.check:32} {outcome.reason or outcome.description}",
+            flush=True,
         )
-    counts = {
-        result: sum(outcome.result == result for outcome in outcomes)
-        for result in ("kept", "broken", "skipped")
-    }
+    counts = suite.count_results(outcomes)
     print(", ".join(f"{count} {result}" for result, count in counts.items()), flush=True)
-    return counts | {"checks": [outcome._asdict() for outcome in outcomes]}
+    totals = {suite.JSON_RESULTS[result]: count for result, count in counts.items()}
+    return totals | {"checks": [outcome.to_json() for outcome in outcomes]}
 
 
 def check_data(

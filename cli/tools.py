@@ -186,12 +186,12 @@ def check_optimizer(
 
     with output.output(printed.json) as emit:
         startup.tensorflow()
-        from conformance.table import BrokenError
+        from conformance.suite import FailedChecksError
 
         found = run_checks(address)
         emit(found)
         if found["broken"]:
-            raise BrokenError(
-                f"Received {address!r}, which breaks {found['broken']} of "
-                f"{len(found['checks'])} promises; expected none. See the lines above."
+            raise FailedChecksError(
+                f"Received {address!r}, which fails {found['broken']} of "
+                f"{len(found['checks'])} checks; expected none. See the lines above."
             )

@@ -1,1 +1,1 @@
-"""Whether an optimizer keeps its promises: checks for any keras.optimizers.Optimizer."""
+"""Checks for any keras.optimizers.Optimizer."""

@@ -1,8 +1,8 @@
-"""The table of all checks of all optimizers, ours and Keras's, as a page.
+"""Write a page with the checks of all optimizers, ours and Keras's.
 
     python -m conformance.page docs/conformance.md
 
-About half a minute an optimizer.
+It takes about half a minute per optimizer.
 """
 
 import platform
@@ -15,12 +15,12 @@ import keras
 import numpy as np
 
 import optimizers
-from conformance import table
-from conformance.findings import FINDINGS
-from conformance.fits import memory
-from conformance.subject import subject
+from conformance import suite
+from conformance.keras_issues import KERAS_ISSUES
+from conformance.subject import find_subject
+from conformance.training_checks import memory
 
-MARKS = {"kept": "yes", "broken": "**no**", "skipped": "-"}
+SYMBOLS = {"passed": "yes", "failed": "**no**", "skipped": "-"}
 HEAD = """# Checks of optimizers
 
 This page shows which checks each optimizer passes. `python -m conformance.page docs/conformance.md`
@@ -33,14 +33,14 @@ embeddings summed by row.
 
 
 def main(path: Path) -> None:
-    """Check every optimizer that has a name, and write the page whole."""
-    found = {name: list(table.run(name)) for name in sorted(optimizers.names())}
-    kept = {name: memory(subject(name)) for name in found}
+    """Check every named optimizer and write the page."""
+    results = {name: list(suite.run(name)) for name in sorted(optimizers.names())}
+    sizes = {name: memory(find_subject(name)) for name in results}
     path.parent.mkdir(exist_ok=True)
-    path.write_text("\n".join(_lines(found, kept)) + "\n")
+    path.write_text("\n".join(_lines(results, sizes)) + "\n")
 
 
-def _lines(found: dict[str, list[table.Outcome]], kept: dict[str, float]) -> Iterator[str]:
+def _lines(results: dict[str, list[suite.Outcome]], sizes: dict[str, float]) -> Iterator[str]:
     backend = keras.backend.backend()
     module = __import__(backend)
     yield HEAD.format(
@@ -52,35 +52,35 @@ def _lines(found: dict[str, list[table.Outcome]], kept: dict[str, float]) -> Ite
     )
     ours = {cls.__name__.lower() for cls in (*optimizers.ALL, *optimizers.WRAPPERS)}
     for title, names in (
-        ("Ours", [name for name in found if name in ours]),
-        ("Keras's", [name for name in found if name not in ours]),
+        ("Ours", [name for name in results if name in ours]),
+        ("Keras's", [name for name in results if name not in ours]),
     ):
         yield f"## {title}\n"
-        yield from _table({name: found[name] for name in names}, kept)
+        yield from _table({name: results[name] for name in names}, sizes)
         yield ""
     yield "## The checks\n"
-    for number, one in enumerate(next(iter(found.values())), 1):
-        yield f"{number}. {one.check}: {one.promise}"
+    for number, one in enumerate(next(iter(results.values())), 1):
+        yield f"{number}. {one.check}: {one.description}"
     yield "\n## What to report to Keras\n"
-    for number, finding in enumerate(FINDINGS, 1):
-        yield f"{number}. {finding.title}\n\n   ```python"
-        yield textwrap.indent(finding.code.strip(), "   ") + "\n   ```\n"
-        told, expected = (text.replace("\n", ", ") for text in (finding.shown(), finding.expected))
-        yield f"   It prints `{told}`; expected: `{expected}`.\n"
+    for number, issue in enumerate(KERAS_ISSUES, 1):
+        yield f"{number}. {issue.title}\n\n   ```python"
+        yield textwrap.indent(issue.code.strip(), "   ") + "\n   ```\n"
+        actual, expected = (text.replace("\n", ", ") for text in (issue.actual(), issue.expected))
+        yield f"   It prints `{actual}`; expected: `{expected}`.\n"
     yield "## Failed checks\n"
-    for name, outcomes in found.items():
+    for name, outcomes in results.items():
         for one in outcomes:
-            if one.result == "broken":
+            if one.result == "failed":
                 yield f"- `{name}`, {one.check}: {one.reason}"
 
 
-def _table(found: dict[str, list[table.Outcome]], kept: dict[str, float]) -> Iterator[str]:
-    count = len(next(iter(found.values())))
+def _table(results: dict[str, list[suite.Outcome]], sizes: dict[str, float]) -> Iterator[str]:
+    count = len(next(iter(results.values())))
     yield "| optimizer | memory | " + " | ".join(map(str, range(1, count + 1))) + " |"
     yield "|---|---|" + "---|" * count
-    for name, outcomes in found.items():
-        marks = " | ".join(MARKS[one.result] for one in outcomes)
-        yield f"| `{name}` | {kept[name]:g} | {marks} |"
+    for name, outcomes in results.items():
+        symbols = " | ".join(SYMBOLS[one.result] for one in outcomes)
+        yield f"| `{name}` | {sizes[name]:g} | {symbols} |"
 
 
 if __name__ == "__main__":

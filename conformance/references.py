@@ -1,7 +1,7 @@
-"""Slow twins of our optimizers, in NumPy and float64, written from the papers.
+"""Reference implementations of our optimizers in NumPy and float64, written from the papers.
 
-Each takes a list of arrays and a function from these to their gradients, and gives
-the arrays after so many steps. Named as the class, in lower case.
+Each function takes arrays, a function that computes their gradients, the number of steps and
+the learning rate, and returns the arrays after these steps. It has the class's name in lower case.
 """
 
 from collections.abc import Callable
@@ -50,9 +50,9 @@ def radam(
     w = [np.array(one, "float64") for one in weights]
     m = [np.zeros_like(one) for one in w]
     v = [np.zeros_like(one) for one in w]
-    longest = 2 / (1 - beta_2) - 1
+    rho_inf = 2 / (1 - beta_2) - 1
     for t in range(1, steps + 1):
-        rho = longest - 2 * t * beta_2**t / (1 - beta_2**t)
+        rho = rho_inf - 2 * t * beta_2**t / (1 - beta_2**t)
         for k, g in enumerate(gradient(w)):
             v[k] = beta_2 * v[k] + (1 - beta_2) * g**2
             m[k] = beta_1 * m[k] + (1 - beta_1) * g
@@ -60,7 +60,7 @@ def radam(
             if rho < threshold:
                 w[k] = w[k] - rate * m_hat
                 continue
-            above, below = (rho - 4) * (rho - 2) * longest, (longest - 4) * (longest - 2) * rho
+            above, below = (rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho
             adaptive = np.sqrt(v[k] / (1 - beta_2**t)) + epsilon
             w[k] = w[k] - rate * np.sqrt(above / below) * m_hat / adaptive
     return w
@@ -104,9 +104,9 @@ def adan(
     m, d, n = ([np.zeros_like(one) for one in w] for _ in range(3))
     before: Arrays = []
     for t in range(1, steps + 1):
-        slopes = gradient(w)
-        before = before or slopes
-        for k, g in enumerate(slopes):
+        gradients_at = gradient(w)
+        before = before or gradients_at
+        for k, g in enumerate(gradients_at):
             change = g - before[k]
             m[k] = (1 - one_) * m[k] + one_ * g
             d[k] = (1 - two) * d[k] + two * change
@@ -116,7 +116,7 @@ def adan(
             )
             eta = rate / (np.sqrt(n_hat) + epsilon)
             w[k] = (w[k] - eta * (m_hat + (1 - two) * d_hat)) / (1 + weight_decay * rate)
-        before = slopes
+        before = gradients_at
     return w
 
 
@@ -151,7 +151,7 @@ def lars(
     trust: float = 0.001,
     weight_decay: float = 0.0,
 ) -> Arrays:
-    """You et al. 2017, algorithm 1; vectors as in SGD."""
+    """You et al. 2017, algorithm 1; SGD with momentum for vectors."""
     w = [np.array(one, "float64") for one in weights]
     v = [np.zeros_like(one) for one in w]
     for _ in range(steps):
@@ -170,7 +170,7 @@ def lars(
 def nesterov(
     weights: Arrays, gradient: Gradient, steps: int, rate: float, momentum: float = 0.9
 ) -> Arrays:
-    """Sutskever et al. 2013, equations 3 and 4, in the variables at the looked-ahead point."""
+    """Sutskever et al. 2013, equations 3 and 4, for the variables at the look-ahead point."""
     w = [np.array(one, "float64") for one in weights]
     v = [np.zeros_like(one) for one in w]
     for _ in range(steps):
@@ -197,10 +197,10 @@ def prodigy(
     m, v, s = ([np.zeros_like(one) for one in w] for _ in range(3))
     r, d, beta = 0.0, initial, np.sqrt(beta_2)
     for _ in range(steps):
-        slopes = gradient(w)
-        along = sum((g * (a - b)).sum() for g, a, b in zip(slopes, start, w, strict=True))
+        gradients_at = gradient(w)
+        along = sum((g * (a - b)).sum() for g, a, b in zip(gradients_at, start, w, strict=True))
         r = beta * r + (1 - beta) * rate * d**2 * along
-        for k, g in enumerate(slopes):
+        for k, g in enumerate(gradients_at):
             m[k] = beta_1 * m[k] + (1 - beta_1) * d * g
             v[k] = beta_2 * v[k] + (1 - beta_2) * d**2 * g**2
             s[k] = beta * s[k] + (1 - beta) * rate * d**2 * g
@@ -220,10 +220,10 @@ def soap(
     epsilon: float = 1e-8,
     frequency: int = 10,
 ) -> Arrays:
-    """Vyas et al. 2025, algorithms 3 and 4; the first step finds the bases alone."""
+    """Vyas et al. 2025, algorithms 3 and 4; the first step only computes the bases."""
     w = [np.array(one, "float64") for one in weights]
     m, v = ([np.zeros_like(one) for one in w] for _ in range(2))
-    first = [_squares(g) for g in gradient(w)]
+    first = [_outer_products(g) for g in gradient(w)]
     factors = [[(1 - beta_2) * part for part in parts] for parts in first]
     bases = [[np.linalg.eigh(part)[1][:, ::-1] for part in parts] for parts in factors]
     for t in range(1, steps):
@@ -235,14 +235,14 @@ def soap(
             m_hat = (left.T @ m[k] @ right if bases[k] else m[k]) / (1 - beta_1**t)
             step = m_hat / (np.sqrt(v[k] / (1 - beta_2**t)) + epsilon)
             w[k] = w[k] - rate * (left @ step @ right.T if bases[k] else step)
-            for side, square in enumerate(_squares(g)):
+            for side, square in enumerate(_outer_products(g)):
                 factors[k][side] = beta_2 * factors[k][side] + (1 - beta_2) * square
                 if t % frequency == 0:
                     bases[k][side] = np.linalg.qr(factors[k][side] @ bases[k][side])[0]
     return w
 
 
-def _squares(g: np.ndarray) -> Arrays:
+def _outer_products(g: np.ndarray) -> Arrays:
     return [g @ g.T, g.T @ g] if g.ndim > 1 else []
 
 
@@ -251,16 +251,16 @@ def lookahead(
     gradient: Gradient,
     steps: int,
     rate: float,
-    period: int = 5,
-    share: float = 0.5,
+    sync_period: int = 5,
+    slow_step_size: float = 0.5,
 ) -> Arrays:
-    """Zhang et al. 2019, algorithm 1, around gradient descent."""
+    """Zhang et al. 2019, algorithm 1, with gradient descent as inner optimizer."""
     w = [np.array(one, "float64") for one in weights]
     slow = [one.copy() for one in w]
     for t in range(1, steps + 1):
         w = [one - rate * g for one, g in zip(w, gradient(w), strict=True)]
-        if t % period == 0:
-            slow = [a + share * (b - a) for a, b in zip(slow, w, strict=True)]
+        if t % sync_period == 0:
+            slow = [a + slow_step_size * (b - a) for a, b in zip(slow, w, strict=True)]
             w = slow
     return w
 
@@ -277,7 +277,7 @@ def centralizedgradient(weights: Arrays, gradient: Gradient, steps: int, rate: f
 def schedulefree(
     weights: Arrays, gradient: Gradient, steps: int, rate: float, momentum: float = 0.9
 ) -> Arrays:
-    """Defazio et al. 2024, equations 1 to 3, of gradient descent; gives y."""
+    """Defazio et al. 2024, equations 1 to 3, of gradient descent; returns y."""
     x = [np.array(one, "float64") for one in weights]
     z, y = ([one.copy() for one in x] for _ in range(2))
     for t in range(1, steps + 1):

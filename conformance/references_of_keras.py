@@ -1,9 +1,8 @@
-"""Slow twins of Keras's optimizers, in NumPy and float64, written from the papers.
+"""Reference implementations of Keras's optimizers in NumPy and float64, from the papers.
 
-Their arguments are Keras's defaults.
-
-Each takes a list of arrays and a function from these to their gradients, and gives
-the arrays after so many steps. Named as the class, in lower case.
+Default arguments are those of Keras. Each function takes arrays, a function that computes their
+gradients, the number of steps and the learning rate, and returns the arrays after these steps.
+It has the class's name in lower case.
 """
 
 from collections.abc import Callable
@@ -28,11 +27,11 @@ def adagrad(
     steps: int,
     rate: float,
     epsilon: float = 1e-7,
-    initial: float = 0.1,
+    initial_accumulator_value: float = 0.1,
 ) -> Arrays:
-    """Duchi et al. 2011, figure 1, with squares that begin at `initial`."""
+    """Duchi et al. 2011, figure 1, with squares that start at `initial_accumulator_value`."""
     w = [np.array(one, "float64") for one in weights]
-    s = [np.full_like(one, initial) for one in w]
+    s = [np.full_like(one, initial_accumulator_value) for one in w]
     for _ in range(steps):
         for k, g in enumerate(gradient(w)):
             s[k] = s[k] + g**2
@@ -48,7 +47,7 @@ def rmsprop(
     rho: float = 0.9,
     epsilon: float = 1e-7,
 ) -> Arrays:
-    """Hinton 2012, lecture 6e; epsilon within the root."""
+    """Hinton 2012, lecture 6e; epsilon inside the square root."""
     w = [np.array(one, "float64") for one in weights]
     s = [np.zeros_like(one) for one in w]
     for _ in range(steps):
@@ -137,7 +136,7 @@ def nadam(
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
 ) -> Arrays:
-    """Dozat 2015, algorithm 2, with the momentum's warm-up of 0.96^(t / 250)."""
+    """Dozat 2015, algorithm 2, with the momentum warmup of 0.96^(t / 250)."""
     w = [np.array(one, "float64") for one in weights]
     m, v = ([np.zeros_like(one) for one in w] for _ in range(2))
     product = 1.0

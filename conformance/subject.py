@@ -1,4 +1,4 @@
-"""What is checked: an optimizer that can be made anew, and the steps that it is followed on."""
+"""The optimizer under test, and the gradients for its steps."""
 
 import dataclasses
 import importlib
@@ -15,9 +15,9 @@ import optimizers
 from conformance import references, references_of_keras
 
 BACKEND = keras.backend.backend()
-# A graph is XLA's on JAX; elsewhere XLA takes longer to compile than it saves.
-BY_XLA = BACKEND == "jax"
-RATES = (0.01, 0.1, 1.0, 0.001)
+# JAX always compiles with XLA; on other backends XLA takes longer to compile than it saves.
+JIT_COMPILE = BACKEND == "jax"
+LEARNING_RATES = (0.01, 0.1, 1.0, 0.001)
 
 _RANDOM = np.random.default_rng(0)
 INPUTS, TARGETS = _RANDOM.normal(size=(5, 8, 3)), _RANDOM.normal(size=(5, 8, 3))  # five batches
@@ -25,7 +25,7 @@ START = [_RANDOM.uniform(-1, 1, shape).astype("float32") for shape in ((3, 3), 3
 
 
 class SubjectError(ValueError):
-    """An address that names no optimizer."""
+    """Raised for an address that names no optimizer."""
 
     exit_status = 2
 
@@ -35,130 +35,130 @@ class Subject:
     """An optimizer under test.
 
     Attributes:
-        name: as people know it.
-        make: a new one, from a learning rate and arguments of keras.optimizers.Optimizer.
-        rate: a learning rate at which it moves.
-        twin: the same rule in NumPy, see conformance.references; None where there is none.
-        address: by which another process finds it.
+        name: Name of its class.
+        make: Makes one from a learning rate and arguments of keras.optimizers.Optimizer.
+        learning_rate: A learning rate at which its steps are large enough to compare.
+        reference: The same rule in NumPy, see conformance.references; None if there is none.
+        address: Address for another process: a name or package.module:Class.
 
     """
 
     name: str
     make: Callable[..., keras.optimizers.Optimizer]
-    rate: float = 0.01
-    twin: Callable[..., list[np.ndarray]] | None = None
+    learning_rate: float = 0.01
+    reference: Callable[..., list[np.ndarray]] | None = None
     address: str = ""
 
     def new(self, **kwargs: Any) -> keras.optimizers.Optimizer:
-        """A new one, at its rate."""
-        return self.make(self.rate, **kwargs)
+        """Make an optimizer with this subject's learning rate."""
+        return self.make(self.learning_rate, **kwargs)
 
 
-def subject(address: str) -> Subject:
-    """The optimizer of an address: `package.module:MyOptimizer`, or a name for optimizers.get.
+def find_subject(address: str) -> Subject:
+    """Find an optimizer by its address: `package.module:MyOptimizer` or a name.
 
-    Raises SubjectError where there is none.
+    Raises SubjectError if there is none.
     """
     if ":" not in address:
-        return of_class(_known(address))
+        return from_class(_class_by_name(address))
     module, _, name = address.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # a stranger's module may raise anything
+        cls = getattr(importlib.import_module(module), name)
+    except Exception as error:  # a user's module may raise anything
         raise SubjectError(
             f"Received the optimizer {address!r}; expected package.module:Class of a module "
             f"that can be imported here ({type(error).__name__}: {error})."
         ) from error
     base = keras.optimizers.Optimizer
-    if not (inspect.isclass(found) and issubclass(found, base) and found is not base):
+    if not (inspect.isclass(cls) and issubclass(cls, base) and cls is not base):
         raise SubjectError(
             f"Received {address!r}, which is no optimizer; expected a subclass of "
             "keras.optimizers.Optimizer."
         )
-    return _tried(dataclasses.replace(of_class(found), address=address))
+    return _require_constructible(dataclasses.replace(from_class(cls), address=address))
 
 
-def _tried(found: Subject) -> Subject:
+def _require_constructible(subject: Subject) -> Subject:
     try:
-        found.new()
+        subject.new()
     except Exception as error:
         raise SubjectError(
-            f"Received {found.address!r}, which cannot be made by {found.name}(learning_rate="
-            f"{found.rate}): {error}; expected a class that takes the arguments of "
-            "keras.optimizers.Optimizer, others with defaults."
+            f"Received {subject.address!r}, which cannot be made with {subject.name}(learning_rate="
+            f"{subject.learning_rate}): {error}; expected a class that takes the arguments of "
+            "keras.optimizers.Optimizer, and defaults for all others."
         ) from error
-    return found
+    return subject
 
 
-def _known(name: str) -> type:
+def _class_by_name(name: str) -> type:
     try:
         return type(optimizers.get(name, 0.01))
     except optimizers.UnknownOptimizerError as error:
         raise SubjectError(f"{error} Or package.module:Class of your own.") from error
 
 
-def of_class(cls: type) -> Subject:
-    """A class that takes `learning_rate`; one of our wrappers stands around gradient descent."""
+def from_class(cls: type) -> Subject:
+    """Make the subject of a class that takes `learning_rate`; our wrappers wrap SGD."""
     name = cls.__name__
-    known = vars(references_of_keras) | vars(references)
+    functions = vars(references_of_keras) | vars(references)
     named = {base for one in optimizers.names().values() for base in one.__mro__}
-    twin = known.get(name.lower()) if cls in named else None
+    reference = functions.get(name.lower()) if cls in named else None
     if cls in optimizers.WRAPPERS:
-        around = lambda rate, **kwargs: cls(keras.optimizers.SGD(rate, **kwargs))  # noqa: E731
-        return Subject(name, around, 0.1, twin, name.lower())
+        wrap = lambda rate, **kwargs: cls(keras.optimizers.SGD(rate, **kwargs))  # noqa: E731
+        return Subject(name, wrap, 0.1, reference, name.lower())
     rate = 1.0 if name in ("LARS", "Prodigy", "Adadelta") else 0.01
     make = lambda rate, **kwargs: cls(learning_rate=rate, **kwargs)  # noqa: E731
-    return Subject(name, make, rate, twin, name.lower())
+    return Subject(name, make, rate, reference, name.lower())
 
 
-def slopes(weights: list[Any], step: int) -> list[np.ndarray]:
-    """Gradients of the mean squared error of a linear model on the batch of a step."""
+def gradients_at(weights: list[Any], step: int) -> list[np.ndarray]:
+    """Compute the gradients of a linear model's mean squared error on the batch of a step."""
     inputs, targets = INPUTS[step % 5], TARGETS[step % 5]
     matrix, vector = (np.asarray(one, "float64") for one in weights)
     error = inputs @ matrix + vector - targets
     return [inputs.T @ error / len(inputs), error.mean(0)]
 
 
-def walk() -> references.Gradient:
-    """As `slopes`, of the next batch each time."""
+def gradient_sequence() -> references.Gradient:
+    """Return a function like `gradients_at` that uses the next batch at each call."""
     steps = itertools.count()
-    return lambda weights: slopes(weights, next(steps))
+    return lambda weights: gradients_at(weights, next(steps))
 
 
 def variables(start: list[np.ndarray] = START, dtype: str = "float32") -> list[keras.Variable]:
-    """New variables."""
+    """Make variables with these values."""
     return [keras.Variable(one, dtype=dtype) for one in start]
 
 
 def values(some: list[keras.Variable]) -> list[np.ndarray]:
-    """What variables hold, float64."""
+    """Return the values of variables as float64 arrays."""
     return [ops.convert_to_numpy(ops.cast(one, "float32")).astype("float64") for one in some]
 
 
-def follow(
+def apply_steps(
     optimizer: keras.optimizers.Optimizer, some: list[keras.Variable], steps: int
 ) -> list[np.ndarray]:
-    """The weights after so many steps of `walk`."""
-    gradient = walk()
-    apply = _compiled(optimizer, some) if steps > 50 else optimizer.apply
+    """Apply steps of `gradient_sequence` to variables and return their values."""
+    gradient = gradient_sequence()
+    apply = _compile_apply(optimizer, some) if steps > 50 else optimizer.apply
     for _ in range(steps):
         apply([ops.cast(one, some[0].dtype) for one in gradient(values(some))], some)
     return values(some)
 
 
-def _compiled(optimizer: keras.optimizers.Optimizer, some: list[keras.Variable]) -> Any:
-    """Its `apply` as training runs it, several times as fast on TensorFlow and JAX."""
+def _compile_apply(optimizer: keras.optimizers.Optimizer, some: list[keras.Variable]) -> Any:
+    """Compile `optimizer.apply`, which is several times faster on TensorFlow and JAX."""
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        # Not built before: what its `build` assigns would be assigned by every step.
+        # `build` runs inside the first step, to show an optimizer that assigns variables there.
         step = tf.function(lambda gradients: optimizer.apply(gradients, some), autograph=False)
         return lambda gradients, _: step(gradients)
-    return _without_state(optimizer, some) if BACKEND == "jax" else optimizer.apply
+    return _compile_apply_jax(optimizer, some) if BACKEND == "jax" else optimizer.apply
 
 
-def _without_state(optimizer: keras.optimizers.Optimizer, some: list[keras.Variable]) -> Any:
-    """Its `apply` as a function of all that it changes, compiled."""
+def _compile_apply_jax(optimizer: keras.optimizers.Optimizer, some: list[keras.Variable]) -> Any:
+    """Compile `stateless_apply` and assign its results."""
     import jax
 
     if not optimizer.built:
@@ -174,6 +174,6 @@ def _without_state(optimizer: keras.optimizers.Optimizer, some: list[keras.Varia
     return apply
 
 
-def followed(optimizer: keras.optimizers.Optimizer, steps: int) -> list[np.ndarray]:
-    """The weights after so many steps from the start."""
-    return follow(optimizer, variables(), steps)
+def weights_after(optimizer: keras.optimizers.Optimizer, steps: int) -> list[np.ndarray]:
+    """Return the weights after a number of steps from START."""
+    return apply_steps(optimizer, variables(), steps)

@@ -47,7 +47,7 @@ def run(request):
 @pytest.mark.parametrize(
     "cls", [*optimizers.ALL, *optimizers.WRAPPERS], ids=lambda cls: cls.__name__
 )
-def test_keeps_its_promises(run, cls):
+def test_passes_all_checks(run, cls):
     run("athanor", "check-optimizer", cls.__name__.lower())
 
 

@@ -1,4 +1,4 @@
-"""Ours keep what every optimizer promises; and each check finds the flaw that it is for."""
+"""Our optimizers pass all checks, and each check finds the flaw that it is for."""
 
 import os
 import subprocess
@@ -13,50 +13,50 @@ from keras import ops
 import athanor
 import optimizers
 from cli import main
-from conformance import checks, fits, table
-from conformance.findings import FINDINGS
-from conformance.subject import Subject, SubjectError, of_class, subject
+from conformance import checks, suite, training_checks
+from conformance.keras_issues import KERAS_ISSUES
+from conformance.subject import Subject, SubjectError, find_subject, from_class
 
 OURS = [*optimizers.ALL, *optimizers.WRAPPERS]
-# Seconds each, of which a default run of all tests has not enough.
-LONG = [
-    checks.minimises,
-    fits.compiles,
-    fits.scales_float16,
-    fits.takes_sparse_gradients,
-    fits.traces_once,
-    fits.continues_from_a_file,
-    fits.leaves_frozen_variables,
-    fits.equals_on_two_replicas,
+# Checks that take seconds each: only in `make slow`.
+SLOW_CHECKS = [
+    checks.minimizes,
+    training_checks.compiles,
+    training_checks.trains_in_mixed_float16,
+    training_checks.accepts_sparse_gradients,
+    training_checks.traces_once,
+    training_checks.resumes_from_a_file,
+    training_checks.leaves_frozen_variables_unchanged,
+    training_checks.matches_on_two_replicas,
 ]
 ours = pytest.mark.parametrize("cls", OURS, ids=lambda cls: cls.__name__)
 
 
-def kept(check, found):
+def run_check(check, tested):
     try:
-        fits.quiet(check, found)
+        training_checks.run_without_warnings(check, tested)
     except checks.Skipped as reason:
         pytest.skip(str(reason))
 
 
 @ours
 @pytest.mark.parametrize(
-    "check", [one for one in table.CHECKS if one not in LONG], ids=lambda one: one.__name__
+    "check", [one for one in suite.CHECKS if one not in SLOW_CHECKS], ids=lambda one: one.__name__
 )
-def test_keeps(check, cls):
-    kept(check, of_class(cls))
+def test_passes_check(check, cls):
+    run_check(check, from_class(cls))
 
 
 @pytest.mark.slow
 @ours
-@pytest.mark.parametrize("check", LONG, ids=lambda one: one.__name__)
-def test_keeps_in_longer_checks(check, cls):
-    kept(check, of_class(cls))
+@pytest.mark.parametrize("check", SLOW_CHECKS, ids=lambda one: one.__name__)
+def test_passes_slow_check(check, cls):
+    run_check(check, from_class(cls))
 
 
 @pytest.mark.slow
 def test_one_of_ours_compiles():
-    kept(fits.compiles, of_class(optimizers.AdaBelief))
+    run_check(training_checks.compiles, from_class(optimizers.AdaBelief))
 
 
 @pytest.mark.slow
@@ -153,21 +153,21 @@ class Boastful(Flawed):
 
 
 FLAWS = [
-    (Uphill, checks.minimises),
+    (Uphill, checks.minimizes),
     (Swallowing, checks.keeps_its_arguments),
-    (OwnRate, checks.takes_a_schedule),
-    (Flawed, checks.refuses_wrong_rates),
+    (OwnRate, checks.accepts_a_schedule),
+    (Flawed, checks.rejects_invalid_learning_rates),
     (keras.optimizers.Adam, checks.keeps_bfloat16),
-    (Uphill, fits.scales_float16),
-    (Restarting, fits.compiles),
-    (Swallowing, checks.averages_weights),
-    (Swallowing, checks.clips),
-    (Decaying, checks.excludes_from_decay),
-    (Batches, checks.accumulates),
-    (Sparse, fits.takes_sparse_gradients),
-    (keras.optimizers.Adam, fits.takes_sparse_gradients),
-    (Counting, fits.continues_from_a_file),
-    (Boastful, fits.keeps_what_it_says),
+    (Uphill, training_checks.trains_in_mixed_float16),
+    (Restarting, training_checks.compiles),
+    (Swallowing, checks.applies_ema),
+    (Swallowing, checks.clips_gradients),
+    (Decaying, checks.excludes_from_weight_decay),
+    (Batches, checks.accumulates_gradients),
+    (Sparse, training_checks.accepts_sparse_gradients),
+    (keras.optimizers.Adam, training_checks.accepts_sparse_gradients),
+    (Counting, training_checks.resumes_from_a_file),
+    (Boastful, training_checks.stores_documented_arrays),
 ]
 
 
@@ -179,7 +179,7 @@ def test_a_flaw_is_found(flawed, check):
     # Known to files, so that not this is what breaks.
     known = keras.saving.custom_object_scope({flawed.__name__: flawed})
     with known, pytest.raises(AssertionError):
-        fits.quiet(check, of_class(flawed))
+        training_checks.run_without_warnings(check, from_class(flawed))
 
 
 class Idle(Flawed):
@@ -194,23 +194,27 @@ def test_python_without_assertions_finds_flaws_too(monkeypatch):
     optimized = types.ModuleType("optimized")
     source = Path(checks.__file__).read_text()
     exec(compile(source, checks.__file__, "exec", optimize=1), vars(optimized))
-    monkeypatch.setattr(optimized, "STEPS", 5)
-    for check in (optimized.minimises, optimized.takes_a_schedule):
+    monkeypatch.setattr(optimized, "NUM_STEPS", 5)
+    for check in (optimized.minimizes, optimized.accepts_a_schedule):
         with pytest.raises(AssertionError):
-            fits.quiet(check, of_class(Idle))
+            training_checks.run_without_warnings(check, from_class(Idle))
 
 
 def test_a_class_that_files_do_not_know_is_found():
     with pytest.raises(AssertionError, match="register_keras_serializable"):
-        fits.quiet(fits.continues_from_a_file, of_class(Flawed))
+        training_checks.run_without_warnings(
+            training_checks.resumes_from_a_file, from_class(Flawed)
+        )
 
 
 def test_a_wrong_formula_is_found():
-    right = of_class(keras.optimizers.SGD)
-    wrong = Subject("off", lambda rate: right.make(rate * 1.00001), right.rate, right.twin)
+    right = from_class(keras.optimizers.SGD)
+    wrong = Subject(
+        "off", lambda rate: right.make(rate * 1.00001), right.learning_rate, right.reference
+    )
     with pytest.raises(AssertionError, match="off by"):
-        checks.equals_its_twin(wrong)
-    checks.equals_its_twin(right)
+        checks.equals_its_reference(wrong)
+    checks.equals_its_reference(right)
 
 
 @pytest.mark.parametrize(
@@ -226,12 +230,14 @@ def test_a_wrong_formula_is_found():
 )
 def test_an_address_of_no_optimizer(address, expected):
     with pytest.raises(SubjectError, match=expected):
-        subject(address)
+        find_subject(address)
 
 
 @pytest.mark.parametrize(("address", "status"), [("sgd", 1), ("adan", 0), ("adann", 2)])
 def test_command(monkeypatch, capsys, address, status):
-    monkeypatch.setattr(table, "CHECKS", (checks.refuses_wrong_rates, checks.keeps_its_arguments))
+    monkeypatch.setattr(
+        suite, "CHECKS", (checks.rejects_invalid_learning_rates, checks.keeps_its_arguments)
+    )
     try:
         assert main._run(["check-optimizer", address]) == status
     except SystemExit as ended:
@@ -241,11 +247,11 @@ def test_command(monkeypatch, capsys, address, status):
         assert "Did you mean" in told.err
         return
     lines = told.out.splitlines()
-    assert lines[0].split()[0] == ("broken" if status else "kept")
-    assert lines[-1] == f"{2 - status} kept, {status} broken, 0 skipped"
+    assert lines[0].split()[0] == ("failed" if status else "passed")
+    assert lines[-1] == f"{2 - status} passed, {status} failed, 0 skipped"
 
 
-@pytest.mark.parametrize("finding", FINDINGS, ids=lambda one: one.title[:30])
-def test_findings_still_show_what_they_say(finding):
-    """One that fails is mended in Keras: delete it."""
-    assert finding.shown() != finding.expected
+@pytest.mark.parametrize("issue", KERAS_ISSUES, ids=lambda one: one.title[:30])
+def test_keras_issues_still_reproduce(issue):
+    """If this fails, Keras has fixed the issue: delete it."""
+    assert issue.actual() != issue.expected

@@ -8,8 +8,8 @@ from keras import ops
 
 import apps
 import optimizers
-from conformance import fits
-from conformance.subject import subject
+from conformance import training_checks
+from conformance.subject import find_subject
 from training.fitting import compiled, make_fit_data
 
 PARTS = tf.IndexedSlices(
@@ -44,8 +44,8 @@ def test_parts_of_a_row_count_as_their_sum(name, arguments):
 
 def test_the_kit_fails_an_optimizer_that_squares_the_parts():
     with pytest.raises(AssertionError, match="repeated rows the sum of their parts"):
-        fits.takes_sparse_gradients(subject("keras.optimizers:RMSprop"))
-    fits.takes_sparse_gradients(subject("rmsprop"))
+        training_checks.accepts_sparse_gradients(find_subject("keras.optimizers:RMSprop"))
+    training_checks.accepts_sparse_gradients(find_subject("rmsprop"))
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "lion"])

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import optimizers
 from conformance import references
-from conformance.subject import START, followed, walk
+from conformance.subject import START, gradient_sequence, weights_after
 from optimizers import Nesterov, UnknownOptimizerError
 
 RATES = {"Adan": 0.1, "NovoGrad": 0.05, "RAdam": 0.3, "Yogi": 0.3}
@@ -108,12 +108,14 @@ def test_a_sparse_gradient_equals_the_dense_one(optimizer):
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.875])
 def test_nesterov_equals_the_paper(momentum):
     rate = 2.0**-6  # exact in float32
-    by_hand = references.nesterov(START, walk(), 200, rate, momentum)
-    for one, other in zip(followed(Nesterov(rate, momentum), 200), by_hand, strict=True):
+    by_hand = references.nesterov(START, gradient_sequence(), 200, rate, momentum)
+    for one, other in zip(weights_after(Nesterov(rate, momentum), 200), by_hand, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_nesterov_is_the_rule_of_keras_with_momentum():
     theirs = keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)
-    for one, other in zip(followed(Nesterov(0.05), 50), followed(theirs, 50), strict=True):
+    for one, other in zip(
+        weights_after(Nesterov(0.05), 50), weights_after(theirs, 50), strict=True
+    ):
         np.testing.assert_array_equal(one, other)

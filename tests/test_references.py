@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from conformance.subject import START, followed, walk
+from conformance.subject import START, gradient_sequence, weights_after
 from optimizers import (
     LARS,
     SOAP,
@@ -158,7 +158,7 @@ def _without_correction(count):
 
 
 def assert_equal(pair, theirs):
-    ours = followed(pair.ours(), STEPS)
+    ours = weights_after(pair.ours(), STEPS)
     moved = max(np.abs(one - start).max() for one, start in zip(theirs, START, strict=True))
     assert moved > 1e-3
     for one, other in zip(ours, theirs, strict=True):
@@ -169,7 +169,7 @@ def assert_equal(pair, theirs):
 def test_equals_optax(pair):
     jax = pytest.importorskip("jax", reason="needs JAX: make backends")
     optax = pytest.importorskip("optax", reason="needs optax: make backends")
-    gradient = walk()
+    gradient = gradient_sequence()
     with jax.enable_x64(True):
         rule = pair.theirs(optax)
         weights = [jax.numpy.asarray(one, "float64") for one in START]
@@ -177,8 +177,10 @@ def test_equals_optax(pair):
             weights = optax.LookaheadParams.init_synced(weights)
         state, update = rule.init(weights), jax.jit(rule.update)
         for _ in range(STEPS):
-            slopes = gradient(getattr(weights, "fast", weights))
-            updates, state = update([jax.numpy.asarray(one) for one in slopes], state, weights)
+            gradients_at = gradient(getattr(weights, "fast", weights))
+            updates, state = update(
+                [jax.numpy.asarray(one) for one in gradients_at], state, weights
+            )
             weights = optax.apply_updates(weights, updates)
         assert_equal(pair, [np.asarray(one) for one in getattr(weights, "fast", weights)])
 
@@ -187,14 +189,14 @@ def test_equals_optax(pair):
 def test_equals_pytorch(pair):
     torch = pytest.importorskip("torch", reason="needs PyTorch: make backends")
     library = pytest.importorskip("pytorch_optimizer", reason="needs it: make backends")
-    gradient = walk()
+    gradient = gradient_sequence()
     torch.set_default_dtype(torch.float64)
     try:
         weights = [torch.tensor(one, dtype=torch.float64, requires_grad=True) for one in START]
         rule = pair.theirs(SimpleNamespace(**vars(library) | {"torch": torch}), weights)
         for _ in range(STEPS):
-            slopes = gradient([one.detach().numpy() for one in weights])
-            for one, slope in zip(weights, slopes, strict=True):
+            gradients_at = gradient([one.detach().numpy() for one in weights])
+            for one, slope in zip(weights, gradients_at, strict=True):
                 one.grad = torch.tensor(slope)
             rule.step()
     finally:

@@ -10,7 +10,14 @@ from keras import ops
 
 import optimizers
 from conformance import references
-from conformance.subject import START, follow, followed, of_class, variables, walk
+from conformance.subject import (
+    START,
+    apply_steps,
+    from_class,
+    gradient_sequence,
+    variables,
+    weights_after,
+)
 from optimizers import LARS, SOAP, Adan, NovoGrad, OneCycle, Prodigy, RAdam, WarmupStableDecay, Yogi
 from optimizers.rule import Rule
 
@@ -29,13 +36,17 @@ def assert_close(ours, theirs, tolerance=1e-6):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", DECAYING, ids=lambda cls: cls.__name__)
-def test_equals_its_twin_with_weight_decay(rule):
-    subject = of_class(rule)
-    by_hand = subject.twin(
-        START, walk(), STEPS, float(np.float32(subject.rate)), weight_decay=0.125
+def test_equals_its_reference_with_weight_decay(rule):
+    subject = from_class(rule)
+    by_hand = subject.reference(
+        START,
+        gradient_sequence(),
+        STEPS,
+        float(np.float32(subject.learning_rate)),
+        weight_decay=0.125,
     )
-    assert_close(followed(subject.new(weight_decay=0.125), STEPS), by_hand)
-    plain = subject.twin(START, walk(), STEPS, subject.rate)
+    assert_close(weights_after(subject.new(weight_decay=0.125), STEPS), by_hand)
+    plain = subject.reference(START, gradient_sequence(), STEPS, subject.learning_rate)
     assert np.abs(by_hand[0] - plain[0]).max() > 1e-3
 
 
@@ -64,8 +75,8 @@ def test_a_negative_weight_decay_is_refused(rule):
 
 @pytest.mark.parametrize("beta_2", [0.0, 0.5, 0.6])
 def test_radam_with_a_short_memory_is_momentum(beta_2):
-    plain, adaptive = followed(RAdam(RATE, beta_2=beta_2), 20), followed(RAdam(RATE), 20)
-    slow = references.radam(START, walk(), 20, RATE, beta_2=0.5)
+    plain, adaptive = weights_after(RAdam(RATE, beta_2=beta_2), 20), weights_after(RAdam(RATE), 20)
+    slow = references.radam(START, gradient_sequence(), 20, RATE, beta_2=0.5)
     assert_close(plain, slow)
     assert np.abs(plain[0] - adaptive[0]).max() > 1e-3
 
@@ -126,7 +137,7 @@ def test_schedules_in_json(course):
     assert type(again) is type(course)
     assert again.get_config() == course.get_config()
     made = Adan(course)
-    followed(made, 2)
+    weights_after(made, 2)
     assert float(made.learning_rate) == pytest.approx(float(course(2)))
 
 
@@ -150,14 +161,14 @@ def test_wrong_schedules_are_refused(wrong):
 @pytest.mark.parametrize("d0", [1e-6, 1e-3])
 def test_prodigy_finds_its_rate_from_far_below(d0):
     made = Prodigy(d0=d0)
-    followed(made, 100)
+    weights_after(made, 100)
     assert 0.01 < float(made.distance) < 1
 
 
 def test_prodigy_sees_steps_that_bfloat16_rounds_away():
     """Its first steps, of a millionth, change no weight; the estimate has to grow all the same."""
     made = Prodigy()
-    follow(made, variables(dtype="bfloat16"), 100)
+    apply_steps(made, variables(dtype="bfloat16"), 100)
     assert float(made.distance) > 0.01
 
 

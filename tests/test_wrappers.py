@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from conformance.subject import INPUTS, START, TARGETS, follow, followed, values, variables
+from conformance.subject import (
+    INPUTS,
+    START,
+    TARGETS,
+    apply_steps,
+    values,
+    variables,
+    weights_after,
+)
 from optimizers import (
     Adan,
     AveragedWeights,
@@ -40,7 +48,7 @@ def test_shares_of_one_change_nothing(inner):
     shared = LayerwiseLearningRate(inner(rate), {"variable": 1.0})
     # On PyTorch Keras's own take all variables in one call, which rounds otherwise.
     rounding = 1e-6 if keras.backend.backend() == "torch" else 0
-    for one, other in zip(followed(inner(rate), 20), followed(shared, 20), strict=True):
+    for one, other in zip(weights_after(inner(rate), 20), weights_after(shared, 20), strict=True):
         np.testing.assert_allclose(one, other, rtol=rounding)
 
 
@@ -99,7 +107,7 @@ def test_an_expression_without_a_match_is_refused():
 
 def test_a_used_optimizer_is_refused():
     used = Adam(0.01)
-    follow(used, variables(), 1)
+    apply_steps(used, variables(), 1)
     with pytest.raises(ValueError, match=r"Received the Adam .* that was built; expected a new"):
         Lookahead(used)
     with pytest.raises(ValueError, match="that holds others"):
@@ -114,7 +122,7 @@ def test_a_wrong_period_is_refused(period):
 
 def test_centred_gradients_keep_sums():
     some = variables()
-    follow(CentralizedGradient(SGD(0.1)), some, 20)
+    apply_steps(CentralizedGradient(SGD(0.1)), some, 20)
     np.testing.assert_allclose(values(some)[0].sum(0), START[0].sum(0), atol=1e-5)
     assert np.abs(values(some)[1] - START[1]).max() > 0.1
 
@@ -126,7 +134,7 @@ def test_weights_loaded_after_the_build_are_where_it_begins():
         made.build(some)
         for one in some:
             one.assign(ops.ones(one.shape))
-        follow(made, some, 12)
+        apply_steps(made, some, 12)
         assert (values(some)[0] == 1).all(), wrapper.__name__
 
 
@@ -226,7 +234,7 @@ def test_prodigy_knows_how_far_lookahead_went():
     """The distance that it keeps is that from the start to the weights."""
     made, some = Lookahead(Prodigy(), sync_period=2), variables()
     for steps in (1, 2, 5, 6):
-        follow(made, some, steps)
+        apply_steps(made, some, steps)
         for place, (one, start) in enumerate(zip(values(some), START, strict=True)):
             displacement = made.inner._slots["displacement"][place].numpy()
             np.testing.assert_allclose(displacement, start - one, atol=1e-6)

@@ -1,4 +1,4 @@
-"""What an optimizer promises a model that it trains, a function each."""
+"""Checks of an optimizer that train a model; each raises AssertionError if it fails."""
 
 import os
 import re
@@ -14,38 +14,38 @@ import keras
 import numpy as np
 
 from conformance.checks import Skipped, assert_equal, require
-from conformance.subject import BACKEND, BY_XLA, INPUTS, TARGETS, Subject
+from conformance.subject import BACKEND, INPUTS, JIT_COMPILE, TARGETS, Subject
 from optimizers import AveragedWeights
 
-COUNTS = ("no", "one", "two", "three", "four")
+NUMBER_WORDS = ("no", "one", "two", "three", "four")
 ROWS = INPUTS.reshape(40, 3).astype("float32")
-ANSWERS = TARGETS.reshape(40, 3).astype("float32")
-# Of four words, of which a batch may lack one; one row more than columns, for rules
-# that look at the rank of a gradient.
-WORDS = np.random.default_rng(2).integers(4, size=(40, 3))
-WORDS[:16] %= 3
+ROW_TARGETS = TARGETS.reshape(40, 3).astype("float32")
+# Ids of a vocabulary of four words, of which a batch may lack one. The embedding has one row
+# more than columns, for rules that depend on the rank of a gradient.
+WORD_IDS = np.random.default_rng(2).integers(4, size=(40, 3))
+WORD_IDS[:16] %= 3
 
 
-def _model(optimizer: Any, layers: list[Any] | None = None, **how: Any) -> keras.Model:
+def _model(optimizer: Any, layers: list[Any] | None = None, **options: Any) -> keras.Model:
     keras.utils.set_random_seed(0)
     layers = layers or [keras.Input((3,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(3)]
     model = keras.Sequential(layers)
-    model.compile(optimizer, loss="mse", **({"jit_compile": BY_XLA} | how))
+    model.compile(optimizer, loss="mse", **({"jit_compile": JIT_COMPILE} | options))
     return model
 
 
 def _fit(model: keras.Model, inputs: np.ndarray = ROWS, epochs: int = 1) -> list[float]:
-    """The loss of each epoch; batches come in order."""
-    how = {"batch_size": 8, "shuffle": False, "verbose": 0, "callbacks": [AveragedWeights()]}
-    return model.fit(inputs, ANSWERS, epochs=epochs, **how).history["loss"]
+    """Train without shuffling and return the loss of each epoch."""
+    options = {"batch_size": 8, "shuffle": False, "verbose": 0, "callbacks": [AveragedWeights()]}
+    return model.fit(inputs, ROW_TARGETS, epochs=epochs, **options).history["loss"]
 
 
 def _weights(model: keras.Model) -> list[np.ndarray]:
     return [one.astype("float64") for one in model.get_weights()]
 
 
-def continues_from_a_file(subject: Subject) -> None:
-    """Saved half-way, loaded without custom_objects and continued it is as uninterrupted."""
+def resumes_from_a_file(subject: Subject) -> None:
+    """Saved, loaded without custom_objects and continued, it equals uninterrupted training."""
     whole, first = (_model(subject.new(gradient_accumulation_steps=2)) for _ in range(2))
     _fit(whole, epochs=4)
     _fit(first, epochs=2)
@@ -55,32 +55,32 @@ def continues_from_a_file(subject: Subject) -> None:
         try:
             second = keras.saving.load_model(path)
         except TypeError as error:
-            remedy = "decorate it by keras.saving.register_keras_serializable"
+            remedy = "decorate it with keras.saving.register_keras_serializable"
             raise AssertionError(f"the file cannot be loaded: {remedy}") from error
     _fit(second, epochs=2)
-    remedy = "create all state by add_variable or add_optimizer_variables in build"
+    remedy = "create all state with add_variable or add_optimizer_variables in build"
     assert_equal(_weights(second), _weights(whole), 0.0, remedy)
 
 
 def compiles(subject: Subject) -> None:
-    """Step by step, as a graph and by XLA the same weights come out."""
+    """Eager mode, graph mode and XLA give the same weights."""
     ends = []
-    ways: list[dict[str, Any]] = [
+    modes: list[dict[str, Any]] = [
         {"run_eagerly": True},
         {"jit_compile": False},
         {"jit_compile": True},
     ]
-    for how in ways:
-        model = _model(subject.new(), **how)
+    for options in modes:
+        model = _model(subject.new(), **options)
         _fit(model, epochs=2)
         ends.append(_weights(model))
-    for other, name in zip(ends[1:], ("as a graph", "by XLA"), strict=True):
-        remedy = f"differs {name}: what was read before an assignment may show the new value"
+    for other, name in zip(ends[1:], ("in graph mode", "with XLA"), strict=True):
+        remedy = f"differs {name}: a value read before an assignment may change with it"
         assert_equal(other, ends[0], 1e-4, remedy)
 
 
-def scales_float16(subject: Subject) -> None:
-    """In mixed_float16, with the loss scaled, the loss falls and stays a number."""
+def trains_in_mixed_float16(subject: Subject) -> None:
+    """In mixed_float16 with loss scaling, the loss falls and stays finite."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -92,15 +92,15 @@ def scales_float16(subject: Subject) -> None:
     require(losses[-1] < losses[0], f"the loss went from {losses[0]:.3g} to {losses[-1]:.3g}")
 
 
-def takes_sparse_gradients(subject: Subject) -> None:
-    """An embedding learns as the same table that one-hot vectors are multiplied with."""
+def accepts_sparse_gradients(subject: Subject) -> None:
+    """An embedding learns like a dense table that multiplies one-hot vectors."""
     if BACKEND != "tensorflow":
-        raise Skipped("gradients are sparse on TensorFlow alone")
-    _takes_sparse_gradients(subject.new)
-    _takes_sparse_gradients(lambda: subject.new(clipnorm=0.01))
+        raise Skipped("only TensorFlow has sparse gradients")
+    _require_equal_embeddings(subject.new)
+    _require_equal_embeddings(lambda: subject.new(clipnorm=0.01))
 
 
-def _takes_sparse_gradients(new: Callable[[], Any]) -> None:
+def _require_equal_embeddings(new: Callable[[], Any]) -> None:
     ends = []
     for lookup in (keras.layers.Embedding(4, 3), _OneHot(4, 3)):
         layers = [keras.Input((3,), dtype="int32"), lookup]
@@ -108,9 +108,9 @@ def _takes_sparse_gradients(new: Callable[[], Any]) -> None:
         model = _model(new(), layers)
         random = np.random.default_rng(3)
         model.set_weights([random.uniform(-1, 1, one.shape) for one in model.get_weights()])
-        _fit(model, WORDS, epochs=2)
+        _fit(model, WORD_IDS, epochs=2)
         ends.append(_weights(model))
-    remedy = "rows without a gradient have one of zero, repeated rows the sum of their parts"
+    remedy = "use gradient zero for missing rows, and the sum of the parts of repeated rows"
     assert_equal(ends[0], ends[1], 1e-4, remedy)
 
 
@@ -128,8 +128,8 @@ class _OneHot(keras.layers.Layer):
         return keras.ops.matmul(keras.ops.one_hot(numbers, self.rows), self.table)
 
 
-def leaves_frozen_variables(subject: Subject) -> None:
-    """What is not trainable does not move, decay or no."""
+def leaves_frozen_variables_unchanged(subject: Subject) -> None:
+    """Frozen variables do not change, even with weight decay."""
     frozen = keras.layers.Dense(4, "tanh", trainable=False)
     made = subject.new(weight_decay=0.1)
     model = _model(made, [keras.Input((3,)), frozen, keras.layers.Dense(3)])
@@ -140,57 +140,63 @@ def leaves_frozen_variables(subject: Subject) -> None:
 
 
 def traces_once(subject: Subject) -> None:
-    """After the second step Python does not run any more, also where the rate changes."""
+    """The step is not traced again after the second step, even if the learning rate changes."""
     if BACKEND == "torch":
         raise Skipped("PyTorch runs Python in every step")
     made = subject.new()
     model = _model(made)
-    runs: list[int] = []
+    calls: list[int] = []
     update = made.update_step
 
     def counted(*args: Any) -> None:
-        runs.append(1)
+        calls.append(1)
         update(*args)
 
     made.update_step = counted
-    model.fit(ROWS[:16], ANSWERS[:16], batch_size=8, verbose=0)
-    seen = len(runs)
-    made.learning_rate = subject.rate / 2
+    model.fit(ROWS[:16], ROW_TARGETS[:16], batch_size=8, verbose=0)
+    first_calls = len(calls)
+    made.learning_rate = subject.learning_rate / 2
     _fit(model, epochs=2)
-    require(seen and len(runs) == seen, "it was traced again: keep Python numbers out of the step")
+    require(
+        first_calls and len(calls) == first_calls,
+        "it was traced again: keep Python numbers out of the step",
+    )
 
 
 def memory(subject: Subject) -> float:
-    """Numbers that it keeps for each of a vector's, itself not counted."""
+    """Count the numbers that an optimizer stores per weight, without the weight itself."""
     made = subject.new()
     made.build([keras.Variable(np.ones(1000, "float32"))])
     return round(sum(int(np.prod(one.shape)) for one in made.variables) / 1000, 1)
 
 
-def keeps_what_it_says(subject: Subject) -> None:
-    """The arrays that its docstring says it keeps of a variable, and no more."""
-    told = type(subject.new()).__doc__ or ""
-    said = re.search(r"Stores (\w+) arrays?(\s+and\s+\w+\s+numbers?)?\s+per\s+variable", told)
-    if said is None or said[1] not in COUNTS:
-        raise Skipped("its docstring has no 'Stores two arrays per variable'")
-    found = memory(subject)
-    require(found == COUNTS.index(said[1]), f"keeps {found:g} arrays, says {said[1]}")
+def stores_documented_arrays(subject: Subject) -> None:
+    """It stores as many arrays per variable as its docstring states."""
+    docstring = type(subject.new()).__doc__ or ""
+    stated = re.search(
+        r"Stores (\w+) arrays?(\s+and\s+\w+\s+numbers?)?\s+per\s+variable", docstring
+    )
+    if stated is None or stated[1] not in NUMBER_WORDS:
+        raise Skipped("its docstring does not say 'Stores two arrays per variable'")
+    actual = memory(subject)
+    expected = NUMBER_WORDS.index(stated[1])
+    require(actual == expected, f"stores {actual:g} arrays, its docstring says {stated[1]}")
 
 
-def equals_on_two_replicas(subject: Subject) -> None:
-    """Two replicas of tf.distribute that share a gradient are as one that has all of it."""
+def matches_on_two_replicas(subject: Subject) -> None:
+    """Two tf.distribute replicas with parts of a gradient equal one with the whole gradient."""
     if BACKEND != "tensorflow":
-        raise Skipped("tf.distribute is TensorFlow's")
-    # In a process of its own: devices are divided before TensorFlow starts.
+        raise Skipped("only TensorFlow has tf.distribute")
+    # A process of its own: TensorFlow must split the CPU into devices before it starts.
     command = [sys.executable, "-m", "conformance.replicas", subject.address]
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=paths)
-    last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-    require(done.returncode == 0, f"differs, or fails: {last}")
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    require(done.returncode == 0, f"differs or fails: {last}")
 
 
-def quiet(check: Any, subject: Subject) -> None:
-    """Run a check without the warnings of others."""
+def run_without_warnings(check: Any, subject: Subject) -> None:
+    """Run a check and suppress warnings of other libraries."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check(subject)

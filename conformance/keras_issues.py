@@ -1,6 +1,6 @@
-"""What is wrong in Keras 3.15's optimizers, each as an example that shows it.
+"""Bugs in Keras 3.15's optimizers, each with code that reproduces it.
 
-`conformance.page` runs them; an example that no longer shows it is a finding to delete.
+`conformance.page` runs them. Delete an issue that no longer reproduces.
 """
 
 import contextlib
@@ -8,13 +8,13 @@ import io
 from typing import NamedTuple
 
 
-class Finding(NamedTuple):
-    """Something to report to Keras.
+class KerasIssue(NamedTuple):
+    """A bug to report to Keras.
 
     Attributes:
-        title: what happens, in a sentence.
-        code: prints it.
-        expected: what it should print.
+        title: What happens, in one sentence.
+        code: Prints the wrong result.
+        expected: Correct output.
 
     """
 
@@ -22,18 +22,18 @@ class Finding(NamedTuple):
     code: str
     expected: str
 
-    def shown(self) -> str:
-        """What the code prints here."""
-        told = io.StringIO()
-        with contextlib.redirect_stdout(told):
+    def actual(self) -> str:
+        """Run the code and return its output."""
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
             exec(self.code, {})
-        return told.getvalue().strip()
+        return output.getvalue().strip()
 
 
-FINDINGS = (
-    Finding(
+KERAS_ISSUES = (
+    KerasIssue(
         "Optimizers that square gradients (Adam, RMSprop, Adagrad, ...) square the parts of a row "
-        "that occurs twice in a batch, not their sum: embeddings do not learn as dense tables do.",
+        "that occurs twice in a batch, not their sum: embeddings differ from dense tables.",
         """\
 import keras, numpy as np, tensorflow as tf
 
@@ -45,7 +45,7 @@ for gradient in (parts, tf.convert_to_tensor(parts)):
 """,
         "-0.1\n-0.1",
     ),
-    Finding(
+    KerasIssue(
         "Adam, AdamW, Nadam, Lamb and Muon do not move weights in bfloat16: there beta_2 rounds "
         "to 1, and 1 - beta_2^t to 0. (Mixed precision keeps weights in float32.)",
         """\
@@ -59,9 +59,9 @@ print(float(weight.numpy()))
 """,
         "-4.0",
     ),
-    Finding(
-        "Nadam's momentum warms up by 0.96^t, not by Dozat's 0.96^(t / 250): after some fifty "
-        "steps nothing of the warm-up is left.",
+    KerasIssue(
+        "Nadam's momentum warms up by 0.96^t, not by Dozat's 0.96^(t / 250): the warmup ends "
+        "after some fifty steps.",
         """\
 import keras, tensorflow as tf
 
@@ -72,7 +72,7 @@ print(round(float(weight.numpy()), 4))
 """,
         "-0.112",
     ),
-    Finding(
+    KerasIssue(
         "Adam's 1 - beta^t is computed in float32 from powers of a rounded beta_2: the first "
         "steps are wrong from the fifth digit on.",
         """\
@@ -84,7 +84,7 @@ print(f"{float(weight.numpy()):.6f}")
 """,
         "-1.000000",
     ),
-    Finding(
+    KerasIssue(
         "ScheduleFreeAdamW reads its old momentum after the assignment on TensorFlow.",
         """\
 import keras, tensorflow as tf
@@ -97,8 +97,8 @@ print(round(float(weight.numpy()), 3))  # z: -0.1, -0.2; x: -0.1, -0.15; their m
 """,
         "-0.175",
     ),
-    Finding(
-        "Lamb does not come back from its configuration.",
+    KerasIssue(
+        "Lamb cannot be deserialized from its configuration.",
         """\
 import keras
 
@@ -107,8 +107,8 @@ print(type(keras.optimizers.deserialize(config)).__name__)
 """,
         "Lamb",
     ),
-    Finding(
-        "Ftrl makes weights NaN at a learning rate of 0, where a schedule may well end.",
+    KerasIssue(
+        "Ftrl makes weights NaN at a learning rate of 0, at which a schedule may end.",
         """\
 import keras, tensorflow as tf
 
@@ -118,8 +118,8 @@ print(float(weight.numpy()))
 """,
         "1.0",
     ),
-    Finding(
-        "A learning rate below 0 or NaN is taken without a word.",
+    KerasIssue(
+        "A negative or NaN learning rate is accepted without an error.",
         """\
 import keras
 
