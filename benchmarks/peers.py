@@ -145,7 +145,7 @@ def main() -> None:
         for row in ROWS:
             if row.name in only:
                 runs[row.name] = measured(row, Path(directory))
-            protocol.write("peers", title, conditions, list(runs.values()), table(runs))
+                protocol.write("peers", title, conditions, list(runs.values()), table(runs))
 
 
 if __name__ == "__main__":
