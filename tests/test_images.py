@@ -11,7 +11,9 @@ from PIL import Image
 
 from apps import Mnist
 from pipelines.examples import DataError, Examples
+from pipelines.images import pixelwise
 from pipelines.images.decoding import bytes_of, decode
+from pipelines.images.photos import FitPhoto
 from pipelines.images.preprocessing import FitImage, Standardize, require_classes
 from pipelines.splits import split_source
 
@@ -111,6 +113,29 @@ def test_training_images_need_not_be_square(shape, size):
     for examples in (pictures(20, shape), on_black(shape)):
         fit = FitImage.adapted(examples)
         assert fit(pictures(1, (*size, 1)).features[0]).shape == shape
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_blocks_of_pixels_change_no_bit(channels, monkeypatch):
+    """An image is laid on white in blocks: as float32 one of 67 megapixels took 2.4 GB."""
+    size = (41, 23, channels)
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, size, "uint8"))
+    fits = [FitImage((8, 8, 1), 96.5, 0.7), FitImage((8, 8, 3), None, 1.0), FitPhoto((8, 8, 3))]
+    whole = [fit(image).numpy() for fit in fits]
+    colour = [pixelwise.recoloured(image, number).numpy() for number in (1, 3)]
+    values = image.numpy().astype("float32")
+    alpha = (
+        values[..., -1:] / np.float32(255) if channels % 2 == 0 else np.ones_like(values[..., :1])
+    )
+    laid = values[..., :3] if channels > 2 else np.repeat(values[..., :1], 3, -1)
+    np.testing.assert_array_equal(colour[1], np.round(laid * alpha + 255 * (1 - alpha)))
+    monkeypatch.setattr(pixelwise, "MAX_BLOCK_PIXELS", 37)
+    for fit, expected in zip(fits, whole, strict=True):
+        np.testing.assert_array_equal(fit(image), expected)
+        in_graph = tf.function(fit.__call__, autograph=False)
+        np.testing.assert_array_equal(in_graph(image), expected)
+    for number, expected in zip((1, 3), colour, strict=True):
+        np.testing.assert_array_equal(pixelwise.recoloured(image, number), expected)
 
 
 def on_black(shape):

@@ -12,7 +12,8 @@ from PIL import Image
 from pipelines.images.decoding import MOST_PARTS, decode, decode_all, size_of, too_many
 from pipelines.images.formats import format_of, is_read
 from pipelines.images.photos import FitPhoto
-from pipelines.images.preprocessing import FitImage, recoloured
+from pipelines.images.pixelwise import recoloured
+from pipelines.images.preprocessing import FitImage
 
 
 def with_size(content, place, layout, *size):

@@ -14,10 +14,12 @@ import pytest
 
 from apps import Mnist
 from inference.request_errors import RequestError
+from serving.http.codec import MAX_JSON_CONTAINERS, parsed
 from serving.http.hosts import Hosts
 from serving.http.inflating import MOST_MEMBERS, inflated
 from serving.http.protocol import MAX_HEAD_BYTES
 from serving.http.rest import Limits
+from serving.http.upgrade_filter import UpgradeFilter
 from serving.server import Server, Settings
 
 HEAD_SECONDS = 1.0
@@ -114,6 +116,43 @@ def test_a_body_behind_an_offer_of_http_2_is_read(small):
     status, answer, _ = ask(small, PREDICT, body, **headers)
     assert (status, answer) == ask(small, PREDICT, body)[:2]
     assert status == 200
+
+
+def head_offering_http_2(body):
+    lines = (
+        f"POST {PREDICT} HTTP/1.1",
+        "Host: localhost",
+        "Connection: close, Upgrade",
+        "Upgrade: h2c",
+    )
+    head = "\r\n".join((*lines, f"Content-Length: {len(body)}"))
+    return head.encode() + b"\r\n\r\n"
+
+
+def test_an_offer_of_http_2_may_arrive_in_two_segments(connect, small):
+    body = json.dumps(PIXELS).encode()
+    expected = ask(small, PREDICT, body)[1]
+    request = head_offering_http_2(body) + body
+    for place in (request.index(b"Upgrade: h2c") + part for part in (0, 3, 7, 9)):
+        connection = connect()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(request[:place])
+        time.sleep(0.05)
+        connection.sendall(request[place:])
+        assert answer_of(connection).endswith(expected), place
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 10_000])
+def test_an_upgrade_header_is_renamed_wherever_a_head_is_cut(size):
+    body = b"{}\r\nUpgrade: h2c\r\n"
+    request = head_offering_http_2(body) + body
+    for _ in range(2):  # the second request of a connection too
+        upgrades, sent, head_length = UpgradeFilter(), b"", len(request) - len(body)
+        for start in range(0, head_length, size):
+            sent += upgrades.filtered(request[start : min(start + size, head_length)])
+        expected = request[:head_length].replace(b"\r\nUpgrade", b"\r\nx-Upgrade")
+        assert sent + body == expected + body
+    assert UpgradeFilter().filtered(request) == expected + body
 
 
 def test_endless_trailers_are_refused(connect):
@@ -243,6 +282,39 @@ def test_a_compressed_body_is_inflated(encoding, compress, small):
     status, answer, _ = ask(small, PREDICT, compress(body), **headers)
     assert (status, answer) == ask(small, PREDICT, body)[:2]
     assert status == 200
+
+
+def chunked(body):
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "status"),
+    [("gzip, chunked", gzip.compress, 200), ("br, chunked", bytes, 415)],
+)
+def test_a_body_may_be_compressed_by_its_transfer_encoding(
+    encoding, content, status, connect, small
+):
+    body = json.dumps(PIXELS).encode()
+    connection = connect()
+    connection.sendall(
+        f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Transfer-Encoding: {encoding}\r\n\r\n".encode()
+        + chunked(content(body))
+    )
+    answer = answer_of(connection)
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer
+    assert status != 200 or answer.endswith(ask(small, PREDICT, body)[1])
+
+
+def test_a_body_of_very_many_lists_is_refused_before_they_are_made():
+    """16 MB of `[],` became lists of 340 MB."""
+    body = b'{"instances": [' + b"[]," * MAX_JSON_CONTAINERS + b"[]]}"
+    start = time.process_time()
+    with pytest.raises(RequestError, match="lists and objects in a body"):
+        parsed(body)
+    assert time.process_time() - start < 0.1
+    assert len(parsed(b'{"instances": [' + b"[]," * 1000 + b"[]]}")["instances"]) == 1001
 
 
 @pytest.mark.parametrize(

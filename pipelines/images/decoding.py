@@ -154,9 +154,9 @@ def _coloured(encoded: Any, pixels: Any) -> Any:
     data = tf.cast(tf.pad(tf.io.decode_raw(encoded, tf.uint8), [[0, 1024]]), tf.int32)
     size = tf.reduce_sum(data[14:18] * [1, 2**8, 2**16, 2**24])
     start = 14 + tf.clip_by_value(size, 0, tf.size(data) - 1038)
-    blue_green_red = tf.reshape(data[start : start + 1024], [256, 4])[:, :3]
+    blue_green_red = tf.cast(tf.reshape(data[start : start + 1024], [256, 4])[:, :3], tf.uint8)
     places = tf.cast(pixels[..., 0], tf.int32)
-    return tf.cast(tf.gather(blue_green_red[:, ::-1], places), tf.uint8)
+    return tf.gather(blue_green_red[:, ::-1], places)
 
 
 def _header(encoded: Any) -> Any:

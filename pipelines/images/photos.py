@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.examples import DataError
-from pipelines.images.preprocessing import FitImage, recoloured
+from pipelines.images.pixelwise import recoloured
+from pipelines.images.preprocessing import FitImage
 
 MOST_SIDE = 128  # pixels of small images of several sizes
 LARGE, SMALL = 224, 96  # what most backbones were trained at; enough for pictures of few pixels
@@ -40,6 +41,7 @@ class FitPhoto:
             lambda: tf.image.resize(image, self.shape[:2], antialias=True),
             lambda: tf.image.resize(image, self.shape[:2]),
         )
+        resized = tf.cast(resized, tf.float32)  # an image of the right size stays uint8
         # Means of levels from 0 to 255 are such levels.
         return tf.ensure_shape(tf.cast(tf.round(resized), tf.uint8), self.shape)
 

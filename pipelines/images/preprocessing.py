@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.examples import DataError, Examples
+from pipelines.images.pixelwise import map_pixels, recoloured
 from pipelines.splits import Splits
 
 MAX_MEASURED = 2000  # images are enough to know how a set looks
@@ -91,42 +92,44 @@ class FitImage:
             image = self._upright_background(image)
         fitted = tf.cond(
             tf.reduce_all(tf.equal(tf.shape(image), self.shape)),
-            lambda: tf.cast(image, tf.uint8),
+            lambda: image,
             lambda: self._resize(image),
         )
         # After the branches: TensorFlow's optimizer of graphs moves a check within one
         # before the cast, and so out of the branch, where other sizes fail.
         return tf.ensure_shape(fitted, self.shape)
 
-    def _border(self, image: Any) -> Any:
-        edges = [image[0], image[-1], image[:, 0], image[:, -1]]
-        border = tf.sort(tf.reshape(tf.concat(edges, 0), [-1]))
-        return border[tf.size(border) // 2]
-
     def _upright_background(self, image: Any) -> Any:
         """Invert if need be, then stretch the grey levels so that the border has the right one."""
         level = self.background or 0.0
-        border = self._border(image)
+        edges = _edges(image)
+        border = _middle(edges)
         opposite = tf.abs(255 - border - level) < tf.abs(border - level)
-        image = tf.where(opposite, 255 - image, image)
-        from_border = image - tf.where(opposite, 255 - border, border)
+        right = tf.equal(_middle(tf.where(opposite, 255 - edges, edges)), level)
+        upright_border = tf.where(opposite, 255 - border, border)
         # Paper on a photograph is never quite white, nor ink quite black.
-        reach = tf.maximum(tf.reduce_max(tf.abs(from_border)), 1.0)
+        extremes = tf.cast([tf.reduce_min(image), tf.reduce_max(image)], tf.float32)
+        reach = tf.maximum(tf.reduce_max(tf.abs(extremes - border)), 1.0)
         room = max(level, 255 - level)
-        stretched = tf.round(level + from_border * (room / reach))
-        right = tf.equal(self._border(image), level)
-        return tf.where(right, image, tf.clip_by_value(stretched, 0, 255))
+
+        def even_out(pixels: Any) -> Any:
+            pixels = tf.cast(pixels, tf.float32)
+            pixels = tf.where(opposite, 255 - pixels, pixels)
+            stretched = tf.round(level + (pixels - upright_border) * (room / reach))
+            return tf.where(right, pixels, tf.clip_by_value(stretched, 0, 255))
+
+        return map_pixels(even_out, image, self.shape[-1])
 
     def _resize(self, image: Any) -> Any:
         height, width, _ = self.shape
         fill, extent = 0.0, 1.0
         if self.background is not None:
-            fill, extent = self._border(image), self.extent
+            fill, extent = _middle(_edges(image)), self.extent
             image = self._cut_out(image, fill)
         size = tf.cast(tf.shape(image)[:2], tf.float32)
         scale = min(height, width) * extent / tf.reduce_max(size)
         side = tf.maximum(tf.cast(tf.round(size * scale), tf.int32), 1)
-        small = tf.image.resize(image, side, antialias=True)
+        small = tf.cast(tf.image.resize(image, side, antialias=True), tf.float32)
         top, left = self._corner(tf.abs(small - fill), side)
         # Padding with a value other than 0: shift the level, pad, shift back.
         padded = tf.image.pad_to_bounding_box(small - fill, top, left, height, width) + fill
@@ -148,7 +151,11 @@ class FitImage:
         return tf.unstack(tf.clip_by_value(corner, 0, frame - side))
 
     def _cut_out(self, image: Any, border: Any) -> Any:
-        drawn = tf.reduce_any(tf.abs(image - border) > 64, -1)
+        def differs(pixels: Any) -> Any:
+            distance = tf.abs(tf.cast(pixels, tf.float32) - border)
+            return tf.reduce_any(distance > 64, -1, keepdims=True)
+
+        drawn = tf.cast(map_pixels(differs, image, 1)[..., 0], tf.bool)
         rows = tf.where(tf.reduce_any(drawn, 1))[:, 0]
         columns = tf.where(tf.reduce_any(drawn, 0))[:, 0]
         return tf.cond(
@@ -158,30 +165,14 @@ class FitImage:
         )
 
 
-def recoloured(image: Any, num_channels: int) -> Any:
-    """Grey, colour, either with alpha -> float32 of 1 or 3 channels, laid on white."""
-    if num_channels == 3:
-        return tf.cond(
-            tf.equal(tf.shape(image)[-1], 3),
-            lambda: tf.cast(image, tf.float32),
-            lambda: _on_white(image, 3),
-        )
-    return _on_white(image, num_channels)
+def _edges(image: Any) -> Any:
+    """Return all values of the outermost pixels as float32 [n]."""
+    edges = [image[0], image[-1], image[:, 0], image[:, -1]]
+    return tf.cast(tf.reshape(tf.concat(edges, 0), [-1]), tf.float32)
 
 
-def _on_white(image: Any, num_channels: int) -> Any:
-    channels = tf.shape(image)[-1]
-    pixels = tf.cast(image, tf.float32)
-    # Two channels are grey and alpha, four are colour and alpha.
-    colour = tf.cond(
-        channels > 2, lambda: pixels[..., :3], lambda: tf.repeat(pixels[..., :1], 3, -1)
-    )
-    alpha = tf.where(tf.equal(channels % 2, 0), pixels[..., -1:] / 255, 1.0)
-    flat = colour * alpha + 255 * (1 - alpha)
-    if num_channels == 1:
-        luma = tf.constant([0.299, 0.587, 0.114])  # ITU-R BT.601
-        flat = tf.reduce_sum(flat * luma, -1, keepdims=True)
-    return tf.round(flat)
+def _middle(values: Any) -> Any:
+    return tf.sort(values)[tf.size(values) // 2]
 
 
 def require_classes(splits: Splits, address: str) -> None:

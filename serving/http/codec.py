@@ -18,6 +18,8 @@ from serving.http.inflating import GZIP
 SIGNATURE, ROWS, COLUMNS = "signature_name", "instances", "inputs"
 # What a body begins with that holds nothing but lists.
 ALONE = re.compile(rb'\s*\{\s*"(instances|inputs)"\s*:\s*(?=\[)')
+# Python takes 64 bytes for an empty list, which takes 3 bytes in JSON.
+MAX_JSON_CONTAINERS = 2**21
 # Words of JavaScript that TensorFlow Serving reads as numbers, and JSON does not have.
 NO_JSON = (b"NaN", b"Infinity")
 
@@ -72,6 +74,11 @@ def parsed(body: bytes) -> dict[str, Any]:
     """The object in a body. Raises RequestError where there is none."""
     if not body:
         raise invalid("JSON Parse error: The document is empty")
+    if body.count(b"[") + body.count(b"{") > MAX_JSON_CONTAINERS:
+        raise invalid(
+            f"Received more than {MAX_JSON_CONTAINERS} lists and objects in a body; expected fewer "
+            "examples in a request"
+        )
     try:
         found = orjson.loads(body)
     except ValueError as error:

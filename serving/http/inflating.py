@@ -7,26 +7,33 @@ from collections.abc import AsyncIterator, Collection
 from inference.request_errors import RequestError, invalid
 
 ENCODINGS = "gzip, deflate"
+COMPRESSION_HEADERS = (b"content-encoding", b"transfer-encoding")
 SLICE = 2**18  # bytes that are inflated at once, in less than a millisecond
 MOST_MEMBERS = 1024  # of gzip in one body: what follows each of them is copied
 GZIP, ZLIB_OR_GZIP, RAW = b"\x1f\x8b", zlib.MAX_WBITS | 32, -zlib.MAX_WBITS
 
 
 def encoding_of(headers: Collection[tuple[bytes, bytes]]) -> str:
-    """How a body is compressed; "" where it is not. Raises RequestError for unknown ways."""
-    given = b",".join(value for name, value in headers if name == b"content-encoding")
-    names = [one.strip().lower() for one in given.decode("latin-1").split(",")]
-    names = [one.removeprefix("x-") for one in names if one not in ("", "identity")]
-    if not names:
-        return ""
-    if len(names) > 1 or names[0] not in ("gzip", "deflate"):
+    """Return the compression of a body: "gzip", "deflate" or "" for none.
+
+    A body may be compressed by Content-Encoding or by Transfer-Encoding ("gzip, chunked"), not by
+    both. Raises RequestError (415) for other encodings.
+    """
+    encodings = [
+        one.strip().lower().removeprefix("x-")
+        for name, value in headers
+        if name in COMPRESSION_HEADERS
+        for one in value.decode("latin-1").split(",")
+    ]
+    encodings = [one for one in encodings if one not in ("", "identity", "chunked")]
+    if len(encodings) > 1 or not set(encodings) <= {"gzip", "deflate"}:
         raise RequestError(
             "INVALID_ARGUMENT",
-            f"Content-Encoding {given.decode('latin-1')[:100]!r} is not read here; expected "
-            f"one of {ENCODINGS}, or none",
+            f"Received a body encoded by {', '.join(encodings)[:100]!r}; expected one of "
+            f"{ENCODINGS}, or none",
             415,
         )
-    return names[0]
+    return encodings[0] if encodings else ""
 
 
 async def inflated(body: bytes, encoding: str) -> AsyncIterator[bytes]:

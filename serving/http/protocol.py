@@ -4,7 +4,6 @@ Uvicorn and its parser have none: one connection could fill the memory with head
 connections could take every place.
 """
 
-import re
 from asyncio import TimerHandle, Transport
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -12,8 +11,9 @@ from typing import Any, NamedTuple
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serving.http.upgrade_filter import UpgradeFilter
+
 MAX_HEAD_BYTES = 2**16  # that may wait for the end of a head, or of what follows a body
-UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
 HEAD_SECONDS = 10.0  # for the head of a request
 
 
@@ -39,6 +39,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """A client is there."""
         super().connection_made(transport)
         self._held, self._delivered, self._in_head = 0, False, True
+        self._upgrades = UpgradeFilter()
         self._since = self.loop.time()
         self._late: TimerHandle | None = None
         self._wait()
@@ -58,7 +59,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Some bytes have come."""
         self._delivered, self._since = False, self.loop.time()
-        super().data_received(data if self._in_body else _without_upgrade(data))
+        super().data_received(data if self._in_body else self._upgrades.filtered(data))
         # What the parser gave away is counted there; what it keeps grows without end.
         self._held = 0 if self._delivered else self._held + len(data)
         if self.transport.is_closing():
@@ -130,17 +131,6 @@ def refusal(status: int, message: str) -> bytes:
         f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
-
-
-def _without_upgrade(data: bytes) -> bytes:
-    """The beginning of a request that offers another protocol, without that offer.
-
-    Clients such as Java's offer HTTP/2 by default; the parser would throw away their bodies.
-    """
-    if not UPGRADE.search(data):
-        return data
-    head, end, rest = data.partition(b"\r\n\r\n")
-    return UPGRADE.sub(b"\r\nx-upgrade:", head) + end + rest
 
 
 PHRASES = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
