@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from inference.artifacts import RANKED_LIST_OUTPUTS
+
 Outputs = dict[str, np.ndarray]
-LISTS = {"items", "scores"}  # the outputs of a signature whose answers are lists, best first
 # Rounding in an answer near 0 has the size of usual answers: this share of them is smaller.
 USUAL = 0.25
 
@@ -47,7 +48,7 @@ def compare(
     """
     if given.keys() != expected.keys():
         raise DifferentError(f"outputs are {sorted(given)}, in training {sorted(expected)}")
-    if given.keys() == LISTS:
+    if given.keys() == RANKED_LIST_OUTPUTS:
         return _lists(given, expected, tolerance)
     if labels is not None and "class" in expected:
         own = labels[given["probabilities"].argmax(-1)]

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from exporting.parity import LISTS, DifferentError, compare
+from exporting.parity import DifferentError, compare
+from inference.artifacts import RANKED_LIST_OUTPUTS
 from inference.named_outputs import expected_of
 from training.run import Run
 
@@ -87,7 +88,7 @@ def proof(
 
 def _require_length(given: dict[str, np.ndarray], k: Any, expected: dict[str, np.ndarray]) -> None:
     """Raise DifferentError unless lists are as long as they were asked to be."""
-    if given.keys() != LISTS:
+    if given.keys() != RANKED_LIST_OUTPUTS:
         return
     wanted = min(int(k), expected["scores"].shape[1])
     if given["scores"].shape[1:] != (wanted,):

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 ABOUT = "about.json"
+# Outputs of a signature that answers with ranked lists, the best item first.
+RANKED_LIST_OUTPUTS = {"items", "scores"}
 RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
 LAST = 2**63 - 1  # of TensorFlow Serving's versions
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from exporting.parity import LISTS
+from inference.artifacts import RANKED_LIST_OUTPUTS
 from inference.request_errors import RequestError, invalid
 from inference.servable import DEFAULT, Servable, Signature, batch_of, check
 from serving.http.dense import array, plain
@@ -153,7 +153,7 @@ def _columns(columns: Any, signature: Signature) -> dict[str, Any]:
 def answer(asked: Question, arrays: dict[str, np.ndarray]) -> bytes:
     """The body of an answer, in rows or in columns as the question was. Raises RequestError."""
     values = {name: _values(name, one) for name, one in arrays.items()}
-    if values.keys() == LISTS and arrays["items"].ndim == 2:
+    if values.keys() == RANKED_LIST_OUTPUTS and arrays["items"].ndim == 2:
         values = _shortened(values)
     key = "predictions" if asked.rows else "outputs"
     content: dict[str, Any] = {key: values if len(values) > 1 else next(iter(values.values()))}
