@@ -1,8 +1,101 @@
-"""The entry point of the command line."""
+"""Athanor: train, evaluate and export models on your own data.
 
-from cli.main import main
+    import athanor
 
-__all__ = ["main"]
+    run = athanor.train(athanor.Regression(data=frame, target="price"))
+    athanor.predict(run, new_rows)
+
+Every function is a command of the command line, with the same options, files and errors.
+TensorFlow is imported by the first function that needs it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from apps import App, Finetune, Mnist, Recommender, Regression, Text
+    from cli.main import main
+    from cli.python import (
+        check_data,
+        compare,
+        evaluate,
+        export,
+        predict,
+        replay,
+        serve,
+        train,
+        tune,
+    )
+    from data_checks.options import CheckDataOptions
+    from evaluation.notebook import Run, Scores, Table
+    from evaluation.options import CompareOptions, ReplayOptions
+    from exporting.options import ExportOptions
+    from inference.options import PredictOptions
+    from serving.options import ServeOptions
+    from training.options import TrainOptions
+    from tuning.options import TuneOptions
+    from tuning.result import SearchResult
+
+# The modules of all names, imported when a name is first used.
+MODULES = {
+    "apps": ("App", "Finetune", "Mnist", "Recommender", "Regression", "Text"),
+    "cli.main": ("main",),
+    "cli.python": (
+        *("check_data", "compare", "evaluate", "export", "predict", "replay"),
+        *("serve", "train", "tune"),
+    ),
+    "data_checks.options": ("CheckDataOptions",),
+    "evaluation.notebook": ("Run", "Scores", "Table"),
+    "evaluation.options": ("CompareOptions", "ReplayOptions"),
+    "exporting.options": ("ExportOptions",),
+    "inference.options": ("PredictOptions",),
+    "serving.options": ("ServeOptions",),
+    "training.options": ("TrainOptions",),
+    "tuning.options": ("TuneOptions",),
+    "tuning.result": ("SearchResult",),
+}
+__all__ = [
+    "App",
+    "CheckDataOptions",
+    "CompareOptions",
+    "ExportOptions",
+    "Finetune",
+    "Mnist",
+    "PredictOptions",
+    "Recommender",
+    "Regression",
+    "ReplayOptions",
+    "Run",
+    "Scores",
+    "SearchResult",
+    "ServeOptions",
+    "Table",
+    "Text",
+    "TrainOptions",
+    "TuneOptions",
+    "check_data",
+    "compare",
+    "evaluate",
+    "export",
+    "main",
+    "predict",
+    "replay",
+    "serve",
+    "train",
+    "tune",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module 'athanor' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 if __name__ == "__main__":
-    main()
+    __getattr__("main")()

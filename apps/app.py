@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from apps.fields import FieldError, Range, bounded, check
+from apps.fields import Address, FieldError, Range, bounded, check
 from apps.fit_data import FitData
 from pipelines.files import without_home
 
@@ -43,9 +43,9 @@ class App(abc.ABC):
     # By the name of a baseline: the fields that train such a model.
     baseline_fields: ClassVar[dict[str, dict[str, str]]] = {}
 
-    data: str = "embedded"
+    data: Address = "embedded"
     """Address of the data: embedded, or tfds:NAME."""
-    test: str = ""
+    test: Address = ""
     """Address of a test set of its own, as of --data; by default the data's official test split."""
     epochs: int = bounded(12, 1)
     """Passes over the training examples, at most."""
@@ -66,11 +66,23 @@ class App(abc.ABC):
     """Fixes initial weights, order of examples, augmentation and dropout."""
 
     def __post_init__(self) -> None:
+        for name in ("data", "test"):
+            object.__setattr__(self, name, self._address(getattr(self, name)))
         check(self)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, str):  # an address or a path, perhaps
                 object.__setattr__(self, field.name, without_home(value))
+
+    def _address(self, value: Any) -> Any:
+        """The address of data given as a path, a frame or arrays; an address as it is."""
+        if isinstance(value, str):
+            return value
+        from pipelines import frames
+
+        if isinstance(value, Path):
+            return str(value)
+        return frames.address(value, self.address_kinds) if frames.is_data(value) else value
 
     @classmethod
     def name(cls) -> str:

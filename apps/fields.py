@@ -6,6 +6,11 @@ import typing
 from pathlib import Path
 from typing import Any, Literal
 
+if typing.TYPE_CHECKING:
+    Address = Any  # data frames and arrays are taken too, and become addresses
+else:
+    Address = str
+
 
 class FieldError(ValueError):
     """A field's value that cannot be: what was received, what was expected."""

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -136,11 +135,7 @@ def replay(path: Path, options: ReplayOptions) -> dict[str, Any]:
     startup.tensorflow(run.train_options.devices, run.train_options.strategy)
     from evaluation.replay import replay as train_again
 
-    with contextlib.ExitStack() as temporary:
-        directory = options.run_dir
-        if directory is None:
-            directory = Path(temporary.enter_context(tempfile.TemporaryDirectory())) / "replay"
-        found = train_again(run, directory)
+    found = train_again(run, options.run_dir)
     print(f"{found.verdict}  {found.compared:,} numbers of history, scores and weights")
     for line in (found.first, *found.elsewhere):
         if line:

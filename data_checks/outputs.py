@@ -14,6 +14,7 @@ from data_checks.finding import Finding, Severity, counted
 from data_checks.options import CheckDataOptions
 from pipelines import quarantine
 from pipelines.files import whole
+from pipelines.inspection import Progress
 
 
 def check(app: App, options: CheckDataOptions, emit: Callable[[dict[str, Any]], None]) -> None:
@@ -22,13 +23,20 @@ def check(app: App, options: CheckDataOptions, emit: Callable[[dict[str, Any]], 
     Raises UnsoundError where something at least as severe as `options.fail_on` was found.
     """
     with progress.told() as tell:
-        diagnosis = examine(app, options.data_dir, tell)
+        diagnosis, written = examine_and_write(app, options, tell)
     show(diagnosis)
-    written = write(diagnosis, options.report, options.write_quarantine)
     for name, path in written.items():
         print(f"{name}  {path}")
     emit(diagnosis.to_json() | written)
     require_sound(diagnosis, options.fail_on)
+
+
+def examine_and_write(
+    app: App, options: CheckDataOptions, tell: Progress
+) -> tuple[Diagnosis, dict[str, str]]:
+    """Examine data and write the page and the list; returns the paths of both by name."""
+    diagnosis = examine(app, options.data_dir, tell)
+    return diagnosis, write(diagnosis, options.report, options.write_quarantine)
 
 
 class UnsoundError(Exception):

@@ -49,6 +49,14 @@ def _is_number(text: str) -> bool:
 
 def scores(scored: dict[str, Any]) -> None:
     """The model's metrics with their intervals, above those of the baselines."""
+    columns, rows, title = score_table(scored)
+    table(columns, rows, title)
+    for line in score_notes(scored):
+        print(line)
+
+
+def score_table(scored: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
+    """Column names, rows and title of the table of scores and baselines."""
     intervals = scored["intervals"]
     model = [rounding.with_interval(value, intervals[name]) for name, value in _test(scored)]
     rows = [["this model", *model]]
@@ -58,11 +66,12 @@ def scores(scored: dict[str, Any]) -> None:
             for name, _ in _test(scored)
         ]
         rows.append([title.replace("_", " "), *cells])
-    title = f"{scored['examples']:,} test examples; 95 % intervals"
-    table(["", *_headings(scored)], rows, title)
-    for line in (*scored["remarks"], scored["note"]):
-        if line:
-            print(line)
+    return ["", *_headings(scored)], rows, f"{scored['examples']:,} test examples; 95 % intervals"
+
+
+def score_notes(scored: dict[str, Any]) -> list[str]:
+    """What to say below the table of scores."""
+    return [line for line in (*scored["remarks"], scored["note"]) if line]
 
 
 def _test(scored: dict[str, Any]) -> list[tuple[str, float]]:
@@ -95,12 +104,13 @@ def folds(summary: dict[str, Any]) -> None:
 def predictions(answers: list[dict[str, Any]]) -> None:
     """A line an answer; lists of further guesses stand in one cell."""
     if answers:
-        table(list(answers[0]), [[_cell(value) for value in answer.values()] for answer in answers])
+        table(list(answers[0]), [[cell(value) for value in answer.values()] for answer in answers])
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> str:
+    """A cell as text; further guesses in a list follow each other."""
     if not isinstance(value, list):
-        return value
+        return text(value)
     return ", ".join(" ".join(text(part) for part in guess.values()) for guess in value)
 
 

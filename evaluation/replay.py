@@ -1,6 +1,7 @@
 """A run made again from its manifest, and the first number in which the two differ."""
 
 import dataclasses
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -43,12 +44,15 @@ class DifferentError(RuntimeError):
     exit_status = 1
 
 
-def replay(run: Run, path: Path, *, verbose: int = 2) -> Replay:
-    """Train a run's app again in a new directory, judge it, and compare.
+def replay(run: Run, path: Path | None = None, *, verbose: int = 2) -> Replay:
+    """Train a run's app again in a new directory, evaluate it, and compare.
 
-    Of a run that was stopped the epochs are compared that it finished. Raises RunError for one
-    that was made by going on with something else.
+    Without `path` the second run is removed again. A stopped run is compared over the epochs
+    that it finished. Raises RunError for a run that continued another one with --force.
     """
+    if path is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return replay(run, Path(folder) / "replay", verbose=verbose)
     told = run.manifest
     if told.get("forced"):
         raise RunError(

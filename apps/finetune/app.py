@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from apps.app import App, ModalityName, TaskName
-from apps.fields import Range, bounded
+from apps.fields import Address, Range, bounded
 from apps.fit_data import FitData
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Finetune(App):
         "augment": ("auto", "flip", "crop", "colour", "randaugment", "mixup", "cutmix"),
     }
 
-    data: str = "embedded"
+    data: Address = "embedded"
     """Address of the data: embedded, tfds:NAME, or folder:PATH (or the path of the folder)."""
     epochs: int = bounded(8, 0)
     """Passes over the training features in the second stage, at most; 0 trains the head alone."""

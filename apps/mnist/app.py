@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from apps.app import App, ModalityName, TaskName
-from apps.fields import Range, bounded
+from apps.fields import Address, Range, bounded
 
 if TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -41,7 +41,7 @@ class Mnist(App):
         "augment": (0.0, 0.5, 1.0),
     }
 
-    data: str = "embedded"
+    data: Address = "embedded"
     """Address of the data: embedded, tfds:NAME, folder:PATH of class folders, npz:PATH (x_train,
     y_train or x, y), or csv:PATH of a label and pixels."""
     model: Literal["softmax", "mlp", "cnn"] = "cnn"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from apps.app import App, ModalityName, TaskName
-from apps.fields import Range, bounded
+from apps.fields import Address, Range, bounded
 from apps.fit_data import FitData
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Recommender(App):
         "factors": (4, 8, 12, 16),  # l2 is of svdpp alone: of auto it would make equal trials
     }
 
-    data: str = "embedded"
+    data: Address = "embedded"
     """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
     epochs: int = bounded(20, 1)
     """Passes over the training pairs, at most; of bayes, blocks of ten sweeps of the sampler.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from apps.app import App, ModalityName, TaskName
-from apps.fields import FieldError, Range, bounded
+from apps.fields import Address, FieldError, Range, bounded
 from apps.fit_data import FitData
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Regression(App):
         "batch_size": (64, 128, 256),
     }
 
-    data: str = "embedded"
+    data: Address = "embedded"
     """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
     target: str = "target"
     """The column to predict."""

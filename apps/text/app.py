@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from apps.app import App, ModalityName, TaskName
-from apps.fields import Range, bounded
+from apps.fields import Address, Range, bounded
 from apps.fit_data import FitData
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Text(App):
         "grams": (0, 2, 3),
     }
 
-    data: str = "embedded"
+    data: Address = "embedded"
     """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
     epochs: int = bounded(10, 1)
     """Passes over the training examples, at most."""

@@ -77,7 +77,11 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # n
 def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
     """Of each text the class, its probability, and the next two guesses."""
     column = run.manifest["reading"]["column"]
-    texts = [text for given in inputs for text in read(given, column)]
+    return predict_texts(run, [text for given in inputs for text in read(given, column)])
+
+
+def predict_texts(run: Run, texts: list[str]) -> list[dict[str, Any]]:
+    """`predict` for texts, none of which is the name of a file."""
     raw = np.array([text.encode("utf-8", "replace") for text in texts], dtype=object)
     batches = (raw[i : i + BATCH] for i in range(0, len(raw), BATCH))
     answers = [row for batch in batches for row in rows(run, "serving_default", {"text": batch})]

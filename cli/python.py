@@ -1,0 +1,277 @@
+"""The verbs as Python functions, which `import athanor` offers.
+
+Each is a command of the command line, with the same options, files and errors. TensorFlow is
+imported by the first verb that needs it.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apps import App
+from apps.options import CommonOptions
+from data_checks.options import CheckDataOptions
+from evaluation.options import CompareOptions, ReplayOptions
+from exporting.options import ExportOptions
+from inference.options import PredictOptions
+from serving.options import ServeOptions
+from training import startup
+from training.options import TrainOptions
+from tuning.options import TuneOptions
+
+if TYPE_CHECKING:
+    from evaluation.notebook import Run, Scores, Table
+    from evaluation.replay import Replay
+    from tuning.result import SearchResult
+
+
+def train(
+    app: App, options: TrainOptions | None = None, *, verbose: int = 2, **changes: Any
+) -> "Run":
+    """Train an app, score it on its test examples, and return its run.
+
+    The run is written to `run_dir`, by default runs/APP/DATE-TIME. The same call with the
+    directory of an interrupted run continues it.
+
+    Args:
+        app: what to train, such as `athanor.Regression(data=frame, target="price")`.
+        options: directory, devices, number format and so on.
+        verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
+        **changes: fields of `options`, such as `run_dir="runs/houses"`.
+
+    Raises:
+        ValueError: a wrong field, address, column, directory or device; nothing was written. Its
+            class says which: FieldError, DataError, RunError, StrategyError.
+        DivergedError: the loss is no number any more; the best model so far is kept.
+
+    Example:
+        run = athanor.train(athanor.Regression(data="csv:houses.csv", target="price"))
+
+    """
+    options = dataclasses.replace(options or TrainOptions(), **changes)
+    app.require_data()
+    startup.tensorflow(options.devices, options.strategy)
+    from evaluation.experiment import train_and_score
+    from evaluation.notebook import Run
+
+    return Run.of(train_and_score(app, options, verbose=verbose).run)
+
+
+def evaluate(run: "Run | Path | str", **options: Any) -> "Scores":
+    """Score a run on its test examples again, and draw its pictures into its directory.
+
+    Args:
+        run: the run, or its directory.
+        **options: `data_dir` and `trust`.
+
+    Raises:
+        RunError: the directory holds no finished run, or its data have changed.
+        OriginError: somebody else made the run; `trust=True` loads it all the same.
+
+    Example:
+        scores = athanor.evaluate(run)
+        scores["test"]["rmse"], scores["intervals"]["rmse"]
+
+    """
+    loaded = _loaded(run, CommonOptions(**options))
+    from evaluation import report
+    from evaluation.notebook import Scores
+
+    return Scores(report.evaluate(loaded), loaded.path)
+
+
+def predict(
+    run: "Run | Path | str", inputs: Any, options: PredictOptions | None = None, **changes: Any
+) -> "Table":
+    """Predict for new inputs.
+
+    Args:
+        run: the run, or its directory.
+        inputs: for rows a data frame, a dict of columns, a list of dicts or CSV files; for
+            images an array [n, height, width(, channels)] or image files; for texts a list of
+            texts; for the recommender a list of users, of (user, item) pairs, or a frame of both.
+        options: whether unknown users and items are an error.
+        **changes: fields of `options`, such as `strict=True`.
+
+    Returns:
+        A list of dicts, one for each prediction, which shows itself as a table; `notes` tells
+        what reading the inputs found.
+
+    Raises:
+        UnreadableError: inputs of another kind.
+        DataError: a column that the model needs is missing.
+        UnknownIdError: with `strict`, a user or an item that is unknown to training.
+
+    Example:
+        athanor.predict(run, [{"rooms": 4, "area": 120.0}])
+
+    """
+    options = dataclasses.replace(options or PredictOptions(), **changes)
+    loaded = _loaded(run, options)
+    from evaluation.notebook import Table
+    from inference import inputs as reading
+    from inference.values import predict_values
+
+    with reading.notes() as notes:
+        found = predict_values(loaded, inputs)
+    if options.strict:
+        from inference.modalities.id_predictions import require_known
+
+        require_known(found)
+    return Table(found, notes=notes)
+
+
+def export(
+    run: "Run | Path | str", options: ExportOptions | None = None, **changes: Any
+) -> dict[str, Any]:
+    """Write the next version of a run for servers, after a check that it predicts as in training.
+
+    Args:
+        run: the run, or its directory.
+        options: formats, quantisation, items and examples.
+        **changes: fields of `options`, such as `format="savedmodel,onnx"`.
+
+    Returns:
+        `export`, the directory of the version; `parity`, the differences that were measured;
+        `formats`, `request` and `curl`, an example of a request.
+
+    Raises:
+        ParityError: the export predicts otherwise; nothing is published.
+        RefusedError: a format cannot carry this model.
+
+    Example:
+        athanor.export(run)["export"]
+
+    """
+    options = dataclasses.replace(options or ExportOptions(), **changes)
+    loaded = _loaded(run, options)
+    from exporting.export import export as write_version
+
+    return write_version(loaded, options)
+
+
+def tune(app: App, options: TuneOptions | None = None, **changes: Any) -> "SearchResult":
+    """Search for better values of an app's fields; the same call continues a search.
+
+    Args:
+        app: whose fields are the first trial.
+        options: tuner, number of trials, objective and so on; one process.
+        **changes: fields of `options`, such as `trials=50`.
+
+    Returns:
+        `best`, an ordinary run; `trials`, a table; `directory` and `objective`.
+
+    Raises:
+        FieldError: a wrong option, or several workers, which only the command starts.
+        SearchError: the first trial failed, or all did.
+
+    Example:
+        athanor.tune(athanor.Mnist(), trials=10).best
+
+    """
+    options = dataclasses.replace(options or TuneOptions(), **changes)
+    app.require_data()
+    startup.tensorflow(options.devices)
+    from tuning.result import search_here
+
+    return search_here(app, options)
+
+
+def check_data(app: App, options: CheckDataOptions | None = None, **changes: Any) -> "Table":
+    """Look for what is wrong with data before training: copies, leaks, labels, files.
+
+    Args:
+        app: whose data are read.
+        options: the page to write; a list for `quarantine`; by default nothing is an error.
+        **changes: fields of `options`, such as `report="report.html"`.
+
+    Returns:
+        A table of the findings, worst first; `notes` names the files written.
+
+    Raises:
+        UnsoundError: with `fail_on`, a finding of at least that severity.
+
+    Example:
+        athanor.check_data(athanor.Text(data="csv:reviews.csv"))
+
+    """
+    from data_checks import destinations
+
+    options = dataclasses.replace(options or CheckDataOptions(fail_on="never"), **changes)
+    destinations.require_free(options.report, options.write_quarantine)
+    app.require_data()
+    startup.tensorflow()
+    from data_checks import outputs
+    from evaluation.notebook import Table
+
+    diagnosis, written = outputs.examine_and_write(app, options, lambda *_: None)
+    outputs.require_sound(diagnosis, options.fail_on)
+    notes = [f"{name}: {path}" for name, path in written.items()]
+    return Table((one.to_json() for one in diagnosis.findings), notes=notes)
+
+
+def replay(
+    run: "Run | Path | str", options: ReplayOptions | None = None, **changes: Any
+) -> "Replay":
+    """Train a run again from its run.json and compare the numbers of both.
+
+    Args:
+        run: the run, or its directory.
+        options: where to keep the second run; by default it is removed.
+        **changes: fields of `options`, such as `run_dir="runs/again"`.
+
+    Returns:
+        `verdict` ("bit-equal", "within tolerance" or "different") and the first difference.
+
+    Example:
+        athanor.replay(run).verdict
+
+    """
+    options = dataclasses.replace(options or ReplayOptions(), **changes)
+    loaded = _loaded(run, options)
+    from evaluation.replay import replay as train_again
+
+    return train_again(loaded, options.run_dir)
+
+
+def compare(
+    *runs: "Run | Path | str", options: CompareOptions | None = None, **changes: Any
+) -> "Table":
+    """Put runs side by side: the fields that differ, and the test scores.
+
+    Raises NotComparableError, with `strict=True`, if their data, splits or folds differ.
+    """
+    options = dataclasses.replace(options or CompareOptions(), **changes)
+    loaded = [_loaded(run, options) for run in runs]
+    from evaluation import compare as comparison
+    from evaluation.notebook import Table
+
+    if options.strict:
+        comparison.require_comparable(loaded)
+    found = comparison.compare(loaded)
+    rows = ({name: row[name] for name in found.columns} for row in found.rows)
+    return Table(rows, notes=found.warnings)
+
+
+def serve(*runs: "Run | Path | str", options: ServeOptions | None = None, **changes: Any) -> None:
+    """Serve exported runs over HTTP and gRPC until the process is interrupted.
+
+    `athanor.serve(run, port=8501)` serves a run under the name of its app.
+    """
+    from serving.startup import serve as serve_models
+
+    options = dataclasses.replace(options or ServeOptions(), **changes)
+    serve_models([str(getattr(run, "path", run)) for run in runs], options)
+
+
+def _loaded(run: "Run | Path | str", options: CommonOptions) -> "Run":
+    """The run, with TensorFlow started. Raises RunError, OriginError."""
+    from training import provenance
+    from training import run as runs
+
+    loaded = run if isinstance(run, runs.Run) else runs.Run.load(Path(run), options.data_dir)
+    provenance.require(loaded.path, provenance.RUN, trust=options.trust)
+    startup.tensorflow()
+    from evaluation.notebook import Run
+
+    return Run.of(loaded)

@@ -1,0 +1,163 @@
+"""Data frames and arrays in place of an address: they are written to files once.
+
+A table becomes a CSV file and images become an .npz archive, named by the digest of its
+content, in the user's state directory. A run names that file, so another process can evaluate,
+resume and replay it. Nothing here imports pandas or polars.
+"""
+
+import csv
+import hashlib
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.examples import DataError
+from pipelines.files import state_directory, whole
+
+FOLDER = "data"  # in the state directory
+EXPECTED = "expected a data frame, a dict of columns, a list of dicts, or images and labels (x, y)"
+SCALARS = (str, int, float)
+MISSING = {"NAType", "NaTType"}  # pandas.NA and pandas.NaT
+LINE_BREAK = re.compile(r"\r\n?|[\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+
+def is_data(value: Any) -> bool:
+    """Whether a value is a frame or arrays, and neither an address nor a plain value."""
+    containers = (Mapping, list, tuple)
+    return isinstance(value, containers) or hasattr(value, "columns") or hasattr(value, "ndim")
+
+
+def address(data: Any, kinds: Collection[str]) -> str:
+    """Write a frame or arrays to a file, unless it is there, and return its address.
+
+    Args:
+        data: a frame of pandas or polars, a dict of columns or a list of dicts; or images with
+            their labels, as (x, y) or a dict such as {"x_train": ..., "y_train": ...}.
+        kinds: the kinds of addresses that the app reads.
+
+    Raises:
+        DataError: for other data, and for data that the app does not read.
+
+    """
+    arrays = _arrays(data)
+    kind = "csv" if arrays is None else "npz"
+    if kind not in kinds:
+        received = "a table" if arrays is None else "arrays of images"
+        remedy = "class folders, as 'folder:PATH'" if "folder" in kinds else "a data frame"
+        raise DataError(f"Received {received} as data; expected {remedy}.")
+    if arrays is None:
+        return f"csv:{_keep('.csv', lambda path: write_table(data, path))}"
+    return f"npz:{_keep('.npz', lambda path: _write_arrays(arrays, path))}"
+
+
+def write_table(data: Any, path: Path) -> list[int]:
+    """Write a frame as a CSV file from which the same numbers are read.
+
+    A line break within a cell becomes a blank: a line is a row. Returns the numbers, from 0, of
+    the rows that are read: one without any value is not. Raises DataError.
+    """
+    table = columns(data)
+    with whole(path) as beside, beside.open("w", encoding="utf-8", errors="replace") as file:
+        file.write("sep=,\n")  # nothing is left to a guess, and a name may begin with #
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(LINE_BREAK.sub(" ", name) for name in table)
+        cells = [[_cell(value, name) for value in column] for name, column in table.items()]
+        rows = list(zip(*cells, strict=True))
+        writer.writerows(rows)
+    return [number for number, row in enumerate(rows) if any(map(str.strip, row))]
+
+
+def columns(data: Any) -> dict[str, list[Any]]:
+    """The columns of a frame by name. Raises DataError if it is no table."""
+    if hasattr(data, "to_pydict"):  # pyarrow
+        data = data.to_pydict()
+    if isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
+        keys = dict.fromkeys(name for row in data for name in row)
+        data = {name: [row.get(name) for row in data] for name in keys}
+    names = list(data.columns if hasattr(data, "columns") else data if _is_dict(data) else [])
+    if not names:
+        raise DataError(f"Received {type(data).__name__} as data; {EXPECTED}.")
+    if repeated := sorted({str(name) for name in names if names.count(name) > 1}):
+        raise DataError(f"Received the column {repeated[0]!r} twice; expected different names.")
+    table = {str(name): _values(data[name]) for name in names}
+    lengths = {name: len(column) for name, column in table.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"Received columns of different lengths, {lengths}; expected equal ones.")
+    return table
+
+
+def _is_dict(data: Any) -> bool:
+    return isinstance(data, Mapping)
+
+
+def _values(column: Any) -> list[Any]:
+    if getattr(getattr(column, "dtype", None), "kind", "") == "M" and hasattr(column, "tolist"):
+        import numpy as np
+
+        column = np.asarray(column, "datetime64[us]")  # of nanoseconds `tolist` makes numbers
+    for method in ("to_list", "tolist"):  # of pandas, polars and NumPy: values of Python
+        if hasattr(column, method):
+            return getattr(column, method)()
+    return list(column)
+
+
+def _cell(value: Any, name: str) -> str:
+    if hasattr(value, "item") and not hasattr(value, "columns"):
+        value = value.item()
+    if value is None or type(value).__name__ in MISSING or value != value:
+        return ""
+    if isinstance(value, float):
+        text = repr(value)
+        # A further digit: 1.234 could be a thousand, 1.2340 cannot.
+        return text + "0" * (len(text.partition(".")[2]) == 3)
+    if isinstance(value, SCALARS):
+        return LINE_BREAK.sub(" ", str(value))
+    if hasattr(value, "isoformat"):
+        return value.isoformat(" ") if hasattr(value, "hour") else value.isoformat()
+    if type(value).__name__ == "Decimal":
+        return str(value)
+    raise DataError(
+        f"Received a {type(value).__name__} in the column {name!r}; expected numbers, texts, dates "
+        "or missing values."
+    )
+
+
+def _arrays(data: Any) -> dict[str, Any] | None:
+    """Images and labels by name; None for a table."""
+    if isinstance(data, list | tuple) and len(data) == 2 and hasattr(data[0], "ndim"):
+        data = {"x": data[0], "y": data[1]}
+    if _is_dict(data) and any(getattr(value, "ndim", 1) > 1 for value in data.values()):
+        return dict(data)
+    return None
+
+
+def _write_arrays(arrays: dict[str, Any], path: Path) -> None:
+    import numpy as np
+
+    made = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in made.items():
+        if array.dtype == object:
+            if not all(isinstance(one, str) for one in array.flat):
+                raise DataError(f"Received objects in {name!r}; expected numbers or texts.")
+            made[name] = array.astype(str)
+    with path.open("wb") as file:
+        np.savez(file, **made)  # type: ignore[arg-type]
+
+
+def _keep(suffix: str, write: Callable[[Path], object]) -> Path:
+    """Write a file and name it by its content; the same content is kept once."""
+    folder = state_directory() / FOLDER
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = folder / f".{os.getpid()}-new{suffix}"
+    try:
+        write(beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8))
+        path = folder / f"{digest.hexdigest()}{suffix}"
+        beside.replace(path)
+        return path
+    finally:
+        beside.unlink(missing_ok=True)

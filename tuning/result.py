@@ -1,0 +1,56 @@
+"""A search for Python: the best run and a table of trials."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from apps.app import App
+from apps.fields import FieldError
+from evaluation import report
+from evaluation.notebook import Run, Table
+from tuning import report as search_report
+from tuning.options import TuneOptions
+from tuning.search import SearchError, search
+
+
+class SearchResult(NamedTuple):
+    """What a search found; it shows itself as the table of its trials.
+
+    Attributes:
+        best: the run of the best trial, scored on the test examples.
+        trials: values, score and status of every trial, the best first.
+        objective: the validation score that was searched.
+        directory: of the search.
+
+    """
+
+    best: Run
+    trials: Table
+    objective: str
+    directory: Path
+
+    def __repr__(self) -> str:
+        return repr(self.trials)
+
+    def _repr_html_(self) -> str:
+        return self.trials._repr_html_()
+
+
+def search_here(app: App, options: TuneOptions) -> SearchResult:
+    """Search in this process, score the best trial on the test examples, and return both.
+
+    Raises what tuning.search.search does, and FieldError for several workers.
+    """
+    if options.workers > 1:
+        raise FieldError(
+            f"Received workers={options.workers} in Python; expected 1. Several workers are "
+            f"started by the command: athanor {app.name()} tune --workers {options.workers}"
+        )
+    found = search(app, options, loud=False)
+    if found is None:
+        raise SearchError("Received a worker's variables of KerasTuner; expected none in Python.")
+    best = Run.of(found.best)
+    report.score(best)
+    search_report.write_hparams(found.oracle, found.directory / "logs")
+    title = f"{found.objective} of {len(found.oracle.trials)} trials"
+    trials = Table(search_report.table(found.oracle), title=title)
+    return SearchResult(best, trials, found.objective, found.directory)
