@@ -83,7 +83,7 @@ def started(subject: Subject, directory: Path) -> int:
     try:
         from training import startup
 
-        startup.parts_of_the_cpu(subject.devices)
+        startup.split_cpu(subject.devices)
         athanor.main()
     except BaseException:
         traceback.print_exc()

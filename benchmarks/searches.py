@@ -30,7 +30,7 @@ sys.path.append(str(Path(__file__).resolve().parent / "recipes"))
 
 from training import startup
 
-startup.tensorflow()
+startup.start_tensorflow()
 
 import keras_tuner  # noqa: E402
 import optuna  # noqa: E402

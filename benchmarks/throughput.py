@@ -87,7 +87,7 @@ def _rounded(said: dict[str, Any]) -> dict[str, Any]:
 def _write_arrays(path: Path) -> None:
     from training import startup
 
-    startup.tensorflow()
+    startup.start_tensorflow()
     import numpy as np
 
     from pipelines import tfds

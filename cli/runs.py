@@ -69,7 +69,8 @@ def predict(
     from training import startup
 
     # Importing Keras would take longer than predicting with the graph.
-    (startup.without_keras if saved_graph.is_current(run) else startup.tensorflow)()
+    start = startup.start_tensorflow_without_keras
+    (start if saved_graph.is_current(run) else startup.start_tensorflow)()
     from evaluation import console_tables
     from inference import inputs as reading
     from inference.predict import predict as predicted
@@ -127,18 +128,18 @@ def load(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
     run = found(app, path, options)
     from training import startup
 
-    startup.tensorflow()
+    startup.start_tensorflow()
     return run
 
 
 def found(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
-    """The run in a directory; raises FieldError if it is another app's, or OriginError."""
+    """The run in a directory; raises FieldError if it is another app's, or ProvenanceError."""
     from training import provenance
     from training.run import Run
 
     run = Run.load(path, options.data_dir)
     require_app(app, path, run.manifest["app"])
-    provenance.require(run.path, provenance.RUN, trust=options.trust)
+    provenance.require_signature(run.path, provenance.RUN_FILES, trust=options.trust)
     return run
 
 
@@ -186,7 +187,7 @@ def check_data(
     app.require_data()
     from training import startup
 
-    startup.tensorflow()
+    startup.start_tensorflow()
     from data_checks import outputs
 
     outputs.check(app, options, emit)

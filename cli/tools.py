@@ -55,7 +55,7 @@ def demo(*, common: Common = COMMON, printed: Printed = OUTPUT) -> None:
     from training import startup
 
     with output.output(printed.json) as emit:
-        startup.tensorflow()
+        startup.start_tensorflow()
         from evaluation import console_tables
 
         verbose = output.verbosity(printed.json)
@@ -85,7 +85,7 @@ def doctor(
 
             freed = decoded.prune_stale() + decoded.prune()
             print(f"removed {freed / 2**20:,.1f} MiB of decoded sets")
-        startup.tensorflow()
+        startup.start_tensorflow()
         from evaluation import console_tables
         from training.doctor import examine
 
@@ -185,7 +185,7 @@ def check_optimizer(
     from training import startup
 
     with output.output(printed.json) as emit:
-        startup.tensorflow()
+        startup.start_tensorflow()
         from conformance.suite import FailedChecksError
 
         found = run_checks(address)

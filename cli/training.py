@@ -31,7 +31,7 @@ def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, 
     if cluster.wanted(options.strategy):
         require_workers(options)
     app.require_data()
-    startup.tensorflow(options.devices, options.strategy)
+    startup.start_tensorflow(options.devices, options.strategy)
     from evaluation import console_tables, cross_validation, experiment
 
     if options.folds is not None:
@@ -57,7 +57,7 @@ def _resumed(app: apps.App, options: TrainFlags) -> tuple[apps.App, TrainFlags]:
             "Received --resume with --run-dir or --folds; expected it alone. The run goes on in "
             "its own directory."
         )
-    known = resume.begun(path, type(app))
+    known = resume.load_identity(path, type(app))
     began = dataclasses.replace(
         options,
         run_dir=path,
@@ -79,7 +79,7 @@ def tune(app: apps.App, options: TuneOptions) -> dict[str, Any]:
     from training import startup
 
     app.require_data()
-    startup.tensorflow(options.devices)
+    startup.start_tensorflow(options.devices)
     from evaluation import console_tables, report
     from tuning import report as search_report
     from tuning.search import search
@@ -111,7 +111,7 @@ def check_distribute(app: apps.App, options: CheckDistributeOptions) -> dict[str
     from training import startup
 
     app.require_data()
-    startup.tensorflow(options.num_devices, options.strategy)
+    startup.start_tensorflow(options.num_devices, options.strategy)
     from evaluation import console_tables
     from training.distributed.equivalence import compared
 
@@ -131,8 +131,8 @@ def replay(path: Path, options: ReplayOptions) -> dict[str, Any]:
 
     run = Run.load(path, options.data_dir)
     # The run's model is read, to compare the weights.
-    provenance.require(path, provenance.RUN, trust=options.trust)
-    startup.tensorflow(run.train_options.devices, run.train_options.strategy)
+    provenance.require_signature(path, provenance.RUN_FILES, trust=options.trust)
+    startup.start_tensorflow(run.train_options.devices, run.train_options.strategy)
     from evaluation.replay import replay as train_again
 
     found = train_again(run, options.run_dir)
@@ -176,7 +176,7 @@ def launch(
         place = options.resume or options.run_dir
         if place is None:
             # Fixed here, so that all starts of one training mean the same directory.
-            place = added = directory.claimed(app)
+            place = added = directory.create_run_directory(app)
         if not options.resume:
             directory.require_empty(place)
     strategy = ["--strategy", "multiworker"] if options.strategy in ("one", "mirrored") else []

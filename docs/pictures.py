@@ -12,7 +12,7 @@ from typing import Any
 
 from training import startup
 
-startup.tensorflow()
+startup.start_tensorflow()
 
 import keras  # noqa: E402
 import matplotlib as mpl  # noqa: E402

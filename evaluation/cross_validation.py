@@ -11,10 +11,10 @@ from evaluation import report
 from pipelines.quarantine import of_training
 from pipelines.splits import Fold
 from training import provenance
-from training.directory import of_several
+from training.directory import create_group_directory
 from training.distributed import strategy as distribution
 from training.options import TrainOptions
-from training.resume import trained_in
+from training.resume import find_finished_run
 from training.run import Run, write_json
 from training.train import train
 
@@ -49,7 +49,7 @@ def cross_validate(
         raise FieldError(f"Received --folds {num_folds}; expected 2 to {MOST}.")
     places = {f"fold-{number}": Fold(number, num_folds) for number in range(1, num_folds + 1)}
     _require_trainable(app, places.values(), options)
-    directory = of_several(app, options.run_dir, [SUMMARY, *places])
+    directory = create_group_directory(app, options.run_dir, [SUMMARY, *places])
     scored = []
     for name, fold in places.items():
         print(f"fold {fold.number} of {num_folds}", flush=True)
@@ -83,15 +83,15 @@ def _other_runs(scores: dict[str, Any]) -> int:
 
 def _finished(app: App, fold: Fold, options: TrainOptions) -> Run | None:
     """The run of a fold that is trained already."""
-    run = trained_in(app, options, fold=fold)
+    run = find_finished_run(app, options, fold=fold)
     if run:
-        provenance.require(run.path, provenance.RUN, trust=options.trust)
+        provenance.require_signature(run.path, provenance.RUN_FILES, trust=options.trust)
     return run
 
 
 def _require_trainable(app: App, folds: Iterable[Fold], options: TrainOptions) -> None:
     """Raise what the trainings would, before anything is written."""
-    spread = distribution.choose(options.strategy, options.devices)
+    spread = distribution.make_strategy(options.strategy, options.devices)
     splits = app.load_splits(options.data_dir)
     app.make_optimizer(1)
     for fold in folds:

@@ -7,7 +7,7 @@ from evaluation import report
 from inference import saved_graph
 from training import provenance
 from training.options import TrainOptions
-from training.resume import trained_in
+from training.resume import find_finished_run
 from training.run import ELSEWHERE, Run
 from training.train import train
 
@@ -22,11 +22,11 @@ class Experiment(NamedTuple):
 def train_and_score(app: App, options: TrainOptions, *, verbose: int = 2) -> Experiment:
     """Train, or take the finished run in `options.run_dir`; then score it.
 
-    Raises what training.train.train does; OriginError if somebody else made the finished run.
+    Raises what training.train.train does; ProvenanceError if somebody else made the finished run.
     """
-    run = trained_in(app, options)
+    run = find_finished_run(app, options)
     if run:
-        provenance.require(run.path, provenance.RUN, trust=options.trust)
+        provenance.require_signature(run.path, provenance.RUN_FILES, trust=options.trust)
     run = run or train(app, options, verbose=verbose)
     if run.path == ELSEWHERE:
         return Experiment(run, None)

@@ -55,7 +55,7 @@ def export(run: Run, options: ExportOptions = DEFAULTS, **changes: Any) -> dict[
         beside["quantized"] = smaller or {}
         kept = {name: part for name, part in beside.items() if part}
         write_json(version.path / "parity.json", parity | kept)
-        provenance.mark(version.path, provenance.EXPORT)
+        provenance.sign(version.path, provenance.EXPORT_FILES)
     return {
         "parity": parity,
         "quantized": smaller,

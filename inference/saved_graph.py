@@ -31,16 +31,16 @@ def _belongs(directory: Path, run: Run) -> bool:
     try:
         if not directory.is_dir():
             return False
-        provenance.require(directory, provenance.EXPORT)
+        provenance.require_signature(directory, provenance.EXPORT_FILES)
         # The mark says of which model the graph is, and holds while nobody changes that.
-        provenance.require(run.path, provenance.RUN)
+        provenance.require_signature(run.path, provenance.RUN_FILES)
         return read(directory / ABOUT).get("run") == _mark(run)
-    except (provenance.OriginError, OSError):
+    except (provenance.ProvenanceError, OSError):
         return False
 
 
 def _mark(run: Run) -> str:
-    return (run.path / provenance.MARK).read_text("ascii")
+    return (run.path / provenance.SIGNATURE_FILE).read_text("ascii")
 
 
 def ask(run: Run, signature: str, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -114,8 +114,8 @@ def keep(run: Run) -> None:
     """
     import tensorflow as tf
 
-    with contextlib.suppress(provenance.OriginError, OSError, tf.errors.OpError):
-        provenance.require(run.path, provenance.RUN)
+    with contextlib.suppress(provenance.ProvenanceError, OSError, tf.errors.OpError):
+        provenance.require_signature(run.path, provenance.RUN_FILES)
         if not is_current(run):
             # Variables of several devices are not those of the file.
             _write(run if run.manifest["replicas"] == 1 else Run.load(run.path))
@@ -132,9 +132,11 @@ def _write(run: Run) -> None:
     try:
         saving.save(run, beside, functions)
         write_json(beside / ABOUT, {"run": _mark(run), "facts": vocabularies(run)})
-        provenance.mark(beside, provenance.EXPORT)
+        provenance.sign(beside, provenance.EXPORT_FILES)
         beside.chmod(0o755)
-        with (run.path / provenance.MARK).open() as held:  # one process at a time changes the name
+        with (
+            run.path / provenance.SIGNATURE_FILE
+        ).open() as held:  # one process at a time changes the name
             fcntl.flock(held, fcntl.LOCK_EX)
             shutil.rmtree(run.path / GRAPH, ignore_errors=True)
             beside.rename(run.path / GRAPH)

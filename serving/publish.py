@@ -21,7 +21,7 @@ def publish(source: Path, name: str, models: Path, *, trust: bool = False) -> Pu
     """Copy the newest export of a run into `models`/`name` as the next version there.
 
     A server of that directory, ours or TensorFlow Serving, takes it up as it runs. It appears
-    whole or not at all. Raises ServeError where there is no export, and OriginError for one of
+    whole or not at all. Raises ServeError where there is no export, and ProvenanceError for one of
     somebody else.
     """
     if not NAME.fullmatch(name) or name.startswith("."):
@@ -36,9 +36,9 @@ def publish(source: Path, name: str, models: Path, *, trust: bool = False) -> Pu
             "athanor APP export RUN."
         )
     export = directory / str(max(versions(directory)))
-    provenance.require(export, provenance.EXPORT, trust=trust)
+    provenance.require_signature(export, provenance.EXPORT_FILES, trust=trust)
     with published(models / name) as version:
         shutil.copytree(export, version.path, dirs_exist_ok=True)
         # Once more: what is published is what was looked at.
-        provenance.require(version.path, provenance.EXPORT, trust=trust)
+        provenance.require_signature(version.path, provenance.EXPORT_FILES, trust=trust)
     return Published(version.target, export)

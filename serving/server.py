@@ -120,7 +120,9 @@ class Server:
 
     def _model(self, address: Address) -> Model:
         def trusted(directory: Path, number: int) -> Servable:
-            provenance.require(directory, provenance.EXPORT, trust=self.settings.trust)
+            provenance.require_signature(
+                directory, provenance.EXPORT_FILES, trust=self.settings.trust
+            )
             return load(directory, number)
 
         def tell(event: str, **facts: Any) -> None:

@@ -25,7 +25,7 @@ def tensorflow() -> None:
     """Start TensorFlow so that each session has the threads that it is told to have."""
     # Read once, when there are devices; without it all sessions share one pool, whatever they say.
     os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
-    startup.without_keras()
+    startup.start_tensorflow_without_keras()
 
 
 def serve(runs: Sequence[str], options: ServeOptions) -> None:
@@ -37,7 +37,7 @@ def serve(runs: Sequence[str], options: ServeOptions) -> None:
         )
     for one in addresses(runs):
         newest = one.directory / str(max(versions(one.directory)))
-        provenance.require(newest, provenance.EXPORT, trust=options.trust)
+        provenance.require_signature(newest, provenance.EXPORT_FILES, trust=options.trust)
     tensorflow()
     from serving.http.rest import Limits
     from serving.server import Settings

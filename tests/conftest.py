@@ -36,7 +36,7 @@ def pytest_configure(config):
             os.environ.setdefault(name, "1")
     # A shell has what it starts in the background ignore Ctrl-C; tests send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    startup.tensorflow()
+    startup.start_tensorflow()
     # The 400,000 objects of TensorFlow stay: to look through them again takes a tenth of the time.
     gc.freeze()
 

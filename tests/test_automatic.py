@@ -155,9 +155,9 @@ def test_a_flag_at_its_default_is_given(monkeypatch, run):
 
 
 def test_expected_replicas():
-    assert strategy.expected("one", 4) == 1
-    assert strategy.expected("mirrored", 4) == 4
-    assert strategy.expected("auto", None) >= 1
+    assert strategy.expected_replicas("one", 4) == 1
+    assert strategy.expected_replicas("mirrored", 4) == 4
+    assert strategy.expected_replicas("auto", None) >= 1
 
 
 @pytest.mark.parametrize(

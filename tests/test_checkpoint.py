@@ -22,8 +22,8 @@ from evaluation import cross_validation, replay, report
 from pipelines import embedded
 from pipelines.splits import Fold
 from training import checkpoint, directory, fitting, resume
-from training.callbacks import EnoughError, StopWhenDiverged
-from training.directory import NOTE, UNFINISHED, claimed, taken, unfinished
+from training.callbacks import StopTrainingError, StopWhenDiverged
+from training.directory import MARKER_FILE, MARKER_TEXT, create_run_directory, is_resumable, reserve
 from training.fitting import DivergedError
 from training.interrupts import Interrupts
 from training.options import TrainOptions
@@ -99,7 +99,7 @@ def rows(run):
 
 
 def newest(path):
-    return directory.checkpoints(path)[0]
+    return directory.checkpoint_paths(path)[0]
 
 
 def assert_same(run, other):
@@ -142,12 +142,12 @@ CASES = [
 @pytest.mark.parametrize(("app", "fields", "stop", "calls"), CASES)
 def test_stopped_and_resumed_is_undisturbed(app, fields, stop, calls, tmp_path, monkeypatch):
     for module in (fitting, two_stage):
-        monkeypatch.setattr(module, "STEPS_A_CALL", 2)  # several calls an epoch
+        monkeypatch.setattr(module, "MAX_STEPS_PER_EXECUTION", 2)  # several calls an epoch
     app = dataclasses.replace(app.tiny(), epochs=4, **fields)
     undisturbed = trained(app, tmp_path / "undisturbed", checkpoint_every=1e9)
     with pytest.raises(Killed):
         trained(app, tmp_path / "stopped", stop=stop, calls=calls)
-    found = resume.newest(tmp_path / "stopped")
+    found = resume.newest_checkpoint(tmp_path / "stopped")
     assert (found.position.epoch, bool(found.position.step)) == (stop, calls > 0)
     resumed = trained(app, tmp_path / "stopped")
     assert_same(resumed, undisturbed)
@@ -184,7 +184,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_taken(damage, two_epochs, beg
 
 
 def test_where_all_checkpoints_are_damaged_it_begins_anew(two_epochs, begun, whole):
-    for path in directory.checkpoints(begun):
+    for path in directory.checkpoint_paths(begun):
         path.write_bytes(flipped(path.read_bytes()))
     assert_same(trained(two_epochs, begun), whole)
 
@@ -196,14 +196,14 @@ def test_what_damaged_the_best_model_is_mended(two_epochs, begun, whole):
 
 
 def test_two_checkpoints_are_kept(begun):
-    assert len(directory.checkpoints(begun)) == 2
+    assert len(directory.checkpoint_paths(begun)) == 2
 
 
 def test_a_checkpoint_is_due_when_its_cost_is_a_small_share(two_epochs, tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(resume, "write", lambda *_: written.append(time.perf_counter()))
-    monkeypatch.setattr(checkpoint, "SHORTEST", 0.0)
-    monkeypatch.setattr(checkpoint, "SHARE", 1e-9)
+    monkeypatch.setattr(checkpoint, "MIN_CHECKPOINT_INTERVAL", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_COST_SHARE", 1e-9)
     trained(dataclasses.replace(two_epochs, epochs=4), tmp_path / "run", checkpoint_every=None)
     assert len(written) == 2  # what began; one whose cost was not known
 
@@ -216,7 +216,7 @@ def test_a_directory_of_the_user_is_never_ours(note, two_epochs, tmp_path):
     (mine / CHECKPOINT).mkdir()
     (mine / CHECKPOINT / "000003.checkpoint").write_text("mine")
     if note is not None:
-        (mine / UNFINISHED).write_text(note)
+        (mine / MARKER_FILE).write_text(note)
     before = contents(mine)
     with pytest.raises(RunError, match="not empty"):
         trained(two_epochs, mine, stop=0, error=KeyboardInterrupt())
@@ -308,8 +308,8 @@ def test_a_result_without_its_checkpoint_is_kept(two_epochs, tmp_path):
 
 DIE = """
 import os, pathlib, apps
-from training.directory import taken
-with taken(apps.Mnist(), pathlib.Path("run")) as path:
+from training.directory import reserve
+with reserve(apps.Mnist(), pathlib.Path("run")) as path:
     (path / "logs" / "events").write_text("some")
     os.kill(os.getpid(), 9)
 """
@@ -324,19 +324,19 @@ def test_killed_in_its_first_epoch_it_begins_anew(two_epochs, tmp_path):
     run = trained(two_epochs, tmp_path / "run")
     assert len(rows(run)) == 2
     assert (run.path / "thesis.txt").read_text() == "mine"
-    assert not unfinished(run.path)
-    assert not (run.path / UNFINISHED).exists()
+    assert not is_resumable(run.path)
+    assert not (run.path / MARKER_FILE).exists()
 
 
 def test_killed_before_its_first_word_it_begins_anew(tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / UNFINISHED).touch()
-    with taken(apps.Mnist(), tmp_path / "run") as path:
-        assert (path / UNFINISHED).read_text() == NOTE
+    (tmp_path / "run" / MARKER_FILE).touch()
+    with reserve(apps.Mnist(), tmp_path / "run") as path:
+        assert (path / MARKER_FILE).read_text() == MARKER_TEXT
 
 
 def test_a_directory_in_which_a_training_runs_is_refused(two_epochs, begun):
-    with taken(two_epochs, begun):
+    with reserve(two_epochs, begun):
         before = contents(begun)
         with pytest.raises(RunError, match="a training is running"):
             trained(two_epochs, begun)
@@ -353,7 +353,7 @@ def test_a_cross_validation_takes_no_interrupted_training(two_epochs, begun):
 @pytest.mark.slow
 def test_a_watcher_may_have_seen_enough(tmp_path):
     app = dataclasses.replace(apps.Finetune.tiny(), epochs=3)
-    run = trained(app, tmp_path / "run", stop=1, error=EnoughError)
+    run = trained(app, tmp_path / "run", stop=1, error=StopTrainingError)
     assert len(rows(Run.load(run.path))) == 1
     with pytest.raises(RunError, match="not empty"):
         trained(app, tmp_path / "run")
@@ -381,14 +381,14 @@ class Signalled(keras.callbacks.Callback):
 def test_a_signal_leaves_a_checkpoint_of_this_step(
     number, status, two_epochs, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(fitting, "STEPS_A_CALL", 4)
+    monkeypatch.setattr(fitting, "MAX_STEPS_PER_EXECUTION", 4)
     path = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt, match="mnist train --resume") as raised:
         train(
             two_epochs, run_dir=path, precision="float32", verbose=0, callbacks=[Signalled(number)]
         )
     assert console.explain(raised.value)[0] == status
-    assert resume.newest(path).position[:5] == (1, 0, 1, False, 3)
+    assert resume.newest_checkpoint(path).position[:5] == (1, 0, 1, False, 3)
     assert Run.load(path).manifest["stopped"] == "interrupted"
     assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
     undisturbed = trained(two_epochs, tmp_path / "undisturbed")
@@ -434,13 +434,13 @@ def bursts(app, steps):
 @pytest.mark.slow
 def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(apps.Mnist, "make_schedule", bursts)
-    monkeypatch.setattr(fitting, "STEPS_A_CALL", 4)
+    monkeypatch.setattr(fitting, "MAX_STEPS_PER_EXECUTION", 4)
     app = dataclasses.replace(apps.Mnist.tiny(), model="mlp", batch_norm=False, epochs=2)
     undisturbed = trained(app, tmp_path / "undisturbed", checkpoint_every=None, on_nan="halve")
     assert "goes on after epoch 1 with half of it" in capsys.readouterr().out
     (halving,) = undisturbed.manifest["halvings"]
     assert halving[0] > len(app.load_splits().train) // app.effective_batch_size(10**6)
-    highest = app.peak_learning_rate_for(2 * fitting.steps_of(app, app.load_splits())[0])
+    highest = app.peak_learning_rate_for(2 * fitting.count_steps(app, app.load_splits())[0])
     assert float(rows(undisturbed)[1]["learning_rate"]) == pytest.approx(highest / 2)
     with pytest.raises(Killed):
         trained(app, tmp_path / "stopped", stop=1, on_nan="halve")
@@ -466,12 +466,12 @@ def test_a_loss_far_above_its_first_is_refused():
 
 def test_the_fields_of_a_run_are_found_again(two_epochs, begun, whole, tmp_path):
     for path in (begun, whole.path):
-        known = resume.begun(path, apps.Mnist)
+        known = resume.load_identity(path, apps.Mnist)
         assert apps.Mnist.from_json(known.fields) == two_epochs
     with pytest.raises(RunError, match="a run of mnist, for text"):
-        resume.begun(begun, apps.Text)
+        resume.load_identity(begun, apps.Text)
     with pytest.raises(RunError, match="holds no run"):
-        resume.begun(tmp_path, apps.Mnist)
+        resume.load_identity(tmp_path, apps.Mnist)
 
 
 def test_the_command_line_goes_on_with_a_run(begun, whole, ask):
@@ -547,14 +547,14 @@ def test_what_is_trained_is_not_trained_again(two_epochs, whole, tmp_path):
     path = tmp_path / "run"
     shutil.copytree(whole.path, path)
     options = TrainOptions(run_dir=path)
-    assert resume.trained_in(two_epochs, options).path == path
+    assert resume.find_finished_run(two_epochs, options).path == path
     report.score(Run.load(path))  # and then its process ended before the command did
-    assert resume.trained_in(two_epochs, options).path == path
-    assert resume.trained_in(two_epochs, options, fold=Fold(1, 2)) is None
+    assert resume.find_finished_run(two_epochs, options).path == path
+    assert resume.find_finished_run(two_epochs, options, fold=Fold(1, 2)) is None
     (tmp_path / "list.csv").write_text("key,where\n")
     listed = dataclasses.replace(options, quarantine=tmp_path / "list.csv")
-    assert resume.trained_in(two_epochs, listed) is None
-    assert resume.trained_in(dataclasses.replace(two_epochs, epochs=3), options) is None
+    assert resume.find_finished_run(two_epochs, listed) is None
+    assert resume.find_finished_run(dataclasses.replace(two_epochs, epochs=3), options) is None
 
 
 def test_a_replay_is_bit_equal_or_names_the_first_number(whole, tmp_path):
@@ -620,10 +620,10 @@ def test_what_a_process_was_started_to_ignore_it_ignores():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         interrupts = Interrupts()
-        with interrupts.caught():
+        with interrupts.handle_signals():
             os.kill(os.getpid(), signal.SIGINT)
             assert signal.getsignal(signal.SIGTERM) == interrupts._receive
-        assert not interrupts.asked
+        assert not interrupts.pending_signal
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
@@ -635,11 +635,11 @@ def test_a_place_that_leads_nowhere_is_refused(tmp_path, monkeypatch):
     Path("runs").mkdir()
     Path("runs/mnist").symlink_to(tmp_path / "absent" / "disk")
     with pytest.raises(RunError, match="runs/mnist"):
-        claimed(apps.Mnist())
+        create_run_directory(apps.Mnist())
 
 
 def test_runs_of_one_second_have_names_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("time.strftime", lambda _: "20261130-000000")
-    names = [claimed(apps.Mnist()).name for _ in range(3)]
+    names = [create_run_directory(apps.Mnist()).name for _ in range(3)]
     assert names == ["20261130-000000", "20261130-000000-2", "20261130-000000-3"]

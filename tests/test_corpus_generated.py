@@ -206,7 +206,7 @@ changes = st.one_of(st.none(), st.integers(1, 255))
 def test_any_damage_of_a_model(place, change, run, elsewhere):
     (elsewhere / "model.keras").write_bytes(damaged(run.path / "model.keras", place, change))
     try:
-        archive.model(elsewhere / "model.keras")
+        archive.load_model(elsewhere / "model.keras")
     except ValueError as error:
         assert_words(2, str(error))
 

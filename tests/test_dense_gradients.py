@@ -10,7 +10,7 @@ import apps
 import optimizers
 from conformance import training_checks
 from conformance.subject import find_subject
-from training.fitting import compiled, make_fit_data
+from training.fitting import build_compiled, make_fit_data
 
 PARTS = tf.IndexedSlices(
     tf.constant([[1.0, -2.0], [3.0, 0.5], [1.0, 4.0], [0.25, 0.0]]),
@@ -63,7 +63,7 @@ def test_text_learns_with_the_square_of_the_sum():
     """The second moment of every word, after one step, beside the gradient of a dense table."""
     app = apps.Text(width=8, vocabulary=200, grams=0, dropout=0.0, word_dropout=0.0)
     splits = app.load_splits()
-    parts = compiled(app, splits, "float32")
+    parts = build_compiled(app, splits, "float32")
     network = parts.network
     features, target = next(iter(make_fit_data(app, splits, parts).train))
     (table,) = (one for one in network.trainable_variables if "embeddings" in one.path)

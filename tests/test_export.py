@@ -24,7 +24,7 @@ from inference.modalities.rows import kinds_of
 from inference.named_outputs import expected_of
 from inference.predict import examples, predict
 from pipelines.rows.packing import unpacked
-from training.provenance import MARK
+from training.provenance import SIGNATURE_FILE
 from training.train import train
 
 FRESH = """
@@ -267,7 +267,7 @@ def test_a_version_is_on_the_disk_before_it_has_its_name(copied, monkeypatch):
     monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"signatures": {}})
     export(copied)
     *files, written, folder = kept
-    assert {name for name, _ in files} == {"parity.json", MARK}
+    assert {name for name, _ in files} == {"parity.json", SIGNATURE_FILE}
     assert written[0].startswith(".writing-")
     assert folder == ("export", True)
 

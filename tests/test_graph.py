@@ -118,7 +118,7 @@ def test_a_graph_that_is_not_ours_is_not_loaded(kept, monkeypatch):
     before = answers_without_it()
     variables.write_bytes(content)
     assert saved_graph.is_current(run)
-    mark = run.path / "graph" / provenance.MARK
+    mark = run.path / "graph" / provenance.SIGNATURE_FILE
     mark.write_text("0" * 64)
     assert answers_without_it() == before
 
@@ -127,7 +127,7 @@ def test_a_graph_of_another_model_is_made_anew(kept):
     run = kept(Mnist)
     told = run.path / "run.json"
     told.write_text(told.read_text() + " ")
-    provenance.mark(run.path, provenance.RUN)
+    provenance.sign(run.path, provenance.RUN_FILES)
     assert not saved_graph.is_current(run)
     saved_graph.keep(run)
     assert saved_graph.is_current(run)
@@ -156,7 +156,7 @@ def test_a_graph_that_is_replaced_while_it_is_opened_changes_no_answer(app, kept
             shutil.rmtree(run.path / "graph")
             (run.path / "graph").mkdir()
 
-    monkeypatch.setattr(provenance, "require", replaced)
+    monkeypatch.setattr(provenance, "require_signature", replaced)
     (texts, numbers), (wanted_texts, expected) = map(
         flat, (predict(Run.load(run.path), inputs), wanted)
     )

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from training.directory import NOTE, UNFINISHED
+from training.directory import MARKER_FILE, MARKER_TEXT
 from training.distributed import launch
 from training.distributed.cluster import LostError
 from training.run import CHECKPOINT
@@ -157,7 +157,7 @@ def test_an_interrupted_run_is_begun_again(tmp_path, capfd):
     (tmp_path / "run.json").write_text(json.dumps(INTERRUPTED))
     (tmp_path / CHECKPOINT).mkdir()
     (tmp_path / CHECKPOINT / "000001.checkpoint").touch()
-    (tmp_path / UNFINISHED).write_text(NOTE)
+    (tmp_path / MARKER_FILE).write_text(MARKER_TEXT)
     code = "import signal; os.kill(os.getpid(), signal.SIGKILL)"
     with pytest.raises(launch.WorkerError, match="after 1 restarts"):
         launch.launch(worker(code), workers=2, run_dir=tmp_path, restarts=1)

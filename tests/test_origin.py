@@ -62,13 +62,13 @@ def test_a_run_of_somebody_else_is_refused(verb, ask, here):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_run_without_a_mark_is_refused(verb, ask, here):
-    for mark in here.rglob(provenance.MARK):
+    for mark in here.rglob(provenance.SIGNATURE_FILE):
         mark.unlink()
-    assert_refused(ask(*VERBS[verb]), str(here / "run"), provenance.MARK)
+    assert_refused(ask(*VERBS[verb]), str(here / "run"), provenance.SIGNATURE_FILE)
 
 
 @pytest.mark.parametrize(
-    "name", [*provenance.RUN, "export/1/saved_model.pb", "export/1/about.json"]
+    "name", [*provenance.RUN_FILES, "export/1/saved_model.pb", "export/1/about.json"]
 )
 def test_a_change_is_noticed(name, ask, here):
     path = here / "run" / name
@@ -107,23 +107,23 @@ def test_a_new_version_of_somebody_else_is_not_served(exported, tmp_path):
 @pytest.mark.usefixtures("stranger")
 def test_the_key_is_the_user_s_alone(tmp_path):
     (tmp_path / "run.json").write_text("{}")
-    provenance.mark(tmp_path, provenance.RUN)
+    provenance.sign(tmp_path, provenance.RUN_FILES)
     key = provenance.key_file()
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert len(key.read_bytes()) == 64
-    provenance.require(tmp_path, provenance.RUN)
-    assert key.read_text() not in (tmp_path / provenance.MARK).read_text()
+    provenance.require_signature(tmp_path, provenance.RUN_FILES)
+    assert key.read_text() not in (tmp_path / provenance.SIGNATURE_FILE).read_text()
 
 
 def test_without_a_place_for_a_key_the_process_has_one(monkeypatch, tmp_path):
     monkeypatch.setenv("ATHANOR_KEY_FILE", "/dev/null/key")
     provenance._key.cache_clear()
     (tmp_path / "run.json").write_text("{}")
-    provenance.mark(tmp_path, provenance.RUN)
-    provenance.require(tmp_path, provenance.RUN)
+    provenance.sign(tmp_path, provenance.RUN_FILES)
+    provenance.require_signature(tmp_path, provenance.RUN_FILES)
     provenance._key.cache_clear()
-    with pytest.raises(provenance.OriginError, match="somebody else"):
-        provenance.require(tmp_path, provenance.RUN)
+    with pytest.raises(provenance.ProvenanceError, match="somebody else"):
+        provenance.require_signature(tmp_path, provenance.RUN_FILES)
     provenance._key.cache_clear()
 
 

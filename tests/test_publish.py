@@ -10,7 +10,7 @@ from apps import Mnist
 from serving.addresses import ServeError, addresses
 from serving.publish import publish
 from serving.versions import Model
-from training.provenance import EXPORT, OriginError, _key, require
+from training.provenance import EXPORT_FILES, ProvenanceError, _key, require_signature
 
 
 class Loaded:
@@ -100,7 +100,7 @@ def test_what_is_published_is_the_next_version_of_its_name(exported, elsewhere):
     for number in (1, 2):
         found = publish(run, "digits", elsewhere / "models")
         assert found.version == elsewhere / "models" / "digits" / str(number)
-        require(found.version, EXPORT)
+        require_signature(found.version, EXPORT_FILES)
         assert (found.version / "saved_model.pb").is_file()
     model = served(f"digits={elsewhere}/models/digits")
     assert model.current.number == 2
@@ -134,7 +134,7 @@ def test_an_export_of_somebody_else_is_not_published(exported, elsewhere, monkey
     monkeypatch.setenv("ATHANOR_KEY_FILE", str(elsewhere / "another" / "key"))
     _key.cache_clear()
     try:
-        with pytest.raises(OriginError, match="--trust"):
+        with pytest.raises(ProvenanceError, match="--trust"):
             publish(run, "digits", elsewhere / "models")
         assert not list((elsewhere / "models").rglob("*"))
         assert publish(run, "digits", elsewhere / "models", trust=True).version.is_dir()

@@ -79,7 +79,7 @@ COUNT = """
 import sys
 from pathlib import Path
 from serving import startup
-startup.tensorflow()
+startup.start_tensorflow()
 from inference.servable import Servable
 
 def count():

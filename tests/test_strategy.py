@@ -20,7 +20,7 @@ from training.run import Run
 CHECK = """
 import dataclasses, sys
 from training import startup
-startup.tensorflow(2)
+startup.start_tensorflow(2)
 import apps
 from training.distributed.equivalence import compared
 for optimizer in ("sgd", "adam", "adan", "lookahead"):
@@ -40,7 +40,7 @@ for optimizer in ("sgd", "adam", "adan", "lookahead"):
 DEFAULTS = """
 import dataclasses, sys
 from training import startup
-startup.tensorflow(2)
+startup.start_tensorflow(2)
 import apps
 from training.distributed.equivalence import compared
 TINY = {
@@ -65,7 +65,7 @@ for app in apps.ALL:
 # it, where weights moved by .9: there no mistake can be seen.
 MISTAKE = """
 from training import startup
-startup.tensorflow(2)
+startup.start_tensorflow(2)
 import apps
 from training.distributed import strategy
 from training.distributed.equivalence import UnequalError, compared
@@ -74,7 +74,7 @@ assert right.mistake is None, right
 assert [one.when for one in right.differences][:2] == [
     "after step 1 of epoch 1", "after step 2 of epoch 1"
 ]
-strategy.synchronise = lambda model: None
+strategy.synchronize_batch_normalization = lambda model: None
 try:
     compared(apps.Mnist.tiny())
 except UnequalError as error:
@@ -86,7 +86,7 @@ else:
 # What Keras does without training.distributed.keras_fixes: the day that this fails, a fix can go.
 WITHOUT = """
 from training import startup
-startup.tensorflow(2)
+startup.start_tensorflow(2)
 import keras, numpy as np, tensorflow as tf
 with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
     seeds = keras.random.SeedGenerator(1)
@@ -150,11 +150,11 @@ def test_a_mistake_is_seen_before_rounding_has_grown():
 
 def test_one_device_is_not_several():
     with pytest.raises(strategy.StrategyError, match="--devices 2 divides the CPU"):
-        strategy.choose("mirrored")
+        strategy.make_strategy("mirrored")
     with pytest.raises(strategy.StrategyError, match="expected 1 to 1"):
-        strategy.choose("auto", 2)
-    assert strategy.choose("auto").num_replicas_in_sync == 1
-    assert strategy.replicas() == 1
+        strategy.make_strategy("auto", 2)
+    assert strategy.make_strategy("auto").num_replicas_in_sync == 1
+    assert strategy.num_replicas() == 1
 
 
 def test_batches_can_be_shared_out():

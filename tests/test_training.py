@@ -339,7 +339,7 @@ def test_runs_that_begin_in_one_second_have_directories_of_their_own(monkeypatch
 
     def begin(_):
         together.wait()
-        with directory.taken(app, None) as path:
+        with directory.reserve(app, None) as path:
             together.wait()
             return path.name
 
@@ -352,7 +352,7 @@ def test_runs_that_begin_in_one_second_have_directories_of_their_own(monkeypatch
 
 def test_a_training_that_is_refused_leaves_what_was_there():
     Path("runs/mnist").mkdir(parents=True)
-    with directory.taken(Mnist(), None) as path:
+    with directory.reserve(Mnist(), None) as path:
         assert path.parent == Path("runs/mnist").resolve()
     assert [one.name for one in Path("runs").iterdir()] == ["mnist"]
     assert not list(Path("runs/mnist").iterdir())

@@ -215,21 +215,21 @@ def test_a_search_of_somebody_else_gets_no_mark_of_ours(found, tmp_path):
     """Nor is anything of it loaded."""
     shutil.copytree(found.directory, tmp_path / "search")
     options = {"tuner": "grid", "space": found.directory.parent / "space.yaml", "trials": 4}
-    before = {path: path.read_bytes() for path in tmp_path.rglob(provenance.MARK)}
-    with pytest.raises(provenance.OriginError, match="--trust"):
+    before = {path: path.read_bytes() for path in tmp_path.rglob(provenance.SIGNATURE_FILE)}
+    with pytest.raises(provenance.ProvenanceError, match="--trust"):
         tuned(tmp_path / "search", keep=1, **options)
     options |= {"run_dir": tmp_path / "search", "precision": "float32", "keep": 1, "trust": True}
     trusted = search.search(TINY, TuneOptions(**options), loud=False)
-    assert {path: path.read_bytes() for path in tmp_path.rglob(provenance.MARK)} == before
-    with pytest.raises(provenance.OriginError):
-        provenance.require(trusted.best.path, provenance.RUN)
+    assert {path: path.read_bytes() for path in tmp_path.rglob(provenance.SIGNATURE_FILE)} == before
+    with pytest.raises(provenance.ProvenanceError):
+        provenance.require_signature(trusted.best.path, provenance.RUN_FILES)
 
 
 def test_a_winner_that_was_changed_since_is_refused(found, tmp_path):
     shutil.copytree(found.directory, tmp_path / "search")
     winner = tmp_path / "search" / "best" / "model.keras"
     winner.write_bytes(winner.read_bytes() + b"x")
-    with pytest.raises(provenance.OriginError, match="changed since"):
+    with pytest.raises(provenance.ProvenanceError, match="changed since"):
         tuned(
             tmp_path / "search",
             tuner="grid",
@@ -243,7 +243,7 @@ def test_an_export_of_somebody_else_is_not_measured(exported, monkeypatch, reque
     run = exported(Mnist)
     request.getfixturevalue("stranger")
     monkeypatch.setattr(objectives.tf.saved_model, "load", None)
-    with pytest.raises(provenance.OriginError, match="--trust"):
+    with pytest.raises(provenance.ProvenanceError, match="--trust"):
         objectives.measured(run)
 
 

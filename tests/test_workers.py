@@ -25,7 +25,7 @@ TWO = {"worker": ["a:1", "b:2"]}
 CHECK = """
 import dataclasses, sys
 from training import startup
-startup.tensorflow(None, "multiworker")
+startup.start_tensorflow(None, "multiworker")
 import apps
 from training.distributed.equivalence import compared
 from training.options import CheckDistributeOptions
@@ -123,7 +123,7 @@ def test_a_damaged_tf_config_is_answered(monkeypatch, ask, elsewhere, config, re
     assert reason in complained
     assert len(complained.splitlines()) == 1
     assert not list(elsewhere.iterdir())
-    assert strategy.choose("one").num_replicas_in_sync == 1
+    assert strategy.make_strategy("one").num_replicas_in_sync == 1
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_several_workers_have_to_be_named(monkeypatch, ask, config):
     assert "athanor launch --workers 2" in complained
     assert cluster.wanted("auto") is None
     with pytest.raises(StrategyError, match="expected the addresses of several"):
-        strategy.choose("multiworker")
+        strategy.make_strategy("multiworker")
 
 
 def test_flags_that_workers_cannot_heed_are_refused(monkeypatch, ask):
@@ -149,8 +149,8 @@ def test_flags_that_workers_cannot_heed_are_refused(monkeypatch, ask):
 
 def test_alone_everybody_is_the_chief():
     assert strategy.is_chief()
-    assert strategy.name() == "one"
-    assert strategy.of_chief(7) == 7
+    assert strategy.strategy_name() == "one"
+    assert strategy.broadcast_from_chief(7) == 7
 
 
 def _parts(share, count, size):

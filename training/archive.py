@@ -15,7 +15,7 @@ CLASS = re.compile(r"<class '[\w.]*?(\w+)'>")  # as Keras prints what it read
 MOST_TIMES = 200  # as large as its member may get, which Keras does not compress
 
 
-def model(path: Path) -> Any:
+def load_model(path: Path) -> Any:
     """The model in a file that Keras wrote.
 
     Raises ValueError, with a reason, where it is no such file: a member that is none of

@@ -9,7 +9,7 @@ from apps.app import App
 from pipelines.splits import Splits
 
 
-class Parts(NamedTuple):
+class ModelParts(NamedTuple):
     """What training holds.
 
     Attributes:
@@ -20,13 +20,13 @@ class Parts(NamedTuple):
 
     """
 
-    prepare: Any
+    preprocessing: Any
     network: Any
-    finish: Any
-    answering: Any
+    output_layer: Any
+    full_model: Any
 
 
-def build(app: App, splits: Splits, policy: str) -> Parts:
+def build(app: App, splits: Splits, policy: str) -> ModelParts:
     """The models of an app, in the number format of a Keras dtype policy."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -41,7 +41,7 @@ def build(app: App, splits: Splits, policy: str) -> Parts:
         answer = finish(answer)
     answering = keras.Model(raw, answer, name=f"{app.name()}_answering")
     # A twin of the same layers is compiled, so that the saved model carries no optimizer.
-    return Parts(prepare, keras.Model(network.input, network.output), finish, answering)
+    return ModelParts(prepare, keras.Model(network.input, network.output), finish, answering)
 
 
 def raw_inputs(splits: Splits) -> Any:
@@ -56,7 +56,7 @@ def raw_inputs(splits: Splits) -> Any:
     return keras.Input(shape, dtype=dtype, name="raw")
 
 
-def finite(loss: keras.losses.Loss) -> Any:
+def with_finite_check(loss: keras.losses.Loss) -> Any:
     """The loss, checked at every step: optimizer.iterations then says at which it failed."""
 
     def checked(target: Any, answer: Any) -> Any:

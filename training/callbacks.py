@@ -15,7 +15,7 @@ from pipelines.files import whole
 BLOWN_UP = 100.0  # times the first loss
 
 
-class EnoughError(Exception):
+class StopTrainingError(Exception):
     """Raised at the end of an epoch by a callback that has seen enough; the run is kept."""
 
 

@@ -13,61 +13,61 @@ from apps.app import App
 from training import provenance
 from training.run import CHECKPOINT, MANIFEST, QUARANTINE, Run, RunError, as_json, write_text
 
-UNFINISHED = "unfinished.txt"
+MARKER_FILE = "unfinished.txt"
 # What training writes before the first epoch is finished.
-WRITTEN = (
-    *(UNFINISHED, "logs", "history.csv", "model.keras", "samples.npz"),
-    *(CHECKPOINT, QUARANTINE, provenance.MARK),
+TRAINING_FILES = (
+    *(MARKER_FILE, "logs", "history.csv", "model.keras", "samples.npz"),
+    *(CHECKPOINT, QUARANTINE, provenance.SIGNATURE_FILE),
 )
-ENDING = ".checkpoint"
+CHECKPOINT_SUFFIX = ".checkpoint"
 # All that UNFINISHED holds: by it a directory is known as ours.
-NOTE = "This training of athanor has not ended. The same command goes on with it.\n"
+MARKER_TEXT = "This training of athanor has not ended. The same command goes on with it.\n"
 
 
 @contextlib.contextmanager
-def taken(app: App, run_dir: Path | None) -> Iterator[Path]:
+def reserve(app: App, run_dir: Path | None) -> Iterator[Path]:
     """Hold a run directory, new or of an interrupted training, while a run is made in it.
 
     Where no step is kept, what was written there is removed again, and nothing else.
     Raises RunError; nothing is overwritten.
     """
-    path = run_dir or _usual_place(app)
+    path = run_dir or _default_parent(app)
     if run_dir:
         require_empty(path)
     with contextlib.ExitStack() as held:
         try:
             made = [one for one in (path, *path.parents) if not one.exists()]
             if run_dir is None:
-                path = claimed(app)
+                path = create_run_directory(app)
                 made = [path, *made]
             before = {one.name for one in path.iterdir()} if path not in made else None
             path.mkdir(parents=True, exist_ok=True)
             # Written first: a process that ends at any later time leaves what is known as ours.
-            note = held.enter_context((path / UNFINISHED).open("a+"))
-            _hold(note, path)
+            note = held.enter_context((path / MARKER_FILE).open("a+"))
+            _lock(note, path)
             require_empty(path)  # who held it before may have finished just now
-            held.callback(_remove_nothings, path.resolve(), before, made)
+            held.callback(_remove_if_untrained, path.resolve(), before, made)
             if not note.tell():
-                note.write(NOTE)
+                note.write(MARKER_TEXT)
                 note.flush()
             for name in ("logs", CHECKPOINT):
                 (path / name).mkdir(exist_ok=True)
             (path / MANIFEST).unlink(missing_ok=True)
-            if not checkpoints(path):  # the run is marked as ours at its end
+            if not checkpoint_paths(path):  # the run is marked as ours at its end
                 (path / "model.keras").unlink(missing_ok=True)
         except OSError as error:
             raise _unwritable(path, error) from error
         yield path.resolve()
 
 
-def of_several(app: App, run_dir: Path | None, names: Collection[str]) -> Path:
+def create_group_directory(app: App, run_dir: Path | None, names: Collection[str]) -> Path:
     """Make a directory for several runs, or find one that holds nothing but some of them.
 
     Raises RunError; nothing is overwritten.
     """
-    path = run_dir or _usual_place(app)
+    path = run_dir or _default_parent(app)
     try:
-        path = run_dir or claimed(app)
+        path = run_dir or create_run_directory(app)
         path.mkdir(parents=True, exist_ok=True)
         if any(one.name not in names for one in path.iterdir()):
             raise _not_empty(path, "expected a new one, or what the same command left unfinished")
@@ -82,30 +82,30 @@ def require_empty(path: Path) -> None:
         filled = path.exists() and any(path.iterdir())
     except OSError as error:
         raise _unwritable(path, error) from error
-    if filled and not unfinished(path):
+    if filled and not is_resumable(path):
         raise _not_empty(path, "expected a new one, or that of an interrupted training")
 
 
-def unfinished(path: Path) -> bool:
+def is_resumable(path: Path) -> bool:
     """Whether a directory is that of a training of ours that the same command goes on with."""
-    if not _is_ours(path):
+    if not _has_marker_file(path):
         return False
     if not (path / MANIFEST).exists():
         return True
     # What a stopped training found is a run already; without a checkpoint it is all there is.
-    return bool(Run(path).manifest.get("stopped") and checkpoints(path))
+    return bool(Run(path).manifest.get("stopped") and checkpoint_paths(path))
 
 
-def _is_ours(path: Path) -> bool:
+def _has_marker_file(path: Path) -> bool:
     try:
-        text = (path / UNFINISHED).read_text()
+        text = (path / MARKER_FILE).read_text()
         # A process that ended before it wrote the note left it empty, and nothing else.
-        return text == NOTE or (not text and len(list(path.iterdir())) == 1)
+        return text == MARKER_TEXT or (not text and len(list(path.iterdir())) == 1)
     except (OSError, ValueError):
         return False
 
 
-def _hold(note: IO[str], path: Path) -> None:
+def _lock(note: IO[str], path: Path) -> None:
     # The system lets go of it when the process ends, however that comes.
     try:
         fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,10 +118,10 @@ def _hold(note: IO[str], path: Path) -> None:
         return  # some file systems of networks know no locks
 
 
-def _remove_nothings(path: Path, before: set[str] | None, made: list[Path]) -> None:
-    if holds_steps(path) or (path / MANIFEST).exists():
+def _remove_if_untrained(path: Path, before: set[str] | None, made: list[Path]) -> None:
+    if has_trained_steps(path) or (path / MANIFEST).exists():
         return
-    for name in set(WRITTEN) - (before or set()):
+    for name in set(TRAINING_FILES) - (before or set()):
         if (path / name).is_dir():
             shutil.rmtree(path / name, ignore_errors=True)
         else:
@@ -145,59 +145,59 @@ def _unwritable(path: Path, error: OSError) -> RunError:
     )
 
 
-def finish(path: Path, manifest: dict[str, Any]) -> None:
+def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
     """Write a run's manifest, by which it is known as finished.
 
     The checkpoints of one that was stopped stay.
     """
     text = as_json(manifest)
-    provenance.mark(path, provenance.RUN, {MANIFEST: text.encode()})
+    provenance.sign(path, provenance.RUN_FILES, {MANIFEST: text.encode()})
     write_text(path / MANIFEST, text)
     if not manifest["stopped"]:
-        tidy(path)
+        remove_training_files(path)
 
 
-def tidy(path: Path) -> None:
+def remove_training_files(path: Path) -> None:
     """Remove from a finished run what only an unfinished one needs, and torn files."""
-    for name in (*WRITTEN, MANIFEST):
+    for name in (*TRAINING_FILES, MANIFEST):
         for torn in path.glob(f".[0-9]*-{name}"):  # of a process that was killed
             torn.unlink()
     _remove_checkpoints(path)
-    (path / UNFINISHED).unlink(missing_ok=True)
+    (path / MARKER_FILE).unlink(missing_ok=True)
 
 
-def checkpoints(path: Path) -> list[Path]:
+def checkpoint_paths(path: Path) -> list[Path]:
     """The files of a run directory that say where its training stands, the newest first."""
-    found = [one for one in (path / CHECKPOINT).glob(f"*{ENDING}") if one.stem.isdigit()]
+    found = [one for one in (path / CHECKPOINT).glob(f"*{CHECKPOINT_SUFFIX}") if one.stem.isdigit()]
     return sorted(found, key=lambda one: int(one.stem), reverse=True)
 
 
-def next_checkpoint(path: Path) -> Path:
+def next_checkpoint_path(path: Path) -> Path:
     """Where the next one goes; number 0 only says what began."""
-    last = next(iter(checkpoints(path)), None)
-    return path / CHECKPOINT / f"{int(last.stem) + 1 if last else 0:06d}{ENDING}"
+    last = next(iter(checkpoint_paths(path)), None)
+    return path / CHECKPOINT / f"{int(last.stem) + 1 if last else 0:06d}{CHECKPOINT_SUFFIX}"
 
 
-def holds_steps(path: Path) -> bool:
+def has_trained_steps(path: Path) -> bool:
     """Whether a checkpoint says more than what began."""
-    return any(int(one.stem) for one in checkpoints(path))
+    return any(int(one.stem) for one in checkpoint_paths(path))
 
 
 def _remove_checkpoints(path: Path) -> None:
-    torn = (path / CHECKPOINT).glob(f".[0-9]*{ENDING}")
-    for one in (*checkpoints(path), *torn):
+    torn = (path / CHECKPOINT).glob(f".[0-9]*{CHECKPOINT_SUFFIX}")
+    for one in (*checkpoint_paths(path), *torn):
         one.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # it holds what others wrote, or is not there
         (path / CHECKPOINT).rmdir()
 
 
-def claimed(app: App) -> Path:
+def create_run_directory(app: App) -> Path:
     """Make the directory of the next run of an app: runs/<app>/<stamp>, with -2 where that exists.
 
     Of processes that ask at once each gets its own. Raises RunError where it cannot be made.
     """
     stamp, number = time.strftime("%Y%m%d-%H%M%S"), 1
-    path = _usual_place(app) / stamp
+    path = _default_parent(app) / stamp
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -211,16 +211,16 @@ def claimed(app: App) -> Path:
         raise _unwritable(path, error) from error
 
 
-def _usual_place(app: App) -> Path:
+def _default_parent(app: App) -> Path:
     return Path("runs") / app.name()
 
 
-def is_usual(path: Path, app: App) -> bool:
+def is_default_directory(path: Path, app: App) -> bool:
     """Whether a run directory lies where those of an app are by default."""
-    return path.parent == _usual_place(app).resolve()
+    return path.parent == _default_parent(app).resolve()
 
 
-def point_latest(path: Path) -> None:
+def update_latest_link(path: Path) -> None:
     """Make `latest`, beside a run directory, point at it."""
     link = path.parent / f".latest-{os.getpid()}"
     link.symlink_to(path.name)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pipelines import decoded
 from pipelines.files import cache_directory
-from training.precision import choose
+from training.precision import choose_precision
 
 PACKAGES = (
     "tensorflow",
@@ -47,7 +47,7 @@ def examine(data_dir: Path | None = None) -> Iterator[tuple[str, str]]:
         yield "! byte-code", "is not compiled: every start takes seconds more; run make install"
     yield "devices", ", ".join(device.name for device in tf.config.list_physical_devices())
     yield "cores", str(os.cpu_count())
-    choice = choose("auto", "image")
+    choice = choose_precision("auto", "image")
     yield "precision for images", f"{choice.policy} ({choice.reason})"
     kept, most = (size / 2**30 for size in (decoded.kept_bytes(), decoded.MAX_CACHE_BYTES))
     yield "cache directory", f"{cache_directory()}: decoded sets {kept:.2f} of {most:g} GiB"

@@ -34,11 +34,11 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
-        self.asked = 0
-        self.patient = False
+        self.pending_signal = 0
+        self.deferred = False
 
     @contextlib.contextmanager
-    def caught(self) -> Iterator[None]:
+    def handle_signals(self) -> Iterator[None]:
         """Receive the signals of this process, if this is its main thread.
 
         Those that it was started to ignore, as by nohup or in a shell's background, it ignores.
@@ -55,16 +55,16 @@ class Interrupts:
                 signal.signal(number, handler)
 
     def _receive(self, number: int, frame: Any) -> None:  # noqa: ARG002
-        if self.asked or not self.patient:
+        if self.pending_signal or not self.deferred:
             raise InterruptedTrainingError(number)
-        self.asked = number
+        self.pending_signal = number
         print(
             "athanor: stops after this step, with a checkpoint; once more to stop at once.",
             file=sys.stderr,
             flush=True,
         )
 
-    def heed(self) -> None:
+    def raise_if_pending(self) -> None:
         """Stop here, if somebody asked."""
-        if self.asked:
-            raise InterruptedTrainingError(self.asked)
+        if self.pending_signal:
+            raise InterruptedTrainingError(self.pending_signal)

@@ -17,8 +17,8 @@ class RunError(ValueError):
 
 
 NUMBER = (int, float)
-Parts = dict[str, Any]  # by name the type, or types, of a part
-PARTS: Parts = {
+ModelParts = dict[str, Any]  # by name the type, or types, of a part
+PARTS: ModelParts = {
     "app": str,
     "question": str,
     "answer": str,
@@ -32,13 +32,13 @@ PARTS: Parts = {
     "strategy": str,
     "replicas": int,
 }
-WITHIN: dict[str, Parts] = {
+WITHIN: dict[str, ModelParts] = {
     "data": {"fingerprint": str, "spec": dict},
     "precision": {"policy": str},
     "seconds": {"train": NUMBER},
 }
 # How an input from outside is read, by kind of question.
-READING: dict[str, Parts] = {
+READING: dict[str, ModelParts] = {
     "image": {"way": str, "shape": list},
     "row": {"forms": dict, "names": dict},
     "text": {"column": str},
@@ -47,7 +47,7 @@ READING: dict[str, Parts] = {
 # How the cells of a column are read.
 FORM = {"kind", "decimal", "unit", "order"}
 # What else a way of reading pictures needs, by its name.
-WAYS: dict[str, Parts] = {
+WAYS: dict[str, ModelParts] = {
     "FitImage": {"background": (*NUMBER, type(None)), "extent": NUMBER},
     "FitPhoto": {},
 }
@@ -156,7 +156,7 @@ def _require_fold(path: Path, fold: Any) -> None:
         raise _damaged(path, "data.fold is none")
 
 
-def _require(path: Path, told: dict[str, Any], parts: Parts, within: str = "") -> None:
+def _require(path: Path, told: dict[str, Any], parts: ModelParts, within: str = "") -> None:
     for name, kind in parts.items():
         value = told.get(name, ...)
         if isinstance(value, EllipsisType):

@@ -17,19 +17,19 @@ from training.run import write_json
 POLICIES = ("float32", "mixed_bfloat16")
 
 # Below this the gain is lost again in casts and small layers.
-WORTHWHILE = 1.3
+MIN_SPEEDUP = 1.3
 
 
-class Choice(NamedTuple):
+class PrecisionChoice(NamedTuple):
     """A Keras dtype policy and why it was taken."""
 
     policy: str
     reason: str
 
 
-def choose(
+def choose_precision(
     requested: Precision, question: str, formats: Sequence[str] = ("float32", "bfloat16")
-) -> Choice:
+) -> PrecisionChoice:
     """The policy for an app that answers a kind of question, in one of these formats.
 
     `auto` takes bfloat16 for images where a convolution and its gradient are at
@@ -38,15 +38,17 @@ def choose(
     run on a machine computes alike.
     """
     if requested != "auto":
-        return Choice(_policy(requested), "asked for")
+        return PrecisionChoice(_policy(requested), "asked for")
     if question != "image":
-        return Choice("float32", "small dense and recurrent layers gain nothing from bfloat16")
+        return PrecisionChoice(
+            "float32", "small dense and recurrent layers gain nothing from bfloat16"
+        )
     if "bfloat16" not in formats:
-        return Choice("float32", "depthwise convolutions gain nothing from bfloat16")
+        return PrecisionChoice("float32", "depthwise convolutions gain nothing from bfloat16")
     seconds = _remembered_seconds()
     gain = seconds["float32"] / seconds["bfloat16"]
-    winner = "bfloat16" if gain >= WORTHWHILE else "float32"
-    return Choice(_policy(winner), f"bfloat16 is {gain:.1f} times as fast as float32 here")
+    winner = "bfloat16" if gain >= MIN_SPEEDUP else "float32"
+    return PrecisionChoice(_policy(winner), f"bfloat16 is {gain:.1f} times as fast as float32 here")
 
 
 def _policy(precision: str) -> str:
@@ -55,7 +57,7 @@ def _policy(precision: str) -> str:
 
 def _remembered_seconds() -> dict[str, float]:
     path = cache_directory() / "precision.json"
-    key = f"tensorflow {tf.__version__}, {processor()}"
+    key = f"tensorflow {tf.__version__}, {processor_name()}"
     try:
         known = json.loads(path.read_text())
         if set(known[key]) == {"float32", "bfloat16"}:
@@ -71,7 +73,7 @@ def _remembered_seconds() -> dict[str, float]:
     return seconds
 
 
-def processor() -> str:
+def processor_name() -> str:
     """What this machine computes with: its GPU, or its CPU's model, extensions and cores."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:

@@ -17,20 +17,20 @@ from pathlib import Path
 
 from pipelines.files import whole
 
-MARK = "origin.txt"
-KEY = "ATHANOR_KEY_FILE"  # a key that several machines or users share
-RUN = ("run.json", "model.keras", "samples.npz")
+SIGNATURE_FILE = "origin.txt"
+KEY_VARIABLE = "ATHANOR_KEY_FILE"  # a key that several machines or users share
+RUN_FILES = ("run.json", "model.keras", "samples.npz")
 # What a server reads of a version.
-EXPORT = ("saved_model.pb", "variables/*", "assets/*", "assets.extra/*", "about.json")
+EXPORT_FILES = ("saved_model.pb", "variables/*", "assets/*", "assets.extra/*", "about.json")
 
 
-class OriginError(ValueError):
+class ProvenanceError(ValueError):
     """What comes from elsewhere, or was changed since it was made."""
 
     exit_status = 2
 
 
-def mark(
+def sign(
     directory: Path, patterns: Sequence[str], written: Mapping[str, bytes] | None = None
 ) -> None:
     """Write the mark of a directory whose files are whole.
@@ -41,31 +41,31 @@ def mark(
         written: contents by name of files that will be written after the mark.
 
     """
-    with whole(directory / MARK) as beside:
-        beside.write_text(_of(directory, patterns, written or {}) + "\n")
+    with whole(directory / SIGNATURE_FILE) as beside:
+        beside.write_text(_digest_of(directory, patterns, written or {}) + "\n")
 
 
-def require(directory: Path, patterns: Sequence[str], *, trust: bool = False) -> None:
-    """Raise OriginError unless all that is loaded from a directory has this user's mark.
+def require_signature(directory: Path, patterns: Sequence[str], *, trust: bool = False) -> None:
+    """Raise ProvenanceError unless all that is loaded from a directory has this user's mark.
 
     With `trust` it may come from anywhere.
     """
     if trust:
         return
     try:
-        found = (directory / MARK).read_text("ascii").strip()
-        if hmac.compare_digest(found, _of(directory, patterns, {})):
+        found = (directory / SIGNATURE_FILE).read_text("ascii").strip()
+        if hmac.compare_digest(found, _digest_of(directory, patterns, {})):
             return
         reason = "was made by somebody else, or changed since"
     except (OSError, ValueError):
-        reason = f"has no mark of yours ({MARK})"
-    raise OriginError(
+        reason = f"has no mark of yours ({SIGNATURE_FILE})"
+    raise ProvenanceError(
         f"Received {directory}, which {reason}; expected a model that you made, for it can read "
         "and write your files. If you trust who made it, add --trust."
     )
 
 
-def _of(directory: Path, patterns: Sequence[str], written: Mapping[str, bytes]) -> str:
+def _digest_of(directory: Path, patterns: Sequence[str], written: Mapping[str, bytes]) -> str:
     """The keyed digest of all files that match, by name and content."""
     names = {path.relative_to(directory) for one in patterns for path in directory.glob(one)}
     names |= {Path(name) for name in written}
@@ -95,13 +95,13 @@ def _key() -> bytes:
     with contextlib.suppress(OSError):
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _make(place)
+            _create_key(place)
         if key := place.read_bytes().strip():
             return key
     return secrets.token_bytes(32)
 
 
-def _make(place: Path) -> None:
+def _create_key(place: Path) -> None:
     beside = place.with_name(f".{os.getpid()}-{place.name}")
     try:
         beside.touch(mode=0o600)
@@ -119,4 +119,4 @@ def _make(place: Path) -> None:
 def key_file() -> Path:
     """Where the secret lies."""
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111
-    return Path(os.environ.get(KEY) or f"{config}/athanor/key")
+    return Path(os.environ.get(KEY_VARIABLE) or f"{config}/athanor/key")

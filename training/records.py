@@ -14,28 +14,28 @@ from pipelines.batches import ordered_batches
 from pipelines.files import without_home
 from pipelines.splits import Fold, Splits
 from training import samples
-from training.build import Parts
-from training.directory import finish, is_usual, point_latest
+from training.build import ModelParts
+from training.directory import is_default_directory, update_latest_link, write_manifest
 from training.distributed import strategy as distribution
-from training.fitting import Fitted, Task
+from training.fitting import FitResult, TrainingJob
 from training.manifest import ANSWERS
-from training.precision import Choice, processor
+from training.precision import PrecisionChoice, processor_name
 from training.run import INTERRUPTED
 
 NUM_SAMPLES = 64  # raw inputs kept with their answers, for the gate of every export
 
 
-def announcement(task: Task, choice: Choice) -> str:
+def announcement(job: TrainingJob, choice: PrecisionChoice) -> str:
     """What is about to be trained, on what, where, and where it goes on."""
-    app, splits, position = task.app, task.splits, task.begin.position
+    app, splits, position = job.app, job.splits, job.begin.position
     sizes = ", ".join(f"{size} {name}" for name, size in splits.sizes.items())
     if splits.dropped:
         sizes += f" ({splits.dropped} dropped from train, being in an official split too)"
     lines = [
-        f"{app.name()}: {app.data}, {sizes}; {task.parts.network.count_params():,} parameters",
+        f"{app.name()}: {app.data}, {sizes}; {job.parts.network.count_params():,} parameters",
         *(f"data  {note}" for note in splits.notes),
-        f"chosen  {_chosen(task)}",
-        f"precision {choice.policy} ({choice.reason}); run directory {task.path}",
+        f"chosen  {_chosen(job)}",
+        f"precision {choice.policy} ({choice.reason}); run directory {job.path}",
     ]
     if position.epoch or position.step:
         steps = f" and {position.step} steps" if position.step else ""
@@ -43,45 +43,47 @@ def announcement(task: Task, choice: Choice) -> str:
     return "\n".join(lines)
 
 
-def _chosen(task: Task) -> str:
+def _chosen(job: TrainingJob) -> str:
     """What the app chose itself, and why its learning rate is not the usual one."""
-    told = dict(task.chosen)
-    highest, peak = told.get("learning_rate"), task.app.peak_learning_rate
+    told = dict(job.chosen)
+    highest, peak = told.get("learning_rate"), job.app.peak_learning_rate
     if highest is not None and highest < peak:
         told["learning_rate"] = (
-            f"{highest:.3g} (lowered from {peak:g} for a run of {task.steps:,} steps; "
+            f"{highest:.3g} (lowered from {peak:g} for a run of {job.steps:,} steps; "
             "--learning-rate is taken as it is)"
         )
     return "; ".join(f"{name} {value}" for name, value in told.items()) or "nothing"
 
 
-def keep(task: Task, manifest: dict[str, Any]) -> None:
+def keep(job: TrainingJob, manifest: dict[str, Any]) -> None:
     """Store what a fitted model's run holds besides it: the manifest last, which ends the run."""
-    if task.path is None:
+    if job.path is None:
         return
-    keep_samples(task.splits, task.parts, task.path)
-    finish(task.path, manifest)
-    if is_usual(task.path, task.app):
-        point_latest(task.path)
+    keep_samples(job.splits, job.parts, job.path)
+    write_manifest(job.path, manifest)
+    if is_default_directory(job.path, job.app):
+        update_latest_link(job.path)
 
 
-def keep_samples(splits: Splits, parts: Parts, path: Path) -> None:
+def keep_samples(splits: Splits, parts: ModelParts, path: Path) -> None:
     """Store raw inputs and this process's answers, taken by the way of training."""
     few = splits.test.select(np.arange(min(NUM_SAMPLES, len(splits.test))))
     answers = [
         parts.network(features, training=False)
-        for features, _ in ordered_batches(few, batch_size=NUM_SAMPLES, prepare=parts.prepare)
+        for features, _ in ordered_batches(few, batch_size=NUM_SAMPLES, prepare=parts.preprocessing)
     ]
-    if parts.finish is not None:
-        answers = [parts.finish(answer) for answer in answers]
+    if parts.output_layer is not None:
+        answers = [parts.output_layer(answer) for answer in answers]
     labels = samples.as_bytes(splits.labels) if splits.labels else None
     kept = samples.Samples(few.numpy().features, np.concatenate(answers), labels)
     samples.save(path / "samples.npz", kept)
 
 
-def make_manifest(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None) -> dict[str, Any]:
+def make_manifest(
+    job: TrainingJob, choice: PrecisionChoice, fitted: FitResult, fold: Fold | None
+) -> dict[str, Any]:
     """The content of run.json."""
-    app, splits, parts, begin = task.app, task.splits, task.parts, task.begin
+    app, splits, parts, begin = job.app, job.splits, job.parts, job.begin
     epochs = len(fitted.history.rows)
     reading = app.make_input_decoder(splits)
     return {
@@ -89,7 +91,7 @@ def make_manifest(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None)
         "question": app.modality,
         "answer": ANSWERS[app.task_of(splits)],
         "fields": app.to_json(),
-        "chosen": task.chosen,
+        "chosen": job.chosen,
         "data": {
             "fingerprint": splits.fingerprint(),
             "parts": fingerprints.of_parts(splits),
@@ -120,10 +122,10 @@ def make_manifest(task: Task, choice: Choice, fitted: Fitted, fold: Fold | None)
             "keras": keras.__version__,
             "numpy": np.__version__,
         },
-        "hardware": processor(),
+        "hardware": processor_name(),
         "devices": [device.device_type for device in tf.config.list_physical_devices()],
-        "strategy": distribution.name(),
-        "replicas": distribution.replicas(),
+        "strategy": distribution.strategy_name(),
+        "replicas": distribution.num_replicas(),
     }
 
 

@@ -12,16 +12,18 @@ from apps.fit_data import TrainingPosition
 from pipelines.quarantine import digest
 from pipelines.splits import Fold
 from training import directory, snapshot
-from training.directory import unfinished
+from training.directory import is_resumable
 from training.distributed.cluster import Strategy
 from training.manifest import with_automatic
 from training.options import TrainOptions
 from training.run import CHECKPOINT, MANIFEST, Run, RunError
 
-FORMAT = 2  # of checkpoints: automatic values are null; those of version 1 do not say theirs
+FORMAT_VERSION = (
+    2  # of checkpoints: automatic values are null; those of version 1 do not say theirs
+)
 
 
-class Known(NamedTuple):
+class TrainingIdentity(NamedTuple):
     """What a training is known by.
 
     Attributes:
@@ -43,7 +45,7 @@ class Known(NamedTuple):
     devices: int
     directory: str | None = None
 
-    def differences(self, other: "Known") -> list[str]:
+    def differences(self, other: "TrainingIdentity") -> list[str]:
         """In words, what is received here and began otherwise there."""
         mine, others = (
             {"app": one.app, **one.fields, **one.about, "number of devices": one.devices}
@@ -56,7 +58,7 @@ class Known(NamedTuple):
         ]
 
 
-class Found(NamedTuple):
+class CheckpointState(NamedTuple):
     """What a checkpoint holds.
 
     Attributes:
@@ -74,7 +76,7 @@ class Found(NamedTuple):
     """
 
     position: TrainingPosition
-    known: Known
+    known: TrainingIdentity
     remembered: dict[str, dict[str, Any]]
     spent: float
     halvings: list[tuple[int, float]]
@@ -91,14 +93,14 @@ class Found(NamedTuple):
         return sum(row["seconds"] for row in rows) + self.spent
 
 
-def newest(path: Path) -> Found | None:
+def newest_checkpoint(path: Path) -> CheckpointState | None:
     """The newest checkpoint of a run directory that is whole; None where none is.
 
     A damaged one is named on standard error, and the one before it taken.
     """
-    for file in directory.checkpoints(path):
+    for file in directory.checkpoint_paths(path):
         try:
-            return _load(file)
+            return _read_checkpoint(file)
         except snapshot.DamagedError as error:
             print(
                 f"athanor: {file} is damaged ({error}); the one before it is taken.",
@@ -113,16 +115,16 @@ def newest(path: Path) -> Found | None:
     return None
 
 
-def begun(path: Path, app: type[App]) -> Known:
+def load_identity(path: Path, app: type[App]) -> TrainingIdentity:
     """What the run in a directory was begun with, finished or not.
 
     Raises RunError where that cannot be known.
     """
-    known: Known | None = None
+    known: TrainingIdentity | None = None
     if (path / MANIFEST).exists():
         told = Run(path).manifest
         about = {"deterministic": told.get("deterministic", False)}
-        known = Known(
+        known = TrainingIdentity(
             told["app"],
             told["fields"],
             about,
@@ -131,7 +133,7 @@ def begun(path: Path, app: type[App]) -> Known:
             told["replicas"],
             told["data"].get("directory"),
         )
-    elif found := unfinished_in(path):
+    elif found := find_checkpoint(path):
         known = found.known
     if known is None:
         raise RunError(
@@ -147,13 +149,13 @@ def begun(path: Path, app: type[App]) -> Known:
     return known
 
 
-def trained_in(app: App, options: TrainOptions, *, fold: Fold | None = None) -> Run | None:
+def find_finished_run(app: App, options: TrainOptions, *, fold: Fold | None = None) -> Run | None:
     """The finished run in `options.run_dir`, if it is this app's: same fields, fold, quarantine.
 
     A process may have ended after its training and before the evaluation.
     """
     path = options.run_dir
-    if path is None or not (path / MANIFEST).exists() or unfinished(path):
+    if path is None or not (path / MANIFEST).exists() or is_resumable(path):
         return None
     run = Run.load(path, options.data_dir)
     told = run.manifest
@@ -166,22 +168,30 @@ def trained_in(app: App, options: TrainOptions, *, fold: Fold | None = None) -> 
     ):
         return None
     print(f"{path} is trained already")
-    directory.tidy(run.path)
+    directory.remove_training_files(run.path)
     return run
 
 
-def unfinished_in(path: Path | None) -> Found | None:
+def find_checkpoint(path: Path | None) -> CheckpointState | None:
     """The newest checkpoint of an unfinished training in a directory, if there is one."""
-    return newest(path) if path is not None and path.is_dir() and unfinished(path) else None
+    return (
+        newest_checkpoint(path)
+        if path is not None and path.is_dir() and is_resumable(path)
+        else None
+    )
 
 
-def begin(known: Known, found: Found | None, *, force: bool) -> Found:
+def start_or_continue(
+    known: TrainingIdentity, found: CheckpointState | None, *, force: bool
+) -> CheckpointState:
     """Where to go on, or the beginning.
 
     Raises RunError where what was found is another training, unless it is forced.
     """
     if found is None:
-        return Found(TrainingPosition(), known, {}, 0.0, [], [], [], [], [], Path(os.devnull))
+        return CheckpointState(
+            TrainingPosition(), known, {}, 0.0, [], [], [], [], [], Path(os.devnull)
+        )
     different = known.differences(found.known)
     if different and not force:
         raise RunError(
@@ -192,22 +202,24 @@ def begin(known: Known, found: Found | None, *, force: bool) -> Found:
     return found._replace(known=known, forced=[*found.forced, *different])
 
 
-def noted(begin: Found, path: Path | None) -> Found:
+def write_first_checkpoint(
+    start_or_continue: CheckpointState, path: Path | None
+) -> CheckpointState:
     """The same, once a run directory tells of it."""
-    if path is None or begin.path.parent == path / CHECKPOINT:
-        return begin
-    begin = begin._replace(path=directory.next_checkpoint(path))
-    write(begin.path, begin)
-    return begin
+    if path is None or start_or_continue.path.parent == path / CHECKPOINT:
+        return start_or_continue
+    start_or_continue = start_or_continue._replace(path=directory.next_checkpoint_path(path))
+    write(start_or_continue.path, start_or_continue)
+    return start_or_continue
 
 
-def _load(path: Path) -> Found:
+def _read_checkpoint(path: Path) -> CheckpointState:
     told, arrays = snapshot.read(path)
     try:
-        known = Known(**told["known"])
+        known = TrainingIdentity(**told["known"])
         if "format" not in told:
             known = known._replace(fields=with_automatic(known.app, known.fields))
-        return Found(
+        return CheckpointState(
             TrainingPosition(*told["position"]),
             known,
             told["remembered"],
@@ -223,10 +235,10 @@ def _load(path: Path) -> Found:
         raise snapshot.DamagedError("it was written by another version") from error
 
 
-def write(path: Path, found: Found) -> None:
+def write(path: Path, found: CheckpointState) -> None:
     """Write a checkpoint to its file."""
     told = found._asdict()
     del told["path"]
     arrays = {name: told.pop(name) for name in ("state", "metrics", "best")}
-    told |= {"known": found.known._asdict(), "format": FORMAT}
+    told |= {"known": found.known._asdict(), "format": FORMAT_VERSION}
     snapshot.write(path, told, arrays)

@@ -116,7 +116,7 @@ class Run:
         """The best model, from raw input to probabilities or numbers."""
         path, labels = self.path / "model.keras", self.manifest["labels"]
         try:
-            model = archive.model(path)
+            model = archive.load_model(path)
             if labels and model.output_shape[-1] != len(labels):
                 raise ValueError(f"the run has {len(labels)} labels, it gives {model.output_shape}")
             return model

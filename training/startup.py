@@ -11,7 +11,7 @@ from training.distributed import cluster
 from training.distributed.cluster import Strategy
 
 
-def tensorflow(devices: int | None = None, strategy: Strategy = "one") -> None:
+def start_tensorflow(devices: int | None = None, strategy: Strategy = "one") -> None:
     """Import TensorFlow and look at the devices; what goes wrong is shown in full.
 
     Where there is no GPU the CPU becomes so many devices. Several workers have to meet before
@@ -20,12 +20,12 @@ def tensorflow(devices: int | None = None, strategy: Strategy = "one") -> None:
     several = cluster.wanted(strategy)
     if "tensorflow" in sys.modules:
         return
-    with _quiet(), _hidden("sklearn"), _hidden("matplotlib"):
+    with _quiet(), _hide_package("sklearn"), _hide_package("matplotlib"):
         import keras  # noqa: F401
         import tensorflow as tf
 
         if not several and not tf.config.list_physical_devices("GPU"):
-            parts_of_the_cpu(devices or 1)
+            split_cpu(devices or 1)
         if not several:
             tf.config.list_logical_devices()
     if several:
@@ -34,7 +34,7 @@ def tensorflow(devices: int | None = None, strategy: Strategy = "one") -> None:
         distribution.multiworker()
 
 
-def parts_of_the_cpu(count: int) -> None:
+def split_cpu(count: int) -> None:
     """Make so many devices of the CPU, before TensorFlow looks at any."""
     import tensorflow as tf
 
@@ -44,11 +44,11 @@ def parts_of_the_cpu(count: int) -> None:
         tf.config.set_logical_device_configuration(cpu, parts)
 
 
-def without_keras() -> None:
+def start_tensorflow_without_keras() -> None:
     """Import TensorFlow alone, for what only asks exports: two seconds less."""
     # The loader of sessions is TensorFlow Serving's own; that there is a newer one is known.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with _quiet(), _hidden("keras"):
+    with _quiet(), _hide_package("keras"):
         import tensorflow as tf
 
         tf.config.list_logical_devices()
@@ -63,12 +63,12 @@ def _quiet() -> Iterator[None]:
     # Matplotlib tells of fonts and of its own cache.
     for name in ("absl", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with _held_back_stderr():
+    with _buffered_stderr():
         yield
 
 
 @contextlib.contextmanager
-def _hidden(name: str) -> Iterator[None]:
+def _hide_package(name: str) -> Iterator[None]:
     """Let an import pass this package by: Keras takes some for what nobody here uses.
 
     TensorFlow takes Keras itself, where it is there.
@@ -84,7 +84,7 @@ def _hidden(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _held_back_stderr() -> Iterator[None]:
+def _buffered_stderr() -> Iterator[None]:
     """No variable silences TensorFlow 2.21's start (tensorflow#100442): hold its lines back."""
     saved = os.dup(2)
     with tempfile.TemporaryFile() as lines:

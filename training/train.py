@@ -14,11 +14,11 @@ from pipelines import quarantine
 from pipelines.splits import Fold, Splits
 from training import directory, records, resume
 from training.distributed import strategy as distribution
-from training.fitting import DivergedError, Task, compiled, fit, steps_of
+from training.fitting import DivergedError, TrainingJob, build_compiled, count_steps, fit
 from training.options import TrainOptions
-from training.precision import Choice, choose
-from training.records import Fitted
-from training.resume import Found, Known
+from training.precision import PrecisionChoice, choose_precision
+from training.records import FitResult
+from training.resume import CheckpointState, TrainingIdentity
 from training.run import ELSEWHERE, QUARANTINE, Run, sets_directory
 
 HALVINGS = 3  # of the learning rate, at most
@@ -45,7 +45,7 @@ def train(
         app: what to train.
         options: directory, devices, number format and so on.
         fold: the fold that is held out as test; by default the data's own test set or a part.
-        callbacks: further Keras callbacks; one may raise EnoughError to stop.
+        callbacks: further Keras callbacks; one may raise StopTrainingError to stop.
         verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
         **changes: fields of `options` with other values.
 
@@ -62,35 +62,41 @@ def train(
         tf.config.experimental.enable_op_determinism()
     # As `Run.splits` finds them again.
     splits = quarantine.of_training(app.load_splits(options.data_dir), fold, options.quarantine)
-    spread = distribution.choose(options.strategy, options.devices)
+    spread = distribution.make_strategy(options.strategy, options.devices)
     distribution.batch_size(app, len(splits.train), spread.num_replicas_in_sync)
-    found = resume.unfinished_in(options.run_dir)
+    found = resume.find_checkpoint(options.run_dir)
     with contextlib.ExitStack() as held:
-        with spread.scope(), distribution.together():
-            choice = distribution.agreed(app, splits, _choice(app, options, found))
-            known = _known(app, splits, choice, options)
-            begin = resume.begin(known, found, force=options.force)
-            task = _task(app, splits, begin, fold, options, held)
-            if verbose and task.path:
-                print(records.announcement(task, choice), flush=True)
-            task, fitted = _fitted(task, options, callbacks, verbose)
-            manifest = records.make_manifest(task, choice, fitted, fold)
-        records.keep(task, manifest)
+        with spread.scope(), distribution.report_lost_workers():
+            choice = distribution.agree_on_precision(
+                app, splits, _choose_precision(app, options, found)
+            )
+            known = _identity_of(app, splits, choice, options)
+            begin = resume.start_or_continue(known, found, force=options.force)
+            job = _prepare_job(app, splits, begin, fold, options, held)
+            if verbose and job.path:
+                print(records.announcement(job, choice), flush=True)
+            job, fitted = _fit_with_halving(job, options, callbacks, verbose)
+            manifest = records.make_manifest(job, choice, fitted, fold)
+        records.keep(job, manifest)
     if fitted.stopped is not None:
         raise fitted.stopped
-    run = Run(task.path or ELSEWHERE, options.data_dir)
-    run.remember(app=app, splits=splits, model=task.parts.answering)
+    run = Run(job.path or ELSEWHERE, options.data_dir)
+    run.remember(app=app, splits=splits, model=job.parts.full_model)
     return run
 
 
-def _choice(app: App, options: TrainOptions, found: Found | None) -> Choice:
+def _choose_precision(
+    app: App, options: TrainOptions, found: CheckpointState | None
+) -> PrecisionChoice:
     """The number format: what is asked for, or what this training began with."""
     if found and options.precision == "auto":
-        return Choice(**found.known.precision)
-    return choose(options.precision, app.modality, app.compute_dtypes)
+        return PrecisionChoice(**found.known.precision)
+    return choose_precision(options.precision, app.modality, app.compute_dtypes)
 
 
-def _known(app: App, splits: Splits, choice: Choice, options: TrainOptions) -> Known:
+def _identity_of(
+    app: App, splits: Splits, choice: PrecisionChoice, options: TrainOptions
+) -> TrainingIdentity:
     """What a training in this scope is known by."""
     about = {
         "data fingerprint": splits.fingerprint(),
@@ -98,31 +104,33 @@ def _known(app: App, splits: Splits, choice: Choice, options: TrainOptions) -> K
         "deterministic": options.deterministic,
         **{f"{one.__name__} version": one.__version__ for one in (tf, keras, np)},
     }
-    devices = distribution.replicas()
-    return Known(
+    devices = distribution.num_replicas()
+    return TrainingIdentity(
         app.name(),
         app.to_json(),
         about,
         choice._asdict(),
-        distribution.name(),
+        distribution.strategy_name(),
         devices,
         sets_directory(app, options.data_dir),
     )
 
 
-def _task(
+def _prepare_job(
     app: App,
     splits: Splits,
-    begin: Found,
+    begin: CheckpointState,
     fold: Fold | None,
     options: TrainOptions,
     held: contextlib.ExitStack,
-) -> Task:
+) -> TrainingJob:
     """What is to be fitted; its directory is held as long as `held` is open."""
-    distribution.require_same("checkpoints", begin.position.epoch)
-    parts = compiled(_slower(app, splits, begin), splits, begin.known.precision["policy"])
+    distribution.require_equal_to_chief("checkpoints", begin.position.epoch)
+    parts = build_compiled(
+        _with_halved_rate(app, splits, begin), splits, begin.known.precision["policy"]
+    )
     path = (
-        held.enter_context(directory.taken(app, options.run_dir))
+        held.enter_context(directory.reserve(app, options.run_dir))
         if distribution.is_chief()
         else None
     )
@@ -132,56 +140,56 @@ def _task(
     again = f"athanor {app.name()} train --resume {path or 'RUN'}"
     if fold and path:
         again = f"the same command with --run-dir {path.parent}"
-    return Task(app, splits, parts, path, resume.noted(begin, path), again)
+    return TrainingJob(app, splits, parts, path, resume.write_first_checkpoint(begin, path), again)
 
 
-def _slower(app: App, splits: Splits, begin: Found) -> App:
+def _with_halved_rate(app: App, splits: Splits, begin: CheckpointState) -> App:
     """The app with the learning rate that its halvings left."""
     if not begin.halvings:
         return app
-    highest = app.peak_learning_rate_for(app.epochs * steps_of(app, splits)[0])
+    highest = app.peak_learning_rate_for(app.epochs * count_steps(app, splits)[0])
     return dataclasses.replace(app, learning_rate=highest / 2 ** len(begin.halvings))
 
 
-def _fitted(
-    task: Task,
+def _fit_with_halving(
+    job: TrainingJob,
     options: TrainOptions,
     callbacks: Sequence[keras.callbacks.Callback],
     verbose: int,
-) -> tuple[Task, Fitted]:
+) -> tuple[TrainingJob, FitResult]:
     """Fit; where that diverges and it was asked for, again with half the learning rate.
 
     Raises what ended it where not even one epoch can be kept.
     """
     halves = options.on_nan == "halve"
-    if halves and distribution.name() == "multiworker":
+    if halves and distribution.strategy_name() == "multiworker":
         raise FieldError(
             "Received --on-nan halve for several workers; expected stop. Leave it out."
         )
-    fitted = fit(task, options, callbacks, verbose)
-    while halves and len(task.begin.halvings) < HALVINGS and _by_rate(fitted):
-        task = _halved(task)
-        fitted = fit(task, options, callbacks, verbose)
+    fitted = fit(job, options, callbacks, verbose)
+    while halves and len(job.begin.halvings) < HALVINGS and _lower_rate_may_help(fitted):
+        job = _halve_learning_rate(job)
+        fitted = fit(job, options, callbacks, verbose)
     if fitted.stopped is not None and not fitted.best.epoch:
         raise fitted.stopped
-    return task, fitted
+    return job, fitted
 
 
-def _by_rate(fitted: Fitted) -> bool:
-    return isinstance(fitted.stopped, DivergedError) and fitted.stopped.by_rate
+def _lower_rate_may_help(fitted: FitResult) -> bool:
+    return isinstance(fitted.stopped, DivergedError) and fitted.stopped.lower_rate_may_help
 
 
-def _halved(task: Task) -> Task:
+def _halve_learning_rate(job: TrainingJob) -> TrainingJob:
     """From the last checkpoint on, with half the learning rate."""
-    optimizer = task.parts.network.optimizer
+    optimizer = job.parts.network.optimizer
     step, rate = int(optimizer.iterations.numpy()), float(optimizer.learning_rate)
-    begin = (task.path and resume.newest(task.path)) or task.begin
-    begin = begin._replace(halvings=[*task.begin.halvings, (step, rate)])
+    begin = (job.path and resume.newest_checkpoint(job.path)) or job.begin
+    begin = begin._replace(halvings=[*job.begin.halvings, (step, rate)])
     print(
         f"The loss diverged at step {step} (learning rate {rate:.3g}); goes on after epoch "
         f"{begin.position.epoch} with half of it.",
         flush=True,
     )
     policy = begin.known.precision["policy"]
-    parts = compiled(_slower(task.app, task.splits, begin), task.splits, policy)
-    return task._replace(begin=begin, parts=parts)
+    parts = build_compiled(_with_halved_rate(job.app, job.splits, begin), job.splits, policy)
+    return job._replace(begin=begin, parts=parts)

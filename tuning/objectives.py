@@ -57,14 +57,14 @@ def measured(run: Run, *, trust: bool = False) -> dict[str, float]:
     """What the exported artifact costs.
 
     `latency`: milliseconds of an answer to one input, the median of 50; `size`: megabytes.
-    Raises OriginError for an artifact that is there already and that somebody else made, unless
+    Raises ProvenanceError for an artifact that is there already and that somebody else made, unless
     it is trusted.
     """
     artifacts = [run.path / "export" / str(one) for one in versions(run.path / "export")]
     artifact = max(artifacts, key=lambda path: int(path.name), default=None)
     if artifact is None:
         artifact = Path(export(run)["export"])
-    provenance.require(artifact, provenance.EXPORT, trust=trust)
+    provenance.require_signature(artifact, provenance.EXPORT_FILES, trust=trust)
     size = savedmodel.size(artifact) / 1e6
     return {"latency": _latency(run, artifact), "size": round(size, 4)}
 

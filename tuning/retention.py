@@ -6,20 +6,20 @@ import shutil
 from pathlib import Path
 
 from training import provenance
-from training.directory import tidy
+from training.directory import remove_training_files
 from training.run import MANIFEST
 
 
 def require_own(directory: Path, *, trust: bool) -> None:
-    """Raise OriginError where somebody else trained a trial, or the winner, of a directory."""
+    """Raise ProvenanceError where somebody else trained a trial, or the winner, of a directory."""
     for model in [*directory.glob("trials/*/model.keras"), *directory.glob("best/model.keras")]:
         if (model.parent / MANIFEST).exists():
-            provenance.require(model.parent, provenance.RUN, trust=trust)
+            provenance.require_signature(model.parent, provenance.RUN_FILES, trust=trust)
 
 
 def forget(path: Path) -> None:
     """Leave of a trial what is small: its manifest and its history."""
-    tidy(path)
+    remove_training_files(path)
     torn = path.glob(".[0-9]*-*")  # files of a process that was killed
     for one in (path / "model.keras", path / "samples.npz", *torn):
         one.unlink(missing_ok=True)

@@ -66,7 +66,7 @@ def search(
         watch: given the oracle, the function to call after every event.
 
     Raises:
-        DataError, FieldError, JournalError, OriginError, RunError, StrategyError: nothing was
+        DataError, FieldError, JournalError, ProvenanceError, RunError, StrategyError: nothing was
             begun.
         SearchError: the first trial failed, or all did.
         WorkerError: a worker could not work.
@@ -78,20 +78,20 @@ def search(
     seconds = None if options.minutes is None else 60 * options.minutes
     limits = Limits(options.trials, seconds, options.workers, patience)
     splits = spec.splits()
-    spec = spec.for_data(splits, distribution.expected(options.strategy, options.devices))
+    spec = spec.for_data(splits, distribution.expected_replicas(options.strategy, options.devices))
     app, oracle = spec.app, _oracle(spec)
     of_trials = options.train_options
     if options.quarantine:
         of_trials = dataclasses.replace(of_trials, quarantine=directory / QUARANTINE)
     if coordinator.role() == "worker":
         valid = search_spec.wait_for_coordinator(spec, directory, splits)
-        distribution.choose(options.strategy, options.devices)
+        distribution.make_strategy(options.strategy, options.devices)
         _work(oracle, trial.Task(app, directory, spec.objectives, valid, of_trials))
         return None
     # Where KerasTuner's variables make this the chief, the workers are elsewhere.
     count = 0 if coordinator.role() else options.workers
     if count == 1:  # to others this process would leave no GPU
-        distribution.choose(options.strategy, options.devices)
+        distribution.make_strategy(options.strategy, options.devices)
     app.effective_batch_size(len(splits.train))
     with _held(directory) as lock:
         retention.require_own(directory, trust=options.trust)
@@ -232,8 +232,8 @@ def _result(oracle: Journaled, task: trial.Task) -> Searched:
     choice = _chosen(oracle, task)
     winner = choice.best if choice else oracle.finished()[0].trial_id
     # A worker of another machine has this user's key, or its trials are somebody else's.
-    provenance.require(task.path(winner), provenance.RUN, trust=task.options.trust)
+    provenance.require_signature(task.path(winner), provenance.RUN_FILES, trust=task.options.trust)
     best = retention.copied(task.path(winner), task.directory / "best")
-    provenance.require(best, provenance.RUN, trust=task.options.trust)
+    provenance.require_signature(best, provenance.RUN_FILES, trust=task.options.trust)
     run = Run.load(best, task.options.data_dir)
     return Searched(task.directory, oracle, task.first, run, choice)

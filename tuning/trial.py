@@ -17,11 +17,11 @@ from apps.app import App, FieldError
 from pipelines.files import whole, without_home
 from pipelines.splits import Splits
 from training import provenance
-from training.callbacks import EnoughError
-from training.directory import tidy, unfinished
+from training.callbacks import StopTrainingError
+from training.directory import is_resumable, remove_training_files
 from training.fitting import DivergedError
 from training.options import TrainOptions
-from training.provenance import OriginError
+from training.provenance import ProvenanceError
 from training.run import INTERRUPTED, MANIFEST, Run, RunError
 from training.train import train
 from tuning import objectives, space, tuner_fixes
@@ -81,7 +81,7 @@ def scores(objectives: dict[str, str]) -> dict[str, str]:
 class Reporter(keras.callbacks.Callback):
     """Tells the oracle, after every epoch, how good the model is that would be kept.
 
-    Raises EnoughError where the trial need not go on.
+    Raises StopTrainingError where the trial need not go on.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Reporter(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
         """Report."""
         if self.tell({SCORE: self.score()}, epoch + 1) == "STOPPED":
-            raise EnoughError
+            raise StopTrainingError
 
 
 class FieldsTuner(base_tuner.BaseTuner):
@@ -118,7 +118,7 @@ class FieldsTuner(base_tuner.BaseTuner):
                 beside.write_text(self.tuner_id)
             self.run_trial(trial)
             trial.status = "COMPLETED"
-        except (grpc.RpcError, UnwrittenError, RunError, OriginError, OSError):
+        except (grpc.RpcError, UnwrittenError, RunError, ProvenanceError, OSError):
             raise  # no fault of the trial
         except TakenError:
             pass
@@ -151,7 +151,7 @@ class FieldsTuner(base_tuner.BaseTuner):
 
         (path / "failed.txt").unlink(missing_ok=True)
         if run := self._finished(path):
-            tidy(path)
+            remove_training_files(path)
         else:
             loud = 2 if self.loud and not int(trial.trial_id) else 0
             reporter = Reporter(score, tell)
@@ -169,11 +169,11 @@ class FieldsTuner(base_tuner.BaseTuner):
         if not (path / MANIFEST).exists():
             return None
         run = Run.load(path, self.task.options.data_dir)
-        provenance.require(path, provenance.RUN, trust=self.task.options.trust)
+        provenance.require_signature(path, provenance.RUN_FILES, trust=self.task.options.trust)
         stopped = run.manifest["stopped"]
         if stopped not in (None, INTERRUPTED):
             raise DivergedError(stopped)
-        return None if unfinished(path) else run
+        return None if is_resumable(path) else run
 
     def _same_questions(self, run: Run) -> None:
         if digest(run.splits) != self.task.valid:

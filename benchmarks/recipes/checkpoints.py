@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 import apps  # noqa: E402
 from training import startup  # noqa: E402
 
-startup.tensorflow()
+startup.start_tensorflow()
 
 import keras  # noqa: E402
 

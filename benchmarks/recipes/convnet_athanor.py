@@ -12,16 +12,16 @@ from typing import Any
 
 from training import startup
 
-startup.tensorflow()
+startup.start_tensorflow()
 
 import keras  # noqa: E402
 
 from apps import Mnist  # noqa: E402
 from pipelines import tfds  # noqa: E402
 from pipelines.batches import shuffled_batches  # noqa: E402
-from training.build import finite  # noqa: E402
-from training.fitting import steps_of  # noqa: E402
-from training.precision import choose  # noqa: E402
+from training.build import with_finite_check  # noqa: E402
+from training.fitting import count_steps  # noqa: E402
+from training.precision import choose_precision  # noqa: E402
 
 
 class Clock(keras.callbacks.Callback):
@@ -56,8 +56,8 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
     """Train two epochs; the second counts, from end to end."""
     app = Mnist(data="tfds:mnist", batch_size=100, seed=seed)
     source = tfds.source("mnist", None, None)
-    steps, steps_per_execution = steps_of(app, source)
-    choice = choose(precision, "image")
+    steps, steps_per_execution = count_steps(app, source)
+    choice = choose_precision(precision, "image")
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(choice.policy)
     batches = shuffled_batches(
@@ -70,7 +70,7 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
     model, clock = network(), Clock()
     model.compile(
         keras.optimizers.SGD(0.01, momentum=0.9),
-        loss=finite(keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
+        loss=with_finite_check(keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
         metrics=["accuracy"],
         steps_per_execution=steps_per_execution,
     )

@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--app", required=True)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    startup.tensorflow()
+    startup.start_tensorflow()
     import apps
     from training.train import train
 

@@ -37,7 +37,7 @@ from apps.regression.app import Regression
 from apps.text.app import Text
 from pipelines.batches import ordered_batches, shuffled_batches
 from pipelines.splits import Splits
-from training.build import build, finite
+from training.build import build, with_finite_check
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0)  # of an optimizer's default learning rate
@@ -242,16 +242,16 @@ class Race:
             batch_size=size,
             steps_per_epoch=per_epoch,
             seed=seed,
-            prepare=parts.prepare,
+            prepare=parts.preprocessing,
             augment=app.make_augmentation(),
             lengths=app.sequence_lengths(splits),
         )
-        valid = ordered_batches(splits.valid, batch_size=VALID_BATCH, prepare=parts.prepare)
+        valid = ordered_batches(splits.valid, batch_size=VALID_BATCH, prepare=parts.preprocessing)
         course = Course(-math.inf if target is None else target, looks * every)
         try:
             app.fit(
                 parts.network,
-                FitData(batches, valid, every, splits, parts.prepare, size, every),
+                FitData(batches, valid, every, splits, parts.preprocessing, size, every),
                 callbacks=[optimizers.AveragedWeights(), course],
                 verbose=0,
             )
@@ -269,7 +269,7 @@ class Race:
         new = build(app, self.splits, "float32")
         new.network.compile(
             app.make_optimizer(steps),
-            loss=finite(app.make_loss(self.splits)),
+            loss=with_finite_check(app.make_loss(self.splits)),
             metrics=list(app.metrics),
             steps_per_execution=math.gcd(self.task.every or 1, 20),
         )
@@ -294,7 +294,7 @@ def told(*numbers: float) -> list[float | None]:
 
 def score(parts: Any, splits: Splits) -> float:
     """Of the test examples: the share of right answers, or the root of the mean squared error."""
-    test = ordered_batches(splits.test, batch_size=VALID_BATCH, prepare=parts.prepare)
+    test = ordered_batches(splits.test, batch_size=VALID_BATCH, prepare=parts.preprocessing)
     if splits.labels:
         given = parts.network.predict(test, verbose=0)
         return float(np.mean(given.argmax(-1) == splits.test.targets))

@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    startup.tensorflow()
+    startup.start_tensorflow()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
         by = athanor if given.by == "athanor" else kerastuner

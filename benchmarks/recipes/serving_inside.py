@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--shape", default="28,28,1")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    startup.tensorflow()
+    startup.start_tensorflow()
     from serving.loading import load
     from serving.request_executor import answered
 

@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--app", choices=SPACES, required=True)
     parser.add_argument("--into", type=Path, required=True)
     given = parser.parse_args()
-    startup.tensorflow()
+    startup.start_tensorflow()
     import apps
     from training.run import write_json
 

@@ -11,9 +11,9 @@ import optimizers
 from apps.app import App
 from pipelines.splits import Splits
 from training.distributed import strategy as distribution
-from training.fitting import compiled, make_fit_data
+from training.fitting import build_compiled, make_fit_data
 from training.options import CheckDistributeOptions
-from training.precision import choose
+from training.precision import choose_precision
 
 EPOCHS, STEPS = 2, 10  # of each stage, and of an epoch
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 0.05}
@@ -118,8 +118,8 @@ def compared(app: App, options: CheckDistributeOptions = DEFAULTS) -> Compared |
     # Two or three trainings have functions of their own, of which TensorFlow warns.
     tf.get_logger().setLevel("ERROR")
     alone, shared = (
-        distribution.choose("one"),
-        distribution.choose(options.strategy, options.num_devices),
+        distribution.make_strategy("one"),
+        distribution.make_strategy(options.strategy, options.num_devices),
     )
     names = [one.name for one in dataclasses.fields(app)]
     plain: dict[str, Any] = {name: EPOCHS for name in names if name.endswith("epochs")}
@@ -129,9 +129,9 @@ def compared(app: App, options: CheckDistributeOptions = DEFAULTS) -> Compared |
     count = shared.num_replicas_in_sync
     size = distribution.batch_size(app, len(splits.train), count)
     app = dataclasses.replace(app, batch_size=size)  # the same on one device
-    choice = choose(options.precision, app.modality, app.compute_dtypes)
-    with shared.scope(), distribution.together():
-        policy = distribution.agreed(app, splits, choice).policy
+    choice = choose_precision(options.precision, app.modality, app.compute_dtypes)
+    with shared.scope(), distribution.report_lost_workers():
+        policy = distribution.agree_on_precision(app, splits, choice).policy
         several = _trained(app, splits, shared, policy)
         if not distribution.is_chief():
             return None
@@ -189,9 +189,11 @@ def _trained(
     app: App, splits: Splits, strategy: Any, policy: str, *, turned: bool = False
 ) -> _Trained:
     with strategy.scope():
-        parts = compiled(app, splits, policy)
+        parts = build_compiled(app, splits, policy)
         parts.network.steps_per_execution = 1
-        distribution.synchronise(parts.network)  # like with like: it has another arithmetic
+        distribution.synchronize_batch_normalization(
+            parts.network
+        )  # like with like: it has another arithmetic
         start = parts.network.get_weights()
         made = make_fit_data(app, splits, parts)
         made = made._replace(

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from training.directory import unfinished
+from training.directory import is_resumable
 from training.distributed.cluster import LostError
 from training.run import MANIFEST
 
@@ -85,7 +85,7 @@ def launch(
 
 
 def _finished(run_dir: Path) -> bool:
-    return (run_dir / MANIFEST).exists() and not unfinished(run_dir)
+    return (run_dir / MANIFEST).exists() and not is_resumable(run_dir)
 
 
 class _Crew:
