@@ -145,8 +145,9 @@ def require_equal_to_chief(what: str, number: int) -> None:
     """Raise StrategyError on a worker whose number is not the chief's: all have to ask."""
     if broadcast_from_chief(number) != number:
         raise StrategyError(
-            f"Received {what} on worker {_worker_number()} that differ from the chief's; expected the "
-            "same on all. Start all with the same command, on the same data, in the same directory."
+            f"Received {what} on worker {_worker_number()} that differ from those of the chief; "
+            "expected the same on all workers. Start all with the same command, on the same data, "
+            "in the same directory."
         )
 
 
