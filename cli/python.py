@@ -50,7 +50,7 @@ def train(
     """
     options = dataclasses.replace(options or TrainOptions(), **changes)
     app.require_data()
-    startup.tensorflow(options.devices, options.strategy)
+    startup.start_tensorflow(options.devices, options.strategy)
     from evaluation.experiment import train_and_score
     from evaluation.notebook import Run
 
@@ -66,7 +66,7 @@ def evaluate(run: "Run | Path | str", **options: Any) -> "Scores":
 
     Raises:
         RunError: the directory holds no finished run, or its data have changed.
-        OriginError: somebody else made the run; `trust=True` loads it all the same.
+        ProvenanceError: somebody else made the run; `trust=True` loads it all the same.
 
     Example:
         scores = athanor.evaluate(run)
@@ -171,7 +171,7 @@ def tune(app: App, options: TuneOptions | None = None, **changes: Any) -> "Searc
     """
     options = dataclasses.replace(options or TuneOptions(), **changes)
     app.require_data()
-    startup.tensorflow(options.devices)
+    startup.start_tensorflow(options.devices)
     from tuning.result import search_here
 
     return search_here(app, options)
@@ -200,7 +200,7 @@ def check_data(app: App, options: CheckDataOptions | None = None, **changes: Any
     options = dataclasses.replace(options or CheckDataOptions(fail_on="never"), **changes)
     destinations.require_free(options.report, options.write_quarantine)
     app.require_data()
-    startup.tensorflow()
+    startup.start_tensorflow()
     from data_checks import outputs
     from evaluation.notebook import Table
 
@@ -265,13 +265,13 @@ def serve(*runs: "Run | Path | str", options: ServeOptions | None = None, **chan
 
 
 def _loaded(run: "Run | Path | str", options: CommonOptions) -> "Run":
-    """The run, with TensorFlow started. Raises RunError, OriginError."""
+    """The run, with TensorFlow started. Raises RunError, ProvenanceError."""
     from training import provenance
     from training import run as runs
 
     loaded = run if isinstance(run, runs.Run) else runs.Run.load(Path(run), options.data_dir)
-    provenance.require(loaded.path, provenance.RUN, trust=options.trust)
-    startup.tensorflow()
+    provenance.require_signature(loaded.path, provenance.RUN_FILES, trust=options.trust)
+    startup.start_tensorflow()
     from evaluation.notebook import Run
 
     return Run.of(loaded)

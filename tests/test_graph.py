@@ -148,7 +148,7 @@ def test_a_graph_that_is_replaced_while_it_is_opened_changes_no_answer(app, kept
     run = kept(app)
     inputs = asked_of(run)
     wanted = predict(run, inputs)
-    require = provenance.require
+    require = provenance.require_signature
 
     def replaced(directory, patterns, **options):
         require(directory, patterns, **options)
