@@ -21,7 +21,13 @@ from pipelines.batches import shuffled_batches
 from pipelines.examples import DataError, Examples
 from pipelines.splits import Fold, split_fold, split_source
 from pipelines.tables.table import Table, Tables
-from pipelines.texts.preprocessing import Words, count_words, hash_runs, most_frequent, split
+from pipelines.texts.preprocessing import (
+    TextVectorizer,
+    estimate_word_counts,
+    frequent_words,
+    hash_ngrams,
+    split_words,
+)
 from pipelines.texts.reading import Columns, source
 
 ODD = [
@@ -44,7 +50,7 @@ def texts(*some):
 
 
 def split_one(text):
-    return [word.decode() for word in split(tf.constant([text]))[0].numpy()]
+    return [word.decode() for word in split_words(tf.constant([text]))[0].numpy()]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +96,7 @@ def test_bytes_that_are_no_text_are_words_too():
 
 
 def test_words_keep_head_and_tail_and_number_the_unknown():
-    layer = Words([*"abcdefghij"], 6, 0, 0)
+    layer = TextVectorizer([*"abcdefghij"], 6, 0, 0)
     found = layer(tf.constant(["a b c d e f g h i j", "a zz", ""]))["words"].numpy()
     letters = {letter: number for number, letter in enumerate("abcdefghij", 2)}
     np.testing.assert_array_equal(found[0], [letters[one] for one in "abghij"])
@@ -98,20 +104,20 @@ def test_words_keep_head_and_tail_and_number_the_unknown():
     assert not found[2].any()
 
 
-def with_runs(*some, grams=2):
-    return Words.adapted(texts(*some), size=10, length=6, grams=grams, most=100)
+def with_ngrams(*some, grams=2):
+    return TextVectorizer.adapted(texts(*some), max_words=10, length=6, grams=grams, max_ngrams=100)
 
 
 def test_nothing_but_empty_texts_has_a_time_of_one():
-    found = with_runs("a b", "a b")(tf.constant(["", ""]))
+    found = with_ngrams("a b", "a b")(tf.constant(["", ""]))
     assert found["words"].shape == (2, 1)
-    assert not found["runs"].numpy().any()
+    assert not found["ngrams"].numpy().any()
 
 
-def test_runs_are_distinct_and_know_the_order():
-    layer = with_runs("a b a", "a b a")
+def test_ngrams_are_distinct_and_depend_on_word_order():
+    layer = with_ngrams("a b a", "a b a")
     one, other, twice = (
-        set(layer(tf.constant([text]))["runs"].numpy()[0]) - {0}
+        set(layer(tf.constant([text]))["ngrams"].numpy()[0]) - {0}
         for text in ("a b", "b a", "a b a b a")
     )
     # a, b, a b, a at the beginning, a as the first, b as the second; a, b, b a.
@@ -119,43 +125,45 @@ def test_runs_are_distinct_and_know_the_order():
     assert len(one & other) == 2
     assert one | other < twice
     assert len(twice) == 8  # and a as the third
-    assert np.count_nonzero(layer(tf.constant(["a b a b a b"]))["runs"]) == 8
+    assert np.count_nonzero(layer(tf.constant(["a b a b a b"]))["ngrams"]) == 8
 
 
-def test_runs_of_one_text_alone_are_not_known():
-    assert with_runs("a b", "b c", "c").num_runs == 2
-    assert with_runs("a", "a", grams=0).num_runs == 0
+def test_ngrams_of_a_single_text_are_unknown():
+    assert with_ngrams("a b", "b c", "c").num_ngrams == 2
+    assert with_ngrams("a", "a", grams=0).num_ngrams == 0
 
 
-def test_beginnings_tell_what_words_of_one_stem_share():
-    layer = with_runs("walked", "walking", grams=1)
-    known = [set(layer(tf.constant([text]))["runs"].numpy()[0]) - {0} for text in ("walks", "wal")]
-    assert (layer.num_runs, *map(len, known)) == (1, 1, 0)
-    accented = with_runs("éèêëa", "éèêëb", grams=1)
-    assert accented.num_runs == 1
+def test_words_of_one_stem_share_a_prefix():
+    layer = with_ngrams("walked", "walking", grams=1)
+    known = [
+        set(layer(tf.constant([text]))["ngrams"].numpy()[0]) - {0} for text in ("walks", "wal")
+    ]
+    assert (layer.num_ngrams, *map(len, known)) == (1, 1, 0)
+    accented = with_ngrams("éèêëa", "éèêëb", grams=1)
+    assert accented.num_ngrams == 1
 
 
-def test_runs_do_not_depend_on_the_neighbours_in_a_batch():
-    layer = with_runs("a b c", "a b c", grams=3)
-    alone = layer(tf.constant(["a b c"]))["runs"].numpy()[0]
-    beside = layer(tf.constant(["a b c", "a b c a a b b c c a"]))["runs"].numpy()[0]
+def test_ngrams_do_not_depend_on_other_texts_of_the_batch():
+    layer = with_ngrams("a b c", "a b c", grams=3)
+    alone = layer(tf.constant(["a b c"]))["ngrams"].numpy()[0]
+    beside = layer(tf.constant(["a b c", "a b c a a b b c c a"]))["ngrams"].numpy()[0]
     assert set(alone) | {0} == set(beside) | {0}
 
 
-def test_runs_have_hashes_of_their_own():
+def test_different_ngrams_have_different_hashes():
     numbers = tf.ragged.constant([list(range(2, 3000))], dtype=tf.int32)
-    hashes = hash_runs(numbers, 3).numpy()[0]
+    hashes = hash_ngrams(numbers, 3).numpy()[0]
     at_the_beginning = 2
     assert len(np.unique(hashes[hashes != 0])) == 2998 + 2997 + 2996 + at_the_beginning
 
 
 def test_a_long_text_is_read_to_a_limit():
-    found = Words(["a"], 6, 1, 0)(tf.constant(["a " * 100_000, "a"]))
+    found = TextVectorizer(["a"], 6, 1, 0)(tf.constant(["a " * 100_000, "a"]))
     assert found["words"].shape == (2, 6)
 
 
 def test_the_vocabulary_is_ranked():
-    assert most_frequent(texts("b a b", "c b a"), 2) == ("b", "a")
+    assert frequent_words(texts("b a b", "c b a"), 2) == ("b", "a")
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -409,4 +417,4 @@ def test_own_file_by_the_command_line(ask, messy):
 
 
 def test_count_words():
-    np.testing.assert_array_equal(count_words(column("a b c", "", "x" * 80)), [3, 1, 10])
+    np.testing.assert_array_equal(estimate_word_counts(column("a b c", "", "x" * 80)), [3, 1, 10])

@@ -96,15 +96,15 @@ class Text(App):
         return splits.split_source(texts.source(tables, texts.Columns(self.text, self.target)))
 
     def make_preprocessing(self, splits: "Splits") -> Any:
-        """Texts to numbers of words and of runs of words."""
-        from pipelines.texts.preprocessing import Words
+        """Texts to numbers of words and of n-grams."""
+        from pipelines.texts.preprocessing import TextVectorizer
 
-        return Words.adapted(
+        return TextVectorizer.adapted(
             splits.train,
-            size=self.vocabulary,
+            max_words=self.vocabulary,
             length=self.length,
             grams=self.grams,
-            most=_most_runs(splits),
+            max_ngrams=_most_runs(splits),
         )
 
     def make_input_decoder(self, splits: "Splits") -> Any:  # noqa: ARG002
@@ -121,9 +121,9 @@ class Text(App):
         """Words of each training text that the recurrent part reads, roughly."""
         import numpy as np
 
-        from pipelines.texts.preprocessing import count_words
+        from pipelines.texts.preprocessing import estimate_word_counts
 
-        return np.minimum(count_words(splits.train.numpy().features), self.length)
+        return np.minimum(estimate_word_counts(splits.train.numpy().features), self.length)
 
     def make_loss(self, splits: "Splits") -> Any:  # noqa: ARG002
         """Cross-entropy of logits.
@@ -135,28 +135,28 @@ class Text(App):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def make_network(self, splits: "Splits") -> Any:
-        """Words and runs [batch, any] -> logits [batch, classes]."""
+        """Words and n-grams [batch, any] -> logits [batch, classes]."""
         import keras
 
         from apps.text import layers as recurrent
-        from pipelines.texts.preprocessing import known_runs
+        from pipelines.texts.preprocessing import frequent_ngrams
 
         words = keras.Input((None,), dtype="int32", name="words")
-        runs = keras.Input((None,), dtype="int32", name="runs")
+        ngrams = keras.Input((None,), dtype="int32", name="ngrams")
         logits = self._reader(words, splits)
         if self.grams:
-            known = known_runs(splits.train, self.vocabulary, self.grams, _most_runs(splits))
+            known = frequent_ngrams(splits.train, self.vocabulary, self.grams, _most_runs(splits))
             evidence = recurrent.Evidence(len(known), len(splits.labels), name="evidence")
-            logits = keras.layers.Add(dtype="float32")([logits, evidence(runs)])
-        return keras.Model({"words": words, "runs": runs}, logits)
+            logits = keras.layers.Add(dtype="float32")([logits, evidence(ngrams)])
+        return keras.Model({"words": words, "ngrams": ngrams}, logits)
 
     def _reader(self, words: Any, splits: "Splits") -> Any:
         import keras
 
         from apps.text import layers as recurrent
-        from pipelines.texts.preprocessing import most_frequent
+        from pipelines.texts.preprocessing import frequent_words
 
-        known = len(most_frequent(splits.train, self.vocabulary)) + 2
+        known = len(frequent_words(splits.train, self.vocabulary)) + 2
         heard = recurrent.WordDropout(self.word_dropout)(words)
         vectors = keras.layers.Embedding(known, self.width)(heard)
         vectors = keras.layers.SpatialDropout1D(self.dropout / 2)(vectors)
@@ -184,7 +184,7 @@ class Text(App):
 
             train = fit_data.splits.train
             batches = ordered_batches(train, batch_size=COUNTED, prepare=fit_data.prepare)
-            pairs = ((some["runs"], y) for some, y in batches)
+            pairs = ((some["ngrams"], y) for some, y in batches)
             model.get_layer("evidence").solve(pairs, train.split_hashes() / 2.0**64)
         super().fit(model, fit_data, **options)
 

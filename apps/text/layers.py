@@ -172,22 +172,22 @@ class Evidence(keras.layers.Layer):
     column, which speaks for the second and against the first.
 
     Args:
-        num_runs: runs that have a number, from 1; 0 is none.
+        num_ngrams: n-grams that have a number, from 1; 0 is none.
         num_classes: logits.
 
     """
 
-    def __init__(self, num_runs: int, num_classes: int, **kwargs: Any) -> None:
+    def __init__(self, num_ngrams: int, num_classes: int, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
-        self.num_runs, self.num_classes = num_runs, num_classes
+        self.num_ngrams, self.num_classes = num_ngrams, num_classes
         self.seen: tuple | None = None  # of the training texts: a mark a run, sums of them, folds
 
     def build(self, runs_shape: Any) -> None:  # noqa: ARG002
         """What `solve` finds, and what training makes of it."""
         columns = 1 if self.num_classes == 2 else self.num_classes
         shapes = {
-            "rarity": (self.num_runs + 1,),
-            "table": (1 + FOLDS, self.num_runs + 1, columns),
+            "rarity": (self.num_ngrams + 1,),
+            "table": (1 + FOLDS, self.num_ngrams + 1, columns),
             "bias": (1 + FOLDS, columns),
         }
         for name, shape in shapes.items():
@@ -197,9 +197,9 @@ class Evidence(keras.layers.Layer):
 
     def solve(self, batches: Any, places: np.ndarray) -> None:
         """Learn from batches of (runs, class numbers); texts of one place share a fold."""
-        known = ngram_logits.matrix(batches, self.num_runs + 1)
+        known = ngram_logits.matrix(batches, self.num_ngrams + 1)
         folds = (places * 2**32).astype("int64") % FOLDS
-        marks = np.random.default_rng(0).integers(2**62, size=self.num_runs + 1)
+        marks = np.random.default_rng(0).integers(2**62, size=self.num_ngrams + 1)
         marks[PADDING] = 0
         keys, first = np.unique(ngram_logits.sums(known, marks), return_index=True)
         self.seen = tuple(map(tf.constant, (marks, keys, folds[first].astype("int32"))))
@@ -221,7 +221,7 @@ class Evidence(keras.layers.Layer):
         # Sums without a tensor of [batch, runs, classes], which long texts would make huge.
         total = tf.raw_ops.SparseSegmentSumWithNumSegments(
             data=tf.reshape(table, [-1, table.shape[-1]]),
-            indices=tf.gather(which, rows) * (self.num_runs + 1) + numbers,
+            indices=tf.gather(which, rows) * (self.num_ngrams + 1) + numbers,
             segment_ids=rows,
             num_segments=tf.shape(runs)[0],
         )
@@ -237,7 +237,10 @@ class Evidence(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """What __init__ needs."""
-        return super().get_config() | {"num_runs": self.num_runs, "num_classes": self.num_classes}
+        return super().get_config() | {
+            "num_ngrams": self.num_ngrams,
+            "num_classes": self.num_classes,
+        }
 
 
 def _folds(runs: Any, marks: Any, keys: Any, folds: Any) -> Any:

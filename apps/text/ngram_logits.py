@@ -37,7 +37,7 @@ class Solution(NamedTuple):
     trust: float
 
 
-def matrix(batches: Any, num_runs: int) -> Known:
+def matrix(batches: Any, num_ngrams: int) -> Known:
     """Batches of (numbers of runs with 0 for none, classes) as one sparse matrix."""
     rows, columns, classes, count = [], [], [], 0
     for runs, some in batches:
@@ -48,7 +48,7 @@ def matrix(batches: Any, num_runs: int) -> Known:
         count += len(some)
     where = (np.concatenate(rows), np.concatenate(columns))
     present = np.ones(len(where[0]), "float32")
-    runs = sparse.csr_matrix((present, where), shape=(count, num_runs))
+    runs = sparse.csr_matrix((present, where), shape=(count, num_ngrams))
     return Known(runs, np.concatenate(classes))
 
 

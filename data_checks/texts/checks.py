@@ -100,13 +100,13 @@ def lengths(subject: Subject) -> Iterator[Finding]:
 
 def _words(subject: Subject) -> np.ndarray:
     """Words of each text, as the app splits them."""
-    from pipelines.texts.preprocessing import CHUNK, split
+    from pipelines.texts.preprocessing import TEXTS_PER_CALL, split_words
 
     texts = every(subject)
     counts = np.empty(len(texts), "int64")
-    for start in range(0, len(texts), CHUNK):
-        some = texts[start : start + CHUNK]
-        counts[start : start + CHUNK] = split(some).row_lengths().numpy()
+    for start in range(0, len(texts), TEXTS_PER_CALL):
+        some = texts[start : start + TEXTS_PER_CALL]
+        counts[start : start + TEXTS_PER_CALL] = split_words(some).row_lengths().numpy()
         subject.look.progress("counting words", start + len(some), len(texts))
     return counts
 

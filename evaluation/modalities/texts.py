@@ -9,7 +9,7 @@ from evaluation.modalities.baselines import majority
 from evaluation.tasks.classification import Answers
 from pipelines.examples import Examples
 from pipelines.splits import Splits
-from pipelines.texts.preprocessing import MOST_WORDS, split
+from pipelines.texts.preprocessing import MAX_WORDS, split_words
 from training.run import Run
 
 CHUNK = 2000
@@ -57,8 +57,8 @@ def _spaced(examples: Examples) -> list[str]:
     """Texts whose words have one space between them; `_` where there are none."""
     spaced: list[str] = []
     for start in range(0, len(examples), CHUNK):
-        words = split(tf.constant(examples.numpy(slice(start, start + CHUNK)).features))
-        joined = tf.strings.reduce_join(words[:, :MOST_WORDS], axis=-1, separator=" ")
+        words = split_words(tf.constant(examples.numpy(slice(start, start + CHUNK)).features))
+        joined = tf.strings.reduce_join(words[:, :MAX_WORDS], axis=-1, separator=" ")
         spaced += [text.decode() or "_" for text in joined.numpy()]
     return spaced
 

@@ -1,1 +1,1 @@
-"""Texts with classes: reading and the text preprocessing layer."""
+"""Texts with classes: reading, groups of overlapping texts, and the preprocessing layer."""
