@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.tables.cell_hashes import hashes_of_rows, mixed
+from pipelines.tables.cell_hashes import hash_rows, mix_bits
 from pipelines.tables.table import Table
 
 TRAIN, VALID, TEST, UNUSED = range(4)  # sides of a cut
@@ -106,9 +106,9 @@ def row_hashes(table: Table) -> np.ndarray:
     The columns that a model uses do not matter, nor their order. A row is an example drawn from
     what could be observed; equal rows are several such, so each has a draw of its own.
     """
-    rows = hashes_of_rows(table.columns, len(table))
+    rows = hash_rows(table.columns, len(table))
     order = np.argsort(rows, kind="stable")
     starts = np.flatnonzero(np.r_[True, rows[order][1:] != rows[order][:-1]])
     number = np.empty(len(rows), "uint64")
     number[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
-    return mixed(rows + number * GOLDEN)
+    return mix_bits(rows + number * GOLDEN)

@@ -10,9 +10,9 @@ import numpy as np
 
 from pipelines.tables import cells as raw
 from pipelines.tables.cells import AnyCells
-from pipelines.tables.missing import is_missing, label_words, plain
+from pipelines.tables.missing import is_missing, missing_words_of_labels, normalized
 
-TRUTHS = frozenset(["true", "false", "yes", "no", "t", "f", "y", "n"])
+BOOLEAN_WORDS = frozenset(["true", "false", "yes", "no", "t", "f", "y", "n"])
 NUM_NAMED = 5
 
 
@@ -28,7 +28,7 @@ class Labels(NamedTuple):
     """
 
     names: tuple[str, ...]
-    known: Mapping[bytes, int]
+    class_of_cell: Mapping[bytes, int]
     missing: tuple[bytes, ...]
     notes: tuple[str, ...]
 
@@ -39,25 +39,30 @@ class Labels(NamedTuple):
 
     def numbers(self, column: AnyCells) -> np.ndarray:
         """The class of each cell, int64 [n]; -1 where it has none."""
-        return np.array([self.known.get(cell, -1) for cell in texts_of(column)], "int64")
+        return np.array(
+            [self.class_of_cell.get(cell, -1) for cell in cells_as_bytes(column)], "int64"
+        )
 
-    def said_missing(self) -> str:
+    def missing_words_note(self) -> str:
         """The words by which a class is missing, for a note."""
         words = [repr(cell.decode("utf-8", "replace")) for cell in self.missing if cell.strip()]
         more = ", ..." * (len(words) > NUM_NAMED)
         return f" ({', '.join(words[:NUM_NAMED])}{more})" if words else ""
 
 
-def labels_of(columns: Iterable[AnyCells]) -> Labels:
+def find_labels(columns: Iterable[AnyCells]) -> Labels:
     """The classes of a column in all of its tables."""
-    each = [Counter(texts_of(column)) for column in columns]
+    each = [Counter(cells_as_bytes(column)) for column in columns]
     counts = sum(each, Counter[bytes]())
-    words = label_words({_text(cell): count for cell, count in counts.items()})
+    words = missing_words_of_labels({_text(cell): count for cell, count in counts.items()})
     missing = sorted(cell for cell in counts if is_missing(cell, words))
     groups = _grouped(sorted(counts.keys() - set(missing)), counts)
     known = {cell: number for number, group in enumerate(groups) for cell in group}
     names = tuple(_text(group[0]) for group in groups)
-    notes = [*_told("labels that mean the same are one class", groups), *_alike(names)]
+    notes = [
+        *_group_note("labels that mean the same are one class", groups),
+        *_lookalike_note(names),
+    ]
     if new := [
         name for name, group in zip(names, groups, strict=True) if not each[0].keys() & group
     ]:
@@ -67,15 +72,15 @@ def labels_of(columns: Iterable[AnyCells]) -> Labels:
     return Labels(names, known, tuple(missing), tuple(notes))
 
 
-def _alike(names: Sequence[str]) -> Iterator[str]:
+def _lookalike_note(names: Sequence[str]) -> Iterator[str]:
     """A note on classes whose names differ in a way that people may not have meant."""
     groups = dict[str, list[bytes]]()
     for name in names:
         groups.setdefault(unicodedata.normalize("NFKC", name).casefold(), []).append(name.encode())
-    yield from _told("labels that look alike are different classes", [*groups.values()])
+    yield from _group_note("labels that look alike are different classes", [*groups.values()])
 
 
-def _told(what: str, groups: Sequence[Sequence[bytes]]) -> Iterator[str]:
+def _group_note(what: str, groups: Sequence[Sequence[bytes]]) -> Iterator[str]:
     """A note on groups of several cells, if there are any."""
     several = [group for group in groups if len(group) > 1]
     if several:
@@ -91,12 +96,12 @@ def _grouped(cells: list[bytes], counts: Mapping[bytes, int]) -> list[list[bytes
     """
     values = raw.numbers_in(cells)
     order = sorted(zip(np.nan_to_num(values, nan=np.inf).tolist(), cells, strict=True))
-    truths = {plain(cell) for cell in cells} <= TRUTHS
+    truths = {normalized(cell) for cell in cells} <= BOOLEAN_WORDS
     if not truths and not np.isfinite(values).all():
         return [[cell] for _, cell in order]
     groups: dict[float | Decimal | str | None, list[bytes]] = {}
     for value, cell in order:
-        groups.setdefault(plain(cell) if truths else _exact(cell, value), []).append(cell)
+        groups.setdefault(normalized(cell) if truths else _exact(cell, value), []).append(cell)
     return [
         sorted(group, key=lambda cell: (len(cell), -counts[cell], cell))
         for group in groups.values()
@@ -111,7 +116,7 @@ def _exact(cell: bytes, value: float) -> float | Decimal:
         return value
 
 
-def texts_of(column: AnyCells) -> list[bytes]:
+def cells_as_bytes(column: AnyCells) -> list[bytes]:
     """Cells as UTF-8; numbers with as many digits as they have, 7.0 as 7, and "" for NaN."""
     if column.dtype == object:
         return column.tolist()

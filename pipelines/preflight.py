@@ -72,4 +72,6 @@ def _require_named(table: Table, named: Mapping[str, str]) -> None:
         return
     asked = [(flag, name) for flag, name in named.items() if name and flag != "--drop"]
     dropped = named.get("--drop", "").split(",")
-    column_names.require(table, [*asked, *(("--drop", one) for one in dropped if one.strip())])
+    column_names.require_columns(
+        table, [*asked, *(("--drop", one) for one in dropped if one.strip())]
+    )

@@ -30,7 +30,7 @@ REFUSED = [
     ("finetune", {"data": "folder:nowhere"}, "no directory that can be read"),
     ("finetune", {"data": "embeded"}, "Did you mean 'embedded'"),
 ]
-TAKEN = [
+RESERVED_NAMES = [
     ("regression", {"data": "csv:rows.csv", "target": "price", "drop": "size"}),
     ("regression", {"data": "rows.csv", "target": "price"}),
     ("text", {"data": "csv:rows.csv", "text": "size", "target": "price"}),
@@ -52,7 +52,7 @@ def test_it_is_refused(name, fields, said):
         apps.get(name)(**fields).require_data()
 
 
-@pytest.mark.parametrize(("name", "fields"), TAKEN)
+@pytest.mark.parametrize(("name", "fields"), RESERVED_NAMES)
 def test_what_may_be_right_is_left_to_its_reader(name, fields):
     apps.get(name)(**fields).require_data()
 

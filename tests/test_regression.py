@@ -19,8 +19,8 @@ from pipelines.rows.packing import packed
 from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import Splits, split_source
 from pipelines.tables import csv_files
+from pipelines.tables.cell_formats import CellFormat
 from pipelines.tables.table import Table, Tables
-from pipelines.tables.values import Form
 from training.train import train
 
 MESSY = """id,Größe (m²),price EUR,city,"said, often",mixed,constant,void,grade
@@ -131,7 +131,10 @@ def test_a_test_table_is_read_as_the_training_table_was():
     )
     assert np.isnan(found.test.columns["x"]).all()
     with pytest.raises(DataError, match="without the column x"):
-        rows.typed(table(c="ab"), rows.Reading({"x": Form("number"), "c": Form("category")}, {}))
+        rows.read_features(
+            table(c="ab"),
+            rows.Reading({"x": CellFormat("number"), "c": CellFormat("category")}, {}),
+        )
 
 
 def test_two_rows_are_answered():

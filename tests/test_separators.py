@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.examples import DataError
 from pipelines.tables import csv_files, encodings
-from pipelines.tables.encodings import find
+from pipelines.tables.encodings import detect
 
 
 def names(place, content):
@@ -90,7 +90,7 @@ def test_names_of_english_letters_need_no_look_at_the_rest(tmp_path, monkeypatch
     path = tmp_path / "file.csv"
     path.write_bytes(b"a,b\n" + b"1,2\n" * 300_000 + "é,1\n".encode("cp1252"))
     seen = []
-    monkeypatch.setattr(encodings, "find", lambda *given: seen.append(given) or find(*given))
+    monkeypatch.setattr(encodings, "detect", lambda *given: seen.append(given) or detect(*given))
     tables = [*csv_files.headers(str(path))]
     assert ([[*one.columns] for one in tables], seen) == ([["a", "b"]] * 2, [])
 
@@ -100,7 +100,7 @@ def test_names_and_rows_share_one_decision_on_the_encoding(codec, tmp_path, monk
     path = tmp_path / "file.csv"
     path.write_bytes(("größe,b\n" + "é,2\n" * 99).encode(codec))
     seen = []
-    monkeypatch.setattr(encodings, "find", lambda *given: seen.append(given) or find(*given))
+    monkeypatch.setattr(encodings, "detect", lambda *given: seen.append(given) or detect(*given))
     (first, _), rows = [*csv_files.headers(str(path))], csv_files.read(str(path)).train
     assert [*first.columns] == [*rows.columns]
     assert len(seen) == 1

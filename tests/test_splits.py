@@ -11,7 +11,7 @@ from pipelines.examples import DataError, Examples
 from pipelines.quarantine import Entry, key_of
 from pipelines.rows import reading as rows
 from pipelines.splits import Fold, Source, split_fold, split_source
-from pipelines.tables.cell_hashes import hashes_of_cells
+from pipelines.tables.cell_hashes import hash_cells
 from pipelines.tables.cells import Packer
 from pipelines.tables.table import Table, Tables
 from pipelines.texts import reading as texts
@@ -217,10 +217,10 @@ def test_hashes_of_cells_are_those_of_their_texts():
     packer = Packer()
     packer.add(texts)
     packed = packer.packed()
-    found = hashes_of_cells(packed)
+    found = hash_cells(packed)
     assert len(set(found)) == len(set(texts))
     assert len(set(zip(found, texts, strict=True))) == len(set(texts))
-    np.testing.assert_array_equal(found, hashes_of_cells(np.asarray(packed)))
+    np.testing.assert_array_equal(found, hash_cells(np.asarray(packed)))
 
 
 def test_test_data_without_targets_are_refused():

@@ -10,7 +10,7 @@ import pytest
 from pipelines import sources
 from pipelines.examples import DataError
 from pipelines.inspection import looking
-from pipelines.tables import csv_files, encodings, values
+from pipelines.tables import cell_formats, csv_files, encodings
 from pipelines.tables.cells import Packer
 from pipelines.tables.table import Table, Tables
 
@@ -42,13 +42,19 @@ def test_decimal_commas_are_read_as_points_and_told(tmp_path):
     found = read(tmp_path, "a;b;c\n3,5;1.234,25;x, y\n-0,1;7;1,2,3\n")
     assert found.train.columns["b"].tolist() == [b"1.234,25", b"7"]
     assert found.train.columns["c"].tolist() == [b"x, y", b"1,2,3"]
-    judged = values.judged(found.train)
+    judged = cell_formats.infer_formats(found.train)
     assert {name: one.form.kind for name, one in judged.items()} == {
         "a": "number", "b": "number", "c": "category"
     }  # fmt: skip
-    assert values.numbers(found.train.columns["a"], judged["a"].form).tolist() == [3.5, -0.1]
-    assert values.numbers(found.train.columns["b"], judged["b"].form).tolist() == [1234.25, 7]
-    assert judged["b"].how == "'1.234,25' read as 1234.25"
+    assert cell_formats.parse_numbers(found.train.columns["a"], judged["a"].form).tolist() == [
+        3.5,
+        -0.1,
+    ]
+    assert cell_formats.parse_numbers(found.train.columns["b"], judged["b"].form).tolist() == [
+        1234.25,
+        7,
+    ]
+    assert judged["b"].explanation == "'1.234,25' read as 1234.25"
 
 
 def test_a_quoted_comma_in_a_file_of_commas_stays(tmp_path):
@@ -108,8 +114,8 @@ MANY = 'größe;text\n1,5;"two\r\nlines; é"\n\n2;x;y\r\n1.234,5;"said ""no"""\n
 def test_a_file_is_the_same_in_parts_of_any_size(part, encoding, tmp_path, monkeypatch):
     whole = read(tmp_path, MANY, encoding)
     assert cells(whole)["text"] == ["two\r\nlines; é".encode(), b'said "no"', "🎈".encode()]
-    for module in (csv_files, encodings):
-        monkeypatch.setattr(module, "PART", part)
+    monkeypatch.setattr(csv_files, "CHARACTERS_PER_PART", part)
+    monkeypatch.setattr(encodings, "BYTES_PER_READ", part)
     again = read(tmp_path, MANY, encoding)
     assert cells(again) == cells(whole)
     assert again.notes == whole.notes
@@ -127,7 +133,7 @@ def test_letters_and_quotes_lie_across_what_the_system_reads_at_once(before, tmp
 
 
 def test_a_late_letter_of_windows_1252_makes_all_of_it_windows_1252(tmp_path, monkeypatch):
-    monkeypatch.setattr(encodings, "PART", 8)
+    monkeypatch.setattr(encodings, "BYTES_PER_READ", 8)
     found = read(tmp_path, "stadt,n\nBonn,1\nBonn,1\nKöln,2\n", "latin-1")
     assert cells(found)["stadt"] == [b"Bonn", b"Bonn", "Köln".encode()]
     assert found.notes == ("file.csv is not UTF-8; read as Windows-1252, as in 'Köln'",)
@@ -142,7 +148,7 @@ def test_a_pipe_is_read():
 
 
 def test_who_looks_is_told_how_much_of_a_file_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_files, "PART", 1000)
+    monkeypatch.setattr(csv_files, "CHARACTERS_PER_PART", 1000)
     content, told = "a,b\n" + "1,2\n" * 20_000, []
     with looking(lambda *said: told.append(said)):
         read(tmp_path, content)

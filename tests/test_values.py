@@ -6,16 +6,16 @@ import tensorflow as tf
 
 from pipelines.examples import DataError
 from pipelines.ids.timelines import timeline
-from pipelines.labels import labels_of
+from pipelines.labels import find_labels
 from pipelines.rows import reading as rows
 from pipelines.rows.packing import unpacked
 from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import split_source
-from pipelines.tables import csv_files, values
+from pipelines.tables import cell_formats, csv_files
 from pipelines.tables.cells import Packer
-from pipelines.tables.numerals import numeral
+from pipelines.tables.numerals import parse_numeral
 from pipelines.tables.table import Tables
-from pipelines.tables.times import moment
+from pipelines.tables.times import parse_time
 
 NUMBERS = [str(7 * k) for k in range(40)]
 
@@ -29,8 +29,8 @@ def cells(texts):
 def read(texts):
     """The kind of a column, and its cells as numbers."""
     column = cells(texts)
-    form = values.judge(column).form
-    return form.kind, None if form.kind == "category" else values.numbers(column, form)
+    form = cell_formats.infer_format(column).form
+    return form.kind, None if form.kind == "category" else cell_formats.parse_numbers(column, form)
 
 
 def source(tmp_path, text, name="file.csv", **options):
@@ -55,7 +55,7 @@ def source(tmp_path, text, name="file.csv", **options):
     ],
 )  # fmt: skip
 def test_a_number_is_read_however_it_is_written(text, value, unit):
-    found = numeral(text)
+    found = parse_numeral(text)
     assert (found.value("."), found.unit) == (value, unit)
 
 
@@ -64,7 +64,7 @@ def test_a_number_is_read_however_it_is_written(text, value, unit):
     ["10_1", "10-20", "2019-01-01", "1.2.3", "n0", "", "-", "kg", "5'11\"", "1,2,3", "--5", "5 6"],
 )
 def test_what_is_no_number_stays_none(text):
-    assert numeral(text) is None
+    assert parse_numeral(text) is None
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_every_word_is_told_as_missing_in_a_number_column(tmp_path):
 
 def test_none_is_a_category_and_missing_among_numbers():
     column = cells(["None", "Gravel"] * 20)
-    assert values.judge(column).form.kind == "category"
-    found = values.judge(cells(["None", "3"] * 20))
+    assert cell_formats.infer_format(column).form.kind == "category"
+    found = cell_formats.infer_format(cells(["None", "3"] * 20))
     assert found.form.kind == "number"
 
 
@@ -157,14 +157,16 @@ def test_texts_keep_their_commas(tmp_path):
 )  # fmt: skip
 def test_a_time_is_read_however_it_is_written(text, said):
     column = cells([text] * 3)
-    found = values.judge(column).form
+    found = cell_formats.infer_format(column).form
     assert found.kind == "time"
-    assert {values.said_time(day) for day in values.numbers(column, found)} == {said}
+    assert {cell_formats.format_time(day) for day in cell_formats.parse_numbers(column, found)} == {
+        said
+    }
 
 
 @pytest.mark.parametrize("text", ["12", "72.3 kg", "may 5", "1-2-3", "192.168.1.1", "", "soon"])
 def test_what_is_no_time_stays_none(text):
-    assert moment(text) is None
+    assert parse_time(text) is None
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ def test_dates_in_every_form_are_in_one_order(form, order):
     found = timeline(cells([form.format(day) for day in days]))
     assert not found.fault
     assert found.times.tolist() == [day.replace(tzinfo=datetime.UTC).timestamp() for day in days]
-    judged = values.judge(cells([form.format(day) for day in days]))
+    judged = cell_formats.infer_format(cells([form.format(day) for day in days]))
     assert judged.form.order == order
 
 
@@ -208,33 +210,41 @@ def test_date_times_are_days_of_a_column_of_numbers(tmp_path):
 
 
 def test_what_was_written_is_read_again():
-    for form in (values.Form("number", ","), values.Form("number"), values.Form("time")):
+    for form in (
+        cell_formats.CellFormat("number", ","),
+        cell_formats.CellFormat("number"),
+        cell_formats.CellFormat("time"),
+    ):
         for value in (1.234, 17956.25, 987.0, -0.125):
-            column = cells([values.written(value, form)])
-            assert values.numbers(column, form).tolist() == [value]
+            column = cells([cell_formats.format_number(value, form)])
+            assert cell_formats.parse_numbers(column, form).tolist() == [value]
 
 
 def test_labels_that_are_one_number_are_one_class():
-    found = labels_of([cells(["1", "1.0", "0", "NA", "01", "2"])])
+    found = find_labels([cells(["1", "1.0", "0", "NA", "01", "2"])])
     assert found.names == ("0", "1", "2")
     assert found.numbers(cells(["1.0", "01", "2", "NA", "x"])).tolist() == [1, 1, 2, -1, -1]
     assert "'1' and '01' and '1.0'" in found.notes[0]
-    assert labels_of([cells(["1", "1.0", "spam"])]).names == ("1", "1.0", "spam")
+    assert find_labels([cells(["1", "1.0", "spam"])]).names == ("1", "1.0", "spam")
 
 
 def test_labels_of_many_digits_stay_apart():
-    assert labels_of([np.array([1234567.0, 1234569.0, 0.1])]).names == ("0.1", "1234567", "1234569")
+    assert find_labels([np.array([1234567.0, 1234569.0, 0.1])]).names == (
+        "0.1",
+        "1234567",
+        "1234569",
+    )
 
 
 @pytest.mark.parametrize("word", ["NA", "nan", "null", "None", "", "n/a", "?", "NULL", "none", "-"])
 def test_a_missing_word_is_no_class(word):
-    found = labels_of([cells(["pos"] * 20 + ["neg"] * 20 + [word] * 8)])
+    found = find_labels([cells(["pos"] * 20 + ["neg"] * 20 + [word] * 8)])
     assert found.names == ("neg", "pos")
     assert found.missing == (word.encode(),)
 
 
 def test_none_is_a_class_among_others_of_its_kind():
-    found = labels_of([cells(["none"] * 30 + ["mild"] * 20 + ["severe"] * 10)])
+    found = find_labels([cells(["none"] * 30 + ["mild"] * 20 + ["severe"] * 10)])
     assert found.names == ("mild", "none", "severe")
 
 
@@ -262,7 +272,7 @@ def test_columns_without_latin_letters_keep_their_names_apart(tmp_path):
     (tmp_path / "ask.csv").write_text("%,\u0433\u043e\u0434,\u0446\u0435\u043d\u0430\n5,1,7\n")
     asked = csv_files.read(str(tmp_path / "ask.csv")).train
     names = train.reading.names
-    found = unpacked(rows.typed(asked, train.reading), train.reading.kinds)
+    found = unpacked(rows.read_features(asked, train.reading), train.reading.kinds)
     assert found[names["\u0446\u0435\u043d\u0430"]].tolist() == [7.0]
     assert found[names["%"]].tolist() == [5.0]
 
@@ -321,7 +331,7 @@ def test_lengths_of_time_and_two_units_order_nothing():
     ],
 )  # fmt: skip
 def test_dates_in_other_languages_are_read(text, said):
-    assert values.said_time(moment(text).days("")) == said
+    assert cell_formats.format_time(parse_time(text).days("")) == said
 
 
 def test_days_that_databases_write_for_none_are_missing():
@@ -336,21 +346,21 @@ def test_some_numbers_about_or_below_a_value_leave_a_column_of_numbers():
 
 
 def test_plus_and_minus_are_classes():
-    found = labels_of([cells(["+", "-"] * 20)])
+    found = find_labels([cells(["+", "-"] * 20)])
     assert found.names == ("+", "-")
 
 
 def test_truths_in_other_letters_are_one_class_and_other_labels_are_told():
-    found = labels_of([cells(["yes", "no"] * 20), cells(["Yes", "NO"])])
+    found = find_labels([cells(["yes", "no"] * 20), cells(["Yes", "NO"])])
     assert found.names == ("no", "yes")
     assert found.numbers(cells(["Yes", "NO", "maybe"])).tolist() == [1, 0, -1]
-    letters = labels_of([cells(["a", "A", "b"] * 5)])
+    letters = find_labels([cells(["a", "A", "b"] * 5)])
     assert letters.names == ("A", "a", "b")
     assert letters.notes == ("labels that look alike are different classes: 'A' and 'a'",)
 
 
 def test_classes_that_training_does_not_have_are_told():
-    found = labels_of([cells(["a", "b"] * 20), cells(["a", "c"])])
+    found = find_labels([cells(["a", "b"] * 20), cells(["a", "c"])])
     assert found.notes == ("no row of train has the class 'c'",)
 
 
@@ -359,11 +369,11 @@ def test_remarks_in_place_of_numbers_leave_a_column_of_numbers():
     remarks = [
         f"see letter {'abcdefghijklmnopqrstuvwxyz'[k % 26] * (k // 26 + 1)}" for k in range(75)
     ]
-    assert values.judge(cells(numbers + remarks)).form.kind == "number"
+    assert cell_formats.infer_format(cells(numbers + remarks)).form.kind == "number"
     codes = [f"A/{k} {k * 7}" for k in range(75)]  # as of tickets
-    assert values.judge(cells(numbers + codes)).form.kind == "category"
+    assert cell_formats.infer_format(cells(numbers + codes)).form.kind == "category"
     kinds = [f"kind {'abcdefghijklmno'[k % 15]}" for k in range(75)]
-    assert values.judge(cells(numbers + kinds)).form.kind == "category"
+    assert cell_formats.infer_format(cells(numbers + kinds)).form.kind == "category"
 
 
 @pytest.mark.parametrize("word", ["unknown", "", "see file"])
@@ -398,4 +408,4 @@ def test_categories_that_differ_in_case_are_told(tmp_path):
 )
 def test_numbers_are_one_class_where_all_digits_are_equal(cells, names):
     """Identifiers of 19 digits that differ in the last were one class as floats."""
-    assert len(labels_of([np.array(cells, object)]).names) == names
+    assert len(find_labels([np.array(cells, object)]).names) == names

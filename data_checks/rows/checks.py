@@ -12,8 +12,8 @@ from data_checks.reading import left_out
 from data_checks.rows.columns import cell_said, columns, kinds_of, of_column
 from data_checks.rows.near_duplicates import pairs
 from data_checks.targets import far
+from pipelines.tables.cell_formats import CellFormat, parse_numbers, unparsable_rows
 from pipelines.tables.table import Table
-from pipelines.tables.values import Form, numbers, strange
 
 __all__ = [
     "categories",
@@ -41,9 +41,9 @@ def cells(subject: Subject) -> Iterator[Finding]:
                 yield from _unread(table, split, name, form)
 
 
-def _unread(table: Table, split: str, name: str, form: Form) -> Iterator[Finding]:
+def _unread(table: Table, split: str, name: str, form: CellFormat) -> Iterator[Finding]:
     column = table.columns[name]
-    odd = strange(column, numbers(column, form), form)
+    odd = unparsable_rows(column, parse_numbers(column, form), form)
     if len(odd):
         share = len(odd) / len(column)
         yield Finding(

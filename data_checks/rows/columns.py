@@ -9,18 +9,18 @@ import numpy as np
 from data_checks.dataset import Subject
 from data_checks.finding import Finding, Shown
 from pipelines.rows.column_kinds import (
+    ALL_DISTINCT,
     ALL_MISSING,
     CONSTANT,
-    DIFFERS,
-    FEWEST_IDS,
-    column_of,
-    decoded,
+    MIN_ID_ROWS,
+    cell_text,
+    describe_column,
 )
-from pipelines.rows.column_names import clean
+from pipelines.rows.column_names import clean_name
 from pipelines.rows.packing import Kinds
+from pipelines.tables.cell_formats import infer_format, parse_numbers
 from pipelines.tables.cells import AnyCells
 from pipelines.tables.table import Table
-from pipelines.tables.values import judge, numbers
 
 MOSTLY_MISSING = 0.5
 MOSTLY_ONE = 0.995
@@ -32,8 +32,8 @@ def columns(subject: Subject) -> Iterator[Finding]:
     """Columns that are constant, empty, identifying, mostly missing, or there twice."""
     kinds = kinds_of(subject)
     _, table, _ = next(subject.reads())
-    dropped = [clean(name) for name in getattr(subject.app, "drop", "").split(",") if name]
-    target = clean(getattr(subject.app, "target", ""))
+    dropped = [clean_name(name) for name in getattr(subject.app, "drop", "").split(",") if name]
+    target = clean_name(getattr(subject.app, "target", ""))
     for name, column in table.columns.items():
         if name in (*dropped, target):
             continue
@@ -46,8 +46,8 @@ def columns(subject: Subject) -> Iterator[Finding]:
 
 def _unused(table: Table, name: str) -> Finding:
     cells = table.columns[name]
-    why = column_of(cells, judge(cells)).empty
-    if why == DIFFERS:
+    why = describe_column(cells, infer_format(cells)).unusable_because
+    if why == ALL_DISTINCT:
         return of_column(
             "columns that identify rows",
             "warning",
@@ -62,7 +62,7 @@ def _unused(table: Table, name: str) -> Finding:
         said = f"has only rare categories: {why}; training leaves it out"
         advice = "Write fewer, wider categories."
         return of_column("columns of rare categories", "warning", name, said, advice)
-    said = f"is {decoded(cells[0])!r} in every row"
+    said = f"is {cell_text(cells[0])!r} in every row"
     return of_column("constant columns", "warning", name, said, "Remove it: it tells nothing.")
 
 
@@ -113,7 +113,7 @@ def _useless(subject: Subject, name: str, raw: AnyCells) -> Iterator[Finding]:
             f"has {len(values):,} categories in {len(column):,} rows",
             "Nearly every row has its own: leave it out with --drop, or make something of it.",
         )
-    if form.kind == "number" and _counts_rows(numbers(raw, form)):
+    if form.kind == "number" and _counts_rows(parse_numbers(raw, form)):
         yield of_column(
             "columns that identify rows",
             "warning",
@@ -126,7 +126,7 @@ def _useless(subject: Subject, name: str, raw: AnyCells) -> Iterator[Finding]:
 def _counts_rows(column: np.ndarray) -> bool:
     """Whether the numbers of a table are whole, all different and fill their range."""
     known = column[np.isfinite(column)]
-    if len(known) < FEWEST_IDS or (known != np.round(known)).any():
+    if len(known) < MIN_ID_ROWS or (known != np.round(known)).any():
         return False
     return bool(len(np.unique(known)) == len(known) and np.ptp(known) <= 1.2 * len(known))
 

@@ -14,12 +14,12 @@ from inference.named_outputs import named, parts, rows
 from inference.portable import CodeTable, Portable, behind, in_float32
 from pipelines.examples import Batch
 from pipelines.files import whole
-from pipelines.rows.column_kinds import odd
-from pipelines.rows.column_names import called
+from pipelines.rows.column_kinds import unreadable_cell_notes
+from pipelines.rows.column_names import with_names
 from pipelines.rows.packing import MATRICES, Kinds, of_kind, packed, unpacked
-from pipelines.rows.reading import Reading, typed
+from pipelines.rows.reading import Reading, read_features
+from pipelines.tables.cell_formats import CellFormat, format_number
 from pipelines.tables.table import Table
-from pipelines.tables.values import Form, written
 from training.run import Run
 
 NAME: ModalityName = "row"
@@ -209,13 +209,15 @@ def read(asked: Table, run: Run) -> dict[str, np.ndarray]:
     Cells that it cannot read are told of. Raises DataError where a column is missing.
     """
     reading = reading_of(run)
-    matrices = typed(asked, reading)
+    matrices = read_features(asked, reading)
     known = {
         name: {category.encode() for category in some}
         for name, some in saved_graph.vocabularies(run)["categories"].items()
     }
     columns = unpacked(matrices, reading.kinds)
-    for note in odd(called(asked, reading.names), columns, reading.forms, known):
+    for note in unreadable_cell_notes(
+        with_names(asked, reading.names), columns, reading.forms, known
+    ):
         tell(note)
     return matrices
 
@@ -224,8 +226,10 @@ def reading_of(run: Run) -> Reading:
     """How the run reads cells."""
     told = run.manifest.get("reading")
     if told is None:  # of a run from before it was kept
-        return Reading({name: Form(kind) for name, kind in kinds_of(run).items()}, {})
-    return Reading({name: Form(**form) for name, form in told["forms"].items()}, told["names"])
+        return Reading({name: CellFormat(kind) for name, kind in kinds_of(run).items()}, {})
+    return Reading(
+        {name: CellFormat(**form) for name, form in told["forms"].items()}, told["names"]
+    )
 
 
 def kinds_of(run: Run) -> Kinds:
@@ -244,5 +248,7 @@ def write_examples(folder: Path, some: Batch, run: Run) -> list[str]:
     return [str(path)]
 
 
-def _cell(value: Any, form: Form) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else written(value, form)
+def _cell(value: Any, form: CellFormat) -> str:
+    return (
+        value.decode("utf-8", "replace") if isinstance(value, bytes) else format_number(value, form)
+    )

@@ -12,12 +12,18 @@ from pipelines.examples import DataError, Examples
 from pipelines.ids.columns import KINDS, Columns, found
 from pipelines.ids.splitting import Split, choose
 from pipelines.ids.timelines import Timeline, timeline
-from pipelines.labels import texts_of
+from pipelines.labels import cells_as_bytes
 from pipelines.splits import Source, Splits, split_source
+from pipelines.tables.cell_formats import (
+    CellFormat,
+    InferredFormat,
+    infer_format,
+    infer_formats,
+    parse_numbers,
+)
 from pipelines.tables.cells import missing_of
 from pipelines.tables.missing import ID_WORDS
 from pipelines.tables.table import Table, Tables, listed
-from pipelines.tables.values import Form, Judged, judge, judged, numbers
 
 WHOLE = re.compile(rb"(\d+)(?:\.0+)?")
 
@@ -45,7 +51,7 @@ def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
     """
     names = Columns(**{kind: found(tables.train, columns, kind) for kind in KINDS})
     some = {name: tables.train.columns[name] for name in (names.rating, names.time) if name}
-    found_in = judged(dataclasses.replace(tables.train, columns=some))
+    found_in = infer_formats(dataclasses.replace(tables.train, columns=some))
     train = met(tables.train, names, found_in)
     valid, test = (
         None if part is None else met(part, names, found_in).examples
@@ -61,7 +67,9 @@ def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
     return dataclasses.replace(split_source(source, scheme), noise_floor=tables.noise_floor)
 
 
-def met(table: Table, columns: Columns, found_in: Mapping[str, Judged] | None = None) -> Met:
+def met(
+    table: Table, columns: Columns, found_in: Mapping[str, InferredFormat] | None = None
+) -> Met:
     """The usable pairs of a table, each once. Raises DataError where there is none.
 
     `found_in` is what the columns of ratings and times are in the training table, if this is
@@ -109,11 +117,13 @@ def met(table: Table, columns: Columns, found_in: Mapping[str, Judged] | None = 
     return Met(examples, None if times is None else times[kept], notes, line)
 
 
-def rated(table: Table, name: str, found_in: Mapping[str, Judged] | None = None) -> np.ndarray:
+def rated(
+    table: Table, name: str, found_in: Mapping[str, InferredFormat] | None = None
+) -> np.ndarray:
     """Ratings as float64; NaN where a cell is none."""
     column = table.columns[name]
-    form = ((found_in or {}).get(name) or judge(column)).form
-    return numbers(column, form if form.kind == "number" else Form("number"))
+    form = ((found_in or {}).get(name) or infer_format(column)).form
+    return parse_numbers(column, form if form.kind == "number" else CellFormat("number"))
 
 
 def names_of(table: Table, name: str) -> np.ndarray:
@@ -123,7 +133,7 @@ def names_of(table: Table, name: str) -> np.ndarray:
         found = np.array(column, object)
         found[missing_of(column, ID_WORDS)] = b""
         return _whole(found)
-    texts = [labels[number].encode() for number in column] if labels else texts_of(column)
+    texts = [labels[number].encode() for number in column] if labels else cells_as_bytes(column)
     return np.array([*texts, None], dtype=object)[:-1]
 
 

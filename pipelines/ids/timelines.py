@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.examples import DataError
-from pipelines.tables import values
+from pipelines.tables import cell_formats
+from pipelines.tables.cell_formats import CellFormat, InferredFormat
 from pipelines.tables.cells import AnyCells
 from pipelines.tables.missing import NUMBER_WORDS, is_missing
-from pipelines.tables.times import ORDERS, SAID
-from pipelines.tables.values import Form, Judged
+from pipelines.tables.times import DATE_ORDERS, ORDER_NAMES
 
 DAY = 86_400.0  # seconds
 EARLIEST, LATEST = 315_532_800.0, 4_102_444_800.0  # 1980 and 2100, in seconds
@@ -42,9 +42,9 @@ class Timeline(NamedTuple):
             )
 
 
-def timeline(column: AnyCells, found: Judged | None = None) -> Timeline:
+def timeline(column: AnyCells, found: InferredFormat | None = None) -> Timeline:
     """The times of a column, read as `found` says: what the training table was judged to be."""
-    found = found or values.judge(column)
+    found = found or cell_formats.infer_format(column)
     if found.form.kind == "category":
         unread = next((cell for cell in column if not is_missing(cell, NUMBER_WORDS)), b"")
         fault = (
@@ -52,32 +52,32 @@ def timeline(column: AnyCells, found: Judged | None = None) -> Timeline:
             "2019-03-21 or 21.3.2019, or numbers alone, such as seconds since 1970"
         )
         return Timeline(np.full(len(column), np.nan), "", fault)
-    times = values.numbers(column, found.form)
+    times = cell_formats.parse_numbers(column, found.form)
     if found.form.kind == "number":
         fault = _measured(found) or _of_two_units(times)
         return Timeline(times, "" if fault else _said_numbers(times), fault)
     order = found.form.order
-    form = f" as {SAID[order]}" if order else ""
-    said = f"dates{form}, {found.how}".rstrip(", ")
+    form = f" as {ORDER_NAMES[order]}" if order else ""
+    said = f"dates{form}, {found.explanation}".rstrip(", ")
     return Timeline(times * DAY, said, _dayless(times, found) or _open(column, found))
 
 
-def _measured(found: Judged) -> str:
+def _measured(found: InferredFormat) -> str:
     """Why numbers with a unit are no times: 3 days ago is before 2 days ago."""
     if not found.form.unit:
         return ""
-    example = found.how.partition(" read as ")[0]
+    example = found.explanation.partition(" read as ")[0]
     return (
         f"lengths of time such as {example}; expected dates, or numbers such as seconds since 1970"
     )
 
 
-def _dayless(times: np.ndarray, found: Judged) -> str:
+def _dayless(times: np.ndarray, found: InferredFormat) -> str:
     """Why clock times without a day order nothing; no word for other times."""
     known = times[~np.isnan(times)]
-    if not len(known) or known.min() < 0 or known.max() >= 1 or not CLOCK.search(found.how):
+    if not len(known) or known.min() < 0 or known.max() >= 1 or not CLOCK.search(found.explanation):
         return ""
-    return f"times of no day, {found.how}; expected dates too, such as 2019-03-21 10:05"
+    return f"times of no day, {found.explanation}; expected dates too, such as 2019-03-21 10:05"
 
 
 def _of_two_units(times: np.ndarray) -> str:
@@ -104,18 +104,20 @@ def _said_numbers(times: np.ndarray) -> str:
     return ""
 
 
-def _open(column: AnyCells, found: Judged) -> str:
+def _open(column: AnyCells, found: InferredFormat) -> str:
     """Why nobody can know the order of the dates, or no word where both readings give the same."""
-    if not found.open:
+    if not found.ambiguous_order:
         return ""
     first, second = (
-        np.argsort(values.numbers(column, Form("time", order=order)), kind="stable")
-        for order in ORDERS
+        np.argsort(
+            cell_formats.parse_numbers(column, CellFormat("time", order=order)), kind="stable"
+        )
+        for order in DATE_ORDERS
     )
     if np.array_equal(first, second):
         return ""
     return (
         "dates that are days and months in either order, as in "
-        f"{found.how.partition(' read as ')[0]}, so that nobody can know which are the newest; "
+        f"{found.explanation.partition(' read as ')[0]}, so that the newest cannot be found; "
         "expected one above 12, or a form such as 2019-03-21"
     )

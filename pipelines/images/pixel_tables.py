@@ -10,7 +10,7 @@ import numpy as np
 
 from pipelines.examples import DataError, Examples
 from pipelines.images.pixel_arrays import pixels
-from pipelines.labels import labels_of
+from pipelines.labels import find_labels
 from pipelines.splits import Source
 from pipelines.tables import separators, text_files
 from pipelines.tables.cells import numbers_in
@@ -38,11 +38,11 @@ def source(name: str) -> Source:
     if levels.shape[1] == 0 or round(levels.shape[1] ** 0.5) ** 2 != levels.shape[1]:
         raise DataError(f"Received {address} with {levels.shape[1]} columns of pixels; {EXPECTED}.")
     cells = np.array([*map(str.encode, found.tolist()), None], object)[:-1]
-    labels = labels_of([cells])
+    labels = find_labels([cells])
     target = labels.numbers(cells)
     there = target >= 0
     lost = len(target) - np.count_nonzero(there)
-    notes = (f"{lost} rows without a label left out{labels.said_missing()}",) if lost else ()
+    notes = (f"{lost} rows without a label left out{labels.missing_words_note()}",) if lost else ()
     examples = Examples.of(pixels(address, levels[there]), target[there])
     return Source(examples, labels=labels.names, notes=(*file.notes, *labels.notes, *notes))
 
@@ -54,13 +54,17 @@ def _columns(file: TextFile) -> tuple[np.ndarray, np.ndarray]:
     """
     layout = separators.layout(file)
     with file.lines() as text:
-        first, second = [*itertools.islice(text, layout.before, layout.before + 2), "", ""][:2]
+        first, second = [
+            *itertools.islice(text, layout.num_skipped, layout.num_skipped + 2),
+            "",
+            "",
+        ][:2]
     if not second.strip():
         raise ValueError("no row of pixels was found")
     names = next(csv.reader([first], delimiter=layout.separator))
     has_names = not np.isfinite(numbers_in([cell.encode() for cell in names[1:]])).all()
     label = _label(names) if has_names else 0
-    layout = layout._replace(before=layout.before + has_names)
+    layout = layout._replace(num_skipped=layout.num_skipped + has_names)
     others = [place for place in range(len(names)) if place != label]
     levels = _read(file, layout, others, "float32")
     return np.char.strip(_read(file, layout, [label], str)[:, 0]), levels
@@ -76,7 +80,7 @@ def _read(file: TextFile, layout: Layout, columns: Sequence[int], dtype: Any) ->
     with file.lines() as text, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of no rows
         return np.loadtxt(
-            itertools.islice(text, layout.before, None),
+            itertools.islice(text, layout.num_skipped, None),
             dtype,
             delimiter=layout.separator,
             comments=None,

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.examples import DataError, Examples
-from pipelines.rows.column_kinds import RARE
+from pipelines.rows.column_kinds import MIN_CATEGORY_EXAMPLES
 from pipelines.rows.packing import Kinds, of_kind
 from pipelines.tables.table import listed
 
@@ -213,8 +213,8 @@ def _learnt(train: Examples) -> Learnt:
     if not numbers and not any(categories.values()):
         raise DataError(
             f"Received columns of categories ({listed(categories)}) of which none has "
-            f"{RARE} training examples, so that nothing can be learnt; expected fewer, wider "
-            "categories, or columns of numbers. Add examples, or mend the cells."
+            f"{MIN_CATEGORY_EXAMPLES} training examples, so that nothing can be learnt; expected "
+            "fewer, wider categories, or columns of numbers. Add examples, or correct the cells."
         )
     return Learnt(numbers, gaps, categories, ends)
 
@@ -234,5 +234,5 @@ def _statistics(column: np.ndarray) -> list[float]:
 def _vocabulary(column: np.ndarray) -> list[str]:
     """The categories that are not rare, frequent ones first."""
     counts = sorted(Counter(column.tolist()).items(), key=lambda pair: (-pair[1], pair[0]))
-    known = [text for text, count in counts if count >= RARE]
+    known = [text for text, count in counts if count >= MIN_CATEGORY_EXAMPLES]
     return [text.decode("utf-8", "replace") for text in known[:LARGEST_VOCABULARY]]

@@ -9,15 +9,26 @@ import numpy as np
 from pipelines import inspection
 from pipelines.examples import DataError, Examples
 from pipelines.hash_splits import row_hashes
-from pipelines.rows.column_kinds import Column, column_of, odd, texts
-from pipelines.rows.column_names import NUM_NAMED, called, clean_names, find, renamed
+from pipelines.rows.column_kinds import (
+    ColumnDescription,
+    describe_column,
+    parse_texts,
+    unreadable_cell_notes,
+)
+from pipelines.rows.column_names import (
+    MAX_LISTED_COLUMNS,
+    clean_names,
+    find_column,
+    renaming_notes,
+    with_names,
+)
 from pipelines.rows.packing import Kinds, packed
 from pipelines.splits import Source
-from pipelines.tables import values
+from pipelines.tables import cell_formats
+from pipelines.tables.cell_formats import CellFormat
 from pipelines.tables.cells import AnyCells
 from pipelines.tables.table import Table, Tables, listed
-from pipelines.tables.targets import Answers, Task, require
-from pipelines.tables.values import Form
+from pipelines.tables.targets import TargetColumn, Task, require_target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Reading:
 
     """
 
-    forms: dict[str, Form]
+    forms: dict[str, CellFormat]
     names: dict[str, str]
 
     @property
@@ -60,95 +71,126 @@ def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task 
 
     """
     names = clean_names(tables.train)
-    train, valid, test = tables.each(lambda table: called(table, names))
-    tables = Tables(train, valid, test, (*tables.notes, *renamed(names)))
-    target = find(names.get(target, target), tables.train, "--target")
-    left_out = {find(names.get(name, name), tables.train, "--drop") for name in drop}
-    require(target not in left_out, target, "--drop of the same", "another column to leave out")
-    judged = values.judged(tables.train)
+    train, valid, test = tables.each(lambda table: with_names(table, names))
+    tables = Tables(train, valid, test, (*tables.notes, *renaming_notes(names)))
+    target = find_column(names.get(target, target), tables.train, "--target")
+    left_out = {find_column(names.get(name, name), tables.train, "--drop") for name in drop}
+    require_target(
+        target not in left_out, target, "--drop of the same", "another column to leave out"
+    )
+    inferred = cell_formats.infer_formats(tables.train)
     columns = {
-        name: column_of(cells, judged[name])
+        name: describe_column(cells, inferred[name])
         for name, cells in tables.train.columns.items()
         if name not in (*left_out, target)
     }
-    forms = {name: column.form for name, column in columns.items() if not column.empty}
+    forms = {name: column.form for name, column in columns.items() if not column.unusable_because}
     if not forms:
         raise DataError(
             f"Received no column but the target {target!r} from which anything can be learnt "
             f"({listed(_unused(columns))}); expected at least one whose values differ."
         )
-    answers = Answers.of(tables, target, judged[target], task)
+    target_column = TargetColumn.of(tables, target, inferred[target], task)
     reading = Reading(forms, names)
-    train, valid, test = parts = tables.each(_Rows(reading, answers).of_table)
+    train, valid, test = parts = tables.each(_RowReader(reading, target_column).of_table)
     lost = sum(tables.each(len, 0)) - sum(len(part) for part in parts if part is not None)
-    told = f"target {target}: {answers.said}" + f"; {lost} rows without it left out" * bool(lost)
-    notes = (*tables.notes, told, *_told(columns), *_strange(tables, reading, target, answers))
-    return Source(train, valid, test, answers.names, notes, reading=reading)
+    told = (
+        f"target {target}: {target_column.description}"
+        + f"; {lost} rows without it left out" * bool(lost)
+    )
+    notes = (
+        *tables.notes,
+        told,
+        *_column_notes(columns),
+        *_unreadable_notes(tables, reading, target, target_column),
+    )
+    return Source(train, valid, test, target_column.names, notes, reading=reading)
 
 
-def typed(table: Table, reading: Reading) -> dict[str, np.ndarray]:
+def read_features(table: Table, reading: Reading) -> dict[str, np.ndarray]:
     """The columns of a reading as a matrix of numbers and one of texts; others are ignored.
 
     A cell that should be a number and is none counts as missing. Raises DataError
     where a column is not there.
     """
-    columns = called(table, reading.names).columns
+    columns = with_names(table, reading.names).columns
     absent = [name for name in reading.forms if name not in columns]
     if absent:
         raise DataError(
             f"Received rows without the column{'s' * (len(absent) > 1)} {listed(absent)}; "
             f"expected {listed(reading.forms)}. The columns are {listed(columns)}."
         )
-    made = (_read(table, columns[name], name, form) for name, form in reading.forms.items())
+    made = (_read_column(table, columns[name], name, form) for name, form in reading.forms.items())
     return packed(made, reading.kinds, len(table))
 
 
-def _read(table: Table, column: AnyCells, name: str, form: Form) -> np.ndarray:
+def _read_column(table: Table, column: AnyCells, name: str, form: CellFormat) -> np.ndarray:
     if form.kind == "category":
-        return texts(column, table.labels.get(name, ()))
-    return values.numbers(column, form)
+        return parse_texts(column, table.labels.get(name, ()))
+    return cell_formats.parse_numbers(column, form)
 
 
-def _told(columns: dict[str, Column]) -> Iterator[str]:
-    used = [f"{name}: {column.said}" for name, column in columns.items() if not column.empty]
-    more = f"; and {len(used) - NUM_NAMED} more" if len(used) > NUM_NAMED else ""
-    yield "columns " + "; ".join(used[:NUM_NAMED]) + more
+def _column_notes(columns: dict[str, ColumnDescription]) -> Iterator[str]:
+    used = [
+        f"{name}: {column.description}"
+        for name, column in columns.items()
+        if not column.unusable_because
+    ]
+    more = f"; and {len(used) - MAX_LISTED_COLUMNS} more" if len(used) > MAX_LISTED_COLUMNS else ""
+    yield "columns " + "; ".join(used[:MAX_LISTED_COLUMNS]) + more
     if unused := _unused(columns):
-        more = f" and {len(unused) - NUM_NAMED} more" if len(unused) > NUM_NAMED else ""
-        yield "columns left out: " + ", ".join(unused[:NUM_NAMED]) + more
+        more = (
+            f" and {len(unused) - MAX_LISTED_COLUMNS} more"
+            if len(unused) > MAX_LISTED_COLUMNS
+            else ""
+        )
+        yield "columns left out: " + ", ".join(unused[:MAX_LISTED_COLUMNS]) + more
 
 
-def _unused(columns: dict[str, Column]) -> list[str]:
-    return [f"{name} ({column.empty})" for name, column in columns.items() if column.empty]
+def _unused(columns: dict[str, ColumnDescription]) -> list[str]:
+    return [
+        f"{name} ({column.unusable_because})"
+        for name, column in columns.items()
+        if column.unusable_because
+    ]
 
 
-def _strange(tables: Tables, reading: Reading, target: str, answers: Answers) -> Iterator[str]:
+def _unreadable_notes(
+    tables: Tables, reading: Reading, target: str, target_column: TargetColumn
+) -> Iterator[str]:
     """Cells of the validation and test tables that training does not know how to read."""
-    forms = {**reading.forms, **({target: answers.form} if answers.labels is None else {})}
+    forms = {
+        **reading.forms,
+        **({target: target_column.form} if target_column.labels is None else {}),
+    }
     categories = {
-        name: set(texts(tables.train.columns[name], tables.train.labels.get(name, ())))
+        name: set(parse_texts(tables.train.columns[name], tables.train.labels.get(name, ())))
         for name, form in forms.items()
         if form.kind == "category" and (tables.valid or tables.test)
     }
     for split, table in (("validation", tables.valid), ("test", tables.test)):
         if table is not None:
             features = {
-                name: _read(table, table.columns[name], name, form) for name, form in forms.items()
+                name: _read_column(table, table.columns[name], name, form)
+                for name, form in forms.items()
             }
-            yield from (f"{split} {note}" for note in odd(table, features, forms, categories))
+            yield from (
+                f"{split} {note}"
+                for note in unreadable_cell_notes(table, features, forms, categories)
+            )
 
 
-class _Rows(NamedTuple):
+class _RowReader(NamedTuple):
     """How a table becomes examples: its columns, its target."""
 
     reading: Reading
-    answers: Answers
+    target_column: TargetColumn
 
     def of_table(self, table: Table) -> Examples:
         """The rows that have a target."""
-        target = self.answers.of_table(table)
+        target = self.target_column.of_table(table)
         there = np.flatnonzero(np.isfinite(target) if target.dtype.kind == "f" else target >= 0)
-        features = typed(table, dataclasses.replace(self.reading, names={}))
+        features = read_features(table, dataclasses.replace(self.reading, names={}))
         if len(there) < len(table):
             features = {name: matrix[there] for name, matrix in features.items()}
         origins = inspection.origins(table, there)

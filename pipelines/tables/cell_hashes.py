@@ -1,4 +1,4 @@
-"""A hash for each row of a table, made of whole columns at once."""
+"""Hash every row of a table, column by column."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -7,54 +7,54 @@ import numpy as np
 
 from pipelines.tables.cells import AnyCells, Cells
 
-PART = 2**20  # bytes of a column that are hashed together
+BYTES_PER_PART = 2**20  # of a column that are hashed together
 BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse
 MIX = np.uint64(0xBF58476D1CE4E5B9)
-# A number for each byte, so that texts of small letters and of digits are as far apart.
-LETTERS = np.frombuffer(
+# A random number for each byte, so that similar bytes give unrelated hashes.
+BYTE_HASHES = np.frombuffer(
     b"".join(hashlib.blake2b(bytes([byte]), digest_size=8).digest() for byte in range(256)), "<u8"
 )
 
 
-def hashes_of_rows(columns: Mapping[str, AnyCells], count: int) -> np.ndarray:
-    """A uint64 for each of `count` rows: of all cells and their columns' names, in any order."""
+def hash_rows(columns: Mapping[str, AnyCells], count: int) -> np.ndarray:
+    """Hash each of `count` rows to a uint64 of all cells and column names, in any column order."""
     found = np.zeros(count, "uint64")
     for name, column in columns.items():
         own = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        found += mixed(hashes_of_cells(column) ^ np.frombuffer(own, "<u8"))
+        found += mix_bits(hash_cells(column) ^ np.frombuffer(own, "<u8"))
     return found
 
 
-def hashes_of_cells(column: AnyCells) -> np.ndarray:
-    """A uint64 for each cell: of equal texts, or of equal numbers of one dtype, the same."""
+def hash_cells(column: AnyCells) -> np.ndarray:
+    """Hash each cell to a uint64: the same for equal texts, or equal numbers of one dtype."""
     if isinstance(column, Cells):
-        return np.concatenate([np.empty(0, "uint64"), *_of_texts(column)])
+        return np.concatenate([np.empty(0, "uint64"), *_hash_texts(column)])
     if column.dtype == object:
         texts = column.tolist()
         ends = np.cumsum(np.fromiter(map(len, texts), "int64", len(texts)))
-        return hashes_of_cells(Cells(b"".join(texts), ends))
+        return hash_cells(Cells(b"".join(texts), ends))
     whole = column.dtype.kind in "biu"
-    return mixed(column.astype("int64" if whole else "float64").view("uint64"))
+    return mix_bits(column.astype("int64" if whole else "float64").view("uint64"))
 
 
-def _of_texts(column: Cells) -> Iterator[np.ndarray]:
-    """Of some cells at a time: the polynomial in BASE whose coefficients are the bytes' numbers.
+def _hash_texts(column: Cells) -> Iterator[np.ndarray]:
+    """Yield polynomial hashes in BASE of the cells, part by part.
 
-    A sum over all bytes gives that of each cell as a difference, moved to the cell's end.
+    The hash of a cell is the difference of two prefix sums over all bytes, shifted to its end.
     """
     ends, first, begin = column.ends.astype("int64"), 0, 0
     up = down = np.ones(1, "uint64")
     while first < len(ends):
-        last = max(first + 1, int(np.searchsorted(ends, begin + PART, "right")))
+        last = max(first + 1, int(np.searchsorted(ends, begin + BYTES_PER_PART, "right")))
         part = np.frombuffer(column.content, "uint8", ends[last - 1] - begin, begin)
         if len(part) >= len(up):
             up, down = (_powers(base, len(part) + 1) for base in (BASE, pow(BASE, -1, 2**64)))
         sums = np.zeros(len(part) + 1, "uint64")
-        np.cumsum(LETTERS[part] * down[: len(part)], out=sums[1:])
+        np.cumsum(BYTE_HASHES[part] * down[: len(part)], out=sums[1:])
         stops = ends[first:last] - begin
         starts = np.concatenate([[0], stops[:-1]])
         lengths = (stops - starts).astype("uint64")
-        yield mixed((sums[stops] - sums[starts]) * up[stops] + lengths)
+        yield mix_bits((sums[stops] - sums[starts]) * up[stops] + lengths)
         first, begin = last, int(ends[last - 1])
 
 
@@ -64,8 +64,8 @@ def _powers(base: int, count: int) -> np.ndarray:
     return np.cumprod(factors)
 
 
-def mixed(numbers: np.ndarray) -> np.ndarray:
-    """All bits of each number depend on all others (the finalizer of SplitMix64)."""
+def mix_bits(numbers: np.ndarray) -> np.ndarray:
+    """Mix the bits of each number, by the finalizer of SplitMix64."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * MIX
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return numbers ^ (numbers >> np.uint64(31))

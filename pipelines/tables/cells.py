@@ -1,4 +1,4 @@
-"""A column of a file in little memory: the bytes of its cells, one after the other."""
+"""A column of a file in little memory: the concatenated bytes of its cells."""
 
 import functools
 import itertools
@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.tables.missing import ALWAYS, LONGEST, is_missing
+from pipelines.tables.missing import MAX_WORD_BYTES, MISSING_WORDS, is_missing
 
-BLOCK = 2**16  # cells that are Python objects at once
-MOST_SHARED = 2**16  # distinct cells that are kept to share
+CELLS_PER_BLOCK = 2**16  # cells that are Python objects at the same time
+MAX_SHARED_CELLS = 2**16  # distinct cells that are remembered, so that equal ones share memory
 
 
 class Cells:
-    """The cells of a column as UTF-8 bytes, for reading; as an array it is one of objects.
+    """The cells of a column as UTF-8 bytes; converts to an array of objects.
 
-    A million objects of a number each take ten times as much memory as their bytes. What
-    is asked for by position becomes an array of objects, of which equal ones are shared.
+    A million Python objects take ten times as much memory as their bytes. Indexing gives an
+    array of objects, in which equal cells are the same object.
 
     Args:
         content: the bytes of all cells.
-        ends: where in it each ends.
+        ends: the position in `content` at which each cell ends.
 
     """
 
@@ -29,7 +29,7 @@ class Cells:
 
     def __init__(self, content: bytes, ends: np.ndarray) -> None:
         self.content = content
-        self.readings: dict[Any, np.ndarray] = {}  # by how cells are read, what was read
+        self.parsed: dict[Any, np.ndarray] = {}  # by how cells are read, what was read
         self.ends = ends.astype(np.min_scalar_type(len(content)))
 
     def __len__(self) -> int:
@@ -40,33 +40,33 @@ class Cells:
 
     def __getitem__(self, rows: Any) -> Any:
         if isinstance(rows, int | np.integer):
-            return self._some(np.array([range(len(self))[rows]]))[0]
+            return self._cells_at(np.array([range(len(self))[rows]]))[0]
         return self.objects(np.arange(len(self))[rows])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self.objects(np.arange(len(self))).astype(dtype or object, copy=False)
 
     def tolist(self) -> list[bytes]:
-        """All cells."""
+        """Return all cells."""
         return list(self)
 
     def blocks(self) -> Iterator[list[bytes]]:
-        """All cells, some at a time."""
-        for start in range(0, len(self), BLOCK):
-            yield self._some(np.arange(start, min(start + BLOCK, len(self))))
+        """Yield all cells, block by block."""
+        for start in range(0, len(self), CELLS_PER_BLOCK):
+            yield self._cells_at(np.arange(start, min(start + CELLS_PER_BLOCK, len(self))))
 
     def objects(self, rows: np.ndarray) -> np.ndarray:
-        """The cells at these positions; equal ones are one object, unless there are too many."""
+        """Return the cells at these positions; equal cells are the same object, up to a limit."""
         found = np.empty(len(rows), object)
         shared: dict[bytes, bytes] = {}
-        for start in range(0, len(rows), BLOCK):
-            some = self._some(rows[start : start + BLOCK])
-            if len(shared) < MOST_SHARED:
+        for start in range(0, len(rows), CELLS_PER_BLOCK):
+            some = self._cells_at(rows[start : start + CELLS_PER_BLOCK])
+            if len(shared) < MAX_SHARED_CELLS:
                 some = list(map(shared.setdefault, some, some))
-            found[start : start + BLOCK] = np.array([*some, None], object)[:-1]
+            found[start : start + CELLS_PER_BLOCK] = np.array([*some, None], object)[:-1]
         return found
 
-    def _some(self, rows: np.ndarray) -> list[bytes]:
+    def _cells_at(self, rows: np.ndarray) -> list[bytes]:
         ends = self.ends[rows]
         starts = np.where(rows > 0, self.ends[rows - 1], 0)
         content = self.content
@@ -75,18 +75,18 @@ class Cells:
 
     @functools.cached_property
     def numbers(self) -> np.ndarray:
-        """The cells as float64, NaN where one is no number."""
+        """The cells as float64; NaN for a cell that is not a number."""
         plain = b"_" not in self.content
         parts = [numbers_in(some, plain=plain) for some in self.blocks()]
         return np.concatenate(parts) if parts else np.empty(0)
 
-    def missing(self, words: frozenset[str] = ALWAYS) -> np.ndarray:
-        """Which cells say that nothing is known."""
-        short = np.flatnonzero(np.diff(self.ends, prepend=0) <= LONGEST)
+    def missing(self, words: frozenset[str] = MISSING_WORDS) -> np.ndarray:
+        """Return which cells are missing values."""
+        short = np.flatnonzero(np.diff(self.ends, prepend=0) <= MAX_WORD_BYTES)
         missing = np.zeros(len(self), bool)
-        for start in range(0, len(short), BLOCK):
-            rows = short[start : start + BLOCK]
-            some = self._some(rows)
+        for start in range(0, len(short), CELLS_PER_BLOCK):
+            rows = short[start : start + CELLS_PER_BLOCK]
+            some = self._cells_at(rows)
             said = {cell for cell in set(some) if is_missing(cell, words)}
             if said:
                 missing[rows] = [cell in said for cell in some]
@@ -96,8 +96,8 @@ class Cells:
 AnyCells = np.ndarray | Cells
 
 
-def missing_of(column: AnyCells, words: frozenset[str] = ALWAYS) -> np.ndarray:
-    """Which cells say that nothing is known: of numbers those that are not finite."""
+def missing_of(column: AnyCells, words: frozenset[str] = MISSING_WORDS) -> np.ndarray:
+    """Return which cells are missing values; of numbers those that are not finite."""
     if isinstance(column, Cells):
         return column.missing(words)
     if column.dtype == object:
@@ -105,8 +105,8 @@ def missing_of(column: AnyCells, words: frozenset[str] = ALWAYS) -> np.ndarray:
     return ~np.isfinite(column)
 
 
-def holds(column: AnyCells, text: bytes) -> bool:
-    """Whether a text is in any cell."""
+def contains_text(column: AnyCells, text: bytes) -> bool:
+    """Whether any cell contains a text."""
     if isinstance(column, Cells):
         return text in column.content
     return any(text in cell for cell in column.tolist())
@@ -122,7 +122,7 @@ def numbers_of(column: AnyCells) -> np.ndarray:
 
 
 def numbers_in(cells: Sequence[bytes], *, plain: bool = False) -> np.ndarray:
-    """As `numbers_of`, of a list; `plain` where no cell holds an underscore."""
+    """Convert a list of cells as `numbers_of` does; `plain` says that none has an underscore."""
     try:
         # Python reads 10_1 as 101.
         if plain or not any(b"_" in cell for cell in cells):
@@ -141,16 +141,16 @@ def _number(cell: bytes) -> float:
 
 
 class Packer:
-    """Makes `Cells` of texts that come some at a time."""
+    """Builds `Cells` from texts that arrive in parts."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
         self.sizes = [np.empty(0, "uint32")]
 
     def add(self, texts: Sequence[str]) -> None:
-        """The next cells."""
+        """Add the next cells."""
         content = "".join(texts)
-        # A letter of ASCII is one byte: nothing has to be encoded cell by cell.
+        # An ASCII character is one byte: the cells need not be encoded one by one.
         cells: Sequence[str | bytes] = texts
         if not content.isascii():
             cells = list(map(str.encode, texts))
@@ -158,7 +158,7 @@ class Packer:
         self.sizes.append(np.fromiter(map(len, cells), "uint32", len(cells)))
 
     def packed(self) -> Cells:
-        """All of them; the packer is empty afterwards."""
+        """Return all cells; the packer is empty afterwards."""
         content = b"".join(self.parts)
         self.parts = []
         return Cells(content, np.cumsum(np.concatenate(self.sizes), dtype="int64"))

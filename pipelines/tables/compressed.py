@@ -1,4 +1,4 @@
-"""Files as they lie on the disk: plain, compressed, or of a kind that holds no text."""
+"""Open text files that may be compressed, and refuse files of other formats."""
 
 import bz2
 import contextlib
@@ -13,15 +13,15 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from pipelines.examples import AddressError, DataError
 
-HEAD = 4096  # bytes by which the kind of a file is known
-BROKEN = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
-READERS: dict[bytes, Callable[[Any], Any]] = {
+HEADER_BYTES = 4096  # read to recognise the format of a file
+DAMAGE_ERRORS = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
+DECOMPRESSORS: dict[bytes, Callable[[Any], Any]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh91AY&SY": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
 }
-ZIP = b"PK\x03\x04"
-KINDS = {
+ZIP_SIGNATURE = b"PK\x03\x04"
+OTHER_FORMATS = {
     b"\x28\xb5\x2f\xfd": "is compressed by zstd",
     b"7z\xbc\xaf\x27\x1c": "is a 7-Zip archive",
     b"Rar!\x1a\x07": "is a RAR archive",
@@ -37,17 +37,17 @@ KINDS = {
     b"\xff\xd8\xff": "is a picture",
     b"GIF8": "is a picture",
 }
-TAR = (257, b"ustar")  # place and mark
-WORKBOOK = "[Content_Types].xml"
+TAR_SIGNATURE = (257, b"ustar")  # position and bytes
+EXCEL_MEMBER = "[Content_Types].xml"
 
 
-class Opened(NamedTuple):
-    """A file that is open.
+class OpenedFile(NamedTuple):
+    """An open file.
 
     Attributes:
-        file: its content, decompressed, which can be read several times.
-        raw: what lies on the disk, by which progress is told.
-        name: that of the file, in the archive where it is in one, without an ending such as .gz.
+        file: its decompressed content, which can be read several times.
+        raw: the file on the disk, whose position gives the progress.
+        name: the name of the file (in its archive, if any) without a suffix such as .gz.
 
     """
 
@@ -57,17 +57,17 @@ class Opened(NamedTuple):
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Opened]:
+def opened(path: Path) -> Iterator[OpenedFile]:
     """Open a text file, plain or compressed by gzip, bzip2, xz or zip.
 
-    Raises AddressError where it cannot be read, DataError where it is of another
-    kind or damaged, also while it is read.
+    Raises AddressError if it cannot be read, and DataError if it has another format or is
+    damaged, also while it is read.
     """
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as stack:
         try:
-            raw = _seekable(held.enter_context(path.open("rb")))
-            yield _content(path, raw, held)
-        except BROKEN as error:
+            raw = _seekable(stack.enter_context(path.open("rb")))
+            yield _content(path, raw, stack)
+        except DAMAGE_ERRORS as error:
             raise DataError(
                 f"Received {str(path)!r}, which is compressed and damaged or cut off ({error}); "
                 "expected a whole file. Copy it again."
@@ -80,22 +80,22 @@ def opened(path: Path) -> Iterator[Opened]:
 
 
 def _seekable(file: BinaryIO) -> BinaryIO:
-    return file if file.seekable() else io.BytesIO(file.read())  # a pipe can be read but once
+    return file if file.seekable() else io.BytesIO(file.read())  # a pipe can be read only once
 
 
-def _content(path: Path, raw: BinaryIO, held: contextlib.ExitStack) -> Opened:
-    head = _head(raw)
-    if head.startswith(ZIP):
-        archive = held.enter_context(zipfile.ZipFile(raw))
+def _content(path: Path, raw: BinaryIO, stack: contextlib.ExitStack) -> OpenedFile:
+    head = _header(raw)
+    if head.startswith(ZIP_SIGNATURE):
+        archive = stack.enter_context(zipfile.ZipFile(raw))
         member = _only_member(path, archive)
-        return Opened(held.enter_context(_member(path, archive, member)), raw, member.filename)
+        return OpenedFile(stack.enter_context(_member(path, archive, member)), raw, member.filename)
     file, name = raw, path.name
-    for mark, reader in READERS.items():
+    for mark, reader in DECOMPRESSORS.items():
         if head.startswith(mark):
-            file = held.enter_context(reader(raw))
-            head, name = _head(file), path.stem
-    place, mark = TAR
-    kinds = [kind for start, kind in KINDS.items() if head.startswith(start)]
+            file = stack.enter_context(reader(raw))
+            head, name = _header(file), path.stem
+    place, mark = TAR_SIGNATURE
+    kinds = [kind for start, kind in OTHER_FORMATS.items() if head.startswith(start)]
     if head[place:].startswith(mark):
         kinds = ["is a tar archive"]
     if kinds:
@@ -103,11 +103,11 @@ def _content(path: Path, raw: BinaryIO, held: contextlib.ExitStack) -> Opened:
             f"Received {str(path)!r}, which {kinds[0]} and no text; expected a CSV file, plain or "
             "compressed by gzip. Unpack it, or save it as CSV."
         )
-    return Opened(file, raw, name)
+    return OpenedFile(file, raw, name)
 
 
-def _head(file: BinaryIO) -> bytes:
-    head = file.read(HEAD)
+def _header(file: BinaryIO) -> bytes:
+    head = file.read(HEADER_BYTES)
     file.seek(0)
     return head
 
@@ -123,7 +123,7 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Bi
 
 
 def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    if WORKBOOK in archive.namelist():
+    if EXCEL_MEMBER in archive.namelist():
         raise DataError(
             f"Received {str(path)!r}, which is a workbook of Excel and no text; expected a CSV "
             "file. Save the sheet as CSV there."

@@ -1,4 +1,4 @@
-"""CSV files as people write them: any encoding, separator and number of broken lines."""
+"""Read CSV files of any encoding and separator, also with broken lines."""
 
 import array
 import csv
@@ -11,29 +11,29 @@ import numpy as np
 from pipelines.examples import DataError
 from pipelines.tables import separators, text_files
 from pipelines.tables.cells import Cells, Packer
-from pipelines.tables.quotes import Lines
 from pipelines.tables.separators import Layout
 from pipelines.tables.table import Table, Tables, repeated
-from pipelines.tables.text_files import Counted, TextFile
+from pipelines.tables.text_files import CountedLines, TextFile
+from pipelines.tables.unbalanced_quotes import TolerantReader
 
-LONGEST_CELL = 2**27  # characters; the csv module's own limit stops at 131,072
-NUM_NAMED = 5
-NUM_SHOWN = 60  # letters of a line in a message
-PART = 2**20  # characters of a file that become columns together
-# So many rows in one quoted cell are a quote that nothing ends.
-NUM_SWALLOWED = 3
-LONG_CELL = 10  # lines of a cell from which on it is named
+MAX_CELL_CHARACTERS = 2**27  # the csv module's default is 131,072
+MAX_LISTED_LINES = 5
+MAX_SHOWN_CHARACTERS = 60  # of a line in a message
+CHARACTERS_PER_PART = 2**20  # of a file that are packed into columns together
+# A quoted cell of this many lines that all look like rows has lost its closing quote.
+MIN_SWALLOWED_LINES = 3
+MIN_NOTED_CELL_LINES = 10  # a cell of this many lines gets a note
 
 
-class Found(NamedTuple):
-    """What a file holds.
+class ParsedFile(NamedTuple):
+    """The columns of a file and what reading left out.
 
     Attributes:
-        columns: by their names.
-        lines: where in the file each row ends.
-        broken: number and length of the lines that were left out.
-        notes: what to tell the user.
-        separator: between cells.
+        columns: the cells of each column by its name.
+        lines: the line of the file in which each row ends.
+        broken: line number and number of cells of the lines that are left out.
+        notes: lines for the user.
+        separator: the character between cells.
 
     """
 
@@ -45,7 +45,7 @@ class Found(NamedTuple):
 
 
 class Reader(Protocol):
-    """What gives rows of cells, and tells the line that it read last."""
+    """An iterator over rows of cells that knows the line it read last."""
 
     @property
     def line_num(self) -> int: ...  # noqa: D102
@@ -53,144 +53,144 @@ class Reader(Protocol):
     def __iter__(self) -> Iterator[list[str]]: ...
 
 
-class SwallowedError(Exception):
-    """A quoted cell holds what are rows themselves."""
+class UnbalancedQuotesError(Exception):
+    """A quoted cell contains lines that are rows themselves."""
 
 
 def read(name: str) -> Tables:
-    """The rows of a CSV file; the first line names the columns.
+    """Read the rows of a CSV file whose first line names the columns.
 
-    The file may be compressed, and in any usual encoding (see `text_files`). Cells are stripped
-    of surrounding blanks. The separator is the one by which most rows have as many cells as the
-    first line, or the one that a line `sep=;` names. A quote that no other one ends is a
-    letter. Blank lines pass silently; lines with another number of cells are left out and named
-    in the notes. Raises DataError where there is no table. The file is read from the disk several
-    times, and never in memory as a whole.
+    The file may be compressed and in any common encoding (see `text_files`). Cells are stripped
+    of surrounding blanks. The separator is the one with which most rows have as many cells as
+    the first line, or the one that a line `sep=;` names. A quote without a closing quote is an
+    ordinary character. Blank lines are skipped; lines with another number of cells are left out
+    and listed in the notes. Raises DataError if the file holds no table. The file is read from
+    the disk several times, and is never in memory as a whole.
     """
     with text_files.opened(name) as file:
         return read_open(file)
 
 
 def read_open(file: TextFile) -> Tables:
-    """As `read`, of a file that is open."""
-    found = _found(file)
-    if not len(found.lines):
-        raise _without_rows(file)
+    """Read the rows of an open file, as `read` does."""
+    parsed = _parse(file)
+    if not len(parsed.lines):
+        raise _no_rows_error(file)
     table = Table(
-        dict(found.columns),
+        dict(parsed.columns),
         name=file.name,
-        lines=found.lines,
-        broken=found.broken,
-        separator=found.separator,
+        lines=parsed.lines,
+        broken=parsed.broken,
+        separator=parsed.separator,
     )
-    return Tables(table, notes=(*file.notes, *found.notes))
+    return Tables(table, notes=(*file.notes, *parsed.notes))
 
 
 def headers(name: str) -> Iterator[Table]:
-    """The column names of a file, in tables without rows, as each of the ways to read it has them.
+    """Yield a table without rows for each way to read the column names of a file.
 
-    Of a file that begins with English letters the beginning alone is looked at. Raises DataError
-    as `read` where the file cannot be read.
+    If the beginning of the file is ASCII, only the beginning is read. Raises DataError as `read`
+    does.
     """
     with text_files.opened(name) as file:
         layout = separators.layout(file)
-        found = [_two_rows(file, layout, way) for way in (_by_csv, Lines)]
-        if not any(found):
-            raise _empty(file)
-        named = [rows[0] for rows in found if len(rows) > 1]
+        first_rows = [_first_two_rows(file, layout, way) for way in (_csv_reader, TolerantReader)]
+        if not any(first_rows):
+            raise _empty_error(file)
+        named = [rows[0] for rows in first_rows if len(rows) > 1]
         if not named:
-            raise _without_rows(file)
+            raise _no_rows_error(file)
         for header in named:
-            names, _ = repeated(layout.named([cell.strip() for cell in header]))
+            names, _ = repeated(layout.complete_header([cell.strip() for cell in header]))
             yield Table({name: np.empty(0, object) for name in names}, name=file.name)
 
 
-def _two_rows(file: TextFile, layout: Layout, way: Callable[..., Reader]) -> list[list[str]]:
-    with file.first_lines(layout.before + separators.SAMPLE) as text:
-        rows = way(Counted(text, layout.before), layout.separator)
+def _first_two_rows(file: TextFile, layout: Layout, way: Callable[..., Reader]) -> list[list[str]]:
+    with file.first_lines(layout.num_skipped + separators.SAMPLE_LINES) as text:
+        rows = way(CountedLines(text, layout.num_skipped), layout.separator)
         return [*itertools.islice(filter(_is_row, rows), 2)]
 
 
-def _by_csv(lines: Iterable[str], separator: str, *, strict: bool = False) -> Reader:
-    csv.field_size_limit(LONGEST_CELL)
+def _csv_reader(lines: Iterable[str], separator: str, *, strict: bool = False) -> Reader:
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
     return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
 
 
-def _empty(file: TextFile) -> DataError:
+def _empty_error(file: TextFile) -> DataError:
     return DataError(f"Received {file.name!r}, which is empty; expected a line of column names.")
 
 
-def _without_rows(file: TextFile) -> DataError:
+def _no_rows_error(file: TextFile) -> DataError:
     return DataError(f"Received {file.name!r} without rows; expected some below the column names.")
 
 
-def _found(file: TextFile) -> Found:
+def _parse(file: TextFile) -> ParsedFile:
     layout = separators.layout(file)
     try:
-        found = _read(file, layout)
-    except (csv.Error, SwallowedError):
-        found = _read_by_lines(file, layout)
-    return found._replace(notes=(*layout.notes(file.name), *found.notes))
+        parsed = _parse_by_csv(file, layout)
+    except (csv.Error, UnbalancedQuotesError):
+        parsed = _parse_by_lines(file, layout)
+    return parsed._replace(notes=(*layout.notes(file.name), *parsed.notes))
 
 
-def _read(file: TextFile, layout: Layout) -> Found:
-    """As the csv module reads it. Raises csv.Error or SwallowedError where quotes do not pair."""
+def _parse_by_csv(file: TextFile, layout: Layout) -> ParsedFile:
+    """Read by the csv module. Raises csv.Error or UnbalancedQuotesError if quotes do not pair."""
     with file.lines() as text:
-        counted = Counted(text, layout.before)
-        reader = _by_csv(counted, layout.separator, strict=True)
+        counted = CountedLines(text, layout.num_skipped)
+        reader = _csv_reader(counted, layout.separator, strict=True)
         header, rows = _rows(file, reader, counted, layout)
     if rows.spans.swallowed:
-        raise SwallowedError
-    return rows.found(file.name, header)
+        raise UnbalancedQuotesError
+    return rows.finish(file.name, header)
 
 
-def _read_by_lines(file: TextFile, layout: Layout) -> Found:
-    """As `quotes.Lines` reads it."""
+def _parse_by_lines(file: TextFile, layout: Layout) -> ParsedFile:
+    """Read by `unbalanced_quotes.TolerantReader`."""
     with file.lines() as text:
-        counted = Counted(text, layout.before)
-        reader = Lines(counted, layout.separator)
+        counted = CountedLines(text, layout.num_skipped)
+        reader = TolerantReader(counted, layout.separator)
         header, rows = _rows(file, reader, counted, layout)
-    found = rows.found(file.name, header)
-    if not reader.stray:
-        return found
-    where = ", ".join(f"line {line}" for line in reader.stray[:NUM_NAMED])
-    more = ", ..." * (len(reader.stray) > NUM_NAMED)
-    count = len(reader.stray)
+    parsed = rows.finish(file.name, header)
+    if not reader.unmatched_quotes:
+        return parsed
+    where = ", ".join(f"line {line}" for line in reader.unmatched_quotes[:MAX_LISTED_LINES])
+    more = ", ..." * (len(reader.unmatched_quotes) > MAX_LISTED_LINES)
+    count = len(reader.unmatched_quotes)
     told = (
-        f"{file.name}: {count} quote{'s' * (count > 1)} at the beginning of a cell that no other "
-        f"one ends, read as letter{'s' * (count > 1)}: {where}{more}"
+        f"{file.name}: {count} opening quote{'s' * (count > 1)} without a closing quote, read as "
+        f"part of the cell: {where}{more}"
     )
-    return found._replace(notes=(told, *found.notes))
+    return parsed._replace(notes=(told, *parsed.notes))
 
 
 def _rows(
-    file: TextFile, reader: Reader, counted: Counted, layout: Layout
-) -> tuple[list[str], "Rows"]:
-    """The column names and all rows."""
+    file: TextFile, reader: Reader, counted: CountedLines, layout: Layout
+) -> tuple[list[str], "RowCollector"]:
+    """Read the column names and all rows."""
     each = iter(reader)
     header = next((cells for cells in each if _is_row(cells)), None)
     if header is None:
-        raise _empty(file)
+        raise _empty_error(file)
     tell = file.progress()
-    header = layout.named([cell.strip() for cell in header])
-    rows = Rows(len(header), layout.separator)
+    header = layout.complete_header([cell.strip() for cell in header])
+    rows = RowCollector(len(header), layout.separator)
     rows.spans.last = reader.line_num
     for cells in each:
         rows.add(cells, reader.line_num)
-        if counted.since >= PART:
-            counted.since = 0
+        if counted.num_characters >= CHARACTERS_PER_PART:
+            counted.num_characters = 0
             rows.pack()
             tell()
     return header, rows
 
 
-class Spans:
-    """Rows that take several lines.
+class MultilineRows:
+    """Statistics of rows that take several lines.
 
     Attributes:
         last: the line in which the last row ended.
-        longest: how many lines the longest takes, and its first one.
-        swallowed: whether a quoted cell holds lines that are rows themselves.
+        longest: the number of lines of the longest row, and minus its first line.
+        swallowed: whether a quoted cell contains lines that are rows themselves.
 
     """
 
@@ -199,34 +199,34 @@ class Spans:
         self.longest, self.swallowed = (1, 0), False
 
     def add(self, cells: list[str], line: int) -> None:
-        """A row that ends at this line, some after `last`."""
+        """Count a row that ends at `line`, several lines after `last`."""
         count = line - self.last
         self.longest = max(self.longest, (count, -self.last - 1))
-        if count >= NUM_SWALLOWED and self.width > 1 and not self.swallowed:
+        if count >= MIN_SWALLOWED_LINES and self.width > 1 and not self.swallowed:
             lines = self.separator.join(cells).split("\n")
             self.swallowed = all(one.count(self.separator) == self.width - 1 for one in lines)
 
 
-class Rows:
-    """Rows of equal length that become columns, some at a time.
+class RowCollector:
+    """Collects rows of equal length and packs them into columns, part by part.
 
     Attributes:
-        lines: where in the file each row ends.
-        broken: number and length of the lines that have not `width` cells.
-        example: the first of them.
-        spans: what is known of rows that take several lines.
+        lines: the line of the file in which each row ends.
+        broken: line number and number of cells of the lines that do not have `width` cells.
+        example: the first broken line.
+        spans: statistics of rows that take several lines.
 
     """
 
     def __init__(self, width: int, separator: str) -> None:
         self.width, self.separator = width, separator
         self.lines, self.broken = array.array("q"), list[tuple[int, int]]()
-        self.example, self.spans = "", Spans(width, separator)
+        self.example, self.spans = "", MultilineRows(width, separator)
         self._waiting: list[list[str]] = []
         self._packers = [Packer() for _ in range(width)]
 
     def add(self, cells: list[str], line: int) -> None:
-        """The next row, which ends at this line."""
+        """Add the next row, which ends at `line`."""
         if line - self.spans.last > 1:
             self.spans.add(cells, line)
         self.spans.last = line
@@ -240,30 +240,33 @@ class Rows:
             self.broken.append((line, len(cells)))
 
     def pack(self) -> None:
-        """Lay what came in columns."""
+        """Move the rows added since the last call into the columns."""
         columns = [list(map(str.strip, cells)) for cells in zip(*self._waiting, strict=True)]
         self._waiting = []
         for packer, cells in zip(self._packers, columns, strict=False):
             packer.add(cells)
 
-    def found(self, name: str, header: list[str]) -> Found:
-        """All that came, from the file `name`. Raises DataError where no line is a row."""
+    def finish(self, name: str, header: list[str]) -> ParsedFile:
+        """Return all rows of the file `name`. Raises DataError if every line is broken."""
         self.pack()
         if self.broken and not self.lines:
             raise DataError(
                 f"Received {name!r}, where none of the {len(self.broken)} lines below the column "
-                f"names has as many cells as they, {self.width}: {_places(self.broken)}, as "
-                f"{self.example[:NUM_SHOWN]!r}; expected rows like the names "
-                f"{self.separator.join(header)[:NUM_SHOWN]!r}. Take out what is above the names, "
-                "or mend the separators."
+                f"names has {self.width} cells, as the names have: {_locations(self.broken)}, as "
+                f"{self.example[:MAX_SHOWN_CHARACTERS]!r}; expected rows like the names "
+                f"{self.separator.join(header)[:MAX_SHOWN_CHARACTERS]!r}. Remove what is above the "
+                "names, or correct the separators."
             )
         names, renamed = repeated(header)
-        notes = [*_told(name, self.broken, self.width), *(f"{name}: {one}" for one in renamed)]
+        notes = [
+            *_broken_lines_note(name, self.broken, self.width),
+            *(f"{name}: {one}" for one in renamed),
+        ]
         count, first = self.spans.longest
-        if count >= LONG_CELL:
-            notes.append(f"{name}: a quoted cell runs over {count} lines from line {-first}")
+        if count >= MIN_NOTED_CELL_LINES:
+            notes.append(f"{name}: a quoted cell from line {-first} on has {count} lines")
         columns = [packer.packed() for packer in self._packers]
-        return Found(
+        return ParsedFile(
             dict(zip(names, columns, strict=True)),
             np.array(self.lines, "int64"),
             tuple(self.broken),
@@ -276,12 +279,12 @@ def _is_row(cells: list[str]) -> bool:
     return bool(cells) and (bool(cells[0].strip()) or any(map(str.strip, cells)))
 
 
-def _told(name: str, broken: list[tuple[int, int]], expected: int) -> tuple[str, ...]:
+def _broken_lines_note(name: str, broken: list[tuple[int, int]], expected: int) -> tuple[str, ...]:
     if not broken:
         return ()
-    return (f"{name}: {len(broken)} lines left out, not of {expected} cells: {_places(broken)}",)
+    return (f"{name}: {len(broken)} lines left out, not of {expected} cells: {_locations(broken)}",)
 
 
-def _places(broken: list[tuple[int, int]]) -> str:
-    some = [f"line {number} has {count} cells" for number, count in broken[:NUM_NAMED]]
-    return ", ".join(some) + (", ..." if len(broken) > NUM_NAMED else "")
+def _locations(broken: list[tuple[int, int]]) -> str:
+    some = [f"line {number} has {count} cells" for number, count in broken[:MAX_LISTED_LINES]]
+    return ", ".join(some) + (", ..." if len(broken) > MAX_LISTED_LINES else "")

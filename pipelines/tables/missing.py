@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 # Of pandas, R, SQL, Excel and C, in lower case: missing in every column.
-ALWAYS = frozenset(
+MISSING_WORDS = frozenset(
     [
         "", "na", "n/a", "n.a.", "n.a", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "+nan",
         "nat", "null", "#null!", "<null>", "(null)", "[null]", "\\n", "?", "??", "(blank)",
@@ -12,14 +12,14 @@ ALWAYS = frozenset(
     ]
 )  # fmt: skip
 # Python's word may be that of a category as well: a house without a basement, no complaint.
-NOTHING = frozenset(["none", "nil", "<none>", "(none)"])
-DASHES = frozenset(
+NONE_WORDS = frozenset(["none", "nil", "<none>", "(none)"])
+DASH_WORDS = frozenset(
     ["-", "--", "---", "\u2013", "\u2014", "\u2212", ".", "..", "...", "\u2026", "_", "*", "#", "x"]
 )
-INFINITE = frozenset(
+INFINITY_WORDS = frozenset(
     f"{sign}{word}" for sign in ("", "+", "-", "\u2212") for word in ("inf", "infinity")
 )
-UNKNOWN = frozenset(
+UNKNOWN_WORDS = frozenset(
     [
         "unknown", "unk", "unknwn", "undefined", "missing", "not available", "not applicable",
         "0000-00-00", "0000-00-00 00:00:00", "00/00/0000", "00.00.0000",  # MySQL has no date
@@ -27,32 +27,32 @@ UNKNOWN = frozenset(
     ]
 )  # fmt: skip
 # With those that str.strip leaves.
-BLANK = " \t\r\n\u00a0\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
-ID_WORDS = ALWAYS | NOTHING | {"-", "--", "---", "\u2013", "\u2014"}
-NUMBER_WORDS = ALWAYS | NOTHING | DASHES | INFINITE | UNKNOWN
-LONGEST = max(len(word.encode()) for word in NUMBER_WORDS)  # bytes
-TEXT_WORDS = ALWAYS - {"?", "??"}
+BLANK_CHARACTERS = " \t\r\n\u00a0\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
+ID_WORDS = MISSING_WORDS | NONE_WORDS | {"-", "--", "---", "\u2013", "\u2014"}
+NUMBER_WORDS = MISSING_WORDS | NONE_WORDS | DASH_WORDS | INFINITY_WORDS | UNKNOWN_WORDS
+MAX_WORD_BYTES = max(len(word.encode()) for word in NUMBER_WORDS)  # bytes
+TEXT_WORDS = MISSING_WORDS - {"?", "??"}
 
 
-def plain(cell: object) -> str | None:
+def normalized(cell: object) -> str | None:
     """A cell in lower case without blanks around it; None where it is no text."""
     if isinstance(cell, bytes):
         cell = cell.decode("utf-8", "replace")
     if not isinstance(cell, str):
         return None
     cell = cell.strip()
-    return (cell if cell.isascii() else cell.strip(BLANK)).casefold()
+    return (cell if cell.isascii() else cell.strip(BLANK_CHARACTERS)).casefold()
 
 
-def is_missing(cell: object, words: frozenset[str] = ALWAYS) -> bool:
+def is_missing(cell: object, words: frozenset[str] = MISSING_WORDS) -> bool:
     """Whether a cell says that nothing is known; numbers do where they are not finite."""
-    if isinstance(cell, bytes) and len(cell) > 4 * LONGEST:
+    if isinstance(cell, bytes) and len(cell) > 4 * MAX_WORD_BYTES:
         return False
-    found = plain(cell)
+    found = normalized(cell)
     return found in words if found is not None else cell != cell
 
 
-def label_words(counts: dict[str, int]) -> frozenset[str]:
+def missing_words_of_labels(counts: dict[str, int]) -> frozenset[str]:
     """The missing words of a column of classes, by how often each text is there.
 
     NA and null always are. "none" is a class like others where it is written as they are, in
@@ -64,7 +64,7 @@ def label_words(counts: dict[str, int]) -> frozenset[str]:
     kept = {
         word
         for text, count in counts.items()
-        if (word := plain(text)) in NOTHING and count >= least > 0 and _alike(text, known)
+        if (word := normalized(text)) in NONE_WORDS and count >= least > 0 and _alike(text, known)
     }
     if "+" in known:
         kept.add("-")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-Mark = Literal[".", ","]
+DecimalMark = Literal[".", ","]
 CURRENCY = "[$¢£¤¥֏؋৲৳฿₠-₿﷼]"
 CODES = (
     "USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|RUB|SEK|NOK|DKK|PLN|CZK|HUF|TRY|BRL|ZAR|AUD|CAD|NZD|SGD|HKD|"
@@ -53,10 +53,10 @@ class Numeral(NamedTuple):
     unit: str
     bound: bool = False
 
-    def value(self, decimal: Mark) -> float:
+    def value(self, decimal: DecimalMark) -> float:
         """The number, where this mark separates decimals unless the digits say otherwise."""
         digits = re.sub("[ ']", "", self.digits)
-        mark = own_mark(self.digits) or decimal
+        mark = proven_decimal_mark(self.digits) or decimal
         digits = digits.replace("," if mark == "." else ".", "").replace(",", ".")
         try:
             return self.sign * float(digits + self.exponent)
@@ -64,7 +64,7 @@ class Numeral(NamedTuple):
             return float("nan")
 
 
-def numeral(text: str) -> Numeral | None:
+def parse_numeral(text: str) -> Numeral | None:
     """A text as a number; None where it is none."""
     text = text.strip()
     if not text.isascii():
@@ -95,14 +95,14 @@ def _unit(text: str) -> str:
     return unit[:-1] if len(unit) > 2 and unit.endswith("s") else unit
 
 
-def own_mark(digits: str) -> Mark | None:
+def proven_decimal_mark(digits: str) -> DecimalMark | None:
     """The decimal mark that these digits alone prove; None where they may have another, or none."""
     points, commas = digits.count("."), digits.count(",")
     if points and commas:
         return "." if digits.rindex(".") > digits.rindex(",") else ","
     if not points + commas:
         return None
-    mark: Mark = "." if points else ","
+    mark: DecimalMark = "." if points else ","
     if points + commas > 1:
         return "," if points else "."
     before, _, after = digits.partition(mark)
@@ -112,48 +112,50 @@ def own_mark(digits: str) -> Mark | None:
     return None if grouped else mark
 
 
-class Writing(NamedTuple):
+class NumberStyle(NamedTuple):
     """How the numbers of a column are written.
 
     Attributes:
         points: cells that prove a decimal point.
         commas: cells that prove a decimal comma.
-        open: by mark the cells such as 1.234, which may be a fraction or a thousand.
+        ambiguous: by mark the cells such as 1.234, which may be a fraction or a thousand.
         units: cells by unit.
         example: a cell with a mark that may be either.
 
     """
 
-    points: int
-    commas: int
-    open: Mapping[str, int]
+    decimal_points: int
+    decimal_commas: int
+    ambiguous: Mapping[str, int]
     units: Mapping[str, int]
     example: str = ""
 
     @property
-    def proven(self) -> Mark | None:
+    def decimal_mark(self) -> DecimalMark | None:
         """The decimal mark of most cells that prove one."""
-        if self.points == self.commas:
+        if self.decimal_points == self.decimal_commas:
             return None
-        return "." if self.points > self.commas else ","
+        return "." if self.decimal_points > self.decimal_commas else ","
 
 
-def writing(numerals: Iterable[tuple[Numeral, int]]) -> Writing:
+def number_style(numerals: Iterable[tuple[Numeral, int]]) -> NumberStyle:
     """Of numerals, each with the number of its cells."""
     proven, unsure, units = Counter[str](), Counter[str](), Counter[str]()
     example = ""
     for one, count in numerals:
         units[one.unit] += count
-        mark = own_mark(one.digits)
+        mark = proven_decimal_mark(one.digits)
         if mark:
             proven[mark] += count
         elif "." in one.digits or "," in one.digits:
             unsure["." if "." in one.digits else ","] += count
             example = example or one.digits
-    return Writing(proven["."], proven[","], dict(unsure), dict(units), example)
+    return NumberStyle(proven["."], proven[","], dict(unsure), dict(units), example)
 
 
-def decimal_of(column: Writing, others: Mark | None, separator: str) -> tuple[Mark, str]:
+def choose_decimal_mark(
+    column: NumberStyle, others: DecimalMark | None, separator: str
+) -> tuple[DecimalMark, str]:
     """The decimal mark of a column, and what decided it where its own cells leave it open.
 
     Args:
@@ -162,12 +164,12 @@ def decimal_of(column: Writing, others: Mark | None, separator: str) -> tuple[Ma
         separator: of the file's cells.
 
     """
-    if proven := column.proven:
+    if proven := column.decimal_mark:
         return proven, ""
-    if not column.open:
+    if not column.ambiguous:
         return others or ".", ""
-    mark: Mark = "." if column.open.get(".", 0) >= column.open.get(",", 0) else ","
-    other: Mark = "," if mark == "." else "."
+    mark: DecimalMark = "." if column.ambiguous.get(".", 0) >= column.ambiguous.get(",", 0) else ","
+    other: DecimalMark = "," if mark == "." else "."
     if others:
         return others, "as in other columns"
     if mark == "." or separator == ";":
@@ -175,7 +177,7 @@ def decimal_of(column: Writing, others: Mark | None, separator: str) -> tuple[Ma
     return other, "nothing says that it separates decimals"
 
 
-def unit_of(units: Mapping[str, int], mostly: float) -> str:
+def main_unit(units: Mapping[str, int], mostly: float) -> str:
     """The unit of a column: that of most cells that have one, "" for none, "k" for thousands."""
     some = {unit: count for unit, count in units.items() if unit}
     if not some:
@@ -187,7 +189,7 @@ def unit_of(units: Mapping[str, int], mostly: float) -> str:
     return unit if some[unit] >= mostly * sum(some.values()) else ""
 
 
-def scale(unit: str, of_column: str) -> float:
+def unit_factor(unit: str, of_column: str) -> float:
     """By what a number of this unit is multiplied in a column of a unit; NaN where it cannot be."""
     if of_column == "k":
         return THOUSANDS.get(unit, float("nan"))

@@ -6,25 +6,25 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from pipelines.examples import DataError
-from pipelines.labels import Labels, labels_of
-from pipelines.rows.column_kinds import column_of, decoded, texts
-from pipelines.rows.column_names import find
-from pipelines.tables import values
+from pipelines.labels import Labels, find_labels
+from pipelines.rows.column_kinds import cell_text, describe_column, parse_texts
+from pipelines.rows.column_names import find_column
+from pipelines.tables import cell_formats
+from pipelines.tables.cell_formats import CellFormat, InferredFormat
 from pipelines.tables.cells import AnyCells
 from pipelines.tables.missing import is_missing
 from pipelines.tables.table import Table, Tables
-from pipelines.tables.values import Form, Judged
 
 Task = Literal["auto", "regression", "binary", "multiclass"]
 
 
-class Answers(NamedTuple):
+class TargetColumn(NamedTuple):
     """How a target column becomes float64 numbers, or int64 classes (-1: missing)."""
 
     name: str
-    form: Form
+    form: CellFormat
     labels: Labels | None
-    said: str
+    description: str
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -32,73 +32,76 @@ class Answers(NamedTuple):
         return () if self.labels is None else self.labels.names
 
     @classmethod
-    def of(cls, tables: Tables, name: str, judged: Judged, task: Task) -> "Answers":
+    def of(cls, tables: Tables, name: str, inferred: InferredFormat, task: Task) -> "TargetColumn":
         """Judged by the training table; classes that only another table has count too."""
         cells = tables.train.columns[name]
-        column = column_of(cells, judged)
-        number = judged.form.kind != "category"
-        few = _distinct(cells, judged.form)
-        if not few:
+        column = describe_column(cells, inferred)
+        number = inferred.form.kind != "category"
+        num_distinct = _count_distinct(cells, inferred.form)
+        if not num_distinct:
             raise DataError(f"Received the target {name!r} without a known cell; expected some.")
-        require(few > 1, name, "a single class or value", "several")
+        require_target(num_distinct > 1, name, "a single class or value", "several")
         if task == "auto":
-            task = "regression" if number and few != 2 else "multiclass"
+            task = "regression" if number and num_distinct != 2 else "multiclass"
         if task == "regression":
-            require(
-                number, name, f"{column.said} such as {_example(cells)}", "numbers such as 12.5"
+            require_target(
+                number,
+                name,
+                f"{column.description} such as {_example(cells)}",
+                "numbers such as 12.5",
             )
-            return cls(name, judged.form, None, column.said)
+            return cls(name, inferred.form, None, column.description)
         labels = _labels(tables, name)
         count = len(labels.names)
         counts = f"{count} classes"
-        require(count > 1, name, "a single class", "at least two")
-        require(task == "multiclass" or count == 2, name, counts, "two for --task binary")
+        require_target(count > 1, name, "a single class", "at least two")
+        require_target(task == "multiclass" or count == 2, name, counts, "two for --task binary")
         few_rows = f"{counts} such as {_example(cells)}"
-        require(
+        require_target(
             count <= len(cells) / 2,
             name,
             few_rows,
             "two rows of each or more, or numbers such as 12.5",
         )
         merged = "".join(f"; {note}" for note in labels.notes)
-        return cls(name, judged.form, labels, counts + labels.said_missing() + merged)
+        return cls(name, inferred.form, labels, counts + labels.missing_words_note() + merged)
 
     def of_table(self, table: Table) -> np.ndarray:
         """The targets of all rows."""
-        column = table.columns[find(self.name, table, "--target")]
+        column = table.columns[find_column(self.name, table, "--target")]
         if self.labels is None:
-            return values.numbers(column, self.form)
-        return self.labels.numbers(_named(column, table.labels.get(self.name, ())))
+            return cell_formats.parse_numbers(column, self.form)
+        return self.labels.numbers(_with_class_names(column, table.labels.get(self.name, ())))
 
 
-def _distinct(cells: AnyCells, form: Form) -> int:
+def _count_distinct(cells: AnyCells, form: CellFormat) -> int:
     """How many different values are known."""
     if form.kind == "category":
         return sum(not is_missing(cell) for cell in set(cells.tolist()))
-    read = values.numbers(cells, form)
+    read = cell_formats.parse_numbers(cells, form)
     return len(np.unique(read[~np.isnan(read)]))
 
 
 def _example(cells: AnyCells) -> str:
-    return repr(next((decoded(cell) for cell in cells if not is_missing(cell)), ""))
+    return repr(next((cell_text(cell) for cell in cells if not is_missing(cell)), ""))
 
 
 def _labels(tables: Tables, name: str) -> Labels:
     """The classes in all tables."""
     parts = tables.each(
-        lambda table: _named(
-            table.columns[find(name, table, "--target")], table.labels.get(name, ())
+        lambda table: _with_class_names(
+            table.columns[find_column(name, table, "--target")], table.labels.get(name, ())
         )
     )
-    return labels_of(part for part in parts if part is not None)
+    return find_labels(part for part in parts if part is not None)
 
 
-def _named(column: AnyCells, labels: Sequence[str]) -> AnyCells:
+def _with_class_names(column: AnyCells, labels: Sequence[str]) -> AnyCells:
     """Class numbers by their names; other columns as they are."""
-    return texts(column, labels) if labels else column
+    return parse_texts(column, labels) if labels else column
 
 
-def require(holds: bool, name: str, received: str, expected: str) -> None:
+def require_target(holds: bool, name: str, received: str, expected: str) -> None:
     """Raise DataError unless a target can be what it is asked for."""
     if not holds:
         raise DataError(

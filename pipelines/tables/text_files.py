@@ -13,7 +13,7 @@ from pipelines.files import at_home
 from pipelines.tables import compressed, encodings
 from pipelines.tables.encodings import Encoding
 
-HEAD = 2**20  # bytes at the beginning of a file that are looked at alone
+HEAD_BYTES = 2**20  # bytes at the beginning of a file that are looked at alone
 _encodings: dict[tuple[str | int, ...], Encoding] = {}  # by name and state of the file
 
 
@@ -26,21 +26,21 @@ class TextFile:
 
     """
 
-    def __init__(self, path: Path, opened: compressed.Opened) -> None:
+    def __init__(self, path: Path, opened: compressed.OpenedFile) -> None:
         self.name = path.name
         self._file, self._raw, inner = opened
         self.suffix = Path(inner).suffix.lower()
 
     @functools.cached_property
     def _encoding(self) -> Encoding:
-        """What `encodings.find` decides, once for a file that does not change."""
+        """What `encodings.detect` decides, once for a file that does not change."""
         try:
             of = os.fstat(self._raw.fileno())
         except io.UnsupportedOperation:  # what came through a pipe
-            return encodings.find(self.name, self._file)
+            return encodings.detect(self.name, self._file)
         state = (self.name, of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns)
         if state not in _encodings:
-            _encodings[state] = encodings.find(self.name, self._file)
+            _encodings[state] = encodings.detect(self.name, self._file)
         return _encodings[state]
 
     @property
@@ -56,7 +56,7 @@ class TextFile:
         looked at.
         """
         self._file.seek(0)
-        head = self._file.read(HEAD)
+        head = self._file.read(HEAD_BYTES)
         if head.isascii() and b"\0" not in head and head.count(b"\n") >= at_least:
             yield io.StringIO(head[: head.rindex(b"\n") + 1].decode(), newline="")
         else:
@@ -96,18 +96,18 @@ def opened(name: str) -> Iterator[TextFile]:
         yield TextFile(path, file)
 
 
-class Counted:
+class CountedLines:
     """The lines of a text, and how many characters came `since` somebody set that to 0.
 
     The first lines, so many as are `before` the column names, are blank.
     """
 
-    def __init__(self, lines: Iterable[str], before: int = 0) -> None:
-        self.lines, self.before, self.since = iter(lines), before, 0
+    def __init__(self, lines: Iterable[str], num_skipped: int = 0) -> None:
+        self.lines, self.num_skipped, self.num_characters = iter(lines), num_skipped, 0
 
     def __iter__(self) -> Iterator[str]:
-        for _ in itertools.islice(self.lines, self.before):
+        for _ in itertools.islice(self.lines, self.num_skipped):
             yield "\n"
         for line in self.lines:
-            self.since += len(line)
+            self.num_characters += len(line)
             yield line

@@ -7,12 +7,12 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-Order = Literal["", "dmy", "mdy"]
-ORDERS: tuple[Order, ...] = ("dmy", "mdy")
-SAID = {"dmy": "day/month/year", "mdy": "month/day/year"}
+DateOrder = Literal["", "dmy", "mdy"]
+DATE_ORDERS: tuple[DateOrder, ...] = ("dmy", "mdy")
+ORDER_NAMES = {"dmy": "day/month/year", "mdy": "month/day/year"}
 EPOCH = datetime.date(1970, 1, 1).toordinal()
 DAY = 86_400.0  # seconds
-PIVOT = 69  # two digits from here on are of 19..
+FIRST_YEAR_OF_1900S = 69  # two digits from here on are of 19..
 MONTHS = {
     name: number
     for number, names in enumerate(
@@ -71,7 +71,7 @@ CHINESE_CLOCK = re.compile(
 )
 
 
-class Moment(NamedTuple):
+class ParsedTime(NamedTuple):
     """A date as it is written.
 
     Attributes:
@@ -89,7 +89,7 @@ class Moment(NamedTuple):
     seconds: float
     mark: str = ""
 
-    def days(self, order: Order) -> float:
+    def days(self, order: DateOrder) -> float:
         """Days since 1970; NaN where there is no such day."""
         month, day = (self.one, self.two) if not self.mark or order == "mdy" else self[2:0:-1]
         try:
@@ -99,20 +99,20 @@ class Moment(NamedTuple):
         return date.toordinal() - EPOCH + self.seconds / DAY
 
 
-def moment(text: str) -> Moment | None:
+def parse_time(text: str) -> ParsedTime | None:
     """A text as a date; None where it is none."""
     if not any(map(str.isdigit, text[:40])) or len(text) > 60:
         return None
     text = unicodedata.normalize("NFKC", text).strip().lower()
     if not text.isascii():
-        text = CHINESE_CLOCK.sub(_western, text)
+        text = CHINESE_CLOCK.sub(_latin_clock, text)
     for pattern in (*PATTERNS, C_TIME, HOUR):
         if found := pattern.fullmatch(COMPACT.sub(_with_colons, text)):
             return _moment(found.groupdict())
     return None
 
 
-def _western(found: re.Match) -> str:
+def _latin_clock(found: re.Match) -> str:
     """下午3时5分 as 3:05 pm."""
     parts = [f"{found['hour']}:{found['minute']:0>2}"]
     if found["second"]:
@@ -124,25 +124,25 @@ def _with_colons(found: re.Match) -> str:
     return ":".join(part for part in found.groups() if part)
 
 
-def _moment(parts: dict[str, str | None]) -> Moment | None:
+def _moment(parts: dict[str, str | None]) -> ParsedTime | None:
     digits = (parts.get("year") or "1970").lstrip("'")
     year = int(digits)
     if len(digits) == 2:
-        year += 1900 if year >= PIVOT else 2000
+        year += 1900 if year >= FIRST_YEAR_OF_1900S else 2000
     seconds = _seconds(parts)
     if seconds is None or not year:
         return None
     found = _dated(parts, year, seconds)
-    return found if any(_is_day(found, order) for order in ORDERS) else None
+    return found if any(_is_day(found, order) for order in DATE_ORDERS) else None
 
 
-def _dated(parts: dict[str, str | None], year: int, seconds: float) -> Moment:
+def _dated(parts: dict[str, str | None], year: int, seconds: float) -> ParsedTime:
     if parts.get("one"):
         one, two = int(parts["one"] or 0), int(parts["two"] or 0)
-        return Moment(year, one, two, seconds, parts["mark"] or "")
+        return ParsedTime(year, one, two, seconds, parts["mark"] or "")
     name = parts.get("name")
     month = MONTHS[name] if name else int(parts.get("month") or 1)
-    return Moment(year, month, int(parts.get("day") or 1), seconds)
+    return ParsedTime(year, month, int(parts.get("day") or 1), seconds)
 
 
 def _seconds(parts: dict[str, str | None]) -> float | None:
@@ -157,10 +157,10 @@ def _seconds(parts: dict[str, str | None]) -> float | None:
     if hour > 24 or minute > 59 or second > 60:
         return None
     whole = 3600 * hour + 60 * minute + second + float(f"0.{parts['part'] or 0}")
-    return whole - _ahead(parts["zone"] or "")
+    return whole - _utc_offset(parts["zone"] or "")
 
 
-def _ahead(zone: str) -> float:
+def _utc_offset(zone: str) -> float:
     """Seconds by which a zone is ahead of universal time."""
     found = re.search(r"([+-])(\d{2}):?(\d{2})?", zone)
     if not found:
@@ -169,19 +169,19 @@ def _ahead(zone: str) -> float:
     return float(size if found[1] == "+" else -size)
 
 
-def order_of(moments: Iterable[tuple[Moment, int]]) -> Order:
+def infer_order(moments: Iterable[tuple[ParsedTime, int]]) -> DateOrder:
     """The order of day and month in a column that its cells prove; "" where they prove none.
 
     Each moment comes with the number of its cells. Where points are between numbers the day
     is first, unless the numbers say otherwise.
     """
     some = [(one, count) for one, count in moments if one.mark]
-    fits = {order: sum(n for one, n in some if _is_day(one, order)) for order in ORDERS}
+    fits = {order: sum(n for one, n in some if _is_day(one, order)) for order in DATE_ORDERS}
     if fits["dmy"] != fits["mdy"]:
         return "dmy" if fits["dmy"] > fits["mdy"] else "mdy"
     same = all(one.mark == "." or one.one == one.two for one, _ in some)
     return "dmy" if some and same else ""
 
 
-def _is_day(one: Moment, order: Order) -> bool:
+def _is_day(one: ParsedTime, order: DateOrder) -> bool:
     return not math.isnan(one.days(order))

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipelines import inspection
 from pipelines.examples import AddressError, DataError, Examples
-from pipelines.labels import Labels, labels_of
+from pipelines.labels import Labels, find_labels
 from pipelines.splits import Source
 from pipelines.tables.cells import AnyCells, missing_of
 from pipelines.tables.missing import TEXT_WORDS
@@ -137,7 +137,7 @@ def _labels(table: Table, target: str, parts: list[_Part]) -> Labels:
     """The classes; those of a file are sorted, as numbers where all are."""
     if target in table.labels:
         return Labels.of(table.labels[target])
-    found = labels_of(part.classes for part in parts)
+    found = find_labels(part.classes for part in parts)
     if not 2 <= len(found.names) <= MAX_CLASSES:
         raise DataError(
             f"Received {len(found.names)} different values in the column {target!r}; expected 2 to "
@@ -152,7 +152,7 @@ def _examples(part: _Part, labels: Labels, name: str, notes: list[str]) -> Examp
     kept = np.flatnonzero((numbers != UNKNOWN) & ~part.empty)
     without = int((numbers == UNKNOWN).sum())
     if len(kept) and without:
-        said = labels.said_missing()
+        said = labels.missing_words_note()
         notes.append(f"{without} rows of {name} without a class left out{said}")
     if not len(kept):
         return None

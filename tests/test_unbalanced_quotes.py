@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipelines.tables import csv_files
-from pipelines.tables.quotes import Lines
+from pipelines.tables.unbalanced_quotes import TolerantReader
 
 PLAIN = [["bad nasty film", "neg"], ["good lovely film", "pos"]] * 100
 
@@ -39,7 +39,7 @@ def test_a_quote_at_the_beginning_of_a_cell_is_a_letter(where, separator, tmp_pa
     assert (len(texts), column(found, "label")) == (200, ["neg", "pos"] * 100)
     assert [place for place, text in enumerate(texts) if text.startswith('"')] == [*where]
     (note,) = found.notes
-    assert f"file.csv: {len(where)} quote" in note and f"line {where[0] + 2}" in note
+    assert f"file.csv: {len(where)} opening quote" in note and f"line {where[0] + 2}" in note
 
 
 def test_quotes_at_the_end_of_cells_end_no_cell_before_them(tmp_path):
@@ -61,7 +61,7 @@ def test_one_stray_quote_in_a_file_that_quotes(tmp_path):
     found = csv_files.read(str(tmp_path / "file.csv"))
     assert column(found) == ["bad, nasty", '"good film', 'said "no", twice', "two\nlines, one cell"]
     assert found.train.lines.tolist() == [2, 3, 4, 6]
-    assert found.notes[0].endswith("read as letter: line 3")
+    assert found.notes[0].endswith("read as part of the cell: line 3")
 
 
 @pytest.mark.parametrize("header", ['"a,b,y', 'a,"b,y', 'a,b,y"'])
@@ -83,7 +83,7 @@ def test_a_cell_of_many_lines_is_one_cell_and_named(rows, tmp_path):
         csv.writer(file).writerows([["text", "label"], *[["one, two, \n" * 40, "pos"]] * rows])
     found = csv_files.read(str(tmp_path / "file.csv"))
     assert column(found) == [("one, two, \n" * 40).strip()] * rows
-    assert found.notes == ("file.csv: a quoted cell runs over 41 lines from line 2",)
+    assert found.notes == ("file.csv: a quoted cell from line 2 on has 41 lines",)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -94,13 +94,13 @@ def test_what_the_csv_module_writes_is_read_by_lines_too(seed):
     rows = [[cell.strip(" \n") or "x" for cell in row] for row in rows]
     file = io.StringIO(newline="")
     csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
-    lines = Lines(io.StringIO(file.getvalue(), newline=""), ",")
+    lines = TolerantReader(io.StringIO(file.getvalue(), newline=""), ",")
     assert [*lines] == rows
-    assert lines.line_num == file.getvalue().count("\n") and not lines.stray
+    assert lines.line_num == file.getvalue().count("\n") and not lines.unmatched_quotes
 
 
 @pytest.mark.parametrize("line", ['"' * 20_000, '"' + "\\" * 20_000, '"' + '\\"' * 9_999 + '"a'])
 def test_no_line_takes_long(line):
     started = time.process_time()
-    assert len([*Lines([line + "\n"] * 3, ",")]) >= 1
+    assert len([*TolerantReader([line + "\n"] * 3, ",")]) >= 1
     assert time.process_time() - started < 1

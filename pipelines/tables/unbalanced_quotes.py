@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-LONGEST_CELL = 1000  # lines
-NUM_SWALLOWED = 5  # rows that no cell of a file holds by chance, even where it quotes cells
+MAX_CELL_LINES = 1000  # lines
+MAX_ROWS_IN_CELL = 5  # rows that no cell of a file holds by chance, even where it quotes cells
 
 
-class Line(NamedTuple):
+class SplitLine(NamedTuple):
     """A line as cells.
 
     Attributes:
@@ -29,7 +29,7 @@ class Line(NamedTuple):
     quoted: int = 0
 
 
-class Lines:
+class TolerantReader:
     """Reads rows as csv.reader does, but never takes a row of the file for a part of a cell.
 
     A cell may run over several lines if these are not rows themselves, or if they are few in a
@@ -42,7 +42,7 @@ class Lines:
     """
 
     def __init__(self, lines: Iterable[str], separator: str) -> None:
-        self.line_num, self.stray = 0, list[int]()
+        self.line_num, self.unmatched_quotes = 0, list[int]()
         self._separator, self._width, self._quoted = separator, 0, 0
         self._lines, self._ahead = iter(lines), collections.deque[str]()
         apart = re.escape(separator)
@@ -50,7 +50,7 @@ class Lines:
         self._cell = re.compile(
             rf' *"((?:[^"]++|"")*+){ends}| *"((?:[^"\\]++|""|\\.)*+){ends}|([^{apart}]*)', re.DOTALL
         )
-        self._open = re.compile(r' *"(?:[^"]++|"")*+\Z')
+        self._unclosed = re.compile(r' *"(?:[^"]++|"")*+\Z')
 
     def __iter__(self) -> Iterator[list[str]]:
         while line := self._next():
@@ -68,32 +68,34 @@ class Lines:
 
     def _row(self, line: str) -> tuple[list[str], int]:
         """The cells of the next row, and how many lines it takes."""
-        read = self._cells(line)
+        read = self._split(line)
         self._quoted += read.quoted
         if read.opens is None:
             return read.cells, 1
-        longer = self._longer(read.opens)
+        longer = self._multiline_row(read.opens)
         if longer is not None:
             return longer
-        self.stray.append(self.line_num + 1)
+        self.unmatched_quotes.append(self.line_num + 1)
         return read.cells, 1
 
-    def _longer(self, opens: int) -> tuple[list[str], int] | None:
+    def _multiline_row(self, opens: int) -> tuple[list[str], int] | None:
         """The row whose cell at this place of its first line ends in a later line, if it does."""
         joined = ""
-        for count in range(1, LONGEST_CELL + 1):
+        for count in range(1, MAX_CELL_LINES + 1):
             if count > len(self._ahead) and not self._read_ahead():
                 return None
             joined += self._ahead[count - 1]
             content = joined.rstrip("\r\n")
-            if count == 1 or self._open.match(content, opens):
+            if count == 1 or self._unclosed.match(content, opens):
                 continue
-            read = self._cells(content)
+            read = self._split(content)
             if read.opens == opens:
                 return None
             if read.opens is None:
                 width = self._width or len(read.cells)
-                return (read.cells, count) if self._is_one(read.cells, count, width) else None
+                return (
+                    (read.cells, count) if self._is_single_row(read.cells, count, width) else None
+                )
             opens = read.opens
         return None
 
@@ -103,19 +105,19 @@ class Lines:
             self._ahead.append(line)
         return bool(line)
 
-    def _is_one(self, cells: list[str], count: int, width: int) -> bool:
+    def _is_single_row(self, cells: list[str], count: int, width: int) -> bool:
         """Whether these lines are one row, and not one row each."""
         if len(cells) != width:
             return False
         lines = itertools.islice(self._ahead, count)
-        alone = all(len(self._cells(line).cells) == width for line in lines)
-        few = count < NUM_SWALLOWED and self._quoted > len(self.stray)
+        alone = all(len(self._split(line).cells) == width for line in lines)
+        few = count < MAX_ROWS_IN_CELL and self._quoted > len(self.unmatched_quotes)
         return not alone or few or width == 1
 
-    def _cells(self, line: str) -> Line:
+    def _split(self, line: str) -> SplitLine:
         line = line.rstrip("\r\n")
         if '"' not in line:
-            return Line(line.split(self._separator) if line else [])
+            return SplitLine(line.split(self._separator) if line else [])
         cells, place, opens, quoted = list[str](), 0, None, 0
         while place <= len(line) and (found := self._cell.match(line, place)):
             doubled, escaped, plain = found.groups()
@@ -128,4 +130,4 @@ class Lines:
                 if opens is None and cells[-1].startswith('"'):
                     opens = place
             place = found.end() + 1
-        return Line(cells, opens, quoted)
+        return SplitLine(cells, opens, quoted)

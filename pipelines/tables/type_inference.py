@@ -1,0 +1,212 @@
+"""What is known of a column by itself: whether it holds numbers, times or categories, and how."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from pipelines.tables import cells as raw
+from pipelines.tables.cells import AnyCells
+from pipelines.tables.missing import INFINITY_WORDS, MISSING_WORDS, NUMBER_WORDS, is_missing
+from pipelines.tables.numerals import (
+    NumberStyle,
+    Numeral,
+    main_unit,
+    number_style,
+    parse_numeral,
+    proven_decimal_mark,
+    unit_factor,
+)
+from pipelines.tables.times import DateOrder, ParsedTime, infer_order, parse_time
+
+Kind = Literal["number", "time", "category"]
+MIN_SHARE_OF_KIND = 0.9  # a column with this share of numbers among its known cells holds numbers
+MIN_SHARE_BESIDE_WORDS = 0.5  # and with this one, where all others are a few words
+MAX_WORDS_BESIDE_NUMBERS, MIN_NUMBERS_PER_WORD = (
+    10,
+    4,
+)  # such words at most, and different numbers for each at least
+MIN_DISTINCT_NUMBERS = 20  # different ones, in a column with such words
+MIN_CATEGORY_COUNT = 4  # cells of a word from which on it may be a category
+DIGIT = re.compile(rb"\d")
+MAX_BOUND_SHARE = 0.2  # of the numbers may be such as <5: more are classes
+MAX_CELL_LENGTH = 100  # letters of a number or a time
+NUM_SCREENED_CELLS = (
+    200  # different cells that tell whether a column may hold anything but categories
+)
+
+
+class InferredColumn(NamedTuple):
+    """What is known of a column before the other columns of its file are asked.
+
+    Attributes:
+        kind: what it holds.
+        writing: of its numbers.
+        order: of its dates.
+        open: whether nothing in it decides the order.
+        example: a cell that is not plain, and what it was read as.
+
+    """
+
+    kind: Kind
+    number_style: NumberStyle = NumberStyle(0, 0, {}, {})
+    order: DateOrder = ""
+    ambiguous_order: bool = False
+    example: bytes = b""
+
+
+def infer_column(column: AnyCells) -> InferredColumn:
+    """Of a column by itself."""
+    if column.dtype != object:
+        return InferredColumn("number")
+    plain = raw.numbers_of(column)
+    strange = np.flatnonzero(~np.isfinite(plain))
+    counts = Counter(column[strange].tolist()) if len(strange) else Counter[bytes]()
+    known = {c: n for c, n in counts.items() if not is_missing(c, NUMBER_WORDS)}
+    of_plain = _plain_number_style(column, plain)
+    if not known:
+        words = len(strange) == len(column) and not all(
+            is_missing(cell, MISSING_WORDS | INFINITY_WORDS) for cell in counts
+        )
+        kind: Kind = "category" if words else "number"  # a cross, or nothing
+        return InferredColumn(kind, of_plain, example=of_plain.example.encode())
+    likely = _possible_kinds(known, len(column) - len(strange))
+    if "time" in likely:
+        moments = {cell: one for cell in known if (one := parse_time(_text(cell)))}
+        if _covers_column(moments, known, 0) and _numbers_are_exceptions(
+            plain, sum(known[cell] for cell in moments)
+        ):
+            return _as_time_column({cell: (one, known[cell]) for cell, one in moments.items()})
+    if "number" in likely:
+        return _as_number_column(
+            _parse_numerals(known, len(column) - len(strange)), known, of_plain, plain
+        )
+    return InferredColumn("category")
+
+
+def _text(cell: bytes) -> str:
+    return cell.decode("utf-8", "replace")
+
+
+def _possible_kinds(known: Mapping[bytes, int], num_plain: int) -> set[Kind]:
+    """What a column may hold besides categories, by a look at some cells: names cost no more."""
+    some = [
+        _text(cell)
+        for cell in [*known][:: -(-len(known) // NUM_SCREENED_CELLS)]
+        if len(cell) < MAX_CELL_LENGTH
+    ]
+    least = 0.25 * min(len(known), NUM_SCREENED_CELLS)
+    found: set[Kind] = set()
+    if num_plain >= MIN_SHARE_BESIDE_WORDS * (num_plain + sum(known.values())):
+        found.add("number")
+    num_numerals = sum(parse_numeral(text) is not None for text in some)
+    if num_numerals >= least or (num_plain and num_numerals):
+        found.add("number")
+    if sum(parse_time(text) is not None for text in some) >= least:
+        found.add("time")
+    return found
+
+
+def _covers_column(read: Iterable[bytes], known: Mapping[bytes, int], num_plain: int) -> bool:
+    count = num_plain + sum(known[cell] for cell in read)
+    return count >= MIN_SHARE_OF_KIND * (num_plain + sum(known.values()))
+
+
+def _numbers_are_exceptions(plain: np.ndarray, num_times: int) -> bool:
+    """Whether the plain numbers of a column are few beside its times, or a word such as 0."""
+    numbers = plain[np.isfinite(plain)]
+    if len(numbers) <= (1 - MIN_SHARE_OF_KIND) * (len(numbers) + num_times):
+        return True
+    return len(numbers) <= num_times and len(np.unique(numbers)) <= MAX_WORDS_BESIDE_NUMBERS
+
+
+def _as_time_column(moments: Mapping[bytes, tuple[ParsedTime, int]]) -> InferredColumn:
+    order = infer_order(moments.values())
+    marked = [cell for cell, (one, _) in moments.items() if one.mark]
+    same = len(moments) < 2
+    example = next(iter(marked or moments))
+    return InferredColumn(
+        "time",
+        order=order,
+        ambiguous_order=bool(marked) and not order and not same,
+        example=example,
+    )
+
+
+def _parse_numerals(known: Mapping[bytes, int], num_plain: int) -> dict[bytes, Numeral]:
+    """The cells that are numbers, without <5 and the like where these are classes."""
+    found = {cell: one for cell in known if (one := parse_numeral(_text(cell)))}
+    bounds = sum(known[cell] for cell, one in found.items() if one.bound)
+    if bounds > MAX_BOUND_SHARE * (num_plain + sum(known[cell] for cell in found)):
+        return {cell: one for cell, one in found.items() if not one.bound}
+    return found
+
+
+def _as_number_column(
+    numerals: Mapping[bytes, Numeral],
+    known: Mapping[bytes, int],
+    of_plain: NumberStyle,
+    plain: np.ndarray,
+) -> InferredColumn:
+    num_plain = int(np.isfinite(plain).sum())
+    own = number_style((one, known[cell]) for cell, one in numerals.items())
+    units = Counter(own.units) + Counter({"": num_plain})
+    unit = main_unit(units, MIN_SHARE_OF_KIND)
+    read = {
+        c: one
+        for c, one in numerals.items()
+        if unit_factor(one.unit, unit) == unit_factor(one.unit, unit)
+    }
+    if not _covers_column(read, known, num_plain):
+        numbers = len(np.unique(plain[np.isfinite(plain)])) + len(read)
+        words = {cell: count for cell, count in known.items() if cell not in read}
+        share = (num_plain + sum(known[cell] for cell in read)) / (num_plain + sum(known.values()))
+        if share < MIN_SHARE_BESIDE_WORDS or not (
+            _words_are_exceptions(words, numbers) or _words_are_remarks(words, numbers)
+        ):
+            return InferredColumn("category")
+    whole = NumberStyle(
+        of_plain.decimal_points + own.decimal_points,
+        own.decimal_commas,
+        dict(Counter(of_plain.ambiguous) + Counter(own.ambiguous)),
+        dict(units),
+    )
+    marked = (
+        c
+        for c, one in read.items()
+        if not proven_decimal_mark(one.digits) and {*".,"} & {*one.digits}
+    )
+    example = next(marked, next(iter(read), of_plain.example.encode()))
+    return InferredColumn("number", whole, example=example)
+
+
+def _words_are_exceptions(words: Mapping[bytes, int], numbers: int) -> bool:
+    return len(words) <= MAX_WORDS_BESIDE_NUMBERS and numbers >= max(
+        MIN_DISTINCT_NUMBERS, MIN_NUMBERS_PER_WORD * len(words)
+    )
+
+
+def _words_are_remarks(words: Mapping[bytes, int], numbers: int) -> bool:
+    """Whether words are texts without digits that hardly repeat, as categories of no use."""
+    plain = {cell: count for cell, count in words.items() if not DIGIT.search(cell)}
+    rare = sum(count for count in plain.values() if count < MIN_CATEGORY_COUNT)
+    return numbers >= MIN_DISTINCT_NUMBERS and rare >= MIN_SHARE_OF_KIND * sum(words.values())
+
+
+def _plain_number_style(column: AnyCells, plain: np.ndarray) -> NumberStyle:
+    """How numbers are written that need no other reading than Python's.
+
+    The first point that proves itself decides: to look at all of a million costs too much.
+    """
+    found = NumberStyle(0, 0, {}, {})
+    if not raw.contains_text(column, b"."):
+        return found
+    example, unsure = "", 0
+    for cell, value in zip(column, plain, strict=True):
+        if b"." in cell and np.isfinite(value):
+            if proven_decimal_mark(digits := _text(cell).strip().lstrip("+-")):
+                return found._replace(decimal_points=1)
+            example, unsure = example or digits, unsure + 1
+    return found._replace(ambiguous={".": unsure} if unsure else {}, example=example)
