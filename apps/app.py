@@ -1,4 +1,4 @@
-"""What every application is: fields, data, preparation, model, fit."""
+"""The base class of all applications: fields, data, preprocessing, network, fit."""
 
 import abc
 import dataclasses
@@ -18,12 +18,13 @@ if typing.TYPE_CHECKING:
 ModalityName = Literal["image", "row", "text", "ids"]
 TaskName = Literal["classification", "regression", "ranking"]
 
-SETTLED = 120  # steps after which a network stands its learning rate
+# Runs shorter than this many steps get a proportionally lower peak learning rate.
+MIN_STEPS_FOR_FULL_PEAK = 120
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class App(abc.ABC):
-    """Hyperparameters are the fields, construction is the methods.
+    """An application: its fields are hyperparameters, its methods build what a run needs.
 
     Class variables name the modality of the inputs, the task (classification wherever
     the data have labels), the fields that a search may draw, and the dtypes between
@@ -36,34 +37,34 @@ class App(abc.ABC):
     monitor: ClassVar[str]
     space: ClassVar[dict[str, tuple | Range]]
     compute_dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
-    address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "csv")  # kinds that it reads
-    column_fields: ClassVar[tuple[str, ...]] = ()  # fields that name columns of a table
+    address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "csv")  # that the app reads
+    column_fields: ClassVar[tuple[str, ...]] = ()  # fields that name table columns
     default_learning_rate: ClassVar[float] = 0.2  # of the default optimizer
     default_batch_size: ClassVar[int] = 96
-    # By the name of a baseline: the fields that train such a model.
+    # The fields that train a model of the same kind as a baseline, by the baseline's name.
     baseline_fields: ClassVar[dict[str, dict[str, str]]] = {}
 
     data: Address = "embedded"
     """Address of the data: embedded, or tfds:NAME."""
     test: Address = ""
-    """Address of a test set of its own, as of --data; by default the data's official test split."""
+    """Address of a separate test set, as for --data; by default the data's official test split."""
     epochs: int = bounded(12, 1)
-    """Passes over the training examples, at most."""
+    """Most passes over the training examples."""
     batch_size: int | None = bounded(None, 1)
-    """Examples in one step, over all replicas; by default 96, or all where they are fewer."""
+    """Examples in one step, over all replicas; by default 96, or all if there are fewer."""
     optimizer: str = "nesterov"
-    """One of ours or of keras.optimizers, in lower case."""
+    """An optimizer of Athanor or of keras.optimizers, in lower case."""
     learning_rate: float | None = bounded(None, 1e-12)
-    """Peak of the learning rate; by default 0.2 of nesterov, another optimizer's own default."""
+    """Peak learning rate; by default 0.2 for nesterov, otherwise the optimizer's own default."""
     schedule: Literal["auto", "cosine", "warmup", "constant"] = "auto"
-    """Course of the learning rate: warm-up and a cosine to zero, warm-up alone (both in runs of
-    under 120 steps with a lower peak, unless --learning-rate is given), or constant. auto is
-    cosine; warmup for schedulefree, which averages instead; constant for prodigy, which finds its
-    rate itself."""
+    """Schedule of the learning rate: cosine (warm-up, then a cosine to zero), warmup (warm-up
+    alone) or constant. Runs of under 120 steps have a lower peak with the first two, unless
+    --learning-rate is given. auto is cosine; warmup for schedulefree, which averages weights
+    instead; constant for prodigy, which estimates its learning rate."""
     patience: int = bounded(5, 0)
     """Epochs without a better validation score before training stops; 0 never stops."""
     seed: int = bounded(0, 0, 2**31)
-    """Fixes initial weights, order of examples, augmentation and dropout."""
+    """Seed of initial weights, order of examples, augmentation and dropout."""
 
     def __post_init__(self) -> None:
         for name in ("data", "test"):
@@ -71,7 +72,7 @@ class App(abc.ABC):
         check(self)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, str):  # an address or a path, perhaps
+            if isinstance(value, str):  # it may be an address or a path
                 object.__setattr__(self, field.name, without_home(value))
 
     def _address(self, value: Any) -> Any:
@@ -86,16 +87,16 @@ class App(abc.ABC):
 
     @classmethod
     def name(cls) -> str:
-        """What the command line and the run directory call this app."""
+        """Name of this app on the command line and in run directories."""
         return cls.__name__.lower()
 
     @classmethod
     @abc.abstractmethod
     def tiny(cls) -> "App":
-        """An instance that trains offline in seconds; the contract tests run it."""
+        """An instance that trains offline in seconds, for the tests that all apps share."""
 
     def require_data(self) -> None:
-        """Raise DataError for an address, path or column that is not there, without TensorFlow."""
+        """Raise DataError if an address, path or column does not exist. Needs no TensorFlow."""
         from pipelines import preflight
 
         named = {f"--{name}": getattr(self, name) for name in self.column_fields}
@@ -105,24 +106,24 @@ class App(abc.ABC):
 
     @abc.abstractmethod
     def load_splits(self, data_dir: Path | None = None) -> "Splits":
-        """Raw, unbatched examples. Raises DataError where they are not of this app's kind."""
+        """Read and split raw, unbatched examples. Raises DataError if this app cannot use them."""
 
     @abc.abstractmethod
     def make_preprocessing(self, splits: "Splits") -> Any:
-        """The deterministic Keras layer from raw input to model input, learnt on train alone."""
+        """The deterministic Keras layer from raw to model input, adapted to train alone."""
 
     @abc.abstractmethod
     def make_network(self, splits: "Splits") -> Any:
-        """The uncompiled keras.Model from prepared input to logits or numbers."""
+        """The uncompiled keras.Model from preprocessed input to logits or numbers."""
 
     @abc.abstractmethod
     def make_loss(self, splits: "Splits") -> Any:
-        """The keras.losses.Loss between the target and what `network` gives."""
+        """The keras.losses.Loss between the target and the network's output."""
 
     def make_output_layer(self, splits: "Splits") -> Any:
-        """The Keras layer from what `network` gives to the answer; None where they are the same.
+        """The Keras layer from the network's output to the prediction; None if they are equal.
 
-        The answer is probabilities [batch, classes], or numbers [batch] in the target's unit.
+        A prediction is probabilities [batch, classes], or numbers [batch] in the target's unit.
         """
         if self.task_of(splits) != "classification":
             return None
@@ -135,28 +136,28 @@ class App(abc.ABC):
         return "classification" if splits.labels else self.default_task
 
     def sequence_lengths(self, splits: "Splits") -> Any:  # noqa: ARG002
-        """The size of each training example, so that like meets like in a batch; None for any."""
+        """The length of each training example, to batch similar ones; None if all are equal."""
         return None
 
     def max_length(self) -> int | None:
-        """Words of a text that the network reads; None where it reads all, or no texts."""
+        """Most words of a text that the network reads; None if it reads all, or no texts."""
         return None
 
     def make_input_decoder(self, splits: "Splits") -> Any:  # noqa: ARG002
-        """How one input from outside becomes a raw one; None where they are the same."""
+        """The decoder from an outside input to a raw example; None if they are equal."""
         return None
 
     def make_augmentation(self) -> Callable[[Any, Any, Any], Any] | None:
-        """The random change of raw training batches; None for none.
+        """A function that changes raw training batches at random, or None.
 
-        From (features, target, integer seed [2]) to (features, target).
+        It maps (features, target, integer seed [2]) to (features, target).
         """
         return None
 
     def effective_batch_size(self, count: int) -> int:
-        """Examples in one step, of `count` to train on.
+        """Examples in one step, given the number of training examples.
 
-        Raises FieldError where --batch-size is more than there are.
+        Raises FieldError if --batch-size is larger than `count`.
         """
         if self.batch_size is None:
             return min(self.automatic_batch_size(count), count)
@@ -168,33 +169,30 @@ class App(abc.ABC):
         return self.batch_size
 
     def automatic_batch_size(self, count: int) -> int:  # noqa: ARG002
-        """Examples in one step where --batch-size is not given; `batch` takes at most `count`."""
+        """Examples in one step if --batch-size is not given; capped at `count` afterwards."""
         return self.default_batch_size
 
     @property
     def total_epochs(self) -> int:
-        """Of all stages together, at most."""
+        """Most epochs of all stages together."""
         return self.epochs
 
     @property
     def peak_learning_rate(self) -> float:
-        """The learning rate that was asked for, or what suits the optimizer.
+        """The given peak learning rate, or the default of the optimizer.
 
-        What suits one is far too much or too little for another.
+        A good value for one optimizer is far too large or too small for another.
         """
         if self.learning_rate is not None:
             return self.learning_rate
         import optimizers
 
-        usual = optimizers.normalized_name(self.optimizer) == type(self).optimizer
-        return (
-            self.default_learning_rate
-            if usual
-            else optimizers.default_learning_rate(self.optimizer)
-        )
+        if optimizers.normalized_name(self.optimizer) == type(self).optimizer:
+            return self.default_learning_rate
+        return optimizers.default_learning_rate(self.optimizer)
 
     def peak_learning_rate_for(self, steps: int) -> float:
-        """The highest learning rate in `steps` steps; --learning-rate is taken as it is."""
+        """The peak learning rate of a run of `steps` steps; --learning-rate is never changed."""
         import optimizers
 
         if self.learning_rate is not None or optimizers.is_learning_rate_free(self.optimizer):
@@ -202,15 +200,15 @@ class App(abc.ABC):
         return self.peak_learning_rate * self.peak_fraction(steps)
 
     def peak_fraction(self, steps: int) -> float:
-        """How much of the automatic peak a run of `steps` steps reaches."""
-        # Before its statistics settle a network does not stand the peak: on the embedded
-        # digits two epochs, 24 steps, ended at 0.15 accuracy with it and end at 0.76 now.
-        return 1.0 if self.schedule == "constant" else min(1.0, steps / SETTLED)
+        """The factor of the automatic peak learning rate in a run of `steps` steps."""
+        # Training diverges at the full peak before batch statistics have settled: on the embedded
+        # digits two epochs, 24 steps, ended at 0.15 accuracy with it and end at 0.76 without.
+        return 1.0 if self.schedule == "constant" else min(1.0, steps / MIN_STEPS_FOR_FULL_PEAK)
 
     def make_schedule(self, steps: int) -> Any:
-        """The learning rate over a run of `steps` steps: a float or a Keras schedule.
+        """The learning rate of a run of `steps` steps: a float or a Keras schedule.
 
-        Raises FieldError for --schedule cosine with an optimizer that averages its weights instead.
+        Raises FieldError for --schedule cosine with an optimizer that averages its weights.
         """
         from optimizers import learning_rates
 
@@ -225,24 +223,26 @@ class App(abc.ABC):
         return optimizers.get(self.optimizer, self.make_schedule(steps))
 
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:  # noqa: ARG002
-        """The values of those fields that were left to this app, for these data, batches, steps.
+        """The values that this app chose for its automatic fields.
 
-        With them as flags the same run comes out.
+        With them as flags the run is the same.
         """
         from optimizers import learning_rates
 
-        left = {"batch_size": batch_size, "learning_rate": self.peak_learning_rate_for(steps)}
-        found: dict[str, Any] = {k: one for k, one in left.items() if getattr(self, k) is None}
+        automatic = {"batch_size": batch_size, "learning_rate": self.peak_learning_rate_for(steps)}
+        values: dict[str, Any] = {
+            name: value for name, value in automatic.items() if getattr(self, name) is None
+        }
         if self.schedule == "auto":
-            found["schedule"] = learning_rates.default_schedule(self.optimizer)
-        return found
+            values["schedule"] = learning_rates.default_schedule(self.optimizer)
+        return values
 
     def searchable_fields(self, splits: "Splits") -> set[str]:  # noqa: ARG002
-        """Those fields of `space` that matter on these data."""
+        """The fields of `space` that have an effect on these data."""
         return set(self.space)
 
     def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
-        """Train a compiled model; options are those of keras.Model.fit."""
+        """Train a compiled model; `options` are passed to keras.Model.fit."""
         model.fit(
             fit_data.train,
             validation_data=fit_data.valid,
@@ -259,7 +259,7 @@ class App(abc.ABC):
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "App":
-        """An app of these fields. Raises FieldError on a name that is not one."""
+        """An app with these fields. Raises FieldError for an unknown name."""
         known = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in known:

@@ -13,14 +13,14 @@ else:
 
 
 class FieldError(ValueError):
-    """A field's value that cannot be: what was received, what was expected."""
+    """A value that a field cannot have: what was received, what was expected."""
 
     exit_status = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Numbers that a search may draw; whole ones where both ends are."""
+    """A range of numbers from which a search draws; integers if both ends are."""
 
     low: float
     high: float
@@ -28,12 +28,13 @@ class Range:
 
 
 def bounded(default: Any, low: float, below: float | None = None) -> Any:
-    """A dataclass field whose number lies in low <= value < below.
+    """A dataclass field whose value satisfies low <= value < below.
 
-    By default below what 32 bits hold: a whole number where `low` is one, else a float32.
+    `below` defaults to the limit of 32 bits: of an int32 if `low` is an integer, else of a
+    float32.
     """
-    most = 2**31 if isinstance(low, int) else 2.0**127
-    return dataclasses.field(default=default, metadata={"low": low, "below": below or most})
+    limit = 2**31 if isinstance(low, int) else 2.0**127
+    return dataclasses.field(default=default, metadata={"low": low, "below": below or limit})
 
 
 def check(instance: Any) -> None:
