@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from apps.fields import Address, FieldError, Range, bounded, check
+from apps.fields import Address, FieldError, Range, bounded, check, with_current_names
 from apps.fit_data import FitData
 from pipelines.files import without_home
 
@@ -260,6 +260,7 @@ class App(abc.ABC):
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "App":
         """An app with these fields. Raises FieldError for an unknown name."""
+        fields = with_current_names(fields)
         known = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in known:

@@ -11,6 +11,9 @@ if typing.TYPE_CHECKING:
 else:
     Address = str
 
+# Files and commands made for older versions may use the old name of a field.
+RENAMED_FIELDS = {"margin": "svm_c"}
+
 
 class FieldError(ValueError):
     """A value that a field cannot have: what was received, what was expected."""
@@ -25,6 +28,11 @@ class Range:
     low: float
     high: float
     log: bool = False
+
+
+def with_current_names(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same fields, old names replaced."""
+    return {RENAMED_FIELDS.get(name, name): value for name, value in fields.items()}
 
 
 def bounded(default: Any, low: float, below: float | None = None) -> Any:

@@ -1,28 +1,28 @@
-"""YAML files of fields, which hold plain values and nothing else."""
+"""YAML files of fields, which contain plain values and nothing else."""
 
 from pathlib import Path
 from typing import Any
 
-from apps.fields import FieldError
+from apps.fields import FieldError, with_current_names
 
-LARGEST = 2**20  # bytes; fields are a few hundred
-DEEPEST = 8  # levels; the time to read more grows with their square
+MAX_BYTES = 2**20  # fields take a few hundred
+MAX_DEPTH = 8  # levels of nesting; the time to read more grows with their square
 
 
 def read(path: Path, flag: str, expected: str) -> dict[str, Any]:
     """The fields in a YAML file.
 
-    Raises FieldError, which names the flag and what was expected, where there is no such file,
-    or no fields in it. Tags and aliases are refused: a few lines of aliases can stand for more
-    values than a memory holds.
+    Raises FieldError, which names the flag and what was expected, if there is no such file or
+    it has no fields. Tags and aliases are refused: a few lines of aliases can stand for more
+    values than fit into memory.
     """
     import yaml
 
     try:
         with path.open("rb") as file:
-            text = file.read(LARGEST + 1).decode()
-        if len(text) > LARGEST:
-            raise ValueError(f"it is larger than {LARGEST:,} bytes")
+            text = file.read(MAX_BYTES + 1).decode()
+        if len(text) > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
         _require_plain(text)
         fields = yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
@@ -35,7 +35,7 @@ def read(path: Path, flag: str, expected: str) -> dict[str, Any]:
             raise FieldError(
                 f"Received {flag} {str(path)!r} with the name {name!r:.50}; expected {expected}"
             )
-    return fields
+    return with_current_names(fields)
 
 
 def _require_plain(text: str) -> None:
@@ -47,5 +47,5 @@ def _require_plain(text: str) -> None:
             raise ValueError("it has an alias (*); write the value itself")
         name = type(token).__name__
         depth += name.endswith("StartToken") - name.endswith("EndToken")
-        if depth > DEEPEST:
-            raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")

@@ -1,4 +1,4 @@
-"""A model's loss over all training examples, as a function that solvers minimise."""
+"""A model's loss over all training examples, as a function of its weights for solvers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,124 +9,135 @@ import tensorflow as tf
 
 from optimizers.solver import Iterate, Solver
 
-BLOCK = 4096  # examples in one pass: memory stays bounded
-ITERATIONS = 10  # of an epoch
+BLOCK_EXAMPLES = 4096  # in one pass, so that memory stays bounded
+ITERATIONS_PER_EPOCH = 10
 
 
-class Whole:
+class FullBatchObjective:
     """The mean loss and the penalties of a model, in float64 and without dropout.
 
     Args:
         model: any functional model; only its structure and weights are read.
         inputs: arrays by name, [examples, any] each.
         targets: [examples].
-        loss: whose `call` gives a loss for each example, and for squared errors
-            `errors` [examples, any].
+        loss: its `call` gives a loss for each example, and for squared errors
+            its `errors` [examples, any].
 
     """
 
     def __init__(self, model: Any, inputs: dict[str, np.ndarray], targets: Any, loss: Any) -> None:
         self.model = model
-        # In float32 rounding hides the slope near a minimum.
-        plain = keras.Model(model.input, model.output)  # a compiled one is compiled again
-        self.twin = keras.models.clone_model(plain, clone_function=_in_float64)
-        self.twin.set_weights(model.get_weights())
-        self.variables = self.twin.trainable_variables
+        # In float32 rounding hides the gradient near a minimum.
+        uncompiled = keras.Model(model.input, model.output)  # clones of compiled ones are compiled
+        self.float64_model = keras.models.clone_model(uncompiled, clone_function=_in_float64)
+        self.float64_model.set_weights(model.get_weights())
+        self.variables = self.float64_model.trainable_variables
         self.loss = loss
         self.blocks = [
             (
-                {name: tf.constant(one[rows]) for name, one in inputs.items()},
+                {name: tf.constant(array[rows]) for name, array in inputs.items()},
                 tf.constant(targets[rows]),
             )
-            for rows in (slice(k, k + BLOCK) for k in range(0, len(targets), BLOCK))
+            for rows in map(_block, range(0, len(targets), BLOCK_EXAMPLES))
         ]
-        self.count = len(targets)
-        self.size = sum(int(np.prod(one.shape)) for one in self.variables)
-        self._sum = tf.function(self._summed, autograph=False, reduce_retracing=True)
+        self.num_examples = len(targets)
+        self.num_weights = sum(int(np.prod(one.shape)) for one in self.variables)
+        self._block_sums = tf.function(self._block_parts, autograph=False, reduce_retracing=True)
 
     def __call__(self, weights: np.ndarray) -> tuple:
         """Value and gradient [n]."""
-        return self._asked(weights, "gradient")
+        return self._evaluate(weights, "gradient")
 
     def hessian(self, weights: np.ndarray) -> tuple:
         """Value, gradient [n] and Hessian [n, n]."""
-        return self._asked(weights, "hessian")
+        return self._evaluate(weights, "hessian")
 
     def gauss_newton(self, weights: np.ndarray) -> tuple:
         """|r|^2 / 2, J^T r [n] and J^T J [n, n], each divided by the number of examples."""
-        return self._asked(weights, "gauss_newton")
+        return self._evaluate(weights, "gauss_newton")
 
-    def sweeps(self, solver: Solver, limit: int, each: int = ITERATIONS) -> Iterator[dict]:
-        """The solver's way: every so many of `limit` iterations its weights are in the model."""
+    def iterate(
+        self, solver: Solver, limit: int, every: int = ITERATIONS_PER_EPOCH
+    ) -> Iterator[dict[str, float]]:
+        """Run a solver for at most `limit` iterations.
+
+        After every `every` iterations the model has the current weights; gives their scores.
+        """
         function = self if solver.needs == "gradient" else getattr(self, solver.needs)
         start = self.weights()
-        last: Iterate | None = Iterate(start, 0.0, 0.0)  # where the start is a minimum
+        # A solver that starts at a minimum makes no iteration.
+        last: Iterate | None = Iterate(start, 0.0, 0.0)
         for number, last in enumerate(solver.minimize(function, start), 1):
-            if number % each == 0 or number == limit:
-                yield self._taken(last)
+            if number % every == 0 or number == limit:
+                yield self._take(last)
                 last = None
             if number == limit:
                 return
         if last is not None:
-            yield self._taken(last)
+            yield self._take(last)
 
     def weights(self) -> np.ndarray:
-        """Those of the twin, flat."""
+        """The current weights, flat."""
         return np.concatenate([one.numpy().ravel() for one in self.variables])
 
-    def _taken(self, found: Iterate) -> dict[str, float]:
-        """Scores of the weights, which are put into the model."""
+    def _take(self, found: Iterate) -> dict[str, float]:
+        """Put a solver's weights into the model; gives their scores."""
         value, *_ = self(found.weights)
-        self.model.set_weights(self.twin.get_weights())
+        self.model.set_weights(self.float64_model.get_weights())
         return {"loss": value, "slope": found.max_gradient}
 
-    def _asked(self, weights: np.ndarray, what: str) -> tuple:
+    def _evaluate(self, weights: np.ndarray, what: str) -> tuple:
         flat = tf.constant(weights, "float64")
         parts = [
-            self._sum(flat, *block, what, with_penalties=not place)
-            for place, block in enumerate(self.blocks)
+            self._block_sums(flat, *block, what, with_penalties=not number)
+            for number, block in enumerate(self.blocks)
         ]
         value, *rest = (sum(part.numpy() for part in some) for some in zip(*parts, strict=True))
         return float(value), *rest
 
-    def _summed(
+    def _block_parts(
         self, flat: Any, inputs: Any, targets: Any, what: str, *, with_penalties: bool
     ) -> list[Any]:
-        """A block's share of the sum over all examples, one block's with the penalties."""
-        self._put(flat)
+        """A block's part of each sum over all examples; one block adds the penalties."""
+        self._set(flat)
         with tf.GradientTape(persistent=True) as outer, tf.GradientTape() as inner:
             values = self._values(inputs, targets, what)
-            value = tf.reduce_sum(values) / self.count
+            value = tf.reduce_sum(values) / self.num_examples
             if with_penalties and what != "gauss_newton":
-                value += sum(tf.cast(one, "float64") for one in self.twin.losses)
+                value += sum(tf.cast(one, "float64") for one in self.float64_model.losses)
             if what != "gauss_newton":
                 gradient = _flat(inner.gradient(value, self.variables), self.variables)
         if what == "gradient":
             return [value, gradient]
         if what == "hessian":
             return [value, gradient, self._jacobian(outer, gradient)]
-        jacobian, share = self._jacobian(outer, values), 1 / self.count
-        pull = tf.linalg.matvec(jacobian, values, transpose_a=True)
-        squares = tf.matmul(jacobian, jacobian, transpose_a=True)
-        return [tf.reduce_sum(values**2) * share / 2, pull * share, squares * share]
+        jacobian, share = self._jacobian(outer, values), 1 / self.num_examples
+        gradient = tf.linalg.matvec(jacobian, values, transpose_a=True)
+        curvature = tf.matmul(jacobian, jacobian, transpose_a=True)
+        return [tf.reduce_sum(values**2) * share / 2, gradient * share, curvature * share]
 
-    def _put(self, flat: Any) -> None:
+    def _set(self, flat: Any) -> None:
         parts = tf.split(flat, [int(np.prod(one.shape)) for one in self.variables])
         for one, part in zip(self.variables, parts, strict=True):
             one.assign(tf.reshape(part, one.shape))
 
     def _values(self, inputs: Any, targets: Any, what: str) -> Any:
-        precise = {name: tf.cast(one, "float64") for name, one in inputs.items()}
-        given = self.twin(precise, training=False)
+        """The losses of the examples, or their errors for Gauss-Newton."""
+        float64_inputs = {name: tf.cast(one, "float64") for name, one in inputs.items()}
+        predicted = self.float64_model(float64_inputs, training=False)
         if what == "gauss_newton":
-            return tf.reshape(self.loss.errors(targets, given), [-1])
-        return self.loss.call(targets, given)
+            return tf.reshape(self.loss.errors(targets, predicted), [-1])
+        return self.loss.call(targets, predicted)
 
     def _jacobian(self, tape: Any, values: Any) -> Any:
         zero = tf.UnconnectedGradients.ZERO
         sources = [one.value for one in self.variables]
         parts = tape.jacobian(values, sources, unconnected_gradients=zero)
         return tf.concat([tf.reshape(one, [tf.size(values), -1]) for one in parts], 1)
+
+
+def _block(start: int) -> slice:
+    return slice(start, start + BLOCK_EXAMPLES)
 
 
 def _in_float64(layer: Any) -> Any:

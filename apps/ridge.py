@@ -1,4 +1,4 @@
-"""Ridge regression in closed form, from blocks of rows: memory does not grow with their number."""
+"""Ridge regression in closed form, over blocks of rows: memory does not grow with their number."""
 
 import functools
 import warnings
@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import linalg
 
-PENALTIES = np.logspace(-7, 3, 41)  # among which generalised cross-validation chooses
-MOST_FREEDOM = 0.9  # degrees of freedom an example, beyond which it cannot be judged
+PENALTIES = np.logspace(-7, 3, 41)  # candidates of generalised cross-validation
+# Above this, generalised cross-validation cannot estimate the error.
+MAX_FREEDOM_PER_EXAMPLE = 0.9  # degrees of freedom
 
 
 def ridge(
@@ -18,106 +19,113 @@ def ridge(
     """The kernel [n, 1] and bias [1] that minimise mean (x w + b - y)^2 + l2 |w|^2.
 
     Args:
-        blocks: pairs of x [rows, n] and y [rows], of which one is held at a time.
-        l2: the penalty; None for the one with the least error by generalised cross-validation.
-        wide: all blocks are held, and a matrix [rows, rows] of them in place of [n, n].
+        blocks: pairs of x [rows, n] and y [rows]; one block is in memory at a time.
+        l2: the penalty; None chooses it by generalised cross-validation.
+        wide: keep all blocks in memory and solve for [rows, rows] in place of [n, n].
 
     """
     if wide:
         x, y = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-        middle, centre = x.mean(0), float(y.mean())
-        x, y = x - middle, y - centre
-        kernel = x.T @ _solved(x @ x.T / len(x), y / len(x), l2, _shares_of_rows(y))
+        x_mean, y_mean = x.mean(0), float(y.mean())
+        x, y = x - x_mean, y - y_mean
+        kernel = x.T @ _solve(x @ x.T / len(x), y / len(x), l2, _row_energy(y))
     else:
-        sums = functools.reduce(_Sums.joined, (_Sums.of(x, y) for x, y in blocks))
-        middle, centre = sums.middle, sums.centre
-        square, right = sums.gram / sums.size, sums.cross / sums.size
-        kernel = _solved(square, right, l2, _shares_of_columns(right, sums))
-    bias = centre - middle @ kernel
+        moments = functools.reduce(_Moments.merged, (_Moments.of(x, y) for x, y in blocks))
+        x_mean, y_mean = moments.x_mean, moments.y_mean
+        gram, right = moments.gram / moments.size, moments.cross / moments.size
+        kernel = _solve(gram, right, l2, _column_energy(right, moments))
+    bias = y_mean - x_mean @ kernel
     return [kernel[:, None].astype("float32"), np.array([bias], "float32")]
 
 
-class _Sums(NamedTuple):
-    """Of x [rows, n] and y [rows]: number, means, sums of squares and products about the means.
+class _Moments(NamedTuple):
+    """Number, means, and sums of squares and products about the means, of x and y.
 
     References:
         Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing
-        Sample Variances, 1979, equation 2.1, for joining two.
+        Sample Variances, 1979, equation 2.1, for merging two.
 
     """
 
     size: int
-    middle: np.ndarray
-    centre: float
+    x_mean: np.ndarray
+    y_mean: float
     gram: np.ndarray
     cross: np.ndarray
-    power: float
+    y_power: float
 
     @classmethod
-    def of(cls, x: np.ndarray, y: np.ndarray) -> "_Sums":
-        middle, centre = x.mean(0), float(y.mean())
-        x, y = x - middle, y - centre
-        return cls(len(x), middle, centre, x.T @ x, x.T @ y, float(y @ y))
+    def of(cls, x: np.ndarray, y: np.ndarray) -> "_Moments":
+        x_mean, y_mean = x.mean(0), float(y.mean())
+        x, y = x - x_mean, y - y_mean
+        return cls(len(x), x_mean, y_mean, x.T @ x, x.T @ y, float(y @ y))
 
-    def joined(self, other: "_Sums") -> "_Sums":
+    def merged(self, other: "_Moments") -> "_Moments":
         size = self.size + other.size
-        share = other.size / size
-        far, off = other.middle - self.middle, other.centre - self.centre
-        gram = self.gram  # changed in place: it is the largest
+        weight = other.size / size
+        x_shift, y_shift = other.x_mean - self.x_mean, other.y_mean - self.y_mean
+        gram = self.gram  # changed in place: it is the largest array
         gram += other.gram
-        gram += np.outer(far, far * (share * self.size))
-        return _Sums(
+        gram += np.outer(x_shift, x_shift * (weight * self.size))
+        return _Moments(
             size,
-            self.middle + share * far,
-            self.centre + share * off,
+            self.x_mean + weight * x_shift,
+            self.y_mean + weight * y_shift,
             gram,
-            self.cross + other.cross + far * (off * share * self.size),
-            self.power + other.power + off**2 * share * self.size,
+            self.cross + other.cross + x_shift * (y_shift * weight * self.size),
+            self.y_power + other.y_power + y_shift**2 * weight * self.size,
         )
 
 
-class _Shares(NamedTuple):
-    """Of the mean square of y: the shares along each eigenvector, and what lies along none."""
+class _Energy(NamedTuple):
+    """The mean square of y, and its parts along eigenvectors.
 
-    along: Any  # from eigenvalues and eigenvectors
+    Attributes:
+        along: from eigenvalues and eigenvectors to the parts.
+        mean_square: of y.
+        size: number of rows.
+
+    """
+
+    along: Any
     mean_square: float
     size: int
 
 
-def _shares_of_rows(y: np.ndarray) -> _Shares:
+def _row_energy(y: np.ndarray) -> _Energy:
     def along(values: np.ndarray, vectors: np.ndarray) -> np.ndarray:  # noqa: ARG001
         return (vectors.T @ y) ** 2 / len(y)
 
-    return _Shares(along, float(y @ y) / len(y), len(y))
+    return _Energy(along, float(y @ y) / len(y), len(y))
 
 
-def _shares_of_columns(right: np.ndarray, sums: _Sums) -> _Shares:
+def _column_energy(right: np.ndarray, moments: _Moments) -> _Energy:
     def along(values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         least = len(values) * np.finfo("float64").eps * max(values.max(), 1e-300)
         return np.where(values > least, (vectors.T @ right) ** 2 / np.maximum(values, least), 0)
 
-    return _Shares(along, sums.power / sums.size, sums.size)
+    return _Energy(along, moments.y_power / moments.size, moments.size)
 
 
-def _solved(square: np.ndarray, right: np.ndarray, l2: float | None, shares: _Shares) -> np.ndarray:
-    """(square + l2)^-1 right; what a singular square leaves open is zero."""
+def _solve(gram: np.ndarray, right: np.ndarray, l2: float | None, energy: _Energy) -> np.ndarray:
+    """(gram + l2)^-1 right; zero along directions that a singular matrix leaves open."""
     if not len(right):
         return right
     if l2 is None:
-        values, vectors = linalg.eigh(square)
+        values, vectors = linalg.eigh(gram)
         values = np.maximum(values, 0.0)
-        l2 = _penalty(values, shares.along(values, vectors), shares)
+        l2 = _best_penalty(values, energy.along(values, vectors), energy)
         return vectors @ ((vectors.T @ right) / (values + l2))
-    square.flat[:: len(square) + 1] += l2
+    gram.flat[:: len(gram) + 1] += l2
     with warnings.catch_warnings():
         warnings.simplefilter("error", linalg.LinAlgWarning)
         try:
-            return linalg.solve(square, right, assume_a="pos")
+            return linalg.solve(gram, right, assume_a="pos")
         except (linalg.LinAlgError, linalg.LinAlgWarning):
-            return linalg.lstsq(square, right, lapack_driver="gelsy")[0]
+            return linalg.lstsq(gram, right, lapack_driver="gelsy")[0]
 
 
-def _penalty(values: np.ndarray, along: np.ndarray, shares: _Shares) -> float:
+def _best_penalty(values: np.ndarray, along: np.ndarray, energy: _Energy) -> float:
     """The penalty with the least error by generalised cross-validation.
 
     References:
@@ -125,8 +133,9 @@ def _penalty(values: np.ndarray, along: np.ndarray, shares: _Shares) -> float:
         Ridge Parameter, Technometrics 1979, equation 1.4.
 
     """
-    kept = PENALTIES[:, None] / (values + PENALTIES[:, None])
-    left = shares.mean_square - along.sum() + (along * kept**2).sum(1)
-    free = (1 + (1 - kept).sum(1)) / shares.size
-    errors = np.where(free < MOST_FREEDOM, left / np.maximum(1 - free, 0.01) ** 2, np.inf)
+    shrinkage = PENALTIES[:, None] / (values + PENALTIES[:, None])
+    residual = energy.mean_square - along.sum() + (along * shrinkage**2).sum(1)
+    freedom = (1 + (1 - shrinkage).sum(1)) / energy.size
+    errors = residual / np.maximum(1 - freedom, 0.01) ** 2
+    errors = np.where(freedom < MAX_FREEDOM_PER_EXAMPLE, errors, np.inf)
     return float(PENALTIES[np.argmin(errors)])

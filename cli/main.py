@@ -41,6 +41,7 @@ def _silence_libraries() -> None:
 def _run(arguments: list[str]) -> int:
     # Only the named app's fields are read: reading those of all apps would delay help.
     cli = commands.command_line(arguments[0] if arguments else "")
+    arguments = output.with_current_names(arguments)
     try:
         output.require_app_first(arguments)
         help_flags = {"--help", "-h"} & set(arguments)

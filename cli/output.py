@@ -13,6 +13,7 @@ from typing import Any
 from cyclopts import CycloptsError
 
 import apps
+from apps.fields import RENAMED_FIELDS
 from cli.options import TrainFlags, TuneFlags
 from serving.options import ServeOptions
 from training.options import CheckDistributeOptions
@@ -81,6 +82,22 @@ def config_of(arguments: list[str]) -> Any:
     return Dict(fields, source=path, use_commands_as_keys=False)
 
 
+def with_current_names(arguments: list[str]) -> list[str]:
+    """The same arguments, old names of flags replaced, and a line to the user about each."""
+    if "regression" not in arguments[:4]:  # `launch --workers 2 regression` is the longest way
+        return arguments
+    current = []
+    for argument in arguments:
+        flag, *value = argument.split("=", 1)
+        name = RENAMED_FIELDS.get(flag.removeprefix("--").replace("-", "_"))
+        if flag.startswith("--") and name:
+            renamed = f"--{name.replace('_', '-')}"
+            print(f"athanor: {flag} is now called {renamed}; it was read as that.", file=sys.stderr)
+            argument = "=".join([renamed, *value])
+        current.append(argument)
+    return current
+
+
 def given(arguments: Sequence[str], flags: Any) -> dict[str, Any]:
     """The fields of `flags` that a command, or its --config file, names.
 
@@ -89,6 +106,7 @@ def given(arguments: Sequence[str], flags: Any) -> dict[str, Any]:
     default = type(flags)()
     names = {one.partition("=")[0].removeprefix("--").replace("-", "_") for one in arguments}
     names |= {name.removeprefix("no_") for name in names}
+    names |= {RENAMED_FIELDS[name] for name in names & RENAMED_FIELDS.keys()}
     if config := getattr(config_of(list(arguments)), "config", None):
         names |= {name.replace("-", "_") for name in config}
     return {

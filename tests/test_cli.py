@@ -12,6 +12,7 @@ import pytest
 import apps
 from apps import Mnist
 from cli import training as making
+from training.run import Run
 
 TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
@@ -89,6 +90,19 @@ def test_a_config_gives_fields_that_flags_override(ask, elsewhere):
     fields = json.loads((elsewhere / "run" / "run.json").read_text())["fields"]
     taken = {name: fields[name] for name in ("model", "epochs", "l2", "seed")}
     assert taken == {"model": "softmax", "epochs": 1, "l2": 0.001, "seed": 3}
+
+
+def test_the_old_name_of_a_field_is_still_read(ask, elsewhere):
+    flags = ["--model", "svm", "--epochs", "1", "--margin", "2", "--run-dir", "run"]
+    status, _, error = ask("regression", "train", *flags)
+    assert status == 0, error
+    assert "--margin is now called --svm-c" in error
+    path = elsewhere / "run" / "run.json"
+    written = json.loads(path.read_text())
+    assert written["fields"]["svm_c"] == 2 and "margin" not in written["fields"]
+    written["fields"]["margin"] = written["fields"].pop("svm_c")  # as older versions wrote it
+    path.write_text(json.dumps(written))
+    assert Run.load(path.parent).app.svm_c == 2
 
 
 def test_predict_wants_files(ask, run):

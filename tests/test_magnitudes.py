@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from apps.regression.app import Regression
-from apps.regression.layers import InUnit
+from apps.regression.layers import Destandardize
 from pipelines.rows import preprocessing as columns
 from pipelines.rows import reading as rows
 from pipelines.splits import split_source
@@ -77,7 +77,7 @@ def _table():
 
 @pytest.mark.parametrize(("mean", "dtype"), [(3.5, "float32"), (1.7e9, "float64")])
 def test_an_answer_has_the_digits_that_its_unit_needs(mean, dtype):
-    given = InUnit(mean, 100.0)(tf.constant([[[0.5]]]))
+    given = Destandardize(mean, 100.0)(tf.constant([[[0.5]]]))
     assert given.dtype == dtype
     assert float(given[0]) == mean + 50
 

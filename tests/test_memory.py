@@ -59,8 +59,8 @@ def test_predicted_pictures_are_read_in_batches_of_some_megabytes(shape, most, m
 USERS = """
 from pathlib import Path
 import numpy as np, keras
-from apps.recommender import dot_product as products, factors
-from apps.recommender.app import Recommender, _pairs
+from apps.recommender import dot_product, factors
+from apps.recommender.app import Recommender, _interactions
 from evaluation.modalities import ids as asked
 from evaluation.tasks import ranking as rankings
 from pipelines.examples import Examples
@@ -85,12 +85,13 @@ every = np.arange(100_000)
 splits = Splits(part(np.repeat(every, 3), 1), part(every[::5], 2), part(every, 3))
 ids = Ids.adapted(splits)
 sizes = len(ids.users), len(ids.items)
-layer = products.Products(*sizes, width=3 + factors.EXTRA, ranks=3, lowest=1, highest=5)
-network = products.network(layer)
+widths = {"rating_width": 3 + factors.NUM_BIAS_COLUMNS, "score_width": 3}
+layer = dot_product.FactorDotProduct(*sizes, **widths, lowest=1, highest=5)
+network = dot_product.make_network(layer)
 inputs = {name: keras.Input((), dtype="string", name=name) for name in ("user", "item")}
-pairs = _pairs(splits.train, ids)
-layer.set_ratings(factors.rating_rows(pairs, factors.usual(pairs)[0], 3))
-layer.set_scores(factors.Rows(*(np.random.default_rng(0).normal(size=(n + 1, 3)) for n in sizes)))
+pairs = _interactions(splits.train, ids)
+layer.set_ratings(factors.rating_tables(pairs, factors.bias_baseline(pairs)[0], 3))
+layer.set_scores(factors.Tables(*(np.random.default_rng(0).normal(size=(n + 1, 3)) for n in sizes)))
 run = Run(Path())
 run.remember(splits=splits, model=keras.Model(inputs, network(ids(inputs))))
 before = most()

@@ -13,8 +13,14 @@ from scipy import sparse
 import optimizers
 from apps import Recommender
 from apps.recommender.bayesian_mf import gaussians, posterior_means
-from apps.recommender.factors import Pairs, ranking_rows, rating_rows, spectrum, truncated
-from apps.recommender.svdpp import epochs
+from apps.recommender.factors import (
+    Interactions,
+    randomized_svd,
+    ranking_tables,
+    rating_tables,
+    reduce_rank,
+)
+from apps.recommender.svdpp import train_epochs
 from evaluation import report
 from evaluation.modalities import ids as asked_ids
 from evaluation.tasks import ranking
@@ -240,7 +246,7 @@ def test_gaussians_have_the_mean_and_covariance_asked_for():
 def test_the_spectrum_is_that_of_the_whole_table():
     random = np.random.default_rng(0)
     table = sparse.random_array((60, 40), density=0.2, rng=random, format="csr")
-    left, values, right = spectrum(table, 5)
+    left, values, right = randomized_svd(table, 5)
     np.testing.assert_allclose(values, np.linalg.svd(table.toarray())[1][:5], rtol=0.01)
     np.testing.assert_allclose(table @ right.T, left * values, atol=0.05)
 
@@ -249,7 +255,7 @@ def test_truncated_factors_have_the_nearest_product():
     random = np.random.default_rng(0)
     users, items = random.normal(size=(9, 6)), random.normal(size=(7, 6))
     left, values, right = np.linalg.svd(users @ items.T)
-    few = truncated(users, items, 2)
+    few = reduce_rank(users, items, 2)
     np.testing.assert_allclose(few[0] @ few[1].T, left[:, :2] * values[:2] @ right[:2], atol=1e-9)
 
 
@@ -262,9 +268,9 @@ def test_the_posterior_mean_comes_near_the_noise_floor():
         return *(ids.numbered(names[kind], features[kind]) for kind in names), ratings
 
     users, items, ratings = numbers(splits.train)
-    pairs = Pairs(users - 1, items - 1, ratings, len(names["user"]), len(names["item"]))
+    pairs = Interactions(users - 1, items - 1, ratings, len(names["user"]), len(names["item"]))
     means = posterior_means(pairs, num_factors=3, rank=8, seed=0)
-    rows = [rating_rows(pairs, next(means)[0], 8) for _ in range(8)][-1]
+    rows = [rating_tables(pairs, next(means)[0], 8) for _ in range(8)][-1]
     users, items, ratings = numbers(splits.test)
     error = np.sqrt(np.mean(((rows.users[users] * rows.items[items]).sum(1) - ratings) ** 2))
     assert 0.5 < error < 0.56
@@ -276,10 +282,10 @@ def test_ratings_of_any_scale_are_factorised(scale):
     cells = random.permutation(40 * 30)[:900]
     liked = 3 + random.normal(size=(40, 2)) @ random.normal(size=(2, 30))
     ratings = (scale * liked.flat[cells]).astype("float32")
-    pairs = Pairs(cells // 30, cells % 30, ratings, 40, 30)
+    pairs = Interactions(cells // 30, cells % 30, ratings, 40, 30)
     learnt = posterior_means(pairs, num_factors=3, rank=14, seed=0)
     *_, (found, _) = itertools.islice(learnt, 3)
-    users, items = rating_rows(pairs, found, 14)
+    users, items = rating_tables(pairs, found, 14)
     given = (users[pairs.users + 1] * items[pairs.items + 1]).sum(1)
     assert np.square(given - ratings).mean() < 0.1 * ratings.var()
 
@@ -287,8 +293,8 @@ def test_ratings_of_any_scale_are_factorised(scale):
 @pytest.mark.parametrize("value", [0.0, -1.0, 7.0])
 def test_ratings_that_are_all_the_same_rank_by_who_met_what(value):
     cells = np.arange(40 * 30).reshape(40, 30)[:, :20].ravel()
-    pairs = Pairs(cells // 30, cells % 30, np.full(len(cells), value, "float32"), 40, 30)
-    users, items = ranking_rows(pairs, pairs)
+    pairs = Interactions(cells // 30, cells % 30, np.full(len(cells), value, "float32"), 40, 30)
+    users, items = ranking_tables(pairs, pairs)
     scores = users[1:] @ items[1:].T
     assert (scores[:, :20].min(1) > scores[:, 20:].max(1)).all()
 
@@ -525,13 +531,13 @@ def test_gradient_descent_learns_too(tmp_path):
 def test_gradient_descent_is_judged_by_the_average_of_schedule_free():
     random = np.random.default_rng(0)
     users, items = random.integers(0, 4, 40), random.integers(0, 5, 40)
-    pairs = Pairs(users, items, random.normal(3, 1, 40).astype("float32"), 4, 5)
+    pairs = Interactions(users, items, random.normal(3, 1, 40).astype("float32"), 4, 5)
     batch = {"user": users + 1, "item": items + 1}, pairs.ratings
     ends = []
     for steps, count in ((6, 1), (2, 3)):
         made = optimizers.get("schedule_free", 0.1)
         batches = itertools.repeat(batch)
-        found = epochs(pairs, batches, steps, made, num_factors=2, l2=0.0, seed=0)
+        found = train_epochs(pairs, batches, steps, made, num_factors=2, l2=0.0, seed=0)
         *_, (factors, _) = (next(found) for _ in range(count))
         np.testing.assert_array_equal(factors.items, np.asarray(made._averages[1]))
         ends.append(factors.items)
@@ -564,10 +570,10 @@ def test_data_that_bear_no_factors_keep_the_means(tmp_path):
 
 
 def test_few_users_and_items_are_enough():
-    pairs = Pairs(np.zeros(3, int), np.arange(3), np.array([1, 2, 3], "float32"), 1, 3)
+    pairs = Interactions(np.zeros(3, int), np.arange(3), np.array([1, 2, 3], "float32"), 1, 3)
     mean, _ = next(posterior_means(pairs, num_factors=2, rank=4, seed=0))
-    assert np.isfinite(rating_rows(pairs, mean, 4).users).all()
-    assert np.isfinite(ranking_rows(pairs, pairs).items).all()
+    assert np.isfinite(rating_tables(pairs, mean, 4).users).all()
+    assert np.isfinite(ranking_tables(pairs, pairs).items).all()
 
 
 def test_a_messy_file_goes_all_the_way(ask, tmp_path):

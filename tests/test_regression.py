@@ -9,8 +9,9 @@ import tensorflow as tf
 from apps import FieldError, Regression, ridge
 from apps.regression import layers as tabular
 from apps.regression import losses, shrinkage
-from apps.regression import networks as tabular_networks
+from apps.regression.matrices import RowMatrices
 from evaluation.modalities import rows as judged
+from evaluation.tasks import regression as regression_task
 from inference.predict import predict
 from pipelines import embedded
 from pipelines.examples import DataError, Examples
@@ -222,7 +223,7 @@ def test_piecewise_linear_codes_bend_at_the_edges():
 
 
 def test_a_member_alone_is_a_dense_layer_after_its_signs():
-    layer = tabular.Adapted(3, 2)
+    layer = tabular.BatchEnsembleDense(3, 2)
     x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
     given = layer(x).numpy()
     adapter, kernel, bias = (weight.numpy() for weight in layer.weights)
@@ -234,10 +235,12 @@ def test_a_member_alone_is_a_dense_layer_after_its_signs():
 
 def test_outside_training_members_agree_on_the_mean_of_probabilities():
     x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype("float32")
-    said = tf.nn.softmax(tabular.Agreement()(x, training=False)).numpy()
+    said = tf.nn.softmax(tabular.EnsembleMean()(x, training=False)).numpy()
     mean = tf.nn.softmax(x).numpy().mean(1)
     np.testing.assert_allclose(said, np.repeat(mean[:, None], 4, 1), atol=1e-6)
-    np.testing.assert_allclose(tabular.Probabilities()(said * 0 + np.log(said)), mean, atol=1e-6)
+    np.testing.assert_allclose(
+        tabular.EnsembleProbabilities()(said * 0 + np.log(said)), mean, atol=1e-6
+    )
 
 
 def test_losses_are_their_formulas():
@@ -257,15 +260,15 @@ def test_losses_are_their_formulas():
 def test_every_model_learns(tmp_path, model):
     app = Regression(model=model, epochs=8, width=16)
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
-    answers = judged.numbers.answers_of(run)
-    assert judged.numbers.metrics(answers)["rmse"] < 0.9 * np.std(answers.target)
+    answers = regression_task.answers_of(run)
+    assert regression_task.metrics(answers)["rmse"] < 0.9 * np.std(answers.target)
 
 
 def test_the_exact_solution_is_the_linear_baseline(tmp_path):
     app = Regression(model="linear")
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
     baseline = judged.baselines(run.splits)["linear"]
-    np.testing.assert_allclose(judged.numbers.answers_of(run).given, baseline.given, atol=0.05)
+    np.testing.assert_allclose(regression_task.answers_of(run).given, baseline.given, atol=0.05)
     assert run.manifest["epochs"] == 1
 
 
@@ -283,9 +286,9 @@ def test_a_solver_that_cannot_be_is_refused():
 def test_small_data_begin_at_the_linear_answer():
     app = Regression()
     splits = app.load_splits()
-    train_set = tabular_networks.Prepared(app.make_preprocessing(splits), splits.train)
+    train_set = RowMatrices(app.make_preprocessing(splits), splits.train)
     network = app.make_network(splits)
-    members = next(layer for layer in network.layers if isinstance(layer, tabular.Heads))
+    members = next(layer for layer in network.layers if isinstance(layer, tabular.EnsembleHeads))
     members.set_weights([np.zeros_like(weight) for weight in members.get_weights()])
     given = app.make_output_layer(splits)(network(train_set.arrays()))
     kernel, bias = ridge.ridge(train_set.blocks(), None)
@@ -297,9 +300,7 @@ def test_a_batch_of_as_many_examples_as_members_is_answered_like_any():
     app = Regression()
     splits = app.load_splits()
     network = app.make_network(splits)
-    prepared = tabular_networks.Prepared(
-        app.make_preprocessing(splits), splits.train.select(np.arange(17))
-    )
+    prepared = RowMatrices(app.make_preprocessing(splits), splits.train.select(np.arange(17)))
     few = prepared.arrays()
     many = network(few, training=True)
     sixteen = network({name: part[:16] for name, part in few.items()}, training=True)
@@ -311,19 +312,19 @@ def test_a_batch_of_as_many_examples_as_members_is_answered_like_any():
 def test_additions_are_believed_as_far_as_they_are_shown_to_help():
     random = np.random.default_rng(0)
     added, noise = random.normal(size=(2, 10_000))
-    assert shrinkage.share(added, added + noise) == pytest.approx(1, abs=0.05)
-    assert shrinkage.share(added, noise) == 0
-    assert shrinkage.share(added[:9], 0.1 * added[:9] + noise[:9]) == 0
-    layer = shrinkage.Trusted()
+    assert shrinkage.least_squares_scale(added, added + noise) == pytest.approx(1, abs=0.05)
+    assert shrinkage.least_squares_scale(added, noise) == 0
+    assert shrinkage.least_squares_scale(added[:9], 0.1 * added[:9] + noise[:9]) == 0
+    layer = shrinkage.ShrunkResidual()
     layer.build(None)
-    layer.share.assign(0.5)
+    layer.scale.assign(0.5)
     assert float(layer(tf.constant(2.0), training=True)) == 2
     assert float(layer(tf.constant(2.0), training=False)) == 1
 
 
 def test_the_share_is_set_while_the_averaged_weights_are_in_the_model(tmp_path, monkeypatch):
     """Schedule-free training goes on from other weights than those that are judged."""
-    seen, usual = [], shrinkage.Trust.on_test_begin
+    seen, usual = [], shrinkage.ResidualShrinkage.on_test_begin
 
     def watched(self, logs=None):
         found = self.model.optimizer
@@ -338,7 +339,7 @@ def test_the_share_is_set_while_the_averaged_weights_are_in_the_model(tmp_path, 
             found.to_train()
         usual(self, logs)
 
-    monkeypatch.setattr(shrinkage.Trust, "on_test_begin", watched)
+    monkeypatch.setattr(shrinkage.ResidualShrinkage, "on_test_begin", watched)
     app = Regression(epochs=2, width=8, optimizer="schedulefree")
     train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
     assert seen == [True, True]
@@ -349,16 +350,16 @@ def test_additions_to_classes_are_believed_as_far_as_they_are_shown_to_help():
     logits = 2 * random.normal(size=(5000, 3))
     classes = np.argmax(logits + random.gumbel(size=logits.shape), axis=1)
     nothing, noise = np.zeros_like(logits), random.normal(size=logits.shape)
-    assert shrinkage.share_of_classes(logits[:, None], nothing, classes) == pytest.approx(
+    assert shrinkage.classification_scale(logits[:, None], nothing, classes) == pytest.approx(
         1, abs=0.1
     )
-    assert shrinkage.share_of_classes(2 * logits[:, None], nothing, classes) == pytest.approx(
+    assert shrinkage.classification_scale(2 * logits[:, None], nothing, classes) == pytest.approx(
         0.5, abs=0.05
     )
-    assert shrinkage.share_of_classes(noise[:, None], logits, classes) == 0
-    assert shrinkage.share_of_classes(nothing[:, None], logits, classes) == 1
+    assert shrinkage.classification_scale(noise[:, None], logits, classes) == 0
+    assert shrinkage.classification_scale(nothing[:, None], logits, classes) == 1
     few = logits[:9, None] + noise[:9, None]
-    assert shrinkage.share_of_classes(few, logits[:9], classes[:9]) == 0
+    assert shrinkage.classification_scale(few, logits[:9], classes[:9]) == 0
 
 
 @pytest.mark.parametrize("labels", [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "none")], ids=len)
@@ -374,9 +375,7 @@ def test_small_data_begin_at_the_logistic_answer(labels):
     given = app.make_output_layer(splits)(
         app.make_network(splits)(app.make_preprocessing(splits)(examples.features))
     )
-    train = (
-        tabular_networks.Prepared(app.make_preprocessing(splits), splits.train).sparse().toarray()
-    )
+    train = RowMatrices(app.make_preprocessing(splits), splits.train).sparse().toarray()
     theirs = LogisticRegression().fit(train, splits.train.targets).predict_proba(train)
     np.testing.assert_allclose(given[::3, : theirs.shape[1]], theirs, atol=2e-3)
 

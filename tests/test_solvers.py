@@ -10,9 +10,10 @@ from sklearn.linear_model import LogisticRegression
 import apps
 import optimizers
 from apps import Mnist, Regression
-from apps.full_batch import Whole
+from apps.full_batch import FullBatchObjective
 from apps.regression.losses import SquaredError
-from apps.regression.networks import STRAIGHT, Prepared
+from apps.regression.matrices import RowMatrices
+from apps.regression.shrinkage import LINEAR
 from apps.ridge import ridge
 from optimizers import LBFGS, LevenbergMarquardt, Newton
 from optimizers.solver import SolverError
@@ -115,7 +116,7 @@ def rows(path, target):
 
 def weights_of(run):
     answering = run.model
-    layers = [layer for layer in answering._flatten_layers() if layer.name == STRAIGHT]
+    layers = [layer for layer in answering._flatten_layers() if layer.name == LINEAR]
     return layers[0].get_weights()
 
 
@@ -126,7 +127,7 @@ def test_linear_regression_reaches_the_closed_form(optimizer, tmp_path):
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
     splits = app.load_splits()
     joined = np.concatenate(
-        [x for x, _ in Prepared(app.make_preprocessing(splits), splits.train).blocks()]
+        [x for x, _ in RowMatrices(app.make_preprocessing(splits), splits.train).blocks()]
     )
     target = splits.train.targets.astype("float64")
     kernel, bias = ridge([(joined, (target - target.mean()) / target.std())], 0.0)
@@ -142,7 +143,7 @@ def test_logistic_regression_reaches_that_of_scikit_learn(optimizer, tmp_path):
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
     splits = app.load_splits()
     joined = np.concatenate(
-        [x for x, _ in Prepared(app.make_preprocessing(splits), splits.train).blocks()]
+        [x for x, _ in RowMatrices(app.make_preprocessing(splits), splits.train).blocks()]
     )
     # Two columns of logits share a penalty of l2 |w|^2 each; theirs is the difference of both.
     count = len(joined)
@@ -170,8 +171,10 @@ def test_a_start_that_is_a_minimum_is_an_epoch_too():
         keras.layers.Dense(1, kernel_initializer="zeros")(inputs)
     )
     model = keras.Model({"x": inputs}, outputs)
-    whole = Whole(model, {"x": np.ones((4, 2))}, np.zeros(4), SquaredError(0.0, 1.0))
-    assert list(whole.sweeps(LBFGS(), 10)) == [{"loss": 0.0, "slope": 0.0}]
+    objective = FullBatchObjective(
+        model, {"x": np.ones((4, 2))}, np.zeros(4), SquaredError(0.0, 1.0)
+    )
+    assert list(objective.iterate(LBFGS(), 10)) == [{"loss": 0.0, "slope": 0.0}]
 
 
 @pytest.mark.slow

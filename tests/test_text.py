@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from apps import Text
 from apps.text import ngram_logits
-from apps.text.layers import BothWays, Evidence, PoolWords
+from apps.text.layers import BidirectionalReader, NgramLogits, MaskedMeanMaxPooling
 from evaluation.modalities import texts as judged
 from inference.inputs import UnreadableError
 from inference.predict import predict
@@ -168,7 +168,7 @@ def test_the_vocabulary_is_ranked():
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_padding_changes_nothing(cell):
-    layer, pool = BothWays(cell, 5), PoolWords()
+    layer, pool = BidirectionalReader(cell, 5), MaskedMeanMaxPooling()
     vectors = tf.random.stateless_normal((2, 4, 3), [0, 1])
     words = tf.constant([[2, 3, 4, 5], [2, 3, 4, 5]])
     short = pool(layer(vectors, words), words)
@@ -179,7 +179,7 @@ def test_padding_changes_nothing(cell):
 
 
 def test_the_fused_lstm_is_keras_lstm():
-    ours = BothWays("lstm", 5).forwards
+    ours = BidirectionalReader("lstm", 5).forwards
     vectors = tf.random.stateless_normal((2, 6, 3), [0, 1])
     given = ours(vectors)
     theirs = keras.layers.LSTM(5, return_sequences=True)
@@ -189,17 +189,17 @@ def test_the_fused_lstm_is_keras_lstm():
 
 
 def test_an_empty_text_pools_to_zeros():
-    pooled = PoolWords()(tf.ones((1, 1, 3)), tf.zeros((1, 1), tf.int32))
+    pooled = MaskedMeanMaxPooling()(tf.ones((1, 1, 3)), tf.zeros((1, 1), tf.int32))
     np.testing.assert_array_equal(pooled, np.zeros((1, 6)))
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_evidence_is_regression_on_runs(classes):
+def test_ngram_logits_are_logistic_regression(classes):
     random = np.random.default_rng(0)
     target = random.integers(0, classes, 300)
     # Run 1 + class tells the class, run 9 nothing; 8 is of no text.
     runs = np.stack([1 + target, np.where(random.random(300) < 0.5, 9, 0)], 1)
-    layer = Evidence(9, classes)
+    layer = NgramLogits(9, classes)
     layer.build((None, None))
     layer.solve([(runs[:200], target[:200]), (runs[200:], target[200:])], random.random(300))
     asked = np.array([[1, 0], [2, 9], [classes, 0], [8, 0], [0, 0]])
@@ -208,23 +208,23 @@ def test_evidence_is_regression_on_runs(classes):
     np.testing.assert_allclose(logits[3], logits[4])
 
 
-def test_evidence_has_not_seen_what_it_is_trained_beside():
-    """On classes by chance it is not right in training, and not trusted."""
+def test_training_texts_get_logits_of_a_regression_without_them():
+    """On random classes they are not right in training, and their scale is small."""
     random = np.random.default_rng(0)
     runs, target = random.integers(1, 300, (600, 20)), random.integers(0, 2, 600)
-    layer = Evidence(300, 2)
+    layer = NgramLogits(300, 2)
     layer.build((None, None))
     runs = np.array([np.pad(u := np.unique(row), (0, 20 - len(u))) for row in runs])
     layer.solve([(runs, target)], random.random(600))
     unseen = np.mean(layer(tf.constant(runs), training=True).numpy().argmax(1) == target)
     assert unseen < 0.6
-    assert float(layer.trust) < 0.2
+    assert float(layer.scale) < 0.2
 
 
 def test_a_class_without_texts_is_unlikely():
     runs = np.array([[1, 0], [2, 0]] * 50)
-    known = ngram_logits.matrix([(runs, np.array([0, 2] * 50))], 3)
-    found = ngram_logits.solve(known, np.arange(100) % ngram_logits.FOLDS, 3)
+    known = ngram_logits.to_corpus([(runs, np.array([0, 2] * 50))], 3)
+    found = ngram_logits.solve(known, np.arange(100) % ngram_logits.NUM_FOLDS, 3)
     assert found.bias[0, 1] < found.bias[0, [0, 2]].min() - 1
 
 

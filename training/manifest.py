@@ -7,6 +7,7 @@ from typing import Any
 
 import apps
 from apps.app import TaskName
+from apps.fields import with_current_names
 from pipelines.rows.packing import DTYPES, MATRICES, of_kind
 
 
@@ -91,6 +92,7 @@ def read(path: Path) -> dict[str, Any]:
         raise _damaged(path, "data.directory is no path")
     _require_reading(path, told)
     _require_fold(path, told["data"].get("fold"))
+    told["fields"] = with_current_names(told["fields"])
     if "chosen" not in told:
         told["fields"] = with_automatic(told["app"], told["fields"])
     return told

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apps.app import App
+from apps.fields import with_current_names
 from apps.fit_data import TrainingPosition
 from pipelines.quarantine import digest
 from pipelines.splits import Fold
@@ -217,6 +218,7 @@ def _read_checkpoint(path: Path) -> CheckpointState:
     told, arrays = snapshot.read(path)
     try:
         known = TrainingIdentity(**told["known"])
+        known = known._replace(fields=with_current_names(known.fields))
         if "format" not in told:
             known = known._replace(fields=with_automatic(known.app, known.fields))
         return CheckpointState(

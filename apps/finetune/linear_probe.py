@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from apps.regression.logistic import of_all_classes
+from apps.regression.logistic import layer_weights
 
 STRENGTHS = (-3.0, 0.5)  # powers of ten between which scikit-learn's C lies
 TOLERANCE, ITERATIONS = 1e-3, 200
@@ -38,5 +38,5 @@ def path(
         power = low + (high - low) * (number + 0.5) / count
         model.C = 10.0**power / copies * step
         model.fit(features / scale, classes)
-        kernel, bias = of_all_classes(model, num_classes)
+        kernel, bias = layer_weights(model, num_classes)
         yield kernel / scale, bias

@@ -1,10 +1,9 @@
-"""Recommendations: which rating a user would give, and which items suit him.
+"""Predicts ratings and recommends items to users.
 
     athanor recommender train --data tfds:movielens/100k-ratings --split random
 
-On the five official folds of MovieLens 100K the mean RMSE
-was 0.879, beside 0.897 of myFM and 0.921 of Surprise's SVD++ (benchmarks/movielens.py; a
-slow test holds the first fold to 0.915).
+On the five official folds of MovieLens 100K the mean RMSE was 0.879; myFM had 0.897 and
+Surprise's SVD++ 0.921 (benchmarks/movielens.py; a slow test requires 0.915 on the first fold).
 """
 
 import dataclasses
@@ -17,17 +16,17 @@ from apps.fields import Address, Range, bounded
 from apps.fit_data import FitData
 
 if TYPE_CHECKING:
-    from apps.recommender.factors import Factors, Pairs
+    from apps.recommender.factors import Factors, Interactions
     from pipelines.examples import Examples
     from pipelines.splits import Splits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recommender(App):
-    """Recommend items to users by their ratings, or by what they met.
+    """Recommend items to users by their ratings or other interactions.
 
-    Raw ids in: an unknown user is answered by popularity, an unknown item by
-    the user's mean.
+    Inputs are raw ids. Unknown users get popular items; for unknown items the user's mean
+    rating is predicted.
     """
 
     modality: ClassVar[ModalityName] = "ids"
@@ -42,42 +41,42 @@ class Recommender(App):
     default_batch_size: ClassVar[int] = 1024
     space: ClassVar[dict[str, tuple | Range]] = {
         "model": ("auto", "svdpp"),
-        "factors": (4, 8, 12, 16),  # l2 is of svdpp alone: of auto it would make equal trials
+        "factors": (4, 8, 12, 16),  # l2 has no effect on auto, so that trials would be equal
     }
 
     data: Address = "embedded"
     """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
     epochs: int = bounded(20, 1)
-    """Passes over the training pairs, at most; of bayes, blocks of ten sweeps of the sampler.
-    The first is the means alone."""
+    """Most passes over the training pairs; for bayes, blocks of ten sweeps of the sampler.
+    The first epoch is the means alone."""
     batch_size: int | None = bounded(None, 1)
-    """Pairs in one step of svdpp, by default 1,024; bayes takes all at once."""
+    """Pairs in one step of svdpp, by default 1,024; bayes uses all at once."""
     optimizer: str = "adam"
-    """Of svdpp: one of ours or of keras.optimizers, in lower case."""
+    """Optimizer of svdpp: one of Athanor or of keras.optimizers, in lower case."""
     learning_rate: float | None = bounded(None, 1e-12)
-    """Peak of the learning rate of svdpp; by default 0.005 of adam, and another optimizer's own
+    """Peak learning rate of svdpp; by default 0.005 for adam, otherwise the optimizer's own
     default."""
     user: str = ""
-    """Column of users; by default user_id or a like name."""
+    """Column of users; by default user_id or a similar name."""
     item: str = ""
-    """Column of items; by default movie_id, item_id or a like name."""
+    """Column of items; by default movie_id, item_id or a similar name."""
     rating: str = ""
-    """Column of ratings; by default user_rating, rating or a like name, else every pair counts
-    as met."""
+    """Column of ratings; by default user_rating, rating or a similar name; without one every pair
+    is an interaction."""
     time: str = ""
-    """Column of times; by default timestamp or a like name, where there is one."""
+    """Column of times; by default timestamp or a similar name, if there is one."""
     split: Literal["auto", "time", "user_time", "random"] = "auto"
-    """What is test: the newest pairs (time), the newest of each user (user_time), or random ones.
-    auto: time; user_time where most of the newest are of users unknown to training; random
-    where no times are known."""
+    """Test pairs: the newest (time), the newest of each user (user_time), or random ones. auto is
+    time; user_time if most users of the newest pairs are unknown to training; random without
+    times."""
     model: Literal["auto", "bayes", "svdpp", "retrieval"] = "auto"
-    """bayes: Bayesian matrix factorisation, by Gibbs sampling; svdpp: SVD++, by gradient
-    descent; retrieval: lists of what people of like taste met, ratings by means alone; auto:
-    bayes where there are ratings, else retrieval. All rank by what retrieval learns."""
+    """bayes: Bayesian matrix factorisation by Gibbs sampling; svdpp: SVD++ by gradient descent;
+    retrieval: ranking by singular vectors of the interactions, ratings by means alone; auto:
+    bayes if there are ratings, otherwise retrieval. All rank items as retrieval does."""
     factors: int = bounded(12, 1, 257)
-    """Hidden tastes of a user."""
+    """Latent factors of each user and item."""
     l2: float = bounded(0.1, 0.0)
-    """L2 penalty of svdpp."""
+    """L2 penalty of svdpp on factors and biases."""
 
     @classmethod
     def tiny(cls) -> "Recommender":
@@ -101,85 +100,90 @@ class Recommender(App):
         return Columns(self.user, self.item, self.rating, self.time)
 
     def make_preprocessing(self, splits: "Splits") -> Any:
-        """Ids to numbers."""
+        """The layer from ids to numbers."""
         from pipelines.ids.preprocessing import Ids
 
         return Ids.adapted(splits)
 
     def make_loss(self, splits: "Splits") -> Any:
-        """Squared error of the ratings, or of the scores where there are none."""
+        """Squared error of the ratings; for retrieval that of the scores."""
         from apps.recommender import dot_product
 
-        retrieves = self._chosen(splits) == "retrieval"
-        return dot_product.ScoreError() if retrieves else dot_product.RatingError()
+        if self._resolved_model(splits) == "retrieval":
+            return dot_product.ScoreError()
+        return dot_product.RatingError()
 
     def make_network(self, splits: "Splits") -> Any:
         """{user, item} of int32 [batch] -> float32 [batch, 2]: rating, score."""
         from apps.recommender import dot_product, factors
         from pipelines.ids.reading import vocabulary
 
-        known = splits.train.numpy().features
-        lowest, highest = dot_product.limits(splits.train.targets)
-        layer = dot_product.Products(
-            len(vocabulary(known["user"])),
-            len(vocabulary(known["item"])),
-            width=self._rank + factors.EXTRA,
-            ranks=factors.TASTES[-1] + 1,
+        ids = splits.train.numpy().features
+        lowest, highest = dot_product.rating_limits(splits.train.targets)
+        layer = dot_product.FactorDotProduct(
+            len(vocabulary(ids["user"])),
+            len(vocabulary(ids["item"])),
+            rating_width=self._rank + factors.NUM_BIAS_COLUMNS,
+            score_width=factors.MAX_RANK + 1,
             lowest=lowest,
             highest=highest,
         )
-        return dot_product.network(layer)
+        return dot_product.make_network(layer)
 
     def searchable_fields(self, splits: "Splits") -> set[str]:
-        """None without ratings: retrieval finds the number of its tastes itself."""
-        return {*self.space} if _rated(splits) and self.model != "retrieval" else set()
+        """None for retrieval, which chooses its rank itself."""
+        has_factors = _has_ratings(splits) and self.model != "retrieval"
+        return {*self.space} if has_factors else set()
 
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
-        """The model; of svdpp also batch size and learning rate, as of every app."""
-        model = self._chosen(splits)
-        taken = {"model": model} if model != self.model else {}
+        """The model; for svdpp also batch size and learning rate, as for every app."""
+        model = self._resolved_model(splits)
+        values = {"model": model} if model != self.model else {}
         if model != "svdpp":
-            return taken
-        return taken | super().automatic_values(splits, batch_size, steps)
+            return values
+        return values | super().automatic_values(splits, batch_size, steps)
 
     def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
-        """Let the solver of the model write its tables, an epoch at a time."""
+        """Compute the model's tables, an epoch at a time."""
         from apps.solving import solve
 
-        solve(model, fit_data, self._sweeps(model, fit_data), epochs=self.epochs, **options)
+        iterations = self._iterations(model, fit_data)
+        solve(model, fit_data, iterations, epochs=self.epochs, **options)
 
-    def _sweeps(self, model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
+    def _iterations(self, model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
+        """Assign the ranking tables, then those of the ratings after every epoch."""
         from apps.recommender import dot_product, factors
 
-        pairs, held = (
-            _pairs(part, fit_data.prepare)
+        train, validation = (
+            _interactions(part, fit_data.prepare)
             for part in (fit_data.splits.train, fit_data.splits.valid)
         )
-        layer = dot_product.of(model)
-        layer.set_scores(factors.ranking_rows(pairs, held))
-        for found, error in self._solutions(model, fit_data, pairs):
-            layer.set_ratings(factors.rating_rows(pairs, found, self._rank))
+        layer = dot_product.layer_of(model)
+        layer.set_scores(factors.ranking_tables(train, validation))
+        for current, error in self._factors_per_epoch(model, fit_data, train):
+            layer.set_ratings(factors.rating_tables(train, current, self._rank))
             yield {"loss": error}
 
-    def _solutions(
-        self, model: Any, fit_data: FitData, pairs: "Pairs"
+    def _factors_per_epoch(
+        self, model: Any, fit_data: FitData, train: "Interactions"
     ) -> Iterator[tuple["Factors", float]]:
-        """Factors of ratings and their error on the training pairs; the first are means alone.
+        """The factors after each epoch, and their mean squared error on the training pairs.
 
-        So a run whose data bear no factors keeps the means.
+        The first epoch has biases alone, so that a run on data without structure keeps these.
         """
         from apps.recommender import bayesian_mf, factors, svdpp
         from pipelines import sharding
 
-        chosen = self._chosen(fit_data.splits)
-        learnt: Iterator = iter(())
-        if chosen == "bayes":
-            learnt = bayesian_mf.posterior_means(
-                pairs, num_factors=self.factors, rank=self._rank, seed=self.seed
+        resolved = self._resolved_model(fit_data.splits)
+        epochs: Iterator = iter(())
+        if resolved == "bayes":
+            epochs = bayesian_mf.posterior_means(
+                train, num_factors=self.factors, rank=self._rank, seed=self.seed
             )
-        if chosen == "svdpp":
-            learnt = svdpp.epochs(
-                pairs,
+        if resolved == "svdpp":
+            # Before the first epoch ends: its checkpoint holds the optimizer's variables.
+            epochs = svdpp.train_epochs(
+                train,
                 iter(sharding.distribute(fit_data.train)),
                 fit_data.steps_per_epoch,
                 model.optimizer,
@@ -187,29 +191,29 @@ class Recommender(App):
                 l2=self.l2,
                 seed=self.seed,
             )
-        yield factors.usual(pairs)
-        yield from learnt
+        yield factors.bias_baseline(train)
+        yield from epochs
 
     @property
     def _rank(self) -> int:
-        """Columns in which the mean of many draws is kept."""
+        """Columns of the factors that approximate the mean of many samples."""
         return 2 * self.factors + 8
 
-    def _chosen(self, splits: "Splits") -> str:
+    def _resolved_model(self, splits: "Splits") -> str:
         if self.model != "auto":
             return self.model
-        return "bayes" if _rated(splits) else "retrieval"
+        return "bayes" if _has_ratings(splits) else "retrieval"
 
 
-def _rated(splits: "Splits") -> bool:
+def _has_ratings(splits: "Splits") -> bool:
     return len(set(splits.train.targets)) > 1
 
 
-def _pairs(examples: "Examples", ids: Any) -> "Pairs":
-    """The pairs of known users and items, in numbers from 0."""
-    from apps.recommender.factors import Pairs
+def _interactions(examples: "Examples", ids: Any) -> "Interactions":
+    """The pairs of known users and items, as numbers from 0."""
+    from apps.recommender.factors import Interactions
 
     features, ratings = examples.numpy()
     users, items = (ids(features)[name].numpy() - 1 for name in ("user", "item"))
     known = (users >= 0) & (items >= 0)
-    return Pairs(users[known], items[known], ratings[known], len(ids.users), len(ids.items))
+    return Interactions(users[known], items[known], ratings[known], len(ids.users), len(ids.items))

@@ -1,4 +1,4 @@
-"""The network of all recommenders: two pairs of tables whose rows are multiplied."""
+"""The network of all recommenders: dot products of rows of user and item tables."""
 
 from typing import Any
 
@@ -6,20 +6,20 @@ import keras
 import numpy as np
 from keras import ops
 
-from apps.recommender.factors import Rows
+from apps.recommender.factors import Tables
 
 
 @keras.saving.register_keras_serializable("athanor")
-class Products(keras.layers.Layer):
-    """From numbers of a user and an item to the rating and the score by which items are ranked.
+class FactorDotProduct(keras.layers.Layer):
+    """Predicts a rating, and the score by which items are ranked, from user and item numbers.
 
     Args:
-        num_users: known ones; number 0 stands for all others.
-        num_items: known ones.
-        width: columns of the tables of ratings.
-        ranks: columns of the tables of scores.
-        lowest: rating below which no answer lies.
-        highest: rating above which none lies.
+        num_users: known users; number 0 stands for all others.
+        num_items: known items; number 0 stands for all others.
+        rating_width: columns of the tables of ratings.
+        score_width: columns of the tables of scores.
+        lowest: ratings are clipped to at least this.
+        highest: ratings are clipped to at most this.
 
     """
 
@@ -28,83 +28,88 @@ class Products(keras.layers.Layer):
         num_users: int,
         num_items: int,
         *,
-        width: int,
-        ranks: int,
+        rating_width: int,
+        score_width: int,
         lowest: float,
         highest: float,
         **options: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32"} | options)
         self.num_users, self.num_items = num_users, num_items
-        self.width, self.ranks = width, ranks
+        self.rating_width, self.score_width = rating_width, score_width
         self.lowest, self.highest = lowest, highest
-        shapes = [(count + 1, size) for size in (width, ranks) for count in (num_users, num_items)]
-        names = ("users", "items", "tastes", "appeals")
-        self.tables = [
-            self.add_weight(shape=shape, initializer="zeros", name=name)
-            for shape, name in zip(shapes, names, strict=True)
-        ]
+        self.rating_tables = self._add_tables("rating", rating_width)
+        self.score_tables = self._add_tables("score", score_width)
         self.built = True
+
+    def _add_tables(self, name: str, width: int) -> list[Any]:
+        sizes = {"users": self.num_users, "items": self.num_items}
+        return [
+            self.add_weight(shape=(size + 1, width), initializer="zeros", name=f"{name}_{side}")
+            for side, size in sizes.items()
+        ]
 
     def call(self, numbers: dict[str, Any]) -> Any:
         """{user, item} of int32 [n] -> float32 [n, 2]: rating, score."""
-        users, items, tastes, appeals = self.tables
-        user, item = numbers["user"], numbers["item"]
-        rating = _product(users, user, items, item)
-        score = _product(tastes, user, appeals, item)
+        rating = _dot_product(self.rating_tables, numbers)
+        score = _dot_product(self.score_tables, numbers)
         return ops.stack([ops.clip(rating, self.lowest, self.highest), score], axis=-1)
 
     def compute_output_shape(self, shapes: dict[str, tuple]) -> tuple:
-        """A rating and a score each."""
+        """A rating and a score for each pair."""
         return (*shapes["user"], 2)
 
-    def set_ratings(self, rows: Rows) -> None:
-        """Take the rows whose products are ratings."""
-        for table, values in zip(self.tables[:2], rows, strict=True):
-            table.assign(values)
+    def set_ratings(self, tables: Tables) -> None:
+        """Assign the tables whose dot products are ratings."""
+        for weight, values in zip(self.rating_tables, tables, strict=True):
+            weight.assign(values)
 
-    def set_scores(self, rows: Rows) -> None:
-        """Take the rows whose products are scores."""
-        for table, values in zip(self.tables[2:], rows, strict=True):
-            table.assign(values)
+    def set_scores(self, tables: Tables) -> None:
+        """Assign the tables whose dot products are scores."""
+        for weight, values in zip(self.score_tables, tables, strict=True):
+            weight.assign(values)
 
     def get_config(self) -> dict[str, Any]:
-        """Sizes and limits."""
-        names = ("num_users", "num_items", "width", "ranks", "lowest", "highest")
+        """The arguments of __init__."""
+        names = ("num_users", "num_items", "rating_width", "score_width", "lowest", "highest")
         return super().get_config() | {name: getattr(self, name) for name in names}
 
 
-def _product(left: Any, row: Any, right: Any, column: Any) -> Any:
-    return ops.sum(ops.take(left, row, axis=0) * ops.take(right, column, axis=0), axis=-1)
+def _dot_product(tables: list[Any], numbers: dict[str, Any]) -> Any:
+    users, items = (
+        ops.take(table, numbers[name], axis=0)
+        for table, name in zip(tables, ("user", "item"), strict=True)
+    )
+    return ops.sum(users * items, axis=-1)
 
 
-def network(layer: Products) -> keras.Model:
+def make_network(layer: FactorDotProduct) -> keras.Model:
     """The layer as a model of named inputs."""
     inputs = {name: keras.Input((), dtype="int32", name=name) for name in ("user", "item")}
-    return keras.Model(inputs, layer(inputs), name="products")
+    return keras.Model(inputs, layer(inputs), name="dot_product")
 
 
-def of(model: keras.Model) -> Products:
-    """The layer of a model."""
-    return next(layer for layer in model.layers if isinstance(layer, Products))
+def layer_of(model: keras.Model) -> FactorDotProduct:
+    """The layer of a model that `make_network` made."""
+    return next(layer for layer in model.layers if isinstance(layer, FactorDotProduct))
 
 
 class RatingError(keras.losses.Loss):
-    """Mean squared error of the ratings; the score is not judged."""
+    """Mean squared error of the ratings; the scores do not count."""
 
-    def call(self, target: Any, answer: Any) -> Any:
+    def call(self, target: Any, predicted: Any) -> Any:
         """[n], [n, 2] -> [n]."""
-        return ops.square(ops.cast(target, answer.dtype) - answer[:, 0])
+        return ops.square(ops.cast(target, predicted.dtype) - predicted[:, 0])
 
 
 class ScoreError(keras.losses.Loss):
-    """How far the scores of what was met are from 1, squared: the objective of retrieval."""
+    """Squared difference from 1 of the scores of interactions: the objective of retrieval."""
 
-    def call(self, target: Any, answer: Any) -> Any:  # noqa: ARG002
+    def call(self, target: Any, predicted: Any) -> Any:  # noqa: ARG002
         """[n], [n, 2] -> [n]."""
-        return ops.square(1 - answer[:, 1])
+        return ops.square(1 - predicted[:, 1])
 
 
-def limits(ratings: np.ndarray) -> tuple[float, float]:
+def rating_limits(ratings: np.ndarray) -> tuple[float, float]:
     """The lowest and the highest rating."""
     return float(ratings.min()), float(ratings.max())

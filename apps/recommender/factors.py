@@ -1,20 +1,31 @@
-"""Users and items as rows of factors: who met what, and tables that answer by dot products."""
+"""Users and items as rows of factors, and tables that predict by dot products of their rows."""
 
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
-TASTES = (24, 0, 2, 4, 8, 16, 32, 48)  # columns by which items may be ranked; 24 if none is better
-TIE = 1e-4  # share of popularity in every score: it orders what a taste leaves open
-SPARE, POWERS = 10, 4  # columns beside those asked for, and iterations, of a spectrum
-MOST_HELD = 2000  # pairs by which the number is chosen
-EXTRA = 3  # columns of biases beside those of the factors
-DAMPING = 5.0  # ratings of the mean that a user's or an item's own ones are mixed with
+# Numbers of singular vectors by which items may be ranked; the first wins ties. 0 is popularity.
+RANKS = (24, 0, 2, 4, 8, 16, 32, 48)
+MAX_RANK = RANKS[-1]
+POPULARITY_WEIGHT = 1e-4  # of popularity in every score: it orders items that singular vectors tie
+OVERSAMPLING, POWER_ITERATIONS = 10, 4  # of the randomised singular value decomposition
+MAX_VALIDATION_PAIRS = 2000  # by which the rank is chosen
+NUM_BIAS_COLUMNS = 3  # beside the columns of the factors
+DAMPING = 5.0  # ratings of the overall mean that are mixed with those of a user or an item
 
 
-class Pairs(NamedTuple):
-    """Who met what: numbers from 0 and float32 ratings, all [n]; counts of users and items."""
+class Interactions(NamedTuple):
+    """Pairs of a user and an item, with ratings.
+
+    Attributes:
+        users: numbers from 0, [n].
+        items: numbers from 0, [n].
+        ratings: float32 [n].
+        num_users: of the whole training set.
+        num_items: likewise.
+
+    """
 
     users: np.ndarray
     items: np.ndarray
@@ -22,8 +33,8 @@ class Pairs(NamedTuple):
     num_users: int
     num_items: int
 
-    def table(self, values: np.ndarray) -> sparse.csr_matrix:
-        """A value a pair as a sparse matrix [users, items]."""
+    def matrix(self, values: np.ndarray) -> sparse.csr_matrix:
+        """A value for each pair as a sparse matrix [users, items]."""
         shape = (self.num_users, self.num_items)
         return sparse.csr_matrix((values, (self.users, self.items)), shape)
 
@@ -37,110 +48,125 @@ class Factors(NamedTuple):
     item_biases: np.ndarray
 
 
-class Rows(NamedTuple):
-    """Tables [users + 1, k] and [items + 1, k] whose rows' product answers; row 0 is unknown."""
+class Tables(NamedTuple):
+    """Tables [users + 1, k] and [items + 1, k]: the dot product of two rows is a prediction.
+
+    Row 0 is for unknown users or items.
+    """
 
     users: np.ndarray
     items: np.ndarray
 
 
-def rating_rows(pairs: Pairs, factors: Factors, width: int) -> Rows:
-    """Biases and all as products: factors, then user bias, item bias, and what is known at least.
+def rating_tables(interactions: Interactions, factors: Factors, width: int) -> Tables:
+    """Ratings as dot products: columns of factors, user bias, item bias, and the fallback.
 
-    An unknown user gets the item's own bias, an unknown item the damped mean of
-    the user's ratings.
+    An unknown user gets the item's bias, an unknown item the damped mean of the user's ratings.
     """
-    mean = pairs.ratings.mean()
-    users = np.zeros((pairs.num_users + 1, width + EXTRA), "float32")
-    items = np.zeros((pairs.num_items + 1, width + EXTRA), "float32")
+    mean, num_users = interactions.ratings.mean(), interactions.num_users
+    users = np.zeros((num_users + 1, width + NUM_BIAS_COLUMNS), "float32")
+    items = np.zeros((interactions.num_items + 1, width + NUM_BIAS_COLUMNS), "float32")
     rank = factors.users.shape[1]
     users[1:, :rank], items[1:, :rank] = factors.users, factors.items
     users[1:, width], items[1:, width + 1] = factors.user_biases, factors.item_biases
     users[:, width] += mean
     items[1:, width] = users[:, width + 1] = 1
     users[0, width + 2], items[0, width + 2] = mean, 1
-    users[1:, width + 2] = mean + damped_means(pairs.users, pairs.ratings - mean, pairs.num_users)
-    return Rows(users, items)
+    user_means = damped_means(interactions.users, interactions.ratings - mean, num_users)
+    users[1:, width + 2] = mean + user_means
+    return Tables(users, items)
 
 
-def usual(pairs: Pairs) -> tuple[Factors, float]:
-    """Biases alone, by damped means of the items and then of the users; and their error."""
-    left = pairs.ratings - pairs.ratings.mean()
-    items = damped_means(pairs.items, left, pairs.num_items)
-    left = left - items[pairs.items]
-    users = damped_means(pairs.users, left, pairs.num_users)
-    error = float(np.square(left - users[pairs.users]).mean())
-    none = np.zeros((pairs.num_users, 0)), np.zeros((pairs.num_items, 0))
-    return Factors(*none, users, items), error
+def bias_baseline(interactions: Interactions) -> tuple[Factors, float]:
+    """Biases without factors, by damped means of items and then users; and their squared error."""
+    residuals = interactions.ratings - interactions.ratings.mean()
+    items = damped_means(interactions.items, residuals, interactions.num_items)
+    residuals = residuals - items[interactions.items]
+    users = damped_means(interactions.users, residuals, interactions.num_users)
+    error = float(np.square(residuals - users[interactions.users]).mean())
+    no_factors = np.zeros((interactions.num_users, 0)), np.zeros((interactions.num_items, 0))
+    return Factors(*no_factors, users, items), error
 
 
 def damped_means(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
-    """The mean of each row's values, drawn towards 0 as by `DAMPING` more values."""
+    """The mean of each row's values, shrunk towards 0 as by `DAMPING` more values of 0."""
     return np.bincount(rows, values, count) / (np.bincount(rows, minlength=count) + DAMPING)
 
 
-def ranking_rows(pairs: Pairs, held: Pairs) -> Rows:
-    """Products by which items are ranked: what people of this taste meet and like.
+def ranking_tables(interactions: Interactions, validation: Interactions) -> Tables:
+    """Scores by which items are ranked, as dot products.
 
-    The leading singular vectors of the table of ratings, as shares of the best
-    one, in which frequent users and items are scaled down (EigenRec: Nikolakopoulos,
-    Kalantzis, Gallopoulos and Garofalakis, 2019). How many of them, or popularity
-    instead, is chosen by the ranks of the held-out pairs. An unknown user gets
-    popularity.
+    They use leading singular vectors of the rating matrix, whose rows and columns of frequent
+    users and items are scaled down (EigenRec: Nikolakopoulos, Kalantzis, Gallopoulos and
+    Garofalakis, 2019). Validation pairs choose how many, or popularity instead. An unknown user
+    gets popularity.
     """
-    users = np.zeros((pairs.num_users + 1, TASTES[-1] + 1), "float32")
-    items = np.zeros((pairs.num_items + 1, TASTES[-1] + 1), "float32")
-    best = np.abs(pairs.ratings).max()
-    # Ratings of zero alone tell who met what, as those of any other one value do.
-    table = pairs.table(pairs.ratings / best if best else np.ones_like(pairs.ratings))
-    people, things = (np.maximum(np.abs(table).sum(axis), 1.0).A1 ** 0.25 for axis in (1, 0))
-    scaled = sparse.diags(1 / people) @ table @ sparse.diags(1 / things)
-    left, values, right = spectrum(scaled.tocsr(), TASTES[-1])
-    users[1:, : len(values)] = left * values
-    items[1:, : len(values)] = right.T * things[:, None]
-    items[1:, -1] = np.bincount(pairs.items, minlength=pairs.num_items) / pairs.num_users
-    rank = max(TASTES, key=lambda rank: gain(_leading(users, rank), items, pairs, held))
-    return Rows(_leading(users, rank), items)
+    users = np.zeros((interactions.num_users + 1, MAX_RANK + 1), "float32")
+    items = np.zeros((interactions.num_items + 1, MAX_RANK + 1), "float32")
+    best = np.abs(interactions.ratings).max()
+    # If all ratings are 0 only the pairs themselves count, as with any other single value.
+    values = interactions.ratings / best if best else np.ones_like(interactions.ratings)
+    matrix = interactions.matrix(values)
+    user_scale, item_scale = (
+        np.maximum(np.abs(matrix).sum(axis), 1.0).A1 ** 0.25 for axis in (1, 0)
+    )
+    scaled = sparse.diags(1 / user_scale) @ matrix @ sparse.diags(1 / item_scale)
+    left, singular_values, right = randomized_svd(scaled.tocsr(), MAX_RANK)
+    users[1:, : len(singular_values)] = left * singular_values
+    items[1:, : len(singular_values)] = right.T * item_scale[:, None]
+    counts = np.bincount(interactions.items, minlength=interactions.num_items)
+    items[1:, -1] = counts / interactions.num_users
+
+    def quality(rank: int) -> float:
+        return mean_ndcg(_with_rank(users, rank), items, interactions, validation)
+
+    return Tables(_with_rank(users, max(RANKS, key=quality)), items)
 
 
-def _leading(users: np.ndarray, rank: int) -> np.ndarray:
-    """Rows that ask for `rank` columns, those of rank 0 and row 0 for popularity."""
-    kept = np.zeros_like(users)
-    kept[:, :rank] = users[:, :rank]
-    kept[:, -1] = TIE if rank else 1
-    kept[0, -1] = 1
-    return kept
+def _with_rank(users: np.ndarray, rank: int) -> np.ndarray:
+    """User rows that use `rank` singular vectors; for rank 0 and row 0 popularity alone."""
+    selected = np.zeros_like(users)
+    selected[:, :rank] = users[:, :rank]
+    selected[:, -1] = POPULARITY_WEIGHT if rank else 1
+    selected[0, -1] = 1
+    return selected
 
 
-def gain(users: np.ndarray, items: np.ndarray, pairs: Pairs, held: Pairs) -> float:
-    """The mean discounted gain, 1 / log2(1 + rank), of some held-out pairs among unmet items."""
-    some = slice(0, MOST_HELD)
-    scores = users[held.users[some] + 1] @ items[1:].T
-    own = scores[np.arange(len(scores)), held.items[some]][:, None].copy()
-    met = pairs.table(np.ones(len(pairs.users), "float32"))[held.users[some]].tocoo()
-    scores[met.row, met.col] = -np.inf
-    # Ties count half, so that a constant answer gains nothing by them.
-    ranks = 1 + (scores > own).sum(1) + ((scores == own).sum(1) - 1) / 2
+def mean_ndcg(
+    users: np.ndarray, items: np.ndarray, interactions: Interactions, validation: Interactions
+) -> float:
+    """The mean of 1 / log2(1 + rank) of validation pairs among the user's other unseen items."""
+    some = slice(0, MAX_VALIDATION_PAIRS)
+    some_users = validation.users[some]
+    scores = users[some_users + 1] @ items[1:].T
+    true = scores[np.arange(len(scores)), validation.items[some]][:, None].copy()
+    pairs = interactions.matrix(np.ones(len(interactions.users), "float32"))
+    seen = pairs[some_users].tocoo()
+    scores[seen.row, seen.col] = -np.inf
+    # Ties count half, so that constant scores gain nothing by them.
+    ranks = 1 + (scores > true).sum(1) + ((scores == true).sum(1) - 1) / 2
     return float(np.mean(1 / np.log2(1 + ranks))) if len(ranks) else 0.0
 
 
-def spectrum(table: sparse.csr_matrix, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def randomized_svd(
+    matrix: sparse.csr_matrix, rank: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Leading singular vectors and values: [rows, k], [k], [k, columns], k <= `rank`.
 
     By a randomised range finder with power iterations (Halko, Martinsson and
     Tropp, 2011), always with the same random numbers.
     """
-    size = min(rank + SPARE, *table.shape)
-    guess = np.random.default_rng(0).standard_normal((table.shape[1], size))
-    for _ in range(POWERS):
-        guess = np.linalg.qr(table.T @ np.linalg.qr(table @ guess)[0])[0]
-    basis = np.linalg.qr(table @ guess)[0]
-    left, values, right = np.linalg.svd((table.T @ basis).T, full_matrices=False)
+    size = min(rank + OVERSAMPLING, *matrix.shape)
+    guess = np.random.default_rng(0).standard_normal((matrix.shape[1], size))
+    for _ in range(POWER_ITERATIONS):
+        guess = np.linalg.qr(matrix.T @ np.linalg.qr(matrix @ guess)[0])[0]
+    basis = np.linalg.qr(matrix @ guess)[0]
+    left, values, right = np.linalg.svd((matrix.T @ basis).T, full_matrices=False)
     return (basis @ left)[:, :rank], values[:rank], right[:rank]
 
 
-def truncated(users: np.ndarray, items: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    """Factors of at most `rank` columns whose product is nearest to that of these."""
+def reduce_rank(users: np.ndarray, items: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """Factors of at most `rank` columns whose product is nearest to the product of these."""
     (left, inner), (right, outer) = np.linalg.qr(users), np.linalg.qr(items)
     first, values, second = np.linalg.svd(inner @ outer.T, full_matrices=False)
     roots = np.sqrt(values[:rank])

@@ -11,14 +11,15 @@ from pipelines.rows.preprocessing import offset
 
 @keras.saving.register_keras_serializable("athanor")
 class PiecewiseLinear(keras.layers.Layer):
-    """Embeddings of numbers: [batch, n] -> [batch, n width].
+    """Piecewise-linear embeddings of numbers: [batch, n] -> [batch, n width].
 
-    Between two edges a number's code rises from 0 to 1; a linear map of the code,
-    which begins at zero, bends freely at each edge. The rank of the number, the
-    code's mean, adds a straight line, which outliers cannot stretch.
+    The encoding of a number has one entry per bin, which rises from 0 to 1 between the
+    bin's edges. A linear map of the encoding begins at zero and can bend at each edge.
+    The mean of the encoding, the rank of the number, adds a straight line that outliers
+    cannot stretch.
 
     Args:
-        edges: of each number column, rising.
+        edges: of the bins of each number column, rising.
         width: of the embedding of one number.
 
     References:
@@ -30,45 +31,44 @@ class PiecewiseLinear(keras.layers.Layer):
     def __init__(self, edges: list[list[float]], width: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.edges, self.width = edges, width
-        # Shorter columns are filled with edges that are never reached.
+        # Columns with fewer bins get edges that no number reaches.
         shape = len(edges), max(len(column) for column in edges) - 1
         self.left, self.slope = np.zeros(shape, "float32"), np.zeros(shape, "float32")
-        self.share = np.zeros(shape, "float32")
+        self.bin_weight = np.zeros(shape, "float32")
         for row, column in enumerate(edges):
-            steps = np.diff(column)
-            self.left[row, : len(steps)] = column[:-1]
-            self.slope[row, : len(steps)] = 1 / steps
-            self.share[row, : len(steps)] = 1 / len(steps)
+            bins = np.diff(column)
+            self.left[row, : len(bins)] = column[:-1]
+            self.slope[row, : len(bins)] = 1 / bins
+            self.bin_weight[row, : len(bins)] = 1 / len(bins)
 
     def build(self, shape: tuple) -> None:  # noqa: ARG002
-        """A matrix, a line's slope and an offset for each column."""
+        """Create a matrix, a line's slope and an offset for each column."""
         columns, bins = self.left.shape
-        even = keras.initializers.RandomUniform(-1, 1)
+        uniform = keras.initializers.RandomUniform(-1, 1)
         self.bend = self.add_weight(shape=(columns, bins, self.width), initializer="zeros")
-        self.line = self.add_weight(shape=(columns, self.width), initializer=even)
-        self.offset = self.add_weight(shape=(columns, self.width), initializer=even)
+        self.line = self.add_weight(shape=(columns, self.width), initializer=uniform)
+        self.offset = self.add_weight(shape=(columns, self.width), initializer=uniform)
 
     def call(self, numbers: Any) -> Any:
-        """Codes, then embeddings."""
-        code = ops.clip((numbers[..., None] - self.left) * self.slope, 0, 1)
-        # From -sqrt(3) to sqrt(3): deviation 1.
-        rank = (ops.sum(code * self.share, -1) - 0.5) * 12**0.5
-        bent = ops.matmul(ops.transpose(code, (1, 0, 2)), self.bend)
+        """Encode, then embed."""
+        encoding = ops.clip((numbers[..., None] - self.left) * self.slope, 0, 1)
+        # From -sqrt(3) to sqrt(3): standard deviation 1.
+        rank = (ops.sum(encoding * self.bin_weight, -1) - 0.5) * 12**0.5
+        bent = ops.matmul(ops.transpose(encoding, (1, 0, 2)), self.bend)
         embedded = ops.transpose(bent, (1, 0, 2)) + rank[..., None] * self.line + self.offset
         return ops.reshape(embedded, (-1, self.left.shape[0] * self.width))
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """The arguments of __init__."""
         return super().get_config() | {"edges": self.edges, "width": self.width}
 
 
 @keras.saving.register_keras_serializable("athanor")
-class Adapted(keras.layers.Layer):
-    """The layer at which a team's members part: [batch, n] -> [batch, members, units].
+class BatchEnsembleDense(keras.layers.Layer):
+    """The first dense layer of an ensemble: [batch, n] -> [batch, members, units].
 
-    One kernel for all, and for each member an adapter of random signs before it.
-    The adapter is folded into the kernel: one product of matrices in place of
-    `members` of them.
+    All members share one kernel; each multiplies its input by an adapter of random signs
+    first. The adapter is folded into the kernel: one matrix product in place of `members`.
 
     References:
         Gorishniy et al., TabM, ICLR 2025, section 3.3, TabM-mini; arXiv 2410.24210.
@@ -80,21 +80,21 @@ class Adapted(keras.layers.Layer):
         self.members, self.units = members, units
 
     def build(self, shape: tuple) -> None:
-        """Adapters, kernel and bias."""
+        """Create adapters, kernel and bias."""
         bound = max(1, shape[-1]) ** -0.5
-        even = keras.initializers.RandomUniform(-bound, bound)
+        uniform = keras.initializers.RandomUniform(-bound, bound)
         self.adapter = self.add_weight(shape=(shape[-1], self.members), initializer=_signs)
-        self.kernel = self.add_weight(shape=(shape[-1], self.units), initializer=even)
-        self.bias = self.add_weight(shape=(self.units,), initializer=even)
+        self.kernel = self.add_weight(shape=(shape[-1], self.units), initializer=uniform)
+        self.bias = self.add_weight(shape=(self.units,), initializer=uniform)
 
     def call(self, x: Any) -> Any:
-        """Every member's view of each example."""
+        """The units of every member for each example."""
         folded = self.adapter[:, :, None] * self.kernel[:, None]
         kernel = ops.reshape(folded, (-1, self.members * self.units))
         return ops.reshape(ops.matmul(x, kernel), (-1, self.members, self.units)) + self.bias
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """The arguments of __init__."""
         return super().get_config() | {"members": self.members, "units": self.units}
 
 
@@ -103,7 +103,7 @@ def _signs(shape: tuple, dtype: Any = None) -> Any:
 
 
 @keras.saving.register_keras_serializable("athanor")
-class Heads(keras.layers.Layer):
+class EnsembleHeads(keras.layers.Layer):
     """A linear layer for each member: [batch, members, n] -> [batch, members, outputs]."""
 
     def __init__(self, outputs: int, **kwargs: Any) -> None:
@@ -111,27 +111,27 @@ class Heads(keras.layers.Layer):
         self.outputs = outputs
 
     def build(self, shape: tuple) -> None:
-        """A kernel and a bias for each member; all begin at zero."""
+        """Create a kernel and a bias for each member; all begin at zero."""
         self.kernel = self.add_weight(shape=(*shape[1:], self.outputs), initializer="zeros")
         self.bias = self.add_weight(shape=(shape[1], self.outputs), initializer="zeros")
 
     def call(self, x: Any) -> Any:
-        """Products summed; a batch of tiny matrix products is slower."""
-        if self.outputs == 1:
+        """Apply each member's layer."""
+        if self.outputs == 1:  # summed products: a batch of tiny matrix products is slower
             return ops.sum(x * self.kernel[..., 0], -1, keepdims=True) + self.bias
         return ops.einsum("bki,kio->bko", x, self.kernel) + self.bias
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """The arguments of __init__."""
         return super().get_config() | {"outputs": self.outputs}
 
 
 @keras.saving.register_keras_serializable("athanor")
-class Agreement(keras.layers.Layer):
-    """Outside training every member of a team says what all say together.
+class EnsembleMean(keras.layers.Layer):
+    """Outside training, replaces each member's output by that of the whole ensemble.
 
-    So the loss on validation examples is that of the team. Numbers are averaged
-    (one output), or the probabilities whose logits the outputs are.
+    So the validation loss is that of the ensemble. A single output is averaged; several
+    outputs are logits, whose probabilities are averaged.
     """
 
     def call(self, x: Any, training: bool | None = None) -> Any:
@@ -140,16 +140,18 @@ class Agreement(keras.layers.Layer):
             return x
         if x.shape[-1] == 1:
             return ops.broadcast_to(ops.mean(x, 1, keepdims=True), ops.shape(x))
-        shares = ops.mean(ops.softmax(x), 1, keepdims=True)
-        return ops.broadcast_to(ops.log(ops.maximum(shares, 1e-30)), ops.shape(x))
+        probabilities = ops.mean(ops.softmax(x), 1, keepdims=True)
+        return ops.broadcast_to(ops.log(ops.maximum(probabilities, 1e-30)), ops.shape(x))
 
 
 @keras.saving.register_keras_serializable("athanor")
 class RandomFourier(keras.layers.Layer):
-    """Features whose inner product is nearly exp(-gamma |x - y|^2): [batch, n] -> [batch, count].
+    """Random Fourier features of the kernel exp(-gamma |x - y|^2): [batch, n] -> [batch, count].
+
+    Their inner product approximates the kernel.
 
     Args:
-        count: of features; the kernel's error falls with its root.
+        count: number of features; the error of the kernel falls with its square root.
         gamma: of the kernel.
 
     References:
@@ -162,28 +164,28 @@ class RandomFourier(keras.layers.Layer):
         self.count, self.gamma = count, gamma
 
     def build(self, shape: tuple) -> None:
-        """Frequencies and phases, which are not trained."""
+        """Create frequencies and phases, which are not trained."""
         normal = keras.initializers.RandomNormal(0, (2 * self.gamma) ** 0.5)
-        turn = keras.initializers.RandomUniform(0, 2 * np.pi)
+        angle = keras.initializers.RandomUniform(0, 2 * np.pi)
         self.frequency = self.add_weight(
             shape=(shape[-1], self.count), initializer=normal, trainable=False
         )
-        self.phase = self.add_weight(shape=(self.count,), initializer=turn, trainable=False)
+        self.phase = self.add_weight(shape=(self.count,), initializer=angle, trainable=False)
 
     def call(self, x: Any) -> Any:
-        """Waves of equal weight."""
+        """Cosines of equal weight."""
         return (2 / self.count) ** 0.5 * ops.cos(ops.matmul(x, self.frequency) + self.phase)
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """The arguments of __init__."""
         return super().get_config() | {"count": self.count, "gamma": self.gamma}
 
 
 @keras.saving.register_keras_serializable("athanor")
-class InUnit(keras.layers.Layer):
-    """Standardised numbers of a team to one number in the target's unit.
+class Destandardize(keras.layers.Layer):
+    """Averages the members and brings the number back to the target's unit.
 
-    [batch, members, 1] -> [batch], float64 where float32 cannot tell the targets apart.
+    [batch, members, 1] -> [batch], float64 if float32 cannot tell the targets apart.
     """
 
     def __init__(self, mean: float, scale: float, **kwargs: Any) -> None:
@@ -196,14 +198,14 @@ class InUnit(keras.layers.Layer):
         return ops.mean(x[..., 0], 1) * self.scale + self.mean
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """The arguments of __init__."""
         return super().get_config() | {"mean": self.mean, "scale": self.scale}
 
 
 @keras.saving.register_keras_serializable("athanor")
-class Probabilities(keras.layers.Layer):
-    """Logits of a team to one distribution: [batch, members, classes] -> [batch, classes]."""
+class EnsembleProbabilities(keras.layers.Layer):
+    """Averages the members' probabilities: logits [batch, members, classes] -> [batch, classes]."""
 
     def call(self, x: Any) -> Any:
-        """The mean of the members' probabilities."""
+        """The mean of the members' softmax."""
         return ops.mean(ops.softmax(ops.cast(x, "float32")), 1)

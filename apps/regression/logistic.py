@@ -1,50 +1,56 @@
-"""Logistic regression as a start for networks of rows, and its weights as those of a layer."""
+"""Logistic regression by scikit-learn, as weights of a Keras layer."""
 
 import dataclasses
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-MOST_ROWS = 20_000  # of more examples so many tell enough for a start
-ABSENT = -10.0  # bias of a class without examples
+if TYPE_CHECKING:
+    from apps.regression.matrices import RowMatrices
+
+MAX_EXAMPLES = 20_000  # enough for the linear part of a network
+ABSENT_CLASS_BIAS = -10.0  # bias of a class without examples
 
 
-def logistic(x: Any, classes: np.ndarray, num_classes: int) -> list[np.ndarray]:
-    """The kernel [n, classes] and bias [classes] of scikit-learn's default penalty.
+def fit_logistic(x: Any, classes: np.ndarray, num_classes: int) -> list[np.ndarray]:
+    """The kernel [n, classes] and bias [classes] with scikit-learn's default penalty.
 
     Args:
         x: numbers [rows, n], dense or sparse.
         classes: from 0, [rows].
-        num_classes: of which some may be absent.
+        num_classes: some of which may have no examples.
 
     """
     from sklearn.linear_model import LogisticRegression
 
-    there = np.unique(classes)
-    if len(there) < 2 or not x.shape[1]:
-        bias = np.full(num_classes, ABSENT, "float32")
-        bias[there] = 0.0
+    present = np.unique(classes)
+    if len(present) < 2 or not x.shape[1]:
+        bias = np.full(num_classes, ABSENT_CLASS_BIAS, "float32")
+        bias[present] = 0.0
         return [np.zeros((x.shape[1], num_classes), "float32"), bias]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a start need not have converged
+        warnings.simplefilter("ignore")  # it need not have converged
         model = LogisticRegression(max_iter=500).fit(x, classes)
-    return of_all_classes(model, num_classes)
+    return layer_weights(model, num_classes)
 
 
-def of_some(train: Any, num_classes: int) -> list[np.ndarray]:
-    """`logistic` of the examples of a tabular_networks.Prepared, of at most `MOST_ROWS`."""
-    step = -(-len(train) // MOST_ROWS)
-    some = dataclasses.replace(train, train=train.train.select(np.arange(0, len(train), step)))
-    return logistic(some.sparse(), some.train.targets, num_classes)
+def fit_subsample(train: "RowMatrices", num_classes: int) -> list[np.ndarray]:
+    """`fit_logistic` of at most `MAX_EXAMPLES` training examples."""
+    step = -(-len(train) // MAX_EXAMPLES)
+    rows = np.arange(0, len(train), step)
+    some = dataclasses.replace(train, examples=train.examples.select(rows))
+    return fit_logistic(some.sparse(), some.examples.targets, num_classes)
 
 
-def of_all_classes(model: Any, num_classes: int) -> list[np.ndarray]:
-    """The kernel [n, classes] and bias [classes] of scikit-learn's model of those it has seen."""
-    weights, starts, there = model.coef_, model.intercept_, model.classes_
-    if len(there) == 2:  # its one row is the difference of both
-        weights, starts = (np.concatenate([-part, part]) / 2 for part in (weights, starts))
-    kernel = np.zeros((weights.shape[1], num_classes), "float32")
-    bias = np.full(num_classes, ABSENT, "float32")
-    kernel[:, there], bias[there] = weights.T, starts
+def layer_weights(model: Any, num_classes: int) -> list[np.ndarray]:
+    """The kernel [n, classes] and bias [classes] of a fitted LogisticRegression of scikit-learn."""
+    coefficients, intercepts, present = model.coef_, model.intercept_, model.classes_
+    if len(present) == 2:  # scikit-learn's one row is the difference of both
+        coefficients, intercepts = (
+            np.concatenate([-part, part]) / 2 for part in (coefficients, intercepts)
+        )
+    kernel = np.zeros((coefficients.shape[1], num_classes), "float32")
+    bias = np.full(num_classes, ABSENT_CLASS_BIAS, "float32")
+    kernel[:, present], bias[present] = coefficients.T, intercepts
     return [kernel, bias]

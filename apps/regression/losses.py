@@ -1,32 +1,34 @@
-"""Losses of a team: each of its members is trained by its own."""
+"""Losses of an ensemble: every member is trained by its own loss."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
+INSENSITIVE_WIDTH = 0.1  # epsilon of support vector regression, in standard deviations
+
 
 class SquaredError(keras.losses.Loss):
-    """Mean over the members of the squared error, in variances of the training target."""
+    """Squared error, averaged over the members, in variances of the training target."""
 
     def __init__(self, mean: float, scale: float) -> None:
-        # Keras makes the target of this dtype: float32 has too few digits for a time in seconds.
+        # Keras casts the target to this dtype: float32 has too few digits for a time in seconds.
         super().__init__(name="loss", dtype="float64")
         self.mean, self.scale = mean, scale
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Numbers [batch], standardised answers [batch, members, 1] -> [batch]."""
+        """Numbers [batch], standardised predictions [batch, members, 1] -> [batch]."""
         return ops.mean(ops.square(self.errors(y_true, y_pred)), 1)
 
     def errors(self, y_true: Any, y_pred: Any) -> Any:
-        """What the members say too much, [batch, members]."""
-        given = precise(y_pred[..., 0])
-        wanted = (ops.cast(y_true, given.dtype) - self.mean) / self.scale
-        return given - ops.reshape(wanted, (-1, 1))
+        """Predicted minus true, standardised, [batch, members]."""
+        predicted = at_least_float32(y_pred[..., 0])
+        true = (ops.cast(y_true, predicted.dtype) - self.mean) / self.scale
+        return predicted - ops.reshape(true, (-1, 1))
 
 
 class InsensitiveError(SquaredError):
-    """The absolute error beyond a tenth of a deviation: support vector regression.
+    """The absolute error beyond a tenth of a standard deviation: support vector regression.
 
     References:
         Vapnik, The Nature of Statistical Learning Theory, 1995, chapter 6.
@@ -34,22 +36,23 @@ class InsensitiveError(SquaredError):
     """
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Numbers [batch], standardised answers [batch, members, 1] -> [batch]."""
-        return ops.mean(ops.maximum(ops.abs(self.errors(y_true, y_pred)) - 0.1, 0), 1)
+        """Numbers [batch], standardised predictions [batch, members, 1] -> [batch]."""
+        errors = ops.abs(self.errors(y_true, y_pred))
+        return ops.mean(ops.maximum(errors - INSENSITIVE_WIDTH, 0), 1)
 
 
 class Crossentropy(keras.losses.Loss):
-    """Mean over the members of the cross-entropy in nats."""
+    """Cross-entropy, averaged over the members, in nats."""
 
     def __init__(self) -> None:
         super().__init__(name="loss")
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Class numbers [batch], logits [batch, members, classes] -> [batch]."""
-        logs = ops.log_softmax(precise(y_pred))
+        log_probabilities = ops.log_softmax(at_least_float32(y_pred))
         classes = ops.cast(ops.reshape(y_true, (-1, 1)), "int32")
-        true = ops.one_hot(classes, y_pred.shape[-1], dtype=logs.dtype)
-        return -ops.mean(ops.sum(true * logs, -1), 1)
+        true = ops.one_hot(classes, y_pred.shape[-1], dtype=log_probabilities.dtype)
+        return -ops.mean(ops.sum(true * log_probabilities, -1), 1)
 
 
 class Hinge(keras.losses.Loss):
@@ -64,6 +67,6 @@ class Hinge(keras.losses.Loss):
         return ops.mean(ops.sum(ops.maximum(0, 1 - (2 * true - 1) * y_pred), -1), 1)
 
 
-def precise(x: Any) -> Any:
-    """In float32 at least."""
+def at_least_float32(x: Any) -> Any:
+    """`x`, cast to float32 unless it is float64."""
     return x if keras.backend.standardize_dtype(x.dtype) == "float64" else ops.cast(x, "float32")

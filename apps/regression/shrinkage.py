@@ -1,4 +1,4 @@
-"""How much of what a network adds to a linear answer is believed: as much as validation shows."""
+"""Scales the network's correction to the linear model by a factor estimated on validation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,103 +13,115 @@ from scipy.special import log_softmax, logsumexp
 from apps.fit_data import FitData
 from pipelines.batches import ordered_batches
 
-BATCH = 1000
-MOST_JUDGED = 10_000  # validation examples that a share is found by
-STEP = 1e-3  # of a share, for slopes
+LINEAR = "linear"  # name of the layer that is the linear model
+BATCH_SIZE = 1000
+MAX_VALIDATION_EXAMPLES = 10_000  # by which a scale is estimated
+SCALE_STEP = 1e-3  # of the finite differences by which the likelihood is differentiated
 
 
 @keras.saving.register_keras_serializable("athanor")
-class Trusted(keras.layers.Layer):
-    """Its input as it is in training, and times a share from 0 to 1 otherwise."""
+class ShrunkResidual(keras.layers.Layer):
+    """Multiplies its input by a scale in [0, 1], except in training."""
 
     def build(self, shape: tuple) -> None:  # noqa: ARG002
-        """The share, which no gradient changes."""
-        self.share = self.add_weight(shape=(), initializer="ones", trainable=False)
+        """Create the scale, which is not trained by gradient descent."""
+        self.scale = self.add_weight(shape=(), initializer="ones", trainable=False)
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Any shape -> the same shape."""
-        return x if training else ops.multiply(x, self.share)
+        return x if training else ops.multiply(x, self.scale)
 
 
-class Trust(keras.callbacks.Callback):
-    """Sets the share before every validation, from the validation examples.
+class ResidualShrinkage(keras.callbacks.Callback):
+    """Sets the scale of `ShrunkResidual` before every validation, from validation examples.
 
-    The share of the additions that suits them best, less two standard errors of it. With
-    many examples that is all of the additions; with few, when they do not clearly help, it
-    is none, and the linear answer stays.
+    The scale is the best one on these examples minus two standard errors. With many
+    examples that is close to 1; with few examples and no clear gain it is 0, and the
+    linear model alone predicts.
 
     Args:
-        feeds: of the run.
-        best: from additions [n, members, outputs], linear answers [n, outputs] and targets
-            [n] to the share, see `share_of_numbers` and `share_of_classes`.
+        fit_data: of the run.
+        estimate: from corrections [n, members, outputs], linear predictions [n, outputs] and
+            targets [n] to the scale; see `regression_scale` and `classification_scale`.
 
     """
 
-    def __init__(self, fit_data: FitData, best: Callable[..., float]) -> None:
+    def __init__(self, fit_data: FitData, estimate: Callable[..., float]) -> None:
         super().__init__()
-        # All of them on every worker, of which `fit` judges its share.
-        some = fit_data.splits.valid.select(np.arange(len(fit_data.splits.valid))[:MOST_JUDGED])
-        self.valid = ordered_batches(some, batch_size=BATCH, prepare=fit_data.prepare)
-        self.target, self.best = some.targets, best
-        self.parts: Any = None
+        # Every worker reads all of them, though `fit` validates on the worker's rows alone.
+        valid = fit_data.splits.valid
+        some = valid.select(np.arange(len(valid))[:MAX_VALIDATION_EXAMPLES])
+        self.valid = ordered_batches(some, batch_size=BATCH_SIZE, prepare=fit_data.prepare)
+        self.target, self.estimate = some.targets, estimate
+        self.both_parts: Any = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: ARG002
-        """Find both parts of the answer."""
-        self.layer = next(x for x in self.model.layers if isinstance(x, Trusted))
-        outputs = [self.layer.input, self.model.get_layer("straight").output]
-        parts = keras.Model(self.model.input, outputs)
-        self.parts = tf.function(
-            lambda x: parts(x, training=False), reduce_retracing=True, autograph=False
+        """Make the graph that gives the correction and the linear prediction."""
+        self.layer = next(x for x in self.model.layers if isinstance(x, ShrunkResidual))
+        outputs = [self.layer.input, self.model.get_layer(LINEAR).output]
+        both_parts = keras.Model(self.model.input, outputs)
+        self.both_parts = tf.function(
+            lambda x: both_parts(x, training=False), reduce_retracing=True, autograph=False
         )
 
     def on_test_begin(self, logs: dict | None = None) -> None:  # noqa: ARG002
-        """Set the share."""
-        given = zip(*(self.parts(features) for features, _ in self.valid), strict=True)
-        added, straight = (np.concatenate(parts).astype("float64") for parts in given)
-        self.layer.share.assign(self.best(added, straight, self.target))
+        """Set the scale."""
+        batches = zip(*(self.both_parts(features) for features, _ in self.valid), strict=True)
+        correction, linear = (np.concatenate(parts).astype("float64") for parts in batches)
+        self.layer.scale.assign(self.estimate(correction, linear, self.target))
 
 
-def share_of_numbers(
-    added: np.ndarray, straight: np.ndarray, target: np.ndarray, mean: float, scale: float
+def regression_scale(
+    correction: np.ndarray, linear: np.ndarray, target: np.ndarray, mean: float, deviation: float
 ) -> float:
-    """The share that least squares finds, of targets of this mean and deviation."""
-    return share(added[..., 0].mean(1), (target - mean) / scale - straight[:, 0])
+    """The scale for targets of this mean and standard deviation, by least squares."""
+    residual = (target - mean) / deviation - linear[:, 0]
+    return least_squares_scale(correction[..., 0].mean(1), residual)
 
 
-def share(added: np.ndarray, rest: np.ndarray) -> float:
-    """The factor from 0 to 1 by which `added` [n] explains `rest` [n], less two standard errors.
+def least_squares_scale(correction: np.ndarray, residual: np.ndarray) -> float:
+    """The factor in [0, 1] of `correction` [n] nearest `residual` [n], minus two standard errors.
 
     References:
         White, A Heteroskedasticity-Consistent Covariance Matrix Estimator, Econometrica
         1980, for the standard error.
 
     """
-    power = np.square(added).sum()
+    power = np.square(correction).sum()
     if not power:
         return 1.0
-    best = (added * rest).sum() / power
-    error = np.sqrt(np.square(added * (rest - best * added)).sum()) / power
+    best = (correction * residual).sum() / power
+    scores = correction * (residual - best * correction)
+    error = np.sqrt(np.square(scores).sum()) / power
     return float(np.clip(best - 2 * error, 0.0, 1.0))
 
 
-def share_of_classes(added: np.ndarray, straight: np.ndarray, target: np.ndarray) -> float:
-    """The factor from 0 to 1 that makes the classes most likely, less two standard errors.
+def classification_scale(correction: np.ndarray, linear: np.ndarray, target: np.ndarray) -> float:
+    """The factor in [0, 1] with the highest likelihood, minus two standard errors.
 
-    Arguments are logits [n, members, classes] and [n, classes], and classes [n]. The standard
-    error is that of `share`, of the slopes and the curvature of the log-likelihood.
+    The standard error follows White (1980), as in `least_squares_scale`, from the slopes and
+    the curvature of the log-likelihood.
+
+    Args:
+        correction: logits [n, members, classes].
+        linear: logits [n, classes].
+        target: class numbers [n].
+
     """
-    if not added.any():
+    if not correction.any():
         return 1.0
     rows = np.arange(len(target))
 
-    def surprises(factor: float) -> np.ndarray:
-        chances = log_softmax(straight[:, None] + factor * added, axis=-1)[rows, :, target]
-        return np.log(added.shape[1]) - logsumexp(chances, axis=1)
+    def losses(scale: float) -> np.ndarray:
+        logits = linear[:, None] + scale * correction
+        log_probabilities = log_softmax(logits, axis=-1)[rows, :, target]
+        return np.log(correction.shape[1]) - logsumexp(log_probabilities, axis=1)
 
-    best = minimize_scalar(lambda factor: surprises(factor).sum(), bounds=(0, 2), method="bounded")
-    low, middle, high = (surprises(best.x + step) for step in (-STEP, 0.0, STEP))
-    slopes, curvature = (high - low) / (2 * STEP), (high - 2 * middle + low).sum() / STEP**2
+    best = minimize_scalar(lambda scale: losses(scale).sum(), bounds=(0, 2), method="bounded").x
+    low, middle, high = (losses(best + step) for step in (-SCALE_STEP, 0.0, SCALE_STEP))
+    slopes = (high - low) / (2 * SCALE_STEP)
+    curvature = (high - 2 * middle + low).sum() / SCALE_STEP**2
     if curvature <= 0:
         return 0.0
     error = np.sqrt(np.square(slopes).sum()) / curvature
-    return float(np.clip(best.x - 2 * error, 0.0, 1.0))
+    return float(np.clip(best - 2 * error, 0.0, 1.0))

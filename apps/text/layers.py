@@ -1,4 +1,4 @@
-"""Recurrent layers that never see padding, and the layer of a linear model beside them."""
+"""Recurrent layers without effects of padding, and logistic regression on n-grams as a layer."""
 
 from typing import Any, Literal
 
@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.text import ngram_logits
-from apps.text.ngram_logits import FOLDS
+from apps.text.ngram_logits import NUM_FOLDS
 from pipelines.texts.preprocessing import PADDING, UNKNOWN
 
 Cell = Literal["lstm", "gru"]
@@ -15,10 +15,10 @@ Cell = Literal["lstm", "gru"]
 
 @keras.saving.register_keras_serializable("athanor")
 class WordDropout(keras.layers.Layer):
-    """In training, makes words unknown at random; padding stays.
+    """In training, replaces random words by the unknown word; padding stays.
 
-    So the network learns what to do with unknown words even where the
-    vocabulary holds every word of the training texts.
+    So the network learns to handle unknown words even if the vocabulary has every word of the
+    training texts.
 
     References:
         Iyyer et al., Deep Unordered Composition Rivals Syntactic Methods, ACL 2015.
@@ -34,11 +34,11 @@ class WordDropout(keras.layers.Layer):
         """[batch, time] -> [batch, time]."""
         if not training or not self.rate:
             return words
-        drawn = keras.random.uniform(tf.shape(words), dtype="float32", seed=self.seed_generator)
-        return tf.where((drawn < self.rate) & (words != PADDING), UNKNOWN, words)
+        chance = keras.random.uniform(tf.shape(words), dtype="float32", seed=self.seed_generator)
+        return tf.where((chance < self.rate) & (words != PADDING), UNKNOWN, words)
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """The arguments of __init__."""
         return super().get_config() | {"rate": self.rate}
 
 
@@ -46,8 +46,8 @@ class WordDropout(keras.layers.Layer):
 class FusedLSTM(keras.layers.Layer):
     """An LSTM over [batch, time, any] by TensorFlow's kernel for whole sequences.
 
-    Keras runs a loop of some dozen operations a step where there is no cuDNN; on
-    two cores this took a third of the time.
+    Without cuDNN Keras runs a loop of some dozen operations a step; on two cores this kernel
+    took a third of the time.
 
     References:
         Hochreiter and Schmidhuber, Long Short-Term Memory, Neural Computation 1997;
@@ -60,7 +60,7 @@ class FusedLSTM(keras.layers.Layer):
         self.width = width
 
     def build(self, shape: Any) -> None:
-        """Kernels of the input and of the state, gates in Keras's order i, f, c, o."""
+        """Create kernels of input and state, and a bias; gates in Keras's order i, f, c, o."""
         self.kernel = self.add_weight(shape=(shape[-1], 4 * self.width), name="kernel")
         self.recurrent = self.add_weight(
             shape=(self.width, 4 * self.width), initializer="orthogonal", name="recurrent"
@@ -91,20 +91,20 @@ class FusedLSTM(keras.layers.Layer):
         return keras.KerasTensor((*inputs.shape[:2], self.width), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """The arguments of __init__."""
         return super().get_config() | {"width": self.width}
 
 
 @keras.saving.register_keras_serializable("athanor")
-class BothWays(keras.layers.Layer):
-    """Reads each text forwards, and backwards from its own last word.
+class BidirectionalReader(keras.layers.Layer):
+    """Reads each text forwards, and backwards from its last word.
 
-    Padding lies behind in both directions, so that no state of a word has seen
-    any: no mask is needed, and none can be forgotten.
+    Padding comes last in both directions, so that it has no effect on the states of words, and
+    no mask is needed.
 
     Args:
         cell: `lstm` or `gru`.
-        width: of the state of each direction.
+        width: of the state in each direction.
 
     References:
         Schuster and Paliwal, Bidirectional Recurrent Neural Networks, 1997.
@@ -122,7 +122,7 @@ class BothWays(keras.layers.Layer):
         return keras.layers.GRU(self.width, return_sequences=True, dtype="float32", name=name)
 
     def build(self, inputs_shape: Any, words_shape: Any = None) -> None:  # noqa: ARG002
-        """Both readers."""
+        """Build both recurrent layers."""
         self.forwards.build(inputs_shape)
         self.backwards.build(inputs_shape)
 
@@ -139,21 +139,21 @@ class BothWays(keras.layers.Layer):
         return keras.KerasTensor((*inputs.shape[:2], 2 * self.width), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """The arguments of __init__."""
         return super().get_config() | {"cell": self.cell, "width": self.width}
 
 
 @keras.saving.register_keras_serializable("athanor")
-class PoolWords(keras.layers.Layer):
-    """Mean and maximum over the words of a text; zeros for a text without words."""
+class MaskedMeanMaxPooling(keras.layers.Layer):
+    """Mean and maximum over the words of a text, without padding; zeros for an empty text."""
 
     def call(self, vectors: Any, words: Any) -> Any:
         """Vectors [batch, time, n] of words [batch, time] -> [batch, 2 n]."""
         real = (words != PADDING)[:, :, tf.newaxis]
         count = tf.reduce_sum(tf.cast(real, vectors.dtype), axis=1)
         mean = tf.reduce_sum(tf.where(real, vectors, 0.0), axis=1) / tf.maximum(count, 1.0)
-        most = tf.reduce_max(tf.where(real, vectors, vectors.dtype.min), axis=1)
-        return tf.concat([mean, tf.where(count > 0, most, 0.0)], axis=-1)
+        maximum = tf.reduce_max(tf.where(real, vectors, vectors.dtype.min), axis=1)
+        return tf.concat([mean, tf.where(count > 0, maximum, 0.0)], axis=-1)
 
     def compute_output_spec(self, vectors: Any, words: Any) -> Any:  # noqa: ARG002
         """Floats [batch, 2 n]."""
@@ -161,18 +161,16 @@ class PoolWords(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("athanor")
-class Evidence(keras.layers.Layer):
-    """Logistic regression on the known runs of words of a text, solved before training.
+class NgramLogits(keras.layers.Layer):
+    """Logistic regression on TF-IDF weighted n-grams, solved before training.
 
-    A run that is in a text weighs 1 + ln(texts / texts with it), with 1 added to both
-    numbers; all of a text together have length 1. In training a text is answered by a
-    regression that has not seen it, as unseen texts will be: what is known by heart
-    would leave a network beside it nothing to learn, and how far the answer can be
-    trusted, a factor that is learned, would not show. Of two classes there is one
-    column, which speaks for the second and against the first.
+    The idf of an n-gram is 1 + ln(texts / texts with it), with 1 added to both numbers; the
+    weights of a text have length 1. Training texts get out-of-fold logits, so that the LSTM
+    sees realistic errors. A scale of the logits is trained on. For two classes there is one
+    column, for the second class and against the first.
 
     Args:
-        num_ngrams: n-grams that have a number, from 1; 0 is none.
+        num_ngrams: n-grams with a number, from 1; 0 is none.
         num_classes: logits.
 
     """
@@ -180,70 +178,76 @@ class Evidence(keras.layers.Layer):
     def __init__(self, num_ngrams: int, num_classes: int, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.num_ngrams, self.num_classes = num_ngrams, num_classes
-        self.seen: tuple | None = None  # of the training texts: a mark a run, sums of them, folds
+        # A hash for each n-gram; the sorted hashes of the training texts, and their folds.
+        self.fold_hashes: tuple | None = None
 
-    def build(self, runs_shape: Any) -> None:  # noqa: ARG002
-        """What `solve` finds, and what training makes of it."""
+    def build(self, ngrams_shape: Any) -> None:  # noqa: ARG002
+        """Create the weights that `solve` assigns, and the scale that training changes."""
         columns = 1 if self.num_classes == 2 else self.num_classes
         shapes = {
-            "rarity": (self.num_ngrams + 1,),
-            "table": (1 + FOLDS, self.num_ngrams + 1, columns),
-            "bias": (1 + FOLDS, columns),
+            "idf": (self.num_ngrams + 1,),
+            "table": (1 + NUM_FOLDS, self.num_ngrams + 1, columns),
+            "bias": (1 + NUM_FOLDS, columns),
         }
         for name, shape in shapes.items():
             weight = self.add_weight(shape=shape, initializer="zeros", trainable=False, name=name)
             setattr(self, name, weight)
-        self.trust = self.add_weight(shape=(), initializer="ones", name="trust")
+        self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
 
-    def solve(self, batches: Any, places: np.ndarray) -> None:
-        """Learn from batches of (runs, class numbers); texts of one place share a fold."""
-        known = ngram_logits.matrix(batches, self.num_ngrams + 1)
-        folds = (places * 2**32).astype("int64") % FOLDS
-        marks = np.random.default_rng(0).integers(2**62, size=self.num_ngrams + 1)
-        marks[PADDING] = 0
-        keys, first = np.unique(ngram_logits.sums(known, marks), return_index=True)
-        self.seen = tuple(map(tf.constant, (marks, keys, folds[first].astype("int32"))))
-        rarity, coefficients, bias, trust = ngram_logits.solve(known, folds, self.num_classes)
-        self.rarity.assign(rarity)
-        self.table.assign(rarity[:, np.newaxis] * coefficients)
-        self.bias.assign(bias)
-        self.trust.assign(trust)
+    def solve(self, batches: Any, positions: np.ndarray) -> None:
+        """Fit the regressions.
 
-    def call(self, runs: Any, training: bool | None = None) -> Any:
-        """Numbers of runs [batch, any] -> logits [batch, num_classes]."""
-        runs = tf.cast(runs, tf.int32)
-        which = tf.zeros([tf.shape(runs)[0]], tf.int32)
-        if training and self.seen is not None:
-            which = 1 + _folds(runs, *self.seen)
-        places = tf.where(runs != PADDING)
-        numbers, rows = tf.gather_nd(runs, places), tf.cast(places[:, 0], tf.int32)
+        Args:
+            batches: pairs of numbers of n-grams and class numbers.
+            positions: of each text, in [0, 1); texts of one position share a fold.
+
+        """
+        corpus = ngram_logits.to_corpus(batches, self.num_ngrams + 1)
+        folds = (positions * 2**32).astype("int64") % NUM_FOLDS
+        hashes = np.random.default_rng(0).integers(2**62, size=self.num_ngrams + 1)
+        hashes[PADDING] = 0
+        texts, first = np.unique(ngram_logits.text_hashes(corpus, hashes), return_index=True)
+        self.fold_hashes = tuple(map(tf.constant, (hashes, texts, folds[first].astype("int32"))))
+        solution = ngram_logits.solve(corpus, folds, self.num_classes)
+        self.idf.assign(solution.idf)
+        self.table.assign(solution.idf[:, np.newaxis] * solution.coefficients)
+        self.bias.assign(solution.bias)
+        self.scale.assign(solution.scale)
+
+    def call(self, ngrams: Any, training: bool | None = None) -> Any:
+        """Numbers of n-grams [batch, any] -> logits [batch, num_classes]."""
+        ngrams = tf.cast(ngrams, tf.int32)
+        regression = tf.zeros([tf.shape(ngrams)[0]], tf.int32)
+        if training and self.fold_hashes is not None:
+            regression = 1 + _folds(ngrams, *self.fold_hashes)
+        places = tf.where(ngrams != PADDING)
+        numbers, rows = tf.gather_nd(ngrams, places), tf.cast(places[:, 0], tf.int32)
         table = tf.convert_to_tensor(self.table)
-        # Sums without a tensor of [batch, runs, classes], which long texts would make huge.
+        # Sums without a tensor of [batch, n-grams, classes], which long texts would make huge.
         total = tf.raw_ops.SparseSegmentSumWithNumSegments(
             data=tf.reshape(table, [-1, table.shape[-1]]),
-            indices=tf.gather(which, rows) * (self.num_ngrams + 1) + numbers,
+            indices=tf.gather(regression, rows) * (self.num_ngrams + 1) + numbers,
             segment_ids=rows,
-            num_segments=tf.shape(runs)[0],
+            num_segments=tf.shape(ngrams)[0],
         )
-        squares = tf.square(tf.gather(self.rarity, numbers))
-        length = tf.sqrt(tf.math.unsorted_segment_sum(squares, rows, tf.shape(runs)[0]))
-        logits = tf.math.divide_no_nan(total, length[:, tf.newaxis]) + tf.gather(self.bias, which)
-        logits *= self.trust
+        squares = tf.square(tf.gather(self.idf, numbers))
+        length = tf.sqrt(tf.math.unsorted_segment_sum(squares, rows, tf.shape(ngrams)[0]))
+        bias = tf.gather(self.bias, regression)
+        logits = tf.math.divide_no_nan(total, length[:, tf.newaxis]) + bias
+        logits *= self.scale
         return tf.concat([-logits, logits], axis=1) if self.num_classes == 2 else logits
 
-    def compute_output_spec(self, runs: Any) -> Any:
+    def compute_output_spec(self, ngrams: Any) -> Any:
         """Floats [batch, num_classes]."""
-        return keras.KerasTensor((runs.shape[0], self.num_classes), "float32")
+        return keras.KerasTensor((ngrams.shape[0], self.num_classes), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
-        return super().get_config() | {
-            "num_ngrams": self.num_ngrams,
-            "num_classes": self.num_classes,
-        }
+        """The arguments of __init__."""
+        own = {"num_ngrams": self.num_ngrams, "num_classes": self.num_classes}
+        return super().get_config() | own
 
 
-def _folds(runs: Any, marks: Any, keys: Any, folds: Any) -> Any:
-    """The folds of training texts, known by the sums of their runs' marks."""
-    sums = tf.reduce_sum(tf.gather(marks, runs), axis=1)
-    return tf.gather(folds, tf.minimum(tf.searchsorted(keys, sums), len(keys) - 1))
+def _folds(ngrams: Any, hashes: Any, texts: Any, folds: Any) -> Any:
+    """The folds of training texts, found by the sums of their n-grams' hashes."""
+    sums = tf.reduce_sum(tf.gather(hashes, ngrams), axis=1)
+    return tf.gather(folds, tf.minimum(tf.searchsorted(texts, sums), len(texts) - 1))

@@ -1,4 +1,4 @@
-"""Logistic regression on sparse runs of words, on all texts and on all but a fold of them."""
+"""Logistic regression on sparse n-grams, on all texts and on all but each fold of them."""
 
 from typing import Any, NamedTuple
 
@@ -9,95 +9,104 @@ from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
-STRENGTH = 10.0  # scikit-learn's C
+INVERSE_PENALTY = 10.0  # scikit-learn's C
 TOLERANCE = 1e-3
-FOLDS = 3
-ABSENT = -10.0  # bias of a class without texts
+NUM_FOLDS = 3
+MAX_SCALE = 2.0
+ABSENT_CLASS_BIAS = -10.0  # bias of a class without texts
 
 
-class Known(NamedTuple):
-    """Which runs are in which text, sparse [texts, runs], and the classes [texts]."""
+class Corpus(NamedTuple):
+    """The n-grams of each text, sparse [texts, n-grams], and its class, [texts]."""
 
-    runs: Any
+    ngrams: Any
     classes: np.ndarray
 
 
 class Solution(NamedTuple):
-    """Weights of the runs' presence [runs], and of several regressions the coefficients and biases.
+    """Several logistic regressions: number 0 of all texts, number 1 + k without fold k.
 
-    The first of these [1 + FOLDS, runs, columns] and [1 + FOLDS, columns] has seen
-    all texts, number 1 + k all but those of fold k. By `trust` logits are multiplied
-    to make the classes of texts that were not seen most likely: it is 0 where runs
-    tell nothing.
+    Attributes:
+        idf: inverse document frequencies, [n-grams].
+        coefficients: [1 + NUM_FOLDS, n-grams, columns].
+        bias: [1 + NUM_FOLDS, columns].
+        scale: the factor of the logits that makes the classes of texts left out most likely;
+            0 if n-grams say nothing about the class.
+
     """
 
-    rarity: np.ndarray
+    idf: np.ndarray
     coefficients: np.ndarray
     bias: np.ndarray
-    trust: float
+    scale: float
 
 
-def matrix(batches: Any, num_ngrams: int) -> Known:
-    """Batches of (numbers of runs with 0 for none, classes) as one sparse matrix."""
+def to_corpus(batches: Any, num_ngrams: int) -> Corpus:
+    """Batches of (numbers of n-grams with 0 for none, classes) as one sparse matrix."""
     rows, columns, classes, count = [], [], [], 0
-    for runs, some in batches:
-        row, place = np.nonzero(runs)
+    for ngrams, some in batches:
+        row, place = np.nonzero(ngrams)
         rows.append(row + count)
-        columns.append(np.asarray(runs)[row, place])
+        columns.append(np.asarray(ngrams)[row, place])
         classes.append(np.asarray(some))
         count += len(some)
     where = (np.concatenate(rows), np.concatenate(columns))
     present = np.ones(len(where[0]), "float32")
-    runs = sparse.csr_matrix((present, where), shape=(count, num_ngrams))
-    return Known(runs, np.concatenate(classes))
+    ngrams = sparse.csr_matrix((present, where), shape=(count, num_ngrams))
+    return Corpus(ngrams, np.concatenate(classes))
 
 
-def sums(known: Known, marks: np.ndarray) -> np.ndarray:
-    """The sum of the marks [runs] of each text's runs, int64 [texts]; it may wrap around."""
-    runs = known.runs
-    marked = sparse.csr_matrix((marks[runs.indices], runs.indices, runs.indptr), runs.shape)
-    return np.asarray(marked @ np.ones(runs.shape[1], "int64"))
+def text_hashes(corpus: Corpus, ngram_hashes: np.ndarray) -> np.ndarray:
+    """For each text the sum of the hashes of its n-grams, int64 [texts]; it may wrap around."""
+    ngrams = corpus.ngrams
+    parts = (ngram_hashes[ngrams.indices], ngrams.indices, ngrams.indptr)
+    hashes = sparse.csr_matrix(parts, ngrams.shape)
+    return np.asarray(hashes @ np.ones(ngrams.shape[1], "int64"))
 
 
-def solve(known: Known, folds: np.ndarray, num_classes: int) -> Solution:
-    """The regression on all texts, and those that leave out a fold of them; folds [texts]."""
-    texts_with = np.asarray(known.runs.sum(0)).ravel()
-    rarity = 1 + np.log((1 + len(known.classes)) / (1 + texts_with)).astype("float32")
-    rarity[texts_with == 0] = 0.0
-    weighted = normalize(known.runs.multiply(rarity).tocsr())
-    seen = [np.full(len(folds), True), *(folds != fold for fold in range(FOLDS))]
-    found = [_fitted(weighted[some], known.classes[some], num_classes) for some in seen]
-    coefficients, bias = (np.stack(parts) for parts in zip(*found, strict=True))
-    unseen = [weighted[folds == k] @ coefficients[1 + k] + bias[1 + k] for k in range(FOLDS)]
-    classes = np.concatenate([known.classes[folds == k] for k in range(FOLDS)])
-    return Solution(rarity, coefficients, bias, _trust(np.concatenate(unseen), classes))
+def solve(corpus: Corpus, folds: np.ndarray, num_classes: int) -> Solution:
+    """Fit the regressions; `folds` [texts] are numbers from 0."""
+    document_frequency = np.asarray(corpus.ngrams.sum(0)).ravel()
+    idf = 1 + np.log((1 + len(corpus.classes)) / (1 + document_frequency)).astype("float32")
+    idf[document_frequency == 0] = 0.0
+    tf_idf = normalize(corpus.ngrams.multiply(idf).tocsr())
+    subsets = [np.full(len(folds), True), *(folds != fold for fold in range(NUM_FOLDS))]
+    fits = [_fit(tf_idf[some], corpus.classes[some], num_classes) for some in subsets]
+    coefficients, bias = (np.stack(parts) for parts in zip(*fits, strict=True))
+    out_of_fold = [tf_idf[folds == k] @ coefficients[1 + k] + bias[1 + k] for k in range(NUM_FOLDS)]
+    classes = np.concatenate([corpus.classes[folds == k] for k in range(NUM_FOLDS)])
+    scale = _most_likely_scale(np.concatenate(out_of_fold), classes)
+    return Solution(idf, coefficients, bias, scale)
 
 
-def _trust(logits: np.ndarray, classes: np.ndarray) -> float:
-    """The factor from 0 to 2 that makes the classes most likely."""
+def _most_likely_scale(logits: np.ndarray, classes: np.ndarray) -> float:
+    """The factor in [0, MAX_SCALE] of the logits that makes the classes most likely."""
     if logits.shape[1] == 1:
         logits = np.concatenate([-logits, logits], axis=1)
 
-    def surprise(factor: float) -> float:
-        right = logits[np.arange(len(classes)), classes]
-        return float(np.mean(logsumexp(factor * logits, axis=1) - factor * right))
+    def loss(scale: float) -> float:
+        true = logits[np.arange(len(classes)), classes]
+        return float(np.mean(logsumexp(scale * logits, axis=1) - scale * true))
 
-    return float(minimize_scalar(surprise, bounds=(0.0, 2.0), method="bounded").x)
+    return float(minimize_scalar(loss, bounds=(0.0, MAX_SCALE), method="bounded").x)
 
 
-def _fitted(features: Any, classes: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients [runs, columns] and bias [columns]; a class without texts has a low one."""
+def _fit(features: Any, classes: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients [n-grams, columns] and bias [columns]; one column for two classes."""
     columns = 1 if num_classes == 2 else num_classes
     coefficients = np.zeros((features.shape[1], columns), "float32")
-    there = np.unique(classes)
-    bias = np.where(np.isin(np.arange(columns), there), 0.0, ABSENT) if columns > 1 else np.zeros(1)
-    if len(there) > 1:
-        solver = "liblinear" if len(there) == 2 else "lbfgs"
-        model = LogisticRegression(C=STRENGTH, solver=solver, tol=TOLERANCE, max_iter=200)
+    present, bias = np.unique(classes), np.zeros(1)
+    if columns > 1:
+        bias = np.where(np.isin(np.arange(columns), present), 0.0, ABSENT_CLASS_BIAS)
+    if len(present) > 1:
+        solver = "liblinear" if len(present) == 2 else "lbfgs"
+        model = LogisticRegression(C=INVERSE_PENALTY, solver=solver, tol=TOLERANCE, max_iter=200)
         model.fit(features, classes)
-        weights, starts = model.coef_, model.intercept_
-        if len(there) == 2:  # scikit-learn's one column is the difference of both.
-            weights, starts = (np.stack([-part[0], part[0]]) / 2 for part in (weights, starts))
-        into, place = (there, slice(None)) if columns > 1 else (slice(None), slice(1, None))
-        coefficients[:, into], bias[into] = weights[place].T, starts[place]
+        weights, intercepts = model.coef_, model.intercept_
+        if len(present) == 2:  # scikit-learn's one column is the difference of both
+            weights, intercepts = (
+                np.stack([-part[0], part[0]]) / 2 for part in (weights, intercepts)
+            )
+        into, place = (present, slice(None)) if columns > 1 else (slice(None), slice(1, None))
+        coefficients[:, into], bias[into] = weights[place].T, intercepts[place]
     return coefficients, bias

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.full_batch import Whole
+from apps.full_batch import FullBatchObjective
 from apps.regression.losses import SquaredError
 from optimizers import LBFGS, LevenbergMarquardt
 
@@ -72,10 +72,10 @@ def solved(solver: Any, function: Any, start: np.ndarray) -> dict[str, Any]:
     return {"seconds": None, "iterations": None}
 
 
-def descended(whole: Whole, rate: float) -> dict[str, Any]:
+def descended(objective: FullBatchObjective, rate: float) -> dict[str, Any]:
     """As `solved`, of Adam to the rough goal: its steps in a loop on the graph."""
-    loss, variables = whole.loss, whole.variables
-    ((inputs, targets),) = whole.blocks
+    loss, variables = objective.loss, objective.variables
+    ((inputs, targets),) = objective.blocks
     adam = keras.optimizers.Adam(rate)
     adam.build(variables)
 
@@ -84,7 +84,7 @@ def descended(whole: Whole, rate: float) -> dict[str, Any]:
         value = tf.zeros([], "float64")
         for _ in tf.range(STEPS):
             with tf.GradientTape() as tape:
-                value = tf.reduce_mean(loss.call(targets, whole.twin(inputs)))
+                value = tf.reduce_mean(loss.call(targets, objective.float64_model(inputs)))
             adam.apply(tape.gradient(value, [one.value for one in variables]), variables)
         return value
 
@@ -108,16 +108,16 @@ def main() -> None:
     for name in ("valley", "sinc"):
         keras.utils.set_random_seed(seed)
         model, inputs, targets = problem(name)
-        whole = Whole(model, {"which": inputs}, targets, SquaredError(0.0, 1.0))
-        start = whole.weights()
+        objective = FullBatchObjective(model, {"which": inputs}, targets, SquaredError(0.0, 1.0))
+        start = objective.weights()
         result[name] = {
-            "Levenberg-Marquardt": solved(LevenbergMarquardt(), whole.gauss_newton, start),
-            "L-BFGS": solved(LBFGS(), whole, start),
+            "Levenberg-Marquardt": solved(LevenbergMarquardt(), objective.gauss_newton, start),
+            "L-BFGS": solved(LBFGS(), objective, start),
         }
         tries = {}
         for rate in RATES:
-            whole(start)
-            tries[rate] = descended(whole, rate)
+            objective(start)
+            tries[rate] = descended(objective, rate)
         reached = [one for one in tries.values() if one["seconds"] is not None]
         best = min(reached, key=lambda one: one["seconds"], default=tries[USUAL])
         result[name] |= {"Adam, its best rate": best, "Adam, its default rate": tries[USUAL]}

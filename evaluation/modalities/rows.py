@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from apps.regression.networks import Prepared
+from apps.regression.matrices import RowMatrices
 from apps.ridge import ridge
 from evaluation import kinds
 from evaluation.modalities.baselines import majority
@@ -94,13 +94,13 @@ def _classes(splits: Splits) -> dict[str, np.ndarray]:
     return given
 
 
-def _prepared(splits: Splits) -> list[Prepared]:
+def _prepared(splits: Splits) -> list[RowMatrices]:
     """Training and test examples as networks see them."""
     prepare = PrepareColumns.adapted(splits.train)
-    return [Prepared(prepare, part) for part in (splits.train, splits.test)]
+    return [RowMatrices(prepare, part) for part in (splits.train, splits.test)]
 
 
-def _leading(splits: Splits, train: Prepared) -> list[str]:
+def _leading(splits: Splits, train: RowMatrices) -> list[str]:
     """The columns that the boosting sees: of many those that correlate with the target most.
 
     References:

@@ -103,7 +103,7 @@ def _shifted(model: Any) -> tuple[Any, float]:
     """
     import keras
 
-    from apps.regression.layers import InUnit
+    from apps.regression.layers import Destandardize
     from pipelines.rows.preprocessing import PrepareColumns, offset
 
     found = [0.0]
@@ -112,7 +112,7 @@ def _shifted(model: Any) -> tuple[Any, float]:
         if isinstance(layer, PrepareColumns):
             return layer.shifted()
         config = layer.get_config()
-        if isinstance(layer, InUnit):
+        if isinstance(layer, Destandardize):
             found.append(offset(layer.mean, layer.scale))
             config |= {"mean": layer.mean - found[-1], "dtype": "float32"}
         return type(layer).from_config(config)

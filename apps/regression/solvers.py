@@ -1,0 +1,126 @@
+"""The solvers of models for rows: which one fits, and how it fits."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from apps.fields import FieldError
+from apps.fit_data import FitData
+
+if TYPE_CHECKING:
+    from apps.regression.app import Regression
+    from apps.regression.matrices import RowMatrices
+    from pipelines.examples import Examples
+    from pipelines.splits import Splits
+
+MAX_DENSE_WEIGHTS = 3_000  # weights of a model whose curvature matrix is kept
+
+
+def check_fields(app: "Regression") -> None:
+    """Raise FieldError if --solver contradicts --model or --batch-size."""
+    if app.solver != "auto" and app.model in ("tabm", "mlp"):
+        raise FieldError(
+            f"Received --solver {app.solver} with --model {app.model}; expected --model "
+            "linear, svm or svm_rbf with it. Leave it out, or give --batch-size."
+        )
+    if app.batch_size is not None and app.solver in ("exact", "batch", "stochastic"):
+        raise FieldError(
+            f"Received --batch-size {app.batch_size} with --solver {app.solver}, which has "
+            "a batch size of its own; expected one of the two. Leave one out."
+        )
+
+
+def resolve(app: "Regression", splits: "Splits") -> str:
+    """The given solver, or the automatic one. Raises FieldError if it cannot be used."""
+    has_closed_form = app.model == "linear" and not splits.labels and not app.l1
+    if app.solver == "exact" and not has_closed_form:
+        raise FieldError(
+            "Received --solver exact; expected --model linear, a target of numbers and no "
+            "--l1: only there a closed form exists. Leave --solver to auto."
+        )
+    if app.solver != "auto":
+        return app.solver
+    return "exact" if has_closed_form else "minibatch"
+
+
+def full_batch_solver(app: "Regression", splits: "Splits") -> Any:
+    """The solver that --optimizer names, if it uses all examples at once; else None.
+
+    Raises FieldError if it cannot solve this model.
+    """
+    import optimizers
+
+    solver = optimizers.get_solver(app.optimizer)
+    if solver is None:
+        return None
+    newton, gauss_newton = solver.needs == "hessian", solver.needs == "gauss_newton"
+    violated = {
+        "--model linear": newton and app.model != "linear",
+        "--model linear or mlp": not newton and app.model not in ("linear", "mlp"),
+        "no --l1": app.l1,
+        "no --l2": gauss_newton and app.l2,
+        "a target of numbers": gauss_newton and splits.labels,
+        "--solver auto": app.solver != "auto",
+    }
+    if expected := [requirement for requirement, broken in violated.items() if broken]:
+        raise FieldError(
+            f"Received --optimizer {app.optimizer}; expected {', '.join(expected)} with it."
+        )
+    return solver
+
+
+def fit_full_batch(
+    app: "Regression", solver: Any, model: Any, fit_data: FitData, **options: Any
+) -> None:
+    """Run all iterations at once if there is one minimum; otherwise some per epoch."""
+    from apps.full_batch import ITERATIONS_PER_EPOCH, FullBatchObjective
+    from apps.regression.matrices import RowMatrices
+    from apps.solving import solve
+
+    train = fit_data.splits.train
+    arrays = RowMatrices(fit_data.prepare, train).arrays()
+    loss = app.make_loss(fit_data.splits)
+    objective = FullBatchObjective(model, arrays, train.targets, loss)
+    if solver.needs != "gradient" and objective.num_weights > MAX_DENSE_WEIGHTS:
+        raise FieldError(
+            f"Received --optimizer {app.optimizer} for a model of {objective.num_weights:,} "
+            f"weights; expected at most {MAX_DENSE_WEIGHTS:,}, because it keeps a matrix of "
+            "their square. Lower --width, or take lbfgs."
+        )
+    limit = ITERATIONS_PER_EPOCH * app.epochs
+    if app.model == "linear":
+        iterations = objective.iterate(solver, limit, limit)
+        solve(model, fit_data, iterations, epochs=1, **options)
+    else:
+        iterations = objective.iterate(solver, limit)
+        solve(model, fit_data, iterations, epochs=app.epochs, **options)
+
+
+def exact_solution(app: "Regression", model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
+    """Put the closed-form solution into the model; gives its loss."""
+    import tensorflow as tf
+
+    from apps.regression.matrices import RowMatrices
+    from apps.regression.shrinkage import LINEAR
+
+    train = RowMatrices(fit_data.prepare, fit_data.splits.train)
+    kernel, bias = fit_ridge(train, max(app.l2, 1e-9))
+    model.get_layer(LINEAR).set_weights([kernel, bias])
+    loss = app.make_loss(fit_data.splits)
+    total = sum(len(y) * float(loss(y, (x @ kernel + bias)[:, None])) for x, y in train.blocks())
+    # Keras divides a loss by the number of replicas, whose losses are added up.
+    yield {"loss": total / len(train) * tf.distribute.get_strategy().num_replicas_in_sync}
+
+
+def fit_ridge(train: "RowMatrices", l2: float | None) -> list[Any]:
+    """Kernel and bias of ridge regression on the standardised target."""
+    from apps.ridge import ridge
+
+    mean, deviation = mean_and_deviation(train.examples)
+    blocks = ((x, (y.astype("float64") - mean) / deviation) for x, y in train.blocks())
+    return ridge(blocks, l2, wide=train.width > len(train))
+
+
+def mean_and_deviation(train: "Examples") -> tuple[float, float]:
+    """Mean and standard deviation of the training targets; a deviation of 0 becomes 1."""
+    target = train.targets.astype("float64")
+    return float(target.mean()), float(target.std()) or 1.0
