@@ -1,4 +1,4 @@
-"""Layers that applications share; apps import this module when they build."""
+"""Layers and networks for images that several apps share."""
 
 import dataclasses
 import math
@@ -12,9 +12,9 @@ import tensorflow as tf
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation of [batch, height, width, channels] by TensorFlow's fused kernel.
 
-    Keras composes the same arithmetic of a dozen operations; fused it took about
-    half the time, forwards and backwards, on the shapes of this file. Axis -1, no mask;
-    synchronised over replicas Keras's own arithmetic is used.
+    Keras uses a dozen operations for the same arithmetic; the fused kernel took about half the
+    time, forwards and backwards, on the shapes of this module. Only axis -1, without a mask; when
+    synchronised over replicas it is Keras's own layer.
 
     References:
         Ioffe and Szegedy, Batch Normalization, ICML 2015, algorithms 1 and 2.
@@ -23,11 +23,11 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalise over the batch in training, with moving statistics otherwise."""
-        unlike = self.synchronized or inputs.dtype == "float16"
-        if not training or not self.trainable or unlike:
+        unsupported = self.synchronized or inputs.dtype == "float16"
+        if not training or not self.trainable or unsupported:
             return super().call(inputs, training=training, mask=mask)
         images = tf.convert_to_tensor(inputs)
-        normal, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=images,
             scale=tf.cast(self.gamma, tf.float32),
             offset=tf.cast(self.beta, tf.float32),
@@ -36,23 +36,23 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        # The kernel divides by n - 1; Keras, as the paper in training, by n.
+        # The kernel divides by n - 1; Keras, like the paper in training, by n.
         count = tf.cast(tf.reduce_prod(tf.shape(images)[:-1]), tf.float32)
         variance *= (count - 1) / count
-        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + now * (1 - self.momentum))
-        return normal
+        for moving, current in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + current * (1 - self.momentum))
+        return normalized
 
 
 @keras.saving.register_keras_serializable("athanor")
 class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy of logits against class numbers that are not quite sure.
+    """Cross-entropy of logits and class numbers, with label smoothing.
 
-    The true class counts 1 - s (1 - 1/n), each other s/n, for n classes. A little
-    smoothing lets a network generalise better from few steps.
+    The target of the true class is 1 - s (1 - 1/n), of each other class s/n, for n classes. A
+    little smoothing lets a network generalise better after few steps.
 
     Args:
-        smoothing: s, from 0 to 1.
+        smoothing: s, in [0, 1].
 
     References:
         Szegedy et al., Rethinking the Inception Architecture, CVPR 2016, section 7.
@@ -65,23 +65,24 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Class numbers [batch], logits [batch, n] -> nats [batch]."""
-        logs = tf.nn.log_softmax(y_pred)
-        true = tf.gather(logs, tf.cast(y_true, tf.int32), axis=-1, batch_dims=1)
-        even = tf.reduce_mean(logs, axis=-1)
-        return -(1 - self.smoothing) * true - self.smoothing * even
+        log_probabilities = tf.nn.log_softmax(y_pred)
+        classes = tf.cast(y_true, tf.int32)
+        true = tf.gather(log_probabilities, classes, axis=-1, batch_dims=1)
+        uniform = tf.reduce_mean(log_probabilities, axis=-1)
+        return -(1 - self.smoothing) * true - self.smoothing * uniform
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """The arguments of __init__."""
         return super().get_config() | {"smoothing": self.smoothing}
 
 
 @dataclasses.dataclass(frozen=True)
 class Hidden:
-    """A hidden layer, normalised if wanted, and its rectifier.
+    """A hidden layer, its normalisation and ReLU.
 
     Attributes:
         l2: penalty on the kernel.
-        batch_norm: normalise over the batch, in place of a bias.
+        batch_norm: batch normalisation in place of a bias.
 
     """
 
@@ -94,19 +95,19 @@ class Hidden:
 
     def dense(self, x: Any, width: int) -> Any:
         """[batch, any] -> [batch, width]."""
-        return self._finish(keras.layers.Dense(width, **self._options())(x))
+        return self._activate(keras.layers.Dense(width, **self._options())(x))
 
     def convolution(self, x: Any, width: int, kernel: int, stride: int = 1) -> Any:
-        """[batch, height, width, any] -> both sides divided by the stride, rounded up."""
+        """[batch, height, width, any] -> height and width divided by the stride, rounded up."""
         sizes = {"strides": stride, "padding": "same"}
-        return self._finish(keras.layers.Conv2D(width, kernel, **sizes, **self._options())(x))
+        return self._activate(keras.layers.Conv2D(width, kernel, **sizes, **self._options())(x))
 
     def _options(self) -> dict[str, Any]:
         return {"use_bias": not self.batch_norm, "kernel_regularizer": self.penalty()}
 
-    def _finish(self, x: Any) -> Any:
+    def _activate(self, x: Any) -> Any:
         if self.batch_norm:
-            # Statistics of the last tens of steps: a run may be a few hundred long.
+            # A momentum of 0.9 averages some ten steps: a run may have only a few hundred.
             images = len(x.shape) == 4
             layer = FusedBatchNormalization if images else keras.layers.BatchNormalization
             x = layer(momentum=0.9)(x)
@@ -122,8 +123,7 @@ def perceptron(images: Any, hidden: Hidden) -> Any:
 def convolutions(images: Any, hidden: Hidden) -> Any:
     """Strided convolutions down to a side of at most 8, then one more.
 
-    Strides in place of pooling: no convolution runs over all pixels only for
-    three quarters of its answers to be dropped.
+    Strides take the place of pooling, which drops three quarters of a convolution's outputs.
     """
     x, side = images, min(images.shape[1:3])
     for stage in range(max(2, math.ceil(math.log2(side / 8)))):
@@ -135,9 +135,9 @@ def convolutions(images: Any, hidden: Hidden) -> Any:
 
 
 def classifier(images: Any, x: Any, *, num_classes: int, hidden: Hidden, dropout: float) -> Any:
-    """The model from `images` by way of `x` [batch, any] to logits [batch, num_classes]."""
+    """The model from `images` to logits [batch, num_classes] of features `x` [batch, any]."""
     if dropout:
         x = keras.layers.Dropout(dropout)(x)
-    # Logits in float32 under every precision: a loss near 0 needs the digits.
+    # Logits are float32 in every precision: a loss near 0 needs the digits.
     output = keras.layers.Dense(num_classes, kernel_regularizer=hidden.penalty(), dtype="float32")
     return keras.Model(images, output(x))

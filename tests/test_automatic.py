@@ -46,9 +46,9 @@ def test_a_batch_size_is_as_given(app):
 
 def test_copies_are_as_given():
     photos = {"data": "folder:photos"}
-    assert [Finetune(**photos, copies=n)._copies(10_000) for n in (3, 4, 5)] == [3, 4, 5]
-    assert [Finetune(**photos)._copies(n) for n in (100, 6000, 20_000)] == [4, 3, 2]
-    assert Finetune()._copies(100) == 1  # without a change all copies are alike
+    assert [Finetune(**photos, copies=n)._num_copies(10_000) for n in (3, 4, 5)] == [3, 4, 5]
+    assert [Finetune(**photos)._num_copies(n) for n in (100, 6000, 20_000)] == [4, 3, 2]
+    assert Finetune()._num_copies(100) == 1  # without a change all copies are alike
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)

@@ -14,8 +14,8 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from apps import FieldError, Finetune
-from apps.finetune import backbones, freezing, two_stage
-from apps.finetune.linear_probe import path
+from apps.finetune import backbones, digits_backbone, freezing, two_stage
+from apps.finetune.linear_probe import regularization_path
 from apps.finetune.two_stage import _is_better
 from apps.fit_data import FitData
 from evaluation.modalities.images import SMALL, _shrunk
@@ -64,7 +64,7 @@ def test_statistics_of_batch_normalisation_move_only_if_asked(made, policy):
 
 def test_what_is_frozen_stays_and_the_rest_learns(made):
     network, moved = fitted(made, unfreeze=0.45)
-    parts = freezing.found(network)
+    parts = freezing.parts_of(network)
     assert not moved & paths([parts.frozen])
     assert not any("moving" in path for path in moved)  # statistics of batch normalisation
     trained = {variable.path for variable in parts.blocks.trainable_variables}
@@ -79,43 +79,43 @@ def test_without_blocks_the_head_alone_learns(made):
 
 
 def test_features_computed_once_are_those_of_the_network(mobilenet):
-    parts = freezing.parts(mobilenet, 4, share=0.5, dropout=0.2, batch_norm="frozen")
+    parts = freezing.divide(mobilenet, 4, trainable=0.5, dropout=0.2, batch_norm="frozen")
     prepared = np.random.default_rng(0).uniform(-1, 1, (2, SIDE, SIDE, 3)).astype("float32")
     features = parts.frozen(prepared, training=False)
     whole = parts.network()(prepared, training=False)
-    np.testing.assert_allclose(parts.upper()(features, training=False), whole, atol=1e-5)
+    np.testing.assert_allclose(parts.above_cut()(features, training=False), whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
 def test_the_cut_leaves_the_share_above(mobilenet, share):
-    parts = freezing.parts(mobilenet, 4, share=share, dropout=0.0, batch_norm="frozen")
+    parts = freezing.divide(mobilenet, 4, trainable=share, dropout=0.0, batch_norm="frozen")
     total = mobilenet.count_params()
     assert share <= parts.blocks.count_params() / total <= share + 0.25
 
 
 def test_slower_the_deeper(mobilenet):
-    parts = freezing.parts(mobilenet, 4, share=0.9, dropout=0.0, batch_norm="frozen")
+    parts = freezing.divide(mobilenet, 4, trainable=0.9, dropout=0.0, batch_norm="frozen")
     groups = freezing.groups(parts, 0.3)
-    assert [group.share for group in groups] == pytest.approx([1.0, 0.3, 0.09])
-    told = freezing.table(parts, 0.3, 1e-3)
+    assert [group.learning_rate_scale for group in groups] == pytest.approx([1.0, 0.3, 0.09])
+    told = freezing.describe(parts, 0.3, 1e-3)
     assert "frozen, to" in told and "rate 9e-05" in told
 
 
 @pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 0.01), ("prodigy", 1.0)])
 def test_the_digits_learn_faster_unless_the_rate_is_found(optimizer, rate):
     app = Finetune(optimizer=optimizer, schedule="constant")
-    assert app._rate(100) == pytest.approx(rate)
+    assert app._head_learning_rate(100) == pytest.approx(rate)
 
 
 def test_the_table_tells_the_learning_rate_that_a_short_run_takes(mobilenet, monkeypatch, capsys):
-    parts = freezing.parts(mobilenet, 4, share=0.5, dropout=0.0, batch_norm="frozen")
+    parts = freezing.divide(mobilenet, 4, trainable=0.5, dropout=0.0, batch_norm="frozen")
     plans = []
-    monkeypatch.setattr(two_stage, "run", lambda _, __, plan, **___: plans.append(plan))
-    monkeypatch.setattr(freezing, "found", lambda _: parts)
+    monkeypatch.setattr(two_stage, "fit", lambda _, __, plan, **___: plans.append(plan))
+    monkeypatch.setattr(freezing, "parts_of", lambda _: parts)
     data = types.SimpleNamespace(train=range(300))
     fit_data = types.SimpleNamespace(steps_per_epoch=30, batch_size=10, splits=data)
     Finetune.tiny().fit(None, fit_data, verbose=1)
-    course = plans[0].optimizer(60)._learning_rate
+    course = plans[0].make_optimizer(60)._learning_rate
     assert max(float(course(step)) for step in range(60)) == pytest.approx(0.005)
     assert "rate 0.005" in capsys.readouterr().out
 
@@ -166,7 +166,7 @@ def test_without_a_network_the_file_to_fetch_is_named(monkeypatch):
 
 @pytest.mark.slow
 def test_the_embedded_backbone_is_the_same_every_time():
-    train = backbones._learnt_digits
+    train = digits_backbone._train_on_digits
     for one, other in zip(train(8, epochs=1), train(8, epochs=1), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -177,7 +177,7 @@ def test_the_path_of_heads_ends_at_the_logistic_regression(classes):
     random = np.random.default_rng(0)
     target = random.choice(classes, 200)
     features = (np.eye(4, 30)[target] + random.normal(size=(200, 30))).astype("float32")
-    *_, (weights, bias) = path(features, target, 4, copies=1, count=5)
+    *_, (weights, bias) = regularization_path(features, target, 4, copies=1, count=5)
     assert weights.shape == (30, 4) and bias.shape == (4,)
     scale = features.std()
     plain = LogisticRegression(C=10**0.15, max_iter=5000, tol=1e-8).fit(features / scale, target)

@@ -1,10 +1,10 @@
-"""Photographs in classes, on a network that somebody trained before.
+"""Classifies photographs by fine-tuning a pre-trained network.
 
     athanor finetune train --data folder:PATH
     athanor finetune train --data tfds:tf_flowers160 --weights ../shared/data/keras_weights
 
-What is frozen is computed once a picture, not once an epoch. The embedded data are
-the digits 5 to 9, on a small network that learns the digits 0 to 4 at the run's beginning.
+Features of frozen layers are computed once per image, not once per epoch. The embedded data are
+the digits 5 to 9, with a small network that is trained on the digits 0 to 4 at the start.
 """
 
 import dataclasses
@@ -18,19 +18,20 @@ from apps.fit_data import FitData
 if TYPE_CHECKING:
     from pipelines.splits import Splits
 
-MANY = 20_000  # pictures with their copies
-DEFAULT_COPIES = 4
+MAX_AUTOMATIC_EXAMPLES = 20_000  # images times copies
+MAX_AUTOMATIC_COPIES = 4  # of each image
+MIN_STEPS_PER_EPOCH = 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Finetune(App):
     """Classify pictures of any size and colour with a pre-trained backbone.
 
-    First the head is fitted to the features of the frozen backbone, by logistic
-    regressions of several penalties, then the backbone's top blocks are trained with
-    the best of them, more slowly the deeper they lie. The best epoch of both stages is
-    kept: one of the second only if its validation loss is lower than the head's by more
-    than the standard error of the difference.
+    The first stage fits the head to features of the frozen backbone, by logistic regressions
+    with several penalties. The second stage trains the backbone's top blocks with the best
+    head; deeper layers have lower learning rates. The best epoch of both stages is kept: one
+    of the second only if its validation loss is lower than the head's by more than the
+    standard error of the difference.
     """
 
     modality: ClassVar[ModalityName] = "image"
@@ -53,49 +54,49 @@ class Finetune(App):
     data: Address = "embedded"
     """Address of the data: embedded, tfds:NAME, or folder:PATH (or the path of the folder)."""
     epochs: int = bounded(8, 0)
-    """Passes over the training features in the second stage, at most; 0 trains the head alone."""
+    """Most passes over the training features in the second stage; 0 trains the head alone."""
     head_epochs: int = bounded(10, 1)
-    """Penalties of the head that the first stage tries, from strong to weak, at most."""
+    """Most penalties of the head that the first stage tries, from strong to weak."""
     batch_size: int | None = bounded(None, 1)
-    """Examples in one step, over all replicas; by default 32, or so few that an epoch has twenty
+    """Examples in one step, over all replicas; by default 32, or fewer so that an epoch has twenty
     steps."""
     optimizer: str = "adamw"
-    """One of ours or of keras.optimizers, in lower case."""
+    """An optimizer of Athanor or of keras.optimizers, in lower case."""
     learning_rate: float | None = bounded(None, 1e-12)
-    """Peak of the learning rate of the head in the second stage. By default 0.001 of adamw, and
-    another optimizer's own default. The small network of the embedded digits learns ten times as
-    fast."""
+    """Peak learning rate of the head in the second stage; by default 0.001 for adamw, otherwise
+    the optimizer's own default. For the small network of the embedded digits it is multiplied by
+    ten."""
     backbone: str = "auto"
-    """The network trained before, such as mobilenet_0.75, mobilenetv2_0.35 or efficientnetv2b0; a
+    """The pre-trained network, such as mobilenet_0.75, mobilenetv2_0.35 or efficientnetv2b0; a
     number is the width multiplier. auto is digits for embedded data, else mobilenet_0.75."""
     weights: str = "imagenet"
-    """Where the backbone's weights come from: imagenet (downloaded once), a file or a directory
-    that holds it, or none."""
+    """Weights of the backbone: imagenet (downloaded once), a file or a directory that contains it,
+    or none."""
     size: int = bounded(0, 0, 4097)
-    """Side of the square pictures, in pixels; 0 for 224, or 96 where the data's are that small."""
+    """Side of the square images, in pixels; 0 is 224, or 96 if the images are that small."""
     augment: Literal[
         "auto", "none", "flip", "crop", "rotate", "colour", "randaugment", "mixup", "cutmix"
     ] = "auto"
-    """Kind of change in training. All but none mirror; mixup and cutmix mix two examples' features
-    where the frozen part ends. auto is none for the embedded digits, else crop."""
+    """Augmentation in training. All but none mirror; mixup and cutmix mix the features of two
+    examples at the end of the frozen part. auto is none for the embedded digits, else crop."""
     strength: float = bounded(1.0, 0.0, 10.0)
-    """Strength of the change; 0 mirrors only."""
+    """Strength of the augmentation; 0 only mirrors."""
     copies: int | None = bounded(None, 1, 1001)
-    """Versions of each picture whose features are computed: itself, its mirror image, changed; by
-    default four, two or three where there are more than 5,000 pictures, one without a change."""
+    """Versions of each image whose features are computed: itself, mirrored, augmented; by default
+    four, two or three for more than 5,000 images, one without augmentation."""
     unfreeze: float = bounded(0.9, 0.0, 1.0)
-    """Share of the backbone's weights, from its top, that the second stage trains."""
+    """Fraction of the backbone's weights, from the top, that the second stage trains."""
     decay: float = bounded(0.2, 0.0)
-    """What the learning rate is multiplied by from the head to the upper half of those, and
-    from there to the lower."""
+    """Factor of the learning rate from the head to the upper half of the trained layers, and from
+    there to the lower half."""
     batch_norm: Literal["frozen", "learn"] = "frozen"
-    """Batch normalisation in the blocks that train: as it came, or learning too."""
+    """Batch normalisation in the trained blocks: frozen with its statistics, or trained."""
     dropout: float = bounded(0.2, 0.0, 1.0)
-    """Share of the pooled features silenced at random in the second stage."""
+    """Fraction of pooled features dropped at random in the second stage."""
 
     @classmethod
     def tiny(cls) -> "Finetune":
-        """The embedded digits, two epochs a stage."""
+        """The embedded digits, two epochs for each stage."""
         return cls(epochs=2, head_epochs=2)
 
     def load_splits(self, data_dir: Path | None = None) -> "Splits":
@@ -105,7 +106,7 @@ class Finetune(App):
         from pipelines.images import photos
         from pipelines.images import preprocessing as images
 
-        backbones.require(self._backbone)
+        backbones.require(self._resolved_backbone)
         small = photos.FitPhoto((self.size or 8, self.size or 8, 3))
         splits = sources.load(
             self.data,
@@ -118,105 +119,105 @@ class Finetune(App):
         return splits
 
     def make_preprocessing(self, splits: "Splits") -> Any:  # noqa: ARG002
-        """Pixels in the backbone's range: here and nowhere else."""
+        """The layer that scales pixels to the backbone's range, which happens nowhere else."""
         from apps.finetune import backbones
 
-        return backbones.rescaling(self._backbone)
+        return backbones.rescaling(self._resolved_backbone)
 
     def make_input_decoder(self, splits: "Splits") -> Any:
-        """How a picture of any size and colour becomes one like the training pictures."""
+        """The decoder from a picture of any size and colour to one like the training images."""
         from pipelines.images.photos import FitPhoto
 
         return FitPhoto(splits.spec["features"][0])
 
     def make_loss(self, splits: "Splits") -> Any:  # noqa: ARG002
-        """Cross-entropy of logits against distributions, a little smoothed."""
+        """Cross-entropy between distributions and logits, with label smoothing of 0.1."""
         import keras
 
         return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
 
     def automatic_batch_size(self, count: int) -> int:
-        """As of every app, but of few pictures so few that an epoch has twenty steps."""
-        return min(self.default_batch_size, max(1, count // 20))
+        """The default, or fewer so that an epoch has at least twenty steps."""
+        return min(self.default_batch_size, max(1, count // MIN_STEPS_PER_EPOCH))
 
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
-        """As of every app, and the backbone, the size of pictures and their change."""
-        found = super().automatic_values(splits, batch_size, steps)
-        side = splits.spec["features"][0][0]
-        taken = {
-            "backbone": self._backbone,
-            "size": side,
-            "augment": self._kind,
-            "copies": self._copies(len(splits.train)),
+        """As for every app, and backbone, size, augmentation and copies."""
+        automatic = {
+            "backbone": self._resolved_backbone,
+            "size": splits.spec["features"][0][0],
+            "augment": self._resolved_augment,
+            "copies": self._num_copies(len(splits.train)),
         }
-        return found | {name: one for name, one in taken.items() if one != getattr(self, name)}
+        return super().automatic_values(splits, batch_size, steps) | {
+            name: value for name, value in automatic.items() if value != getattr(self, name)
+        }
 
     def make_network(self, splits: "Splits") -> Any:
         """[batch, size, size, 3] -> logits [batch, classes]."""
         from apps.finetune import backbones, freezing
 
         side = splits.spec["features"][0][0]
-        return freezing.parts(
-            backbones.build(self._backbone, side, self.weights),
+        return freezing.divide(
+            backbones.build(self._resolved_backbone, side, self.weights),
             len(splits.labels),
-            share=self.unfreeze,
+            trainable=self.unfreeze,
             dropout=self.dropout,
             batch_norm=self.batch_norm,
         ).network()
 
     def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
-        """Both stages, over features computed once."""
+        """Both stages, on features that are computed once."""
         from apps.finetune import freezing, two_stage
         from pipelines.images.photo_augmentation import altered, mixed
 
-        parts = freezing.found(model)
-        rate = self._rate(fit_data.steps_per_epoch * self.epochs)
+        parts = freezing.parts_of(model)
+        rate = self._head_learning_rate(fit_data.steps_per_epoch * self.epochs)
         if options.get("verbose"):
-            print(freezing.table(parts, self.decay, rate))
+            print(freezing.describe(parts, self.decay, rate))
             print(f"batch normalisation in the blocks: {self.batch_norm}", flush=True)
-        plan = two_stage.Plan(
-            copies=self._copies(len(fit_data.splits.train)),
-            change=altered(self._kind, self.strength),
-            mix=mixed(self._kind, self.strength),
+        plan = two_stage.TwoStagePlan(
+            copies=self._num_copies(len(fit_data.splits.train)),
+            augment=altered(self._resolved_augment, self.strength),
+            mix=mixed(self._resolved_augment, self.strength),
             batch_size=fit_data.batch_size,
             epochs=(self.head_epochs, self.epochs),
-            optimizer=dataclasses.replace(self, learning_rate=rate).make_optimizer,
+            make_optimizer=dataclasses.replace(self, learning_rate=rate).make_optimizer,
             decay=self.decay,
             loss=self.make_loss(fit_data.splits),
             seed=self.seed,
         )
-        two_stage.run(parts, fit_data, plan, **options)
+        two_stage.fit(parts, fit_data, plan, **options)
 
     @property
     def total_epochs(self) -> int:
-        """Of both stages."""
+        """Most epochs of both stages together."""
         return self.head_epochs + self.epochs
 
     @property
-    def _backbone(self) -> str:
+    def _resolved_backbone(self) -> str:
         if self.backbone != "auto":
             return self.backbone
         return "digits" if self.data == "embedded" else "mobilenet_0.75"
 
     @property
-    def _kind(self) -> str:
+    def _resolved_augment(self) -> str:
         if self.augment != "auto":
             return self.augment
         return "none" if self.data == "embedded" else "crop"
 
-    def _copies(self, count: int) -> int:
-        if self._kind == "none":
+    def _num_copies(self, count: int) -> int:
+        if self._resolved_augment == "none":
             return 1
         if self.copies is not None:
             return self.copies
-        return min(DEFAULT_COPIES, max(2, MANY // count))
+        return min(MAX_AUTOMATIC_COPIES, max(2, MAX_AUTOMATIC_EXAMPLES // count))
 
-    def _rate(self, steps: int) -> float:
-        """The highest learning rate of the head in `steps` steps of the second stage."""
+    def _head_learning_rate(self, steps: int) -> float:
+        """The peak learning rate of the head in `steps` steps of the second stage."""
         import optimizers
         from apps.finetune import backbones
 
         rate = self.peak_learning_rate_for(steps)
         if not optimizers.is_learning_rate_free(self.optimizer):
-            rate *= backbones.pace(self._backbone)
+            rate *= backbones.learning_rate_scale(self._resolved_backbone)
         return rate

@@ -1,10 +1,8 @@
-"""Networks that somebody trained before: what they see, and where their weights come from."""
+"""Pre-trained networks: their input range, and the source of their weights."""
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import difflib
-import functools
 import os
 import re
 import socket
@@ -14,25 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from apps.fields import FieldError
-from apps.networks import FusedBatchNormalization
+from apps.finetune import digits_backbone
+from apps.finetune.digits_backbone import DIGITS
 from pipelines.files import at_home
 
-PATIENCE = 10.0  # seconds that a server may be silent
+MAX_SILENT_SECONDS = 10.0  # of a server
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """Architectures of keras.applications that differ in a width alone.
+    """Architectures of keras.applications that differ only in their width.
 
     Attributes:
         builder: the function's name in keras.applications.
-        symmetric: whether it wants pixels from -1 to 1; the others take 0 to 255
-            and rescale within, so that rescaling happens exactly once.
-        widths: multipliers with published weights; none where there is one width.
+        symmetric: whether it expects pixels from -1 to 1; the others expect 0 to 255 and
+            rescale them, so that rescaling happens exactly once.
+        widths: width multipliers with published weights; empty if there is one width.
 
     """
 
@@ -60,7 +57,6 @@ FAMILIES = {
     "resnet101v2": Family("ResNet101V2", symmetric=True),
     "xception": Family("Xception", symmetric=True),
 }
-DIGITS = "digits"
 NAMES = (
     *(
         f"{name}_{width}" if width else name
@@ -72,8 +68,8 @@ NAMES = (
 
 
 def require(name: str) -> None:
-    """Raise FieldError unless there is a backbone of this name; a width of 1.0 may be left out."""
-    if _full(name) in NAMES:
+    """Raise FieldError if there is no backbone of this name; a width of 1.0 may be left out."""
+    if _with_width(name) in NAMES:
         return
     near = difflib.get_close_matches(name, NAMES, 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -90,11 +86,11 @@ def rescaling(name: str) -> Any:
     return keras.layers.Rescaling(scale, offset, dtype="float32")
 
 
-def pace(name: str) -> float:
-    """How many times as large a learning rate a backbone stands as those of keras.applications.
+def learning_rate_scale(name: str) -> float:
+    """The factor of the learning rate that suits a backbone.
 
-    Those lose what they know beyond about 1e-4 in their top blocks with AdamW: batch
-    normalisation as it came follows no change of scale.
+    Networks of keras.applications forget their training above about 1e-4 in the top blocks with
+    AdamW, because frozen batch normalisation cannot follow a change of scale.
     """
     return 10.0 if name == DIGITS else 1.0
 
@@ -104,16 +100,21 @@ def build(name: str, side: int, weights: str) -> Any:
 
     Args:
         name: one of `NAMES`.
-        side: of the square pictures, in pixels.
-        weights: `imagenet`, `none`, a file of weights, or a directory that holds it.
+        side: of the square images, in pixels.
+        weights: `imagenet`, `none`, a file of weights, or a directory that contains it.
 
     Raises:
-        FieldError: where the weights cannot be had, or are another network's.
+        FieldError: if the weights cannot be found, or belong to another network.
 
     """
     if name == DIGITS:
-        return digits(side, weights)
-    kind, _, width = _full(name).partition("_")
+        model = digits_backbone.network(side)
+        if weights == "imagenet":
+            model.set_weights(digits_backbone.pretrained_weights(side))
+        elif weights != "none":
+            _load(model, _file(DIGITS, at_home(weights)), DIGITS)
+        return model
+    kind, _, width = _with_width(name).partition("_")
     options: dict[str, Any] = {"include_top": False, "input_shape": (side, side, 3)}
     if width:
         options["alpha"] = float(width)
@@ -121,7 +122,7 @@ def build(name: str, side: int, weights: str) -> Any:
     if weights == "imagenet":
         return _downloaded(lambda: builder(weights="imagenet", **options))
     try:
-        with _quiet():
+        with _without_warnings():
             model = builder(weights=None, **options)
     except ValueError as error:
         raise FieldError(
@@ -132,8 +133,8 @@ def build(name: str, side: int, weights: str) -> Any:
     return model
 
 
-def _full(name: str) -> str:
-    """The name with its width: `mobilenet` is `mobilenet_1.0`."""
+def _with_width(name: str) -> str:
+    """The name with its width: `mobilenet_1.0` for `mobilenet`."""
     kind, _, width = name.partition("_")
     if kind in FAMILIES and FAMILIES[kind].widths:
         return f"{kind}_{width or '1.0'}"
@@ -141,9 +142,9 @@ def _full(name: str) -> str:
 
 
 def _downloaded(make: Any) -> Any:
-    """What `make` returns, or a FieldError that names the file which could not be fetched."""
+    """Call `make`, which downloads; raises FieldError, which names the file and its address."""
     try:
-        with _impatient(), _quiet():
+        with _short_timeout(), _without_warnings():
             return make()
     except Exception as error:  # Keras raises Exception itself.
         found = re.search(r"URL fetch failure on (\S+?):? ", str(error))
@@ -167,10 +168,10 @@ def _keras_home() -> Path:
 
 
 @contextlib.contextmanager
-def _impatient() -> Iterator[None]:
-    """A silent server is given up after seconds, not minutes."""
+def _short_timeout() -> Iterator[None]:
+    """Give a silent server up after seconds, not minutes."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
+    socket.setdefaulttimeout(MAX_SILENT_SECONDS)
     try:
         yield
     finally:
@@ -178,24 +179,25 @@ def _impatient() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings of sizes that weights were not trained at, nor of a top that is not loaded."""
+def _without_warnings() -> Iterator[None]:
+    """Hide warnings of image sizes without published weights, and of a top that is not loaded."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield
 
 
 def _file(name: str, path: Path) -> Path:
-    """The file of weights that a path means. Raises FieldError where there is none."""
+    """The file of weights at a path, or in a directory. Raises FieldError if there is none."""
     if path.is_file():
         return path
     if not path.is_dir():
         raise FieldError(
             f"Received --weights {str(path)!r}, which does not exist; expected imagenet, none, a "
-            "file of weights (.h5), or a directory that holds it."
+            "file of weights (.h5), or a directory that contains it."
         )
     files = sorted(path.glob("*.h5"))
-    fitting = [file for file in files if _plain(file.name).startswith(_plain(_full(name)))]
+    prefix = _alphanumeric(_with_width(name))
+    fitting = [file for file in files if _alphanumeric(file.name).startswith(prefix)]
     if not fitting:
         there = ", ".join(file.name for file in files) or "no .h5 file"
         raise FieldError(
@@ -205,96 +207,16 @@ def _file(name: str, path: Path) -> Path:
     return min(fitting, key=lambda file: len(file.name))
 
 
-def _plain(text: str) -> str:
+def _alphanumeric(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
 def _load(model: Any, path: Path, name: str) -> None:
     try:
-        with _quiet():
+        with _without_warnings():
             model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         raise FieldError(
             f"Received the weights {str(path)!r}, which are not those of {name}; expected its own, "
             "with or without the top. Choose another file or --backbone."
         ) from error
-
-
-def digits(side: int, weights: str) -> Any:
-    """A small network that learns the digits 0 to 4 of the embedded set now, in seconds.
-
-    Real handwriting, shipped inside scikit-learn; nothing is downloaded, and the
-    digits 5 to 9, which an app may learn on top, are not looked at. With the
-    weights `none` it stays untrained. Every call gives the same weights.
-    """
-    model = _digits_network(side)
-    if weights == "imagenet":
-        model.set_weights(_digits_weights(side))
-    elif weights != "none":
-        _load(model, _file(DIGITS, at_home(weights)), DIGITS)
-    return model
-
-
-def _digits_network(side: int) -> Any:
-    images = keras.Input((side, side, 3))
-    x = images
-    for number, (width, stride) in enumerate(((32, 1), (64, 2), (96, 1))):
-        x = keras.layers.Conv2D(
-            width,
-            3,
-            strides=stride,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=keras.initializers.HeNormal(seed=number),
-        )(x)
-        x = FusedBatchNormalization(momentum=0.9)(x)
-        x = keras.layers.ReLU()(x)
-    return keras.Model(images, x, name=DIGITS)
-
-
-@functools.cache
-def _digits_weights(side: int) -> list[np.ndarray]:
-    """The weights after training on the digits 0 to 4, for pictures of `side` pixels.
-
-    Learnt on one device also in a strategy's scope: replicas would keep statistics of their own.
-    """
-    if not tf.distribute.has_strategy():
-        return _learnt_digits(side)
-    policy = keras.config.dtype_policy()
-
-    def learn() -> list[np.ndarray]:
-        keras.config.set_dtype_policy(policy)
-        return _learnt_digits(side)
-
-    # A scope is its thread's own.
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        return thread.submit(learn).result()
-
-
-def _learnt_digits(side: int, epochs: int = 10, batch: int = 50) -> list[np.ndarray]:
-    from pipelines import embedded
-    from pipelines.images import photos
-
-    source = embedded.low_digits(photos.FitPhoto((side, side, 3)))
-    pixels, target = source.train.numpy()
-    backbone = _digits_network(side)
-    x = keras.layers.GlobalAveragePooling2D()(backbone.output)
-    x = keras.layers.Dense(5, kernel_initializer=keras.initializers.GlorotUniform(seed=9))(x)
-    model = keras.Model(backbone.input, x)
-    steps = epochs * (len(target) // batch)
-    model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, steps)),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
-    )
-    order = np.concatenate(
-        [np.random.default_rng(epoch).permutation(len(target)) for epoch in range(epochs)]
-    )
-    model.fit(
-        (pixels[order] / 127.5 - 1).astype("float32"),
-        target[order],
-        batch_size=batch,
-        shuffle=False,
-        verbose=0,
-    )
-    return backbone.get_weights()

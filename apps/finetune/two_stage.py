@@ -1,8 +1,7 @@
-"""Fine-tuning in two stages over features that are computed once.
+"""Fine-tuning in two stages on features that are computed once.
 
-What is frozen gives the same answer in every epoch, so it is asked once a
-picture: the top blocks learn from what lies at the cut in memory, and the head
-before them from its pooled form.
+The frozen part gives the same features in every epoch, so they are computed once per image and
+kept in memory. The head is fitted to their pooled form, then the top blocks are trained with it.
 """
 
 import dataclasses
@@ -14,125 +13,132 @@ import numpy as np
 import tensorflow as tf
 
 from apps.finetune.freezing import Parts, groups
-from apps.finetune.linear_probe import path
+from apps.finetune.linear_probe import regularization_path
 from apps.fit_data import FitData, TrainingPosition
 from apps.solving import solve
 from optimizers import LayerwiseLearningRate
 from pipelines.batches import Augment, ordered_batches, sharded_batches, shuffled_batches
 from pipelines.examples import Batch, Examples, store
 
-BATCH = 64  # pictures in one pass through the frozen part
-MAX_STEPS_PER_EXECUTION = 8  # at most
-VALID_BATCH = 256
+FROZEN_BATCH_SIZE = 64  # images in one pass through the frozen part
+MAX_STEPS_PER_EXECUTION = 8
+VALIDATION_BATCH_SIZE = 256
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """What an app wants of its stages.
+class TwoStagePlan:
+    """The choices of an app for both stages.
 
     Attributes:
-        copies: of each training picture; the first is as it is, every second
-            mirrored.
-        change: of the pictures of later copies, or None.
-        mix: of features and targets in the second stage, or None.
+        copies: versions of each training image; the first is unchanged, every second
+            is mirrored.
+        augment: a random change of the images of later copies, or None.
+        mix: a random mix of features and targets in the second stage, or None.
         batch_size: examples in one step.
-        epochs: at most, of each stage: the penalties tried, and passes.
-        optimizer: from a number of steps to a new Keras optimizer.
-        decay: what each group's rate is multiplied by, from the head downwards.
+        epochs: most epochs of each stage: penalties tried, and passes.
+        make_optimizer: from a number of steps to a new Keras optimizer.
+        decay: factor of the learning rate from one group of layers to the next deeper one.
         loss: between distributions over the classes and logits.
-        seed: of all order and change.
+        seed: of order and augmentation.
 
     """
 
     copies: int
-    change: Augment | None
+    augment: Augment | None
     mix: Augment | None
     batch_size: int
     epochs: tuple[int, int]
-    optimizer: Callable[[int], Any]
+    make_optimizer: Callable[[int], Any]
     decay: float
     loss: Any
     seed: int
 
 
-class Features(NamedTuple):
-    """What the network above learns from and is judged on, and the steps of an epoch and a call.
+class FeatureData(NamedTuple):
+    """Features in place of images, for training and validation.
 
-    `change` is that of the feeds.
+    Attributes:
+        train: features and distributions over the classes.
+        valid: likewise.
+        steps_per_epoch: batches in an epoch.
+        steps_per_execution: steps in one call of TensorFlow.
+        transform: as in `FitData`.
+
     """
 
     train: Examples
     valid: Examples
-    steps: int
+    steps_per_epoch: int
     steps_per_execution: int
-    change: Callable[[Any], Any] | None
+    transform: Callable[[Any], Any] | None
 
 
-def run(parts: Parts, fit_data: FitData, plan: Plan, **options: Any) -> None:
-    """Train the head on pooled features, then the blocks with it; options as of Model.fit.
+def fit(parts: Parts, fit_data: FitData, plan: TwoStagePlan, **options: Any) -> None:
+    """Fit the head to pooled features, then train the blocks with it; options as of Model.fit.
 
-    The second stage begins with the best head of the first, and an epoch of it is kept only if
-    it is better by more than chance.
+    The second stage begins with the best head of the first. An epoch of the second stage is kept
+    only if it is better by more than chance.
     """
-    cut = _at_the_cut(parts, fit_data, plan)
+    at_cut = _features_at_cut(parts, fit_data, plan)
     raw = keras.Input(parts.frozen.output.shape[1:])
     pooling = keras.Model(raw, parts.pooled(raw))
-    pooled = cut._replace(train=_asked(pooling, cut.train), valid=_asked(pooling, cut.valid))
+    train, valid = (_outputs(pooling, part) for part in (at_cut.train, at_cut.valid))
+    pooled = at_cut._replace(train=train, valid=valid)
     head = keras.Model(parts.head.input, parts.head.output)
     _compile(head, keras.optimizers.SGD(0.0), plan, 1)
-    heads = _Heads(head, pooled, plan)
+    candidates = _HeadCandidates(head, pooled, plan)
     position = fit_data.position
     if position.stage == 1:
-        valid = sharded_batches(pooled.valid, batch_size=VALID_BATCH)
-        epochs = {"epochs": plan.epochs[0], **options}
-        done = solve(head, fit_data._replace(valid=valid), heads.sweeps(), **epochs)
+        batches = sharded_batches(pooled.valid, batch_size=VALIDATION_BATCH_SIZE)
+        stage_options = {"epochs": plan.epochs[0], **options}
+        stage_data = fit_data._replace(valid=batches)
+        done = solve(head, stage_data, candidates.iterate(), **stage_options)
         position = TrainingPosition(2, done, done)
     if parts.blocks is None or not plan.epochs[1]:
         return
-    head_losses = heads.take_best()
-    upper = parts.upper()
-    shares = {group.paths: group.share for group in groups(parts, plan.decay)}
-    optimizer = LayerwiseLearningRate(plan.optimizer(cut.steps * plan.epochs[1]), shares)
-    _compile(upper, optimizer, plan, cut.steps_per_execution)
-    upper.is_worth_keeping = lambda: _is_better(
-        _losses(plan, *_asked(upper, cut.valid).numpy()), head_losses
+    head_losses = candidates.select_best()
+    model = parts.above_cut()
+    scales = {group.paths: group.learning_rate_scale for group in groups(parts, plan.decay)}
+    optimizer = plan.make_optimizer(at_cut.steps_per_epoch * plan.epochs[1])
+    optimizer = LayerwiseLearningRate(optimizer, scales)
+    _compile(model, optimizer, plan, at_cut.steps_per_execution)
+    model.is_worth_keeping = lambda: _is_better(
+        _losses(plan, *_outputs(model, at_cut.valid).numpy()), head_losses
     )
-    second_epochs = range(position.stage_start, position.stage_start + plan.epochs[1])
-    _fit(upper, cut, plan, second_epochs, position, **options)
+    epochs = range(position.stage_start, position.stage_start + plan.epochs[1])
+    _fit_blocks(model, at_cut, plan, epochs, position, **options)
 
 
-class _Heads:
-    """The regressions of the first stage, and which of them validation likes best."""
+class _HeadCandidates:
+    """The regressions of the first stage; validation selects one of them."""
 
-    def __init__(self, head: Any, pooled: Features, plan: Plan) -> None:
+    def __init__(self, head: Any, pooled: FeatureData, plan: TwoStagePlan) -> None:
         self.head, self.pooled, self.plan = head, pooled, plan
         features, target = pooled.train.numpy()
-        self.weights = [
-            [*pair]
-            for pair in path(
-                features,
-                target.argmax(1),
-                target.shape[1],
-                copies=plan.copies,
-                count=plan.epochs[0],
-            )
-        ]
+        path = regularization_path(
+            features,
+            target.argmax(1),
+            target.shape[1],
+            copies=plan.copies,
+            count=plan.epochs[0],
+        )
+        self.weights = [[*pair] for pair in path]
 
-    def sweeps(self) -> Iterator[dict[str, float]]:
-        """Each of them in the head, with its scores on the training examples."""
+    def iterate(self) -> Iterator[dict[str, float]]:
+        """Put each into the head; gives its scores on the training examples."""
         for weights in self.weights:
             self.head.set_weights(weights)
-            logits, target = _asked(self.head, self.pooled.train).numpy()
-            right = logits.argmax(1) == target.argmax(1)
+            logits, target = _outputs(self.head, self.pooled.train).numpy()
+            correct = logits.argmax(1) == target.argmax(1)
             loss = _losses(self.plan, logits, target).mean()
-            yield {"accuracy": float(right.mean()), "loss": float(loss)}
+            yield {"accuracy": float(correct.mean()), "loss": float(loss)}
 
-    def take_best(self) -> np.ndarray:
-        """Leave the best in the head; gives its loss on each validation example."""
+    def select_best(self) -> np.ndarray:
+        """Put the best into the head; gives its loss on each validation example."""
         losses = []
         for weights in self.weights:
             self.head.set_weights(weights)
-            losses.append(_losses(self.plan, *_asked(self.head, self.pooled.valid).numpy()))
+            losses.append(_losses(self.plan, *_outputs(self.head, self.pooled.valid).numpy()))
         best = int(np.argmin([np.mean(one) for one in losses]))
         self.head.set_weights(self.weights[best])
         return losses[best]
@@ -145,12 +151,12 @@ def _is_better(losses: np.ndarray, others: np.ndarray) -> bool:
     return bool(gains.mean() > error)
 
 
-def _losses(plan: Plan, logits: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _losses(plan: TwoStagePlan, logits: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The loss of each example."""
     return np.asarray(plan.loss.call(tf.constant(target), tf.constant(logits)))
 
 
-def _compile(model: Any, optimizer: Any, plan: Plan, steps_per_execution: int) -> None:
+def _compile(model: Any, optimizer: Any, plan: TwoStagePlan, steps_per_execution: int) -> None:
     model.compile(
         optimizer,
         loss=plan.loss,
@@ -160,27 +166,27 @@ def _compile(model: Any, optimizer: Any, plan: Plan, steps_per_execution: int) -
     )
 
 
-def _fit(
+def _fit_blocks(
     model: Any,
-    features: Features,
-    plan: Plan,
+    at_cut: FeatureData,
+    plan: TwoStagePlan,
     epochs: range,
     position: TrainingPosition,
     **options: Any,
 ) -> None:
-    """Train on features at the cut."""
+    """Train the model above the cut."""
     batches = shuffled_batches(
-        features.train,
+        at_cut.train,
         batch_size=plan.batch_size,
-        steps_per_epoch=features.steps,
+        steps_per_epoch=at_cut.steps_per_epoch,
         seed=plan.seed,
         augment=plan.mix,
-        start=position.initial_batch(epochs, features.steps),
+        start=position.initial_batch(epochs, at_cut.steps_per_epoch),
     )
     model.fit(
-        batches.map(features.change) if features.change else batches,
-        validation_data=sharded_batches(features.valid, batch_size=VALID_BATCH),
-        steps_per_epoch=features.steps,
+        batches.map(at_cut.transform) if at_cut.transform else batches,
+        validation_data=sharded_batches(at_cut.valid, batch_size=VALIDATION_BATCH_SIZE),
+        steps_per_epoch=at_cut.steps_per_epoch,
         initial_epoch=position.initial_epoch(epochs),
         epochs=epochs.stop,
         shuffle=False,
@@ -188,62 +194,69 @@ def _fit(
     )
 
 
-def _at_the_cut(parts: Parts, fit_data: FitData, plan: Plan) -> Features:
-    """The features of every copy of the training pictures, and of the validation pictures.
+def _features_at_cut(parts: Parts, fit_data: FitData, plan: TwoStagePlan) -> FeatureData:
+    """The features of every copy of the training images, and of the validation images.
 
-    An epoch takes as many as there are pictures, of some copy each.
+    An epoch takes as many examples as there are images, each from any copy.
     """
-    num_classes = len(fit_data.splits.labels)
-
-    def features_of(images: Any) -> Any:
-        features = parts.frozen(fit_data.prepare(images), training=False)
-        return tf.cast(features, tf.float16)
-
-    ask = _traced(features_of, *fit_data.splits.spec["features"])
-
-    def altered(images: np.ndarray, copy: int, start: int) -> Any:
-        changed = images[:, :, ::-1] if copy % 2 else images
-        if copy and plan.change is not None:
-            seed = tf.constant([plan.seed, copy * 2**32 + start], tf.int64)
-            changed, _ = plan.change(tf.constant(changed), None, seed)
-        return changed
-
-    def batches(examples: Examples, copies: int) -> Iterator[Batch]:
-        one_hot = np.eye(num_classes, dtype="float32")
-        for copy in range(copies):
-            for start in range(0, len(examples), BATCH):
-                images, target = examples.numpy(slice(start, start + BATCH))
-                features = ask(tf.convert_to_tensor(altered(images, copy, start))).numpy()
-                yield Batch(features, one_hot[target])
-
-    train, valid = fit_data.splits.train, fit_data.splits.valid
-    steps = len(train) // plan.batch_size
+    splits = fit_data.splits
+    steps = len(splits.train) // plan.batch_size
     steps = min(steps, fit_data.steps_per_epoch or steps)
     most = min(MAX_STEPS_PER_EXECUTION, fit_data.steps_per_execution)
     steps_per_execution = steps // -(-steps // most)
-    return Features(
-        store(batches(train, plan.copies), plan.copies * len(train)),
-        store(batches(valid, 1), len(valid)),
+    extract = _extractor(parts, fit_data, plan)
+    return FeatureData(
+        store(extract(splits.train, plan.copies), plan.copies * len(splits.train)),
+        store(extract(splits.valid, 1), len(splits.valid)),
         steps // steps_per_execution * steps_per_execution,
         steps_per_execution,
         fit_data.transform,
     )
 
 
-def _asked(model: Any, examples: Examples) -> Examples:
-    """What a model gives for each example, in memory."""
+def _extractor(
+    parts: Parts, fit_data: FitData, plan: TwoStagePlan
+) -> Callable[[Examples, int], Iterator[Batch]]:
+    """The function from examples and a number of copies to batches of their features."""
+    num_classes = len(fit_data.splits.labels)
+
+    def features_of(images: Any) -> Any:
+        features = parts.frozen(fit_data.prepare(images), training=False)
+        return tf.cast(features, tf.float16)
+
+    graph = _traced(features_of, *fit_data.splits.spec["features"])
+
+    def augmented(images: np.ndarray, copy: int, start: int) -> Any:
+        changed = images[:, :, ::-1] if copy % 2 else images
+        if copy and plan.augment is not None:
+            seed = tf.constant([plan.seed, copy * 2**32 + start], tf.int64)
+            changed, _ = plan.augment(tf.constant(changed), None, seed)
+        return changed
+
+    def batches(examples: Examples, copies: int) -> Iterator[Batch]:
+        one_hot = np.eye(num_classes, dtype="float32")
+        for copy in range(copies):
+            for start in range(0, len(examples), FROZEN_BATCH_SIZE):
+                images, target = examples.numpy(slice(start, start + FROZEN_BATCH_SIZE))
+                features = graph(tf.convert_to_tensor(augmented(images, copy, start))).numpy()
+                yield Batch(features, one_hot[target])
+
+    return batches
+
+
+def _outputs(model: Any, examples: Examples) -> Examples:
+    """The outputs of a model as features, in memory; the same targets."""
     features = examples.features
-    ask = _traced(lambda x: model(x, training=False), features.shape[1:], features.dtype)
-    given = [
-        ask(features).numpy() for features, _ in ordered_batches(examples, batch_size=VALID_BATCH)
-    ]
-    return Examples.of(np.concatenate(given), examples.targets)
+    graph = _traced(lambda x: model(x, training=False), features.shape[1:], features.dtype)
+    batches = ordered_batches(examples, batch_size=VALIDATION_BATCH_SIZE)
+    outputs = [graph(features).numpy() for features, _ in batches]
+    return Examples.of(np.concatenate(outputs), examples.targets)
 
 
 def _traced(function: Callable[[Any], Any], shape: Sequence[int], dtype: Any) -> Any:
     """A graph of a function of batches of any size.
 
-    Made once: TensorFlow warns of functions that are traced again and again, one for each training.
+    It is traced once: TensorFlow warns of functions that are traced again for each training.
     """
     signature = [tf.TensorSpec([None, *shape], dtype)]
     graph = tf.function(function, input_signature=signature, autograph=False)

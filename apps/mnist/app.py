@@ -1,9 +1,9 @@
-"""Small images, grey or colour, in classes: MNIST and what looks like it.
+"""Classifies small images, grey or colour, such as those of MNIST.
 
     athanor mnist train --data tfds:mnist
 
-One to two minutes on two cores; at least 99.4 % of the test digits right (a slow test
-holds it to that).
+One to two minutes on two cores; at least 99.4 % of the test digits are right (a slow test
+requires it).
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Mnist(App):
     """Classify small images of one size, such as digits, clothes or symbols.
 
-    The shape, the colours and the classes come from the data; images of several sizes become
-    squares of the usual side.
+    Shape, colours and classes are read from the data; images of several sizes are resized to
+    squares of the most frequent side.
     """
 
     modality: ClassVar[ModalityName] = "image"
@@ -43,21 +43,22 @@ class Mnist(App):
 
     data: Address = "embedded"
     """Address of the data: embedded, tfds:NAME, folder:PATH of class folders, npz:PATH (x_train,
-    y_train or x, y), or csv:PATH of a label and pixels."""
+    y_train or x, y), or csv:PATH with a label and pixels in each row."""
     model: Literal["softmax", "mlp", "cnn"] = "cnn"
-    """softmax regression, a perceptron of two hidden layers, or a convolutional network."""
+    """softmax regression, mlp (a perceptron with two hidden layers), or cnn (a convolutional
+    network)."""
     augment: float = bounded(1.0, 0.0, 10.0)
-    """Strength of random rotation, zoom and shift in training; 0 for none."""
+    """Strength of random rotation, zoom and shift in training; 0 is none."""
     dropout: float = bounded(0.0, 0.0, 1.0)
-    """Share of the last hidden units silenced at random in training."""
+    """Fraction of the last hidden units dropped at random in training."""
     l2: float = bounded(0.0, 0.0)
     """L2 penalty on the kernels."""
     batch_norm: bool = True
-    """Normalise each hidden layer over the batch."""
+    """Batch normalisation of each hidden layer."""
 
     @classmethod
     def tiny(cls) -> "Mnist":
-        """Softmax regression on the embedded digits."""
+        """A perceptron on the embedded digits."""
         return cls(model="mlp", epochs=2, batch_size=64)
 
     def load_splits(self, data_dir: Path | None = None) -> "Splits":
@@ -78,30 +79,30 @@ class Mnist(App):
         return splits
 
     def make_preprocessing(self, splits: "Splits") -> Any:
-        """Pixels to mean 0 and deviation 1."""
+        """The layer that scales pixels to mean 0 and standard deviation 1."""
         from pipelines.images.preprocessing import Standardize
 
         return Standardize.adapted(splits.train)
 
     def make_input_decoder(self, splits: "Splits") -> Any:
-        """How a picture of any size and colour becomes one like the training images."""
+        """The decoder from a picture of any size and colour to one like the training images."""
         from pipelines import addresses
         from pipelines.images.photos import SmallImages
         from pipelines.images.preprocessing import FitImage
 
         kind, _ = addresses.parsed(self.data, self.address_kinds)
-        if kind == "folder":  # Files are answered as they were read in training.
+        if kind == "folder":  # The decoder of training is the right one for files.
             return SmallImages().like(splits.spec["features"][0])
         return FitImage.adapted(splits.train)
 
     def make_augmentation(self) -> Callable[[Any, Any, Any], Any] | None:
-        """Rotation, zoom and shift of the strength `augment`."""
+        """Random rotation, zoom and shift of the strength `augment`."""
         from pipelines.images.augmentation import random_affine
 
         return random_affine(self.augment) if self.augment else None
 
     def make_loss(self, splits: "Splits") -> Any:  # noqa: ARG002
-        """Cross-entropy of logits, a little smoothed."""
+        """Cross-entropy of logits, with label smoothing of 0.02."""
         from apps.networks import SmoothedCrossentropy
 
         return SmoothedCrossentropy(0.02)
