@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from apps import Text
 from apps.text import ngram_logits
-from apps.text.layers import BidirectionalReader, NgramLogits, MaskedMeanMaxPooling
+from apps.text.layers import BidirectionalReader, MaskedMeanMaxPooling, NgramLogits
 from evaluation.modalities import texts as judged
 from inference.inputs import UnreadableError
 from inference.predict import predict
@@ -198,10 +198,10 @@ def test_ngram_logits_are_logistic_regression(classes):
     random = np.random.default_rng(0)
     target = random.integers(0, classes, 300)
     # Run 1 + class tells the class, run 9 nothing; 8 is of no text.
-    runs = np.stack([1 + target, np.where(random.random(300) < 0.5, 9, 0)], 1)
+    ngrams = np.stack([1 + target, np.where(random.random(300) < 0.5, 9, 0)], 1)
     layer = NgramLogits(9, classes)
     layer.build((None, None))
-    layer.solve([(runs[:200], target[:200]), (runs[200:], target[200:])], random.random(300))
+    layer.solve([(ngrams[:200], target[:200]), (ngrams[200:], target[200:])], random.random(300))
     asked = np.array([[1, 0], [2, 9], [classes, 0], [8, 0], [0, 0]])
     logits = layer(tf.constant(asked)).numpy()
     np.testing.assert_array_equal(logits[:3].argmax(1), [0, 1, classes - 1])
@@ -211,19 +211,19 @@ def test_ngram_logits_are_logistic_regression(classes):
 def test_training_texts_get_logits_of_a_regression_without_them():
     """On random classes they are not right in training, and their scale is small."""
     random = np.random.default_rng(0)
-    runs, target = random.integers(1, 300, (600, 20)), random.integers(0, 2, 600)
+    ngrams, target = random.integers(1, 300, (600, 20)), random.integers(0, 2, 600)
     layer = NgramLogits(300, 2)
     layer.build((None, None))
-    runs = np.array([np.pad(u := np.unique(row), (0, 20 - len(u))) for row in runs])
-    layer.solve([(runs, target)], random.random(600))
-    unseen = np.mean(layer(tf.constant(runs), training=True).numpy().argmax(1) == target)
+    ngrams = np.array([np.pad(u := np.unique(row), (0, 20 - len(u))) for row in ngrams])
+    layer.solve([(ngrams, target)], random.random(600))
+    unseen = np.mean(layer(tf.constant(ngrams), training=True).numpy().argmax(1) == target)
     assert unseen < 0.6
     assert float(layer.scale) < 0.2
 
 
 def test_a_class_without_texts_is_unlikely():
-    runs = np.array([[1, 0], [2, 0]] * 50)
-    known = ngram_logits.to_corpus([(runs, np.array([0, 2] * 50))], 3)
+    ngrams = np.array([[1, 0], [2, 0]] * 50)
+    known = ngram_logits.to_corpus([(ngrams, np.array([0, 2] * 50))], 3)
     found = ngram_logits.solve(known, np.arange(100) % ngram_logits.NUM_FOLDS, 3)
     assert found.bias[0, 1] < found.bias[0, [0, 2]].min() - 1
 
