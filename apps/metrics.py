@@ -1,26 +1,29 @@
-"""The table of metrics: which direction is better, in what range, in what unit.
+"""The table of metrics: direction, range, unit and format of each, and nowhere else.
 
-Training, tuning and evaluation look a metric up here by its name; none of them
-guesses from how the name is spelt.
+Training, tuning and evaluation look a metric up by its name.
 """
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-VALIDATION = "val_"  # what Keras writes before the name of a validation score
-TARGET = "target"  # the unit of what is predicted
+VALIDATION = "val_"  # Keras writes it before the name of a validation score
+TARGET = "target"  # a unit: that of the predicted column
+
+Format = Literal["number", "fraction"]
 
 
 class Metric(NamedTuple):
-    """What is known of a metric.
+    """The properties of a metric.
 
     Attributes:
         name: as in scores.json and history.csv.
         higher_is_better: the direction.
-        low: the least value that it can take.
-        high: the largest value that it can take.
-        unit: of its values; "" for a pure number, TARGET for that of the target.
-        judges: whether a model is worse for being worse by it; others only describe.
+        low: the smallest possible value.
+        high: the largest possible value.
+        unit: "" for a pure number, TARGET for the unit of the target.
+        format: how a difference is shown to the user: a fraction in percentage points.
+        measures_quality: whether a worse value means a worse model; other metrics describe it.
+        of_export: whether it is measured on an exported model, not on predictions.
 
     """
 
@@ -29,43 +32,54 @@ class Metric(NamedTuple):
     low: float = 0.0
     high: float = math.inf
     unit: str = ""
-    judges: bool = True
+    format: Format = "number"
+    measures_quality: bool = True
+    of_export: bool = False
 
     @property
     def sign(self) -> float:
-        """1 where higher is better, else -1."""
+        """1 if higher is better, else -1."""
         return 1.0 if self.higher_is_better else -1.0
 
     @property
-    def mode(self) -> str:
-        """The direction in the words of Keras: min or max."""
+    def mode(self) -> Literal["min", "max"]:
+        """The direction in Keras's words."""
         return "max" if self.higher_is_better else "min"
+
+    def unit_for(self, target: str) -> str:
+        """The unit, given the name of the target column."""
+        return target if self.unit == TARGET else self.unit
+
+
+def _fraction(name: str, *, measures_quality: bool = True) -> Metric:
+    return Metric(name, True, high=1.0, format="fraction", measures_quality=measures_quality)
 
 
 METRICS = {
-    one.name: one
-    for one in (
-        Metric("accuracy", True, high=1.0),
+    metric.name: metric
+    for metric in (
+        _fraction("accuracy"),
         Metric("loss", False, unit="nats"),
-        Metric("macro_f1", True, high=1.0),
+        _fraction("macro_f1"),
         Metric("rmse", False, unit=TARGET),
         Metric("mae", False, unit=TARGET),
         Metric("r2", True, low=-math.inf, high=1.0),
-        Metric("recall_at_10", True, high=1.0),
-        Metric("ndcg_at_10", True, high=1.0),
-        Metric("coverage", True, high=1.0, judges=False),
-        Metric("latency", False, unit="ms"),
-        Metric("size", False, unit="MB"),
+        _fraction("recall_at_10"),
+        _fraction("ndcg_at_10"),
+        _fraction("coverage", measures_quality=False),
+        Metric("latency", False, unit="ms", of_export=True),
+        Metric("size", False, unit="MB", of_export=True),
     )
 }
+EXPORT_METRICS = tuple(name for name, metric in METRICS.items() if metric.of_export)
 
 
 def metric(name: str) -> Metric:
-    """The metric of this name, with or without `val_`. Raises ValueError where none is known."""
+    """The metric of this name, with or without `val_`. Raises ValueError if it is not known."""
     known = METRICS.get(name.removeprefix(VALIDATION))
     if known is None:
         raise ValueError(
-            f"Received the metric {name!r}; expected one of {', '.join(METRICS)}. Add it, with "
-            "its direction, to METRICS in apps/metrics.py."
+            f"Received the metric {name!r}; expected one of {', '.join(METRICS)}. Add it to "
+            "METRICS in apps/metrics.py, with its direction, range, unit and format."
         )
     return known

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.fit_data import FitData
+from apps.metrics import VALIDATION
 
 
 def solve(
@@ -51,7 +52,7 @@ def solve(
         if scores is None:
             break
         valid = model.evaluate(fit_data.valid, verbose=0, return_dict=True)
-        logs = {**scores, **{f"val_{name}": value for name, value in valid.items()}}
+        logs = {**scores, **{f"{VALIDATION}{name}": value for name, value in valid.items()}}
         if verbose:
             line = " - ".join(f"{name}: {value:.4f}" for name, value in logs.items())
             print(f"Epoch {epoch + 1}/{epochs}: {line}", flush=True)

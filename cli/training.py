@@ -211,9 +211,9 @@ def demonstrate(
 
     answered = predict(app_class, run, examples(load(app_class, run, common)), PREDICT)
     metric, value = next(iter(trained["test"].items()))
-    best = max if metrics.metric(metric).higher_is_better else min
+    sign = metrics.metric(metric).sign
     beside = {name: row[metric] for name, row in trained["baselines"].items() if metric in row}
-    name = best(beside, key=lambda name: beside[name])
+    name = max(beside, key=lambda name: sign * beside[name])
     return {
         "app": app_class.name(),
         "metric": metric,

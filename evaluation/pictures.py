@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import matplotlib
 
+from apps.metrics import VALIDATION
 from evaluation import history, kinds
 from evaluation.fonts import fonts
 from evaluation.style import FAINT, FIRST, GREY, INK, SECOND, STYLE, caption, few_ticks, pyplot
@@ -53,12 +54,12 @@ def _told(run: Run) -> str:
 
 
 def _learning_curves(columns: dict[str, list[float]], manifest: dict[str, Any]) -> Any:
-    scores = [name for name in columns if f"val_{name}" in columns]
+    scores = [name for name in columns if f"{VALIDATION}{name}" in columns]
     figure, axes = pyplot.subplots(
         1, len(scores) + 1, figsize=(4 * len(scores) + 4, 3.2), layout="constrained"
     )
     for axis, name in zip(axes, scores, strict=False):
-        train, valid = columns[name], columns[f"val_{name}"]
+        train, valid = columns[name], columns[f"{VALIDATION}{name}"]
         axis.plot(columns["epoch"], train, color=FAINT, marker=".", label="train")
         axis.plot(columns["epoch"], valid, color=FIRST, marker=".", label="validation")
         axis.set(title=name, xlabel="epoch")

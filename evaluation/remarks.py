@@ -52,7 +52,7 @@ def _ahead(judge: Any, answers: Any, given: Any) -> dict[str, tuple[float, float
         name: (own[name], value)
         for name, value in other.items()
         if name in own
-        and metric(name).judges
+        and metric(name).measures_quality
         and metric(name).sign * (value - own[name]) > LEAST * abs(own[name])
     }
 

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from apps.metrics import TARGET, metric
+from apps.metrics import metric
 from evaluation import kinds, test_set_ledger
 from evaluation.remarks import remarks
 from pipelines import fingerprints
@@ -68,10 +68,11 @@ def _scored(run: Run, answers: Any) -> dict[str, Any]:
     baselines = kinds.asked(run.modality).baselines(run.splits)
     tables = judge.details(answers, run.splits)
     test, drawn = judge.metrics(answers), judge.resampled(answers)
+    target = run.manifest["fields"].get("target", "")
     return {
         "test": test,
         "intervals": judge.intervals(answers, drawn),
-        "units": {name: unit for name in test if (unit := _unit(run, name))},
+        "units": {name: unit for name in test if (unit := metric(name).unit_for(target))},
         "baselines": {name: judge.metrics(given) for name, given in baselines.items()},
         "remarks": remarks(run.app, judge, answers, baselines, drawn),
         "examples": len(answers.target),
@@ -97,8 +98,3 @@ def _kept(run: Run, scores: dict[str, Any], other_runs: int | None) -> dict[str,
     }
     write_json(run.path / SCORES, scores)
     return scores
-
-
-def _unit(run: Run, name: str) -> str:
-    unit = metric(name).unit
-    return run.manifest["fields"].get("target", "") if unit == TARGET else unit

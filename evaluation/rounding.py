@@ -2,7 +2,7 @@
 
 import math
 
-from apps.metrics import TARGET, Metric
+from apps.metrics import Metric
 
 DIGITS = 4  # of a number of which no interval is known
 MOST_DECIMALS = 6
@@ -48,11 +48,11 @@ def with_spread(value: float, spread: float) -> str:
 
 
 def amount(difference: float, known: Metric) -> str:
-    """A difference of a metric in two digits, such as `0.4 points` of a share."""
-    if (known.low, known.high) == (0.0, 1.0):
+    """A difference of a metric in two digits, such as `0.4 points` of a fraction."""
+    if known.format == "fraction":
         return f"{_two_digits(100 * difference)} points"
-    unit = "" if known.unit in ("", TARGET) else f" {known.unit}"
-    return f"{_two_digits(difference)}{unit} ({known.name})"
+    number_and_unit = f"{_two_digits(difference)} {known.unit_for('')}".rstrip()
+    return f"{number_and_unit} ({known.name})"
 
 
 def _two_digits(value: float) -> str:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from apps.app import App
 from apps.fields import FieldError
-from apps.metrics import VALIDATION, metric
+from apps.metrics import EXPORT_METRICS, VALIDATION, metric
 from exporting import savedmodel
 from exporting.export import export
 from inference.artifacts import versions
@@ -20,7 +20,6 @@ from training import provenance
 from training.run import Run
 
 ASKED = 50  # times that an artifact is asked for its latency
-OF_ARTIFACT = ("latency", "size")
 
 
 def directions(app: App, asked: str) -> dict[str, str]:
@@ -28,20 +27,20 @@ def directions(app: App, asked: str) -> dict[str, str]:
 
     Raises FieldError on a name that is none; the first one must be a validation score.
     """
-    scores = dict.fromkeys([app.monitor.removeprefix("val_"), "loss", *app.metrics])
-    known = [*scores, *OF_ARTIFACT]
+    scores = dict.fromkeys([app.monitor.removeprefix(VALIDATION), "loss", *app.metrics])
+    known = [*scores, *EXPORT_METRICS]
     found: dict[str, str] = {}
     for given in [name.strip() for name in asked.split(",")] if asked else [*scores][:1]:
-        name = given.removeprefix("val_")
-        if name not in (OF_ARTIFACT if found else scores):
+        name = given.removeprefix(VALIDATION)
+        if name not in (EXPORT_METRICS if found else scores):
             near = difflib.get_close_matches(name, known, 1)
             hint = f" Did you mean {near[0]}?" if near else ""
             expected = ", ".join(scores) + ("" if found else " first")
             raise FieldError(
                 f"Received --objective {asked!r}; expected {expected}"
-                f"{', ' if found else ', then perhaps '}{' and '.join(OF_ARTIFACT)}.{hint}"
+                f"{', ' if found else ', then perhaps '}{' and '.join(EXPORT_METRICS)}.{hint}"
             )
-        found[name if name in OF_ARTIFACT else f"{VALIDATION}{name}"] = metric(name).mode
+        found[name if name in EXPORT_METRICS else f"{VALIDATION}{name}"] = metric(name).mode
     return found
 
 

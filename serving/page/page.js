@@ -15,7 +15,7 @@ const METRICS = {
   mae: "Mean absolute error",
 };
 const EVERY = 30_000; // milliseconds between two looks for other versions
-const SHARES = ["accuracy", "balanced_accuracy", "macro_f1", "f1"];
+const FRACTIONS = ["accuracy", "macro_f1"]; // metrics that are shown in per cent
 const $ = (id) => document.getElementById(id);
 
 /** What a kind of question sees of the page while one model is asked. */
@@ -193,8 +193,8 @@ function scored({ about, version }) {
   const parts = [`Version ${version}`];
   const { score } = about;
   if (score) {
-    const show = SHARES.includes(score.metric) ? (x) => (100 * x).toFixed(1) : number;
-    const unit = SHARES.includes(score.metric) ? "\u202f%" : "";
+    const show = FRACTIONS.includes(score.metric) ? (x) => (100 * x).toFixed(1) : number;
+    const unit = FRACTIONS.includes(score.metric) ? "\u202f%" : "";
     const name = METRICS[score.metric] ?? score.metric.replaceAll("_", " ").toUpperCase();
     const between = score.low == null ? "" : ` (${show(score.low)} to ${show(score.high)})`;
     const value = h("strong", {}, show(score.value) + unit);
