@@ -167,7 +167,7 @@ def test_only_pictures_load_matplotlib():
         if path.stem not in ("pictures", "style", "fonts")
     )
     # Keras by itself loads it too.
-    begin = "import sys\nfrom training import startup\nstartup.tensorflow()"
+    begin = "import sys\nfrom training import startup\nstartup.start_tensorflow()"
     code = f"{begin}\n{imports}\nprint(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
