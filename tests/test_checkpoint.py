@@ -437,7 +437,7 @@ def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch
     monkeypatch.setattr(fitting, "MAX_STEPS_PER_EXECUTION", 4)
     app = dataclasses.replace(apps.Mnist.tiny(), model="mlp", batch_norm=False, epochs=2)
     undisturbed = trained(app, tmp_path / "undisturbed", checkpoint_every=None, on_nan="halve")
-    assert "goes on after epoch 1 with half of it" in capsys.readouterr().out
+    assert "continues after epoch 1 with half of it" in capsys.readouterr().out
     (halving,) = undisturbed.manifest["halvings"]
     assert halving[0] > len(app.load_splits().train) // app.effective_batch_size(10**6)
     highest = app.peak_learning_rate_for(2 * fitting.count_steps(app, app.load_splits())[0])
@@ -460,7 +460,7 @@ def test_a_loss_far_above_its_first_is_refused():
     watch = StopWhenDiverged()
     for loss in (2.3, 1.9, 200.0):
         watch.on_train_batch_end(0, {"loss": loss})
-    with pytest.raises(FloatingPointError, match=r"a loss of 240, which began at 2.3"):
+    with pytest.raises(FloatingPointError, match=r"a loss of 240, after a first one of 2.3"):
         watch.on_train_batch_end(0, {"loss": 240.0})
 
 
@@ -481,7 +481,7 @@ def test_the_command_line_goes_on_with_a_run(begun, whole, ask):
     assert "epochs 3 instead of 2" in error
     status, out, _ = ask(*words)
     assert status == 0
-    assert "goes on after epoch 1" in out
+    assert "continues after epoch 1" in out
     assert_same(Run.load(begun), whole)
     status, out, _ = ask(*words)
     assert status == 0
@@ -507,7 +507,7 @@ def test_a_run_that_goes_on_finds_its_sets_again(by, ask, tmp_path, monkeypatch)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "elsewhere"))
     status, said, told = ask("regression", "train", "--resume", tmp_path / "run")
     assert status == 0, told
-    assert "goes on after epoch 1" in said
+    assert "continues after epoch 1" in said
     assert len(rows(Run.load(tmp_path / "run"))) == 2
     assert Run.load(tmp_path / "run").data_dir == sets
     assert ask("regression", "train", "--resume", tmp_path / "run")[0] == 0

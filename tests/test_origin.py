@@ -122,7 +122,7 @@ def test_without_a_place_for_a_key_the_process_has_one(monkeypatch, tmp_path):
     provenance.sign(tmp_path, provenance.RUN_FILES)
     provenance.require_signature(tmp_path, provenance.RUN_FILES)
     provenance._key.cache_clear()
-    with pytest.raises(provenance.ProvenanceError, match="somebody else"):
+    with pytest.raises(provenance.ProvenanceError, match="another user"):
         provenance.require_signature(tmp_path, provenance.RUN_FILES)
     provenance._key.cache_clear()
 

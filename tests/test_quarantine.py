@@ -134,7 +134,7 @@ def test_a_stopped_training_goes_on_by_its_list(ask, elsewhere, listed):
     path.unlink()
     status, output, error = ask("mnist", "train", "--resume", "run")
     assert status == 0, error
-    assert "goes on after epoch 1" in output
+    assert "continues after epoch 1" in output
     assert Run.load(elsewhere / "run").manifest["data"]["quarantine"]["train"] == 2
 
 

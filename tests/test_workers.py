@@ -239,7 +239,7 @@ def test_a_worker_that_is_killed_is_started_again(elsewhere):
         said, complained = launcher.communicate(timeout=120)
     assert launcher.returncode == 0, complained
     assert "ended by SIGKILL; starting all again (1 of 3)." in complained
-    assert "goes on after epoch" in said
+    assert "continues after epoch" in said
     assert "Epoch 1/12" not in said  # of the second start
     assert Run.load(elsewhere / "run").manifest["epochs"] == 12
 

@@ -1,1 +1,1 @@
-"""How a run is made."""
+"""Training: from an app to a run directory."""

@@ -1,4 +1,4 @@
-"""model.keras, read so that a stranger's file can do no more than be refused."""
+"""Load model.keras safely: a file from elsewhere is refused rather than executed."""
 
 import importlib
 import re
@@ -10,17 +10,16 @@ import apps
 
 # What Keras writes for our models; none of our layers has files of its own.
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
-LARGEST_CONFIG = 2**28  # bytes; the ids of millions of users stand there
+MAX_CONFIG_BYTES = 2**28  # it holds the ids of millions of users
 CLASS = re.compile(r"<class '[\w.]*?(\w+)'>")  # as Keras prints what it read
-MOST_TIMES = 200  # as large as its member may get, which Keras does not compress
+MAX_COMPRESSION_RATIO = 200  # Keras does not compress
 
 
 def load_model(path: Path) -> Any:
-    """The model in a file that Keras wrote.
+    """Load a model from a .keras file.
 
-    Raises ValueError, with a reason, where it is no such file: a member that is none of
-    Keras's, one that grows beyond measure, a Lambda layer, a class that is neither Keras's
-    nor ours.
+    Raises ValueError with a reason if the file is unsafe or damaged: an unknown member, a
+    decompression bomb, a Lambda layer, a class that belongs neither to Keras nor to this project.
     """
     import keras
     import tensorflow as tf
@@ -29,11 +28,11 @@ def load_model(path: Path) -> Any:
         importlib.import_module(module)
     try:
         _require_members(path)
-        # Eagerly also where a tf.function asks first: its graph would not hold the weights.
+        # Eagerly even inside a tf.function, whose graph would not hold the weights.
         with tf.init_scope():
             return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
-        # Whatever Keras makes of it: training wrote it whole, so it is another's or damaged.
+        # Training writes the file whole, so any error means that it is foreign or damaged.
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(CLASS.sub(r"\1", lines[0])[:200]) from error
 
@@ -46,6 +45,6 @@ def _require_members(path: Path) -> None:
         if missing := [name for name in MEMBERS if name not in members]:
             raise ValueError(f"it lacks {missing[0]}")
         for name, one in members.items():
-            grown = one.file_size > MOST_TIMES * max(one.compress_size, 2**16)
-            if grown or (name != MEMBERS[-1] and one.file_size > LARGEST_CONFIG):
+            grown = one.file_size > MAX_COMPRESSION_RATIO * max(one.compress_size, 2**16)
+            if grown or (name != MEMBERS[-1] and one.file_size > MAX_CONFIG_BYTES):
                 raise ValueError(f"its {name} would take {one.file_size:,} bytes")

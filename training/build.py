@@ -1,4 +1,4 @@
-"""An app and its splits become Keras models."""
+"""Build the Keras models of an app."""
 
 from typing import Any, NamedTuple
 
@@ -10,13 +10,13 @@ from pipelines.splits import Splits
 
 
 class ModelParts(NamedTuple):
-    """What training holds.
+    """The models and layers of one training.
 
     Attributes:
-        prepare: the layer from raw to prepared input.
-        network: from prepared input to logits or numbers; this one is compiled.
-        finish: the layer from there to the answer; None where they are the same.
-        answering: all of it, from raw input to the answer; this one is saved.
+        preprocessing: Layer from raw to prepared input.
+        network: Model from prepared input to logits or numbers; it is compiled and trained.
+        output_layer: Layer from logits to predictions; None if they are the same.
+        full_model: Model from raw input to predictions; it is saved.
 
     """
 
@@ -27,7 +27,7 @@ class ModelParts(NamedTuple):
 
 
 def build(app: App, splits: Splits, policy: str) -> ModelParts:
-    """The models of an app, in the number format of a Keras dtype policy."""
+    """Build the models of an app with a Keras dtype policy."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -45,7 +45,7 @@ def build(app: App, splits: Splits, policy: str) -> ModelParts:
 
 
 def raw_inputs(splits: Splits) -> Any:
-    """One keras.Input, or one for each column by its name."""
+    """Make one keras.Input, or one per column by name."""
     spec = splits.spec["features"]
     if isinstance(spec, dict):
         return {
@@ -57,7 +57,7 @@ def raw_inputs(splits: Splits) -> Any:
 
 
 def with_finite_check(loss: keras.losses.Loss) -> Any:
-    """The loss, checked at every step: optimizer.iterations then says at which it failed."""
+    """Return the loss with a check at every step, so that optimizer.iterations names the step."""
 
     def checked(target: Any, answer: Any) -> Any:
         return tf.debugging.check_numerics(loss(target, answer), "The loss is not finite.")

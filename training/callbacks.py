@@ -1,4 +1,4 @@
-"""What happens at the end of every epoch besides Keras's own callbacks."""
+"""Callbacks of every training, in addition to those of Keras."""
 
 import csv
 import time
@@ -12,17 +12,17 @@ from apps.metrics import metric
 from pipelines.examples import Batch
 from pipelines.files import whole
 
-BLOWN_UP = 100.0  # times the first loss
+MAX_LOSS_RATIO = 100.0  # of the current loss to the first
 
 
 class StopTrainingError(Exception):
-    """Raised at the end of an epoch by a callback that has seen enough; the run is kept."""
+    """Raised by a callback at the end of an epoch to stop training and keep the run."""
 
 
 class History(keras.callbacks.Callback):
-    """Write history.csv anew after every epoch: number, seconds, learning rate, scores.
+    """Write history.csv after every epoch: number, seconds, learning rate, scores.
 
-    Without a path the rows are only kept.
+    Without a path it only collects the rows.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -32,7 +32,7 @@ class History(keras.callbacks.Callback):
         self.start = 0.0
 
     def elapsed(self) -> float:
-        """Seconds of the epoch in progress."""
+        """Return the seconds of the epoch in progress."""
         return time.perf_counter() - self.start
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
@@ -48,7 +48,7 @@ class History(keras.callbacks.Callback):
         self.write()
 
     def write(self) -> None:
-        """Write the rows, if there are some."""
+        """Write the file if there are rows."""
         if self.path is None or not self.rows:
             return
         with whole(self.path) as beside, beside.open("w", newline="") as file:
@@ -60,14 +60,13 @@ class History(keras.callbacks.Callback):
 class KeepBest(keras.callbacks.Callback):
     """Save the model whenever the monitored score is the best so far.
 
-    The saved model is another one than the trained: it shares its weights and
-    adds what lies before and behind it. A trained model may have `is_worth_keeping`,
-    asked about an epoch whose score is the best.
+    The saved model shares its weights with the trained one and adds preprocessing and output
+    layer. If the trained model has a method `is_worth_keeping`, it must also return True.
 
     Args:
-        saved: the model to save.
-        path: where, as one .keras file; None only keeps the weights.
-        monitor: a name in the epoch's logs whose metric says which direction is better.
+        saved: Model to save.
+        path: Path of the .keras file; None only keeps the weights in memory.
+        monitor: Name in the epoch's logs; its metric knows which direction is better.
 
     """
 
@@ -79,7 +78,7 @@ class KeepBest(keras.callbacks.Callback):
         self.weights: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Save if this epoch is the best."""
+        """Save the model if this epoch is the best."""
         score = self.sign * (logs or {})[self.monitor]
         worth = getattr(self.model, "is_worth_keeping", None)
         if score <= self.score or (worth is not None and not worth()):
@@ -94,9 +93,9 @@ class KeepBest(keras.callbacks.Callback):
                 self.saved.save(beside)
 
     def write(self) -> None:
-        """Save the best epoch's model, if there is one; the weights stay as they are."""
+        """Save the model with the best weights; the current weights stay in the model."""
         if not self.epoch:
-            if self.path is not None:  # whatever lies there, no epoch of this training made it
+            if self.path is not None:  # the file is of an earlier training
                 self.path.unlink(missing_ok=True)
             return
         current = self.saved.get_weights()
@@ -105,37 +104,38 @@ class KeepBest(keras.callbacks.Callback):
         self.saved.set_weights(current)
 
     def restore(self) -> None:
-        """Go back to the best weights."""
+        """Put the best weights into the model."""
         self.saved.set_weights(self.weights)
 
 
 class ShowPredictions(keras.callbacks.Callback):
-    """Show a few validation images to TensorBoard with what the model says of them.
+    """Write a few validation images and their predictions to TensorBoard.
 
     Args:
-        answering: the model from raw images to probabilities.
-        batch: the images, uint8 [n, height, width, channels], and their classes [n].
-        labels: names of the classes.
-        directory: where TensorBoard looks.
+        full_model: Model from raw images to probabilities.
+        batch: Images, uint8 [n, height, width, channels], and their classes [n].
+        labels: Names of the classes.
+        directory: Log directory of TensorBoard.
 
     """
 
     def __init__(
-        self, answering: keras.Model, batch: Batch, labels: tuple[str, ...], directory: Path
+        self, full_model: keras.Model, batch: Batch, labels: tuple[str, ...], directory: Path
     ) -> None:
         super().__init__()
-        self.answering, self.batch, self.labels = answering, batch, labels
+        self.full_model, self.batch, self.labels = full_model, batch, labels
         self.writer = tf.summary.create_file_writer(str(directory))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
-        """Write the images and a table of answers."""
-        probabilities = self.answering(self.batch.features, training=False).numpy()
+        """Write the images and a table of predictions."""
+        probabilities = self.full_model(self.batch.features, training=False).numpy()
         rows = ["| | true | predicted | probability |", "|---|---|---|---|"]
         for number, (true, row) in enumerate(zip(self.batch.target, probabilities, strict=True)):
-            said = row.argmax()
-            mark = "" if said == true else " **wrong**"
+            predicted = row.argmax()
+            note = "" if predicted == true else " **wrong**"
             rows.append(
-                f"| {number} | {self.labels[true]} | {self.labels[said]}{mark} | {row[said]:.3f} |"
+                f"| {number} | {self.labels[true]} | {self.labels[predicted]}{note} | "
+                f"{row[predicted]:.3f} |"
             )
         with self.writer.as_default(step=epoch + 1):
             tf.summary.image("sample", self.batch.features, max_outputs=len(rows))
@@ -144,10 +144,10 @@ class ShowPredictions(keras.callbacks.Callback):
 
 
 class StopWhenDiverged(keras.callbacks.Callback):
-    """Refuse to go on when scores are not finite, or the loss is far above where it began.
+    """Stop training if a score is not finite or the loss grows far above its first value.
 
     Attributes:
-        first: the mean loss of the first call; 0 before it.
+        first: Mean loss of the first call of the train function; 0 before it.
 
     """
 
@@ -156,12 +156,14 @@ class StopWhenDiverged(keras.callbacks.Callback):
         self.first = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: ARG002
-        """Raise FloatingPointError where the loss has blown up."""
+        """Raise FloatingPointError if the loss has exploded."""
         loss = float((logs or {}).get("loss", 0.0))
         self.first = self.first or loss
-        # Where a target is scaled, 1 is the loss of who knows nothing.
-        if loss > BLOWN_UP * max(1.0, self.first):
-            raise FloatingPointError(f"a loss of {loss:.3g}, which began at {self.first:.3g},")
+        # With a scaled target, 1 is the loss of a constant prediction.
+        if loss > MAX_LOSS_RATIO * max(1.0, self.first):
+            raise FloatingPointError(
+                f"a loss of {loss:.3g}, after a first one of {self.first:.3g},"
+            )
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Raise FloatingPointError with the names of scores that are not finite."""

@@ -1,4 +1,4 @@
-"""Where training stands, written every so often, and how it goes on from there bit for bit."""
+"""Write checkpoints during training and restore them, so that training resumes bit for bit."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ from training.interrupts import Interrupts
 from training.resume import CheckpointState
 from training.run import RunError
 
-# Of the time of a training, at most, that goes into its checkpoints.
+# Largest fraction of the training time that checkpoints may take.
 CHECKPOINT_COST_SHARE = 0.02
-MIN_CHECKPOINT_INTERVAL = 1.0  # seconds between two
-NUM_KEPT_CHECKPOINTS = 2  # where the newest is damaged, the one before it serves
-# What callbacks remember from one epoch to the next.
+MIN_CHECKPOINT_INTERVAL = 1.0  # seconds between two checkpoints
+NUM_KEPT_CHECKPOINTS = 2  # if the newest is damaged, the one before it is used
+# Attributes of callbacks that are part of a checkpoint.
 CALLBACK_STATE: dict[type, tuple[str, ...]] = {
     History: ("rows",),
     KeepBest: ("epoch", "score"),
@@ -33,20 +33,20 @@ CALLBACK_STATE: dict[type, tuple[str, ...]] = {
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Write a checkpoint every so often, and restore one at the beginning.
+    """Write checkpoints at intervals and restore one at the start.
 
-    It stands last among the callbacks: what it keeps is what the others have made
-    of the step or epoch. A fit that only replays its epochs (apps.solving) needs no
-    state. Where several machines train, each has part of what the metrics of an
-    unfinished epoch know, so it writes between epochs there.
+    It must be the last callback, so that a checkpoint includes the state of the others after
+    the step or epoch. A fit that only replays its epochs (apps.solving) stores no weights. With
+    several workers each has only part of the metrics of an unfinished epoch, so checkpoints are
+    written between epochs.
 
     Args:
-        path: of the run directory; None where another worker writes.
-        begin: what to go on from; at its own beginning a training has no state.
-        callbacks: those that stand before it.
-        every: seconds between two checkpoints; None for as often as costs 2 % of the time.
-        amid: whether one may be written in the middle of an epoch.
-        interrupts: tells when somebody wants the training to stop.
+        path: Run directory; None if another worker writes.
+        begin: State to continue from; it is empty for a new training.
+        callbacks: The callbacks before this one.
+        interval: Seconds between two checkpoints; None for as often as costs 2 % of the time.
+        within_epochs: Whether to write checkpoints in the middle of an epoch.
+        interrupts: Signals that ask the training to stop.
 
     """
 
@@ -77,7 +77,7 @@ class Checkpoint(keras.callbacks.Callback):
         return bool(self.params.get("replays"))
 
     def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: ARG002
-        """Restore, or note that another stage of training begins."""
+        """Restore a checkpoint, or count another stage of training."""
         self.interrupts.deferred = not self._replays
         self.first = -1
         if not self._replays:
@@ -93,7 +93,7 @@ class Checkpoint(keras.callbacks.Callback):
                 setattr(callback, name, value)
         if not self._replays:
             self._restore_state(found)
-        # A kill, or a disk, may have left older or newer ones than the checkpoint.
+        # After a kill these files may be older or newer than the checkpoint.
         self.history.write()
         self.best.write()
 
@@ -103,13 +103,13 @@ class Checkpoint(keras.callbacks.Callback):
             self.steps_to_skip = found.position.step // self.model.steps_per_execution
 
     def _make_variables(self) -> None:
-        """Make those of the optimizer now, those of the metrics at the first call.
+        """Create the optimizer's variables now and the metrics' variables at the first call.
 
-        Keras would make them while it traces the first step, and trace that once more.
+        Keras would create them while tracing the first step, and then trace it again.
         """
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
-        usual = self.model.train_function
+        train_function = self.model.train_function
 
         def first(iterator: Any) -> Any:
             if tf.distribute.get_strategy().num_replicas_in_sync == 1:
@@ -118,32 +118,33 @@ class Checkpoint(keras.callbacks.Callback):
                     None, _one_zero_example(target), _one_zero_example(self.model.output), None
                 )
                 self.model.reset_metrics()
-            self.model.train_function = self._passing(usual) if self.steps_to_skip else usual
+            skipping = self._skip_finished_calls(train_function)
+            self.model.train_function = skipping if self.steps_to_skip else train_function
             return self.model.train_function(iterator)
 
         self.model.train_function = first
 
-    def _skip_finished_calls(self, usual: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Let the calls of this epoch that were made before return at once."""
+    def _skip_finished_calls(self, train_function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return at once from calls that the interrupted epoch already made."""
 
-        def passing(iterator: Any) -> Any:
+        def skip_or_train(iterator: Any) -> Any:
             if not self.steps_to_skip:
-                self.model.train_function = usual
-                return usual(iterator)
+                self.model.train_function = train_function
+                return train_function(iterator)
             assign_values(self.model.metrics_variables, self.found.metrics)
             return self.model.get_metrics_result()
 
-        return passing
+        return skip_or_train
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
-        """The first epoch of a stage is known when it comes."""
+        """Note the first epoch of the stage, and the time spent on it before."""
         self.first = epoch if self.first < 0 else self.first
         self.epoch = epoch
         if self.steps_to_skip:
             self.history.start -= self.found.spent
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: ARG002
-        """Write in the middle of an epoch."""
+        """Write a checkpoint in the middle of an epoch if one is due."""
         if self.steps_to_skip:
             self.steps_to_skip -= 1
         elif self.within_epochs and self._is_due():
@@ -151,14 +152,14 @@ class Checkpoint(keras.callbacks.Callback):
         self.interrupts.raise_if_pending()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
-        """Write between two epochs."""
+        """Write a checkpoint between two epochs if one is due."""
         if self._is_due():
             stopped = bool(self.model.stop_training)
             self._write(TrainingPosition(self.stage, self.first, epoch + 1, stopped))
         self.interrupts.raise_if_pending()
 
     def on_train_end(self, logs: dict | None = None) -> None:  # noqa: ARG002
-        """What follows may be stopped anywhere."""
+        """Let signals stop the process at once again."""
         self.interrupts.deferred = False
 
     def _is_due(self) -> bool:
@@ -204,27 +205,27 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def _training_state(model: Any) -> list[Any]:
-    """Weights, states of random layers, and all that the optimizer keeps, in a fixed order.
+    """Return weights, states of random layers and optimizer variables, in a fixed order.
 
-    A learning rate is no state: it follows from the fields.
+    The learning rate is no state: it follows from the app's fields.
     """
-    passing = {id(one) for one in model.metrics_variables}  # of one epoch alone
-    kept = [one for one in model.variables if id(one) not in passing]
-    return [*kept, *(one for one in model.optimizer.variables if one.name != "learning_rate")]
+    metrics = {id(one) for one in model.metrics_variables}  # they belong to one epoch
+    variables = [one for one in model.variables if id(one) not in metrics]
+    return [*variables, *(one for one in model.optimizer.variables if one.name != "learning_rate")]
 
 
 def read_values(variables: Sequence[Any]) -> list[np.ndarray]:
-    """Of each variable; of one that differs between replicas, theirs [replicas, ...]."""
-    found = []
+    """Return the value of each variable, as [replicas, ...] if it differs between replicas."""
+    arrays = []
     for variable in variables:
         parts = [part.numpy() for part in _replica_values(variable)]
         same = all(np.array_equal(part, parts[0], equal_nan=True) for part in parts)
-        found.append(parts[0] if same else np.stack(parts))
-    return found
+        arrays.append(parts[0] if same else np.stack(parts))
+    return arrays
 
 
 def assign_values(variables: Sequence[Any], saved: Sequence[np.ndarray]) -> None:
-    """Give variables the values that they had. Raises RunError where they are others."""
+    """Assign saved values to variables. Raises RunError if their shapes differ."""
     if len(saved) != len(variables) or not all(map(_shape_fits, variables, saved)):
         raise RunError(
             f"Received a checkpoint of {len(saved)} arrays whose shapes are not those of the "
@@ -244,13 +245,13 @@ def _shape_fits(variable: Any, value: np.ndarray) -> bool:
 
 
 def _replica_values(variable: Any) -> Sequence[Any]:
-    """What each replica here has of a variable; there is one where one device trains."""
-    held = variable.value if isinstance(variable, keras.Variable) else variable
-    return getattr(held, "values", None) or (held,)
+    """Return the copies of a variable on the replicas of this process."""
+    value = variable.value if isinstance(variable, keras.Variable) else variable
+    return getattr(value, "values", None) or (value,)
 
 
 def _one_zero_example(form: Any) -> Any:
-    """One example of zeros of the form of a batch."""
+    """Make a batch of one example that contains only zeros."""
 
     def zeros(one: Any) -> Any:
         return tf.zeros([1, *(size or 1 for size in one.shape[1:])], one.dtype)

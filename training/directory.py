@@ -1,4 +1,4 @@
-"""The directory in which a run is made: held by one training, empty or its own, never another's."""
+"""The directory of a run in progress: locked by one training, which never overwrites another."""
 
 import contextlib
 import fcntl
@@ -14,22 +14,22 @@ from training import provenance
 from training.run import CHECKPOINT, MANIFEST, QUARANTINE, Run, RunError, as_json, write_text
 
 MARKER_FILE = "unfinished.txt"
-# What training writes before the first epoch is finished.
+# Files and folders that training writes before the end of the first epoch.
 TRAINING_FILES = (
     *(MARKER_FILE, "logs", "history.csv", "model.keras", "samples.npz"),
     *(CHECKPOINT, QUARANTINE, provenance.SIGNATURE_FILE),
 )
 CHECKPOINT_SUFFIX = ".checkpoint"
-# All that UNFINISHED holds: by it a directory is known as ours.
+# All that UNFINISHED holds: which identifies the directory of a training.
 MARKER_TEXT = "This training of athanor has not ended. The same command goes on with it.\n"
 
 
 @contextlib.contextmanager
 def reserve(app: App, run_dir: Path | None) -> Iterator[Path]:
-    """Hold a run directory, new or of an interrupted training, while a run is made in it.
+    """Lock a run directory, new or of an interrupted training, while a run is made in it.
 
-    Where no step is kept, what was written there is removed again, and nothing else.
-    Raises RunError; nothing is overwritten.
+    If training ends before its first checkpoint, only the files that it wrote are removed.
+    Raises RunError if the directory cannot be used; nothing is overwritten.
     """
     path = run_dir or _default_parent(app)
     if run_dir:
@@ -42,10 +42,10 @@ def reserve(app: App, run_dir: Path | None) -> Iterator[Path]:
                 made = [path, *made]
             before = {one.name for one in path.iterdir()} if path not in made else None
             path.mkdir(parents=True, exist_ok=True)
-            # Written first: a process that ends at any later time leaves what is known as ours.
+            # Written first, so that a killed process leaves a directory that can be recognised.
             note = held.enter_context((path / MARKER_FILE).open("a+"))
             _lock(note, path)
-            require_empty(path)  # who held it before may have finished just now
+            require_empty(path)  # the previous holder may have finished just now
             held.callback(_remove_if_untrained, path.resolve(), before, made)
             if not note.tell():
                 note.write(MARKER_TEXT)
@@ -53,7 +53,7 @@ def reserve(app: App, run_dir: Path | None) -> Iterator[Path]:
             for name in ("logs", CHECKPOINT):
                 (path / name).mkdir(exist_ok=True)
             (path / MANIFEST).unlink(missing_ok=True)
-            if not checkpoint_paths(path):  # the run is marked as ours at its end
+            if not checkpoint_paths(path):  # the signature is written at the end
                 (path / "model.keras").unlink(missing_ok=True)
         except OSError as error:
             raise _unwritable(path, error) from error
@@ -61,9 +61,9 @@ def reserve(app: App, run_dir: Path | None) -> Iterator[Path]:
 
 
 def create_group_directory(app: App, run_dir: Path | None, names: Collection[str]) -> Path:
-    """Make a directory for several runs, or find one that holds nothing but some of them.
+    """Create a directory for several runs, or reuse one that contains only some of them.
 
-    Raises RunError; nothing is overwritten.
+    Raises RunError if the directory cannot be used; nothing is overwritten.
     """
     path = run_dir or _default_parent(app)
     try:
@@ -77,7 +77,7 @@ def create_group_directory(app: App, run_dir: Path | None, names: Collection[str
 
 
 def require_empty(path: Path) -> None:
-    """Raise RunError where a directory holds something, but for a training to go on with."""
+    """Raise RunError unless a directory is empty or holds a training that can be resumed."""
     try:
         filled = path.exists() and any(path.iterdir())
     except OSError as error:
@@ -87,26 +87,27 @@ def require_empty(path: Path) -> None:
 
 
 def is_resumable(path: Path) -> bool:
-    """Whether a directory is that of a training of ours that the same command goes on with."""
+    """Tell whether a directory holds an unfinished training that the same command resumes."""
     if not _has_marker_file(path):
         return False
     if not (path / MANIFEST).exists():
         return True
-    # What a stopped training found is a run already; without a checkpoint it is all there is.
+    # A stopped run keeps its best model; without a checkpoint it cannot resume, so it is
+    # never overwritten.
     return bool(Run(path).manifest.get("stopped") and checkpoint_paths(path))
 
 
 def _has_marker_file(path: Path) -> bool:
     try:
         text = (path / MARKER_FILE).read_text()
-        # A process that ended before it wrote the note left it empty, and nothing else.
+        # A process that ended before it wrote the text left an empty file and nothing else.
         return text == MARKER_TEXT or (not text and len(list(path.iterdir())) == 1)
     except (OSError, ValueError):
         return False
 
 
 def _lock(note: IO[str], path: Path) -> None:
-    # The system lets go of it when the process ends, however that comes.
+    # The system releases the lock when the process ends, for whatever reason.
     try:
         fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -115,7 +116,7 @@ def _lock(note: IO[str], path: Path) -> None:
             "a free one. Wait for it, or choose another with --run-dir."
         ) from None
     except OSError:
-        return  # some file systems of networks know no locks
+        return  # some network file systems have no locks
 
 
 def _remove_if_untrained(path: Path, before: set[str] | None, made: list[Path]) -> None:
@@ -126,7 +127,7 @@ def _remove_if_untrained(path: Path, before: set[str] | None, made: list[Path]) 
             shutil.rmtree(path / name, ignore_errors=True)
         else:
             (path / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # it holds what others wrote
+    with contextlib.suppress(OSError):  # it contains files of others
         for one in made:
             one.rmdir()
 
@@ -146,9 +147,9 @@ def _unwritable(path: Path, error: OSError) -> RunError:
 
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    """Write a run's manifest, by which it is known as finished.
+    """Write a run's manifest, which marks it as finished.
 
-    The checkpoints of one that was stopped stay.
+    A run that was stopped keeps its checkpoints.
     """
     text = as_json(manifest)
     provenance.sign(path, provenance.RUN_FILES, {MANIFEST: text.encode()})
@@ -158,7 +159,7 @@ def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
 
 
 def remove_training_files(path: Path) -> None:
-    """Remove from a finished run what only an unfinished one needs, and torn files."""
+    """Remove checkpoints, the marker file and partly written files from a finished run."""
     for name in (*TRAINING_FILES, MANIFEST):
         for torn in path.glob(f".[0-9]*-{name}"):  # of a process that was killed
             torn.unlink()
@@ -167,19 +168,19 @@ def remove_training_files(path: Path) -> None:
 
 
 def checkpoint_paths(path: Path) -> list[Path]:
-    """The files of a run directory that say where its training stands, the newest first."""
+    """List the checkpoints of a run directory, the newest first."""
     found = [one for one in (path / CHECKPOINT).glob(f"*{CHECKPOINT_SUFFIX}") if one.stem.isdigit()]
     return sorted(found, key=lambda one: int(one.stem), reverse=True)
 
 
 def next_checkpoint_path(path: Path) -> Path:
-    """Where the next one goes; number 0 only says what began."""
+    """Return the path of the next checkpoint; number 0 holds no steps."""
     last = next(iter(checkpoint_paths(path)), None)
     return path / CHECKPOINT / f"{int(last.stem) + 1 if last else 0:06d}{CHECKPOINT_SUFFIX}"
 
 
 def has_trained_steps(path: Path) -> bool:
-    """Whether a checkpoint says more than what began."""
+    """Tell whether a checkpoint holds training steps."""
     return any(int(one.stem) for one in checkpoint_paths(path))
 
 
@@ -187,14 +188,14 @@ def _remove_checkpoints(path: Path) -> None:
     torn = (path / CHECKPOINT).glob(f".[0-9]*{CHECKPOINT_SUFFIX}")
     for one in (*checkpoint_paths(path), *torn):
         one.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # it holds what others wrote, or is not there
+    with contextlib.suppress(OSError):  # it contains files of others, or does not exist
         (path / CHECKPOINT).rmdir()
 
 
 def create_run_directory(app: App) -> Path:
-    """Make the directory of the next run of an app: runs/<app>/<stamp>, with -2 where that exists.
+    """Create the directory of an app's next run: runs/<app>/<stamp>, with -2 if that exists.
 
-    Of processes that ask at once each gets its own. Raises RunError where it cannot be made.
+    Processes that start at once get different ones. Raises RunError if it cannot be created.
     """
     stamp, number = time.strftime("%Y%m%d-%H%M%S"), 1
     path = _default_parent(app) / stamp
@@ -216,12 +217,12 @@ def _default_parent(app: App) -> Path:
 
 
 def is_default_directory(path: Path, app: App) -> bool:
-    """Whether a run directory lies where those of an app are by default."""
+    """Tell whether a run directory is in the default place of an app."""
     return path.parent == _default_parent(app).resolve()
 
 
 def update_latest_link(path: Path) -> None:
-    """Make `latest`, beside a run directory, point at it."""
+    """Point the link `latest`, in the same folder, at a run directory."""
     link = path.parent / f".latest-{os.getpid()}"
     link.symlink_to(path.name)
     link.replace(path.parent / "latest")

@@ -1,4 +1,4 @@
-"""What a machine has, and what is known not to work on it."""
+"""Report the versions and devices of a machine, and known problems."""
 
 import importlib.metadata
 import os
@@ -25,16 +25,16 @@ PACKAGES = (
 
 # (package, first bad version, first good version or "", what happens)
 KNOWN_BAD = (
-    ("keras", "3.16", "", "not tried yet; setup.cfg asks for 3.15"),
-    ("tensorflow", "2.22", "", "not tried yet; setup.cfg asks for 2.21"),
+    ("keras", "3.16", "", "not tested yet; setup.cfg requires 3.15"),
+    ("tensorflow", "2.22", "", "not tested yet; setup.cfg requires 2.21"),
     ("protobuf", "8", "", "TensorFlow 2.21 needs protobuf below 8"),
     ("keras", "0", "3.15", "older Keras lacks what the apps use; install keras>=3.15,<3.16"),
-    ("tensorflow", "0", "2.21", "Keras 3.15 was tried with TensorFlow 2.21 only"),
+    ("tensorflow", "0", "2.21", "Keras 3.15 was tested with TensorFlow 2.21 only"),
 )
 
 
 def examine(data_dir: Path | None = None) -> Iterator[tuple[str, str]]:
-    """Pairs of a topic and a finding; topics that begin with `!` are problems."""
+    """Yield pairs of topic and finding; topics that begin with `!` are problems."""
     yield "python", f"{platform.python_version()} on {platform.platform()}"
     versions = {name: _version(name) for name in PACKAGES}
     for name, version in versions.items():
@@ -44,7 +44,10 @@ def examine(data_dir: Path | None = None) -> Iterator[tuple[str, str]]:
         if version and _at_least(version, first) and not (good and _at_least(version, good)):
             yield f"! {name} {version}", happens
     if os.environ.get("PYTHONDONTWRITEBYTECODE") and not _compiled():
-        yield "! byte-code", "is not compiled: every start takes seconds more; run make install"
+        yield (
+            "! byte-code",
+            "is not compiled, so every start takes seconds longer; run make install",
+        )
     yield "devices", ", ".join(device.name for device in tf.config.list_physical_devices())
     yield "cores", str(os.cpu_count())
     choice = choose_precision("auto", "image")

@@ -1,4 +1,4 @@
-"""A compiled network, what it consumes, and the fit that ends well or says why not."""
+"""Compile the network of an app, make its batches, and fit it."""
 
 import errno
 import shutil
@@ -31,10 +31,10 @@ DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DivergedError(RuntimeError):
-    """Training whose loss is no number any more, or far too large.
+    """Raised if the loss is not finite or far too large.
 
     Attributes:
-        by_rate: whether a smaller learning rate could help.
+        lower_rate_may_help: Whether a smaller learning rate may help.
 
     """
 
@@ -46,21 +46,21 @@ class DivergedError(RuntimeError):
 
 
 class DiskFullError(OSError):
-    """A disk that has no room for what training keeps."""
+    """Raised if the disk is too full for the files of a training."""
 
     exit_status = 1
 
 
 class TrainingJob(NamedTuple):
-    """What a fit is made of.
+    """Everything that a fit needs.
 
     Attributes:
-        app: what is trained.
-        splits: its data.
-        parts: its models.
-        path: of the run directory; None where another worker writes.
-        begin: what to go on from.
-        again: the command that goes on with it, where it is stopped.
+        app: App to train.
+        splits: Its data.
+        parts: Its models.
+        path: Run directory; None if another worker writes.
+        begin: State to continue from.
+        again: Command that resumes the training after it is stopped.
 
     """
 
@@ -73,19 +73,19 @@ class TrainingJob(NamedTuple):
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The values of those fields that were left to the app."""
+        """Values of the fields that the app chose itself."""
         return self.app.automatic_values(self.splits, batch_size(self.app, self.splits), self.steps)
 
     @property
     def steps(self) -> int:
-        """Of all epochs."""
+        """Number of steps of all epochs."""
         return self.app.epochs * count_steps(self.app, self.splits)[0]
 
 
 class FitResult(NamedTuple):
-    """How a fit went; `stopped` is what ended it before its time.
+    """Result of a fit; `stopped` is the exception that ended it early.
 
-    `stages` holds the first epoch, from 1, of its last stage, and nothing where it had one.
+    `stages` holds the first epoch, from 1, of the last stage; it is empty for a single stage.
     """
 
     history: own.History
@@ -96,7 +96,7 @@ class FitResult(NamedTuple):
 
 
 def build_compiled(app: App, splits: Splits, policy: str) -> ModelParts:
-    """The models of an app, seeded; the network compiled."""
+    """Build the models of an app with its seed, and compile the network."""
     steps, steps_per_execution = count_steps(app, splits)
     optimizer = app.make_optimizer(app.epochs * steps)
     keras.utils.set_random_seed(app.seed)
@@ -113,16 +113,16 @@ def build_compiled(app: App, splits: Splits, policy: str) -> ModelParts:
 
 
 def count_steps(app: App, splits: Splits) -> tuple[int, int]:
-    """Steps an epoch, and steps a call that divide them: one where replicas share them."""
+    """Count steps per epoch and per execution; one per execution with several replicas."""
     steps = len(splits.train) // batch_size(app, splits)
     most = MAX_STEPS_PER_EXECUTION if distribution.num_replicas() == 1 else 1
     steps_per_execution = steps // -(-steps // most)
-    # A call that crossed an epoch's end would take batches of the next one.
+    # An execution across an epoch's end would take batches of the next epoch.
     return steps // steps_per_execution * steps_per_execution, steps_per_execution
 
 
 def batch_size(app: App, splits: Splits) -> int:
-    """Examples in one step, over the replicas in whose scope this is asked."""
+    """Return the examples per step, over all replicas of the current strategy."""
     return distribution.batch_size(app, len(splits.train), distribution.num_replicas())
 
 
@@ -141,7 +141,7 @@ def make_fit_data(
         prepare=parts.preprocessing,
         augment=app.make_augmentation(),
         lengths=app.sequence_lengths(splits),
-        # What replays its epochs needs their batches.
+        # A fit that replays its epochs needs their batches.
         start=position.initial_batch(range(app.epochs), steps) if begin and begin.state else 0,
     )
     together = inference_batch_size(splits.spec["features"])
@@ -157,7 +157,7 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback],
     verbose: int,
 ) -> FitResult:
-    """Train until the end, or until something ends it, which the result holds.
+    """Train until the end, or until an exception, which becomes part of the result.
 
     Raises DiskFullError.
     """
@@ -165,10 +165,10 @@ def fit(
     saved = job.path and job.path / "model.keras"
     best = own.KeepBest(job.parts.full_model, saved, job.app.monitor)
     interrupts = Interrupts()
-    # First, so that what is judged and kept are the averages of ScheduleFree.
+    # AveragedWeights comes first, so that the averages are evaluated and saved.
     before = [optimizers.AveragedWeights(), own.StopWhenDiverged(), history, best]
     before += [*_standard_callbacks(job, profile=options.profile), *callbacks]
-    # Between epochs stands what every run that halves its rate would go back to.
+    # A run that halves its learning rate goes back to the last checkpoint between epochs.
     within_epochs = options.on_nan == "stop" and distribution.strategy_name() != "multiworker"
     checkpoint = Checkpoint(
         job.path,
@@ -197,7 +197,7 @@ def fit(
 def _run_fit(
     run: Callable[[], None], job: TrainingJob, checkpoint: Checkpoint
 ) -> BaseException | None:
-    """What ended a fit before its time."""
+    """Fit, and return the exception that ended it early."""
     try:
         run()
     except own.StopTrainingError:
@@ -205,8 +205,8 @@ def _run_fit(
     except (tf.errors.InvalidArgumentError, FloatingPointError) as error:
         return _divergence_error(error, job, checkpoint)
     except InterruptedTrainingError as interrupt:
-        said = f"interrupted; what was finished is kept. Go on: {job.again}"
-        return InterruptedTrainingError(interrupt.number, said)
+        message = f"interrupted; finished epochs are kept. Resume: {job.again}"
+        return InterruptedTrainingError(interrupt.number, message)
     except KeyboardInterrupt as interrupt:
         return interrupt
     except (OSError, RuntimeError, tf.errors.OpError) as error:
@@ -254,7 +254,7 @@ def _divergence_error(error: Exception, job: TrainingJob, checkpoint: Checkpoint
 
 
 def _disk_full_message(job: TrainingJob) -> str:
-    """How much a training keeps, and how much there is."""
+    """Say how much space a training needs and how much is free."""
     network = job.parts.network
     variables = [*network.variables, *network.optimizer.variables]
     state = sum(int(tf.size(one)) * 4 for one in variables)
@@ -264,6 +264,6 @@ def _disk_full_message(job: TrainingJob) -> str:
     free = shutil.disk_usage(job.path or Path()).free
     return (
         f"Received a full disk at {job.path}, {free / 1e6:.1f} MB free; expected about "
-        f"{needed / 1e6:.1f} MB for a model, its checkpoints and what is being written. Nothing "
-        f"that was there is damaged. Free space, then: {job.again}"
+        f"{needed / 1e6:.1f} MB for a model, its checkpoints and temporary files. No existing file "
+        f"is damaged. Free space, then: {job.again}"
     )

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a model trains: it stops where it can go on."""
+"""Handle Ctrl-C and SIGTERM during training: stop at a step that can be resumed."""
 
 import contextlib
 import signal
@@ -7,29 +7,29 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+EXIT_STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class InterruptedTrainingError(KeyboardInterrupt):
-    """Raised where a training stops because somebody asked.
+    """Raised to stop training after a signal.
 
     Attributes:
-        exit_status: of the process.
+        exit_status: Exit status of the process.
 
     """
 
     def __init__(self, number: int, message: str = "") -> None:
         super().__init__(message)
         self.number = number
-        self.exit_status = STATUS[signal.Signals(number)]
+        self.exit_status = EXIT_STATUS[signal.Signals(number)]
 
 
 class Interrupts:
-    """What was asked for while a training may not stop at any place.
+    """Signals that wait until training reaches a step at which it can stop.
 
     Attributes:
-        asked: the number of the signal that came; 0 for none.
-        patient: whether a signal waits for `heed`; else it stops what runs at once.
+        pending_signal: Number of the received signal; 0 for none.
+        deferred: Whether a signal waits for `raise_if_pending`; otherwise it stops at once.
 
     """
 
@@ -46,8 +46,8 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        heard = [number for number in STATUS if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, self._receive) for number in heard}
+        handled = [number for number in EXIT_STATUS if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._receive) for number in handled}
         try:
             yield
         finally:
@@ -65,6 +65,6 @@ class Interrupts:
         )
 
     def raise_if_pending(self) -> None:
-        """Stop here, if somebody asked."""
+        """Raise InterruptedTrainingError if a signal is pending."""
         if self.pending_signal:
             raise InterruptedTrainingError(self.pending_signal)

@@ -1,4 +1,4 @@
-"""run.json as it is read back: what it has to hold, so that nobody else need ask."""
+"""Read and validate run.json, so that other modules can rely on its content."""
 
 import json
 from pathlib import Path
@@ -12,14 +12,14 @@ from pipelines.rows.packing import DTYPES, MATRICES, of_kind
 
 
 class RunError(ValueError):
-    """A run directory that cannot be used: what was received, what was expected."""
+    """Raised for a run directory that cannot be used."""
 
     exit_status = 2
 
 
 NUMBER = (int, float)
-ModelParts = dict[str, Any]  # by name the type, or types, of a part
-PARTS: ModelParts = {
+ModelFieldTypes = dict[str, Any]  # type or types of each field, by name
+FIELDS: ModelFieldTypes = {
     "app": str,
     "question": str,
     "answer": str,
@@ -33,29 +33,29 @@ PARTS: ModelParts = {
     "strategy": str,
     "replicas": int,
 }
-WITHIN: dict[str, ModelParts] = {
+NESTED_FIELDS: dict[str, ModelFieldTypes] = {
     "data": {"fingerprint": str, "spec": dict},
     "precision": {"policy": str},
     "seconds": {"train": NUMBER},
 }
-# How an input from outside is read, by kind of question.
-READING: dict[str, ModelParts] = {
+# Fields of `reading`, which describes the input decoder, by modality.
+DECODER_FIELDS: dict[str, ModelFieldTypes] = {
     "image": {"way": str, "shape": list},
     "row": {"forms": dict, "names": dict},
     "text": {"column": str},
     "ids": {"user": str, "item": str, "rating": str, "time": str},
 }
-# How the cells of a column are read.
-FORM = {"kind", "decimal", "unit", "order"}
-# What else a way of reading pictures needs, by its name.
-WAYS: dict[str, ModelParts] = {
+# Fields that describe how the cells of a column are read.
+COLUMN_FORMAT_FIELDS = {"kind", "decimal", "unit", "order"}
+# Further fields of an image decoder, by its class name.
+IMAGE_DECODERS: dict[str, ModelFieldTypes] = {
     "FitImage": {"background": (*NUMBER, type(None)), "extent": NUMBER},
     "FitPhoto": {},
 }
-LARGEST = 2**14  # pixels of a side
+MAX_IMAGE_SIDE = 2**14  # pixels
 # Before there were automatic values, these values stood for them, and the app's usual batch size.
-OLD_AUTOMATIC = {"copies": 4, "schedule": "cosine"}
-AUTOMATIC = {"schedule": "auto"}  # that are not null
+FORMER_DEFAULTS = {"copies": 4, "schedule": "cosine"}
+AUTOMATIC_VALUES = {"schedule": "auto"}  # other fields are null
 # run.json names the modality "question" and the task "answer", with these values.
 ANSWERS: dict[TaskName, str] = {
     "classification": "classes",
@@ -67,15 +67,15 @@ POLICIES = ("float32", "mixed_bfloat16")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of run.json. Raises RunError, which names what is wrong."""
+    """Read run.json. Raises RunError, which names what is wrong."""
     try:
         told = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, getattr(error, "strerror", None) or str(error)) from error
     if not isinstance(told, dict):
-        raise _damaged(path, "no object")
-    _require(path, told, PARTS)
-    for name, parts in WITHIN.items():
+        raise _damaged(path, "not a JSON object")
+    _require(path, told, FIELDS)
+    for name, parts in NESTED_FIELDS.items():
         _require(path, told[name], parts, f"{name}.")
     app = apps.get(told["app"])
     if told["question"] != app.modality:
@@ -87,9 +87,9 @@ def read(path: Path) -> dict[str, Any]:
         if given not in known:
             raise _damaged(path, f"{name} {given!r:.50} is none of {', '.join(known)}")
     if not all(isinstance(label, str) for label in told["labels"]):
-        raise _damaged(path, "labels that are no texts")
+        raise _damaged(path, "labels that are not strings")
     if not isinstance(told["data"].get("directory"), str | None):
-        raise _damaged(path, "data.directory is no path")
+        raise _damaged(path, "data.directory is not a path")
     _require_reading(path, told)
     _require_fold(path, told["data"].get("fold"))
     told["fields"] = with_current_names(told["fields"])
@@ -99,26 +99,28 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def with_automatic(app: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a run of an older version, automatic where the app chose the value."""
-    old = OLD_AUTOMATIC | {"batch_size": apps.get(app).default_batch_size}
+    """Return the fields of a run of an older version, with automatic values as null or auto."""
+    old = FORMER_DEFAULTS | {"batch_size": apps.get(app).default_batch_size}
     automatic = {name for name, value in fields.items() if old.get(name) == value}
-    return fields | {name: AUTOMATIC.get(name) for name in automatic}
+    return fields | {name: AUTOMATIC_VALUES.get(name) for name in automatic}
 
 
 def _require_reading(path: Path, told: dict[str, Any]) -> None:
     if told["question"] == "row":
         _require_columns(path, told["data"]["spec"])
-    parts = READING.get(told["question"])
+    parts = DECODER_FIELDS.get(told["question"])
     if told["question"] == "row" and told.get("reading") is None:
-        return  # of a run from before it was kept
+        return  # a run of an older version has none
     if parts is None:
         return
     _require(path, told, {"reading": dict})
     _require(path, told["reading"], parts, "reading.")
     for name, form in told["reading"].get("forms", {}).items():
-        if not isinstance(form, dict) or form.keys() != FORM:
+        if not isinstance(form, dict) or form.keys() != COLUMN_FORMAT_FIELDS:
             raise _damaged(path, f"reading.forms[{name!r:.50}] is {str(form)[:50]!r}")
-        _require(path, form, dict.fromkeys(FORM, str), f"reading.forms[{name!r:.50}].")
+        _require(
+            path, form, dict.fromkeys(COLUMN_FORMAT_FIELDS, str), f"reading.forms[{name!r:.50}]."
+        )
     if "shape" in parts:
         _require_picture(path, told["reading"], told["data"]["spec"].get("features"))
 
@@ -126,8 +128,8 @@ def _require_reading(path: Path, told: dict[str, Any]) -> None:
 def _require_columns(path: Path, spec: dict[str, Any]) -> None:
     if "columns" not in spec:
         raise RunError(
-            f"Received {path} of a version that took tables column by column; expected one of this "
-            "version. Train again; what was exported from that run can still be served."
+            f"Received {path} of an older version with other table preprocessing; expected one of "
+            "this version. Train again; exports of that run can still be served."
         )
     kinds = spec["columns"]
     if not isinstance(kinds, dict) or not {*map(str, kinds.values())} <= set(MATRICES):
@@ -139,12 +141,12 @@ def _require_columns(path: Path, spec: dict[str, Any]) -> None:
 
 def _require_picture(path: Path, reading: dict[str, Any], features: Any) -> None:
     others = {name: part for name, part in reading.items() if name not in ("way", "shape")}
-    parts = WAYS.get(reading["way"])
+    parts = IMAGE_DECODERS.get(reading["way"])
     if parts is None or others.keys() != parts.keys():
         raise _damaged(path, f"reading.way {reading['way']!r:.50} is none")
     _require(path, reading, parts, "reading.")
     shape = reading["shape"]
-    sides = all(type(one) is int and 0 < one <= LARGEST for one in shape)
+    sides = all(type(one) is int and 0 < one <= MAX_IMAGE_SIDE for one in shape)
     if features != [shape, "uint8"] or len(shape) != 3 or not sides:
         raise _damaged(path, "reading.shape is not that of the data")
 
@@ -158,7 +160,7 @@ def _require_fold(path: Path, fold: Any) -> None:
         raise _damaged(path, "data.fold is none")
 
 
-def _require(path: Path, told: dict[str, Any], parts: ModelParts, within: str = "") -> None:
+def _require(path: Path, told: dict[str, Any], parts: ModelFieldTypes, within: str = "") -> None:
     for name, kind in parts.items():
         value = told.get(name, ...)
         if isinstance(value, EllipsisType):

@@ -1,4 +1,4 @@
-"""Which number format a run computes in: measured once a machine, not guessed."""
+"""Choose the number format of a run by a measurement, made once per machine."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from training.run import write_json
 
 POLICIES = ("float32", "mixed_bfloat16")
 
-# Below this the gain is lost again in casts and small layers.
+# Below this speedup, casts and small layers cancel the gain.
 MIN_SPEEDUP = 1.3
 
 
 class PrecisionChoice(NamedTuple):
-    """A Keras dtype policy and why it was taken."""
+    """A Keras dtype policy and the reason for it."""
 
     policy: str
     reason: str
@@ -32,10 +32,9 @@ def choose_precision(
 ) -> PrecisionChoice:
     """The policy for an app that answers a kind of question, in one of these formats.
 
-    `auto` takes bfloat16 for images where a convolution and its gradient are at
-    least 1.3 times as fast in it on this machine. The measurement takes a
-    quarter of a second and is kept in the user's cache directory, so that every
-    run on a machine computes alike.
+    `auto` takes bfloat16 for images if a convolution and its gradient are at least 1.3 times
+    as fast with it on this machine. The measurement takes a quarter of a second and is stored in
+    the user's cache directory, so that every run on a machine uses the same format.
     """
     if requested != "auto":
         return PrecisionChoice(_policy(requested), "asked for")
@@ -45,17 +44,19 @@ def choose_precision(
         )
     if "bfloat16" not in formats:
         return PrecisionChoice("float32", "depthwise convolutions gain nothing from bfloat16")
-    seconds = _remembered_seconds()
-    gain = seconds["float32"] / seconds["bfloat16"]
-    winner = "bfloat16" if gain >= MIN_SPEEDUP else "float32"
-    return PrecisionChoice(_policy(winner), f"bfloat16 is {gain:.1f} times as fast as float32 here")
+    seconds = _cached_seconds()
+    speedup = seconds["float32"] / seconds["bfloat16"]
+    winner = "bfloat16" if speedup >= MIN_SPEEDUP else "float32"
+    return PrecisionChoice(
+        _policy(winner), f"bfloat16 is {speedup:.1f} times as fast as float32 here"
+    )
 
 
 def _policy(precision: str) -> str:
     return "mixed_bfloat16" if precision == "bfloat16" else precision
 
 
-def _remembered_seconds() -> dict[str, float]:
+def _cached_seconds() -> dict[str, float]:
     path = cache_directory() / "precision.json"
     key = f"tensorflow {tf.__version__}, {processor_name()}"
     try:
@@ -69,12 +70,12 @@ def _remembered_seconds() -> dict[str, float]:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {**known, key: seconds})
     except OSError:
-        pass  # A home that cannot be written only costs the next run a measurement.
+        pass  # Without a writable cache the next run measures again.
     return seconds
 
 
 def processor_name() -> str:
-    """What this machine computes with: its GPU, or its CPU's model, extensions and cores."""
+    """Name the GPU of this machine, or its CPU's model, extensions and cores."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
@@ -93,7 +94,7 @@ def processor_name() -> str:
 
 
 def _convolution_seconds(precision: str, repeats: int = 5) -> float:
-    """The fastest of several times of one convolution of a middle size and its gradient."""
+    """Time a medium convolution with its gradient and return the fastest of several runs."""
     images = tf.cast(tf.random.stateless_uniform([64, 14, 14, 32], [0, 1]), precision)
     kernel = tf.cast(tf.random.stateless_uniform([3, 3, 32, 64], [0, 2]), precision)
 

@@ -1,9 +1,8 @@
-"""Whether a run or an export was made by this user, or comes from elsewhere.
+"""Sign runs and exports, and check signatures before loading a model.
 
-A model is a program: the graph of a SavedModel can read and write files, and what Keras makes
-of a stranger's configuration is only as safe as Keras is. So what is written here is marked by a
-secret of the user's, and what has no such mark is loaded only where the user says that they
-trust it.
+A model is a program: the graph of a SavedModel can read and write files, and a foreign Keras
+configuration is only as safe as Keras is. Files written here are signed with a secret key of the
+user. Files without a valid signature are loaded only if the user passes --trust.
 """
 
 import contextlib
@@ -18,14 +17,16 @@ from pathlib import Path
 from pipelines.files import whole
 
 SIGNATURE_FILE = "origin.txt"
-KEY_VARIABLE = "ATHANOR_KEY_FILE"  # a key that several machines or users share
+KEY_VARIABLE = (
+    "ATHANOR_KEY_FILE"  # environment variable: path of a key that several machines or users share
+)
 RUN_FILES = ("run.json", "model.keras", "samples.npz")
-# What a server reads of a version.
+# Files of a version that a server reads.
 EXPORT_FILES = ("saved_model.pb", "variables/*", "assets/*", "assets.extra/*", "about.json")
 
 
 class ProvenanceError(ValueError):
-    """What comes from elsewhere, or was changed since it was made."""
+    """Raised for files that are unsigned, signed with another key or changed since."""
 
     exit_status = 2
 
@@ -33,12 +34,12 @@ class ProvenanceError(ValueError):
 def sign(
     directory: Path, patterns: Sequence[str], written: Mapping[str, bytes] | None = None
 ) -> None:
-    """Write the mark of a directory whose files are whole.
+    """Write the signature of a directory whose files are complete.
 
     Args:
-        directory: of a run, or of a version of an export.
-        patterns: of the files that are loaded.
-        written: contents by name of files that will be written after the mark.
+        directory: Directory of a run, or of a version of an export.
+        patterns: Glob patterns of the files to sign.
+        written: Contents, by name, of files that will be written after the signature.
 
     """
     with whole(directory / SIGNATURE_FILE) as beside:
@@ -46,27 +47,27 @@ def sign(
 
 
 def require_signature(directory: Path, patterns: Sequence[str], *, trust: bool = False) -> None:
-    """Raise ProvenanceError unless all that is loaded from a directory has this user's mark.
+    """Raise ProvenanceError unless the files of a directory have this user's signature.
 
-    With `trust` it may come from anywhere.
+    With `trust` nothing is checked.
     """
     if trust:
         return
     try:
-        found = (directory / SIGNATURE_FILE).read_text("ascii").strip()
-        if hmac.compare_digest(found, _digest_of(directory, patterns, {})):
+        signature = (directory / SIGNATURE_FILE).read_text("ascii").strip()
+        if hmac.compare_digest(signature, _digest_of(directory, patterns, {})):
             return
-        reason = "was made by somebody else, or changed since"
+        reason = "was made by another user or changed since"
     except (OSError, ValueError):
-        reason = f"has no mark of yours ({SIGNATURE_FILE})"
+        reason = f"has no signature of yours ({SIGNATURE_FILE})"
     raise ProvenanceError(
-        f"Received {directory}, which {reason}; expected a model that you made, for it can read "
-        "and write your files. If you trust who made it, add --trust."
+        f"Received {directory}, which {reason}; expected a model that you made, because a model "
+        "can read and write your files. If you trust its author, add --trust."
     )
 
 
 def _digest_of(directory: Path, patterns: Sequence[str], written: Mapping[str, bytes]) -> str:
-    """The keyed digest of all files that match, by name and content."""
+    """Compute the keyed digest (HMAC) of names and contents of all matching files."""
     names = {path.relative_to(directory) for one in patterns for path in directory.glob(one)}
     names |= {Path(name) for name in written}
     digest = hmac.new(_key(), digestmod=hashlib.sha256)
@@ -87,9 +88,9 @@ def _digest(path: Path) -> str:
 
 @functools.cache
 def _key() -> bytes:
-    """The secret of this user, made when it is first needed; it is written nowhere else.
+    """Return the user's secret key, created at first use.
 
-    Where no place can be written it lasts as long as the process.
+    If no file can be written, the key lasts as long as the process.
     """
     place = key_file()
     with contextlib.suppress(OSError):
@@ -106,7 +107,7 @@ def _create_key(place: Path) -> None:
     try:
         beside.touch(mode=0o600)
         beside.write_text(secrets.token_hex(32))
-        # Of several processes that begin at once the first one's stays.
+        # Of several processes that start at once, the first one's key stays.
         os.link(beside, place)
     except FileExistsError:
         pass
@@ -117,6 +118,6 @@ def _create_key(place: Path) -> None:
 
 
 def key_file() -> Path:
-    """Where the secret lies."""
+    """Return the path of the secret key."""
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111
     return Path(os.environ.get(KEY_VARIABLE) or f"{config}/athanor/key")

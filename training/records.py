@@ -1,4 +1,4 @@
-"""What a run says of itself: to the user at its start, to its directory at its end."""
+"""Message at the start of a run, and the files at its end."""
 
 import dataclasses
 import platform
@@ -22,15 +22,15 @@ from training.manifest import ANSWERS
 from training.precision import PrecisionChoice, processor_name
 from training.run import INTERRUPTED
 
-NUM_SAMPLES = 64  # raw inputs kept with their answers, for the gate of every export
+NUM_SAMPLES = 64  # raw inputs stored with their predictions, for the parity check of exports
 
 
-def announcement(job: TrainingJob, choice: PrecisionChoice) -> str:
-    """What is about to be trained, on what, where, and where it goes on."""
+def start_message(job: TrainingJob, choice: PrecisionChoice) -> str:
+    """Describe what is trained on which data, in which directory, and where it continues."""
     app, splits, position = job.app, job.splits, job.begin.position
     sizes = ", ".join(f"{size} {name}" for name, size in splits.sizes.items())
     if splits.dropped:
-        sizes += f" ({splits.dropped} dropped from train, being in an official split too)"
+        sizes += f" ({splits.dropped} dropped from train: also in an official split)"
     lines = [
         f"{app.name()}: {app.data}, {sizes}; {job.parts.network.count_params():,} parameters",
         *(f"data  {note}" for note in splits.notes),
@@ -39,12 +39,12 @@ def announcement(job: TrainingJob, choice: PrecisionChoice) -> str:
     ]
     if position.epoch or position.step:
         steps = f" and {position.step} steps" if position.step else ""
-        lines.append(f"goes on after epoch {position.epoch}{steps}")
+        lines.append(f"continues after epoch {position.epoch}{steps}")
     return "\n".join(lines)
 
 
 def _chosen(job: TrainingJob) -> str:
-    """What the app chose itself, and why its learning rate is not the usual one."""
+    """List the values that the app chose, with the reason for a lowered learning rate."""
     told = dict(job.chosen)
     highest, peak = told.get("learning_rate"), job.app.peak_learning_rate
     if highest is not None and highest < peak:
@@ -55,18 +55,18 @@ def _chosen(job: TrainingJob) -> str:
     return "; ".join(f"{name} {value}" for name, value in told.items()) or "nothing"
 
 
-def keep(job: TrainingJob, manifest: dict[str, Any]) -> None:
-    """Store what a fitted model's run holds besides it: the manifest last, which ends the run."""
+def write_run(job: TrainingJob, manifest: dict[str, Any]) -> None:
+    """Write samples and manifest of a run; the manifest comes last and marks it as finished."""
     if job.path is None:
         return
-    keep_samples(job.splits, job.parts, job.path)
+    write_samples(job.splits, job.parts, job.path)
     write_manifest(job.path, manifest)
     if is_default_directory(job.path, job.app):
         update_latest_link(job.path)
 
 
-def keep_samples(splits: Splits, parts: ModelParts, path: Path) -> None:
-    """Store raw inputs and this process's answers, taken by the way of training."""
+def write_samples(splits: Splits, parts: ModelParts, path: Path) -> None:
+    """Write raw inputs of the test set and the predictions of the trained network."""
     few = splits.test.select(np.arange(min(NUM_SAMPLES, len(splits.test))))
     answers = [
         parts.network(features, training=False)
@@ -82,7 +82,7 @@ def keep_samples(splits: Splits, parts: ModelParts, path: Path) -> None:
 def make_manifest(
     job: TrainingJob, choice: PrecisionChoice, fitted: FitResult, fold: Fold | None
 ) -> dict[str, Any]:
-    """The content of run.json."""
+    """Make the content of run.json."""
     app, splits, parts, begin = job.app, job.splits, job.parts, job.begin
     epochs = len(fitted.history.rows)
     reading = app.make_input_decoder(splits)

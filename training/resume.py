@@ -1,4 +1,4 @@
-"""Where a training stands on the disk, and whether another may go on with it."""
+"""Checkpoint files: reading, writing, and whether a training may continue from one."""
 
 import os
 import sys
@@ -20,21 +20,21 @@ from training.options import TrainOptions
 from training.run import CHECKPOINT, MANIFEST, Run, RunError
 
 FORMAT_VERSION = (
-    2  # of checkpoints: automatic values are null; those of version 1 do not say theirs
+    2  # of checkpoints; in version 2 automatic values are null, version 1 has no number
 )
 
 
 class TrainingIdentity(NamedTuple):
-    """What a training is known by.
+    """What must be equal for a training to continue from a checkpoint.
 
     Attributes:
-        app: its name.
-        fields: of the app.
-        about: by name, what else has to be the same where it goes on.
-        precision: the number format and the reason for it.
-        strategy: how its devices share the work.
-        devices: how many do.
-        directory: where prepared TFDS sets lie, as `sets_directory` tells it.
+        app: Name of the app.
+        fields: Fields of the app.
+        about: Other values that must be equal, by name: data, precision, versions.
+        precision: Number format and the reason for it.
+        strategy: Distribution strategy.
+        devices: Number of devices.
+        directory: Directory of prepared TFDS sets, as returned by `sets_directory`.
 
     """
 
@@ -47,7 +47,7 @@ class TrainingIdentity(NamedTuple):
     directory: str | None = None
 
     def differences(self, other: "TrainingIdentity") -> list[str]:
-        """In words, what is received here and began otherwise there."""
+        """Describe the values that differ from those of another training."""
         mine, others = (
             {"app": one.app, **one.fields, **one.about, "number of devices": one.devices}
             for one in (self, other)
@@ -60,19 +60,19 @@ class TrainingIdentity(NamedTuple):
 
 
 class CheckpointState(NamedTuple):
-    """What a checkpoint holds.
+    """Content of a checkpoint.
 
     Attributes:
-        position: what is done.
-        known: what the training is known by.
-        remembered: attributes of each kind of callback, by its name.
-        spent: seconds that went into the epoch in progress.
-        halvings: where the learning rate was halved, each (step, rate before).
-        forced: what differed where somebody went on all the same.
-        state: every variable of the model and its optimizer, in their order.
-        metrics: those of the epoch in progress.
-        best: the weights of the best epoch so far.
-        path: of its file.
+        position: Finished stages, epochs and steps.
+        known: Identity of the training.
+        remembered: Attributes of the callbacks, by class name.
+        spent: Seconds spent in the epoch in progress.
+        halvings: Each halving of the learning rate: (step, rate before).
+        forced: Differences that the user accepted with --force.
+        state: Values of the variables of model and optimizer, in their order.
+        metrics: Metric variables of the epoch in progress.
+        best: Weights of the best epoch so far.
+        path: Path of the file.
 
     """
 
@@ -89,37 +89,37 @@ class CheckpointState(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """That the steps took which are done."""
+        """Training seconds of the finished steps."""
         rows = self.remembered.get("History", {}).get("rows", [])
         return sum(row["seconds"] for row in rows) + self.spent
 
 
 def newest_checkpoint(path: Path) -> CheckpointState | None:
-    """The newest checkpoint of a run directory that is whole; None where none is.
+    """Read the newest undamaged checkpoint of a run directory; None if there is none.
 
-    A damaged one is named on standard error, and the one before it taken.
+    For a damaged one it prints a line to standard error and tries the one before.
     """
     for file in directory.checkpoint_paths(path):
         try:
             return _read_checkpoint(file)
         except snapshot.DamagedError as error:
             print(
-                f"athanor: {file} is damaged ({error}); the one before it is taken.",
+                f"athanor: {file} is damaged ({error}); trying the one before it.",
                 file=sys.stderr,
                 flush=True,
             )
         except OSError as error:
             raise RunError(
                 f"Received {file}, which cannot be read ({error.strerror}); expected a readable "
-                "checkpoint. Mend the place, or choose another --run-dir."
+                "checkpoint. Repair the disk or its permissions, or choose another --run-dir."
             ) from error
     return None
 
 
 def load_identity(path: Path, app: type[App]) -> TrainingIdentity:
-    """What the run in a directory was begun with, finished or not.
+    """Read what identifies the run in a directory, finished or not.
 
-    Raises RunError where that cannot be known.
+    Raises RunError if the directory holds no run of this app.
     """
     known: TrainingIdentity | None = None
     if (path / MANIFEST).exists():
@@ -139,7 +139,7 @@ def load_identity(path: Path, app: type[App]) -> TrainingIdentity:
     if known is None:
         raise RunError(
             f"Received --resume {str(path)!r}, which holds no run and no checkpoint; expected "
-            "the directory of a training. Look in runs/, or begin it anew: the same command "
+            "the directory of a training. Look in runs/, or start a new one: the same command "
             "with --run-dir."
         )
     if known.app != app.name():
@@ -174,7 +174,7 @@ def find_finished_run(app: App, options: TrainOptions, *, fold: Fold | None = No
 
 
 def find_checkpoint(path: Path | None) -> CheckpointState | None:
-    """The newest checkpoint of an unfinished training in a directory, if there is one."""
+    """Read the newest checkpoint of an unfinished training; None if there is none."""
     return (
         newest_checkpoint(path)
         if path is not None and path.is_dir() and is_resumable(path)
@@ -185,9 +185,9 @@ def find_checkpoint(path: Path | None) -> CheckpointState | None:
 def start_or_continue(
     known: TrainingIdentity, found: CheckpointState | None, *, force: bool
 ) -> CheckpointState:
-    """Where to go on, or the beginning.
+    """Return the state to continue from, or an empty state for a new training.
 
-    Raises RunError where what was found is another training, unless it is forced.
+    Raises RunError if the checkpoint is of a different training, unless `force` is set.
     """
     if found is None:
         return CheckpointState(
@@ -197,8 +197,8 @@ def start_or_continue(
     if different and not force:
         raise RunError(
             f"Received {'; '.join(different)} for the run {found.path.parents[1]}; expected the "
-            "same as it began with. Leave the change out, choose another --run-dir, or take "
-            "--force, with which it is no exact continuation."
+            "same values as at its start. Leave the change out, choose another --run-dir, or add "
+            "--force, which does not continue exactly."
         )
     return found._replace(known=known, forced=[*found.forced, *different])
 
@@ -206,7 +206,7 @@ def start_or_continue(
 def write_first_checkpoint(
     start_or_continue: CheckpointState, path: Path | None
 ) -> CheckpointState:
-    """The same, once a run directory tells of it."""
+    """Write the initial state as a checkpoint, unless the directory holds it already."""
     if path is None or start_or_continue.path.parent == path / CHECKPOINT:
         return start_or_continue
     start_or_continue = start_or_continue._replace(path=directory.next_checkpoint_path(path))

@@ -1,4 +1,4 @@
-"""The run directory: everything that one training left behind, each file whole."""
+"""The run directory: the files of one training."""
 
 import dataclasses
 import functools
@@ -19,25 +19,26 @@ if TYPE_CHECKING:
     from training.samples import Samples
 
 MANIFEST, SCORES, CHECKPOINT = "run.json", "scores.json", "checkpoint"
-QUARANTINE = "quarantine.csv"  # the list that training was given
-INTERRUPTED = "interrupted"  # by Ctrl-C, in the manifest
-ELSEWHERE = Path(os.devnull)  # the run of a worker that writes none
+QUARANTINE = "quarantine.csv"  # copy of the list of excluded examples
+INTERRUPTED = "interrupted"  # value of `stopped` in the manifest after Ctrl-C
+ELSEWHERE = Path(os.devnull)  # run directory of a worker that writes no files
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A trained run on the disk; its parts are loaded when they are first asked for."""
+    """A trained run on disk; its parts are loaded at first use."""
 
     path: Path
     data_dir: Path | None = None
 
     @classmethod
     def load(cls, path: Path, data_dir: Path | None = None) -> "Run":
-        """The run in a directory. Raises RunError where there is no finished one.
+        """Load the run of a directory. Raises RunError if it holds no finished run.
 
-        Without `data_dir` prepared TFDS sets lie where they lay in training, if they still do.
+        Without `data_dir` prepared TFDS sets are read from the directory used in training, if it
+        still exists.
         """
-        # A loop of links is no error of its own here: there is no run.json.
+        # A loop of links fails below like any directory without run.json.
         run = cls(Path(os.path.realpath(path)), data_dir)
         for name in (MANIFEST, "model.keras"):
             if not (run.path / name).is_file():
@@ -72,7 +73,7 @@ class Run:
 
     @property
     def fold(self) -> "Fold | None":
-        """That was held out as test, where one was."""
+        """Fold that is the test set; None without cross-validation."""
         from pipelines.splits import Fold
 
         told = self.manifest["data"]["fold"]
@@ -95,12 +96,12 @@ class Run:
 
     @property
     def quarantine(self) -> Path | None:
-        """The list of what training and validation left out, where it was given one."""
+        """List of examples that train and validation exclude; None if there is none."""
         return self.path / QUARANTINE if self.manifest["data"].get("quarantine") else None
 
     @functools.cached_property
     def splits(self) -> "Splits":
-        """The data of this run, found again. Raises RunError where they have changed."""
+        """Data of this run, loaded again. Raises RunError if they have changed."""
         from pipelines.quarantine import of_training
 
         splits = of_training(self.app.load_splits(self.data_dir), self.fold, self.quarantine)
@@ -113,7 +114,7 @@ class Run:
 
     @functools.cached_property
     def model(self) -> Any:
-        """The best model, from raw input to probabilities or numbers."""
+        """Best model, from raw input to probabilities or numbers."""
         path, labels = self.path / "model.keras", self.manifest["labels"]
         try:
             model = archive.load_model(path)
@@ -128,7 +129,7 @@ class Run:
 
     @functools.cached_property
     def samples(self) -> "Samples":
-        """Some raw inputs and the answers that training gave to them."""
+        """Some raw inputs and the predictions of training for them."""
         from training.samples import load
 
         path = self.path / "samples.npz"
@@ -141,14 +142,14 @@ class Run:
             ) from error
 
     def remember(self, **parts: Any) -> None:
-        """Keep parts that training has in memory, so that nobody loads them again."""
+        """Set parts that are in memory already, so that they are not loaded again."""
         self.__dict__.update(parts)
 
 
 def sets_directory(app: App, data_dir: Path | None) -> str | None:
-    """What a run remembers of where prepared TFDS sets lie: --data-dir, else TFDS_DATA_DIR.
+    """Return the directory of prepared TFDS sets to store: --data-dir, else TFDS_DATA_DIR.
 
-    The variable counts only where the app reads such a set.
+    The variable counts only if the app reads such a set.
     """
     reads_sets = any(address.startswith("tfds:") for address in (app.data, app.test))
     place = data_dir or (os.environ.get("TFDS_DATA_DIR") if reads_sets else None)
@@ -156,7 +157,7 @@ def sets_directory(app: App, data_dir: Path | None) -> str | None:
 
 
 def remembered_directory(name: str | None) -> Path | None:
-    """The directory that `sets_directory` told of; None where it is gone."""
+    """Return the directory stored by `sets_directory`; None if it no longer exists."""
     place = at_home(name) if name else None
     return place if place and place.is_dir() else None
 

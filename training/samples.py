@@ -1,4 +1,4 @@
-"""Raw inputs and the answers of training, kept for the gate of every export."""
+"""Raw inputs and predictions of training, stored for the parity check of exports."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +11,12 @@ from pipelines.files import whole
 
 
 class Samples(NamedTuple):
-    """What training answered to some inputs.
+    """Raw inputs and their predictions.
 
     Attributes:
-        raw: features, one array or a dict of them.
-        answers: [n, ...] to them.
-        labels: the classes in the order of the answers' last axis, as bytes; None where there
+        raw: Features, one array or a dict of arrays.
+        answers: Predictions [n, ...].
+        labels: Classes in the order of the predictions' last axis, as bytes; None if there
             are none.
 
     """
@@ -27,12 +27,12 @@ class Samples(NamedTuple):
 
 
 def save(path: Path, samples: Samples) -> None:
-    """Write samples as one .npz file, whole or not at all; texts are packed."""
+    """Write samples as one .npz file, atomically; texts are compressed."""
     raw = samples.raw if isinstance(samples.raw, dict) else {"": samples.raw}
     columns = {f"raw/{name}": _packed(column) for name, column in raw.items()}
     named = {} if samples.labels is None else {"labels": samples.labels}
     texts = any(column.dtype.kind == "S" for column in columns.values())
-    # The room behind shorter texts is empty; pixels would not get smaller.
+    # Padding of short texts compresses well; pixels do not.
     savez = np.savez_compressed if texts else np.savez
     with whole(path) as beside, beside.open("wb") as file:
         savez(file, answers=samples.answers, **named, **columns)  # type: ignore[arg-type]
@@ -41,8 +41,8 @@ def save(path: Path, samples: Samples) -> None:
 def load(path: Path, features: Any = None) -> Samples:
     """Read samples.
 
-    Raises OSError or ValueError where they cannot be read, or are not of the `features` that a
-    manifest tells of: shape and dtype, by column where there are several.
+    Raises OSError or ValueError if they cannot be read or differ from `features` in the manifest:
+    shape and dtype, by column if there are several.
     """
     try:
         with path.open("rb") as file:

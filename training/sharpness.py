@@ -70,7 +70,7 @@ class SharpnessAware:
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def _gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple[list[Any], Any, Any]:
-        """Of a replica's share of the loss; that loss and what was answered."""
+        """Compute gradients of this replica's part of the loss, the loss and the predictions."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
             y_pred = cast("Any", self)(x, training=True)
@@ -80,7 +80,7 @@ class SharpnessAware:
         return tape.gradient(scaled, sources), loss, y_pred
 
     def _reduced(self, gradients: list[Any]) -> list[Any]:
-        """Dense, and of all replicas: their weights have to stay equal."""
+        """Sum dense gradients over all replicas, whose weights must stay equal."""
         zero = [tf.zeros_like(variable.value) for variable in self.trainable_variables]
         dense = [
             rest if one is None else tf.convert_to_tensor(one)
@@ -90,16 +90,16 @@ class SharpnessAware:
         return context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
 
     def _ascent(self, gradients: list[Any], variables: list[Any]) -> list[Any]:
-        """The e of each variable."""
+        """Compute the perturbation e of each variable."""
         scales = [
             tf.abs(one) + self.eta if self.adaptive else tf.ones([], one.dtype) for one in variables
         ]
-        pulled = [scale * one for scale, one in zip(scales, gradients, strict=True)]
-        norm = tf.linalg.global_norm([tf.cast(one, "float32") for one in pulled])
-        share = self.radius / tf.maximum(norm, SMALLEST)
+        scaled = [scale * one for scale, one in zip(scales, gradients, strict=True)]
+        norm = tf.linalg.global_norm([tf.cast(one, "float32") for one in scaled])
+        factor = self.radius / tf.maximum(norm, SMALLEST)
         return [
-            tf.cast(share, one.dtype) * scale * one
-            for scale, one in zip(scales, pulled, strict=True)
+            tf.cast(factor, one.dtype) * scale * one
+            for scale, one in zip(scales, scaled, strict=True)
         ]
 
 

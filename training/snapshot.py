@@ -1,4 +1,4 @@
-"""Arrays, and what is said of them, in a file that shows whether it is whole."""
+"""A file format for arrays and JSON with a checksum."""
 
 import hashlib
 import json
@@ -13,23 +13,23 @@ from pipelines.files import whole
 
 MAGIC = b"athanor\x01"
 LENGTH = struct.Struct("<Q")
-DIGEST = 16  # bytes
+DIGEST_BYTES = 16
 
 
 class DamagedError(ValueError):
-    """A file that is not as it was written."""
+    """Raised for a file that was damaged after it was written."""
 
 
 class Snapshot(NamedTuple):
-    """What a file holds: `told`, which JSON can say, and lists of arrays by their names."""
+    """Content of a file: JSON values `told`, and lists of arrays by name."""
 
     told: dict[str, Any]
     arrays: dict[str, list[np.ndarray]]
 
 
 def write(path: Path, told: dict[str, Any], arrays: dict[str, Sequence[np.ndarray]]) -> None:
-    """Write a file, whole or not at all: a header in JSON, the arrays, a checksum of it all."""
-    digest = hashlib.blake2b(digest_size=DIGEST)
+    """Write a file atomically: a JSON header, the arrays, a checksum."""
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     with whole(path) as beside, beside.open("wb") as file:
         for piece in _pieces(told, arrays):
             digest.update(piece)
@@ -50,13 +50,13 @@ def _pieces(told: dict[str, Any], arrays: dict[str, Sequence[np.ndarray]]) -> It
 
 
 def read(path: Path) -> Snapshot:
-    """Read a file. Raises DamagedError where it is not as it was written."""
+    """Read a file. Raises DamagedError if it is not as it was written."""
     content = memoryview(path.read_bytes())
-    body, digest = content[:-DIGEST], content[-DIGEST:]
+    body, digest = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
     if body[: len(MAGIC)] != MAGIC:
-        raise DamagedError("it is no checkpoint")
-    if hashlib.blake2b(body, digest_size=DIGEST).digest() != digest:
-        raise DamagedError("its checksum is another")
+        raise DamagedError("it is not a checkpoint")
+    if hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest() != digest:
+        raise DamagedError("its checksum differs")
     place = len(MAGIC) + LENGTH.size
     (length,) = LENGTH.unpack(body[len(MAGIC) : place])
     header = json.loads(bytes(body[place : place + length]))

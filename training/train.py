@@ -1,4 +1,4 @@
-"""An app becomes a run."""
+"""Train an app: `train` makes a run."""
 
 import contextlib
 import dataclasses
@@ -36,10 +36,9 @@ def train(
 ) -> Run:
     """Train an app and return its run.
 
-    A run that was interrupted or killed in `run_dir` goes on where its newest whole
-    checkpoint stands and ends as one that was not, bit for bit, on the same machine
-    with as many devices. Of several workers the chief alone writes and speaks; the
-    others' run is ELSEWHERE.
+    An interrupted or killed run in `run_dir` continues from its newest undamaged checkpoint. On
+    the same machine with as many devices the result equals that of an uninterrupted run, bit for
+    bit. Of several workers only the chief writes and prints; the others get the run ELSEWHERE.
 
     Args:
         app: what to train.
@@ -51,16 +50,16 @@ def train(
 
     Raises:
         DataError, FieldError, RunError, StrategyError, UnknownOptimizerError: nothing was written.
-        DivergedError: the loss is no number any more; the best model so far is kept.
-        DiskFullError: nothing that was there is damaged.
-        LostError: another worker is gone; what was finished stays in the directory.
-        KeyboardInterrupt: somebody asked; a checkpoint is kept.
+        DivergedError: the loss is not finite; the best model so far is kept.
+        DiskFullError: the disk is full; no existing file is damaged.
+        LostError: another worker ended or hung; finished epochs stay in the directory.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; a checkpoint is kept.
 
     """
     options = dataclasses.replace(options, **changes)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    # As `Run.splits` finds them again.
+    # As in `Run.splits`, which loads them again.
     splits = quarantine.of_training(app.load_splits(options.data_dir), fold, options.quarantine)
     spread = distribution.make_strategy(options.strategy, options.devices)
     distribution.batch_size(app, len(splits.train), spread.num_replicas_in_sync)
@@ -74,10 +73,10 @@ def train(
             begin = resume.start_or_continue(known, found, force=options.force)
             job = _prepare_job(app, splits, begin, fold, options, held)
             if verbose and job.path:
-                print(records.announcement(job, choice), flush=True)
+                print(records.start_message(job, choice), flush=True)
             job, fitted = _fit_with_halving(job, options, callbacks, verbose)
             manifest = records.make_manifest(job, choice, fitted, fold)
-        records.keep(job, manifest)
+        records.write_run(job, manifest)
     if fitted.stopped is not None:
         raise fitted.stopped
     run = Run(job.path or ELSEWHERE, options.data_dir)
@@ -88,7 +87,7 @@ def train(
 def _choose_precision(
     app: App, options: TrainOptions, found: CheckpointState | None
 ) -> PrecisionChoice:
-    """The number format: what is asked for, or what this training began with."""
+    """Choose the number format: the requested one, or that of the checkpoint."""
     if found and options.precision == "auto":
         return PrecisionChoice(**found.known.precision)
     return choose_precision(options.precision, app.modality, app.compute_dtypes)
@@ -97,7 +96,7 @@ def _choose_precision(
 def _identity_of(
     app: App, splits: Splits, choice: PrecisionChoice, options: TrainOptions
 ) -> TrainingIdentity:
-    """What a training in this scope is known by."""
+    """Collect what identifies a training in the current strategy scope."""
     about = {
         "data fingerprint": splits.fingerprint(),
         "precision": choice.policy,
@@ -124,7 +123,7 @@ def _prepare_job(
     options: TrainOptions,
     held: contextlib.ExitStack,
 ) -> TrainingJob:
-    """What is to be fitted; its directory is held as long as `held` is open."""
+    """Prepare a fit; its directory stays locked while `held` is open."""
     distribution.require_equal_to_chief("checkpoints", begin.position.epoch)
     parts = build_compiled(
         _with_halved_rate(app, splits, begin), splits, begin.known.precision["policy"]
@@ -135,7 +134,7 @@ def _prepare_job(
         else None
     )
     if path:
-        # Now, so that an interrupted training has it too.
+        # Stored now, so that an interrupted training has it too.
         quarantine.keep(options.quarantine, path / QUARANTINE)
     again = f"athanor {app.name()} train --resume {path or 'RUN'}"
     if fold and path:
@@ -144,7 +143,7 @@ def _prepare_job(
 
 
 def _with_halved_rate(app: App, splits: Splits, begin: CheckpointState) -> App:
-    """The app with the learning rate that its halvings left."""
+    """Return the app with its learning rate after the halvings."""
     if not begin.halvings:
         return app
     highest = app.peak_learning_rate_for(app.epochs * count_steps(app, splits)[0])
@@ -157,9 +156,9 @@ def _fit_with_halving(
     callbacks: Sequence[keras.callbacks.Callback],
     verbose: int,
 ) -> tuple[TrainingJob, FitResult]:
-    """Fit; where that diverges and it was asked for, again with half the learning rate.
+    """Fit; with --on-nan halve, fit again with half the learning rate after a divergence.
 
-    Raises what ended it where not even one epoch can be kept.
+    Raises the exception that ended the fit if no epoch was finished.
     """
     halves = options.on_nan == "halve"
     if halves and distribution.strategy_name() == "multiworker":
@@ -180,13 +179,13 @@ def _lower_rate_may_help(fitted: FitResult) -> bool:
 
 
 def _halve_learning_rate(job: TrainingJob) -> TrainingJob:
-    """From the last checkpoint on, with half the learning rate."""
+    """Prepare to continue from the last checkpoint with half the learning rate."""
     optimizer = job.parts.network.optimizer
     step, rate = int(optimizer.iterations.numpy()), float(optimizer.learning_rate)
     begin = (job.path and resume.newest_checkpoint(job.path)) or job.begin
     begin = begin._replace(halvings=[*job.begin.halvings, (step, rate)])
     print(
-        f"The loss diverged at step {step} (learning rate {rate:.3g}); goes on after epoch "
+        f"The loss diverged at step {step} (learning rate {rate:.3g}); continues after epoch "
         f"{begin.position.epoch} with half of it.",
         flush=True,
     )
