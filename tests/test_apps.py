@@ -1,4 +1,4 @@
-"""The contract of every app: members x checks."""
+"""Checks that every app has to pass."""
 
 import ast
 import configparser
@@ -67,7 +67,7 @@ def _other(hint, value):
 
 
 def flags(values):
-    """Field values as somebody would type them."""
+    """Field values as a user types them."""
     words = []
     for name, value in values.items():
         flag = name.replace("_", "-")
@@ -79,7 +79,7 @@ def flags(values):
 
 
 def parsed(app, words):
-    """The app that the command line makes of these words."""
+    """The app that the command line makes of these arguments."""
     _, bound, _ = commands.command_line().parse_args(
         [app.name(), "train", *words], exit_on_error=False, print_error=False
     )
@@ -170,7 +170,7 @@ def check_other_seed_other_scores(run, tmp_path):
 
 
 def check_export_round_trip(run):
-    """Prepared input through the network equals raw input through the export."""
+    """Preprocessed input through the network equals raw input through the export."""
     ask = tf.saved_model.load(run.path / "export" / "1").signatures["serving_default"]
     test = run.splits.test
     (only, *_) = ask.structured_input_signature[1]

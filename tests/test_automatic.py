@@ -1,4 +1,4 @@
-"""Values that are left to the app, and values that somebody gives: also those of the default."""
+"""Automatic values of fields, and given ones, also if they equal the default."""
 
 import json
 import re
@@ -30,13 +30,13 @@ AUTOMATIC = [  # app, training examples, the batch size that it chooses
 
 
 @pytest.mark.parametrize(("app", "count", "size"), AUTOMATIC)
-def test_a_batch_size_left_to_the_app_follows_from_the_data(app, count, size):
+def test_the_automatic_batch_size_depends_on_the_data(app, count, size):
     assert app().batch_size is None
     assert app().effective_batch_size(count) == size
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
-def test_a_batch_size_is_as_given(app):
+def test_a_given_batch_size_is_used(app):
     usual = app.default_batch_size
     for size in (usual // 2, usual - 1, usual, usual + 1):
         assert app(batch_size=size).effective_batch_size(usual + 1) == size
@@ -44,7 +44,7 @@ def test_a_batch_size_is_as_given(app):
         app(batch_size=usual).effective_batch_size(usual - 1)
 
 
-def test_copies_are_as_given():
+def test_given_copies_are_used():
     photos = {"data": "folder:photos"}
     assert [Finetune(**photos, copies=n)._num_copies(10_000) for n in (3, 4, 5)] == [3, 4, 5]
     assert [Finetune(**photos)._num_copies(n) for n in (100, 6000, 20_000)] == [4, 3, 2]
@@ -52,7 +52,7 @@ def test_copies_are_as_given():
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
-def test_the_default_optimizer_has_the_rate_of_the_app_however_it_is_written(app):
+def test_the_default_optimizer_has_the_apps_learning_rate_in_any_spelling(app):
     for name in (
         app().optimizer,
         app().optimizer.upper(),
@@ -73,8 +73,8 @@ def test_a_batch_size_and_a_solver_that_has_its_own_are_refused(solver):
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
-def test_a_run_tells_what_was_chosen(app, tiny_run):
-    """With these values as flags the same run comes out."""
+def test_run_json_has_the_automatic_values(app, tiny_run):
+    """With these values as flags the run is the same."""
     run = tiny_run(app)
     chosen = run.manifest["chosen"]
     assert all(run.manifest["fields"][name] != value for name, value in chosen.items())
@@ -93,7 +93,7 @@ def test_a_run_tells_what_was_chosen(app, tiny_run):
     )
 
 
-def test_it_is_printed(capsys, tmp_path):
+def test_automatic_values_are_printed(capsys, tmp_path):
     from training.train import train
 
     train(Regression(width=8, epochs=1), run_dir=tmp_path / "run", precision="float32")
@@ -101,7 +101,7 @@ def test_it_is_printed(capsys, tmp_path):
     assert re.search("chosen  batch_size 1[89]; learning_rate 0.00133 .lowered from 0.01 for", told)
 
 
-def test_a_learning_rate_that_is_given_is_not_lowered():
+def test_a_given_learning_rate_is_not_lowered():
     for app in apps.ALL:
         given = app(learning_rate=0.003)
         assert {given.peak_learning_rate_for(steps) for steps in (2, 500, 10**6)} == {0.003}
@@ -110,7 +110,7 @@ def test_a_learning_rate_that_is_given_is_not_lowered():
         )  # after two steps of warm-up
 
 
-def test_a_run_of_an_older_version_means_what_it_meant(tiny_run, tmp_path):
+def test_automatic_values_of_older_runs_are_recognised(tiny_run, tmp_path):
     run = tiny_run(Finetune)
     told = json.loads((run.path / MANIFEST).read_text())
     del told["chosen"]
@@ -143,7 +143,7 @@ def test_the_command_line_takes_null_and_numbers(tmp_path, monkeypatch):
     assert parsed("batch_size: 96\n") == Mnist(batch_size=96) != Mnist()
 
 
-def test_a_flag_at_its_default_is_given(monkeypatch, run):
+def test_a_flag_with_its_default_value_counts_as_given(monkeypatch, run):
     """--resume goes back to a default that a command or its --config names."""
     Path("fields.yaml").write_text("epochs: 12\n")
     words = ["athanor", "mnist", "train", "--config", "fields.yaml", "--strategy", "one"]
@@ -174,14 +174,14 @@ def test_expected_replicas():
 )
 @pytest.mark.parametrize("steps", [50, 500, 5000])
 @pytest.mark.parametrize("app", [Mnist, Text])
-def test_the_course_suits_the_optimizer(app, optimizer, schedule, rates, steps):
+def test_the_automatic_schedule_suits_the_optimizer(app, optimizer, schedule, rates, steps):
     made = app(optimizer=optimizer, schedule=schedule, learning_rate=1.0)
     rate = made.make_schedule(steps)
     found = [float(rate(step)) if callable(rate) else rate for step in (0, steps // 5, steps)]
     assert found == pytest.approx(rates, abs=1e-3)
 
 
-def test_what_finds_its_rate_itself_is_not_slowed_in_short_runs_or_long_ones():
+def test_learning_rate_free_optimizers_keep_their_peak_in_runs_of_any_length():
     for app in (Mnist, Text):
         peaks = {
             app(optimizer="prodigy").peak_learning_rate_for(steps) for steps in (2, 500, 10**6)
@@ -190,7 +190,7 @@ def test_what_finds_its_rate_itself_is_not_slowed_in_short_runs_or_long_ones():
         assert app().peak_learning_rate_for(2) < app().peak_learning_rate
 
 
-def test_a_falling_rate_and_schedule_free_are_refused():
+def test_a_cosine_schedule_with_schedule_free_is_refused():
     app = Mnist(optimizer="schedulefree", schedule="cosine")
     with pytest.raises(ValueError, match="expected auto, warmup or constant") as refused:
         app.make_optimizer(100)

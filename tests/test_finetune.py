@@ -1,4 +1,4 @@
-"""What is special to fine-tuning: what is frozen stays, what is computed once is right."""
+"""The fine-tuning app: frozen layers stay, and features computed once are correct."""
 
 import csv
 import types
@@ -56,13 +56,13 @@ def paths(layers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", ["frozen", "learn"])
-def test_statistics_of_batch_normalisation_move_only_if_asked(made, policy):
+def test_statistics_of_batch_normalisation_move_only_with_learn(made, policy):
     _, moved = fitted(made, batch_norm=policy, unfreeze=0.9)
     statistics = {path for path in moved if "moving" in path}
     assert bool(statistics) == (policy == "learn")
 
 
-def test_what_is_frozen_stays_and_the_rest_learns(made):
+def test_frozen_layers_stay_and_the_others_train(made):
     network, moved = fitted(made, unfreeze=0.45)
     parts = freezing.parts_of(network)
     assert not moved & paths([parts.frozen])
@@ -73,7 +73,7 @@ def test_what_is_frozen_stays_and_the_rest_learns(made):
 
 
 @pytest.mark.slow
-def test_without_blocks_the_head_alone_learns(made):
+def test_without_blocks_only_the_head_trains(made):
     network, moved = fitted(made, unfreeze=0.0)
     assert moved == {one.path for one in network.get_layer("head").trainable_variables}
 
@@ -87,13 +87,13 @@ def test_features_computed_once_are_those_of_the_network(mobilenet):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
-def test_the_cut_leaves_the_share_above(mobilenet, share):
+def test_the_cut_leaves_the_given_fraction_trainable(mobilenet, share):
     parts = freezing.divide(mobilenet, 4, trainable=share, dropout=0.0, batch_norm="frozen")
     total = mobilenet.count_params()
     assert share <= parts.blocks.count_params() / total <= share + 0.25
 
 
-def test_slower_the_deeper(mobilenet):
+def test_deeper_layers_have_lower_learning_rates(mobilenet):
     parts = freezing.divide(mobilenet, 4, trainable=0.9, dropout=0.0, batch_norm="frozen")
     groups = freezing.groups(parts, 0.3)
     assert [group.learning_rate_scale for group in groups] == pytest.approx([1.0, 0.3, 0.09])
@@ -102,12 +102,12 @@ def test_slower_the_deeper(mobilenet):
 
 
 @pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 0.01), ("prodigy", 1.0)])
-def test_the_digits_learn_faster_unless_the_rate_is_found(optimizer, rate):
+def test_the_digits_network_has_a_higher_learning_rate_unless_it_is_estimated(optimizer, rate):
     app = Finetune(optimizer=optimizer, schedule="constant")
     assert app._head_learning_rate(100) == pytest.approx(rate)
 
 
-def test_the_table_tells_the_learning_rate_that_a_short_run_takes(mobilenet, monkeypatch, capsys):
+def test_the_table_shows_the_learning_rate_of_a_short_run(mobilenet, monkeypatch, capsys):
     parts = freezing.divide(mobilenet, 4, trainable=0.5, dropout=0.0, batch_norm="frozen")
     plans = []
     monkeypatch.setattr(two_stage, "fit", lambda _, __, plan, **___: plans.append(plan))
@@ -172,8 +172,8 @@ def test_the_embedded_backbone_is_the_same_every_time():
 
 
 @pytest.mark.parametrize("classes", [(0, 1, 2), (0, 2), (1, 3)])
-def test_the_path_of_heads_ends_at_the_logistic_regression(classes):
-    """Of all classes of the head, though training lacks one; scikit-learn's answers are equal."""
+def test_the_regularization_path_ends_at_logistic_regression(classes):
+    """It covers all classes of the head, though training lacks one, and equals scikit-learn."""
     random = np.random.default_rng(0)
     target = random.choice(classes, 200)
     features = (np.eye(4, 30)[target] + random.normal(size=(200, 30))).astype("float32")
@@ -198,7 +198,7 @@ def test_the_second_stage_is_kept_only_beyond_chance():
 
 
 def test_a_second_stage_that_is_not_better_leaves_the_head(made, tmp_path):
-    """A learning rate of nothing changes nothing: the first stage is kept."""
+    """A learning rate of almost 0 changes nothing: the first stage is kept."""
     app = Finetune(batch_size=8, epochs=2, head_epochs=3, learning_rate=1e-12, patience=0)
     network = app.make_network(made)
     kept = KeepBest(network, tmp_path / "best.keras", "val_loss")

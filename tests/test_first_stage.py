@@ -1,4 +1,4 @@
-"""The default of `athanor regression` does no worse than its first stage, the linear answer."""
+"""The default of `athanor regression` is no worse than its first stage, the linear model."""
 
 import csv
 import dataclasses

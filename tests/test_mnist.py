@@ -1,4 +1,4 @@
-"""What is special to the image classifier."""
+"""The classifier of small images."""
 
 import keras
 import numpy as np
@@ -40,7 +40,7 @@ def test_models_differ():
     assert len(counts) == 3
 
 
-def test_dropout_silences_its_share():
+def test_dropout_drops_its_fraction():
     (layer,) = layers_of(Mnist(model="mlp", dropout=0.4), keras.layers.Dropout)
     silent = np.mean(np.asarray(layer(np.ones((100, 100), "float32"), training=True)) == 0)
     assert silent == pytest.approx(0.4, abs=0.03)
@@ -65,7 +65,7 @@ def test_batch_norm_follows_every_hidden_layer(model, hidden):
 
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_fused_normalisation_equals_that_of_keras(batch_norm):
-    """In training and afterwards, a network gives what Keras's own layer would."""
+    """In training and inference a network gives the outputs of Keras's own layer."""
     network = Mnist(batch_norm=batch_norm).make_network(splits((8, 8, 1)))
     plain = keras.models.clone_model(network, clone_function=_by_keras)
     plain.set_weights(network.get_weights())
@@ -130,7 +130,7 @@ def test_a_field_on_its_bound_is_taken(name, value):
 
 @pytest.mark.slow
 def test_default_flags_read_mnist(load, tmp_path):
-    """The score that the module docstring of apps/mnist.py states."""
+    """The score that the module docstring of apps/mnist/app.py states."""
     load("tfds:mnist")
     runs = [
         train(Mnist(data="tfds:mnist", seed=seed), run_dir=tmp_path / f"seed-{seed}")

@@ -1,4 +1,4 @@
-"""What is special about the recommender: ids, splits by time, lists, messy files."""
+"""The recommender app: ids, splits by time, lists, messy files."""
 
 import gzip
 import itertools
@@ -152,7 +152,7 @@ def test_validation_pairs_are_the_newest_of_what_is_left(split):
     assert train.max() < valid.min() <= valid.max() < test.min()
 
 
-def test_users_who_are_not_known_are_no_test_by_default():
+def test_users_unknown_to_training_are_no_test_by_default():
     splits = ids.splits(by_time(arriving=True), ids.Columns(), "auto")
     known = set(splits.train.numpy().features["user"])
     assert set(splits.test.numpy().features["user"]) == known
@@ -209,14 +209,14 @@ def test_few_pairs_are_enough_for_all_splits(split, count):
     assert sizes["valid"] >= 1
 
 
-def test_without_ratings_every_pair_counts_as_met():
+def test_without_ratings_every_pair_is_an_interaction():
     rows = "\n".join(f"u{n % 10},i{n // 10}" for n in range(60))
     splits = ids.splits(Tables(table("user,item\n" + rows)), ids.Columns(), "time")
     assert set(splits.train.targets) == {1.0}
     assert "no column of ratings" in " ".join(splits.notes)
 
 
-def test_unknown_ids_become_0_and_what_was_met_is_known():
+def test_unknown_ids_become_0_and_interactions_are_known():
     splits = ids.splits(embedded.ratings(), ids.Columns(), "random")
     layer = Ids.adapted(splits)
     numbers = layer({"user": np.array([b"user 1", b"?"]), "item": np.array([b"", b"item 2"])})
@@ -243,7 +243,7 @@ def test_gaussians_have_the_mean_and_covariance_asked_for():
     np.testing.assert_allclose(np.cov(drawn), covariance, atol=0.01)
 
 
-def test_the_spectrum_is_that_of_the_whole_table():
+def test_randomized_svd_equals_the_full_svd():
     random = np.random.default_rng(0)
     table = sparse.random_array((60, 40), density=0.2, rng=random, format="csr")
     left, values, right = randomized_svd(table, 5)
@@ -251,7 +251,7 @@ def test_the_spectrum_is_that_of_the_whole_table():
     np.testing.assert_allclose(table @ right.T, left * values, atol=0.05)
 
 
-def test_truncated_factors_have_the_nearest_product():
+def test_factors_of_reduced_rank_have_the_nearest_product():
     random = np.random.default_rng(0)
     users, items = random.normal(size=(9, 6)), random.normal(size=(7, 6))
     left, values, right = np.linalg.svd(users @ items.T)
@@ -291,7 +291,7 @@ def test_ratings_of_any_scale_are_factorised(scale):
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, 7.0])
-def test_ratings_that_are_all_the_same_rank_by_who_met_what(value):
+def test_equal_ratings_rank_by_interactions(value):
     cells = np.arange(40 * 30).reshape(40, 30)[:, :20].ravel()
     pairs = Interactions(cells // 30, cells % 30, np.full(len(cells), value, "float32"), 40, 30)
     users, items = ranking_tables(pairs, pairs)
@@ -299,7 +299,7 @@ def test_ratings_that_are_all_the_same_rank_by_who_met_what(value):
     assert (scores[:, :20].min(1) > scores[:, 20:].max(1)).all()
 
 
-def test_lists_are_judged_as_by_hand():
+def test_metrics_of_lists_equal_those_by_hand():
     lists = Lists(
         owners=np.array([0, 2]),
         hits=np.array([[True, False, True], [False, False, False]]),
@@ -329,7 +329,7 @@ def test_the_run_beats_its_baselines_and_stays_above_the_floor(tiny):
     assert scores["ndcg_at_10"] > beside["popularity"]["ndcg_at_10"]
 
 
-def test_lists_hold_nothing_that_was_met_in_training(tiny):
+def test_lists_exclude_items_seen_in_training(tiny):
     answers, some = report.answer(tiny), ranking.asked(tiny.splits)
     known = tiny.splits.train.numpy().features
     items = ids.vocabulary(known["item"])
@@ -351,9 +351,7 @@ def test_lists_hold_nothing_that_was_met_in_training(tiny):
     ],
     ids=["best", "nearest"],
 )
-def test_questions_whose_answers_would_not_fit_into_memory_are_refused(
-    ask, kind, exported, monkeypatch
-):
+def test_requests_whose_answers_exceed_memory_are_refused(ask, kind, exported, monkeypatch):
     model = exported(Recommender).model
     count, rows = len(ids_of(model).offered), described(model)
     monkeypatch.setattr(item_scores, "MOST_PAIRS", 7 * count)
@@ -368,7 +366,7 @@ def test_questions_whose_answers_would_not_fit_into_memory_are_refused(
             way(model, rows, 8)
 
 
-def test_the_samples_of_an_export_ask_no_more_than_fits(exported, monkeypatch):
+def test_the_samples_of_an_export_fit_into_memory(exported, monkeypatch):
     run = exported(Recommender)
     monkeypatch.setattr(item_scores, "MOST_PAIRS", 5 * len(ids_of(run.model).offered))
     found = questions.sample_inputs(run.samples.raw, run)
@@ -420,7 +418,7 @@ def test_unknown_ones_are_answered_by_means(tiny):
 
 @pytest.fixture(scope="module")
 def few_left(tmp_path_factory):
-    """A run of 20 users and items: u1 has met 16 of them, u2 all."""
+    """A run of 20 users and items: u1 has seen 16 of them, u2 all."""
     folder = tmp_path_factory.mktemp("few")
     pairs = [(f"u{u}", f"i{i}") for u in range(20) for i in range(20) if (u + i) % 3]
     pairs = [pair for pair in pairs if pair[0] not in ("u1", "u2")]
@@ -440,7 +438,7 @@ def met_by(run, user, *more):
     return {item for part in parts for item in part["item"][part["user"] == user]}
 
 
-def test_only_items_that_were_not_met_are_recommended(few_left, capsys):
+def test_only_unseen_items_are_recommended(few_left, capsys):
     for user in ("u1", "u5"):
         test = few_left.splits.test
         met = {item.decode() for item in met_by(few_left, user.encode(), test)}
@@ -453,12 +451,12 @@ def test_only_items_that_were_not_met_are_recommended(few_left, capsys):
     assert "met every item" not in capsys.readouterr().err
 
 
-def test_a_user_who_met_everything_gets_a_word_and_no_list(few_left, capsys):
+def test_a_user_who_has_seen_every_item_gets_a_message_and_no_list(few_left, capsys):
     assert predict(few_left, ["u2"]) == []
     assert "u2 has met every item that can be recommended" in capsys.readouterr().err
 
 
-def test_items_that_were_met_are_in_no_list_that_is_judged(few_left):
+def test_evaluated_lists_exclude_seen_items(few_left):
     splits = few_left.splits
     some = ranking.asked(splits)
     items = ids.vocabulary(splits.train.numpy().features["item"])
@@ -497,7 +495,7 @@ def test_predict_lists_ten_and_reads_files(tiny, tmp_path, capsys):
             predict(tiny, [wrong])
 
 
-def test_an_item_that_is_asked_for_as_a_user_is_told(tiny, capsys):
+def test_an_item_given_as_a_user_is_reported(tiny, capsys):
     for asked in ("item 1", "item 1,user 1"):
         (first, *_) = predict(tiny, [asked])
         assert first["basis"] != "user and item"
@@ -519,7 +517,7 @@ def test_a_search_draws_no_field_that_the_default_model_ignores():
 
 
 @pytest.mark.slow
-def test_gradient_descent_learns_too(tmp_path):
+def test_svdpp_learns(tmp_path):
     app = Recommender(model="svdpp", epochs=6, factors=3, learning_rate=0.02)
     run = train(app, run_dir=tmp_path / "run", verbose=0)
     scores = ranking.metrics(report.answer(run))
@@ -528,7 +526,7 @@ def test_gradient_descent_learns_too(tmp_path):
 
 
 @pytest.mark.slow
-def test_gradient_descent_is_judged_by_the_average_of_schedule_free():
+def test_svdpp_uses_the_averaged_weights_of_schedule_free():
     random = np.random.default_rng(0)
     users, items = random.integers(0, 4, 40), random.integers(0, 5, 40)
     pairs = Interactions(users, items, random.normal(3, 1, 40).astype("float32"), 4, 5)
@@ -558,7 +556,7 @@ def test_clicks_without_ratings_are_ranked(tmp_path):
     assert scores["ndcg_at_10"] > beside["ndcg_at_10"]
 
 
-def test_data_that_bear_no_factors_keep_the_means(tmp_path):
+def test_data_without_structure_keep_the_means(tmp_path):
     random = np.random.default_rng(0)
     rows = [f"u{n % 20},i{n // 20},{random.integers(1, 6)}" for n in range(200)]
     path = tmp_path / "noise.csv"

@@ -1,4 +1,4 @@
-"""Rows: what their columns are, the layer that prepares them, models, files of one's own."""
+"""The regression app: column types, preprocessing, models, and users' own files."""
 
 import json
 
@@ -69,7 +69,7 @@ def source(**options):
     return rows.source(Tables(table(**columns)), target="y", **options)
 
 
-def test_a_messy_file_is_read_and_told_of(file):
+def test_a_messy_file_is_read_with_notes(file):
     found = rows.source(csv_files.read(str(file)), target="price EUR")
     assert found.train.spec["features"] == {
         "numbers": ((2,), "float64"),
@@ -104,7 +104,7 @@ def test_a_messy_file_is_read_and_told_of(file):
         ({"target": "void"}, "without a known cell"),
     ],
 )
-def test_what_cannot_be_is_answered(file, options, said):
+def test_impossible_targets_are_refused(file, options, said):
     with pytest.raises(DataError, match=said):
         rows.source(csv_files.read(str(file)), **options)
 
@@ -138,12 +138,12 @@ def test_a_test_table_is_read_as_the_training_table_was():
         )
 
 
-def test_two_rows_are_answered():
+def test_two_rows_are_too_few():
     with pytest.raises(DataError):
         split_source(rows.source(Tables(table(x=[1, 2], y=[3, 4])), target="y"))
 
 
-def test_what_is_prepared_was_learnt_on_train_alone():
+def test_preprocessing_is_adapted_to_train_alone():
     column = np.array([1, 3, np.nan, 5], "float32")
     text = np.array([b"a"] * 3 + [b"rare"], object)
     kinds = {"x": "number", "c": "category"}
@@ -155,7 +155,7 @@ def test_what_is_prepared_was_learnt_on_train_alone():
     np.testing.assert_array_equal(few["flags"], [[1.0], [0.0]])
 
 
-def test_columns_of_texts_alone_can_be_learnt_from(tmp_path):
+def test_tables_of_categories_alone_can_be_trained_on(tmp_path):
     (tmp_path / "t.csv").write_text(
         "c,y\n" + "".join(f"{'abc'[k % 3]},{k % 3}\n" for k in range(300))
     )
@@ -165,7 +165,7 @@ def test_columns_of_texts_alone_can_be_learnt_from(tmp_path):
         assert set(part.targets.tolist()) == {0, 1, 2}
 
 
-def test_ridge_is_scikit_learns():
+def test_ridge_equals_scikit_learn():
     from sklearn.linear_model import Ridge
 
     random = np.random.default_rng(0)
@@ -213,7 +213,7 @@ def test_the_penalty_is_chosen_by_cross_validation(count, width):
     assert error(None) < 1.1 * best < 1.1 * error(1e-9)
 
 
-def test_piecewise_linear_codes_bend_at_the_edges():
+def test_piecewise_linear_encodings_bend_at_the_edges():
     layer = tabular.PiecewiseLinear([[0.0, 1.0, 3.0], [0.0, 1.0]], 1)
     layer.build((None, 2))
     bend = np.array([[[1.0], [10.0]], [[5.0], [7.0]]], "float32")
@@ -222,7 +222,7 @@ def test_piecewise_linear_codes_bend_at_the_edges():
     np.testing.assert_allclose(given, [[1 + 5, 2.5], [0, 5]])
 
 
-def test_a_member_alone_is_a_dense_layer_after_its_signs():
+def test_each_member_is_a_dense_layer_of_inputs_times_its_signs():
     layer = tabular.BatchEnsembleDense(3, 2)
     x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
     given = layer(x).numpy()
@@ -233,7 +233,7 @@ def test_a_member_alone_is_a_dense_layer_after_its_signs():
         np.testing.assert_allclose(given[:, member], expected, atol=1e-5)
 
 
-def test_outside_training_members_agree_on_the_mean_of_probabilities():
+def test_outside_training_members_give_the_mean_of_probabilities():
     x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype("float32")
     said = tf.nn.softmax(tabular.EnsembleMean()(x, training=False)).numpy()
     mean = tf.nn.softmax(x).numpy().mean(1)
@@ -272,7 +272,7 @@ def test_the_exact_solution_is_the_linear_baseline(tmp_path):
     assert run.manifest["epochs"] == 1
 
 
-def test_a_solver_that_cannot_be_is_refused():
+def test_a_solver_that_does_not_fit_the_model_is_refused():
     with pytest.raises(FieldError, match="--solver exact"):
         Regression(solver="exact").load_splits()
     for solver, model in (("stochastic", "tabm"), ("batch", "mlp"), ("exact", "tabm")):
@@ -283,7 +283,7 @@ def test_a_solver_that_cannot_be_is_refused():
     assert Regression().effective_batch_size(64) == 16
 
 
-def test_small_data_begin_at_the_linear_answer():
+def test_training_begins_at_the_linear_model():
     app = Regression()
     splits = app.load_splits()
     train_set = RowMatrices(app.make_preprocessing(splits), splits.train)
@@ -296,7 +296,7 @@ def test_small_data_begin_at_the_linear_answer():
     np.testing.assert_allclose(given, expected, atol=0.05)
 
 
-def test_a_batch_of_as_many_examples_as_members_is_answered_like_any():
+def test_a_batch_of_as_many_examples_as_members_is_predicted_like_any():
     app = Regression()
     splits = app.load_splits()
     network = app.make_network(splits)
@@ -309,7 +309,7 @@ def test_a_batch_of_as_many_examples_as_members_is_answered_like_any():
     np.testing.assert_allclose(sixteen, many[:16], atol=1e-6)
 
 
-def test_additions_are_believed_as_far_as_they_are_shown_to_help():
+def test_corrections_are_scaled_by_what_validation_supports():
     random = np.random.default_rng(0)
     added, noise = random.normal(size=(2, 10_000))
     assert shrinkage.least_squares_scale(added, added + noise) == pytest.approx(1, abs=0.05)
@@ -322,8 +322,8 @@ def test_additions_are_believed_as_far_as_they_are_shown_to_help():
     assert float(layer(tf.constant(2.0), training=False)) == 1
 
 
-def test_the_share_is_set_while_the_averaged_weights_are_in_the_model(tmp_path, monkeypatch):
-    """Schedule-free training goes on from other weights than those that are judged."""
+def test_the_scale_is_set_while_averaged_weights_are_in_the_model(tmp_path, monkeypatch):
+    """Schedule-free training continues from other weights than those it validates."""
     seen, usual = [], shrinkage.ResidualShrinkage.on_test_begin
 
     def watched(self, logs=None):
@@ -345,7 +345,7 @@ def test_the_share_is_set_while_the_averaged_weights_are_in_the_model(tmp_path, 
     assert seen == [True, True]
 
 
-def test_additions_to_classes_are_believed_as_far_as_they_are_shown_to_help():
+def test_corrections_of_logits_are_scaled_by_what_validation_supports():
     random = np.random.default_rng(0)
     logits = 2 * random.normal(size=(5000, 3))
     classes = np.argmax(logits + random.gumbel(size=logits.shape), axis=1)
@@ -363,7 +363,7 @@ def test_additions_to_classes_are_believed_as_far_as_they_are_shown_to_help():
 
 
 @pytest.mark.parametrize("labels", [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "none")], ids=len)
-def test_small_data_begin_at_the_logistic_answer(labels):
+def test_training_of_classes_begins_at_logistic_regression(labels):
     from sklearn.linear_model import LogisticRegression
 
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Solvers of all examples at once, by themselves and in regression."""
+"""Full-batch solvers, alone and in regression."""
 
 import itertools
 
@@ -69,7 +69,7 @@ def test_a_function_that_is_not_finite_is_refused(solver, function):  # noqa: AR
 
 @ways
 def test_it_stays_where_the_function_is_finite(solver, function):
-    """A wall of infinity in the way is gone round or stopped at, not walked into."""
+    """Infinite values on the way are avoided."""
 
     def walled(w):
         found = function(w)
@@ -155,8 +155,8 @@ def test_logistic_regression_reaches_that_of_scikit_learn(optimizer, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["lbfgs", "newton", "levenberg_marquardt"])
-def test_columns_that_say_the_same(optimizer, tmp_path):
-    """Any split between them is a minimum: the matrices have no inverse."""
+def test_equal_columns_have_a_solution(optimizer, tmp_path):
+    """Their weights can be divided in any way: the matrices are singular."""
     lines = [f"{a!r},{a!r},{a + 0.1 * b!r}" for a, b in RANDOM.normal(size=(60, 2)).tolist()]
     (tmp_path / "a.csv").write_text("\n".join(["a,b,target", *lines]) + "\n")
     app = Regression(data=f"csv:{tmp_path / 'a.csv'}", model="linear", optimizer=optimizer)
@@ -198,7 +198,7 @@ def test_a_small_network_is_solved(tmp_path):
         ({"optimizer": "lbfgs", "model": "linear", "solver": "batch"}, "--solver auto"),
     ],
 )
-def test_what_a_solver_cannot_is_said_before(fields, expected, tmp_path):
+def test_unsupported_settings_of_a_solver_are_refused_before_training(fields, expected, tmp_path):
     with pytest.raises(apps.FieldError, match=expected):
         train(Regression(**fields), run_dir=tmp_path / "run", verbose=0)
     assert not (tmp_path / "run").exists()
@@ -211,7 +211,7 @@ def test_a_model_too_large_for_a_square_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_apps_that_read_batches_say_why_they_cannot(tmp_path):
+def test_apps_that_train_on_batches_refuse_solvers(tmp_path):
     with pytest.raises(optimizers.FullBatchError, match="needs all examples at once"):
         train(Mnist(optimizer="lbfgs"), run_dir=tmp_path / "run", verbose=0)
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Texts: words of any script, no state that saw padding, bucketing, and the verbs on odd texts."""
+"""The text app: words of any script, no effect of padding, bucketing, and odd texts."""
 
 import gzip
 import json
@@ -228,7 +228,7 @@ def test_a_class_without_texts_is_unlikely():
     assert found.bias[0, 1] < found.bias[0, [0, 2]].min() - 1
 
 
-def test_bucketed_batches_are_an_epoch_in_an_order_of_its_own():
+def test_bucketed_batches_cover_an_epoch_in_their_own_order():
     random = np.random.default_rng(0)
     lengths = random.integers(1, 400, 1000)
     examples = Examples.of(np.arange(1000), lengths)
@@ -251,7 +251,7 @@ def test_bucketed_batches_are_an_epoch_in_an_order_of_its_own():
     assert abs(np.corrcoef(means, np.arange(50))[0, 1]) < 0.5, "not by rising length"
 
 
-def test_no_bag_of_words_can_judge_the_embedded_reviews():
+def test_a_bag_of_words_cannot_classify_the_embedded_reviews():
     splits = split_source(source(embedded.reviews(), Columns()))
     given = judged.baselines(splits)["tf-idf_logistic_regression"]
     assert (given.predicted == given.target).mean() < 0.7
