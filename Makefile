@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test kills slow backends matrix check docs format bench lock clean
+.PHONY: install demo test thorough kills slow backends matrix check docs format bench lock clean
 
 install: .venv/.ready
 
@@ -38,10 +38,13 @@ demo: .venv/.ready
 	$(BIN)/athanor demo
 
 # Two processes, each with half of the tests, and then with what the other has left: most of a
-# test is Python, on one core. What measures time runs alone, after them.
+# test is Python, on one core.
 test: .venv/.ready
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not alone"
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# More cases of what `make test` shows once: every optimizer in the kit, every app in a browser.
+thorough: .venv/.ready
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "thorough and not slow"
 
 # Killed at random instants and started again, these end as if nobody had disturbed them.
 kills: .venv/.ready
@@ -49,7 +52,7 @@ kills: .venv/.ready
 	  --only "mnist,recommender,mnist with two replicas,export"
 
 slow: .venv/.ready
-	$(BIN)/python -m pytest -m slow --timeout=3600
+	$(BIN)/python -m pytest -m "slow or thorough" --timeout=3600
 
 # Our optimizers on JAX and PyTorch, and against optax and pytorch_optimizer: some 20 minutes.
 backends: .venv/.ready-backends
@@ -60,7 +63,7 @@ matrix:
 	for version in 3.11 3.12 3.13; do \
 	  uv venv --quiet --allow-existing --python $$version .venv-$$version && \
 	  uv pip install --quiet --python .venv-$$version -c constraints.txt -e '.[data,tune,serve,edge,dev]' && \
-	  .venv-$$version/bin/python -m pytest -n 2 --dist worksteal -m "not slow and not alone" || exit 1; \
+	  .venv-$$version/bin/python -m pytest -n 2 --dist worksteal || exit 1; \
 	done
 
 check: .venv/.ready

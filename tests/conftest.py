@@ -8,8 +8,10 @@ import shutil
 import signal
 import tempfile
 import threading
+import types
 from pathlib import Path
 
+import forked
 import pytest
 
 from training import startup
@@ -34,11 +36,38 @@ def pytest_configure(config):
         # The processes of xdist share the cores: threads of one would only delay the other.
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
             os.environ.setdefault(name, "1")
+    elif config.getoption("dist", "no") != "no":
+        # This process hands out tests and runs none.
+        start_forks(config)
+        return
     # A shell has what it starts in the background ignore Ctrl-C; tests send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     startup.start_tensorflow()
     # The 400,000 objects of TensorFlow stay: to look through them again takes a tenth of the time.
     gc.freeze()
+
+
+def start_forks(config):
+    """Let replays of exports be forks of one process, of this one and those of xdist."""
+    os.environ[forked.VARIABLE] = f"{HOME.name}/forks"
+    process = forked.start(os.environ[forked.VARIABLE])
+    config.add_cleanup(process.wait)
+    config.add_cleanup(process.stdin.close)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def replays_are_forked(pytestconfig):
+    """A process of its own replays an export in tests/test_forked.py."""
+    from exporting import parity_check
+
+    def run(words, **options):
+        if forked.VARIABLE not in os.environ:
+            start_forks(pytestconfig)
+        return forked.run(words, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity_check, "subprocess", types.SimpleNamespace(run=run))
+        yield
 
 
 @pytest.fixture(autouse=True)

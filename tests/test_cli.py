@@ -2,10 +2,10 @@
 
 import gc
 import json
+import os
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -193,16 +193,20 @@ def test_debug_shows_the_traceback():
 HELP = [["--help"], ["mnist", "--help"], ["mnist", "train", "--help"], ["--version"]]
 
 
-@pytest.mark.alone
+def processor_seconds(*arguments):
+    """What a process of the command line takes of the processor."""
+    words = [sys.executable, "-m", "athanor", *arguments]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.parametrize("arguments", HELP, ids=" ".join)
 def test_help_is_fast(arguments):
-    """One of twenty is enough, so that a busy machine does not count."""
-    times = []
-    while len(times) < 20 and min(times, default=1) >= 0.3:
-        start = time.perf_counter()
-        assert as_process(*arguments).returncode == 0
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.3
+    """One of twenty is enough: beside other work the same instructions take longer."""
+    assert any(processor_seconds(*arguments) < 0.3 for _ in range(20))
 
 
 @pytest.mark.parametrize("arguments", [*HELP, MISTAKES["unknown flag"][0]], ids=" ".join)

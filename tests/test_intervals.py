@@ -63,8 +63,14 @@ def test_the_interval_of_a_share_is_that_of_scipy(hits, count):
     assert intervals.wilson(hits / count, count) == pytest.approx((theirs.low, theirs.high))
 
 
-@pytest.mark.parametrize("share", SHARES)
-@pytest.mark.parametrize("count", COUNTS)
+def simulated(*cases):
+    """The last of these in every run of the tests, the others in a thorough one."""
+    return [*(pytest.param(*one, marks=pytest.mark.thorough) for one in cases[:-1]), cases[-1]]
+
+
+@pytest.mark.parametrize(
+    ("count", "share"), simulated(*[(n, share) for n in (300, 50, 20) for share in SHARES])
+)
 def test_accuracy_and_macro_f1_cover_the_truth(count, share, monkeypatch):
     monkeypatch.setattr(intervals, "RESAMPLES", 100)
     random = np.random.default_rng(0)
@@ -74,9 +80,10 @@ def test_accuracy_and_macro_f1_cover_the_truth(count, share, monkeypatch):
         assert coverage(share, [one[name] for one in found]) >= 0.90, name
 
 
-@pytest.mark.parametrize("share", SHARES)
-@pytest.mark.parametrize("count", [20, 50])
-@pytest.mark.parametrize("relevant", [1, 3])
+@pytest.mark.parametrize(
+    ("relevant", "count", "share"),
+    simulated(*[(k, n, share) for k in (1, 3) for n in (50, 20) for share in SHARES]),
+)
 def test_recall_covers_the_truth(count, share, relevant, monkeypatch):
     monkeypatch.setattr(intervals, "RESAMPLES", 100)
     random = np.random.default_rng(0)

@@ -16,7 +16,10 @@ from apps import Finetune, Mnist, Recommender, Regression, Text
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs the program chromium")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(not CHROMIUM, reason="needs the program chromium"),
+]
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",

@@ -51,7 +51,7 @@ TINY = {
 # Gradients of mere rounding make whole steps where pixels that are always black are normalised,
 # and the usual solver of recommender makes no steps.
 WITHOUT = {"mnist": {"batch_norm": False}, "recommender": {"model": "svdpp"}}
-for app in apps.ALL:
+for app in [apps.get(name) for name in sys.argv[2:]]:
     made = dataclasses.replace(app(), **WITHOUT.get(app.name(), {}))
     if sys.argv[1] == "tiny":
         small = WITHOUT.get(app.name(), {}) | TINY.get(app.name(), {})
@@ -136,13 +136,24 @@ def test_a_run_of_two_devices_is_a_run(tmp_path):
     np.testing.assert_allclose(answers, kept.samples.answers, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", ["tiny", pytest.param("usual", marks=pytest.mark.slow)])
-def test_two_devices_learn_what_one_learns_with_the_optimizer_of_an_app(size):
-    done = run("-c", DEFAULTS, size)
+ALL = [app.name() for app in apps.ALL]
+
+
+@pytest.mark.parametrize(
+    ("size", "names"),
+    [
+        ("tiny", ["regression"]),
+        pytest.param("tiny", ALL, marks=pytest.mark.thorough),
+        pytest.param("usual", ALL, marks=pytest.mark.slow),
+    ],
+)
+def test_two_devices_learn_what_one_learns_with_the_optimizer_of_an_app(size, names):
+    done = run("-c", DEFAULTS, size, *names)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "WARNING" not in done.stderr
 
 
+@pytest.mark.thorough
 def test_a_mistake_is_seen_before_rounding_has_grown():
     done = run("-c", MISTAKE)
     assert done.returncode == 0, done.stderr[-3000:]
