@@ -96,7 +96,8 @@ def ran(files, words, directory, environment):
 def start(path):
     """The process of a server, which ends with this one."""
     command = [sys.executable, "-I", __file__, str(path)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE)
+    with Path(f"{path}.log").open("w") as log:  # TensorFlow tells of its start there
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log)
 
 
 def run(words, **options):
@@ -109,7 +110,7 @@ def run(words, **options):
     path = os.environ[VARIABLE]
     end = time.monotonic() + 100
     while not Path(path).exists():
-        assert time.monotonic() < end, "no server of forks"
+        assert time.monotonic() < end, Path(f"{path}.log").read_text()
         time.sleep(0.05)
     asked = {"words": words[2:], "directory": str(Path.cwd()), "environment": dict(os.environ)}
     with (
