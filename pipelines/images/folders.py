@@ -204,11 +204,7 @@ def _key(listing: Listing, fit: Any) -> str:
 
 
 def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
-    traced = tf.function(
-        lambda files: _fitted(files, fit),
-        input_signature=[tf.TensorSpec([None], tf.string)],
-        autograph=False,
-    ).get_concrete_function()  # now, or every thread would trace it
+    traced = _traced(fit)
 
     def read(some: slice) -> tuple[np.ndarray, np.ndarray]:
         return _decoded([_content(path) for path in listing.paths[some]], traced, fit.shape)
@@ -225,6 +221,16 @@ def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
             if look:
                 listing.shapes.extend(map(tuple, shapes.tolist()))
             yield Batch(pixels, target)
+
+
+@functools.lru_cache(maxsize=4)  # half a second for each split otherwise
+def _traced(fit: Any) -> Any:
+    """The graph that decodes files and fits their pictures."""
+    return tf.function(
+        lambda files: _fitted(files, fit),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
+    ).get_concrete_function()  # now, or every thread would trace it
 
 
 def _content(path: Path) -> bytes:
