@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from apps.fields import Address, FieldError, Range, bounded, check, with_current_names
 from apps.fit_data import FitData
-from pipelines.files import without_home
+from pipelines.files import replace_home
 
 if typing.TYPE_CHECKING:
     from pipelines.splits import Splits
@@ -73,7 +73,7 @@ class App(abc.ABC):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, str):  # it may be an address or a path
-                object.__setattr__(self, field.name, without_home(value))
+                object.__setattr__(self, field.name, replace_home(value))
 
     def _address(self, value: Any) -> Any:
         """The address of data given as a path, a frame or arrays; an address as it is."""

@@ -13,7 +13,7 @@ from data_checks.examine import Diagnosis, examine
 from data_checks.finding import Finding, Severity, counted
 from data_checks.options import CheckDataOptions
 from pipelines import quarantine
-from pipelines.files import whole
+from pipelines.files import atomic_write
 from pipelines.inspection import Progress
 
 
@@ -87,7 +87,7 @@ def show(diagnosis: Diagnosis) -> None:
 
 def write(diagnosis: Diagnosis, report: Path, listed: Path | None) -> dict[str, str]:
     """Write the page, and the list where one is wanted; their places by name."""
-    with whole(report) as beside:
+    with atomic_write(report) as beside:
         beside.write_text(page.page(diagnosis), encoding="utf-8", errors="backslashreplace")
     written = {"report": str(report)}
     if listed is not None:

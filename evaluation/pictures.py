@@ -8,7 +8,7 @@ from apps.metrics import VALIDATION
 from evaluation import history, kinds
 from evaluation.fonts import fonts
 from evaluation.style import FAINT, FIRST, GREY, INK, SECOND, STYLE, caption, few_ticks, pyplot
-from pipelines.files import whole
+from pipelines.files import atomic_write
 from training.run import Run
 
 SPREAD = 20.0  # of scores: a larger one needs a logarithmic axis
@@ -37,7 +37,7 @@ def draw(run: Run, answers: Any) -> Drawn:
         }
         for name, figure in figures.items():
             caption(figure, _told(run))
-            with whole(run.path / name) as beside:
+            with atomic_write(run.path / name) as beside:
                 figure.savefig(beside, format="png", bbox_inches="tight")
             pyplot.close(figure)
     return Drawn(list(figures), [note for note in [fonts().note()] if note])

@@ -83,7 +83,7 @@ def _scored(run: Run, answers: Any) -> dict[str, Any]:
 
 
 def _other_runs(run: Run) -> int | None:
-    return test_set_ledger.judged(fingerprints.of_examples(run.splits.test), run)
+    return test_set_ledger.judged(fingerprints.digest_examples(run.splits.test), run)
 
 
 def _kept(run: Run, scores: dict[str, Any], other_runs: int | None) -> dict[str, Any]:

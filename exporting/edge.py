@@ -10,7 +10,7 @@ import tensorflow as tf
 from exporting import litert, onnx, parity_check, replay_edge
 from inference.modalities import modality_of
 from inference.portable import Portable, told
-from pipelines.files import whole
+from pipelines.files import atomic_write
 from training.run import Run
 
 # TensorFlow Serving reads saved_model.pb and what belongs to it; other files of a version
@@ -62,7 +62,7 @@ def write_beside(model: Path, outside: dict[str, Any]) -> None:
     parts = [
         f"{json.dumps(k)}: {json.dumps(v)}" for k, v in {"model": model.name, **outside}.items()
     ]
-    with whole(model.with_name(f"{model.name}.json")) as beside:
+    with atomic_write(model.with_name(f"{model.name}.json")) as beside:
         beside.write_text("{\n  " + ",\n  ".join(parts) + "\n}\n")
 
 

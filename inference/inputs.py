@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipelines.files import at_home, looks_like_a_path
+from pipelines.files import expand_home, looks_like_path
 from pipelines.tables import csv_files
 from pipelines.tables.table import Table, Tables
 
@@ -23,10 +23,10 @@ class UnreadableError(ValueError):
 
 def is_a_file(word: str) -> bool:
     """Whether a word is the name of a file. Raises UnreadableError where it is not there."""
-    place = str(at_home(word))
+    place = str(expand_home(word))
     if os.path.isfile(place):  # noqa: PTH113 - false too where there can be no such path
         return True
-    if not looks_like_a_path(word):
+    if not looks_like_path(word):
         return False
     if os.path.exists(place) and not os.path.isdir(place):  # noqa: PTH110, PTH112 - a pipe
         return True

@@ -1,1 +1,1 @@
-"""How data flows: addresses become splits, splits become batches."""
+"""Data pipelines: a data address is read into splits, and splits are turned into batches."""

@@ -1,6 +1,6 @@
-"""Addresses of data: which kind each is, and the refusal of what is none.
+"""Parse data addresses such as csv:PATH, and refuse what is not one.
 
-Nothing here needs TensorFlow, so that a mistake is answered at once.
+This module does not import TensorFlow, so that a mistake is reported at once.
 """
 
 import difflib
@@ -8,9 +8,9 @@ import os
 from collections.abc import Collection, Sequence
 
 from pipelines.examples import AddressError
-from pipelines.files import at_home, looks_like_a_path
+from pipelines.files import expand_home, looks_like_path
 
-FORMS = {
+ADDRESS_FORMS = {
     "embedded": "embedded",
     "tfds": "tfds:NAME",
     "csv": "csv:PATH",
@@ -19,26 +19,26 @@ FORMS = {
 }
 
 
-def parsed(address: str, kinds: Collection[str]) -> tuple[str, str]:
-    """The kind of an address and the name or path in it.
+def parse_address(address: str, kinds: Collection[str]) -> tuple[str, str]:
+    """Split an address into its kind and its name or path.
 
-    Raises AddressError where it is none of `kinds`.
+    Raises AddressError if its kind is not one of `kinds`.
     """
     kind, _, name = address.partition(":")
     if kind in kinds and (name if kind != "embedded" else address == kind):
         return kind, name
-    if (there := _kind_of(address)) in kinds:
-        return there, address
-    *others, last = (repr(FORMS[form]) for form in kinds)
+    if (kind_there := _kind_of_path(address)) in kinds:
+        return kind_there, address
+    *others, last = (repr(ADDRESS_FORMS[form]) for form in kinds)
     raise AddressError(
-        f"Received the data address {address!r}{_about(address)}; expected {', '.join(others)} or "
-        f"{last}.{_hint(address, [*kinds])}"
+        f"Received the data address {address!r}{_path_kind_note(address)}; expected "
+        f"{', '.join(others)} or {last}.{_hint(address, [*kinds])}"
     )
 
 
-def _kind_of(path: str) -> str:
-    """The kind of address that a plain path is, by what is there; empty where nothing is."""
-    place = str(at_home(path))
+def _kind_of_path(path: str) -> str:
+    """Return the kind of address that fits an existing file or folder; "" if it does not exist."""
+    place = str(expand_home(path))
     if path and os.path.isdir(place):  # noqa: PTH112 - false too where there can be no such path
         return "folder"
     if not path or not os.path.exists(place):  # noqa: PTH110
@@ -46,25 +46,26 @@ def _kind_of(path: str) -> str:
     return "npz" if path.lower().endswith(".npz") else "csv"
 
 
-def _about(address: str) -> str:
-    if there := _kind_of(address):
-        return f", a {'folder' if there == 'folder' else 'file'}"
-    return ", where there is no file and no folder" * _is_plain_path(address)
+def _path_kind_note(address: str) -> str:
+    if kind_there := _kind_of_path(address):
+        return f", a {'folder' if kind_there == 'folder' else 'file'}"
+    return ", where there is no file and no folder" * _is_path(address)
 
 
-def _is_plain_path(address: str) -> bool:
-    return looks_like_a_path(address) and ":" not in address
+def _is_path(address: str) -> bool:
+    return looks_like_path(address) and ":" not in address
 
 
 def _hint(address: str, forms: Sequence[str]) -> str:
-    """What was meant, perhaps: the right kind for what is there, or an address spelt alike."""
+    """Suggest the right kind for an existing path, or a similarly spelt address."""
     kind, _, name = address.partition(":")
-    if (there := _kind_of(name)) in forms:
-        return f" Did you mean '{there}:{name}'?"
-    if _kind_of(address) or _is_plain_path(address):
+    if (kind_there := _kind_of_path(name)) in forms:
+        return f" Did you mean '{kind_there}:{name}'?"
+    if _kind_of_path(address) or _is_path(address):
         return ""
     filled = (
-        FORMS[form].replace("NAME", name or kind).replace("PATH", name or kind) for form in forms
+        ADDRESS_FORMS[form].replace("NAME", name or kind).replace("PATH", name or kind)
+        for form in forms
     )
     near = difflib.get_close_matches(address, [*filled], 1, 0.5)
     return f" Did you mean {near[0]!r}?" if near else ""

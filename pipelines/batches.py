@@ -1,4 +1,4 @@
-"""Turn examples into batches, in an order that is a pure function of seed and step."""
+"""Turn examples into batches whose order is a pure function of seed and step."""
 
 import math
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from pipelines.examples import Batch, Examples
 from pipelines.sharding import WHOLE_BATCH, WorkerShard, for_strategy
 
 Augment = Callable[[Any, Any, Any], Any]
-BATCHES_PER_BUCKET = 50  # batches that are sorted by length together
-MAX_TRAINING_BATCHES = 2**48  # in place of an endless number
+BATCHES_PER_BUCKET = 50  # examples of this many batches are sorted by length together
+MAX_TRAINING_BATCHES = 2**48  # stands for an infinite number
 MAX_INFERENCE_BATCH = 1000  # examples
-# While a network answers photos of 224 x 224 it holds some 35 times the bytes of each.
-MAX_INFERENCE_BYTES = 2**22
+# A network needs about 35 times the bytes of a photo of 224 x 224 pixels while it predicts.
+MAX_INFERENCE_BYTES = 2**22  # of the inputs of a batch
 
 
 def ordered_batches(
@@ -24,20 +24,20 @@ def ordered_batches(
     batch_size: int,
     prepare: Callable[[Any], Any] | None = None,
 ) -> tf.data.Dataset:
-    """One pass over the examples in their order; the last batch may be smaller.
+    """Batch the examples once, in their order; the last batch may be smaller.
 
     In a strategy's scope every replica gets at least one example of each batch:
     a replica without one would give NaN.
     """
-    return _one_pass(examples, batch_size, prepare)(WHOLE_BATCH)
+    return _single_pass(examples, batch_size, prepare)(WHOLE_BATCH)
 
 
 def inference_batch_size(features: Any) -> int:
-    """The number of examples that a model is given at once outside of training.
+    """Return the batch size for prediction.
 
     Args:
         features: shape and dtype of one example, or of each of its columns, as in a spec.
-            Large examples come in smaller batches.
+        Large examples get smaller batches.
 
     """
     columns = features.values() if isinstance(features, dict) else [features]
@@ -54,11 +54,11 @@ def sharded_batches(
     batch_size: int,
     prepare: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """As `ordered_batches`, for Keras's `evaluate` and validation: each worker reads its rows."""
-    return for_strategy(_one_pass(examples, batch_size, prepare))
+    """Batch in order for Keras's `evaluate` and validation: each worker reads its own rows."""
+    return for_strategy(_single_pass(examples, batch_size, prepare))
 
 
-def _one_pass(
+def _single_pass(
     examples: Examples, batch_size: int, prepare: Callable[[Any], Any] | None
 ) -> Callable[[WorkerShard], tf.data.Dataset]:
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -84,29 +84,29 @@ def shuffled_batches(
     lengths: np.ndarray | None = None,
     start: int = 0,
 ) -> Any:
-    """Endless training batches; batch number t is a pure function of (seed, t).
+    """Return infinite training batches; batch number t is a pure function of (seed, t).
 
-    Every epoch of `steps_per_epoch` batches is a new permutation, which is computed and
-    not stored, so that an interrupted run continues at `start` with exactly the batches
-    that it would have seen. Examples that do not fill a batch are left out of that epoch.
+    Every epoch of `steps_per_epoch` batches is a new permutation. It is computed, not stored, so
+    that a resumed run continues at `start` with exactly the same batches. The examples left over
+    at the end of an epoch are left out of it.
 
-    Where several workers train together, each reads its rows of these same batches.
+    If several workers train together, each reads its own rows of the same batches.
 
     Args:
         examples: what to train on.
         batch_size: examples in every batch.
         steps_per_epoch: batches in an epoch.
-        seed: of order and augmentation.
+        seed: seed of the order and of augmentation.
         prepare: the preprocessing layer.
-        augment: takes (raw features, target, seed of two integers) and gives features and
-            target of the same form. It begins with the second epoch: from unchanged
-            examples a network learns the rough shape sooner.
-        lengths: of each example. Every 50 batches are sorted by length and then come in
-            random order, so that little of a padded batch is padding.
+        augment: takes (raw features, target, seed of two integers) and returns features and
+        target of the same form. It starts with the second epoch, because a network learns
+        faster from unchanged examples at first.
+        lengths: the length of each example. Examples of 50 batches are sorted by length, and
+        these batches are shuffled, so that batches need little padding.
         start: number of the first batch.
 
     """
-    order = _Order(len(examples), batch_size, steps_per_epoch, seed)
+    order = _EpochOrder(len(examples), batch_size, steps_per_epoch, seed)
 
     def batch(position: Any) -> Batch:
         epoch, step = position // steps_per_epoch, position % steps_per_epoch
@@ -127,8 +127,8 @@ def _size_for_replicas(replicas: int, count: int, size: int) -> int:
     return next((s for s in sizes if not 0 < count % s < replicas), replicas)
 
 
-class _Order(NamedTuple):
-    """The examples of each batch: a permutation an epoch, computed and not stored."""
+class _EpochOrder(NamedTuple):
+    """Computes which examples are in each batch: one permutation per epoch, not stored."""
 
     num_examples: int
     batch_size: int
@@ -136,12 +136,12 @@ class _Order(NamedTuple):
     seed: int
 
     def rows(self, epoch: Any, step: Any, batches: Any = 1) -> Any:
-        """The examples of some consecutive batches, int64 [batches x batch]."""
+        """Return the examples of consecutive batches, int64 [batches x batch]."""
         places = step * self.batch_size + tf.range(batches * self.batch_size, dtype=tf.int64)
         return self._shuffled(places, self.num_examples, self.seed, epoch)
 
     def bucket(self, epoch: Any, step: Any, lengths: np.ndarray) -> Any:
-        """The examples of a batch out of its bucket, which is sorted by length."""
+        """Return the examples of one batch of a bucket that is sorted by length."""
         bucket = step // BATCHES_PER_BUCKET
         first = bucket * BATCHES_PER_BUCKET
         batches = tf.minimum(
@@ -149,7 +149,7 @@ class _Order(NamedTuple):
         )
         rows = self.rows(epoch, first, batches)
         rows = tf.gather(rows, tf.argsort(tf.gather(lengths, rows), stable=True))
-        # Each bucket has a permutation of its own, or short texts would always come first.
+        # Shuffle the batches of each bucket; otherwise short texts would always come first.
         place = self._shuffled(
             step % BATCHES_PER_BUCKET,
             batches,
@@ -171,10 +171,10 @@ def _dataset(
     prepare: Callable[[Any], Any] | None,
     shard: WorkerShard,
 ) -> tf.data.Dataset:
-    """The prepared batches at some positions, or a worker's parts of them."""
+    """Make the prepared batches at some positions, or a worker's shards of them."""
     local = shard.local_replicas
 
-    # Nothing here needs AutoGraph, which takes half a second to read the sources.
+    # AutoGraph is not needed, and takes half a second to parse the source.
     @tf.autograph.experimental.do_not_convert
     def prepared(element: Any) -> Batch:
         found = batch(element // local)
@@ -186,5 +186,5 @@ def _dataset(
     batches = elements.map(prepared, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     if shard == WHOLE_BATCH or positions.stop < MAX_TRAINING_BATCHES:
         return batches
-    # Otherwise workers would agree before every step that there is one more.
+    # Otherwise workers would synchronise before every step to check that a batch is left.
     return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))

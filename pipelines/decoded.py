@@ -13,7 +13,7 @@ import numpy as np
 
 from pipelines import inspection
 from pipelines.examples import Examples
-from pipelines.files import cache_directory, whole
+from pipelines.files import atomic_write, cache_directory
 
 LARGEST = 2**30  # bytes; larger sets are decoded anew
 MAX_CACHE_BYTES = 5 * 2**30  # of all kept sets; the least recently used go first
@@ -42,7 +42,7 @@ def remembered(key: str, make: Callable[[], Examples]) -> Examples:
     if size <= LARGEST and not isinstance(examples.features, np.memmap):
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with whole(path) as beside, beside.open("wb") as file:
+            with atomic_write(path) as beside, beside.open("wb") as file:
                 np.savez(file, features=examples.features, target=examples.target)
             prune(keep=path)
     return examples

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the place for what can be made again."""
+"""Paths and file names: atomic writes, the user's directories, printable names."""
 
 import contextlib
 import os
@@ -7,52 +7,52 @@ from collections.abc import Iterator
 from pathlib import Path
 from unicodedata import category
 
-UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surrogates, breaks of lines
+UNPRINTABLE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surrogates, line breaks
 
-# Of files that hold tables or texts, and of what people take for one.
+# Suffixes of files that hold tables or texts, and of files that users mistake for them.
 SUFFIXES = {".csv", ".tsv", ".tab", ".psv", ".txt", ".text", ".md", ".log", ".dat", ".data"}
 SUFFIXES |= {".gz", ".bz2", ".xz", ".zip", ".zst", ".7z", ".tar", ".json", ".jsonl", ".parquet"}
 SUFFIXES |= {".xls", ".xlsx", ".ods", ".html", ".pdf", ".doc", ".docx", ".npz"}
 
 
 def cache_directory() -> Path:
-    """Where this user's measurements and decoded sets are kept; it may be deleted at any time."""
+    """Return the user's cache directory of athanor, which may be deleted at any time."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "athanor"
 
 
 def state_directory() -> Path:
-    """Where this user's records are kept that nothing can make again."""
+    """Return the user's directory for records that cannot be recomputed."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "athanor"
 
 
-def without_home(text: str) -> str:
-    """A text to be kept, with ~ for the user's home, which is nobody else's business."""
-    home = str(at_home("~"))
-    # Whole names alone: /people/ann is no part of /people/anna or /disk/people/ann.
+def replace_home(text: str) -> str:
+    """Replace the user's home directory in a text by ~, so that stored texts do not contain it."""
+    home = str(expand_home("~"))
+    # Only whole names match: /people/ann does not match in /people/anna or /disk/people/ann.
     named = rf"(?<![\w/.~-]){re.escape(home)}(?![\w-]|\.\w)"
     return re.sub(named, "~", text) if len(home) > 1 else text
 
 
-def at_home(name: str) -> Path:
-    """The path that a name means, where it may begin with ~."""
+def expand_home(name: str) -> Path:
+    """Expand a leading ~ in a path."""
     return Path(os.path.expanduser(name))  # noqa: PTH111 - as it is where there is no such home
 
 
 def printable(name: str) -> str:
-    """The name of a file on one line, as text that can be written.
+    """Return a file name as printable text on one line.
 
-    Line breaks, and bytes that are no UTF-8, are escaped.
+    Line breaks, control characters and bytes that are not UTF-8 are escaped.
     """
     return "".join(
-        char.encode("unicode_escape").decode() if category(char) in UNWRITABLE else char
+        char.encode("unicode_escape").decode() if category(char) in UNPRINTABLE_CATEGORIES else char
         for char in name
     )
 
 
-def looks_like_a_path(word: str) -> bool:
-    """Whether a word from the command line is the name of a file, there or not.
+def looks_like_path(word: str) -> bool:
+    """Whether a word of the command line looks like a file name, of an existing file or not.
 
-    It is one by its ending, by how it begins, or by a folder before the name of a file.
+    A known suffix, a leading / ./ ../ or ~/, or a folder before a file name makes it one.
     """
     if Path(word).suffix.lower() in SUFFIXES:
         return True
@@ -62,13 +62,13 @@ def looks_like_a_path(word: str) -> bool:
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a path beside `path`, of the same ending; it takes `path`'s place if all goes well."""
-    beside = path.with_name(f".{os.getpid()}-{path.name}")
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path next to `path`; rename it to `path` if no exception is raised."""
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        yield beside
-        with beside.open("rb") as file:
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A digest of the examples of each split, by which two runs are known to share one."""
+"""Digests of the examples of each split, to find runs with the same test set."""
 
 import hashlib
 
@@ -8,13 +8,13 @@ from pipelines.examples import Examples
 from pipelines.splits import Splits
 
 
-def of_parts(splits: Splits) -> dict[str, str]:
-    """The digest of train, valid and test: the same examples in any order have the same."""
-    return {name: of_examples(getattr(splits, name)) for name in ("train", "valid", "test")}
+def digest_splits(splits: Splits) -> dict[str, str]:
+    """Return the digests of train, valid and test, which do not depend on the order of examples."""
+    return {name: digest_examples(getattr(splits, name)) for name in ("train", "valid", "test")}
 
 
-def of_examples(examples: Examples) -> str:
-    """The digest of examples and their targets, in any order; of rows, whatever was left out."""
+def digest_examples(examples: Examples) -> str:
+    """Return a digest of examples and targets, whatever their order and the dropped columns."""
     keys, targets = examples.keys(), examples.targets
     order = np.lexsort((targets, keys))
     digest = hashlib.blake2b(keys[order].tobytes(), digest_size=16)

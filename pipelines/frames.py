@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.examples import DataError
-from pipelines.files import state_directory, whole
+from pipelines.files import atomic_write, state_directory
 
 FOLDER = "data"  # in the state directory
 EXPECTED = "expected a data frame, a dict of columns, a list of dicts, or images and labels (x, y)"
@@ -59,7 +59,7 @@ def write_table(data: Any, path: Path) -> list[int]:
     the rows that are read: one without any value is not. Raises DataError.
     """
     table = columns(data)
-    with whole(path) as beside, beside.open("w", encoding="utf-8", errors="replace") as file:
+    with atomic_write(path) as beside, beside.open("w", encoding="utf-8", errors="replace") as file:
         file.write("sep=,\n")  # nothing is left to a guess, and a name may begin with #
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(LINE_BREAK.sub(" ", name) for name in table)

@@ -1,4 +1,4 @@
-"""Choose test and validation examples by hash, whatever their order and number."""
+"""Choose test and validation examples by hash, independent of their order and number."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -8,15 +8,15 @@ import numpy as np
 from pipelines.tables.cell_hashes import hash_rows, mix_bits
 from pipelines.tables.table import Table
 
-TRAIN, VALID, TEST, UNUSED = range(4)  # sides of a cut
-MIN_CLASS_EXAMPLES = 10  # from which on a class is in every split
-MIN_CLASS_UNITS = 3  # what is drawn as one: one for each split
-MIN_HASHED_UNITS = 300  # below, the shares of a draw by hash would be far from those asked for
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+TRAIN, VALID, TEST, UNUSED = range(4)
+MIN_CLASS_EXAMPLES = 10  # examples of a class that is in every split
+MIN_CLASS_UNITS = 3  # distinct hashes of a class that is in every split
+MIN_HASHED_UNITS = 300  # distinct hashes; with fewer the shares would differ too much
+GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Window(NamedTuple):
-    """Shares of a circle of hashes: from `start` on lies test, then validation, then train."""
+    """Shares of the circle of hashes: from `start` on test, then validation, then train."""
 
     start: float
     test: float
@@ -26,19 +26,19 @@ class Window(NamedTuple):
 def assign(
     hashes: np.ndarray, classes: np.ndarray | None, windows: Sequence[Window], which: int = 0
 ) -> np.ndarray:
-    """The split of each example: TRAIN, VALID or TEST.
+    """Assign each example to TRAIN, VALID or TEST.
 
-    The hash alone decides, so that more data never move an example, with two exceptions.
-    A set of fewer than `MIN_HASHED_UNITS` distinct hashes is cut by the rank of the hash, class
-    by class. And a class of `MIN_CLASS_EXAMPLES` or more that the hash leaves without one of
-    the splits is cut by rank. There more data can move an example.
+    The hash alone decides, so that additional data never move an example to another split. There
+    are two exceptions, in which they can: with fewer than `MIN_HASHED_UNITS` distinct hashes each
+    class is split by the rank of the hash; so is a class of `MIN_CLASS_EXAMPLES` or more examples
+    of which a split would have none.
 
     Args:
-        hashes: uint64 [n]; examples of equal hashes fall on one side.
-        classes: int [n]; None where the target is no class.
-        windows: the shares; of a cross-validation those of all folds, so that each example is a
-            test example of one fold.
-        which: the window that is asked for.
+        hashes: uint64 [n]; examples with equal hashes are in the same split.
+        classes: int [n]; None if the target is not a class.
+        windows: the shares; in a cross-validation those of all folds, so that each example is a
+        test example of exactly one fold.
+        which: the index of the window to use.
 
     """
     units, unit = np.unique(hashes, return_inverse=True)
@@ -60,7 +60,7 @@ def _by_hash(units: np.ndarray, window: Window) -> np.ndarray:
 
 
 def _by_rank(count: int, window: Window) -> np.ndarray:
-    """The sides of the 1st, 2nd, ... of `count` hashes; of three or more each split has one."""
+    """Assign `count` hashes by rank; of three or more each split gets at least one."""
 
     def rank(share: float) -> int:
         return int(share * count + 0.5 + 1e-9)  # the end of one fold is the start of the next
@@ -79,10 +79,10 @@ def _by_rank(count: int, window: Window) -> np.ndarray:
 def _strata(
     unit: np.ndarray, classes: np.ndarray | None, count: int
 ) -> Iterator[tuple[np.ndarray, bool]]:
-    """Units that are cut together, in order, and whether each split must have some of them.
+    """Yield units that are split together, and whether each split must have some of them.
 
-    They are those of each class of enough examples, and all others. A unit counts for the lowest
-    class of its examples.
+    One stratum is each class with enough examples; another one is the rest. A unit belongs to the
+    lowest class of its examples.
     """
     if classes is None or not len(unit):
         yield np.arange(count), True
@@ -101,14 +101,14 @@ def _strata(
 
 
 def row_hashes(table: Table) -> np.ndarray:
-    """A hash for each row: of all its cells, as read, and of its number among equal rows.
+    """Hash each row: all its cells, and its number among equal rows.
 
-    The columns that a model uses do not matter, nor their order. A row is an example drawn from
-    what could be observed; equal rows are several such, so each has a draw of its own.
+    The hash does not depend on the columns that a model uses, nor on their order. Equal rows are
+    separate observations, so each gets its own hash.
     """
     rows = hash_rows(table.columns, len(table))
     order = np.argsort(rows, kind="stable")
     starts = np.flatnonzero(np.r_[True, rows[order][1:] != rows[order][:-1]])
     number = np.empty(len(rows), "uint64")
     number[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
-    return mix_bits(rows + number * GOLDEN)
+    return mix_bits(rows + number * GOLDEN_RATIO)

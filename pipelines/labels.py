@@ -1,4 +1,4 @@
-"""Names of classes, found in the cells of a column: 1 and 1.0 are one, NA and null are none."""
+"""Find the classes in the cells of a column: 1 and 1.0 are one class, NA is a missing value."""
 
 import unicodedata
 from collections import Counter
@@ -20,10 +20,10 @@ class Labels(NamedTuple):
     """The classes of a column.
 
     Attributes:
-        names: of the classes, numbers by size, then texts by their letters.
-        known: by cell the number of its class.
-        missing: cells that name none, but say that it is not known.
-        notes: what to tell the user.
+        names: class names: numbers by size, then texts in alphabetical order.
+        class_of_cell: the class number of each distinct cell.
+        missing: the distinct cells that are missing values.
+        notes: lines for the user.
 
     """
 
@@ -34,24 +34,24 @@ class Labels(NamedTuple):
 
     @classmethod
     def of(cls, names: tuple[str, ...]) -> "Labels":
-        """Classes whose names are known, of a column of their numbers."""
+        """Make the classes of a column of class numbers whose names are known."""
         return cls(names, {b"%d" % number: number for number in range(len(names))}, (), ())
 
     def numbers(self, column: AnyCells) -> np.ndarray:
-        """The class of each cell, int64 [n]; -1 where it has none."""
+        """Return the class number of each cell, int64 [n]; -1 for a missing class."""
         return np.array(
             [self.class_of_cell.get(cell, -1) for cell in cells_as_bytes(column)], "int64"
         )
 
     def missing_words_note(self) -> str:
-        """The words by which a class is missing, for a note."""
+        """Return the words that count as missing, for a note."""
         words = [repr(cell.decode("utf-8", "replace")) for cell in self.missing if cell.strip()]
         more = ", ..." * (len(words) > NUM_NAMED)
         return f" ({', '.join(words[:NUM_NAMED])}{more})" if words else ""
 
 
 def find_labels(columns: Iterable[AnyCells]) -> Labels:
-    """The classes of a column in all of its tables."""
+    """Find the classes of a column, given its part of each table."""
     each = [Counter(cells_as_bytes(column)) for column in columns]
     counts = sum(each, Counter[bytes]())
     words = missing_words_of_labels({_text(cell): count for cell, count in counts.items()})
@@ -73,7 +73,7 @@ def find_labels(columns: Iterable[AnyCells]) -> Labels:
 
 
 def _lookalike_note(names: Sequence[str]) -> Iterator[str]:
-    """A note on classes whose names differ in a way that people may not have meant."""
+    """Yield a note on classes whose names differ only in case or Unicode form."""
     groups = dict[str, list[bytes]]()
     for name in names:
         groups.setdefault(unicodedata.normalize("NFKC", name).casefold(), []).append(name.encode())
@@ -81,7 +81,7 @@ def _lookalike_note(names: Sequence[str]) -> Iterator[str]:
 
 
 def _group_note(what: str, groups: Sequence[Sequence[bytes]]) -> Iterator[str]:
-    """A note on groups of several cells, if there are any."""
+    """Yield a note on groups of several cells, if there are any."""
     several = [group for group in groups if len(group) > 1]
     if several:
         some = (" and ".join(repr(_text(cell)) for cell in group) for group in several[:NUM_NAMED])
@@ -89,10 +89,10 @@ def _group_note(what: str, groups: Sequence[Sequence[bytes]]) -> Iterator[str]:
 
 
 def _grouped(cells: list[bytes], counts: Mapping[bytes, int]) -> list[list[bytes]]:
-    """Cells of one class together, the shortest first.
+    """Group the cells by class, the shortest cell first.
 
-    Where all are numbers, equal ones are one class; where all are true, false, yes or no, those
-    that differ in case alone are.
+    If all cells are numbers, equal numbers are one class. If all are booleans such as yes and no,
+    cells that differ only in case are one class.
     """
     values = raw.numbers_in(cells)
     order = sorted(zip(np.nan_to_num(values, nan=np.inf).tolist(), cells, strict=True))
@@ -109,7 +109,7 @@ def _grouped(cells: list[bytes], counts: Mapping[bytes, int]) -> list[list[bytes
 
 
 def _exact(cell: bytes, value: float) -> float | Decimal:
-    """A cell's number; a float keeps 16 digits, and identifiers have more."""
+    """Return the exact number of a cell: identifiers may have more digits than a float."""
     try:
         return Decimal(_text(cell).strip())
     except InvalidOperation:
@@ -117,7 +117,7 @@ def _exact(cell: bytes, value: float) -> float | Decimal:
 
 
 def cells_as_bytes(column: AnyCells) -> list[bytes]:
-    """Cells as UTF-8; numbers with as many digits as they have, 7.0 as 7, and "" for NaN."""
+    """Return cells as UTF-8 bytes: numbers in full precision, 7.0 as 7, NaN as b""."""
     if column.dtype == object:
         return column.tolist()
     known = {value: _digits(value) for value in np.unique(column)}

@@ -1,11 +1,11 @@
-"""What can be said of an address before TensorFlow is loaded, which takes seconds."""
+"""Check a data address before TensorFlow is loaded, which takes seconds."""
 
 import contextlib
 from collections.abc import Collection, Mapping
 
 from pipelines import addresses
 from pipelines.examples import AddressError
-from pipelines.files import at_home
+from pipelines.files import expand_home
 from pipelines.ids import columns as pair_columns
 from pipelines.images import class_folders
 from pipelines.rows import column_names
@@ -14,20 +14,20 @@ from pipelines.tables.table import Table
 
 
 def require(address: str, kinds: Collection[str], named: Mapping[str, str]) -> None:
-    """Raise AddressError for an address, a file, a folder or a column that is not there.
+    """Raise AddressError for an address, a file, a folder or a column that does not exist.
 
     Args:
         address: as of --data or --test.
-        kinds: of addresses that the app reads.
-        named: columns of a table by their flags, of which --drop may name several; empty where
-            a file is no table, or its columns are another's.
+        kinds: the kinds of addresses that the app reads.
+        named: column names by their flags, of which --drop may name several; empty if the file
+        is not a table, or the columns of another file count.
 
     """
-    kind, name = addresses.parsed(address, kinds)
-    if _is_pipe(name):  # what is looked at is gone
+    kind, name = addresses.parse_address(address, kinds)
+    if _is_pipe(name):  # reading it would consume it
         return
     if kind == "folder":
-        class_folders.require_directory(at_home(name))
+        class_folders.require_directory(expand_home(name))
     elif kind == "csv" and named:
         _require_columns(name, named)
     elif kind in ("csv", "npz"):
@@ -36,13 +36,13 @@ def require(address: str, kinds: Collection[str], named: Mapping[str, str]) -> N
 
 def _is_pipe(name: str) -> bool:
     with contextlib.suppress(OSError, ValueError):  # no such place, or no name of one
-        return at_home(name).is_fifo()
+        return expand_home(name).is_fifo()
     return False
 
 
 def _require_file(kind: str, name: str) -> None:
     try:
-        with at_home(name).open("rb"):
+        with expand_home(name).open("rb"):
             return
     except OSError as error:
         raise AddressError(
@@ -65,7 +65,7 @@ def _require_columns(name: str, named: Mapping[str, str]) -> None:
 
 
 def _require_named(table: Table, named: Mapping[str, str]) -> None:
-    if "--user" in named:  # columns that also go by usual names
+    if "--user" in named:  # columns with default names
         columns = pair_columns.Columns(**{flag[2:]: name for flag, name in named.items()})
         for kind in pair_columns.KINDS:
             pair_columns.found(table, columns, kind)

@@ -1,10 +1,10 @@
-"""A list of examples that training leaves out: written by check-data, mended by people, honoured.
+"""Quarantine lists: examples that training leaves out, as written by check-data.
 
-A CSV file with the columns of `Entry`; names of files may hold bytes that are not UTF-8. An
-example is known by the hash of its content, or a row by that of its whole row
-(`Examples.keys`), so that the list outlives other fields and a file that is sorted anew.
-Pictures are also known by their file, where no example has the hash, for the hash changes with
-the size to which they are fitted. A line written by hand needs one of the two.
+A list is a CSV file with the columns of `Entry`; file names may hold bytes that are not UTF-8. The
+key of an example is the hash of its content, of a table row the hash of the whole row
+(`Examples.keys`), so that the list stays valid when fields or the order of rows change. Pictures
+are also found by their file, because their hash changes with the size to which they are resized.
+A line written by hand needs only one of the two.
 """
 
 import csv
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.examples import AddressError, DataError, Examples
-from pipelines.files import printable, whole
+from pipelines.files import atomic_write, printable
 from pipelines.splits import Fold, Splits, split_fold
 from pipelines.tables.table import listed
 
@@ -28,12 +28,12 @@ class Entry(NamedTuple):
     """A line of the list.
 
     Attributes:
-        key: the hash of the content, or of the row, 16 hexadecimal digits; empty for what
-            cannot be read.
+        key: the hash of the content or of the row, 16 hexadecimal digits; empty for a file that
+        cannot be read.
         where: the file of a picture, the line of a file, or the record.
-        split: where it was when the list was written; training looks everywhere.
-        check: what found it.
-        reason: in words, for people.
+        split: the split when the list was written; training looks in all splits.
+        check: the check that reported it.
+        reason: the reason in words.
 
     """
 
@@ -44,16 +44,16 @@ class Entry(NamedTuple):
     reason: str = ""
 
 
-class Honoured(NamedTuple):
-    """What a list did to splits, for the manifest.
+class AppliedQuarantine(NamedTuple):
+    """What a quarantine list removed from splits, for the manifest.
 
     Attributes:
-        digest: of the list.
-        entries: its lines.
-        train: examples that it took out of training.
-        valid: examples that it took out of validation.
-        test: examples of test that it names; they stay.
-        unknown: lines that name nothing here, or what reading leaves out anyway.
+        digest: digest of the list.
+        entries: number of its lines.
+        train: number of examples removed from training.
+        valid: number of examples removed from validation.
+        test: number of test examples on the list; they stay.
+        unknown: number of lines that name no example, or one that reading leaves out anyway.
 
     """
 
@@ -66,8 +66,8 @@ class Honoured(NamedTuple):
 
 
 def write(path: Path, entries: Iterable[Entry]) -> None:
-    """Write a list, whole."""
-    with whole(path) as beside:  # noqa: SIM117
+    """Write a list atomically."""
+    with atomic_write(path) as beside:  # noqa: SIM117
         with beside.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             table = csv.writer(file)
             table.writerow(Entry._fields)
@@ -75,7 +75,7 @@ def write(path: Path, entries: Iterable[Entry]) -> None:
 
 
 def read(path: Path) -> list[Entry]:
-    """The lines of a list. Raises DataError where it is none."""
+    """Read the lines of a list. Raises DataError if the file is not one."""
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             table = csv.DictReader(file)
@@ -93,29 +93,29 @@ def read(path: Path) -> list[Entry]:
         raise _unreadable(path, error) from error
     except csv.Error as error:
         raise DataError(
-            f"Received --quarantine {str(path)!r}, which is no CSV file ({error}); expected the "
+            f"Received --quarantine {str(path)!r}, which is not a CSV file ({error}); expected the "
             "list of check-data --write-quarantine FILE."
         ) from error
     return [entry for entry in entries if entry.key or entry.where]
 
 
 def of_training(splits: Splits, which: Fold | None, path: Path | None) -> Splits:
-    """What a training sees of splits: of one fold, without what a list names, where asked for."""
+    """Return the splits of a training: of a fold and without the examples of a list, if given."""
     splits = split_fold(splits, which) if which else splits
     return without(splits, path) if path else splits
 
 
 def without(splits: Splits, path: Path) -> Splits:
-    """The splits without what a list names in train and validation; test stays as it is.
+    """Remove the examples of a list from train and validation; test stays as it is.
 
-    A list without lines leaves nothing out. Raises DataError where a list names no example, or
-    leaves a split empty.
+    An empty list removes nothing. Raises DataError if a list names no example, or if a split
+    becomes empty.
     """
     entries = read(path)
     parts = {name: getattr(splits, name) for name in ("train", "valid", "test")}
-    named = {name: _named(part, entries) for name, part in parts.items()}
+    named = {name: _find_named(part, entries) for name, part in parts.items()}
     found = set().union(*(lines for found in named.values() for lines in found.values()))
-    # What reading leaves out is no example; check-data lists it for people.
+    # Unreadable files are not examples; check-data lists them for the user.
     unread = [entry for entry in entries if not entry.key and entry.check]
     if entries and not found and len(unread) < len(entries):
         raise DataError(
@@ -135,13 +135,15 @@ def without(splits: Splits, path: Path) -> Splits:
                 "expected something to be left. Shorten it."
             )
     counts = {name: len(which) for name, which in named.items()}
-    honoured = Honoured(digest(path), len(entries), **counts, unknown=len(entries) - len(found))
-    notes = (*splits.notes, _told(honoured))
-    return dataclasses.replace(splits, **kept, notes=notes, quarantine=honoured._asdict())
+    applied = AppliedQuarantine(
+        digest(path), len(entries), **counts, unknown=len(entries) - len(found)
+    )
+    notes = (*splits.notes, _note(applied))
+    return dataclasses.replace(splits, **kept, notes=notes, quarantine=applied._asdict())
 
 
 def digest(path: Path) -> str:
-    """Of the bytes of a list. Raises AddressError."""
+    """Return the digest of a list's bytes. Raises AddressError if it cannot be read."""
     try:
         return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
     except OSError as error:
@@ -149,11 +151,11 @@ def digest(path: Path) -> str:
 
 
 def keep(path: Path | None, target: Path) -> None:
-    """Copy a list, whole; without one none stays there."""
+    """Copy a list atomically to `target`; without a list remove `target`."""
     if path is None:
         target.unlink(missing_ok=True)
         return
-    with whole(target) as beside:
+    with atomic_write(target) as beside:
         shutil.copyfile(path, beside)
 
 
@@ -164,15 +166,17 @@ def _unreadable(path: Path, error: OSError) -> AddressError:
     )
 
 
-def _told(honoured: Honoured) -> str:
-    left = f"{honoured.train} of train and {honoured.valid} of validation left out"
-    stay = f"; {honoured.test} of test are on it and stay" * bool(honoured.test)
-    unknown = f"; {honoured.unknown} of {honoured.entries} lines name none" * bool(honoured.unknown)
+def _note(applied: AppliedQuarantine) -> str:
+    left = f"{applied.train} of train and {applied.valid} of validation left out"
+    stay = f"; {applied.test} of test are listed but stay" * bool(applied.test)
+    unknown = f"; {applied.unknown} of {applied.entries} lines name no example" * bool(
+        applied.unknown
+    )
     return f"quarantine: {left}{stay}{unknown}"
 
 
-def _named(part: Examples, entries: Sequence[Entry]) -> dict[int, list[int]]:
-    """The examples, by position, that are named, each with the numbers of its lines."""
+def _find_named(part: Examples, entries: Sequence[Entry]) -> dict[int, list[int]]:
+    """Find the named examples: by position the numbers of the lines that name it."""
     keys, files = defaultdict(list), defaultdict(list)
     for number, entry in enumerate(entries):
         if entry.key:
@@ -193,7 +197,7 @@ def _named(part: Examples, entries: Sequence[Entry]) -> dict[int, list[int]]:
 
 
 def key_of(key: np.uint64) -> str:
-    """A hash of `Examples.keys` as a list has it."""
+    """Format a hash of `Examples.keys` as a list contains it."""
     return f"{int(key):016x}"
 
 
@@ -202,6 +206,6 @@ def _hash(key: str) -> int:
         return int(key, 16) & (2**64 - 1)
     except ValueError as error:
         raise DataError(
-            f"Received the key {key!r} in --quarantine; expected 16 hexadecimal digits, or none "
-            "and a file. Mend that line."
+            f"Received the key {key!r} in --quarantine; expected 16 hexadecimal digits, or no key "
+            "and a file. Correct that line."
         ) from error

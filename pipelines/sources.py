@@ -108,5 +108,5 @@ def tables(
 
 
 def _opened(address: str, readers: dict[str, Callable[[str], Held]]) -> Held:
-    kind, name = addresses.parsed(address, readers)
+    kind, name = addresses.parse_address(address, readers)
     return readers[kind](name)

@@ -1,4 +1,4 @@
-"""Train, validation and test examples that share nothing."""
+"""Disjoint train, validation and test splits."""
 
 import dataclasses
 import hashlib
@@ -15,10 +15,10 @@ TEST_SHARE = 0.2
 
 
 class Source(NamedTuple):
-    """What an address holds before it is cut.
+    """The examples of a data address before missing splits are cut off.
 
-    `labels` name the classes of the target; `notes` tell the user what reading
-    found and left out. `reading` is how cells are read, of rows.
+    `labels` are the class names of the target; `notes` are lines for the user about what reading
+    left out. `reading` says how the cells of rows are read.
     """
 
     train: Examples
@@ -30,20 +30,29 @@ class Source(NamedTuple):
 
     @property
     def form(self) -> tuple:
-        """What another source must share to be of use with this one."""
+        """What another source must have in common with this one: shapes, dtypes and labels."""
         return *(self.train.spec.values()), self.labels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Splits:
-    """Raw, unbatched examples, disjoint: by content, or, of rows, by row.
+    """Raw, unbatched examples in disjoint splits: disjoint by content, or by row for tables.
 
-    `labels` are the names of the classes where the target is one; `dropped`
-    counts the training examples left out because the official test or
-    validation split holds the same input, and `dropped_duplicates` are these examples,
-    by split; `notes` are lines for the user; `quarantine` tells what a list took out;
-    `noise_floor` is the least root mean squared error that any model can reach, where
-    it is known. `reading` is how cells are read, of rows.
+    Attributes:
+    train: training examples.
+    valid: validation examples.
+    test: test examples.
+    labels: class names, if the target is a class.
+    dropped: number of training examples left out because the official test or validation
+    split holds the same input.
+    notes: lines for the user.
+    noise_floor: lowest root mean squared error that a model can reach, if known.
+    dropped_duplicates: the examples left out as duplicates, by split.
+    quarantine: what a quarantine list removed.
+    reading_notes: the notes of reading, without those of splitting.
+    scheme: how the examples are split.
+    reading: how the cells of rows are read.
+
     """
 
     train: Examples
@@ -61,7 +70,7 @@ class Splits:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Examples in each split."""
+        """Number of examples in each split."""
         return {name: len(getattr(self, name)) for name in ("train", "valid", "test")}
 
     @property
@@ -70,7 +79,7 @@ class Splits:
         return self.train.spec
 
     def fingerprint(self) -> str:
-        """A digest of what is in each split: data or membership changed, it changes."""
+        """Return a digest of the splits, which changes with the data and with the membership."""
         digest = hashlib.blake2b(repr((self.spec, self.labels)).encode(), digest_size=16)
         for part in (self.train, self.valid, self.test):
             hashes, targets = part.content_hashes(), part.targets
@@ -81,14 +90,14 @@ class Splits:
 
 
 class Fold(NamedTuple):
-    """One of `of` parts for cross-validation; the first has number 1."""
+    """Fold `number` of `of` folds of a cross-validation; the first has number 1."""
 
     number: int
     of: int
 
 
 class SplitRequest(NamedTuple):
-    """What a cut has to find: the splits that a source lacks, or those of a fold."""
+    """The splits to make: those that a source lacks, or those of a fold."""
 
     test: bool = True
     valid: bool = True
@@ -96,15 +105,15 @@ class SplitRequest(NamedTuple):
 
 
 class SplitScheme(Protocol):
-    """How examples are cut."""
+    """A rule that assigns examples to splits."""
 
     def assign(
         self, examples: Examples, classes: np.ndarray | None, wanted: SplitRequest
     ) -> np.ndarray:
-        """TRAIN, VALID, TEST or UNUSED for each example; `classes` where the target is one."""
+        """Assign each example to TRAIN, VALID, TEST or UNUSED."""
 
     def notes(self, splits: "Splits", wanted: SplitRequest) -> tuple[str, ...]:
-        """What the user should know about these splits, made by `sides`."""
+        """Return lines for the user about splits made by `assign`."""
 
 
 class HashScheme:
@@ -113,25 +122,25 @@ class HashScheme:
     def assign(
         self, examples: Examples, classes: np.ndarray | None, wanted: SplitRequest
     ) -> np.ndarray:
-        """A window of the hashes is test, the next one validation; a fold shifts the window."""
+        """Take one window of the hashes for test, the next for validation; a fold shifts them."""
         return hash_assignments(examples, classes, wanted)
 
     def notes(self, splits: "Splits", wanted: SplitRequest) -> tuple[str, ...]:
-        """Where the test set comes from if not from the data; equal inputs on both sides."""
+        """Say if the test set is cut from training examples, or shares inputs with them."""
         if splits.test.row_hashes is None:
             if wanted.fold or wanted.valid or not wanted.test:
                 return ()
             count, of = len(splits.test), len(splits.test) + len(splits.train)
             return (
                 f"there is no test split: {count} of the {of} training examples are the test "
-                "set, and the validation split is kept",
+                "set, and the validation split is used as it is",
             )
         learnt = [part.content_hashes() for part in (splits.train, splits.valid)]
         count = int(np.isin(splits.test.content_hashes(), np.concatenate(learnt)).sum())
         if not count:
             return ()
         return (
-            f"equal rows fall on both sides: {count} of {len(splits.test)} test rows have the "
+            f"equal rows are in several splits: {count} of {len(splits.test)} test rows have the "
             "inputs of a row of train or validation",
         )
 
@@ -154,12 +163,12 @@ def hash_assignments(
 
 
 def split_source(source: Source, scheme: SplitScheme | None = None) -> Splits:
-    """Cut what a source lacks, by default by hash: a fifth for test, a tenth for validation.
+    """Cut off the splits that a source lacks: by default a fifth for test, a tenth for validation.
 
-    An official validation or test split is kept whole, and what it holds is dropped from
-    training: of texts and pictures every copy. Of rows, which may be equal by chance, those that
-    are once in training and have the inputs and the target of one that is held out.
-    Raises DataError where a split would be empty.
+    Official validation and test splits stay as they are. Drops the training copy of a validation
+    example, and both copies of a test example. Table rows may be equal by chance: a row is a copy
+    only if it occurs once in training and has the same inputs and target.
+    Raises DataError if a split would be empty.
     """
     scheme = scheme or HashScheme()
     _require_examples(source)
@@ -190,15 +199,15 @@ def _require_examples(source: Source) -> None:
     for name, part in (("validation", source.valid), ("test", source.test)):
         if part is not None and not len(part):
             raise DataError(
-                f"Received {name} data, no row of which can be used: {'; '.join(source.notes)}. "
-                "Expected rows with a target. Fill it in, or give other data."
+                f"Received {name} data without a usable row: {'; '.join(source.notes)}. "
+                "Expected rows with a target. Fill in the target, or give other data."
             )
 
 
 def split_fold(splits: Splits, which: Fold) -> Splits:
-    """Cut the same examples anew: this fold is the test, and a part of the rest validation.
+    """Split the same examples for a fold: the fold is test, a part of the rest is validation.
 
-    An official test split stays out of it. Raises DataError where a split would be empty.
+    An official test split is not used. Raises DataError if a split would be empty.
     """
     parts = [splits.train, splits.valid, splits.test]
     pooled = [part for part in parts if part.features is splits.train.features]
@@ -212,7 +221,7 @@ def split_fold(splits: Splits, which: Fold) -> Splits:
 def _parts(
     examples: Examples, scheme: SplitScheme, labels: tuple[str, ...], wanted: SplitRequest
 ) -> tuple[Examples, Examples, Examples]:
-    """Train, validation and test; empty where they are not wanted."""
+    """Return train, validation and test; those that are not wanted are empty."""
     side = scheme.assign(examples, examples.targets if labels else None, wanted)
     sides = (hash_splits.TRAIN, hash_splits.VALID, hash_splits.TEST)
     train, valid, test = (examples.select(np.flatnonzero(side == which)) for which in sides)
@@ -220,7 +229,7 @@ def _parts(
 
 
 def _parted(examples: Examples, held: Sequence[Examples]) -> tuple[Examples, Examples]:
-    """What may be learnt beside held-out examples, and what repeats one of them."""
+    """Separate the examples that repeat a held-out example from the others."""
     if examples.row_hashes is None:
         hashes, others = examples.content_hashes(), [part.content_hashes() for part in held]
         again = np.ones(len(hashes), bool)
@@ -233,7 +242,7 @@ def _parted(examples: Examples, held: Sequence[Examples]) -> tuple[Examples, Exa
 
 
 def _checked(splits: Splits, wanted: SplitRequest) -> Splits:
-    """The splits with the notes of their cut. Raises DataError where one is empty."""
+    """Add the notes on splitting. Raises DataError if a split is empty."""
     empty = [name for name, size in splits.sizes.items() if not size]
     if empty:
         raise DataError(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inference.artifacts import ABOUT, read, versions
-from pipelines.files import at_home
+from pipelines.files import expand_home
 
 EXPORT, MANIFEST = "export", "run.json"
 NAME = re.compile(r"[^/:\s]+")
@@ -62,7 +62,7 @@ def _address(asked: str) -> Address:
     if "=" in asked and not path.exists():
         name, _, given = asked.partition("=")
         # A shell expands ~ only where a word begins.
-        path = at_home(given)
+        path = expand_home(given)
         if not given:
             raise ServeError(f"Received {asked!r}; expected a run too: {name}=RUN.")
         if not NAME.fullmatch(name):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import apps
 from pipelines import frames
 from pipelines.examples import DataError
-from pipelines.files import at_home, state_directory
+from pipelines.files import expand_home, state_directory
 from pipelines.tables import csv_files, numerals
 
 FLOATS = st.floats(allow_infinity=False, min_value=-1e30, max_value=1e30)
@@ -94,7 +94,7 @@ def test_a_frame_becomes_an_address_once():
         app.data.rpartition("/")[2]
     ]
     assert apps.Regression.from_json(app.to_json()) == app
-    assert at_home(app.data.partition(":")[2]).is_file()
+    assert expand_home(app.data.partition(":")[2]).is_file()
 
 
 def test_images_and_labels_become_an_archive():

@@ -89,9 +89,9 @@ def test_a_test_set_is_the_same_in_any_order():
     features, target = np.arange(12.0).reshape(6, 2), np.arange(6)
     order = np.random.default_rng(0).permutation(6)
     one, other = Examples.of(features, target), Examples.of(features[order], target[order])
-    assert fingerprints.of_examples(one) == fingerprints.of_examples(other)
+    assert fingerprints.digest_examples(one) == fingerprints.digest_examples(other)
     wrong = Examples.of(features, target[::-1])
-    assert fingerprints.of_examples(one) != fingerprints.of_examples(wrong)
+    assert fingerprints.digest_examples(one) != fingerprints.digest_examples(wrong)
 
 
 def test_scores_carry_the_count_and_judging_again_does_not_raise_it(copied, run, tmp_path):

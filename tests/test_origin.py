@@ -13,7 +13,7 @@ import pytest
 from test_architecture import offenders
 
 from apps import Mnist, Regression
-from pipelines.files import at_home, without_home
+from pipelines.files import expand_home, replace_home
 from serving.addresses import Address
 from serving.server import NothingServedError, Server, Settings
 from training import provenance
@@ -233,9 +233,9 @@ def test_a_home_is_known_by_whole_names(monkeypatch):
         "csv:/people/anna/a.csv": "csv:/people/anna/a.csv",
         "/disk/people/ann/a.csv": "/disk/people/ann/a.csv",
     }
-    assert {text: without_home(text) for text in told} == told
+    assert {text: replace_home(text) for text in told} == told
     assert Regression(data="csv:/people/ann/a.csv") == Regression(data="csv:~/a.csv")
-    assert at_home("~/a.csv") == Path("/people/ann/a.csv")
+    assert expand_home("~/a.csv") == Path("/people/ann/a.csv")
 
 
 def test_addresses_of_runs_are_kept_apart(exported):

@@ -11,7 +11,7 @@ from pipelines.texts import phrases
 def slowly(texts):
     """Each text's holder: the longest first, of equals the first, takes all that are free."""
     runs = [text.lower().split() for text in texts]
-    runs = [run if len(run) <= phrases.LONGEST else [] for run in runs]
+    runs = [run if len(run) <= phrases.MAX_WORDS else [] for run in runs]
     holder = list(range(len(runs)))
     free = [bool(run) for run in runs]
     for number in sorted(range(len(runs)), key=lambda number: -len(runs[number])):
@@ -29,7 +29,7 @@ def is_within(run, other):
 @pytest.mark.parametrize("longest", [4, 9, 70])
 @pytest.mark.parametrize("block", [1, 10, 2**18])
 def test_as_slowly(longest, block, monkeypatch):
-    monkeypatch.setattr(phrases, "BLOCK", block)
+    monkeypatch.setattr(phrases, "WORDS_PER_BLOCK", block)
     phrases._powers.cache_clear()
     random = np.random.default_rng(longest)
     for words in ([b"a"], [b"a", b"b"], [b"a", b"B", b"b", b"c", b"d"]):
@@ -37,14 +37,14 @@ def test_as_slowly(longest, block, monkeypatch):
             b" ".join(random.choice(words, random.integers(0, longest))) + b" " * (k % 2)
             for k in range(80)
         ]
-        found = phrases.containing(np.array([*texts, None], object)[:-1])
+        found = phrases.find_containing_texts(np.array([*texts, None], object)[:-1])
         assert found.tolist() == slowly(texts)
     phrases._powers.cache_clear()
 
 
 def test_no_text_holds_nothing():
-    assert phrases.containing(np.array([], object)).tolist() == []
-    assert phrases.containing(np.array([b"", b" "], object)).tolist() == [0, 1]
+    assert phrases.find_containing_texts(np.array([], object)).tolist() == []
+    assert phrases.find_containing_texts(np.array([b"", b" "], object)).tolist() == [0, 1]
 
 
 def test_copies_of_a_phrase_within_many_texts_take_linear_time():
@@ -52,7 +52,7 @@ def test_copies_of_a_phrase_within_many_texts_take_linear_time():
         texts = [*[b"quite good"] * count, *(b"quite good film %d" % k for k in range(count))]
         column = np.array([*texts, None], object)[:-1]
         start = time.process_time()
-        found = phrases.containing(column)
+        found = phrases.find_containing_texts(column)
         took = time.process_time() - start
         assert (found[:count] == count).all()
         assert (found[count:] == np.arange(count, 2 * count)).all()

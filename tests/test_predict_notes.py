@@ -31,9 +31,9 @@ def test_predict_names_what_it_cannot_read(houses, tmp_path, ask):
     first, second, *_ = (row["value"] for row in found["predictions"])
     assert first == second
     assert found["notes"] == [
-        "column size: 1 cell such as 'abc' (ask.csv line 4) is no number and counted as missing",
+        "column size: 1 cell such as 'abc' (ask.csv line 4) is not a number and counted as missing",
         "column town: 1 cell such as 'Mars' (ask.csv line 4) is unknown to training",
-        "column sold: 1 cell such as 'soon' (ask.csv line 4) is no time and counted as missing",
+        "column sold: 1 cell such as 'soon' (ask.csv line 4) is not a time and counted as missing",
     ]
     assert "'abc' (ask.csv line 4)" in error
 

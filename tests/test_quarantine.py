@@ -62,7 +62,7 @@ def test_a_list_takes_out_of_train_and_validation_and_never_out_of_test(splits, 
         "test": len(splits.test),
     }
     assert honoured == (quarantine.digest(path), 5, 2, 1, 1, 1)
-    assert "1 of 5 lines name none" in left.notes[-1]
+    assert "1 of 5 lines name no example" in left.notes[-1]
     gone = splits.train.content_hashes()[[0, 3]]
     assert not np.isin(gone, left.train.content_hashes()).any()
     assert left.fingerprint() != splits.fingerprint()

@@ -8,7 +8,7 @@ import pytest
 from apps import Regression
 from evaluation.modalities import rows as judged
 from inference.modalities.rows import model_info, prepare_of
-from pipelines.rows.preprocessing import PrepareColumns, ends_of
+from pipelines.rows.preprocessing import PrepareColumns, usual_range
 from training.train import train
 
 COUNT = 400
@@ -80,7 +80,7 @@ def test_a_layer_from_before_ends_were_kept_is_read(run, columns, monkeypatch):
     config = layer.get_config()
     assert PrepareColumns.from_config(config).ends == layer.ends != {}
     assert PrepareColumns.from_config({k: v for k, v in config.items() if k != "ends"}).ends == {}
-    monkeypatch.setattr(layer, "learnt", dataclasses.replace(layer.learnt, ends={}))
+    monkeypatch.setattr(layer, "statistics", dataclasses.replace(layer.statistics, ends={}))
     for one in model_info(run)["columns"]:
         seen = columns[one["title"]]
         assert seen.min() <= one["low"] <= one["high"] <= seen.max()
@@ -96,4 +96,4 @@ def test_a_layer_from_before_ends_were_kept_is_read(run, columns, monkeypatch):
     ids=["nothing known", "percentiles", "a rare one"],
 )
 def test_ends(column, ends):
-    assert ends_of(np.array(column, float)) == ends
+    assert usual_range(np.array(column, float)) == ends

@@ -85,7 +85,7 @@ def test_names_are_made_where_they_are_missing_or_repeated_and_told(tmp_path):
     assert list(cells(found)) == ["a", "column_2", "a_2", "b"]
     assert found.notes == (
         "file.csv: column 2 has no name; it is called 'column_2'",
-        "file.csv: column 3 is called 'a' too; it is read as 'a_2'",
+        "file.csv: column 3 repeats the name 'a'; it is called 'a_2'",
     )
 
 

@@ -16,7 +16,7 @@ from apps import FieldError, Mnist, Recommender, Regression
 from evaluation import report
 from pipelines import embedded
 from pipelines.examples import DataError
-from pipelines.files import whole
+from pipelines.files import atomic_write
 from training import directory, manifest
 from training.fitting import DivergedError
 from training.run import Run, RunError, sets_directory, write_json
@@ -323,7 +323,7 @@ def test_latest_points_at_the_newest_run(elsewhere):
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "file.json"
     write_json(path, {"old": 1})
-    with pytest.raises(RuntimeError, match="halfway"), whole(path) as beside:
+    with pytest.raises(RuntimeError, match="halfway"), atomic_write(path) as beside:
         beside.write_text('{"new"')
         raise RuntimeError("halfway")
     with pytest.raises(ValueError, match="JSON"):

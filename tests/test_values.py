@@ -124,7 +124,7 @@ def test_a_file_decides_where_a_column_leaves_it_open(tmp_path):
     found = source(tmp_path, german, target="price")
     assert found.train.columns["size"].tolist() == [1000.0 + k for k in range(100, 140)]
     assert found.train.target[0] == 3100.5
-    assert "'1.100' read as 1100 (as in other columns)" in "\n".join(found.notes)
+    assert "'1.100' read as 1100 (as in the other columns)" in "\n".join(found.notes)
     english = "size;price\n" + "\n".join(f"1,{k};3.5" for k in range(100, 140))
     found = source(tmp_path, f"{english}\n1,100;4.25\n", target="price", task="regression")
     assert found.train.columns["size"][0] == 1100
@@ -279,7 +279,7 @@ def test_columns_without_latin_letters_keep_their_names_apart(tmp_path):
 
 def test_a_table_of_rare_categories_is_refused(tmp_path):
     lines = "\n".join(f"n{k // 2},{'ab'[k % 2]}" for k in range(60))
-    with pytest.raises(DataError, match="no text is there 4 times"):
+    with pytest.raises(DataError, match="no text occurs 4 times"):
         source(tmp_path, f"name,label\n{lines}\n", target="label")
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from made import pictures
 
 import apps
-from pipelines.batches import _one_pass, _size_for_replicas, shuffled_batches
+from pipelines.batches import _single_pass, _size_for_replicas, shuffled_batches
 from pipelines.examples import Examples
 from pipelines.sharding import WorkerShard
 from training.distributed import cluster, strategy
@@ -155,7 +155,7 @@ def test_alone_everybody_is_the_chief():
 
 def _parts(share, count, size):
     """The numbers that a worker sees in a pass."""
-    return [batch.target.numpy() for batch in _one_pass(_numbered(count), size, None)(share)]
+    return [batch.target.numpy() for batch in _single_pass(_numbered(count), size, None)(share)]
 
 
 def _numbered(count):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from apps.metrics import metric
 from pipelines.examples import Batch
-from pipelines.files import whole
+from pipelines.files import atomic_write
 
 MAX_LOSS_RATIO = 100.0  # of the current loss to the first
 
@@ -51,7 +51,7 @@ class History(keras.callbacks.Callback):
         """Write the file if there are rows."""
         if self.path is None or not self.rows:
             return
-        with whole(self.path) as beside, beside.open("w", newline="") as file:
+        with atomic_write(self.path) as beside, beside.open("w", newline="") as file:
             table = csv.DictWriter(file, list(self.rows[0]))
             table.writeheader()
             table.writerows(self.rows)
@@ -89,7 +89,7 @@ class KeepBest(keras.callbacks.Callback):
 
     def _save(self) -> None:
         if self.path is not None:
-            with whole(self.path) as beside:
+            with atomic_write(self.path) as beside:
                 self.saved.save(beside)
 
     def write(self) -> None:

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipelines.files import whole
+from pipelines.files import atomic_write
 
 SIGNATURE_FILE = "origin.txt"
 KEY_VARIABLE = (
@@ -42,7 +42,7 @@ def sign(
         written: Contents, by name, of files that will be written after the signature.
 
     """
-    with whole(directory / SIGNATURE_FILE) as beside:
+    with atomic_write(directory / SIGNATURE_FILE) as beside:
         beside.write_text(_digest_of(directory, patterns, written or {}) + "\n")
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from pipelines import fingerprints
 from pipelines.batches import ordered_batches
-from pipelines.files import without_home
+from pipelines.files import replace_home
 from pipelines.splits import Fold, Splits
 from training import samples
 from training.build import ModelParts
@@ -94,7 +94,7 @@ def make_manifest(
         "chosen": job.chosen,
         "data": {
             "fingerprint": splits.fingerprint(),
-            "parts": fingerprints.of_parts(splits),
+            "parts": fingerprints.digest_splits(splits),
             "sizes": splits.sizes,
             "spec": splits.spec,
             "dropped": splits.dropped,
@@ -132,4 +132,4 @@ def make_manifest(
 def _reason(stopped: BaseException | None) -> str | None:
     if stopped is None:
         return None
-    return INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else without_home(str(stopped))
+    return INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else replace_home(str(stopped))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import apps
 from apps.app import App, ModalityName, TaskName
-from pipelines.files import at_home, whole, without_home
+from pipelines.files import atomic_write, expand_home, replace_home
 from training import archive
 from training.manifest import TASKS, RunError, read
 from training.options import TrainOptions
@@ -153,12 +153,12 @@ def sets_directory(app: App, data_dir: Path | None) -> str | None:
     """
     reads_sets = any(address.startswith("tfds:") for address in (app.data, app.test))
     place = data_dir or (os.environ.get("TFDS_DATA_DIR") if reads_sets else None)
-    return without_home(str(at_home(str(place)).absolute())) if place else None
+    return replace_home(str(expand_home(str(place)).absolute())) if place else None
 
 
 def remembered_directory(name: str | None) -> Path | None:
     """Return the directory stored by `sets_directory`; None if it no longer exists."""
-    place = at_home(name) if name else None
+    place = expand_home(name) if name else None
     return place if place and place.is_dir() else None
 
 
@@ -174,5 +174,5 @@ def as_json(content: Any) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
-    with whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(text)

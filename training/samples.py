@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipelines.examples import Features
-from pipelines.files import whole
+from pipelines.files import atomic_write
 
 
 class Samples(NamedTuple):
@@ -34,7 +34,7 @@ def save(path: Path, samples: Samples) -> None:
     texts = any(column.dtype.kind == "S" for column in columns.values())
     # Padding of short texts compresses well; pixels do not.
     savez = np.savez_compressed if texts else np.savez
-    with whole(path) as beside, beside.open("wb") as file:
+    with atomic_write(path) as beside, beside.open("wb") as file:
         savez(file, answers=samples.answers, **named, **columns)  # type: ignore[arg-type]
 
 

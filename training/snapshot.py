@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines.files import whole
+from pipelines.files import atomic_write
 
 MAGIC = b"athanor\x01"
 LENGTH = struct.Struct("<Q")
@@ -30,7 +30,7 @@ class Snapshot(NamedTuple):
 def write(path: Path, told: dict[str, Any], arrays: dict[str, Sequence[np.ndarray]]) -> None:
     """Write a file atomically: a JSON header, the arrays, a checksum."""
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    with whole(path) as beside, beside.open("wb") as file:
+    with atomic_write(path) as beside, beside.open("wb") as file:
         for piece in _pieces(told, arrays):
             digest.update(piece)
             file.write(piece)

@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 
 from evaluation.style import FAINT, FIRST, INK, SECOND, STYLE, caption, pyplot
-from pipelines.files import whole
+from pipelines.files import atomic_write
 from tuning.model_based import DIRECTIONS, frozen
 from tuning.oracles import Journaled
 
@@ -26,7 +26,7 @@ def draw(oracle: Journaled, directory: Path, objective: str) -> list[str]:
             caption(
                 figure, f"search {directory.name}, {len(oracle.finished())} trials; {objective}"
             )
-            with whole(directory / name) as beside:
+            with atomic_write(directory / name) as beside:
                 figure.savefig(beside, format="png", bbox_inches="tight")
             pyplot.close(figure)
     return list(figures)

@@ -13,7 +13,7 @@ from keras_tuner.src.engine.trial import Trial
 from tensorboard.plugins.hparams import api as hparams
 
 from evaluation import console_tables
-from pipelines.files import whole
+from pipelines.files import atomic_write
 from tuning.oracles import SCORE, Journaled
 
 SHOWN = 10
@@ -53,7 +53,7 @@ def write_table(oracle: Journaled, path: Path) -> None:
     """As a file, in the order in which the trials began."""
     rows = [row(oracle, one) for _, one in sorted(oracle.trials.items())]
     names = list(dict.fromkeys(name for one in rows for name in one))
-    with whole(path) as beside, beside.open("w", newline="") as file:
+    with atomic_write(path) as beside, beside.open("w", newline="") as file:
         written = csv.DictWriter(file, names, restval="")
         written.writeheader()
         written.writerows(rows)

@@ -14,7 +14,7 @@ from keras_tuner.engine import base_tuner
 from keras_tuner.src.engine.trial import Trial
 
 from apps.app import App, FieldError
-from pipelines.files import whole, without_home
+from pipelines.files import atomic_write, replace_home
 from pipelines.splits import Splits
 from training import provenance
 from training.callbacks import StopTrainingError
@@ -114,7 +114,7 @@ class FieldsTuner(base_tuner.BaseTuner):
         path, holder = (one(trial.trial_id) for one in (self.task.path, self.task.holder))
         try:
             path.parent.mkdir(exist_ok=True)
-            with whole(holder) as beside:
+            with atomic_write(holder) as beside:
                 beside.write_text(self.tuner_id)
             self.run_trial(trial)
             trial.status = "COMPLETED"
@@ -127,7 +127,7 @@ class FieldsTuner(base_tuner.BaseTuner):
             if not int(trial.trial_id):
                 self.first_error = error  # keeps all that its traceback knows
             path.mkdir(exist_ok=True)
-            with whole(path / "failed.txt") as beside:
+            with atomic_write(path / "failed.txt") as beside:
                 beside.write_text(_reason(error) + "\n")
         finally:
             done.set()
@@ -199,7 +199,7 @@ class FieldsTuner(base_tuner.BaseTuner):
 
 
 def _reason(error: Exception) -> str:
-    text = without_home(" ".join(str(error).split()))[:500]
+    text = replace_home(" ".join(str(error).split()))[:500]
     return text if hasattr(error, "exit_status") else f"{type(error).__name__}: {text}"
 
 

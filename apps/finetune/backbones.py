@@ -16,7 +16,7 @@ import keras
 from apps.fields import FieldError
 from apps.finetune import digits_backbone
 from apps.finetune.digits_backbone import DIGITS
-from pipelines.files import at_home
+from pipelines.files import expand_home
 
 MAX_SILENT_SECONDS = 10.0  # of a server
 
@@ -112,7 +112,7 @@ def build(name: str, side: int, weights: str) -> Any:
         if weights == "imagenet":
             model.set_weights(digits_backbone.pretrained_weights(side))
         elif weights != "none":
-            _load(model, _file(DIGITS, at_home(weights)), DIGITS)
+            _load(model, _file(DIGITS, expand_home(weights)), DIGITS)
         return model
     kind, _, width = _with_width(name).partition("_")
     options: dict[str, Any] = {"include_top": False, "input_shape": (side, side, 3)}
@@ -129,7 +129,7 @@ def build(name: str, side: int, weights: str) -> Any:
             f"Received --size {side}; expected pictures large enough for {name}: {error}"
         ) from error
     if weights != "none":
-        _load(model, _file(name, at_home(weights)), name)
+        _load(model, _file(name, expand_home(weights)), name)
     return model
 
 

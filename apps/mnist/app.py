@@ -90,7 +90,7 @@ class Mnist(App):
         from pipelines.images.photos import SmallImages
         from pipelines.images.preprocessing import FitImage
 
-        kind, _ = addresses.parsed(self.data, self.address_kinds)
+        kind, _ = addresses.parse_address(self.data, self.address_kinds)
         if kind == "folder":  # The decoder of training is the right one for files.
             return SmallImages().like(splits.spec["features"][0])
         return FitImage.adapted(splits.train)

@@ -13,7 +13,7 @@ from inference.portable import Portable, in_float32
 from inference.request_errors import RequestError
 from pipelines.batches import inference_batch_size
 from pipelines.examples import Batch
-from pipelines.files import whole
+from pipelines.files import atomic_write
 from pipelines.images.decoder_messages import without_decoder_messages
 from pipelines.images.decoding import content_of, decode_all, too_many
 from pipelines.images.formats import READ_NAMES
@@ -225,7 +225,7 @@ def write_examples(folder: Path, some: Batch, run: Run) -> list[str]:
     for number, (image, target) in enumerate(zip(*some, strict=True)):
         label = "".join(c if c.isalnum() else "-" for c in run.manifest["labels"][target])
         path = folder / f"{number}-{label}.png"
-        with whole(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_bytes(tf.io.encode_png(image).numpy())
         names.append(str(path))
     return names

@@ -13,7 +13,7 @@ from inference.inputs import places_in, table, tell
 from inference.named_outputs import named, parts, rows
 from inference.portable import CodeTable, Portable, behind, in_float32
 from pipelines.examples import Batch
-from pipelines.files import whole
+from pipelines.files import atomic_write
 from pipelines.rows.column_kinds import unreadable_cell_notes
 from pipelines.rows.column_names import with_names
 from pipelines.rows.packing import MATRICES, Kinds, of_kind, packed, unpacked
@@ -30,7 +30,7 @@ NUM_VALUES = 50  # categories of a column that people choose from
 
 def signatures(run: Run) -> dict[str, Any]:
     """A concrete function over columns by name: float64 numbers (NaN: missing) or texts."""
-    from pipelines.rows.preprocessing import stacked
+    from pipelines.rows.preprocessing import stack_columns
 
     answer, kinds = named(run), kinds_of(run)
     specs = {
@@ -40,7 +40,7 @@ def signatures(run: Run) -> dict[str, Any]:
 
     @tf.function(autograph=False)
     def columns(**columns: Any) -> dict[str, Any]:
-        return answer(stacked(columns, kinds))
+        return answer(stack_columns(columns, kinds))
 
     return {"serving_default": columns.get_concrete_function(**specs)}
 
@@ -77,7 +77,7 @@ def vocabularies(run: Run) -> dict[str, Any]:
 
 def portable(run: Run) -> Portable:
     """Columns by name: categories as their places in a table, numbers less their offsets."""
-    from pipelines.rows.preprocessing import stacked
+    from pipelines.rows.preprocessing import stack_columns
 
     given, kinds = in_float32(run.model), kinds_of(run)
     offsets = prepare_of(given).offsets()
@@ -86,7 +86,7 @@ def portable(run: Run) -> Portable:
     rest = behind(model, prepare)
 
     def columns(**columns: Any) -> dict[str, Any]:
-        return parts(run.task, rest(prepare(stacked(columns, kinds, "int32"))))
+        return parts(run.task, rest(prepare(stack_columns(columns, kinds, "int32"))))
 
     specs = (
         tf.TensorSpec([None], "int32" if kind == "category" else "float32", name)
@@ -137,9 +137,9 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # n
     """What each column holds: what is typical of it, and between which values it is asked about.
 
     Typical is the training examples' median, or their most frequent category; low and high
-    are two percentiles of them, see `ends_of`; `title` is the name in the user's table.
+    are two percentiles of them, see `usual_range`; `title` is the name in the user's table.
     """
-    from pipelines.rows.preprocessing import ends_of
+    from pipelines.rows.preprocessing import usual_range
 
     prepare, reading = prepare_of(run.model), reading_of(run)
     titles = {name: title for title, name in reading.names.items()}
@@ -151,7 +151,7 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # n
                 if name in prepare.categories
                 else _number(
                     prepare.numbers[name][0],
-                    prepare.ends.get(name) or ends_of(column),
+                    prepare.ends.get(name) or usual_range(column),
                     column[np.isfinite(column)],
                 )
             )
@@ -243,7 +243,7 @@ def write_examples(folder: Path, some: Batch, run: Run) -> list[str]:
     forms = reading_of(run).forms
     cells = [[_cell(cell, forms[name]) for cell in column] for name, column in columns.items()]
     lines = zip(*cells, strict=True)
-    with whole(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([list(columns), *lines])
     return [str(path)]
 

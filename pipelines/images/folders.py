@@ -15,7 +15,7 @@ import tensorflow as tf
 from pipelines import inspection
 from pipelines.decoded import remembered
 from pipelines.examples import Batch, DataError, Examples, store
-from pipelines.files import at_home, printable
+from pipelines.files import expand_home, printable
 from pipelines.images import class_folders, folder_walk, skipped
 from pipelines.images.class_folders import Classes
 from pipelines.images.decoder_messages import without_decoder_messages
@@ -75,7 +75,7 @@ def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
             which no picture can be read.
 
     """
-    layout = class_folders.layout(at_home(name))
+    layout = class_folders.layout(expand_home(name))
     root = layout.root
     scans = {split: _scanned(classes) for split, classes in layout.parts.items()}
     labels = _labels(scans)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.examples import AddressError, DataError, Examples
-from pipelines.files import at_home
+from pipelines.files import expand_home
 from pipelines.images.class_folders import SPLIT_WORDS
 from pipelines.splits import Source
 
@@ -28,7 +28,7 @@ def source(name: str) -> Source:
     of another form; objects, whose reading could run code, are refused.
     """
     address = f"npz:{name}"
-    arrays = _by_split(_read(at_home(name), address), address)
+    arrays = _by_split(_read(expand_home(name), address), address)
     targets = {split: _labels(address, *pair) for split, pair in arrays.items()}
     labels = np.unique(np.concatenate(list(targets.values())))
     parts = {

@@ -1,1 +1,1 @@
-"""Table rows: column types and their preprocessing layer."""
+"""Table rows: column types, reading and the preprocessing layer."""

@@ -1,4 +1,4 @@
-"""What each column of rows holds, in words, and whether anything can be learnt from it."""
+"""Describe each column of a table for the user, and find columns that are of no use."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,22 +14,21 @@ from pipelines.tables.cells import AnyCells
 from pipelines.tables.missing import is_missing, normalized
 from pipelines.tables.table import Table
 
-MIN_CATEGORY_EXAMPLES = (
-    4  # a category that fewer training examples have shares a place with unknown ones
-)
-MIN_ID_ROWS = 20  # rows from which on texts that are all distinct tell nothing
-NUM_CELLS, NUM_SEARCHED = 5, 1000  # different cells that a note names, and looked for among
-# Why nothing can be learnt from a column.
+# Training examples of a category; rarer ones are treated like unknown ones.
+MIN_CATEGORY_EXAMPLES = 4
+MIN_ID_ROWS = 20  # a column of this many texts, all distinct, holds identifiers
+MAX_LISTED_CELLS, MAX_SEARCHED_CELLS = 5, 1000  # distinct cells in a note, and cells searched
+# Reasons why nothing can be learnt from a column.
 CONSTANT, ALL_DISTINCT, ALL_MISSING = "constant", "every text differs", "nothing but missing cells"
 
 
 class ColumnDescription(NamedTuple):
-    """What a column was found to be.
+    """A column as described to the user.
 
     Attributes:
         form: how its cells are read.
-        said: what to tell the user.
-        empty: why nothing can be learnt from it, or no word.
+        description: the description for the user.
+        unusable_because: why nothing can be learnt from it, or "".
 
     """
 
@@ -39,7 +38,7 @@ class ColumnDescription(NamedTuple):
 
 
 def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescription:
-    """What a column holds, by how its cells were judged."""
+    """Describe a column by its inferred format."""
     if inferred.form.kind == "category":
         return _categories(cells, inferred.form)
     read = cell_formats.parse_numbers(cells, inferred.form)
@@ -71,13 +70,12 @@ def _categories(cells: AnyCells, form: CellFormat) -> ColumnDescription:
     elif len(known) == sum(known) >= MIN_ID_ROWS:
         empty = ALL_DISTINCT
     elif max(missing, *known, 0) < MIN_CATEGORY_EXAMPLES:
-        # What is rarer shares a place with unknown categories.
-        empty = f"no text is there {MIN_CATEGORY_EXAMPLES} times"
+        empty = f"no text occurs {MIN_CATEGORY_EXAMPLES} times"
     return ColumnDescription(form, f"{len(known)} categories{lost}{_differ_in_case(counts)}", empty)
 
 
 def _differ_in_case(cells: Iterable[bytes]) -> str:
-    """A remark on categories that differ in small and capital letters alone."""
+    """Return a remark on categories that differ only in case."""
     groups: dict[str | None, list[bytes]] = {}
     for cell in sorted(cells):
         if not is_missing(cell):
@@ -85,13 +83,13 @@ def _differ_in_case(cells: Iterable[bytes]) -> str:
     several = [group for group in groups.values() if len(group) > 1]
     if not several:
         return ""
-    some = " and ".join(repr(cell_text(cell)) for cell in several[0][:NUM_CELLS])
+    some = " and ".join(repr(cell_text(cell)) for cell in several[0][:MAX_LISTED_CELLS])
     more = f" and {len(several) - 1} more such groups" if len(several) > 1 else ""
     return f" ({some} are different categories{more}: write them alike)"
 
 
 def parse_texts(cells: AnyCells, labels: Sequence[str] = ()) -> np.ndarray:
-    """Cells as UTF-8 bytes; b"" where one is missing."""
+    """Convert cells to UTF-8 bytes; b"" for missing ones."""
     if labels:
         texts = [labels[cell].encode() if cell >= 0 else b"" for cell in cells]
     elif cells.dtype == object:
@@ -104,7 +102,7 @@ def parse_texts(cells: AnyCells, labels: Sequence[str] = ()) -> np.ndarray:
 
 
 def cell_text(cell: object) -> str:
-    """A cell for people."""
+    """Return a cell as text for a message."""
     return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
 
 
@@ -114,7 +112,7 @@ def unreadable_cell_notes(
     forms: Mapping[str, CellFormat],
     categories: Mapping[str, Collection[bytes]],
 ) -> Iterator[str]:
-    """Notes on the cells of a table that cannot be read, and on categories that are not known."""
+    """Yield notes on unreadable cells of a table and on categories unknown to training."""
     for name, form in forms.items():
         column = features[name]
         if form.kind == "category":
@@ -124,16 +122,16 @@ def unreadable_cell_notes(
             what = "unknown to training"
         else:
             where = cell_formats.unparsable_rows(table.columns[name], column, form)
-            what = f"no {form.kind} and counted as missing"
+            what = f"not a {form.kind} and counted as missing"
         if len(where):
             yield f"column {name}: {_cells(table, name, where)} {what}"
 
 
 def _cells(table: Table, name: str, where: np.ndarray) -> str:
-    """A few cells and where they are, for a note."""
+    """Describe a few cells and their rows, for a note."""
     first: dict[bytes, int] = {}
-    for row in where[:NUM_SEARCHED]:
-        if len(first) < NUM_CELLS:
+    for row in where[:MAX_SEARCHED_CELLS]:
+        if len(first) < MAX_LISTED_CELLS:
             first.setdefault(table.columns[name][int(row)], int(row))
     some = ", ".join(f"{cell_text(cell)!r} ({table.where(row)})" for cell, row in first.items())
     is_one = len(where) == 1

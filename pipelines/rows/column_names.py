@@ -1,4 +1,4 @@
-"""Names of columns that TensorFlow, Python and ONNX can all bear."""
+"""Turn column names into names that TensorFlow, Python and ONNX accept."""
 
 import dataclasses
 import difflib
@@ -10,24 +10,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from pipelines.examples import AddressError
 from pipelines.tables.table import Table, listed
 
-MAX_LISTED_COLUMNS = 24  # columns that one note tells of
-# A signature's arguments are called as columns are; ONNX keeps its outputs' names to itself.
+MAX_LISTED_COLUMNS = 24  # in one note
+# Column names become arguments of a signature, and must differ from the outputs of ONNX.
 RESERVED_NAMES = {"self", "value", "probabilities"}
 
 
 def clean_name(name: str) -> str:
-    """A name that TensorFlow takes: letters a to z, digits and underscores, no word of Python."""
+    """Return a valid name: ASCII letters, digits and underscores, and no Python keyword."""
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     found = re.sub(r"\W+", "_", letters).strip("_")
-    found = found if found[:1].isalpha() else f"c_{found}".rstrip("_")  # the same, cleaned again
+    found = found if found[:1].isalpha() else f"c_{found}".rstrip("_")  # cleaning is idempotent
     return f"{found}_" if keyword.iskeyword(found) or found in RESERVED_NAMES else found
 
 
 def clean_names(table: Table) -> dict[str, str]:
-    """By name in the table the clean one; TensorFlow takes two that differ by capitals for one."""
+    """Return the clean name of each column; TensorFlow needs names that differ beyond case."""
     names: dict[str, str] = {}
     taken: set[str] = set()
-    for name in sorted(table.columns):  # in whatever order a file has them
+    for name in sorted(table.columns):  # independent of the order in the file
         found, number = clean_name(name), 2
         while found.lower() in taken:
             found, number = f"{clean_name(name)}_{number}", number + 1
@@ -37,7 +37,7 @@ def clean_names(table: Table) -> dict[str, str]:
 
 
 def renaming_notes(names: Mapping[str, str]) -> Iterator[str]:
-    """What to tell of columns that are called otherwise now."""
+    """Yield a note on columns whose names were changed."""
     told = [f"{name} is called {found}" for name, found in names.items() if name != found]
     if told:
         more = (
@@ -47,10 +47,10 @@ def renaming_notes(names: Mapping[str, str]) -> Iterator[str]:
 
 
 def with_names(table: Table, names: Mapping[str, str]) -> Table:
-    """The table with its columns called by `names`; others by clean ones, if these are free.
+    """Rename the columns of a table by `names`; other columns get clean names, if still free.
 
-    `names` are those of the training table: numbered by another table's columns, two that
-    have no letter from a to z would change places.
+    `names` are those of the training table: cleaned in another table, two names without ASCII
+    letters could be swapped.
     """
     found = {name: names[name] for name in table.columns if name in names}
     taken = set(found.values())
@@ -65,7 +65,7 @@ def with_names(table: Table, names: Mapping[str, str]) -> Table:
 
 
 def require_columns(table: Table, flags: Iterable[tuple[str, str]]) -> None:
-    """Raise AddressError where a table lacks a column; `flags` are pairs of a flag and its name."""
+    """Raise AddressError if a column is missing; `flags` are pairs of a flag and a column name."""
     names = clean_names(table)
     table = with_names(table, names)
     for flag, name in flags:
@@ -73,7 +73,7 @@ def require_columns(table: Table, flags: Iterable[tuple[str, str]]) -> None:
 
 
 def find_column(name: str, table: Table, flag: str) -> str:
-    """A column's name in a table. Raises DataError where there is none of this name."""
+    """Return the name of a column in a table. Raises AddressError if it does not exist."""
     for found in (name, clean_name(name)):
         if found in table.columns:
             return found

@@ -1,4 +1,4 @@
-"""Columns of a table by kind: one matrix of numbers, one of texts, however many columns."""
+"""Pack the columns of a table into one matrix of numbers and one of texts."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -7,17 +7,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 Kind = Literal["number", "category"]
-Kinds = Mapping[str, Kind]  # of each column by its name, in the order of the table
+Kinds = Mapping[str, Kind]  # by column name, in the order of the table
 MATRICES: dict[Kind, str] = {"number": "numbers", "category": "texts"}
-DTYPES = {"numbers": "float64", "texts": "string"}  # as TensorFlow calls them
+DTYPES = {"numbers": "float64", "texts": "string"}  # TensorFlow's names
 
 
 def packed(columns: Iterable["np.ndarray"], kinds: Kinds, rows: int) -> dict[str, "np.ndarray"]:
-    """`numbers` float64 [rows, n] and `texts` object [rows, m] of columns [rows], one a kind.
+    """Pack columns [rows] into `numbers` float64 [rows, n] and `texts` object [rows, m].
 
-    Columns may be made one after the other: no more than one is held beside the matrices.
+    `columns` may be a generator: only one column is in memory besides the matrices.
     """
-    # Whoever reads a run.json needs the kinds, and no arrays.
+    # Reading a run.json needs this module but not NumPy.
     import numpy as np
 
     found = {
@@ -30,11 +30,11 @@ def packed(columns: Iterable["np.ndarray"], kinds: Kinds, rows: int) -> dict[str
 
 
 def unpacked(features: Mapping[str, Any], kinds: Kinds) -> dict[str, Any]:
-    """By name a view [rows] of each column of what `packed` gives, in the order of the table."""
+    """Return a view [rows] of each column of packed features by its name, in table order."""
     columns = {kind: iter(features[matrix].T) for kind, matrix in MATRICES.items()}
     return {name: next(columns[kind]) for name, kind in kinds.items()}
 
 
 def of_kind(kinds: Kinds, kind: Kind) -> list[str]:
-    """The names of the columns of one kind, in the order of their matrix."""
+    """Return the names of the columns of one kind, in the order of their matrix."""
     return [name for name, one in kinds.items() if one == kind]

@@ -1,4 +1,4 @@
-"""The one layer between raw columns and a network of numbers."""
+"""The row preprocessing layer: raw columns to standardised numbers and category flags."""
 
 import dataclasses
 import functools
@@ -15,17 +15,17 @@ from pipelines.rows.column_kinds import MIN_CATEGORY_EXAMPLES
 from pipelines.rows.packing import Kinds, of_kind
 from pipelines.tables.table import listed
 
-LARGEST_VOCABULARY = 256
-FAR = 1000  # deviations from zero: beyond, float32 keeps too few digits of the differences
-BUCKETS = 2**62  # so many that no two texts meet in one
+MAX_CATEGORIES = 256  # of a column
+MAX_MEAN_TO_DEVIATION = 1000  # above this ratio float32 loses the digits of differences
+NUM_HASH_BUCKETS = 2**62  # so many that texts do not collide
 
 
 @dataclasses.dataclass(frozen=True)
-class Learnt:
-    """What `PrepareColumns` learns from training examples; its arguments explain it.
+class ColumnStatistics:
+    """What `PrepareColumns` learns from training examples, see its arguments.
 
-    An object of this class is no dict: of a layer's dicts Keras wraps every list in them,
-    which takes seconds where columns are thousands.
+    A dataclass and not a dict, because Keras wraps every list in the dicts of a layer, which
+    takes seconds for thousands of columns.
     """
 
     numbers: dict[str, list[float]]
@@ -36,24 +36,23 @@ class Learnt:
 
 @keras.saving.register_keras_serializable("athanor")
 class PrepareColumns(keras.layers.Layer):
-    """Raw columns to what a network reads: all learnt on the training examples.
+    """Turn raw columns into network inputs, with statistics of the training examples.
 
-    Takes `numbers` [batch, n] (NaN: missing) and `texts` [batch, m], their columns in the
-    order of the arguments. Gives `numbers` float32 [batch, n], standardised, the median in
-    place of what is missing, and `flags` [batch, flags], 0 or 1: one for each number column
-    that had missing cells in training, one for each category of a text column. Unknown and
-    rare categories have no flag. A missing text is a category like others.
+    Inputs are `numbers` [batch, n] (NaN: missing) and `texts` [batch, m], with columns in the
+    order of the arguments. Outputs are `numbers` float32 [batch, n], standardised, with the
+    median in place of missing ones, and `flags` [batch, flags] of 0 or 1: one for each number
+    column with missing cells in training, one for each category of a text column. Unknown and
+    rare categories have no flag. A missing text is an ordinary category.
 
-    Numbers are centred in the precision in which they come, float64 in training: float32
-    holds the seconds of a date to within minutes. Texts may also come as int32: places in
-    the categories of their column, -1 for others.
+    Numbers are centred in their own precision, float64 in training, since float32 holds a date in
+    seconds only to within minutes. Texts may also be int32: indices into the categories of their
+    column, -1 for others.
 
     Args:
-        numbers: by column its median, mean and standard deviation.
-        gaps: the number columns that had missing cells.
-        categories: by column its categories.
-        ends: by number column between which values it is usual to ask, see `ends_of`; a
-            layer from before they were kept has none.
+        numbers: median, mean and standard deviation of each number column.
+        gaps: number columns that had missing cells in training.
+        categories: the categories of each text column.
+        ends: the usual range of each number column, see `usual_range`; None in older layers.
 
     """
 
@@ -67,11 +66,13 @@ class PrepareColumns(keras.layers.Layer):
     ) -> None:
         own = {"dtype": "float32", "trainable": False, "autocast": False}
         super().__init__(**own | kwargs)
-        self.learnt = Learnt(dict(numbers), list(gaps), dict(categories), dict(ends or {}))
+        self.statistics = ColumnStatistics(
+            dict(numbers), list(gaps), dict(categories), dict(ends or {})
+        )
         self._statistics = np.array([*numbers.values()], "float64").reshape(-1, 3).T
         order = {name: place for place, name in enumerate(numbers)}
         self._gaps = np.array([order[name] for name in gaps], "int32")
-        # Of each flag of a category: its column, its place there, its text.
+        # For each category flag: its column, its index in that column, its text.
         sizes = [len(known) for known in categories.values()]
         self._column = np.repeat(np.arange(len(sizes), dtype="int32"), sizes)
         self._place = np.concatenate([np.arange(size) for size in [*sizes, 0]]).astype("int32")
@@ -79,34 +80,34 @@ class PrepareColumns(keras.layers.Layer):
 
     @classmethod
     def adapted(cls, train: Examples) -> "PrepareColumns":
-        """The layer of these training examples. Raises DataError where it would give nothing."""
-        found = _learnt(train)
+        """Make the layer of training examples. Raises DataError if it would have no output."""
+        found = _learn_statistics(train)
         return cls(found.numbers, found.gaps, found.categories, found.ends)
 
     @property
     def numbers(self) -> dict[str, list[float]]:
-        """By column of numbers its median, mean and standard deviation."""
-        return self.learnt.numbers
+        """Median, mean and standard deviation of each number column."""
+        return self.statistics.numbers
 
     @property
     def gaps(self) -> list[str]:
         """The number columns that had missing cells in training."""
-        return self.learnt.gaps
+        return self.statistics.gaps
 
     @property
     def categories(self) -> dict[str, list[str]]:
-        """By column of texts its categories."""
-        return self.learnt.categories
+        """The categories of each text column."""
+        return self.statistics.categories
 
     @property
     def ends(self) -> dict[str, list[float]]:
-        """By column of numbers between which values it is usual to ask."""
-        return self.learnt.ends
+        """The usual range of each number column."""
+        return self.statistics.ends
 
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Two matrices -> numbers and flags."""
+        """Turn the matrices `numbers` and `texts` into `numbers` and `flags`."""
         numbers = inputs["numbers"]
-        flags = tf.concat([self._is_missing(numbers), self._is_each(inputs["texts"])], 1)
+        flags = tf.concat([self._is_missing(numbers), self._category_flags(inputs["texts"])], 1)
         median, mean, scale = (tf.constant(row, numbers.dtype) for row in self._statistics)
         filled = tf.where(tf.math.is_nan(numbers), median, numbers)
         return {
@@ -117,20 +118,22 @@ class PrepareColumns(keras.layers.Layer):
     def _is_missing(self, numbers: Any) -> Any:
         return tf.math.is_nan(tf.gather(numbers, self._gaps, axis=1))
 
-    def _is_each(self, texts: Any) -> Any:
-        """Texts, or places among the categories, [batch, m] -> bool [batch, categories]."""
+    def _category_flags(self, texts: Any) -> Any:
+        """Compare texts or category indices [batch, m] with all categories [batch, categories]."""
         known = tf.constant(self._place)
         if texts.dtype == tf.string:
-            known = tf.strings.to_hash_bucket_fast(tf.constant(self._text, tf.string), BUCKETS)
-            texts = tf.strings.to_hash_bucket_fast(texts, BUCKETS)
+            known = tf.strings.to_hash_bucket_fast(
+                tf.constant(self._text, tf.string), NUM_HASH_BUCKETS
+            )
+            texts = tf.strings.to_hash_bucket_fast(texts, NUM_HASH_BUCKETS)
         return tf.gather(texts, self._column, axis=1) == known
 
     def offsets(self) -> dict[str, float]:
-        """By column what to subtract before its numbers become float32; 0 for most."""
+        """Return what to subtract from each number column before the cast to float32; mostly 0."""
         return {name: offset(mean, scale) for name, (_, mean, scale) in self.numbers.items()}
 
     def shifted(self) -> "PrepareColumns":
-        """The same layer for numbers from which `offsets` are subtracted already."""
+        """Return the layer for numbers from which `offsets` are already subtracted."""
         offsets = self.offsets()
         numbers = {
             name: [median - offsets[name], mean - offsets[name], scale]
@@ -139,7 +142,7 @@ class PrepareColumns(keras.layers.Layer):
         return PrepareColumns(numbers, self.gaps, self.categories, name=self.name)
 
     def compute_output_spec(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """The widths of both."""
+        """Return the specs of `numbers` and `flags`."""
         batch, _ = inputs["numbers"].shape
         return {
             name: keras.KerasTensor((batch, width), "float32")
@@ -148,31 +151,31 @@ class PrepareColumns(keras.layers.Layer):
 
     @property
     def widths(self) -> dict[str, int]:
-        """Columns of `numbers` and of `flags`."""
+        """Number of columns of `numbers` and of `flags`."""
         return {"numbers": len(self.numbers), "flags": len(self.gaps) + len(self._text)}
 
     @property
     def origins(self) -> list[str]:
-        """The column from which each number, and then each flag, is made."""
+        """The source column of each number, and then of each flag."""
         texts = [*self.categories]
         return [*self.numbers, *self.gaps, *(texts[place] for place in self._column)]
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """Return the arguments of `__init__`."""
         own = {"numbers": self.numbers, "gaps": self.gaps, "categories": self.categories}
         own |= {"ends": self.ends}
         return super().get_config() | own
 
 
 def offset(mean: float, scale: float) -> float:
-    """What to subtract from numbers of this mean and deviation before they become float32."""
-    return mean if abs(mean) > FAR * scale else 0.0
+    """Return what to subtract from numbers of this mean and deviation before a cast to float32."""
+    return mean if abs(mean) > MAX_MEAN_TO_DEVIATION * scale else 0.0
 
 
-def ends_of(column: np.ndarray) -> list[float]:
-    """The 1st and the 99th percentile of what is known; where these are one, least and most.
+def usual_range(column: np.ndarray) -> list[float]:
+    """Return the 1st and 99th percentile of known values; if they are equal, minimum and maximum.
 
-    None of them is a number that nobody saw: between 1870 and 2010 no year is 2031.
+    Both are values of the column, not interpolated.
     """
     known = column[np.isfinite(column)].astype("float64")
     if not len(known):
@@ -181,10 +184,12 @@ def ends_of(column: np.ndarray) -> list[float]:
     return [float(low), float(high)] if low < high else [float(known.min()), float(known.max())]
 
 
-def stacked(columns: Mapping[str, Any], kinds: Kinds, texts_as: str = "string") -> dict[str, Any]:
-    """Tensors [batch] by name, as requests bring them, as the matrices that the layer takes.
+def stack_columns(
+    columns: Mapping[str, Any], kinds: Kinds, texts_as: str = "string"
+) -> dict[str, Any]:
+    """Stack tensors [batch] by name, as in a request, into the layer's input matrices.
 
-    `texts_as` is the type of texts: string, or int32 where they come as places.
+    `texts_as` is the dtype of texts: string, or int32 for category indices.
     """
     length = tf.shape(next(iter(columns.values())))[:1]
     nothing = tf.concat([length, [0]], 0)
@@ -198,8 +203,8 @@ def stacked(columns: Mapping[str, Any], kinds: Kinds, texts_as: str = "string") 
 
 
 @functools.lru_cache(maxsize=1)
-def _learnt(train: Examples) -> Learnt:
-    """Of these training examples; a network and its baselines ask one after the other."""
+def _learn_statistics(train: Examples) -> ColumnStatistics:
+    """Learn the statistics of training examples; cached for a network and its baselines."""
     numbers, gaps = dict[str, list[float]](), list[str]()
     categories, ends = dict[str, list[str]](), dict[str, list[float]]()
     for name, stored in train.columns.items():
@@ -207,7 +212,7 @@ def _learnt(train: Examples) -> Learnt:
         if column.dtype == object:
             categories[name] = _vocabulary(column)
             continue
-        numbers[name], ends[name] = _statistics(column), ends_of(column)
+        numbers[name], ends[name] = _statistics(column), usual_range(column)
         if np.isnan(column).any():
             gaps.append(name)
     if not numbers and not any(categories.values()):
@@ -216,7 +221,7 @@ def _learnt(train: Examples) -> Learnt:
             f"{MIN_CATEGORY_EXAMPLES} training examples, so that nothing can be learnt; expected "
             "fewer, wider categories, or columns of numbers. Add examples, or correct the cells."
         )
-    return Learnt(numbers, gaps, categories, ends)
+    return ColumnStatistics(numbers, gaps, categories, ends)
 
 
 def _statistics(column: np.ndarray) -> list[float]:
@@ -225,14 +230,14 @@ def _statistics(column: np.ndarray) -> list[float]:
         return [0.0, 0.0, 1.0]
     median = float(np.median(known))
     filled = np.where(np.isnan(column), median, column).astype("float64")
-    # Squares of the largest numbers are none.
+    # The squares of the largest numbers would overflow.
     unit = max(1.0, float(np.abs(filled).max()) / 1e100)
     mean, scale = unit * (filled / unit).mean(), unit * (filled / unit).std()
     return [median, float(mean), float(scale) or 1.0]
 
 
 def _vocabulary(column: np.ndarray) -> list[str]:
-    """The categories that are not rare, frequent ones first."""
+    """Return the categories that are not rare, frequent ones first."""
     counts = sorted(Counter(column.tolist()).items(), key=lambda pair: (-pair[1], pair[0]))
     known = [text for text, count in counts if count >= MIN_CATEGORY_EXAMPLES]
-    return [text.decode("utf-8", "replace") for text in known[:LARGEST_VOCABULARY]]
+    return [text.decode("utf-8", "replace") for text in known[:MAX_CATEGORIES]]

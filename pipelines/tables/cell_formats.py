@@ -1,7 +1,7 @@
-"""What the cells of a column mean: numbers, times or categories, decided by whole columns.
+"""Infer how the cells of a column are read, and read them: numbers, times or categories.
 
-All apps read by this, in training, for `--test` and for questions from outside. The form that
-training found is kept with the run, and a column is read by it ever after.
+All apps use this module, in training, for `--test` and for prediction requests. The format
+inferred in training is stored with the run and used for every later file.
 """
 
 import dataclasses
@@ -27,8 +27,8 @@ from pipelines.tables.type_inference import MIN_SHARE_OF_KIND, InferredColumn, K
 
 ISO_TIME = re.compile(rb"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?")
 DAY = np.timedelta64(1, "D")
-MAX_NUMBER = 3.4e38  # of a number; float32, in which models compute, ends there
-MAX_DAYS = 2_932_897  # the days from 1970 to the year 10,000
+MAX_NUMBER = 3.4e38  # the largest float32; models compute in float32
+MAX_DAYS = 2_932_897  # from 1970 to the year 10,000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +37,9 @@ class CellFormat:
 
     Attributes:
         kind: numbers, times as days since 1970, or categories.
-        decimal: the mark before decimals, where a cell may be read both ways.
-        unit: that of most numbers; numbers of another unit are not read.
-        order: of day and month, in dates that may be read both ways.
+        decimal: the decimal mark of ambiguous numbers such as 1.234.
+        unit: the unit of most numbers; numbers with another unit count as missing.
+        order: the order of day and month in ambiguous dates such as 3/4/2019.
 
     """
 
@@ -50,17 +50,17 @@ class CellFormat:
 
     @property
     def words(self) -> frozenset[str]:
-        """The words by which a cell says that nothing is known."""
+        """The words that mean a missing value."""
         return MISSING_WORDS if self.kind == "category" else NUMBER_WORDS
 
 
 class InferredFormat(NamedTuple):
-    """What a column was found to be.
+    """The inferred format of a column.
 
     Attributes:
         form: how its cells are read.
-        how: for people, an example of what reading makes of its cells; "" where that is plain.
-        open: whether nothing decides the order of day and month.
+        explanation: for the user, an example of a cell and its value; "" where that is obvious.
+        ambiguous_order: whether nothing decides the order of day and month.
 
     """
 
@@ -70,7 +70,7 @@ class InferredFormat(NamedTuple):
 
 
 def infer_formats(table: Table) -> dict[str, InferredFormat]:
-    """What each column of a table is, and how its cells are read."""
+    """Infer the format of each column of a table."""
     found = {
         name: InferredColumn("category") if name in table.labels else infer_column(column)
         for name, column in table.columns.items()
@@ -84,7 +84,7 @@ def infer_formats(table: Table) -> dict[str, InferredFormat]:
 
 
 def infer_format(column: AnyCells) -> InferredFormat:
-    """As `judged`, of a column alone."""
+    """Infer the format of a single column."""
     return infer_formats(Table({"": column}))[""]
 
 
@@ -117,7 +117,7 @@ def _explain(example: bytes, form: CellFormat, why: str) -> str:
 
 
 def parse_numbers(column: AnyCells, form: CellFormat) -> np.ndarray:
-    """The cells of a column of numbers or times as float64; NaN where one is missing or neither."""
+    """Parse a column of numbers or times to float64; NaN for missing and unparsable cells."""
     if column.dtype != object:
         given = raw.numbers_of(column)
         return np.where(np.abs(given) <= MAX_NUMBER, given, np.nan)
@@ -157,7 +157,7 @@ def _parse_remaining(
 
 
 def parse_cell(cell: object, form: CellFormat) -> float:
-    """A cell of a column of numbers or times; NaN where it is missing or neither."""
+    """Parse a cell of a column of numbers or times; NaN if it is missing or unparsable."""
     if not isinstance(cell, bytes) or len(cell) > 100 or is_missing(cell, NUMBER_WORDS):
         return float("nan")
     if form.kind == "time":
@@ -183,7 +183,7 @@ def _parse_time_column(column: AnyCells, form: CellFormat) -> np.ndarray:
 
 
 def format_time(days: float) -> str:
-    """A time for people, and for files that are read again."""
+    """Format days since 1970 as a date, with the time of day if there is one."""
     if not abs(days) < MAX_DAYS:
         return ""
     said = str((np.datetime64(0, "us") + np.timedelta64(round(days * 86_400e6), "us")).item())
@@ -191,7 +191,7 @@ def format_time(days: float) -> str:
 
 
 def format_number(value: float, form: CellFormat) -> str:
-    """A number as a cell that `parse_numbers` reads again."""
+    """Format a number as a cell that `parse_numbers` parses to the same value."""
     if np.isnan(value):
         return ""
     if form.kind == "time":
@@ -200,7 +200,7 @@ def format_number(value: float, form: CellFormat) -> str:
 
 
 def unparsable_rows(column: AnyCells, read: np.ndarray, form: CellFormat) -> np.ndarray:
-    """The rows whose cell says something that `read`, its reading, does not know."""
+    """Return the rows whose cell is not missing, but NaN in `read`, the parsed column."""
     if column.dtype != object:
         return np.empty(0, "int64")
     where = np.flatnonzero(np.isnan(read))

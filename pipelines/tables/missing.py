@@ -1,8 +1,8 @@
-"""Words that say that nothing is known, as people and programs write them."""
+"""Words for missing values, as people and programs write them."""
 
 from collections.abc import Iterable
 
-# Of pandas, R, SQL, Excel and C, in lower case: missing in every column.
+# Those of pandas, R, SQL, Excel and C, in lower case; they are missing in every column.
 MISSING_WORDS = frozenset(
     [
         "", "na", "n/a", "n.a.", "n.a", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "+nan",
@@ -11,7 +11,7 @@ MISSING_WORDS = frozenset(
         "(empty)", "#div/0!", "#num!", "#name?", "#error!", "#spill!", "#calc!",
     ]
 )  # fmt: skip
-# Python's word may be that of a category as well: a house without a basement, no complaint.
+# These may also be a category: a house without a basement has the basement "none".
 NONE_WORDS = frozenset(["none", "nil", "<none>", "(none)"])
 DASH_WORDS = frozenset(
     ["-", "--", "---", "\u2013", "\u2014", "\u2212", ".", "..", "...", "\u2026", "_", "*", "#", "x"]
@@ -26,7 +26,7 @@ UNKNOWN_WORDS = frozenset(
         "not known", "no data", "n/d", "nd", "n.d.", "tbd", "tba", "void", "empty", "blank", "∞",
     ]
 )  # fmt: skip
-# With those that str.strip leaves.
+# Includes invisible characters that str.strip keeps.
 BLANK_CHARACTERS = " \t\r\n\u00a0\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
 ID_WORDS = MISSING_WORDS | NONE_WORDS | {"-", "--", "---", "\u2013", "\u2014"}
 NUMBER_WORDS = MISSING_WORDS | NONE_WORDS | DASH_WORDS | INFINITY_WORDS | UNKNOWN_WORDS
@@ -35,7 +35,7 @@ TEXT_WORDS = MISSING_WORDS - {"?", "??"}
 
 
 def normalized(cell: object) -> str | None:
-    """A cell in lower case without blanks around it; None where it is no text."""
+    """Return a cell in lower case without surrounding blanks; None if it is not a text."""
     if isinstance(cell, bytes):
         cell = cell.decode("utf-8", "replace")
     if not isinstance(cell, str):
@@ -45,7 +45,7 @@ def normalized(cell: object) -> str | None:
 
 
 def is_missing(cell: object, words: frozenset[str] = MISSING_WORDS) -> bool:
-    """Whether a cell says that nothing is known; numbers do where they are not finite."""
+    """Whether a cell is a missing value; a number is one if it is NaN."""
     if isinstance(cell, bytes) and len(cell) > 4 * MAX_WORD_BYTES:
         return False
     found = normalized(cell)
@@ -53,11 +53,10 @@ def is_missing(cell: object, words: frozenset[str] = MISSING_WORDS) -> bool:
 
 
 def missing_words_of_labels(counts: dict[str, int]) -> frozenset[str]:
-    """The missing words of a column of classes, by how often each text is there.
+    """Return the words for missing values in a column of class labels with these counts.
 
-    NA and null always are. "none" is a class like others where it is written as they are, in
-    small letters or with a capital, and is no rarer than each of them: none, mild, severe. So is a
-    minus beside a plus.
+    NA and null always count as missing. "none" is a class if it is capitalised like the other
+    labels and is not rarer than each of them, as in none, mild, severe. So is "-" beside "+".
     """
     known = {text: count for text, count in counts.items() if not is_missing(text, ID_WORDS)}
     least = min(known.values(), default=0)
@@ -72,5 +71,5 @@ def missing_words_of_labels(counts: dict[str, int]) -> frozenset[str]:
 
 
 def _alike(text: str, others: Iterable[str]) -> bool:
-    """Whether all words begin with a small letter, or all with a capital."""
+    """Whether all words begin with a lower-case letter, or none does."""
     return len({other.strip()[:1].islower() for other in (text, *others)}) == 1

@@ -1,4 +1,4 @@
-"""Numbers as people write them: 1,234.50, 1.234,50, 1 234, $5, 12 %, (5), 72.3 kg."""
+"""Parse numbers as people write them: 1,234.50, 1.234,50, 1 234, $5, 12 %, (5), 72.3 kg."""
 
 import re
 import unicodedata
@@ -23,7 +23,7 @@ NUMERAL = re.compile(
     rf"(?:(?P<bound>[<>≤≥]=?)\s*|[~≈]\s*|(?:ca|approx|circa|about)\b\.?\s*)?(?P<sign>[-+]\s*)?(?P<before>{BEFORE}\s*)?(?P<inner>[-+]\s*)?"
     rf"(?P<digits>{DIGITS})(?P<exponent>[eE][-+]?\d+)?(?:\s*\+)?(?:\s*(?P<after>{UNIT}))?(?P<last>-)?"
 )
-# Texts as spreadsheets mark them ('5, ="5"), prices without cents (5,-), and footnotes.
+# Numbers that spreadsheets quote as text ('5, ="5"), prices without cents (5,-), and footnotes.
 MARKED = re.compile(r"'(?=[-+\d.,])(?P<plain>[^']+)|=\"(?P<quoted>[^\"]+)\"")
 NO_CENTS = re.compile(r"(?<=\d)([.,])-{1,2}(?!\d)")
 FOOTNOTE = re.compile(r"(?<=\d)\s*(?:\*{1,3}|[†‡]|\[\w{1,2}\])$")
@@ -31,19 +31,19 @@ BRACKETS = re.compile(rf"(?P<before>{BEFORE}\s*)?\((?P<within>[^()]+)\)(?P<after
 MINUS, APOSTROPHES = "\u2212\u2012\u2013\u2014\ufe63\uff0d", "\u2019\u2018\u02bc\u2032\u0060\u00b4"
 ARABIC = {"\u066b": ",", "\u066c": "'"}
 SIGNS = str.maketrans({**dict.fromkeys(MINUS, "-"), **dict.fromkeys(APOSTROPHES, "'"), **ARABIC})
-# One column may count in all of these: 900, 1.2k, 3M.
+# Multipliers that one column may mix: 900, 1.2k, 3M.
 THOUSANDS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "mn": 1e6, "mio": 1e6, "mrd": 1e9}
 
 
 class Numeral(NamedTuple):
-    """A number as it is written.
+    """The parts of a written number.
 
     Attributes:
         sign: 1 or -1.
-        digits: with the marks between them.
-        exponent: such as e5, or no letter.
-        unit: the currency or unit before or behind, in one spelling.
-        bound: whether it is said to be more or less than that.
+        digits: the digits with the marks between them.
+        exponent: such as e5, or "".
+        unit: the currency or unit before or after it, normalised.
+        bound: whether it is a bound such as <5 or ~5.
 
     """
 
@@ -54,7 +54,7 @@ class Numeral(NamedTuple):
     bound: bool = False
 
     def value(self, decimal: DecimalMark) -> float:
-        """The number, where this mark separates decimals unless the digits say otherwise."""
+        """Return the number; `decimal` is its decimal mark unless the digits prove another."""
         digits = re.sub("[ ']", "", self.digits)
         mark = proven_decimal_mark(self.digits) or decimal
         digits = digits.replace("," if mark == "." else ".", "").replace(",", ".")
@@ -65,7 +65,7 @@ class Numeral(NamedTuple):
 
 
 def parse_numeral(text: str) -> Numeral | None:
-    """A text as a number; None where it is none."""
+    """Parse a text as a number; None if it is not one."""
     text = text.strip()
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS).strip()
@@ -91,12 +91,12 @@ def parse_numeral(text: str) -> Numeral | None:
 
 def _unit(text: str) -> str:
     unit = "".join(text.split()).rstrip(".").casefold()
-    # A year and two years have one unit.
+    # "1 year" and "2 years" have the same unit.
     return unit[:-1] if len(unit) > 2 and unit.endswith("s") else unit
 
 
 def proven_decimal_mark(digits: str) -> DecimalMark | None:
-    """The decimal mark that these digits alone prove; None where they may have another, or none."""
+    """Return the decimal mark that these digits prove; None if they are ambiguous or have none."""
     points, commas = digits.count("."), digits.count(",")
     if points and commas:
         return "." if digits.rindex(".") > digits.rindex(",") else ","
@@ -116,11 +116,11 @@ class NumberStyle(NamedTuple):
     """How the numbers of a column are written.
 
     Attributes:
-        points: cells that prove a decimal point.
-        commas: cells that prove a decimal comma.
-        ambiguous: by mark the cells such as 1.234, which may be a fraction or a thousand.
-        units: cells by unit.
-        example: a cell with a mark that may be either.
+        decimal_points: number of cells that prove a decimal point.
+        decimal_commas: number of cells that prove a decimal comma.
+        ambiguous: by mark the number of cells such as 1.234, a fraction or a thousand.
+        units: number of cells by unit.
+        example: an ambiguous cell.
 
     """
 
@@ -132,14 +132,14 @@ class NumberStyle(NamedTuple):
 
     @property
     def decimal_mark(self) -> DecimalMark | None:
-        """The decimal mark of most cells that prove one."""
+        """The decimal mark that most cells prove; None for a tie."""
         if self.decimal_points == self.decimal_commas:
             return None
         return "." if self.decimal_points > self.decimal_commas else ","
 
 
 def number_style(numerals: Iterable[tuple[Numeral, int]]) -> NumberStyle:
-    """Of numerals, each with the number of its cells."""
+    """Summarise how numerals are written, each given with its number of cells."""
     proven, unsure, units = Counter[str](), Counter[str](), Counter[str]()
     example = ""
     for one, count in numerals:
@@ -156,12 +156,12 @@ def number_style(numerals: Iterable[tuple[Numeral, int]]) -> NumberStyle:
 def choose_decimal_mark(
     column: NumberStyle, others: DecimalMark | None, separator: str
 ) -> tuple[DecimalMark, str]:
-    """The decimal mark of a column, and what decided it where its own cells leave it open.
+    """Choose the decimal mark of a column; also return the reason where its cells are ambiguous.
 
     Args:
         column: how its numbers are written.
-        others: what the other columns of the file prove.
-        separator: of the file's cells.
+        others: the decimal mark that the other columns of the file prove.
+        separator: the separator of cells in the file.
 
     """
     if proven := column.decimal_mark:
@@ -171,18 +171,18 @@ def choose_decimal_mark(
     mark: DecimalMark = "." if column.ambiguous.get(".", 0) >= column.ambiguous.get(",", 0) else ","
     other: DecimalMark = "," if mark == "." else "."
     if others:
-        return others, "as in other columns"
+        return others, "as in the other columns"
     if mark == "." or separator == ";":
-        return mark, "nothing says that it groups thousands"
-    return other, "nothing says that it separates decimals"
+        return mark, "taken for the decimal mark, not for thousands"
+    return other, "taken for thousands, not for the decimal mark"
 
 
 def main_unit(units: Mapping[str, int], mostly: float) -> str:
-    """The unit of a column: that of most cells that have one, "" for none, "k" for thousands."""
+    """Return the unit of most cells with a unit; "" for none, "k" for mixed multipliers."""
     some = {unit: count for unit, count in units.items() if unit}
     if not some:
         return ""
-    # Likes of 900 and 1.2k; 72 and 72 m are metres.
+    # 900 and 1.2k are mixed multipliers; 72 and 72 m are metres.
     if units.keys() <= THOUSANDS.keys() and (len(some) > 1 or units.keys() == {"", "k"}):
         return "k"
     unit = max(some, key=some.__getitem__)
@@ -190,7 +190,7 @@ def main_unit(units: Mapping[str, int], mostly: float) -> str:
 
 
 def unit_factor(unit: str, of_column: str) -> float:
-    """By what a number of this unit is multiplied in a column of a unit; NaN where it cannot be."""
+    """Return the factor from a number's unit to the column's unit; NaN if they differ."""
     if of_column == "k":
         return THOUSANDS.get(unit, float("nan"))
     return 1.0 if unit in ("", of_column) else float("nan")

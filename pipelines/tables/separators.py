@@ -1,4 +1,4 @@
-"""What separates the cells of a CSV file."""
+"""Detect the separator, comments and header of a CSV file."""
 
 import itertools
 import re
@@ -8,26 +8,25 @@ from typing import Literal, NamedTuple
 from pipelines.tables.text_files import TextFile
 from pipelines.tables.unbalanced_quotes import TolerantReader
 
-SEPARATORS = "\t;|,"  # commas last: they are also in numbers and in texts
-SAMPLE_LINES = 100  # lines by which the separator is known
-MIN_NAMED_ROWS = 10  # rows with names of their own
+SEPARATORS = "\t;|,"  # commas last: they also occur in numbers and in texts
+SAMPLE_LINES = 100  # read to detect the separator
+MIN_NAMED_ROWS = 10  # rows with distinct first cells, to take these for row names
 COMMENT = "#"
-MAX_COMMENT_LENGTH = 60  # letters of a comment in a note
+MAX_COMMENT_LENGTH = 60  # characters of a comment in a note
 NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*\s*")
-# Excel writes such a first line, which names the separator.
+# The first line by which Excel names the separator.
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 class Layout(NamedTuple):
-    """How rows are written.
+    """The layout of a CSV file.
 
     Attributes:
-        separator: between cells.
-        before: lines above the column names, the last of which names the separator or is a
-            comment.
-        comments: those of them that are comments.
-        nameless: the column that the names leave out, where rows have a cell more: the first, as
-            R writes the names of rows, or the last, which is empty.
+        separator: the character between cells.
+        num_skipped: the number of lines above the column names.
+        comments: the comments among these lines.
+        unnamed_column: the column without a name, if rows have one cell more than the header: the
+        first, where R writes row names, or the last, if it is empty.
 
     """
 
@@ -37,7 +36,7 @@ class Layout(NamedTuple):
     unnamed_column: Literal["", "first", "last"] = ""
 
     def complete_header(self, header: list[str]) -> list[str]:
-        """The column names, with no word for one that is left out."""
+        """Return the column names, with "" for the unnamed column."""
         return (
             [""] * (self.unnamed_column == "first")
             + header
@@ -45,7 +44,7 @@ class Layout(NamedTuple):
         )
 
     def notes(self, name: str) -> tuple[str, ...]:
-        """What to tell the user of the file of this name."""
+        """Return lines for the user about the file of this name."""
         if not self.comments:
             return ()
         count, first = len(self.comments), self.comments[0].strip()[:MAX_COMMENT_LENGTH]
@@ -54,7 +53,7 @@ class Layout(NamedTuple):
 
 
 def layout(file: TextFile) -> Layout:
-    """How the rows of a file are written, by its first lines."""
+    """Detect the layout of a file from its first lines."""
     with file.first_lines(SAMPLE_LINES) as text:
         numbered = ((number, line) for number, line in enumerate(text, 1) if line.strip())
         some = [*itertools.islice(numbered, SAMPLE_LINES)]
@@ -62,7 +61,7 @@ def layout(file: TextFile) -> Layout:
         return Layout(named[1], some[0][0])
     marked = [line for _, line in itertools.takewhile(_is_comment, some)]
     others = [line for _, line in some[len(marked) :]]
-    if not others:  # no rows either way
+    if not others:  # no rows with any separator
         return Layout(_separator(marked))
     separator = _separator(others)
     if marked and _names_columns(marked[-1], others, separator):
@@ -78,7 +77,7 @@ def _nameless(lines: Sequence[str], separator: str) -> Literal["", "first", "las
         return ""
     if not any(cells[-1].strip() for cells in rows):
         return "last"
-    # A few rows may have a comma more in a text.
+    # In a few rows the additional cell may come from a comma in a text.
     names = {cells[0] for cells in rows}
     return "first" if len(names) == len(rows) >= MIN_NAMED_ROWS and len(header) > 1 else ""
 
@@ -88,7 +87,7 @@ def _is_comment(numbered: tuple[int, str]) -> bool:
 
 
 def _names_columns(comment: str, others: Sequence[str], separator: str) -> bool:
-    """Whether a line that begins with # holds the column names, and the next one is a row."""
+    """Whether a line that begins with # holds the column names and the next line is a row."""
     (marked,), (top, *rows) = (
         TolerantReader([comment], separator),
         TolerantReader(others, separator),
@@ -103,7 +102,7 @@ def _has_number(cells: Iterable[str]) -> bool:
 
 
 def _separator(lines: Sequence[str]) -> str:
-    """The one by which most rows have as many cells as the first, of several the one with most."""
+    """Return the separator with which most rows have as many cells as the first one."""
     there = [one for one in SEPARATORS if lines and one in lines[0]]
     if len(there) < 2:
         return there[0] if there else ","

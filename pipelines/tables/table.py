@@ -1,4 +1,4 @@
-"""Columns by name, as a file or a set holds them."""
+"""Tables of named columns, as read from a file or a data set."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,16 +12,16 @@ NUM_LISTED, LONGEST = 12, 40  # names in a message, and letters of each
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names of columns for a message of few lines, however many and long they are."""
+    """Join column names for a message, shortened if they are many or long."""
     short = [name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name in names]
     shown, more = ", ".join(short[:NUM_LISTED]), len(short) - NUM_LISTED
     return f"{shown} and {more} more" if more > 0 else shown
 
 
 def repeated(header: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Column names, each once, and notes of those that differ from the header's.
+    """Make the column names of a header unique; also return notes on changed names.
 
-    Nameless columns are called by their place, repeated ones by their number.
+    Unnamed columns are called `column_N`; repeated names get a number.
     """
     names, notes = dict[str, None](), list[str]()
     for place, cell in enumerate(header, 1):
@@ -33,9 +33,9 @@ def repeated(header: Sequence[str]) -> tuple[list[str], list[str]]:
         if not cell:
             notes.append(f"column {place} has no name; it is called {name!r}")
         elif name != wanted:
-            notes.append(f"column {place} is called {wanted!r} too; it is read as {name!r}")
+            notes.append(f"column {place} repeats the name {wanted!r}; it is called {name!r}")
     if len(notes) > NUM_LISTED:
-        notes[NUM_LISTED:] = [f"{len(notes) - NUM_LISTED} more columns are called by their place"]
+        notes[NUM_LISTED:] = [f"{len(notes) - NUM_LISTED} more columns are renamed"]
     return [*names], notes
 
 
@@ -43,11 +43,17 @@ def repeated(header: Sequence[str]) -> tuple[list[str], list[str]]:
 class Table:
     """Named columns of equal length.
 
-    Columns of a CSV file are `Cells`, UTF-8 bytes as read, whose parts are object
-    arrays; those of a TFDS set are as stored. `labels` name the classes of columns that hold class
-    numbers. `name` is that of the file, `lines` where in it each row ends, and
-    `broken` are the lines that were left out, with the number of their cells.
-    `separator` is what separated the cells.
+    Columns of a CSV file are `Cells`: UTF-8 bytes, which indexing turns into object arrays. Columns
+    of a TFDS data set are arrays as stored.
+
+    Attributes:
+    columns: the cells of each column by its name.
+    labels: class names of the columns that hold class numbers.
+    name: name of the file.
+    lines: the line of the file in which each row ends.
+    broken: line number and number of cells of the lines that are left out.
+    separator: the separator of cells in the file.
+
     """
 
     columns: Mapping[str, AnyCells]
@@ -61,23 +67,23 @@ class Table:
         return len(next(iter(self.columns.values())))
 
     def select(self, rows: np.ndarray) -> "Table":
-        """The rows at these positions."""
+        """Return the rows at these positions."""
         columns = {name: column[rows] for name, column in self.columns.items()}
         lines = None if self.lines is None else self.lines[rows]
         return dataclasses.replace(self, columns=columns, lines=lines)
 
     def where(self, row: int) -> str:
-        """A row as people find it."""
+        """Return the location of a row, for the user: its file and line."""
         if self.lines is None:
             return f"record {row}"
         return f"{self.name} line {self.lines[row]}"
 
 
 class Tables(NamedTuple):
-    """What an address holds; validation and test where the source has them.
+    """The tables of a data address; validation and test only if the source has them.
 
-    `noise_floor` is the least root mean squared error that any model can reach, where
-    the data are generated and it is known.
+    `noise_floor` is the lowest root mean squared error that a model can reach, known for
+    generated data.
     """
 
     train: Table
@@ -87,6 +93,6 @@ class Tables(NamedTuple):
     noise_floor: float | None = None
 
     def each(self, make: Callable[[Table], Any], absent: Any = None) -> list[Any]:
-        """What `make` gives for the training, validation and test table."""
+        """Apply `make` to the training, validation and test table; `absent` stands for None."""
         held = (self.train, self.valid, self.test)
         return [absent if table is None else make(table) for table in held]

@@ -1,4 +1,4 @@
-"""The column to predict: numbers, or classes."""
+"""Read the target column: numbers or classes."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -19,7 +19,7 @@ Task = Literal["auto", "regression", "binary", "multiclass"]
 
 
 class TargetColumn(NamedTuple):
-    """How a target column becomes float64 numbers, or int64 classes (-1: missing)."""
+    """Converts a target column to float64 numbers, or to int64 class numbers (-1: missing)."""
 
     name: str
     form: CellFormat
@@ -28,12 +28,12 @@ class TargetColumn(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the classes."""
+        """The class names; empty for numbers."""
         return () if self.labels is None else self.labels.names
 
     @classmethod
     def of(cls, tables: Tables, name: str, inferred: InferredFormat, task: Task) -> "TargetColumn":
-        """Judged by the training table; classes that only another table has count too."""
+        """Choose the task from the training table; classes of the other tables count too."""
         cells = tables.train.columns[name]
         column = describe_column(cells, inferred)
         number = inferred.form.kind != "category"
@@ -67,7 +67,7 @@ class TargetColumn(NamedTuple):
         return cls(name, inferred.form, labels, counts + labels.missing_words_note() + merged)
 
     def of_table(self, table: Table) -> np.ndarray:
-        """The targets of all rows."""
+        """Return the targets of all rows of a table."""
         column = table.columns[find_column(self.name, table, "--target")]
         if self.labels is None:
             return cell_formats.parse_numbers(column, self.form)
@@ -75,7 +75,7 @@ class TargetColumn(NamedTuple):
 
 
 def _count_distinct(cells: AnyCells, form: CellFormat) -> int:
-    """How many different values are known."""
+    """Count the distinct known values."""
     if form.kind == "category":
         return sum(not is_missing(cell) for cell in set(cells.tolist()))
     read = cell_formats.parse_numbers(cells, form)
@@ -87,7 +87,7 @@ def _example(cells: AnyCells) -> str:
 
 
 def _labels(tables: Tables, name: str) -> Labels:
-    """The classes in all tables."""
+    """Find the classes of all tables."""
     parts = tables.each(
         lambda table: _with_class_names(
             table.columns[find_column(name, table, "--target")], table.labels.get(name, ())
@@ -97,12 +97,12 @@ def _labels(tables: Tables, name: str) -> Labels:
 
 
 def _with_class_names(column: AnyCells, labels: Sequence[str]) -> AnyCells:
-    """Class numbers by their names; other columns as they are."""
+    """Replace class numbers by their names; other columns stay as they are."""
     return parse_texts(column, labels) if labels else column
 
 
 def require_target(holds: bool, name: str, received: str, expected: str) -> None:
-    """Raise DataError unless a target can be what it is asked for."""
+    """Raise DataError unless a condition on the target holds."""
     if not holds:
         raise DataError(
             f"Received the target {name!r} with {received}; expected {expected}. "

@@ -1,4 +1,4 @@
-"""Text files as people keep them: compressed or not, in any encoding."""
+"""Text files, compressed or not, in any common encoding."""
 
 import contextlib
 import functools
@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pipelines import inspection
-from pipelines.files import at_home
+from pipelines.files import expand_home
 from pipelines.tables import compressed, encodings
 from pipelines.tables.encodings import Encoding
 
-HEAD_BYTES = 2**20  # bytes at the beginning of a file that are looked at alone
+HEAD_BYTES = 2**20  # of a file that are read first
 _encodings: dict[tuple[str | int, ...], Encoding] = {}  # by name and state of the file
 
 
 class TextFile:
-    """An open file of text, which can be read several times.
+    """An open text file, which can be read several times.
 
     Attributes:
-        name: that of the file, without its folders.
-        suffix: its ending in lower case, where it is compressed that of what is in it.
+        name: name of the file without its folders.
+        suffix: its suffix in lower case; of a compressed file that of its content.
 
     """
 
@@ -33,7 +33,7 @@ class TextFile:
 
     @functools.cached_property
     def _encoding(self) -> Encoding:
-        """What `encodings.detect` decides, once for a file that does not change."""
+        """The detected encoding, cached for a file that does not change."""
         try:
             of = os.fstat(self._raw.fileno())
         except io.UnsupportedOperation:  # what came through a pipe
@@ -45,15 +45,14 @@ class TextFile:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to tell the user of the encoding."""
+        """Lines for the user about the encoding."""
         return self._encoding.notes
 
     @contextlib.contextmanager
     def first_lines(self, at_least: int) -> Iterator[Iterable[str]]:
-        """Some lines from the beginning, `at_least` so many or all.
+        """Yield the first lines: at least `at_least`, or all.
 
-        Where they are ASCII every encoding reads them alike, and the rest of the file is not
-        looked at.
+        If the beginning of the file is ASCII, its encoding does not matter: the rest is not read.
         """
         self._file.seek(0)
         head = self._file.read(HEAD_BYTES)
@@ -65,8 +64,8 @@ class TextFile:
 
     @contextlib.contextmanager
     def lines(self) -> Iterator[Iterable[str]]:
-        """The lines from the beginning, with their ends as they are in the file."""
-        encoding = self._encoding  # to find it reads the file
+        """Yield all lines, with their line ends as in the file."""
+        encoding = self._encoding  # detecting it moves the file's position
         self._file.seek(0)
         text = io.TextIOWrapper(self._file, encoding.codec, errors="replace", newline="")
         try:
@@ -89,17 +88,17 @@ class TextFile:
 def opened(name: str) -> Iterator[TextFile]:
     """Open a text file.
 
-    Raises AddressError where it cannot be read, DataError where it holds no text or is damaged.
+    Raises AddressError if it cannot be read, DataError if it holds no text or is damaged.
     """
-    path = at_home(name)
+    path = expand_home(name)
     with compressed.opened(path) as file:
         yield TextFile(path, file)
 
 
 class CountedLines:
-    """The lines of a text, and how many characters came `since` somebody set that to 0.
+    """Iterates over lines and adds their lengths to `num_characters`, which callers may reset.
 
-    The first lines, so many as are `before` the column names, are blank.
+    The first `num_skipped` lines are replaced by blank ones.
     """
 
     def __init__(self, lines: Iterable[str], num_skipped: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Dates and times as people write them, as days since 1970: 2019-03-21, 21.3.2019, Mar 21, 2019."""
+"""Parse dates and times as people write them: 2019-03-21, 21.3.2019, Mar 21, 2019."""
 
 import datetime
 import math
@@ -12,7 +12,7 @@ DATE_ORDERS: tuple[DateOrder, ...] = ("dmy", "mdy")
 ORDER_NAMES = {"dmy": "day/month/year", "mdy": "month/day/year"}
 EPOCH = datetime.date(1970, 1, 1).toordinal()
 DAY = 86_400.0  # seconds
-FIRST_YEAR_OF_1900S = 69  # two digits from here on are of 19..
+FIRST_YEAR_OF_1900S = 69  # years of two digits from 69 to 99 are 1969 to 1999
 MONTHS = {
     name: number
     for number, names in enumerate(
@@ -59,8 +59,8 @@ DATES = (
 PATTERNS = tuple(
     re.compile(rf"{WEEKDAY}{date}(?:(?:\s*[t,:]\s*|\s+(?:at\s+)?){CLOCK})?") for date in DATES
 )
-# As C's ctime and the command `date` write it.
-HOUR = re.compile(CLOCK)  # of no day: of 1970-01-01
+HOUR = re.compile(CLOCK)  # a time without a day is one of 1970-01-01
+# The format of C's ctime and of the command `date`.
 C_TIME = re.compile(
     rf"{WEEKDAY}{MONTH}\s+{DAY_OF}\s+{CLOCK}(?:\s+[a-z]{{3,4}})?\s+(?P<year>\d{{4}})"
 )
@@ -72,14 +72,14 @@ CHINESE_CLOCK = re.compile(
 
 
 class ParsedTime(NamedTuple):
-    """A date as it is written.
+    """The parts of a written date.
 
     Attributes:
-        year: in four digits.
+        year: the year, four digits.
         one: the month, or the first number of a date such as 3/4/2019.
         two: the day, or the second number.
-        seconds: of the day, in universal time where a zone is given.
-        mark: between numbers whose order people choose; "" where it is known.
+        seconds: seconds of the day, in UTC if a zone is given.
+        mark: the separator of numbers in unknown order; "" if the order is known.
 
     """
 
@@ -90,7 +90,7 @@ class ParsedTime(NamedTuple):
     mark: str = ""
 
     def days(self, order: DateOrder) -> float:
-        """Days since 1970; NaN where there is no such day."""
+        """Return days since 1970; NaN if there is no such day."""
         month, day = (self.one, self.two) if not self.mark or order == "mdy" else self[2:0:-1]
         try:
             date = datetime.date(self.year, month, day)
@@ -100,7 +100,7 @@ class ParsedTime(NamedTuple):
 
 
 def parse_time(text: str) -> ParsedTime | None:
-    """A text as a date; None where it is none."""
+    """Parse a text as a date or time; None if it is neither."""
     if not any(map(str.isdigit, text[:40])) or len(text) > 60:
         return None
     text = unicodedata.normalize("NFKC", text).strip().lower()
@@ -113,7 +113,7 @@ def parse_time(text: str) -> ParsedTime | None:
 
 
 def _latin_clock(found: re.Match) -> str:
-    """下午3时5分 as 3:05 pm."""
+    """Rewrite 下午3时5分 as 3:05 pm."""
     parts = [f"{found['hour']}:{found['minute']:0>2}"]
     if found["second"]:
         parts.append(f":{found['second']:0>2}")
@@ -146,7 +146,7 @@ def _dated(parts: dict[str, str | None], year: int, seconds: float) -> ParsedTim
 
 
 def _seconds(parts: dict[str, str | None]) -> float | None:
-    """Of the day; None where a clock cannot show it."""
+    """Return the seconds of the day; None for an impossible time."""
     if not parts.get("hour"):
         return 0.0
     hour, minute, second = (int(parts[name] or 0) for name in ("hour", "minute", "second"))
@@ -161,7 +161,7 @@ def _seconds(parts: dict[str, str | None]) -> float | None:
 
 
 def _utc_offset(zone: str) -> float:
-    """Seconds by which a zone is ahead of universal time."""
+    """Return the offset of a zone from UTC in seconds."""
     found = re.search(r"([+-])(\d{2}):?(\d{2})?", zone)
     if not found:
         return 0.0
@@ -170,10 +170,10 @@ def _utc_offset(zone: str) -> float:
 
 
 def infer_order(moments: Iterable[tuple[ParsedTime, int]]) -> DateOrder:
-    """The order of day and month in a column that its cells prove; "" where they prove none.
+    """Infer the order of day and month in a column; "" if its cells prove none.
 
-    Each moment comes with the number of its cells. Where points are between numbers the day
-    is first, unless the numbers say otherwise.
+    Each time is given with its number of cells. Dates with points have the day first, unless the
+    numbers prove otherwise.
     """
     some = [(one, count) for one, count in moments if one.mark]
     fits = {order: sum(n for one, n in some if _is_day(one, order)) for order in DATE_ORDERS}

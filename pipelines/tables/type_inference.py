@@ -1,4 +1,4 @@
-"""What is known of a column by itself: whether it holds numbers, times or categories, and how."""
+"""Infer from the cells of one column whether it holds numbers, times or categories."""
 
 import re
 from collections import Counter
@@ -22,31 +22,28 @@ from pipelines.tables.numerals import (
 from pipelines.tables.times import DateOrder, ParsedTime, infer_order, parse_time
 
 Kind = Literal["number", "time", "category"]
-MIN_SHARE_OF_KIND = 0.9  # a column with this share of numbers among its known cells holds numbers
-MIN_SHARE_BESIDE_WORDS = 0.5  # and with this one, where all others are a few words
-MAX_WORDS_BESIDE_NUMBERS, MIN_NUMBERS_PER_WORD = (
-    10,
-    4,
-)  # such words at most, and different numbers for each at least
-MIN_DISTINCT_NUMBERS = 20  # different ones, in a column with such words
-MIN_CATEGORY_COUNT = 4  # cells of a word from which on it may be a category
+# A column holds numbers if this share of its known cells are numbers.
+MIN_SHARE_OF_KIND = 0.9
+# With this share it does so too, if the other cells are a few distinct words, or remarks.
+MIN_SHARE_BESIDE_WORDS = 0.5
+MAX_WORDS_BESIDE_NUMBERS, MIN_NUMBERS_PER_WORD = 10, 4  # distinct words and numbers
+MIN_DISTINCT_NUMBERS = 20  # in a column that also holds words
+MIN_CATEGORY_COUNT = 4  # cells that a word needs to be a category
 DIGIT = re.compile(rb"\d")
-MAX_BOUND_SHARE = 0.2  # of the numbers may be such as <5: more are classes
-MAX_CELL_LENGTH = 100  # letters of a number or a time
-NUM_SCREENED_CELLS = (
-    200  # different cells that tell whether a column may hold anything but categories
-)
+MAX_BOUND_SHARE = 0.2  # of the numbers may be bounds such as <5; if more are, they are classes
+MAX_CELL_LENGTH = 100  # bytes of a number or a time
+NUM_SCREENED_CELLS = 200  # distinct cells that are tried before the whole column is parsed
 
 
 class InferredColumn(NamedTuple):
-    """What is known of a column before the other columns of its file are asked.
+    """What the cells of one column say, before other columns resolve what is ambiguous.
 
     Attributes:
-        kind: what it holds.
-        writing: of its numbers.
-        order: of its dates.
-        open: whether nothing in it decides the order.
-        example: a cell that is not plain, and what it was read as.
+        kind: number, time or category.
+        number_style: how its numbers are written.
+        order: of day and month in its dates.
+        ambiguous_order: whether no cell decides the order of day and month.
+        example: a cell that Python does not parse by itself.
 
     """
 
@@ -58,7 +55,7 @@ class InferredColumn(NamedTuple):
 
 
 def infer_column(column: AnyCells) -> InferredColumn:
-    """Of a column by itself."""
+    """Infer what a column holds from its own cells."""
     if column.dtype != object:
         return InferredColumn("number")
     plain = raw.numbers_of(column)
@@ -70,7 +67,7 @@ def infer_column(column: AnyCells) -> InferredColumn:
         words = len(strange) == len(column) and not all(
             is_missing(cell, MISSING_WORDS | INFINITY_WORDS) for cell in counts
         )
-        kind: Kind = "category" if words else "number"  # a cross, or nothing
+        kind: Kind = "category" if words else "number"
         return InferredColumn(kind, of_plain, example=of_plain.example.encode())
     likely = _possible_kinds(known, len(column) - len(strange))
     if "time" in likely:
@@ -91,7 +88,7 @@ def _text(cell: bytes) -> str:
 
 
 def _possible_kinds(known: Mapping[bytes, int], num_plain: int) -> set[Kind]:
-    """What a column may hold besides categories, by a look at some cells: names cost no more."""
+    """Return what a column may hold besides categories, from a sample of its distinct cells."""
     some = [
         _text(cell)
         for cell in [*known][:: -(-len(known) // NUM_SCREENED_CELLS)]
@@ -115,7 +112,7 @@ def _covers_column(read: Iterable[bytes], known: Mapping[bytes, int], num_plain:
 
 
 def _numbers_are_exceptions(plain: np.ndarray, num_times: int) -> bool:
-    """Whether the plain numbers of a column are few beside its times, or a word such as 0."""
+    """Whether plain numbers are exceptions in a column of times: few, or a code such as 0."""
     numbers = plain[np.isfinite(plain)]
     if len(numbers) <= (1 - MIN_SHARE_OF_KIND) * (len(numbers) + num_times):
         return True
@@ -136,7 +133,7 @@ def _as_time_column(moments: Mapping[bytes, tuple[ParsedTime, int]]) -> Inferred
 
 
 def _parse_numerals(known: Mapping[bytes, int], num_plain: int) -> dict[bytes, Numeral]:
-    """The cells that are numbers, without <5 and the like where these are classes."""
+    """Parse the cells that are numbers; bounds such as <5 are left out where they are classes."""
     found = {cell: one for cell in known if (one := parse_numeral(_text(cell)))}
     bounds = sum(known[cell] for cell, one in found.items() if one.bound)
     if bounds > MAX_BOUND_SHARE * (num_plain + sum(known[cell] for cell in found)):
@@ -189,16 +186,16 @@ def _words_are_exceptions(words: Mapping[bytes, int], numbers: int) -> bool:
 
 
 def _words_are_remarks(words: Mapping[bytes, int], numbers: int) -> bool:
-    """Whether words are texts without digits that hardly repeat, as categories of no use."""
+    """Whether words are remarks: texts without digits that rarely repeat."""
     plain = {cell: count for cell, count in words.items() if not DIGIT.search(cell)}
     rare = sum(count for count in plain.values() if count < MIN_CATEGORY_COUNT)
     return numbers >= MIN_DISTINCT_NUMBERS and rare >= MIN_SHARE_OF_KIND * sum(words.values())
 
 
 def _plain_number_style(column: AnyCells, plain: np.ndarray) -> NumberStyle:
-    """How numbers are written that need no other reading than Python's.
+    """Return the style of the numbers that Python parses by itself.
 
-    The first point that proves itself decides: to look at all of a million costs too much.
+    The first number that proves a decimal point decides; looking at a million costs too much.
     """
     found = NumberStyle(0, 0, {}, {})
     if not raw.contains_text(column, b"."):

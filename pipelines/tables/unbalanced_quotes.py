@@ -1,7 +1,7 @@
-"""Rows of a file whose quotes do not come in pairs, so that a CSV reader would swallow lines.
+"""Read CSV rows with unbalanced quotes, for which csv.reader would merge lines.
 
-A quote opens a quoted cell only where another one ends that cell, before a separator or
-the end of a line. Any other quote is a letter like any other.
+A quote opens a quoted cell only if another quote closes that cell before a separator or the end
+of a line. Any other quote is an ordinary character.
 """
 
 import collections
@@ -11,16 +11,16 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 MAX_CELL_LINES = 1000  # lines
-MAX_ROWS_IN_CELL = 5  # rows that no cell of a file holds by chance, even where it quotes cells
+MAX_ROWS_IN_CELL = 5  # a quoted cell with as many lines that look like rows has lost its quote
 
 
 class SplitLine(NamedTuple):
-    """A line as cells.
+    """A line split into cells.
 
     Attributes:
         cells: the texts of the cells.
-        opens: where the first cell begins that a quote opens and none ends; None without one.
-        quoted: how many cells stand in quotes.
+        opens: the position of the first cell whose quote is not closed in this line, or None.
+        quoted: the number of cells in quotes.
 
     """
 
@@ -30,14 +30,14 @@ class SplitLine(NamedTuple):
 
 
 class TolerantReader:
-    """Reads rows as csv.reader does, but never takes a row of the file for a part of a cell.
+    """Reads rows like csv.reader, but never takes rows of the file for parts of a quoted cell.
 
-    A cell may run over several lines if these are not rows themselves, or if they are few in a
-    file that quotes cells. The first row says how many cells a row has.
+    A cell may have several lines if these are not rows themselves, or if they are few and the
+    file quotes cells. The first row gives the number of cells of a row.
 
     Attributes:
-        line_num: the line that was read last.
-        stray: lines with a quote that is read as a letter, though it begins a cell.
+        line_num: the number of the line read last.
+        unmatched_quotes: lines with a cell whose opening quote has no closing quote.
 
     """
 
@@ -67,7 +67,7 @@ class TolerantReader:
         return self._ahead.popleft() if self._ahead else next(self._lines, "")
 
     def _row(self, line: str) -> tuple[list[str], int]:
-        """The cells of the next row, and how many lines it takes."""
+        """Return the cells of the next row and its number of lines."""
         read = self._split(line)
         self._quoted += read.quoted
         if read.opens is None:
@@ -79,7 +79,7 @@ class TolerantReader:
         return read.cells, 1
 
     def _multiline_row(self, opens: int) -> tuple[list[str], int] | None:
-        """The row whose cell at this place of its first line ends in a later line, if it does."""
+        """Return the row whose cell at position `opens` is closed in a later line, or None."""
         joined = ""
         for count in range(1, MAX_CELL_LINES + 1):
             if count > len(self._ahead) and not self._read_ahead():

@@ -12,7 +12,7 @@ from pipelines.splits import Source
 from pipelines.tables.cells import AnyCells, missing_of
 from pipelines.tables.missing import TEXT_WORDS
 from pipelines.tables.table import Table, Tables, listed
-from pipelines.texts.phrases import containing
+from pipelines.texts.phrases import find_containing_texts
 
 # Looked for in this order, where nobody says which column it is.
 TEXTS = ("text", "sentence", "review", "comment", "message", "content", "body", "question", "title")
@@ -59,7 +59,7 @@ def source(tables: Tables, wanted: Columns) -> Source:
             f"Received no row with a text in the column {text!r} and a class in {target!r}; "
             "expected some. Fill them in."
         )
-    train = dataclasses.replace(train, groups=containing(train.features))
+    train = dataclasses.replace(train, groups=find_containing_texts(train.features))
     if test is None and tables.test is not None:
         valid, test = None, valid
         notes.append("the test split has no classes; " + _stand_in(test))
