@@ -49,7 +49,7 @@ class App(abc.ABC):
     test: Address = ""
     """Address of a separate test set, as for --data; by default the data's official test split."""
     epochs: int = bounded(12, 1)
-    """Most passes over the training examples."""
+    """Maximum number of passes over the training examples."""
     batch_size: int | None = bounded(None, 1)
     """Examples in one step, over all replicas; by default 96, or all if there are fewer."""
     optimizer: str = "nesterov"
@@ -140,7 +140,7 @@ class App(abc.ABC):
         return None
 
     def max_length(self) -> int | None:
-        """Most words of a text that the network reads; None if it reads all, or no texts."""
+        """Maximum number of words that the network reads of a text; None if it reads all."""
         return None
 
     def make_input_decoder(self, splits: "Splits") -> Any:  # noqa: ARG002
@@ -174,7 +174,7 @@ class App(abc.ABC):
 
     @property
     def total_epochs(self) -> int:
-        """Most epochs of all stages together."""
+        """Maximum number of epochs of all stages together."""
         return self.epochs
 
     @property

@@ -54,9 +54,10 @@ class Finetune(App):
     data: Address = "embedded"
     """Address of the data: embedded, tfds:NAME, or folder:PATH (or the path of the folder)."""
     epochs: int = bounded(8, 0)
-    """Most passes over the training features in the second stage; 0 trains the head alone."""
+    """Maximum number of passes over the training features in the second stage; 0 trains the head
+    alone."""
     head_epochs: int = bounded(10, 1)
-    """Most penalties of the head that the first stage tries, from strong to weak."""
+    """Maximum number of penalties that the first stage tries for the head, from strong to weak."""
     batch_size: int | None = bounded(None, 1)
     """Examples in one step, over all replicas; by default 32, or fewer so that an epoch has twenty
     steps."""
@@ -190,7 +191,7 @@ class Finetune(App):
 
     @property
     def total_epochs(self) -> int:
-        """Most epochs of both stages together."""
+        """Maximum number of epochs of both stages together."""
         return self.head_epochs + self.epochs
 
     @property

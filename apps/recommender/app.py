@@ -47,8 +47,8 @@ class Recommender(App):
     data: Address = "embedded"
     """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
     epochs: int = bounded(20, 1)
-    """Most passes over the training pairs; for bayes, blocks of ten sweeps of the sampler.
-    The first epoch is the means alone."""
+    """Maximum number of passes over the training pairs; for bayes, of blocks of ten sweeps of the
+    sampler. The first epoch is the means alone."""
     batch_size: int | None = bounded(None, 1)
     """Pairs in one step of svdpp, by default 1,024; bayes uses all at once."""
     optimizer: str = "adam"

@@ -57,7 +57,7 @@ class Regression(App):
     """Solver of linear models and support vector machines: exact (linear regression without L1),
     or gradient descent on all examples (batch), one (stochastic) or some (minibatch) at a time."""
     epochs: int = bounded(40, 1)
-    """Most passes over the training examples."""
+    """Maximum number of passes over the training examples."""
     batch_size: int | None = bounded(None, 1)
     """Examples in one step, over all replicas; by default 128, or a sixteenth of the training
     examples if that is less, but at least 16."""

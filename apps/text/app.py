@@ -50,7 +50,7 @@ class Text(App):
     data: Address = "embedded"
     """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
     epochs: int = bounded(10, 1)
-    """Most passes over the training examples."""
+    """Maximum number of passes over the training examples."""
     batch_size: int | None = bounded(None, 1)
     """Texts in one step, over all replicas; by default 64, or 32 if there are fewer than 10,000
     training texts."""
@@ -70,10 +70,10 @@ class Text(App):
     width: int = bounded(64, 1, 2**16)
     """Size of word vectors, and of the recurrent state in each direction."""
     vocabulary: int = bounded(30_000, 1, 2**24)
-    """Most words in the vocabulary; all others count as one unknown word."""
+    """Maximum number of words in the vocabulary; all others count as one unknown word."""
     length: int = bounded(240, 3, 2**16)
-    """Most words of a text that the recurrent part reads: the first third and the last two thirds
-    of this number."""
+    """Maximum number of words of a text that the recurrent part reads: the first third and the last
+    two thirds of it."""
     grams: int = bounded(3, 0, 8)
     """Longest n-gram of words in the linear part, which also has prefixes of words; 0 leaves the
     linear part out."""
@@ -116,7 +116,7 @@ class Text(App):
         return Reading(self.text)
 
     def max_length(self) -> int:
-        """Most words of a text that the recurrent part reads."""
+        """Maximum number of words that the recurrent part reads of a text."""
         return self.length
 
     def sequence_lengths(self, splits: "Splits") -> Any:
