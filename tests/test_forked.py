@@ -9,7 +9,7 @@ import pytest
 
 from apps import Mnist
 from exporting import parity_check, replay
-from inference import kinds
+from inference.modalities import modality_of
 
 ENDS = {
     "exit": ("import sys; print('said'); print('told', file=sys.stderr); sys.exit(3)", 3),
@@ -52,7 +52,7 @@ def test_a_fork_ends_as_a_process_does(name, both, elsewhere):
 
 def test_a_fork_answers_as_a_process_does(exported, tmp_path):
     run = exported(Mnist)
-    samples = kinds.question(run.modality).samples(run.samples.raw, run)
+    samples = modality_of(run).sample_inputs(run.samples.raw, run)
     inputs = {name: values for name, values in samples.items() if "/input/" in name}
     np.savez(tmp_path / "samples.npz", **inputs)
     answers = []
