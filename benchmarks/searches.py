@@ -40,7 +40,7 @@ from tuning_table import key  # noqa: E402
 import apps  # noqa: E402
 from tuning import space as spaces  # noqa: E402
 from tuning.oracles import SCORE, Limits  # noqa: E402
-from tuning.search import LEARNING, judged  # noqa: E402
+from tuning.search import MODEL_BASED, judged  # noqa: E402
 
 TABLES = RESULTS / "tuning"
 TRIALS = 20  # as --trials of the command line
@@ -112,7 +112,7 @@ def ours(name: str) -> Callable[[Lookup, int, Path], Any]:
 
     def made(table: Lookup, seed: int, place: Path) -> Any:
         options = table.options(seed) | {"when": judged(table.app)}
-        oracle = LEARNING[name](directions={SCORE: "min"}, **options)
+        oracle = MODEL_BASED[name](directions={SCORE: "min"}, **options)
         oracle.open(place, Limits(10_000), spaces.default(table.app, table.space))
         return oracle
 

@@ -88,7 +88,7 @@ def tune(app: apps.App, options: TuneOptions) -> dict[str, Any]:
         found = search(app, options, command=[sys.executable, *sys.argv], watch=watch)
     if found is None:
         return {}
-    summary = search_report.conclude(found)
+    summary = search_report.summarize(found)
     scores = report.score(found.best)
     console_tables.scores(scores)
     print(f"best  {short(found.best.path)}, an ordinary run: athanor {app.name()} export it")

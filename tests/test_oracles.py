@@ -11,7 +11,7 @@ from apps.fields import Range
 from tuning import report, search, search_spec
 from tuning.journal import Journal, JournalError, UnwrittenError
 from tuning.options import TuneOptions
-from tuning.oracles import LAUNCHES, SCORE
+from tuning.oracles import MAX_LAUNCHES, SCORE
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
@@ -110,7 +110,7 @@ def test_a_space_with_nothing_left_ends_and_is_opened_again(tuner, tmp_path, mon
     small = {"batch_size": (32, 96), "model": ("cnn", "mlp"), "dropout": (0.0, 0.5)}
     monkeypatch.setattr("simulated.SPACE", {"learning_rate": (0.1, 0.2), **small})
     oracle = searched(tmp_path, tuner, workers=3, trials=100)
-    assert oracle.ended
+    assert oracle.exhausted
     assert len(oracle.trials) < 100
     assert told(opened(tmp_path, tuner, workers=3, trials=100)) == told(oracle)
 
@@ -143,10 +143,10 @@ def test_a_trial_whose_process_ends_again_and_again_fails(tmp_path):
     oracle = opened(tmp_path, "random", trials=2)
     oracle.create_trial("one")
     oracle.update_trial("0000", {SCORE: 1.0}, step=1)
-    for _ in range(LAUNCHES):
+    for _ in range(MAX_LAUNCHES):
         assert oracle.create_trial("one").trial_id == "0000"
     assert oracle.create_trial("one").status == "STOPPED"  # it was the first
-    assert "10 times" in oracle.broken
+    assert "10 times" in oracle.first_trial_error
 
 
 def test_questions_asked_twice_are_answered_alike(tmp_path):
@@ -168,9 +168,9 @@ def test_what_a_worker_left_is_taken_over(tmp_path):
     again = opened(tmp_path, "tpe", workers=2)
     assert again.create_trial("worker-0").trial_id == left
     assert again.create_trial("worker-1").trial_id != left
-    patient = opened(tmp_path, "tpe", workers=2, patience=60.0)
+    patient = opened(tmp_path, "tpe", workers=2, worker_timeout=60.0)
     assert patient.create_trial("worker-7").trial_id not in ("0000", "0001")
-    patient.heard["worker-7"] -= 61.0
+    patient.last_contact["worker-7"] -= 61.0
     assert patient.create_trial("worker-8").trial_id == "0002"
 
 
@@ -184,7 +184,7 @@ def test_failed_trials_have_reasons_and_the_first_ends_the_search(tmp_path):
     worker.trial.status = "FAILED"
     oracle.end_trial(worker.trial)
     assert oracle.trials["0001"].message == "no such thing"
-    assert not oracle.broken
+    assert not oracle.first_trial_error
     assert report.table(oracle)[-1]["reason"] == "no such thing"
 
 

@@ -171,7 +171,7 @@ TINY = dataclasses.replace(Mnist.tiny(), model="softmax", epochs=2)
 
 def tuned(directory, app=TINY, **options):
     options = {"trials": 3, "precision": "float32", **options}
-    return search.search(app, TuneOptions(run_dir=directory, **options), loud=False)
+    return search.search(app, TuneOptions(run_dir=directory, **options), verbose=False)
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_a_search_of_somebody_else_gets_no_mark_of_ours(found, tmp_path):
     with pytest.raises(provenance.ProvenanceError, match="--trust"):
         tuned(tmp_path / "search", keep=1, **options)
     options |= {"run_dir": tmp_path / "search", "precision": "float32", "keep": 1, "trust": True}
-    trusted = search.search(TINY, TuneOptions(**options), loud=False)
+    trusted = search.search(TINY, TuneOptions(**options), verbose=False)
     assert {path: path.read_bytes() for path in tmp_path.rglob(provenance.SIGNATURE_FILE)} == before
     with pytest.raises(provenance.ProvenanceError):
         provenance.require_signature(trusted.best.path, provenance.RUN_FILES)
@@ -244,7 +244,7 @@ def test_an_export_of_somebody_else_is_not_measured(exported, monkeypatch, reque
     request.getfixturevalue("stranger")
     monkeypatch.setattr(objectives.tf.saved_model, "load", None)
     with pytest.raises(provenance.ProvenanceError, match="--trust"):
-        objectives.measured(run)
+        objectives.artifact_costs(run)
 
 
 def test_another_search_is_refused_with_the_difference(found):
@@ -276,16 +276,16 @@ class Stopped(keras.callbacks.Callback):
 
 
 def test_an_interrupted_trial_goes_on_and_a_diverged_one_stays_failed(tmp_path):
-    task = trial.Task(TINY, tmp_path, {"val_loss": "min"}, "", TrainOptions())
-    tuner = trial.FieldsTuner(opened(tmp_path, "random"), task, loud=False)
+    task = trial.TrialTask(TINY, tmp_path, {"val_loss": "min"}, "", TrainOptions())
+    tuner = trial.FieldsTuner(opened(tmp_path, "random"), task, verbose=False)
     for error, path in ((KeyboardInterrupt(), "one"), (FloatingPointError("loss"), "two")):
         with pytest.raises((KeyboardInterrupt, DivergedError)):
             train(TINY, run_dir=tmp_path / path, verbose=0, callbacks=[Stopped(error)])
-    assert tuner._finished(tmp_path / "one") is None
+    assert tuner._finished_run(tmp_path / "one") is None
     assert (tmp_path / "one" / CHECKPOINT).exists()
     assert train(TINY, run_dir=tmp_path / "one", verbose=0).manifest["stopped"] is None
     with pytest.raises(DivergedError):
-        tuner._finished(tmp_path / "two")
+        tuner._finished_run(tmp_path / "two")
 
 
 @pytest.mark.slow
@@ -303,8 +303,8 @@ def test_a_full_disk_fails_no_trial(tmp_path, monkeypatch):
 
 def test_a_trial_that_another_worker_took_over_is_let_go(tmp_path):
     oracle = opened(tmp_path, "random")
-    task = trial.Task(TINY, tmp_path, {"val_loss": "min"}, "", TrainOptions())
-    tuner = trial.FieldsTuner(oracle, task, loud=False)
+    task = trial.TrialTask(TINY, tmp_path, {"val_loss": "min"}, "", TrainOptions())
+    tuner = trial.FieldsTuner(oracle, task, verbose=False)
     one = oracle.create_trial("tuner0")
     task.path("0000").mkdir(parents=True)
     task.holder("0000").write_text("another")
@@ -332,7 +332,7 @@ def test_variables_of_kerastuner_come_together(monkeypatch):
     with pytest.raises(coordinator.WorkerError, match=f"without {coordinator.PORT}"):
         coordinator.role()
     monkeypatch.setenv(coordinator.PORT, "8000")
-    assert coordinator.role() == "chief"
+    assert coordinator.role() == "coordinator"
 
 
 @pytest.mark.slow
@@ -342,11 +342,11 @@ def test_what_somebody_added_to_the_best_stays(found, tmp_path):
         shutil.copytree(found.directory / "best", path)
         (path / "run.json").write_text(json.dumps({"name": path.name}))
     target = tmp_path / "best"
-    retention.copied(trials[0], target)
-    retention.copied(trials[1], target)
+    retention.copy_run(trials[0], target)
+    retention.copy_run(trials[1], target)
     assert not (tmp_path / "best-1").exists()
     (target / "export").mkdir()
-    retention.copied(trials[2], target)
+    retention.copy_run(trials[2], target)
     assert (tmp_path / "best-1" / "export").is_dir()
     assert json.loads((target / "run.json").read_text()) == {"name": "three"}
 

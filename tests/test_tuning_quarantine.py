@@ -25,7 +25,7 @@ def tuned(directory, listed, **options):
     asked = {"trials": 2, "tuner": "random", "precision": "float32", "quarantine": listed}
     given = {name: options.pop(name) for name in ("command", "watch") if name in options}
     return search.search(
-        TINY, TuneOptions(run_dir=directory, **asked, **options), loud=False, **given
+        TINY, TuneOptions(run_dir=directory, **asked, **options), verbose=False, **given
     )
 
 
@@ -63,7 +63,7 @@ def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found,
     for run in [*runs, found.best]:
         told = run.manifest["data"]
         assert told["quarantine"] == {
-            "digest": quarantine.digest(listed),
+            "digest": quarantine.validation_digest(listed),
             "entries": TRAIN + VALID + TEST,
             "train": TRAIN,
             "valid": VALID,
@@ -79,9 +79,13 @@ def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found,
 def test_a_list_is_part_of_what_is_searched(found, listed):
     stated = json.loads((found.directory / search_spec.SEARCH_JSON).read_text())
     left = quarantine.without(TINY.load_splits(), listed)
-    assert stated["quarantine"] == quarantine.digest(listed)
+    assert stated["quarantine"] == quarantine.validation_digest(listed)
     assert stated["data"] == left.fingerprint()
-    assert stated["valid"] == trial.digest(left) != trial.digest(TINY.load_splits())
+    assert (
+        stated["valid"]
+        == trial.validation_digest(left)
+        != trial.validation_digest(TINY.load_splits())
+    )
 
 
 def test_the_same_command_goes_on(found, listed, monkeypatch):
@@ -109,7 +113,7 @@ def test_a_worker_that_has_another_list_is_refused(found, listed, tmp_path, monk
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(search, "_work", lambda *_: None)
     other = write(tmp_path / "other.csv", TRAIN, VALID + 1, TEST)
-    for given, now in ((other, quarantine.digest(other)), (None, None)):
+    for given, now in ((other, quarantine.validation_digest(other)), (None, None)):
         with pytest.raises(RunError, match=f"quarantine .* there, {now} now"):
             tuned(found.directory, given)
     copy = tmp_path / "copy.csv"

@@ -1,4 +1,4 @@
-"""Bayesian optimisation: a Gaussian process over the scores of the trials before.
+"""Bayesian optimisation: a Gaussian process over the scores of earlier trials.
 
 References:
     Jones, Schonlau and Welch, "Efficient Global Optimization of Expensive Black-Box Functions",
@@ -16,47 +16,49 @@ from scipy import stats
 from sklearn import exceptions, gaussian_process
 from sklearn.gaussian_process import kernels
 
-from tuning.model_based import Learning
+from tuning.model_based import ModelBased
 from tuning.oracles import SCORE
 
-CANDIDATES = 1000
+NUM_CANDIDATES = 1000
 
 
-class Bayesian(Learning):
-    """Proposes what promises the greatest improvement, among values drawn at random.
+class Bayesian(ModelBased):
+    """Propose the random candidate with the greatest expected improvement.
 
-    The process sees the ranks of the scores, as normal quantiles: a diverged trial is the last one
-    and no more. A trial that was stopped counts as if it had gone on as the others did.
+    The process is fitted to the ranks of the scores, as normal quantiles, so that a diverged
+    trial is merely the last. The score of a stopped trial is extrapolated from the others.
     """
 
-    startup = 6
+    num_random_trials = 6
     percentile = 75.0
 
     def propose(self, trial_id: str) -> dict[str, Any]:
         """Values for a trial."""
         number = int(trial_id)
         random = np.random.default_rng([self.seed, number])
-        found = [self._values(draw) for draw in random.random((CANDIDATES, len(self._space)))]
+        found = [
+            self._from_unit_cube(draw) for draw in random.random((NUM_CANDIDATES, len(self._space)))
+        ]
         fresh = [values for values in found if not self._duplicate(values)]
         if not fresh:
-            return self.any_values(number)
-        if not (known := self.known(number)):
+            return self.random_values(number)
+        if not (preceding := self.preceding_trials(number)):
             return {"status": "RUNNING", "values": fresh[0]}
-        places = self._places([one.hyperparameters.values for one in known])
-        scores = self._expected([one.trial_id for one in known])
-        gain = _improvement(places, scores, self._places(fresh))
-        return {"status": "RUNNING", "values": fresh[int(np.argmax(gain))]}
+        points = self._to_unit_cube([one.hyperparameters.values for one in preceding])
+        scores = self._final_scores([one.trial_id for one in preceding])
+        improvement = _improvement(points, scores, self._to_unit_cube(fresh))
+        return {"status": "RUNNING", "values": fresh[int(np.argmax(improvement))]}
 
     @property
     def _space(self) -> list[Any]:
         return self.hyperparameters.space
 
-    def _values(self, draw: np.ndarray) -> dict[str, Any]:
+    def _from_unit_cube(self, draw: np.ndarray) -> dict[str, Any]:
         pairs = zip(self._space, draw, strict=True)
         return {one.name: one.prob_to_value(float(part)) for one, part in pairs}
 
-    def _places(self, many: list[dict[str, Any]]) -> np.ndarray:
-        """Points from 0 to 1 in each direction: one for a number, one each for other choices."""
+    def _to_unit_cube(self, many: list[dict[str, Any]]) -> np.ndarray:
+        """Points in the unit cube: a coordinate for a number, one for each unordered choice."""
         columns: list[list[float]] = []
         for one in self._space:
             given = [values[one.name] for values in many]
@@ -66,10 +68,10 @@ class Bayesian(Learning):
                 columns.append([one.value_to_prob(value) for value in given])
         return np.array(columns).T
 
-    def _expected(self, names: list[str]) -> np.ndarray:
-        """The last score of each trial, less is better; of one that was stopped, what is likely.
+    def _final_scores(self, names: list[str]) -> np.ndarray:
+        """The last score of each trial, less is better; extrapolated for a stopped trial.
 
-        Where a trial has none, the worst of the others.
+        A trial without a score gets the worst of the others.
         """
         sign = -1.0 if self.objective.direction == "max" else 1.0
         curves = {
@@ -85,19 +87,19 @@ class Bayesian(Learning):
         return np.nan_to_num(np.array(found), nan=np.nanmax(found))
 
 
-def _improvement(places: np.ndarray, scores: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Expected improvement [n] over the least of the scores [m] at the points asked [n, d]."""
+def _improvement(points: np.ndarray, scores: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """Expected improvement [n] over the least of the scores [m] at the candidates [n, d]."""
     quantiles = stats.norm.ppf((stats.rankdata(scores) - 0.5) / len(scores))
-    lengths = np.full(places.shape[1], 0.5)
+    lengths = np.full(points.shape[1], 0.5)
     kernel = kernels.ConstantKernel() * kernels.Matern(lengths, (0.05, 5.0), nu=2.5)
     process = gaussian_process.GaussianProcessRegressor(
         kernel + kernels.WhiteKernel(0.05, (1e-3, 1.0))
     )
     with warnings.catch_warnings():
-        # A length at the end of its bounds: a value that matters little.
+        # A length scale at its bound belongs to a field that matters little.
         warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
-        process.fit(places, quantiles)
-    mean, deviation = process.predict(asked, return_std=True)
-    gain = quantiles.min() - mean
-    scaled = gain / np.maximum(deviation, 1e-9)
-    return gain * stats.norm.cdf(scaled) + deviation * stats.norm.pdf(scaled)
+        process.fit(points, quantiles)
+    mean, deviation = process.predict(candidates, return_std=True)
+    improvement = quantiles.min() - mean
+    scaled = improvement / np.maximum(deviation, 1e-9)
+    return improvement * stats.norm.cdf(scaled) + deviation * stats.norm.pdf(scaled)

@@ -1,4 +1,4 @@
-"""The chief of a search: it serves an oracle, and starts workers here that it watches."""
+"""The coordinator of a search: it serves the oracle, and starts and watches local workers."""
 
 import contextlib
 import os
@@ -17,23 +17,23 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from training.distributed.launch import gpus
 from tuning.journal import UnwrittenError
-from tuning.oracles import Journaled
+from tuning.oracles import JournaledOracle
 
-STEP = 0.2  # seconds between two looks
-GRACE = 10.0  # seconds for workers elsewhere to ask once more, and hear that no trial is left
-LIFE, SHORT_LIVES = 30.0, 20  # seconds; so many shorter lives in a row are enough
+POLL_SECONDS = 0.2
+IDLE_SECONDS = 10.0  # for remote workers to learn that no trial is left
+MIN_LIFE_SECONDS, MAX_SHORT_LIVES = 30.0, 20  # a worker that keeps dying is given up
 PARENT = "ATHANOR_CHIEF"
 IDENTITY, HOST, PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
 
 
 class WorkerError(RuntimeError):
-    """A worker that cannot work."""
+    """A worker that failed."""
 
     exit_status = 1
 
 
 class Worker(NamedTuple):
-    """A process here, its name, how often it was started, and when."""
+    """A local process: its name, how often it was started, and when."""
 
     name: str
     process: subprocess.Popen
@@ -42,9 +42,9 @@ class Worker(NamedTuple):
 
 
 def role() -> str:
-    """`chief` or `worker` where KerasTuner's variables say so; else empty.
+    """The role of this process by KerasTuner's variables; empty without them.
 
-    Raises WorkerError where some of them are missing.
+    Raises WorkerError if some of them are missing.
     """
     missing = [name for name in (IDENTITY, HOST, PORT) if name not in os.environ]
     if len(missing) == 3:
@@ -54,16 +54,16 @@ def role() -> str:
             f"Received KerasTuner's variables without {' and '.join(missing)}; expected "
             f"{IDENTITY}, {HOST} and {PORT}, or none of them."
         )
-    return "chief" if "chief" in os.environ.get(IDENTITY, "") else "worker"
+    return "coordinator" if "chief" in os.environ.get(IDENTITY, "") else "worker"
 
 
-class Crew(NamedTuple):
-    """What the workers here need: the command of each, and where they stand.
+class LocalWorkers(NamedTuple):
+    """The workers of this machine.
 
     Attributes:
-        command: that starts one; KerasTuner's variables say that it is a worker.
-        directory: of the search; what they print goes to files there.
-        lock: the open file that says that the directory is in use; they hold it too.
+        command: starts a worker; KerasTuner's variables make it one.
+        directory: of the search; the output of workers goes to files there.
+        lock: the open lock file of the directory; workers hold it too.
         number: of workers.
 
     """
@@ -74,32 +74,32 @@ class Crew(NamedTuple):
     number: int
 
     def start(self, name: str, port: int, starts: int = 1) -> Worker:
-        """A process."""
-        told = {IDENTITY: name, HOST: "127.0.0.1", PORT: str(port), PARENT: str(os.getpid())}
-        # gRPC would ask a proxy for this very machine.
-        told |= {"no_grpc_proxy": "127.0.0.1"}
-        told |= gpus(int(name.partition("-")[2]), self.number, shared=True)
+        """Start a worker."""
+        variables = {IDENTITY: name, HOST: "127.0.0.1", PORT: str(port), PARENT: str(os.getpid())}
+        # Else gRPC would use a proxy for this machine.
+        variables |= {"no_grpc_proxy": "127.0.0.1"}
+        variables |= gpus(int(name.partition("-")[2]), self.number, shared=True)
         with (self.directory / f"{name}.log").open("wb" if starts == 1 else "ab") as file:
             process = subprocess.Popen(
                 self.command,
-                env={**os.environ, **told},
+                env={**os.environ, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                # The terminal's Ctrl-C is the chief's alone.
+                # Ctrl-C of the terminal reaches the coordinator only.
                 start_new_session=True,
                 pass_fds=(self.lock,),
             )
         return Worker(name, process, starts, time.monotonic())
 
-    def watched(self, one: Worker, port: int) -> Worker | None:
-        """The worker, another in its place, or None where it has done all."""
+    def revived(self, one: Worker, port: int) -> Worker | None:
+        """The worker, its replacement if it was killed, or None if it is done."""
         status = one.process.poll()
         if status is None:
             return one
         lived = time.monotonic() - one.since
-        if status < 0 and (one.starts < SHORT_LIVES or lived > LIFE):
-            return self.start(one.name, port, one.starts + 1 if lived < LIFE else 2)
+        if status < 0 and (one.starts < MAX_SHORT_LIVES or lived > MIN_LIFE_SECONDS):
+            return self.start(one.name, port, one.starts + 1 if lived < MIN_LIFE_SECONDS else 2)
         if status:
             log = self.directory / f"{one.name}.log"
             lines = log.read_text(errors="replace").strip().splitlines()
@@ -110,18 +110,18 @@ class Crew(NamedTuple):
         return None
 
 
-def conduct(oracle: Journaled, crew: Crew) -> None:
-    """Serve until no trial is left; workers here that die by a signal are started again.
+def coordinate(oracle: JournaledOracle, local: LocalWorkers) -> None:
+    """Serve until no trial is left; local workers that a signal kills are started again.
 
-    Raises WorkerError where a worker ended by itself, with its last line.
+    Raises WorkerError, with the worker's last line, if a worker fails.
     """
     with _served(oracle) as port:
-        workers = [crew.start(f"worker-{number}", port) for number in range(crew.number)]
+        workers = [local.start(f"worker-{number}", port) for number in range(local.number)]
         try:
-            while workers or (not crew.number and not _left_alone(oracle)):
-                time.sleep(STEP)
+            while workers or (not local.number and not _all_workers_gone(oracle)):
+                time.sleep(POLL_SECONDS)
                 for place, one in enumerate(workers):
-                    workers[place] = crew.watched(one, port) or one
+                    workers[place] = local.revived(one, port) or one
                 workers = [one for one in workers if one.process.poll() != 0]
                 if oracle.journal.failed:
                     raise UnwrittenError(oracle.journal.failed)
@@ -132,7 +132,7 @@ def conduct(oracle: Journaled, crew: Crew) -> None:
 
 
 @contextlib.contextmanager
-def _served(oracle: Journaled) -> Iterator[int]:
+def _served(oracle: JournaledOracle) -> Iterator[int]:
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
     host, port = os.environ.get(HOST, "127.0.0.1"), os.environ.get(PORT, "0")
@@ -150,21 +150,23 @@ def _served(oracle: Journaled) -> Iterator[int]:
         server.stop(None)
 
 
-def _left_alone(oracle: Journaled) -> bool:
-    """Whether nobody elsewhere will ask any more."""
+def _all_workers_gone(oracle: JournaledOracle) -> bool:
+    """Whether no remote worker will ask again."""
     with oracle.mutex:
-        done = (oracle.ended or oracle.over) and not oracle.ongoing_trials
-        lately = time.monotonic() - max([oracle.start, *oracle.heard.values()]) < GRACE
-        return done and not lately and not oracle.waiting()
+        done = (oracle.exhausted or oracle.limits_reached) and not oracle.ongoing_trials
+        lately = (
+            time.monotonic() - max([oracle.started, *oracle.last_contact.values()]) < IDLE_SECONDS
+        )
+        return done and not lately and not oracle.awaits_workers()
 
 
-def follow_chief() -> None:
-    """End this worker with the chief that started it."""
+def end_with_coordinator() -> None:
+    """End this worker when the coordinator that started it ends."""
     parent = int(os.environ[PARENT])
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(STEP)
+            time.sleep(POLL_SECONDS)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -1,4 +1,4 @@
-"""What happened in a search, a line an event; what was not written whole did not happen."""
+"""The journal of a search: one line an event; a line that is not whole does not count."""
 
 import contextlib
 import json
@@ -9,28 +9,28 @@ from typing import Any
 
 
 class JournalError(ValueError):
-    """A journal that cannot be believed."""
+    """A damaged journal, or that of another search."""
 
     exit_status = 2
 
 
 class UnwrittenError(RuntimeError):
-    """An event that could not be written; the search cannot go on."""
+    """An event that could not be written: the search stops."""
 
     exit_status = 1
 
 
 class Journal:
-    """An append-only file of events; every one is on the disk before `append` returns."""
+    """An append-only file of events; an event is on the disk when `append` returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.failed = ""
 
     def events(self) -> list[dict[str, Any]]:
-        """All events so far. A torn last line is cut off.
+        """All events so far; a torn last line is cut off.
 
-        Raises JournalError where another line is damaged.
+        Raises JournalError if another line is damaged.
         """
         if not self.path.exists():
             return []
@@ -48,7 +48,7 @@ class Journal:
         return [event for event in events if event is not None]
 
     def append(self, event: dict[str, Any]) -> None:
-        """Write an event. Raises UnwrittenError, now and from then on, where that cannot be."""
+        """Write an event. Raises UnwrittenError if that fails, and from then on always."""
         if self.failed:
             raise UnwrittenError(self.failed)
         text = json.dumps(event, allow_nan=False).encode()
@@ -75,6 +75,6 @@ def _event(line: bytes) -> dict[str, Any] | None:
 
 
 def failure(directory: Path, trial_id: str) -> str:
-    """Why a trial failed; KerasTuner's protocol does not carry it, so a file does."""
+    """Why a trial failed: from a file, since KerasTuner's protocol does not carry the reason."""
     path = directory / "trials" / trial_id / "failed.txt"
     return path.read_text().strip() if path.exists() else "no reason was given"

@@ -1,4 +1,4 @@
-"""Oracles that learn from the trials before, and stop poor ones by Optuna's pruner."""
+"""Oracles that learn from earlier trials, and stop poor ones with Optuna's pruner."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
@@ -14,91 +14,95 @@ from optuna.distributions import (
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tuning.oracles import SCORE, Journaled
+from tuning.oracles import SCORE, JournaledOracle
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 DIRECTIONS = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
 STATES = {"COMPLETED": TrialState.COMPLETE, "FAILED": TrialState.FAIL}
-When = Callable[[dict[str, Any]], tuple[int, int]]
+EpochBounds = Callable[[dict[str, Any]], tuple[int, int]]
 
 
-class Learning(Journaled):
-    """Proposes by what is known of other trials, after some at random.
+class ModelBased(JournaledOracle):
+    """Propose values from the scores of earlier trials, after some random ones.
 
-    With W workers trial k knows the results of the trials before k - W + 1 and no other,
-    and waits for them: so the search depends on its seed alone, not on who was faster.
+    With W workers trial k uses the results of the trials before k - W + 1 only, and waits for
+    them. The search therefore depends on its seed, not on which worker is faster.
 
     Args:
         directions: of several objectives, by name, "min" or "max".
-        when: of a trial's values, the epochs before it is judged, and all that it has: after
-            the last it is not stopped.
+        epoch_bounds: from a trial's values to the first epoch after which it may be pruned, and
+            its last epoch.
         options: of keras_tuner.Oracle.
 
     """
 
-    startup: ClassVar[int]
-    """So many trials are drawn at random, the app's own values among them."""
+    num_random_trials: ClassVar[int]
+    """Number of random trials at the beginning, with the app's own values."""
     percentile: ClassVar[float]
-    """A trial goes on while it is among so many in a hundred."""
+    """A trial is pruned unless it is among this many per cent of the best."""
 
-    def __init__(self, *, directions: dict[str, str], when: When, **options: Any) -> None:
+    def __init__(
+        self, *, directions: dict[str, str], epoch_bounds: EpochBounds, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self.directions, self.when = directions, when
+        self.directions, self.epoch_bounds = directions, epoch_bounds
         self.pruner = optuna.pruners.PercentilePruner(
-            self.percentile, n_startup_trials=self.startup
+            self.percentile, n_startup_trials=self.num_random_trials
         )
-        self.ended_trials: dict[str, FrozenTrial] = {}
+        self.frozen_trials: dict[str, FrozenTrial] = {}
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """New values, or IDLE until the trials that they depend on have ended."""
-        if self.replaying:  # nothing is kept from one proposal to the next
-            return {"status": "RUNNING", "values": dict(self.told)}
-        known = self.known(int(trial_id))
-        if any(trial.status == "RUNNING" for trial in known) and not self.over:
+        if self.replaying:  # a proposal leaves no state behind
+            return {"status": "RUNNING", "values": dict(self.recorded_values)}
+        preceding_trials = self.preceding_trials(int(trial_id))
+        if any(trial.status == "RUNNING" for trial in preceding_trials) and not self.limits_reached:
             return {"status": "IDLE"}
         return super().populate_space(trial_id)
 
-    def any_values(self, number: int) -> dict[str, Any]:
-        """The answer where none of many values was new."""
+    def random_values(self, number: int) -> dict[str, Any]:
+        """Random values, for when all proposals are repetitions."""
         self._seed_state = self.seed + number
         values = self._random_values()
         return {"status": "RUNNING", "values": values} if values else {"status": "STOPPED"}
 
-    def enough(self, trial_id: str) -> bool:
+    def should_stop(self, trial_id: str) -> bool:
         """Whether the pruner would stop a trial now."""
         if len(self.directions) > 1:
-            return False  # a trial may be poor in one and good in another
+            return False  # a trial may be poor in one objective and good in another
         trial = self.trials[trial_id]
-        warm_up, epochs = self.when(trial.hyperparameters.values)
+        warm_up, epochs = self.epoch_bounds(trial.hyperparameters.values)
         if not warm_up <= self.reports[trial_id][-1].step < epochs:
             return False
-        return self.pruner.prune(self.study(int(trial_id)), frozen(self, trial))
+        return self.pruner.prune(self.study(int(trial_id)), to_optuna(self, trial))
 
-    def known(self, number: int) -> list[Trial]:
+    def preceding_trials(self, number: int) -> list[Trial]:
         """The trials on which trial `number` depends."""
-        if number < self.startup:
+        if number < self.num_random_trials:
             return []
         lag = self.lags.get(f"{number:04d}", self.limits.workers - 1)
         return [self.trials[name] for name in sorted(self.trials) if int(name) < number - lag]
 
     def study(self, number: int, sampler: Any = None) -> Any:
-        """Those as Optuna knows them."""
-        ways = [DIRECTIONS[way] for way in self.directions.values()]
-        study = optuna.create_study(directions=ways, sampler=sampler)
-        study.add_trials([self._frozen(trial) for trial in self.known(number)])
+        """The preceding trials as a study of Optuna."""
+        directions = [DIRECTIONS[direction] for direction in self.directions.values()]
+        study = optuna.create_study(directions=directions, sampler=sampler)
+        study.add_trials([self._to_optuna(trial) for trial in self.preceding_trials(number)])
         return study
 
-    def _frozen(self, trial: Trial) -> FrozenTrial:
-        if trial.trial_id not in self.ended_trials:
-            made = frozen(self, trial, self.directions)
+    def _to_optuna(self, trial: Trial) -> FrozenTrial:
+        if trial.trial_id not in self.frozen_trials:
+            made = to_optuna(self, trial, self.directions)
             if trial.status == "RUNNING":
                 return made
-            self.ended_trials[trial.trial_id] = made
-        return self.ended_trials[trial.trial_id]
+            self.frozen_trials[trial.trial_id] = made
+        return self.frozen_trials[trial.trial_id]
 
 
-def frozen(oracle: Journaled, trial: Trial, names: Iterable[str] = (SCORE,)) -> FrozenTrial:
-    """A trial of any oracle as Optuna knows it, with its last scores of these names."""
+def to_optuna(
+    oracle: JournaledOracle, trial: Trial, names: Iterable[str] = (SCORE,)
+) -> FrozenTrial:
+    """A trial of any oracle in Optuna's form, with its last scores of these names."""
     reports = oracle.reports[trial.trial_id]
     state = STATES.get(trial.status, TrialState.RUNNING)
     if state == TrialState.COMPLETE and trial.trial_id in oracle.pruned:
@@ -115,8 +119,8 @@ def frozen(oracle: Journaled, trial: Trial, names: Iterable[str] = (SCORE,)) -> 
 
 
 def distribution(one: Any) -> BaseDistribution:
-    """What Optuna draws a hyperparameter of KerasTuner from: the place of values with an order."""
-    if ordered(one):
+    """Optuna's distribution of a KerasTuner hyperparameter; ordered values are drawn by index."""
+    if is_ordered(one):
         return IntDistribution(0, len(one.values) - 1)
     if type(one).__name__ == "Choice":
         return CategoricalDistribution(one.values)
@@ -125,9 +129,9 @@ def distribution(one: Any) -> BaseDistribution:
 
 
 def _param(one: Any, value: Any) -> Any:
-    return one.values.index(value) if ordered(one) else value
+    return one.values.index(value) if is_ordered(one) else value
 
 
-def ordered(one: Any) -> bool:
-    """Whether a hyperparameter is one of some values with an order."""
+def is_ordered(one: Any) -> bool:
+    """Whether a hyperparameter is a choice of ordered values."""
     return type(one).__name__ == "Choice" and one.ordered

@@ -1,4 +1,4 @@
-"""What makes a trial good: a validation score, and what its exported artifact costs."""
+"""Objectives of a search: a validation score, and latency and size of the exported artifact."""
 
 import csv
 import difflib
@@ -19,45 +19,46 @@ from inference.modalities import modality_of
 from training import provenance
 from training.run import Run
 
-ASKED = 50  # times that an artifact is asked for its latency
+NUM_LATENCY_CALLS = 50  # of an artifact, whose median time is its latency
 
 
-def directions(app: App, asked: str) -> dict[str, str]:
-    """The direction of each objective, from names with commas between; by default the monitor.
+def directions(app: App, names: str) -> dict[str, str]:
+    """The direction, min or max, of each objective in a list with commas.
 
-    Raises FieldError on a name that is none; the first one must be a validation score.
+    Without a list the objective is the score that the app monitors.
+
+    Raises FieldError for an unknown name; the first one has to be a validation score.
     """
     scores = dict.fromkeys([app.monitor.removeprefix(VALIDATION), "loss", *app.metrics])
     known = [*scores, *EXPORT_METRICS]
     found: dict[str, str] = {}
-    for given in [name.strip() for name in asked.split(",")] if asked else [*scores][:1]:
+    for given in [name.strip() for name in names.split(",")] if names else [*scores][:1]:
         name = given.removeprefix(VALIDATION)
         if name not in (EXPORT_METRICS if found else scores):
             near = difflib.get_close_matches(name, known, 1)
             hint = f" Did you mean {near[0]}?" if near else ""
             expected = ", ".join(scores) + ("" if found else " first")
             raise FieldError(
-                f"Received --objective {asked!r}; expected {expected}"
+                f"Received --objective {names!r}; expected {expected}"
                 f"{', ' if found else ', then perhaps '}{' and '.join(EXPORT_METRICS)}.{hint}"
             )
         found[name if name in EXPORT_METRICS else f"{VALIDATION}{name}"] = metric(name).mode
     return found
 
 
-def kept(history: Path, monitor: str, objective: str) -> float:
-    """The objective of the best epoch so far by the monitored score: of the model that is kept."""
+def best_so_far(history: Path, monitor: str, objective: str) -> float:
+    """The objective in the epoch with the best monitored score, whose model is kept."""
     sign = metric(monitor).sign
     with history.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return float(max(rows, key=lambda row: sign * float(row[monitor]))[objective])
 
 
-def measured(run: Run, *, trust: bool = False) -> dict[str, float]:
-    """What the exported artifact costs.
+def artifact_costs(run: Run, *, trust: bool = False) -> dict[str, float]:
+    """The latency and the size of the exported artifact.
 
-    `latency`: milliseconds of an answer to one input, the median of 50; `size`: megabytes.
-    Raises ProvenanceError for an artifact that is there already and that somebody else made, unless
-    it is trusted.
+    `latency` is in milliseconds for one input, the median of 50 calls; `size` in megabytes.
+    Raises ProvenanceError for an existing artifact that somebody else made, unless it is trusted.
     """
     artifacts = [run.path / "export" / str(one) for one in versions(run.path / "export")]
     artifact = max(artifacts, key=lambda path: int(path.name), default=None)
@@ -79,15 +80,15 @@ def _latency(run: Run, artifact: Path) -> float:
     }
     answer = loaded.signatures["serving_default"]
     seconds = []
-    for _ in range(ASKED):
+    for _ in range(NUM_LATENCY_CALLS):
         begin = time.perf_counter()
         answer(**one)
         seconds.append(time.perf_counter() - begin)
     return round(1e3 * float(np.median(seconds)), 3)
 
 
-class Choice(NamedTuple):
-    """Trials that no other beats in everything, and three of them by name."""
+class ParetoChoice(NamedTuple):
+    """The trials that no other beats in every objective, and three of them by name."""
 
     front: list[str]
     best: str
@@ -95,15 +96,15 @@ class Choice(NamedTuple):
     smallest: str
 
 
-def pareto(scores: dict[str, dict[str, float]], ways: dict[str, str]) -> Choice:
+def pareto(scores: dict[str, dict[str, float]], directions: dict[str, str]) -> ParetoChoice:
     """Choose among trials by their scores.
 
     `best` is so in the first objective and `smallest` in the last; `balanced` lies
     nearest to the point that is best in all, each scaled to its extent over the front.
     """
     names = sorted(scores)
-    signs = np.array([1.0 if way == "min" else -1.0 for way in ways.values()])
-    table = np.array([[scores[name][k] for k in ways] for name in names]) * signs
+    signs = np.array([1.0 if direction == "min" else -1.0 for direction in directions.values()])
+    table = np.array([[scores[name][k] for k in directions] for name in names]) * signs
     beaten = [((table <= row).all(1) & (table < row).any(1)).any() for row in table]
     rows = np.flatnonzero(~np.array(beaten))
     front = table[rows]
@@ -113,7 +114,7 @@ def pareto(scores: dict[str, dict[str, float]], ways: dict[str, str]) -> Choice:
     def first(order: Any) -> str:
         return names[rows[order[0]]]
 
-    return Choice(
+    return ParetoChoice(
         front=[names[row] for row in rows[np.argsort(front[:, 0], kind="stable")]],
         best=first(np.lexsort(front.T[::-1])),
         balanced=first(np.argsort(np.square(scaled).sum(1), kind="stable")),

@@ -1,4 +1,4 @@
-"""Pictures of a search: its scores in time, which fields mattered, and the values of all trials."""
+"""Pictures of a search: scores over time, importance of fields, values of all trials."""
 
 from pathlib import Path
 from typing import Any
@@ -9,18 +9,18 @@ import optuna
 
 from evaluation.style import FAINT, FIRST, INK, SECOND, STYLE, caption, pyplot
 from pipelines.files import atomic_write
-from tuning.model_based import DIRECTIONS, frozen
-from tuning.oracles import Journaled
+from tuning.model_based import DIRECTIONS, to_optuna
+from tuning.oracles import JournaledOracle
 
-FEW = 4  # trials are too few to tell what mattered
+MIN_TRIALS_FOR_IMPORTANCE = 4
 
 
-def draw(oracle: Journaled, directory: Path, objective: str) -> list[str]:
-    """Write the pictures; returns their file names."""
+def draw(oracle: JournaledOracle, directory: Path, objective: str) -> list[str]:
+    """Draw the pictures; returns their file names."""
     with matplotlib.rc_context(STYLE):
         figures = {"scores.png": _scores(oracle, objective)}
         figures["parallel.png"] = _parallel(oracle, objective)
-        if len(oracle.finished()) >= FEW and (shares := importance(oracle)):
+        if len(oracle.finished()) >= MIN_TRIALS_FOR_IMPORTANCE and (shares := importance(oracle)):
             figures["importance.png"] = _importance(shares)
         for name, figure in figures.items():
             caption(
@@ -32,7 +32,7 @@ def draw(oracle: Journaled, directory: Path, objective: str) -> list[str]:
     return list(figures)
 
 
-def importance(oracle: Journaled) -> dict[str, float]:
+def importance(oracle: JournaledOracle) -> dict[str, float]:
     """The share of each field in the variance of the scores, the largest first.
 
     References:
@@ -43,24 +43,24 @@ def importance(oracle: Journaled) -> dict[str, float]:
     study = optuna.create_study(direction=DIRECTIONS[oracle.objective.direction])
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     try:
-        study.add_trials([frozen(oracle, trial) for trial in oracle.finished()])
+        study.add_trials([to_optuna(oracle, trial) for trial in oracle.finished()])
         return optuna.importance.get_param_importances(study, evaluator=evaluator)
     except (RuntimeError, ValueError):
         return {}  # all scores, or all values, are the same
 
 
-def _scores(oracle: Journaled, objective: str) -> Any:
+def _scores(oracle: JournaledOracle, objective: str) -> Any:
     done = sorted(oracle.finished(), key=lambda one: oracle.seconds[one.trial_id][-1])
     minutes = [oracle.seconds[one.trial_id][-1] / 60 for one in done]
     scores = np.array([one.score for one in done])
     better = np.minimum if oracle.objective.direction == "min" else np.maximum
     figure, axes = pyplot.subplots(figsize=(6, 3.2), layout="constrained")
     axes.plot(minutes, scores, "o", color=FAINT, label="a trial")
-    if first := oracle.as_given:
+    if first := oracle.default_trial:
         axes.axhline(first.score, color=SECOND, lw=1, ls="--", label="the flags as given")
     axes.step(minutes, better.accumulate(scores), where="post", color=FIRST, label="best so far")
     axes.set(xlabel="minutes of search", ylabel=objective)
-    if _spread(scores):
+    if _needs_log_scale(scores):
         axes.set_yscale("log")
     axes.legend(frameon=False)
     return figure
@@ -75,14 +75,16 @@ def _importance(shares: dict[str, float]) -> Any:
     return figure
 
 
-def _parallel(oracle: Journaled, objective: str) -> Any:
-    """A line a trial through its values and its score; the better, the darker."""
+def _parallel(oracle: JournaledOracle, objective: str) -> Any:
+    """Draw a line a trial through its values and its score; better trials are darker."""
     done = oracle.finished()[::-1]
     names = [one.name for one in oracle.get_space().space]
     columns = {name: [one.hyperparameters.values.get(name) for one in done] for name in names}
     columns[objective] = [one.score for one in done]
     figure, axes = pyplot.subplots(figsize=(1.5 * len(columns) + 1, 3.6), layout="constrained")
-    heights = np.array([_heights(axes, k, values) for k, values in enumerate(columns.values())])
+    heights = np.array(
+        [_axis_positions(axes, k, values) for k, values in enumerate(columns.values())]
+    )
     colours = pyplot.get_cmap("viridis_r")(np.linspace(0, 1, len(done)))
     for line, colour in zip(heights.T, colours, strict=True):
         axes.plot(range(len(columns)), line, color=colour, alpha=0.8)
@@ -94,8 +96,8 @@ def _parallel(oracle: Journaled, objective: str) -> Any:
     return figure
 
 
-def _heights(axes: Any, place: int, values: list[Any]) -> np.ndarray:
-    """Where on an axis of its own each value lies, from 0 to 1; its ends are written beside."""
+def _axis_positions(axes: Any, place: int, values: list[Any]) -> np.ndarray:
+    """The position of each value on its axis, from 0 to 1; labels the ends of the axis."""
     numbers = all(isinstance(value, int | float) for value in values)
     if not numbers:
         known = sorted({str(value) for value in values})
@@ -110,18 +112,18 @@ def _heights(axes: Any, place: int, values: list[Any]) -> np.ndarray:
     _label(axes, place, 0.0, f"{low:.{digits}g}")
     if high > low:
         _label(axes, place, 1.0, f"{high:.{digits}g}")
-    scaled = np.log(plain) if _spread(plain) else plain
+    scaled = np.log(plain) if _needs_log_scale(plain) else plain
     extent = np.ptp(scaled)
     return (scaled - scaled.min()) / extent if extent else np.zeros(len(scaled))
 
 
-def _spread(values: np.ndarray) -> bool:
-    """Whether values are so far apart that only their logarithms can be shown."""
+def _needs_log_scale(values: np.ndarray) -> bool:
+    """Whether values span so much that their logarithms are shown."""
     return bool(values.min() > 0 and values.max() / values.min() > 20)
 
 
 def _label(axes: Any, place: int, height: float, text: str) -> None:
-    box = {"boxstyle": "square,pad=0.1", "color": "white"}  # lines pass behind it
+    box = {"boxstyle": "square,pad=0.1", "color": "white"}  # hides the lines behind it
     axes.annotate(
         text, (place, height), (4, 0), textcoords="offset points", va="center", fontsize=8, bbox=box
     )

@@ -1,4 +1,4 @@
-"""What a search found: for people, as a file of rows, and for TensorBoard."""
+"""The results of a search: on the terminal, as trials.csv, and for TensorBoard."""
 
 import csv
 import shutil
@@ -14,19 +14,19 @@ from tensorboard.plugins.hparams import api as hparams
 
 from evaluation import console_tables
 from pipelines.files import atomic_write
-from tuning.oracles import SCORE, Journaled
+from tuning.oracles import SCORE, JournaledOracle
 
-SHOWN = 10
+MAX_SHOWN_TRIALS = 10
 
 
-def status(oracle: Journaled, trial: Trial) -> str:
-    """A word for people."""
+def status(oracle: JournaledOracle, trial: Trial) -> str:
+    """The status of a trial in a word: running, completed, pruned or failed."""
     ended = trial.status.lower()
     return "pruned" if trial.trial_id in oracle.pruned and ended == "completed" else ended
 
 
-def row(oracle: Journaled, trial: Trial) -> dict[str, Any]:
-    """A trial."""
+def row(oracle: JournaledOracle, trial: Trial) -> dict[str, Any]:
+    """A trial as a row of the table."""
     reports, times = oracle.reports[trial.trial_id], oracle.seconds[trial.trial_id]
     return {
         "trial": trial.trial_id,
@@ -35,22 +35,22 @@ def row(oracle: Journaled, trial: Trial) -> dict[str, Any]:
         **{
             one.name: trial.hyperparameters.values.get(one.name) for one in oracle.get_space().space
         },
-        # The last report of several objectives is of the artifact.
+        # With several objectives the last report is about the artifact.
         "epochs": sum(report.scores.keys() == {SCORE} for report in reports),
         "seconds": round(times[-1] - times[0], 1),
         "reason": trial.message or "",
     }
 
 
-def table(oracle: Journaled) -> list[dict[str, Any]]:
+def table(oracle: JournaledOracle) -> list[dict[str, Any]]:
     """Every trial: the completed ones, best first, then the others."""
     finished = oracle.finished()
     others = [one for _, one in sorted(oracle.trials.items()) if one not in finished]
     return [row(oracle, one) for one in [*finished, *others]]
 
 
-def write_table(oracle: Journaled, path: Path) -> None:
-    """As a file, in the order in which the trials began."""
+def write_table(oracle: JournaledOracle, path: Path) -> None:
+    """Write the trials to a CSV file, in the order in which they began."""
     rows = [row(oracle, one) for _, one in sorted(oracle.trials.items())]
     names = list(dict.fromkeys(name for one in rows for name in one))
     with atomic_write(path) as beside, beside.open("w", newline="") as file:
@@ -59,9 +59,9 @@ def write_table(oracle: Journaled, path: Path) -> None:
         written.writerows(rows)
 
 
-def write_hparams(oracle: Journaled, directory: Path) -> None:
-    """Values and scores of every trial, for TensorBoard's page of hyperparameters."""
-    shutil.rmtree(directory, ignore_errors=True)  # of an earlier end of this search
+def write_hparams(oracle: JournaledOracle, directory: Path) -> None:
+    """Write values and scores of every trial for TensorBoard's page of hyperparameters."""
+    shutil.rmtree(directory, ignore_errors=True)  # from before the search continued
     for trial in oracle.finished():
         with tf.summary.create_file_writer(str(directory / trial.trial_id)).as_default():
             values = {k: v for k, v in trial.hyperparameters.values.items() if "/" not in k}
@@ -72,8 +72,8 @@ def write_hparams(oracle: Journaled, directory: Path) -> None:
 
 
 @contextmanager
-def live() -> Iterator[Callable[[Journaled], Callable[[bool], None]]]:
-    """Show a search as it goes: a table on a terminal, a line for each trial in a pipe."""
+def live() -> Iterator[Callable[[JournaledOracle], Callable[[bool], None]]]:
+    """Show a running search: a table on a terminal, a line for each trial in a pipe."""
     if not sys.stdout.isatty():
         yield lambda oracle: lambda ended: _print_line(oracle) if ended else None
         return
@@ -83,8 +83,8 @@ def live() -> Iterator[Callable[[Journaled], Callable[[bool], None]]]:
         yield lambda oracle: lambda _: shown.update(_live_table(oracle))
 
 
-def _print_line(oracle: Journaled) -> None:
-    """The trial that ended last."""
+def _print_line(oracle: JournaledOracle) -> None:
+    """Print the trial that ended last."""
     trial = oracle.trials[oracle.end_order[-1]]
     told = row(oracle, trial)
     score = f"{SCORE} {told[SCORE]:.5g}" if trial.score is not None else told["reason"]
@@ -95,12 +95,12 @@ def _print_line(oracle: Journaled) -> None:
     print(f"trial {trial.trial_id} {told['status']}: {score}{best}; {values}", flush=True)
 
 
-def _live_table(oracle: Journaled) -> Any:
+def _live_table(oracle: JournaledOracle) -> Any:
     from rich import box
     from rich.table import Table
 
     running = list(oracle.ongoing_trials.values())
-    shown = [row(oracle, one) for one in [*running, *oracle.finished()[:SHOWN]]]
+    shown = [row(oracle, one) for one in [*running, *oracle.finished()[:MAX_SHOWN_TRIALS]]]
     failed = sum(one.status == "FAILED" for one in oracle.trials.values())
     title = f"{len(oracle.trials)} of {oracle.limits.trials} trials, {failed} failed"
     drawn = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
@@ -112,8 +112,8 @@ def _live_table(oracle: Journaled) -> Any:
     return drawn
 
 
-def conclude(found: Any) -> dict[str, Any]:
-    """Show what a search found, draw its pictures, and give it to programs."""
+def summarize(found: Any) -> dict[str, Any]:
+    """Print the results of a search, draw its pictures, and return it all for --json."""
     from tuning import pictures
 
     oracle, objective = found.oracle, found.objective
@@ -125,7 +125,7 @@ def conclude(found: Any) -> dict[str, Any]:
         console_tables.table(
             list(rows[0]),
             [one.values() for one in rows],
-            "Of the trials that none beats in everything",
+            "Trials that no other beats in every objective",
         )
     print(_verdict(oracle, objective))
     for name in drawn:
@@ -144,24 +144,24 @@ def _pick(found: Any, name: str) -> dict[str, Any]:
     return {"pick": name, "trial": trial, **found.oracle.reports[trial][-1].scores}
 
 
-def _verdict(oracle: Journaled, objective: str) -> str:
-    """Whether the search was worth it, on the examples that chose."""
-    best, first = oracle.finished()[0], oracle.as_given
+def _verdict(oracle: JournaledOracle, objective: str) -> str:
+    """The best trial beside the first one, on the validation examples."""
+    best, first = oracle.finished()[0], oracle.default_trial
     if first is None:
         return f"best {objective} {best.score:.5g}, trial {best.trial_id}"
     if best.trial_id == first.trial_id:
         return f"No trial was better than the flags as given: {objective} {first.score:.5g}."
     return (
         f"{objective} {best.score:.5g} by trial {best.trial_id}; {first.score:.5g} with the flags "
-        f"as given. Chosen among {len(oracle.finished())} on these very examples, it flatters: "
-        "the test examples below do not."
+        f"as given. The best of {len(oracle.finished())} on the validation examples is optimistic: "
+        "the scores on the test examples below are not."
     )
 
 
-def print_table(oracle: Journaled) -> None:
-    """The best trials, and every one that failed with its reason."""
+def print_table(oracle: JournaledOracle) -> None:
+    """Print the best trials, and each failed one with its reason."""
     rows = table(oracle)
-    best = [one for one in rows if one["status"] != "failed"][:SHOWN]
+    best = [one for one in rows if one["status"] != "failed"][:MAX_SHOWN_TRIALS]
     if best:
         names = [name for name in best[0] if name != "reason"]
         console_tables.table(names, [[one.get(name, "") for name in names] for one in best])

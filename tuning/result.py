@@ -45,7 +45,7 @@ def search_here(app: App, options: TuneOptions) -> SearchResult:
             f"Received workers={options.workers} in Python; expected 1. Several workers are "
             f"started by the command: athanor {app.name()} tune --workers {options.workers}"
         )
-    found = search(app, options, loud=False)
+    found = search(app, options, verbose=False)
     if found is None:
         raise SearchError("Received a worker's variables of KerasTuner; expected none in Python.")
     best = Run.of(found.best)

@@ -1,4 +1,4 @@
-"""What stays of a search on the disk: a little of every trial, and the winner as a run."""
+"""What a search keeps on the disk: small files of every trial, and a copy of the best run."""
 
 import json
 import os
@@ -10,15 +10,15 @@ from training.directory import remove_training_files
 from training.run import MANIFEST
 
 
-def require_own(directory: Path, *, trust: bool) -> None:
-    """Raise ProvenanceError where somebody else trained a trial, or the winner, of a directory."""
+def require_trusted(directory: Path, *, trust: bool) -> None:
+    """Raise ProvenanceError if somebody else trained a trial or the best run of a directory."""
     for model in [*directory.glob("trials/*/model.keras"), *directory.glob("best/model.keras")]:
         if (model.parent / MANIFEST).exists():
             provenance.require_signature(model.parent, provenance.RUN_FILES, trust=trust)
 
 
-def forget(path: Path) -> None:
-    """Leave of a trial what is small: its manifest and its history."""
+def remove_model(path: Path) -> None:
+    """Remove the large files of a trial; its manifest and its history stay."""
     remove_training_files(path)
     torn = path.glob(".[0-9]*-*")  # files of a process that was killed
     for one in (path / "model.keras", path / "samples.npz", *torn):
@@ -26,10 +26,10 @@ def forget(path: Path) -> None:
     shutil.rmtree(path / "export", ignore_errors=True)
 
 
-def copied(path: Path, target: Path) -> Path:
-    """A copy that appears whole; what was there before gives way to it.
+def copy_run(path: Path, target: Path) -> Path:
+    """Copy a run directory, whole or not at all, in place of an earlier copy; returns the copy.
 
-    Where somebody added to that, such as an export, it stays beside it under another name.
+    An earlier copy to which files were added, such as an export, stays under another name.
     """
     wanted = json.loads((path / "run.json").read_text())
     if (target / "run.json").exists() and json.loads((target / "run.json").read_text()) == wanted:

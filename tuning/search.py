@@ -1,4 +1,4 @@
-"""Search over the fields of an app, in a directory that survives whatever ends its processes."""
+"""Search over the fields of an app; after any interruption the same command continues it."""
 
 import dataclasses
 import fcntl
@@ -18,34 +18,39 @@ from training.distributed import strategy as distribution
 from training.run import QUARANTINE, Run, RunError
 from tuning import coordinator, objectives, report, retention, search_spec, space, trial
 from tuning.bayesian import Bayesian
-from tuning.model_based import Learning, When
+from tuning.model_based import EpochBounds, ModelBased
 from tuning.options import TuneOptions
-from tuning.oracles import SCORE, Journaled, Limits
+from tuning.oracles import SCORE, JournaledOracle, Limits
 from tuning.tpe import TPE
-from tuning.tuner_fixes import PATIENCE
+from tuning.tuner_fixes import COORDINATOR_TIMEOUT
 from tuning.tuners import Grid, Hyperband, Random
 
-LEARNING: dict[str, type[Learning]] = {"bayesian": Bayesian, "tpe": TPE}
-OTHERS: dict[str, type[Journaled]] = {"random": Random, "grid": Grid, "hyperband": Hyperband}
-WAIT = 30.0  # seconds for the workers of a killed search to end
+MODEL_BASED: dict[str, type[ModelBased]] = {"bayesian": Bayesian, "tpe": TPE}
+KERAS_TUNER: dict[str, type[JournaledOracle]] = {
+    "random": Random,
+    "grid": Grid,
+    "hyperband": Hyperband,
+}
+LOCK_TIMEOUT = 30.0  # seconds for the workers of a killed search to end
+LOCK_POLL = 0.5  # seconds
 DEFAULTS = TuneOptions()
-REMOTE_PATIENCE = 120.0  # seconds; a worker is heard of every 20
+REMOTE_WORKER_TIMEOUT = 120.0  # seconds without a heartbeat, which comes every 20
 
 
 class SearchError(RuntimeError):
-    """A search that came to nothing."""
+    """A search without a completed trial."""
 
     exit_status = 1
 
 
-class Searched(NamedTuple):
-    """What a search found; its trials are those of the oracle, the winner an ordinary run."""
+class SearchOutcome(NamedTuple):
+    """The result of a search: the oracle holds its trials, `best` is an ordinary run."""
 
     directory: Path
-    oracle: Journaled
+    oracle: JournaledOracle
     objective: str
     best: Run
-    choice: objectives.Choice | None
+    choice: objectives.ParetoChoice | None
 
 
 def search(
@@ -53,140 +58,155 @@ def search(
     options: TuneOptions = DEFAULTS,
     *,
     command: Sequence[str] = (),
-    loud: bool = True,
+    verbose: bool = True,
     watch: Any = None,
-) -> Searched | None:
-    """Search, or go on with a search; None for a worker that another process started.
+) -> SearchOutcome | None:
+    """Search, or continue a search; returns None in a worker process.
 
     Args:
-        app: whose fields are drawn from its space; the other fields are as they are.
+        app: whose fields are searched; fields outside the space keep their values.
         options: how to search.
-        command: of this search, for its workers.
-        loud: whether the first trial prints its epochs.
-        watch: given the oracle, the function to call after every event.
+        command: starts this search again, for its workers.
+        verbose: whether the first trial prints its epochs.
+        watch: makes, from the oracle, a function that is called after every event.
 
     Raises:
-        DataError, FieldError, JournalError, ProvenanceError, RunError, StrategyError: nothing was
-            begun.
+        DataError, FieldError, JournalError, ProvenanceError, RunError, StrategyError: the
+            search did not begin.
         SearchError: the first trial failed, or all did.
-        WorkerError: a worker could not work.
+        WorkerError: a worker failed.
 
     """
     spec = search_spec.make(app, options)
     directory = Path(os.path.realpath(options.run_dir or spec.default_directory()))
-    patience = REMOTE_PATIENCE if coordinator.role() else 0.0
+    timeout = REMOTE_WORKER_TIMEOUT if coordinator.role() else 0.0
     seconds = None if options.minutes is None else 60 * options.minutes
-    limits = Limits(options.trials, seconds, options.workers, patience)
+    limits = Limits(options.trials, seconds, options.workers, timeout)
     splits = spec.splits()
     spec = spec.for_data(splits, distribution.expected_replicas(options.strategy, options.devices))
     app, oracle = spec.app, _oracle(spec)
-    of_trials = options.train_options
+    trial_options = options.train_options
     if options.quarantine:
-        of_trials = dataclasses.replace(of_trials, quarantine=directory / QUARANTINE)
+        trial_options = dataclasses.replace(trial_options, quarantine=directory / QUARANTINE)
     if coordinator.role() == "worker":
-        valid = search_spec.wait_for_coordinator(spec, directory, splits)
+        digest = search_spec.wait_for_coordinator(spec, directory, splits)
         distribution.make_strategy(options.strategy, options.devices)
-        _work(oracle, trial.Task(app, directory, spec.objectives, valid, of_trials))
+        _run_as_worker(
+            oracle, trial.TrialTask(app, directory, spec.objectives, digest, trial_options)
+        )
         return None
-    # Where KerasTuner's variables make this the chief, the workers are elsewhere.
+    # With KerasTuner's variables this is the coordinator of workers on other machines.
     count = 0 if coordinator.role() else options.workers
-    if count == 1:  # to others this process would leave no GPU
+    if count == 1:  # with several workers this process must not take the GPU
         distribution.make_strategy(options.strategy, options.devices)
     app.effective_batch_size(len(splits.train))
-    with _held(directory) as lock:
-        retention.require_own(directory, trust=options.trust)
-        valid = search_spec.record(spec, directory, splits)
+    with _locked(directory) as lock:
+        retention.require_trusted(directory, trust=options.trust)
+        digest = search_spec.record(spec, directory, splits)
         del splits  # each trial reads its own
         oracle.open(directory, limits, space.default(app, spec.space))
-        task = trial.Task(app, directory, spec.objectives, valid, of_trials)
-        oracle.changed = _watched(oracle, task, options.keep, watch)
-        _conduct(oracle, task, coordinator.Crew(command, directory, lock, count), loud=loud)
-        _tidy(oracle, task, options.keep)
+        task = trial.TrialTask(app, directory, spec.objectives, digest, trial_options)
+        oracle.on_change = _make_on_change(oracle, task, options.keep, watch)
+        _run_trials(
+            oracle, task, coordinator.LocalWorkers(command, directory, lock, count), verbose=verbose
+        )
+        _keep_best(oracle, task, options.keep)
         return _result(oracle, task)
 
 
-def _watched(oracle: Journaled, task: trial.Task, keep: int, watch: Any) -> Callable[[bool], None]:
+def _make_on_change(
+    oracle: JournaledOracle, task: trial.TrialTask, keep: int, watch: Any
+) -> Callable[[bool], None]:
     shown = watch(oracle) if watch else None
 
-    def changed(ended: bool) -> None:
+    def on_change(ended: bool) -> None:
         if ended:
-            _tidy(oracle, task, keep)
+            _keep_best(oracle, task, keep)
         if shown:
             shown(ended)
 
-    return changed
+    return on_change
 
 
-def _oracle(spec: search_spec.SearchSpec) -> Journaled:
+def _oracle(spec: search_spec.SearchSpec) -> JournaledOracle:
     app = spec.app
     options: dict[str, Any] = {
         "objective": keras_tuner.Objective(SCORE, next(iter(spec.objectives.values()))),
         "hyperparameters": space.hyperparameters(app, spec.space),
-        # KerasTuner takes 0 for none, and counts on from it with every trial.
+        # KerasTuner takes 0 for no seed, and adds 1 with every trial.
         "seed": 10_000 * app.seed + 1,
     }
     if spec.tuner == "hyperband":
         options["max_epochs"] = app.epochs
-    if spec.tuner in LEARNING:
-        ways = trial.scores(spec.objectives)
-        return LEARNING[spec.tuner](directions=ways, when=judged(app), **options)
-    return OTHERS[spec.tuner](**options)
+    if spec.tuner in MODEL_BASED:
+        directions = trial.score_directions(spec.objectives)
+        return MODEL_BASED[spec.tuner](
+            directions=directions, epoch_bounds=pruning_bounds(app), **options
+        )
+    return KERAS_TUNER[spec.tuner](**options)
 
 
-def judged(app: App) -> When:
-    """When a trial of an app may be judged: after a quarter of its last stage, till its end.
+def pruning_bounds(app: App) -> EpochBounds:
+    """The first epoch after which a trial may be pruned, and its last epoch.
 
-    What an earlier stage trains is not what is asked for.
+    A trial may be pruned after a quarter of its last stage: scores of an earlier stage say
+    little about it.
     """
 
-    def when(values: dict[str, Any]) -> tuple[int, int]:
+    def bounds(values: dict[str, Any]) -> tuple[int, int]:
         one = space.drawn(app, values)
         return one.total_epochs - one.epochs + max(1, one.epochs // 4), one.total_epochs
 
-    return when
+    return bounds
 
 
-def _conduct(oracle: Journaled, task: trial.Task, crew: coordinator.Crew, *, loud: bool) -> None:
-    if crew.number != 1:
-        coordinator.conduct(oracle, crew)
+def _run_trials(
+    oracle: JournaledOracle,
+    task: trial.TrialTask,
+    workers: coordinator.LocalWorkers,
+    *,
+    verbose: bool,
+) -> None:
+    if workers.number != 1:
+        coordinator.coordinate(oracle, workers)
         error: Exception | None = None
     else:
-        tuner = trial.FieldsTuner(oracle, task, loud=loud)
+        tuner = trial.FieldsTuner(oracle, task, verbose=verbose)
         tuner.search()
         error = tuner.first_error
-    if oracle.broken:
+    if oracle.first_trial_error:
         raise SearchError(
-            f"The first trial failed, so the search stopped: {oracle.broken} Mend that, remove "
-            f"{task.directory}, and begin again."
+            f"The first trial failed, so the search stopped: {oracle.first_trial_error} Mend that, "
+            f"remove {task.directory}, and begin again."
         ) from error
     if not oracle.finished():
         raise SearchError(f"No trial was completed. {_last_reason(oracle)}")
 
 
-def _work(oracle: Journaled, task: trial.Task) -> None:
+def _run_as_worker(oracle: JournaledOracle, task: trial.TrialTask) -> None:
     if coordinator.PARENT in os.environ:
-        coordinator.follow_chief()
+        coordinator.end_with_coordinator()
     try:
-        trial.FieldsTuner(oracle, task, loud=True).search()
+        trial.FieldsTuner(oracle, task, verbose=True).search()
     except grpc.RpcError as error:
         address = f"{os.environ[coordinator.HOST]}:{os.environ[coordinator.PORT]}"
         raise coordinator.WorkerError(
-            f"Received no answer from {address} for {PATIENCE / 60:.0f} minutes; "
-            "expected the chief of the search. Where it has ended, start it again with this worker."
+            f"Received no answer from {address} for {COORDINATOR_TIMEOUT / 60:.0f} minutes; "
+            "expected the coordinator of the search. If it has ended, start both again."
         ) from error
 
 
-def _last_reason(oracle: Journaled) -> str:
+def _last_reason(oracle: JournaledOracle) -> str:
     failed = [one.message for one in oracle.trials.values() if one.status == "FAILED"]
     return f"The last one failed: {failed[-1]}" if failed else "The time was over; raise --minutes."
 
 
 @contextmanager
-def _held(directory: Path) -> Iterator[int]:
-    """Hold a search directory; its workers hold it too, until the last has gone."""
+def _locked(directory: Path) -> Iterator[int]:
+    """Lock a search directory; its workers hold the lock too, until the last has ended."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        search_spec.require_free(directory)  # first: what is another's is left without a trace
+        search_spec.require_free(directory)  # first: no file is left in another's directory
         file = (directory / ".lock").open("a")
     except OSError as error:
         raise RunError(
@@ -194,12 +214,12 @@ def _held(directory: Path) -> Iterator[int]:
             f"({error.strerror}); expected a writable place. Choose another with --run-dir."
         ) from error
     with file:
-        for _ in range(round(WAIT / 0.5)):
+        for _ in range(round(LOCK_TIMEOUT / LOCK_POLL)):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                time.sleep(0.5)
+                time.sleep(LOCK_POLL)
         else:
             raise RunError(
                 f"Received the search directory {str(directory)!r}, in which a search is running; "
@@ -208,32 +228,32 @@ def _held(directory: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-def _tidy(oracle: Journaled, task: trial.Task, keep: int) -> None:
-    """Write the table of trials, and leave the models of the best alone."""
+def _keep_best(oracle: JournaledOracle, task: trial.TrialTask, keep: int) -> None:
+    """Write the table of trials, and remove all models but those of the best."""
     report.write_table(oracle, task.directory / "trials.csv")
-    chosen = _chosen(oracle, task)
-    kept = {one.trial_id for one in oracle.finished()[:keep]}
-    kept |= set(chosen.front) if chosen else set()
+    chosen = _pareto(oracle, task)
+    best = {one.trial_id for one in oracle.finished()[:keep]}
+    best |= set(chosen.front) if chosen else set()
     for one in oracle.trials.values():
-        if one.status != "RUNNING" and one.trial_id not in kept:
-            retention.forget(task.path(one.trial_id))
+        if one.status != "RUNNING" and one.trial_id not in best:
+            retention.remove_model(task.path(one.trial_id))
 
 
-def _chosen(oracle: Journaled, task: trial.Task) -> objectives.Choice | None:
-    """Among several objectives."""
+def _pareto(oracle: JournaledOracle, task: trial.TrialTask) -> objectives.ParetoChoice | None:
+    """The choice among completed trials; None for one objective."""
     finished = oracle.finished()
     if len(task.objectives) < 2 or not finished:
         return None
     scores = {one.trial_id: oracle.reports[one.trial_id][-1].scores for one in finished}
-    return objectives.pareto(scores, task.scores)
+    return objectives.pareto(scores, task.score_directions)
 
 
-def _result(oracle: Journaled, task: trial.Task) -> Searched:
-    choice = _chosen(oracle, task)
+def _result(oracle: JournaledOracle, task: trial.TrialTask) -> SearchOutcome:
+    choice = _pareto(oracle, task)
     winner = choice.best if choice else oracle.finished()[0].trial_id
-    # A worker of another machine has this user's key, or its trials are somebody else's.
+    # A worker on another machine needs this user's key; else its trials count as foreign.
     provenance.require_signature(task.path(winner), provenance.RUN_FILES, trust=task.options.trust)
-    best = retention.copied(task.path(winner), task.directory / "best")
+    best = retention.copy_run(task.path(winner), task.directory / "best")
     provenance.require_signature(best, provenance.RUN_FILES, trust=task.options.trust)
     run = Run.load(best, task.options.data_dir)
-    return Searched(task.directory, oracle, task.first, run, choice)
+    return SearchOutcome(task.directory, oracle, task.first_objective, run, choice)

@@ -14,7 +14,7 @@ from pipelines.splits import Splits
 from training.run import QUARANTINE, RunError, write_json
 from tuning import objectives, space
 from tuning.options import TuneOptions
-from tuning.trial import digest
+from tuning.trial import validation_digest
 
 SEARCH_JSON = "search.json"
 COORDINATOR_TIMEOUT = 600.0  # seconds for the coordinator to begin
@@ -79,20 +79,20 @@ class SearchSpec:
 
     def for_data(self, splits: Splits, replicas: int) -> "SearchSpec":
         """The same search with the fields that matter on these data, and a batch size."""
-        drawn_from, count = space.searched(self.app, self.space, splits), len(splits.train)
-        app, drawn_from = space.with_batch_size(self.app, drawn_from, count, replicas)
-        return dataclasses.replace(self, app=app, space=drawn_from)
+        search_space, count = space.searched(self.app, self.space, splits), len(splits.train)
+        app, search_space = space.with_batch_size(self.app, search_space, count, replicas)
+        return dataclasses.replace(self, app=app, space=search_space)
 
 
 def make(app: App, options: TuneOptions) -> SearchSpec:
     """The search of an app with these options. Raises FieldError for a wrong space or objective."""
-    drawn_from = space.read(options.space) if options.space else dict(app.space)
-    space.check(app, drawn_from)
+    search_space = space.read(options.space) if options.space else dict(app.space)
+    space.check(app, search_space)
     directions = objectives.directions(app, options.objective)
     tuner: str = options.tuner
     if tuner == "auto":
         tuner = "bayesian" if len(directions) == 1 else "tpe"
-    return SearchSpec(app, drawn_from, tuner, directions, options)
+    return SearchSpec(app, search_space, tuner, directions, options)
 
 
 def record(spec: SearchSpec, directory: Path, splits: Splits) -> str:
@@ -100,7 +100,7 @@ def record(spec: SearchSpec, directory: Path, splits: Splits) -> str:
 
     Raises RunError if the directory is that of another search, or of none.
     """
-    stated = {**spec.to_json(), "data": splits.fingerprint(), "valid": digest(splits)}
+    stated = {**spec.to_json(), "data": splits.fingerprint(), "valid": validation_digest(splits)}
     path = directory / SEARCH_JSON
     require_free(directory)
     if path.exists():

@@ -1,4 +1,4 @@
-"""What a search may draw: fields of an app, and the values of each."""
+"""Search spaces: fields of an app and the values that a tuner may propose for each."""
 
 import dataclasses
 import json
@@ -16,9 +16,9 @@ from pipelines.splits import Splits
 from training.distributed import strategy as distribution
 
 Space = dict[str, tuple | Range]
-# They say what the question is; scores of different questions cannot be compared.
-FIXED = {"data", "test", "target", "seed", "drop", "split", "text"}
-FIXED |= {"user", "item", "rating", "time"}
+# These fields choose the examples; scores on different examples cannot be compared.
+NOT_TUNABLE = {"data", "test", "target", "seed", "drop", "split", "text"}
+NOT_TUNABLE |= {"user", "item", "rating", "time"}
 
 
 def read(path: Path) -> Space:
@@ -54,14 +54,14 @@ def _values(name: str, given: Any) -> tuple | Range:
 def check(app: App, space: Space) -> None:
     """Check a space.
 
-    Raises FieldError on a field that is not one, cannot be tuned, or a value it cannot take, and
-    what optimizers.get raises.
+    Raises FieldError for an unknown field, one that cannot be tuned, or a wrong value, and what
+    optimizers.get raises.
     """
     known = app.to_json()
     for name, values in space.items():
         if name not in known:
-            type(app).from_json({name: None})  # says so, with the nearest right name
-        if name in FIXED:
+            type(app).from_json({name: None})  # raises, with the nearest right name
+        if name in NOT_TUNABLE:
             raise FieldError(
                 f"Received {name} in the space; expected fields of the model, its training or its "
                 "pipeline: scores on other examples cannot be compared."
@@ -69,17 +69,17 @@ def check(app: App, space: Space) -> None:
         for value in (values.low, values.high) if isinstance(values, Range) else values:
             dataclasses.replace(app, **{name: value})
             if name == "optimizer" and optimizers.get_solver(value) is None:
-                optimizers.get(value, 0.1)  # says so where there is none
+                optimizers.get(value, 0.1)  # raises for an unknown optimizer
 
 
 def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
-    """The space as KerasTuner knows it; an app's own value is the default where it lies within."""
+    """The space in KerasTuner's form; the app's own value is the default if the space holds it."""
     made = keras_tuner.HyperParameters()
-    own = _own(app, space)
+    own = _app_values(app, space)
     for name, values in space.items():
         if isinstance(values, Range):
             sampling = "log" if values.log else "linear"
-            kind, number = (made.Int, int) if _counts(app, name) else (made.Float, float)
+            kind, number = (made.Int, int) if _is_integer(app, name) else (made.Float, float)
             ends = number(values.low), number(values.high)
             kind(name, *ends, sampling=sampling, default=own.get(name))
         else:
@@ -88,15 +88,15 @@ def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
     return made
 
 
-def _counts(app: App, name: str) -> bool:
-    """Whether a field takes whole numbers alone."""
+def _is_integer(app: App, name: str) -> bool:
+    """Whether a field takes whole numbers only."""
     return typing.get_type_hints(type(app))[name] in (int, int | None)
 
 
 def searched(app: App, space: Space, splits: Splits) -> Space:
-    """The space; of the app's own what matters to what it trains on these data.
+    """The space, without the fields of the app's own space that have no effect on these data.
 
-    Raises FieldError where that is nothing: all trials would be equal.
+    Raises FieldError if none is left: all trials would be equal.
     """
     if space != app.space:
         return space
@@ -111,10 +111,10 @@ def searched(app: App, space: Space, splits: Splits) -> Space:
 
 
 def with_batch_size(app: App, space: Space, count: int, replicas: int) -> tuple[App, Space]:
-    """The app and the space of `count` training examples, where a batch size was left to the app.
+    """The app and the space for `count` training examples, with the automatic batch size filled in.
 
-    Its choice becomes a value of the app's own space, so that the first trial is the app as given;
-    sizes above `count` leave it.
+    The automatic size becomes a value of the app's own space, so that the first trial is the app
+    as given; sizes above `count` leave the space.
     """
     values = space.get("batch_size")
     if values is None or app.batch_size is not None:
@@ -126,13 +126,13 @@ def with_batch_size(app: App, space: Space, count: int, replicas: int) -> tuple[
 
 
 def default(app: App, space: Space) -> dict[str, Any] | None:
-    """The app's own values, where the space holds all of them."""
-    own = _own(app, space)
+    """The app's own values; None unless the space holds all of them."""
+    own = _app_values(app, space)
     return own if len(own) == len(space) else None
 
 
-def _own(app: App, space: Space) -> dict[str, Any]:
-    """The app's own values of those fields whose space holds them."""
+def _app_values(app: App, space: Space) -> dict[str, Any]:
+    """The app's own values of the fields whose space holds them."""
     fields = app.to_json() | {"learning_rate": app.peak_learning_rate}
     return {name: fields[name] for name in space if _holds(space[name], fields[name])}
 
@@ -144,7 +144,7 @@ def _holds(values: tuple | Range, value: Any) -> bool:
 
 
 def drawn(app: App, values: dict[str, Any]) -> App:
-    """The app with the values of a trial; raises FieldError where they do not go together."""
+    """The app with the values of a trial. Raises FieldError if they do not go together."""
     fields = {name: value for name, value in values.items() if not name.startswith("tuner/")}
     # Hyperband gives most trials fewer epochs.
     fields |= {"epochs": values["tuner/epochs"]} if "tuner/epochs" in values else {}

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import optuna
 
-from tuning.model_based import Learning, distribution, ordered
+from tuning.model_based import ModelBased, distribution, is_ordered
 
-TRIES = 30  # for values that are new
+MAX_DRAWS = 30  # before an earlier trial's values are replaced by random ones
 
 
-class TPE(Learning):
-    """Draws what is likely among good trials and unlikely among the others."""
+class TPE(ModelBased):
+    """Propose values that are likely among good trials and unlikely among the others."""
 
-    startup = 10
+    num_random_trials = 10
     percentile = 50.0
 
     def propose(self, trial_id: str) -> dict[str, Any]:
@@ -28,16 +28,16 @@ class TPE(Learning):
         number = int(trial_id)
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
         sampler = optuna.samplers.TPESampler(
-            n_startup_trials=self.startup, multivariate=True, seed=seed
+            n_startup_trials=self.num_random_trials, multivariate=True, seed=seed
         )
         study, space = self.study(number, sampler), self.hyperparameters.space
-        for _ in range(TRIES):
+        for _ in range(MAX_DRAWS):
             params = study.ask({one.name: distribution(one) for one in space}).params
             values = {one.name: _value(one, params[one.name]) for one in space}
             if not self._duplicate(values):
                 return {"status": "RUNNING", "values": values}
-        return self.any_values(number)
+        return self.random_values(number)
 
 
 def _value(one: Any, param: Any) -> Any:
-    return one.values[param] if ordered(one) else param
+    return one.values[param] if is_ordered(one) else param

@@ -1,4 +1,4 @@
-"""A trial: an ordinary run of the app with the values that were drawn."""
+"""A trial: an ordinary run of the app with values that the tuner proposed."""
 
 import hashlib
 import threading
@@ -26,23 +26,23 @@ from training.run import INTERRUPTED, MANIFEST, Run, RunError
 from training.train import train
 from tuning import objectives, space, tuner_fixes
 from tuning.journal import UnwrittenError
-from tuning.oracles import SCORE, Journaled
+from tuning.oracles import SCORE, JournaledOracle
 
 HEARTBEAT = 20.0  # seconds
 
 
-class TakenError(Exception):
-    """Another worker has this trial now."""
+class ReassignedError(Exception):
+    """Another worker has taken over this trial."""
 
 
-class Task(NamedTuple):
-    """What every trial of a search has in common.
+class TrialTask(NamedTuple):
+    """What all trials of a search share.
 
     Attributes:
         app: whose fields are drawn.
         directory: of the search.
         objectives: "min" or "max" by name, the first one of the validation scores.
-        valid: digest of the validation examples.
+        valid_digest: digest of the validation examples.
         options: with which every trial is trained.
 
     """
@@ -50,38 +50,38 @@ class Task(NamedTuple):
     app: App
     directory: Path
     objectives: dict[str, str]
-    valid: str
+    valid_digest: str
     options: TrainOptions
 
     @property
-    def first(self) -> str:
-        """The objective that is known after every epoch."""
+    def first_objective(self) -> str:
+        """The validation score that every epoch reports."""
         return next(iter(self.objectives))
 
     @property
-    def scores(self) -> dict[str, str]:
-        """The directions of what is reported."""
-        return scores(self.objectives)
+    def score_directions(self) -> dict[str, str]:
+        """The direction of each reported score."""
+        return score_directions(self.objectives)
 
     def path(self, trial_id: str) -> Path:
         """The run directory of a trial."""
         return self.directory / "trials" / trial_id
 
-    def holder(self, trial_id: str) -> Path:
-        """The file that names the worker whose trial it is."""
+    def worker_file(self, trial_id: str) -> Path:
+        """The file that names the worker that runs a trial."""
         return self.path(trial_id).with_suffix(".worker")
 
 
-def scores(objectives: dict[str, str]) -> dict[str, str]:
-    """The directions of what is reported: the first objective goes by one name everywhere."""
+def score_directions(objectives: dict[str, str]) -> dict[str, str]:
+    """The direction of each reported score; the first objective is always called SCORE."""
     first, *rest = objectives.values()
     return {SCORE: first, **dict(zip(list(objectives)[1:], rest, strict=True))}
 
 
-class Reporter(keras.callbacks.Callback):
-    """Tells the oracle, after every epoch, how good the model is that would be kept.
+class ReportScores(keras.callbacks.Callback):
+    """Report the score of the best model so far to the oracle, after every epoch.
 
-    Raises StopTrainingError where the trial need not go on.
+    Raises StopTrainingError if the oracle stops the trial.
     """
 
     def __init__(
@@ -97,75 +97,77 @@ class Reporter(keras.callbacks.Callback):
 
 
 class FieldsTuner(base_tuner.BaseTuner):
-    """KerasTuner's loop of a worker, over the fields of an app."""
+    """The loop of a KerasTuner worker over the fields of an app."""
 
-    def __init__(self, oracle: Journaled, task: Task, *, loud: bool) -> None:
-        self.task, self.loud = task, loud
+    def __init__(self, oracle: JournaledOracle, task: TrialTask, *, verbose: bool) -> None:
+        self.task, self.verbose = task, verbose
         super().__init__(oracle)
-        # Every trial has functions of its own, of which it warns.
+        # TensorFlow warns that every trial traces functions of its own.
         tf.get_logger().setLevel("ERROR")
         self.oracle: Any = oracle if self.oracle is oracle else tuner_fixes.PatientClient(oracle)
         self.first_error: Exception | None = None
 
     def _try_run_and_update_trial(self, trial: Trial, *_: Any, **__: Any) -> None:
         done = threading.Event()
-        alive = threading.Thread(target=self._say_alive, args=(trial.trial_id, done), daemon=True)
-        alive.start()
-        path, holder = (one(trial.trial_id) for one in (self.task.path, self.task.holder))
+        heartbeats = threading.Thread(
+            target=self._send_heartbeats, args=(trial.trial_id, done), daemon=True
+        )
+        heartbeats.start()
+        path, worker_file = (one(trial.trial_id) for one in (self.task.path, self.task.worker_file))
         try:
             path.parent.mkdir(exist_ok=True)
-            with atomic_write(holder) as beside:
+            with atomic_write(worker_file) as beside:
                 beside.write_text(self.tuner_id)
             self.run_trial(trial)
             trial.status = "COMPLETED"
         except (grpc.RpcError, UnwrittenError, RunError, ProvenanceError, OSError):
-            raise  # no fault of the trial
-        except TakenError:
+            raise  # not a fault of the trial
+        except ReassignedError:
             pass
         except Exception as error:
             trial.status = "FAILED"
             if not int(trial.trial_id):
-                self.first_error = error  # keeps all that its traceback knows
+                self.first_error = error  # with its traceback
             path.mkdir(exist_ok=True)
             with atomic_write(path / "failed.txt") as beside:
                 beside.write_text(_reason(error) + "\n")
         finally:
             done.set()
 
-    def _say_alive(self, trial_id: str, done: threading.Event) -> None:
+    def _send_heartbeats(self, trial_id: str, done: threading.Event) -> None:
         while not done.wait(HEARTBEAT):
             self.oracle.get_trial(trial_id)
 
     def run_trial(self, trial: Trial, *_: Any, **__: Any) -> None:
-        """Train, or go on with it; then measure the artifact where that was asked for."""
+        """Train or continue a trial; then measure its artifact if that is an objective."""
         task, path = self.task, self.task.path(trial.trial_id)
         app = space.drawn(task.app, trial.hyperparameters.values)
 
         def score() -> float:
-            return objectives.kept(path / "history.csv", app.monitor, task.first)
+            return objectives.best_so_far(path / "history.csv", app.monitor, task.first_objective)
 
         def tell(scores: dict[str, float], step: int) -> str:
-            if not self._holds(trial.trial_id):
-                raise TakenError
+            if not self._is_mine(trial.trial_id):
+                raise ReassignedError
             return self.oracle.update_trial(trial.trial_id, scores, step=step).status
 
         (path / "failed.txt").unlink(missing_ok=True)
-        if run := self._finished(path):
+        if run := self._finished_run(path):
             remove_training_files(path)
         else:
-            loud = 2 if self.loud and not int(trial.trial_id) else 0
-            reporter = Reporter(score, tell)
-            run = train(app, task.options, run_dir=path, callbacks=[reporter], verbose=loud)
-        self._same_questions(run)
+            verbose = 2 if self.verbose and not int(trial.trial_id) else 0
+            reporter = ReportScores(score, tell)
+            run = train(app, task.options, run_dir=path, callbacks=[reporter], verbose=verbose)
+        self._require_same_validation(run)
         if len(task.objectives) > 1:
-            measured = {SCORE: score(), **objectives.measured(run, trust=task.options.trust)}
+            measured = {SCORE: score(), **objectives.artifact_costs(run, trust=task.options.trust)}
             tell(measured, run.manifest["epochs"] + 1)
 
-    def _holds(self, trial_id: str) -> bool:
-        return self.task.holder(trial_id).read_text() == self.tuner_id
+    def _is_mine(self, trial_id: str) -> bool:
+        return self.task.worker_file(trial_id).read_text() == self.tuner_id
 
-    def _finished(self, path: Path) -> Run | None:
-        """The run of a process that ended before it could tell; an interrupted one goes on."""
+    def _finished_run(self, path: Path) -> Run | None:
+        """The run of a trial that finished before it was reported; None if it has to continue."""
         if not (path / MANIFEST).exists():
             return None
         run = Run.load(path, self.task.options.data_dir)
@@ -175,27 +177,27 @@ class FieldsTuner(base_tuner.BaseTuner):
             raise DivergedError(stopped)
         return None if is_resumable(path) else run
 
-    def _same_questions(self, run: Run) -> None:
-        if digest(run.splits) != self.task.valid:
+    def _require_same_validation(self, run: Run) -> None:
+        if validation_digest(run.splits) != self.task.valid_digest:
             raise FieldError(
                 "Received values that choose other validation examples; expected the same in "
                 "every trial, or scores cannot be compared. Leave such fields out of the space."
             )
 
     def on_trial_end(self, trial: Trial) -> None:
-        """Tell how it ended, and let go of what training held."""
-        if self._holds(trial.trial_id):
+        """Report how the trial ended, and free the memory of its training."""
+        if self._is_mine(trial.trial_id):
             self.oracle.end_trial(trial)
         tuner_fixes.free_graphs()
 
     def _get_tuner_fname(self) -> str:
-        return str(self.task.directory / "none")  # of KerasTuner, whose state the journal replaces
+        return str(self.task.directory / "none")  # KerasTuner's state, which the journal replaces
 
     def save(self) -> None:
-        """The journal is enough."""
+        """Do nothing: the journal holds the state."""
 
     def reload(self) -> None:
-        """The journal is enough."""
+        """Do nothing: the journal holds the state."""
 
 
 def _reason(error: Exception) -> str:
@@ -203,10 +205,10 @@ def _reason(error: Exception) -> str:
     return text if hasattr(error, "exit_status") else f"{type(error).__name__}: {text}"
 
 
-def digest(splits: Splits) -> str:
-    """Of the validation examples: raw inputs and targets."""
+def validation_digest(splits: Splits) -> str:
+    """The digest of the validation examples: raw inputs and targets."""
     part = splits.valid
     order = np.argsort(hashes := part.content_hashes(), kind="stable")
-    found = hashlib.blake2b(hashes[order].tobytes(), digest_size=16)
-    found.update(np.ascontiguousarray(part.targets[order]).tobytes())
-    return found.hexdigest()
+    digest = hashlib.blake2b(hashes[order].tobytes(), digest_size=16)
+    digest.update(np.ascontiguousarray(part.targets[order]).tobytes())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What KerasTuner 1.4.8 does wrong, put right; a function each."""
+"""Corrections of KerasTuner 1.4.8, one function or class each."""
 
 import contextlib
 import gc
@@ -12,13 +12,13 @@ from keras_tuner.src.distribute.oracle_client import OracleClient
 from keras_tuner.src.engine import oracle as engine
 from tensorflow.python.framework import func_graph
 
-WAIT = 0.2  # seconds
-PATIENCE = 600.0  # seconds with a chief that is gone
+RETRY_SECONDS = 0.2
+COORDINATOR_TIMEOUT = 600.0  # seconds that a worker waits for a coordinator that is gone
 
 
 @contextlib.contextmanager
 def released(oracle: Any) -> Iterator[None]:
-    """Let go of an oracle's lock after an error: `synchronized` keeps it, and all others wait."""
+    """Release an oracle's lock after an error: `synchronized` does not, and all callers wait."""
     try:
         yield
     except BaseException:
@@ -29,7 +29,7 @@ def released(oracle: Any) -> Iterator[None]:
 
 
 def free_graphs() -> None:
-    """Take apart the graphs of training steps that nobody needs any more.
+    """Free the graphs of earlier training steps.
 
     TensorFlow keeps those that hold a condition, such as an optimizer's, for as long as the
     process lives (tensorflow/tensorflow#61791): some 3 MB a trial.
@@ -37,29 +37,29 @@ def free_graphs() -> None:
     keras.backend.clear_session()
     gc.collect()
     for one in gc.get_objects():
-        # Not isinstance: it asks proxies, some of whose objects are gone.
+        # Not isinstance, which calls proxies whose objects may be gone.
         if issubclass(type(one), func_graph.FuncGraph) and one.name == "one_step_on_data":
             func_graph.dismantle_func_graph(one)
     gc.collect()
 
 
 class PatientClient(OracleClient):
-    """A client that survives a chief that is started again, and asks an idle one only so often."""
+    """A client that survives a restart of the coordinator, and polls it at intervals."""
 
     def __init__(self, oracle: Any) -> None:
         super().__init__(oracle)
         self.stub: Any = _Retrying(self.stub)
 
     def create_trial(self, tuner_id: str) -> Any:
-        """A trial; KerasTuner asks again at once where there is none yet, without end."""
+        """A trial, after a pause if there is none yet; KerasTuner itself asks again at once."""
         trial = super().create_trial(tuner_id)
         if trial.status == "IDLE":
-            time.sleep(WAIT)
+            time.sleep(RETRY_SECONDS)
         return trial
 
 
 class _Retrying:
-    """Calls go out again where the chief was not there; ours answers the same question alike."""
+    """Calls are repeated while the coordinator is gone; it answers a repeated call alike."""
 
     def __init__(self, stub: Any) -> None:
         self.stub = stub
@@ -68,8 +68,8 @@ class _Retrying:
         call = getattr(self.stub, name)
 
         def retried(request: Any, **options: Any) -> Any:
-            late = time.monotonic() + PATIENCE
-            options["timeout"] = PATIENCE
+            late = time.monotonic() + COORDINATOR_TIMEOUT
+            options["timeout"] = COORDINATOR_TIMEOUT
             while True:
                 try:
                     return call(request, **options)
@@ -77,6 +77,6 @@ class _Retrying:
                     gone = error.code() == grpc.StatusCode.UNAVAILABLE
                     if not gone or time.monotonic() > late:
                         raise
-                    time.sleep(WAIT)
+                    time.sleep(RETRY_SECONDS)
 
         return retried

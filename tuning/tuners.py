@@ -1,4 +1,4 @@
-"""KerasTuner's own oracles, with a journal."""
+"""Oracles of KerasTuner with a journal."""
 
 from typing import Any
 
@@ -6,29 +6,29 @@ from keras_tuner.src.tuners.gridsearch import GridSearchOracle
 from keras_tuner.src.tuners.hyperband import HyperbandOracle
 from keras_tuner.src.tuners.randomsearch import RandomSearchOracle
 
-from tuning.oracles import Journaled
+from tuning.oracles import JournaledOracle
 
 
-class Random(Journaled, RandomSearchOracle):
-    """Values drawn evenly."""
+class Random(JournaledOracle, RandomSearchOracle):
+    """Random search: values drawn uniformly."""
 
 
-class Grid(Journaled, GridSearchOracle):
-    """All values in turn, those of the app first."""
+class Grid(JournaledOracle, GridSearchOracle):
+    """Grid search: all combinations in turn, the app's own first."""
 
-    begins_itself = True
-    drawn_from = ("_populate_next", "_ordered_ids")
+    proposes_first_trial = True
+    proposal_state = ("_populate_next", "_ordered_ids")
 
     def propose(self, trial_id: str) -> dict[str, Any]:
-        """The next values, which do not have to wait for the last trial: the space never grows."""
+        """The next values; they need not wait for the last trial, since the space never grows."""
         proposed = super().propose(trial_id)
         if proposed["status"] == "RUNNING":
             self._populate_next.append(trial_id)
         return proposed
 
 
-class Hyperband(Journaled, HyperbandOracle):
-    """Many short trainings, of which the best are trained for longer, each time anew."""
+class Hyperband(JournaledOracle, HyperbandOracle):
+    """Hyperband: many short trainings, of which the best are trained again for longer."""
 
-    begins_itself = True
-    drawn_from = ("_seed_state", "_brackets", "_current_bracket", "_current_iteration")
+    proposes_first_trial = True
+    proposal_state = ("_seed_state", "_brackets", "_current_bracket", "_current_iteration")

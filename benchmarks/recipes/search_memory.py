@@ -49,7 +49,7 @@ def athanor(trials: int, seed: int, directory: Path) -> list[float]:
         run_dir=directory / "search",
         precision="float32",
     )
-    search(app, options, loud=False, watch=watch)
+    search(app, options, verbose=False, watch=watch)
     return seen
 
 

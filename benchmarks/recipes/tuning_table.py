@@ -110,7 +110,7 @@ def curve(app: Any, directory: Path) -> list[float]:
     for end in range(2, len(rows) + 1):
         beginning = directory / "beginning.csv"
         beginning.write_text("\n".join(rows[:end]) + "\n")
-        found.append(objectives.kept(beginning, app.monitor, app.monitor))
+        found.append(objectives.best_so_far(beginning, app.monitor, app.monitor))
     tuner_fixes.free_graphs()
     return found
 
