@@ -46,11 +46,11 @@ def test_what_learns_finds_better_than_chance_and_stops_poor_trials(tuner, tmp_p
     assert steps[0] < steps[1]
 
 
-def test_a_trial_is_judged_by_its_own_epochs():
-    when = search.judged(apps.Finetune(epochs=8, head_epochs=10))
-    assert when({}) == (12, 18)
-    assert when({"epochs": 4, "head_epochs": 2}) == (3, 6)
-    assert search.judged(Mnist(epochs=1))({}) == (1, 1)  # never
+def test_a_trial_is_pruned_after_a_quarter_of_its_last_stage():
+    bounds = search.pruning_bounds(apps.Finetune(epochs=8, head_epochs=10))
+    assert bounds({}) == (12, 18)
+    assert bounds({"epochs": 4, "head_epochs": 2}) == (3, 6)
+    assert search.pruning_bounds(Mnist(epochs=1))({}) == (1, 1)  # never
 
 
 def test_the_first_trial_has_the_flags_as_given(tmp_path):
@@ -79,8 +79,8 @@ def test_whole_numbers_stay_within_their_range():
         apps.Regression(), space_of, "bayesian", {"val_loss": "min"}, TuneOptions()
     )
     oracle = search._oracle(told)
-    assert oracle._values([1 - 1e-9, 1 - 1e-9]) == {"width": 64, "batch_size": 96}
-    assert oracle._values([0.0, 0.0]) == {"width": 16, "batch_size": 32}
+    assert oracle._from_unit_cube([1 - 1e-9, 1 - 1e-9]) == {"width": 64, "batch_size": 96}
+    assert oracle._from_unit_cube([0.0, 0.0]) == {"width": 16, "batch_size": 32}
 
 
 def test_a_line_torn_by_the_kill_never_happened(tmp_path):

@@ -307,11 +307,11 @@ def test_a_trial_that_another_worker_took_over_is_let_go(tmp_path):
     tuner = trial.FieldsTuner(oracle, task, verbose=False)
     one = oracle.create_trial("tuner0")
     task.path("0000").mkdir(parents=True)
-    task.holder("0000").write_text("another")
+    task.worker_file("0000").write_text("another")
     one.status = "FAILED"
     tuner.on_trial_end(one)
     assert oracle.trials["0000"].status == "RUNNING"
-    task.holder("0000").write_text("tuner0")
+    task.worker_file("0000").write_text("tuner0")
     tuner.on_trial_end(one)
     assert oracle.trials["0000"].status == "FAILED"
 

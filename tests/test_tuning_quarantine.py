@@ -63,7 +63,7 @@ def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found,
     for run in [*runs, found.best]:
         told = run.manifest["data"]
         assert told["quarantine"] == {
-            "digest": quarantine.validation_digest(listed),
+            "digest": quarantine.digest(listed),
             "entries": TRAIN + VALID + TEST,
             "train": TRAIN,
             "valid": VALID,
@@ -79,7 +79,7 @@ def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found,
 def test_a_list_is_part_of_what_is_searched(found, listed):
     stated = json.loads((found.directory / search_spec.SEARCH_JSON).read_text())
     left = quarantine.without(TINY.load_splits(), listed)
-    assert stated["quarantine"] == quarantine.validation_digest(listed)
+    assert stated["quarantine"] == quarantine.digest(listed)
     assert stated["data"] == left.fingerprint()
     assert (
         stated["valid"]
@@ -111,9 +111,9 @@ def test_a_worker_that_has_another_list_is_refused(found, listed, tmp_path, monk
         (coordinator.PORT, "1"),
     ):
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(search, "_work", lambda *_: None)
+    monkeypatch.setattr(search, "_run_as_worker", lambda *_: None)
     other = write(tmp_path / "other.csv", TRAIN, VALID + 1, TEST)
-    for given, now in ((other, quarantine.validation_digest(other)), (None, None)):
+    for given, now in ((other, quarantine.digest(other)), (None, None)):
         with pytest.raises(RunError, match=f"quarantine .* there, {now} now"):
             tuned(found.directory, given)
     copy = tmp_path / "copy.csv"
