@@ -11,7 +11,7 @@ import apps
 from cli import output, tools
 from cli import training as making
 from serving import startup
-from training import archive, manifest, samples
+from training import manifest, model_file, samples
 from training.manifest import RunError
 
 LIMITS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -206,7 +206,7 @@ changes = st.one_of(st.none(), st.integers(1, 255))
 def test_any_damage_of_a_model(place, change, run, elsewhere):
     (elsewhere / "model.keras").write_bytes(damaged(run.path / "model.keras", place, change))
     try:
-        archive.load_model(elsewhere / "model.keras")
+        model_file.read_model(elsewhere / "model.keras")
     except ValueError as error:
         assert_words(2, str(error))
 

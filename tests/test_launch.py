@@ -91,7 +91,7 @@ def test_the_cause_is_told_from_its_consequences():
 
 
 def test_who_is_late_after_the_chief_does_not_matter(monkeypatch):
-    monkeypatch.setattr(launch, "SHORT", 0.3)
+    monkeypatch.setattr(launch, "EXIT_GRACE_SECONDS", 0.3)
     launch.launch(worker("import time\nif me: time.sleep(60)"), workers=2)
 
 

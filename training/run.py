@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import apps
 from apps.app import App, ModalityName, TaskName
 from pipelines.files import atomic_write, expand_home, replace_home
-from training import archive
+from training import model_file
 from training.manifest import TASKS, RunError, read
 from training.options import TrainOptions
 
@@ -117,7 +117,7 @@ class Run:
         """Best model, from raw input to probabilities or numbers."""
         path, labels = self.path / "model.keras", self.manifest["labels"]
         try:
-            model = archive.load_model(path)
+            model = model_file.read_model(path)
             if labels and model.output_shape[-1] != len(labels):
                 raise ValueError(f"the run has {len(labels)} labels, it gives {model.output_shape}")
             return model

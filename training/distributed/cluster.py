@@ -1,4 +1,4 @@
-"""Which of several workers this process is: what TF_CONFIG says, read without TensorFlow."""
+"""Parse TF_CONFIG without TensorFlow: addresses of the workers and number of this one."""
 
 import functools
 import json
@@ -14,21 +14,21 @@ JOBS = ("chief", "worker")  # in the order of their replicas
 
 
 class StrategyError(ValueError):
-    """Devices or workers that are not there."""
+    """Raised for devices or workers that do not exist."""
 
     exit_status = 2
 
 
 class LostError(RuntimeError):
-    """Another worker that ended before the work was done: all have to be started again."""
+    """Raised if another worker ends too early; all workers must be started again."""
 
     exit_status = 3
 
 
 class Cluster(NamedTuple):
-    """Addresses of all workers, and this one's number; number 0 is the chief.
+    """Addresses of all workers, and the number of this one.
 
-    The chief writes and prints; the others compute.
+    Worker 0 is the chief: only it writes files and prints.
     """
 
     workers: tuple[str, ...]
@@ -36,17 +36,17 @@ class Cluster(NamedTuple):
 
 
 def found() -> Cluster | None:
-    """The cluster that TF_CONFIG names; None without it.
+    """Return the cluster of TF_CONFIG; None if the variable is not set.
 
-    Raises StrategyError where it is damaged.
+    Raises StrategyError if its value is invalid.
     """
     return _parsed(os.environ.get("TF_CONFIG", ""))
 
 
 def wanted(strategy: Strategy) -> Cluster | None:
-    """The cluster in which to take part; None where this process trains by itself.
+    """Return the cluster to join for a strategy; None if this process trains alone.
 
-    Raises StrategyError where there is none and `multiworker` is asked for.
+    Raises StrategyError if the strategy is `multiworker` and there is no cluster.
     """
     if strategy not in ("multiworker", "auto"):
         return None
@@ -79,7 +79,7 @@ def _parsed(text: str) -> Cluster | None:
     tasks = [(job, index) for job in JOBS for index in range(len(jobs[job]))]
     workers = [jobs[job][index] for job, index in tasks]
     if not all(_is_address(one) for one in workers) or len(set(workers)) < len(workers):
-        raise _damaged(text, "addresses that are no HOST:PORT, or stand there twice")
+        raise _damaged(text, "addresses that are not HOST:PORT or not unique")
     if place not in tasks:
         raise _damaged(text, f"the task {place[0]} {place[1]}, which is not in its cluster")
     return Cluster(tuple(workers), tasks.index(place))
@@ -92,6 +92,6 @@ def _is_address(text: Any) -> bool:
 
 def _damaged(text: str, reason: str) -> StrategyError:
     return StrategyError(
-        f"Received TF_CONFIG={text[:100]!r} ({reason}); expected such as {EXAMPLE}. Mend it, or "
-        "train alone with --strategy one."
+        f"Received TF_CONFIG={text[:100]!r} ({reason}); expected a value like {EXAMPLE}. "
+        "Correct it, or train alone with --strategy one."
     )

@@ -1,4 +1,4 @@
-"""Whether several devices learn what one learns: the same steps on both, compared."""
+"""Check that several devices give the same weights as one: compare the same steps on both."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -17,24 +17,24 @@ from training.precision import choose_precision
 
 EPOCHS, STEPS = 2, 10  # of each stage, and of an epoch
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 0.05}
-SLACK = 10.0  # times what rounding alone does
-# After so many steps of a stage weights are compared, and after each epoch. In the first steps
-# rounding has not grown: mistakes show that later ones would hide.
+ROUNDING_FACTOR = 10.0  # allowed difference, in multiples of the effect of rounding
+# Weights are compared after these steps of a stage and after each epoch. Rounding errors are
+# small in the first steps, so a mistake shows that they would hide later.
 COMPARED_STEPS = (1, 2, 3)
 DEFAULTS = CheckDistributeOptions()
 
 
 class UnequalError(RuntimeError):
-    """Devices that learnt something else."""
+    """Raised if several devices give other weights than one."""
 
     exit_status = 1
 
 
 class Difference(NamedTuple):
-    """How far weights lie apart after some steps.
+    """Difference of the weights after some steps.
 
     Attributes:
-        when: in words, after how many steps.
+        when: After which step or epoch, in words.
         weights: the largest difference of any weight; where an array holds numbers above 1, as
             a share of its largest.
         rounding: the same between two runs on one device, of which one sees the examples of
@@ -49,18 +49,18 @@ class Difference(NamedTuple):
     rounding: float | None
 
     def allowed(self, precision: str) -> float:
-        """The largest difference that is no mistake."""
-        return max(TOLERANCE[precision], SLACK * (self.rounding or 0.0))
+        """Return the largest difference that rounding can explain."""
+        return max(TOLERANCE[precision], ROUNDING_FACTOR * (self.rounding or 0.0))
 
 
 class Compared(NamedTuple):
-    """Losses and weights after the same steps.
+    """Comparison of losses and weights after the same steps.
 
     Attributes:
-        losses: of validation after each epoch, of one device and of several.
-        differences: of the weights, after some of the steps and at the end.
-        moved: how far the weights moved.
-        precision: of the arithmetic.
+        losses: Validation losses after each epoch, on one device and on several.
+        differences: Differences of the weights, after some steps and at the end.
+        moved: Distance of the weights from their start.
+        precision: Keras dtype policy.
 
     """
 
@@ -71,19 +71,19 @@ class Compared(NamedTuple):
 
     @property
     def difference(self) -> float:
-        """Of the weights at the end."""
+        """Difference of the weights at the end."""
         return self.differences[-1].weights
 
     @property
     def mistake(self) -> Difference | None:
-        """The first difference that rounding does not explain."""
+        """First difference that rounding does not explain; None if there is none."""
         return next(
             (one for one in self.differences if not one.weights <= one.allowed(self.precision)),
             None,
         )
 
     def rows(self) -> list[tuple[str, ...]]:
-        """For a table."""
+        """Return the rows of a table."""
         found: list[tuple[str, ...]] = [
             (f"loss, epoch {number}", f"{one:.6f}", f"{several:.6f}", f"{abs(one - several):.1e}")
             for number, (one, several) in enumerate(zip(*self.losses, strict=True), 1)
@@ -95,7 +95,7 @@ class Compared(NamedTuple):
         return found
 
     def json(self) -> dict[str, Any]:
-        """By name, for programs."""
+        """Return the fields for JSON output."""
         told = [one._asdict() for one in self.differences]
         return self._asdict() | {"differences": told}
 
@@ -115,7 +115,7 @@ def compared(app: App, options: CheckDistributeOptions = DEFAULTS) -> Compared |
         StrategyError: where there are fewer devices, or no other workers.
 
     """
-    # Two or three trainings have functions of their own, of which TensorFlow warns.
+    # Each training traces its own functions, and TensorFlow warns about that.
     tf.get_logger().setLevel("ERROR")
     alone, shared = (
         distribution.make_strategy("one"),
@@ -132,14 +132,16 @@ def compared(app: App, options: CheckDistributeOptions = DEFAULTS) -> Compared |
     choice = choose_precision(options.precision, app.modality, app.compute_dtypes)
     with shared.scope(), distribution.report_lost_workers():
         policy = distribution.agree_on_precision(app, splits, choice).policy
-        several = _trained(app, splits, shared, policy)
+        several = _train_and_watch(app, splits, shared, policy)
         if not distribution.is_chief():
             return None
-    one = _trained(app, splits, alone, policy)
+    one = _train_and_watch(app, splits, alone, policy)
     apart = _distances(several, one)
     rounding: list[float | None] = [None] * len(apart)
     if not max(apart) <= TOLERANCE[policy]:
-        rounding[:] = _distances(_trained(app, splits, alone, policy, turned=True), one)
+        rounding[:] = _distances(
+            _train_and_watch(app, splits, alone, policy, reversed_batches=True), one
+        )
     found = Compared(
         losses=(one.losses, several.losses),
         differences=[*map(Difference, one.weights, apart, rounding)],
@@ -166,8 +168,8 @@ class _Trained(NamedTuple):
     losses: list[float]
 
 
-class _Watch(keras.callbacks.Callback):
-    """Keeps the losses, and the weights of a network after some of the steps."""
+class _WeightRecorder(keras.callbacks.Callback):
+    """Records the losses, and the weights of a network after some steps."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -185,29 +187,29 @@ class _Watch(keras.callbacks.Callback):
         self.weights[f"after epoch {epoch + 1}"] = self.network.get_weights()
 
 
-def _trained(
-    app: App, splits: Splits, strategy: Any, policy: str, *, turned: bool = False
+def _train_and_watch(
+    app: App, splits: Splits, strategy: Any, policy: str, *, reversed_batches: bool = False
 ) -> _Trained:
     with strategy.scope():
         parts = build_compiled(app, splits, policy)
         parts.network.steps_per_execution = 1
         distribution.synchronize_batch_normalization(
             parts.network
-        )  # like with like: it has another arithmetic
+        )  # also on one device, since it changes the arithmetic
         start = parts.network.get_weights()
         made = make_fit_data(app, splits, parts)
         made = made._replace(
             steps_per_epoch=min(STEPS, made.steps_per_epoch), steps_per_execution=1
         )
-        if turned:
-            made = made._replace(train=made.train.map(_turned), transform=_turned)
-        watch = _Watch(parts.network)
+        if reversed_batches:
+            made = made._replace(train=made.train.map(_reverse_batch), transform=_reverse_batch)
+        watch = _WeightRecorder(parts.network)
         callbacks = [optimizers.AveragedWeights(), watch]
         app.fit(parts.network, made, callbacks=callbacks, verbose=0)
         return _Trained(start, watch.weights, watch.losses)
 
 
-def _turned(batch: Any) -> Any:
+def _reverse_batch(batch: Any) -> Any:
     return tf.nest.map_structure(lambda part: tf.reverse(part, [0]), batch)
 
 

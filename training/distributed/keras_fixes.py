@@ -1,6 +1,6 @@
-"""What Keras 3.15 does wrong where several devices share the work, put right; a function each.
+"""Fixes for bugs of Keras 3.15 with tf.distribute, one function per bug.
 
-Seen in Keras 3.15.1 with TensorFlow 2.21.0. Nothing changes for one device.
+Seen in Keras 3.15.1 with TensorFlow 2.21.0. Training on one device does not change.
 """
 
 from typing import Any
@@ -13,17 +13,17 @@ from keras.src.backend.tensorflow import trainer
 def symbolic_build() -> None:
     """Build a model from one replica's part of the first batch.
 
-    Keras takes the mean of all parts, which fails where they are not equally large
+    Keras takes the mean of all parts, which fails if they differ in size
     (keras-team/keras#20585).
     """
-    usual = trainer.TensorFlowTrainer._maybe_symbolic_build
-    if getattr(usual, "is_ours", False):
+    original = trainer.TensorFlowTrainer._maybe_symbolic_build
+    if getattr(original, "is_patched", False):
         return
 
     def build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
         strategy = self._distribute_strategy
         if strategy is None or strategy.num_replicas_in_sync == 1:
-            usual(self, iterator=iterator, data_batch=data_batch)
+            original(self, iterator=iterator, data_batch=data_batch)
             return
         if iterator is not None:
             for _, _, batches in iterator:
@@ -35,49 +35,49 @@ def symbolic_build() -> None:
         with strategy.scope():
             self._symbolic_build(data_batch=data_batch)
 
-    build.is_ours = True  # type: ignore[attr-defined]
+    build.is_patched = True  # type: ignore[attr-defined]
     trainer.TensorFlowTrainer._maybe_symbolic_build = build
 
 
 def random_layers() -> None:
-    """Let every replica draw its own random numbers.
+    """Give every replica its own random numbers.
 
-    Keras gives all of them the same seeds: one mask of dropout for all parts of a batch.
+    Keras gives all replicas the same seeds, so all parts of a batch get the same dropout mask.
     """
-    usual = keras.random.SeedGenerator.next
-    if getattr(usual, "is_ours", False):
+    original = keras.random.SeedGenerator.next
+    if getattr(original, "is_patched", False):
         return
 
     def draw(self: Any, ordered: bool = True) -> Any:
-        seed = usual(self, ordered)
+        seed = original(self, ordered)
         context = tf.distribute.get_replica_context()
         if context is None or context.num_replicas_in_sync == 1:
             return seed
         number = tf.cast(context.replica_id_in_sync_group, seed.dtype)
         return seed + tf.stack([number * 7919, tf.zeros_like(number)])
 
-    draw.is_ours = True  # type: ignore[attr-defined]
+    draw.is_patched = True  # type: ignore[attr-defined]
     keras.random.SeedGenerator.next = draw
 
 
 def logs() -> None:
-    """Show of a step what this worker's replica found, where there are several workers.
+    """Log the values of this worker's replica for each step, with several workers.
 
-    Keras asks for the mean of scalars over an axis that they have not, which TensorFlow refuses
-    (keras-team/keras#20585, tensorflow/tensorflow#72388). What an epoch found is the metrics'
-    own sum over all replicas, so that no step need wait for a mean that only a bar shows.
+    Keras reduces scalars over an axis that they lack, which TensorFlow rejects
+    (keras-team/keras#20585, tensorflow/tensorflow#72388). The metrics of an epoch are sums over
+    all replicas, so no step has to wait for a mean that only the progress bar shows.
     """
-    usual = trainer.reduce_per_replica
-    if getattr(usual, "is_ours", False):
+    original = trainer.reduce_per_replica
+    if getattr(original, "is_patched", False):
         return
 
     def reduced(values: Any, strategy: Any, reduction: str) -> Any:
         several = trainer._collective_all_reduce_multi_worker(strategy)
         if not several or reduction == "concat":
-            return usual(values, strategy, reduction)
+            return original(values, strategy, reduction)
         return tf.nest.map_structure(
             lambda value: strategy.experimental_local_results(value)[0], values
         )
 
-    reduced.is_ours = True  # type: ignore[attr-defined]
+    reduced.is_patched = True  # type: ignore[attr-defined]
     trainer.reduce_per_replica = reduced

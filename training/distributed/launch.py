@@ -1,6 +1,6 @@
-"""Start the workers of one training here, watch them, and start them again after a crash.
+"""Start the workers of one training on this machine, and restart them after a crash.
 
-Knows no TensorFlow: it starts at once, and nothing that a worker does to itself reaches it.
+It does not import TensorFlow, so that it starts at once and a crash of a worker cannot affect it.
 """
 
 import contextlib
@@ -20,15 +20,15 @@ from training.directory import is_resumable
 from training.distributed.cluster import LostError
 from training.run import MANIFEST
 
-POLL = 0.02  # seconds between looks at the workers
-GRACE = 10.0  # seconds for the chief to keep what was finished
-SHORT = 5.0  # seconds for the others to end after the chief, or for the cause to show
-# What becomes of a worker because of another one: TensorFlow aborts some.
-CONSEQUENCES = (LostError.exit_status, -signal.SIGABRT)
+POLL_SECONDS = 0.02  # between two checks of the workers
+CHIEF_GRACE_SECONDS = 10.0  # for the chief to write a checkpoint
+EXIT_GRACE_SECONDS = 5.0  # for the others to end after the chief or after a failure
+# Exit statuses of workers that failed because another one failed; TensorFlow aborts some.
+SECONDARY_FAILURES = (LostError.exit_status, -signal.SIGABRT)
 
 
 class WorkerError(RuntimeError):
-    """Workers that failed; the exit status is that of the one that failed first."""
+    """Raised if workers fail; the exit status is that of the first one that failed."""
 
     def __init__(self, message: str, exit_status: int) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class WorkerError(RuntimeError):
 
 
 class _TerminatedError(BaseException):
-    """SIGTERM or SIGHUP, which by itself would leave the workers behind."""
+    """Raised for SIGTERM or SIGHUP, which would otherwise leave the workers running."""
 
 
 def launch(
@@ -47,26 +47,26 @@ def launch(
     run_dir: Path | None = None,
     plain: bool = False,
 ) -> None:
-    """Run one command as several workers on this machine that find each other by TF_CONFIG.
+    """Run one command as several workers on this machine, connected by TF_CONFIG.
 
-    Their lines come out as they end, with the worker's number before them. When one fails all
-    are stopped; when a signal ended it, all are started again.
+    Prints their output line by line with the worker's number. If a worker fails, all are stopped;
+    if a signal killed it, all are started again.
 
     Args:
-        command: program and arguments, the same for each.
-        workers: how many.
-        restarts: how many times, at most.
-        run_dir: where the command writes, and goes on; a run that is finished there is enough.
-        plain: standard output comes out as it is; the chief alone writes there.
+        command: Program and arguments, the same for each worker.
+        workers: Number of workers.
+        restarts: Largest number of restarts.
+        run_dir: Run directory of the command; a finished run there ends the restarts.
+        plain: Print standard output without numbers; only the chief writes to it.
 
     Raises:
-        WorkerError: one failed.
-        KeyboardInterrupt: the chief was told, and kept what was finished.
+        WorkerError: A worker failed.
+        KeyboardInterrupt: After Ctrl-C; the chief has written a checkpoint.
 
     """
     with _terminable():
         for attempt in range(restarts + 1):
-            failed = _Crew(plain).run(command, workers)
+            failed = _WorkerGroup(plain).run(command, workers)
             if failed is None:
                 return
             number, status = failed
@@ -74,21 +74,26 @@ def launch(
             died = status < 0 or status == LostError.exit_status
             if not died or finished or attempt == restarts:
                 break
-            _say(f"{_fate(number, status)}; starting all again ({attempt + 1} of {restarts}).")
+            _print(
+                f"{_describe_failure(number, status)}; starting all again "
+                f"({attempt + 1} of {restarts})."
+            )
     if died:
         raise WorkerError(
-            f"{_fate(number, status)}, after {attempt} restarts; expected it to end by itself. "
-            "Look for what kills it, such as too little memory.",
+            f"{_describe_failure(number, status)}, after {attempt} restarts; expected it to "
+            "finish. Find what kills it, for example too little memory.",
             status if status > 0 else 128 - status,
         )
-    raise WorkerError(f"{_fate(number, status)}; see its lines above. All were stopped.", status)
+    raise WorkerError(
+        f"{_describe_failure(number, status)}; see its lines above. All were stopped.", status
+    )
 
 
 def _finished(run_dir: Path) -> bool:
     return (run_dir / MANIFEST).exists() and not is_resumable(run_dir)
 
 
-class _Crew:
+class _WorkerGroup:
     """The processes of one start; number 0 is the chief."""
 
     def __init__(self, plain: bool) -> None:
@@ -97,22 +102,22 @@ class _Crew:
         self.pumps: list[threading.Thread] = []
 
     def run(self, command: Sequence[str], workers: int) -> tuple[int, int] | None:
-        """Start all and wait; the number and the status of the one that failed, if one did."""
+        """Start all workers and wait; return number and status of the first failure, or None."""
         try:
             addresses = free_addresses(workers)
             for number in range(workers):
                 self._start(command, number, environment(addresses, number))
             failed = self._first_failure()
             if failed is not None and failed[1] > 0:
-                # It may have the same reason to end, and something to keep.
-                self._wait(self.processes[:1], SHORT)
+                # The chief may still write a checkpoint.
+                self._wait(self.processes[:1], EXIT_GRACE_SECONDS)
             return failed
         except KeyboardInterrupt:
-            # Told all at once, they would stop at different steps and wait for each other.
-            self._tell(signal.SIGINT, self.processes[:1])
+            # A signal to all would stop them at different steps, waiting for each other.
+            self._signal(signal.SIGINT, self.processes[:1])
             raise
         except _TerminatedError:
-            self._tell(signal.SIGTERM, self.processes)
+            self._signal(signal.SIGTERM, self.processes)
             raise
         finally:
             self._end()
@@ -124,7 +129,7 @@ class _Crew:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # The terminal's Ctrl-C is the launcher's to pass on.
+            # Only the launcher receives Ctrl-C from the terminal.
             start_new_session=True,
         )
         self.processes.append(process)
@@ -137,36 +142,36 @@ class _Crew:
         while True:
             statuses = [process.poll() for process in self.processes]
             failed = [(number, status) for number, status in enumerate(statuses) if status]
-            causes = [one for one in failed if one[1] not in CONSEQUENCES]
+            causes = [one for one in failed if one[1] not in SECONDARY_FAILURES]
             if causes:
                 return causes[0]
             if statuses[0] is not None or failed:
-                deadline = min(deadline, time.monotonic() + SHORT)
+                deadline = min(deadline, time.monotonic() + EXIT_GRACE_SECONDS)
             if None not in statuses or time.monotonic() > deadline:
-                # Who is late after the chief did its work has nothing more to give.
+                # Ignore workers that still run after the chief has exited successfully.
                 return min(failed, key=lambda one: one[1]) if statuses[0] != 0 else None
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
 
-    def _tell(self, number: int, processes: list[subprocess.Popen]) -> None:
+    def _signal(self, number: int, processes: list[subprocess.Popen]) -> None:
         for process in processes:
             process.send_signal(number)
-        # A second Ctrl-C waits no longer.
+        # A second Ctrl-C ends the wait.
         with contextlib.suppress(KeyboardInterrupt, _TerminatedError):
-            self._wait(processes, GRACE)
+            self._wait(processes, CHIEF_GRACE_SECONDS)
 
     def _wait(self, processes: list[subprocess.Popen], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and any(one.poll() is None for one in processes):
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
 
     def _end(self) -> None:
         for process in self.processes:
             if process.poll() is None:
-                # A worker in the middle of a step heeds nothing less.
+                # A worker in the middle of a step reacts only to SIGKILL.
                 process.kill()
             process.wait()
         for pump in self.pumps:
-            pump.join(timeout=SHORT)
+            pump.join(timeout=EXIT_GRACE_SECONDS)
 
     def _pump(self, lines: IO[bytes] | None, stream: IO[str], prefix: bytes) -> None:
         pump = threading.Thread(target=_copy, args=(lines, stream, prefix), daemon=True)
@@ -175,16 +180,16 @@ class _Crew:
 
 
 def _copy(lines: IO[bytes], stream: Any, prefix: bytes) -> None:
-    # Who writes to a pipe that nobody reads ends; one that is not emptied would stop it for ever.
+    # Always drain the pipe: a full one would block the worker, a closed one would end it.
     with contextlib.suppress(BrokenPipeError), lines:
         for line in lines:
-            # One write a line: those of two workers never mix.
+            # One write per line, so that lines of two workers never mix.
             stream.buffer.write(prefix + line.rstrip(b"\r\n") + b"\n")
             stream.buffer.flush()
 
 
 def free_addresses(count: int) -> list[str]:
-    """Addresses of this machine where nobody listens."""
+    """Return free addresses on this machine."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -193,7 +198,7 @@ def free_addresses(count: int) -> list[str]:
 
 
 def environment(addresses: Sequence[str], number: int) -> dict[str, str]:
-    """What worker `number` needs in its environment: TF_CONFIG, its GPUs, lines at once."""
+    """Return the environment of worker `number`: TF_CONFIG, its GPUs, unbuffered output."""
     task = {"type": "worker", "index": number}
     config = json.dumps({"cluster": {"worker": list(addresses)}, "task": task})
     own = {"TF_CONFIG": config, "PYTHONUNBUFFERED": "1"}
@@ -201,9 +206,9 @@ def environment(addresses: Sequence[str], number: int) -> dict[str, str]:
 
 
 def gpus(number: int, workers: int, *, shared: bool = False) -> dict[str, str]:
-    """An equal part of the GPUs for each worker: two processes cannot reduce over one.
+    """Return the variables that give worker `number` its part of the GPUs.
 
-    Where each trains for itself they may be `shared`, in turn.
+    Two workers of one training cannot share a GPU. Independent processes may use them `shared`.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     drivers = Path("/proc/driver/nvidia/gpus")
@@ -220,20 +225,20 @@ def gpus(number: int, workers: int, *, shared: bool = False) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM, or the end of the terminal, ends the workers first. Raises WorkerError for it.
+    """End the workers on SIGTERM or SIGHUP, then raise WorkerError.
 
-    What is ignored here, as under nohup, stays ignored.
+    Signals that are ignored, as under nohup, stay ignored.
     """
 
     def stop(number: int, _: object) -> None:
         raise _TerminatedError(number)
 
-    heeded = [
+    handled = [
         one
         for one in (signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(one) is not signal.SIG_IGN
     ]
-    before = {one: signal.signal(one, stop) for one in heeded}
+    before = {one: signal.signal(one, stop) for one in handled}
     try:
         yield
     except _TerminatedError as error:
@@ -244,11 +249,11 @@ def _terminable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _fate(number: int, status: int) -> str:
+def _describe_failure(number: int, status: int) -> str:
     if status < 0:
         return f"Worker {number} was ended by {signal.Signals(-status).name}"
     return f"Worker {number} failed with status {status}"
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(f"athanor: {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""One device, or several that compute each step together (tf.distribute)."""
+"""Distribution strategies: one device, or several that share each step (tf.distribute)."""
 
 import contextlib
 import functools
@@ -20,8 +20,8 @@ from training.distributed import cluster, keras_fixes
 from training.distributed.cluster import LostError, Strategy, StrategyError
 from training.precision import POLICIES, PrecisionChoice
 
-COLLECTIVE_TIMEOUT = 600  # seconds that a worker waits for another one in the middle of a step
-WAITING_NOTICE_DELAY = 20  # seconds after which waiting for the others is worth a line
+COLLECTIVE_TIMEOUT = 600  # seconds that a worker waits for the others within a step
+WAITING_NOTICE_DELAY = 20  # seconds of waiting after which a line is printed
 LOST_WORKER_ERRORS = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -30,25 +30,25 @@ LOST_WORKER_ERRORS = (
 
 
 def make_strategy(strategy: Strategy, devices: int | None = None) -> Any:
-    """The tf.distribute.Strategy that is meant: the default one, mirrored, or several workers.
+    """Make the tf.distribute.Strategy: the default one, mirrored or multi-worker.
 
-    Mirrored, every device computes its part of each batch, and all make the same step; so do
-    all devices of several workers, which are processes on one machine or many.
+    With `mirrored` every device computes its part of each batch, and all apply the same step.
+    `multiworker` does so with all devices of several processes, on one machine or many.
 
     Args:
-        strategy: `auto` is several workers where TF_CONFIG names them, else mirrored where
+        strategy: `auto` is multiworker if TF_CONFIG names several workers, else mirrored if
             there are several devices.
-        devices: how many GPUs, or parts of the CPU where there is no GPU; None for all.
+        devices: Number of GPUs, or of parts of the CPU without a GPU; None for all.
 
     Raises:
-        StrategyError: where there are fewer devices, or no other workers.
+        StrategyError: There are fewer devices, or no other workers.
 
     """
     if cluster.wanted(strategy):
         if devices is not None:
             raise StrategyError(
-                f"Received --devices {devices} with several workers; expected none, for each "
-                "takes all of its GPUs. Leave it out."
+                f"Received --devices {devices} with several workers; expected none, because each "
+                "worker uses all of its GPUs. Leave it out."
             )
         return multiworker()
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -68,7 +68,7 @@ def make_strategy(strategy: Strategy, devices: int | None = None) -> Any:
 
 
 def expected_replicas(strategy: Strategy, devices: int | None) -> int:
-    """Replicas that `choose` would give, without a look at what the devices hold."""
+    """Return the replicas that `make_strategy` would use, without initialising devices."""
     if strategy == "one":
         return 1
     return devices or max(1, len(tf.config.list_physical_devices("GPU")))
@@ -76,7 +76,7 @@ def expected_replicas(strategy: Strategy, devices: int | None) -> int:
 
 @functools.cache
 def _mirrored(*names: str) -> Any:
-    """One strategy a process: after a second, collectives of the first fail."""
+    """Make one strategy per process: after a second, collectives of the first fail."""
     keras_fixes.symbolic_build()
     keras_fixes.random_layers()
     return tf.distribute.MirroredStrategy(names)
@@ -84,7 +84,7 @@ def _mirrored(*names: str) -> Any:
 
 @functools.cache
 def multiworker() -> Any:
-    """The strategy of TF_CONFIG's workers; made before TensorFlow looks at any device."""
+    """Make the strategy of TF_CONFIG's workers; must run before TensorFlow initialises devices."""
     for fix in (keras_fixes.symbolic_build, keras_fixes.random_layers, keras_fixes.logs):
         fix()
     options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=COLLECTIVE_TIMEOUT)
@@ -94,9 +94,9 @@ def multiworker() -> Any:
 
 @contextlib.contextmanager
 def _waiting_for_workers() -> Iterator[None]:
-    """While the workers wait for each other: Ctrl-C ends it, and after a while it is said."""
-    meant = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    # A handler in Python would not be called before all are there.
+    """Let Ctrl-C end the wait for the other workers, and print a line after a while."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A Python handler would run only after all workers have connected.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     waiting = threading.Timer(WAITING_NOTICE_DELAY, _print_waiting_notice)
     waiting.daemon = True
@@ -105,8 +105,8 @@ def _waiting_for_workers() -> Iterator[None]:
         yield
     finally:
         waiting.cancel()
-        # TensorFlow takes SIGTERM for a notice that it need not heed.
-        for number, handler in meant.items():
+        # TensorFlow installs a SIGTERM handler that ignores the signal.
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
@@ -116,7 +116,7 @@ def _print_waiting_notice() -> None:
 
 
 def is_chief() -> bool:
-    """Whether this process writes and prints: alone, or the first of several workers in scope."""
+    """Tell whether this process writes and prints: it is alone, or the first worker."""
     return _worker_number() == 0
 
 
@@ -126,14 +126,14 @@ def _worker_number() -> int:
 
 
 def strategy_name() -> Strategy:
-    """Of the strategy in whose scope this is asked."""
+    """Return the name of the current strategy."""
     if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
         return "multiworker"
     return "one" if num_replicas() == 1 else "mirrored"
 
 
 def broadcast_from_chief(number: int) -> int:
-    """The chief's number, on every worker: all have to ask, at the same place."""
+    """Return the chief's number on every worker; all workers must call this together."""
     if strategy_name() != "multiworker":
         return number
     strategy = tf.distribute.get_strategy()
@@ -142,7 +142,7 @@ def broadcast_from_chief(number: int) -> int:
 
 
 def require_equal_to_chief(what: str, number: int) -> None:
-    """Raise StrategyError on a worker whose number is not the chief's: all have to ask."""
+    """Raise StrategyError if the number is not the chief's; all workers must call this."""
     if broadcast_from_chief(number) != number:
         raise StrategyError(
             f"Received {what} on worker {_worker_number()} that differ from those of the chief; "
@@ -162,13 +162,13 @@ def _value_of_first_replica(strategy: Any) -> Any:
 
 
 def agree_on_precision(app: App, splits: Splits, choice: PrecisionChoice) -> PrecisionChoice:
-    """The chief's choice of a precision, which each machine measures for itself.
+    """Return the chief's choice of precision, which each machine would measure differently.
 
-    Raises StrategyError on a worker that has other data or fields than the chief has.
+    Raises StrategyError on a worker with other data or fields than the chief.
     """
     if strategy_name() != "multiworker":
-        return choice  # and the data need not be read for it
-    places = {"data": "", "test": ""}  # another machine may keep its copy elsewhere
+        return choice  # without reading the data
+    places = {"data": "", "test": ""}  # paths may differ between machines
     same = repr((app.to_json() | places, splits.fingerprint()))
     require_equal_to_chief("data or fields", zlib.crc32(same.encode()))
     policy = POLICIES[broadcast_from_chief(POLICIES.index(choice.policy))]
@@ -177,7 +177,7 @@ def agree_on_precision(app: App, splits: Splits, choice: PrecisionChoice) -> Pre
 
 @contextlib.contextmanager
 def report_lost_workers() -> Iterator[None]:
-    """Say in words that another worker is gone: raises LostError."""
+    """Raise LostError if another worker ends or hangs."""
     try:
         yield
     except LOST_WORKER_ERRORS as error:
@@ -185,15 +185,15 @@ def report_lost_workers() -> Iterator[None]:
             raise
         reason = "hung" if isinstance(error, tf.errors.DeadlineExceededError) else "ended"
         raise LostError(
-            f"Received nothing more from another worker, which {reason}; expected all to go on. "
-            "Look at what it said, and start all again."
+            f"Received nothing more from another worker, which {reason}; expected all workers to "
+            "continue. Read its output, and start all again."
         ) from error
 
 
 def batch_size(app: App, count: int, num_replicas: int) -> int:
-    """Examples in one step, of `count` to train on, as many for each replica.
+    """Return the examples per step for `count` training examples, a multiple of the replicas.
 
-    Raises FieldError for a --batch-size that cannot be divided so, or a solver.
+    Raises FieldError for a --batch-size that is no multiple, or for a full-batch solver.
     """
     if num_replicas > 1 and optimizers.get_solver(app.optimizer):
         raise FieldError(
@@ -211,12 +211,12 @@ def batch_size(app: App, count: int, num_replicas: int) -> int:
 
 
 def num_replicas() -> int:
-    """Devices that share the work where this is asked: 1 outside of a strategy's scope."""
+    """Return the number of replicas of the current strategy; 1 outside of its scope."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def synchronize_batch_normalization(model: Any) -> None:
-    """Let batch normalisation see the whole batch, so that replicas answer as one device."""
+    """Compute batch normalization over the whole batch, so that replicas equal one device."""
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True

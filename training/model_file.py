@@ -15,7 +15,7 @@ CLASS = re.compile(r"<class '[\w.]*?(\w+)'>")  # as Keras prints what it read
 MAX_COMPRESSION_RATIO = 200  # Keras does not compress
 
 
-def load_model(path: Path) -> Any:
+def read_model(path: Path) -> Any:
     """Load a model from a .keras file.
 
     Raises ValueError with a reason if the file is unsafe or damaged: an unknown member, a
