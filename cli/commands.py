@@ -121,7 +121,7 @@ def _app_commands(app_class: type[apps.App]) -> App:
     ) -> None:
         """Look for what is wrong with data before training: copies, leaks, labels, files.
 
-        The exit status is 1 if a finding is grave.
+        The exit status is 1 if a finding is an error.
         """
         with output.output(printed.json) as emit:
             runs.check_data(app, options, emit)

@@ -1,18 +1,18 @@
-"""Where a diagnosis may be written; known before anything heavy is imported."""
+"""Checks that the report and the quarantine list can be written, before TensorFlow is imported."""
 
 from pathlib import Path
 
 from apps.fields import FieldError
 
-MARK = '<meta name="generator" content="athanor check-data">'
+GENERATOR_TAG = '<meta name="generator" content="athanor check-data">'
 
 
 def require_free(report: Path, listed: Path | None) -> None:
-    """Raise FieldError where a file would be overwritten that is not ours to overwrite."""
+    """Raise FieldError if a file of the user's would be overwritten or a directory is missing."""
     if report.exists() and not _is_ours(report):
         raise FieldError(
             f"Received --report {str(report)!r}, where there is a file that check-data did not "
-            "write; expected none. Choose another place with --report."
+            "write; expected a new file or an older report. Choose another path with --report."
         )
     if listed is not None and listed.exists():
         raise FieldError(
@@ -22,14 +22,14 @@ def require_free(report: Path, listed: Path | None) -> None:
     for path in (report, listed):
         if path is not None and not path.resolve().parent.is_dir():
             raise FieldError(
-                f"Received {str(path)!r} in a directory that is not there; expected one to write "
-                "to. Make it, or choose another place."
+                f"Received {str(path)!r} in a directory that does not exist; expected an existing "
+                "directory. Make it, or choose another path."
             )
 
 
 def _is_ours(report: Path) -> bool:
     try:
         with report.open("rb") as file:
-            return MARK.encode() in file.read(1000)
+            return GENERATOR_TAG.encode() in file.read(1000)
     except OSError:
         return False

@@ -1,48 +1,56 @@
-"""The same example twice, or nearly: within a split, across splits, with other answers."""
+"""Exact and near duplicates: within a split, across splits, with different targets."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from data_checks.dataset import Subject
-from data_checks.finding import MOST_SHOWN, NOBODY, Finding, Severity, Shown, counted, graded
+from data_checks.dataset import CheckedData
+from data_checks.finding import (
+    MAX_OCCURRENCES,
+    NO_NUMBERS,
+    Finding,
+    Occurrence,
+    Severity,
+    counted,
+    severity_of,
+)
 
-LEAKING = 0.05  # of the test examples have a near copy in training: the score is no score
-CONTRADICTING = 0.05  # of all examples
-MANY_COPIES = 0.05
-USUAL_REPEATS = 0.5  # of all rows have the inputs of another one: the columns take few values
-SPREAD = 0.1  # deviations of the target by which two answers differ
+MAX_LEAKED_SHARE = 0.05  # of the test examples, with a near copy in training
+MAX_CONTRADICTING_SHARE = 0.05  # of all examples
+MAX_COPY_SHARE = 0.05  # of all examples
+MIN_REPEATED_SHARE = 0.5  # of all rows; beyond it repeated inputs are normal for the table
+MIN_TARGET_DIFFERENCE = 0.1  # standard deviations of the target
 
-Pairs = np.ndarray  # int64 [pairs, 2], numbers in the pool
-
-
-def exact(subject: Subject) -> Iterator[Finding]:
-    """The same content twice: across splits, within one."""
-    groups = grouped(subject.hashes)
-    yield from _across(subject, groups)
-    yield from _within(subject, groups)
+Pairs = np.ndarray  # int64 [pairs, 2], example numbers
 
 
-def contradictions(subject: Subject) -> Iterator[Finding]:
-    """The same content with different answers."""
-    if subject.app.modality == "ids":
+def exact(data: CheckedData) -> Iterator[Finding]:
+    """Exact copies: across splits and within a split."""
+    groups = grouped(data.hashes)
+    yield from _across(data, groups)
+    yield from _within(data, groups)
+
+
+def contradictions(data: CheckedData) -> Iterator[Finding]:
+    """Copies with different targets."""
+    if data.app.modality == "ids":
         return
-    wrong = [members for members in grouped(subject.hashes) if differs(subject, members)]
+    wrong = [members for members in grouped(data.hashes) if differs(data, members)]
     if not wrong:
         return
     numbers = np.concatenate(wrong)
-    share = len(numbers) / len(subject)
+    share = len(numbers) / len(data)
     said = (
         f"{counted(len(numbers), 'example')} in {counted(len(wrong), 'group')} have the same "
-        "input and different answers"
+        "input and different targets"
     )
-    if _repeats_by_nature(subject):
+    if _repeats_by_nature(data):
         severity: Severity = "note"
-        advice = "Rows have few distinct inputs, so this is what no model can tell apart."
-        listed = NOBODY
+        advice = "The columns take few values, so no model can tell these rows apart."
+        listed = NO_NUMBERS
     else:
-        severity = graded(share, grave=CONTRADICTING)
-        advice = "Decide which answer is right, or leave them out: nothing can learn them."
+        severity = severity_of(share, error=MAX_CONTRADICTING_SHARE)
+        advice = "Decide which target is right, or exclude the examples."
         listed = numbers
     yield Finding(
         "contradicting copies",
@@ -51,43 +59,43 @@ def contradictions(subject: Subject) -> Iterator[Finding]:
         advice,
         len(numbers),
         share,
-        _first_of(subject, wrong),
+        _first_of(data, wrong),
         listed,
     )
 
 
-def _repeats_by_nature(subject: Subject) -> bool:
-    """Whether most rows have the inputs of another row: such repeats are no copies."""
-    if not subject.of_rows:
+def _repeats_by_nature(data: CheckedData) -> bool:
+    """Whether most rows share their inputs with another row, so that repeats are normal."""
+    if not data.has_rows:
         return False
-    _, counts = np.unique(subject.hashes, return_counts=True)
-    return bool(counts[counts > 1].sum() > USUAL_REPEATS * len(subject))
+    _, counts = np.unique(data.hashes, return_counts=True)
+    return bool(counts[counts > 1].sum() > MIN_REPEATED_SHARE * len(data))
 
 
-def near(subject: Subject, pairs: Pairs, what: str) -> Iterator[Finding]:
-    """Findings of pairs that are nearly, but not exactly, the same; `what` says how alike."""
+def near(data: CheckedData, pairs: Pairs, what: str) -> Iterator[Finding]:
+    """Findings about pairs of near copies; `what` names their likeness."""
     if not len(pairs):
         return
-    split = subject.split[pairs]
+    split = data.split[pairs]
     crosses = split[:, 0] != split[:, 1]
-    yield from _near_across(subject, pairs[crosses], what)
-    yield from _near_contradicting(subject, pairs, what)
+    yield from _near_across(data, pairs[crosses], what)
+    yield from _near_contradicting(data, pairs, what)
     inside = np.unique(pairs[~crosses])
     if len(inside):
-        share = len(inside) / len(subject)
+        share = len(inside) / len(data)
         yield Finding(
             "near copies within a split",
-            graded(share, warning=MANY_COPIES),
+            severity_of(share, warning=MAX_COPY_SHARE),
             f"{counted(len(inside), 'example')} of a split have a near copy there ({what})",
-            "Harmless in small numbers; many make training and score depend on few originals.",
+            "A few do no harm; with many, training and score depend on few originals.",
             len(inside),
             share,
-            _of_pairs(subject, pairs[~crosses]),
+            _of_pairs(data, pairs[~crosses]),
         )
 
 
 def grouped(keys: np.ndarray) -> list[np.ndarray]:
-    """The places of each key that is there more than once."""
+    """For each key that occurs more than once, the positions of its members."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
@@ -98,117 +106,117 @@ def grouped(keys: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def differs(subject: Subject, members: np.ndarray) -> bool:
-    """Whether examples have different answers."""
-    targets = subject.targets[members]
-    if subject.splits.labels:
+def differs(data: CheckedData, members: np.ndarray) -> bool:
+    """Whether the targets of these examples differ."""
+    targets = data.targets[members]
+    if data.splits.labels:
         return bool((targets != targets[0]).any())
-    deviation = float(subject.targets[subject.numbers("train")].std())
-    return bool(np.ptp(targets) > SPREAD * deviation)
+    deviation = float(data.targets[data.numbers_of("train")].std())
+    return bool(np.ptp(targets) > MIN_TARGET_DIFFERENCE * deviation)
 
 
-def _across(subject: Subject, groups: list[np.ndarray]) -> Iterator[Finding]:
-    crossing = [one for one in groups if len(set(subject.home[one].tolist())) > 1]
+def _across(data: CheckedData, groups: list[np.ndarray]) -> Iterator[Finding]:
+    crossing = [one for one in groups if len(set(data.copy_split[one].tolist())) > 1]
     if not crossing:
         return
     numbers = np.concatenate(crossing)
-    outside = numbers[subject.split[numbers] != 2]
-    dropped = subject.dropped[outside].sum()
+    outside = numbers[data.split[numbers] != 2]
+    dropped = data.dropped[outside].sum()
     said = (
         f"{counted(len(outside), 'example')} of train or validation are in test or validation too"
     )
     if dropped < len(outside):  # rows that are equal by chance
-        said += f"; training leaves out {dropped:,} of them by itself"
-        advice = "If equal rows are the same thing observed twice, keep one of each."
+        said += f"; training removes {dropped:,} of them"
+        advice = "If equal rows are one thing observed twice, keep one of each."
     else:
-        said += "; training leaves them out by itself"
-        advice = "Nothing has to be done for athanor; elsewhere they would raise the score."
+        said += "; training removes them"
+        advice = "Athanor needs nothing done; other tools would report too high a score."
     yield Finding(
         "copies across splits",
-        "note" if _repeats_by_nature(subject) else "warning",
+        "note" if _repeats_by_nature(data) else "warning",
         said,
         advice,
         len(outside),
-        len(outside) / len(subject),
-        _first_of(subject, crossing),
+        len(outside) / len(data),
+        _first_of(data, crossing),
     )
 
 
-def _within(subject: Subject, groups: list[np.ndarray]) -> Iterator[Finding]:
+def _within(data: CheckedData, groups: list[np.ndarray]) -> Iterator[Finding]:
     again = [
         same
         for one in groups
-        for which in set(subject.home[one].tolist())
-        if len(same := one[subject.home[one] == which]) > 1
+        for which in set(data.copy_split[one].tolist())
+        if len(same := one[data.copy_split[one] == which]) > 1
     ]
     if not again:
         return
     count = sum(len(one) - 1 for one in again)
-    share = count / len(subject)
+    share = count / len(data)
     yield Finding(
         "copies within a split",
-        "note" if _repeats_by_nature(subject) else graded(share, warning=MANY_COPIES),
+        "note" if _repeats_by_nature(data) else severity_of(share, warning=MAX_COPY_SHARE),
         f"{counted(count, 'example repeats', 'examples repeat')} another of the same split",
-        "A cut draws equal rows one by one, and keeps copies of all else on one side; if they are "
-        "no accident, nothing has to be done.",
+        "Splits draw equal rows one by one and keep copies of texts and images together. If the "
+        "copies are intended, nothing has to be done.",
         count,
         share,
-        _first_of(subject, again),
+        _first_of(data, again),
     )
 
 
-def _near_across(subject: Subject, pairs: Pairs, what: str) -> Iterator[Finding]:
+def _near_across(data: CheckedData, pairs: Pairs, what: str) -> Iterator[Finding]:
     if not len(pairs):
         return
     concerned = np.unique(pairs)
-    held = concerned[subject.split[concerned] == 2]
-    learnt = concerned[subject.trains[concerned]]
-    # A copy in validation of one in train leaves training; one of test leaves both.
-    later = subject.split[pairs].max(1, keepdims=True)
-    out = np.unique(pairs[(subject.split[pairs] < later) & subject.trains[pairs]])
-    share = len(held) / max(1, len(subject.splits.test))
+    tested = concerned[data.split[concerned] == 2]
+    trained = concerned[data.used_in_training[concerned]]
+    # Drops the training copy of a validation example, and both copies of a test example.
+    later = data.split[pairs].max(1, keepdims=True)
+    out = np.unique(pairs[(data.split[pairs] < later) & data.used_in_training[pairs]])
+    share = len(tested) / max(1, len(data.splits.test))
     yield Finding(
         "near copies across splits",
-        graded(share, grave=LEAKING),
-        f"{counted(len(held), 'test example has', 'test examples have')} a near copy in train or "
-        f"validation, {len(learnt):,} in all there ({what})",
-        "Leave the copies out of training by the list of --write-quarantine, or cut by their "
-        "origin: the score counts what was seen.",
-        len(held) or len(learnt),
+        severity_of(share, error=MAX_LEAKED_SHARE),
+        f"{counted(len(tested), 'test example has', 'test examples have')} a near copy in train or "
+        f"validation, {len(trained):,} there in all ({what})",
+        "Exclude the copies with --write-quarantine and train --quarantine, or split by their "
+        "origin: the score partly measures memory.",
+        len(tested) or len(trained),
         share,
-        _of_pairs(subject, pairs),
+        _of_pairs(data, pairs),
         out,
     )
 
 
-def _near_contradicting(subject: Subject, pairs: Pairs, what: str) -> Iterator[Finding]:
-    if not subject.splits.labels:
+def _near_contradicting(data: CheckedData, pairs: Pairs, what: str) -> Iterator[Finding]:
+    if not data.splits.labels:
         return
-    pairs = pairs[subject.targets[pairs[:, 0]] != subject.targets[pairs[:, 1]]]
+    pairs = pairs[data.targets[pairs[:, 0]] != data.targets[pairs[:, 1]]]
     numbers = np.unique(pairs)
     if not len(numbers):
         return
-    share = len(numbers) / len(subject)
+    share = len(numbers) / len(data)
     yield Finding(
         "contradicting near copies",
-        graded(share, grave=CONTRADICTING),
+        severity_of(share, error=MAX_CONTRADICTING_SHARE),
         f"{counted(len(numbers), 'example')} have a near copy of another class ({what})",
-        "One of the two is probably labelled wrongly: look at them.",
+        "One of the two is probably mislabelled: look at them.",
         len(numbers),
         share,
-        _of_pairs(subject, pairs),
-        numbers[subject.trains[numbers]],
+        _of_pairs(data, pairs),
+        numbers[data.used_in_training[numbers]],
     )
 
 
-def _first_of(subject: Subject, groups: list[np.ndarray]) -> list[Shown]:
-    """Two of each group, where possible of different splits."""
+def _first_of(data: CheckedData, groups: list[np.ndarray]) -> list[Occurrence]:
+    """Two members of each group, from different splits where possible."""
     pairs = []
-    for members in groups[: MOST_SHOWN // 2]:
-        order = np.argsort(subject.split[members], kind="stable")
+    for members in groups[: MAX_OCCURRENCES // 2]:
+        order = np.argsort(data.split[members], kind="stable")
         pairs += [members[order[0]], members[order[-1]]]
-    return subject.shown(np.array(pairs))
+    return data.occurrences(np.array(pairs))
 
 
-def _of_pairs(subject: Subject, pairs: Pairs) -> list[Shown]:
-    return subject.shown(pairs[: MOST_SHOWN // 2].ravel())
+def _of_pairs(data: CheckedData, pairs: Pairs) -> list[Occurrence]:
+    return data.occurrences(pairs[: MAX_OCCURRENCES // 2].ravel())

@@ -1,4 +1,4 @@
-"""All checks of a kind of data, one after the other, and what they found together."""
+"""Run all checks of a modality and collect their findings."""
 
 import dataclasses
 import importlib
@@ -10,27 +10,34 @@ from typing import Any
 import numpy as np
 
 from apps.app import App
-from data_checks import duplicates, reading
-from data_checks import targets as answers
-from data_checks.dataset import Subject
-from data_checks.finding import SEVERITIES, Finding, worst_first
+from data_checks import duplicates, reading, targets
+from data_checks.dataset import CheckedData
+from data_checks.finding import SEVERITIES, Finding, sort_by_severity
 from pipelines.examples import AddressError, DataError
 from pipelines.inspection import Progress, looking
 
-Check = Callable[[Subject], Iterator[Finding]]
-# Of every kind of question; each also has a module of its own.
+Check = Callable[[CheckedData], Iterator[Finding]]
+# For every modality; each also has checks of its own.
 SHARED: tuple[Check, ...] = (
     reading.broken_lines,
     duplicates.exact,
     duplicates.contradictions,
-    answers.classes,
-    answers.numbers,
+    targets.classes,
+    targets.numbers,
 )
 KINDS = {
-    "image": ("files", "blank", "shapes", "near", "giveaways", "lonely"),
+    "image": ("files", "blank", "shapes", "near", "leakage", "label_errors"),
     "row": ("cells", "columns", "categories", "outliers", "drift", "near", "leakage"),
-    "text": ("targets", "empty", "encoding", "lengths", "near", "wording", "giveaways"),
-    "ids": ("left_out", "names", "ratings", "raters", "few", "strangers", "times"),
+    "text": ("targets", "empty", "encoding", "lengths", "near", "boilerplate", "leakage"),
+    "ids": (
+        "dropped_rows",
+        "names",
+        "ratings",
+        "suspicious_users",
+        "rare_ids",
+        "cold_start",
+        "times",
+    ),
 }
 MODULES = {
     "image": "data_checks.images.checks",
@@ -42,14 +49,14 @@ MODULES = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What was examined, and what was found, worst first.
+    """The findings of all checks, worst first.
 
-    `subject` is None where training would refuse the data.
+    `data` is None if training would refuse the data.
     """
 
     app: App
     findings: list[Finding]
-    subject: Subject | None
+    data: CheckedData | None
     seconds: float
 
     @property
@@ -61,15 +68,16 @@ class Diagnosis:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
-        splits = self.subject and self.subject.splits
+        """The diagnosis as JSON, for `--json`."""
+        splits = self.data and self.data.splits
         return {
             "app": self.app.name(),
             "data": self.app.data,
             "examples": splits.sizes if splits else {},
             "fingerprint": splits.fingerprint() if splits else None,
             "notes": list(splits.notes) if splits else [],
-            "counts": self.counts,
+            # "grave" is the name of before, for one release.
+            "counts": {**self.counts, "grave": self.counts["error"]},
             "findings": [finding.to_json() for finding in self.findings],
             "seconds": round(self.seconds, 3),
         }
@@ -78,8 +86,8 @@ class Diagnosis:
 def examine(app: App, data_dir: Path | None, progress: Progress) -> Diagnosis:
     """Read the data as training would, and check them.
 
-    Data that training would refuse are a grave finding. Raises DataError and
-    FieldError where an address, a column or a field is a mistake.
+    Data that training would refuse are an error among the findings. Raises DataError or
+    FieldError for a wrong address, column or field.
     """
     start = time.perf_counter()
     with looking(progress) as look:
@@ -89,10 +97,10 @@ def examine(app: App, data_dir: Path | None, progress: Progress) -> Diagnosis:
             raise
         except DataError as error:
             found = [*reading.refused(error), *reading.lines_of(look)]
-            return Diagnosis(app, worst_first(found), None, time.perf_counter() - start)
-        subject = Subject(app, splits, look)
-        findings = list(_found(subject, progress))
-    return Diagnosis(app, worst_first(findings), subject, time.perf_counter() - start)
+            return Diagnosis(app, sort_by_severity(found), None, time.perf_counter() - start)
+        data = CheckedData(app, splits, look)
+        findings = list(_found(data, progress))
+    return Diagnosis(app, sort_by_severity(findings), data, time.perf_counter() - start)
 
 
 def checks(question: str) -> tuple[Check, ...]:
@@ -101,10 +109,10 @@ def checks(question: str) -> tuple[Check, ...]:
     return (*SHARED, *(getattr(module, name) for name in KINDS[question]))
 
 
-def _found(subject: Subject, progress: Progress) -> Iterator[Finding]:
-    every = checks(subject.app.modality)
+def _found(data: CheckedData, progress: Progress) -> Iterator[Finding]:
+    every = checks(data.app.modality)
     for done, check in enumerate(every):
         progress("checking", done, len(every))
         with np.errstate(all="ignore"):
-            yield from check(subject)
+            yield from check(data)
     progress("checking", len(every), len(every))

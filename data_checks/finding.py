@@ -1,4 +1,4 @@
-"""What a check found: data, to be shown, written, counted and listed."""
+"""Findings of the data checks: what is wrong, how severe it is, and where it occurs."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,21 +6,20 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-Severity = Literal["grave", "warning", "note"]
-# Worst first.
-SEVERITIES: tuple[Severity, ...] = ("grave", "warning", "note")
-NOBODY = np.empty(0, "int64")
-MOST_SHOWN = 8  # examples of one finding
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")  # worst first
+NO_NUMBERS = np.empty(0, "int64")
+MAX_OCCURRENCES = 8  # listed for one finding
 
 
-class Shown(NamedTuple):
-    """One example of a finding, for people.
+class Occurrence(NamedTuple):
+    """One place in the data to which a finding applies.
 
     Attributes:
-        split: train, valid or test; empty for what was never cut.
+        split: train, valid or test; empty if the place belongs to no split.
         where: a file, a line of a file, or a record.
-        said: what is there, or what is wrong with it.
-        number: its place in the pool, where it is an example; -1 otherwise.
+        said: the content, or what is wrong with it.
+        number: the example's index in `CheckedData`; -1 if it is no example.
 
     """
 
@@ -30,8 +29,8 @@ class Shown(NamedTuple):
     number: int = -1
 
 
-class Lost(NamedTuple):
-    """What reading left out, for the list: it has no content to be known by."""
+class UnreadExample(NamedTuple):
+    """A row or file that reading skipped; the quarantine list names it by its place alone."""
 
     split: str
     where: str
@@ -39,18 +38,18 @@ class Lost(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Finding:
-    """One thing that is wrong, or worth knowing.
+    """One result of a check.
 
     Attributes:
-        check: the short name of what was looked for, the same for all data.
-        severity: grave (scores or models cannot be believed), warning (look at it), or note.
-        said: what was found, in a sentence.
-        advice: what to do about it.
-        count: how many examples, files, columns or ids are concerned.
-        share: of how many they are a part, from 0 to 1; None where that means nothing.
-        shown: a few of them.
-        out: numbers in the pool of what the list names; training leaves out what is not test.
-        lost: what reading leaves out already, and the list names.
+        check: the short name of the check, the same for all data sets.
+        severity: error (scores or models cannot be trusted), warning (look at it), or note.
+        said: the finding as a sentence.
+        advice: what the user can do.
+        count: number of examples, files, columns or ids concerned.
+        share: their share of all, from 0 to 1; None where a share means nothing.
+        occurrences: a few of them.
+        to_quarantine: indices of the examples that the quarantine list names.
+        unread: rows and files that reading skipped, which the list names too.
 
     """
 
@@ -60,12 +59,12 @@ class Finding:
     advice: str
     count: int = 1
     share: float | None = None
-    shown: Sequence[Shown] = ()
-    out: np.ndarray = dataclasses.field(default_factory=lambda: NOBODY)
-    lost: Sequence[Lost] = ()
+    occurrences: Sequence[Occurrence] = ()
+    to_quarantine: np.ndarray = dataclasses.field(default_factory=lambda: NO_NUMBERS)
+    unread: Sequence[UnreadExample] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
+        """The finding as JSON, for `--json`."""
         return {
             "check": self.check,
             "severity": self.severity,
@@ -74,25 +73,26 @@ class Finding:
             "count": int(self.count),
             "share": None if self.share is None else round(float(self.share), 6),
             "examples": [
-                {"split": one.split, "where": one.where, "said": one.said} for one in self.shown
+                {"split": one.split, "where": one.where, "said": one.said}
+                for one in self.occurrences
             ],
         }
 
 
-def worst_first(findings: Sequence[Finding]) -> list[Finding]:
-    """In the order of severity; what concerns more stands before what concerns less."""
+def sort_by_severity(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings by severity; within one severity the larger share comes first."""
     return sorted(
         findings, key=lambda one: (SEVERITIES.index(one.severity), -(one.share or 0), one.check)
     )
 
 
-def graded(share: float, *, grave: float = 2.0, warning: float = 0.0) -> Severity:
-    """The severity of a share: from `grave` on, from `warning` on, or a note."""
-    if share >= grave:
-        return "grave"
+def severity_of(share: float, *, error: float = 2.0, warning: float = 0.0) -> Severity:
+    """An error if the share reaches `error`, a warning if it reaches `warning`, else a note."""
+    if share >= error:
+        return "error"
     return "warning" if share >= warning else "note"
 
 
 def counted(count: int, what: str, plural: str = "") -> str:
-    """A number and its noun: 1 row, 2,000 rows."""
+    """A count with its noun: 1 row, 2,000 rows."""
     return f"{count:,} {what if count == 1 else plural or what + 's'}"

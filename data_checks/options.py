@@ -12,8 +12,8 @@ class CheckDataOptions(CommonOptions):
     """What `check-data` writes, and which findings make it fail."""
 
     report: Path = Path("data-report.html")
-    """The page to write; a file there that is no such page is left alone."""
+    """The report page to write. A file there that is no such report is never overwritten."""
     write_quarantine: Path | None = None
-    """A new CSV file of what training should leave out, for --quarantine of train and tune."""
-    fail_on: Literal["grave", "warning", "never"] = "grave"
-    """The exit status is 1 from this severity on."""
+    """A new CSV file that lists examples to exclude, for `train --quarantine` and `tune`."""
+    fail_on: Literal["error", "grave", "warning", "never"] = "error"
+    """The exit status is 1 if a finding is this severe or worse; grave is the old name of error."""

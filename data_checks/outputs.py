@@ -1,4 +1,4 @@
-"""What a diagnosis leaves on the disk: a page for people, a list for training."""
+"""The outputs of check-data: the lines on the terminal, the report page, the quarantine list."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,11 +18,11 @@ from pipelines.inspection import Progress
 
 
 def check(app: App, options: CheckDataOptions, emit: Callable[[dict[str, Any]], None]) -> None:
-    """Examine data, show and write what was found, and give it to `emit`.
+    """Check the data, show and write the findings, and give them to `emit` as JSON.
 
-    Raises UnsoundError where something at least as severe as `options.fail_on` was found.
+    Raises UnsoundError if a finding is at least as severe as `options.fail_on`.
     """
-    with progress.told() as tell:
+    with progress.shown_progress() as tell:
         diagnosis, written = examine_and_write(app, options, tell)
     show(diagnosis)
     for name, path in written.items():
@@ -34,37 +34,38 @@ def check(app: App, options: CheckDataOptions, emit: Callable[[dict[str, Any]], 
 def examine_and_write(
     app: App, options: CheckDataOptions, tell: Progress
 ) -> tuple[Diagnosis, dict[str, str]]:
-    """Examine data and write the page and the list; returns the paths of both by name."""
+    """Check the data and write the report and the list; returns both paths by name."""
     diagnosis = examine(app, options.data_dir, tell)
     return diagnosis, write(diagnosis, options.report, options.write_quarantine)
 
 
 class UnsoundError(Exception):
-    """Data with findings that are too severe."""
+    """The data have findings that are too severe."""
 
     exit_status = 1
 
 
 def require_sound(diagnosis: Diagnosis, fail_on: str) -> None:
-    """Raise UnsoundError where something at least as severe was found."""
+    """Raise UnsoundError if a finding is at least as severe as `fail_on`."""
     severities: dict[str, list[Severity]] = {
-        "grave": ["grave"],
-        "warning": ["grave", "warning"],
+        "error": ["error"],
+        "grave": ["error"],  # the name of before, for one release
+        "warning": ["error", "warning"],
         "never": [],
     }
     wrong = [one for one in diagnosis.findings if one.severity in severities[fail_on]]
     if wrong:
         raise UnsoundError(
-            f"Received {diagnosis.app.data!r} with {counted(len(wrong), 'finding')} that "
-            f"{'is' if len(wrong) == 1 else 'are'} {' or '.join(severities[fail_on])}; expected "
-            "none. See the lines above; --fail-on never only tells."
+            f"Received {diagnosis.app.data!r} with {counted(len(wrong), 'finding')} of "
+            f"severity {' or '.join(severities[fail_on])}; expected none. See the lines above; "
+            "with --fail-on never the exit status is 0."
         )
 
 
 def show(diagnosis: Diagnosis) -> None:
-    """A table on a terminal; a line a finding in a pipe."""
+    """Print a table on a terminal, or one line for each finding in a pipe."""
     rows = [
-        (one.severity, one.check, one.said, one.shown[0].where if one.shown else "")
+        (one.severity, one.check, one.said, one.occurrences[0].where if one.occurrences else "")
         for one in diagnosis.findings
     ]
     title = f"{diagnosis.app.name()}: {diagnosis.app.data}"
@@ -73,7 +74,7 @@ def show(diagnosis: Diagnosis) -> None:
         from rich.table import Table
 
         table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-        for name in ("", "check", "found", "such as"):
+        for name in ("", "check", "finding", "for example"):
             table.add_column(name, overflow="fold")
         for row in rows:
             table.add_row(*map(text.Text, row))
@@ -86,7 +87,7 @@ def show(diagnosis: Diagnosis) -> None:
 
 
 def write(diagnosis: Diagnosis, report: Path, listed: Path | None) -> dict[str, str]:
-    """Write the page, and the list where one is wanted; their places by name."""
+    """Write the report, and the quarantine list if asked for; returns their paths by name."""
     with atomic_write(report) as beside:
         beside.write_text(page.page(diagnosis), encoding="utf-8", errors="backslashreplace")
     written = {"report": str(report)}
@@ -97,21 +98,23 @@ def write(diagnosis: Diagnosis, report: Path, listed: Path | None) -> dict[str, 
 
 
 def entries(diagnosis: Diagnosis) -> Iterator[quarantine.Entry]:
-    """Every example that a finding names, once, with the first reason."""
-    subject = diagnosis.subject
-    known: set[tuple[str, str]] = set()
+    """An entry for each example that a finding names, with the first reason."""
+    data = diagnosis.data
+    listed: set[tuple[str, str]] = set()
     for finding in diagnosis.findings:
-        for lost in finding.lost:
-            if ("", lost.where) not in known:
-                known.add(("", lost.where))
-                yield quarantine.Entry("", lost.where, lost.split, finding.check, _reason(finding))
-        if subject is None:
+        for skipped in finding.unread:
+            if ("", skipped.where) not in listed:
+                listed.add(("", skipped.where))
+                yield quarantine.Entry(
+                    "", skipped.where, skipped.split, finding.check, _reason(finding)
+                )
+        if data is None:
             continue
-        for number in finding.out.tolist():
-            key, where = quarantine.key_of(np.uint64(subject.keys[number])), subject.where(number)
-            if (key, where) not in known:
-                known.add((key, where))
-                part, _ = subject.place(number)
+        for number in finding.to_quarantine.tolist():
+            key, where = quarantine.key_of(np.uint64(data.keys[number])), data.where(number)
+            if (key, where) not in listed:
+                listed.add((key, where))
+                part, _ = data.locate(number)
                 yield quarantine.Entry(key, where, part.split, finding.check, _reason(finding))
 
 

@@ -1,4 +1,4 @@
-"""The diagnosis as one page that asks no other host: for people, and to be passed on."""
+"""The report page: one HTML file that loads nothing from other hosts."""
 
 import base64
 import html
@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from data_checks.destinations import MARK
+from data_checks.destinations import GENERATOR_TAG
 from data_checks.examine import Diagnosis
-from data_checks.finding import SEVERITIES, Finding, Shown
+from data_checks.finding import SEVERITIES, Finding, Occurrence
 
-MOST_PICTURES = 64
+MAX_PICTURES = 64
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2126; --faint: #5a646e; --line: #d6dbe0;
-  --paper: #fbfcfd; --raised: #ffffff; --grave: #b3261e; --warning: #8a5a00; --note: #2a6f97; }
+  --paper: #fbfcfd; --raised: #ffffff; --error: #b3261e; --warning: #8a5a00; --note: #2a6f97; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ec; --faint: #a3adb7; --line: #39424b;
-  --paper: #14181c; --raised: #1c2228; --grave: #ff8a80; --warning: #f2c14e; --note: #7cc4ee; } }
+  --paper: #14181c; --raised: #1c2228; --error: #ff8a80; --warning: #f2c14e; --note: #7cc4ee; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 60rem; padding: 1.5rem 1rem 4rem; background: var(--paper);
   color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
@@ -29,12 +29,12 @@ p { margin: .25rem 0; }
 .counts li { border: 1px solid var(--line); border-radius: .5rem; background: var(--raised);
   padding: .5rem 1rem; min-width: 6rem; }
 .counts b { display: block; font-size: 1.5rem; line-height: 1.2; }
-.grave b, .grave .severity { color: var(--grave); }
+.error b, .error .severity { color: var(--error); }
 .warning b, .warning .severity { color: var(--warning); }
 .note b, .note .severity { color: var(--note); }
 article { border: 1px solid var(--line); border-left-width: .3rem; border-radius: .5rem;
   background: var(--raised); padding: .75rem 1rem; margin: .75rem 0; }
-article.grave { border-left-color: var(--grave); }
+article.error { border-left-color: var(--error); }
 article.warning { border-left-color: var(--warning); }
 article.note { border-left-color: var(--note); }
 .severity { font-size: .85rem; font-weight: 600; }
@@ -53,7 +53,7 @@ ul.notes { padding-left: 1.2rem; }
 
 
 def page(diagnosis: Diagnosis) -> str:
-    """The whole page."""
+    """The HTML of the report."""
     app = diagnosis.app
     title = f"Data of {app.data}"
     body = [*_head(diagnosis, title)]
@@ -65,9 +65,9 @@ def page(diagnosis: Diagnosis) -> str:
         [
             "<!DOCTYPE html>",
             '<html lang="en"><head><meta charset="utf-8">',
-            MARK,
+            GENERATOR_TAG,
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            # Nothing is loaded from anywhere, and no script runs.
+            # The page loads nothing and runs no script.
             '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
             "style-src 'unsafe-inline'; img-src data:\">",
             f"<title>{html.escape(title)}</title>",
@@ -80,12 +80,12 @@ def page(diagnosis: Diagnosis) -> str:
 
 
 def _head(diagnosis: Diagnosis, title: str) -> Iterator[str]:
-    subject = diagnosis.subject
+    data = diagnosis.data
     yield f"<h1>{html.escape(title)}</h1>"
-    if subject is None:
-        yield '<p class="faint">Training does not begin with these data.</p>'
+    if data is None:
+        yield '<p class="faint">Training cannot use these data.</p>'
     else:
-        sizes = ", ".join(f"{size:,} {name}" for name, size in subject.splits.sizes.items())
+        sizes = ", ".join(f"{size:,} {name}" for name, size in data.splits.sizes.items())
         yield (
             f'<p class="faint">As {html.escape(diagnosis.app.name())} reads them: {sizes} examples.'
             f" Checked in {diagnosis.seconds:.0f} s.</p>"
@@ -95,7 +95,7 @@ def _head(diagnosis: Diagnosis, title: str) -> Iterator[str]:
     )
     yield f'<ul class="counts">{"".join(cells)}</ul>'
     if not diagnosis.findings:
-        yield "<p>Nothing was found.</p>"
+        yield "<p>No findings.</p>"
 
 
 def _article(finding: Finding, pictures: "_Pictures") -> Iterator[str]:
@@ -105,15 +105,15 @@ def _article(finding: Finding, pictures: "_Pictures") -> Iterator[str]:
     yield f"<h3>{html.escape(finding.check)}: {finding.count:,}{share}</h3>"
     yield f"<p>{html.escape(finding.said)}.</p>"
     yield f'<p class="faint">{html.escape(finding.advice)}</p>'
-    if finding.shown:
-        opened = " open" if finding.severity == "grave" else ""
-        yield f"<details{opened}><summary>{len(finding.shown)} of them</summary>"
-        yield from _table(finding.shown, pictures)
+    if finding.occurrences:
+        opened = " open" if finding.severity == "error" else ""
+        yield f"<details{opened}><summary>{len(finding.occurrences)} of them</summary>"
+        yield from _table(finding.occurrences, pictures)
         yield "</details>"
     yield "</article>"
 
 
-def _table(rows: Sequence[Shown], pictures: "_Pictures") -> Iterator[str]:
+def _table(rows: Sequence[Occurrence], pictures: "_Pictures") -> Iterator[str]:
     images = [pictures.of(one) for one in rows]
     split = any(one.split for one in rows)
     yield '<div class="scroll"><table><thead><tr>'
@@ -134,33 +134,33 @@ def _table(rows: Sequence[Shown], pictures: "_Pictures") -> Iterator[str]:
 def _foot(diagnosis: Diagnosis) -> Iterator[str]:
     from data_checks.examine import checks
 
-    subject = diagnosis.subject
-    if subject is None:
+    data = diagnosis.data
+    if data is None:
         return
-    if subject.splits.notes:
-        yield '<h2>What reading says</h2><ul class="notes">'
-        yield from (f"<li>{html.escape(note)}</li>" for note in subject.splits.notes)
+    if data.splits.notes:
+        yield '<h2>Notes of reading</h2><ul class="notes">'
+        yield from (f"<li>{html.escape(note)}</li>" for note in data.splits.notes)
         yield "</ul>"
-    yield '<h2>What was looked for</h2><ul class="notes">'
+    yield '<h2>Checks</h2><ul class="notes">'
     for check in checks(diagnosis.app.modality):
         yield f"<li>{html.escape((check.__doc__ or '').splitlines()[0])}</li>"
     yield "</ul>"
 
 
 class _Pictures:
-    """Small pictures of examples as data URIs; none where the examples are no pictures."""
+    """Thumbnails of examples as data URIs; none for data without images."""
 
     def __init__(self, diagnosis: Diagnosis) -> None:
-        self.subject = diagnosis.subject
-        self.left = MOST_PICTURES if diagnosis.app.modality == "image" else 0
+        self.data = diagnosis.data
+        self.left = MAX_PICTURES if diagnosis.app.modality == "image" else 0
 
-    def of(self, shown: Shown) -> str:
-        """An element of the page, or nothing."""
-        if self.subject is None or shown.number < 0 or self.left <= 0:
+    def of(self, shown: Occurrence) -> str:
+        """An <img> element, or an empty string."""
+        if self.data is None or shown.number < 0 or self.left <= 0:
             return ""
         self.left -= 1
         import tensorflow as tf
 
-        (pixels,) = self.subject.features(np.array([shown.number]))
+        (pixels,) = self.data.features(np.array([shown.number]))
         code = base64.b64encode(tf.io.encode_png(pixels).numpy()).decode()
         return f'<img alt="{html.escape(shown.where)}" src="data:image/png;base64,{code}">'

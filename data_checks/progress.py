@@ -1,4 +1,4 @@
-"""How far a check is: a bar on a terminal, a line now and then in a pipe."""
+"""Progress of the checks: a bar on a terminal, a line every few seconds in a pipe."""
 
 import contextlib
 import sys
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from pipelines.inspection import Progress
 
-EVERY = 5.0  # seconds between two lines of one kind of work
+SECONDS_BETWEEN_LINES = 5.0  # of one kind of work
 
 
 @contextlib.contextmanager
-def told() -> Iterator[Progress]:
-    """A function that is told how far what is; what it says goes to standard error.
+def shown_progress() -> Iterator[Progress]:
+    """Give a function that shows progress on standard error.
 
-    So standard output holds nothing but the result.
+    Standard output holds the result alone.
     """
     if sys.stderr.isatty():
         with _bar() as bar:
@@ -46,13 +46,13 @@ def _bar() -> Iterator[Progress]:
 
 
 class _Lines:
-    """The first of each kind of work after five seconds, then one every five."""
+    """Prints one line every five seconds for each kind of work."""
 
     def __init__(self) -> None:
         self.last: dict[str, float] = {}
 
     def __call__(self, what: str, done: int, of: int) -> None:
         now = time.monotonic()
-        if now - self.last.setdefault(what, now) >= EVERY:
+        if now - self.last.setdefault(what, now) >= SECONDS_BETWEEN_LINES:
             self.last[what] = now
             print(f"{what} {done:,} of {of:,}", file=sys.stderr, flush=True)

@@ -1,31 +1,38 @@
-"""What reading refuses or leaves out, with its lines."""
+"""Findings about reading: data that training refuses, and lines that it skips."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from data_checks.dataset import Subject
-from data_checks.finding import MOST_SHOWN, Finding, Lost, Shown, counted, graded
+from data_checks.dataset import CheckedData
+from data_checks.finding import (
+    MAX_OCCURRENCES,
+    Finding,
+    Occurrence,
+    UnreadExample,
+    counted,
+    severity_of,
+)
 from pipelines.examples import DataError
 from pipelines.inspection import Look
 from pipelines.tables.table import Table
 
-BROKEN = 0.05  # of the lines: the file is probably cut or written wrongly
+MAX_BROKEN_SHARE = 0.05  # of the lines; beyond it the file is probably damaged
 
 
 def refused(error: DataError) -> Iterator[Finding]:
-    """Training would end with this error."""
+    """The error with which training would refuse the data."""
     text = " ".join(str(error).split())
-    yield Finding("refused by training", "grave", text, "Training does not begin with these data.")
+    yield Finding("refused by training", "error", text, "Training cannot use these data.")
 
 
-def broken_lines(subject: Subject) -> Iterator[Finding]:
-    """Lines of a file that have another number of cells than its first."""
-    yield from lines_of(subject.look)
+def broken_lines(data: CheckedData) -> Iterator[Finding]:
+    """Lines whose number of cells differs from that of the first line."""
+    yield from lines_of(data.look)
 
 
 def lines_of(look: Look) -> Iterator[Finding]:
-    """As `broken_lines`, where nothing but reading was done."""
+    """As `broken_lines`, for data of which nothing but the reading is known."""
     if look.tables is None:
         return
     tables = [
@@ -35,38 +42,38 @@ def lines_of(look: Look) -> Iterator[Finding]:
     ]
     for split, table in tables:
         share = len(table.broken) / (len(table) + len(table.broken))
-        lost = [Lost(split, f"{table.name} line {line}") for line, _ in table.broken]
+        lost = [UnreadExample(split, f"{table.name} line {line}") for line, _ in table.broken]
         yield Finding(
             "broken lines",
-            graded(share, grave=BROKEN),
+            severity_of(share, error=MAX_BROKEN_SHARE),
             f"{counted(len(lost), 'line has', 'lines have')} not {len(table.columns)} cells, as "
-            "the first has; training leaves them out",
-            "Mend them: a separator within a text has to stand in quotes.",
+            "the first line has; training skips them",
+            "Correct them: a text that contains the separator needs quotes.",
             len(lost),
             share,
             [
-                Shown(split, one.where, counted(count, "cell"))
-                for one, (_, count) in zip(lost[:MOST_SHOWN], table.broken, strict=False)
+                Occurrence(split, one.where, counted(count, "cell"))
+                for one, (_, count) in zip(lost[:MAX_OCCURRENCES], table.broken, strict=False)
             ],
-            lost=lost,
+            unread=lost,
         )
 
 
-def left_out(
+def skipped_rows(
     table: Table, split: str, which: Sequence[int] | np.ndarray, check: str, said: str, advice: str
 ) -> Iterator[Finding]:
-    """A finding of rows of a table that training leaves out."""
+    """A finding about rows of a table that training skips."""
     if not len(which):
         return
     share = len(which) / max(1, len(table))
-    lost = [Lost(split, table.where(int(row))) for row in which]
+    lost = [UnreadExample(split, table.where(int(row))) for row in which]
     yield Finding(
         check,
-        graded(share, grave=0.5),
-        f"{counted(len(which), 'row')} {said}; training leaves them out",
+        severity_of(share, error=0.5),
+        f"{counted(len(which), 'row')} {said}; training skips them",
         advice,
         len(which),
         share,
-        [Shown(split, one.where) for one in lost[:MOST_SHOWN]],
-        lost=lost,
+        [Occurrence(split, one.where) for one in lost[:MAX_OCCURRENCES]],
+        unread=lost,
     )

@@ -196,33 +196,33 @@ TEXT = {
     ),
     "longer than the length": Fault(
         put("train", 8, 0, _long("many words that nobody wrote")),
-        "texts cut by the length",
+        "truncated texts",
         "note",
         "line 9",
         "train",
         {"length": 100},
     ),
     "half longer than the length": Fault(
-        lambda _: None, "texts cut by the length", "warning", "", None, {"length": 14}
+        lambda _: None, "truncated texts", "warning", "", None, {"length": 14}
     ),
     "missing quote": Fault(
-        put("train", 8, 0, " ".join(WORDS * 3)), "texts much longer than all", "warning", "line 9"
+        put("train", 8, 0, " ".join(WORDS * 3)), "unusually long texts", "warning", "line 9"
     ),
     "uneven classes": Fault(_uneven, "class imbalance", "warning", "bad"),
     "rare class": Fault(_rare, "rare classes", "warning", "mixed"),
-    "class of test alone": Fault(_unseen, "classes unseen in train", "grave", "neutral"),
+    "class of test alone": Fault(_unseen, "classes unseen in train", "error", "neutral"),
     "class of train alone": Fault(_untested, "classes missing in test", "warning", "neutral"),
-    "class in two ways": Fault(_spelt, "class names that mean one", "grave", "Bad"),
-    "misspelt class": Fault(_misspelt, "class names nearly the same", "warning", "positve"),
+    "class in two ways": Fault(_spelt, "classes with several spellings", "error", "Bad"),
+    "misspelt class": Fault(_misspelt, "similar class names", "warning", "positve"),
     "other classes in test": Fault(_shifted, "classes shifted", "warning"),
-    "class in the text": Fault(each(_ends_with_class), "class given away", "grave"),
+    "class in the text": Fault(each(_ends_with_class), "class leakage", "error"),
     "class as a word": Fault(
         each(lambda _, row: row.__setitem__(0, f"{row[0][:9]} is{row[1]} {row[0][9:]}")),
-        "words that give a class away",
-        "grave",
+        "words that leak a class",
+        "error",
         "good",
     ),
-    "class in the length": Fault(each(_by_length), "class given away", "grave"),
+    "class in the length": Fault(each(_by_length), "class leakage", "error"),
     "wrong encoding": Fault(
         put("train", 8, 0, "un caf\u00c3\u00a9 tr\u00c3\u00a8s bon"),
         "broken encoding",
@@ -235,7 +235,7 @@ TEXT = {
     "markup": Fault(put("train", 8, 0, "<b>words</b> &amp; text"), "markup", "note", "line 9"),
     "address of a person": Fault(
         put("train", 8, 0, "write to some.body@example.org today"),
-        "addresses of people",
+        "e-mail addresses",
         "note",
         "line 9",
     ),
@@ -393,7 +393,7 @@ ROW = {
     "mostly missing": Fault(_gaps, "mostly missing columns", "warning", "dist"),
     "column twice": Fault(
         with_column("feet", lambda _, r: float(r[0]) * 10.764),
-        "columns that are there twice",
+        "duplicate columns",
         "note",
         "feet",
     ),
@@ -423,39 +423,41 @@ ROW = {
     ),
     "target in another unit": Fault(
         with_column("euros", lambda _, r: f"{0.93 * float(r[5]) + 3:.3f}"),
-        "target given away",
-        "grave",
+        "target leakage",
+        "error",
         "euros",
     ),
     "target by missing cells": Fault(
         then(classes_of, with_column("sold", lambda n, r: n % 17 if r[5] == "dear" else "")),
-        "target given away",
-        "grave",
+        "target leakage",
+        "error",
         "sold",
     ),
     "class in a category": Fault(
         then(classes_of, with_column("tax", lambda _, r: "AB"[r[5] == "dear"])),
-        "target given away",
-        "grave",
+        "target leakage",
+        "error",
         "tax",
     ),
     "new category in test": Fault(_other_town, "categories unseen in train", "warning", "test.csv"),
     "category in two ways": Fault(
         _spelt_town, "categories written in several ways", "warning", "town"
     ),
-    "number far out": Fault(put("train", 9, 0, "9500000"), "numbers far out", "warning", "line 10"),
-    "word for unknown": Fault(_unknown, "numbers that mean unknown", "warning", "line 2"),
-    "other unit in test": Fault(_thousand, "columns shifted", "grave", "size"),
-    "target far out": Fault(put("train", 9, 5, "99000000"), "target far out", "warning", "line 10"),
-    "target beyond train": Fault(_beyond, "test targets beyond train", "grave"),
-    "target cut off": Fault(_cut_off, "target cut off", "note"),
+    "number far out": Fault(put("train", 9, 0, "9500000"), "outliers", "warning", "line 10"),
+    "word for unknown": Fault(_unknown, "missing-value codes", "warning", "line 2"),
+    "other unit in test": Fault(_thousand, "columns shifted", "error", "size"),
+    "target outliers": Fault(
+        put("train", 9, 5, "99000000"), "target outliers", "warning", "line 10"
+    ),
+    "target beyond train": Fault(_beyond, "test targets beyond train", "error"),
+    "censored target": Fault(_cut_off, "censored target", "note"),
     "one target value": Fault(_heaped, "one target value", "warning"),
-    "class of test alone": Fault(_class_of_test, "classes unseen in train", "grave", "priceless"),
+    "class of test alone": Fault(_class_of_test, "classes unseen in train", "error", "priceless"),
     "uneven classes": Fault(_uneven_rows, "class imbalance", "warning", "dear"),
     "constant target": Fault(
         lambda h: [row.__setitem__(5, "7") for part in h for row in part[1:]],
         "refused by training",
-        "grave",
+        "error",
     ),
 }
 
@@ -515,10 +517,10 @@ IDS = {
     "missing user": Fault(put("train", 9, 0, ""), "missing users", "warning", "line 10"),
     "missing item": Fault(put("train", 9, 1, ""), "missing items", "warning", "line 10"),
     "rating is no number": Fault(
-        put("train", 9, 2, "good"), "ratings that are no numbers", "warning", "line 10"
+        put("train", 9, 2, "good"), "unreadable ratings", "warning", "line 10"
     ),
     "missing rating in test": Fault(
-        put("test", 9, 2, ""), "ratings that are no numbers", "warning", "test.csv line 10", "test"
+        put("test", 9, 2, ""), "unreadable ratings", "warning", "test.csv line 10", "test"
     ),
     "pair twice": Fault(_again(None), "repeated pairs", "warning", "line 562"),
     "pair rated otherwise": Fault(
@@ -538,9 +540,7 @@ IDS = {
         _new_user(30, lambda _: 3), "constant raters", "warning", "new"
     ),
     "copied user": Fault(_twin, "copied users", "warning", "twin"),
-    "user who met everything": Fault(
-        _busy, "users who met nearly everything", "warning", "crawler"
-    ),
+    "user who met everything": Fault(_busy, "users with nearly every item", "warning", "crawler"),
     "user of few ratings": Fault(_new_user(2), "users with few ratings", "note", "new"),
     "item of few ratings": Fault(
         put("train", 9, 1, "odd"), "items with few ratings", "note", "odd"
@@ -562,7 +562,7 @@ IDS = {
     "future in train": Fault(
         _all(3, lambda _, r: r[3] + 10**7, splits=("train",)),
         "the future in train",
-        "grave",
+        "error",
         "line",
     ),
     "some future in train": Fault(
@@ -576,10 +576,10 @@ IDS = {
     ),
     "negative time": Fault(put("train", 9, 3, -1), "times before 1970", "warning", "line 10"),
     "milliseconds": Fault(
-        put("train", 9, 3, 1_500_000_000_000), "times in several units", "grave", "line 10"
+        put("train", 9, 3, 1_500_000_000_000), "times in several units", "error", "line 10"
     ),
     "missing time": Fault(put("train", 9, 3, ""), "missing times", "warning", "line 10"),
-    "one moment": Fault(_all(3, lambda *_: START), "one moment", "grave"),
+    "one timestamp": Fault(_all(3, lambda *_: START), "one timestamp", "error"),
 }
 
 
@@ -657,14 +657,14 @@ IMAGE = {
     ),
     "class in two ways": Fault(
         lambda r: [_saved(f"train/Dog/{k}.png", photo(910 + k))(r) for k in range(10)],
-        "class names that mean one",
-        "grave",
+        "classes with several spellings",
+        "error",
         "Dog",
     ),
     "rare class": Fault(_saved("train/cow/1.png", photo(920)), "rare classes", "warning", "cow"),
     "class of train alone": Fault(None, "classes missing in test", "warning", "cow"),
     "class of test alone": Fault(
-        _saved("test/owl/1.png", photo(925)), "classes unseen in train", "grave", "owl"
+        _saved("test/owl/1.png", photo(925)), "classes unseen in train", "error", "owl"
     ),
     "uneven classes": Fault(None, "class imbalance", "warning", "cow"),
     "copy in train": Fault(
@@ -688,19 +688,19 @@ IMAGE = {
     "stored anew in test": Fault(
         _saved("test/dog/again.jpg", photo(106), quality=90),
         "near copies across splits",
-        "grave",
+        "error",
         "test/dog/again.jpg",
     ),
     "brighter in test": Fault(
         _saved("test/dog/bright.png", _bright(photo(107))),
         "near copies across splits",
-        "grave",
+        "error",
         "test/dog/bright.png",
     ),
     "larger in test": Fault(
         _saved("test/dog/large.png", photo(108).resize((60, 60), Image.BICUBIC)),
         "near copies across splits",
-        "grave",
+        "error",
         "test/dog/large.png",
     ),
     "blurred in train": Fault(

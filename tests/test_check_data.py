@@ -1,4 +1,4 @@
-"""check-data finds every planted fault, and nothing grave in clean data."""
+"""check-data finds every planted fault, and no error in clean data."""
 
 import dataclasses
 
@@ -24,10 +24,10 @@ def found(diagnosis, check):
 def assert_found(diagnosis, fault):
     named = found(diagnosis, fault.check)
     assert fault.severity in {one.severity for one in named}, named
-    places = [f"{one.where} {one.said}" for finding in named for one in finding.shown]
+    places = [f"{one.where} {one.said}" for finding in named for one in finding.occurrences]
     assert not fault.where or any(fault.where in place for place in places), places
     if fault.split:
-        assert fault.split in {one.split for finding in named for one in finding.shown}
+        assert fault.split in {one.split for finding in named for one in finding.occurrences}
 
 
 def each(faults):
@@ -55,7 +55,7 @@ def test_faults_of_rows_are_found(name, tmp_path):
     assert_found(examined(Regression(**planted.write(held, tmp_path), target="price")), fault)
 
 
-def test_what_depends_on_one_column_alone_is_not_grave(tmp_path):
+def test_what_depends_on_one_column_alone_is_no_error(tmp_path):
     random, cells = np.random.default_rng(0), []
     for split in ("train", "test"):
         size = random.gamma(9, 12, 400)
@@ -65,7 +65,7 @@ def test_what_depends_on_one_column_alone_is_not_grave(tmp_path):
         path.write_text("size,rooms,price\n" + "\n".join(rows))
         cells.append(f"csv:{path}")
     diagnosis = examined(Regression(data=cells[0], test=cells[1], target="price"))
-    (told,) = found(diagnosis, "target given away")
+    (told,) = found(diagnosis, "target leakage")
     assert told.severity == "warning" and 0.98 < told.share < 0.999
 
 
@@ -113,15 +113,15 @@ def test_nothing_is_found_where_nothing_was_planted(kind, tmp_path):
     [pytest.param(app, marks=pytest.mark.slow) if app is Finetune else app for app in ALL],
     ids=lambda app: app.name(),
 )
-def test_nothing_grave_is_in_the_embedded_data(app):
-    assert examined(app()).counts["grave"] == 0
+def test_no_errors_are_in_the_embedded_data(app):
+    assert examined(app()).counts["error"] == 0
 
 
 @pytest.mark.slow
 def test_checks_leave_the_splits_of_training_alone(tmp_path):
     app = Finetune(**planted.pictures(tmp_path, count=6, held=4))
     app = dataclasses.replace(app, size=64)
-    looked = examined(app).subject.splits
+    looked = examined(app).data.splits
     assert looked.train.features.shape[1:] == (32, 32, 3)
     for part in ("train", "valid", "test"):
         ours, theirs = getattr(looked, part), getattr(app.load_splits(), part)

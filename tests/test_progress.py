@@ -6,7 +6,7 @@ from data_checks import progress
 def test_lines_come_every_five_seconds_of_each_kind(monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    with progress.told() as tell:
+    with progress.shown_progress() as tell:
         for seconds in range(12):
             now[0] = 100.0 + seconds
             tell("reading rows.csv, byte", 1000 * seconds, 12_000)

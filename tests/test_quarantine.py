@@ -164,7 +164,7 @@ def test_every_fold_leaves_out_of_training_what_is_listed(ask, elsewhere, listed
 
 @pytest.fixture
 def texts(elsewhere):
-    """The flags of texts with a grave fault and two that belong on a list."""
+    """The flags of texts with an error and two that belong on a list."""
     held = planted.texts()
     for name in ("class of test alone", "empty text", "broken line"):
         planted.TEXT[name].plant(held)
@@ -173,12 +173,12 @@ def texts(elsewhere):
     return ["text", "check-data", *(f"--{name}={value}" for name, value in fields.items())]
 
 
-def test_grave_findings_are_status_1_and_one_object(ask, texts, elsewhere):
+def test_errors_are_status_1_and_one_object(ask, texts, elsewhere):
     status, output, error = ask(*texts, "--json", "--write-quarantine", "list.csv")
     assert status == 1
-    assert "1 finding that is grave" in error
+    assert "1 finding of severity error" in error
     told = json.loads(output)
-    assert told["counts"]["grave"] == 1
+    assert told["counts"]["error"] == 1
     assert told["findings"][0]["check"] == "classes unseen in train"
     assert told["report"] == "data-report.html"
     with (elsewhere / "list.csv").open() as file:
@@ -234,8 +234,8 @@ def test_pictures_of_the_page_are_data():
 def test_a_text_is_named_by_its_line(tmp_path):
     held = planted.texts()
     diagnosis = examine(Text(**planted.write(held, tmp_path)), None, lambda *_: None)
-    number = int(diagnosis.subject.numbers("test")[4])
-    assert diagnosis.subject.where(number) == "test.csv line 6"
+    number = int(diagnosis.data.numbers_of("test")[4])
+    assert diagnosis.data.where(number) == "test.csv line 6"
 
 
 def test_names_of_files_that_are_not_utf_8_are_listed_and_honoured(elsewhere):

@@ -54,7 +54,7 @@ def test_a_copied_account_is_found(rated, tmp_path):
     rows = clicks(np.random.default_rng(0), 100, 60, 15)
     rows += [("twin", item, rating) for user, item, rating in rows if user == "u3"]
     (found,) = accused(write(tmp_path / "copied.csv", rows, rated=rated), "copied users")
-    assert {one.where for one in found.shown} == {"u3", "twin"}
+    assert {one.where for one in found.occurrences} == {"u3", "twin"}
 
 
 def test_who_always_gives_the_usual_rating_is_no_machine(tmp_path):
@@ -67,4 +67,4 @@ def test_who_always_gives_the_usual_rating_is_no_machine(tmp_path):
     assert not accused(write(tmp_path / "usual.csv", rows), "constant raters")
     rows += [("bored", f"i{item}", 1) for item in range(25)]
     (found,) = accused(write(tmp_path / "bored.csv", rows), "constant raters")
-    assert [one.where for one in found.shown] == ["bored"]
+    assert [one.where for one in found.occurrences] == ["bored"]

@@ -1,4 +1,4 @@
-"""Who met what: rows without names, pairs told twice, ratings out of scale, strangers."""
+"""Checks of interactions: rows without ids, repeated pairs, ratings out of scale, cold start."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -6,32 +6,40 @@ from typing import Any
 
 import numpy as np
 
-from data_checks.dataset import Subject
-from data_checks.finding import MOST_SHOWN, Finding, Shown, counted, graded
+from data_checks.dataset import CheckedData
+from data_checks.finding import MAX_OCCURRENCES, Finding, Occurrence, counted, severity_of
 from data_checks.ids.timestamps import times
-from data_checks.ids.users import raters
-from data_checks.reading import left_out as rows_left_out
-from data_checks.targets import far
+from data_checks.ids.users import suspicious_users
+from data_checks.reading import skipped_rows
+from data_checks.targets import is_outlier
 from pipelines.ids import reading as ids
 
-__all__ = ["few", "left_out", "names", "raters", "ratings", "strangers", "times"]
+__all__ = [
+    "cold_start",
+    "dropped_rows",
+    "names",
+    "rare_ids",
+    "ratings",
+    "suspicious_users",
+    "times",
+]
 
-FEW_OF_USER, FEW_OF_ITEM = 5, 5  # ratings from which taste can be told
-MOSTLY = 0.9  # of all ratings
+MIN_RATINGS_OF_USER, MIN_RATINGS_OF_ITEM = 5, 5  # in training
+MAX_SHARE_OF_ONE_RATING = 0.9
 
 
-def tables(subject: Subject) -> Iterator[tuple[str, Any, np.ndarray, ids.Columns]]:
-    """Each table with its split, the rows that became pairs, and the names of its columns."""
-    asked = subject.app.make_input_decoder(subject.splits)
-    train = subject.look.tables.train
-    names = ids.Columns(**{kind: ids.found(train, asked, kind) for kind in ids.KINDS})
-    for split, table, kept in subject.reads():
+def tables(data: CheckedData) -> Iterator[tuple[str, Any, np.ndarray, ids.Columns]]:
+    """Each table with its split, the rows used as pairs, and the names of its columns."""
+    wanted = data.app.make_input_decoder(data.splits)
+    train = data.look.tables.train
+    names = ids.Columns(**{kind: ids.found(train, wanted, kind) for kind in ids.KINDS})
+    for split, table, kept in data.sources():
         yield split, table, kept, names
 
 
-def left_out(subject: Subject) -> Iterator[Finding]:
-    """Rows without a user, an item or a rating; pairs that are there twice."""
-    for split, table, kept, columns in tables(subject):
+def dropped_rows(data: CheckedData) -> Iterator[Finding]:
+    """Rows without a user, an item or a rating; repeated pairs."""
+    for split, table, kept, columns in tables(data):
         users, items = (ids.names_of(table, name) for name in (columns.user, columns.item))
         unnamed = (
             np.array([not user.strip() for user in users]),
@@ -45,50 +53,50 @@ def left_out(subject: Subject) -> Iterator[Finding]:
             ("missing users", unnamed[0], "have no user", "Fill them in."),
             ("missing items", unnamed[1] & ~unnamed[0], "have no item", "Fill them in."),
             (
-                "ratings that are no numbers",
+                "unreadable ratings",
                 unrated & ~unnamed[0] & ~unnamed[1],
-                "have a rating that is missing or no number",
+                "have a missing or unreadable rating",
                 "Fill in their ratings.",
             ),
         ):
             rows = np.flatnonzero(which).tolist()
-            yield from rows_left_out(table, split, rows, check, said, advice)
+            yield from skipped_rows(table, split, rows, check, said, advice)
         usable = ~(unnamed[0] | unnamed[1] | unrated)
         usable[kept] = False
         yield from _repeated(table, split, np.flatnonzero(usable), (users, items, scores, kept))
 
 
 def _repeated(table: Any, split: str, rows: np.ndarray, held: tuple) -> Iterator[Finding]:
-    """Rows left out for another of the same pair is kept."""
+    """Rows dropped since a later row of the same pair is kept."""
     users, items, scores, kept = held
     if not len(rows):
         return
-    said = {(users[row], items[row]): scores[row] for row in kept}
-    other = [row for row in rows if said.get((users[row], items[row])) != scores[row]]
+    kept_ratings = {(users[row], items[row]): scores[row] for row in kept}
+    other = [row for row in rows if kept_ratings.get((users[row], items[row])) != scores[row]]
     again = sorted(set(rows.tolist()) - set(other))
-    yield from rows_left_out(
+    yield from skipped_rows(
         table,
         split,
         again,
         "repeated pairs",
-        "tell a pair of user and item again, with the same rating",
-        "Nothing has to be done: the last of each is kept.",
+        "repeat a pair of user and item with the same rating",
+        "Nothing has to be done: the last row of each pair is kept.",
     )
-    yield from rows_left_out(
+    yield from skipped_rows(
         table,
         split,
         other,
         "contradicting ratings",
-        "rate an item that the same user rates otherwise elsewhere",
-        "The last is kept; if it is not the one that counts, remove the others.",
+        "rate an item that the same user rates differently in another row",
+        "The last row is kept; if another one is right, remove the last.",
     )
 
 
-def names(subject: Subject) -> Iterator[Finding]:
+def names(data: CheckedData) -> Iterator[Finding]:
     """Users, or items, whose names differ by case or spaces alone."""
     for kind in ("user", "item"):
         alike = defaultdict(set)
-        for name in set(subject.column(kind).tolist()):
+        for name in set(data.column(kind).tolist()):
             plain = b"".join(name.lower().split())
             alike[plain.removesuffix(b".0")].add(name)
         same = [sorted(some) for some in alike.values() if len(some) > 1]
@@ -98,28 +106,30 @@ def names(subject: Subject) -> Iterator[Finding]:
                 "warning",
                 f"{counted(len(same), kind)} may be written in several ways, which count as "
                 f"different {kind}s",
-                "Write each in one way.",
+                "Use one spelling for each.",
                 len(same),
                 len(same) / len(alike),
                 [
-                    Shown("", " / ".join(repr(name.decode("utf-8", "replace")) for name in some))
-                    for some in same[:MOST_SHOWN]
+                    Occurrence(
+                        "", " / ".join(repr(name.decode("utf-8", "replace")) for name in some)
+                    )
+                    for some in same[:MAX_OCCURRENCES]
                 ],
             )
 
 
-def ratings(subject: Subject) -> Iterator[Finding]:
-    """Ratings out of the scale, all the same, or nearly."""
-    scores = subject.targets
-    if not _rated(subject):
+def ratings(data: CheckedData) -> Iterator[Finding]:
+    """Ratings out of scale; ratings that are all or nearly all equal."""
+    scores = data.targets
+    if not _rated(data):
         return
     values, counts = np.unique(scores, return_counts=True)
     if len(values) == 1:
         yield Finding(
             "all ratings equal",
             "warning",
-            f"every rating is {values[0]:g}: only who met what can be learnt",
-            "Check --rating; leave the column away if there is none.",
+            f"every rating is {values[0]:g}: only the interactions carry information",
+            "Check --rating; leave the flag out if there are no ratings.",
             len(scores),
             1.0,
         )
@@ -131,33 +141,33 @@ def ratings(subject: Subject) -> Iterator[Finding]:
             "warning",
             f"{counted(len(out), 'rating is', 'ratings are')} out of the scale of the others, "
             f"such as {scores[out[0]]:g}",
-            "A slip, or a word for unknown (0, -1, 99): mend or leave out.",
+            "Typing errors, or a missing-value code (0, -1, 99): correct or exclude them.",
             len(out),
             len(out) / len(scores),
-            subject.shown(out),
-            out[subject.trains[out]],
+            data.occurrences(out),
+            out[data.used_in_training[out]],
         )
     most = counts.argmax()
-    if counts[most] >= MOSTLY * len(scores):
+    if counts[most] >= MAX_SHARE_OF_ONE_RATING * len(scores):
         yield Finding(
             "one rating",
             "warning",
             f"{counts[most] / len(scores):.0%} of the ratings are {values[most]:g}",
-            "There is little taste in them; a model of who met what (--model retrieval) may be "
-            "worth more.",
+            "They carry little information; a model of the interactions (--model retrieval) may be "
+            "better.",
             int(counts[most]),
             counts[most] / len(scores),
         )
 
 
-def _rated(subject: Subject) -> bool:
-    *_, columns = next(tables(subject))
+def _rated(data: CheckedData) -> bool:
+    *_, columns = next(tables(data))
     return bool(columns.rating)
 
 
 def _out_of_scale(scores: np.ndarray, values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Rare values apart from the others: far out, or off the steps and range of the scale."""
-    out = far(scores)
+    """Rare values that are outliers, or outside the range of the scale."""
+    out = is_outlier(scores)
     common = values[counts >= max(2, 0.002 * len(scores))]
     if 2 <= len(common) <= 20 and counts[np.isin(values, common)].sum() >= 0.97 * len(scores):
         step = np.diff(common).min()
@@ -165,10 +175,10 @@ def _out_of_scale(scores: np.ndarray, values: np.ndarray, counts: np.ndarray) ->
     return np.flatnonzero(out)
 
 
-def few(subject: Subject) -> Iterator[Finding]:
+def rare_ids(data: CheckedData) -> Iterator[Finding]:
     """Users and items with few ratings in training."""
-    train = subject.splits.train
-    for kind, least in (("user", FEW_OF_USER), ("item", FEW_OF_ITEM)):
+    train = data.splits.train
+    for kind, least in (("user", MIN_RATINGS_OF_USER), ("item", MIN_RATINGS_OF_ITEM)):
         column = train.features[kind][train.rows]
         named, counts = np.unique(column.astype("S"), return_counts=True)
         rare = np.flatnonzero(counts < least)
@@ -176,38 +186,39 @@ def few(subject: Subject) -> Iterator[Finding]:
             share = len(rare) / len(named)
             yield Finding(
                 f"{kind}s with few ratings",
-                graded(share, warning=0.5),
+                severity_of(share, warning=0.5),
                 f"{counted(len(rare), kind)} of {len(named):,} have fewer than {least} ratings in "
                 "train",
-                "They are answered by what is usual; ask for more of them before you rely on it.",
+                "The model learns little about them; collect more ratings before you rely on it.",
                 len(rare),
                 share,
                 [
-                    Shown(
-                        "train", named[k].decode("utf-8", "replace"), counted(counts[k], "rating")
+                    Occurrence(
+                        "train",
+                        named[k].decode("utf-8", "replace"),
+                        counted(counts[k], "rating"),
                     )
-                    for k in rare[np.argsort(counts[rare], kind="stable")][:MOST_SHOWN]
+                    for k in rare[np.argsort(counts[rare], kind="stable")][:MAX_OCCURRENCES]
                 ],
             )
 
 
-def strangers(subject: Subject) -> Iterator[Finding]:
-    """Users and items of test that training does not know; pairs that both have."""
-    test, train = subject.numbers("test"), subject.numbers("train")
+def cold_start(data: CheckedData) -> Iterator[Finding]:
+    """Cold-start users and items: in test, not in train."""
+    test, train = data.numbers_of("test"), data.numbers_of("train")
     for kind in ("user", "item"):
-        column = subject.column(kind)
-        known = set(column[train].tolist())
-        cold = np.array([k for k in test if column[k] not in known], "int64")
+        column = data.column(kind)
+        in_train = set(column[train].tolist())
+        cold = np.array([k for k in test if column[k] not in in_train], "int64")
         if len(cold):
             share = len(cold) / len(test)
             yield Finding(
                 f"{kind}s unseen in train",
-                graded(share, grave=0.95, warning=0.02),
-                f"{share:.1%} of the test pairs are of {kind}s that training never met: "
+                severity_of(share, error=0.95, warning=0.02),
+                f"{share:.1%} of the test pairs are of {kind}s without training pairs: "
                 f"{len(set(column[cold].tolist())):,} of them",
-                "They are answered by what is usual, and say nothing of taste; --split random "
-                "judges known ones.",
+                "The model falls back to averages for them; --split random tests known ones.",
                 len(cold),
                 share,
-                subject.shown(cold),
+                data.occurrences(cold),
             )

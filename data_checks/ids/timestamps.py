@@ -1,4 +1,4 @@
-"""Times of ratings: the future in train, other units, none, all the same."""
+"""Checks of timestamps: missing, impossible, of mixed units, equal, later in train than test."""
 
 import datetime
 import time
@@ -7,22 +7,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_checks.dataset import Subject
-from data_checks.finding import Finding, counted, graded
+from data_checks.dataset import CheckedData
+from data_checks.finding import Finding, counted, severity_of
 from pipelines.ids import reading as ids
 from pipelines.ids.splitting import NewestPairs
 from pipelines.ids.timelines import EARLIEST, LATEST, UNITS, timeline
 
-LATER = 0.01  # of the training pairs may be later than the first of test, at a border of one day
-BULK = 0.2  # of all pairs at one moment
+MAX_LATER_SHARE = 0.01  # of the training pairs, later than half of test
+MAX_SHARE_OF_ONE_TIME = 0.2  # of all pairs
 
 
-class Moments(NamedTuple):
-    """Times of all pairs in the pool.
+class Timestamps(NamedTuple):
+    """Timestamps of all pairs.
 
     Attributes:
-        values: in the unit of the column; NaN where one cannot be read.
-        seconds: since 1970, where the column's unit is known; NaN elsewhere.
+        values: in the unit of the column; NaN if unreadable.
+        seconds: since 1970; NaN if the unit is unknown.
 
     """
 
@@ -30,26 +30,26 @@ class Moments(NamedTuple):
     seconds: np.ndarray
 
 
-def times(subject: Subject) -> Iterator[Finding]:
-    """Times that cannot be, and test pairs that are older than what was learnt."""
-    moments = _moments(subject)
-    if moments is None:
+def times(data: CheckedData) -> Iterator[Finding]:
+    """Impossible timestamps, and training pairs that are later than test pairs."""
+    timestamps = _timestamps(data)
+    if timestamps is None:
         return
-    yield from _unreadable(subject, moments)
-    yield from _impossible(subject, moments)
-    yield from _units(subject, moments)
-    yield from _heaped(moments)
-    yield from _order(subject, moments)
+    yield from _unreadable(data, timestamps)
+    yield from _impossible(data, timestamps)
+    yield from _units(data, timestamps)
+    yield from _heaped(timestamps)
+    yield from _order(data, timestamps)
 
 
-def _moments(subject: Subject) -> Moments | None:
-    asked = subject.app.make_input_decoder(subject.splits)
-    name = ids.found(subject.look.tables.train, asked, "time")
+def _timestamps(data: CheckedData) -> Timestamps | None:
+    wanted = data.app.make_input_decoder(data.splits)
+    name = ids.found(data.look.tables.train, wanted, "time")
     if not name:
         return None
     known: dict[int, np.ndarray] = {}
     parts = []
-    for part in subject.parts:
+    for part in data.parts:
         origins = part.examples.origins
         if origins is None:
             return None
@@ -57,11 +57,11 @@ def _moments(subject: Subject) -> Moments | None:
             known[id(origins.read)] = timeline(origins.read.columns[name]).times
         parts.append(known[id(origins.read)][origins.rows[part.examples.rows]])
     values = np.concatenate(parts)
-    return Moments(values, _seconds(values))
+    return Timestamps(values, _seconds(values))
 
 
 def _seconds(values: np.ndarray) -> np.ndarray:
-    """By size: what is 1980 to 2100 in one of the usual units."""
+    """Seconds since 1970, for values that mean 1980 to 2100 in a known unit."""
     unit = _unit(values)
     known = np.full(len(values), np.nan)
     for place, (_, size) in enumerate(UNITS):
@@ -72,133 +72,132 @@ def _seconds(values: np.ndarray) -> np.ndarray:
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
-    """For each time the place in UNITS that it can be in; -1 for none."""
+    """The index in UNITS of each value's likely unit; -1 for none."""
     found = np.full(len(values), -1)
     for place, (_, size) in enumerate(UNITS):
         found[(values / size >= EARLIEST) & (values / size < LATEST)] = place
     return found
 
 
-def _unreadable(subject: Subject, moments: Moments) -> Iterator[Finding]:
-    lost = np.flatnonzero(~np.isfinite(moments.values))
+def _unreadable(data: CheckedData, timestamps: Timestamps) -> Iterator[Finding]:
+    lost = np.flatnonzero(~np.isfinite(timestamps.values))
     if len(lost):
         yield _finding(
-            subject,
+            data,
             "missing times",
-            graded(len(lost) / len(subject), grave=0.5),
+            severity_of(len(lost) / len(data), error=0.5),
             lost,
-            "no time that can be read; they count as the oldest",
+            "no readable time; they count as the oldest",
             "Fill them in, or name another column with --time.",
         )
 
 
-def _impossible(subject: Subject, moments: Moments) -> Iterator[Finding]:
-    future = np.flatnonzero(moments.seconds > time.time() + 86_400)
+def _impossible(data: CheckedData, timestamps: Timestamps) -> Iterator[Finding]:
+    future = np.flatnonzero(timestamps.seconds > time.time() + 86_400)
     if len(future):
         yield _finding(
-            subject,
+            data,
             "times in the future",
             "warning",
             future,
-            "a time that is yet to come",
-            "Look at the clock or the time zone that wrote them.",
-            out=future[subject.trains[future]],
+            "a time in the future",
+            "Check the clock or the time zone of their source.",
+            to_quarantine=future[data.used_in_training[future]],
         )
-    usual = np.isfinite(moments.seconds).mean() > 0.5
-    absurd = np.flatnonzero((moments.values < 0) | (usual & (moments.values == 0)))
-    if len(absurd) and len(absurd) < 0.5 * len(subject):
+    usual = np.isfinite(timestamps.seconds).mean() > 0.5
+    absurd = np.flatnonzero((timestamps.values < 0) | (usual & (timestamps.values == 0)))
+    if len(absurd) and len(absurd) < 0.5 * len(data):
         yield _finding(
-            subject,
+            data,
             "times before 1970",
             "warning",
             absurd,
-            "a time that is zero or negative",
-            "A word for unknown, most likely: leave the cell empty.",
-            out=absurd[subject.trains[absurd]],
+            "a time of zero or below",
+            "Probably a missing-value code: leave the cell empty.",
+            to_quarantine=absurd[data.used_in_training[absurd]],
         )
 
 
-def _units(subject: Subject, moments: Moments) -> Iterator[Finding]:
-    units = _unit(moments.values)
+def _units(data: CheckedData, timestamps: Timestamps) -> Iterator[Finding]:
+    units = _unit(timestamps.values)
     known, counts = np.unique(units[units >= 0], return_counts=True)
     if len(known) > 1:
         rare = known[counts < counts.max()] if counts.min() < counts.max() else known[1:]
         which = np.flatnonzero(np.isin(units, rare))
         names = " and ".join(UNITS[k][0] for k in known)
         yield _finding(
-            subject,
+            data,
             "times in several units",
-            "grave",
+            "error",
             which,
             f"a time in another unit: some are {names} since 1970",
-            "Bring all to one unit: their order decides what is test.",
-            out=which[subject.trains[which]],
+            "Convert all to one unit: their order decides the test set.",
+            to_quarantine=which[data.used_in_training[which]],
         )
 
 
-def _heaped(moments: Moments) -> Iterator[Finding]:
-    known = moments.values[np.isfinite(moments.values)]
+def _heaped(timestamps: Timestamps) -> Iterator[Finding]:
+    known = timestamps.values[np.isfinite(timestamps.values)]
     if not len(known):
         return
     values, counts = np.unique(known, return_counts=True)
     most = counts.argmax()
     share = counts[most] / len(known)
-    if share >= BULK and len(known) >= 20:
+    if share >= MAX_SHARE_OF_ONE_TIME and len(known) >= 20:
         yield Finding(
-            "one moment",
-            graded(share, grave=0.9),
-            f"{share:.0%} of the pairs have the time {_said(values[most])}",
-            "That is when they were stored, not when they were made: the newest are not known.",
+            "one timestamp",
+            severity_of(share, error=0.9),
+            f"{share:.0%} of the pairs have the time {_time_text(values[most])}",
+            "Probably the time of storage, not of the interaction: the newest pairs are unknown.",
             int(counts[most]),
             share,
         )
 
 
-def _order(subject: Subject, moments: Moments) -> Iterator[Finding]:
-    """Pairs of train that are later than what is asked in test."""
-    train, test = subject.numbers("train"), subject.numbers("test")
-    asked = moments.values[test]
-    asked = asked[np.isfinite(asked)]
-    if not len(asked):
+def _order(data: CheckedData, timestamps: Timestamps) -> Iterator[Finding]:
+    """Training pairs that are later than half of the test pairs."""
+    train, test = data.numbers_of("train"), data.numbers_of("test")
+    test_times = timestamps.values[test]
+    test_times = test_times[np.isfinite(test_times)]
+    if not len(test_times):
         return
-    # Half of the test has been when these pairs were made.
-    border = float(np.median(asked))
-    later = train[moments.values[train] > border]
+    border = float(np.median(test_times))
+    later = train[timestamps.values[train] > border]
     share = len(later) / len(train)
-    if share >= LATER:
+    if share >= MAX_LATER_SHARE:
         yield Finding(
             "the future in train",
-            graded(share, grave=0.25) if _by_time(subject) else "note",
+            severity_of(share, error=0.25) if _by_time(data) else "note",
             f"{counted(len(later), 'training pair is', 'training pairs are')} later than half of "
-            f"the test, {_said(border)}",
-            "A test of the past by the future is too easy: cut by time (--split time), or leave "
-            "these out.",
+            f"the test, {_time_text(border)}",
+            "Predicting the past from the future is too easy: split by time (--split time), or "
+            "exclude these pairs.",
             len(later),
             share,
             [
-                one._replace(said=f"{_said(moments.values[one.number])}: {one.said}")
-                for one in subject.shown(later[np.argsort(-moments.values[later])])
+                one._replace(said=f"{_time_text(timestamps.values[one.number])}: {one.said}")
+                for one in data.occurrences(later[np.argsort(-timestamps.values[later])])
             ],
-            later if _by_time(subject) else later[:0],
+            later if _by_time(data) else later[:0],
         )
 
 
-def _by_time(subject: Subject) -> bool:
-    """Whether the test should be the newest: cut so, or a set of its own whose rule is unknown."""
-    held = subject.splits
-    if held.test.features is not held.train.features:
-        return getattr(subject.app, "split", "auto") in ("auto", "time")
-    return isinstance(held.scheme, NewestPairs) and not held.scheme.of_each
+def _by_time(data: CheckedData) -> bool:
+    """Whether test should be the newest: split so, or a separate set of unknown rule."""
+    splits = data.splits
+    if splits.test.features is not splits.train.features:
+        return getattr(data.app, "split", "auto") in ("auto", "time")
+    return isinstance(splits.scheme, NewestPairs) and not splits.scheme.of_each
 
 
 def _finding(
-    subject: Subject,
+    data: CheckedData,
     check: str,
     severity: Any,
     which: np.ndarray,
     said: str,
     advice: str,
-    out: np.ndarray | None = None,
+    to_quarantine: np.ndarray | None = None,
 ) -> Finding:
     return Finding(
         check,
@@ -206,14 +205,14 @@ def _finding(
         f"{counted(len(which), 'pair has', 'pairs have')} {said}",
         advice,
         len(which),
-        len(which) / len(subject),
-        subject.shown(which),
-        which[:0] if out is None else out,
+        len(which) / len(data),
+        data.occurrences(which),
+        which[:0] if to_quarantine is None else to_quarantine,
     )
 
 
-def _said(value: float) -> str:
-    """A time for people."""
+def _time_text(value: float) -> str:
+    """A timestamp as text."""
     units = _unit(np.array([value]))
     if units[0] < 0:
         return f"{value:g}"

@@ -1,7 +1,7 @@
-"""Users who rate as no person does: always alike, nearly everything, or as somebody else.
+"""Suspicious users: constant ratings, ratings of nearly every item, copies of another user.
 
-None of them gets into the list of what training leaves out: whether an account is a person is
-for people to say.
+None of them enters the quarantine list by itself: whether an account is a person is for the
+user to decide.
 """
 
 from collections.abc import Iterator
@@ -10,52 +10,54 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from data_checks.dataset import Subject
+from data_checks.dataset import CheckedData
 from data_checks.duplicates import grouped
-from data_checks.finding import MOST_SHOWN, Finding, Shown, counted
+from data_checks.finding import MAX_OCCURRENCES, Finding, Occurrence, counted
 
-MIN_CONSTANT, MIN_COPIED = 20, 5  # ratings of a user, below which nothing is said
-BUSY, MUCH = 0.5, 8  # of all items; times as many as the middle user
-MAX_EXPECTED = 0.05  # users of whom the same would be found by chance
-PAIR = 2  # users that are compared
-MAX_GROUPS, MAX_ITEMS = 2000, 50  # of users that are alike, and of their items, that are judged
+MIN_CONSTANT, MIN_COPIED = 20, 5  # ratings of a user
+MAX_ITEM_SHARE, MAX_MEDIANS = 0.5, 8  # of all items; times the ratings of the median user
+MAX_EXPECTED = 0.05  # such users by chance
+PAIR = 2  # the two users compared
+MAX_GROUPS, MAX_ITEMS = 2000, 50  # groups of equal users, and items of each, that are tested
 
 
-def raters(subject: Subject) -> Iterator[Finding]:
-    """Users who rate all alike, nearly everything, or as somebody else does."""
-    users, places = np.unique(subject.column("user").astype("S"), return_inverse=True)
+def suspicious_users(data: CheckedData) -> Iterator[Finding]:
+    """Users with constant ratings, with nearly every item, or with another user's ratings."""
+    users, places = np.unique(data.column("user").astype("S"), return_inverse=True)
     counts = np.bincount(places)
-    if len(set(subject.targets.tolist())) > 1:
-        yield from _some_users(
+    if len(set(data.targets.tolist())) > 1:
+        yield from _users_finding(
             users,
             counts,
-            _constant(places, counts, subject.targets),
+            _constant(places, counts, data.targets),
             "constant raters",
             f"give one and the same rating {MIN_CONSTANT} times or more",
-            "A machine, or somebody who does not care: nothing can be learnt from them.",
+            "Probably a machine or a careless person: they carry no information.",
         )
-    num_items = len(set(subject.column("item").tolist()))
-    busy = np.flatnonzero((counts > BUSY * num_items) & (counts > MUCH * np.median(counts)))
+    num_items = len(set(data.column("item").tolist()))
+    prolific = np.flatnonzero(
+        (counts > MAX_ITEM_SHARE * num_items) & (counts > MAX_MEDIANS * np.median(counts))
+    )
     if num_items >= 20:
-        yield from _some_users(
+        yield from _users_finding(
             users,
             counts,
-            busy,
-            "users who met nearly everything",
-            "met more than half of all items, and eight times as many as is usual",
+            prolific,
+            "users with nearly every item",
+            "have more than half of all items, and eight times as many as the median user",
             "Probably a machine or a test account.",
         )
-    yield from _some_users(
+    yield from _users_finding(
         users,
         counts,
-        _copied(subject, places, len(users)),
+        _copied(data, places, len(users)),
         "copied users",
-        "have the very ratings of another user, more than chance explains",
-        "An account that was copied, or machines: keep one of each.",
+        "have exactly the ratings of another user, which chance does not explain",
+        "Copied accounts or machines: keep one of each.",
     )
 
 
-def _some_users(
+def _users_finding(
     users: np.ndarray, counts: np.ndarray, which: np.ndarray, check: str, said: str, advice: str
 ) -> Iterator[Finding]:
     if len(which):
@@ -67,14 +69,14 @@ def _some_users(
             len(which),
             len(which) / len(users),
             [
-                Shown("", users[k].decode("utf-8", "replace"), f"{counts[k]:,} ratings")
-                for k in which[:MOST_SHOWN]
+                Occurrence("", users[k].decode("utf-8", "replace"), f"{counts[k]:,} ratings")
+                for k in which[:MAX_OCCURRENCES]
             ],
         )
 
 
 def _constant(places: np.ndarray, counts: np.ndarray, ratings: np.ndarray) -> np.ndarray:
-    """Users of one rating, given more often than chance explains where that rating is usual."""
+    """Users whose ratings are all equal, more often than that rating's frequency explains."""
     mean = np.bincount(places, ratings) / counts
     spread = np.bincount(places, (ratings - mean[places]) ** 2) / counts
     alike = np.flatnonzero((spread < 1e-9) & (counts >= MIN_CONSTANT))
@@ -85,66 +87,67 @@ def _constant(places: np.ndarray, counts: np.ndarray, ratings: np.ndarray) -> np
     return alike[expected < MAX_EXPECTED]
 
 
-class _Learnt(NamedTuple):
-    """Who met what: a user, an item and a rating as numbers for each pair."""
+class _Interactions(NamedTuple):
+    """User, item and rating of each pair as numbers, and the matrix [users, items]."""
 
     users: np.ndarray
     items: np.ndarray
     ratings: np.ndarray
-    met: sparse.csc_matrix
+    matrix: sparse.csc_matrix
 
 
-def _copied(subject: Subject, places: np.ndarray, num_users: int) -> np.ndarray:
-    """Users whose pairs and ratings, but for those of a test set of its own, are another's.
+def _copied(data: CheckedData, places: np.ndarray, num_users: int) -> np.ndarray:
+    """Users with exactly the items and ratings of another user.
 
-    Groups of like users are judged whose ratings are most: the fewer, the likelier chance is.
+    Pairs of a separate test set do not count. Groups with the most ratings are tested first:
+    with few ratings chance explains a copy.
     """
-    own_test = subject.splits.test.features is not subject.splits.train.features
-    learnt = np.flatnonzero(subject.trains | (not own_test))
-    names = [subject.column("item")[learnt].astype("S"), subject.targets[learnt]]
+    own_test = data.splits.test.features is not data.splits.train.features
+    counted_pairs = np.flatnonzero(data.used_in_training | (not own_test))
+    names = [data.column("item")[counted_pairs].astype("S"), data.targets[counted_pairs]]
     items, ratings = (np.unique(column, return_inverse=True)[1] for column in names)
-    users = places[learnt]
+    users = places[counted_pairs]
     counts = np.bincount(users, minlength=num_users)
     kinds, kind = np.unique(items * (ratings.max() + 1) + ratings, return_inverse=True)
     sums = np.zeros(num_users, "uint64")
-    marks = np.random.default_rng(0).integers(0, 2**64, len(kinds), "uint64")
-    np.add.at(sums, users, marks[kind])
+    pair_hashes = np.random.default_rng(0).integers(0, 2**64, len(kinds), "uint64")
+    np.add.at(sums, users, pair_hashes[kind])
     alike = [members for members in grouped(sums) if counts[members[0]] >= MIN_COPIED]
     alike.sort(key=lambda members: -int(counts[members[0]]))
-    met = sparse.csc_matrix((np.ones(len(users)), (users, items)))
-    held = _Learnt(users, items, ratings, met)
+    matrix = sparse.csc_matrix((np.ones(len(users)), (users, items)))
+    interactions = _Interactions(users, items, ratings, matrix)
     peers = np.bincount(counts)
     found = [
         members
         for members in alike[:MAX_GROUPS]
-        if _expected(held, members, int(peers[counts[members[0]]])) < MAX_EXPECTED
+        if _expected(interactions, members, int(peers[counts[members[0]]])) < MAX_EXPECTED
     ]
     return np.concatenate(found) if found else np.empty(0, "int64")
 
 
-def _expected(held: _Learnt, members: np.ndarray, peers: int) -> float:
-    """How many of `peers` users, of as many ratings, would have the ratings of another by chance.
+def _expected(interactions: _Interactions, members: np.ndarray, peers: int) -> float:
+    """Expected number of pairs of equal users by chance, among `peers` users of as many ratings.
 
-    An upper bound of the chance to meet the same items is a chain: each of them is met as
-    often as by users of the earlier item that tells most of it; so items that belong together,
+    An upper bound of the chance to have the same items is a chain: each item is taken as often
+    as by users of the earlier item that predicts it best, so that items that belong together,
     such as the parts of a series, prove nothing. The two users in question do not count.
     """
-    mine = held.users == members[0]
-    items, ratings = held.items[mine], held.ratings[mine]
-    columns = held.met[:, items]
+    of_user = interactions.users == members[0]
+    items, ratings = interactions.items[of_user], interactions.ratings[of_user]
+    columns = interactions.matrix[:, items]
     popularity = np.asarray(columns.sum(0)).ravel() - PAIR
     rarest = np.argsort(popularity, kind="stable")[:MAX_ITEMS]
     items, ratings, popularity = items[rarest], ratings[rarest], popularity[rarest]
     columns = columns[:, rarest]
     together = (columns.T @ columns).toarray() - PAIR
-    alone = (popularity + 1) / (held.met.shape[0] - PAIR + 1)
-    # Row: the item that is known, column: the one that is asked for; of no others half is assumed.
-    known = (together + 0.5) / (popularity[:, None] + 1)
+    alone = (popularity + 1) / (interactions.matrix.shape[0] - PAIR + 1)
+    # Row: the given item, column: the predicted one; a pseudocount of one half.
+    conditional = (together + 0.5) / (popularity[:, None] + 1)
     chance = np.log(alone[0])
     for place in range(1, len(items)):
-        chance += np.log(min(1.0, max(alone[place], known[:place, place].max())))
+        chance += np.log(min(1.0, max(alone[place], conditional[:place, place].max())))
     for item, rating in zip(items, ratings, strict=True):
-        given = held.ratings[held.items == item]
+        given = interactions.ratings[interactions.items == item]
         same = np.count_nonzero(given == rating) - PAIR
         chance += np.log((same + 1) / (len(given) - PAIR + 1))
     return float(peers * (peers - 1) * np.exp(chance))

@@ -1,4 +1,4 @@
-"""Pictures: unreadable, blank, odd ones, near copies, and what gives a class away."""
+"""Checks of images: unreadable, blank or unusual ones, near copies, leaked classes, odd labels."""
 
 import os
 from collections import Counter
@@ -8,21 +8,29 @@ from typing import Any
 import numpy as np
 
 from data_checks import duplicates, target_leakage
-from data_checks.dataset import Subject
-from data_checks.finding import MOST_SHOWN, NOBODY, Finding, Lost, Severity, Shown, counted
-from data_checks.images import near_duplicates as likeness
+from data_checks.dataset import CheckedData
+from data_checks.finding import (
+    MAX_OCCURRENCES,
+    NO_NUMBERS,
+    Finding,
+    Occurrence,
+    Severity,
+    UnreadExample,
+    counted,
+)
+from data_checks.images import near_duplicates
 from pipelines.images.skipped import Skipped
 
-BLOCK = 1024
-TOO_SMALL = 0.25  # of the usual side
-LONG = 4.0  # times the usual ratio of the sides
-RARE_MODE = 0.05
-BRIGHT = 6  # half-widths of the middle half
+BLOCK = 1024  # images at once
+MIN_RELATIVE_SIDE = 0.25  # of the median shorter side
+MAX_RELATIVE_RATIO = 4.0  # of the sides, to the median ratio
+MAX_RARE_MODE_SHARE = 0.05  # of the images
+BRIGHTNESS_HALF_WIDTHS = 6  # distance from the median, in half interquartile ranges
 
 
-def files(subject: Subject) -> Iterator[Finding]:
-    """Files that cannot be read, that are none of ours, folders without any."""
-    folders = subject.look.folders
+def files(data: CheckedData) -> Iterator[Finding]:
+    """Unreadable files, files of other formats or outside class folders, empty class folders."""
+    folders = data.look.folders
     yield from _unreadable(folders)
     foreign = [(split, listing, one) for split, listing in folders for one in listing.skipped]
     other = [one for one in foreign if one[2].is_other_format]
@@ -37,7 +45,7 @@ def files(subject: Subject) -> Iterator[Finding]:
     yield from _of_files(
         "files outside of classes",
         "warning" if any(one.is_picture for *_, one in loose) else "note",
-        f"{counted(len(loose), 'file')} in no class folder, or no pictures; training skips them",
+        f"{counted(len(loose), 'file')} outside class folders, or no pictures; training skips them",
         "Move pictures into the folder of their class; remove the rest.",
         loose,
     )
@@ -50,14 +58,14 @@ def files(subject: Subject) -> Iterator[Finding]:
         "empty class folders",
         "warning",
         f"{counted(len(empty), 'class folder holds', 'class folders hold')} no picture",
-        "Fill them or remove them: such a class is not learnt.",
+        "Fill or remove them: the model cannot learn such a class.",
         empty,
     )
 
 
 def _unreadable(folders: list[tuple[str, Any]]) -> Iterator[Finding]:
     lost = [
-        Lost(split, listing.where(row))
+        UnreadExample(split, listing.where(row))
         for split, listing in folders
         for row, shape in enumerate(listing.shapes)
         if not any(shape)
@@ -71,8 +79,8 @@ def _unreadable(folders: list[tuple[str, Any]]) -> Iterator[Finding]:
             "Copy them again, or remove them.",
             len(lost),
             len(lost) / sum(len(listing.paths) for _, listing in folders),
-            [Shown(one.split, one.where) for one in lost[:MOST_SHOWN]],
-            lost=lost,
+            [Occurrence(one.split, one.where) for one in lost[:MAX_OCCURRENCES]],
+            unread=lost,
         )
 
 
@@ -81,31 +89,33 @@ def _of_files(
 ) -> Iterator[Finding]:
     if which:
         shown = [
-            Shown(split, one.where(listing.root), one.reason)
-            for split, listing, one in which[:MOST_SHOWN]
+            Occurrence(split, one.where(listing.root), one.reason)
+            for split, listing, one in which[:MAX_OCCURRENCES]
         ]
         yield Finding(check, severity, said, advice, len(which), None, shown)
 
 
-def blank(subject: Subject) -> Iterator[Finding]:
-    """Pictures of one colour, and ones much darker or brighter than all others."""
-    mean, deviation = _levels(subject)
+def blank(data: CheckedData) -> Iterator[Finding]:
+    """Pictures of one colour; pictures much darker or brighter than all others."""
+    mean, deviation = _levels(data)
     flat = np.flatnonzero(deviation < 1.0)
     if len(flat):
         yield Finding(
             "pictures of one colour",
             "warning",
             f"{counted(len(flat), 'picture is', 'pictures are')} of one colour and show nothing",
-            "Look at how they were made; leave them out.",
+            "Check how they were made; exclude them.",
             len(flat),
-            len(flat) / len(subject),
-            subject.shown(flat),
-            flat[subject.trains[flat]],
+            len(flat) / len(data),
+            data.occurrences(flat),
+            flat[data.used_in_training[flat]],
         )
     low, middle, high = np.quantile(mean, [0.25, 0.5, 0.75])
     half = max((high - low) / 2, 4.0)
-    odd = np.flatnonzero((np.abs(mean - middle) > BRIGHT * half) & (deviation >= 1.0))
-    if len(odd) and len(odd) < 0.01 * len(subject):
+    odd = np.flatnonzero(
+        (np.abs(mean - middle) > BRIGHTNESS_HALF_WIDTHS * half) & (deviation >= 1.0)
+    )
+    if len(odd) and len(odd) < 0.01 * len(data):
         yield Finding(
             "unusual brightness",
             "warning",
@@ -113,64 +123,64 @@ def blank(subject: Subject) -> Iterator[Finding]:
             f"others, whose mean level is {middle:.0f}",
             "Look at them: inverted, over-exposed, or of another kind.",
             len(odd),
-            len(odd) / len(subject),
-            subject.shown(odd),
+            len(odd) / len(data),
+            data.occurrences(odd),
         )
 
 
-def _levels(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each picture's pixels; of colour the greatest of its channels'."""
-    mean = np.empty(len(subject), "float32")
-    deviation = np.empty(len(subject), "float32")
-    for start in range(0, len(subject), BLOCK):
-        numbers = np.arange(start, min(start + BLOCK, len(subject)))
-        pixels = subject.features(numbers).astype("float32")
+def _levels(data: CheckedData) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each picture's pixels; in colour the largest of a channel."""
+    mean = np.empty(len(data), "float32")
+    deviation = np.empty(len(data), "float32")
+    for start in range(0, len(data), BLOCK):
+        numbers = np.arange(start, min(start + BLOCK, len(data)))
+        pixels = data.features(numbers).astype("float32")
         mean[numbers] = pixels.mean((1, 2, 3))
         deviation[numbers] = pixels.std((1, 2)).max(1)
     return mean, deviation
 
 
-def shapes(subject: Subject) -> Iterator[Finding]:
-    """Sizes, proportions and colours that few pictures of the set have."""
-    known = _shapes(subject)
+def shapes(data: CheckedData) -> Iterator[Finding]:
+    """Rare sizes, proportions and colour modes."""
+    known = _shapes(data)
     if known is None:
         return
     shorter, longer = known[:, :2].min(1), known[:, :2].max(1)
-    usual = np.median(shorter)
+    typical = np.median(shorter)
     ratio = longer / np.maximum(shorter, 1)
     yield from _odd(
-        subject,
+        data,
         "tiny pictures",
-        np.flatnonzero(shorter < TOO_SMALL * usual),
+        np.flatnonzero(shorter < MIN_RELATIVE_SIDE * typical),
         known,
-        f"less than a quarter as large as usual, {usual:.0f} pixels",
-        "They are blown up to the size of the others: leave out what cannot be recognised.",
+        f"less than a quarter of the median size, {typical:.0f} pixels",
+        "They are enlarged to the size of the others: exclude what cannot be recognised.",
     )
     yield from _odd(
-        subject,
+        data,
         "unusual proportions",
-        np.flatnonzero(ratio > LONG * np.median(ratio)),
+        np.flatnonzero(ratio > MAX_RELATIVE_RATIO * np.median(ratio)),
         known,
-        "much longer or wider than usual",
-        "They are stretched to the shape of the others: cut out what matters.",
+        "much longer or wider than the median",
+        "They are resized to the shape of the others: crop them to the object.",
     )
     for check, channels, said in (
         ("grey among colour", known[:, 2] <= 2, "grey among pictures in colour"),
         (
             "transparent pictures",
             np.isin(known[:, 2], (2, 4)),
-            "transparent; they are laid on white",
+            "transparent; their background becomes white",
         ),
     ):
         few = np.flatnonzero(channels)
-        if len(few) < RARE_MODE * len(known):
+        if len(few) < MAX_RARE_MODE_SHARE * len(known):
             yield from _odd(
-                subject, check, few, known, said, "Check that they are no drawings, masks or scans."
+                data, check, few, known, said, "Check whether they are drawings, masks or scans."
             )
 
 
 def _odd(
-    subject: Subject, check: str, which: np.ndarray, known: np.ndarray, said: str, advice: str
+    data: CheckedData, check: str, which: np.ndarray, known: np.ndarray, said: str, advice: str
 ) -> Iterator[Finding]:
     if len(which):
         yield Finding(
@@ -182,17 +192,17 @@ def _odd(
             len(which) / len(known),
             [
                 one._replace(said=" x ".join(map(str, known[one.number])) + f" -> {one.said}")
-                for one in subject.shown(which)
+                for one in data.occurrences(which)
             ],
         )
 
 
-def _shapes(subject: Subject) -> np.ndarray | None:
-    """Height, width and channels of each picture as stored; None where nobody knows."""
-    if not subject.look.folders:
+def _shapes(data: CheckedData) -> np.ndarray | None:
+    """Height, width and channels of each picture file; None if unknown."""
+    if not data.look.folders:
         return None
     found = []
-    for part in subject.parts:
+    for part in data.parts:
         origins = part.examples.origins
         if origins is None:
             return None
@@ -201,81 +211,79 @@ def _shapes(subject: Subject) -> np.ndarray | None:
     return np.concatenate(found)
 
 
-def near(subject: Subject) -> Iterator[Finding]:
-    """Near copies: stored again, brighter or darker, a little cut or shifted."""
-    # One of each content is enough; doubles are another check's.
-    _, first = np.unique(subject.hashes, return_index=True)
+def near(data: CheckedData) -> Iterator[Finding]:
+    """Near copies: recompressed, brighter or darker, slightly cropped or shifted."""
+    # One picture of each content; exact copies are another check's.
+    _, first = np.unique(data.hashes, return_index=True)
     first.sort()
-    found = likeness.pairs(
-        lambda numbers: subject.features(first[numbers]),
+    found = near_duplicates.pairs(
+        lambda numbers: data.features(first[numbers]),
         len(first),
-        lambda done, of: subject.look.progress("comparing pictures", done, of),
+        lambda done, of: data.look.progress("comparing pictures", done, of),
     )
-    yield from duplicates.near(
-        subject, first[found], "alike but for quality, brightness or a shift"
-    )
+    yield from duplicates.near(data, first[found], "equal up to quality, brightness or a shift")
 
 
-def giveaways(subject: Subject) -> Iterator[Finding]:
-    """Classes that the size, the format or the brightness of a file gives away."""
-    mean, _ = _levels(subject)
+def leakage(data: CheckedData) -> Iterator[Finding]:
+    """Classes that the size, the format or the brightness of a file predicts."""
+    mean, _ = _levels(data)
     columns: dict[str, np.ndarray] = {"mean brightness": mean}
-    known = _shapes(subject)
+    known = _shapes(data)
     if known is not None:
         names = ("height", "width", "channels")
         columns |= {name: known[:, k].astype("float32") for k, name in enumerate(names)}
         suffixes = [
-            os.fsencode(subject.where(number).rpartition(".")[2]) for number in range(len(subject))
+            os.fsencode(data.where(number).rpartition(".")[2]) for number in range(len(data))
         ]
         columns["file ending"] = np.array(suffixes, object)
-    for column, score in target_leakage.told(columns, subject.targets, classes=True):
+    for column, score in target_leakage.leaking_columns(columns, data.targets, classes=True):
         yield Finding(
-            "class given away",
-            "warning" if column == "mean brightness" else "grave",
-            f"the {column} alone tells the class of {score:.1%} of what a guess leaves open",
-            "A network learns this instead of what is shown: make all classes alike in it.",
+            "class leakage",
+            "warning" if column == "mean brightness" else "error",
+            f"the {column} alone corrects {score:.1%} of the majority class's errors",
+            "A network learns this instead of the object: make all classes equal in it.",
             1,
             score,
             [
-                Shown("", label, _usual(columns[column], subject.targets == k))
-                for k, label in enumerate(subject.splits.labels[:MOST_SHOWN])
+                Occurrence("", label, _typical(columns[column], data.targets == k))
+                for k, label in enumerate(data.splits.labels[:MAX_OCCURRENCES])
             ],
         )
 
 
-def _usual(column: np.ndarray, which: np.ndarray) -> str:
+def _typical(column: np.ndarray, which: np.ndarray) -> str:
     some = column[which]
     if not len(some):
         return ""
     if column.dtype == object:
         return Counter(some.tolist()).most_common(1)[0][0].decode()
-    return f"usually {np.median(some):g}"
+    return f"median {np.median(some):g}"
 
 
-def lonely(subject: Subject) -> Iterator[Finding]:
-    """Pictures whose nearest neighbours are all of one other class: labels to look at."""
-    count = len(subject)
-    if count < 100 or not subject.splits.labels:
+def label_errors(data: CheckedData) -> Iterator[Finding]:
+    """Probable label errors: all nearest neighbours belong to one other class."""
+    count = len(data)
+    if count < 100 or not data.splits.labels:
         return
     some = np.sort(np.random.default_rng(0).choice(count, min(count, 5000), replace=False))
-    classes = subject.targets[some]
-    around = classes[likeness.neighbours(likeness.described(subject.features(some)), 5)]
+    classes = data.targets[some]
+    around = classes[near_duplicates.neighbours(near_duplicates.normalised(data.features(some)), 5)]
     right = (around == classes[:, None]).mean()
     if right < 0.9:
-        return  # neighbours say little of the class here
+        return  # neighbours predict the class badly here
     odd = np.flatnonzero((around == around[:, :1]).all(1) & (around[:, 0] != classes))
-    found = some[odd] if len(odd) else NOBODY
+    found = some[odd] if len(odd) else NO_NUMBERS
     if len(found):
         yield Finding(
-            "labels to look at",
+            "probable label errors",
             "note",
-            f"{counted(len(found), 'picture is', 'pictures are')} of another class than all five "
-            "that are most like it",
-            "Look at them: some are labelled wrongly, others only unusual.",
+            f"{counted(len(found), 'picture is', 'pictures are')} labelled differently from all "
+            "five nearest neighbours",
+            "Look at them: some are mislabelled, others only unusual.",
             len(found),
             len(found) / len(some),
             [
-                one._replace(said=f"{one.said}; its neighbours: {subject.answer(around[k, 0])}")
-                for one, k in zip(subject.shown(found), odd, strict=False)
+                one._replace(said=f"{one.said}; its neighbours: {data.target_text(around[k, 0])}")
+                for one, k in zip(data.occurrences(found), odd, strict=False)
             ],
         )

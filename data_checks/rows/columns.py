@@ -1,4 +1,4 @@
-"""Columns that say nothing: constant, empty, identifying, mostly missing, or there twice."""
+"""Checks of single columns: constant, empty, identifying, mostly missing or duplicate."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from data_checks.dataset import Subject
-from data_checks.finding import Finding, Shown
+from data_checks.dataset import CheckedData
+from data_checks.finding import Finding, Occurrence
 from pipelines.rows.column_kinds import (
     ALL_DISTINCT,
     ALL_MISSING,
@@ -22,26 +22,26 @@ from pipelines.tables.cell_formats import infer_format, parse_numbers
 from pipelines.tables.cells import AnyCells
 from pipelines.tables.table import Table
 
-MOSTLY_MISSING = 0.5
-MOSTLY_ONE = 0.995
-MANY_CATEGORIES = 0.5  # as many categories as rows
-COMPARED = 256  # columns at once with all others
+MAX_MISSING_SHARE = 0.5
+MAX_SHARE_OF_ONE_VALUE = 0.995
+MAX_CATEGORIES_PER_ROW = 0.5
+COLUMNS_PER_BLOCK = 256  # compared with all others at once
 
 
-def columns(subject: Subject) -> Iterator[Finding]:
-    """Columns that are constant, empty, identifying, mostly missing, or there twice."""
-    kinds = kinds_of(subject)
-    _, table, _ = next(subject.reads())
-    dropped = [clean_name(name) for name in getattr(subject.app, "drop", "").split(",") if name]
-    target = clean_name(getattr(subject.app, "target", ""))
+def columns(data: CheckedData) -> Iterator[Finding]:
+    """Columns that are constant, empty, identifying, mostly missing or duplicate."""
+    kinds = kinds_of(data)
+    _, table, _ = next(data.sources())
+    dropped = [clean_name(name) for name in getattr(data.app, "drop", "").split(",") if name]
+    target = clean_name(getattr(data.app, "target", ""))
     for name, column in table.columns.items():
         if name in (*dropped, target):
             continue
         if name not in kinds:
             yield _unused(table, name)
         else:
-            yield from _useless(subject, name, column)
-    yield from _twice(subject, kinds)
+            yield from _useless(data, name, column)
+    yield from _duplicate_columns(data, kinds)
 
 
 def _unused(table: Table, name: str) -> Finding:
@@ -52,41 +52,43 @@ def _unused(table: Table, name: str) -> Finding:
             "columns that identify rows",
             "warning",
             name,
-            "has another text in every row; training leaves it out",
-            "A name of the row says nothing of others.",
+            "has a different text in every row; training ignores it",
+            "The name of a row does not help to predict other rows.",
         )
     if why == ALL_MISSING:
-        said = "holds nothing but missing cells"
-        return of_column("empty columns", "warning", name, said, "Remove it, or find its data.")
+        said = "has only missing cells"
+        return of_column("empty columns", "warning", name, said, "Remove it, or fill it in.")
     if why != CONSTANT:
-        said = f"has only rare categories: {why}; training leaves it out"
-        advice = "Write fewer, wider categories."
+        said = f"has only rare categories: {why}; training ignores it"
+        advice = "Merge categories."
         return of_column("columns of rare categories", "warning", name, said, advice)
     said = f"is {cell_text(cells[0])!r} in every row"
-    return of_column("constant columns", "warning", name, said, "Remove it: it tells nothing.")
+    return of_column(
+        "constant columns", "warning", name, said, "Remove it: it holds no information."
+    )
 
 
 def of_column(
     check: str, severity: Any, name: str, said: str, advice: str, share: float | None = None
 ) -> Finding:
-    """A finding of one column."""
+    """A finding about one column."""
     return Finding(
-        check, severity, f"the column {name} {said}", advice, 1, share, [Shown("", name, said)]
+        check, severity, f"the column {name} {said}", advice, 1, share, [Occurrence("", name, said)]
     )
 
 
-def _useless(subject: Subject, name: str, raw: AnyCells) -> Iterator[Finding]:
-    form = subject.splits.reading.forms[name]
-    column = subject.column(name)
+def _useless(data: CheckedData, name: str, raw: AnyCells) -> Iterator[Finding]:
+    form = data.splits.reading.forms[name]
+    column = data.column(name)
     texts = column.dtype == object
     missing = float((column == b"").mean() if texts else np.isnan(column).mean())
-    if missing >= MOSTLY_MISSING:
+    if missing >= MAX_MISSING_SHARE:
         yield of_column(
             "mostly missing columns",
             "warning",
             name,
             f"is missing in {missing:.0%} of the rows",
-            "Find its data, or leave it out with --drop.",
+            "Fill it in, or exclude it with --drop.",
             missing,
         )
     values: Any
@@ -96,74 +98,74 @@ def _useless(subject: Subject, name: str, raw: AnyCells) -> Iterator[Finding]:
     else:
         values, counts = np.unique(column, return_counts=True)
     share = float(counts.max() / len(column))
-    if share >= MOSTLY_ONE and missing < MOSTLY_MISSING:
+    if share >= MAX_SHARE_OF_ONE_VALUE and missing < MAX_MISSING_SHARE:
         yield of_column(
             "nearly constant columns",
             "note",
             name,
-            f"is {cell_said(values[counts.argmax()])} in {share:.1%} of the rows",
-            "It can tell of few rows.",
+            f"is {quoted(values[counts.argmax()])} in {share:.1%} of the rows",
+            "It informs about few rows.",
             share,
         )
-    if texts and len(values) >= max(MANY_CATEGORIES * len(column), 20):
+    if texts and len(values) >= max(MAX_CATEGORIES_PER_ROW * len(column), 20):
         yield of_column(
             "columns that identify rows",
             "warning",
             name,
             f"has {len(values):,} categories in {len(column):,} rows",
-            "Nearly every row has its own: leave it out with --drop, or make something of it.",
+            "Nearly every row has its own: exclude it with --drop, or derive wider categories.",
         )
     if form.kind == "number" and _counts_rows(parse_numbers(raw, form)):
         yield of_column(
             "columns that identify rows",
             "warning",
             name,
-            "numbers the rows: whole, all different, without a gap",
-            "Leave it out with --drop: rows sorted by the target would give it away.",
+            "numbers the rows: whole numbers without repeats and gaps",
+            "Exclude it with --drop: in a file sorted by the target it leaks the target.",
         )
 
 
 def _counts_rows(column: np.ndarray) -> bool:
-    """Whether the numbers of a table are whole, all different and fill their range."""
+    """Whether the numbers are whole, all different, and fill their range."""
     known = column[np.isfinite(column)]
     if len(known) < MIN_ID_ROWS or (known != np.round(known)).any():
         return False
     return bool(len(np.unique(known)) == len(known) and np.ptp(known) <= 1.2 * len(known))
 
 
-def _twice(subject: Subject, kinds: Kinds) -> Iterator[Finding]:
-    """Pairs of columns that are equal, or equal but for unit and zero."""
+def _duplicate_columns(data: CheckedData, kinds: Kinds) -> Iterator[Finding]:
+    """Pairs of columns that are equal up to unit and offset."""
     numbers = [name for name, kind in kinds.items() if kind == "number"]
     if len(numbers) < 2:
         return
-    some = subject.numbers("train")[:5000]
-    held = np.stack([subject.column(name)[some].astype("float64") for name in numbers], 1)
-    for one, other in _alike(held):
+    sample = data.numbers_of("train")[:5000]
+    values = np.stack([data.column(name)[sample].astype("float64") for name in numbers], 1)
+    for one, other in _collinear(values):
         yield of_column(
-            "columns that are there twice",
+            "duplicate columns",
             "note",
             numbers[one],
-            f"says the same as {numbers[other]}",
-            "Leave one of them out with --drop.",
+            f"is a linear function of {numbers[other]}",
+            "Exclude one of them with --drop.",
         )
 
 
-def _alike(held: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Pairs of columns [rows, n] whose correlation is 1 or -1 where both are known."""
-    known = np.isfinite(held)
+def _collinear(values: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Pairs of columns of `values` [rows, n] with correlation 1 or -1 where both are known."""
+    known = np.isfinite(values)
     count = np.maximum(known.sum(0), 1)
-    held = np.where(known, held, 0.0)
-    held = np.where(known, held - held.sum(0) / count, 0.0)
-    spread = np.sqrt(np.square(held).sum(0) / count)
-    held, known = held / np.where(spread, spread, 1.0), known.astype("float64")
-    for start in range(0, held.shape[1], COMPARED):
-        block = slice(start, start + COMPARED)
+    values = np.where(known, values, 0.0)
+    values = np.where(known, values - values.sum(0) / count, 0.0)
+    spread = np.sqrt(np.square(values).sum(0) / count)
+    values, known = values / np.where(spread, spread, 1.0), known.astype("float64")
+    for start in range(0, values.shape[1], COLUMNS_PER_BLOCK):
+        block = slice(start, start + COLUMNS_PER_BLOCK)
         both = known[:, block].T @ known
-        sums = held[:, block].T @ known, known[:, block].T @ held
-        squares = np.square(held[:, block]).T @ known, known[:, block].T @ np.square(held)
+        sums = values[:, block].T @ known, known[:, block].T @ values
+        squares = np.square(values[:, block]).T @ known, known[:, block].T @ np.square(values)
         with np.errstate(invalid="ignore", divide="ignore"):
             one, other = (a - b**2 / both for a, b in zip(squares, sums, strict=True))
-            common = held[:, block].T @ held - sums[0] * sums[1] / both
+            common = values[:, block].T @ values - sums[0] * sums[1] / both
             correlation = np.abs(common) / np.sqrt(one * other)
         varied = (both >= 20) & (np.minimum(one, other) > 1e-9 * both)
         for row, column in np.argwhere(varied & (correlation > 1 - 1e-6)).tolist():
@@ -171,11 +173,11 @@ def _alike(held: np.ndarray) -> Iterator[tuple[int, int]]:
                 yield start + row, column
 
 
-def kinds_of(subject: Subject) -> Kinds:
-    """By column that training reads, whether it holds numbers or categories."""
-    return subject.splits.train.kinds or {}
+def kinds_of(data: CheckedData) -> Kinds:
+    """The kind, number or category, of each column that training uses."""
+    return data.splits.train.kinds or {}
 
 
-def cell_said(cell: Any) -> str:
-    """A cell as people read it."""
+def quoted(cell: Any) -> str:
+    """A cell as text."""
     return repr(cell.decode("utf-8", "replace")) if isinstance(cell, bytes) else f"{cell:g}"

@@ -1,8 +1,8 @@
-"""Which rows are nearly the same: all columns but one agree, or all but for a rounding.
+"""Near duplicate rows: all columns but one agree, or all agree up to rounding.
 
-The sum of the hashes of a row's cells, less that of one column, is the same for
-rows that differ there alone. A pair counts only where what agrees is too much for
-chance: in tables of few categories most rows agree with some other.
+The sum of the hashes of a row's cells, less that of one column, is equal for rows that differ
+in that column alone. A pair counts only if chance does not explain its agreement: in tables
+of few categories most rows agree with another row.
 """
 
 import functools
@@ -11,40 +11,40 @@ from typing import NamedTuple
 
 import numpy as np
 
-STEPS = 1000  # of a column's deviation: closer numbers are the same
-MARGIN = 10  # bits of agreement beyond those of a meeting by chance among all pairs
-MOST_PAIRS = 200_000
-FINE = 5.0  # further bits of a cell whose column hardly repeats
-FEWEST_COLUMNS = 4
+STEPS_PER_DEVIATION = 1000  # numbers within one step count as equal
+MARGIN_BITS = 10  # of agreement beyond that expected by chance among all pairs
+MAX_PAIRS = 200_000
+RARE_VALUE_BITS = 5.0  # added for a cell of a column that hardly repeats
+MIN_COLUMNS = 4
 MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Hashes(NamedTuple):
-    """Of the cells of a column, or of rows, uint64, and how much agreement in each says."""
+    """uint64 hashes of cells or rows, and the bits of evidence that agreement in each gives."""
 
     hashes: np.ndarray
     bits: np.ndarray
 
 
 class Found(NamedTuple):
-    """Pairs of row numbers, int64 [pairs, 2]: all columns agree, or all but one."""
+    """Pairs of row numbers, int64 [pairs, 2]: equal up to rounding, or different in one column."""
 
     rounded: np.ndarray
     but_one: np.ndarray
 
 
 def pairs(columns: Mapping[str, np.ndarray], progress: Callable[[int, int], None]) -> Found:
-    """Each row with the next that is like it."""
+    """Pair each row with the next similar row."""
     nothing = np.empty((0, 2), "int64")
-    if len(columns) < FEWEST_COLUMNS:
+    if len(columns) < MIN_COLUMNS:
         return Found(nothing, nothing)
     count = len(next(iter(columns.values())))
     rounded, but_one = [nothing], [nothing]
-    for shift in (0.0, 0.5):  # numbers on both sides of a step's border agree in one of the two
+    for shift in (0.0, 0.5):  # numbers on both sides of a step's edge agree in one of the two
         total, all_bits = functools.reduce(_added, _hashes(columns, shift))
-        needed = 2 * np.log2(max(2, count)) + MARGIN
+        needed = 2 * np.log2(max(2, count)) + MARGIN_BITS
         rounded.append(_equal(total, all_bits >= needed))
-        # Made anew: to keep them takes twelve bytes a cell.
+        # Computed again, since keeping them takes twelve bytes a cell.
         for done, (hashed, own) in enumerate(_hashes(columns, shift), 1):
             with np.errstate(over="ignore"):
                 rest = total - hashed
@@ -64,7 +64,7 @@ def _added(one: Hashes, other: Hashes) -> Hashes:
 
 
 def _together(found: list[np.ndarray], known: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """Each pair once, without those that are known."""
+    """Distinct pairs, without those of `known`."""
     pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
     if len(known):
         keys, others = (
@@ -72,11 +72,11 @@ def _together(found: list[np.ndarray], known: Sequence[np.ndarray] = ()) -> np.n
             for some in (pairs, np.sort(np.concatenate(known), axis=1))
         )
         pairs = pairs[~np.isin(keys, others)]
-    return pairs[:MOST_PAIRS]
+    return pairs[:MAX_PAIRS]
 
 
 def _codes(column: np.ndarray, shift: float) -> np.ndarray:
-    """Whole numbers, the same for cells that count as the same."""
+    """Integer codes, equal for cells that count as equal."""
     if column.dtype == object:
         cells = column.tolist()
         numbers = {cell: number for number, cell in enumerate(dict.fromkeys(cells))}
@@ -84,7 +84,7 @@ def _codes(column: np.ndarray, shift: float) -> np.ndarray:
     values = column.astype("float64")
     spread = float(np.nanstd(values)) or 1.0
     with np.errstate(invalid="ignore", over="ignore"):
-        steps = np.floor(values / spread * STEPS + shift)
+        steps = np.floor(values / spread * STEPS_PER_DEVIATION + shift)
     return np.where(np.isfinite(steps), np.clip(steps, -(2**60), 2**60), -(2**61)).astype("int64")
 
 
@@ -97,20 +97,20 @@ def _hashed(codes: np.ndarray, place: int) -> np.ndarray:
 
 
 def _bits(codes: np.ndarray) -> np.ndarray:
-    """How much agreement in this cell says: more for a rare value."""
+    """Bits of evidence that agreement in each cell gives: more for a rare value."""
     places = codes - codes.min()
     if places.max() > 2 * len(codes):  # too far apart to be counted one by one
         places = np.unique(codes, return_inverse=True)[1]
     counts = np.bincount(places)
-    # Where most are different, many more values were possible than are there.
-    unseen = FINE if np.count_nonzero(counts) > len(codes) / 2 else 0.0
+    # If most values differ, many more were possible than occurred.
+    unseen = RARE_VALUE_BITS if np.count_nonzero(counts) > len(codes) / 2 else 0.0
     with np.errstate(divide="ignore"):
         return (np.log2(len(codes) / counts) + unseen).astype("float32")[places]
 
 
-def _equal(keys: np.ndarray, telling: np.ndarray) -> np.ndarray:
-    """Each telling row with the next of the same key."""
-    rows = np.flatnonzero(telling)
+def _equal(keys: np.ndarray, enough: np.ndarray) -> np.ndarray:
+    """Pair each row of enough evidence with the next row of the same key."""
+    rows = np.flatnonzero(enough)
     order = rows[np.argsort(keys[rows], kind="stable")]
     same = keys[order[1:]] == keys[order[:-1]]
     return np.stack([order[:-1][same], order[1:][same]], 1)

@@ -1,167 +1,172 @@
-"""Texts: empty, cut, broken or foreign ones, near copies, and words that give a class away."""
+"""Checks of texts: empty, truncated or unusually long ones, near copies, leaking words."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 from data_checks import duplicates, target_leakage
-from data_checks.dataset import Subject
-from data_checks.finding import MOST_SHOWN, Finding, Shown, counted, graded
-from data_checks.reading import left_out
-from data_checks.texts import near_duplicates as wordings
-from data_checks.texts.text_quality import encoding, every, of_texts, some_of, wording
+from data_checks.dataset import CheckedData
+from data_checks.finding import MAX_OCCURRENCES, Finding, Occurrence, counted, severity_of
+from data_checks.reading import skipped_rows
+from data_checks.texts import near_duplicates
+from data_checks.texts.text_quality import all_texts, boilerplate, encoding, of_texts, sample_of
 from pipelines.texts.reading import Columns, empty_of, text_column
 
-__all__ = ["empty", "encoding", "giveaways", "lengths", "near", "targets", "wording"]
+__all__ = ["boilerplate", "empty", "encoding", "leakage", "lengths", "near", "targets"]
 
-CUT_MUCH = 0.1  # of the texts are longer than the length
-GIVES_AWAY = 0.98  # F1 of a word for a class
-MOST_WORDS = 5000
+MAX_TRUNCATED_SHARE = 0.1  # of the texts
+MIN_LEAK_F1 = 0.98  # of a word for a class
+MAX_WORDS = 5000
 
 
-def targets(subject: Subject) -> Iterator[Finding]:
-    """Rows that training leaves out for their class, or their text, is missing."""
-    wanted = Columns(*(getattr(subject.app, name, "") for name in Columns._fields))
-    name = text_column(subject.look.tables.train, wanted)
-    for split, table, kept in subject.reads():
-        lost = np.setdiff1d(np.arange(len(table)), kept)
-        without = empty_of(table.columns[name])[lost]
-        yield from left_out(
-            table, split, lost[without], "empty texts", "have no text", "Fill in their text."
+def targets(data: CheckedData) -> Iterator[Finding]:
+    """Rows that training skips, since their class or their text is missing."""
+    wanted = Columns(*(getattr(data.app, name, "") for name in Columns._fields))
+    name = text_column(data.look.tables.train, wanted)
+    for split, table, used in data.sources():
+        skipped = np.setdiff1d(np.arange(len(table)), used)
+        empty_text = empty_of(table.columns[name])[skipped]
+        yield from skipped_rows(
+            table, split, skipped[empty_text], "empty texts", "have no text", "Fill in their text."
         )
-        yield from left_out(
-            table, split, lost[~without], "missing classes", "have no class", "Fill in their class."
+        yield from skipped_rows(
+            table,
+            split,
+            skipped[~empty_text],
+            "missing classes",
+            "have no class",
+            "Fill in their class.",
         )
 
 
-def empty(subject: Subject) -> Iterator[Finding]:
-    """Texts without a letter or a digit, of one word, and much longer than all others."""
-    texts = every(subject)
-    counts = np.array([len(text.translate(wordings.PLAIN).split()) for text in texts])
+def empty(data: CheckedData) -> Iterator[Finding]:
+    """Texts without letters and digits, texts of one word, unusually long texts."""
+    texts = all_texts(data)
+    counts = np.array([len(text.translate(near_duplicates.PLAIN).split()) for text in texts])
     without = np.flatnonzero(counts == 0)
     if len(without):
         yield Finding(
             "empty texts",
-            graded(len(without) / len(texts), grave=0.2),
-            f"{counted(len(without), 'text has', 'texts have')} not one letter or digit",
-            "Fill them in, or leave them out.",
+            severity_of(len(without) / len(texts), error=0.2),
+            f"{counted(len(without), 'text has', 'texts have')} no letter and no digit",
+            "Fill them in, or exclude them.",
             len(without),
             len(without) / len(texts),
-            subject.shown(without),
-            without[subject.trains[without]],
+            data.occurrences(without),
+            without[data.used_in_training[without]],
         )
-    usual = float(np.median(counts))
+    typical = float(np.median(counts))
     short = np.flatnonzero(counts == 1)
-    if usual >= 10 and 0 < len(short) < 0.05 * len(texts):
+    if typical >= 10 and 0 < len(short) < 0.05 * len(texts):
         yield of_texts(
-            subject,
+            data,
             "texts of one word",
             short,
-            f"of one word, where {usual:.0f} are usual",
-            "Look whether they were cut.",
+            f"one word long; the median is {typical:.0f} words",
+            "Check whether they were truncated.",
         )
     tail = float(np.quantile(counts, 0.99))
     long = np.flatnonzero(counts > max(10 * tail, 200))
     if len(long):
         yield of_texts(
-            subject,
-            "texts much longer than all",
+            data,
+            "unusually long texts",
             long,
-            f"ten times as long as 99 of 100, {tail:.0f} words",
-            "Look for a missing quote, by which several rows became one.",
+            f"more than ten times as long as the 99th percentile, {tail:.0f} words",
+            "Look for a missing quote that merged several rows.",
             severity="warning",
         )
 
 
-def lengths(subject: Subject) -> Iterator[Finding]:
-    """Texts of which the network reads a part."""
-    longest = subject.app.max_length()
+def lengths(data: CheckedData) -> Iterator[Finding]:
+    """Texts longer than the network reads."""
+    longest = data.app.max_length()
     if longest is None:
         return
-    counts = _words(subject)
+    counts = _words(data)
     cut = np.flatnonzero(counts > longest)
     share = len(cut) / len(counts)
     if len(cut):
         yield Finding(
-            "texts cut by the length",
-            graded(share, warning=CUT_MUCH),
+            "truncated texts",
+            severity_of(share, warning=MAX_TRUNCATED_SHARE),
             f"{counted(len(cut), 'text is', 'texts are')} longer than --length {longest}; half of "
             f"all have {np.median(counts):.0f} words, the longest {counts.max():,}",
-            f"Of these only the ends are read; --length {int(np.quantile(counts, 0.95))} would "
-            "read 95 of 100 whole, and take longer.",
+            f"The network reads their two ends; --length {int(np.quantile(counts, 0.95))} would "
+            "read 95 of 100 whole, and train more slowly.",
             len(cut),
             share,
             [
                 one._replace(said=f"{counts[one.number]:,} words: {one.said}")
-                for one in subject.shown(cut[np.argsort(-counts[cut], kind="stable")])
+                for one in data.occurrences(cut[np.argsort(-counts[cut], kind="stable")])
             ],
         )
 
 
-def _words(subject: Subject) -> np.ndarray:
-    """Words of each text, as the app splits them."""
+def _words(data: CheckedData) -> np.ndarray:
+    """Number of words of each text, as the app splits them."""
     from pipelines.texts.preprocessing import TEXTS_PER_CALL, split_words
 
-    texts = every(subject)
+    texts = all_texts(data)
     counts = np.empty(len(texts), "int64")
     for start in range(0, len(texts), TEXTS_PER_CALL):
         some = texts[start : start + TEXTS_PER_CALL]
         counts[start : start + TEXTS_PER_CALL] = split_words(some).row_lengths().numpy()
-        subject.look.progress("counting words", start + len(some), len(texts))
+        data.look.progress("counting words", start + len(some), len(texts))
     return counts
 
 
-def near(subject: Subject) -> Iterator[Finding]:
-    """The same but for capitals, marks and spaces, or but for a few words."""
-    _, first = np.unique(subject.hashes, return_index=True)
+def near(data: CheckedData) -> Iterator[Finding]:
+    """Near copies: equal up to case, punctuation and spaces, or up to a few words."""
+    _, first = np.unique(data.hashes, return_index=True)
     first.sort()
-    texts = subject.features(first)
+    texts = data.features(first)
     parts = []
-    for some in wordings.blocks(np.array([len(text) for text in texts])):
-        parts.append(wordings.signatures(texts[some].tolist()))
-        subject.look.progress("comparing texts", int(some[-1]) + 1, len(texts))
+    for some in near_duplicates.blocks(np.array([len(text) for text in texts])):
+        parts.append(near_duplicates.signatures(texts[some].tolist()))
+        data.look.progress("comparing texts", int(some[-1]) + 1, len(texts))
     whole, bands, counts = (np.concatenate(part) for part in zip(*parts, strict=True))
     said = np.flatnonzero(counts > 0)
     same = [said[members] for members in duplicates.grouped(whole[said])]
     written = [np.stack([m[:-1], m[1:]], 1) for m in same] or [np.empty((0, 2), "int64")]
     alike = [
         pair
-        for pair in wordings.candidates(bands)
-        if wordings.overlap(texts[pair[0]], texts[pair[1]]) >= wordings.OVERLAP
+        for pair in near_duplicates.candidates(bands)
+        if near_duplicates.overlap(texts[pair[0]], texts[pair[1]]) >= near_duplicates.MIN_OVERLAP
     ]
     pairs = np.concatenate([*written, np.array(alike, "int64").reshape(-1, 2)])
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
-    yield from duplicates.near(subject, first[pairs], "the same but for case, marks or a few words")
+    yield from duplicates.near(data, first[pairs], "equal up to case, punctuation or a few words")
 
 
-def giveaways(subject: Subject) -> Iterator[Finding]:
-    """A class that one word, the first or last word, or the length of a text tells."""
-    some = some_of(subject)
-    texts = subject.features(some)
-    words = [text.translate(wordings.PLAIN).split() or [b""] for text in texts]
+def leakage(data: CheckedData) -> Iterator[Finding]:
+    """Classes that one word, the first or last word, or the length of a text predicts."""
+    some = sample_of(data)
+    texts = data.features(some)
+    words = [text.translate(near_duplicates.PLAIN).split() or [b""] for text in texts]
     columns = {
         "number of words": np.array([len(one) for one in words], "float32"),
         "first word": np.array([one[0] for one in words], object),
         "last word": np.array([one[-1] for one in words], object),
     }
-    for column, score in target_leakage.told(columns, subject.targets[some], classes=True):
+    for column, score in target_leakage.leaking_columns(columns, data.targets[some], classes=True):
         yield Finding(
-            "class given away",
-            "grave",
-            f"the {column} alone tells the class of {score:.1%} of what a guess leaves open",
-            "Remove what was added with the label, or make all classes alike in it.",
+            "class leakage",
+            "error",
+            f"the {column} alone corrects {score:.1%} of the majority class's errors",
+            "Remove it if it was added with the label, or make all classes equal in it.",
             1,
             score,
         )
-    yield from _telling_words(subject, texts, subject.targets[some])
+    yield from _leaking_words(data, texts, data.targets[some])
 
 
-def _telling_words(subject: Subject, texts: np.ndarray, target: np.ndarray) -> Iterator[Finding]:
+def _leaking_words(data: CheckedData, texts: np.ndarray, target: np.ndarray) -> Iterator[Finding]:
     from sklearn.feature_extraction.text import CountVectorizer
 
     counter = CountVectorizer(
         binary=True,
-        max_features=MOST_WORDS,
+        max_features=MAX_WORDS,
         dtype="float32",
         token_pattern=r"(?u)\S+",
         decode_error="replace",
@@ -170,26 +175,26 @@ def _telling_words(subject: Subject, texts: np.ndarray, target: np.ndarray) -> I
         there = counter.fit_transform(texts)
     except ValueError:
         return  # not one word
-    labels = subject.splits.labels
+    labels = data.splits.labels
     classes = np.eye(len(labels), dtype="float32")[target]
     both = there.T @ classes
     f1 = 2 * both / (np.asarray(there.sum(0)).T + classes.sum(0) + 1e-9)
     best = f1.argmax(0)
-    sure = f1.max(0) >= GIVES_AWAY
+    sure = f1.max(0) >= MIN_LEAK_F1
     covered = float(classes.sum(0)[sure].sum() / len(target))
     if not sure.any():
         return
     names = counter.get_feature_names_out()
     yield Finding(
-        "words that give a class away",
-        graded(covered, grave=0.8, warning=0.3),
+        "words that leak a class",
+        severity_of(covered, error=0.8, warning=0.3),
         f"{counted(int(sure.sum()), 'class has', 'classes have')} a word that nearly all its texts "
-        "hold and no others",
-        "If it was added with the label, remove it: new texts will not have it.",
+        "and no others contain",
+        "If the word was added with the label, remove it: new texts will lack it.",
         int(sure.sum()),
         covered,
         [
-            Shown("", labels[k], f"{names[best[k]]!r}, F1 {f1[best[k], k]:.3f}")
-            for k in np.flatnonzero(sure)[:MOST_SHOWN]
+            Occurrence("", labels[k], f"{names[best[k]]!r}, F1 {f1[best[k], k]:.3f}")
+            for k in np.flatnonzero(sure)[:MAX_OCCURRENCES]
         ],
     )

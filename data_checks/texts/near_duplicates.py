@@ -1,7 +1,7 @@
-"""Which texts are nearly the same: MinHash over pairs of words, then the true overlap.
+"""Near duplicate texts: MinHash over word pairs, then the exact overlap.
 
-Libraries of MinHash hash a text at a time, which takes a quarter of an hour for a million;
-here the words of thousands are hashed at once, as runs of bytes of one long array.
+MinHash libraries hash one text at a time, a quarter of an hour for a million texts; here the
+words of thousands of texts are hashed at once.
 References: Broder, On the resemblance and containment of documents, 1997; Leskovec,
 Rajaraman and Ullman, Mining of Massive Datasets, chapter 3.
 """
@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-BANDS, ROWS = 8, 4  # of an overlap of 0.8 all but 2 % share a band
-OVERLAP = 0.8  # Jaccard: of the pairs of words of both texts together
-FEWEST_WORDS = 5  # shorter texts are the same or not
-BLOCK = 2**22  # bytes of texts hashed together
-WINDOW = 8  # texts of one band that each is compared with
+BANDS, ROWS = 8, 4  # 98 % of the pairs with an overlap of 0.8 share a band
+MIN_OVERLAP = 0.8  # Jaccard similarity of the sets of word pairs
+MIN_WORDS = 5  # shorter texts are compared exactly
+BLOCK_BYTES = 2**22  # of texts hashed together
+WINDOW = 8  # neighbours in a band with which each text is compared
 PRIME = np.uint64(0x9E3779B97F4A7C15)
 MIX = np.uint64(0xBF58476D1CE4E5B9)
-# Letters become lower case, what is no letter or digit a blank; bytes of other scripts stay.
+# Lower case; punctuation becomes a blank; bytes of other scripts stay.
 PLAIN = bytes(
     byte + 32 if 65 <= byte <= 90 else byte if chr(byte).isalnum() or byte > 127 else 32
     for byte in range(256)
@@ -27,7 +27,7 @@ BLANK = 32
 
 
 class Hashed:
-    """Words of texts as hashes, one after the other, and where each text begins."""
+    """Hashes of the words of many texts in one array, with the start and stop of each text."""
 
     def __init__(self, texts: Sequence[bytes]) -> None:
         plain = [text.translate(PLAIN) for text in texts]
@@ -42,7 +42,7 @@ class Hashed:
 
 
 def _hashes_of(joined: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """A uint64 for each run of bytes: a sum of mixed bytes, each weighed by its place there."""
+    """A uint64 hash of each byte range: a sum of mixed bytes and their positions."""
     lengths = ends - begins
     inside = np.repeat(begins - np.r_[0, np.cumsum(lengths)[:-1]], lengths) + np.arange(
         lengths.sum()
@@ -70,7 +70,7 @@ def _pairs_of_words(words: np.ndarray) -> np.ndarray:
 
 
 def signatures(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each text: a hash of its words in order, those of its bands [n, BANDS], its words."""
+    """For each text: a hash of its words in order, of its bands [n, BANDS], its word count."""
     hashed = Hashed(texts)
     counts = hashed.stops - hashed.starts
     whole = np.zeros(len(texts), "uint64")
@@ -81,7 +81,7 @@ def signatures(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarr
         with np.errstate(over="ignore"):
             weighed = _mixed(hashed.words + place.astype("uint64"))
         whole[there] = _mixed(np.add.reduceat(weighed, hashed.starts[there]))
-    long = np.flatnonzero(counts >= FEWEST_WORDS)
+    long = np.flatnonzero(counts >= MIN_WORDS)
     if len(long):
         bands[long] = _bands(hashed, long)
     return whole, bands, counts
@@ -105,7 +105,7 @@ def _bands(hashed: Hashed, long: np.ndarray) -> np.ndarray:
 
 
 def overlap(one: bytes, other: bytes) -> float:
-    """Jaccard's: the share of the pairs of words of both that each of the two has."""
+    """Jaccard similarity of the sets of word pairs of two texts."""
     sets = []
     for text in (one, other):
         words = text.translate(PLAIN).split()
@@ -115,18 +115,18 @@ def overlap(one: bytes, other: bytes) -> float:
 
 
 def blocks(sizes: np.ndarray) -> Iterator[np.ndarray]:
-    """Runs of texts of about BLOCK bytes together."""
+    """Ranges of texts of about BLOCK_BYTES bytes together."""
     ends = np.cumsum(sizes)
     start = 0
     while start < len(sizes):
         base = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, base + BLOCK)))
+        stop = max(start + 1, int(np.searchsorted(ends, base + BLOCK_BYTES)))
         yield np.arange(start, min(stop, len(sizes)))
         start = stop
 
 
 def candidates(bands: np.ndarray) -> np.ndarray:
-    """Pairs that share a band, each with its next few there, int64 [pairs, 2]."""
+    """Pairs that share a band, each text with its next few neighbours, int64 [pairs, 2]."""
     found = [np.empty((0, 2), "int64")]
     known = np.flatnonzero(bands.any(1))
     for band in range(BANDS):
