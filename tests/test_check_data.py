@@ -136,4 +136,4 @@ def test_columns_that_are_there_twice_are_found_in_one_product():
     held[:, 7] = 5.0
     held[random.random(held.shape) < 0.1] = np.nan
     held[19:, 8], held[:19, 8] = np.nan, held[:19, 1]  # too few to say
-    assert list(columns._alike(held)) == [(1, 4), (1, 6), (4, 6)]
+    assert list(columns._collinear(held)) == [(1, 4), (1, 6), (4, 6)]
