@@ -1,9 +1,9 @@
-"""What the default flags reach on real data, beside the baselines.
+"""Scores of the default flags on real data, compared with the baselines.
 
     python benchmarks/accuracy.py
 
-About five minutes on two cores. Every run is `athanor APP train` with default
-flags but for the data and the seed; the test examples are read once a run.
+About five minutes on two cores. Every run is `athanor APP train` with default flags except
+for the data and the seed; it reads the test examples once.
 """
 
 import argparse

@@ -1,10 +1,9 @@
-"""What checkpoints cost while models train, and how long it takes to go on from one.
+"""Cost of checkpoints during training, and the time to resume from one.
 
     python benchmarks/checkpoints.py
 
-Some ten minutes on two cores. Each app trains with default flags, the last two on data named by
-TFDS_DATA_DIR. Seconds are by the clock of the process: those in which a checkpoint was written,
-and those of the whole fit around them.
+About ten minutes on two cores. Each app trains with default flags, the last two on data in
+TFDS_DATA_DIR. The process measures the seconds of writing checkpoints and of the whole fit.
 """
 
 import argparse

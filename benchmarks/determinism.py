@@ -1,8 +1,8 @@
-"""What `train --deterministic` costs on this machine: the same training with it and without.
+"""Cost of `train --deterministic` on this machine: the same training with and without it.
 
     python benchmarks/determinism.py
 
-Some four minutes on two cores; needs the prepared MNIST.
+About four minutes on two cores; needs the prepared MNIST.
 """
 
 import argparse

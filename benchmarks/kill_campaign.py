@@ -1,12 +1,12 @@
-"""Trainings, a search and an export that are killed at random instants, again and again.
+"""Kill trainings, a search and an export at random times and compare the resumed results.
 
     python benchmarks/kill_campaign.py --kills 200
 
-Some forty minutes on two cores. SIGKILL comes at a random instant of what the undisturbed command
-takes; in a third of the cases the newest file of the unfinished run is then cut or changed in one
-bit; then the same command is started again, until it ends. What it leaves must be what the
-undisturbed command left, in every bit. Every command is a process of its own, forked from one that
-has imported TensorFlow already, so that most kills do not fall on imports.
+About forty minutes on two cores. SIGKILL is sent at a random time within the duration of the
+undisturbed command. In a third of the cases the newest file of the unfinished run is then truncated
+or one of its bits flipped. The same command is started again until it ends; its files must equal
+those of the undisturbed command bit for bit. Every command is forked from a process that has
+imported TensorFlow, so that most kills do not hit imports.
 """
 
 import argparse
@@ -31,9 +31,9 @@ import tensorflow
 from protocol import Program, Run, Table
 
 SHARE_DAMAGED = 1 / 3
-# What a process says of itself, which differs between any two.
+# Fields that differ between any two processes.
 # Times, and the ledger of the test set, which knows the undisturbed run.
-PASSING = {"seconds", "examples_per_second", "run", "versions", "test_set", "note"}
+VOLATILE_FIELDS = {"seconds", "examples_per_second", "run", "versions", "test_set", "note"}
 
 
 class Subject(NamedTuple):
@@ -197,7 +197,7 @@ def weights(path: Path) -> dict[str, bytes]:
 
 
 def _lasting(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in PASSING}
+    return {name: value for name, value in row.items() if name not in VOLATILE_FIELDS}
 
 
 def campaign(subject: Subject, place: Path, kills: int, draw: random.Random) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""What a step of each optimizer costs beside Adam's, and how soon solvers solve least squares.
+"""Time of a step of each optimizer relative to Adam, and time of solvers for least squares.
 
     python benchmarks/optimizers.py
 
-Some minutes on two cores; leave the machine alone meanwhile.
+A few minutes on two cores; run nothing else meanwhile.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""How a benchmark is run here, so that its numbers can be believed and repeated.
+"""Rules of all benchmarks here, which make results comparable and repeatable.
 
-Programs are whole processes, started in turn (A B A B), each measured from
-outside or by its own clock; ratios are of neighbours in time. What a result
-depends on is written beside it.
+Programs are separate processes, started in turn (A B A B) and measured from outside or by their
+own clock. Ratios compare runs that follow each other. Each result file records versions, hardware
+and settings.
 """
 
 import dataclasses
