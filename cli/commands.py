@@ -155,11 +155,11 @@ def _add_run_commands(cli: App, app_class: type[apps.App] | None, usage: str) ->
         """Predict for new inputs."""
         with output.output(printed.json) as emit:
             app = app_class or runs.app_of(run)
-            found = runs.predict(app, run, list(inputs), options)
-            emit(found)
-            runs.require_all_read(found)
+            answers = runs.predict(app, run, list(inputs), options)
+            emit(answers)
+            runs.require_all_read(answers)
             if options.strict:
-                runs.require_known(found)
+                runs.require_known(answers)
 
     @cli.command(usage=f"{usage} export RUN [OPTIONS]")
     def export(

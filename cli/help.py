@@ -1,6 +1,6 @@
-"""Help pages, printed from what cyclopts knows of a command.
+"""Help pages, made from the arguments that cyclopts reads from a command.
 
-Its own printer imports rich and lays out panels, which takes longer than all the rest.
+The printer of cyclopts imports rich, which takes longer than the rest of a help page.
 """
 
 import inspect
@@ -13,21 +13,18 @@ from typing import NamedTuple
 from cyclopts import App
 from cyclopts.argument import Argument
 
-MOST_COLUMNS = 80
+MAX_WIDTH = 80  # characters
 
 
 class Entry(NamedTuple):
-    """A command, a flag or an argument, and what is said of it."""
+    """The name of a command, a flag or an argument, and its description."""
 
     label: str
-    about: str
+    description: str
 
 
 def page(cli: App, tokens: Sequence[str]) -> str:
-    """The help of the command that the tokens lead to.
-
-    Raises CycloptsError where they lead to none.
-    """
+    """The help of the command that the tokens name. Raises CycloptsError if there is none."""
     _, path, unknown = cli.parse_commands(tokens)
     command = path[-1]
     if command.default_command is None:
@@ -37,17 +34,17 @@ def page(cli: App, tokens: Sequence[str]) -> str:
     arguments = command.assemble_argument_collection(parse_docstring=True)
     shown = [argument for argument in arguments if argument.show]
     panels = {
-        "Arguments": [_argument(one) for one in shown if _by_place(one)],
-        "Parameters": [_argument(one) for one in shown if not _by_place(one)],
+        "Arguments": [_argument(one) for one in shown if _is_positional(one)],
+        "Parameters": [_argument(one) for one in shown if not _is_positional(one)],
     }
     return _joined(command, panels)
 
 
 def _joined(command: App, panels: dict[str, list[Entry]]) -> str:
-    # A docstring's own list of arguments is shown beside each of them.
-    about = inspect.cleandoc(command.help).partition("\n\nArgs:\n")[0].split("\n\n")
-    paragraphs = [textwrap.fill(" ".join(lines.split()), _width()) for lines in about]
-    parts = [str(command.usage), *paragraphs, *(_panel(*one) for one in panels.items() if one[1])]
+    # The docstring's list of arguments is shown at each argument instead.
+    paragraphs = inspect.cleandoc(command.help).partition("\n\nArgs:\n")[0].split("\n\n")
+    filled = [textwrap.fill(" ".join(lines.split()), _width()) for lines in paragraphs]
+    parts = [str(command.usage), *filled, *(_panel(*one) for one in panels.items() if one[1])]
     return "\n\n".join(part.rstrip() for part in parts)
 
 
@@ -74,8 +71,8 @@ def _argument(argument: Argument) -> Entry:
 
 
 def _label(argument: Argument) -> str:
-    """The names of an argument, and for a flag what it takes, in capitals."""
-    if _by_place(argument):
+    """The names of an argument; after those of a flag the type of its value in capitals."""
+    if _is_positional(argument):
         return argument.names[0].lstrip("-").upper()
     names = " ".join(dict.fromkeys([*argument.names, *argument.negatives]))
     if argument.is_flag():
@@ -86,7 +83,7 @@ def _label(argument: Argument) -> str:
     return f"{names} {kind.__name__.upper()}"
 
 
-def _by_place(argument: Argument) -> bool:
+def _is_positional(argument: Argument) -> bool:
     kinds = inspect.Parameter
     return argument.field_info.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.VAR_POSITIONAL) and (
         argument.index is not None
@@ -94,14 +91,16 @@ def _by_place(argument: Argument) -> bool:
 
 
 def _width() -> int:
-    return min(shutil.get_terminal_size().columns, MOST_COLUMNS)
+    return min(shutil.get_terminal_size().columns, MAX_WIDTH)
 
 
 def _panel(title: str, entries: list[Entry]) -> str:
     left = min(max(len(entry.label) for entry in entries), 30) + 4
     lines = [f"{title}:"]
-    for label, about in entries:
-        wrapped = textwrap.wrap(about, max(_width() - left, 20), break_on_hyphens=False) or [""]
+    for label, description in entries:
+        wrapped = textwrap.wrap(description, max(_width() - left, 20), break_on_hyphens=False) or [
+            ""
+        ]
         head = f"  {label}"
         if len(head) > left - 2:
             lines.append(head)

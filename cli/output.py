@@ -98,7 +98,7 @@ def with_current_names(arguments: list[str]) -> list[str]:
     return current
 
 
-def given(arguments: Sequence[str], flags: Any) -> dict[str, Any]:
+def named_values(arguments: Sequence[str], flags: Any) -> dict[str, Any]:
     """The fields of `flags` that a command, or its --config file, names.
 
     A named value counts even if it equals the default: it may replace another one.
@@ -194,7 +194,7 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, s
         return 2, f"{text} See --help."
     if isinstance(error, KeyboardInterrupt):
         status = getattr(error, "exit_status", 130)
-        return status, text or "interrupted; what was finished is kept."
+        return status, text or "interrupted; finished work is stored."
     if status := getattr(error, "exit_status", 0):
         return status, text
     full = "No space left on device" in text
@@ -211,5 +211,5 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, s
         remedy = MEMORY_REMEDIES.get(
             verb, "End other programs, or take a machine with more memory."
         )
-        return 1, f"The memory of this machine is too small; nothing more was kept. {remedy}"
+        return 1, f"The memory of this machine is too small; nothing more was written. {remedy}"
     return 1, f"Unexpected {kind}: {text[:200]} Run again with --debug for the traceback."

@@ -42,7 +42,7 @@ def train(
     Raises:
         ValueError: a wrong field, address, column, directory or device; nothing was written. Its
             class says which: FieldError, DataError, RunError, StrategyError.
-        DivergedError: the loss is no number any more; the best model so far is kept.
+        DivergedError: the loss is not a number any more; the best model so far is stored.
 
     Example:
         run = athanor.train(athanor.Regression(data="csv:houses.csv", target="price"))
@@ -66,7 +66,7 @@ def evaluate(run: "Run | Path | str", **options: Any) -> "Scores":
 
     Raises:
         RunError: the directory holds no finished run, or its data have changed.
-        ProvenanceError: somebody else made the run; `trust=True` loads it all the same.
+        ProvenanceError: somebody else made the run; `trust=True` loads it anyway.
 
     Example:
         scores = athanor.evaluate(run)
@@ -95,7 +95,7 @@ def predict(
 
     Returns:
         A list of dicts, one for each prediction, which shows itself as a table; `notes` tells
-        what reading the inputs found.
+        what was noticed while reading the inputs.
 
     Raises:
         UnreadableError: inputs of another kind.
@@ -113,12 +113,12 @@ def predict(
     from inference.values import predict_values
 
     with reading.notes() as notes:
-        found = predict_values(loaded, inputs)
+        predictions = predict_values(loaded, inputs)
     if options.strict:
         from inference.modalities.id_predictions import require_known
 
-        require_known(found)
-    return Table(found, notes=notes)
+        require_known(predictions)
+    return Table(predictions, notes=notes)
 
 
 def export(
@@ -248,9 +248,9 @@ def compare(
 
     if options.strict:
         comparison.require_comparable(loaded)
-    found = comparison.compare(loaded)
-    rows = ({name: row[name] for name in found.columns} for row in found.rows)
-    return Table(rows, notes=found.warnings)
+    compared = comparison.compare(loaded)
+    rows = ({name: row[name] for name in compared.columns} for row in compared.rows)
+    return Table(rows, notes=compared.warnings)
 
 
 def serve(*runs: "Run | Path | str", options: ServeOptions | None = None, **changes: Any) -> None:

@@ -64,7 +64,7 @@ def predict(
             f"Received no inputs; expected some: athanor {app.name()} predict {path} "
             f"{INPUT_NAMES[app.modality]}..."
         )
-    run = found(app, path, options)
+    run = checked_run(app, path, options)
     from inference import saved_graph
     from training import startup
 
@@ -82,11 +82,11 @@ def predict(
     return {"predictions": predictions, "notes": notes}
 
 
-def require_known(found: dict[str, Any]) -> None:
+def require_known(answers: dict[str, Any]) -> None:
     """Raise UnknownIdError if a prediction is for a user or an item unknown to training."""
     from inference.modalities.id_predictions import require_known as required
 
-    required(found["predictions"])
+    required(answers["predictions"])
 
 
 def require_all_read(answers: dict[str, Any]) -> None:
@@ -124,15 +124,15 @@ def export(app: type[apps.App], path: Path, options: ExportOptions) -> dict[str,
 
 
 def load(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
-    """The run in a directory, with TensorFlow started; raises as `found`."""
-    run = found(app, path, options)
+    """The run in a directory, with TensorFlow started; raises as `checked_run`."""
+    run = checked_run(app, path, options)
     from training import startup
 
     startup.start_tensorflow()
     return run
 
 
-def found(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
+def checked_run(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
     """The run in a directory; raises FieldError if it is another app's, or ProvenanceError."""
     from training import provenance
     from training.run import Run

@@ -111,13 +111,13 @@ def compare(
         raise apps.FieldError("Received no runs; expected directories: athanor compare RUN RUN...")
     with output.output(printed.json) as emit:
         loaded = [Run.load(path) for path in runs]
-        found = comparison.compare(loaded)
+        compared = comparison.compare(loaded)
         console_tables.table(
-            [rounding.heading(name, found.units) for name in found.columns], found.cells()
+            [rounding.heading(name, compared.units) for name in compared.columns], compared.cells()
         )
-        for warning in found.warnings:
+        for warning in compared.warnings:
             print(warning)
-        emit({"runs": found.rows, "warnings": found.warnings})
+        emit({"runs": compared.rows, "warnings": compared.warnings})
         if options.strict:
             comparison.require_comparable(loaded)
 
@@ -153,10 +153,10 @@ def publish(
     from serving.publish import publish as published
 
     with output.output(printed.json) as emit:
-        found = published(run, name, models, trust=common.trust)
-        print(f"published  {short(found.version)}, from {short(found.export)}")
+        publication = published(run, name, models, trust=common.trust)
+        print(f"published  {short(publication.version)}, from {short(publication.export)}")
         print(f"serve      athanor serve {name}={models / name}")
-        emit({"version": str(found.version), "export": str(found.export)})
+        emit({"version": str(publication.version), "export": str(publication.export)})
 
 
 def replay(
@@ -170,9 +170,9 @@ def replay(
     The exit status is 1 if numbers differ by more than a thousandth.
     """
     with output.output(printed.json) as emit:
-        found = training.replay(run, options)
-        emit(found)
-        training.require_same(run, found)
+        result = training.replay(run, options)
+        emit(result)
+        training.require_same(run, result)
 
 
 def check_optimizer(
@@ -188,10 +188,10 @@ def check_optimizer(
         startup.start_tensorflow()
         from conformance.suite import FailedChecksError
 
-        found = run_checks(address)
-        emit(found)
-        if found["broken"]:
+        checked = run_checks(address)
+        emit(checked)
+        if checked["broken"]:
             raise FailedChecksError(
-                f"Received {address!r}, which fails {found['broken']} of "
-                f"{len(found['checks'])} checks; expected none. See the lines above."
+                f"Received {address!r}, which fails {checked['broken']} of "
+                f"{len(checked['checks'])} checks; expected none. See the lines above."
             )

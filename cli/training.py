@@ -10,7 +10,7 @@ from typing import Any
 import apps
 from apps.options import CommonOptions
 from cli.options import EXPORT, PREDICT, TRAIN, TrainFlags
-from cli.output import given, require_workers
+from cli.output import named_values, require_workers
 from cli.runs import evaluate, export, load, predict, score_summary, short
 from evaluation.options import ReplayOptions
 from training.options import CheckDistributeOptions
@@ -67,9 +67,9 @@ def _resumed(app: apps.App, options: TrainFlags) -> tuple[apps.App, TrainFlags]:
         devices=known.devices if known.strategy == "mirrored" else None,
         deterministic=known.about["deterministic"],
     )
-    named = given(sys.argv, options)
+    named = named_values(sys.argv, options)
     now = {one: named[one] for one in named if one in RESUMED_OPTIONS}
-    fields = known.fields | given(sys.argv, app)
+    fields = known.fields | named_values(sys.argv, app)
     return type(app).from_json(fields), dataclasses.replace(began, **now)
 
 
@@ -85,14 +85,14 @@ def tune(app: apps.App, options: TuneOptions) -> dict[str, Any]:
     from tuning.search import search
 
     with search_report.live() as watch:
-        found = search(app, options, command=[sys.executable, *sys.argv], watch=watch)
-    if found is None:
+        outcome = search(app, options, command=[sys.executable, *sys.argv], watch=watch)
+    if outcome is None:
         return {}
-    summary = search_report.summarize(found)
-    scores = report.score(found.best)
+    summary = search_report.summarize(outcome)
+    scores = report.score(outcome.best)
     console_tables.scores(scores)
-    print(f"best  {short(found.best.path)}, an ordinary run: athanor {app.name()} export it")
-    return summary | score_summary(found.best, scores)
+    print(f"best  {short(outcome.best.path)}, an ordinary run: athanor {app.name()} export it")
+    return summary | score_summary(outcome.best, scores)
 
 
 def _require_tuner() -> None:
@@ -115,13 +115,13 @@ def check_distribute(app: apps.App, options: CheckDistributeOptions) -> dict[str
     from evaluation import console_tables
     from training.distributed.equivalence import compared
 
-    found = compared(app, options)
-    if found is None:
+    comparison = compared(app, options)
+    if comparison is None:
         return {}
     workers = options.strategy == "multiworker"
-    beside = "several workers" if workers else f"{options.num_devices} devices"
-    console_tables.table(["", "one device", beside, "difference"], found.rows())
-    return found.json()
+    others = "several workers" if workers else f"{options.num_devices} devices"
+    console_tables.table(["", "one device", others, "difference"], comparison.rows())
+    return comparison.json()
 
 
 def replay(path: Path, options: ReplayOptions) -> dict[str, Any]:
@@ -135,21 +135,21 @@ def replay(path: Path, options: ReplayOptions) -> dict[str, Any]:
     startup.start_tensorflow(run.train_options.devices, run.train_options.strategy)
     from evaluation.replay import replay as train_again
 
-    found = train_again(run, options.run_dir)
-    print(f"{found.verdict}  {found.compared:,} numbers of history, scores and weights")
-    for line in (found.first, *found.elsewhere):
+    result = train_again(run, options.run_dir)
+    print(f"{result.verdict}  {result.compared:,} numbers of history, scores and weights")
+    for line in (result.first, *result.elsewhere):
         if line:
             print(f"differs  {line}")
-    return found._asdict()
+    return result._asdict()
 
 
-def require_same(path: Path, found: dict[str, Any]) -> None:
+def require_same(path: Path, result: dict[str, Any]) -> None:
     """Raise DifferentError if the second run differs from the first."""
     from evaluation.replay import DifferentError
 
-    if found["verdict"] == "different":
+    if result["verdict"] == "different":
         raise DifferentError(
-            f"Received the run {path}, which comes out otherwise: {found['first']}; expected the "
+            f"Received the run {path}, which comes out otherwise: {result['first']}; expected the "
             "same within a thousandth. Compare versions and hardware, or train with "
             "--deterministic."
         )
@@ -212,13 +212,13 @@ def demonstrate(
     answered = predict(app_class, run, examples(load(app_class, run, common)), PREDICT)
     metric, value = next(iter(trained["test"].items()))
     sign = metrics.metric(metric).sign
-    beside = {name: row[metric] for name, row in trained["baselines"].items() if metric in row}
-    name = max(beside, key=lambda name: sign * beside[name])
+    baselines = {name: row[metric] for name, row in trained["baselines"].items() if metric in row}
+    name = max(baselines, key=lambda name: sign * baselines[name])
     return {
         "app": app_class.name(),
         "metric": metric,
         "test": value,
-        "best beside it": f"{console_tables.text(beside[name])} {name.replace('_', ' ')}",
+        "best beside it": f"{console_tables.text(baselines[name])} {name.replace('_', ' ')}",
         "export": "passed" if exported["parity"]["passed"] else "failed",
         "asked": len(answered["predictions"]),
         "seconds": round(time.perf_counter() - started, 1),

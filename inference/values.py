@@ -80,12 +80,12 @@ def _texts(run: Run, values: Any) -> Predictions:
             return predict(run, [str(path)])
     from inference.modalities.texts import predict_texts
 
-    found: Predictions = []
+    predictions: Predictions = []
     for value in _listed(values, "a list of texts, or a data frame"):
-        found += (
+        predictions += (
             predict(run, [str(value)]) if isinstance(value, Path) else predict_texts(run, [value])
         )
-    return found
+    return predictions
 
 
 def _ids(run: Run, values: Any) -> Predictions:
@@ -119,9 +119,9 @@ def _paths(values: Any, expected: str) -> list[str]:
     return [str(path) for path in paths]
 
 
-def _numbered(found: Predictions, numbers: Iterable[int]) -> Predictions:
+def _numbered(predictions: Predictions, numbers: Iterable[int]) -> Predictions:
     """The same with the numbers of the inputs, in place of names of files that are gone."""
-    return [row | {"input": number} for row, number in zip(found, numbers, strict=True)]
+    return [row | {"input": number} for row, number in zip(predictions, numbers, strict=True)]
 
 
 PREDICT: dict[str, Callable[[Run, Any], Predictions]] = {

@@ -145,7 +145,7 @@ def test_mistakes_raise_what_the_command_line_prints(tmp_path):
 def test_data_are_checked(tmp_path):
     data = {"x": [1.0, 2.0, 3.0] * 40, "y": [0.5, 1.5, 2.5] * 40}
     found = athanor.check_data(Regression(data=data, target="y"), report=str(tmp_path / "r.html"))
-    assert found[0]["severity"] in ("grave", "warning", "note")
+    assert found[0]["severity"] in ("error", "warning", "note")
     assert found.notes == [f"report: {tmp_path / 'r.html'}"]
 
 

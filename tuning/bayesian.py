@@ -36,10 +36,10 @@ class Bayesian(ModelBased):
         """Values for a trial."""
         number = int(trial_id)
         random = np.random.default_rng([self.seed, number])
-        found = [
+        drawn = [
             self._from_unit_cube(draw) for draw in random.random((NUM_CANDIDATES, len(self._space)))
         ]
-        fresh = [values for values in found if not self._duplicate(values)]
+        fresh = [values for values in drawn if not self._duplicate(values)]
         if not fresh:
             return self.random_values(number)
         if not (preceding := self.preceding_trials(number)):
@@ -79,12 +79,12 @@ class Bayesian(ModelBased):
             for name in names
         }
         whole = [curve for name, curve in curves.items() if curve and name not in self.pruned]
-        found = []
+        scores = []
         for name, curve in curves.items():
             step, score = max(curve.items(), default=(0, np.nan))
             rest = [one[max(one)] - one[step] for one in whole if step in one]
-            found.append(score + (np.median(rest) if name in self.pruned and rest else 0.0))
-        return np.nan_to_num(np.array(found), nan=np.nanmax(found))
+            scores.append(score + (np.median(rest) if name in self.pruned and rest else 0.0))
+        return np.nan_to_num(np.array(scores), nan=np.nanmax(scores))
 
 
 def _improvement(points: np.ndarray, scores: np.ndarray, candidates: np.ndarray) -> np.ndarray:

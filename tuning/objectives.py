@@ -31,19 +31,19 @@ def directions(app: App, names: str) -> dict[str, str]:
     """
     scores = dict.fromkeys([app.monitor.removeprefix(VALIDATION), "loss", *app.metrics])
     known = [*scores, *EXPORT_METRICS]
-    found: dict[str, str] = {}
+    modes: dict[str, str] = {}
     for given in [name.strip() for name in names.split(",")] if names else [*scores][:1]:
         name = given.removeprefix(VALIDATION)
-        if name not in (EXPORT_METRICS if found else scores):
+        if name not in (EXPORT_METRICS if modes else scores):
             near = difflib.get_close_matches(name, known, 1)
             hint = f" Did you mean {near[0]}?" if near else ""
-            expected = ", ".join(scores) + ("" if found else " first")
+            expected = ", ".join(scores) + ("" if modes else " first")
             raise FieldError(
                 f"Received --objective {names!r}; expected {expected}"
-                f"{', ' if found else ', then perhaps '}{' and '.join(EXPORT_METRICS)}.{hint}"
+                f"{', ' if modes else ', then perhaps '}{' and '.join(EXPORT_METRICS)}.{hint}"
             )
-        found[name if name in EXPORT_METRICS else f"{VALIDATION}{name}"] = metric(name).mode
-    return found
+        modes[name if name in EXPORT_METRICS else f"{VALIDATION}{name}"] = metric(name).mode
+    return modes
 
 
 def best_so_far(history: Path, monitor: str, objective: str) -> float:

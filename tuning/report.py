@@ -86,13 +86,13 @@ def live() -> Iterator[Callable[[JournaledOracle], Callable[[bool], None]]]:
 def _print_line(oracle: JournaledOracle) -> None:
     """Print the trial that ended last."""
     trial = oracle.trials[oracle.end_order[-1]]
-    told = row(oracle, trial)
-    score = f"{SCORE} {told[SCORE]:.5g}" if trial.score is not None else told["reason"]
+    shown = row(oracle, trial)
+    score = f"{SCORE} {shown[SCORE]:.5g}" if trial.score is not None else shown["reason"]
     finished = oracle.finished()
     best = f", best {finished[0].score:.5g}" if finished else ""
     names = [one.name for one in oracle.get_space().space]
-    values = " ".join(f"{name}={console_tables.text(told[name])}" for name in names)
-    print(f"trial {trial.trial_id} {told['status']}: {score}{best}; {values}", flush=True)
+    values = " ".join(f"{name}={console_tables.text(shown[name])}" for name in names)
+    print(f"trial {trial.trial_id} {shown['status']}: {score}{best}; {values}", flush=True)
 
 
 def _live_table(oracle: JournaledOracle) -> Any:
@@ -112,16 +112,16 @@ def _live_table(oracle: JournaledOracle) -> Any:
     return drawn
 
 
-def summarize(found: Any) -> dict[str, Any]:
+def summarize(outcome: Any) -> dict[str, Any]:
     """Print the results of a search, draw its pictures, and return it all for --json."""
     from tuning import pictures
 
-    oracle, objective = found.oracle, found.objective
-    write_hparams(oracle, found.directory / "logs")
-    drawn = pictures.draw(oracle, found.directory, objective)
+    oracle, objective = outcome.oracle, outcome.objective
+    write_hparams(oracle, outcome.directory / "logs")
+    drawn = pictures.draw(oracle, outcome.directory, objective)
     print_table(oracle)
-    if found.choice:
-        rows = [_pick(found, name) for name in ("best", "balanced", "smallest")]
+    if outcome.choice:
+        rows = [_pick(outcome, name) for name in ("best", "balanced", "smallest")]
         console_tables.table(
             list(rows[0]),
             [one.values() for one in rows],
@@ -129,19 +129,19 @@ def summarize(found: Any) -> dict[str, Any]:
         )
     print(_verdict(oracle, objective))
     for name in drawn:
-        print(f"picture  {found.directory / name}")
+        print(f"picture  {outcome.directory / name}")
     return {
-        "search": str(found.directory),
+        "search": str(outcome.directory),
         "objective": objective,
         "trials": table(oracle),
-        "front": found.choice.front if found.choice else [],
-        "picks": rows if found.choice else [],
+        "front": outcome.choice.front if outcome.choice else [],
+        "picks": rows if outcome.choice else [],
     }
 
 
-def _pick(found: Any, name: str) -> dict[str, Any]:
-    trial = getattr(found.choice, name)
-    return {"pick": name, "trial": trial, **found.oracle.reports[trial][-1].scores}
+def _pick(outcome: Any, name: str) -> dict[str, Any]:
+    trial = getattr(outcome.choice, name)
+    return {"pick": name, "trial": trial, **outcome.oracle.reports[trial][-1].scores}
 
 
 def _verdict(oracle: JournaledOracle, objective: str) -> str:

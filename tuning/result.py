@@ -13,7 +13,7 @@ from tuning.search import SearchError, search
 
 
 class SearchResult(NamedTuple):
-    """What a search found; it shows itself as the table of its trials.
+    """The result of a search; it shows itself as the table of its trials.
 
     Attributes:
         best: the run of the best trial, scored on the test examples.
@@ -45,12 +45,12 @@ def search_here(app: App, options: TuneOptions) -> SearchResult:
             f"Received workers={options.workers} in Python; expected 1. Several workers are "
             f"started by the command: athanor {app.name()} tune --workers {options.workers}"
         )
-    found = search(app, options, verbose=False)
-    if found is None:
+    outcome = search(app, options, verbose=False)
+    if outcome is None:
         raise SearchError("Received a worker's variables of KerasTuner; expected none in Python.")
-    best = Run.of(found.best)
+    best = Run.of(outcome.best)
     report.score(best)
-    search_report.write_hparams(found.oracle, found.directory / "logs")
-    title = f"{found.objective} of {len(found.oracle.trials)} trials"
-    trials = Table(search_report.table(found.oracle), title=title)
-    return SearchResult(best, trials, found.objective, found.directory)
+    search_report.write_hparams(outcome.oracle, outcome.directory / "logs")
+    title = f"{outcome.objective} of {len(outcome.oracle.trials)} trials"
+    trials = Table(search_report.table(outcome.oracle), title=title)
+    return SearchResult(best, trials, outcome.objective, outcome.directory)

@@ -144,15 +144,15 @@ def wait_for_coordinator(spec: SearchSpec, directory: Path, splits: Splits) -> s
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not isinstance(found.get("valid"), str):
+        content = None
+    if not isinstance(content, dict) or not isinstance(content.get("valid"), str):
         raise RunError(
             f"Received {path}, which is damaged; expected JSON as a search wrote it. Restore the "
             "file, or choose another --run-dir."
         )
-    return found
+    return content
 
 
 def _require_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> None:

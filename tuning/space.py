@@ -26,8 +26,8 @@ def read(path: Path) -> Space:
 
     A list of values, or `{low: 0.001, high: 0.1, log: true}`, for each field.
     """
-    told = fields_file.read(path, "--space", EXPECTED)
-    return {name: _values(name, given) for name, given in told.items()}
+    content = fields_file.read(path, "--space", EXPECTED)
+    return {name: _values(name, given) for name, given in content.items()}
 
 
 EXPECTED = (
@@ -44,10 +44,10 @@ def _values(name: str, given: Any) -> tuple | Range:
         if len(kinds) == 1 or kinds == {int, float}:
             return tuple(dict.fromkeys(given))
     if isinstance(given, dict) and {"low", "high"} <= given.keys() <= {"low", "high", "log"}:
-        found = Range(**given)
-        numbers = all(isinstance(x, int | float) for x in (found.low, found.high))
-        if numbers and found.low < found.high and (found.low > 0 or not found.log):
-            return found
+        bounds = Range(**given)
+        numbers = all(isinstance(x, int | float) for x in (bounds.low, bounds.high))
+        if numbers and bounds.low < bounds.high and (bounds.low > 0 or not bounds.log):
+            return bounds
     raise FieldError(f"Received {name}: {str(given)[:60]} in the space; expected {EXPECTED}")
 
 
