@@ -53,7 +53,6 @@ ROWS = (
     Row("Titanic", f"regression --data {SHARED}/titanic/titanic.csv --target survived "
         "--drop alive", "accuracy"),
     Row("MNIST", "mnist --data tfds:mnist", "accuracy"),
-    Row("Fashion-MNIST", "mnist --data tfds:fashion_mnist", "accuracy"),
     Row("TREC", "text --data tfds:trec", "accuracy"),
     Row("SST-2", "text --data tfds:glue/sst2", "accuracy"),
     Row("CLINC150", "text --data tfds:clinc_oos", "accuracy"),

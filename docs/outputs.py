@@ -36,7 +36,7 @@ def records(output: str) -> list[str]:
 
 def masked(line: str) -> str:
     """A line without what differs between two runs: numbers and the width of columns."""
-    return re.sub(r"\s+|-{3,}", " ", re.sub(r"\d[\d.,e+-]*", "#", line)).strip()
+    return re.sub(r"\s+|-{3,}", " ", re.sub(r"\d[\d.,e+-]*(m(?=s/step))?", "#", line)).strip()
 
 
 def shapes(output: str) -> list[str]:
