@@ -64,7 +64,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.path, self.callbacks = path, callbacks
         self.interval, self.within_epochs = interval, within_epochs
         self.interrupts = interrupts
-        self.found = begin
+        self.checkpoint = begin
         self.restored = begin.position.epoch == begin.position.step == 0
         self.stage = self.first = self.epoch = self.steps_to_skip = 0
         self.kept_paths = [begin.path]
@@ -85,22 +85,22 @@ class Checkpoint(keras.callbacks.Callback):
         if self.restored:
             self.stage += 1
             return
-        self.restored, found = True, self.found
-        self.stage, self.first = found.position.stage, found.position.stage_start
-        self.best.weights = found.best
+        self.restored, checkpoint = True, self.checkpoint
+        self.stage, self.first = checkpoint.position.stage, checkpoint.position.stage_start
+        self.best.weights = checkpoint.best
         for callback in self.callbacks:
-            for name, value in found.remembered.get(type(callback).__name__, {}).items():
+            for name, value in checkpoint.remembered.get(type(callback).__name__, {}).items():
                 setattr(callback, name, value)
         if not self._replays:
-            self._restore_state(found)
+            self._restore_state(checkpoint)
         # After a kill these files may be older or newer than the checkpoint.
         self.history.write()
         self.best.write()
 
-    def _restore_state(self, found: CheckpointState) -> None:
-        assign_values(_training_state(self.model), found.state)
-        if found.position.step:
-            self.steps_to_skip = found.position.step // self.model.steps_per_execution
+    def _restore_state(self, checkpoint: CheckpointState) -> None:
+        assign_values(_training_state(self.model), checkpoint.state)
+        if checkpoint.position.step:
+            self.steps_to_skip = checkpoint.position.step // self.model.steps_per_execution
 
     def _make_variables(self) -> None:
         """Create the optimizer's variables now and the metrics' variables at the first call.
@@ -131,7 +131,7 @@ class Checkpoint(keras.callbacks.Callback):
             if not self.steps_to_skip:
                 self.model.train_function = train_function
                 return train_function(iterator)
-            assign_values(self.model.metrics_variables, self.found.metrics)
+            assign_values(self.model.metrics_variables, self.checkpoint.metrics)
             return self.model.get_metrics_result()
 
         return skip_or_train
@@ -141,7 +141,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.first = epoch if self.first < 0 else self.first
         self.epoch = epoch
         if self.steps_to_skip:
-            self.history.start -= self.found.spent
+            self.history.start -= self.checkpoint.spent
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: ARG002
         """Write a checkpoint in the middle of an epoch if one is due."""
@@ -178,7 +178,7 @@ class Checkpoint(keras.callbacks.Callback):
         start = time.perf_counter()
         if not all(np.isfinite(one.numpy()).all() for one in self.model.trainable_variables):
             raise FloatingPointError("a weight")
-        found = self.found._replace(
+        checkpoint = self.checkpoint._replace(
             position=position,
             remembered=self._callback_state(),
             spent=self.history.elapsed() if position.step else 0.0,
@@ -187,8 +187,8 @@ class Checkpoint(keras.callbacks.Callback):
             best=self.best.weights,
             path=next_checkpoint_path(self.path),
         )
-        resume.write(found.path, found)
-        self.kept_paths = [*self.kept_paths, found.path][-NUM_KEPT_CHECKPOINTS:]
+        resume.write(checkpoint.path, checkpoint)
+        self.kept_paths = [*self.kept_paths, checkpoint.path][-NUM_KEPT_CHECKPOINTS:]
         for path in checkpoint_paths(self.path):
             if path not in self.kept_paths:
                 path.unlink()

@@ -169,8 +169,10 @@ def remove_training_files(path: Path) -> None:
 
 def checkpoint_paths(path: Path) -> list[Path]:
     """List the checkpoints of a run directory, the newest first."""
-    found = [one for one in (path / CHECKPOINT).glob(f"*{CHECKPOINT_SUFFIX}") if one.stem.isdigit()]
-    return sorted(found, key=lambda one: int(one.stem), reverse=True)
+    checkpoints = [
+        one for one in (path / CHECKPOINT).glob(f"*{CHECKPOINT_SUFFIX}") if one.stem.isdigit()
+    ]
+    return sorted(checkpoints, key=lambda one: int(one.stem), reverse=True)
 
 
 def next_checkpoint_path(path: Path) -> Path:

@@ -18,8 +18,8 @@ class RunError(ValueError):
 
 
 NUMBER = (int, float)
-ModelFieldTypes = dict[str, Any]  # type or types of each field, by name
-FIELDS: ModelFieldTypes = {
+FieldTypes = dict[str, Any]  # type or types of each field, by name
+FIELDS: FieldTypes = {
     "app": str,
     "question": str,
     "answer": str,
@@ -33,13 +33,13 @@ FIELDS: ModelFieldTypes = {
     "strategy": str,
     "replicas": int,
 }
-NESTED_FIELDS: dict[str, ModelFieldTypes] = {
+NESTED_FIELDS: dict[str, FieldTypes] = {
     "data": {"fingerprint": str, "spec": dict},
     "precision": {"policy": str},
     "seconds": {"train": NUMBER},
 }
 # Fields of `reading`, which describes the input decoder, by modality.
-DECODER_FIELDS: dict[str, ModelFieldTypes] = {
+DECODER_FIELDS: dict[str, FieldTypes] = {
     "image": {"way": str, "shape": list},
     "row": {"forms": dict, "names": dict},
     "text": {"column": str},
@@ -48,12 +48,12 @@ DECODER_FIELDS: dict[str, ModelFieldTypes] = {
 # Fields that describe how the cells of a column are read.
 COLUMN_FORMAT_FIELDS = {"kind", "decimal", "unit", "order"}
 # Further fields of an image decoder, by its class name.
-IMAGE_DECODERS: dict[str, ModelFieldTypes] = {
+IMAGE_DECODERS: dict[str, FieldTypes] = {
     "FitImage": {"background": (*NUMBER, type(None)), "extent": NUMBER},
     "FitPhoto": {},
 }
 MAX_IMAGE_SIDE = 2**14  # pixels
-# Before there were automatic values, these values stood for them, and the app's usual batch size.
+# Older versions stored these values, and the default batch size, where newer ones store null.
 FORMER_DEFAULTS = {"copies": 4, "schedule": "cosine"}
 AUTOMATIC_VALUES = {"schedule": "auto"}  # other fields are null
 # run.json names the modality "question" and the task "answer", with these values.
@@ -69,33 +69,33 @@ POLICIES = ("float32", "mixed_bfloat16")
 def read(path: Path) -> dict[str, Any]:
     """Read run.json. Raises RunError, which names what is wrong."""
     try:
-        told = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, getattr(error, "strerror", None) or str(error)) from error
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise _damaged(path, "not a JSON object")
-    _require(path, told, FIELDS)
+    _require(path, content, FIELDS)
     for name, parts in NESTED_FIELDS.items():
-        _require(path, told[name], parts, f"{name}.")
-    app = apps.get(told["app"])
-    if told["question"] != app.modality:
-        raise _damaged(path, f"question {told['question']!r:.50}, which {app.name()} has not")
+        _require(path, content[name], parts, f"{name}.")
+    app = apps.get(content["app"])
+    if content["question"] != app.modality:
+        raise _damaged(path, f"question {content['question']!r:.50}, which {app.name()} has not")
     for name, given, known in (
-        ("answer", told["answer"], ANSWERS.values()),
-        ("precision.policy", told["precision"]["policy"], POLICIES),
+        ("answer", content["answer"], ANSWERS.values()),
+        ("precision.policy", content["precision"]["policy"], POLICIES),
     ):
         if given not in known:
             raise _damaged(path, f"{name} {given!r:.50} is none of {', '.join(known)}")
-    if not all(isinstance(label, str) for label in told["labels"]):
+    if not all(isinstance(label, str) for label in content["labels"]):
         raise _damaged(path, "labels that are not strings")
-    if not isinstance(told["data"].get("directory"), str | None):
+    if not isinstance(content["data"].get("directory"), str | None):
         raise _damaged(path, "data.directory is not a path")
-    _require_reading(path, told)
-    _require_fold(path, told["data"].get("fold"))
-    told["fields"] = with_current_names(told["fields"])
-    if "chosen" not in told:
-        told["fields"] = with_automatic(told["app"], told["fields"])
-    return told
+    _require_reading(path, content)
+    _require_fold(path, content["data"].get("fold"))
+    content["fields"] = with_current_names(content["fields"])
+    if "chosen" not in content:
+        content["fields"] = with_automatic(content["app"], content["fields"])
+    return content
 
 
 def with_automatic(app: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -105,24 +105,24 @@ def with_automatic(app: str, fields: dict[str, Any]) -> dict[str, Any]:
     return fields | {name: AUTOMATIC_VALUES.get(name) for name in automatic}
 
 
-def _require_reading(path: Path, told: dict[str, Any]) -> None:
-    if told["question"] == "row":
-        _require_columns(path, told["data"]["spec"])
-    parts = DECODER_FIELDS.get(told["question"])
-    if told["question"] == "row" and told.get("reading") is None:
+def _require_reading(path: Path, content: dict[str, Any]) -> None:
+    if content["question"] == "row":
+        _require_columns(path, content["data"]["spec"])
+    parts = DECODER_FIELDS.get(content["question"])
+    if content["question"] == "row" and content.get("reading") is None:
         return  # a run of an older version has none
     if parts is None:
         return
-    _require(path, told, {"reading": dict})
-    _require(path, told["reading"], parts, "reading.")
-    for name, form in told["reading"].get("forms", {}).items():
+    _require(path, content, {"reading": dict})
+    _require(path, content["reading"], parts, "reading.")
+    for name, form in content["reading"].get("forms", {}).items():
         if not isinstance(form, dict) or form.keys() != COLUMN_FORMAT_FIELDS:
             raise _damaged(path, f"reading.forms[{name!r:.50}] is {str(form)[:50]!r}")
         _require(
             path, form, dict.fromkeys(COLUMN_FORMAT_FIELDS, str), f"reading.forms[{name!r:.50}]."
         )
     if "shape" in parts:
-        _require_picture(path, told["reading"], told["data"]["spec"].get("features"))
+        _require_picture(path, content["reading"], content["data"]["spec"].get("features"))
 
 
 def _require_columns(path: Path, spec: dict[str, Any]) -> None:
@@ -160,9 +160,9 @@ def _require_fold(path: Path, fold: Any) -> None:
         raise _damaged(path, "data.fold is none")
 
 
-def _require(path: Path, told: dict[str, Any], parts: ModelFieldTypes, within: str = "") -> None:
+def _require(path: Path, content: dict[str, Any], parts: FieldTypes, within: str = "") -> None:
     for name, kind in parts.items():
-        value = told.get(name, ...)
+        value = content.get(name, ...)
         if isinstance(value, EllipsisType):
             raise _damaged(path, f"{within}{name} is missing")
         if not isinstance(value, kind) or isinstance(value, bool):

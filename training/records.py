@@ -45,14 +45,14 @@ def start_message(job: TrainingJob, choice: PrecisionChoice) -> str:
 
 def _chosen(job: TrainingJob) -> str:
     """List the values that the app chose, with the reason for a lowered learning rate."""
-    told = dict(job.chosen)
-    highest, peak = told.get("learning_rate"), job.app.peak_learning_rate
+    values = dict(job.chosen)
+    highest, peak = values.get("learning_rate"), job.app.peak_learning_rate
     if highest is not None and highest < peak:
-        told["learning_rate"] = (
+        values["learning_rate"] = (
             f"{highest:.3g} (lowered from {peak:g} for a run of {job.steps:,} steps; "
             "--learning-rate is taken as it is)"
         )
-    return "; ".join(f"{name} {value}" for name, value in told.items()) or "nothing"
+    return "; ".join(f"{name} {value}" for name, value in values.items()) or "nothing"
 
 
 def write_run(job: TrainingJob, manifest: dict[str, Any]) -> None:

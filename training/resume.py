@@ -123,19 +123,19 @@ def load_identity(path: Path, app: type[App]) -> TrainingIdentity:
     """
     known: TrainingIdentity | None = None
     if (path / MANIFEST).exists():
-        told = Run(path).manifest
-        about = {"deterministic": told.get("deterministic", False)}
+        content = Run(path).manifest
+        about = {"deterministic": content.get("deterministic", False)}
         known = TrainingIdentity(
-            told["app"],
-            told["fields"],
+            content["app"],
+            content["fields"],
             about,
-            told["precision"],
-            told["strategy"],
-            told["replicas"],
-            told["data"].get("directory"),
+            content["precision"],
+            content["strategy"],
+            content["replicas"],
+            content["data"].get("directory"),
         )
-    elif found := find_checkpoint(path):
-        known = found.known
+    elif checkpoint := find_checkpoint(path):
+        known = checkpoint.known
     if known is None:
         raise RunError(
             f"Received --resume {str(path)!r}, which holds no run and no checkpoint; expected "
@@ -159,13 +159,13 @@ def find_finished_run(app: App, options: TrainOptions, *, fold: Fold | None = No
     if path is None or not (path / MANIFEST).exists() or is_resumable(path):
         return None
     run = Run.load(path, options.data_dir)
-    told = run.manifest
-    honoured = (told["data"].get("quarantine") or {}).get("digest")
+    content = run.manifest
+    honoured = (content["data"].get("quarantine") or {}).get("digest")
     listed = options.quarantine and digest(options.quarantine)
     if (
-        (told["app"], told["fields"]) != (app.name(), app.to_json())
+        (content["app"], content["fields"]) != (app.name(), app.to_json())
         or (run.fold, honoured) != (fold, listed)
-        or told["stopped"]
+        or content["stopped"]
     ):
         return None
     print(f"{path} is trained already")
@@ -183,24 +183,24 @@ def find_checkpoint(path: Path | None) -> CheckpointState | None:
 
 
 def start_or_continue(
-    known: TrainingIdentity, found: CheckpointState | None, *, force: bool
+    known: TrainingIdentity, checkpoint: CheckpointState | None, *, force: bool
 ) -> CheckpointState:
     """Return the state to continue from, or an empty state for a new training.
 
     Raises RunError if the checkpoint is of a different training, unless `force` is set.
     """
-    if found is None:
+    if checkpoint is None:
         return CheckpointState(
             TrainingPosition(), known, {}, 0.0, [], [], [], [], [], Path(os.devnull)
         )
-    different = known.differences(found.known)
+    different = known.differences(checkpoint.known)
     if different and not force:
         raise RunError(
-            f"Received {'; '.join(different)} for the run {found.path.parents[1]}; expected the "
-            "same values as at its start. Leave the change out, choose another --run-dir, or add "
-            "--force, which does not continue exactly."
+            f"Received {'; '.join(different)} for the run {checkpoint.path.parents[1]}; expected "
+            "the same values as at its start. Leave the change out, choose another --run-dir, or "
+            "add --force, which does not continue exactly."
         )
-    return found._replace(known=known, forced=[*found.forced, *different])
+    return checkpoint._replace(known=known, forced=[*checkpoint.forced, *different])
 
 
 def write_first_checkpoint(
@@ -215,19 +215,19 @@ def write_first_checkpoint(
 
 
 def _read_checkpoint(path: Path) -> CheckpointState:
-    told, arrays = snapshot.read(path)
+    content, arrays = snapshot.read(path)
     try:
-        known = TrainingIdentity(**told["known"])
+        known = TrainingIdentity(**content["known"])
         known = known._replace(fields=with_current_names(known.fields))
-        if "format" not in told:
+        if "format" not in content:
             known = known._replace(fields=with_automatic(known.app, known.fields))
         return CheckpointState(
-            TrainingPosition(*told["position"]),
+            TrainingPosition(*content["position"]),
             known,
-            told["remembered"],
-            told["spent"],
-            [(step, rate) for step, rate in told["halvings"]],
-            told["forced"],
+            content["remembered"],
+            content["spent"],
+            [(step, rate) for step, rate in content["halvings"]],
+            content["forced"],
             arrays["state"],
             arrays["metrics"],
             arrays["best"],
@@ -237,10 +237,10 @@ def _read_checkpoint(path: Path) -> CheckpointState:
         raise snapshot.DamagedError("it was written by another version") from error
 
 
-def write(path: Path, found: CheckpointState) -> None:
+def write(path: Path, checkpoint: CheckpointState) -> None:
     """Write a checkpoint to its file."""
-    told = found._asdict()
-    del told["path"]
-    arrays = {name: told.pop(name) for name in ("state", "metrics", "best")}
-    told |= {"known": found.known._asdict(), "format": FORMAT_VERSION}
-    snapshot.write(path, told, arrays)
+    content = checkpoint._asdict()
+    del content["path"]
+    arrays = {name: content.pop(name) for name in ("state", "metrics", "best")}
+    content |= {"known": checkpoint.known._asdict(), "format": FORMAT_VERSION}
+    snapshot.write(path, content, arrays)

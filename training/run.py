@@ -76,8 +76,8 @@ class Run:
         """Fold that is the test set; None without cross-validation."""
         from pipelines.splits import Fold
 
-        told = self.manifest["data"]["fold"]
-        return Fold(**told) if told else None
+        content = self.manifest["data"]["fold"]
+        return Fold(**content) if content else None
 
     @property
     def train_options(self) -> TrainOptions:

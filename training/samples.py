@@ -63,15 +63,15 @@ def load(path: Path, features: Any = None) -> Samples:
 
 def _require(stored: dict[str, np.ndarray], answers: np.ndarray, features: Any) -> None:
     columns = features if isinstance(features, dict) else {"": features}
-    wanted = {
+    expected = {
         f"raw/{name}": ((len(answers) if answers.ndim else -1, *shape), dtype)
         for name, (shape, dtype) in columns.items()
     }
-    found = {
+    stored_types = {
         name: (column.shape, "string" if column.dtype.kind == "S" else str(column.dtype))
         for name, column in stored.items()
     }
-    if wanted != found or answers.dtype.kind != "f":
+    if expected != stored_types or answers.dtype.kind != "f":
         raise ValueError("their columns or shapes are not those of the run")
 
 

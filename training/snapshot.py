@@ -21,27 +21,27 @@ class DamagedError(ValueError):
 
 
 class Snapshot(NamedTuple):
-    """Content of a file: JSON values `told`, and lists of arrays by name."""
+    """Content of a file: JSON `values`, and lists of arrays by name."""
 
-    told: dict[str, Any]
+    values: dict[str, Any]
     arrays: dict[str, list[np.ndarray]]
 
 
-def write(path: Path, told: dict[str, Any], arrays: dict[str, Sequence[np.ndarray]]) -> None:
+def write(path: Path, values: dict[str, Any], arrays: dict[str, Sequence[np.ndarray]]) -> None:
     """Write a file atomically: a JSON header, the arrays, a checksum."""
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     with atomic_write(path) as beside, beside.open("wb") as file:
-        for piece in _pieces(told, arrays):
+        for piece in _pieces(values, arrays):
             digest.update(piece)
             file.write(piece)
         file.write(digest.digest())
 
 
-def _pieces(told: dict[str, Any], arrays: dict[str, Sequence[np.ndarray]]) -> Iterator[Any]:
+def _pieces(values: dict[str, Any], arrays: dict[str, Sequence[np.ndarray]]) -> Iterator[Any]:
     forms = {
         name: [[one.dtype.name, one.shape] for one in several] for name, several in arrays.items()
     }
-    header = json.dumps({"told": told, "forms": forms}, default=float).encode()
+    header = json.dumps({"told": values, "forms": forms}, default=float).encode()
     yield MAGIC + LENGTH.pack(len(header)) + header
     for several in arrays.values():
         for one in several:

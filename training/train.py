@@ -63,14 +63,14 @@ def train(
     splits = quarantine.of_training(app.load_splits(options.data_dir), fold, options.quarantine)
     spread = distribution.make_strategy(options.strategy, options.devices)
     distribution.batch_size(app, len(splits.train), spread.num_replicas_in_sync)
-    found = resume.find_checkpoint(options.run_dir)
+    checkpoint = resume.find_checkpoint(options.run_dir)
     with contextlib.ExitStack() as held:
         with spread.scope(), distribution.report_lost_workers():
             choice = distribution.agree_on_precision(
-                app, splits, _choose_precision(app, options, found)
+                app, splits, _choose_precision(app, options, checkpoint)
             )
             known = _identity_of(app, splits, choice, options)
-            begin = resume.start_or_continue(known, found, force=options.force)
+            begin = resume.start_or_continue(known, checkpoint, force=options.force)
             job = _prepare_job(app, splits, begin, fold, options, held)
             if verbose and job.path:
                 print(records.start_message(job, choice), flush=True)
@@ -85,11 +85,11 @@ def train(
 
 
 def _choose_precision(
-    app: App, options: TrainOptions, found: CheckpointState | None
+    app: App, options: TrainOptions, checkpoint: CheckpointState | None
 ) -> PrecisionChoice:
     """Choose the number format: the requested one, or that of the checkpoint."""
-    if found and options.precision == "auto":
-        return PrecisionChoice(**found.known.precision)
+    if checkpoint and options.precision == "auto":
+        return PrecisionChoice(**checkpoint.known.precision)
     return choose_precision(options.precision, app.modality, app.compute_dtypes)
 
 
