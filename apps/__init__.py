@@ -10,7 +10,6 @@ from apps.text.app import Text
 
 __all__ = [
     "ALL",
-    "LAYER_MODULES",
     "App",
     "FieldError",
     "Finetune",
@@ -23,18 +22,6 @@ __all__ = [
 ]
 
 ALL: tuple[type[App], ...] = (Regression, Mnist, Finetune, Text, Recommender)
-# These modules register layers: importing them makes saved models loadable.
-LAYER_MODULES = (
-    "apps.networks",
-    "apps.recommender.dot_product",
-    "apps.text.layers",
-    "apps.regression.layers",
-    "apps.regression.shrinkage",
-    "pipelines.rows.preprocessing",
-    "pipelines.images.preprocessing",
-    "pipelines.ids.preprocessing",
-    "pipelines.texts.preprocessing",
-)
 
 
 def get(name: str) -> type[App]:

@@ -13,6 +13,7 @@ from apps.fit_data import FitData
 from pipelines.files import replace_home
 
 if typing.TYPE_CHECKING:
+    from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
 ModalityName = Literal["image", "row", "text", "ids"]
@@ -105,7 +106,9 @@ class App(abc.ABC):
                 preflight.require(address, self.address_kinds, columns)
 
     @abc.abstractmethod
-    def load_splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(
+        self, data_dir: Path | None = None, inspection: "Inspection | None" = None
+    ) -> "Splits":
         """Read and split raw, unbatched examples. Raises DataError if this app cannot use them."""
 
     @abc.abstractmethod

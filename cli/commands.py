@@ -32,12 +32,6 @@ from exporting.options import ExportOptions
 from inference.options import PredictOptions
 from training.options import CheckDistributeOptions
 
-INPUT_HELP = {
-    "image": "Image files.",
-    "row": "CSV files of rows.",
-    "text": "Texts, or .txt, .csv and .tsv files of them.",
-    "ids": "A user to recommend to; USER,ITEM for a rating; or CSV files of such pairs.",
-}
 LAUNCHABLE = (["train"], ["check-distribute"])
 SUMMARY = "Train, evaluate, export and serve models on your own data."
 
@@ -174,7 +168,9 @@ def _add_run_commands(cli: App, app_class: type[apps.App] | None, usage: str) ->
 
 
 def _input_help(app_class: type[apps.App] | None) -> str:
-    return INPUT_HELP[app_class.modality] if app_class else "Files, texts or users: see the app."
+    if app_class is None:
+        return "Files, texts or users: see the app."
+    return runs.INPUTS[app_class.modality].help
 
 
 def _add_replay(cli: App, app_class: type[apps.App], usage: str) -> None:

@@ -109,11 +109,11 @@ def predict(
     options = dataclasses.replace(options or PredictOptions(), **changes)
     loaded = _loaded(run, options)
     from evaluation.notebook import Table
-    from inference import inputs as reading
+    from inference.inputs import Notes
     from inference.values import predict_values
 
-    with reading.notes() as notes:
-        predictions = predict_values(loaded, inputs)
+    notes = Notes()
+    predictions = predict_values(loaded, inputs, notes)
     if options.strict:
         from inference.modalities.id_predictions import require_known
 

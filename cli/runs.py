@@ -8,17 +8,33 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import apps
+from apps.app import ModalityName
 from apps.options import CommonOptions
 from data_checks.options import CheckDataOptions
 from exporting.options import ExportOptions
 from inference.options import PredictOptions
 
 STARTED = time.perf_counter()
-# How the usage of `predict` names its inputs.
-INPUT_NAMES = {"image": "FILE", "row": "FILE.csv", "text": "TEXT", "ids": "USER"}
+
+
+class Inputs(NamedTuple):
+    """How `predict` describes its inputs: a word in the usage, and a help text."""
+
+    word: str
+    help: str
+
+
+INPUTS: dict[ModalityName, Inputs] = {
+    "image": Inputs("FILE", "Image files."),
+    "row": Inputs("FILE.csv", "CSV files of rows."),
+    "text": Inputs("TEXT", "Texts, or .txt, .csv and .tsv files of them."),
+    "ids": Inputs(
+        "USER", "A user to recommend to; USER,ITEM for a rating; or CSV files of such pairs."
+    ),
+}
 
 
 def evaluate(app: type[apps.App], path: Path, options: CommonOptions) -> dict[str, Any]:
@@ -62,7 +78,7 @@ def predict(
     if not inputs:
         raise apps.FieldError(
             f"Received no inputs; expected some: athanor {app.name()} predict {path} "
-            f"{INPUT_NAMES[app.modality]}..."
+            f"{INPUTS[app.modality].word}..."
         )
     run = checked_run(app, path, options)
     from inference import saved_graph
@@ -72,13 +88,13 @@ def predict(
     start = startup.start_tensorflow_without_keras
     (start if saved_graph.is_current(run) else startup.start_tensorflow)()
     from evaluation import console_tables
-    from inference import inputs as reading
+    from inference.inputs import Notes
     from inference.predict import predict as predicted
 
-    with reading.notes() as notes:
-        predictions = predicted(run, inputs)
+    notes = Notes()
+    predictions = predicted(run, inputs, notes)
     console_tables.predictions([row for row in predictions if "error" not in row])
-    saved_graph.keep(run)
+    saved_graph.save(run)
     return {"predictions": predictions, "notes": notes}
 
 
@@ -115,7 +131,7 @@ def export(app: type[apps.App], path: Path, options: ExportOptions) -> dict[str,
 
     exported = published(run, options)
     print(f"export  {short(Path(exported['export']))}")
-    console_tables.proofs(exported)
+    console_tables.parity(exported)
     for note in exported["notes"]:
         print(f"note    {note}")
     request = exported["request"]

@@ -2,15 +2,15 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from apps.app import App
-from data_checks.finding import MAX_OCCURRENCES, Occurrence
+from data_checks.finding import MAX_OCCURRENCES, Finding, Occurrence
 from pipelines.examples import Examples
-from pipelines.inspection import Look
+from pipelines.inspection import Inspection
 from pipelines.splits import Splits
 
 MAX_DESCRIPTION = 160  # characters of an example's description
@@ -40,7 +40,7 @@ class CheckedData:
 
     app: App
     splits: Splits
-    look: Look
+    inspection: Inspection
 
     @functools.cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -147,7 +147,7 @@ class CheckedData:
         part, position = self.locate(number)
         row = int(part.examples.rows[position])
         origins = part.examples.origins
-        return (None, row) if origins is None else (origins.read, int(origins.rows[row]))
+        return (None, row) if origins is None else (origins.source, int(origins.rows[row]))
 
     def where(self, number: int) -> str:
         """Where the user finds an example: a file, a line of a file, or a record."""
@@ -191,11 +191,14 @@ class CheckedData:
         for part in self.parts:
             origins = part.examples.origins
             if origins is not None:
-                sources.setdefault(id(origins.read), (part.split, origins.read))
+                sources.setdefault(id(origins.source), (part.split, origins.source))
                 rows = origins.rows[part.examples.rows]
-                used_rows.setdefault(id(origins.read), []).append(rows)
+                used_rows.setdefault(id(origins.source), []).append(rows)
         for key, (split, read) in sources.items():
             yield split, read, np.concatenate(used_rows[key])
+
+
+Check = Callable[[CheckedData], Iterator[Finding]]
 
 
 def _cell(value: Any) -> str:

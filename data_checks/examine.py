@@ -1,22 +1,24 @@
 """Run all checks of a modality and collect their findings."""
 
 import dataclasses
-import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from apps.app import App
+from apps.app import App, ModalityName
 from data_checks import duplicates, reading, targets
-from data_checks.dataset import CheckedData
+from data_checks.dataset import Check, CheckedData
 from data_checks.finding import SEVERITIES, Finding, sort_by_severity
+from data_checks.ids import checks as ids
+from data_checks.images import checks as images
+from data_checks.rows import checks as rows
+from data_checks.texts import checks as texts
 from pipelines.examples import AddressError, DataError
-from pipelines.inspection import Progress, looking
+from pipelines.inspection import Inspection, Progress
 
-Check = Callable[[CheckedData], Iterator[Finding]]
 # For every modality; each also has checks of its own.
 SHARED: tuple[Check, ...] = (
     reading.broken_lines,
@@ -25,26 +27,21 @@ SHARED: tuple[Check, ...] = (
     targets.classes,
     targets.numbers,
 )
-KINDS = {
-    "image": ("files", "blank", "shapes", "near", "leakage", "label_errors"),
-    "row": ("cells", "columns", "categories", "outliers", "drift", "near", "leakage"),
-    "text": ("targets", "empty", "encoding", "lengths", "near", "boilerplate", "leakage"),
-    "ids": (
-        "dropped_rows",
-        "names",
-        "ratings",
-        "suspicious_users",
-        "rare_ids",
-        "cold_start",
-        "times",
-    ),
-}
-MODULES = {
-    "image": "data_checks.images.checks",
-    "row": "data_checks.rows.checks",
-    "text": "data_checks.texts.checks",
-    "ids": "data_checks.ids.checks",
-}
+
+
+class Modality(NamedTuple):
+    """A modality and the checks of its data alone."""
+
+    name: ModalityName
+    checks: tuple[Check, ...]
+
+
+MODALITIES = (
+    Modality("image", images.CHECKS),
+    Modality("row", rows.CHECKS),
+    Modality("text", texts.CHECKS),
+    Modality("ids", ids.CHECKS),
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,23 +87,23 @@ def examine(app: App, data_dir: Path | None, progress: Progress) -> Diagnosis:
     FieldError for a wrong address, column or field.
     """
     start = time.perf_counter()
-    with looking(progress) as look:
-        try:
-            splits = app.load_splits(data_dir)
-        except AddressError:
-            raise
-        except DataError as error:
-            found = [*reading.refused(error), *reading.lines_of(look)]
-            return Diagnosis(app, sort_by_severity(found), None, time.perf_counter() - start)
-        data = CheckedData(app, splits, look)
-        findings = list(_found(data, progress))
+    inspection = Inspection(progress)
+    try:
+        splits = app.load_splits(data_dir, inspection)
+    except AddressError:
+        raise
+    except DataError as error:
+        found = [*reading.refused(error), *reading.lines_of(inspection)]
+        return Diagnosis(app, sort_by_severity(found), None, time.perf_counter() - start)
+    data = CheckedData(app, splits, inspection)
+    findings = list(_found(data, progress))
     return Diagnosis(app, sort_by_severity(findings), data, time.perf_counter() - start)
 
 
-def checks(question: str) -> tuple[Check, ...]:
-    """Of a kind of question."""
-    module = importlib.import_module(MODULES[question])
-    return (*SHARED, *(getattr(module, name) for name in KINDS[question]))
+def checks(modality: ModalityName) -> tuple[Check, ...]:
+    """All checks of a modality's data."""
+    own = next(one for one in MODALITIES if one.name == modality)
+    return (*SHARED, *own.checks)
 
 
 def _found(data: CheckedData, progress: Progress) -> Iterator[Finding]:

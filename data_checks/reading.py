@@ -14,7 +14,7 @@ from data_checks.finding import (
     severity_of,
 )
 from pipelines.examples import DataError
-from pipelines.inspection import Look
+from pipelines.inspection import Inspection
 from pipelines.tables.table import Table
 
 MAX_BROKEN_SHARE = 0.05  # of the lines; beyond it the file is probably damaged
@@ -28,17 +28,17 @@ def refused(error: DataError) -> Iterator[Finding]:
 
 def broken_lines(data: CheckedData) -> Iterator[Finding]:
     """Lines whose number of cells differs from that of the first line."""
-    yield from lines_of(data.look)
+    yield from lines_of(data.inspection)
 
 
-def lines_of(look: Look) -> Iterator[Finding]:
+def lines_of(inspection: Inspection) -> Iterator[Finding]:
     """As `broken_lines`, for data of which nothing but the reading is known."""
-    if look.tables is None:
+    if inspection.tables is None:
         return
     tables = [
         (split, table)
         for split in ("train", "valid", "test")
-        if (table := getattr(look.tables, split)) is not None and table.broken
+        if (table := getattr(inspection.tables, split)) is not None and table.broken
     ]
     for split, table in tables:
         share = len(table.broken) / (len(table) + len(table.broken))

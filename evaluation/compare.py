@@ -1,20 +1,20 @@
-"""Runs side by side, and whether their scores can be compared."""
+"""Compares runs: their fields and scores in one table, and whether the scores are comparable."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from evaluation import report, rounding
+from evaluation import rounding, scores_file
 from training.run import Run
 
 
-class Sides(NamedTuple):
-    """Runs side by side.
+class Comparison(NamedTuple):
+    """Several runs in one table.
 
     Attributes:
         columns: the run, the fields in which the runs differ, their metrics, and more.
-        rows: a dict a run, with full numbers; `intervals` holds those of the metrics.
-        warnings: in words, why scores cannot be compared.
-        units: of the metrics, where they are known.
+        rows: a dict for each run, with full numbers; `intervals` holds those of the metrics.
+        warnings: sentences that say why scores are not comparable.
+        units: of the metrics, if known.
 
     """
 
@@ -24,20 +24,20 @@ class Sides(NamedTuple):
     units: dict[str, str]
 
     def cells(self) -> list[list[Any]]:
-        """The rows as people read them."""
+        """The rows with rounded numbers."""
         return [[_cell(row, name) for name in self.columns] for row in self.rows]
 
 
 class NotComparableError(ValueError):
-    """Runs whose scores cannot be compared."""
+    """The scores of runs are not comparable."""
 
     exit_status = 1
 
 
-def compare(runs: Sequence[Run]) -> Sides:
-    """The fields in which runs differ beside their test scores.
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Put the fields in which runs differ and their test scores into one table.
 
-    Raises RunError where a run was never judged.
+    Raises RunError if a run has not been evaluated.
     """
     manifests = [
         {"app": run.manifest["app"], **run.manifest["fields"], **run.manifest.get("chosen", {})}
@@ -45,7 +45,7 @@ def compare(runs: Sequence[Run]) -> Sides:
     ]
     names = list(dict.fromkeys(name for fields in manifests for name in fields))
     different = [name for name in names if len({str(fields.get(name)) for fields in manifests}) > 1]
-    scores = [report.read(run) for run in runs]
+    scores = [scores_file.read(run) for run in runs]
     metrics = list(dict.fromkeys(name for scored in scores for name in scored["test"]))
     rows = [
         {
@@ -61,11 +61,11 @@ def compare(runs: Sequence[Run]) -> Sides:
     ]
     columns = ["run", *different, *metrics, "parameters", "seconds", "other_runs"]
     units = {name: unit for scored in scores for name, unit in scored.get("units", {}).items()}
-    return Sides(columns, rows, _warnings(runs), units)
+    return Comparison(columns, rows, _warnings(runs), units)
 
 
 def require_comparable(runs: Sequence[Run]) -> None:
-    """Raise NotComparableError where their data, splits or folds differ."""
+    """Raise NotComparableError if their data, splits or folds differ."""
     if warnings := _warnings(runs):
         raise NotComparableError(
             f"Received runs that cannot be compared: {' '.join(warnings)} Expected the same data, "
@@ -74,26 +74,26 @@ def require_comparable(runs: Sequence[Run]) -> None:
 
 
 def _warnings(runs: Sequence[Run]) -> list[str]:
-    """In words, the parts of the data that are not the same for all runs."""
+    """Sentences about the parts of the data that are not the same for all runs."""
     differing = [part for part in ("test", "valid", "train") if _differs(runs, part)]
     if not differing:
         return []
-    told = f"The runs differ in their {_listed(differing)} examples{_reason(runs)}."
+    difference = f"The runs differ in their {_listed(differing)} examples{_reason(runs)}."
     if "test" in differing:
-        return [f"{told} Their scores say nothing of which is better."]
-    return [f"{told} They were judged on the same test examples."]
+        return [f"{difference} Their scores do not show which is better."]
+    return [f"{difference} They were evaluated on the same test examples."]
 
 
 def _differs(runs: Sequence[Run], part: str) -> bool:
     datas = [run.manifest["data"] for run in runs]
     if all("parts" in data for data in datas):
         return len({data["parts"].get(part) for data in datas}) > 1
-    # Runs of an earlier version know the digest of all parts together.
+    # Runs of an earlier version hold one digest of all parts.
     return len({data["fingerprint"] for data in datas}) > 1
 
 
 def _reason(runs: Sequence[Run]) -> str:
-    """The settings that differ and decide about the data, in parentheses."""
+    """The differing settings that choose the data, in parentheses."""
     found = []
     for name in ("data", "test", "split", "target"):
         values = {str(run.manifest["fields"].get(name, "")) for run in runs}

@@ -1,4 +1,4 @@
-"""Results for people: a table on a terminal, plain lines in a pipe."""
+"""Prints results: a table on a terminal, plain lines in a pipe."""
 
 import re
 import sys
@@ -12,7 +12,7 @@ NUMBER = re.compile(r"-?[\d,]*\.?\d+(e[-+]?\d+)?")
 
 
 def table(columns: list[str], rows: Iterable[Iterable[Any]], title: str = "") -> None:
-    """Print rows; numbers stand to the right."""
+    """Print rows; columns of numbers are right-aligned."""
     cells = [[text(value) for value in row] for row in rows]
     if not sys.stdout.isatty():
         _plain(columns, cells, title)
@@ -39,7 +39,7 @@ def _plain(columns: list[str], cells: list[list[str]], title: str) -> None:
 
 
 def text(value: Any) -> str:
-    """A cell."""
+    """A value as the text of a cell."""
     return rounding.number(value) if isinstance(value, float) else str(value)
 
 
@@ -48,7 +48,7 @@ def _is_number(text: str) -> bool:
 
 
 def scores(scored: dict[str, Any]) -> None:
-    """The model's metrics with their intervals, above those of the baselines."""
+    """Print the model's metrics with their intervals, and those of the baselines."""
     columns, rows, title = score_table(scored)
     table(columns, rows, title)
     for line in score_notes(scored):
@@ -70,7 +70,7 @@ def score_table(scored: dict[str, Any]) -> tuple[list[str], list[list[str]], str
 
 
 def score_notes(scored: dict[str, Any]) -> list[str]:
-    """What to say below the table of scores."""
+    """Lines below the table of scores."""
     return [line for line in (*scored["remarks"], scored["note"]) if line]
 
 
@@ -83,7 +83,7 @@ def _headings(scored: dict[str, Any]) -> list[str]:
 
 
 def folds(summary: dict[str, Any]) -> None:
-    """Mean and standard deviation over folds, above the means of the baselines."""
+    """Print means and standard deviations over folds, and the means of the baselines."""
     spread = summary["spread"]
     means = [rounding.with_spread(mean, spread[name]) for name, mean in _test(summary)]
     rows: list[list[Any]] = [["this app", *means]]
@@ -101,32 +101,32 @@ def folds(summary: dict[str, Any]) -> None:
         print(summary["note"])
 
 
-def predictions(answers: list[dict[str, Any]]) -> None:
-    """A line an answer; lists of further guesses stand in one cell."""
-    if answers:
-        table(list(answers[0]), [[cell(value) for value in answer.values()] for answer in answers])
+def predictions(rows: list[dict[str, Any]]) -> None:
+    """Print a line for each prediction; the next classes share one cell."""
+    if rows:
+        table(list(rows[0]), [[cell(value) for value in row.values()] for row in rows])
 
 
 def cell(value: Any) -> str:
-    """A cell as text; further guesses in a list follow each other."""
+    """A value as the text of a cell; the next classes are joined."""
     if not isinstance(value, list):
         return text(value)
-    return ", ".join(" ".join(text(part) for part in guess.values()) for guess in value)
+    return ", ".join(" ".join(text(part) for part in one.values()) for one in value)
 
 
 def details(scored: dict[str, Any]) -> None:
-    """The tables that the kind of answer adds."""
+    """Print the further tables of the task."""
     for name in scored["tables"]:
         if rows := scored[name]:
             table(list(rows[0]), [row.values() for row in rows])
 
 
-def proofs(exported: dict[str, Any]) -> None:
-    """How far each format of an export is from training; what a smaller file costs."""
-    parity = exported["parity"]
+def parity(exported: dict[str, Any]) -> None:
+    """Print how far each format of an export is from training, and the cost of quantisation."""
+    result = exported["parity"]
     print(
-        f"parity  {parity['examples']} inputs replayed in a fresh process: largest difference "
-        f"{parity['max_abs_diff']:.1e}, tolerance {parity['tolerance']:.0e}"
+        f"parity  {result['examples']} inputs replayed in a fresh process: largest difference "
+        f"{result['max_abs_diff']:.1e}, tolerance {result['tolerance']:.0e}"
     )
     for name, proof in exported["formats"].items():
         print(

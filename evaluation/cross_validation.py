@@ -1,4 +1,4 @@
-"""Cross-validation: every example is a test example once; by time, each fold is newer."""
+"""Cross-validation: every example is a test example once; for times, each fold is newer."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from training.resume import find_finished_run
 from training.run import Run, write_json
 from training.train import train
 
-MOST = 100  # folds
+MAX_FOLDS = 100
 SUMMARY = "folds.json"
 DEFAULTS = TrainOptions()
 
@@ -26,39 +26,39 @@ DEFAULTS = TrainOptions()
 def cross_validate(
     app: App, num_folds: int, options: TrainOptions = DEFAULTS, *, verbose: int = 2
 ) -> dict[str, Any]:
-    """Train and judge an app once a fold, in run directories fold-1, fold-2, ...
+    """Train and evaluate an app once for each fold, in run directories fold-1, fold-2, ...
 
-    Where that was interrupted it goes on: folds that are trained stay as they are. Returns,
-    and writes to folds.json, for each metric the mean over the folds (`test`), the standard
-    deviation (`spread`) and the same mean of every baseline; `test_set` is that of the fold
-    that judged most runs.
+    After an interruption it resumes: trained folds stay as they are. Returns, and writes to
+    folds.json, for each metric the mean over the folds (`test`), the standard deviation
+    (`spread`) and the mean of every baseline; `test_set` is that of the fold on which most
+    other runs were evaluated.
 
     Args:
-        app: what is trained.
-        num_folds: how many.
-        options: those of `train`; `run_dir` is the directory of all folds.
-        verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
+        app: the app to train.
+        num_folds: number of folds.
+        options: of `train`; `run_dir` is the directory of all folds.
+        verbose: 0 prints nothing, 1 a progress bar, 2 a line for each epoch.
 
     Raises:
         FieldError: for fewer than 2 folds.
-        DataError: where one would be empty; nothing was written.
-        RunError: where the directory holds something else.
+        DataError: if a fold is empty; nothing is written.
+        RunError: if the directory holds something else.
 
     """
-    if not 2 <= num_folds <= MOST:
-        raise FieldError(f"Received --folds {num_folds}; expected 2 to {MOST}.")
-    places = {f"fold-{number}": Fold(number, num_folds) for number in range(1, num_folds + 1)}
-    _require_trainable(app, places.values(), options)
-    directory = create_group_directory(app, options.run_dir, [SUMMARY, *places])
+    if not 2 <= num_folds <= MAX_FOLDS:
+        raise FieldError(f"Received --folds {num_folds}; expected 2 to {MAX_FOLDS}.")
+    folds = {f"fold-{number}": Fold(number, num_folds) for number in range(1, num_folds + 1)}
+    _require_trainable(app, folds.values(), options)
+    directory = create_group_directory(app, options.run_dir, [SUMMARY, *folds])
     scored = []
-    for name, fold in places.items():
+    for name, fold in folds.items():
         print(f"fold {fold.number} of {num_folds}", flush=True)
         of_fold = dataclasses.replace(options, run_dir=directory / name)
         run = _finished(app, fold, of_fold)
         run = run or train(app, of_fold, fold=fold, verbose=verbose)
         scored.append(report.score(run))
     tests = [scores["test"] for scores in scored]
-    worn = max(scored, key=_other_runs)
+    most_used = max(scored, key=_other_runs)
     summary = {
         "run": str(directory),
         "folds": num_folds,
@@ -70,8 +70,8 @@ def cross_validate(
         },
         "examples": sum(scores["examples"] for scores in scored),
         "units": scored[0]["units"],
-        "test_set": worn["test_set"],
-        "note": worn["note"],
+        "test_set": most_used["test_set"],
+        "note": most_used["note"],
     }
     write_json(directory / SUMMARY, summary)
     return summary
@@ -82,7 +82,7 @@ def _other_runs(scores: dict[str, Any]) -> int:
 
 
 def _finished(app: App, fold: Fold, options: TrainOptions) -> Run | None:
-    """The run of a fold that is trained already."""
+    """The run of a fold, if it is trained."""
     run = find_finished_run(app, options, fold=fold)
     if run:
         provenance.require_signature(run.path, provenance.RUN_FILES, trust=options.trust)
@@ -90,7 +90,7 @@ def _finished(app: App, fold: Fold, options: TrainOptions) -> Run | None:
 
 
 def _require_trainable(app: App, folds: Iterable[Fold], options: TrainOptions) -> None:
-    """Raise what the trainings would, before anything is written."""
+    """Raise the errors of the trainings before anything is written."""
     spread = distribution.make_strategy(options.strategy, options.devices)
     splits = app.load_splits(options.data_dir)
     app.make_optimizer(1)

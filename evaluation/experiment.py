@@ -31,5 +31,5 @@ def train_and_score(app: App, options: TrainOptions, *, verbose: int = 2) -> Exp
     if run.path == ELSEWHERE:
         return Experiment(run, None)
     scores = report.score(run)
-    saved_graph.keep(run)
+    saved_graph.save(run)
     return Experiment(run, scores)

@@ -1,4 +1,4 @@
-"""history.csv as training wrote it, read back."""
+"""Reads history.csv."""
 
 import csv
 from pathlib import Path
@@ -9,7 +9,7 @@ COLUMNS = {"epoch", "loss", "val_loss", "learning_rate"}
 
 
 def read(path: Path) -> dict[str, list[float]]:
-    """The columns of history.csv. Raises RunError where it is not as training wrote it."""
+    """The columns of history.csv. Raises RunError if it is damaged."""
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
@@ -19,6 +19,6 @@ def read(path: Path) -> dict[str, list[float]]:
     except (OSError, ValueError, TypeError, IndexError, csv.Error) as error:
         raise RunError(
             f"Received {path}, which cannot be read ({getattr(error, 'strerror', 0) or error}); "
-            "expected a row an epoch as training wrote it. Restore the file or train again."
+            "expected a row for each epoch, as training writes it. Restore the file or train again."
         ) from error
     return columns

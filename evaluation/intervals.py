@@ -1,4 +1,4 @@
-"""95 % intervals of metrics that hold near the ends of their range, too."""
+"""95 % intervals of metrics that stay valid near the ends of the metric's range."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,30 +8,29 @@ from scipy.special import ndtr, ndtri
 from apps.metrics import Metric, metric
 
 LEVEL = 0.95
-RESAMPLES = 1000
+NUM_RESAMPLES = 1000
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 Z = float(ndtri(TAILS[1]))  # standard deviations from the middle of a normal to its tail
 
 Interval = tuple[float, float]
-Resampled = dict[str, np.ndarray]  # by metric: its value in every bootstrap resample
+Resamples = dict[str, np.ndarray]  # by metric: its value in every bootstrap resample
 
 
-def draws(count: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """Positions of `count` units drawn with replacement, once a resample.
+def resampled_positions(count: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Draw positions of `count` units with replacement, once for each resample.
 
-    The same count and seed give the same draws, so that models judged on the
+    The same count and seed give the same positions, so that models evaluated on the
     same units are resampled together.
     """
     random = np.random.default_rng(seed)
-    for _ in range(RESAMPLES):
+    for _ in range(NUM_RESAMPLES):
         yield random.integers(0, count, count, dtype=np.int32)
 
 
 def wilson(share: float, count: float) -> Interval:
-    """Wilson's interval of a share that was found in `count` independent examples.
+    """Wilson's interval of a share of `count` independent examples.
 
-    At a share of 0 or 1 it still tells what the number of examples leaves open:
-    20 of 20 give [0.84, 1].
+    At a share of 0 or 1 it still has a width: 20 of 20 give [0.84, 1].
 
     References:
         Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
@@ -41,7 +40,7 @@ def wilson(share: float, count: float) -> Interval:
     square = Z * Z / count
     middle = (share + square / 2) / (1 + square)
     half = Z / (1 + square) * np.sqrt(share * (1 - share) / count + square / (4 * count))
-    return _holding(share, middle - half, middle + half, 0.0, 1.0)
+    return _clipped(share, middle - half, middle + half, 0.0, 1.0)
 
 
 def wilson_by_variance(share: float, resampled: np.ndarray, count: int) -> Interval:
@@ -84,10 +83,10 @@ def bca(estimate: float, resampled: np.ndarray, left_out: np.ndarray, known: Met
     acceleration = (from_mean**3).sum() / (6 * spread**1.5) if spread > 0 else 0.0
     at = [bias + z / (1 - acceleration * z) for z in bias + ndtri(TAILS)]
     low, high = np.quantile(resampled, ndtr(at))
-    return _holding(estimate, low, high, known.low, known.high)
+    return _clipped(estimate, low, high, known.low, known.high)
 
 
-def of_mean(values: np.ndarray, resampled: np.ndarray, known: Metric) -> Interval:
+def mean_interval(values: np.ndarray, resampled: np.ndarray, known: Metric) -> Interval:
     """The interval of a mean over independent units.
 
     Wilson's where the values are hits and misses, or shares that are all the same and
@@ -103,19 +102,19 @@ def of_mean(values: np.ndarray, resampled: np.ndarray, known: Metric) -> Interva
     return bca(estimate, resampled, left_out, known)
 
 
-def recentred(estimate: float, resampled: np.ndarray, known: Metric) -> Interval:
+def recentred_percentiles(estimate: float, resampled: np.ndarray, known: Metric) -> Interval:
     """Percentiles shifted by what resampling itself shifts, inside the metric's range.
 
     For what resamples cannot reach: fewer distinct users cover fewer items.
     """
     low, high = np.quantile(resampled, TAILS) - resampled.mean() + estimate
-    return _holding(estimate, low, high, known.low, known.high)
+    return _clipped(estimate, low, high, known.low, known.high)
 
 
-def of_sums(
+def bca_of_sums(
     columns: np.ndarray,
     metrics: Callable[[np.ndarray], dict[str, np.ndarray]],
-    resampled: Resampled,
+    resampled: Resamples,
 ) -> dict[str, Interval]:
     """BCa intervals of metrics that are functions of sums over units.
 
@@ -136,11 +135,11 @@ def of_sums(
     }
 
 
-def resampled_sums(columns: np.ndarray, seed: int = 0) -> np.ndarray:
+def bootstrap_sums(columns: np.ndarray, seed: int = 0) -> np.ndarray:
     """The sums of the columns [units, columns] in every resample, [resamples, columns]."""
-    return np.stack([columns[rows].sum(0) for rows in draws(len(columns), seed)])
+    return np.stack([columns[rows].sum(0) for rows in resampled_positions(len(columns), seed)])
 
 
-def _holding(estimate: float, low: float, high: float, least: float, most: float) -> Interval:
+def _clipped(estimate: float, low: float, high: float, least: float, most: float) -> Interval:
     """An interval inside the range that holds the estimate."""
     return max(min(float(low), estimate), least), min(max(float(high), estimate), most)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation import console_tables, report
+from evaluation import console_tables, scores_file
 from training.run import SCORES
 from training.run import Run as PlainRun
 
@@ -89,7 +89,7 @@ class Run(PlainRun):
         """The scores on the test examples; None before the first evaluation."""
         if not (self.path / SCORES).exists():
             return None
-        return Scores(report.read(self), self.path)
+        return Scores(scores_file.read(self), self.path)
 
     def __repr__(self) -> str:
         return f"{self._head()}\n{self.scores or 'not evaluated yet'}"

@@ -5,38 +5,39 @@ from typing import Any, NamedTuple
 import matplotlib
 
 from apps.metrics import VALIDATION
-from evaluation import history, kinds
+from evaluation import history
 from evaluation.fonts import fonts
+from evaluation.modalities import modality_of
 from evaluation.style import FAINT, FIRST, GREY, INK, SECOND, STYLE, caption, few_ticks, pyplot
+from evaluation.tasks import task_of
 from pipelines.files import atomic_write
 from training.run import Run
 
-SPREAD = 20.0  # of scores: a larger one needs a logarithmic axis
+MIN_LOG_RATIO = 20.0  # of the largest to the smallest score: beyond it the axis is logarithmic
 
 
 class Drawn(NamedTuple):
-    """The names of the files, and what a reader of the pictures should know."""
+    """Names of the files, and notes for the reader of the pictures."""
 
     names: list[str]
     notes: list[str]
 
 
-def draw(run: Run, answers: Any) -> Drawn:
-    """Write all pictures of a run.
+def draw(run: Run, predictions: Any) -> Drawn:
+    """Write all pictures of a run, each with the run's name.
 
-    Learning curves, what the kind of answer shows, and what the kind of
-    question shows; each names the run.
+    They are learning curves, the figures of the task and those of the modality.
     """
     fonts().lost.clear()
     with matplotlib.rc_context(STYLE):
         columns = history.read(run.path / "history.csv")
         figures = {
             "learning_curves.png": _learning_curves(columns, run.manifest),
-            **kinds.judge(run.task).figures(answers, run.splits, _target(run)),
-            **kinds.asked(run.modality).figures(run, answers),
+            **task_of(run).figures(predictions, run.splits, _target(run)),
+            **modality_of(run).figures(run, predictions),
         }
         for name, figure in figures.items():
-            caption(figure, _told(run))
+            caption(figure, _caption(run))
             with atomic_write(run.path / name) as beside:
                 figure.savefig(beside, format="png", bbox_inches="tight")
             pyplot.close(figure)
@@ -44,12 +45,12 @@ def draw(run: Run, answers: Any) -> Drawn:
 
 
 def _target(run: Run) -> str:
-    """The name of what is predicted; empty where it has none."""
+    """Name of the predicted column; empty if it has none."""
     return fonts().drawable(run.manifest["fields"].get("target") or "")
 
 
-def _told(run: Run) -> str:
-    """What all pictures of a run have in common."""
+def _caption(run: Run) -> str:
+    """The caption of every picture of a run."""
     return f"{run.manifest['app']} run {run.path.name}; data {run.manifest['fields']['data']}"
 
 
@@ -64,7 +65,7 @@ def _learning_curves(columns: dict[str, list[float]], manifest: dict[str, Any]) 
         axis.plot(columns["epoch"], valid, color=FIRST, marker=".", label="validation")
         axis.set(title=name, xlabel="epoch")
         least, most = min([*train, *valid]), max([*train, *valid])
-        if least > 0 and most > SPREAD * least:
+        if least > 0 and most > MIN_LOG_RATIO * least:
             axis.set_yscale("log")
         else:
             few_ticks(axis.yaxis)
@@ -78,9 +79,9 @@ def _learning_curves(columns: dict[str, list[float]], manifest: dict[str, Any]) 
 
 
 def _mark_epochs(axis: Any, columns: dict[str, list[float]], manifest: dict[str, Any]) -> None:
-    """The epoch whose model is kept, and where the next stage of training begins."""
-    kept = manifest["best_epoch"]
-    axis.axvline(kept, color=SECOND, linewidth=0.8, linestyle=":", label=f"kept: epoch {kept}")
+    """Mark the best epoch, whose model is kept, and the beginning of the second stage."""
+    best = manifest["best_epoch"]
+    axis.axvline(best, color=SECOND, linewidth=0.8, linestyle=":", label=f"best: epoch {best}")
     for first in manifest.get("stages", ()):
         if first <= columns["epoch"][-1]:
             axis.axvline(first - 0.5, color=GREY, linewidth=0.8, label="second stage")

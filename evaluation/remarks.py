@@ -1,4 +1,4 @@
-"""Which simpler answers are better than a model, and what the user can do about it."""
+"""Names the baselines that are better than a model, and what the user can do about it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,59 +7,64 @@ import numpy as np
 
 from apps.app import App
 from apps.metrics import metric
-from evaluation import kinds
-from evaluation.intervals import TAILS, Resampled
+from evaluation.intervals import TAILS, Resamples
+from evaluation.modalities.baselines import NOISE_FLOOR
 from evaluation.rounding import decimals, rounded
+from evaluation.tasks import Task
 
-LEAST = 1e-3  # of the metric: a smaller difference is none
+MIN_RELATIVE_DIFFERENCE = 1e-3  # of the metric: a smaller difference does not count
 
 
 def remarks(
     app: App,
-    judge: Any,
-    answers: Any,
+    task: Task[Any],
+    predictions: Any,
     baselines: Mapping[str, Any],
-    drawn: Resampled | None = None,
+    resamples: Resamples | None = None,
 ) -> list[str]:
-    """In words, every baseline that is better than the model by some metric.
+    """Write a sentence about every baseline that is significantly better than the model.
 
-    Better beyond doubt: the 95 % interval of the difference, by a paired bootstrap on
-    the same test examples, lies above 0, and the difference is not below a thousandth.
-    `drawn` is what the judge's `resampled` gives for the answers, where it is known already.
+    Significantly: the 95 % interval of the difference of some metric, by a paired bootstrap
+    on the same test examples, lies above 0, and the difference is at least a thousandth.
+    `resamples` are those of the task's `bootstrap`; by default they are made here.
 
     References:
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 8.
 
     """
     found = []
-    own = drawn or {}
-    for name, given in baselines.items():
-        ahead = {} if name == kinds.FLOOR else _ahead(judge, answers, given)
-        if ahead:
-            own = own or judge.resampled(answers)
-            other = judge.resampled(given)
-            losses = [_lost(one, *pair, own[one], other[one]) for one, pair in ahead.items()]
+    own = resamples or {}
+    for name, baseline in baselines.items():
+        better = {} if name == NOISE_FLOOR else _better_metrics(task, predictions, baseline)
+        if better:
+            own = own or task.bootstrap(predictions)
+            other = task.bootstrap(baseline)
+            losses = [_loss(one, *pair, own[one], other[one]) for one, pair in better.items()]
             if lost := [loss for loss in losses if loss]:
                 title = name.replace("_", " ")
                 found.append(f"This model loses to {title}: {'; '.join(lost)}. {advice(app, name)}")
     return found
 
 
-def _ahead(judge: Any, answers: Any, given: Any) -> dict[str, tuple[float, float]]:
-    """The metrics by which the baseline looks better: the model's and its own."""
-    own, other = judge.metrics(answers), judge.metrics(given)
+def _better_metrics(
+    task: Task[Any], predictions: Any, baseline: Any
+) -> dict[str, tuple[float, float]]:
+    """By metric in which the baseline is better: the model's score and the baseline's."""
+    own, other = task.metrics(predictions), task.metrics(baseline)
     return {
         name: (own[name], value)
         for name, value in other.items()
         if name in own
         and metric(name).measures_quality
-        and metric(name).sign * (value - own[name]) > LEAST * abs(own[name])
+        and metric(name).sign * (value - own[name]) > MIN_RELATIVE_DIFFERENCE * abs(own[name])
     }
 
 
-def _lost(name: str, own: float, other: float, drawn: np.ndarray, beside: np.ndarray) -> str:
-    """The two scores in words; empty where chance explains their difference."""
-    low, high = np.quantile(metric(name).sign * (beside - drawn), TAILS)
+def _loss(
+    name: str, own: float, other: float, own_resamples: np.ndarray, other_resamples: np.ndarray
+) -> str:
+    """Write both scores; empty if the difference is not significant."""
+    low, high = np.quantile(metric(name).sign * (other_resamples - own_resamples), TAILS)
     if low <= 0:
         return ""
     places = max(decimals(low, high), decimals(own, other))
@@ -71,7 +76,7 @@ def _lost(name: str, own: float, other: float, drawn: np.ndarray, beside: np.nda
 
 
 def advice(app: App, baseline: str) -> str:
-    """What the user can do about a better baseline: a flag that exists, or none."""
+    """Tell the user how to train a better baseline, or to search for better fields."""
     fields = app.baseline_fields.get(baseline)
     if fields is None:
         return f"athanor trains no such model; search for better fields: athanor {app.name()} tune."

@@ -1,4 +1,4 @@
-"""A run made again from its manifest, and the first number in which the two differ."""
+"""Trains a run again from its manifest, and finds the first number that differs."""
 
 import dataclasses
 import tempfile
@@ -8,26 +8,26 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from evaluation import history, report
+from evaluation import history, report, scores_file
 from training.run import SCORES, Run, RunError
 from training.train import train
 
-# Relative to the larger of two numbers: what another order of additions may do.
+# Relative to the larger number: another order of additions may cause such a difference.
 TOLERANCE = 1e-3
-PASSING = ("seconds",)
+NOT_COMPARED = ("seconds",)
 
 Verdict = Literal["bit-equal", "within tolerance", "different"]
 
 
 class Replay(NamedTuple):
-    """How a run made again compares with the run.
+    """Result of comparing a run with its replay.
 
     Attributes:
         verdict: on all numbers of the history, the scores and the weights.
-        compared: how many numbers that are.
-        first: in words, the first that is not the same; empty where all are.
-        largest: the largest relative difference; None where that is no number.
-        elsewhere: in words, what was not as it was when the run was made.
+        compared: how many numbers were compared.
+        first: the first number that differs, as text; empty if all are equal.
+        largest: the largest relative difference; None if it is not finite.
+        elsewhere: versions and hardware that differ, as text.
 
     """
 
@@ -39,7 +39,7 @@ class Replay(NamedTuple):
 
 
 class DifferentError(RuntimeError):
-    """A run that comes out otherwise when it is made again."""
+    """A replay differs from the run."""
 
     exit_status = 1
 
@@ -53,18 +53,18 @@ def replay(run: Run, path: Path | None = None, *, verbose: int = 2) -> Replay:
     if path is None:
         with tempfile.TemporaryDirectory() as folder:
             return replay(run, Path(folder) / "replay", verbose=verbose)
-    told = run.manifest
-    if told.get("forced"):
+    forced = run.manifest.get("forced")
+    if forced:
         raise RunError(
-            f"Received the run {run.path}, which went on in spite of {'; '.join(told['forced'])}; "
+            f"Received the run {run.path}, which went on in spite of {'; '.join(forced)}; "
             "expected one of a single command. Train it anew."
         )
-    _history(run)  # what cannot be compared is known before anything is trained
+    _history(run)  # raises now what would prevent the comparison after training
     if (run.path / SCORES).exists():
-        report.read(run)
+        scores_file.read(run)
     options = dataclasses.replace(run.train_options, run_dir=path)
     again = train(run.app, options, fold=run.fold, verbose=verbose)
-    report.score_again(again)
+    report.score_replay(again)
     return _compared(run, again)
 
 
@@ -74,7 +74,7 @@ def _compared(run: Run, again: Run) -> Replay:
         count += np.size(then)
         if _same(then, now):
             continue
-        first = first or f"{name}: {_told(now)} now, {_told(then)} then"
+        first = first or f"{name}: {_text(now)} now, {_text(then)} then"
         largest = max(largest, _difference(then, now))
     verdict: Verdict = "different" if largest > TOLERANCE else "within tolerance"
     elsewhere = [
@@ -82,12 +82,12 @@ def _compared(run: Run, again: Run) -> Replay:
         for name in ("versions", "hardware", "devices")
         if run.manifest[name] != again.manifest[name]
     ]
-    told = largest if np.isfinite(largest) else None  # JSON has no infinity
-    return Replay(verdict if first else "bit-equal", count, first, told, elsewhere)
+    finite = largest if np.isfinite(largest) else None  # JSON has no infinity
+    return Replay(verdict if first else "bit-equal", count, first, finite, elsewhere)
 
 
 def _pairs(run: Run, again: Run) -> Iterator[tuple[str, Any, Any]]:
-    """Names, and the numbers of both runs, in the order in which they were made."""
+    """Yield a name and the numbers of both runs, in the order of training."""
     then, now = _history(run), _history(again)
     for place in range(min(len(then["epoch"]), len(now["epoch"]))):
         for name in then:
@@ -102,14 +102,14 @@ def _pairs(run: Run, again: Run) -> Iterator[tuple[str, Any, Any]]:
     ):
         yield f"weights {place.path}", one, other
     if (run.path / SCORES).exists():
-        then, now = (report.read(one)["test"] for one in (run, again))
+        then, now = (scores_file.read(one)["test"] for one in (run, again))
         for name, value in then.items():
             yield f"test {name}", value, now.get(name, float("nan"))
 
 
 def _history(run: Run) -> dict[str, list[float]]:
     columns = history.read(run.path / "history.csv")
-    return {name: column for name, column in columns.items() if name not in PASSING}
+    return {name: column for name, column in columns.items() if name not in NOT_COMPARED}
 
 
 def _same(then: Any, now: Any) -> bool:
@@ -124,5 +124,5 @@ def _difference(then: Any, now: Any) -> float:
     return float(difference) if np.isfinite(difference) else np.inf
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     return f"{value:.9g}" if np.ndim(value) == 0 else f"{np.size(value)} numbers"

@@ -1,4 +1,4 @@
-"""How pictures look."""
+"""Colours, fonts and axes of all pictures."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from evaluation.fonts import fonts
 __all__ = ["FAINT", "FIRST", "GREY", "INK", "SECOND", "STYLE", "caption", "few_ticks", "pyplot"]
 
 INK, GREY, FAINT, FIRST, SECOND = "#222222", "#777777", "#bbbbbb", "#2a6f97", "#d1495b"
-MOST_TICKS = 5
+MAX_TICKS = 5
 STYLE: dict[Any, Any] = {
     "font.size": 10,
     "font.family": fonts().names,
@@ -25,7 +25,7 @@ STYLE: dict[Any, Any] = {
 
 
 def caption(figure: Any, text: str) -> None:
-    """Say in small print below a picture what it belongs to."""
+    """Write a caption in small print below a picture."""
     figure.text(
         0, -0.08 / figure.get_figheight(), fonts().drawable(text),
         fontsize=7, color=GREY, va="top", parse_math=False,
@@ -33,9 +33,9 @@ def caption(figure: Any, text: str) -> None:
 
 
 def few_ticks(*axes: Any) -> None:
-    """So few ticks on an x or y axis that large numbers have room; thousands as k and M."""
+    """Reduce the ticks of axes, so that large numbers fit; write thousands as k and M."""
     for axis in axes:
-        axis.set_major_locator(ticker.MaxNLocator(MOST_TICKS))
+        axis.set_major_locator(ticker.MaxNLocator(MAX_TICKS))
         axis.set_major_formatter(ticker.FuncFormatter(_tick))
 
 

@@ -1,8 +1,8 @@
-"""How many runs a test set has judged, and how much that flatters the best of them.
+"""Counts the runs evaluated on a test set, and estimates the selection bias of their best score.
 
-A test set wears out: whoever trains, reads the test score and trains again chooses by
-it. The ledger holds a file for each test set, named by a digest of its examples,
-with a digest of every run that it judged. It lies in the user's state directory.
+Repeated use overfits a test set: whoever reads test scores and trains again selects by
+them. The ledger holds a file for each test set, named by a digest of its examples, with a
+digest of every run evaluated on it. It lies in the user's state directory.
 """
 
 import contextlib
@@ -27,31 +27,35 @@ FOLDER = "test-sets"
 DIGEST = re.compile("[0-9a-f]{32}")
 
 
-class Wear(NamedTuple):
-    """How much a test set is used up.
+class SelectionBias(NamedTuple):
+    """The largest expected bias of the best score on a test set.
 
     Attributes:
-        other_runs: the number of other runs that it judged on this machine.
-        flatters: by how much the best of all of them looks better than it is, at most,
+        other_runs: other runs evaluated on the test set on this machine.
+        bias: how much the best score of all runs exceeds the true one on average, at most,
             in the first metric.
 
     """
 
     other_runs: int
-    flatters: float
+    bias: float
+
+    def to_json(self) -> dict[str, float]:
+        """The value of `test_set` in scores.json."""
+        return {"other_runs": self.other_runs, "flatters": self.bias}
 
 
-def judged(test_set: str, run: Run) -> int | None:
-    """Note that a test set judged a run; returns how many others it judged.
+def record(test_set: str, run: Run) -> int | None:
+    """Record that a run was evaluated on a test set, and count the other runs.
 
-    None where the ledger cannot be written. The same run counts once.
+    The same run counts once. Returns None if the ledger cannot be written.
     """
     own = hashlib.blake2b((run.path / MANIFEST).read_bytes(), digest_size=16).hexdigest()
     try:
         path = state_directory() / FOLDER / test_set
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with path.open("a+b", buffering=0) as file:
-            with contextlib.suppress(OSError):  # some file systems of networks know no locks
+            with contextlib.suppress(OSError):  # some network file systems have no locks
                 fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             known = set(DIGEST.findall(file.read().decode("ascii", "replace")))
@@ -63,20 +67,20 @@ def judged(test_set: str, run: Run) -> int | None:
     return len(known - {own})
 
 
-def wear(other_runs: int, interval: Interval) -> Wear:
-    """What the number of other runs means for the best score among all of them."""
+def selection_bias(other_runs: int, interval: Interval) -> SelectionBias:
+    """Estimate the bias of the best score, from the interval of one score."""
     deviation = (interval[1] - interval[0]) / (2 * Z)
-    return Wear(other_runs, deviation * expected_maximum(other_runs + 1))
+    return SelectionBias(other_runs, deviation * expected_maximum(other_runs + 1))
 
 
 @functools.cache
 def expected_maximum(count: int) -> float:
-    """The mean of the largest of `count` independent standard normal numbers.
+    """Expected maximum of `count` independent standard normal variables.
 
-    The integral of x count phi(x) Phi(x)^(count - 1). Where runs are equally good and
-    their scores err independently with the standard error s, the best of them looks
-    s times this better than it is. The errors of runs on one test set go together, so
-    it is the most that chance adds.
+    The integral of x count phi(x) Phi(x)^(count - 1). If all runs are equally good and
+    their scores have independent errors with the standard error s, the best score exceeds
+    the true one by s times this value. Scores on the same test set have correlated errors,
+    so it is an upper bound.
 
     References:
         David and Nagaraja, Order Statistics, 3rd edition, 2003, section 3.1.
@@ -91,12 +95,12 @@ def expected_maximum(count: int) -> float:
     return float(quad(density, -10.0, 40.0, points=[0.0, 2.0, 4.0, 6.0], limit=200)[0])
 
 
-def sentence(told: Wear, known: Metric) -> str:
-    """For people; empty where no other run was judged."""
-    if not told.other_runs:
+def sentence(use: SelectionBias, metric: Metric) -> str:
+    """Tell the user; empty if no other run was evaluated."""
+    if not use.other_runs:
         return ""
-    runs = "1 other run" if told.other_runs == 1 else f"{told.other_runs:,} other runs"
+    runs = "1 other run" if use.other_runs == 1 else f"{use.other_runs:,} other runs"
     return (
-        f"This test set has judged {runs}; the best of {told.other_runs + 1:,} looks up to "
-        f"{amount(told.flatters, known)} better than it is. Choose by validation scores."
+        f"This test set was used to evaluate {runs}; the best of {use.other_runs + 1:,} may look "
+        f"up to {amount(use.bias, metric)} better than it is. Choose by validation scores."
     )

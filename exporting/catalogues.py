@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from inference.inputs import table
-from inference.modalities.item_scores import ids_of, offering
+from inference.inputs import read_table
+from inference.modalities.item_scores import ids_of, recommending_only
 from pipelines.examples import DataError
 from pipelines.ids.columns import USUAL, Columns, found
 from pipelines.tables.table import listed
@@ -41,12 +41,12 @@ def refreshed(run: Run, items: Path | None) -> Iterator[list[str]]:
         notes.append(
             f"{len(strange)} items that training did not know are left out: {_named(strange)}"
         )
-    with offering(run.model, set(kept)):
+    with recommending_only(run.model, set(kept)):
         yield notes
 
 
 def _items(run: Run, path: Path) -> set[str]:
-    read = table(str(path))
+    read = read_table(str(path))
     names = list(read.columns)
     wanted = run.manifest["reading"]["item"]
     try:

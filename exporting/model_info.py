@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from evaluation import report
+from evaluation import scores_file
 from exporting.warmup_records import inputs_of
 from inference.modalities import modality_of
 from inference.servable import DEFAULT
@@ -119,7 +119,7 @@ def shortest(number: Any) -> float:
 def _score(run: Run) -> dict[str, Any] | None:
     if not (run.path / SCORES).exists():
         return None
-    scores = report.read(run)
+    scores = scores_file.read(run)
     metric, value = next(iter(scores["test"].items()))
     low, high = scores["intervals"][metric]
     return {"metric": metric, "value": value, "low": low, "high": high}
@@ -127,4 +127,4 @@ def _score(run: Run) -> dict[str, Any] | None:
 
 def _remarks(run: Run) -> list[str]:
     """In words, the simpler models that are better."""
-    return report.read(run).get("remarks", []) if (run.path / SCORES).exists() else []
+    return scores_file.read(run).get("remarks", []) if (run.path / SCORES).exists() else []

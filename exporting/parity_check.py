@@ -12,7 +12,7 @@ import numpy as np
 
 from exporting.parity import DifferentError, compare
 from inference.artifacts import RANKED_LIST_OUTPUTS
-from inference.named_outputs import expected_of
+from inference.named_outputs import training_outputs
 from training.run import Run
 
 # Largest difference of a number, as a share of it where it is above 1: float32 sums in
@@ -55,7 +55,7 @@ def proof(
     """
     inputs = {key: value for key, value in samples.items() if "/input/" in key}
     given, _ = replayed(what, command, inputs)
-    usual, labels = expected_of(run)
+    usual, labels = training_outputs(run)
     policy = run.manifest["precision"]["policy"]
     found, names = {}, {}
     for name in sorted({key.partition("/")[0] for key in inputs}):

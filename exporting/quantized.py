@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import kinds as judges
+from evaluation.tasks import task_of
 from exporting import edge, litert, parity_check, replay_edge
-from inference.named_outputs import expected_of
+from inference.named_outputs import training_outputs
 from inference.portable import Portable
 from inference.servable import DEFAULT
 from pipelines.examples import Examples
@@ -34,7 +34,7 @@ def write(
     samples = edge.samples_of(run, portable)
     inputs = {key: value for key, value in samples.items() if key.startswith(f"{DEFAULT}/input/")}
     given, _ = parity_check.replayed(smaller.name, command, inputs)
-    answered, (expected, _) = parity_check.under(given, f"{DEFAULT}/"), expected_of(run)
+    answered, (expected, _) = parity_check.under(given, f"{DEFAULT}/"), training_outputs(run)
     differences = [
         np.abs(answered[name] - one).max()
         for name, one in expected.items()
@@ -64,9 +64,9 @@ def _measured(run: Run, model: Path) -> dict[str, Any]:
         blocks.append(parity_check.under(given, f"{DEFAULT}/"))
         milliseconds.append(told["milliseconds"])
     outputs = {name: np.concatenate([one[name] for one in blocks]) for name in blocks[0]}
-    judge = judges.judge(run.task)
+    task = task_of(run)
     return {
-        "test": judge.metrics(judge.given(run.splits, outputs)),
+        "test": task.metrics(task.from_outputs(run.splits, outputs)),
         "bytes": model.stat().st_size,
         "milliseconds": round(min(milliseconds), 4),
     }

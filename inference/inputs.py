@@ -1,10 +1,8 @@
-"""Inputs from outside."""
+"""Inputs of `predict` from the command line: files, tables, and notes about them."""
 
-import contextlib
-import contextvars
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,17 +10,15 @@ from pipelines.files import expand_home, looks_like_path
 from pipelines.tables import csv_files
 from pipelines.tables.table import Table, Tables
 
-_NOTES: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("notes", default=None)
-
 
 class UnreadableError(ValueError):
-    """An input of the user's that cannot be read as a question of its kind."""
+    """An input that cannot be read as the run's modality."""
 
     exit_status = 2
 
 
 def is_a_file(word: str) -> bool:
-    """Whether a word is the name of a file. Raises UnreadableError where it is not there."""
+    """Whether an input is the path of a file. Raises UnreadableError if no such file exists."""
     place = str(expand_home(word))
     if os.path.isfile(place):  # noqa: PTH113 - false too where there can be no such path
         return True
@@ -36,41 +32,42 @@ def is_a_file(word: str) -> bool:
     )
 
 
-@contextlib.contextmanager
-def notes() -> Iterator[list[str]]:
-    """Within this, what is told on standard error is also in the list."""
-    token = _NOTES.set(found := list[str]())
-    try:
-        yield found
-    finally:
-        _NOTES.reset(token)
+# Takes a line for the user about what reading found.
+Note = Callable[[str], None]
 
 
-def tell(note: str) -> None:
-    """Say on standard error what was found in an input."""
-    print(note, file=sys.stderr)
-    if (found := _NOTES.get()) is not None:
-        found.append(note)
+def print_note(line: str) -> None:
+    """Print a line to standard error."""
+    print(line, file=sys.stderr)
 
 
-def places_in(name: str, table: Table) -> list[str]:
-    """The rows of a file as editors and compilers name them: the file, and the line of each."""
+class Notes(list[str]):
+    """Notes about inputs: collects the lines, and prints each to standard error."""
+
+    def __call__(self, line: str) -> None:
+        """Add a line."""
+        print_note(line)
+        self.append(line)
+
+
+def row_names(name: str, table: Table) -> list[str]:
+    """Name each row of a file as editors do, `FILE:LINE`."""
     return [f"{name}:{line}" for line in np.asarray(table.lines).tolist()]
 
 
 class PartlyReadError(RuntimeError):
-    """Some inputs that could not be read; the others have their answers."""
+    """Some inputs cannot be read; the others have predictions."""
 
     exit_status = 1
 
 
-def table(name: str) -> Table:
-    """The table of a CSV file; what was left out of it is told."""
-    return told(csv_files.read(name))
+def read_table(name: str, note: Note = print_note) -> Table:
+    """Read a CSV file, and note what is left out."""
+    return noted(csv_files.read(name), note)
 
 
-def told(tables: Tables) -> Table:
-    """A table that was read; what reading found is told."""
-    for note in tables.notes:
-        tell(note)
+def noted(tables: Tables, note: Note) -> Table:
+    """The table of a file; notes what reading found."""
+    for line in tables.notes:
+        note(line)
     return tables.train

@@ -1,4 +1,4 @@
-"""What a model gives, by name: for the server as tensors, for people as rows."""
+"""Names for a model's outputs: tensors for servers, rows for the command line."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,69 +6,72 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from apps.app import TaskName
 from inference import saved_graph
 from training.run import Run
 from training.samples import as_bytes
 
-NUM_GUESSES = 3
+NUM_CLASSES_SHOWN = 3
+
+# By task the name of the output, or of each column of it. The parity check compares them.
+OUTPUT_NAMES: dict[TaskName, str | tuple[str, ...]] = {
+    "classification": "probabilities",
+    "regression": "value",
+    "ranking": ("rating", "score"),
+}
 
 
-def named(run: Run) -> Callable[[Any], dict[str, Any]]:
-    """The function from raw input, inside a graph, to named outputs."""
-    model, task = run.model, run.task
-    labels = tf.constant(run.manifest["labels"], tf.string)
+def named_function(run: Run) -> Callable[[Any], dict[str, Any]]:
+    """The model as a function from raw input to named outputs, for a graph."""
+    model, labels = run.model, tf.constant(run.manifest["labels"], tf.string)
 
-    def answer(raw: Any) -> dict[str, Any]:
+    def predict(raw: Any) -> dict[str, Any]:
         output = model(raw, training=False)
-        if task != "classification":
-            return parts(task, output)
-        return {"class": tf.gather(labels, tf.argmax(output, -1)), **parts(task, output)}
+        named = name_outputs(run.task, output)
+        if run.task != "classification":
+            return named
+        return {"class": tf.gather(labels, tf.argmax(output, -1)), **named}
 
-    return answer
-
-
-# The outputs of numbers that the gate compares, by task: all, or a column each.
-OUTPUTS = {"classification": "probabilities", "regression": "value", "ranking": ("rating", "score")}
+    return predict
 
 
-def parts(task: str, output: Any) -> dict[str, Any]:
-    """The numbers that a model gave, [n, ...], by their names."""
-    names = OUTPUTS[task]
+def name_outputs(task: TaskName, output: Any) -> dict[str, Any]:
+    """Split a model's output, [n, ...], into named numbers."""
+    names = OUTPUT_NAMES[task]
     if isinstance(names, str):
         return {names: output}
     return {name: output[:, column] for column, name in enumerate(names)}
 
 
-def expected_of(run: Run) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """What training answered to its samples, by the names of an export; and its classes, as bytes.
+def training_outputs(run: Run) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """The named outputs that training stored for its samples, and its labels as bytes.
 
-    The classes are those that training stored beside the answers, not those that the export is
-    made from.
+    The labels are those stored with the samples, and not those that an export is made from.
     """
-    task, answers = run.task, run.samples.answers
-    expected = parts(task, answers)
-    if task != "classification":
-        return expected, None
+    outputs = run.samples.answers
+    named = name_outputs(run.task, outputs)
+    if run.task != "classification":
+        return named, None
     stored = run.samples.labels
     labels = as_bytes(run.manifest["labels"]) if stored is None else stored
-    return {"class": labels[answers.argmax(-1)], **expected}, labels
+    return {"class": labels[outputs.argmax(-1)], **named}, labels
 
 
-def rows(run: Run, signature: str, arrays: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The answers to inputs of a signature, one for each. Raises RequestError."""
-    given = saved_graph.ask(run, signature, arrays)
+def predict_rows(run: Run, signature: str, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Predict inputs of a signature: one dict for each. Raises RequestError."""
+    outputs = saved_graph.call(run, signature, inputs)
     if run.task == "classification":
         labels = run.manifest["labels"]
-        return [_guesses(probabilities, labels) for probabilities in given["probabilities"]]
-    one = OUTPUTS[run.task]
-    names = (one,) if isinstance(one, str) else one
-    columns = [given[name].tolist() for name in names]
+        return [_classes(probabilities, labels) for probabilities in outputs["probabilities"]]
+    output_names = OUTPUT_NAMES[run.task]
+    names = (output_names,) if isinstance(output_names, str) else output_names
+    columns = [outputs[name].tolist() for name in names]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _guesses(probabilities: np.ndarray, labels: list[str]) -> dict[str, Any]:
+def _classes(probabilities: np.ndarray, labels: list[str]) -> dict[str, Any]:
     first, *others = [
         {"class": labels[k], "probability": float(probabilities[k])}
-        for k in np.argsort(-probabilities, kind="stable")[:NUM_GUESSES]
+        for k in np.argsort(-probabilities, kind="stable")[:NUM_CLASSES_SHOWN]
     ]
     return {**first, "next": others}

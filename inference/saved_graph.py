@@ -1,7 +1,7 @@
-"""The saved graph of a run, by which it is asked without Keras, in a third of the time.
+"""The SavedModel in a run directory: `predict` calls it without Keras, in a third of the time.
 
-It is kept beside `model.keras` when a run is trained, or first asked, and belongs to that model
-by the run's mark: a graph that somebody else made, or made from another model, is never loaded.
+Training, or the first `predict`, saves it beside `model.keras`. It names the signature of the run:
+a graph of another user or of another model is never loaded.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ from training import provenance
 from training.run import Run, write_json
 
 GRAPH = "graph"
-SECONDS = 1e6  # no answer of a process of one's own is given up
+TIMEOUT_SECONDS = 1e6  # practically none: the caller waits for its own process
 
 
 def is_current(run: Run) -> bool:
-    """Whether the graph of a run is this user's and made from its model; without TensorFlow."""
+    """Whether the run has a graph of this user and of its model; needs no TensorFlow."""
     return _belongs(run.path / GRAPH, run)
 
 
@@ -32,7 +32,7 @@ def _belongs(directory: Path, run: Run) -> bool:
         if not directory.is_dir():
             return False
         provenance.require_signature(directory, provenance.EXPORT_FILES)
-        # The mark says of which model the graph is, and holds while nobody changes that.
+        # A valid signature of the run says that its model has not changed since.
         provenance.require_signature(run.path, provenance.RUN_FILES)
         return read(directory / ABOUT).get("run") == _mark(run)
     except (provenance.ProvenanceError, OSError):
@@ -43,34 +43,31 @@ def _mark(run: Run) -> str:
     return (run.path / provenance.SIGNATURE_FILE).read_text("ascii")
 
 
-def ask(run: Run, signature: str, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The outputs by name: by the model where it is in memory, else by the graph, if it is current.
+def call(run: Run, signature: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Compute the named outputs, by the graph if it is current and the model is not in memory.
 
-    Raises RequestError where they cannot be answered.
+    Raises RequestError if the model fails on these inputs.
     """
     if "model" not in vars(run) and (opened := _opened(run)) is not None:
-        return opened.run_within(opened.signature(signature), dict(arrays), SECONDS)
+        return opened.run_within(opened.signature(signature), dict(inputs), TIMEOUT_SECONDS)
     import tensorflow as tf
 
     from inference.request_errors import translated
 
-    # Of no text at all TensorFlow cannot tell that it is one.
-    given = {
+    # The dtype of an empty array of texts is not inferred.
+    tensors = {
         name: tf.constant(one, tf.string if one.dtype == object else None)
-        for name, one in arrays.items()
+        for name, one in inputs.items()
     }
     try:
-        found = _functions(run)[signature](**given)
+        outputs = _functions(run)[signature](**tensors)
     except tf.errors.OpError as error:
         raise translated(error) from error
-    return {name: one.numpy() for name, one in found.items()}
+    return {name: one.numpy() for name, one in outputs.items()}
 
 
 def vocabularies(run: Run) -> dict[str, Any]:
-    """What `predict` has to know of the model beside its answers, by kind of question.
-
-    Of rows `categories`: by column the texts that the model knows; of ids `users` and `items`.
-    """
+    """Texts that the model knows: `categories` by column for rows, `users` and `items` for ids."""
     if "vocabularies" not in vars(run):
         from inference.modalities import modality_of
 
@@ -81,7 +78,7 @@ def vocabularies(run: Run) -> dict[str, Any]:
 
 
 def _opened(run: Run) -> Any:
-    """The graph of a run, loaded; None where it is not current."""
+    """The loaded graph of a run; None if it is not current."""
     if "graph" not in vars(run):
         with tempfile.TemporaryDirectory() as place:
             run.remember(graph=_loaded(run, Path(place) / GRAPH))
@@ -89,7 +86,7 @@ def _opened(run: Run) -> Any:
 
 
 def _loaded(run: Run, copy: Path) -> Any:
-    """From a copy: what is checked is what is loaded, whoever replaces the graph meanwhile."""
+    """Load a copy, so that the checked files are the loaded ones even if another process writes."""
     from inference.servable import Servable
 
     try:
@@ -100,24 +97,24 @@ def _loaded(run: Run, copy: Path) -> Any:
 
 
 def _functions(run: Run) -> dict[str, Any]:
-    if "asked" not in vars(run):
+    if "predict_functions" not in vars(run):
         from inference.modalities import modality_of
 
-        run.remember(asked=modality_of(run).predict_functions(run))
-    return vars(run)["asked"]
+        run.remember(predict_functions=modality_of(run).predict_functions(run))
+    return vars(run)["predict_functions"]
 
 
-def keep(run: Run) -> None:
-    """Write the graph of a run of this user's, whole, where it has no current one.
+def save(run: Run) -> None:
+    """Write the graph of a run of this user, unless it has a current one.
 
-    Where it cannot be written the model answers as ever, only later.
+    If it cannot be written, `predict` keeps loading the Keras model, which only takes longer.
     """
     import tensorflow as tf
 
     with contextlib.suppress(provenance.ProvenanceError, OSError, tf.errors.OpError):
         provenance.require_signature(run.path, provenance.RUN_FILES)
         if not is_current(run):
-            # Variables of several devices are not those of the file.
+            # Variables of several devices cannot be saved; those of the file can.
             _write(run if run.manifest["replicas"] == 1 else Run.load(run.path))
 
 

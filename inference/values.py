@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from inference.inputs import UnreadableError
+from apps.app import ModalityName
+from inference.inputs import Note, UnreadableError, print_note
 from inference.predict import predict
 from pipelines import frames
 from training.run import Run
@@ -15,7 +16,7 @@ from training.run import Run
 Predictions = list[dict[str, Any]]
 
 
-def predict_values(run: Run, values: Any) -> Predictions:
+def predict_values(run: Run, values: Any, note: Note = print_note) -> Predictions:
     """A prediction for each value; `input` is its text, its path, or the number of its row.
 
     Args:
@@ -24,18 +25,19 @@ def predict_values(run: Run, values: Any) -> Predictions:
             array [n, height, width(, channels)]; for texts a list of texts; for ids a list of
             users, of (user, item) pairs, or a frame of both. A Path is a file, as on the command
             line; for rows and images so is a text.
+        note: is called with lines about what reading found.
 
     Raises:
         UnreadableError: for other values.
 
     """
     if isinstance(values, Path):
-        return predict(run, [str(values)])
+        return predict(run, [str(values)], note)
     if isinstance(values, str):
         values = [values]
     if isinstance(values, Mapping) and not any(map(_is_column, values.values())):
         values = [values]
-    return PREDICT[run.modality](run, values)
+    return PREDICT[run.modality](run, values, note)
 
 
 def _is_column(value: Any) -> bool:
@@ -48,18 +50,18 @@ def _is_table(values: Any) -> bool:
     return isinstance(values, Mapping) or hasattr(values, "columns")
 
 
-def _rows(run: Run, values: Any) -> Predictions:
+def _rows(run: Run, values: Any, note: Note) -> Predictions:
     if not _is_table(values):
-        return predict(run, _paths(values, "a data frame, a list of dicts, or CSV files"))
+        return predict(run, _paths(values, "a data frame, a list of dicts, or CSV files"), note)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.csv"
         numbers = frames.write_table(values, path)
-        return _numbered(predict(run, [str(path)]), numbers)
+        return _numbered(predict(run, [str(path)], note), numbers)
 
 
-def _images(run: Run, values: Any) -> Predictions:
+def _images(run: Run, values: Any, note: Note) -> Predictions:
     if not hasattr(values, "ndim"):
-        return predict(run, _paths(values, "an array of images, or image files"))
+        return predict(run, _paths(values, "an array of images, or image files"), note)
     import tensorflow as tf
 
     from pipelines.images.pixel_arrays import pixels
@@ -69,30 +71,32 @@ def _images(run: Run, values: Any) -> Predictions:
         for number, image in enumerate(pixels("images", values)):
             paths.append(str(Path(folder) / f"{number}.png"))
             Path(paths[-1]).write_bytes(tf.io.encode_png(image).numpy())
-        return _numbered(predict(run, paths), range(len(paths)))
+        return _numbered(predict(run, paths, note), range(len(paths)))
 
 
-def _texts(run: Run, values: Any) -> Predictions:
+def _texts(run: Run, values: Any, note: Note) -> Predictions:
     if _is_table(values):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "texts.csv"
             frames.write_table(values, path)
-            return predict(run, [str(path)])
+            return predict(run, [str(path)], note)
     from inference.modalities.texts import predict_texts
 
     predictions: Predictions = []
     for value in _listed(values, "a list of texts, or a data frame"):
-        predictions += (
-            predict(run, [str(value)]) if isinstance(value, Path) else predict_texts(run, [value])
-        )
+        if isinstance(value, Path):
+            predictions += predict(run, [str(value)], note)
+        else:
+            predictions += predict_texts(run, [value])
     return predictions
 
 
-def _ids(run: Run, values: Any) -> Predictions:
+def _ids(run: Run, values: Any, note: Note) -> Predictions:
     if _is_table(values):
-        return _rows(run, values)
+        return _rows(run, values, note)
     expected = "a list of users, of (user, item) pairs, or a data frame of both"
-    return predict(run, [_ids_line(value) for value in _listed(values, expected)])
+    lines = [_ids_line(value) for value in _listed(values, expected)]
+    return predict(run, lines, note)
 
 
 def _ids_line(value: Any) -> str:
@@ -124,7 +128,7 @@ def _numbered(predictions: Predictions, numbers: Iterable[int]) -> Predictions:
     return [row | {"input": number} for row, number in zip(predictions, numbers, strict=True)]
 
 
-PREDICT: dict[str, Callable[[Run, Any], Predictions]] = {
+PREDICT: dict[ModalityName, Callable[[Run, Any, Note], Predictions]] = {
     "row": _rows,
     "image": _images,
     "text": _texts,

@@ -11,22 +11,24 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import inspection
 from pipelines.examples import Examples
 from pipelines.files import atomic_write, cache_directory
+from pipelines.inspection import Inspection
 
 LARGEST = 2**30  # bytes; larger sets are decoded anew
 MAX_CACHE_BYTES = 5 * 2**30  # of all kept sets; the least recently used go first
 
 
-def remembered(key: str, make: Callable[[], Examples]) -> Examples:
+def remembered(
+    key: str, make: Callable[[], Examples], inspection: Inspection | None = None
+) -> Examples:
     """The examples of a key: from the cache directory, or made now and kept there.
 
     `key` has to name everything that the examples depend on besides the code that reads them. What
     is damaged is made again; a directory that cannot be written costs only time. An inspection
-    of the data reads the files themselves, and keeps only small images.
+    always makes the examples, since it keeps small images.
     """
-    if inspection.now():
+    if inspection:
         return make()
     name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     path = _directory() / f"{name}-{_code()}.npz"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines import inspection
+from pipelines.inspection import Inspection, Origins, Progress, thumbnails
 from pipelines.rows.packing import Kinds, unpacked
 
 
@@ -59,7 +59,7 @@ class Examples:
     target: np.ndarray
     rows: np.ndarray
     groups: np.ndarray | None = None
-    origins: inspection.Origins | None = None
+    origins: Origins | None = None
     hashes: np.ndarray | None = None
     files: np.ndarray | None = None
     row_hashes: np.ndarray | None = None
@@ -70,7 +70,7 @@ class Examples:
         cls,
         features: Features,
         target: np.ndarray,
-        origins: inspection.Origins | None = None,
+        origins: Origins | None = None,
         kinds: Kinds | None = None,
     ) -> "Examples":
         """All the examples of arrays of equal length."""
@@ -225,7 +225,12 @@ def default_memory_budget() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
-def store(batches: Iterable[Batch], count: int, memory_budget: int | None = None) -> Examples:
+def store(
+    batches: Iterable[Batch],
+    count: int,
+    memory_budget: int | None = None,
+    inspection: Inspection | None = None,
+) -> Examples:
     """Keep `count` examples of one array that arrive in batches.
 
     They stay in memory where they fit into `memory_budget` bytes; otherwise
@@ -233,23 +238,22 @@ def store(batches: Iterable[Batch], count: int, memory_budget: int | None = None
     the examples go. Who only looks gets small images, and hashes of the large
     ones. Raises DataError where examples differ in shape.
     """
-    look = inspection.now()
-    if look is None:
+    if inspection is None:
         return _kept(batches, count, memory_budget)
     hashes = [np.empty(0, "uint64")]
-    kept = _kept(_small(batches, count, hashes, look.progress), count, memory_budget)
+    kept = _kept(_small(batches, count, hashes, inspection.progress), count, memory_budget)
     return dataclasses.replace(kept, hashes=np.concatenate(hashes))
 
 
 def _small(
-    batches: Iterable[Batch], count: int, hashes: list[np.ndarray], progress: inspection.Progress
+    batches: Iterable[Batch], count: int, hashes: list[np.ndarray], progress: Progress
 ) -> Iterator[Batch]:
     done = 0
     for batch in batches:
         hashes.append(Examples.of(*batch).content_hashes())
         done += len(batch.target)
         progress("reading", done, count)
-        yield Batch(inspection.thumbnails(batch.features), batch.target)
+        yield Batch(thumbnails(batch.features), batch.target)
 
 
 def _kept(batches: Iterable[Batch], count: int, memory_budget: int | None) -> Examples:

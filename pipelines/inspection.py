@@ -1,18 +1,16 @@
-"""For who only looks at data: what was read is kept beside it, and images are kept small.
+"""What data checks collect while data are read: sources of examples, and small images.
 
-Training never looks: it needs neither, and pays for neither.
+Readers take an optional `inspection`. Training passes none, and pays for nothing of this.
 """
 
-import contextlib
-import contextvars
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-SIDE = 32  # pixels of an image that stands for a larger one
-# What is being done, how many of how many.
+THUMBNAIL_SIDE_PIXELS = 32
+# Called with the name of an activity, how many parts of it are done, and how many there are.
 Progress = Callable[[str, int, int], None]
 
 
@@ -20,23 +18,25 @@ class Origins(NamedTuple):
     """Where stored examples come from.
 
     Attributes:
-        read: the table, or the listing of files, that was read.
-        rows: for each stored example its place there.
+        source: the table, or the listing of files, that was read.
+        rows: for each stored example its row or file there.
 
     """
 
-    read: Any
+    source: Any
     rows: np.ndarray
 
 
 @dataclasses.dataclass
-class Look:
-    """What is collected while data are read.
+class Inspection:
+    """Collects what checks need while data are read.
+
+    With an inspection examples have `origins`, and hold thumbnails in place of large images.
 
     Attributes:
-        progress: is told how far reading is.
-        tables: of a source of rows, as read.
-        folders: of a source of pictures: by split what was found, in the order of reading.
+        progress: is called while files are read.
+        tables: of a source of tables, as read.
+        folders: of a source of image files: the split and the listing of each folder.
 
     """
 
@@ -45,57 +45,40 @@ class Look:
     folders: list[tuple[str, Any]] = dataclasses.field(default_factory=list)
 
 
-_NOW: contextvars.ContextVar[Look | None] = contextvars.ContextVar("look", default=None)
-
-
-@contextlib.contextmanager
-def looking(progress: Progress) -> Iterator[Look]:
-    """Within this, examples know their origins and hold thumbnails in place of images."""
-    look = Look(progress)
-    token = _NOW.set(look)
-    try:
-        yield look
-    finally:
-        _NOW.reset(token)
-
-
-def now() -> Look | None:
-    """The look that is being taken; None while training reads."""
-    return _NOW.get()
-
-
-def origins(read: Any, rows: np.ndarray) -> Origins | None:
-    """Of the examples made from these rows; None where nobody looks."""
-    return Origins(read, rows) if now() else None
+def origins_of(inspection: Inspection | None, source: Any, rows: np.ndarray) -> Origins | None:
+    """The origins of examples made from these rows of a source; None without an inspection."""
+    return Origins(source, rows) if inspection else None
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Images [n, height, width, channels] of at most SIDE pixels a side; other arrays as they are.
+    """Shrink images [n, height, width, channels] to THUMBNAIL_SIDE_PIXELS by means of pixels.
 
-    A pixel is the mean of those that it stands for.
+    Smaller images and other arrays stay as they are.
     """
-    if images.ndim != 4 or max(images.shape[1:3]) <= SIDE:
+    if images.ndim != 4 or max(images.shape[1:3]) <= THUMBNAIL_SIDE_PIXELS:
         return images
-    if images.shape[1] % SIDE == images.shape[2] % SIDE == 0:
+    if images.shape[1] % THUMBNAIL_SIDE_PIXELS == images.shape[2] % THUMBNAIL_SIDE_PIXELS == 0:
         return _means(images)
     import tensorflow as tf
 
-    small = tf.image.resize(images, (SIDE, SIDE), method="area")
+    small = tf.image.resize(images, (THUMBNAIL_SIDE_PIXELS, THUMBNAIL_SIDE_PIXELS), method="area")
     return tf.cast(tf.round(small), tf.uint8).numpy()
 
 
 def _means(images: np.ndarray) -> np.ndarray:
-    """As `thumbnails`, where SIDE divides both sides: sums of whole rows, then of columns."""
+    """As `thumbnails`, if both sides are multiples: sums of whole rows, then of columns."""
     count, high, wide, channels = images.shape
-    height, width = high // SIDE, wide // SIDE
-    rows = images.reshape(count, SIDE, height, wide * channels)
-    sums = _added(rows, 2).reshape(count, SIDE, SIDE, width, channels)
-    means = _added(sums, 3).astype("float32") / np.float32(height * width)
+    height, width = high // THUMBNAIL_SIDE_PIXELS, wide // THUMBNAIL_SIDE_PIXELS
+    rows = images.reshape(count, THUMBNAIL_SIDE_PIXELS, height, wide * channels)
+    sums = _sum(rows, 2).reshape(
+        count, THUMBNAIL_SIDE_PIXELS, THUMBNAIL_SIDE_PIXELS, width, channels
+    )
+    means = _sum(sums, 3).astype("float32") / np.float32(height * width)
     return np.round(means).astype("uint8")
 
 
-def _added(numbers: np.ndarray, axis: int) -> np.ndarray:
-    """The sum over a short axis: NumPy's own is six times as slow there."""
+def _sum(numbers: np.ndarray, axis: int) -> np.ndarray:
+    """Sum over a short axis, six times as fast as numpy.sum."""
     first, *others = np.moveaxis(numbers, axis, 0)
     total = first.astype("uint32")
     for other in others:

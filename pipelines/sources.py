@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pipelines import addresses, inspection, tfds
+from pipelines import addresses, tfds
 from pipelines.examples import DataError
 from pipelines.images import folders, pixel_arrays, pixel_tables
 from pipelines.images.photos import Fitting, SmallImages, Squares
+from pipelines.inspection import Inspection
 from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import csv_files
 from pipelines.tables.table import Tables
@@ -24,6 +25,7 @@ def load(
     memory_budget: int | None = None,
     fitting: Squares | SmallImages | None = None,
     arrays: bool = False,
+    inspection: Inspection | None = None,
 ) -> Splits:
     """The splits of images that an address names.
 
@@ -41,18 +43,21 @@ def load(
         fitting: how pictures of any size become one size; None takes them as
             they are.
         arrays: whether `npz:PATH` and `csv:PATH` are read, which hold pixels.
+        inspection: of data checks.
 
     Raises:
         DataError: where an address or its data cannot be used.
 
     """
-    own = _opened(address, _readers(embedded, data_dir, memory_budget, fitting, arrays))
+
+    def readers(fitting: Fitting | None) -> dict[str, Callable[[str], Source]]:
+        return _readers(embedded, data_dir, memory_budget, fitting, arrays, inspection)
+
+    own = _opened(address, readers(fitting))
     if test:
         # The pictures of the test set become as large as those of training.
         fit = fitting and fitting.like(own.train.features.shape[1:])
-        other = _opened(
-            test, _readers(embedded, data_dir, memory_budget, fit and (lambda _: fit), arrays)
-        )
+        other = _opened(test, readers(fit and (lambda _: fit)))
         if other.form != own.form:
             raise DataError(
                 f"Received the test data {test!r} of form {other.form}; expected the form of "
@@ -68,13 +73,14 @@ def _readers(
     memory_budget: int | None,
     fitting: Fitting | None,
     arrays: bool,
+    inspection: Inspection | None,
 ) -> dict[str, Callable[[str], Source]]:
     readers: dict[str, Callable[[str], Source]] = {
         "embedded": lambda _: embedded(),
-        "tfds": lambda name: tfds.source(name, data_dir, memory_budget, fitting),
+        "tfds": lambda name: tfds.source(name, data_dir, memory_budget, fitting, inspection),
     }
     if fitting is not None:
-        readers["folder"] = lambda name: folders.source(name, fitting, memory_budget)
+        readers["folder"] = lambda name: folders.source(name, fitting, memory_budget, inspection)
     if arrays:
         readers |= {"npz": pixel_arrays.source, "csv": pixel_tables.source}
     return readers
@@ -82,10 +88,11 @@ def _readers(
 
 def tables(
     address: str,
-    *,
     embedded: Callable[[], Tables],
+    *,
     test: str = "",
     data_dir: Path | None = None,
+    inspection: Inspection | None = None,
 ) -> Tables:
     """The tables that an address names: `embedded`, `csv:PATH` (or the path) or `tfds:NAME`.
 
@@ -95,15 +102,15 @@ def tables(
     readers: dict[str, Callable[[str], Tables]] = {
         "embedded": lambda _: embedded(),
         "tfds": lambda name: tfds.tables(name, data_dir),
-        "csv": csv_files.read,
+        "csv": lambda name: csv_files.read(name, inspection),
     }
     own = _opened(address, readers)
     if test:
         other = _opened(test, readers)
         held = other.train if other.test is None else other.test
         own = own._replace(test=held, notes=own.notes + other.notes)
-    if look := inspection.now():
-        look.tables = own
+    if inspection:
+        inspection.tables = own
     return own
 
 

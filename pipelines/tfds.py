@@ -13,6 +13,7 @@ import tensorflow as tf
 from pipelines.decoded import remembered
 from pipelines.examples import AddressError, Batch, DataError, Examples, store
 from pipelines.images.photos import Fitting
+from pipelines.inspection import Inspection
 from pipelines.splits import Source
 from pipelines.tables.table import Table, Tables
 
@@ -25,7 +26,11 @@ MEASURED = 25  # images that tell how large a set's are
 
 
 def source(
-    name: str, data_dir: Path | None, memory_budget: int | None, fitting: Fitting | None = None
+    name: str,
+    data_dir: Path | None,
+    memory_budget: int | None,
+    fitting: Fitting | None = None,
+    inspection: Inspection | None = None,
 ) -> Source:
     """The official splits of a supervised set, its images fitted to one size where asked.
 
@@ -58,7 +63,8 @@ def source(
         count = builder.info.splits[found].num_examples
         return remembered(
             repr((_content(builder, found), fit)),
-            lambda: store(_batches(builder, found, fit), count, memory_budget),
+            lambda: store(_batches(builder, found, fit), count, memory_budget, inspection),
+            inspection,
         )
 
     train = split("train")

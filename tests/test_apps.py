@@ -21,9 +21,8 @@ import apps
 import athanor
 from apps.fields import Range
 from cli import commands
-from evaluation import report
-from evaluation.kinds import judge
-from inference.named_outputs import parts
+from evaluation.tasks import task_of
+from inference.named_outputs import name_outputs
 from pipelines.batches import ordered_batches
 from training.train import train
 
@@ -156,8 +155,9 @@ def check_model_takes_raw_input(run):
 
 def check_same_seed_same_scores(run, tmp_path):
     again = train(run.app, run_dir=tmp_path / "again", precision="float32", verbose=0)
-    metrics = judge(run.task).metrics
-    assert metrics(report.answer(again)) == metrics(report.answer(run))
+    task = task_of(run)
+    metrics = task.metrics
+    assert metrics(task.predict_test_set(again)) == metrics(task.predict_test_set(run))
     assert history_of(again) == history_of(run)
     for weights, same in zip(again.model.get_weights(), run.model.get_weights(), strict=True):
         np.testing.assert_array_equal(weights, same)
@@ -178,7 +178,7 @@ def check_export_round_trip(run):
     raw = {name: column[test.rows[:100]] for name, column in columns.items()}
     outside = ask(**{name: tf.constant(column) for name, column in raw.items()})
     inside = answers_of_the_network(run, 100)
-    for name, value in parts(run.task, inside).items():
+    for name, value in name_outputs(run.task, inside).items():
         np.testing.assert_allclose(outside[name].numpy(), value, atol=1e-5, rtol=1e-5)
 
 

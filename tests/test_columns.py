@@ -115,7 +115,7 @@ def test_metrics_of_numbers_are_those_of_scikit_learn():
     random = np.random.default_rng(0)
     target = random.normal(3e5, 1e5, 500)
     given = (target + random.normal(0, 3e4, 500)).astype("float32")
-    found = regression.metrics(regression.Answers(given, target))
+    found = regression.metrics(regression.Predictions(given, target))
     assert found == pytest.approx(
         {
             "rmse": metrics.root_mean_squared_error(target, given),
@@ -123,14 +123,14 @@ def test_metrics_of_numbers_are_those_of_scikit_learn():
             "r2": metrics.r2_score(target, given),
         }
     )
-    for name, (low, high) in regression.intervals(regression.Answers(given, target)).items():
+    for name, (low, high) in regression.intervals(regression.Predictions(given, target)).items():
         assert low < found[name] < high
 
 
 def test_r2_of_equal_targets_is_a_number():
     same = np.full(5, 2.0)
-    assert regression.metrics(regression.Answers(same, same))["r2"] == 1
-    assert regression.metrics(regression.Answers(same + 1, same))["r2"] == 0
+    assert regression.metrics(regression.Predictions(same, same))["r2"] == 1
+    assert regression.metrics(regression.Predictions(same + 1, same))["r2"] == 0
 
 
 class Watcher(keras.callbacks.Callback):

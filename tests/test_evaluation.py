@@ -14,8 +14,8 @@ from apps import Mnist
 from evaluation import compare, report
 from evaluation.modalities.baselines import majority, softmax_regression
 from evaluation.modalities.images import baselines
-from evaluation.tasks import classification
-from evaluation.tasks.classification import Answers, confusion, intervals, per_class
+from evaluation.tasks import classification, task_of
+from evaluation.tasks.classification import Predictions, confusion, intervals, per_class
 from evaluation.tasks.classification import metrics as ours
 from pipelines.examples import Examples
 from pipelines.splits import Splits
@@ -32,13 +32,13 @@ def answers(count=500, classes=5, seed=0):
     target = random.integers(0, classes, count)
     logits = random.normal(size=(count, classes)) + 1.5 * np.eye(classes)[target]
     powers = np.exp(logits)
-    return Answers(powers / powers.sum(1, keepdims=True), target)
+    return Predictions(powers / powers.sum(1, keepdims=True), target)
 
 
 def accuracies(share, count, seed):
     """Answers of which each is right with this probability."""
     right = np.random.default_rng(seed).random(count) < share
-    return Answers(np.where(right[:, None], [0.9, 0.1], [0.1, 0.9]), np.zeros(count, int))
+    return Predictions(np.where(right[:, None], [0.9, 0.1], [0.1, 0.9]), np.zeros(count, int))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -55,13 +55,13 @@ def test_metrics_are_those_of_scikit_learn(seed):
 
 
 def test_a_probability_of_0_is_a_large_loss_and_not_infinite():
-    given = Answers(np.array([[1.0, 0.0]]), np.array([1]))
+    given = Predictions(np.array([[1.0, 0.0]]), np.array([1]))
     assert 20 < ours(given)["loss"] < 100
 
 
 def test_metrics_of_float32_answers_lose_nothing():
     probabilities, target = answers(20_000)
-    single = Answers(probabilities.astype("float32"), target)
+    single = Predictions(probabilities.astype("float32"), target)
     assert ours(single)["loss"] == pytest.approx(metrics.log_loss(target, probabilities), rel=1e-6)
 
 
@@ -135,7 +135,7 @@ def test_the_table_of_classes_is_that_of_scikit_learn():
 
 
 def test_a_class_that_nobody_named_counts_0():
-    given = Answers(np.array([[0.9, 0.1, 0.0]] * 4), np.array([0, 0, 1, 1]))
+    given = Predictions(np.array([[0.9, 0.1, 0.0]] * 4), np.array([0, 0, 1, 1]))
     named, missed, absent = per_class(given, tuple("abc"))
     assert (named["precision"], named["recall"]) == (0.5, 1.0)
     assert (missed["recall"], missed["f1"], missed["examples"]) == (0.0, 0.0, 2)
@@ -149,7 +149,7 @@ def test_confusion_is_that_of_scikit_learn():
 
 
 def test_the_model_is_judged_on_all_test_examples(run):
-    given = report.answer(run)
+    given = task_of(run).predict_test_set(run)
     raw, target = run.splits.test.numpy()
     np.testing.assert_array_equal(given.target, target)
     np.testing.assert_allclose(given.probabilities, run.model(raw), atol=1e-6)
@@ -158,7 +158,7 @@ def test_the_model_is_judged_on_all_test_examples(run):
 def test_scores_are_kept_and_beat_the_majority(copied):
     scored = report.score(copied)
     kept = json.loads((copied.path / "scores.json").read_text())
-    assert kept["test"] == scored["test"] == ours(report.answer(copied))
+    assert kept["test"] == scored["test"] == ours(task_of(copied).predict_test_set(copied))
     assert kept["examples"] == len(copied.splits.test)
     assert len(kept["per_class"]) == 10
     assert scored["test"]["accuracy"] > 0.8 > scored["baselines"]["majority"]["accuracy"]
@@ -181,7 +181,7 @@ def test_a_confusion_matrix_stays_of_a_sensible_size(num_classes):
     every = np.arange(num_classes)
     labels = tuple(f"class {k}" for k in every)
     drawn = classification.figures(
-        Answers(np.eye(num_classes), every), SimpleNamespace(labels=labels)
+        Predictions(np.eye(num_classes), every), SimpleNamespace(labels=labels)
     )
     figure = drawn["confusion.png"]
     assert max(figure.get_size_inches()) <= 15
@@ -209,7 +209,7 @@ def test_pictures_are_drawn_with_any_number_of_mistakes(mistakes, copied):
     count = 40
     said = np.arange(count) % 2
     target = np.where(np.arange(count) < mistakes, 1 - said, said)
-    given = Answers(np.eye(2)[said] * 0.8 + 0.1, target)
+    given = Predictions(np.eye(2)[said] * 0.8 + 0.1, target)
     images = Examples.of(np.zeros((count, 8, 8, 3), "uint8"), target)
     copied.remember(splits=Splits(images, images, images, ("one", "two")))
     for name in pictures.draw(copied, given).names:
@@ -234,7 +234,7 @@ def test_compare_lists_what_differs_and_the_scores(tmp_path):
     assert [row["other_runs"] for row in found.rows] == [0, 1]
     assert found.warnings == []
     for row, cells, run in zip(found.rows, found.cells(), runs, strict=True):
-        accuracy = ours(report.answer(run))["accuracy"]
+        accuracy = ours(task_of(run).predict_test_set(run))["accuracy"]
         assert row["accuracy"] == accuracy
         assert cells[3].startswith(f"{accuracy:.3f} [")
 
@@ -253,7 +253,7 @@ def judged_as(run, path, **data):
     [
         ({"parts": {"train": "a", "valid": "b", "test": "c"}}, "test, validation and train"),
         ({"fold": {"number": 1, "of": 2}, "parts": None}, "folds: 1 of 2 and none"),
-        ({"fingerprint": "other", "parts": None}, "say nothing of which is better"),
+        ({"fingerprint": "other", "parts": None}, "do not show which is better"),
     ],
 )
 def test_compare_tells_of_different_data(ask, copied, tmp_path, data, said):
@@ -282,7 +282,7 @@ def test_compare_tells_of_more_to_learn_from(copied, tmp_path):
     (said,) = compare.compare([copied, other]).warnings
     assert (
         said
-        == "The runs differ in their train examples. They were judged on the same test examples."
+        == "The runs differ in their train examples. They were evaluated on the same test examples."
     )
 
 

@@ -21,7 +21,7 @@ from exporting.export import ParityError, export
 from inference.artifacts import ABOUT, RECORDS
 from inference.modalities.images import UnreadableError, reading_of
 from inference.modalities.rows import kinds_of
-from inference.named_outputs import expected_of
+from inference.named_outputs import training_outputs
 from inference.predict import examples, predict
 from pipelines.rows.packing import unpacked
 from training.provenance import SIGNATURE_FILE
@@ -191,7 +191,7 @@ def test_a_tampered_sample_closes_the_gate(change, exported, tmp_path):
 )
 def test_an_explanation_has_a_tolerance_of_its_own(encoded, explain, passes, run, monkeypatch):
     """It is divided by its own peak, which may be small."""
-    expected, _ = expected_of(run)
+    expected, _ = training_outputs(run)
     answers = {"encoded/class": expected["class"], "explain/heat": np.float32([[0.5 + explain]])}
     answers["encoded/probabilities"] = expected["probabilities"] + np.float32(encoded)
     monkeypatch.setattr(parity_check, "replayed", lambda *_: (answers, {}))

@@ -11,10 +11,10 @@ import tensorflow as tf
 from corpus.folders import png_of
 from PIL import Image
 
-from pipelines import inspection
 from pipelines.examples import DataError
 from pipelines.images import folders
 from pipelines.images.photos import FitPhoto, Squares, reading
+from pipelines.inspection import Inspection, thumbnails
 
 CLASSES = ("daisy", "rose")
 
@@ -230,9 +230,9 @@ def test_every_picture_is_read_as_if_it_were_alone(place):
         folder.mkdir(exist_ok=True)
         (folder / f"{k:02}.png").write_bytes(encoded[: len(encoded) // (1 + (k % 9 == 3))])
     told = []
-    with inspection.looking(lambda *said: told.append(said)) as look:
-        folders.source(str(place), Squares(16), None)
-    ((_, listing),) = look.folders
+    inspection = Inspection(lambda *said: told.append(said))
+    folders.source(str(place), Squares(16), None, inspection)
+    ((_, listing),) = inspection.folders
     assert told == [("reading", 40, 40)]
     source = folders.source(str(place), Squares(16), None).train
     assert len(source) == 35
@@ -251,7 +251,7 @@ def test_every_picture_is_read_as_if_it_were_alone(place):
 def test_thumbnails_are_means(side):
     pictures = np.random.default_rng(0).integers(0, 256, (2, side, 2 * side, 3), dtype="uint8")
     parts = pictures.reshape(2, 32, side // 32, 32, side // 16, 3)
-    np.testing.assert_array_equal(inspection.thumbnails(pictures), np.round(parts.mean((2, 4))))
+    np.testing.assert_array_equal(thumbnails(pictures), np.round(parts.mean((2, 4))))
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from exporting import edge, formats, quantized, replay_edge, savedmodel
 from exporting.export import ParityError, export
 from inference import portable as portables
 from inference import saving
-from inference.inputs import table
+from inference.inputs import print_note, read_table
 from inference.modalities import ids, modality_of, rows
 from inference.portable import RefusedError
 from pipelines.rows.packing import unpacked
@@ -211,7 +211,7 @@ def test_items_that_cannot_be_offered_are_refused(content, parts, tiny_run, tmp_
 
 
 def test_what_many_users_met_is_left_out_and_told(tiny_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(ids, "MOST_MET", 10)
+    monkeypatch.setattr(ids, "MAX_WRITTEN_INTERACTIONS", 10)
     run = tiny_run(Recommender)
     written = edge.write(run, tmp_path, carried(run), "litert")
     assert set(written.proof["signatures"]) == {"serving_default"}
@@ -271,7 +271,7 @@ def test_a_smaller_file_is_compared_with_the_usual_one(run, tmp_path):
     edge.write(run, tmp_path, portable, "litert")
     told = quantized.write(run, tmp_path, portable, "int8")
     before, after = told["before"], told["after"]
-    own = classification.metrics(classification.answers_of(run))
+    own = classification.metrics(classification.predict_test_set(run))
     assert before["test"]["accuracy"] == pytest.approx(own["accuracy"])
     assert after["bytes"] < 0.5 * before["bytes"]
     assert abs(after["test"]["accuracy"] - before["test"]["accuracy"]) < 0.02
@@ -360,7 +360,7 @@ def test_columns_may_be_called_as_python_calls_something_else(called, tmp_path):
     assert [column["name"] for column in rows.model_info(run)["columns"]] == names
     saving.save(run, tmp_path, rows.signatures(run))
     inputs = tf.saved_model.load(tmp_path).signatures["serving_default"]
-    raw = rows.read(table(str(tmp_path / "words.csv")), run)
+    raw = rows.read(read_table(str(tmp_path / "words.csv")), run, print_note)
     columns = unpacked(raw, rows.kinds_of(run))
     given = inputs(**{name: tf.constant(column) for name, column in columns.items()})["value"]
     np.testing.assert_allclose(given, np.ravel(run.model(raw)), atol=1e-5)

@@ -44,7 +44,7 @@ def kept(tiny_run, tmp_path):
     def with_graph(app):
         shutil.copytree(tiny_run(app).path, tmp_path / app.name(), ignore=WITHOUT_GRAPH)
         run = Run.load(tmp_path / app.name())
-        saved_graph.keep(run)
+        saved_graph.save(run)
         assert saved_graph.is_current(run)
         return run
 
@@ -133,7 +133,7 @@ def test_a_graph_of_another_model_is_made_anew(kept):
     told.write_text(told.read_text() + " ")
     provenance.sign(run.path, provenance.RUN_FILES)
     assert not saved_graph.is_current(run)
-    saved_graph.keep(run)
+    saved_graph.save(run)
     assert saved_graph.is_current(run)
     assert not list(run.path.glob(".graph-*"))
 
@@ -174,7 +174,7 @@ def test_nothing_is_kept_beside_a_run_of_somebody_else(tiny_run, tmp_path, monke
     monkeypatch.setenv("ATHANOR_KEY_FILE", str(tmp_path / "another" / "key"))
     provenance._key.cache_clear()
     try:
-        saved_graph.keep(run)
+        saved_graph.save(run)
         assert not (run.path / "graph").exists()
     finally:
         provenance._key.cache_clear()

@@ -24,25 +24,25 @@ def coverage(truth, found):
 
 
 def of_classes(right, classes_=2):
-    """Answers over balanced classes of which these are right."""
+    """Predictions over balanced classes of which these are right."""
     target = np.arange(len(right)) % classes_
     predicted = np.where(right, target, (target + 1) % classes_)
-    return classification.Answers(np.eye(classes_)[predicted] * 0.8 + 0.2 / classes_, target)
+    return classification.Predictions(np.eye(classes_)[predicted] * 0.8 + 0.2 / classes_, target)
 
 
 def of_lists(hits, relevant):
-    """Answers of lists alone: users with so many hits of so many relevant items."""
+    """Predictions with lists alone, from numbers of hits and of relevant items of each user."""
     count = len(hits)
     places = np.tile(np.arange(10), (count, 1))
     lists = Lists(
-        owners=np.arange(count),
+        user_positions=np.arange(count),
         hits=np.arange(10) < np.asarray(hits)[:, None],
-        relevant=np.full(count, relevant),
+        num_relevant=np.full(count, relevant),
         places=places,
         popularity=np.ones(10),
-        usual=1.0,
+        mean_popularity=1.0,
     )
-    return ranking.Answers(None, np.zeros(count), np.arange(count), lists)
+    return ranking.Predictions(None, np.zeros(count), np.arange(count), lists)
 
 
 @pytest.mark.parametrize("share", SHARES)
@@ -72,7 +72,7 @@ def simulated(*cases):
     ("count", "share"), simulated(*[(n, share) for n in (300, 50, 20) for share in SHARES])
 )
 def test_accuracy_and_macro_f1_cover_the_truth(count, share, monkeypatch):
-    monkeypatch.setattr(intervals, "RESAMPLES", 100)
+    monkeypatch.setattr(intervals, "NUM_RESAMPLES", 100)
     random = np.random.default_rng(0)
     found = [classification.intervals(of_classes(random.random(count) < share)) for _ in range(200)]
     # Of two balanced classes with as many mistakes each, macro F1 is the accuracy.
@@ -85,7 +85,7 @@ def test_accuracy_and_macro_f1_cover_the_truth(count, share, monkeypatch):
     simulated(*[(k, n, share) for k in (1, 3) for n in (50, 20) for share in SHARES]),
 )
 def test_recall_covers_the_truth(count, share, relevant, monkeypatch):
-    monkeypatch.setattr(intervals, "RESAMPLES", 100)
+    monkeypatch.setattr(intervals, "NUM_RESAMPLES", 100)
     random = np.random.default_rng(0)
     found = [
         ranking.intervals(of_lists(random.binomial(relevant, share, count), relevant))
@@ -96,13 +96,13 @@ def test_recall_covers_the_truth(count, share, relevant, monkeypatch):
 
 @pytest.mark.parametrize("count", [50, 300])
 def test_errors_of_numbers_cover_the_truth(count, monkeypatch):
-    monkeypatch.setattr(intervals, "RESAMPLES", 200)
+    monkeypatch.setattr(intervals, "NUM_RESAMPLES", 200)
     random = np.random.default_rng(0)
     found = []
     for _ in range(100):
         residuals = random.normal(size=count)
         target = random.normal(0, 3, count)
-        found.append(regression.intervals(regression.Answers(target + residuals, target)))
+        found.append(regression.intervals(regression.Predictions(target + residuals, target)))
     truth = {"rmse": 1.0, "mae": np.sqrt(2 / np.pi), "r2": 1 - 1 / 9}
     for name, value in truth.items():
         assert coverage(value, [one[name] for one in found]) >= 0.88, name
@@ -133,7 +133,7 @@ def test_every_interval_holds_its_estimate_inside_the_range(count, share):
     target = random.normal(1e6, 10, count)
     cases = {
         classification: [of_classes(right), of_classes(right, classes_=5)],
-        regression: [regression.Answers(np.where(right, target, target + 1), target)],
+        regression: [regression.Predictions(np.where(right, target, target + 1), target)],
         ranking: [of_lists(right * relevant, relevant) for relevant in (1, 3)],
     }
     for judge, answers in cases.items():

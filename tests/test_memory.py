@@ -29,10 +29,10 @@ def test_photos_are_judged_in_batches_of_some_megabytes(monkeypatch):
         asked.append(raw.numpy().nbytes)
         return raw[:, 0, 0, 0].numpy()
 
-    monkeypatch.setattr(model_outputs, "answering", lambda _: answer)
+    monkeypatch.setattr(model_outputs, "compiled", lambda _: answer)
     photos = np.zeros((100, *PHOTO), "uint8")
     photos[:, 0, 0, 0] = np.arange(100)
-    found = model_outputs.ask(None, Examples.of(photos, np.zeros(100)))
+    found = model_outputs.predict_all(None, Examples.of(photos, np.zeros(100)))
     np.testing.assert_array_equal(found, np.arange(100))
     assert sum(asked) == photos.nbytes
     assert max(asked) <= MAX_INFERENCE_BYTES
@@ -63,6 +63,7 @@ from apps.recommender import dot_product, factors
 from apps.recommender.app import Recommender, _interactions
 from evaluation.modalities import ids as asked
 from evaluation.tasks import ranking as rankings
+from evaluation.tasks.ranked_users import MAX_RANKED_USERS
 from pipelines.examples import Examples
 from pipelines.ids.preprocessing import Ids
 from pipelines.splits import Splits
@@ -95,13 +96,13 @@ layer.set_scores(factors.Tables(*(np.random.default_rng(0).normal(size=(n + 1, 3
 run = Run(Path())
 run.remember(splits=splits, model=keras.Model(inputs, network(ids(inputs))))
 before = most()
-answers = rankings.answers_of(run)
+answers = rankings.predict_test_set(run)
 beside = asked.baselines(splits)
 found = rankings.metrics(answers)
 for given in beside.values():
     rankings.metrics(given)
 assert 0 < found["coverage"] <= 1, found
-assert len(answers.lists.owners) == rankings.MOST_USERS
+assert len(answers.lists.user_positions) == MAX_RANKED_USERS
 print(most() - before)
 """
 

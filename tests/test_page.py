@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from apps import Finetune, Mnist, Recommender
 from inference.modalities.grad_cam import heat
-from inference.modalities.images import looking
-from inference.modalities.item_scores import ids_of, offering
-from inference.modalities.neighbours import described, nearest
+from inference.modalities.images import make_explainer
+from inference.modalities.item_scores import ids_of, recommending_only
+from inference.modalities.item_similarity import item_vectors, most_similar
 from serving.http.static import FOLDER
 
 pytest.importorskip("uvicorn", reason="needs the extra serve")
@@ -114,9 +114,11 @@ def test_colours_can_be_told_apart(scheme, front, behind, least):
 
 def test_neighbours_are_among_what_is_offered(exported):
     model = exported(Recommender).model
-    rows, names = described(model), ids_of(model).items
-    with offering(model, names[4:7]):
-        found, likeness = nearest(model, rows, tf.constant([names[0], names[5]]), tf.constant(9))
+    rows, names = item_vectors(model), ids_of(model).items
+    with recommending_only(model, names[4:7]):
+        found, likeness = most_similar(
+            model, rows, tf.constant([names[0], names[5]]), tf.constant(9)
+        )
     assert set(found.numpy()[0]) == {name.encode() for name in names[4:7]}
     assert set(found.numpy()[1]) == {names[4].encode(), names[6].encode(), b""}
     np.testing.assert_allclose(likeness[0], np.sort(rows[4:7] @ rows[0])[::-1], atol=1e-5)
@@ -132,8 +134,8 @@ def test_an_export_tells_where_its_network_looked(exported):
     png = tf.constant([tf.io.encode_png(image).numpy() for image in raw])
     asked = np.array([0, 1, 2, 3, 4], "int32")
     given = loaded(run)["explain"](image_bytes=png, class_index=tf.constant(asked))
-    looks = looking(run)
-    shown = heat(looks.network, looks.prepare(raw), asked)
+    explainer = make_explainer(run)
+    shown = heat(explainer.network, explainer.prepare(raw), asked)
     np.testing.assert_allclose(given["heat"], shown, atol=1e-5)
     assert given["heat"].shape[1] > 1 and shown.min() >= 0 and shown.max() == pytest.approx(1)
     # The heat depends on the class that is asked about.
@@ -150,7 +152,7 @@ def test_a_network_without_a_map_of_places_explains_nothing(exported):
 def test_similar_items_are_those_whose_scores_go_together(exported):
     run = exported(Recommender)
     names = ids_of(run.model).items
-    rows = described(run.model)
+    rows = item_vectors(run.model)
     given = loaded(run)["similar"](item=tf.constant([names[3], "nobody"]), k=tf.constant(1000))
     items = [name.decode() for name in given["items"].numpy()[0]]
     # It is no neighbour of its own: its place, the last, is empty.
@@ -183,11 +185,11 @@ def test_likeness_is_the_correlation_over_users():
     scores += [0, 5, 1, 9]
     model = Made(np.zeros((40, 4)), scores)
     centred = scores - scores.mean(1, keepdims=True)
-    rows = described(model)
+    rows = item_vectors(model)
     np.testing.assert_allclose(rows @ rows.T, np.corrcoef(centred.T), atol=1e-5)
-    names, likeness = nearest(model, tf.constant(rows), tf.constant(["0"]), tf.constant(2))
+    names, likeness = most_similar(model, tf.constant(rows), tf.constant(["0"]), tf.constant(2))
     assert names.shape == likeness.shape == (1, 2)
     # Popularity is the same for all users: then ratings tell.
     popularity = np.tile([3.0, 2.0, 1.0, 0.0], (40, 1))
-    np.testing.assert_allclose(described(Made(scores, popularity)), rows, atol=1e-5)
-    assert described(Made(popularity, popularity)) is None
+    np.testing.assert_allclose(item_vectors(Made(scores, popularity)), rows, atol=1e-5)
+    assert item_vectors(Made(popularity, popularity)) is None

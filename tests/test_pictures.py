@@ -14,10 +14,10 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import pyplot
 
 import apps
-from evaluation import fonts, pictures, report, style
+from evaluation import fonts, pictures, style
 from evaluation.modalities import images as of_images
 from evaluation.modalities import texts as of_texts
-from evaluation.tasks import classification, regression
+from evaluation.tasks import classification, regression, task_of
 from pipelines.examples import Examples
 from training.run import Run
 from training.train import train
@@ -73,7 +73,7 @@ def written(figure):
 
 
 def confusion_of(label):
-    answers = classification.Answers(np.eye(2), np.arange(2))
+    answers = classification.Predictions(np.eye(2), np.arange(2))
     return classification.figures(answers, SimpleNamespace(labels=(label, "b")))["confusion.png"]
 
 
@@ -100,14 +100,16 @@ def test_wide_letters_take_two_columns(machine, tmp_path):
     assert fonts.width(f"ab{WATER}") == 4
     assert fonts.width("e\u0301") == 1
     line = of_texts._lines([(WATER, 0.0)] * 100)
-    assert all(sum(fonts.width(piece) + 1 for piece, _ in one) <= of_texts.LINE for one in line)
+    assert all(
+        sum(fonts.width(piece) + 1 for piece, _ in one) <= of_texts.LINE_CHARACTERS for one in line
+    )
     assert len(line) == 3
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e5, 1e7])
 def test_labels_of_ticks_have_room(scale):
     target = scale * np.linspace(1, 3, 50)
-    drawn = regression.figures(regression.Answers(target * 1.1, target), None, "SalePrice")
+    drawn = regression.figures(regression.Predictions(target * 1.1, target), None, "SalePrice")
     for figure in drawn.values():
         figure.canvas.draw()
         for axis in figure.axes:
@@ -119,14 +121,14 @@ def test_labels_of_ticks_have_room(scale):
             for one, other in itertools.pairwise(sorted(inside, key=lambda box: box.x0)):
                 assert one.x1 < other.x0
     assert "true SalePrice" in written(drawn["predicted.png"])
-    assert "predicted less true SalePrice" in written(drawn["residuals.png"])
+    assert "predicted minus true SalePrice" in written(drawn["residuals.png"])
 
 
 def test_a_picture_names_its_run():
     figure = pyplot.figure()
     manifest = {"app": "regression", "fields": {"data": "csv:houses.csv"}}
     run = SimpleNamespace(manifest=manifest, path=SimpleNamespace(name="20260101-000000"))
-    style.caption(figure, pictures._told(run))
+    style.caption(figure, pictures._caption(run))
     assert written(figure) == ["regression run 20260101-000000; data csv:houses.csv"]
 
 
@@ -134,7 +136,7 @@ def test_curves_mark_the_kept_epoch_and_the_second_stage():
     columns = {name: [1.0, 0.5, 0.4, 0.6] for name in ("loss", "val_loss", "learning_rate")}
     columns["epoch"] = [1.0, 2, 3, 4]
     figure = pictures._learning_curves(columns, {"best_epoch": 3, "stages": [3]})
-    assert {"kept: epoch 3", "second stage"} <= set(written(figure))
+    assert {"best: epoch 3", "second stage"} <= set(written(figure))
     one = pictures._learning_curves(columns, {"best_epoch": 2})
     assert "second stage" not in written(one)
 
@@ -142,7 +144,7 @@ def test_curves_mark_the_kept_epoch_and_the_second_stage():
 def test_the_worst_pictures_have_the_names_of_their_files():
     target, said = np.array([0, 1, 0]), np.array([1, 1, 1])
     images = Examples.of(np.zeros((3, 8, 8, 3), "uint8"), target)
-    answers = classification.Answers(np.eye(2)[said] * 0.8 + 0.1, target)
+    answers = classification.Predictions(np.eye(2)[said] * 0.8 + 0.1, target)
     texts = " ".join(written(of_images._worst(answers, images, ("cat", "dog"))))
     assert "test example 0" in texts
     names = np.array([f"cat/a-long-name-of-a-holiday-{k}.jpg" for k in range(3)])
@@ -156,7 +158,7 @@ def test_the_worst_pictures_have_the_names_of_their_files():
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
 def test_every_app_draws_its_pictures(app, tiny_run, tmp_path):
     run = Run.load(shutil.copytree(tiny_run(app).path, tmp_path / "run"))
-    drawn = pictures.draw(run, report.answer(run))
+    drawn = pictures.draw(run, task_of(run).predict_test_set(run))
     assert drawn.notes == []
     assert "learning_curves.png" in drawn.names
     for name in drawn.names:
@@ -175,5 +177,5 @@ def test_chinese_titles_are_drawn_or_the_note_says_why_not(tmp_path):
     address = f"csv:{tmp_path / 'titles.tsv'}"
     app = apps.Text(data=address, text="title", target="category", epochs=1, width=8)
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
-    drawn = pictures.draw(run, report.answer(run))
+    drawn = pictures.draw(run, task_of(run).predict_test_set(run))
     assert (drawn.notes == []) == fonts.fonts()._has(WATER)

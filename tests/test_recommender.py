@@ -23,13 +23,14 @@ from apps.recommender.factors import (
 from apps.recommender.svdpp import train_epochs
 from evaluation import report
 from evaluation.modalities import ids as asked_ids
-from evaluation.tasks import ranking
-from evaluation.tasks.ranking import Answers, Lists
+from evaluation.tasks import ranking, task_of
+from evaluation.tasks.ranked_users import NO_ITEM, ranked_users
+from evaluation.tasks.ranking import Lists, Predictions
 from inference.inputs import UnreadableError
 from inference.modalities import ids as questions
-from inference.modalities import item_scores, neighbours
-from inference.modalities.item_scores import best, ids_of
-from inference.modalities.neighbours import described, nearest
+from inference.modalities import item_scores, item_similarity
+from inference.modalities.item_scores import ids_of, top_items
+from inference.modalities.item_similarity import item_vectors, most_similar
 from inference.predict import predict
 from pipelines import embedded
 from pipelines.examples import DataError
@@ -301,14 +302,14 @@ def test_equal_ratings_rank_by_interactions(value):
 
 def test_metrics_of_lists_equal_those_by_hand():
     lists = Lists(
-        owners=np.array([0, 2]),
+        user_positions=np.array([0, 2]),
         hits=np.array([[True, False, True], [False, False, False]]),
-        relevant=np.array([2, 1]),
+        num_relevant=np.array([2, 1]),
         places=np.array([[0, 1, 2], [0, 1, 3]]),
         popularity=np.array([4.0, 3, 2, 1, 0]),
-        usual=3.0,
+        mean_popularity=3.0,
     )
-    answers = Answers(np.array([1.0, 2, 3]), np.array([1.0, 1, 5]), np.array([0, 1, 2]), lists)
+    answers = Predictions(np.array([1.0, 2, 3]), np.array([1.0, 1, 5]), np.array([0, 1, 2]), lists)
     found = ranking.metrics(answers)
     assert found["recall_at_10"] == pytest.approx(0.5)
     assert found["ndcg_at_10"] == pytest.approx((1 + 0.5) / (1 + 1 / np.log2(3)) / 2)
@@ -319,7 +320,7 @@ def test_metrics_of_lists_equal_those_by_hand():
 
 
 def test_the_run_beats_its_baselines_and_stays_above_the_floor(tiny):
-    answers = report.answer(tiny)
+    answers = task_of(tiny).predict_test_set(tiny)
     scores = ranking.metrics(answers)
     beside = {name: ranking.metrics(a) for name, a in asked_ids.baselines(tiny.splits).items()}
     assert beside["noise_floor"]["rmse"] == pytest.approx(0.5)
@@ -330,7 +331,7 @@ def test_the_run_beats_its_baselines_and_stays_above_the_floor(tiny):
 
 
 def test_lists_exclude_items_seen_in_training(tiny):
-    answers, some = report.answer(tiny), ranking.asked(tiny.splits)
+    answers, some = task_of(tiny).predict_test_set(tiny), ranked_users(tiny.splits)
     known = tiny.splits.train.numpy().features
     items = ids.vocabulary(known["item"])
     met = set(zip(known["user"], known["item"], strict=True))
@@ -342,19 +343,19 @@ def test_lists_exclude_items_seen_in_training(tiny):
     ("ask", "kind"),
     [
         (
-            lambda model, _, n: best(
+            lambda model, _, n: top_items(
                 model, tf.fill([n], "user 1"), 3, tf.constant(value=True), in_test=True
             ),
             "users",
         ),
-        (lambda model, rows, n: nearest(model, rows, tf.fill([n], "item 1"), 3), "items"),
+        (lambda model, rows, n: most_similar(model, rows, tf.fill([n], "item 1"), 3), "items"),
     ],
     ids=["best", "nearest"],
 )
 def test_requests_whose_answers_exceed_memory_are_refused(ask, kind, exported, monkeypatch):
     model = exported(Recommender).model
-    count, rows = len(ids_of(model).offered), described(model)
-    monkeypatch.setattr(item_scores, "MOST_PAIRS", 7 * count)
+    count, rows = len(ids_of(model).offered), item_vectors(model)
+    monkeypatch.setattr(item_scores, "MAX_PAIRS", 7 * count)
     ask(model, rows, 7)
 
     @tf.function(autograph=False)
@@ -368,7 +369,7 @@ def test_requests_whose_answers_exceed_memory_are_refused(ask, kind, exported, m
 
 def test_the_samples_of_an_export_fit_into_memory(exported, monkeypatch):
     run = exported(Recommender)
-    monkeypatch.setattr(item_scores, "MOST_PAIRS", 5 * len(ids_of(run.model).offered))
+    monkeypatch.setattr(item_scores, "MAX_PAIRS", 5 * len(ids_of(run.model).offered))
     found = questions.sample_inputs(run.samples.raw, run)
     assert len(found["recommend/input/user"]) == len(found["recommend/output/scores"]) == 5
     assert len(found["similar/input/item"]) == len(found["similar/output/scores"]) == 5
@@ -376,11 +377,11 @@ def test_the_samples_of_an_export_fit_into_memory(exported, monkeypatch):
 
 def test_items_are_described_in_blocks_and_once(exported, monkeypatch):
     model = exported(Recommender).model
-    whole = described(model)
-    monkeypatch.setattr(neighbours, "BLOCK", 3 * len(ids_of(model).items))
-    np.testing.assert_allclose(described(model), whole, atol=1e-5)
+    whole = item_vectors(model)
+    monkeypatch.setattr(item_similarity, "PAIRS_PER_BATCH", 3 * len(ids_of(model).items))
+    np.testing.assert_allclose(item_vectors(model), whole, atol=1e-5)
     known = questions._alike(model)
-    monkeypatch.setattr(questions, "described", None)
+    monkeypatch.setattr(questions, "item_vectors", None)
     assert questions._alike(model) is known
 
 
@@ -392,7 +393,7 @@ def test_the_export_recommends(exported):
     fresh = ask(user=users, k=tf.constant(7), exclude_seen=tf.constant(True))
     assert fresh["items"].shape == fresh["scores"].shape == (2, 7)
     assert (np.diff(fresh["scores"].numpy(), axis=1) <= 0).all()
-    popularity = ranking.popularity_of(run.splits)
+    popularity = ranking.item_popularity(run.splits)
     items = ids.vocabulary(run.splits.train.numpy().features["item"])
     assert popularity[items == fresh["items"].numpy()[1, 0]] == popularity.max()
     everything = ask(user=users, k=tf.constant(10**6), exclude_seen=tf.constant(True))
@@ -448,33 +449,36 @@ def test_only_unseen_items_are_recommended(few_left, capsys):
         assert not met & set(items)
         scores = [row["score"] for row in rows]
         assert scores == sorted(scores, reverse=True)
-    assert "met every item" not in capsys.readouterr().err
+    assert "every item" not in capsys.readouterr().err
 
 
 def test_a_user_who_has_seen_every_item_gets_a_message_and_no_list(few_left, capsys):
     assert predict(few_left, ["u2"]) == []
-    assert "u2 has met every item that can be recommended" in capsys.readouterr().err
+    assert (
+        "The user u2 has interacted with every item that can be recommended"
+        in capsys.readouterr().err
+    )
 
 
 def test_evaluated_lists_exclude_seen_items(few_left):
     splits = few_left.splits
-    some = ranking.asked(splits)
+    some = ranked_users(splits)
     items = ids.vocabulary(splits.train.numpy().features["item"])
     for lists in (
-        report.answer(few_left).lists,
+        task_of(few_left).predict_test_set(few_left).lists,
         asked_ids.baselines(splits)["popularity"].lists,
     ):
         for name, places, hits in zip(some.names, lists.places, lists.hits, strict=True):
-            left = places[places != ranking.NONE]
+            left = places[places != NO_ITEM]
             assert len(left) == len(set(left)) == 20 - len(met_by(few_left, name))
             assert not met_by(few_left, name) & set(items[left])
-            assert not hits[places == ranking.NONE].any()
+            assert not hits[places == NO_ITEM].any()
 
 
 def test_the_most_popular_lists_are_those_of_sorting_all_items(tiny):
-    splits, some = tiny.splits, ranking.asked(tiny.splits)
+    splits, some = tiny.splits, ranked_users(tiny.splits)
     items = ids.vocabulary(splits.train.numpy().features["item"])
-    popularity = ranking.popularity_of(splits)
+    popularity = ranking.item_popularity(splits)
     lists = asked_ids.baselines(splits)["popularity"].lists
     for name, places in zip(some.names[:20], lists.places, strict=False):
         scores = np.where(np.isin(items, list(met_by(tiny, name))), -np.inf, popularity)
@@ -520,7 +524,7 @@ def test_a_search_draws_no_field_that_the_default_model_ignores():
 def test_svdpp_learns(tmp_path):
     app = Recommender(model="svdpp", epochs=6, factors=3, learning_rate=0.02)
     run = train(app, run_dir=tmp_path / "run", verbose=0)
-    scores = ranking.metrics(report.answer(run))
+    scores = ranking.metrics(task_of(run).predict_test_set(run))
     means = ranking.metrics(asked_ids.baselines(run.splits)["user_and_item_means"])
     assert 0.5 < scores["rmse"] < means["rmse"]
 
@@ -549,7 +553,7 @@ def test_clicks_without_ratings_are_ranked(tmp_path):
     pairs = zip(columns["user_id"], columns["item_id"], strict=True)
     path.write_text("user,item\n" + "".join(f"{u.decode()},{i.decode()}\n" for u, i in pairs))
     run = train(Recommender(data=f"csv:{path}"), run_dir=tmp_path / "run", verbose=0)
-    scores = ranking.metrics(report.answer(run))
+    scores = ranking.metrics(task_of(run).predict_test_set(run))
     beside = ranking.metrics(asked_ids.baselines(run.splits)["popularity"])
     assert set(scores) == {"recall_at_10", "ndcg_at_10", "coverage"}
     assert scores["recall_at_10"] > beside["recall_at_10"]
@@ -562,7 +566,7 @@ def test_data_without_structure_keep_the_means(tmp_path):
     path = tmp_path / "noise.csv"
     path.write_text("\n".join(["user,item,rating", *rows]))
     run = train(Recommender(data=f"csv:{path}", epochs=4), run_dir=tmp_path / "run", verbose=0)
-    scores = ranking.metrics(report.answer(run))
+    scores = ranking.metrics(task_of(run).predict_test_set(run))
     means = ranking.metrics(asked_ids.baselines(run.splits)["user_and_item_means"])
     assert scores["rmse"] < 1.05 * means["rmse"]
 

@@ -11,17 +11,18 @@ from test_intervals import of_classes, of_lists
 
 import apps
 from apps import Mnist, Recommender, Regression
-from evaluation import kinds, rounding
+from evaluation import modalities, rounding
 from evaluation.modalities import rows
+from evaluation.modalities.baselines import NOISE_FLOOR
 from evaluation.remarks import advice, remarks
 from evaluation.tasks import classification, ranking, regression
-from evaluation.tasks.regression import Answers
+from evaluation.tasks.regression import Predictions
 
 
 def of_numbers(error, count=500, seed=0):
-    """Answers whose errors have this standard deviation; the targets are the same for all."""
+    """Predictions whose errors have this standard deviation; the targets are the same for all."""
     target = np.random.default_rng(0).normal(180_000, 70_000, count)
-    return Answers(target + np.random.default_rng(seed + 1).normal(0, error, count), target)
+    return Predictions(target + np.random.default_rng(seed + 1).normal(0, error, count), target)
 
 
 def test_a_rated_recommender_with_poor_lists_is_told_so():
@@ -29,8 +30,8 @@ def test_a_rated_recommender_with_poor_lists_is_told_so():
     random = np.random.default_rng(0)
     poor, good = (of_lists(random.binomial(5, share, 300), 5) for share in (0.04, 0.26))
     target = random.normal(size=300)
-    own = poor._replace(given=target + 0.1, target=target)
-    beside = {"popularity": good, "global_mean": own._replace(given=target + 1, lists=None)}
+    own = poor._replace(predicted=target + 0.1, target=target)
+    beside = {"popularity": good, "global_mean": own._replace(predicted=target + 1, lists=None)}
     (said,) = remarks(Recommender(), ranking, own, beside)
     assert said.startswith("This model loses to popularity: ")
     assert "ndcg_at_10" in said
@@ -47,7 +48,7 @@ def test_a_difference_that_chance_explains_is_no_remark():
 def test_a_difference_that_nobody_would_see_is_no_remark():
     """24,250.09 against 24,246.58, however sure."""
     own = of_numbers(24_250)
-    same = own._replace(given=own.target + 0.9998 * (own.given - own.target))
+    same = own._replace(predicted=own.target + 0.9998 * (own.predicted - own.target))
     assert remarks(Regression(model="linear"), regression, own, {"linear": same}) == []
 
 
@@ -73,7 +74,7 @@ def test_paired_examples_find_what_two_intervals_would_hide():
 
 
 def test_the_noise_floor_is_nobodys_model():
-    assert remarks(Recommender(), regression, of_numbers(9), {kinds.FLOOR: of_numbers(1)}) == []
+    assert remarks(Recommender(), regression, of_numbers(9), {NOISE_FLOOR: of_numbers(1)}) == []
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
@@ -87,7 +88,8 @@ def test_every_flag_that_is_advised_exists(app):
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
 def test_every_baseline_that_an_app_can_train_is_advised(app):
     """So that a new model of an app is not left out of the advice."""
-    source = inspect.getsource(kinds.asked(app.modality))
+    module = next(one for one in modalities.MODALITIES if app.modality == one.NAME)
+    source = inspect.getsource(module)
     choices = app.__annotations__.get("model")
     for name in choices.__args__ if choices else ():
         if f'"{name}":' in source:

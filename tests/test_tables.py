@@ -9,16 +9,16 @@ import pytest
 
 from pipelines import sources
 from pipelines.examples import DataError
-from pipelines.inspection import looking
+from pipelines.inspection import Inspection
 from pipelines.tables import cell_formats, csv_files, encodings
 from pipelines.tables.cells import Packer
 from pipelines.tables.table import Table, Tables
 
 
-def read(place, content, encoding="utf-8"):
+def read(place, content, encoding="utf-8", inspection=None):
     path = place / "file.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
-    return csv_files.read(str(path))
+    return csv_files.read(str(path), inspection)
 
 
 def cells(tables):
@@ -150,8 +150,7 @@ def test_a_pipe_is_read():
 def test_who_looks_is_told_how_much_of_a_file_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(csv_files, "CHARACTERS_PER_PART", 1000)
     content, told = "a,b\n" + "1,2\n" * 20_000, []
-    with looking(lambda *said: told.append(said)):
-        read(tmp_path, content)
+    read(tmp_path, content, inspection=Inspection(lambda *said: told.append(said)))
     what, done, of = zip(*told, strict=True)
     assert set(what) == {"reading file.csv, byte"} and set(of) == {len(content)}
     assert len(done) >= 50 and list(done) == sorted(done) and 0 < done[0] < done[-1] <= len(content)

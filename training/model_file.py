@@ -1,12 +1,9 @@
 """Load model.keras safely: a file from elsewhere is refused rather than executed."""
 
-import importlib
 import re
 import zipfile
 from pathlib import Path
 from typing import Any
-
-import apps
 
 # What Keras writes for our models; none of our layers has files of its own.
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
@@ -24,8 +21,8 @@ def read_model(path: Path) -> Any:
     import keras
     import tensorflow as tf
 
-    for module in apps.LAYER_MODULES:
-        importlib.import_module(module)
+    from apps import saved_layers  # noqa: F401 - registers the layers
+
     try:
         _require_members(path)
         # Eagerly even inside a tf.function, whose graph would not hold the weights.

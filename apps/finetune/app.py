@@ -16,6 +16,7 @@ from apps.fields import Address, Range, bounded
 from apps.fit_data import FitData
 
 if TYPE_CHECKING:
+    from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
 MAX_AUTOMATIC_EXAMPLES = 20_000  # images times copies
@@ -100,7 +101,9 @@ class Finetune(App):
         """The embedded digits, two epochs for each stage."""
         return cls(epochs=2, head_epochs=2)
 
-    def load_splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(
+        self, data_dir: Path | None = None, inspection: "Inspection | None" = None
+    ) -> "Splits":
         """Features uint8 [size, size, 3], target int64 class numbers."""
         from apps.finetune import backbones
         from pipelines import embedded, sources
@@ -115,6 +118,7 @@ class Finetune(App):
             test=self.test,
             data_dir=data_dir,
             fitting=photos.Squares(self.size),
+            inspection=inspection,
         )
         images.require_classes(splits, self.data)
         return splits

@@ -15,6 +15,7 @@ from apps.app import App, ModalityName, TaskName
 from apps.fields import Address, Range, bounded
 
 if TYPE_CHECKING:
+    from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
 
@@ -61,7 +62,9 @@ class Mnist(App):
         """A perceptron on the embedded digits."""
         return cls(model="mlp", epochs=2, batch_size=64)
 
-    def load_splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(
+        self, data_dir: Path | None = None, inspection: "Inspection | None" = None
+    ) -> "Splits":
         """Features uint8 [height, width, channels], target int64 class numbers."""
         from pipelines import embedded, sources
         from pipelines.images import photos
@@ -74,6 +77,7 @@ class Mnist(App):
             data_dir=data_dir,
             fitting=photos.SmallImages(),
             arrays=True,
+            inspection=inspection,
         )
         images.require_classes(splits, self.data)
         return splits

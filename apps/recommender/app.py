@@ -18,6 +18,7 @@ from apps.fit_data import FitData
 if TYPE_CHECKING:
     from apps.recommender.factors import Factors, Interactions
     from pipelines.examples import Examples
+    from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
 
@@ -83,15 +84,17 @@ class Recommender(App):
         """Few factors on the generated ratings."""
         return cls(factors=3, epochs=3)
 
-    def load_splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(
+        self, data_dir: Path | None = None, inspection: "Inspection | None" = None
+    ) -> "Splits":
         """Features {user, item} of UTF-8 bytes, target float32 ratings."""
         from pipelines import embedded, sources
         from pipelines.ids import reading as ids
 
         tables = sources.tables(
-            self.data, embedded=embedded.ratings, test=self.test, data_dir=data_dir
+            self.data, embedded.ratings, test=self.test, data_dir=data_dir, inspection=inspection
         )
-        return ids.splits(tables, self.make_input_decoder(), self.split)
+        return ids.splits(tables, self.make_input_decoder(), self.split, inspection)
 
     def make_input_decoder(self, splits: "Splits | None" = None) -> Any:  # noqa: ARG002
         """The names of the columns."""

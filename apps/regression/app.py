@@ -14,6 +14,7 @@ from apps.fit_data import FitData
 from apps.regression import solvers
 
 if TYPE_CHECKING:
+    from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
 MIN_STEPS_PER_EPOCH = 16  # if there are enough examples
@@ -83,17 +84,18 @@ class Regression(App):
         """A small ensemble on the embedded patients."""
         return cls(epochs=2, width=8)
 
-    def load_splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(
+        self, data_dir: Path | None = None, inspection: "Inspection | None" = None
+    ) -> "Splits":
         """Features float64 or texts by column; target float64, or int64 class numbers."""
-        from pipelines import sources
-        from pipelines.embedded import diabetes
+        from pipelines import embedded, sources
         from pipelines.rows import reading as rows
-        from pipelines.splits import split_source
 
         solvers.check_fields(self)
-        tables = sources.tables(self.data, embedded=diabetes, test=self.test, data_dir=data_dir)
-        drop = [name for name in self.drop.split(",") if name.strip()]
-        splits = split_source(rows.source(tables, target=self.target, drop=drop, task=self.task))
+        tables = sources.tables(
+            self.data, embedded.diabetes, test=self.test, data_dir=data_dir, inspection=inspection
+        )
+        splits = rows.splits(tables, self.target, self.drop, self.task, inspection)
         solvers.resolve(self, splits)
         solvers.full_batch_solver(self, splits)
         return splits

@@ -16,6 +16,7 @@ from apps.fields import Address, Range, bounded
 from apps.fit_data import FitData
 
 if TYPE_CHECKING:
+    from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
 MAX_NGRAMS, MAX_LINEAR_WEIGHTS = 500_000, 2_000_000  # of the linear part
@@ -87,15 +88,19 @@ class Text(App):
         """A narrow network with bigrams, two epochs of the embedded reviews."""
         return cls(epochs=2, width=8, vocabulary=200, grams=2)
 
-    def load_splits(self, data_dir: Path | None = None) -> "Splits":
+    def load_splits(
+        self, data_dir: Path | None = None, inspection: "Inspection | None" = None
+    ) -> "Splits":
         """Features UTF-8 bytes of shape (), target int64 class numbers."""
         from pipelines import embedded, sources, splits
         from pipelines.texts import reading as texts
 
         tables = sources.tables(
-            self.data, embedded=embedded.reviews, test=self.test, data_dir=data_dir
+            self.data, embedded.reviews, test=self.test, data_dir=data_dir, inspection=inspection
         )
-        return splits.split_source(texts.source(tables, texts.Columns(self.text, self.target)))
+        return splits.split_source(
+            texts.source(tables, texts.Columns(self.text, self.target), inspection)
+        )
 
     def make_preprocessing(self, splits: "Splits") -> Any:
         """The layer from texts to numbers of words and of n-grams."""

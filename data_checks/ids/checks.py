@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from data_checks.dataset import CheckedData
+from data_checks.dataset import Check, CheckedData
 from data_checks.finding import MAX_OCCURRENCES, Finding, Occurrence, counted, severity_of
 from data_checks.ids.timestamps import times
 from data_checks.ids.users import suspicious_users
@@ -31,7 +31,7 @@ MAX_SHARE_OF_ONE_RATING = 0.9
 def tables(data: CheckedData) -> Iterator[tuple[str, Any, np.ndarray, ids.Columns]]:
     """Each table with its split, the rows used as pairs, and the names of its columns."""
     wanted = data.app.make_input_decoder(data.splits)
-    train = data.look.tables.train
+    train = data.inspection.tables.train
     names = ids.Columns(**{kind: ids.found(train, wanted, kind) for kind in ids.KINDS})
     for split, table, kept in data.sources():
         yield split, table, kept, names
@@ -222,3 +222,14 @@ def cold_start(data: CheckedData) -> Iterator[Finding]:
                 share,
                 data.occurrences(cold),
             )
+
+
+CHECKS: tuple[Check, ...] = (
+    dropped_rows,
+    names,
+    ratings,
+    suspicious_users,
+    rare_ids,
+    cold_start,
+    times,
+)

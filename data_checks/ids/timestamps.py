@@ -44,7 +44,7 @@ def times(data: CheckedData) -> Iterator[Finding]:
 
 def _timestamps(data: CheckedData) -> Timestamps | None:
     wanted = data.app.make_input_decoder(data.splits)
-    name = ids.found(data.look.tables.train, wanted, "time")
+    name = ids.found(data.inspection.tables.train, wanted, "time")
     if not name:
         return None
     known: dict[int, np.ndarray] = {}
@@ -53,9 +53,9 @@ def _timestamps(data: CheckedData) -> Timestamps | None:
         origins = part.examples.origins
         if origins is None:
             return None
-        if id(origins.read) not in known:
-            known[id(origins.read)] = timeline(origins.read.columns[name]).times
-        parts.append(known[id(origins.read)][origins.rows[part.examples.rows]])
+        if id(origins.source) not in known:
+            known[id(origins.source)] = timeline(origins.source.columns[name]).times
+        parts.append(known[id(origins.source)][origins.rows[part.examples.rows]])
     values = np.concatenate(parts)
     return Timestamps(values, _seconds(values))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from data_checks import duplicates, target_leakage
-from data_checks.dataset import CheckedData
+from data_checks.dataset import Check, CheckedData
 from data_checks.finding import (
     MAX_OCCURRENCES,
     NO_NUMBERS,
@@ -30,7 +30,7 @@ BRIGHTNESS_HALF_WIDTHS = 6  # distance from the median, in half interquartile ra
 
 def files(data: CheckedData) -> Iterator[Finding]:
     """Unreadable files, files of other formats or outside class folders, empty class folders."""
-    folders = data.look.folders
+    folders = data.inspection.folders
     yield from _unreadable(folders)
     foreign = [(split, listing, one) for split, listing in folders for one in listing.skipped]
     other = [one for one in foreign if one[2].is_other_format]
@@ -199,14 +199,14 @@ def _odd(
 
 def _shapes(data: CheckedData) -> np.ndarray | None:
     """Height, width and channels of each picture file; None if unknown."""
-    if not data.look.folders:
+    if not data.inspection.folders:
         return None
     found = []
     for part in data.parts:
         origins = part.examples.origins
         if origins is None:
             return None
-        shapes = np.array(origins.read.shapes, "int64").reshape(-1, 3)
+        shapes = np.array(origins.source.shapes, "int64").reshape(-1, 3)
         found.append(shapes[origins.rows[part.examples.rows]])
     return np.concatenate(found)
 
@@ -219,7 +219,7 @@ def near(data: CheckedData) -> Iterator[Finding]:
     found = near_duplicates.pairs(
         lambda numbers: data.features(first[numbers]),
         len(first),
-        lambda done, of: data.look.progress("comparing pictures", done, of),
+        lambda done, of: data.inspection.progress("comparing pictures", done, of),
     )
     yield from duplicates.near(data, first[found], "equal up to quality, brightness or a shift")
 
@@ -287,3 +287,6 @@ def label_errors(data: CheckedData) -> Iterator[Finding]:
                 for one, k in zip(data.occurrences(found), odd, strict=False)
             ],
         )
+
+
+CHECKS: tuple[Check, ...] = (files, blank, shapes, near, leakage, label_errors)

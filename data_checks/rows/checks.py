@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from data_checks import duplicates, target_leakage
-from data_checks.dataset import CheckedData
+from data_checks.dataset import Check, CheckedData
 from data_checks.finding import MAX_OCCURRENCES, Finding, Occurrence, counted, severity_of
 from data_checks.reading import skipped_rows
 from data_checks.rows.columns import columns, kinds_of, of_column, quoted
@@ -205,7 +205,7 @@ def near(data: CheckedData) -> Iterator[Finding]:
     _, first = np.unique(data.hashes, return_index=True)
     first.sort()
     by_name = {name: data.column(name)[first] for name in kinds_of(data)}
-    found = pairs(by_name, lambda done, of: data.look.progress("comparing rows", done, of))
+    found = pairs(by_name, lambda done, of: data.inspection.progress("comparing rows", done, of))
     yield from duplicates.near(data, first[found.rounded], "equal up to rounding")
     yield from _but_one(data, first[found.but_one])
 
@@ -247,3 +247,6 @@ def leakage(data: CheckedData) -> Iterator[Finding]:
             "with --drop.",
             score,
         )
+
+
+CHECKS: tuple[Check, ...] = (cells, columns, categories, outliers, drift, near, leakage)

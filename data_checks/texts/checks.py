@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from data_checks import duplicates, target_leakage
-from data_checks.dataset import CheckedData
+from data_checks.dataset import Check, CheckedData
 from data_checks.finding import MAX_OCCURRENCES, Finding, Occurrence, counted, severity_of
 from data_checks.reading import skipped_rows
 from data_checks.texts import near_duplicates
@@ -22,7 +22,7 @@ MAX_WORDS = 5000
 def targets(data: CheckedData) -> Iterator[Finding]:
     """Rows that training skips, since their class or their text is missing."""
     wanted = Columns(*(getattr(data.app, name, "") for name in Columns._fields))
-    name = text_column(data.look.tables.train, wanted)
+    name = text_column(data.inspection.tables.train, wanted)
     for split, table, used in data.sources():
         skipped = np.setdiff1d(np.arange(len(table)), used)
         empty_text = empty_of(table.columns[name])[skipped]
@@ -112,7 +112,7 @@ def _words(data: CheckedData) -> np.ndarray:
     for start in range(0, len(texts), TEXTS_PER_CALL):
         some = texts[start : start + TEXTS_PER_CALL]
         counts[start : start + TEXTS_PER_CALL] = split_words(some).row_lengths().numpy()
-        data.look.progress("counting words", start + len(some), len(texts))
+        data.inspection.progress("counting words", start + len(some), len(texts))
     return counts
 
 
@@ -124,7 +124,7 @@ def near(data: CheckedData) -> Iterator[Finding]:
     parts = []
     for some in near_duplicates.blocks(np.array([len(text) for text in texts])):
         parts.append(near_duplicates.signatures(texts[some].tolist()))
-        data.look.progress("comparing texts", int(some[-1]) + 1, len(texts))
+        data.inspection.progress("comparing texts", int(some[-1]) + 1, len(texts))
     whole, bands, counts = (np.concatenate(part) for part in zip(*parts, strict=True))
     said = np.flatnonzero(counts > 0)
     same = [said[members] for members in duplicates.grouped(whole[said])]
@@ -198,3 +198,6 @@ def _leaking_words(data: CheckedData, texts: np.ndarray, target: np.ndarray) -> 
             for k in np.flatnonzero(sure)[:MAX_OCCURRENCES]
         ],
     )
+
+
+CHECKS: tuple[Check, ...] = (targets, empty, encoding, lengths, near, boilerplate, leakage)

@@ -1,16 +1,19 @@
-"""Trivial answers that a model has to beat."""
+"""Simple models of classes, which a network has to beat."""
 
 import numpy as np
 
 from pipelines.examples import Examples
 
-EPOCHS = 6
-BATCH = 500
-BLOCK = 5000
+NOISE_FLOOR = "noise_floor"  # reported with the baselines, but no model can reach it
+NUM_EPOCHS = 6
+BATCH_SIZE = 500
+MIN_STEPS = 300  # of training, in sets of fewer than MIN_BATCHES batches
+MIN_BATCHES = 50
+PREDICT_BATCH_SIZE = 5000
 
 
 def majority(train_target: np.ndarray, num_classes: int, count: int) -> np.ndarray:
-    """The training set's class frequencies for each of `count` examples: [count, classes]."""
+    """Predict the training set's class frequencies for `count` examples: [count, classes]."""
     counts = np.bincount(train_target, minlength=num_classes)
     return np.tile(counts / counts.sum(), (count, 1))
 
@@ -18,17 +21,16 @@ def majority(train_target: np.ndarray, num_classes: int, count: int) -> np.ndarr
 def softmax_regression(train: Examples, test: Examples, num_classes: int) -> np.ndarray:
     """Probabilities [n, classes] by multinomial logistic regression on the raw features.
 
-    Mini-batch gradient descent with momentum and a rate that falls to zero,
-    seeded. Batches are gathered as they are needed: the set may be larger than
-    the memory.
+    Trained by seeded mini-batch gradient descent with momentum; the learning rate falls to
+    zero. Only one batch is in memory at a time: the set may be larger than the memory.
     """
     some = _flat(train, slice(None, None, max(1, len(train) // 5000)))
     mean, scale = some.mean(0), np.float32(max(some.std(), 1e-6))
     weights = np.zeros((some.shape[1] + 1, num_classes), "float32")
     velocity = np.zeros_like(weights)
     random = np.random.default_rng(0)
-    batch = min(BATCH, len(train))
-    steps = EPOCHS * (len(train) // batch) if len(train) >= 50 * batch else 300
+    batch = min(BATCH_SIZE, len(train))
+    steps = NUM_EPOCHS * (len(train) // batch) if len(train) >= MIN_BATCHES * batch else MIN_STEPS
     for step in range(steps):
         features, target = train.numpy(random.integers(0, len(train), batch))
         x = _with_bias((features.reshape(batch, -1) - mean) / scale)
@@ -38,7 +40,10 @@ def softmax_regression(train: Examples, test: Examples, num_classes: int) -> np.
         rate = 32 / np.square(x).sum(1).mean() * (1 - step / steps)
         velocity = 0.9 * velocity - rate * (x.T @ error / batch)
         weights += velocity
-    blocks = (_flat(test, slice(i, i + BLOCK)) for i in range(0, len(test), BLOCK))
+    blocks = (
+        _flat(test, slice(i, i + PREDICT_BATCH_SIZE))
+        for i in range(0, len(test), PREDICT_BATCH_SIZE)
+    )
     return np.concatenate([_softmax(_with_bias((x - mean) / scale) @ weights) for x in blocks])
 
 

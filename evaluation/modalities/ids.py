@@ -1,71 +1,81 @@
-"""Questions that are ids: what a model has to beat, and for whom it answers well."""
+"""Ids: baselines of a recommender, and its metrics by activity of the user."""
 
 from typing import Any
 
 import numpy as np
 
-from evaluation.kinds import FLOOR
+from apps.app import ModalityName
+from evaluation.modalities.baselines import NOISE_FLOOR
 from evaluation.tasks import ranking
-from evaluation.tasks.ranking import Answers
+from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, ranked_users
+from evaluation.tasks.ranking import Predictions
 from pipelines.ids.reading import numbered, vocabulary
 from pipelines.splits import Splits
 from training.run import Run
 
-EDGES = (1, 10, 30, 100, 300)
-GROUPS = ("none", "1-9", "10-29", "30-99", "100-299", "300+")
-DAMPING = 5.0  # ratings of the mean that a user's or an item's own ones are mixed with
+NAME: ModalityName = "ids"
+# Training pairs of a user from which the next group begins.
+GROUP_EDGES = (1, 10, 30, 100, 300)
+GROUP_NAMES = ("none", "1-9", "10-29", "30-99", "100-299", "300+")
+BIAS_DAMPING = 5.0  # in ratings: shrinks the biases of users and items with few ratings
 
 
-def baselines(splits: Splits) -> dict[str, Answers]:
-    """Trivial ratings of the test pairs, trivial lists for their users, and the noise floor."""
-    found: dict[str, Answers] = {}
-    some = ranking.asked(splits)
-    if ranking.rated(splits):
+def baselines(splits: Splits) -> dict[str, Predictions]:
+    """Mean ratings, biases and popularity; and the noise floor of simulated ratings."""
+    found: dict[str, Predictions] = {}
+    users = ranked_users(splits)
+    if ranking.has_ratings(splits):
         mean = np.full(len(splits.test), splits.train.targets.mean(dtype="float64"))
-        found["global_mean"] = ranking.answers(splits, mean, some, None)
-        found["user_and_item_means"] = ranking.answers(splits, _means(splits), some, None)
-    if len(some.names):
-        found["popularity"] = ranking.answers(splits, None, some, _popular(splits, some))
+        found["global_mean"] = ranking.make_predictions(splits, mean, users, None)
+        found["user_and_item_means"] = ranking.make_predictions(
+            splits, _bias_ratings(splits), users, None
+        )
+    if len(users.names):
+        found["popularity"] = ranking.make_predictions(
+            splits, None, users, _popular_items(splits, users)
+        )
     if splits.noise_floor is not None:
-        found[FLOOR] = ranking.answers(splits, _noisy(splits, splits.noise_floor), some, None)
+        found[NOISE_FLOOR] = ranking.make_predictions(
+            splits, _noisy_ratings(splits, splits.noise_floor), users, None
+        )
     return found
 
 
-def _noisy(splits: Splits, floor: float) -> np.ndarray:
-    """The true ratings with errors that no model can avoid."""
+def _noisy_ratings(splits: Splits, noise_floor: float) -> np.ndarray:
+    """Add the noise, which no model can predict, to the true ratings."""
     noise = np.random.default_rng(0).standard_normal(len(splits.test))
-    return splits.test.targets + floor * noise / np.sqrt(np.square(noise).mean())
+    return splits.test.targets + noise_floor * noise / np.sqrt(np.square(noise).mean())
 
 
-def _means(splits: Splits) -> np.ndarray:
-    """Mean, and what is usual for the item, and then for the user; damped; 0 for unknown ones."""
-    (known, ratings), (asked, _) = splits.train.numpy(), splits.test.numpy()
+def _bias_ratings(splits: Splits) -> np.ndarray:
+    """Mean plus damped biases of the item and then of the user; unknown ones have bias 0."""
+    (train, ratings), (test, _) = splits.train.numpy(), splits.test.numpy()
     mean = ratings.mean(dtype="float64")
-    left, given = ratings - mean, np.full(len(splits.test), mean)
+    residuals, predicted = ratings - mean, np.full(len(splits.test), mean)
     for kind in ("item", "user"):
-        names = vocabulary(known[kind])
-        rows = numbered(names, known[kind])
+        names = vocabulary(train[kind])
+        rows = numbered(names, train[kind])
         counts = np.bincount(rows, minlength=len(names) + 1)
-        usual = np.bincount(rows, left, len(names) + 1) / (counts + DAMPING)
-        left = left - usual[rows]
-        given += usual[numbered(names, asked[kind])]
-    return given
+        bias = np.bincount(rows, residuals, len(names) + 1) / (counts + BIAS_DAMPING)
+        residuals = residuals - bias[rows]
+        predicted += bias[numbered(names, test[kind])]
+    return predicted
 
 
-def _popular(splits: Splits, some: ranking.Asked) -> np.ndarray:
-    """The most popular items that each user has not met: places in the catalogue."""
-    order = np.argsort(-ranking.popularity_of(splits), kind="stable")
-    longest = min(ranking.LENGTHS[-1], len(order))
-    lists = np.full((len(some.names), longest), ranking.NONE)
-    for row, met in enumerate(_met_by(splits, some.names)):
-        first = order[: longest + len(met)]
-        left = first[~np.isin(first, met)][:longest]
-        lists[row, : len(left)] = left
+def _popular_items(splits: Splits, users: RankedUsers) -> np.ndarray:
+    """Places in the catalogue of the most popular items without a known interaction of the user."""
+    order = np.argsort(-ranking.item_popularity(splits), kind="stable")
+    length = min(ranking.LIST_LENGTHS[-1], len(order))
+    lists = np.full((len(users.names), length), NO_ITEM)
+    for row, known in enumerate(_interactions(splits, users.names)):
+        first = order[: length + len(known)]
+        new = first[~np.isin(first, known)][:length]
+        lists[row, : len(new)] = new
     return lists
 
 
-def _met_by(splits: Splits, names: np.ndarray) -> list[np.ndarray]:
-    """The places of the items that each user met in training or validation."""
+def _interactions(splits: Splits, names: np.ndarray) -> list[np.ndarray]:
+    """Places of the items in each user's training and validation pairs."""
     catalogue = vocabulary(splits.train.numpy().features["item"])
     parts = [part.numpy().features for part in (splits.train, splits.valid)]
     users, items = (
@@ -78,35 +88,41 @@ def _met_by(splits: Splits, names: np.ndarray) -> list[np.ndarray]:
     return np.split(items[order], ends[:-1])
 
 
-def figures(run: Run, answers: Answers) -> dict[str, Any]:
-    """For whom the run answers well, by how much is known of them."""
-    return {"activity.png": _activity(run.splits, answers)}
+def figures(run: Run, predictions: Predictions) -> dict[str, Any]:
+    """Metrics by number of training pairs of the user."""
+    return {"activity.png": _activity(run.splits, predictions)}
 
 
-def _activity(splits: Splits, answers: Answers) -> Any:
+def _activity(splits: Splits, predictions: Predictions) -> Any:
     from evaluation.style import FIRST, INK, pyplot
 
     names = vocabulary(splits.test.numpy().features["user"])
     known = numbered(names, splits.train.numpy().features["user"])
     counts = np.bincount(known, minlength=len(names) + 1)[1:]
-    groups = np.digitize(counts, EDGES)
+    groups = np.digitize(counts, GROUP_EDGES)
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    if answers.given is not None:
-        squares = np.square(answers.given.astype("float64") - answers.target)
-        _bars(axes[0], groups[answers.users], squares, np.sqrt, FIRST)
+    if predictions.predicted is not None:
+        squares = np.square(predictions.predicted.astype("float64") - predictions.target)
+        _bars(axes[0], groups[predictions.users], squares, np.sqrt, FIRST)
         axes[0].set(title="RMSE of the ratings", ylabel="RMSE")
-    if answers.lists is not None:
-        _bars(axes[1], groups[answers.lists.owners], ranking.ndcg(answers.lists), float, INK)
+    if predictions.lists is not None:
+        _bars(
+            axes[1],
+            groups[predictions.lists.user_positions],
+            ranking.ndcg(predictions.lists),
+            float,
+            INK,
+        )
         axes[1].set(title="NDCG@10 of the lists", ylabel="NDCG@10")
     for axis in axes:
-        axis.set_xticks(range(len(GROUPS)), GROUPS)
-        axis.set_xlabel("training pairs of the user; above: test pairs, or users")
+        axis.set_xticks(range(len(GROUP_NAMES)), GROUP_NAMES)
+        axis.set_xlabel("training pairs of the user; above a bar: test pairs, or users")
     return figure
 
 
 def _bars(axis: Any, groups: np.ndarray, values: np.ndarray, last: Any, color: str) -> None:
-    """The mean of the values of each group, with their number above."""
-    counts = np.bincount(groups, minlength=len(GROUPS))
-    means = np.bincount(groups, values, len(GROUPS)) / np.maximum(counts, 1)
-    bars = axis.bar(range(len(GROUPS)), [last(mean) for mean in means], color=color)
+    """Draw the mean of each group's values, and their number above it."""
+    counts = np.bincount(groups, minlength=len(GROUP_NAMES))
+    means = np.bincount(groups, values, len(GROUP_NAMES)) / np.maximum(counts, 1)
+    bars = axis.bar(range(len(GROUP_NAMES)), [last(mean) for mean in means], color=color)
     axis.bar_label(bars, [f"{count:,}" if count else "" for count in counts], fontsize=8)

@@ -1,1 +1,53 @@
 """Metrics, intervals and figures of each task."""
+
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from apps.app import TaskName
+from evaluation.intervals import Interval, Resamples
+from evaluation.tasks import classification, ranking, regression
+from pipelines.splits import Splits
+from training.run import Run
+
+Predictions = TypeVar("Predictions")
+
+
+class Task(Protocol[Predictions]):
+    """The functions that a task's module defines, over its own type of predictions.
+
+    `predictions.target` holds the true values of the test examples.
+    """
+
+    NAME: TaskName
+
+    def predict_test_set(self, run: Run) -> Predictions:
+        """Predict a run's test examples."""
+
+    def from_outputs(self, splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
+        """Make predictions from an export's outputs for the test examples."""
+
+    def metrics(self, predictions: Predictions) -> dict[str, float]:
+        """Compute the metrics, the most important first."""
+
+    def bootstrap(self, predictions: Predictions, seed: int = 0) -> Resamples:
+        """Compute each metric of every bootstrap resample."""
+
+    def intervals(
+        self, predictions: Predictions, resamples: Resamples | None = None
+    ) -> dict[str, Interval]:
+        """Compute the 95 % interval of each metric."""
+
+    def tables(self, predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:
+        """Make further tables for scores.json, by name."""
+
+    def figures(self, predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:
+        """Draw Matplotlib figures, by file name; `target` names the predicted column."""
+
+
+TASKS: tuple[Task[Any], ...] = (classification, regression, ranking)
+
+
+def task_of(run: Run) -> Task[Any]:
+    """The module for a run's task."""
+    return next(one for one in TASKS if run.task == one.NAME)

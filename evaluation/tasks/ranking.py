@@ -1,239 +1,208 @@
-"""Judging answers that are ratings of pairs, and lists of what to recommend."""
+"""Evaluate ratings of pairs of a user and an item, and lists of recommended items."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from apps.app import TaskName
 from apps.metrics import metric
 from evaluation.intervals import (
     Interval,
-    Resampled,
-    draws,
-    of_mean,
-    of_sums,
-    recentred,
-    resampled_sums,
+    Resamples,
+    bca_of_sums,
+    bootstrap_sums,
+    mean_interval,
+    recentred_percentiles,
+    resampled_positions,
 )
+from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, ranked_users
 from inference.modalities import item_scores
-from inference.model_outputs import ask
+from inference.model_outputs import predict_all
 from pipelines.ids.reading import numbered, vocabulary
 from pipelines.splits import Splits
 from training.run import Run
 
+NAME: TaskName = "ranking"
 K = 10
-LENGTHS = (1, 5, 10, 20, 50)
-MOST_USERS = 5000  # with a list each
-CELLS = 200_000  # pairs of a user and an item in one question
-NONE = -1  # in place of an item, where a user has met all others
+LIST_LENGTHS = (1, 5, 10, 20, 50)
+MAX_PAIRS_PER_BATCH = 200_000  # of a user and an item, whose scores are computed at once
 
 
 class Lists(NamedTuple):
-    """What was recommended to test users of whom something relevant is known.
+    """Recommended items of the ranked users.
 
     Attributes:
-        owners: numbers of the users among the test users, [n].
-        hits: whether a recommended item was relevant, [n, longest].
-        relevant: how many items of the test were, [n].
-        places: of the recommended items in the catalogue, [n, longest]; NONE where no item is left.
-        popularity: the number of training pairs of each item of the catalogue.
-        usual: the mean popularity of the items of the training pairs.
+        user_positions: of the users among the distinct test users, [n].
+        hits: whether a recommended item is relevant, [n, length].
+        num_relevant: relevant test items of each user, [n].
+        places: of the recommended items in the catalogue, [n, length], or NO_ITEM.
+        popularity: training pairs of each item of the catalogue.
+        mean_popularity: of the items of the training pairs.
 
     """
 
-    owners: np.ndarray
+    user_positions: np.ndarray
     hits: np.ndarray
-    relevant: np.ndarray
+    num_relevant: np.ndarray
     places: np.ndarray
     popularity: np.ndarray
-    usual: float
+    mean_popularity: float
 
 
-class Answers(NamedTuple):
-    """Ratings given and true, [n], by users of these numbers, [n]; and lists.
+class Predictions(NamedTuple):
+    """Predicted and true ratings of the test pairs, and lists of recommended items.
 
-    `given` is None where nothing is rated, or for a baseline that only ranks;
-    `lists` is None for one that only rates.
+    Attributes:
+        predicted: ratings, [n]; None without ratings, or for a baseline that only ranks.
+        target: true ratings, [n].
+        users: position of each pair's user among the distinct test users, [n].
+        lists: None for a baseline that only predicts ratings.
+
     """
 
-    given: np.ndarray | None
+    predicted: np.ndarray | None
     target: np.ndarray
     users: np.ndarray
     lists: Lists | None
 
 
-class Asked(NamedTuple):
-    """Test users with something relevant, and what they are asked about.
-
-    Relevant are the test items that a user rated at least as high as the mean of
-    the training ratings; without ratings all are.
-    """
-
-    names: np.ndarray
-    owners: np.ndarray
-    relevant: np.ndarray  # numbers of pairs: the row of a user times the catalogue, plus a place
-    counts: np.ndarray
-    catalogue: int
-
-    def hits(self, places: np.ndarray) -> np.ndarray:
-        """Whether each recommended item [n, k] is relevant."""
-        rows = np.arange(len(places))[:, None]
-        return (places != NONE) & np.isin(rows * self.catalogue + places, self.relevant)
-
-
-def answers_of(run: Run) -> Answers:
-    """The run's ratings of the test pairs, and its lists for their users."""
+def predict_test_set(run: Run) -> Predictions:
+    """Predict the test pairs' ratings, and recommend items to the test users."""
     splits = run.splits
-    given = ask(run.model, splits.test)[:, 0] if rated(splits) else None
-    some = asked(splits)
-    longest = LENGTHS[-1]
+    predicted = predict_all(run.model, splits.test)[:, 0] if has_ratings(splits) else None
+    users = ranked_users(splits)
+    length = LIST_LENGTHS[-1]
     model = run.model
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def best(users: Any) -> Any:
-        found = item_scores.best(
-            model, users, tf.constant(longest), tf.constant(True), in_test=False
+        found = item_scores.top_items(
+            model, users, tf.constant(length), tf.constant(True), in_test=False
         )
-        return tf.where(tf.math.is_inf(found.scores), NONE, found.places)
+        return tf.where(tf.math.is_inf(found.scores), NO_ITEM, found.places)
 
-    step = max(1, CELLS // some.catalogue)
-    starts = range(0, len(some.names), step)
-    places = [best(tf.constant(some.names[start : start + step])).numpy() for start in starts]
-    return answers(splits, given, some, np.concatenate(places) if places else None)
-
-
-def given(splits: Splits, outputs: dict[str, np.ndarray]) -> Answers:
-    """Somebody else's ratings of the test pairs, by the names of an export; no lists."""
-    ratings = outputs["rating"] if rated(splits) else None
-    return Answers(ratings, splits.test.targets, _test_users(splits), None)
+    step = max(1, MAX_PAIRS_PER_BATCH // users.catalogue_size)
+    starts = range(0, len(users.names), step)
+    places = [best(tf.constant(users.names[start : start + step])).numpy() for start in starts]
+    return make_predictions(splits, predicted, users, np.concatenate(places) if places else None)
 
 
-def answers(
-    splits: Splits, given: np.ndarray | None, some: Asked, places: np.ndarray | None
-) -> Answers:
-    """Given ratings and places in the catalogue beside the truth."""
+def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
+    """Predictions from an export's outputs for the test pairs; they have no lists."""
+    ratings = outputs["rating"] if has_ratings(splits) else None
+    return Predictions(ratings, splits.test.targets, _test_users(splits), None)
+
+
+def make_predictions(
+    splits: Splits, predicted: np.ndarray | None, users: RankedUsers, places: np.ndarray | None
+) -> Predictions:
+    """Join predicted ratings and recommended items with the true ones."""
     lists = None
     if places is not None:
-        popularity = popularity_of(splits)
+        popularity = item_popularity(splits)
         lists = Lists(
-            some.owners,
-            some.hits(places),
-            some.counts,
+            users.positions,
+            users.hits(places),
+            users.num_relevant,
             places,
             popularity,
             float(np.square(popularity).sum() / popularity.sum()),
         )
-    return Answers(given, splits.test.targets, _test_users(splits), lists)
+    return Predictions(predicted, splits.test.targets, _test_users(splits), lists)
 
 
 def _test_users(splits: Splits) -> np.ndarray:
-    """The number among the test users of each test pair's, from 0."""
+    """Position of each test pair's user among the distinct test users."""
     users = splits.test.numpy().features["user"]
     return numbered(vocabulary(users), users) - 1
 
 
-def rated(splits: Splits) -> bool:
-    """Whether there are ratings, or only what was met."""
+def has_ratings(splits: Splits) -> bool:
+    """Whether the data hold ratings, and not interactions alone."""
     return bool(np.ptp(splits.train.targets))
 
 
-def popularity_of(splits: Splits) -> np.ndarray:
-    """The number of training pairs of each item of the catalogue."""
+def item_popularity(splits: Splits) -> np.ndarray:
+    """Count the training pairs of each item of the catalogue."""
     items = splits.train.numpy().features["item"]
     return np.bincount(numbered(vocabulary(items), items) - 1).astype("float64")
 
 
-def asked(splits: Splits, seed: int = 0) -> Asked:
-    """The users to whom items are recommended: all, or `MOST_USERS` by chance."""
-    test = splits.test.numpy()
-    items = vocabulary(splits.train.numpy().features["item"])
-    names = vocabulary(test.features["user"])
-    users = numbered(names, test.features["user"]) - 1
-    liked = test.target >= splits.train.targets.mean(dtype="float64") - 1e-6
-    counts = np.bincount(users[liked], minlength=len(names))
-    owners = np.flatnonzero(counts)
-    if len(owners) > MOST_USERS:
-        owners = np.sort(np.random.default_rng(seed).choice(owners, MOST_USERS, replace=False))
-    rows = np.full(len(names), -1)
-    rows[owners] = np.arange(len(owners))
-    places = numbered(items, test.features["item"]) - 1
-    known = liked & (places >= 0) & (rows[users] >= 0)
-    relevant = rows[users[known]] * len(items) + places[known]
-    return Asked(names[owners], owners, relevant, counts[owners], len(items))
-
-
 def recall(lists: Lists, k: int = K) -> np.ndarray:
-    """Of each user, the share of the relevant items that are among the first k."""
-    return lists.hits[:, :k].sum(1) / lists.relevant
+    """Share of each user's relevant items among the first k, [users]."""
+    return lists.hits[:, :k].sum(1) / lists.num_relevant
 
 
 def ndcg(lists: Lists, k: int = K) -> np.ndarray:
-    """Of each user, the normalised discounted cumulative gain (Jarvelin and Kekalainen, 2002)."""
+    """Normalised discounted cumulative gain of each user (Jarvelin and Kekalainen, 2002)."""
     discounts = 1 / np.log2(np.arange(2, k + 2))
     best = np.concatenate([[0], np.cumsum(discounts)])
     hits = lists.hits[:, :k]
-    return (hits * discounts[: hits.shape[1]]).sum(1) / best[np.minimum(lists.relevant, k)]
+    return (hits * discounts[: hits.shape[1]]).sum(1) / best[np.minimum(lists.num_relevant, k)]
 
 
 def coverage(lists: Lists, k: int = K, rows: Any = slice(None)) -> float:
-    """The share of the catalogue that is among the first k of somebody's list."""
+    """Share of the catalogue that is among the first k of at least one list."""
     places = np.unique(lists.places[rows, :k])
-    return np.count_nonzero(places != NONE) / len(lists.popularity)
+    return np.count_nonzero(places != NO_ITEM) / len(lists.popularity)
 
 
-def metrics(answers: Answers) -> dict[str, float]:
+def metrics(predictions: Predictions) -> dict[str, float]:
     """RMSE and MAE of the ratings; Recall@10, NDCG@10 and coverage of lists of all items."""
     found: dict[str, Any] = {}
-    if answers.given is not None:
-        found |= _of_sums(_columns(answers, answers.given).sum(0))
-    if (lists := answers.lists) is not None:
+    if predictions.predicted is not None:
+        found |= _of_sums(_columns(predictions, predictions.predicted).sum(0))
+    if (lists := predictions.lists) is not None:
         found |= {name: values.mean() for name, values in _of_users(lists).items()}
         found["coverage"] = coverage(lists)
     return {name: float(value) for name, value in found.items()}
 
 
-def resampled(answers: Answers, seed: int = 0) -> Resampled:
-    """Each metric of every bootstrap resample of whole users."""
+def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
+    """Each metric of every bootstrap resample of users."""
     found: dict[str, np.ndarray] = {}
-    if answers.given is not None:
-        found |= _of_sums(resampled_sums(_columns(answers, answers.given), seed))
-    if (lists := answers.lists) is not None:
+    if predictions.predicted is not None:
+        found |= _of_sums(bootstrap_sums(_columns(predictions, predictions.predicted), seed))
+    if (lists := predictions.lists) is not None:
         values = _of_users(lists)
-        drawn: dict[str, list[float]] = {name: [] for name in [*values, "coverage"]}
-        for rows in draws(len(lists.owners), seed):
+        resamples: dict[str, list[float]] = {name: [] for name in [*values, "coverage"]}
+        for rows in resampled_positions(len(lists.user_positions), seed):
             for name, column in values.items():
-                drawn[name].append(column[rows].mean())
-            drawn["coverage"].append(coverage(lists, rows=np.unique(rows)))
-        found |= {name: np.array(column) for name, column in drawn.items()}
+                resamples[name].append(column[rows].mean())
+            resamples["coverage"].append(coverage(lists, rows=np.unique(rows)))
+        found |= {name: np.array(column) for name, column in resamples.items()}
     return found
 
 
-def intervals(answers: Answers, drawn: Resampled | None = None) -> dict[str, Interval]:
-    """95 % intervals over users: BCa, or Wilson's of hits; of coverage recentred percentiles.
+def intervals(predictions: Predictions, resamples: Resamples | None = None) -> dict[str, Interval]:
+    """95 % intervals over users: BCa, Wilson's for hits, recentred percentiles for coverage.
 
-    `drawn` is what `resampled` gives; without it the answers are resampled here.
+    `resamples` are those of `bootstrap`; by default they are made here.
     """
-    drawn = resampled(answers) if drawn is None else drawn
+    resamples = bootstrap(predictions) if resamples is None else resamples
     found: dict[str, Interval] = {}
-    if answers.given is not None:
-        found |= of_sums(_columns(answers, answers.given), _of_sums, drawn)
-    if (lists := answers.lists) is not None:
+    if predictions.predicted is not None:
+        found |= bca_of_sums(_columns(predictions, predictions.predicted), _of_sums, resamples)
+    if (lists := predictions.lists) is not None:
         for name, values in _of_users(lists).items():
-            found[name] = of_mean(values, drawn[name], metric(name))
-        found["coverage"] = recentred(coverage(lists), drawn["coverage"], metric("coverage"))
+            found[name] = mean_interval(values, resamples[name], metric(name))
+        found["coverage"] = recentred_percentiles(
+            coverage(lists), resamples["coverage"], metric("coverage")
+        )
     return found
 
 
 def _of_users(lists: Lists) -> dict[str, np.ndarray]:
-    """What the metrics of the lists are means of, [users]."""
+    """Metrics of each user's list, [users]."""
     return {"recall_at_10": recall(lists), "ndcg_at_10": ndcg(lists)}
 
 
-def _columns(answers: Answers, given: np.ndarray) -> np.ndarray:
-    """What the metrics of the ratings are functions of the sums of, [users, 3]."""
-    error = given.astype("float64") - answers.target
+def _columns(predictions: Predictions, predicted: np.ndarray) -> np.ndarray:
+    """Each user's number of pairs and sums of squared and absolute errors, [users, 3]."""
+    error = predicted.astype("float64") - predictions.target
     weights = (None, np.square(error), np.abs(error))
-    columns = np.stack([np.bincount(answers.users, one) for one in weights], axis=1)
+    columns = np.stack([np.bincount(predictions.users, one) for one in weights], axis=1)
     return columns[columns[:, 0] > 0].astype("float64")
 
 
@@ -242,13 +211,13 @@ def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     return {"rmse": np.sqrt(squared / pairs), "mae": absolute / pairs}
 
 
-def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001
-    """Lists of several lengths.
+def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001
+    """Metrics of lists of several lengths.
 
-    Popularity bias is the mean popularity of the recommended items over that of
-    what people met in training: 1 is as usual, more is more of the same.
+    Popularity bias is the mean popularity of the recommended items, divided by that of the
+    items in the training pairs; above 1 the lists prefer popular items.
     """
-    if (lists := answers.lists) is None:
+    if (lists := predictions.lists) is None:
         return {}
     return {
         "lists": [
@@ -259,7 +228,7 @@ def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]
                 "coverage": coverage(lists, k),
                 "popularity_bias": _popularity_bias(lists, k),
             }
-            for k in LENGTHS
+            for k in LIST_LENGTHS
             if k <= lists.places.shape[1]
         ]
     }
@@ -267,18 +236,18 @@ def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]
 
 def _popularity_bias(lists: Lists, k: int) -> float:
     places = lists.places[:, :k]
-    known = lists.popularity[places[places != NONE]]
-    return float(known.mean() / lists.usual) if len(known) else 0.0
+    known = lists.popularity[places[places != NO_ITEM]]
+    return float(known.mean() / lists.mean_popularity) if len(known) else 0.0
 
 
-def figures(answers: Answers, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001
-    """Given against true ratings; where in the catalogue the recommended items come from."""
+def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001
+    """Predicted against true ratings; popularity of the recommended items."""
     from evaluation.tasks import ranking_pictures
 
     drawn = {}
-    if answers.given is not None:
-        drawn["ratings.png"] = ranking_pictures.ratings(answers.given, answers.target)
-    if (lists := answers.lists) is not None:
+    if predictions.predicted is not None:
+        drawn["ratings.png"] = ranking_pictures.ratings(predictions.predicted, predictions.target)
+    if (lists := predictions.lists) is not None:
         share = coverage(lists)
         drawn["popularity.png"] = ranking_pictures.popularity(
             lists.popularity, lists.places[:, :K], share

@@ -4,21 +4,21 @@ from typing import Any
 
 import numpy as np
 
-MOST_BOXES = 10
+MAX_BOXES = 10
 
 
-def ratings(given: np.ndarray, target: np.ndarray) -> Any:
-    """Given ratings by the true ones."""
+def ratings(predicted: np.ndarray, target: np.ndarray) -> Any:
+    """Box plots of predicted ratings, one for each true rating."""
     from evaluation.style import FIRST, INK, pyplot
 
     figure, axis = pyplot.subplots(figsize=(5.5, 4), layout="constrained")
     values, groups = np.unique(target, return_inverse=True)
-    if len(values) > MOST_BOXES:
-        inner = np.quantile(target, np.linspace(0, 1, MOST_BOXES + 1)[1:-1])
+    if len(values) > MAX_BOXES:
+        inner = np.quantile(target, np.linspace(0, 1, MAX_BOXES + 1)[1:-1])
         groups = np.searchsorted(np.unique(inner), target)
         values = np.bincount(groups, target) / np.maximum(np.bincount(groups), 1)
     centres, boxed = zip(
-        *[(v, given[groups == k]) for k, v in enumerate(values) if k in groups], strict=True
+        *[(v, predicted[groups == k]) for k, v in enumerate(values) if k in groups], strict=True
     )
     width = 0.6 * float(min(np.diff(centres))) if len(centres) > 1 else 0.6
     boxes = axis.boxplot(
@@ -29,17 +29,19 @@ def ratings(given: np.ndarray, target: np.ndarray) -> Any:
         box.set(facecolor=FIRST, edgecolor=FIRST)
     axis.plot(centres, centres, color=INK, linewidth=0.8)
     title = f"{len(target):,} test pairs; boxes: middle half, whiskers: 90 %"
-    axis.set(xlabel="true rating", ylabel="given rating", title=title)
+    axis.set(xlabel="true rating", ylabel="predicted rating", title=title)
     return figure
 
 
 def popularity(counts: np.ndarray, places: np.ndarray, coverage: float) -> Any:
-    """Both curves end at 1; the farther apart, the more the lists favour what is popular.
+    """Cumulative shares of recommendations and of training pairs, by popularity of the item.
+
+    The farther apart the two curves are, the more the lists prefer popular items.
 
     Args:
-        counts: the number of training pairs of each item.
-        places: of the recommended items among them, [users, k]; -1 where a list ends before.
-        coverage: the share of the items that is recommended to somebody.
+        counts: training pairs of each item.
+        places: of the recommended items, [users, k]; -1 after the end of a shorter list.
+        coverage: share of the items that are in at least one list.
 
     """
     from evaluation.style import FAINT, FIRST, INK, pyplot
@@ -47,16 +49,16 @@ def popularity(counts: np.ndarray, places: np.ndarray, coverage: float) -> Any:
     k = places.shape[1]
     order = np.argsort(-counts, kind="stable")
     shown = np.bincount(places[places >= 0], minlength=len(order))[order]
-    met = counts[order]
+    seen = counts[order]
     share = np.arange(1, len(order) + 1) / len(order)
     figure, axis = pyplot.subplots(figsize=(5.5, 4), layout="constrained")
     axis.plot(
         share, np.cumsum(shown) / max(1, shown.sum()), color=FIRST, label=f"recommended (first {k})"
     )
-    axis.plot(share, np.cumsum(met) / met.sum(), color=INK, label="met in training")
-    axis.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, label="all alike")
+    axis.plot(share, np.cumsum(seen) / seen.sum(), color=INK, label="seen in training")
+    axis.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, label="uniform")
     axis.set(
-        xlabel="share of the catalogue, the most popular first",
+        xlabel="share of the catalogue, most popular items first",
         ylabel="share of the lists, or of the pairs",
         title=f"coverage@{k} {coverage:.1%} of {len(order):,} items",
     )

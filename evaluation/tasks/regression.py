@@ -1,53 +1,56 @@
-"""Judging answers that are numbers."""
+"""Evaluate predictions that are numbers."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from evaluation.intervals import Interval, Resampled, of_sums, resampled_sums
-from inference.model_outputs import ask
+from apps.app import TaskName
+from evaluation.intervals import Interval, Resamples, bca_of_sums, bootstrap_sums
+from inference.model_outputs import predict_all
 from pipelines.splits import Splits
 from training.run import Run
 
-EQUAL = 1e-12  # of the targets' squares: variation that is rounding
+NAME: TaskName = "regression"
+# A smaller variation, as a share of the targets' squares, is rounding: the targets are equal.
+MIN_RELATIVE_VARIATION = 1e-12
 
 
-class Answers(NamedTuple):
-    """Numbers [n] that a model gave, and the true ones [n], in the target's unit."""
+class Predictions(NamedTuple):
+    """Predicted and true numbers, [n], in the target's unit."""
 
-    given: np.ndarray
+    predicted: np.ndarray
     target: np.ndarray
 
     @property
     def residuals(self) -> np.ndarray:
-        """Given less true, in float64."""
-        return self.given.astype("float64") - self.target
+        """Predicted minus true, in float64."""
+        return self.predicted.astype("float64") - self.target
 
 
-def answers_of(run: Run) -> Answers:
-    """The run's answers to its test examples."""
-    return Answers(ask(run.model, run.splits.test), run.splits.test.targets)
+def predict_test_set(run: Run) -> Predictions:
+    """Predict the run's test examples."""
+    return Predictions(predict_all(run.model, run.splits.test), run.splits.test.targets)
 
 
-def given(splits: Splits, outputs: dict[str, np.ndarray]) -> Answers:
-    """What somebody else answered to the test examples, by the names of an export."""
-    return Answers(outputs["value"], splits.test.targets)
+def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
+    """Predictions from an export's outputs for the test examples."""
+    return Predictions(outputs["value"], splits.test.targets)
 
 
-def metrics(answers: Answers) -> dict[str, float]:
+def metrics(predictions: Predictions) -> dict[str, float]:
     """Root mean squared error and mean absolute error (the target's unit), and R2.
 
-    R2 is the share of the test targets' variance that the answers explain: 1 is
-    perfect, 0 as good as the targets' own mean.
+    R2 is the share of the test targets' variance that the predictions explain: 1 is
+    perfect, 0 is as good as the mean of the targets.
     """
-    found = _of_sums(_columns(answers).sum(0))
+    found = _of_sums(_columns(predictions).sum(0))
     return {name: float(value) for name, value in found.items()}
 
 
-def _columns(answers: Answers) -> np.ndarray:
-    """What the metrics are functions of the sums of, [examples, 5]."""
-    residuals, target = answers.residuals, answers.target.astype("float64")
-    # Squares of targets far from 0 would lose what sets them apart.
+def _columns(predictions: Predictions) -> np.ndarray:
+    """Terms of each example whose sums give the metrics, [examples, 5]."""
+    residuals, target = predictions.residuals, predictions.target.astype("float64")
+    # Squares of targets far from 0 would lose their differences to rounding.
     target = target - target.mean()
     ones = np.ones(len(target))
     return np.stack([ones, residuals**2, np.abs(residuals), target, target**2], axis=1)
@@ -56,8 +59,7 @@ def _columns(answers: Answers) -> np.ndarray:
 def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     count, squared, absolute, target, target_squared = np.moveaxis(sums, -1, 0)
     variation = target_squared - target**2 / count
-    # What is left of equal targets is rounding.
-    equal = variation <= EQUAL * target_squared
+    equal = variation <= MIN_RELATIVE_VARIATION * target_squared
     explained = 1 - squared / np.where(equal, 1.0, variation)
     return {
         "rmse": np.sqrt(squared / count),
@@ -66,65 +68,74 @@ def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def resampled(answers: Answers, seed: int = 0) -> Resampled:
+def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
     """Each metric of every bootstrap resample of the examples."""
-    return _of_sums(resampled_sums(_columns(answers), seed))
+    return _of_sums(bootstrap_sums(_columns(predictions), seed))
 
 
-def intervals(answers: Answers, drawn: Resampled | None = None) -> dict[str, Interval]:
+def intervals(predictions: Predictions, resamples: Resamples | None = None) -> dict[str, Interval]:
     """95 % BCa bootstrap intervals of the metrics.
 
-    `drawn` is what `resampled` gives; without it the answers are resampled here.
+    `resamples` are those of `bootstrap`; by default they are made here.
     """
-    drawn = resampled(answers) if drawn is None else drawn
-    return of_sums(_columns(answers), _of_sums, drawn)
+    resamples = bootstrap(predictions) if resamples is None else resamples
+    return bca_of_sums(_columns(predictions), _of_sums, resamples)
 
 
-def details(answers: Answers, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001
-    """No tables: three numbers say it."""
+def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001
+    """No tables: the metrics say all."""
     return {}
 
 
-def figures(answers: Answers, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001
-    """Predicted against true, and what is left; `target` names what is predicted."""
+def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001
+    """Predicted against true, and the residuals; `target` names the predicted column."""
     return {
-        "predicted.png": _predicted(answers, target),
-        "residuals.png": _residuals(answers, target),
+        "predicted.png": _predicted(predictions, target),
+        "residuals.png": _residuals(predictions, target),
     }
 
 
-def _predicted(answers: Answers, target: str) -> Any:
+def _predicted(predictions: Predictions, target: str) -> Any:
     from evaluation.style import FIRST, INK, few_ticks, pyplot
 
     figure, axis = pyplot.subplots(figsize=(5, 5), layout="constrained")
-    axis.scatter(answers.target, answers.given, s=6, color=FIRST, alpha=_alpha(answers), lw=0)
-    ends = [answers.target.min(), answers.target.max()]
+    axis.scatter(
+        predictions.target, predictions.predicted, s=6, color=FIRST, alpha=_alpha(predictions), lw=0
+    )
+    ends = [predictions.target.min(), predictions.target.max()]
     axis.plot(ends, ends, color=INK, linewidth=0.8)
     few_ticks(axis.xaxis, axis.yaxis)
-    axis.set_title(f"{len(answers.target):,} test examples")
+    axis.set_title(f"{len(predictions.target):,} test examples")
     axis.set_xlabel(f"true {target}".strip(), parse_math=False)
     axis.set_ylabel(f"predicted {target}".strip(), parse_math=False)
     return figure
 
 
-def _residuals(answers: Answers, target: str) -> Any:
+def _residuals(predictions: Predictions, target: str) -> Any:
     from evaluation.style import FIRST, INK, few_ticks, pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    left.scatter(answers.given, answers.residuals, s=6, color=FIRST, alpha=_alpha(answers), lw=0)
+    left.scatter(
+        predictions.predicted,
+        predictions.residuals,
+        s=6,
+        color=FIRST,
+        alpha=_alpha(predictions),
+        lw=0,
+    )
     left.axhline(0, color=INK, linewidth=0.8)
     left.set_xlabel(f"predicted {target}".strip(), parse_math=False)
-    left.set_ylabel(f"predicted less true {target}".strip(), parse_math=False)
-    # The farthest hundredth would squeeze the rest into one bar.
-    middle = np.percentile(answers.residuals, [0.5, 99.5])
-    bins = int(np.clip(np.sqrt(len(answers.residuals)), 10, 60))
-    right.hist(answers.residuals, bins=bins, range=tuple(middle), color=FIRST)
+    left.set_ylabel(f"predicted minus true {target}".strip(), parse_math=False)
+    # The extreme 1 % would squeeze all others into one bar.
+    middle = np.percentile(predictions.residuals, [0.5, 99.5])
+    bins = int(np.clip(np.sqrt(len(predictions.residuals)), 10, 60))
+    right.hist(predictions.residuals, bins=bins, range=tuple(middle), color=FIRST)
     right.axvline(0, color=INK, linewidth=0.8)
-    right.set(xlabel="the same, the middle 99 %", ylabel="test examples")
+    right.set(xlabel="predicted minus true, the middle 99 %", ylabel="test examples")
     few_ticks(left.xaxis, left.yaxis, right.xaxis, right.yaxis)
     return figure
 
 
-def _alpha(answers: Answers) -> float:
-    """Fainter points where there are many."""
-    return float(np.clip(400 / len(answers.target), 0.1, 0.8))
+def _alpha(predictions: Predictions) -> float:
+    """Opacity of a point: the more points, the fainter."""
+    return float(np.clip(400 / len(predictions.target), 0.1, 0.8))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from apps.app import ModalityName
+from inference.inputs import Note
 from inference.modalities import ids, images, rows, texts
 from inference.portable import Portable
 from pipelines.examples import Batch
@@ -42,7 +43,7 @@ class Modality(Protocol):
     def model_info(self, run: Run, *, with_examples: bool = False) -> dict[str, Any]:
         """Describe the inputs, for about.json; with ids of users only if `with_examples`."""
 
-    def predict(self, run: Run, inputs: list[str]) -> list[dict[str, Any]]:
+    def predict(self, run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:
         """Predict inputs from the command line, each a file, a text or an id."""
 
     def write_examples(self, folder: Path, batch: Batch, run: Run) -> list[str]:

@@ -1,40 +1,39 @@
-"""Where a network looked: the regions of a picture that speak for a class."""
+"""Grad-CAM: the regions of an image that raise the logit of a class."""
 
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-# A map whose peak is less than this share of all that is weighed against each other
-# is rounding: it stays dark.
-LEAST = 0.01
+# A smaller peak, as a share of the sum of absolute weighted features, is rounding: the map stays 0.
+MIN_PEAK_SHARE = 0.01
 
 
 def heat(network: Any, prepared: Any, classes: np.ndarray) -> np.ndarray | None:
-    """How much each place of the last feature map speaks for a class, from 0 to 1.
+    """Heat map of a class over the last feature map, from 0 to 1.
 
     Args:
-        network: a chain of layers from prepared input to logits.
-        prepared: a batch of its input.
-        classes: the class asked about, of each example.
+        network: a chain of layers from preprocessed images to logits.
+        prepared: a batch of preprocessed images.
+        classes: the class to explain, for each image.
 
     Returns:
-        [batch, height, width] of the map; None where the network has no map of
-        more than one place, or is no chain.
+        [batch, height, width] of the map; None if the network has no feature map of
+        more than one pixel, or is no chain.
 
     References:
         Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2.
 
     """
-    last = last_map(network, prepared)
-    return None if last is None else regions(network, last, prepared, classes).numpy()
+    last = last_feature_map(network, prepared)
+    return None if last is None else heat_maps(network, last, prepared, classes).numpy()
 
 
-def last_map(network: Any, prepared: Any) -> int | None:
-    """The number of the layer that gives the last map of several places.
+def last_feature_map(network: Any, prepared: Any) -> int | None:
+    """Index of the layer that outputs the last feature map of more than one pixel.
 
-    None where there is none, or where the layers, one after the other, are not
-    what the network computes. Asks the network: not inside a graph.
+    None if there is none, or if the network is no chain of its layers. Runs the network, so
+    call it outside of graphs.
     """
     maps = _outputs(network.layers[1:], prepared)
     if maps is None or not np.allclose(maps[-1], network(prepared, training=False), atol=1e-2):
@@ -43,8 +42,8 @@ def last_map(network: Any, prepared: Any) -> int | None:
     return spatial[-1] if spatial else None
 
 
-def regions(network: Any, last: int, prepared: Any, classes: Any) -> Any:
-    """As `heat`, as a tensor, of a network whose last map is known; inside a graph or outside."""
+def heat_maps(network: Any, last: int, prepared: Any, classes: Any) -> Any:
+    """As `heat`, as a tensor, for a known last feature map; inside a graph or outside."""
     features = prepared
     for layer in network.layers[1 : last + 1]:
         features = layer(features, training=False)
@@ -53,7 +52,7 @@ def regions(network: Any, last: int, prepared: Any, classes: Any) -> Any:
         logits = features
         for layer in network.layers[last + 1 :]:
             logits = layer(logits, training=False)
-        # What sets the class apart: all logits may rise together.
+        # Relative to the mean: all logits may rise together.
         chosen = tf.gather(logits, classes, batch_dims=1)
         score = tf.reduce_sum(chosen - tf.reduce_mean(logits, 1))
     # alpha_k: the mean of the gradient over the places of channel k.
@@ -61,17 +60,17 @@ def regions(network: Any, last: int, prepared: Any, classes: Any) -> Any:
     weighed = tf.cast(alpha, tf.float32) * tf.cast(features, tf.float32)
     found = tf.nn.relu(tf.reduce_sum(weighed, -1))
     peak = tf.reduce_max(found, [1, 2], keepdims=True)
-    all_of_it = tf.reduce_max(tf.reduce_sum(tf.abs(weighed), -1), [1, 2], keepdims=True)
-    return found / tf.maximum(tf.maximum(peak, LEAST * all_of_it), 1e-9)
+    total = tf.reduce_max(tf.reduce_sum(tf.abs(weighed), -1), [1, 2], keepdims=True)
+    return found / tf.maximum(tf.maximum(peak, MIN_PEAK_SHARE * total), 1e-9)
 
 
 def _outputs(layers: list[Any], x: Any) -> list[Any] | None:
-    """What each layer of a chain gives; None where they are none."""
-    given = []
+    """Outputs of each layer of a chain; None if the layers are no chain."""
+    outputs = []
     for layer in layers:
         try:
             x = layer(x, training=False)
         except (TypeError, ValueError):
             return None
-        given.append(x)
-    return given
+        outputs.append(x)
+    return outputs

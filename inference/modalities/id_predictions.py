@@ -1,4 +1,4 @@
-"""Answers to ids from the user: lists for a user, ratings of pairs."""
+"""Predictions for ids: lists for a user, ratings of pairs."""
 
 import csv
 import itertools
@@ -7,103 +7,108 @@ from typing import Any
 import numpy as np
 
 from inference import saved_graph
-from inference.inputs import UnreadableError, is_a_file, places_in, table, tell
-from inference.named_outputs import rows
+from inference.inputs import Note, UnreadableError, is_a_file, read_table, row_names
+from inference.named_outputs import predict_rows
 from pipelines.ids.reading import KINDS, Columns, found
 from training.run import Run
 
-LISTED = 10
+LIST_LENGTH = 10
 PAIR = ("user", "item")
-NUM_TOLD = 5  # ids in a message
-KNOWN = "user and item"  # what an answer rests on where training has seen both
+MAX_NAMED_IDS = 5  # in a message
+KNOWN = "user and item"  # the basis of a prediction if training has seen both
 
 
 class UnknownIdError(ValueError):
-    """A user or an item that training has not seen, where known ones are asked for."""
+    """Some users or items are unknown, though --strict expects known ones."""
 
     exit_status = 1
 
 
-def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
-    """The first ten unmet items of a USER, the rating of USER,ITEM, or of all pairs of a CSV file.
+def predict(run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:
+    """Recommend items to a USER; predict the rating of USER,ITEM or of the pairs of a CSV file.
 
     An id that holds a comma is written in double quotes, as in a CSV file. Raises
-    UnreadableError where an input is none of these.
+    UnreadableError if an input is none of these.
     """
     users = frozenset(saved_graph.vocabularies(run)["users"])
-    return [answer for text in inputs for answer in _answers(run, users, text)]
+    return [row for text in inputs for row in _predict_one(run, users, text, note)]
 
 
-def _answers(run: Run, known: frozenset[str], text: str) -> list[dict[str, Any]]:
-    if text not in known and is_a_file(text):
-        read = table(text)
+def _predict_one(
+    run: Run, known_users: frozenset[str], text: str, note: Note
+) -> list[dict[str, Any]]:
+    if text not in known_users and is_a_file(text):
+        table = read_table(text, note)
         columns = Columns(**{kind: run.manifest["reading"][kind] for kind in KINDS})
-        pairs = [read.columns[found(read, columns, name)] for name in PAIR]
+        pairs = [table.columns[found(table, columns, name)] for name in PAIR]
         users, items = (column.tolist() for column in pairs)
-        return _rated(run, places_in(text, read), users, items)
+        return _ratings(run, row_names(text, table), users, items, note)
     cells = [cell.strip().encode() for cell in next(csv.reader([text], skipinitialspace=True), [])]
     if len(cells) == 1 and cells[0]:
-        given = {"user": _texts(cells), "k": np.int32(LISTED), "exclude_seen": np.bool_(True)}
-        # A list has no room for what its user has met.
-        listed = saved_graph.ask(run, "recommend", given)["items"][0].tolist()
-        items = [item for item in listed if item]
+        items = _recommended(run, cells)
         if not items:
-            tell(f"{text} has met every item that can be recommended.")
-        return _rated(run, [text] * len(items), cells * len(items), items)
+            note(f"The user {text} has interacted with every item that can be recommended.")
+        return _ratings(run, [text] * len(items), cells * len(items), items, note)
     if len(cells) == 2 and all(cells):
-        return _rated(run, [text], cells[:1], cells[1:])
+        return _ratings(run, [text], cells[:1], cells[1:], note)
     raise UnreadableError(
         f"Received {text!r}; expected a user, USER,ITEM, or a CSV file of such pairs."
     )
 
 
-def _rated(
-    run: Run, inputs: list[str], users: list[bytes], items: list[bytes]
+def _recommended(run: Run, user: list[bytes]) -> list[bytes]:
+    inputs = {"user": _texts(user), "k": np.int32(LIST_LENGTH), "exclude_seen": np.bool_(True)}
+    items = saved_graph.call(run, "recommend", inputs)["items"][0].tolist()
+    return [item for item in items if item]  # empty names fill the list if items run out
+
+
+def _ratings(
+    run: Run, inputs: list[str], users: list[bytes], items: list[bytes], note: Note
 ) -> list[dict[str, Any]]:
     if not users:
         return []
     raw = {"user": _texts(users), "item": _texts(items)}
-    known = saved_graph.ask(run, "known", raw)
-    _tell_of_items(run, raw["user"][known["user"] == 0])
+    known = saved_graph.call(run, "known", raw)
+    _note_items_as_users(run, raw["user"][known["user"] == 0], note)
     return [
-        {"input": text, "item": item.decode(errors="replace"), **answer, "basis": basis}
-        for text, item, answer, basis in zip(
+        {"input": text, "item": item.decode(errors="replace"), **prediction, "basis": basis}
+        for text, item, prediction, basis in zip(
             inputs,
             items,
-            rows(run, "rating", raw),
+            predict_rows(run, "rating", raw),
             map(_basis, known["user"], known["item"]),
             strict=True,
         )
     ]
 
 
-def _tell_of_items(run: Run, strangers: np.ndarray) -> None:
-    """Tell of unknown users that are called as items are."""
-    some = dict.fromkeys(strangers.tolist())
-    known = set(saved_graph.vocabularies(run)["items"]) if some else set()
-    shown = (name.decode("utf-8", "surrogateescape") for name in some)
-    for name in itertools.islice((one for one in shown if one in known), NUM_TOLD):
-        told = name.encode("utf-8", "surrogateescape").decode(errors="replace")
-        tell(
-            f"There is no user {told!r}, but an item of that name. An unknown user is answered "
-            f"by popularity; give USER,{told} for a rating of the item."
+def _note_items_as_users(run: Run, unknown_users: np.ndarray, note: Note) -> None:
+    """Note unknown users whose name is that of an item."""
+    distinct = dict.fromkeys(unknown_users.tolist())
+    items = set(saved_graph.vocabularies(run)["items"]) if distinct else set()
+    names = (name.decode("utf-8", "surrogateescape") for name in distinct)
+    for name in itertools.islice((one for one in names if one in items), MAX_NAMED_IDS):
+        shown = name.encode("utf-8", "surrogateescape").decode(errors="replace")
+        note(
+            f"There is no user {shown!r}, but an item of that name. Unknown users get popular "
+            f"items; give USER,{shown} for a rating of the item."
         )
 
 
-def require_known(answers: list[dict[str, Any]]) -> None:
-    """Raise UnknownIdError where an answer is to an unknown user or item."""
-    unknown = dict.fromkeys(answer["input"] for answer in answers if answer["basis"] != KNOWN)
+def require_known(predictions: list[dict[str, Any]]) -> None:
+    """Raise UnknownIdError if a prediction is for an unknown user or item."""
+    unknown = dict.fromkeys(row["input"] for row in predictions if row["basis"] != KNOWN)
     if unknown:
-        more = ", ..." * (len(unknown) > NUM_TOLD)
+        more = ", ..." * (len(unknown) > MAX_NAMED_IDS)
         raise UnknownIdError(
             f"Received {len(unknown)} inputs with a user or an item that training has not seen: "
-            f"{', '.join(map(repr, [*unknown][:NUM_TOLD]))}{more}; expected known ones. Leave "
-            "--strict out to have them answered by popularity and means."
+            f"{', '.join(map(repr, [*unknown][:MAX_NAMED_IDS]))}{more}; expected known ones. Leave "
+            "--strict out to predict them by popularity and means."
         )
 
 
 def _basis(user: int, item: int) -> str:
-    """What an answer rests on."""
+    """What a prediction is based on, from the numbers of user and item; 0 is unknown."""
     if user and item:
         return KNOWN
     if user:

@@ -1,4 +1,4 @@
-"""Questions that are ids: signatures for the server, users and pairs from the user."""
+"""Ids: signatures that rate pairs, recommend items and find similar items."""
 
 import csv
 import io
@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from apps.app import ModalityName
 from inference.modalities import id_predictions
-from inference.modalities.id_predictions import LISTED, PAIR
-from inference.modalities.item_scores import Best, at_once, best, catalogue, ids_of
-from inference.modalities.neighbours import described, nearest
-from inference.named_outputs import named, parts
+from inference.modalities.id_predictions import LIST_LENGTH, PAIR
+from inference.modalities.item_scores import TopItems, catalogue, ids_of, max_batch_size, top_items
+from inference.modalities.item_similarity import item_vectors, most_similar
+from inference.named_outputs import name_outputs, named_function
 from inference.portable import CodeTable, Lists, Portable, behind, in_float32
 from pipelines.examples import Batch
 from pipelines.ids.reading import encoded
@@ -25,33 +25,31 @@ if TYPE_CHECKING:
 
 NAME: ModalityName = "ids"
 predict = id_predictions.predict
-MOST_MET = 1_000_000  # pairs that are written beside a model of another format
-NUM_NAMED = 20  # users, and items, that are named as examples
+MAX_WRITTEN_INTERACTIONS = 1_000_000  # pairs in the JSON beside a LiteRT or ONNX file
+NUM_EXAMPLE_IDS = 20  # users, and items, in about.json
 SYNTHETIC_USERS = (b"a new user", b"another new user", b"one more")
-DESCRIBED: weakref.WeakKeyDictionary[Any, np.ndarray | None] = weakref.WeakKeyDictionary()
+ITEM_VECTORS: weakref.WeakKeyDictionary[Any, np.ndarray | None] = weakref.WeakKeyDictionary()
 
 
 def signatures(run: Run) -> dict[str, Any]:
     """`serving_default`, also called `rating`, over pairs; `recommend` over users; `similar`.
 
-    `recommend(user [n], k [], exclude_seen [])` gives items and scores [n, k],
-    the best first, from the catalogue in the artifact; k is at most the
-    catalogue's size. Where a user has met all the others, an empty name and the
-    score 0 fill the rest, which our server leaves away. Unknown users are
-    answered by popularity.
-    `similar(item [n], k [])` gives items and scores [n, k]: the others that the
-    model offers to the same users, and how alike they are, from -1 to 1; where
-    there is no other, or the item is unknown, an empty name and 0. It is missing
-    where the model offers the same to all.
+    `recommend(user [n], k [], exclude_seen [])` returns items and scores [n, k] from the
+    catalogue in the artifact, the best first; k is at most the size of the catalogue. If
+    `exclude_seen` leaves fewer items, empty names and scores 0 fill the rest, which our
+    server removes. Unknown users get popular items.
+    `similar(item [n], k [])` returns the most similar items and their similarity, -1 to 1,
+    [n, k]; empty names and 0 for an unknown item and after the last one. It is missing if
+    the model recommends the same items to all users.
     """
     known = _lists_and_ratings(run)
     known = {"serving_default": known["rating"], **known}
-    rows = _alike(run.model)
-    return known if rows is None else known | {"similar": _similar(run, rows)}
+    vectors = _cached_item_vectors(run.model)
+    return known if vectors is None else known | {"similar": _similar(run, vectors)}
 
 
 def _lists_and_ratings(run: Run) -> dict[str, Any]:
-    answer, model = named(run), run.model
+    answer, model = named_function(run), run.model
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name) for name in PAIR], autograph=False
@@ -68,13 +66,13 @@ def _lists_and_ratings(run: Run) -> dict[str, Any]:
         autograph=False,
     )
     def recommend(user: Any, k: Any, exclude_seen: Any) -> dict[str, Any]:
-        return _listed(model, best(model, user, k, exclude_seen, in_test=True))
+        return _named_items(model, top_items(model, user, k, exclude_seen, in_test=True))
 
     return {"rating": rating, "recommend": recommend}
 
 
 def predict_functions(run: Run) -> dict[str, Any]:
-    """The functions by which `predict` asks: also, which users and items are known."""
+    """The functions for `predict`; `known` returns the numbers of ids, 0 for unknown ones."""
     ids = ids_of(run.model)
 
     @tf.function(
@@ -87,26 +85,26 @@ def predict_functions(run: Run) -> dict[str, Any]:
 
 
 def vocabularies(run: Run) -> dict[str, Any]:
-    """What `predict` has to know of the model: the users and items of training."""
+    """The users and items of training."""
     ids = ids_of(run.model)
     return {"users": list(ids.users), "items": list(ids.items)}
 
 
-def _listed(model: Any, found: Best) -> dict[str, Any]:
-    """Items and scores as other programs get them: JSON knows no infinity."""
+def _named_items(model: Any, found: TopItems) -> dict[str, Any]:
+    """Names and scores of items; empty and 0 for minus infinity, which JSON cannot hold."""
     left = tf.math.is_finite(found.scores)
     names = tf.gather(catalogue(ids_of(model)), found.places)
     return {"items": tf.where(left, names, ""), "scores": tf.where(left, found.scores, 0.0)}
 
 
-def _alike(model: Any) -> np.ndarray | None:
-    """As `described`; a loaded model, which learns no more, is asked once."""
-    if model not in DESCRIBED:
-        DESCRIBED[model] = described(model)
-    return DESCRIBED[model]
+def _cached_item_vectors(model: Any) -> np.ndarray | None:
+    """As `item_vectors`, computed once for a loaded model."""
+    if model not in ITEM_VECTORS:
+        ITEM_VECTORS[model] = item_vectors(model)
+    return ITEM_VECTORS[model]
 
 
-def _similar(run: Run, rows: np.ndarray) -> Any:
+def _similar(run: Run, vectors: np.ndarray) -> Any:
     @tf.function(
         input_signature=[
             tf.TensorSpec([None], tf.string, "item"),
@@ -115,33 +113,35 @@ def _similar(run: Run, rows: np.ndarray) -> Any:
         autograph=False,
     )
     def similar(item: Any, k: Any) -> dict[str, Any]:
-        items, scores = nearest(run.model, rows, item, k)
+        items, scores = most_similar(run.model, vectors, item, k)
         return {"items": items, "scores": scores}
 
     return similar
 
 
 def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
-    """The same pairs as input of each signature, by `SIGNATURE/input/NAME`."""
+    """Pairs as inputs of each signature, and expected lists of items."""
     pairs = {name: raw[name].astype("S") for name in PAIR}
     of_pairs = {
         f"{signature}/input/{name}": column
         for signature in ("serving_default", "rating")
         for name, column in pairs.items()
     }
-    k, exclude = np.int32(LISTED), np.bool_(True)
+    k, exclude = np.int32(LIST_LENGTH), np.bool_(True)
     count = len(ids_of(run.model).offered)
-    some = slice(at_once(count))
+    some = slice(max_batch_size(count))
     known: dict[str, Any] = of_pairs | {
         "recommend/input/user": pairs["user"][some],
         "recommend/input/k": k,
         "recommend/input/exclude_seen": exclude,
         **_recommended(run, raw["user"][some], count),
     }
-    rows = _alike(run.model)
-    if rows is None:
+    vectors = _cached_item_vectors(run.model)
+    if vectors is None:
         return known
-    items, scores = nearest(run.model, rows, tf.constant(raw["item"][some]), tf.constant(count))
+    items, scores = most_similar(
+        run.model, vectors, tf.constant(raw["item"][some]), tf.constant(count)
+    )
     return known | {
         "similar/input/item": pairs["item"][some],
         "similar/input/k": k,
@@ -151,8 +151,10 @@ def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]
 
 
 def _recommended(run: Run, users: np.ndarray, count: int) -> dict[str, np.ndarray]:
-    """Every item in the order of its score for each user: items equally good may change places."""
-    found = best(run.model, tf.constant(users), tf.constant(count), tf.constant(True), in_test=True)
+    """All items in the order of their scores: the check accepts any order of equal scores."""
+    found = top_items(
+        run.model, tf.constant(users), tf.constant(count), tf.constant(True), in_test=True
+    )
     places, scores = found.places.numpy(), found.scores.numpy()
     names = np.array([encoded(name) for name in ids_of(run.model).offered], "S")
     left = np.isfinite(scores)
@@ -163,7 +165,7 @@ def _recommended(run: Run, users: np.ndarray, count: int) -> dict[str, np.ndarra
 
 
 def synthetic_features(run: Run) -> dict[str, np.ndarray]:
-    """Pairs of users whom nobody knows, and of items that are recommended."""
+    """Pairs of unknown users and items that can be recommended."""
     items = [encoded(name) for name in ids_of(run.model).offered[: len(SYNTHETIC_USERS)]]
     return {
         "user": np.array(SYNTHETIC_USERS[: len(items)], object),
@@ -172,12 +174,12 @@ def synthetic_features(run: Run) -> dict[str, np.ndarray]:
 
 
 def portable(run: Run) -> Portable:
-    """Pairs of numbers of users and items; lists are made of their scores."""
+    """A model of pairs of numbers; the JSON beside it says how to make lists from scores."""
     model, ids = in_float32(run.model), ids_of(run.model)
     rest = behind(model, ids_of(model))
 
     def pairs(user: Any, item: Any) -> dict[str, Any]:
-        return parts(run.task, rest({"user": user, "item": item}))
+        return name_outputs(run.task, rest({"user": user, "item": item}))
 
     tables = {
         "user": CodeTable(tuple(ids.users), 1, 0),
@@ -192,8 +194,8 @@ def portable(run: Run) -> Portable:
 
 
 def _lists(ids: "Ids") -> Lists:
-    """Of many pairs the file would be many times the model: whoever asks knows them anyway."""
-    if ids.num_met > MOST_MET:
+    """Candidates and interactions for lists; too many interactions are left out."""
+    if ids.num_met > MAX_WRITTEN_INTERACTIONS:
         return Lists(list(ids.offered), None)
     rows, places = (
         ids.met_by(tf.constant([encoded(name) for name in ids.users]), in_test=True).numpy().T
@@ -205,20 +207,20 @@ def _lists(ids: "Ids") -> Lists:
 
 
 def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:
-    """Some users and items to ask about; users only where they may be shown to everybody."""
+    """Example items, and example users if everybody may see them."""
     ids = ids_of(run.model)
-    some = {"users": ids.users if with_examples else [], "items": ids.offered}
+    examples = {"users": ids.users if with_examples else [], "items": ids.offered}
     return {
-        kind: [encoded(name).decode("utf-8", "replace") for name in names[:NUM_NAMED]]
-        for kind, names in some.items()
+        kind: [encoded(name).decode("utf-8", "replace") for name in names[:NUM_EXAMPLE_IDS]]
+        for kind, names in examples.items()
     }
 
 
-def write_examples(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001
-    """A user, and a pair of each example."""
+def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:  # noqa: ARG001
+    """Inputs of `predict`: the first user, and the pair of each example."""
     pairs = [
         (user.decode(errors="replace"), item.decode(errors="replace"))
-        for user, item in zip(some.features["user"], some.features["item"], strict=True)
+        for user, item in zip(batch.features["user"], batch.features["item"], strict=True)
     ]
     return [_cells(pairs[0][0]), *(_cells(*pair) for pair in pairs)]
 

@@ -1,4 +1,4 @@
-"""Questions that are images: signatures for the server, files from the user."""
+"""Images: signatures over pixels and files, Grad-CAM, image files from the command line."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from apps.app import ModalityName
-from inference.inputs import UnreadableError
-from inference.named_outputs import named, parts, rows
+from inference.inputs import Note, UnreadableError
+from inference.named_outputs import name_outputs, named_function, predict_rows
 from inference.portable import Portable, in_float32
 from inference.request_errors import RequestError
 from pipelines.batches import inference_batch_size
@@ -25,50 +25,51 @@ NAME: ModalityName = "image"
 def signatures(run: Run) -> dict[str, Any]:
     """Concrete functions over decoded pixels and over encoded files, with named outputs.
 
-    Where the network has a map of places, `explain(image_bytes [n], class_index [n])`
-    gives `heat` [n, h, w]: how much each place speaks for the class of this number (int32),
-    from 0 to 1; and `image_bytes`: the pictures as the network saw them, as PNG
-    files, on which the heat lies. TensorFlow Serving's REST interface reads and
-    writes what is named `_bytes` as base64.
+    If the network has a feature map, `explain(image_bytes [n], class_index [n])` returns
+    `heat` [n, h, w], the Grad-CAM of the class with this index (int32), from 0 to 1; and
+    `image_bytes`, the decoded images of the model's size as PNG files, to draw it on.
+    TensorFlow Serving's REST interface reads and writes names with `_bytes` as base64.
     """
-    known, looks = _answering(run), looking(run)
-    return known if looks is None else known | {"explain": _explaining(looks, reading_of(run))}
+    functions, explainer = _predict_functions(run), make_explainer(run)
+    if explainer is None:
+        return functions
+    return functions | {"explain": _explain_function(explainer, reading_of(run))}
 
 
 def vocabularies(run: Run) -> dict[str, Any]:  # noqa: ARG001
-    """Nothing: the answers say all that `predict` has to know."""
+    """None: images have no texts."""
     return {}
 
 
 def predict_functions(run: Run) -> dict[str, Any]:
-    """The functions by which `predict` asks."""
-    return {"encoded": _answering(run)["encoded"]}
+    """The function for `predict`, over encoded files."""
+    return {"encoded": _predict_functions(run)["encoded"]}
 
 
-def _answering(run: Run) -> dict[str, Any]:
-    answer, fit = named(run), reading_of(run)
+def _predict_functions(run: Run) -> dict[str, Any]:
+    predict_pixels, fit = named_function(run), reading_of(run)
 
     @tf.function(
         input_signature=[tf.TensorSpec([None, *fit.shape], tf.uint8, "pixels")],
         autograph=False,
     )
     def pixels(pixels: Any) -> dict[str, Any]:
-        return answer(pixels)
+        return predict_pixels(pixels)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")], autograph=False)
     def encoded(image_bytes: Any) -> dict[str, Any]:
-        return answer(decode_all(image_bytes, fit, fit.shape))
+        return predict_pixels(decode_all(image_bytes, fit, fit.shape))
 
     return {"serving_default": pixels, "encoded": encoded}
 
 
-class Looking(NamedTuple):
-    """The parts of a model that tell where it looked.
+class Explainer(NamedTuple):
+    """The parts of a model that Grad-CAM needs.
 
     Attributes:
-        prepare: from raw pixels to what the network takes.
-        network: from there to logits.
-        last: the number of its layer with the last map of places.
+        prepare: preprocessing of raw pixels.
+        network: from preprocessed pixels to logits.
+        last: index of the network's layer with the last feature map.
 
     """
 
@@ -77,28 +78,28 @@ class Looking(NamedTuple):
     last: int
 
     def heat(self, pixels: Any, classes: Any) -> Any:
-        """How much each place speaks for a class, float32 [n, h, w] from 0 to 1."""
-        from inference.modalities.grad_cam import regions
+        """Grad-CAM of a class for each image, float32 [n, h, w] from 0 to 1."""
+        from inference.modalities.grad_cam import heat_maps
 
-        return regions(self.network, self.last, self.prepare(pixels), classes)
+        return heat_maps(self.network, self.last, self.prepare(pixels), classes)
 
 
-def looking(run: Run) -> Looking | None:
-    """The parts of a run that tell where it looked; None where it has no map of places."""
+def make_explainer(run: Run) -> Explainer | None:
+    """The parts of a run's model for Grad-CAM; None if its network has no feature map."""
     import keras
 
-    from inference.modalities.grad_cam import last_map
+    from inference.modalities.grad_cam import last_feature_map
 
     layers = run.model.layers
     place = next((k for k, x in enumerate(layers) if k and isinstance(x, keras.Model)), None)
     if place is None:
         return None
     prepare = keras.Model(run.model.input, layers[place - 1].output)
-    last = last_map(layers[place], prepare(run.samples.raw[:2]))
-    return None if last is None else Looking(prepare, layers[place], last)
+    last = last_feature_map(layers[place], prepare(run.samples.raw[:2]))
+    return None if last is None else Explainer(prepare, layers[place], last)
 
 
-def _explaining(looks: Looking, fit: Any) -> Any:
+def _explain_function(explainer: Explainer, fit: Any) -> Any:
     @tf.function(
         input_signature=[
             tf.TensorSpec([None], tf.string, "image_bytes"),
@@ -109,32 +110,29 @@ def _explaining(looks: Looking, fit: Any) -> Any:
     def explain(image_bytes: Any, class_index: Any) -> dict[str, Any]:
         seen = decode_all(image_bytes, fit, fit.shape)
         png = tf.map_fn(tf.io.encode_png, seen, fn_output_signature=tf.TensorSpec([], tf.string))
-        return {"heat": looks.heat(seen, class_index), "image_bytes": png}
+        return {"heat": explainer.heat(seen, class_index), "image_bytes": png}
 
     return explain
 
 
 def sample_inputs(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
-    """The same raw images as input of each signature, by `SIGNATURE/input/NAME`.
-
-    What is explained is the answer that training gave.
-    """
+    """Raw images as inputs of each signature; `explain` gets the class that training predicted."""
     png = np.array([tf.io.encode_png(image).numpy() for image in raw])
-    known = {"serving_default/input/pixels": raw, "encoded/input/image_bytes": png}
-    looks = looking(run)
-    if looks is None:
-        return known
-    said = run.samples.answers[: len(raw)].argmax(1).astype("int32")
-    return known | {
+    inputs = {"serving_default/input/pixels": raw, "encoded/input/image_bytes": png}
+    explainer = make_explainer(run)
+    if explainer is None:
+        return inputs
+    predicted = run.samples.answers[: len(raw)].argmax(1).astype("int32")
+    return inputs | {
         "explain/input/image_bytes": png,
-        "explain/input/class_index": said,
-        "explain/output/heat": looks.heat(raw, said).numpy(),
+        "explain/input/class_index": predicted,
+        "explain/output/heat": explainer.heat(raw, predicted).numpy(),
         "explain/output/image_bytes": png,
     }
 
 
 def synthetic_features(run: Run) -> np.ndarray:
-    """Three pictures that nobody took: a ramp across, one down, and one from corner to corner."""
+    """Three gradients of brightness: to the right, downwards, and to the lower right corner."""
     height, width, channels = reading_of(run).shape
     down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     ramps = np.stack([across, down, (across + down) / 2])[..., None]
@@ -142,43 +140,43 @@ def synthetic_features(run: Run) -> np.ndarray:
 
 
 def portable(run: Run) -> Portable:
-    """Pixels that are decoded already."""
+    """The model of decoded pixels; other programs decode image files."""
     model, shape = in_float32(run.model), reading_of(run).shape
     left_out = {"encoded": "image files cannot be decoded there"}
-    if looking(run) is not None:
+    if make_explainer(run) is not None:
         left_out["explain"] = "it takes image files, too"
     return Portable(
-        lambda pixels: parts(run.task, model(pixels, training=False)),
+        lambda pixels: name_outputs(run.task, model(pixels, training=False)),
         (tf.TensorSpec([None, *shape], tf.uint8, "pixels"),),
         outside=(
-            "Image files are decoded, and scaled to the size of `pixels`, by whoever asks; the "
-            "SavedModel's signature `encoded` does both.",
+            "Decode image files, and scale them to the size of `pixels`; the signature `encoded` "
+            "of the SavedModel does both.",
         ),
         left_out=left_out,
     )
 
 
 def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
-    """The size of a picture as the model sees it."""
+    """The size of images in the model."""
     sizes = zip(("height", "width", "channels"), reading_of(run).shape, strict=True)
     return {"image": dict(sizes)}
 
 
-def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
-    """Of each image file the class, its probability, and the next two guesses.
+def predict(run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:  # noqa: ARG001
+    """Predict the class of each image file, its probability, and the next two classes.
 
-    One that cannot be read has an `error` in their place; raises UnreadableError where none can.
+    An unreadable file has an `error` instead; raises UnreadableError if no file is readable.
     """
     shape = run.manifest["reading"]["shape"]
     size = inference_batch_size((tuple(shape), "uint8"))
     blocks = [inputs[start : start + size] for start in range(0, len(inputs), size)]
-    answers = [row for block in blocks for row in _answered(run, block)]
-    if answers and all("error" in row for row in answers):
-        raise UnreadableError(answers[0]["error"])
-    return answers
+    predictions = [row for block in blocks for row in _predict_block(run, block)]
+    if predictions and all("error" in row for row in predictions):
+        raise UnreadableError(predictions[0]["error"])
+    return predictions
 
 
-def _answered(run: Run, names: list[str]) -> list[dict[str, Any]]:
+def _predict_block(run: Run, names: list[str]) -> list[dict[str, Any]]:
     files: list[bytes] = []
     wrong: dict[int, str] = {}
     for place, name in enumerate(names):
@@ -186,26 +184,28 @@ def _answered(run: Run, names: list[str]) -> list[dict[str, Any]]:
             files.append(content_of(Path(name)))
         except (OSError, ValueError) as error:
             wrong[place] = _unreadable(name, getattr(error, "strerror", None) or str(error))
-    read = iter(_rows_of(run, files, [n for k, n in enumerate(names) if k not in wrong]))
+    predictions = iter(
+        _predict_files(run, files, [n for k, n in enumerate(names) if k not in wrong])
+    )
     return [
-        {"input": name, **({"error": wrong[place]} if place in wrong else next(read))}
+        {"input": name, **({"error": wrong[place]} if place in wrong else next(predictions))}
         for place, name in enumerate(names)
     ]
 
 
-def _rows_of(run: Run, files: list[bytes], names: list[str]) -> list[dict[str, Any]]:
-    """The answers to some files, of which one that cannot be read takes no other with it."""
+def _predict_files(run: Run, files: list[bytes], names: list[str]) -> list[dict[str, Any]]:
+    """Predict encoded files; halves them after an error, so that only unreadable files fail."""
     if not files:
         return []
     try:
         with without_decoder_messages():
-            return rows(run, "encoded", {"image_bytes": np.array(files, object)})
+            return predict_rows(run, "encoded", {"image_bytes": np.array(files, object)})
     except RequestError as error:
         if len(files) == 1:
             reason = too_many(error) or "its content is not that of an image, or is cut short"
             return [{"error": _unreadable(names[0], reason)}]
     halves = (slice(0, len(files) // 2), slice(len(files) // 2, None))
-    return [row for half in halves for row in _rows_of(run, files[half], names[half])]
+    return [row for half in halves for row in _predict_files(run, files[half], names[half])]
 
 
 def _unreadable(name: str, reason: str) -> str:
@@ -213,16 +213,16 @@ def _unreadable(name: str, reason: str) -> str:
 
 
 def reading_of(run: Run) -> Any:
-    """How this run reads a picture of any size."""
+    """The run's decoder of images of any size."""
     from pipelines.images.photos import reading
 
     return reading(**run.manifest["reading"])
 
 
-def write_examples(folder: Path, some: Batch, run: Run) -> list[str]:
-    """One PNG an example, named by its number and class; returns their paths."""
+def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:
+    """Write a PNG file for each example, named by its number and class; returns the paths."""
     names = []
-    for number, (image, target) in enumerate(zip(*some, strict=True)):
+    for number, (image, target) in enumerate(zip(*batch, strict=True)):
         label = "".join(c if c.isalnum() else "-" for c in run.manifest["labels"][target])
         path = folder / f"{number}-{label}.png"
         with atomic_write(path) as beside:

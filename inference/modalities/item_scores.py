@@ -1,4 +1,4 @@
-"""Every item scored for a user, best first, inside a TensorFlow graph or outside."""
+"""Scores every item for a user, and returns the best; inside a TensorFlow graph or outside."""
 
 import contextlib
 from collections.abc import Collection, Iterator
@@ -13,15 +13,14 @@ if TYPE_CHECKING:
 
     from pipelines.ids.preprocessing import Ids
 
-# Users times items of one question: the scores and what the model makes on the way to them
-# are a few hundred bytes each.
-MOST_PAIRS = 2**21
+# Users times items of one request: each pair takes a few hundred bytes in the model.
+MAX_PAIRS = 2**21
 
 
-class Best(NamedTuple):
+class TopItems(NamedTuple):
     """Places of items in the catalogue and their scores, [n, k]; best first.
 
-    Where a user has met all the others, the score is minus infinity.
+    The score is minus infinity for items that are left out as interactions of the user.
     """
 
     places: Any
@@ -29,7 +28,7 @@ class Best(NamedTuple):
 
 
 def ids_of(model: "keras.Model") -> "Ids":
-    """The layer of a model that knows the ids."""
+    """The model's layer of ids."""
     from pipelines.ids.preprocessing import Ids
 
     return next(layer for layer in model.layers if isinstance(layer, Ids))
@@ -41,8 +40,8 @@ def catalogue(ids: "Ids") -> Any:
 
 
 @contextlib.contextmanager
-def offering(model: "keras.Model", items: Collection[str]) -> Iterator[None]:
-    """Meanwhile recommend only those of the known items that are among these."""
+def recommending_only(model: "keras.Model", items: Collection[str]) -> Iterator[None]:
+    """Within this context recommend only those known items that are among `items`."""
     ids = ids_of(model)
     before = ids.offered
     ids.offer([name for name in ids.items if name in items])
@@ -52,49 +51,51 @@ def offering(model: "keras.Model", items: Collection[str]) -> Iterator[None]:
         ids.offer(before)
 
 
-def at_once(count: int) -> int:
-    """How many users, or items, may be asked at once, where each has so many answers."""
-    return max(1, MOST_PAIRS // max(count, 1))
+def max_batch_size(count: int) -> int:
+    """Users or items in one request, if each has `count` scores."""
+    return max(1, MAX_PAIRS // max(count, 1))
 
 
-def few(asked: Any, count: int, kind: str) -> Any:
-    """The same users, or items, [n]; inside a graph or outside.
+def require_few(ids: Any, count: int, kind: str) -> Any:
+    """Return the same ids [n], checked; inside a graph or outside.
 
-    Raises tf.errors.InvalidArgumentError where they are so many that the answers,
-    `count` for each, would not fit into memory.
+    Raises tf.errors.InvalidArgumentError for so many ids that their scores, `count` for
+    each, would not fit into memory.
     """
-    most = at_once(count)
-    told = tf.strings.join(
+    most = max_batch_size(count)
+    message = tf.strings.join(
         [
             "Received ",
-            tf.strings.as_string(tf.size(asked)),
+            tf.strings.as_string(tf.size(ids)),
             f" {kind}; expected at most {most} at once",
         ]
     )
-    with tf.control_dependencies([tf.debugging.Assert(tf.size(asked) <= most, [told])]):
-        return tf.identity(asked)
+    with tf.control_dependencies([tf.debugging.Assert(tf.size(ids) <= most, [message])]):
+        return tf.identity(ids)
 
 
-def best(model: "keras.Model", users: Any, k: Any, exclude_seen: Any, *, in_test: bool) -> Best:
-    """The k items of the highest scores for each user. Raises as `few`.
+def top_items(
+    model: "keras.Model", users: Any, k: Any, exclude_seen: Any, *, in_test: bool
+) -> TopItems:
+    """Find the k items with the highest scores for each user. Raises as `require_few`.
 
     Args:
         model: from {user, item} of strings to [n, 2]: rating, score.
         users: string [n].
         k: int32 []; at most all items.
-        exclude_seen: bool []; leave out what a user met.
-        in_test: whether pairs of test count as met; a judge looks for them in the lists.
+        exclude_seen: bool []; leave out interactions of the user.
+        in_test: whether test pairs count as interactions; evaluation recommends them.
 
     """
     ids = ids_of(model)
     items, count = catalogue(ids), len(ids.offered)
-    users = few(users, count, "users")
+    users = require_few(users, count, "users")
     pairs = {"user": tf.repeat(users, count), "item": tf.tile(items, [tf.size(users)])}
     scores = tf.reshape(model(pairs, training=False)[:, 1], [-1, count])
     met = ids.met_by(users, in_test=in_test)
-    # No index at all changes nothing.
+    # Without exclude_seen no index is left, and the scores stay.
     met = tf.boolean_mask(met, tf.fill([tf.shape(met)[0]], exclude_seen))
     never = tf.fill([tf.shape(met)[0]], tf.constant(float("-inf")))
     scores = tf.tensor_scatter_nd_update(scores, met, never)
     found = tf.math.top_k(scores, tf.clip_by_value(k, 0, count))
-    return Best(found.indices, found.values)
+    return TopItems(found.indices, found.values)

@@ -1,4 +1,4 @@
-"""Questions that are rows: signatures over named columns, CSV files from the user."""
+"""Rows: a signature over named columns; CSV files from the command line."""
 
 import csv
 from pathlib import Path
@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from apps.app import ModalityName
 from inference import saved_graph
-from inference.inputs import places_in, table, tell
-from inference.named_outputs import named, parts, rows
+from inference.inputs import Note, read_table, row_names
+from inference.named_outputs import name_outputs, named_function, predict_rows
 from inference.portable import CodeTable, Portable, behind, in_float32
 from pipelines.examples import Batch
 from pipelines.files import atomic_write
@@ -23,16 +23,16 @@ from pipelines.tables.table import Table
 from training.run import Run
 
 NAME: ModalityName = "row"
-BLOCK = 1000
-DAYS = "days since 1970"  # the unit of times
-NUM_VALUES = 50  # categories of a column that people choose from
+ROWS_PER_BATCH = 1000
+TIME_UNIT = "days since 1970"
+MAX_LISTED_VALUES = 50  # categories of a column in about.json
 
 
 def signatures(run: Run) -> dict[str, Any]:
-    """A concrete function over columns by name: float64 numbers (NaN: missing) or texts."""
+    """One concrete function over columns by name: float64 numbers (NaN: missing) or texts."""
     from pipelines.rows.preprocessing import stack_columns
 
-    answer, kinds = named(run), kinds_of(run)
+    predict_batch, kinds = named_function(run), kinds_of(run)
     specs = {
         name: tf.TensorSpec([None], "string" if kind == "category" else "float64", name)
         for name, kind in kinds.items()
@@ -40,13 +40,13 @@ def signatures(run: Run) -> dict[str, Any]:
 
     @tf.function(autograph=False)
     def columns(**columns: Any) -> dict[str, Any]:
-        return answer(stack_columns(columns, kinds))
+        return predict_batch(stack_columns(columns, kinds))
 
     return {"serving_default": columns.get_concrete_function(**specs)}
 
 
 def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
-    """The same raw columns as input of the signature, by `SIGNATURE/input/NAME`."""
+    """Raw columns as inputs of the signature."""
     return {
         f"serving_default/input/{name}": column.astype("S") if column.dtype == object else column
         for name, column in unpacked(raw, kinds_of(run)).items()
@@ -54,8 +54,8 @@ def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]
 
 
 def predict_functions(run: Run) -> dict[str, Any]:
-    """The function by which `predict` asks, over matrices: many inputs take long to trace."""
-    answer, kinds = named(run), kinds_of(run)
+    """The function for `predict`, over matrices: a function of many columns takes long to trace."""
+    predict_batch, kinds = named_function(run), kinds_of(run)
     specs = [
         tf.TensorSpec([None, len(of_kind(kinds, "number"))], "float64", MATRICES["number"]),
         tf.TensorSpec([None, len(of_kind(kinds, "category"))], "string", MATRICES["category"]),
@@ -63,20 +63,22 @@ def predict_functions(run: Run) -> dict[str, Any]:
 
     @tf.function(input_signature=specs, autograph=False)
     def matrices(numbers: Any, texts: Any) -> dict[str, Any]:
-        return answer({"numbers": numbers, "texts": texts})
+        return predict_batch({"numbers": numbers, "texts": texts})
 
     return {"matrices": matrices}
 
 
 def vocabularies(run: Run) -> dict[str, Any]:
-    """What `predict` has to know of the model: the categories of each column."""
+    """The categories of each column."""
     return {
-        "categories": {name: list(some) for name, some in prepare_of(run.model).categories.items()}
+        "categories": {
+            name: list(known) for name, known in prepare_of(run.model).categories.items()
+        }
     }
 
 
 def portable(run: Run) -> Portable:
-    """Columns by name: categories as their places in a table, numbers less their offsets."""
+    """A model of columns by name: categories as codes of a table, numbers minus their offsets."""
     from pipelines.rows.preprocessing import stack_columns
 
     given, kinds = in_float32(run.model), kinds_of(run)
@@ -86,7 +88,7 @@ def portable(run: Run) -> Portable:
     rest = behind(model, prepare)
 
     def columns(**columns: Any) -> dict[str, Any]:
-        return parts(run.task, rest(prepare(stack_columns(columns, kinds, "int32"))))
+        return name_outputs(run.task, rest(prepare(stack_columns(columns, kinds, "int32"))))
 
     specs = (
         tf.TensorSpec([None], "int32" if kind == "category" else "float32", name)
@@ -97,33 +99,33 @@ def portable(run: Run) -> Portable:
 
 
 def _shifted(model: Any) -> tuple[Any, float]:
-    """The model for numbers less their offsets, and what to add to its answer.
+    """The model for numbers minus their offsets, and the offset of its output.
 
-    Small runtimes compute in float32 alone.
+    LiteRT and ONNX compute in float32 alone, so the offsets are subtracted outside in float64.
     """
     import keras
 
     from apps.regression.layers import Destandardize
     from pipelines.rows.preprocessing import PrepareColumns, offset
 
-    found = [0.0]
+    offsets = [0.0]
 
     def clone(layer: Any) -> Any:
         if isinstance(layer, PrepareColumns):
             return layer.shifted()
         config = layer.get_config()
         if isinstance(layer, Destandardize):
-            found.append(offset(layer.mean, layer.scale))
-            config |= {"mean": layer.mean - found[-1], "dtype": "float32"}
+            offsets.append(offset(layer.mean, layer.scale))
+            config |= {"mean": layer.mean - offsets[-1], "dtype": "float32"}
         return type(layer).from_config(config)
 
-    twin = keras.models.clone_model(model, clone_function=clone)
-    twin.set_weights(model.get_weights())
-    return twin, found[-1]
+    shifted = keras.models.clone_model(model, clone_function=clone)
+    shifted.set_weights(model.get_weights())
+    return shifted, offsets[-1]
 
 
 def synthetic_features(run: Run) -> dict[str, np.ndarray]:
-    """Three rows that nobody measured: all values typical, all low, and all high."""
+    """Three rows from the schema: with typical, low and high values."""
     columns = (
         np.array([one["typical"].encode()] * 3, object)
         if one["kind"] == "category"
@@ -134,10 +136,10 @@ def synthetic_features(run: Run) -> dict[str, np.ndarray]:
 
 
 def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
-    """What each column holds: what is typical of it, and between which values it is asked about.
+    """Describe each column: its kind, a typical value, and a range or categories.
 
-    Typical is the training examples' median, or their most frequent category; low and high
-    are two percentiles of them, see `usual_range`; `title` is the name in the user's table.
+    The typical value is the median of the training examples, or their most frequent category;
+    low and high are percentiles, see `usual_range`; `title` is the name in the user's table.
     """
     from pipelines.rows.preprocessing import usual_range
 
@@ -155,7 +157,7 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # n
                     column[np.isfinite(column)],
                 )
             )
-            | ({"unit": DAYS} if reading.forms[name].kind == "time" else {})
+            | ({"unit": TIME_UNIT} if reading.forms[name].kind == "time" else {})
             for name, column in unpacked(run.samples.raw, kinds_of(run)).items()
         ]
     }
@@ -163,17 +165,17 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # n
 
 def _category(known: list[str]) -> dict[str, Any]:
     typical = known[0] if known else ""
-    return {"kind": "category", "typical": typical, "values": known[:NUM_VALUES]}
+    return {"kind": "category", "typical": typical, "values": known[:MAX_LISTED_VALUES]}
 
 
-def _number(median: float, ends: list[float], some: np.ndarray) -> dict[str, Any]:
+def _number(median: float, ends: list[float], samples: np.ndarray) -> dict[str, Any]:
     low, high = ends
-    digits = 3 - int(np.floor(np.log10(high - low or 1.0)))  # of a thousandth of the way
-    if all(value == round(value) for value in (median, *some.tolist())):
+    digits = 3 - int(np.floor(np.log10(high - low or 1.0)))  # decimals of a thousandth of the range
+    if all(value == round(value) for value in (median, *samples.tolist())):
         digits = min(digits, 0)
     low, high = _up(low, digits), -_up(-high, digits)
     if not median.is_integer():
-        median = float(f"{median:.15g}")  # between 0.025 and 0.026 no 0.025500000000000002
+        median = float(f"{median:.15g}")  # 0.0255 in place of 0.025500000000000002
     return {"kind": "number", "typical": median, "low": min(low, median), "high": max(high, median)}
 
 
@@ -183,63 +185,63 @@ def _up(value: float, digits: int) -> float:
 
 
 def prepare_of(model: Any) -> Any:
-    """The layer of a model that reads the columns."""
+    """The model's preprocessing layer."""
     from pipelines.rows.preprocessing import PrepareColumns
 
     return next(layer for layer in model.layers if isinstance(layer, PrepareColumns))
 
 
-def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
-    """The answer to each row of each CSV file; its `input` is the file and the row's line."""
-    answers = []
+def predict(run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:
+    """Predict each row of each CSV file; its `input` is the file and the line."""
+    predictions = []
     for name in inputs:
-        asked = table(name)
-        raw, places = read(asked, run), places_in(name, asked)
-        for start in range(0, len(places), BLOCK):
-            some = slice(start, start + BLOCK)
-            block = {key: column[some] for key, column in raw.items()}
-            for place, row in zip(places[some], rows(run, "matrices", block), strict=True):
-                answers.append({"input": place, **row})
-    return answers
+        table = read_table(name, note)
+        raw, places = read(table, run, note), row_names(name, table)
+        for start in range(0, len(places), ROWS_PER_BATCH):
+            rows = slice(start, start + ROWS_PER_BATCH)
+            block = {key: column[rows] for key, column in raw.items()}
+            for place, row in zip(places[rows], predict_rows(run, "matrices", block), strict=True):
+                predictions.append({"input": place, **row})
+    return predictions
 
 
-def read(asked: Table, run: Run) -> dict[str, np.ndarray]:
-    """The matrices that the model asks for, of a table that may have other columns.
+def read(table: Table, run: Run, note: Note) -> dict[str, np.ndarray]:
+    """Convert a table to the model's matrices; other columns are ignored.
 
-    Cells that it cannot read are told of. Raises DataError where a column is missing.
+    Notes cells that cannot be read. Raises DataError where a column is missing.
     """
     reading = reading_of(run)
-    matrices = read_features(asked, reading)
+    matrices = read_features(table, reading)
     known = {
-        name: {category.encode() for category in some}
-        for name, some in saved_graph.vocabularies(run)["categories"].items()
+        name: {category.encode() for category in texts}
+        for name, texts in saved_graph.vocabularies(run)["categories"].items()
     }
     columns = unpacked(matrices, reading.kinds)
-    for note in unreadable_cell_notes(
-        with_names(asked, reading.names), columns, reading.forms, known
+    for line in unreadable_cell_notes(
+        with_names(table, reading.names), columns, reading.forms, known
     ):
-        tell(note)
+        note(line)
     return matrices
 
 
 def reading_of(run: Run) -> Reading:
-    """How the run reads cells."""
-    told = run.manifest.get("reading")
-    if told is None:  # of a run from before it was kept
+    """The run's decoder of cells."""
+    stored = run.manifest.get("reading")
+    if stored is None:  # a run of an older version
         return Reading({name: CellFormat(kind) for name, kind in kinds_of(run).items()}, {})
     return Reading(
-        {name: CellFormat(**form) for name, form in told["forms"].items()}, told["names"]
+        {name: CellFormat(**form) for name, form in stored["forms"].items()}, stored["names"]
     )
 
 
 def kinds_of(run: Run) -> Kinds:
-    """What the model takes for each column, by its name."""
+    """The kind of each column, by its name."""
     return run.manifest["data"]["spec"]["columns"]
 
 
-def write_examples(folder: Path, some: Batch, run: Run) -> list[str]:
-    """One CSV file of the examples, without the target; returns its path."""
-    path, columns = folder / "rows.csv", unpacked(some.features, kinds_of(run))
+def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:
+    """Write the examples without targets to a CSV file; returns its path."""
+    path, columns = folder / "rows.csv", unpacked(batch.features, kinds_of(run))
     forms = reading_of(run).forms
     cells = [[_cell(cell, forms[name]) for cell in column] for name, column in columns.items()]
     lines = zip(*cells, strict=True)

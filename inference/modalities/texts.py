@@ -1,4 +1,4 @@
-"""Questions that are texts: a signature over strings; texts and files of them from the user."""
+"""Texts: a signature over strings; texts, and files of them, from the command line."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from apps.app import ModalityName
-from inference.inputs import UnreadableError, is_a_file, tell, told
-from inference.named_outputs import named, rows
+from inference.inputs import Note, UnreadableError, is_a_file, noted
+from inference.named_outputs import named_function, predict_rows
 from inference.portable import Portable, RefusedError
 from pipelines.examples import Batch
 from pipelines.tables import csv_files, text_files
@@ -17,9 +17,12 @@ from pipelines.texts.reading import Columns, text_column
 from training.run import Run
 
 NAME: ModalityName = "text"
-BATCH = 256
-# Endings of files that hold columns, and of those that hold a text a line.
-TABLES, LINES = {".csv", ".tsv", ".tab", ".psv"}, {"", ".txt", ".text", ".md", ".log"}
+BATCH_SIZE = 256
+# Suffixes of files of columns, and of files of one text for each line.
+TABLE_SUFFIXES, LINE_SUFFIXES = (
+    {".csv", ".tsv", ".tab", ".psv"},
+    {"", ".txt", ".text", ".md", ".log"},
+)
 SYNTHETIC_TEXTS = (
     "A text to begin with.",
     "Another one, somewhat longer than the first: it has two parts.",
@@ -29,77 +32,83 @@ SYNTHETIC_TEXTS = (
 
 def signatures(run: Run) -> dict[str, Any]:
     """One function over UTF-8 strings, with named outputs."""
-    answer = named(run)
+    predict_batch = named_function(run)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")], autograph=False)
     def texts(text: Any) -> dict[str, Any]:
-        return answer(text)
+        return predict_batch(text)
 
     return {"serving_default": texts}
 
 
 def sample_inputs(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
-    """The same texts as input of the signature."""
+    """Texts as inputs of the signature."""
     return {"serving_default/input/text": raw.astype("S")}
 
 
 def vocabularies(run: Run) -> dict[str, Any]:  # noqa: ARG001
-    """Nothing: the answers say all that `predict` has to know."""
+    """None: the vocabulary of the model stays in its graph."""
     return {}
 
 
 def predict_functions(run: Run) -> dict[str, Any]:
-    """The functions by which `predict` asks."""
+    """The functions for `predict`: those of an export."""
     return signatures(run)
 
 
 def portable(run: Run) -> Portable:  # noqa: ARG001
-    """None: no table can stand for how texts are read. Raises RefusedError."""
+    """Raises RefusedError: no table can replace the tokenization of texts."""
     raise RefusedError(
-        "Received a run of texts for LiteRT or ONNX; expected a model that reads numbers. Texts "
-        "are cut into words by regular expressions over Unicode's classes, and runs and beginnings "
-        "of words are hashed: neither format can replace by an expression or hash a text, and "
-        "no table beside the file can say it. Serve the SavedModel: leave --format away.",
+        "Received a run of texts for LiteRT or ONNX; expected a model that reads numbers. Words "
+        "are found by regular expressions over Unicode's classes, and n-grams and prefixes are "
+        "hashed: neither format has such operations on texts, and no table can replace them. "
+        "Serve the SavedModel: leave --format out.",
         reason="texts are cut by expressions and hashed",
     )
 
 
 def synthetic_features(run: Run) -> np.ndarray:  # noqa: ARG001
-    """Three texts that nobody wrote."""
+    """Three invented texts."""
     return np.array([text.encode() for text in SYNTHETIC_TEXTS], object)
 
 
 def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
-    """Nothing but what every artifact tells."""
+    """Nothing besides what every artifact tells."""
     return {}
 
 
-def predict(run: Run, inputs: list[str]) -> list[dict[str, Any]]:
-    """Of each text the class, its probability, and the next two guesses."""
+def predict(run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:
+    """Predict the class of each text, its probability, and the next two classes."""
     column = run.manifest["reading"]["column"]
-    return predict_texts(run, [text for given in inputs for text in read(given, column)])
+    return predict_texts(run, [text for given in inputs for text in read(given, column, note)])
 
 
 def predict_texts(run: Run, texts: list[str]) -> list[dict[str, Any]]:
-    """`predict` for texts, none of which is the name of a file."""
+    """As `predict`, for texts that are no file names."""
     raw = np.array([text.encode("utf-8", "replace") for text in texts], dtype=object)
-    batches = (raw[i : i + BATCH] for i in range(0, len(raw), BATCH))
-    answers = [row for batch in batches for row in rows(run, "serving_default", {"text": batch})]
-    return [{"input": text, **row} for text, row in zip(texts, answers, strict=True)]
+    batches = (raw[i : i + BATCH_SIZE] for i in range(0, len(raw), BATCH_SIZE))
+    predictions = [
+        row for batch in batches for row in predict_rows(run, "serving_default", {"text": batch})
+    ]
+    return [{"input": text, **row} for text, row in zip(texts, predictions, strict=True)]
 
 
-def read(given: str, column: str) -> list[str]:
-    """A text; or of a file each line, or the cells of a column where it is a table.
+def read(given: str, column: str, note: Note) -> list[str]:
+    """A text itself; the lines of a text file; the cells of a column of a table.
 
-    Raises UnreadableError where a word is the name of a file, and it is not there, empty or of
-    another kind; DataError where its content cannot be read.
+    Raises UnreadableError for the name of a file that does not exist, is empty or of another
+    kind; DataError if its content cannot be read.
     """
     if not is_a_file(given):
         return [given]
     with text_files.opened(given) as file:
-        if file.suffix not in TABLES | LINES:
-            reason = f"its ending {file.suffix} is that of no text"
-        elif texts := _cells(file, column) if file.suffix in TABLES else _lines(file):
+        if file.suffix not in TABLE_SUFFIXES | LINE_SUFFIXES:
+            reason = f"{file.suffix} is no suffix of text files"
+        elif (
+            texts := _cells(file, column, note)
+            if file.suffix in TABLE_SUFFIXES
+            else _lines(file, note)
+        ):
             return texts
         else:
             reason = "it is empty"
@@ -109,19 +118,24 @@ def read(given: str, column: str) -> list[str]:
     )
 
 
-def _cells(file: TextFile, column: str) -> list[str]:
-    read = told(csv_files.read_open(file))
+def _texts_of(file: TextFile, column: str, note: Note) -> list[str]:
+    is_table = file.suffix in TABLE_SUFFIXES
+    return _cells(file, column, note) if is_table else _lines(file, note)
+
+
+def _cells(file: TextFile, column: str, note: Note) -> list[str]:
+    read = noted(csv_files.read_open(file), note)
     cells = read.columns[text_column(read, Columns(column))]
     return [cell.decode() for cell in cells]
 
 
-def _lines(file: TextFile) -> list[str]:
-    for note in file.notes:
-        tell(note)
+def _lines(file: TextFile, note: Note) -> list[str]:
+    for line in file.notes:
+        note(line)
     with file.lines() as lines:
         return [line.rstrip("\r\n") for line in lines]
 
 
-def write_examples(folder: Path, some: Batch, run: Run) -> list[str]:  # noqa: ARG001
+def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:  # noqa: ARG001
     """The texts themselves."""
-    return [text.decode("utf-8", "replace") for text in some.features]
+    return [text.decode("utf-8", "replace") for text in batch.features]

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines import inspection
 from pipelines.examples import DataError, Examples
 from pipelines.ids.columns import KINDS, Columns, found
 from pipelines.ids.splitting import Split, choose
 from pipelines.ids.timelines import Timeline, timeline
+from pipelines.inspection import Inspection, origins_of
 from pipelines.labels import cells_as_bytes
 from pipelines.splits import Source, Splits, split_source
 from pipelines.tables.cell_formats import (
@@ -40,7 +40,9 @@ class Met(NamedTuple):
     line: Timeline | None = None
 
 
-def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
+def splits(
+    tables: Tables, columns: Columns, split: Split, inspection: Inspection | None = None
+) -> Splits:
     """Features {user, item} of UTF-8 bytes and float32 ratings, cut into splits.
 
     Without a column of ratings every target is 1. Rows without a user, an item
@@ -52,9 +54,9 @@ def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
     names = Columns(**{kind: found(tables.train, columns, kind) for kind in KINDS})
     some = {name: tables.train.columns[name] for name in (names.rating, names.time) if name}
     found_in = infer_formats(dataclasses.replace(tables.train, columns=some))
-    train = met(tables.train, names, found_in)
+    train = met(tables.train, names, found_in, inspection)
     valid, test = (
-        None if part is None else met(part, names, found_in).examples
+        None if part is None else met(part, names, found_in, inspection).examples
         for part in (tables.valid, tables.test)
     )
     if train.line and split != "random" and test is None:
@@ -68,7 +70,10 @@ def splits(tables: Tables, columns: Columns, split: Split) -> Splits:
 
 
 def met(
-    table: Table, columns: Columns, found_in: Mapping[str, InferredFormat] | None = None
+    table: Table,
+    columns: Columns,
+    found_in: Mapping[str, InferredFormat] | None = None,
+    inspection: Inspection | None = None,
 ) -> Met:
     """The usable pairs of a table, each once. Raises DataError where there is none.
 
@@ -113,7 +118,7 @@ def met(
         lost = f"; {unknown} that cannot be read count as the oldest" * bool(unknown)
         notes += (f"time {columns.time}: {line.said or 'numbers in their own order'}{lost}",)
     features = {"user": users[kept], "item": items[kept]}
-    examples = Examples.of(features, ratings[kept], inspection.origins(table, kept))
+    examples = Examples.of(features, ratings[kept], origins_of(inspection, table, kept))
     return Met(examples, None if times is None else times[kept], notes, line)
 
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipelines import inspection
 from pipelines.decoded import remembered
 from pipelines.examples import Batch, DataError, Examples, store
 from pipelines.files import expand_home, printable
@@ -23,6 +22,7 @@ from pipelines.images.decoding import bytes_of, decode
 from pipelines.images.formats import READ_NAMES, is_read
 from pipelines.images.photos import Fitting, Shape
 from pipelines.images.skipped import Skipped
+from pipelines.inspection import Inspection, origins_of
 from pipelines.splits import Source
 
 # Files that end so are tried; of others the content is looked at first.
@@ -45,8 +45,8 @@ class Scan(NamedTuple):
 class Listing(NamedTuple):
     """The files of one split: what should be a picture, its class, and what is skipped.
 
-    `shapes` are height, width and channels of each, 0 where it cannot be read;
-    they are known after reading, to who looks.
+    `shapes` are height, width and channels of each file, 0 if it cannot be read; they are
+    known after decoding.
     """
 
     root: Path
@@ -61,7 +61,9 @@ class Listing(NamedTuple):
         return printable(self.paths[row].relative_to(self.root).as_posix())
 
 
-def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
+def source(
+    name: str, fitting: Fitting, memory_budget: int | None, inspection: Inspection | None = None
+) -> Source:
     """The pictures of class folders, or of train/, val/, test/ that hold class folders.
 
     Args:
@@ -69,6 +71,7 @@ def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
             is cut from train later.
         fitting: how pictures become one size.
         memory_budget: bytes; larger sets are kept on the disk (see `store`).
+        inspection: of data checks.
 
     Raises:
         DataError: if there is no such directory, no class folder in it, or a class of
@@ -90,14 +93,14 @@ def source(name: str, fitting: Fitting, memory_budget: int | None) -> Source:
     if not shapes:
         skipped.refuse(name, labels, foreign + _lost(listings, labels, {}), root)
     fit = fitting(shapes)
-    held = {split: _read(one, fit, memory_budget) for split, one in listings.items()}
+    held = {split: _read(one, fit, memory_budget, inspection) for split, one in listings.items()}
     lost = _lost(listings, labels, held)
     learnt = {labels[number] for number in set(held["train"].targets) - {SKIPPED}}
     skipped.refuse(name, _wanted(scans["train"]) - learnt, lost + foreign, root)
     loose = [Skipped(path, "", skipped.reason(path) or skipped.UNSORTED) for path in layout.loose]
-    if look := inspection.now():
+    if inspection:
         listings["train"].skipped.extend(loose)
-        look.folders.extend(listings.items())
+        inspection.folders.extend(listings.items())
     readable = {
         split: examples.select(np.flatnonzero(examples.targets != SKIPPED))
         for split, examples in held.items()
@@ -180,16 +183,22 @@ def _shapes(paths: list[Path]) -> Iterator[Shape]:
         yield height, width, channels
 
 
-def _read(listing: Listing, fit: Callable[[Any], Any], memory_budget: int | None) -> Examples:
+def _read(
+    listing: Listing,
+    fit: Callable[[Any], Any],
+    memory_budget: int | None,
+    inspection: Inspection | None,
+) -> Examples:
     """Every picture; where one cannot be read stand zeros and the class SKIPPED."""
     count = len(listing.paths)
     held = remembered(
-        "" if inspection.now() else _key(listing, fit),  # who looks has nothing remembered
-        lambda: store(_batches(listing, fit), count, memory_budget),
+        "" if inspection else _key(listing, fit),
+        lambda: store(_batches(listing, fit), count, memory_budget, inspection),
+        inspection,
     )
     names = np.array([listing.where(row) for row in range(count)], object)
     return dataclasses.replace(
-        held, origins=inspection.origins(listing, np.arange(count)), files=names
+        held, origins=origins_of(inspection, listing, np.arange(count)), files=names
     )
 
 
@@ -209,7 +218,6 @@ def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
     def read(some: slice) -> tuple[np.ndarray, np.ndarray]:
         return _decoded([_content(path) for path in listing.paths[some]], traced, fit.shape)
 
-    look = inspection.now()
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(listing.paths), CHUNK):
             stop = min(start + CHUNK, len(listing.paths))
@@ -218,8 +226,7 @@ def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
                 parts = list(threads.map(read, calls))
             pixels, shapes = map(np.concatenate, zip(*parts, strict=True))
             target = np.where(shapes.any(1), listing.target[start:stop], SKIPPED)
-            if look:
-                listing.shapes.extend(map(tuple, shapes.tolist()))
+            listing.shapes.extend(map(tuple, shapes.tolist()))
             yield Batch(pixels, target)
 
 

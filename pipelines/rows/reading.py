@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines import inspection
 from pipelines.examples import DataError, Examples
 from pipelines.hash_splits import row_hashes
+from pipelines.inspection import Inspection, origins_of
 from pipelines.rows.column_kinds import (
     ColumnDescription,
     describe_column,
@@ -23,7 +23,7 @@ from pipelines.rows.column_names import (
     with_names,
 )
 from pipelines.rows.packing import Kinds, packed
-from pipelines.splits import Source
+from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import cell_formats
 from pipelines.tables.cell_formats import CellFormat
 from pipelines.tables.cells import AnyCells
@@ -53,7 +53,14 @@ class Reading:
         }
 
 
-def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task = "auto") -> Source:
+def source(
+    tables: Tables,
+    *,
+    target: str,
+    drop: Sequence[str] = (),
+    task: Task = "auto",
+    inspection: Inspection | None = None,
+) -> Source:
     """Columns with types, one of them the target.
 
     Features are a matrix of numbers (NaN: missing; times are days since 1970) and one of
@@ -68,6 +75,7 @@ def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task 
         drop: columns to leave out.
         task: a number, one of two classes or one of several to predict; `auto`
             takes classes where the target holds texts, or just two numbers.
+        inspection: of data checks.
 
     """
     names = clean_names(tables.train)
@@ -86,13 +94,11 @@ def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task 
     }
     forms = {name: column.form for name, column in columns.items() if not column.unusable_because}
     if not forms:
-        raise DataError(
-            f"Received no column but the target {target!r} from which anything can be learnt "
-            f"({listed(_unused(columns))}); expected at least one whose values differ."
-        )
+        raise _nothing_to_learn_from(target, columns)
     target_column = TargetColumn.of(tables, target, inferred[target], task)
     reading = Reading(forms, names)
-    train, valid, test = parts = tables.each(_RowReader(reading, target_column).of_table)
+    reader = _RowReader(reading, target_column, inspection)
+    train, valid, test = parts = tables.each(reader.of_table)
     lost = sum(tables.each(len, 0)) - sum(len(part) for part in parts if part is not None)
     told = (
         f"target {target}: {target_column.description}"
@@ -105,6 +111,23 @@ def source(tables: Tables, *, target: str, drop: Sequence[str] = (), task: Task 
         *_unreadable_notes(tables, reading, target, target_column),
     )
     return Source(train, valid, test, target_column.names, notes, reading=reading)
+
+
+def _nothing_to_learn_from(target: str, columns: dict[str, ColumnDescription]) -> DataError:
+    return DataError(
+        f"Received no column but the target {target!r} from which anything can be learnt "
+        f"({listed(_unused(columns))}); expected at least one whose values differ."
+    )
+
+
+def splits(
+    tables: Tables, target: str, drop: str, task: Task, inspection: Inspection | None = None
+) -> Splits:
+    """As `source`, cut into splits; `drop` names columns, with commas between them."""
+    dropped = [name for name in drop.split(",") if name.strip()]
+    return split_source(
+        source(tables, target=target, drop=dropped, task=task, inspection=inspection)
+    )
 
 
 def read_features(table: Table, reading: Reading) -> dict[str, np.ndarray]:
@@ -185,6 +208,7 @@ class _RowReader(NamedTuple):
 
     reading: Reading
     target_column: TargetColumn
+    inspection: Inspection | None
 
     def of_table(self, table: Table) -> Examples:
         """The rows that have a target."""
@@ -193,6 +217,6 @@ class _RowReader(NamedTuple):
         features = read_features(table, dataclasses.replace(self.reading, names={}))
         if len(there) < len(table):
             features = {name: matrix[there] for name, matrix in features.items()}
-        origins = inspection.origins(table, there)
+        origins = origins_of(self.inspection, table, there)
         examples = Examples.of(features, target[there], origins, self.reading.kinds)
         return dataclasses.replace(examples, row_hashes=row_hashes(table)[there])

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from pipelines.examples import DataError
+from pipelines.inspection import Inspection
 from pipelines.tables import separators, text_files
 from pipelines.tables.cells import Cells, Packer
 from pipelines.tables.separators import Layout
@@ -57,7 +58,7 @@ class UnbalancedQuotesError(Exception):
     """A quoted cell contains lines that are rows themselves."""
 
 
-def read(name: str) -> Tables:
+def read(name: str, inspection: Inspection | None = None) -> Tables:
     """Read the rows of a CSV file whose first line names the columns.
 
     The file may be compressed and in any common encoding (see `text_files`). Cells are stripped
@@ -67,7 +68,7 @@ def read(name: str) -> Tables:
     and listed in the notes. Raises DataError if the file holds no table. The file is read from
     the disk several times, and is never in memory as a whole.
     """
-    with text_files.opened(name) as file:
+    with text_files.opened(name, inspection) as file:
         return read_open(file)
 
 

@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from pipelines import inspection
 from pipelines.files import expand_home
+from pipelines.inspection import Inspection
 from pipelines.tables import compressed, encodings
 from pipelines.tables.encodings import Encoding
 
@@ -26,8 +26,10 @@ class TextFile:
 
     """
 
-    def __init__(self, path: Path, opened: compressed.OpenedFile) -> None:
-        self.name = path.name
+    def __init__(
+        self, path: Path, opened: compressed.OpenedFile, inspection: Inspection | None = None
+    ) -> None:
+        self.name, self._inspection = path.name, inspection
         self._file, self._raw, inner = opened
         self.suffix = Path(inner).suffix.lower()
 
@@ -75,24 +77,23 @@ class TextFile:
 
     def progress(self) -> Callable[[], None]:
         """A function that tells an inspection how much of the file is read."""
-        look = inspection.now()
-        if look is None:
+        if (inspection := self._inspection) is None:
             return lambda: None
         place = self._raw.tell()
         size = self._raw.seek(0, io.SEEK_END)
         self._raw.seek(place)
-        return lambda: look.progress(f"reading {self.name}, byte", self._raw.tell(), size)
+        return lambda: inspection.progress(f"reading {self.name}, byte", self._raw.tell(), size)
 
 
 @contextlib.contextmanager
-def opened(name: str) -> Iterator[TextFile]:
+def opened(name: str, inspection: Inspection | None = None) -> Iterator[TextFile]:
     """Open a text file.
 
     Raises AddressError if it cannot be read, DataError if it holds no text or is damaged.
     """
     path = expand_home(name)
     with compressed.opened(path) as file:
-        yield TextFile(path, file)
+        yield TextFile(path, file, inspection)
 
 
 class CountedLines:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines import inspection
 from pipelines.examples import AddressError, DataError, Examples
+from pipelines.inspection import Inspection, origins_of
 from pipelines.labels import Labels, find_labels
 from pipelines.splits import Source
 from pipelines.tables.cells import AnyCells, missing_of
@@ -35,7 +35,7 @@ class Reading:
     column: str = ""
 
 
-def source(tables: Tables, wanted: Columns) -> Source:
+def source(tables: Tables, wanted: Columns, inspection: Inspection | None = None) -> Source:
     """Tables as texts and class numbers.
 
     Rows without a class are left out and counted in the notes. A test split in
@@ -51,7 +51,7 @@ def source(tables: Tables, wanted: Columns) -> Source:
     notes = [*tables.notes, f"text in column {text!r}, {count} classes in {target!r}"]
     notes += labels.notes
     train, valid, test = (
-        None if part is None else _examples(part, labels, name, notes)
+        None if part is None else _examples(part, labels, name, notes, inspection)
         for name, part in zip(("train", "validation", "test"), parts, strict=True)
     )
     if train is None:
@@ -146,7 +146,9 @@ def _labels(table: Table, target: str, parts: list[_Part]) -> Labels:
     return found
 
 
-def _examples(part: _Part, labels: Labels, name: str, notes: list[str]) -> Examples | None:
+def _examples(
+    part: _Part, labels: Labels, name: str, notes: list[str], inspection: Inspection | None
+) -> Examples | None:
     """The rows that have a text and a class; None where no row has."""
     numbers = labels.numbers(part.classes)
     kept = np.flatnonzero((numbers != UNKNOWN) & ~part.empty)
@@ -158,7 +160,7 @@ def _examples(part: _Part, labels: Labels, name: str, notes: list[str]) -> Examp
         return None
     if empty := int((part.empty & (numbers != UNKNOWN)).sum()):
         notes.append(f"{empty} rows of {name} without a text left out")
-    origins = inspection.origins(part.table, kept)
+    origins = origins_of(inspection, part.table, kept)
     return Examples.of(part.texts[kept], numbers[kept], origins)
 
 

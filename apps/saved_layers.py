@@ -1,0 +1,25 @@
+"""Imports the modules whose Keras layers saved models hold, so that such models can be loaded."""
+
+from types import ModuleType
+
+from apps import networks
+from apps.recommender import dot_product
+from apps.regression import layers as regression_layers
+from apps.regression import shrinkage
+from apps.text import layers as text_layers
+from pipelines.ids import preprocessing as ids
+from pipelines.images import preprocessing as images
+from pipelines.rows import preprocessing as rows
+from pipelines.texts import preprocessing as texts
+
+MODULES: tuple[ModuleType, ...] = (
+    networks,
+    dot_product,
+    text_layers,
+    regression_layers,
+    shrinkage,
+    rows,
+    images,
+    ids,
+    texts,
+)

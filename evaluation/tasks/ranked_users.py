@@ -1,0 +1,59 @@
+"""The test users to whom items are recommended, and the items that are relevant to them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.ids.reading import numbered, vocabulary
+from pipelines.splits import Splits
+
+MAX_RANKED_USERS = 5000
+NO_ITEM = -1  # fills a list when all other items are interactions of the user
+
+
+class RankedUsers(NamedTuple):
+    """Test users with relevant test items, to whom items are recommended.
+
+    A test item is relevant if its rating is at least the mean of the training ratings;
+    without ratings every test item is.
+
+    Attributes:
+        names: ids, [n].
+        positions: of the users among the distinct test users, [n].
+        relevant_pairs: row of the user times the size of the catalogue, plus place of the item.
+        num_relevant: relevant test items of each user, [n].
+        catalogue_size: items of the catalogue.
+
+    """
+
+    names: np.ndarray
+    positions: np.ndarray
+    relevant_pairs: np.ndarray
+    num_relevant: np.ndarray
+    catalogue_size: int
+
+    def hits(self, places: np.ndarray) -> np.ndarray:
+        """Whether each recommended item [n, k] is relevant."""
+        rows = np.arange(len(places))[:, None]
+        pairs = rows * self.catalogue_size + places
+        return (places != NO_ITEM) & np.isin(pairs, self.relevant_pairs)
+
+
+def ranked_users(splits: Splits, seed: int = 0) -> RankedUsers:
+    """Choose the users who get recommendations: all, or MAX_RANKED_USERS at random."""
+    test = splits.test.numpy()
+    items = vocabulary(splits.train.numpy().features["item"])
+    names = vocabulary(test.features["user"])
+    users = numbered(names, test.features["user"]) - 1
+    is_relevant = test.target >= splits.train.targets.mean(dtype="float64") - 1e-6
+    counts = np.bincount(users[is_relevant], minlength=len(names))
+    positions = np.flatnonzero(counts)
+    if len(positions) > MAX_RANKED_USERS:
+        random = np.random.default_rng(seed)
+        positions = np.sort(random.choice(positions, MAX_RANKED_USERS, replace=False))
+    rows = np.full(len(names), -1)
+    rows[positions] = np.arange(len(positions))
+    places = numbered(items, test.features["item"]) - 1
+    known = is_relevant & (places >= 0) & (rows[users] >= 0)
+    relevant_pairs = rows[users[known]] * len(items) + places[known]
+    return RankedUsers(names[positions], positions, relevant_pairs, counts[positions], len(items))
