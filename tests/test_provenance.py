@@ -57,7 +57,7 @@ def assert_refused(answer, *parts):
 @pytest.mark.usefixtures("stranger")
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_run_of_somebody_else_is_refused(verb, ask, here):
-    assert_refused(ask(*VERBS[verb]), str(here / "run"), "somebody else")
+    assert_refused(ask(*VERBS[verb]), str(here / "run"), "another user")
 
 
 @pytest.mark.parametrize("verb", VERBS)
