@@ -1,4 +1,4 @@
-"""Exported versions on the disk: their numbers, the names of their files, their JSON."""
+"""Files of exported versions: their numbers, names and JSON."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,11 @@ ABOUT = "about.json"
 # Outputs of a signature that answers with ranked lists, the best item first.
 RANKED_LIST_OUTPUTS = {"items", "scores"}
 RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
-LAST = 2**63 - 1  # of TensorFlow Serving's versions
+MAX_VERSION = 2**63 - 1  # in TensorFlow Serving
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; an empty one where there is none that can be read."""
+    """The object in a JSON file; empty if it cannot be read."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -26,7 +26,7 @@ def versions(directory: Path) -> list[int]:
         names = [path.name for path in directory.iterdir() if path.name.isdecimal()]
     except OSError:
         return []
-    # 007 is no second 7.
+    # 007 is no version: 7 is.
     numbers = [int(name) for name in names if name.isascii() and name == str(int(name[:19]))]
-    numbers = [number for number in numbers if number <= LAST]
+    numbers = [number for number in numbers if number <= MAX_VERSION]
     return [number for number in numbers if (directory / str(number) / "saved_model.pb").is_file()]

@@ -1,4 +1,4 @@
-"""What can be wrong with a request, in the words and the codes of TensorFlow Serving."""
+"""Errors of requests, with the messages and codes of TensorFlow Serving."""
 
 import re
 
@@ -19,30 +19,41 @@ STATUS = {
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
 }
-# Names of nodes and of functions that TensorFlow made: of no use to who asked.
-INSIDE = re.compile(r"\{\{[^{}]*\}\}|\[\[[^\[\]]*\]\]|\[Op:\w+\]|^\s*\(\d+\)\s+[A-Z_]+:")
+# Names of nodes and functions that TensorFlow generated: of no use to the client.
+GENERATED_NAMES = re.compile(r"\{\{[^{}]*\}\}|\[\[[^\[\]]*\]\]|\[Op:\w+\]|^\s*\(\d+\)\s+[A-Z_]+:")
 ASSERTED = re.compile(r"^assertion failed: \[(.*)\]$")
-# Lines around what is wrong: where in whose program the node was made.
-AROUND = ("Graph execution error", "Detected at", "<stack traces", "File ", "node (", "node '")
-LONGEST = 600  # characters of a message
+# Lines about the program that built the node, around the message itself.
+TRACE_PREFIXES = (
+    "Graph execution error",
+    "Detected at",
+    "<stack traces",
+    "File ",
+    "node (",
+    "node '",
+)
+MAX_MESSAGE_CHARACTERS = 600
 
 
 class RequestError(Exception):
-    """A request that is answered by an error.
+    """The error with which a request is answered.
 
     Attributes:
         code: one of TensorFlow Serving's.
-        message: for who asked.
-        status: of HTTP; that of the code where none is given.
+        message: for the client.
+        status: of HTTP; by default that of the code.
 
     """
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.code = code
-        # What is told may quote half of a surrogate pair, which no answer can hold.
+        # A message may quote half of a surrogate pair, which UTF-8 cannot encode.
         message = message.encode("utf-8", "replace").decode()
-        self.message = message if len(message) <= LONGEST else message[: LONGEST - 4] + " ..."
+        self.message = (
+            message
+            if len(message) <= MAX_MESSAGE_CHARACTERS
+            else message[: MAX_MESSAGE_CHARACTERS - 4] + " ..."
+        )
         self.status = status or STATUS.get(code, 500)
 
 
@@ -52,16 +63,18 @@ def invalid(message: str) -> RequestError:
 
 
 def translated(error: Exception) -> RequestError:
-    """An error that a model raised: its code and its first line, without what is inside."""
+    """Convert an error of a model: its code and its first line, without generated names."""
     import tensorflow as tf
 
     if not isinstance(error, tf.errors.OpError):
-        # What it says may name files of the server; the log has it.
+        # The message may name files of the server; the log holds it.
         return RequestError("INTERNAL", f"the model failed: {type(error).__name__}")
     names = {value: name for name, value in vars(tf.errors).items() if name.isupper()}
-    lines = (INSIDE.sub("", line).strip() for line in str(error.message).splitlines())
-    said = (line for line in lines if line and not line.startswith(AROUND))
-    reason = next((line for line in said if "root error(s) found" not in line), "no reason given")
+    lines = (GENERATED_NAMES.sub("", line).strip() for line in str(error.message).splitlines())
+    messages = (line for line in lines if line and not line.startswith(TRACE_PREFIXES))
+    reason = next(
+        (line for line in messages if "root error(s) found" not in line), "no reason given"
+    )
     # What a graph checks itself is said in its own words.
     reason = ASSERTED.sub(r"\1", reason)
     return RequestError(names.get(error.error_code, "INTERNAL"), reason)

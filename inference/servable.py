@@ -1,4 +1,4 @@
-"""One version of a model in memory: a session over an export, as TensorFlow Serving has it."""
+"""A loaded version of a model: a session over an export, as in TensorFlow Serving."""
 
 import contextlib
 import threading
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from inference.artifacts import ABOUT, read
-from inference.latency_estimate import Pace
+from inference.latency_estimate import LatencyEstimate
 from inference.request_errors import RequestError, invalid, translated
 
 DEFAULT = "serving_default"
@@ -22,9 +22,9 @@ INIT = "__saved_model_init_op"
 MAX_ROWS = 2**18  # of a request
 BLOCK_ROWS, BLOCK_FILES = 256, 32  # that a model is asked about at once
 ALL = 0  # threads: as many as there are cores
-# Below 0: the thread that asks runs the graph. To wake others and wait for them costs a small
-# network a tenth of its time; large operations still share all cores. Only others can be given
-# up, so this is for what is known to be quick.
+# Below 0 the calling thread runs the graph. Waking other threads costs a small network a tenth
+# of its time; large operations still use all cores. Such a call has no timeout, so it is for
+# short requests.
 INLINE = tf.compat.v1.RunOptions(inter_op_thread_pool=-1)
 
 
@@ -43,7 +43,7 @@ class Tensor(NamedTuple):
     shape: tuple[int | None, ...] | None
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether an array of this shape can be given."""
+        """Whether an array of this shape fits."""
         return self.shape is None or (
             len(shape) == len(self.shape)
             and all(
@@ -57,7 +57,7 @@ class Tensor(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """What can be asked of a model, and how."""
+    """A signature of a model, and the call that runs it."""
 
     name: str
     method: str
@@ -80,10 +80,10 @@ class Signature(NamedTuple):
 
 
 class Servable:
-    """A version of a model, loaded; whoever asks it holds it meanwhile.
+    """A loaded version of a model, which callers keep from closing while they use it.
 
-    The graph is run by a session, as TensorFlow Serving runs it: nothing of Keras
-    and nothing of ours is needed, and closing the session gives its memory back.
+    A session runs the graph, as in TensorFlow Serving: it needs neither Keras nor our
+    layers, and closing the session frees its memory.
 
     Args:
         directory: of the SavedModel.
@@ -96,14 +96,14 @@ class Servable:
     def __init__(self, directory: Path, number: int, threads: int = ALL) -> None:
         self.number = number
         self.about = read(directory / ABOUT)
-        self.directory, self.pace, self.threads = directory, Pace(), threads
+        self.directory, self.latency, self.threads = directory, LatencyEstimate(), threads
         self.definitions: dict[str, Any] = {}
         self._graph = tf.Graph()
         config = tf.compat.v1.ConfigProto(
             allow_soft_placement=True, intra_op_parallelism_threads=threads
         )
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
-        self._lock, self._holders = threading.Lock(), 0
+        self._lock, self._users = threading.Lock(), 0
         try:
             with self._graph.as_default():
                 loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
@@ -140,9 +140,9 @@ class Servable:
         return found
 
     def run(self, signature: Signature, arrays: Mapping[str, Any]) -> dict[str, Any]:
-        """The outputs for the inputs, found by this thread, however long that takes.
+        """Compute the outputs in this thread, without a timeout.
 
-        Raises RequestError where the model cannot answer them.
+        Raises RequestError if the model fails on these inputs.
         """
 
         def once(some: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class Servable:
     def run_within(
         self, signature: Signature, arrays: Mapping[str, Any], seconds: float
     ) -> dict[str, Any]:
-        """The same, given up after so many seconds."""
+        """As `run`, in other threads and with a timeout."""
         end = time.monotonic() + seconds
         places = {name: one.place for name, one in signature.outputs.items()}
 
@@ -167,31 +167,31 @@ class Servable:
         return _by_blocks(once, signature, arrays)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator["Servable"]:
-        """Keep it from being closed."""
-        self.hold()
+    def in_use(self) -> Iterator["Servable"]:
+        """Keep the version from being closed within this context."""
+        self.acquire()
         try:
             yield self
         finally:
-            self.let_go()
+            self.release()
 
-    def hold(self) -> None:
-        """One who asks begins."""
+    def acquire(self) -> None:
+        """Count one more caller."""
         with self._lock:
-            self._holders += 1
+            self._users += 1
 
-    def let_go(self) -> None:
-        """One who asked has ended."""
+    def release(self) -> None:
+        """Count one caller less."""
         with self._lock:
-            self._holders -= 1
+            self._users -= 1
 
     @property
     def idle(self) -> bool:
-        """Whether nobody is asking."""
-        return not self._holders
+        """Whether no caller uses the version."""
+        return not self._users
 
     def close(self) -> None:
-        """Give the memory back; nobody may ask any more."""
+        """Free the memory; no call is possible afterwards."""
         self.signatures = {}
         self._session.close()
 
@@ -229,7 +229,7 @@ def shape_text(shape: tuple[int | None, ...]) -> str:
 
 
 def check(signature: Signature, arrays: Mapping[str, Any]) -> None:
-    """Raise RequestError unless the arrays are what the signature asks for."""
+    """Raise RequestError unless the arrays match the inputs of the signature."""
     missing = signature.inputs.keys() - arrays.keys()
     if missing or len(arrays) > len(signature.inputs):
         extra = sorted(arrays.keys() - signature.inputs.keys())
@@ -245,15 +245,15 @@ def check(signature: Signature, arrays: Mapping[str, Any]) -> None:
             )
     lengths = {name: len(arrays[name]) for name in signature.inputs} if signature.in_rows() else {}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise invalid(f"Received inputs of different lengths: {told}; expected one length")
+        sizes = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise invalid(f"Received inputs of different lengths: {sizes}; expected one length")
     if any(length > MAX_ROWS for length in lengths.values()):
         most = max(lengths.values())
         raise invalid(f"Received {most} rows; expected at most {MAX_ROWS} in one request")
 
 
 def batch_of(arrays: Mapping[str, Any]) -> int:
-    """The rows that all arrays have. Raises RequestError where they differ."""
+    """The number of rows of all arrays. Raises RequestError if they differ."""
     sizes = {name: one.shape[0] if one.shape else -1 for name, one in arrays.items()}
     if len(set(sizes.values())) != 1 or -1 in sizes.values():
         raise RequestError(

@@ -92,7 +92,7 @@ class Batcher:
     def _run(
         self, servable: Servable, signature: Signature, arrays: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        with servable.held():
+        with servable.in_use():
             return servable.run_within(signature, arrays, self._timeout)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from inference.latency_estimate import Load, load_of
+from inference.latency_estimate import RequestSize, request_size
 from inference.request_errors import RequestError
 from inference.servable import Servable
 from serving.batching import Batcher
@@ -21,12 +21,12 @@ def answered(servable: Servable, body: bytes) -> bytes:
     """The answer to a request, whose time is remembered. Raises RequestError."""
     start = time.perf_counter()
     asked = question(body, servable)
-    return _run(servable, asked, load_of(asked.arrays), start)
+    return _run(servable, asked, request_size(asked.arrays), start)
 
 
-def _run(servable: Servable, asked: Question, load: Load, start: float) -> bytes:
+def _run(servable: Servable, asked: Question, load: RequestSize, start: float) -> bytes:
     given = answer(asked, servable.run(asked.signature, asked.arrays))
-    servable.pace.note(asked.signature.name, load, time.perf_counter() - start)
+    servable.latency.record(asked.signature.name, load, time.perf_counter() - start)
     return given
 
 
@@ -55,17 +55,17 @@ class Asker:
             if sum(one.nbytes for one in given.values()) > SMALL:
                 return await self.in_thread(servable, lambda: answer(asked, given))
             return answer(asked, given)
-        load = load_of(asked.arrays)
-        if servable.pace.quick(asked.signature.name, load):
+        load = request_size(asked.arrays)
+        if servable.latency.is_quick(asked.signature.name, load):
             return _run(servable, asked, load, start)
         return await self.in_thread(servable, lambda: self._timed(servable, asked, load, start))
 
-    def _timed(self, servable: Servable, asked: Question, load: Load, start: float) -> bytes:
+    def _timed(self, servable: Servable, asked: Question, load: RequestSize, start: float) -> bytes:
         begun = time.perf_counter()
         left = self.timeout - (begun - start)
         given = answer(asked, servable.run_within(asked.signature, asked.arrays, left))
         # How long it waited for a thread says nothing of how long it takes.
-        servable.pace.note(asked.signature.name, load, time.perf_counter() - begun)
+        servable.latency.record(asked.signature.name, load, time.perf_counter() - begun)
         return given
 
     async def in_thread(self, servable: Servable, work: Callable[[], Any]) -> Any:
@@ -73,7 +73,7 @@ class Asker:
 
         def held() -> Any:
             # Who asked may have given up; the version must not be closed all the same.
-            with servable.held():
+            with servable.in_use():
                 return work()
 
         loop = asyncio.get_running_loop()

@@ -74,11 +74,11 @@ class Model:
             servable = self.current
             if servable is None or number not in (None, servable.number):
                 raise _not_served(self.name, number)
-            servable.hold()
+            servable.acquire()
         try:
             yield servable
         finally:
-            servable.let_go()
+            servable.release()
 
     def statuses(self, number: int | None = None) -> list[Status]:
         """All versions that are known, the newest first, or one. Raises RequestError."""

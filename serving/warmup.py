@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from inference.artifacts import RECORDS
-from inference.latency_estimate import QUICK
+from inference.latency_estimate import MAX_INLINE_SECONDS
 from inference.request_errors import RequestError
 from inference.servable import DEFAULT, Servable, Signature
 from serving.http.codec import Question, answer
@@ -49,7 +49,7 @@ def warm(servable: Servable) -> int:
 
 def quick(servable: Servable) -> bool:
     """Whether the thread that asks is answered soon, whichever of its requests in JSON it asks."""
-    return all(_least_seconds(servable, body) < QUICK for body in in_json(servable))
+    return all(_least_seconds(servable, body) < MAX_INLINE_SECONDS for body in in_json(servable))
 
 
 def _least_seconds(servable: Servable, body: bytes) -> float:
@@ -62,7 +62,7 @@ def _least_seconds(servable: Servable, body: bytes) -> float:
         except RequestError:
             return 0.0
         least = min(least, time.perf_counter() - start)
-        if least < QUICK:
+        if least < MAX_INLINE_SECONDS:
             break
     return least
 

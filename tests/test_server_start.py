@@ -49,7 +49,7 @@ def test_a_server_asks_itself_by_http_and_tells_nobody(exported, tmp_path, monke
 
 @pytest.mark.parametrize(("seconds", "threads"), [(60.0, 1), (0.0, ALL)], ids=["quick", "slow"])
 def test_what_is_quick_keeps_to_one_thread(seconds, threads, export, monkeypatch):
-    monkeypatch.setattr("serving.warmup.QUICK", seconds)
+    monkeypatch.setattr("serving.warmup.MAX_INLINE_SECONDS", seconds)
     servable = loading.load(export, 1)
     assert servable.threads == threads
     assert servable.signatures

@@ -506,40 +506,40 @@ def test_requests_in_a_batch_are_answered_as_alone(model):
 
 
 def test_what_is_quick_is_guessed_from_what_was():
-    from inference.latency_estimate import QUICK, Load, Pace
+    from inference.latency_estimate import MAX_INLINE_SECONDS, LatencyEstimate, RequestSize
 
-    pace, usual = Pace(), Load(10, 1000)
-    assert not pace.quick("a", usual), "nothing is known"
-    pace.note("a", usual, QUICK / 10)
-    assert pace.quick("a", usual)
-    assert pace.quick("a", Load(1, 100))
-    assert pace.quick("a", Load(40, 4000))
-    assert not pace.quick("a", Load(1000, 1000)), "it may take a hundred times as long"
-    assert not pace.quick("a", Load(10, 100_000))
-    assert not pace.quick("b", usual)
-    assert not pace.quick("a", usual._replace(bounded=False))
+    latency, usual = LatencyEstimate(), RequestSize(10, 1000)
+    assert not latency.is_quick("a", usual), "nothing is known"
+    latency.record("a", usual, MAX_INLINE_SECONDS / 10)
+    assert latency.is_quick("a", usual)
+    assert latency.is_quick("a", RequestSize(1, 100))
+    assert latency.is_quick("a", RequestSize(40, 4000))
+    assert not latency.is_quick("a", RequestSize(1000, 1000)), "it may take a hundred times as long"
+    assert not latency.is_quick("a", RequestSize(10, 100_000))
+    assert not latency.is_quick("b", usual)
+    assert not latency.is_quick("a", usual._replace(bounded=False))
     for _ in range(2):
-        pace.note("a", usual, 10 * QUICK)
-    assert not pace.quick("a", usual)
+        latency.record("a", usual, 10 * MAX_INLINE_SECONDS)
+    assert not latency.is_quick("a", usual)
     for _ in range(4):
-        pace.note("a", usual, QUICK / 10)
-    assert pace.quick("a", usual)
+        latency.record("a", usual, MAX_INLINE_SECONDS / 10)
+    assert latency.is_quick("a", usual)
 
 
 def test_a_padded_body_says_nothing_of_a_heavy_one(model):
     """What counts is how much is asked, not how many bytes of JSON that takes."""
-    from inference.latency_estimate import load_of
+    from inference.latency_estimate import request_size
     from serving.http.codec import question
 
     with model.held() as servable:
         row, many = [[[0]] * 8] * 8, 500
         heavy = json.dumps({"inputs": [row] * many}).encode()
         cheap = json.dumps({"inputs": [row]}).encode().ljust(len(heavy))
-        found = [load_of(question(body, servable).arrays) for body in (cheap, heavy)]
+        found = [request_size(question(body, servable).arrays) for body in (cheap, heavy)]
         assert [one.rows for one in found] == [1, many]
         picture = {"signature_name": "encoded", "inputs": [{"b64": "iVBORw0KGgo="}]}
         asked = question(json.dumps(picture).encode(), servable)
-        assert not load_of(asked.arrays).bounded, "a few bytes may be millions of pixels"
+        assert not request_size(asked.arrays).bounded, "a few bytes may be millions of pixels"
 
 
 def test_a_version_is_warmed_by_what_the_export_brings(directory):

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from inference.artifacts import LAST
+from inference.artifacts import MAX_VERSION
 from inference.request_errors import RequestError, invalid
 from inference.servable import Servable
 from serving.access_log import Journal
@@ -244,7 +244,7 @@ async def _sent(receive: Receive) -> AsyncIterator[bytes]:
 def _number(version: str) -> int:
     """The number of a version. Raises RequestError where it is none of TensorFlow Serving's."""
     digits = version.lstrip("0") or "0"
-    if len(digits) > len(str(LAST)) or int(digits) > LAST:
+    if len(digits) > len(str(MAX_VERSION)) or int(digits) > MAX_VERSION:
         raise invalid(f"Failed to convert version: {version[:30]} to numeric.")
     return int(digits)
 
