@@ -46,10 +46,10 @@ def test_predicted_pictures_are_read_in_batches_of_some_megabytes(shape, most, m
         asked.append(len(block))
         return [{"input": name} for name in block]
 
-    monkeypatch.setattr(images, "_answered", answered)
+    monkeypatch.setattr(images, "_predict_block", answered)
     run = types.SimpleNamespace(manifest={"reading": {"shape": list(shape)}})
     names = [f"{number}.png" for number in range(2500)]
-    assert [row["input"] for row in images.predict(run, names)] == names
+    assert [row["input"] for row in images.predict(run, names, print)] == names
     assert max(asked) == most
     assert max(asked) * np.prod(shape) <= MAX_INFERENCE_BYTES
 

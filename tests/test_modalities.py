@@ -18,7 +18,7 @@ def modalities_by_room():
     from evaluation import modalities as evaluated
     from inference import modalities as inferred
     from inference.values import PREDICT
-    from training.manifest import READING
+    from training.manifest import DECODER_FIELDS
 
     return {
         "cli": set(INPUTS),
@@ -26,7 +26,7 @@ def modalities_by_room():
         "evaluation": {one.NAME for one in evaluated.MODALITIES},
         "inference": {one.NAME for one in inferred.MODALITIES},
         "inference of Python values": set(PREDICT),
-        "training": set(READING),
+        "training": set(DECODER_FIELDS),
     }
 
 

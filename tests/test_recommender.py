@@ -380,9 +380,9 @@ def test_items_are_described_in_blocks_and_once(exported, monkeypatch):
     whole = item_vectors(model)
     monkeypatch.setattr(item_similarity, "PAIRS_PER_BATCH", 3 * len(ids_of(model).items))
     np.testing.assert_allclose(item_vectors(model), whole, atol=1e-5)
-    known = questions._alike(model)
+    known = questions._cached_item_vectors(model)
     monkeypatch.setattr(questions, "item_vectors", None)
-    assert questions._alike(model) is known
+    assert questions._cached_item_vectors(model) is known
 
 
 def test_the_export_recommends(exported):

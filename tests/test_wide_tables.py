@@ -8,7 +8,7 @@ import pytest
 from apps import Regression
 from data_checks.examine import examine
 from evaluation import report
-from evaluation.modalities.rows import MOST_COLUMNS, importance
+from evaluation.modalities.rows import MAX_PERMUTED_COLUMNS, importance
 from exporting.export import export
 from inference.predict import predict
 from training.train import train
@@ -70,7 +70,7 @@ def test_thousands_of_columns_take_seconds(columns, model, tmp_path):
     # 9,000 flags and numbers take a network of members longer: 19 seconds were measured.
     assert trained + judged < (25 if model == "tabm" and columns[1] else 15)
     names, _ = importance(run)
-    assert len(names) == MOST_COLUMNS
+    assert len(names) == MAX_PERMUTED_COLUMNS
     assert {"n0", "n1"} & set(names)
     assert clock.passed("importance") < 30
     assert len(predict(run, [str(tmp_path / "wide.csv")])) == 1000
