@@ -7,7 +7,7 @@ from typing import TypeVar
 from pipelines import addresses, tfds
 from pipelines.examples import DataError
 from pipelines.images import folders, pixel_arrays, pixel_tables
-from pipelines.images.photos import Fitting, SmallImages, Squares
+from pipelines.images.photos import FitterFactory, SmallImageFitting, SquarePhotos
 from pipelines.inspection import Inspection
 from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import csv_files
@@ -23,7 +23,7 @@ def load(
     test: str = "",
     data_dir: Path | None = None,
     memory_budget: int | None = None,
-    fitting: Squares | SmallImages | None = None,
+    fitting: SquarePhotos | SmallImageFitting | None = None,
     arrays: bool = False,
     inspection: Inspection | None = None,
 ) -> Splits:
@@ -50,7 +50,7 @@ def load(
 
     """
 
-    def readers(fitting: Fitting | None) -> dict[str, Callable[[str], Source]]:
+    def readers(fitting: FitterFactory | None) -> dict[str, Callable[[str], Source]]:
         return _readers(embedded, data_dir, memory_budget, fitting, arrays, inspection)
 
     own = _opened(address, readers(fitting))
@@ -71,7 +71,7 @@ def _readers(
     embedded: Callable[[], Source],
     data_dir: Path | None,
     memory_budget: int | None,
-    fitting: Fitting | None,
+    fitting: FitterFactory | None,
     arrays: bool,
     inspection: Inspection | None,
 ) -> dict[str, Callable[[str], Source]]:

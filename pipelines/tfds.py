@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from pipelines.decoded import remembered
 from pipelines.examples import AddressError, Batch, DataError, Examples, store
-from pipelines.images.photos import Fitting
+from pipelines.images.photos import FitterFactory
 from pipelines.inspection import Inspection
 from pipelines.splits import Source
 from pipelines.tables.table import Table, Tables
@@ -29,7 +29,7 @@ def source(
     name: str,
     data_dir: Path | None,
     memory_budget: int | None,
-    fitting: Fitting | None = None,
+    fitting: FitterFactory | None = None,
     inspection: Inspection | None = None,
 ) -> Source:
     """The official splits of a supervised set, its images fitted to one size where asked.

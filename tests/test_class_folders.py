@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.examples import DataError
-from pipelines.images.class_folders import layout
+from pipelines.images.class_folders import find_layout
 from pipelines.images.formats import PNG
 
 PICTURE = PNG.marks[0][1]
@@ -29,7 +29,7 @@ def within(*splits, classes=("blue", "red")):
 
 def read(root):
     """By split the classes, and the notes."""
-    found = layout(root)
+    found = find_layout(root)
     return {split: sorted(part) for split, part in found.parts.items()}, found.notes
 
 
@@ -86,26 +86,26 @@ def test_a_test_folder_beside_the_classes_is_the_test_split(root):
 def test_classes_that_hold_the_same_folders_are_refused(root, folders):
     lay(root, *folders)
     with pytest.raises(DataError, match="all hold the folders"):
-        layout(root)
+        find_layout(root)
 
 
 def test_splits_without_class_folders_are_refused(root):
     lay(root, "train", "test")
     with pytest.raises(DataError, match=r"test/, train/ hold no class folders"):
-        layout(root)
+        find_layout(root)
 
 
 def test_two_folders_of_one_split_are_refused(root):
     lay(root, *within("train", "val", "Validation"))
     with pytest.raises(DataError, match=r"Validation/, val/ are both called like the valid split"):
-        layout(root)
+        find_layout(root)
 
 
 def test_a_class_may_be_called_like_a_split(root):
     lay(root, "car", "train")
     assert read(root) == (
         {"train": ["car", "train"]},
-        ("taken for a class, not for a split: train/",),
+        ("used as a class, not as a split: train/",),
     )
     lay(root, "pregnancy test")
     assert read(root)[0] == {"train": ["car", "pregnancy test", "train"]}
@@ -127,9 +127,9 @@ def test_what_a_split_holds_besides_is_said(root):
     lay(root, *within("train", "test"), "test/green", "extra/blue", "val")
     parts, notes = read(root)
     assert parts == {"train": ["blue", "red"], "test": ["blue", "green", "red"]}
-    assert "left out, for it is no split by its name: extra/" in notes
-    assert "no training class has this name: test/green/" in notes
-    assert "not used, for it holds no training class: val/" in notes
+    assert "left out, not named like a split: extra/" in notes
+    assert "not a training class: test/green/" in notes
+    assert "not used, because it holds no training class: val/" in notes
 
 
 @pytest.mark.parametrize(
@@ -161,5 +161,5 @@ def test_links_that_lead_back_end(root):
 
 
 def test_no_directory_is_refused(root):
-    with pytest.raises(DataError, match="no directory that can be read"):
-        layout(root / "missing")
+    with pytest.raises(DataError, match="not a readable directory"):
+        find_layout(root / "missing")

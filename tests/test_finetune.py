@@ -21,7 +21,7 @@ from apps.fit_data import FitData
 from evaluation.modalities.images import BASELINE_SIDE_PIXELS, _shrunk
 from inference.modalities.grad_cam import heat
 from pipelines.batches import ordered_batches
-from pipelines.images.photo_augmentation import altered, mixed
+from pipelines.images.photo_augmentation import mixing_augmentation, single_image_augmentation
 from training.callbacks import KeepBest
 
 WEIGHTS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "keras_weights"
@@ -220,19 +220,19 @@ def test_few_pictures_make_small_batches():
 @pytest.mark.parametrize("kind", ["crop", "rotate", "colour", "randaugment"])
 def test_pictures_change_by_their_seed(kind):
     images = pictures(6, (16, 16, 3)).features
-    change = altered(kind, 1.0)
+    change = single_image_augmentation(kind, 1.0)
     one, again, other = (change(images, None, np.array([0, k]))[0] for k in (1, 1, 2))
     assert one.shape == images.shape and one.dtype == images.dtype
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other) and not np.array_equal(one, images)
-    assert altered(kind, 0.0) is None
+    assert single_image_augmentation(kind, 0.0) is None
 
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 def test_mixtures_stay_distributions(kind):
     features = np.random.default_rng(0).normal(size=(6, 4, 4, 5)).astype("float32")
     target = np.eye(3, dtype="float32")[[0, 1, 2, 0, 1, 2]]
-    mix = mixed(kind, 1.0)
+    mix = mixing_augmentation(kind, 1.0)
     changed, shares = mix(features, target, np.array([0, 1]))
     assert changed.shape == features.shape
     np.testing.assert_allclose(np.sum(shares, 1), 1, atol=1e-6)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipelines.examples import DataError
 from pipelines.images import folders
-from pipelines.images.photos import FitPhoto, Squares, reading
+from pipelines.images.photos import FitPhoto, SquarePhotos
 from pipelines.inspection import Inspection, thumbnails
 
 CLASSES = ("daisy", "rose")
@@ -56,14 +56,14 @@ def messy(place):
 @pytest.mark.parametrize("again", [False, True])
 def test_what_is_no_picture_is_named_and_skipped(messy, again, capfd):
     for _ in range(1 + again):
-        source = folders.source(str(messy), Squares(16), None)
+        source = folders.source(str(messy), SquarePhotos(16), None)
     assert source.labels == CLASSES
     assert len(source.train) == 24
     assert source.train.features.shape[1:] == (16, 16, 3)
     assert source.notes == (
         "skipped 2 of 14 files of the class rose: 1 damaged, 1 empty: rose/cut.jpg, rose/empty.PNG",
-        "skipped 1 of 13 files of the class daisy: 1 no pictures: daisy/notes.txt",
-        "skipped 1 file in no class folder: 1 no pictures: README",
+        "skipped 1 of 13 files of the class daisy: 1 not an image: daisy/notes.txt",
+        "skipped 1 file in no class folder: 1 not an image: README",
     )
     assert not capfd.readouterr().err  # of the decoder, which speaks for itself
 
@@ -81,7 +81,7 @@ def test_a_picture_is_known_by_its_content_whatever_its_name(place, kind):
     names = ("a", "b.PNG", "c.jpg", "d.txt", "e.data", "deep/deeper/f.WEBP")
     for seed, name in enumerate(names):
         (place / "tulip" / name).write_bytes(saved(kind, seed))
-    source = folders.source(str(place), Squares(16), None)
+    source = folders.source(str(place), SquarePhotos(16), None)
     assert source.labels == (*CLASSES, "tulip") and not source.notes
     assert np.bincount(source.train.targets).tolist() == [3, 3, 6]
 
@@ -92,8 +92,8 @@ OTHERS = {
     "JPEG 2000": ("20 JPEG 2000", lambda: saved("JPEG2000")),
     "damaged": ("20 damaged", lambda: saved("JPEG")[:400]),
     "empty": ("20 empty", lambda: b""),
-    "pages of errors": ("20 no pictures", lambda: b"<html>404</html>"),
-    "bombs": ("20 of too many pixels", lambda: png_of(20000, 20000)),
+    "pages of errors": ("20 not an image", lambda: b"<html>404</html>"),
+    "bombs": ("20 with too many pixels", lambda: png_of(20000, 20000)),
 }
 
 
@@ -107,7 +107,7 @@ def test_a_class_without_a_readable_picture_is_refused_by_name(place, name):
         (place / "tulip" / f"{number:02}{ending}").write_bytes(make())
     said = rf"no picture of the class tulip \({counted}: tulip/00{ending}, .* and 15 more\) can be"
     with pytest.raises(DataError, match=said):
-        folders.source(str(place), Squares(16), None)
+        folders.source(str(place), SquarePhotos(16), None)
 
 
 def test_a_class_that_holds_no_pictures_is_named(place):
@@ -115,7 +115,7 @@ def test_a_class_that_holds_no_pictures_is_named(place):
     (place / "docs").mkdir()
     (place / "docs" / "a.txt").write_text("by hand")
     (place / "later").mkdir()
-    source = folders.source(str(place), Squares(16), None)
+    source = folders.source(str(place), SquarePhotos(16), None)
     assert source.labels == CLASSES
     assert source.notes[0] == "class folders without a picture: docs/, later/"
 
@@ -125,9 +125,9 @@ def test_other_formats_are_counted_by_class(place):
     for number in range(7):
         (place / "rose" / f"{number}.tif").write_bytes(saved("TIFF"))
     (place / "rose" / "bomb.png").write_bytes(png_of(20000, 20000))
-    said, remedy = folders.source(str(place), Squares(16), None).notes
+    said, remedy = folders.source(str(place), SquarePhotos(16), None).notes
     assert said.startswith(
-        "skipped 8 of 10 files of the class rose: 7 TIFF, 1 of too many pixels: rose/bomb.png"
+        "skipped 8 of 10 files of the class rose: 7 TIFF, 1 with too many pixels: rose/bomb.png"
     )
     assert remedy == "athanor reads PNG, JPEG, GIF, BMP or WebP: convert the files of TIFF"
 
@@ -139,7 +139,7 @@ def test_what_is_no_file_is_skipped(place):
     (rose / "folder.png").mkdir()
     (rose / "all").symlink_to(rose, target_is_directory=True)
     os.mkfifo(rose / "pipe.jpg")  # it would wait for somebody to write
-    source = folders.source(str(place), Squares(16), None)
+    source = folders.source(str(place), SquarePhotos(16), None)
     assert len(source.train) == 4
     assert source.notes[0].startswith("skipped 3 of 5 files of the class rose: ")
 
@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_opened_is_named(place, monkeypatch):
         return scan(path)
 
     monkeypatch.setattr("os.scandir", scandir)
-    (note,) = folders.source(str(place), Squares(16), None).notes
+    (note,) = folders.source(str(place), SquarePhotos(16), None).notes
     assert "1 folders that cannot be opened: rose/closed" in note
 
 
@@ -171,7 +171,7 @@ def test_names_in_all_languages_are_read_and_listed(place):
             (folder / f"{name} {k}.png").write_bytes(saved("PNG", 10 * number + k))
         (folder / f"{name} bad.png").write_bytes(b"no picture")
     for _ in range(2):  # from the files, then from the cache
-        source = folders.source(str(place / "set"), Squares(16), None)
+        source = folders.source(str(place / "set"), SquarePhotos(16), None)
         labels = sorted(name.replace("\n", r"\n").replace("\udcff", r"\udcff") for name in NAMES)
         assert list(source.labels) == labels
         assert len(source.train) == 2 * len(NAMES)
@@ -188,14 +188,14 @@ def case(name):
 
 @pytest.mark.parametrize(("name", "splits"), [("capital", 3), ("training", 2)])
 def test_the_classes_are_those_within_the_splits(name, splits):
-    source = folders.source(str(case("split-folders-as-classes") / name), Squares(32), None)
+    source = folders.source(str(case("split-folders-as-classes") / name), SquarePhotos(32), None)
     assert source.labels == ("blue", "red") and not source.notes
     parts = [part for part in (source.train, source.valid, source.test) if part is not None]
     assert len(parts) == splits
 
 
 def test_a_class_of_webp_is_a_class():
-    source = folders.source(str(case("webp-class-vanishes") / "photos"), Squares(32), None)
+    source = folders.source(str(case("webp-class-vanishes") / "photos"), SquarePhotos(32), None)
     assert source.labels == ("blue", "green", "red") and not source.notes
     assert np.bincount(source.train.targets).tolist() == [20, 20, 20]
 
@@ -203,8 +203,8 @@ def test_a_class_of_webp_is_a_class():
 def test_a_bomb_among_training_pictures_is_skipped(place):
     write(place, 2)
     shutil.copy(case("webp-pixel-bomb") / "bomb.webp", place / "rose" / "photo.jpg")
-    (note,) = folders.source(str(place), Squares(16), None).notes
-    assert "1 of 3 files of the class rose: 1 of too many pixels: rose/photo.jpg" in note
+    (note,) = folders.source(str(place), SquarePhotos(16), None).notes
+    assert "1 of 3 files of the class rose: 1 with too many pixels: rose/photo.jpg" in note
 
 
 def test_damaged_jpegs_are_read_in_silence(place, capfd):
@@ -218,7 +218,7 @@ def test_damaged_jpegs_are_read_in_silence(place, capfd):
         cut = random.integers(200, len(whole))
         (place / "rose" / f"rotten {number}.jpg").write_bytes(bytes(rotten))
         (place / "rose" / f"cut {number}.jpg").write_bytes(whole[:cut])
-    folders.source(str(place), Squares(16), None)
+    folders.source(str(place), SquarePhotos(16), None)
     assert not capfd.readouterr().err
 
 
@@ -231,10 +231,10 @@ def test_every_picture_is_read_as_if_it_were_alone(place):
         (folder / f"{k:02}.png").write_bytes(encoded[: len(encoded) // (1 + (k % 9 == 3))])
     told = []
     inspection = Inspection(lambda *said: told.append(said))
-    folders.source(str(place), Squares(16), None, inspection)
+    folders.source(str(place), SquarePhotos(16), None, inspection)
     ((_, listing),) = inspection.folders
     assert told == [("reading", 40, 40)]
-    source = folders.source(str(place), Squares(16), None).train
+    source = folders.source(str(place), SquarePhotos(16), None).train
     assert len(source) == 35
     pixels = iter(source.numpy().features)
     for path, shape in zip(listing.paths, listing.shapes, strict=True):
@@ -259,25 +259,25 @@ def test_thumbnails_are_means(side):
 def test_folders_of_splits_are_kept(place, name):
     for start, split in ((0, "train"), (100, name), (200, "test")):
         write(place / split, 3, start)
-    source = folders.source(str(place), Squares(16), None)
+    source = folders.source(str(place), SquarePhotos(16), None)
     assert [len(part) for part in (source.train, source.valid, source.test)] == [6, 6, 6]
 
 
 def test_a_class_may_be_called_train(place):
     write(place, 2)
     (place / "rose").rename(place / "train")
-    assert folders.source(str(place), Squares(16), None).labels == ("daisy", "train")
+    assert folders.source(str(place), SquarePhotos(16), None).labels == ("daisy", "train")
 
 
 def test_a_folder_without_pictures_is_refused(place):
-    with pytest.raises(DataError, match="no directory that can be read"):
-        folders.source(str(place / "missing"), Squares(0), None)
+    with pytest.raises(DataError, match="not a readable directory"):
+        folders.source(str(place / "missing"), SquarePhotos(0), None)
     with pytest.raises(DataError, match="holds no folders"):
-        folders.source(str(place), Squares(0), None)
+        folders.source(str(place), SquarePhotos(0), None)
     (place / "rose").mkdir()
     (place / "rose" / "a.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match="no picture of the class rose"):
-        folders.source(str(place), Squares(0), None)
+        folders.source(str(place), SquarePhotos(0), None)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -294,14 +294,14 @@ def test_a_picture_of_the_right_size_passes_unchanged():
 
 
 def test_a_side_suits_the_set():
-    assert Squares(0)([(28, 40, 1)]).shape == (96, 96, 3)
-    assert Squares(0)([(160, 240, 3)]).shape == (224, 224, 3)
-    assert Squares(64)([(160, 240, 3)]).shape == (64, 64, 3)
+    assert SquarePhotos(0)([(28, 40, 1)]).shape == (96, 96, 3)
+    assert SquarePhotos(0)([(160, 240, 3)]).shape == (224, 224, 3)
+    assert SquarePhotos(64)([(160, 240, 3)]).shape == (64, 64, 3)
 
 
 def test_a_manifest_tells_how_pictures_are_read():
     stored = {"way": "FitPhoto", "shape": [24, 24, 3]}
-    assert reading(**stored) == FitPhoto((24, 24, 3))
+    assert fitter_from_manifest(**stored) == FitPhoto((24, 24, 3))
 
 
 @pytest.mark.slow
@@ -312,7 +312,7 @@ def test_photographs_of_several_sizes_load(load):
 
     builder = tfds._prepared("tf_flowers160", None)
     shapes = tfds._shapes(builder, builder.info.features["image"].shape)
-    batch = next(tfds._batches(builder, "train", Squares(64)(shapes)))
+    batch = next(tfds._batches(builder, "train", SquarePhotos(64)(shapes)))
     assert np.median([min(shape[:2]) for shape in shapes]) == 160
     assert batch.features.shape == (tfds.FITTED_CHUNK, 64, 64, 3)
     assert batch.features.dtype == np.uint8 and set(batch.target) <= set(range(5))

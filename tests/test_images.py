@@ -12,7 +12,7 @@ from PIL import Image
 from apps import Mnist
 from pipelines.examples import DataError, Examples
 from pipelines.images import pixelwise
-from pipelines.images.decoding import bytes_of, decode
+from pipelines.images.decoding import decode, read_image_bytes
 from pipelines.images.photos import FitPhoto
 from pipelines.images.preprocessing import FitImage, Standardize, require_classes
 from pipelines.splits import split_source
@@ -242,11 +242,11 @@ def test_a_jpeg_cut_within_its_header_is_known_without_the_decoder(tmp_path):
     for end in range(2, header):
         path.write_bytes(content[:end])
         with pytest.raises(ValueError, match="cut within the header"):
-            bytes_of(path)
+            read_image_bytes(path)
     odd = content[:2] + b"\xff" + content[2:]  # as some cameras fill it
     for whole in (content[:header], content, odd, b"", b"\xff", b"\x89PNG"):
         path.write_bytes(whole)
-        assert bytes_of(path) == whole
+        assert read_image_bytes(path) == whole
     assert decode(odd).shape == (8, 16, 3)
 
 

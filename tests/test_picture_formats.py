@@ -9,8 +9,14 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipelines.images.decoding import MOST_PARTS, decode, decode_all, size_of, too_many
-from pipelines.images.formats import format_of, is_read
+from pipelines.images.decoding import (
+    MAX_GIF_PARTS,
+    decode,
+    decode_all,
+    image_size,
+    too_many_pixels_message,
+)
+from pipelines.images.formats import format_name, is_supported
 from pipelines.images.photos import FitPhoto
 from pipelines.images.pixelwise import recoloured
 from pipelines.images.preprocessing import FitImage
@@ -53,7 +59,7 @@ def gif_bomb(frames=1):
 
 def endless_gif():
     """More parts than anybody counts."""
-    return animation(1)[:-1] + b"\x21\xfe" + b"\x01x" * (MOST_PARTS)
+    return animation(1)[:-1] + b"\x21\xfe" + b"\x01x" * (MAX_GIF_PARTS)
 
 
 def webp(kind):
@@ -105,15 +111,17 @@ BOMBS = {
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(way, bomb):
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         way(tf.constant(BOMBS[bomb]()))
-    assert re.fullmatch(r"\d+ x \d+ pixels; expected at most 67108864", too_many(raised.value))
+    assert re.fullmatch(
+        r"\d+ x \d+ pixels; expected at most 67108864", too_many_pixels_message(raised.value)
+    )
 
 
 @pytest.mark.parametrize("kind", ["lossy", "lossless", "extended"])
 def test_every_kind_of_webp_is_measured_and_read(kind):
-    size = size_of(webp(kind))
+    size = image_size(webp(kind))
     assert (int(size.height), int(size.width)) == (8, 8)
     assert decode(webp(kind)).shape[:2] == (8, 8)
-    assert format_of(webp(kind)) == "WebP"
+    assert format_name(webp(kind)) == "WebP"
 
 
 UNREAD = {
@@ -124,8 +132,8 @@ UNREAD = {
     "AVIF": lambda: b"\0\0\0\x20ftypavif" + bytes(40),
     "HEIC": lambda: b"\0\0\0\x20ftypheic" + bytes(40),
     "WebP of an unknown kind": webp_without_chunk,
-    "moving WebP": lambda: webp("moving"),
-    "moving WebP, opaque": lambda: webp("opaque, moving"),  # the decoder would abort the process
+    "animated WebP": lambda: webp("moving"),
+    "animated WebP, opaque": lambda: webp("opaque, moving"),  # the decoder would abort the process
     "": lambda: b"\0\0\0\x20" + bytes(40),
 }
 
@@ -134,7 +142,7 @@ UNREAD = {
 @pytest.mark.parametrize("way", [decode, tf.function(decode, autograph=False)], ids=["", "graph"])
 def test_a_format_whose_size_is_not_known_is_refused_before_it_is_decoded(way, name):
     content = UNREAD[name]()
-    assert format_of(content) == name.split(",")[0] and not is_read(content)
+    assert format_name(content) == name.split(",")[0] and not is_supported(content)
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected PNG, JPEG, GIF, BMP or W"):
         way(tf.constant(content))
 
@@ -142,7 +150,7 @@ def test_a_format_whose_size_is_not_known_is_refused_before_it_is_decoded(way, n
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
 def test_a_picture_is_known_by_its_content(name):
     content = saved(name)
-    assert is_read(content) and format_of(content).upper() == name
+    assert is_supported(content) and format_name(content).upper() == name
 
 
 WRITTEN = {
@@ -220,13 +228,13 @@ def test_pictures_of_any_proportions_are_fitted(kind, size):
 
 def test_all_frames_of_a_gif_count():
     for side, frames in ((8, 5), (60, 1)):
-        size = size_of(animation(frames, side))
+        size = image_size(animation(frames, side))
         assert (int(size.height), int(size.width)) == (side * frames, side)
     assert decode(animation(3)).shape == (8, 8, 3)
 
 
 def test_all_pictures_of_a_request_count(monkeypatch):
-    monkeypatch.setattr("pipelines.images.decoding.MOST_TOGETHER", 8 * 8 * 3)
+    monkeypatch.setattr("pipelines.images.decoding.MAX_TOTAL_PIXELS", 8 * 8 * 3)
     picture = tf.io.encode_png(np.full((8, 8, 3), 7, "uint8")).numpy()
 
     @tf.function(autograph=False)
@@ -255,4 +263,4 @@ def test_all_pictures_of_a_request_count(monkeypatch):
 def test_what_is_no_picture_is_not_called_too_large(content):
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         decode(content)
-    assert not too_many(raised.value)
+    assert not too_many_pixels_message(raised.value)

@@ -27,7 +27,7 @@ REFUSED = [
     ("recommender", {"data": "csv:rows.csv", "user": "size", "item": "rom"}, "mean 'rooms'"),
     ("mnist", {"data": "npz:nowhere.npz"}, "nowhere.npz"),
     ("mnist", {"data": "csv:nowhere.csv"}, "nowhere.csv"),
-    ("finetune", {"data": "folder:nowhere"}, "no directory that can be read"),
+    ("finetune", {"data": "folder:nowhere"}, "not a readable directory"),
     ("finetune", {"data": "embeded"}, "Did you mean 'embedded'"),
 ]
 RESERVED_NAMES = [

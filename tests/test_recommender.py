@@ -103,12 +103,12 @@ def test_messy_rows_are_counted_and_the_last_of_a_pair_is_kept(tmp_path):
 
 def test_usual_column_names_are_found_and_wrong_ones_are_answered():
     some = table("userId,movieId,rating a,x,1 b,x,2")
-    assert ids.found(some, ids.Columns(), "user") == "userId"
-    assert ids.found(some, ids.Columns(), "time") == ""
+    assert ids.find_column(some, ids.Columns(), "user") == "userId"
+    assert ids.find_column(some, ids.Columns(), "time") == ""
     with pytest.raises(DataError, match=r"Received --item 'movie'.*Did you mean 'movieId'"):
-        ids.found(some, ids.Columns(item="movie"), "item")
+        ids.find_column(some, ids.Columns(item="movie"), "item")
     with pytest.raises(DataError, match="Received no --user"):
-        ids.found(table("who,movieId a,x"), ids.Columns(), "user")
+        ids.find_column(table("who,movieId a,x"), ids.Columns(), "user")
 
 
 def test_by_time_the_newest_pairs_are_the_test():

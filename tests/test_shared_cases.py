@@ -198,4 +198,4 @@ def test_webp_is_a_class_of_pictures():
 
 def test_the_pixels_of_a_webp_are_known_before_it_is_decoded():
     content = (CASES / "webp-pixel-bomb" / "bomb.webp").read_bytes()
-    assert tuple(map(int, decoding.size_of(content))) == (12_000, 12_000)
+    assert tuple(map(int, decoding.image_size(content))) == (12_000, 12_000)

@@ -117,7 +117,7 @@ class Finetune(App):
             embedded=lambda: embedded.high_digits(small),
             test=self.test,
             data_dir=data_dir,
-            fitting=photos.Squares(self.size),
+            fitting=photos.SquarePhotos(self.size),
             inspection=inspection,
         )
         images.require_classes(splits, self.data)
@@ -173,7 +173,10 @@ class Finetune(App):
     def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
         """Both stages, on features that are computed once."""
         from apps.finetune import freezing, two_stage
-        from pipelines.images.photo_augmentation import altered, mixed
+        from pipelines.images.photo_augmentation import (
+            mixing_augmentation,
+            single_image_augmentation,
+        )
 
         parts = freezing.parts_of(model)
         rate = self._head_learning_rate(fit_data.steps_per_epoch * self.epochs)
@@ -182,8 +185,8 @@ class Finetune(App):
             print(f"batch normalisation in the blocks: {self.batch_norm}", flush=True)
         plan = two_stage.TwoStagePlan(
             copies=self._num_copies(len(fit_data.splits.train)),
-            augment=altered(self._resolved_augment, self.strength),
-            mix=mixed(self._resolved_augment, self.strength),
+            augment=single_image_augmentation(self._resolved_augment, self.strength),
+            mix=mixing_augmentation(self._resolved_augment, self.strength),
             batch_size=fit_data.batch_size,
             epochs=(self.head_epochs, self.epochs),
             make_optimizer=dataclasses.replace(self, learning_rate=rate).make_optimizer,

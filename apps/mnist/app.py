@@ -75,7 +75,7 @@ class Mnist(App):
             embedded=embedded.digits,
             test=self.test,
             data_dir=data_dir,
-            fitting=photos.SmallImages(),
+            fitting=photos.SmallImageFitting(),
             arrays=True,
             inspection=inspection,
         )
@@ -91,12 +91,12 @@ class Mnist(App):
     def make_input_decoder(self, splits: "Splits") -> Any:
         """The decoder from a picture of any size and colour to one like the training images."""
         from pipelines import addresses
-        from pipelines.images.photos import SmallImages
+        from pipelines.images.photos import SmallImageFitting
         from pipelines.images.preprocessing import FitImage
 
         kind, _ = addresses.parse_address(self.data, self.address_kinds)
         if kind == "folder":  # The decoder of training is the right one for files.
-            return SmallImages().like(splits.spec["features"][0])
+            return SmallImageFitting().like(splits.spec["features"][0])
         return FitImage.adapted(splits.train)
 
     def make_augmentation(self) -> Callable[[Any, Any, Any], Any] | None:

@@ -32,7 +32,7 @@ def tables(data: CheckedData) -> Iterator[tuple[str, Any, np.ndarray, ids.Column
     """Each table with its split, the rows used as pairs, and the names of its columns."""
     wanted = data.app.make_input_decoder(data.splits)
     train = data.inspection.tables.train
-    names = ids.Columns(**{kind: ids.found(train, wanted, kind) for kind in ids.KINDS})
+    names = ids.Columns(**{kind: ids.find_column(train, wanted, kind) for kind in ids.KINDS})
     for split, table, kept in data.sources():
         yield split, table, kept, names
 

@@ -44,7 +44,7 @@ def times(data: CheckedData) -> Iterator[Finding]:
 
 def _timestamps(data: CheckedData) -> Timestamps | None:
     wanted = data.app.make_input_decoder(data.splits)
-    name = ids.found(data.inspection.tables.train, wanted, "time")
+    name = ids.find_column(data.inspection.tables.train, wanted, "time")
     if not name:
         return None
     known: dict[int, np.ndarray] = {}

@@ -19,7 +19,7 @@ from data_checks.finding import (
     counted,
 )
 from data_checks.images import near_duplicates
-from pipelines.images.skipped import Skipped
+from pipelines.images.skipped_files import SkippedFile
 
 BLOCK = 1024  # images at once
 MIN_RELATIVE_SIDE = 0.25  # of the median shorter side
@@ -50,7 +50,7 @@ def files(data: CheckedData) -> Iterator[Finding]:
         loose,
     )
     empty = [
-        (split, listing, Skipped(path, "", ""))
+        (split, listing, SkippedFile(path, "", ""))
         for split, listing in folders
         for path in listing.empty
     ]
@@ -85,7 +85,11 @@ def _unreadable(folders: list[tuple[str, Any]]) -> Iterator[Finding]:
 
 
 def _of_files(
-    check: str, severity: Severity, said: str, advice: str, which: list[tuple[str, Any, Skipped]]
+    check: str,
+    severity: Severity,
+    said: str,
+    advice: str,
+    which: list[tuple[str, Any, SkippedFile]],
 ) -> Iterator[Finding]:
     if which:
         shown = [

@@ -14,9 +14,9 @@ from inference.request_errors import RequestError
 from pipelines.batches import inference_batch_size
 from pipelines.examples import Batch
 from pipelines.files import atomic_write
-from pipelines.images.decoder_messages import without_decoder_messages
-from pipelines.images.decoding import content_of, decode_all, too_many
-from pipelines.images.formats import READ_NAMES
+from pipelines.images.decoding import decode_all, read_image_content, too_many_pixels_message
+from pipelines.images.formats import SUPPORTED_NAMES
+from pipelines.images.stderr_filter import suppress_decoder_messages
 from training.run import Run
 
 NAME: ModalityName = "image"
@@ -181,7 +181,7 @@ def _predict_block(run: Run, names: list[str]) -> list[dict[str, Any]]:
     wrong: dict[int, str] = {}
     for place, name in enumerate(names):
         try:
-            files.append(content_of(Path(name)))
+            files.append(read_image_content(Path(name)))
         except (OSError, ValueError) as error:
             wrong[place] = _unreadable(name, getattr(error, "strerror", None) or str(error))
     predictions = iter(
@@ -198,25 +198,28 @@ def _predict_files(run: Run, files: list[bytes], names: list[str]) -> list[dict[
     if not files:
         return []
     try:
-        with without_decoder_messages():
+        with suppress_decoder_messages():
             return predict_rows(run, "encoded", {"image_bytes": np.array(files, object)})
     except RequestError as error:
         if len(files) == 1:
-            reason = too_many(error) or "its content is not that of an image, or is cut short"
+            reason = (
+                too_many_pixels_message(error)
+                or "its content is not that of an image, or is cut short"
+            )
             return [{"error": _unreadable(names[0], reason)}]
     halves = (slice(0, len(files) // 2), slice(len(files) // 2, None))
     return [row for half in halves for row in _predict_files(run, files[half], names[half])]
 
 
 def _unreadable(name: str, reason: str) -> str:
-    return f"Received the image {name!r}: {reason}; expected a readable {READ_NAMES}."
+    return f"Received the image {name!r}: {reason}; expected a readable {SUPPORTED_NAMES}."
 
 
 def reading_of(run: Run) -> Any:
     """The run's decoder of images of any size."""
-    from pipelines.images.photos import reading
+    from pipelines.images.photos import fitter_from_manifest
 
-    return reading(**run.manifest["reading"])
+    return fitter_from_manifest(**run.manifest["reading"])
 
 
 def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which folders are splits and which are classes; no picture is decoded here."""
+"""Find out which folders are splits and which are classes, without decoding images."""
 
 import re
 import unicodedata
@@ -7,29 +7,29 @@ from typing import NamedTuple
 
 from pipelines.examples import AddressError, DataError
 from pipelines.files import printable
-from pipelines.images.folder_walk import folders, loose_files, start_of
-from pipelines.images.formats import format_of
+from pipelines.images.folder_walk import list_files, list_folders, read_header
+from pipelines.images.formats import format_name
 
 SPLIT_WORDS = {
     "train": {"train", "training", "trainset"},
     "valid": {"val", "valid", "validate", "validation", "valset", "dev"},
     "test": {"test", "testing", "testset", "eval", "evaluation"},
 }
-# Words that may stand beside one of those: test_set, Train Images.
-FILLERS = {"set", "data", "dataset", "folder", "split", "image", "images", "img", "imgs"}
-FILLERS |= {"picture", "pictures", "photo", "photos"}
-SHOWN = 5  # folders that a message names
+# Words that may accompany one of those: test_set, Train Images.
+FILLER_WORDS = {"set", "data", "dataset", "folder", "split", "image", "images", "img", "imgs"}
+FILLER_WORDS |= {"picture", "pictures", "photo", "photos"}
+MAX_LISTED_FOLDERS = 5  # in a message
 
-MOST_LEVELS = 8  # of folders around those of the classes
+MAX_WRAPPING_FOLDERS = 8  # levels of single folders around the class folders
 
 # The folders of each class; one class may lie in several.
 Classes = dict[str, list[Path]]
 # Classes by split, and lines for the user.
-Reading = tuple[dict[str, Classes], tuple[str, ...]]
+FolderReading = tuple[dict[str, Classes], tuple[str, ...]]
 
 
 class Layout(NamedTuple):
-    """The class folders of each split, the files in none of them, and lines for the user."""
+    """The class folders of each split, the files outside of them, and lines for the user."""
 
     root: Path
     parts: dict[str, Classes]
@@ -38,50 +38,50 @@ class Layout(NamedTuple):
 
 
 def require_directory(root: Path) -> None:
-    """Raise AddressError where there is no directory that can be read."""
+    """Raise AddressError unless `root` is a readable directory."""
     try:
         list(root.iterdir())
     except OSError as error:
         raise AddressError(
-            f"Received folder:{root}, which is no directory that can be read ({error.strerror}); "
+            f"Received folder:{root}, which is not a readable directory ({error.strerror}); "
             "expected one that holds a folder of pictures for each class."
         ) from error
 
 
-def layout(root: Path) -> Layout:
-    """The splits and classes of a directory.
+def find_layout(root: Path) -> Layout:
+    """Find the splits and classes of a directory.
 
-    Splits are known by the usual words in any case, above the class folders or within them.
+    Split folders have common names in any case, above the class folders or within them.
 
     Raises:
         AddressError: if there is no such directory.
-        DataError: if folders look like splits or folds of unknown names in place of classes.
+        DataError: if folders look like splits or folds with unknown names, not like classes.
 
     """
     require_directory(root)
-    top = _descended(root, set())
-    children = folders(top)
-    found = _of_splits(root, children) or _of_classes(root, children)
+    top = _unwrap_single_folders(root, set())
+    children = list_folders(top)
+    found = _find_split_folders(root, children) or _find_splits_in_classes(root, children)
     if found is None:
         _require_classes(root, children)
-        found = {"train": classes(children)}, _called_like_splits(children)
+        found = {"train": classes(children)}, _note_on_split_names(children)
     parts, notes = found
     if top != root:
-        notes = (f"read from {names([top], root)}, the only folder", *notes)
-    held = [folder for part in parts.values() for some in part.values() for folder in some]
-    places = {root, top, *(folder.parent for folder in held)}
+        notes = (f"read from {list_names([top], root)}, the only folder", *notes)
+    class_folders = [folder for part in parts.values() for some in part.values() for folder in some]
+    places = {root, top, *(folder.parent for folder in class_folders)}
     return Layout(
-        root, parts, sorted(path for place in places for path in loose_files(place)), notes
+        root, parts, sorted(path for place in places for path in list_files(place)), notes
     )
 
 
 def label_of(folder: Path) -> str:
-    """The class of a folder: its name, the same however a system encodes its accents."""
+    """Return the class of a folder: its name in Unicode normal form NFC."""
     return printable(unicodedata.normalize("NFC", folder.name).strip() or folder.name)
 
 
 def classes(some: list[Path]) -> Classes:
-    """Folders by their class."""
+    """Group folders by their class."""
     found: Classes = {}
     for folder in some:
         found.setdefault(label_of(folder), []).append(folder)
@@ -89,17 +89,17 @@ def classes(some: list[Path]) -> Classes:
 
 
 def _has_pictures(folder: Path) -> bool:
-    return any(format_of(start_of(path)) for path in loose_files(folder))
+    return any(format_name(read_header(path)) for path in list_files(folder))
 
 
-def _descended(root: Path, known: set[str]) -> Path:
-    """The folder that holds several: archives often add a folder around their content.
+def _unwrap_single_folders(root: Path, known: set[str]) -> Path:
+    """Descend through single folders, which archives often put around their content.
 
-    A folder of a class that is known stays one.
+    A folder named like a known class is not descended into.
     """
-    for _ in range(MOST_LEVELS):  # links may lead back
-        children = folders(root)
-        if len(children) != 1 or not folders(children[0]) or _has_pictures(root):
+    for _ in range(MAX_WRAPPING_FOLDERS):  # links may lead back
+        children = list_folders(root)
+        if len(children) != 1 or not list_folders(children[0]) or _has_pictures(root):
             break
         if label_of(children[0]) in known:
             break
@@ -107,22 +107,22 @@ def _descended(root: Path, known: set[str]) -> Path:
     return root
 
 
-def _split_of(name: str) -> tuple[str, tuple[str, ...]] | None:
-    """The split that a name means, and its other words; None if it means none."""
+def _split_named_by(name: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return the split that a folder name means and its other words; None if it means none."""
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
     splits = [split for word in words for split, ours in SPLIT_WORDS.items() if word in ours]
     if len(splits) != 1:
         return None
-    others = [word for word in words if word not in SPLIT_WORDS[splits[0]] | FILLERS]
+    others = [word for word in words if word not in SPLIT_WORDS[splits[0]] | FILLER_WORDS]
     return splits[0], tuple(others)
 
 
-def _splits(root: Path, children: list[Path]) -> dict[str, Path]:
-    """The folders that are splits by their names, which may share other words: seg_train, seg_test.
+def _split_folders_of(root: Path, children: list[Path]) -> dict[str, Path]:
+    """Find folders named like splits, which may share other words: seg_train, seg_test.
 
-    Raises DataError if two of them are the same split.
+    Raises DataError if two of them mean the same split.
     """
-    named = [(child, meant) for child in children if (meant := _split_of(child.name))]
+    named = [(child, meant) for child in children if (meant := _split_named_by(child.name))]
     rests = [rest for _, (_, rest) in named]
     found: dict[str, Path] = {}
     for child, (split, rest) in named:
@@ -130,109 +130,120 @@ def _splits(root: Path, children: list[Path]) -> dict[str, Path]:
             continue
         if split in found:
             raise DataError(
-                f"Received folder:{root}, where {names([found[split], child], root)} are both "
+                f"Received folder:{root}, where {list_names([found[split], child], root)} are both "
                 f"called like the {split} split; expected one folder of each split. Rename or "
-                "join them."
+                "merge them."
             )
         found[split] = child
     return found
 
 
-def _of_splits(root: Path, children: list[Path]) -> Reading | None:
-    """Splits that hold class folders; None if there are none.
+def _find_split_folders(root: Path, children: list[Path]) -> FolderReading | None:
+    """Find split folders that hold class folders; None if there are none.
 
-    Without a folder for training, those for validation and test count if they repeat classes
-    beside them.
+    Without a training folder, validation and test folders count if they hold the same classes as
+    the other folders.
     """
-    named = _splits(root, children)
+    named = _split_folders_of(root, children)
     others = [child for child in children if child not in named.values()]
     notes: list[str] = []
-    if "train" in named and folders(named["train"]):
-        train = classes(folders(_descended(named["train"], set())))
+    if "train" in named and list_folders(named["train"]):
+        train = classes(list_folders(_unwrap_single_folders(named["train"], set())))
         if others:
-            notes.append(f"left out, for it is no split by its name: {names(others, root)}")
+            notes.append(f"left out, not named like a split: {list_names(others, root)}")
     else:
         train = classes(others)
-        named = {split: folder for split, folder in named.items() if _repeats(folder, train)}
+        named = {
+            split: folder for split, folder in named.items() if _holds_known_classes(folder, train)
+        }
         if not named:
             return None
     parts = {"train": train}
     for split in ("valid", "test"):
         if split in named:
-            held = classes(folders(_descended(named[split], set(train))))
-            if held.keys().isdisjoint(train):
-                notes.append(
-                    f"not used, for it holds no training class: {names([named[split]], root)}"
-                )
+            classes_of_split = classes(
+                list_folders(_unwrap_single_folders(named[split], set(train)))
+            )
+            if classes_of_split.keys().isdisjoint(train):
+                unused = list_names([named[split]], root)
+                notes.append(f"not used, because it holds no training class: {unused}")
                 continue
-            parts[split] = held
-            strange = [folder for label in held.keys() - train.keys() for folder in held[label]]
+            parts[split] = classes_of_split
+            strange = [
+                folder
+                for label in classes_of_split.keys() - train.keys()
+                for folder in classes_of_split[label]
+            ]
             if strange:
-                notes.append(f"no training class has this name: {names(sorted(strange), root)}")
+                notes.append(f"not a training class: {list_names(sorted(strange), root)}")
     return parts, tuple(notes)
 
 
-def _repeats(folder: Path, known: Classes) -> bool:
-    """Whether a folder holds folders of known classes alone."""
-    held = classes(folders(folder))
-    return bool(held) and held.keys() <= known.keys()
+def _holds_known_classes(folder: Path, known: Classes) -> bool:
+    """Whether a folder holds only folders of known classes."""
+    found = classes(list_folders(folder))
+    return bool(found) and found.keys() <= known.keys()
 
 
-def _of_classes(root: Path, children: list[Path]) -> Reading | None:
-    """Class folders each of which holds the splits; None if they do not."""
-    held = {child: _splits(root, folders(child)) for child in children}
-    if len(children) < 2 or not all("train" in splits for splits in held.values()):
+def _find_splits_in_classes(root: Path, children: list[Path]) -> FolderReading | None:
+    """Find the splits within each class folder; None if there are none."""
+    found = {child: _split_folders_of(root, list_folders(child)) for child in children}
+    if len(children) < 2 or not all("train" in splits for splits in found.values()):
         return None
-    if _shared([splits["train"] for splits in held.values()]):
-        return None  # folds
+    if _shared_classes([splits["train"] for splits in found.values()]):
+        return None  # these are folds
     parts: dict[str, Classes] = {}
-    for child, splits in held.items():
+    for child, splits in found.items():
         for split, folder in splits.items():
             parts.setdefault(split, {}).setdefault(label_of(child), []).append(folder)
     others = [
         folder
-        for child, splits in held.items()
-        for folder in folders(child)
+        for child, splits in found.items()
+        for folder in list_folders(child)
         if folder not in splits.values()
     ]
-    left = [f"left out, for it is no split by its name: {names(others, root)}"] if others else []
+    left = [f"left out, not named like a split: {list_names(others, root)}"] if others else []
     return parts, ("every class folder holds the splits", *left)
 
 
-def _shared(some: list[Path]) -> list[str]:
-    """The classes that several folders would all hold; none if it is one alone."""
-    held = [set(classes(folders(folder))) for folder in some]
-    shared = set.intersection(*held) if len(held) > 1 else set()
+def _shared_classes(some: list[Path]) -> list[str]:
+    """Return the class names that all folders hold; none if there is only one such name."""
+    found = [set(classes(list_folders(folder))) for folder in some]
+    shared = set.intersection(*found) if len(found) > 1 else set()
     return sorted(shared) if len(shared) > 1 else []
 
 
 def _require_classes(root: Path, children: list[Path]) -> None:
-    """Raise DataError if folders look like splits or folds in place of classes."""
-    nested = [child for child in children if folders(child) and not _has_pictures(child)]
-    if shared := _shared(nested):
+    """Raise DataError if folders look like splits or folds, not like classes."""
+    nested = [child for child in children if list_folders(child) and not _has_pictures(child)]
+    if shared := _shared_classes(nested):
         raise DataError(
-            f"Received folder:{root}, where {names(nested, root)} all hold the folders "
-            f"{', '.join(shared[:SHOWN])}; expected class folders, or train/, val/ and test/ that "
-            "hold them. Rename the splits; or, if the upper folders are the classes, move all "
-            "pictures of each into it."
+            f"Received folder:{root}, where {list_names(nested, root)} all hold the folders "
+            f"{', '.join(shared[:MAX_LISTED_FOLDERS])}; expected class folders, or train/, val/ "
+            "and test/ that hold them. Rename the splits; or, if the upper folders are the "
+            "classes, move all pictures of each into it."
         )
-    splits = _splits(root, children)
+    splits = _split_folders_of(root, children)
     if len(splits) > 1 and len(splits) == len(children):
         raise DataError(
-            f"Received folder:{root}, where {names(children, root)} hold no class folders; "
+            f"Received folder:{root}, where {list_names(children, root)} hold no class folders; "
             "expected a folder of each class within them. Sort the pictures into such folders."
         )
 
 
-def _called_like_splits(children: list[Path]) -> tuple[str, ...]:
-    """A line about classes that are called like splits."""
-    named = [child for child in children if (meant := _split_of(child.name)) and not meant[1]]
+def _note_on_split_names(children: list[Path]) -> tuple[str, ...]:
+    """Return a line about classes that are named like splits."""
+    named = [child for child in children if (meant := _split_named_by(child.name)) and not meant[1]]
     return (
-        (f"taken for a class, not for a split: {names(named, named[0].parent)}",) if named else ()
+        (f"used as a class, not as a split: {list_names(named, named[0].parent)}",) if named else ()
     )
 
 
-def names(some: list[Path], root: Path) -> str:
-    """Some folders, for people."""
-    shown = ", ".join(f"{printable(str(path.relative_to(root)))}/" for path in some[:SHOWN])
-    return shown + (f" and {len(some) - SHOWN} more" if len(some) > SHOWN else "")
+def list_names(some: list[Path], root: Path) -> str:
+    """Join the names of a few folders for a message."""
+    shown = ", ".join(
+        f"{printable(str(path.relative_to(root)))}/" for path in some[:MAX_LISTED_FOLDERS]
+    )
+    return shown + (
+        f" and {len(some) - MAX_LISTED_FOLDERS} more" if len(some) > MAX_LISTED_FOLDERS else ""
+    )

@@ -1,4 +1,4 @@
-"""Image files become pixels, if they hold no more than somebody may send."""
+"""Decode image files, with limits on the number of pixels."""
 
 import re
 from collections.abc import Callable
@@ -10,78 +10,77 @@ import tensorflow as tf
 from pipelines.images import formats
 
 # A file of 65 kB can hold half a billion pixels; cameras take up to 50 million.
-MOST_PIXELS = 2**26
-MOST_TOGETHER = 2**28  # of the pictures of one request
-TOO_MANY = f" pixels; expected at most {MOST_PIXELS}"
-NO_PICTURE = f"Received no picture; expected {formats.READ_NAMES}"
-TOO_MANY_TOGETHER = f"pictures of more than {MOST_TOGETHER} pixels together"
-MOST_PARTS = 2**16  # of a GIF, which holds 255 bytes in one: to count them takes seconds
-LONGEST = 2**16 - 1  # side of a GIF
-BMP_HEAD = 70  # bytes of a BMP, up to the masks of its colours
-START, SCAN = b"\xff\xd8", 0xDA
-# Marks in JPEG files that have no length, and what may fill the place before one.
-UNUSUAL = {0x00, 0x01, *range(0xD0, 0xDA), 0xFF}
+MAX_PIXELS = 2**26
+MAX_TOTAL_PIXELS = 2**28  # of the images of one request
+TOO_MANY_PIXELS = f" pixels; expected at most {MAX_PIXELS}"
+NOT_AN_IMAGE = f"Received no picture; expected {formats.SUPPORTED_NAMES}"
+TOO_MANY_TOTAL_PIXELS = f"pictures of more than {MAX_TOTAL_PIXELS} pixels together"
+MAX_GIF_PARTS = 2**16  # of 255 bytes each; counting more takes seconds
+MAX_GIF_SIDE = 2**16 - 1  # pixels
+BMP_HEADER_BYTES = 70  # up to the colour masks
+JPEG_START, JPEG_SCAN = b"\xff\xd8", 0xDA
+# Markers in JPEG files without a length, and the fill byte before a marker.
+JPEG_MARKERS_WITHOUT_LENGTH = {0x00, 0x01, *range(0xD0, 0xDA), 0xFF}
 
 
-class Size(NamedTuple):
-    """Height and width of a picture, int64."""
+class ImageSize(NamedTuple):
+    """Height and width of an image, int64."""
 
     height: Any
     width: Any
 
     @property
     def pixels(self) -> Any:
-        """How many there are."""
-        # In floating point: two lengths of 32 bits are too much for a whole number of 64.
+        """Number of pixels, float64."""
+        # The product of two unsigned 32-bit sides may overflow int64.
         return tf.cast(self.height, "float64") * tf.cast(self.width, "float64")
 
 
 def decode(encoded: Any) -> Any:
-    """Bytes of a format of `formats.READ` -> uint8 [height, width, 1 to 4 channels].
+    """Decode bytes of a supported format to uint8 [height, width, 1 to 4 channels].
 
-    Of a moving GIF the first frame. Raises tf.errors.InvalidArgumentError for other
-    bytes, although TensorFlow may decode them, and for more pixels than `MOST_PIXELS`, which
-    is known before they are decoded. All frames of a GIF count: they are all read for the
-    first.
+    Of an animated GIF only the first frame is returned. Raises tf.errors.InvalidArgumentError for
+    other formats, also if TensorFlow could decode them, and before decoding more than `MAX_PIXELS`
+    pixels. All frames of a GIF count, because TensorFlow decodes all of them.
     """
     encoded = tf.convert_to_tensor(encoded)
-    return _decoded(encoded, size_of(encoded))
+    return _checked_decode(encoded, image_size(encoded))
 
 
-def bytes_of(path: Path) -> bytes:
-    """The bytes of an image file. Raises ValueError for a JPEG file cut within its header.
+def read_image_bytes(path: Path) -> bytes:
+    """Read the bytes of an image file. Raises ValueError for a JPEG file cut within its header.
 
-    The decoder would refuse it too, but not without a line of its own on standard error.
+    The decoder would refuse it too, but would also write a message to standard error.
     """
     encoded = path.read_bytes()
-    if encoded[:2] == START and not _has_scan(encoded):
+    if encoded[:2] == JPEG_START and not _jpeg_header_is_complete(encoded):
         raise ValueError("cut within the header")
     return encoded
 
 
-def content_of(path: Path) -> bytes:
-    """The bytes of a picture by its content, whatever its name.
+def read_image_content(path: Path) -> bytes:
+    """Read the bytes of an image file of a supported format, whatever its name.
 
-    Raises OSError, and ValueError with the reason for what is no picture that is read.
+    Raises OSError, and ValueError with the reason if it is not a supported image.
     """
-    encoded = bytes_of(path)
-    if not formats.is_read(encoded[: formats.HEADER]):
-        other = formats.format_of(encoded[: formats.HEADER])
+    encoded = read_image_bytes(path)
+    if not formats.is_supported(encoded[: formats.HEADER_BYTES]):
+        other = formats.format_name(encoded[: formats.HEADER_BYTES])
         raise ValueError(f"it is {other}" if other else "its content is not that of an image")
     return encoded
 
 
-def _has_scan(encoded: bytes) -> bool:
-    """Whether the header of a JPEG file is whole, or else is none as we know them.
+def _jpeg_header_is_complete(encoded: bytes) -> bool:
+    """Whether the header of a JPEG file is complete, or has an unknown structure.
 
-    It is a chain of segments, each a mark of two bytes and its length; with the last of them
-    the pixels begin.
+    It is a sequence of segments, each with a marker of two bytes and a length. The pixels follow
+    the last segment.
     """
-    place = len(START)
+    place = len(JPEG_START)
     while place + 4 <= len(encoded):
-        if encoded[place] != 0xFF or encoded[place + 1] in UNUSUAL:
+        if encoded[place] != 0xFF or encoded[place + 1] in JPEG_MARKERS_WITHOUT_LENGTH:
             return True
-        last = encoded[place + 1] == SCAN
+        last = encoded[place + 1] == JPEG_SCAN
         place += 2 + int.from_bytes(encoded[place + 2 : place + 4])
         if last:
             return place <= len(encoded)
@@ -89,68 +88,68 @@ def _has_scan(encoded: bytes) -> bool:
 
 
 def decode_all(files: Any, fit: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
-    """The bytes of image files [n] -> uint8 [n, *shape], each as `fit` makes it.
+    """Decode image files [n] to uint8 [n, *shape], each resized by `fit`.
 
-    Raises tf.errors.InvalidArgumentError for what `decode` cannot read, and where there are
-    more pixels than `MOST_TOGETHER`.
+    Raises tf.errors.InvalidArgumentError for files that `decode` refuses, and for more than
+    `MAX_TOTAL_PIXELS` pixels.
     """
     count = tf.shape(files)[0]
 
     def one(place: Any, pixels: Any, images: Any) -> tuple[Any, Any, Any]:
-        size = size_of(files[place])
-        pixels += tf.minimum(size.pixels, MOST_PIXELS)  # of one that has more it is said below
-        few = tf.debugging.Assert(pixels <= MOST_TOGETHER, [f"Received {TOO_MANY_TOGETHER}"])
+        size = image_size(files[place])
+        pixels += tf.minimum(size.pixels, MAX_PIXELS)  # of one that has more it is said below
+        few = tf.debugging.Assert(pixels <= MAX_TOTAL_PIXELS, [f"Received {TOO_MANY_TOTAL_PIXELS}"])
         with tf.control_dependencies([few]):
-            image = fit(_decoded(files[place], size))
+            image = fit(_checked_decode(files[place], size))
         return place + 1, pixels, images.write(place, image)
 
     images = tf.TensorArray(tf.uint8, count, element_shape=shape)
     begin = (tf.constant(0), tf.constant(0.0, tf.float64), images)
-    # One after the other: several large ones would be in memory together.
+    # One after the other, since several large images may not fit into memory.
     *_, images = tf.while_loop(lambda place, *_: place < count, one, begin, parallel_iterations=1)
     return tf.ensure_shape(images.stack(), [None, *shape])
 
 
-def too_many(error: Exception) -> str:
-    """What `decode` says of a picture with too many pixels; no word of another error."""
-    found = re.search(rf"\d+ x \d+{re.escape(TOO_MANY)}", str(error))
+def too_many_pixels_message(error: Exception) -> str:
+    """Return the message of `decode` about too many pixels; "" for another error."""
+    found = re.search(rf"\d+ x \d+{re.escape(TOO_MANY_PIXELS)}", str(error))
     return found[0] if found else ""
 
 
-def _decoded(encoded: Any, size: Size) -> Any:
+def _checked_decode(encoded: Any, size: ImageSize) -> Any:
     sides = tf.strings.as_string(list(size))
-    told = tf.strings.join(["Received ", sides[0], " x ", sides[1], TOO_MANY])
-    # In a graph operations; outside of one they raise at once.
+    told = tf.strings.join(["Received ", sides[0], " x ", sides[1], TOO_MANY_PIXELS])
+    # In a graph these are operations; in eager mode they raise at once.
     checks = [
-        tf.debugging.Assert(size.pixels > 0, [NO_PICTURE]),
-        tf.debugging.Assert(size.pixels <= MOST_PIXELS, [told]),
+        tf.debugging.Assert(size.pixels > 0, [NOT_AN_IMAGE]),
+        tf.debugging.Assert(size.pixels <= MAX_PIXELS, [told]),
     ]
     with tf.control_dependencies(checks):
         pixels = tf.io.decode_image(tf.identity(encoded), expand_animations=False)
     header = _header(encoded)
-    is_bmp, bits = _begins(header, formats.BMP), header[formats.BMP_BITS]
+    is_bmp, bits = _has_signature(header, formats.BMP), header[formats.BMP_BITS]
     return tf.case(
         [
-            (is_bmp & tf.equal(bits, 8), lambda: _coloured(encoded, pixels)),
-            (is_bmp & tf.equal(bits, 32), lambda: _with_known_alpha(encoded, pixels)),
+            (is_bmp & tf.equal(bits, 8), lambda: _bmp_with_palette(encoded, pixels)),
+            (is_bmp & tf.equal(bits, 32), lambda: _bmp_with_alpha(encoded, pixels)),
         ],
         default=lambda: pixels,
     )
 
 
-def _with_known_alpha(encoded: Any, pixels: Any) -> Any:
-    """The colours of a BMP of 32 bits a pixel; its alpha too, if it says that it has one.
+def _bmp_with_alpha(encoded: Any, pixels: Any) -> Any:
+    """Return the colours of a BMP with 32 bits per pixel, and alpha only if its header has a mask.
 
-    In others these 8 bits fill up, and are 0 as a rule: TensorFlow would make all transparent.
+    In other files these 8 bits are padding, usually 0: TensorFlow would make all transparent.
     """
-    head = tf.io.decode_raw(encoded, tf.uint8, fixed_length=BMP_HEAD)
+    head = tf.io.decode_raw(encoded, tf.uint8, fixed_length=BMP_HEADER_BYTES)
     has_masks = tf.equal(head[30], 3) & (head[14] >= 56)
     masked = has_masks & tf.reduce_any(head[66:70] > 0)
     return tf.cond(masked, lambda: pixels, lambda: pixels[..., :3])
 
 
-def _coloured(encoded: Any, pixels: Any) -> Any:
-    """The colours of a BMP with a palette: TensorFlow gives places in it as if they were grey."""
+def _bmp_with_palette(encoded: Any, pixels: Any) -> Any:
+    """Return the colours of a BMP with a palette, whose indices TensorFlow returns as grey."""
     data = tf.cast(tf.pad(tf.io.decode_raw(encoded, tf.uint8), [[0, 1024]]), tf.int32)
     size = tf.reduce_sum(data[14:18] * [1, 2**8, 2**16, 2**24])
     start = 14 + tf.clip_by_value(size, 0, tf.size(data) - 1038)
@@ -160,11 +159,11 @@ def _coloured(encoded: Any, pixels: Any) -> Any:
 
 
 def _header(encoded: Any) -> Any:
-    return tf.cast(tf.io.decode_raw(encoded, tf.uint8, fixed_length=formats.HEADER), "int64")
+    return tf.cast(tf.io.decode_raw(encoded, tf.uint8, fixed_length=formats.HEADER_BYTES), "int64")
 
 
-def size_of(encoded: Any) -> Size:
-    """The size of the picture in a file, as it is told there; 0 for what is not read."""
+def image_size(encoded: Any) -> ImageSize:
+    """Return the size of the image in a file, from its header; 0 for unsupported files."""
     header = _header(encoded)
 
     def number(place: int, length: int, *, step: int = 1) -> Any:
@@ -175,19 +174,19 @@ def size_of(encoded: Any) -> Size:
         return tf.unstack(tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], "int64"))
 
     def gif() -> list[Any]:
-        screen, frames = [number(8, 2), number(6, 2)], _frames(encoded)
+        screen, frames = [number(8, 2), number(6, 2)], _gif_frames_size(encoded)
         return [tf.maximum(screen[0], frames[0]), tf.maximum(screen[1], frames[1])]
 
     def bmp() -> list[Any]:
-        # A run-length code is not decoded. A negative height: from top to bottom.
+        # Run-length encoding is not supported. A negative height means rows from top to bottom.
         packed = number(30, 2)
-        plain = tf.equal(packed, 0) | (tf.equal(packed, 3) & _has_usual_masks(encoded))
+        plain = tf.equal(packed, 0) | (tf.equal(packed, 3) & _has_standard_masks(encoded))
         plain = tf.cast(plain, "int64")
         return [plain * _unsigned(number(place, 4)) for place in (22, 18)]
 
     def extended_webp() -> list[Any]:
-        # What moves is not read: see `picture_formats`.
-        moves = header[formats.WEBP_FLAGS] // formats.WEBP_MOVES % 2
+        # Animated files are not supported, see `formats`.
+        moves = header[formats.WEBP_FLAGS] // formats.WEBP_ANIMATION_FLAG % 2
         return [(1 - moves) * (number(27, 3) + 1), (1 - moves) * (number(24, 3) + 1)]
 
     zeros = [tf.constant(0, "int64")] * 2
@@ -196,7 +195,7 @@ def size_of(encoded: Any) -> Size:
         formats.JPEG: jpeg,
         formats.GIF: gif,
         formats.BMP: bmp,
-        # Sides of 14 bits; those of the other two kinds are one less than they are.
+        # Sides have 14 bits; the other two kinds store the side minus one.
         formats.WEBP_LOSSY: lambda: [number(28, 2) % 2**14, number(26, 2) % 2**14],
         formats.WEBP_LOSSLESS: lambda: [
             number(21, 4) // 2**14 % 2**14 + 1,
@@ -204,39 +203,39 @@ def size_of(encoded: Any) -> Size:
         ],
         formats.WEBP_EXTENDED: extended_webp,
     }
-    known = [(_begins(header, one), way) for one, way in ways.items()]
-    return Size(*tf.case(known, default=lambda: zeros))
+    known = [(_has_signature(header, one), way) for one, way in ways.items()]
+    return ImageSize(*tf.case(known, default=lambda: zeros))
 
 
-def _has_usual_masks(encoded: Any) -> Any:
-    """Whether the bits of a BMP's pixels lie as the decoder takes them: blue, green, red."""
-    head = tf.io.decode_raw(encoded, tf.uint8, fixed_length=BMP_HEAD)
+def _has_standard_masks(encoded: Any) -> Any:
+    """Whether the colour masks of a BMP are those that the decoder assumes: blue, green, red."""
+    head = tf.io.decode_raw(encoded, tf.uint8, fixed_length=BMP_HEADER_BYTES)
     return tf.reduce_all(tf.equal(head[54:66], [0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0]))
 
 
-def _begins(header: Any, signature: formats.Signature) -> Any:
-    """Whether these bytes are those of a format, as `Signature.matches` outside of a graph."""
+def _has_signature(header: Any, signature: formats.Signature) -> Any:
+    """Whether a header has the signature of a format: `Signature.matches` as a graph."""
     same = [
         tf.reduce_all(tf.equal(header[place : place + len(mark)], list(mark)))
-        for place, mark in signature.marks
+        for place, mark in signature.signatures
     ]
     return tf.reduce_all(tf.stack(same))
 
 
 def _unsigned(number: Any) -> Any:
-    """The size of a signed number of 32 bits."""
+    """Return the absolute value of a signed 32-bit number."""
     return tf.minimum(number, 2**32 - number)
 
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
-def _frames(encoded: Any) -> tuple[Any, Any]:
-    """Height and width of the frames of a GIF, one below the other.
+def _gif_frames_size(encoded: Any) -> tuple[Any, Any]:
+    """Return the total height and largest width of the frames of a GIF.
 
-    The screen that the header tells of may be small and a frame huge. A file is a
-    header, a table of colours, and blocks: extensions (0x21) and images (0x2C), each
-    followed by a chain of parts that begin with their length and end with a 0.
+    The header may give a small screen although a frame is huge. A file consists of a header, a
+    colour table, and blocks: extensions (0x21) and images (0x2C), each followed by a chain of
+    parts that begin with their length; a 0 ends the chain.
     """
-    tail = 13  # so that what is cut off may be looked for
+    tail = 13  # padding, so that a truncated file is not read beyond its end
     data = tf.cast(tf.pad(tf.io.decode_raw(encoded, tf.uint8), [[0, tail]]), tf.int32)
     end = tf.size(data) - tail
 
@@ -244,18 +243,18 @@ def _frames(encoded: Any) -> tuple[Any, Any]:
         return tf.cast(data[place] + 256 * data[place + 1], tf.int64)
 
     def colours(place: Any) -> Any:
-        """The bytes of a table of colours, from the byte that tells of it."""
+        """Return the size of a colour table in bytes, from its flags byte."""
         told = data[place]
         return tf.where(told >= 128, 3 * tf.bitwise.left_shift(2, told % 8), 0)
 
     def chain(place: Any, left: Any) -> tuple[Any, Any]:
-        """Behind the parts that begin there, and how many more may be counted."""
+        """Return the position after a chain of parts, and how many more parts may be counted."""
         place, left = tf.while_loop(
             lambda place, left: (data[place] > 0) & (left > 0),
             lambda place, left: (tf.minimum(place + 1 + data[place], end), left - 1),
             (tf.minimum(place, end), left),
         )
-        return place + 1, left - 4  # a block takes as long as some parts
+        return place + 1, left - 4  # counting a block takes as long as four parts
 
     def block(place: Any, left: Any, height: Any, width: Any) -> tuple[Any, ...]:
         image, extension = tf.equal(data[place], 0x2C), tf.equal(data[place], 0x21)
@@ -268,7 +267,7 @@ def _frames(encoded: Any) -> tuple[Any, Any]:
     _, left, height, width = tf.while_loop(
         lambda place, left, *_: (place < end) & (left > 0),
         block,
-        (13 + colours(10), tf.constant(MOST_PARTS), zero, zero),
+        (13 + colours(10), tf.constant(MAX_GIF_PARTS), zero, zero),
     )
-    # What was not counted to its end is as large as can be.
-    return tf.where(left > 0, height, LONGEST), tf.where(left > 0, width, LONGEST)
+    # A file that was not counted to its end gets the largest size.
+    return tf.where(left > 0, height, MAX_GIF_SIDE), tf.where(left > 0, width, MAX_GIF_SIDE)

@@ -15,13 +15,13 @@ import tensorflow as tf
 from pipelines.decoded import remembered
 from pipelines.examples import Batch, DataError, Examples, store
 from pipelines.files import expand_home, printable
-from pipelines.images import class_folders, folder_walk, skipped
+from pipelines.images import class_folders, folder_walk, skipped_files
 from pipelines.images.class_folders import Classes
-from pipelines.images.decoder_messages import without_decoder_messages
-from pipelines.images.decoding import bytes_of, decode
-from pipelines.images.formats import READ_NAMES, is_read
-from pipelines.images.photos import Fitting, Shape
-from pipelines.images.skipped import Skipped
+from pipelines.images.decoding import decode, read_image_bytes
+from pipelines.images.formats import SUPPORTED_NAMES, is_supported
+from pipelines.images.photos import FitterFactory, ImageShape
+from pipelines.images.skipped_files import SkippedFile
+from pipelines.images.stderr_filter import suppress_decoder_messages
 from pipelines.inspection import Inspection, origins_of
 from pipelines.splits import Source
 
@@ -38,7 +38,7 @@ class Scan(NamedTuple):
 
     paths: list[Path]
     labels: list[str]
-    skipped: list[Skipped]
+    skipped: list[SkippedFile]
     empty: list[Path]
 
 
@@ -52,7 +52,7 @@ class Listing(NamedTuple):
     root: Path
     paths: list[Path]
     target: list[int]
-    skipped: list[Skipped]
+    skipped: list[SkippedFile]
     empty: list[Path]
     shapes: list[tuple[int, int, int]]
 
@@ -62,7 +62,10 @@ class Listing(NamedTuple):
 
 
 def source(
-    name: str, fitting: Fitting, memory_budget: int | None, inspection: Inspection | None = None
+    name: str,
+    fitting: FitterFactory,
+    memory_budget: int | None,
+    inspection: Inspection | None = None,
 ) -> Source:
     """The pictures of class folders, or of train/, val/, test/ that hold class folders.
 
@@ -78,26 +81,33 @@ def source(
             which no picture can be read.
 
     """
-    layout = class_folders.layout(expand_home(name))
+    layout = class_folders.find_layout(expand_home(name))
     root = layout.root
     scans = {split: _scanned(classes) for split, classes in layout.parts.items()}
     labels = _labels(scans)
     if not labels:
         raise DataError(
             f"Received folder:{name}, which holds no folders of pictures; expected one a class, "
-            f"or train/, val/ and test/ that hold them, with files of {READ_NAMES}."
+            f"or train/, val/ and test/ that hold them, with files of {SUPPORTED_NAMES}."
         )
     listings = {split: _listing(root, scan, labels) for split, scan in scans.items()}
     foreign = [one for listing in listings.values() for one in listing.skipped]
     shapes = _some_shapes([path for listing in listings.values() for path in listing.paths])
     if not shapes:
-        skipped.refuse(name, labels, foreign + _lost(listings, labels, {}), root)
+        skipped_files.require_readable_classes(
+            name, labels, foreign + _lost(listings, labels, {}), root
+        )
     fit = fitting(shapes)
     held = {split: _read(one, fit, memory_budget, inspection) for split, one in listings.items()}
     lost = _lost(listings, labels, held)
     learnt = {labels[number] for number in set(held["train"].targets) - {SKIPPED}}
-    skipped.refuse(name, _wanted(scans["train"]) - learnt, lost + foreign, root)
-    loose = [Skipped(path, "", skipped.reason(path) or skipped.UNSORTED) for path in layout.loose]
+    skipped_files.require_readable_classes(
+        name, _wanted(scans["train"]) - learnt, lost + foreign, root
+    )
+    loose = [
+        SkippedFile(path, "", skipped_files.skip_reason(path) or skipped_files.UNSORTED)
+        for path in layout.loose
+    ]
     if inspection:
         listings["train"].skipped.extend(loose)
         inspection.folders.extend(listings.items())
@@ -110,7 +120,7 @@ def source(
     notes = (
         *layout.notes,
         *_empty(root, scans),
-        *skipped.notes(root, lost + foreign + loose, totals),
+        *skipped_files.notes(root, lost + foreign + loose, totals),
     )
     return Source(**readable, labels=labels, notes=notes)
 
@@ -121,10 +131,12 @@ def _scanned(classes: Classes) -> Scan:
     for label, some in classes.items():
         for folder in some:
             before = len(scan.paths)
-            for path, problem in folder_walk.files(folder, folder):
+            for path, problem in folder_walk.walk_files(folder, folder):
                 named = path.suffix.lower() in SUFFIXES
-                if problem or not (named or is_read(folder_walk.start_of(path))):
-                    scan.skipped.append(Skipped(path, label, problem or skipped.reason(path)))
+                if problem or not (named or is_supported(folder_walk.read_header(path))):
+                    scan.skipped.append(
+                        SkippedFile(path, label, problem or skipped_files.skip_reason(path))
+                    )
                 else:
                     scan.paths.append(path)
                     scan.labels.append(label)
@@ -151,32 +163,32 @@ def _empty(root: Path, scans: dict[str, Scan]) -> Iterator[str]:
     """A line about class folders from which nothing is learnt."""
     found = [folder for scan in scans.values() for folder in scan.empty]
     if found:
-        yield f"class folders without a picture: {class_folders.names(found, root)}"
+        yield f"class folders without a picture: {class_folders.list_names(found, root)}"
 
 
 def _lost(
     listings: dict[str, Listing], labels: tuple[str, ...], held: dict[str, Examples]
-) -> list[Skipped]:
+) -> list[SkippedFile]:
     """The files that the decoder did not read; all of them where nothing is held."""
     return [
-        Skipped(path, labels[number], skipped.damage(path))
+        SkippedFile(path, labels[number], skipped_files.decoding_failure(path))
         for split, one in listings.items()
         for row, (path, number) in enumerate(zip(one.paths, one.target, strict=True))
         if split not in held or held[split].target[row] == SKIPPED
     ]
 
 
-def _some_shapes(paths: list[Path]) -> list[Shape]:
+def _some_shapes(paths: list[Path]) -> list[ImageShape]:
     """Height, width and channels of some readable pictures; of none only if there is none."""
     found = list(_shapes(paths[:: max(1, len(paths) // MEASURED)]))
     return found or list(itertools.islice(_shapes(paths), 1))
 
 
-def _shapes(paths: list[Path]) -> Iterator[Shape]:
+def _shapes(paths: list[Path]) -> Iterator[ImageShape]:
     for path in paths:
         try:
-            with without_decoder_messages():
-                picture = decode(bytes_of(path))
+            with suppress_decoder_messages():
+                picture = decode(read_image_bytes(path))
         except (OSError, ValueError, tf.errors.InvalidArgumentError):
             continue
         height, width, channels = picture.shape
@@ -222,7 +234,7 @@ def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
         for start in range(0, len(listing.paths), CHUNK):
             stop = min(start + CHUNK, len(listing.paths))
             calls = [slice(k, min(k + CALL, stop)) for k in range(start, stop, CALL)]
-            with without_decoder_messages():
+            with suppress_decoder_messages():
                 parts = list(threads.map(read, calls))
             pixels, shapes = map(np.concatenate, zip(*parts, strict=True))
             target = np.where(shapes.any(1), listing.target[start:stop], SKIPPED)
@@ -243,7 +255,7 @@ def _traced(fit: Any) -> Any:
 def _content(path: Path) -> bytes:
     """The bytes of an image file; none of one that is known to be damaged."""
     try:
-        return bytes_of(path)
+        return read_image_bytes(path)
     except (OSError, ValueError):
         return b""
 

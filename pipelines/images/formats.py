@@ -1,23 +1,23 @@
-"""What a picture is, by its content: the formats of image files and the bytes they begin with.
+"""Recognise image formats by the first bytes of a file.
 
-Training, check-data, predict and the server all ask here, so that a file is a picture in all of
-them or in none, whatever its name ends with.
+Training, check-data, predict and the server all use this module, so that they accept the same
+files, whatever the suffix.
 """
 
 from typing import NamedTuple
 
-HEADER = 32  # bytes that tell the format; the size too, but for JPEG and the frames of a GIF
+HEADER_BYTES = 32  # enough for the format, and for the size except of JPEG and GIF frames
 
 
 class Signature(NamedTuple):
-    """The bytes by which a format is known, each with its place in the file."""
+    """A format and its magic bytes, each with their position in the file."""
 
     name: str
-    marks: tuple[tuple[int, bytes], ...]
+    signatures: tuple[tuple[int, bytes], ...]
 
     def matches(self, content: bytes) -> bool:
-        """Whether a file that begins so has this format."""
-        return all(content[place : place + len(mark)] == mark for place, mark in self.marks)
+        """Whether a file with these first bytes has this format."""
+        return all(content[place : place + len(mark)] == mark for place, mark in self.signatures)
 
 
 def _webp(chunk: bytes) -> Signature:
@@ -29,18 +29,21 @@ PNG = Signature("PNG", ((0, b"\x89PNG\r\n\x1a\n"),))
 JPEG = Signature("JPEG", ((0, b"\xff\xd8\xff"),))
 GIF = Signature("GIF", ((0, b"GIF8"),))
 BMP = Signature("BMP", ((0, b"BM"),))
-# TensorFlow decodes JPEG XL too, whose size cannot be known without decoding a part of it.
-READ = (PNG, JPEG, GIF, BMP, WEBP_LOSSY, WEBP_LOSSLESS, WEBP_EXTENDED)
-READ_NAMES = "PNG, JPEG, GIF, BMP or WebP"
-WEBP_FLAGS, WEBP_MOVES = 20, 0x02  # the place of the flags of an extended WebP, and one of them
-MOVING_WEBP = "moving WebP"
+# TensorFlow also decodes JPEG XL, but its size is unknown before a part of it is decoded.
+SUPPORTED = (PNG, JPEG, GIF, BMP, WEBP_LOSSY, WEBP_LOSSLESS, WEBP_EXTENDED)
+SUPPORTED_NAMES = "PNG, JPEG, GIF, BMP or WebP"
+WEBP_FLAGS, WEBP_ANIMATION_FLAG = (
+    20,
+    0x02,
+)  # the place of the flags of an extended WebP, and one of them
+ANIMATED_WEBP = "animated WebP"
 BMP_BITS = 28  # the place of the bits of a pixel
 
 _CONTAINERS = {
     "AVIF": (b"avif", b"avis"),
     "HEIC": (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"),
 }
-NOT_READ = (
+UNSUPPORTED = (
     Signature("TIFF", ((0, b"II*\0"),)),
     Signature("TIFF", ((0, b"MM\0*"),)),
     Signature("JPEG XL", ((0, b"\xff\x0a"),)),
@@ -57,29 +60,29 @@ NOT_READ = (
         for brand in brands
     ),
 )
-NOT_READ_NAMES = {one.name for one in NOT_READ} | {MOVING_WEBP}
+UNSUPPORTED_NAMES = {one.name for one in UNSUPPORTED} | {ANIMATED_WEBP}
 
 
-def format_of(content: bytes) -> str:
-    """The name of the format that a file's first `HEADER` bytes tell; "" for no picture.
+def format_name(content: bytes) -> str:
+    """Return the format name of a file by its first `HEADER_BYTES`; "" if it is not an image.
 
-    `is_read` tells whether athanor reads it.
+    `is_supported` says whether athanor reads it.
     """
-    if _moves(content):
-        return MOVING_WEBP
-    return next((one.name for one in READ + NOT_READ if one.matches(content)), "")
+    if _is_animated_webp(content):
+        return ANIMATED_WEBP
+    return next((one.name for one in SUPPORTED + UNSUPPORTED if one.matches(content)), "")
 
 
-def is_read(content: bytes) -> bool:
-    """Whether a file that begins so is a picture that athanor reads."""
-    return not _moves(content) and any(one.matches(content) for one in READ)
+def is_supported(content: bytes) -> bool:
+    """Whether a file with these first bytes is an image that athanor reads."""
+    return not _is_animated_webp(content) and any(one.matches(content) for one in SUPPORTED)
 
 
-def _moves(content: bytes) -> bool:
-    """Whether it is a WebP of several frames.
+def _is_animated_webp(content: bytes) -> bool:
+    """Whether it is an animated WebP.
 
-    TensorFlow 2.21 writes four channels of each frame into the memory of three where the
-    frames are opaque: it damages its own memory, and the process aborts.
+    TensorFlow 2.21 writes four channels of each opaque frame into memory for three: it corrupts
+    its memory and the process aborts.
     """
     flags = content[WEBP_FLAGS : WEBP_FLAGS + 1]
-    return WEBP_EXTENDED.matches(content) and any(flag & WEBP_MOVES for flag in flags)
+    return WEBP_EXTENDED.matches(content) and any(flag & WEBP_ANIMATION_FLAG for flag in flags)

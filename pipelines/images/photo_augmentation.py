@@ -1,8 +1,7 @@
-"""Random changes of colour pictures, stateless: the same seed makes the same change.
+"""Random augmentation of colour pictures; stateless: equal seeds give equal pictures.
 
-Every function takes (features [batch, height, width, channels], target, integer
-seed [2]) and gives features and target of the same form. A strength of 1 is a
-usual amount, 0 none.
+Every function takes (features [batch, height, width, channels], target, integer seed [2]) and
+returns features and target of the same form. Strength 1 is the usual amount, 0 is none.
 """
 
 from collections.abc import Callable
@@ -14,17 +13,18 @@ import tensorflow as tf
 from pipelines.images.augmentation import random_affine
 
 Augment = Callable[[Any, Any, Any], Any]
-AREA = 0.5  # at strength 1 a crop keeps at least this share of the picture
-TONE = 0.3  # and brightness, contrast and saturation change by up to this share
-TURN = np.deg2rad(20)
-SHEAR = 0.2
-SHIFT = 0.15  # of the side
-OPERATIONS = 8  # of RandAugment here
-DRAWN = 2  # of them a picture
+# Largest changes at strength 1.
+MAX_CROPPED_SHARE = 0.5  # of the picture's area
+MAX_TONE_CHANGE = 0.3  # relative change of brightness, contrast and saturation
+MAX_ROTATION = np.deg2rad(20)
+MAX_SHEAR = 0.2
+MAX_SHIFT = 0.15  # share of the side
+NUM_OPERATIONS = 8  # of RandAugment
+OPERATIONS_PER_IMAGE = 2
 
 
-def altered(kind: str, strength: float) -> Augment | None:
-    """The change of a picture by its name; None where the kind leaves single pictures alone."""
+def single_image_augmentation(kind: str, strength: float) -> Augment | None:
+    """Return the augmentation of single pictures of this kind; None if it is another kind."""
     kinds = {
         "crop": random_crop,
         "rotate": random_affine,
@@ -34,8 +34,8 @@ def altered(kind: str, strength: float) -> Augment | None:
     return kinds[kind](strength) if kind in kinds and strength else None
 
 
-def mixed(kind: str, strength: float) -> Augment | None:
-    """The mixture of two examples by its name; None where the kind mixes nothing.
+def mixing_augmentation(kind: str, strength: float) -> Augment | None:
+    """Return the augmentation that mixes two examples of this kind; None if it is another kind.
 
     Targets are distributions over the classes, [batch, classes].
     """
@@ -49,33 +49,35 @@ def random_crop(strength: float) -> Augment:
     def augment(images: Any, target: Any, seed: Any) -> Any:
         count, (height, width) = tf.shape(images)[0], images.shape[1:3]
         area, aspect, top, left = _uniform(seed, 4, count)
-        area = 1 - min(strength * AREA, 0.9) * area
+        area = 1 - min(strength * MAX_CROPPED_SHARE, 0.9) * area
         ratio = tf.exp(strength * 0.15 * (2 * aspect - 1))
         tall = tf.minimum(tf.sqrt(area) * ratio, 1.0)
         wide = tf.minimum(tf.sqrt(area) / ratio, 1.0)
         top, left = top * (1 - tall), left * (1 - wide)
         boxes = tf.stack([top, left, top + tall, left + wide], 1)
         cropped = tf.image.crop_and_resize(images, boxes, tf.range(count), [height, width])
-        return _like(cropped, images), target
+        return _as_pixels(cropped, images), target
 
     return augment
 
 
 def random_colour(strength: float) -> Augment:
-    """Brightness, contrast and saturation, each by its own random factor."""
+    """Change brightness, contrast and saturation of each picture by random factors."""
 
     def augment(images: Any, target: Any, seed: Any) -> Any:
-        amounts = strength * TONE * (2 * _uniform(seed, 3, tf.shape(images)[0]) - 1)
-        return _like(_toned(tf.cast(images, tf.float32), *tf.unstack(amounts)), images), target
+        amounts = strength * MAX_TONE_CHANGE * (2 * _uniform(seed, 3, tf.shape(images)[0]) - 1)
+        return _as_pixels(
+            _change_tones(tf.cast(images, tf.float32), *tf.unstack(amounts)), images
+        ), target
 
     return augment
 
 
 def random_operations(strength: float) -> Augment:
-    """RandAugment: two of eight operations a picture, each by the same strength.
+    """Apply RandAugment: two of eight operations per picture, all with the same strength.
 
-    Turning, shearing, shifting across and down, brightness, contrast, saturation
-    and fewer grey levels. The geometric ones of a picture are one transform.
+    The operations are rotation, shearing, horizontal and vertical shift, brightness, contrast,
+    saturation and posterisation. The geometric ones are combined into one transform.
 
     References:
         Cubuk et al., RandAugment, NeurIPS 2020.
@@ -84,15 +86,19 @@ def random_operations(strength: float) -> Augment:
 
     def augment(images: Any, target: Any, seed: Any) -> Any:
         count, (height, width) = tf.shape(images)[0], images.shape[1:3]
-        order = tf.argsort(_uniform(seed, OPERATIONS, count), axis=0)
-        chosen = tf.cast(order < DRAWN, tf.float32)
-        sign = tf.sign(_uniform(seed + 1, OPERATIONS, count) - 0.5)
+        order = tf.argsort(_uniform(seed, NUM_OPERATIONS, count), axis=0)
+        chosen = tf.cast(order < OPERATIONS_PER_IMAGE, tf.float32)
+        sign = tf.sign(_uniform(seed + 1, NUM_OPERATIONS, count) - 0.5)
         turn, shear, across, down, *tones, levels = tf.unstack(strength * chosen * sign)
-        cosine, sine = tf.cos(turn * TURN), tf.sin(turn * TURN)
-        slant = cosine * shear * SHEAR
+        cosine, sine = tf.cos(turn * MAX_ROTATION), tf.sin(turn * MAX_ROTATION)
+        slant = cosine * shear * MAX_SHEAR
         x, y, zero = (width - 1) / 2, (height - 1) / 2, tf.zeros_like(turn)
-        rows = [cosine, slant - sine, x - cosine * x - (slant - sine) * y + across * SHIFT * width]
-        rows += [sine, cosine, y - sine * x - cosine * y + down * SHIFT * height, zero, zero]
+        rows = [
+            cosine,
+            slant - sine,
+            x - cosine * x - (slant - sine) * y + across * MAX_SHIFT * width,
+        ]
+        rows += [sine, cosine, y - sine * x - cosine * y + down * MAX_SHIFT * height, zero, zero]
         moved = tf.raw_ops.ImageProjectiveTransformV3(
             images=tf.cast(images, tf.float32),
             transforms=tf.stack(rows, 1),
@@ -101,15 +107,15 @@ def random_operations(strength: float) -> Augment:
             fill_mode="CONSTANT",
             fill_value=128.0,
         )
-        toned = _toned(moved, *(TONE * tone for tone in tones))
-        step = _each(tf.where(levels == 0, 1.0, 2.0 ** tf.round(2 + 3 * min(strength, 1.0))))
-        return _like(tf.floor(toned / step) * step, images), target
+        toned = _change_tones(moved, *(MAX_TONE_CHANGE * tone for tone in tones))
+        step = _per_image(tf.where(levels == 0, 1.0, 2.0 ** tf.round(2 + 3 * min(strength, 1.0))))
+        return _as_pixels(tf.floor(toned / step) * step, images), target
 
     return augment
 
 
 def mix_up(strength: float) -> Augment:
-    """Every example becomes a mixture with another; the shares come from Beta(0.4 strength).
+    """Blend each example with another one; the weights are drawn from Beta(0.4 strength).
 
     References:
         Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018.
@@ -117,7 +123,7 @@ def mix_up(strength: float) -> Augment:
     """
 
     def augment(features: Any, target: Any, seed: Any) -> Any:
-        share, partner = _shares(seed, tf.shape(target)[0], 0.4 * strength)
+        share, partner = _mixing_shares(seed, tf.shape(target)[0], 0.4 * strength)
         place = tf.cast(tf.reshape(share, [-1] + [1] * (len(features.shape) - 1)), features.dtype)
         mixture = place * features + (1 - place) * tf.gather(features, partner)
         return mixture, _blended(target, partner, share)
@@ -126,7 +132,7 @@ def mix_up(strength: float) -> Augment:
 
 
 def cut_mix(strength: float) -> Augment:
-    """A rectangle of every example comes from another; its area is drawn from Beta(strength).
+    """Replace a rectangle of each example by another one; its area is drawn from Beta(strength).
 
     References:
         Yun et al., CutMix, ICCV 2019.
@@ -135,16 +141,16 @@ def cut_mix(strength: float) -> Augment:
 
     def augment(features: Any, target: Any, seed: Any) -> Any:
         count, (height, width) = tf.shape(target)[0], features.shape[1:3]
-        share, partner = _shares(seed, count, strength)
+        share, partner = _mixing_shares(seed, count, strength)
         half = tf.sqrt(1 - share) / 2
         centre = _uniform(seed + 2, 2, count)
         rows = (tf.range(height, dtype=tf.float32) + 0.5) / height
         columns = (tf.range(width, dtype=tf.float32) + 0.5) / width
         inside = (
-            (tf.abs(rows[:, None] - _flat(centre[0])) < _flat(half))
-            & (tf.abs(columns[None, :] - _flat(centre[1])) < _flat(half))
+            (tf.abs(rows[:, None] - _per_row(centre[0])) < _per_row(half))
+            & (tf.abs(columns[None, :] - _per_row(centre[1])) < _per_row(half))
         )[..., tf.newaxis]
-        # What was really cut: a rectangle may reach beyond the border.
+        # The share that is really replaced: a rectangle may reach beyond the border.
         kept = 1 - tf.reduce_mean(tf.cast(inside, tf.float32), [1, 2, 3])
         mixture = tf.where(inside, tf.gather(features, partner), features)
         return mixture, _blended(target, partner, kept)
@@ -152,8 +158,8 @@ def cut_mix(strength: float) -> Augment:
     return augment
 
 
-def _shares(seed: Any, count: Any, alpha: float) -> tuple[Any, Any]:
-    """Draws from Beta(alpha, alpha), [count], and a partner for each example."""
+def _mixing_shares(seed: Any, count: Any, alpha: float) -> tuple[Any, Any]:
+    """Draw weights [count] from Beta(alpha, alpha), and a partner for each example."""
     one, other = (tf.random.stateless_gamma([count], seed + k, alpha) + 1e-6 for k in (3, 4))
     partner = tf.argsort(tf.random.stateless_uniform([count], seed + 5))
     return one / (one + other), partner
@@ -164,26 +170,26 @@ def _blended(target: Any, partner: Any, share: Any) -> Any:
     return share * target + (1 - share) * tf.gather(target, partner)
 
 
-def _toned(images: Any, brightness: Any, contrast: Any, saturation: Any) -> Any:
-    """Shares by which each picture of the batch is changed; 0 leaves it."""
-    images = images * _each(1 + brightness)
+def _change_tones(images: Any, brightness: Any, contrast: Any, saturation: Any) -> Any:
+    """Change the tones of each picture by relative amounts; 0 changes nothing."""
+    images = images * _per_image(1 + brightness)
     middle = tf.reduce_mean(images, [1, 2, 3], keepdims=True)
-    images = (images - middle) * _each(1 + contrast) + middle
+    images = (images - middle) * _per_image(1 + contrast) + middle
     grey = tf.reduce_mean(images, -1, keepdims=True)
-    return (images - grey) * _each(1 + saturation) + grey
+    return (images - grey) * _per_image(1 + saturation) + grey
 
 
 def _uniform(seed: Any, rows: int, count: Any) -> Any:
     return tf.random.stateless_uniform([rows, count], seed)
 
 
-def _each(values: Any) -> Any:
+def _per_image(values: Any) -> Any:
     return values[:, tf.newaxis, tf.newaxis, tf.newaxis]
 
 
-def _flat(values: Any) -> Any:
+def _per_row(values: Any) -> Any:
     return values[:, tf.newaxis, tf.newaxis]
 
 
-def _like(pixels: Any, images: Any) -> Any:
+def _as_pixels(pixels: Any, images: Any) -> Any:
     return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), images.dtype)

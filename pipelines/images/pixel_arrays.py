@@ -1,4 +1,4 @@
-"""NumPy archives (.npz) of small images: x_train, y_train and so on, or x, y."""
+"""Read NumPy archives (.npz) of small images: x_train, y_train and so on, or x, y."""
 
 import re
 import zipfile
@@ -22,10 +22,10 @@ EXPECTED = (
 
 
 def source(name: str) -> Source:
-    """The images [n, height, width(, channels)] and labels of an archive, by their names.
+    """Read images [n, height, width(, channels)] and labels of an archive by their names.
 
-    Labels are whole numbers or strings. Raises DataError if the file or what it holds is
-    of another form; objects, whose reading could run code, are refused.
+    Labels are whole numbers or strings. Raises DataError if the file or its arrays have another
+    form; pickled objects, which could run code, are refused.
     """
     address = f"npz:{name}"
     arrays = _by_split(_read(expand_home(name), address), address)
@@ -41,7 +41,7 @@ def source(name: str) -> Source:
 
 
 def pixels(address: str, images: np.ndarray) -> np.ndarray:
-    """Numbers from 0 to 255, or all from 0 to 1, as uint8 [n, height, width, channels].
+    """Convert numbers from 0 to 255, or from 0 to 1, to uint8 [n, height, width, channels].
 
     Raises DataError for other numbers and shapes.
     """
@@ -57,7 +57,7 @@ def pixels(address: str, images: np.ndarray) -> np.ndarray:
     if images.dtype == np.uint8 or not images.size:
         return images.astype("uint8")
     least, most = float(images.min()), float(images.max())
-    if not (least >= 0 and most <= 255):  # not a number is neither
+    if not (least >= 0 and most <= 255):  # also true for NaN
         raise DataError(
             f"Received {address}, whose pixels lie between {least:g} and {most:g}; expected 0 to "
             "255, or 0 to 1. Scale them beforehand."
@@ -89,7 +89,7 @@ def _read(path: Path, address: str) -> dict[str, np.ndarray]:
 def _by_split(
     arrays: dict[str, np.ndarray], address: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Images and labels of each split. Raises DataError where one lacks the other."""
+    """Find images and labels of each split. Raises DataError if one of the two is missing."""
     found: dict[tuple[str, str], np.ndarray] = {}
     for name, array in arrays.items():
         words = set(re.findall(r"[a-z]+", name.lower()))
@@ -108,7 +108,7 @@ def _by_split(
 
 
 def _labels(address: str, images: np.ndarray, labels: np.ndarray) -> Any:
-    """One label an image: whole numbers or strings."""
+    """Return one label per image: whole numbers or strings."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.dtype.kind == "S":

@@ -1,4 +1,4 @@
-"""CSV files of small images: a label, and the levels of its pixels, row by row."""
+"""Read CSV files of small images: each row holds a label and the pixels of an image."""
 
 import csv
 import itertools
@@ -48,9 +48,9 @@ def source(name: str) -> Source:
 
 
 def _columns(file: TextFile) -> tuple[np.ndarray, np.ndarray]:
-    """The labels as they are written, and the pixels of each row.
+    """Return the labels as written, and the pixels of each row.
 
-    Raises ValueError where the file has no second line, or a pixel is no number.
+    Raises ValueError if the file has no second line or a pixel is not a number.
     """
     layout = separators.layout(file)
     with file.lines() as text:
@@ -71,7 +71,7 @@ def _columns(file: TextFile) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _label(names: Sequence[str]) -> int:
-    """The place of the labels: a column of a usual name, else the first."""
+    """Return the index of the label column: by a common name, else the first."""
     plain = [name.strip().lower() for name in names]
     return next((plain.index(name) for name in LABELS if name in plain), 0)
 

@@ -1,4 +1,4 @@
-"""Images of any file become pixels like those that a model was trained on."""
+"""Image preprocessing: standardisation, and fitting of any image to the training images."""
 
 import dataclasses
 from typing import Any
@@ -11,58 +11,57 @@ from pipelines.examples import DataError, Examples
 from pipelines.images.pixelwise import map_pixels, recoloured
 from pipelines.splits import Splits
 
-MAX_MEASURED = 2000  # images are enough to know how a set looks
+MAX_SAMPLED_IMAGES = 2000  # from which the statistics of a set are estimated
 
 
 @keras.saving.register_keras_serializable("athanor")
 class Standardize(keras.layers.Layer):
-    """Pixels from 0 to 255 become float32 with mean 0 and deviation 1.
+    """Standardise pixels from 0 to 255 to float32 with mean 0 and standard deviation 1.
 
     Args:
-        mean: of all training pixels.
-        deviation: of all training pixels.
+        mean: mean of all training pixels.
+        deviation: standard deviation of all training pixels.
 
     """
 
     def __init__(self, mean: float, deviation: float, **kwargs: Any) -> None:
-        # float32 under every precision policy: the model casts, the data do not.
+        # float32 under every precision policy: the model casts its inputs.
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         self.mean, self.deviation = mean, deviation
 
     @classmethod
     def adapted(cls, examples: Examples) -> "Standardize":
-        """Learn mean and deviation from training examples of shape [height, width, channels]."""
+        """Estimate mean and deviation from training examples [height, width, channels]."""
         pixels = _sample(examples).astype("float64")
         return cls(float(pixels.mean()), float(max(pixels.std(), 1.0)))
 
     def call(self, images: Any) -> Any:
-        """[batch, height, width, channels], any number type -> the same in float32."""
+        """Standardise images [batch, height, width, channels] of any number type to float32."""
         return (tf.cast(images, tf.float32) - self.mean) / self.deviation
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """The input's shape."""
+        """Return the input's shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """What __init__ needs."""
+        """Return the arguments of `__init__`."""
         return super().get_config() | {"mean": self.mean, "deviation": self.deviation}
 
 
 @dataclasses.dataclass(frozen=True)
 class FitImage:
-    """One decoded image of any size becomes an image like those of the training set.
+    """Make one decoded image of any size look like the images of the training set.
 
-    An image of the right size in the right colours passes unchanged. Others are
-    made grey or colour, laid on white where they are transparent, and scaled
-    down or up keeping their proportions. Where the training images lie on a flat
-    background, an image on the opposite one is inverted, a shaded one is evened
-    out, and what is drawn is cut out, scaled to the size that it has in the
-    training set, and laid with its centre of mass in the middle.
+    An image of the right size and channels stays unchanged. Other images are converted to grey or
+    colour, put on white where they are transparent, and resized with their proportions. If the
+    training images have a flat background, an image on the opposite background is inverted, grey
+    levels are stretched, and the drawn object is cut out, scaled to its usual size in the training
+    set, and placed with its centre of mass in the middle.
 
     Attributes:
         shape: height, width, channels of the training images.
-        background: the grey level around the training images' objects from 0 to
-            255, or None where they have no flat background.
+        background: grey level of the training images' background from 0 to 255, or None if it
+        is not flat.
         extent: the objects' longer side as a share of the image's shorter side.
 
     """
@@ -73,7 +72,7 @@ class FitImage:
 
     @classmethod
     def adapted(cls, examples: Examples) -> "FitImage":
-        """Learn how the training images, uint8 [height, width, channels], look."""
+        """Estimate background and extent of training images, uint8 [height, width, channels]."""
         pixels = _sample(examples)
         grey = pixels.mean(-1)
         border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
@@ -86,7 +85,7 @@ class FitImage:
         return cls(pixels.shape[1:], background, min(max(extent, 0.1), 1.0))
 
     def __call__(self, image: Any) -> Any:
-        """uint8 [height, width, 1 to 4 channels] of any size -> uint8 of the training shape."""
+        """Fit uint8 [height, width, 1 to 4 channels] of any size to uint8 of the training shape."""
         image = recoloured(image, self.shape[-1])
         if self.background is not None:
             image = self._upright_background(image)
@@ -136,7 +135,7 @@ class FitImage:
         return tf.cast(tf.clip_by_value(tf.round(padded), 0, 255), tf.uint8)
 
     def _corner(self, ink: Any, side: Any) -> Any:
-        """Where to lay a small image: its centre of mass in the middle, as in MNIST."""
+        """Return the corner at which an image has its centre of mass in the middle, as in MNIST."""
         frame = tf.constant(self.shape[:2])
         if self.background is None:
             return tf.unstack((frame - side) // 2)
@@ -193,5 +192,5 @@ def require_classes(splits: Splits, address: str) -> None:
 
 
 def _sample(examples: Examples) -> np.ndarray:
-    step = -(-len(examples) // MAX_MEASURED)
+    step = -(-len(examples) // MAX_SAMPLED_IMAGES)
     return examples.numpy(slice(None, None, step)).features
