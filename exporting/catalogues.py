@@ -7,7 +7,7 @@ from pathlib import Path
 from inference.inputs import read_table
 from inference.modalities.item_scores import ids_of, recommending_only
 from pipelines.examples import DataError
-from pipelines.ids.columns import USUAL, Columns, found
+from pipelines.ids.columns import DEFAULT_NAMES, Columns, find_column
 from pipelines.tables.table import listed
 from training.run import Run
 
@@ -50,11 +50,12 @@ def _items(run: Run, path: Path) -> set[str]:
     names = list(read.columns)
     wanted = run.manifest["reading"]["item"]
     try:
-        name = names[0] if len(names) == 1 else found(read, Columns(item=wanted), "item")
+        name = names[0] if len(names) == 1 else find_column(read, Columns(item=wanted), "item")
     except DataError as error:
         raise DataError(
             f"Received --refresh-items {str(path)!r} with the columns {listed(names)}; expected "
-            f"the items in {wanted or USUAL.item.split()[1]!r}, as in training, or in the only one."
+            f"the items in {wanted or DEFAULT_NAMES.item.split()[1]!r}, as in training, or in the "
+            "only one."
         ) from error
     return {cell.decode("utf-8", "surrogateescape") for cell in read.columns[name]} - {""}
 

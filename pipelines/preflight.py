@@ -68,7 +68,7 @@ def _require_named(table: Table, named: Mapping[str, str]) -> None:
     if "--user" in named:  # columns with default names
         columns = pair_columns.Columns(**{flag[2:]: name for flag, name in named.items()})
         for kind in pair_columns.KINDS:
-            pair_columns.found(table, columns, kind)
+            pair_columns.find_column(table, columns, kind)
         return
     asked = [(flag, name) for flag, name in named.items() if name and flag != "--drop"]
     dropped = named.get("--drop", "").split(",")

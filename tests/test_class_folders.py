@@ -6,7 +6,7 @@ from pipelines.examples import DataError
 from pipelines.images.class_folders import find_layout
 from pipelines.images.formats import PNG
 
-PICTURE = PNG.marks[0][1]
+PICTURE = PNG.signatures[0][1]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipelines.examples import DataError
 from pipelines.images import folders
-from pipelines.images.photos import FitPhoto, SquarePhotos
+from pipelines.images.photos import FitPhoto, SquarePhotos, fitter_from_manifest
 from pipelines.inspection import Inspection, thumbnails
 
 CLASSES = ("daisy", "rose")

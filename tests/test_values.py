@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.examples import DataError
-from pipelines.ids.timelines import timeline
+from pipelines.ids.timelines import parse_timeline
 from pipelines.labels import find_labels
 from pipelines.rows import reading as rows
 from pipelines.rows.packing import unpacked
@@ -178,8 +178,8 @@ def test_dates_in_every_form_are_in_one_order(form, order):
     import datetime
 
     days = [datetime.datetime(2019, 1, 1) + datetime.timedelta(hours=40 * k) for k in range(100)]
-    found = timeline(cells([form.format(day) for day in days]))
-    assert not found.fault
+    found = parse_timeline(cells([form.format(day) for day in days]))
+    assert not found.problem
     assert found.times.tolist() == [day.replace(tzinfo=datetime.UTC).timestamp() for day in days]
     judged = cell_formats.infer_format(cells([form.format(day) for day in days]))
     assert judged.form.order == order
@@ -188,10 +188,12 @@ def test_dates_in_every_form_are_in_one_order(form, order):
 def test_dates_that_may_be_read_both_ways_are_refused_where_order_counts():
     open_ones = cells(["01/02/2019", "02/01/2019", "03/04/2019"])
     with pytest.raises(DataError, match="either order"):
-        timeline(open_ones).require("--time date")
-    assert not timeline(cells(["01/02/2019", "02/03/2019"])).fault  # both ways one is the newer
+        parse_timeline(open_ones).require("--time date")
+    assert not parse_timeline(
+        cells(["01/02/2019", "02/03/2019"])
+    ).problem  # both ways one is the newer
     with pytest.raises(DataError, match="'soon'"):
-        timeline(cells(["soon", "later"])).require("--time date")
+        parse_timeline(cells(["soon", "later"])).require("--time date")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_dates_that_may_be_read_both_ways_are_refused_where_order_counts():
     [(["1553142600"] * 3, "seconds"), (["1553142600000"] * 3, "milliseconds"), (["1", "2"], "")],
 )
 def test_numbers_are_times_in_their_unit(texts, said):
-    assert timeline(cells(texts)).said.startswith(said)
+    assert parse_timeline(cells(texts)).description.startswith(said)
 
 
 def test_date_times_are_days_of_a_column_of_numbers(tmp_path):
@@ -306,19 +308,19 @@ def test_numbers_are_no_times_though_all_other_cells_are():
     seconds = [str(1546300800 + 86400 * k) for k in range(50)]
     days = [f"2019-03-{k % 28 + 1:02d}" for k in range(50)]
     with pytest.raises(DataError, match="numbers alone"):
-        timeline(cells(days + seconds)).require("--time date")
+        parse_timeline(cells(days + seconds)).require("--time date")
     assert read(days + ["0"] * 10)[0] == "time"
 
 
 def test_lengths_of_time_and_two_units_order_nothing():
     with pytest.raises(DataError, match="lengths of time such as '0 days ago'"):
-        timeline(cells([f"{k} days ago" for k in range(30)])).require("--time date")
-    with pytest.raises(DataError, match="times of no day"):
-        timeline(cells([f"{k % 24}:05" for k in range(30)])).require("--time date")
+        parse_timeline(cells([f"{k} days ago" for k in range(30)])).require("--time date")
+    with pytest.raises(DataError, match="times without a date"):
+        parse_timeline(cells([f"{k % 24}:05" for k in range(30)])).require("--time date")
     seconds = [1546300800 + 86400 * k for k in range(50)]
     mixed = [str(one * 1000 if k % 2 else one) for k, one in enumerate(seconds)]
     with pytest.raises(DataError, match="25 seconds and 25 milliseconds"):
-        timeline(cells(mixed)).require("--time date")
+        parse_timeline(cells(mixed)).require("--time date")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from data_checks.dataset import CheckedData
 from data_checks.finding import Finding, counted, severity_of
 from pipelines.ids import reading as ids
 from pipelines.ids.splitting import NewestPairs
-from pipelines.ids.timelines import EARLIEST, LATEST, UNITS, timeline
+from pipelines.ids.timelines import EARLIEST, LATEST, UNITS, parse_timeline
 
 MAX_LATER_SHARE = 0.01  # of the training pairs, later than half of test
 MAX_SHARE_OF_ONE_TIME = 0.2  # of all pairs
@@ -54,7 +54,7 @@ def _timestamps(data: CheckedData) -> Timestamps | None:
         if origins is None:
             return None
         if id(origins.source) not in known:
-            known[id(origins.source)] = timeline(origins.source.columns[name]).times
+            known[id(origins.source)] = parse_timeline(origins.source.columns[name]).times
         parts.append(known[id(origins.source)][origins.rows[part.examples.rows]])
     values = np.concatenate(parts)
     return Timestamps(values, _seconds(values))
@@ -187,7 +187,7 @@ def _by_time(data: CheckedData) -> bool:
     splits = data.splits
     if splits.test.features is not splits.train.features:
         return getattr(data.app, "split", "auto") in ("auto", "time")
-    return isinstance(splits.scheme, NewestPairs) and not splits.scheme.of_each
+    return isinstance(splits.scheme, NewestPairs) and not splits.scheme.per_user
 
 
 def _finding(

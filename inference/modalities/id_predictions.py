@@ -9,7 +9,7 @@ import numpy as np
 from inference import saved_graph
 from inference.inputs import Note, UnreadableError, is_a_file, read_table, row_names
 from inference.named_outputs import predict_rows
-from pipelines.ids.reading import KINDS, Columns, found
+from pipelines.ids.reading import KINDS, Columns, find_column
 from training.run import Run
 
 LIST_LENGTH = 10
@@ -40,7 +40,7 @@ def _predict_one(
     if text not in known_users and is_a_file(text):
         table = read_table(text, note)
         columns = Columns(**{kind: run.manifest["reading"][kind] for kind in KINDS})
-        pairs = [table.columns[found(table, columns, name)] for name in PAIR]
+        pairs = [table.columns[find_column(table, columns, name)] for name in PAIR]
         users, items = (column.tolist() for column in pairs)
         return _ratings(run, row_names(text, table), users, items, note)
     cells = [cell.strip().encode() for cell in next(csv.reader([text], skipinitialspace=True), [])]

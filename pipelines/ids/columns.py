@@ -1,4 +1,4 @@
-"""Which columns of a table name users, items, ratings and times."""
+"""Find the columns of a table that hold users, items, ratings and times."""
 
 import dataclasses
 import difflib
@@ -9,7 +9,7 @@ from pipelines.tables.table import Table, listed
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Names of the columns; where one is empty, usual names are looked for."""
+    """Column names; for an empty one the default names are tried."""
 
     user: str = ""
     item: str = ""
@@ -18,8 +18,8 @@ class Columns:
 
 
 KINDS = tuple(field.name for field in dataclasses.fields(Columns))
-# Names that are tried, whatever their case.
-USUAL = Columns(
+# Default names, tried in this order, in any case.
+DEFAULT_NAMES = Columns(
     user="user_id user userid customer_id visitor_id",
     item="movie_id item_id item itemid movieid product_id book_id track_id",
     rating="user_rating rating ratings stars",
@@ -27,14 +27,14 @@ USUAL = Columns(
 )
 
 
-def found(table: Table, columns: Columns, kind: str) -> str:
-    """The name of a column; empty for ratings or times that are not there."""
+def find_column(table: Table, columns: Columns, kind: str) -> str:
+    """Return the name of a column; "" if there are no ratings or times."""
     wanted, names = getattr(columns, kind), table.columns
     if wanted in names:
         return wanted
     if not wanted:
         lower = {name.lower(): name for name in names}
-        usual = getattr(USUAL, kind).split()
+        usual = getattr(DEFAULT_NAMES, kind).split()
         if some := [lower[name] for name in usual if name in lower]:
             return some[0]
         if kind in ("rating", "time"):

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.examples import DataError, Examples
-from pipelines.ids.columns import KINDS, Columns, found
-from pipelines.ids.splitting import Split, choose
-from pipelines.ids.timelines import Timeline, timeline
+from pipelines.ids.columns import KINDS, Columns, find_column
+from pipelines.ids.splitting import Split, choose_scheme
+from pipelines.ids.timelines import Timeline, parse_timeline
 from pipelines.inspection import Inspection, origins_of
 from pipelines.labels import cells_as_bytes
 from pipelines.splits import Source, Splits, split_source
@@ -51,7 +51,7 @@ def splits(
     told in `pairs.choose`. The notes tell what was done.
     Raises DataError where a column is missing or nothing is left.
     """
-    names = Columns(**{kind: found(tables.train, columns, kind) for kind in KINDS})
+    names = Columns(**{kind: find_column(tables.train, columns, kind) for kind in KINDS})
     some = {name: tables.train.columns[name] for name in (names.rating, names.time) if name}
     found_in = infer_formats(dataclasses.replace(tables.train, columns=some))
     train = met(tables.train, names, found_in, inspection)
@@ -65,7 +65,7 @@ def splits(
     if not names.rating:
         notes.append("no column of ratings: a pair counts as met, whatever was thought of it")
     source = Source(train.examples.hashed(), valid, test, notes=tuple(notes))
-    scheme = choose(split, source.train, train.times, names.time, official=test is not None)
+    scheme = choose_scheme(split, source.train, train.times, names.time, official=test is not None)
     return dataclasses.replace(split_source(source, scheme), noise_floor=tables.noise_floor)
 
 
@@ -95,10 +95,12 @@ def met(
     named = (users != b"") & (items != b"")
     rows = np.flatnonzero(named & np.isfinite(ratings))
     line = (
-        timeline(table.columns[columns.time], found_in.get(columns.time)) if columns.time else None
+        parse_timeline(table.columns[columns.time], found_in.get(columns.time))
+        if columns.time
+        else None
     )
     # Unknown times are the oldest.
-    known = line is not None and not line.fault
+    known = line is not None and not line.problem
     times = np.where(np.isnan(line.times), -np.inf, line.times) if line and known else None
     kept = _last(users, items, rows, times)
     if not len(kept):
@@ -113,10 +115,10 @@ def met(
         "repeated pairs left out, of each the last kept": len(rows) - len(kept),
     }
     notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
-    if line and not line.fault and (line.said or np.isnan(line.times[kept]).any()):
+    if line and not line.problem and (line.description or np.isnan(line.times[kept]).any()):
         unknown = int(np.isnan(line.times[kept]).sum())
         lost = f"; {unknown} that cannot be read count as the oldest" * bool(unknown)
-        notes += (f"time {columns.time}: {line.said or 'numbers in their own order'}{lost}",)
+        notes += (f"time {columns.time}: {line.description or 'numbers in their own order'}{lost}",)
     features = {"user": users[kept], "item": items[kept]}
     examples = Examples.of(features, ratings[kept], origins_of(inspection, table, kept))
     return Met(examples, None if times is None else times[kept], notes, line)

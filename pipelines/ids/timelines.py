@@ -1,4 +1,4 @@
-"""Times that order rows: numbers, or dates in any usual form, said to the user."""
+"""Parse the time column that orders rows: numbers, or dates in any common form."""
 
 import re
 from typing import NamedTuple
@@ -14,56 +14,58 @@ from pipelines.tables.times import DATE_ORDERS, ORDER_NAMES
 
 DAY = 86_400.0  # seconds
 EARLIEST, LATEST = 315_532_800.0, 4_102_444_800.0  # 1980 and 2100, in seconds
-CLOCK = re.compile(r"^'\d{1,2}:")  # a cell that begins with an hour
-MOST_STRAY = 0.01  # of the times may look like those of another unit
+STARTS_WITH_TIME = re.compile(r"^'\d{1,2}:")
+MAX_OTHER_UNIT_SHARE = 0.01  # of the times that may look like another unit
 UNITS = (("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
 
 
 class Timeline(NamedTuple):
-    """When each row was.
+    """The time of each row.
 
     Attributes:
-        times: numbers as they are, dates in seconds since 1970; NaN where one is not known.
-        said: what the times were taken for; no word for numbers of a unit of their own.
-        fault: why they order nothing, or no word.
+        times: numbers as they are, dates in seconds since 1970; NaN for unknown times.
+        description: how the times were read, for the user; "" for numbers of unknown unit.
+        problem: why they do not order rows, or "".
 
     """
 
     times: np.ndarray
-    said: str
-    fault: str = ""
+    description: str
+    problem: str = ""
 
     def require(self, flag: str) -> None:
-        """Raise DataError where the times order nothing."""
-        if self.fault:
+        """Raise DataError if the times do not order rows."""
+        if self.problem:
             raise DataError(
-                f"Received {flag} with {self.fault}. Name another column with --time, or take "
+                f"Received {flag} with {self.problem}. Name another column with --time, or use "
                 "--split random."
             )
 
 
-def timeline(column: AnyCells, found: InferredFormat | None = None) -> Timeline:
-    """The times of a column, read as `found` says: what the training table was judged to be."""
+def parse_timeline(column: AnyCells, found: InferredFormat | None = None) -> Timeline:
+    """Parse the times of a column, in the format `found` inferred from the training table."""
     found = found or cell_formats.infer_format(column)
     if found.form.kind == "category":
         unread = next((cell for cell in column if not is_missing(cell, NUMBER_WORDS)), b"")
-        fault = (
-            f"cells such as {_text(unread)!r}, beside other ones; expected dates alone, such as "
-            "2019-03-21 or 21.3.2019, or numbers alone, such as seconds since 1970"
+        problem = (
+            f"cells such as {_text(unread)!r} among other ones; expected only dates, such as "
+            "2019-03-21 or 21.3.2019, or only numbers, such as seconds since 1970"
         )
-        return Timeline(np.full(len(column), np.nan), "", fault)
+        return Timeline(np.full(len(column), np.nan), "", problem)
     times = cell_formats.parse_numbers(column, found.form)
     if found.form.kind == "number":
-        fault = _measured(found) or _of_two_units(times)
-        return Timeline(times, "" if fault else _said_numbers(times), fault)
+        problem = _duration_problem(found) or _mixed_units_problem(times)
+        return Timeline(times, "" if problem else _describe_numbers(times), problem)
     order = found.form.order
     form = f" as {ORDER_NAMES[order]}" if order else ""
     said = f"dates{form}, {found.explanation}".rstrip(", ")
-    return Timeline(times * DAY, said, _dayless(times, found) or _open(column, found))
+    return Timeline(
+        times * DAY, said, _no_day_problem(times, found) or _ambiguous_order_problem(column, found)
+    )
 
 
-def _measured(found: InferredFormat) -> str:
-    """Why numbers with a unit are no times: 3 days ago is before 2 days ago."""
+def _duration_problem(found: InferredFormat) -> str:
+    """Return why numbers with a unit are not times: "3 days ago" is before "2 days ago"."""
     if not found.form.unit:
         return ""
     example = found.explanation.partition(" read as ")[0]
@@ -72,21 +74,30 @@ def _measured(found: InferredFormat) -> str:
     )
 
 
-def _dayless(times: np.ndarray, found: InferredFormat) -> str:
-    """Why clock times without a day order nothing; no word for other times."""
+def _no_day_problem(times: np.ndarray, found: InferredFormat) -> str:
+    """Return why times of day without a date do not order rows; "" for other times."""
     known = times[~np.isnan(times)]
-    if not len(known) or known.min() < 0 or known.max() >= 1 or not CLOCK.search(found.explanation):
+    if (
+        not len(known)
+        or known.min() < 0
+        or known.max() >= 1
+        or not STARTS_WITH_TIME.search(found.explanation)
+    ):
         return ""
-    return f"times of no day, {found.explanation}; expected dates too, such as 2019-03-21 10:05"
+    return f"times without a date, {found.explanation}; expected such as 2019-03-21 10:05"
 
 
-def _of_two_units(times: np.ndarray) -> str:
-    """Why seconds beside milliseconds order nothing; no word where nearly all have one unit."""
+def _mixed_units_problem(times: np.ndarray) -> str:
+    """Return why mixed seconds and milliseconds do not order rows; "" for a single unit."""
     counts = {
         name: int(((times / size >= EARLIEST) & (times / size < LATEST)).sum())
         for name, size in UNITS
     }
-    some = [f"{count} {name}" for name, count in counts.items() if count > MOST_STRAY * len(times)]
+    some = [
+        f"{count} {name}"
+        for name, count in counts.items()
+        if count > MAX_OTHER_UNIT_SHARE * len(times)
+    ]
     if len(some) < 2:
         return ""
     return f"{' and '.join(some)} since 1970; expected one unit"
@@ -96,7 +107,7 @@ def _text(cell: object) -> str:
     return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
 
 
-def _said_numbers(times: np.ndarray) -> str:
+def _describe_numbers(times: np.ndarray) -> str:
     known = times[np.isfinite(times)]
     for name, size in UNITS:
         if len(known) and EARLIEST <= np.median(known) / size < LATEST:
@@ -104,8 +115,8 @@ def _said_numbers(times: np.ndarray) -> str:
     return ""
 
 
-def _open(column: AnyCells, found: InferredFormat) -> str:
-    """Why nobody can know the order of the dates, or no word where both readings give the same."""
+def _ambiguous_order_problem(column: AnyCells, found: InferredFormat) -> str:
+    """Return why dates are ambiguous; "" if both orders of day and month sort the rows alike."""
     if not found.ambiguous_order:
         return ""
     first, second = (

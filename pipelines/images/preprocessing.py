@@ -32,7 +32,7 @@ class Standardize(keras.layers.Layer):
     @classmethod
     def adapted(cls, examples: Examples) -> "Standardize":
         """Estimate mean and deviation from training examples [height, width, channels]."""
-        pixels = _sample(examples).astype("float64")
+        pixels = _sample_pixels(examples).astype("float64")
         return cls(float(pixels.mean()), float(max(pixels.std(), 1.0)))
 
     def call(self, images: Any) -> Any:
@@ -73,7 +73,7 @@ class FitImage:
     @classmethod
     def adapted(cls, examples: Examples) -> "FitImage":
         """Estimate background and extent of training images, uint8 [height, width, channels]."""
-        pixels = _sample(examples)
+        pixels = _sample_pixels(examples)
         grey = pixels.mean(-1)
         border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
         background = float(np.median(border))
@@ -88,7 +88,7 @@ class FitImage:
         """Fit uint8 [height, width, 1 to 4 channels] of any size to uint8 of the training shape."""
         image = recoloured(image, self.shape[-1])
         if self.background is not None:
-            image = self._upright_background(image)
+            image = self._match_background(image)
         fitted = tf.cond(
             tf.reduce_all(tf.equal(tf.shape(image), self.shape)),
             lambda: image,
@@ -98,8 +98,8 @@ class FitImage:
         # before the cast, and so out of the branch, where other sizes fail.
         return tf.ensure_shape(fitted, self.shape)
 
-    def _upright_background(self, image: Any) -> Any:
-        """Invert if need be, then stretch the grey levels so that the border has the right one."""
+    def _match_background(self, image: Any) -> Any:
+        """Invert the image if needed, and stretch its grey levels to match the background."""
         level = self.background or 0.0
         edges = _edges(image)
         border = _middle(edges)
@@ -124,7 +124,7 @@ class FitImage:
         fill, extent = 0.0, 1.0
         if self.background is not None:
             fill, extent = _middle(_edges(image)), self.extent
-            image = self._cut_out(image, fill)
+            image = self._crop_object(image, fill)
         size = tf.cast(tf.shape(image)[:2], tf.float32)
         scale = min(height, width) * extent / tf.reduce_max(size)
         side = tf.maximum(tf.cast(tf.round(size * scale), tf.int32), 1)
@@ -149,7 +149,7 @@ class FitImage:
         corner = tf.cast(tf.round(middle - tf.stack(centre)), tf.int32)
         return tf.unstack(tf.clip_by_value(corner, 0, frame - side))
 
-    def _cut_out(self, image: Any, border: Any) -> Any:
+    def _crop_object(self, image: Any, border: Any) -> Any:
         def differs(pixels: Any) -> Any:
             distance = tf.abs(tf.cast(pixels, tf.float32) - border)
             return tf.reduce_any(distance > 64, -1, keepdims=True)
@@ -191,6 +191,6 @@ def require_classes(splits: Splits, address: str) -> None:
         )
 
 
-def _sample(examples: Examples) -> np.ndarray:
+def _sample_pixels(examples: Examples) -> np.ndarray:
     step = -(-len(examples) // MAX_SAMPLED_IMAGES)
     return examples.numpy(slice(None, None, step)).features
