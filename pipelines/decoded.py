@@ -1,4 +1,4 @@
-"""Decoded sets kept on the disk, so that the next process need not decode them again."""
+"""A cache of decoded data sets on the disk."""
 
 import contextlib
 import functools
@@ -15,33 +15,33 @@ from pipelines.examples import Examples
 from pipelines.files import atomic_write, cache_directory
 from pipelines.inspection import Inspection
 
-LARGEST = 2**30  # bytes; larger sets are decoded anew
-MAX_CACHE_BYTES = 5 * 2**30  # of all kept sets; the least recently used go first
+MAX_SET_BYTES = 2**30  # larger sets are not cached
+MAX_CACHE_BYTES = 5 * 2**30  # of all cached sets; the least recently used are removed first
 
 
-def remembered(
+def load_or_make(
     key: str, make: Callable[[], Examples], inspection: Inspection | None = None
 ) -> Examples:
-    """The examples of a key: from the cache directory, or made now and kept there.
+    """Return the examples of a key from the cache, or make them and cache them.
 
-    `key` has to name everything that the examples depend on besides the code that reads them. What
-    is damaged is made again; a directory that cannot be written costs only time. An inspection
-    always makes the examples, since it keeps small images.
+    `key` must contain everything on which the examples depend besides the code that reads them.
+    Damaged files are made again; without a writable directory nothing is cached. An inspection
+    always makes the examples, since it stores thumbnails.
     """
     if inspection:
         return make()
     name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-    path = _directory() / f"{name}-{_code()}.npz"
+    path = _directory() / f"{name}-{_code_digest()}.npz"
     try:
         with path.open("rb") as file:
             stored = np.load(file, allow_pickle=False)
             with contextlib.suppress(OSError):
-                os.utime(path)  # used now
+                os.utime(path)  # so that the least recently used can be found
             return Examples.of(stored["features"], stored["target"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         examples = make()
     size = examples.features.nbytes + examples.target.nbytes
-    if size <= LARGEST and not isinstance(examples.features, np.memmap):
+    if size <= MAX_SET_BYTES and not isinstance(examples.features, np.memmap):
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path) as beside, beside.open("wb") as file:
@@ -51,11 +51,11 @@ def remembered(
 
 
 def prune(most: int = MAX_CACHE_BYTES, *, keep: Path | None = None) -> int:
-    """Remove kept sets, the least recently used first, until at most `most` bytes are left.
+    """Remove cached sets, the least recently used first, until at most `most` bytes are left.
 
-    The file `keep` stays. Returns the number of bytes that were removed.
+    The file `keep` stays. Returns the number of removed bytes.
     """
-    found = sorted(_kept(), key=lambda pair: pair[1].st_mtime_ns, reverse=True)
+    found = sorted(_cached_files(), key=lambda pair: pair[1].st_mtime_ns, reverse=True)
     total = removed = 0
     for path, about in found:
         total += about.st_size
@@ -65,21 +65,25 @@ def prune(most: int = MAX_CACHE_BYTES, *, keep: Path | None = None) -> int:
 
 
 def prune_stale() -> int:
-    """Remove sets that other versions of the code keep; the number of bytes that were removed."""
-    stale = [(path, about) for path, about in _kept() if not path.stem.endswith(f"-{_code()}")]
+    """Remove sets cached by other versions of the code; return the number of removed bytes."""
+    stale = [
+        (path, about)
+        for path, about in _cached_files()
+        if not path.stem.endswith(f"-{_code_digest()}")
+    ]
     return sum(_remove(path, about.st_size) for path, about in stale)
 
 
-def kept_bytes() -> int:
-    """Of all kept sets."""
-    return sum(about.st_size for _, about in _kept())
+def cache_size() -> int:
+    """Return the size of all cached sets."""
+    return sum(about.st_size for _, about in _cached_files())
 
 
 def _directory() -> Path:
     return cache_directory() / "decoded"
 
 
-def _kept() -> list[tuple[Path, os.stat_result]]:
+def _cached_files() -> list[tuple[Path, os.stat_result]]:
     found = []
     for path in _directory().glob("*.npz"):
         with contextlib.suppress(OSError):  # another process removed it
@@ -96,8 +100,8 @@ def _remove(path: Path, size: int) -> int:
 
 
 @functools.cache
-def _code() -> str:
-    """A digest of all code that decodes: this room, and TensorFlow's version."""
+def _code_digest() -> str:
+    """Return a digest of the code that decodes: this package, and TensorFlow's version."""
     digest = hashlib.blake2b(importlib.metadata.version("tensorflow").encode(), digest_size=8)
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())

@@ -1,6 +1,6 @@
-"""Examples that can be reached by number, in memory or on the disk.
+"""Stored examples with random access, in memory or in a memory map on the disk.
 
-TensorFlow is imported where it is needed, so that a wrong path is answered without it.
+TensorFlow is imported only in functions that need it, so that a wrong path is reported quickly.
 """
 
 import dataclasses
@@ -19,21 +19,21 @@ from pipelines.rows.packing import Kinds, unpacked
 
 
 class DataError(ValueError):
-    """Data that cannot be used: what was received, what was expected, what to do."""
+    """Unusable data; the message says what was received, what was expected, and what to do."""
 
     exit_status = 2
 
 
 class AddressError(DataError):
-    """An address, or the name of a column, that leads to nothing."""
+    """A data address or a column name that does not exist."""
 
 
-# An array; or a dict of arrays, for rows the two of pipelines.rows.packing.
+# An array, or a dict of arrays; rows have the two matrices of pipelines.rows.packing.
 Features = Any
 
 
 class Batch(NamedTuple):
-    """Features of shape [batch, ...], or a dict of them, and their targets of shape [batch]."""
+    """Features [batch, ...], or a dict of them, and targets [batch]."""
 
     features: Any
     target: Any
@@ -41,18 +41,23 @@ class Batch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """A view on stored examples: `rows` says which, and in what order.
+    """A view of stored examples.
 
-    All splits of a set share one storage, so that cutting copies nothing.
-    Features are one array or a dict of them: where an example is a row, a matrix of
-    its numbers and one of its texts, whose columns `kinds` names. Texts are object
-    arrays of UTF-8 bytes. The storage is in memory, or a
-    memory map where images are larger than their memory budget; both answer
-    the same questions. `groups`, where there is one, names for every stored
-    example the one whose side of a cut it shares. `drawn`, where examples are rows,
-    holds the hash by which a cut draws each of them. `files` names that of each
-    picture, from the root of its set. `origins`, and `hashes` of contents of which
-    only a small picture is kept, are there for who looks.
+    All splits of a data set share the stored arrays, so that splitting copies nothing. Arrays
+    are in memory, or a memory map if images exceed the memory budget.
+
+    Attributes:
+        features: an array or a dict of arrays; for rows a matrix of numbers and one of texts.
+            Texts are object arrays of UTF-8 bytes.
+        target: the targets of all stored examples.
+        rows: the stored examples of this view, in order.
+        groups: for each stored example the one with which it has to be in the same split.
+        origins: the source of each example; only with an inspection.
+        hashes: content hashes of all stored examples, if already known.
+        files: the path of each picture, relative to the root of its data set.
+        row_hashes: for rows the hash of each whole row, by which a split draws it.
+        kinds: for rows the kind of each named column.
+
     """
 
     features: Features
@@ -73,7 +78,7 @@ class Examples:
         origins: Origins | None = None,
         kinds: Kinds | None = None,
     ) -> "Examples":
-        """All the examples of arrays of equal length."""
+        """Make the view of all examples of arrays of equal length."""
         return cls(features, target, np.arange(len(target)), origins=origins, kinds=kinds)
 
     def __len__(self) -> int:
@@ -93,7 +98,7 @@ class Examples:
 
     @functools.cached_property
     def columns(self) -> dict[str, np.ndarray]:
-        """All that is stored of each named column, as views; empty where features are an array."""
+        """Views of each named column of all stored examples; empty if features are one array."""
         if self.kinds is not None:
             return unpacked(self.features, self.kinds)
         return self.features if isinstance(self.features, dict) else {}
@@ -104,7 +109,7 @@ class Examples:
         return np.asarray(self.target[self.rows])
 
     def select(self, positions: np.ndarray) -> "Examples":
-        """The examples at these positions of the view, as a view."""
+        """Return a view of the examples at these positions."""
         return dataclasses.replace(self, rows=self.rows[positions])
 
     def gather(self, positions: Any) -> Batch:
@@ -123,7 +128,7 @@ class Examples:
         return Batch(tf.nest.pack_sequence_as(self.features, taken[:-1]), taken[-1])
 
     def numpy(self, positions: Any = slice(None)) -> Batch:
-        """The examples at these positions, all of them by default, as arrays in memory."""
+        """Return the examples at these positions, by default all, as arrays in memory."""
         import tensorflow as tf
 
         rows = self.rows[positions]
@@ -133,9 +138,9 @@ class Examples:
         )
 
     def content_hashes(self, block: int = 8192) -> np.ndarray:
-        """A uint64 for each example, made from the bytes of its features alone.
+        """Hash the features of each example to a uint64.
 
-        Equal inputs have equal hashes whatever their labels, wherever they lie.
+        Equal inputs have equal hashes, whatever their targets.
         """
         import tensorflow as tf
 
@@ -144,22 +149,22 @@ class Examples:
         digests = bytearray()
         for start in range(0, len(self), block):
             rows = self.rows[start : start + block]
-            for content in _contents([array[rows] for array in tf.nest.flatten(self.features)]):
+            for content in _row_bytes([array[rows] for array in tf.nest.flatten(self.features)]):
                 digests += hashlib.blake2b(content, digest_size=8).digest()
         return np.frombuffer(bytes(digests), "<u8")
 
     def hashed(self) -> "Examples":
-        """The same, which knows the hashes of all that is stored: they are asked for repeatedly."""
+        """Return the same examples with cached content hashes."""
         if self.hashes is not None:
             return self
         stored = dataclasses.replace(self, rows=np.arange(len(self.target)))
         return dataclasses.replace(self, hashes=stored.content_hashes())
 
     def split_hashes(self) -> np.ndarray:
-        """A uint64 for each example, by which a cut draws it; equal ones fall on one side.
+        """Return a uint64 for each example by which a split draws it.
 
-        For rows it is the hash of the whole row and its number among equal rows. For all else
-        it is the hash of the content, or of the group's, so that copies stay together.
+        For rows it is the hash of the whole row and its number among equal rows. Otherwise it is
+        the content hash of the example or of its group, so that copies stay together.
         """
         if self.row_hashes is not None:
             return self.row_hashes[self.rows]
@@ -167,26 +172,26 @@ class Examples:
         return dataclasses.replace(self, rows=whose).content_hashes()
 
     def keys(self) -> np.ndarray:
-        """A uint64 for each example, by which a list names it: of a row, or of a content."""
+        """Return the uint64 that names each example in a quarantine list."""
         return self.content_hashes() if self.row_hashes is None else self.row_hashes[self.rows]
 
     def pair_hashes(self) -> np.ndarray:
-        """A uint64 for each example, made from its features and its target."""
+        """Hash the features and target of each example to a uint64."""
         targets = np.ascontiguousarray(self.targets.astype("float64")).view("uint64")
         return self.content_hashes() ^ (targets * np.uint64(0x9E3779B97F4A7C15))
 
 
 def dtype_of(array: np.ndarray) -> str:
-    """The name of the dtype; `string` for texts."""
+    """Return the name of the dtype; `string` for texts."""
     return "string" if array.dtype == object else str(array.dtype)
 
 
-def _contents(columns: list[np.ndarray]) -> Iterable[Any]:
-    """The bytes of each row; with lengths where there are several columns.
+def _row_bytes(columns: list[np.ndarray]) -> Iterable[Any]:
+    """Return the bytes of each row, with the length of each cell if there are several columns.
 
-    So ("ab", "c") is not ("a", "bc").
+    With lengths ("ab", "c") differs from ("a", "bc").
     """
-    columns = [one for column in columns for one in _alone(column)]
+    columns = [one for column in columns for one in _columns_of(column)]
     if len(columns) == 1:
         (column,) = columns
         texts = column.dtype == object
@@ -198,8 +203,8 @@ def _contents(columns: list[np.ndarray]) -> Iterable[Any]:
     return map(b"".join, zip(*parts, strict=True))
 
 
-def _alone(column: np.ndarray) -> Iterable[np.ndarray]:
-    """The columns of a matrix of texts; other arrays as they are."""
+def _columns_of(column: np.ndarray) -> Iterable[np.ndarray]:
+    """Split a matrix of texts into its columns; return other arrays as they are."""
     return column.T if column.dtype == object and column.ndim == 2 else [column]
 
 
@@ -209,7 +214,7 @@ def _texts_with_length(column: np.ndarray) -> list[bytes]:
 
 
 def _numbers_with_length(columns: list[np.ndarray]) -> list[bytes]:
-    """Of columns next to each other at once: a piece of memory a row."""
+    """Return the bytes of each row of adjacent number columns."""
     pieces = []
     for column in columns:
         held = np.ascontiguousarray(column).reshape(len(column), -1).view("uint8")
@@ -221,7 +226,7 @@ def _numbers_with_length(columns: list[np.ndarray]) -> list[bytes]:
 
 
 def default_memory_budget() -> int:
-    """A quarter of this machine's memory, in bytes."""
+    """Return a quarter of this machine's memory, in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
@@ -231,21 +236,22 @@ def store(
     memory_budget: int | None = None,
     inspection: Inspection | None = None,
 ) -> Examples:
-    """Keep `count` examples of one array that arrive in batches.
+    """Store `count` examples that arrive in batches.
 
-    They stay in memory where they fit into `memory_budget` bytes; otherwise
-    they are written once to a memory map of a temporary file, which goes when
-    the examples go. Who only looks gets small images, and hashes of the large
-    ones. Raises DataError where examples differ in shape.
+    They stay in memory if they fit into `memory_budget` bytes. Otherwise they are written to a
+    memory map of a temporary file, which is deleted with the examples. An inspection gets
+    thumbnails and the hashes of the full images. Raises DataError if shapes differ.
     """
     if inspection is None:
-        return _kept(batches, count, memory_budget)
+        return _store_batches(batches, count, memory_budget)
     hashes = [np.empty(0, "uint64")]
-    kept = _kept(_small(batches, count, hashes, inspection.progress), count, memory_budget)
+    kept = _store_batches(
+        _thumbnail_batches(batches, count, hashes, inspection.progress), count, memory_budget
+    )
     return dataclasses.replace(kept, hashes=np.concatenate(hashes))
 
 
-def _small(
+def _thumbnail_batches(
     batches: Iterable[Batch], count: int, hashes: list[np.ndarray], progress: Progress
 ) -> Iterator[Batch]:
     done = 0
@@ -256,7 +262,7 @@ def _small(
         yield Batch(thumbnails(batch.features), batch.target)
 
 
-def _kept(batches: Iterable[Batch], count: int, memory_budget: int | None) -> Examples:
+def _store_batches(batches: Iterable[Batch], count: int, memory_budget: int | None) -> Examples:
     budget = default_memory_budget() if memory_budget is None else memory_budget
     arrays: list[np.ndarray] = []
     filled = 0
@@ -282,7 +288,7 @@ def _allocate(part: np.ndarray, count: int, budget: int) -> np.ndarray:
     shape = (count, *part.shape[1:])
     if int(np.prod(shape)) * part.dtype.itemsize <= budget:
         return np.empty(shape, part.dtype)
-    # A nameless file: the system takes it back with the last view of the map,
-    # however the process ends.
+    # An unnamed file: the system deletes it with the last view of the map, even if the process
+    # is killed.
     with tempfile.TemporaryFile(prefix="athanor-") as file:
         return np.memmap(file, part.dtype, mode="w+", shape=shape)

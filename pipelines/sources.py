@@ -1,4 +1,4 @@
-"""One `--data` address for every app becomes splits, or tables that a kind makes splits of."""
+"""Read a `--data` address into splits of images, or into tables."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import csv_files
 from pipelines.tables.table import Tables
 
-Held = TypeVar("Held")
+Data = TypeVar("Data")
 
 
 def load(
@@ -27,37 +27,34 @@ def load(
     arrays: bool = False,
     inspection: Inspection | None = None,
 ) -> Splits:
-    """The splits of images that an address names.
+    """Load the splits of images at a data address.
 
     Args:
-        address: `embedded`, `tfds:NAME` for a set of tensorflow-datasets, or,
-            where pictures are fitted, `folder:PATH` for class folders. A plain path
-            is an address by what is there.
-        embedded: makes the app's own data.
-        test: the address of a test set of its own: its official test split
-            where it has one, else all of it. The official test split of
-            `address` is then left alone.
-        data_dir: where prepared TFDS sets lie; by default TFDS_DATA_DIR, then
-            TFDS's own place.
-        memory_budget: bytes; larger sets are kept on the disk (see `store`).
-        fitting: how pictures of any size become one size; None takes them as
-            they are.
-        arrays: whether `npz:PATH` and `csv:PATH` are read, which hold pixels.
-        inspection: of data checks.
+        address: `embedded`, `tfds:NAME` for a set of tensorflow-datasets, or, if pictures are
+            resized, `folder:PATH` for class folders. A plain path of an existing file or folder
+            is an address too.
+        embedded: makes the app's embedded data.
+        test: address of a separate test set: its official test split, or else all of it. The
+            official test split of `address` is then ignored.
+        data_dir: directory of prepared TFDS sets; by default TFDS_DATA_DIR, then TFDS's default.
+        memory_budget: bytes; larger sets are stored on the disk (see `store`).
+        fitting: how pictures are resized to one size; None leaves them as they are.
+        arrays: whether pixels are read from `npz:PATH` and `csv:PATH`.
+        inspection: collects what data checks need.
 
     Raises:
-        DataError: where an address or its data cannot be used.
+        DataError: if an address or its data cannot be used.
 
     """
 
     def readers(fitting: FitterFactory | None) -> dict[str, Callable[[str], Source]]:
         return _readers(embedded, data_dir, memory_budget, fitting, arrays, inspection)
 
-    own = _opened(address, readers(fitting))
+    own = _read_address(address, readers(fitting))
     if test:
-        # The pictures of the test set become as large as those of training.
+        # Test pictures are resized to the size of the training pictures.
         fit = fitting and fitting.like(own.train.features.shape[1:])
-        other = _opened(test, readers(fit and (lambda _: fit)))
+        other = _read_address(test, readers(fit and (lambda _: fit)))
         if other.form != own.form:
             raise DataError(
                 f"Received the test data {test!r} of form {other.form}; expected the form of "
@@ -94,19 +91,19 @@ def tables(
     data_dir: Path | None = None,
     inspection: Inspection | None = None,
 ) -> Tables:
-    """The tables that an address names: `embedded`, `csv:PATH` (or the path) or `tfds:NAME`.
+    """Load the tables at an address: `embedded`, `csv:PATH` (or a path) or `tfds:NAME`.
 
-    `test` is the address of a test set of its own, as in `load`. Raises
-    DataError where an address or its data cannot be used.
+    `test` is the address of a separate test set, as in `load`. Raises DataError if an address or
+    its data cannot be used.
     """
     readers: dict[str, Callable[[str], Tables]] = {
         "embedded": lambda _: embedded(),
         "tfds": lambda name: tfds.tables(name, data_dir),
         "csv": lambda name: csv_files.read(name, inspection),
     }
-    own = _opened(address, readers)
+    own = _read_address(address, readers)
     if test:
-        other = _opened(test, readers)
+        other = _read_address(test, readers)
         held = other.train if other.test is None else other.test
         own = own._replace(test=held, notes=own.notes + other.notes)
     if inspection:
@@ -114,6 +111,6 @@ def tables(
     return own
 
 
-def _opened(address: str, readers: dict[str, Callable[[str], Held]]) -> Held:
+def _read_address(address: str, readers: dict[str, Callable[[str], Data]]) -> Data:
     kind, name = addresses.parse_address(address, readers)
     return readers[kind](name)

@@ -1,4 +1,4 @@
-"""Sets of tensorflow-datasets, read as fast as the disk and the decoder allow."""
+"""Read data sets of tensorflow-datasets."""
 
 import os
 import re
@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines.decoded import remembered
+from pipelines.decoded import load_or_make
 from pipelines.examples import AddressError, Batch, DataError, Examples, store
 from pipelines.images.photos import FitterFactory
 from pipelines.inspection import Inspection
 from pipelines.splits import Source
 from pipelines.tables.table import Table, Tables
 
-# A name, a configuration and a version; no path, no namespace of elsewhere.
+# A name, a configuration and a version; no paths and no namespaces.
 NAME = re.compile(r"\w+(/\w[\w.+=,-]*)?(:(\d+|\*)\.(\d+|\*)\.(\d+|\*))?", re.ASCII)
 DOWNLOAD_HOST = ("storage.googleapis.com", 443)
-CHUNK = 2048  # records decoded in one call
-FITTED_CHUNK = 64  # images of several sizes, which become larger than their files
-MEASURED = 25  # images that tell how large a set's are
+RECORDS_PER_CALL = 2048
+RESIZED_RECORDS_PER_CALL = 64  # decoded images need much more memory than their files
+NUM_MEASURED_IMAGES = 25  # from which the size of a set's images is estimated
 
 
 def source(
@@ -32,9 +32,9 @@ def source(
     fitting: FitterFactory | None = None,
     inspection: Inspection | None = None,
 ) -> Source:
-    """The official splits of a supervised set, its images fitted to one size where asked.
+    """Read the official splits of a supervised set, with images resized if `fitting` is given.
 
-    Raises DataError where it cannot be had, or is of several sizes that nothing fits.
+    Raises DataError if the set is unavailable, or has images of several sizes without `fitting`.
     """
     builder = _prepared(name, data_dir)
     if not builder.info.supervised_keys:
@@ -54,14 +54,14 @@ def source(
     images = builder.info.features[builder.info.supervised_keys[0]]
     fit = fitting(_shapes(builder, images.shape)) if fitting and len(images.shape) == 3 else None
     if fit and fit.shape == images.shape:
-        fit = None  # They are read in larger chunks.
+        fit = None  # images of the right size are read in larger chunks
 
     def split(*names: str) -> Examples | None:
         found = next((name for name in names if name in builder.info.splits), None)
         if found is None:
             return None
         count = builder.info.splits[found].num_examples
-        return remembered(
+        return load_or_make(
             repr((_content(builder, found), fit)),
             lambda: store(_batches(builder, found, fit), count, memory_budget, inspection),
             inspection,
@@ -76,10 +76,10 @@ def source(
 
 
 def tables(name: str, data_dir: Path | None) -> Tables:
-    """The official splits of a set as tables of its scalar columns.
+    """Read the official splits of a set as tables of its scalar features.
 
-    A column within a group goes by its own name; what is no scalar (pictures,
-    lists) is left out. Raises DataError where the set cannot be had.
+    A nested feature is called by its own name; features that are not scalars (pictures, lists) are
+    left out. Raises DataError if the set is unavailable.
     """
     builder = _prepared(name, data_dir)
     columns = dict(_scalars(builder.info.features, ()))
@@ -105,7 +105,7 @@ def tables(name: str, data_dir: Path | None) -> Tables:
 
 
 def _scalars(features: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every feature of shape [] by its path of names."""
+    """Yield every scalar feature with its path of names."""
     for name, feature in features.items():
         if hasattr(feature, "items"):
             yield from _scalars(feature, (*path, name))
@@ -123,7 +123,7 @@ def _columns(builder: Any, split: str, features: dict[tuple[str, ...], Any]) -> 
 
 
 def _stored(dtype: tf.DType) -> tf.DType:
-    """The dtype that a record of TensorFlow examples holds in place of this one."""
+    """Return the dtype by which tf.train.Example stores this dtype."""
     if dtype.is_floating:
         return tf.float32
     return dtype if dtype == tf.string else tf.int64
@@ -152,7 +152,7 @@ def _prepared(name: str, data_dir: Path | None) -> Any:
     place = data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
     try:
         builder = tfds.builder(name, data_dir=place)
-    # The assertion is about a version that is not there.
+    # TFDS raises AssertionError for a version that does not exist.
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise AddressError(
@@ -165,7 +165,7 @@ def _prepared(name: str, data_dir: Path | None) -> Any:
 
 
 def _content(builder: Any, split: str) -> str:
-    """What the examples of a split depend on: the set, its files, how they are read."""
+    """Describe what the examples of a split depend on: the set, its files, the reading."""
     files = [Path(path) for path in builder.info.splits[split].filepaths]
     stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return repr((builder.info.full_name, builder.info.supervised_keys, split, stats))
@@ -185,19 +185,19 @@ def _download(name: str, builder: Any, place: Any) -> None:
 
 
 def _shapes(builder: Any, shape: tuple[int | None, ...]) -> list[Any]:
-    """The shape of the images, or of some where the set does not say."""
+    """Return the shape of the images, or of some of them if the set does not define one."""
     if None not in shape:
         return [shape]
     key = builder.info.supervised_keys[0]
-    some = builder.as_dataset(split="train", shuffle_files=False).take(MEASURED)
+    some = builder.as_dataset(split="train", shuffle_files=False).take(NUM_MEASURED_IMAGES)
     return [example[key].shape for example in some.as_numpy_iterator()]
 
 
 def _batches(builder: Any, split: str, fit: Any = None) -> Iterator[Batch]:
-    """Supervised pairs in the order of the files.
+    """Yield supervised pairs in the order of the files.
 
-    TFDS parses and decodes record by record; reading whole chunks of records
-    through its own feature decoders took about half the time on MNIST.
+    TFDS itself parses and decodes record by record; reading chunks of records through its feature
+    decoders took about half the time on MNIST.
     """
     features = builder.info.features
     keys = builder.info.supervised_keys
@@ -219,14 +219,16 @@ def _batches(builder: Any, split: str, fit: Any = None) -> Iterator[Batch]:
         )
         return Batch(fitted, stored[keys[1]])
 
-    for batch in _chunks(builder, split, pair, FITTED_CHUNK if fit else CHUNK):
+    for batch in _chunks(
+        builder, split, pair, RESIZED_RECORDS_PER_CALL if fit else RECORDS_PER_CALL
+    ):
         yield Batch(*batch)
 
 
 def _chunks(
-    builder: Any, split: str, parse: Callable[[Any], Any], chunk: int = CHUNK
+    builder: Any, split: str, parse: Callable[[Any], Any], chunk: int = RECORDS_PER_CALL
 ) -> Iterator[Any]:
-    """What `parse` makes of every chunk of records, in NumPy."""
+    """Yield every chunk of records parsed by `parse`, as NumPy arrays."""
     records = tf.data.TFRecordDataset([str(path) for path in builder.info.splits[split].filepaths])
     chunks = records.batch(chunk).map(
         tf.autograph.experimental.do_not_convert(parse), num_parallel_calls=tf.data.AUTOTUNE

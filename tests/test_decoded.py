@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines import decoded
-from pipelines.decoded import remembered
+from pipelines.decoded import load_or_make
 from pipelines.examples import Examples
 
 
@@ -22,7 +22,7 @@ def made(calls):
 
 
 def asked(key, calls):
-    return remembered(key, lambda: made(calls))
+    return load_or_make(key, lambda: made(calls))
 
 
 def test_a_set_is_decoded_once(cache):
@@ -92,7 +92,7 @@ def test_a_set_larger_than_the_bound_stays_alone(cache, monkeypatch):
 
 def test_other_code_decodes_anew(cache, monkeypatch):
     asked("a", calls := [])
-    monkeypatch.setattr(decoded, "_code", lambda: "0" * 16)
+    monkeypatch.setattr(decoded, "_code_digest", lambda: "0" * 16)
     asked("a", calls)
     assert (len(calls), len(list(cache.iterdir()))) == (2, 2)
     assert decoded.prune_stale() > 0
@@ -101,8 +101,8 @@ def test_other_code_decodes_anew(cache, monkeypatch):
 
 
 def test_doctor_prunes(cache, ask, monkeypatch):
-    monkeypatch.setattr(decoded, "_code", lambda: "old")
-    remembered("a", lambda: made([]))
+    monkeypatch.setattr(decoded, "_code_digest", lambda: "old")
+    load_or_make("a", lambda: made([]))
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parents[1]))
     status, output, _ = ask("doctor", "--prune")
@@ -114,5 +114,5 @@ def test_doctor_prunes(cache, ask, monkeypatch):
 
 def test_a_memory_map_is_not_kept(cache, tmp_path):
     mapped = np.memmap(tmp_path / "map", "uint8", mode="w+", shape=(3, 4))
-    assert len(remembered("a", lambda: Examples.of(mapped, np.arange(3)))) == 3
+    assert len(load_or_make("a", lambda: Examples.of(mapped, np.arange(3)))) == 3
     assert not cache.exists()

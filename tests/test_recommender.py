@@ -97,7 +97,7 @@ def test_messy_rows_are_counted_and_the_last_of_a_pair_is_kept(tmp_path):
     assert len(found) == 4 + 72
     told = " ".join(splits.notes)
     assert "2 rows without a user or an item" in told
-    assert "1 rows whose rating is no number" in told
+    assert "1 rows left out whose rating is not a number" in told
     assert "1 repeated pairs" in told
 
 
@@ -121,9 +121,9 @@ def test_by_time_the_newest_pairs_are_the_test():
 
 def test_whole_numbers_are_one_id_however_they_are_written():
     some = table("user,item,rating 7.0,x1,1 7,x2,2 8,x1,3")
-    assert ids.names_of(some, "user").tolist() == [b"7", b"7", b"8"]
+    assert ids.read_ids(some, "user").tolist() == [b"7", b"7", b"8"]
     other = table("user,item,rating 1.0,x,1 1.1,x,2 v2,x,3")
-    assert ids.names_of(other, "user").tolist() == [b"1.0", b"1.1", b"v2"]
+    assert ids.read_ids(other, "user").tolist() == [b"1.0", b"1.1", b"v2"]
 
 
 def test_pairs_of_one_time_are_drawn_at_random():
@@ -225,7 +225,7 @@ def test_unknown_ids_become_0_and_interactions_are_known():
     assert (numbers["item"].numpy() > 0).tolist() == [False, True]
     users = tf.constant([b"nobody", b"user 1"])
     for in_test, parts in (False, ("train", "valid")), (True, ("train", "valid", "test")):
-        met = layer.met_by(users, in_test=in_test).numpy()
+        met = layer.interactions_of(users, in_test=in_test).numpy()
         assert set(met[:, 0]) == {1}
         features = [getattr(splits, part).numpy().features for part in parts]
         mine = {item for part in features for item in part["item"][part["user"] == b"user 1"]}
@@ -262,11 +262,13 @@ def test_factors_of_reduced_rank_have_the_nearest_product():
 
 def test_the_posterior_mean_comes_near_the_noise_floor():
     splits = ids.splits(embedded.ratings(), ids.Columns(), "random")
-    names = {kind: ids.vocabulary(splits.train.numpy().features[kind]) for kind in ("user", "item")}
+    names = {
+        kind: ids.distinct_ids(splits.train.numpy().features[kind]) for kind in ("user", "item")
+    }
 
     def numbers(part):
         features, ratings = part.numpy()
-        return *(ids.numbered(names[kind], features[kind]) for kind in names), ratings
+        return *(ids.number_ids(names[kind], features[kind]) for kind in names), ratings
 
     users, items, ratings = numbers(splits.train)
     pairs = Interactions(users - 1, items - 1, ratings, len(names["user"]), len(names["item"]))
@@ -333,7 +335,7 @@ def test_the_run_beats_its_baselines_and_stays_above_the_floor(tiny):
 def test_lists_exclude_items_seen_in_training(tiny):
     answers, some = task_of(tiny).predict_test_set(tiny), ranked_users(tiny.splits)
     known = tiny.splits.train.numpy().features
-    items = ids.vocabulary(known["item"])
+    items = ids.distinct_ids(known["item"])
     met = set(zip(known["user"], known["item"], strict=True))
     for name, places in zip(some.names, answers.lists.places[:, :10], strict=True):
         assert not met & {(name, item) for item in items[places]}
@@ -394,7 +396,7 @@ def test_the_export_recommends(exported):
     assert fresh["items"].shape == fresh["scores"].shape == (2, 7)
     assert (np.diff(fresh["scores"].numpy(), axis=1) <= 0).all()
     popularity = ranking.item_popularity(run.splits)
-    items = ids.vocabulary(run.splits.train.numpy().features["item"])
+    items = ids.distinct_ids(run.splits.train.numpy().features["item"])
     assert popularity[items == fresh["items"].numpy()[1, 0]] == popularity.max()
     everything = ask(user=users, k=tf.constant(10**6), exclude_seen=tf.constant(True))
     assert everything["items"].shape[1] == len(items)
@@ -463,7 +465,7 @@ def test_a_user_who_has_seen_every_item_gets_a_message_and_no_list(few_left, cap
 def test_evaluated_lists_exclude_seen_items(few_left):
     splits = few_left.splits
     some = ranked_users(splits)
-    items = ids.vocabulary(splits.train.numpy().features["item"])
+    items = ids.distinct_ids(splits.train.numpy().features["item"])
     for lists in (
         task_of(few_left).predict_test_set(few_left).lists,
         asked_ids.baselines(splits)["popularity"].lists,
@@ -477,7 +479,7 @@ def test_evaluated_lists_exclude_seen_items(few_left):
 
 def test_the_most_popular_lists_are_those_of_sorting_all_items(tiny):
     splits, some = tiny.splits, ranked_users(tiny.splits)
-    items = ids.vocabulary(splits.train.numpy().features["item"])
+    items = ids.distinct_ids(splits.train.numpy().features["item"])
     popularity = ranking.item_popularity(splits)
     lists = asked_ids.baselines(splits)["popularity"].lists
     for name, places in zip(some.names[:20], lists.places, strict=False):
@@ -631,10 +633,10 @@ def test_a_fold_of_movielens_is_below_0_915(ask, tmp_path):
 def test_a_file_from_before_pairs_of_test_were_stored_is_read():
     layer = Ids(["ann"], ["x", "y"], 1)
     layer.starts.assign([0, 0, 1])
-    layer.met.assign([2])
+    layer.interactions.assign([2])
     kept = {}
     layer.save_own_variables(kept)
     del kept["2"]
     again = Ids(["ann"], ["x", "y"], 1)
     again.load_own_variables(kept)
-    assert again.met_by(tf.constant(["ann"]), in_test=False).numpy().tolist() == [[0, 1]]
+    assert again.interactions_of(tf.constant(["ann"]), in_test=False).numpy().tolist() == [[0, 1]]

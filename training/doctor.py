@@ -52,7 +52,7 @@ def examine(data_dir: Path | None = None) -> Iterator[tuple[str, str]]:
     yield "cores", str(os.cpu_count())
     choice = choose_precision("auto", "image")
     yield "precision for images", f"{choice.policy} ({choice.reason})"
-    kept, most = (size / 2**30 for size in (decoded.kept_bytes(), decoded.MAX_CACHE_BYTES))
+    kept, most = (size / 2**30 for size in (decoded.cache_size(), decoded.MAX_CACHE_BYTES))
     yield "cache directory", f"{cache_directory()}: decoded sets {kept:.2f} of {most:g} GiB"
     yield from _data_directories(data_dir)
 

@@ -119,13 +119,13 @@ class Recommender(App):
     def make_network(self, splits: "Splits") -> Any:
         """{user, item} of int32 [batch] -> float32 [batch, 2]: rating, score."""
         from apps.recommender import dot_product, factors
-        from pipelines.ids.reading import vocabulary
+        from pipelines.ids.reading import distinct_ids
 
         ids = splits.train.numpy().features
         lowest, highest = dot_product.rating_limits(splits.train.targets)
         layer = dot_product.FactorDotProduct(
-            len(vocabulary(ids["user"])),
-            len(vocabulary(ids["item"])),
+            len(distinct_ids(ids["user"])),
+            len(distinct_ids(ids["item"])),
             rating_width=self._rank + factors.NUM_BIAS_COLUMNS,
             score_width=factors.MAX_RANK + 1,
             lowest=lowest,

@@ -40,14 +40,14 @@ def tables(data: CheckedData) -> Iterator[tuple[str, Any, np.ndarray, ids.Column
 def dropped_rows(data: CheckedData) -> Iterator[Finding]:
     """Rows without a user, an item or a rating; repeated pairs."""
     for split, table, kept, columns in tables(data):
-        users, items = (ids.names_of(table, name) for name in (columns.user, columns.item))
+        users, items = (ids.read_ids(table, name) for name in (columns.user, columns.item))
         unnamed = (
             np.array([not user.strip() for user in users]),
             np.array([not item.strip() for item in items]),
         )
         scores = np.ones(len(table))
         if columns.rating:
-            scores = ids.rated(table, columns.rating)
+            scores = ids.parse_ratings(table, columns.rating)
         unrated = ~np.isfinite(scores)
         for check, which, said, advice in (
             ("missing users", unnamed[0], "have no user", "Fill them in."),

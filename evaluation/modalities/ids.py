@@ -9,7 +9,7 @@ from evaluation.modalities.baselines import NOISE_FLOOR
 from evaluation.tasks import ranking
 from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, ranked_users
 from evaluation.tasks.ranking import Predictions
-from pipelines.ids.reading import numbered, vocabulary
+from pipelines.ids.reading import distinct_ids, number_ids
 from pipelines.splits import Splits
 from training.run import Run
 
@@ -53,12 +53,12 @@ def _bias_ratings(splits: Splits) -> np.ndarray:
     mean = ratings.mean(dtype="float64")
     residuals, predicted = ratings - mean, np.full(len(splits.test), mean)
     for kind in ("item", "user"):
-        names = vocabulary(train[kind])
-        rows = numbered(names, train[kind])
+        names = distinct_ids(train[kind])
+        rows = number_ids(names, train[kind])
         counts = np.bincount(rows, minlength=len(names) + 1)
         bias = np.bincount(rows, residuals, len(names) + 1) / (counts + BIAS_DAMPING)
         residuals = residuals - bias[rows]
-        predicted += bias[numbered(names, test[kind])]
+        predicted += bias[number_ids(names, test[kind])]
     return predicted
 
 
@@ -76,10 +76,10 @@ def _popular_items(splits: Splits, users: RankedUsers) -> np.ndarray:
 
 def _interactions(splits: Splits, names: np.ndarray) -> list[np.ndarray]:
     """Places of the items in each user's training and validation pairs."""
-    catalogue = vocabulary(splits.train.numpy().features["item"])
+    catalogue = distinct_ids(splits.train.numpy().features["item"])
     parts = [part.numpy().features for part in (splits.train, splits.valid)]
     users, items = (
-        np.concatenate([numbered(known, part[kind]) for part in parts]) - 1
+        np.concatenate([number_ids(known, part[kind]) for part in parts]) - 1
         for known, kind in ((names, "user"), (catalogue, "item"))
     )
     known = np.flatnonzero((users >= 0) & (items >= 0))
@@ -96,8 +96,8 @@ def figures(run: Run, predictions: Predictions) -> dict[str, Any]:
 def _activity(splits: Splits, predictions: Predictions) -> Any:
     from evaluation.style import FIRST, INK, pyplot
 
-    names = vocabulary(splits.test.numpy().features["user"])
-    known = numbered(names, splits.train.numpy().features["user"])
+    names = distinct_ids(splits.test.numpy().features["user"])
+    known = number_ids(names, splits.train.numpy().features["user"])
     counts = np.bincount(known, minlength=len(names) + 1)[1:]
     groups = np.digitize(counts, GROUP_EDGES)
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")

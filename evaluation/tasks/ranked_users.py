@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.ids.reading import numbered, vocabulary
+from pipelines.ids.reading import distinct_ids, number_ids
 from pipelines.splits import Splits
 
 MAX_RANKED_USERS = 5000
@@ -42,9 +42,9 @@ class RankedUsers(NamedTuple):
 def ranked_users(splits: Splits, seed: int = 0) -> RankedUsers:
     """Choose the users who get recommendations: all, or MAX_RANKED_USERS at random."""
     test = splits.test.numpy()
-    items = vocabulary(splits.train.numpy().features["item"])
-    names = vocabulary(test.features["user"])
-    users = numbered(names, test.features["user"]) - 1
+    items = distinct_ids(splits.train.numpy().features["item"])
+    names = distinct_ids(test.features["user"])
+    users = number_ids(names, test.features["user"]) - 1
     is_relevant = test.target >= splits.train.targets.mean(dtype="float64") - 1e-6
     counts = np.bincount(users[is_relevant], minlength=len(names))
     positions = np.flatnonzero(counts)
@@ -53,7 +53,7 @@ def ranked_users(splits: Splits, seed: int = 0) -> RankedUsers:
         positions = np.sort(random.choice(positions, MAX_RANKED_USERS, replace=False))
     rows = np.full(len(names), -1)
     rows[positions] = np.arange(len(positions))
-    places = numbered(items, test.features["item"]) - 1
+    places = number_ids(items, test.features["item"]) - 1
     known = is_relevant & (places >= 0) & (rows[users] >= 0)
     relevant_pairs = rows[users[known]] * len(items) + places[known]
     return RankedUsers(names[positions], positions, relevant_pairs, counts[positions], len(items))

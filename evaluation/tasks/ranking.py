@@ -19,7 +19,7 @@ from evaluation.intervals import (
 from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, ranked_users
 from inference.modalities import item_scores
 from inference.model_outputs import predict_all
-from pipelines.ids.reading import numbered, vocabulary
+from pipelines.ids.reading import distinct_ids, number_ids
 from pipelines.splits import Splits
 from training.run import Run
 
@@ -115,7 +115,7 @@ def make_predictions(
 def _test_users(splits: Splits) -> np.ndarray:
     """Position of each test pair's user among the distinct test users."""
     users = splits.test.numpy().features["user"]
-    return numbered(vocabulary(users), users) - 1
+    return number_ids(distinct_ids(users), users) - 1
 
 
 def has_ratings(splits: Splits) -> bool:
@@ -126,7 +126,7 @@ def has_ratings(splits: Splits) -> bool:
 def item_popularity(splits: Splits) -> np.ndarray:
     """Count the training pairs of each item of the catalogue."""
     items = splits.train.numpy().features["item"]
-    return np.bincount(numbered(vocabulary(items), items) - 1).astype("float64")
+    return np.bincount(number_ids(distinct_ids(items), items) - 1).astype("float64")
 
 
 def recall(lists: Lists, k: int = K) -> np.ndarray:

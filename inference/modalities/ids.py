@@ -17,7 +17,7 @@ from inference.modalities.item_similarity import item_vectors, most_similar
 from inference.named_outputs import name_outputs, named_function
 from inference.portable import CodeTable, Lists, Portable, behind, in_float32
 from pipelines.examples import Batch
-from pipelines.ids.reading import encoded
+from pipelines.ids.reading import encode_id
 from training.run import Run
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _recommended(run: Run, users: np.ndarray, count: int) -> dict[str, np.ndarra
         run.model, tf.constant(users), tf.constant(count), tf.constant(True), in_test=True
     )
     places, scores = found.places.numpy(), found.scores.numpy()
-    names = np.array([encoded(name) for name in ids_of(run.model).offered], "S")
+    names = np.array([encode_id(name) for name in ids_of(run.model).offered], "S")
     left = np.isfinite(scores)
     return {
         "recommend/output/items": np.where(left, names[places], b""),
@@ -166,7 +166,7 @@ def _recommended(run: Run, users: np.ndarray, count: int) -> dict[str, np.ndarra
 
 def synthetic_features(run: Run) -> dict[str, np.ndarray]:
     """Pairs of unknown users and items that can be recommended."""
-    items = [encoded(name) for name in ids_of(run.model).offered[: len(SYNTHETIC_USERS)]]
+    items = [encode_id(name) for name in ids_of(run.model).offered[: len(SYNTHETIC_USERS)]]
     return {
         "user": np.array(SYNTHETIC_USERS[: len(items)], object),
         "item": np.array(items, object),
@@ -195,10 +195,12 @@ def portable(run: Run) -> Portable:
 
 def _lists(ids: "Ids") -> Lists:
     """Candidates and interactions for lists; too many interactions are left out."""
-    if ids.num_met > MAX_WRITTEN_INTERACTIONS:
+    if ids.num_interactions > MAX_WRITTEN_INTERACTIONS:
         return Lists(list(ids.offered), None)
     rows, places = (
-        ids.met_by(tf.constant([encoded(name) for name in ids.users]), in_test=True).numpy().T
+        ids.interactions_of(tf.constant([encode_id(name) for name in ids.users]), in_test=True)
+        .numpy()
+        .T
     )
     met: dict[str, list[int]] = {}
     for row, place in zip(rows.tolist(), places.tolist(), strict=True):
@@ -211,7 +213,7 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:
     ids = ids_of(run.model)
     examples = {"users": ids.users if with_examples else [], "items": ids.offered}
     return {
-        kind: [encoded(name).decode("utf-8", "replace") for name in names[:NUM_EXAMPLE_IDS]]
+        kind: [encode_id(name).decode("utf-8", "replace") for name in names[:NUM_EXAMPLE_IDS]]
         for kind, names in examples.items()
     }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
-from pipelines.ids.reading import encoded
+from pipelines.ids.reading import encode_id
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +36,7 @@ def ids_of(model: "keras.Model") -> "Ids":
 
 def catalogue(ids: "Ids") -> Any:
     """The items that can be recommended, string [items]."""
-    return tf.constant([encoded(name) for name in ids.offered], shape=[len(ids.offered)])
+    return tf.constant([encode_id(name) for name in ids.offered], shape=[len(ids.offered)])
 
 
 @contextlib.contextmanager
@@ -92,7 +92,7 @@ def top_items(
     users = require_few(users, count, "users")
     pairs = {"user": tf.repeat(users, count), "item": tf.tile(items, [tf.size(users)])}
     scores = tf.reshape(model(pairs, training=False)[:, 1], [-1, count])
-    met = ids.met_by(users, in_test=in_test)
+    met = ids.interactions_of(users, in_test=in_test)
     # Without exclude_seen no index is left, and the scores stay.
     met = tf.boolean_mask(met, tf.fill([tf.shape(met)[0]], exclude_seen))
     never = tf.fill([tf.shape(met)[0]], tf.constant(float("-inf")))

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from inference.modalities.item_scores import catalogue, ids_of, require_few
-from pipelines.ids.reading import encoded
+from pipelines.ids.reading import encode_id
 
 MAX_PROBE_USERS = 256  # whose scores distinguish items
 PAIRS_PER_BATCH = 2**17  # of a user and an item
@@ -29,7 +29,7 @@ def item_vectors(model: Any) -> np.ndarray | None:
     ids = ids_of(model)
     step = -(-len(ids.users) // MAX_PROBE_USERS)
     users, items = (
-        tf.constant([encoded(name) for name in names]) for names in (ids.users[::step], ids.items)
+        tf.constant([encode_id(name) for name in names]) for names in (ids.users[::step], ids.items)
     )
     # A few users at a time: all pairs with 100,000 items do not fit into memory.
     block = max(1, PAIRS_PER_BATCH // len(items))

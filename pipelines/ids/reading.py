@@ -1,4 +1,4 @@
-"""Who met what: tables become examples of users and items."""
+"""Read tables as interactions of users and items, with ratings and times."""
 
 import dataclasses
 import re
@@ -25,84 +25,89 @@ from pipelines.tables.cells import missing_of
 from pipelines.tables.missing import ID_WORDS
 from pipelines.tables.table import Table, Tables, listed
 
-WHOLE = re.compile(rb"(\d+)(?:\.0+)?")
+WHOLE_NUMBER = re.compile(rb"(\d+)(?:\.0+)?")
 
 
-class Met(NamedTuple):
-    """Examples of one table, the time of each where it is known, and what reading left out.
+class Interactions(NamedTuple):
+    """The interactions of one table.
 
-    `line` is how the times were read.
+    Attributes:
+        examples: pairs of user and item with their rating.
+        times: the time of each pair; None if unknown.
+        notes: lines for the user about what reading left out.
+        timeline: how the times were read.
+
     """
 
     examples: Examples
     times: np.ndarray | None
     notes: tuple[str, ...]
-    line: Timeline | None = None
+    timeline: Timeline | None = None
 
 
 def splits(
     tables: Tables, columns: Columns, split: Split, inspection: Inspection | None = None
 ) -> Splits:
-    """Features {user, item} of UTF-8 bytes and float32 ratings, cut into splits.
+    """Read interactions and split them: features {user, item} of UTF-8 bytes, float32 ratings.
 
-    Without a column of ratings every target is 1. Rows without a user, an item
-    or a finite rating are left out; of a pair that is there repeatedly the last
-    by time, else by row, is kept. How test and validation pairs are chosen is
-    told in `pairs.choose`. The notes tell what was done.
-    Raises DataError where a column is missing or nothing is left.
+    Without a rating column every target is 1. Rows without a user, an item or a finite rating are
+    left out. Of repeated pairs only the last by time, or else by row, is kept. See
+    `splitting.choose_scheme` for the split.
+    Raises DataError if a column is missing or no row is left.
     """
     names = Columns(**{kind: find_column(tables.train, columns, kind) for kind in KINDS})
     some = {name: tables.train.columns[name] for name in (names.rating, names.time) if name}
-    found_in = infer_formats(dataclasses.replace(tables.train, columns=some))
-    train = met(tables.train, names, found_in, inspection)
+    formats = infer_formats(dataclasses.replace(tables.train, columns=some))
+    train = read_interactions(tables.train, names, formats, inspection)
     valid, test = (
-        None if part is None else met(part, names, found_in, inspection).examples
+        None if part is None else read_interactions(part, names, formats, inspection).examples
         for part in (tables.valid, tables.test)
     )
-    if train.line and split != "random" and test is None:
-        train.line.require(f"--time {names.time}")
+    if train.timeline and split != "random" and test is None:
+        train.timeline.require(f"--time {names.time}")
     notes = [*tables.notes, *train.notes]
     if not names.rating:
-        notes.append("no column of ratings: a pair counts as met, whatever was thought of it")
+        notes.append("no rating column: every pair counts as a positive interaction")
     source = Source(train.examples.hashed(), valid, test, notes=tuple(notes))
     scheme = choose_scheme(split, source.train, train.times, names.time, official=test is not None)
     return dataclasses.replace(split_source(source, scheme), noise_floor=tables.noise_floor)
 
 
-def met(
+def read_interactions(
     table: Table,
     columns: Columns,
-    found_in: Mapping[str, InferredFormat] | None = None,
+    formats: Mapping[str, InferredFormat] | None = None,
     inspection: Inspection | None = None,
-) -> Met:
-    """The usable pairs of a table, each once. Raises DataError where there is none.
+) -> Interactions:
+    """Read the usable pairs of a table, each once. Raises DataError if there is none.
 
-    `found_in` is what the columns of ratings and times are in the training table, if this is
-    another.
+    `formats` are those of the rating and time columns in the training table, if this is another.
     """
-    found_in = found_in or {}
+    formats = formats or {}
     for name in filter(None, dataclasses.astuple(columns)):
         if name not in table.columns:
             raise DataError(
                 f"Received test data with the columns {listed(table.columns)}; expected "
                 f"{name!r} too, as in training."
             )
-    users, items = (names_of(table, name) for name in (columns.user, columns.item))
+    users, items = (read_ids(table, name) for name in (columns.user, columns.item))
     ratings = np.ones(len(table), "float32")
     if columns.rating:
-        with np.errstate(over="ignore"):  # beyond float32 is no finite rating
-            ratings = rated(table, columns.rating, found_in).astype("float32")
+        with np.errstate(over="ignore"):  # ratings beyond float32 become infinite
+            ratings = parse_ratings(table, columns.rating, formats).astype("float32")
     named = (users != b"") & (items != b"")
     rows = np.flatnonzero(named & np.isfinite(ratings))
-    line = (
-        parse_timeline(table.columns[columns.time], found_in.get(columns.time))
+    timeline = (
+        parse_timeline(table.columns[columns.time], formats.get(columns.time))
         if columns.time
         else None
     )
-    # Unknown times are the oldest.
-    known = line is not None and not line.problem
-    times = np.where(np.isnan(line.times), -np.inf, line.times) if line and known else None
-    kept = _last(users, items, rows, times)
+    # Unknown times count as the oldest.
+    known = timeline is not None and not timeline.problem
+    times = (
+        np.where(np.isnan(timeline.times), -np.inf, timeline.times) if timeline and known else None
+    )
+    kept = _last_of_each_pair(users, items, rows, times)
     if not len(kept):
         raise DataError(
             f"Received {len(table)} rows, none with a user ({columns.user}), an item "
@@ -111,68 +116,74 @@ def met(
         )
     counts = {
         "rows without a user or an item left out": int((~named).sum()),
-        "rows whose rating is no number left out": int((named & ~np.isfinite(ratings)).sum()),
-        "repeated pairs left out, of each the last kept": len(rows) - len(kept),
+        "rows left out whose rating is not a number": int((named & ~np.isfinite(ratings)).sum()),
+        "repeated pairs left out, the last of each is kept": len(rows) - len(kept),
     }
     notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
-    if line and not line.problem and (line.description or np.isnan(line.times[kept]).any()):
-        unknown = int(np.isnan(line.times[kept]).sum())
+    if (
+        timeline
+        and not timeline.problem
+        and (timeline.description or np.isnan(timeline.times[kept]).any())
+    ):
+        unknown = int(np.isnan(timeline.times[kept]).sum())
         lost = f"; {unknown} that cannot be read count as the oldest" * bool(unknown)
-        notes += (f"time {columns.time}: {line.description or 'numbers in their own order'}{lost}",)
+        notes += (
+            f"time {columns.time}: {timeline.description or 'numbers in their own order'}{lost}",
+        )
     features = {"user": users[kept], "item": items[kept]}
     examples = Examples.of(features, ratings[kept], origins_of(inspection, table, kept))
-    return Met(examples, None if times is None else times[kept], notes, line)
+    return Interactions(examples, None if times is None else times[kept], notes, timeline)
 
 
-def rated(
-    table: Table, name: str, found_in: Mapping[str, InferredFormat] | None = None
+def parse_ratings(
+    table: Table, name: str, formats: Mapping[str, InferredFormat] | None = None
 ) -> np.ndarray:
-    """Ratings as float64; NaN where a cell is none."""
+    """Parse ratings to float64; NaN for cells that are not numbers."""
     column = table.columns[name]
-    form = ((found_in or {}).get(name) or infer_format(column)).form
+    form = ((formats or {}).get(name) or infer_format(column)).form
     return parse_numbers(column, form if form.kind == "number" else CellFormat("number"))
 
 
-def names_of(table: Table, name: str) -> np.ndarray:
-    """Ids as UTF-8 bytes; class numbers by their names, 7.0 as 7; b"" for NULL and the like."""
+def read_ids(table: Table, name: str) -> np.ndarray:
+    """Read ids as UTF-8 bytes: class numbers by their names, 7.0 as 7, b"" for missing ones."""
     column, labels = table.columns[name], table.labels.get(name)
     if column.dtype == object:
         found = np.array(column, object)
         found[missing_of(column, ID_WORDS)] = b""
-        return _whole(found)
+        return _without_decimals(found)
     texts = [labels[number].encode() for number in column] if labels else cells_as_bytes(column)
     return np.array([*texts, None], dtype=object)[:-1]
 
 
-def _whole(ids: np.ndarray) -> np.ndarray:
-    """Ids 7.0 as 7 where all are whole numbers: programs write so beside a missing one."""
-    known = {one: WHOLE.fullmatch(one) for one in set(ids.tolist()) - {b""}}
+def _without_decimals(ids: np.ndarray) -> np.ndarray:
+    """Rewrite ids such as 7.0 as 7 if all are whole: programs add .0 in columns with gaps."""
+    known = {one: WHOLE_NUMBER.fullmatch(one) for one in set(ids.tolist()) - {b""}}
     if not known or not all(known.values()):
         return ids
     short = {one: found[1] for one, found in known.items() if found}
     return np.array([*(short.get(one, one) for one in ids), None], object)[:-1]
 
 
-def _last(
+def _last_of_each_pair(
     users: np.ndarray, items: np.ndarray, rows: np.ndarray, times: np.ndarray | None
 ) -> np.ndarray:
-    """Of each pair among these rows the last, in the order of the rows."""
+    """Return the last row of each pair, in the order of the rows."""
     ordered = rows if times is None else rows[np.argsort(times[rows], kind="stable")]
     last = {(users[row], items[row]): row for row in ordered}
     return np.sort(np.fromiter(last.values(), int, len(last)))
 
 
-def vocabulary(column: np.ndarray) -> np.ndarray:
-    """The distinct ids in the order of their bytes."""
+def distinct_ids(column: np.ndarray) -> np.ndarray:
+    """Return the distinct ids, sorted by bytes."""
     return np.array(sorted(set(column)), dtype=object)
 
 
-def numbered(known: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """The number of each id, from 1; 0 for unknown ones."""
+def number_ids(known: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Return the number of each id, from 1; 0 for unknown ids."""
     numbers = {name: number for number, name in enumerate(known, 1)}
     return np.array([numbers.get(name, 0) for name in column], "int32")
 
 
-def encoded(name: str) -> bytes:
+def encode_id(name: str) -> bytes:
     """The bytes of an id."""
     return name.encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Folders of pictures: a folder a class; what is no readable picture is counted and skipped."""
+"""Read image folders, one folder per class; unreadable files are counted and skipped."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipelines.decoded import remembered
+from pipelines.decoded import load_or_make
 from pipelines.examples import Batch, DataError, Examples, store
 from pipelines.files import expand_home, printable
 from pipelines.images import class_folders, folder_walk, skipped_files
@@ -25,16 +25,16 @@ from pipelines.images.stderr_filter import suppress_decoder_messages
 from pipelines.inspection import Inspection, origins_of
 from pipelines.splits import Source
 
-# Files that end so are tried; of others the content is looked at first.
+# Files with these suffixes are decoded; other files only if their content is an image.
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".webp"}
-CHUNK = 64  # pictures decoded before they are stored
-CALL = 8  # pictures that one call of TensorFlow decodes
-MEASURED = 25  # pictures that tell how large a set's are
-SKIPPED = -1  # in place of a class
+IMAGES_PER_BATCH = 64  # decoded before they are stored
+IMAGES_PER_CALL = 8  # decoded by one call of TensorFlow
+NUM_MEASURED_IMAGES = 25  # from which the size of a set's images is estimated
+SKIPPED = -1  # instead of a class number
 
 
 class Scan(NamedTuple):
-    """The files of one split as they lie: by path and class, what is skipped, empty folders."""
+    """The files of one split: paths with classes, skipped files, and empty class folders."""
 
     paths: list[Path]
     labels: list[str]
@@ -43,7 +43,7 @@ class Scan(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """The files of one split: what should be a picture, its class, and what is skipped.
+    """The files of one split: images with class numbers, skipped files, and empty folders.
 
     `shapes` are height, width and channels of each file, 0 if it cannot be read; they are
     known after decoding.
@@ -57,7 +57,7 @@ class Listing(NamedTuple):
     shapes: list[tuple[int, int, int]]
 
     def where(self, row: int) -> str:
-        """A picture as people find it."""
+        """Return the path of a picture relative to the root, for the user."""
         return printable(self.paths[row].relative_to(self.root).as_posix())
 
 
@@ -67,14 +67,14 @@ def source(
     memory_budget: int | None,
     inspection: Inspection | None = None,
 ) -> Source:
-    """The pictures of class folders, or of train/, val/, test/ that hold class folders.
+    """Read the pictures of class folders, or of train/, val/, test/ that hold class folders.
 
     Args:
-        name: the directory. Splits are known by the usual words; one that is missing
-            is cut from train later.
-        fitting: how pictures become one size.
-        memory_budget: bytes; larger sets are kept on the disk (see `store`).
-        inspection: of data checks.
+        name: the directory. Split folders have common names; a missing split is cut from train
+            later.
+        fitting: how pictures are resized to one size.
+        memory_budget: bytes; larger sets are stored on the disk (see `store`).
+        inspection: collects what data checks need.
 
     Raises:
         DataError: if there is no such directory, no class folder in it, or a class of
@@ -83,7 +83,7 @@ def source(
     """
     layout = class_folders.find_layout(expand_home(name))
     root = layout.root
-    scans = {split: _scanned(classes) for split, classes in layout.parts.items()}
+    scans = {split: _scan(classes) for split, classes in layout.parts.items()}
     labels = _labels(scans)
     if not labels:
         raise DataError(
@@ -92,17 +92,17 @@ def source(
         )
     listings = {split: _listing(root, scan, labels) for split, scan in scans.items()}
     foreign = [one for listing in listings.values() for one in listing.skipped]
-    shapes = _some_shapes([path for listing in listings.values() for path in listing.paths])
+    shapes = _sample_shapes([path for listing in listings.values() for path in listing.paths])
     if not shapes:
         skipped_files.require_readable_classes(
-            name, labels, foreign + _lost(listings, labels, {}), root
+            name, labels, foreign + _undecodable_files(listings, labels, {}), root
         )
     fit = fitting(shapes)
     held = {split: _read(one, fit, memory_budget, inspection) for split, one in listings.items()}
-    lost = _lost(listings, labels, held)
+    lost = _undecodable_files(listings, labels, held)
     learnt = {labels[number] for number in set(held["train"].targets) - {SKIPPED}}
     skipped_files.require_readable_classes(
-        name, _wanted(scans["train"]) - learnt, lost + foreign, root
+        name, _expected_classes(scans["train"]) - learnt, lost + foreign, root
     )
     loose = [
         SkippedFile(path, "", skipped_files.skip_reason(path) or skipped_files.UNSORTED)
@@ -125,8 +125,8 @@ def source(
     return Source(**readable, labels=labels, notes=notes)
 
 
-def _scanned(classes: Classes) -> Scan:
-    """Every file in the folders of each class, however deep."""
+def _scan(classes: Classes) -> Scan:
+    """List every file in the folders of each class, including subfolders."""
     scan = Scan([], [], [], [])
     for label, some in classes.items():
         for folder in some:
@@ -146,11 +146,13 @@ def _scanned(classes: Classes) -> Scan:
 
 
 def _labels(scans: dict[str, Scan]) -> tuple[str, ...]:
-    """The classes of all splits; training also misses those of formats that are not read."""
-    return tuple(sorted(_wanted(scans["train"]).union(*(scan.labels for scan in scans.values()))))
+    """Return the classes of all splits, and those of training files of unsupported formats."""
+    return tuple(
+        sorted(_expected_classes(scans["train"]).union(*(scan.labels for scan in scans.values())))
+    )
 
 
-def _wanted(train: Scan) -> set[str]:
+def _expected_classes(train: Scan) -> set[str]:
     return {one.label for one in train.skipped if one.is_other_format}.union(train.labels)
 
 
@@ -160,16 +162,16 @@ def _listing(root: Path, scan: Scan, labels: tuple[str, ...]) -> Listing:
 
 
 def _empty(root: Path, scans: dict[str, Scan]) -> Iterator[str]:
-    """A line about class folders from which nothing is learnt."""
+    """Yield a line about class folders without a readable picture."""
     found = [folder for scan in scans.values() for folder in scan.empty]
     if found:
         yield f"class folders without a picture: {class_folders.list_names(found, root)}"
 
 
-def _lost(
+def _undecodable_files(
     listings: dict[str, Listing], labels: tuple[str, ...], held: dict[str, Examples]
 ) -> list[SkippedFile]:
-    """The files that the decoder did not read; all of them where nothing is held."""
+    """Return the files that the decoder could not read; all files of a split not in `held`."""
     return [
         SkippedFile(path, labels[number], skipped_files.decoding_failure(path))
         for split, one in listings.items()
@@ -178,9 +180,9 @@ def _lost(
     ]
 
 
-def _some_shapes(paths: list[Path]) -> list[ImageShape]:
-    """Height, width and channels of some readable pictures; of none only if there is none."""
-    found = list(_shapes(paths[:: max(1, len(paths) // MEASURED)]))
+def _sample_shapes(paths: list[Path]) -> list[ImageShape]:
+    """Return the shapes of some readable pictures; [] only if there is none."""
+    found = list(_shapes(paths[:: max(1, len(paths) // NUM_MEASURED_IMAGES)]))
     return found or list(itertools.islice(_shapes(paths), 1))
 
 
@@ -201,9 +203,9 @@ def _read(
     memory_budget: int | None,
     inspection: Inspection | None,
 ) -> Examples:
-    """Every picture; where one cannot be read stand zeros and the class SKIPPED."""
+    """Read every picture; unreadable ones become zeros with the class SKIPPED."""
     count = len(listing.paths)
-    held = remembered(
+    held = load_or_make(
         "" if inspection else _key(listing, fit),
         lambda: store(_batches(listing, fit), count, memory_budget, inspection),
         inspection,
@@ -231,9 +233,12 @@ def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
         return _decoded([_content(path) for path in listing.paths[some]], traced, fit.shape)
 
     with ThreadPoolExecutor() as threads:
-        for start in range(0, len(listing.paths), CHUNK):
-            stop = min(start + CHUNK, len(listing.paths))
-            calls = [slice(k, min(k + CALL, stop)) for k in range(start, stop, CALL)]
+        for start in range(0, len(listing.paths), IMAGES_PER_BATCH):
+            stop = min(start + IMAGES_PER_BATCH, len(listing.paths))
+            calls = [
+                slice(k, min(k + IMAGES_PER_CALL, stop))
+                for k in range(start, stop, IMAGES_PER_CALL)
+            ]
             with suppress_decoder_messages():
                 parts = list(threads.map(read, calls))
             pixels, shapes = map(np.concatenate, zip(*parts, strict=True))
@@ -249,11 +254,11 @@ def _traced(fit: Any) -> Any:
         lambda files: _fitted(files, fit),
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
-    ).get_concrete_function()  # now, or every thread would trace it
+    ).get_concrete_function()  # traced here, or else by every thread
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of an image file; none of one that is known to be damaged."""
+    """Read the bytes of an image file; b"" if it is known to be damaged."""
     try:
         return read_image_bytes(path)
     except (OSError, ValueError):
@@ -261,26 +266,26 @@ def _content(path: Path) -> bytes:
 
 
 def _decoded(files: list[bytes], traced: Any, shape: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of pictures and the shapes that they had; zeros where one cannot be read."""
+    """Decode pictures; return pixels and original shapes, zeros for unreadable ones."""
     try:
         pixels, shapes = traced(tf.constant(files))
         return pixels.numpy(), shapes.numpy()
     except (ValueError, tf.errors.InvalidArgumentError):
         if len(files) == 1:
             return np.zeros((1, *shape), "uint8"), np.zeros((1, 3), "int64")
-    half = len(files) // 2  # one of them is damaged
+    half = len(files) // 2  # one is damaged: find it by bisection
     parts = [_decoded(some, traced, shape) for some in (files[:half], files[half:])]
     pixels, shapes = map(np.concatenate, zip(*parts, strict=True))
     return pixels, shapes
 
 
 def _fitted(files: Any, fit: Any) -> Any:
-    """Encoded pictures [n] as `fit` makes them, and the shapes that they had."""
+    """Decode and resize encoded pictures [n]; also return their original shapes."""
 
     def one(encoded: Any) -> tuple[Any, Any]:
         picture = decode(encoded)
         return fit(picture), tf.cast(tf.shape(picture), tf.int64)
 
     made = (tf.TensorSpec(fit.shape, tf.uint8), tf.TensorSpec([3], tf.int64))
-    # A call takes as long as a small picture: many share one. The threads are the callers'.
+    # A call costs as much as a small picture, so many share one. The callers run in threads.
     return tf.map_fn(one, files, fn_output_signature=made, parallel_iterations=1)

@@ -1,4 +1,4 @@
-"""Rows of numbers and categories: what each column is, and which one is asked for."""
+"""Read tables as rows of numbers and categories with a target."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -33,11 +33,11 @@ from pipelines.tables.targets import TargetColumn, Task, require_target
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How the cells of rows are read, by column; kept with the run.
+    """How the columns of rows are read; stored with the run.
 
     Attributes:
-        forms: of the features.
-        names: by the name in the training table the one that the model uses.
+        forms: the cell format of each feature.
+        names: the name that the model uses for each column of the training table.
 
     """
 
@@ -46,7 +46,7 @@ class Reading:
 
     @property
     def kinds(self) -> Kinds:
-        """What the model takes for each column: times are numbers too."""
+        """The kind of model input of each column; times are numbers."""
         return {
             name: "category" if form.kind == "category" else "number"
             for name, form in self.forms.items()
@@ -61,21 +61,21 @@ def source(
     task: Task = "auto",
     inspection: Inspection | None = None,
 ) -> Source:
-    """Columns with types, one of them the target.
+    """Turn tables into examples of typed columns with a target.
 
-    Features are a matrix of numbers (NaN: missing; times are days since 1970) and one of
-    texts as UTF-8 bytes (b"": missing), as pipelines.rows.packing makes them. Types are found in
-    the training table (see `values`) and hold for the others, where a cell that is no number
-    counts as missing. Rows without a target are left out. Raises DataError where a column is
-    not there, the target does not suit the task or nothing is left to learn from.
+    Features are a matrix of numbers (NaN: missing; times are days since 1970) and one of texts as
+    UTF-8 bytes (b"": missing), see pipelines.rows.packing. Types are inferred from the training
+    table (see `cell_formats`) and used for the others, in which unparsable numbers count as
+    missing. Rows without a target are left out. Raises DataError if a column does not exist, the
+    target does not fit the task, or no usable column is left.
 
     Args:
         tables: as read.
         target: the column to predict.
         drop: columns to leave out.
-        task: a number, one of two classes or one of several to predict; `auto`
-            takes classes where the target holds texts, or just two numbers.
-        inspection: of data checks.
+        task: regression, or classification into two or more classes; `auto` takes classes if the
+            target holds texts or only two numbers.
+        inspection: collects what data checks need.
 
     """
     names = clean_names(tables.train)
@@ -131,10 +131,9 @@ def splits(
 
 
 def read_features(table: Table, reading: Reading) -> dict[str, np.ndarray]:
-    """The columns of a reading as a matrix of numbers and one of texts; others are ignored.
+    """Read the columns of a reading as a matrix of numbers and one of texts; ignore others.
 
-    A cell that should be a number and is none counts as missing. Raises DataError
-    where a column is not there.
+    Unparsable numbers count as missing. Raises DataError if a column does not exist.
     """
     columns = with_names(table, reading.names).columns
     absent = [name for name in reading.forms if name not in columns]
@@ -181,7 +180,7 @@ def _unused(columns: dict[str, ColumnDescription]) -> list[str]:
 def _unreadable_notes(
     tables: Tables, reading: Reading, target: str, target_column: TargetColumn
 ) -> Iterator[str]:
-    """Cells of the validation and test tables that training does not know how to read."""
+    """Yield notes on cells of the validation and test tables that training cannot read."""
     forms = {
         **reading.forms,
         **({target: target_column.form} if target_column.labels is None else {}),
@@ -204,14 +203,14 @@ def _unreadable_notes(
 
 
 class _RowReader(NamedTuple):
-    """How a table becomes examples: its columns, its target."""
+    """Reads a table into examples."""
 
     reading: Reading
     target_column: TargetColumn
     inspection: Inspection | None
 
     def of_table(self, table: Table) -> Examples:
-        """The rows that have a target."""
+        """Read the rows that have a target."""
         target = self.target_column.of_table(table)
         there = np.flatnonzero(np.isfinite(target) if target.dtype.kind == "f" else target >= 0)
         features = read_features(table, dataclasses.replace(self.reading, names={}))

@@ -1,4 +1,4 @@
-"""Texts with classes, from whatever columns hold them."""
+"""Read tables as texts with classes."""
 
 import dataclasses
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from pipelines.tables.missing import TEXT_WORDS
 from pipelines.tables.table import Table, Tables, listed
 from pipelines.texts.phrases import find_containing_texts
 
-# Looked for in this order, where nobody says which column it is.
+# Default column names, tried in this order.
 TEXTS = ("text", "sentence", "review", "comment", "message", "content", "body", "question", "title")
 TARGETS = ("label", "label-coarse", "intent", "target", "class", "category", "sentiment", "labels")
 UNKNOWN = -1
@@ -22,7 +22,7 @@ MAX_CLASSES = 1000
 
 
 class Columns(NamedTuple):
-    """Which column is the text and which the class; "" where nobody has said."""
+    """Names of the text and the class column; "" for the default."""
 
     text: str = ""
     target: str = ""
@@ -30,18 +30,17 @@ class Columns(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """Which column of a CSV file holds the texts to ask about."""
+    """Which column of a CSV file holds the texts to predict for."""
 
     column: str = ""
 
 
 def source(tables: Tables, wanted: Columns, inspection: Inspection | None = None) -> Source:
-    """Tables as texts and class numbers.
+    """Turn tables into examples of texts and class numbers.
 
-    Rows without a class are left out and counted in the notes. A test split in
-    which no class is known, as in GLUE, is not used: the validation split
-    stands in for it, and a part of train for that. Raises DataError where there
-    is no such column, or no classes.
+    Rows without a class are left out and counted in the notes. If the test split has no classes, as
+    in GLUE, the validation split becomes the test split, and a part of train becomes validation.
+    Raises DataError if there is no such column, or if it holds no classes.
     """
     text = text_column(tables.train, wanted)
     target = _target_column(tables.train, wanted, text)
@@ -67,9 +66,9 @@ def source(tables: Tables, wanted: Columns, inspection: Inspection | None = None
 
 
 def text_column(table: Table, wanted: Columns) -> str:
-    """The column of the texts: asked for, by a usual name, or the one of the longest texts.
+    """Return the text column: the requested one, one with a default name, or the longest texts.
 
-    Raises DataError where there is none.
+    Raises DataError if there is none.
     """
     texts = [name for name, column in table.columns.items() if column.dtype == object]
     found = _found(texts, wanted.text, TEXTS, "--text")
@@ -92,8 +91,8 @@ def _target_column(table: Table, wanted: Columns, text: str) -> str:
     if len(others) != 1:
         raise AddressError(
             f"Received the columns {listed(table.columns)}, none of them called "
-            f"{', '.join(TARGETS[:-1])} or {TARGETS[-1]}; expected to know which one holds the "
-            "classes. Name it with --target."
+            f"{', '.join(TARGETS[:-1])} or {TARGETS[-1]}; expected a column of classes. "
+            "Name it with --target."
         )
     return others[0]
 
@@ -129,12 +128,12 @@ def _part(table: Table, text: str, target: str) -> _Part:
 
 
 def empty_of(column: AnyCells) -> np.ndarray:
-    """Which cells hold no text: nothing, or a word by which programs write nothing."""
+    """Return which cells hold no text: they are empty, or a word for a missing value."""
     return missing_of(column, TEXT_WORDS) | (np.asarray(column) == b"None")
 
 
 def _labels(table: Table, target: str, parts: list[_Part]) -> Labels:
-    """The classes; those of a file are sorted, as numbers where all are."""
+    """Find the classes; those of a file are sorted, by value if all are numbers."""
     if target in table.labels:
         return Labels.of(table.labels[target])
     found = find_labels(part.classes for part in parts)
@@ -149,7 +148,7 @@ def _labels(table: Table, target: str, parts: list[_Part]) -> Labels:
 def _examples(
     part: _Part, labels: Labels, name: str, notes: list[str], inspection: Inspection | None
 ) -> Examples | None:
-    """The rows that have a text and a class; None where no row has."""
+    """Return the rows with a text and a class; None if there are none."""
     numbers = labels.numbers(part.classes)
     kept = np.flatnonzero((numbers != UNKNOWN) & ~part.empty)
     without = int((numbers == UNKNOWN).sum())
