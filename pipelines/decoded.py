@@ -44,7 +44,7 @@ def load_or_make(
     if size <= MAX_SET_BYTES and not isinstance(examples.features, np.memmap):
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(path) as beside, beside.open("wb") as file:
+            with atomic_write(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, features=examples.features, target=examples.target)
             prune(keep=path)
     return examples

@@ -59,7 +59,10 @@ def write_table(data: Any, path: Path) -> list[int]:
     the rows that are read: one without any value is not. Raises DataError.
     """
     table = columns(data)
-    with atomic_write(path) as beside, beside.open("w", encoding="utf-8", errors="replace") as file:
+    with (
+        atomic_write(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="replace") as file,
+    ):
         file.write("sep=,\n")  # nothing is left to a guess, and a name may begin with #
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(LINE_BREAK.sub(" ", name) for name in table)
@@ -150,14 +153,14 @@ def _keep(suffix: str, write: Callable[[Path], object]) -> Path:
     """Write a file and name it by its content; the same content is kept once."""
     folder = state_directory() / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = folder / f".{os.getpid()}-new{suffix}"
+    temporary = folder / f".{os.getpid()}-new{suffix}"
     try:
-        write(beside)
-        with beside.open("rb") as file:
+        write(temporary)
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
             digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8))
         path = folder / f"{digest.hexdigest()}{suffix}"
-        beside.replace(path)
+        temporary.replace(path)
         return path
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

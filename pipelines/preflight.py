@@ -70,8 +70,8 @@ def _require_named(table: Table, named: Mapping[str, str]) -> None:
         for kind in pair_columns.KINDS:
             pair_columns.find_column(table, columns, kind)
         return
-    asked = [(flag, name) for flag, name in named.items() if name and flag != "--drop"]
+    requested = [(flag, name) for flag, name in named.items() if name and flag != "--drop"]
     dropped = named.get("--drop", "").split(",")
     column_names.require_columns(
-        table, [*asked, *(("--drop", one) for one in dropped if one.strip())]
+        table, [*requested, *(("--drop", one) for one in dropped if one.strip())]
     )

@@ -67,8 +67,8 @@ class AppliedQuarantine(NamedTuple):
 
 def write(path: Path, entries: Iterable[Entry]) -> None:
     """Write a list atomically."""
-    with atomic_write(path) as beside:  # noqa: SIM117
-        with beside.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+    with atomic_write(path) as temporary:  # noqa: SIM117
+        with temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             table = csv.writer(file)
             table.writerow(Entry._fields)
             table.writerows(entries)
@@ -123,12 +123,12 @@ def without(splits: Splits, path: Path) -> Splits:
             "example of these data; expected a list of the same data and fields. Write it by "
             "check-data --write-quarantine FILE."
         )
-    kept = {
+    remaining = {
         name: part.select(np.setdiff1d(np.arange(len(part)), [*named[name]]))
         for name, part in parts.items()
         if name != "test"
     }
-    for name, part in kept.items():
+    for name, part in remaining.items():
         if not len(part):
             raise DataError(
                 f"Received --quarantine {str(path)!r}, which leaves the {name} split empty; "
@@ -139,7 +139,7 @@ def without(splits: Splits, path: Path) -> Splits:
         digest(path), len(entries), **counts, unknown=len(entries) - len(found)
     )
     notes = (*splits.notes, _note(applied))
-    return dataclasses.replace(splits, **kept, notes=notes, quarantine=applied._asdict())
+    return dataclasses.replace(splits, **remaining, notes=notes, quarantine=applied._asdict())
 
 
 def digest(path: Path) -> str:
@@ -155,8 +155,8 @@ def keep(path: Path | None, target: Path) -> None:
     if path is None:
         target.unlink(missing_ok=True)
         return
-    with atomic_write(target) as beside:
-        shutil.copyfile(path, beside)
+    with atomic_write(target) as temporary:
+        shutil.copyfile(path, temporary)
 
 
 def _unreadable(path: Path, error: OSError) -> AddressError:

@@ -104,8 +104,8 @@ def tables(
     own = _read_address(address, readers)
     if test:
         other = _read_address(test, readers)
-        held = other.train if other.test is None else other.test
-        own = own._replace(test=held, notes=own.notes + other.notes)
+        test_table = other.train if other.test is None else other.test
+        own = own._replace(test=test_table, notes=own.notes + other.notes)
     if inspection:
         inspection.tables = own
     return own

@@ -176,9 +176,11 @@ def split_source(source: Source, scheme: SplitScheme | None = None) -> Splits:
     valid, test = (None if part is None else part.hashed() for part in source[1:3])
     dropped_duplicates: dict[str, Examples] = {}
     if valid is not None and test is not None:
-        valid, dropped_duplicates["valid"] = _parted(valid, [test])
-    held = [part for part in (valid, test) if part is not None]
-    examples, dropped_duplicates["train"] = _parted(examples, [*held, *dropped_duplicates.values()])
+        valid, dropped_duplicates["valid"] = _separate_copies(valid, [test])
+    held_out = [part for part in (valid, test) if part is not None]
+    examples, dropped_duplicates["train"] = _separate_copies(
+        examples, [*held_out, *dropped_duplicates.values()]
+    )
     wanted = SplitRequest(test is None, valid is None)
     parts = _parts(examples, scheme, source.labels, wanted)
     splits = Splits(
@@ -228,13 +230,13 @@ def _parts(
     return train, valid, test
 
 
-def _parted(examples: Examples, held: Sequence[Examples]) -> tuple[Examples, Examples]:
+def _separate_copies(examples: Examples, held_out: Sequence[Examples]) -> tuple[Examples, Examples]:
     """Separate the examples that repeat a held-out example from the others."""
     if examples.row_hashes is None:
-        hashes, others = examples.content_hashes(), [part.content_hashes() for part in held]
+        hashes, others = examples.content_hashes(), [part.content_hashes() for part in held_out]
         again = np.ones(len(hashes), bool)
     else:
-        hashes, others = examples.pair_hashes(), [part.pair_hashes() for part in held]
+        hashes, others = examples.pair_hashes(), [part.pair_hashes() for part in held_out]
         _, number, counts = np.unique(hashes, return_inverse=True, return_counts=True)
         again = counts[number] == 1
     again &= np.isin(hashes, np.concatenate([np.empty(0, "uint64"), *others]))

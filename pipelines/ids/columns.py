@@ -34,8 +34,8 @@ def find_column(table: Table, columns: Columns, kind: str) -> str:
         return wanted
     if not wanted:
         lower = {name.lower(): name for name in names}
-        usual = getattr(DEFAULT_NAMES, kind).split()
-        if some := [lower[name] for name in usual if name in lower]:
+        defaults = getattr(DEFAULT_NAMES, kind).split()
+        if some := [lower[name] for name in defaults if name in lower]:
             return some[0]
         if kind in ("rating", "time"):
             return ""

@@ -107,8 +107,8 @@ def read_interactions(
     times = (
         np.where(np.isnan(timeline.times), -np.inf, timeline.times) if timeline and known else None
     )
-    kept = _last_of_each_pair(users, items, rows, times)
-    if not len(kept):
+    usable = _last_of_each_pair(users, items, rows, times)
+    if not len(usable):
         raise DataError(
             f"Received {len(table)} rows, none with a user ({columns.user}), an item "
             f"({columns.item}) and a rating that is a number ({columns.rating or 'none'}); "
@@ -117,22 +117,22 @@ def read_interactions(
     counts = {
         "rows without a user or an item left out": int((~named).sum()),
         "rows left out whose rating is not a number": int((named & ~np.isfinite(ratings)).sum()),
-        "repeated pairs left out, the last of each is kept": len(rows) - len(kept),
+        "repeated pairs left out, the last of each is kept": len(rows) - len(usable),
     }
     notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
     if (
         timeline
         and not timeline.problem
-        and (timeline.description or np.isnan(timeline.times[kept]).any())
+        and (timeline.description or np.isnan(timeline.times[usable]).any())
     ):
-        unknown = int(np.isnan(timeline.times[kept]).sum())
+        unknown = int(np.isnan(timeline.times[usable]).sum())
         lost = f"; {unknown} that cannot be read count as the oldest" * bool(unknown)
         notes += (
             f"time {columns.time}: {timeline.description or 'numbers in their own order'}{lost}",
         )
-    features = {"user": users[kept], "item": items[kept]}
-    examples = Examples.of(features, ratings[kept], origins_of(inspection, table, kept))
-    return Interactions(examples, None if times is None else times[kept], notes, timeline)
+    features = {"user": users[usable], "item": items[usable]}
+    examples = Examples.of(features, ratings[usable], origins_of(inspection, table, usable))
+    return Interactions(examples, None if times is None else times[usable], notes, timeline)
 
 
 def parse_ratings(

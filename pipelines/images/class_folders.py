@@ -169,13 +169,13 @@ def _find_split_folders(root: Path, children: list[Path]) -> FolderReading | Non
                 notes.append(f"not used, because it holds no training class: {unused}")
                 continue
             parts[split] = classes_of_split
-            strange = [
+            unknown = [
                 folder
                 for label in classes_of_split.keys() - train.keys()
                 for folder in classes_of_split[label]
             ]
-            if strange:
-                notes.append(f"not a training class: {list_names(sorted(strange), root)}")
+            if unknown:
+                notes.append(f"not a training class: {list_names(sorted(unknown), root)}")
     return parts, tuple(notes)
 
 

@@ -118,11 +118,11 @@ def too_many_pixels_message(error: Exception) -> str:
 
 def _checked_decode(encoded: Any, size: ImageSize) -> Any:
     sides = tf.strings.as_string(list(size))
-    told = tf.strings.join(["Received ", sides[0], " x ", sides[1], TOO_MANY_PIXELS])
+    message = tf.strings.join(["Received ", sides[0], " x ", sides[1], TOO_MANY_PIXELS])
     # In a graph these are operations; in eager mode they raise at once.
     checks = [
         tf.debugging.Assert(size.pixels > 0, [NOT_AN_IMAGE]),
-        tf.debugging.Assert(size.pixels <= MAX_PIXELS, [told]),
+        tf.debugging.Assert(size.pixels <= MAX_PIXELS, [message]),
     ]
     with tf.control_dependencies(checks):
         pixels = tf.io.decode_image(tf.identity(encoded), expand_animations=False)
@@ -190,7 +190,7 @@ def image_size(encoded: Any) -> ImageSize:
         return [(1 - moves) * (number(27, 3) + 1), (1 - moves) * (number(24, 3) + 1)]
 
     zeros = [tf.constant(0, "int64")] * 2
-    ways = {
+    size_readers = {
         formats.PNG: lambda: [number(20, 4, step=-1), number(16, 4, step=-1)],
         formats.JPEG: jpeg,
         formats.GIF: gif,
@@ -203,7 +203,7 @@ def image_size(encoded: Any) -> ImageSize:
         ],
         formats.WEBP_EXTENDED: extended_webp,
     }
-    known = [(_has_signature(header, one), way) for one, way in ways.items()]
+    known = [(_has_signature(header, one), read_size) for one, read_size in size_readers.items()]
     return ImageSize(*tf.case(known, default=lambda: zeros))
 
 
@@ -244,8 +244,8 @@ def _gif_frames_size(encoded: Any) -> tuple[Any, Any]:
 
     def colours(place: Any) -> Any:
         """Return the size of a colour table in bytes, from its flags byte."""
-        told = data[place]
-        return tf.where(told >= 128, 3 * tf.bitwise.left_shift(2, told % 8), 0)
+        flags = data[place]
+        return tf.where(flags >= 128, 3 * tf.bitwise.left_shift(2, flags % 8), 0)
 
     def chain(place: Any, left: Any) -> tuple[Any, Any]:
         """Return the position after a chain of parts, and how many more parts may be counted."""

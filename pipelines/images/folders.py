@@ -98,9 +98,11 @@ def source(
             name, labels, foreign + _undecodable_files(listings, labels, {}), root
         )
     fit = fitting(shapes)
-    held = {split: _read(one, fit, memory_budget, inspection) for split, one in listings.items()}
-    lost = _undecodable_files(listings, labels, held)
-    learnt = {labels[number] for number in set(held["train"].targets) - {SKIPPED}}
+    examples_of_split = {
+        split: _read(one, fit, memory_budget, inspection) for split, one in listings.items()
+    }
+    lost = _undecodable_files(listings, labels, examples_of_split)
+    learnt = {labels[number] for number in set(examples_of_split["train"].targets) - {SKIPPED}}
     skipped_files.require_readable_classes(
         name, _expected_classes(scans["train"]) - learnt, lost + foreign, root
     )
@@ -113,7 +115,7 @@ def source(
         inspection.folders.extend(listings.items())
     readable = {
         split: examples.select(np.flatnonzero(examples.targets != SKIPPED))
-        for split, examples in held.items()
+        for split, examples in examples_of_split.items()
     }
     totals = Counter(labels[k] for listing in listings.values() for k in listing.target)
     totals += Counter(one.label for one in foreign)
@@ -169,14 +171,14 @@ def _empty(root: Path, scans: dict[str, Scan]) -> Iterator[str]:
 
 
 def _undecodable_files(
-    listings: dict[str, Listing], labels: tuple[str, ...], held: dict[str, Examples]
+    listings: dict[str, Listing], labels: tuple[str, ...], examples_of_split: dict[str, Examples]
 ) -> list[SkippedFile]:
-    """Return the files that the decoder could not read; all files of a split not in `held`."""
+    """Return the files that could not be decoded: all files of a split without examples."""
     return [
         SkippedFile(path, labels[number], skipped_files.decoding_failure(path))
         for split, one in listings.items()
         for row, (path, number) in enumerate(zip(one.paths, one.target, strict=True))
-        if split not in held or held[split].target[row] == SKIPPED
+        if split not in examples_of_split or examples_of_split[split].target[row] == SKIPPED
     ]
 
 
@@ -205,14 +207,14 @@ def _read(
 ) -> Examples:
     """Read every picture; unreadable ones become zeros with the class SKIPPED."""
     count = len(listing.paths)
-    held = load_or_make(
+    examples_of_split = load_or_make(
         "" if inspection else _key(listing, fit),
         lambda: store(_batches(listing, fit), count, memory_budget, inspection),
         inspection,
     )
     names = np.array([listing.where(row) for row in range(count)], object)
     return dataclasses.replace(
-        held, origins=origins_of(inspection, listing, np.arange(count)), files=names
+        examples_of_split, origins=origins_of(inspection, listing, np.arange(count)), files=names
     )
 
 

@@ -151,9 +151,9 @@ def cut_mix(strength: float) -> Augment:
             & (tf.abs(columns[None, :] - _per_row(centre[1])) < _per_row(half))
         )[..., tf.newaxis]
         # The share that is really replaced: a rectangle may reach beyond the border.
-        kept = 1 - tf.reduce_mean(tf.cast(inside, tf.float32), [1, 2, 3])
+        kept_share = 1 - tf.reduce_mean(tf.cast(inside, tf.float32), [1, 2, 3])
         mixture = tf.where(inside, tf.gather(features, partner), features)
-        return mixture, _blended(target, partner, kept)
+        return mixture, _blended(target, partner, kept_share)
 
     return augment
 

@@ -102,8 +102,8 @@ def _by_split(
         split for split in splits if not {(split, "images"), (split, "labels")} <= set(found)
     ]
     if "train" not in splits or lacking:
-        held = ", ".join(sorted(arrays)) or "nothing"
-        raise DataError(f"Received {address}, which holds {held}; {EXPECTED}.")
+        names = ", ".join(sorted(arrays)) or "nothing"
+        raise DataError(f"Received {address}, which holds {names}; {EXPECTED}.")
     return {split: (found[split, "images"], found[split, "labels"]) for split in sorted(splits)}
 
 

@@ -38,12 +38,14 @@ def clean_names(table: Table) -> dict[str, str]:
 
 def renaming_notes(names: Mapping[str, str]) -> Iterator[str]:
     """Yield a note on columns whose names were changed."""
-    told = [f"{name} is called {found}" for name, found in names.items() if name != found]
-    if told:
+    renamed = [f"{name} is called {found}" for name, found in names.items() if name != found]
+    if renamed:
         more = (
-            f"; and {len(told) - MAX_LISTED_COLUMNS} more" if len(told) > MAX_LISTED_COLUMNS else ""
+            f"; and {len(renamed) - MAX_LISTED_COLUMNS} more"
+            if len(renamed) > MAX_LISTED_COLUMNS
+            else ""
         )
-        yield "column " + "; ".join(told[:MAX_LISTED_COLUMNS]) + more
+        yield "column " + "; ".join(renamed[:MAX_LISTED_COLUMNS]) + more
 
 
 def with_names(table: Table, names: Mapping[str, str]) -> Table:

@@ -100,13 +100,13 @@ def source(
     reader = _RowReader(reading, target_column, inspection)
     train, valid, test = parts = tables.each(reader.of_table)
     lost = sum(tables.each(len, 0)) - sum(len(part) for part in parts if part is not None)
-    told = (
+    target_note = (
         f"target {target}: {target_column.description}"
         + f"; {lost} rows without it left out" * bool(lost)
     )
     notes = (
         *tables.notes,
-        told,
+        target_note,
         *_column_notes(columns),
         *_unreadable_notes(tables, reading, target, target_column),
     )

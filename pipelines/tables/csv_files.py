@@ -95,7 +95,10 @@ def headers(name: str) -> Iterator[Table]:
     """
     with text_files.opened(name) as file:
         layout = separators.layout(file)
-        first_rows = [_first_two_rows(file, layout, way) for way in (_csv_reader, TolerantReader)]
+        first_rows = [
+            _first_two_rows(file, layout, make_reader)
+            for make_reader in (_csv_reader, TolerantReader)
+        ]
         if not any(first_rows):
             raise _empty_error(file)
         named = [rows[0] for rows in first_rows if len(rows) > 1]
@@ -106,9 +109,11 @@ def headers(name: str) -> Iterator[Table]:
             yield Table({name: np.empty(0, object) for name in names}, name=file.name)
 
 
-def _first_two_rows(file: TextFile, layout: Layout, way: Callable[..., Reader]) -> list[list[str]]:
+def _first_two_rows(
+    file: TextFile, layout: Layout, make_reader: Callable[..., Reader]
+) -> list[list[str]]:
     with file.first_lines(layout.num_skipped + separators.SAMPLE_LINES) as text:
-        rows = way(CountedLines(text, layout.num_skipped), layout.separator)
+        rows = make_reader(CountedLines(text, layout.num_skipped), layout.separator)
         return [*itertools.islice(filter(_is_row, rows), 2)]
 
 
@@ -157,11 +162,11 @@ def _parse_by_lines(file: TextFile, layout: Layout) -> ParsedFile:
     where = ", ".join(f"line {line}" for line in reader.unmatched_quotes[:MAX_LISTED_LINES])
     more = ", ..." * (len(reader.unmatched_quotes) > MAX_LISTED_LINES)
     count = len(reader.unmatched_quotes)
-    told = (
+    note = (
         f"{file.name}: {count} opening quote{'s' * (count > 1)} without a closing quote, read as "
         f"part of the cell: {where}{more}"
     )
-    return parsed._replace(notes=(told, *parsed.notes))
+    return parsed._replace(notes=(note, *parsed.notes))
 
 
 def _rows(
@@ -172,7 +177,7 @@ def _rows(
     header = next((cells for cells in each if _is_row(cells)), None)
     if header is None:
         raise _empty_error(file)
-    tell = file.progress()
+    report_progress = file.progress()
     header = layout.complete_header([cell.strip() for cell in header])
     rows = RowCollector(len(header), layout.separator)
     rows.spans.last = reader.line_num
@@ -181,7 +186,7 @@ def _rows(
         if counted.num_characters >= CHARACTERS_PER_PART:
             counted.num_characters = 0
             rows.pack()
-            tell()
+            report_progress()
     return header, rows
 
 

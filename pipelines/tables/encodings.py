@@ -81,15 +81,15 @@ def detect(name: str, file: BinaryIO) -> Encoding:
     codec = next((codec for mark, codec in BYTE_ORDER_MARKS.items() if head.startswith(mark)), "")
     codec = codec or _utf16_without_mark(head) or "utf-8"
     result = _decode_all(name, file, codec)
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     if codec == "utf-8" and result.bad > result.extra:
         sample = _sample(file)
         codec = detect_legacy(sample)
         word = NON_ASCII_WORD.search(sample.decode(codec, "replace"))
         such = f", as in {word[0][:40]!r}" if word else ""
-        told = (f"{name} is not UTF-8; read as {ENCODING_NAMES[codec]}{such}",)
+        notes = (f"{name} is not UTF-8; read as {ENCODING_NAMES[codec]}{such}",)
         result = _decode_all(name, file, codec)
-    return Encoding(codec, (*told, *result.notes(name, codec)), bool(result.nuls))
+    return Encoding(codec, (*notes, *result.notes(name, codec)), bool(result.nuls))
 
 
 class DecodingResult(NamedTuple):
@@ -110,21 +110,21 @@ class DecodingResult(NamedTuple):
 
     def notes(self, name: str, codec: str) -> tuple[str, ...]:
         """Return lines for the user."""
-        told = []
+        notes = []
         if self.bad:
             title = ENCODING_NAMES.get(codec, codec.upper().removesuffix("-SIG"))
             more = ", ..." if self.bad > len(self.lines) else ""
             where = ", ".join(f"line {line}" for line in dict.fromkeys(self.lines)) + more
-            told.append(
+            notes.append(
                 f"{name}: {self.bad} byte{'s' * (self.bad > 1)} invalid in {title}, each "
                 f"read as \ufffd: {where}"
             )
         if self.nuls:
-            told.append(
+            notes.append(
                 f"{name}: {self.nuls} NUL bytes after the text are left out; the copy of the file "
                 "may be incomplete"
             )
-        return tuple(told)
+        return tuple(notes)
 
 
 def _utf16_without_mark(head: bytes) -> str:

@@ -94,5 +94,5 @@ class Tables(NamedTuple):
 
     def each(self, make: Callable[[Table], Any], absent: Any = None) -> list[Any]:
         """Apply `make` to the training, validation and test table; `absent` stands for None."""
-        held = (self.train, self.valid, self.test)
-        return [absent if table is None else make(table) for table in held]
+        tables = (self.train, self.valid, self.test)
+        return [absent if table is None else make(table) for table in tables]

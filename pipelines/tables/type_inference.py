@@ -59,17 +59,17 @@ def infer_column(column: AnyCells) -> InferredColumn:
     if column.dtype != object:
         return InferredColumn("number")
     plain = raw.numbers_of(column)
-    strange = np.flatnonzero(~np.isfinite(plain))
-    counts = Counter(column[strange].tolist()) if len(strange) else Counter[bytes]()
+    unparsed = np.flatnonzero(~np.isfinite(plain))
+    counts = Counter(column[unparsed].tolist()) if len(unparsed) else Counter[bytes]()
     known = {c: n for c, n in counts.items() if not is_missing(c, NUMBER_WORDS)}
     of_plain = _plain_number_style(column, plain)
     if not known:
-        words = len(strange) == len(column) and not all(
+        words = len(unparsed) == len(column) and not all(
             is_missing(cell, MISSING_WORDS | INFINITY_WORDS) for cell in counts
         )
         kind: Kind = "category" if words else "number"
         return InferredColumn(kind, of_plain, example=of_plain.example.encode())
-    likely = _possible_kinds(known, len(column) - len(strange))
+    likely = _possible_kinds(known, len(column) - len(unparsed))
     if "time" in likely:
         moments = {cell: one for cell in known if (one := parse_time(_text(cell)))}
         if _covers_column(moments, known, 0) and _numbers_are_exceptions(
@@ -78,7 +78,7 @@ def infer_column(column: AnyCells) -> InferredColumn:
             return _as_time_column({cell: (one, known[cell]) for cell, one in moments.items()})
     if "number" in likely:
         return _as_number_column(
-            _parse_numerals(known, len(column) - len(strange)), known, of_plain, plain
+            _parse_numerals(known, len(column) - len(unparsed)), known, of_plain, plain
         )
     return InferredColumn("category")
 

@@ -71,7 +71,7 @@ def text_column(table: Table, wanted: Columns) -> str:
     Raises DataError if there is none.
     """
     texts = [name for name, column in table.columns.items() if column.dtype == object]
-    found = _found(texts, wanted.text, TEXTS, "--text")
+    found = _find_column(texts, wanted.text, TEXTS, "--text")
     if found:
         return found
     others = [name for name in texts if name != wanted.target and name not in TARGETS]
@@ -85,7 +85,7 @@ def text_column(table: Table, wanted: Columns) -> str:
 
 def _target_column(table: Table, wanted: Columns, text: str) -> str:
     others = [name for name in table.columns if name != text]
-    found = _found(others, wanted.target, TARGETS, "--target")
+    found = _find_column(others, wanted.target, TARGETS, "--target")
     if found:
         return found
     if len(others) != 1:
@@ -97,13 +97,15 @@ def _target_column(table: Table, wanted: Columns, text: str) -> str:
     return others[0]
 
 
-def _found(names: list[str], asked: str, usual: tuple[str, ...], flag: str) -> str:
-    if asked and asked not in names:
+def _find_column(
+    names: list[str], requested: str, default_names: tuple[str, ...], flag: str
+) -> str:
+    if requested and requested not in names:
         raise AddressError(
-            f"Received {flag} {asked!r}; expected one of the columns {listed(names)}."
+            f"Received {flag} {requested!r}; expected one of the columns {listed(names)}."
         )
     lower = {name.lower(): name for name in reversed(names)}
-    return asked or next((lower[name] for name in usual if name in lower), "")
+    return requested or next((lower[name] for name in default_names if name in lower), "")
 
 
 class _Part(NamedTuple):
@@ -150,17 +152,17 @@ def _examples(
 ) -> Examples | None:
     """Return the rows with a text and a class; None if there are none."""
     numbers = labels.numbers(part.classes)
-    kept = np.flatnonzero((numbers != UNKNOWN) & ~part.empty)
+    usable = np.flatnonzero((numbers != UNKNOWN) & ~part.empty)
     without = int((numbers == UNKNOWN).sum())
-    if len(kept) and without:
+    if len(usable) and without:
         said = labels.missing_words_note()
         notes.append(f"{without} rows of {name} without a class left out{said}")
-    if not len(kept):
+    if not len(usable):
         return None
     if empty := int((part.empty & (numbers != UNKNOWN)).sum()):
         notes.append(f"{empty} rows of {name} without a text left out")
-    origins = origins_of(inspection, part.table, kept)
-    return Examples.of(part.texts[kept], numbers[kept], origins)
+    origins = origins_of(inspection, part.table, usable)
+    return Examples.of(part.texts[usable], numbers[usable], origins)
 
 
 def _stand_in(valid: Examples | None) -> str:
