@@ -1,4 +1,4 @@
-"""Which folders are splits and which are classes, as people lay them out."""
+"""Which folders are splits and which are classes."""
 
 import pytest
 
@@ -116,14 +116,14 @@ def test_nested_folders_belong_to_the_class_above(root):
     assert read(root)[0] == {"train": ["cat", "dog"]}
 
 
-def test_a_folder_around_all_is_passed_through(root):
+def test_single_outer_folders_are_skipped(root):
     lay(root, *within("photos/v1/train/data", "photos/v1/test"), "__MACOSX/photos")
     parts, notes = read(root)
     assert parts == {"train": ["blue", "red"], "test": ["blue", "red"]}
     assert notes == ("read from photos/v1/, the only folder",)
 
 
-def test_what_a_split_holds_besides_is_said(root):
+def test_other_folders_beside_splits_are_noted(root):
     lay(root, *within("train", "test"), "test/green", "extra/blue", "val")
     parts, notes = read(root)
     assert parts == {"train": ["blue", "red"], "test": ["blue", "green", "red"]}
@@ -135,7 +135,7 @@ def test_what_a_split_holds_besides_is_said(root):
 @pytest.mark.parametrize(
     "name", [".git", "__MACOSX", ".ipynb_checkpoints", "@eaDir", "$RECYCLE.BIN"]
 )
-def test_folders_of_systems_are_no_classes(root, name):
+def test_system_folders_are_not_classes(root, name):
     lay(root, "blue", "red", name)
     assert read(root)[0] == {"train": ["blue", "red"]}
 
@@ -150,7 +150,7 @@ def test_names_that_cannot_be_written_are_escaped(root):
     assert read(root)[0] == {"train": [r"a\nb", r"b\udcff"]}
 
 
-def test_links_that_lead_back_end(root):
+def test_links_into_the_same_folder_are_not_followed(root):
     lay(root, "blue", "red")
     (root / "blue" / "again").symlink_to(root, target_is_directory=True)
     assert read(root)[0] == {"train": ["blue", "red"]}

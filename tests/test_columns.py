@@ -1,4 +1,4 @@
-"""Examples that are columns: gathered, hashed, cut, fed and kept as arrays are."""
+"""Examples with named columns: gathering, hashes, splits, batches and solvers."""
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ def test_the_spec_names_every_column():
     assert rows().spec["features"] == {"number": ((), "float32"), "text": ((), "string")}
 
 
-def test_a_graph_gathers_what_numpy_gathers():
+def test_gather_in_a_graph_equals_numpy():
     examples = rows().select(np.arange(150, 20, -1))
     batch = next(iter(ordered_batches(examples, batch_size=64)))
     features, target = examples.numpy(slice(0, 64))
@@ -145,7 +145,7 @@ class Watcher(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize(("sweeps", "patience", "seen"), [(3, 9, 3), (9, 9, 5), (9, 1, 2)])
-def test_a_solver_is_seen_as_epochs(sweeps, patience, seen, tmp_path):
+def test_a_solver_reports_epochs(sweeps, patience, seen, tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     model.compile("sgd", "mse")
     x = np.ones((8, 1), "float32")

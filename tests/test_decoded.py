@@ -1,4 +1,4 @@
-"""Decoded sets are kept, and made again whenever what is kept may be wrong."""
+"""The cache of decoded data sets."""
 
 import os
 
@@ -55,7 +55,7 @@ def test_a_damaged_file_is_made_again(damage, cache):
     assert len(calls) == 2
 
 
-def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch):
+def test_an_unwritable_cache_is_ignored(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     calls = []
@@ -81,7 +81,7 @@ def test_the_cache_is_bounded_and_the_least_recently_used_goes_first(cache, monk
     assert len(calls) == 4
 
 
-def test_a_set_larger_than_the_bound_stays_alone(cache, monkeypatch):
+def test_a_set_larger_than_the_limit_is_the_only_one_cached(cache, monkeypatch):
     monkeypatch.setattr(decoded.prune, "__defaults__", (1,))
     for key in "ab":
         asked(key, [])
@@ -90,7 +90,7 @@ def test_a_set_larger_than_the_bound_stays_alone(cache, monkeypatch):
     assert not calls
 
 
-def test_other_code_decodes_anew(cache, monkeypatch):
+def test_changed_code_decodes_again(cache, monkeypatch):
     asked("a", calls := [])
     monkeypatch.setattr(decoded, "_code_digest", lambda: "0" * 16)
     asked("a", calls)
@@ -112,7 +112,7 @@ def test_doctor_prunes(cache, ask, monkeypatch):
     assert not list(cache.iterdir())
 
 
-def test_a_memory_map_is_not_kept(cache, tmp_path):
+def test_a_memory_map_is_not_cached(cache, tmp_path):
     mapped = np.memmap(tmp_path / "map", "uint8", mode="w+", shape=(3, 4))
     assert len(load_or_make("a", lambda: Examples.of(mapped, np.arange(3)))) == 3
     assert not cache.exists()

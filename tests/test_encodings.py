@@ -1,4 +1,4 @@
-"""Files of text in any encoding, compressed or not, or the reason why they are none."""
+"""Text files in any encoding, compressed or not, and the reasons for refusing others."""
 
 import bz2
 import gzip
@@ -49,7 +49,7 @@ def table(rows):
 
 
 @pytest.mark.parametrize("codec", SAMPLES)
-def test_other_encodings_are_detected_and_told(codec, tmp_path):
+def test_other_encodings_are_detected_and_noted(codec, tmp_path):
     title, rows = SAMPLES[codec]
     found = read(tmp_path, table(rows * 5).encode(codec))
     assert texts(found) == rows * 5
@@ -112,7 +112,7 @@ def test_unicode_is_read_with_a_mark_or_without(codec, tmp_path):
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xe9", b"\xc3", b"\x80\x81"])
-def test_bad_bytes_are_replaced_alone_and_named(bad, tmp_path):
+def test_invalid_bytes_are_replaced_and_noted(bad, tmp_path):
     lines = table(FRENCH * 9).encode().split(b"\n")
     lines[7] = b"so " + bad + b" there;7"
     found = read(tmp_path, b"\n".join(lines))
@@ -130,7 +130,7 @@ def test_a_byte_that_windows_1252_does_not_have_is_named(tmp_path):
     assert found.notes[1].endswith("line 38")
 
 
-def test_nul_bytes_behind_the_text_are_left_out_and_told(tmp_path):
+def test_nul_bytes_after_the_text_are_left_out_and_noted(tmp_path):
     found = read(tmp_path, b"text;n\na;1\nb;2\n" + bytes(512))
     assert (texts(found), found.train.broken) == (["a", "b"], ())
     assert "512 NUL bytes" in found.notes[0]
@@ -192,11 +192,11 @@ def test_other_zips_are_refused(tmp_path):
     ],
     ids=range(7),
 )
-def test_what_is_no_text_is_named(content, says, tmp_path):
+def test_binary_files_are_refused_by_their_format(content, says, tmp_path):
     with pytest.raises(DataError, match=says):
         read(tmp_path, content)
 
 
-def test_what_is_not_there_is_named():
+def test_missing_files_are_refused():
     with pytest.raises(AddressError, match="No such file"):
         csv_files.read("nowhere.csv.gz")

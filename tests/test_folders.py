@@ -1,4 +1,4 @@
-"""Folders of pictures, as people have them."""
+"""Image folders: reading, skipped files, notes and errors."""
 
 import io
 import os
@@ -54,7 +54,7 @@ def messy(place):
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_what_is_no_picture_is_named_and_skipped(messy, again, capfd):
+def test_other_files_are_skipped_and_noted(messy, again, capfd):
     for _ in range(1 + again):
         source = folders.source(str(messy), SquarePhotos(16), None)
     assert source.labels == CLASSES
@@ -98,7 +98,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_class_without_a_readable_picture_is_refused_by_name(place, name):
+def test_a_class_without_a_readable_picture_is_refused(place, name):
     write(place, 2)
     (place / "tulip").mkdir()
     counted, make = OTHERS[name]
@@ -110,7 +110,7 @@ def test_a_class_without_a_readable_picture_is_refused_by_name(place, name):
         folders.source(str(place), SquarePhotos(16), None)
 
 
-def test_a_class_that_holds_no_pictures_is_named(place):
+def test_an_empty_class_folder_is_noted(place):
     write(place, 2)
     (place / "docs").mkdir()
     (place / "docs" / "a.txt").write_text("by hand")
@@ -132,7 +132,7 @@ def test_other_formats_are_counted_by_class(place):
     assert remedy == "athanor reads PNG, JPEG, GIF, BMP or WebP: convert the files of TIFF"
 
 
-def test_what_is_no_file_is_skipped(place):
+def test_broken_links_are_skipped(place):
     write(place, 2)
     rose = place / "rose"
     (rose / "nowhere.jpg").symlink_to("nothing.jpg")
@@ -207,7 +207,7 @@ def test_a_bomb_among_training_pictures_is_skipped(place):
     assert "1 of 3 files of the class rose: 1 with too many pixels: rose/photo.jpg" in note
 
 
-def test_damaged_jpegs_are_read_in_silence(place, capfd):
+def test_damaged_jpegs_write_no_message(place, capfd):
     write(place, 4)
     random = np.random.default_rng(0)
     whole = saved("JPEG")
@@ -222,7 +222,7 @@ def test_damaged_jpegs_are_read_in_silence(place, capfd):
     assert not capfd.readouterr().err
 
 
-def test_every_picture_is_read_as_if_it_were_alone(place):
+def test_a_picture_does_not_depend_on_its_batch(place):
     for k in range(40):
         height, width, channels = 5 + k % 7, 6 + k % 5, (1, 3)[k % 2]
         encoded = tf.io.encode_png(photo(k, height, width, channels)).numpy()
@@ -293,13 +293,13 @@ def test_a_picture_of_the_right_size_passes_unchanged():
     np.testing.assert_array_equal(FitPhoto((24, 24, 3))(image), image)
 
 
-def test_a_side_suits_the_set():
+def test_the_side_depends_on_the_set():
     assert SquarePhotos(0)([(28, 40, 1)]).shape == (96, 96, 3)
     assert SquarePhotos(0)([(160, 240, 3)]).shape == (224, 224, 3)
     assert SquarePhotos(64)([(160, 240, 3)]).shape == (64, 64, 3)
 
 
-def test_a_manifest_tells_how_pictures_are_read():
+def test_a_manifest_restores_the_fitter():
     stored = {"way": "FitPhoto", "shape": [24, 24, 3]}
     assert fitter_from_manifest(**stored) == FitPhoto((24, 24, 3))
 

@@ -72,7 +72,7 @@ def test_a_changed_digit_comes_out_close_to_the_original(change, mnist):
         assert np.abs(fitted.astype(int) - digits).mean() < CLOSE
 
 
-def test_close_means_something(mnist):
+def test_the_measure_of_closeness_distinguishes_images(mnist):
     """Another digit, and an empty picture, are not close."""
     _, digits = mnist
     assert np.abs(digits[1:].astype(int) - digits[:-1]).mean() > 2 * CLOSE
@@ -146,7 +146,7 @@ def on_black(shape):
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_an_empty_picture_is_taken(level, load):
+def test_an_empty_picture_is_accepted(level, load):
     fit = FitImage.adapted(load("embedded").train)
     assert fit(np.full((50, 70, 3), level, np.uint8)).shape == (8, 8, 1)
 
@@ -250,7 +250,7 @@ def test_a_jpeg_cut_within_its_header_is_known_without_the_decoder(tmp_path):
     assert decode(odd).shape == (8, 16, 3)
 
 
-def test_no_note_of_a_camera_turns_a_picture():
+def test_exif_orientation_is_ignored():
     turned, place = Image.Exif(), io.BytesIO()
     turned[0x0112] = 6  # a quarter
     Image.fromarray(np.zeros((8, 16, 3), "uint8")).save(place, "JPEG", exif=turned)

@@ -1,4 +1,4 @@
-"""Phrases are found as by looking for every text in every other."""
+"""Phrase groups equal those of a brute-force search."""
 
 import time
 
@@ -28,7 +28,7 @@ def is_within(run, other):
 
 @pytest.mark.parametrize("longest", [4, 9, 70])
 @pytest.mark.parametrize("block", [1, 10, 2**18])
-def test_as_slowly(longest, block, monkeypatch):
+def test_equals_the_brute_force_search(longest, block, monkeypatch):
     monkeypatch.setattr(phrases, "WORDS_PER_BLOCK", block)
     phrases._powers.cache_clear()
     random = np.random.default_rng(longest)
@@ -42,7 +42,7 @@ def test_as_slowly(longest, block, monkeypatch):
     phrases._powers.cache_clear()
 
 
-def test_no_text_holds_nothing():
+def test_empty_inputs():
     assert phrases.find_containing_texts(np.array([], object)).tolist() == []
     assert phrases.find_containing_texts(np.array([b"", b" "], object)).tolist() == [0, 1]
 

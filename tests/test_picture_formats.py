@@ -1,4 +1,4 @@
-"""What a picture is, by its content; and none of more pixels than somebody may send."""
+"""Image formats are recognised by content; images with too many pixels are refused."""
 
 import io
 import re
@@ -207,7 +207,7 @@ def test_the_last_byte_of_a_bmp_of_32_bits_is_alpha_only_where_it_says_so(way):
         way(turned)
 
 
-def test_a_bmp_that_is_packed_is_refused():
+def test_a_run_length_encoded_bmp_is_refused():
     held = with_size(saved("BMP"), 30, "<I", 1)
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected PNG"):
         decode(held)
@@ -260,7 +260,7 @@ def test_all_pictures_of_a_request_count(monkeypatch):
         b"words",
     ],
 )
-def test_what_is_no_picture_is_not_called_too_large(content):
+def test_other_files_are_not_called_too_large(content):
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         decode(content)
     assert not too_many_pixels_message(raised.value)

@@ -96,7 +96,7 @@ def test_an_archive_of_another_form_is_refused(tmp_path, fault):
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 cut", b"words", b"\x93NUMPY"], ids=repr)
-def test_what_is_no_archive_is_refused(tmp_path, content):
+def test_other_files_are_refused_as_archives(tmp_path, content):
     with pytest.raises(DataError, match="expected an archive of"):
         pixel_arrays.source(written(tmp_path / "a.npz", content))
     with pytest.raises(DataError, match="cannot be read"):
@@ -138,7 +138,7 @@ def test_a_table_holds_a_label_and_pixels(tmp_path, kind):
     assert source.labels == ("0", "1")
 
 
-def test_the_first_row_of_numpy_is_no_line_of_names(tmp_path):
+def test_a_first_row_of_numbers_is_not_a_header(tmp_path):
     """numpy.savetxt writes every number as 5.000000000000000000e+00."""
     rows = np.concatenate([CLASSES[:, None], IMAGES.reshape(len(IMAGES), -1)], 1)
     np.savetxt(tmp_path / "a.csv", rows, delimiter=",")
@@ -147,7 +147,7 @@ def test_the_first_row_of_numpy_is_no_line_of_names(tmp_path):
     np.testing.assert_array_equal(source.train.targets, CLASSES)
 
 
-def test_rows_without_a_label_are_left_out_and_told(tmp_path):
+def test_rows_without_a_label_are_left_out_and_noted(tmp_path):
     labels = ["", *CLASSES[1:]]
     source = pixel_tables.source(written(tmp_path / "a.csv", table(labels=labels)))
     np.testing.assert_array_equal(source.train.features[..., 0], IMAGES[1:])
@@ -221,7 +221,7 @@ def test_files_of_a_folder_are_answered_as_they_were_read(tmp_path, before):
     assert any(np.array_equal(read, one) for part in parts for one in part.numpy().features)
 
 
-def test_small_images_of_several_sizes_become_squares_of_the_usual(tmp_path):
+def test_small_images_of_several_sizes_become_squares(tmp_path):
     app = Mnist(data=folder(tmp_path / "set", [(10, 12), (12, 12), (14, 12)] * 20, "RGB"))
     assert app.load_splits().spec["features"] == ((12, 12, 3), "uint8")
     with pytest.raises(DataError, match="Take athanor finetune"):
@@ -236,7 +236,7 @@ def test_an_archive_trains_and_a_folder_tests(tmp_path):
     assert len(splits.test) == 6 and splits.test.spec == splits.train.spec
 
 
-def test_a_test_set_that_is_cut_from_training_is_said(tmp_path):
+def test_a_test_set_cut_from_training_is_noted(tmp_path):
     other = 255 - IMAGES[:9]
     held = {"x_train": IMAGES, "y_train": CLASSES, "x_val": other, "y_val": CLASSES[:9]}
     splits = Mnist(data=f"npz:{saved(tmp_path / 'a.npz', **held)}").load_splits()

@@ -47,22 +47,22 @@ def files(elsewhere):
 
 
 @pytest.mark.parametrize(("name", "fields", "said"), REFUSED)
-def test_it_is_refused(name, fields, said):
+def test_mistakes_are_refused(name, fields, said):
     with pytest.raises(DataError, match=said.replace("(", r"\\(")):
         apps.get(name)(**fields).require_data()
 
 
 @pytest.mark.parametrize(("name", "fields"), RESERVED_NAMES)
-def test_what_may_be_right_is_left_to_its_reader(name, fields):
+def test_possibly_valid_addresses_are_left_to_the_reader(name, fields):
     apps.get(name)(**fields).require_data()
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
-def test_the_default_is_taken(app):
+def test_defaults_are_accepted(app):
     app().require_data()
 
 
-def test_an_odd_header_is_refused_only_if_no_way_of_reading_finds_the_column(elsewhere):
+def test_a_header_is_refused_only_if_no_reader_finds_the_column(elsewhere):
     (elsewhere / "odd.csv").write_text('size,"price\nin euro",rooms\n1,2,3\n')
     apps.Regression(data="odd.csv", target="rooms").require_data()
     apps.Regression(data="odd.csv", target="price in euro").require_data()

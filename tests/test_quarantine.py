@@ -1,4 +1,4 @@
-"""From check-data's list to a training without what it names, and what the command leaves."""
+"""Quarantine lists: written by check-data, applied in training, evaluation and folds."""
 
 import csv
 import json
@@ -80,13 +80,13 @@ def test_a_list_of_everything_is_refused(splits, listed):
 
 
 @pytest.mark.parametrize("content", ["a,b\n1,2\n", "key,where\nnothex,\n"])
-def test_a_list_that_is_none_is_refused(content, splits, elsewhere):
+def test_other_files_are_refused_as_lists(content, splits, elsewhere):
     (elsewhere / "list.csv").write_text(content)
     with pytest.raises(DataError, match=r"Received .*; expected"):
         without(splits, elsewhere / "list.csv")
 
 
-def test_training_by_a_list_can_be_judged_again(ask, elsewhere):
+def test_a_run_with_a_list_can_be_evaluated_again(ask, elsewhere):
     status, output, error = ask("mnist", "check-data", "--write-quarantine", "list.csv", "--json")
     assert status == 0, error
     before = json.loads(output)["examples"]
@@ -125,7 +125,7 @@ class Stopped(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_a_stopped_training_goes_on_by_its_list(ask, elsewhere, listed):
+def test_a_resumed_run_uses_its_list(ask, elsewhere, listed):
     app = Mnist(model="softmax", epochs=2)
     path = listed(*keys(app.load_splits().train, 0, 1))
     how = {"precision": "float32", "quarantine": path, "verbose": 0, "checkpoint_every": 0}
@@ -139,7 +139,7 @@ def test_a_stopped_training_goes_on_by_its_list(ask, elsewhere, listed):
 
 
 @pytest.mark.parametrize("content", [None, "key,where\n0123456789abcdef,"])
-def test_folds_by_a_list_that_cannot_be_write_nothing(content, ask, elsewhere):
+def test_folds_with_an_unusable_list_write_nothing(content, ask, elsewhere):
     if content:
         (elsewhere / "list.csv").write_text(content)
     flags = ["--folds", "2", "--quarantine", "list.csv", "--run-dir", "folds"]
@@ -187,7 +187,7 @@ def test_errors_are_status_1_and_one_object(ask, texts, elsewhere):
 
 
 @pytest.mark.parametrize(("level", "expected"), [("never", 0), ("warning", 1)])
-def test_what_fails_can_be_said(level, expected, ask, texts):
+def test_fail_on_chooses_the_failing_severity(level, expected, ask, texts):
     assert ask(*texts, "--fail-on", level)[0] == expected
 
 
@@ -238,7 +238,7 @@ def test_a_text_is_named_by_its_line(tmp_path):
     assert diagnosis.data.where(number) == "test.csv line 6"
 
 
-def test_names_of_files_that_are_not_utf_8_are_listed_and_honoured(elsewhere):
+def test_file_names_that_are_not_utf_8_are_listed_and_applied(elsewhere):
     folder = elsewhere / "photos"
     random = np.random.default_rng(0)
     for name in (b"cats", b"d\xf6gs"):

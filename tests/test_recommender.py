@@ -436,7 +436,7 @@ def few_left(tmp_path_factory):
     return train(Recommender(epochs=1, factors=2, **data), run_dir=folder / "run", verbose=0)
 
 
-def met_by(run, user, *more):
+def seen_by(run, user, *more):
     parts = [part.numpy().features for part in (run.splits.train, run.splits.valid, *more)]
     return {item for part in parts for item in part["item"][part["user"] == user]}
 
@@ -444,7 +444,7 @@ def met_by(run, user, *more):
 def test_only_unseen_items_are_recommended(few_left, capsys):
     for user in ("u1", "u5"):
         test = few_left.splits.test
-        met = {item.decode() for item in met_by(few_left, user.encode(), test)}
+        met = {item.decode() for item in seen_by(few_left, user.encode(), test)}
         rows = predict(few_left, [user])
         items = [row["item"] for row in rows]
         assert len(items) == min(10, 20 - len(met))
@@ -472,8 +472,8 @@ def test_evaluated_lists_exclude_seen_items(few_left):
     ):
         for name, places, hits in zip(some.names, lists.places, lists.hits, strict=True):
             left = places[places != NO_ITEM]
-            assert len(left) == len(set(left)) == 20 - len(met_by(few_left, name))
-            assert not met_by(few_left, name) & set(items[left])
+            assert len(left) == len(set(left)) == 20 - len(seen_by(few_left, name))
+            assert not seen_by(few_left, name) & set(items[left])
             assert not hits[places == NO_ITEM].any()
 
 
@@ -483,7 +483,7 @@ def test_the_most_popular_lists_are_those_of_sorting_all_items(tiny):
     popularity = ranking.item_popularity(splits)
     lists = asked_ids.baselines(splits)["popularity"].lists
     for name, places in zip(some.names[:20], lists.places, strict=False):
-        scores = np.where(np.isin(items, list(met_by(tiny, name))), -np.inf, popularity)
+        scores = np.where(np.isin(items, list(seen_by(tiny, name))), -np.inf, popularity)
         np.testing.assert_array_equal(places, np.argsort(-scores, kind="stable")[: len(places)])
 
 

@@ -1,4 +1,4 @@
-"""The separator of a CSV file, and lines that have another number of cells."""
+"""The separator of a CSV file, its header and comments."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_a_line_that_names_the_separator_counts_as_a_line(tmp_path):
     assert (table.lines.tolist(), table.broken) == ([3], ((4, 1),))
 
 
-def test_where_no_line_is_a_row_one_is_shown(tmp_path):
+def test_the_error_shows_a_broken_line_if_all_are_broken(tmp_path):
     with pytest.raises(DataError) as told:
         names(tmp_path, "Report of May\n" + "a,b,c\n" + "1,2,3\n" * 20)
     assert "none of the 21 lines" in str(told.value)
@@ -80,13 +80,13 @@ def test_the_note_shows_a_comment(tmp_path):
     )
 
 
-def test_names_are_found_though_a_quote_in_them_is_never_ended(tmp_path):
+def test_an_unclosed_quote_in_the_header_is_read(tmp_path):
     (tmp_path / "file.csv").write_text('"height,price\n1,2\n3,4\n')
     (table,) = csv_files.headers(str(tmp_path / "file.csv"))
     assert [*table.columns] == ['"height', "price"]
 
 
-def test_names_of_english_letters_need_no_look_at_the_rest(tmp_path, monkeypatch):
+def test_ascii_headers_are_read_without_the_rest_of_the_file(tmp_path, monkeypatch):
     path = tmp_path / "file.csv"
     path.write_bytes(b"a,b\n" + b"1,2\n" * 300_000 + "é,1\n".encode("cp1252"))
     seen = []
@@ -120,7 +120,7 @@ def test_names_and_rows_share_one_decision_on_the_encoding(codec, tmp_path, monk
     ],
     ids=["R", "separators behind rows"],
 )
-def test_a_column_that_the_names_leave_out_is_called_by_its_place(content, expected, tmp_path):
+def test_an_unnamed_column_is_called_by_its_number(content, expected, tmp_path):
     (tmp_path / "file.csv").write_text(content)
     found = csv_files.read(str(tmp_path / "file.csv"))
     assert ([*found.train.columns], len(found.train), found.train.broken) == (expected, 10, ())
@@ -128,7 +128,7 @@ def test_a_column_that_the_names_leave_out_is_called_by_its_place(content, expec
     assert [*next(csv_files.headers(str(tmp_path / "file.csv"))).columns] == expected
 
 
-def test_a_comma_more_in_a_few_texts_makes_no_column(tmp_path):
+def test_an_additional_comma_in_a_few_rows_makes_no_column(tmp_path):
     (tmp_path / "file.csv").write_text("text,kind\nso, so,x\nwell, no,y\n")
     with pytest.raises(DataError, match="none of the 2 lines"):
         csv_files.read(str(tmp_path / "file.csv"))

@@ -134,7 +134,7 @@ def sides(examples, **official):
     return found
 
 
-def test_duplicates_fall_on_one_side():
+def test_duplicates_are_in_one_split():
     once = pictures(100)
     again = Examples.of(once.features, (once.target + 1) % 3)
     found = sides(joined(once, again, once))
@@ -255,20 +255,20 @@ def load_with_test(own, other):
     return sources.load("embedded", test="embedded", embedded=lambda: next(both))
 
 
-def test_own_test_set_is_the_others_official_test():
+def test_a_separate_test_set_is_its_official_test_split():
     own, other = source(100, test=10), source(60, test=25)
     splits = load_with_test(own, other._replace(test=pictures(25, seed=7)))
     assert contents(splits.test) == contents(pictures(25, seed=7))
 
 
-def test_own_test_set_is_all_of_a_set_without_one():
+def test_a_separate_test_set_without_splits_is_used_whole():
     other = source()._replace(train=pictures(40, seed=9))
     splits = load_with_test(source(100, test=10), other)
     assert contents(splits.test) == contents(other.train)
     assert len(splits.train) + len(splits.valid) == 100
 
 
-def test_own_test_set_of_another_form_is_refused():
+def test_a_separate_test_set_of_another_form_is_refused():
     with pytest.raises(DataError, match="expected the form of"):
         load_with_test(source(), source(shape=(9, 9, 1)))
     with pytest.raises(DataError, match="expected the form of"):

@@ -1,4 +1,4 @@
-"""Which examples are train, validation and test: rows as draws, every class, small sets."""
+"""Splits of rows, classes and small sets."""
 
 import dataclasses
 
@@ -40,7 +40,7 @@ def split_of(table, *, drop=(), target="target", **official):
     return split_source(rows.source(Tables(table, **official), target=target, drop=drop))
 
 
-def test_rows_of_few_values_are_split_as_draws():
+def test_equal_rows_are_split_as_separate_draws():
     splits = split_of(categories())
     sizes = splits.sizes
     assert sizes["test"] / 1300 == pytest.approx(0.2, abs=0.035)
@@ -57,7 +57,7 @@ def test_rows_of_few_values_are_split_as_draws():
 
 @pytest.mark.parametrize("drop", [("a",), ("b", "c", "d"), ("a", "b", "c")])
 @pytest.mark.parametrize("which", [None, Fold(2, 5)])
-def test_other_columns_redraw_no_row(drop, which):
+def test_dropping_columns_moves_no_row(drop, which):
     found = []
     for dropped in ((), drop):
         splits = split_of(categories(400), drop=dropped)
@@ -77,7 +77,7 @@ def test_another_order_of_rows_and_columns_moves_no_row():
     assert keys[0] == keys[1]
 
 
-def test_more_rows_move_none_of_a_set_that_is_no_small_one():
+def test_more_rows_move_no_row_of_a_large_set():
     random = np.random.default_rng(0)
     table = Table({"x": random.normal(size=900), "target": random.normal(size=900)})
     few, every = split_of(table.select(np.arange(500))), split_of(table)
@@ -86,7 +86,7 @@ def test_more_rows_move_none_of_a_set_that_is_no_small_one():
 
 
 @pytest.mark.parametrize("count", [10, 11, 14, 20, 37, 60, 120, 299])
-def test_small_sets_have_all_splits_in_their_shares(count):
+def test_small_sets_are_split_by_exact_shares(count):
     random = np.random.default_rng(count)
     numbers = Table({"x": random.normal(size=count), "target": random.normal(size=count)})
     sizes = split_of(numbers).sizes
@@ -132,7 +132,7 @@ def test_a_class_of_ten_is_in_every_split(rare, total, seed):
     assert (tests == 1).all(), "each example is a test example of one fold"
 
 
-def test_stratification_moves_members_of_the_lacking_class_alone():
+def test_stratification_moves_only_the_missing_class():
     random = np.random.default_rng(3)
     draws = random.integers(0, 2**63, 3000).astype("uint64") * 2
     classes = np.where(np.arange(3000) < 12, 1, 0)
@@ -143,7 +143,7 @@ def test_stratification_moves_members_of_the_lacking_class_alone():
     assert np.bincount(stratified[:12], minlength=3).tolist() == [9, 1, 2]
 
 
-def test_copies_of_texts_stay_on_one_side_and_classes_in_every_split():
+def test_copies_of_texts_stay_in_one_split():
     random = np.random.default_rng(0)
     words = np.array([f"w{k}" for k in range(400)])
     own = [" ".join(random.choice(words, 6)) for _ in range(260)]
@@ -156,7 +156,7 @@ def test_copies_of_texts_stay_on_one_side_and_classes_in_every_split():
     assert all(set(part.targets.tolist()) == {0, 1} for part in parts_of(splits))
 
 
-def test_official_rows_take_out_their_copies_and_not_what_is_equal_by_chance():
+def test_official_rows_drop_copies_but_not_rows_equal_by_chance():
     random = np.random.default_rng(0)
     numbers = {"x": random.normal(size=300), "target": random.normal(size=300)}
     table = Table(numbers)
@@ -178,7 +178,7 @@ def test_a_list_names_rows_whatever_the_columns(tmp_path):
         assert not np.isin(named, left.train.keys()).any()
 
 
-def test_a_list_that_names_nothing_is_refused_and_an_empty_one_is_none(tmp_path):
+def test_a_list_without_matches_is_refused_and_an_empty_one_accepted(tmp_path):
     splits = split_of(categories(400))
     path = tmp_path / "list.csv"
     for entries in ([Entry("", "photo.png")], [Entry("0" * 16), Entry("", "x.csv line 3")]):
@@ -201,7 +201,7 @@ def test_equal_inputs_of_other_targets_have_one_fingerprint_in_every_order():
     assert found[0] == found[1]
 
 
-def test_notes_of_a_fold_are_those_of_its_own_cut():
+def test_notes_of_a_fold_describe_its_own_split():
     splits = split_of(categories(600))
     folded = split_fold(splits, Fold(1, 3))
     (note,) = [note for note in folded.notes if "equal rows" in note]

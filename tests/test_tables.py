@@ -1,4 +1,4 @@
-"""CSV files as people write them, and sets of TFDS, become columns by name."""
+"""CSV files in every form, and TFDS sets, become tables of named columns."""
 
 import csv
 import os
@@ -38,7 +38,7 @@ def test_any_mark_of_unicode(encoding, tmp_path):
     assert found.notes == ()
 
 
-def test_decimal_commas_are_read_as_points_and_told(tmp_path):
+def test_decimal_commas_are_parsed_and_noted(tmp_path):
     found = read(tmp_path, "a;b;c\n3,5;1.234,25;x, y\n-0,1;7;1,2,3\n")
     assert found.train.columns["b"].tolist() == [b"1.234,25", b"7"]
     assert found.train.columns["c"].tolist() == [b"x, y", b"1,2,3"]
@@ -80,7 +80,7 @@ def test_broken_lines_are_left_out_and_named(tmp_path):
     )
 
 
-def test_names_are_made_where_they_are_missing_or_repeated_and_told(tmp_path):
+def test_missing_and_repeated_column_names_are_replaced_and_noted(tmp_path):
     found = read(tmp_path, "a,,a,b\n1,2,3,4\n")
     assert list(cells(found)) == ["a", "column_2", "a_2", "b"]
     assert found.notes == (
@@ -124,7 +124,7 @@ def test_a_file_is_the_same_in_parts_of_any_size(part, encoding, tmp_path, monke
 
 
 @pytest.mark.parametrize("before", range(5))
-def test_letters_and_quotes_lie_across_what_the_system_reads_at_once(before, tmp_path):
+def test_characters_and_quotes_may_cross_read_boundaries(before, tmp_path):
     texts = ["x" * before + "雪" * 3000, 'é\n"' * 5000, "🎈" * 9000]
     with (tmp_path / "w.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["text", "n"], *([text, 1] for text in texts)])
@@ -132,7 +132,7 @@ def test_letters_and_quotes_lie_across_what_the_system_reads_at_once(before, tmp
     assert [cell.decode() for cell in found] == texts
 
 
-def test_a_late_letter_of_windows_1252_makes_all_of_it_windows_1252(tmp_path, monkeypatch):
+def test_one_late_byte_decides_the_encoding_of_the_whole_file(tmp_path, monkeypatch):
     monkeypatch.setattr(encodings, "BYTES_PER_READ", 8)
     found = read(tmp_path, "stadt,n\nBonn,1\nBonn,1\nKöln,2\n", "latin-1")
     assert cells(found)["stadt"] == [b"Bonn", b"Bonn", "Köln".encode()]
@@ -147,7 +147,7 @@ def test_a_pipe_is_read():
     os.close(out)
 
 
-def test_who_looks_is_told_how_much_of_a_file_is_read(tmp_path, monkeypatch):
+def test_an_inspection_reports_progress_in_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(csv_files, "CHARACTERS_PER_PART", 1000)
     content, told = "a,b\n" + "1,2\n" * 20_000, []
     read(tmp_path, content, inspection=Inspection(lambda *said: told.append(said)))
@@ -156,7 +156,7 @@ def test_who_looks_is_told_how_much_of_a_file_is_read(tmp_path, monkeypatch):
     assert len(done) >= 50 and list(done) == sorted(done) and 0 < done[0] < done[-1] <= len(content)
 
 
-def test_cells_are_an_array_where_they_are_asked_for():
+def test_cells_convert_to_an_array():
     packer, texts = Packer(), ["7", "", "é", " N/A", "7", "x", "1e400", "-2.5", "NULL"]
     packer.add(texts[:4])
     packer.add(texts[4:])
@@ -213,7 +213,7 @@ def test_an_unknown_address_names_the_nearest(address, near):
         sources.tables(address, embedded=Tables)
 
 
-def test_a_plain_path_is_an_address_by_what_is_there(tmp_path, monkeypatch):
+def test_a_plain_path_of_an_existing_file_is_an_address(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.csv").write_text("a\n1\n")
     (tmp_path / "other").write_text("a\n2\n")
@@ -232,9 +232,7 @@ def test_a_plain_path_is_an_address_by_what_is_there(tmp_path, monkeypatch):
         ("tfd:rows.csv", "Did you mean 'csv:rows.csv'"),
     ],
 )
-def test_an_address_that_cannot_be_is_answered_by_what_is_there(
-    address, says, tmp_path, monkeypatch
-):
+def test_a_wrong_address_is_answered_by_the_existing_file(address, says, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     (tmp_path / "rows.csv").write_text("a\n1\n")
@@ -257,7 +255,7 @@ def prepared(name):
     return sources.tables(f"tfds:{name}", embedded=Tables)
 
 
-def test_columns_of_a_set_are_those_of_tfds():
+def test_tfds_columns_equal_those_of_tfds():
     found = prepared("trec")
     import tensorflow_datasets as tfds
 
@@ -268,16 +266,16 @@ def test_columns_of_a_set_are_those_of_tfds():
     assert (len(found.train), found.valid) == (5452, None)
 
 
-def test_columns_within_a_group_go_by_their_own_name():
+def test_nested_features_are_called_by_their_own_name():
     found = prepared("wine_quality/white").train.columns
     assert {"quality", "alcohol", "pH"} < set(found)
     assert (found["alcohol"].dtype, found["quality"].dtype) == ("float32", "int64")
 
 
-def test_what_is_no_scalar_is_left_out():
+def test_features_that_are_not_scalar_are_left_out():
     assert "movie_genres" not in prepared("movielens/100k-ratings").train.columns
 
 
-def test_pictures_are_no_table():
+def test_an_image_set_is_not_a_table():
     columns = prepared("mnist").train.columns
     assert set(columns) == {"label"}

@@ -1,4 +1,4 @@
-"""A quote that nothing ends never swallows rows; a cell that is quoted may run over lines."""
+"""An unclosed quote never merges rows; a quoted cell may have several lines."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ def with_quotes(*where, mark='"'):
 
 @pytest.mark.parametrize("separator", [",", "\t", ";"])
 @pytest.mark.parametrize("where", [(20,), (20, 90), (3, 10, 17, 199), (0,), range(0, 200, 3)])
-def test_a_quote_at_the_beginning_of_a_cell_is_a_letter(where, separator, tmp_path):
+def test_an_unclosed_quote_is_part_of_the_cell(where, separator, tmp_path):
     found = read(tmp_path, with_quotes(*where), separator)
     texts = column(found)
     assert (len(texts), column(found, "label")) == (200, ["neg", "pos"] * 100)
@@ -42,7 +42,7 @@ def test_a_quote_at_the_beginning_of_a_cell_is_a_letter(where, separator, tmp_pa
     assert f"file.csv: {len(where)} opening quote" in note and f"line {where[0] + 2}" in note
 
 
-def test_quotes_at_the_end_of_cells_end_no_cell_before_them(tmp_path):
+def test_closing_quotes_do_not_close_earlier_cells(tmp_path):
     rows = [*PLAIN]
     rows[20], rows[55] = ['"a screen', "neg"], ['a screen of 15"', "pos"]
     found = read(tmp_path, rows)
@@ -50,7 +50,7 @@ def test_quotes_at_the_end_of_cells_end_no_cell_before_them(tmp_path):
     assert len(found.train) == 200 and "line 22" in found.notes[0]
 
 
-def test_what_people_say_stays_with_its_quotes(tmp_path):
+def test_quotes_within_texts_stay(tmp_path):
     found = read(tmp_path, [['"Great" is what he said', "pos"], ['he said "no"', "neg"]])
     assert column(found) == ['"Great" is what he said', 'he said "no"']
 
@@ -78,7 +78,7 @@ def test_backslashes_before_quotes(tmp_path):
 
 
 @pytest.mark.parametrize("rows", [1, 2])
-def test_a_cell_of_many_lines_is_one_cell_and_named(rows, tmp_path):
+def test_a_cell_of_many_lines_is_one_cell_and_noted(rows, tmp_path):
     with (tmp_path / "file.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["text", "label"], *[["one, two, \n" * 40, "pos"]] * rows])
     found = csv_files.read(str(tmp_path / "file.csv"))
@@ -100,7 +100,7 @@ def test_what_the_csv_module_writes_is_read_by_lines_too(seed):
 
 
 @pytest.mark.parametrize("line", ['"' * 20_000, '"' + "\\" * 20_000, '"' + '\\"' * 9_999 + '"a'])
-def test_no_line_takes_long(line):
+def test_every_line_takes_linear_time(line):
     started = time.process_time()
     assert len([*TolerantReader([line + "\n"] * 3, ",")]) >= 1
     assert time.process_time() - started < 1

@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_batches():
 
 
 @pytest.mark.parametrize("start", [1, STEPS, 2 * STEPS + 3])
-def test_start_continues_an_unbroken_run(start):
+def test_start_continues_at_the_same_batches(start):
     augment = random_affine(1.0)
     unbroken = shuffled(4 * STEPS, augment=augment)
     assert_same(shuffled(4 * STEPS - start, start=start, augment=augment), unbroken[start:])

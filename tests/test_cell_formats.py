@@ -1,4 +1,4 @@
-"""What cells mean: numbers, times and missing words as people write them, a column at a time."""
+"""Cell formats: numbers, times and missing words as people write them, column by column."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def source(tmp_path, text, name="file.csv", **options):
         ("CHF 1'234.50", 1234.5, "chf"), ("\uff11\uff12", 12, ""),
     ],
 )  # fmt: skip
-def test_a_number_is_read_however_it_is_written(text, value, unit):
+def test_numbers_are_parsed_in_every_form(text, value, unit):
     found = parse_numeral(text)
     assert (found.value("."), found.unit) == (value, unit)
 
@@ -63,7 +63,7 @@ def test_a_number_is_read_however_it_is_written(text, value, unit):
     "text",
     ["10_1", "10-20", "2019-01-01", "1.2.3", "n0", "", "-", "kg", "5'11\"", "1,2,3", "--5", "5 6"],
 )
-def test_what_is_no_number_stays_none(text):
+def test_other_texts_are_not_numbers(text):
     assert parse_numeral(text) is None
 
 
@@ -79,7 +79,7 @@ def test_missing_words_leave_a_column_of_numbers(word):
     assert found[:40].tolist() == [7.0 * k for k in range(40)]
 
 
-def test_every_word_is_told_as_missing_in_a_number_column(tmp_path):
+def test_every_missing_word_is_counted_in_a_number_column(tmp_path):
     words = [["None", "-", "#N/A", "inf"][k % 4] if k % 5 == 0 else str(k) for k in range(160)]
     lines = "\n".join(f"{w},{k}" for k, w in enumerate(words))
     found = source(tmp_path, f"size,price\n{lines}\n", target="price")
@@ -93,7 +93,7 @@ def test_none_is_a_category_and_missing_among_numbers():
     assert found.form.kind == "number"
 
 
-def test_few_words_leave_a_column_of_numbers_and_many_do_not():
+def test_a_number_column_may_hold_few_words_but_not_many():
     ages = [str(k % 70) for k in range(90)]
     assert read(ages + ["adult", "child", "n/s"] * 13)[0] == "number"
     assert read(["12", "12A", "14", "14B", "15C"] * 20)[0] == "category"
@@ -115,11 +115,11 @@ def test_few_words_leave_a_column_of_numbers_and_many_do_not():
         (["0,000", "1,234", "2,345"], [0, 1234, 2345]),
     ],
 )
-def test_a_column_decides_what_its_marks_mean(texts, found):
+def test_a_column_decides_its_decimal_mark(texts, found):
     assert read(texts)[1].tolist() == found
 
 
-def test_a_file_decides_where_a_column_leaves_it_open(tmp_path):
+def test_other_columns_decide_the_mark_of_an_ambiguous_column(tmp_path):
     german = "size;price\n" + "\n".join(f"1.{k};3.{k},50" for k in range(100, 140))
     found = source(tmp_path, german, target="price")
     assert found.train.columns["size"].tolist() == [1000.0 + k for k in range(100, 140)]
@@ -155,7 +155,7 @@ def test_texts_keep_their_commas(tmp_path):
         ("2019\u5e743\u670821\u65e5", "2019-03-21"), ("March 2019", "2019-03-01"),
     ],
 )  # fmt: skip
-def test_a_time_is_read_however_it_is_written(text, said):
+def test_times_are_parsed_in_every_form(text, said):
     column = cells([text] * 3)
     found = cell_formats.infer_format(column).form
     assert found.kind == "time"
@@ -165,7 +165,7 @@ def test_a_time_is_read_however_it_is_written(text, said):
 
 
 @pytest.mark.parametrize("text", ["12", "72.3 kg", "may 5", "1-2-3", "192.168.1.1", "", "soon"])
-def test_what_is_no_time_stays_none(text):
+def test_other_texts_are_not_times(text):
     assert parse_time(text) is None
 
 
@@ -185,7 +185,7 @@ def test_dates_in_every_form_are_in_one_order(form, order):
     assert judged.form.order == order
 
 
-def test_dates_that_may_be_read_both_ways_are_refused_where_order_counts():
+def test_ambiguous_dates_are_refused_where_their_order_matters():
     open_ones = cells(["01/02/2019", "02/01/2019", "03/04/2019"])
     with pytest.raises(DataError, match="either order"):
         parse_timeline(open_ones).require("--time date")
@@ -211,7 +211,7 @@ def test_date_times_are_days_of_a_column_of_numbers(tmp_path):
     assert "when: time, in days" in "\n".join(found.notes)
 
 
-def test_what_was_written_is_read_again():
+def test_formatted_numbers_parse_to_the_same_value():
     for form in (
         cell_formats.CellFormat("number", ","),
         cell_formats.CellFormat("number"),
@@ -222,7 +222,7 @@ def test_what_was_written_is_read_again():
             assert cell_formats.parse_numbers(column, form).tolist() == [value]
 
 
-def test_labels_that_are_one_number_are_one_class():
+def test_labels_of_equal_numbers_are_one_class():
     found = find_labels([cells(["1", "1.0", "0", "NA", "01", "2"])])
     assert found.names == ("0", "1", "2")
     assert found.numbers(cells(["1.0", "01", "2", "NA", "x"])).tolist() == [1, 1, 2, -1, -1]
@@ -230,7 +230,7 @@ def test_labels_that_are_one_number_are_one_class():
     assert find_labels([cells(["1", "1.0", "spam"])]).names == ("1", "1.0", "spam")
 
 
-def test_labels_of_many_digits_stay_apart():
+def test_labels_with_many_digits_are_different_classes():
     assert find_labels([np.array([1234567.0, 1234569.0, 0.1])]).names == (
         "0.1",
         "1234567",
@@ -239,18 +239,18 @@ def test_labels_of_many_digits_stay_apart():
 
 
 @pytest.mark.parametrize("word", ["NA", "nan", "null", "None", "", "n/a", "?", "NULL", "none", "-"])
-def test_a_missing_word_is_no_class(word):
+def test_a_missing_word_is_not_a_class(word):
     found = find_labels([cells(["pos"] * 20 + ["neg"] * 20 + [word] * 8)])
     assert found.names == ("neg", "pos")
     assert found.missing == (word.encode(),)
 
 
-def test_none_is_a_class_among_others_of_its_kind():
+def test_none_may_be_a_class():
     found = find_labels([cells(["none"] * 30 + ["mild"] * 20 + ["severe"] * 10)])
     assert found.names == ("mild", "none", "severe")
 
 
-def test_a_test_table_is_told_of_where_it_cannot_be_read(tmp_path):
+def test_notes_name_unreadable_cells_of_a_test_table(tmp_path):
     train = "size,town,y\n" + "\n".join(f"{k},{'ab'[k % 2]},{2 * k}" for k in range(40))
     test = 'size,town,y\n5 m2,a,3\nabc,Paris,4\n"1,000",b,5\n'
     (tmp_path / "train.csv").write_text(train)
@@ -293,7 +293,7 @@ def test_categories_that_only_the_other_splits_have_often_are_refused(tmp_path):
         PrepareColumns.adapted(rare)
 
 
-def test_a_number_with_gaps_is_no_constant(tmp_path):
+def test_a_number_column_with_missing_cells_is_not_constant(tmp_path):
     lines = "\n".join(f"{k},{'' if k % 5 == 0 else '0.5'},{2 * k}" for k in range(60))
     found = source(tmp_path, f"size,konst,y\n{lines}\n", target="y")
     assert set(found.train.columns) == {"size", "konst"}
@@ -302,7 +302,7 @@ def test_a_number_with_gaps_is_no_constant(tmp_path):
     assert "columns left out: konst (constant)" in found.notes
 
 
-def test_numbers_are_no_times_though_all_other_cells_are():
+def test_numbers_among_times_are_not_times():
     numbers = [f"{k}.5" for k in range(100)]
     assert read([*numbers, "2019-01-02"])[0] == "number"
     seconds = [str(1546300800 + 86400 * k) for k in range(50)]
@@ -312,7 +312,7 @@ def test_numbers_are_no_times_though_all_other_cells_are():
     assert read(days + ["0"] * 10)[0] == "time"
 
 
-def test_lengths_of_time_and_two_units_order_nothing():
+def test_durations_and_mixed_units_are_refused_as_times():
     with pytest.raises(DataError, match="lengths of time such as '0 days ago'"):
         parse_timeline(cells([f"{k} days ago" for k in range(30)])).require("--time date")
     with pytest.raises(DataError, match="times without a date"):
@@ -336,13 +336,13 @@ def test_dates_in_other_languages_are_read(text, said):
     assert cell_formats.format_time(parse_time(text).days("")) == said
 
 
-def test_days_that_databases_write_for_none_are_missing():
+def test_zero_dates_of_databases_are_missing():
     kind, found = read(["0000-00-00", "2019-03-21", "2019-03-22", "0000-00-00"])
     assert kind == "time"
     assert np.isnan(found).tolist() == [True, False, False, True]
 
 
-def test_some_numbers_about_or_below_a_value_leave_a_column_of_numbers():
+def test_a_number_column_may_hold_a_few_bounds():
     assert read([f"~{k}" if k % 5 == 0 else str(k) for k in range(300)])[0] == "number"
     assert read([f"<{k}" if k % 6 == 0 else str(k) for k in range(300)])[0] == "number"
 
@@ -352,7 +352,7 @@ def test_plus_and_minus_are_classes():
     assert found.names == ("+", "-")
 
 
-def test_truths_in_other_letters_are_one_class_and_other_labels_are_told():
+def test_booleans_that_differ_in_case_are_one_class():
     found = find_labels([cells(["yes", "no"] * 20), cells(["Yes", "NO"])])
     assert found.names == ("no", "yes")
     assert found.numbers(cells(["Yes", "NO", "maybe"])).tolist() == [1, 0, -1]
@@ -361,12 +361,12 @@ def test_truths_in_other_letters_are_one_class_and_other_labels_are_told():
     assert letters.notes == ("labels that look alike are different classes: 'A' and 'a'",)
 
 
-def test_classes_that_training_does_not_have_are_told():
+def test_notes_name_classes_without_training_rows():
     found = find_labels([cells(["a", "b"] * 20), cells(["a", "c"])])
     assert found.notes == ("no row of train has the class 'c'",)
 
 
-def test_remarks_in_place_of_numbers_leave_a_column_of_numbers():
+def test_a_number_column_may_hold_remarks():
     numbers = [f"{value / 7:.3f}" for value in range(300)]
     remarks = [
         f"see letter {'abcdefghijklmnopqrstuvwxyz'[k % 26] * (k // 26 + 1)}" for k in range(75)
@@ -379,7 +379,7 @@ def test_remarks_in_place_of_numbers_leave_a_column_of_numbers():
 
 
 @pytest.mark.parametrize("word", ["unknown", "", "see file"])
-def test_an_odd_cell_of_numbers_has_the_flag_of_a_missing_one(word, tmp_path):
+def test_an_unparsable_cell_has_the_flag_of_a_missing_one(word, tmp_path):
     lines = [f"{word if row % 12 == 0 else row % 80},{row}" for row in range(240)]
     found = split_source(source(tmp_path, "\n".join(["age,price", *lines]), target="price"))
     layer = PrepareColumns.adapted(found.train)
@@ -390,7 +390,7 @@ def test_an_odd_cell_of_numbers_has_the_flag_of_a_missing_one(word, tmp_path):
     assert any(f"age: number, {said}" in note for note in found.notes)
 
 
-def test_categories_that_differ_in_case_are_told(tmp_path):
+def test_notes_name_categories_that_differ_in_case(tmp_path):
     lines = [f"{('yes', 'YES', 'no', 'No', 'maybe')[row % 5]},{row}" for row in range(60)]
     found = source(tmp_path, "\n".join(["paid,price", *lines]), target="price")
     assert any(
@@ -408,6 +408,6 @@ def test_categories_that_differ_in_case_are_told(tmp_path):
         ((b"0.1", b"0.10", b"0.10000000000000000001"), 2),
     ],
 )
-def test_numbers_are_one_class_where_all_digits_are_equal(cells, names):
+def test_exactly_equal_numbers_are_one_class(cells, names):
     """Identifiers of 19 digits that differ in the last were one class as floats."""
     assert len(find_labels([np.array(cells, object)]).names) == names
