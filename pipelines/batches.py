@@ -37,7 +37,7 @@ def inference_batch_size(features: Any) -> int:
 
     Args:
         features: shape and dtype of one example, or of each of its columns, as in a spec.
-        Large examples get smaller batches.
+            Large examples get smaller batches.
 
     """
     columns = features.values() if isinstance(features, dict) else [features]
@@ -99,10 +99,10 @@ def shuffled_batches(
         seed: seed of the order and of augmentation.
         prepare: the preprocessing layer.
         augment: takes (raw features, target, seed of two integers) and returns features and
-        target of the same form. It starts with the second epoch, because a network learns
-        faster from unchanged examples at first.
+            target of the same form. It starts with the second epoch, because a network learns
+            faster from unchanged examples at first.
         lengths: the length of each example. Examples of 50 batches are sorted by length, and
-        these batches are shuffled, so that batches need little padding.
+            these batches are shuffled, so that batches need little padding.
         start: number of the first batch.
 
     """

@@ -37,7 +37,7 @@ def assign(
         hashes: uint64 [n]; examples with equal hashes are in the same split.
         classes: int [n]; None if the target is not a class.
         windows: the shares; in a cross-validation those of all folds, so that each example is a
-        test example of exactly one fold.
+            test example of exactly one fold.
         which: the index of the window to use.
 
     """

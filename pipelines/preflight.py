@@ -20,7 +20,7 @@ def require(address: str, kinds: Collection[str], named: Mapping[str, str]) -> N
         address: as of --data or --test.
         kinds: the kinds of addresses that the app reads.
         named: column names by their flags, of which --drop may name several; empty if the file
-        is not a table, or the columns of another file count.
+            is not a table, or the columns of another file count.
 
     """
     kind, name = addresses.parse_address(address, kinds)

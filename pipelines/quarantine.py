@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
     Attributes:
         key: the hash of the content or of the row, 16 hexadecimal digits; empty for a file that
-        cannot be read.
+            cannot be read.
         where: the file of a picture, the line of a file, or the record.
         split: the split when the list was written; training looks in all splits.
         check: the check that reported it.

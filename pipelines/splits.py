@@ -39,19 +39,19 @@ class Splits:
     """Raw, unbatched examples in disjoint splits: disjoint by content, or by row for tables.
 
     Attributes:
-    train: training examples.
-    valid: validation examples.
-    test: test examples.
-    labels: class names, if the target is a class.
-    dropped: number of training examples left out because the official test or validation
-    split holds the same input.
-    notes: lines for the user.
-    noise_floor: lowest root mean squared error that a model can reach, if known.
-    dropped_duplicates: the examples left out as duplicates, by split.
-    quarantine: what a quarantine list removed.
-    reading_notes: the notes of reading, without those of splitting.
-    scheme: how the examples are split.
-    reading: how the cells of rows are read.
+        train: training examples.
+        valid: validation examples.
+        test: test examples.
+        labels: class names, if the target is a class.
+        dropped: number of training examples left out because the official test or validation
+            split holds the same input.
+        notes: lines for the user.
+        noise_floor: lowest root mean squared error that a model can reach, if known.
+        dropped_duplicates: the examples left out as duplicates, by split.
+        quarantine: what a quarantine list removed.
+        reading_notes: the notes of reading, without those of splitting.
+        scheme: how the examples are split.
+        reading: how the cells of rows are read.
 
     """
 

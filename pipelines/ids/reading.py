@@ -120,19 +120,20 @@ def read_interactions(
         "repeated pairs left out, the last of each is kept": len(rows) - len(usable),
     }
     notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
-    if (
-        timeline
-        and not timeline.problem
-        and (timeline.description or np.isnan(timeline.times[usable]).any())
-    ):
-        unknown = int(np.isnan(timeline.times[usable]).sum())
-        lost = f"; {unknown} that cannot be read count as the oldest" * bool(unknown)
-        notes += (
-            f"time {columns.time}: {timeline.description or 'numbers in their own order'}{lost}",
-        )
+    if timeline and not timeline.problem:
+        notes += _time_notes(columns.time, timeline, usable)
     features = {"user": users[usable], "item": items[usable]}
     examples = Examples.of(features, ratings[usable], origins_of(inspection, table, usable))
     return Interactions(examples, None if times is None else times[usable], notes, timeline)
+
+
+def _time_notes(column: str, timeline: Timeline, usable: np.ndarray) -> tuple[str, ...]:
+    """Return a note on how the times of the usable rows were read, if it is worth one."""
+    unknown = int(np.isnan(timeline.times[usable]).sum())
+    if not timeline.description and not unknown:
+        return ()
+    lost = f"; {unknown} that cannot be read count as the oldest" * bool(unknown)
+    return (f"time {column}: {timeline.description or 'numbers in their own order'}{lost}",)
 
 
 def parse_ratings(

@@ -86,10 +86,7 @@ def source(
     scans = {split: _scan(classes) for split, classes in layout.parts.items()}
     labels = _labels(scans)
     if not labels:
-        raise DataError(
-            f"Received folder:{name}, which holds no folders of pictures; expected one a class, "
-            f"or train/, val/ and test/ that hold them, with files of {SUPPORTED_NAMES}."
-        )
+        raise _no_class_folders_error(name)
     listings = {split: _listing(root, scan, labels) for split, scan in scans.items()}
     foreign = [one for listing in listings.values() for one in listing.skipped]
     shapes = _sample_shapes([path for listing in listings.values() for path in listing.paths])
@@ -106,10 +103,7 @@ def source(
     skipped_files.require_readable_classes(
         name, _expected_classes(scans["train"]) - learnt, lost + foreign, root
     )
-    loose = [
-        SkippedFile(path, "", skipped_files.skip_reason(path) or skipped_files.UNSORTED)
-        for path in layout.loose
-    ]
+    loose = [_unsorted_file(path) for path in layout.loose]
     if inspection:
         listings["train"].skipped.extend(loose)
         inspection.folders.extend(listings.items())
@@ -125,6 +119,17 @@ def source(
         *skipped_files.notes(root, lost + foreign + loose, totals),
     )
     return Source(**readable, labels=labels, notes=notes)
+
+
+def _no_class_folders_error(name: str) -> DataError:
+    return DataError(
+        f"Received folder:{name}, which holds no folders of pictures; expected one a class, "
+        f"or train/, val/ and test/ that hold them, with files of {SUPPORTED_NAMES}."
+    )
+
+
+def _unsorted_file(path: Path) -> SkippedFile:
+    return SkippedFile(path, "", skipped_files.skip_reason(path) or skipped_files.UNSORTED)
 
 
 def _scan(classes: Classes) -> Scan:

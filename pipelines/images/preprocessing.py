@@ -61,7 +61,7 @@ class FitImage:
     Attributes:
         shape: height, width, channels of the training images.
         background: grey level of the training images' background from 0 to 255, or None if it
-        is not flat.
+            is not flat.
         extent: the objects' longer side as a share of the image's shorter side.
 
     """

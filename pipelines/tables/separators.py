@@ -26,7 +26,7 @@ class Layout(NamedTuple):
         num_skipped: the number of lines above the column names.
         comments: the comments among these lines.
         unnamed_column: the column without a name, if rows have one cell more than the header: the
-        first, where R writes row names, or the last, if it is empty.
+            first, where R writes row names, or the last, if it is empty.
 
     """
 

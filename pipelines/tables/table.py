@@ -47,12 +47,12 @@ class Table:
     of a TFDS data set are arrays as stored.
 
     Attributes:
-    columns: the cells of each column by its name.
-    labels: class names of the columns that hold class numbers.
-    name: name of the file.
-    lines: the line of the file in which each row ends.
-    broken: line number and number of cells of the lines that are left out.
-    separator: the separator of cells in the file.
+        columns: the cells of each column by its name.
+        labels: class names of the columns that hold class numbers.
+        name: name of the file.
+        lines: the line of the file in which each row ends.
+        broken: line number and number of cells of the lines that are left out.
+        separator: the separator of cells in the file.
 
     """
 
