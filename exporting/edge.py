@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from exporting import litert, onnx, parity_check, replay_edge
 from inference.modalities import modality_of
-from inference.portable import Portable, told
+from inference.portable import Portable, sidecar
 from pipelines.files import atomic_write
 from training.run import Run
 
@@ -90,14 +90,14 @@ def outputs_of(portable: Portable) -> dict[str, Any]:
 
 
 def _litert(portable: Portable, run: Run) -> tuple[bytes, dict[str, Any]]:
-    outside = told(portable, run.manifest, outputs_of(portable))
+    outside = sidecar(portable, run.manifest, outputs_of(portable))
     return litert.converted(portable), outside
 
 
 def _onnx(portable: Portable, run: Run) -> tuple[bytes, dict[str, Any]]:
     carried = onnx.whole(portable)
     labels = list(run.manifest["labels"])
-    outside = told(carried, run.manifest, outputs_of(portable))
+    outside = sidecar(carried, run.manifest, outputs_of(portable))
     return onnx.converted(portable, labels), outside
 
 

@@ -1,7 +1,6 @@
-"""A model without texts and files, for runtimes that know numbers alone, and what stays outside.
+"""A model of numbers alone, for LiteRT and ONNX, and the JSON sidecar with what they lack.
 
-What such a runtime cannot carry is written down beside the model, as JSON, and the gate
-replays it from there.
+The sidecar holds codes of texts, offsets and labels; the parity check reads them from there.
 """
 
 import dataclasses
@@ -27,14 +26,14 @@ MET_LEFT_OUT = (
     "What users met is left out here, being more than the model: keep it where you keep what they "
     "do. Lists were not replayed, the scores that they are made of were."
 )
-WHOLE, LEARNT_IN = "float32", "mixed_bfloat16"
+EXPORTED_POLICY, TRAINED_POLICY = "float32", "mixed_bfloat16"
 
 
 class RefusedError(RuntimeError):
-    """A format that cannot carry a run: which part, and what to do instead.
+    """A format cannot hold a part of a run.
 
     Args:
-        message: for people.
+        message: the part, and what to do instead.
         reason: the part in a few words, for tables.
 
     """
@@ -48,7 +47,7 @@ class RefusedError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class CodeTable:
-    """How texts become numbers: the first known one `first`, the others counted from there."""
+    """Codes of texts: the first known text has the code `first`, the next ones follow."""
 
     known: tuple[str, ...]
     first: int
@@ -56,12 +55,12 @@ class CodeTable:
 
     @property
     def codes(self) -> dict[str, int]:
-        """The number of each known text."""
+        """The code of each known text."""
         return {name: number for number, name in enumerate(self.known, self.first)}
 
 
 class Lists(NamedTuple):
-    """Items that can be recommended, and for each user the places of those he met among them."""
+    """Items that can be recommended, and the places of each user's interactions among them."""
 
     candidates: list[str]
     met: dict[str, list[int]] | None
@@ -69,16 +68,16 @@ class Lists(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Portable:
-    """What a kind of question gives to formats without texts.
+    """A run in the form for formats without texts.
 
     Attributes:
         function: from tensors by name to named outputs.
         inputs: their tf.TensorSpec, in order.
-        tables: of the inputs that are texts outside.
-        offsets: by input what is subtracted from it, and by output what is added to it, outside.
-        outside: in words, what has to be done before asking.
-        left_out: why signatures of the SavedModel are not there, by their names.
-        lists: what recommendations are made from; None where there are none.
+        tables: codes for the inputs that are texts outside of the model.
+        offsets: to subtract from an input, and to add to an output, outside of the model.
+        outside: sentences about other work outside of the model.
+        left_out: by signature of the SavedModel, why it is missing.
+        lists: what recommendations need; None for other tasks.
 
     """
 
@@ -91,31 +90,33 @@ class Portable:
     lists: "Lists | None" = None
 
 
-def in_float32(model: Any) -> Any:
-    """The same model with all arithmetic in float32: small runtimes know no bfloat16."""
+def as_float32(model: Any) -> Any:
+    """The same model with all arithmetic in float32: small runtimes lack bfloat16."""
     import keras
 
     written = model.to_json()
-    if LEARNT_IN not in written:
+    if TRAINED_POLICY not in written:
         return model
-    whole = keras.models.model_from_json(written.replace(LEARNT_IN, WHOLE))
-    whole.set_weights(model.get_weights())
-    return whole
+    converted = keras.models.model_from_json(written.replace(TRAINED_POLICY, EXPORTED_POLICY))
+    converted.set_weights(model.get_weights())
+    return converted
 
 
-def behind(model: Any, layer: Any) -> Callable[[Any], Any]:
-    """The part of a model that begins with what this layer of it gives."""
+def tail_model(model: Any, layer: Any) -> Callable[[Any], Any]:
+    """The part of a model after a layer, as a function of the layer's output."""
     import keras
 
-    # A list: the tensors of a dict have lost their names when they become inputs.
+    # A list: tensors of a dict lose their names as inputs of a model.
     rest = keras.Model(keras.tree.flatten(layer.output), model.output)
     return lambda given: rest(keras.tree.flatten(given), training=False)
 
 
-def told(portable: Portable, manifest: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
-    """What has to be known of the file to ask it: the JSON beside it.
+def sidecar(
+    portable: Portable, manifest: dict[str, Any], outputs: dict[str, Any]
+) -> dict[str, Any]:
+    """The content of the JSON beside a model: how to call it.
 
-    `outputs` are the tensors that the function gives, by name.
+    `outputs` are the output tensors of the function, by name.
     """
     labels = list(manifest["labels"])
     content: dict[str, Any] = {

@@ -220,7 +220,7 @@ def test_what_many_users_met_is_left_out_and_told(tiny_run, tmp_path, monkeypatc
     assert any("met is left out" in line for line in told["outside"])
 
 
-def swapped(portable, manifest, outputs, told=portables.told):
+def swapped(portable, manifest, outputs, told=portables.sidecar):
     """Beside the model stands a table in which two texts have changed places."""
     content = told(portable, manifest, outputs)
     codes = content["inputs"][0]["codes"]
@@ -235,7 +235,7 @@ def test_a_wrong_table_closes_the_gate(tiny_run, tmp_path, monkeypatch):
     known = ids.ids_of(run.model).users[:2]
     run.samples.raw["user"][:2] = [name.encode() for name in known]
     answers[:] = run.model(run.samples.raw, training=False).numpy()
-    monkeypatch.setattr(edge, "told", swapped)
+    monkeypatch.setattr(edge, "sidecar", swapped)
     with pytest.raises(ParityError, match="litert whose answers differ"):
         edge.write(run, tmp_path, carried(run), "litert")
 
@@ -254,13 +254,13 @@ def test_another_answer_closes_the_gate_of_each_format(name, tiny_run, tmp_path,
 def test_reversed_labels_close_the_gate_of_each_format(name, run, tmp_path, monkeypatch):
     """The class comes from the JSON beside the one and from the graph of the other."""
 
-    def reversed_labels(portable, manifest, outputs, told=portables.told):
+    def reversed_labels(portable, manifest, outputs, told=portables.sidecar):
         return told(portable, manifest | {"labels": manifest["labels"][::-1]}, outputs)
 
     def renamed(model, labels, usual=edge.onnx._name_classes):
         usual(model, labels[::-1])
 
-    monkeypatch.setattr(edge, "told", reversed_labels)
+    monkeypatch.setattr(edge, "sidecar", reversed_labels)
     monkeypatch.setattr(edge.onnx, "_name_classes", renamed)
     with pytest.raises(ParityError, match=f"{name} whose answers differ.*class"):
         edge.write(run, tmp_path, carried(run), name)

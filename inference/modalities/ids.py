@@ -15,7 +15,7 @@ from inference.modalities.id_predictions import LIST_LENGTH, PAIR
 from inference.modalities.item_scores import TopItems, catalogue, ids_of, max_batch_size, top_items
 from inference.modalities.item_similarity import item_vectors, most_similar
 from inference.named_outputs import name_outputs, named_function
-from inference.portable import CodeTable, Lists, Portable, behind, in_float32
+from inference.portable import CodeTable, Lists, Portable, as_float32, tail_model
 from pipelines.examples import Batch
 from pipelines.ids.reading import encode_id
 from training.run import Run
@@ -175,8 +175,8 @@ def synthetic_features(run: Run) -> dict[str, np.ndarray]:
 
 def portable(run: Run) -> Portable:
     """A model of pairs of numbers; the JSON beside it says how to make lists from scores."""
-    model, ids = in_float32(run.model), ids_of(run.model)
-    rest = behind(model, ids_of(model))
+    model, ids = as_float32(run.model), ids_of(run.model)
+    rest = tail_model(model, ids_of(model))
 
     def pairs(user: Any, item: Any) -> dict[str, Any]:
         return name_outputs(run.task, rest({"user": user, "item": item}))

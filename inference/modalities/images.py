@@ -9,7 +9,7 @@ import tensorflow as tf
 from apps.app import ModalityName
 from inference.inputs import Note, UnreadableError
 from inference.named_outputs import name_outputs, named_function, predict_rows
-from inference.portable import Portable, in_float32
+from inference.portable import Portable, as_float32
 from inference.request_errors import RequestError
 from pipelines.batches import inference_batch_size
 from pipelines.examples import Batch
@@ -141,7 +141,7 @@ def synthetic_features(run: Run) -> np.ndarray:
 
 def portable(run: Run) -> Portable:
     """The model of decoded pixels; other programs decode image files."""
-    model, shape = in_float32(run.model), reading_of(run).shape
+    model, shape = as_float32(run.model), reading_of(run).shape
     left_out = {"encoded": "image files cannot be decoded there"}
     if make_explainer(run) is not None:
         left_out["explain"] = "it takes image files, too"

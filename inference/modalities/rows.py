@@ -11,7 +11,7 @@ from apps.app import ModalityName
 from inference import saved_graph
 from inference.inputs import Note, read_table, row_names
 from inference.named_outputs import name_outputs, named_function, predict_rows
-from inference.portable import CodeTable, Portable, behind, in_float32
+from inference.portable import CodeTable, Portable, as_float32, tail_model
 from pipelines.examples import Batch
 from pipelines.files import atomic_write
 from pipelines.rows.column_kinds import unreadable_cell_notes
@@ -81,11 +81,11 @@ def portable(run: Run) -> Portable:
     """A model of columns by name: categories as codes of a table, numbers minus their offsets."""
     from pipelines.rows.preprocessing import stack_columns
 
-    given, kinds = in_float32(run.model), kinds_of(run)
+    given, kinds = as_float32(run.model), kinds_of(run)
     offsets = prepare_of(given).offsets()
     model, target = _shifted(given)
     prepare = prepare_of(model)
-    rest = behind(model, prepare)
+    rest = tail_model(model, prepare)
 
     def columns(**columns: Any) -> dict[str, Any]:
         return name_outputs(run.task, rest(prepare(stack_columns(columns, kinds, "int32"))))
