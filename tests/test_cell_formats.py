@@ -307,7 +307,7 @@ def test_numbers_among_times_are_not_times():
     assert read([*numbers, "2019-01-02"])[0] == "number"
     seconds = [str(1546300800 + 86400 * k) for k in range(50)]
     days = [f"2019-03-{k % 28 + 1:02d}" for k in range(50)]
-    with pytest.raises(DataError, match="numbers alone"):
+    with pytest.raises(DataError, match="only numbers"):
         parse_timeline(cells(days + seconds)).require("--time date")
     assert read(days + ["0"] * 10)[0] == "time"
 

@@ -224,7 +224,7 @@ def test_files_of_a_folder_are_answered_as_they_were_read(tmp_path, before):
 def test_small_images_of_several_sizes_become_squares(tmp_path):
     app = Mnist(data=folder(tmp_path / "set", [(10, 12), (12, 12), (14, 12)] * 20, "RGB"))
     assert app.load_splits().spec["features"] == ((12, 12, 3), "uint8")
-    with pytest.raises(DataError, match="Take athanor finetune"):
+    with pytest.raises(DataError, match="Use athanor finetune"):
         Mnist(data=folder(tmp_path / "large", [(200, 300), (300, 200)])).load_splits()
 
 

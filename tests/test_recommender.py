@@ -214,7 +214,7 @@ def test_without_ratings_every_pair_is_an_interaction():
     rows = "\n".join(f"u{n % 10},i{n // 10}" for n in range(60))
     splits = ids.splits(Tables(table("user,item\n" + rows)), ids.Columns(), "time")
     assert set(splits.train.targets) == {1.0}
-    assert "no column of ratings" in " ".join(splits.notes)
+    assert "no rating column" in " ".join(splits.notes)
 
 
 def test_unknown_ids_become_0_and_interactions_are_known():

@@ -180,7 +180,10 @@ def test_cells_convert_to_an_array():
         ("", "is empty"),
         ("\n\n", "is empty"),
         ("a,b\n", "without rows"),
-        ("a,b\n1\n", "none of the 1 lines .* as they, 2: line 2 has 1 cells, as '1'"),
+        (
+            "a,b\n1\n",
+            "none of the 1 lines .* 2 cells, as the names have: line 2 has 1 cells, as '1'",
+        ),
     ],
 )
 def test_no_table_is_refused(content, reason, tmp_path):

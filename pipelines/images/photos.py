@@ -52,10 +52,10 @@ ImageShape = tuple[int, int, int]  # height, width, channels
 FitterFactory = Callable[[Sequence[ImageShape]], ImageFitter]
 
 
-def fitter_from_manifest(class_name: str, shape: Sequence[int], **options: Any) -> ImageFitter:
+def fitter_from_manifest(way: str, shape: Sequence[int], **options: Any) -> ImageFitter:
     """Make the fitter that a manifest describes."""
     classes: dict[str, type[ImageFitter]] = {cls.__name__: cls for cls in (FitImage, FitPhoto)}
-    return classes[class_name](shape=tuple(shape), **options)  # type: ignore[arg-type]
+    return classes[way](shape=tuple(shape), **options)  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -62,9 +62,9 @@ def directories(root: Path) -> None:
 # By name: what writes the folder `bad`, and what has to be named.
 FOLDERS = {
     "empty": (lambda root: root.mkdir(), "no folders of pictures"),
-    "a file": (lambda root: root.write_bytes(b""), "no directory"),
-    "a link to nowhere": (lambda root: root.symlink_to("nowhere"), "no directory"),
-    "a link to itself": (lambda root: root.symlink_to("bad"), "no directory"),
+    "a file": (lambda root: root.write_bytes(b""), "not a readable directory"),
+    "a link to nowhere": (lambda root: root.symlink_to("nowhere"), "not a readable directory"),
+    "a link to itself": (lambda root: root.symlink_to("bad"), "not a readable directory"),
     "no classes": (lambda root: files(root, {"a.png": png(), "b.png": png()}), "no folders"),
     "empty classes": (lambda root: files(root, {"x/.keep": b"", "y/.keep": b""}), "no folders"),
     "one class": (
