@@ -108,6 +108,7 @@ def predict(
     """
     options = dataclasses.replace(options or PredictOptions(), **changes)
     loaded = _loaded(run, options)
+    options.check_for(type(loaded.app))
     from evaluation.notebook import Table
     from inference.inputs import Notes
     from inference.values import predict_values
@@ -145,6 +146,7 @@ def export(
     """
     options = dataclasses.replace(options or ExportOptions(), **changes)
     loaded = _loaded(run, options)
+    options.check_for(type(loaded.app))
     from exporting.export import export as write_version
 
     return write_version(loaded, options)
@@ -170,6 +172,7 @@ def tune(app: App, options: TuneOptions | None = None, **changes: Any) -> "Searc
 
     """
     options = dataclasses.replace(options or TuneOptions(), **changes)
+    options.require_packages()
     app.require_data()
     startup.start_tensorflow(options.devices)
     from tuning.result import search_here

@@ -70,11 +70,7 @@ def predict(
     app: type[apps.App], path: Path, inputs: list[str], options: PredictOptions
 ) -> dict[str, Any]:
     """Predict for inputs with a run's model."""
-    if options.strict and app.modality != "ids":
-        raise apps.FieldError(
-            f"Received --strict for {app.name()}, whose inputs are no ids; expected a recommender. "
-            "Leave it out."
-        )
+    options.check_for(app)
     if not inputs:
         raise apps.FieldError(
             f"Received no inputs; expected some: athanor {app.name()} predict {path} "
@@ -120,11 +116,7 @@ def export(app: type[apps.App], path: Path, options: ExportOptions) -> dict[str,
     from exporting import formats
 
     formats.asked(options.format, options.quantize)
-    if options.refresh_items and app.default_task != "ranking":
-        raise apps.FieldError(
-            f"Received --refresh-items {options.refresh_items} for {app.name()}, which recommends "
-            "no items; expected a recommender. Leave it out."
-        )
+    options.check_for(app)
     run = load(app, path, options)
     from evaluation import console_tables
     from exporting.export import export as published

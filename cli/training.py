@@ -75,7 +75,7 @@ def _resumed(app: apps.App, options: TrainFlags) -> tuple[apps.App, TrainFlags]:
 
 def tune(app: apps.App, options: TuneOptions) -> dict[str, Any]:
     """Search, and score the best trial's model on the test examples."""
-    _require_tuner()
+    options.require_packages()
     from training import startup
 
     app.require_data()
@@ -93,17 +93,6 @@ def tune(app: apps.App, options: TuneOptions) -> dict[str, Any]:
     console_tables.scores(scores)
     print(f"best  {short(outcome.best.path)}, an ordinary run: athanor {app.name()} export it")
     return summary | score_summary(outcome.best, scores)
-
-
-def _require_tuner() -> None:
-    import importlib.util
-
-    missing = [name for name in ("keras_tuner", "optuna") if not importlib.util.find_spec(name)]
-    if missing:
-        raise apps.FieldError(
-            f"Received tune without {' and '.join(missing)}; expected the extra `tune`: "
-            "pip install 'athanor[tune]'."
-        )
 
 
 def check_distribute(app: apps.App, options: CheckDistributeOptions) -> dict[str, Any]:

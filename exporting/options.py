@@ -4,6 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from apps.app import App
+from apps.fields import FieldError
 from apps.options import CommonOptions
 
 
@@ -20,3 +22,11 @@ class ExportOptions(CommonOptions):
     with_examples: bool = False
     """Publish some examples of the test set, and ids of users, to everybody who can reach the
     server; by default the server's examples are made up from the schema."""
+
+    def check_for(self, app: type[App]) -> None:
+        """Raise FieldError for options that an app's runs cannot have."""
+        if self.refresh_items and app.default_task != "ranking":
+            raise FieldError(
+                f"Received --refresh-items {self.refresh_items} for {app.name()}, which recommends "
+                "no items; expected a recommender. Leave it out."
+            )

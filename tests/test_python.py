@@ -131,13 +131,17 @@ def test_other_inputs_are_answered(tiny_run, values):
         athanor.predict(tiny_run(Mnist), values)
 
 
-def test_mistakes_raise_what_the_command_line_prints(tmp_path):
+def test_mistakes_raise_what_the_command_line_prints(tiny_run, tmp_path):
     with pytest.raises(RunError, match=r"holds no run\.json"):
         athanor.evaluate(tmp_path)
     with pytest.raises(FieldError, match="Received --precision 'float8'; expected one of auto"):
         athanor.train(Mnist(), precision="float8")
     with pytest.raises(TypeError, match="precison"):
         athanor.train(Mnist(), precison="float32")
+    with pytest.raises(FieldError, match="--strict for mnist"):
+        athanor.predict(tiny_run(Mnist), [], strict=True)
+    with pytest.raises(FieldError, match=r"--refresh-items .* for mnist"):
+        athanor.export(tiny_run(Mnist), refresh_items="items.csv")
     with pytest.raises(FieldError, match="athanor mnist tune --workers 2"):
         athanor.tune(Mnist.tiny(), workers=2)
 

@@ -333,7 +333,9 @@ def test_a_server_needs_no_keras_and_ends_when_it_is_told(exported):
         process.kill()
         process.communicate()
     assert process.returncode == 0, error
-    ours = {name for name in output.split() if name.partition(".")[0] in OURS}
+    ours = {name for name in output.split() if name.partition(".")[0] in OURS and "." in name}
+    # The command line reads the options of every verb, which load nothing else.
+    ours -= {name for name in ours if name.endswith(".options")}
     assert {name.partition(".")[0] for name in ours} == {
         *("apps", "cli", "inference", "pipelines", "serving", "training")
     }

@@ -1,6 +1,7 @@
 """Options of `tune`."""
 
 import dataclasses
+import importlib.util
 from pathlib import Path
 from typing import Literal
 
@@ -56,6 +57,15 @@ class TuneOptions(CommonOptions):
             given = getattr(self, name)
             if given is not None and not low <= given <= high:
                 raise FieldError(f"Received --{name} {given}; expected {low:,} to {high:,}.")
+
+    def require_packages(self) -> None:
+        """Raise FieldError without the packages of the extra `tune`."""
+        missing = [name for name in ("keras_tuner", "optuna") if not importlib.util.find_spec(name)]
+        if missing:
+            raise FieldError(
+                f"Received tune without {' and '.join(missing)}; expected the extra `tune`: "
+                "pip install 'athanor[tune]'."
+            )
 
     @property
     def train_options(self) -> TrainOptions:
