@@ -1,4 +1,4 @@
-"""Fonts for texts of any script: pictures show letters, not boxes."""
+"""Finds installed fonts for texts of any script, so that pictures show letters and no boxes."""
 
 import functools
 import re
@@ -7,13 +7,14 @@ from pathlib import Path
 
 from matplotlib import font_manager, ft2font
 
-OWN = "DejaVu Sans"  # comes with matplotlib
+DEFAULT_FONT = "DejaVu Sans"  # comes with matplotlib
 MONOSPACE = "DejaVu Sans Mono"
 SUBSTITUTE = "?"
-LONGEST_NAME = 40  # characters of a column or a class in a picture
-# A character of each script that OWN lacks: Chinese, Japanese, Korean, Thai, Hindi, Bengali, Tamil.
+MAX_NAME_LENGTH = 40  # characters of a column or a class in a picture
+# A character of each script that DEFAULT_FONT lacks:
+# Chinese, Japanese, Korean, Thai, Hindi, Bengali, Tamil.
 PROBES = "\u6c34\u3042\uac00\u0e01\u0905\u0985\u0b85"
-# Asked before all others: made for reading, and with most characters.
+# Searched before all others: made for reading, and with most characters.
 PREFERRED = (
     *("NotoSansCJK", "NotoSansSC", "SourceHanSans", "wqy", "DroidSansFallback", "PingFang"),
     *("msyh", "simhei", "HiraginoSans", "YuGoth", "malgun", "Noto"),
@@ -21,17 +22,17 @@ PREFERRED = (
 
 
 class Fonts:
-    """The installed fonts that draw a text between them.
+    """Installed fonts that together draw any text.
 
     Attributes:
-        names: of the fonts, in the order in which a character is sought in them.
-        lost: the characters so far that none of them has.
+        names: of the fonts, in the order in which Matplotlib searches them.
+        lost: characters so far that no font has.
 
     """
 
     def __init__(self, paths: list[Path]) -> None:
-        self.names, self.lost = [OWN], set[str]()
-        self._maps = [_characters(Path(font_manager.findfont(OWN)))]
+        self.names, self.lost = [DEFAULT_FONT], set[str]()
+        self._maps = [_characters(Path(font_manager.findfont(DEFAULT_FONT)))]
         for probe in PROBES:
             if not self._has(probe):
                 self._add(next((path for path in paths if ord(probe) in _characters(path)), None))
@@ -56,10 +57,10 @@ class Fonts:
     def short(self, name: str) -> str:
         """The beginning of a name, as `drawable` gives it."""
         drawn = self.drawable(name)
-        return drawn if len(drawn) <= LONGEST_NAME else f"{drawn[: LONGEST_NAME - 1]}\u2026"
+        return drawn if len(drawn) <= MAX_NAME_LENGTH else f"{drawn[: MAX_NAME_LENGTH - 1]}\u2026"
 
     def note(self) -> str:
-        """For people: what could not be drawn, and what to install; empty where all was."""
+        """Tell the user which characters are missing and what to install; empty if none is."""
         if not self.lost:
             return ""
         some = " ".join(sorted(self.lost)[:5])
