@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipelines.inspection import Inspection, Origins, Progress, thumbnails
-from pipelines.rows.packing import Kinds, unpacked
+from pipelines.rows.packing import Kinds, unpack_columns
 
 
 class DataError(ValueError):
@@ -100,7 +100,7 @@ class Examples:
     def columns(self) -> dict[str, np.ndarray]:
         """Views of each named column of all stored examples; empty if features are one array."""
         if self.kinds is not None:
-            return unpacked(self.features, self.kinds)
+            return unpack_columns(self.features, self.kinds)
         return self.features if isinstance(self.features, dict) else {}
 
     @property

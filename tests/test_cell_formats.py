@@ -8,7 +8,7 @@ from pipelines.examples import DataError
 from pipelines.ids.timelines import parse_timeline
 from pipelines.labels import find_labels
 from pipelines.rows import reading as rows
-from pipelines.rows.packing import unpacked
+from pipelines.rows.packing import unpack_columns
 from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import split_source
 from pipelines.tables import cell_formats, csv_files
@@ -274,7 +274,7 @@ def test_columns_without_latin_letters_keep_their_names_apart(tmp_path):
     (tmp_path / "ask.csv").write_text("%,\u0433\u043e\u0434,\u0446\u0435\u043d\u0430\n5,1,7\n")
     asked = csv_files.read(str(tmp_path / "ask.csv")).train
     names = train.reading.names
-    found = unpacked(rows.read_features(asked, train.reading), train.reading.kinds)
+    found = unpack_columns(rows.read_features(asked, train.reading), train.reading.kinds)
     assert found[names["\u0446\u0435\u043d\u0430"]].tolist() == [7.0]
     assert found[names["%"]].tolist() == [5.0]
 

@@ -23,7 +23,7 @@ from inference.modalities.images import UnreadableError, reading_of
 from inference.modalities.rows import kinds_of
 from inference.named_outputs import training_outputs
 from inference.predict import examples, predict
-from pipelines.rows.packing import unpacked
+from pipelines.rows.packing import unpack_columns
 from training.provenance import SIGNATURE_FILE
 from training.train import train
 
@@ -337,7 +337,7 @@ def test_an_export_shows_no_example_of_the_data(app, exported):
         encoded = [base64.b64encode(tf.io.encode_png(one).numpy()) for one in raw]
         assert not [one for one in encoded if one in content]
     else:
-        columns = unpacked(raw, run.manifest["data"]["spec"]["columns"])
+        columns = unpack_columns(raw, run.manifest["data"]["spec"]["columns"])
         rows = set(zip(*(column.tolist() for column in columns.values()), strict=True))
         shown = [tuple(one[name] for name in columns) for one in given["examples"]]
         assert len(shown) == 3 and not rows & set(shown)

@@ -22,7 +22,7 @@ from inference import saving
 from inference.inputs import print_note, read_table
 from inference.modalities import ids, modality_of, rows
 from inference.portable import RefusedError
-from pipelines.rows.packing import unpacked
+from pipelines.rows.packing import unpack_columns
 from pipelines.rows.preprocessing import PrepareColumns
 from training.run import Run
 
@@ -361,7 +361,7 @@ def test_columns_may_be_called_as_python_calls_something_else(called, tmp_path):
     saving.save(run, tmp_path, rows.signatures(run))
     inputs = tf.saved_model.load(tmp_path).signatures["serving_default"]
     raw = rows.read(read_table(str(tmp_path / "words.csv")), run, print_note)
-    columns = unpacked(raw, rows.kinds_of(run))
+    columns = unpack_columns(raw, rows.kinds_of(run))
     given = inputs(**{name: tf.constant(column) for name, column in columns.items()})["value"]
     np.testing.assert_allclose(given, np.ravel(run.model(raw)), atol=1e-5)
 

@@ -88,9 +88,9 @@ def test_rows_of_python(tiny_run):
 
 
 def _columns(run):
-    from pipelines.rows.packing import unpacked
+    from pipelines.rows.packing import unpack_columns
 
-    return unpacked(
+    return unpack_columns(
         run.splits.test.numpy(slice(0, 3)).features, run.manifest["data"]["spec"]["columns"]
     )
 

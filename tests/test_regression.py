@@ -16,7 +16,7 @@ from inference.predict import predict
 from pipelines import embedded
 from pipelines.examples import DataError, Examples
 from pipelines.rows import reading as rows
-from pipelines.rows.packing import packed
+from pipelines.rows.packing import pack_columns
 from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import Splits, split_source
 from pipelines.tables import csv_files
@@ -147,7 +147,7 @@ def test_preprocessing_is_adapted_to_train_alone():
     column = np.array([1, 3, np.nan, 5], "float32")
     text = np.array([b"a"] * 3 + [b"rare"], object)
     kinds = {"x": "number", "c": "category"}
-    train = Examples.of(packed([column, text], kinds, 4), np.zeros(4), kinds=kinds)
+    train = Examples.of(pack_columns([column, text], kinds, 4), np.zeros(4), kinds=kinds)
     numbers, texts = tf.constant([[np.nan], [1e6]], "float64"), tf.constant([["new"], [""]])
     few = PrepareColumns.adapted(train)({"numbers": numbers, "texts": texts})
     # Mean 3 and deviation sqrt(2), after 3 stands for what is missing.
@@ -186,7 +186,7 @@ def test_every_model_takes_tables_without_numbers_or_without_flags(widths, label
     kinds = {f"n{k}": "number" for k in range(num_numbers)}
     kinds |= {f"t{k}": "category" for k in range(num_texts)}
     texts = random.choice([b"a", b"b"], (90, num_texts)).astype(object)
-    features = packed([*random.normal(size=(num_numbers, 90)), *texts.T], kinds, 90)
+    features = pack_columns([*random.normal(size=(num_numbers, 90)), *texts.T], kinds, 90)
     target = random.integers(0, 3, 90) if labels else random.normal(size=90)
     examples = Examples.of(features, target, kinds=kinds)
     parts = (examples.select(np.arange(k, 90, 3)) for k in range(3))
@@ -371,7 +371,7 @@ def test_training_of_classes_begins_at_logistic_regression(labels):
     random = np.random.default_rng(0)
     x, kinds = random.normal(size=(300, 3)), {f"n{k}": "number" for k in range(3)}
     target = np.argmax(x + random.gumbel(size=x.shape), 1) % min(3, len(labels))
-    examples = Examples.of(packed(x.T, kinds, 300), target, kinds=kinds)
+    examples = Examples.of(pack_columns(x.T, kinds, 300), target, kinds=kinds)
     splits = Splits(*(examples.select(np.arange(k, 300, 3)) for k in range(3)), labels=labels)
     app = Regression(width=4)
     given = app.make_output_layer(splits)(
@@ -426,7 +426,7 @@ def test_the_export_takes_columns_by_name(exported):
 
 def test_numbers_near_the_largest_are_prepared():
     kinds = {"x": "number"}
-    huge = packed([np.array([-1e300, 1e300] * 5)], kinds, 10)
+    huge = pack_columns([np.array([-1e300, 1e300] * 5)], kinds, 10)
     train = Examples.of(huge, np.zeros(10), kinds=kinds)
     prepared = PrepareColumns.adapted(train)(train.features)["numbers"]
     np.testing.assert_allclose(prepared[:, 0], [-1, 1] * 5, rtol=1e-6)

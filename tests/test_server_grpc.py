@@ -14,7 +14,7 @@ from tensorflow_serving.apis import (
 )
 
 from apps import Mnist, Recommender, Regression
-from pipelines.rows.packing import unpacked
+from pipelines.rows.packing import unpack_columns
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_predict(predictions, exported):
 @pytest.mark.parametrize("kind", ["float32", "float64"])
 def test_columns_of_numbers_may_be_float32(kind, predictions, exported):
     run = exported(Regression)
-    columns = unpacked(run.samples.raw, run.splits.train.kinds)
+    columns = unpack_columns(run.samples.raw, run.splits.train.kinds)
     given = {name: column.astype(kind) for name, column in columns.items()}
     response = predictions.Predict(request("regression", **given))
     found = tf.make_ndarray(response.outputs["value"])

@@ -15,8 +15,8 @@ from inference.portable import CodeTable, Portable, as_float32, tail_model
 from pipelines.examples import Batch
 from pipelines.files import atomic_write
 from pipelines.rows.column_kinds import unreadable_cell_notes
-from pipelines.rows.column_names import with_names
-from pipelines.rows.packing import MATRICES, Kinds, of_kind, packed, unpacked
+from pipelines.rows.column_names import rename_columns
+from pipelines.rows.packing import MATRICES, Kinds, of_kind, pack_columns, unpack_columns
 from pipelines.rows.reading import Reading, read_features
 from pipelines.tables.cell_formats import CellFormat, format_number
 from pipelines.tables.table import Table
@@ -49,7 +49,7 @@ def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]
     """Raw columns as inputs of the signature."""
     return {
         f"serving_default/input/{name}": column.astype("S") if column.dtype == object else column
-        for name, column in unpacked(raw, kinds_of(run)).items()
+        for name, column in unpack_columns(raw, kinds_of(run)).items()
     }
 
 
@@ -132,7 +132,7 @@ def synthetic_features(run: Run) -> dict[str, np.ndarray]:
         else np.array([one[part] for part in ("typical", "low", "high")])
         for one in model_info(run)["columns"]
     )
-    return packed(columns, kinds_of(run), 3)
+    return pack_columns(columns, kinds_of(run), 3)
 
 
 def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
@@ -158,7 +158,7 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # n
                 )
             )
             | ({"unit": TIME_UNIT} if reading.forms[name].kind == "time" else {})
-            for name, column in unpacked(run.samples.raw, kinds_of(run)).items()
+            for name, column in unpack_columns(run.samples.raw, kinds_of(run)).items()
         ]
     }
 
@@ -216,9 +216,9 @@ def read(table: Table, run: Run, note: Note) -> dict[str, np.ndarray]:
         name: {category.encode() for category in texts}
         for name, texts in saved_graph.vocabularies(run)["categories"].items()
     }
-    columns = unpacked(matrices, reading.kinds)
+    columns = unpack_columns(matrices, reading.kinds)
     for line in unreadable_cell_notes(
-        with_names(table, reading.names), columns, reading.forms, known
+        rename_columns(table, reading.names), columns, reading.forms, known
     ):
         note(line)
     return matrices
@@ -241,7 +241,7 @@ def kinds_of(run: Run) -> Kinds:
 
 def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:
     """Write the examples without targets to a CSV file; returns its path."""
-    path, columns = folder / "rows.csv", unpacked(batch.features, kinds_of(run))
+    path, columns = folder / "rows.csv", unpack_columns(batch.features, kinds_of(run))
     forms = reading_of(run).forms
     cells = [[_cell(cell, forms[name]) for cell in column] for name, column in columns.items()]
     lines = zip(*cells, strict=True)

@@ -48,7 +48,7 @@ def renaming_notes(names: Mapping[str, str]) -> Iterator[str]:
         yield "column " + "; ".join(renamed[:MAX_LISTED_COLUMNS]) + more
 
 
-def with_names(table: Table, names: Mapping[str, str]) -> Table:
+def rename_columns(table: Table, names: Mapping[str, str]) -> Table:
     """Rename the columns of a table by `names`; other columns get clean names, if still free.
 
     `names` are those of the training table: cleaned in another table, two names without ASCII
@@ -69,7 +69,7 @@ def with_names(table: Table, names: Mapping[str, str]) -> Table:
 def require_columns(table: Table, flags: Iterable[tuple[str, str]]) -> None:
     """Raise AddressError if a column is missing; `flags` are pairs of a flag and a column name."""
     names = clean_names(table)
-    table = with_names(table, names)
+    table = rename_columns(table, names)
     for flag, name in flags:
         find_column(names.get(name, name), table, flag)
 

@@ -12,7 +12,9 @@ MATRICES: dict[Kind, str] = {"number": "numbers", "category": "texts"}
 DTYPES = {"numbers": "float64", "texts": "string"}  # TensorFlow's names
 
 
-def packed(columns: Iterable["np.ndarray"], kinds: Kinds, rows: int) -> dict[str, "np.ndarray"]:
+def pack_columns(
+    columns: Iterable["np.ndarray"], kinds: Kinds, rows: int
+) -> dict[str, "np.ndarray"]:
     """Pack columns [rows] into `numbers` float64 [rows, n] and `texts` object [rows, m].
 
     `columns` may be a generator: only one column is in memory besides the matrices.
@@ -24,12 +26,12 @@ def packed(columns: Iterable["np.ndarray"], kinds: Kinds, rows: int) -> dict[str
         "numbers": np.empty((rows, len(of_kind(kinds, "number"))), "float64"),
         "texts": np.empty((rows, len(of_kind(kinds, "category"))), object),
     }
-    for place, column in zip(unpacked(found, kinds).values(), columns, strict=True):
+    for place, column in zip(unpack_columns(found, kinds).values(), columns, strict=True):
         place[:] = column
     return found
 
 
-def unpacked(features: Mapping[str, Any], kinds: Kinds) -> dict[str, Any]:
+def unpack_columns(features: Mapping[str, Any], kinds: Kinds) -> dict[str, Any]:
     """Return a view [rows] of each column of packed features by its name, in table order."""
     columns = {kind: iter(features[matrix].T) for kind, matrix in MATRICES.items()}
     return {name: next(columns[kind]) for name, kind in kinds.items()}

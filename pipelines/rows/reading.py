@@ -19,10 +19,10 @@ from pipelines.rows.column_names import (
     MAX_LISTED_COLUMNS,
     clean_names,
     find_column,
+    rename_columns,
     renaming_notes,
-    with_names,
 )
-from pipelines.rows.packing import Kinds, packed
+from pipelines.rows.packing import Kinds, pack_columns
 from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import cell_formats
 from pipelines.tables.cell_formats import CellFormat
@@ -79,7 +79,7 @@ def source(
 
     """
     names = clean_names(tables.train)
-    train, valid, test = tables.each(lambda table: with_names(table, names))
+    train, valid, test = tables.each(lambda table: rename_columns(table, names))
     tables = Tables(train, valid, test, (*tables.notes, *renaming_notes(names)))
     target = find_column(names.get(target, target), tables.train, "--target")
     left_out = {find_column(names.get(name, name), tables.train, "--drop") for name in drop}
@@ -135,7 +135,7 @@ def read_features(table: Table, reading: Reading) -> dict[str, np.ndarray]:
 
     Unparsable numbers count as missing. Raises DataError if a column does not exist.
     """
-    columns = with_names(table, reading.names).columns
+    columns = rename_columns(table, reading.names).columns
     absent = [name for name in reading.forms if name not in columns]
     if absent:
         raise DataError(
@@ -143,7 +143,7 @@ def read_features(table: Table, reading: Reading) -> dict[str, np.ndarray]:
             f"expected {listed(reading.forms)}. The columns are {listed(columns)}."
         )
     made = (_read_column(table, columns[name], name, form) for name, form in reading.forms.items())
-    return packed(made, reading.kinds, len(table))
+    return pack_columns(made, reading.kinds, len(table))
 
 
 def _read_column(table: Table, column: AnyCells, name: str, form: CellFormat) -> np.ndarray:
