@@ -115,7 +115,7 @@ def export(app: type[apps.App], path: Path, options: ExportOptions) -> dict[str,
     """Write a version of a run for servers."""
     from exporting import formats
 
-    formats.asked(options.format, options.quantize)
+    formats.parse_formats(options.format, options.quantize)
     options.check_for(app)
     run = load(app, path, options)
     from evaluation import console_tables

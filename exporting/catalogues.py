@@ -1,4 +1,4 @@
-"""What a recommender offers, changed without training."""
+"""Changes the recommended items of a run without training."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,17 +11,16 @@ from pipelines.ids.columns import DEFAULT_NAMES, Columns, find_column
 from pipelines.tables.table import listed
 from training.run import Run
 
-NAMED = 5
+MAX_NAMED_ITEMS = 5
 
 
 @contextlib.contextmanager
-def refreshed(run: Run, items: Path | None) -> Iterator[list[str]]:
-    """Meanwhile the run recommends the items of a CSV file alone; gives notes of what was done.
+def with_items(run: Run, items: Path | None) -> Iterator[list[str]]:
+    """Recommend only the items of a CSV file within this context; yields notes for the user.
 
-    The file has the column of items that the data of training had, or a single one. Items
-    that training did not know are left out, for the model knows nothing by which to place
-    them; `rating` answers them by the user's mean, as ever. Raises DataError where no item
-    is known.
+    The file has the item column of the training data, or a single column. Items that are not in
+    the training data are left out, because the model cannot score them; `rating` still returns the
+    user's mean for them. Raises DataError if no item is known.
     """
     if items is None:
         yield []
@@ -29,19 +28,19 @@ def refreshed(run: Run, items: Path | None) -> Iterator[list[str]]:
     wanted = _items(run, items)
     ids = ids_of(run.model)
     known = set(ids.items)
-    kept, strange = [name for name in wanted if name in known], sorted(wanted - known)
-    if not kept:
+    known_items, unknown = [name for name in wanted if name in known], sorted(wanted - known)
+    if not known_items:
         raise DataError(
             f"Received --refresh-items {str(items)!r} with {len(wanted)} items, none of them known "
-            f"from training, such as {_named(strange)}; expected some that are, such as "
+            f"from training, such as {_named(unknown)}; expected some that are, such as "
             f"{_named(list(ids.items))}. Train again to learn new ones."
         )
-    notes = [f"{len(kept)} of {len(ids.items)} items are recommended"]
-    if strange:
+    notes = [f"{len(known_items)} of {len(ids.items)} items are recommended"]
+    if unknown:
         notes.append(
-            f"{len(strange)} items that training did not know are left out: {_named(strange)}"
+            f"{len(unknown)} items are not in the training data and are left out: {_named(unknown)}"
         )
-    with recommending_only(run.model, set(kept)):
+    with recommending_only(run.model, set(known_items)):
         yield notes
 
 
@@ -61,4 +60,4 @@ def _items(run: Run, path: Path) -> set[str]:
 
 
 def _named(items: list[str]) -> str:
-    return ", ".join(items[:NAMED]) + (", ..." if len(items) > NAMED else "")
+    return ", ".join(items[:MAX_NAMED_ITEMS]) + (", ..." if len(items) > MAX_NAMED_ITEMS else "")

@@ -1,4 +1,4 @@
-"""Files of other runtimes in a version: written, replayed without TensorFlow, or refused."""
+"""Writes the files of other runtimes (LiteRT, ONNX) into a version, and checks their parity."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -7,80 +7,78 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from exporting import litert, onnx, parity_check, replay_edge
+from exporting import litert, onnx, replay_edge
+from exporting.parity_check import OTHER_RUNTIME_TOLERANCE, ParityResult, check_parity
 from inference.modalities import modality_of
 from inference.portable import Portable, sidecar
 from pipelines.files import atomic_write
 from training.run import Run
 
-# TensorFlow Serving reads saved_model.pb and what belongs to it; other files of a version
-# directory it leaves alone.
-FILES = {"litert": "model.tflite", "onnx": "model.onnx"}
-# Signatures that can be asked of these files, where the SavedModel has them.
-CARRIED = ("serving_default", "recommend")
+# TensorFlow Serving ignores other files of a version directory than its own.
+FILE_NAMES = {"litert": "model.tflite", "onnx": "model.onnx"}
+# Signatures that these files support, if the SavedModel has them.
+PORTABLE_SIGNATURES = ("serving_default", "recommend")
 
 
-class Written(NamedTuple):
-    """A file, and the proof that it answers as in training."""
+class WrittenFile(NamedTuple):
+    """A written file and the result of its parity check."""
 
     path: Path
     size: int
-    proof: dict[str, Any]
+    parity: ParityResult
 
 
 def write(
     run: Run, directory: Path, portable: Portable, name: str, *, signatures: Iterable[str] = ()
-) -> Written:
+) -> WrittenFile:
     """Write a model and its JSON into a version directory.
 
-    `signatures` are those of the SavedModel: what is not carried is named. Raises
-    RefusedError where the format cannot carry the run, and ParityError where its
-    answers differ from those of training.
+    `signatures` are those of the SavedModel; the JSON names those that the file lacks. Raises
+    RefusedError if the format cannot represent the model, and ParityError if its outputs differ
+    from those of training.
     """
-    content, outside = WAYS[name](portable, run)
-    path = directory / FILES[name]
+    content, spec = CONVERTERS[name](portable, run)
+    path = directory / FILE_NAMES[name]
     path.write_bytes(content)
-    write_beside(path, outside | {"left_out": _left_out(portable, signatures)})
+    write_spec(path, spec | {"left_out": _left_out(portable, signatures)})
     command = [replay_edge.__file__, name, str(path)]
-    proof = parity_check.proof(
+    parity = check_parity(
         run,
         f"a file for {name}",
         command,
         samples_of(run, portable),
-        tolerances=parity_check.ELSEWHERE,
+        tolerances=OTHER_RUNTIME_TOLERANCE,
     )
-    return Written(path, len(content), proof)
+    return WrittenFile(path, len(content), parity)
 
 
 def _left_out(portable: Portable, signatures: Iterable[str]) -> dict[str, str]:
-    missing = [name for name in signatures if name not in CARRIED]
+    missing = [name for name in signatures if name not in PORTABLE_SIGNATURES]
     return {name: portable.left_out.get(name, "in the SavedModel alone") for name in missing}
 
 
-def write_beside(model: Path, outside: dict[str, Any]) -> None:
-    """Write the JSON of a model, a line for each part of it: tables may be long."""
-    parts = [
-        f"{json.dumps(k)}: {json.dumps(v)}" for k, v in {"model": model.name, **outside}.items()
-    ]
-    with atomic_write(model.with_name(f"{model.name}.json")) as beside:
-        beside.write_text("{\n  " + ",\n  ".join(parts) + "\n}\n")
+def write_spec(model: Path, spec: dict[str, Any]) -> None:
+    """Write the JSON beside a model, a line for each part: tables may be long."""
+    parts = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in {"model": model.name, **spec}.items()]
+    with atomic_write(model.with_name(f"{model.name}.json")) as path:
+        path.write_text("{\n  " + ",\n  ".join(parts) + "\n}\n")
 
 
-def read_beside(model: Path) -> dict[str, Any]:
-    """The JSON of a model."""
+def read_spec(model: Path) -> dict[str, Any]:
+    """Read the JSON beside a model."""
     return json.loads(model.with_name(f"{model.name}.json").read_text())
 
 
 def samples_of(run: Run, portable: Portable) -> dict[str, Any]:
-    """The stored inputs, and answers, of the signatures that other formats carry."""
+    """Return the stored inputs and outputs of the signatures that other formats support."""
     whole_lists = portable.lists is not None and portable.lists.met is not None
-    carried = CARRIED if whole_lists else CARRIED[:1]
+    supported = PORTABLE_SIGNATURES if whole_lists else PORTABLE_SIGNATURES[:1]
     samples = modality_of(run).sample_inputs(run.samples.raw, run)
-    return {key: value for key, value in samples.items() if key.partition("/")[0] in carried}
+    return {key: value for key, value in samples.items() if key.partition("/")[0] in supported}
 
 
 def outputs_of(portable: Portable) -> dict[str, Any]:
-    """What a model gives, as tensors without content."""
+    """Return the specs of the outputs of a model."""
     specs = {spec.name: spec for spec in portable.inputs}
     return (
         tf.function(portable.function, autograph=False)
@@ -90,18 +88,18 @@ def outputs_of(portable: Portable) -> dict[str, Any]:
 
 
 def _litert(portable: Portable, run: Run) -> tuple[bytes, dict[str, Any]]:
-    outside = sidecar(portable, run.manifest, outputs_of(portable))
-    return litert.converted(portable), outside
+    spec = sidecar(portable, run.manifest, outputs_of(portable))
+    return litert.convert(portable), spec
 
 
 def _onnx(portable: Portable, run: Run) -> tuple[bytes, dict[str, Any]]:
-    carried = onnx.whole(portable)
+    with_texts = onnx.without_tables(portable)
     labels = list(run.manifest["labels"])
-    outside = sidecar(carried, run.manifest, outputs_of(portable))
-    return onnx.converted(portable, labels), outside
+    spec = sidecar(with_texts, run.manifest, outputs_of(portable))
+    return onnx.convert(portable, labels), spec
 
 
-WAYS: dict[str, Callable[[Portable, Run], tuple[bytes, dict[str, Any]]]] = {
+CONVERTERS: dict[str, Callable[[Portable, Run], tuple[bytes, dict[str, Any]]]] = {
     "litert": _litert,
     "onnx": _onnx,
 }

@@ -1,4 +1,4 @@
-"""A run becomes a version to serve, published only when it answers as in training."""
+"""Exports a run as a version to serve, and publishes it only if its outputs match training."""
 
 import dataclasses
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from exporting import catalogues, edge, formats, quantized, savedmodel, warmup_records
 from exporting.options import ExportOptions
 from exporting.parity_check import ParityError
-from exporting.version_folders import published
+from exporting.version_folders import new_version
 from inference.modalities import modality_of
 from training import provenance
 from training.run import Run, write_json
@@ -17,18 +17,16 @@ DEFAULTS = ExportOptions()
 
 
 def export(run: Run, options: ExportOptions = DEFAULTS, **changes: Any) -> dict[str, Any]:
-    """Write export/N/, TensorFlow Serving's layout, and return its path and proofs.
+    """Write export/N/ in TensorFlow Serving's layout; return its path and parity results.
 
-    Signatures are those of the kind of question, such as `serving_default` over
-    decoded pixels and `encoded` over the bytes of image files; all give the named
-    outputs of the kind of answer, such as `class` and `probabilities`. A fresh
-    process replays the inputs that training stored and compares the answers:
-    raises ParityError, and publishes nothing, where they differ.
+    The modality defines the signatures, such as `serving_default` over decoded pixels and `encoded`
+    over the bytes of image files. The task defines their named outputs, such as `class` and
+    `probabilities`. A fresh process replays the inputs stored by training and compares the outputs.
+    If they differ, this raises ParityError and publishes nothing.
 
-    A version always holds the SavedModel: a server takes the newest one, and has to
-    find a model there. Files of other formats stand beside it, where TensorFlow Serving
-    does not look. Raises RefusedError, and publishes nothing, where one that was asked
-    for cannot carry the run.
+    A version always holds the SavedModel, because a server loads the newest version. TensorFlow
+    Serving ignores the files of other formats beside it. Raises RefusedError, and publishes
+    nothing, if a requested format cannot represent the model.
 
     Args:
         run: to publish.
@@ -37,40 +35,42 @@ def export(run: Run, options: ExportOptions = DEFAULTS, **changes: Any) -> dict[
 
     """
     options = dataclasses.replace(options, **changes)
-    _, *asked = formats.asked(options.format, options.quantize)
+    _, *other_formats = formats.parse_formats(options.format, options.quantize)
     with (
-        catalogues.refreshed(run, options.refresh_items) as notes,
-        published(run.path / "export") as version,
+        catalogues.with_items(run, options.refresh_items) as notes,
+        new_version(run.path / "export") as version,
     ):
-        # First: what cannot be carried is refused before anything is written.
-        carried: Any = modality_of(run).portable(run) if asked else None
+        # First: an unsupported model is refused before anything is written.
+        portable: Any = modality_of(run).portable(run) if other_formats else None
         parity = savedmodel.write(run, version.path, with_examples=options.with_examples)
         signatures = parity["signatures"]
         others = {
-            name: edge.write(run, version.path, carried, name, signatures=signatures)
-            for name in asked
+            name: edge.write(run, version.path, portable, name, signatures=signatures)
+            for name in other_formats
         }
-        smaller = options.quantize and quantized.write(run, version.path, carried, options.quantize)
-        beside = {"formats": {name: one.proof for name, one in others.items()}}
-        beside["quantized"] = smaller or {}
-        kept = {name: part for name, part in beside.items() if part}
-        write_json(version.path / "parity.json", parity | kept)
+        quantization = options.quantize and quantized.write(
+            run, version.path, portable, options.quantize
+        )
+        other_results = {"formats": {name: one.parity for name, one in others.items()}}
+        other_results["quantized"] = quantization or {}
+        other_results = {name: part for name, part in other_results.items() if part}
+        write_json(version.path / "parity.json", {**parity, **other_results})
         provenance.sign(version.path, provenance.EXPORT_FILES)
     return {
         "parity": parity,
-        "quantized": smaller,
-        "notes": notes if warmup_records.possible() else [*notes, warmup_records.MISSING],
+        "quantized": quantization,
+        "notes": notes if warmup_records.available() else [*notes, warmup_records.MISSING_NOTE],
     } | _places(run, version.target, others)
 
 
-def _places(run: Run, target: Path, others: dict[str, edge.Written]) -> dict[str, Any]:
-    """Where a version and its files lie, and how it is asked."""
+def _places(run: Run, target: Path, others: dict[str, edge.WrittenFile]) -> dict[str, Any]:
+    """Return the paths of a version and its files, and a sample request."""
     return {
         "export": str(target),
         "formats": {
-            name: {"path": str(target / one.path.name), "bytes": one.size, **one.proof}
+            name: {"path": str(target / one.path.name), "bytes": one.size, **one.parity}
             for name, one in others.items()
         },
-        "request": str(target / savedmodel.REQUEST),
+        "request": str(target / savedmodel.SAMPLE_REQUEST),
         "curl": savedmodel.curl(run.manifest["app"], target),
     }

@@ -1,4 +1,4 @@
-"""A model as a LiteRT file, which runs without TensorFlow."""
+"""Converts a model to a LiteRT file, which runs without TensorFlow."""
 
 import contextlib
 import os
@@ -17,17 +17,15 @@ from inference.servable import DEFAULT
 Quantization = Literal["int8", "float16"]
 
 
-def converted(portable: Portable, quantize: Quantization | None = None) -> bytes:
-    """The content of a .tflite file. Raises RefusedError where it cannot be.
+def convert(portable: Portable, quantize: Quantization | None = None) -> bytes:
+    """Return the content of a .tflite file. Raises RefusedError for unsupported operations.
 
-    With float16 the weights are kept in half precision, with int8 in whole numbers
-    of 8 bits; what is between them is computed as LiteRT does with such weights.
-    Activations stay as they are: scaled to 8 bits by examples, those of a regression
-    on the embedded patients moved answers by up to 16 of 290, weights alone by 0.1,
-    at the same size.
+    float16 stores the weights in half precision, int8 as integers of 8 bits. Activations are not
+    quantized: on the embedded diabetes data that moved outputs by up to 16 of 290, quantized
+    weights alone by 0.1, at the same size.
     """
-    with tempfile.TemporaryDirectory() as folder, held_back_output():
-        tf.saved_model.save(tf.Module(), folder, {DEFAULT: frozen(portable)})
+    with tempfile.TemporaryDirectory() as folder, silenced_output():
+        tf.saved_model.save(tf.Module(), folder, {DEFAULT: freeze(portable)})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[DEFAULT])
         if quantize:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -37,23 +35,23 @@ def converted(portable: Portable, quantize: Quantization | None = None) -> bytes
             return converter.convert()
         except Exception as error:
             raise RefusedError(
-                f"Received --format litert for a model that it cannot carry: {_reason(error)}; "
-                "expected operations of LiteRT. Leave litert out of --format.",
+                f"Received --format litert for a model that it cannot represent: {_reason(error)}; "
+                "expected operations of LiteRT. Remove litert from --format.",
                 reason="an operation is missing",
             ) from error
 
 
-def frozen(portable: Portable) -> Any:
-    """The function of a model, its weights as constants, from and to tensors by name."""
+def freeze(portable: Portable) -> Any:
+    """Return the function of a model with its weights as constants, from and to named tensors."""
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2,
     )
 
     specs = {spec.name: spec for spec in portable.inputs}
-    whole = tf.function(portable.function, autograph=False).get_concrete_function(**specs)
-    names = sorted(whole.structured_outputs)
-    # Left as variables they would stand in the file as such, and be asked for in vain.
-    constant = convert_variables_to_constants_v2(whole)
+    concrete = tf.function(portable.function, autograph=False).get_concrete_function(**specs)
+    names = sorted(concrete.structured_outputs)
+    # Variables would stay in the file without values.
+    constant = convert_variables_to_constants_v2(concrete)
     order = [tensor.name.partition(":")[0] for tensor in constant.inputs]
 
     def named(**inputs: Any) -> dict[str, Any]:
@@ -64,18 +62,18 @@ def frozen(portable: Portable) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """Which operation is missing, without the way to it; else the first line."""
+    """Return the name of the missing operation, or else the first line of an error."""
     if found := re.search(r"'tf\.\w+' op [^\n;]*", str(error)):
         return found[0]
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
 
 
 @contextlib.contextmanager
-def held_back_output() -> Iterator[None]:
-    """Converters tell of their work from C++; what matters is in what they raise."""
-    # What was printed before, and waits, is not lost with it.
+def silenced_output() -> Iterator[None]:
+    """Discard what converters print from C++; they raise their errors."""
+    # Keep what was printed before.
     sys.stdout.flush()
-    kept = os.dup(1), os.dup(2)
+    saved = os.dup(1), os.dup(2)
     with Path(os.devnull).open("w") as nothing:
         for number in (1, 2):
             os.dup2(nothing.fileno(), number)
@@ -83,6 +81,6 @@ def held_back_output() -> Iterator[None]:
         yield
     finally:
         sys.stdout.flush()
-        for number, one in enumerate(kept, 1):
+        for number, one in enumerate(saved, 1):
             os.dup2(one, number)
             os.close(one)

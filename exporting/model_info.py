@@ -1,4 +1,4 @@
-"""What an artifact tells of itself, for servers, pages and people: about.json."""
+"""Describes an export in about.json, for servers and the web page."""
 
 import base64
 from typing import Any
@@ -21,22 +21,22 @@ def describe(
 ) -> dict[str, Any]:
     """The content of about.json.
 
-    `signatures` as the server has them; `examples` in TensorFlow Serving's JSON form, a
-    row each, for the signature `example_signature`; what the kind of question adds, such
-    as `columns`; and the run's first score, if it has been judged.
+    It has the `signatures`; `examples` in TensorFlow Serving's JSON, a row each, for the signature
+    `example_signature`; what the modality adds, such as `columns`; and the first score of the run,
+    if it was evaluated.
 
     Args:
-        run: that is published.
+        run: to describe.
         signatures: concrete functions by name.
-        shown: inputs by `SIGNATURE/input/NAME`, which everybody who asks the server may read.
-        with_examples: whether these, and the users of ids, are those of the data.
+        shown: inputs by `SIGNATURE/input/NAME`, which every client of the server can read.
+        with_examples: whether these, and the published user ids, are those of the data.
 
     """
     manifest = run.manifest
     kind = modality_of(run).model_info(run, with_examples=with_examples)
     typical = {column["name"]: column["typical"] for column in kind.get("columns", ())}
-    asked = ENCODED if ENCODED in signatures else DEFAULT
-    given = inputs_of(shown, asked, NUM_EXAMPLES)
+    signature = ENCODED if ENCODED in signatures else DEFAULT
+    given = inputs_of(shown, signature, NUM_EXAMPLES)
     return {
         "app": manifest["app"],
         "question": manifest["question"],
@@ -46,7 +46,7 @@ def describe(
         "signatures": {name: _signature(function) for name, function in signatures.items()},
         **kind,
         "examples": instances(given, typical)[:NUM_EXAMPLES],
-        "example_signature": asked,
+        "example_signature": signature,
         "examples_from": "data" if with_examples else "schema",
         "score": _score(run),
         "remarks": _remarks(run),
@@ -57,12 +57,12 @@ def _target(run: Run) -> dict[str, str] | None:
     name = run.manifest["fields"].get("target")
     if run.task != "regression" or not name:
         return None
-    # A table of numbers does not say in what they are counted.
+    # A table of numbers does not name their unit.
     return {"name": name, "unit": ""}
 
 
 def _signature(function: Any) -> dict[str, Any]:
-    # By position or by name, as the function was written; a server knows names alone.
+    # Some functions take inputs by position; a server knows only names.
     specs = tf.nest.flatten(function.structured_input_signature)
     return {
         "inputs": _tensors({spec.name: spec for spec in specs}),
@@ -83,10 +83,10 @@ def _tensors(specs: dict[str, Any]) -> dict[str, Any]:
 def instances(
     inputs: dict[str, np.ndarray], typical: dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Inputs as TensorFlow Serving's JSON takes them, a row each.
+    """Convert inputs to TensorFlow Serving's JSON, a row each.
 
-    JSON knows no missing number: rows without one come first, and in the others the
-    column's typical value stands for it.
+    JSON has no missing numbers: complete rows come first. In others the typical value of the column
+    replaces a missing number.
     """
     rows = list(zip(*inputs.values(), strict=True))
     rows.sort(key=lambda row: any(_is_missing(cell) for cell in row))
@@ -112,7 +112,7 @@ def _cell(name: str, cell: Any) -> Any:
 
 
 def shortest(number: Any) -> float:
-    """The decimal number of fewest digits that is this float32 or float64."""
+    """Return the shortest decimal number that equals a float32 or float64."""
     return float(str(number))
 
 
@@ -126,5 +126,5 @@ def _score(run: Run) -> dict[str, Any] | None:
 
 
 def _remarks(run: Run) -> list[str]:
-    """In words, the simpler models that are better."""
+    """Return the remarks of the evaluation, such as simpler models that are better."""
     return scores_file.read(run).get("remarks", []) if (run.path / SCORES).exists() else []

@@ -1,4 +1,4 @@
-"""A model as an ONNX file, texts included: its own tables turn them into numbers."""
+"""Converts a model to an ONNX file, whose own tables turn texts into numbers."""
 
 import dataclasses
 from typing import Any
@@ -6,22 +6,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from exporting.litert import held_back_output
+from exporting.litert import silenced_output
 from inference.portable import CodeTable, Portable, RefusedError
 
 OPSET = 18
-TABLES, TABLES_VERSION = "ai.onnx.ml", 2  # the operators of tables
+TABLES, TABLES_VERSION = "ai.onnx.ml", 2  # operators of lookup tables
 
 
-def whole(portable: Portable) -> Portable:
-    """What stays outside of an ONNX file: tables do not. Raises RefusedError."""
+def without_tables(portable: Portable) -> Portable:
+    """Return the model with texts as inputs: an ONNX file holds the tables. Raises RefusedError."""
     for name, table in portable.tables.items():
         try:
             "".join(table.known).encode()
         except UnicodeEncodeError as error:
             raise RefusedError(
                 f"Received --format onnx for {name!r} with texts that are no UTF-8; expected "
-                "UTF-8, for ONNX knows no other. Leave onnx out of --format, or correct the data.",
+                "UTF-8, the only encoding of ONNX. Remove onnx from --format, or correct the data.",
                 reason="texts that are no UTF-8",
             ) from error
     inputs = (
@@ -31,27 +31,27 @@ def whole(portable: Portable) -> Portable:
     return dataclasses.replace(portable, inputs=tuple(inputs), tables={})
 
 
-def converted(portable: Portable, labels: list[str]) -> bytes:
-    """The content of an .onnx file. Raises RefusedError where it cannot be."""
+def convert(portable: Portable, labels: list[str]) -> bytes:
+    """Return the content of an .onnx file. Raises RefusedError for unsupported operations."""
     import onnx
     import tf2onnx
 
-    def by_place(*tensors: Any) -> dict[str, Any]:
+    def by_position(*tensors: Any) -> dict[str, Any]:
         specs = portable.inputs
         return portable.function(**{s.name: t for s, t in zip(specs, tensors, strict=True)})
 
     signature = list(portable.inputs)
-    function = tf.function(by_place, autograph=False, input_signature=signature)
-    with held_back_output():
+    function = tf.function(by_position, autograph=False, input_signature=signature)
+    with silenced_output():
         try:
             model, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET)
-            # What it cannot convert tf2onnx leaves in, and says so in its log alone.
+            # tf2onnx keeps operations that it cannot convert, and only logs them.
             onnx.checker.check_model(model)
         except Exception as error:
             reason = str(error).strip().splitlines()[0]
             raise RefusedError(
-                f"Received --format onnx for a model that it cannot carry: {reason}; expected "
-                "operations of ONNX. Leave onnx out of --format.",
+                f"Received --format onnx for a model that it cannot represent: {reason}; expected "
+                "operations of ONNX. Remove onnx from --format.",
                 reason="an operation is missing",
             ) from error
     if TABLES not in {one.domain for one in model.opset_import}:
@@ -64,7 +64,7 @@ def converted(portable: Portable, labels: list[str]) -> bytes:
 
 
 def _read_texts(model: Any, name: str, table: CodeTable) -> None:
-    """Let a graph take texts for an input that was numbers."""
+    """Replace an input of numbers by one of texts and a lookup table."""
     from onnx import TensorProto, helper
 
     graph, number = model.graph, f"{name}/number"
@@ -74,7 +74,7 @@ def _read_texts(model: Any, name: str, table: CodeTable) -> None:
                 node.input[place] = number
     (value,) = (given for given in graph.input if given.name == name)
     value.type.tensor_type.elem_type = TensorProto.STRING
-    # A table of no text at all is none to ONNX; the empty text stands for it.
+    # ONNX refuses an empty table: give it the empty text.
     codes = table.codes or {"": table.unknown}
     looked_up = helper.make_node(
         "LabelEncoder",
@@ -91,7 +91,7 @@ def _read_texts(model: Any, name: str, table: CodeTable) -> None:
 
 
 def _name_classes(model: Any, labels: list[str]) -> None:
-    """Let a graph that gives probabilities also name the class."""
+    """Add an output with the name of the most probable class."""
     from onnx import TensorProto, helper
 
     graph = model.graph

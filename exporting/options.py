@@ -20,8 +20,8 @@ class ExportOptions(CommonOptions):
     refresh_items: Path | None = None
     """A CSV file of the items to recommend from now on; the recommender is not trained again."""
     with_examples: bool = False
-    """Publish some examples of the test set, and ids of users, to everybody who can reach the
-    server; by default the server's examples are made up from the schema."""
+    """Publish some examples of the test set, and ids of users, to every client of the server; by
+    default the server's examples are made from the schema."""
 
     def check_for(self, app: type[App]) -> None:
         """Raise FieldError for options that an app's runs cannot have."""

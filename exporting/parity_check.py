@@ -1,4 +1,4 @@
-"""The gate: a fresh process replays stored inputs, and what differs is not published."""
+"""The parity check: a fresh process must reproduce the outputs of training."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -15,56 +15,68 @@ from inference.artifacts import RANKED_LIST_OUTPUTS
 from inference.named_outputs import training_outputs
 from training.run import Run
 
-# Largest difference of a number, as a share of it where it is above 1: float32 sums in
-# another order, bfloat16 rounds to 8 bits on the way.
+# The largest difference by precision, relative above 1: float32 sums in another order, bfloat16
+# rounds intermediate results to 8 bits.
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 2e-2}
-# Kernels of another runtime fuse and order otherwise: MobileNetV2 on photos differed by 6e-6.
-ELSEWHERE = {**TOLERANCE, "float32": 1e-4}
+# Other runtimes fuse and order operations differently: MobileNetV2 on photos differed by 6e-6.
+OTHER_RUNTIME_TOLERANCE = {**TOLERANCE, "float32": 1e-4}
 
-# An explanation is divided by its own peak, which may be small: rounding grows with it.
-EXPLAINED = {"explain": {"float32": 1e-2, "mixed_bfloat16": 1e-1}}
+# A heat map is divided by its own peak: a small peak magnifies rounding errors.
+EXPLANATION_TOLERANCE = {"explain": {"float32": 1e-2, "mixed_bfloat16": 1e-1}}
+
+
+class ParityResult(TypedDict):
+    """The result of a parity check, as in parity.json; explanations have their own tolerances."""
+
+    passed: bool
+    max_abs_diff: float
+    tolerance: float
+    examples: int
+    signatures: dict[str, float]
+    compared: dict[str, list[str]]
+    tolerances: NotRequired[dict[str, float]]
 
 
 class ParityError(RuntimeError):
-    """An export that answers differently from training; it was not published."""
+    """The outputs of an export differ from those of training; it was not published."""
 
     exit_status = 1
 
 
-def proof(
+def check_parity(
     run: Run,
     what: str,
     command: Sequence[str],
     samples: dict[str, Any],
     *,
     tolerances: dict[str, float] = TOLERANCE,
-) -> dict[str, Any]:
-    """How far the answers of a fresh process are from those of training, by signature.
+) -> ParityResult:
+    """Compare the outputs of a fresh process with those of training, by signature.
 
-    Every output is compared: numbers, classes, lists, pictures. Raises ParityError where one
-    differs by more than the tolerance, or where the process fails.
+    Every output is compared: numbers, classes, lists, heat maps. Raises ParityError if one differs
+    by more than the tolerance, or if the process fails.
 
     Args:
-        run: whose answers they have to be.
-        what: is replayed, for messages.
-        command: of Python, without the files of samples and of answers, which are appended.
-        samples: inputs by `SIGNATURE/input/NAME`, see exporting/replay.py; and by
-            `SIGNATURE/output/NAME` what training answers where that is not `run.samples.answers`.
-        tolerances: by number format, as a share of each number above 1.
+        run: has the expected outputs.
+        what: the name of the export in messages.
+        command: arguments of Python; the files of samples and answers are appended.
+        samples: inputs by `SIGNATURE/input/NAME`, see exporting/replay.py; and expected outputs by
+            `SIGNATURE/output/NAME` if they are not `run.samples.answers`.
+        tolerances: by precision, relative above 1.
 
     """
     inputs = {key: value for key, value in samples.items() if "/input/" in key}
-    given, _ = replayed(what, command, inputs)
-    usual, labels = training_outputs(run)
+    given, _ = replay_in_process(what, command, inputs)
+    run_outputs, labels = training_outputs(run)
     policy = run.manifest["precision"]["policy"]
-    found, names = {}, {}
+    differences, names = {}, {}
     for name in sorted({key.partition("/")[0] for key in inputs}):
-        expected = under(samples, f"{name}/output/") or usual
-        answered = under(given, f"{name}/")
-        tolerance = EXPLAINED.get(name, tolerances)[policy]
+        expected = arrays_under(samples, f"{name}/output/") or run_outputs
+        outputs = arrays_under(given, f"{name}/")
+        tolerance = EXPLANATION_TOLERANCE.get(name, tolerances)[policy]
         try:
-            _require_length(answered, inputs.get(f"{name}/input/k"), expected)
-            found[name] = compare(answered, expected, tolerance, labels)
+            _require_length(outputs, inputs.get(f"{name}/input/k"), expected)
+            differences[name] = compare(outputs, expected, tolerance, labels)
         except DifferentError as error:
             raise ParityError(
                 f"Received {what} whose answers differ from those of training in {name}: {error}. "
@@ -72,22 +84,27 @@ def proof(
             ) from error
         names[name] = sorted(expected)
     worst = max(
-        (one for name, one in found.items() if name not in EXPLAINED), key=lambda o: o.share
+        (one for name, one in differences.items() if name not in EXPLANATION_TOLERANCE),
+        key=lambda one: one.used_share,
     )
-    explained = {name: one.tolerance for name, one in found.items() if name in EXPLAINED}
-    told = {
+    tolerances_of_explanations = {
+        name: one.tolerance for name, one in differences.items() if name in EXPLANATION_TOLERANCE
+    }
+    result: ParityResult = {
         "passed": True,
         "max_abs_diff": worst.value,
         "tolerance": worst.tolerance,
         "examples": len(run.samples.answers),
-        "signatures": {name: one.value for name, one in found.items()},
+        "signatures": {name: one.value for name, one in differences.items()},
         "compared": names,
     }
-    return told | ({"tolerances": explained} if explained else {})
+    if tolerances_of_explanations:
+        result["tolerances"] = tolerances_of_explanations
+    return result
 
 
 def _require_length(given: dict[str, np.ndarray], k: Any, expected: dict[str, np.ndarray]) -> None:
-    """Raise DifferentError unless lists are as long as they were asked to be."""
+    """Raise DifferentError unless lists have the requested length."""
     if given.keys() != RANKED_LIST_OUTPUTS:
         return
     wanted = min(int(k), expected["scores"].shape[1])
@@ -95,8 +112,8 @@ def _require_length(given: dict[str, np.ndarray], k: Any, expected: dict[str, np
         raise DifferentError(f"lists hold {given['scores'].shape[1:]} items, in training {wanted}")
 
 
-def under(arrays: dict[str, Any], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays whose names begin so, without that; texts as bytes."""
+def arrays_under(arrays: dict[str, Any], prefix: str) -> dict[str, np.ndarray]:
+    """Return the arrays under a prefix, by their names without it."""
     return {
         key.removeprefix(prefix): np.asarray(value)
         for key, value in arrays.items()
@@ -104,18 +121,18 @@ def under(arrays: dict[str, Any], prefix: str) -> dict[str, np.ndarray]:
     }
 
 
-def replayed(
+def replay_in_process(
     what: str, command: Sequence[str], inputs: dict[str, Any], more: Sequence[str] = ()
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """What a fresh process answers, by `SIGNATURE/NAME`, and the JSON object that it prints.
+    """Return the outputs of a fresh process by `SIGNATURE/NAME`, and the JSON that it prints.
 
-    It is told the files of samples and of answers, and `more` after them. Raises ParityError
-    where it fails.
+    Its arguments are `command`, the files of samples and answers, and `more`. Raises ParityError
+    if it fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         samples, answers = Path(folder) / "samples.npz", Path(folder) / "answers.npz"
         np.savez(samples, **inputs)
-        # -I: nothing of ours is on the path.
+        # -I: athanor is not on the path.
         process = subprocess.run(
             [sys.executable, "-I", *command, str(samples), str(answers), *more],
             capture_output=True,

@@ -1,4 +1,4 @@
-"""A smaller file for LiteRT beside the usual one, and what it costs: never chosen by itself."""
+"""Writes a file LiteRT file beside the full one, and measures both on the test set."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from inference.servable import DEFAULT
 from pipelines.examples import Examples
 from training.run import Run
 
-MEMORY = 2**28  # bytes of test examples in one question
+MAX_REPLAY_BYTES = 2**28  # of test examples in one process
 
 
 def write(
@@ -21,20 +21,19 @@ def write(
 ) -> dict[str, Any]:
     """Write model.WAY.tflite beside model.tflite, and compare both on the test examples.
 
-    Both are asked in fresh processes with LiteRT's runtime alone. Gives for each its
-    `test` metrics, `bytes`, and `milliseconds` for an answer to one example; of the
-    smaller one `max_abs_diff` from the answers of training, which no gate holds: that
-    it differs is what was asked for. Raises RefusedError and ParityError.
+    Fresh processes run both with LiteRT's runtime alone. Returns for each the `test` metrics,
+    `bytes` and `milliseconds` for one example; for the quantized file also `max_abs_diff` from the
+    outputs of training, which has no tolerance. Raises RefusedError and ParityError.
     """
-    usual = directory / edge.FILES["litert"]
-    smaller = directory / f"model.{way}.tflite"
-    smaller.write_bytes(litert.converted(portable, way))
-    edge.write_beside(smaller, edge.read_beside(usual) | {"model": smaller.name, "quantized": way})
-    command = [replay_edge.__file__, "litert", str(smaller)]
+    full = directory / edge.FILE_NAMES["litert"]
+    file = directory / f"model.{way}.tflite"
+    file.write_bytes(litert.convert(portable, way))
+    edge.write_spec(file, edge.read_spec(full) | {"model": file.name, "quantized": way})
+    command = [replay_edge.__file__, "litert", str(file)]
     samples = edge.samples_of(run, portable)
     inputs = {key: value for key, value in samples.items() if key.startswith(f"{DEFAULT}/input/")}
-    given, _ = parity_check.replayed(smaller.name, command, inputs)
-    answered, (expected, _) = parity_check.under(given, f"{DEFAULT}/"), training_outputs(run)
+    given, _ = parity_check.replay_in_process(file.name, command, inputs)
+    answered, (expected, _) = parity_check.arrays_under(given, f"{DEFAULT}/"), training_outputs(run)
     differences = [
         np.abs(answered[name] - one).max()
         for name, one in expected.items()
@@ -42,27 +41,27 @@ def write(
     ]
     if not np.isfinite(differences).all():
         raise parity_check.ParityError(
-            f"Received {smaller.name} with answers that are no numbers; expected some. It was "
-            "not published; take another --quantize, or leave it away."
+            f"Received {file.name} with outputs that are not finite; expected numbers. It was "
+            "not published. Choose another --quantize, or omit it."
         )
     return {
         "way": way,
         "max_abs_diff": float(max(differences)),
-        "before": _measured(run, usual),
-        "after": _measured(run, smaller),
+        "before": _measured(run, full),
+        "after": _measured(run, file),
     }
 
 
 def _measured(run: Run, model: Path) -> dict[str, Any]:
     test = run.splits.test
-    one = sum(column.nbytes for column in _inputs(test, [0]).values())
-    step = max(1, MEMORY // one)
+    example_bytes = sum(column.nbytes for column in _inputs(test, [0]).values())
+    step = max(1, MAX_REPLAY_BYTES // example_bytes)
     command, blocks, milliseconds = [replay_edge.__file__, "litert", str(model)], [], []
     for start in range(0, len(test), step):
         inputs = _inputs(test, slice(start, start + step))
-        given, told = parity_check.replayed(model.name, command, inputs, ["time"])
-        blocks.append(parity_check.under(given, f"{DEFAULT}/"))
-        milliseconds.append(told["milliseconds"])
+        given, printed = parity_check.replay_in_process(model.name, command, inputs, ["time"])
+        blocks.append(parity_check.arrays_under(given, f"{DEFAULT}/"))
+        milliseconds.append(printed["milliseconds"])
     outputs = {name: np.concatenate([one[name] for one in blocks]) for name in blocks[0]}
     task = task_of(run)
     return {

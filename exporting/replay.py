@@ -1,10 +1,10 @@
-"""Replay stored inputs through an export, in a process that knows nothing of us.
+"""Replay stored inputs through an export, in a process without athanor.
 
     python replay.py EXPORT_DIRECTORY SAMPLES.npz ANSWERS.npz
 
 Imports TensorFlow and NumPy alone. SAMPLES holds the inputs of each signature under
-`SIGNATURE/input/NAME`; ANSWERS gets every output of each under `SIGNATURE/NAME`, texts as
-bytes. Prints one JSON object: how many outputs there were.
+`SIGNATURE/input/NAME`; the script writes every output to ANSWERS under `SIGNATURE/NAME`, texts as
+bytes. It prints one JSON object with the number of outputs.
 """
 
 import json
@@ -12,16 +12,16 @@ import sys
 
 import numpy as np
 
-# TensorFlow imports Keras where it is there, which an export must not need.
+# TensorFlow imports an installed Keras; an export must not need it.
 sys.modules.setdefault("keras", None)  # type: ignore[arg-type]
 import tensorflow as tf  # noqa: E402
 
 
 def main(directory: str, samples_path: str, answers_path: str) -> None:
-    """Write the answers."""
+    """Write the outputs."""
     loaded = tf.saved_model.load(directory)
     samples = dict(np.load(samples_path, allow_pickle=False))
-    answers = {}
+    outputs = {}
     for name in sorted({key.split("/")[0] for key in samples}):
         prefix = f"{name}/input/"
         inputs = {
@@ -30,10 +30,10 @@ def main(directory: str, samples_path: str, answers_path: str) -> None:
             if key.startswith(prefix)
         }
         for key, given in loaded.signatures[name](**inputs).items():
-            made = given.numpy()
-            answers[f"{name}/{key}"] = made.astype("S") if made.dtype == object else made
-    np.savez(answers_path, **answers)
-    print(json.dumps({"outputs": len(answers)}))
+            array = given.numpy()
+            outputs[f"{name}/{key}"] = array.astype("S") if array.dtype == object else array
+    np.savez(answers_path, **outputs)
+    print(json.dumps({"outputs": len(outputs)}))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Ask a LiteRT or ONNX model by what is written beside it, in a process without TensorFlow.
+"""Run a LiteRT or ONNX model by its JSON, in a process without TensorFlow.
 
     python replay_edge.py RUNTIME MODEL SAMPLES.npz ANSWERS.npz [time]
 
-RUNTIME is `litert` or `onnx`; besides it NumPy alone is imported. MODEL.json, which stands
-beside the model, says how raw input becomes what the model takes: this file is the reference
-of how to read it, and whoever asks the model elsewhere may copy it.
+RUNTIME is `litert` or `onnx`; only it and NumPy are imported. MODEL.json, beside the model, says
+how raw input becomes the input of the model. This file is the reference for reading it; copy it
+to run the model elsewhere.
 
-SAMPLES holds the inputs of each signature under `SIGNATURE/input/NAME`; ANSWERS gets every
-output under `SIGNATURE/NAME`, texts as bytes. Prints one JSON object; with `time` it holds
-`milliseconds`, the median time of an answer to one example.
+SAMPLES holds the inputs of each signature under `SIGNATURE/input/NAME`; the script writes every
+output to ANSWERS under `SIGNATURE/NAME`, texts as bytes. It prints one JSON object; with `time` it
+holds `milliseconds`, the median time for one example.
 """
 
 import json
@@ -20,19 +20,19 @@ from pathlib import Path
 import numpy as np
 
 Tensors = dict[str, np.ndarray]
-BATCH, ASKED = 256, 101
+BATCH_SIZE, NUM_TIMED_RUNS = 256, 101
 
 
 def litert(path: str) -> Callable[[Tensors], Tensors]:
-    """The model as a function, by the runtime of LiteRT."""
+    """Load a model with the runtime of LiteRT."""
     from ai_edge_litert.interpreter import Interpreter
 
-    ask = Interpreter(model_path=path).get_signature_runner("serving_default")
-    return lambda tensors: ask(**tensors)
+    model = Interpreter(model_path=path).get_signature_runner("serving_default")
+    return lambda tensors: model(**tensors)
 
 
 def onnx(path: str) -> Callable[[Tensors], Tensors]:
-    """The model as a function, by the runtime of ONNX."""
+    """Load a model with the runtime of ONNX."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -40,87 +40,87 @@ def onnx(path: str) -> Callable[[Tensors], Tensors]:
     return lambda tensors: dict(zip(names, session.run(None, tensors), strict=True))
 
 
-def coded(told: dict, raw: Tensors) -> Tensors:
-    """Raw input as the model takes it: texts by their `codes`, or as texts where it has none."""
+def encode(spec: dict, raw: Tensors) -> Tensors:
+    """Convert raw input: texts to their `codes`, or to strings if the input has no codes."""
     tensors = {}
-    for given in told["inputs"]:
-        column = raw[given["name"]]
-        if "codes" in given:
+    for entry in spec["inputs"]:
+        column = raw[entry["name"]]
+        if "codes" in entry:
             codes = {
-                text.encode("utf-8", "surrogateescape"): n for text, n in given["codes"].items()
+                text.encode("utf-8", "surrogateescape"): n for text, n in entry["codes"].items()
             }
-            numbers = [codes.get(bytes(text), given["unknown"]) for text in column.tolist()]
+            numbers = [codes.get(bytes(text), entry["unknown"]) for text in column.tolist()]
             column = np.array(numbers)
-        elif given["dtype"] == "string":
+        elif entry["dtype"] == "string":
             texts = [bytes(text).decode("utf-8", "replace") for text in column.tolist()]
-            tensors[given["name"]] = np.array(texts, dtype=object)
+            tensors[entry["name"]] = np.array(texts, dtype=object)
             continue
-        if "offset" in given:
-            column = column.astype("float64") - given["offset"]
-        tensors[given["name"]] = column.astype(given["dtype"])
+        if "offset" in entry:
+            column = column.astype("float64") - entry["offset"]
+        tensors[entry["name"]] = column.astype(entry["dtype"])
     return tensors
 
 
-def answers(ask: Callable[[Tensors], Tensors], told: dict, raw: Tensors) -> Tensors:
-    """What the model gives to raw input, in batches; a class is named by the labels beside it."""
-    tensors = coded(told, raw)
+def predict(model: Callable[[Tensors], Tensors], spec: dict, raw: Tensors) -> Tensors:
+    """Run the model on raw input in batches; the labels of MODEL.json name the class."""
+    tensors = encode(spec, raw)
     length = len(next(iter(tensors.values())))
     parts = [
-        ask({name: tensor[start : start + BATCH] for name, tensor in tensors.items()})
-        for start in range(0, length, BATCH)
+        model({name: tensor[start : start + BATCH_SIZE] for name, tensor in tensors.items()})
+        for start in range(0, length, BATCH_SIZE)
     ]
-    given = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    for one in told["outputs"]:
+    outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    for one in spec["outputs"]:
         if "offset" in one:
-            given[one["name"]] = given[one["name"]].astype("float64") + one["offset"]
-    if told["labels"] and "class" not in given:
-        labels = np.array(told["labels"])
-        given["class"] = labels[given["probabilities"].argmax(-1)]
-    return {name: encoded(one) for name, one in given.items()}
+            outputs[one["name"]] = outputs[one["name"]].astype("float64") + one["offset"]
+    if spec["labels"] and "class" not in outputs:
+        labels = np.array(spec["labels"])
+        outputs["class"] = labels[outputs["probabilities"].argmax(-1)]
+    return {name: to_bytes(one) for name, one in outputs.items()}
 
 
-def encoded(made: np.ndarray) -> np.ndarray:
-    """Texts as bytes; numbers as they are."""
-    if made.dtype.kind not in "OU":
-        return made
-    texts = [str(one).encode("utf-8", "surrogateescape") for one in made.ravel()]
-    return np.array(texts, "S").reshape(made.shape)
+def to_bytes(array: np.ndarray) -> np.ndarray:
+    """Convert texts to bytes; numbers stay."""
+    if array.dtype.kind not in "OU":
+        return array
+    texts = [str(one).encode("utf-8", "surrogateescape") for one in array.ravel()]
+    return np.array(texts, "S").reshape(array.shape)
 
 
 def recommend(
-    ask: Callable[[Tensors], Tensors], told: dict, user: np.ndarray, k: int, *, exclude_seen: bool
+    model: Callable[[Tensors], Tensors], spec: dict, user: np.ndarray, k: int, *, exclude_seen: bool
 ) -> Tensors:
-    """Items and scores [n, k], the best first, as the SavedModel's signature `recommend`."""
-    lists = told["recommend"]
+    """Return items and scores [n, k], the best first, as the signature `recommend` does."""
+    lists = spec["recommend"]
     candidates = np.array([item.encode("utf-8", "surrogateescape") for item in lists["candidates"]])
     items, scores = [], []
     for one in user.tolist():
         pairs = {"user": np.array([one] * len(candidates)), "item": candidates}
-        score = answers(ask, told, pairs)["score"].copy()
+        score = predict(model, spec, pairs)["score"].copy()
         if exclude_seen:
-            met = lists["met"].get(one.decode("utf-8", "surrogateescape"), [])
-            score[met] = -np.inf
-        # Of equals the first comes first.
+            seen = lists["met"].get(one.decode("utf-8", "surrogateescape"), [])
+            score[seen] = -np.inf
+        # Ties keep the order of the candidates.
         order = np.argsort(-score, kind="stable")[:k]
-        left = np.isfinite(score[order])
-        items.append(np.where(left, candidates[order], b""))
-        scores.append(np.where(left, score[order], 0))
+        listed = np.isfinite(score[order])
+        items.append(np.where(listed, candidates[order], b""))
+        scores.append(np.where(listed, score[order], 0))
     return {"items": np.array(items), "scores": np.array(scores)}
 
 
-def replayed(ask: Callable[[Tensors], Tensors], told: dict, samples: Tensors) -> Tensors:
-    """The answers to the inputs of each signature."""
-    found: Tensors = {}
+def replay(model: Callable[[Tensors], Tensors], spec: dict, samples: Tensors) -> Tensors:
+    """Return the outputs for the inputs of each signature."""
+    outputs: Tensors = {}
     for name in sorted({key.split("/")[0] for key in samples}):
         raw = _under(samples, f"{name}/input/")
         if name == "recommend":
             given = recommend(
-                ask, told, raw["user"], int(raw["k"]), exclude_seen=bool(raw["exclude_seen"])
+                model, spec, raw["user"], int(raw["k"]), exclude_seen=bool(raw["exclude_seen"])
             )
         else:
-            given = answers(ask, told, raw)
-        found |= {f"{name}/{key}": value for key, value in given.items()}
-    return found
+            given = predict(model, spec, raw)
+        outputs |= {f"{name}/{key}": value for key, value in given.items()}
+    return outputs
 
 
 def _under(samples: Tensors, prefix: str) -> Tensors:
@@ -129,25 +129,25 @@ def _under(samples: Tensors, prefix: str) -> Tensors:
     }
 
 
-def median_milliseconds(ask: Callable[[Tensors], Tensors], told: dict, raw: Tensors) -> float:
-    """Of an answer to one example, the time that the model takes."""
-    one = {name: tensor[:1] for name, tensor in coded(told, raw).items()}
+def median_milliseconds(model: Callable[[Tensors], Tensors], spec: dict, raw: Tensors) -> float:
+    """Return the median time of the model for one example."""
+    one = {name: tensor[:1] for name, tensor in encode(spec, raw).items()}
     seconds = []
-    for _ in range(ASKED):
+    for _ in range(NUM_TIMED_RUNS):
         start = time.perf_counter()
-        ask(one)
+        model(one)
         seconds.append(time.perf_counter() - start)
     return 1e3 * float(np.median(seconds))
 
 
-def main(runtime: str, model: str, samples_path: str, answers_path: str, timed: str = "") -> None:
-    """Write the answers; print the time of one where that is asked for."""
-    told = json.loads(Path(f"{model}.json").read_text("utf-8"))
-    ask = {"litert": litert, "onnx": onnx}[runtime](model)
+def main(runtime: str, path: str, samples_path: str, answers_path: str, timed: str = "") -> None:
+    """Write the outputs; with `timed` print the time for one example."""
+    spec = json.loads(Path(f"{path}.json").read_text("utf-8"))
+    model = {"litert": litert, "onnx": onnx}[runtime](path)
     samples = dict(np.load(samples_path, allow_pickle=False))
-    np.savez(answers_path, **replayed(ask, told, samples))  # type: ignore[arg-type]
+    np.savez(answers_path, **replay(model, spec, samples))  # type: ignore[arg-type]
     raw = _under(samples, "serving_default/input/")
-    print(json.dumps({"milliseconds": median_milliseconds(ask, told, raw)} if timed else {}))
+    print(json.dumps({"milliseconds": median_milliseconds(model, spec, raw)} if timed else {}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Folders of numbered versions: a new one appears whole, or not at all."""
+"""Folders of numbered versions; a new version appears whole or not at all."""
 
 import contextlib
 import fcntl
@@ -8,23 +8,23 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-WRITING = ".writing-"
+UNFINISHED_PREFIX = ".writing-"
 
 
 class Version:
-    """A version that is being written, and where it will be."""
+    """An unfinished version; `target` is its directory after `publish`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path = Path(tempfile.mkdtemp(prefix=WRITING, dir=folder))
+        self.path = Path(tempfile.mkdtemp(prefix=UNFINISHED_PREFIX, dir=folder))
         self.target = self.path
 
     def publish(self) -> None:
-        """Take the next number, all at once; another export may take one meanwhile."""
+        """Rename the directory to the next number; other exports may do so at the same time."""
         self.path.chmod(0o755)
-        # After a loss of power the name must not be there without what it names.
+        # After a power failure the name must not exist without its content.
         for path in [*self.path.rglob("*"), self.path]:
-            _keep(path)
+            _fsync(path)
         while self.path.exists():
             self.target = _next_version(self.folder)
             try:
@@ -32,22 +32,22 @@ class Version:
             except OSError:
                 if not self.target.exists():
                     raise
-        _keep(self.folder)
+        _fsync(self.folder)
 
 
 @contextlib.contextmanager
-def published(folder: Path) -> Iterator[Version]:
-    """A version to write, which gets the next number in a folder if nothing is raised."""
-    with contextlib.ExitStack() as held:
+def new_version(folder: Path) -> Iterator[Version]:
+    """Yield a version to write, and publish it unless an exception is raised."""
+    with contextlib.ExitStack() as cleanup:
         if not folder.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            held.callback(_remove_empty, folder)
-        # No other export takes what has been made, but not yet held, for a dead one's.
-        with _opened(folder) as whole:
-            fcntl.flock(whole, fcntl.LOCK_EX)
-            _remove_dead(folder)
+            cleanup.callback(_remove_empty, folder)
+        # Another export must not remove the new directory before it is locked.
+        with _opened(folder) as folder_lock:
+            fcntl.flock(folder_lock, fcntl.LOCK_EX)
+            _remove_abandoned(folder)
             version = Version(folder)
-            fcntl.flock(held.enter_context(_opened(version.path)), fcntl.LOCK_EX)
+            fcntl.flock(cleanup.enter_context(_opened(version.path)), fcntl.LOCK_EX)
         try:
             yield version
             version.publish()
@@ -56,30 +56,30 @@ def published(folder: Path) -> Iterator[Version]:
 
 
 def _remove_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # it holds a version
+    with contextlib.suppress(OSError):  # it has a version
         folder.rmdir()
 
 
-def _remove_dead(folder: Path) -> None:
-    """Remove what killed exports began: a living one holds a lock on its directory."""
-    for path in folder.glob(f"{WRITING}*"):
-        with contextlib.suppress(OSError), _opened(path) as begun:
-            fcntl.flock(begun, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the directories of killed exports; a running export locks its own."""
+    for path in folder.glob(f"{UNFINISHED_PREFIX}*"):
+        with contextlib.suppress(OSError), _opened(path) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(path)
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    number = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        yield number
+        yield descriptor
     finally:
-        os.close(number)
+        os.close(descriptor)
 
 
-def _keep(path: Path) -> None:
-    with _opened(path) as number:
-        os.fsync(number)
+def _fsync(path: Path) -> None:
+    with _opened(path) as descriptor:
+        os.fsync(descriptor)
 
 
 def _next_version(folder: Path) -> Path:

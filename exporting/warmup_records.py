@@ -1,4 +1,4 @@
-"""Requests that TensorFlow Serving answers to itself before anybody else is served."""
+"""Writes the warm-up requests of TensorFlow Serving."""
 
 import importlib.util
 from pathlib import Path
@@ -9,27 +9,27 @@ import tensorflow as tf
 
 from inference.artifacts import RECORDS
 
-MISSING = (
+MISSING_NOTE = (
     "no warm-up requests: they need the extra `serve`, pip install 'athanor[serve]'; the first "
-    "answer of a server will take longer"
+    "response of a server will take longer"
 )
 
 
-def possible() -> bool:
+def available() -> bool:
     """Whether TensorFlow Serving's messages are installed."""
     return importlib.util.find_spec("tensorflow_serving") is not None
 
 
 def write(directory: Path, name: str, samples: dict[str, Any]) -> None:
-    """Write a request of one example for each signature; none without the extra `serve`.
+    """Write a request with one example for each signature; nothing without the extra `serve`.
 
     Args:
         directory: of the SavedModel.
-        name: under which the model is served.
+        name: of the served model.
         samples: arrays by `SIGNATURE/input/NAME`.
 
     """
-    if not possible():
+    if not available():
         return
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
@@ -47,7 +47,7 @@ def write(directory: Path, name: str, samples: dict[str, Any]) -> None:
 
 
 def inputs_of(samples: dict[str, Any], signature: str, count: int = 1) -> dict[str, np.ndarray]:
-    """The inputs of a signature for the first examples; a number for all of them stays one."""
+    """Return the inputs of a signature for the first `count` examples; scalars stay scalars."""
     start = f"{signature}/input/"
     arrays = {
         key.removeprefix(start): np.asarray(value)

@@ -89,7 +89,7 @@ class Servable:
         directory: of the SavedModel.
         number: of the version.
         threads: that share the work of one operation, where TensorFlow was started as
-            `opening.tensorflow` does it.
+            `serving.startup.start_tensorflow` does it.
 
     """
 

@@ -1,4 +1,4 @@
-"""What the server tells of itself: a line of JSON for each question and each event."""
+"""The access log: a line of JSON for each request and each event of the server."""
 
 import datetime
 import select
@@ -8,79 +8,80 @@ from typing import IO, Any
 
 import orjson
 
-EVERY = 0.2  # seconds between two writes: a write for each request would cost as much as its answer
-MOST = 100_000  # lines that wait for who reads them; a pipe may be full and nobody there to read
-PATIENCE = 2.0  # seconds for the last lines
+# A write for each request would cost as much as its answer.
+FLUSH_SECONDS = 0.2
+MAX_PENDING_LINES = 100_000  # a full pipe without a reader must not fill the memory
+CLOSE_SECONDS = 2.0  # for the last lines
 STDERR = 2
 
 
-class Journal:
-    """Gathers lines; a thread of its own writes them, to a file or to standard error.
+class AccessLog:
+    """Gathers lines, which a background thread writes to a file or to standard error.
 
-    Whoever tells something never waits for who reads it. Where too much waits,
-    lines are left out, and how many is told instead.
+    Logging never blocks. When more than `MAX_PENDING_LINES` are pending, the log drops lines and
+    writes their number instead.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        # No buffer: what a blocked write holds, nobody waits for when the process ends.
+        # Unbuffered: a buffer held by a blocked write would delay the end of the process.
         self._file: IO[bytes] = open(  # noqa: SIM115
             path or STDERR, "ab", buffering=0, closefd=path is not None
         )
         self._lines: list[bytes] = []
-        self._lost = 0
-        # Two locks: who tells never waits for who writes.
-        self._telling, self._writing = threading.Lock(), threading.Lock()
-        self._ended = threading.Event()
+        self._num_dropped = 0
+        # Two locks: a caller of `log` never waits for a write.
+        self._lines_lock, self._write_lock = threading.Lock(), threading.Lock()
+        self._closed = threading.Event()
 
-    def tell(self, event: str, **facts: Any) -> None:
-        """Write an event soon, with the time of now."""
-        line = _line(event, **facts)
-        with self._telling:
-            if len(self._lines) < MOST:
+    def log(self, event: str, **fields: Any) -> None:
+        """Add an event with the present time; the thread writes it soon."""
+        line = _line(event, **fields)
+        with self._lines_lock:
+            if len(self._lines) < MAX_PENDING_LINES:
                 self._lines.append(line)
             else:
-                self._lost += 1
+                self._num_dropped += 1
 
-    def keep(self) -> None:
-        """Write what was gathered, again and again, until it is closed."""
-        threading.Thread(target=self._keep, name="journal", daemon=True).start()
+    def start(self) -> None:
+        """Start the thread that writes until the log is closed."""
+        threading.Thread(target=self._write_periodically, name="access log", daemon=True).start()
 
-    def _keep(self) -> None:
-        while not self._ended.wait(EVERY):
+    def _write_periodically(self) -> None:
+        while not self._closed.wait(FLUSH_SECONDS):
             self.flush()
 
     def flush(self) -> None:
-        """Write what was gathered."""
-        with self._writing:
-            with self._telling:
+        """Write all pending lines."""
+        with self._write_lock:
+            with self._lines_lock:
                 lines, self._lines = self._lines, []
-                lost, self._lost = self._lost, 0
-            if lost:
-                lines.append(_line("lines left out", count=lost))
-            # Where nobody reads any more, there is nobody to tell that either.
+                num_dropped, self._num_dropped = self._num_dropped, 0
+            if num_dropped:
+                lines.append(_line("lines left out", count=num_dropped))
+            # Without a reader no one can receive this error either.
             try:
-                left = memoryview(b"".join(lines))
-                while left:
-                    written = self._file.write(left)
-                    if written is None:  # a terminal or pipe that does not block, and is full
-                        select.select([], [self._file], [], EVERY)
-                    left = left[written or 0 :]
+                remaining = memoryview(b"".join(lines))
+                while remaining:
+                    written = self._file.write(remaining)
+                    if written is None:  # a full terminal or pipe in non-blocking mode
+                        select.select([], [self._file], [], FLUSH_SECONDS)
+                    remaining = remaining[written or 0 :]
             except (OSError, ValueError):
                 return
 
     def close(self) -> None:
-        """Write the last lines, if somebody takes them soon."""
-        self._ended.set()
-        last = threading.Thread(target=self._last, name="journal", daemon=True)
+        """Write the last lines within `CLOSE_SECONDS`."""
+        self._closed.set()
+        last = threading.Thread(target=self._write_last, name="access log", daemon=True)
         last.start()
-        last.join(PATIENCE)
+        last.join(CLOSE_SECONDS)
 
-    def _last(self) -> None:
+    def _write_last(self) -> None:
         self.flush()
         self._file.close()
 
 
-def _line(event: str, **facts: Any) -> bytes:
+def _line(event: str, **fields: Any) -> bytes:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    line = {"time": now, "event": event, **facts}
+    line = {"time": now, "event": event, **fields}
     return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)

@@ -1,4 +1,4 @@
-"""Which directory of numbered versions is served under which name."""
+"""Finds the directory of numbered versions and the name of each model to serve."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ NAME = re.compile(r"[^/:\s]+")
 
 
 class ServeError(ValueError):
-    """What cannot be served as it was asked for: what was received, what was expected."""
+    """Options or addresses that cannot be served."""
 
     exit_status = 2
 
@@ -24,9 +24,9 @@ class Address(NamedTuple):
 
     Attributes:
         name: in URLs.
-        directory: that holds its versions now.
-        source: that is looked at again for it: `latest` may point at another run since, and an
-            app's runs may have another newest one.
+        directory: holds its versions now.
+        source: the path given by the user. The server searches it again, because `latest` may
+            point at a newer run.
 
     """
 
@@ -34,20 +34,20 @@ class Address(NamedTuple):
     directory: Path
     source: Path | None = None
 
-    def again(self) -> Path:
-        """The directory that holds its versions by now; the one before, where there is none."""
+    def current_directory(self) -> Path:
+        """Search the source again; return the present directory if it holds no version."""
         return (self.source and directory_in(self.source)) or self.directory
 
 
-def addresses(asked: Sequence[str]) -> list[Address]:
-    """The models that `RUN` or `NAME=RUN` mean, a name each. Raises ServeError."""
-    if not asked:
+def addresses(runs: Sequence[str]) -> list[Address]:
+    """Find the models of `RUN` and `NAME=RUN`, each with its own name. Raises ServeError."""
+    if not runs:
         raise ServeError("Received no runs; expected directories: athanor serve RUN [NAME=RUN...].")
-    found = [_address(one) for one in asked]
+    found = [_address(one) for one in runs]
     for place, one in enumerate(found):
         if one.name in [other.name for other in found[:place]]:
             first = next(k for k, other in enumerate(found) if other.name == one.name)
-            words = shlex.join([asked[first], f"other={_run(one.directory)}"])
+            words = shlex.join([runs[first], f"other={_run(one.directory)}"])
             raise ServeError(
                 f"Received two models named {one.name!r}; expected a name each. Name one of them: "
                 f"athanor serve {words}."
@@ -55,16 +55,16 @@ def addresses(asked: Sequence[str]) -> list[Address]:
     return found
 
 
-def _address(asked: str) -> Address:
-    if not asked:
+def _address(run: str) -> Address:
+    if not run:
         raise ServeError("Received '' as a run; expected a directory: athanor serve RUN.")
-    path, name = Path(asked), None
-    if "=" in asked and not path.exists():
-        name, _, given = asked.partition("=")
-        # A shell expands ~ only where a word begins.
+    path, name = Path(run), None
+    if "=" in run and not path.exists():
+        name, _, given = run.partition("=")
+        # A shell expands ~ only at the start of a word.
         path = expand_home(given)
         if not given:
-            raise ServeError(f"Received {asked!r}; expected a run too: {name}=RUN.")
+            raise ServeError(f"Received {run!r}; expected a run too: {name}=RUN.")
         if not NAME.fullmatch(name):
             raise ServeError(
                 f"Received the name {name!r}; expected one without spaces, '/' and ':', such as "
@@ -75,27 +75,27 @@ def _address(asked: str) -> Address:
             f"Received {str(path)!r}, where there is no directory; expected a run with an export, "
             "or a directory of numbered versions."
         )
-    source = path.absolute()  # links are followed each time that it is looked at
+    source = path.absolute()  # the server follows links at each search
     directory = directory_in(source)
     if directory is None:
         raise ServeError(
-            f"Received {asked!r}, which holds no exported version; expected some. Export it: "
+            f"Received {run!r}, which holds no exported version; expected some. Export it: "
             "athanor APP export RUN."
         )
     return Address(name or _name_in(directory), directory, source)
 
 
 def directory_in(source: Path) -> Path | None:
-    """The directory of versions that is meant: of a run, of versions, or of an app's runs.
+    """Find the directory of versions in a run, a directory of versions, or an app's runs.
 
-    Of runs it is that of the newest export. None where there is no version.
+    Of several runs the newest export counts. None means that there is no version.
     """
     path = source.resolve()
     for one in (path / EXPORT, path):
         if versions(one):
             return one
     try:
-        # `latest` is one of the others.
+        # `latest` is a link to one of them.
         runs = {one.resolve() / EXPORT for one in path.iterdir() if versions(one / EXPORT)}
     except OSError:
         return None
@@ -103,24 +103,24 @@ def directory_in(source: Path) -> Path | None:
 
 
 def _written(directory: Path) -> int:
-    """When the newest version in a directory was written, in nanoseconds."""
+    """Return the modification time of the newest version in nanoseconds."""
     try:
         return (directory / str(max(versions(directory))) / "saved_model.pb").stat().st_mtime_ns
-    except (OSError, ValueError):  # it has gone since
+    except (OSError, ValueError):  # it was deleted meanwhile
         return 0
 
 
 def _name_in(directory: Path) -> str:
-    """The app's name as the export tells it, else as the run does, else the directory's own."""
+    """Return the app's name from the export or the run, or else the directory's name."""
     newest = max(versions(directory))
     run = _run(directory)
-    for told in (directory / str(newest) / ABOUT, run / MANIFEST):
-        name = read(told).get("app")
+    for path in (directory / str(newest) / ABOUT, run / MANIFEST):
+        name = read(path).get("app")
         if isinstance(name, str) and NAME.fullmatch(name):
             return name
     return re.sub(r"[/:\s]+", "-", run.name)
 
 
 def _run(directory: Path) -> Path:
-    """What is given to `serve` for this directory of versions."""
+    """Return the argument of `serve` for this directory of versions."""
     return directory.parent if directory.name == EXPORT else directory

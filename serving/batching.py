@@ -1,4 +1,4 @@
-"""Requests that arrive together are answered by one run of the model."""
+"""Dynamic batching: one run of the model answers several requests."""
 
 import asyncio
 import concurrent.futures
@@ -10,11 +10,11 @@ import numpy as np
 from inference.request_errors import RequestError
 from inference.servable import Servable, Signature, batch_of
 
-MOST = 64  # rows of a batch
+MAX_BATCH_ROWS = 64
 
 
-class Waiting(NamedTuple):
-    """A request that waits for others."""
+class PendingRequest(NamedTuple):
+    """A request that waits for its batch."""
 
     arrays: Mapping[str, np.ndarray]
     rows: int
@@ -22,63 +22,65 @@ class Waiting(NamedTuple):
 
 
 class Batcher:
-    """Gathers requests of one signature for some milliseconds, or until there are 64 rows.
+    """Gathers requests of one signature for `seconds`, or until there are `MAX_BATCH_ROWS` rows.
 
-    A longer wait makes larger batches: worth it where a model answers many rows in
-    little more time than one, as on a GPU.
+    Longer waits make larger batches. They pay when a model answers many rows in little more time
+    than one, as on a GPU.
     """
 
     def __init__(self, *, seconds: float, threads: int, timeout: float = 30.0) -> None:
         self._seconds, self._timeout = seconds, timeout
         self._pool = concurrent.futures.ThreadPoolExecutor(threads, "batches")
-        self._waiting: dict[tuple[Any, ...], list[Waiting]] = {}
+        self._waiting: dict[tuple[Any, ...], list[PendingRequest]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(
         self, servable: Servable, signature: Signature, arrays: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """The outputs for the inputs, found together with others'. Raises RequestError."""
+        """Return the outputs for the inputs, computed in a batch. Raises RequestError."""
         loop = asyncio.get_running_loop()
         rows = {one.shape[0] if one.shape else 0 for one in arrays.values()}
         if not signature.in_rows() or len(rows) != 1 or rows == {0}:
             return await loop.run_in_executor(self._pool, self._run, servable, signature, arrays)
-        # Rows of one shape can stand in one array.
+        # Only rows of one shape fit into one array.
         shapes = tuple(one.shape[1:] for one in arrays.values())
         key = (servable, signature.name, shapes)
         waiting = self._waiting.setdefault(key, [])
-        waiting.append(Waiting(arrays, rows.pop(), loop.create_future()))
-        mine = waiting[-1]
-        if sum(one.rows for one in waiting) >= MOST:
+        waiting.append(PendingRequest(arrays, rows.pop(), loop.create_future()))
+        pending = waiting[-1]
+        if sum(one.rows for one in waiting) >= MAX_BATCH_ROWS:
             self._begin(key, waiting, signature)
         elif len(waiting) == 1:
             loop.call_later(self._seconds, self._begin, key, waiting, signature)
-        return await mine.answer
+        return await pending.answer
 
-    def _begin(self, key: tuple[Any, ...], waiting: list[Waiting], signature: Signature) -> None:
+    def _begin(
+        self, key: tuple[Any, ...], waiting: list[PendingRequest], signature: Signature
+    ) -> None:
         if self._waiting.get(key) is not waiting:
-            return  # it was full before its time
+            return  # the batch was full before its time
         del self._waiting[key]
         task = asyncio.get_running_loop().create_task(self._answer(key[0], signature, waiting))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     async def _answer(
-        self, servable: Servable, signature: Signature, waiting: list[Waiting]
+        self, servable: Servable, signature: Signature, waiting: list[PendingRequest]
     ) -> None:
         loop = asyncio.get_running_loop()
-        together = {
+        batch = {
             name: np.concatenate([one.arrays[name] for one in waiting]) for name in signature.inputs
         }
         try:
-            found = await loop.run_in_executor(self._pool, self._run, servable, signature, together)
-            if batch_of(found) != sum(one.rows for one in waiting):
+            outputs = await loop.run_in_executor(self._pool, self._run, servable, signature, batch)
+            if batch_of(outputs) != sum(one.rows for one in waiting):
                 raise RequestError("INTERNAL", f"{signature.name!r} lost rows of a batch")
         except RequestError as error:
             if len(waiting) == 1 or error.code == "DEADLINE_EXCEEDED":
                 for one in waiting:
                     _fail(one, error)
             else:
-                # One that cannot be answered must not take the others with it.
+                # One invalid request must not fail the others.
                 for one in waiting:
                     await self._answer(servable, signature, [one])
             return
@@ -86,7 +88,7 @@ class Batcher:
         for one in waiting:
             if not one.answer.done():
                 part = slice(start, start + one.rows)
-                one.answer.set_result({name: whole[part] for name, whole in found.items()})
+                one.answer.set_result({name: whole[part] for name, whole in outputs.items()})
             start += one.rows
 
     def _run(
@@ -96,10 +98,10 @@ class Batcher:
             return servable.run_within(signature, arrays, self._timeout)
 
     def close(self) -> None:
-        """Let the threads end."""
+        """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _fail(one: Waiting, error: RequestError) -> None:
+def _fail(one: PendingRequest, error: RequestError) -> None:
     if not one.answer.done():
         one.answer.set_exception(error)

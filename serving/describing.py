@@ -1,4 +1,4 @@
-"""What is told of models: their versions, their signatures, what they answer."""
+"""JSON descriptions of models: versions, signatures, and the model info of exports."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from serving.versions import Model, Models
 
 
 def status(model: Model, number: int | None) -> bytes:
-    """TensorFlow Serving's GetModelStatusResponse in JSON. Raises RequestError."""
-    told = [
+    """Return TensorFlow Serving's GetModelStatusResponse in JSON. Raises RequestError."""
+    statuses = [
         {
             "version": str(one.version),
             "state": one.state,
@@ -18,12 +18,12 @@ def status(model: Model, number: int | None) -> bytes:
         }
         for one in model.statuses(number)
     ]
-    return orjson.dumps({"model_version_status": told}, option=orjson.OPT_INDENT_2)
+    return orjson.dumps({"model_version_status": statuses}, option=orjson.OPT_INDENT_2)
 
 
 def metadata(model: Model, number: int | None) -> bytes:
-    """TensorFlow Serving's GetModelMetadataResponse in JSON. Raises RequestError."""
-    with model.held(number) as servable:
+    """Return TensorFlow Serving's GetModelMetadataResponse in JSON. Raises RequestError."""
+    with model.use(number) as servable:
         signatures = {
             name: json_format.MessageToDict(
                 one, always_print_fields_with_no_presence=True, preserving_proto_field_name=True
@@ -31,14 +31,14 @@ def metadata(model: Model, number: int | None) -> bytes:
             for name, one in servable.definitions.items()
         }
         spec = {"name": model.name, "signature_name": "", "version": str(servable.number)}
-    told = {"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}}
-    return orjson.dumps(told, option=orjson.OPT_INDENT_2)
+    content = {"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}}
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2)
 
 
-def about_all(models: Models) -> list[dict[str, Any]]:
-    """Every model that is served: its name, its version, and what its export tells of itself.
+def describe_models(models: Models) -> list[dict[str, Any]]:
+    """List all served models: name, version and the model info of the export.
 
-    TensorFlow Serving has no list of models; the page for people is made from this one.
+    TensorFlow Serving has no such list; the web page needs it.
     """
     served = [(model.name, model.current) for model in models.by_name.values()]
     return [

@@ -1,6 +1,6 @@
-"""What connections over gRPC may take: how many, how long they are silent, how slow a body is.
+"""Limits of gRPC connections: their number, idle time, and time for a message.
 
-gRPC has no such limits by itself, and its threads wait for a body as long as the client likes.
+gRPC has no such limits by default, and its threads wait for a message without end.
 """
 
 import threading
@@ -10,15 +10,15 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-MAX_CONNECTIONS = 128  # beside those of HTTP: each takes a file, and a process has 1024
-MAX_STREAMS = 100  # requests of one connection at once; more wait at the client
-IDLE_SECONDS = 75  # that a connection may be silent; clients connect anew by themselves
-AGE_SECONDS = 600  # so that an answer that nobody reads is not kept for ever
-GRACE_SECONDS = 60  # for the requests of a connection of that age
+MAX_CONNECTIONS = 128  # besides those of HTTP: each takes a file descriptor, of 1024
+MAX_STREAMS = 100  # concurrent requests of one connection; the client queues more
+MAX_IDLE_SECONDS = 75  # clients reconnect by themselves
+MAX_AGE_SECONDS = 600  # an answer that no client reads must not stay for ever
+GRACE_SECONDS = 60  # for the last requests of a connection of that age
 
 
 def options(head_seconds: float, max_body: int) -> list[tuple[str, int]]:
-    """The options of a server; a connection has `head_seconds` to begin to speak HTTP/2."""
+    """Return the options of a server; a connection has `head_seconds` for its HTTP/2 handshake."""
     return [
         ("grpc.max_receive_message_length", max_body),
         ("grpc.max_send_message_length", -1),
@@ -26,26 +26,26 @@ def options(head_seconds: float, max_body: int) -> list[tuple[str, int]]:
         ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
         ("grpc.max_concurrent_streams", MAX_STREAMS),
         ("grpc.server_handshake_timeout_ms", int(head_seconds * 1000)),
-        ("grpc.max_connection_idle_ms", IDLE_SECONDS * 1000),
-        ("grpc.max_connection_age_ms", AGE_SECONDS * 1000),
+        ("grpc.max_connection_idle_ms", MAX_IDLE_SECONDS * 1000),
+        ("grpc.max_connection_age_ms", MAX_AGE_SECONDS * 1000),
         ("grpc.max_connection_age_grace_ms", GRACE_SECONDS * 1000),
     ]
 
 
-class BodiesInTime(grpc.ServerInterceptor):
-    """Reads the message of each request, which is cancelled where that does not arrive in time.
+class MessageDeadline(grpc.ServerInterceptor):
+    """Cancels requests whose message does not arrive in time.
 
     Args:
         seconds: for a message.
-        tell: is called with the method of a request that is given up.
+        on_timeout: called with the method of a cancelled request.
 
     """
 
-    def __init__(self, seconds: float, tell: Callable[[str], None]) -> None:
-        self._seconds, self._tell = seconds, tell
+    def __init__(self, seconds: float, on_timeout: Callable[[str], None]) -> None:
+        self._seconds, self._on_timeout = seconds, on_timeout
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
-        """The handler of a method."""
+        """Return the handler of a method."""
         handler = continuation(details)
         if handler is None or handler.unary_unary is None:
             return handler
@@ -58,21 +58,21 @@ class BodiesInTime(grpc.ServerInterceptor):
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The message cannot be parsed")
             return handler.unary_unary(request, context)
 
-        # As a stream of bytes, for only that is given to a handler before it is read.
+        # As a stream of bytes: gRPC reads other messages before it calls the handler.
         return grpc.stream_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
     def _message(self, messages: Iterator[bytes], context: Any, method: str) -> bytes:
-        late = threading.Timer(self._seconds, self._give_up, [context, method])
-        late.daemon = True
-        late.start()
+        timer = threading.Timer(self._seconds, self._cancel, [context, method])
+        timer.daemon = True
+        timer.start()
         try:
-            found = next(messages, None)
+            message = next(messages, None)
         finally:
-            late.cancel()
-        if found is None:
+            timer.cancel()
+        if message is None:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The request has no message")
-        return found or b""
+        return message or b""
 
-    def _give_up(self, context: Any, method: str) -> None:
+    def _cancel(self, context: Any, method: str) -> None:
         context.cancel()
-        self._tell(method)
+        self._on_timeout(method)

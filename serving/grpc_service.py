@@ -21,85 +21,91 @@ from tensorflow_serving.apis import (
 
 from inference.request_errors import RequestError, invalid
 from inference.servable import Servable, Signature, check
-from serving.access_log import Journal
+from serving.access_log import AccessLog
 from serving.addresses import ServeError
-from serving.grpc_limits import BodiesInTime, options
-from serving.http.rest import Limits
+from serving.grpc_limits import MessageDeadline, options
+from serving.http.limits import Limits
 from serving.metrics import Metrics
 from serving.versions import Model, Models
 
-THREADS = 32  # wait for bodies, so that some slow ones keep nobody waiting
-ANSWERING = 4  # of them
-STRING = 32  # bytes of a string beside its characters
+MAX_THREADS = 32  # most of them wait for messages of slow clients
+MAX_RUNNING_REQUESTS = 4
+STRING_BYTES = 32  # of a string besides its characters
 
 
-class Asking:
-    """What both services need: models, and a line and a count for each request."""
+class RequestHandler:
+    """Runs the requests of both services, and logs and counts them."""
 
-    def __init__(self, models: Models, limits: Limits, metrics: Metrics, journal: Journal) -> None:
+    def __init__(
+        self, models: Models, limits: Limits, metrics: Metrics, access_log: AccessLog
+    ) -> None:
         self.models, self.limits = models, limits
-        self._metrics, self._journal = metrics, journal
-        self._few = threading.Semaphore(ANSWERING)
+        self._metrics, self._access_log = metrics, access_log
+        self._slots = threading.Semaphore(MAX_RUNNING_REQUESTS)
 
-    def gave_up(self, path: str) -> None:
-        """Tell of a request whose body did not arrive in time."""
+    def log_timeout(self, path: str) -> None:
+        """Log a request whose message did not arrive in time."""
         message = f"The body did not arrive within {self.limits.timeout:g} seconds"
-        self._journal.tell("request", method="gRPC", path=path, status="CANCELLED", error=message)
+        self._access_log.log("request", method="gRPC", path=path, status="CANCELLED", error=message)
 
-    def answered(self, method: str, spec: Any, context: Any, answer: Callable[[], Any]) -> Any:
-        """The answer, or the end of the request with TensorFlow Serving's code and message."""
+    def handle(self, method: str, spec: Any, context: Any, respond: Callable[[], Any]) -> Any:
+        """Return the response, or abort with TensorFlow Serving's code and message."""
         start, code, message = time.perf_counter(), "OK", ""
         known = spec.name if spec.name in self.models.by_name else ""
         try:
-            with self._few:
-                return answer()
+            with self._slots:
+                return respond()
         except RequestError as error:
             code, message = error.code, error.message
         except Exception as error:
-            self._journal.tell("failed", path=method, error=repr(error))
+            self._access_log.log("failed", path=method, error=repr(error))
             code, message = "INTERNAL", "internal error; the log says more"
         finally:
             seconds = time.perf_counter() - start
-            self._metrics.answered(known, code, seconds)
-            told = {"method": "gRPC", "path": method, "model": known, "status": code}
-            facts = {"error": message} if message else {}
-            self._journal.tell("request", **told, ms=round(seconds * 1000, 3), **facts)
+            self._metrics.record(known, code, seconds)
+            fields = {"method": "gRPC", "path": method, "model": known, "status": code}
+            self._access_log.log(
+                "request",
+                **fields,
+                ms=round(seconds * 1000, 3),
+                **({"error": message} if message else {}),
+            )
         return context.abort(grpc.StatusCode[code], message)
 
 
-def _model(models: Models, spec: Any, what: str = "predict") -> tuple[Model, int | None]:
-    """The model and the version that a request names. Raises RequestError."""
+def _model(models: Models, spec: Any, method: str = "predict") -> tuple[Model, int | None]:
+    """Return the model and the version of a request. Raises RequestError."""
     if not spec.name:
         raise invalid("Missing ModelSpec")
     if spec.version_label:
         raise invalid(f"Unrecognized servable version label: {spec.version_label}")
     number = spec.version.value if spec.HasField("version") else None
-    return models.find(spec.name, number, what), number
+    return models.find(spec.name, number, method), number
 
 
-class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata; the other methods are answered by UNIMPLEMENTED."""
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Predict and GetModelMetadata; other methods return UNIMPLEMENTED."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, handler: RequestHandler) -> None:
+        self._handler = handler
 
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """The outputs for the inputs."""
-        return self._asking.answered(
+        """Return the outputs for the inputs."""
+        return self._handler.handle(
             "Predict", request.model_spec, context, lambda: self._predict(request, context)
         )
 
     def _predict(self, request: Any, context: Any) -> Any:
-        model, number = _model(self._asking.models, request.model_spec)
-        with model.held(number) as servable:
+        model, number = _model(self._handler.models, request.model_spec)
+        with model.use(number) as servable:
             signature = servable.signature(request.model_spec.signature_name)
-            wanted = _filtered(signature, list(request.output_filter))
+            wanted = _wanted_outputs(signature, list(request.output_filter))
             arrays = {
-                name: _array(name, one, signature, self._asking.limits.max_body)
+                name: _array(name, one, signature, self._handler.limits.max_body)
                 for name, one in request.inputs.items()
             }
             check(signature, arrays)
-            left = min(self._asking.limits.timeout, _remaining(context))
+            left = min(self._handler.limits.timeout, _remaining(context))
             given = servable.run_within(signature, arrays, left)
             response = predict_pb2.PredictResponse(
                 model_spec=_spec(model, servable, signature.name)
@@ -109,55 +115,55 @@ class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
         return response
 
     def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """The signatures of a model."""
-        return self._asking.answered(
+        """Return the signatures of a model."""
+        return self._handler.handle(
             "GetModelMetadata", request.model_spec, context, lambda: self._metadata(request)
         )
 
     def _metadata(self, request: Any) -> Any:
-        model, number = _model(self._asking.models, request.model_spec)
+        model, number = _model(self._handler.models, request.model_spec)
         fields = list(request.metadata_field)
         if not fields:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         for field in fields:
             if field != "signature_def":
                 raise invalid(f"Metadata field {field} is not supported")
-        with model.held(number) as servable:
-            found = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.definitions)
+        with model.use(number) as servable:
+            definitions = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.definitions)
             response = get_model_metadata_pb2.GetModelMetadataResponse(
                 model_spec=_spec(model, servable, "")
             )
-        response.metadata["signature_def"].Pack(found)
+        response.metadata["signature_def"].Pack(definitions)
         return response
 
 
-class Statuses(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus; what is served is decided on the command line, not by requests."""
+class ModelStatusService(model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus; requests cannot change what is served."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, handler: RequestHandler) -> None:
+        self._handler = handler
 
     def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Where the versions of a model stand."""
-        return self._asking.answered(
+        """Return the states of the versions of a model."""
+        return self._handler.handle(
             "GetModelStatus", request.model_spec, context, lambda: self._status(request)
         )
 
     def _status(self, request: Any) -> Any:
-        model, number = _model(self._asking.models, request.model_spec, "status")
+        model, number = _model(self._handler.models, request.model_spec, "status")
         response = get_model_status_pb2.GetModelStatusResponse()
         for one in model.statuses(number):
-            told = response.model_version_status.add(
+            status = response.model_version_status.add(
                 version=one.version,
                 state=get_model_status_pb2.ModelVersionStatus.State.Value(one.state),
             )
-            told.status.error_code = getattr(tf.errors, one.code, 0) if one.code != "OK" else 0
-            told.status.error_message = one.message
+            status.status.error_code = getattr(tf.errors, one.code, 0) if one.code != "OK" else 0
+            status.status.error_message = one.message
         return response
 
 
 def _remaining(context: Any) -> float:
-    """Seconds that the client waits."""
+    """Return the seconds until the client's deadline."""
     seconds = context.time_remaining()
     return math.inf if seconds is None else max(seconds, 0.0)
 
@@ -168,8 +174,8 @@ def _spec(model: Model, servable: Servable, signature: str) -> Any:
     return spec
 
 
-def _filtered(signature: Signature, wanted: list[str]) -> list[str]:
-    """The outputs that are asked for. Raises RequestError."""
+def _wanted_outputs(signature: Signature, wanted: list[str]) -> list[str]:
+    """Return the names of the wanted outputs. Raises RequestError."""
     for name in wanted:
         if name not in signature.outputs:
             raise invalid(
@@ -182,32 +188,32 @@ def _filtered(signature: Signature, wanted: list[str]) -> list[str]:
 
 
 def _array(name: str, proto: Any, signature: Signature, most: int) -> np.ndarray:
-    """A tensor of a request. Raises RequestError where it is none that the signature takes."""
+    """Convert a tensor of a request. Raises RequestError if the signature does not accept it."""
     tensor = signature.inputs.get(name)
     if tensor is None:
         raise invalid(
             f"input size does not match signature. Sent extra: {{{name}}}. Expected: "
             f"{{{','.join(signature.inputs)}}}."
         )
-    # First: to read another type may take sixteen times the memory.
-    taken = {tensor.dtype, np.dtype("float32")} if tensor.dtype == np.float64 else {tensor.dtype}
-    if proto.dtype not in {tf.as_dtype(one).as_datatype_enum for one in taken}:
+    # Before conversion: another type may take sixteen times the memory.
+    accepted = {tensor.dtype, np.dtype("float32")} if tensor.dtype == np.float64 else {tensor.dtype}
+    if proto.dtype not in {tf.as_dtype(one).as_datatype_enum for one in accepted}:
         raise invalid(
             f"Input {name!r}: expected type {tensor.dtype.name} but got {_type_name(proto.dtype)}"
         )
     size = math.prod((one.size for one in proto.tensor_shape.dim), start=1)
-    # A single value stands for all: a small message may ask for any memory.
-    strings, each = proto.string_val, tensor.dtype.itemsize
+    # A single value may fill a tensor of any shape: a small message could take any memory.
+    strings, item_bytes = proto.string_val, tensor.dtype.itemsize
     if strings and len(strings) != size:
-        each = STRING + max(map(len, strings))
-    if size < 0 or size * each > most:
+        item_bytes = STRING_BYTES + max(map(len, strings))
+    if size < 0 or size * item_bytes > most:
         raise invalid(f"Input {name!r}: the shape is too large or unknown")
     try:
         made = tf.make_ndarray(proto)
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
         raise invalid(f"Input {name!r} is not a valid tensor: {reason}") from None
-    # Loses nothing; clients know of float32 from before.
+    # Older clients send float32; the conversion is exact.
     return made.astype("float64") if tensor.dtype == np.float64 else made
 
 
@@ -218,34 +224,33 @@ def _type_name(number: int) -> str:
         return f"number {number}"
 
 
-def threads(limits: Limits) -> int:
-    """How many requests are read or answered at once; others' bodies are not read meanwhile.
-
-    So many that no more than `max_bytes` arrive together, but at least one.
-    """
-    return max(1, min(THREADS, limits.max_bytes // limits.max_body))
+def num_threads(limits: Limits) -> int:
+    """Return how many messages are read at once: at most `max_bytes` together, but at least one."""
+    return max(1, min(MAX_THREADS, limits.max_bytes // limits.max_body))
 
 
-def started(asking: Asking, host: str, port: int) -> tuple[Any, int]:
-    """A server that answers, and its port. Raises ServeError where it cannot listen there."""
-    limits = asking.limits
+def start_server(handler: RequestHandler, host: str, port: int) -> tuple[Any, int]:
+    """Start a server; return it and its port. Raises ServeError if it cannot listen."""
+    limits = handler.limits
     server = grpc.server(
-        concurrent.futures.ThreadPoolExecutor(threads(limits), "gRPC"),
+        concurrent.futures.ThreadPoolExecutor(num_threads(limits), "gRPC"),
         maximum_concurrent_rpcs=limits.max_concurrency,
-        interceptors=[BodiesInTime(limits.timeout, asking.gave_up)],
+        interceptors=[MessageDeadline(limits.timeout, handler.log_timeout)],
         options=options(limits.head_seconds, limits.max_body),
     )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Predictions(asking), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(Statuses(asking), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        PredictionService(handler), server
+    )
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelStatusService(handler), server)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        found = server.add_insecure_port(address)
+        actual_port = server.add_insecure_port(address)
     except RuntimeError:
-        found = 0
-    if not found:
+        actual_port = 0
+    if not actual_port:
         raise ServeError(
             f"Received --grpc-port {port}, where nothing can listen on {host}; expected a free "
             "port, such as --grpc-port 0."
         )
     server.start()
-    return server, found
+    return server, actual_port

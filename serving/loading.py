@@ -1,33 +1,33 @@
-"""A version is loaded with as many threads as serve it best, and warmed."""
+"""Loads a version with the best number of threads, and warms it up."""
 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from inference.servable import ALL, Servable
-from serving.warmup import quick, warm
+from serving.warmup import is_quick, warm_up
 
 
 def load(directory: Path, number: int) -> Servable:
-    """A version that has answered its own requests. Raises what keeps it from that.
+    """Load a version and run its warm-up requests.
 
-    A network that one thread answers soon keeps to that thread: to share so little work
-    costs about what it saves, and takes the other cores from who asks, and from the next.
+    A small network keeps to one thread: sharing its work costs about what it saves, and takes cores
+    from other requests and from the client.
     """
     servable = Servable(directory, number, threads=1)
-    with _closed_where_it_fails(servable):
-        if quick(servable):
-            warm(servable)
+    with _closed_on_error(servable):
+        if is_quick(servable):
+            warm_up(servable)
             return servable
     servable.close()
     servable = Servable(directory, number, threads=ALL)
-    with _closed_where_it_fails(servable):
-        warm(servable)
+    with _closed_on_error(servable):
+        warm_up(servable)
     return servable
 
 
 @contextlib.contextmanager
-def _closed_where_it_fails(servable: Servable) -> Iterator[None]:
+def _closed_on_error(servable: Servable) -> Iterator[None]:
     try:
         yield
     except BaseException:

@@ -1,4 +1,4 @@
-"""Counts and times of requests, as Prometheus reads them at /metrics."""
+"""Counts and durations of requests for Prometheus, at /metrics."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5
 
 
 class Metrics:
-    """All that is counted; each server has its own."""
+    """All metrics of one server."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -37,11 +37,11 @@ class Metrics:
             "model_loads", "Versions that were loaded, or could not be.", ["model", "result"], **own
         )
 
-    def answered(self, model: str, status: int | str, seconds: float) -> None:
-        """Count a request; `model` is one that is served, or empty."""
+    def record(self, model: str, status: int | str, seconds: float) -> None:
+        """Count a request; `model` is a served model or empty."""
         self.requests.labels(model, status).inc()
         self.seconds.labels(model).observe(seconds)
 
     def text(self) -> bytes:
-        """The page that Prometheus reads."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)

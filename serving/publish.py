@@ -1,17 +1,17 @@
-"""An export becomes the next version of a name, which servers follow."""
+"""Publishes an export as the next version of a name, which running servers load."""
 
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from exporting.version_folders import published
+from exporting.version_folders import new_version
 from inference.artifacts import versions
 from serving.addresses import NAME, ServeError, directory_in
 from training import provenance
 
 
 class Published(NamedTuple):
-    """A version of a name, and the export that it is a copy of."""
+    """A published version, and the export that it copies."""
 
     version: Path
     export: Path
@@ -20,9 +20,8 @@ class Published(NamedTuple):
 def publish(source: Path, name: str, models: Path, *, trust: bool = False) -> Published:
     """Copy the newest export of a run into `models`/`name` as the next version there.
 
-    A server of that directory, ours or TensorFlow Serving, takes it up as it runs. It appears
-    whole or not at all. Raises ServeError where there is no export, and ProvenanceError for one of
-    somebody else.
+    Running servers of that directory load it: athanor's or TensorFlow Serving. It appears whole
+    or not at all. Raises ServeError if there is no export, ProvenanceError for an untrusted one.
     """
     if not NAME.fullmatch(name) or name.startswith("."):
         raise ServeError(
@@ -37,8 +36,8 @@ def publish(source: Path, name: str, models: Path, *, trust: bool = False) -> Pu
         )
     export = directory / str(max(versions(directory)))
     provenance.require_signature(export, provenance.EXPORT_FILES, trust=trust)
-    with published(models / name) as version:
+    with new_version(models / name) as version:
         shutil.copytree(export, version.path, dirs_exist_ok=True)
-        # Once more: what is published is what was looked at.
+        # Once more, on the copy.
         provenance.require_signature(version.path, provenance.EXPORT_FILES, trust=trust)
     return Published(version.target, export)

@@ -1,4 +1,4 @@
-"""From the body of a request to the body of an answer: at once, in a thread, or in a batch."""
+"""Executes requests: on the event loop, in a thread, or in a batch."""
 
 import asyncio
 import concurrent.futures
@@ -11,82 +11,85 @@ from inference.latency_estimate import RequestSize, request_size
 from inference.request_errors import RequestError
 from inference.servable import Servable
 from serving.batching import Batcher
-from serving.http.codec import Question, answer, question
+from serving.http.codec import PredictRequest, encode_response, parse_request
 
-# Bytes of a request or of an answer that are read or written at once; more are in a thread.
-SMALL = 2**17
+# Larger requests are parsed, and larger responses encoded, in a thread.
+MAX_INLINE_BYTES = 2**17
 
 
-def answered(servable: Servable, body: bytes) -> bytes:
-    """The answer to a request, whose time is remembered. Raises RequestError."""
+def respond(servable: Servable, body: bytes) -> bytes:
+    """Return the response to a request, and record its latency. Raises RequestError."""
     start = time.perf_counter()
-    asked = question(body, servable)
-    return _run(servable, asked, request_size(asked.arrays), start)
+    request = parse_request(body, servable)
+    return _run(servable, request, request_size(request.arrays), start)
 
 
-def _run(servable: Servable, asked: Question, load: RequestSize, start: float) -> bytes:
-    given = answer(asked, servable.run(asked.signature, asked.arrays))
-    servable.latency.record(asked.signature.name, load, time.perf_counter() - start)
-    return given
+def _run(servable: Servable, request: PredictRequest, load: RequestSize, start: float) -> bytes:
+    response = encode_response(request, servable.run(request.signature, request.arrays))
+    servable.latency.record(request.signature.name, load, time.perf_counter() - start)
+    return response
 
 
-class Asker:
-    """Answers requests on an event loop: quick ones there, others in threads.
+class RequestExecutor:
+    """Executes quick requests on the event loop and others in threads.
 
     Attributes:
-        timeout: seconds after which a request is given up.
+        timeout: seconds for a request.
 
     """
 
     def __init__(self, *, timeout: float, threads: int, batcher: Batcher | None = None) -> None:
         self.timeout = timeout
         self._batcher = batcher
-        self._pool = concurrent.futures.ThreadPoolExecutor(threads, "asking")
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads, "requests")
 
-    async def ask(self, servable: Servable, body: bytes) -> bytes:
-        """The answer to a request. Raises RequestError, also where it takes too long."""
+    async def execute(self, servable: Servable, body: bytes) -> bytes:
+        """Return the response to a request. Raises RequestError, also after `timeout`."""
         start = time.perf_counter()
-        if len(body) > SMALL:
-            asked = await self.in_thread(servable, lambda: question(body, servable))
+        if len(body) > MAX_INLINE_BYTES:
+            request = await self.in_thread(servable, lambda: parse_request(body, servable))
         else:
-            asked = question(body, servable)
+            request = parse_request(body, servable)
         if self._batcher:
-            given = await self._in_batch(self._batcher, servable, asked)
-            if sum(one.nbytes for one in given.values()) > SMALL:
-                return await self.in_thread(servable, lambda: answer(asked, given))
-            return answer(asked, given)
-        load = request_size(asked.arrays)
-        if servable.latency.is_quick(asked.signature.name, load):
-            return _run(servable, asked, load, start)
-        return await self.in_thread(servable, lambda: self._timed(servable, asked, load, start))
+            outputs = await self._in_batch(self._batcher, servable, request)
+            if sum(one.nbytes for one in outputs.values()) > MAX_INLINE_BYTES:
+                return await self.in_thread(servable, lambda: encode_response(request, outputs))
+            return encode_response(request, outputs)
+        load = request_size(request.arrays)
+        if servable.latency.is_quick(request.signature.name, load):
+            return _run(servable, request, load, start)
+        return await self.in_thread(servable, lambda: self._timed(servable, request, load, start))
 
-    def _timed(self, servable: Servable, asked: Question, load: RequestSize, start: float) -> bytes:
-        begun = time.perf_counter()
-        left = self.timeout - (begun - start)
-        given = answer(asked, servable.run_within(asked.signature, asked.arrays, left))
-        # How long it waited for a thread says nothing of how long it takes.
-        servable.latency.record(asked.signature.name, load, time.perf_counter() - begun)
-        return given
+    def _timed(
+        self, servable: Servable, request: PredictRequest, load: RequestSize, start: float
+    ) -> bytes:
+        thread_start = time.perf_counter()
+        seconds_left = self.timeout - (thread_start - start)
+        outputs = servable.run_within(request.signature, request.arrays, seconds_left)
+        response = encode_response(request, outputs)
+        # The time spent waiting for a thread does not count.
+        servable.latency.record(request.signature.name, load, time.perf_counter() - thread_start)
+        return response
 
     async def in_thread(self, servable: Servable, work: Callable[[], Any]) -> Any:
-        """What the work gives, while others are answered. Raises RequestError after too long."""
+        """Run a function in a thread. Raises RequestError after `timeout`."""
 
-        def held() -> Any:
-            # Who asked may have given up; the version must not be closed all the same.
+        def run() -> Any:
+            # After a timeout the thread still runs; the version must stay open.
             with servable.in_use():
                 return work()
 
         loop = asyncio.get_running_loop()
-        async with self._patience():
-            return await loop.run_in_executor(self._pool, held)
+        async with self._deadline():
+            return await loop.run_in_executor(self._pool, run)
 
-    async def _in_batch(self, batcher: Batcher, servable: Servable, asked: Question) -> Any:
-        async with self._patience():
-            return await batcher.run(servable, asked.signature, asked.arrays)
+    async def _in_batch(self, batcher: Batcher, servable: Servable, request: PredictRequest) -> Any:
+        async with self._deadline():
+            return await batcher.run(servable, request.signature, request.arrays)
 
     @contextlib.asynccontextmanager
-    async def _patience(self) -> AsyncIterator[None]:
-        """Raise RequestError where the time is over."""
+    async def _deadline(self) -> AsyncIterator[None]:
+        """Raise RequestError after `timeout`."""
         try:
             async with asyncio.timeout(self.timeout):
                 yield
@@ -95,5 +98,5 @@ class Asker:
             raise RequestError("DEADLINE_EXCEEDED", message) from None
 
     def close(self) -> None:
-        """Let the threads end."""
+        """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""`athanor serve`: models over HTTP and gRPC until the process is told to end."""
+"""`athanor serve`: serves models over HTTP and gRPC until the process receives a signal."""
 
 import asyncio
 import contextlib
@@ -16,43 +16,46 @@ import uvicorn
 import uvloop
 
 from inference.servable import Servable
-from serving.access_log import Journal
+from serving.access_log import AccessLog
 from serving.addresses import Address, ServeError, addresses
 from serving.batching import Batcher
-from serving.http.hosts import Hosts
-from serving.http.protocol import Room, bounded
-from serving.http.rest import Limits, Rest
-from serving.http.self_request import connected
-from serving.http.web import other_paths
+from serving.http.hosts import AllowedHosts
+from serving.http.limits import Limits
+from serving.http.protocol import ConnectionLimits, protocol_class
+from serving.http.rest import Rest
+from serving.http.self_request import connect
+from serving.http.web import web_app
 from serving.loading import load
 from serving.metrics import Metrics
-from serving.request_executor import Asker
+from serving.request_executor import RequestExecutor
 from serving.versions import Model, Models
-from serving.warmup import in_json
+from serving.warmup import json_requests
 from training import provenance
 
-KEPT = 75  # seconds that a connection may be silent: whoever asks just then would get no answer
-GRACE = 10  # seconds that requests have to end in when the server is told to
-SWITCH = 0.001  # seconds that a thread which loads a version may keep the one that answers waiting
+# A request that arrives just after this time would get no response.
+KEEP_ALIVE_SECONDS = 75
+SHUTDOWN_SECONDS = 10  # for requests in progress
+# A thread that loads a version delays responses by this time at most.
+SWITCH_INTERVAL_SECONDS = 0.001
 
 
 class NothingServedError(RuntimeError):
-    """A model of which no version can be served at all."""
+    """A model without a version that can be loaded."""
 
     exit_status = 1
 
 
 class Settings(NamedTuple):
-    """How to serve.
+    """Settings of a server.
 
     Attributes:
-        port: 0 for any that is free.
-        grpc_port: None for no gRPC; 0 for any that is free.
-        batch: milliseconds to gather requests in; 0 for each by itself.
-        log: a file for the journal; standard error by default.
-        every: seconds between two looks for new versions.
-        trust: whether to load what somebody else exported, or changed.
-        allow_host: names by which it is asked besides those of `host`, see serving.http.hosts.
+        port: 0 for a free one.
+        grpc_port: None for no gRPC; 0 for a free one.
+        batch: milliseconds to gather requests in; 0 for no batches.
+        log: a file for the access log; standard error by default.
+        every: seconds between two searches for new versions.
+        trust: whether to load untrusted or changed exports.
+        allow_host: further names in Host headers, see serving.http.hosts.
 
     """
 
@@ -68,71 +71,79 @@ class Settings(NamedTuple):
 
 
 class Server:
-    """Loaded models and what answers for them.
+    """Loads models and serves them over HTTP and gRPC.
 
-    Raises ServeError where something is asked for that cannot be, and
-    NothingServedError where a model has no version that can be loaded.
+    Raises ServeError for wrong addresses and options, and NothingServedError for a model without
+    a version that can be loaded.
     """
 
-    def __init__(self, asked: Sequence[str], settings: Settings) -> None:
-        found = addresses(asked)
+    def __init__(self, runs: Sequence[str], settings: Settings) -> None:
+        model_addresses = addresses(runs)
         self.settings = settings
-        self.journal, self.metrics = _journal(settings.log), Metrics()
-        self.models = Models([], settings.every, self.journal.tell)
-        with contextlib.ExitStack() as undone:
-            undone.callback(self.journal.close)
-            self._socket = undone.enter_context(bound(settings.host, settings.port))
+        self.access_log, self.metrics = _open_access_log(settings.log), Metrics()
+        self.models = Models([], settings.every, self.access_log.log)
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(self.access_log.close)
+            self._socket = cleanup.enter_context(listening_socket(settings.host, settings.port))
             self.port: int = self._socket.getsockname()[1]
-            undone.callback(self.models.stop)
-            # Libraries stay: nobody needs to look through them for garbage again. Models do not.
+            cleanup.callback(self.models.stop)
+            # Libraries stay loaded: their objects need no garbage collection. Models come and go.
             gc.collect()
             gc.freeze()
-            for one in found:
+            for one in model_addresses:
                 self.models.by_name[one.name] = self._model(one)
-            undone.pop_all()
+            cleanup.pop_all()
         threads = max(2, os.cpu_count() or 2)
         seconds, timeout = settings.batch / 1000, settings.limits.timeout
         self._batcher = (
             Batcher(seconds=seconds, threads=threads, timeout=timeout) if seconds else None
         )
-        self._asker = Asker(timeout=timeout, threads=threads, batcher=self._batcher)
-        other = other_paths(self.models, self.metrics, self.journal.tell)
-        hosts = Hosts(settings.host, settings.allow_host)
+        self._executor = RequestExecutor(timeout=timeout, threads=threads, batcher=self._batcher)
+        other_paths = web_app(self.models, self.metrics, self.access_log.log)
+        hosts = AllowedHosts(settings.host, settings.allow_host)
         self.rest = Rest(
-            self._asker, self.models, settings.limits, self.metrics, self.journal, other, hosts
+            self._executor,
+            self.models,
+            settings.limits,
+            self.metrics,
+            self.access_log,
+            other_paths,
+            hosts,
         )
         config = uvicorn.Config(
             self.rest,
-            http=bounded(Room(settings.limits.max_connections, settings.limits.head_seconds)),
+            http=protocol_class(
+                ConnectionLimits(settings.limits.max_connections, settings.limits.head_seconds)
+            ),
             log_config=None,
             access_log=False,
             server_header=False,
             lifespan="off",
             ws="none",
-            timeout_graceful_shutdown=GRACE,
-            timeout_keep_alive=KEPT,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         self._uvicorn = Uvicorn(config)
-        # Uvicorn's own limit is told in words that are no JSON.
+        # Uvicorn's own limit would respond without JSON.
         self.rest.connections = self._uvicorn.server_state.connections
         self._grpc: Any = None
         self.grpc_port: int | None = None
 
     def _model(self, address: Address) -> Model:
-        def trusted(directory: Path, number: int) -> Servable:
+        def load_trusted(directory: Path, number: int) -> Servable:
             provenance.require_signature(
                 directory, provenance.EXPORT_FILES, trust=self.settings.trust
             )
             return load(directory, number)
 
-        def tell(event: str, **facts: Any) -> None:
-            self.journal.tell(event, **facts)
+        def log(event: str, **fields: Any) -> None:
+            self.access_log.log(event, **fields)
             if event in ("serving", "load failed"):
                 self.metrics.loads.labels(address.name, event).inc()
             if event == "serving":
-                self.metrics.version.labels(address.name).set(facts["version"])
+                self.metrics.version.labels(address.name).set(fields["version"])
 
-        model = Model(address, trusted, tell)
+        model = Model(address, load_trusted, log)
         model.refresh()
         if model.current is None:
             reason = model.statuses()[0]
@@ -143,7 +154,7 @@ class Server:
         return model
 
     def urls(self) -> list[str]:
-        """A line for each model: name, version, where it is asked."""
+        """Return a line for each model: name, version and URL."""
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         return [
             f"{model.name}  version {model.current.number}  "
@@ -153,17 +164,17 @@ class Server:
         ]
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until `stop` is called, or SIGTERM or SIGINT arrives; then end what has begun."""
-        self.journal.keep()
+        """Serve until `stop`, SIGTERM or SIGINT; then finish the requests in progress."""
+        self.access_log.start()
         try:
             if self.settings.grpc_port is not None:
                 from serving import grpc_service
 
-                asking = grpc_service.Asking(
-                    self.models, self.settings.limits, self.metrics, self.journal
+                handler = grpc_service.RequestHandler(
+                    self.models, self.settings.limits, self.metrics, self.access_log
                 )
-                self._grpc, self.grpc_port = grpc_service.started(
-                    asking, self.settings.host, self.settings.grpc_port
+                self._grpc, self.grpc_port = grpc_service.start_server(
+                    handler, self.settings.host, self.settings.grpc_port
                 )
             uvloop.run(self._serve(ready))
         finally:
@@ -177,58 +188,58 @@ class Server:
         serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
         while not self._uvicorn.started and not serving.done():
             await asyncio.sleep(0.01)
-        await self._first_requests()
+        await self._warm_up_http()
         ready()
         await serving
 
-    async def _first_requests(self) -> None:
-        """Warm the way through HTTP too, untold and uncounted: nobody asked."""
-        asked: list[tuple[str, bytes | None]] = [("/healthz", None)]
+    async def _warm_up_http(self) -> None:
+        """Send warm-up requests over HTTP, which are neither logged nor counted."""
+        requests: list[tuple[str, bytes | None]] = [("/healthz", None)]
         for name, model in self.models.by_name.items():
-            bodies = in_json(model.current) if model.current else ()
-            asked += ((f"/v1/models/{quote(name)}:predict", body) for body in bodies)
+            bodies = json_requests(model.current) if model.current else ()
+            requests += ((f"/v1/models/{quote(name)}:predict", body) for body in bodies)
         with contextlib.suppress(OSError, EOFError):
-            async with connected(self.settings.host, self.port) as connection:
-                self.rest.own = connection.address
-                await connection.rehearse(asked)
-        self.rest.own = None
+            async with connect(self.settings.host, self.port) as connection:
+                self.rest.self_address = connection.address
+                await connection.warm_up(requests)
+        self.rest.self_address = None
 
     def stop(self) -> None:
-        """Take no more requests, and end when those in flight are answered."""
-        self._uvicorn.force_exit = self._uvicorn.should_exit  # when told twice
+        """Stop accepting requests, and end after those in progress."""
+        self._uvicorn.force_exit = self._uvicorn.should_exit  # a second call
         self._uvicorn.should_exit = True
 
     def _close(self) -> None:
         self._socket.close()
         if self._grpc:
-            self._grpc.stop(GRACE).wait()
-        self._asker.close()
+            self._grpc.stop(SHUTDOWN_SECONDS).wait()
+        self._executor.close()
         if self._batcher:
             self._batcher.close()
         self.models.stop()
-        self.journal.close()
+        self.access_log.close()
 
 
 class Uvicorn(uvicorn.Server):
-    """Uvicorn without its signal handlers: they would end the process by the signal itself."""
+    """Uvicorn without its signal handlers, which would end the process by the signal itself."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to who runs the loop."""
+        """Leave signals to `Server`."""
         yield
 
 
-def _journal(path: Path | None) -> Journal:
+def _open_access_log(path: Path | None) -> AccessLog:
     try:
-        return Journal(path)
+        return AccessLog(path)
     except OSError as error:
         raise ServeError(
             f"Received --log {str(path)!r}: {error.strerror}; expected a file to write to."
         ) from error
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises ServeError where none can."""
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Open a listening socket. Raises ServeError if the address is not available."""
     if not 0 <= port <= 65535:
         raise ServeError(f"Received the port {port}; expected one of 0 to 65535.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -246,10 +257,10 @@ def bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve(asked: Sequence[str], settings: Settings) -> None:
-    """Serve models until the process is told to end."""
-    sys.setswitchinterval(SWITCH)
-    server = Server(asked, settings)
+def serve(runs: Sequence[str], settings: Settings) -> None:
+    """Serve models until the process receives a signal."""
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    server = Server(runs, settings)
 
     def ready() -> None:
         lines = server.urls()

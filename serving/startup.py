@@ -1,4 +1,4 @@
-"""What `athanor serve` does before there is a server: mistakes are answered without TensorFlow."""
+"""Checks the options of `athanor serve` before TensorFlow is imported, then starts the server."""
 
 import importlib.util
 import os
@@ -10,7 +10,7 @@ from serving.options import ServeOptions
 from training import provenance, startup
 
 # The extra `serve`, by the names of its modules.
-NEEDED = (
+REQUIRED_MODULES = (
     "httptools",
     "orjson",
     "prometheus_client",
@@ -21,16 +21,16 @@ NEEDED = (
 )
 
 
-def tensorflow() -> None:
-    """Start TensorFlow so that each session has the threads that it is told to have."""
-    # Read once, when there are devices; without it all sessions share one pool, whatever they say.
+def start_tensorflow() -> None:
+    """Start TensorFlow so that each session can have its own number of threads."""
+    # TensorFlow reads it once; without it all sessions share one pool of threads.
     os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
     startup.start_tensorflow_without_keras()
 
 
 def serve(runs: Sequence[str], options: ServeOptions) -> None:
     """Serve runs until the process is told to end. Raises ServeError."""
-    if missing := [name for name in NEEDED if not importlib.util.find_spec(name)]:
+    if missing := [name for name in REQUIRED_MODULES if not importlib.util.find_spec(name)]:
         raise ServeError(
             f"Received serve without {' and '.join(missing)}; expected the extra `serve`: "
             "pip install 'athanor[serve]'."
@@ -38,8 +38,8 @@ def serve(runs: Sequence[str], options: ServeOptions) -> None:
     for one in addresses(runs):
         newest = one.directory / str(max(versions(one.directory)))
         provenance.require_signature(newest, provenance.EXPORT_FILES, trust=options.trust)
-    tensorflow()
-    from serving.http.rest import Limits
+    start_tensorflow()
+    from serving.http.limits import Limits
     from serving.server import Settings
     from serving.server import serve as served
 

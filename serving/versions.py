@@ -1,4 +1,4 @@
-"""The versions of a model: found in its directory, warmed, swapped, drained and unloaded."""
+"""Finds, loads, replaces and unloads the versions of a model."""
 
 import contextlib
 import gc
@@ -13,15 +13,15 @@ from inference.request_errors import RequestError, translated
 from inference.servable import Servable
 from serving.addresses import Address
 
-PATIENCE = 10.0  # seconds for a version that is just being loaded when all ends
-FIRST_WAIT, LONGEST_WAIT = 5.0, 600.0  # seconds until what failed is tried again
-ENDED = 10  # versions that are gone and still reported
+STOP_SECONDS = 10.0  # for a version that is loading when the server stops
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 600.0  # after a failed load
+MAX_ENDED_STATUSES = 10  # of unloaded versions that are still reported
 Load = Callable[[Path, int], Servable]
-Tell = Callable[..., None]
+LogEvent = Callable[..., None]
 
 
 class Status(NamedTuple):
-    """Where a version stands, in TensorFlow Serving's words."""
+    """The state of a version, in TensorFlow Serving's words."""
 
     version: int
     state: str
@@ -29,47 +29,47 @@ class Status(NamedTuple):
     message: str = ""
 
 
-class Found(NamedTuple):
-    """A version on the disk; another one of the same number has another identity."""
+class VersionFiles(NamedTuple):
+    """A version on disk; a replacement of the same number has another identity."""
 
     number: int
     identity: tuple[tuple[int, ...], ...]
 
 
 class Failure(NamedTuple):
-    """How often a version could not be loaded, and when it is tried again."""
+    """The number of failed loads of a version, and the time of the next attempt."""
 
-    times: int
-    again: float
+    attempts: int
+    retry_time: float
 
 
 class Model:
-    """A model by its name, whatever version of it is served.
+    """A named model, of which the newest version is served.
 
-    The newest version is. While another is loaded and warmed the one before goes
-    on; who is asking it when it is replaced is still answered, and only then it is
-    unloaded. What cannot be loaded is reported, and the one before stays.
+    The present version serves while the next one loads. After the swap the old version finishes
+    its requests and is then unloaded. If the next version cannot be loaded, the present one stays
+    and the status reports the error.
     """
 
-    def __init__(self, address: Address, load: Load, tell: Tell) -> None:
+    def __init__(self, address: Address, load: Load, log: LogEvent) -> None:
         self.name, self.directory = address.name, address.directory
         self._address = address
-        self._load, self._tell = load, tell
+        self._load, self._log = load, log
         self._lock = threading.Lock()
         self._statuses: dict[int, Status] = {}
-        self._current: tuple[Found, Servable] | None = None
-        self._leaving: list[Servable] = []
-        self._failed: dict[Found, Failure] = {}
+        self._current: tuple[VersionFiles, Servable] | None = None
+        self._draining: list[Servable] = []
+        self._failed: dict[VersionFiles, Failure] = {}
 
     @property
     def current(self) -> Servable | None:
-        """The version that is served."""
+        """The served version."""
         current = self._current
         return current[1] if current else None
 
     @contextlib.contextmanager
-    def held(self, number: int | None = None) -> Iterator[Servable]:
-        """The version that is served, for as long as it is asked. Raises RequestError."""
+    def use(self, number: int | None = None) -> Iterator[Servable]:
+        """Yield the served version, and keep it loaded meanwhile. Raises RequestError."""
         with self._lock:
             servable = self.current
             if servable is None or number not in (None, servable.number):
@@ -81,7 +81,7 @@ class Model:
             servable.release()
 
     def statuses(self, number: int | None = None) -> list[Status]:
-        """All versions that are known, the newest first, or one. Raises RequestError."""
+        """Return the statuses of all versions, newest first, or of one. Raises RequestError."""
         known = sorted(self._statuses.copy().values(), reverse=True)
         if number is not None:
             known = [one for one in known if one.version == number]
@@ -90,123 +90,125 @@ class Model:
         return known
 
     def refresh(self) -> None:
-        """Look at the directory once, and do what is to be done. One thread at a time."""
-        self.directory = self._address.again()
-        found = [self._found(number) for number in versions(self.directory)]
-        found = [one for one in found if one]
-        self._failed = {one: self._failed[one] for one in found if one in self._failed}
-        for one in sorted(found, reverse=True):
-            if one in self._failed and time.monotonic() < self._failed[one].again:
+        """Search the directory once, and load and unload versions. One thread at a time."""
+        self.directory = self._address.current_directory()
+        on_disk = [self._files_of(number) for number in versions(self.directory)]
+        on_disk = [one for one in on_disk if one]
+        self._failed = {one: self._failed[one] for one in on_disk if one in self._failed}
+        for one in sorted(on_disk, reverse=True):
+            if one in self._failed and time.monotonic() < self._failed[one].retry_time:
                 continue
             if self._current and one == self._current[0]:
                 break
-            if self._swap(one):
+            if self._load_and_serve(one):
                 break
         self._unload()
 
-    def _found(self, number: int) -> Any:
+    def _files_of(self, number: int) -> Any:
         directory = self.directory / str(number)
         try:
-            # The variables too: a copy may bring them after the graph, while we look.
+            # The variables too: a copy in progress may write them after the graph.
             paths = [directory / "saved_model.pb", *sorted(directory.glob("variables/*"))]
-            facts = [path.stat() for path in paths]
+            stats = [path.stat() for path in paths]
         except OSError:
             return None
-        # Copies keep the time of change, and a file that is gone leaves its number to others.
-        return Found(number, tuple((one.st_ino, one.st_ctime_ns, one.st_size) for one in facts))
+        # Copies keep modification times, and a new file may reuse an inode.
+        return VersionFiles(
+            number, tuple((one.st_ino, one.st_ctime_ns, one.st_size) for one in stats)
+        )
 
-    def _swap(self, one: Found) -> bool:
-        """Load a version and serve it from now on."""
+    def _load_and_serve(self, one: VersionFiles) -> bool:
+        """Load a version and serve it. Returns whether it could be loaded."""
         self._set(Status(one.number, "LOADING"))
         try:
             servable = self._load(self.directory / str(one.number), one.number)
         except Exception as error:
-            times = self._failed[one].times + 1 if one in self._failed else 1
-            # What is wrong may pass, as memory that is short does; a look a second is too many.
-            wait = min(FIRST_WAIT * 2 ** (times - 1), LONGEST_WAIT)
-            self._failed[one] = Failure(times, time.monotonic() + wait)
+            attempts = self._failed[one].attempts + 1 if one in self._failed else 1
+            # The reason may pass, such as a lack of memory; an attempt a second would be too many.
+            wait = min(FIRST_RETRY_SECONDS * 2 ** (attempts - 1), MAX_RETRY_SECONDS)
+            self._failed[one] = Failure(attempts, time.monotonic() + wait)
             wrong = error if isinstance(error, RequestError) else translated(error)
             message = wrong.message if wrong.code != "INTERNAL" else str(error) or wrong.message
             message = message.replace(f"{self.directory}/", "")
             self._set(Status(one.number, "END", wrong.code, message))
-            self._tell("load failed", model=self.name, version=one.number, error=message)
+            self._log("load failed", model=self.name, version=one.number, error=message)
             return False
         with self._lock:
             before, self._current = self._current, (one, servable)
         self._set(Status(one.number, "AVAILABLE"))
-        self._tell("serving", model=self.name, version=one.number)
+        self._log("serving", model=self.name, version=one.number)
         if before:
-            self._leaving.append(before[1])
+            self._draining.append(before[1])
             if before[0].number != one.number:
                 self._set(Status(before[0].number, "UNLOADING"))
         return True
 
     def _unload(self) -> None:
-        ended = [one for one in self._leaving if one.idle]
+        ended = [one for one in self._draining if one.idle]
         for servable in ended:
-            self._leaving.remove(servable)
+            self._draining.remove(servable)
             servable.close()
             if self._statuses.get(servable.number, Status(0, "")).state == "UNLOADING":
                 self._set(Status(servable.number, "END"))
-            self._tell("unloaded", model=self.name, version=servable.number)
+            self._log("unloaded", model=self.name, version=servable.number)
         if ended:
             del servable
             ended.clear()
-            # Sessions and graphs point at each other.
+            # Sessions and graphs are reference cycles.
             gc.collect()
 
     def _set(self, status: Status) -> None:
         self._statuses[status.version] = status
         ended = sorted(one.version for one in self._statuses.values() if one.state == "END")
-        for version in ended[:-ENDED]:
+        for version in ended[:-MAX_ENDED_STATUSES]:
             del self._statuses[version]
 
     def close(self) -> None:
-        """Serve nothing any more."""
+        """Stop serving and unload all versions."""
         with self._lock:
             current, self._current = self._current, None
-        for servable in [*self._leaving, *([current[1]] if current else [])]:
+        for servable in [*self._draining, *([current[1]] if current else [])]:
             servable.close()
-        self._leaving.clear()
+        self._draining.clear()
 
 
 def _not_served(name: str, number: int | None) -> RequestError:
-    """In the words of TensorFlow Serving, for questions to a model or for its signatures."""
-    asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-    return RequestError("NOT_FOUND", f"Servable not found for request: {asked}")
+    """The error of TensorFlow Serving for predictions and metadata."""
+    wanted = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+    return RequestError("NOT_FOUND", f"Servable not found for request: {wanted}")
 
 
 def _unknown(name: str, number: int | None) -> RequestError:
-    """In its words, for the status of versions."""
+    """The error of TensorFlow Serving for the status of versions."""
     which = "any versions" if number is None else f"version {number}"
     return RequestError("NOT_FOUND", f"Could not find {which} of model {name}")
 
 
 class Models:
-    """All models by their names, looked after by a thread of their own."""
+    """All models by name, and the thread that refreshes them."""
 
-    def __init__(self, models: list[Model], every: float, tell: Tell) -> None:
+    def __init__(self, models: list[Model], every: float, log: LogEvent) -> None:
         self.by_name = {model.name: model for model in models}
-        self._every, self._tell = every, tell
+        self._every, self._log = every, log
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
 
-    def find(self, name: str, number: int | None = None, what: str = "predict") -> Model:
-        """The model of this name, for a version and what is asked of it. Raises RequestError."""
-        found = self.by_name.get(name)
-        if found is None:
-            raise (_unknown if what == "status" else _not_served)(name, number)
-        return found
+    def find(self, name: str, number: int | None = None, method: str = "predict") -> Model:
+        """Return the model of this name. Raises RequestError in the words of the method."""
+        model = self.by_name.get(name)
+        if model is None:
+            raise (_unknown if method == "status" else _not_served)(name, number)
+        return model
 
     def start(self) -> None:
-        """Begin to look for new versions."""
+        """Start the thread that searches for new versions."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End it, and close all models."""
+        """End the thread, and close all models."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(PATIENCE)
+            self._thread.join(STOP_SECONDS)
         for model in self.by_name.values():
             model.close()
 
@@ -216,5 +218,5 @@ class Models:
                 try:
                     model.refresh()
                 except Exception as error:
-                    # Whatever a disk may do, the version that is served goes on.
-                    self._tell("versions", model=model.name, error=repr(error))
+                    # The present version keeps serving after an error of the disk.
+                    self._log("versions", model=model.name, error=repr(error))

@@ -1,4 +1,4 @@
-"""A version answers some requests before the first of somebody else."""
+"""Warm-up: a version runs some requests before it serves clients."""
 
 import math
 import struct
@@ -13,52 +13,52 @@ from inference.artifacts import RECORDS
 from inference.latency_estimate import MAX_INLINE_SECONDS
 from inference.request_errors import RequestError
 from inference.servable import DEFAULT, Servable, Signature
-from serving.http.codec import Question, answer
-from serving.request_executor import answered
+from serving.http.codec import PredictRequest, encode_response
+from serving.request_executor import respond
 
-MOST = 100
-# Python itself is as fast as it gets when it has run the same lines about so often.
-TIMES = 8
-PATIENCE = 60.0  # seconds for one
-ROWS = 8  # a batch larger than one, for what is prepared for each size
+MAX_RECORDS = 100
+# Python's specialising interpreter reaches its speed after about as many runs.
+NUM_REPEATS = 8
+MAX_REQUEST_SECONDS = 60.0
+BATCH_ROWS = 8  # TensorFlow prepares itself for each batch size
 
 
-def warm(servable: Servable) -> int:
-    """Ask what the export brings for it, and its examples, or zeros; how many were answered.
+def warm_up(servable: Servable) -> int:
+    """Run the warm-up requests of an export and return the number of responses.
 
-    TensorFlow Serving replays `assets.extra/tf_serving_warmup_requests`; about.json
-    has examples. Zeros may be no valid input; any other failure is raised as a
-    RequestError: such a version could not answer anybody.
+    These are the records of `assets.extra/tf_serving_warmup_requests`, the examples of about.json,
+    and zeros. Zeros may be invalid input; any other failure raises RequestError, because such a
+    version cannot serve.
     """
-    asked = 0
+    num_responses = 0
     for request in _requests(servable):
-        for _ in range(TIMES):
+        for _ in range(NUM_REPEATS):
             try:
                 if isinstance(request, bytes):
-                    answered(servable, request)
+                    respond(servable, request)
                 else:
-                    answer(request, servable.run(request.signature, request.arrays))
-                    servable.run_within(request.signature, request.arrays, PATIENCE)
-                asked += 1
+                    encode_response(request, servable.run(request.signature, request.arrays))
+                    servable.run_within(request.signature, request.arrays, MAX_REQUEST_SECONDS)
+                num_responses += 1
             except RequestError as error:
                 if error.code not in ("INVALID_ARGUMENT", "UNIMPLEMENTED"):
                     raise
                 break
-    return asked
+    return num_responses
 
 
-def quick(servable: Servable) -> bool:
-    """Whether the thread that asks is answered soon, whichever of its requests in JSON it asks."""
-    return all(_least_seconds(servable, body) < MAX_INLINE_SECONDS for body in in_json(servable))
+def is_quick(servable: Servable) -> bool:
+    """Whether every JSON warm-up request takes less than `MAX_INLINE_SECONDS` in one thread."""
+    return all(_min_seconds(servable, body) < MAX_INLINE_SECONDS for body in json_requests(servable))
 
 
-def _least_seconds(servable: Servable, body: bytes) -> float:
-    """Of some answers; 0 where there is none."""
+def _min_seconds(servable: Servable, body: bytes) -> float:
+    """Return the shortest time of some responses; 0 if the request is invalid."""
     least = math.inf
-    for _ in range(TIMES):
+    for _ in range(NUM_REPEATS):
         start = time.perf_counter()
         try:
-            answered(servable, body)
+            respond(servable, body)
         except RequestError:
             return 0.0
         least = min(least, time.perf_counter() - start)
@@ -67,16 +67,16 @@ def _least_seconds(servable: Servable, body: bytes) -> float:
     return least
 
 
-def in_json(servable: Servable) -> Iterator[bytes]:
-    """The requests that are as they arrive by HTTP."""
+def json_requests(servable: Servable) -> Iterator[bytes]:
+    """Yield the warm-up requests in JSON, as they arrive over HTTP."""
     return (one for one in _requests(servable) if isinstance(one, bytes))
 
 
-def _requests(servable: Servable) -> Iterator[bytes | Question]:
+def _requests(servable: Servable) -> Iterator[bytes | PredictRequest]:
     replayed = set()
-    for signature, arrays in recorded(servable):
+    for signature, arrays in recorded_requests(servable):
         replayed.add(signature.name)
-        yield Question(signature, arrays, signature.in_rows())
+        yield PredictRequest(signature, arrays, signature.in_rows())
     examples = servable.about.get("examples")
     if isinstance(examples, list) and examples:
         name = servable.about.get("example_signature")
@@ -84,8 +84,10 @@ def _requests(servable: Servable) -> Iterator[bytes | Question]:
         replayed.add(str(name))
     for name, signature in servable.signatures.items():
         if name not in replayed:
-            yield from (Question(signature, _zeros(signature, n), False) for n in (1, ROWS))
-        # The way from JSON to lists is warmed as well.
+            yield from (
+                PredictRequest(signature, _zeros(signature, n), False) for n in (1, BATCH_ROWS)
+            )
+        # The JSON parser warms up as well.
         zeros = {key: _json(one) for key, one in _zeros(signature, 1).items()}
         yield orjson.dumps({"signature_name": name, "inputs": zeros})
         if name == DEFAULT and len(zeros) == 1:
@@ -107,8 +109,8 @@ def _json(made: np.ndarray) -> Any:
     return np.full(made.shape, "").tolist() if made.dtype.kind == "O" else made.tolist()
 
 
-def recorded(servable: Servable) -> Iterator[tuple[Signature, dict[str, np.ndarray]]]:
-    """The requests of `predict` that lie in the export as TensorFlow Serving reads them."""
+def recorded_requests(servable: Servable) -> Iterator[tuple[Signature, dict[str, np.ndarray]]]:
+    """Yield the requests of `predict` in the warm-up file of TensorFlow Serving."""
     path = servable.directory / RECORDS
     if not path.is_file():
         return
@@ -125,9 +127,9 @@ def recorded(servable: Servable) -> Iterator[tuple[Signature, dict[str, np.ndarr
 
 
 def _records(data: bytes) -> Iterator[bytes]:
-    """The records of a TFRecord file: length, its checksum, data, their checksum."""
+    """Yield the records of a TFRecord file: length, checksum, data, checksum."""
     place = 0
-    for _ in range(MOST):
+    for _ in range(MAX_RECORDS):
         if place + 12 > len(data):
             return
         (length,) = struct.unpack_from("<Q", data, place)

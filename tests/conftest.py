@@ -139,8 +139,8 @@ def served(exported):
     from serving.server import Server, Settings
 
     runs = [str(exported(app).path) for app in apps.ALL]
-    journal = Path(HOME.name) / f"journal-{os.getpid()}"
-    server = Server(runs, Settings(port=0, grpc_port=0, log=journal, every=0.1))
+    access_log = Path(HOME.name) / f"access-log-{os.getpid()}"
+    server = Server(runs, Settings(port=0, grpc_port=0, log=access_log, every=0.1))
     ready = threading.Event()
     thread = threading.Thread(target=server.run, args=[ready.set])
     thread.start()

@@ -171,7 +171,7 @@ def no_number(samples):
 
 
 @pytest.mark.parametrize("change", [other_answer, pytest.param(no_number, marks=pytest.mark.slow)])
-def test_a_tampered_sample_closes_the_gate(change, exported, tmp_path):
+def test_a_tampered_sample_fails_the_parity_check(change, exported, tmp_path):
     """Nothing is published, nothing left half-written, earlier exports stay."""
     shutil.copytree(exported(Mnist).path, tmp_path / "run")
     before = sorted(path.name for path in tmp_path.rglob("*"))
@@ -194,18 +194,18 @@ def test_an_explanation_has_a_tolerance_of_its_own(encoded, explain, passes, run
     expected, _ = training_outputs(run)
     answers = {"encoded/class": expected["class"], "explain/heat": np.float32([[0.5 + explain]])}
     answers["encoded/probabilities"] = expected["probabilities"] + np.float32(encoded)
-    monkeypatch.setattr(parity_check, "replayed", lambda *_: (answers, {}))
+    monkeypatch.setattr(parity_check, "replay_in_process", lambda *_: (answers, {}))
     samples = {"encoded/input/image_bytes": 0, "explain/input/image_bytes": 0}
     samples["explain/output/heat"] = np.float32([[0.5]])
     if passes:
-        found = parity_check.proof(run, "an export", [], samples)
+        found = parity_check.check_parity(run, "an export", [], samples)
         assert found["max_abs_diff"] == pytest.approx(1e-6, abs=1e-7)
         assert found["tolerance"] == 1e-5
         assert found["tolerances"] == {"explain": 1e-2}
         assert found["compared"]["encoded"] == ["class", "probabilities"]
         return
     with pytest.raises(ParityError, match="not published"):
-        parity_check.proof(run, "an export", [], samples)
+        parity_check.check_parity(run, "an export", [], samples)
 
 
 def test_the_classes_of_an_export_are_those_of_training(copied):
@@ -224,7 +224,7 @@ def test_a_network_of_convolutions_in_bfloat16_is_published(tmp_path):
     assert parity["signatures"]["explain"] <= parity["tolerances"]["explain"] == 1e-1
 
 
-def test_a_process_that_fails_closes_the_gate(copied, monkeypatch):
+def test_a_process_that_fails_fails_the_parity_check(copied, monkeypatch):
     monkeypatch.setattr(savedmodel.replay, "__file__", str(copied.path / "nowhere.py"))
     with pytest.raises(ParityError, match="could not replay"):
         export(copied)
@@ -262,7 +262,7 @@ def test_what_a_killed_export_left_is_removed_and_no_living_one_is_touched(copie
 def test_a_version_is_on_the_disk_before_it_has_its_name(copied, monkeypatch):
     kept = []
     monkeypatch.setattr(
-        version_folders, "_keep", lambda path: kept.append((path.name, path.exists()))
+        version_folders, "_fsync", lambda path: kept.append((path.name, path.exists()))
     )
     monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"signatures": {}})
     export(copied)
@@ -297,7 +297,7 @@ def test_an_export_tells_what_it_is(app, exported):
     assert len(content["examples"]) == 3
     for row in content["examples"]:
         assert set(row) == set(content["signatures"][asked]["inputs"])
-    request = json.loads((directory / savedmodel.REQUEST).read_text())
+    request = json.loads((directory / savedmodel.SAMPLE_REQUEST).read_text())
     assert request == {"signature_name": asked, "instances": content["examples"]}
 
 
@@ -317,7 +317,7 @@ def test_an_export_tells_of_its_kind_of_question(exported):
 
 def published(version):
     """All that a server tells, and what lies beside the model to be asked."""
-    names = (ABOUT, savedmodel.REQUEST, RECORDS)
+    names = (ABOUT, savedmodel.SAMPLE_REQUEST, RECORDS)
     return b"".join((version / name).read_bytes() for name in names if (version / name).exists())
 
 
@@ -395,11 +395,11 @@ def test_a_server_can_warm_up(app, exported):
 
 
 def test_without_the_extra_no_warm_up_is_written_and_it_is_said(copied, monkeypatch, tmp_path):
-    monkeypatch.setattr(warmup_records, "possible", lambda: False)
+    monkeypatch.setattr(warmup_records, "available", lambda: False)
     warmup_records.write(tmp_path / "nowhere", "mnist", {})
     assert not (tmp_path / "nowhere").exists()
     monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"passed": True, "signatures": {}})
-    assert export(copied)["notes"] == [warmup_records.MISSING]
+    assert export(copied)["notes"] == [warmup_records.MISSING_NOTE]
 
 
 def test_the_command_that_asks_takes_any_directory():

@@ -61,20 +61,20 @@ def refreshed(tiny_run, tmp_path_factory):
 )
 def test_a_format_that_is_none_is_named(names, quantize, parts):
     with pytest.raises(FieldError) as raised:
-        formats.asked(names, quantize)
+        formats.parse_formats(names, quantize)
     for part in parts:
         assert part in str(raised.value)
 
 
 def test_the_savedmodel_is_always_there_and_first():
-    assert formats.asked("onnx, LiteRT,savedmodel,onnx") == ["savedmodel", "onnx", "litert"]
-    assert formats.asked("") == ["savedmodel"]
+    assert formats.parse_formats("onnx, LiteRT,savedmodel,onnx") == ["savedmodel", "onnx", "litert"]
+    assert formats.parse_formats("") == ["savedmodel"]
 
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(FieldError, match=r"without onnx and tf2onnx.*athanor\[edge\]"):
-        formats.asked("onnx")
+        formats.parse_formats("onnx")
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,10 @@ def test_texts_are_refused_and_nothing_is_published(tiny_run, tmp_path):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_format_stands_beside_the_savedmodel_with_its_proof(name, refreshed):
+def test_a_format_is_written_beside_the_savedmodel_with_its_parity(name, refreshed):
     answer, *_ = refreshed
     directory = Path(answer["export"])
-    file = edge.FILES[name]
+    file = edge.FILE_NAMES[name]
     assert {"saved_model.pb", file, f"{file}.json"} <= {path.name for path in directory.iterdir()}
     given = answer["formats"][name]
     assert given["path"] == str(directory / file)
@@ -145,7 +145,7 @@ def documented(start, end):
 
 
 def test_every_key_beside_a_model_is_documented(refreshed):
-    told = edge.read_beside(Path(refreshed[0]["formats"]["litert"]["path"]))
+    told = edge.read_spec(Path(refreshed[0]["formats"]["litert"]["path"]))
     assert documented("## The JSON beside a model", "In Python") == {*told, "quantized"}
 
 
@@ -175,7 +175,7 @@ def test_an_unknown_item_is_left_out_and_told(refreshed):
 def test_lists_without_what_was_met_are_those_of_the_savedmodel(name, refreshed):
     answer, *_ = refreshed
     path = answer["formats"][name]["path"]
-    told = edge.read_beside(Path(path))
+    told = edge.read_spec(Path(path))
     user = max(told["recommend"]["met"], key=lambda user: len(told["recommend"]["met"][user]))
     users = np.array([user.encode(), b"nobody"])
     given = replay_edge.recommend(
@@ -214,8 +214,8 @@ def test_what_many_users_met_is_left_out_and_told(tiny_run, tmp_path, monkeypatc
     monkeypatch.setattr(ids, "MAX_WRITTEN_INTERACTIONS", 10)
     run = tiny_run(Recommender)
     written = edge.write(run, tmp_path, carried(run), "litert")
-    assert set(written.proof["signatures"]) == {"serving_default"}
-    told = edge.read_beside(written.path)
+    assert set(written.parity["signatures"]) == {"serving_default"}
+    told = edge.read_spec(written.path)
     assert set(told["recommend"]) == {"candidates"}
     assert any("met is left out" in line for line in told["outside"])
 
@@ -229,7 +229,7 @@ def swapped(portable, manifest, outputs, told=portables.sidecar):
     return content
 
 
-def test_a_wrong_table_closes_the_gate(tiny_run, tmp_path, monkeypatch):
+def test_a_wrong_table_fails_the_parity_check(tiny_run, tmp_path, monkeypatch):
     run = copy(tiny_run(Recommender), tmp_path / "run")
     answers = run.samples.answers
     known = ids.ids_of(run.model).users[:2]
@@ -241,7 +241,7 @@ def test_a_wrong_table_closes_the_gate(tiny_run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_another_answer_closes_the_gate_of_each_format(name, tiny_run, tmp_path, monkeypatch):
+def test_other_outputs_fail_the_parity_check_of_each_format(name, tiny_run, tmp_path, monkeypatch):
     run = copy(tiny_run(Recommender), tmp_path / "run")
     run.samples.answers[3, 0] += 0.01
     monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"passed": True, "signatures": {}})
@@ -251,7 +251,7 @@ def test_another_answer_closes_the_gate_of_each_format(name, tiny_run, tmp_path,
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_reversed_labels_close_the_gate_of_each_format(name, run, tmp_path, monkeypatch):
+def test_reversed_labels_fail_the_parity_check_of_each_format(name, run, tmp_path, monkeypatch):
     """The class comes from the JSON beside the one and from the graph of the other."""
 
     def reversed_labels(portable, manifest, outputs, told=portables.sidecar):
@@ -277,7 +277,7 @@ def test_a_smaller_file_is_compared_with_the_usual_one(run, tmp_path):
     assert abs(after["test"]["accuracy"] - before["test"]["accuracy"]) < 0.02
     assert 0 < told["max_abs_diff"] < 0.1
     assert min(before["milliseconds"], after["milliseconds"]) > 0
-    beside = edge.read_beside(tmp_path / "model.int8.tflite")
+    beside = edge.read_spec(tmp_path / "model.int8.tflite")
     assert (beside["model"], beside["quantized"]) == ("model.int8.tflite", "int8")
 
 
@@ -294,7 +294,7 @@ def test_bytes_that_are_no_utf_8_find_their_number():
     table = portables.CodeTable((b"caf\xe9".decode("utf-8", "surrogateescape"), "tea"), 1, 0)
     told = {"inputs": [{"name": "item", "dtype": "int32", "codes": table.codes, "unknown": 0}]}
     told = json.loads(json.dumps(told))
-    given = replay_edge.coded(told, {"item": np.array([b"tea", b"caf\xe9", b"caf\xc3\xa9"])})
+    given = replay_edge.encode(told, {"item": np.array([b"tea", b"caf\xe9", b"caf\xc3\xa9"])})
     assert given["item"].tolist() == [2, 1, 0]
 
 
@@ -325,7 +325,7 @@ def test_rows_with_categories_and_gaps_in_all_formats(shop, tmp_path, ask):
         assert set(answer["formats"]) == set(OTHERS)
         assert answer["quantized"]["after"]["bytes"] < answer["quantized"]["before"]["bytes"]
     inputs = {
-        name: edge.read_beside(Path(given["path"]))["inputs"]
+        name: edge.read_spec(Path(given["path"]))["inputs"]
         for name, given in answer["formats"].items()
     }
     assert set(inputs["litert"][1]["codes"]) == {"oak", "elm", "fir", ""}

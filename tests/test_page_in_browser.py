@@ -176,14 +176,14 @@ def test_a_file_that_is_no_picture_is_answered_in_words(opened, tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("no picture")
     page.locator("input[type=file]").set_input_files(path)
-    expect(page.get_by_role("alert")).to_contain_text("notes.txt is no picture")
+    expect(page.get_by_role("alert")).to_contain_text("notes.txt is not a picture")
 
 
 def test_a_text_is_typed_and_its_words_are_coloured(opened):
     page = opened(Text)
     box = page.get_by_label("Text", exact=True)
     box.fill("")
-    expect(page.locator("#answer")).to_contain_text("Write something")
+    expect(page.locator("#answer")).to_contain_text("Enter a text")
     box.press_sequentially("the food was <b id=x>awful</b> & 'good'", delay=1)
     expect(page.locator("#why .words .word")).to_have_count(7)
     assert page.locator("#x").count() == 0
@@ -209,14 +209,14 @@ def test_a_row_is_filled_in_and_its_columns_are_weighed(opened):
     bmi.fill("")
     expect(page.locator("#why")).to_contain_text("bmi missing")
     assert "NaN" in page.locator("#curl").text_content()
-    page.get_by_role("button", name="All typical").click()
+    page.get_by_role("button", name="Reset to typical values").click()
     expect(page.locator("#why")).to_contain_text("Change one")
 
 
 def test_a_user_is_picked_and_an_item_has_neighbours(opened):
     page = opened(Recommender)
     expect(page.locator("#answer tbody tr")).to_have_count(10)
-    page.get_by_label("How many").fill("3")
+    page.get_by_label("List length").fill("3")
     expect(page.locator("#answer tbody tr")).to_have_count(3)
     item = page.locator("#answer tbody button").nth(2)
     item.focus()
@@ -225,7 +225,7 @@ def test_a_user_is_picked_and_an_item_has_neighbours(opened):
     assert page.locator("#why .nearest li").count() == 8
     page.get_by_label("User", exact=True).fill("somebody else")
     expect(page.locator("#curl")).to_contain_text("somebody else")
-    page.get_by_role("combobox", name="One item").fill("nothing known")
+    page.get_by_role("combobox", name="Selected item").fill("nothing known")
     expect(page.locator("#why")).to_contain_text("has no neighbours")
 
 
@@ -236,7 +236,7 @@ def test_models_are_chosen_and_colours_are_kept(opened):
     expect(page.locator("h1")).to_have_text("Fill in a row")
     expect(page.get_by_role("link", name="regression")).to_have_attribute("aria-current", "page")
     page.go_back()
-    expect(page.locator("h1")).to_have_text("Write a text")
+    expect(page.locator("h1")).to_have_text("Enter a text")
     page.get_by_role("button", name="Change to dark colours").click()
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
@@ -251,7 +251,7 @@ def test_a_fault_of_the_server_is_told_in_its_words(opened):
     expect(page.get_by_role("alert")).to_have_text("bmi: not today")
     page.route("**/*:predict", lambda route: route.abort())
     page.get_by_label("bmi").fill("31")
-    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    expect(page.get_by_role("alert")).to_contain_text("No response")
     page.unroute("**/*:predict")
     page.get_by_label("bmi").fill("32")
     expect(page.locator("#answer .headline")).to_be_visible()
@@ -275,7 +275,7 @@ def test_an_answer_stands_though_it_cannot_be_explained(app, opened):
 
     page.route("**/*:predict", answer)
     page.locator(".examples button").nth(1).click()
-    expect(page.locator("#why")).to_contain_text("not be explained: not today")
+    expect(page.locator("#why")).to_contain_text("explanation failed: not today")
     expect(page.locator("#answer .headline")).to_be_visible()
     assert page.get_by_role("alert").count() == 0
     assert len(opened.wrong) == 1
@@ -433,7 +433,7 @@ def test_an_address_that_is_no_text_names_the_first_model(browser, address):
     ("models", "said"),
     [
         ('{"models": []}', "No model is served"),
-        ('{"models": [{"name": "a", "version": 1, "about": null}]}', "does not know what to ask a"),
+        ('{"models": [{"name": "a", "version": 1, "about": null}]}', "cannot show a"),
     ],
 )
 def test_what_cannot_be_asked_is_told(models, said, browser, address):

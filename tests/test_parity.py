@@ -1,4 +1,4 @@
-"""The gate compares every output: each number by itself, names and lists exactly."""
+"""The parity check compares every output: numbers by tolerance, names and lists exactly."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import tensorflow as tf
 from apps import Recommender
 from exporting import savedmodel
 from exporting.export import ParityError
-from exporting.parity import DifferentError, compare, numbers
+from exporting.parity import DifferentError, compare, compare_numbers
 from inference.modalities import ids
 
 LABELS = np.array([b"no", b"yes"])
@@ -24,30 +24,30 @@ def list_of(*items, scores):
 
 def test_a_large_answer_lets_no_other_be_off():
     expected = np.float32([1e9, 2.0, 3.0, 1.0, 5.0])
-    assert numbers("value", expected * (1 + 5e-6), expected, 1e-5).share < 1
+    assert compare_numbers("value", expected * (1 + 5e-6), expected, 1e-5).used_share < 1
     for place in range(1, 5):
         off = expected.copy()
         off[place] += 1.0
         with pytest.raises(DifferentError, match=rf"value \[{place}\] is"):
-            numbers("value", off, expected, 1e-5)
+            compare_numbers("value", off, expected, 1e-5)
 
 
 def test_rounding_near_zero_is_that_of_usual_answers():
     """Prices of millions, one of which is about nothing."""
     expected = np.float32([2e6, -3e6, 1e6, -2e6, 4e6, 2.5])
-    assert numbers("value", expected + np.float32(1.0), expected, 1e-5).tolerance >= 10
+    assert compare_numbers("value", expected + np.float32(1.0), expected, 1e-5).tolerance >= 10
     with pytest.raises(DifferentError):
-        numbers("value", expected + np.float32([0, 0, 0, 0, 0, 50.0]), expected, 1e-5)
+        compare_numbers("value", expected + np.float32([0, 0, 0, 0, 0, 50.0]), expected, 1e-5)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_never_passes(bad):
     expected = np.float32([1.0, -np.inf])
-    assert numbers("value", expected, expected, 1e-5).value == 0
+    assert compare_numbers("value", expected, expected, 1e-5).value == 0
     with pytest.raises(DifferentError):
-        numbers("value", np.float32([bad, -np.inf]), expected, 1e-5)
+        compare_numbers("value", np.float32([bad, -np.inf]), expected, 1e-5)
     with pytest.raises(DifferentError):
-        numbers("value", np.float32([1.0, 0.0]), expected, 1e-5)
+        compare_numbers("value", np.float32([1.0, 0.0]), expected, 1e-5)
 
 
 def test_a_class_is_the_label_of_the_largest_probability():
@@ -98,7 +98,7 @@ def test_every_output_is_compared():
 
 
 @pytest.mark.parametrize("signature", ["recommend", "similar"])
-def test_shifted_items_close_the_gate(signature, exported, tmp_path, monkeypatch):
+def test_shifted_items_fail_the_parity_check(signature, exported, tmp_path, monkeypatch):
     """The scores are right, the names beside them are those of the next items."""
     run, usual = exported(Recommender), ids.signatures
 

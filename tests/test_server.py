@@ -281,7 +281,7 @@ def test_requests_are_counted_and_told(served, predict, ask_server):
     assert float(after[bad]) == float(before.get(bad, 0)) + 1
     assert after['athanor_model_version{model="text"}'] == "1.0"
     assert "process_resident_memory_bytes" in after
-    served.journal.flush()
+    served.access_log.flush()
     lines = [json.loads(line) for line in served.settings.log.read_text().splitlines()]
     told = [one for one in lines if one["event"] == "request" and one["model"] == "text"]
     assert {"time", "method", "path", "status", "ms", "version"} <= set(told[-1])

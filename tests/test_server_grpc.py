@@ -167,20 +167,20 @@ def test_a_port_that_is_taken_is_told(served):
     from serving import grpc_service
     from serving.addresses import ServeError
 
-    asking = grpc_service.Asking(
-        served.models, served.settings.limits, served.metrics, served.journal
+    handler = grpc_service.RequestHandler(
+        served.models, served.settings.limits, served.metrics, served.access_log
     )
     with pytest.raises(ServeError, match="nothing can listen"):
-        grpc_service.started(asking, "127.0.0.1", served.grpc_port)
+        grpc_service.start_server(handler, "127.0.0.1", served.grpc_port)
 
 
 def test_bodies_that_are_read_at_once_have_a_common_limit():
-    from serving.grpc_service import THREADS, threads
-    from serving.http.rest import Limits
+    from serving.grpc_service import MAX_THREADS, num_threads
+    from serving.http.limits import Limits
 
-    assert threads(Limits()) == THREADS
-    assert threads(Limits(max_body=2**28)) == 2
-    assert threads(Limits(max_body=2**31)) == 1
+    assert num_threads(Limits()) == MAX_THREADS
+    assert num_threads(Limits(max_body=2**28)) == 2
+    assert num_threads(Limits(max_body=2**31)) == 1
 
 
 def test_a_body_is_read_when_it_is_its_turn(monkeypatch):
@@ -188,7 +188,7 @@ def test_a_body_is_read_when_it_is_its_turn(monkeypatch):
     from types import SimpleNamespace
 
     from serving import grpc_service
-    from serving.http.rest import Limits
+    from serving.http.limits import Limits
 
     read, turn = [], threading.Event()
     parse = predict_pb2.PredictRequest.FromString
@@ -197,7 +197,7 @@ def test_a_body_is_read_when_it_is_its_turn(monkeypatch):
         read.append(len(data))
         return parse(data)
 
-    class Waiting(grpc_service.Predictions):
+    class SlowService(grpc_service.PredictionService):
         def Predict(self, *_):  # noqa: N802
             turn.wait(20)
             return predict_pb2.PredictResponse()
@@ -208,10 +208,10 @@ def test_a_body_is_read_when_it_is_its_turn(monkeypatch):
         "PredictRequest",
         message,
     )
-    monkeypatch.setattr(grpc_service, "Predictions", Waiting)
+    monkeypatch.setattr(grpc_service, "PredictionService", SlowService)
     limits = Limits(max_body=1000, max_bytes=2000)
-    asking = SimpleNamespace(limits=limits, gave_up=None)
-    server, port = grpc_service.started(asking, "127.0.0.1", 0)
+    handler = SimpleNamespace(limits=limits, log_timeout=None)
+    server, port = grpc_service.start_server(handler, "127.0.0.1", 0)
     monkeypatch.undo()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)

@@ -10,7 +10,7 @@ import pytest
 from tensorflow_serving.apis import get_model_status_pb2
 
 from serving import grpc_limits, grpc_service
-from serving.http.rest import Limits
+from serving.http.limits import Limits
 
 SECONDS = 1.0  # for what is awaited, and for silence
 ALONE = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own
@@ -22,16 +22,16 @@ ROOM = 3
 @pytest.fixture(scope="module")
 def small(served):
     """The port of a server that has room for three connections."""
-    asking = grpc_service.Asking(
+    handler = grpc_service.RequestHandler(
         served.models,
         Limits(timeout=SECONDS, head_seconds=SECONDS),
         served.metrics,
-        served.journal,
+        served.access_log,
     )
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(grpc_limits, "MAX_CONNECTIONS", ROOM)
-        patched.setattr(grpc_limits, "IDLE_SECONDS", int(SECONDS))
-        server, port = grpc_service.started(asking, "127.0.0.1", 0)
+        patched.setattr(grpc_limits, "MAX_IDLE_SECONDS", int(SECONDS))
+        server, port = grpc_service.start_server(handler, "127.0.0.1", 0)
     yield port
     server.stop(0).wait()
 

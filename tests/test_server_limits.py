@@ -14,11 +14,11 @@ import pytest
 
 from apps import Mnist
 from inference.request_errors import RequestError
-from serving.http.codec import MAX_JSON_CONTAINERS, parsed
-from serving.http.hosts import Hosts
-from serving.http.inflating import MOST_MEMBERS, inflated
+from serving.http.codec import MAX_JSON_CONTAINERS, parse_object
+from serving.http.hosts import AllowedHosts
+from serving.http.inflating import MAX_GZIP_MEMBERS, decompress
+from serving.http.limits import Limits
 from serving.http.protocol import MAX_HEAD_BYTES
-from serving.http.rest import Limits
 from serving.http.upgrade_filter import UpgradeFilter
 from serving.server import Server, Settings
 
@@ -223,8 +223,8 @@ def test_another_host_is_refused(path, host, small):
     assert ask(small, path, Host="localhost:1")[0] == 200
 
 
-def takes(host, given, *allowed):
-    return Hosts(host, allowed).takes([(b"host", given.encode())])
+def allows(host, given, *allowed):
+    return AllowedHosts(host, allowed).allows([(b"host", given.encode())])
 
 
 @pytest.mark.parametrize(
@@ -251,11 +251,13 @@ def takes(host, given, *allowed):
     ],
 )
 def test_hosts(host, given, taken):
-    assert takes(host, given) == taken
-    assert takes(host, given, "*")
-    assert takes(host, "proxy.example:443", "other.example", "Proxy.example")
-    assert Hosts(host).takes([])
-    assert not Hosts("127.0.0.1").takes([(b"host", b"localhost"), (b"host", b"evil.example")])
+    assert allows(host, given) == taken
+    assert allows(host, given, "*")
+    assert allows(host, "proxy.example:443", "other.example", "Proxy.example")
+    assert AllowedHosts(host).allows([])
+    assert not AllowedHosts("127.0.0.1").allows(
+        [(b"host", b"localhost"), (b"host", b"evil.example")]
+    )
 
 
 ZEROS = {
@@ -312,9 +314,9 @@ def test_a_body_of_very_many_lists_is_refused_before_they_are_made():
     body = b'{"instances": [' + b"[]," * MAX_JSON_CONTAINERS + b"[]]}"
     start = time.process_time()
     with pytest.raises(RequestError, match="lists and objects in a body"):
-        parsed(body)
+        parse_object(body)
     assert time.process_time() - start < 0.1
-    assert len(parsed(b'{"instances": [' + b"[]," * 1000 + b"[]]}")["instances"]) == 1001
+    assert len(parse_object(b'{"instances": [' + b"[]," * 1000 + b"[]]}")["instances"]) == 1001
 
 
 @pytest.mark.parametrize(
@@ -340,7 +342,7 @@ def test_what_cannot_be_inflated_is_answered(encoding, body, status, part, small
 def test_members_of_gzip_are_joined():
     async def joined():
         body = gzip.compress(b"one ") + gzip.compress(b"two")
-        return b"".join([part async for part in inflated(body, "gzip")])
+        return b"".join([part async for part in decompress(body, "gzip")])
 
     assert asyncio.run(joined()) == b"one two"
 
@@ -349,19 +351,19 @@ def test_a_body_of_very_many_members_is_refused():
     """What follows a member is copied: of 800,000 empty ones in 16 MB that took minutes."""
 
     async def all_of(body):
-        return [part async for part in inflated(body, "gzip")]
+        return [part async for part in decompress(body, "gzip")]
 
     empty = gzip.compress(b"")
-    assert asyncio.run(all_of(empty * MOST_MEMBERS)) == [b""] * MOST_MEMBERS
+    assert asyncio.run(all_of(empty * MAX_GZIP_MEMBERS)) == [b""] * MAX_GZIP_MEMBERS
     with pytest.raises(RequestError, match="more than 1024 members"):
-        asyncio.run(all_of(empty * (MOST_MEMBERS + 1)))
+        asyncio.run(all_of(empty * (MAX_GZIP_MEMBERS + 1)))
 
 
 def test_a_bomb_is_inflated_no_further_than_it_may_be():
     """A gigabyte of zeros, of which a slice is made."""
 
     async def first():
-        return len(await anext(inflated(bomb, "gzip")))
+        return len(await anext(decompress(bomb, "gzip")))
 
     stream = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     bomb = b"".join(stream.compress(bytes(2**20)) for _ in range(1024)) + stream.flush()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 
 import pytest
@@ -9,10 +10,10 @@ import tensorflow as tf
 
 from inference.request_errors import RequestError
 from inference.servable import Servable
-from serving.access_log import Journal
+from serving.access_log import AccessLog
 from serving.batching import Batcher
-from serving.http.codec import question
-from serving.request_executor import Asker
+from serving.http.codec import parse_request
+from serving.request_executor import RequestExecutor
 
 SLOW, QUICK = b'{"instances": [1000000000]}', b'{"instances": [1, 2]}'
 
@@ -37,7 +38,7 @@ def counting(tmp_path_factory):
 
 
 def given_up(servable, seconds=0.1):
-    asked = question(SLOW, servable)
+    asked = parse_request(SLOW, servable)
     start = time.monotonic()
     with pytest.raises(RequestError) as error:
         servable.run_within(asked.signature, asked.arrays, seconds)
@@ -48,65 +49,68 @@ def given_up(servable, seconds=0.1):
 def test_a_graph_that_takes_too_long_is_given_up(counting):
     assert given_up(counting) < 5
     # What is quick is found by the thread that asks.
-    asked = question(QUICK, counting)
+    asked = parse_request(QUICK, counting)
     assert counting.run(asked.signature, asked.arrays)["steps"].tolist() == [2, 2]
 
 
 @pytest.mark.parametrize("batch", [0, 0.001], ids=["alone", "in a batch"])
 def test_slow_requests_leave_the_threads_to_others(batch, counting):
     batcher = Batcher(seconds=batch, threads=2, timeout=0.1) if batch else None
-    asker = Asker(timeout=0.1, threads=2, batcher=batcher)
+    executor = RequestExecutor(timeout=0.1, threads=2, batcher=batcher)
 
     async def asked():
-        slow = [asker.ask(counting, SLOW) for _ in range(4)]
+        slow = [executor.execute(counting, SLOW) for _ in range(4)]
         found = await asyncio.gather(*slow, return_exceptions=True)
         assert [one.status for one in found] == [504] * 4
-        asker.timeout = 30
-        return await asker.ask(counting, QUICK)
+        executor.timeout = 30
+        return await executor.execute(counting, QUICK)
 
     start = time.monotonic()
     assert asyncio.run(asked()) == b'{"predictions":[2,2]}'
     assert time.monotonic() - start < 10
-    asker.close()
+    executor.close()
     if batcher:
         batcher.close()
     while not counting.idle:
         time.sleep(0.01)
 
 
-def test_a_journal_that_nobody_reads_keeps_nobody_waiting(monkeypatch):
+def test_an_access_log_without_a_reader_blocks_no_request(monkeypatch):
     reading, writing = os.pipe()
     monkeypatch.setattr("serving.access_log.STDERR", writing)
-    monkeypatch.setattr("serving.access_log.PATIENCE", 0.1)
-    monkeypatch.setattr("serving.access_log.EVERY", 0.01)
-    monkeypatch.setattr("serving.access_log.MOST", 50)
-    journal = Journal()
-    journal.keep()
+    monkeypatch.setattr("serving.access_log.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("serving.access_log.FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr("serving.access_log.MAX_PENDING_LINES", 50)
+    log = AccessLog()
+    log.start()
     start = time.monotonic()
     for _ in range(20):
         for number in range(100):
-            journal.tell("request", number=number, text="x" * 200)
+            log.log("request", number=number, text="x" * 200)
         time.sleep(0.02)
-    journal.close()
+    log.close()
     assert time.monotonic() - start < 5
     os.set_blocking(reading, True)
     read = bytearray()
     with os.fdopen(reading, "rb", buffering=0) as end:
         while b"lines left out" not in read:
             read += end.read(2**16)
+    for thread in threading.enumerate():
+        if thread.name == "access log":
+            thread.join(5)  # else it writes to the next file of this number
     os.close(writing)
 
 
-def test_a_journal_that_nobody_reads_does_not_spin(monkeypatch):
+def test_an_access_log_without_a_reader_does_not_spin(monkeypatch):
     """Where standard error does not block, a write that does not fit comes back at once."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     monkeypatch.setattr("serving.access_log.STDERR", writing)
-    monkeypatch.setattr("serving.access_log.PATIENCE", 0.1)
-    journal = Journal()
-    journal.keep()
+    monkeypatch.setattr("serving.access_log.CLOSE_SECONDS", 0.1)
+    log = AccessLog()
+    log.start()
     for number in range(1000):
-        journal.tell("request", number=number, text="x" * 200)
+        log.log("request", number=number, text="x" * 200)
     start = time.process_time()
     time.sleep(1.5)
     assert time.process_time() - start < 0.5
@@ -115,15 +119,15 @@ def test_a_journal_that_nobody_reads_does_not_spin(monkeypatch):
     while b'"number":999' not in read:
         read += end.read(2**16)
     assert read.count(b"\n") == 1000
-    journal.close()
+    log.close()
     end.close()
     os.close(writing)
 
 
 def test_a_line_that_cannot_be_written_takes_no_other_with_it(tmp_path):
-    journal = Journal(tmp_path / "log")
-    journal.tell("one")
+    log = AccessLog(tmp_path / "log")
+    log.log("one")
     with pytest.raises(TypeError):
-        journal.tell("two", text="\ud800")
-    journal.close()
+        log.log("two", text="\ud800")
+    log.close()
     assert (tmp_path / "log").read_bytes().count(b"\n") == 1

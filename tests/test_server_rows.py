@@ -12,7 +12,7 @@ from PIL import Image
 from apps import Finetune
 from inference.request_errors import RequestError
 from inference.servable import BLOCK_FILES, BLOCK_ROWS, MAX_ROWS, Servable
-from serving.http.codec import answer, question
+from serving.http.codec import encode_response, parse_request
 
 
 class Counting(tf.Module):
@@ -68,7 +68,7 @@ def test_what_is_no_answer_to_each_row_is_asked_whole(counting):
 def test_more_rows_than_a_request_may_have_are_refused(counting):
     body = b'{"instances":[' + b"1," * MAX_ROWS + b"1]}"
     with pytest.raises(RequestError, match=f"{MAX_ROWS + 1} rows; expected at most {MAX_ROWS}"):
-        question(body, counting)
+        parse_request(body, counting)
 
 
 def test_many_small_pictures_are_answered_each(exported):
@@ -81,7 +81,7 @@ def test_many_small_pictures_are_answered_each(exported):
         Image.new("RGB", (1, 1), (level, 0, 0)).save(place, "PNG")
         files.append({"b64": base64.b64encode(place.getvalue()).decode()})
     body = {"signature_name": "encoded", "instances": files * (BLOCK_FILES + 1)}
-    asked = question(json.dumps(body).encode(), servable)
+    asked = parse_request(json.dumps(body).encode(), servable)
     found = servable.run_within(asked.signature, asked.arrays, 60)
     few = servable.run(asked.signature, {"image_bytes": asked.arrays["image_bytes"][:2]})
     for name, whole in found.items():
@@ -89,5 +89,7 @@ def test_many_small_pictures_are_answered_each(exported):
         np.testing.assert_array_equal(whole[:2], whole[-2:])
         if whole.dtype.kind == "f":
             np.testing.assert_allclose(whole[:2], few[name], atol=1e-5)
-    assert len(json.loads(answer(asked, found))["predictions"]) == len(files) * (BLOCK_FILES + 1)
+    assert len(json.loads(encode_response(asked, found))["predictions"]) == len(files) * (
+        BLOCK_FILES + 1
+    )
     servable.close()

@@ -12,7 +12,7 @@ from apps import Mnist
 from inference.servable import ALL, Servable
 from serving import loading
 from serving.http import self_request
-from serving.request_executor import Asker
+from serving.request_executor import RequestExecutor
 from serving.server import Server, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,15 +23,15 @@ def export(exported):
     return exported(Mnist).path / "export" / "1"
 
 
-def test_a_server_asks_itself_by_http_and_tells_nobody(exported, tmp_path, monkeypatch):
+def test_a_server_warms_up_over_http_without_logging(exported, tmp_path, monkeypatch):
     asked = []
-    ask = Asker.ask
+    execute = RequestExecutor.execute
 
     async def counted(self, servable, body):
         asked.append(body)
-        return await ask(self, servable, body)
+        return await execute(self, servable, body)
 
-    monkeypatch.setattr(Asker, "ask", counted)
+    monkeypatch.setattr(RequestExecutor, "execute", counted)
     log, ready = tmp_path / "log", threading.Event()
     server = Server([f"a-model={exported(Mnist).path}"], Settings(port=0, log=log))
     thread = threading.Thread(target=server.run, args=[ready.set])
@@ -39,7 +39,7 @@ def test_a_server_asks_itself_by_http_and_tells_nobody(exported, tmp_path, monke
     assert ready.wait(30)
     server.stop()
     thread.join(30)
-    assert len(asked) >= self_request.TIMES
+    assert len(asked) >= self_request.MAX_REPEATS
     assert any(body.startswith(b'{"instances"') for body in asked)
     told = [json.loads(line) for line in log.read_text().splitlines()]
     assert "serving" in {one["event"] for one in told}

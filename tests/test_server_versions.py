@@ -20,24 +20,25 @@ from inference.artifacts import versions
 from inference.request_errors import RequestError
 from inference.servable import Servable
 from serving.addresses import Address, ServeError, addresses
-from serving.http.hosts import Hosts
-from serving.http.rest import Limits, Rest
-from serving.http.web import other_paths
+from serving.http.hosts import AllowedHosts
+from serving.http.limits import Limits
+from serving.http.rest import Rest
+from serving.http.web import web_app
 from serving.metrics import Metrics
-from serving.server import NothingServedError, Server, Settings, bound
+from serving.server import NothingServedError, Server, Settings, listening_socket
 from serving.versions import Model, Models
 
 PIXEL = [[[0]] * 8] * 8
 BODY = json.dumps({"instances": [PIXEL]}).encode()
 
 
-class Told:
-    """A journal that remembers."""
+class MemoryLog:
+    """An access log that keeps its events."""
 
     def __init__(self):
         self.events = []
 
-    def tell(self, event, **facts):
+    def log(self, event, **facts):
         self.events.append({"event": event, **facts})
 
 
@@ -66,7 +67,7 @@ def publish(directory):
 @pytest.fixture
 def model(directory):
     """A model of that directory, looked after by hand."""
-    model = Model(Address("m", directory), Servable, Told().tell)
+    model = Model(Address("m", directory), Servable, MemoryLog().log)
     model.refresh()
     yield model
     model.close()
@@ -85,11 +86,11 @@ def test_the_newest_version_is_served(model, publish):
 
 
 def test_a_version_is_unloaded_when_nobody_asks_it(model, publish):
-    with model.held() as old:
+    with model.use() as old:
         publish(2)
         model.refresh()
         assert states(model) == {2: "AVAILABLE", 1: "UNLOADING"}
-        with pytest.raises(RequestError, match=r"Specific\(m, 1\)"), model.held(1):
+        with pytest.raises(RequestError, match=r"Specific\(m, 1\)"), model.use(1):
             pass
         signature = old.signature(None)
         assert set(old.run(signature, {"pixels": [PIXEL]})) == {"class", "probabilities"}
@@ -133,7 +134,7 @@ def test_what_failed_is_tried_again_ever_more_seldom(directory, monkeypatch):
         tried.append(now)
         raise MemoryError
 
-    model = Model(Address("m", directory), load, Told().tell)
+    model = Model(Address("m", directory), load, MemoryLog().log)
     for second in range(3000):
         now = float(second)
         model.refresh()
@@ -276,7 +277,7 @@ def test_names(exported, directory, tmp_path, monkeypatch):
 
 def test_the_command_answers_mistakes_in_a_line(ask, exported, monkeypatch):
     run = exported(Mnist).path
-    with bound("127.0.0.1", 0) as busy:
+    with listening_socket("127.0.0.1", 0) as busy:
         port = busy.getsockname()[1]
         for arguments, reason in (
             ([], "no runs"),
@@ -361,13 +362,13 @@ OURS = {
 }
 
 
-class SlowAsker:
+class SlowExecutor:
     """Answers after a while."""
 
     def __init__(self, seconds):
         self.seconds = seconds
 
-    async def ask(self, _, body):
+    async def execute(self, _, body):
         await asyncio.sleep(self.seconds)
         return body
 
@@ -378,17 +379,23 @@ class OneModel:
     name = "m"
     number = 1
 
-    def held(self, _):
+    def use(self, _):
         return contextlib.nullcontext(self)
 
 
-def called(limits, bodies, *, seconds=0.0, asker=None, length=None, delay=0.0):
+def called(limits, bodies, *, seconds=0.0, executor=None, length=None, delay=0.0):
     """The answers of the interface to some requests at once: status, headers, content."""
     metrics = Metrics()
-    models = Models([OneModel()], 1, Told().tell)
-    other = other_paths(models, metrics, Told().tell)
+    models = Models([OneModel()], 1, MemoryLog().log)
+    other = web_app(models, metrics, MemoryLog().log)
     rest = Rest(
-        asker or SlowAsker(seconds), models, limits, metrics, Told(), other, Hosts("127.0.0.1")
+        executor or SlowExecutor(seconds),
+        models,
+        limits,
+        metrics,
+        MemoryLog(),
+        other,
+        AllowedHosts("127.0.0.1"),
     )
 
     async def one(body):
@@ -448,26 +455,26 @@ def test_too_many_at_once_are_refused():
 
 
 def test_an_answer_that_takes_too_long_is_given_up(model):
-    from serving.request_executor import Asker
+    from serving.request_executor import RequestExecutor
 
-    asker = Asker(timeout=0.05, threads=1)
+    executor = RequestExecutor(timeout=0.05, threads=1)
 
     async def slow():
         async with asyncio.timeout(5):
-            return await asker.in_thread(model.current, lambda: time.sleep(0.3) or b"")
+            return await executor.in_thread(model.current, lambda: time.sleep(0.3) or b"")
 
     with pytest.raises(RequestError) as given_up:
         asyncio.run(slow())
     assert given_up.value.status == 504
-    asker.close()
+    executor.close()
 
 
-def test_what_nobody_expected_is_told_to_the_journal_alone():
+def test_an_unexpected_error_is_written_to_the_access_log_alone():
     class Broken:
-        async def ask(self, *_):
+        async def execute(self, *_):
             raise KeyError("secret")
 
-    ((status, _, body),) = called(Limits(), [b"{}"], asker=Broken())
+    ((status, _, body),) = called(Limits(), [b"{}"], executor=Broken())
     assert status == 500
     assert b"secret" not in body
     assert b"error" in body
@@ -477,7 +484,7 @@ def test_requests_in_a_batch_are_answered_as_alone(model):
     import numpy as np
 
     from serving.batching import Batcher
-    from serving.request_executor import Asker, answered
+    from serving.request_executor import RequestExecutor, respond
 
     draw = np.random.default_rng(0)
     bodies = [
@@ -486,17 +493,17 @@ def test_requests_in_a_batch_are_answered_as_alone(model):
     ]
     bad = b'{"signature_name": "encoded", "instances": [{"b64": "AAAA"}]}'
     batcher = Batcher(seconds=0.05, threads=1)
-    asker = Asker(timeout=30, threads=1, batcher=batcher)
+    executor = RequestExecutor(timeout=30, threads=1, batcher=batcher)
 
     async def together():
-        asked = [asker.ask(model.current, body) for body in (*bodies, bad, bad)]
+        asked = [executor.execute(model.current, body) for body in (*bodies, bad, bad)]
         return await asyncio.gather(*asked, return_exceptions=True)
 
     *good, first, second = asyncio.run(together())
     assert isinstance(first, RequestError)
     assert isinstance(second, RequestError)
     for body, given in zip(bodies, good, strict=True):
-        wanted = json.loads(answered(model.current, body))["predictions"]
+        wanted = json.loads(respond(model.current, body))["predictions"]
         found = json.loads(given)["predictions"]
         assert [one["class"] for one in found] == [one["class"] for one in wanted]
         np.testing.assert_allclose(
@@ -505,7 +512,7 @@ def test_requests_in_a_batch_are_answered_as_alone(model):
             atol=1e-5,
         )
     batcher.close()
-    asker.close()
+    executor.close()
 
 
 def test_what_is_quick_is_guessed_from_what_was():
@@ -532,16 +539,16 @@ def test_what_is_quick_is_guessed_from_what_was():
 def test_a_padded_body_says_nothing_of_a_heavy_one(model):
     """What counts is how much is asked, not how many bytes of JSON that takes."""
     from inference.latency_estimate import request_size
-    from serving.http.codec import question
+    from serving.http.codec import parse_request
 
-    with model.held() as servable:
+    with model.use() as servable:
         row, many = [[[0]] * 8] * 8, 500
         heavy = json.dumps({"inputs": [row] * many}).encode()
         cheap = json.dumps({"inputs": [row]}).encode().ljust(len(heavy))
-        found = [request_size(question(body, servable).arrays) for body in (cheap, heavy)]
+        found = [request_size(parse_request(body, servable).arrays) for body in (cheap, heavy)]
         assert [one.rows for one in found] == [1, many]
         picture = {"signature_name": "encoded", "inputs": [{"b64": "iVBORw0KGgo="}]}
-        asked = question(json.dumps(picture).encode(), servable)
+        asked = parse_request(json.dumps(picture).encode(), servable)
         assert not request_size(asked.arrays).bounded, "a few bytes may be millions of pixels"
 
 
@@ -550,7 +557,7 @@ def test_a_version_is_warmed_by_what_the_export_brings(directory):
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
-    from serving.warmup import RECORDS, recorded, warm
+    from serving.warmup import RECORDS, recorded_requests, warm_up
 
     log = prediction_log_pb2.PredictionLog()
     request = log.predict_log.request
@@ -567,8 +574,8 @@ def test_a_version_is_warmed_by_what_the_export_brings(directory):
     (directory / "1" / "about.json").write_text(json.dumps(about))
     assert addresses([str(directory)])[0].name == "digits"
     servable = Servable(directory / "1", 1)
-    ((signature, arrays), again) = recorded(servable)
+    ((signature, arrays), again) = recorded_requests(servable)
     assert signature.name == again[0].name == "serving_default"
     np.testing.assert_array_equal(arrays["pixels"], pixels)
-    assert warm(servable) >= 6
+    assert warm_up(servable) >= 6
     servable.close()

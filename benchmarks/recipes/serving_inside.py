@@ -74,7 +74,7 @@ def main() -> None:
     given = parser.parse_args()
     startup.start_tensorflow()
     from serving.loading import load
-    from serving.request_executor import answered
+    from serving.request_executor import respond
 
     shape = [1, *map(int, given.shape.split(","))]
     lists = np.random.default_rng(given.seed).integers(0, 256, shape).tolist()
@@ -87,7 +87,7 @@ def main() -> None:
         return json.loads(answer(connection, data))
 
     ways = signatures_of(given.export, lists)
-    ways |= {"own": lambda: json.loads(answered(servable, body)), "http": over_http}
+    ways |= {"own": lambda: json.loads(respond(servable, body)), "http": over_http}
     print(json.dumps(milliseconds(ways)))
 
 

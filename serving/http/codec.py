@@ -1,4 +1,4 @@
-"""TensorFlow Serving's JSON: requests of `predict` become arrays, arrays become answers."""
+"""Converts between TensorFlow Serving's JSON and the arrays of `predict`."""
 
 import base64
 import json
@@ -12,66 +12,77 @@ import orjson
 from inference.artifacts import RANKED_LIST_OUTPUTS
 from inference.request_errors import RequestError, invalid
 from inference.servable import DEFAULT, Servable, Signature, batch_of, check
-from serving.http.dense import array, plain
+from serving.http.dense import array, parse_numbers
 from serving.http.inflating import GZIP
 
 SIGNATURE, ROWS, COLUMNS = "signature_name", "instances", "inputs"
-# What a body begins with that holds nothing but lists.
-ALONE = re.compile(rb'\s*\{\s*"(instances|inputs)"\s*:\s*(?=\[)')
+# The start of a body that holds a single list.
+SINGLE_LIST = re.compile(rb'\s*\{\s*"(instances|inputs)"\s*:\s*(?=\[)')
 # Python takes 64 bytes for an empty list, which takes 3 bytes in JSON.
 MAX_JSON_CONTAINERS = 2**21
-# Words of JavaScript that TensorFlow Serving reads as numbers, and JSON does not have.
-NO_JSON = (b"NaN", b"Infinity")
+# TensorFlow Serving reads these words of JavaScript as numbers; JSON does not have them.
+NON_FINITE_WORDS = (b"NaN", b"Infinity")
 
 
-class Question(NamedTuple):
-    """What a request asks: of which signature, with what, and whether in rows."""
+class PredictRequest(NamedTuple):
+    """A request of `predict`.
+
+    Attributes:
+        signature: of the model.
+        arrays: the inputs by name.
+        rows: whether the client sent "instances" (rows) rather than "inputs" (columns).
+
+    """
 
     signature: Signature
     arrays: dict[str, np.ndarray]
     rows: bool
 
 
-def question(body: bytes, servable: Servable) -> Question:
-    """What the body of a request asks. Raises RequestError where it cannot be read."""
-    if found := _of_numbers(body, servable):
-        return found
-    asked = parsed(body)
-    name = asked.get(SIGNATURE)
+def parse_request(body: bytes, servable: Servable) -> PredictRequest:
+    """Parse the body of a request. Raises RequestError if it is not valid."""
+    if request := _parse_single_array(body, servable):
+        return request
+    content = parse_object(body)
+    name = content.get(SIGNATURE)
     if name is not None and not isinstance(name, str):
         raise invalid("Not formatted correctly. 'signature_name' key must be a string value.")
     signature = servable.signature(name)
-    if (ROWS in asked) == (COLUMNS in asked):
-        if ROWS in asked:
+    if (ROWS in content) == (COLUMNS in content):
+        if ROWS in content:
             raise invalid(
                 "Not formatted correctly expecting only one of 'inputs' or 'instances' keys"
             )
         raise invalid("Missing 'inputs' or 'instances' key")
-    values = _rows(asked[ROWS], signature) if ROWS in asked else _columns(asked[COLUMNS], signature)
+    values = (
+        _rows(content[ROWS], signature)
+        if ROWS in content
+        else _columns(content[COLUMNS], signature)
+    )
     arrays = {name: array(values[name], one, name) for name, one in signature.inputs.items()}
     check(signature, arrays)
-    return Question(signature, arrays, ROWS in asked)
+    return PredictRequest(signature, arrays, ROWS in content)
 
 
-def _of_numbers(body: bytes, servable: Servable) -> Question | None:
-    """A body of nothing but numbers for the only input of the default signature."""
+def _parse_single_array(body: bytes, servable: Servable) -> PredictRequest | None:
+    """Parse lists of numbers for the only input of the default signature; None if not such."""
     signature = servable.signatures.get(DEFAULT)
-    head = ALONE.match(body)
+    head = SINGLE_LIST.match(body)
     if head is None or signature is None or len(signature.inputs) != 1:
         return None
     ((name, tensor),) = signature.inputs.items()
     end = body.rfind(b"}")
     if end < 0 or body[end + 1 :].strip():
         return None
-    made = plain(body[head.end() : end], tensor)
+    made = parse_numbers(body[head.end() : end], tensor)
     if made is None:
         return None
     check(signature, {name: made})
-    return Question(signature, {name: made}, head[1] == b"instances")
+    return PredictRequest(signature, {name: made}, head[1] == b"instances")
 
 
-def parsed(body: bytes) -> dict[str, Any]:
-    """The object in a body. Raises RequestError where there is none."""
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body. Raises RequestError if there is none."""
     if not body:
         raise invalid("JSON Parse error: The document is empty")
     if body.count(b"[") + body.count(b"{") > MAX_JSON_CONTAINERS:
@@ -80,19 +91,19 @@ def parsed(body: bytes) -> dict[str, Any]:
             "examples in a request"
         )
     try:
-        found = orjson.loads(body)
+        content = orjson.loads(body)
     except ValueError as error:
         if body.startswith(GZIP):
             raise invalid("The body is gzip; send Content-Encoding: gzip with it") from None
-        if not any(word in body for word in NO_JSON):
+        if not any(word in body for word in NON_FINITE_WORDS):
             raise invalid(f"JSON Parse error: {error}") from None
-        found = _with_words(body)
-    if not isinstance(found, dict):
+        content = _parse_non_finite(body)
+    if not isinstance(content, dict):
         raise invalid("JSON Value: Is not object")
-    return found
+    return content
 
 
-def _with_words(body: bytes) -> Any:
+def _parse_non_finite(body: bytes) -> Any:
     try:
         return json.loads(body.decode())
     except RecursionError:
@@ -102,12 +113,12 @@ def _with_words(body: bytes) -> Any:
 
 
 def _is_object(value: Any) -> bool:
-    """Whether a value holds inputs by name, and is not itself one of bytes."""
+    """Whether a value holds inputs by name, rather than bytes as {"b64": ...}."""
     return type(value) is dict and not (len(value) == 1 and type(value.get("b64")) is str)
 
 
 def _rows(rows: Any, signature: Signature) -> dict[str, Any]:
-    """The values of each input, from a list of examples."""
+    """Return the values of each input, from a list of examples."""
     if type(rows) is not list:
         raise invalid("Expecting 'instances' to be an list/array")
     if not rows:
@@ -135,7 +146,7 @@ def _rows(rows: Any, signature: Signature) -> dict[str, Any]:
 
 
 def _columns(columns: Any, signature: Signature) -> dict[str, Any]:
-    """The values of each input, from an object of columns or the only column."""
+    """Return the values of each input, from an object of columns or the only column."""
     names = signature.inputs.keys()
     if not _is_object(columns):
         if len(names) != 1:
@@ -150,28 +161,28 @@ def _columns(columns: Any, signature: Signature) -> dict[str, Any]:
     return columns
 
 
-def answer(asked: Question, arrays: dict[str, np.ndarray]) -> bytes:
-    """The body of an answer, in rows or in columns as the question was. Raises RequestError."""
+def encode_response(request: PredictRequest, arrays: dict[str, np.ndarray]) -> bytes:
+    """Return the body of a response, in rows or columns as the request. Raises RequestError."""
     values = {name: _values(name, one) for name, one in arrays.items()}
     if values.keys() == RANKED_LIST_OUTPUTS and arrays["items"].ndim == 2:
-        values = _shortened(values)
-    key = "predictions" if asked.rows else "outputs"
+        values = _without_padding(values)
+    key = "predictions" if request.rows else "outputs"
     content: dict[str, Any] = {key: values if len(values) > 1 else next(iter(values.values()))}
-    if asked.rows:
+    if request.rows:
         try:
             batch_of(arrays)
         except RequestError as error:
-            raise invalid(f"{asked.signature.name!r} does not answer in rows: {error}") from None
+            raise invalid(f"{request.signature.name!r} does not answer in rows: {error}") from None
         if len(values) > 1:
             rows = zip(*values.values(), strict=True)
             content = {key: [dict(zip(values, row, strict=True)) for row in rows]}
     if all(np.isfinite(one).all() for one in arrays.values() if one.dtype.kind == "f"):
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return json.dumps(_with_infinities(content), ensure_ascii=False).encode()
+    return json.dumps(_non_finite_content(content), ensure_ascii=False).encode()
 
 
-def _shortened(lists: dict[str, Any]) -> dict[str, list]:
-    """Lists of items end where a tensor, which has one width, is filled up with empty names."""
+def _without_padding(lists: dict[str, Any]) -> dict[str, list]:
+    """Remove the empty names that pad lists of items to the width of the tensor."""
     lengths = [sum(map(bool, items)) for items in lists["items"]]
     return {
         name: [row[:length] for row, length in zip(rows, lengths, strict=True)]
@@ -180,11 +191,11 @@ def _shortened(lists: dict[str, Any]) -> dict[str, list]:
 
 
 def _values(name: str, made: np.ndarray) -> Any:
-    """An output as JSON has it; arrays of numbers stay arrays."""
+    """Convert an output for JSON; arrays of numbers stay arrays."""
     if made.dtype.kind in "OS":
         return _each(made.tolist(), _bytes if name.endswith("_bytes") else _text)
     if made.dtype.kind not in "fiub":
-        made = made.astype(np.float32)  # bfloat16 is a type that JSON's writer does not know
+        made = made.astype(np.float32)  # orjson does not know bfloat16
     return np.ascontiguousarray(made) if made.ndim else made[()]
 
 
@@ -200,12 +211,12 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def _with_infinities(value: Any) -> Any:
-    """The same for `json`, which writes NaN and Infinity as TensorFlow Serving does."""
+def _non_finite_content(value: Any) -> Any:
+    """Convert for `json`, which writes NaN and Infinity as TensorFlow Serving does."""
     if isinstance(value, dict):
-        return {name: _with_infinities(one) for name, one in value.items()}
+        return {name: _non_finite_content(one) for name, one in value.items()}
     if isinstance(value, list):
-        return [_with_infinities(one) for one in value]
+        return [_non_finite_content(one) for one in value]
     if isinstance(value, np.ndarray | np.generic):
         # Through text: 0.1 as a float32 is 0.1, not 0.10000000149011612.
         made = np.asarray(value)

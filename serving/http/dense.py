@@ -1,4 +1,4 @@
-"""Values of JSON become arrays, as strictly as TensorFlow Serving makes tensors of them."""
+"""Converts JSON values to arrays, as strictly as TensorFlow Serving converts them to tensors."""
 
 import base64
 import binascii
@@ -13,19 +13,19 @@ import orjson
 from inference.request_errors import RequestError, invalid
 from inference.servable import Tensor
 
-DEEPEST = 32  # dimensions of NumPy's arrays, and more than any tensor has here
-# All that numbers are written with becomes 0: what is left tells how lists and numbers lie.
+MAX_DIMENSIONS = 32  # of NumPy's arrays
+# Translates each character of a number to 0: the rest shows the structure of the lists.
 SPACES, DIGITS, DECIMALS = b" \t\r\n", b"123456789-", b"123456789-+.eE"
 ZEROS = {
     kind: bytes.maketrans(letters, b"0" * len(letters))
     for kind, letters in {"i": DIGITS, "u": DIGITS, "f": DECIMALS}.items()
 }
-# Not all integers above have a float of their own; TensorFlow Serving takes none of them.
-EXACT = {"f2": 2**11 - 1, "f4": 2**24 - 1, "f8": 2**53 - 1}
+# The largest integers that each float type represents exactly; TensorFlow Serving refuses more.
+MAX_EXACT_INTEGER = {"f2": 2**11 - 1, "f4": 2**24 - 1, "f8": 2**53 - 1}
 
 
-class Flat(NamedTuple):
-    """The values of nested lists in their order, the lengths of the lists, and their types."""
+class FlatValues(NamedTuple):
+    """The values of nested lists in order, the shape of the lists, and the types of the values."""
 
     values: list[Any]
     shape: tuple[int, ...]
@@ -33,26 +33,26 @@ class Flat(NamedTuple):
 
 
 def array(value: Any, tensor: Tensor, name: str) -> np.ndarray:
-    """A value, or nested lists of them, as what an input takes. Raises RequestError."""
-    flat = flattened(value, name)
-    if flat.types - _taken(tensor.dtype):
-        wrong = next(one for one in flat.values if type(one) not in _taken(tensor.dtype))
-        raise _mistyped(wrong, tensor, name)
+    """Convert a value or nested lists to the type of an input. Raises RequestError."""
+    flat = flatten(value, name)
+    if flat.types - _accepted_types(tensor.dtype):
+        wrong = next(one for one in flat.values if type(one) not in _accepted_types(tensor.dtype))
+        raise _type_error(wrong, tensor, name)
     if tensor.dtype.kind == "O":
         made = np.empty(len(flat.values), object)
-        made[:] = [_encoded(one, name) for one in flat.values]
+        made[:] = [_bytes_of(one, name) for one in flat.values]
     else:
-        made = _numbers(flat, tensor, name)
+        made = _to_numbers(flat, tensor, name)
     return made.reshape(flat.shape)
 
 
-def flattened(value: Any, name: str) -> Flat:
-    """Level by level, so that no depth is too deep. Raises RequestError for ragged lists."""
+def flatten(value: Any, name: str) -> FlatValues:
+    """Flatten nested lists level by level. Raises RequestError for ragged or deep lists."""
     level, shape = [value], list[int]()
     while True:
         types = set(map(type, level))
         if list not in types:
-            return Flat(level, tuple(shape), types)
+            return FlatValues(level, tuple(shape), types)
         lengths = set(map(len, level)) if types == {list} else set()
         if len(lengths) != 1:
             received = f"lists of lengths {_some(lengths)}" if lengths else "lists beside values"
@@ -61,19 +61,19 @@ def flattened(value: Any, name: str) -> Flat:
                 "one length at each level, and values at the last"
             )
         shape.append(lengths.pop())
-        if len(shape) > DEEPEST:
-            raise invalid(f"Input {name!r}: lists are nested deeper than {DEEPEST} levels")
+        if len(shape) > MAX_DIMENSIONS:
+            raise invalid(f"Input {name!r}: lists are nested deeper than {MAX_DIMENSIONS} levels")
         level = list(chain.from_iterable(level))
         if not level:
-            return Flat([], tuple(shape), set())
+            return FlatValues([], tuple(shape), set())
 
 
 def _some(numbers: set[int]) -> str:
     return ", ".join(map(str, sorted(numbers)[:5]))
 
 
-def _taken(dtype: np.dtype) -> set[type]:
-    """The types of JSON's values that an input of this type takes."""
+def _accepted_types(dtype: np.dtype) -> set[type]:
+    """Return the types of JSON values that an input accepts."""
     if dtype.kind == "O":
         return {str, dict}
     if dtype.kind == "b":
@@ -81,20 +81,20 @@ def _taken(dtype: np.dtype) -> set[type]:
     return {int} if dtype.kind in "iu" else {int, float}
 
 
-def _mistyped(value: Any, tensor: Tensor, name: str) -> RequestError:
-    # The name of the type for what is long; JSON's words for the rest.
+def _type_error(value: Any, tensor: Tensor, name: str) -> RequestError:
+    # Objects may be long: name the type.
     shown = "an object" if type(value) is dict else json.dumps(value)[:60]
     expected = "string" if tensor.dtype.kind == "O" else tensor.dtype.name
     return invalid(f"Input {name!r}: JSON Value: {shown} is not of expected type: {expected}")
 
 
-def _encoded(value: Any, name: str) -> bytes:
-    """A string, or the bytes that {"b64": ...} stands for."""
+def _bytes_of(value: Any, name: str) -> bytes:
+    """Encode a string, or decode {"b64": ...}."""
     try:
         if type(value) is str:
             return value.encode()
         if list(value) == ["b64"] and type(value["b64"]) is str:
-            text = "".join(value["b64"].split())  # many programs break it into lines
+            text = "".join(value["b64"].split())  # many programs wrap it
             return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except UnicodeEncodeError:
         raise invalid(f"Input {name!r}: a string holds half of a surrogate pair") from None
@@ -106,20 +106,20 @@ def _encoded(value: Any, name: str) -> bytes:
     )
 
 
-def _numbers(flat: Flat, tensor: Tensor, name: str) -> np.ndarray:
+def _to_numbers(flat: FlatValues, tensor: Tensor, name: str) -> np.ndarray:
     dtype = tensor.dtype
     try:
         if dtype.kind in "iu":
-            return _whole(flat.values, dtype)
+            return _to_integers(flat.values, dtype)
         if dtype.kind == "b":
             return np.array(flat.values, bool)
-        made = _real(flat.values, dtype)
+        made = _to_floats(flat.values, dtype)
     except (OverflowError, ValueError):
         raise invalid(f"Input {name!r}: a number is out of the range of {dtype.name}") from None
     except TypeError:
         raise invalid(f"Input {name!r}: no JSON value stands for {dtype.name}") from None
     if int in flat.types:
-        most = EXACT.get(dtype.str[1:], 0)
+        most = MAX_EXACT_INTEGER.get(dtype.str[1:], 0)
         lossy = [one for one in flat.values if type(one) is int and not -most <= one <= most]
         if lossy:
             raise invalid(
@@ -129,15 +129,15 @@ def _numbers(flat: Flat, tensor: Tensor, name: str) -> np.ndarray:
     return made
 
 
-def _whole(values: list[int], dtype: np.dtype) -> np.ndarray:
-    """Integers of a type. Raises OverflowError or ValueError where one is too large for it."""
+def _to_integers(values: list[int], dtype: np.dtype) -> np.ndarray:
+    """Convert integers. Raises OverflowError or ValueError if one is too large for the type."""
     if dtype == np.uint8:
         # Three times as fast; it raises ValueError itself.
         return np.frombuffer(bytes(values), np.uint8)
     return np.array(values, dtype)
 
 
-def _real(values: list[float], dtype: np.dtype) -> np.ndarray:
+def _to_floats(values: list[float], dtype: np.dtype) -> np.ndarray:
     made = np.array(values, np.float64)
     with np.errstate(over="ignore"):
         cast = made.astype(dtype)
@@ -146,12 +146,11 @@ def _real(values: list[float], dtype: np.dtype) -> np.ndarray:
     return cast
 
 
-def plain(text: bytes, tensor: Tensor) -> np.ndarray | None:
-    """Lists of numbers read without making the lists; None where `array` has to look at them.
+def parse_numbers(text: bytes, tensor: Tensor) -> np.ndarray | None:
+    """Parse lists of numbers without making the lists; None means that `array` must parse them.
 
-    The text without its numbers must be that of a batch of the input's shape,
-    bracket by bracket; then the numbers are those of a flat list. Reading 28 by
-    28 pixels so takes a third of the time.
+    The text without its numbers must have the brackets of a batch of the input's shape. Then the
+    numbers are those of a flat list. This takes a third of the time for 28 by 28 pixels.
     """
     shape, kind = tensor.shape, tensor.dtype.kind
     if shape is None or kind not in ZEROS or not shape or shape[0] is not None:
@@ -170,14 +169,14 @@ def plain(text: bytes, tensor: Tensor) -> np.ndarray | None:
         values = orjson.loads(b"[" + text.translate(None, b"[]") + b"]")
         if kind == "f":
             return array(values, tensor._replace(shape=None), "").reshape(size, *shape[1:])
-        return _whole(values, tensor.dtype).reshape(size, *shape[1:])
+        return _to_integers(values, tensor.dtype).reshape(size, *shape[1:])
     except (ValueError, OverflowError, TypeError, RequestError):
         return None
 
 
 @functools.lru_cache(maxsize=64)
 def _brackets(shape: tuple[int, ...]) -> bytes:
-    """Nested lists of a shape without what is in them."""
+    """Return the brackets of nested lists of a shape."""
     text = b""
     for size in reversed(shape):
         text = b"[" + b",".join([text] * size) + b"]"

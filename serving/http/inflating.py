@@ -1,4 +1,4 @@
-"""Bodies of requests that were sent compressed, in no more memory than they may take."""
+"""Decompresses bodies of requests in bounded memory."""
 
 import asyncio
 import zlib
@@ -8,8 +8,8 @@ from inference.request_errors import RequestError, invalid
 
 ENCODINGS = "gzip, deflate"
 COMPRESSION_HEADERS = (b"content-encoding", b"transfer-encoding")
-SLICE = 2**18  # bytes that are inflated at once, in less than a millisecond
-MOST_MEMBERS = 1024  # of gzip in one body: what follows each of them is copied
+SLICE_BYTES = 2**18  # decompressed at once, in less than a millisecond
+MAX_GZIP_MEMBERS = 1024  # of one body: zlib copies what follows each of them
 GZIP, ZLIB_OR_GZIP, RAW = b"\x1f\x8b", zlib.MAX_WBITS | 32, -zlib.MAX_WBITS
 
 
@@ -36,19 +36,19 @@ def encoding_of(headers: Collection[tuple[bytes, bytes]]) -> str:
     return encodings[0] if encodings else ""
 
 
-async def inflated(body: bytes, encoding: str) -> AsyncIterator[bytes]:
-    """The parts of a body; others are answered between them. Raises RequestError."""
+async def decompress(body: bytes, encoding: str) -> AsyncIterator[bytes]:
+    """Yield the parts of a body; other requests run between them. Raises RequestError."""
     members = 0
     try:
         while body:
             members += 1
-            if members > MOST_MEMBERS:
-                raise invalid(f"The body has more than {MOST_MEMBERS} members of {encoding}")
-            # Some clients send deflate without the frame that the standard asks for.
+            if members > MAX_GZIP_MEMBERS:
+                raise invalid(f"The body has more than {MAX_GZIP_MEMBERS} members of {encoding}")
+            # Some clients send deflate without the frame that the standard requires.
             raw = encoding == "deflate" and not _has_frame(body)
             stream = zlib.decompressobj(RAW if raw else ZLIB_OR_GZIP)
             while not stream.eof:
-                part = stream.decompress(body, SLICE)
+                part = stream.decompress(body, SLICE_BYTES)
                 body = stream.unconsumed_tail
                 if not part and not body and not stream.eof:
                     raise invalid(f"The body is {encoding} that is cut short")
@@ -62,5 +62,5 @@ async def inflated(body: bytes, encoding: str) -> AsyncIterator[bytes]:
 
 
 def _has_frame(body: bytes) -> bool:
-    """Whether deflate begins with the two bytes of zlib's frame."""
+    """Whether a body begins with the two bytes of zlib's frame."""
     return body[0] & 15 == zlib.DEFLATED and int.from_bytes(body[:2]) % 31 == 0

@@ -1,7 +1,7 @@
-"""HTTP on a connection, with limits on what comes before the body of a request.
+"""An HTTP protocol with limits on the head of a request.
 
-Uvicorn and its parser have none: one connection could fill the memory with headers, and silent
-connections could take every place.
+Uvicorn and its parser have none: one connection could fill the memory with headers, and idle
+connections could exclude all others.
 """
 
 from asyncio import TimerHandle, Transport
@@ -13,12 +13,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.http.upgrade_filter import UpgradeFilter
 
-MAX_HEAD_BYTES = 2**16  # that may wait for the end of a head, or of what follows a body
+MAX_HEAD_BYTES = 2**16  # of an unfinished head, or of trailers
 HEAD_SECONDS = 10.0  # for the head of a request
 
 
-class Room(NamedTuple):
-    """How many connections there may be, and how long a head may take."""
+class ConnectionLimits(NamedTuple):
+    """Limits of connections and of the heads of requests."""
 
     connections: int
     head_seconds: float = HEAD_SECONDS
@@ -26,105 +26,106 @@ class Room(NamedTuple):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol, which refuses heads that are endless in bytes or in time.
+    """Uvicorn's protocol, which refuses heads that are too large or too slow.
 
-    Where there is no more room, a new connection takes the place of the one that has been
-    silent longest; only where all others are being answered it is answered that it came too
-    late.
+    When there are too many connections, a new one replaces the one that has been idle longest.
+    If all others are busy, the new one gets status 503.
     """
 
-    room = Room(connections=2**31)
+    limits = ConnectionLimits(connections=2**31)
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """A client is there."""
+        """Start the timer for the head."""
         super().connection_made(transport)
-        self._held, self._delivered, self._in_head = 0, False, True
+        self._num_pending_bytes, self._delivered, self._in_head = 0, False, True
         self._upgrades = UpgradeFilter()
-        self._since = self.loop.time()
-        self._late: TimerHandle | None = None
-        self._wait()
-        if len(self.connections) > self.room.connections:
-            _close_the_most_silent(self.connections, besides=self)
+        self._last_received = self.loop.time()
+        self._head_timer: TimerHandle | None = None
+        self._start_timer()
+        if len(self.connections) > self.limits.connections:
+            _close_longest_idle(self.connections, keep=self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone."""
-        self._stop_waiting()
+        """Stop the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
     @property
-    def asks(self) -> bool:
-        """Whether a request is being answered, or waits for its answer."""
+    def is_busy(self) -> bool:
+        """Whether a request is in progress."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes have come."""
-        self._delivered, self._since = False, self.loop.time()
+        """Pass bytes to the parser and check the limits of the head."""
+        self._delivered, self._last_received = False, self.loop.time()
         super().data_received(data if self._in_body else self._upgrades.filtered(data))
-        # What the parser gave away is counted there; what it keeps grows without end.
-        self._held = 0 if self._delivered else self._held + len(data)
+        # The parser keeps bytes that it has not delivered.
+        self._num_pending_bytes = 0 if self._delivered else self._num_pending_bytes + len(data)
         if self.transport.is_closing():
             return
-        if self._held > self.room.head_bytes:
-            self._refuse(431, f"The headers are larger than {self.room.head_bytes} bytes")
+        if self._num_pending_bytes > self.limits.head_bytes:
+            self._refuse(431, f"The headers are larger than {self.limits.head_bytes} bytes")
         elif self._in_head:
-            self._wait()
+            self._start_timer()
         else:
-            self._stop_waiting()
+            self._stop_timer()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - no JSON
-        """Some bytes are not those of a request."""
+        """Refuse bytes that are not HTTP."""
         message = "The request is not in HTTP/1.1 that can be read"
         if self._in_body and not self.cycle.response_started:
-            self.cycle.disconnected = True  # nothing else is sent to the one that asks
+            self.cycle.disconnected = True  # the application sends no further response
             self.transport.write(refusal(400, message))
         self._refuse(400, message)
 
     @property
     def _in_body(self) -> bool:
         """Whether the body of a request has begun and not ended."""
-        return not self._in_head and self.asks and self.cycle.more_body
+        return not self._in_head and self.is_busy and self.cycle.more_body
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Note that a head has begun."""
         super().on_message_begin()
         self._in_head = True
 
     def on_headers_complete(self) -> None:
-        """Its head is there."""
+        """Note that the head is complete."""
         self._in_head, self._delivered = False, True
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of its body is there."""
+        """Note that the parser delivered a part of the body."""
         self._delivered = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """All of it is there."""
+        """Note that the request is complete."""
         self._delivered = True
         super().on_message_complete()
 
-    def _wait(self) -> None:
-        if self._late is None:
-            self._late = self.loop.call_later(self.room.head_seconds, self._give_up)
+    def _start_timer(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(
+                self.limits.head_seconds, self._refuse_slow_head
+            )
 
-    def _stop_waiting(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _give_up(self) -> None:
-        self._refuse(408, f"The headers did not arrive within {self.room.head_seconds:g} seconds")
+    def _refuse_slow_head(self) -> None:
+        self._refuse(408, f"The headers did not arrive within {self.limits.head_seconds:g} seconds")
 
     def _refuse(self, status: int, message: str) -> None:
-        self._stop_waiting()
-        if not self.asks:  # else the answer to an earlier request may be half sent
+        self._stop_timer()
+        if not self.is_busy:  # else the response to an earlier request may be half sent
             self.transport.write(refusal(status, message))
         self.transport.close()
 
 
 def refusal(status: int, message: str) -> bytes:
-    """The answer to a request of which no more is read."""
+    """Return the response that ends a connection."""
     body = orjson.dumps({"error": message})
     head = (
         f"HTTP/1.1 {status} {PHRASES[status]}\r\ncontent-type: application/json\r\n"
@@ -136,14 +137,14 @@ def refusal(status: int, message: str) -> bytes:
 PHRASES = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
 
 
-def _close_the_most_silent(connections: Iterable[Any], besides: BoundedProtocol) -> None:
-    silent = [one for one in connections if one is not besides and not one.asks]
-    if silent:
-        longest = min(silent, key=lambda one: one._since)
-        longest.connections.discard(longest)  # now: it would count until the loop closes it
+def _close_longest_idle(connections: Iterable[Any], keep: BoundedProtocol) -> None:
+    idle = [one for one in connections if one is not keep and not one.is_busy]
+    if idle:
+        longest = min(idle, key=lambda one: one._last_received)
+        longest.connections.discard(longest)  # at once: it would count until the loop closes it
         longest.transport.abort()
 
 
-def bounded(room: Room) -> type[BoundedProtocol]:
-    """The protocol of a server that has this room."""
-    return type("Protocol", (BoundedProtocol,), {"room": room})
+def protocol_class(limits: ConnectionLimits) -> type[BoundedProtocol]:
+    """Return a protocol class with these limits."""
+    return type("Protocol", (BoundedProtocol,), {"limits": limits})

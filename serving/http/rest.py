@@ -13,14 +13,14 @@ import orjson
 from inference.artifacts import MAX_VERSION
 from inference.request_errors import RequestError, invalid
 from inference.servable import Servable
-from serving.access_log import Journal
-from serving.describing import about_all, metadata, status
-from serving.http.codec import parsed
-from serving.http.hosts import Hosts
-from serving.http.inflating import ENCODINGS, encoding_of, inflated
-from serving.http.protocol import HEAD_SECONDS
+from serving.access_log import AccessLog
+from serving.describing import describe_models, metadata, status
+from serving.http.codec import parse_object
+from serving.http.hosts import AllowedHosts
+from serving.http.inflating import ENCODINGS, decompress, encoding_of
+from serving.http.limits import Limits
 from serving.metrics import Metrics
-from serving.request_executor import Asker
+from serving.request_executor import RequestExecutor
 from serving.versions import Models
 
 Scope = MutableMapping[str, Any]
@@ -28,210 +28,194 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-WHICH = r"(?i:/v1/models/)([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
-ASK = re.compile(WHICH + r":(?i:(classify|regress|predict))")
-TELL = re.compile(WHICH + r"(?:/(metadata))?")
-# Statuses of what was not read to its end: the rest would be read only to be thrown away.
-UNREAD = (408, 413, 415, 421, 503)
+MODEL_PATH = r"(?i:/v1/models/)([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
+PREDICT_PATH = re.compile(MODEL_PATH + r":(?i:(classify|regress|predict))")
+STATUS_PATH = re.compile(MODEL_PATH + r"(?:/(metadata))?")
+# Statuses of requests whose body was not read to its end: the connection closes.
+UNREAD_STATUSES = (408, 413, 415, 421, 503)
 JSON = (b"content-type", b"application/json")
 
 
-class Limits(NamedTuple):
-    """What one request may take, and how many at once.
-
-    Attributes:
-        max_bytes: of all bodies that are being read or answered; one of `max_body` fits always.
-        max_silent: connections beside those that ask.
-
-    """
-
-    max_body: int = 16 * 2**20
-    timeout: float = 30.0
-    max_concurrency: int = 256
-    max_bytes: int = 2**29
-    max_silent: int = 512  # each takes a file, and a process has 1024
-    head_seconds: float = HEAD_SECONDS
-
-    @property
-    def max_connections(self) -> int:
-        """How many there may be in all."""
-        return self.max_concurrency + self.max_silent
-
-
-class Asked(NamedTuple):
-    """Whom a request asked, as far as that is known."""
+class RequestTarget(NamedTuple):
+    """The model and version of a request, as far as they are allowed."""
 
     model: str
     version: int = 0
 
 
-class Answer(NamedTuple):
-    """What is sent back, and what is told of it in the journal."""
+class RestResponse(NamedTuple):
+    """A response, and what the access log writes about it."""
 
     status: int
     body: bytes
-    asked: Asked
+    target: RequestTarget
     error: str = ""
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class Arriving:
-    """How many bytes of the body of a request are held, compressed or not."""
+class BodySize:
+    """The bytes of a body that are in memory, compressed or not."""
 
-    size = 0
+    num_bytes = 0
 
 
 class Rest:
-    """Answers under /v1/; all other paths are another application's.
+    """Serves the paths under /v1/; another application serves all others.
 
     Attributes:
-        in_flight: requests that are being answered.
-        own: the address from which the server itself asks, if it does: that is not told.
+        in_flight: requests in progress.
+        self_address: the address of the server's own warm-up requests, which are not logged.
         connections: all that are open.
 
     """
 
-    own: tuple[str, int] | None = None
+    self_address: tuple[str, int] | None = None
     connections: Collection[Any] = ()
 
     def __init__(
         self,
-        asker: Asker,
+        executor: RequestExecutor,
         models: Models,
         limits: Limits,
         metrics: Metrics,
-        journal: Journal,
+        access_log: AccessLog,
         other: App,
-        hosts: Hosts,
+        hosts: AllowedHosts,
     ) -> None:
-        self._models, self._asker, self._limits = models, asker, limits
-        self._metrics, self._journal, self._other = metrics, journal, other
+        self._models, self._executor, self._limits = models, executor, limits
+        self._metrics, self._access_log, self._other = metrics, access_log, other
         self._hosts = hosts
         self.in_flight = self._bytes = 0
         metrics.in_flight.set_function(lambda: self.in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Serve one request."""
         path = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
         crowded = len(self.connections) > self._limits.max_connections
-        known = scope["type"] != "http" or self._hosts.takes(scope["headers"])
-        # Whether all is well is answered also to the last who may ask.
-        if known and path[:4].lower() != "/v1/" and (not crowded or path == "/healthz"):
+        allowed = scope["type"] != "http" or self._hosts.allows(scope["headers"])
+        # Health checks succeed even when there are too many connections.
+        if allowed and path[:4].lower() != "/v1/" and (not crowded or path == "/healthz"):
             await self._other(scope, receive, send)
             return
         start = time.perf_counter()
         self.in_flight += 1
         try:
-            answer = await self._answer(scope, path, receive, crowded)
+            response = await self._respond(scope, path, receive, crowded)
         finally:
             self.in_flight -= 1
-        length = (b"content-length", str(len(answer.body)).encode())
-        headers = [JSON, length, *answer.headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
-        # After it is sent: who asked does not wait for what we write down.
+        length = (b"content-length", str(len(response.body)).encode())
+        headers = [JSON, length, *response.headers]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+        # After the response is sent: the client does not wait for the access log.
         asyncio.get_running_loop().call_soon(
-            self._told, scope, path, answer, time.perf_counter() - start
+            self._log_request, scope, path, response, time.perf_counter() - start
         )
 
-    def _told(self, scope: Scope, path: str, answer: Answer, seconds: float) -> None:
-        if self.own and self.own == scope.get("client"):
+    def _log_request(self, scope: Scope, path: str, response: RestResponse, seconds: float) -> None:
+        if self.self_address and self.self_address == scope.get("client"):
             return
-        self._metrics.answered(answer.asked.model, answer.status, seconds)
-        facts: dict[str, Any] = {"error": answer.error} if answer.error else {}
-        self._journal.tell(
+        self._metrics.record(response.target.model, response.status, seconds)
+        fields: dict[str, Any] = {"error": response.error} if response.error else {}
+        self._access_log.log(
             "request",
             method=scope["method"],
             path=path[:200],
-            model=answer.asked.model,
-            version=answer.asked.version,
-            status=answer.status,
+            model=response.target.model,
+            version=response.target.version,
+            status=response.status,
             ms=round(seconds * 1000, 3),
-            bytes=len(answer.body),
+            bytes=len(response.body),
             client=(scope.get("client") or ("",))[0],
-            **facts,
+            **fields,
         )
 
-    async def _answer(self, scope: Scope, path: str, receive: Receive, crowded: bool) -> Answer:
-        asked, arriving = Asked(""), Arriving()
+    async def _respond(
+        self, scope: Scope, path: str, receive: Receive, crowded: bool
+    ) -> RestResponse:
+        target, body_size = RequestTarget(""), BodySize()
         try:
-            if not self._hosts.takes(scope["headers"]):
+            if not self._hosts.allows(scope["headers"]):
                 raise _misdirected(scope)
             if crowded:
                 raise _too_many(f"{self._limits.max_connections} connections")
             if self.in_flight > self._limits.max_concurrency:
                 raise _too_many(f"{self._limits.max_concurrency} requests")
             if scope["method"] == "GET" and path.rstrip("/").lower() == "/v1/models":
-                return Answer(200, orjson.dumps(about_all(self._models)), asked)
-            asked, number, what = self._asked(scope["method"], path)
-            model = self._models.find(asked.model)
+                return RestResponse(200, orjson.dumps(describe_models(self._models)), target)
+            target, number, method = self._parse_target(scope["method"], path)
+            model = self._models.find(target.model)
             if scope["method"] == "GET":
-                told = metadata if what == "metadata" else status
-                return Answer(200, told(model, number), asked)
-            body = await self._body(scope, receive, arriving)
-            with model.held(number) as servable:
-                asked = Asked(model.name, servable.number)
-                if what != "predict":
-                    # All of a body may have to be read to know what it asks.
-                    await self._asker.in_thread(servable, lambda: _refuse(what, servable, body))
-                return Answer(200, await self._asker.ask(servable, body), asked)
+                describe = metadata if method == "metadata" else status
+                return RestResponse(200, describe(model, number), target)
+            body = await self._body(scope, receive, body_size)
+            with model.use(number) as servable:
+                target = RequestTarget(model.name, servable.number)
+                if method != "predict":
+                    # A large body takes long to parse.
+                    await self._executor.in_thread(
+                        servable, lambda: _refuse(method, servable, body)
+                    )
+                return RestResponse(200, await self._executor.execute(servable, body), target)
         except RequestError as error:
-            return _failed(error, asked)
+            return _error_response(error, target)
         except Exception as error:
             trace = traceback.format_exc()
-            self._journal.tell("failed", path=path[:200], error=repr(error), trace=trace)
-            return _failed(RequestError("INTERNAL", "internal error; the log says more"), asked)
+            self._access_log.log("failed", path=path[:200], error=repr(error), trace=trace)
+            return _error_response(
+                RequestError("INTERNAL", "internal error; the log says more"), target
+            )
         finally:
-            self._bytes -= arriving.size
+            self._bytes -= body_size.num_bytes
 
-    def _asked(self, method: str, path: str) -> tuple[Asked, int | None, str]:
-        """The model, the version and what is asked of it. Raises RequestError."""
-        pattern = {"POST": ASK, "GET": TELL}.get(method)
-        found = pattern.fullmatch(path) if pattern else None
-        if found is None:
+    def _parse_target(self, method: str, path: str) -> tuple[RequestTarget, int | None, str]:
+        """Return the model, the version and the method of a request. Raises RequestError."""
+        pattern = {"POST": PREDICT_PATH, "GET": STATUS_PATH}.get(method)
+        match = pattern.fullmatch(path) if pattern else None
+        if match is None:
             raise invalid(f"Malformed request: {method} {path[:200]}")
-        name, version, label, what = found.groups()
+        name, version, label, verb = match.groups()
         number = None if version is None else _number(version)
         if label is not None:
             raise invalid(f"Unrecognized servable version label: {unquote(label)}")
-        what = (what or "status").lower()
-        return Asked(self._models.find(unquote(name), number, what).name), number, what
+        rpc = (verb or "status").lower()
+        return RequestTarget(self._models.find(unquote(name), number, rpc).name), number, rpc
 
-    async def _body(self, scope: Scope, receive: Receive, arriving: Arriving) -> bytes:
-        """The body of a request. Raises RequestError where it is too large or too slow."""
+    async def _body(self, scope: Scope, receive: Receive, body_size: BodySize) -> bytes:
+        """Read a body. Raises RequestError if it is too large or too slow."""
         most, encoding = self._limits.max_body, encoding_of(scope["headers"])
         for name, value in scope["headers"]:
-            # Python reads no number of thousands of digits.
+            # Python refuses numbers of thousands of digits.
             if name == b"content-length" and int(value[-30:]) > most:
                 raise _too_large(most)
         try:
             async with asyncio.timeout(self._limits.timeout):
-                body = await self._joined(_sent(receive), arriving)
+                body = await self._joined(_body_parts(receive), body_size)
                 if not encoding:
                     return body
-                return await self._joined(inflated(body, encoding), arriving)
+                return await self._joined(decompress(body, encoding), body_size)
         except TimeoutError:
             seconds = f"{self._limits.timeout:g} seconds"
             message_ = f"The body did not arrive within {seconds}"
             raise RequestError("DEADLINE_EXCEEDED", message_, 408) from None
 
-    async def _joined(self, parts: AsyncIterator[bytes], arriving: Arriving) -> bytes:
-        """All parts of a body. Raises RequestError where they are too many bytes."""
-        most, found, size = self._limits.max_body, list[bytes](), 0
+    async def _joined(self, parts: AsyncIterator[bytes], body_size: BodySize) -> bytes:
+        """Join the parts of a body. Raises RequestError if there are too many bytes."""
+        most, chunks, size = self._limits.max_body, list[bytes](), 0
         async for part in parts:
-            found.append(part)
+            chunks.append(part)
             size += len(part)
-            arriving.size += len(part)
+            body_size.num_bytes += len(part)
             self._bytes += len(part)
             if size > most:
                 raise _too_large(most)
             if self._bytes > max(self._limits.max_bytes, most):
                 raise _too_many(f"{self._limits.max_bytes / 2**20:g} MB")
-        return found[0] if len(found) == 1 else b"".join(found)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _sent(receive: Receive) -> AsyncIterator[bytes]:
-    """The parts of a body as they arrive. Raises RequestError."""
+async def _body_parts(receive: Receive) -> AsyncIterator[bytes]:
+    """Yield the parts of a body as they arrive. Raises RequestError."""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -242,7 +226,7 @@ async def _sent(receive: Receive) -> AsyncIterator[bytes]:
 
 
 def _number(version: str) -> int:
-    """The number of a version. Raises RequestError where it is none of TensorFlow Serving's."""
+    """Parse the number of a version. Raises RequestError if it is too large."""
     digits = version.lstrip("0") or "0"
     if len(digits) > len(str(MAX_VERSION)) or int(digits) > MAX_VERSION:
         raise invalid(f"Failed to convert version: {version[:30]} to numeric.")
@@ -254,7 +238,7 @@ def _misdirected(scope: Scope) -> RequestError:
     return RequestError(
         "INVALID_ARGUMENT",
         f"Received a request for the host {given.decode('latin-1')[:100]!r}; expected a name of "
-        "this server. Start it with --allow-host NAME if it is asked by that name.",
+        "this server. To allow that name, start the server with --allow-host NAME.",
         421,
     )
 
@@ -265,32 +249,34 @@ def _too_large(most: int) -> RequestError:
 
 
 def _too_many(most: str) -> RequestError:
-    return RequestError("UNAVAILABLE", f"More than {most} at once; ask again soon")
+    return RequestError("UNAVAILABLE", f"More than {most} at once; send it again soon")
 
 
-def _refuse(what: str, servable: Servable, body: bytes) -> NoReturn:
-    """Answer `classify` and `regress`, which no export of ours has a signature for."""
-    asked = parsed(body)
-    examples, name = asked.get("examples"), asked.get("signature_name")
+def _refuse(method: str, servable: Servable, body: bytes) -> NoReturn:
+    """Refuse `classify` and `regress`, for which exports have no signature."""
+    content = parse_object(body)
+    examples, name = content.get("examples"), content.get("signature_name")
     if not isinstance(examples, list) or not examples:
-        raise invalid(f"When method is {what}, key 'examples' is expected and was not found")
+        raise invalid(f"When method is {method}, key 'examples' is expected and was not found")
     if name is not None and not isinstance(name, str):
         raise invalid("Not formatted correctly. 'signature_name' key must be a string value.")
-    method = servable.signature(name).method
-    wanted = f"tensorflow/serving/{what}"
-    if method != wanted:
-        kind = {"classify": "classification", "regress": "regression"}[what]
-        raise invalid(f"Expected {kind} signature method_name to be {wanted}. Was: {method}")
-    raise RequestError("UNIMPLEMENTED", f"{what} is not answered here; use predict")
+    signature_method = servable.signature(name).method
+    wanted = f"tensorflow/serving/{method}"
+    if signature_method != wanted:
+        kind = {"classify": "classification", "regress": "regression"}[method]
+        raise invalid(
+            f"Expected {kind} signature method_name to be {wanted}. Was: {signature_method}"
+        )
+    raise RequestError("UNIMPLEMENTED", f"{method} is not supported; use predict")
 
 
-def _failed(error: RequestError, asked: Asked) -> Answer:
+def _error_response(error: RequestError, target: RequestTarget) -> RestResponse:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if error.status == 503:
         headers += ((b"retry-after", b"1"),)
     if error.status == 415:
         headers += ((b"accept-encoding", ENCODINGS.encode()),)
-    if error.status in UNREAD:
+    if error.status in UNREAD_STATUSES:
         headers += ((b"connection", b"close"),)
     body = orjson.dumps({"error": error.message})
-    return Answer(error.status, body, asked, error.message, headers)
+    return RestResponse(error.status, body, target, error.message, headers)

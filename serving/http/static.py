@@ -1,4 +1,4 @@
-"""The page for people at `/`: its files, as they are installed, and how browsers may treat them."""
+"""The web page at `/`: its files and their headers."""
 
 import hashlib
 from pathlib import Path
@@ -17,21 +17,21 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 HEADERS = {
-    # Nothing from another host, nothing inside the text of the page, in no frame.
+    # No content of other hosts, no inline scripts, no frames.
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Asked about each time, answered by 304 while it is the same: files have no version in
-    # their names, and old ones beside new ones would be a page that nobody tested.
+    # Browsers revalidate each file: names have no versions, and a mix of old and new files
+    # would be a page that was never tested.
     "Cache-Control": "no-cache",
 }
 
 
-class Known(NamedTuple):
-    """A file of the page, and the tag by which a browser knows it again."""
+class StaticFile(NamedTuple):
+    """A file of the page, and its ETag."""
 
     content: bytes
     kind: str
@@ -39,29 +39,29 @@ class Known(NamedTuple):
 
 
 def routes() -> list[Route]:
-    """`/` and `/page/{file}`; the files are read once, now."""
-    files = {path.name: _known(path) for path in FOLDER.iterdir() if path.suffix in TYPES}
+    """Return the routes `/` and `/page/{file}`; the files are read once, now."""
+    files = {path.name: _read(path) for path in FOLDER.iterdir() if path.suffix in TYPES}
 
     async def index(request: Request) -> Response:
-        return _answer(request, files[INDEX])
+        return _respond(request, files[INDEX])
 
     async def one(request: Request) -> Response:
-        # By name among those read: no path from outside is opened.
+        # Only files that were read before: no path of a client is opened.
         found = files.get(request.path_params["file"])
         if found is None:
             return PlainTextResponse("There is no such file.", 404, HEADERS)
-        return _answer(request, found)
+        return _respond(request, found)
 
     return [Route("/", index), Route("/page/{file}", one)]
 
 
-def _known(path: Path) -> Known:
+def _read(path: Path) -> StaticFile:
     content = path.read_bytes()
     tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
-    return Known(content, TYPES[path.suffix], tag)
+    return StaticFile(content, TYPES[path.suffix], tag)
 
 
-def _answer(request: Request, file: Known) -> Response:
+def _respond(request: Request, file: StaticFile) -> Response:
     headers = HEADERS | {"ETag": file.tag}
     if request.headers.get("if-none-match") == file.tag:
         return Response(status_code=304, headers=headers)

@@ -1,4 +1,4 @@
-"""What the server answers outside of TensorFlow Serving's interface."""
+"""The paths outside of TensorFlow Serving's interface: health, metrics and the web page."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -7,31 +7,31 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from serving.metrics import Metrics
-from serving.versions import Models, Tell
+from serving.versions import LogEvent, Models
 
 
-def other_paths(models: Models, metrics: Metrics, tell: Tell) -> Starlette:
-    """/healthz, /metrics and the page for people."""
+def web_app(models: Models, metrics: Metrics, log: LogEvent) -> Starlette:
+    """Return the application for /healthz, /metrics and the web page."""
     from serving.http import static
 
     async def healthz(_: Request) -> Response:
-        """Whether every model is served, and in which version."""
-        found = {name: model.current for name, model in models.by_name.items()}
-        versions = {name: one.number if one else None for name, one in found.items()}
+        """Report whether every model is served, and its version."""
+        current = {name: model.current for name, model in models.by_name.items()}
+        versions = {name: one.number if one else None for name, one in current.items()}
         status = 503 if None in versions.values() else 200
-        told = "ok" if status == 200 else "not all models are served"
-        return JSONResponse({"status": told, "models": versions}, status)
+        message = "ok" if status == 200 else "not all models are served"
+        return JSONResponse({"status": message, "models": versions}, status)
 
-    async def counted(_: Request) -> Response:
-        """All counts, in Prometheus's text."""
+    async def metrics_text(_: Request) -> Response:
+        """Return all metrics in Prometheus's text format."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def broken(request: Request, error: Exception) -> Response:
-        tell("failed", path=request.url.path[:200], error=repr(error))
+        log("failed", path=request.url.path[:200], error=repr(error))
         return JSONResponse({"error": "internal error; the log says more"}, 500)
 
     return Starlette(
-        routes=[Route("/healthz", healthz), Route("/metrics", counted), *static.routes()],
+        routes=[Route("/healthz", healthz), Route("/metrics", metrics_text), *static.routes()],
         exception_handlers={HTTPException: _refused, Exception: broken},
     )
 

@@ -1,10 +1,10 @@
-/** Kinds of answers: a class with its probability, or a number; and bars for either. */
+/** Shows predictions: classes with probabilities, or a number; and bars for both. */
 
 import { fillIn, h, number, percent, signed } from "./dom.js";
 
-const MOST = 10; // classes that are listed
+const MAX_LISTED_CLASSES = 10;
 
-/** Show the answer to one row; of classes each can be chosen to be explained. */
+/** Show the prediction for one row; `choose` explains the class that the user selects. */
 export function showAnswer(view, row, choose) {
   if (view.about.answer === "classes") return showClasses(view, row.probabilities, choose);
   const target = view.about.target ?? { name: "value", unit: "" };
@@ -23,9 +23,9 @@ function showClasses(view, probabilities, choose) {
   const order = probabilities.map((_, k) => k).sort((a, b) => probabilities[b] - probabilities[a]);
   const [best] = order;
   const focused = document.activeElement?.dataset?.label;
-  // In the labels' own order where all are shown: bars that do not jump can be watched.
-  const shown = order.slice(0, MOST);
-  if (order.length <= MOST) shown.sort((a, b) => a - b);
+  // If all classes fit, keep their order: bars that move are hard to follow.
+  const shown = order.slice(0, MAX_LISTED_CLASSES);
+  if (order.length <= MAX_LISTED_CLASSES) shown.sort((a, b) => a - b);
   const bars = shown.map((k) => bar(labels[k], probabilities[k], k === best, () => pick(k)));
   const pick = (k) => {
     shown.forEach((one, place) => bars[place].setAttribute("aria-pressed", String(one === k)));
@@ -33,15 +33,15 @@ function showClasses(view, probabilities, choose) {
   };
   shown.forEach((one, place) => bars[place].setAttribute("aria-pressed", String(one === best)));
   const others = order.length - shown.length;
-  const left = order.slice(MOST).reduce((sum, k) => sum + probabilities[k], 0);
+  const left = order.slice(MAX_LISTED_CLASSES).reduce((sum, k) => sum + probabilities[k], 0);
   fillIn(
     view.answer,
     h("p", { class: "headline" }, labels[best], h("span", {}, percent(probabilities[best]))),
-    h("div", { class: "bars", role: "group", "aria-label": "Probabilities; press one to see why" },
+    h("div", { class: "bars", role: "group", "aria-label": "Probabilities; select a class for its explanation" },
       bars),
-    others > 0 && h("p", { class: "soft small" }, `${others} others: ${percent(left)} together`),
+    others > 0 && h("p", { class: "soft small" }, `${others} other classes: ${percent(left)} in total`),
   );
-  // Keyboards stay where they were while the answer is renewed.
+  // Keep the keyboard focus when the prediction changes.
   bars.find((one) => one.dataset.label === focused)?.focus();
   view.say(`${labels[best]}, ${percent(probabilities[best])}`);
   return best;
@@ -65,14 +65,14 @@ export function fill(share) {
   return part;
 }
 
-/** How strongly a row's answer is what it is: log-odds of a class, or the number itself. */
+/** The predicted number, or the log-odds of a class. */
 export function strength(row, index) {
   if (row.value !== undefined) return row.value;
   const share = Math.min(1 - 1e-7, Math.max(1e-9, row.probabilities[index]));
   return Math.log(share) - Math.log1p(-share);
 }
 
-/** Bars to both sides of nothing: [{name, detail, effect}], the largest first. */
+/** Bars to both sides of zero: [{name, detail, effect}], the largest first. */
 export function effects(rows) {
   const sorted = [...rows].sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));
   const most = Math.max(1e-9, ...sorted.map((one) => Math.abs(one.effect)));

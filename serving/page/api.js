@@ -1,41 +1,41 @@
-/** The server's REST interface, TensorFlow Serving's, and the curl line that asks the same. */
+/** Requests to the server's REST interface, and the curl command of each. */
 
-const MISSING = "\u0000missing\u0000"; // stands for NaN until the text is made
+const MISSING = "\u0000missing\u0000"; // stands for NaN until the JSON text is complete
 const WHOLE = "\u0000whole\u0000"; // before a whole number that needs a decimal point
-const EXACT = 2 ** 24; // from here on no whole number is taken for a float
+const EXACT = 2 ** 24; // the server refuses larger integers for float32
 
 /** The served models: [{name, version, about}]. */
 export async function models(signal) {
-  const given = await answered(fetch("v1/models", { signal }));
+  const given = await contentOf(fetch("v1/models", { signal }));
   return Array.isArray(given) ? given : given.models ?? [];
 }
 
 /**
- * The answers to rows, an object of named outputs each; or to named columns, one object.
- * Throws Error with the server's own words.
+ * Predict. Returns an array of objects of named outputs for rows, or one object for columns.
+ * Throws Error with the server's message.
  */
-export async function ask(model, body, signal) {
+export async function predict(model, body, signal) {
   const request = fetch(`v1/models/${encodeURIComponent(model.name)}:predict`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: text(model, body),
     signal,
   });
-  const given = await answered(request);
+  const given = await contentOf(request);
   const outputs = model.about.signatures[body.signature_name ?? "serving_default"].outputs;
   const [only, ...others] = Object.keys(outputs);
-  // TensorFlow Serving leaves the name out where there is one output.
+  // TensorFlow Serving omits the name of a single output.
   if (given.outputs !== undefined) return others.length ? given.outputs : { [only]: given.outputs };
   return others.length ? given.predictions : given.predictions.map((one) => ({ [only]: one }));
 }
 
-async function answered(request) {
+async function contentOf(request) {
   let response;
   try {
     response = await request;
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The server does not answer. Is it still running?");
+    throw new Error("No response from the server. Is it still running?");
   }
   let content;
   try {
@@ -44,11 +44,11 @@ async function answered(request) {
     if (error.name === "AbortError") throw error;
     content = {};
   }
-  if (!response.ok) throw new Error(content.error ?? `The server answered ${response.status}.`);
+  if (!response.ok) throw new Error(content.error ?? `The server returned status ${response.status}.`);
   return content;
 }
 
-/** JSON; also with the NaN and Infinity that TensorFlow Serving writes, as null. */
+/** Parse JSON; NaN and Infinity, which TensorFlow Serving writes, become null. */
 function parsed(content) {
   try {
     return JSON.parse(content);
@@ -58,7 +58,7 @@ function parsed(content) {
   }
 }
 
-/** JSON text of a body, in which NaN is a missing number, and large floats have a point. */
+/** JSON text of a body; missing numbers are NaN, and large floats have a decimal point. */
 function text(model, body) {
   const { inputs } = model.about.signatures[body.signature_name ?? "serving_default"];
   const marked = JSON.stringify(body, (name, v) => {
@@ -71,13 +71,13 @@ function text(model, body) {
   return points.replaceAll(JSON.stringify(MISSING), "NaN");
 }
 
-/** The command that asks this; within single quotes a shell reads nothing but the quote. */
+/** The curl command of a request; single quotes protect everything but themselves. */
 export function curl(model, body) {
   const quoted = text(model, body).replaceAll("'", "'\\''");
   return `curl -d '${quoted}' \\\n  ${address(model)}`;
 }
 
-/** The command that asks about a picture in a file. */
+/** The curl command for a picture in a file. */
 export function curlOfFile(model, signature, input, file) {
   const start = `{"signature_name": "${signature}", "instances": [{"${input}": {"b64": "`;
   const quoted = `'${file.replaceAll("'", "'\\''")}'`;

@@ -1,4 +1,4 @@
-/** Elements from plain data. Text stays text: nothing here reads markup. */
+/** Makes elements from plain data. Text stays text: nothing here parses markup. */
 
 /** An element with attributes (functions are listeners, true and false present or absent). */
 export function h(tag, attributes = {}, ...children) {
@@ -12,7 +12,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** An element's new content; what is absent is left out. */
+/** Replace the content of an element; null and false are left out. */
 export function fillIn(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child != null && child !== false));
 }
@@ -34,9 +34,9 @@ export function fresh(stem) {
 
 /** Where the examples of a model come from. */
 export const source = (about) =>
-  about.examples_from === "schema" ? "Made up" : "From the test data"; // of older exports too
+  about.examples_from === "schema" ? "Generated examples" : "From the test data"; // older exports too
 
-/** Buttons that fill in an example each, under a small heading. */
+/** Buttons that each fill in an example, under a small heading. */
 export function examples(contents, choose, title = "Examples") {
   if (!contents.length) return null;
   const id = fresh("examples");
@@ -51,8 +51,8 @@ export function examples(contents, choose, title = "Examples") {
   );
 }
 
-/** A function that runs once its calls have been still for some milliseconds. */
-export function calm(wait, run) {
+/** Debounce: run a function after `wait` milliseconds without calls. */
+export function debounce(wait, run) {
   let timer = 0;
   return (...given) => {
     clearTimeout(timer);
@@ -60,7 +60,7 @@ export function calm(wait, run) {
   };
 }
 
-/** A number with the digits that matter; `like` the largest of those that it stands among. */
+/** A number with its significant digits; `like` is the largest number beside it. */
 export function number(value, like = value) {
   if (value == null || !Number.isFinite(value)) return "none";
   const size = Math.abs(like);
@@ -77,7 +77,7 @@ export function signed(value, like = value) {
   return (value < 0 ? "\u2212" : "+") + number(Math.abs(value), like);
 }
 
-/** A share as a percentage that never rounds to certainty. */
+/** A share as a percentage that never rounds to 0 or 100. */
 export function percent(share) {
   if (share > 0.9995 && share < 1) return "> 99.9\u202f%";
   if (share < 0.0005 && share > 0) return "< 0.1\u202f%";

@@ -1,10 +1,10 @@
-/** Heat laid on a picture. */
+/** Draws a heat map over a picture. */
 
 import { h } from "./dom.js";
 
 const SIDE = 448; // pixels of the drawing
-const SHADE = "rgba(24, 18, 15, 0.55)"; // over the picture, so that heat is what shines
-// From nothing over ember to pale yellow: brightness alone tells it too.
+const SHADE = "rgba(24, 18, 15, 0.55)"; // darkens the picture under the heat map
+// From transparent over orange to pale yellow; brightness alone also shows the order.
 const RAMP = [
   [0, [190, 60, 20, 0]],
   [0.35, [205, 75, 25, 0.38]],
@@ -12,13 +12,13 @@ const RAMP = [
   [1, [255, 226, 140, 0.72]],
 ];
 
-/** A canvas with the picture of an address and heat [rows][columns], 0 to 1, over all of it. */
+/** A canvas with a picture and a heat map [rows][columns], 0 to 1, over it. */
 export async function heated(source, heat, kind, label) {
   const picture = new Image();
   picture.src = source;
   await picture.decode();
   const canvas = h("canvas", {
-    class: kind, role: "img", "aria-label": `${place(heat)} speaks most for ${label}`,
+    class: kind, role: "img", "aria-label": `Strongest support for ${label}: ${place(heat)}`,
   });
   const scale = SIDE / Math.max(picture.width, picture.height);
   canvas.width = Math.round(picture.width * scale);
@@ -34,7 +34,7 @@ export async function heated(source, heat, kind, label) {
   return canvas;
 }
 
-/** The heat as a small picture, a pixel a place. */
+/** The heat map as a small picture. */
 function coloured(heat) {
   const canvas = h("canvas");
   canvas.height = heat.length;
@@ -54,7 +54,7 @@ function colour(value) {
   return [red, green, blue, 255 * alpha];
 }
 
-/** In words, where the heat is greatest. */
+/** Describe the place of the largest value. */
 function place(heat) {
   let best = [0, 0];
   heat.forEach((row, y) => row.forEach((value, x) => {
@@ -63,5 +63,5 @@ function place(heat) {
   const third = (at, count, names) => names[Math.min(2, Math.floor((3 * (at + 0.5)) / count))];
   const down = third(best[0], heat.length, ["top", "middle", "bottom"]);
   const along = third(best[1], heat[0].length, ["left", "centre", "right"]);
-  return `The ${down} ${along}`;
+  return `${down} ${along}`;
 }

@@ -1,14 +1,14 @@
-/** Questions that are ids: the first items for a user, his rating of one, and what is like it. */
+/** Ids: recommended items for a user, a predicted rating, and similar items. */
 
-import { ask } from "./api.js";
+import { predict } from "./api.js";
 import { fill } from "./answers.js";
-import { calm, examples, field, fresh, h, number, source } from "./dom.js";
+import { debounce, examples, field, fresh, h, number, source } from "./dom.js";
 
-const NEAREST = 8;
+const NUM_SIMILAR = 8;
 
 export function mount(view) {
   const { about } = view;
-  view.title("Pick a user");
+  view.title("Choose a user");
   const names = about.users.length ? about.users : about.examples.map((one) => one.user);
   const users = h("datalist", { id: fresh("users") }, names.map(option));
   const items = h("datalist", { id: fresh("items") }, about.items.map(option));
@@ -16,33 +16,33 @@ export function mount(view) {
   const item = h("input", { list: items.id, autocomplete: "off", spellcheck: "false" });
   const k = h("input", { type: "number", min: "1", max: "50", value: "10", inputmode: "numeric" });
   const seen = h("input", { type: "checkbox", checked: true, id: fresh("seen") });
-  const alike = about.signatures.similar !== undefined;
+  const hasSimilar = about.signatures.similar !== undefined;
   const rating = h("p", { class: "headline small-headline" });
 
-  /** The rating of the pair, and the items like this one. */
+  /** The predicted rating of the pair, and similar items. */
   const one = async (signal) => {
     const pair = { user: user.value, item: item.value };
-    if (!pair.user || !pair.item) return view.explain("One item");
-    const [given] = await ask(view.model, { instances: [pair] }, signal);
-    rating.replaceChildren(number(given.rating), h("span", {}, "expected rating"));
+    if (!pair.user || !pair.item) return view.explain("Selected item");
+    const [given] = await predict(view.model, { instances: [pair] }, signal);
+    rating.replaceChildren(number(given.rating), h("span", {}, "predicted rating"));
     mark(view, pair.item);
-    const parts = [rating, h("p", { class: "soft small" }, `of ${pair.item}, by ${pair.user}`)];
-    if (alike) {
-      const body = { signature_name: "similar", inputs: { item: [pair.item], k: NEAREST } };
-      parts.push(...nearest(await ask(view.model, body, signal), pair.item, choose));
+    const parts = [rating, h("p", { class: "soft small" }, `of ${pair.item} by ${pair.user}`)];
+    if (hasSimilar) {
+      const body = { signature_name: "similar", inputs: { item: [pair.item], k: NUM_SIMILAR } };
+      parts.push(...nearest(await predict(view.model, body, signal), pair.item, choose));
     }
-    view.explain("One item", ...parts);
+    view.explain("Selected item", ...parts);
   };
   const choose = (name) => {
     item.value = name;
     view.take(one);
   };
   const list = async (signal) => {
-    const found = await ask(view.model, listBody(), signal);
+    const found = await predict(view.model, listBody(), signal);
     const names = found.items[0].filter(Boolean);
     if (!names.length) return empty(view, user.value);
     const instances = names.map((name) => ({ user: user.value, item: name }));
-    const ratings = await ask(view.model, { instances }, signal);
+    const ratings = await predict(view.model, { instances }, signal);
     show(view, names, found.scores[0], ratings, choose);
     if (!item.value) item.value = names[0];
     await one(signal);
@@ -52,26 +52,26 @@ export function mount(view) {
     inputs: { user: [user.value], k: Math.max(1, Number(k.value) || 1), exclude_seen: seen.checked },
   });
   const now = () => {
-    if (!user.value) return view.idle("Name a user; an unknown one is answered by popularity.");
+    if (!user.value) return view.idle("Enter a user. Unknown users get the most popular items.");
     view.command(listBody());
     return view.take(list);
   };
-  const soon = calm(250, now);
+  const soon = debounce(250, now);
   for (const input of [user, k, seen]) input.addEventListener("input", soon);
-  item.addEventListener("input", calm(250, () => view.take(one)));
+  item.addEventListener("input", debounce(250, () => view.take(one)));
   const pick = (place) => {
     user.value = names[place];
     item.value = "";
     now();
   };
   view.question.append(
-    field("User", user, "one of these, or any other"), users,
+    field("User", user, "a known user, or any other id"), users,
     examples(names.slice(0, 6), pick, about.users.length ? "Known users" : source(about)) ?? "",
     h("div", { class: "row fields" },
-      field("How many", k),
-      h("div", { class: "check" }, seen, h("label", { for: seen.id }, "Leave out what was met"))),
+      field("List length", k),
+      h("div", { class: "check" }, seen, h("label", { for: seen.id }, "Exclude seen items"))),
     h("hr"),
-    field("One item", item, "the rating that this user would give it"), items,
+    field("Selected item", item, "shows the predicted rating by this user, and similar items"), items,
   );
   view.keep = () => [user.value, item.value, k.value, seen.checked];
   if (view.kept) {
@@ -86,9 +86,9 @@ function option(value) {
 }
 
 function empty(view, name) {
-  const words = `${name} has met every item. Untick \u201cLeave out what was met\u201d.`;
+  const words = `${name} has seen every item. Uncheck \u201cExclude seen items\u201d.`;
   view.answer.replaceChildren(h("p", { class: "soft idle" }, words));
-  view.explain("One item");
+  view.explain("Selected item");
 }
 
 function show(view, names, scores, ratings, choose) {
@@ -107,7 +107,7 @@ function show(view, names, scores, ratings, choose) {
   });
   view.answer.replaceChildren(
     h("table", { class: "list" },
-      h("caption", { class: "unseen" }, "The first items for this user"),
+      h("caption", { class: "unseen" }, "Recommended items for this user"),
       h("thead", {}, h("tr", {},
         h("th", { scope: "col", class: "rank" }, "#"),
         h("th", { scope: "col" }, "Item"),
@@ -115,10 +115,10 @@ function show(view, names, scores, ratings, choose) {
         h("th", { scope: "col", class: "value" }, "Score"),
         h("th", { scope: "col", class: "value" }, "Rating"))),
       h("tbody", {}, rows)),
-    h("p", { class: "soft small" }, "Ordered by score; the rating is what this user would give. " +
-      "Press an item to see what is like it."),
+    h("p", { class: "soft small" }, "Sorted by score. Rating: the predicted rating by this user. " +
+      "Select an item to see similar ones."),
   );
-  view.say(`First of ${names.length}: ${names.slice(0, 3).join(", ")}`);
+  view.say(`Top of ${names.length}: ${names.slice(0, 3).join(", ")}`);
 }
 
 function mark(view, name) {
@@ -130,7 +130,7 @@ function mark(view, name) {
 function nearest(found, name, choose) {
   const names = found.items[0];
   if (!names.length || !names[0]) {
-    return [h("p", { class: "soft" }, `Nothing is known of ${name}: it has no neighbours.`)];
+    return [h("p", { class: "soft" }, `No similar items are known for ${name}.`)];
   }
   const lines = names.map((other, place) =>
     h("li", {},
@@ -138,8 +138,8 @@ function nearest(found, name, choose) {
       h("span", { class: "track" }, fill(found.scores[0][place])),
       h("span", { class: "value" }, found.scores[0][place].toFixed(2))));
   return [
-    h("h3", {}, `Most like ${name}`),
+    h("h3", {}, `Similar to ${name}`),
     h("ol", { class: "nearest" }, lines),
-    h("p", { class: "soft small" }, "Offered to the same users: 1 is always, 0 is as by chance."),
+    h("p", { class: "soft small" }, "1: always recommended to the same users; 0: as often as by chance."),
   ];
 }

@@ -1,23 +1,23 @@
-/** Questions that are images: a pad to draw on, or a file; and where the network looked. */
+/** Images: a drawing pad or a file; and a Grad-CAM heat map. */
 
-import { ask, curlOfFile } from "./api.js";
+import { predict, curlOfFile } from "./api.js";
 import { showAnswer } from "./answers.js";
-import { calm, examples, h, source } from "./dom.js";
+import { debounce, examples, h, source } from "./dom.js";
 import { heated } from "./heat.js";
 import { pad } from "./pad.js";
 
-const SMALL = 64; // pixels a side that somebody can draw
-const LARGEST = 4e6; // bytes of a file that is sent as it is
-const SIDE = 1024; // of one that is not
+const MAX_DRAWN_SIDE = 64; // pixels
+const MAX_FILE_BYTES = 4e6; // larger files are scaled down before they are sent
+const SCALED_SIDE = 1024; // pixels
 const READ = ["image/png", "image/jpeg", "image/gif", "image/bmp"];
 const INPUT = "image_bytes";
 
 export function mount(view) {
   const { about } = view;
   const { height, channels } = about.image;
-  const drawn = channels === 1 && height <= SMALL;
+  const drawn = channels === 1 && height <= MAX_DRAWN_SIDE;
   const names = about.labels.length <= 12 ? `: ${about.labels.join(", ")}` : "";
-  view.title(drawn ? "Draw it" : "Drop a photo");
+  view.title(drawn ? "Draw a picture" : "Choose a photo");
 
   let sent = null;
   const send = (base64, file) => {
@@ -26,17 +26,17 @@ export function mount(view) {
     const picture = { [INPUT]: { b64: base64 } };
     return view.take(async (signal) => {
       const body = { signature_name: "encoded", instances: [picture] };
-      const [row] = await ask(view.model, body, signal);
+      const [row] = await predict(view.model, body, signal);
       const why = (index) => view.take((late) => explain(view, picture, index, late));
       const best = showAnswer(view, row, why);
       await explain(view, picture, best, signal);
     });
   };
   const idle = drawn
-    ? "Draw something; the answer follows as you draw."
-    : "Choose a picture; the answer appears here.";
-  const board = drawn ? pad(calm(150, asked), take) : frame(take, about.image);
-  // One picture at a time is kept for the browser to show.
+    ? "Draw something. The prediction updates as you draw."
+    : "Choose a picture. The prediction appears here.";
+  const board = drawn ? pad(debounce(150, asked), take) : frame(take, about.image);
+  // Only one object URL exists at a time.
   let lent = "";
   const lend = (blob) => {
     URL.revokeObjectURL(lent);
@@ -90,9 +90,9 @@ export function mount(view) {
   else if (!kept && pictures.length) choose(0);
 }
 
-/** Small pictures are shown as the squares that they are. */
+/** Small pictures are shown as squares of pixels. */
 function pixelated({ height }) {
-  return height <= SMALL ? "thumbnail pixelated" : "thumbnail";
+  return height <= MAX_DRAWN_SIDE ? "thumbnail pixelated" : "thumbnail";
 }
 
 async function explain(view, picture, index, signal) {
@@ -110,18 +110,18 @@ async function look(view, picture, index, signal) {
     signature_name: "explain",
     instances: [{ ...picture, class_index: index }],
   };
-  const [{ heat, image_bytes: seen }] = await ask(view.model, body, signal);
+  const [{ heat, image_bytes: seen }] = await predict(view.model, body, signal);
   const source = address(seen.b64);
   const kind = pixelated(view.about.image).replace("thumbnail", "seen");
   const hot = await heated(source, heat, kind, label);
   view.explain(
-    `Where it looked for \u201c${label}\u201d`,
+    `Regions that support \u201c${label}\u201d`,
     h("div", { class: "looks" },
-      h("figure", {}, h("img", { src: source, class: kind, alt: "The picture as the model sees it" }),
-        h("figcaption", {}, "as the model sees it")),
-      h("figure", {}, hot, h("figcaption", {}, `what speaks for \u201c${label}\u201d`))),
-    h("p", { class: "legend soft small" }, "nothing", h("span", { class: "ramp" }), "most",
-      h("span", {}, "Grad-CAM. Press another class to see what speaks for it.")),
+      h("figure", {}, h("img", { src: source, class: kind, alt: "The input of the model" }),
+        h("figcaption", {}, "input of the model")),
+      h("figure", {}, hot, h("figcaption", {}, `support for \u201c${label}\u201d`))),
+    h("p", { class: "legend soft small" }, "low", h("span", { class: "ramp" }), "high",
+      h("span", {}, "Grad-CAM. Select another class to see its regions.")),
   );
 }
 
@@ -132,14 +132,14 @@ function frame(take, size) {
   const input = h("input", { type: "file", accept: "image/*", class: "unseen", id: "file" });
   const asked = h("strong", {}, "Drop a picture here");
   const words = h("span", { class: "words-of-drop" }, asked,
-    h("span", { class: "soft" }, "or press to choose one, or paste it"));
+    h("span", { class: "soft" }, "or click to choose one, or paste it"));
   const element = h("label", { class: "drop", for: "file" }, image, words, input);
   input.addEventListener("change", () => input.files[0] && take(input.files[0]));
   droppable(element, take);
   const show = (source) => {
     image.src = source;
     image.hidden = false;
-    asked.textContent = "Drop another here";
+    asked.textContent = "Drop another picture here";
   };
   return { element, show, empty: () => image.hidden };
 }
@@ -159,16 +159,16 @@ export function droppable(element, take) {
   });
 }
 
-/** The file, or a copy that the server can read where it cannot read the file. */
+/** The file, or a PNG copy if the server cannot read the file. */
 async function readable(file) {
-  if (READ.includes(file.type) && file.size <= LARGEST) return file;
+  if (READ.includes(file.type) && file.size <= MAX_FILE_BYTES) return file;
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Error(`${file.name ?? "The file"} is no picture that can be read here.`);
+    throw new Error(`${file.name ?? "The file"} is not a picture that this page can read.`);
   }
-  const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
+  const scale = Math.min(1, SCALED_SIDE / Math.max(bitmap.width, bitmap.height));
   const canvas = h("canvas");
   canvas.width = Math.max(1, Math.round(bitmap.width * scale));
   canvas.height = Math.max(1, Math.round(bitmap.height * scale));
@@ -177,15 +177,15 @@ async function readable(file) {
 }
 
 /**
- * A JPEG file without its camera's notes: browsers turn a picture as they say, while training and
- * the server read it as it is stored. Other files as they are.
+ * Remove the EXIF data of a JPEG file: browsers rotate a picture by them, training and the server
+ * do not. Other files stay unchanged.
  */
 async function withoutNotes(file) {
   const bytes = new DataView(await file.arrayBuffer());
   const parts = [];
   let at = 2;
   if (bytes.byteLength < 4 || bytes.getUint16(0) !== 0xffd8) return file;
-  // Before the picture stand segments: a marker of two bytes, and a length that counts itself.
+  // A JPEG file starts with segments: a marker of two bytes, and a length that counts itself.
   while (at + 4 <= bytes.byteLength && bytes.getUint16(at) !== 0xffda) {
     const end = at + 2 + bytes.getUint16(at + 2);
     if (bytes.getUint16(at) !== 0xffe1) parts.push(file.slice(at, end));

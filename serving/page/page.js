@@ -1,4 +1,4 @@
-/** The page: which model is asked, what is told of it, and the frame around each kind. */
+/** The page: choice of the model, its score, and the frame around each modality. */
 
 import { curl, models } from "./api.js";
 import { h, number } from "./dom.js";
@@ -14,75 +14,75 @@ const METRICS = {
   rmse: "Root mean squared error",
   mae: "Mean absolute error",
 };
-const EVERY = 30_000; // milliseconds between two looks for other versions
+const REFRESH_MILLISECONDS = 30_000; // between two checks for new versions
 const FRACTIONS = ["accuracy", "macro_f1"]; // metrics that are shown in per cent
 const $ = (id) => document.getElementById(id);
 
-/** What a kind of question sees of the page while one model is asked. */
+/** The interface of the page for the script of a modality. */
 class View {
   constructor(model, kept = null) {
     this.model = model;
-    this.kept = kept; // what was asked of the version before, as its kind keeps it
-    this.keep = () => null; // the same of this one; a kind says how
+    this.kept = kept; // the input for the previous version
+    this.keep = () => null; // returns the present input; set by the script
     this.about = model.about;
     this.left = new AbortController();
     this.turn = new AbortController();
   }
 
-  /** The parts that a kind fills. */
+  /** The parts that a script fills. */
   get question() { return $("question-body"); }
   get answer() { return $("answer"); }
   get why() { return $("why"); }
 
-  /** Over when another model is chosen. */
+  /** Aborted when the user chooses another model. */
   get signal() { return this.left.signal; }
 
   title(words) { $("title").textContent = words; }
 
-  /** Say an answer to those who do not see it. */
+  /** Announce a prediction to screen readers. */
   say(words) { $("said").textContent = words; }
 
-  /** Show content as the explanation, or none. */
+  /** Show an explanation, or hide the card. */
   explain(title, ...content) {
     $("why-title").textContent = title;
     this.why.replaceChildren(...content);
     $("why-card").hidden = !content.length;
   }
 
-  /** Before anything was asked. */
+  /** Show a hint before the first prediction. */
   idle(words) {
     this.turn.abort();
     this.busy(false);
     this.answer.replaceChildren(h("p", { class: "soft idle" }, words));
-    this.explain("Why");
+    this.explain("Explanation");
     this.command("");
     this.say("");
   }
 
-  /** The command that asks the same; `body` of the REST interface, or the command itself. */
+  /** Show the curl command; `body` is the body of a request, or the command itself. */
   command(body) {
     $("curl").textContent = typeof body === "string" ? body : curl(this.model, body);
     $("curl-card").hidden = !body;
   }
 
-  /** The answer stands, though what explains it failed. */
+  /** Report a failed explanation; the prediction stays. */
   unexplained(error, signal) {
     if (signal.aborted) throw error;
-    this.explain("Why", h("p", { class: "soft" }, `This could not be explained: ${error.message}`));
+    this.explain("Explanation", h("p", { class: "soft" }, `The explanation failed: ${error.message}`));
   }
 
   busy(on) {
     for (const part of [this.answer, this.why]) part.setAttribute("aria-busy", String(on));
   }
 
-  /** Ask: the newest question wins, and trouble is told in words. */
-  async take(asking) {
+  /** Run a request: the newest one wins, and errors are shown. */
+  async take(request) {
     this.turn.abort();
     const turn = new AbortController();
     this.turn = turn;
     this.busy(true);
     try {
-      await asking(AbortSignal.any([turn.signal, this.signal]));
+      await request(AbortSignal.any([turn.signal, this.signal]));
     } catch (error) {
       if (!turn.signal.aborted && !this.signal.aborted) this.fail(error);
     } finally {
@@ -93,7 +93,7 @@ class View {
   fail(error) {
     const words = h("p", {}, error.message || "Something went wrong.");
     this.answer.replaceChildren(h("div", { class: "trouble", role: "alert" }, words));
-    this.explain("Why");
+    this.explain("Explanation");
   }
 }
 
@@ -107,7 +107,7 @@ async function begin() {
     return trouble("The models could not be listed", error.message);
   }
   if (!served.length) {
-    return trouble("No model is served", "Give the server a run: athanor serve RUN");
+    return trouble("No model is served", "Start the server with a run: athanor serve RUN");
   }
   await choose();
 }
@@ -121,7 +121,7 @@ function trouble(title, words) {
   $("curl-card").hidden = true;
 }
 
-/** Show the model that the address names, or the first. */
+/** Show the model in the URL, or the first. */
 async function choose(kept = null) {
   const name = named(location.hash.slice(1));
   const model = served.find((one) => one.name === name) ?? served[0];
@@ -131,9 +131,9 @@ async function choose(kept = null) {
   const kind = KINDS[model.about?.question];
   if (!kind) {
     const words =
-      "It has no about.json that this page can read. Programs can ask it all the same: " +
-      `v1/models/${model.name}/metadata tells what it takes.`;
-    return trouble(`The page does not know what to ask ${model.name}`, words);
+      "It has no about.json that this page can read. Programs can still use it: " +
+      `v1/models/${model.name}/metadata lists its inputs.`;
+    return trouble(`This page cannot show ${model.name}`, words);
   }
   view = new View(model, kept);
   const current = view;
@@ -147,7 +147,7 @@ async function choose(kept = null) {
   mount(view);
 }
 
-/** A part of an address as text; what is no text names nothing. */
+/** Decode a part of a URL; invalid text gives "". */
 function named(part) {
   try {
     return decodeURIComponent(part);
@@ -156,14 +156,14 @@ function named(part) {
   }
 }
 
-/** Where another version is served by now, its labels and columns are others, too. */
+/** Load a new version: its labels and columns may differ. */
 async function renew() {
   if (document.hidden || !view) return;
   let now;
   try {
     now = await models();
   } catch {
-    return; // told when somebody asks
+    return; // the next request reports it
   }
   const { name, version } = view.model;
   const found = now.find((one) => one.name === name);
@@ -175,7 +175,7 @@ async function renew() {
   if (same) fields()[place]?.focus({ preventScroll: true });
 }
 
-/** Where people write, choose or draw. */
+/** The input elements. */
 function fields() {
   return [...$("question-body").querySelectorAll("input, select, textarea, canvas")];
 }
@@ -188,7 +188,7 @@ function navigate(model) {
   $("models").replaceChildren(...(served.length > 1 ? links : [h("span", {}, model.name)]));
 }
 
-/** How good the model is, by the examples that it never saw. */
+/** The score of the model on the test set, and its version. */
 function scored({ about, version }) {
   const parts = [`Version ${version}`];
   const { score } = about;
@@ -199,7 +199,7 @@ function scored({ about, version }) {
     const between = score.low == null ? "" : ` (${show(score.low)} to ${show(score.high)})`;
     const value = h("strong", {}, show(score.value) + unit);
     const remarks = (about.remarks ?? []).map((text) => h("span", { class: "remark" }, text));
-    const told = `${between} on held-out data`;
+    const told = `${between} on the test set`;
     return [`${name} `, value, told, h("span", { class: "dot" }), ...parts, ...remarks];
   }
   return parts;
@@ -220,7 +220,7 @@ function dress() {
     try {
       localStorage.setItem("theme", root.dataset.theme);
     } catch {
-      // Not kept, where storage is forbidden.
+      // The browser may forbid storage.
     }
     tell();
   });
@@ -233,9 +233,9 @@ async function copy() {
     await navigator.clipboard.writeText($("curl").textContent);
     $("copy").textContent = "Copied";
   } catch {
-    // Clipboards belong to safe addresses; what is marked can be copied by hand.
+    // Only secure pages may use the clipboard; the user can copy the selection.
     getSelection().selectAllChildren($("curl"));
-    $("copy").textContent = "Marked: press Ctrl+C";
+    $("copy").textContent = "Selected: press Ctrl+C";
   }
   setTimeout(() => { $("copy").textContent = "Copy"; }, 2500);
 }
@@ -244,9 +244,9 @@ dress();
 $("copy").addEventListener("click", copy);
 addEventListener("hashchange", () => choose());
 document.addEventListener("visibilitychange", renew);
-setInterval(renew, EVERY);
+setInterval(renew, REFRESH_MILLISECONDS);
 document.querySelector(".skip").addEventListener("click", (event) => {
-  // The address names a model, not a part of the page.
+  // The hash of the URL names a model, not an element.
   event.preventDefault();
   $("question").focus();
 });

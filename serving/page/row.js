@@ -1,26 +1,26 @@
-/** Questions that are rows: a field a column, and what each column moves in this row. */
+/** Rows: a field for each column, and the effect of each column on the prediction. */
 
-import { ask } from "./api.js";
+import { predict } from "./api.js";
 import { effects, showAnswer, strength } from "./answers.js";
-import { calm, examples, field, fresh, h, number, source } from "./dom.js";
+import { debounce, examples, field, fresh, h, number, source } from "./dom.js";
 
-const MOST = 12; // columns that are shown
-const ASKED = 100; // that are tried: each is a row of all columns to send
+const MAX_SHOWN_COLUMNS = 12;
+const MAX_TESTED_COLUMNS = 100; // each takes a row of all columns in a request
 const DAYS = "days since 1970";
-const LISTED = 50; // about.json names no more values of a column: there may be others
+const MAX_LISTED_VALUES = 50; // of about.json; a column may have more values
 
 export function mount(view) {
   const { about } = view;
   const cells = about.columns.map(cell);
-  view.title("Fill in a row");
+  view.title("Enter a row");
 
   const cards = h("div", { class: "cells" });
   const others = h("div", { class: "cells" });
-  const rest = cells.length > MOST && h("details", {},
-    h("summary", {}, `${cells.length - MOST} more columns`), others);
+  const rest = cells.length > MAX_SHOWN_COLUMNS && h("details", {},
+    h("summary", {}, `${cells.length - MAX_SHOWN_COLUMNS} more columns`), others);
   const arrange = (sorted) => {
-    cards.replaceChildren(...sorted.slice(0, MOST).map((one) => one.element));
-    others.replaceChildren(...sorted.slice(MOST).map((one) => one.element));
+    cards.replaceChildren(...sorted.slice(0, MAX_SHOWN_COLUMNS).map((one) => one.element));
+    others.replaceChildren(...sorted.slice(MAX_SHOWN_COLUMNS).map((one) => one.element));
   };
   const rank = (names) => {
     const places = new Map(names.map((name, place) => [name, place]));
@@ -28,28 +28,28 @@ export function mount(view) {
     cells.sort((a, b) => place(a) - place(b));
     arrange(cells);
   };
-  // As they lay before a version came: fields that moved would run away from the hand.
+  // Keep the order of the fields when a new version arrives.
   rank(view.kept ? Object.keys(view.kept) : about.columns.map((one) => one.name));
   if (rest && !view.kept) {
     const untouched = () => !cells.some((one) => one.element.contains(document.activeElement));
-    ranked(view).then((names) => untouched() && rank(names), () => {}); // the table's own order
+    ranked(view).then((names) => untouched() && rank(names), () => {}); // else the order of the table
   }
 
   const now = () => {
     const row = Object.fromEntries(cells.map((one) => [one.name, one.read()]));
     view.command({ instances: [row] });
     return view.take(async (signal) => {
-      const [own] = await ask(view.model, { instances: [row] }, signal);
+      const [own] = await predict(view.model, { instances: [row] }, signal);
       let rows = null;
       const why = (index) => rows && explain(view, row, own, rows, index);
       const best = showAnswer(view, own, why);
-      // All columns as is typical, then each by itself that is not: one batch.
+      // One batch: a row of typical values, then a copy of this row for each changed column.
       const typical = typicals(about);
       const moved = about.columns.map((one) => one.name).filter((name) => row[name] !== typical[name]);
-      const tried = moved.slice(0, ASKED);
+      const tried = moved.slice(0, MAX_TESTED_COLUMNS);
       const instances = [typical, ...tried.map((name) => ({ ...row, [name]: typical[name] }))];
       try {
-        const [usual, ...others] = await ask(view.model, { instances }, signal);
+        const [usual, ...others] = await predict(view.model, { instances }, signal);
         const without = Object.fromEntries(tried.map((name, place) => [name, others[place]]));
         rows = { usual, without, left: moved.length - tried.length };
         why(best);
@@ -58,14 +58,14 @@ export function mount(view) {
       }
     });
   };
-  const soon = calm(120, now);
+  const soon = debounce(120, now);
   cells.forEach((one) => one.listen(soon));
   const fill = (values) => {
     cells.forEach((one) => one.write(values[one.name]));
     now();
   };
   const typical = () => fill(typicals(about));
-  const reset = h("button", { type: "button", class: "quiet", click: typical }, "All typical");
+  const reset = h("button", { type: "button", class: "quiet", click: typical }, "Reset to typical values");
   const made = about.examples_from === "schema" ? ["Typical", "Low", "High"] : [];
   const names = about.examples.map((_, place) => made[place] ?? `Row ${place + 1}`);
   view.question.append(
@@ -81,13 +81,13 @@ export function mount(view) {
   else typical();
 }
 
-/** Names of columns, those first of which a far value moves the answer most. */
+/** Names of columns, sorted by the effect of an extreme value. */
 async function ranked(view) {
   const { columns } = view.about;
   const typical = typicals(view.about);
-  const tried = columns.slice(0, ASKED);
+  const tried = columns.slice(0, MAX_TESTED_COLUMNS);
   const instances = [typical, ...tried.map((one) => ({ ...typical, [one.name]: far(one) }))];
-  const [usual, ...moved] = await ask(view.model, { instances }, view.signal);
+  const [usual, ...moved] = await predict(view.model, { instances }, view.signal);
   const shares = usual.probabilities ?? [1];
   const index = shares.indexOf(Math.max(...shares));
   const whole = strength(usual, index);
@@ -98,7 +98,7 @@ async function ranked(view) {
   return columns.map((one) => one.name).sort((a, b) => effect(b) - effect(a));
 }
 
-/** The end that is farther from the typical value, or another category. */
+/** The end of the range farther from the typical value, or another category. */
 function far({ kind, typical, low, high, values }) {
   if (kind !== "number") return values.find((one) => one !== typical) ?? typical;
   return high - typical >= typical - low ? high : low;
@@ -115,12 +115,12 @@ function cell(column) {
 function numeric({ name, title, typical, low, high, unit }) {
   const step = stepOf(low, high);
   const input = h("input", { type: "number", step, inputmode: "decimal", placeholder: "missing" });
-  // For hands on a mouse or a screen; keyboards have the field itself.
+  // For mouse and touch; the keyboard uses the field.
   const slider = h("input", {
     type: "range", min: low, max: high, step: "any", tabindex: "-1", "aria-hidden": "true",
   });
-  const [least, most, usual] = [low, high, typical].map((value) => shown(value, unit, step));
-  const hint = `${least} to ${most}, typically ${usual}${unit ? `, in ${unit}` : ""}`;
+  const [least, most, typicalText] = [low, high, typical].map((value) => shown(value, unit, step));
+  const hint = `${least} to ${most}, typical ${typicalText}${unit ? `, in ${unit}` : ""}`;
   const element = field(title ?? name, input, hint);
   input.after(slider);
   const write = (value) => {
@@ -143,7 +143,7 @@ function numeric({ name, title, typical, low, high, unit }) {
   return { name, element, read, write, listen };
 }
 
-/** One, two or five of a power of ten: about a hundredth of the way. */
+/** A step of one, two or five times a power of ten: about a hundredth of the range. */
 function stepOf(low, high) {
   const raw = (high - low) / 100 || 1;
   const ten = 10 ** Math.floor(Math.log10(raw));
@@ -151,13 +151,13 @@ function stepOf(low, high) {
   return Number(step.toPrecision(1));
 }
 
-/** A number with five digits, or as many as tell it from what is a hundredth of a step away. */
+/** A number with five digits, or enough to show a hundredth of a step. */
 function plain(value, step = Math.abs(value)) {
   const digits = Math.ceil(Math.log10(Math.abs(value) / step || 1)) + 2;
   return String(Number(Number(value).toPrecision(Math.min(15, Math.max(5, digits)))));
 }
 
-/** A number as `plain`; a time as its date too. */
+/** A number as `plain`; a time with its date. */
 function shown(value, unit, step) {
   const date = new Date(unit === DAYS ? value * 864e5 : NaN);
   const number = plain(value, step);
@@ -166,11 +166,11 @@ function shown(value, unit, step) {
 
 function category({ name, title, typical, values }) {
   const known = values.includes(typical) ? values : [typical, ...values];
-  const free = known.length >= LISTED;
+  const free = known.length >= MAX_LISTED_VALUES;
   const options = known.map((value) => h("option", { value }, value));
   const id = fresh("values");
   const input = free ? h("input", { list: id }) : h("select", {}, options);
-  const element = field(title ?? name, input, `typically ${typical || "empty"}`);
+  const element = field(title ?? name, input, `typical: ${typical || "empty"}`);
   if (free) element.append(h("datalist", { id }, options));
   const write = (value) => {
     if (!free && ![...input.options].some((one) => one.value === value)) {
@@ -193,17 +193,17 @@ function explain(view, row, own, { usual, without, left }, index) {
       effect: whole - strength(without[name], index),
     }))
     .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect))
-    .slice(0, MOST);
+    .slice(0, MAX_SHOWN_COLUMNS);
   const classes = answer === "classes";
-  const title = classes ? `What speaks for \u201c${labels[index]}\u201d` : "What moves it";
+  const title = classes ? `Effect of each column on \u201c${labels[index]}\u201d` : "Effect of each column";
   const unit = classes ? "in log-odds" : target?.unit ?? "";
   const words = classes
-    ? `What the answer gains ${unit} by each value, instead of the column's typical one.`
-    : `What the answer gains by each value, instead of the column's typical one. ` +
-      `With all of them typical it is ${number(usual.value)}${unit ? ` ${unit}` : ""}.`;
-  const untried = left ? ` ${left} more columns are not typical and were not tried.` : "";
+    ? "Change of the log-odds by this value, compared with the typical value of the column."
+    : `Change of the prediction by this value, compared with the typical value of the column. ` +
+      `If all values are typical, the prediction is ${number(usual.value)}${unit ? ` ${unit}` : ""}.`;
+  const untried = left ? ` ${left} more changed columns were not tested.` : "";
   if (!moved.length) {
-    const words = "All columns have their typical values. Change one to see what it moves.";
+    const words = "All columns have their typical values. Change one to see its effect.";
     view.explain(title, h("p", { class: "soft small" }, words));
     return;
   }

@@ -1,40 +1,40 @@
-/** Questions that are texts: a box to type in, and words coloured by what they add. */
+/** Texts: a text field, and words coloured by their effect on the prediction. */
 
-import { ask } from "./api.js";
+import { predict } from "./api.js";
 import { showAnswer, strength } from "./answers.js";
-import { calm, examples, field, h, number, signed } from "./dom.js";
+import { debounce, examples, field, h, number, signed } from "./dom.js";
 
-const MOST = 100; // pieces that are left out one by one
+const MAX_PIECES = 100; // each is removed once
 
 export function mount(view) {
   const { about } = view;
   const [input] = Object.keys(about.signatures.serving_default.inputs);
   const box = h("textarea", { rows: "5", spellcheck: "false" });
   const texts = about.examples.map((one) => (typeof one === "string" ? one : one[input]));
-  view.title("Write a text");
+  view.title("Enter a text");
 
   const body = (...asked) => ({ instances: asked.map((one) => ({ [input]: one })) });
   const now = () => {
     const text = box.value;
-    if (!text.trim()) return view.idle("Write something; the answer follows as you type.");
+    if (!text.trim()) return view.idle("Enter a text. The prediction updates as you type.");
     view.command(body(text));
     return view.take(async (signal) => {
-      const [row] = await ask(view.model, body(text), signal);
+      const [row] = await predict(view.model, body(text), signal);
       let rows = null;
       const pieces = cut(text);
       const why = (index) => rows && colour(view, pieces, rows, index);
       const best = showAnswer(view, row, why);
-      if (pieces.length < 2) return view.explain("Which words speak for it");
-      // Occlusion: what the answer loses when a piece is taken out, all in one batch.
+      if (pieces.length < 2) return view.explain("Effect of each word");
+      // Occlusion: the change of the prediction when a piece is removed, all in one batch.
       try {
-        rows = await ask(view.model, body(text, ...without(pieces)), signal);
+        rows = await predict(view.model, body(text, ...without(pieces)), signal);
         why(best);
       } catch (error) {
         view.unexplained(error, signal);
       }
     });
   };
-  const soon = calm(250, now);
+  const soon = debounce(250, now);
   box.addEventListener("input", soon);
   const choose = (place) => {
     box.value = texts[place];
@@ -58,13 +58,13 @@ export function mount(view) {
   else now();
 }
 
-/** Words, or characters where a text has no spaces; runs of them where it is long. */
+/** Split a text into words, or characters without spaces; long texts into runs of them. */
 function cut(text) {
   const words = text.trim().split(/\s+/);
   const characters = words.length < 3 && /[^\x00-\x7f]/.test(text) && text.length > 2;
   const pieces = characters ? [...text.trim()] : words;
   const joint = characters ? "" : " ";
-  const width = Math.ceil(pieces.length / MOST);
+  const width = Math.ceil(pieces.length / MAX_PIECES);
   const runs = [];
   for (let start = 0; start < pieces.length; start += width) {
     runs.push(pieces.slice(start, start + width).join(joint));
@@ -77,7 +77,7 @@ function without(pieces) {
 }
 
 function colour(view, pieces, [whole, ...parts], index) {
-  const label = view.about.labels?.[index] ?? view.about.target?.name ?? "the answer";
+  const label = view.about.labels?.[index] ?? view.about.target?.name ?? "the prediction";
   const own = strength(whole, index);
   const added = parts.map((row) => own - strength(row, index));
   const most = Math.max(0.05, ...added.map(Math.abs));
@@ -89,13 +89,13 @@ function colour(view, pieces, [whole, ...parts], index) {
   ranked.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
   const told = ranked.slice(0, 5).map(([piece, effect]) => `${piece} ${signed(effect)}`);
   view.explain(
-    `Which words speak for \u201c${label}\u201d`,
+    `Effect of each word on \u201c${label}\u201d`,
     h("p", { class: "words", "aria-hidden": "true" }, words),
-    h("p", { class: "unseen" }, `The words that move it most: ${told.join("; ")}.`),
+    h("p", { class: "unseen" }, `The words with the largest effect: ${told.join("; ")}.`),
     h("p", { class: "legend soft small" },
-      h("span", { class: "word for" }, "speaks for it"),
-      h("span", { class: "word against" }, "speaks against it"),
-      `up to ${number(most)} in log-odds, found by leaving each word out`),
+      h("span", { class: "word for" }, "for"),
+      h("span", { class: "word against" }, "against"),
+      `change of the log-odds by a word, up to ${number(most)}, measured by removing it`),
   );
 }
 

@@ -1,9 +1,9 @@
-// Before the first picture: a choice made earlier. Without one the system's holds.
+// Before the first paint: apply the stored theme, or else the theme of the system.
 (() => {
   try {
     const chosen = localStorage.getItem("theme");
     if (chosen) document.documentElement.dataset.theme = chosen;
   } catch {
-    // Storage may be forbidden; the system's choice holds then.
+    // The browser may forbid storage: the theme of the system applies.
   }
 })();
