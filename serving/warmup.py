@@ -49,7 +49,9 @@ def warm_up(servable: Servable) -> int:
 
 def is_quick(servable: Servable) -> bool:
     """Whether every JSON warm-up request takes less than `MAX_INLINE_SECONDS` in one thread."""
-    return all(_min_seconds(servable, body) < MAX_INLINE_SECONDS for body in json_requests(servable))
+    return all(
+        _min_seconds(servable, body) < MAX_INLINE_SECONDS for body in json_requests(servable)
+    )
 
 
 def _min_seconds(servable: Servable, body: bytes) -> float:
