@@ -226,5 +226,5 @@ def test_hashes_of_cells_are_those_of_their_texts():
 def test_test_data_without_targets_are_refused():
     table = Table({"x": np.arange(40.0), "target": np.arange(40.0)})
     other = Table({"x": np.arange(5.0), "target": np.full(5, np.nan)})
-    with pytest.raises(DataError, match="Received test data, without a usable row"):
+    with pytest.raises(DataError, match="Received test data without a usable row"):
         split_source(rows.source(Tables(table, None, other), target="target"))
