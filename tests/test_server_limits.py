@@ -208,7 +208,7 @@ def test_where_all_are_answered_others_come_later(small, monkeypatch):
     for path in ("/v1/models/m", "/"):
         status, answer, headers = ask(small, path)
         assert status == 503
-        told = {"error": "More than 3 connections at once; ask again soon"}
+        told = {"error": "More than 3 connections at once; send it again soon"}
         assert json.loads(answer) == told
         assert headers["retry-after"] and headers["connection"] == "close"
     assert ask(small, "/healthz")[0] == 200
