@@ -1,4 +1,4 @@
-"""Writes the files of other runtimes (LiteRT, ONNX) into a version, and checks their parity."""
+"""Writes LiteRT and ONNX files into an exported version's directory, and checks their parity."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -14,9 +14,9 @@ from inference.portable import Portable, sidecar
 from pipelines.files import atomic_write
 from training.run import Run
 
-# TensorFlow Serving ignores other files of a version directory than its own.
+# TensorFlow Serving ignores these files beside the SavedModel in a version directory.
 FILE_NAMES = {"litert": "model.tflite", "onnx": "model.onnx"}
-# Signatures that these files support, if the SavedModel has them.
+# Signatures of the SavedModel that these files support.
 PORTABLE_SIGNATURES = ("serving_default", "recommend")
 
 
@@ -31,11 +31,11 @@ class WrittenFile(NamedTuple):
 def write(
     run: Run, directory: Path, portable: Portable, name: str, *, signatures: Iterable[str] = ()
 ) -> WrittenFile:
-    """Write a model and its JSON into a version directory.
+    """Write a model file and its JSON sidecar into a version directory.
 
-    `signatures` are those of the SavedModel; the JSON names those that the file lacks. Raises
-    RefusedError if the format cannot represent the model, and ParityError if its outputs differ
-    from those of training.
+    `name` is the format. `signatures` are those of the SavedModel; the sidecar names those that
+    the file lacks. Raises RefusedError if the format cannot represent the model, and ParityError
+    if the file's outputs differ from those of training.
     """
     content, spec = CONVERTERS[name](portable, run)
     path = directory / FILE_NAMES[name]
@@ -53,32 +53,34 @@ def write(
 
 
 def _left_out(portable: Portable, signatures: Iterable[str]) -> dict[str, str]:
+    """By signature of the SavedModel that the file lacks: the reason."""
     missing = [name for name in signatures if name not in PORTABLE_SIGNATURES]
-    return {name: portable.left_out.get(name, "in the SavedModel alone") for name in missing}
+    return {name: portable.left_out.get(name, "only in the SavedModel") for name in missing}
 
 
 def write_spec(model: Path, spec: dict[str, Any]) -> None:
-    """Write the JSON beside a model, a line for each part: tables may be long."""
+    """Write the JSON sidecar of a model file; each key has one line, since tables may be long."""
     parts = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in {"model": model.name, **spec}.items()]
     with atomic_write(model.with_name(f"{model.name}.json")) as path:
         path.write_text("{\n  " + ",\n  ".join(parts) + "\n}\n")
 
 
 def read_spec(model: Path) -> dict[str, Any]:
-    """Read the JSON beside a model."""
+    """Read the JSON sidecar of a model file."""
     return json.loads(model.with_name(f"{model.name}.json").read_text())
 
 
 def samples_of(run: Run, portable: Portable) -> dict[str, Any]:
-    """Return the stored inputs and outputs of the signatures that other formats support."""
-    whole_lists = portable.lists is not None and portable.lists.met is not None
-    supported = PORTABLE_SIGNATURES if whole_lists else PORTABLE_SIGNATURES[:1]
+    """Return the run's stored inputs and outputs of the signatures that LiteRT and ONNX support."""
+    # Without the users' interactions the replay cannot exclude items, as recommend does.
+    recommends = portable.lists is not None and portable.lists.interactions is not None
+    supported = PORTABLE_SIGNATURES if recommends else PORTABLE_SIGNATURES[:1]
     samples = modality_of(run).sample_inputs(run.samples.raw, run)
     return {key: value for key, value in samples.items() if key.partition("/")[0] in supported}
 
 
 def outputs_of(portable: Portable) -> dict[str, Any]:
-    """Return the specs of the outputs of a model."""
+    """Return the specs of a model's outputs, by name."""
     specs = {spec.name: spec for spec in portable.inputs}
     return (
         tf.function(portable.function, autograph=False)
@@ -93,9 +95,10 @@ def _litert(portable: Portable, run: Run) -> tuple[bytes, dict[str, Any]]:
 
 
 def _onnx(portable: Portable, run: Run) -> tuple[bytes, dict[str, Any]]:
-    with_texts = onnx.without_tables(portable)
+    # An ONNX file maps texts to codes itself, so that the sidecar needs no tables.
+    without_tables = onnx.without_tables(portable)
     labels = list(run.manifest["labels"])
-    spec = sidecar(with_texts, run.manifest, outputs_of(portable))
+    spec = sidecar(without_tables, run.manifest, outputs_of(portable))
     return onnx.convert(portable, labels), spec
 
 

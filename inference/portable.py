@@ -63,7 +63,7 @@ class Lists(NamedTuple):
     """Items that can be recommended, and the places of each user's interactions among them."""
 
     candidates: list[str]
-    met: dict[str, list[int]] | None
+    interactions: dict[str, list[int]] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,10 +133,10 @@ def sidecar(
     if portable.lists is not None:
         outside.append(LISTS)
         content["recommend"] = {"candidates": portable.lists.candidates}
-        if portable.lists.met is None:
+        if portable.lists.interactions is None:
             outside.append(MET_LEFT_OUT)
         else:
-            content["recommend"]["met"] = portable.lists.met
+            content["recommend"]["met"] = portable.lists.interactions
     return content | {"outside": outside}
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
-MAX_AUTOMATIC_EXAMPLES = 20_000  # images times copies
+MAX_AUTOMATIC_EXAMPLES = 20_000  # number of images times copies of each
 MAX_AUTOMATIC_COPIES = 4  # of each image
 MIN_STEPS_PER_EPOCH = 20
 
@@ -28,11 +28,11 @@ MIN_STEPS_PER_EPOCH = 20
 class Finetune(App):
     """Classify pictures of any size and colour with a pre-trained backbone.
 
-    The first stage fits the head to features of the frozen backbone, by logistic regressions
-    with several penalties. The second stage trains the backbone's top blocks with the best
-    head; deeper layers have lower learning rates. The best epoch of both stages is kept: one
-    of the second only if its validation loss is lower than the head's by more than the
-    standard error of the difference.
+    The first stage fits the head, a logistic regression, to features of the frozen backbone,
+    once for each of several L2 penalties. The second stage trains the best of these heads
+    together with the backbone's top blocks; lower layers have lower learning rates. An epoch of
+    the second stage replaces the best head only if its validation loss is lower by more than
+    the standard error of the difference.
     """
 
     modality: ClassVar[ModalityName] = "image"
@@ -79,20 +79,21 @@ class Finetune(App):
     augment: Literal[
         "auto", "none", "flip", "crop", "rotate", "colour", "randaugment", "mixup", "cutmix"
     ] = "auto"
-    """Augmentation in training. All but none mirror; mixup and cutmix mix the features of two
-    examples at the end of the frozen part. auto is none for the embedded digits, else crop."""
+    """Augmentation in training. Every choice except none also mirrors images; mixup and cutmix mix
+    two examples' features at the output of the frozen layers. auto is none for the embedded
+    digits, else crop."""
     strength: float = bounded(1.0, 0.0, 10.0)
-    """Strength of the augmentation; 0 only mirrors."""
+    """Strength of the augmentation; with 0, images are only mirrored."""
     copies: int | None = bounded(None, 1, 1001)
-    """Versions of each image whose features are computed: itself, mirrored, augmented; by default
-    four, two or three for more than 5,000 images, one without augmentation."""
+    """Versions of each image whose features are computed: the original, then mirrored and augmented
+    ones; by default 4, or 3 or 2 for more than 5,000 images. Without augmentation always 1."""
     unfreeze: float = bounded(0.9, 0.0, 1.0)
     """Fraction of the backbone's weights, from the top, that the second stage trains."""
     decay: float = bounded(0.2, 0.0)
-    """Factor of the learning rate from the head to the upper half of the trained layers, and from
-    there to the lower half."""
+    """Layer-wise learning rate decay: the upper half of the trained layers has the head's learning
+    rate times this factor, the lower half that of the upper half times this factor."""
     batch_norm: Literal["frozen", "learn"] = "frozen"
-    """Batch normalisation in the trained blocks: frozen with its statistics, or trained."""
+    """Batch normalisation in the trained blocks: frozen at pre-trained statistics, or trained."""
     dropout: float = bounded(0.2, 0.0, 1.0)
     """Fraction of pooled features dropped at random in the second stage."""
 
@@ -124,7 +125,7 @@ class Finetune(App):
         return splits
 
     def make_preprocessing(self, splits: "Splits") -> Any:  # noqa: ARG002
-        """The layer that scales pixels to the backbone's range, which happens nowhere else."""
+        """The layer that scales pixels to the backbone's input range; no other layer does."""
         from apps.finetune import backbones
 
         return backbones.rescaling(self._resolved_backbone)
@@ -146,7 +147,7 @@ class Finetune(App):
         return min(self.default_batch_size, max(1, count // MIN_STEPS_PER_EPOCH))
 
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
-        """As for every app, and backbone, size, augmentation and copies."""
+        """The automatic values of every app, and those of backbone, size, augment and copies."""
         automatic = {
             "backbone": self._resolved_backbone,
             "size": splits.spec["features"][0][0],
@@ -171,7 +172,7 @@ class Finetune(App):
         ).network()
 
     def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
-        """Both stages, on features that are computed once."""
+        """Run both stages on features that the frozen layers compute once."""
         from apps.finetune import freezing, two_stage
         from pipelines.images.photo_augmentation import (
             mixing_augmentation,
@@ -221,7 +222,7 @@ class Finetune(App):
         return min(MAX_AUTOMATIC_COPIES, max(2, MAX_AUTOMATIC_EXAMPLES // count))
 
     def _head_learning_rate(self, steps: int) -> float:
-        """The peak learning rate of the head in `steps` steps of the second stage."""
+        """The head's peak learning rate in a second stage of `steps` steps."""
         import optimizers
         from apps.finetune import backbones
 

@@ -1,4 +1,4 @@
-"""Checks of images: unreadable, blank or unusual ones, near copies, leaked classes, odd labels."""
+"""Checks of images: unreadable, blank or unusual ones, near copies, class leakage, label errors."""
 
 import os
 from collections import Counter
@@ -21,40 +21,40 @@ from data_checks.finding import (
 from data_checks.images import near_duplicates
 from pipelines.images.skipped_files import SkippedFile
 
-BLOCK = 1024  # images at once
-MIN_RELATIVE_SIDE = 0.25  # of the median shorter side
-MAX_RELATIVE_RATIO = 4.0  # of the sides, to the median ratio
-MAX_RARE_MODE_SHARE = 0.05  # of the images
-BRIGHTNESS_HALF_WIDTHS = 6  # distance from the median, in half interquartile ranges
+IMAGES_PER_BLOCK = 1024  # in memory at once
+MIN_RELATIVE_SIDE = 0.25  # shorter side of a picture, relative to the median
+MAX_RELATIVE_RATIO = 4.0  # longer by shorter side, relative to the median
+MAX_RARE_MODE_SHARE = 0.05  # of the images, for a rare colour mode
+MAX_BRIGHTNESS_DEVIATION = 6  # from the median, in half interquartile ranges
 
 
 def files(data: CheckedData) -> Iterator[Finding]:
     """Unreadable files, files of other formats or outside class folders, empty class folders."""
     folders = data.inspection.folders
     yield from _unreadable(folders)
-    foreign = [(split, listing, one) for split, listing in folders for one in listing.skipped]
-    other = [one for one in foreign if one[2].is_other_format]
-    loose = [one for one in foreign if not one[2].is_other_format]
-    yield from _of_files(
+    skipped = [(split, listing, file) for split, listing in folders for file in listing.skipped]
+    unsupported = [one for one in skipped if one[2].is_other_format]
+    other = [one for one in skipped if not one[2].is_other_format]
+    yield from _finding_of_files(
         "pictures of other formats",
         "warning",
-        f"{counted(len(other), 'file')} of formats that athanor does not read; training skips them",
+        f"{counted(len(unsupported), 'file')} of unsupported formats; training skips them",
         "Convert them to PNG or JPEG.",
-        other,
+        unsupported,
     )
-    yield from _of_files(
+    yield from _finding_of_files(
         "files outside of classes",
-        "warning" if any(one.is_picture for *_, one in loose) else "note",
-        f"{counted(len(loose), 'file')} outside class folders, or no pictures; training skips them",
+        "warning" if any(file.is_picture for *_, file in other) else "note",
+        f"{counted(len(other), 'file')} outside class folders or not an image; training skips them",
         "Move pictures into the folder of their class; remove the rest.",
-        loose,
+        other,
     )
     empty = [
         (split, listing, SkippedFile(path, "", ""))
         for split, listing in folders
         for path in listing.empty
     ]
-    yield from _of_files(
+    yield from _finding_of_files(
         "empty class folders",
         "warning",
         f"{counted(len(empty), 'class folder holds', 'class folders hold')} no picture",
@@ -64,44 +64,44 @@ def files(data: CheckedData) -> Iterator[Finding]:
 
 
 def _unreadable(folders: list[tuple[str, Any]]) -> Iterator[Finding]:
-    lost = [
+    unread = [
         UnreadExample(split, listing.where(row))
         for split, listing in folders
         for row, shape in enumerate(listing.shapes)
         if not any(shape)
     ]
-    if lost:
+    if unread:
         yield Finding(
             "unreadable files",
             "warning",
-            f"{counted(len(lost), 'picture')} cannot be read: damaged, empty, too large or no "
-            "picture; training skips them",
+            f"{counted(len(unread), 'picture')} cannot be read: damaged, empty, too large or not "
+            "an image; training skips them",
             "Copy them again, or remove them.",
-            len(lost),
-            len(lost) / sum(len(listing.paths) for _, listing in folders),
-            [Occurrence(one.split, one.where) for one in lost[:MAX_OCCURRENCES]],
-            unread=lost,
+            len(unread),
+            len(unread) / sum(len(listing.paths) for _, listing in folders),
+            [Occurrence(one.split, one.where) for one in unread[:MAX_OCCURRENCES]],
+            unread=unread,
         )
 
 
-def _of_files(
+def _finding_of_files(
     check: str,
     severity: Severity,
     said: str,
     advice: str,
-    which: list[tuple[str, Any, SkippedFile]],
+    files: list[tuple[str, Any, SkippedFile]],
 ) -> Iterator[Finding]:
-    if which:
+    if files:
         shown = [
-            Occurrence(split, one.where(listing.root), one.reason)
-            for split, listing, one in which[:MAX_OCCURRENCES]
+            Occurrence(split, file.where(listing.root), file.reason)
+            for split, listing, file in files[:MAX_OCCURRENCES]
         ]
-        yield Finding(check, severity, said, advice, len(which), None, shown)
+        yield Finding(check, severity, said, advice, len(files), None, shown)
 
 
 def blank(data: CheckedData) -> Iterator[Finding]:
     """Pictures of one colour; pictures much darker or brighter than all others."""
-    mean, deviation = _levels(data)
+    mean, deviation = _brightness_and_contrast(data)
     flat = np.flatnonzero(deviation < 1.0)
     if len(flat):
         yield Finding(
@@ -114,30 +114,30 @@ def blank(data: CheckedData) -> Iterator[Finding]:
             data.occurrences(flat),
             flat[data.used_in_training[flat]],
         )
-    low, middle, high = np.quantile(mean, [0.25, 0.5, 0.75])
-    half = max((high - low) / 2, 4.0)
+    low, median, high = np.quantile(mean, [0.25, 0.5, 0.75])
+    half_range = max((high - low) / 2, 4.0)
     odd = np.flatnonzero(
-        (np.abs(mean - middle) > BRIGHTNESS_HALF_WIDTHS * half) & (deviation >= 1.0)
+        (np.abs(mean - median) > MAX_BRIGHTNESS_DEVIATION * half_range) & (deviation >= 1.0)
     )
     if len(odd) and len(odd) < 0.01 * len(data):
         yield Finding(
             "unusual brightness",
             "warning",
             f"{counted(len(odd), 'picture is', 'pictures are')} much darker or brighter than all "
-            f"others, whose mean level is {middle:.0f}",
-            "Look at them: inverted, over-exposed, or of another kind.",
+            f"others, whose median brightness is {median:.0f}",
+            "Look at them: they may be inverted, over-exposed or of another kind.",
             len(odd),
             len(odd) / len(data),
             data.occurrences(odd),
         )
 
 
-def _levels(data: CheckedData) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each picture's pixels; in colour the largest of a channel."""
+def _brightness_and_contrast(data: CheckedData) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each picture's pixels; standard deviation of the channel where it is largest."""
     mean = np.empty(len(data), "float32")
     deviation = np.empty(len(data), "float32")
-    for start in range(0, len(data), BLOCK):
-        numbers = np.arange(start, min(start + BLOCK, len(data)))
+    for start in range(0, len(data), IMAGES_PER_BLOCK):
+        numbers = np.arange(start, min(start + IMAGES_PER_BLOCK, len(data)))
         pixels = data.features(numbers).astype("float32")
         mean[numbers] = pixels.mean((1, 2, 3))
         deviation[numbers] = pixels.std((1, 2)).max(1)
@@ -146,29 +146,29 @@ def _levels(data: CheckedData) -> tuple[np.ndarray, np.ndarray]:
 
 def shapes(data: CheckedData) -> Iterator[Finding]:
     """Rare sizes, proportions and colour modes."""
-    known = _shapes(data)
+    known = _file_shapes(data)
     if known is None:
         return
     shorter, longer = known[:, :2].min(1), known[:, :2].max(1)
-    typical = np.median(shorter)
+    median = np.median(shorter)
     ratio = longer / np.maximum(shorter, 1)
-    yield from _odd(
+    yield from _unusual_files(
         data,
         "tiny pictures",
-        np.flatnonzero(shorter < MIN_RELATIVE_SIDE * typical),
+        np.flatnonzero(shorter < MIN_RELATIVE_SIDE * median),
         known,
-        f"less than a quarter of the median size, {typical:.0f} pixels",
-        "They are enlarged to the size of the others: exclude what cannot be recognised.",
+        f"less than a quarter of the median size, {median:.0f} pixels",
+        "They are enlarged to the size of the others: exclude those that nobody could recognise.",
     )
-    yield from _odd(
+    yield from _unusual_files(
         data,
         "unusual proportions",
         np.flatnonzero(ratio > MAX_RELATIVE_RATIO * np.median(ratio)),
         known,
-        "much longer or wider than the median",
+        "much taller or wider than the median",
         "They are resized to the shape of the others: crop them to the object.",
     )
-    for check, channels, said in (
+    for check, has_mode, said in (
         ("grey among colour", known[:, 2] <= 2, "grey among pictures in colour"),
         (
             "transparent pictures",
@@ -176,33 +176,33 @@ def shapes(data: CheckedData) -> Iterator[Finding]:
             "transparent; their background becomes white",
         ),
     ):
-        few = np.flatnonzero(channels)
-        if len(few) < MAX_RARE_MODE_SHARE * len(known):
-            yield from _odd(
-                data, check, few, known, said, "Check whether they are drawings, masks or scans."
+        rare = np.flatnonzero(has_mode)
+        if len(rare) < MAX_RARE_MODE_SHARE * len(known):
+            yield from _unusual_files(
+                data, check, rare, known, said, "Check whether they are drawings, masks or scans."
             )
 
 
-def _odd(
-    data: CheckedData, check: str, which: np.ndarray, known: np.ndarray, said: str, advice: str
+def _unusual_files(
+    data: CheckedData, check: str, numbers: np.ndarray, known: np.ndarray, said: str, advice: str
 ) -> Iterator[Finding]:
-    if len(which):
+    if len(numbers):
         yield Finding(
             check,
             "warning" if check.startswith(("tiny", "unusual")) else "note",
-            f"{counted(len(which), 'picture is', 'pictures are')} {said}",
+            f"{counted(len(numbers), 'picture is', 'pictures are')} {said}",
             advice,
-            len(which),
-            len(which) / len(known),
+            len(numbers),
+            len(numbers) / len(known),
             [
                 one._replace(said=" x ".join(map(str, known[one.number])) + f" -> {one.said}")
-                for one in data.occurrences(which)
+                for one in data.occurrences(numbers)
             ],
         )
 
 
-def _shapes(data: CheckedData) -> np.ndarray | None:
-    """Height, width and channels of each picture file; None if unknown."""
+def _file_shapes(data: CheckedData) -> np.ndarray | None:
+    """Height, width and channels of each picture file; None if the pictures are not in folders."""
     if not data.inspection.folders:
         return None
     found = []
@@ -217,7 +217,7 @@ def _shapes(data: CheckedData) -> np.ndarray | None:
 
 def near(data: CheckedData) -> Iterator[Finding]:
     """Near copies: recompressed, brighter or darker, slightly cropped or shifted."""
-    # One picture of each content; exact copies are another check's.
+    # `duplicates.exact` reports exact copies, so compare one picture of each content.
     _, first = np.unique(data.hashes, return_index=True)
     first.sort()
     found = near_duplicates.pairs(
@@ -229,10 +229,10 @@ def near(data: CheckedData) -> Iterator[Finding]:
 
 
 def leakage(data: CheckedData) -> Iterator[Finding]:
-    """Classes that the size, the format or the brightness of a file predicts."""
-    mean, _ = _levels(data)
+    """Properties of a file that predict its class: size, channels, ending, brightness."""
+    mean, _ = _brightness_and_contrast(data)
     columns: dict[str, np.ndarray] = {"mean brightness": mean}
-    known = _shapes(data)
+    known = _file_shapes(data)
     if known is not None:
         names = ("height", "width", "channels")
         columns |= {name: known[:, k].astype("float32") for k, name in enumerate(names)}
@@ -245,23 +245,23 @@ def leakage(data: CheckedData) -> Iterator[Finding]:
             "class leakage",
             "warning" if column == "mean brightness" else "error",
             f"the {column} alone corrects {score:.1%} of the majority class's errors",
-            "A network learns this instead of the object: make all classes equal in it.",
+            "A network learns this instead of the object: make it alike in all classes.",
             1,
             score,
             [
-                Occurrence("", label, _typical(columns[column], data.targets == k))
+                Occurrence("", label, _typical_value(columns[column], data.targets == k))
                 for k, label in enumerate(data.splits.labels[:MAX_OCCURRENCES])
             ],
         )
 
 
-def _typical(column: np.ndarray, which: np.ndarray) -> str:
-    some = column[which]
-    if not len(some):
+def _typical_value(column: np.ndarray, in_class: np.ndarray) -> str:
+    values = column[in_class]
+    if not len(values):
         return ""
     if column.dtype == object:
-        return Counter(some.tolist()).most_common(1)[0][0].decode()
-    return f"median {np.median(some):g}"
+        return Counter(values.tolist()).most_common(1)[0][0].decode()
+    return f"median {np.median(values):g}"
 
 
 def label_errors(data: CheckedData) -> Iterator[Finding]:
@@ -269,14 +269,15 @@ def label_errors(data: CheckedData) -> Iterator[Finding]:
     count = len(data)
     if count < 100 or not data.splits.labels:
         return
-    some = np.sort(np.random.default_rng(0).choice(count, min(count, 5000), replace=False))
-    classes = data.targets[some]
-    around = classes[near_duplicates.neighbours(near_duplicates.normalised(data.features(some)), 5)]
-    right = (around == classes[:, None]).mean()
-    if right < 0.9:
-        return  # neighbours predict the class badly here
-    odd = np.flatnonzero((around == around[:, :1]).all(1) & (around[:, 0] != classes))
-    found = some[odd] if len(odd) else NO_NUMBERS
+    sample = np.sort(np.random.default_rng(0).choice(count, min(count, 5000), replace=False))
+    classes = data.targets[sample]
+    images = near_duplicates.normalised(data.features(sample))
+    neighbours = classes[near_duplicates.neighbours(images, 5)]
+    if (neighbours == classes[:, None]).mean() < 0.9:
+        return  # Neighbours often have another class in this data set.
+    agree = (neighbours == neighbours[:, :1]).all(1)
+    suspect = np.flatnonzero(agree & (neighbours[:, 0] != classes))
+    found = sample[suspect] if len(suspect) else NO_NUMBERS
     if len(found):
         yield Finding(
             "probable label errors",
@@ -285,10 +286,12 @@ def label_errors(data: CheckedData) -> Iterator[Finding]:
             "five nearest neighbours",
             "Look at them: some are mislabelled, others only unusual.",
             len(found),
-            len(found) / len(some),
+            len(found) / len(sample),
             [
-                one._replace(said=f"{one.said}; its neighbours: {data.target_text(around[k, 0])}")
-                for one, k in zip(data.occurrences(found), odd, strict=False)
+                one._replace(
+                    said=f"{one.said}; its neighbours: {data.target_text(neighbours[k, 0])}"
+                )
+                for one, k in zip(data.occurrences(found), suspect, strict=False)
             ],
         )
 

@@ -9,7 +9,7 @@ from data_checks import duplicates, target_leakage
 from data_checks.dataset import Check, CheckedData
 from data_checks.finding import MAX_OCCURRENCES, Finding, Occurrence, counted, severity_of
 from data_checks.reading import skipped_rows
-from data_checks.rows.columns import columns, kinds_of, of_column, quoted
+from data_checks.rows.columns import column_finding, columns, kinds_of, quoted
 from data_checks.rows.near_duplicates import pairs
 from data_checks.targets import is_outlier
 from pipelines.tables.cell_formats import CellFormat, parse_numbers, unparsable_rows
@@ -185,7 +185,7 @@ def drift(data: CheckedData) -> Iterator[Finding]:
         distance = float(ks_2samp(*parts).statistic)
         medians = [float(np.median(part)) for part in parts]
         if distance >= MAX_SHIFT:
-            yield of_column(
+            yield column_finding(
                 "columns shifted",
                 severity_of(distance, error=0.9),
                 name,
@@ -236,7 +236,7 @@ def leakage(data: CheckedData) -> Iterator[Finding]:
     classes = bool(data.splits.labels)
     error = target_leakage.CLASS_ERROR_SCORE if classes else target_leakage.ERROR_R2
     for column, score in target_leakage.leaking_columns(by_name, data.targets, classes):
-        yield of_column(
+        yield column_finding(
             "target leakage",
             severity_of(score, error=error),
             column,

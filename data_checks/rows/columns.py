@@ -1,4 +1,4 @@
-"""Checks of single columns: constant, empty, identifying, mostly missing or duplicate."""
+"""Checks of columns: constant, empty, row identifiers, mostly missing or duplicate."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ from pipelines.tables.cell_formats import infer_format, parse_numbers
 from pipelines.tables.cells import AnyCells
 from pipelines.tables.table import Table
 
-MAX_MISSING_SHARE = 0.5
-MAX_SHARE_OF_ONE_VALUE = 0.995
+MAX_MISSING_SHARE = 0.5  # of the rows
+MAX_SHARE_OF_ONE_VALUE = 0.995  # of the rows
 MAX_CATEGORIES_PER_ROW = 0.5
-COLUMNS_PER_BLOCK = 256  # compared with all others at once
+COLUMNS_PER_BLOCK = 256  # columns compared with all others at once
 
 
 def columns(data: CheckedData) -> Iterator[Finding]:
-    """Columns that are constant, empty, identifying, mostly missing or duplicate."""
+    """Columns that are constant, empty, row identifiers, mostly missing or duplicate."""
     kinds = kinds_of(data)
     _, table, _ = next(data.sources())
     dropped = [clean_name(name) for name in getattr(data.app, "drop", "").split(",") if name]
@@ -38,37 +38,37 @@ def columns(data: CheckedData) -> Iterator[Finding]:
         if name in (*dropped, target):
             continue
         if name not in kinds:
-            yield _unused(table, name)
+            yield _finding_of_unused_column(table, name)
         else:
-            yield from _useless(data, name, column)
+            yield from _findings_of_used_column(data, name, column)
     yield from _duplicate_columns(data, kinds)
 
 
-def _unused(table: Table, name: str) -> Finding:
+def _finding_of_unused_column(table: Table, name: str) -> Finding:
     cells = table.columns[name]
-    why = describe_column(cells, infer_format(cells)).unusable_because
-    if why == ALL_DISTINCT:
-        return of_column(
+    reason = describe_column(cells, infer_format(cells)).unusable_because
+    if reason == ALL_DISTINCT:
+        return column_finding(
             "columns that identify rows",
             "warning",
             name,
             "has a different text in every row; training ignores it",
-            "The name of a row does not help to predict other rows.",
+            "An identifier of one row does not help to predict other rows.",
         )
-    if why == ALL_MISSING:
+    if reason == ALL_MISSING:
         said = "has only missing cells"
-        return of_column("empty columns", "warning", name, said, "Remove it, or fill it in.")
-    if why != CONSTANT:
-        said = f"has only rare categories: {why}; training ignores it"
-        advice = "Merge categories."
-        return of_column("columns of rare categories", "warning", name, said, advice)
+        return column_finding("empty columns", "warning", name, said, "Remove it, or fill it in.")
+    if reason != CONSTANT:
+        said = f"has only rare categories: {reason}; training ignores it"
+        advice = "Merge rare categories."
+        return column_finding("columns of rare categories", "warning", name, said, advice)
     said = f"is {cell_text(cells[0])!r} in every row"
-    return of_column(
+    return column_finding(
         "constant columns", "warning", name, said, "Remove it: it holds no information."
     )
 
 
-def of_column(
+def column_finding(
     check: str, severity: Any, name: str, said: str, advice: str, share: float | None = None
 ) -> Finding:
     """A finding about one column."""
@@ -77,13 +77,13 @@ def of_column(
     )
 
 
-def _useless(data: CheckedData, name: str, raw: AnyCells) -> Iterator[Finding]:
+def _findings_of_used_column(data: CheckedData, name: str, raw: AnyCells) -> Iterator[Finding]:
     form = data.splits.reading.forms[name]
     column = data.column(name)
     texts = column.dtype == object
     missing = float((column == b"").mean() if texts else np.isnan(column).mean())
     if missing >= MAX_MISSING_SHARE:
-        yield of_column(
+        yield column_finding(
             "mostly missing columns",
             "warning",
             name,
@@ -93,40 +93,40 @@ def _useless(data: CheckedData, name: str, raw: AnyCells) -> Iterator[Finding]:
         )
     values: Any
     if texts:
-        values, times = zip(*sorted(Counter(column.tolist()).items()), strict=True)
-        counts = np.array(times)
+        values, occurrences = zip(*sorted(Counter(column.tolist()).items()), strict=True)
+        counts = np.array(occurrences)
     else:
         values, counts = np.unique(column, return_counts=True)
     share = float(counts.max() / len(column))
     if share >= MAX_SHARE_OF_ONE_VALUE and missing < MAX_MISSING_SHARE:
-        yield of_column(
+        yield column_finding(
             "nearly constant columns",
             "note",
             name,
             f"is {quoted(values[counts.argmax()])} in {share:.1%} of the rows",
-            "It informs about few rows.",
+            "It can help to predict only the few other rows.",
             share,
         )
     if texts and len(values) >= max(MAX_CATEGORIES_PER_ROW * len(column), 20):
-        yield of_column(
+        yield column_finding(
             "columns that identify rows",
             "warning",
             name,
             f"has {len(values):,} categories in {len(column):,} rows",
-            "Nearly every row has its own: exclude it with --drop, or derive wider categories.",
+            "Most categories have one or two rows: exclude it with --drop, or merge categories.",
         )
-    if form.kind == "number" and _counts_rows(parse_numbers(raw, form)):
-        yield of_column(
+    if form.kind == "number" and _are_row_numbers(parse_numbers(raw, form)):
+        yield column_finding(
             "columns that identify rows",
             "warning",
             name,
-            "numbers the rows: whole numbers without repeats and gaps",
+            "looks like a row number: whole numbers without repeats and with few gaps",
             "Exclude it with --drop: in a file sorted by the target it leaks the target.",
         )
 
 
-def _counts_rows(column: np.ndarray) -> bool:
-    """Whether the numbers are whole, all different, and fill their range."""
+def _are_row_numbers(column: np.ndarray) -> bool:
+    """Whether the numbers are whole and all different, with at most 20 % gaps in their range."""
     known = column[np.isfinite(column)]
     if len(known) < MIN_ID_ROWS or (known != np.round(known)).any():
         return False
@@ -141,7 +141,7 @@ def _duplicate_columns(data: CheckedData, kinds: Kinds) -> Iterator[Finding]:
     sample = data.numbers_of("train")[:5000]
     values = np.stack([data.column(name)[sample].astype("float64") for name in numbers], 1)
     for one, other in _collinear(values):
-        yield of_column(
+        yield column_finding(
             "duplicate columns",
             "note",
             numbers[one],
@@ -151,23 +151,24 @@ def _duplicate_columns(data: CheckedData, kinds: Kinds) -> Iterator[Finding]:
 
 
 def _collinear(values: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Pairs of columns of `values` [rows, n] with correlation 1 or -1 where both are known."""
+    """Pairs of columns of `values` [rows, n] with correlation 1 or -1 in their common rows."""
     known = np.isfinite(values)
     count = np.maximum(known.sum(0), 1)
     values = np.where(known, values, 0.0)
     values = np.where(known, values - values.sum(0) / count, 0.0)
-    spread = np.sqrt(np.square(values).sum(0) / count)
-    values, known = values / np.where(spread, spread, 1.0), known.astype("float64")
+    deviation = np.sqrt(np.square(values).sum(0) / count)
+    values, known = values / np.where(deviation, deviation, 1.0), known.astype("float64")
     for start in range(0, values.shape[1], COLUMNS_PER_BLOCK):
         block = slice(start, start + COLUMNS_PER_BLOCK)
-        both = known[:, block].T @ known
+        # Each product sums over the rows where both columns of a pair are known.
+        num_rows = known[:, block].T @ known
         sums = values[:, block].T @ known, known[:, block].T @ values
         squares = np.square(values[:, block]).T @ known, known[:, block].T @ np.square(values)
         with np.errstate(invalid="ignore", divide="ignore"):
-            one, other = (a - b**2 / both for a, b in zip(squares, sums, strict=True))
-            common = values[:, block].T @ values - sums[0] * sums[1] / both
-            correlation = np.abs(common) / np.sqrt(one * other)
-        varied = (both >= 20) & (np.minimum(one, other) > 1e-9 * both)
+            one, other = (a - b**2 / num_rows for a, b in zip(squares, sums, strict=True))
+            covariance = values[:, block].T @ values - sums[0] * sums[1] / num_rows
+            correlation = np.abs(covariance) / np.sqrt(one * other)
+        varied = (num_rows >= 20) & (np.minimum(one, other) > 1e-9 * num_rows)
         for row, column in np.argwhere(varied & (correlation > 1 - 1e-6)).tolist():
             if column > start + row:
                 yield start + row, column
@@ -179,5 +180,5 @@ def kinds_of(data: CheckedData) -> Kinds:
 
 
 def quoted(cell: Any) -> str:
-    """A cell as text."""
+    """A cell as text for a message: texts in quotes."""
     return repr(cell.decode("utf-8", "replace")) if isinstance(cell, bytes) else f"{cell:g}"

@@ -1,14 +1,14 @@
-"""Simple models of classes, which a network has to beat."""
+"""Baseline classifiers, which a network has to beat."""
 
 import numpy as np
 
 from pipelines.examples import Examples
 
-NOISE_FLOOR = "noise_floor"  # reported with the baselines, but no model can reach it
+NOISE_FLOOR = "noise_floor"  # the error of a perfect model, reported with the baselines
 NUM_EPOCHS = 6
 BATCH_SIZE = 500
-MIN_STEPS = 300  # of training, in sets of fewer than MIN_BATCHES batches
-MIN_BATCHES = 50
+MIN_BATCHES = 50  # smaller training sets are trained for MIN_STEPS steps instead
+MIN_STEPS = 300
 PREDICT_BATCH_SIZE = 5000
 
 
@@ -22,11 +22,11 @@ def softmax_regression(train: Examples, test: Examples, num_classes: int) -> np.
     """Probabilities [n, classes] by multinomial logistic regression on the raw features.
 
     Trained by seeded mini-batch gradient descent with momentum; the learning rate falls to
-    zero. Only one batch is in memory at a time: the set may be larger than the memory.
+    zero. Only one batch is in memory at a time, so the examples need not fit into memory.
     """
-    some = _flat(train, slice(None, None, max(1, len(train) // 5000)))
-    mean, scale = some.mean(0), np.float32(max(some.std(), 1e-6))
-    weights = np.zeros((some.shape[1] + 1, num_classes), "float32")
+    sample = _flat(train, slice(None, None, max(1, len(train) // 5000)))
+    mean, scale = sample.mean(0), np.float32(max(sample.std(), 1e-6))
+    weights = np.zeros((sample.shape[1] + 1, num_classes), "float32")
     velocity = np.zeros_like(weights)
     random = np.random.default_rng(0)
     batch = min(BATCH_SIZE, len(train))
@@ -36,7 +36,8 @@ def softmax_regression(train: Examples, test: Examples, num_classes: int) -> np.
         x = _with_bias((features.reshape(batch, -1) - mean) / scale)
         error = _softmax(x @ weights)
         error[np.arange(batch), target] -= 1
-        # 32 suits pixels: their covariance is far flatter than its trace allows.
+        # A rate of 1 / trace of the covariance is stable for any data. For pixels the largest
+        # eigenvalue is far below the trace, so that 32 times this rate is stable, too.
         rate = 32 / np.square(x).sum(1).mean() * (1 - step / steps)
         velocity = 0.9 * velocity - rate * (x.T @ error / batch)
         weights += velocity
@@ -57,5 +58,5 @@ def _with_bias(x: np.ndarray) -> np.ndarray:
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    return exponentials / exponentials.sum(1, keepdims=True)

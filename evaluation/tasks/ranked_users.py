@@ -8,7 +8,7 @@ from pipelines.ids.reading import distinct_ids, number_ids
 from pipelines.splits import Splits
 
 MAX_RANKED_USERS = 5000
-NO_ITEM = -1  # fills a list when all other items are interactions of the user
+NO_ITEM = -1  # pads the list of a user who has seen nearly all items in training
 
 
 class RankedUsers(NamedTuple):
@@ -18,11 +18,13 @@ class RankedUsers(NamedTuple):
     without ratings every test item is.
 
     Attributes:
-        names: ids, [n].
-        positions: of the users among the distinct test users, [n].
-        relevant_pairs: row of the user times the size of the catalogue, plus place of the item.
-        num_relevant: relevant test items of each user, [n].
-        catalogue_size: items of the catalogue.
+        names: user ids, [n].
+        positions: position of each user among the distinct test users, [n].
+        relevant_pairs: one number for each relevant (user, item) pair with an item of the
+            catalogue: row of the user times size of the catalogue, plus place of the item.
+        num_relevant: relevant test items of each user, [n]; also those outside the catalogue,
+            which no list can contain.
+        catalogue_size: number of distinct training items, which can be recommended.
 
     """
 
@@ -51,9 +53,9 @@ def ranked_users(splits: Splits, seed: int = 0) -> RankedUsers:
     if len(positions) > MAX_RANKED_USERS:
         random = np.random.default_rng(seed)
         positions = np.sort(random.choice(positions, MAX_RANKED_USERS, replace=False))
-    rows = np.full(len(names), -1)
-    rows[positions] = np.arange(len(positions))
+    row_of_user = np.full(len(names), -1)
+    row_of_user[positions] = np.arange(len(positions))
     places = number_ids(items, test.features["item"]) - 1
-    known = is_relevant & (places >= 0) & (rows[users] >= 0)
-    relevant_pairs = rows[users[known]] * len(items) + places[known]
+    known = is_relevant & (places >= 0) & (row_of_user[users] >= 0)
+    relevant_pairs = row_of_user[users[known]] * len(items) + places[known]
     return RankedUsers(names[positions], positions, relevant_pairs, counts[positions], len(items))

@@ -1,4 +1,4 @@
-"""Evaluate ratings of pairs of a user and an item, and lists of recommended items."""
+"""Evaluate predicted ratings of (user, item) pairs, and lists of recommended items."""
 
 from typing import Any, NamedTuple
 
@@ -26,19 +26,19 @@ from training.run import Run
 NAME: TaskName = "ranking"
 K = 10
 LIST_LENGTHS = (1, 5, 10, 20, 50)
-MAX_PAIRS_PER_BATCH = 200_000  # of a user and an item, whose scores are computed at once
+MAX_PAIRS_PER_BATCH = 200_000  # (user, item) pairs whose scores are computed at once
 
 
 class Lists(NamedTuple):
     """Recommended items of the ranked users.
 
     Attributes:
-        user_positions: of the users among the distinct test users, [n].
+        user_positions: position of each user among the distinct test users, [n].
         hits: whether a recommended item is relevant, [n, length].
         num_relevant: relevant test items of each user, [n].
-        places: of the recommended items in the catalogue, [n, length], or NO_ITEM.
-        popularity: training pairs of each item of the catalogue.
-        mean_popularity: of the items of the training pairs.
+        places: place of each recommended item in the catalogue, or NO_ITEM, [n, length].
+        popularity: number of training pairs of each item of the catalogue.
+        mean_popularity: popularity of a training pair's item, averaged over the training pairs.
 
     """
 
@@ -54,10 +54,10 @@ class Predictions(NamedTuple):
     """Predicted and true ratings of the test pairs, and lists of recommended items.
 
     Attributes:
-        predicted: ratings, [n]; None without ratings, or for a baseline that only ranks.
+        predicted: predicted ratings, [n]; None without ratings, or for a baseline that only ranks.
         target: true ratings, [n].
         users: position of each pair's user among the distinct test users, [n].
-        lists: None for a baseline that only predicts ratings.
+        lists: recommended items; None for a baseline that only predicts ratings.
 
     """
 
@@ -76,20 +76,20 @@ def predict_test_set(run: Run) -> Predictions:
     model = run.model
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-    def best(users: Any) -> Any:
+    def recommend(users: Any) -> Any:
         found = item_scores.top_items(
-            model, users, tf.constant(length), tf.constant(True), in_test=False
+            model, users, k=tf.constant(length), exclude_seen=tf.constant(True), in_test=False
         )
         return tf.where(tf.math.is_inf(found.scores), NO_ITEM, found.places)
 
     step = max(1, MAX_PAIRS_PER_BATCH // users.catalogue_size)
     starts = range(0, len(users.names), step)
-    places = [best(tf.constant(users.names[start : start + step])).numpy() for start in starts]
+    places = [recommend(tf.constant(users.names[k : k + step])).numpy() for k in starts]
     return make_predictions(splits, predicted, users, np.concatenate(places) if places else None)
 
 
 def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
-    """Predictions from an export's outputs for the test pairs; they have no lists."""
+    """Make predictions of an export's outputs for the test pairs, without lists."""
     ratings = outputs["rating"] if has_ratings(splits) else None
     return Predictions(ratings, splits.test.targets, _test_users(splits), None)
 
@@ -97,7 +97,7 @@ def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
 def make_predictions(
     splits: Splits, predicted: np.ndarray | None, users: RankedUsers, places: np.ndarray | None
 ) -> Predictions:
-    """Join predicted ratings and recommended items with the true ones."""
+    """Combine predicted ratings and recommended items with the true ratings and relevant items."""
     lists = None
     if places is not None:
         popularity = item_popularity(splits)
@@ -119,7 +119,7 @@ def _test_users(splits: Splits) -> np.ndarray:
 
 
 def has_ratings(splits: Splits) -> bool:
-    """Whether the data hold ratings, and not interactions alone."""
+    """Whether the data are ratings; if all targets are equal, they are only interactions."""
     return bool(np.ptp(splits.train.targets))
 
 
@@ -152,9 +152,9 @@ def metrics(predictions: Predictions) -> dict[str, float]:
     """RMSE and MAE of the ratings; Recall@10, NDCG@10 and coverage of lists of all items."""
     found: dict[str, Any] = {}
     if predictions.predicted is not None:
-        found |= _of_sums(_columns(predictions, predictions.predicted).sum(0))
+        found |= _metrics_of_sums(_sums_of_users(predictions, predictions.predicted).sum(0))
     if (lists := predictions.lists) is not None:
-        found |= {name: values.mean() for name, values in _of_users(lists).items()}
+        found |= {name: values.mean() for name, values in _metrics_of_users(lists).items()}
         found["coverage"] = coverage(lists)
     return {name: float(value) for name, value in found.items()}
 
@@ -163,9 +163,11 @@ def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
     """Each metric of every bootstrap resample of users."""
     found: dict[str, np.ndarray] = {}
     if predictions.predicted is not None:
-        found |= _of_sums(bootstrap_sums(_columns(predictions, predictions.predicted), seed))
+        found |= _metrics_of_sums(
+            bootstrap_sums(_sums_of_users(predictions, predictions.predicted), seed)
+        )
     if (lists := predictions.lists) is not None:
-        values = _of_users(lists)
+        values = _metrics_of_users(lists)
         resamples: dict[str, list[float]] = {name: [] for name in [*values, "coverage"]}
         for rows in resampled_positions(len(lists.user_positions), seed):
             for name, column in values.items():
@@ -176,16 +178,21 @@ def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
 
 
 def intervals(predictions: Predictions, resamples: Resamples | None = None) -> dict[str, Interval]:
-    """95 % intervals over users: BCa, Wilson's for hits, recentred percentiles for coverage.
+    """95 % intervals by resampling users.
 
-    `resamples` are those of `bootstrap`; by default they are made here.
+    BCa for most metrics; Wilson's for one that is 0 or 1 for every user; recentred percentiles for
+    coverage.
+
+    `resamples` is the result of `bootstrap`, which is called by default.
     """
     resamples = bootstrap(predictions) if resamples is None else resamples
     found: dict[str, Interval] = {}
     if predictions.predicted is not None:
-        found |= bca_of_sums(_columns(predictions, predictions.predicted), _of_sums, resamples)
+        found |= bca_of_sums(
+            _sums_of_users(predictions, predictions.predicted), _metrics_of_sums, resamples
+        )
     if (lists := predictions.lists) is not None:
-        for name, values in _of_users(lists).items():
+        for name, values in _metrics_of_users(lists).items():
             found[name] = mean_interval(values, resamples[name], metric(name))
         found["coverage"] = recentred_percentiles(
             coverage(lists), resamples["coverage"], metric("coverage")
@@ -193,20 +200,20 @@ def intervals(predictions: Predictions, resamples: Resamples | None = None) -> d
     return found
 
 
-def _of_users(lists: Lists) -> dict[str, np.ndarray]:
+def _metrics_of_users(lists: Lists) -> dict[str, np.ndarray]:
     """Metrics of each user's list, [users]."""
     return {"recall_at_10": recall(lists), "ndcg_at_10": ndcg(lists)}
 
 
-def _columns(predictions: Predictions, predicted: np.ndarray) -> np.ndarray:
-    """Each user's number of pairs and sums of squared and absolute errors, [users, 3]."""
+def _sums_of_users(predictions: Predictions, predicted: np.ndarray) -> np.ndarray:
+    """Sums over each user's pairs: their number, squared and absolute errors, [users, 3]."""
     error = predicted.astype("float64") - predictions.target
     weights = (None, np.square(error), np.abs(error))
-    columns = np.stack([np.bincount(predictions.users, one) for one in weights], axis=1)
-    return columns[columns[:, 0] > 0].astype("float64")
+    sums = np.stack([np.bincount(predictions.users, one) for one in weights], axis=1)
+    return sums[sums[:, 0] > 0].astype("float64")
 
 
-def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
+def _metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     pairs, squared, absolute = np.moveaxis(sums, -1, 0)
     return {"rmse": np.sqrt(squared / pairs), "mae": absolute / pairs}
 
@@ -215,7 +222,7 @@ def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str,
     """Metrics of lists of several lengths.
 
     Popularity bias is the mean popularity of the recommended items, divided by that of the
-    items in the training pairs; above 1 the lists prefer popular items.
+    items in the training pairs. Above 1, the lists prefer popular items more than users do.
     """
     if (lists := predictions.lists) is None:
         return {}
@@ -236,8 +243,8 @@ def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str,
 
 def _popularity_bias(lists: Lists, k: int) -> float:
     places = lists.places[:, :k]
-    known = lists.popularity[places[places != NO_ITEM]]
-    return float(known.mean() / lists.mean_popularity) if len(known) else 0.0
+    popularity = lists.popularity[places[places != NO_ITEM]]
+    return float(popularity.mean() / lists.mean_popularity) if len(popularity) else 0.0
 
 
 def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001

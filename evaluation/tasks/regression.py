@@ -11,8 +11,8 @@ from pipelines.splits import Splits
 from training.run import Run
 
 NAME: TaskName = "regression"
-# A smaller variation, as a share of the targets' squares, is rounding: the targets are equal.
-MIN_RELATIVE_VARIATION = 1e-12
+# Squared deviations relative to the sum of squares; below it, the targets differ by rounding only.
+MIN_DEVIATIONS_SHARE = 1e-12
 
 
 class Predictions(NamedTuple):
@@ -33,7 +33,7 @@ def predict_test_set(run: Run) -> Predictions:
 
 
 def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
-    """Predictions from an export's outputs for the test examples."""
+    """Make predictions of an export's outputs for the test examples."""
     return Predictions(outputs["value"], splits.test.targets)
 
 
@@ -41,26 +41,26 @@ def metrics(predictions: Predictions) -> dict[str, float]:
     """Root mean squared error and mean absolute error (the target's unit), and R2.
 
     R2 is the share of the test targets' variance that the predictions explain: 1 is
-    perfect, 0 is as good as the mean of the targets.
+    perfect, 0 is no better than predicting the mean of the targets.
     """
-    found = _of_sums(_columns(predictions).sum(0))
+    found = _metrics_of_sums(_terms_of_examples(predictions).sum(0))
     return {name: float(value) for name, value in found.items()}
 
 
-def _columns(predictions: Predictions) -> np.ndarray:
-    """Terms of each example whose sums give the metrics, [examples, 5]."""
+def _terms_of_examples(predictions: Predictions) -> np.ndarray:
+    """Each example's terms of the sums from which the metrics are computed, [examples, 5]."""
     residuals, target = predictions.residuals, predictions.target.astype("float64")
-    # Squares of targets far from 0 would lose their differences to rounding.
+    # Centred: the variance of targets far from 0 would be lost to cancellation.
     target = target - target.mean()
     ones = np.ones(len(target))
     return np.stack([ones, residuals**2, np.abs(residuals), target, target**2], axis=1)
 
 
-def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
+def _metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     count, squared, absolute, target, target_squared = np.moveaxis(sums, -1, 0)
-    variation = target_squared - target**2 / count
-    equal = variation <= MIN_RELATIVE_VARIATION * target_squared
-    explained = 1 - squared / np.where(equal, 1.0, variation)
+    deviations = target_squared - target**2 / count
+    equal = deviations <= MIN_DEVIATIONS_SHARE * target_squared
+    explained = 1 - squared / np.where(equal, 1.0, deviations)
     return {
         "rmse": np.sqrt(squared / count),
         "mae": absolute / count,
@@ -70,20 +70,20 @@ def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
 
 def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
     """Each metric of every bootstrap resample of the examples."""
-    return _of_sums(bootstrap_sums(_columns(predictions), seed))
+    return _metrics_of_sums(bootstrap_sums(_terms_of_examples(predictions), seed))
 
 
 def intervals(predictions: Predictions, resamples: Resamples | None = None) -> dict[str, Interval]:
     """95 % BCa bootstrap intervals of the metrics.
 
-    `resamples` are those of `bootstrap`; by default they are made here.
+    `resamples` is the result of `bootstrap`, which is called by default.
     """
     resamples = bootstrap(predictions) if resamples is None else resamples
-    return bca_of_sums(_columns(predictions), _of_sums, resamples)
+    return bca_of_sums(_terms_of_examples(predictions), _metrics_of_sums, resamples)
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001
-    """No tables: the metrics say all."""
+    """A regression has no tables."""
     return {}
 
 
@@ -126,7 +126,7 @@ def _residuals(predictions: Predictions, target: str) -> Any:
     left.axhline(0, color=INK, linewidth=0.8)
     left.set_xlabel(f"predicted {target}".strip(), parse_math=False)
     left.set_ylabel(f"predicted minus true {target}".strip(), parse_math=False)
-    # The extreme 1 % would squeeze all others into one bar.
+    # With the extreme 1 %, nearly all others would fall into one bar.
     middle = np.percentile(predictions.residuals, [0.5, 99.5])
     bins = int(np.clip(np.sqrt(len(predictions.residuals)), 10, 60))
     right.hist(predictions.residuals, bins=bins, range=tuple(middle), color=FIRST)
@@ -137,5 +137,5 @@ def _residuals(predictions: Predictions, target: str) -> Any:
 
 
 def _alpha(predictions: Predictions) -> float:
-    """Opacity of a point: the more points, the fainter."""
+    """Opacity of a point: lower if there are more points."""
     return float(np.clip(400 / len(predictions.target), 0.1, 0.8))

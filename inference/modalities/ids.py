@@ -202,10 +202,10 @@ def _lists(ids: "Ids") -> Lists:
         .numpy()
         .T
     )
-    met: dict[str, list[int]] = {}
+    interactions: dict[str, list[int]] = {}
     for row, place in zip(rows.tolist(), places.tolist(), strict=True):
-        met.setdefault(ids.users[row], []).append(place)
-    return Lists(list(ids.offered), met)
+        interactions.setdefault(ids.users[row], []).append(place)
+    return Lists(list(ids.offered), interactions)
 
 
 def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:

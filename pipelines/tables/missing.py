@@ -1,8 +1,8 @@
-"""Words for missing values, as people and programs write them."""
+"""Codes for missing values, such as NA or "-", as people and programs write them in tables."""
 
 from collections.abc import Iterable
 
-# Those of pandas, R, SQL, Excel and C, in lower case; they are missing in every column.
+# Codes of pandas, R, SQL, Excel and C, in lower case; missing in columns of every kind.
 MISSING_WORDS = frozenset(
     [
         "", "na", "n/a", "n.a.", "n.a", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "+nan",
@@ -11,7 +11,7 @@ MISSING_WORDS = frozenset(
         "(empty)", "#div/0!", "#num!", "#name?", "#error!", "#spill!", "#calc!",
     ]
 )  # fmt: skip
-# These may also be a category: a house without a basement has the basement "none".
+# In a column of categories these are values: a house without a basement has the basement "none".
 NONE_WORDS = frozenset(["none", "nil", "<none>", "(none)"])
 DASH_WORDS = frozenset(
     ["-", "--", "---", "\u2013", "\u2014", "\u2212", ".", "..", "...", "\u2026", "_", "*", "#", "x"]
@@ -28,14 +28,15 @@ UNKNOWN_WORDS = frozenset(
 )  # fmt: skip
 # Includes invisible characters that str.strip keeps.
 BLANK_CHARACTERS = " \t\r\n\u00a0\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
+# The codes for missing values by kind of column: ids and labels, numbers, texts.
 ID_WORDS = MISSING_WORDS | NONE_WORDS | {"-", "--", "---", "\u2013", "\u2014"}
 NUMBER_WORDS = MISSING_WORDS | NONE_WORDS | DASH_WORDS | INFINITY_WORDS | UNKNOWN_WORDS
-MAX_WORD_BYTES = max(len(word.encode()) for word in NUMBER_WORDS)  # bytes
-TEXT_WORDS = MISSING_WORDS - {"?", "??"}
+TEXT_WORDS = MISSING_WORDS - {"?", "??"}  # a question mark can be a whole text
+MAX_WORD_BYTES = max(len(word.encode()) for word in NUMBER_WORDS)
 
 
 def normalized(cell: object) -> str | None:
-    """Return a cell in lower case without surrounding blanks; None if it is not a text."""
+    """Return a text cell in lower case without surrounding blanks; None for any other cell."""
     if isinstance(cell, bytes):
         cell = cell.decode("utf-8", "replace")
     if not isinstance(cell, str):
@@ -45,31 +46,35 @@ def normalized(cell: object) -> str | None:
 
 
 def is_missing(cell: object, words: frozenset[str] = MISSING_WORDS) -> bool:
-    """Whether a cell is a missing value; a number is one if it is NaN."""
+    """Whether a cell is a missing value: one of `words`, or NaN if it is a number."""
+    # A quick test first: codes are short, even with blanks around them.
     if isinstance(cell, bytes) and len(cell) > 4 * MAX_WORD_BYTES:
         return False
-    found = normalized(cell)
-    return found in words if found is not None else cell != cell
+    text = normalized(cell)
+    return text in words if text is not None else cell != cell
 
 
 def missing_words_of_labels(counts: dict[str, int]) -> frozenset[str]:
-    """Return the words for missing values in a column of class labels with these counts.
+    """Return the codes for missing values in a column of class labels, given their counts.
 
-    NA and null always count as missing. "none" is a class if it is capitalised like the other
-    labels and is not rarer than each of them, as in none, mild, severe. So is "-" beside "+".
+    NA and null always count as missing. "none" is a class if its first letter has the same case
+    as those of the other labels, and at least one of them is not more frequent, as in none, mild,
+    severe. "-" is a class if "+" is one.
     """
     known = {text: count for text, count in counts.items() if not is_missing(text, ID_WORDS)}
-    least = min(known.values(), default=0)
-    kept = {
+    min_count = min(known.values(), default=0)
+    classes = {
         word
         for text, count in counts.items()
-        if (word := normalized(text)) in NONE_WORDS and count >= least > 0 and _alike(text, known)
+        if (word := normalized(text)) in NONE_WORDS
+        and count >= min_count > 0
+        and _begin_in_same_case(text, known)
     }
     if "+" in known:
-        kept.add("-")
-    return ID_WORDS - kept
+        classes.add("-")
+    return ID_WORDS - classes
 
 
-def _alike(text: str, others: Iterable[str]) -> bool:
-    """Whether all words begin with a lower-case letter, or none does."""
+def _begin_in_same_case(text: str, others: Iterable[str]) -> bool:
+    """Whether all these texts begin with a lower-case letter, or none does."""
     return len({other.strip()[:1].islower() for other in (text, *others)}) == 1
