@@ -151,7 +151,7 @@ def test_a_photo_is_chosen_dropped_or_pasted(opened, tmp_path, exported):
     page.locator("input[type=file]").set_input_files(path)
     expect(page.locator("#curl")).to_contain_text("large.png")
     explained(page)
-    assert page.locator("#why canvas").get_attribute("aria-label").startswith("The ")
+    assert page.locator("#why canvas").get_attribute("aria-label").startswith("Strongest support for ")
     for event in ("drop", "paste"):
         page.evaluate(GIVE, [event, list(path.read_bytes())])
         expect(page.locator("#curl")).to_contain_text(f"{event}.png")
@@ -221,19 +221,19 @@ def test_a_user_is_picked_and_an_item_has_neighbours(opened):
     item = page.locator("#answer tbody button").nth(2)
     item.focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#why h3")).to_have_text(f"Most like {item.inner_text()}")
+    expect(page.locator("#why h3")).to_have_text(f"Similar to {item.inner_text()}")
     assert page.locator("#why .nearest li").count() == 8
     page.get_by_label("User", exact=True).fill("somebody else")
     expect(page.locator("#curl")).to_contain_text("somebody else")
     page.get_by_role("combobox", name="Selected item").fill("nothing known")
-    expect(page.locator("#why")).to_contain_text("has no neighbours")
+    expect(page.locator("#why")).to_contain_text("No similar items")
 
 
 @pytest.mark.slow
 def test_models_are_chosen_and_colours_are_kept(opened):
     page = opened(Text)
     page.get_by_role("link", name="regression").click()
-    expect(page.locator("h1")).to_have_text("Fill in a row")
+    expect(page.locator("h1")).to_have_text("Enter a row")
     expect(page.get_by_role("link", name="regression")).to_have_attribute("aria-current", "page")
     page.go_back()
     expect(page.locator("h1")).to_have_text("Enter a text")

@@ -68,7 +68,7 @@ def test_what_cannot_answer_leaves_no_session(export, monkeypatch):
         raise ValueError("broken")
 
     monkeypatch.setattr(loading, "Servable", Remembered)
-    monkeypatch.setattr(loading, "warm", fails)
+    monkeypatch.setattr(loading, "warm_up", fails)
     with pytest.raises(ValueError, match="broken"):
         loading.load(export, 1)
     assert made
