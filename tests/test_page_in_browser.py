@@ -151,7 +151,9 @@ def test_a_photo_is_chosen_dropped_or_pasted(opened, tmp_path, exported):
     page.locator("input[type=file]").set_input_files(path)
     expect(page.locator("#curl")).to_contain_text("large.png")
     explained(page)
-    assert page.locator("#why canvas").get_attribute("aria-label").startswith("Strongest support for ")
+    assert (
+        page.locator("#why canvas").get_attribute("aria-label").startswith("Strongest support for ")
+    )
     for event in ("drop", "paste"):
         page.evaluate(GIVE, [event, list(path.read_bytes())])
         expect(page.locator("#curl")).to_contain_text(f"{event}.png")
