@@ -94,7 +94,9 @@ def made_once(tmp_path_factory, worker_id):
         with path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not path.exists():
-                write(beside := path.with_suffix(".part"))
+                beside = path.with_suffix(".part")
+                shutil.rmtree(beside, ignore_errors=True)  # of a test that failed while it wrote
+                write(beside)
                 beside.rename(path)
         return path
 
