@@ -50,7 +50,7 @@ def test_parts_of_a_row_count_as_their_sum(name, arguments):
 
 
 def test_the_kit_fails_an_optimizer_that_squares_the_parts():
-    with pytest.raises(AssertionError, match="repeated rows the sum of their parts"):
+    with pytest.raises(AssertionError, match="the sum of the parts of repeated rows"):
         training_checks.accepts_sparse_gradients(find_subject("keras.optimizers:RMSprop"))
     training_checks.accepts_sparse_gradients(find_subject("rmsprop"))
 

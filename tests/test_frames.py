@@ -37,7 +37,7 @@ def test_numbers_survive_exactly(numbers, tmp_path):
 def test_thousandths_are_not_thousands(tmp_path):
     """1.234 alone could be a thousand if another column has decimal commas."""
     cells = read({"a": [1.234, 5.678], "b": ["1,5", "2,75"]}, tmp_path)["a"]
-    assert [numerals.own_mark(cell) for cell in cells] == [".", "."]
+    assert [numerals.proven_decimal_mark(cell) for cell in cells] == [".", "."]
     assert [float(cell) for cell in cells] == [1.234, 5.678]
 
 

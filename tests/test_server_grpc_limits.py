@@ -97,7 +97,7 @@ def test_bodies_that_do_not_arrive_keep_nobody_waiting(connect):
         with pytest.raises(grpc.RpcError):
             call.result(timeout=20)
         assert call.code() == grpc.StatusCode.CANCELLED
-    more = [slow.stream_unary(STATUS).future(never()) for _ in range(grpc_service.THREADS)]
+    more = [slow.stream_unary(STATUS).future(never()) for _ in range(grpc_service.MAX_THREADS)]
     assert ask(quick), "it waits until those are given up"
     over.set()
     for call in more:

@@ -262,7 +262,9 @@ def test_tfds_columns_equal_those_of_tfds():
     found = prepared("trec")
     import tensorflow_datasets as tfds
 
-    some = list(tfds.as_numpy(tfds.load("trec", split="test")))
+    some = list(
+        tfds.as_numpy(tfds.load("trec", split="test", data_dir=os.environ["TFDS_DATA_DIR"]))
+    )
     for name in ("text", "label-fine"):
         assert found.test.columns[name].tolist() == [row[name] for row in some]
     assert len(found.train.labels["label-coarse"]) == 6

@@ -39,7 +39,7 @@ REGRESSION = {
         ("a,y\n" + "".join(f"id{k},{k % 9}\n" for k in range(60))).encode(),
         "anything can be learnt",
     ),
-    "bytes of nothing": (b"\x00" * 300, "no text"),
+    "bytes of nothing": (b"\x00" * 300, "not a text"),
     "bytes of a program": (b"\x7fELF\x02\x01\x01\x00" + bytes(range(256)) * 4, "no text"),
     "a picture": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01", "bad.csv"),
     "a zip": (b"PK\x03\x04\x14\x00\x00\x00\x08\x00" + b"\x11" * 50, "bad.csv"),
