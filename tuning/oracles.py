@@ -1,7 +1,6 @@
 """KerasTuner's oracles with a journal of events.
 
-Every call that changes an oracle is written to a journal. A new oracle that replays the journal
-has the same state, so nothing else is stored, and the process may be killed at any instant.
+Every call that changes an oracle is journaled; replaying the journal restores its state.
 """
 
 import copy
