@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from pipelines.images import formats
@@ -127,13 +128,15 @@ def _checked_decode(encoded: Any, size: ImageSize) -> Any:
     with tf.control_dependencies(checks):
         pixels = tf.io.decode_image(tf.identity(encoded), expand_animations=False)
     header = _header(encoded)
-    is_bmp, bits = _has_signature(header, formats.BMP), header[formats.BMP_BITS]
-    return tf.case(
+    is_bmp = tf.equal(_format_index(header), formats.SUPPORTED.index(formats.BMP))
+    depth = tf.where(is_bmp, tf.cast(header[formats.BMP_BITS], "int32"), 0)
+    return tf.switch_case(
+        tf.where(tf.equal(depth, 8), 0, tf.where(tf.equal(depth, 32), 1, 2)),
         [
-            (is_bmp & tf.equal(bits, 8), lambda: _bmp_with_palette(encoded, pixels)),
-            (is_bmp & tf.equal(bits, 32), lambda: _bmp_with_alpha(encoded, pixels)),
+            lambda: _bmp_with_palette(encoded, pixels),
+            lambda: _bmp_with_alpha(encoded, pixels),
+            lambda: pixels,
         ],
-        default=lambda: pixels,
     )
 
 
@@ -203,8 +206,9 @@ def image_size(encoded: Any) -> ImageSize:
         ],
         formats.WEBP_EXTENDED: extended_webp,
     }
-    known = [(_has_signature(header, one), read_size) for one, read_size in size_readers.items()]
-    return ImageSize(*tf.case(known, default=lambda: zeros))
+    readers = [size_readers[format] for format in formats.SUPPORTED]
+    # One operation with eight branches: conditions within conditions take seconds to optimise.
+    return ImageSize(*tf.switch_case(_format_index(header), [*readers, lambda: zeros]))
 
 
 def _has_standard_masks(encoded: Any) -> Any:
@@ -213,13 +217,18 @@ def _has_standard_masks(encoded: Any) -> Any:
     return tf.reduce_all(tf.equal(head[54:66], [0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0]))
 
 
-def _has_signature(header: Any, signature: formats.Signature) -> Any:
-    """Whether a header has the signature of a format: `Signature.matches` as a graph."""
-    same = [
-        tf.reduce_all(tf.equal(header[place : place + len(mark)], list(mark)))
-        for place, mark in signature.signatures
-    ]
-    return tf.reduce_all(tf.stack(same))
+def _format_index(header: Any) -> Any:
+    """Return the place of a header's format in `formats.SUPPORTED`, or its length for others.
+
+    It is `Signature.matches` as a graph.
+    """
+    # Expected bytes [format, place]; -1 for any byte.
+    expected = np.full((len(formats.SUPPORTED), formats.HEADER_BYTES), -1)
+    for row, one in enumerate(formats.SUPPORTED):
+        for place, mark in one.signatures:
+            expected[row, place : place + len(mark)] = list(mark)
+    matches = tf.reduce_all(tf.equal(header, expected) | (expected < 0), axis=1)
+    return tf.argmax(tf.concat([matches, [True]], 0), output_type=tf.int32)
 
 
 def _unsigned(number: Any) -> Any:

@@ -257,11 +257,14 @@ def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
 @functools.lru_cache(maxsize=4)  # half a second for each split otherwise
 def _traced(fit: Any) -> Any:
     """The graph that decodes files and fits their pictures."""
-    return tf.function(
+    graph = tf.function(
         lambda files: _fitted(files, fit),
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
-    ).get_concrete_function()  # traced here, or else by every thread
+    )
+    # Traced and optimised here, or else by every thread.
+    graph(tf.constant([], tf.string))
+    return graph
 
 
 def _content(path: Path) -> bytes:
