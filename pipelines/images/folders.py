@@ -257,13 +257,9 @@ def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
 @functools.lru_cache(maxsize=4)  # half a second for each split otherwise
 def _traced(fit: Any) -> Any:
     """The graph that decodes files and fits their pictures."""
-    graph = tf.function(
-        lambda files: _fitted(files, fit),
-        input_signature=[tf.TensorSpec([None], tf.string)],
-        autograph=False,
-    )
-    # Traced and optimised here, or else by every thread.
-    graph(tf.constant([], tf.string))
+    files = [tf.TensorSpec([None], tf.string)]
+    graph = tf.function(lambda files: _fitted(files, fit), input_signature=files, autograph=False)
+    graph(tf.constant([], tf.string))  # traced and optimised here, or else by every thread
     return graph
 
 
