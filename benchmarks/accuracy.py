@@ -1,4 +1,4 @@
-"""Scores of the default flags on real data, compared with the baselines.
+"""Measure the test accuracy of the default flags on real data, with the baselines.
 
     python benchmarks/accuracy.py
 
@@ -14,22 +14,22 @@ from typing import Any
 import protocol
 from protocol import Program
 
-TRAINED = (("mnist", "tfds:mnist"), ("mnist", "tfds:fashion_mnist"))
+TRAININGS = (("mnist", "tfds:mnist"), ("mnist", "tfds:fashion_mnist"))
 
 
-def trained(app: str, data: str) -> Program:
-    """An app on a set, with default flags."""
+def training(app: str, data: str) -> Program:
+    """Return an app on a set, with default flags."""
     words = ("-m", "athanor", app, "train", "--data", data, "--json")
-    return Program(f"{app} --data {data}", words, _answer)
+    return Program(f"{app} --data {data}", words, _scores)
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and store the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="Seeds of each run.")
     repeats = parser.parse_args().repeats
     protocol.require_mnist()
-    programs = [trained(app, data) for app, data in TRAINED]
+    programs = [training(app, data) for app, data in TRAININGS]
     conditions = protocol.block(
         programs,
         repeats,
@@ -48,9 +48,9 @@ def main() -> None:
     )
 
 
-def _answer(said: dict[str, Any]) -> dict[str, Any]:
-    baselines = {name: row["accuracy"] for name, row in said["baselines"].items()}
-    return {"accuracy": said["test"]["accuracy"], **baselines}
+def _scores(result: dict[str, Any]) -> dict[str, Any]:
+    baselines = {name: row["accuracy"] for name, row in result["baselines"].items()}
+    return {"accuracy": result["test"]["accuracy"], **baselines}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What check-data takes for a million rows, texts or ratings, or a hundred thousand pictures.
+"""Measure time and memory of check-data for a million rows, texts or ratings, or 100,000 images.
 
     python benchmarks/check_data.py
 
-Making the data is not counted. Memory is the peak of the whole process, TensorFlow's own half
-gigabyte included; see recipes/check_data.py for what is made.
+Generating the data is not counted. Memory is the peak of the whole process, TensorFlow's own half
+gigabyte included; see recipes/check_data.py for the generated data.
 """
 
 import argparse
@@ -23,29 +23,29 @@ KINDS = {
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and store the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    given = parser.parse_args()
+    options = parser.parse_args()
     programs = [
         Program(name, (RECIPE, "--kind", kind, "--count", str(count)))
         for kind, (name, count) in KINDS.items()
-        if kind in given.kinds
+        if kind in options.kinds
     ]
-    conditions = protocol.block(programs, given.repeats)
+    conditions = protocol.block(programs, options.repeats)
     with tempfile.TemporaryDirectory() as directory:
-        runs = protocol.in_turn(programs, given.repeats, Path(directory))
+        runs = protocol.in_turn(programs, options.repeats, Path(directory))
     digits = {"seconds_checked": 0, "seconds_cpu": 0, "megabytes": 0}
     rows = [
         [
-            one.name,
+            program.name,
             *(
-                protocol.spread(protocol.values(runs, one, name)).text(places)
-                for name, places in digits.items()
+                protocol.spread(protocol.values(runs, program, name)).text(num_digits)
+                for name, num_digits in digits.items()
             ),
         ]
-        for one in programs
+        for program in programs
     ]
     header = ["data", "seconds", "seconds of CPU", "MB at the peak"]
     protocol.write("check_data", "athanor APP check-data", conditions, runs, Table(header, rows))

@@ -1,4 +1,4 @@
-"""Cost of checkpoints during training, and the time to resume from one.
+"""Measure the cost of checkpoints during training, and the time to resume from one.
 
     python benchmarks/checkpoints.py
 
@@ -20,32 +20,32 @@ APPS = ("regression", "mnist", "finetune", "text", "recommender", "mnist tfds:mn
 
 
 def programs() -> list[Program]:
-    """A training of each app."""
+    """Return a training program for each app."""
     recipe = "benchmarks/recipes/checkpoints.py"
-    made = []
+    trainings = []
     for name in APPS:
         app, _, data = name.partition(" ")
         flags = ("--data", data, "--epochs", "2") if data else ()
-        made.append(Program(name, (recipe, "--app", app, *flags)))
-    return made
+        trainings.append(Program(name, (recipe, "--app", app, *flags)))
+    return trainings
 
 
 def main() -> None:
-    """Train, count, print and keep."""
+    """Train, count, print and store the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    given = parser.parse_args()
+    options = parser.parse_args()
     protocol.require_mnist()
     runs = []
-    with tempfile.TemporaryDirectory() as place:
-        for seed in range(given.repeats):
-            runs += [protocol.run(program, seed, Path(place)) for program in programs()]
+    with tempfile.TemporaryDirectory() as directory:
+        for seed in range(options.repeats):
+            runs += [protocol.run(program, seed, Path(directory)) for program in programs()]
     rows = []
     for name in APPS:
         answers = [run.answer for run in runs if run.program == name]
 
-        def spread(key: str, found: list[dict] = answers) -> Spread:
-            values = [one[key] for one in found]
+        def spread(key: str, rows_of_app: list[dict] = answers) -> Spread:
+            values = [answer[key] for answer in rows_of_app]
             return Spread(statistics.median(values), min(values), max(values))
 
         rows.append(
@@ -66,7 +66,7 @@ def main() -> None:
         "of the time",
         "seconds to restore",
     ]
-    conditions = protocol.block(programs(), given.repeats)
+    conditions = protocol.block(programs(), options.repeats)
     title = "Checkpoints with default flags: what they cost, and going on from one"
     protocol.write("checkpoints", title, conditions, runs, Table(header, rows))
     print(json.dumps({"rows": len(rows)}), file=sys.stderr)

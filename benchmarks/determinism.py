@@ -1,4 +1,4 @@
-"""Cost of `train --deterministic` on this machine: the same training with and without it.
+"""Measure the cost of `train --deterministic`: the same training with and without it.
 
     python benchmarks/determinism.py
 
@@ -17,38 +17,40 @@ TRAININGS = {
     "mnist": ("mnist", "train", "--data", "tfds:mnist", "--epochs", "1", "--precision", "float32"),
     "text": ("text", "train", "--epochs", "2"),
 }
+SECONDS = "seconds of training"
 
 
-def read(said: dict[str, Any]) -> dict[str, Any]:
-    """What matters of a training's JSON."""
-    return {"seconds of training": said["seconds"]["train"], **said["test"]}
+def read_scores(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the seconds and test scores of a training's JSON."""
+    return {SECONDS: result["seconds"]["train"], **result["test"]}
 
 
 def main() -> None:
-    """Train in turn, compare pair by pair, print and keep."""
+    """Train in turn, compare each pair, print and store the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    given = parser.parse_args()
+    options = parser.parse_args()
     protocol.require_mnist()
     runs: list[Run] = []
     rows, programs = [], []
     with tempfile.TemporaryDirectory() as directory:
         for name, words in TRAININGS.items():
-            usual = Program(name, ("-m", "athanor", *words, "--json"), read)
-            other = Program(f"{name}, deterministic", (*usual.arguments, "--deterministic"), read)
-            found = protocol.in_turn([usual, other], given.repeats, Path(directory))
-            seconds = [protocol.values(found, one, "seconds of training") for one in (other, usual)]
+            default = Program(name, ("-m", "athanor", *words, "--json"), read_scores)
+            flags = (*default.arguments, "--deterministic")
+            pair = [default, Program(f"{name}, deterministic", flags, read_scores)]
+            pair_runs = protocol.in_turn(pair, options.repeats, Path(directory))
+            seconds = [protocol.values(pair_runs, program, SECONDS) for program in pair]
             same = all(
-                one.answer | {"seconds of training": 0} == two.answer | {"seconds of training": 0}
-                for one, two in zip(found[::2], found[1::2], strict=True)
+                first.answer | {SECONDS: 0} == second.answer | {SECONDS: 0}
+                for first, second in zip(pair_runs[::2], pair_runs[1::2], strict=True)
             )
-            times = protocol.spread(protocol.ratios(*seconds)).text(2)
-            both = [protocol.spread(one).text(1) for one in reversed(seconds)]
-            rows.append([name, *both, times, "yes" if same else "no"])
-            runs += found
-            programs += [usual, other]
+            ratio = protocol.spread(protocol.ratios(*reversed(seconds))).text(2)
+            cells = [protocol.spread(numbers).text(1) for numbers in seconds]
+            rows.append([name, *cells, ratio, "yes" if same else "no"])
+            runs += pair_runs
+            programs += pair
     header = ["training", "seconds", "deterministic", "times as long", "same scores"]
-    conditions = protocol.block(programs, given.repeats)
+    conditions = protocol.block(programs, options.repeats)
     title = "`train --deterministic` beside the usual, on a CPU"
     protocol.write("determinism", title, conditions, runs, Table(header, rows))
 

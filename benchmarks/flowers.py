@@ -1,10 +1,10 @@
-"""Flowers: `athanor finetune train` against the recipe that recomputes the frozen base.
+"""Compare `athanor finetune train` on flowers with a recipe that recomputes the frozen base.
 
     python benchmarks/flowers.py --weights ../shared/data/keras_weights
 
 Fifty-five minutes on two cores, most of them the recipe's. Both programs read the same
-class folders, 75 % train, 15 % validation and 10 % test of the 3,670 photographs, cut by
-a seed; both stand on the same weights of MobileNet 0.75. The test pictures are read once
+class folders, 75 % train, 15 % validation and 10 % test of the 3,670 photographs, split by
+a seed; both start from the same weights of MobileNet 0.75. The test images are read once
 a run.
 """
 
@@ -21,29 +21,29 @@ from protocol import Program, Run, Table
 
 SET = "tf_flowers160"
 FILE = "mobilenet_0.75_224_imagenet.weights.h5"
-SHARES = {"train": 0.75, "val": 0.15, "test": 0.10}
+SPLIT_FRACTIONS = {"train": 0.75, "val": 0.15, "test": 0.10}
 
 
 def write_folders(root: Path, seed: int) -> dict[str, int]:
-    """The set's JPEG files in train/, val/ and test/; returns their numbers."""
+    """Write the set's JPEG files into train/, val/ and test/; return their numbers."""
     import tensorflow_datasets as tfds
 
     builder = tfds.builder(SET)
     names = builder.info.features["label"].names
     encoded = builder.as_dataset(split="train", decoders={"image": tfds.decode.SkipDecoding()})
     examples = list(encoded.as_numpy_iterator())
-    ends = np.cumsum([round(share * len(examples)) for share in SHARES.values()])[:-1]
+    ends = np.cumsum([round(share * len(examples)) for share in SPLIT_FRACTIONS.values()])[:-1]
     parts = np.split(np.random.default_rng(seed).permutation(len(examples)), ends)
-    for split, part in zip(SHARES, parts, strict=True):
+    for split, part in zip(SPLIT_FRACTIONS, parts, strict=True):
         for number in part:
             folder = root / split / names[examples[number]["label"]]
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{number}.jpg").write_bytes(examples[number]["image"])
-    return {split: len(part) for split, part in zip(SHARES, parts, strict=True)}
+    return {split: len(part) for split, part in zip(SPLIT_FRACTIONS, parts, strict=True)}
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and store the results."""
     options = _options()
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory) / "flowers"
@@ -52,7 +52,7 @@ def main() -> None:
         ours = f"-m athanor finetune train --data folder:{folder} --json".split()
         programs = (
             Program("plain recipe", ("benchmarks/recipes/flowers_plain.py", *plain)),
-            Program("athanor finetune", (*ours, f"--weights={options.weights.resolve()}"), _answer),
+            Program("athanor finetune", (*ours, f"--weights={options.weights.resolve()}"), _scores),
         )
         conditions = protocol.block(
             programs,
@@ -80,8 +80,8 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _answer(said: dict[str, Any]) -> dict[str, Any]:
-    return {"accuracy": said["test"]["accuracy"], "train_seconds": said["seconds"]["train"]}
+def _scores(result: dict[str, Any]) -> dict[str, Any]:
+    return {"accuracy": result["test"]["accuracy"], "train_seconds": result["seconds"]["train"]}
 
 
 def _table(programs: Sequence[Program], runs: Sequence[Run]) -> Table:

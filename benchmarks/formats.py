@@ -1,9 +1,9 @@
-"""Every app in every format: how far from training, how large, or why not.
+"""Export every app in every format: difference from training, size, or reason of a refusal.
 
     python benchmarks/formats.py
 
 A few minutes on two cores. Each app is trained on its embedded data and exported; see
-recipes/formats.py. The second table is what smaller files for LiteRT cost.
+recipes/formats.py. The second table is the cost of smaller files for LiteRT.
 """
 
 import importlib.metadata
@@ -19,40 +19,43 @@ FORMATS = ("savedmodel", "litert", "onnx")
 RUNTIMES = ("ai-edge-litert", "onnxruntime", "tf2onnx")
 
 
-def cell(proof: dict[str, Any]) -> str:
-    """What became of an app in a format."""
-    if "refuses" in proof:
-        return f"refuses: {proof['refuses']}"
-    size = f"{proof['bytes'] / 1e3:,.0f} kB"
-    return f"passes, {proof['max_abs_diff']:.1e} of {proof['tolerance']:.0e}, {size}"
+def format_cell(result: dict[str, Any]) -> str:
+    """Describe the export of an app in a format."""
+    if "refuses" in result:
+        return f"refuses: {result['refuses']}"
+    size = f"{result['bytes'] / 1e3:,.0f} kB"
+    return f"passes, {result['max_abs_diff']:.1e} of {result['tolerance']:.0e}, {size}"
 
 
-def carried(runs: list[Run]) -> Table:
-    """A row an app, a column a format."""
-    rows = [[run.program, *(cell(run.answer["formats"][name]) for name in FORMATS)] for run in runs]
+def formats_table(runs: list[Run]) -> Table:
+    """Return a row an app, a column a format."""
+    rows = [
+        [run.program, *(format_cell(run.answer["formats"][name]) for name in FORMATS)]
+        for run in runs
+    ]
     return Table(["app", *FORMATS], rows)
 
 
-def smaller(runs: list[Run]) -> Table:
-    """Three rows an app: as it is, and smaller."""
+def quantized_table(runs: list[Run]) -> Table:
+    """Return three rows an app: not quantised, and quantised in two ways."""
     rows = []
     for run in runs:
-        ways = run.answer["quantized"]
-        if not ways:
+        quantized = run.answer["quantized"]
+        if not quantized:
             continue
-        sides = {"as it is": ways["int8"]["before"]}
-        sides |= {way: told["after"] for way, told in ways.items()}
-        for way, side in sides.items():
-            metric, score = next(iter(side["test"].items()))
-            moved = f"{ways[way]['max_abs_diff']:.1e}" if way in ways else ""
-            size, time = f"{side['bytes'] / 1e3:,.0f}", f"{side['milliseconds']:.3f}"
-            rows.append([run.program, way, metric, f"{score:.4f}", moved, size, time])
+        variants = {"as it is": quantized["int8"]["before"]}
+        variants |= {name: cost["after"] for name, cost in quantized.items()}
+        for name, variant in variants.items():
+            metric, score = next(iter(variant["test"].items()))
+            difference = f"{quantized[name]['max_abs_diff']:.1e}" if name in quantized else ""
+            size, time = f"{variant['bytes'] / 1e3:,.0f}", f"{variant['milliseconds']:.3f}"
+            rows.append([run.program, name, metric, f"{score:.4f}", difference, size, time])
     header = ["app", "weights", "metric", "test", "largest difference", "kB", "ms for one"]
     return Table(header, rows)
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and store the results."""
     programs = [Program(name, ("benchmarks/recipes/formats.py", "--app", name)) for name in APPS]
     conditions = protocol.block(programs, 1)
     conditions["versions"] |= {name: importlib.metadata.version(name) for name in RUNTIMES}
@@ -62,9 +65,9 @@ def main() -> None:
         "Every app in every format: largest difference from training over 64 inputs, of what "
         "is allowed, and size"
     )
-    protocol.write("formats", title, conditions, runs, carried(runs))
+    protocol.write("formats", title, conditions, runs, formats_table(runs))
     title = "LiteRT with smaller weights, on the test examples by its own runtime"
-    protocol.write("formats_quantized", title, conditions, runs, smaller(runs))
+    protocol.write("formats_quantized", title, conditions, runs, quantized_table(runs))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""MNIST as the keras.io example trains it against `athanor mnist train`, whole processes.
+"""Compare the MNIST example of keras.io with `athanor mnist train`, as whole processes.
 
     python benchmarks/mnist_recipe.py
 
-About a quarter of an hour on two cores. It shows how long a person waits from the command
-to the test accuracy: start, reading, training and judging. The example trains
-15 epochs of its network, athanor its own network for as many as `--epochs` says.
+About a quarter of an hour on two cores. It shows how long a user waits from the command to the
+test accuracy: start, reading, training and evaluation. The example trains its network for 15
+epochs, athanor its own network for `--epochs` epochs.
 """
 
 import argparse
@@ -21,14 +21,14 @@ RECIPE = Program("keras.io mnist_convnet, 15 epochs", ("benchmarks/recipes/mnist
 
 
 def athanor(epochs: int) -> Program:
-    """The command line, for a number of epochs."""
+    """Return the command line, for a number of epochs."""
     words = f"-m athanor mnist train --data tfds:mnist --epochs {epochs} --json".split()
     name = f"athanor mnist, {epochs} epoch{'s' if epochs > 1 else ''}"
-    return Program(name, tuple(words), _answer)
+    return Program(name, tuple(words), _scores)
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and store the results."""
     options = _options()
     protocol.require_mnist()
     programs = (RECIPE, athanor(options.epochs))
@@ -40,7 +40,7 @@ def main() -> None:
         before="each program once with one epoch, not counted",
     )
     with tempfile.TemporaryDirectory() as directory:
-        # Files and byte-code lie in memory, and the machine's fast precision is known, for both.
+        # So that files and byte-code are cached, and the fast precision is known, for both.
         for program in (Program("warm-up", (*RECIPE.arguments, "--epochs", "1")), athanor(1)):
             protocol.run(program, 0, Path(directory))
         runs = protocol.in_turn(programs, options.repeats, Path(directory))
@@ -61,8 +61,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _answer(said: dict[str, Any]) -> dict[str, Any]:
-    return {"accuracy": said["test"]["accuracy"], "train_seconds": said["seconds"]["train"]}
+def _scores(result: dict[str, Any]) -> dict[str, Any]:
+    return {"accuracy": result["test"]["accuracy"], "train_seconds": result["seconds"]["train"]}
 
 
 def _faster(programs: Sequence[Program], runs: Sequence[Run]) -> list[float]:

@@ -1,10 +1,9 @@
-"""MovieLens 100K, the five official folds: our default flags against Surprise and myFM.
+"""Compare the default flags with Surprise and myFM on the five official folds of MovieLens 100K.
 
     python benchmarks/movielens.py
 
-Ids alone are known; the test fold chooses nothing: athanor
-holds 2 % of its training part out to choose the epoch. The peers are extras:
-pip install 'athanor[bench]'.
+Models see ids only. The test fold chooses nothing: athanor holds out 2 % of its training part to
+choose the epoch. The peers are extras: pip install 'athanor[bench]'.
 """
 
 import argparse
@@ -22,38 +21,38 @@ from protocol import ROOT, Program, Run, Table
 
 RATINGS = ROOT.parent / "shared" / "data" / "movielens_100k" / "u.data.gz"
 COLUMNS = ("user_id", "item_id", "rating", "timestamp")
-FOLDS, FOLD = 5, 20_000
+NUM_FOLDS, RATINGS_PER_FOLD = 5, 20_000
 PEERS = {"svd": "Surprise SVD", "svdpp": "Surprise SVD++", "myfm": "myFM, rank 10"}
 OURS = "athanor recommender"
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and store the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ratings", type=Path, default=RATINGS, help="u.data.gz of the set.")
     options = parser.parse_args()
-    require(options.ratings)
-    with tempfile.TemporaryDirectory() as place:
-        directory = Path(place)
+    require_inputs(options.ratings)
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
         write_folds(options.ratings, directory)
-        rounds = [programs(number, directory) for number in range(FOLDS)]
+        rounds = [programs(number, directory) for number in range(NUM_FOLDS)]
         conditions = protocol.block(
             rounds[0],
-            FOLDS,
+            NUM_FOLDS,
             judged="the test fold, once a run; seed and repeat are the number of the fold",
             clock="the fit alone, by the program's own clock; athanor's has validation in it",
         )
         runs = [
             protocol.run(program, number, directory)
-            for number, some in enumerate(rounds)
-            for program in some
+            for number, round_programs in enumerate(rounds)
+            for program in round_programs
         ]
     title = "MovieLens 100K, mean of the five official folds"
     protocol.write("movielens", title, conditions, runs, _table(rounds[0], runs))
 
 
-def require(ratings: Path) -> None:
-    """Exit with one line unless the ratings and the peers are there."""
+def require_inputs(ratings: Path) -> None:
+    """Exit with one line unless the ratings exist and the peers are installed."""
     if not ratings.is_file():
         raise SystemExit(f"Found no {ratings}; name u.data.gz of MovieLens 100K with --ratings.")
     missing = [name for name in ("surprise", "myfm") if importlib.util.find_spec(name) is None]
@@ -65,16 +64,16 @@ def require(ratings: Path) -> None:
 
 
 def write_folds(ratings: Path, directory: Path) -> None:
-    """train-K.csv and test-K.csv for each fold K: line // 20,000 of the file."""
+    """Write train-K.csv and test-K.csv for each fold K, which is line // 20,000 of the file."""
     lines = [
         line.split("\t") for line in gzip.decompress(ratings.read_bytes()).decode().split("\n")
     ]
     rows = [line for line in lines if len(line) == len(COLUMNS)]
-    for number in range(FOLDS):
-        first = number * FOLD
+    for number in range(NUM_FOLDS):
+        first = number * RATINGS_PER_FOLD
         parts = {
-            "train": rows[:first] + rows[first + FOLD :],
-            "test": rows[first : first + FOLD],
+            "train": rows[:first] + rows[first + RATINGS_PER_FOLD :],
+            "test": rows[first : first + RATINGS_PER_FOLD],
         }
         for name, part in parts.items():
             with (directory / f"{name}-{number}.csv").open("w", newline="") as file:
@@ -82,40 +81,40 @@ def write_folds(ratings: Path, directory: Path) -> None:
 
 
 def programs(number: int, directory: Path) -> list[Program]:
-    """All programs for one fold."""
+    """Return all programs for one fold."""
     train, test = (str(directory / f"{name}-{number}.csv") for name in ("train", "test"))
     ours = f"-m athanor recommender train --data csv:{train} --test csv:{test} --json".split()
     recipe = "benchmarks/recipes/movielens_peers.py"
     return [
-        Program(OURS, tuple(ours), _answer),
+        Program(OURS, tuple(ours), _scores),
         *(Program(name, (recipe, key, train, test)) for key, name in PEERS.items()),
     ]
 
 
-def _answer(said: dict[str, Any]) -> dict[str, Any]:
-    beside = {
+def _scores(result: dict[str, Any]) -> dict[str, Any]:
+    baselines = {
         f"{baseline}_{name}": value
-        for baseline, row in said["baselines"].items()
+        for baseline, row in result["baselines"].items()
         for name, value in row.items()
     }
-    return {**said["test"], "seconds": said["seconds"]["train"], **beside}
+    return {**result["test"], "seconds": result["seconds"]["train"], **baselines}
 
 
-def _table(some: Sequence[Program], runs: Sequence[Run]) -> Table:
+def _table(compared: Sequence[Program], runs: Sequence[Run]) -> Table:
     rows = []
-    for program in some:
+    for program in compared:
         answers = [run.answer for run in runs if run.program == program.name]
         errors, seconds = ([answer[name] for answer in answers] for name in ("rmse", "seconds"))
-        found = protocol.spread(errors)
-        ends = f"{found.least:.4f} to {found.most:.4f}"
-        lists = [
+        rmse = protocol.spread(errors)
+        interval = f"{rmse.least:.4f} to {rmse.most:.4f}"
+        ranking = [
             f"{statistics.mean(answer[name] for answer in answers):.3f}"
             if name in answers[0]
             else ""
             for name in ("recall_at_10", "ndcg_at_10")
         ]
         fit = protocol.spread(seconds).text(1)
-        rows.append([program.name, f"{statistics.mean(errors):.4f}", ends, fit, *lists])
+        rows.append([program.name, f"{statistics.mean(errors):.4f}", interval, fit, *ranking])
     rows += _baselines(runs)
     return Table(["program", "RMSE", "folds", "seconds of fit", "Recall@10", "NDCG@10"], rows)
 

@@ -1,8 +1,8 @@
-"""Time of a step of each optimizer relative to Adam, and time of solvers for least squares.
+"""Measure a step of each optimizer relative to Adam's, and the time of least-squares solvers.
 
     python benchmarks/optimizers.py
 
-A few minutes on two cores; run nothing else meanwhile.
+A few minutes on two cores; run nothing else at the same time.
 """
 
 import argparse
@@ -20,24 +20,24 @@ PROBLEMS = {"valley": "Rosenbrock's valley, 10 dimensions", "sinc": "sinc by 15 
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and store the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="Runs of each program.")
     parser.add_argument("--results", nargs="*", choices=RESULTS, default=list(RESULTS))
-    given = parser.parse_args()
-    for name in given.results:
+    options = parser.parse_args()
+    for name in options.results:
         program, title, clock, table = RESULTS[name]
         with tempfile.TemporaryDirectory() as directory:
-            runs = protocol.in_turn([program], given.repeats, Path(directory))
-        conditions = protocol.block([program], given.repeats, clock=clock)
+            runs = protocol.in_turn([program], options.repeats, Path(directory))
+        conditions = protocol.block([program], options.repeats, clock=clock)
         protocol.write(name, title, conditions, runs, table(runs))
 
 
 def _cost_table(runs: Sequence[Run]) -> Table:
-    """Cheapest first."""
-    found = {name: [run.answer[name] for run in runs] for name in runs[0].answer}
-    names = sorted(found, key=lambda name: statistics.median(found[name]))
-    rows = [[name, protocol.spread(found[name]).text(2)] for name in names]
+    """Return the costs of the optimizers, the cheapest first."""
+    costs = {name: [run.answer[name] for run in runs] for name in runs[0].answer}
+    names = sorted(costs, key=lambda name: statistics.median(costs[name]))
+    rows = [[name, protocol.spread(costs[name]).text(2)] for name in names]
     return Table(["optimizer", "times Adam's step"], rows)
 
 
@@ -46,11 +46,13 @@ def _squares_table(runs: Sequence[Run]) -> Table:
     for problem, title in PROBLEMS.items():
         for name in runs[0].answer[problem]:
             reached = [run.answer[problem][name] for run in runs]
-            reached = [one for one in reached if one["seconds"] is not None]
+            reached = [solution for solution in reached if solution["seconds"] is not None]
             cells = [title, name, f"{len(reached)} of {len(runs)}", "", ""]
             if reached:
-                cells[3] = protocol.spread([one["iterations"] for one in reached]).text(0)
-                cells[4] = protocol.spread([1000 * one["seconds"] for one in reached]).text(0)
+                cells[3] = protocol.spread([solution["iterations"] for solution in reached]).text(0)
+                cells[4] = protocol.spread(
+                    [1000 * solution["seconds"] for solution in reached]
+                ).text(0)
             rows.append(cells)
     return Table(["problem", "by", "reached", "iterations", "milliseconds"], rows)
 

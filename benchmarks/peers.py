@@ -1,12 +1,12 @@
-"""One run of each data set with default flags and seed 0, beside its best peer: the README's table.
+"""Compare a run of each data set, default flags and seed 0, with its best peer: README's table.
 
     python benchmarks/peers.py
-    python benchmarks/peers.py --only cars TREC      # the other rows stay as they were
+    python benchmarks/peers.py --only cars TREC      # the other rows stay unchanged
 
-About half an hour on two quiet cores. Every run is `athanor APP train`. The peers are the models
+About half an hour on two quiet cores. Every run is `athanor APP train`. The peers are the baselines
 that the same command fits and prints on the same examples, and for MNIST the convolutional network
-of keras.io. The test examples are read once a run. Seconds are those of the processor, so that
-other programs of the machine do not count.
+of keras.io. The test examples are read once a run. Seconds are processor time, so that other
+programs on the machine do not count.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import protocol
 from protocol import Program, Run, Table
 
 SHARED = protocol.ROOT.parent / "shared" / "data"
-# The peers' names in scores.json, as the table calls them.
+# The baselines' names in scores.json, and in the table.
 NAMES = {
     "boosting": "gradient boosting (scikit-learn)",
     "linear": "linear or logistic regression",
@@ -34,7 +34,7 @@ RECIPE_NAME = "keras.io convnet, 15 epochs"
 
 
 class Row(NamedTuple):
-    """One line of the table: what is trained, and the metric that it is judged by."""
+    """One line of the table: the training flags and the metric."""
 
     name: str
     flags: str
@@ -60,20 +60,21 @@ ROWS = (
 )  # fmt: skip
 
 
-def measured(row: Row, directory: Path) -> Run:
-    """One run of a row, with the seconds of the processor and the best peer in its answer."""
+def measure_row(row: Row, directory: Path) -> Run:
+    """Run a row; return the run with processor seconds and the best peer in its answer."""
     app, *flags = row.flags.split()
     words = ("-m", "athanor", app, "train", *flags, "--json")
-    said, seconds = _timed(
-        Program(row.name, words, lambda said: _answer(row, directory / said["run"])), directory
+    run, seconds = _run_timed(
+        Program(row.name, words, lambda result: _read_scores(row, directory / result["run"])),
+        directory,
     )
     if row.name == "MNIST":
-        theirs, _ = _timed(Program(RECIPE_NAME, RECIPE), directory)
-        said.answer.update(peer=RECIPE_NAME, peers=theirs.answer["accuracy"])
-    return dataclasses.replace(said, answer=said.answer | {"cpu": seconds})
+        peer_run, _ = _run_timed(Program(RECIPE_NAME, RECIPE), directory)
+        run.answer.update(peer=RECIPE_NAME, peers=peer_run.answer["accuracy"])
+    return dataclasses.replace(run, answer=run.answer | {"cpu": seconds})
 
 
-def _timed(program: Program, directory: Path) -> tuple[Run, float]:
+def _run_timed(program: Program, directory: Path) -> tuple[Run, float]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run = protocol.run(program, 0, directory)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -81,25 +82,25 @@ def _timed(program: Program, directory: Path) -> tuple[Run, float]:
     return run, round(used, 1)
 
 
-def _answer(row: Row, run: Path) -> dict[str, Any]:
-    said = json.loads((run / "scores.json").read_text())
+def _read_scores(row: Row, run: Path) -> dict[str, Any]:
+    scores_file = json.loads((run / "scores.json").read_text())
     scores = {
         name: scores[row.metric]
-        for name, scores in said["baselines"].items()
+        for name, scores in scores_file["baselines"].items()
         if scores.get(row.metric) is not None
     }
     best = (max if row.metric == "accuracy" else min)(scores, key=lambda name: scores[name])
     return {
-        "score": said["test"][row.metric],
-        "interval": said["intervals"][row.metric],
-        "examples": said["examples"],
+        "score": scores_file["test"][row.metric],
+        "interval": scores_file["intervals"][row.metric],
+        "examples": scores_file["examples"],
         "peer": best,
         "peers": scores[best],
     }
 
 
 def table(runs: dict[str, Run]) -> Table:
-    """A line for each run, in the order of ROWS."""
+    """Return a line for each run, in the order of ROWS."""
     lines = [_line(row, runs[row.name].answer) for row in ROWS if row.name in runs]
     header = [
         "data",
@@ -113,37 +114,37 @@ def table(runs: dict[str, Run]) -> Table:
     return Table([*header, "CPU seconds"], lines)
 
 
-def _line(row: Row, found: dict[str, Any]) -> list[str]:
-    def shown(number: float) -> str:
+def _line(row: Row, answer: dict[str, Any]) -> list[str]:
+    def format_score(number: float) -> str:
         if row.metric == "accuracy":
             return f"{100 * number:.2f} %"
         return f"{number:,.0f}" if number > 1000 else f"{number:.3f}"
 
-    low, high = map(shown, found["interval"])
-    score, peers = shown(found["score"]), shown(found["peers"])
-    ends = f"{low} to {high}"
+    low, high = map(format_score, answer["interval"])
+    score, peer_score = format_score(answer["score"]), format_score(answer["peers"])
+    interval = f"{low} to {high}"
     metric = {"rmse": "RMSE"}.get(row.metric, row.metric)
-    examples, seconds = f"{found['examples']:,}", f"{found['cpu']:,.0f}"
-    peer = NAMES.get(found["peer"], found["peer"])
-    return [row.name, examples, metric, score, ends, peer, peers, seconds]
+    examples, seconds = f"{answer['examples']:,}", f"{answer['cpu']:,.0f}"
+    peer = NAMES.get(answer["peer"], answer["peer"])
+    return [row.name, examples, metric, score, interval, peer, peer_score, seconds]
 
 
 def main() -> None:
-    """Measure the rows that are asked for, and keep them with the others."""
+    """Measure the rows that --only names, and store them with the others."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = [row.name for row in ROWS]
     parser.add_argument("--only", nargs="*", choices=names, default=names)
     only = parser.parse_args().only
     conditions = protocol.block([], 1, judged="test examples, once a run")
     conditions["command"] = "python benchmarks/peers.py"
-    place = protocol.RESULTS / "peers.json"
-    kept = json.loads(place.read_text())["runs"] if place.exists() else []
-    runs = {run["program"]: Run(**run) for run in kept}
+    path = protocol.RESULTS / "peers.json"
+    earlier = json.loads(path.read_text())["runs"] if path.exists() else []
+    runs = {run["program"]: Run(**run) for run in earlier}
     title = "Default flags, seed 0, beside the best peer on the same examples"
     with tempfile.TemporaryDirectory() as directory:
         for row in ROWS:
             if row.name in only:
-                runs[row.name] = measured(row, Path(directory))
+                runs[row.name] = measure_row(row, Path(directory))
                 protocol.write("peers", title, conditions, list(runs.values()), table(runs))
 
 

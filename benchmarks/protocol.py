@@ -1,4 +1,4 @@
-"""Rules of all benchmarks here, which make results comparable and repeatable.
+"""Run programs by the rules that make benchmark results comparable and repeatable.
 
 Programs are separate processes, started in turn (A B A B) and measured from outside or by their
 own clock. Ratios compare runs that follow each other. Each result file records versions, hardware
@@ -32,13 +32,13 @@ PACKAGES = ("athanor", "tensorflow", "keras", "numpy", "tensorflow-datasets", "t
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """What is measured.
+    """A program to measure.
 
     Attributes:
-        name: in tables.
-        arguments: of python; a script is named from the root of the checkout.
+        name: the name in tables.
+        arguments: arguments of python; a script is named from the root of the checkout.
             The seed is appended.
-        read: takes what matters out of the JSON line that the program prints last.
+        read: selects the results from the JSON line that the program prints last.
 
     """
 
@@ -48,7 +48,7 @@ class Program:
 
     @property
     def command(self) -> str:
-        """What a person would type, without the places of this machine."""
+        """The command that a user would type, without paths of this machine."""
         typed = f"python {shlex.join(self.arguments)} --seed SEED".replace(str(ROOT.parent), "..")
         return re.sub(re.escape(tempfile.gettempdir()) + r"/\w+", "DIRECTORY", typed)
 
@@ -58,13 +58,12 @@ class Run:
     """One process.
 
     Attributes:
-        program: its name.
-        seed: of everything random in it.
-        seconds: of the whole process, from outside.
-        load: average of the last minute before it; the run before it counts too.
-        others: cores that other processes kept busy meanwhile; None where the
-            system does not tell.
-        answer: what the program said.
+        program: name of the program.
+        seed: seed of everything random in it.
+        seconds: duration of the whole process, measured from outside.
+        load: load average of the last minute before it, which includes the previous run.
+        others: cores that other processes kept busy during the run; None if unknown.
+        answer: the results that the program printed.
 
     """
 
@@ -77,32 +76,32 @@ class Run:
 
 
 class Spread(NamedTuple):
-    """The middle and the ends of some numbers."""
+    """Median, minimum and maximum of numbers."""
 
     median: float
     least: float
     most: float
 
     def text(self, digits: int) -> str:
-        """`median (least to most)`."""
+        """Format as `median (least to most)`."""
         median, least, most = (f"{number:,.{digits}f}" for number in self)
         return median if least == most else f"{median} ({least} to {most})"
 
 
 class Table(NamedTuple):
-    """Cells ready to be read."""
+    """A table of formatted cells."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
 def require_mnist() -> None:
-    """Exit with one line unless MNIST is prepared where TFDS looks."""
-    place = Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")
-    if not any(place.glob("mnist/*/dataset_info.json")):
+    """Exit with one line unless MNIST is prepared in the directory of TFDS."""
+    directory = Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")
+    if not any(directory.glob("mnist/*/dataset_info.json")):
         raise SystemExit(
-            f"Found no prepared MNIST in {place}; set TFDS_DATA_DIR to the directory that holds "
-            'it, or prepare it once: python -c "import tensorflow_datasets; '
+            f"Found no prepared MNIST in {directory}; set TFDS_DATA_DIR to the directory that "
+            'contains it, or prepare it once: python -c "import tensorflow_datasets; '
             "tensorflow_datasets.load('mnist')\"."
         )
 
@@ -116,11 +115,11 @@ def require_torch() -> None:
 
 
 def run(program: Program, seed: int, directory: Path) -> Run:
-    """Start a program, wait for it, and time it. Exits with its last words if it fails."""
+    """Start a program, wait for it, and time it. Exits with its last output if it fails."""
     script = [str(ROOT / part) if part.endswith(".py") else part for part in program.arguments]
     load, foreign = os.getloadavg()[0], _foreign_seconds()
     start = time.perf_counter()
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *script, "--seed", str(seed)],
         cwd=directory,
         capture_output=True,
@@ -128,23 +127,23 @@ def run(program: Program, seed: int, directory: Path) -> Run:
         check=False,
     )
     seconds = time.perf_counter() - start
-    if ended.returncode:
-        raise SystemExit(f"{program.command} failed:\n{ended.stderr[-2000:]}")
+    if process.returncode:
+        raise SystemExit(f"{program.command} failed:\n{process.stderr[-2000:]}")
     others = None
     if foreign is not None and (now := _foreign_seconds()) is not None:
         others = round(max(0.0, now - foreign) / seconds, 3)
-    answer = program.read(json.loads(ended.stdout.splitlines()[-1]))
+    answer = program.read(json.loads(process.stdout.splitlines()[-1]))
     print(f"{program.name}, seed {seed}: {seconds:.1f} s  {answer}", file=sys.stderr)
     return Run(program.name, seed, round(seconds, 3), round(load, 2), others, answer)
 
 
 def in_turn(programs: Sequence[Program], repeats: int, directory: Path) -> list[Run]:
-    """A B A B ...; the seed is the number of the repeat."""
+    """Run A B A B ...; the seed is the number of the repeat."""
     return [run(program, seed, directory) for seed in range(repeats) for program in programs]
 
 
 def values(runs: Iterable[Run], program: Program, name: str) -> list[float]:
-    """One number of each run of a program: `seconds`, or something that it said."""
+    """Return a number of each run of a program: `seconds`, or one that it printed."""
     return [
         run.seconds if name == "seconds" else run.answer[name]
         for run in runs
@@ -153,32 +152,32 @@ def values(runs: Iterable[Run], program: Program, name: str) -> list[float]:
 
 
 def spread(numbers: Sequence[float]) -> Spread:
-    """Median, minimum, maximum."""
+    """Return median, minimum and maximum."""
     return Spread(statistics.median(numbers), min(numbers), max(numbers))
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """Pair by pair."""
+    """Return the ratio of each pair."""
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
 def accuracies(programs: Sequence[Program], runs: Sequence[Run], **peers: str) -> Table:
-    """Test accuracy of each program over its seeds beside its peers': result's name=header."""
+    """Return the test accuracy of each program over its seeds; `peers` are names and headers."""
     rows = []
     for program in programs:
         mean, *means = (
             f"{100 * statistics.mean(values(runs, program, name)):.2f} %"
             for name in ("accuracy", *peers)
         )
-        found = spread(values(runs, program, "accuracy"))
-        ends = f"{100 * found.least:.2f} to {100 * found.most:.2f}"
+        accuracy = spread(values(runs, program, "accuracy"))
+        interval = f"{100 * accuracy.least:.2f} to {100 * accuracy.most:.2f}"
         seconds = spread(values(runs, program, "seconds")).text(0)
-        rows.append([program.name, mean, ends, *means, seconds])
+        rows.append([program.name, mean, interval, *means, seconds])
     return Table(["run", "mean", "seeds", *peers.values(), "seconds, all"], rows)
 
 
 def block(programs: Sequence[Program], repeats: int, **more: Any) -> dict[str, Any]:
-    """What the result depends on, to be written beside it."""
+    """Return the conditions on which a result depends, to be stored with it."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
@@ -199,7 +198,7 @@ def block(programs: Sequence[Program], repeats: int, **more: Any) -> dict[str, A
 def write(
     name: str, title: str, protocol: dict[str, Any], runs: Sequence[Run], table: Table, **more: Any
 ) -> None:
-    """Keep a result in results/NAME.json and print its table."""
+    """Write a result to results/NAME.json and print its table."""
     content = {
         "title": title,
         "table": table._asdict(),
@@ -209,11 +208,11 @@ def write(
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
-    print("\n".join([title, "", markdown(table), "", f"kept in benchmarks/results/{name}.json"]))
+    print("\n".join([title, "", markdown(table), "", f"written to benchmarks/results/{name}.json"]))
 
 
 def markdown(table: Table) -> str:
-    """A table in Markdown that is aligned as plain text too; numbers stand to the right."""
+    """Return a table in Markdown that is aligned as plain text too; numbers are right-aligned."""
     widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
@@ -229,7 +228,7 @@ def markdown(table: Table) -> str:
 
 
 def commit() -> str | None:
-    """The commit measured; a star says that files differ from it."""
+    """Return the measured commit, with a star if files differ from it."""
     git = ["git", "-C", str(ROOT)]
     code = ["--", ".", ":!*.md", ":!benchmarks/results"]
     try:
@@ -247,27 +246,27 @@ def _cpu() -> str:
         return platform.processor() or platform.machine()
     facts = dict(line.split(":", 1) for line in lines if ":" in line)
     parts = {key.strip(): value.strip() for key, value in facts.items()}
-    found = [flag for flag in parts.get("flags", "").split() if flag.endswith("_bf16")]
-    return " ".join([parts.get("model name", platform.machine()), *found])
+    bfloat16_flags = [flag for flag in parts.get("flags", "").split() if flag.endswith("_bf16")]
+    return " ".join([parts.get("model name", platform.machine()), *bfloat16_flags])
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _foreign_seconds() -> float | None:
-    """Of all cores, kept busy by others than this process and those it started."""
+    """Return the processor seconds of all processes except this one and those it started."""
     try:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     except OSError:
         return None
     user, nice, system, _idle, _wait, *rest = map(int, fields)
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    used = [resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     own = sum(usage.ru_utime + usage.ru_stime for usage in used)
     return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK") - own

@@ -1,9 +1,9 @@
-"""What `athanor regression` reaches with default flags, beside gradient boosting and a line.
+"""Compare `athanor regression` with default flags to gradient boosting and a linear model.
 
     python benchmarks/regression.py
 
-Three quarters of an hour on two cores (an estimate). Each seed cuts another fifth of
-the rows off as test examples, which are read once a run.
+About three quarters of an hour on two cores. Each seed draws another fifth of the rows as test
+examples, which are read once a run.
 """
 
 import argparse
@@ -16,30 +16,30 @@ from pathlib import Path
 import protocol
 from protocol import Program, Run, Table
 
-# The scale that the root mean squared error is shown in.
+# Data sets, with the unit in which the root mean squared error is shown.
 SETS = {"housing": 1e5, "diabetes": 1, "concrete": 1, "auto_mpg": 1, "wine": 1, "diamonds": 1}
-# The timed set, and those that show when a network is not worth more than a line.
+# The timed set, and sets on which a network may be no better than a linear model.
 RESULTS = {"regression": list(SETS)[:1], "regression_sets": list(SETS)[1:]}
 TITLE = "Rows, {}: root mean squared error"
 
 
 def program(name: str, data: str) -> Program:
-    """One program on one set."""
+    """Return one program on one set."""
     return Program(f"{name} on {data}", ("benchmarks/recipes/rows.py", name, data))
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and store the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="Seeds of each run.")
     parser.add_argument("--results", nargs="*", choices=RESULTS, default=list(RESULTS))
-    given = parser.parse_args()
-    for result in given.results:
-        measure(result, RESULTS[result], given.repeats)
+    options = parser.parse_args()
+    for result in options.results:
+        measure(result, RESULTS[result], options.repeats)
 
 
 def measure(result: str, sets: Sequence[str], repeats: int) -> None:
-    """Run every program on every set, and keep one result."""
+    """Run every program on every set, and store one result."""
     names = ["athanor", "boosting"]
     if importlib.util.find_spec("lightgbm") is not None:
         names.append("lightgbm")
@@ -61,16 +61,16 @@ def _table(sets: Sequence[str], names: Sequence[str], runs: Sequence[Run]) -> Ta
     for data in sets:
         ours = program("athanor", data)
 
-        def mean(name: str, of: Program, scale: float = SETS[data]) -> str:
-            return f"{statistics.mean(protocol.values(runs, of, name)) / scale:.4f}"
+        def mean(name: str, peer: Program, scale: float = SETS[data]) -> str:
+            return f"{statistics.mean(protocol.values(runs, peer, name)) / scale:.4f}"
 
         errors = [error / SETS[data] for error in protocol.values(runs, ours, "rmse")]
         peers = [mean("rmse", program(name, data)) for name in names[1:]]
         tests = protocol.values(runs, ours, "test")[0]
         seconds = protocol.spread(protocol.values(runs, ours, "seconds")).text(0)
         ends = f"{min(errors):.4f} to {max(errors):.4f}"
-        found = [f"{statistics.mean(errors):.4f}", ends, mean("linear", ours), *peers]
-        rows.append([f"{data}, {tests:,.0f} test rows", *found, seconds])
+        cells = [f"{statistics.mean(errors):.4f}", ends, mean("linear", ours), *peers]
+        rows.append([f"{data}, {tests:,.0f} test rows", *cells, seconds])
     header = ["data", "athanor", "seeds", "linear", *names[1:], "athanor's seconds"]
     return Table(header, rows)
 

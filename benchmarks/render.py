@@ -1,9 +1,9 @@
-"""Put the recorded results between the marks of Markdown files.
+"""Write the recorded results between the markers of Markdown files.
 
     python benchmarks/render.py README.md benchmarks/README.md docs/optimizers.md
 
-At once; whatever stands between the marks is made from results/*.json: of all of them, or
-of those that the first mark names, `<!-- results NAME NAME -->`.
+The text between two markers is replaced by all results/*.json, or by those that the first marker
+names, `<!-- results NAME NAME -->`.
 """
 
 import argparse
@@ -14,17 +14,17 @@ from typing import Any
 
 from protocol import RESULTS, Table, markdown
 
-MARKED = re.compile(r"(<!-- results([\w ]*) -->).*?(<!-- /results -->)", re.DOTALL)
+RESULTS_MARKERS = re.compile(r"(<!-- results([\w ]*) -->).*?(<!-- /results -->)", re.DOTALL)
 
 
 def section(result: dict[str, Any]) -> str:
-    """Title, table and conditions of one result."""
+    """Return title, table and conditions of one result."""
     table = markdown(Table(**result["table"]))
     return "\n\n".join([f"**{result['title']}**", table, conditions(result)])
 
 
 def conditions(result: dict[str, Any]) -> str:
-    """In a sentence or two, what the numbers depend on."""
+    """Describe the conditions of the numbers in a sentence or two."""
     facts = result["protocol"]
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     others = [run["others"] for run in result["runs"] if run["others"] is not None]
@@ -40,24 +40,24 @@ def conditions(result: dict[str, Any]) -> str:
 
 
 def fill(text: str, sections: dict[str, str]) -> str:
-    """Replace what stands between each pair of marks. Raises ValueError where there is none."""
+    """Replace the text between each pair of markers. Raises ValueError if there is none."""
 
-    def filled(marked: re.Match) -> str:
-        names = marked[2].split() or sorted(sections)
+    def filled(match: re.Match) -> str:
+        names = match[2].split() or sorted(sections)
         if missing := set(names) - set(sections):
             raise ValueError(f"no results of {', '.join(sorted(missing))}; run their benchmarks")
         results = "\n\n".join(sections[name] for name in names)
         results = results or "None recorded yet: `make bench`."
-        return f"{marked[1]}\n\n{results}\n\n{marked[3]}"
+        return f"{match[1]}\n\n{results}\n\n{match[3]}"
 
-    found, count = MARKED.subn(filled, text)
+    rendered, count = RESULTS_MARKERS.subn(filled, text)
     if not count:
         raise ValueError("expected <!-- results --> and, after it, <!-- /results -->")
-    return found
+    return rendered
 
 
 def main() -> None:
-    """Rewrite the files that are named."""
+    """Rewrite the files named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="+", type=Path)
     files = parser.parse_args().files

@@ -1,16 +1,15 @@
-"""How long an answer takes over HTTP beside the same call in the process of who asks.
+"""Compare the latency of a prediction over HTTP with the same call in the client's process.
 
-    export TFDS_DATA_DIR=...     # where the prepared `mnist` lies
+    export TFDS_DATA_DIR=...     # the directory of the prepared `mnist`
     python benchmarks/serving_latency.py
 
-Three minutes on two cores, besides the training of a network on MNIST for an epoch where
-no --run is given. `athanor serve` answers clients in another process of the same machine;
-each sends a picture, waits for the answer and sends the next. The same picture is given to
-`tf.saved_model.load(...).signatures[...]` in turn with that: from nested lists of Python,
-as clients have it before it becomes JSON, and from a NumPy array that is already there;
-and to what the server itself loads, from the body of a request to the body of an answer.
-The request of the client is encoded beforehand in the first rows, and within the time in
-the row that says so; the answer is read into Python values in all of them.
+Three minutes on two cores; without --run, also the training of a network on MNIST for an epoch.
+`athanor serve` answers clients in another process of the same machine; each client sends an
+image, waits for the answer and sends the next. In turn with that, the same image goes to
+`tf.saved_model.load(...).signatures[...]`: from nested lists of Python, as clients have it before
+it becomes JSON, and from a NumPy array; and to the server's own loader, from the body of a request
+to the body of an answer. The client encodes its request beforehand in the first rows, and within
+the measured time in the last one; it parses the answer into Python values in all of them.
 """
 
 import argparse
@@ -27,22 +26,22 @@ import protocol
 from protocol import ROOT, Program, Run, Table
 
 CLIENTS = (1, 4, 16, 64)
-SHOWN = ("p10", "p50", "p95", "p99")
-WAYS = {
+PERCENTILES = ("p10", "p50", "p95", "p99")
+CALLS = {
     "lists": "in process, from nested lists",
     "array": "in process, from an array",
     "own": "in process, by what the server loads",
     "http": "HTTP, in turn with the three above",
 }
-FIRST = {
+FIRST_REQUESTS = {
     "first": "HTTP, first request of a server",
     "paused": "HTTP, any request after as many others",
 }
 REPEATS = 3
 
 
-def trained(directory: Path) -> Path:
-    """A run of an epoch on MNIST with an export."""
+def train_and_export(directory: Path) -> Path:
+    """Train an epoch on MNIST and export; return the run."""
     protocol.require_mnist()
     run = directory / "mnist"
     athanor = [sys.executable, str(ROOT / "athanor.py"), "mnist"]
@@ -52,8 +51,8 @@ def trained(directory: Path) -> Path:
 
 
 @contextlib.contextmanager
-def served(run: Path, directory: Path) -> Iterator[tuple[str, int]]:
-    """A server of a run: the URL to ask, and its process."""
+def serve(run: Path, directory: Path) -> Iterator[tuple[str, int]]:
+    """Start a server of a run; yield its prediction URL and its process id."""
     words = ["serve", f"mnist={run}", "--port", "0", "--log", str(directory / "log"), "--trust"]
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "athanor.py"), *words], stdout=subprocess.PIPE, text=True
@@ -71,81 +70,85 @@ def served(run: Path, directory: Path) -> Iterator[tuple[str, int]]:
 
 
 def programs(export: Path, url: str, requests: int) -> list[Program]:
-    """What is started in turn."""
+    """Return the programs that are started in turn."""
     inside = ("benchmarks/recipes/serving_inside.py", "--export", str(export), "--url", url)
-    asked = ("benchmarks/recipes/serving_clients.py", "--url", url)
-    found = [Program("in process", inside)]
+    clients = ("benchmarks/recipes/serving_clients.py", "--url", url)
+    all_programs = [Program("in process", inside)]
     for number in CLIENTS:
         count = ("--clients", str(number), "--requests", str(requests))
-        found.append(Program(f"HTTP, {number} client{'s' * (number > 1)}", (*asked, *count)))
+        all_programs.append(
+            Program(f"HTTP, {number} client{'s' * (number > 1)}", (*clients, *count))
+        )
     encoding = ("--requests", str(requests), "--encode")
-    return [*found, Program("HTTP, 1 client, encoding counted", (*asked, *encoding))]
+    return [*all_programs, Program("HTTP, 1 client, encoding counted", (*clients, *encoding))]
 
 
-def firsts(run: Path, directory: Path, repeats: int) -> list[Run]:
-    """The first request of a server that has just started, beside those after it."""
-    found = []
+def first_requests(run: Path, directory: Path, repeats: int) -> list[Run]:
+    """Measure the first request of a server that has just started, and later ones."""
+    runs = []
     for seed in range(repeats):
-        with served(run, directory) as (url, _):
-            asked = ("benchmarks/recipes/serving_clients.py", "--url", url, "--requests", "500")
-            found.append(protocol.run(Program("first request", asked), seed, directory))
-    return found
+        with serve(run, directory) as (url, _):
+            clients = ("benchmarks/recipes/serving_clients.py", "--url", url, "--requests", "500")
+            runs.append(protocol.run(Program("first request", clients), seed, directory))
+    return runs
 
 
 def table(runs: list[Run]) -> Table:
-    """Milliseconds by percentile, and requests a second."""
+    """Return milliseconds by percentile, and requests a second."""
 
-    def middle(name: str, key: str) -> float:
-        return statistics.median(one.answer[key] for one in runs if one.program == name)
+    def median(name: str, key: str) -> float:
+        return statistics.median(run.answer[key] for run in runs if run.program == name)
 
-    def inside(which: str) -> list[str]:
-        found = [one.answer[which] for one in runs if one.program == "in process"]
-        return [f"{statistics.median(one[p] for one in found):.2f}" for p in SHOWN]
+    def call_cells(call: str) -> list[str]:
+        answers = [run.answer[call] for run in runs if run.program == "in process"]
+        return [f"{statistics.median(run[p] for run in answers):.2f}" for p in PERCENTILES]
 
     rows = []
-    for which, name in WAYS.items():
-        rows.append([name, *inside(which), ""])
-    for name in dict.fromkeys(one.program for one in runs if one.program.startswith("HTTP")):
-        times = [f"{middle(name, p):.2f}" for p in SHOWN]
-        rows.append([name, *times, f"{middle(name, 'rate'):,.0f}"])
-    for key, name in FIRST.items():
-        rows.append([name, "", f"{middle('first request', key):.2f}", "", "", ""])
+    for call, name in CALLS.items():
+        rows.append([name, *call_cells(call), ""])
+    for name in dict.fromkeys(run.program for run in runs if run.program.startswith("HTTP")):
+        times = [f"{median(name, p):.2f}" for p in PERCENTILES]
+        rows.append([name, *times, f"{median(name, 'rate'):,.0f}"])
+    for key, name in FIRST_REQUESTS.items():
+        rows.append([name, "", f"{median('first request', key):.2f}", "", "", ""])
     return Table(["", "p10 ms", "p50 ms", "p95 ms", "p99 ms", "requests a second"], rows)
 
 
 def main() -> None:
-    """Serve, ask, print and keep."""
+    """Serve, ask, print and store the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, help="a run of mnist on 28 by 28 pixels, exported")
     parser.add_argument("--requests", type=int, default=3000)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        directory = Path(place)
-        run = given.run.resolve() if given.run else trained(directory)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as root:
+        directory = Path(root)
+        run = options.run.resolve() if options.run else train_and_export(directory)
         export = max((run / "export").iterdir(), key=lambda path: int(path.name))
-        with served(run, directory) as (url, _):
-            started = programs(export, url, given.requests)
+        with serve(run, directory) as (url, _):
+            started = programs(export, url, options.requests)
             runs = protocol.in_turn(started, REPEATS, directory)
-        runs += firsts(run, directory, REPEATS)
+        runs += first_requests(run, directory, REPEATS)
     title = "MNIST's network asked for one picture at a time: medians of the runs"
     protocol.write("serving", title, conditions(started), runs, table(runs), numbers=numbers(runs))
 
 
-def conditions(started: list[Program]) -> dict[str, Any]:
-    """The protocol's block, without the port of this time."""
+def conditions(measured_programs: list[Program]) -> dict[str, Any]:
+    """Return the conditions, without the random port."""
     block = protocol.block([], REPEATS)
     block["command"] = block["command"].replace(str(ROOT.parent), "..")
-    block["programs"] = {one.name: one.command.split(" --url")[0] for one in started}
+    block["programs"] = {
+        program.name: program.command.split(" --url")[0] for program in measured_programs
+    }
     return block
 
 
 def numbers(runs: list[Run]) -> dict[str, float]:
-    """What is asked of the server: how much HTTP adds to a call, in all and as a ratio."""
+    """Return how much HTTP adds to a call, as a difference and as a ratio."""
     by_name: dict[str, list[dict[str, Any]]] = {}
-    for one in runs:
-        by_name.setdefault(one.program, []).append(one.answer)
+    for run in runs:
+        by_name.setdefault(run.program, []).append(run.answer)
     lists, array, own, http = (
-        statistics.median(one[which]["p50"] for one in by_name["in process"]) for which in WAYS
+        statistics.median(run[call]["p50"] for run in by_name["in process"]) for call in CALLS
     )
     started = by_name["first request"]
     return {
@@ -160,9 +163,11 @@ def numbers(runs: list[Run]) -> dict[str, float]:
     }
 
 
-def ratio(answers: list[dict[str, Any]], above: str, below: str) -> float:
-    """The middle one of the servers' own."""
-    return round(statistics.median(one[above] / one[below] for one in answers), 3)
+def ratio(answers: list[dict[str, Any]], numerator: str, denominator: str) -> float:
+    """Return the median ratio over the servers."""
+    return round(
+        statistics.median(answer[numerator] / answer[denominator] for answer in answers), 3
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What the text app reaches with default flags, beside TF-IDF and logistic regression.
+"""Compare the text app with default flags to logistic regression on TF-IDF.
 
     python benchmarks/texts.py
 
-Fifty minutes on one core. Official splits; SST-2's validation split is the test, for
-its test split has no classes. Every run is `athanor text train` with default flags but
-for the data and the seed, and trains and judges the peer, scikit-learn's, in the same
-command; the test examples are read once a run.
+Fifty minutes on one core. The splits are official; SST-2's validation split is the test set,
+because its test split has no classes. Every run is `athanor text train` with default flags except
+for the data and the seed; the same command fits and evaluates the peer, scikit-learn's. The test
+examples are read once a run.
 """
 
 import argparse
@@ -20,19 +20,19 @@ SETS = ("imdb_reviews", "glue/sst2", "trec", "clinc_oos")
 PEER = "tf-idf_logistic_regression"
 
 
-def trained(name: str) -> Program:
-    """The app on a set, with default flags."""
+def training(name: str) -> Program:
+    """Return the app on a set, with default flags."""
     words = ("-m", "athanor", "text", "train", "--data", f"tfds:{name}", "--json")
-    return Program(f"text --data tfds:{name}", words, _answer)
+    return Program(f"text --data tfds:{name}", words, _scores)
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and store the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="Seeds of each run.")
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
-    given = parser.parse_args()
-    repeats, programs = given.repeats, [trained(name) for name in given.sets]
+    options = parser.parse_args()
+    repeats, programs = options.repeats, [training(name) for name in options.sets]
     conditions = protocol.block(
         programs,
         repeats,
@@ -51,12 +51,12 @@ def main() -> None:
     )
 
 
-def _answer(said: dict[str, Any]) -> dict[str, Any]:
+def _scores(result: dict[str, Any]) -> dict[str, Any]:
     return {
-        "accuracy": said["test"]["accuracy"],
-        PEER: said["baselines"][PEER]["accuracy"],
-        "majority": said["baselines"]["majority"]["accuracy"],
-        "train_seconds": said["seconds"]["train"],
+        "accuracy": result["test"]["accuracy"],
+        PEER: result["baselines"][PEER]["accuracy"],
+        "majority": result["baselines"]["majority"]["accuracy"],
+        "train_seconds": result["seconds"]["train"],
     }
 
 

@@ -1,12 +1,11 @@
-"""Examples a second of one small convolutional network: athanor against a plain PyTorch loop.
+"""Compare the training throughput of one small network in athanor and in a plain PyTorch loop.
 
     python benchmarks/throughput.py
 
-About twenty minutes on two quiet cores. Two convolutions on MNIST, batches of
-100, SGD with momentum; one epoch to warm up, one that counts, each measurement
-a new process. It shows what the way of feeding and the number format give: the
-network is the same on both sides. The first two rows are the comparison; the
-others say how much of it each side owes to what.
+About twenty minutes on two quiet cores. The network has two convolutions and trains on MNIST, in
+batches of 100, by SGD with momentum; one epoch to warm up, one that counts, each measurement in a
+new process. It shows the effect of the input pipeline and of the number format: the network is
+the same on both sides. The first two rows are the comparison; the others separate the two effects.
 """
 
 import argparse
@@ -20,20 +19,20 @@ from protocol import Program, Run, Table
 
 
 def athanor(name: str, precision: str) -> Program:
-    """Our side."""
+    """Return athanor's program."""
     script = "benchmarks/recipes/convnet_athanor.py"
     return Program(f"athanor, {name}", (script, "--precision", precision), _rounded)
 
 
 def pytorch(name: str, loader: str, precision: str, workers: int) -> Program:
-    """The other side; the arrays lie where the process is started."""
+    """Return PyTorch's program; the arrays are in the directory of the process."""
     words = f"benchmarks/recipes/convnet_pytorch.py --arrays mnist.npz --loader {loader}"
     options = f"--precision {precision} --workers {workers}"
     return Program(f"PyTorch, {name}", (*words.split(), *options.split()), _rounded)
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and store the results."""
     options = _options()
     protocol.require_torch()
     protocol.require_mnist()
@@ -78,9 +77,10 @@ def _programs(workers: int) -> list[Program]:
     ]
 
 
-def _rounded(said: dict[str, Any]) -> dict[str, Any]:
+def _rounded(result: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: round(value, 4) if isinstance(value, float) else value for name, value in said.items()
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in result.items()
     }
 
 
@@ -101,8 +101,10 @@ def _require_one_size(runs: Sequence[Run]) -> None:
         raise SystemExit(f"The networks differ in their number of parameters: {sizes}")
 
 
-def _shares(programs: Sequence[Program], program: Program, runs: Sequence[Run]) -> list[float]:
-    """Examples a second of the first row as a multiple of a program's, pair by pair."""
+def _speed_ratios(
+    programs: Sequence[Program], program: Program, runs: Sequence[Run]
+) -> list[float]:
+    """Return examples a second of the first row as multiples of a program's, for each pair."""
     speeds = (protocol.values(runs, side, "examples_per_second") for side in (programs[0], program))
     return protocol.ratios(*speeds)
 
@@ -111,9 +113,9 @@ def _table(programs: Sequence[Program], runs: Sequence[Run]) -> Table:
     rows = []
     for program in programs:
         speed = protocol.spread(protocol.values(runs, program, "examples_per_second"))
-        share = protocol.spread(_shares(programs, program, runs))
+        speed_ratio = protocol.spread(_speed_ratios(programs, program, runs))
         loss = protocol.spread(protocol.values(runs, program, "loss"))
-        rows.append([program.name, speed.text(0), share.text(2), f"{loss.median:.3f}"])
+        rows.append([program.name, speed.text(0), speed_ratio.text(2), f"{loss.median:.3f}"])
     header = ["program", "examples a second", "first row is times as fast", "training loss"]
     return Table(header, rows)
 
@@ -124,7 +126,9 @@ def _summary(programs: Sequence[Program], runs: Sequence[Run]) -> dict[str, Any]
             "examples_per_second": protocol.spread(
                 protocol.values(runs, program, "examples_per_second")
             )._asdict(),
-            "first_row_times_as_fast": protocol.spread(_shares(programs, program, runs))._asdict(),
+            "first_row_times_as_fast": protocol.spread(
+                _speed_ratios(programs, program, runs)
+            )._asdict(),
             "loss": protocol.spread(protocol.values(runs, program, "loss"))._asdict(),
         }
         for program in programs

@@ -1,4 +1,4 @@
-"""Make a large set, let check-data examine it in a process of its own, and tell what that took.
+"""Generate a large data set, run check-data on it, and print its time and memory.
 
 python benchmarks/recipes/check_data.py --kind row --count 1000000 --seed 0
 """
@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCK = 50_000
+ROWS_PER_BLOCK = 50_000
 
 
 def rows(count: int, seed: int) -> Iterator[list]:
-    """Seven numbers, two categories, and a number that follows from them with noise."""
+    """Yield rows of seven numbers, two categories, and a target: their sum with noise."""
     random = np.random.default_rng(seed)
     yield [*(f"x{k}" for k in range(7)), "town", "kind", "target"]
-    for start in range(0, count, BLOCK):
-        size = min(BLOCK, count - start)
+    for start in range(0, count, ROWS_PER_BLOCK):
+        size = min(ROWS_PER_BLOCK, count - start)
         numbers = random.normal(100, 20, (size, 7))
         towns, kinds = random.integers(0, 200, size), random.integers(0, 5, size)
         target = numbers @ np.arange(7) + towns + 30 * kinds + random.normal(0, 100, size)
@@ -34,17 +34,17 @@ def rows(count: int, seed: int) -> Iterator[list]:
 
 
 def texts(count: int, seed: int) -> Iterator[list]:
-    """Eight to thirty words of ten thousand, in ten classes."""
+    """Yield texts of eight to thirty of ten thousand words, in ten classes."""
     random = np.random.default_rng(seed)
     words = np.array([f"w{k}" for k in range(10_000)])
     yield ["text", "label"]
     for _ in range(count):
-        some = words[random.zipf(1.3, random.integers(8, 31)) % 10_000]
-        yield [" ".join(some), f"class {random.integers(10)}"]
+        chosen = words[random.zipf(1.3, random.integers(8, 31)) % 10_000]
+        yield [" ".join(chosen), f"class {random.integers(10)}"]
 
 
 def ids(count: int, seed: int) -> Iterator[list]:
-    """Ratings of 50,000 users and 10,000 items, ever later."""
+    """Yield ratings of 50,000 users and 10,000 items, in order of time."""
     random = np.random.default_rng(seed)
     yield ["user_id", "item_id", "rating", "timestamp"]
     for number in range(count):
@@ -52,8 +52,8 @@ def ids(count: int, seed: int) -> Iterator[list]:
         yield [user, item, random.integers(1, 6), 1_500_000_000 + 60 * number]
 
 
-def pictures(count: int, seed: int, root: Path) -> None:
-    """JPEG files of 128 by 128 pixels, smooth, in ten class folders."""
+def write_images(count: int, seed: int, root: Path) -> None:
+    """Write smooth JPEG files of 128 by 128 pixels into ten class folders."""
     from PIL import Image
 
     random = np.random.default_rng(seed)
@@ -79,28 +79,28 @@ def main() -> None:
     parser.add_argument("--kind", choices=COMMANDS, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    if given.kind == "image":
-        pictures(given.count, given.seed, Path("pictures"))
+    options = parser.parse_args()
+    if options.kind == "image":
+        write_images(options.count, options.seed, Path("pictures"))
     else:
         with Path("rows.csv").open("w", newline="") as file:
-            csv.writer(file).writerows(TABLES[given.kind](given.count, given.seed))
-    app, *flags = COMMANDS[given.kind]
+            csv.writer(file).writerows(TABLES[options.kind](options.count, options.seed))
+    app, *flags = COMMANDS[options.kind]
     command = [sys.executable, str(ROOT / "athanor.py"), app, "check-data", *flags]
     start = time.perf_counter()
-    ended = subprocess.run(
+    process = subprocess.run(
         [*command, "--json", "--fail-on", "never"], stdout=subprocess.PIPE, check=True
     )
     seconds = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    told = json.loads(ended.stdout)
+    diagnosis = json.loads(process.stdout)
     shutil.rmtree("pictures", ignore_errors=True)
     answer = {
-        "examples": sum(told["examples"].values()),
+        "examples": sum(diagnosis["examples"].values()),
         "seconds_checked": round(seconds, 1),
         "seconds_cpu": round(used.ru_utime + used.ru_stime, 1),
         "megabytes": round(used.ru_maxrss / 1024),
-        "counts": told["counts"],
+        "counts": diagnosis["counts"],
     }
     print(json.dumps(answer))
 

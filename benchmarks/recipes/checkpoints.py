@@ -1,4 +1,4 @@
-"""One training, the seconds that its checkpoints took, and those of going on from the last.
+"""Train an app; print the seconds of its checkpoints, and of resuming from the last one.
 
 python benchmarks/recipes/checkpoints.py --app mnist
 """
@@ -29,7 +29,7 @@ from training import checkpoint, fitting, resume, train  # noqa: E402
 
 
 class StoppedError(BaseException):
-    """As a process that ends."""
+    """Stops a training as if its process ended."""
 
 
 class Stop(keras.callbacks.Callback):
@@ -40,57 +40,57 @@ class Stop(keras.callbacks.Callback):
         self.epochs = epochs
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
-        """End it."""
+        """Stop in the last epoch."""
         if epoch + 1 == self.epochs:
             raise StoppedError
 
 
-def timed(owner: Any, name: str, seconds: list[float]) -> None:
-    """Let a function note what each of its calls takes."""
-    usual: Callable[..., Any] = getattr(owner, name)
+def record_seconds(owner: Any, name: str, seconds: list[float]) -> None:
+    """Replace a function by one that records the seconds of each call."""
+    function: Callable[..., Any] = getattr(owner, name)
 
-    @functools.wraps(usual)
-    def noting(*given: Any, **named: Any) -> Any:
-        begin = time.perf_counter()
+    @functools.wraps(function)
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
         try:
-            return usual(*given, **named)
+            return function(*args, **kwargs)
         finally:
-            seconds.append(time.perf_counter() - begin)
+            seconds.append(time.perf_counter() - start)
 
-    setattr(owner, name, noting)
+    setattr(owner, name, timed)
 
 
 def main() -> None:
-    """Train to the end, train to the last epoch, go on."""
+    """Train to the end; train another run to the last epoch, and resume it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--app", required=True)
     parser.add_argument("--data", default="embedded")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    app = apps.get(given.app)(data=given.data, seed=given.seed, patience=0)
-    if given.epochs:
-        app = dataclasses.replace(app, epochs=given.epochs)
+    options = parser.parse_args()
+    app = apps.get(options.app)(data=options.data, seed=options.seed, patience=0)
+    if options.epochs:
+        app = dataclasses.replace(app, epochs=options.epochs)
     writes: list[float] = []
     fits: list[float] = []
     reads: list[float] = []
     restores: list[float] = []
-    timed(checkpoint.Checkpoint, "_write", writes)
-    timed(train, "fit", fits)
-    timed(resume, "newest", reads)
-    timed(checkpoint.Checkpoint, "on_train_begin", restores)
-    options = {"precision": "float32", "verbose": 0}
-    with tempfile.TemporaryDirectory() as place:
-        train.train(app, run_dir=Path(place) / "whole", **options)
+    record_seconds(checkpoint.Checkpoint, "_write", writes)
+    record_seconds(train, "fit", fits)
+    record_seconds(resume, "newest", reads)
+    record_seconds(checkpoint.Checkpoint, "on_train_begin", restores)
+    fixed = {"precision": "float32", "verbose": 0}
+    with tempfile.TemporaryDirectory() as root:
+        train.train(app, run_dir=Path(root) / "whole", **fixed)
         cost, number, fit = sum(writes), len(writes), fits[0]
-        stopped = Path(place) / "stopped"
+        stopped = Path(root) / "stopped"
         callbacks = [Stop(app.total_epochs)]
         with contextlib.suppress(StoppedError):
-            train.train(app, run_dir=stopped, callbacks=callbacks, checkpoint_every=0, **options)
-        size = max(one.stat().st_size for one in (stopped / "checkpoint").iterdir())
+            train.train(app, run_dir=stopped, callbacks=callbacks, checkpoint_every=0, **fixed)
+        size = max(file.stat().st_size for file in (stopped / "checkpoint").iterdir())
         reads.clear()
         restores.clear()
-        train.train(app, run_dir=stopped, **options)
+        train.train(app, run_dir=stopped, **fixed)
     answer = {
         "fit": round(fit, 2),
         "written": number,

@@ -1,4 +1,4 @@
-"""Two convolutions on MNIST by athanor's pipeline and compilation; the clock is inside.
+"""Train two convolutions on MNIST by athanor's pipeline and compilation.
 
     python benchmarks/recipes/convnet_athanor.py --precision auto
 
@@ -25,14 +25,14 @@ from training.precision import choose_precision  # noqa: E402
 
 
 class Clock(keras.callbacks.Callback):
-    """When each epoch ended, in seconds."""
+    """Records the time at which each epoch ended, in seconds."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ends: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
-        """Look at the clock."""
+        """Record the time."""
         self.ends.append(time.perf_counter())
 
 

@@ -1,9 +1,9 @@
-"""The same two convolutions on MNIST by a plain PyTorch loop; the clock is inside.
+"""Train the same two convolutions on MNIST by a plain PyTorch loop.
 
     python benchmarks/recipes/convnet_pytorch.py --arrays mnist.npz --loader images
 
-Prints, as the last line, examples per second of the second epoch as JSON. The
-loop counts correct answers too, as the other side does.
+Prints, as the last line, examples per second of the second epoch as JSON. The loop counts correct
+answers too, as convnet_athanor.py does.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-BATCH = 100
+BATCH_SIZE = 100
 
 
 class Images(Dataset):
-    """Images as torchvision's MNIST with ToTensor gives them, less its detour by a picture."""
+    """Images as torchvision's MNIST with ToTensor gives them, without its PIL images."""
 
     def __init__(self, images: np.ndarray, classes: np.ndarray) -> None:
         self.images, self.classes = images, classes
@@ -38,27 +38,27 @@ class Images(Dataset):
 
 
 class Slices(NamedTuple):
-    """Float tensors shuffled and cut into batches by hand: no loader at all."""
+    """Float tensors, shuffled and split into batches without a loader."""
 
     images: Tensor
     classes: Tensor
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in torch.randperm(len(self.images)).split(BATCH):
+        for rows in torch.randperm(len(self.images)).split(BATCH_SIZE):
             yield self.images[rows], self.classes[rows]
 
 
 def batches(loader: str, arrays: Path, workers: int) -> Iterable:
-    """Shuffled batches of 100, from the slowest way of feeding to the fastest."""
+    """Return shuffled batches of 100; `loader` is images (slowest), tensors or slices (fastest)."""
     with np.load(arrays) as file:
         images, classes = file["features"], file["target"]
     if loader == "images":
-        return DataLoader(Images(images, classes), BATCH, shuffle=True, num_workers=workers)
+        return DataLoader(Images(images, classes), BATCH_SIZE, shuffle=True, num_workers=workers)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 255
     if loader == "slices":
         return Slices(pixels, torch.from_numpy(classes))
-    ready = TensorDataset(pixels, torch.from_numpy(classes))
-    return DataLoader(ready, BATCH, shuffle=True, num_workers=workers)
+    dataset = TensorDataset(pixels, torch.from_numpy(classes))
+    return DataLoader(dataset, BATCH_SIZE, shuffle=True, num_workers=workers)
 
 
 def network() -> nn.Module:
@@ -76,7 +76,7 @@ def network() -> nn.Module:
 
 
 class Epoch(NamedTuple):
-    """Mean loss and share of correct answers while training."""
+    """Mean loss and accuracy in training, and seconds."""
 
     loss: float
     accuracy: float
@@ -84,9 +84,9 @@ class Epoch(NamedTuple):
 
 
 def train(model: nn.Module, optimizer: Any, examples: Iterable, *, bfloat16: bool) -> Epoch:
-    """One epoch."""
+    """Train one epoch."""
     start = time.perf_counter()
-    loss_sum, correct, seen = torch.zeros(()), torch.zeros((), dtype=torch.int64), 0
+    loss_sum, correct, num_examples = torch.zeros(()), torch.zeros((), dtype=torch.int64), 0
     for images, classes in examples:
         optimizer.zero_grad()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
@@ -96,9 +96,9 @@ def train(model: nn.Module, optimizer: Any, examples: Iterable, *, bfloat16: boo
         optimizer.step()
         loss_sum += loss.detach() * len(classes)
         correct += (logits.argmax(1) == classes).sum()
-        seen += len(classes)
+        num_examples += len(classes)
     seconds = time.perf_counter() - start
-    return Epoch(loss_sum.item() / seen, correct.item() / seen, seconds)
+    return Epoch(loss_sum.item() / num_examples, correct.item() / num_examples, seconds)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:

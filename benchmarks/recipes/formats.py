@@ -1,9 +1,9 @@
-"""One app's run on its embedded data in every format, or why not; prints one JSON object.
+"""Export an app's run on its embedded data in every format; print one JSON object.
 
     python benchmarks/recipes/formats.py --app mnist --seed 0
 
-Each format is exported by itself, as `athanor APP export RUN --format ...` does, so that a
-refusal of one hides nothing of another.
+Each format is exported separately, as by `athanor APP export RUN --format ...`, so that a refused
+format does not prevent another.
 """
 
 import argparse
@@ -15,33 +15,33 @@ from typing import Any
 from training import startup
 
 
-def proofs(run: Any) -> dict[str, Any]:
-    """By format its largest difference, tolerance and bytes, or the reason of a refusal."""
+def export_all(run: Any) -> dict[str, Any]:
+    """Return, by format, the largest difference, tolerance and bytes, or why it is refused."""
     from exporting import savedmodel
     from exporting.export import export
     from inference.portable import RefusedError
 
     plain = export(run)
-    found = {"savedmodel": plain["parity"] | {"bytes": savedmodel.size(Path(plain["export"]))}}
+    results = {"savedmodel": plain["parity"] | {"bytes": savedmodel.size(Path(plain["export"]))}}
     for name in ("litert", "onnx"):
         try:
             written = export(run, format=name)["formats"][name]
-            # Where it lay is gone, and says nothing of the format.
-            found[name] = {part: value for part, value in written.items() if part != "path"}
+            # The path is in a temporary directory.
+            results[name] = {key: value for key, value in written.items() if key != "path"}
         except RefusedError as error:
-            found[name] = {"refuses": error.reason}
-    return found
+            results[name] = {"refuses": error.reason}
+    return results
 
 
-def smaller(run: Any) -> dict[str, Any]:
-    """By way of quantization what it costs; nothing where LiteRT is refused."""
+def quantize(run: Any) -> dict[str, Any]:
+    """Return the cost of each quantization; nothing if LiteRT is refused."""
     from exporting.export import export
     from inference.portable import RefusedError
 
     try:
         return {
-            way: export(run, format="litert", quantize=way)["quantized"]
-            for way in ("int8", "float16")
+            method: export(run, format="litert", quantize=method)["quantized"]
+            for method in ("int8", "float16")
         }
     except RefusedError:
         return {}
@@ -52,15 +52,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--app", required=True)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    options = parser.parse_args()
     startup.start_tensorflow()
     import apps
     from training.train import train
 
     with tempfile.TemporaryDirectory() as directory:
-        app = apps.get(given.app)(seed=given.seed)
+        app = apps.get(options.app)(seed=options.seed)
         run = train(app, run_dir=Path(directory) / "run", verbose=0)
-        print(json.dumps({"formats": proofs(run), "quantized": smaller(run)}))
+        print(json.dumps({"formats": export_all(run), "quantized": quantize(run)}))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""Ratings by the libraries that people use: Surprise's SVD and SVD++, and myFM.
+"""Predict ratings by popular libraries: Surprise's SVD and SVD++, and myFM.
 
     python benchmarks/recipes/movielens_peers.py svdpp TRAIN.csv TEST.csv
 
-Seconds. The files have the columns user_id, item_id and rating. Surprise runs with
-its default settings (SVD: 100 factors, SVD++: 20; 20 epochs each), myFM with rank
-10 and 200 Gibbs steps over one-hot users and items, as in its examples. Only the fit
-is timed, with the encoding of the data that it needs. The last line is the test's
-root mean squared error as JSON.
+Takes seconds. The files have the columns user_id, item_id and rating. Surprise runs with its
+default settings (SVD: 100 factors, SVD++: 20; 20 epochs each), myFM with rank 10 and 200 Gibbs
+steps over one-hot users and items, as in its examples. Only the fit is timed, with the encoding
+of the data that it needs. The last line is the root mean squared error on the test set as JSON.
 
 References:
     Hug, Surprise: A Python library for recommender systems, JOSS 2020.
@@ -33,7 +32,7 @@ class Ratings(NamedTuple):
 
 
 def read(path: Path) -> Ratings:
-    """A CSV file of ratings."""
+    """Read a CSV file of ratings."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     ratings = np.array([float(row["rating"]) for row in rows])
@@ -41,35 +40,35 @@ def read(path: Path) -> Ratings:
 
 
 def surprise(name: str, train: Ratings, test: Ratings, seed: int) -> tuple[np.ndarray, float]:
-    """Predictions, and seconds of the fit."""
+    """Return predictions, and seconds of the fit."""
     from surprise import SVD, Dataset, Reader, SVDpp
 
     rows = list(zip(*train, [None] * len(train.users), strict=True))
     reader = Reader(rating_scale=(train.ratings.min(), train.ratings.max()))
     data = Dataset(reader)
-    whole = data.construct_trainset(rows)
+    trainset = data.construct_trainset(rows)
     algorithm = {"svd": SVD, "svdpp": SVDpp}[name](random_state=seed)
     start = time.perf_counter()
-    algorithm.fit(whole)
+    algorithm.fit(trainset)
     seconds = time.perf_counter() - start
     pairs = zip(test.users, test.items, strict=True)
     return np.array([algorithm.predict(*pair).est for pair in pairs]), seconds
 
 
 def myfm(train: Ratings, test: Ratings, seed: int) -> tuple[np.ndarray, float]:
-    """Predictions, and seconds of the fit."""
+    """Return predictions, and seconds of the fit."""
     from myfm import MyFMRegressor
     from sklearn.preprocessing import OneHotEncoder
 
     start = time.perf_counter()
     encoder = OneHotEncoder(handle_unknown="ignore")
-    known = encoder.fit_transform(np.array([train.users, train.items]).T)
+    encoded = encoder.fit_transform(np.array([train.users, train.items]).T)
     sizes = [len(names) for names in encoder.categories_]
     model = MyFMRegressor(rank=10, random_seed=seed)
-    model.fit(known, train.ratings, n_iter=200, n_kept_samples=200, group_shapes=sizes)
+    model.fit(encoded, train.ratings, n_iter=200, n_kept_samples=200, group_shapes=sizes)
     seconds = time.perf_counter() - start
-    given = model.predict(encoder.transform(np.array([test.users, test.items]).T))
-    return np.clip(given, train.ratings.min(), train.ratings.max()), seconds
+    predicted = model.predict(encoder.transform(np.array([test.users, test.items]).T))
+    return np.clip(predicted, train.ratings.min(), train.ratings.max()), seconds
 
 
 def main() -> None:
@@ -82,10 +81,10 @@ def main() -> None:
     options = parser.parse_args()
     train, test = read(options.train), read(options.test)
     if options.name == "myfm":
-        given, seconds = myfm(train, test, options.seed)
+        predicted, seconds = myfm(train, test, options.seed)
     else:
-        given, seconds = surprise(options.name, train, test, options.seed)
-    error = float(np.sqrt(np.mean((given - test.ratings) ** 2)))
+        predicted, seconds = surprise(options.name, train, test, options.seed)
+    error = float(np.sqrt(np.mean((predicted - test.ratings) ** 2)))
     print(json.dumps({"rmse": error, "seconds": seconds}))
 
 

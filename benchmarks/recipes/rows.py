@@ -1,13 +1,12 @@
-"""One data set of rows, one program: cut with the seed, trained, judged once.
+"""Split a data set of rows by a seed, train one program on it, and evaluate once.
 
     python benchmarks/recipes/rows.py athanor housing --seed 0
     python benchmarks/recipes/rows.py boosting housing --seed 0
 
-A fifth of the rows, drawn with the seed, is the test set. The rest, without those that
-equal a test row in all but the target, is the program's to train and to choose on:
-athanor validates on a tenth of it, by a hash; boosting, scikit-learn's
-HistGradientBoosting as it comes, and lightgbm, with 1,000 trees and a rate of 0.05,
-train on all of it.
+A fifth of the rows, drawn with the seed, is the test set. The program trains and chooses on the
+rest, without rows that equal a test row in all columns but the target: athanor validates on a
+tenth of it, chosen by a hash; boosting, scikit-learn's HistGradientBoosting with its defaults, and
+lightgbm, with 1,000 trees and a learning rate of 0.05, train on all of it.
 """
 
 import argparse
@@ -33,8 +32,8 @@ SETS = {
 }
 
 
-def rows(name: str, data: Path) -> list[list[str]]:
-    """The lines of a set, its header first."""
+def read_rows(name: str, data: Path) -> list[list[str]]:
+    """Return the lines of a set, its header first."""
     if name == "diabetes":
         from sklearn.datasets import load_diabetes
 
@@ -44,28 +43,30 @@ def rows(name: str, data: Path) -> list[list[str]]:
     if name == "wine":
         import tensorflow_datasets as tfds
 
-        found = tfds.as_numpy(tfds.load("wine_quality/white", split="train"))
-        table = [[*map(str, row["features"].values()), str(row["quality"])] for row in found]
-        return [[*next(iter(found))["features"], "quality"], *table]
+        examples = tfds.as_numpy(tfds.load("wine_quality/white", split="train"))
+        table = [[*map(str, row["features"].values()), str(row["quality"])] for row in examples]
+        return [[*next(iter(examples))["features"], "quality"], *table]
     with (data / SETS[name][0]).open(newline="") as file:
         return list(csv.reader(file))
 
 
-def cut(lines: list[list[str]], target: str, seed: int) -> tuple[list[list[str]], list[list[str]]]:
-    """Training and test rows, each under the header."""
+def split_rows(
+    lines: list[list[str]], target: str, seed: int
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Return training and test rows, each below the header."""
     header, *body = lines
     order = np.random.default_rng(seed).permutation(len(body))
-    asked = [
+    inputs = [
         tuple(c for c, name in zip(row, header, strict=True) if name != target) for row in body
     ]
     test = order[: len(body) // 5]
-    known = {asked[k] for k in test}
-    train = [k for k in order[len(body) // 5 :] if asked[k] not in known]
+    test_inputs = {inputs[k] for k in test}
+    train = [k for k in order[len(body) // 5 :] if inputs[k] not in test_inputs]
     return tuple([header, *(body[k] for k in part)] for part in (train, test))
 
 
 def athanor(parts: tuple, target: str, seed: int) -> dict:
-    """`athanor regression train` with default flags."""
+    """Run `athanor regression train` with default flags; return its test scores."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / name for name in ("train.csv", "test.csv")]
         for path, lines in zip(paths, parts, strict=True):
@@ -74,14 +75,14 @@ def athanor(parts: tuple, target: str, seed: int) -> dict:
         train, test = (f"csv:{path}" for path in paths)
         words = ["--data", train, "--test", test, "--target", target, "--seed", str(seed)]
         command = [sys.executable, "-m", "athanor", "regression", "train", *words, "--json"]
-        ended = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True, text=True)
-    said = json.loads(ended.stdout.splitlines()[-1])
-    beside = {name: scores["rmse"] for name, scores in said["baselines"].items()}
-    return {**said["test"], **beside}
+        process = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True, text=True)
+    result = json.loads(process.stdout.splitlines()[-1])
+    baselines = {name: scores["rmse"] for name, scores in result["baselines"].items()}
+    return {**result["test"], **baselines}
 
 
-def trees(model: object, parts: tuple, target: str) -> dict:
-    """A model of scikit-learn's form on numbers, and on categories as numbers."""
+def fit_trees(model: object, parts: tuple, target: str) -> dict:
+    """Fit a model of scikit-learn's interface, with categories as numbers; return its test RMSE."""
     header = parts[0][0]
     columns = [name for name in header if name != target]
     cells = [np.array([*part[1:]], dtype=object) for part in parts]
@@ -96,11 +97,11 @@ def trees(model: object, parts: tuple, target: str) -> dict:
         except ValueError:
             codes = {text: k for k, text in enumerate(sorted(set(pair[0])))}
             pair = [np.array([codes.get(c, np.nan) for c in part], float) for part in pair]
-        for found, column in zip(x, pair, strict=True):
-            found.append(column)
+        for features, column in zip(x, pair, strict=True):
+            features.append(column)
     train, test = (np.column_stack(part) for part in x)
-    given = model.fit(train, y[0]).predict(test)
-    return {"rmse": float(np.sqrt(np.mean((given - y[1]) ** 2)))}
+    predicted = model.fit(train, y[0]).predict(test)
+    return {"rmse": float(np.sqrt(np.mean((predicted - y[1]) ** 2)))}
 
 
 def main() -> None:
@@ -109,24 +110,24 @@ def main() -> None:
     parser.add_argument("program", choices=["athanor", "boosting", "lightgbm"])
     parser.add_argument("set", choices=SETS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=SHARED, help="Where the files lie.")
-    given = parser.parse_args()
-    target = SETS[given.set][1]
-    parts = cut(rows(given.set, given.folder), target, given.seed)
+    parser.add_argument("--folder", type=Path, default=SHARED, help="Directory of the files.")
+    options = parser.parse_args()
+    target = SETS[options.set][1]
+    parts = split_rows(read_rows(options.set, options.folder), target, options.seed)
     start = time.perf_counter()
-    if given.program == "athanor":
-        scores = athanor(parts, target, given.seed)
-    elif given.program == "boosting":
+    if options.program == "athanor":
+        scores = athanor(parts, target, options.seed)
+    elif options.program == "boosting":
         from sklearn.ensemble import HistGradientBoostingRegressor
 
-        scores = trees(HistGradientBoostingRegressor(random_state=given.seed), parts, target)
+        scores = fit_trees(HistGradientBoostingRegressor(random_state=options.seed), parts, target)
     else:
         from lightgbm import LGBMRegressor
 
         model = LGBMRegressor(
-            n_estimators=1000, learning_rate=0.05, random_state=given.seed, verbose=-1
+            n_estimators=1000, learning_rate=0.05, random_state=options.seed, verbose=-1
         )
-        scores = trees(model, parts, target)
+        scores = fit_trees(model, parts, target)
     sizes = {"train": len(parts[0]) - 1, "test": len(parts[1]) - 1}
     print(json.dumps({**scores, **sizes, "seconds": round(time.perf_counter() - start, 3)}))
 

@@ -1,10 +1,10 @@
-"""Two hundred tiny trials in one process, by us or by KerasTuner alone; prints memory and seconds.
+"""Run two hundred tiny trials in one process, by athanor or KerasTuner; print memory and seconds.
 
     python benchmarks/recipes/search_memory.py --by athanor --trials 200 --seed 0
 
-Both search learning rate and dropout of the same small perceptron on the same digits,
-an epoch a trial, at random. Ours reads the data, trains, keeps the best model and its
-checkpoint, and writes a run directory in every trial; KerasTuner builds and fits.
+Both search learning rate and dropout of the same small perceptron on the same digits, at random,
+with one epoch a trial. In every trial athanor reads the data, trains, stores the best model and a
+checkpoint, and writes a run directory; KerasTuner builds and fits.
 """
 
 import argparse
@@ -17,25 +17,25 @@ from typing import Any
 
 from training import startup
 
-SETTLED = 20  # trials before memory is first looked at
+NUM_WARMUP_TRIALS = 20  # before memory is first measured
 
 
-def memory() -> float:
-    """Of this process, in MB."""
+def memory_megabytes() -> float:
+    """Return the memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def athanor(trials: int, seed: int, directory: Path) -> list[float]:
-    """Memory after each trial of ours."""
+    """Return the memory after each trial of athanor's search."""
     import apps
     from tuning.options import TuneOptions
     from tuning.search import search
 
-    seen: list[float] = []
+    megabytes: list[float] = []
 
     def watch(_: Any) -> Any:
-        return lambda ended: seen.append(memory()) if ended else None
+        return lambda ended: megabytes.append(memory_megabytes()) if ended else None
 
     space = directory / "space.yaml"
     space.write_text(
@@ -50,11 +50,11 @@ def athanor(trials: int, seed: int, directory: Path) -> list[float]:
         precision="float32",
     )
     search(app, options, verbose=False, watch=watch)
-    return seen
+    return megabytes
 
 
 def kerastuner(trials: int, seed: int, directory: Path) -> list[float]:
-    """Memory after each trial of a plain KerasTuner search."""
+    """Return the memory after each trial of a plain KerasTuner search."""
     import keras
     import keras_tuner
 
@@ -62,7 +62,7 @@ def kerastuner(trials: int, seed: int, directory: Path) -> list[float]:
 
     app = apps.Mnist()
     splits = app.load_splits()
-    seen: list[float] = []
+    megabytes: list[float] = []
 
     def build(hp: Any) -> Any:
         layers = [
@@ -83,14 +83,14 @@ def kerastuner(trials: int, seed: int, directory: Path) -> list[float]:
     class Watched(keras_tuner.RandomSearch):
         def on_trial_end(self, trial: Any) -> None:
             super().on_trial_end(trial)
-            seen.append(memory())
+            megabytes.append(memory_megabytes())
 
     options = {"max_trials": trials, "seed": seed + 1, "directory": str(directory)}
     tuner = Watched(build, objective="val_loss", **options)
-    given = [part.numpy() for part in (splits.train, splits.valid)]
-    (x, y), valid = given[0], tuple(given[1])
+    arrays = [part.numpy() for part in (splits.train, splits.valid)]
+    (x, y), valid = arrays[0], tuple(arrays[1])
     tuner.search(x, y, validation_data=valid, epochs=1, batch_size=96, verbose=0)
-    return seen
+    return megabytes
 
 
 def main() -> None:
@@ -99,15 +99,22 @@ def main() -> None:
     parser.add_argument("--by", choices=["athanor", "kerastuner"], default="athanor")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    options = parser.parse_args()
     startup.start_tensorflow()
-    began = time.perf_counter()
+    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
-        by = athanor if given.by == "athanor" else kerastuner
-        seen = by(given.trials, given.seed, Path(directory))
-    growth = (seen[-1] - seen[SETTLED]) / (len(seen) - 1 - SETTLED)
-    told = {"growth": growth, "first": seen[SETTLED], "last": seen[-1], "trials": len(seen)}
-    print(json.dumps(told | {"each": (time.perf_counter() - began) / len(seen)}))
+        search = athanor if options.by == "athanor" else kerastuner
+        megabytes = search(options.trials, options.seed, Path(directory))
+    growth = (megabytes[-1] - megabytes[NUM_WARMUP_TRIALS]) / (
+        len(megabytes) - 1 - NUM_WARMUP_TRIALS
+    )
+    answer = {
+        "growth": growth,
+        "first": megabytes[NUM_WARMUP_TRIALS],
+        "last": megabytes[-1],
+        "trials": len(megabytes),
+    }
+    print(json.dumps(answer | {"each": (time.perf_counter() - start) / len(megabytes)}))
 
 
 if __name__ == "__main__":

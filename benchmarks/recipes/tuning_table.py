@@ -1,9 +1,9 @@
-"""Train an app with every combination of some values, and keep the score after each epoch.
+"""Train an app with every combination of some values, and store the score after each epoch.
 
     python benchmarks/recipes/tuning_table.py --app mnist --into benchmarks/results/tuning
 
-A search over these values is then a matter of looking up: what it would find, and what
-its epochs would cost, is known without training again. Ends where it began again.
+A search over these values can then look up what it would find, and what its epochs would cost,
+without training again. An interrupted command continues where it stopped.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from typing import Any
 
 from training import startup
 
-# The embedded rows will not do: on them no network is better than a line, whatever its fields.
+# Not the embedded rows: on them no network is better than a linear model, whatever its fields.
 CONCRETE = "shared/data/concrete_strength/concrete_strength.csv"
-ROOT = Path(__file__).resolve().parents[3]  # beside the checkout
+ROOT = Path(__file__).resolve().parents[3]  # the folder around the checkout
 # Small data, few epochs; each app's own flags are among the combinations.
 SPACES: dict[str, tuple[dict[str, Any], dict[str, tuple]]] = {
     "regression": (
@@ -81,23 +81,23 @@ SPACES: dict[str, tuple[dict[str, Any], dict[str, tuple]]] = {
 }
 
 
-# No gradient descent, so that the learning rate changes nothing: it is looked up.
-FIRST = {"learning_rate": 0.0025}
+# For models without gradient descent the learning rate has no effect: one is trained.
+FIRST_RATE = {"learning_rate": 0.0025}
 
 
 def combinations(name: str) -> list[dict[str, Any]]:
-    """Every combination of an app's values."""
+    """Return every combination of an app's values."""
     _, space = SPACES[name]
     return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
 
 
 def key(values: dict[str, Any]) -> str:
-    """What a combination is called."""
+    """Return the key of a combination in the table."""
     return json.dumps(values, sort_keys=True)
 
 
 def curve(app: Any, directory: Path) -> list[float]:
-    """The validation score of the best model so far, after each epoch; short where it diverged."""
+    """Return the best validation score so far, after each epoch; short if training diverged."""
     from training.fitting import DivergedError
     from training.train import train
     from tuning import objectives, tuner_fixes
@@ -106,45 +106,48 @@ def curve(app: Any, directory: Path) -> list[float]:
         train(app, run_dir=directory, precision="float32", verbose=0)
     history = directory / "history.csv"
     rows = history.read_text().splitlines() if history.exists() else []
-    found = []
+    scores = []
     for end in range(2, len(rows) + 1):
         beginning = directory / "beginning.csv"
         beginning.write_text("\n".join(rows[:end]) + "\n")
-        found.append(objectives.best_so_far(beginning, app.monitor, app.monitor))
+        scores.append(objectives.best_so_far(beginning, app.monitor, app.monitor))
     tuner_fixes.free_graphs()
-    return found
+    return scores
 
 
 def main() -> None:
-    """Train what is missing."""
+    """Train the missing combinations."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--app", choices=SPACES, required=True)
     parser.add_argument("--into", type=Path, required=True)
-    given = parser.parse_args()
+    options = parser.parse_args()
     startup.start_tensorflow()
     import apps
     from training.run import write_json
 
-    given.into.mkdir(parents=True, exist_ok=True)
-    path = given.into.resolve() / f"{given.app}.json"
-    fields, space = SPACES[given.app]
+    options.into.mkdir(parents=True, exist_ok=True)
+    path = options.into.resolve() / f"{options.app}.json"
+    fields, space = SPACES[options.app]
     table = {"fields": fields, "space": space, "curves": {}}
     if path.exists():
         table = json.loads(path.read_text())
     os.chdir(ROOT)
-    app = apps.get(given.app.partition("-")[0])(patience=0, **fields)
-    for values in combinations(given.app):
+    app = apps.get(options.app.partition("-")[0])(patience=0, **fields)
+    for values in combinations(options.app):
         if key(values) in table["curves"]:
             continue
-        if values.get("model") == "auto" and (same := key(values | FIRST)) in table["curves"]:
-            table["curves"][key(values)] = table["curves"][same]
+        if (
+            values.get("model") == "auto"
+            and (first_rate_key := key(values | FIRST_RATE)) in table["curves"]
+        ):
+            table["curves"][key(values)] = table["curves"][first_rate_key]
             continue
-        began = time.perf_counter()
+        start = time.perf_counter()
         with tempfile.TemporaryDirectory() as directory:
-            found = curve(dataclasses.replace(app, **values), Path(directory) / "run")
-        table["curves"][key(values)] = found
+            scores = curve(dataclasses.replace(app, **values), Path(directory) / "run")
+        table["curves"][key(values)] = scores
         write_json(path, table)
-        print(key(values), found[-1:], f"{time.perf_counter() - began:.1f} s", flush=True)
+        print(key(values), scores[-1:], f"{time.perf_counter() - start:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
