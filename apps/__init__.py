@@ -25,7 +25,7 @@ ALL: tuple[type[App], ...] = (Regression, Mnist, Finetune, Text, Recommender)
 
 
 def get(name: str) -> type[App]:
-    """The app of this name. Raises FieldError if there is none."""
+    """Return the app of this name. Raises FieldError if there is none."""
     for app in ALL:
         if app.name() == name:
             return app
@@ -35,5 +35,5 @@ def get(name: str) -> type[App]:
 
 
 def summary(app: type[App]) -> str:
-    """The first line of an app's docstring."""
+    """Return the first line of an app's docstring."""
     return (app.__doc__ or "").splitlines()[0]

@@ -27,9 +27,8 @@ MIN_STEPS_FOR_FULL_PEAK = 120
 class App(abc.ABC):
     """An application: its fields are hyperparameters, its methods build what a run needs.
 
-    Class variables name the modality of the inputs, the task (classification wherever
-    the data have labels), the fields that a search may draw, and the dtypes between
-    which the program may choose.
+    Class variables name the modality of the inputs, the task (classification if the data have
+    labels), the fields that a search may draw, and the dtypes that automatic precision may choose.
     """
 
     modality: ClassVar[ModalityName]
@@ -38,7 +37,7 @@ class App(abc.ABC):
     monitor: ClassVar[str]
     space: ClassVar[dict[str, tuple | Range]]
     compute_dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
-    address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "csv")  # that the app reads
+    address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "csv")
     column_fields: ClassVar[tuple[str, ...]] = ()  # fields that name table columns
     default_learning_rate: ClassVar[float] = 0.2  # of the default optimizer
     default_batch_size: ClassVar[int] = 96
@@ -77,14 +76,16 @@ class App(abc.ABC):
                 object.__setattr__(self, field.name, replace_home(value))
 
     def _address(self, value: Any) -> Any:
-        """The address of data given as a path, a frame or arrays; an address as it is."""
+        """Return the address of data given as a path, a frame or arrays; an address as it is."""
         if isinstance(value, str):
             return value
         from pipelines import frames
 
         if isinstance(value, Path):
             return str(value)
-        return frames.address(value, self.address_kinds) if frames.is_data(value) else value
+        return (
+            frames.store_as_address(value, self.address_kinds) if frames.is_data(value) else value
+        )
 
     @classmethod
     def name(cls) -> str:
@@ -94,16 +95,16 @@ class App(abc.ABC):
     @classmethod
     @abc.abstractmethod
     def tiny(cls) -> "App":
-        """An instance that trains offline in seconds, for the tests that all apps share."""
+        """Return an instance that trains offline in seconds, for the tests that all apps share."""
 
     def require_data(self) -> None:
         """Raise DataError if an address, path or column does not exist. Needs no TensorFlow."""
         from pipelines import preflight
 
-        named = {f"--{name}": getattr(self, name) for name in self.column_fields}
-        for address, columns in ((self.data, named), (self.test, {})):
+        table_columns = {f"--{name}": getattr(self, name) for name in self.column_fields}
+        for address, columns in ((self.data, table_columns), (self.test, {})):
             if address:
-                preflight.require(address, self.address_kinds, columns)
+                preflight.check_address(address, self.address_kinds, columns)
 
     @abc.abstractmethod
     def load_splits(
@@ -113,18 +114,18 @@ class App(abc.ABC):
 
     @abc.abstractmethod
     def make_preprocessing(self, splits: "Splits") -> Any:
-        """The deterministic Keras layer from raw to model input, adapted to train alone."""
+        """Return the deterministic Keras layer from raw to model input, adapted to train alone."""
 
     @abc.abstractmethod
     def make_network(self, splits: "Splits") -> Any:
-        """The uncompiled keras.Model from preprocessed input to logits or numbers."""
+        """Return the uncompiled keras.Model from preprocessed input to logits or numbers."""
 
     @abc.abstractmethod
     def make_loss(self, splits: "Splits") -> Any:
-        """The keras.losses.Loss between the target and the network's output."""
+        """Return the keras.losses.Loss between the target and the network's output."""
 
     def make_output_layer(self, splits: "Splits") -> Any:
-        """The Keras layer from the network's output to the prediction; None if they are equal.
+        """Return the Keras layer from network output to prediction; None if they are equal.
 
         A prediction is probabilities [batch, classes], or numbers [batch] in the target's unit.
         """
@@ -135,30 +136,30 @@ class App(abc.ABC):
         return keras.layers.Softmax(dtype="float32", name="probabilities")
 
     def task_of(self, splits: "Splits") -> TaskName:
-        """The task that these data define: classification if they have labels."""
+        """Return the task that these data define: classification if they have labels."""
         return "classification" if splits.labels else self.default_task
 
     def sequence_lengths(self, splits: "Splits") -> Any:  # noqa: ARG002
-        """The length of each training example, to batch similar ones; None if all are equal."""
+        """Return the length of each training example, to batch similar ones; None if equal."""
         return None
 
     def max_length(self) -> int | None:
-        """Maximum number of words that the network reads of a text; None if it reads all."""
+        """Return the maximum number of words that the network reads of a text; None for all."""
         return None
 
     def make_input_decoder(self, splits: "Splits") -> Any:  # noqa: ARG002
-        """The decoder from an outside input to a raw example; None if they are equal."""
+        """Return the decoder from an outside input to a raw example; None if they are equal."""
         return None
 
     def make_augmentation(self) -> Callable[[Any, Any, Any], Any] | None:
-        """A function that changes raw training batches at random, or None.
+        """Return a function that changes raw training batches at random, or None.
 
         It maps (features, target, integer seed [2]) to (features, target).
         """
         return None
 
     def effective_batch_size(self, count: int) -> int:
-        """Examples in one step, given the number of training examples.
+        """Return the examples in one step, given the number of training examples.
 
         Raises FieldError if --batch-size is larger than `count`.
         """
@@ -172,7 +173,7 @@ class App(abc.ABC):
         return self.batch_size
 
     def automatic_batch_size(self, count: int) -> int:  # noqa: ARG002
-        """Examples in one step if --batch-size is not given; capped at `count` afterwards."""
+        """Return the examples in one step if --batch-size is not given, before a cap at `count`."""
         return self.default_batch_size
 
     @property
@@ -195,7 +196,7 @@ class App(abc.ABC):
         return optimizers.default_learning_rate(self.optimizer)
 
     def peak_learning_rate_for(self, steps: int) -> float:
-        """The peak learning rate of a run of `steps` steps; --learning-rate is never changed."""
+        """Return the peak learning rate of a run of `steps` steps; --learning-rate wins."""
         import optimizers
 
         if self.learning_rate is not None or optimizers.is_learning_rate_free(self.optimizer):
@@ -203,13 +204,13 @@ class App(abc.ABC):
         return self.peak_learning_rate * self.peak_fraction(steps)
 
     def peak_fraction(self, steps: int) -> float:
-        """The factor of the automatic peak learning rate in a run of `steps` steps."""
+        """Return the factor of the automatic peak learning rate in a run of `steps` steps."""
         # Training diverges at the full peak before batch statistics have settled: on the embedded
         # digits two epochs, 24 steps, ended at 0.15 accuracy with it and end at 0.76 without.
         return 1.0 if self.schedule == "constant" else min(1.0, steps / MIN_STEPS_FOR_FULL_PEAK)
 
     def make_schedule(self, steps: int) -> Any:
-        """The learning rate of a run of `steps` steps: a float or a Keras schedule.
+        """Return the learning rate of a run of `steps` steps: a float or a Keras schedule.
 
         Raises FieldError for --schedule cosine with an optimizer that averages its weights.
         """
@@ -220,13 +221,13 @@ class App(abc.ABC):
         )
 
     def make_optimizer(self, steps: int) -> Any:
-        """The Keras optimizer of a run of `steps` steps."""
+        """Return the Keras optimizer of a run of `steps` steps."""
         import optimizers
 
         return optimizers.get(self.optimizer, self.make_schedule(steps))
 
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:  # noqa: ARG002
-        """The values that this app chose for its automatic fields.
+        """Return the values that this app chose for its automatic fields.
 
         With them as flags the run is the same.
         """
@@ -241,7 +242,7 @@ class App(abc.ABC):
         return values
 
     def searchable_fields(self, splits: "Splits") -> set[str]:  # noqa: ARG002
-        """The fields of `space` that have an effect on these data."""
+        """Return the fields of `space` that have an effect on these data."""
         return set(self.space)
 
     def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
@@ -257,17 +258,17 @@ class App(abc.ABC):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The fields; `from_json` takes them back."""
+        """Return the fields, from which `from_json` makes the app again."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "App":
-        """An app with these fields. Raises FieldError for an unknown name."""
+        """Return an app with these fields. Raises FieldError for an unknown name."""
         fields = with_current_names(fields)
-        known = [field.name for field in dataclasses.fields(cls)]
+        names = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
+            if name not in names:
+                matches = difflib.get_close_matches(name, names, 1)
+                hint = f" Did you mean {matches[0]!r}?" if matches else ""
                 raise FieldError(f"Received the field {name!r}; {cls.name()} has none.{hint}")
         return cls(**fields)

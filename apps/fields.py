@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 if typing.TYPE_CHECKING:
-    Address = Any  # data frames and arrays are taken too, and become addresses
+    Address = Any  # data frames and arrays are accepted too, and become addresses
 else:
     Address = str
 
@@ -31,12 +31,12 @@ class Range:
 
 
 def with_current_names(fields: dict[str, Any]) -> dict[str, Any]:
-    """The same fields, old names replaced."""
+    """Replace the old names of fields."""
     return {RENAMED_FIELDS.get(name, name): value for name, value in fields.items()}
 
 
 def bounded(default: Any, low: float, below: float | None = None) -> Any:
-    """A dataclass field whose value satisfies low <= value < below.
+    """Return a dataclass field whose value satisfies low <= value < below.
 
     `below` defaults to the limit of 32 bits: of an int32 if `low` is an integer, else of a
     float32.
@@ -64,13 +64,13 @@ def check(instance: Any) -> None:
 
 
 def _without_none(hint: Any) -> Any:
-    """The type T of `T | None`; any other type as it is."""
+    """Return the type T of `T | None`; any other type as it is."""
     kinds = typing.get_args(hint)
-    return next(one for one in kinds if one is not type(None)) if type(None) in kinds else hint
+    return next(kind for kind in kinds if kind is not type(None)) if type(None) in kinds else hint
 
 
 def _expected(field: dataclasses.Field, hint: Any, value: Any) -> str:
-    """What a field takes, in words; empty where the value is right."""
+    """Return what a field accepts, in words; "" if the value is valid."""
     choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
     if choices:
         return "" if value in choices else f"one of {', '.join(choices)}"

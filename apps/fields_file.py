@@ -10,7 +10,7 @@ MAX_DEPTH = 8  # levels of nesting; the time to read more grows with their squar
 
 
 def read(path: Path, flag: str, expected: str) -> dict[str, Any]:
-    """The fields in a YAML file.
+    """Return the fields in a YAML file.
 
     Raises FieldError, which names the flag and what was expected, if there is no such file or
     it has no fields. Tags and aliases are refused: a few lines of aliases can stand for more

@@ -16,7 +16,7 @@ class TrainingPosition(NamedTuple):
         stage_start: epochs that were done when this stage began.
         epoch: epochs done.
         stage_stopped: whether this stage ended before its last epoch.
-        step: steps done in the epoch after these.
+        step: steps done in the current epoch.
 
     """
 
@@ -33,7 +33,7 @@ class TrainingPosition(NamedTuple):
         return min(max(self.epoch, epochs.start), epochs.stop)
 
     def initial_batch(self, epochs: range, steps_per_epoch: int) -> int:
-        """Number of the first batch still to run, from 0 at the first epoch of training."""
+        """Return the number of the first batch still to run, from 0 at the start of training."""
         initial_epoch = self.initial_epoch(epochs)
         done = self.step if initial_epoch == self.epoch else 0
         return initial_epoch * steps_per_epoch + done
@@ -52,9 +52,9 @@ class FitData(NamedTuple):
         splits: the raw examples, for a fit that does not only pass over batches.
         prepare: the preprocessing layer.
         batch_size: examples in a training batch.
-        steps_per_execution: most steps that one call of TensorFlow may take.
+        steps_per_execution: maximum number of steps in one call of TensorFlow.
         position: where an interrupted fit continues.
-        transform: a change of every training batch, for a fit that makes batches itself.
+        transform: a function to apply to every training batch, for a fit that makes its own.
 
     """
 

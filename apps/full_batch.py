@@ -41,7 +41,7 @@ class FullBatchObjective:
             for rows in map(_block, range(0, len(targets), BLOCK_EXAMPLES))
         ]
         self.num_examples = len(targets)
-        self.num_weights = sum(int(np.prod(one.shape)) for one in self.variables)
+        self.num_weights = sum(int(np.prod(variable.shape)) for variable in self.variables)
         self._block_sums = tf.function(self._block_parts, autograph=False, reduce_retracing=True)
 
     def __call__(self, weights: np.ndarray) -> tuple:
@@ -57,83 +57,83 @@ class FullBatchObjective:
         return self._evaluate(weights, "gauss_newton")
 
     def iterate(
-        self, solver: Solver, limit: int, every: int = ITERATIONS_PER_EPOCH
+        self, solver: Solver, limit: int, report_every: int = ITERATIONS_PER_EPOCH
     ) -> Iterator[dict[str, float]]:
         """Run a solver for at most `limit` iterations.
 
-        After every `every` iterations the model has the current weights; gives their scores.
+        Every `report_every` iterations, put the current weights into the model; yield their scores.
         """
         function = self if solver.needs == "gradient" else getattr(self, solver.needs)
         start = self.weights()
         # A solver that starts at a minimum makes no iteration.
         last: Iterate | None = Iterate(start, 0.0, 0.0)
         for number, last in enumerate(solver.minimize(function, start), 1):
-            if number % every == 0 or number == limit:
-                yield self._take(last)
+            if number % report_every == 0 or number == limit:
+                yield self._apply_iterate(last)
                 last = None
             if number == limit:
                 return
         if last is not None:
-            yield self._take(last)
+            yield self._apply_iterate(last)
 
     def weights(self) -> np.ndarray:
-        """The current weights, flat."""
-        return np.concatenate([one.numpy().ravel() for one in self.variables])
+        """Return the current weights, flat."""
+        return np.concatenate([variable.numpy().ravel() for variable in self.variables])
 
-    def _take(self, found: Iterate) -> dict[str, float]:
-        """Put a solver's weights into the model; gives their scores."""
-        value, *_ = self(found.weights)
+    def _apply_iterate(self, iterate: Iterate) -> dict[str, float]:
+        """Put a solver's weights into the model; return their scores."""
+        value, *_ = self(iterate.weights)
         self.model.set_weights(self.float64_model.get_weights())
-        return {"loss": value, "slope": found.max_gradient}
+        return {"loss": value, "slope": iterate.max_gradient}
 
-    def _evaluate(self, weights: np.ndarray, what: str) -> tuple:
+    def _evaluate(self, weights: np.ndarray, needs: str) -> tuple:
         flat = tf.constant(weights, "float64")
         parts = [
-            self._block_sums(flat, *block, what, with_penalties=not number)
+            self._block_sums(flat, *block, needs, with_penalties=not number)
             for number, block in enumerate(self.blocks)
         ]
-        value, *rest = (sum(part.numpy() for part in some) for some in zip(*parts, strict=True))
+        value, *rest = (sum(part.numpy() for part in values) for values in zip(*parts, strict=True))
         return float(value), *rest
 
     def _block_parts(
-        self, flat: Any, inputs: Any, targets: Any, what: str, *, with_penalties: bool
+        self, flat: Any, inputs: Any, targets: Any, needs: str, *, with_penalties: bool
     ) -> list[Any]:
-        """A block's part of each sum over all examples; one block adds the penalties."""
-        self._set(flat)
+        """Return a block's part of each sum over all examples; one block adds the penalties."""
+        self._set_weights(flat)
         with tf.GradientTape(persistent=True) as outer, tf.GradientTape() as inner:
-            values = self._values(inputs, targets, what)
+            values = self._values(inputs, targets, needs)
             value = tf.reduce_sum(values) / self.num_examples
-            if with_penalties and what != "gauss_newton":
-                value += sum(tf.cast(one, "float64") for one in self.float64_model.losses)
-            if what != "gauss_newton":
+            if with_penalties and needs != "gauss_newton":
+                value += sum(tf.cast(variable, "float64") for variable in self.float64_model.losses)
+            if needs != "gauss_newton":
                 gradient = _flat(inner.gradient(value, self.variables), self.variables)
-        if what == "gradient":
+        if needs == "gradient":
             return [value, gradient]
-        if what == "hessian":
+        if needs == "hessian":
             return [value, gradient, self._jacobian(outer, gradient)]
         jacobian, share = self._jacobian(outer, values), 1 / self.num_examples
         gradient = tf.linalg.matvec(jacobian, values, transpose_a=True)
         curvature = tf.matmul(jacobian, jacobian, transpose_a=True)
         return [tf.reduce_sum(values**2) * share / 2, gradient * share, curvature * share]
 
-    def _set(self, flat: Any) -> None:
-        parts = tf.split(flat, [int(np.prod(one.shape)) for one in self.variables])
-        for one, part in zip(self.variables, parts, strict=True):
-            one.assign(tf.reshape(part, one.shape))
+    def _set_weights(self, flat: Any) -> None:
+        parts = tf.split(flat, [int(np.prod(variable.shape)) for variable in self.variables])
+        for variable, part in zip(self.variables, parts, strict=True):
+            variable.assign(tf.reshape(part, variable.shape))
 
-    def _values(self, inputs: Any, targets: Any, what: str) -> Any:
-        """The losses of the examples, or their errors for Gauss-Newton."""
-        float64_inputs = {name: tf.cast(one, "float64") for name, one in inputs.items()}
+    def _values(self, inputs: Any, targets: Any, needs: str) -> Any:
+        """Return the losses of the examples, or their errors for Gauss-Newton."""
+        float64_inputs = {name: tf.cast(array, "float64") for name, array in inputs.items()}
         predicted = self.float64_model(float64_inputs, training=False)
-        if what == "gauss_newton":
+        if needs == "gauss_newton":
             return tf.reshape(self.loss.errors(targets, predicted), [-1])
         return self.loss.call(targets, predicted)
 
     def _jacobian(self, tape: Any, values: Any) -> Any:
         zero = tf.UnconnectedGradients.ZERO
-        sources = [one.value for one in self.variables]
+        sources = [variable.value for variable in self.variables]
         parts = tape.jacobian(values, sources, unconnected_gradients=zero)
-        return tf.concat([tf.reshape(one, [tf.size(values), -1]) for one in parts], 1)
+        return tf.concat([tf.reshape(variable, [tf.size(values), -1]) for variable in parts], 1)
 
 
 def _block(start: int) -> slice:

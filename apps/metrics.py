@@ -6,8 +6,8 @@ Training, tuning and evaluation look a metric up by its name.
 import math
 from typing import Literal, NamedTuple
 
-VALIDATION = "val_"  # Keras writes it before the name of a validation score
-TARGET = "target"  # a unit: that of the predicted column
+VALIDATION = "val_"  # prefix of validation scores in Keras
+TARGET = "target"  # the unit of the predicted column
 
 Format = Literal["number", "fraction"]
 
@@ -21,7 +21,7 @@ class Metric(NamedTuple):
         low: the smallest possible value.
         high: the largest possible value.
         unit: "" for a pure number, TARGET for the unit of the target.
-        format: how a difference is shown to the user: a fraction in percentage points.
+        format: how the user sees a difference; of fractions, in percentage points.
         measures_quality: whether a worse value means a worse model; other metrics describe it.
         of_export: whether it is measured on an exported model, not on predictions.
 
@@ -47,7 +47,7 @@ class Metric(NamedTuple):
         return "max" if self.higher_is_better else "min"
 
     def unit_for(self, target: str) -> str:
-        """The unit, given the name of the target column."""
+        """Return the unit, given the name of the target column."""
         return target if self.unit == TARGET else self.unit
 
 
@@ -75,11 +75,11 @@ EXPORT_METRICS = tuple(name for name, metric in METRICS.items() if metric.of_exp
 
 
 def metric(name: str) -> Metric:
-    """The metric of this name, with or without `val_`. Raises ValueError if it is not known."""
-    known = METRICS.get(name.removeprefix(VALIDATION))
-    if known is None:
+    """Return the metric of this name, with or without `val_`. Raises ValueError if unknown."""
+    entry = METRICS.get(name.removeprefix(VALIDATION))
+    if entry is None:
         raise ValueError(
             f"Received the metric {name!r}; expected one of {', '.join(METRICS)}. Add it to "
             "METRICS in apps/metrics.py, with its direction, range, unit and format."
         )
-    return known
+    return entry

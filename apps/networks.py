@@ -72,7 +72,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
         return -(1 - self.smoothing) * true - self.smoothing * uniform
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of __init__."""
+        """Return the arguments of __init__."""
         return super().get_config() | {"smoothing": self.smoothing}
 
 
@@ -90,7 +90,7 @@ class Hidden:
     batch_norm: bool = True
 
     def penalty(self) -> Any:
-        """The kernel regularizer, or None."""
+        """Return the kernel regularizer, or None."""
         return keras.regularizers.L2(self.l2) if self.l2 else None
 
     def dense(self, x: Any, width: int) -> Any:
@@ -135,7 +135,7 @@ def convolutions(images: Any, hidden: Hidden) -> Any:
 
 
 def classifier(images: Any, x: Any, *, num_classes: int, hidden: Hidden, dropout: float) -> Any:
-    """The model from `images` to logits [batch, num_classes] of features `x` [batch, any]."""
+    """Return the model from `images` to logits [batch, num_classes] of features [batch, any]."""
     if dropout:
         x = keras.layers.Dropout(dropout)(x)
     # Logits are float32 in every precision: a loss near 0 needs the digits.

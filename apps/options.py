@@ -8,7 +8,7 @@ from apps import fields
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CommonOptions:
-    """Options of every verb; those of a verb are a subclass."""
+    """Options of every verb; each verb adds its own in a subclass."""
 
     data_dir: Path | None = None
     """Where prepared TFDS sets lie; TFDS_DATA_DIR by default."""

@@ -16,7 +16,7 @@ MAX_FREEDOM_PER_EXAMPLE = 0.9  # degrees of freedom
 def ridge(
     blocks: Iterable[tuple[np.ndarray, np.ndarray]], l2: float | None, *, wide: bool = False
 ) -> list[np.ndarray]:
-    """The kernel [n, 1] and bias [1] that minimise mean (x w + b - y)^2 + l2 |w|^2.
+    """Return the kernel [n, 1] and bias [1] that minimise mean (x w + b - y)^2 + l2 |w|^2.
 
     Args:
         blocks: pairs of x [rows, n] and y [rows]; one block is in memory at a time.
@@ -101,14 +101,15 @@ def _row_energy(y: np.ndarray) -> _Energy:
 
 def _column_energy(right: np.ndarray, moments: _Moments) -> _Energy:
     def along(values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        least = len(values) * np.finfo("float64").eps * max(values.max(), 1e-300)
-        return np.where(values > least, (vectors.T @ right) ** 2 / np.maximum(values, least), 0)
+        smallest = len(values) * np.finfo("float64").eps * max(values.max(), 1e-300)
+        parts = (vectors.T @ right) ** 2 / np.maximum(values, smallest)
+        return np.where(values > smallest, parts, 0)
 
     return _Energy(along, moments.y_power / moments.size, moments.size)
 
 
 def _solve(gram: np.ndarray, right: np.ndarray, l2: float | None, energy: _Energy) -> np.ndarray:
-    """(gram + l2)^-1 right; zero along directions that a singular matrix leaves open."""
+    """Return (gram + l2)^-1 right; zero along the null directions of a singular matrix."""
     if not len(right):
         return right
     if l2 is None:
@@ -126,7 +127,7 @@ def _solve(gram: np.ndarray, right: np.ndarray, l2: float | None, energy: _Energ
 
 
 def _best_penalty(values: np.ndarray, along: np.ndarray, energy: _Energy) -> float:
-    """The penalty with the least error by generalised cross-validation.
+    """Return the penalty with the least error by generalised cross-validation.
 
     References:
         Golub, Heath and Wahba, Generalized Cross-Validation as a Method for Choosing a Good

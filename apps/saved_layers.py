@@ -1,4 +1,4 @@
-"""Imports the modules whose Keras layers saved models hold, so that such models can be loaded."""
+"""Import the modules whose Keras layers occur in saved models, so that those can be loaded."""
 
 from types import ModuleType
 

@@ -1,4 +1,4 @@
-"""Fits a model by a solver in place of gradient descent; callbacks see epochs."""
+"""Fit a model by a solver in place of gradient descent, with epochs for the callbacks."""
 
 import collections
 import itertools
@@ -23,13 +23,13 @@ def solve(
     Returns the number of epochs done.
 
     Args:
-        model: compiled for training, with the metrics of validation.
-        fit_data: of the run; only validation batches and position are read here.
+        model: compiled, with the metrics of validation.
+        fit_data: the data of the run; only validation batches and position are read here.
         iterations: each step leaves better weights in the model and gives scores on the
             training examples, such as {"loss": 0.5}, always of the same names. It may end
             before `epochs`.
-        epochs: most steps.
-        callbacks: as for keras.Model.fit.
+        epochs: maximum number of iterations.
+        callbacks: as in keras.Model.fit.
         verbose: 0 is silent, otherwise a line per epoch.
 
     """

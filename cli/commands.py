@@ -37,7 +37,7 @@ SUMMARY = "Train, evaluate, export and serve models on your own data."
 
 
 def command_line(app_name: str | None = None) -> App:
-    """The commands of all apps; if an app is named, the others are only listed."""
+    """Return the commands of all apps; if an app is named, the others are only listed."""
     cli = App(
         name="athanor",
         help=SUMMARY,
@@ -213,7 +213,7 @@ def launch(
 def _parsed_for_workers(
     command: list[str],
 ) -> tuple[apps.App, TrainFlags | CheckDistributeOptions]:
-    """The app and options of the workers' command, parsed here so that a mistake shows once."""
+    """Return the app and options of the workers' command, parsed here to show a mistake once."""
     known = [app.name() for app in apps.ALL]
     if command[:1] not in [[name] for name in known] or command[1:2] not in LAUNCHABLE:
         raise apps.FieldError(

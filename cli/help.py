@@ -24,7 +24,7 @@ class Entry(NamedTuple):
 
 
 def page(cli: App, tokens: Sequence[str]) -> str:
-    """The help of the command that the tokens name. Raises CycloptsError if there is none."""
+    """Return the help of the command that the tokens name. Raises CycloptsError if unknown."""
     _, path, unknown = cli.parse_commands(tokens)
     command = path[-1]
     if command.default_command is None:
@@ -71,7 +71,7 @@ def _argument(argument: Argument) -> Entry:
 
 
 def _label(argument: Argument) -> str:
-    """The names of an argument; after those of a flag the type of its value in capitals."""
+    """Return the names of an argument; after those of a flag the type of its value in capitals."""
     if _is_positional(argument):
         return argument.names[0].lstrip("-").upper()
     names = " ".join(dict.fromkeys([*argument.names, *argument.negatives]))

@@ -58,7 +58,7 @@ class CheckDataFlags(CheckDataOptions):
 
 
 def flags(kind: Any) -> Any:
-    """The type of a command's parameter whose fields are flags."""
+    """Return the type of a command's parameter whose fields are flags."""
     return Annotated[kind, FLAGS]
 
 

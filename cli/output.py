@@ -56,7 +56,7 @@ def output(as_json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 def config_of(arguments: list[str]) -> Any:
-    """The fields in the file that --config names, as a config of cyclopts; None without --config.
+    """Return the fields of the --config file, as a config of cyclopts; None without --config.
 
     cyclopts needs it before it parses the arguments.
     """
@@ -83,7 +83,7 @@ def config_of(arguments: list[str]) -> Any:
 
 
 def with_current_names(arguments: list[str]) -> list[str]:
-    """The same arguments, old names of flags replaced, and a line to the user about each."""
+    """Return the same arguments, old names of flags replaced, and a line to the user about each."""
     if "regression" not in arguments[:4]:  # `launch --workers 2 regression` is the longest way
         return arguments
     current = []
@@ -99,7 +99,7 @@ def with_current_names(arguments: list[str]) -> list[str]:
 
 
 def named_values(arguments: Sequence[str], flags: Any) -> dict[str, Any]:
-    """The fields of `flags` that a command, or its --config file, names.
+    """Return the fields of `flags` that a command, or its --config file, names.
 
     A named value counts even if it equals the default: it may replace another one.
     """
@@ -149,7 +149,7 @@ def require_app_first(arguments: Sequence[str]) -> None:
 
 
 def delimited(arguments: list[str]) -> list[str]:
-    """The arguments of `launch`, with -- before the workers' command."""
+    """Return the arguments of `launch`, with -- before the workers' command."""
     names = {app.name() for app in apps.ALL}
     place = next((place for place, one in enumerate(arguments) if one in names), len(arguments))
     return [*arguments[:place], "--", *arguments[place:]]
@@ -185,7 +185,7 @@ def _is_number(text: str) -> bool:
 
 
 def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, str]:
-    """The exit status and the message of an error: received, expected, what to do.
+    """Return the exit status and the message of an error: received, expected, what to do.
 
     `arguments` are those of the command that failed.
     """

@@ -268,7 +268,7 @@ def serve(*runs: "Run | Path | str", options: ServeOptions | None = None, **chan
 
 
 def _loaded(run: "Run | Path | str", options: CommonOptions) -> "Run":
-    """The run, with TensorFlow started. Raises RunError, ProvenanceError."""
+    """Return the run, with TensorFlow started. Raises RunError, ProvenanceError."""
     from training import provenance
     from training import run as runs
 

@@ -53,7 +53,7 @@ def evaluate(app: type[apps.App], path: Path, options: CommonOptions) -> dict[st
 
 
 def score_summary(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
-    """A run and its scores as --json prints them."""
+    """Return a run and its scores as --json prints them."""
     total = round(time.perf_counter() - STARTED, 3)
     return {
         "run": str(run.path),
@@ -132,7 +132,7 @@ def export(app: type[apps.App], path: Path, options: ExportOptions) -> dict[str,
 
 
 def load(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
-    """The run in a directory, with TensorFlow started; raises as `checked_run`."""
+    """Return the run in a directory, with TensorFlow started; raises as `checked_run`."""
     run = checked_run(app, path, options)
     from training import startup
 
@@ -141,7 +141,7 @@ def load(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
 
 
 def checked_run(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
-    """The run in a directory; raises FieldError if it is another app's, or ProvenanceError."""
+    """Return the run in a directory. Raises FieldError for another app, or ProvenanceError."""
     from training import provenance
     from training.run import Run
 
@@ -152,7 +152,7 @@ def checked_run(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
 
 
 def app_of(path: Path) -> type[apps.App]:
-    """The app of the run in a directory; raises RunError if there is no run."""
+    """Return the app of the run in a directory; raises RunError if there is no run."""
     from training.run import Run
 
     return apps.get(Run.load(path).manifest["app"])
@@ -202,7 +202,7 @@ def check_data(
 
 
 def short(path: Path) -> str:
-    """A path, relative to the current directory if it lies in it."""
+    """Return a path, relative to the current directory if it lies in it."""
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)

@@ -25,7 +25,7 @@ Optimizer = Annotated[
 
 
 def version() -> str:
-    """The version that is installed."""
+    """Return the version that is installed."""
     import importlib.metadata
 
     return importlib.metadata.version("athanor")

@@ -47,7 +47,7 @@ def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, 
 
 
 def _resumed(app: apps.App, options: TrainFlags) -> tuple[apps.App, TrainFlags]:
-    """The app and the options that a run began with, except for what this command names."""
+    """Return the app and the options that a run began with, except for what this command names."""
     from training import resume
     from training.run import QUARANTINE, remembered_directory
 

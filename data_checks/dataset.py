@@ -113,12 +113,12 @@ class CheckedData:
         return self.splits.train.row_hashes is not None
 
     def numbers_of(self, split: str) -> np.ndarray:
-        """The numbers of a split's examples, without removed duplicates."""
+        """Return the numbers of a split's examples, without removed duplicates."""
         place = ("train", "valid", "test").index(split)
         return np.arange(self.ends[place] - len(self.parts[place].examples), self.ends[place])
 
     def locate(self, number: int) -> tuple[Part, int]:
-        """The part of an example, and its position in that part."""
+        """Return the part of an example, and its position in that part."""
         which = int(np.searchsorted(self.ends, number, side="right"))
         part = self.parts[which]
         return part, int(number - (self.ends[which] - len(part.examples)))
@@ -143,7 +143,7 @@ class CheckedData:
         )
 
     def origin(self, number: int) -> tuple[Any, int]:
-        """The table or listing that holds an example, and its row there; (None, row) if unknown."""
+        """Return the table or listing of an example, and its row there; (None, row) if unknown."""
         part, position = self.locate(number)
         row = int(part.examples.rows[position])
         origins = part.examples.origins
@@ -155,7 +155,7 @@ class CheckedData:
         return f"record {row}" if read is None else read.where(row)
 
     def occurrences(self, numbers: Sequence[int] | np.ndarray, said: str = "") -> list[Occurrence]:
-        """The first few of these examples as occurrences of a finding."""
+        """Return the first few of these examples as occurrences of a finding."""
         return [
             Occurrence(
                 self.locate(number)[0].split,
@@ -167,7 +167,7 @@ class CheckedData:
         ]
 
     def describe(self, number: int) -> str:
-        """An example's content, shortened, and its target."""
+        """Return an example's content, shortened, and its target."""
         part, position = self.locate(number)
         examples, row = part.examples, part.examples.rows[position]
         target = self.target_text(examples.target[row])
@@ -180,7 +180,7 @@ class CheckedData:
         return target
 
     def target_text(self, target: Any) -> str:
-        """A target as text: its class name, or the number."""
+        """Return a target as text: its class name, or the number."""
         labels = self.splits.labels
         return labels[int(target)] if labels else f"{float(target):g}"
 

@@ -65,7 +65,7 @@ class Diagnosis:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The diagnosis as JSON, for `--json`."""
+        """Return the diagnosis as JSON, for `--json`."""
         splits = self.data and self.data.splits
         return {
             "app": self.app.name(),

@@ -64,7 +64,7 @@ class Finding:
     unread: Sequence[UnreadExample] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The finding as JSON, for `--json`."""
+        """Return the finding as JSON, for `--json`."""
         return {
             "check": self.check,
             "severity": self.severity,
@@ -87,12 +87,12 @@ def sort_by_severity(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def severity_of(share: float, *, error: float = 2.0, warning: float = 0.0) -> Severity:
-    """An error if the share reaches `error`, a warning if it reaches `warning`, else a note."""
+    """Return error if the share reaches `error`, warning if it reaches `warning`, else note."""
     if share >= error:
         return "error"
     return "warning" if share >= warning else "note"
 
 
 def counted(count: int, what: str, plural: str = "") -> str:
-    """A count with its noun: 1 row, 2,000 rows."""
+    """Return a count with its noun: 1 row, 2,000 rows."""
     return f"{count:,} {what if count == 1 else plural or what + 's'}"

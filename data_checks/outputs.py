@@ -98,7 +98,7 @@ def write(diagnosis: Diagnosis, report: Path, listed: Path | None) -> dict[str, 
 
 
 def entries(diagnosis: Diagnosis) -> Iterator[quarantine.Entry]:
-    """An entry for each example that a finding names, with the first reason."""
+    """Yield an entry for each example that a finding names, with the first reason."""
     data = diagnosis.data
     listed: set[tuple[str, str]] = set()
     for finding in diagnosis.findings:

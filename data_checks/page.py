@@ -53,7 +53,7 @@ ul.notes { padding-left: 1.2rem; }
 
 
 def page(diagnosis: Diagnosis) -> str:
-    """The HTML of the report."""
+    """Return the HTML of the report."""
     app = diagnosis.app
     title = f"Data of {app.data}"
     body = [*_head(diagnosis, title)]
@@ -155,7 +155,7 @@ class _Pictures:
         self.left = MAX_PICTURES if diagnosis.app.modality == "image" else 0
 
     def of(self, shown: Occurrence) -> str:
-        """An <img> element, or an empty string."""
+        """Return an <img> element, or an empty string."""
         if self.data is None or shown.number < 0 or self.left <= 0:
             return ""
         self.left -= 1

@@ -21,7 +21,7 @@ MAX_BROKEN_SHARE = 0.05  # of the lines; beyond it the file is probably damaged
 
 
 def refused(error: DataError) -> Iterator[Finding]:
-    """The error with which training would refuse the data."""
+    """Yield the error with which training would refuse the data."""
     text = " ".join(str(error).split())
     yield Finding("refused by training", "error", text, "Training cannot use these data.")
 
@@ -62,7 +62,7 @@ def lines_of(inspection: Inspection) -> Iterator[Finding]:
 def skipped_rows(
     table: Table, split: str, which: Sequence[int] | np.ndarray, check: str, said: str, advice: str
 ) -> Iterator[Finding]:
-    """A finding about rows of a table that training skips."""
+    """Yield a finding about rows of a table that training skips."""
     if not len(which):
         return
     share = len(which) / max(1, len(table))

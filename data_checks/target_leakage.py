@@ -45,7 +45,7 @@ def leaking_columns(
 
 
 def score(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
-    """The score of one column, in [0, 1]; see `leaking_columns`."""
+    """Return the score of one column, in [0, 1]; see `leaking_columns`."""
     parts = np.random.default_rng(0).permutation(len(target)) % FOLDS
     predicted = np.empty(len(target), target.dtype if classes else "float64")
     for part in range(FOLDS):
@@ -65,7 +65,7 @@ def score(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
 
 
 def _wrong_between(column: np.ndarray, target: np.ndarray, parts: np.ndarray) -> float:
-    """The smaller mean squared error of linear interpolation and of a straight line."""
+    """Return the smaller mean squared error of linear interpolation and of a straight line."""
     wrong = np.zeros((2, len(target)))
     filled = np.where(np.isfinite(column), column, 0).astype("float64")
     for part in range(FOLDS):
@@ -80,7 +80,7 @@ def _wrong_between(column: np.ndarray, target: np.ndarray, parts: np.ndarray) ->
 
 
 def _slope(column: np.ndarray, target: np.ndarray) -> float:
-    """The slope of the least-squares line."""
+    """Return the slope of the least-squares line."""
     centred = column - column.mean()
     return float(centred @ (target - target.mean()) / (centred @ centred or 1.0))
 

@@ -29,24 +29,24 @@ COLUMNS = "100"
 
 
 def records(output: str) -> list[str]:
-    """The lines of an output; the title of an epoch and its numbers are one record."""
+    """Return the lines of an output; the title of an epoch and its numbers are one record."""
     joined = re.sub(r"^(Epoch \d+/\d+)\n", "\\1\0", output.rstrip(), flags=re.MULTILINE)
     return [record.replace("\0", "\n") for record in joined.splitlines()]
 
 
 def masked(line: str) -> str:
-    """A line without what differs between two runs: numbers and the width of columns."""
+    """Return a line without what differs between two runs: numbers and the width of columns."""
     return re.sub(r"\s+|-{3,}", " ", re.sub(r"\d[\d.,e+-]*(m(?=s/step))?", "#", line)).strip()
 
 
 def shapes(output: str) -> list[str]:
-    """The masked lines of an output; lines alike that follow each other count once."""
+    """Return the masked lines of an output; lines alike that follow each other count once."""
     lines = [masked(line) for line in records(output) if line.strip() not in ("", "...")]
     return [line for line, _ in itertools.groupby(lines)]
 
 
 def shortened(output: str) -> str:
-    """An output whose long series of lines alike show their first two and their last."""
+    """Return an output whose long series of lines alike show their first two and their last."""
     kept: list[str] = []
     for _, alike in itertools.groupby(records(output), masked):
         lines = list(alike)
@@ -171,7 +171,7 @@ def run(command: str, directory: Path) -> str:
 
 
 def refreshed(page: str, directory: Path, known: dict[str, str] | None = None) -> str:
-    """The page with the output of each command made anew; of those in `known` it is taken."""
+    """Return the page with the output of each command, which is run unless `known` has it."""
     write_examples(page, directory)
     known = {} if known is None else known
 

@@ -24,7 +24,7 @@ class Comparison(NamedTuple):
     units: dict[str, str]
 
     def cells(self) -> list[list[Any]]:
-        """The rows with rounded numbers."""
+        """Return the rows with rounded numbers."""
         return [[_cell(row, name) for name in self.columns] for row in self.rows]
 
 
@@ -93,7 +93,7 @@ def _differs(runs: Sequence[Run], part: str) -> bool:
 
 
 def _reason(runs: Sequence[Run]) -> str:
-    """The differing settings that choose the data, in parentheses."""
+    """Return the differing settings that choose the data, in parentheses."""
     found = []
     for name in ("data", "test", "split", "target"):
         values = {str(run.manifest["fields"].get(name, "")) for run in runs}

@@ -39,7 +39,7 @@ def _plain(columns: list[str], cells: list[list[str]], title: str) -> None:
 
 
 def text(value: Any) -> str:
-    """A value as the text of a cell."""
+    """Return a value as the text of a cell."""
     return rounding.number(value) if isinstance(value, float) else str(value)
 
 
@@ -108,7 +108,7 @@ def predictions(rows: list[dict[str, Any]]) -> None:
 
 
 def cell(value: Any) -> str:
-    """A value as the text of a cell; the next classes are joined."""
+    """Return a value as the text of a cell; the next classes are joined."""
     if not isinstance(value, list):
         return text(value)
     return ", ".join(" ".join(text(part) for part in one.values()) for one in value)

@@ -8,7 +8,7 @@ import numpy as np
 
 from apps.app import App, FieldError
 from evaluation import report
-from pipelines.quarantine import of_training
+from pipelines.quarantine import training_splits
 from pipelines.splits import Fold
 from training import provenance
 from training.directory import create_group_directory
@@ -82,7 +82,7 @@ def _other_runs(scores: dict[str, Any]) -> int:
 
 
 def _finished(app: App, fold: Fold, options: TrainOptions) -> Run | None:
-    """The run of a fold, if it is trained."""
+    """Return the run of a fold, if it is trained."""
     run = find_finished_run(app, options, fold=fold)
     if run:
         provenance.require_signature(run.path, provenance.RUN_FILES, trust=options.trust)
@@ -95,7 +95,7 @@ def _require_trainable(app: App, folds: Iterable[Fold], options: TrainOptions) -
     splits = app.load_splits(options.data_dir)
     app.make_optimizer(1)
     for fold in folds:
-        count = len(of_training(splits, fold, options.quarantine).train)
+        count = len(training_splits(splits, fold, options.quarantine).train)
         distribution.batch_size(app, count, spread.num_replicas_in_sync)
 
 

@@ -48,14 +48,14 @@ class Fonts:
         return any(ord(sign) in known for known in self._maps)
 
     def drawable(self, text: str) -> str:
-        """The text in one line, with SUBSTITUTE for each character that no font has."""
+        """Return the text in one line, with SUBSTITUTE for each character that no font has."""
         signs = re.sub(r"\s+", " ", text)
         lost = {sign for sign in set(signs) if not self._has(sign)}
         self.lost |= lost
         return "".join(SUBSTITUTE if sign in lost else sign for sign in signs)
 
     def short(self, name: str) -> str:
-        """The beginning of a name, as `drawable` gives it."""
+        """Return the beginning of a name, as `drawable` gives it."""
         drawn = self.drawable(name)
         return drawn if len(drawn) <= MAX_NAME_LENGTH else f"{drawn[: MAX_NAME_LENGTH - 1]}\u2026"
 
@@ -73,7 +73,7 @@ class Fonts:
 
 @functools.cache
 def fonts() -> Fonts:
-    """The fonts of this machine."""
+    """Return the fonts of this machine."""
     found = [Path(name) for name in font_manager.findSystemFonts()]
     return Fonts(sorted(found, key=_rank))
 

@@ -9,7 +9,7 @@ COLUMNS = {"epoch", "loss", "val_loss", "learning_rate"}
 
 
 def read(path: Path) -> dict[str, list[float]]:
-    """The columns of history.csv. Raises RunError if it is damaged."""
+    """Return the columns of history.csv. Raises RunError if it is damaged."""
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))

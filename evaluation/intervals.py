@@ -87,7 +87,7 @@ def bca(estimate: float, resampled: np.ndarray, left_out: np.ndarray, known: Met
 
 
 def mean_interval(values: np.ndarray, resampled: np.ndarray, known: Metric) -> Interval:
-    """The interval of a mean over independent units.
+    """Return the interval of a mean over independent units.
 
     Wilson's where the values are hits and misses, or shares that are all the same and
     so leave nothing to resample; else BCa.
@@ -136,10 +136,10 @@ def bca_of_sums(
 
 
 def bootstrap_sums(columns: np.ndarray, seed: int = 0) -> np.ndarray:
-    """The sums of the columns [units, columns] in every resample, [resamples, columns]."""
+    """Return the sums of the columns [units, columns] in every resample, [resamples, columns]."""
     return np.stack([columns[rows].sum(0) for rows in resampled_positions(len(columns), seed)])
 
 
 def _clipped(estimate: float, low: float, high: float, least: float, most: float) -> Interval:
-    """An interval inside the range that holds the estimate."""
+    """Return an interval inside the range that holds the estimate."""
     return max(min(float(low), estimate), least), min(max(float(high), estimate), most)

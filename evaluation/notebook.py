@@ -77,7 +77,7 @@ class Run(PlainRun):
 
     @classmethod
     def of(cls, run: PlainRun) -> "Run":
-        """The same run; what is in memory stays there."""
+        """Return the same run; what is in memory stays there."""
         if isinstance(run, cls):
             return run
         shown = cls(run.path, run.data_dir)
@@ -110,7 +110,7 @@ def _cell(value: Any) -> str:
 def plain(
     columns: Sequence[str], cells: Sequence[Sequence[str]], title: str, notes: Sequence[str]
 ) -> str:
-    """A table in lines of text."""
+    """Return a table in lines of text."""
     lines = [columns, *cells]
     widths = [max(len(line[k]) for line in lines) for k in range(len(columns))]
     rows = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
@@ -120,7 +120,7 @@ def plain(
 def markup(
     columns: Sequence[str], cells: Sequence[Sequence[str]], title: str, notes: Sequence[str]
 ) -> str:
-    """A table in HTML."""
+    """Return a table in HTML."""
     caption = f"<caption>{html.escape(title)}</caption>" if title else ""
     head = "".join(f'<th style="{STYLE}">{html.escape(name)}</th>' for name in columns)
     rows = (

@@ -50,7 +50,7 @@ def _target(run: Run) -> str:
 
 
 def _caption(run: Run) -> str:
-    """The caption of every picture of a run."""
+    """Return the caption of every picture of a run."""
     return f"{run.manifest['app']} run {run.path.name}; data {run.manifest['fields']['data']}"
 
 

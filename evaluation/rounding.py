@@ -62,5 +62,5 @@ def _two_digits(value: float) -> str:
 
 
 def heading(name: str, units: dict[str, str]) -> str:
-    """The name of a metric, with its unit if metric."""
+    """Return the name of a metric, with its unit if metric."""
     return f"{name} ({units[name]})" if units.get(name) else name

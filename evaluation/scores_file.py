@@ -7,7 +7,7 @@ from training.run import SCORES, Run, RunError
 
 
 def read(run: Run) -> dict[str, Any]:
-    """The content of scores.json. Raises RunError if the run has not been evaluated."""
+    """Return the content of scores.json. Raises RunError if the run has not been evaluated."""
     path = run.path / SCORES
     try:
         scores = json.loads(path.read_text())

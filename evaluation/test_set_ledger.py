@@ -41,7 +41,7 @@ class SelectionBias(NamedTuple):
     bias: float
 
     def to_json(self) -> dict[str, float]:
-        """The value of `test_set` in scores.json."""
+        """Return the value of `test_set` in scores.json."""
         return {"other_runs": self.other_runs, "flatters": self.bias}
 
 

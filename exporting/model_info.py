@@ -19,7 +19,7 @@ ENCODED = "encoded"
 def describe(
     run: Run, signatures: dict[str, Any], shown: dict[str, Any], *, with_examples: bool = False
 ) -> dict[str, Any]:
-    """The content of about.json.
+    """Return the content of about.json.
 
     It has the `signatures`; `examples` in TensorFlow Serving's JSON, a row each, for the signature
     `example_signature`; what the modality adds, such as `columns`; and the first score of the run,

@@ -12,7 +12,7 @@ MAX_VERSION = 2**63 - 1  # in TensorFlow Serving
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty if it cannot be read."""
+    """Return the object in a JSON file; empty if it cannot be read."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -21,7 +21,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def versions(directory: Path) -> list[int]:
-    """The numbers of the versions in a directory."""
+    """Return the numbers of the versions in a directory."""
     try:
         names = [path.name for path in directory.iterdir() if path.name.isdecimal()]
     except OSError:

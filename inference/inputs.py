@@ -67,7 +67,7 @@ def read_table(name: str, note: Note = print_note) -> Table:
 
 
 def noted(tables: Tables, note: Note) -> Table:
-    """The table of a file; notes what reading found."""
+    """Return the table of a file; notes what reading found."""
     for line in tables.notes:
         note(line)
     return tables.train

@@ -30,7 +30,7 @@ class RequestSize(NamedTuple):
 
 
 def request_size(arrays: Mapping[str, np.ndarray]) -> RequestSize:
-    """The size of a request with these inputs."""
+    """Return the size of a request with these inputs."""
     rows = max((one.shape[0] for one in arrays.values() if one.ndim), default=1)
     size = sum(
         sum(map(len, one.ravel().tolist())) if one.dtype.kind == "O" else one.nbytes

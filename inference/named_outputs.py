@@ -22,7 +22,7 @@ OUTPUT_NAMES: dict[TaskName, str | tuple[str, ...]] = {
 
 
 def named_function(run: Run) -> Callable[[Any], dict[str, Any]]:
-    """The model as a function from raw input to named outputs, for a graph."""
+    """Return the model as a function from raw input to named outputs, for a graph."""
     model, labels = run.model, tf.constant(run.manifest["labels"], tf.string)
 
     def predict(raw: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def name_outputs(task: TaskName, output: Any) -> dict[str, Any]:
 
 
 def training_outputs(run: Run) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """The named outputs that training stored for its samples, and its labels as bytes.
+    """Return the named outputs that training stored for its samples, and its labels as bytes.
 
     The labels are those stored with the samples, and not those that an export is made from.
     """

@@ -91,7 +91,7 @@ class Portable:
 
 
 def as_float32(model: Any) -> Any:
-    """The same model with all arithmetic in float32: small runtimes lack bfloat16."""
+    """Return the same model with all arithmetic in float32: small runtimes lack bfloat16."""
     import keras
 
     written = model.to_json()
@@ -103,7 +103,7 @@ def as_float32(model: Any) -> Any:
 
 
 def tail_model(model: Any, layer: Any) -> Callable[[Any], Any]:
-    """The part of a model after a layer, as a function of the layer's output."""
+    """Return the part of a model after a layer, as a function of the layer's output."""
     import keras
 
     # A list: tensors of a dict lose their names as inputs of a model.
@@ -114,7 +114,7 @@ def tail_model(model: Any, layer: Any) -> Callable[[Any], Any]:
 def sidecar(
     portable: Portable, manifest: dict[str, Any], outputs: dict[str, Any]
 ) -> dict[str, Any]:
-    """The content of the JSON beside a model: how to call it.
+    """Return the content of the JSON beside a model: how to call it.
 
     `outputs` are the output tensors of the function, by name.
     """

@@ -58,7 +58,7 @@ class RequestError(Exception):
 
 
 def invalid(message: str) -> RequestError:
-    """The error of a request that cannot be read."""
+    """Return the error of a request that cannot be read."""
     return RequestError("INVALID_ARGUMENT", message)
 
 

@@ -78,7 +78,7 @@ def vocabularies(run: Run) -> dict[str, Any]:
 
 
 def _opened(run: Run) -> Any:
-    """The loaded graph of a run; None if it is not current."""
+    """Return the loaded graph of a run; None if it is not current."""
     if "graph" not in vars(run):
         with tempfile.TemporaryDirectory() as place:
             run.remember(graph=_loaded(run, Path(place) / GRAPH))

@@ -24,7 +24,7 @@ def save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
 
 
 def _tables(model: Any) -> Iterator[Any]:
-    """The lookup tables of all layers, which are no variables."""
+    """Yield the lookup tables of all layers, which are no variables."""
     resource = tf.saved_model.experimental.TrackableResource
     for layer in model._flatten_layers():
         yield from (one for one in vars(layer).values() if isinstance(one, resource))

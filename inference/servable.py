@@ -52,7 +52,7 @@ class Tensor(NamedTuple):
         )
 
     def text(self) -> str:
-        """The shape as TensorFlow Serving writes it."""
+        """Return the shape as TensorFlow Serving writes it."""
         return "[?]" if self.shape is None else shape_text(self.shape)
 
 
@@ -130,7 +130,7 @@ class Servable:
         return Signature(name, definition.method_name, inputs, outputs, call)
 
     def signature(self, name: str | None) -> Signature:
-        """The signature of this name, or the default one. Raises RequestError."""
+        """Return the signature of this name, or the default one. Raises RequestError."""
         found = self.signatures.get(name or DEFAULT)
         if found is None:
             raise invalid(
@@ -201,7 +201,7 @@ def _by_blocks(
     signature: Signature,
     arrays: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The outputs for all rows, found for some of them at a time. Raises RequestError."""
+    """Return the outputs for all rows, found for some of them at a time. Raises RequestError."""
     size = signature.block
     rows = len(arrays[next(iter(signature.inputs))]) if size else 0
     try:
@@ -224,7 +224,7 @@ def _tensor(info: Any) -> Tensor:
 
 
 def shape_text(shape: tuple[int | None, ...]) -> str:
-    """A shape as TensorFlow Serving writes it."""
+    """Return a shape as TensorFlow Serving writes it."""
     return f"[{','.join('-1' if one is None else str(one) for one in shape)}]"
 
 
@@ -253,7 +253,7 @@ def check(signature: Signature, arrays: Mapping[str, Any]) -> None:
 
 
 def batch_of(arrays: Mapping[str, Any]) -> int:
-    """The number of rows of all arrays. Raises RequestError if they differ."""
+    """Return the number of rows of all arrays. Raises RequestError if they differ."""
     sizes = {name: one.shape[0] if one.shape else -1 for name, one in arrays.items()}
     if len(set(sizes.values())) != 1 or -1 in sizes.values():
         raise RequestError(

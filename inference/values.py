@@ -17,7 +17,7 @@ Predictions = list[dict[str, Any]]
 
 
 def predict_values(run: Run, values: Any, note: Note = print_note) -> Predictions:
-    """A prediction for each value; `input` is its text, its path, or the number of its row.
+    """Return a prediction for each value; `input` is its text, its path, or the number of its row.
 
     Args:
         run: the trained run.
@@ -100,7 +100,7 @@ def _ids(run: Run, values: Any, note: Note) -> Predictions:
 
 
 def _ids_line(value: Any) -> str:
-    """A user or (user, item), as on the command line."""
+    """Return a user or (user, item), as on the command line."""
     line = io.StringIO()
     cells = value if isinstance(value, tuple) else [value]
     csv.writer(line, lineterminator="").writerow(map(str, cells))
@@ -124,7 +124,7 @@ def _paths(values: Any, expected: str) -> list[str]:
 
 
 def _numbered(predictions: Predictions, numbers: Iterable[int]) -> Predictions:
-    """The same with the numbers of the inputs, in place of names of files that are gone."""
+    """Return the same with the numbers of the inputs, in place of names of files that are gone."""
     return [row | {"input": number} for row, number in zip(predictions, numbers, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Parse data addresses such as csv:PATH, and refuse what is not one.
+"""Parse data addresses such as csv:PATH.
 
 This module does not import TensorFlow, so that a mistake is reported at once.
 """
@@ -27,8 +27,8 @@ def parse_address(address: str, kinds: Collection[str]) -> tuple[str, str]:
     kind, _, name = address.partition(":")
     if kind in kinds and (name if kind != "embedded" else address == kind):
         return kind, name
-    if (kind_there := _kind_of_path(address)) in kinds:
-        return kind_there, address
+    if (path_kind := _kind_of_path(address)) in kinds:
+        return path_kind, address
     *others, last = (repr(ADDRESS_FORMS[form]) for form in kinds)
     raise AddressError(
         f"Received the data address {address!r}{_path_kind_note(address)}; expected "
@@ -38,34 +38,34 @@ def parse_address(address: str, kinds: Collection[str]) -> tuple[str, str]:
 
 def _kind_of_path(path: str) -> str:
     """Return the kind of address that fits an existing file or folder; "" if it does not exist."""
-    place = str(expand_home(path))
-    if path and os.path.isdir(place):  # noqa: PTH112 - false too where there can be no such path
+    expanded = str(expand_home(path))
+    if path and os.path.isdir(expanded):  # noqa: PTH112 - unlike pathlib, False for impossible paths
         return "folder"
-    if not path or not os.path.exists(place):  # noqa: PTH110
+    if not path or not os.path.exists(expanded):  # noqa: PTH110
         return ""
     return "npz" if path.lower().endswith(".npz") else "csv"
 
 
 def _path_kind_note(address: str) -> str:
-    if kind_there := _kind_of_path(address):
-        return f", a {'folder' if kind_there == 'folder' else 'file'}"
-    return ", where there is no file and no folder" * _is_path(address)
+    if path_kind := _kind_of_path(address):
+        return f", a {'folder' if path_kind == 'folder' else 'file'}"
+    return ", which names no existing file or folder" * _is_path(address)
 
 
 def _is_path(address: str) -> bool:
     return looks_like_path(address) and ":" not in address
 
 
-def _hint(address: str, forms: Sequence[str]) -> str:
+def _hint(address: str, kinds: Sequence[str]) -> str:
     """Suggest the right kind for an existing path, or a similarly spelt address."""
     kind, _, name = address.partition(":")
-    if (kind_there := _kind_of_path(name)) in forms:
-        return f" Did you mean '{kind_there}:{name}'?"
+    if (path_kind := _kind_of_path(name)) in kinds:
+        return f" Did you mean '{path_kind}:{name}'?"
     if _kind_of_path(address) or _is_path(address):
         return ""
     filled = (
         ADDRESS_FORMS[form].replace("NAME", name or kind).replace("PATH", name or kind)
-        for form in forms
+        for form in kinds
     )
-    near = difflib.get_close_matches(address, [*filled], 1, 0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    matches = difflib.get_close_matches(address, [*filled], 1, 0.5)
+    return f" Did you mean {matches[0]!r}?" if matches else ""

@@ -12,10 +12,10 @@ from pipelines.sharding import WHOLE_BATCH, WorkerShard, for_strategy
 
 Augment = Callable[[Any, Any, Any], Any]
 BATCHES_PER_BUCKET = 50  # examples of this many batches are sorted by length together
-MAX_TRAINING_BATCHES = 2**48  # stands for an infinite number
-MAX_INFERENCE_BATCH = 1000  # examples
+MAX_TRAINING_BATCHES = 2**48  # effectively infinite
+MAX_INFERENCE_BATCH_SIZE = 1000
 # A network needs about 35 times the bytes of a photo of 224 x 224 pixels while it predicts.
-MAX_INFERENCE_BYTES = 2**22  # of the inputs of a batch
+MAX_INFERENCE_BATCH_BYTES = 2**22  # of the inputs
 
 
 def ordered_batches(
@@ -45,7 +45,7 @@ def inference_batch_size(features: Any) -> int:
         math.prod(shape) * (1 if dtype == "string" else np.dtype(dtype).itemsize)
         for shape, dtype in columns
     )
-    return max(1, min(MAX_INFERENCE_BATCH, MAX_INFERENCE_BYTES // max(size, 1)))
+    return max(1, min(MAX_INFERENCE_BATCH_SIZE, MAX_INFERENCE_BATCH_BYTES // max(size, 1)))
 
 
 def sharded_batches(
@@ -137,8 +137,8 @@ class _EpochOrder(NamedTuple):
 
     def rows(self, epoch: Any, step: Any, batches: Any = 1) -> Any:
         """Return the examples of consecutive batches, int64 [batches x batch]."""
-        places = step * self.batch_size + tf.range(batches * self.batch_size, dtype=tf.int64)
-        return self._shuffled(places, self.num_examples, self.seed, epoch)
+        positions = step * self.batch_size + tf.range(batches * self.batch_size, dtype=tf.int64)
+        return self._shuffled(positions, self.num_examples, self.seed, epoch)
 
     def bucket(self, epoch: Any, step: Any, lengths: np.ndarray) -> Any:
         """Return the examples of one batch of a bucket that is sorted by length."""
@@ -150,18 +150,20 @@ class _EpochOrder(NamedTuple):
         rows = self.rows(epoch, first, batches)
         rows = tf.gather(rows, tf.argsort(tf.gather(lengths, rows), stable=True))
         # Shuffle the batches of each bucket; otherwise short texts would always come first.
-        place = self._shuffled(
+        position = self._shuffled(
             step % BATCHES_PER_BUCKET,
             batches,
             self.seed + 1,
             epoch * self.steps_per_epoch + bucket,
         )
-        return rows[place * self.batch_size : (place + 1) * self.batch_size]
+        return rows[position * self.batch_size : (position + 1) * self.batch_size]
 
     @staticmethod
-    def _shuffled(places: Any, count: Any, seed: int, permutation: Any) -> Any:
+    def _shuffled(positions: Any, count: Any, seed: int, permutation: Any) -> Any:
         return tf.random.experimental.index_shuffle(
-            places, seed=tf.stack([tf.constant(seed, tf.int64), permutation]), max_index=count - 1
+            positions,
+            seed=tf.stack([tf.constant(seed, tf.int64), permutation]),
+            max_index=count - 1,
         )
 
 
@@ -177,8 +179,8 @@ def _dataset(
     # AutoGraph is not needed, and takes half a second to parse the source.
     @tf.autograph.experimental.do_not_convert
     def prepared(element: Any) -> Batch:
-        found = batch(element // local)
-        features, target = found if shard == WHOLE_BATCH else shard.part(found, element)
+        whole = batch(element // local)
+        features, target = whole if shard == WHOLE_BATCH else shard.part(whole, element)
         return Batch(features if prepare is None else prepare(features), target)
 
     elements = tf.data.Dataset.range(positions.start * local, positions.stop * local)

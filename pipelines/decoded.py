@@ -24,7 +24,7 @@ def load_or_make(
 ) -> Examples:
     """Return the examples of a key from the cache, or make them and cache them.
 
-    `key` must contain everything on which the examples depend besides the code that reads them.
+    `key` must contain everything on which the examples depend, except the code that reads them.
     Damaged files are made again; without a writable directory nothing is cached. An inspection
     always makes the examples, since it stores thumbnails.
     """
@@ -50,33 +50,33 @@ def load_or_make(
     return examples
 
 
-def prune(most: int = MAX_CACHE_BYTES, *, keep: Path | None = None) -> int:
-    """Remove cached sets, the least recently used first, until at most `most` bytes are left.
+def prune(max_bytes: int = MAX_CACHE_BYTES, *, keep: Path | None = None) -> int:
+    """Remove cached sets, the least recently used first, until at most `max_bytes` bytes are left.
 
     The file `keep` stays. Returns the number of removed bytes.
     """
-    found = sorted(_cached_files(), key=lambda pair: pair[1].st_mtime_ns, reverse=True)
+    newest_first = sorted(_cached_files(), key=lambda pair: pair[1].st_mtime_ns, reverse=True)
     total = removed = 0
-    for path, about in found:
-        total += about.st_size
-        if total > most and path != keep:
-            removed += _remove(path, about.st_size)
+    for path, stat in newest_first:
+        total += stat.st_size
+        if total > max_bytes and path != keep:
+            removed += _remove(path, stat.st_size)
     return removed
 
 
 def prune_stale() -> int:
     """Remove sets cached by other versions of the code; return the number of removed bytes."""
     stale = [
-        (path, about)
-        for path, about in _cached_files()
+        (path, stat)
+        for path, stat in _cached_files()
         if not path.stem.endswith(f"-{_code_digest()}")
     ]
-    return sum(_remove(path, about.st_size) for path, about in stale)
+    return sum(_remove(path, stat.st_size) for path, stat in stale)
 
 
 def cache_size() -> int:
     """Return the size of all cached sets."""
-    return sum(about.st_size for _, about in _cached_files())
+    return sum(stat.st_size for _, stat in _cached_files())
 
 
 def _directory() -> Path:
@@ -84,11 +84,11 @@ def _directory() -> Path:
 
 
 def _cached_files() -> list[tuple[Path, os.stat_result]]:
-    found = []
+    files = []
     for path in _directory().glob("*.npz"):
         with contextlib.suppress(OSError):  # another process removed it
-            found.append((path, path.stat()))
-    return found
+            files.append((path, path.stat()))
+    return files
 
 
 def _remove(path: Path, size: int) -> int:

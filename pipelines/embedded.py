@@ -81,7 +81,7 @@ def reviews() -> Tables:
 
 NUM_REVIEWS = 6000
 SINGLE_CLAUSE_SHARE, NEGATED_SHARE = 0.45, 0.25
-THINGS = (
+SUBJECTS = (
     "acting", "story", "music", "food", "service", "room", "view", "price", "staff", "ending",
     "breakfast", "screen", "battery", "location", "plot", "camera",
 )  # fmt: skip
@@ -107,28 +107,28 @@ def _clause(random: np.random.Generator, liked: bool) -> str:
     verbs, opinions = (NEGATED, DISLIKED) if negated else (PLAIN, LIKED)
     if not liked:
         opinions = LIKED if negated else DISLIKED
-    words = (THINGS, verbs, BETWEEN, opinions, AFTER)
-    thing, verb, between, opinion, after = (str(random.choice(some)) for some in words)
-    return f"the {thing} {verb} {between} {opinion}{after}"
+    words = (SUBJECTS, verbs, BETWEEN, opinions, AFTER)
+    subject, verb, between, opinion, after = (str(random.choice(choices)) for choices in words)
+    return f"the {subject} {verb} {between} {opinion}{after}"
 
 
 def low_digits(fit: Callable[[Any], Any]) -> Source:
     """Load the embedded digits 0 to 4, resized by `fit`."""
-    return _some_digits(range(5), fit)
+    return _select_digits(range(5), fit)
 
 
 def high_digits(fit: Callable[[Any], Any]) -> Source:
     """Load the embedded digits 5 to 9, resized by `fit`."""
-    return _some_digits(range(5, 10), fit)
+    return _select_digits(range(5, 10), fit)
 
 
-def _some_digits(which: range, fit: Callable[[Any], Any]) -> Source:
-    every = digits()
-    pixels, target = every.train.numpy()
-    chosen = np.isin(target, which)
-    every_one = tf.function(
+def _select_digits(numbers: range, fit: Callable[[Any], Any]) -> Source:
+    source = digits()
+    pixels, target = source.train.numpy()
+    chosen = np.isin(target, numbers)
+    fit_all = tf.function(
         lambda images: tf.map_fn(fit, images, fn_output_signature=tf.uint8), autograph=False
     )
-    fitted = every_one(pixels[chosen]).numpy()
-    labels = tuple(every.labels[number] for number in which)
-    return Source(Examples.of(fitted, target[chosen] - which.start), labels=labels)
+    fitted = fit_all(pixels[chosen]).numpy()
+    labels = tuple(source.labels[number] for number in numbers)
+    return Source(Examples.of(fitted, target[chosen] - numbers.start), labels=labels)

@@ -55,7 +55,7 @@ class Examples:
         origins: the source of each example; only with an inspection.
         hashes: content hashes of all stored examples, if already known.
         files: the path of each picture, relative to the root of its data set.
-        row_hashes: for rows the hash of each whole row, by which a split draws it.
+        row_hashes: for rows the hash of each whole row, which assigns it to a split.
         kinds: for rows the kind of each named column.
 
     """
@@ -90,11 +90,11 @@ class Examples:
         import tensorflow as tf
 
         parts = {"features": self.features, "target": self.target}
-        found = {
+        spec = {
             name: tf.nest.map_structure(lambda array: (array.shape[1:], dtype_of(array)), part)
             for name, part in parts.items()
         }
-        return found if self.kinds is None else found | {"columns": dict(self.kinds)}
+        return spec if self.kinds is None else spec | {"columns": dict(self.kinds)}
 
     @functools.cached_property
     def columns(self) -> dict[str, np.ndarray]:
@@ -117,15 +117,15 @@ class Examples:
         import tensorflow as tf
 
         arrays = [*tf.nest.flatten(self.features), self.target]
-        taken = tf.numpy_function(
-            lambda some: [np.asarray(array[self.rows[some]]) for array in arrays],
+        gathered = tf.numpy_function(
+            lambda indices: [np.asarray(array[self.rows[indices]]) for array in arrays],
             [positions],
             [dtype_of(array) for array in arrays],
             stateful=False,
         )
-        for tensor, array in zip(taken, arrays, strict=True):
+        for tensor, array in zip(gathered, arrays, strict=True):
             tensor.set_shape((positions.shape[0], *array.shape[1:]))
-        return Batch(tf.nest.pack_sequence_as(self.features, taken[:-1]), taken[-1])
+        return Batch(tf.nest.pack_sequence_as(self.features, gathered[:-1]), gathered[-1])
 
     def numpy(self, positions: Any = slice(None)) -> Batch:
         """Return the examples at these positions, by default all, as arrays in memory."""
@@ -161,15 +161,15 @@ class Examples:
         return dataclasses.replace(self, hashes=stored.content_hashes())
 
     def split_hashes(self) -> np.ndarray:
-        """Return a uint64 for each example by which a split draws it.
+        """Return a uint64 for each example, which assigns it to a split.
 
         For rows it is the hash of the whole row and its number among equal rows. Otherwise it is
         the content hash of the example or of its group, so that copies stay together.
         """
         if self.row_hashes is not None:
             return self.row_hashes[self.rows]
-        whose = self.rows if self.groups is None else self.groups[self.rows]
-        return dataclasses.replace(self, rows=whose).content_hashes()
+        representatives = self.rows if self.groups is None else self.groups[self.rows]
+        return dataclasses.replace(self, rows=representatives).content_hashes()
 
     def keys(self) -> np.ndarray:
         """Return the uint64 that names each example in a quarantine list."""
@@ -191,15 +191,15 @@ def _row_bytes(columns: list[np.ndarray]) -> Iterable[Any]:
 
     With lengths ("ab", "c") differs from ("a", "bc").
     """
-    columns = [one for column in columns for one in _columns_of(column)]
+    columns = [vector for column in columns for vector in _columns_of(column)]
     if len(columns) == 1:
         (column,) = columns
         texts = column.dtype == object
         return column if texts else np.ascontiguousarray(column.reshape(len(column), -1))
     parts: list[list[bytes]] = []
     for texts, group in itertools.groupby(columns, lambda column: column.dtype == object):
-        some = list(group)
-        parts += map(_texts_with_length, some) if texts else [_numbers_with_length(some)]
+        adjacent = list(group)
+        parts += map(_texts_with_length, adjacent) if texts else [_numbers_with_length(adjacent)]
     return map(b"".join, zip(*parts, strict=True))
 
 
@@ -209,17 +209,17 @@ def _columns_of(column: np.ndarray) -> Iterable[np.ndarray]:
 
 
 def _texts_with_length(column: np.ndarray) -> list[bytes]:
-    known = {text: b"%d:%b" % (len(text), text) for text in set(column)}
-    return [known[text] for text in column]
+    encoded = {text: b"%d:%b" % (len(text), text) for text in set(column)}
+    return [encoded[text] for text in column]
 
 
 def _numbers_with_length(columns: list[np.ndarray]) -> list[bytes]:
     """Return the bytes of each row of adjacent number columns."""
     pieces = []
     for column in columns:
-        held = np.ascontiguousarray(column).reshape(len(column), -1).view("uint8")
-        length = np.frombuffer(b"%d:" % held.shape[1], "uint8")
-        pieces += [np.broadcast_to(length, (len(column), len(length))), held]
+        data = np.ascontiguousarray(column).reshape(len(column), -1).view("uint8")
+        length = np.frombuffer(b"%d:" % data.shape[1], "uint8")
+        pieces += [np.broadcast_to(length, (len(column), len(length))), data]
     rows = np.concatenate(pieces, axis=1)
     memory, width = rows.tobytes(), rows.shape[1]
     return [memory[start : start + width] for start in range(0, len(memory), width)]
@@ -245,10 +245,10 @@ def store(
     if inspection is None:
         return _store_batches(batches, count, memory_budget)
     hashes = [np.empty(0, "uint64")]
-    kept = _store_batches(
+    examples = _store_batches(
         _thumbnail_batches(batches, count, hashes, inspection.progress), count, memory_budget
     )
-    return dataclasses.replace(kept, hashes=np.concatenate(hashes))
+    return dataclasses.replace(examples, hashes=np.concatenate(hashes))
 
 
 def _thumbnail_batches(

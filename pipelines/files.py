@@ -35,7 +35,7 @@ def replace_home(text: str) -> str:
 
 def expand_home(name: str) -> Path:
     """Expand a leading ~ in a path."""
-    return Path(os.path.expanduser(name))  # noqa: PTH111 - as it is where there is no such home
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - unchanged if there is no such user
 
 
 def printable(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Data frames and arrays in place of an address: they are written to files once.
+"""Store data frames and arrays in files, so that they can be given in place of a data address.
 
 A table becomes a CSV file and images become an .npz archive, named by the digest of its
 content, in the user's state directory. A run names that file, so another process can evaluate,
@@ -16,7 +16,7 @@ from typing import Any
 from pipelines.examples import DataError
 from pipelines.files import atomic_write, state_directory
 
-FOLDER = "data"  # in the state directory
+DATA_FOLDER = "data"  # in the state directory
 EXPECTED = "expected a data frame, a dict of columns, a list of dicts, or images and labels (x, y)"
 SCALARS = (str, int, float)
 MISSING = {"NAType", "NaTType"}  # pandas.NA and pandas.NaT
@@ -24,13 +24,13 @@ LINE_BREAK = re.compile(r"\r\n?|[\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 def is_data(value: Any) -> bool:
-    """Whether a value is a frame or arrays, and neither an address nor a plain value."""
+    """Whether a value is a frame or arrays, not an address or another plain value."""
     containers = (Mapping, list, tuple)
     return isinstance(value, containers) or hasattr(value, "columns") or hasattr(value, "ndim")
 
 
-def address(data: Any, kinds: Collection[str]) -> str:
-    """Write a frame or arrays to a file, unless it is there, and return its address.
+def store_as_address(data: Any, kinds: Collection[str]) -> str:
+    """Write a frame or arrays to a file, unless it exists, and return its address.
 
     Args:
         data: a frame of pandas or polars, a dict of columns or a list of dicts; or images with
@@ -48,22 +48,22 @@ def address(data: Any, kinds: Collection[str]) -> str:
         remedy = "class folders, as 'folder:PATH'" if "folder" in kinds else "a data frame"
         raise DataError(f"Received {received} as data; expected {remedy}.")
     if arrays is None:
-        return f"csv:{_keep('.csv', lambda path: write_table(data, path))}"
-    return f"npz:{_keep('.npz', lambda path: _write_arrays(arrays, path))}"
+        return f"csv:{_store_by_digest('.csv', lambda path: write_table(data, path))}"
+    return f"npz:{_store_by_digest('.npz', lambda path: _write_arrays(arrays, path))}"
 
 
 def write_table(data: Any, path: Path) -> list[int]:
     """Write a frame as a CSV file from which the same numbers are read.
 
-    A line break within a cell becomes a blank: a line is a row. Returns the numbers, from 0, of
-    the rows that are read: one without any value is not. Raises DataError.
+    A line break within a cell becomes a blank, because a line is a row. Rows without any value
+    will not be read; returns the numbers, from 0, of the others. Raises DataError.
     """
     table = columns(data)
     with (
         atomic_write(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="replace") as file,
     ):
-        file.write("sep=,\n")  # nothing is left to a guess, and a name may begin with #
+        file.write("sep=,\n")  # no guess of the separator; the first name may begin with #
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(LINE_BREAK.sub(" ", name) for name in table)
         cells = [[_cell(value, name) for value in column] for name, column in table.items()]
@@ -73,7 +73,7 @@ def write_table(data: Any, path: Path) -> list[int]:
 
 
 def columns(data: Any) -> dict[str, list[Any]]:
-    """The columns of a frame by name. Raises DataError if it is no table."""
+    """Return the columns of a frame by name. Raises DataError if it is not a table."""
     if hasattr(data, "to_pydict"):  # pyarrow
         data = data.to_pydict()
     if isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
@@ -99,8 +99,10 @@ def _values(column: Any) -> list[Any]:
     if getattr(getattr(column, "dtype", None), "kind", "") == "M" and hasattr(column, "tolist"):
         import numpy as np
 
-        column = np.asarray(column, "datetime64[us]")  # of nanoseconds `tolist` makes numbers
-    for method in ("to_list", "tolist"):  # of pandas, polars and NumPy: values of Python
+        column = np.asarray(
+            column, "datetime64[us]"
+        )  # `tolist` would turn nanoseconds into integers
+    for method in ("to_list", "tolist"):  # of polars and pandas; of NumPy
         if hasattr(column, method):
             return getattr(column, method)()
     return list(column)
@@ -128,7 +130,7 @@ def _cell(value: Any, name: str) -> str:
 
 
 def _arrays(data: Any) -> dict[str, Any] | None:
-    """Images and labels by name; None for a table."""
+    """Return images and labels by name; None for a table."""
     if isinstance(data, list | tuple) and len(data) == 2 and hasattr(data[0], "ndim"):
         data = {"x": data[0], "y": data[1]}
     if _is_dict(data) and any(getattr(value, "ndim", 1) > 1 for value in data.values()):
@@ -139,19 +141,19 @@ def _arrays(data: Any) -> dict[str, Any] | None:
 def _write_arrays(arrays: dict[str, Any], path: Path) -> None:
     import numpy as np
 
-    made = {name: np.asarray(array) for name, array in arrays.items()}
-    for name, array in made.items():
+    converted = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in converted.items():
         if array.dtype == object:
-            if not all(isinstance(one, str) for one in array.flat):
+            if not all(isinstance(value, str) for value in array.flat):
                 raise DataError(f"Received objects in {name!r}; expected numbers or texts.")
-            made[name] = array.astype(str)
+            converted[name] = array.astype(str)
     with path.open("wb") as file:
-        np.savez(file, **made)  # type: ignore[arg-type]
+        np.savez(file, **converted)  # type: ignore[arg-type]
 
 
-def _keep(suffix: str, write: Callable[[Path], object]) -> Path:
-    """Write a file and name it by its content; the same content is kept once."""
-    folder = state_directory() / FOLDER
+def _store_by_digest(suffix: str, write: Callable[[Path], object]) -> Path:
+    """Write a file named by the digest of its content; equal content is stored once."""
+    folder = state_directory() / DATA_FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = folder / f".{os.getpid()}-new{suffix}"
     try:

@@ -16,7 +16,7 @@ GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Window(NamedTuple):
-    """Shares of the circle of hashes: from `start` on test, then validation, then train."""
+    """Shares of the hashes, seen as a circle: test from `start` on, then validation, then train."""
 
     start: float
     test: float
@@ -24,7 +24,7 @@ class Window(NamedTuple):
 
 
 def assign(
-    hashes: np.ndarray, classes: np.ndarray | None, windows: Sequence[Window], which: int = 0
+    hashes: np.ndarray, classes: np.ndarray | None, windows: Sequence[Window], index: int = 0
 ) -> np.ndarray:
     """Assign each example to TRAIN, VALID or TEST.
 
@@ -38,25 +38,28 @@ def assign(
         classes: int [n]; None if the target is not a class.
         windows: the shares; in a cross-validation those of all folds, so that each example is a
             test example of exactly one fold.
-        which: the index of the window to use.
+        index: the index of the window to use.
 
     """
     units, unit = np.unique(hashes, return_inverse=True)
-    every = [_by_hash(units, window) for window in windows]
-    wanted = 1 + bool(windows[0].test) + bool(windows[0].valid)
-    few, side = len(units) < MIN_HASHED_UNITS, every[which].copy()
+    assignments = [_by_hash(units, window) for window in windows]
+    num_splits = 1 + bool(windows[0].test) + bool(windows[0].valid)
+    by_class, assignment = len(units) < MIN_HASHED_UNITS, assignments[index].copy()
     for members, counts in _strata(unit, classes, len(units)):
-        if few or (counts and any(len(set(one[members].tolist())) < wanted for one in every)):
-            side[members] = _by_rank(len(members), windows[which])
-    return side[unit]
+        if by_class or (
+            counts
+            and any(len(set(candidate[members].tolist())) < num_splits for candidate in assignments)
+        ):
+            assignment[members] = _by_rank(len(members), windows[index])
+    return assignment[unit]
 
 
 def _by_hash(units: np.ndarray, window: Window) -> np.ndarray:
     shifted = (units / 2.0**64 - window.start) % 1.0
-    side = np.full(len(units), TRAIN, "uint8")
-    side[shifted < window.test + window.valid] = VALID
-    side[shifted < window.test] = TEST
-    return side
+    assignment = np.full(len(units), TRAIN, "uint8")
+    assignment[shifted < window.test + window.valid] = VALID
+    assignment[shifted < window.test] = TEST
+    return assignment
 
 
 def _by_rank(count: int, window: Window) -> np.ndarray:
@@ -70,10 +73,10 @@ def _by_rank(count: int, window: Window) -> np.ndarray:
     if window.valid and count - (last - first) >= MIN_CLASS_UNITS - 1:
         num_valid = max(1, num_valid)
     shifted = (np.arange(count) - first) % max(1, count)
-    side = np.full(count, TRAIN, "uint8")
-    side[shifted < last - first + num_valid] = VALID
-    side[shifted < last - first] = TEST
-    return side
+    assignment = np.full(count, TRAIN, "uint8")
+    assignment[shifted < last - first + num_valid] = VALID
+    assignment[shifted < last - first] = TEST
+    return assignment
 
 
 def _strata(
@@ -87,17 +90,17 @@ def _strata(
     if classes is None or not len(unit):
         yield np.arange(count), True
         return
-    known, number = np.unique(classes, return_inverse=True)
-    own = np.full(count, len(known))
-    np.minimum.at(own, unit, number)
-    examples, units = np.bincount(number), np.bincount(own, minlength=len(known))
+    names, number = np.unique(classes, return_inverse=True)
+    class_of_unit = np.full(count, len(names))
+    np.minimum.at(class_of_unit, unit, number)
+    examples, units = np.bincount(number), np.bincount(class_of_unit, minlength=len(names))
     enough = (examples >= MIN_CLASS_EXAMPLES) & (units >= MIN_CLASS_UNITS)
-    stratum = np.where(enough[own], own, len(known))
+    stratum = np.where(enough[class_of_unit], class_of_unit, len(names))
     order = np.argsort(stratum, kind="stable")
-    ends = np.cumsum(np.bincount(stratum, minlength=len(known) + 1))
-    for which, members in enumerate(np.split(order, ends[:-1])):
+    ends = np.cumsum(np.bincount(stratum, minlength=len(names) + 1))
+    for position, members in enumerate(np.split(order, ends[:-1])):
         if len(members):
-            yield members, which < len(known)
+            yield members, position < len(names)
 
 
 def row_hashes(table: Table) -> np.ndarray:

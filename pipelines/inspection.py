@@ -1,6 +1,6 @@
 """What data checks collect while data are read: sources of examples, and small images.
 
-Readers take an optional `inspection`. Training passes none, and pays for nothing of this.
+Readers take an optional `inspection`. Training passes none, so it costs training nothing.
 """
 
 import dataclasses
@@ -31,12 +31,12 @@ class Origins(NamedTuple):
 class Inspection:
     """Collects what checks need while data are read.
 
-    With an inspection examples have `origins`, and hold thumbnails in place of large images.
+    With an inspection, examples have `origins`, and thumbnails replace large images.
 
     Attributes:
         progress: is called while files are read.
-        tables: of a source of tables, as read.
-        folders: of a source of image files: the split and the listing of each folder.
+        tables: the tables, as read, if the source has tables.
+        folders: the split and the listing of each folder, if the source has image files.
 
     """
 
@@ -46,12 +46,12 @@ class Inspection:
 
 
 def origins_of(inspection: Inspection | None, source: Any, rows: np.ndarray) -> Origins | None:
-    """The origins of examples made from these rows of a source; None without an inspection."""
+    """Return the origins of examples made from rows of a source; None without an inspection."""
     return Origins(source, rows) if inspection else None
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Shrink images [n, height, width, channels] to THUMBNAIL_SIDE_PIXELS by means of pixels.
+    """Shrink images [n, height, width, channels] to THUMBNAIL_SIDE_PIXELS by averaging pixels.
 
     Smaller images and other arrays stay as they are.
     """
@@ -66,7 +66,7 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
 
 
 def _means(images: np.ndarray) -> np.ndarray:
-    """As `thumbnails`, if both sides are multiples: sums of whole rows, then of columns."""
+    """Do what `thumbnails` does for sides that are multiples: sum whole rows, then columns."""
     count, high, wide, channels = images.shape
     height, width = high // THUMBNAIL_SIDE_PIXELS, wide // THUMBNAIL_SIDE_PIXELS
     rows = images.reshape(count, THUMBNAIL_SIDE_PIXELS, height, wide * channels)

@@ -52,24 +52,26 @@ class Labels(NamedTuple):
 
 def find_labels(columns: Iterable[AnyCells]) -> Labels:
     """Find the classes of a column, given its part of each table."""
-    each = [Counter(cells_as_bytes(column)) for column in columns]
-    counts = sum(each, Counter[bytes]())
+    counts_of_tables = [Counter(cells_as_bytes(column)) for column in columns]
+    counts = sum(counts_of_tables, Counter[bytes]())
     words = missing_words_of_labels({_text(cell): count for cell, count in counts.items()})
     missing = sorted(cell for cell in counts if is_missing(cell, words))
     groups = _grouped(sorted(counts.keys() - set(missing)), counts)
-    known = {cell: number for number, group in enumerate(groups) for cell in group}
+    class_of_cell = {cell: number for number, group in enumerate(groups) for cell in group}
     names = tuple(_text(group[0]) for group in groups)
     notes = [
         *_group_note("labels that mean the same are one class", groups),
         *_lookalike_note(names),
     ]
-    if new := [
-        name for name, group in zip(names, groups, strict=True) if not each[0].keys() & group
+    if unseen := [
+        name
+        for name, group in zip(names, groups, strict=True)
+        if not counts_of_tables[0].keys() & group
     ]:
-        more = ", ..." * (len(new) > NUM_NAMED)
-        some = ", ".join(map(repr, new[:NUM_NAMED])) + more
-        notes.append(f"no row of train has the class{'es' * (len(new) > 1)} {some}")
-    return Labels(names, known, tuple(missing), tuple(notes))
+        more = ", ..." * (len(unseen) > NUM_NAMED)
+        quoted = ", ".join(map(repr, unseen[:NUM_NAMED])) + more
+        notes.append(f"no row of train has the class{'es' * (len(unseen) > 1)} {quoted}")
+    return Labels(names, class_of_cell, tuple(missing), tuple(notes))
 
 
 def _lookalike_note(names: Sequence[str]) -> Iterator[str]:
@@ -80,12 +82,14 @@ def _lookalike_note(names: Sequence[str]) -> Iterator[str]:
     yield from _group_note("labels that look alike are different classes", [*groups.values()])
 
 
-def _group_note(what: str, groups: Sequence[Sequence[bytes]]) -> Iterator[str]:
+def _group_note(title: str, groups: Sequence[Sequence[bytes]]) -> Iterator[str]:
     """Yield a note on groups of several cells, if there are any."""
     several = [group for group in groups if len(group) > 1]
     if several:
-        some = (" and ".join(repr(_text(cell)) for cell in group) for group in several[:NUM_NAMED])
-        yield f"{what}: {'; '.join(some)}" + "; ..." * (len(several) > NUM_NAMED)
+        quoted = (
+            " and ".join(repr(_text(cell)) for cell in group) for group in several[:NUM_NAMED]
+        )
+        yield f"{title}: {'; '.join(quoted)}" + "; ..." * (len(several) > NUM_NAMED)
 
 
 def _grouped(cells: list[bytes], counts: Mapping[bytes, int]) -> list[list[bytes]]:
@@ -120,8 +124,8 @@ def cells_as_bytes(column: AnyCells) -> list[bytes]:
     """Return cells as UTF-8 bytes: numbers in full precision, 7.0 as 7, NaN as b""."""
     if column.dtype == object:
         return column.tolist()
-    known = {value: _digits(value) for value in np.unique(column)}
-    return [known.get(value, b"") for value in column]
+    encoded = {value: _digits(value) for value in np.unique(column)}
+    return [encoded.get(value, b"") for value in column]
 
 
 def _digits(value: Any) -> bytes:

@@ -13,14 +13,14 @@ from pipelines.tables import csv_files
 from pipelines.tables.table import Table
 
 
-def require(address: str, kinds: Collection[str], named: Mapping[str, str]) -> None:
+def check_address(address: str, kinds: Collection[str], columns: Mapping[str, str]) -> None:
     """Raise AddressError for an address, a file, a folder or a column that does not exist.
 
     Args:
         address: as of --data or --test.
         kinds: the kinds of addresses that the app reads.
-        named: column names by their flags, of which --drop may name several; empty if the file
-            is not a table, or the columns of another file count.
+        columns: column names by their flags; --drop may name several. Empty if the file is not a
+            table, or if the columns are those of another file.
 
     """
     kind, name = addresses.parse_address(address, kinds)
@@ -28,14 +28,14 @@ def require(address: str, kinds: Collection[str], named: Mapping[str, str]) -> N
         return
     if kind == "folder":
         class_folders.require_directory(expand_home(name))
-    elif kind == "csv" and named:
-        _require_columns(name, named)
+    elif kind == "csv" and columns:
+        _require_columns(name, columns)
     elif kind in ("csv", "npz"):
         _require_file(kind, name)
 
 
 def _is_pipe(name: str) -> bool:
-    with contextlib.suppress(OSError, ValueError):  # no such place, or no name of one
+    with contextlib.suppress(OSError, ValueError):  # no such path, or not a valid one
         return expand_home(name).is_fifo()
     return False
 
@@ -51,11 +51,11 @@ def _require_file(kind: str, name: str) -> None:
         ) from error
 
 
-def _require_columns(name: str, named: Mapping[str, str]) -> None:
+def _require_columns(name: str, columns: Mapping[str, str]) -> None:
     missing: AddressError | None = None
     for table in csv_files.headers(name):
         try:
-            _require_named(table, named)
+            _require_named(table, columns)
         except AddressError as error:
             missing = error
         else:
@@ -64,14 +64,14 @@ def _require_columns(name: str, named: Mapping[str, str]) -> None:
         raise missing
 
 
-def _require_named(table: Table, named: Mapping[str, str]) -> None:
-    if "--user" in named:  # columns with default names
-        columns = pair_columns.Columns(**{flag[2:]: name for flag, name in named.items()})
+def _require_named(table: Table, columns: Mapping[str, str]) -> None:
+    if "--user" in columns:  # columns with default names
+        pair_names = pair_columns.Columns(**{flag[2:]: name for flag, name in columns.items()})
         for kind in pair_columns.KINDS:
-            pair_columns.find_column(table, columns, kind)
+            pair_columns.find_column(table, pair_names, kind)
         return
-    requested = [(flag, name) for flag, name in named.items() if name and flag != "--drop"]
-    dropped = named.get("--drop", "").split(",")
+    requested = [(flag, name) for flag, name in columns.items() if name and flag != "--drop"]
+    dropped = columns.get("--drop", "").split(",")
     column_names.require_columns(
-        table, [*requested, *(("--drop", one) for one in dropped if one.strip())]
+        table, [*requested, *(("--drop", name) for name in dropped if name.strip())]
     )

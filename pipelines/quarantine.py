@@ -99,13 +99,13 @@ def read(path: Path) -> list[Entry]:
     return [entry for entry in entries if entry.key or entry.where]
 
 
-def of_training(splits: Splits, which: Fold | None, path: Path | None) -> Splits:
-    """Return the splits of a training: of a fold and without the examples of a list, if given."""
-    splits = split_fold(splits, which) if which else splits
-    return without(splits, path) if path else splits
+def training_splits(splits: Splits, fold: Fold | None, path: Path | None) -> Splits:
+    """Return the splits for training: of a fold and without the examples of a list, if given."""
+    splits = split_fold(splits, fold) if fold else splits
+    return remove_listed(splits, path) if path else splits
 
 
-def without(splits: Splits, path: Path) -> Splits:
+def remove_listed(splits: Splits, path: Path) -> Splits:
     """Remove the examples of a list from train and validation; test stays as it is.
 
     An empty list removes nothing. Raises DataError if a list names no example, or if a split
@@ -114,7 +114,7 @@ def without(splits: Splits, path: Path) -> Splits:
     entries = read(path)
     parts = {name: getattr(splits, name) for name in ("train", "valid", "test")}
     named = {name: _find_named(part, entries) for name, part in parts.items()}
-    found = set().union(*(lines for found in named.values() for lines in found.values()))
+    found = set[int]().union(*(lines for part in named.values() for lines in part.values()))
     # Unreadable files are not examples; check-data lists them for the user.
     unread = [entry for entry in entries if not entry.key and entry.check]
     if entries and not found and len(unread) < len(entries):
@@ -134,7 +134,7 @@ def without(splits: Splits, path: Path) -> Splits:
                 f"Received --quarantine {str(path)!r}, which leaves the {name} split empty; "
                 "expected something to be left. Shorten it."
             )
-    counts = {name: len(which) for name, which in named.items()}
+    counts = {name: len(positions) for name, positions in named.items()}
     applied = AppliedQuarantine(
         digest(path), len(entries), **counts, unknown=len(entries) - len(found)
     )
@@ -150,7 +150,7 @@ def digest(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-def keep(path: Path | None, target: Path) -> None:
+def copy_list(path: Path | None, target: Path) -> None:
     """Copy a list atomically to `target`; without a list remove `target`."""
     if path is None:
         target.unlink(missing_ok=True)
@@ -176,7 +176,7 @@ def _note(applied: AppliedQuarantine) -> str:
 
 
 def _find_named(part: Examples, entries: Sequence[Entry]) -> dict[int, list[int]]:
-    """Find the named examples: by position the numbers of the lines that name it."""
+    """Return the position of each named example with the numbers of the lines that name it."""
     keys, files = defaultdict(list), defaultdict(list)
     for number, entry in enumerate(entries):
         if entry.key:
@@ -184,20 +184,20 @@ def _find_named(part: Examples, entries: Sequence[Entry]) -> dict[int, list[int]
         if entry.where:
             files[printable(entry.where)].append(number)
     hashes = part.keys()
-    wanted = np.array([*keys], "uint64")
-    found = {
+    listed_keys = np.array([*keys], "uint64")
+    lines_of = {
         int(position): keys[int(hashes[position])]
-        for position in np.flatnonzero(np.isin(hashes, wanted))
+        for position in np.flatnonzero(np.isin(hashes, listed_keys))
     }
     if part.files is not None:
         for position, row in enumerate(part.rows):
             if lines := files.get(part.files[row]):
-                found[position] = [*found.get(position, ()), *lines]
-    return found
+                lines_of[position] = [*lines_of.get(position, ()), *lines]
+    return lines_of
 
 
 def key_of(key: np.uint64) -> str:
-    """Format a hash of `Examples.keys` as a list contains it."""
+    """Format a hash of `Examples.keys` for a list."""
     return f"{int(key):016x}"
 
 

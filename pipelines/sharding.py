@@ -23,7 +23,7 @@ class WorkerShard(NamedTuple):
     num_replicas: int
 
     def part(self, batch: Batch, element: Any) -> Batch:
-        """The rows of this worker's element number `element`; sizes differ by at most one."""
+        """Return the rows of this worker's element number `element`; sizes differ by at most 1."""
         replica = self.first_replica + element % self.local_replicas
         size = tf.shape(batch.target, tf.int64)[0]
         start, stop = (size * number // self.num_replicas for number in (replica, replica + 1))
@@ -39,7 +39,7 @@ WHOLE_BATCH = WorkerShard(0, 1, 1)
 
 
 def for_strategy(make_dataset: Callable[[WorkerShard], tf.data.Dataset]) -> Any:
-    """The dataset that `fit` reads in the current strategy: whole batches, or a worker's rows.
+    """Return the dataset that `fit` reads in this strategy: whole batches, or a worker's rows.
 
     TensorFlow divides whole batches among the devices of one process. It would do the same
     among several processes, but each would prepare all rows and drop most of them.
@@ -57,7 +57,7 @@ def for_strategy(make_dataset: Callable[[WorkerShard], tf.data.Dataset]) -> Any:
 
 
 def distribute(batches: Any) -> Any:
-    """Training batches for `strategy.run`, also when each worker already reads its own rows."""
+    """Distribute training batches for `strategy.run`, unless each worker reads its own rows."""
     if isinstance(batches, tf.data.Dataset):
         return tf.distribute.get_strategy().experimental_distribute_dataset(batches)
     return batches

@@ -50,18 +50,18 @@ def load(
     def readers(fitting: FitterFactory | None) -> dict[str, Callable[[str], Source]]:
         return _readers(embedded, data_dir, memory_budget, fitting, arrays, inspection)
 
-    own = _read_address(address, readers(fitting))
+    loaded = _read_address(address, readers(fitting))
     if test:
         # Test pictures are resized to the size of the training pictures.
-        fit = fitting and fitting.like(own.train.features.shape[1:])
-        other = _read_address(test, readers(fit and (lambda _: fit)))
-        if other.form != own.form:
+        fit = fitting and fitting.like(loaded.train.features.shape[1:])
+        test_source = _read_address(test, readers(fit and (lambda _: fit)))
+        if test_source.form != loaded.form:
             raise DataError(
-                f"Received the test data {test!r} of form {other.form}; expected the form of "
-                f"{address!r}, {own.form}. Give a test set with the same shapes and labels."
+                f"Received the test data {test!r} of form {test_source.form}; expected the form of "
+                f"{address!r}, {loaded.form}. Give a test set with the same shapes and labels."
             )
-        own = own._replace(test=other.test or other.train)
-    return split_source(own)
+        loaded = loaded._replace(test=test_source.test or test_source.train)
+    return split_source(loaded)
 
 
 def _readers(
@@ -101,14 +101,14 @@ def tables(
         "tfds": lambda name: tfds.tables(name, data_dir),
         "csv": lambda name: csv_files.read(name, inspection),
     }
-    own = _read_address(address, readers)
+    loaded = _read_address(address, readers)
     if test:
-        other = _read_address(test, readers)
-        test_table = other.train if other.test is None else other.test
-        own = own._replace(test=test_table, notes=own.notes + other.notes)
+        test_tables = _read_address(test, readers)
+        test_table = test_tables.train if test_tables.test is None else test_tables.test
+        loaded = loaded._replace(test=test_table, notes=loaded.notes + test_tables.notes)
     if inspection:
-        inspection.tables = own
-    return own
+        inspection.tables = loaded
+    return loaded
 
 
 def _read_address(address: str, readers: dict[str, Callable[[str], Data]]) -> Data:

@@ -30,7 +30,7 @@ class Source(NamedTuple):
 
     @property
     def form(self) -> tuple:
-        """What another source must have in common with this one: shapes, dtypes and labels."""
+        """Shapes, dtypes and labels, which another source must have in common with this one."""
         return *(self.train.spec.values()), self.labels
 
 
@@ -108,11 +108,11 @@ class SplitScheme(Protocol):
     """A rule that assigns examples to splits."""
 
     def assign(
-        self, examples: Examples, classes: np.ndarray | None, wanted: SplitRequest
+        self, examples: Examples, classes: np.ndarray | None, request: SplitRequest
     ) -> np.ndarray:
         """Assign each example to TRAIN, VALID, TEST or UNUSED."""
 
-    def notes(self, splits: "Splits", wanted: SplitRequest) -> tuple[str, ...]:
+    def notes(self, splits: "Splits", request: SplitRequest) -> tuple[str, ...]:
         """Return lines for the user about splits made by `assign`."""
 
 
@@ -120,23 +120,23 @@ class HashScheme:
     """Splits by the hash of each example; see `hash_splits.assign`."""
 
     def assign(
-        self, examples: Examples, classes: np.ndarray | None, wanted: SplitRequest
+        self, examples: Examples, classes: np.ndarray | None, request: SplitRequest
     ) -> np.ndarray:
         """Take one window of the hashes for test, the next for validation; a fold shifts them."""
-        return hash_assignments(examples, classes, wanted)
+        return hash_assignments(examples, classes, request)
 
-    def notes(self, splits: "Splits", wanted: SplitRequest) -> tuple[str, ...]:
-        """Say if the test set is cut from training examples, or shares inputs with them."""
+    def notes(self, splits: "Splits", request: SplitRequest) -> tuple[str, ...]:
+        """Note that the test set is cut from training examples, or shares inputs with them."""
         if splits.test.row_hashes is None:
-            if wanted.fold or wanted.valid or not wanted.test:
+            if request.fold or request.valid or not request.test:
                 return ()
-            count, of = len(splits.test), len(splits.test) + len(splits.train)
+            count, total = len(splits.test), len(splits.test) + len(splits.train)
             return (
-                f"there is no test split: {count} of the {of} training examples are the test "
+                f"there is no test split: {count} of the {total} training examples are the test "
                 "set, and the validation split is used as it is",
             )
-        learnt = [part.content_hashes() for part in (splits.train, splits.valid)]
-        count = int(np.isin(splits.test.content_hashes(), np.concatenate(learnt)).sum())
+        training_hashes = [part.content_hashes() for part in (splits.train, splits.valid)]
+        count = int(np.isin(splits.test.content_hashes(), np.concatenate(training_hashes)).sum())
         if not count:
             return ()
         return (
@@ -148,17 +148,17 @@ class HashScheme:
 def hash_assignments(
     examples: Examples,
     classes: np.ndarray | None,
-    wanted: SplitRequest,
+    request: SplitRequest,
     valid_share: float = VALID_SHARE,
 ) -> np.ndarray:
-    """The sides of what is wanted, by the hash of each example."""
+    """Assign each example to a split by its hash."""
     hashes = examples.split_hashes()
-    if wanted.fold is None:
-        one = hash_splits.Window(0.0, TEST_SHARE * wanted.test, valid_share * wanted.valid)
-        return hash_splits.assign(hashes, classes, [one])
-    number, of = wanted.fold
-    valid = valid_share * (1 - 1 / of)
-    windows = [hash_splits.Window(k / of, 1 / of, valid) for k in range(of)]
+    if request.fold is None:
+        window = hash_splits.Window(0.0, TEST_SHARE * request.test, valid_share * request.valid)
+        return hash_splits.assign(hashes, classes, [window])
+    number, num_folds = request.fold
+    valid = valid_share * (1 - 1 / num_folds)
+    windows = [hash_splits.Window(k / num_folds, 1 / num_folds, valid) for k in range(num_folds)]
     return hash_splits.assign(hashes, classes, windows, number - 1)
 
 
@@ -181,8 +181,8 @@ def split_source(source: Source, scheme: SplitScheme | None = None) -> Splits:
     examples, dropped_duplicates["train"] = _separate_copies(
         examples, [*held_out, *dropped_duplicates.values()]
     )
-    wanted = SplitRequest(test is None, valid is None)
-    parts = _parts(examples, scheme, source.labels, wanted)
+    request = SplitRequest(test is None, valid is None)
+    parts = _parts(examples, scheme, source.labels, request)
     splits = Splits(
         train=parts[hash_splits.TRAIN],
         valid=parts[hash_splits.VALID] if valid is None else valid,
@@ -194,7 +194,7 @@ def split_source(source: Source, scheme: SplitScheme | None = None) -> Splits:
         dropped_duplicates=dropped_duplicates,
         scheme=scheme,
     )
-    return _checked(splits, wanted)
+    return _checked(splits, request)
 
 
 def _require_examples(source: Source) -> None:
@@ -206,7 +206,7 @@ def _require_examples(source: Source) -> None:
             )
 
 
-def split_fold(splits: Splits, which: Fold) -> Splits:
+def split_fold(splits: Splits, fold: Fold) -> Splits:
     """Split the same examples for a fold: the fold is test, a part of the rest is validation.
 
     An official test split is not used. Raises DataError if a split would be empty.
@@ -215,18 +215,18 @@ def split_fold(splits: Splits, which: Fold) -> Splits:
     pooled = [part for part in parts if part.features is splits.train.features]
     rows = np.sort(np.concatenate([part.rows for part in pooled]))
     examples = dataclasses.replace(splits.train, rows=rows)
-    wanted = SplitRequest(fold=which)
-    train, valid, test = _parts(examples, splits.scheme, splits.labels, wanted)
-    return _checked(dataclasses.replace(splits, train=train, valid=valid, test=test), wanted)
+    request = SplitRequest(fold=fold)
+    train, valid, test = _parts(examples, splits.scheme, splits.labels, request)
+    return _checked(dataclasses.replace(splits, train=train, valid=valid, test=test), request)
 
 
 def _parts(
-    examples: Examples, scheme: SplitScheme, labels: tuple[str, ...], wanted: SplitRequest
+    examples: Examples, scheme: SplitScheme, labels: tuple[str, ...], request: SplitRequest
 ) -> tuple[Examples, Examples, Examples]:
-    """Return train, validation and test; those that are not wanted are empty."""
-    side = scheme.assign(examples, examples.targets if labels else None, wanted)
+    """Return train, validation and test; those not requested are empty."""
+    assignment = scheme.assign(examples, examples.targets if labels else None, request)
     sides = (hash_splits.TRAIN, hash_splits.VALID, hash_splits.TEST)
-    train, valid, test = (examples.select(np.flatnonzero(side == which)) for which in sides)
+    train, valid, test = (examples.select(np.flatnonzero(assignment == split)) for split in sides)
     return train, valid, test
 
 
@@ -234,16 +234,16 @@ def _separate_copies(examples: Examples, held_out: Sequence[Examples]) -> tuple[
     """Separate the examples that repeat a held-out example from the others."""
     if examples.row_hashes is None:
         hashes, others = examples.content_hashes(), [part.content_hashes() for part in held_out]
-        again = np.ones(len(hashes), bool)
+        repeated = np.ones(len(hashes), bool)
     else:
         hashes, others = examples.pair_hashes(), [part.pair_hashes() for part in held_out]
         _, number, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-        again = counts[number] == 1
-    again &= np.isin(hashes, np.concatenate([np.empty(0, "uint64"), *others]))
-    return examples.select(np.flatnonzero(~again)), examples.select(np.flatnonzero(again))
+        repeated = counts[number] == 1
+    repeated &= np.isin(hashes, np.concatenate([np.empty(0, "uint64"), *others]))
+    return examples.select(np.flatnonzero(~repeated)), examples.select(np.flatnonzero(repeated))
 
 
-def _checked(splits: Splits, wanted: SplitRequest) -> Splits:
+def _checked(splits: Splits, request: SplitRequest) -> Splits:
     """Add the notes on splitting. Raises DataError if a split is empty."""
     empty = [name for name, size in splits.sizes.items() if not size]
     if empty:
@@ -252,7 +252,7 @@ def _checked(splits: Splits, wanted: SplitRequest) -> Splits:
             f"distinct, which leaves the {' and '.join(empty)} split empty; expected enough for "
             "all three. Add examples."
         )
-    notes = (*splits.reading_notes, *splits.scheme.notes(splits, wanted))
+    notes = (*splits.reading_notes, *splits.scheme.notes(splits, request))
     return dataclasses.replace(splits, notes=notes)
 
 

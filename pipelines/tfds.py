@@ -57,13 +57,13 @@ def source(
         fit = None  # images of the right size are read in larger chunks
 
     def split(*names: str) -> Examples | None:
-        found = next((name for name in names if name in builder.info.splits), None)
-        if found is None:
+        split_name = next((name for name in names if name in builder.info.splits), None)
+        if split_name is None:
             return None
-        count = builder.info.splits[found].num_examples
+        count = builder.info.splits[split_name].num_examples
         return load_or_make(
-            repr((_content(builder, found), fit)),
-            lambda: store(_batches(builder, found, fit), count, memory_budget, inspection),
+            repr((_content(builder, split_name), fit)),
+            lambda: store(_batches(builder, split_name, fit), count, memory_budget, inspection),
             inspection,
         )
 
@@ -95,8 +95,8 @@ def tables(name: str, data_dir: Path | None) -> Tables:
     }
 
     def split(*names: str) -> Table | None:
-        found = next((name for name in names if name in builder.info.splits), None)
-        return Table(_columns(builder, found, columns), labels) if found else None
+        split_name = next((name for name in names if name in builder.info.splits), None)
+        return Table(_columns(builder, split_name, columns), labels) if split_name else None
 
     train = split("train")
     if train is None:
@@ -139,8 +139,8 @@ def _without_train(name: str, builder: Any) -> DataError:
 def _prepared(name: str, data_dir: Path | None) -> Any:
     if not NAME.fullmatch(name):
         raise DataError(
-            f"Received tfds:{name}; expected the name of a set, perhaps with a configuration and "
-            "a version: tfds:mnist, tfds:glue/sst2, tfds:mnist:3.0.1."
+            f"Received tfds:{name}; expected the name of a set, optionally with a configuration "
+            "and a version: tfds:mnist, tfds:glue/sst2, tfds:mnist:3.0.1."
         )
     try:
         import tensorflow_datasets as tfds
@@ -149,18 +149,18 @@ def _prepared(name: str, data_dir: Path | None) -> Any:
             f"Received tfds:{name}; expected tensorflow-datasets to be installed. "
             "Install it: pip install 'athanor[data]'."
         ) from error
-    place = data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
+    directory = data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
     try:
-        builder = tfds.builder(name, data_dir=place)
+        builder = tfds.builder(name, data_dir=directory)
     # TFDS raises AssertionError for a version that does not exist.
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise AddressError(
             f"Received tfds:{name}; expected the name of a TFDS set, or of one prepared in "
-            f"{place}. TFDS says: {reason}"
+            f"{directory}. TFDS says: {reason}"
         ) from error
     if not builder.is_prepared():
-        _download(name, builder, place)
+        _download(name, builder, directory)
     return builder
 
 
@@ -171,14 +171,14 @@ def _content(builder: Any, split: str) -> str:
     return repr((builder.info.full_name, builder.info.supervised_keys, split, stats))
 
 
-def _download(name: str, builder: Any, place: Any) -> None:
+def _download(name: str, builder: Any, directory: Any) -> None:
     try:
         socket.create_connection(DOWNLOAD_HOST, timeout=3).close()
     except OSError as error:
         raise AddressError(
-            f"Received tfds:{name}, which is not prepared in {place}, and the network is missing. "
-            "Either name the directory that holds it (--data-dir DIR or TFDS_DATA_DIR), or "
-            'prepare it once where there is a network: python -c "import tensorflow_datasets '
+            f"Received tfds:{name}, which is not prepared in {directory}, and there is no network. "
+            "Either name the directory that contains it (--data-dir DIR or TFDS_DATA_DIR), or "
+            'prepare it once on a machine with a network: python -c "import tensorflow_datasets '
             f"as tfds; tfds.load('{name}')\"."
         ) from error
     builder.download_and_prepare()
@@ -189,8 +189,8 @@ def _shapes(builder: Any, shape: tuple[int | None, ...]) -> list[Any]:
     if None not in shape:
         return [shape]
     key = builder.info.supervised_keys[0]
-    some = builder.as_dataset(split="train", shuffle_files=False).take(NUM_MEASURED_IMAGES)
-    return [example[key].shape for example in some.as_numpy_iterator()]
+    sample = builder.as_dataset(split="train", shuffle_files=False).take(NUM_MEASURED_IMAGES)
+    return [example[key].shape for example in sample.as_numpy_iterator()]
 
 
 def _batches(builder: Any, split: str, fit: Any = None) -> Iterator[Batch]:
@@ -201,19 +201,21 @@ def _batches(builder: Any, split: str, fit: Any = None) -> Iterator[Batch]:
     """
     features = builder.info.features
     keys = builder.info.supervised_keys
-    wanted = type(features)({key: features[key] for key in keys})
+    pair_features = type(features)({key: features[key] for key in keys})
 
     def pair(serialized: Any) -> Batch:
         specs = {
             key: tf.io.FixedLenFeature(spec.shape, spec.tf_dtype)
-            for key, spec in wanted.get_serialized_info().items()
+            for key, spec in pair_features.get_serialized_info().items()
         }
         stored = tf.io.parse_example(serialized, specs)
         if not fit:
-            decoded = wanted.decode_batch_example(stored)
+            decoded = pair_features.decode_batch_example(stored)
             return Batch(*(decoded[key] for key in keys))
         fitted = tf.map_fn(
-            lambda one: fit(wanted.decode_example({**one, keys[1]: one[keys[1]]})[keys[0]]),
+            lambda record: fit(
+                pair_features.decode_example({**record, keys[1]: record[keys[1]]})[keys[0]]
+            ),
             stored,
             fn_output_signature=tf.TensorSpec(fit.shape, tf.uint8),
         )

@@ -173,13 +173,13 @@ class Model:
 
 
 def _not_served(name: str, number: int | None) -> RequestError:
-    """The error of TensorFlow Serving for predictions and metadata."""
+    """Return the error of TensorFlow Serving for predictions and metadata."""
     wanted = f"Latest({name})" if number is None else f"Specific({name}, {number})"
     return RequestError("NOT_FOUND", f"Servable not found for request: {wanted}")
 
 
 def _unknown(name: str, number: int | None) -> RequestError:
-    """The error of TensorFlow Serving for the status of versions."""
+    """Return the error of TensorFlow Serving for the status of versions."""
     which = "any versions" if number is None else f"version {number}"
     return RequestError("NOT_FOUND", f"Could not find {which} of model {name}")
 

@@ -175,7 +175,7 @@ def test_a_zip_of_one_file_is_read(tmp_path):
 def test_other_zips_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"holds 2 files \(a.csv, b.csv\)"):
         read(tmp_path, zipped(tmp_path, "a.csv", "b.csv"))
-    with pytest.raises(DataError, match="workbook of Excel"):
+    with pytest.raises(DataError, match="an Excel workbook"):
         read(tmp_path, zipped(tmp_path, "[Content_Types].xml", "xl/sheet.xml"))
 
 

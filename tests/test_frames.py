@@ -90,7 +90,7 @@ def test_a_frame_becomes_an_address_once():
         data=[{"x": 1.0, "price": 3}, {"x": 2.0, "price": 4}], target="price"
     )
     assert app.data.startswith("csv:")
-    assert [one.name for one in (state_directory() / frames.FOLDER).iterdir()] == [
+    assert [one.name for one in (state_directory() / frames.DATA_FOLDER).iterdir()] == [
         app.data.rpartition("/")[2]
     ]
     assert apps.Regression.from_json(app.to_json()) == app

@@ -15,7 +15,7 @@ from cli import help as manual
 from cli import output as console
 from inference import model_outputs
 from inference.modalities import images
-from pipelines.batches import MAX_INFERENCE_BATCH, MAX_INFERENCE_BYTES
+from pipelines.batches import MAX_INFERENCE_BATCH_BYTES, MAX_INFERENCE_BATCH_SIZE
 from pipelines.examples import Examples
 
 PHOTO = (224, 224, 3)
@@ -35,10 +35,10 @@ def test_photos_are_judged_in_batches_of_some_megabytes(monkeypatch):
     found = model_outputs.predict_all(None, Examples.of(photos, np.zeros(100)))
     np.testing.assert_array_equal(found, np.arange(100))
     assert sum(asked) == photos.nbytes
-    assert max(asked) <= MAX_INFERENCE_BYTES
+    assert max(asked) <= MAX_INFERENCE_BATCH_BYTES
 
 
-@pytest.mark.parametrize(("shape", "most"), [(PHOTO, 27), ((28, 28, 1), MAX_INFERENCE_BATCH)])
+@pytest.mark.parametrize(("shape", "most"), [(PHOTO, 27), ((28, 28, 1), MAX_INFERENCE_BATCH_SIZE)])
 def test_predicted_pictures_are_read_in_batches_of_some_megabytes(shape, most, monkeypatch):
     asked = []
 
@@ -51,7 +51,7 @@ def test_predicted_pictures_are_read_in_batches_of_some_megabytes(shape, most, m
     names = [f"{number}.png" for number in range(2500)]
     assert [row["input"] for row in images.predict(run, names, print)] == names
     assert max(asked) == most
-    assert max(asked) * np.prod(shape) <= MAX_INFERENCE_BYTES
+    assert max(asked) * np.prod(shape) <= MAX_INFERENCE_BATCH_BYTES
 
 
 # All pairs of 100,000 users and 2,000 items are 800 MB in float32, and the model makes several

@@ -16,7 +16,7 @@ ROWS = "size,rooms,price\n1,2,3\n"
 # The app and its fields; what is said.
 REFUSED = [
     ("regression", {"data": "csv:nowhere.csv"}, "nowhere.csv"),
-    ("regression", {"data": "nowhere.csv"}, "no file and no folder"),
+    ("regression", {"data": "nowhere.csv"}, "no existing file or folder"),
     ("regression", {"data": "cvs:rows.csv"}, "Did you mean 'csv:rows.csv'"),
     ("regression", {"data": "csv:rows.csv", "target": "prise"}, "Did you mean 'price'"),
     ("regression", {"data": "rows.csv", "target": "price", "drop": "romms"}, "--drop 'romms'"),

@@ -21,7 +21,7 @@ from data_checks.examine import examine
 from evaluation import report
 from pipelines import quarantine
 from pipelines.examples import DataError
-from pipelines.quarantine import Entry, key_of, without
+from pipelines.quarantine import Entry, key_of, remove_listed
 from pipelines.splits import split_source
 from training.run import Run
 from training.train import train
@@ -54,7 +54,7 @@ def test_a_list_takes_out_of_train_and_validation_and_never_out_of_test(splits, 
     path = listed(
         *keys(splits.train, 0, 3), *keys(splits.valid, 1), *keys(splits.test, 2), Entry("00" * 8)
     )
-    left = without(splits, path)
+    left = remove_listed(splits, path)
     honoured = tuple(left.quarantine.values())
     assert left.sizes == {
         "train": len(splits.train) - 2,
@@ -71,19 +71,19 @@ def test_a_list_takes_out_of_train_and_validation_and_never_out_of_test(splits, 
 def test_a_list_of_other_data_is_refused(splits, listed):
     other = made.pictures(5, seed=77)
     with pytest.raises(DataError, match=r"none of whose 2 lines .*; expected .*check-data"):
-        without(splits, listed(*keys(other, 0, 1)))
+        remove_listed(splits, listed(*keys(other, 0, 1)))
 
 
 def test_a_list_of_everything_is_refused(splits, listed):
     with pytest.raises(DataError, match="leaves the train split empty"):
-        without(splits, listed(*keys(splits.train, *range(len(splits.train)))))
+        remove_listed(splits, listed(*keys(splits.train, *range(len(splits.train)))))
 
 
 @pytest.mark.parametrize("content", ["a,b\n1,2\n", "key,where\nnothex,\n"])
 def test_other_files_are_refused_as_lists(content, splits, elsewhere):
     (elsewhere / "list.csv").write_text(content)
     with pytest.raises(DataError, match=r"Received .*; expected"):
-        without(splits, elsewhere / "list.csv")
+        remove_listed(splits, elsewhere / "list.csv")
 
 
 def test_a_run_with_a_list_can_be_evaluated_again(ask, elsewhere):
@@ -105,10 +105,10 @@ def test_a_run_with_a_list_can_be_evaluated_again(ask, elsewhere):
 
 def test_a_training_keeps_its_own_list_and_no_other(listed, elsewhere):
     path, kept = listed(Entry("00" * 8)), elsewhere / "kept.csv"
-    quarantine.keep(path, kept)
-    quarantine.keep(kept, kept)  # a run that goes on is given its own
+    quarantine.copy_list(path, kept)
+    quarantine.copy_list(kept, kept)  # a run that goes on is given its own
     assert quarantine.digest(kept) == quarantine.digest(path)
-    quarantine.keep(None, kept)
+    quarantine.copy_list(None, kept)
     assert not kept.exists()
 
 
@@ -263,7 +263,7 @@ def test_file_names_that_are_not_utf_8_are_listed_and_applied(elsewhere):
     with (elsewhere / "list.csv").open("ab") as file:
         file.write(b",cats/3-\xe9.png,train,by hand,blurred\r\n")
     splits = Finetune(data="folder:photos").load_splits()
-    left = without(splits, elsewhere / "list.csv")
+    left = remove_listed(splits, elsewhere / "list.csv")
     assert sum(left.sizes.values()) == sum(splits.sizes.values()) - 1 or (
         left.quarantine["test"] == 1
     )

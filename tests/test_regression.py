@@ -86,7 +86,7 @@ def test_a_messy_file_is_read_with_notes(file):
     for part in (
         "not UTF-8", "1 lines left out", "8 rows without it left out", "Groe_m2: number, 15",
         "city: 3 categories, 60 missing", "12 unreadable such as 'abc'", "id (every text differs)",
-        "constant (constant)", "void (nothing but missing cells)",
+        "constant (constant)", "void (only missing cells)",
     ):  # fmt: skip
         assert part in told
     assert len(found.train) == 232

@@ -173,7 +173,7 @@ def test_a_list_names_rows_whatever_the_columns(tmp_path):
     named = whole.train.keys()[[3, 8]]
     quarantine.write(tmp_path / "list.csv", [Entry(key_of(key)) for key in named])
     for splits in (whole, less):
-        left = quarantine.without(splits, tmp_path / "list.csv")
+        left = quarantine.remove_listed(splits, tmp_path / "list.csv")
         assert len(left.train) == len(splits.train) - 2
         assert not np.isin(named, left.train.keys()).any()
 
@@ -184,10 +184,10 @@ def test_a_list_without_matches_is_refused_and_an_empty_one_accepted(tmp_path):
     for entries in ([Entry("", "photo.png")], [Entry("0" * 16), Entry("", "x.csv line 3")]):
         quarantine.write(path, entries)
         with pytest.raises(DataError, match="names an example of these data"):
-            quarantine.without(splits, path)
+            quarantine.remove_listed(splits, path)
     for entries in ([], [Entry("", "x.csv line 3", "train", "broken lines")]):
         quarantine.write(path, entries)
-        assert quarantine.without(splits, path).sizes == splits.sizes
+        assert quarantine.remove_listed(splits, path).sizes == splits.sizes
 
 
 def test_equal_inputs_of_other_targets_have_one_fingerprint_in_every_order():

@@ -294,7 +294,7 @@ def test_a_test_split_without_classes_is_not_used():
     found = source(Tables(part([0, 1] * 20), part([1, 0, 1]), part([-1, -1])), Columns())
     assert found.valid is None
     np.testing.assert_array_equal(found.test.targets, [1, 0, 1])
-    assert "validation split is the test" in found.notes[-1]
+    assert "validation split is the test split" in found.notes[-1]
 
 
 def test_classes_of_a_file_are_sorted_and_rows_without_one_left_out():

@@ -78,7 +78,7 @@ def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found,
 
 def test_a_list_is_part_of_what_is_searched(found, listed):
     stated = json.loads((found.directory / search_spec.SEARCH_JSON).read_text())
-    left = quarantine.without(TINY.load_splits(), listed)
+    left = quarantine.remove_listed(TINY.load_splits(), listed)
     assert stated["quarantine"] == quarantine.digest(listed)
     assert stated["data"] == left.fingerprint()
     assert (

@@ -129,7 +129,7 @@ def batch_size(app: App, splits: Splits) -> int:
 def make_fit_data(
     app: App, splits: Splits, parts: ModelParts, begin: CheckpointState | None = None
 ) -> FitData:
-    """The batches that `App.fit` consumes, from the position of a checkpoint on."""
+    """Return the batches that `App.fit` consumes, from the position of a checkpoint on."""
     position = begin.position if begin else START
     steps, steps_per_execution = count_steps(app, splits)
     size = batch_size(app, splits)

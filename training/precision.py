@@ -30,7 +30,7 @@ class PrecisionChoice(NamedTuple):
 def choose_precision(
     requested: Precision, question: str, formats: Sequence[str] = ("float32", "bfloat16")
 ) -> PrecisionChoice:
-    """The policy for an app that answers a kind of question, in one of these formats.
+    """Return the policy for an app that answers a kind of question, in one of these formats.
 
     `auto` takes bfloat16 for images if a convolution and its gradient are at least 1.3 times
     as fast with it on this machine. The measurement takes a quarter of a second and is stored in

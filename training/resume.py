@@ -151,7 +151,7 @@ def load_identity(path: Path, app: type[App]) -> TrainingIdentity:
 
 
 def find_finished_run(app: App, options: TrainOptions, *, fold: Fold | None = None) -> Run | None:
-    """The finished run in `options.run_dir`, if it is this app's: same fields, fold, quarantine.
+    """Return the finished run in `options.run_dir`, if app, fold and quarantine are the same.
 
     A process may have ended after its training and before the evaluation.
     """

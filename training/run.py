@@ -102,9 +102,9 @@ class Run:
     @functools.cached_property
     def splits(self) -> "Splits":
         """Data of this run, loaded again. Raises RunError if they have changed."""
-        from pipelines.quarantine import of_training
+        from pipelines.quarantine import training_splits
 
-        splits = of_training(self.app.load_splits(self.data_dir), self.fold, self.quarantine)
+        splits = training_splits(self.app.load_splits(self.data_dir), self.fold, self.quarantine)
         if splits.fingerprint() != self.manifest["data"]["fingerprint"]:
             raise RunError(
                 f"Received data {self.app.data!r} that differ from those of the run {self.path}; "
@@ -168,7 +168,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def as_json(content: Any) -> str:
-    """The text of a JSON file."""
+    """Return the text of a JSON file."""
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 

@@ -60,7 +60,7 @@ def train(
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     # As in `Run.splits`, which loads them again.
-    splits = quarantine.of_training(app.load_splits(options.data_dir), fold, options.quarantine)
+    splits = quarantine.training_splits(app.load_splits(options.data_dir), fold, options.quarantine)
     spread = distribution.make_strategy(options.strategy, options.devices)
     distribution.batch_size(app, len(splits.train), spread.num_replicas_in_sync)
     checkpoint = resume.find_checkpoint(options.run_dir)
@@ -135,7 +135,7 @@ def _prepare_job(
     )
     if path:
         # Stored now, so that an interrupted training has it too.
-        quarantine.keep(options.quarantine, path / QUARANTINE)
+        quarantine.copy_list(options.quarantine, path / QUARANTINE)
     again = f"athanor {app.name()} train --resume {path or 'RUN'}"
     if fold and path:
         again = f"the same command with --run-dir {path.parent}"

@@ -69,7 +69,7 @@ class Bayesian(ModelBased):
         return np.array(columns).T
 
     def _final_scores(self, names: list[str]) -> np.ndarray:
-        """The last score of each trial, less is better; extrapolated for a stopped trial.
+        """Return the last score of each trial, less is better; extrapolated for a stopped trial.
 
         A trial without a score gets the worst of the others.
         """

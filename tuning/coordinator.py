@@ -42,7 +42,7 @@ class Worker(NamedTuple):
 
 
 def role() -> str:
-    """The role of this process by KerasTuner's variables; empty without them.
+    """Return the role of this process by KerasTuner's variables; empty without them.
 
     Raises WorkerError if some of them are missing.
     """
@@ -93,7 +93,7 @@ class LocalWorkers(NamedTuple):
         return Worker(name, process, starts, time.monotonic())
 
     def revived(self, one: Worker, port: int) -> Worker | None:
-        """The worker, its replacement if it was killed, or None if it is done."""
+        """Return the worker, its replacement if it was killed, or None if it is done."""
         status = one.process.poll()
         if status is None:
             return one

@@ -77,14 +77,14 @@ class ModelBased(JournaledOracle):
         return self.pruner.prune(self.study(int(trial_id)), to_optuna(self, trial))
 
     def preceding_trials(self, number: int) -> list[Trial]:
-        """The trials on which trial `number` depends."""
+        """Return the trials on which trial `number` depends."""
         if number < self.num_random_trials:
             return []
         lag = self.lags.get(f"{number:04d}", self.limits.workers - 1)
         return [self.trials[name] for name in sorted(self.trials) if int(name) < number - lag]
 
     def study(self, number: int, sampler: Any = None) -> Any:
-        """The preceding trials as a study of Optuna."""
+        """Return the preceding trials as a study of Optuna."""
         directions = [DIRECTIONS[direction] for direction in self.directions.values()]
         study = optuna.create_study(directions=directions, sampler=sampler)
         study.add_trials([self._to_optuna(trial) for trial in self.preceding_trials(number)])
@@ -102,7 +102,7 @@ class ModelBased(JournaledOracle):
 def to_optuna(
     oracle: JournaledOracle, trial: Trial, names: Iterable[str] = (SCORE,)
 ) -> FrozenTrial:
-    """A trial of any oracle in Optuna's form, with its last scores of these names."""
+    """Return a trial of any oracle in Optuna's form, with its last scores of these names."""
     reports = oracle.reports[trial.trial_id]
     state = STATES.get(trial.status, TrialState.RUNNING)
     if state == TrialState.COMPLETE and trial.trial_id in oracle.pruned:

@@ -23,7 +23,7 @@ NUM_LATENCY_CALLS = 50  # of an artifact, whose median time is its latency
 
 
 def directions(app: App, names: str) -> dict[str, str]:
-    """The direction, min or max, of each objective in a list with commas.
+    """Return the direction, min or max, of each objective in a list with commas.
 
     Without a list the objective is the score that the app monitors.
 
@@ -47,7 +47,7 @@ def directions(app: App, names: str) -> dict[str, str]:
 
 
 def best_so_far(history: Path, monitor: str, objective: str) -> float:
-    """The objective in the epoch with the best monitored score, whose model is kept."""
+    """Return the objective in the epoch with the best monitored score, whose model is kept."""
     sign = metric(monitor).sign
     with history.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -55,7 +55,7 @@ def best_so_far(history: Path, monitor: str, objective: str) -> float:
 
 
 def artifact_costs(run: Run, *, trust: bool = False) -> dict[str, float]:
-    """The latency and the size of the exported artifact.
+    """Return the latency and the size of the exported artifact.
 
     `latency` is in milliseconds for one input, the median of 50 calls; `size` in megabytes.
     Raises ProvenanceError for an existing artifact that somebody else made, unless it is trusted.

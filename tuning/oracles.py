@@ -119,7 +119,7 @@ class JournaledOracle(keras_tuner.Oracle):
         return super().populate_space(trial_id)
 
     def create_trial(self, tuner_id: str) -> Trial:
-        """A trial for a worker: its unfinished one, that of a lost worker, or a new one."""
+        """Return a trial for a worker: its unfinished one, that of a lost worker, or a new one."""
         with self.mutex, tuner_fixes.released(self):
             self.last_contact[tuner_id] = time.monotonic()
             trial = self._unfinished(tuner_id) or self._new(tuner_id)
@@ -148,7 +148,7 @@ class JournaledOracle(keras_tuner.Oracle):
             return copy.copy(self.trials[trial_id])
 
     def get_trial(self, trial_id: str) -> Trial:
-        """A trial; the call is also the heartbeat of its worker."""
+        """Return a trial; the call is also the heartbeat of its worker."""
         with self.mutex:
             if self.trials[trial_id].status == "RUNNING":
                 self.last_contact[self._worker_of(trial_id)] = time.monotonic()
@@ -176,7 +176,7 @@ class JournaledOracle(keras_tuner.Oracle):
         return False
 
     def finished(self) -> list[Trial]:
-        """The completed trials, best first."""
+        """Return the completed trials, best first."""
         done = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
         sign = -1 if self.objective.direction == "max" else 1
         return sorted(done, key=lambda trial: (sign * trial.score, trial.trial_id))

@@ -33,7 +33,7 @@ def draw(oracle: JournaledOracle, directory: Path, objective: str) -> list[str]:
 
 
 def importance(oracle: JournaledOracle) -> dict[str, float]:
-    """The share of each field in the variance of the scores, the largest first.
+    """Return the share of each field in the variance of the scores, the largest first.
 
     References:
         Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter
@@ -97,7 +97,7 @@ def _parallel(oracle: JournaledOracle, objective: str) -> Any:
 
 
 def _axis_positions(axes: Any, place: int, values: list[Any]) -> np.ndarray:
-    """The position of each value on its axis, from 0 to 1; labels the ends of the axis."""
+    """Return the position of each value on its axis, from 0 to 1; labels the ends of the axis."""
     numbers = all(isinstance(value, int | float) for value in values)
     if not numbers:
         known = sorted({str(value) for value in values})

@@ -20,13 +20,13 @@ MAX_SHOWN_TRIALS = 10
 
 
 def status(oracle: JournaledOracle, trial: Trial) -> str:
-    """The status of a trial in a word: running, completed, pruned or failed."""
+    """Return the status of a trial in a word: running, completed, pruned or failed."""
     ended = trial.status.lower()
     return "pruned" if trial.trial_id in oracle.pruned and ended == "completed" else ended
 
 
 def row(oracle: JournaledOracle, trial: Trial) -> dict[str, Any]:
-    """A trial as a row of the table."""
+    """Return a trial as a row of the table."""
     reports, times = oracle.reports[trial.trial_id], oracle.seconds[trial.trial_id]
     return {
         "trial": trial.trial_id,
@@ -145,7 +145,7 @@ def _pick(outcome: Any, name: str) -> dict[str, Any]:
 
 
 def _verdict(oracle: JournaledOracle, objective: str) -> str:
-    """The best trial beside the first one, on the validation examples."""
+    """Return the best trial beside the first one, on the validation examples."""
     best, first = oracle.finished()[0], oracle.default_trial
     if first is None:
         return f"best {objective} {best.score:.5g}, trial {best.trial_id}"

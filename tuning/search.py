@@ -147,7 +147,7 @@ def _oracle(spec: search_spec.SearchSpec) -> JournaledOracle:
 
 
 def pruning_bounds(app: App) -> EpochBounds:
-    """The first epoch after which a trial may be pruned, and its last epoch.
+    """Return the first epoch after which a trial may be pruned, and its last epoch.
 
     A trial may be pruned after a quarter of its last stage: scores of an earlier stage say
     little about it.
@@ -240,7 +240,7 @@ def _keep_best(oracle: JournaledOracle, task: trial.TrialTask, keep: int) -> Non
 
 
 def _pareto(oracle: JournaledOracle, task: trial.TrialTask) -> objectives.ParetoChoice | None:
-    """The choice among completed trials; None for one objective."""
+    """Return the choice among completed trials; None for one objective."""
     finished = oracle.finished()
     if len(task.objectives) < 2 or not finished:
         return None

@@ -62,30 +62,30 @@ class SearchSpec:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The content of search.json, without the data."""
+        """Return the content of search.json, without the data."""
         versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
         return {**self.definition(), "code": _code_digest(), "versions": versions}
 
     def default_directory(self) -> Path:
-        """The same directory for the same search, so that the same command continues it."""
+        """Return the same directory for the same search, so that the same command continues it."""
         text = json.dumps(self.definition(), sort_keys=True).encode()
         name = hashlib.blake2b(text, digest_size=4).hexdigest()
         return Path("runs") / self.app.name() / f"tune-{name}"
 
     def splits(self) -> Splits:
-        """The data of its trials. Raises DataError."""
+        """Return the data of its trials. Raises DataError."""
         splits = self.app.load_splits(self.options.data_dir)
-        return quarantine.of_training(splits, None, self.options.quarantine)
+        return quarantine.training_splits(splits, None, self.options.quarantine)
 
     def for_data(self, splits: Splits, replicas: int) -> "SearchSpec":
-        """The same search with the fields that matter on these data, and a batch size."""
+        """Return the same search with the fields that matter on these data, and a batch size."""
         search_space, count = space.searched(self.app, self.space, splits), len(splits.train)
         app, search_space = space.with_batch_size(self.app, search_space, count, replicas)
         return dataclasses.replace(self, app=app, space=search_space)
 
 
 def make(app: App, options: TuneOptions) -> SearchSpec:
-    """The search of an app with these options. Raises FieldError for a wrong space or objective."""
+    """Return the search of an app. Raises FieldError for a wrong space or objective."""
     search_space = space.read(options.space) if options.space else dict(app.space)
     space.check(app, search_space)
     directions = objectives.directions(app, options.objective)
@@ -108,7 +108,7 @@ def record(spec: SearchSpec, directory: Path, splits: Splits) -> str:
     else:
         write_json(path, stated)
     # Trials read this copy, so that the user can edit the list meanwhile.
-    quarantine.keep(spec.options.quarantine, directory / QUARANTINE)
+    quarantine.copy_list(spec.options.quarantine, directory / QUARANTINE)
     return stated["valid"]
 
 
@@ -124,7 +124,7 @@ def require_free(directory: Path) -> None:
 
 
 def wait_for_coordinator(spec: SearchSpec, directory: Path, splits: Splits) -> str:
-    """The digest of the validation examples, once the coordinator has written search.json.
+    """Return the digest of the validation examples, once the coordinator has written search.json.
 
     Raises RunError if the coordinator's search is another one, or does not begin.
     """

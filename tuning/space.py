@@ -22,7 +22,7 @@ NOT_TUNABLE |= {"user", "item", "rating", "time"}
 
 
 def read(path: Path) -> Space:
-    """The space in a YAML file; raises FieldError.
+    """Return the space in a YAML file; raises FieldError.
 
     A list of values, or `{low: 0.001, high: 0.1, log: true}`, for each field.
     """
@@ -73,7 +73,7 @@ def check(app: App, space: Space) -> None:
 
 
 def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
-    """The space in KerasTuner's form; the app's own value is the default if the space holds it."""
+    """Return the space in KerasTuner's form; the app's value is the default if it is in there."""
     made = keras_tuner.HyperParameters()
     own = _app_values(app, space)
     for name, values in space.items():
@@ -94,7 +94,7 @@ def _is_integer(app: App, name: str) -> bool:
 
 
 def searched(app: App, space: Space, splits: Splits) -> Space:
-    """The space, without the fields of the app's own space that have no effect on these data.
+    """Return the space without fields of the app's own space that have no effect on these data.
 
     Raises FieldError if none is left: all trials would be equal.
     """
@@ -111,7 +111,7 @@ def searched(app: App, space: Space, splits: Splits) -> Space:
 
 
 def with_batch_size(app: App, space: Space, count: int, replicas: int) -> tuple[App, Space]:
-    """The app and the space for `count` training examples, with the automatic batch size filled in.
+    """Return app and space for `count` training examples, with the automatic batch size filled in.
 
     The automatic size becomes a value of the app's own space, so that the first trial is the app
     as given; sizes above `count` leave the space.
@@ -126,13 +126,13 @@ def with_batch_size(app: App, space: Space, count: int, replicas: int) -> tuple[
 
 
 def default(app: App, space: Space) -> dict[str, Any] | None:
-    """The app's own values; None unless the space holds all of them."""
+    """Return the app's own values; None unless the space holds all of them."""
     own = _app_values(app, space)
     return own if len(own) == len(space) else None
 
 
 def _app_values(app: App, space: Space) -> dict[str, Any]:
-    """The app's own values of the fields whose space holds them."""
+    """Return the app's own values of the fields whose space holds them."""
     fields = app.to_json() | {"learning_rate": app.peak_learning_rate}
     return {name: fields[name] for name in space if _holds(space[name], fields[name])}
 
@@ -144,7 +144,7 @@ def _holds(values: tuple | Range, value: Any) -> bool:
 
 
 def drawn(app: App, values: dict[str, Any]) -> App:
-    """The app with the values of a trial. Raises FieldError if they do not go together."""
+    """Return the app with the values of a trial. Raises FieldError if they do not go together."""
     fields = {name: value for name, value in values.items() if not name.startswith("tuner/")}
     # Hyperband gives most trials fewer epochs.
     fields |= {"epochs": values["tuner/epochs"]} if "tuner/epochs" in values else {}
@@ -152,7 +152,7 @@ def drawn(app: App, values: dict[str, Any]) -> App:
 
 
 def to_json(space: Space) -> dict[str, Any]:
-    """The space in plain values."""
+    """Return the space in plain values."""
     plain = {
         name: dataclasses.asdict(values) if isinstance(values, Range) else list(values)
         for name, values in space.items()

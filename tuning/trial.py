@@ -64,16 +64,16 @@ class TrialTask(NamedTuple):
         return score_directions(self.objectives)
 
     def path(self, trial_id: str) -> Path:
-        """The run directory of a trial."""
+        """Return the run directory of a trial."""
         return self.directory / "trials" / trial_id
 
     def worker_file(self, trial_id: str) -> Path:
-        """The file that names the worker that runs a trial."""
+        """Return the file that names the worker that runs a trial."""
         return self.path(trial_id).with_suffix(".worker")
 
 
 def score_directions(objectives: dict[str, str]) -> dict[str, str]:
-    """The direction of each reported score; the first objective is always called SCORE."""
+    """Return the direction of each reported score; the first objective is always called SCORE."""
     first, *rest = objectives.values()
     return {SCORE: first, **dict(zip(list(objectives)[1:], rest, strict=True))}
 
@@ -167,7 +167,7 @@ class FieldsTuner(base_tuner.BaseTuner):
         return self.task.worker_file(trial_id).read_text() == self.tuner_id
 
     def _finished_run(self, path: Path) -> Run | None:
-        """The run of a trial that finished before it was reported; None if it has to continue."""
+        """Return the run of a trial that finished unreported; None if the trial must continue."""
         if not (path / MANIFEST).exists():
             return None
         run = Run.load(path, self.task.options.data_dir)
@@ -206,7 +206,7 @@ def _reason(error: Exception) -> str:
 
 
 def validation_digest(splits: Splits) -> str:
-    """The digest of the validation examples: raw inputs and targets."""
+    """Return the digest of the validation examples: raw inputs and targets."""
     part = splits.valid
     order = np.argsort(hashes := part.content_hashes(), kind="stable")
     digest = hashlib.blake2b(hashes[order].tobytes(), digest_size=16)

@@ -51,7 +51,7 @@ class PatientClient(OracleClient):
         self.stub: Any = _Retrying(self.stub)
 
     def create_trial(self, tuner_id: str) -> Any:
-        """A trial, after a pause if there is none yet; KerasTuner itself asks again at once."""
+        """Return a trial, after a pause if there is none yet; KerasTuner itself asks at once."""
         trial = super().create_trial(tuner_id)
         if trial.status == "IDLE":
             time.sleep(RETRY_SECONDS)

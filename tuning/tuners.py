@@ -20,7 +20,7 @@ class Grid(JournaledOracle, GridSearchOracle):
     proposal_state = ("_populate_next", "_ordered_ids")
 
     def propose(self, trial_id: str) -> dict[str, Any]:
-        """The next values; they need not wait for the last trial, since the space never grows."""
+        """Return the next values, without waiting for the last trial: the space never grows."""
         proposed = super().propose(trial_id)
         if proposed["status"] == "RUNNING":
             self._populate_next.append(trial_id)

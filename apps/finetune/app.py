@@ -1,4 +1,4 @@
-"""Classifies photographs by fine-tuning a pre-trained network.
+"""Classify photographs by fine-tuning a pre-trained network.
 
     athanor finetune train --data folder:PATH
     athanor finetune train --data tfds:tf_flowers160 --weights ../shared/data/keras_weights
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
-MAX_AUTOMATIC_EXAMPLES = 20_000  # number of images times copies of each
+MAX_AUTOMATIC_EXAMPLES = 20_000  # images times copies of each
 MAX_AUTOMATIC_COPIES = 4  # of each image
 MIN_STEPS_PER_EPOCH = 20
 
@@ -99,7 +99,7 @@ class Finetune(App):
 
     @classmethod
     def tiny(cls) -> "Finetune":
-        """The embedded digits, two epochs for each stage."""
+        """Return the embedded digits, two epochs for each stage."""
         return cls(epochs=2, head_epochs=2)
 
     def load_splits(
@@ -125,13 +125,13 @@ class Finetune(App):
         return splits
 
     def make_preprocessing(self, splits: "Splits") -> Any:  # noqa: ARG002
-        """The layer that scales pixels to the backbone's input range; no other layer does."""
+        """Return the only layer that scales pixels to the backbone's input range."""
         from apps.finetune import backbones
 
         return backbones.rescaling(self._resolved_backbone)
 
     def make_input_decoder(self, splits: "Splits") -> Any:
-        """The decoder from a picture of any size and colour to one like the training images."""
+        """Return the decoder from an image of any size and colour to one like those of training."""
         from pipelines.images.photos import FitPhoto
 
         return FitPhoto(splits.spec["features"][0])
@@ -143,11 +143,11 @@ class Finetune(App):
         return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
 
     def automatic_batch_size(self, count: int) -> int:
-        """The default, or fewer so that an epoch has at least twenty steps."""
+        """Return the default, or fewer so that an epoch has at least twenty steps."""
         return min(self.default_batch_size, max(1, count // MIN_STEPS_PER_EPOCH))
 
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
-        """The automatic values of every app, and those of backbone, size, augment and copies."""
+        """Return the values of every app, and those of backbone, size, augment and copies."""
         automatic = {
             "backbone": self._resolved_backbone,
             "size": splits.spec["features"][0][0],
@@ -222,7 +222,7 @@ class Finetune(App):
         return min(MAX_AUTOMATIC_COPIES, max(2, MAX_AUTOMATIC_EXAMPLES // count))
 
     def _head_learning_rate(self, steps: int) -> float:
-        """The head's peak learning rate in a second stage of `steps` steps."""
+        """Return the head's peak learning rate in a second stage of `steps` steps."""
         import optimizers
         from apps.finetune import backbones
 

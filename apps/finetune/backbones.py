@@ -1,4 +1,4 @@
-"""Pre-trained networks: their input range, and the source of their weights."""
+"""Build pre-trained networks, with their input range and the source of their weights."""
 
 import contextlib
 import dataclasses
@@ -71,8 +71,8 @@ def require(name: str) -> None:
     """Raise FieldError if there is no backbone of this name; a width of 1.0 may be left out."""
     if _with_width(name) in NAMES:
         return
-    near = difflib.get_close_matches(name, NAMES, 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    matches = difflib.get_close_matches(name, NAMES, 1)
+    hint = f" Did you mean {matches[0]!r}?" if matches else ""
     raise FieldError(
         f"Received --backbone {name!r}; expected one of {', '.join(NAMES)}.{hint} "
         "A number is the width multiplier."
@@ -80,14 +80,14 @@ def require(name: str) -> None:
 
 
 def rescaling(name: str) -> Any:
-    """The layer from pixels, 0 to 255, to float32 in the range that a backbone was trained on."""
+    """Return the layer from pixels, 0 to 255, to float32 in the range of a backbone's input."""
     symmetric = name == DIGITS or FAMILIES[name.partition("_")[0]].symmetric
     scale, offset = (1 / 127.5, -1.0) if symmetric else (1.0, 0.0)
     return keras.layers.Rescaling(scale, offset, dtype="float32")
 
 
 def learning_rate_scale(name: str) -> float:
-    """The factor of the learning rate that suits a backbone.
+    """Return the factor of the learning rate that suits a backbone.
 
     Networks of keras.applications forget their training above about 1e-4 in the top blocks with
     AdamW, because frozen batch normalisation cannot follow a change of scale.
@@ -96,7 +96,7 @@ def learning_rate_scale(name: str) -> float:
 
 
 def build(name: str, side: int, weights: str) -> Any:
-    """The model from [batch, side, side, 3] to [batch, height, width, channels].
+    """Return the model from [batch, side, side, 3] to [batch, height, width, channels].
 
     Args:
         name: one of `NAMES`.
@@ -134,7 +134,7 @@ def build(name: str, side: int, weights: str) -> Any:
 
 
 def _with_width(name: str) -> str:
-    """The name with its width: `mobilenet_1.0` for `mobilenet`."""
+    """Return the name with its width: `mobilenet_1.0` for `mobilenet`."""
     kind, _, width = name.partition("_")
     if kind in FAMILIES and FAMILIES[kind].widths:
         return f"{kind}_{width or '1.0'}"
@@ -147,19 +147,19 @@ def _downloaded(make: Any) -> Any:
         with _short_timeout(), _without_warnings():
             return make()
     except Exception as error:  # Keras raises Exception itself.
-        found = re.search(r"URL fetch failure on (\S+?):? ", str(error))
+        match = re.search(r"URL fetch failure on (\S+?):? ", str(error))
         if isinstance(error, OSError):
             raise FieldError(
-                f"Received --weights imagenet, whose download broke off ({error}); expected a "
-                "network. Try again, or name a file with --weights PATH."
+                f"Received --weights imagenet, whose download failed ({error}); expected a network "
+                "connection. Try again, or name a file with --weights PATH."
             ) from error
-        if not found:
+        if not match:
             raise
-        address = found[1]
-        place = _keras_home() / "models" / address.split("/")[-1]
+        address = match[1]
+        target = _keras_home() / "models" / address.split("/")[-1]
         raise FieldError(
-            f"Received --weights imagenet, and the network is missing. Fetch {address} and put it "
-            f"at {place}, or name any place with --weights PATH; --weights none begins untrained."
+            f"Received --weights imagenet, whose file is missing. Fetch {address} and put it at "
+            f"{target}, or name any path with --weights PATH; --weights none starts untrained."
         ) from error
 
 
@@ -169,7 +169,7 @@ def _keras_home() -> Path:
 
 @contextlib.contextmanager
 def _short_timeout() -> Iterator[None]:
-    """Give a silent server up after seconds, not minutes."""
+    """Give up a silent server after seconds, not minutes."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(MAX_SILENT_SECONDS)
     try:
@@ -187,7 +187,7 @@ def _without_warnings() -> Iterator[None]:
 
 
 def _file(name: str, path: Path) -> Path:
-    """The file of weights at a path, or in a directory. Raises FieldError if there is none."""
+    """Return the file of weights at a path or in a directory. Raises FieldError if none exists."""
     if path.is_file():
         return path
     if not path.is_dir():
@@ -199,9 +199,9 @@ def _file(name: str, path: Path) -> Path:
     prefix = _alphanumeric(_with_width(name))
     fitting = [file for file in files if _alphanumeric(file.name).startswith(prefix)]
     if not fitting:
-        there = ", ".join(file.name for file in files) or "no .h5 file"
+        names = ", ".join(file.name for file in files) or "no .h5 file"
         raise FieldError(
-            f"Received --weights {str(path)!r}, which holds {there}; expected a file for {name}, "
+            f"Received --weights {str(path)!r}, which holds {names}; expected a file for {name}, "
             "whose name begins with it. Name the file itself, or choose another --backbone."
         )
     return min(fitting, key=lambda file: len(file.name))

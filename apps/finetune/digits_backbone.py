@@ -18,7 +18,7 @@ DIGITS = "digits"  # its name among the backbones
 
 
 def network(side: int) -> Any:
-    """The untrained network for images of `side` pixels; every call gives the same weights."""
+    """Return the untrained network for images of `side` pixels, always with the same weights."""
     images = keras.Input((side, side, 3))
     x = images
     for number, (width, stride) in enumerate(((32, 1), (64, 2), (96, 1))):
@@ -37,7 +37,7 @@ def network(side: int) -> Any:
 
 @functools.cache
 def pretrained_weights(side: int) -> list[np.ndarray]:
-    """The weights after training on the digits 0 to 4, for images of `side` pixels.
+    """Return the weights after training on the digits 0 to 4, for images of `side` pixels.
 
     In a strategy's scope too they are trained on one device: replicas would have statistics of
     their own.

@@ -1,4 +1,4 @@
-"""Divides a network into a frozen part, blocks that are fine-tuned, and a head."""
+"""Divide a network into a frozen part, blocks that are fine-tuned, and a head."""
 
 import re
 from typing import Any, NamedTuple
@@ -28,18 +28,18 @@ class Parts(NamedTuple):
     head: Any
 
     def pooled(self, features: Any) -> Any:
-        """From the features at the cut to the mean of each channel, [batch, channels]."""
+        """Apply the blocks to the features at the cut; return channel means [batch, channels]."""
         if self.blocks is not None:
             features = self.blocks(features)
         return keras.layers.GlobalAveragePooling2D(dtype="float32")(features)
 
     def network(self) -> Any:
-        """The model from preprocessed images to logits."""
+        """Return the model from preprocessed images to logits."""
         images = keras.Input(self.frozen.input.shape[1:])
         return keras.Model(images, self.head(self.pooled(self.frozen(images))), name="network")
 
     def above_cut(self) -> Any:
-        """The model from features at the cut to logits, of the same layers."""
+        """Return the model from features at the cut to logits, of the same layers."""
         features = keras.Input(self.frozen.output.shape[1:])
         return keras.Model(features, self.head(self.pooled(features)))
 
@@ -66,7 +66,7 @@ def divide(
 
 
 def parts_of(network: Any) -> Parts:
-    """The parts of a network that `Parts.network` made."""
+    """Return the parts of a network that `Parts.network` made."""
     layers = {layer.name: layer for layer in network.layers}
     return Parts(layers["frozen"], layers.get("blocks"), layers["head"])
 
@@ -78,17 +78,17 @@ def _head(width: int, num_classes: int, dropout: float) -> Any:
 
 
 def cut_layer(backbone: Any, trainable: float) -> Any:
-    """The last layer through which all paths lead, with enough of the weights above it.
+    """Return the last layer through which all paths lead, with enough of the weights above it.
 
     A cut never lies between a convolution, its normalisation and its activation.
     """
     if not trainable:
         return next(layer for layer in backbone.layers if layer.output is backbone.output)
     weights = [layer.count_params() for layer in backbone.layers]
-    wanted = trainable * sum(weights)
+    min_weights = trainable * sum(weights)
     last = None
     for number in _cut_points(backbone):
-        if sum(weights[number + 1 :]) < wanted:
+        if sum(weights[number + 1 :]) < min_weights:
             break
         last = number
     if last is None:
@@ -100,7 +100,7 @@ def cut_layer(backbone: Any, trainable: float) -> Any:
 
 
 def _cut_points(backbone: Any) -> list[int]:
-    """Numbers of the layers whose output is the only one that later layers use."""
+    """Return the numbers of the layers whose output is the only one that later layers use."""
     layers = backbone.layers
     producer = {id(layer.output): number for number, layer in enumerate(layers)}
     users: list[list[int]] = [[] for _ in layers]
@@ -143,18 +143,18 @@ class Group(NamedTuple):
 
 
 def groups(parts: Parts, decay: float) -> list[Group]:
-    """The head, then the upper and the lower half of the blocks, each `decay` times as fast."""
-    every = [Group("head", [parts.head], 1.0)]
+    """Return the head, then the upper and lower half of the blocks, each `decay` times as fast."""
+    all_groups = [Group("head", [parts.head], 1.0)]
     if parts.blocks is not None:
         layers = [layer for layer in parts.blocks.layers if layer.trainable_variables]
         middle = len(layers) // 2
-        every.append(Group("upper blocks", layers[middle:], decay))
-        every.append(Group("lower blocks", layers[:middle], decay**2))
-    return [group for group in every if group.variables]
+        all_groups.append(Group("upper blocks", layers[middle:], decay))
+        all_groups.append(Group("lower blocks", layers[:middle], decay**2))
+    return [group for group in all_groups if group.variables]
 
 
 def describe(parts: Parts, decay: float, learning_rate: float) -> str:
-    """A table of what is frozen and what trains in both stages, a line for each part."""
+    """Return a table of what is frozen and what trains in both stages, a line for each part."""
     rows = [["part", "layers", "parameters", "first stage", "second stage"]]
     frozen = parts.frozen
     last = frozen.layers[-1].name

@@ -1,4 +1,4 @@
-"""Linear probes: logistic regressions on frozen features, from strong to weak penalties."""
+"""Fit linear probes: logistic regressions on frozen features, from strong to weak penalties."""
 
 from collections.abc import Iterator
 
@@ -15,17 +15,17 @@ MAX_EXAMPLES = 50_000
 def regularization_path(
     features: np.ndarray, classes: np.ndarray, num_classes: int, *, copies: int, count: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Kernel [channels, classes] and bias of `count` regressions, from strong to weak penalties.
+    """Yield kernel [channels, classes] and bias of `count` regressions, strong penalties first.
 
     With few images there are fewer examples than channels: gradient descent on such a head
     stops far from the weights that generalise, and the best penalty depends on the data. Each
     regression starts from the one before it.
 
     Args:
-        features: of `copies` versions of each image, [examples, channels].
+        features: the features of `copies` versions of each image, [examples, channels].
         classes: class numbers, [examples].
-        num_classes: of the head.
-        copies: by which the weight of an example is divided.
+        num_classes: classes of the head.
+        copies: divides the weight of each example.
         count: number of penalties.
 
     """

@@ -1,4 +1,4 @@
-"""Fine-tuning in two stages on features that are computed once.
+"""Fine-tune in two stages on features that are computed once.
 
 The frozen part gives the same features in every epoch, so they are computed once per image and
 kept in memory. The head is fitted to their pooled form, then the top blocks are trained with it.
@@ -35,11 +35,11 @@ class TwoStagePlan:
         augment: a random change of the images of later copies, or None.
         mix: a random mix of features and targets in the second stage, or None.
         batch_size: examples in one step.
-        epochs: most epochs of each stage: penalties tried, and passes.
-        make_optimizer: from a number of steps to a new Keras optimizer.
+        epochs: maximum number of epochs of each stage: penalties tried, and passes.
+        make_optimizer: makes a Keras optimizer for a number of steps.
         decay: factor of the learning rate from one group of layers to the next deeper one.
-        loss: between distributions over the classes and logits.
-        seed: of order and augmentation.
+        loss: loss of distributions over the classes and logits.
+        seed: seed of order and augmentation.
 
     """
 
@@ -74,10 +74,10 @@ class FeatureData(NamedTuple):
 
 
 def fit(parts: Parts, fit_data: FitData, plan: TwoStagePlan, **options: Any) -> None:
-    """Fit the head to pooled features, then train the blocks with it; options as of Model.fit.
+    """Fit the head to pooled features, then train the blocks with it; options as in Model.fit.
 
-    The second stage begins with the best head of the first. An epoch of the second stage is kept
-    only if it is better by more than chance.
+    The second stage begins with the best head of the first. The model of a second-stage epoch
+    replaces it only if it is better by more than chance.
     """
     at_cut = _features_at_cut(parts, fit_data, plan)
     raw = keras.Input(parts.frozen.output.shape[1:])
@@ -125,7 +125,7 @@ class _HeadCandidates:
         self.weights = [[*pair] for pair in path]
 
     def iterate(self) -> Iterator[dict[str, float]]:
-        """Put each into the head; gives its scores on the training examples."""
+        """Put each candidate into the head; yield its scores on the training examples."""
         for weights in self.weights:
             self.head.set_weights(weights)
             logits, target = _outputs(self.head, self.pooled.train).numpy()
@@ -134,25 +134,27 @@ class _HeadCandidates:
             yield {"accuracy": float(correct.mean()), "loss": float(loss)}
 
     def select_best(self) -> np.ndarray:
-        """Put the best into the head; gives its loss on each validation example."""
+        """Put the best candidate into the head; return its loss on each validation example."""
         losses = []
         for weights in self.weights:
             self.head.set_weights(weights)
             losses.append(_losses(self.plan, *_outputs(self.head, self.pooled.valid).numpy()))
-        best = int(np.argmin([np.mean(one) for one in losses]))
+        best = int(np.argmin([np.mean(candidate) for candidate in losses]))
         self.head.set_weights(self.weights[best])
         return losses[best]
 
 
-def _is_better(losses: np.ndarray, others: np.ndarray) -> bool:
+def _is_better(losses: np.ndarray, baseline_losses: np.ndarray) -> bool:
     """Whether the mean loss is lower by more than the standard error of the difference."""
-    gains = others - losses
-    error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else np.inf
-    return bool(gains.mean() > error)
+    improvements = baseline_losses - losses
+    error = (
+        improvements.std(ddof=1) / np.sqrt(len(improvements)) if len(improvements) > 1 else np.inf
+    )
+    return bool(improvements.mean() > error)
 
 
 def _losses(plan: TwoStagePlan, logits: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The loss of each example."""
+    """Return the loss of each example."""
     return np.asarray(plan.loss.call(tf.constant(target), tf.constant(logits)))
 
 
@@ -195,15 +197,15 @@ def _fit_blocks(
 
 
 def _features_at_cut(parts: Parts, fit_data: FitData, plan: TwoStagePlan) -> FeatureData:
-    """The features of every copy of the training images, and of the validation images.
+    """Return the features of every copy of the training images, and of the validation images.
 
     An epoch takes as many examples as there are images, each from any copy.
     """
     splits = fit_data.splits
     steps = len(splits.train) // plan.batch_size
     steps = min(steps, fit_data.steps_per_epoch or steps)
-    most = min(MAX_STEPS_PER_EXECUTION, fit_data.steps_per_execution)
-    steps_per_execution = steps // -(-steps // most)
+    max_steps = min(MAX_STEPS_PER_EXECUTION, fit_data.steps_per_execution)
+    steps_per_execution = steps // -(-steps // max_steps)
     extract = _extractor(parts, fit_data, plan)
     return FeatureData(
         store(extract(splits.train, plan.copies), plan.copies * len(splits.train)),
@@ -217,7 +219,7 @@ def _features_at_cut(parts: Parts, fit_data: FitData, plan: TwoStagePlan) -> Fea
 def _extractor(
     parts: Parts, fit_data: FitData, plan: TwoStagePlan
 ) -> Callable[[Examples, int], Iterator[Batch]]:
-    """The function from examples and a number of copies to batches of their features."""
+    """Return the function from examples and a number of copies to batches of their features."""
     num_classes = len(fit_data.splits.labels)
 
     def features_of(images: Any) -> Any:
@@ -245,7 +247,7 @@ def _extractor(
 
 
 def _outputs(model: Any, examples: Examples) -> Examples:
-    """The outputs of a model as features, in memory; the same targets."""
+    """Return the outputs of a model as features, in memory; the same targets."""
     features = examples.features
     graph = _traced(lambda x: model(x, training=False), features.shape[1:], features.dtype)
     batches = ordered_batches(examples, batch_size=VALIDATION_BATCH_SIZE)
@@ -254,9 +256,9 @@ def _outputs(model: Any, examples: Examples) -> Examples:
 
 
 def _traced(function: Callable[[Any], Any], shape: Sequence[int], dtype: Any) -> Any:
-    """A graph of a function of batches of any size.
+    """Return a graph of a function of batches of any size.
 
-    It is traced once: TensorFlow warns of functions that are traced again for each training.
+    It is traced once, because TensorFlow warns of functions that are traced in every run.
     """
     signature = [tf.TensorSpec([None, *shape], dtype)]
     graph = tf.function(function, input_signature=signature, autograph=False)

@@ -1,4 +1,4 @@
-"""Classifies small images, grey or colour, such as those of MNIST.
+"""Classify small images, grey or colour, such as those of MNIST.
 
     athanor mnist train --data tfds:mnist
 
@@ -59,7 +59,7 @@ class Mnist(App):
 
     @classmethod
     def tiny(cls) -> "Mnist":
-        """A perceptron on the embedded digits."""
+        """Return a perceptron on the embedded digits."""
         return cls(model="mlp", epochs=2, batch_size=64)
 
     def load_splits(
@@ -83,19 +83,19 @@ class Mnist(App):
         return splits
 
     def make_preprocessing(self, splits: "Splits") -> Any:
-        """The layer that scales pixels to mean 0 and standard deviation 1."""
+        """Return the layer that scales pixels to mean 0 and standard deviation 1."""
         from pipelines.images.preprocessing import Standardize
 
         return Standardize.adapted(splits.train)
 
     def make_input_decoder(self, splits: "Splits") -> Any:
-        """The decoder from a picture of any size and colour to one like the training images."""
+        """Return the decoder from an image of any size and colour to one like those of training."""
         from pipelines import addresses
         from pipelines.images.photos import SmallImageFitting
         from pipelines.images.preprocessing import FitImage
 
         kind, _ = addresses.parse_address(self.data, self.address_kinds)
-        if kind == "folder":  # The decoder of training is the right one for files.
+        if kind == "folder":  # training used this decoder for its files
             return SmallImageFitting().like(splits.spec["features"][0])
         return FitImage.adapted(splits.train)
 

@@ -1,4 +1,4 @@
-"""Predicts ratings and recommends items to users.
+"""Predict ratings and recommend items to users.
 
     athanor recommender train --data tfds:movielens/100k-ratings --split random
 
@@ -97,19 +97,19 @@ class Recommender(App):
         return ids.splits(tables, self.make_input_decoder(), self.split, inspection)
 
     def make_input_decoder(self, splits: "Splits | None" = None) -> Any:  # noqa: ARG002
-        """The names of the columns."""
+        """Return the names of the columns."""
         from pipelines.ids.reading import Columns
 
         return Columns(self.user, self.item, self.rating, self.time)
 
     def make_preprocessing(self, splits: "Splits") -> Any:
-        """The layer from ids to numbers."""
+        """Return the layer from ids to numbers."""
         from pipelines.ids.preprocessing import Ids
 
         return Ids.adapted(splits)
 
     def make_loss(self, splits: "Splits") -> Any:
-        """Squared error of the ratings; for retrieval that of the scores."""
+        """Return the squared error of the ratings; for retrieval, of the scores."""
         from apps.recommender import dot_product
 
         if self._resolved_model(splits) == "retrieval":
@@ -134,12 +134,12 @@ class Recommender(App):
         return dot_product.make_network(layer)
 
     def searchable_fields(self, splits: "Splits") -> set[str]:
-        """None for retrieval, which chooses its rank itself."""
+        """Return no fields for retrieval, which chooses its rank itself."""
         has_factors = _has_ratings(splits) and self.model != "retrieval"
         return {*self.space} if has_factors else set()
 
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
-        """The model; for svdpp also batch size and learning rate, as for every app."""
+        """Return the model; for svdpp also batch size and learning rate, as for every app."""
         model = self._resolved_model(splits)
         values = {"model": model} if model != self.model else {}
         if model != "svdpp":
@@ -170,7 +170,7 @@ class Recommender(App):
     def _factors_per_epoch(
         self, model: Any, fit_data: FitData, train: "Interactions"
     ) -> Iterator[tuple["Factors", float]]:
-        """The factors after each epoch, and their mean squared error on the training pairs.
+        """Yield the factors after each epoch, and their mean squared error on the training pairs.
 
         The first epoch has biases alone, so that a run on data without structure keeps these.
         """
@@ -184,7 +184,7 @@ class Recommender(App):
                 train, num_factors=self.factors, rank=self._rank, seed=self.seed
             )
         if resolved == "svdpp":
-            # Before the first epoch ends: its checkpoint holds the optimizer's variables.
+            # Must precede the first epoch: its checkpoint contains the optimizer's variables.
             epochs = svdpp.train_epochs(
                 train,
                 iter(sharding.distribute(fit_data.train)),
@@ -199,7 +199,7 @@ class Recommender(App):
 
     @property
     def _rank(self) -> int:
-        """Columns of the factors that approximate the mean of many samples."""
+        """Number of columns of the factors that approximate the mean of many samples."""
         return 2 * self.factors + 8
 
     def _resolved_model(self, splits: "Splits") -> str:
@@ -213,7 +213,7 @@ def _has_ratings(splits: "Splits") -> bool:
 
 
 def _interactions(examples: "Examples", ids: Any) -> "Interactions":
-    """The pairs of known users and items, as numbers from 0."""
+    """Return the pairs of known users and items, as numbers from 0."""
     from apps.recommender.factors import Interactions
 
     features, ratings = examples.numpy()

@@ -34,7 +34,7 @@ MAX_UNSCALED_DEVIATION = 16.0
 def posterior_means(
     interactions: Interactions, *, num_factors: int, rank: int, seed: int
 ) -> Iterator[tuple[Factors, float]]:
-    """After every epoch, the posterior mean of the factors' products, and the last sample's error.
+    """Yield, after every epoch, the posterior mean of the factor products and the last error.
 
     The mean has `rank` columns, those of its largest singular values. Later samples weigh more
     (Shamir and Zhang's polynomial-decay average, 2013), so that no burn-in has to be chosen.
@@ -56,7 +56,7 @@ def posterior_means(
 
 
 def _rating_unit(ratings: np.ndarray) -> float:
-    """The divisor of the ratings: 1 if the priors suit them, else their standard deviation."""
+    """Return the divisor of the ratings: 1 if the priors suit them, else their deviation."""
     deviation = float(ratings.std(dtype="float64"))
     fits = 1 / MAX_UNSCALED_DEVIATION < deviation < MAX_UNSCALED_DEVIATION
     return 1.0 if not deviation or fits else deviation
@@ -71,10 +71,12 @@ def _rescaled(factors: Factors, unit: float) -> Factors:
 def _weighted_mean(samples: list[Factors], weights: list[float], rank: int) -> Factors:
     roots = np.sqrt(weights, dtype="float32")
     users, items = (
-        np.concatenate([root * one[side] for root, one in zip(roots, samples, strict=True)], 1)
+        np.concatenate(
+            [root * sample[side] for root, sample in zip(roots, samples, strict=True)], 1
+        )
         for side in (0, 1)
     )
-    biases = (np.average([one[side] for one in samples], 0, weights) for side in (2, 3))
+    biases = (np.average([sample[side] for sample in samples], 0, weights) for side in (2, 3))
     return Factors(*reduce_rank(users, items, rank), *biases)
 
 
@@ -149,7 +151,7 @@ class _GibbsSampler:
         side.sample = gaussians(normal, right.T, self._gaussian(*right.T.shape)).T
 
     def _sample_prior(self, side: _Side) -> tuple[np.ndarray, np.ndarray]:
-        """The prior mean of each row, and the precision matrix of all rows."""
+        """Return the prior mean of each row, and the precision matrix of all rows."""
         (count, width), features, link = side.sample.shape, side.features, side.link
         residual = side.sample - side.centre - features @ link
         scatter = residual.T @ residual + side.link_precision * link.T @ link
@@ -186,7 +188,7 @@ class _GibbsSampler:
         side.noise_precision = self.random.gamma(shape, 1 / rate).astype("float32")
 
     def _wishart(self, scatter: np.ndarray, freedom: int) -> np.ndarray:
-        """A sample by Bartlett's decomposition; the scale of the prior is the identity."""
+        """Return a sample by Bartlett's decomposition; the scale of the prior is the identity."""
         width = len(scatter)
         root = np.linalg.cholesky(np.linalg.inv(np.eye(width) + scatter))
         lower = np.tril(self.random.standard_normal((width, width)), -1)
@@ -198,10 +200,10 @@ class _GibbsSampler:
 
 
 def gaussians(normal: np.ndarray, right: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Samples from Normal(normal^-1 right, normal^-1), many at once; `normal` is overwritten.
+    """Draw n samples from Normal(normal^-1 right, normal^-1); `normal` is overwritten.
 
-    Shapes [k, k, n], [k, n], [k, n]. Cholesky's decomposition column by column
-    for all n together: ten times as fast as one small matrix after the other.
+    Shapes [k, k, n], [k, n], [k, n]. Cholesky's decomposition runs column by column for all n
+    together: ten times as fast as one small matrix after the other.
     """
     lower, size = normal, len(normal)
     for k in range(size):

@@ -56,7 +56,7 @@ class FactorDotProduct(keras.layers.Layer):
         return ops.stack([ops.clip(rating, self.lowest, self.highest), score], axis=-1)
 
     def compute_output_shape(self, shapes: dict[str, tuple]) -> tuple:
-        """A rating and a score for each pair."""
+        """Return a rating and a score for each pair."""
         return (*shapes["user"], 2)
 
     def set_ratings(self, tables: Tables) -> None:
@@ -70,7 +70,7 @@ class FactorDotProduct(keras.layers.Layer):
             weight.assign(values)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of __init__."""
+        """Return the arguments of __init__."""
         names = ("num_users", "num_items", "rating_width", "score_width", "lowest", "highest")
         return super().get_config() | {name: getattr(self, name) for name in names}
 
@@ -84,13 +84,13 @@ def _dot_product(tables: list[Any], numbers: dict[str, Any]) -> Any:
 
 
 def make_network(layer: FactorDotProduct) -> keras.Model:
-    """The layer as a model of named inputs."""
+    """Return the layer as a model of named inputs."""
     inputs = {name: keras.Input((), dtype="int32", name=name) for name in ("user", "item")}
     return keras.Model(inputs, layer(inputs), name="dot_product")
 
 
 def layer_of(model: keras.Model) -> FactorDotProduct:
-    """The layer of a model that `make_network` made."""
+    """Return the layer of a model that `make_network` made."""
     return next(layer for layer in model.layers if isinstance(layer, FactorDotProduct))
 
 
@@ -111,5 +111,5 @@ class ScoreError(keras.losses.Loss):
 
 
 def rating_limits(ratings: np.ndarray) -> tuple[float, float]:
-    """The lowest and the highest rating."""
+    """Return the lowest and the highest rating."""
     return float(ratings.min()), float(ratings.max())

@@ -8,11 +8,11 @@ from scipy import sparse
 # Numbers of singular vectors by which items may be ranked; the first wins ties. 0 is popularity.
 RANKS = (24, 0, 2, 4, 8, 16, 32, 48)
 MAX_RANK = RANKS[-1]
-POPULARITY_WEIGHT = 1e-4  # of popularity in every score: it orders items that singular vectors tie
+POPULARITY_WEIGHT = 1e-4  # of popularity in every score, to break ties
 OVERSAMPLING, POWER_ITERATIONS = 10, 4  # of the randomised singular value decomposition
 MAX_VALIDATION_PAIRS = 2000  # by which the rank is chosen
-NUM_BIAS_COLUMNS = 3  # beside the columns of the factors
-DAMPING = 5.0  # ratings of the overall mean that are mixed with those of a user or an item
+NUM_BIAS_COLUMNS = 3  # in addition to the columns of the factors
+DAMPING = 5.0  # ratings equal to the overall mean that are added to those of a user or an item
 
 
 class Interactions(NamedTuple):
@@ -34,7 +34,7 @@ class Interactions(NamedTuple):
     num_items: int
 
     def matrix(self, values: np.ndarray) -> sparse.csr_matrix:
-        """A value for each pair as a sparse matrix [users, items]."""
+        """Return a value for each pair as a sparse matrix [users, items]."""
         shape = (self.num_users, self.num_items)
         return sparse.csr_matrix((values, (self.users, self.items)), shape)
 
@@ -59,7 +59,7 @@ class Tables(NamedTuple):
 
 
 def rating_tables(interactions: Interactions, factors: Factors, width: int) -> Tables:
-    """Ratings as dot products: columns of factors, user bias, item bias, and the fallback.
+    """Return ratings as dot products: columns of factors, user and item bias, and the fallback.
 
     An unknown user gets the item's bias, an unknown item the damped mean of the user's ratings.
     """
@@ -78,7 +78,7 @@ def rating_tables(interactions: Interactions, factors: Factors, width: int) -> T
 
 
 def bias_baseline(interactions: Interactions) -> tuple[Factors, float]:
-    """Biases without factors, by damped means of items and then users; and their squared error."""
+    """Return biases without factors, by damped means of items and then users; and their error."""
     residuals = interactions.ratings - interactions.ratings.mean()
     items = damped_means(interactions.items, residuals, interactions.num_items)
     residuals = residuals - items[interactions.items]
@@ -89,12 +89,12 @@ def bias_baseline(interactions: Interactions) -> tuple[Factors, float]:
 
 
 def damped_means(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
-    """The mean of each row's values, shrunk towards 0 as by `DAMPING` more values of 0."""
+    """Return the mean of each row's values, shrunk towards 0 as by `DAMPING` more values of 0."""
     return np.bincount(rows, values, count) / (np.bincount(rows, minlength=count) + DAMPING)
 
 
 def ranking_tables(interactions: Interactions, validation: Interactions) -> Tables:
-    """Scores by which items are ranked, as dot products.
+    """Return scores by which items are ranked, as dot products.
 
     They use leading singular vectors of the rating matrix, whose rows and columns of frequent
     users and items are scaled down (EigenRec: Nikolakopoulos, Kalantzis, Gallopoulos and
@@ -103,9 +103,9 @@ def ranking_tables(interactions: Interactions, validation: Interactions) -> Tabl
     """
     users = np.zeros((interactions.num_users + 1, MAX_RANK + 1), "float32")
     items = np.zeros((interactions.num_items + 1, MAX_RANK + 1), "float32")
-    best = np.abs(interactions.ratings).max()
+    largest = np.abs(interactions.ratings).max()
     # If all ratings are 0 only the pairs themselves count, as with any other single value.
-    values = interactions.ratings / best if best else np.ones_like(interactions.ratings)
+    values = interactions.ratings / largest if largest else np.ones_like(interactions.ratings)
     matrix = interactions.matrix(values)
     user_scale, item_scale = (
         np.maximum(np.abs(matrix).sum(axis), 1.0).A1 ** 0.25 for axis in (1, 0)
@@ -135,15 +135,15 @@ def _with_rank(users: np.ndarray, rank: int) -> np.ndarray:
 def mean_ndcg(
     users: np.ndarray, items: np.ndarray, interactions: Interactions, validation: Interactions
 ) -> float:
-    """The mean of 1 / log2(1 + rank) of validation pairs among the user's other unseen items."""
-    some = slice(0, MAX_VALIDATION_PAIRS)
-    some_users = validation.users[some]
-    scores = users[some_users + 1] @ items[1:].T
-    true = scores[np.arange(len(scores)), validation.items[some]][:, None].copy()
+    """Return the mean of 1 / log2(1 + rank) of validation pairs among the user's unseen items."""
+    sample = slice(0, MAX_VALIDATION_PAIRS)
+    sampled_users = validation.users[sample]
+    scores = users[sampled_users + 1] @ items[1:].T
+    true = scores[np.arange(len(scores)), validation.items[sample]][:, None].copy()
     pairs = interactions.matrix(np.ones(len(interactions.users), "float32"))
-    seen = pairs[some_users].tocoo()
-    scores[seen.row, seen.col] = -np.inf
-    # Ties count half, so that constant scores gain nothing by them.
+    interacted = pairs[sampled_users].tocoo()
+    scores[interacted.row, interacted.col] = -np.inf
+    # Ties count half, so that constant scores have no advantage.
     ranks = 1 + (scores > true).sum(1) + ((scores == true).sum(1) - 1) / 2
     return float(np.mean(1 / np.log2(1 + ranks))) if len(ranks) else 0.0
 
@@ -151,10 +151,10 @@ def mean_ndcg(
 def randomized_svd(
     matrix: sparse.csr_matrix, rank: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Leading singular vectors and values: [rows, k], [k], [k, columns], k <= `rank`.
+    """Return leading singular vectors and values: [rows, k], [k], [k, columns], k <= `rank`.
 
-    By a randomised range finder with power iterations (Halko, Martinsson and
-    Tropp, 2011), always with the same random numbers.
+    Uses a randomised range finder with power iterations (Halko, Martinsson and Tropp, 2011),
+    always with the same random numbers.
     """
     size = min(rank + OVERSAMPLING, *matrix.shape)
     guess = np.random.default_rng(0).standard_normal((matrix.shape[1], size))
@@ -166,7 +166,7 @@ def randomized_svd(
 
 
 def reduce_rank(users: np.ndarray, items: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    """Factors of at most `rank` columns whose product is nearest to the product of these."""
+    """Return factors of at most `rank` columns whose product is nearest to the given product."""
     (left, inner), (right, outer) = np.linalg.qr(users), np.linalg.qr(items)
     first, values, second = np.linalg.svd(inner @ outer.T, full_matrices=False)
     roots = np.sqrt(values[:rank])

@@ -24,9 +24,9 @@ def train_epochs(
     l2: float,
     seed: int,
 ) -> Iterator[tuple[Factors, float]]:
-    """After every epoch, the factors and the mean squared error of its batches.
+    """Yield the factors and the mean squared error of the batches after every epoch.
 
-    A batch is numbers {user, item} from 1, and ratings, [n] each, or the replicas' parts of it.
+    A batch is numbers {user, item} from 1, and ratings, [n] each, or a replica's part of it.
     The call builds the optimizer, before the first batch is read.
     """
     model = _SvdPlusPlus(interactions, num_factors, l2, seed)
@@ -75,22 +75,24 @@ class _SvdPlusPlus:
         )
         self.weights = tf.constant(matrix.data, "float32")
 
-    def user_factors(self, some: Any) -> Any:
-        """Explicit plus implicit factors of some users [n]."""
+    def user_factors(self, numbers: Any) -> Any:
+        """Return explicit plus implicit factors of users with these numbers [n]."""
         users, _, implicit, *_ = self.variables
-        first, end = tf.gather(self.starts, some), tf.gather(self.starts, some + 1)
-        places = tf.ragged.range(first, end)
-        items = tf.gather(self.user_items, places.values)
-        indices = tf.stack([places.value_rowids(), items], 1)
-        shape = tf.cast([tf.size(some), implicit.shape[0]], "int64")
-        matrix = tf.SparseTensor(indices, tf.gather(self.weights, places.values), shape)
-        return tf.gather(users.value, some) + tf.sparse.sparse_dense_matmul(matrix, implicit.value)
+        first, end = tf.gather(self.starts, numbers), tf.gather(self.starts, numbers + 1)
+        positions = tf.ragged.range(first, end)
+        items = tf.gather(self.user_items, positions.values)
+        indices = tf.stack([positions.value_rowids(), items], 1)
+        shape = tf.cast([tf.size(numbers), implicit.shape[0]], "int64")
+        matrix = tf.SparseTensor(indices, tf.gather(self.weights, positions.values), shape)
+        return tf.gather(users.value, numbers) + tf.sparse.sparse_dense_matmul(
+            matrix, implicit.value
+        )
 
     def loss(self, user: Any, item: Any, rating: Any) -> tuple[Any, Any]:
-        """Mean squared error, and the L2 penalty on the factors and biases used."""
+        """Return the mean squared error, and the L2 penalty on the factors and biases used."""
         _, items, _, user_biases, item_biases = (variable.value for variable in self.variables)
-        distinct, place = tf.unique(user)  # a user's items are added up once a step
-        left = tf.gather(self.user_factors(distinct), place)
+        distinct, inverse = tf.unique(user)  # a user's items are added up once a step
+        left = tf.gather(self.user_factors(distinct), inverse)
         right = tf.gather(items, item)
         biases = tf.gather(user_biases, user), tf.gather(item_biases, item)
         predicted = self.mean + sum(biases) + tf.reduce_sum(left * right, 1)
@@ -98,7 +100,7 @@ class _SvdPlusPlus:
         return tf.reduce_mean((rating - predicted) ** 2), self.l2 * tf.reduce_mean(size)
 
     def factors(self) -> Factors:
-        """Plain factors that predict the same ratings."""
+        """Return plain factors that predict the same ratings."""
         _, items, _, *biases = (variable.numpy() for variable in self.variables)
         all_users = tf.range(self.variables[0].shape[0])
         return Factors(self.user_factors(all_users).numpy(), items, *biases)

@@ -1,4 +1,4 @@
-"""Predicts a number or a class from a row of numbers and categories.
+"""Predict a number or a class from a row of numbers and categories.
 
 athanor regression train --data csv:housing.csv --target median_house_value
 """
@@ -81,7 +81,7 @@ class Regression(App):
 
     @classmethod
     def tiny(cls) -> "Regression":
-        """A small ensemble on the embedded patients."""
+        """Return a small ensemble on the embedded patients."""
         return cls(epochs=2, width=8)
 
     def load_splits(
@@ -101,11 +101,11 @@ class Regression(App):
         return splits
 
     def make_input_decoder(self, splits: "Splits") -> Any:
-        """The parser of each column's cells."""
+        """Return the parser of each column's cells."""
         return splits.reading
 
     def make_preprocessing(self, splits: "Splits") -> Any:
-        """The layer from columns to standardised numbers, and flags of categories and gaps."""
+        """Return the layer from columns to standardised numbers, and flags of categories."""
         from pipelines.rows.preprocessing import PrepareColumns
 
         return PrepareColumns.adapted(splits.train)
@@ -153,7 +153,7 @@ class Regression(App):
         return layers.Destandardize(*solvers.mean_and_deviation(splits.train))
 
     def make_optimizer(self, steps: int) -> Any:
-        """As for every app; for a solver one that is not used, since Keras compiles with one."""
+        """Return the optimizer; for a solver, an unused one, because Keras needs one to compile."""
         import keras
 
         import optimizers
@@ -163,13 +163,13 @@ class Regression(App):
         return super().make_optimizer(steps)
 
     def automatic_batch_size(self, count: int) -> int:
-        """The batch size of the solver; otherwise smaller for few examples."""
+        """Return the batch size of the solver; otherwise smaller for few examples."""
         if self.solver in ("batch", "stochastic"):
             return count if self.solver == "batch" else 1
         return min(self.default_batch_size, max(MIN_BATCH_SIZE, count // MIN_STEPS_PER_EPOCH))
 
     def searchable_fields(self, splits: "Splits") -> set[str]:
-        """Without the shape of a linear model, and without what a solver does not use."""
+        """Return the fields of `space` without the shape of a linear model, and unused ones."""
         full_batch = solvers.full_batch_solver(self, splits)
         unused = {"width", "dropout"} if self.model not in ("tabm", "mlp") else set()
         unused |= {"batch_size"} if self.solver in ("batch", "stochastic") else set()
@@ -178,7 +178,7 @@ class Regression(App):
         return {*self.space} - unused
 
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
-        """As for every app, and the solver; one without steps has no batch size and no rate."""
+        """Add the solver; a solver without steps has no batch size and no learning rate."""
         solver = solvers.resolve(self, splits)
         chose_solver = self.model == "linear" and solver != self.solver
         values = {"solver": solver} if chose_solver else {}
@@ -198,8 +198,8 @@ class Regression(App):
             solve(model, fit_data, solution, epochs=1, **options)
         else:
             if self.model == "tabm":
-                # Last: it must see the weights that validation uses, and callbacks before it
-                # may put averaged weights into the model.
+                # The last callback: earlier ones may put averaged weights into the model, which
+                # validation uses.
                 callbacks = [*options["callbacks"], self._shrinkage(fit_data)]
                 options = {**options, "callbacks": callbacks}
             super().fit(model, fit_data, **options)

@@ -59,7 +59,7 @@ class PiecewiseLinear(keras.layers.Layer):
         return ops.reshape(embedded, (-1, self.left.shape[0] * self.width))
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of __init__."""
+        """Return the arguments of __init__."""
         return super().get_config() | {"edges": self.edges, "width": self.width}
 
 
@@ -88,13 +88,13 @@ class BatchEnsembleDense(keras.layers.Layer):
         self.bias = self.add_weight(shape=(self.units,), initializer=uniform)
 
     def call(self, x: Any) -> Any:
-        """The units of every member for each example."""
+        """Return the units of every member for each example."""
         folded = self.adapter[:, :, None] * self.kernel[:, None]
         kernel = ops.reshape(folded, (-1, self.members * self.units))
         return ops.reshape(ops.matmul(x, kernel), (-1, self.members, self.units)) + self.bias
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of __init__."""
+        """Return the arguments of __init__."""
         return super().get_config() | {"members": self.members, "units": self.units}
 
 
@@ -122,15 +122,15 @@ class EnsembleHeads(keras.layers.Layer):
         return ops.einsum("bki,kio->bko", x, self.kernel) + self.bias
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of __init__."""
+        """Return the arguments of __init__."""
         return super().get_config() | {"outputs": self.outputs}
 
 
 @keras.saving.register_keras_serializable("athanor")
 class EnsembleMean(keras.layers.Layer):
-    """Outside training, replaces each member's output by that of the whole ensemble.
+    """Outside training, replaces each member's output by the output of the whole ensemble.
 
-    So the validation loss is that of the ensemble. A single output is averaged; several
+    So the validation loss is the loss of the ensemble. A single output is averaged; several
     outputs are logits, whose probabilities are averaged.
     """
 
@@ -177,7 +177,7 @@ class RandomFourier(keras.layers.Layer):
         return (2 / self.count) ** 0.5 * ops.cos(ops.matmul(x, self.frequency) + self.phase)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of __init__."""
+        """Return the arguments of __init__."""
         return super().get_config() | {"count": self.count, "gamma": self.gamma}
 
 
@@ -194,11 +194,11 @@ class Destandardize(keras.layers.Layer):
         self.mean, self.scale = mean, scale
 
     def call(self, x: Any) -> Any:
-        """The members' mean, scaled and shifted."""
+        """Return the members' mean, scaled and shifted."""
         return ops.mean(x[..., 0], 1) * self.scale + self.mean
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of __init__."""
+        """Return the arguments of __init__."""
         return super().get_config() | {"mean": self.mean, "scale": self.scale}
 
 
@@ -207,5 +207,5 @@ class EnsembleProbabilities(keras.layers.Layer):
     """Averages the members' probabilities: logits [batch, members, classes] -> [batch, classes]."""
 
     def call(self, x: Any) -> Any:
-        """The mean of the members' softmax."""
+        """Return the mean of the members' softmax."""
         return ops.mean(ops.softmax(ops.cast(x, "float32")), 1)

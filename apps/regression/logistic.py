@@ -14,7 +14,7 @@ ABSENT_CLASS_BIAS = -10.0  # bias of a class without examples
 
 
 def fit_logistic(x: Any, classes: np.ndarray, num_classes: int) -> list[np.ndarray]:
-    """The kernel [n, classes] and bias [classes] with scikit-learn's default penalty.
+    """Return the kernel [n, classes] and bias [classes] with scikit-learn's default penalty.
 
     Args:
         x: numbers [rows, n], dense or sparse.
@@ -36,15 +36,15 @@ def fit_logistic(x: Any, classes: np.ndarray, num_classes: int) -> list[np.ndarr
 
 
 def fit_subsample(train: "RowMatrices", num_classes: int) -> list[np.ndarray]:
-    """`fit_logistic` of at most `MAX_EXAMPLES` training examples."""
+    """Fit `fit_logistic` to at most `MAX_EXAMPLES` training examples."""
     step = -(-len(train) // MAX_EXAMPLES)
     rows = np.arange(0, len(train), step)
-    some = dataclasses.replace(train, examples=train.examples.select(rows))
-    return fit_logistic(some.sparse(), some.examples.targets, num_classes)
+    sample = dataclasses.replace(train, examples=train.examples.select(rows))
+    return fit_logistic(sample.sparse(), sample.examples.targets, num_classes)
 
 
 def layer_weights(model: Any, num_classes: int) -> list[np.ndarray]:
-    """The kernel [n, classes] and bias [classes] of a fitted LogisticRegression of scikit-learn."""
+    """Return kernel [n, classes] and bias [classes] of scikit-learn's LogisticRegression."""
     coefficients, intercepts, present = model.coef_, model.intercept_, model.classes_
     if len(present) == 2:  # scikit-learn's one row is the difference of both
         coefficients, intercepts = (

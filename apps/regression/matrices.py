@@ -36,7 +36,7 @@ class RowMatrices:
         return sum(self.prepare.widths.values())
 
     def inputs(self) -> dict[str, Any]:
-        """The Keras inputs of their widths."""
+        """Return the Keras inputs of their widths."""
         return {
             name: keras.Input((width,), name=name) for name, width in self.prepare.widths.items()
         }
@@ -61,8 +61,8 @@ class RowMatrices:
         bins = min(MAX_BINS, bins, len(self) // MIN_EXAMPLES_PER_BIN)
         step = -(-len(self) // MAX_QUANTILE_EXAMPLES)
         rows = np.arange(0, len(self), step)
-        some = dataclasses.replace(self, examples=self.examples.select(rows))
-        return distinct_quantiles(some.arrays()["numbers"], max(1, bins))
+        sample = dataclasses.replace(self, examples=self.examples.select(rows))
+        return distinct_quantiles(sample.arrays()["numbers"], max(1, bins))
 
     def _batches(self) -> Iterator[Batch]:
         rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, MAX_BLOCK_NUMBERS // (self.width or 1)))
@@ -71,7 +71,7 @@ class RowMatrices:
 
 
 def distinct_quantiles(numbers: np.ndarray, bins: int) -> list[list[float]]:
-    """The distinct quantiles of each column [rows, n]: at most bins + 1, at least two."""
+    """Return the distinct quantiles of each column [rows, n]: at most bins + 1, at least two."""
     edges = []
     for column in numbers.T:
         cuts = np.unique(np.quantile(column.astype("float64"), np.linspace(0, 1, bins + 1)))

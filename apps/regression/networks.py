@@ -39,7 +39,7 @@ class Hidden:
     l2: float = 0.0
 
     def penalty(self) -> Any:
-        """The kernel regularizer, or None."""
+        """Return the kernel regularizer, or None."""
         return keras.regularizers.L1L2(self.l1, self.l2) if self.l1 or self.l2 else None
 
     def activate(self, x: Any) -> Any:
@@ -57,14 +57,14 @@ class Hidden:
 
 
 def linear(train: RowMatrices, outputs: int, penalty: Any) -> Any:
-    """A linear model whose weights begin at zero."""
+    """Return a linear model whose weights begin at zero."""
     inputs = train.inputs()
     layer = _linear_layer(outputs, penalty)
     return keras.Model(inputs, _one_member(layer(_concatenated(inputs))))
 
 
 def random_fourier_svm(train: RowMatrices, outputs: int, penalty: Any) -> Any:
-    """A linear model of random Fourier features: a machine of the kernel exp(-|x - y|^2 / n)."""
+    """Return a linear model of random Fourier features, for the kernel exp(-|x - y|^2 / n)."""
     inputs = train.inputs()
     x = RandomFourier(NUM_FOURIER_FEATURES, 1 / max(1, train.width))(_concatenated(inputs))
     return keras.Model(inputs, _one_member(_linear_layer(outputs, penalty)(x)))
@@ -80,7 +80,7 @@ def perceptron(train: RowMatrices, outputs: int, hidden: Hidden) -> Any:
 def tabm(
     train: RowMatrices, outputs: int, hidden: Hidden, *, linear_weights: list[np.ndarray]
 ) -> Any:
-    """A TabM-mini ensemble over piecewise-linear embeddings, which corrects a linear model.
+    """Return a TabM-mini ensemble over piecewise-linear embeddings, which corrects a linear model.
 
     The linear model is not trained further. Outside training the correction is scaled by what
     validation supports (see apps.regression.shrinkage), so that predictions are no worse there

@@ -1,4 +1,4 @@
-"""Scales the network's correction to the linear model by a factor estimated on validation."""
+"""Scale the network's correction to the linear model by a factor estimated on validation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,9 +50,9 @@ class ResidualShrinkage(keras.callbacks.Callback):
         super().__init__()
         # Every worker reads all of them, though `fit` validates on the worker's rows alone.
         valid = fit_data.splits.valid
-        some = valid.select(np.arange(len(valid))[:MAX_VALIDATION_EXAMPLES])
-        self.valid = ordered_batches(some, batch_size=BATCH_SIZE, prepare=fit_data.prepare)
-        self.target, self.estimate = some.targets, estimate
+        sample = valid.select(np.arange(len(valid))[:MAX_VALIDATION_EXAMPLES])
+        self.valid = ordered_batches(sample, batch_size=BATCH_SIZE, prepare=fit_data.prepare)
+        self.target, self.estimate = sample.targets, estimate
         self.both_parts: Any = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: ARG002
@@ -74,13 +74,13 @@ class ResidualShrinkage(keras.callbacks.Callback):
 def regression_scale(
     correction: np.ndarray, linear: np.ndarray, target: np.ndarray, mean: float, deviation: float
 ) -> float:
-    """The scale for targets of this mean and standard deviation, by least squares."""
+    """Return the scale for targets of this mean and standard deviation, by least squares."""
     residual = (target - mean) / deviation - linear[:, 0]
     return least_squares_scale(correction[..., 0].mean(1), residual)
 
 
 def least_squares_scale(correction: np.ndarray, residual: np.ndarray) -> float:
-    """The factor in [0, 1] of `correction` [n] nearest `residual` [n], minus two standard errors.
+    """Return the factor in [0, 1] of `correction` nearest `residual`, minus two standard errors.
 
     References:
         White, A Heteroskedasticity-Consistent Covariance Matrix Estimator, Econometrica
@@ -97,7 +97,7 @@ def least_squares_scale(correction: np.ndarray, residual: np.ndarray) -> float:
 
 
 def classification_scale(correction: np.ndarray, linear: np.ndarray, target: np.ndarray) -> float:
-    """The factor in [0, 1] with the highest likelihood, minus two standard errors.
+    """Return the factor in [0, 1] with the highest likelihood, minus two standard errors.
 
     The standard error follows White (1980), as in `least_squares_scale`, from the slopes and
     the curvature of the log-likelihood.

@@ -1,4 +1,4 @@
-"""The solvers of models for rows: which one fits, and how it fits."""
+"""Choose the solver of a model for rows, and fit the model by it."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipelines.examples import Examples
     from pipelines.splits import Splits
 
-MAX_DENSE_WEIGHTS = 3_000  # weights of a model whose curvature matrix is kept
+MAX_DENSE_WEIGHTS = 3_000  # weights of a model whose curvature matrix fits into memory
 
 
 def check_fields(app: "Regression") -> None:
@@ -30,7 +30,7 @@ def check_fields(app: "Regression") -> None:
 
 
 def resolve(app: "Regression", splits: "Splits") -> str:
-    """The given solver, or the automatic one. Raises FieldError if it cannot be used."""
+    """Return the given solver, or the automatic one. Raises FieldError if it cannot be used."""
     has_closed_form = app.model == "linear" and not splits.labels and not app.l1
     if app.solver == "exact" and not has_closed_form:
         raise FieldError(
@@ -43,7 +43,7 @@ def resolve(app: "Regression", splits: "Splits") -> str:
 
 
 def full_batch_solver(app: "Regression", splits: "Splits") -> Any:
-    """The solver that --optimizer names, if it uses all examples at once; else None.
+    """Return the solver that --optimizer names, if it uses all examples at once; else None.
 
     Raises FieldError if it cannot solve this model.
     """
@@ -71,7 +71,7 @@ def full_batch_solver(app: "Regression", splits: "Splits") -> Any:
 def fit_full_batch(
     app: "Regression", solver: Any, model: Any, fit_data: FitData, **options: Any
 ) -> None:
-    """Run all iterations at once if there is one minimum; otherwise some per epoch."""
+    """Run all iterations in one epoch if there is one minimum; otherwise a few per epoch."""
     from apps.full_batch import ITERATIONS_PER_EPOCH, FullBatchObjective
     from apps.regression.matrices import RowMatrices
     from apps.solving import solve
@@ -96,7 +96,7 @@ def fit_full_batch(
 
 
 def exact_solution(app: "Regression", model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
-    """Put the closed-form solution into the model; gives its loss."""
+    """Put the closed-form solution into the model; yield its loss."""
     import tensorflow as tf
 
     from apps.regression.matrices import RowMatrices

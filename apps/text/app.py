@@ -1,4 +1,4 @@
-"""Classifies texts: opinions, topics, intents, with two classes to hundreds.
+"""Classify texts: opinions, topics, intents, with two classes to hundreds.
 
     athanor text train --data tfds:imdb_reviews
 
@@ -85,7 +85,7 @@ class Text(App):
 
     @classmethod
     def tiny(cls) -> "Text":
-        """A narrow network with bigrams, two epochs of the embedded reviews."""
+        """Return a narrow network with bigrams, two epochs of the embedded reviews."""
         return cls(epochs=2, width=8, vocabulary=200, grams=2)
 
     def load_splits(
@@ -103,7 +103,7 @@ class Text(App):
         )
 
     def make_preprocessing(self, splits: "Splits") -> Any:
-        """The layer from texts to numbers of words and of n-grams."""
+        """Return the layer from texts to numbers of words and of n-grams."""
         from pipelines.texts.preprocessing import TextVectorizer
 
         return TextVectorizer.adapted(
@@ -115,7 +115,7 @@ class Text(App):
         )
 
     def make_input_decoder(self, splits: "Splits") -> Any:  # noqa: ARG002
-        """The reader of a file, which knows the column of texts."""
+        """Return the reader of a file, which knows the column of texts."""
         from pipelines.texts.reading import Reading
 
         return Reading(self.text)
@@ -125,7 +125,7 @@ class Text(App):
         return self.length
 
     def sequence_lengths(self, splits: "Splits") -> Any:
-        """Roughly the words of each training text that the recurrent part reads."""
+        """Return about how many words of each training text the recurrent part reads."""
         import numpy as np
 
         from pipelines.texts.preprocessing import estimate_word_counts
@@ -171,10 +171,10 @@ class Text(App):
         return keras.layers.Dense(len(splits.labels), dtype="float32")(pooled)
 
     def peak_fraction(self, steps: int) -> float:
-        """As for every app, but lower in long runs, by the square root of the number of steps.
+        """Return the factor of every app, divided by the square root of the steps in long runs.
 
-        On SST-2, whose phrases repeat everything ten times, the network overfitted within an
-        epoch at the full rate, and did not improve on the linear part.
+        On SST-2, whose phrases repeat each text about ten times, the network overfitted within
+        an epoch at the full rate, and did not improve on the linear part.
         """
         return super().peak_fraction(steps) * min(1.0, (MAX_STEPS_AT_FULL_PEAK / steps) ** 0.5)
 
@@ -196,6 +196,6 @@ class Text(App):
 
 
 def _max_ngrams(splits: "Splits") -> int:
-    """Most n-grams of the linear part: fewer for many classes."""
+    """Return the maximum number of n-grams of the linear part: fewer for many classes."""
     columns = 1 if len(splits.labels) == 2 else max(1, len(splits.labels))
     return min(MAX_NGRAMS, MAX_LINEAR_WEIGHTS // columns)

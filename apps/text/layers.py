@@ -38,7 +38,7 @@ class WordDropout(keras.layers.Layer):
         return tf.where((chance < self.rate) & (words != PADDING), UNKNOWN, words)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of __init__."""
+        """Return the arguments of __init__."""
         return super().get_config() | {"rate": self.rate}
 
 
@@ -91,7 +91,7 @@ class FusedLSTM(keras.layers.Layer):
         return keras.KerasTensor((*inputs.shape[:2], self.width), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of __init__."""
+        """Return the arguments of __init__."""
         return super().get_config() | {"width": self.width}
 
 
@@ -139,7 +139,7 @@ class BidirectionalReader(keras.layers.Layer):
         return keras.KerasTensor((*inputs.shape[:2], 2 * self.width), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of __init__."""
+        """Return the arguments of __init__."""
         return super().get_config() | {"cell": self.cell, "width": self.width}
 
 
@@ -220,8 +220,8 @@ class NgramLogits(keras.layers.Layer):
         regression = tf.zeros([tf.shape(ngrams)[0]], tf.int32)
         if training and self.fold_hashes is not None:
             regression = 1 + _folds(ngrams, *self.fold_hashes)
-        places = tf.where(ngrams != PADDING)
-        numbers, rows = tf.gather_nd(ngrams, places), tf.cast(places[:, 0], tf.int32)
+        positions = tf.where(ngrams != PADDING)
+        numbers, rows = tf.gather_nd(ngrams, positions), tf.cast(positions[:, 0], tf.int32)
         table = tf.convert_to_tensor(self.table)
         # Sums without a tensor of [batch, n-grams, classes], which long texts would make huge.
         total = tf.raw_ops.SparseSegmentSumWithNumSegments(
@@ -242,12 +242,12 @@ class NgramLogits(keras.layers.Layer):
         return keras.KerasTensor((ngrams.shape[0], self.num_classes), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of __init__."""
-        own = {"num_ngrams": self.num_ngrams, "num_classes": self.num_classes}
-        return super().get_config() | own
+        """Return the arguments of __init__."""
+        config = {"num_ngrams": self.num_ngrams, "num_classes": self.num_classes}
+        return super().get_config() | config
 
 
 def _folds(ngrams: Any, hashes: Any, texts: Any, folds: Any) -> Any:
-    """The folds of training texts, found by the sums of their n-grams' hashes."""
+    """Return the folds of training texts, found by the sums of their n-grams' hashes."""
     sums = tf.reduce_sum(tf.gather(hashes, ngrams), axis=1)
     return tf.gather(folds, tf.minimum(tf.searchsorted(texts, sums), len(texts) - 1))

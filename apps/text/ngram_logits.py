@@ -30,8 +30,8 @@ class Solution(NamedTuple):
         idf: inverse document frequencies, [n-grams].
         coefficients: [1 + NUM_FOLDS, n-grams, columns].
         bias: [1 + NUM_FOLDS, columns].
-        scale: the factor of the logits that makes the classes of texts left out most likely;
-            0 if n-grams say nothing about the class.
+        scale: the factor of the logits that makes the classes of left-out texts most likely;
+            0 if n-grams do not predict the class.
 
     """
 
@@ -42,22 +42,22 @@ class Solution(NamedTuple):
 
 
 def to_corpus(batches: Any, num_ngrams: int) -> Corpus:
-    """Batches of (numbers of n-grams with 0 for none, classes) as one sparse matrix."""
+    """Turn batches of (numbers of n-grams with 0 for none, classes) into one sparse matrix."""
     rows, columns, classes, count = [], [], [], 0
-    for ngrams, some in batches:
-        row, place = np.nonzero(ngrams)
+    for ngrams, labels in batches:
+        row, column = np.nonzero(ngrams)
         rows.append(row + count)
-        columns.append(np.asarray(ngrams)[row, place])
-        classes.append(np.asarray(some))
-        count += len(some)
-    where = (np.concatenate(rows), np.concatenate(columns))
-    present = np.ones(len(where[0]), "float32")
-    ngrams = sparse.csr_matrix((present, where), shape=(count, num_ngrams))
+        columns.append(np.asarray(ngrams)[row, column])
+        classes.append(np.asarray(labels))
+        count += len(labels)
+    coordinates = (np.concatenate(rows), np.concatenate(columns))
+    present = np.ones(len(coordinates[0]), "float32")
+    ngrams = sparse.csr_matrix((present, coordinates), shape=(count, num_ngrams))
     return Corpus(ngrams, np.concatenate(classes))
 
 
 def text_hashes(corpus: Corpus, ngram_hashes: np.ndarray) -> np.ndarray:
-    """For each text the sum of the hashes of its n-grams, int64 [texts]; it may wrap around."""
+    """Return the sum of the hashes of each text's n-grams, int64 [texts]; it may wrap around."""
     ngrams = corpus.ngrams
     parts = (ngram_hashes[ngrams.indices], ngrams.indices, ngrams.indptr)
     hashes = sparse.csr_matrix(parts, ngrams.shape)
@@ -71,7 +71,7 @@ def solve(corpus: Corpus, folds: np.ndarray, num_classes: int) -> Solution:
     idf[document_frequency == 0] = 0.0
     tf_idf = normalize(corpus.ngrams.multiply(idf).tocsr())
     subsets = [np.full(len(folds), True), *(folds != fold for fold in range(NUM_FOLDS))]
-    fits = [_fit(tf_idf[some], corpus.classes[some], num_classes) for some in subsets]
+    fits = [_fit(tf_idf[subset], corpus.classes[subset], num_classes) for subset in subsets]
     coefficients, bias = (np.stack(parts) for parts in zip(*fits, strict=True))
     out_of_fold = [tf_idf[folds == k] @ coefficients[1 + k] + bias[1 + k] for k in range(NUM_FOLDS)]
     classes = np.concatenate([corpus.classes[folds == k] for k in range(NUM_FOLDS)])
@@ -80,7 +80,7 @@ def solve(corpus: Corpus, folds: np.ndarray, num_classes: int) -> Solution:
 
 
 def _most_likely_scale(logits: np.ndarray, classes: np.ndarray) -> float:
-    """The factor in [0, MAX_SCALE] of the logits that makes the classes most likely."""
+    """Return the factor in [0, MAX_SCALE] of the logits that makes the classes most likely."""
     if logits.shape[1] == 1:
         logits = np.concatenate([-logits, logits], axis=1)
 
@@ -107,6 +107,11 @@ def _fit(features: Any, classes: np.ndarray, num_classes: int) -> tuple[np.ndarr
             weights, intercepts = (
                 np.stack([-part[0], part[0]]) / 2 for part in (weights, intercepts)
             )
-        into, place = (present, slice(None)) if columns > 1 else (slice(None), slice(1, None))
-        coefficients[:, into], bias[into] = weights[place].T, intercepts[place]
+        columns_present, rows_used = (
+            (present, slice(None)) if columns > 1 else (slice(None), slice(1, None))
+        )
+        coefficients[:, columns_present], bias[columns_present] = (
+            weights[rows_used].T,
+            intercepts[rows_used],
+        )
     return coefficients, bias

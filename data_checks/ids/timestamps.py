@@ -11,7 +11,7 @@ from data_checks.dataset import CheckedData
 from data_checks.finding import Finding, counted, severity_of
 from pipelines.ids import reading as ids
 from pipelines.ids.splitting import NewestPairs
-from pipelines.ids.timelines import EARLIEST, LATEST, UNITS, parse_timeline
+from pipelines.ids.timelines import MAX_PLAUSIBLE_TIME, MIN_PLAUSIBLE_TIME, UNITS, parse_timeline
 
 MAX_LATER_SHARE = 0.01  # of the training pairs, later than half of test
 MAX_SHARE_OF_ONE_TIME = 0.2  # of all pairs
@@ -65,17 +65,17 @@ def _seconds(values: np.ndarray) -> np.ndarray:
     unit = _unit(values)
     known = np.full(len(values), np.nan)
     for place, (_, size) in enumerate(UNITS):
-        fits = (values / size >= EARLIEST) & (values / size < LATEST)
+        fits = (values / size >= MIN_PLAUSIBLE_TIME) & (values / size < MAX_PLAUSIBLE_TIME)
         chosen = fits & (unit == place)
         known[chosen] = values[chosen] / size
     return known
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
-    """The index in UNITS of each value's likely unit; -1 for none."""
+    """Return the index in UNITS of each value's likely unit; -1 for none."""
     found = np.full(len(values), -1)
     for place, (_, size) in enumerate(UNITS):
-        found[(values / size >= EARLIEST) & (values / size < LATEST)] = place
+        found[(values / size >= MIN_PLAUSIBLE_TIME) & (values / size < MAX_PLAUSIBLE_TIME)] = place
     return found
 
 
@@ -212,7 +212,7 @@ def _finding(
 
 
 def _time_text(value: float) -> str:
-    """A timestamp as text."""
+    """Return a timestamp as text."""
     units = _unit(np.array([value]))
     if units[0] < 0:
         return f"{value:g}"

@@ -69,7 +69,7 @@ def neighbours(points: np.ndarray, count: int) -> np.ndarray:
 
 
 def _axes(usual: np.ndarray) -> np.ndarray:
-    """The principal components of the sample, of length 1: [pixels, components]."""
+    """Return the principal components of the sample, of length 1: [pixels, components]."""
     from sklearn.utils.extmath import randomized_svd
 
     # A full decomposition of 2,000 images takes half a minute, this a fraction of a second.

@@ -151,7 +151,7 @@ def outliers(data: CheckedData) -> Iterator[Finding]:
 
 
 def _missing_code(column: np.ndarray) -> float | None:
-    """A common missing-value code that lies outside the range of all other numbers, with a gap."""
+    """Return a common missing-value code that lies far outside the range of all other numbers."""
     known = column[np.isfinite(column)]
     for code in MISSING_CODES:
         coded = known == code

@@ -71,7 +71,7 @@ def _finding_of_unused_column(table: Table, name: str) -> Finding:
 def column_finding(
     check: str, severity: Any, name: str, said: str, advice: str, share: float | None = None
 ) -> Finding:
-    """A finding about one column."""
+    """Return a finding about one column."""
     return Finding(
         check, severity, f"the column {name} {said}", advice, 1, share, [Occurrence("", name, said)]
     )
@@ -175,10 +175,10 @@ def _collinear(values: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def kinds_of(data: CheckedData) -> Kinds:
-    """The kind, number or category, of each column that training uses."""
+    """Return the kind, number or category, of each column that training uses."""
     return data.splits.train.kinds or {}
 
 
 def quoted(cell: Any) -> str:
-    """A cell as text for a message: texts in quotes."""
+    """Return a cell as text for a message: texts in quotes."""
     return repr(cell.decode("utf-8", "replace")) if isinstance(cell, bytes) else f"{cell:g}"

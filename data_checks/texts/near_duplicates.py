@@ -42,7 +42,7 @@ class Hashed:
 
 
 def _hashes_of(joined: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """A uint64 hash of each byte range: a sum of mixed bytes and their positions."""
+    """Return a uint64 hash of each byte range: a sum of mixed bytes and their positions."""
     lengths = ends - begins
     inside = np.repeat(begins - np.r_[0, np.cumsum(lengths)[:-1]], lengths) + np.arange(
         lengths.sum()
@@ -64,7 +64,7 @@ def _mixed(numbers: np.ndarray) -> np.ndarray:
 
 
 def _pairs_of_words(words: np.ndarray) -> np.ndarray:
-    """A hash of each word and its next one."""
+    """Return a hash of each word and its next one."""
     with np.errstate(over="ignore"):
         return _mixed(words[:-1] * np.uint64(3) + words[1:])
 

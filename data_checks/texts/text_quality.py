@@ -71,7 +71,7 @@ def _scripts(data: CheckedData) -> Iterator[Finding]:
 
 
 def _script(text: bytes) -> str:
-    """The script of most letters at a text's beginning; empty without letters."""
+    """Return the script of most letters at a text's beginning; empty without letters."""
     if text.isascii():
         return "LATIN" if any(65 <= byte & 0xDF <= 90 for byte in text[:200]) else ""
     letters = [one for one in text[:400].decode("utf-8", "ignore") if one.isalpha()]
@@ -129,7 +129,7 @@ def of_texts(
     advice: str,
     severity: Severity = "note",
 ) -> Finding:
-    """A finding about these texts."""
+    """Return a finding about these texts."""
     return Finding(
         check,
         severity,

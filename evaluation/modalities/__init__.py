@@ -24,5 +24,5 @@ MODALITIES: tuple[Modality, ...] = (images, rows, texts, ids)
 
 
 def modality_of(run: Run) -> Modality:
-    """The module for a run's modality."""
+    """Return the module for a run's modality."""
     return next(one for one in MODALITIES if run.modality == one.NAME)

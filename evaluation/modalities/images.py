@@ -47,7 +47,7 @@ def _shrunk(examples: Examples, block: int = 256) -> Examples:
 
 
 def figures(run: Run, predictions: Predictions) -> dict[str, Any]:
-    """The worst mistakes, and their Grad-CAM if the network has a feature map."""
+    """Return the worst mistakes, and their Grad-CAM if the network has a feature map."""
     drawn = {"worst.png": _worst(predictions, run.splits.test, run.splits.labels)}
     explained = _explained(run, predictions)
     return drawn if explained is None else drawn | {"grad_cam.png": explained}
@@ -143,7 +143,7 @@ def _worst(predictions: Predictions, images: Examples, names: tuple[str, ...]) -
 
 
 def _named(images: Examples, row: int) -> str:
-    """The end of an image's file name, or its number among the test examples."""
+    """Return the end of an image's file name, or its number among the test examples."""
     if images.files is None:
         return f"test example {row}"
     name = str(images.files[images.rows[row]])

@@ -13,7 +13,7 @@ from apps.ridge import ridge
 from evaluation.modalities.baselines import majority
 from evaluation.tasks import classification, regression
 from inference.model_outputs import compiled
-from pipelines.batches import MAX_INFERENCE_BATCH
+from pipelines.batches import MAX_INFERENCE_BATCH_SIZE
 from pipelines.examples import Examples
 from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import Splits
@@ -32,7 +32,7 @@ MAX_BOOSTED_COLUMNS = 300
 
 
 def baselines(splits: Splits) -> dict[str, Any]:
-    """The mean or majority, a linear model, and gradient boosting with default settings.
+    """Return the mean or majority, a linear model, and gradient boosting with default settings.
 
     The linear model is ridge regression, for classes logistic regression, on the columns as
     the app's models receive them. scikit-learn's HistGradientBoosting receives raw columns:
@@ -209,7 +209,7 @@ def _permuted_outputs(
 ) -> Iterator[np.ndarray]:
     """Shuffle each column in turn, and yield the model's outputs [repeats, rows, ...]."""
     features, count = some.numpy().features, len(some)
-    at_once = max(1, MAX_INFERENCE_BATCH // (repeats * count))
+    at_once = max(1, MAX_INFERENCE_BATCH_SIZE // (repeats * count))
     for start in range(0, len(names), at_once):
         block = names[start : start + at_once]
         copies = len(block) * repeats

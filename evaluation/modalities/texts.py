@@ -69,7 +69,7 @@ def _spaced(examples: Examples) -> list[str]:
 
 
 def figures(run: Run, predictions: Predictions) -> dict[str, Any]:
-    """The effect of words on the prediction: in the worst mistakes, and in right predictions."""
+    """Return the effect of words on the prediction, in the worst mistakes and in right answers."""
     rows = np.arange(len(predictions.target))
     true = predictions.probabilities[rows, predictions.target]
     right = predictions.predicted == predictions.target

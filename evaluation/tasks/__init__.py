@@ -49,5 +49,5 @@ TASKS: tuple[Task[Any], ...] = (classification, regression, ranking)
 
 
 def task_of(run: Run) -> Task[Any]:
-    """The module for a run's task."""
+    """Return the module for a run's task."""
     return next(one for one in TASKS if run.task == one.NAME)

@@ -133,7 +133,7 @@ def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str,
 
 
 def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:
-    """The confusion matrix; `target` names the predicted column."""
+    """Return the confusion matrix; `target` names the predicted column."""
     return {"confusion.png": _confusion(confusion(predictions), splits.labels, target)}
 
 

@@ -72,7 +72,7 @@ def _lists_and_ratings(run: Run) -> dict[str, Any]:
 
 
 def predict_functions(run: Run) -> dict[str, Any]:
-    """The functions for `predict`; `known` returns the numbers of ids, 0 for unknown ones."""
+    """Return the functions for `predict`; `known` maps ids to numbers, unknown ones to 0."""
     ids = ids_of(run.model)
 
     @tf.function(
@@ -85,7 +85,7 @@ def predict_functions(run: Run) -> dict[str, Any]:
 
 
 def vocabularies(run: Run) -> dict[str, Any]:
-    """The users and items of training."""
+    """Return the users and items of training."""
     ids = ids_of(run.model)
     return {"users": list(ids.users), "items": list(ids.items)}
 
@@ -174,7 +174,7 @@ def synthetic_features(run: Run) -> dict[str, np.ndarray]:
 
 
 def portable(run: Run) -> Portable:
-    """A model of pairs of numbers; the JSON beside it says how to make lists from scores."""
+    """Return a model of pairs of numbers; the JSON beside it says how to make lists from scores."""
     model, ids = as_float32(run.model), ids_of(run.model)
     rest = tail_model(model, ids_of(model))
 

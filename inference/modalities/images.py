@@ -42,7 +42,7 @@ def vocabularies(run: Run) -> dict[str, Any]:  # noqa: ARG001
 
 
 def predict_functions(run: Run) -> dict[str, Any]:
-    """The function for `predict`, over encoded files."""
+    """Return the function for `predict`, over encoded files."""
     return {"encoded": _predict_functions(run)["encoded"]}
 
 
@@ -85,7 +85,7 @@ class Explainer(NamedTuple):
 
 
 def make_explainer(run: Run) -> Explainer | None:
-    """The parts of a run's model for Grad-CAM; None if its network has no feature map."""
+    """Return the parts of a run's model for Grad-CAM; None if its network has no feature map."""
     import keras
 
     from inference.modalities.grad_cam import last_feature_map
@@ -140,7 +140,7 @@ def synthetic_features(run: Run) -> np.ndarray:
 
 
 def portable(run: Run) -> Portable:
-    """The model of decoded pixels; other programs decode image files."""
+    """Return the model of decoded pixels; other programs decode image files."""
     model, shape = as_float32(run.model), reading_of(run).shape
     left_out = {"encoded": "image files cannot be decoded there"}
     if make_explainer(run) is not None:
@@ -157,7 +157,7 @@ def portable(run: Run) -> Portable:
 
 
 def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
-    """The size of images in the model."""
+    """Return the size of images in the model."""
     sizes = zip(("height", "width", "channels"), reading_of(run).shape, strict=True)
     return {"image": dict(sizes)}
 
@@ -216,7 +216,7 @@ def _unreadable(name: str, reason: str) -> str:
 
 
 def reading_of(run: Run) -> Any:
-    """The run's decoder of images of any size."""
+    """Return the run's decoder of images of any size."""
     from pipelines.images.photos import fitter_from_manifest
 
     return fitter_from_manifest(**run.manifest["reading"])

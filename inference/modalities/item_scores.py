@@ -28,14 +28,14 @@ class TopItems(NamedTuple):
 
 
 def ids_of(model: "keras.Model") -> "Ids":
-    """The model's layer of ids."""
+    """Return the model's layer of ids."""
     from pipelines.ids.preprocessing import Ids
 
     return next(layer for layer in model.layers if isinstance(layer, Ids))
 
 
 def catalogue(ids: "Ids") -> Any:
-    """The items that can be recommended, string [items]."""
+    """Return the items that can be recommended, string [items]."""
     return tf.constant([encode_id(name) for name in ids.offered], shape=[len(ids.offered)])
 
 

@@ -54,7 +54,7 @@ def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]
 
 
 def predict_functions(run: Run) -> dict[str, Any]:
-    """The function for `predict`, over matrices: a function of many columns takes long to trace."""
+    """Return the function for `predict`, of matrices: many columns would take long to trace."""
     predict_batch, kinds = named_function(run), kinds_of(run)
     specs = [
         tf.TensorSpec([None, len(of_kind(kinds, "number"))], "float64", MATRICES["number"]),
@@ -69,7 +69,7 @@ def predict_functions(run: Run) -> dict[str, Any]:
 
 
 def vocabularies(run: Run) -> dict[str, Any]:
-    """The categories of each column."""
+    """Return the categories of each column."""
     return {
         "categories": {
             name: list(known) for name, known in prepare_of(run.model).categories.items()
@@ -78,7 +78,7 @@ def vocabularies(run: Run) -> dict[str, Any]:
 
 
 def portable(run: Run) -> Portable:
-    """A model of columns by name: categories as codes of a table, numbers minus their offsets."""
+    """Return a model of columns by name: categories as codes, numbers minus their offsets."""
     from pipelines.rows.preprocessing import stack_columns
 
     given, kinds = as_float32(run.model), kinds_of(run)
@@ -99,7 +99,7 @@ def portable(run: Run) -> Portable:
 
 
 def _shifted(model: Any) -> tuple[Any, float]:
-    """The model for numbers minus their offsets, and the offset of its output.
+    """Return the model for numbers minus their offsets, and the offset of its output.
 
     LiteRT and ONNX compute in float32 alone, so the offsets are subtracted outside in float64.
     """
@@ -185,7 +185,7 @@ def _up(value: float, digits: int) -> float:
 
 
 def prepare_of(model: Any) -> Any:
-    """The model's preprocessing layer."""
+    """Return the model's preprocessing layer."""
     from pipelines.rows.preprocessing import PrepareColumns
 
     return next(layer for layer in model.layers if isinstance(layer, PrepareColumns))
@@ -225,7 +225,7 @@ def read(table: Table, run: Run, note: Note) -> dict[str, np.ndarray]:
 
 
 def reading_of(run: Run) -> Reading:
-    """The run's decoder of cells."""
+    """Return the run's decoder of cells."""
     stored = run.manifest.get("reading")
     if stored is None:  # a run of an older version
         return Reading({name: CellFormat(kind) for name, kind in kinds_of(run).items()}, {})
@@ -235,7 +235,7 @@ def reading_of(run: Run) -> Reading:
 
 
 def kinds_of(run: Run) -> Kinds:
-    """The kind of each column, by its name."""
+    """Return the kind of each column, by its name."""
     return run.manifest["data"]["spec"]["columns"]
 
 

@@ -52,7 +52,7 @@ def vocabularies(run: Run) -> dict[str, Any]:  # noqa: ARG001
 
 
 def predict_functions(run: Run) -> dict[str, Any]:
-    """The functions for `predict`: those of an export."""
+    """Return the functions for `predict`: those of an export."""
     return signatures(run)
 
 
@@ -94,7 +94,7 @@ def predict_texts(run: Run, texts: list[str]) -> list[dict[str, Any]]:
 
 
 def read(given: str, column: str, note: Note) -> list[str]:
-    """A text itself; the lines of a text file; the cells of a column of a table.
+    """Return a text itself; the lines of a text file; the cells of a column of a table.
 
     Raises UnreadableError for the name of a file that does not exist, is empty or of another
     kind; DataError if its content cannot be read.
@@ -137,5 +137,5 @@ def _lines(file: TextFile, note: Note) -> list[str]:
 
 
 def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:  # noqa: ARG001
-    """The texts themselves."""
+    """Return the texts themselves."""
     return [text.decode("utf-8", "replace") for text in batch.features]

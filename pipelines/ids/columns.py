@@ -29,19 +29,19 @@ DEFAULT_NAMES = Columns(
 
 def find_column(table: Table, columns: Columns, kind: str) -> str:
     """Return the name of a column; "" if there are no ratings or times."""
-    wanted, names = getattr(columns, kind), table.columns
-    if wanted in names:
-        return wanted
-    if not wanted:
+    requested, names = getattr(columns, kind), table.columns
+    if requested in names:
+        return requested
+    if not requested:
         lower = {name.lower(): name for name in names}
         defaults = getattr(DEFAULT_NAMES, kind).split()
-        if some := [lower[name] for name in defaults if name in lower]:
-            return some[0]
+        if present := [lower[name] for name in defaults if name in lower]:
+            return present[0]
         if kind in ("rating", "time"):
             return ""
-    near = difflib.get_close_matches(wanted or kind, names, 1, 0.4)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    received = f"--{kind} {wanted!r}" if wanted else f"no --{kind}"
+    matches = difflib.get_close_matches(requested or kind, names, 1, 0.4)
+    hint = f" Did you mean {matches[0]!r}?" if matches else ""
+    received = f"--{kind} {requested!r}" if requested else f"no --{kind}"
     raise AddressError(
         f"Received {received}; expected the name of a column: {listed(names)}.{hint} "
         f"Name it with --{kind} COLUMN."

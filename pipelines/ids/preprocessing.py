@@ -33,9 +33,9 @@ class Ids(keras.layers.Layer):
         self.offered, self._offered_indices = items, None
         self.user_numbers, self.item_numbers = _table(users), _table(items)
         # A user's items are interactions[starts[user] : starts[user + 1]], numbers from 1.
-        self.starts = self._stored("starts", len(users) + 2)
-        self.interactions = self._stored("met", num_interactions)
-        self.in_test = self._stored("in_test", num_interactions)  # 1 for a pair of test alone
+        self.starts = self._add_stored("starts", len(users) + 2)
+        self.interactions = self._add_stored("met", num_interactions)
+        self.in_test = self._add_stored("in_test", num_interactions)  # 1 for a test pair
         self.built = True
 
     @classmethod
@@ -54,16 +54,16 @@ class Ids(keras.layers.Layer):
         layer.in_test.assign(in_test[order].astype("int32"))
         return layer
 
-    def _stored(self, name: str, count: int) -> Any:
+    def _add_stored(self, name: str, count: int) -> Any:
         return self.add_weight(
             shape=(count,), dtype="int32", trainable=False, initializer="zeros", name=name
         )
 
     def load_own_variables(self, store: Any) -> None:
         """Load the weights of a file; older files have no `in_test`."""
-        for place, variable in enumerate((self.starts, self.interactions, self.in_test)):
-            if str(place) in store:
-                variable.assign(store[str(place)])
+        for index, variable in enumerate((self.starts, self.interactions, self.in_test)):
+            if str(index) in store:
+                variable.assign(store[str(index)])
 
     def call(self, raw: dict[str, Any]) -> dict[str, Any]:
         """Turn {user, item} of strings [n] into {user, item} of int32 [n]."""
@@ -74,9 +74,11 @@ class Ids(keras.layers.Layer):
 
     def offer(self, items: list[str]) -> None:
         """Restrict recommendations to these items, which must be known."""
-        place = {name: number for number, name in enumerate(items)}
+        index_of = {name: number for number, name in enumerate(items)}
         self.offered = items
-        self._offered_indices = tf.constant([place.get(name, -1) for name in self.items], "int32")
+        self._offered_indices = tf.constant(
+            [index_of.get(name, -1) for name in self.items], "int32"
+        )
 
     def interactions_of(self, users: Any, *, in_test: bool) -> Any:
         """Return the interactions of users (string [n]) as int32 [m, 2]: user index, item index.
@@ -86,14 +88,14 @@ class Ids(keras.layers.Layer):
         numbers = self.user_numbers.lookup(users)
         first = tf.gather(self.starts.value, numbers)
         counts = tf.gather(self.starts.value, numbers + 1) - first
-        places = tf.ragged.range(first, first + counts)
-        rows = tf.cast(places.value_rowids(), "int32")
-        items = tf.gather(self.interactions.value, places.values) - 1
+        positions = tf.ragged.range(first, first + counts)
+        rows = tf.cast(positions.value_rowids(), "int32")
+        items = tf.gather(self.interactions.value, positions.values) - 1
         if self._offered_indices is not None:
             items = tf.gather(self._offered_indices, items)
         counted = items >= 0
         if not in_test:
-            counted &= tf.gather(self.in_test.value, places.values) == 0
+            counted &= tf.gather(self.in_test.value, positions.values) == 0
         return tf.boolean_mask(tf.stack([rows, items], 1), counted)
 
     def compute_output_spec(self, raw: dict[str, Any]) -> dict[str, Any]:
@@ -107,9 +109,9 @@ class Ids(keras.layers.Layer):
 
 
 def _table(ids: list[str]) -> Any:
-    known = tf.constant([encode_id(name) for name in ids], "string", [len(ids)])
+    keys = tf.constant([encode_id(name) for name in ids], "string", [len(ids)])
     numbers = tf.range(1, len(ids) + 1, dtype=tf.int32)
-    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(known, numbers), 0)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, numbers), 0)
 
 
 def _texts(ids: np.ndarray) -> list[str]:

@@ -56,8 +56,8 @@ def splits(
     Raises DataError if a column is missing or no row is left.
     """
     names = Columns(**{kind: find_column(tables.train, columns, kind) for kind in KINDS})
-    some = {name: tables.train.columns[name] for name in (names.rating, names.time) if name}
-    formats = infer_formats(dataclasses.replace(tables.train, columns=some))
+    numeric = {name: tables.train.columns[name] for name in (names.rating, names.time) if name}
+    formats = infer_formats(dataclasses.replace(tables.train, columns=numeric))
     train = read_interactions(tables.train, names, formats, inspection)
     valid, test = (
         None if part is None else read_interactions(part, names, formats, inspection).examples
@@ -81,7 +81,8 @@ def read_interactions(
 ) -> Interactions:
     """Read the usable pairs of a table, each once. Raises DataError if there is none.
 
-    `formats` are those of the rating and time columns in the training table, if this is another.
+    `formats` are the formats of the rating and time columns in the training table, if the table
+    is another one.
     """
     formats = formats or {}
     for name in filter(None, dataclasses.astuple(columns)):
@@ -103,9 +104,11 @@ def read_interactions(
         else None
     )
     # Unknown times count as the oldest.
-    known = timeline is not None and not timeline.problem
+    times_known = timeline is not None and not timeline.problem
     times = (
-        np.where(np.isnan(timeline.times), -np.inf, timeline.times) if timeline and known else None
+        np.where(np.isnan(timeline.times), -np.inf, timeline.times)
+        if timeline and times_known
+        else None
     )
     usable = _last_of_each_pair(users, items, rows, times)
     if not len(usable):
@@ -119,7 +122,7 @@ def read_interactions(
         "rows left out whose rating is not a number": int((named & ~np.isfinite(ratings)).sum()),
         "repeated pairs left out, the last of each is kept": len(rows) - len(usable),
     }
-    notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
+    notes = tuple(f"{count} {text}" for text, count in counts.items() if count)
     if timeline and not timeline.problem:
         notes += _time_notes(columns.time, timeline, usable)
     features = {"user": users[usable], "item": items[usable]}
@@ -128,7 +131,7 @@ def read_interactions(
 
 
 def _time_notes(column: str, timeline: Timeline, usable: np.ndarray) -> tuple[str, ...]:
-    """Return a note on how the times of the usable rows were read, if it is worth one."""
+    """Return a note on how the times of the usable rows were read, if there is anything to say."""
     unknown = int(np.isnan(timeline.times[usable]).sum())
     if not timeline.description and not unknown:
         return ()
@@ -149,20 +152,20 @@ def read_ids(table: Table, name: str) -> np.ndarray:
     """Read ids as UTF-8 bytes: class numbers by their names, 7.0 as 7, b"" for missing ones."""
     column, labels = table.columns[name], table.labels.get(name)
     if column.dtype == object:
-        found = np.array(column, object)
-        found[missing_of(column, ID_WORDS)] = b""
-        return _without_decimals(found)
+        ids = np.array(column, object)
+        ids[missing_of(column, ID_WORDS)] = b""
+        return _without_decimals(ids)
     texts = [labels[number].encode() for number in column] if labels else cells_as_bytes(column)
     return np.array([*texts, None], dtype=object)[:-1]
 
 
 def _without_decimals(ids: np.ndarray) -> np.ndarray:
     """Rewrite ids such as 7.0 as 7 if all are whole: programs add .0 in columns with gaps."""
-    known = {one: WHOLE_NUMBER.fullmatch(one) for one in set(ids.tolist()) - {b""}}
-    if not known or not all(known.values()):
+    matches = {name: WHOLE_NUMBER.fullmatch(name) for name in set(ids.tolist()) - {b""}}
+    if not matches or not all(matches.values()):
         return ids
-    short = {one: found[1] for one, found in known.items() if found}
-    return np.array([*(short.get(one, one) for one in ids), None], object)[:-1]
+    shortened = {name: match[1] for name, match in matches.items() if match}
+    return np.array([*(shortened.get(name, name) for name in ids), None], object)[:-1]
 
 
 def _last_of_each_pair(
@@ -186,5 +189,5 @@ def number_ids(known: np.ndarray, column: np.ndarray) -> np.ndarray:
 
 
 def encode_id(name: str) -> bytes:
-    """The bytes of an id."""
+    """Return the bytes of an id."""
     return name.encode("utf-8", "surrogateescape")

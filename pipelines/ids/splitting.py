@@ -21,19 +21,19 @@ class RandomPairs:
     """Assigns pairs to test and validation by their hash."""
 
     def assign(
-        self, examples: Examples, classes: np.ndarray | None, wanted: SplitRequest
+        self, examples: Examples, classes: np.ndarray | None, request: SplitRequest
     ) -> np.ndarray:
         """Assign each pair to TRAIN, VALID or TEST."""
-        side = hash_assignments(examples, classes, wanted, valid_share=0.0)
-        if wanted.valid:
+        assignment = hash_assignments(examples, classes, request, valid_share=0.0)
+        if request.valid:
             # These bits of the hash are independent of those that choose the test set.
-            _assign_validation(side, examples.split_hashes() / 2.0**64 * 2.0**20 % 1)
-        return side
+            _assign_validation(assignment, examples.split_hashes() / 2.0**64 * 2.0**20 % 1)
+        return assignment
 
-    def notes(self, splits: Splits, wanted: SplitRequest) -> tuple[str, ...]:
-        """How the test was made."""
+    def notes(self, splits: Splits, request: SplitRequest) -> tuple[str, ...]:
+        """Return a note on how the test set was made."""
         note = f"the test pairs are drawn at random; {_cold_start_note(splits)}"
-        return (note,) if wanted.test else ()
+        return (note,) if request.test else ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,36 +59,37 @@ class NewestPairs:
         self,
         examples: Examples,
         classes: np.ndarray | None,  # noqa: ARG002
-        wanted: SplitRequest,
+        request: SplitRequest,
     ) -> np.ndarray:
         """Assign each pair to TRAIN, VALID, TEST or UNUSED."""
         ages, count = self.ages[examples.rows], len(examples)
         rank = np.empty(count, "int64")
         rank[np.lexsort((examples.split_hashes(), ages))] = np.arange(count)
-        start, end = self._window(count, wanted)
-        side = np.full(count, hash_splits.TRAIN, "uint8")
-        side[rank >= start] = hash_splits.TEST
-        side[rank >= end] = hash_splits.UNUSED
-        if wanted.valid:
-            _assign_validation(side, -rank)
-        return side
+        start, end = self._window(count, request)
+        assignment = np.full(count, hash_splits.TRAIN, "uint8")
+        assignment[rank >= start] = hash_splits.TEST
+        assignment[rank >= end] = hash_splits.UNUSED
+        if request.valid:
+            _assign_validation(assignment, -rank)
+        return assignment
 
     @staticmethod
-    def _window(count: int, wanted: SplitRequest) -> tuple[int, int]:
+    def _window(count: int, request: SplitRequest) -> tuple[int, int]:
         """Return the first rank of the test set, and the rank after its last one."""
-        if wanted.fold is None:
-            share = TEST_SHARE * wanted.test
-            return count - max(round(share * count), int(wanted.test)), count
-        number, of = wanted.fold
-        return count * number // (of + 1), count * (number + 1) // (of + 1)
+        if request.fold is None:
+            share = TEST_SHARE * request.test
+            return count - max(round(share * count), int(request.test)), count
+        number, num_folds = request.fold
+        return count * number // (num_folds + 1), count * (number + 1) // (num_folds + 1)
 
-    def notes(self, splits: Splits, wanted: SplitRequest) -> tuple[str, ...]:
-        """How the test was made."""
+    def notes(self, splits: Splits, request: SplitRequest) -> tuple[str, ...]:
+        """Return a note on how the test set was made."""
         rule = f"the newest {self.rule}"
-        if wanted.fold:
-            number, of = wanted.fold
-            rule = f"part {number + 1} of {of + 1} {self.rule}, and training has the older parts"
-        return (f"the test pairs are {rule}; {_cold_start_note(splits)}",) if wanted.test else ()
+        if request.fold:
+            number, num_folds = request.fold
+            part = f"part {number + 1} of {num_folds + 1}"
+            rule = f"{part} {self.rule}, and training has the older parts"
+        return (f"the test pairs are {rule}; {_cold_start_note(splits)}",) if request.test else ()
 
 
 def newest_pairs(times: np.ndarray, column: str) -> NewestPairs:
@@ -100,18 +101,22 @@ def newest_pairs_per_user(examples: Examples, times: np.ndarray, column: str) ->
     """Make the scheme that tests the same share of the newest pairs of each user."""
     users = np.unique(examples.features["user"].astype("S"), return_inverse=True)[1]
     # The hash decides how the test share is rounded for users with few pairs.
-    part = examples.split_hashes() / 2.0**64 * 2.0**20 % 1
-    return NewestPairs(_time_ranks(users, times, part), f"of each user by {column}", per_user=True)
+    offset = examples.split_hashes() / 2.0**64 * 2.0**20 % 1
+    return NewestPairs(
+        _time_ranks(users, times, offset), f"of each user by {column}", per_user=True
+    )
 
 
-def _time_ranks(users: np.ndarray, times: np.ndarray, part: np.ndarray | float = 0.5) -> np.ndarray:
+def _time_ranks(
+    users: np.ndarray, times: np.ndarray, offset: np.ndarray | float = 0.5
+) -> np.ndarray:
     """Return the relative rank of each pair by time among the pairs of its user."""
     order = np.lexsort((times, users))
     counts = np.bincount(users)
     first = np.cumsum(counts) - counts
     rank = np.empty(len(times))
     rank[order] = np.arange(len(times)) - first[users[order]]
-    return (rank + part) / counts[users]
+    return (rank + offset) / counts[users]
 
 
 def choose_scheme(
@@ -128,27 +133,29 @@ def choose_scheme(
     scheme = newest_pairs(times, column)
     if split == "time":
         return scheme
-    each = newest_pairs_per_user(examples, times, column)
+    per_user = newest_pairs_per_user(examples, times, column)
     if split == "user_time":
-        return each
-    side = scheme.assign(examples, None, SplitRequest())
-    share = _unknown_user_share(examples, side == hash_splits.TRAIN, side == hash_splits.TEST)
+        return per_user
+    assignment = scheme.assign(examples, None, SplitRequest())
+    share = _unknown_user_share(
+        examples, assignment == hash_splits.TRAIN, assignment == hash_splits.TEST
+    )
     if share <= MAX_UNKNOWN_USER_SHARE:
         return scheme
-    why = f"(--split time would test {share:.0%} pairs of users unknown to training)"
-    return dataclasses.replace(each, rule=f"{each.rule} {why}")
+    reason = f"(--split time would test {share:.0%} pairs of users unknown to training)"
+    return dataclasses.replace(per_user, rule=f"{per_user.rule} {reason}")
 
 
 def _all_equal(times: np.ndarray) -> bool:
     return len(times) > 0 and bool((times == times[0]).all())
 
 
-def _assign_validation(side: np.ndarray, order: np.ndarray) -> None:
+def _assign_validation(assignment: np.ndarray, order: np.ndarray) -> None:
     """Assign the first training pairs in this order to validation."""
-    rest = np.flatnonzero(side == hash_splits.TRAIN)
+    rest = np.flatnonzero(assignment == hash_splits.TRAIN)
     share = np.clip(NUM_VALID_PAIRS / max(1, len(rest)), MIN_VALID_SHARE, MAX_VALID_SHARE)
     first = np.argsort(order[rest], kind="stable")[: int(np.ceil(share * len(rest)))]
-    side[rest[first]] = hash_splits.VALID
+    assignment[rest[first]] = hash_splits.VALID
 
 
 def _unknown_user_share(examples: Examples, train: np.ndarray, test: np.ndarray) -> float:

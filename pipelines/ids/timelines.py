@@ -12,8 +12,8 @@ from pipelines.tables.cells import AnyCells
 from pipelines.tables.missing import NUMBER_WORDS, is_missing
 from pipelines.tables.times import DATE_ORDERS, ORDER_NAMES
 
-DAY = 86_400.0  # seconds
-EARLIEST, LATEST = 315_532_800.0, 4_102_444_800.0  # 1980 and 2100, in seconds
+SECONDS_PER_DAY = 86_400.0  # seconds
+MIN_PLAUSIBLE_TIME, MAX_PLAUSIBLE_TIME = 315_532_800.0, 4_102_444_800.0  # 1980 and 2100, in seconds
 STARTS_WITH_TIME = re.compile(r"^'\d{1,2}:")
 MAX_OTHER_UNIT_SHARE = 0.01  # of the times that may look like another unit
 UNITS = (("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
@@ -42,65 +42,69 @@ class Timeline(NamedTuple):
             )
 
 
-def parse_timeline(column: AnyCells, found: InferredFormat | None = None) -> Timeline:
-    """Parse the times of a column, in the format `found` inferred from the training table."""
-    found = found or cell_formats.infer_format(column)
-    if found.form.kind == "category":
+def parse_timeline(column: AnyCells, inferred: InferredFormat | None = None) -> Timeline:
+    """Parse the times of a column, in the format `inferred` from the training table, if given."""
+    inferred = inferred or cell_formats.infer_format(column)
+    if inferred.form.kind == "category":
         unread = next((cell for cell in column if not is_missing(cell, NUMBER_WORDS)), b"")
         problem = (
             f"cells such as {_text(unread)!r} among other ones; expected only dates, such as "
             "2019-03-21 or 21.3.2019, or only numbers, such as seconds since 1970"
         )
         return Timeline(np.full(len(column), np.nan), "", problem)
-    times = cell_formats.parse_numbers(column, found.form)
-    if found.form.kind == "number":
-        problem = _duration_problem(found) or _mixed_units_problem(times)
+    times = cell_formats.parse_numbers(column, inferred.form)
+    if inferred.form.kind == "number":
+        problem = _duration_problem(inferred) or _mixed_units_problem(times)
         return Timeline(times, "" if problem else _describe_numbers(times), problem)
-    order = found.form.order
+    order = inferred.form.order
     form = f" as {ORDER_NAMES[order]}" if order else ""
-    said = f"dates{form}, {found.explanation}".rstrip(", ")
+    description = f"dates{form}, {inferred.explanation}".rstrip(", ")
     return Timeline(
-        times * DAY, said, _no_day_problem(times, found) or _ambiguous_order_problem(column, found)
+        times * SECONDS_PER_DAY,
+        description,
+        _no_day_problem(times, inferred) or _ambiguous_order_problem(column, inferred),
     )
 
 
-def _duration_problem(found: InferredFormat) -> str:
+def _duration_problem(inferred: InferredFormat) -> str:
     """Return why numbers with a unit are not times: "3 days ago" is before "2 days ago"."""
-    if not found.form.unit:
+    if not inferred.form.unit:
         return ""
-    example = found.explanation.partition(" read as ")[0]
+    example = inferred.explanation.partition(" read as ")[0]
     return (
         f"lengths of time such as {example}; expected dates, or numbers such as seconds since 1970"
     )
 
 
-def _no_day_problem(times: np.ndarray, found: InferredFormat) -> str:
+def _no_day_problem(times: np.ndarray, inferred: InferredFormat) -> str:
     """Return why times of day without a date do not order rows; "" for other times."""
     known = times[~np.isnan(times)]
     if (
         not len(known)
         or known.min() < 0
         or known.max() >= 1
-        or not STARTS_WITH_TIME.search(found.explanation)
+        or not STARTS_WITH_TIME.search(inferred.explanation)
     ):
         return ""
-    return f"times without a date, {found.explanation}; expected such as 2019-03-21 10:05"
+    return f"times without a date, {inferred.explanation}; expected such as 2019-03-21 10:05"
 
 
 def _mixed_units_problem(times: np.ndarray) -> str:
     """Return why mixed seconds and milliseconds do not order rows; "" for a single unit."""
     counts = {
-        name: int(((times / size >= EARLIEST) & (times / size < LATEST)).sum())
+        name: int(
+            ((times / size >= MIN_PLAUSIBLE_TIME) & (times / size < MAX_PLAUSIBLE_TIME)).sum()
+        )
         for name, size in UNITS
     }
-    some = [
+    units = [
         f"{count} {name}"
         for name, count in counts.items()
         if count > MAX_OTHER_UNIT_SHARE * len(times)
     ]
-    if len(some) < 2:
+    if len(units) < 2:
         return ""
-    return f"{' and '.join(some)} since 1970; expected one unit"
+    return f"{' and '.join(units)} since 1970; expected one unit"
 
 
 def _text(cell: object) -> str:
@@ -110,14 +114,14 @@ def _text(cell: object) -> str:
 def _describe_numbers(times: np.ndarray) -> str:
     known = times[np.isfinite(times)]
     for name, size in UNITS:
-        if len(known) and EARLIEST <= np.median(known) / size < LATEST:
+        if len(known) and MIN_PLAUSIBLE_TIME <= np.median(known) / size < MAX_PLAUSIBLE_TIME:
             return f"{name} since 1970"
     return ""
 
 
-def _ambiguous_order_problem(column: AnyCells, found: InferredFormat) -> str:
+def _ambiguous_order_problem(column: AnyCells, inferred: InferredFormat) -> str:
     """Return why dates are ambiguous; "" if both orders of day and month sort the rows alike."""
-    if not found.ambiguous_order:
+    if not inferred.ambiguous_order:
         return ""
     first, second = (
         np.argsort(
@@ -129,6 +133,6 @@ def _ambiguous_order_problem(column: AnyCells, found: InferredFormat) -> str:
         return ""
     return (
         "dates that are days and months in either order, as in "
-        f"{found.explanation.partition(' read as ')[0]}, so that the newest cannot be found; "
+        f"{inferred.explanation.partition(' read as ')[0]}, so that the newest cannot be found; "
         "expected one above 12, or a form such as 2019-03-21"
     )

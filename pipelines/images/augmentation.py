@@ -44,7 +44,10 @@ def random_affine(strength: float) -> Callable[[Any, Any, Any], Any]:
 
 
 def _about_centre(cosine: Any, sine: Any, *, centre: tuple, shift: tuple) -> Any:
-    """Return rows [a, b, c, d, e, f, 0, 0] of the map (x, y) -> (ax + by + c, dx + ey + f)."""
+    """Return the rotation and zoom about the centre, and a shift, as TensorFlow's transform.
+
+    A row [a, b, c, d, e, f, 0, 0] is the map (x, y) -> (ax + by + c, dx + ey + f).
+    """
     (x, y), (dx, dy) = centre, shift
     zero = tf.zeros_like(cosine)
     return tf.stack(

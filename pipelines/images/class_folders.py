@@ -61,17 +61,24 @@ def find_layout(root: Path) -> Layout:
     require_directory(root)
     top = _unwrap_single_folders(root, set())
     children = list_folders(top)
-    found = _find_split_folders(root, children) or _find_splits_in_classes(root, children)
-    if found is None:
+    splits_and_notes = _find_split_folders(root, children) or _find_splits_in_classes(
+        root, children
+    )
+    if splits_and_notes is None:
         _require_classes(root, children)
-        found = {"train": classes(children)}, _note_on_split_names(children)
-    parts, notes = found
+        splits_and_notes = {"train": classes(children)}, _note_on_split_names(children)
+    parts, notes = splits_and_notes
     if top != root:
         notes = (f"read from {list_names([top], root)}, the only folder", *notes)
-    class_folders = [folder for part in parts.values() for some in part.values() for folder in some]
-    places = {root, top, *(folder.parent for folder in class_folders)}
+    class_folders = [
+        folder for part in parts.values() for folders in part.values() for folder in folders
+    ]
+    directories = {root, top, *(folder.parent for folder in class_folders)}
     return Layout(
-        root, parts, sorted(path for place in places for path in list_files(place)), notes
+        root,
+        parts,
+        sorted(path for directory in directories for path in list_files(directory)),
+        notes,
     )
 
 
@@ -80,12 +87,12 @@ def label_of(folder: Path) -> str:
     return printable(unicodedata.normalize("NFC", folder.name).strip() or folder.name)
 
 
-def classes(some: list[Path]) -> Classes:
+def classes(folders: list[Path]) -> Classes:
     """Group folders by their class."""
-    found: Classes = {}
-    for folder in some:
-        found.setdefault(label_of(folder), []).append(folder)
-    return dict(sorted(found.items()))
+    grouped: Classes = {}
+    for folder in folders:
+        grouped.setdefault(label_of(folder), []).append(folder)
+    return dict(sorted(grouped.items()))
 
 
 def _has_pictures(folder: Path) -> bool:
@@ -110,7 +117,7 @@ def _unwrap_single_folders(root: Path, known: set[str]) -> Path:
 def _split_named_by(name: str) -> tuple[str, tuple[str, ...]] | None:
     """Return the split that a folder name means and its other words; None if it means none."""
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
-    splits = [split for word in words for split, ours in SPLIT_WORDS.items() if word in ours]
+    splits = [split for word in words for split, names in SPLIT_WORDS.items() if word in names]
     if len(splits) != 1:
         return None
     others = [word for word in words if word not in SPLIT_WORDS[splits[0]] | FILLER_WORDS]
@@ -124,18 +131,18 @@ def _split_folders_of(root: Path, children: list[Path]) -> dict[str, Path]:
     """
     named = [(child, meant) for child in children if (meant := _split_named_by(child.name))]
     rests = [rest for _, (_, rest) in named]
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for child, (split, rest) in named:
         if rest and rests.count(rest) < 2:
             continue
-        if split in found:
+        if split in folders:
             raise DataError(
-                f"Received folder:{root}, where {list_names([found[split], child], root)} are both "
-                f"called like the {split} split; expected one folder of each split. Rename or "
-                "merge them."
+                f"Received folder:{root}, where {list_names([folders[split], child], root)} are "
+                f"both called like the {split} split; expected one folder of each split. Rename "
+                "or merge them."
             )
-        found[split] = child
-    return found
+        folders[split] = child
+    return folders
 
 
 def _find_split_folders(root: Path, children: list[Path]) -> FolderReading | None:
@@ -181,35 +188,35 @@ def _find_split_folders(root: Path, children: list[Path]) -> FolderReading | Non
 
 def _holds_known_classes(folder: Path, known: Classes) -> bool:
     """Whether a folder holds only folders of known classes."""
-    found = classes(list_folders(folder))
-    return bool(found) and found.keys() <= known.keys()
+    inside = classes(list_folders(folder))
+    return bool(inside) and inside.keys() <= known.keys()
 
 
 def _find_splits_in_classes(root: Path, children: list[Path]) -> FolderReading | None:
     """Find the splits within each class folder; None if there are none."""
-    found = {child: _split_folders_of(root, list_folders(child)) for child in children}
-    if len(children) < 2 or not all("train" in splits for splits in found.values()):
+    splits_of = {child: _split_folders_of(root, list_folders(child)) for child in children}
+    if len(children) < 2 or not all("train" in splits for splits in splits_of.values()):
         return None
-    if _shared_classes([splits["train"] for splits in found.values()]):
+    if _shared_classes([splits["train"] for splits in splits_of.values()]):
         return None  # these are folds
     parts: dict[str, Classes] = {}
-    for child, splits in found.items():
+    for child, splits in splits_of.items():
         for split, folder in splits.items():
             parts.setdefault(split, {}).setdefault(label_of(child), []).append(folder)
     others = [
         folder
-        for child, splits in found.items()
+        for child, splits in splits_of.items()
         for folder in list_folders(child)
         if folder not in splits.values()
     ]
-    left = [f"left out, not named like a split: {list_names(others, root)}"] if others else []
-    return parts, ("every class folder holds the splits", *left)
+    notes = [f"left out, not named like a split: {list_names(others, root)}"] if others else []
+    return parts, ("every class folder holds the splits", *notes)
 
 
-def _shared_classes(some: list[Path]) -> list[str]:
+def _shared_classes(folders: list[Path]) -> list[str]:
     """Return the class names that all folders hold; none if there is only one such name."""
-    found = [set(classes(list_folders(folder))) for folder in some]
-    shared = set.intersection(*found) if len(found) > 1 else set()
+    names = [set(classes(list_folders(folder))) for folder in folders]
+    shared = set.intersection(*names) if len(names) > 1 else set()
     return sorted(shared) if len(shared) > 1 else []
 
 
@@ -239,11 +246,11 @@ def _note_on_split_names(children: list[Path]) -> tuple[str, ...]:
     )
 
 
-def list_names(some: list[Path], root: Path) -> str:
+def list_names(paths: list[Path], root: Path) -> str:
     """Join the names of a few folders for a message."""
     shown = ", ".join(
-        f"{printable(str(path.relative_to(root)))}/" for path in some[:MAX_LISTED_FOLDERS]
+        f"{printable(str(path.relative_to(root)))}/" for path in paths[:MAX_LISTED_FOLDERS]
     )
     return shown + (
-        f" and {len(some) - MAX_LISTED_FOLDERS} more" if len(some) > MAX_LISTED_FOLDERS else ""
+        f" and {len(paths) - MAX_LISTED_FOLDERS} more" if len(paths) > MAX_LISTED_FOLDERS else ""
     )

@@ -77,14 +77,14 @@ def _jpeg_header_is_complete(encoded: bytes) -> bool:
     It is a sequence of segments, each with a marker of two bytes and a length. The pixels follow
     the last segment.
     """
-    place = len(JPEG_START)
-    while place + 4 <= len(encoded):
-        if encoded[place] != 0xFF or encoded[place + 1] in JPEG_MARKERS_WITHOUT_LENGTH:
+    position = len(JPEG_START)
+    while position + 4 <= len(encoded):
+        if encoded[position] != 0xFF or encoded[position + 1] in JPEG_MARKERS_WITHOUT_LENGTH:
             return True
-        last = encoded[place + 1] == JPEG_SCAN
-        place += 2 + int.from_bytes(encoded[place + 2 : place + 4])
-        if last:
-            return place <= len(encoded)
+        is_last = encoded[position + 1] == JPEG_SCAN
+        position += 2 + int.from_bytes(encoded[position + 2 : position + 4])
+        if is_last:
+            return position <= len(encoded)
     return False
 
 
@@ -96,25 +96,29 @@ def decode_all(files: Any, fit: Callable[[Any], Any], shape: tuple[int, ...]) ->
     """
     count = tf.shape(files)[0]
 
-    def one(place: Any, pixels: Any, images: Any) -> tuple[Any, Any, Any]:
-        size = image_size(files[place])
-        pixels += tf.minimum(size.pixels, MAX_PIXELS)  # of one that has more it is said below
-        few = tf.debugging.Assert(pixels <= MAX_TOTAL_PIXELS, [f"Received {TOO_MANY_TOTAL_PIXELS}"])
-        with tf.control_dependencies([few]):
-            image = fit(_checked_decode(files[place], size))
-        return place + 1, pixels, images.write(place, image)
+    def decode_next(index: Any, pixels: Any, images: Any) -> tuple[Any, Any, Any]:
+        size = image_size(files[index])
+        pixels += tf.minimum(size.pixels, MAX_PIXELS)  # larger images are refused below
+        within_limit = tf.debugging.Assert(
+            pixels <= MAX_TOTAL_PIXELS, [f"Received {TOO_MANY_TOTAL_PIXELS}"]
+        )
+        with tf.control_dependencies([within_limit]):
+            image = fit(_checked_decode(files[index], size))
+        return index + 1, pixels, images.write(index, image)
 
     images = tf.TensorArray(tf.uint8, count, element_shape=shape)
-    begin = (tf.constant(0), tf.constant(0.0, tf.float64), images)
+    initial = (tf.constant(0), tf.constant(0.0, tf.float64), images)
     # One after the other, since several large images may not fit into memory.
-    *_, images = tf.while_loop(lambda place, *_: place < count, one, begin, parallel_iterations=1)
+    *_, images = tf.while_loop(
+        lambda index, *_: index < count, decode_next, initial, parallel_iterations=1
+    )
     return tf.ensure_shape(images.stack(), [None, *shape])
 
 
 def too_many_pixels_message(error: Exception) -> str:
     """Return the message of `decode` about too many pixels; "" for another error."""
-    found = re.search(rf"\d+ x \d+{re.escape(TOO_MANY_PIXELS)}", str(error))
-    return found[0] if found else ""
+    match = re.search(rf"\d+ x \d+{re.escape(TOO_MANY_PIXELS)}", str(error))
+    return match[0] if match else ""
 
 
 def _checked_decode(encoded: Any, size: ImageSize) -> Any:
@@ -157,8 +161,8 @@ def _bmp_with_palette(encoded: Any, pixels: Any) -> Any:
     size = tf.reduce_sum(data[14:18] * [1, 2**8, 2**16, 2**24])
     start = 14 + tf.clip_by_value(size, 0, tf.size(data) - 1038)
     blue_green_red = tf.cast(tf.reshape(data[start : start + 1024], [256, 4])[:, :3], tf.uint8)
-    places = tf.cast(pixels[..., 0], tf.int32)
-    return tf.gather(blue_green_red[:, ::-1], places)
+    indices = tf.cast(pixels[..., 0], tf.int32)
+    return tf.gather(blue_green_red[:, ::-1], indices)
 
 
 def _header(encoded: Any) -> Any:
@@ -169,8 +173,8 @@ def image_size(encoded: Any) -> ImageSize:
     """Return the size of the image in a file, from its header; 0 for unsupported files."""
     header = _header(encoded)
 
-    def number(place: int, length: int, *, step: int = 1) -> Any:
-        parts = header[place : place + length][::step]
+    def number(position: int, length: int, *, step: int = 1) -> Any:
+        parts = header[position : position + length][::step]
         return tf.reduce_sum(parts * tf.constant([256**k for k in range(length)], "int64"))
 
     def jpeg() -> list[Any]:
@@ -185,12 +189,12 @@ def image_size(encoded: Any) -> ImageSize:
         packed = number(30, 2)
         plain = tf.equal(packed, 0) | (tf.equal(packed, 3) & _has_standard_masks(encoded))
         plain = tf.cast(plain, "int64")
-        return [plain * _unsigned(number(place, 4)) for place in (22, 18)]
+        return [plain * _unsigned(number(position, 4)) for position in (22, 18)]
 
     def extended_webp() -> list[Any]:
         # Animated files are not supported, see `formats`.
-        moves = header[formats.WEBP_FLAGS] // formats.WEBP_ANIMATION_FLAG % 2
-        return [(1 - moves) * (number(27, 3) + 1), (1 - moves) * (number(24, 3) + 1)]
+        animated = header[formats.WEBP_FLAGS] // formats.WEBP_ANIMATION_FLAG % 2
+        return [(1 - animated) * (number(27, 3) + 1), (1 - animated) * (number(24, 3) + 1)]
 
     zeros = [tf.constant(0, "int64")] * 2
     size_readers = {
@@ -218,15 +222,15 @@ def _has_standard_masks(encoded: Any) -> Any:
 
 
 def _format_index(header: Any) -> Any:
-    """Return the place of a header's format in `formats.SUPPORTED`, or its length for others.
+    """Return the index of a header's format in `formats.SUPPORTED`, or its length for others.
 
     It is `Signature.matches` as a graph.
     """
-    # Expected bytes [format, place]; -1 for any byte.
+    # Expected bytes [format, position]; -1 for any byte.
     expected = np.full((len(formats.SUPPORTED), formats.HEADER_BYTES), -1)
-    for row, one in enumerate(formats.SUPPORTED):
-        for place, mark in one.signatures:
-            expected[row, place : place + len(mark)] = list(mark)
+    for row, signature in enumerate(formats.SUPPORTED):
+        for position, magic in signature.signatures:
+            expected[row, position : position + len(magic)] = list(magic)
     matches = tf.reduce_all(tf.equal(header, expected) | (expected < 0), axis=1)
     return tf.argmax(tf.concat([matches, [True]], 0), output_type=tf.int32)
 
@@ -248,35 +252,35 @@ def _gif_frames_size(encoded: Any) -> tuple[Any, Any]:
     data = tf.cast(tf.pad(tf.io.decode_raw(encoded, tf.uint8), [[0, tail]]), tf.int32)
     end = tf.size(data) - tail
 
-    def length(place: Any) -> Any:
-        return tf.cast(data[place] + 256 * data[place + 1], tf.int64)
+    def length(position: Any) -> Any:
+        return tf.cast(data[position] + 256 * data[position + 1], tf.int64)
 
-    def colours(place: Any) -> Any:
+    def colours(position: Any) -> Any:
         """Return the size of a colour table in bytes, from its flags byte."""
-        flags = data[place]
+        flags = data[position]
         return tf.where(flags >= 128, 3 * tf.bitwise.left_shift(2, flags % 8), 0)
 
-    def chain(place: Any, left: Any) -> tuple[Any, Any]:
+    def chain(position: Any, budget: Any) -> tuple[Any, Any]:
         """Return the position after a chain of parts, and how many more parts may be counted."""
-        place, left = tf.while_loop(
-            lambda place, left: (data[place] > 0) & (left > 0),
-            lambda place, left: (tf.minimum(place + 1 + data[place], end), left - 1),
-            (tf.minimum(place, end), left),
+        position, budget = tf.while_loop(
+            lambda position, budget: (data[position] > 0) & (budget > 0),
+            lambda position, budget: (tf.minimum(position + 1 + data[position], end), budget - 1),
+            (tf.minimum(position, end), budget),
         )
-        return place + 1, left - 4  # counting a block takes as long as four parts
+        return position + 1, budget - 4  # counting a block takes as long as four parts
 
-    def block(place: Any, left: Any, height: Any, width: Any) -> tuple[Any, ...]:
-        image, extension = tf.equal(data[place], 0x2C), tf.equal(data[place], 0x21)
-        after, left = chain(place + tf.where(image, 11 + colours(place + 9), 2), left)
-        height += tf.where(image, length(place + 7), 0)
-        width = tf.maximum(width, tf.where(image, length(place + 5), 0))
-        return tf.where(image | extension, after, end), left, height, width
+    def block(position: Any, budget: Any, height: Any, width: Any) -> tuple[Any, ...]:
+        image, extension = tf.equal(data[position], 0x2C), tf.equal(data[position], 0x21)
+        after, budget = chain(position + tf.where(image, 11 + colours(position + 9), 2), budget)
+        height += tf.where(image, length(position + 7), 0)
+        width = tf.maximum(width, tf.where(image, length(position + 5), 0))
+        return tf.where(image | extension, after, end), budget, height, width
 
     zero = tf.constant(0, tf.int64)
-    _, left, height, width = tf.while_loop(
-        lambda place, left, *_: (place < end) & (left > 0),
+    _, budget, height, width = tf.while_loop(
+        lambda position, budget, *_: (position < end) & (budget > 0),
         block,
         (13 + colours(10), tf.constant(MAX_GIF_PARTS), zero, zero),
     )
     # A file that was not counted to its end gets the largest size.
-    return tf.where(left > 0, height, MAX_GIF_SIDE), tf.where(left > 0, width, MAX_GIF_SIDE)
+    return tf.where(budget > 0, height, MAX_GIF_SIDE), tf.where(budget > 0, width, MAX_GIF_SIDE)

@@ -67,13 +67,15 @@ def read_header(path: Path) -> bytes:
         return b""
 
 
-def _overlap(one: Path, other: Path) -> bool:
-    return one == other or one in other.parents or other in one.parents
+def _overlap(first: Path, second: Path) -> bool:
+    return first == second or first in second.parents or second in first.parents
 
 
 def list_files(folder: Path) -> list[Path]:
     """Return the files directly in a directory, without hidden ones and those of systems."""
     try:
-        return [one for one in folder.iterdir() if one.is_file() and not is_system_name(one.name)]
+        return [
+            path for path in folder.iterdir() if path.is_file() and not is_system_name(path.name)
+        ]
     except OSError:
         return []

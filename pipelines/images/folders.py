@@ -88,20 +88,25 @@ def source(
     if not labels:
         raise _no_class_folders_error(name)
     listings = {split: _listing(root, scan, labels) for split, scan in scans.items()}
-    foreign = [one for listing in listings.values() for one in listing.skipped]
+    unreadable_before = [skipped for listing in listings.values() for skipped in listing.skipped]
     shapes = _sample_shapes([path for listing in listings.values() for path in listing.paths])
     if not shapes:
         skipped_files.require_readable_classes(
-            name, labels, foreign + _undecodable_files(listings, labels, {}), root
+            name, labels, unreadable_before + _undecodable_files(listings, labels, {}), root
         )
     fit = fitting(shapes)
     examples_of_split = {
-        split: _read(one, fit, memory_budget, inspection) for split, one in listings.items()
+        split: _read(skipped, fit, memory_budget, inspection) for split, skipped in listings.items()
     }
-    lost = _undecodable_files(listings, labels, examples_of_split)
-    learnt = {labels[number] for number in set(examples_of_split["train"].targets) - {SKIPPED}}
+    undecodable = _undecodable_files(listings, labels, examples_of_split)
+    trained_classes = {
+        labels[number] for number in set(examples_of_split["train"].targets) - {SKIPPED}
+    }
     skipped_files.require_readable_classes(
-        name, _expected_classes(scans["train"]) - learnt, lost + foreign, root
+        name,
+        _expected_classes(scans["train"]) - trained_classes,
+        undecodable + unreadable_before,
+        root,
     )
     loose = [_unsorted_file(path) for path in layout.loose]
     if inspection:
@@ -112,11 +117,11 @@ def source(
         for split, examples in examples_of_split.items()
     }
     totals = Counter(labels[k] for listing in listings.values() for k in listing.target)
-    totals += Counter(one.label for one in foreign)
+    totals += Counter(skipped.label for skipped in unreadable_before)
     notes = (
         *layout.notes,
         *_empty(root, scans),
-        *skipped_files.notes(root, lost + foreign + loose, totals),
+        *skipped_files.notes(root, undecodable + unreadable_before + loose, totals),
     )
     return Source(**readable, labels=labels, notes=notes)
 
@@ -135,8 +140,8 @@ def _unsorted_file(path: Path) -> SkippedFile:
 def _scan(classes: Classes) -> Scan:
     """List every file in the folders of each class, including subfolders."""
     scan = Scan([], [], [], [])
-    for label, some in classes.items():
-        for folder in some:
+    for label, folders in classes.items():
+        for folder in folders:
             before = len(scan.paths)
             for path, problem in folder_walk.walk_files(folder, folder):
                 named = path.suffix.lower() in SUFFIXES
@@ -160,7 +165,9 @@ def _labels(scans: dict[str, Scan]) -> tuple[str, ...]:
 
 
 def _expected_classes(train: Scan) -> set[str]:
-    return {one.label for one in train.skipped if one.is_other_format}.union(train.labels)
+    return {skipped.label for skipped in train.skipped if skipped.is_other_format}.union(
+        train.labels
+    )
 
 
 def _listing(root: Path, scan: Scan, labels: tuple[str, ...]) -> Listing:
@@ -170,9 +177,9 @@ def _listing(root: Path, scan: Scan, labels: tuple[str, ...]) -> Listing:
 
 def _empty(root: Path, scans: dict[str, Scan]) -> Iterator[str]:
     """Yield a line about class folders without a readable picture."""
-    found = [folder for scan in scans.values() for folder in scan.empty]
-    if found:
-        yield f"class folders without a picture: {class_folders.list_names(found, root)}"
+    folders = [folder for scan in scans.values() for folder in scan.empty]
+    if folders:
+        yield f"class folders without a picture: {class_folders.list_names(folders, root)}"
 
 
 def _undecodable_files(
@@ -181,16 +188,16 @@ def _undecodable_files(
     """Return the files that could not be decoded: all files of a split without examples."""
     return [
         SkippedFile(path, labels[number], skipped_files.decoding_failure(path))
-        for split, one in listings.items()
-        for row, (path, number) in enumerate(zip(one.paths, one.target, strict=True))
+        for split, listing in listings.items()
+        for row, (path, number) in enumerate(zip(listing.paths, listing.target, strict=True))
         if split not in examples_of_split or examples_of_split[split].target[row] == SKIPPED
     ]
 
 
 def _sample_shapes(paths: list[Path]) -> list[ImageShape]:
     """Return the shapes of some readable pictures; [] only if there is none."""
-    found = list(_shapes(paths[:: max(1, len(paths) // NUM_MEASURED_IMAGES)]))
-    return found or list(itertools.islice(_shapes(paths), 1))
+    shapes = list(_shapes(paths[:: max(1, len(paths) // NUM_MEASURED_IMAGES)]))
+    return shapes or list(itertools.islice(_shapes(paths), 1))
 
 
 def _shapes(paths: list[Path]) -> Iterator[ImageShape]:
@@ -236,8 +243,8 @@ def _key(listing: Listing, fit: Any) -> str:
 def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
     traced = _traced(fit)
 
-    def read(some: slice) -> tuple[np.ndarray, np.ndarray]:
-        return _decoded([_content(path) for path in listing.paths[some]], traced, fit.shape)
+    def read(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        return _decoded([_content(path) for path in listing.paths[rows]], traced, fit.shape)
 
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(listing.paths), IMAGES_PER_BATCH):
@@ -256,10 +263,10 @@ def _batches(listing: Listing, fit: Any) -> Iterator[Batch]:
 
 @functools.lru_cache(maxsize=4)  # half a second for each split otherwise
 def _traced(fit: Any) -> Any:
-    """The graph that decodes files and fits their pictures."""
+    """Return the graph that decodes files and resizes their images."""
     files = [tf.TensorSpec([None], tf.string)]
     graph = tf.function(lambda files: _fitted(files, fit), input_signature=files, autograph=False)
-    graph(tf.constant([], tf.string))  # traced and optimised here, or else by every thread
+    graph(tf.constant([], tf.string))  # otherwise every thread would trace and optimise it
     return graph
 
 
@@ -280,7 +287,7 @@ def _decoded(files: list[bytes], traced: Any, shape: Any) -> tuple[np.ndarray, n
         if len(files) == 1:
             return np.zeros((1, *shape), "uint8"), np.zeros((1, 3), "int64")
     half = len(files) // 2  # one is damaged: find it by bisection
-    parts = [_decoded(some, traced, shape) for some in (files[:half], files[half:])]
+    parts = [_decoded(part, traced, shape) for part in (files[:half], files[half:])]
     pixels, shapes = map(np.concatenate, zip(*parts, strict=True))
     return pixels, shapes
 
@@ -288,10 +295,10 @@ def _decoded(files: list[bytes], traced: Any, shape: Any) -> tuple[np.ndarray, n
 def _fitted(files: Any, fit: Any) -> Any:
     """Decode and resize encoded pictures [n]; also return their original shapes."""
 
-    def one(encoded: Any) -> tuple[Any, Any]:
+    def decode_and_fit(encoded: Any) -> tuple[Any, Any]:
         picture = decode(encoded)
         return fit(picture), tf.cast(tf.shape(picture), tf.int64)
 
-    made = (tf.TensorSpec(fit.shape, tf.uint8), tf.TensorSpec([3], tf.int64))
+    spec = (tf.TensorSpec(fit.shape, tf.uint8), tf.TensorSpec([3], tf.int64))
     # A call costs as much as a small picture, so many share one. The callers run in threads.
-    return tf.map_fn(one, files, fn_output_signature=made, parallel_iterations=1)
+    return tf.map_fn(decode_and_fit, files, fn_output_signature=spec, parallel_iterations=1)

@@ -6,7 +6,7 @@ files, whatever the suffix.
 
 from typing import NamedTuple
 
-HEADER_BYTES = 32  # enough for the format, and for the size except of JPEG and GIF frames
+HEADER_BYTES = 32  # enough for the format, and for the size except in JPEG and GIF files
 
 
 class Signature(NamedTuple):
@@ -17,7 +17,10 @@ class Signature(NamedTuple):
 
     def matches(self, content: bytes) -> bool:
         """Whether a file with these first bytes has this format."""
-        return all(content[place : place + len(mark)] == mark for place, mark in self.signatures)
+        return all(
+            content[position : position + len(magic)] == magic
+            for position, magic in self.signatures
+        )
 
 
 def _webp(chunk: bytes) -> Signature:
@@ -32,12 +35,10 @@ BMP = Signature("BMP", ((0, b"BM"),))
 # TensorFlow also decodes JPEG XL, but its size is unknown before a part of it is decoded.
 SUPPORTED = (PNG, JPEG, GIF, BMP, WEBP_LOSSY, WEBP_LOSSLESS, WEBP_EXTENDED)
 SUPPORTED_NAMES = "PNG, JPEG, GIF, BMP or WebP"
-WEBP_FLAGS, WEBP_ANIMATION_FLAG = (
-    20,
-    0x02,
-)  # the place of the flags of an extended WebP, and one of them
+WEBP_FLAGS = 20  # position of the flags of an extended WebP
+WEBP_ANIMATION_FLAG = 0x02
 ANIMATED_WEBP = "animated WebP"
-BMP_BITS = 28  # the place of the bits of a pixel
+BMP_BITS = 28  # position of the number of bits of a pixel
 
 _CONTAINERS = {
     "AVIF": (b"avif", b"avis"),
@@ -70,16 +71,16 @@ def format_name(content: bytes) -> str:
     """
     if _is_animated_webp(content):
         return ANIMATED_WEBP
-    return next((one.name for one in SUPPORTED + UNSUPPORTED if one.matches(content)), "")
+    return next((known.name for known in SUPPORTED + UNSUPPORTED if known.matches(content)), "")
 
 
 def is_supported(content: bytes) -> bool:
     """Whether a file with these first bytes is an image that athanor reads."""
-    return not _is_animated_webp(content) and any(one.matches(content) for one in SUPPORTED)
+    return not _is_animated_webp(content) and any(known.matches(content) for known in SUPPORTED)
 
 
 def _is_animated_webp(content: bytes) -> bool:
-    """Whether it is an animated WebP.
+    """Whether a file is an animated WebP.
 
     TensorFlow 2.21 writes four channels of each opaque frame into memory for three: it corrupts
     its memory and the process aborts.

@@ -24,7 +24,7 @@ OPERATIONS_PER_IMAGE = 2
 
 
 def single_image_augmentation(kind: str, strength: float) -> Augment | None:
-    """Return the augmentation of single pictures of this kind; None if it is another kind."""
+    """Return the augmentation of this name if it changes single pictures, else None."""
     kinds = {
         "crop": random_crop,
         "rotate": random_affine,
@@ -35,7 +35,7 @@ def single_image_augmentation(kind: str, strength: float) -> Augment | None:
 
 
 def mixing_augmentation(kind: str, strength: float) -> Augment | None:
-    """Return the augmentation that mixes two examples of this kind; None if it is another kind.
+    """Return the augmentation of this name if it mixes two examples, else None.
 
     Targets are distributions over the classes, [batch, classes].
     """
@@ -44,7 +44,7 @@ def mixing_augmentation(kind: str, strength: float) -> Augment | None:
 
 
 def random_crop(strength: float) -> Augment:
-    """A random part of at least the area 1 - strength/2, stretched to the whole."""
+    """Crop a random part with at least the area 1 - strength/2, and stretch it to full size."""
 
     def augment(images: Any, target: Any, seed: Any) -> Any:
         count, (height, width) = tf.shape(images)[0], images.shape[1:3]
@@ -123,10 +123,12 @@ def mix_up(strength: float) -> Augment:
     """
 
     def augment(features: Any, target: Any, seed: Any) -> Any:
-        share, partner = _mixing_shares(seed, tf.shape(target)[0], 0.4 * strength)
-        place = tf.cast(tf.reshape(share, [-1] + [1] * (len(features.shape) - 1)), features.dtype)
-        mixture = place * features + (1 - place) * tf.gather(features, partner)
-        return mixture, _blended(target, partner, share)
+        weights, partner = _draw_mixing_weights(seed, tf.shape(target)[0], 0.4 * strength)
+        weight = tf.cast(
+            tf.reshape(weights, [-1] + [1] * (len(features.shape) - 1)), features.dtype
+        )
+        mixture = weight * features + (1 - weight) * tf.gather(features, partner)
+        return mixture, _blended(target, partner, weights)
 
     return augment
 
@@ -141,8 +143,8 @@ def cut_mix(strength: float) -> Augment:
 
     def augment(features: Any, target: Any, seed: Any) -> Any:
         count, (height, width) = tf.shape(target)[0], features.shape[1:3]
-        share, partner = _mixing_shares(seed, count, strength)
-        half = tf.sqrt(1 - share) / 2
+        weights, partner = _draw_mixing_weights(seed, count, strength)
+        half = tf.sqrt(1 - weights) / 2
         centre = _uniform(seed + 2, 2, count)
         rows = (tf.range(height, dtype=tf.float32) + 0.5) / height
         columns = (tf.range(width, dtype=tf.float32) + 0.5) / width
@@ -158,16 +160,16 @@ def cut_mix(strength: float) -> Augment:
     return augment
 
 
-def _mixing_shares(seed: Any, count: Any, alpha: float) -> tuple[Any, Any]:
+def _draw_mixing_weights(seed: Any, count: Any, alpha: float) -> tuple[Any, Any]:
     """Draw weights [count] from Beta(alpha, alpha), and a partner for each example."""
-    one, other = (tf.random.stateless_gamma([count], seed + k, alpha) + 1e-6 for k in (3, 4))
+    first, second = (tf.random.stateless_gamma([count], seed + k, alpha) + 1e-6 for k in (3, 4))
     partner = tf.argsort(tf.random.stateless_uniform([count], seed + 5))
-    return one / (one + other), partner
+    return first / (first + second), partner
 
 
-def _blended(target: Any, partner: Any, share: Any) -> Any:
-    share = tf.cast(share, target.dtype)[:, tf.newaxis]
-    return share * target + (1 - share) * tf.gather(target, partner)
+def _blended(target: Any, partner: Any, weights: Any) -> Any:
+    weights = tf.cast(weights, target.dtype)[:, tf.newaxis]
+    return weights * target + (1 - weights) * tf.gather(target, partner)
 
 
 def _change_tones(images: Any, brightness: Any, contrast: Any, saturation: Any) -> Any:

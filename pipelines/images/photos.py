@@ -48,7 +48,7 @@ class FitPhoto:
 
 ImageFitter = FitImage | FitPhoto
 ImageShape = tuple[int, int, int]  # height, width, channels
-# Makes the fitter of a set from the shapes of some of its pictures.
+# Makes the fitter of a data set from the shapes of some of its images.
 FitterFactory = Callable[[Sequence[ImageShape]], ImageFitter]
 
 

@@ -16,7 +16,7 @@ from pipelines.splits import Source
 IMAGES = {"x", "image", "images", "data", "features", "pixels"}
 LABELS = {"y", "label", "labels", "target", "targets", "class", "classes"}
 EXPECTED = (
-    "expected an archive of numpy.savez with x_train and y_train, perhaps x_val, y_val, x_test "
+    "expected an archive of numpy.savez with x_train and y_train, optionally x_val, y_val, x_test "
     "and y_test; or x and y"
 )
 
@@ -56,13 +56,13 @@ def pixels(address: str, images: np.ndarray) -> np.ndarray:
         )
     if images.dtype == np.uint8 or not images.size:
         return images.astype("uint8")
-    least, most = float(images.min()), float(images.max())
-    if not (least >= 0 and most <= 255):  # also true for NaN
+    lowest, highest = float(images.min()), float(images.max())
+    if not (lowest >= 0 and highest <= 255):  # also true for NaN
         raise DataError(
-            f"Received {address}, whose pixels lie between {least:g} and {most:g}; expected 0 to "
-            "255, or 0 to 1. Scale them beforehand."
+            f"Received {address}, whose pixels lie between {lowest:g} and {highest:g}; expected 0 "
+            "to 255, or 0 to 1. Scale them beforehand."
         )
-    if most <= 1 and images.dtype.kind in "bf":
+    if highest <= 1 and images.dtype.kind in "bf":
         images = images.astype("float32") * 255
     return np.round(images).astype("uint8")
 
@@ -90,21 +90,26 @@ def _by_split(
     arrays: dict[str, np.ndarray], address: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Find images and labels of each split. Raises DataError if one of the two is missing."""
-    found: dict[tuple[str, str], np.ndarray] = {}
+    arrays_of: dict[tuple[str, str], np.ndarray] = {}
     for name, array in arrays.items():
         words = set(re.findall(r"[a-z]+", name.lower()))
-        what = "images" if words & IMAGES else "labels" if words & LABELS else ""
-        split = next((one for one, ours in SPLIT_WORDS.items() if words & ours), "train")
-        if what and (split, what) not in found:
-            found[split, what] = array
-    splits = {split for split, _ in found}
+        role = "images" if words & IMAGES else "labels" if words & LABELS else ""
+        split = next(
+            (name for name, words_of_split in SPLIT_WORDS.items() if words & words_of_split),
+            "train",
+        )
+        if role and (split, role) not in arrays_of:
+            arrays_of[split, role] = array
+    splits = {split for split, _ in arrays_of}
     lacking = [
-        split for split in splits if not {(split, "images"), (split, "labels")} <= set(found)
+        split for split in splits if not {(split, "images"), (split, "labels")} <= set(arrays_of)
     ]
     if "train" not in splits or lacking:
         names = ", ".join(sorted(arrays)) or "nothing"
         raise DataError(f"Received {address}, which holds {names}; {EXPECTED}.")
-    return {split: (found[split, "images"], found[split, "labels"]) for split in sorted(splits)}
+    return {
+        split: (arrays_of[split, "images"], arrays_of[split, "labels"]) for split in sorted(splits)
+    }
 
 
 def _labels(address: str, images: np.ndarray, labels: np.ndarray) -> Any:

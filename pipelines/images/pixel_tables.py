@@ -25,25 +25,29 @@ EXPECTED = (
 
 
 def source(name: str) -> Source:
-    """Images of a CSV file, in any form that tables have, with or without a line of names.
+    """Read the images of a CSV file, in any form that tables have, with or without column names.
 
-    Rows without a label are left out. Raises DataError where the columns are no label and pixels.
+    Rows without a label are left out. Raises DataError if the columns are not a label and pixels.
     """
     address = f"csv:{name}"
     with text_files.opened(name) as file:
         try:
-            found, levels = _columns(file)
+            label_cells, levels = _columns(file)
         except ValueError as error:
             raise DataError(f"Received {address}, where {error}; {EXPECTED}.") from error
     if levels.shape[1] == 0 or round(levels.shape[1] ** 0.5) ** 2 != levels.shape[1]:
         raise DataError(f"Received {address} with {levels.shape[1]} columns of pixels; {EXPECTED}.")
-    cells = np.array([*map(str.encode, found.tolist()), None], object)[:-1]
+    cells = np.array([*map(str.encode, label_cells.tolist()), None], object)[:-1]
     labels = find_labels([cells])
     target = labels.numbers(cells)
-    there = target >= 0
-    lost = len(target) - np.count_nonzero(there)
-    notes = (f"{lost} rows without a label left out{labels.missing_words_note()}",) if lost else ()
-    examples = Examples.of(pixels(address, levels[there]), target[there])
+    labelled = target >= 0
+    num_unlabelled = len(target) - np.count_nonzero(labelled)
+    notes = (
+        (f"{num_unlabelled} rows without a label left out{labels.missing_words_note()}",)
+        if num_unlabelled
+        else ()
+    )
+    examples = Examples.of(pixels(address, levels[labelled]), target[labelled])
     return Source(examples, labels=labels.names, notes=(*file.notes, *labels.notes, *notes))
 
 
@@ -65,8 +69,8 @@ def _columns(file: TextFile) -> tuple[np.ndarray, np.ndarray]:
     has_names = not np.isfinite(numbers_in([cell.encode() for cell in names[1:]])).all()
     label = _label(names) if has_names else 0
     layout = layout._replace(num_skipped=layout.num_skipped + has_names)
-    others = [place for place in range(len(names)) if place != label]
-    levels = _read(file, layout, others, "float32")
+    pixel_columns = [index for index in range(len(names)) if index != label]
+    levels = _read(file, layout, pixel_columns, "float32")
     return np.char.strip(_read(file, layout, [label], str)[:, 0]), levels
 
 
@@ -78,7 +82,7 @@ def _label(names: Sequence[str]) -> int:
 
 def _read(file: TextFile, layout: Layout, columns: Sequence[int], dtype: Any) -> np.ndarray:
     with file.lines() as text, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of no rows
+        warnings.simplefilter("ignore", UserWarning)  # that there are no rows
         return np.loadtxt(
             itertools.islice(text, layout.num_skipped, None),
             dtype,

@@ -1,4 +1,4 @@
-"""Functions of single pixels, applied to large images in blocks: float32 copies stay small."""
+"""Apply functions of single pixels to images in blocks, so that float32 copies stay small."""
 
 from collections.abc import Callable
 from typing import Any

@@ -183,8 +183,8 @@ def require_classes(splits: Splits, address: str) -> None:
             f"Received {address!r} with inputs {dtype} {list(shape)}; expected images: uint8 "
             "[height, width, 1 or 3] with one class each. Choose another set or app."
         )
-    found = np.unique(splits.train.targets)
-    if len(found) < 2 or not splits.labels:
+    classes = np.unique(splits.train.targets)
+    if len(classes) < 2 or not splits.labels:
         raise DataError(
             f"Received {address!r}, whose training examples are all of one class; expected at "
             "least two classes. Add examples of another class."

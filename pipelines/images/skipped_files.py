@@ -71,16 +71,18 @@ def require_readable_classes(
     name: str, labels: Iterable[str], skipped: list[SkippedFile], root: Path
 ) -> None:
     """Raise DataError if there are such classes: `labels` are classes without a readable image."""
-    lost = {label: [one for one in skipped if one.label == label] for label in sorted(labels)}
-    if not lost:
+    unreadable = {
+        label: [file for file in skipped if file.label == label] for label in sorted(labels)
+    }
+    if not unreadable:
         return
-    shown = [f"{label} ({_reasons_and_files(some, root)})" for label, some in lost.items()]
+    shown = [f"{label} ({_reasons_and_files(files, root)})" for label, files in unreadable.items()]
     more = (
         f" and {len(shown) - MAX_LISTED_FILES} more classes"
         if len(shown) > MAX_LISTED_FILES
         else ""
     )
-    classes = "class" if len(lost) == 1 else "classes"
+    classes = "class" if len(unreadable) == 1 else "classes"
     raise DataError(
         f"Received folder:{name}, where no picture of the {classes} "
         f"{', '.join(shown[:MAX_LISTED_FILES])}{more} can be read; expected "
@@ -90,24 +92,24 @@ def require_readable_classes(
 
 def notes(root: Path, skipped: list[SkippedFile], totals: Counter[str]) -> Iterator[str]:
     """Yield lines that count the skipped files of each class, the largest number first."""
-    by_label = Counter(one.label for one in skipped)
+    by_label = Counter(file.label for file in skipped)
     loose = by_label.pop("", 0)
     for label, count in by_label.most_common(MAX_LISTED_CLASSES):
-        said = _reasons_and_files([one for one in skipped if one.label == label], root)
-        yield f"skipped {count} of {totals[label]} files of the class {label}: {said}"
+        reasons = _reasons_and_files([file for file in skipped if file.label == label], root)
+        yield f"skipped {count} of {totals[label]} files of the class {label}: {reasons}"
     rest = by_label.most_common()[MAX_LISTED_CLASSES:]
     if rest:
         yield f"skipped {sum(count for _, count in rest)} files of {len(rest)} more classes"
     if loose:
-        said = _reasons_and_files([one for one in skipped if not one.label], root)
-        yield f"skipped {loose} {'file' if loose == 1 else 'files'} in no class folder: {said}"
-    if others := sorted({one.reason for one in skipped if one.is_other_format}):
-        yield f"athanor reads {SUPPORTED_NAMES}: convert the files of {', '.join(others)}"
+        reasons = _reasons_and_files([file for file in skipped if not file.label], root)
+        yield f"skipped {loose} {'file' if loose == 1 else 'files'} in no class folder: {reasons}"
+    if formats := sorted({file.reason for file in skipped if file.is_other_format}):
+        yield f"athanor reads {SUPPORTED_NAMES}: convert the files of {', '.join(formats)}"
 
 
 def _reasons_and_files(skipped: list[SkippedFile], root: Path) -> str:
-    reasons = Counter(one.reason for one in skipped)
+    reasons = Counter(file.reason for file in skipped)
     counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    shown = ", ".join(one.where(root) for one in skipped[:MAX_LISTED_FILES])
+    shown = ", ".join(file.where(root) for file in skipped[:MAX_LISTED_FILES])
     more = f" and {len(skipped) - MAX_LISTED_FILES} more" if len(skipped) > MAX_LISTED_FILES else ""
     return f"{counts}: {shown}{more}"

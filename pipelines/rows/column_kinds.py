@@ -1,4 +1,4 @@
-"""Describe each column of a table for the user, and find columns that are of no use."""
+"""Describe each column of a table for the user, and find columns that cannot be used."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ MIN_CATEGORY_EXAMPLES = 4
 MIN_ID_ROWS = 20  # a column of this many texts, all distinct, holds identifiers
 MAX_LISTED_CELLS, MAX_SEARCHED_CELLS = 5, 1000  # distinct cells in a note, and cells searched
 # Reasons why nothing can be learnt from a column.
-CONSTANT, ALL_DISTINCT, ALL_MISSING = "constant", "every text differs", "nothing but missing cells"
+CONSTANT, ALL_DISTINCT, ALL_MISSING = "constant", "every text differs", "only missing cells"
 
 
 class ColumnDescription(NamedTuple):
@@ -41,37 +41,41 @@ def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescript
     """Describe a column by its inferred format."""
     if inferred.form.kind == "category":
         return _categories(cells, inferred.form)
-    read = cell_formats.parse_numbers(cells, inferred.form)
-    unreadable = cell_formats.unparsable_rows(cells, read, inferred.form)
-    gaps = np.isnan(read)
+    numbers = cell_formats.parse_numbers(cells, inferred.form)
+    unreadable = cell_formats.unparsable_rows(cells, numbers, inferred.form)
+    gaps = np.isnan(numbers)
     missing = int(gaps.sum()) - len(unreadable)
     kind = "time, in days" if inferred.form.kind == "time" else "number"
-    how = f" ({inferred.explanation})" * bool(inferred.explanation)
-    lost = f", {missing} missing" * bool(missing)
-    bad = (
+    explanation = f" ({inferred.explanation})" * bool(inferred.explanation)
+    missing_note = f", {missing} missing" * bool(missing)
+    unreadable_note = (
         f", {len(unreadable)} unreadable such as {cell_text(cells[unreadable[0]])!r}"
         if len(unreadable)
         else ""
     )
-    known = read[~gaps]
-    constant = CONSTANT if len(known) == len(read) and (known == known[:1]).all() else ""
-    empty = constant if len(known) else ALL_MISSING
-    return ColumnDescription(inferred.form, f"{kind}{how}{lost}{bad}", empty)
+    known = numbers[~gaps]
+    constant = CONSTANT if len(known) == len(numbers) and (known == known[:1]).all() else ""
+    reason = constant if len(known) else ALL_MISSING
+    return ColumnDescription(
+        inferred.form, f"{kind}{explanation}{missing_note}{unreadable_note}", reason
+    )
 
 
 def _categories(cells: AnyCells, form: CellFormat) -> ColumnDescription:
     counts = Counter(cells.tolist())
-    known = [count for cell, count in counts.items() if not is_missing(cell)]
-    missing = len(cells) - sum(known)
-    lost = f", {missing} missing" * bool(missing)
-    empty = ""
-    if len(known) == 1 and not missing:
-        empty = CONSTANT
-    elif len(known) == sum(known) >= MIN_ID_ROWS:
-        empty = ALL_DISTINCT
-    elif max(missing, *known, 0) < MIN_CATEGORY_EXAMPLES:
-        empty = f"no text occurs {MIN_CATEGORY_EXAMPLES} times"
-    return ColumnDescription(form, f"{len(known)} categories{lost}{_differ_in_case(counts)}", empty)
+    known_counts = [count for cell, count in counts.items() if not is_missing(cell)]
+    missing = len(cells) - sum(known_counts)
+    missing_note = f", {missing} missing" * bool(missing)
+    reason = ""
+    if len(known_counts) == 1 and not missing:
+        reason = CONSTANT
+    elif len(known_counts) == sum(known_counts) >= MIN_ID_ROWS:
+        reason = ALL_DISTINCT
+    elif max(missing, *known_counts, 0) < MIN_CATEGORY_EXAMPLES:
+        reason = f"no text occurs {MIN_CATEGORY_EXAMPLES} times"
+    return ColumnDescription(
+        form, f"{len(known_counts)} categories{missing_note}{_differ_in_case(counts)}", reason
+    )
 
 
 def _differ_in_case(cells: Iterable[bytes]) -> str:
@@ -83,9 +87,9 @@ def _differ_in_case(cells: Iterable[bytes]) -> str:
     several = [group for group in groups.values() if len(group) > 1]
     if not several:
         return ""
-    some = " and ".join(repr(cell_text(cell)) for cell in several[0][:MAX_LISTED_CELLS])
+    alike = " and ".join(repr(cell_text(cell)) for cell in several[0][:MAX_LISTED_CELLS])
     more = f" and {len(several) - 1} more such groups" if len(several) > 1 else ""
-    return f" ({some} are different categories{more}: write them alike)"
+    return f" ({alike} are different categories{more}: write them alike)"
 
 
 def parse_texts(cells: AnyCells, labels: Sequence[str] = ()) -> np.ndarray:
@@ -93,9 +97,9 @@ def parse_texts(cells: AnyCells, labels: Sequence[str] = ()) -> np.ndarray:
     if labels:
         texts = [labels[cell].encode() if cell >= 0 else b"" for cell in cells]
     elif cells.dtype == object:
-        known = np.array(cells, object)
-        known[raw.missing_of(cells)] = b""
-        return known
+        copy = np.array(cells, object)
+        copy[raw.missing_of(cells)] = b""
+        return copy
     else:
         texts = cells_as_bytes(cells)
     return np.array([*texts, None], object)[:-1]
@@ -117,22 +121,24 @@ def unreadable_cell_notes(
         column = features[name]
         if form.kind == "category":
             known = categories[name]
-            new = {cell for cell in set(column.tolist()) if cell and cell not in known}
-            where = np.flatnonzero([cell in new for cell in column.tolist()])
-            what = "unknown to training"
+            unknown = {cell for cell in set(column.tolist()) if cell and cell not in known}
+            rows = np.flatnonzero([cell in unknown for cell in column.tolist()])
+            problem = "unknown to training"
         else:
-            where = cell_formats.unparsable_rows(table.columns[name], column, form)
-            what = f"not a {form.kind} and counted as missing"
-        if len(where):
-            yield f"column {name}: {_cells(table, name, where)} {what}"
+            rows = cell_formats.unparsable_rows(table.columns[name], column, form)
+            problem = f"not a {form.kind} and counted as missing"
+        if len(rows):
+            yield f"column {name}: {_describe_cells(table, name, rows)} {problem}"
 
 
-def _cells(table: Table, name: str, where: np.ndarray) -> str:
+def _describe_cells(table: Table, name: str, rows: np.ndarray) -> str:
     """Describe a few cells and their rows, for a note."""
-    first: dict[bytes, int] = {}
-    for row in where[:MAX_SEARCHED_CELLS]:
-        if len(first) < MAX_LISTED_CELLS:
-            first.setdefault(table.columns[name][int(row)], int(row))
-    some = ", ".join(f"{cell_text(cell)!r} ({table.where(row)})" for cell, row in first.items())
-    is_one = len(where) == 1
-    return f"{len(where):,} cell{'s' * (not is_one)} such as {some} {'is' if is_one else 'are'}"
+    examples: dict[bytes, int] = {}
+    for row in rows[:MAX_SEARCHED_CELLS]:
+        if len(examples) < MAX_LISTED_CELLS:
+            examples.setdefault(table.columns[name][int(row)], int(row))
+    quoted = ", ".join(
+        f"{cell_text(cell)!r} ({table.where(row)})" for cell, row in examples.items()
+    )
+    is_one = len(rows) == 1
+    return f"{len(rows):,} cell{'s' * (not is_one)} such as {quoted} {'is' if is_one else 'are'}"

@@ -18,9 +18,9 @@ RESERVED_NAMES = {"self", "value", "probabilities"}
 def clean_name(name: str) -> str:
     """Return a valid name: ASCII letters, digits and underscores, and no Python keyword."""
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    found = re.sub(r"\W+", "_", letters).strip("_")
-    found = found if found[:1].isalpha() else f"c_{found}".rstrip("_")  # cleaning is idempotent
-    return f"{found}_" if keyword.iskeyword(found) or found in RESERVED_NAMES else found
+    clean = re.sub(r"\W+", "_", letters).strip("_")
+    clean = clean if clean[:1].isalpha() else f"c_{clean}".rstrip("_")  # cleaning is idempotent
+    return f"{clean}_" if keyword.iskeyword(clean) or clean in RESERVED_NAMES else clean
 
 
 def clean_names(table: Table) -> dict[str, str]:
@@ -28,17 +28,17 @@ def clean_names(table: Table) -> dict[str, str]:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for name in sorted(table.columns):  # independent of the order in the file
-        found, number = clean_name(name), 2
-        while found.lower() in taken:
-            found, number = f"{clean_name(name)}_{number}", number + 1
-        names[name] = found
-        taken.add(found.lower())
+        clean, number = clean_name(name), 2
+        while clean.lower() in taken:
+            clean, number = f"{clean_name(name)}_{number}", number + 1
+        names[name] = clean
+        taken.add(clean.lower())
     return names
 
 
 def renaming_notes(names: Mapping[str, str]) -> Iterator[str]:
     """Yield a note on columns whose names were changed."""
-    renamed = [f"{name} is called {found}" for name, found in names.items() if name != found]
+    renamed = [f"{name} is called {clean}" for name, clean in names.items() if name != clean]
     if renamed:
         more = (
             f"; and {len(renamed) - MAX_LISTED_COLUMNS} more"
@@ -54,15 +54,17 @@ def rename_columns(table: Table, names: Mapping[str, str]) -> Table:
     `names` are those of the training table: cleaned in another table, two names without ASCII
     letters could be swapped.
     """
-    found = {name: names[name] for name in table.columns if name in names}
-    taken = set(found.values())
+    renamed = {name: names[name] for name in table.columns if name in names}
+    taken = set(renamed.values())
     for name in table.columns:
-        other = name if name in names.values() else clean_name(name)
-        if name not in found and other not in taken:
-            found[name] = other
-            taken.add(other)
-    columns = {found[name]: column for name, column in table.columns.items() if name in found}
-    labels = {found[name]: known for name, known in table.labels.items() if name in found}
+        clean = name if name in names.values() else clean_name(name)
+        if name not in renamed and clean not in taken:
+            renamed[name] = clean
+            taken.add(clean)
+    columns = {renamed[name]: column for name, column in table.columns.items() if name in renamed}
+    labels = {
+        renamed[name]: class_names for name, class_names in table.labels.items() if name in renamed
+    }
     return dataclasses.replace(table, columns=columns, labels=labels)
 
 
@@ -76,11 +78,11 @@ def require_columns(table: Table, flags: Iterable[tuple[str, str]]) -> None:
 
 def find_column(name: str, table: Table, flag: str) -> str:
     """Return the name of a column in a table. Raises AddressError if it does not exist."""
-    for found in (name, clean_name(name)):
-        if found in table.columns:
-            return found
-    near = difflib.get_close_matches(clean_name(name), table.columns, 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    for candidate in (name, clean_name(name)):
+        if candidate in table.columns:
+            return candidate
+    matches = difflib.get_close_matches(clean_name(name), table.columns, 1)
+    hint = f" Did you mean {matches[0]!r}?" if matches else ""
     raise AddressError(
         f"Received {flag} {name!r}; expected one of the columns {listed(table.columns)}.{hint}"
     )

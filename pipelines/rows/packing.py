@@ -22,13 +22,13 @@ def pack_columns(
     # Reading a run.json needs this module but not NumPy.
     import numpy as np
 
-    found = {
+    features = {
         "numbers": np.empty((rows, len(of_kind(kinds, "number"))), "float64"),
         "texts": np.empty((rows, len(of_kind(kinds, "category"))), object),
     }
-    for place, column in zip(unpack_columns(found, kinds).values(), columns, strict=True):
-        place[:] = column
-    return found
+    for view, column in zip(unpack_columns(features, kinds).values(), columns, strict=True):
+        view[:] = column
+    return features
 
 
 def unpack_columns(features: Mapping[str, Any], kinds: Kinds) -> dict[str, Any]:
@@ -39,4 +39,4 @@ def unpack_columns(features: Mapping[str, Any], kinds: Kinds) -> dict[str, Any]:
 
 def of_kind(kinds: Kinds, kind: Kind) -> list[str]:
     """Return the names of the columns of one kind, in the order of their matrix."""
-    return [name for name, one in kinds.items() if one == kind]
+    return [name for name, other in kinds.items() if other == kind]

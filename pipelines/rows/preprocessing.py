@@ -17,12 +17,12 @@ from pipelines.tables.table import listed
 
 MAX_CATEGORIES = 256  # of a column
 MAX_MEAN_TO_DEVIATION = 1000  # above this ratio float32 loses the digits of differences
-NUM_HASH_BUCKETS = 2**62  # so many that texts do not collide
+NUM_HASH_BUCKETS = 2**62  # enough that texts do not collide
 
 
 @dataclasses.dataclass(frozen=True)
 class ColumnStatistics:
-    """What `PrepareColumns` learns from training examples, see its arguments.
+    """The statistics that `PrepareColumns` learns from training examples; see its arguments.
 
     A dataclass and not a dict, because Keras wraps every list in the dicts of a layer, which
     takes seconds for thousands of columns.
@@ -70,19 +70,19 @@ class PrepareColumns(keras.layers.Layer):
             dict(numbers), list(gaps), dict(categories), dict(ends or {})
         )
         self._statistics = np.array([*numbers.values()], "float64").reshape(-1, 3).T
-        order = {name: place for place, name in enumerate(numbers)}
+        order = {name: index for index, name in enumerate(numbers)}
         self._gaps = np.array([order[name] for name in gaps], "int32")
         # For each category flag: its column, its index in that column, its text.
-        sizes = [len(known) for known in categories.values()]
+        sizes = [len(texts) for texts in categories.values()]
         self._column = np.repeat(np.arange(len(sizes), dtype="int32"), sizes)
-        self._place = np.concatenate([np.arange(size) for size in [*sizes, 0]]).astype("int32")
-        self._text = np.array([text for known in categories.values() for text in known], object)
+        self._category = np.concatenate([np.arange(size) for size in [*sizes, 0]]).astype("int32")
+        self._text = np.array([text for texts in categories.values() for text in texts], object)
 
     @classmethod
     def adapted(cls, train: Examples) -> "PrepareColumns":
-        """Make the layer of training examples. Raises DataError if it would have no output."""
-        found = _learn_statistics(train)
-        return cls(found.numbers, found.gaps, found.categories, found.ends)
+        """Make the layer from training examples. Raises DataError if it would have no output."""
+        learned = _learn_statistics(train)
+        return cls(learned.numbers, learned.gaps, learned.categories, learned.ends)
 
     @property
     def numbers(self) -> dict[str, list[float]]:
@@ -120,7 +120,7 @@ class PrepareColumns(keras.layers.Layer):
 
     def _category_flags(self, texts: Any) -> Any:
         """Compare texts or category indices [batch, m] with all categories [batch, categories]."""
-        known = tf.constant(self._place)
+        known = tf.constant(self._category)
         if texts.dtype == tf.string:
             known = tf.strings.to_hash_bucket_fast(
                 tf.constant(self._text, tf.string), NUM_HASH_BUCKETS
@@ -158,7 +158,7 @@ class PrepareColumns(keras.layers.Layer):
     def origins(self) -> list[str]:
         """The source column of each number, and then of each flag."""
         texts = [*self.categories]
-        return [*self.numbers, *self.gaps, *(texts[place] for place in self._column)]
+        return [*self.numbers, *self.gaps, *(texts[index] for index in self._column)]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""
@@ -192,13 +192,13 @@ def stack_columns(
     `texts_as` is the dtype of texts: string, or int32 for category indices.
     """
     length = tf.shape(next(iter(columns.values())))[:1]
-    nothing = tf.concat([length, [0]], 0)
+    no_columns = tf.concat([length, [0]], 0)
     numbers, texts = (
         [columns[name] for name in of_kind(kinds, kind)] for kind in ("number", "category")
     )
     return {
-        "numbers": tf.stack(numbers, 1) if numbers else tf.zeros(nothing),
-        "texts": tf.stack(texts, 1) if texts else tf.zeros(nothing, texts_as),
+        "numbers": tf.stack(numbers, 1) if numbers else tf.zeros(no_columns),
+        "texts": tf.stack(texts, 1) if texts else tf.zeros(no_columns, texts_as),
     }
 
 

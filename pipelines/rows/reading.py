@@ -99,10 +99,10 @@ def source(
     reading = Reading(forms, names)
     reader = _RowReader(reading, target_column, inspection)
     train, valid, test = parts = tables.each(reader.of_table)
-    lost = sum(tables.each(len, 0)) - sum(len(part) for part in parts if part is not None)
+    num_left_out = sum(tables.each(len, 0)) - sum(len(part) for part in parts if part is not None)
     target_note = (
         f"target {target}: {target_column.description}"
-        + f"; {lost} rows without it left out" * bool(lost)
+        + f"; {num_left_out} rows without it left out" * bool(num_left_out)
     )
     notes = (
         *tables.notes,
@@ -123,7 +123,7 @@ def _nothing_to_learn_from(target: str, columns: dict[str, ColumnDescription]) -
 def splits(
     tables: Tables, target: str, drop: str, task: Task, inspection: Inspection | None = None
 ) -> Splits:
-    """As `source`, cut into splits; `drop` names columns, with commas between them."""
+    """Turn tables into splits, as `source` does; `drop` is a comma-separated list of columns."""
     dropped = [name for name in drop.split(",") if name.strip()]
     return split_source(
         source(tables, target=target, drop=dropped, task=task, inspection=inspection)
@@ -142,8 +142,10 @@ def read_features(table: Table, reading: Reading) -> dict[str, np.ndarray]:
             f"Received rows without the column{'s' * (len(absent) > 1)} {listed(absent)}; "
             f"expected {listed(reading.forms)}. The columns are {listed(columns)}."
         )
-    made = (_read_column(table, columns[name], name, form) for name, form in reading.forms.items())
-    return pack_columns(made, reading.kinds, len(table))
+    converted = (
+        _read_column(table, columns[name], name, form) for name, form in reading.forms.items()
+    )
+    return pack_columns(converted, reading.kinds, len(table))
 
 
 def _read_column(table: Table, column: AnyCells, name: str, form: CellFormat) -> np.ndarray:
@@ -212,10 +214,10 @@ class _RowReader(NamedTuple):
     def of_table(self, table: Table) -> Examples:
         """Read the rows that have a target."""
         target = self.target_column.of_table(table)
-        there = np.flatnonzero(np.isfinite(target) if target.dtype.kind == "f" else target >= 0)
+        usable = np.flatnonzero(np.isfinite(target) if target.dtype.kind == "f" else target >= 0)
         features = read_features(table, dataclasses.replace(self.reading, names={}))
-        if len(there) < len(table):
-            features = {name: matrix[there] for name, matrix in features.items()}
-        origins = origins_of(self.inspection, table, there)
-        examples = Examples.of(features, target[there], origins, self.reading.kinds)
-        return dataclasses.replace(examples, row_hashes=row_hashes(table)[there])
+        if len(usable) < len(table):
+            features = {name: matrix[usable] for name, matrix in features.items()}
+        origins = origins_of(self.inspection, table, usable)
+        examples = Examples.of(features, target[usable], origins, self.reading.kinds)
+        return dataclasses.replace(examples, row_hashes=row_hashes(table)[usable])

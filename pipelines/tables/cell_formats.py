@@ -59,7 +59,7 @@ class InferredFormat(NamedTuple):
 
     Attributes:
         form: how its cells are read.
-        explanation: for the user, an example of a cell and its value; "" where that is obvious.
+        explanation: for the user, an example of a cell and its value; "" if that is obvious.
         ambiguous_order: whether nothing decides the order of day and month.
 
     """
@@ -71,16 +71,19 @@ class InferredFormat(NamedTuple):
 
 def infer_formats(table: Table) -> dict[str, InferredFormat]:
     """Infer the format of each column of a table."""
-    found = {
+    inferred = {
         name: InferredColumn("category") if name in table.labels else infer_column(column)
         for name, column in table.columns.items()
     }
-    proven = Counter(one.number_style.decimal_mark for one in found.values())
-    mark: DecimalMark | None = "." if proven["."] > proven[","] else ","
-    mark = None if proven["."] == proven[","] else mark
-    orders = {one.order for one in found.values()} - {""}
+    num_proven = Counter(column.number_style.decimal_mark for column in inferred.values())
+    decimal_mark: DecimalMark | None = "." if num_proven["."] > num_proven[","] else ","
+    decimal_mark = None if num_proven["."] == num_proven[","] else decimal_mark
+    orders = {column.order for column in inferred.values()} - {""}
     order: DateOrder = orders.pop() if len(orders) == 1 else ""
-    return {name: _format_of(one, mark, order, table.separator) for name, one in found.items()}
+    return {
+        name: _format_of(column, decimal_mark, order, table.separator)
+        for name, column in inferred.items()
+    }
 
 
 def infer_format(column: AnyCells) -> InferredFormat:
@@ -89,38 +92,38 @@ def infer_format(column: AnyCells) -> InferredFormat:
 
 
 def _format_of(
-    one: InferredColumn, mark: DecimalMark | None, order: DateOrder, separator: str
+    column: InferredColumn, decimal_mark: DecimalMark | None, order: DateOrder, separator: str
 ) -> InferredFormat:
-    if one.kind == "time":
+    if column.kind == "time":
         form = CellFormat(
-            "time", order=one.order or order or ("mdy" if one.ambiguous_order else "")
+            "time", order=column.order or order or ("mdy" if column.ambiguous_order else "")
         )
-        undecided = one.ambiguous_order and not order
+        undecided = column.ambiguous_order and not order
         return InferredFormat(
-            form, _explain(one.example, form, "no cell proves the order" * undecided), undecided
+            form, _explain(column.example, form, "no cell proves the order" * undecided), undecided
         )
-    if one.kind == "category":
+    if column.kind == "category":
         return InferredFormat(CellFormat("category"))
-    decimal, why = choose_decimal_mark(one.number_style, mark, separator)
-    form = CellFormat("number", decimal, main_unit(one.number_style.units, MIN_SHARE_OF_KIND))
-    return InferredFormat(form, _explain(one.example, form, why))
+    decimal, reason = choose_decimal_mark(column.number_style, decimal_mark, separator)
+    form = CellFormat("number", decimal, main_unit(column.number_style.units, MIN_SHARE_OF_KIND))
+    return InferredFormat(form, _explain(column.example, form, reason))
 
 
-def _explain(example: bytes, form: CellFormat, why: str) -> str:
+def _explain(example: bytes, form: CellFormat, reason: str) -> str:
     if not example:
         return ""
     value = parse_cell(example, form)
     if np.isnan(value):
         return ""
-    said = format_time(value) if form.kind == "time" else f"{value:.15g}"
-    return f"{example.decode('utf-8', 'replace')!r} read as {said}" + f" ({why})" * bool(why)
+    shown = format_time(value) if form.kind == "time" else f"{value:.15g}"
+    return f"{example.decode('utf-8', 'replace')!r} read as {shown}" + f" ({reason})" * bool(reason)
 
 
 def parse_numbers(column: AnyCells, form: CellFormat) -> np.ndarray:
     """Parse a column of numbers or times to float64; NaN for missing and unparsable cells."""
     if column.dtype != object:
-        given = raw.numbers_of(column)
-        return np.where(np.abs(given) <= MAX_NUMBER, given, np.nan)
+        numbers = raw.numbers_of(column)
+        return np.where(np.abs(numbers) <= MAX_NUMBER, numbers, np.nan)
     if not isinstance(column, Cells):
         return (
             _parse_time_column(column, form)
@@ -135,25 +138,25 @@ def parse_numbers(column: AnyCells, form: CellFormat) -> np.ndarray:
 
 def _parse_number_column(column: AnyCells, form: CellFormat) -> np.ndarray:
     plain = raw.numbers_of(column)
-    again = form.decimal == "," and raw.contains_text(column, b".")
+    ambiguous_points = form.decimal == "," and raw.contains_text(column, b".")
     bounded = np.abs(plain) <= MAX_NUMBER
-    if not again and bounded.all():
+    if not ambiguous_points and bounded.all():
         return plain
-    found = np.array(plain)
-    found[~bounded] = np.nan
-    where = np.arange(len(found)) if again else np.flatnonzero(np.isnan(found))
-    _parse_remaining(column, where, form, found)
-    return found
+    numbers = np.array(plain)
+    numbers[~bounded] = np.nan
+    rows = np.arange(len(numbers)) if ambiguous_points else np.flatnonzero(np.isnan(numbers))
+    _parse_remaining(column, rows, form, numbers)
+    return numbers
 
 
 def _parse_remaining(
-    column: AnyCells, where: np.ndarray, form: CellFormat, found: np.ndarray
+    column: AnyCells, rows: np.ndarray, form: CellFormat, numbers: np.ndarray
 ) -> None:
-    if not len(where):
+    if not len(rows):
         return
-    some = column[where].tolist()
-    known = {cell: parse_cell(cell, form) for cell in set(some)}
-    found[where] = [known[cell] for cell in some]
+    cells = column[rows].tolist()
+    parsed = {cell: parse_cell(cell, form) for cell in set(cells)}
+    numbers[rows] = [parsed[cell] for cell in cells]
 
 
 def parse_cell(cell: object, form: CellFormat) -> float:
@@ -161,33 +164,37 @@ def parse_cell(cell: object, form: CellFormat) -> float:
     if not isinstance(cell, bytes) or len(cell) > 100 or is_missing(cell, NUMBER_WORDS):
         return float("nan")
     if form.kind == "time":
-        day = parse_time(cell.decode("utf-8", "replace"))
-        return day.days(form.order) if day else float("nan")
-    one = parse_numeral(cell.decode("utf-8", "replace"))
-    value = one.value(form.decimal) * unit_factor(one.unit, form.unit) if one else float("nan")
+        time = parse_time(cell.decode("utf-8", "replace"))
+        return time.days(form.order) if time else float("nan")
+    numeral = parse_numeral(cell.decode("utf-8", "replace"))
+    value = (
+        numeral.value(form.decimal) * unit_factor(numeral.unit, form.unit)
+        if numeral
+        else float("nan")
+    )
     return value if abs(value) <= MAX_NUMBER else float("nan")
 
 
 def _parse_time_column(column: AnyCells, form: CellFormat) -> np.ndarray:
-    found = np.full(len(column), np.nan)
+    days = np.full(len(column), np.nan)
     for start in range(0, len(column), raw.CELLS_PER_BLOCK):
-        some = column[start : start + raw.CELLS_PER_BLOCK]
-        plain = [cell if ISO_TIME.fullmatch(cell) else b"NaT" for cell in some.tolist()]
+        cells = column[start : start + raw.CELLS_PER_BLOCK]
+        plain = [cell if ISO_TIME.fullmatch(cell) else b"NaT" for cell in cells.tolist()]
         try:
-            moments = np.array(plain, "S").astype("U").astype("datetime64[us]")
+            times = np.array(plain, "S").astype("U").astype("datetime64[us]")
         except ValueError:  # the 31st of February
-            moments = np.full(len(some), np.datetime64("NaT"))
-        found[start : start + raw.CELLS_PER_BLOCK] = (moments - np.datetime64(0, "D")) / DAY
-    _parse_remaining(column, np.flatnonzero(np.isnan(found)), form, found)
-    return found
+            times = np.full(len(cells), np.datetime64("NaT"))
+        days[start : start + raw.CELLS_PER_BLOCK] = (times - np.datetime64(0, "D")) / DAY
+    _parse_remaining(column, np.flatnonzero(np.isnan(days)), form, days)
+    return days
 
 
 def format_time(days: float) -> str:
     """Format days since 1970 as a date, with the time of day if there is one."""
     if not abs(days) < MAX_DAYS:
         return ""
-    said = str((np.datetime64(0, "us") + np.timedelta64(round(days * 86_400e6), "us")).item())
-    return said.removesuffix(" 00:00:00")
+    text = str((np.datetime64(0, "us") + np.timedelta64(round(days * 86_400e6), "us")).item())
+    return text.removesuffix(" 00:00:00")
 
 
 def format_number(value: float, form: CellFormat) -> str:
@@ -203,9 +210,9 @@ def unparsable_rows(column: AnyCells, read: np.ndarray, form: CellFormat) -> np.
     """Return the rows whose cell is not missing, but NaN in `read`, the parsed column."""
     if column.dtype != object:
         return np.empty(0, "int64")
-    where = np.flatnonzero(np.isnan(read))
-    if not len(where):
-        return where
-    some = column[where].tolist()
-    odd = {cell for cell in set(some) if not is_missing(cell, form.words)}
-    return where[[cell in odd for cell in some]]
+    rows = np.flatnonzero(np.isnan(read))
+    if not len(rows):
+        return rows
+    cells = column[rows].tolist()
+    unparsable = {cell for cell in set(cells) if not is_missing(cell, form.words)}
+    return rows[[cell in unparsable for cell in cells]]

@@ -18,11 +18,11 @@ BYTE_HASHES = np.frombuffer(
 
 def hash_rows(columns: Mapping[str, AnyCells], count: int) -> np.ndarray:
     """Hash each of `count` rows to a uint64 of all cells and column names, in any column order."""
-    found = np.zeros(count, "uint64")
+    hashes = np.zeros(count, "uint64")
     for name, column in columns.items():
-        own = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        found += mix_bits(hash_cells(column) ^ np.frombuffer(own, "<u8"))
-    return found
+        name_hash = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        hashes += mix_bits(hash_cells(column) ^ np.frombuffer(name_hash, "<u8"))
+    return hashes
 
 
 def hash_cells(column: AnyCells) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A column of a file in little memory: the concatenated bytes of its cells."""
+"""Store a column of a file in little memory, as the concatenated bytes of its cells."""
 
 import functools
 import itertools
@@ -29,7 +29,7 @@ class Cells:
 
     def __init__(self, content: bytes, ends: np.ndarray) -> None:
         self.content = content
-        self.parsed: dict[Any, np.ndarray] = {}  # by how cells are read, what was read
+        self.parsed: dict[Any, np.ndarray] = {}  # cached values, by cell format
         self.ends = ends.astype(np.min_scalar_type(len(content)))
 
     def __len__(self) -> int:
@@ -57,14 +57,14 @@ class Cells:
 
     def objects(self, rows: np.ndarray) -> np.ndarray:
         """Return the cells at these positions; equal cells are the same object, up to a limit."""
-        found = np.empty(len(rows), object)
+        cells = np.empty(len(rows), object)
         shared: dict[bytes, bytes] = {}
         for start in range(0, len(rows), CELLS_PER_BLOCK):
-            some = self._cells_at(rows[start : start + CELLS_PER_BLOCK])
+            block = self._cells_at(rows[start : start + CELLS_PER_BLOCK])
             if len(shared) < MAX_SHARED_CELLS:
-                some = list(map(shared.setdefault, some, some))
-            found[start : start + CELLS_PER_BLOCK] = np.array([*some, None], object)[:-1]
-        return found
+                block = list(map(shared.setdefault, block, block))
+            cells[start : start + CELLS_PER_BLOCK] = np.array([*block, None], object)[:-1]
+        return cells
 
     def _cells_at(self, rows: np.ndarray) -> list[bytes]:
         ends = self.ends[rows]
@@ -77,7 +77,7 @@ class Cells:
     def numbers(self) -> np.ndarray:
         """The cells as float64; NaN for a cell that is not a number."""
         plain = b"_" not in self.content
-        parts = [numbers_in(some, plain=plain) for some in self.blocks()]
+        parts = [numbers_in(block, plain=plain) for block in self.blocks()]
         return np.concatenate(parts) if parts else np.empty(0)
 
     def missing(self, words: frozenset[str] = MISSING_WORDS) -> np.ndarray:
@@ -86,10 +86,10 @@ class Cells:
         missing = np.zeros(len(self), bool)
         for start in range(0, len(short), CELLS_PER_BLOCK):
             rows = short[start : start + CELLS_PER_BLOCK]
-            some = self._cells_at(rows)
-            said = {cell for cell in set(some) if is_missing(cell, words)}
-            if said:
-                missing[rows] = [cell in said for cell in some]
+            cells = self._cells_at(rows)
+            codes = {cell for cell in set(cells) if is_missing(cell, words)}
+            if codes:
+                missing[rows] = [cell in codes for cell in cells]
         return missing
 
 
@@ -113,7 +113,7 @@ def contains_text(column: AnyCells, text: bytes) -> bool:
 
 
 def numbers_of(column: AnyCells) -> np.ndarray:
-    """Cells as float64, NaN where they are no numbers."""
+    """Return cells as float64; NaN for a cell that is not a number."""
     if isinstance(column, Cells):
         return column.numbers
     if column.dtype.kind in "biuf":
@@ -122,15 +122,15 @@ def numbers_of(column: AnyCells) -> np.ndarray:
 
 
 def numbers_in(cells: Sequence[bytes], *, plain: bool = False) -> np.ndarray:
-    """Convert a list of cells as `numbers_of` does; `plain` says that none has an underscore."""
+    """Convert a list of cells as `numbers_of` does; `plain`: no cell has an underscore."""
     try:
         # Python reads 10_1 as 101.
         if plain or not any(b"_" in cell for cell in cells):
             return np.array(list(map(float, cells)), "float64")
     except ValueError:
         pass
-    known = {cell: _number(cell) for cell in set(cells)}
-    return np.array([known[cell] for cell in cells], "float64")
+    converted = {cell: _number(cell) for cell in set(cells)}
+    return np.array([converted[cell] for cell in cells], "float64")
 
 
 def _number(cell: bytes) -> float:

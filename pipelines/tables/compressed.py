@@ -90,17 +90,17 @@ def _content(path: Path, raw: BinaryIO, stack: contextlib.ExitStack) -> OpenedFi
         member = _only_member(path, archive)
         return OpenedFile(stack.enter_context(_member(path, archive, member)), raw, member.filename)
     file, name = raw, path.name
-    for mark, reader in DECOMPRESSORS.items():
-        if head.startswith(mark):
+    for signature, reader in DECOMPRESSORS.items():
+        if head.startswith(signature):
             file = stack.enter_context(reader(raw))
             head, name = _header(file), path.stem
-    place, mark = TAR_SIGNATURE
+    position, signature = TAR_SIGNATURE
     kinds = [kind for start, kind in OTHER_FORMATS.items() if head.startswith(start)]
-    if head[place:].startswith(mark):
+    if head[position:].startswith(signature):
         kinds = ["is a tar archive"]
     if kinds:
         raise DataError(
-            f"Received {str(path)!r}, which {kinds[0]} and no text; expected a CSV file, plain or "
+            f"Received {str(path)!r}, which {kinds[0]}, not a text; expected a CSV file, plain or "
             "compressed by gzip. Unpack it, or save it as CSV."
         )
     return OpenedFile(file, raw, name)
@@ -125,17 +125,17 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Bi
 def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     if EXCEL_MEMBER in archive.namelist():
         raise DataError(
-            f"Received {str(path)!r}, which is a workbook of Excel and no text; expected a CSV "
-            "file. Save the sheet as CSV there."
+            f"Received {str(path)!r}, which is an Excel workbook; expected a CSV file. In Excel, "
+            "save the sheet as CSV."
         )
     # macOS adds folders and files of its own, whose names begin with these.
     files = [
-        one
-        for one in archive.infolist()
-        if not one.is_dir() and not one.filename.startswith(("__MACOSX/", "."))
+        member
+        for member in archive.infolist()
+        if not member.is_dir() and not member.filename.startswith(("__MACOSX/", "."))
     ]
     if len(files) != 1 or files[0].flag_bits & 1:
-        named = ", ".join(one.filename for one in files[:3]) + ", ..." * (len(files) > 3)
+        named = ", ".join(member.filename for member in files[:3]) + ", ..." * (len(files) > 3)
         has = f"{len(files)} files ({named})" if len(files) != 1 else "a file with a password"
         raise DataError(
             f"Received {str(path)!r}, a zip that holds {has}; expected a single CSV file in it. "

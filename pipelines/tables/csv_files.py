@@ -46,7 +46,7 @@ class ParsedFile(NamedTuple):
 
 
 class Reader(Protocol):
-    """An iterator over rows of cells that knows the line it read last."""
+    """An iterator over rows of cells that knows the number of the line it read last."""
 
     @property
     def line_num(self) -> int: ...  # noqa: D102
@@ -159,12 +159,12 @@ def _parse_by_lines(file: TextFile, layout: Layout) -> ParsedFile:
     parsed = rows.finish(file.name, header)
     if not reader.unmatched_quotes:
         return parsed
-    where = ", ".join(f"line {line}" for line in reader.unmatched_quotes[:MAX_LISTED_LINES])
+    locations = ", ".join(f"line {line}" for line in reader.unmatched_quotes[:MAX_LISTED_LINES])
     more = ", ..." * (len(reader.unmatched_quotes) > MAX_LISTED_LINES)
     count = len(reader.unmatched_quotes)
     note = (
         f"{file.name}: {count} opening quote{'s' * (count > 1)} without a closing quote, read as "
-        f"part of the cell: {where}{more}"
+        f"part of the cell: {locations}{more}"
     )
     return parsed._replace(notes=(note, *parsed.notes))
 
@@ -173,15 +173,15 @@ def _rows(
     file: TextFile, reader: Reader, counted: CountedLines, layout: Layout
 ) -> tuple[list[str], "RowCollector"]:
     """Read the column names and all rows."""
-    each = iter(reader)
-    header = next((cells for cells in each if _is_row(cells)), None)
+    remaining = iter(reader)
+    header = next((cells for cells in remaining if _is_row(cells)), None)
     if header is None:
         raise _empty_error(file)
     report_progress = file.progress()
     header = layout.complete_header([cell.strip() for cell in header])
     rows = RowCollector(len(header), layout.separator)
     rows.spans.last = reader.line_num
-    for cells in each:
+    for cells in remaining:
         rows.add(cells, reader.line_num)
         if counted.num_characters >= CHARACTERS_PER_PART:
             counted.num_characters = 0
@@ -210,7 +210,7 @@ class MultilineRows:
         self.longest = max(self.longest, (count, -self.last - 1))
         if count >= MIN_SWALLOWED_LINES and self.width > 1 and not self.swallowed:
             lines = self.separator.join(cells).split("\n")
-            self.swallowed = all(one.count(self.separator) == self.width - 1 for one in lines)
+            self.swallowed = all(text.count(self.separator) == self.width - 1 for text in lines)
 
 
 class RowCollector:
@@ -266,7 +266,7 @@ class RowCollector:
         names, renamed = repeated(header)
         notes = [
             *_broken_lines_note(name, self.broken, self.width),
-            *(f"{name}: {one}" for one in renamed),
+            *(f"{name}: {note}" for note in renamed),
         ]
         count, first = self.spans.longest
         if count >= MIN_NOTED_CELL_LINES:
@@ -292,5 +292,5 @@ def _broken_lines_note(name: str, broken: list[tuple[int, int]], expected: int) 
 
 
 def _locations(broken: list[tuple[int, int]]) -> str:
-    some = [f"line {number} has {count} cells" for number, count in broken[:MAX_LISTED_LINES]]
-    return ", ".join(some) + (", ..." if len(broken) > MAX_LISTED_LINES else "")
+    locations = [f"line {number} has {count} cells" for number, count in broken[:MAX_LISTED_LINES]]
+    return ", ".join(locations) + (", ..." if len(broken) > MAX_LISTED_LINES else "")

@@ -82,58 +82,58 @@ def detect(name: str, file: BinaryIO) -> Encoding:
     codec = codec or _utf16_without_mark(head) or "utf-8"
     result = _decode_all(name, file, codec)
     notes: tuple[str, ...] = ()
-    if codec == "utf-8" and result.bad > result.extra:
+    if codec == "utf-8" and result.num_invalid > result.num_extra:
         sample = _sample(file)
         codec = detect_legacy(sample)
         word = NON_ASCII_WORD.search(sample.decode(codec, "replace"))
         such = f", as in {word[0][:40]!r}" if word else ""
         notes = (f"{name} is not UTF-8; read as {ENCODING_NAMES[codec]}{such}",)
         result = _decode_all(name, file, codec)
-    return Encoding(codec, (*notes, *result.notes(name, codec)), bool(result.nuls))
+    return Encoding(codec, (*notes, *result.notes(name, codec)), bool(result.num_nuls))
 
 
 class DecodingResult(NamedTuple):
-    """What decoding a whole file found.
+    """Counts of a whole file that was decoded.
 
     Attributes:
-        bad: number of bytes that are invalid in the encoding.
+        num_invalid: number of bytes that are invalid in the encoding.
         lines: the lines of the first invalid bytes.
-        extra: number of bytes minus number of characters.
-        nuls: number of NUL bytes at the end.
+        num_extra: number of bytes minus number of characters.
+        num_nuls: number of NUL bytes at the end.
 
     """
 
-    bad: int
+    num_invalid: int
     lines: list[int]
-    extra: int
-    nuls: int
+    num_extra: int
+    num_nuls: int
 
     def notes(self, name: str, codec: str) -> tuple[str, ...]:
         """Return lines for the user."""
         notes = []
-        if self.bad:
+        if self.num_invalid:
             title = ENCODING_NAMES.get(codec, codec.upper().removesuffix("-SIG"))
-            more = ", ..." if self.bad > len(self.lines) else ""
-            where = ", ".join(f"line {line}" for line in dict.fromkeys(self.lines)) + more
+            more = ", ..." if self.num_invalid > len(self.lines) else ""
+            locations = ", ".join(f"line {line}" for line in dict.fromkeys(self.lines)) + more
             notes.append(
-                f"{name}: {self.bad} byte{'s' * (self.bad > 1)} invalid in {title}, each "
-                f"read as \ufffd: {where}"
+                f"{name}: {self.num_invalid} byte{'s' * (self.num_invalid > 1)} invalid in "
+                f"{title}, each read as \ufffd: {locations}"
             )
-        if self.nuls:
+        if self.num_nuls:
             notes.append(
-                f"{name}: {self.nuls} NUL bytes after the text are left out; the copy of the file "
-                "may be incomplete"
+                f"{name}: {self.num_nuls} NUL bytes after the text are left out; the copy of the "
+                "file may be incomplete"
             )
         return tuple(notes)
 
 
 def _utf16_without_mark(head: bytes) -> str:
     """Recognise UTF-16 without a byte order mark: only every second byte is NUL."""
-    for codec, nuls, others in (
+    for codec, nuls, other_bytes in (
         ("utf-16-le", head[1::2], head[::2]),
         ("utf-16-be", head[::2], head[1::2]),
     ):
-        if b"\0" not in others and nuls.count(0) > len(others) / 2:
+        if b"\0" not in other_bytes and nuls.count(0) > len(other_bytes) / 2:
             return codec
     return ""
 
@@ -158,10 +158,10 @@ def _decode_all(name: str, file: BinaryIO, codec: str) -> DecodingResult:
             nuls += len(part) - len(content)
         extra += len(part) - len(text)
         if not text.isascii():
-            found = [one.start() for one in pattern.finditer(text)]
-            some = found[: MAX_LISTED_LINES - len(lines)]
-            lines += [line + _count_line_breaks(text[:place]) for place in some]
-            bad += len(found)
+            positions = [match.start() for match in pattern.finditer(text)]
+            listed = positions[: MAX_LISTED_LINES - len(lines)]
+            lines += [line + _count_line_breaks(text[:position]) for position in listed]
+            bad += len(positions)
         line += _count_line_breaks(text)
     if nuls and nuls == file.tell():
         raise _not_text_error(name, 1)
@@ -199,10 +199,10 @@ def detect_legacy(sample: bytes) -> str:
     from charset_normalizer import from_bytes
 
     high = NON_ASCII.findall(sample)
-    together = sum(map(len, ISOLATED_NON_ASCII.findall(sample)))
-    if together > 0.6 * len(high):
+    isolated = sum(map(len, ISOLATED_NON_ASCII.findall(sample)))
+    if isolated > 0.6 * len(high):
         return latin_encodings.most_likely(sample, LATIN_ENCODINGS)
-    found = from_bytes(
+    detected = from_bytes(
         sample, steps=10, chunk_size=1024, threshold=0.5, cp_isolation=[*OTHER_ENCODINGS]
     ).best()
-    return found.encoding if found else "cp1252"
+    return detected.encoding if detected else "cp1252"

@@ -62,10 +62,8 @@ LETTER_SHARE_RATIO = 0.8  # share of a letter relative to the next more frequent
 # Shares of other letters, of symbols at the edge of and within a word, and of control characters.
 OTHER_LETTER_SHARE, SYMBOL_SHARE, INNER_SYMBOL_SHARE, CONTROL_SHARE = 0.003, 0.1, 0.0003, 1e-6
 REPLACEMENT_CHARACTER = "\ufffd"
-FOREIGN_LETTER_PENALTY, INNER_CAPITAL_PENALTY = (
-    -2.0,
-    -2.0,
-)  # for a letter of ASCII, and a capital after a small letter
+FOREIGN_LETTER_PENALTY = -2.0  # for an ASCII letter that occurs only in foreign names
+INNER_CAPITAL_PENALTY = -2.0  # for a capital after a small letter
 # Logarithms of the prior probabilities of encodings; 0 for the others.
 LOG_PRIOR = {"cp1252": 3.0, "iso8859_2": -1.0, "mac_roman": -6.0, "cp850": -6.0, "cp852": -6.0}
 NON_ASCII_WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
@@ -82,7 +80,9 @@ def _log_likelihood(words: Iterable[bytes], codec: str) -> float:
     """Return the log-likelihood of words in the best fitting language of an encoding."""
     texts = [word.decode(codec, "replace") for word in words]
     pairs = itertools.chain.from_iterable(map(itertools.pairwise, texts))
-    mixed = INNER_CAPITAL_PENALTY * sum(one.islower() and two.isupper() for one, two in pairs)
+    mixed = INNER_CAPITAL_PENALTY * sum(
+        first.islower() and second.isupper() for first, second in pairs
+    )
     likely = max(_language_log_likelihood(texts, language) for language in LANGUAGES[codec])
     return LOG_PRIOR.get(codec, 0.0) + mixed + likely
 
@@ -90,18 +90,20 @@ def _log_likelihood(words: Iterable[bytes], codec: str) -> float:
 def _language_log_likelihood(texts: Iterable[str], language: Language) -> float:
     total = (1 - LETTER_SHARE_RATIO ** len(language.letters)) / (1 - LETTER_SHARE_RATIO)
     shares = {
-        letter: LETTER_SHARE_RATIO**place / total for place, letter in enumerate(language.letters)
+        letter: LETTER_SHARE_RATIO**rank / total for rank, letter in enumerate(language.letters)
     }
-    found = 0.0
+    log_likelihood = 0.0
     for text in texts:
-        for place, letter in enumerate(text):
+        for rank, letter in enumerate(text):
             small = letter.lower()[:1]
             if letter.isascii():
-                found += FOREIGN_LETTER_PENALTY * (small in language.foreign)
+                log_likelihood += FOREIGN_LETTER_PENALTY * (small in language.foreign)
             elif letter.isalpha():
-                found += math.log(shares.get(small, OTHER_LETTER_SHARE))
+                log_likelihood += math.log(shares.get(small, OTHER_LETTER_SHARE))
             elif letter == REPLACEMENT_CHARACTER or unicodedata.category(letter) == "Cc":
-                found += math.log(CONTROL_SHARE)
+                log_likelihood += math.log(CONTROL_SHARE)
             else:
-                found += math.log(INNER_SYMBOL_SHARE if 0 < place < len(text) - 1 else SYMBOL_SHARE)
-    return found
+                log_likelihood += math.log(
+                    INNER_SYMBOL_SHARE if 0 < rank < len(text) - 1 else SYMBOL_SHARE
+                )
+    return log_likelihood

@@ -61,16 +61,16 @@ def missing_words_of_labels(counts: dict[str, int]) -> frozenset[str]:
     as those of the other labels, and at least one of them is not more frequent, as in none, mild,
     severe. "-" is a class if "+" is one.
     """
-    known = {text: count for text, count in counts.items() if not is_missing(text, ID_WORDS)}
-    min_count = min(known.values(), default=0)
+    labels = {text: count for text, count in counts.items() if not is_missing(text, ID_WORDS)}
+    min_count = min(labels.values(), default=0)
     classes = {
         word
         for text, count in counts.items()
         if (word := normalized(text)) in NONE_WORDS
         and count >= min_count > 0
-        and _begin_in_same_case(text, known)
+        and _begin_in_same_case(text, labels)
     }
-    if "+" in known:
+    if "+" in labels:
         classes.add("-")
     return ID_WORDS - classes
 

@@ -42,8 +42,8 @@ class Numeral(NamedTuple):
         sign: 1 or -1.
         digits: the digits with the marks between them.
         exponent: such as e5, or "".
-        unit: the currency or unit before or after it, normalised.
-        bound: whether it is a bound such as <5 or ~5.
+        unit: the currency or unit before or after the number, normalised.
+        bound: whether the number is a bound such as <5 or ~5.
 
     """
 
@@ -56,8 +56,8 @@ class Numeral(NamedTuple):
     def value(self, decimal: DecimalMark) -> float:
         """Return the number; `decimal` is its decimal mark unless the digits prove another."""
         digits = re.sub("[ ']", "", self.digits)
-        mark = proven_decimal_mark(self.digits) or decimal
-        digits = digits.replace("," if mark == "." else ".", "").replace(",", ".")
+        decimal_mark = proven_decimal_mark(self.digits) or decimal
+        digits = digits.replace("," if decimal_mark == "." else ".", "").replace(",", ".")
         try:
             return self.sign * float(digits + self.exponent)
         except ValueError:  # a mark that occurs twice
@@ -69,24 +69,24 @@ def parse_numeral(text: str) -> Numeral | None:
     text = text.strip()
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS).strip()
-    if found := MARKED.fullmatch(text):
-        text = found["plain"] or found["quoted"]
+    if match := MARKED.fullmatch(text):
+        text = match["plain"] or match["quoted"]
     text = FOOTNOTE.sub("", NO_CENTS.sub(r"\g<1>00", text))
     sign = 1
-    if "(" in text and (found := BRACKETS.fullmatch(text)):
-        before = found["before"] or ""
-        text, sign = f"{before}{found['within'].strip()}{found['after']}", -1
-    found = NUMERAL.fullmatch(text)
-    if not found:
+    if "(" in text and (match := BRACKETS.fullmatch(text)):
+        before = match["before"] or ""
+        text, sign = f"{before}{match['within'].strip()}{match['after']}", -1
+    match = NUMERAL.fullmatch(text)
+    if not match:
         return None
-    signs = [one for one in (found["sign"], found["inner"], found["last"]) if one]
+    signs = [sign_text for sign_text in (match["sign"], match["inner"], match["last"]) if sign_text]
     if len(signs) > (sign > 0):
         return None
     if signs and signs[0].strip() == "-":
         sign = -1
-    unit = _unit(f"{found['before'] or ''} {found['after'] or ''}")
-    bound = bool(found["bound"])
-    return Numeral(sign, found["digits"], found["exponent"] or "", unit, bound)
+    unit = _unit(f"{match['before'] or ''} {match['after'] or ''}")
+    bound = bool(match["bound"])
+    return Numeral(sign, match["digits"], match["exponent"] or "", unit, bound)
 
 
 def _unit(text: str) -> str:
@@ -140,23 +140,23 @@ class NumberStyle(NamedTuple):
 
 def number_style(numerals: Iterable[tuple[Numeral, int]]) -> NumberStyle:
     """Summarise how numerals are written, each given with its number of cells."""
-    proven, unsure, units = Counter[str](), Counter[str](), Counter[str]()
+    proven, ambiguous, units = Counter[str](), Counter[str](), Counter[str]()
     example = ""
-    for one, count in numerals:
-        units[one.unit] += count
-        mark = proven_decimal_mark(one.digits)
+    for numeral, count in numerals:
+        units[numeral.unit] += count
+        mark = proven_decimal_mark(numeral.digits)
         if mark:
             proven[mark] += count
-        elif "." in one.digits or "," in one.digits:
-            unsure["." if "." in one.digits else ","] += count
-            example = example or one.digits
-    return NumberStyle(proven["."], proven[","], dict(unsure), dict(units), example)
+        elif "." in numeral.digits or "," in numeral.digits:
+            ambiguous["." if "." in numeral.digits else ","] += count
+            example = example or numeral.digits
+    return NumberStyle(proven["."], proven[","], dict(ambiguous), dict(units), example)
 
 
 def choose_decimal_mark(
     column: NumberStyle, others: DecimalMark | None, separator: str
 ) -> tuple[DecimalMark, str]:
-    """Choose the decimal mark of a column; also return the reason where its cells are ambiguous.
+    """Choose the decimal mark of a column; also return the reason if its cells are ambiguous.
 
     Args:
         column: how its numbers are written.
@@ -177,16 +177,16 @@ def choose_decimal_mark(
     return other, "taken for thousands, not for the decimal mark"
 
 
-def main_unit(units: Mapping[str, int], mostly: float) -> str:
+def main_unit(units: Mapping[str, int], min_share: float) -> str:
     """Return the unit of most cells with a unit; "" for none, "k" for mixed multipliers."""
-    some = {unit: count for unit, count in units.items() if unit}
-    if not some:
+    named = {unit: count for unit, count in units.items() if unit}
+    if not named:
         return ""
     # 900 and 1.2k are mixed multipliers; 72 and 72 m are metres.
-    if units.keys() <= THOUSANDS.keys() and (len(some) > 1 or units.keys() == {"", "k"}):
+    if units.keys() <= THOUSANDS.keys() and (len(named) > 1 or units.keys() == {"", "k"}):
         return "k"
-    unit = max(some, key=some.__getitem__)
-    return unit if some[unit] >= mostly * sum(some.values()) else ""
+    unit = max(named, key=named.__getitem__)
+    return unit if named[unit] >= min_share * sum(named.values()) else ""
 
 
 def unit_factor(unit: str, of_column: str) -> float:

@@ -56,18 +56,18 @@ def layout(file: TextFile) -> Layout:
     """Detect the layout of a file from its first lines."""
     with file.first_lines(SAMPLE_LINES) as text:
         numbered = ((number, line) for number, line in enumerate(text, 1) if line.strip())
-        some = [*itertools.islice(numbered, SAMPLE_LINES)]
-    if some and (named := SEPARATOR_LINE.fullmatch(some[0][1])):
-        return Layout(named[1], some[0][0])
-    marked = [line for _, line in itertools.takewhile(_is_comment, some)]
-    others = [line for _, line in some[len(marked) :]]
+        lines = [*itertools.islice(numbered, SAMPLE_LINES)]
+    if lines and (named := SEPARATOR_LINE.fullmatch(lines[0][1])):
+        return Layout(named[1], lines[0][0])
+    marked = [line for _, line in itertools.takewhile(_is_comment, lines)]
+    others = [line for _, line in lines[len(marked) :]]
     if not others:  # no rows with any separator
         return Layout(_separator(marked))
     separator = _separator(others)
     if marked and _names_columns(marked[-1], others, separator):
         separator = _separator([marked.pop(), *others])
-        others = [line for _, line in some[len(marked) :]]
-    before = some[len(marked) - 1][0] if marked else 0
+        others = [line for _, line in lines[len(marked) :]]
+    before = lines[len(marked) - 1][0] if marked else 0
     return Layout(separator, before, tuple(marked), _nameless(others, separator))
 
 
@@ -103,12 +103,12 @@ def _has_number(cells: Iterable[str]) -> bool:
 
 def _separator(lines: Sequence[str]) -> str:
     """Return the separator with which most rows have as many cells as the first one."""
-    there = [one for one in SEPARATORS if lines and one in lines[0]]
-    if len(there) < 2:
-        return there[0] if there else ","
+    present = [separator for separator in SEPARATORS if lines and separator in lines[0]]
+    if len(present) < 2:
+        return present[0] if present else ","
     scores = {}
-    for separator in there:
+    for separator in present:
         first, *others = (len(cells) for cells in TolerantReader(lines, separator))
-        alike = sum(count == first for count in others) / max(1, len(others))
-        scores[separator] = (first > 1, alike, first)
+        share_equal = sum(count == first for count in others) / max(1, len(others))
+        scores[separator] = (first > 1, share_equal, first)
     return max(scores, key=lambda separator: scores[separator])

@@ -8,13 +8,15 @@ import numpy as np
 
 from pipelines.tables.cells import AnyCells
 
-NUM_LISTED, LONGEST = 12, 40  # names in a message, and letters of each
+MAX_LISTED_NAMES, MAX_NAME_LENGTH = 12, 40  # in a message; characters
 
 
 def listed(names: Iterable[str]) -> str:
     """Join column names for a message, shortened if they are many or long."""
-    short = [name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name in names]
-    shown, more = ", ".join(short[:NUM_LISTED]), len(short) - NUM_LISTED
+    short = [
+        name if len(name) <= MAX_NAME_LENGTH else f"{name[:MAX_NAME_LENGTH]}..." for name in names
+    ]
+    shown, more = ", ".join(short[:MAX_LISTED_NAMES]), len(short) - MAX_LISTED_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
 
 
@@ -24,18 +26,18 @@ def repeated(header: Sequence[str]) -> tuple[list[str], list[str]]:
     Unnamed columns are called `column_N`; repeated names get a number.
     """
     names, notes = dict[str, None](), list[str]()
-    for place, cell in enumerate(header, 1):
-        name = wanted = cell or f"column_{place}"
+    for position, cell in enumerate(header, 1):
+        name = base = cell or f"column_{position}"
         number = 2
         while name in names:
-            name, number = f"{wanted}_{number}", number + 1
+            name, number = f"{base}_{number}", number + 1
         names[name] = None
         if not cell:
-            notes.append(f"column {place} has no name; it is called {name!r}")
-        elif name != wanted:
-            notes.append(f"column {place} repeats the name {wanted!r}; it is called {name!r}")
-    if len(notes) > NUM_LISTED:
-        notes[NUM_LISTED:] = [f"{len(notes) - NUM_LISTED} more columns are renamed"]
+            notes.append(f"column {position} has no name; it is called {name!r}")
+        elif name != base:
+            notes.append(f"column {position} repeats the name {base!r}; it is called {name!r}")
+    if len(notes) > MAX_LISTED_NAMES:
+        notes[MAX_LISTED_NAMES:] = [f"{len(notes) - MAX_LISTED_NAMES} more columns are renamed"]
     return [*names], notes
 
 
@@ -93,6 +95,6 @@ class Tables(NamedTuple):
     noise_floor: float | None = None
 
     def each(self, make: Callable[[Table], Any], absent: Any = None) -> list[Any]:
-        """Apply `make` to the training, validation and test table; `absent` stands for None."""
+        """Apply `make` to the training, validation and test table; None becomes `absent`."""
         tables = (self.train, self.valid, self.test)
         return [absent if table is None else make(table) for table in tables]

@@ -101,9 +101,9 @@ def _with_class_names(column: AnyCells, labels: Sequence[str]) -> AnyCells:
     return parse_texts(column, labels) if labels else column
 
 
-def require_target(holds: bool, name: str, received: str, expected: str) -> None:
+def require_target(condition: bool, name: str, received: str, expected: str) -> None:
     """Raise DataError unless a condition on the target holds."""
-    if not holds:
+    if not condition:
         raise DataError(
             f"Received the target {name!r} with {received}; expected {expected}. "
             "Choose another --target or --task."

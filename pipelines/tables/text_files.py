@@ -1,4 +1,4 @@
-"""Text files, compressed or not, in any common encoding."""
+"""Open text files, compressed or not, in any common encoding."""
 
 import contextlib
 import functools
@@ -22,7 +22,7 @@ class TextFile:
 
     Attributes:
         name: name of the file without its folders.
-        suffix: its suffix in lower case; of a compressed file that of its content.
+        suffix: its suffix in lower case; for a compressed file, the suffix of its content.
 
     """
 
@@ -37,10 +37,10 @@ class TextFile:
     def _encoding(self) -> Encoding:
         """The detected encoding, cached for a file that does not change."""
         try:
-            of = os.fstat(self._raw.fileno())
-        except io.UnsupportedOperation:  # what came through a pipe
+            stat = os.fstat(self._raw.fileno())
+        except io.UnsupportedOperation:  # read from a pipe
             return encodings.detect(self.name, self._file)
-        state = (self.name, of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns)
+        state = (self.name, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
         if state not in _encodings:
             _encodings[state] = encodings.detect(self.name, self._file)
         return _encodings[state]
@@ -76,12 +76,12 @@ class TextFile:
             text.detach()
 
     def progress(self) -> Callable[[], None]:
-        """A function that tells an inspection how much of the file is read."""
+        """Return a function that reports to an inspection how much of the file is read."""
         if (inspection := self._inspection) is None:
             return lambda: None
-        place = self._raw.tell()
+        position = self._raw.tell()
         size = self._raw.seek(0, io.SEEK_END)
-        self._raw.seek(place)
+        self._raw.seek(position)
         return lambda: inspection.progress(f"reading {self.name}, byte", self._raw.tell(), size)
 
 

@@ -107,24 +107,24 @@ def parse_time(text: str) -> ParsedTime | None:
     if not text.isascii():
         text = CHINESE_CLOCK.sub(_latin_clock, text)
     for pattern in (*PATTERNS, C_TIME, HOUR):
-        if found := pattern.fullmatch(COMPACT.sub(_with_colons, text)):
-            return _moment(found.groupdict())
+        if match := pattern.fullmatch(COMPACT.sub(_with_colons, text)):
+            return _combine_parts(match.groupdict())
     return None
 
 
-def _latin_clock(found: re.Match) -> str:
+def _latin_clock(match: re.Match) -> str:
     """Rewrite 下午3时5分 as 3:05 pm."""
-    parts = [f"{found['hour']}:{found['minute']:0>2}"]
-    if found["second"]:
-        parts.append(f":{found['second']:0>2}")
-    return " " + "".join(parts) + {"上午": " am", "下午": " pm", None: ""}[found["half"]]
+    parts = [f"{match['hour']}:{match['minute']:0>2}"]
+    if match["second"]:
+        parts.append(f":{match['second']:0>2}")
+    return " " + "".join(parts) + {"上午": " am", "下午": " pm", None: ""}[match["half"]]
 
 
-def _with_colons(found: re.Match) -> str:
-    return ":".join(part for part in found.groups() if part)
+def _with_colons(match: re.Match) -> str:
+    return ":".join(part for part in match.groups() if part)
 
 
-def _moment(parts: dict[str, str | None]) -> ParsedTime | None:
+def _combine_parts(parts: dict[str, str | None]) -> ParsedTime | None:
     digits = (parts.get("year") or "1970").lstrip("'")
     year = int(digits)
     if len(digits) == 2:
@@ -132,14 +132,14 @@ def _moment(parts: dict[str, str | None]) -> ParsedTime | None:
     seconds = _seconds(parts)
     if seconds is None or not year:
         return None
-    found = _dated(parts, year, seconds)
-    return found if any(_is_day(found, order) for order in DATE_ORDERS) else None
+    time = _dated(parts, year, seconds)
+    return time if any(_is_day(time, order) for order in DATE_ORDERS) else None
 
 
 def _dated(parts: dict[str, str | None], year: int, seconds: float) -> ParsedTime:
     if parts.get("one"):
-        one, two = int(parts["one"] or 0), int(parts["two"] or 0)
-        return ParsedTime(year, one, two, seconds, parts["mark"] or "")
+        first, second = int(parts["one"] or 0), int(parts["two"] or 0)
+        return ParsedTime(year, first, second, seconds, parts["mark"] or "")
     name = parts.get("name")
     month = MONTHS[name] if name else int(parts.get("month") or 1)
     return ParsedTime(year, month, int(parts.get("day") or 1), seconds)
@@ -156,32 +156,32 @@ def _seconds(parts: dict[str, str | None]) -> float | None:
         hour = hour % 12 + 12 * (half == "p")
     if hour > 24 or minute > 59 or second > 60:
         return None
-    whole = 3600 * hour + 60 * minute + second + float(f"0.{parts['part'] or 0}")
-    return whole - _utc_offset(parts["zone"] or "")
+    seconds = 3600 * hour + 60 * minute + second + float(f"0.{parts['part'] or 0}")
+    return seconds - _utc_offset(parts["zone"] or "")
 
 
 def _utc_offset(zone: str) -> float:
     """Return the offset of a zone from UTC in seconds."""
-    found = re.search(r"([+-])(\d{2}):?(\d{2})?", zone)
-    if not found:
+    match = re.search(r"([+-])(\d{2}):?(\d{2})?", zone)
+    if not match:
         return 0.0
-    size = 3600 * int(found[2]) + 60 * int(found[3] or 0)
-    return float(size if found[1] == "+" else -size)
+    size = 3600 * int(match[2]) + 60 * int(match[3] or 0)
+    return float(size if match[1] == "+" else -size)
 
 
-def infer_order(moments: Iterable[tuple[ParsedTime, int]]) -> DateOrder:
+def infer_order(times: Iterable[tuple[ParsedTime, int]]) -> DateOrder:
     """Infer the order of day and month in a column; "" if its cells prove none.
 
     Each time is given with its number of cells. Dates with points have the day first, unless the
     numbers prove otherwise.
     """
-    some = [(one, count) for one, count in moments if one.mark]
-    fits = {order: sum(n for one, n in some if _is_day(one, order)) for order in DATE_ORDERS}
+    ambiguous = [(time, count) for time, count in times if time.mark]
+    fits = {order: sum(n for time, n in ambiguous if _is_day(time, order)) for order in DATE_ORDERS}
     if fits["dmy"] != fits["mdy"]:
         return "dmy" if fits["dmy"] > fits["mdy"] else "mdy"
-    same = all(one.mark == "." or one.one == one.two for one, _ in some)
-    return "dmy" if some and same else ""
+    same = all(time.mark == "." or time.one == time.two for time, _ in ambiguous)
+    return "dmy" if ambiguous and same else ""
 
 
-def _is_day(one: ParsedTime, order: DateOrder) -> bool:
-    return not math.isnan(one.days(order))
+def _is_day(time: ParsedTime, order: DateOrder) -> bool:
+    return not math.isnan(time.days(order))

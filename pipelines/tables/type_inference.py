@@ -24,7 +24,7 @@ from pipelines.tables.times import DateOrder, ParsedTime, infer_order, parse_tim
 Kind = Literal["number", "time", "category"]
 # A column holds numbers if this share of its known cells are numbers.
 MIN_SHARE_OF_KIND = 0.9
-# With this share it does so too, if the other cells are a few distinct words, or remarks.
+# A smaller share is enough if the other cells are a few distinct words, or remarks.
 MIN_SHARE_BESIDE_WORDS = 0.5
 MAX_WORDS_BESIDE_NUMBERS, MIN_NUMBERS_PER_WORD = 10, 4  # distinct words and numbers
 MIN_DISTINCT_NUMBERS = 20  # in a column that also holds words
@@ -36,14 +36,14 @@ NUM_SCREENED_CELLS = 200  # distinct cells that are tried before the whole colum
 
 
 class InferredColumn(NamedTuple):
-    """What the cells of one column say, before other columns resolve what is ambiguous.
+    """The format that the cells of one column prove; other columns may resolve what is ambiguous.
 
     Attributes:
         kind: number, time or category.
         number_style: how its numbers are written.
         order: of day and month in its dates.
         ambiguous_order: whether no cell decides the order of day and month.
-        example: a cell that Python does not parse by itself.
+        example: a cell that Python's float() does not parse.
 
     """
 
@@ -71,11 +71,11 @@ def infer_column(column: AnyCells) -> InferredColumn:
         return InferredColumn(kind, of_plain, example=of_plain.example.encode())
     likely = _possible_kinds(known, len(column) - len(unparsed))
     if "time" in likely:
-        moments = {cell: one for cell in known if (one := parse_time(_text(cell)))}
-        if _covers_column(moments, known, 0) and _numbers_are_exceptions(
-            plain, sum(known[cell] for cell in moments)
+        times = {cell: time for cell in known if (time := parse_time(_text(cell)))}
+        if _covers_column(times, known, 0) and _numbers_are_exceptions(
+            plain, sum(known[cell] for cell in times)
         ):
-            return _as_time_column({cell: (one, known[cell]) for cell, one in moments.items()})
+            return _as_time_column({cell: (time, known[cell]) for cell, time in times.items()})
     if "number" in likely:
         return _as_number_column(
             _parse_numerals(known, len(column) - len(unparsed)), known, of_plain, plain
@@ -88,22 +88,22 @@ def _text(cell: bytes) -> str:
 
 
 def _possible_kinds(known: Mapping[bytes, int], num_plain: int) -> set[Kind]:
-    """Return what a column may hold besides categories, from a sample of its distinct cells."""
-    some = [
+    """Return the kinds that a column may have, except categories, from a sample of its cells."""
+    sample = [
         _text(cell)
         for cell in [*known][:: -(-len(known) // NUM_SCREENED_CELLS)]
         if len(cell) < MAX_CELL_LENGTH
     ]
-    least = 0.25 * min(len(known), NUM_SCREENED_CELLS)
-    found: set[Kind] = set()
+    min_count = 0.25 * min(len(known), NUM_SCREENED_CELLS)
+    kinds: set[Kind] = set()
     if num_plain >= MIN_SHARE_BESIDE_WORDS * (num_plain + sum(known.values())):
-        found.add("number")
-    num_numerals = sum(parse_numeral(text) is not None for text in some)
-    if num_numerals >= least or (num_plain and num_numerals):
-        found.add("number")
-    if sum(parse_time(text) is not None for text in some) >= least:
-        found.add("time")
-    return found
+        kinds.add("number")
+    num_numerals = sum(parse_numeral(text) is not None for text in sample)
+    if num_numerals >= min_count or (num_plain and num_numerals):
+        kinds.add("number")
+    if sum(parse_time(text) is not None for text in sample) >= min_count:
+        kinds.add("time")
+    return kinds
 
 
 def _covers_column(read: Iterable[bytes], known: Mapping[bytes, int], num_plain: int) -> bool:
@@ -119,26 +119,26 @@ def _numbers_are_exceptions(plain: np.ndarray, num_times: int) -> bool:
     return len(numbers) <= num_times and len(np.unique(numbers)) <= MAX_WORDS_BESIDE_NUMBERS
 
 
-def _as_time_column(moments: Mapping[bytes, tuple[ParsedTime, int]]) -> InferredColumn:
-    order = infer_order(moments.values())
-    marked = [cell for cell, (one, _) in moments.items() if one.mark]
-    same = len(moments) < 2
-    example = next(iter(marked or moments))
+def _as_time_column(times: Mapping[bytes, tuple[ParsedTime, int]]) -> InferredColumn:
+    order = infer_order(times.values())
+    ambiguous = [cell for cell, (time, _) in times.items() if time.mark]
+    same = len(times) < 2
+    example = next(iter(ambiguous or times))
     return InferredColumn(
         "time",
         order=order,
-        ambiguous_order=bool(marked) and not order and not same,
+        ambiguous_order=bool(ambiguous) and not order and not same,
         example=example,
     )
 
 
 def _parse_numerals(known: Mapping[bytes, int], num_plain: int) -> dict[bytes, Numeral]:
-    """Parse the cells that are numbers; bounds such as <5 are left out where they are classes."""
-    found = {cell: one for cell in known if (one := parse_numeral(_text(cell)))}
-    bounds = sum(known[cell] for cell, one in found.items() if one.bound)
-    if bounds > MAX_BOUND_SHARE * (num_plain + sum(known[cell] for cell in found)):
-        return {cell: one for cell, one in found.items() if not one.bound}
-    return found
+    """Parse the cells that are numbers, without bounds such as <5 if those are classes."""
+    numerals = {cell: numeral for cell in known if (numeral := parse_numeral(_text(cell)))}
+    bounds = sum(known[cell] for cell, numeral in numerals.items() if numeral.bound)
+    if bounds > MAX_BOUND_SHARE * (num_plain + sum(known[cell] for cell in numerals)):
+        return {cell: numeral for cell, numeral in numerals.items() if not numeral.bound}
+    return numerals
 
 
 def _as_number_column(
@@ -148,13 +148,13 @@ def _as_number_column(
     plain: np.ndarray,
 ) -> InferredColumn:
     num_plain = int(np.isfinite(plain).sum())
-    own = number_style((one, known[cell]) for cell, one in numerals.items())
+    own = number_style((numeral, known[cell]) for cell, numeral in numerals.items())
     units = Counter(own.units) + Counter({"": num_plain})
     unit = main_unit(units, MIN_SHARE_OF_KIND)
     read = {
-        c: one
-        for c, one in numerals.items()
-        if unit_factor(one.unit, unit) == unit_factor(one.unit, unit)
+        c: numeral
+        for c, numeral in numerals.items()
+        if unit_factor(numeral.unit, unit) == unit_factor(numeral.unit, unit)
     }
     if not _covers_column(read, known, num_plain):
         numbers = len(np.unique(plain[np.isfinite(plain)])) + len(read)
@@ -164,19 +164,19 @@ def _as_number_column(
             _words_are_exceptions(words, numbers) or _words_are_remarks(words, numbers)
         ):
             return InferredColumn("category")
-    whole = NumberStyle(
+    style = NumberStyle(
         of_plain.decimal_points + own.decimal_points,
         own.decimal_commas,
         dict(Counter(of_plain.ambiguous) + Counter(own.ambiguous)),
         dict(units),
     )
-    marked = (
+    ambiguous = (
         c
-        for c, one in read.items()
-        if not proven_decimal_mark(one.digits) and {*".,"} & {*one.digits}
+        for c, numeral in read.items()
+        if not proven_decimal_mark(numeral.digits) and {*".,"} & {*numeral.digits}
     )
-    example = next(marked, next(iter(read), of_plain.example.encode()))
-    return InferredColumn("number", whole, example=example)
+    example = next(ambiguous, next(iter(read), of_plain.example.encode()))
+    return InferredColumn("number", style, example=example)
 
 
 def _words_are_exceptions(words: Mapping[bytes, int], numbers: int) -> bool:
@@ -193,17 +193,17 @@ def _words_are_remarks(words: Mapping[bytes, int], numbers: int) -> bool:
 
 
 def _plain_number_style(column: AnyCells, plain: np.ndarray) -> NumberStyle:
-    """Return the style of the numbers that Python parses by itself.
+    """Return the style of the numbers that Python's float() parses.
 
-    The first number that proves a decimal point decides; looking at a million costs too much.
+    The first number that proves a decimal point decides, because checking a million takes long.
     """
-    found = NumberStyle(0, 0, {}, {})
+    style = NumberStyle(0, 0, {}, {})
     if not raw.contains_text(column, b"."):
-        return found
-    example, unsure = "", 0
+        return style
+    example, num_ambiguous = "", 0
     for cell, value in zip(column, plain, strict=True):
         if b"." in cell and np.isfinite(value):
             if proven_decimal_mark(digits := _text(cell).strip().lstrip("+-")):
-                return found._replace(decimal_points=1)
-            example, unsure = example or digits, unsure + 1
-    return found._replace(ambiguous={".": unsure} if unsure else {}, example=example)
+                return style._replace(decimal_points=1)
+            example, num_ambiguous = example or digits, num_ambiguous + 1
+    return style._replace(ambiguous={".": num_ambiguous} if num_ambiguous else {}, example=example)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-MAX_CELL_LINES = 1000  # lines
+MAX_CELL_LINES = 1000
 MAX_ROWS_IN_CELL = 5  # a quoted cell with as many lines that look like rows has lost its quote
 
 
@@ -118,9 +118,9 @@ class TolerantReader:
         line = line.rstrip("\r\n")
         if '"' not in line:
             return SplitLine(line.split(self._separator) if line else [])
-        cells, place, opens, quoted = list[str](), 0, None, 0
-        while place <= len(line) and (found := self._cell.match(line, place)):
-            doubled, escaped, plain = found.groups()
+        cells, position, opens, quoted = list[str](), 0, None, 0
+        while position <= len(line) and (match := self._cell.match(line, position)):
+            doubled, escaped, plain = match.groups()
             if plain is None:
                 text = doubled if doubled is not None else escaped.replace('\\"', '"')
                 cells.append(text.replace('""', '"'))
@@ -128,6 +128,6 @@ class TolerantReader:
             else:
                 cells.append(plain.lstrip(" "))
                 if opens is None and cells[-1].startswith('"'):
-                    opens = place
-            place = found.end() + 1
+                    opens = position
+            position = match.end() + 1
         return SplitLine(cells, opens, quoted)

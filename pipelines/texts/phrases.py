@@ -10,7 +10,7 @@ import numpy as np
 
 MAX_WORDS = 60  # longer texts are not compared
 WORDS_PER_BLOCK = 2**18  # hashed together
-FILTER_BITS = 24  # of a hash, which rule out most phrases that are no text
+FILTER_BITS = 24  # of a hash, which rule out most phrases that are not whole texts
 BASE = 0x9E3779B97F4A7C15
 INVERSE = pow(BASE, -1, 2**64)
 MIX = np.uint64(0xBF58476D1CE4E5B9)
@@ -28,10 +28,10 @@ def find_containing_texts(texts: np.ndarray) -> np.ndarray:
     sequences = WordSequences.of(texts)
     hashes = np.concatenate([np.empty(0, "uint64"), *sequences.text_hashes()])
     phrases = np.concatenate([np.empty((0, 4), "int64"), *sequences.phrases(hashes)])
-    once, where, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    concerned = (counts > 1) | np.isin(once, phrases[:, 3].astype("uint64"))
+    distinct, index_of_text, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    shared = (counts > 1) | np.isin(distinct, phrases[:, 3].astype("uint64"))
     alike = defaultdict(list)
-    for number in np.flatnonzero(concerned[where] & (sequences.sizes > 0)).tolist():
+    for number in np.flatnonzero(shared[index_of_text] & (sequences.sizes > 0)).tolist():
         alike[sequences.words_of(number, 0, sequences.sizes.item(number))].append(number)
     return _assign_holders(sequences, phrases[:, :3], alike)
 
@@ -74,12 +74,12 @@ class WordSequences(NamedTuple):
     @classmethod
     def of(cls, texts: np.ndarray) -> "WordSequences":
         """Split texts at blanks into lower-case words."""
-        known: dict[bytes, int] = {}
+        numbers: dict[bytes, int] = {}
         words, sizes = array.array("i"), np.zeros(len(texts), "int64")
         for number, text in enumerate(texts):
             text_words = text.lower().split(None, MAX_WORDS)
             if len(text_words) <= MAX_WORDS:
-                words.extend([known.setdefault(word, len(known)) for word in text_words])
+                words.extend([numbers.setdefault(word, len(numbers)) for word in text_words])
                 sizes[number] = len(text_words)
         return cls(words, np.cumsum(sizes) - sizes, sizes)
 
@@ -116,16 +116,16 @@ class WordSequences(NamedTuple):
         for start, stop, sums in self.blocks():
             sizes = self.sizes[start:stop]
             number = np.repeat(np.arange(start, stop), sizes)
-            place = np.arange(len(number)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-            left = self.sizes[number] - place
+            position = np.arange(len(number)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            remaining = self.sizes[number] - position
             for size in lengths:
-                first = np.flatnonzero((left >= size) & ((place > 0) | (left > size)))
+                first = np.flatnonzero((remaining >= size) & ((position > 0) | (remaining > size)))
                 own = sums.hashes(first, size)
                 likely = np.flatnonzero(table[own >> np.uint64(64 - FILTER_BITS)])
-                near = np.searchsorted(known, own[likely]).clip(max=len(known) - 1)
-                likely = likely[known[near] == own[likely]]
+                nearest = np.searchsorted(known, own[likely]).clip(max=len(known) - 1)
+                likely = likely[known[nearest] == own[likely]]
                 first, own = first[likely], own[likely].astype("int64")
-                yield np.stack([number[first], place[first], np.full_like(own, size), own], 1)
+                yield np.stack([number[first], position[first], np.full_like(own, size), own], 1)
 
 
 class PrefixSums(NamedTuple):

@@ -35,15 +35,15 @@ class Reading:
     column: str = ""
 
 
-def source(tables: Tables, wanted: Columns, inspection: Inspection | None = None) -> Source:
+def source(tables: Tables, columns: Columns, inspection: Inspection | None = None) -> Source:
     """Turn tables into examples of texts and class numbers.
 
     Rows without a class are left out and counted in the notes. If the test split has no classes, as
     in GLUE, the validation split becomes the test split, and a part of train becomes validation.
     Raises DataError if there is no such column, or if it holds no classes.
     """
-    text = text_column(tables.train, wanted)
-    target = _target_column(tables.train, wanted, text)
+    text = text_column(tables.train, columns)
+    target = _target_column(tables.train, columns, text)
     parts = tables.each(lambda table: _part(table, text, target))
     labels = _labels(tables.train, target, [part for part in parts if part is not None])
     count = len(labels.names)
@@ -65,16 +65,16 @@ def source(tables: Tables, wanted: Columns, inspection: Inspection | None = None
     return Source(train, valid, test, labels.names, tuple(notes))
 
 
-def text_column(table: Table, wanted: Columns) -> str:
+def text_column(table: Table, columns: Columns) -> str:
     """Return the text column: the requested one, one with a default name, or the longest texts.
 
     Raises DataError if there is none.
     """
     texts = [name for name, column in table.columns.items() if column.dtype == object]
-    found = _find_column(texts, wanted.text, TEXTS, "--text")
-    if found:
-        return found
-    others = [name for name in texts if name != wanted.target and name not in TARGETS]
+    named = _find_column(texts, columns.text, TEXTS, "--text")
+    if named:
+        return named
+    others = [name for name in texts if name != columns.target and name not in TARGETS]
     if not others:
         raise AddressError(
             f"Received the columns {listed(table.columns)}; expected one of texts. "
@@ -83,11 +83,11 @@ def text_column(table: Table, wanted: Columns) -> str:
     return max(others, key=lambda name: sum(map(len, table.columns[name])))
 
 
-def _target_column(table: Table, wanted: Columns, text: str) -> str:
+def _target_column(table: Table, columns: Columns, text: str) -> str:
     others = [name for name in table.columns if name != text]
-    found = _find_column(others, wanted.target, TARGETS, "--target")
-    if found:
-        return found
+    named = _find_column(others, columns.target, TARGETS, "--target")
+    if named:
+        return named
     if len(others) != 1:
         raise AddressError(
             f"Received the columns {listed(table.columns)}, none of them called "
@@ -130,7 +130,7 @@ def _part(table: Table, text: str, target: str) -> _Part:
 
 
 def empty_of(column: AnyCells) -> np.ndarray:
-    """Return which cells hold no text: they are empty, or a word for a missing value."""
+    """Return which cells have no text: they are empty, or a code for a missing value."""
     return missing_of(column, TEXT_WORDS) | (np.asarray(column) == b"None")
 
 
@@ -138,13 +138,13 @@ def _labels(table: Table, target: str, parts: list[_Part]) -> Labels:
     """Find the classes; those of a file are sorted, by value if all are numbers."""
     if target in table.labels:
         return Labels.of(table.labels[target])
-    found = find_labels(part.classes for part in parts)
-    if not 2 <= len(found.names) <= MAX_CLASSES:
+    labels = find_labels(part.classes for part in parts)
+    if not 2 <= len(labels.names) <= MAX_CLASSES:
         raise DataError(
-            f"Received {len(found.names)} different values in the column {target!r}; expected 2 to "
-            f"{MAX_CLASSES} classes. Name another column with --target."
+            f"Received {len(labels.names)} different values in the column {target!r}; expected 2 "
+            f"to {MAX_CLASSES} classes. Name another column with --target."
         )
-    return found
+    return labels
 
 
 def _examples(
@@ -153,10 +153,10 @@ def _examples(
     """Return the rows with a text and a class; None if there are none."""
     numbers = labels.numbers(part.classes)
     usable = np.flatnonzero((numbers != UNKNOWN) & ~part.empty)
-    without = int((numbers == UNKNOWN).sum())
-    if len(usable) and without:
-        said = labels.missing_words_note()
-        notes.append(f"{without} rows of {name} without a class left out{said}")
+    num_unlabelled = int((numbers == UNKNOWN).sum())
+    if len(usable) and num_unlabelled:
+        words = labels.missing_words_note()
+        notes.append(f"{num_unlabelled} rows of {name} without a class left out{words}")
     if not len(usable):
         return None
     if empty := int((part.empty & (numbers != UNKNOWN)).sum()):
@@ -167,5 +167,5 @@ def _examples(
 
 def _stand_in(valid: Examples | None) -> str:
     if valid is None:
-        return "a part of train is the test"
-    return "the validation split is the test, and validation is cut from train"
+        return "a part of train is the test split"
+    return "the validation split is the test split, and validation is cut from train"
