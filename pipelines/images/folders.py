@@ -88,25 +88,20 @@ def source(
     if not labels:
         raise _no_class_folders_error(name)
     listings = {split: _listing(root, scan, labels) for split, scan in scans.items()}
-    unreadable_before = [skipped for listing in listings.values() for skipped in listing.skipped]
+    unsupported = [file for listing in listings.values() for file in listing.skipped]
     shapes = _sample_shapes([path for listing in listings.values() for path in listing.paths])
     if not shapes:
         skipped_files.require_readable_classes(
-            name, labels, unreadable_before + _undecodable_files(listings, labels, {}), root
+            name, labels, unsupported + _undecodable_files(listings, labels, {}), root
         )
     fit = fitting(shapes)
     examples_of_split = {
-        split: _read(skipped, fit, memory_budget, inspection) for split, skipped in listings.items()
+        split: _read(listing, fit, memory_budget, inspection) for split, listing in listings.items()
     }
     undecodable = _undecodable_files(listings, labels, examples_of_split)
-    trained_classes = {
-        labels[number] for number in set(examples_of_split["train"].targets) - {SKIPPED}
-    }
+    trained = {labels[number] for number in set(examples_of_split["train"].targets) - {SKIPPED}}
     skipped_files.require_readable_classes(
-        name,
-        _expected_classes(scans["train"]) - trained_classes,
-        undecodable + unreadable_before,
-        root,
+        name, _expected_classes(scans["train"]) - trained, undecodable + unsupported, root
     )
     loose = [_unsorted_file(path) for path in layout.loose]
     if inspection:
@@ -117,11 +112,11 @@ def source(
         for split, examples in examples_of_split.items()
     }
     totals = Counter(labels[k] for listing in listings.values() for k in listing.target)
-    totals += Counter(skipped.label for skipped in unreadable_before)
+    totals += Counter(file.label for file in unsupported)
     notes = (
         *layout.notes,
         *_empty(root, scans),
-        *skipped_files.notes(root, undecodable + unreadable_before + loose, totals),
+        *skipped_files.notes(root, undecodable + unsupported + loose, totals),
     )
     return Source(**readable, labels=labels, notes=notes)
 
@@ -165,9 +160,7 @@ def _labels(scans: dict[str, Scan]) -> tuple[str, ...]:
 
 
 def _expected_classes(train: Scan) -> set[str]:
-    return {skipped.label for skipped in train.skipped if skipped.is_other_format}.union(
-        train.labels
-    )
+    return {file.label for file in train.skipped if file.is_other_format}.union(train.labels)
 
 
 def _listing(root: Path, scan: Scan, labels: tuple[str, ...]) -> Listing:
