@@ -80,8 +80,8 @@ def predict(
     from inference import saved_graph
     from training import startup
 
-    # Importing Keras would take longer than predicting with the graph.
-    start = startup.start_tensorflow_without_keras
+    # Importing all of TensorFlow, and Keras, would take longer than predicting with the graph.
+    start = startup.start_sessions
     (start if saved_graph.is_current(run) else startup.start_tensorflow)()
     from evaluation import console_tables
     from inference.inputs import Notes

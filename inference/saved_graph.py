@@ -109,13 +109,14 @@ def save(run: Run) -> None:
 
     If it cannot be written, `predict` keeps loading the Keras model, which only takes longer.
     """
+    if is_current(run):
+        return
     import tensorflow as tf
 
     with contextlib.suppress(provenance.ProvenanceError, OSError, tf.errors.OpError):
         provenance.require_signature(run.path, provenance.RUN_FILES)
-        if not is_current(run):
-            # Variables of several devices cannot be saved; those of the file can.
-            _write(run if run.manifest["replicas"] == 1 else Run.load(run.path))
+        # Variables of several devices cannot be saved; those of the file can.
+        _write(run if run.manifest["replicas"] == 1 else Run.load(run.path))
 
 
 def _write(run: Run) -> None:

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
+
+# Not tf.compat.v1: the public API would be imported with it, see `training.deferred`.
+from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.client.session import Session
+from tensorflow.python.framework.dtypes import as_dtype
+from tensorflow.python.framework.ops import Graph
+from tensorflow.python.saved_model import loader_impl
 
 from inference.artifacts import ABOUT, read
 from inference.latency_estimate import LatencyEstimate
@@ -25,7 +31,7 @@ ALL = 0  # threads: as many as there are cores
 # Below 0 the calling thread runs the graph. Waking other threads costs a small network a tenth
 # of its time; large operations still use all cores. Such a call has no timeout, so it is for
 # short requests.
-INLINE = tf.compat.v1.RunOptions(inter_op_thread_pool=-1)
+INLINE = config_pb2.RunOptions(inter_op_thread_pool=-1)
 
 
 class Tensor(NamedTuple):
@@ -98,15 +104,15 @@ class Servable:
         self.about = read(directory / ABOUT)
         self.directory, self.latency, self.threads = directory, LatencyEstimate(), threads
         self.definitions: dict[str, Any] = {}
-        self._graph = tf.Graph()
-        config = tf.compat.v1.ConfigProto(
+        self._graph = Graph()
+        config = config_pb2.ConfigProto(
             allow_soft_placement=True, intra_op_parallelism_threads=threads
         )
-        self._session = tf.compat.v1.Session(graph=self._graph, config=config)
+        self._session = Session(graph=self._graph, config=config)
         self._lock, self._users = threading.Lock(), 0
         try:
             with self._graph.as_default():
-                loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
+                loaded = loader_impl.load(self._session, ["serve"], str(directory))
             self.definitions = dict(loaded.signature_def)
             self.signatures = {
                 name: self._signature(name, one)
@@ -160,7 +166,7 @@ class Servable:
 
         def once(some: Mapping[str, Any]) -> dict[str, Any]:
             left = max(1, int((end - time.monotonic()) * 1000))
-            options = tf.compat.v1.RunOptions(timeout_in_ms=left)
+            options = config_pb2.RunOptions(timeout_in_ms=left)
             feed = {one.place: some[name] for name, one in signature.inputs.items()}
             return self._session.run(places, feed, options=options)
 
@@ -217,7 +223,7 @@ def _by_blocks(
 
 
 def _tensor(info: Any) -> Tensor:
-    dtype = tf.dtypes.as_dtype(info.dtype).as_numpy_dtype
+    dtype = as_dtype(info.dtype).as_numpy_dtype
     shape = info.tensor_shape
     sizes = tuple(None if one.size < 0 else int(one.size) for one in shape.dim)
     return Tensor(info.name, np.dtype(dtype), None if shape.unknown_rank else sizes)

@@ -23,7 +23,7 @@ def ordered_batches(
     *,
     batch_size: int,
     prepare: Callable[[Any], Any] | None = None,
-) -> tf.data.Dataset:
+) -> "tf.data.Dataset":
     """Batch the examples once, in their order; the last batch may be smaller.
 
     In a strategy's scope every replica gets at least one example of each batch:
@@ -60,7 +60,7 @@ def sharded_batches(
 
 def _single_pass(
     examples: Examples, batch_size: int, prepare: Callable[[Any], Any] | None
-) -> Callable[[WorkerShard], tf.data.Dataset]:
+) -> "Callable[[WorkerShard], tf.data.Dataset]":
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas > 1:
         batch_size = _size_for_replicas(replicas, len(examples), batch_size)
@@ -172,7 +172,7 @@ def _dataset(
     batch: Callable[[Any], Batch],
     prepare: Callable[[Any], Any] | None,
     shard: WorkerShard,
-) -> tf.data.Dataset:
+) -> "tf.data.Dataset":
     """Make the prepared batches at some positions, or a worker's shards of them."""
     local = shard.local_replicas
 

@@ -38,7 +38,7 @@ class WorkerShard(NamedTuple):
 WHOLE_BATCH = WorkerShard(0, 1, 1)
 
 
-def for_strategy(make_dataset: Callable[[WorkerShard], tf.data.Dataset]) -> Any:
+def for_strategy(make_dataset: Callable[[WorkerShard], "tf.data.Dataset"]) -> Any:
     """Return the dataset that `fit` reads in this strategy: whole batches, or a worker's rows.
 
     TensorFlow divides whole batches among the devices of one process. It would do the same

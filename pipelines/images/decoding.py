@@ -1,5 +1,6 @@
 """Decode image files, with limits on the number of pixels."""
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -181,7 +182,7 @@ def image_size(encoded: Any) -> ImageSize:
         return tf.unstack(tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], "int64"))
 
     def gif() -> list[Any]:
-        screen, frames = [number(8, 2), number(6, 2)], _gif_frames_size(encoded)
+        screen, frames = [number(8, 2), number(6, 2)], _gif_function()(encoded)
         return [tf.maximum(screen[0], frames[0]), tf.maximum(screen[1], frames[1])]
 
     def bmp() -> list[Any]:
@@ -240,7 +241,13 @@ def _unsigned(number: Any) -> Any:
     return tf.minimum(number, 2**32 - number)
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+@functools.cache
+def _gif_function() -> Any:
+    # Not a decorator: `predict` imports this module and calls no TensorFlow of its own.
+    spec = tf.TensorSpec([], tf.string)
+    return tf.function(_gif_frames_size, input_signature=[spec], autograph=False)
+
+
 def _gif_frames_size(encoded: Any) -> tuple[Any, Any]:
     """Return the total height and largest width of the frames of a GIF.
 
