@@ -7,8 +7,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from training.distributed import cluster
 from training.deferred import defer_tensorflow
+from training.distributed import cluster
 from training.distributed.cluster import Strategy
 
 
