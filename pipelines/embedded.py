@@ -99,7 +99,7 @@ def _review(random: np.random.Generator, liked: bool) -> str:
     clauses = [_clause(random, liked), _clause(random, not liked)]
     if random.random() < SINGLE_CLAUSE_SHARE:
         return clauses[0]
-    return str(random.choice(CONTRASTS)).format(*clauses)
+    return CONTRASTS[random.integers(len(CONTRASTS))].format(*clauses)
 
 
 def _clause(random: np.random.Generator, liked: bool) -> str:
@@ -108,7 +108,10 @@ def _clause(random: np.random.Generator, liked: bool) -> str:
     if not liked:
         opinions = LIKED if negated else DISLIKED
     words = (SUBJECTS, verbs, BETWEEN, opinions, AFTER)
-    subject, verb, between, opinion, after = (str(random.choice(choices)) for choices in words)
+    # `random.choice` draws the same numbers, but makes an array of each tuple.
+    subject, verb, between, opinion, after = (
+        choices[random.integers(len(choices))] for choices in words
+    )
     return f"the {subject} {verb} {between} {opinion}{after}"
 
 

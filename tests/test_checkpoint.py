@@ -175,7 +175,16 @@ def flipped(content):
     return content[:-100] + bytes([content[-100] ^ 1]) + content[-99:]
 
 
-@pytest.mark.parametrize("damage", [cut, flipped, lambda _: b"", lambda _: b"PK\x03\x04" * 9])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut,
+        *(
+            pytest.param(damage, marks=pytest.mark.thorough)
+            for damage in (flipped, lambda _: b"", lambda _: b"PK\x03\x04" * 9)
+        ),
+    ],
+)
 def test_of_a_damaged_checkpoint_the_one_before_is_taken(damage, two_epochs, begun, capfd, whole):
     last = newest(begun)
     last.write_bytes(damage(last.read_bytes()))
@@ -491,7 +500,9 @@ def test_the_command_line_goes_on_with_a_run(begun, whole, ask):
     assert "not empty" in error
 
 
-@pytest.mark.parametrize("by", ["--data-dir", "TFDS_DATA_DIR"])
+@pytest.mark.parametrize(
+    "by", ["--data-dir", pytest.param("TFDS_DATA_DIR", marks=pytest.mark.thorough)]
+)
 def test_a_run_that_goes_on_finds_its_sets_again(by, ask, tmp_path, monkeypatch):
     """Killed, it says in its checkpoint where they lie; the test's own variable names nothing."""
     sets = Path(os.environ.get("TFDS_DATA_DIR", ""))
@@ -591,6 +602,7 @@ def test_what_cannot_be_compared_is_not_made_again(name, whole, tmp_path):
     assert not (tmp_path / "again").exists()
 
 
+@pytest.mark.thorough
 def test_interrupted_folds_go_on(two_epochs, tmp_path, monkeypatch):
     app, path, made = two_epochs, tmp_path / "folds", []
     usual = cross_validation.train

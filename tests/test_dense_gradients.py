@@ -49,6 +49,7 @@ def test_parts_of_a_row_count_as_their_sum(name, arguments):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.thorough
 def test_the_kit_fails_an_optimizer_that_squares_the_parts():
     with pytest.raises(AssertionError, match="the sum of the parts of repeated rows"):
         training_checks.accepts_sparse_gradients(find_subject("keras.optimizers:RMSprop"))

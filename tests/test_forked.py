@@ -50,6 +50,7 @@ def test_a_fork_ends_as_a_process_does(name, both, elsewhere):
     assert fork.stderr.splitlines()[-1:] == real.stderr.splitlines()[-1:]
 
 
+@pytest.mark.thorough
 def test_a_fork_answers_as_a_process_does(exported, tmp_path):
     run = exported(Mnist)
     samples = modality_of(run).sample_inputs(run.samples.raw, run)

@@ -266,6 +266,7 @@ def test_reversed_labels_fail_the_parity_check_of_each_format(name, run, tmp_pat
         edge.write(run, tmp_path, carried(run), name)
 
 
+@pytest.mark.thorough
 def test_a_smaller_file_is_compared_with_the_usual_one(run, tmp_path):
     portable = carried(run)
     edge.write(run, tmp_path, portable, "litert")

@@ -95,7 +95,9 @@ def test_the_graph_answers_as_the_model(app, kept):
     np.testing.assert_allclose(numbers, wanted, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("columns", ["size", "kind", "size,kind"])
+@pytest.mark.parametrize(
+    "columns", ["size", "kind", pytest.param("size,kind", marks=pytest.mark.thorough)]
+)
 def test_rows_of_one_kind_of_column_are_answered(columns, tmp_path, ask):
     """Without numbers, or without texts, one of the matrices has no column."""
     names = columns.split(",")
@@ -158,7 +160,11 @@ def test_a_graph_of_a_model_that_was_changed_since_is_not_asked(kept):
     assert not saved_graph.is_current(run)
 
 
-@pytest.mark.parametrize("app", [Mnist, Regression], ids=lambda app: app.name())
+@pytest.mark.parametrize(
+    "app",
+    [pytest.param(Mnist, marks=pytest.mark.thorough), Regression],
+    ids=lambda app: app.name(),
+)
 def test_a_graph_that_is_replaced_while_it_is_opened_changes_no_answer(app, kept, monkeypatch):
     """What was checked is what is loaded; where it has gone the model answers."""
     run = kept(app)

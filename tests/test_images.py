@@ -72,6 +72,7 @@ def test_a_changed_digit_comes_out_close_to_the_original(change, mnist):
         assert np.abs(fitted.astype(int) - digits).mean() < CLOSE
 
 
+@pytest.mark.thorough
 def test_the_measure_of_closeness_distinguishes_images(mnist):
     """Another digit, and an empty picture, are not close."""
     _, digits = mnist
@@ -115,7 +116,9 @@ def test_training_images_need_not_be_square(shape, size):
         assert fit(pictures(1, (*size, 1)).features[0]).shape == shape
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "channels", [4, *(pytest.param(number, marks=pytest.mark.thorough) for number in (1, 2, 3))]
+)
 def test_blocks_of_pixels_change_no_bit(channels, monkeypatch):
     """An image is laid on white in blocks: as float32 one of 67 megapixels took 2.4 GB."""
     size = (41, 23, channels)

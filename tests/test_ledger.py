@@ -111,6 +111,7 @@ def test_scores_carry_the_count_and_judging_again_does_not_raise_it(copied, run,
     assert kept["test_set"]["other_runs"] == 1
 
 
+@pytest.mark.thorough
 def test_a_replay_does_not_count(copied, tmp_path):
     report.score(copied)
     found = replay.replay(copied, tmp_path / "again", verbose=0)

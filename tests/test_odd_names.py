@@ -14,7 +14,10 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name == "pattern" else pytest.mark.thorough) for name in NAMES],
+)
 def test_a_run_is_trained_and_asked_where_names_are_odd(name, ask, elsewhere):
     place = elsewhere / NAMES[name]
     place.mkdir()

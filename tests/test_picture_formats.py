@@ -233,6 +233,7 @@ def test_all_frames_of_a_gif_count():
     assert decode(animation(3)).shape == (8, 8, 3)
 
 
+@pytest.mark.thorough
 def test_all_pictures_of_a_request_count(monkeypatch):
     monkeypatch.setattr("pipelines.images.decoding.MAX_TOTAL_PIXELS", 8 * 8 * 3)
     picture = tf.io.encode_png(np.full((8, 8, 3), 7, "uint8")).numpy()

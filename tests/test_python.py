@@ -95,6 +95,7 @@ def _columns(run):
     )
 
 
+@pytest.mark.thorough
 def test_images_of_python(tiny_run):
     run = tiny_run(Mnist)
     images = run.samples.raw[:3]
@@ -104,6 +105,7 @@ def test_images_of_python(tiny_run):
     assert [row["class"] for row in found] == list(labels[run.samples.answers[:3].argmax(1)])
 
 
+@pytest.mark.thorough
 def test_texts_of_python(tiny_run, tmp_path):
     run = tiny_run(Text)
     given = ["not good at all", "notes.txt"]  # a text, though it looks like the name of a file

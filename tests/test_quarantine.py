@@ -86,6 +86,7 @@ def test_other_files_are_refused_as_lists(content, splits, elsewhere):
         remove_listed(splits, elsewhere / "list.csv")
 
 
+@pytest.mark.thorough
 def test_a_run_with_a_list_can_be_evaluated_again(ask, elsewhere):
     status, output, error = ask("mnist", "check-data", "--write-quarantine", "list.csv", "--json")
     assert status == 0, error
@@ -149,6 +150,7 @@ def test_folds_with_an_unusable_list_write_nothing(content, ask, elsewhere):
     assert not (elsewhere / "folds").exists()
 
 
+@pytest.mark.thorough
 def test_every_fold_leaves_out_of_training_what_is_listed(ask, elsewhere, listed):
     splits = Mnist().load_splits()
     flags = ["--folds", "2", "--quarantine", listed(*keys(splits.train, 0, 1, 2))]

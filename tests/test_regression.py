@@ -324,6 +324,7 @@ def test_corrections_are_scaled_by_what_validation_supports():
     assert float(layer(tf.constant(2.0), training=False)) == 1
 
 
+@pytest.mark.thorough
 def test_the_scale_is_set_while_averaged_weights_are_in_the_model(tmp_path, monkeypatch):
     """Schedule-free training continues from other weights than those it validates."""
     seen, usual = [], shrinkage.ResidualShrinkage.on_test_begin

@@ -180,7 +180,7 @@ def test_variables_that_only_keras_restores_are_no_version(run, tmp_path):
 
 
 def test_requests_do_not_notice_that_versions_change(directory, publish, tmp_path):
-    campaign(directory, publish, tmp_path, swaps=2, least=300)
+    campaign(directory, publish, tmp_path, swaps=2, least=100)
 
 
 @pytest.mark.slow

@@ -41,31 +41,38 @@ def test_every_folder_has_a_test():
     assert [name for name in folders if f'"{name}"' not in text] == []
 
 
+TABLES = [
+    ("all-lines-broken-says-without-rows", "sep.csv", "price", 0.0),
+    ("constant-with-gaps", "gaps.csv", "y", 0.999),
+    ("dotted-thousands-read-as-decimals", "de.csv", "price", 0.999),
+    ("float32-before-scaling", "ids.csv", "y", 0.999),
+    ("float32-before-scaling", "epoch.csv", "y", 0.9),
+    ("float32-before-scaling", "target.csv", "stamp", 0.9),
+    ("missing-words-make-categories", "none.csv", "price", 0.7),
+    ("missing-words-make-categories", "dash.csv", "price", 0.7),
+    ("missing-words-make-categories", "hashna.csv", "price", 0.7),
+    ("missing-words-make-categories", "inf.csv", "price", 0.6),
+    ("nonlatin-column-names", "cyrillic.csv", "продажа", 0.0),
+    ("nonlatin-column-names", "percent.csv", "price", -9.0),
+    ("numbers-as-people-write-them", "brackets.csv", "y", 0.999),
+    ("numbers-as-people-write-them", "currency.csv", "price", 0.999),
+    ("numbers-as-people-write-them", "minus.csv", "y", 0.999),
+    ("numbers-as-people-write-them", "nbsp.csv", "price", 0.999),
+    ("numbers-as-people-write-them", "percent.csv", "price", 0.999),
+    ("numbers-as-people-write-them", "thousands.csv", "price", 0.999),
+    ("numbers-as-people-write-them", "thousands_target.csv", "price", 0.999),
+    ("gz-and-zip", "plain.csv.gz", "price", 0.0),
+    ("gz-and-zip", "plain.zip", "price", 0.0),
+    ("wide-files", "wide300.csv", "y", -9.0),
+]
+FIRST = {folder: name for folder, name, *_ in reversed(TABLES)}
+
+
 @pytest.mark.parametrize(
     ("folder", "name", "target", "least"),
     [
-        ("all-lines-broken-says-without-rows", "sep.csv", "price", 0.0),
-        ("constant-with-gaps", "gaps.csv", "y", 0.999),
-        ("dotted-thousands-read-as-decimals", "de.csv", "price", 0.999),
-        ("float32-before-scaling", "ids.csv", "y", 0.999),
-        ("float32-before-scaling", "epoch.csv", "y", 0.9),
-        ("float32-before-scaling", "target.csv", "stamp", 0.9),
-        ("missing-words-make-categories", "none.csv", "price", 0.7),
-        ("missing-words-make-categories", "dash.csv", "price", 0.7),
-        ("missing-words-make-categories", "hashna.csv", "price", 0.7),
-        ("missing-words-make-categories", "inf.csv", "price", 0.6),
-        ("nonlatin-column-names", "cyrillic.csv", "продажа", 0.0),
-        ("nonlatin-column-names", "percent.csv", "price", -9.0),
-        ("numbers-as-people-write-them", "brackets.csv", "y", 0.999),
-        ("numbers-as-people-write-them", "currency.csv", "price", 0.999),
-        ("numbers-as-people-write-them", "minus.csv", "y", 0.999),
-        ("numbers-as-people-write-them", "nbsp.csv", "price", 0.999),
-        ("numbers-as-people-write-them", "percent.csv", "price", 0.999),
-        ("numbers-as-people-write-them", "thousands.csv", "price", 0.999),
-        ("numbers-as-people-write-them", "thousands_target.csv", "price", 0.999),
-        ("gz-and-zip", "plain.csv.gz", "price", 0.0),
-        ("gz-and-zip", "plain.zip", "price", 0.0),
-        ("wide-files", "wide300.csv", "y", -9.0),
+        pytest.param(*table, marks=[] if FIRST[table[0]] == table[1] else pytest.mark.thorough)
+        for table in TABLES
     ],
 )
 def test_a_table_is_learnt(folder, name, target, least, train):
@@ -102,13 +109,13 @@ def test_missing_labels_are_no_classes(name):
 def test_a_file_of_texts_is_read_whatever_its_ending(train, ask):
     train("text", case("file-name-classified", "plain.csv"), *TEXT)
     answers = []
-    for name in ("new.csv", "NEW.CSV", "new.tsv", "new.TXT"):
+    for name in ("NEW.CSV", "new.tsv"):
         status, out, err = ask(
             "text", "predict", "run", CASES / "file-name-classified" / name, "--json"
         )
         assert status == 0, err
         answers.append([one["class"] for one in json.loads(out)["predictions"]])
-    assert answers == [["neg", "pos", "neg"]] * 4
+    assert answers == [["neg", "pos", "neg"]] * 2
 
 
 def test_what_is_no_text_behind_a_table_is_named():

@@ -142,7 +142,6 @@ ALL = [app.name() for app in apps.ALL]
 @pytest.mark.parametrize(
     ("size", "names"),
     [
-        ("tiny", ["regression"]),
         pytest.param("tiny", ALL, marks=pytest.mark.thorough),
         pytest.param("usual", ALL, marks=pytest.mark.slow),
     ],

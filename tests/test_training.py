@@ -188,6 +188,7 @@ def test_divergence_after_an_epoch_keeps_the_best_model(tmp_path, monkeypatch):
     assert not hidden_files(run.path)
 
 
+@pytest.mark.thorough
 def test_an_interrupted_run_keeps_the_best_model(tmp_path, monkeypatch):
     interrupt_in_epoch(2, monkeypatch)
     with pytest.raises(KeyboardInterrupt):

@@ -57,6 +57,7 @@ def found(listed):
         listed.write_bytes(before)
 
 
+@pytest.mark.thorough
 def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found, listed):
     before = TINY.load_splits().sizes
     runs = [Run.load(path.parent) for path in found.directory.glob("trials/*/run.json")]
