@@ -78,11 +78,17 @@ def _address(run: str) -> Address:
     source = path.absolute()  # the server follows links at each search
     directory = directory_in(source)
     if directory is None:
-        raise ServeError(
-            f"Received {run!r}, which holds no exported version; expected some. Export it: "
-            "athanor APP export RUN."
-        )
+        raise no_version(path)
     return Address(name or _name_in(directory), directory, source)
+
+
+def no_version(path: Path) -> ServeError:
+    """Make the error for a path without an export: it names the command that writes one."""
+    runs = [one for one in (path, path / "latest") if (one / MANIFEST).is_file()]
+    return ServeError(
+        f"Received {str(path)!r}, which holds no exported version; expected at least one. Export "
+        f"it first: athanor export {runs[0] if runs else 'RUN'}"
+    )
 
 
 def directory_in(source: Path) -> Path | None:

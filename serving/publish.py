@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from exporting.version_folders import new_version
 from inference.artifacts import versions
-from serving.addresses import NAME, ServeError, directory_in
+from serving.addresses import NAME, ServeError, directory_in, no_version
 from training import provenance
 
 
@@ -30,10 +30,7 @@ def publish(source: Path, name: str, models: Path, *, trust: bool = False) -> Pu
         )
     directory = directory_in(source.absolute())
     if directory is None:
-        raise ServeError(
-            f"Received {str(source)!r}, which holds no exported version; expected some. Export it: "
-            "athanor APP export RUN."
-        )
+        raise no_version(source)
     export = directory / str(max(versions(directory)))
     provenance.require_signature(export, provenance.EXPORT_FILES, trust=trust)
     with new_version(models / name) as version:

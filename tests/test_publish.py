@@ -125,7 +125,7 @@ def test_a_name_that_is_none_is_refused(name, exported, elsewhere):
 
 
 def test_a_run_without_an_export_is_refused(elsewhere):
-    with pytest.raises(ServeError, match="athanor APP export RUN"):
+    with pytest.raises(ServeError, match="athanor export RUN"):
         publish(elsewhere, "digits", elsewhere / "models")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import apps
 from apps.app import App, ModalityName, TaskName
 from pipelines.files import atomic_write, expand_home, replace_home
-from training import model_file
+from training import model_file, nearest_run
 from training.manifest import TASKS, RunError, read
 from training.options import TrainOptions
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipelines.splits import Fold, Splits
     from training.samples import Samples
 
-MANIFEST, SCORES, CHECKPOINT = "run.json", "scores.json", "checkpoint"
+MANIFEST, SCORES, CHECKPOINT = nearest_run.MANIFEST, "scores.json", nearest_run.CHECKPOINT
 QUARANTINE = "quarantine.csv"  # copy of the list of excluded examples
 INTERRUPTED = "interrupted"  # value of `stopped` in the manifest after Ctrl-C
 ELSEWHERE = Path(os.devnull)  # run directory of a worker that writes no files
@@ -43,8 +43,8 @@ class Run:
         for name in (MANIFEST, "model.keras"):
             if not (run.path / name).is_file():
                 raise RunError(
-                    f"Received the run {str(path)!r}, which holds no {name}; expected the "
-                    "directory of a finished run. Train one, or look in runs/."
+                    f"Received the run {str(path)!r}, which holds no {name}; "
+                    f"{nearest_run.expectation(path)}"
                 )
         if data_dir is None:
             remembered = remembered_directory(run.manifest["data"].get("directory"))
