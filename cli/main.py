@@ -64,7 +64,8 @@ def _run(arguments: list[str]) -> int:
         if "--debug" in arguments:
             raise
         status, message = output.explain(error, arguments)
-        print(f"athanor: {message}", file=sys.stderr)
+        if message:
+            print(f"athanor: {message}", file=sys.stderr)
         return status
     return 0
 

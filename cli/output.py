@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, MissingArgumentError
 
 import apps
 from apps.fields import RENAMED_FIELDS
@@ -20,6 +20,7 @@ from training.options import CheckDistributeOptions
 
 APP_VERBS = ("train", "tune", "check-data", "check-distribute")
 RUN_VERBS = ("evaluate", "predict", "export", "replay", "compare")  # a run names its app
+BROKEN_PIPE_STATUS = 141  # of a program that SIGPIPE ends, as shells count
 # How a user makes a verb need less memory.
 MEMORY_REMEDIES = {
     "train": "Take smaller data, a smaller --batch-size or a smaller model.",
@@ -187,9 +188,12 @@ def _is_number(text: str) -> bool:
 def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, str]:
     """Return the exit status and the message of an error: received, expected, what to do.
 
-    `arguments` are those of the command that failed.
+    `arguments` are those of the command that failed. The message is empty if the reader of the
+    output has ended, as in `athanor predict RUN FILE | head`, and no training was stopped by that.
     """
     text = " ".join(str(error).split())
+    if isinstance(error, MissingArgumentError) and (message := _missing_word(error)):
+        return 2, message
     if isinstance(error, CycloptsError):
         return 2, f"{text} See --help."
     if isinstance(error, KeyboardInterrupt):
@@ -197,6 +201,9 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, s
         return status, text or "interrupted; finished work is stored."
     if status := getattr(error, "exit_status", 0):
         return status, text
+    if isinstance(error, BrokenPipeError):
+        lost = "the program that reads the output has ended (Broken pipe); finished work is stored."
+        return BROKEN_PIPE_STATUS, lost if {"train", "tune"} & set(arguments) else ""
     full = "No space left on device" in text
     if full or (isinstance(error, OSError) and error.strerror):
         reason = "No space left on device" if full else getattr(error, "strerror", "")
@@ -213,3 +220,14 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, s
         )
         return 1, f"The memory of this machine is too small; nothing more was written. {remedy}"
     return 1, f"Unexpected {kind}: {text[:200]} Run again with --debug for the traceback."
+
+
+def _missing_word(error: MissingArgumentError) -> str:
+    """Name the word that a command lacks, such as RUN; empty if a flag lacks its value."""
+    argument = error.argument
+    if argument is None or not argument.field_info.is_positional:
+        return ""
+    word = argument.name.removeprefix("--").upper()
+    command = " ".join(["athanor", *(error.command_chain or ())])
+    example = ", such as runs/APP/latest" * (word == "RUN")
+    return f"Received no {word} for {command}; expected one{example}. See {command} --help."

@@ -37,6 +37,7 @@ def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, 
     if options.folds is not None:
         summary = cross_validation.cross_validate(app, options.folds, options, verbose=verbose)
         console_tables.folds(summary)
+        print(f"runs  {short(Path(summary['run']))}/fold-1 to fold-{options.folds}")
         return summary
     run, scores = experiment.train_and_score(app, options, verbose=verbose)
     if scores is None:
@@ -91,7 +92,8 @@ def tune(app: apps.App, options: TuneOptions) -> dict[str, Any]:
     summary = search_report.summarize(outcome)
     scores = report.score(outcome.best)
     console_tables.scores(scores)
-    print(f"best  {short(outcome.best.path)}, an ordinary run: athanor {app.name()} export it")
+    best = short(outcome.best.path)
+    print(f"best  {best}, an ordinary run: athanor export {best}")
     return summary | score_summary(outcome.best, scores)
 
 

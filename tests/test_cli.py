@@ -11,6 +11,7 @@ import pytest
 
 import apps
 from apps import Mnist
+from cli import output as console
 from cli import training as making
 from training.run import Run
 
@@ -153,7 +154,6 @@ def test_damaged_samples_are_named(ask, copied):
     [
         RuntimeError("boom"),
         OSError(28, "No space left on device"),
-        BrokenPipeError(32, "Broken pipe"),
     ],
 )
 def test_what_nobody_expected_is_one_line_too(error, ask, monkeypatch):
@@ -162,6 +162,31 @@ def test_what_nobody_expected_is_one_line_too(error, ask, monkeypatch):
 
     monkeypatch.setattr(making, "train", broken)
     assert_mistake(ask("mnist", "train"), str(error.args[-1]), status=1)
+
+
+def no_reader(*_, **__):
+    raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_training_says_that_the_reader_of_its_output_has_ended(ask, monkeypatch):
+    monkeypatch.setattr(making, "train", no_reader)
+    assert_mistake(ask("mnist", "train"), "the program that reads the output has ended", status=141)
+
+
+def test_predictions_piped_to_head_end_without_a_message():
+    assert console.explain(BrokenPipeError(32, "Broken pipe"), ["predict", "x"]) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["regression", "evaluate"], "Received no RUN for athanor regression evaluate;"),
+        (["publish", "x"], "Received no NAME for athanor publish;"),
+        (["mnist", "train", "--epochs"], "--epochs requires an argument"),
+    ],
+)
+def test_a_missing_word_is_named_as_the_help_names_it(words, said, ask):
+    assert_mistake(ask(*words), said)
 
 
 def interrupted(*_, **__):
