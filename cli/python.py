@@ -111,7 +111,7 @@ def predict(
     options.check_for(type(loaded.app))
     from evaluation.notebook import Table
     from inference.inputs import Notes
-    from inference.values import predict_values
+    from inference.predict import predict_values
 
     notes = Notes()
     predictions = predict_values(loaded, inputs, notes)

@@ -1,9 +1,12 @@
 """Predict new inputs with a run on the disk."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from inference.inputs import Note, print_note
 from inference.modalities import modality_of
+from inference.values import Predictions, is_column
 from training.run import Run
 
 
@@ -15,6 +18,30 @@ def predict(run: Run, inputs: list[str], note: Note = print_note) -> list[dict[s
     what reading found. Raises UnreadableError if no input can be read.
     """
     return modality_of(run).predict(run, inputs, note)
+
+
+def predict_values(run: Run, values: Any, note: Note = print_note) -> Predictions:
+    """Return a prediction for each value; `input` is its text, its path, or the number of its row.
+
+    Args:
+        run: the trained run.
+        values: for rows a frame, a dict of columns, a list of dicts or one dict; for images an
+            array [n, height, width(, channels)]; for texts a list of texts; for ids a list of
+            users, of (user, item) pairs, or a frame of both. A Path is a file, as on the command
+            line; for rows and images so is a text.
+        note: is called with lines about what reading found.
+
+    Raises:
+        UnreadableError: for other values.
+
+    """
+    if isinstance(values, Path):
+        return predict(run, [str(values)], note)
+    if isinstance(values, str):
+        values = [values]
+    if isinstance(values, Mapping) and not any(map(is_column, values.values())):
+        values = [values]
+    return modality_of(run).predict_values(run, values, note)
 
 
 def examples(run: Run, count: int = 3) -> list[str]:

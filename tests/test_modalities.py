@@ -17,7 +17,6 @@ def modalities_by_room():
     from data_checks.examine import MODALITIES
     from evaluation import modalities as evaluated
     from inference import modalities as inferred
-    from inference.values import PREDICT
     from training.manifest import DECODER_FIELDS
 
     return {
@@ -25,7 +24,6 @@ def modalities_by_room():
         "data_checks": {one.name for one in MODALITIES},
         "evaluation": {one.NAME for one in evaluated.MODALITIES},
         "inference": {one.NAME for one in inferred.MODALITIES},
-        "inference of Python values": set(PREDICT),
         "training": set(DECODER_FIELDS),
     }
 

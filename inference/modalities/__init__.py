@@ -7,6 +7,7 @@ from apps.app import ModalityName
 from inference.inputs import Note
 from inference.modalities import ids, images, rows, texts
 from inference.portable import Portable
+from inference.values import Predictions
 from pipelines.examples import Batch
 from training.run import Run
 
@@ -45,6 +46,9 @@ class Modality(Protocol):
 
     def predict(self, run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:
         """Predict inputs from the command line, each a file, a text or an id."""
+
+    def predict_values(self, run: Run, values: Any, note: Note) -> Predictions:
+        """Predict values of Python, such as a frame or a list; see `inference.predict`."""
 
     def write_examples(self, folder: Path, batch: Batch, run: Run) -> list[str]:
         """Write examples to a folder; returns them as inputs of `predict`."""

@@ -10,12 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from apps.app import ModalityName
+from inference.inputs import Note
 from inference.modalities import id_predictions
 from inference.modalities.id_predictions import LIST_LENGTH, PAIR
 from inference.modalities.item_scores import TopItems, catalogue, ids_of, max_batch_size, top_items
 from inference.modalities.item_similarity import item_vectors, most_similar
 from inference.named_outputs import name_outputs, named_function
 from inference.portable import CodeTable, Lists, Portable, as_float32, tail_model
+from inference.values import Predictions, as_list, is_table, predict_table
 from pipelines.examples import Batch
 from pipelines.ids.reading import encode_id
 from training.run import Run
@@ -216,6 +218,23 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:
         kind: [encode_id(name).decode("utf-8", "replace") for name in names[:NUM_EXAMPLE_IDS]]
         for kind, names in examples.items()
     }
+
+
+def predict_values(run: Run, values: Any, note: Note) -> Predictions:
+    """Predict a list of users or of (user, item) pairs, or the rows of a table of them."""
+    if is_table(values):
+        return predict_table(values, lambda paths: predict(run, paths, note))
+    expected = "a list of users, of (user, item) pairs, or a data frame of both"
+    lines = [_id_line(value) for value in as_list(values, expected)]
+    return predict(run, lines, note)
+
+
+def _id_line(value: Any) -> str:
+    """Return a user or (user, item), as on the command line."""
+    line = io.StringIO()
+    cells = value if isinstance(value, tuple) else [value]
+    csv.writer(line, lineterminator="").writerow(map(str, cells))
+    return line.getvalue()
 
 
 def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:  # noqa: ARG001

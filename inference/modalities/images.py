@@ -1,5 +1,6 @@
 """Images: signatures over pixels and files, Grad-CAM, image files from the command line."""
 
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +12,11 @@ from inference.inputs import Note, UnreadableError
 from inference.named_outputs import name_outputs, named_function, predict_rows
 from inference.portable import Portable, as_float32
 from inference.request_errors import RequestError
+from inference.values import Predictions, as_paths, numbered
 from pipelines.batches import inference_batch_size
 from pipelines.examples import Batch
 from pipelines.files import atomic_write
+from pipelines.images import pixel_arrays
 from pipelines.images.decoding import decode_all, read_image_content, too_many_pixels_message
 from pipelines.images.formats import SUPPORTED_NAMES
 from pipelines.images.stderr_filter import suppress_decoder_messages
@@ -174,6 +177,18 @@ def predict(run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:  #
     if predictions and all("error" in row for row in predictions):
         raise UnreadableError(predictions[0]["error"])
     return predictions
+
+
+def predict_values(run: Run, values: Any, note: Note) -> Predictions:
+    """Predict an array of images, or image files."""
+    if not hasattr(values, "ndim"):
+        return predict(run, as_paths(values, "an array of images, or image files"), note)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for number, image in enumerate(pixel_arrays.pixels("images", values)):
+            paths.append(str(Path(folder) / f"{number}.png"))
+            Path(paths[-1]).write_bytes(tf.io.encode_png(image).numpy())
+        return numbered(predict(run, paths, note), range(len(paths)))
 
 
 def _predict_block(run: Run, names: list[str]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from inference import saved_graph
 from inference.inputs import Note, read_table, row_names
 from inference.named_outputs import name_outputs, named_function, predict_rows
 from inference.portable import CodeTable, Portable, as_float32, tail_model
+from inference.values import Predictions, as_paths, is_table, predict_table
 from pipelines.examples import Batch
 from pipelines.files import atomic_write
 from pipelines.rows.column_kinds import unreadable_cell_notes
@@ -237,6 +238,13 @@ def reading_of(run: Run) -> Reading:
 def kinds_of(run: Run) -> Kinds:
     """Return the kind of each column, by its name."""
     return run.manifest["data"]["spec"]["columns"]
+
+
+def predict_values(run: Run, values: Any, note: Note) -> Predictions:
+    """Predict the rows of a table of Python, or of CSV files."""
+    if not is_table(values):
+        return predict(run, as_paths(values, "a data frame, a list of dicts, or CSV files"), note)
+    return predict_table(values, lambda paths: predict(run, paths, note))
 
 
 def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:

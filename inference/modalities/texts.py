@@ -1,5 +1,6 @@
 """Texts: a signature over strings; texts, and files of them, from the command line."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from apps.app import ModalityName
 from inference.inputs import Note, UnreadableError, is_a_file, noted
 from inference.named_outputs import named_function, predict_rows
 from inference.portable import Portable, RefusedError
+from inference.values import Predictions, as_list, is_table
+from pipelines import frames
 from pipelines.examples import Batch
 from pipelines.tables import csv_files, text_files
 from pipelines.tables.text_files import TextFile
@@ -81,6 +84,22 @@ def predict(run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:
     """Predict the class of each text, its probability, and the next two classes."""
     column = run.manifest["reading"]["column"]
     return predict_texts(run, [text for given in inputs for text in read(given, column, note)])
+
+
+def predict_values(run: Run, values: Any, note: Note) -> Predictions:
+    """Predict a list of texts and Paths of files, or the texts of a table."""
+    if is_table(values):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "texts.csv"
+            frames.write_table(values, path)
+            return predict(run, [str(path)], note)
+    predictions: Predictions = []
+    for value in as_list(values, "a list of texts, or a data frame"):
+        if isinstance(value, Path):
+            predictions += predict(run, [str(value)], note)
+        else:
+            predictions += predict_texts(run, [value])
+    return predictions
 
 
 def predict_texts(run: Run, texts: list[str]) -> list[dict[str, Any]]:
