@@ -263,8 +263,14 @@ class App(abc.ABC):
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "App":
-        """Return an app with these fields. Raises FieldError for an unknown name."""
+        """Return an app with these fields. Raises FieldError for an unknown name or a wrong value.
+
+        Unlike the constructor it takes no frame: JSON would have it written to a file.
+        """
         fields = with_current_names(fields)
+        for name in ("data", "test"):
+            if isinstance(value := fields.get(name), list | dict):
+                raise FieldError(f"Received {name} {value!r}; expected an address, as csv:PATH.")
         names = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in names:

@@ -97,6 +97,13 @@ def test_a_frame_becomes_an_address_once():
     assert expand_home(app.data.partition(":")[2]).is_file()
 
 
+@pytest.mark.parametrize("data", [[], {"x": [1.0], "price": [3]}])
+def test_a_field_of_json_holds_no_frame(data):
+    with pytest.raises(apps.FieldError, match="expected an address"):
+        apps.Regression.from_json({"data": data, "target": "price"})
+    assert not (state_directory() / frames.DATA_FOLDER).exists()
+
+
 def test_images_and_labels_become_an_archive():
     images = np.arange(4 * 8 * 8, dtype="uint8").reshape(4, 8, 8)
     app = apps.Mnist(data=(images, np.array([0, 1, 0, 1])))

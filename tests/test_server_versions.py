@@ -342,6 +342,7 @@ def test_a_server_needs_no_keras_and_ends_when_it_is_told(exported):
     }
     assert {name for name in ours if name.startswith(("training.", "pipelines."))} == {
         "pipelines.files",
+        "training.deferred",
         "training.distributed",
         "training.distributed.cluster",
         "training.provenance",
