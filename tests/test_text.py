@@ -310,6 +310,7 @@ def test_classes_of_a_file_are_sorted_and_rows_without_one_left_out():
         ({"a": column("x", "y"), "b": column("1", "2"), "c": column("1", "2")}, {}, "--target"),
         ({"a": column("x", "y"), "label": column("1", "1")}, {}, "2 to 1000 classes"),
         ({"a": column("x", "y"), "label": column("1", "2")}, {"text": "z"}, "--text 'z'"),
+        ({"a": column(*"xyz"), "label": column(*"123")}, {}, "3 classes of 3 rows in the column"),
         ({"a": np.arange(2), "label": np.arange(2)}, {}, "expected one of texts"),
     ],
 )
@@ -344,6 +345,19 @@ def test_files_of_texts(run, tmp_path, capsys):
     for name in ("none.txt", "missing.csv"):
         with pytest.raises(UnreadableError, match=name):
             predict(run, [str(tmp_path / name)])
+
+
+def test_a_table_without_the_column_of_training_is_refused(run, tmp_path):
+    (tmp_path / "houses.csv").write_text("town,price\nBern,CHF 300\n")
+    said = r"houses.csv with the columns town, price; expected 'text', the column of texts"
+    with pytest.raises(UnreadableError, match=said):
+        predict(run, [str(tmp_path / "houses.csv")])
+
+
+def test_rows_without_a_text_are_answered_and_named(run, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text('n,text\n1,good\n2,""\n3,NA\n')
+    assert [row["input"] for row in predict(run, [str(tmp_path / "new.csv")])] == ["good", "", "NA"]
+    assert "2 rows without a text, such as new.csv line 3:" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["new.csv", "NEW.CSV", "t/new.tsv", "new.csv.gz", "new.zip"])

@@ -114,11 +114,9 @@ class Text(App):
             max_ngrams=_max_ngrams(splits),
         )
 
-    def make_input_decoder(self, splits: "Splits") -> Any:  # noqa: ARG002
+    def make_input_decoder(self, splits: "Splits") -> Any:
         """Return the reader of a file, which knows the column of texts."""
-        from pipelines.texts.reading import Reading
-
-        return Reading(self.text)
+        return splits.reading
 
     def max_length(self) -> int:
         """Maximum number of words that the recurrent part reads of a text."""

@@ -15,8 +15,9 @@ from inference.values import Predictions, as_list, is_table
 from pipelines import frames
 from pipelines.examples import Batch
 from pipelines.tables import csv_files, text_files
+from pipelines.tables.table import listed
 from pipelines.tables.text_files import TextFile
-from pipelines.texts.reading import Columns, text_column
+from pipelines.texts.reading import Columns, empty_of, text_column
 from training.run import Run
 
 NAME: ModalityName = "text"
@@ -137,14 +138,18 @@ def read(given: str, column: str, note: Note) -> list[str]:
     )
 
 
-def _texts_of(file: TextFile, column: str, note: Note) -> list[str]:
-    is_table = file.suffix in TABLE_SUFFIXES
-    return _cells(file, column, note) if is_table else _lines(file, note)
-
-
 def _cells(file: TextFile, column: str, note: Note) -> list[str]:
     read = noted(csv_files.read_open(file), note)
+    if column and column not in read.columns:
+        raise UnreadableError(
+            f"Received {file.name} with the columns {listed(read.columns)}; expected {column!r}, "
+            "the column of texts in training. Rename the column of texts, or give a .txt file with "
+            "a text a line."
+        )
     cells = read.columns[text_column(read, Columns(column))]
+    if len(empty := np.flatnonzero(empty_of(cells))):
+        counted = f"{len(empty)} row{'s' * (len(empty) > 1)} without a text"
+        note(f"{counted}, such as {read.where(int(empty[0]))}: the model has nothing to go by")
     return [cell.decode() for cell in cells]
 
 

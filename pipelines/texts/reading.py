@@ -30,7 +30,7 @@ class Columns(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """Which column of a CSV file holds the texts to predict for."""
+    """The column of texts in training, which a table for `predict` needs too; "" is unknown."""
 
     column: str = ""
 
@@ -62,7 +62,7 @@ def source(tables: Tables, columns: Columns, inspection: Inspection | None = Non
     if test is None and tables.test is not None:
         valid, test = None, valid
         notes.append("the test split has no classes; " + _stand_in(test))
-    return Source(train, valid, test, labels.names, tuple(notes))
+    return Source(train, valid, test, labels.names, tuple(notes), reading=Reading(text))
 
 
 def text_column(table: Table, columns: Columns) -> str:
@@ -143,6 +143,13 @@ def _labels(table: Table, target: str, parts: list[_Part]) -> Labels:
         raise DataError(
             f"Received {len(labels.names)} different values in the column {target!r}; expected 2 "
             f"to {MAX_CLASSES} classes. Name another column with --target."
+        )
+    rows = sum(int((labels.numbers(part.classes) != UNKNOWN).sum()) for part in parts)
+    if len(labels.names) > max(2, rows / 2):  # these are ids or titles
+        raise DataError(
+            f"Received {len(labels.names)} classes of {rows} rows in the column {target!r}, such "
+            f"as {labels.names[0]!r}; expected two rows of each or more. Name another column with "
+            "--target."
         )
     return labels
 
