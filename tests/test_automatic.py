@@ -93,6 +93,7 @@ def test_run_json_has_the_automatic_values(app, tiny_run):
     )
 
 
+@pytest.mark.thorough
 def test_automatic_values_are_printed(capsys, tmp_path):
     from training.train import train
 

@@ -500,9 +500,8 @@ def test_the_command_line_goes_on_with_a_run(begun, whole, ask):
     assert "not empty" in error
 
 
-@pytest.mark.parametrize(
-    "by", ["--data-dir", pytest.param("TFDS_DATA_DIR", marks=pytest.mark.thorough)]
-)
+@pytest.mark.parametrize("by", ["--data-dir", "TFDS_DATA_DIR"])
+@pytest.mark.thorough
 def test_a_run_that_goes_on_finds_its_sets_again(by, ask, tmp_path, monkeypatch):
     """Killed, it says in its checkpoint where they lie; the test's own variable names nothing."""
     sets = Path(os.environ.get("TFDS_DATA_DIR", ""))

@@ -197,6 +197,7 @@ def test_the_second_stage_is_kept_only_beyond_chance():
     assert not _is_better(head[:1] - 1, head[:1])
 
 
+@pytest.mark.thorough
 def test_a_second_stage_that_is_not_better_leaves_the_head(made, tmp_path):
     """A learning rate of almost 0 changes nothing: the first stage is kept."""
     app = Finetune(batch_size=8, epochs=2, head_epochs=3, learning_rate=1e-12, patience=0)

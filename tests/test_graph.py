@@ -260,6 +260,7 @@ def test_one_answer_takes_less_than_three_seconds_of_the_processor(app, kept):
     assert min(one["seconds"] for one in used) < MAX_SECONDS
 
 
+@pytest.mark.thorough
 def test_what_an_answer_does_not_need_is_imported_when_it_is_used(kept):
     run = kept(Mnist)
     assert last_line(ONE + AFTER, command(Mnist, run, asked_of(run)[:1])) == "both"

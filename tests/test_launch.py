@@ -66,7 +66,8 @@ def test_gpus_are_divided(monkeypatch, visible, workers, parts):
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_one_failure_ends_all_and_is_the_status(failing, capfd):
+def test_one_failure_ends_all_and_is_the_status(failing, capfd, monkeypatch):
+    monkeypatch.setattr(launch, "EXIT_GRACE_SECONDS", 0.5)
     code = f"import sys, time\nif me == {failing}: sys.exit(2)\ntime.sleep(60)"
     start = time.monotonic()
     with pytest.raises(launch.WorkerError, match=f"Worker {failing} failed with status 2") as found:

@@ -240,6 +240,7 @@ def test_a_text_is_named_by_its_line(tmp_path):
     assert diagnosis.data.where(number) == "test.csv line 6"
 
 
+@pytest.mark.thorough
 def test_file_names_that_are_not_utf_8_are_listed_and_applied(elsewhere):
     folder = elsewhere / "photos"
     random = np.random.default_rng(0)

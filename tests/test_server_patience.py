@@ -81,6 +81,7 @@ def test_an_access_log_without_a_reader_blocks_no_request(monkeypatch):
     monkeypatch.setattr("serving.access_log.CLOSE_SECONDS", 0.1)
     monkeypatch.setattr("serving.access_log.FLUSH_SECONDS", 0.01)
     monkeypatch.setattr("serving.access_log.MAX_PENDING_LINES", 50)
+    others = threading.enumerate()  # of servers of other tests, which go on
     log = AccessLog()
     log.start()
     start = time.monotonic()
@@ -95,9 +96,8 @@ def test_an_access_log_without_a_reader_blocks_no_request(monkeypatch):
     with os.fdopen(reading, "rb", buffering=0) as end:
         while b"lines left out" not in read:
             read += end.read(2**16)
-    for thread in threading.enumerate():
-        if thread.name == "access log":
-            thread.join(5)  # else it writes to the next file of this number
+    for thread in set(threading.enumerate()) - set(others):
+        thread.join(5)  # else it writes to the next file of this number
     os.close(writing)
 
 

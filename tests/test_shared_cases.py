@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from apps import Finetune, Recommender, Regression, Text
+from inference.modalities import texts
 from pipelines.images import decoding
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
@@ -106,16 +107,25 @@ def test_missing_labels_are_no_classes(name):
     assert any("without a class" in note for note in splits.notes)
 
 
-def test_a_file_of_texts_is_read_whatever_its_ending(train, ask):
+TEXT_FILES = ("new.csv", "NEW.CSV", "new.tsv", "new.TXT")
+
+
+def test_a_file_of_texts_is_read_whatever_its_ending():
+    expected = (CASES / "file-name-classified" / "new.csv").read_text().splitlines()[1:]
+    for name in TEXT_FILES:
+        path = str(CASES / "file-name-classified" / name)
+        assert texts.read(path, "text", print) == expected
+
+
+@pytest.mark.thorough
+def test_a_file_of_texts_is_answered_whatever_its_ending(train, ask):
     train("text", case("file-name-classified", "plain.csv"), *TEXT)
-    answers = []
-    for name in ("NEW.CSV", "new.tsv"):
-        status, out, err = ask(
-            "text", "predict", "run", CASES / "file-name-classified" / name, "--json"
-        )
+    for name in TEXT_FILES:
+        path = CASES / "file-name-classified" / name
+        status, out, err = ask("text", "predict", "run", path, "--json")
         assert status == 0, err
-        answers.append([one["class"] for one in json.loads(out)["predictions"]])
-    assert answers == [["neg", "pos", "neg"]] * 2
+        classes = [row["class"] for row in json.loads(out)["predictions"]]
+        assert classes == ["neg", "pos", "neg"]
 
 
 def test_what_is_no_text_behind_a_table_is_named():

@@ -69,6 +69,7 @@ def test_a_radius_of_zero_is_plain_training():
         np.testing.assert_allclose(ends[0][1][name], told, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.thorough
 def test_several_steps_a_call_are_the_same():
     ends = []
     for count in (1, 3):
@@ -80,6 +81,7 @@ def test_several_steps_a_call_are_the_same():
         np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_in_mixed_float16_the_loss_falls():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
@@ -90,6 +92,7 @@ def test_in_mixed_float16_the_loss_falls():
     assert history["loss"][-1] < history["loss"][0]
 
 
+@pytest.mark.thorough
 def test_a_mix_in_of_a_model_of_ones_own_and_a_file(tmp_path):
     class Net(SharpnessAware, keras.Model):
         radius = 0.2

@@ -177,6 +177,7 @@ def explosion(step):
     return keras.optimizers.schedules.PiecewiseConstantDecay([step - 1], [0.05, 1e36])
 
 
+@pytest.mark.thorough
 def test_divergence_after_an_epoch_keeps_the_best_model(tmp_path, monkeypatch):
     monkeypatch.setattr(Mnist, "make_schedule", lambda _, steps: explosion(steps // 2 + 5))
     with pytest.raises(DivergedError, match="The best model, of epoch 1, is in"):
@@ -359,6 +360,7 @@ def test_a_training_that_is_refused_leaves_what_was_there():
     assert not list(Path("runs/mnist").iterdir())
 
 
+@pytest.mark.thorough
 def test_a_run_remembers_where_its_sets_lie(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "sets").mkdir()

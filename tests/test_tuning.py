@@ -275,6 +275,7 @@ class Stopped(keras.callbacks.Callback):
             raise self.error
 
 
+@pytest.mark.thorough
 def test_an_interrupted_trial_goes_on_and_a_diverged_one_stays_failed(tmp_path):
     task = trial.TrialTask(TINY, tmp_path, {"val_loss": "min"}, "", TrainOptions())
     tuner = trial.FieldsTuner(opened(tmp_path, "random"), task, verbose=False)

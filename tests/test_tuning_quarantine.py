@@ -77,6 +77,7 @@ def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found,
     assert len(runs) == 2
 
 
+@pytest.mark.thorough
 def test_a_list_is_part_of_what_is_searched(found, listed):
     stated = json.loads((found.directory / search_spec.SEARCH_JSON).read_text())
     left = quarantine.remove_listed(TINY.load_splits(), listed)
