@@ -66,6 +66,6 @@ class Lookahead(Wrapper):
         synchronized = slow + self.slow_step_size * (variable - slow)
         self.assign(slow_variable, select(is_due, synchronized, slow))
         # w <- slow
-        change = select(is_due, synchronized - variable, ops.zeros_like(variable))
+        change = select(is_due, synchronized - variable, ops.zeros_like(synchronized))
         self.assign_add(variable, change)
         self.on_external_update(variable, change)
