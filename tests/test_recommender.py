@@ -33,7 +33,7 @@ from inference.modalities.item_scores import ids_of, top_items
 from inference.modalities.item_similarity import item_vectors, most_similar
 from inference.predict import predict
 from pipelines import embedded
-from pipelines.examples import DataError
+from pipelines.examples import AddressError, DataError
 from pipelines.ids import reading as ids
 from pipelines.ids.preprocessing import Ids
 from pipelines.splits import Fold, split_fold
@@ -153,6 +153,25 @@ def test_validation_pairs_are_the_newest_of_what_is_left(split):
     assert train.max() < valid.min() <= valid.max() < test.min()
 
 
+@pytest.mark.parametrize("split", ["time", "user_time"])
+def test_a_split_by_time_needs_times(split):
+    with pytest.raises(AddressError, match=f"--split {split} without .* one of the columns .*when"):
+        ids.splits(Tables(table("user,item,rating,when\n1,2,3,4\n")), ids.Columns(), split)
+
+
+def test_a_column_that_may_hold_times_is_named():
+    rows = "".join(
+        f"{user},{item},{user + item},{item}\n" for user in range(9) for item in range(9)
+    )
+    named = Tables(table("user,item,rating,when\n" + rows))
+    notes = ids.splits(named, ids.Columns(), "auto").notes
+    assert "if one of the columns when holds times, name it with --time" in notes[0]
+    assert "name it with --time" not in " ".join(ids.splits(named, ids.Columns(), "random").notes)
+    assert "name it with --time" not in " ".join(
+        ids.splits(named, ids.Columns(time="when"), "auto").notes
+    )
+
+
 def test_users_unknown_to_training_are_no_test_by_default():
     splits = ids.splits(by_time(arriving=True), ids.Columns(), "auto")
     known = set(splits.train.numpy().features["user"])
@@ -212,7 +231,7 @@ def test_few_pairs_are_enough_for_all_splits(split, count):
 
 def test_without_ratings_every_pair_is_an_interaction():
     rows = "\n".join(f"u{n % 10},i{n // 10}" for n in range(60))
-    splits = ids.splits(Tables(table("user,item\n" + rows)), ids.Columns(), "time")
+    splits = ids.splits(Tables(table("user,item\n" + rows)), ids.Columns(), "auto")
     assert set(splits.train.targets) == {1.0}
     assert "no rating column" in " ".join(splits.notes)
 

@@ -2,12 +2,12 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.examples import DataError, Examples
+from pipelines.examples import AddressError, DataError, Examples
 from pipelines.ids.columns import KINDS, Columns, find_column
 from pipelines.ids.splitting import Split, choose_scheme
 from pipelines.ids.timelines import Timeline, parse_timeline
@@ -68,6 +68,8 @@ def splits(
     notes = [*tables.notes, *train.notes]
     if not names.rating:
         notes.append("no rating column: every pair counts as a positive interaction")
+    if not names.time and test is None:
+        notes += _without_times(tables.train, names, split)
     source = Source(train.examples.hashed(), valid, test, notes=tuple(notes))
     scheme = choose_scheme(split, source.train, train.times, names.time, official=test is not None)
     return dataclasses.replace(split_source(source, scheme), noise_floor=tables.noise_floor)
@@ -128,6 +130,24 @@ def read_interactions(
     features = {"user": users[usable], "item": items[usable]}
     examples = Examples.of(features, ratings[usable], origins_of(inspection, table, usable))
     return Interactions(examples, None if times is None else times[usable], notes, timeline)
+
+
+def _without_times(table: Table, names: Columns, split: Split) -> Iterator[str]:
+    """Yield a note on the columns that may hold times, of which none has a usual name.
+
+    Raises AddressError if the split needs times.
+    """
+    others = [name for name in table.columns if name not in dataclasses.astuple(names)]
+    if split in ("time", "user_time"):
+        raise AddressError(
+            f"Received --split {split} without a column of times; expected one of the columns "
+            f"{listed(table.columns)}. Name it with --time COLUMN, or use --split random."
+        )
+    if split == "auto" and others:
+        yield (
+            "no time column, so the newest pairs are unknown; if one of the columns "
+            f"{listed(others)} holds times, name it with --time"
+        )
 
 
 def _time_notes(column: str, timeline: Timeline, usable: np.ndarray) -> tuple[str, ...]:
