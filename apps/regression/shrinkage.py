@@ -16,6 +16,7 @@ from pipelines.batches import ordered_batches
 LINEAR = "linear"  # name of the layer that is the linear model
 BATCH_SIZE = 1000
 MAX_VALIDATION_EXAMPLES = 10_000  # by which a scale is estimated
+MAX_PREPARED_NUMBERS = 2**24  # inputs of the network that are kept in memory
 SCALE_STEP = 1e-3  # of the finite differences by which the likelihood is differentiated
 
 
@@ -51,13 +52,17 @@ class ResidualShrinkage(keras.callbacks.Callback):
         # Every worker reads all of them, though `fit` validates on the worker's rows alone.
         valid = fit_data.splits.valid
         sample = valid.select(np.arange(len(valid))[:MAX_VALIDATION_EXAMPLES])
-        self.valid = ordered_batches(sample, batch_size=BATCH_SIZE, prepare=fit_data.prepare)
+        self.valid: Any = ordered_batches(sample, batch_size=BATCH_SIZE, prepare=fit_data.prepare)
         self.target, self.estimate = sample.targets, estimate
         self.both_parts: Any = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: ARG002
         """Make the graph that gives the correction and the linear prediction."""
         self.layer = next(x for x in self.model.layers if isinstance(x, ShrunkResidual))
+        width = sum(one.shape[-1] for one in self.model.inputs)
+        if len(self.target) * width <= MAX_PREPARED_NUMBERS:
+            # Preparing thousands of columns takes longer than the network, before every validation.
+            self.valid = list(self.valid)
         outputs = [self.layer.input, self.model.get_layer(LINEAR).output]
         both_parts = keras.Model(self.model.input, outputs)
         self.both_parts = tf.function(

@@ -122,9 +122,10 @@ class PrepareColumns(keras.layers.Layer):
         """Compare texts or category indices [batch, m] with all categories [batch, categories]."""
         known = tf.constant(self._category)
         if texts.dtype == tf.string:
-            known = tf.strings.to_hash_bucket_fast(
-                tf.constant(self._text, tf.string), NUM_HASH_BUCKETS
-            )
+            with tf.init_scope():  # once, not in every batch
+                known = tf.strings.to_hash_bucket_fast(
+                    tf.constant(self._text, tf.string), NUM_HASH_BUCKETS
+                ).numpy()
             texts = tf.strings.to_hash_bucket_fast(texts, NUM_HASH_BUCKETS)
         return tf.gather(texts, self._column, axis=1) == known
 
