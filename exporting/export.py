@@ -9,6 +9,7 @@ from exporting.options import ExportOptions
 from exporting.parity_check import ParityError
 from exporting.version_folders import new_version
 from inference.modalities import modality_of
+from pipelines.files import plain_path
 from training import provenance
 from training.run import Run, write_json
 
@@ -39,23 +40,22 @@ def export(run: Run, options: ExportOptions = DEFAULTS, **changes: Any) -> dict[
     with (
         catalogues.with_items(run, options.refresh_items) as notes,
         new_version(run.path / "export") as version,
+        plain_path(version.path) as path,
     ):
         # First: an unsupported model is refused before anything is written.
         portable: Any = modality_of(run).portable(run) if other_formats else None
-        parity = savedmodel.write(run, version.path, with_examples=options.with_examples)
+        parity = savedmodel.write(run, path, with_examples=options.with_examples)
         signatures = parity["signatures"]
         others = {
-            name: edge.write(run, version.path, portable, name, signatures=signatures)
+            name: edge.write(run, path, portable, name, signatures=signatures)
             for name in other_formats
         }
-        quantization = options.quantize and quantized.write(
-            run, version.path, portable, options.quantize
-        )
+        quantization = options.quantize and quantized.write(run, path, portable, options.quantize)
         other_results = {"formats": {name: one.parity for name, one in others.items()}}
         other_results["quantized"] = quantization or {}
         other_results = {name: part for name, part in other_results.items() if part}
-        write_json(version.path / "parity.json", {**parity, **other_results})
-        provenance.sign(version.path, provenance.EXPORT_FILES)
+        write_json(path / "parity.json", {**parity, **other_results})
+        provenance.sign(path, provenance.EXPORT_FILES)
     return {
         "parity": parity,
         "quantized": quantization,

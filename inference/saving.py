@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from pipelines.files import plain_path
 from training.run import Run
 
 
@@ -20,7 +21,8 @@ def save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
         names = tf.constant(labels)
         module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
         (directory / "labels.txt").write_text("\n".join(labels) + "\n")
-    tf.saved_model.save(module, str(directory), signatures)
+    with plain_path(directory) as plain:
+        tf.saved_model.save(module, str(plain), signatures)
 
 
 def _tables(model: Any) -> Iterator[Any]:

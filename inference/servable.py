@@ -19,6 +19,7 @@ from tensorflow.python.saved_model import loader_impl
 from inference.artifacts import ABOUT, read
 from inference.latency_estimate import LatencyEstimate
 from inference.request_errors import RequestError, invalid, translated
+from pipelines.files import plain_path
 
 DEFAULT = "serving_default"
 PREDICT = "tensorflow/serving/predict"
@@ -111,8 +112,8 @@ class Servable:
         self._session = Session(graph=self._graph, config=config)
         self._lock, self._users = threading.Lock(), 0
         try:
-            with self._graph.as_default():
-                loaded = loader_impl.load(self._session, ["serve"], str(directory))
+            with self._graph.as_default(), plain_path(directory) as plain:
+                loaded = loader_impl.load(self._session, ["serve"], str(plain))
             self.definitions = dict(loaded.signature_def)
             self.signatures = {
                 name: self._signature(name, one)

@@ -1,12 +1,14 @@
-"""Paths and file names: atomic writes, the user's directories, printable names."""
+"""Paths and file names: atomic writes, the user's directories, printable and plain names."""
 
 import contextlib
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from unicodedata import category
 
+PATTERN_CHARACTERS = {*"*?[]\\"}  # of a path in which TensorFlow looks for matching files
 UNPRINTABLE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surrogates, line breaks
 
 # Suffixes of files that hold tables or texts, and of files that users mistake for them.
@@ -72,3 +74,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def plain_path(directory: Path) -> Iterator[Path]:
+    """Yield a path to a directory that TensorFlow can read and write.
+
+    TensorFlow takes a path with brackets, stars, question marks or backslashes for a pattern, and
+    refuses names that are not UTF-8. In place of such a path it gets a temporary link.
+    """
+    name = str(directory)
+    if not PATTERN_CHARACTERS & {*name} and all(category(char) != "Cs" for char in name):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = Path(place) / "link"
+        link.symlink_to(directory.absolute(), target_is_directory=True)
+        yield link

@@ -202,7 +202,10 @@ def ask(capfd):
     def asked(*arguments):
         capfd.readouterr()
         # pytest's own stream does not pass through file descriptor 1, which --json redirects.
-        with open(1, "w", closefd=False) as stream, contextlib.redirect_stdout(stream):
+        with (
+            open(1, "w", closefd=False, errors="backslashreplace") as stream,
+            contextlib.redirect_stdout(stream),
+        ):
             try:
                 status = main._run([str(argument) for argument in arguments])
             except SystemExit as end:

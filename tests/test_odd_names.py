@@ -1,8 +1,17 @@
 """Files and directories may be called anything that the file system takes."""
 
 import json
+import os
+import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
+
+from apps import Mnist
+from inference import saved_graph
+from inference.servable import Servable
+from training.run import Run
 
 ROWS = "\n".join(f"{k % 13},{k * k % 17},{k % 13 + k % 5}" for k in range(120))
 NAMES = {
@@ -11,6 +20,8 @@ NAMES = {
     "letters": "Größe 数据 🍎 e\u0301",
     "flag": "--seed",
     "lines": "two\nlines",
+    "backslash": "back\\slash",
+    "bytes": os.fsdecode(b"caf\xe9"),
 }
 
 
@@ -34,3 +45,23 @@ def test_a_run_is_trained_and_asked_where_names_are_odd(name, ask, elsewhere):
     assert len(json.loads(said)["predictions"]) == 120
     status, _, told = ask("evaluate", run)
     assert status == 0, told
+    assert saved_graph.is_current(Run.load(run))
+    assert len(list((run / "logs").rglob("events.*"))) > 0
+    status, said, told = ask("export", run, "--json")
+    assert status == 0, told
+    version = Path(json.loads(said)["export"])
+    assert {"serving_default"} <= {*Servable(version, 1).signatures}
+
+
+@pytest.mark.parametrize("name", ["a[1]", "b*c", "d?e", "with blanks", "数据"])
+def test_a_pattern_is_not_taken_for_its_matches(name, exported, tmp_path):
+    """TensorFlow would read `b*c` as every directory whose name begins with b and ends with c."""
+    kept = exported(Mnist).path / "export" / "1"
+    shutil.copytree(kept, tmp_path / name)
+    shutil.copytree(kept, tmp_path / name.replace("*", "12").replace("?", "1"), dirs_exist_ok=True)
+    pixels = {"pixels": Run.load(kept.parents[1]).samples.raw[:2]}
+    answers = [
+        one.run(one.signature(None), pixels)["probabilities"]
+        for one in (Servable(place, 1) for place in (kept, tmp_path / name))
+    ]
+    np.testing.assert_array_equal(*answers)

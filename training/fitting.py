@@ -15,6 +15,7 @@ from apps.app import App
 from apps.fit_data import START, FitData
 from apps.metrics import metric
 from pipelines.batches import inference_batch_size, sharded_batches, shuffled_batches
+from pipelines.files import plain_path
 from pipelines.splits import Splits
 from training import callbacks as own
 from training.build import ModelParts, build, with_finite_check
@@ -161,13 +162,24 @@ def fit(
 
     Raises DiskFullError.
     """
+    with plain_path(job.path or Path()) as plain:
+        return _fit(job, options, callbacks, verbose, plain / "logs")
+
+
+def _fit(
+    job: TrainingJob,
+    options: TrainOptions,
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: int,
+    logs: Path,
+) -> FitResult:
     history = own.History(job.path and job.path / "history.csv")
     saved = job.path and job.path / "model.keras"
     best = own.KeepBest(job.parts.full_model, saved, job.app.monitor)
     interrupts = Interrupts()
     # AveragedWeights comes first, so that the averages are evaluated and saved.
     before = [optimizers.AveragedWeights(), own.StopWhenDiverged(), history, best]
-    before += [*_standard_callbacks(job, profile=options.profile), *callbacks]
+    before += [*_standard_callbacks(job, logs, profile=options.profile), *callbacks]
     # A run that halves its learning rate goes back to the last checkpoint between epochs.
     within_epochs = options.on_nan == "stop" and distribution.strategy_name() != "multiworker"
     checkpoint = Checkpoint(
@@ -216,16 +228,17 @@ def _run_fit(
     return None
 
 
-def _standard_callbacks(job: TrainingJob, *, profile: bool) -> Iterator[keras.callbacks.Callback]:
+def _standard_callbacks(
+    job: TrainingJob, logs: Path, *, profile: bool
+) -> Iterator[keras.callbacks.Callback]:
     app, path, splits = job.app, job.path, job.splits
     if path:
         yield keras.callbacks.TensorBoard(
-            str(path / "logs"), write_graph=False, profile_batch=2 if profile else 0
+            str(logs), write_graph=False, profile_batch=2 if profile else 0
         )
     if path and app.modality == "image" and splits.labels:
         shown = splits.valid.numpy(slice(0, NUM_PREVIEW_IMAGES))
-        logs = path / "logs" / "samples"
-        yield own.ShowPredictions(job.parts.full_model, shown, splits.labels, logs)
+        yield own.ShowPredictions(job.parts.full_model, shown, splits.labels, logs / "samples")
     if app.patience:
         mode = metric(app.monitor).mode
         yield keras.callbacks.EarlyStopping(app.monitor, patience=app.patience, mode=mode)

@@ -16,6 +16,7 @@ from exporting import savedmodel
 from exporting.export import export
 from inference.artifacts import versions
 from inference.modalities import modality_of
+from pipelines.files import plain_path
 from training import provenance
 from training.run import Run
 
@@ -70,7 +71,8 @@ def artifact_costs(run: Run, *, trust: bool = False) -> dict[str, float]:
 
 
 def _latency(run: Run, artifact: Path) -> float:
-    loaded = tf.saved_model.load(str(artifact))
+    with plain_path(artifact) as plain:
+        loaded = tf.saved_model.load(str(plain))
     start = "serving_default/input/"
     samples = modality_of(run).sample_inputs(run.samples[0], run)
     one = {

@@ -13,7 +13,7 @@ from keras_tuner.src.engine.trial import Trial
 from tensorboard.plugins.hparams import api as hparams
 
 from evaluation import console_tables
-from pipelines.files import atomic_write
+from pipelines.files import atomic_write, plain_path
 from tuning.oracles import SCORE, JournaledOracle
 
 MAX_SHOWN_TRIALS = 10
@@ -63,7 +63,12 @@ def write_hparams(oracle: JournaledOracle, directory: Path) -> None:
     """Write values and scores of every trial for TensorBoard's page of hyperparameters."""
     shutil.rmtree(directory, ignore_errors=True)  # from before the search continued
     for trial in oracle.finished():
-        with tf.summary.create_file_writer(str(directory / trial.trial_id)).as_default():
+        with (
+            plain_path(directory.parent) as plain,
+            tf.summary.create_file_writer(
+                str(plain / directory.name / trial.trial_id)
+            ).as_default(),
+        ):
             values = {k: v for k, v in trial.hyperparameters.values.items() if "/" not in k}
             hparams.hparams(values, trial_id=trial.trial_id)
             for report in oracle.reports[trial.trial_id]:
