@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from apps import Mnist
 from inference import saved_graph
@@ -65,3 +66,57 @@ def test_a_pattern_is_not_taken_for_its_matches(name, exported, tmp_path):
         for one in (Servable(place, 1) for place in (kept, tmp_path / name))
     ]
     np.testing.assert_array_equal(*answers)
+
+
+def test_a_search_works_in_a_pattern_and_refuses_a_name_that_is_not_utf8(ask, elsewhere):
+    (elsewhere / "rows.csv").write_text(f"a,b,y\n{ROWS}\n")
+    flags = ["--data", "rows.csv", "--target", "y", "--epochs", "1", "--trials", "1"]
+    status, _, told = ask("regression", "tune", *flags, "--run-dir", elsewhere / "a[1]")
+    assert status == 0, told
+    refused = elsewhere / os.fsdecode(b"caf\xe9")
+    status, _, told = ask("regression", "tune", *flags, "--run-dir", refused)
+    assert status == 2
+    assert "not UTF-8" in told and "--run-dir" in told
+    assert not refused.exists()
+
+
+def test_images_in_folders_of_odd_names_are_trained_and_asked(ask, elsewhere):
+    photos = elsewhere / os.fsdecode(b"photos\xe9 [1]")
+    for label in ("oak", os.fsdecode(b"orm\xe9")):
+        (photos / label).mkdir(parents=True)
+        for number in range(12):
+            image = np.zeros((8, 8, 3), "uint8") + 20 * number + (label == "oak")
+            path = photos / label / os.fsdecode(b"\xff%d.png" % number)
+            path.write_bytes(tf.io.encode_png(image).numpy())
+    run = elsewhere / os.fsdecode(b"run\xe9*")
+    status, _, told = ask("mnist", "check-data", "--data", f"folder:{photos}", "--fail-on", "never")
+    assert status == 0, told
+    status, _, told = ask(
+        *["mnist", "train", "--data", f"folder:{photos}", "--epochs", "1", "--run-dir", run]
+    )
+    assert status == 0, told
+    status, said, told = ask("predict", run, next((photos / "oak").iterdir()), "--json")
+    assert status == 0, told
+    assert json.loads(said)["predictions"][0]["class"]
+    for verb in ("evaluate", "export"):
+        status, _, told = ask(verb, run)
+        assert status == 0, told
+
+
+def test_texts_and_ratings_in_files_whose_names_are_not_utf8(ask, elsewhere):
+    texts, ratings = (elsewhere / os.fsdecode(name) for name in (b"t\xe9.csv", b"r\xe9.csv"))
+    lines = [f"{'good' if k % 2 else 'bad'} film number {k},{k % 2}\n" for k in range(80)]
+    texts.write_text("text,label\n" + "".join(lines))
+    lines = [f"u{k % 12},i{k * 7 % 11},{k % 5 + 1}\n" for k in range(132)]
+    ratings.write_text("user,item,rating\n" + "".join(lines))
+    for app, path, asked in (("text", texts, "a film"), ("recommender", ratings, "u1")):
+        run = elsewhere / os.fsdecode(b"\xe9" + app.encode())
+        flags = ["--data", path, "--epochs", "1", "--run-dir", run]
+        flags += ["--target", "label"] if app == "text" else []
+        status, _, told = ask(app, "check-data", *flags[:2], *flags[6:], "--fail-on", "never")
+        assert status == 0, told
+        status, _, told = ask(app, "train", *flags)
+        assert status == 0, told
+        for words in (["evaluate", run], ["predict", run, asked], ["export", run]):
+            status, _, told = ask(*words)
+            assert status == 0, told

@@ -13,6 +13,8 @@ import grpc
 import keras_tuner
 
 from apps.app import App
+from apps.fields import FieldError
+from pipelines.files import printable
 from training import provenance
 from training.distributed import strategy as distribution
 from training.run import QUARANTINE, Run, RunError
@@ -79,6 +81,7 @@ def search(
     """
     spec = search_spec.make(app, options)
     directory = Path(os.path.realpath(options.run_dir or spec.default_directory()))
+    _require_utf8(directory)
     timeout = REMOTE_WORKER_TIMEOUT if coordinator.role() else 0.0
     seconds = None if options.minutes is None else 60 * options.minutes
     limits = Limits(options.trials, seconds, options.workers, timeout)
@@ -112,6 +115,17 @@ def search(
         )
         _keep_best(oracle, task, options.keep)
         return _result(oracle, task)
+
+
+def _require_utf8(directory: Path) -> None:
+    """Raise FieldError for a directory into which KerasTuner cannot write."""
+    try:
+        str(directory).encode()
+    except UnicodeEncodeError:
+        raise FieldError(
+            f"Received the directory {printable(str(directory))!r}, whose name is not UTF-8; "
+            "expected another one for a search. Name it with --run-dir, or rename the folder."
+        ) from None
 
 
 def _make_on_change(
