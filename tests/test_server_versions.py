@@ -346,7 +346,6 @@ def test_a_server_needs_no_keras_and_ends_when_it_is_told(exported):
         "training.distributed",
         "training.distributed.cluster",
         "training.provenance",
-        "training.deferred",
         "training.startup",
     }
     assert not ours & {
