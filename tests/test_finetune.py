@@ -197,6 +197,18 @@ def test_the_second_stage_is_kept_only_beyond_chance():
     assert not _is_better(head[:1] - 1, head[:1])
 
 
+def test_without_epochs_only_the_head_trains(made):
+    """The rate of a run of no steps is not 0, which is no learning rate."""
+    assert Finetune(epochs=0)._head_learning_rate(0) == pytest.approx(0.01)
+    app = Finetune(batch_size=8, epochs=0, head_epochs=1)
+    network = app.make_network(made)
+    before = {variable.path: variable.numpy() for variable in network.variables}
+    fit_data = FitData(None, None, 10**6, made, app.make_preprocessing(made), 8)
+    app.fit(network, fit_data, callbacks=[], verbose=0)
+    moved = {one.path for one in network.variables if not np.array_equal(before[one.path], one)}
+    assert moved == {one.path for one in network.get_layer("head").trainable_variables}
+
+
 @pytest.mark.thorough
 def test_a_second_stage_that_is_not_better_leaves_the_head(made, tmp_path):
     """A learning rate of almost 0 changes nothing: the first stage is kept."""
