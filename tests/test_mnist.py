@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from made import splits
+from sklearn.datasets import load_digits
 
 from apps import FieldError, Mnist
 from evaluation import report
@@ -126,6 +127,30 @@ def test_a_field_out_of_bounds_is_refused(name, value):
 )
 def test_a_field_on_its_bound_is_taken(name, value):
     assert getattr(Mnist(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "steps", "rate"),
+    [(60_000, 96, 7500, 0.2), (1245, 96, 144, 0.2), (288, 48, 72, 0.06), (72, 24, 36, 0.015)],
+)
+def test_few_pictures_make_small_batches_and_small_steps(count, batch_size, steps, rate):
+    assert Mnist().effective_batch_size(count) == batch_size
+    assert Mnist().epochs * (count // batch_size) == steps
+    assert Mnist().peak_learning_rate_for(steps) == pytest.approx(rate)
+    assert Mnist(batch_size=batch_size).peak_learning_rate_for(steps) >= rate
+    assert Mnist(learning_rate=0.1).peak_learning_rate_for(steps) == 0.1
+
+
+def test_three_hundred_pictures_are_enough_for_the_default_flags(tmp_path):
+    """In batches of 96 at the full rate the loss rose, and the first epoch was the best."""
+    digits = load_digits()
+    x, y = digits.images[:300] / 16, digits.target[:300]
+    data = {"x_train": x, "y_train": y, "x_test": digits.images[300:] / 16}
+    run = train(
+        Mnist(data=data | {"y_test": digits.target[300:]}), run_dir=tmp_path / "run", verbose=0
+    )
+    scores = report.score(run)
+    assert scores["test"]["loss"] < 1
 
 
 @pytest.mark.slow

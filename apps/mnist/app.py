@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
+MIN_STEPS_PER_EPOCH = 12  # with the default batch size and learning rate
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mnist(App):
@@ -45,6 +47,9 @@ class Mnist(App):
     data: Address = "embedded"
     """Address of the data: embedded, tfds:NAME, folder:PATH of class folders, npz:PATH (x_train,
     y_train or x, y), or csv:PATH with a label and pixels in each row."""
+    batch_size: int | None = bounded(None, 1)
+    """Examples in one step, over all replicas; by default 96, or fewer with under 1,152 training
+    examples."""
     model: Literal["softmax", "mlp", "cnn"] = "cnn"
     """softmax regression, mlp (a perceptron with two hidden layers), or cnn (a convolutional
     network)."""
@@ -98,6 +103,22 @@ class Mnist(App):
         if kind == "folder":  # training used this decoder for its files
             return SmallImageFitting().like(splits.spec["features"][0])
         return FitImage.adapted(splits.train)
+
+    def automatic_batch_size(self, count: int) -> int:
+        """Return the default, or less for few examples: in proportion to the root of their count.
+
+        An epoch of a few steps would leave too few steps in all.
+        """
+        few = count / (MIN_STEPS_PER_EPOCH * self.default_batch_size)
+        return max(1, round(self.default_batch_size * min(1.0, few) ** 0.5))
+
+    def peak_fraction(self, steps: int) -> float:
+        """Return the factor of every app, times that of a smaller automatic batch."""
+        fraction = super().peak_fraction(steps)
+        if self.batch_size is not None or self.schedule == "constant":
+            return fraction
+        # Steps per epoch, too, are in proportion to the root of the number of examples.
+        return fraction * min(1.0, steps / (self.epochs * MIN_STEPS_PER_EPOCH))
 
     def make_augmentation(self) -> Callable[[Any, Any, Any], Any] | None:
         """Random rotation, zoom and shift of the strength `augment`."""
