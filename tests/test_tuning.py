@@ -14,14 +14,15 @@ from simulated import opened, searched, told
 
 import apps
 from apps import FieldError, Mnist
+from apps.fields import Range
 from optimizers import UnknownOptimizerError
-from training import provenance
+from training import fitting, provenance
 from training.distributed.cluster import StrategyError
 from training.fitting import DivergedError
 from training.options import TrainOptions
 from training.run import CHECKPOINT, Run, RunError
 from training.train import train
-from tuning import coordinator, objectives, pictures, retention, search, space, trial
+from tuning import coordinator, objectives, pictures, retention, search, search_spec, space, trial
 from tuning.options import TuneOptions
 from tuning.oracles import SCORE
 
@@ -39,6 +40,29 @@ def test_every_app_can_be_drawn_from_its_space(app):
     for seed in range(20):
         values = {one.name: one.random_sample(seed) for one in drawn.space}
         assert isinstance(space.drawn(app(), values), app)
+
+
+@pytest.mark.parametrize(
+    "app", [app for app in apps.ALL if "learning_rate" in app.space], ids=lambda app: app.__name__
+)
+@pytest.mark.parametrize("count", [100, 310, 200_000])
+def test_the_first_trial_has_the_learning_rate_of_train(app, count):
+    """A run of few steps trains with a lower rate; with the full one its first trial diverged."""
+    steps = app().epochs * fitting.count_steps_for(app(), count, 1)[0]
+    expected = app().peak_learning_rate_for(steps)
+    given, values = space.with_learning_rate(app(), app.space, steps)
+    first = space.default(*space.with_batch_size(given, values, count, 1))
+    assert first is not None
+    assert first["learning_rate"] == expected
+    wanted = app(learning_rate=0.07)
+    assert space.with_learning_rate(wanted, app.space, steps) == (wanted, app.space)
+
+
+def test_a_search_of_few_steps_draws_learning_rates_around_that_of_train():
+    spec = search_spec.make(apps.Mnist(epochs=2), TuneOptions())
+    spec = spec.for_data(spec.splits(), 1)
+    assert spec.app.learning_rate == pytest.approx(0.04)  # 0.2 of 120 steps, for 24 steps
+    assert spec.space["learning_rate"] == Range(pytest.approx(0.01), pytest.approx(0.16), log=True)
 
 
 RATED, CLICKS = ("4", "5"), ("1", "1")  # what users thought of their items in turn

@@ -115,8 +115,13 @@ def build_compiled(app: App, splits: Splits, policy: str) -> ModelParts:
 
 def count_steps(app: App, splits: Splits) -> tuple[int, int]:
     """Count steps per epoch and per execution; one per execution with several replicas."""
-    steps = len(splits.train) // batch_size(app, splits)
-    most = MAX_STEPS_PER_EXECUTION if distribution.num_replicas() == 1 else 1
+    return count_steps_for(app, len(splits.train), distribution.num_replicas())
+
+
+def count_steps_for(app: App, count: int, num_replicas: int) -> tuple[int, int]:
+    """Count the same for `count` training examples and a number of replicas."""
+    steps = count // distribution.batch_size(app, count, num_replicas)
+    most = MAX_STEPS_PER_EXECUTION if num_replicas == 1 else 1
     steps_per_execution = steps // -(-steps // most)
     # An execution across an epoch's end would take batches of the next epoch.
     return steps // steps_per_execution * steps_per_execution, steps_per_execution

@@ -11,6 +11,7 @@ from typing import Any
 from apps.app import App
 from pipelines import quarantine
 from pipelines.splits import Splits
+from training.fitting import count_steps_for
 from training.run import QUARANTINE, RunError, write_json
 from tuning import objectives, space
 from tuning.options import TuneOptions
@@ -78,9 +79,16 @@ class SearchSpec:
         return quarantine.training_splits(splits, None, self.options.quarantine)
 
     def for_data(self, splits: Splits, replicas: int) -> "SearchSpec":
-        """Return the same search with the fields that matter on these data, and a batch size."""
+        """Return the same search with the fields that matter on these data.
+
+        The automatic batch size and learning rate are those of `train`.
+        """
         search_space, count = space.searched(self.app, self.space, splits), len(splits.train)
-        app, search_space = space.with_batch_size(self.app, search_space, count, replicas)
+        app = self.app
+        if "learning_rate" in search_space:  # before the batch size, on which it may depend
+            steps = app.epochs * count_steps_for(app, count, replicas)[0]
+            app, search_space = space.with_learning_rate(app, search_space, steps)
+        app, search_space = space.with_batch_size(app, search_space, count, replicas)
         return dataclasses.replace(self, app=app, space=search_space)
 
 

@@ -125,6 +125,22 @@ def with_batch_size(app: App, space: Space, count: int, replicas: int) -> tuple[
     return dataclasses.replace(app, batch_size=chosen), space | {"batch_size": values}
 
 
+def with_learning_rate(app: App, space: Space, steps: int) -> tuple[App, Space]:
+    """Return app and space with the learning rate that `train` would choose for `steps` steps.
+
+    The range of the app's own space is for a run of usual length; it moves by the same factor, so
+    that it holds the automatic learning rate of a short run too.
+    """
+    values = space.get("learning_rate")
+    if values is None or app.learning_rate is not None:
+        return app, space
+    peak = app.peak_learning_rate_for(steps)
+    if isinstance(values, Range) and values == app.space.get("learning_rate"):
+        factor = peak / app.peak_learning_rate
+        values = dataclasses.replace(values, low=values.low * factor, high=values.high * factor)
+    return dataclasses.replace(app, learning_rate=peak), space | {"learning_rate": values}
+
+
 def default(app: App, space: Space) -> dict[str, Any] | None:
     """Return the app's own values; None unless the space holds all of them."""
     own = _app_values(app, space)
