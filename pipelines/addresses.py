@@ -53,7 +53,7 @@ def _path_kind_note(address: str) -> str:
 
 
 def _is_path(address: str) -> bool:
-    return looks_like_path(address) and ":" not in address
+    return ":" not in address and (looks_like_path(address) or address.endswith("/"))
 
 
 def _hint(address: str, kinds: Sequence[str]) -> str:

@@ -153,12 +153,17 @@ class Server:
             )
         return model
 
+    @property
+    def root(self) -> str:
+        """The URL of the page for people."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"http://{host}:{self.port}/"
+
     def urls(self) -> list[str]:
         """Return a line for each model: name, version and URL."""
-        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         return [
             f"{model.name}  version {model.current.number}  "
-            f"http://{host}:{self.port}/v1/models/{model.name}:predict"
+            f"{self.root}v1/models/{model.name}:predict"
             for model in self.models.by_name.values()
             if model.current
         ]
@@ -263,7 +268,7 @@ def serve(runs: Sequence[str], settings: Settings) -> None:
     server = Server(runs, settings)
 
     def ready() -> None:
-        lines = server.urls()
+        lines = [*server.urls(), f"page  {server.root}"]
         if server.grpc_port is not None:
             lines.append(f"gRPC  {settings.host}:{server.grpc_port}")
         print("\n".join(lines), flush=True)

@@ -119,7 +119,9 @@ def test_a_file_that_is_no_image_is_named(kind, ask, run, picture, elsewhere):
         path.mkdir()
     elif kind != "missing":
         path.write_bytes({"truncated": whole[:60], "text": b"hello\n", "empty": b""}[kind])
-    assert_mistake(ask("mnist", "predict", run.path, path), str(path), "expected a readable PNG")
+    mistake = ask("mnist", "predict", run.path, path)
+    assert_mistake(mistake, str(path), "expected a readable PNG")
+    assert (f"name its files, as {path}/*" in mistake[2]) == (kind == "directory")
 
 
 def test_a_damaged_run_is_named(ask, copied):

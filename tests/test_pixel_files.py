@@ -80,6 +80,7 @@ WRONG_ARCHIVES = {
     "test alone": ({"x_test": IMAGES, "y_test": CLASSES}, "which holds x_test, y_test"),
     "lengths": ({"x": IMAGES, "y": CLASSES[:7]}, "40 images and labels int64"),
     "one-hot": ({"x": IMAGES, "y": np.eye(2)[CLASSES]}, "a whole number or a string"),
+    "a single image": ({"x": IMAGES[0, ..., None], "y": CLASSES[:8]}, r"image\[None\]"),
     "channels first": ({"x": IMAGES[:, None], "y": CLASSES}, "channels last"),
     "negative": ({"x": IMAGES - 100.0, "y": CLASSES}, "expected 0 to 255"),
     "not a number": ({"x": np.full((4, 8, 8), np.nan), "y": CLASSES[:4]}, "expected 0 to 255"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import apps
 from apps import Mnist, Recommender, Regression, Text
 
 PREDICT = "/v1/models/{}:predict"
@@ -256,7 +257,7 @@ def test_what_is_served(ask_server):
     status, models = ask_server("/v1/models")
     assert status == 200
     assert {one["name"]: one["version"] for one in models} == dict.fromkeys(
-        ["finetune", "mnist", "recommender", "regression", "text"], 1
+        (app.name() for app in apps.ALL), 1
     )
     assert all(isinstance(one["about"], dict) for one in models)
     status, health = ask_server("/healthz")

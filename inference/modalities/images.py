@@ -197,6 +197,9 @@ def _predict_block(run: Run, names: list[str]) -> list[dict[str, Any]]:
     for place, name in enumerate(names):
         try:
             files.append(read_image_content(Path(name)))
+        except IsADirectoryError:
+            files_in_it = Path(name) / "*"
+            wrong[place] = _unreadable(name, f"it is a folder; name its files, as {files_in_it}")
         except (OSError, ValueError) as error:
             wrong[place] = _unreadable(name, getattr(error, "strerror", None) or str(error))
     predictions = iter(

@@ -47,6 +47,12 @@ def pixels(address: str, images: np.ndarray) -> np.ndarray:
     """
     if images.ndim == 2 and (side := round(images.shape[1] ** 0.5)) ** 2 == images.shape[1]:
         images = images.reshape(-1, side, side)
+    if images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in (1, 3)):
+        raise DataError(
+            f"Received {address}, whose images are {images.dtype} {list(images.shape)}; expected "
+            "numbers [n, height, width], or with 1 or 3 channels last. A single image has the form "
+            "image[None]."
+        )
     if images.ndim == 3:
         images = images[..., np.newaxis]
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or images.dtype.kind not in "buif":
