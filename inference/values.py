@@ -1,12 +1,15 @@
 """Values of Python as inputs of a model: frames, lists, arrays."""
 
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from inference.inputs import UnreadableError
+from inference.inputs import Note, UnreadableError
 from pipelines import frames
+
+TABLE_FILE = "rows.csv"  # the temporary file of a table
 
 Predictions = list[dict[str, Any]]
 
@@ -46,9 +49,20 @@ def numbered(predictions: Predictions, numbers: Iterable[int]) -> Predictions:
     return [row | {"input": number} for row, number in zip(predictions, numbers, strict=True)]
 
 
-def predict_table(values: Any, predict: Callable[[list[str]], Predictions]) -> Predictions:
+def predict_table(
+    values: Any, predict: Callable[[list[str], Note], Predictions], note: Note
+) -> Predictions:
     """Predict the rows of a table as those of a CSV file; `input` is the number of the row."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.csv"
+        path = Path(folder) / TABLE_FILE
         numbers = frames.write_table(values, path)
-        return numbered(predict([str(path)]), numbers)
+        return numbered(predict([str(path)], note_of_rows(note)), numbers)
+
+
+def note_of_rows(note: Note) -> Note:
+    """Return a note that names the rows of a table, since the user has not seen its file."""
+
+    def row(line: re.Match[str]) -> str:
+        return f"row {int(line[1]) - frames.FIRST_LINE}"
+
+    return lambda text: note(re.sub(rf"\b{re.escape(TABLE_FILE)} line (\d+)", row, text))

@@ -17,6 +17,7 @@ from pipelines.examples import DataError
 from pipelines.files import atomic_write, state_directory
 
 DATA_FOLDER = "data"  # in the state directory
+FIRST_LINE = 3  # of the rows in the file of a table, after the separator and the names
 EXPECTED = "expected a data frame, a dict of columns, a list of dicts, or images and labels (x, y)"
 SCALARS = (str, int, float)
 MISSING = {"NAType", "NaTType"}  # pandas.NA and pandas.NaT

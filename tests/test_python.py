@@ -87,6 +87,14 @@ def test_rows_of_python(tiny_run):
     assert [row["input"] for row in athanor.predict(run, part)] == [0, 2]
 
 
+def test_notes_name_the_rows_of_a_frame(tiny_run, capsys):
+    run = tiny_run(Regression)
+    part = {name: values.tolist()[:3] for name, values in _columns(run).items()}
+    name = next(iter(part))
+    athanor.predict(run, part | {name: [*part[name][:2], "odd"]})
+    assert f"column {name}: 1 cell such as 'odd' (row 2) is not a number" in capsys.readouterr().err
+
+
 def _columns(run):
     from pipelines.rows.packing import unpack_columns
 

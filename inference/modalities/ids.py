@@ -1,6 +1,7 @@
 """Ids: signatures that rate pairs, recommend items and find similar items."""
 
 import csv
+import functools
 import io
 import weakref
 from pathlib import Path
@@ -223,7 +224,7 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:
 def predict_values(run: Run, values: Any, note: Note) -> Predictions:
     """Predict a list of users or of (user, item) pairs, or the rows of a table of them."""
     if is_table(values):
-        return predict_table(values, lambda paths: predict(run, paths, note))
+        return predict_table(values, functools.partial(predict, run), note)
     expected = "a list of users, of (user, item) pairs, or a data frame of both"
     lines = [_id_line(value) for value in as_list(values, expected)]
     return predict(run, lines, note)

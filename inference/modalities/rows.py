@@ -1,6 +1,7 @@
 """Rows: a signature over named columns; CSV files from the command line."""
 
 import csv
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,7 @@ def predict_values(run: Run, values: Any, note: Note) -> Predictions:
     """Predict the rows of a table of Python, or of CSV files."""
     if not is_table(values):
         return predict(run, as_paths(values, "a data frame, a list of dicts, or CSV files"), note)
-    return predict_table(values, lambda paths: predict(run, paths, note))
+    return predict_table(values, functools.partial(predict, run), note)
 
 
 def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:

@@ -11,7 +11,7 @@ from apps.app import ModalityName
 from inference.inputs import Note, UnreadableError, is_a_file, noted
 from inference.named_outputs import named_function, predict_rows
 from inference.portable import Portable, RefusedError
-from inference.values import Predictions, as_list, is_table
+from inference.values import TABLE_FILE, Predictions, as_list, is_table, note_of_rows
 from pipelines import frames
 from pipelines.examples import Batch
 from pipelines.tables import csv_files, text_files
@@ -91,9 +91,9 @@ def predict_values(run: Run, values: Any, note: Note) -> Predictions:
     """Predict a list of texts and Paths of files, or the texts of a table."""
     if is_table(values):
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "texts.csv"
+            path = Path(folder) / TABLE_FILE
             frames.write_table(values, path)
-            return predict(run, [str(path)], note)
+            return predict(run, [str(path)], note_of_rows(note))
     predictions: Predictions = []
     for value in as_list(values, "a list of texts, or a data frame"):
         if isinstance(value, Path):
