@@ -65,12 +65,12 @@ def skipped_rows(
     """Yield a finding about rows of a table that training skips."""
     if not len(which):
         return
-    share = len(which) / max(1, len(table))
+    share, only_one = len(which) / max(1, len(table)), len(which) == 1
     lost = [UnreadExample(split, table.where(int(row))) for row in which]
     yield Finding(
         check,
         severity_of(share, error=0.5),
-        f"{counted(len(which), 'row')} {said}; training skips them",
+        f"{counted(len(which), 'row')} {said}; training leaves {'it' if only_one else 'them'} out",
         advice,
         len(which),
         share,

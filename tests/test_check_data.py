@@ -8,7 +8,9 @@ import pytest
 
 from apps import ALL, Finetune, Recommender, Regression, Text
 from data_checks.examine import examine
+from data_checks.reading import skipped_rows
 from data_checks.rows import columns
+from pipelines.tables.table import Table
 
 
 def examined(app):
@@ -137,3 +139,16 @@ def test_columns_that_are_there_twice_are_found_in_one_product():
     held[random.random(held.shape) < 0.1] = np.nan
     held[19:, 8], held[:19, 8] = np.nan, held[:19, 1]  # too few to say
     assert list(columns._collinear(held)) == [(1, 4), (1, 6), (4, 6)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([0], "1 row without a target; training leaves it out"),
+        ([0, 1], "2 rows without a target; training leaves them out"),
+    ],
+)
+def test_rows_that_training_leaves_out_are_counted(rows, said):
+    table = Table({"y": np.array([b"", b""], object)})
+    found = skipped_rows(table, "train", rows, "missing targets", "without a target", "Fill it in.")
+    assert [finding.said for finding in found] == [said]

@@ -96,6 +96,7 @@ def test_a_messy_file_is_read_with_notes(file):
     ("options", "said"),
     [
         ({"target": "price_EU"}, "Did you mean 'price_EUR'"),
+        ({"target": "target"}, "Received no --target, and no column 'target'; expected one of"),
         ({"target": "price EUR", "drop": ["towns"]}, "--drop 'towns'"),
         ({"target": "grade", "task": "binary"}, "with 3 classes; expected two"),
         ({"target": "city", "task": "regression"}, "expected numbers"),
@@ -116,6 +117,12 @@ def test_targets_become_numbers_or_classes():
     assert twos.labels == ("9", "10")
     assert twos.train.target[:2].tolist() == [1, 0]
     assert len(source(task="multiclass", more={"y": [2, 10, 1, 9] * 10}).labels) == 4
+
+
+@pytest.mark.parametrize(("missing", "said"), [(1, "1 row without it"), (2, "2 rows without it")])
+def test_rows_without_a_target_are_counted(missing, said):
+    targets = [*[""] * missing, *range(40 - missing)]
+    assert f"; {said} left out" in source(more={"y": targets}).notes[0]
 
 
 def test_class_numbers_of_a_set_keep_their_names():

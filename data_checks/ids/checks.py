@@ -50,12 +50,12 @@ def dropped_rows(data: CheckedData) -> Iterator[Finding]:
             scores = ids.parse_ratings(table, columns.rating)
         unrated = ~np.isfinite(scores)
         for check, which, said, advice in (
-            ("missing users", unnamed[0], "have no user", "Fill them in."),
-            ("missing items", unnamed[1] & ~unnamed[0], "have no item", "Fill them in."),
+            ("missing users", unnamed[0], "without a user", "Fill them in."),
+            ("missing items", unnamed[1] & ~unnamed[0], "without an item", "Fill them in."),
             (
                 "unreadable ratings",
                 unrated & ~unnamed[0] & ~unnamed[1],
-                "have a missing or unreadable rating",
+                "with a missing or unreadable rating",
                 "Fill in their ratings.",
             ),
         ):
@@ -79,7 +79,7 @@ def _repeated(table: Any, split: str, rows: np.ndarray, held: tuple) -> Iterator
         split,
         again,
         "repeated pairs",
-        "repeat a pair of user and item with the same rating",
+        "with the user, item and rating of another row",
         "Nothing has to be done: the last row of each pair is kept.",
     )
     yield from skipped_rows(
@@ -87,7 +87,7 @@ def _repeated(table: Any, split: str, rows: np.ndarray, held: tuple) -> Iterator
         split,
         other,
         "contradicting ratings",
-        "rate an item that the same user rates differently in another row",
+        "with the user and item of another row, and another rating",
         "The last row is kept; if another one is right, remove the last.",
     )
 

@@ -36,7 +36,7 @@ def cells(data: CheckedData) -> Iterator[Finding]:
     for split, table, used in data.sources():
         skipped = np.setdiff1d(np.arange(len(table)), used)
         yield from skipped_rows(
-            table, split, skipped, "missing targets", "have no target", "Fill it in."
+            table, split, skipped, "missing targets", "without a target", "Fill it in."
         )
         for name, form in data.splits.reading.forms.items():
             if form.kind != "category":

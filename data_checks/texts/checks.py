@@ -27,14 +27,19 @@ def targets(data: CheckedData) -> Iterator[Finding]:
         skipped = np.setdiff1d(np.arange(len(table)), used)
         empty_text = empty_of(table.columns[name])[skipped]
         yield from skipped_rows(
-            table, split, skipped[empty_text], "empty texts", "have no text", "Fill in their text."
+            table,
+            split,
+            skipped[empty_text],
+            "empty texts",
+            "without a text",
+            "Fill in their text.",
         )
         yield from skipped_rows(
             table,
             split,
             skipped[~empty_text],
             "missing classes",
-            "have no class",
+            "without a class",
             "Fill in their class.",
         )
 

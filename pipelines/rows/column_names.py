@@ -12,6 +12,7 @@ from pipelines.tables.table import Table, listed
 
 MAX_LISTED_COLUMNS = 24  # in one note
 # Column names become arguments of a signature, and must differ from the outputs of ONNX.
+DEFAULT_TARGET = "target"
 RESERVED_NAMES = {"self", "value", "probabilities"}
 
 
@@ -81,6 +82,11 @@ def find_column(name: str, table: Table, flag: str) -> str:
     for candidate in (name, clean_name(name)):
         if candidate in table.columns:
             return candidate
+    if (flag, name) == ("--target", DEFAULT_TARGET):
+        raise AddressError(
+            f"Received no --target, and no column {name!r}; expected one of the columns "
+            f"{listed(table.columns)}. Name it with --target COLUMN."
+        )
     matches = difflib.get_close_matches(clean_name(name), table.columns, 1)
     hint = f" Did you mean {matches[0]!r}?" if matches else ""
     raise AddressError(

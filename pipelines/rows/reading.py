@@ -102,7 +102,8 @@ def source(
     num_left_out = sum(tables.each(len, 0)) - sum(len(part) for part in parts if part is not None)
     target_note = (
         f"target {target}: {target_column.description}"
-        + f"; {num_left_out} rows without it left out" * bool(num_left_out)
+        + f"; {num_left_out} row{'s' * (num_left_out != 1)} without it left out"
+        * bool(num_left_out)
     )
     notes = (
         *tables.notes,
