@@ -12,6 +12,7 @@ import pytest
 import apps
 from apps import App
 from cli import commands
+from tuning import space
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -165,6 +166,7 @@ def test_the_example_of_a_new_app_can_be_trained():
     code = re.search(r"```python\n(.*?)```", (ROOT / "docs/new-app.md").read_text(), re.S)[1]
     names = {"__name__": "apps.clothes"}
     exec(compile(textwrap.dedent(code), "new-app.md", "exec"), names)
+    assert space.default(names["Clothes"](), names["Clothes"].space) is not None
     app = names["Clothes"].tiny()
     splits = app.load_splits()
     network = app.make_network(splits)

@@ -4,7 +4,9 @@ import base64
 import http.client
 import json
 import math
+import re
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +53,15 @@ def pictures(exported):
 @pytest.fixture(scope="module")
 def probabilities(exported, pictures):
     return np.asarray(exported(Mnist).model(pictures))
+
+
+def test_the_question_in_the_docs_is_answered(predict, pictures):
+    docs = (Path(__file__).resolve().parents[1] / "docs" / "serving.md").read_text()
+    body = re.search(r"^echo '(.*)' \|$", docs, re.M)[1]
+    content = base64.b64encode(tf.io.encode_png(pictures[0]).numpy()).decode()
+    question = json.loads(re.sub(r"'\$\(.*?\)'", lambda _: content, body))
+    (answer,) = predict("mnist", **question)["predictions"]
+    assert set(answer) == {"class", "probabilities"}
 
 
 def test_status_of_a_model(ask_server):

@@ -26,7 +26,7 @@ class Mnist(App):
     """Classify small images of one size, such as digits, clothes or symbols.
 
     Shape, colours and classes are read from the data; images of several sizes are resized to
-    squares of the most frequent side.
+    squares of the median side.
     """
 
     modality: ClassVar[ModalityName] = "image"
