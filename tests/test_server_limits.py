@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import time
+import tracemalloc
 import zlib
 
 import pytest
@@ -317,6 +318,18 @@ def test_a_body_of_very_many_lists_is_refused_before_they_are_made():
         parse_object(body)
     assert time.process_time() - start < 0.1
     assert len(parse_object(b'{"instances": [' + b"[]," * 1000 + b"[]]}")["instances"]) == 1001
+
+
+def test_the_lists_and_objects_of_a_body_take_a_bounded_memory():
+    """Objects of one key took 513 MB."""
+    one = b'{"a":1},'
+    body = b'{"instances":[' + one * (MAX_JSON_CONTAINERS - 3) + b"{}]}"
+    tracemalloc.start()
+    try:
+        assert len(parse_object(body)["instances"]) == MAX_JSON_CONTAINERS - 2
+        assert tracemalloc.get_traced_memory()[1] < 330e6
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

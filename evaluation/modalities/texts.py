@@ -170,12 +170,14 @@ def _lines(pieces: list[tuple[str, float]]) -> list[list[tuple[str, float]]]:
 
 
 def _cut(piece: str) -> str:
-    """Cut a piece to the beginning that fits into a line."""
+    """Cut a piece to the beginning that fits into a line, with dots in place of the rest."""
     from evaluation.fonts import width
 
-    while width(piece) > LINE_CHARACTERS - 1:
-        piece = piece[: max(1, len(piece) * (LINE_CHARACTERS - 1) // width(piece) - 1)]
-    return piece
+    whole, room = piece, LINE_CHARACTERS - 1
+    while width(piece) > room:
+        room = LINE_CHARACTERS - 4
+        piece = piece[: max(1, len(piece) * room // width(piece) - 1)]
+    return piece if piece == whole else f"{piece}..."
 
 
 def _write(axis: Any, place: float, line: list[tuple[str, float]]) -> None:

@@ -131,7 +131,8 @@ def _residuals(predictions: Predictions, target: str) -> Any:
     bins = int(np.clip(np.sqrt(len(predictions.residuals)), 10, 60))
     right.hist(predictions.residuals, bins=bins, range=tuple(middle), color=FIRST)
     right.axvline(0, color=INK, linewidth=0.8)
-    right.set(xlabel="predicted minus true, the middle 99 %", ylabel="test examples")
+    right.set_xlabel(f"predicted minus true {target}".rstrip() + " (middle 99 %)", parse_math=False)
+    right.set_ylabel("test examples")
     few_ticks(left.xaxis, left.yaxis, right.xaxis, right.yaxis)
     return figure
 
