@@ -10,7 +10,7 @@ from matplotlib import font_manager, ft2font
 DEFAULT_FONT = "DejaVu Sans"  # comes with matplotlib
 MONOSPACE = "DejaVu Sans Mono"
 SUBSTITUTE = "?"
-MAX_NAME_LENGTH = 40  # characters of a column or a class in a picture
+MAX_NAME_WIDTH = 40  # columns of the name of a column or a class in a picture, see `width`
 # A character of each script that DEFAULT_FONT lacks:
 # Chinese, Japanese, Korean, Thai, Hindi, Bengali, Tamil.
 PROBES = "\u6c34\u3042\uac00\u0e01\u0905\u0985\u0b85"
@@ -54,10 +54,20 @@ class Fonts:
         self.lost |= lost
         return "".join(SUBSTITUTE if sign in lost else sign for sign in signs)
 
-    def short(self, name: str) -> str:
-        """Return the beginning of a name, as `drawable` gives it."""
-        drawn = self.drawable(name)
-        return drawn if len(drawn) <= MAX_NAME_LENGTH else f"{drawn[: MAX_NAME_LENGTH - 1]}\u2026"
+    def short(self, name: str, most: int = MAX_NAME_WIDTH) -> str:
+        """Return a name as `drawable` gives it; the middle of a long one is left out.
+
+        Its end often holds what tells it from others: a unit, a number.
+        """
+        begin = self.drawable(name)
+        if width(begin) <= most:
+            return begin
+        end = begin
+        while width(begin) > most // 2:
+            begin = begin[:-1]
+        while width(begin) + 1 + width(end) > most:
+            end = end[1:]
+        return f"{begin.rstrip()}\u2026{end.lstrip()}"
 
     def note(self) -> str:
         """Tell the user which characters are missing and what to install; empty if none is."""

@@ -14,6 +14,7 @@ from pipelines.files import atomic_write
 from training.run import Run
 
 MIN_LOG_RATIO = 20.0  # of the largest to the smallest score: beyond it the axis is logarithmic
+MAX_TARGET_WIDTH = 22  # columns of the name of the target, which stands beside other words
 
 
 class Drawn(NamedTuple):
@@ -46,7 +47,7 @@ def draw(run: Run, predictions: Any) -> Drawn:
 
 def _target(run: Run) -> str:
     """Name of the predicted column; empty if it has none."""
-    return fonts().drawable(run.manifest["fields"].get("target") or "")
+    return fonts().short(run.manifest["fields"].get("target") or "", MAX_TARGET_WIDTH)
 
 
 def _caption(run: Run) -> str:

@@ -179,3 +179,33 @@ def test_chinese_titles_are_drawn_or_the_note_says_why_not(tmp_path):
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
     drawn = pictures.draw(run, task_of(run).predict_test_set(run))
     assert (drawn.notes == []) == fonts.fonts()._has(WATER)
+
+
+def test_the_middle_of_a_long_name_is_left_out():
+    """Its end tells classes apart, and holds the unit."""
+    short = fonts.fonts().short
+    names = [f"a class with a rather long name, one of thirty, number {k}" for k in range(30)]
+    assert len({short(name) for name in names}) == 30
+    assert all(fonts.width(short(name)) <= fonts.MAX_NAME_WIDTH for name in names)
+    assert short("price of all parts together (USD)", 20) == "price of a…her (USD)"
+    assert short("price (USD)", 20) == "price (USD)"
+    assert short(WATER * 20, 9).count("…") == 1
+    assert fonts.width(short(WATER * 20, 9)) <= 9
+
+
+def test_a_long_name_of_the_target_leaves_the_labels_room():
+    target = fonts.fonts().short(
+        "yearly cost of the building " * 3 + "(k$)", pictures.MAX_TARGET_WIDTH
+    )
+    random = np.random.default_rng(0)
+    values = random.normal(size=300) * 1e6
+    shown = regression.Predictions(values + random.normal(size=300), values)
+    for figure in regression.figures(shown, None, target).values():
+        figure.canvas.draw()
+        boxes = [axis.xaxis.label.get_window_extent() for axis in figure.axes]
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+        height = figure.bbox.height
+        for axis in figure.axes:
+            box = axis.yaxis.label.get_window_extent()
+            assert box.y0 >= 0
+            assert box.y1 <= height
