@@ -61,11 +61,26 @@ def _hint(address: str, kinds: Sequence[str]) -> str:
     kind, _, name = address.partition(":")
     if (path_kind := _kind_of_path(name)) in kinds:
         return f" Did you mean '{path_kind}:{name}'?"
-    if _kind_of_path(address) or _is_path(address):
+    if _kind_of_path(address) == "folder" and "csv" in kinds:
+        return " Folders hold pictures alone: put texts or rows into one table."
+    if _kind_of_path(address):
         return ""
+    if _is_path(address):
+        return _nearest_file(address)
     filled = (
         ADDRESS_FORMS[form].replace("NAME", name or kind).replace("PATH", name or kind)
         for form in kinds
     )
     matches = difflib.get_close_matches(address, [*filled], 1, 0.5)
     return f" Did you mean {matches[0]!r}?" if matches else ""
+
+
+def _nearest_file(path: str) -> str:
+    """Suggest the file beside a path that does not exist whose name is most alike."""
+    folder, name = os.path.split(path.rstrip("/"))
+    try:
+        names = os.listdir(expand_home(folder or "."))  # noqa: PTH208 - of bytes that are no text too
+    except (OSError, ValueError):
+        return ""
+    matches = difflib.get_close_matches(name, names, 1, 0.7)
+    return f" Did you mean {os.path.join(folder, matches[0])!r}?" if matches else ""  # noqa: PTH118

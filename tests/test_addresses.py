@@ -1,0 +1,25 @@
+"""A wrong data address is answered by the file beside it, or by what a folder may hold."""
+
+import pytest
+
+from pipelines.addresses import parse_address
+from pipelines.examples import AddressError
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("house.csv", r"no existing file or folder; .* Did you mean 'houses\.csv'\?$"),
+        ("mails/maisl.csv", r"Did you mean 'mails/mails\.csv'\?$"),
+        ("other.csv", r"'csv:PATH'\.$"),
+        ("nowhere/houses.csv", r"'csv:PATH'\.$"),
+        ("mails", r", a folder; .* put texts or rows into one table\.$"),
+        ("mails/", r", a folder; .* put texts or rows into one table\.$"),
+    ],
+)
+def test_a_path_that_cannot_be_data_is_answered_by_what_can(address, said, elsewhere):
+    (elsewhere / "houses.csv").touch()
+    (elsewhere / "mails").mkdir()
+    (elsewhere / "mails/mails.csv").touch()
+    with pytest.raises(AddressError, match=said):
+        parse_address(address, ("embedded", "tfds", "csv"))
