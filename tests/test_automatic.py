@@ -18,7 +18,7 @@ from training.run import MANIFEST, Run
 AUTOMATIC = [  # app, training examples, the batch size that it chooses
     (Regression, 310, 19),
     (Regression, 100_000, 128),
-    (Mnist, 60, 60),
+    (Mnist, 60, 22),
     (Mnist, 60_000, 96),
     (Finetune, 126, 6),
     (Finetune, 5000, 32),

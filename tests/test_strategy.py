@@ -169,8 +169,8 @@ def test_one_device_is_not_several():
 
 def test_batches_can_be_shared_out():
     app = Mnist(model="softmax")
-    assert strategy.batch_size(app, 1000, 2) == 96
-    assert strategy.batch_size(app, 1000, 5) == 95
+    assert strategy.batch_size(app, 1200, 2) == 96
+    assert strategy.batch_size(app, 1200, 5) == 95
     for size, fitting in ((32, 30), (96, 95)):  # also where somebody asks for the usual one
         with pytest.raises(FieldError, match=f"Take --batch-size {fitting}"):
             strategy.batch_size(dataclasses.replace(app, batch_size=size), 1000, 5)
