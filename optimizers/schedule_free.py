@@ -100,14 +100,14 @@ class ScheduleFree(Wrapper):
 
     def to_eval(self) -> None:
         """Put x into the variables, for evaluation."""
-        if self.built and int(self.iterations.numpy()):
+        if self.built and int(ops.convert_to_numpy(self.iterations)):
             for variable, x in zip(self._trainable_variables, self._averages, strict=True):
                 # Without a copy both would be one array on JAX, which the next step donates.
                 variable.assign(ops.copy(x))
 
     def to_train(self) -> None:
         """Put y into the variables, for the next training step."""
-        if self.built and int(self.iterations.numpy()):
+        if self.built and int(ops.convert_to_numpy(self.iterations)):
             parts = (self._trainable_variables, self._inner_weights, self._averages)
             for variable, z, x in zip(*parts, strict=True):
                 variable.assign(z + self.momentum * (x - z))
