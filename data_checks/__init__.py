@@ -1,1 +1,1 @@
-"""Whether data can be trusted: what is wrong with them before anything is trained."""
+"""Checks of data before training: errors, leaks, duplicates, shifts."""

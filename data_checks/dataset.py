@@ -1,4 +1,4 @@
-"""The data under check: training's splits, where each example was read, one index an example."""
+"""The checked data: the splits of training, the source of each example, and one index for all."""
 
 import dataclasses
 import functools
@@ -46,7 +46,9 @@ class CheckedData:
     def parts(self) -> tuple[Part, ...]:
         """The parts in the order of their numbers."""
         parts = [Part(name, getattr(self.splits, name)) for name in ("train", "valid", "test")]
-        parts += [Part(name, one, True) for name, one in self.splits.dropped_duplicates.items()]
+        parts += [
+            Part(name, examples, True) for name, examples in self.splits.dropped_duplicates.items()
+        ]
         return tuple(parts)
 
     @functools.cached_property
@@ -114,30 +116,30 @@ class CheckedData:
 
     def numbers_of(self, split: str) -> np.ndarray:
         """Return the numbers of a split's examples, without removed duplicates."""
-        place = ("train", "valid", "test").index(split)
-        return np.arange(self.ends[place] - len(self.parts[place].examples), self.ends[place])
+        index = ("train", "valid", "test").index(split)
+        return np.arange(self.ends[index] - len(self.parts[index].examples), self.ends[index])
 
     def locate(self, number: int) -> tuple[Part, int]:
         """Return the part of an example, and its position in that part."""
-        which = int(np.searchsorted(self.ends, number, side="right"))
-        part = self.parts[which]
-        return part, int(number - (self.ends[which] - len(part.examples)))
+        index = int(np.searchsorted(self.ends, number, side="right"))
+        part = self.parts[index]
+        return part, int(number - (self.ends[index] - len(part.examples)))
 
     def features(self, numbers: np.ndarray) -> Any:
-        """Features of these examples, in the order of `numbers`."""
+        """Return the features of these examples, in the order of `numbers`."""
         numbers = np.asarray(numbers)
-        which = np.searchsorted(self.ends, numbers, side="right")
+        part_of = np.searchsorted(self.ends, numbers, side="right")
         storage = self.parts[0].examples.features
         features = np.empty((len(numbers), *storage.shape[1:]), storage.dtype)
-        for place, part in enumerate(self.parts):
-            of_part = np.flatnonzero(which == place)
-            start = self.ends[place] - len(part.examples)
+        for index, part in enumerate(self.parts):
+            of_part = np.flatnonzero(part_of == index)
+            start = self.ends[index] - len(part.examples)
             rows = part.examples.rows[numbers[of_part] - start]
             features[of_part] = part.examples.features[rows]
         return features
 
     def column(self, name: str) -> np.ndarray:
-        """One column of all examples of a table."""
+        """Return one column of all examples of a table."""
         return np.concatenate(
             [part.examples.columns[name][part.examples.rows] for part in self.parts]
         )
@@ -150,17 +152,19 @@ class CheckedData:
         return (None, row) if origins is None else (origins.source, int(origins.rows[row]))
 
     def where(self, number: int) -> str:
-        """Where the user finds an example: a file, a line of a file, or a record."""
-        read, row = self.origin(number)
-        return f"record {row}" if read is None else read.where(row)
+        """Return where the user finds an example: a file, a line of a file, or a record."""
+        source, row = self.origin(number)
+        return f"record {row}" if source is None else source.where(row)
 
-    def occurrences(self, numbers: Sequence[int] | np.ndarray, said: str = "") -> list[Occurrence]:
+    def occurrences(
+        self, numbers: Sequence[int] | np.ndarray, detail: str = ""
+    ) -> list[Occurrence]:
         """Return the first few of these examples as occurrences of a finding."""
         return [
             Occurrence(
                 self.locate(number)[0].split,
                 self.where(number),
-                said or self.describe(number),
+                detail or self.describe(number),
                 number,
             )
             for number in map(int, numbers[:MAX_OCCURRENCES])
@@ -185,7 +189,7 @@ class CheckedData:
         return labels[int(target)] if labels else f"{float(target):g}"
 
     def sources(self) -> Iterator[tuple[str, Any, np.ndarray]]:
-        """Each table or listing: its split, itself, and which of its rows became examples."""
+        """Yield the split of each table or listing, itself, and the rows that became examples."""
         used_rows: dict[int, list[np.ndarray]] = {}
         sources: dict[int, tuple[str, Any]] = {}
         for part in self.parts:
@@ -194,8 +198,8 @@ class CheckedData:
                 sources.setdefault(id(origins.source), (part.split, origins.source))
                 rows = origins.rows[part.examples.rows]
                 used_rows.setdefault(id(origins.source), []).append(rows)
-        for key, (split, read) in sources.items():
-            yield split, read, np.concatenate(used_rows[key])
+        for key, (split, source) in sources.items():
+            yield split, source, np.concatenate(used_rows[key])
 
 
 Check = Callable[[CheckedData], Iterator[Finding]]

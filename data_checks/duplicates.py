@@ -26,7 +26,7 @@ Pairs = np.ndarray  # int64 [pairs, 2], example numbers
 
 def exact(data: CheckedData) -> Iterator[Finding]:
     """Exact copies: across splits and within a split."""
-    groups = grouped(data.hashes)
+    groups = group_equal(data.hashes)
     yield from _across(data, groups)
     yield from _within(data, groups)
 
@@ -35,12 +35,12 @@ def contradictions(data: CheckedData) -> Iterator[Finding]:
     """Copies with different targets."""
     if data.app.modality == "ids":
         return
-    wrong = [members for members in grouped(data.hashes) if differs(data, members)]
+    wrong = [members for members in group_equal(data.hashes) if differs(data, members)]
     if not wrong:
         return
     numbers = np.concatenate(wrong)
     share = len(numbers) / len(data)
-    said = (
+    message = (
         f"{counted(len(numbers), 'example')} in {counted(len(wrong), 'group')} have the same "
         "input and different targets"
     )
@@ -55,7 +55,7 @@ def contradictions(data: CheckedData) -> Iterator[Finding]:
     yield Finding(
         "contradicting copies",
         severity,
-        said,
+        message,
         advice,
         len(numbers),
         share,
@@ -72,21 +72,21 @@ def _repeats_by_nature(data: CheckedData) -> bool:
     return bool(counts[counts > 1].sum() > MIN_REPEATED_SHARE * len(data))
 
 
-def near(data: CheckedData, pairs: Pairs, what: str) -> Iterator[Finding]:
-    """Findings about pairs of near copies; `what` names their likeness."""
+def near_copies(data: CheckedData, pairs: Pairs, likeness: str) -> Iterator[Finding]:
+    """Yield findings about pairs of near copies; `likeness` says how they are alike."""
     if not len(pairs):
         return
     split = data.split[pairs]
     crosses = split[:, 0] != split[:, 1]
-    yield from _near_across(data, pairs[crosses], what)
-    yield from _near_contradicting(data, pairs, what)
+    yield from _near_across(data, pairs[crosses], likeness)
+    yield from _near_contradicting(data, pairs, likeness)
     inside = np.unique(pairs[~crosses])
     if len(inside):
         share = len(inside) / len(data)
         yield Finding(
             "near copies within a split",
             severity_of(share, warning=MAX_COPY_SHARE),
-            f"{counted(len(inside), 'example')} of a split have a near copy there ({what})",
+            f"{counted(len(inside), 'example')} of a split have a near copy there ({likeness})",
             "A few do no harm; with many, training and score depend on few originals.",
             len(inside),
             share,
@@ -94,8 +94,8 @@ def near(data: CheckedData, pairs: Pairs, what: str) -> Iterator[Finding]:
         )
 
 
-def grouped(keys: np.ndarray) -> list[np.ndarray]:
-    """For each key that occurs more than once, the positions of its members."""
+def group_equal(keys: np.ndarray) -> list[np.ndarray]:
+    """Return the positions of each key that occurs more than once."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
@@ -116,25 +116,25 @@ def differs(data: CheckedData, members: np.ndarray) -> bool:
 
 
 def _across(data: CheckedData, groups: list[np.ndarray]) -> Iterator[Finding]:
-    crossing = [one for one in groups if len(set(data.copy_split[one].tolist())) > 1]
+    crossing = [members for members in groups if len(set(data.copy_split[members].tolist())) > 1]
     if not crossing:
         return
     numbers = np.concatenate(crossing)
     outside = numbers[data.split[numbers] != 2]
     dropped = data.dropped[outside].sum()
-    said = (
+    message = (
         f"{counted(len(outside), 'example')} of train or validation are in test or validation too"
     )
     if dropped < len(outside):  # rows that are equal by chance
-        said += f"; training removes {dropped:,} of them"
+        message += f"; training removes {dropped:,} of them"
         advice = "If equal rows are one thing observed twice, keep one of each."
     else:
-        said += "; training removes them"
-        advice = "Athanor needs nothing done; other tools would report too high a score."
+        message += "; training removes them"
+        advice = "Nothing has to be done in Athanor; other tools would report too high a score."
     yield Finding(
         "copies across splits",
         "note" if _repeats_by_nature(data) else "warning",
-        said,
+        message,
         advice,
         len(outside),
         len(outside) / len(data),
@@ -143,15 +143,15 @@ def _across(data: CheckedData, groups: list[np.ndarray]) -> Iterator[Finding]:
 
 
 def _within(data: CheckedData, groups: list[np.ndarray]) -> Iterator[Finding]:
-    again = [
+    repeated = [
         same
-        for one in groups
-        for which in set(data.copy_split[one].tolist())
-        if len(same := one[data.copy_split[one] == which]) > 1
+        for members in groups
+        for split in set(data.copy_split[members].tolist())
+        if len(same := members[data.copy_split[members] == split]) > 1
     ]
-    if not again:
+    if not repeated:
         return
-    count = sum(len(one) - 1 for one in again)
+    count = sum(len(members) - 1 for members in repeated)
     share = count / len(data)
     yield Finding(
         "copies within a split",
@@ -161,35 +161,35 @@ def _within(data: CheckedData, groups: list[np.ndarray]) -> Iterator[Finding]:
         "copies are intended, nothing has to be done.",
         count,
         share,
-        _first_of(data, again),
+        _first_of(data, repeated),
     )
 
 
-def _near_across(data: CheckedData, pairs: Pairs, what: str) -> Iterator[Finding]:
+def _near_across(data: CheckedData, pairs: Pairs, likeness: str) -> Iterator[Finding]:
     if not len(pairs):
         return
-    concerned = np.unique(pairs)
-    tested = concerned[data.split[concerned] == 2]
-    trained = concerned[data.used_in_training[concerned]]
+    similar = np.unique(pairs)
+    tested = similar[data.split[similar] == 2]
+    trained = similar[data.used_in_training[similar]]
     # Drops the training copy of a validation example, and both copies of a test example.
     later = data.split[pairs].max(1, keepdims=True)
-    out = np.unique(pairs[(data.split[pairs] < later) & data.used_in_training[pairs]])
+    to_quarantine = np.unique(pairs[(data.split[pairs] < later) & data.used_in_training[pairs]])
     share = len(tested) / max(1, len(data.splits.test))
     yield Finding(
         "near copies across splits",
         severity_of(share, error=MAX_LEAKED_SHARE),
         f"{counted(len(tested), 'test example has', 'test examples have')} a near copy in train or "
-        f"validation, {len(trained):,} there in all ({what})",
+        f"validation, {len(trained):,} there in all ({likeness})",
         "Exclude the copies with --write-quarantine and train --quarantine, or split by their "
         "origin: the score partly measures memory.",
         len(tested) or len(trained),
         share,
         _of_pairs(data, pairs),
-        out,
+        to_quarantine,
     )
 
 
-def _near_contradicting(data: CheckedData, pairs: Pairs, what: str) -> Iterator[Finding]:
+def _near_contradicting(data: CheckedData, pairs: Pairs, likeness: str) -> Iterator[Finding]:
     if not data.splits.labels:
         return
     pairs = pairs[data.targets[pairs[:, 0]] != data.targets[pairs[:, 1]]]
@@ -200,7 +200,7 @@ def _near_contradicting(data: CheckedData, pairs: Pairs, what: str) -> Iterator[
     yield Finding(
         "contradicting near copies",
         severity_of(share, error=MAX_CONTRADICTING_SHARE),
-        f"{counted(len(numbers), 'example')} have a near copy of another class ({what})",
+        f"{counted(len(numbers), 'example')} have a near copy of another class ({likeness})",
         "One of the two is probably mislabelled: look at them.",
         len(numbers),
         share,
@@ -210,7 +210,7 @@ def _near_contradicting(data: CheckedData, pairs: Pairs, what: str) -> Iterator[
 
 
 def _first_of(data: CheckedData, groups: list[np.ndarray]) -> list[Occurrence]:
-    """Two members of each group, from different splits where possible."""
+    """Return two members of each group, from different splits if possible."""
     pairs = []
     for members in groups[: MAX_OCCURRENCES // 2]:
         order = np.argsort(data.split[members], kind="stable")

@@ -19,7 +19,7 @@ from data_checks.texts import checks as texts
 from pipelines.examples import AddressError, DataError
 from pipelines.inspection import Inspection, Progress
 
-# For every modality; each also has checks of its own.
+# Checks of every modality; each modality also has its own checks.
 SHARED: tuple[Check, ...] = (
     reading.broken_lines,
     duplicates.exact,
@@ -30,7 +30,7 @@ SHARED: tuple[Check, ...] = (
 
 
 class Modality(NamedTuple):
-    """A modality and the checks of its data alone."""
+    """A modality and the checks that only its data need."""
 
     name: ModalityName
     checks: tuple[Check, ...]
@@ -60,7 +60,7 @@ class Diagnosis:
     def counts(self) -> dict[str, int]:
         """Findings by severity."""
         return {
-            severity: sum(one.severity == severity for one in self.findings)
+            severity: sum(finding.severity == severity for finding in self.findings)
             for severity in SEVERITIES
         }
 
@@ -73,7 +73,7 @@ class Diagnosis:
             "examples": splits.sizes if splits else {},
             "fingerprint": splits.fingerprint() if splits else None,
             "notes": list(splits.notes) if splits else [],
-            # "grave" is the name of before, for one release.
+            # "grave" is the old name of "error", for one release.
             "counts": {**self.counts, "grave": self.counts["error"]},
             "findings": [finding.to_json() for finding in self.findings],
             "seconds": round(self.seconds, 3),
@@ -93,23 +93,23 @@ def examine(app: App, data_dir: Path | None, progress: Progress) -> Diagnosis:
     except AddressError:
         raise
     except DataError as error:
-        found = [*reading.refused(error), *reading.lines_of(inspection)]
-        return Diagnosis(app, sort_by_severity(found), None, time.perf_counter() - start)
+        findings = [*reading.refused(error), *reading.lines_of(inspection)]
+        return Diagnosis(app, sort_by_severity(findings), None, time.perf_counter() - start)
     data = CheckedData(app, splits, inspection)
-    findings = list(_found(data, progress))
+    findings = list(_run_checks(data, progress))
     return Diagnosis(app, sort_by_severity(findings), data, time.perf_counter() - start)
 
 
 def checks(modality: ModalityName) -> tuple[Check, ...]:
-    """All checks of a modality's data."""
-    own = next(one for one in MODALITIES if one.name == modality)
-    return (*SHARED, *own.checks)
+    """Return all checks of a modality's data."""
+    own_modality = next(kind for kind in MODALITIES if kind.name == modality)
+    return (*SHARED, *own_modality.checks)
 
 
-def _found(data: CheckedData, progress: Progress) -> Iterator[Finding]:
-    every = checks(data.app.modality)
-    for done, check in enumerate(every):
-        progress("checking", done, len(every))
+def _run_checks(data: CheckedData, progress: Progress) -> Iterator[Finding]:
+    all_checks = checks(data.app.modality)
+    for done, check in enumerate(all_checks):
+        progress("checking", done, len(all_checks))
         with np.errstate(all="ignore"):
             yield from check(data)
-    progress("checking", len(every), len(every))
+    progress("checking", len(all_checks), len(all_checks))

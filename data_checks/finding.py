@@ -18,19 +18,19 @@ class Occurrence(NamedTuple):
     Attributes:
         split: train, valid or test; empty if the place belongs to no split.
         where: a file, a line of a file, or a record.
-        said: the content, or what is wrong with it.
+        detail: the content, or what is wrong with it.
         number: the example's index in `CheckedData`; -1 if it is no example.
 
     """
 
     split: str
     where: str
-    said: str = ""
+    detail: str = ""
     number: int = -1
 
 
 class UnreadExample(NamedTuple):
-    """A row or file that reading skipped; the quarantine list names it by its place alone."""
+    """A row or file that reading skipped; a quarantine list names it by its location only."""
 
     split: str
     where: str
@@ -43,11 +43,11 @@ class Finding:
     Attributes:
         check: the short name of the check, the same for all data sets.
         severity: error (scores or models cannot be trusted), warning (look at it), or note.
-        said: the finding as a sentence.
+        message: the finding as a sentence.
         advice: what the user can do.
         count: number of examples, files, columns or ids concerned.
-        share: their share of all, from 0 to 1; None where a share means nothing.
-        occurrences: a few of them.
+        share: their share of all, from 0 to 1; None if a share has no meaning.
+        occurrences: some places in the data to which the finding applies.
         to_quarantine: indices of the examples that the quarantine list names.
         unread: rows and files that reading skipped, which the list names too.
 
@@ -55,7 +55,7 @@ class Finding:
 
     check: str
     severity: Severity
-    said: str
+    message: str
     advice: str
     count: int = 1
     share: float | None = None
@@ -68,21 +68,26 @@ class Finding:
         return {
             "check": self.check,
             "severity": self.severity,
-            "said": self.said,
+            "said": self.message,
             "advice": self.advice,
             "count": int(self.count),
             "share": None if self.share is None else round(float(self.share), 6),
             "examples": [
-                {"split": one.split, "where": one.where, "said": one.said}
-                for one in self.occurrences
+                {"split": occurrence.split, "where": occurrence.where, "said": occurrence.detail}
+                for occurrence in self.occurrences
             ],
         }
 
 
 def sort_by_severity(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings by severity; within one severity the larger share comes first."""
+    """Sort findings by severity; within one severity the larger share comes first."""
     return sorted(
-        findings, key=lambda one: (SEVERITIES.index(one.severity), -(one.share or 0), one.check)
+        findings,
+        key=lambda finding: (
+            SEVERITIES.index(finding.severity),
+            -(finding.share or 0),
+            finding.check,
+        ),
     )
 
 
@@ -93,6 +98,6 @@ def severity_of(share: float, *, error: float = 2.0, warning: float = 0.0) -> Se
     return "warning" if share >= warning else "note"
 
 
-def counted(count: int, what: str, plural: str = "") -> str:
+def counted(count: int, noun: str, plural: str = "") -> str:
     """Return a count with its noun: 1 row, 2,000 rows."""
-    return f"{count:,} {what if count == 1 else plural or what + 's'}"
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -9,7 +9,7 @@ from apps.options import CommonOptions
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckDataOptions(CommonOptions):
-    """What `check-data` writes, and which findings make it fail."""
+    """The outputs of `check-data`, and the findings that make it fail."""
 
     report: Path = Path("data-report.html")
     """The report page to write. A file there that is no such report is never overwritten."""

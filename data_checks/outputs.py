@@ -1,4 +1,4 @@
-"""The outputs of check-data: the lines on the terminal, the report page, the quarantine list."""
+"""Write the outputs of check-data: lines on the terminal, report page, quarantine list."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -22,8 +22,8 @@ def check(app: App, options: CheckDataOptions, emit: Callable[[dict[str, Any]], 
 
     Raises UnsoundError if a finding is at least as severe as `options.fail_on`.
     """
-    with progress.shown_progress() as tell:
-        diagnosis, written = examine_and_write(app, options, tell)
+    with progress.shown_progress() as report_progress:
+        diagnosis, written = examine_and_write(app, options, report_progress)
     show(diagnosis)
     for name, path in written.items():
         print(f"{name}  {path}")
@@ -32,10 +32,10 @@ def check(app: App, options: CheckDataOptions, emit: Callable[[dict[str, Any]], 
 
 
 def examine_and_write(
-    app: App, options: CheckDataOptions, tell: Progress
+    app: App, options: CheckDataOptions, report_progress: Progress
 ) -> tuple[Diagnosis, dict[str, str]]:
     """Check the data and write the report and the list; returns both paths by name."""
-    diagnosis = examine(app, options.data_dir, tell)
+    diagnosis = examine(app, options.data_dir, report_progress)
     return diagnosis, write(diagnosis, options.report, options.write_quarantine)
 
 
@@ -49,11 +49,11 @@ def require_sound(diagnosis: Diagnosis, fail_on: str) -> None:
     """Raise UnsoundError if a finding is at least as severe as `fail_on`."""
     severities: dict[str, list[Severity]] = {
         "error": ["error"],
-        "grave": ["error"],  # the name of before, for one release
+        "grave": ["error"],  # the old name, for one release
         "warning": ["error", "warning"],
         "never": [],
     }
-    wrong = [one for one in diagnosis.findings if one.severity in severities[fail_on]]
+    wrong = [finding for finding in diagnosis.findings if finding.severity in severities[fail_on]]
     if wrong:
         raise UnsoundError(
             f"Received {diagnosis.app.data!r} with {counted(len(wrong), 'finding')} of "
@@ -65,8 +65,13 @@ def require_sound(diagnosis: Diagnosis, fail_on: str) -> None:
 def show(diagnosis: Diagnosis) -> None:
     """Print a table on a terminal, or one line for each finding in a pipe."""
     rows = [
-        (one.severity, one.check, one.said, one.occurrences[0].where if one.occurrences else "")
-        for one in diagnosis.findings
+        (
+            finding.severity,
+            finding.check,
+            finding.message,
+            finding.occurrences[0].where if finding.occurrences else "",
+        )
+        for finding in diagnosis.findings
     ]
     title = f"{diagnosis.app.name()}: {diagnosis.app.data}"
     if sys.stdout.isatty() and rows:
@@ -81,19 +86,19 @@ def show(diagnosis: Diagnosis) -> None:
         console.Console().print(table)
     else:
         print(title)
-        for severity, check, said, where in rows:
-            print(f"{severity:8} {check}: {said}" + f" ({where})" * bool(where))
+        for severity, check, message, where in rows:
+            print(f"{severity:8} {check}: {message}" + f" ({where})" * bool(where))
     print(", ".join(f"{count} {name}" for name, count in diagnosis.counts.items()))
 
 
-def write(diagnosis: Diagnosis, report: Path, listed: Path | None) -> dict[str, str]:
+def write(diagnosis: Diagnosis, report: Path, quarantine_list: Path | None) -> dict[str, str]:
     """Write the report, and the quarantine list if asked for; returns their paths by name."""
-    with atomic_write(report) as beside:
-        beside.write_text(page.page(diagnosis), encoding="utf-8", errors="backslashreplace")
+    with atomic_write(report) as temporary:
+        temporary.write_text(page.page(diagnosis), encoding="utf-8", errors="backslashreplace")
     written = {"report": str(report)}
-    if listed is not None:
-        quarantine.write(listed, entries(diagnosis))
-        written["quarantine"] = str(listed)
+    if quarantine_list is not None:
+        quarantine.write(quarantine_list, entries(diagnosis))
+        written["quarantine"] = str(quarantine_list)
     return written
 
 
@@ -119,4 +124,4 @@ def entries(diagnosis: Diagnosis) -> Iterator[quarantine.Entry]:
 
 
 def _reason(finding: Finding) -> str:
-    return finding.said.partition(";")[0]
+    return finding.message.partition(";")[0]

@@ -103,7 +103,7 @@ def _article(finding: Finding, pictures: "_Pictures") -> Iterator[str]:
     yield f'<article class="{finding.severity}">'
     yield f'<span class="severity">{finding.severity}</span>'
     yield f"<h3>{html.escape(finding.check)}: {finding.count:,}{share}</h3>"
-    yield f"<p>{html.escape(finding.said)}.</p>"
+    yield f"<p>{html.escape(finding.message)}.</p>"
     yield f'<p class="faint">{html.escape(finding.advice)}</p>'
     if finding.occurrences:
         opened = " open" if finding.severity == "error" else ""
@@ -114,19 +114,19 @@ def _article(finding: Finding, pictures: "_Pictures") -> Iterator[str]:
 
 
 def _table(rows: Sequence[Occurrence], pictures: "_Pictures") -> Iterator[str]:
-    images = [pictures.of(one) for one in rows]
-    split = any(one.split for one in rows)
+    images = [pictures.of(occurrence) for occurrence in rows]
+    split = any(occurrence.split for occurrence in rows)
     yield '<div class="scroll"><table><thead><tr>'
     yield (
         "<th></th>" * any(images)
         + "<th>split</th>" * split
         + "<th>where</th><th></th></tr></thead>"
     )
-    for one, image in zip(rows, images, strict=True):
+    for occurrence, image in zip(rows, images, strict=True):
         cells = [f'<td class="picture">{image}</td>'] if any(images) else []
-        cells += [f"<td>{html.escape(one.split)}</td>"] if split else []
-        cells += [f'<td class="where">{html.escape(one.where)}</td>']
-        cells += [f"<td>{html.escape(one.said)}</td>"]
+        cells += [f"<td>{html.escape(occurrence.split)}</td>"] if split else []
+        cells += [f'<td class="where">{html.escape(occurrence.where)}</td>']
+        cells += [f"<td>{html.escape(occurrence.detail)}</td>"]
         yield f"<tr>{''.join(cells)}</tr>"
     yield "</table></div>"
 

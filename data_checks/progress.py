@@ -1,4 +1,4 @@
-"""Progress of the checks: a bar on a terminal, a line every few seconds in a pipe."""
+"""Show the progress of the checks: a bar on a terminal, a line every few seconds in a pipe."""
 
 import contextlib
 import sys
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from pipelines.inspection import Progress
 
-SECONDS_BETWEEN_LINES = 5.0  # of one kind of work
+SECONDS_BETWEEN_LINES = 5.0  # of one activity
 
 
 @contextlib.contextmanager
 def shown_progress() -> Iterator[Progress]:
-    """Give a function that shows progress on standard error.
+    """Yield a function that shows progress on standard error.
 
-    Standard output holds the result alone.
+    Standard output has only the result.
     """
     if sys.stderr.isatty():
         with _bar() as bar:
@@ -34,25 +34,25 @@ def _bar() -> Iterator[Progress]:
         progress.MofNCompleteColumn(),
         progress.TimeElapsedColumn(),
     )
-    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         tasks: dict[str, progress.TaskID] = {}
 
-        def tell(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = shown.add_task(what, total=of)
-            shown.update(tasks[what], completed=done, total=of)
+        def report(activity: str, done: int, total: int) -> None:
+            if activity not in tasks:
+                tasks[activity] = bar.add_task(activity, total=total)
+            bar.update(tasks[activity], completed=done, total=total)
 
-        yield tell
+        yield report
 
 
 class _Lines:
-    """Prints one line every five seconds for each kind of work."""
+    """Prints one line every five seconds for each activity."""
 
     def __init__(self) -> None:
         self.last: dict[str, float] = {}
 
-    def __call__(self, what: str, done: int, of: int) -> None:
+    def __call__(self, activity: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self.last.setdefault(what, now) >= SECONDS_BETWEEN_LINES:
-            self.last[what] = now
-            print(f"{what} {done:,} of {of:,}", file=sys.stderr, flush=True)
+        if now - self.last.setdefault(activity, now) >= SECONDS_BETWEEN_LINES:
+            self.last[activity] = now
+            print(f"{activity} {done:,} of {total:,}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Findings about reading: data that training refuses, and lines that it skips."""
+"""Report problems of reading: data that training refuses, and lines that it skips."""
 
 from collections.abc import Iterator, Sequence
 
@@ -32,7 +32,7 @@ def broken_lines(data: CheckedData) -> Iterator[Finding]:
 
 
 def lines_of(inspection: Inspection) -> Iterator[Finding]:
-    """As `broken_lines`, for data of which nothing but the reading is known."""
+    """Yield what `broken_lines` yields, also for data that training refuses."""
     if inspection.tables is None:
         return
     tables = [
@@ -42,38 +42,44 @@ def lines_of(inspection: Inspection) -> Iterator[Finding]:
     ]
     for split, table in tables:
         share = len(table.broken) / (len(table) + len(table.broken))
-        lost = [UnreadExample(split, f"{table.name} line {line}") for line, _ in table.broken]
+        unread = [UnreadExample(split, f"{table.name} line {line}") for line, _ in table.broken]
         yield Finding(
             "broken lines",
             severity_of(share, error=MAX_BROKEN_SHARE),
-            f"{counted(len(lost), 'line has', 'lines have')} not {len(table.columns)} cells, as "
+            f"{counted(len(unread), 'line has', 'lines have')} not {len(table.columns)} cells, as "
             "the first line has; training skips them",
             "Correct them: a text that contains the separator needs quotes.",
-            len(lost),
+            len(unread),
             share,
             [
-                Occurrence(split, one.where, counted(count, "cell"))
-                for one, (_, count) in zip(lost[:MAX_OCCURRENCES], table.broken, strict=False)
+                Occurrence(split, example.where, counted(count, "cell"))
+                for example, (_, count) in zip(unread[:MAX_OCCURRENCES], table.broken, strict=False)
             ],
-            unread=lost,
+            unread=unread,
         )
 
 
 def skipped_rows(
-    table: Table, split: str, which: Sequence[int] | np.ndarray, check: str, said: str, advice: str
+    table: Table,
+    split: str,
+    skipped: Sequence[int] | np.ndarray,
+    check: str,
+    problem: str,
+    advice: str,
 ) -> Iterator[Finding]:
     """Yield a finding about rows of a table that training skips."""
-    if not len(which):
+    if not len(skipped):
         return
-    share, only_one = len(which) / max(1, len(table)), len(which) == 1
-    lost = [UnreadExample(split, table.where(int(row))) for row in which]
+    share, is_single = len(skipped) / max(1, len(table)), len(skipped) == 1
+    unread = [UnreadExample(split, table.where(int(row))) for row in skipped]
     yield Finding(
         check,
         severity_of(share, error=0.5),
-        f"{counted(len(which), 'row')} {said}; training leaves {'it' if only_one else 'them'} out",
+        f"{counted(len(skipped), 'row')} {problem}; "
+        f"training leaves {'it' if is_single else 'them'} out",
         advice,
-        len(which),
+        len(skipped),
         share,
-        [Occurrence(split, one.where) for one in lost[:MAX_OCCURRENCES]],
-        unread=lost,
+        [Occurrence(split, example.where) for example in unread[:MAX_OCCURRENCES]],
+        unread=unread,
     )

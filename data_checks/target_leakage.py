@@ -26,22 +26,24 @@ class LeakingColumn(NamedTuple):
 def leaking_columns(
     columns: Mapping[str, np.ndarray], target: np.ndarray, classes: bool
 ) -> list[LeakingColumn]:
-    """Columns that predict the target almost perfectly, best first.
+    """Return the columns that predict the target almost perfectly, best first.
 
     A rule of one column is fitted on two thirds of the examples and scored on the third: for
     numbers (NaN: missing) the best of a small decision tree, linear interpolation and a
     straight line; for texts the majority class or the mean of each category. The score is the
     share of the majority class's errors that the rule corrects, or R2.
     """
-    some = _some(len(target))
-    if len(some) < MIN_EXAMPLES:
+    sample = _sample(len(target))
+    if len(sample) < MIN_EXAMPLES:
         return []
-    found = [
-        LeakingColumn(name, score(column[some], target[some], classes))
+    scored = [
+        LeakingColumn(name, score(column[sample], target[sample], classes))
         for name, column in columns.items()
     ]
-    least = MIN_CLASS_SCORE if classes else MIN_R2
-    return sorted((one for one in found if one.score >= least), key=lambda one: -one.score)
+    min_score = MIN_CLASS_SCORE if classes else MIN_R2
+    return sorted(
+        (leak for leak in scored if leak.score >= min_score), key=lambda leak: -leak.score
+    )
 
 
 def score(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
@@ -57,26 +59,26 @@ def score(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
         return float(
             np.clip(((predicted == target).mean() - majority) / (1 - majority + 1e-12), 0, 1)
         )
-    spread = float(((target - target.mean()) ** 2).mean()) or 1.0
-    wrong = float(((predicted - target) ** 2).mean())
+    variance = float(((target - target.mean()) ** 2).mean()) or 1.0
+    error = float(((predicted - target) ** 2).mean())
     if column.dtype != object:
-        wrong = min(wrong, _wrong_between(column, target, parts))
-    return float(np.clip(1 - wrong / spread, 0, 1))
+        error = min(error, _linear_errors(column, target, parts))
+    return float(np.clip(1 - error / variance, 0, 1))
 
 
-def _wrong_between(column: np.ndarray, target: np.ndarray, parts: np.ndarray) -> float:
+def _linear_errors(column: np.ndarray, target: np.ndarray, parts: np.ndarray) -> float:
     """Return the smaller mean squared error of linear interpolation and of a straight line."""
-    wrong = np.zeros((2, len(target)))
+    errors = np.zeros((2, len(target)))
     filled = np.where(np.isfinite(column), column, 0).astype("float64")
     for part in range(FOLDS):
         fitting, scoring = parts != part, parts == part
-        values, places = np.unique(filled[fitting], return_inverse=True)
-        means = np.bincount(places, target[fitting]) / np.bincount(places)
-        wrong[0, scoring] = np.interp(filled[scoring], values, means) - target[scoring]
+        values, index = np.unique(filled[fitting], return_inverse=True)
+        means = np.bincount(index, target[fitting]) / np.bincount(index)
+        errors[0, scoring] = np.interp(filled[scoring], values, means) - target[scoring]
         slope = _slope(filled[fitting], target[fitting])
         line = target[fitting].mean() + slope * (filled[scoring] - filled[fitting].mean())
-        wrong[1, scoring] = line - target[scoring]
-    return float((wrong**2).mean(1).min())
+        errors[1, scoring] = line - target[scoring]
+    return float((errors**2).mean(1).min())
 
 
 def _slope(column: np.ndarray, target: np.ndarray) -> float:
@@ -85,7 +87,7 @@ def _slope(column: np.ndarray, target: np.ndarray) -> float:
     return float(centred @ (target - target.mean()) / (centred @ centred or 1.0))
 
 
-def _some(count: int) -> np.ndarray:
+def _sample(count: int) -> np.ndarray:
     if count <= MAX_EXAMPLES:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, MAX_EXAMPLES, replace=False))
@@ -113,7 +115,7 @@ def _categories(
         counts: dict[bytes, Counter] = {}
         for cell, answer in zip(fitting.tolist(), target.tolist(), strict=True):
             counts.setdefault(cell, Counter())[answer] += 1
-        rule = {cell: some.most_common(1)[0][0] for cell, some in counts.items()}
+        rule = {cell: counter.most_common(1)[0][0] for cell, counter in counts.items()}
     else:
         sums: dict[bytes, list[float]] = {}
         for cell, answer in zip(fitting.tolist(), target.tolist(), strict=True):

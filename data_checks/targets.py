@@ -45,8 +45,8 @@ def _imbalance(labels: tuple[str, ...], counts: np.ndarray) -> Iterator[Finding]
             "warning",
             f"{labels[largest]} has {present.max():,} training examples, {labels[smallest]} "
             f"{present.min():,}: {ratio:.0f} times as many",
-            "Read macro_f1 and the table of classes beside accuracy; collect more examples of the "
-            "rare classes.",
+            "Read macro_f1 and the table of classes, not only accuracy; collect more examples of "
+            "the rare classes.",
             int((counts * MAX_CLASS_RATIO <= counts.max()).sum()),
             None,
             _named(labels, counts, np.argsort(np.where(counts > 0, counts, counts.max()))),
@@ -94,19 +94,19 @@ def _missing(labels: tuple[str, ...], counts: dict[str, np.ndarray]) -> Iterator
 
 
 def _shift(labels: tuple[str, ...], counts: dict[str, np.ndarray]) -> Iterator[Finding]:
-    shares = {split: some / some.sum() for split, some in counts.items()}
-    moved = float(np.abs(shares["train"] - shares["test"]).sum() / 2)
+    shares = {split: number / number.sum() for split, number in counts.items()}
+    distance = float(np.abs(shares["train"] - shares["test"]).sum() / 2)
     # The distance expected by chance.
     chance = float(np.sqrt(len(labels) / counts["test"].sum()))
-    if counts["test"].sum() >= MIN_TEST_EXAMPLES and moved >= MAX_CLASS_SHIFT + chance / 2:
+    if counts["test"].sum() >= MIN_TEST_EXAMPLES and distance >= MAX_CLASS_SHIFT + chance / 2:
         order = np.argsort(-np.abs(shares["train"] - shares["test"]))[:8]
         yield Finding(
             "classes shifted",
             "warning",
-            f"the class shares of train and test differ by {100 * moved:.0f} % of the examples",
+            f"the class shares of train and test differ by {100 * distance:.0f} % of the examples",
             "Find the cause: a test set of another origin, or a sorted file split in the middle.",
             1,
-            moved,
+            distance,
             [
                 Occurrence(
                     "", labels[k], f"{shares['train'][k]:.1%} of train, {shares['test'][k]:.1%}"
@@ -138,12 +138,12 @@ def _misspelt(labels: tuple[str, ...], counts: np.ndarray) -> Iterator[Finding]:
         frequent = [
             label for label, count in zip(labels, counts, strict=True) if count > 50 * counts[rare]
         ]
-        near = difflib.get_close_matches(labels[rare], frequent, 1, MIN_NAME_SIMILARITY)
-        if near and len(labels[rare]) > 3 and not labels[rare][-1:].isdigit():
+        similar = difflib.get_close_matches(labels[rare], frequent, 1, MIN_NAME_SIMILARITY)
+        if similar and len(labels[rare]) > 3 and not labels[rare][-1:].isdigit():
             yield Finding(
                 "similar class names",
                 "warning",
-                f"the rare class {labels[rare]!r} is spelt like {near[0]!r}",
+                f"the rare class {labels[rare]!r} is spelt like {similar[0]!r}",
                 "If it is a typing error, correct it.",
                 1,
                 None,
@@ -151,8 +151,8 @@ def _misspelt(labels: tuple[str, ...], counts: np.ndarray) -> Iterator[Finding]:
             )
 
 
-def _named(labels: tuple[str, ...], counts: np.ndarray, which: np.ndarray) -> list[Occurrence]:
-    return [Occurrence("", labels[k], counted(int(counts[k]), "example")) for k in which[:8]]
+def _named(labels: tuple[str, ...], counts: np.ndarray, selected: np.ndarray) -> list[Occurrence]:
+    return [Occurrence("", labels[k], counted(int(counts[k]), "example")) for k in selected[:8]]
 
 
 def numbers(data: CheckedData) -> Iterator[Finding]:
@@ -176,23 +176,23 @@ def numbers(data: CheckedData) -> Iterator[Finding]:
 
 
 def _outliers(data: CheckedData) -> Iterator[Finding]:
-    found = np.flatnonzero(is_outlier(data.targets))
-    if len(found):
+    outliers = np.flatnonzero(is_outlier(data.targets))
+    if len(outliers):
         yield Finding(
             "target outliers",
             "warning",
-            f"{counted(len(found), 'target is', 'targets are')} far from all others, such as "
-            f"{data.targets[found[0]]:g}; the middle one is {np.median(data.targets):g}",
+            f"{counted(len(outliers), 'target is', 'targets are')} far from all others, such as "
+            f"{data.targets[outliers[0]]:g}; the middle one is {np.median(data.targets):g}",
             "Check unit and decimal point: outliers dominate a squared error.",
-            len(found),
-            len(found) / len(data),
-            data.occurrences(found),
-            found[data.used_in_training[found]],
+            len(outliers),
+            len(outliers) / len(data),
+            data.occurrences(outliers),
+            outliers[data.used_in_training[outliers]],
         )
 
 
 def is_outlier(values: np.ndarray) -> np.ndarray:
-    """Which numbers are outliers: far from the median, and apart from all others.
+    """Return which numbers are outliers: far from the median, and apart from all others.
 
     The distance counts in half interquartile ranges. Values of a long tail, which others
     connect to the rest, are no outliers.
@@ -204,36 +204,36 @@ def is_outlier(values: np.ndarray) -> np.ndarray:
     half = max((high - low) / 2, 1e-12 * abs(middle), 1e-300)
     distance = np.abs(values - middle) / half
     with np.errstate(invalid="ignore"):
-        out = distance > OUTLIER_HALF_WIDTHS
-    if out.mean() > 0.005 or not out.any():
+        outlying = distance > OUTLIER_HALF_WIDTHS
+    if outlying.mean() > 0.005 or not outlying.any():
         return np.zeros(len(values), bool)
     # Outliers lie four times as far out as any other value.
-    inner = float(np.nanmax(distance[~out & np.isfinite(distance)]))
-    return out & (distance > 4 * max(inner, 1.0))
+    inner = float(np.nanmax(distance[~outlying & np.isfinite(distance)]))
+    return outlying & (distance > 4 * max(inner, 1.0))
 
 
 def _frequent_value(train: np.ndarray) -> Iterator[Finding]:
     values, counts = np.unique(train, return_counts=True)
-    most = counts.argmax()
-    if len(values) > 20 and counts[most] >= MAX_SHARE_OF_ONE_VALUE * len(train):
+    mode = counts.argmax()
+    if len(values) > 20 and counts[mode] >= MAX_SHARE_OF_ONE_VALUE * len(train):
         yield Finding(
             "one target value",
             "warning",
-            f"{counts[most] / len(train):.0%} of the training targets are {values[most]:g}",
+            f"{counts[mode] / len(train):.0%} of the training targets are {values[mode]:g}",
             "Is this a missing-value code? If not, model this value against all others first.",
-            int(counts[most]),
-            counts[most] / len(train),
+            int(counts[mode]),
+            counts[mode] / len(train),
         )
-    for place, end in ((0, "smallest"), (-1, "largest")):
+    for index, extreme in ((0, "smallest"), (-1, "largest")):
         typical = np.median(counts)
-        if len(values) > 50 and counts[place] >= max(0.01 * len(train), 10 * typical, 10):
+        if len(values) > 50 and counts[index] >= max(0.01 * len(train), 10 * typical, 10):
             yield Finding(
                 "censored target",
                 "note",
-                f"the {end} target, {values[place]:g}, occurs {counts[place]:,} times",
+                f"the {extreme} target, {values[index]:g}, occurs {counts[index]:,} times",
                 "Values beyond it were probably cut off (censored): no model can predict them.",
-                int(counts[place]),
-                counts[place] / len(train),
+                int(counts[index]),
+                counts[index] / len(train),
             )
 
 

@@ -26,7 +26,7 @@ def found(diagnosis, check):
 def assert_found(diagnosis, fault):
     named = found(diagnosis, fault.check)
     assert fault.severity in {one.severity for one in named}, named
-    places = [f"{one.where} {one.said}" for finding in named for one in finding.occurrences]
+    places = [f"{one.where} {one.detail}" for finding in named for one in finding.occurrences]
     assert not fault.where or any(fault.where in place for place in places), places
     if fault.split:
         assert fault.split in {one.split for finding in named for one in finding.occurrences}

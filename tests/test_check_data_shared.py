@@ -31,7 +31,9 @@ SETS = {
 
 def assert_no_errors(app, **fields):
     diagnosis = examine(apps.get(app)(**fields), None, lambda *_: None)
-    errors = [f"{one.check}: {one.said}" for one in diagnosis.findings if one.severity == "error"]
+    errors = [
+        f"{one.check}: {one.message}" for one in diagnosis.findings if one.severity == "error"
+    ]
     assert errors == []
 
 

@@ -29,17 +29,17 @@ MAX_SHARE_OF_ONE_RATING = 0.9
 
 
 def tables(data: CheckedData) -> Iterator[tuple[str, Any, np.ndarray, ids.Columns]]:
-    """Each table with its split, the rows used as pairs, and the names of its columns."""
-    wanted = data.app.make_input_decoder(data.splits)
+    """Yield each split and its table, the rows used as pairs, and the names of the columns."""
+    columns = data.app.make_input_decoder(data.splits)
     train = data.inspection.tables.train
-    names = ids.Columns(**{kind: ids.find_column(train, wanted, kind) for kind in ids.KINDS})
-    for split, table, kept in data.sources():
-        yield split, table, kept, names
+    names = ids.Columns(**{kind: ids.find_column(train, columns, kind) for kind in ids.KINDS})
+    for split, table, used in data.sources():
+        yield split, table, used, names
 
 
 def dropped_rows(data: CheckedData) -> Iterator[Finding]:
     """Rows without a user, an item or a rating; repeated pairs."""
-    for split, table, kept, columns in tables(data):
+    for split, table, used, columns in tables(data):
         users, items = (ids.read_ids(table, name) for name in (columns.user, columns.item))
         unnamed = (
             np.array([not user.strip() for user in users]),
@@ -49,7 +49,7 @@ def dropped_rows(data: CheckedData) -> Iterator[Finding]:
         if columns.rating:
             scores = ids.parse_ratings(table, columns.rating)
         unrated = ~np.isfinite(scores)
-        for check, which, said, advice in (
+        for check, mask, problem, advice in (
             ("missing users", unnamed[0], "without a user", "Fill them in."),
             ("missing items", unnamed[1] & ~unnamed[0], "without an item", "Fill them in."),
             (
@@ -59,25 +59,27 @@ def dropped_rows(data: CheckedData) -> Iterator[Finding]:
                 "Fill in their ratings.",
             ),
         ):
-            rows = np.flatnonzero(which).tolist()
-            yield from skipped_rows(table, split, rows, check, said, advice)
+            rows = np.flatnonzero(mask).tolist()
+            yield from skipped_rows(table, split, rows, check, problem, advice)
         usable = ~(unnamed[0] | unnamed[1] | unrated)
-        usable[kept] = False
-        yield from _repeated(table, split, np.flatnonzero(usable), (users, items, scores, kept))
+        usable[used] = False
+        yield from _repeated(table, split, np.flatnonzero(usable), (users, items, scores, used))
 
 
-def _repeated(table: Any, split: str, rows: np.ndarray, held: tuple) -> Iterator[Finding]:
-    """Rows dropped since a later row of the same pair is kept."""
-    users, items, scores, kept = held
+def _repeated(table: Any, split: str, rows: np.ndarray, pairs: tuple) -> Iterator[Finding]:
+    """Yield findings about rows that are dropped because a later row has the same pair."""
+    users, items, scores, used = pairs
     if not len(rows):
         return
-    kept_ratings = {(users[row], items[row]): scores[row] for row in kept}
-    other = [row for row in rows if kept_ratings.get((users[row], items[row])) != scores[row]]
-    again = sorted(set(rows.tolist()) - set(other))
+    last_ratings = {(users[row], items[row]): scores[row] for row in used}
+    contradicting = [
+        row for row in rows if last_ratings.get((users[row], items[row])) != scores[row]
+    ]
+    repeated = sorted(set(rows.tolist()) - set(contradicting))
     yield from skipped_rows(
         table,
         split,
-        again,
+        repeated,
         "repeated pairs",
         "with the user, item and rating of another row",
         "Nothing has to be done: the last row of each pair is kept.",
@@ -85,7 +87,7 @@ def _repeated(table: Any, split: str, rows: np.ndarray, held: tuple) -> Iterator
     yield from skipped_rows(
         table,
         split,
-        other,
+        contradicting,
         "contradicting ratings",
         "with the user and item of another row, and another rating",
         "The last row is kept; if another one is right, remove the last.",
@@ -99,7 +101,7 @@ def names(data: CheckedData) -> Iterator[Finding]:
         for name in set(data.column(kind).tolist()):
             plain = b"".join(name.lower().split())
             alike[plain.removesuffix(b".0")].add(name)
-        same = [sorted(some) for some in alike.values() if len(some) > 1]
+        same = [sorted(spellings) for spellings in alike.values() if len(spellings) > 1]
         if same:
             yield Finding(
                 f"{kind}s written in several ways",
@@ -111,9 +113,9 @@ def names(data: CheckedData) -> Iterator[Finding]:
                 len(same) / len(alike),
                 [
                     Occurrence(
-                        "", " / ".join(repr(name.decode("utf-8", "replace")) for name in some)
+                        "", " / ".join(repr(name.decode("utf-8", "replace")) for name in spellings)
                     )
-                    for some in same[:MAX_OCCURRENCES]
+                    for spellings in same[:MAX_OCCURRENCES]
                 ],
             )
 
@@ -147,16 +149,16 @@ def ratings(data: CheckedData) -> Iterator[Finding]:
             data.occurrences(out),
             out[data.used_in_training[out]],
         )
-    most = counts.argmax()
-    if counts[most] >= MAX_SHARE_OF_ONE_RATING * len(scores):
+    mode = counts.argmax()
+    if counts[mode] >= MAX_SHARE_OF_ONE_RATING * len(scores):
         yield Finding(
             "one rating",
             "warning",
-            f"{counts[most] / len(scores):.0%} of the ratings are {values[most]:g}",
+            f"{counts[mode] / len(scores):.0%} of the ratings are {values[mode]:g}",
             "They carry little information; a model of the interactions (--model retrieval) may be "
             "better.",
-            int(counts[most]),
-            counts[most] / len(scores),
+            int(counts[mode]),
+            counts[mode] / len(scores),
         )
 
 
@@ -166,7 +168,7 @@ def _rated(data: CheckedData) -> bool:
 
 
 def _out_of_scale(scores: np.ndarray, values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Rare values that are outliers, or outside the range of the scale."""
+    """Return the pairs whose rating is an outlier, or outside the range of the scale."""
     out = is_outlier(scores)
     common = values[counts >= max(2, 0.002 * len(scores))]
     if 2 <= len(common) <= 20 and counts[np.isin(values, common)].sum() >= 0.97 * len(scores):
@@ -178,24 +180,24 @@ def _out_of_scale(scores: np.ndarray, values: np.ndarray, counts: np.ndarray) ->
 def rare_ids(data: CheckedData) -> Iterator[Finding]:
     """Users and items with few ratings in training."""
     train = data.splits.train
-    for kind, least in (("user", MIN_RATINGS_OF_USER), ("item", MIN_RATINGS_OF_ITEM)):
+    for kind, minimum in (("user", MIN_RATINGS_OF_USER), ("item", MIN_RATINGS_OF_ITEM)):
         column = train.features[kind][train.rows]
-        named, counts = np.unique(column.astype("S"), return_counts=True)
-        rare = np.flatnonzero(counts < least)
+        distinct, counts = np.unique(column.astype("S"), return_counts=True)
+        rare = np.flatnonzero(counts < minimum)
         if len(rare):
-            share = len(rare) / len(named)
+            share = len(rare) / len(distinct)
             yield Finding(
                 f"{kind}s with few ratings",
                 severity_of(share, warning=0.5),
-                f"{counted(len(rare), kind)} of {len(named):,} have fewer than {least} ratings in "
-                "train",
+                f"{counted(len(rare), kind)} of {len(distinct):,} have fewer than {minimum} "
+                "ratings in train",
                 "The model learns little about them; collect more ratings before you rely on it.",
                 len(rare),
                 share,
                 [
                     Occurrence(
                         "train",
-                        named[k].decode("utf-8", "replace"),
+                        distinct[k].decode("utf-8", "replace"),
                         counted(counts[k], "rating"),
                     )
                     for k in rare[np.argsort(counts[rare], kind="stable")][:MAX_OCCURRENCES]

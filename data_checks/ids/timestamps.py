@@ -43,50 +43,50 @@ def times(data: CheckedData) -> Iterator[Finding]:
 
 
 def _timestamps(data: CheckedData) -> Timestamps | None:
-    wanted = data.app.make_input_decoder(data.splits)
-    name = ids.find_column(data.inspection.tables.train, wanted, "time")
+    columns = data.app.make_input_decoder(data.splits)
+    name = ids.find_column(data.inspection.tables.train, columns, "time")
     if not name:
         return None
-    known: dict[int, np.ndarray] = {}
+    times_of: dict[int, np.ndarray] = {}
     parts = []
     for part in data.parts:
         origins = part.examples.origins
         if origins is None:
             return None
-        if id(origins.source) not in known:
-            known[id(origins.source)] = parse_timeline(origins.source.columns[name]).times
-        parts.append(known[id(origins.source)][origins.rows[part.examples.rows]])
+        if id(origins.source) not in times_of:
+            times_of[id(origins.source)] = parse_timeline(origins.source.columns[name]).times
+        parts.append(times_of[id(origins.source)][origins.rows[part.examples.rows]])
     values = np.concatenate(parts)
     return Timestamps(values, _seconds(values))
 
 
 def _seconds(values: np.ndarray) -> np.ndarray:
-    """Seconds since 1970, for values that mean 1980 to 2100 in a known unit."""
+    """Return seconds since 1970; NaN unless a known unit gives a time from 1980 to 2100."""
     unit = _unit(values)
-    known = np.full(len(values), np.nan)
-    for place, (_, size) in enumerate(UNITS):
+    seconds = np.full(len(values), np.nan)
+    for index, (_, size) in enumerate(UNITS):
         fits = (values / size >= MIN_PLAUSIBLE_TIME) & (values / size < MAX_PLAUSIBLE_TIME)
-        chosen = fits & (unit == place)
-        known[chosen] = values[chosen] / size
-    return known
+        chosen = fits & (unit == index)
+        seconds[chosen] = values[chosen] / size
+    return seconds
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
     """Return the index in UNITS of each value's likely unit; -1 for none."""
-    found = np.full(len(values), -1)
-    for place, (_, size) in enumerate(UNITS):
-        found[(values / size >= MIN_PLAUSIBLE_TIME) & (values / size < MAX_PLAUSIBLE_TIME)] = place
-    return found
+    unit = np.full(len(values), -1)
+    for index, (_, size) in enumerate(UNITS):
+        unit[(values / size >= MIN_PLAUSIBLE_TIME) & (values / size < MAX_PLAUSIBLE_TIME)] = index
+    return unit
 
 
 def _unreadable(data: CheckedData, timestamps: Timestamps) -> Iterator[Finding]:
-    lost = np.flatnonzero(~np.isfinite(timestamps.values))
-    if len(lost):
+    unreadable = np.flatnonzero(~np.isfinite(timestamps.values))
+    if len(unreadable):
         yield _finding(
             data,
             "missing times",
-            severity_of(len(lost) / len(data), error=0.5),
-            lost,
+            severity_of(len(unreadable) / len(data), error=0.5),
+            unreadable,
             "no readable time; they count as the oldest",
             "Fill them in, or name another column with --time.",
         )
@@ -104,17 +104,19 @@ def _impossible(data: CheckedData, timestamps: Timestamps) -> Iterator[Finding]:
             "Check the clock or the time zone of their source.",
             to_quarantine=future[data.used_in_training[future]],
         )
-    usual = np.isfinite(timestamps.seconds).mean() > 0.5
-    absurd = np.flatnonzero((timestamps.values < 0) | (usual & (timestamps.values == 0)))
-    if len(absurd) and len(absurd) < 0.5 * len(data):
+    mostly_known = np.isfinite(timestamps.seconds).mean() > 0.5
+    not_positive = np.flatnonzero(
+        (timestamps.values < 0) | (mostly_known & (timestamps.values == 0))
+    )
+    if len(not_positive) and len(not_positive) < 0.5 * len(data):
         yield _finding(
             data,
             "times before 1970",
             "warning",
-            absurd,
+            not_positive,
             "a time of zero or below",
             "Probably a missing-value code: leave the cell empty.",
-            to_quarantine=absurd[data.used_in_training[absurd]],
+            to_quarantine=not_positive[data.used_in_training[not_positive]],
         )
 
 
@@ -123,16 +125,16 @@ def _units(data: CheckedData, timestamps: Timestamps) -> Iterator[Finding]:
     known, counts = np.unique(units[units >= 0], return_counts=True)
     if len(known) > 1:
         rare = known[counts < counts.max()] if counts.min() < counts.max() else known[1:]
-        which = np.flatnonzero(np.isin(units, rare))
+        converted = np.flatnonzero(np.isin(units, rare))
         names = " and ".join(UNITS[k][0] for k in known)
         yield _finding(
             data,
             "times in several units",
             "error",
-            which,
+            converted,
             f"a time in another unit: some are {names} since 1970",
             "Convert all to one unit: their order decides the test set.",
-            to_quarantine=which[data.used_in_training[which]],
+            to_quarantine=converted[data.used_in_training[converted]],
         )
 
 
@@ -141,49 +143,52 @@ def _heaped(timestamps: Timestamps) -> Iterator[Finding]:
     if not len(known):
         return
     values, counts = np.unique(known, return_counts=True)
-    most = counts.argmax()
-    share = counts[most] / len(known)
+    mode = counts.argmax()
+    share = counts[mode] / len(known)
     if share >= MAX_SHARE_OF_ONE_TIME and len(known) >= 20:
         yield Finding(
             "one timestamp",
             severity_of(share, error=0.9),
-            f"{share:.0%} of the pairs have the time {_time_text(values[most])}",
+            f"{share:.0%} of the pairs have the time {_time_text(values[mode])}",
             "Probably the time of storage, not of the interaction: the newest pairs are unknown.",
-            int(counts[most]),
+            int(counts[mode]),
             share,
         )
 
 
 def _order(data: CheckedData, timestamps: Timestamps) -> Iterator[Finding]:
-    """Training pairs that are later than half of the test pairs."""
+    """Yield a finding about training pairs that are later than half of the test pairs."""
     train, test = data.numbers_of("train"), data.numbers_of("test")
     test_times = timestamps.values[test]
     test_times = test_times[np.isfinite(test_times)]
     if not len(test_times):
         return
-    border = float(np.median(test_times))
-    later = train[timestamps.values[train] > border]
+    middle = float(np.median(test_times))
+    later = train[timestamps.values[train] > middle]
     share = len(later) / len(train)
     if share >= MAX_LATER_SHARE:
         yield Finding(
             "the future in train",
             severity_of(share, error=0.25) if _by_time(data) else "note",
             f"{counted(len(later), 'training pair is', 'training pairs are')} later than half of "
-            f"the test, {_time_text(border)}",
+            f"the test, {_time_text(middle)}",
             "Predicting the past from the future is too easy: split by time (--split time), or "
             "exclude these pairs.",
             len(later),
             share,
             [
-                one._replace(said=f"{_time_text(timestamps.values[one.number])}: {one.said}")
-                for one in data.occurrences(later[np.argsort(-timestamps.values[later])])
+                occurrence._replace(
+                    detail=_time_text(timestamps.values[occurrence.number])
+                    + f": {occurrence.detail}"
+                )
+                for occurrence in data.occurrences(later[np.argsort(-timestamps.values[later])])
             ],
             later if _by_time(data) else later[:0],
         )
 
 
 def _by_time(data: CheckedData) -> bool:
-    """Whether test should be the newest: split so, or a separate set of unknown rule."""
+    """Whether the test pairs should be the newest: by the split, or in a separate test set."""
     splits = data.splits
     if splits.test.features is not splits.train.features:
         return getattr(data.app, "split", "auto") in ("auto", "time")
@@ -194,20 +199,20 @@ def _finding(
     data: CheckedData,
     check: str,
     severity: Any,
-    which: np.ndarray,
-    said: str,
+    pairs: np.ndarray,
+    problem: str,
     advice: str,
     to_quarantine: np.ndarray | None = None,
 ) -> Finding:
     return Finding(
         check,
         severity,
-        f"{counted(len(which), 'pair has', 'pairs have')} {said}",
+        f"{counted(len(pairs), 'pair has', 'pairs have')} {problem}",
         advice,
-        len(which),
-        len(which) / len(data),
-        data.occurrences(which),
-        which[:0] if to_quarantine is None else to_quarantine,
+        len(pairs),
+        len(pairs) / len(data),
+        data.occurrences(pairs),
+        pairs[:0] if to_quarantine is None else to_quarantine,
     )
 
 

@@ -33,8 +33,8 @@ def files(data: CheckedData) -> Iterator[Finding]:
     folders = data.inspection.folders
     yield from _unreadable(folders)
     skipped = [(split, listing, file) for split, listing in folders for file in listing.skipped]
-    unsupported = [one for one in skipped if one[2].is_other_format]
-    other = [one for one in skipped if not one[2].is_other_format]
+    unsupported = [entry for entry in skipped if entry[2].is_other_format]
+    misplaced = [entry for entry in skipped if not entry[2].is_other_format]
     yield from _finding_of_files(
         "pictures of other formats",
         "warning",
@@ -44,10 +44,11 @@ def files(data: CheckedData) -> Iterator[Finding]:
     )
     yield from _finding_of_files(
         "files outside of classes",
-        "warning" if any(file.is_picture for *_, file in other) else "note",
-        f"{counted(len(other), 'file')} outside class folders or not an image; training skips them",
+        "warning" if any(file.is_picture for *_, file in misplaced) else "note",
+        f"{counted(len(misplaced), 'file')} outside class folders or not an image; "
+        "training skips them",
         "Move pictures into the folder of their class; remove the rest.",
-        other,
+        misplaced,
     )
     empty = [
         (split, listing, SkippedFile(path, "", ""))
@@ -79,7 +80,7 @@ def _unreadable(folders: list[tuple[str, Any]]) -> Iterator[Finding]:
             "Copy them again, or remove them.",
             len(unread),
             len(unread) / sum(len(listing.paths) for _, listing in folders),
-            [Occurrence(one.split, one.where) for one in unread[:MAX_OCCURRENCES]],
+            [Occurrence(file.split, file.where) for file in unread[:MAX_OCCURRENCES]],
             unread=unread,
         )
 
@@ -87,7 +88,7 @@ def _unreadable(folders: list[tuple[str, Any]]) -> Iterator[Finding]:
 def _finding_of_files(
     check: str,
     severity: Severity,
-    said: str,
+    message: str,
     advice: str,
     files: list[tuple[str, Any, SkippedFile]],
 ) -> Iterator[Finding]:
@@ -96,7 +97,7 @@ def _finding_of_files(
             Occurrence(split, file.where(listing.root), file.reason)
             for split, listing, file in files[:MAX_OCCURRENCES]
         ]
-        yield Finding(check, severity, said, advice, len(files), None, shown)
+        yield Finding(check, severity, message, advice, len(files), None, shown)
 
 
 def blank(data: CheckedData) -> Iterator[Finding]:
@@ -116,24 +117,24 @@ def blank(data: CheckedData) -> Iterator[Finding]:
         )
     low, median, high = np.quantile(mean, [0.25, 0.5, 0.75])
     half_range = max((high - low) / 2, 4.0)
-    odd = np.flatnonzero(
+    unusual = np.flatnonzero(
         (np.abs(mean - median) > MAX_BRIGHTNESS_DEVIATION * half_range) & (deviation >= 1.0)
     )
-    if len(odd) and len(odd) < 0.01 * len(data):
+    if len(unusual) and len(unusual) < 0.01 * len(data):
         yield Finding(
             "unusual brightness",
             "warning",
-            f"{counted(len(odd), 'picture is', 'pictures are')} much darker or brighter than all "
-            f"others, whose median brightness is {median:.0f}",
+            f"{counted(len(unusual), 'picture is', 'pictures are')} much darker or brighter than "
+            f"all others, whose median brightness is {median:.0f}",
             "Look at them: they may be inverted, over-exposed or of another kind.",
-            len(odd),
-            len(odd) / len(data),
-            data.occurrences(odd),
+            len(unusual),
+            len(unusual) / len(data),
+            data.occurrences(unusual),
         )
 
 
 def _brightness_and_contrast(data: CheckedData) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of each picture's pixels; standard deviation of the channel where it is largest."""
+    """Return the mean of each image, and the largest standard deviation of its channels."""
     mean = np.empty(len(data), "float32")
     deviation = np.empty(len(data), "float32")
     for start in range(0, len(data), IMAGES_PER_BLOCK):
@@ -146,73 +147,86 @@ def _brightness_and_contrast(data: CheckedData) -> tuple[np.ndarray, np.ndarray]
 
 def shapes(data: CheckedData) -> Iterator[Finding]:
     """Rare sizes, proportions and colour modes."""
-    known = _file_shapes(data)
-    if known is None:
+    file_shapes = _file_shapes(data)
+    if file_shapes is None:
         return
-    shorter, longer = known[:, :2].min(1), known[:, :2].max(1)
+    shorter, longer = file_shapes[:, :2].min(1), file_shapes[:, :2].max(1)
     median = np.median(shorter)
     ratio = longer / np.maximum(shorter, 1)
     yield from _unusual_files(
         data,
         "tiny pictures",
         np.flatnonzero(shorter < MIN_RELATIVE_SIDE * median),
-        known,
+        file_shapes,
         f"less than a quarter of the median size, {median:.0f} pixels",
-        "They are enlarged to the size of the others: exclude those that nobody could recognise.",
+        "They are enlarged to the size of the others: exclude those that cannot be recognised.",
     )
     yield from _unusual_files(
         data,
         "unusual proportions",
         np.flatnonzero(ratio > MAX_RELATIVE_RATIO * np.median(ratio)),
-        known,
+        file_shapes,
         "much taller or wider than the median",
         "They are resized to the shape of the others: crop them to the object.",
     )
-    for check, has_mode, said in (
-        ("grey among colour", known[:, 2] <= 2, "grey among pictures in colour"),
+    for check, has_mode, problem in (
+        ("grey among colour", file_shapes[:, 2] <= 2, "grey among pictures in colour"),
         (
             "transparent pictures",
-            np.isin(known[:, 2], (2, 4)),
+            np.isin(file_shapes[:, 2], (2, 4)),
             "transparent; their background becomes white",
         ),
     ):
         rare = np.flatnonzero(has_mode)
-        if len(rare) < MAX_RARE_MODE_SHARE * len(known):
+        if len(rare) < MAX_RARE_MODE_SHARE * len(file_shapes):
             yield from _unusual_files(
-                data, check, rare, known, said, "Check whether they are drawings, masks or scans."
+                data,
+                check,
+                rare,
+                file_shapes,
+                problem,
+                "Check whether they are drawings, masks or scans.",
             )
 
 
 def _unusual_files(
-    data: CheckedData, check: str, numbers: np.ndarray, known: np.ndarray, said: str, advice: str
+    data: CheckedData,
+    check: str,
+    numbers: np.ndarray,
+    file_shapes: np.ndarray,
+    problem: str,
+    advice: str,
 ) -> Iterator[Finding]:
     if len(numbers):
         yield Finding(
             check,
             "warning" if check.startswith(("tiny", "unusual")) else "note",
-            f"{counted(len(numbers), 'picture is', 'pictures are')} {said}",
+            f"{counted(len(numbers), 'picture is', 'pictures are')} {problem}",
             advice,
             len(numbers),
-            len(numbers) / len(known),
+            len(numbers) / len(file_shapes),
             [
-                one._replace(said=" x ".join(map(str, known[one.number])) + f" -> {one.said}")
-                for one in data.occurrences(numbers)
+                occurrence._replace(
+                    detail=" x ".join(map(str, file_shapes[occurrence.number]))
+                    + f" -> {occurrence.detail}"
+                )
+                for occurrence in data.occurrences(numbers)
             ],
         )
 
 
 def _file_shapes(data: CheckedData) -> np.ndarray | None:
-    """Height, width and channels of each picture file; None if the pictures are not in folders."""
+    """Return height, width and channels of each image file; None if they are not in folders."""
     if not data.inspection.folders:
         return None
-    found = []
+    parts = []
     for part in data.parts:
         origins = part.examples.origins
         if origins is None:
             return None
         shapes = np.array(origins.source.shapes, "int64").reshape(-1, 3)
-        found.append(shapes[origins.rows[part.examples.rows]])
-    return np.concatenate(found)
+        parts.append(shapes[origins.rows[part.examples.rows]])
+    return np.concatenate(parts)
 
 
 def near(data: CheckedData) -> Iterator[Finding]:
@@ -220,22 +234,24 @@ def near(data: CheckedData) -> Iterator[Finding]:
     # `duplicates.exact` reports exact copies, so compare one picture of each content.
     _, first = np.unique(data.hashes, return_index=True)
     first.sort()
-    found = near_duplicates.pairs(
+    pairs = near_duplicates.pairs(
         lambda numbers: data.features(first[numbers]),
         len(first),
-        lambda done, of: data.inspection.progress("comparing pictures", done, of),
+        lambda done, total: data.inspection.progress("comparing pictures", done, total),
     )
-    yield from duplicates.near(data, first[found], "equal up to quality, brightness or a shift")
+    yield from duplicates.near_copies(
+        data, first[pairs], "equal up to quality, brightness or a shift"
+    )
 
 
 def leakage(data: CheckedData) -> Iterator[Finding]:
     """Properties of a file that predict its class: size, channels, ending, brightness."""
     mean, _ = _brightness_and_contrast(data)
     columns: dict[str, np.ndarray] = {"mean brightness": mean}
-    known = _file_shapes(data)
-    if known is not None:
+    file_shapes = _file_shapes(data)
+    if file_shapes is not None:
         names = ("height", "width", "channels")
-        columns |= {name: known[:, k].astype("float32") for k, name in enumerate(names)}
+        columns |= {name: file_shapes[:, k].astype("float32") for k, name in enumerate(names)}
         suffixes = [
             os.fsencode(data.where(number).rpartition(".")[2]) for number in range(len(data))
         ]
@@ -277,21 +293,22 @@ def label_errors(data: CheckedData) -> Iterator[Finding]:
         return  # Neighbours often have another class in this data set.
     agree = (neighbours == neighbours[:, :1]).all(1)
     suspect = np.flatnonzero(agree & (neighbours[:, 0] != classes))
-    found = sample[suspect] if len(suspect) else NO_NUMBERS
-    if len(found):
+    suspects = sample[suspect] if len(suspect) else NO_NUMBERS
+    if len(suspects):
         yield Finding(
             "probable label errors",
             "note",
-            f"{counted(len(found), 'picture is', 'pictures are')} labelled differently from all "
+            f"{counted(len(suspects), 'picture is', 'pictures are')} labelled differently from all "
             "five nearest neighbours",
             "Look at them: some are mislabelled, others only unusual.",
-            len(found),
-            len(found) / len(sample),
+            len(suspects),
+            len(suspects) / len(sample),
             [
-                one._replace(
-                    said=f"{one.said}; its neighbours: {data.target_text(neighbours[k, 0])}"
+                occurrence._replace(
+                    detail=f"{occurrence.detail}; its neighbours: "
+                    + data.target_text(neighbours[k, 0])
                 )
-                for one, k in zip(data.occurrences(found), suspect, strict=False)
+                for occurrence, k in zip(data.occurrences(suspects), suspect, strict=False)
             ],
         )
 

@@ -45,20 +45,20 @@ def cells(data: CheckedData) -> Iterator[Finding]:
 
 def _unreadable(table: Table, split: str, name: str, form: CellFormat) -> Iterator[Finding]:
     column = table.columns[name]
-    odd = unparsable_rows(column, parse_numbers(column, form), form)
-    if len(odd):
-        share = len(odd) / len(column)
+    unreadable = unparsable_rows(column, parse_numbers(column, form), form)
+    if len(unreadable):
+        share = len(unreadable) / len(column)
         yield Finding(
             "cells that are no numbers",
             "warning",
-            f"{counted(len(odd), 'cell')} of the column {name} cannot be read as a {form.kind}, "
-            f"such as {quoted(column[odd[0]])}; they count as missing",
+            f"{counted(len(unreadable), 'cell')} of the column {name} cannot be read as a "
+            f"{form.kind}, such as {quoted(column[unreadable[0]])}; they count as missing",
             "Correct them, or leave the cell empty if the value is unknown.",
-            len(odd),
+            len(unreadable),
             share,
             [
                 Occurrence(split, table.where(int(k)), quoted(column[k]))
-                for k in odd[:MAX_OCCURRENCES]
+                for k in unreadable[:MAX_OCCURRENCES]
             ],
         )
 
@@ -91,12 +91,12 @@ def categories(data: CheckedData) -> Iterator[Finding]:
         yield from _spellings(name, in_train | set(column[test].tolist()))
 
 
-def _spellings(name: str, known: set[bytes]) -> Iterator[Finding]:
+def _spellings(name: str, names: set[bytes]) -> Iterator[Finding]:
     alike = defaultdict(list)
-    for category in known:
+    for category in names:
         plain = "".join(category.decode("utf-8", "replace").casefold().split())
         alike[plain.strip(".,;")].append(category)
-    groups = [sorted(some) for some in alike.values() if len(some) > 1]
+    groups = [sorted(spellings) for spellings in alike.values() if len(spellings) > 1]
     if groups:
         yield Finding(
             "categories written in several ways",
@@ -108,8 +108,8 @@ def _spellings(name: str, known: set[bytes]) -> Iterator[Finding]:
             len(groups),
             len(groups) / len(alike),
             [
-                Occurrence("", name, " / ".join(map(quoted, some)))
-                for some in groups[:MAX_OCCURRENCES]
+                Occurrence("", name, " / ".join(map(quoted, spellings)))
+                for spellings in groups[:MAX_OCCURRENCES]
             ],
         )
 
@@ -120,7 +120,7 @@ def outliers(data: CheckedData) -> Iterator[Finding]:
         if kind != "number":
             continue
         column = data.column(name).astype("float64")
-        which = np.flatnonzero(is_outlier(column))
+        outlying = np.flatnonzero(is_outlier(column))
         code = _missing_code(column)
         if code is not None:
             coded = np.flatnonzero(column == code)
@@ -134,19 +134,19 @@ def outliers(data: CheckedData) -> Iterator[Finding]:
                 len(coded) / len(column),
                 data.occurrences(coded),
             )
-            which = which[column[which] != code]
-        if len(which):
+            outlying = outlying[column[outlying] != code]
+        if len(outlying):
             yield Finding(
                 "outliers",
                 "warning",
-                f"{counted(len(which), 'cell')} of {name} {'is' if len(which) == 1 else 'are'} far "
-                f"from all others, such as {column[which[0]]:g}; the middle one is "
-                f"{np.nanmedian(column):g}",
+                f"{counted(len(outlying), 'cell')} of {name} "
+                f"{'is' if len(outlying) == 1 else 'are'} far from all others, such as "
+                f"{column[outlying[0]]:g}; the median is {np.nanmedian(column):g}",
                 "Check their unit and the decimal point.",
-                len(which),
-                len(which) / len(column),
-                data.occurrences(which),
-                which[data.used_in_training[which]],
+                len(outlying),
+                len(outlying) / len(column),
+                data.occurrences(outlying),
+                outlying[data.used_in_training[outlying]],
             )
 
 
@@ -179,7 +179,7 @@ def drift(data: CheckedData) -> Iterator[Finding]:
         if kind != "number":
             continue
         column = data.column(name)
-        parts = [_thinned(some[np.isfinite(some)]) for some in (column[train], column[test])]
+        parts = [_thinned(values[np.isfinite(values)]) for values in (column[train], column[test])]
         if min(map(len, parts)) < MIN_VALUES:
             continue
         distance = float(ks_2samp(*parts).statistic)
@@ -196,7 +196,7 @@ def drift(data: CheckedData) -> Iterator[Finding]:
 
 
 def _thinned(values: np.ndarray) -> np.ndarray:
-    """At most MAX_COMPARED values, spread evenly over the file."""
+    """Return at most MAX_COMPARED values, spread evenly over the file."""
     return values[:: -(-len(values) // MAX_COMPARED) or 1]
 
 
@@ -205,17 +205,19 @@ def near(data: CheckedData) -> Iterator[Finding]:
     _, first = np.unique(data.hashes, return_index=True)
     first.sort()
     by_name = {name: data.column(name)[first] for name in kinds_of(data)}
-    found = pairs(by_name, lambda done, of: data.inspection.progress("comparing rows", done, of))
-    yield from duplicates.near(data, first[found.rounded], "equal up to rounding")
-    yield from _but_one(data, first[found.but_one])
+    similar = pairs(
+        by_name, lambda done, total: data.inspection.progress("comparing rows", done, total)
+    )
+    yield from duplicates.near_copies(data, first[similar.rounded], "equal up to rounding")
+    yield from _but_one(data, first[similar.but_one])
 
 
 def _but_one(data: CheckedData, pairs: np.ndarray) -> Iterator[Finding]:
-    """Rows that differ in one column: normal in a designed experiment, else often copies."""
+    """Report rows that differ in one column: normal in a designed experiment, else often copies."""
     crossing = pairs[data.split[pairs[:, 0]] != data.split[pairs[:, 1]]]
-    concerned = np.unique(crossing)
-    tested = concerned[data.split[concerned] == 2]
-    if not len(concerned):
+    numbers = np.unique(crossing)
+    tested = numbers[data.split[numbers] == 2]
+    if not len(numbers):
         return
     yield Finding(
         "rows that differ in one column",

@@ -56,24 +56,32 @@ def _finding_of_unused_column(table: Table, name: str) -> Finding:
             "An identifier of one row does not help to predict other rows.",
         )
     if reason == ALL_MISSING:
-        said = "has only missing cells"
-        return column_finding("empty columns", "warning", name, said, "Remove it, or fill it in.")
+        problem = "has only missing cells"
+        return column_finding(
+            "empty columns", "warning", name, problem, "Remove it, or fill it in."
+        )
     if reason != CONSTANT:
-        said = f"has only rare categories: {reason}; training ignores it"
+        problem = f"has only rare categories: {reason}; training ignores it"
         advice = "Merge rare categories."
-        return column_finding("columns of rare categories", "warning", name, said, advice)
-    said = f"is {cell_text(cells[0])!r} in every row"
+        return column_finding("columns of rare categories", "warning", name, problem, advice)
+    problem = f"is {cell_text(cells[0])!r} in every row"
     return column_finding(
-        "constant columns", "warning", name, said, "Remove it: it holds no information."
+        "constant columns", "warning", name, problem, "Remove it: it has no information."
     )
 
 
 def column_finding(
-    check: str, severity: Any, name: str, said: str, advice: str, share: float | None = None
+    check: str, severity: Any, name: str, problem: str, advice: str, share: float | None = None
 ) -> Finding:
     """Return a finding about one column."""
     return Finding(
-        check, severity, f"the column {name} {said}", advice, 1, share, [Occurrence("", name, said)]
+        check,
+        severity,
+        f"the column {name} {problem}",
+        advice,
+        1,
+        share,
+        [Occurrence("", name, problem)],
     )
 
 
@@ -134,24 +142,24 @@ def _are_row_numbers(column: np.ndarray) -> bool:
 
 
 def _duplicate_columns(data: CheckedData, kinds: Kinds) -> Iterator[Finding]:
-    """Pairs of columns that are equal up to unit and offset."""
+    """Report pairs of columns that are equal up to unit and offset."""
     numbers = [name for name, kind in kinds.items() if kind == "number"]
     if len(numbers) < 2:
         return
     sample = data.numbers_of("train")[:5000]
     values = np.stack([data.column(name)[sample].astype("float64") for name in numbers], 1)
-    for one, other in _collinear(values):
+    for first, second in _collinear(values):
         yield column_finding(
             "duplicate columns",
             "note",
-            numbers[one],
-            f"is a linear function of {numbers[other]}",
+            numbers[first],
+            f"is a linear function of {numbers[second]}",
             "Exclude one of them with --drop.",
         )
 
 
 def _collinear(values: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Pairs of columns of `values` [rows, n] with correlation 1 or -1 in their common rows."""
+    """Yield pairs of columns of `values` [rows, n] with correlation 1 or -1 in common rows."""
     known = np.isfinite(values)
     count = np.maximum(known.sum(0), 1)
     values = np.where(known, values, 0.0)
@@ -165,10 +173,12 @@ def _collinear(values: np.ndarray) -> Iterator[tuple[int, int]]:
         sums = values[:, block].T @ known, known[:, block].T @ values
         squares = np.square(values[:, block]).T @ known, known[:, block].T @ np.square(values)
         with np.errstate(invalid="ignore", divide="ignore"):
-            one, other = (a - b**2 / num_rows for a, b in zip(squares, sums, strict=True))
+            first_variance, second_variance = (
+                a - b**2 / num_rows for a, b in zip(squares, sums, strict=True)
+            )
             covariance = values[:, block].T @ values - sums[0] * sums[1] / num_rows
-            correlation = np.abs(covariance) / np.sqrt(one * other)
-        varied = (num_rows >= 20) & (np.minimum(one, other) > 1e-9 * num_rows)
+            correlation = np.abs(covariance) / np.sqrt(first_variance * second_variance)
+        varied = (num_rows >= 20) & (np.minimum(first_variance, second_variance) > 1e-9 * num_rows)
         for row, column in np.argwhere(varied & (correlation > 1 - 1e-6)).tolist():
             if column > start + row:
                 yield start + row, column

@@ -21,8 +21,8 @@ MAX_WORDS = 5000  # the most frequent ones are checked for leaks
 
 def targets(data: CheckedData) -> Iterator[Finding]:
     """Rows that training skips because their class or their text is missing."""
-    wanted = Columns(*(getattr(data.app, name, "") for name in Columns._fields))
-    name = text_column(data.inspection.tables.train, wanted)
+    columns = Columns(*(getattr(data.app, name, "") for name in Columns._fields))
+    name = text_column(data.inspection.tables.train, columns)
     for split, table, used in data.sources():
         skipped = np.setdiff1d(np.arange(len(table)), used)
         empty_text = empty_of(table.columns[name])[skipped]
@@ -103,8 +103,10 @@ def lengths(data: CheckedData) -> Iterator[Finding]:
             len(truncated),
             share,
             [
-                one._replace(said=f"{counts[one.number]:,} words: {one.said}")
-                for one in data.occurrences(
+                occurrence._replace(
+                    detail=f"{counts[occurrence.number]:,} words: {occurrence.detail}"
+                )
+                for occurrence in data.occurrences(
                     truncated[np.argsort(-counts[truncated], kind="stable")]
                 )
             ],
@@ -112,7 +114,7 @@ def lengths(data: CheckedData) -> Iterator[Finding]:
 
 
 def _words(data: CheckedData) -> np.ndarray:
-    """Number of words of each text, as the app splits them."""
+    """Return the number of words of each text, as the app splits them."""
     from pipelines.texts.preprocessing import TEXTS_PER_CALL, split_words
 
     texts = all_texts(data)
@@ -136,7 +138,7 @@ def near(data: CheckedData) -> Iterator[Finding]:
         data.inspection.progress("comparing texts", int(block[-1]) + 1, len(texts))
     word_hashes, bands, counts = (np.concatenate(part) for part in zip(*parts, strict=True))
     with_words = np.flatnonzero(counts > 0)
-    groups = [with_words[members] for members in duplicates.grouped(word_hashes[with_words])]
+    groups = [with_words[members] for members in duplicates.group_equal(word_hashes[with_words])]
     same_words = [np.stack([m[:-1], m[1:]], 1) for m in groups] or [np.empty((0, 2), "int64")]
     similar_words = [
         pair
@@ -145,7 +147,9 @@ def near(data: CheckedData) -> Iterator[Finding]:
     ]
     pairs = np.concatenate([*same_words, np.array(similar_words, "int64").reshape(-1, 2)])
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
-    yield from duplicates.near(data, first[pairs], "equal up to case, punctuation or a few words")
+    yield from duplicates.near_copies(
+        data, first[pairs], "equal up to case, punctuation or a few words"
+    )
 
 
 def leakage(data: CheckedData) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Near duplicate texts: MinHash over word pairs, then the exact overlap.
+"""Find near duplicate texts: MinHash over word pairs, then the exact overlap.
 
 MinHash libraries hash one text at a time, a quarter of an hour for a million texts; here the
 words of thousands of texts are hashed at once.
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-BANDS, ROWS = 8, 4  # 98 % of the pairs with an overlap of 0.8 share a band
+NUM_BANDS, ROWS_PER_BAND = 8, 4  # 98 % of the pairs with an overlap of 0.8 share a band
 MIN_OVERLAP = 0.8  # Jaccard similarity of the sets of word pairs
 MIN_WORDS = 5  # shorter texts are compared exactly
 BLOCK_BYTES = 2**22  # of texts hashed together
@@ -47,15 +47,15 @@ def _hashes_of(joined: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.n
     inside = np.repeat(begins - np.r_[0, np.cumsum(lengths)[:-1]], lengths) + np.arange(
         lengths.sum()
     )
-    place = inside - np.repeat(begins, lengths)
+    offset = inside - np.repeat(begins, lengths)
     with np.errstate(over="ignore"):
-        mixed = _mixed(joined[inside].astype("uint64") + (place.astype("uint64") << np.uint64(8)))
+        mixed = _mixed(joined[inside].astype("uint64") + (offset.astype("uint64") << np.uint64(8)))
     starts = np.cumsum(lengths) - lengths
     return _mixed(np.add.reduceat(mixed, starts)) if len(starts) else np.empty(0, "uint64")
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:
-    """Steele, Lea and Flood's SplitMix64, without its last step."""
+    """Mix the bits of numbers by SplitMix64 (Steele, Lea and Flood), without its last step."""
     with np.errstate(over="ignore"):
         numbers = (numbers + PRIME) * MIX
         numbers ^= numbers >> np.uint64(31)
@@ -70,21 +70,21 @@ def _pairs_of_words(words: np.ndarray) -> np.ndarray:
 
 
 def signatures(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each text: a hash of its words in order, of its bands [n, BANDS], its word count."""
+    """Return for each text a hash of its words in order, its bands, and its number of words."""
     hashed = Hashed(texts)
     counts = hashed.stops - hashed.starts
-    whole = np.zeros(len(texts), "uint64")
-    bands = np.zeros((len(texts), BANDS), "uint64")
-    there = np.flatnonzero(counts > 0)
-    if len(there):
-        place = np.arange(len(hashed.words)) - np.repeat(hashed.starts, counts)
+    text_hashes = np.zeros(len(texts), "uint64")
+    bands = np.zeros((len(texts), NUM_BANDS), "uint64")
+    nonempty = np.flatnonzero(counts > 0)
+    if len(nonempty):
+        position = np.arange(len(hashed.words)) - np.repeat(hashed.starts, counts)
         with np.errstate(over="ignore"):
-            weighed = _mixed(hashed.words + place.astype("uint64"))
-        whole[there] = _mixed(np.add.reduceat(weighed, hashed.starts[there]))
+            weighted = _mixed(hashed.words + position.astype("uint64"))
+        text_hashes[nonempty] = _mixed(np.add.reduceat(weighted, hashed.starts[nonempty]))
     long = np.flatnonzero(counts >= MIN_WORDS)
     if len(long):
         bands[long] = _bands(hashed, long)
-    return whole, bands, counts
+    return text_hashes, bands, counts
 
 
 def _bands(hashed: Hashed, long: np.ndarray) -> np.ndarray:
@@ -92,30 +92,30 @@ def _bands(hashed: Hashed, long: np.ndarray) -> np.ndarray:
     # Pairs of text k are starts[k] .. stops[k] - 1; reduceat wants both ends as starts.
     edges = np.stack([hashed.starts[long], hashed.stops[long] - 1], 1).ravel()
     edges = np.minimum(edges, len(pairs) - 1)
-    found = np.empty((len(long), BANDS), "uint64")
-    for band in range(BANDS):
+    bands = np.empty((len(long), NUM_BANDS), "uint64")
+    for band in range(NUM_BANDS):
         key = np.zeros(len(long), "uint64")
-        for row in range(ROWS):
-            salt = np.uint64(band * ROWS + row + 1)
+        for row in range(ROWS_PER_BAND):
+            salt = np.uint64(band * ROWS_PER_BAND + row + 1)
             with np.errstate(over="ignore"):
-                least = np.minimum.reduceat(_mixed(pairs ^ (salt * PRIME)), edges)[::2]
-                key = _mixed(key + least)
-        found[:, band] = key
-    return found
+                minimum = np.minimum.reduceat(_mixed(pairs ^ (salt * PRIME)), edges)[::2]
+                key = _mixed(key + minimum)
+        bands[:, band] = key
+    return bands
 
 
-def overlap(one: bytes, other: bytes) -> float:
-    """Jaccard similarity of the sets of word pairs of two texts."""
+def overlap(first: bytes, second: bytes) -> float:
+    """Return the Jaccard similarity of the sets of word pairs of two texts."""
     sets = []
-    for text in (one, other):
+    for text in (first, second):
         words = text.translate(PLAIN).split()
         sets.append(set(itertools.pairwise(words)))
-    both = len(sets[0] | sets[1])
-    return len(sets[0] & sets[1]) / both if both else 0.0
+    union = len(sets[0] | sets[1])
+    return len(sets[0] & sets[1]) / union if union else 0.0
 
 
 def blocks(sizes: np.ndarray) -> Iterator[np.ndarray]:
-    """Ranges of texts of about BLOCK_BYTES bytes together."""
+    """Yield ranges of texts of about BLOCK_BYTES bytes together."""
     ends = np.cumsum(sizes)
     start = 0
     while start < len(sizes):
@@ -126,16 +126,16 @@ def blocks(sizes: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def candidates(bands: np.ndarray) -> np.ndarray:
-    """Pairs that share a band, each text with its next few neighbours, int64 [pairs, 2]."""
-    found = [np.empty((0, 2), "int64")]
-    known = np.flatnonzero(bands.any(1))
-    for band in range(BANDS):
-        keys = bands[known, band]
+    """Return pairs that share a band, each text with its next neighbours, int64 [pairs, 2]."""
+    pairs = [np.empty((0, 2), "int64")]
+    long = np.flatnonzero(bands.any(1))
+    for band in range(NUM_BANDS):
+        keys = bands[long, band]
         order = np.argsort(keys, kind="stable")
         for step in range(1, WINDOW):
-            one, other = order[:-step], order[step:]
-            same = keys[one] == keys[other]
+            first, second = order[:-step], order[step:]
+            same = keys[first] == keys[second]
             if not same.any():
                 break
-            found.append(np.sort(np.stack([known[one[same]], known[other[same]]], 1), axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+            pairs.append(np.sort(np.stack([long[first[same]], long[second[same]]], 1), axis=1))
+    return np.unique(np.concatenate(pairs), axis=0)

@@ -20,7 +20,7 @@ MOJIBAKE = re.compile(
 )
 MARKUP = re.compile(rb"</?[a-zA-Z][^<>]{0,80}>|&[a-z]{2,6};|&#\d+;")
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-PERSONAL = re.compile(rb"[\w.+-]+@[\w-]+\.[a-z]{2,}")
+EMAIL_ADDRESS = re.compile(rb"[\w.+-]+@[\w-]+\.[a-z]{2,}")
 
 
 def encoding(data: CheckedData) -> Iterator[Finding]:
@@ -32,13 +32,13 @@ def encoding(data: CheckedData) -> Iterator[Finding]:
          "Remove them: they are invisible and make words unknown."),
         ("markup", MARKUP.search, "with tags or entities of HTML", "note",
          "The app removes tags, but not entities."),
-        ("e-mail addresses", PERSONAL.search, "with an e-mail address", "note",
+        ("e-mail addresses", EMAIL_ADDRESS.search, "with an e-mail address", "note",
          "Check privacy before you share a model or its examples."),
     )  # fmt: skip
-    for check, holds, said, severity, advice in checks:
-        which = _which(data, holds)
-        if len(which):
-            yield of_texts(data, check, which, said, advice, severity)
+    for check, matches, problem, severity, advice in checks:
+        numbers = _matching(data, matches)
+        if len(numbers):
+            yield of_texts(data, check, numbers, problem, advice, severity)
     yield from _scripts(data)
 
 
@@ -58,13 +58,13 @@ def _scripts(data: CheckedData) -> Iterator[Finding]:
     """Texts in another script than nearly all others."""
     scripts = [_script(text) for text in all_texts(data)]
     (main, count), *others = Counter(scripts).most_common() or [("", 0)]
-    odd = {name for name, few in others if name and few <= 0.02 * len(scripts)}
-    which = np.array([k for k, name in enumerate(scripts) if name in odd], "int64")
-    if len(which) and count >= 0.9 * len(scripts):
+    rare = {name for name, frequency in others if name and frequency <= 0.02 * len(scripts)}
+    numbers = np.array([k for k, name in enumerate(scripts) if name in rare], "int64")
+    if len(numbers) and count >= 0.9 * len(scripts):
         yield of_texts(
             data,
             "other scripts",
-            which,
+            numbers,
             f"in another script than {main.lower()}",
             "Too few to learn that language: exclude them, or add more.",
         )
@@ -74,31 +74,31 @@ def _script(text: bytes) -> str:
     """Return the script of most letters at a text's beginning; empty without letters."""
     if text.isascii():
         return "LATIN" if any(65 <= byte & 0xDF <= 90 for byte in text[:200]) else ""
-    letters = [one for one in text[:400].decode("utf-8", "ignore") if one.isalpha()]
-    names = Counter(unicodedata.name(one, "?").partition(" ")[0] for one in letters)
+    letters = [letter for letter in text[:400].decode("utf-8", "ignore") if letter.isalpha()]
+    names = Counter(unicodedata.name(letter, "?").partition(" ")[0] for letter in letters)
     return names.most_common(1)[0][0] if names else ""
 
 
 def boilerplate(data: CheckedData) -> Iterator[Finding]:
     """Texts with one beginning or end (boilerplate)."""
-    some = sample_of(data)
-    texts = [text.translate(near_duplicates.PLAIN).split() for text in data.features(some)]
-    for check, place in (
+    sample = sample_of(data)
+    texts = [text.translate(near_duplicates.PLAIN).split() for text in data.features(sample)]
+    for check, part in (
         ("texts begin alike", slice(None, BOILERPLATE_WORDS)),
         ("texts end alike", slice(-BOILERPLATE_WORDS, None)),
     ):
-        runs = [
-            b" ".join(words[place]) if len(words) > BOILERPLATE_WORDS else b"" for words in texts
+        phrases = [
+            b" ".join(words[part]) if len(words) > BOILERPLATE_WORDS else b"" for words in texts
         ]
-        run, count = Counter(runs).most_common(1)[0]
-        if not run:
-            run, count = (Counter(filter(None, runs)).most_common(1) or [(b"", 0)])[0]
+        phrase, count = Counter(phrases).most_common(1)[0]
+        if not phrase:
+            phrase, count = (Counter(filter(None, phrases)).most_common(1) or [(b"", 0)])[0]
         if count >= MAX_BOILERPLATE_SHARE * len(texts):
             yield Finding(
                 check,
                 "note",
                 f"{count / len(texts):.0%} of the texts {check.split()[1]} with the words "
-                f"{run.decode('utf-8', 'replace')!r}",
+                f"{phrase.decode('utf-8', 'replace')!r}",
                 "Remove it: it uses up the length and carries no information.",
                 count,
                 count / len(texts),
@@ -106,16 +106,16 @@ def boilerplate(data: CheckedData) -> Iterator[Finding]:
 
 
 def all_texts(data: CheckedData) -> np.ndarray:
-    """All texts."""
+    """Return all texts."""
     return data.features(np.arange(len(data)))
 
 
-def _which(data: CheckedData, holds: Callable[[bytes], object]) -> np.ndarray:
-    return np.array([k for k, text in enumerate(all_texts(data)) if holds(text)], "int64")
+def _matching(data: CheckedData, matches: Callable[[bytes], object]) -> np.ndarray:
+    return np.array([k for k, text in enumerate(all_texts(data)) if matches(text)], "int64")
 
 
 def sample_of(data: CheckedData) -> np.ndarray:
-    """Numbers of at most MAX_SAMPLE texts."""
+    """Return the numbers of at most MAX_SAMPLE texts."""
     if len(data) <= MAX_SAMPLE:
         return np.arange(len(data))
     return np.sort(np.random.default_rng(0).choice(len(data), MAX_SAMPLE, replace=False))
@@ -124,8 +124,8 @@ def sample_of(data: CheckedData) -> np.ndarray:
 def of_texts(
     data: CheckedData,
     check: str,
-    which: np.ndarray,
-    said: str,
+    numbers: np.ndarray,
+    problem: str,
     advice: str,
     severity: Severity = "note",
 ) -> Finding:
@@ -133,9 +133,9 @@ def of_texts(
     return Finding(
         check,
         severity,
-        f"{counted(len(which), 'text is', 'texts are')} {said}",
+        f"{counted(len(numbers), 'text is', 'texts are')} {problem}",
         advice,
-        len(which),
-        len(which) / len(data),
-        data.occurrences(which),
+        len(numbers),
+        len(numbers) / len(data),
+        data.occurrences(numbers),
     )
