@@ -28,7 +28,7 @@ def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, 
 
     if options.resume:
         app, options = _resumed(app, options)
-    if cluster.wanted(options.strategy):
+    if cluster.cluster_to_join(options.strategy):
         require_workers(options)
     app.require_data()
     startup.start_tensorflow(options.devices, options.strategy)
@@ -104,9 +104,9 @@ def check_distribute(app: apps.App, options: CheckDistributeOptions) -> dict[str
     app.require_data()
     startup.start_tensorflow(options.num_devices, options.strategy)
     from evaluation import console_tables
-    from training.distributed.equivalence import compared
+    from training.distributed.equivalence import compare_devices
 
-    comparison = compared(app, options)
+    comparison = compare_devices(app, options)
     if comparison is None:
         return {}
     workers = options.strategy == "multiworker"

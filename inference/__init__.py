@@ -1,1 +1,1 @@
-"""From raw input to named answers: what predict, export and the server share."""
+"""From raw input to named outputs: the code that predict, export and the server share."""

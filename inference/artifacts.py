@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 ABOUT = "about.json"
-# Outputs of a signature that answers with ranked lists, the best item first.
+# Outputs of a signature that returns ranked lists, the best item first.
 RANKED_LIST_OUTPUTS = {"items", "scores"}
 RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_VERSION = 2**63 - 1  # in TensorFlow Serving
@@ -14,10 +14,10 @@ MAX_VERSION = 2**63 - 1  # in TensorFlow Serving
 def read(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file; empty if it cannot be read."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def versions(directory: Path) -> list[int]:
@@ -26,7 +26,7 @@ def versions(directory: Path) -> list[int]:
         names = [path.name for path in directory.iterdir() if path.name.isdecimal()]
     except OSError:
         return []
-    # 007 is no version: 7 is.
+    # 7 is a version, 007 is not.
     numbers = [int(name) for name in names if name.isascii() and name == str(int(name[:19]))]
     numbers = [number for number in numbers if number <= MAX_VERSION]
     return [number for number in numbers if (directory / str(number) / "saved_model.pb").is_file()]

@@ -19,20 +19,20 @@ class UnreadableError(ValueError):
 
 def is_a_file(word: str) -> bool:
     """Whether an input is the path of a file. Raises UnreadableError if no such file exists."""
-    place = str(expand_home(word))
-    if os.path.isfile(place):  # noqa: PTH113 - false too where there can be no such path
+    path = str(expand_home(word))
+    if os.path.isfile(path):  # noqa: PTH113 - unlike pathlib, False for impossible paths
         return True
     if not looks_like_path(word):
         return False
-    if os.path.exists(place) and not os.path.isdir(place):  # noqa: PTH110, PTH112 - a pipe
+    if os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112 - a pipe
         return True
-    reason = "it is a folder" if os.path.isdir(place) else "there is no such file"  # noqa: PTH112
+    reason = "it is a folder" if os.path.isdir(path) else "there is no such file"  # noqa: PTH112
     raise UnreadableError(
-        f"Received {word!r}, which is the name of a file: {reason}; expected one that is there."
+        f"Received {word!r}, which is the name of a file: {reason}; expected an existing file."
     )
 
 
-# Takes a line for the user about what reading found.
+# Called with a line for the user about the input that was read.
 Note = Callable[[str], None]
 
 
@@ -62,12 +62,12 @@ class PartlyReadError(RuntimeError):
 
 
 def read_table(name: str, note: Note = print_note) -> Table:
-    """Read a CSV file, and note what is left out."""
+    """Read a CSV file, and pass its notes to `note`, such as the rows that are left out."""
     return noted(csv_files.read(name), note)
 
 
 def noted(tables: Tables, note: Note) -> Table:
-    """Return the table of a file; notes what reading found."""
+    """Return the table of a file, and pass its notes to `note`."""
     for line in tables.notes:
         note(line)
     return tables.train

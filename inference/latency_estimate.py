@@ -1,4 +1,4 @@
-"""Estimates how long a version takes for a request."""
+"""Estimate how long a version takes for a request."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,13 +8,13 @@ import numpy as np
 # Shorter requests run in the thread of the event loop: handing one to another thread and back
 # costs more than half of the time of a small network.
 MAX_INLINE_SECONDS = 0.004
-# Weight of the last request in the estimate: small if it was slower, since the first request of
-# a version and interrupted ones say little about the next.
+# Weight of the last request in the estimate: small if it was slower, because the first request of
+# a version, and interrupted ones, do not predict the next.
 SLOWER_WEIGHT, FASTER_WEIGHT = 0.1, 0.5
 
 
 class RequestSize(NamedTuple):
-    """What makes a request slow; the formatting of its JSON does not.
+    """The size of a request, which determines its time.
 
     Attributes:
         rows: number of rows.
@@ -31,10 +31,10 @@ class RequestSize(NamedTuple):
 
 def request_size(arrays: Mapping[str, np.ndarray]) -> RequestSize:
     """Return the size of a request with these inputs."""
-    rows = max((one.shape[0] for one in arrays.values() if one.ndim), default=1)
+    rows = max((array.shape[0] for array in arrays.values() if array.ndim), default=1)
     size = sum(
-        sum(map(len, one.ravel().tolist())) if one.dtype.kind == "O" else one.nbytes
-        for one in arrays.values()
+        sum(map(len, array.ravel().tolist())) if array.dtype.kind == "O" else array.nbytes
+        for array in arrays.values()
     )
     return RequestSize(rows, size, not any(name.endswith("_bytes") for name in arrays))
 
@@ -48,23 +48,24 @@ class LatencyEstimate:
     def is_quick(self, signature: str, request: RequestSize) -> bool:
         """Whether a request of this size probably takes less than MAX_INLINE_SECONDS.
 
-        Without a request of this size: from others, as if time grew with rows and with bytes.
+        If no request of this size was recorded, the estimate assumes that time grows in
+        proportion to rows or bytes.
         """
         if not request.bounded:
             return False
-        known, key = self._seconds.get(signature, {}), _key(request)
-        seconds = known.get(key)
+        times, key = self._seconds.get(signature, {}), _key(request)
+        seconds = times.get(key)
         if seconds is None:
-            guesses = [one * 2.0 ** _doublings(key, other) for other, one in known.items()]
-            seconds = min(guesses, default=MAX_INLINE_SECONDS)
+            estimates = [time_ * 2.0 ** _doublings(key, other) for other, time_ in times.items()]
+            seconds = min(estimates, default=MAX_INLINE_SECONDS)
         return seconds < MAX_INLINE_SECONDS
 
     def record(self, signature: str, request: RequestSize, seconds: float) -> None:
         """Record the seconds of a request."""
-        known, key = self._seconds.setdefault(signature, {}), _key(request)
-        before = known.get(key, seconds)
-        share = SLOWER_WEIGHT if seconds > before else FASTER_WEIGHT
-        known[key] = before + share * (seconds - before)
+        times, key = self._seconds.setdefault(signature, {}), _key(request)
+        before = times.get(key, seconds)
+        weight = SLOWER_WEIGHT if seconds > before else FASTER_WEIGHT
+        times[key] = before + weight * (seconds - before)
 
 
 def _key(request: RequestSize) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from training.samples import as_bytes
 
 NUM_CLASSES_SHOWN = 3
 
-# By task the name of the output, or of each column of it. The parity check compares them.
+# By task, the name of the output or of each of its columns. The parity check compares them.
 OUTPUT_NAMES: dict[TaskName, str | tuple[str, ...]] = {
     "classification": "probabilities",
     "regression": "value",
@@ -46,7 +46,7 @@ def name_outputs(task: TaskName, output: Any) -> dict[str, Any]:
 def training_outputs(run: Run) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Return the named outputs that training stored for its samples, and its labels as bytes.
 
-    The labels are those stored with the samples, and not those that an export is made from.
+    The labels are the stored ones, independent of the labels from which an export is made.
     """
     outputs = run.samples.answers
     named = name_outputs(run.task, outputs)
@@ -64,9 +64,9 @@ def predict_rows(run: Run, signature: str, inputs: Mapping[str, Any]) -> list[di
         labels = run.manifest["labels"]
         return [_classes(probabilities, labels) for probabilities in outputs["probabilities"]]
     output_names = OUTPUT_NAMES[run.task]
-    names = (output_names,) if isinstance(output_names, str) else output_names
-    columns = [outputs[name].tolist() for name in names]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    columns = (output_names,) if isinstance(output_names, str) else output_names
+    values = [outputs[name].tolist() for name in columns]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def _classes(probabilities: np.ndarray, labels: list[str]) -> dict[str, Any]:

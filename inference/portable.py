@@ -1,4 +1,4 @@
-"""A model of numbers alone, for LiteRT and ONNX, and the JSON sidecar with what they lack.
+"""Make a model of numbers for LiteRT and ONNX, and a JSON sidecar with the parts they lack.
 
 The sidecar holds codes of texts, offsets and labels; the parity check reads them from there.
 """
@@ -7,24 +7,24 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-FORMAT = 1  # of the JSON beside a model
+FORMAT = 1  # version of the sidecar
 CODES = (
-    "An input with `codes` is a text: give the number that stands there for it, or `unknown`. "
-    "Keys are UTF-8; a byte that is none stands as the code point U+DC00 plus the byte."
+    "An input with `codes` is a text: pass its number in `codes`, or `unknown`. Keys are UTF-8; "
+    "each byte that is not UTF-8 is the code point U+DC00 plus the byte."
 )
 OFFSETS = (
-    "From an input with `offset` subtract it in float64 before it becomes float32; to an output "
-    "with `offset` add it in float64."
+    "Subtract `offset` from an input in float64, before you convert the input to float32; add "
+    "`offset` to an output in float64."
 )
-LABELS = "The class is `labels` at the place of the largest of `probabilities`."
+LABELS = "The class is the element of `labels` at the index of the largest of `probabilities`."
 LISTS = (
-    "To recommend: ask the score of a user with each of `candidates`; set it to minus infinity "
-    "at the places that `met` names for the user, if those are to be left out; take the highest, "
-    "of equals the first."
+    "To recommend items, compute the score of a user with each of `candidates`; to leave out the "
+    "user's interactions, set the score to minus infinity at the user's indices in `met`; take "
+    "the highest scores, the first of equal ones."
 )
-MET_LEFT_OUT = (
-    "What users met is left out here, being more than the model: keep it where you keep what they "
-    "do. Lists were not replayed, the scores that they are made of were."
+INTERACTIONS_LEFT_OUT = (
+    "The users' interactions are left out here, because they are larger than the model: take them "
+    "from your own records. The parity check compared scores, not lists."
 )
 EXPORTED_POLICY, TRAINED_POLICY = "float32", "mixed_bfloat16"
 
@@ -47,7 +47,7 @@ class RefusedError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class CodeTable:
-    """Codes of texts: the first known text has the code `first`, the next ones follow."""
+    """Codes of texts: the known texts have the codes `first`, `first` + 1 and so on."""
 
     known: tuple[str, ...]
     first: int
@@ -60,7 +60,7 @@ class CodeTable:
 
 
 class Lists(NamedTuple):
-    """Items that can be recommended, and the places of each user's interactions among them."""
+    """Items that can be recommended, and the indices of each user's interactions among them."""
 
     candidates: list[str]
     interactions: dict[str, list[int]] | None
@@ -71,13 +71,13 @@ class Portable:
     """A run in the form for formats without texts.
 
     Attributes:
-        function: from tensors by name to named outputs.
-        inputs: their tf.TensorSpec, in order.
-        tables: codes for the inputs that are texts outside of the model.
-        offsets: to subtract from an input, and to add to an output, outside of the model.
-        outside: sentences about other work outside of the model.
-        left_out: by signature of the SavedModel, why it is missing.
-        lists: what recommendations need; None for other tasks.
+        function: maps tensors by name to named outputs.
+        inputs: the tf.TensorSpec of each tensor, in order.
+        tables: codes of the inputs that are texts outside of the model.
+        offsets: numbers to subtract from an input, or to add to an output, outside of the model.
+        outside: sentences about further work outside of the model.
+        left_out: missing signatures of the SavedModel, each with the reason.
+        lists: candidates and interactions for recommendations; None for other tasks.
 
     """
 
@@ -108,13 +108,13 @@ def tail_model(model: Any, layer: Any) -> Callable[[Any], Any]:
 
     # A list: tensors of a dict lose their names as inputs of a model.
     rest = keras.Model(keras.tree.flatten(layer.output), model.output)
-    return lambda given: rest(keras.tree.flatten(given), training=False)
+    return lambda output: rest(keras.tree.flatten(output), training=False)
 
 
 def sidecar(
     portable: Portable, manifest: dict[str, Any], outputs: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the content of the JSON beside a model: how to call it.
+    """Return the content of the sidecar of a model, which says how to call it.
 
     `outputs` are the output tensors of the function, by name.
     """
@@ -134,18 +134,18 @@ def sidecar(
         outside.append(LISTS)
         content["recommend"] = {"candidates": portable.lists.candidates}
         if portable.lists.interactions is None:
-            outside.append(MET_LEFT_OUT)
+            outside.append(INTERACTIONS_LEFT_OUT)
         else:
             content["recommend"]["met"] = portable.lists.interactions
     return content | {"outside": outside}
 
 
 def _input(spec: Any, portable: Portable) -> dict[str, Any]:
-    found, table = _tensor(spec.name, spec, portable), portable.tables.get(spec.name)
-    return found if table is None else found | {"codes": table.codes, "unknown": table.unknown}
+    content, table = _tensor(spec.name, spec, portable), portable.tables.get(spec.name)
+    return content if table is None else content | {"codes": table.codes, "unknown": table.unknown}
 
 
 def _tensor(name: str, spec: Any, portable: Portable) -> dict[str, Any]:
-    found = {"name": name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
-    shift = portable.offsets.get(name)
-    return found | {"offset": shift} if shift else found
+    content = {"name": name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+    offset = portable.offsets.get(name)
+    return content | {"offset": offset} if offset else content

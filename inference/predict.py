@@ -11,11 +11,11 @@ from training.run import Run
 
 
 def predict(run: Run, inputs: list[str], note: Note = print_note) -> list[dict[str, Any]]:
-    """Predict each input; the result holds it under `input`.
+    """Predict each input; each result names its input under `input`.
 
     The modality says what an input is: an image file, a CSV file of rows, a text, an id. An image
     that cannot be read has an `error` in place of a prediction. `note` is called with lines about
-    what reading found. Raises UnreadableError if no input can be read.
+    the inputs. Raises UnreadableError if no input can be read.
     """
     return modality_of(run).predict(run, inputs, note)
 

@@ -19,7 +19,7 @@ STATUS = {
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
 }
-# Names of nodes and functions that TensorFlow generated: of no use to the client.
+# Names of nodes and functions that TensorFlow generated, which do not help the client.
 GENERATED_NAMES = re.compile(r"\{\{[^{}]*\}\}|\[\[[^\[\]]*\]\]|\[Op:\w+\]|^\s*\(\d+\)\s+[A-Z_]+:")
 ASSERTED = re.compile(r"^assertion failed: \[(.*)\]$")
 # Lines about the program that built the node, around the message itself.
@@ -38,9 +38,9 @@ class RequestError(Exception):
     """The error with which a request is answered.
 
     Attributes:
-        code: one of TensorFlow Serving's.
-        message: for the client.
-        status: of HTTP; by default that of the code.
+        code: an error code of TensorFlow Serving.
+        message: the message for the client.
+        status: HTTP status; by default that of the code.
 
     """
 
@@ -75,6 +75,6 @@ def translated(error: Exception) -> RequestError:
     reason = next(
         (line for line in messages if "root error(s) found" not in line), "no reason given"
     )
-    # What a graph checks itself is said in its own words.
+    # A failed assertion of our graphs has a message of its own.
     reason = ASSERTED.sub(r"\1", reason)
     return RequestError(names.get(error.error_code, "INTERNAL"), reason)

@@ -1,7 +1,7 @@
-"""The SavedModel in a run directory: `predict` calls it without Keras, in a third of the time.
+"""Call the SavedModel in a run directory, so that `predict` needs no Keras and a third of the time.
 
-Training, or the first `predict`, saves it beside `model.keras`. It names the signature of the run:
-a graph of another user or of another model is never loaded.
+Training, or the first `predict`, saves it next to `model.keras`. It records the signature of the
+run, so that a graph of another user or of another model is never loaded.
 """
 
 import contextlib
@@ -19,27 +19,27 @@ from training import provenance
 from training.run import Run, write_json
 
 GRAPH = "graph"
-TIMEOUT_SECONDS = 1e6  # practically none: the caller waits for its own process
+TIMEOUT_SECONDS = 1e6  # practically infinite
 
 
 def is_current(run: Run) -> bool:
     """Whether the run has a graph of this user and of its model; needs no TensorFlow."""
-    return _belongs(run.path / GRAPH, run)
+    return _is_of_run(run.path / GRAPH, run)
 
 
-def _belongs(directory: Path, run: Run) -> bool:
+def _is_of_run(directory: Path, run: Run) -> bool:
     try:
         if not directory.is_dir():
             return False
         provenance.require_signature(directory, provenance.EXPORT_FILES)
-        # A valid signature of the run says that its model has not changed since.
+        # A valid signature of the run proves that its model has not changed since.
         provenance.require_signature(run.path, provenance.RUN_FILES)
-        return read(directory / ABOUT).get("run") == _mark(run)
+        return read(directory / ABOUT).get("run") == _run_signature(run)
     except (provenance.ProvenanceError, OSError):
         return False
 
 
-def _mark(run: Run) -> str:
+def _run_signature(run: Run) -> str:
     return (run.path / provenance.SIGNATURE_FILE).read_text("ascii")
 
 
@@ -48,40 +48,40 @@ def call(run: Run, signature: str, inputs: Mapping[str, Any]) -> dict[str, np.nd
 
     Raises RequestError if the model fails on these inputs.
     """
-    if "model" not in vars(run) and (opened := _opened(run)) is not None:
-        return opened.run_within(opened.signature(signature), dict(inputs), TIMEOUT_SECONDS)
+    if "model" not in vars(run) and (graph := _opened(run)) is not None:
+        return graph.run_within(graph.signature(signature), dict(inputs), TIMEOUT_SECONDS)
     import tensorflow as tf
 
     from inference.request_errors import translated
 
     # The dtype of an empty array of texts is not inferred.
     tensors = {
-        name: tf.constant(one, tf.string if one.dtype == object else None)
-        for name, one in inputs.items()
+        name: tf.constant(array, tf.string if array.dtype == object else None)
+        for name, array in inputs.items()
     }
     try:
         outputs = _functions(run)[signature](**tensors)
     except tf.errors.OpError as error:
         raise translated(error) from error
-    return {name: one.numpy() for name, one in outputs.items()}
+    return {name: array.numpy() for name, array in outputs.items()}
 
 
 def vocabularies(run: Run) -> dict[str, Any]:
-    """Texts that the model knows: `categories` by column for rows, `users` and `items` for ids."""
+    """Return the texts that the model knows: `categories` for rows, `users` and `items` for ids."""
     if "vocabularies" not in vars(run):
         from inference.modalities import modality_of
 
-        opened = None if "model" in vars(run) else _opened(run)
-        found = opened.about["facts"] if opened else modality_of(run).vocabularies(run)
-        run.remember(vocabularies=found)
+        graph = None if "model" in vars(run) else _opened(run)
+        texts = graph.about["facts"] if graph else modality_of(run).vocabularies(run)
+        run.remember(vocabularies=texts)
     return vars(run)["vocabularies"]
 
 
 def _opened(run: Run) -> Any:
     """Return the loaded graph of a run; None if it is not current."""
     if "graph" not in vars(run):
-        with tempfile.TemporaryDirectory() as place:
-            run.remember(graph=_loaded(run, Path(place) / GRAPH))
+        with tempfile.TemporaryDirectory() as folder:
+            run.remember(graph=_loaded(run, Path(folder) / GRAPH))
     return vars(run)["graph"]
 
 
@@ -93,7 +93,7 @@ def _loaded(run: Run, copy: Path) -> Any:
         shutil.copytree(run.path / GRAPH, copy)
     except OSError:
         return None
-    return Servable(copy, 0) if _belongs(copy, run) else None
+    return Servable(copy, 0) if _is_of_run(copy, run) else None
 
 
 def _functions(run: Run) -> dict[str, Any]:
@@ -123,21 +123,21 @@ def _write(run: Run) -> None:
     from inference import saving
 
     functions = {
-        name: getattr(one, "get_concrete_function", lambda one=one: one)()
-        for name, one in _functions(run).items()
+        name: getattr(function, "get_concrete_function", lambda function=function: function)()
+        for name, function in _functions(run).items()
     }
-    beside = Path(tempfile.mkdtemp(prefix=f".{GRAPH}-", dir=run.path))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{GRAPH}-", dir=run.path))
     try:
-        saving.save(run, beside, functions)
-        write_json(beside / ABOUT, {"run": _mark(run), "facts": vocabularies(run)})
-        provenance.sign(beside, provenance.EXPORT_FILES)
-        beside.chmod(0o755)
+        saving.save(run, temporary, functions)
+        write_json(temporary / ABOUT, {"run": _run_signature(run), "facts": vocabularies(run)})
+        provenance.sign(temporary, provenance.EXPORT_FILES)
+        temporary.chmod(0o755)
         with (
             run.path / provenance.SIGNATURE_FILE
-        ).open() as held:  # one process at a time changes the name
-            fcntl.flock(held, fcntl.LOCK_EX)
+        ).open() as lock:  # one process at a time changes the name
+            fcntl.flock(lock, fcntl.LOCK_EX)
             shutil.rmtree(run.path / GRAPH, ignore_errors=True)
-            beside.rename(run.path / GRAPH)
+            temporary.rename(run.path / GRAPH)
     finally:
         with contextlib.suppress(OSError):
-            shutil.rmtree(beside)
+            shutil.rmtree(temporary)

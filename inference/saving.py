@@ -11,10 +11,10 @@ from training.run import Run
 
 
 def save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
-    """Write concrete functions of a run's model, with all that their graphs read."""
+    """Write concrete functions of a run's model, with all resources that their graphs read."""
     module = tf.Module()
-    # What the graph reads hangs on the module itself. Keras's wrappers of variables would be
-    # saved once more, and TensorFlow Serving's loader restore those alone (keras#20095).
+    # The module refers to the variables directly. Keras's wrappers of variables would be saved
+    # again, and TensorFlow Serving's loader would restore only those (keras#20095).
     module.weights = [variable.value for variable in run.model.variables]
     module.tables = list(_tables(run.model))
     if labels := run.manifest["labels"]:
@@ -26,7 +26,7 @@ def save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
 
 
 def _tables(model: Any) -> Iterator[Any]:
-    """Yield the lookup tables of all layers, which are no variables."""
+    """Yield the lookup tables of all layers, which are not variables."""
     resource = tf.saved_model.experimental.TrackableResource
     for layer in model._flatten_layers():
-        yield from (one for one in vars(layer).values() if isinstance(one, resource))
+        yield from (value for value in vars(layer).values() if isinstance(value, resource))

@@ -24,11 +24,11 @@ from pipelines.files import plain_path
 DEFAULT = "serving_default"
 PREDICT = "tensorflow/serving/predict"
 INIT = "__saved_model_init_op"
-# What a network makes on its way is many times as large as a row: a body of 16 MB may hold a
-# hundred thousand pictures of one pixel, or four million words.
+# The intermediate results of a network are many times as large as a row: a body of 16 MB may
+# contain a hundred thousand images of one pixel, or four million words.
 MAX_ROWS = 2**18  # of a request
-BLOCK_ROWS, BLOCK_FILES = 256, 32  # that a model is asked about at once
-ALL = 0  # threads: as many as there are cores
+BLOCK_ROWS, BLOCK_FILES = 256, 32  # rows or image files in one call of a model
+ALL_CORES = 0  # as many threads as cores
 # Below 0 the calling thread runs the graph. Waking other threads costs a small network a tenth
 # of its time; large operations still use all cores. Such a call has no timeout, so it is for
 # short requests.
@@ -39,13 +39,13 @@ class Tensor(NamedTuple):
     """An input or output of a signature.
 
     Attributes:
-        place: its name in the graph.
-        dtype: NumPy's; that of objects for strings.
-        shape: None for a dimension of any size; None altogether for any rank.
+        graph_name: its name in the graph.
+        dtype: NumPy's dtype; object for strings.
+        shape: sizes, with None for any size; None for any rank.
 
     """
 
-    place: str
+    graph_name: str
     dtype: np.dtype
     shape: tuple[int | None, ...] | None
 
@@ -54,7 +54,8 @@ class Tensor(NamedTuple):
         return self.shape is None or (
             len(shape) == len(self.shape)
             and all(
-                own is None or own == other for own, other in zip(self.shape, shape, strict=True)
+                expected is None or expected == actual
+                for expected, actual in zip(self.shape, shape, strict=True)
             )
         )
 
@@ -75,32 +76,34 @@ class Signature(NamedTuple):
     def in_rows(self) -> bool:
         """Whether every input and every output has a row for each example."""
         tensors = [*self.inputs.values(), *self.outputs.values()]
-        return all(one.shape and one.shape[0] is None for one in tensors)
+        return all(tensor.shape and tensor.shape[0] is None for tensor in tensors)
 
     @property
     def block(self) -> int:
-        """How many rows the model is asked about at once; 0 where they cannot be parted."""
-        known = (one.shape and None not in one.shape[1:] for one in self.outputs.values())
-        if not self.in_rows() or not all(known):
+        """Number of rows in one call of the model; 0 if the rows cannot be separated."""
+        fixed_sizes = (
+            tensor.shape and None not in tensor.shape[1:] for tensor in self.outputs.values()
+        )
+        if not self.in_rows() or not all(fixed_sizes):
             return 0
         return BLOCK_FILES if any(name.endswith("_bytes") for name in self.inputs) else BLOCK_ROWS
 
 
 class Servable:
-    """A loaded version of a model, which callers keep from closing while they use it.
+    """A loaded version of a model, which stays open while callers use it.
 
     A session runs the graph, as in TensorFlow Serving: it needs neither Keras nor our
     layers, and closing the session frees its memory.
 
     Args:
-        directory: of the SavedModel.
-        number: of the version.
-        threads: that share the work of one operation, where TensorFlow was started as
-            `serving.startup.start_tensorflow` does it.
+        directory: directory of the SavedModel.
+        number: number of the version.
+        threads: threads that share the work of one operation, if TensorFlow was started by
+            `serving.startup.start_tensorflow`.
 
     """
 
-    def __init__(self, directory: Path, number: int, threads: int = ALL) -> None:
+    def __init__(self, directory: Path, number: int, threads: int = ALL_CORES) -> None:
         self.number = number
         self.about = read(directory / ABOUT)
         self.directory, self.latency, self.threads = directory, LatencyEstimate(), threads
@@ -116,8 +119,8 @@ class Servable:
                 loaded = loader_impl.load(self._session, ["serve"], str(plain))
             self.definitions = dict(loaded.signature_def)
             self.signatures = {
-                name: self._signature(name, one)
-                for name, one in self.definitions.items()
+                name: self._signature(name, definition)
+                for name, definition in self.definitions.items()
                 if name != INIT
             }
         except BaseException:
@@ -130,21 +133,21 @@ class Servable:
             for tensors in (definition.inputs, definition.outputs)
         )
         call = self._session.make_callable(
-            [one.place for one in outputs.values()],
-            feed_list=[one.place for one in inputs.values()],
+            [tensor.graph_name for tensor in outputs.values()],
+            feed_list=[tensor.graph_name for tensor in inputs.values()],
             accept_options=True,
         )
         return Signature(name, definition.method_name, inputs, outputs, call)
 
     def signature(self, name: str | None) -> Signature:
         """Return the signature of this name, or the default one. Raises RequestError."""
-        found = self.signatures.get(name or DEFAULT)
-        if found is None:
+        match = self.signatures.get(name or DEFAULT)
+        if match is None:
             raise invalid(
                 f'Serving signature name: "{name or DEFAULT}" not found in signature def; expected '
                 f"one of {', '.join(sorted(self.signatures))}"
             )
-        return found
+        return match
 
     def run(self, signature: Signature, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """Compute the outputs in this thread, without a timeout.
@@ -152,26 +155,26 @@ class Servable:
         Raises RequestError if the model fails on these inputs.
         """
 
-        def once(some: Mapping[str, Any]) -> dict[str, Any]:
-            answers = signature.call(*(some[name] for name in signature.inputs), options=INLINE)
-            return dict(zip(signature.outputs, answers, strict=True))
+        def run_block(block: Mapping[str, Any]) -> dict[str, Any]:
+            outputs = signature.call(*(block[name] for name in signature.inputs), options=INLINE)
+            return dict(zip(signature.outputs, outputs, strict=True))
 
-        return _by_blocks(once, signature, arrays)
+        return _by_blocks(run_block, signature, arrays)
 
     def run_within(
         self, signature: Signature, arrays: Mapping[str, Any], seconds: float
     ) -> dict[str, Any]:
-        """As `run`, in other threads and with a timeout."""
+        """Compute the outputs as `run` does, in other threads and with a timeout."""
         end = time.monotonic() + seconds
-        places = {name: one.place for name, one in signature.outputs.items()}
+        fetches = {name: tensor.graph_name for name, tensor in signature.outputs.items()}
 
-        def once(some: Mapping[str, Any]) -> dict[str, Any]:
-            left = max(1, int((end - time.monotonic()) * 1000))
-            options = config_pb2.RunOptions(timeout_in_ms=left)
-            feed = {one.place: some[name] for name, one in signature.inputs.items()}
-            return self._session.run(places, feed, options=options)
+        def run_block(block: Mapping[str, Any]) -> dict[str, Any]:
+            remaining_ms = max(1, int((end - time.monotonic()) * 1000))
+            options = config_pb2.RunOptions(timeout_in_ms=remaining_ms)
+            feed = {tensor.graph_name: block[name] for name, tensor in signature.inputs.items()}
+            return self._session.run(fetches, feed, options=options)
 
-        return _by_blocks(once, signature, arrays)
+        return _by_blocks(run_block, signature, arrays)
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator["Servable"]:
@@ -204,18 +207,18 @@ class Servable:
 
 
 def _by_blocks(
-    once: Callable[[Mapping[str, Any]], dict[str, Any]],
+    run_block: Callable[[Mapping[str, Any]], dict[str, Any]],
     signature: Signature,
     arrays: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the outputs for all rows, found for some of them at a time. Raises RequestError."""
+    """Compute the outputs of all rows, block by block. Raises RequestError."""
     size = signature.block
     rows = len(arrays[next(iter(signature.inputs))]) if size else 0
     try:
         if rows <= size:
-            return once(arrays)
+            return run_block(arrays)
         parts = [
-            once({name: arrays[name][start : start + size] for name in signature.inputs})
+            run_block({name: arrays[name][start : start + size] for name in signature.inputs})
             for start in range(0, rows, size)
         ]
     except Exception as error:
@@ -226,13 +229,13 @@ def _by_blocks(
 def _tensor(info: Any) -> Tensor:
     dtype = as_dtype(info.dtype).as_numpy_dtype
     shape = info.tensor_shape
-    sizes = tuple(None if one.size < 0 else int(one.size) for one in shape.dim)
+    sizes = tuple(None if size.size < 0 else int(size.size) for size in shape.dim)
     return Tensor(info.name, np.dtype(dtype), None if shape.unknown_rank else sizes)
 
 
 def shape_text(shape: tuple[int | None, ...]) -> str:
     """Return a shape as TensorFlow Serving writes it."""
-    return f"[{','.join('-1' if one is None else str(one) for one in shape)}]"
+    return f"[{','.join('-1' if size is None else str(size) for size in shape)}]"
 
 
 def check(signature: Signature, arrays: Mapping[str, Any]) -> None:
@@ -255,13 +258,13 @@ def check(signature: Signature, arrays: Mapping[str, Any]) -> None:
         sizes = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise invalid(f"Received inputs of different lengths: {sizes}; expected one length")
     if any(length > MAX_ROWS for length in lengths.values()):
-        most = max(lengths.values())
-        raise invalid(f"Received {most} rows; expected at most {MAX_ROWS} in one request")
+        longest = max(lengths.values())
+        raise invalid(f"Received {longest} rows; expected at most {MAX_ROWS} in one request")
 
 
 def batch_of(arrays: Mapping[str, Any]) -> int:
     """Return the number of rows of all arrays. Raises RequestError if they differ."""
-    sizes = {name: one.shape[0] if one.shape else -1 for name, one in arrays.items()}
+    sizes = {name: array.shape[0] if array.shape else -1 for name, array in arrays.items()}
     if len(set(sizes.values())) != 1 or -1 in sizes.values():
         raise RequestError(
             "INVALID_ARGUMENT", f"Tensors have inconsistent batch sizes: {sizes}; use 'inputs'"

@@ -1,4 +1,4 @@
-"""Values of Python as inputs of a model: frames, lists, arrays."""
+"""Read Python values as inputs of a model: frames, lists, arrays."""
 
 import re
 import tempfile
@@ -15,7 +15,7 @@ Predictions = list[dict[str, Any]]
 
 
 def is_column(value: Any) -> bool:
-    """Whether a value of a dict is a column of several cells."""
+    """Return whether a value of a dict is a column of several cells."""
     return isinstance(value, list | tuple) or hasattr(value, "tolist") or hasattr(value, "to_list")
 
 
@@ -37,7 +37,7 @@ def as_list(values: Any, expected: str) -> list[Any]:
 
 
 def as_paths(values: Any, expected: str) -> list[str]:
-    """Return paths as texts. Raises UnreadableError if one is no path."""
+    """Return paths as texts. Raises UnreadableError if one is not a path."""
     paths = as_list(values, expected)
     if wrong := [path for path in paths if not isinstance(path, str | Path)]:
         raise UnreadableError(f"Received a {type(wrong[0]).__name__}; expected {expected}.")

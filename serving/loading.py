@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from inference.servable import ALL, Servable
+from inference.servable import ALL_CORES, Servable
 from serving.warmup import is_quick, warm_up
 
 
@@ -20,7 +20,7 @@ def load(directory: Path, number: int) -> Servable:
             warm_up(servable)
             return servable
     servable.close()
-    servable = Servable(directory, number, threads=ALL)
+    servable = Servable(directory, number, threads=ALL_CORES)
     with _closed_on_error(servable):
         warm_up(servable)
     return servable

@@ -479,7 +479,7 @@ def test_the_fields_of_a_run_are_found_again(two_epochs, begun, whole, tmp_path)
         assert apps.Mnist.from_json(known.fields) == two_epochs
     with pytest.raises(RunError, match="a run of mnist, for text"):
         resume.load_identity(begun, apps.Text)
-    with pytest.raises(RunError, match="holds no run"):
+    with pytest.raises(RunError, match="has no run"):
         resume.load_identity(tmp_path, apps.Mnist)
 
 

@@ -210,14 +210,16 @@ def test_items_that_cannot_be_offered_are_refused(content, parts, tiny_run, tmp_
     assert not (run.path / "export").exists()
 
 
-def test_what_many_users_met_is_left_out_and_told(tiny_run, tmp_path, monkeypatch):
+def test_interactions_larger_than_the_model_are_left_out_of_the_sidecar_which_says_so(
+    tiny_run, tmp_path, monkeypatch
+):
     monkeypatch.setattr(ids, "MAX_WRITTEN_INTERACTIONS", 10)
     run = tiny_run(Recommender)
     written = edge.write(run, tmp_path, carried(run), "litert")
     assert set(written.parity["signatures"]) == {"serving_default"}
-    told = edge.read_spec(written.path)
-    assert set(told["recommend"]) == {"candidates"}
-    assert any("met is left out" in line for line in told["outside"])
+    spec = edge.read_spec(written.path)
+    assert set(spec["recommend"]) == {"candidates"}
+    assert any("interactions are left out" in line for line in spec["outside"])
 
 
 def swapped(portable, manifest, outputs, told=portables.sidecar):

@@ -326,7 +326,7 @@ def test_metrics_of_lists_equal_those_by_hand():
         user_positions=np.array([0, 2]),
         hits=np.array([[True, False, True], [False, False, False]]),
         num_relevant=np.array([2, 1]),
-        places=np.array([[0, 1, 2], [0, 1, 3]]),
+        indices=np.array([[0, 1, 2], [0, 1, 3]]),
         popularity=np.array([4.0, 3, 2, 1, 0]),
         mean_popularity=3.0,
     )
@@ -356,7 +356,7 @@ def test_lists_exclude_items_seen_in_training(tiny):
     known = tiny.splits.train.numpy().features
     items = ids.distinct_ids(known["item"])
     met = set(zip(known["user"], known["item"], strict=True))
-    for name, places in zip(some.names, answers.lists.places[:, :10], strict=True):
+    for name, places in zip(some.names, answers.lists.indices[:, :10], strict=True):
         assert not met & {(name, item) for item in items[places]}
 
 
@@ -489,7 +489,7 @@ def test_evaluated_lists_exclude_seen_items(few_left):
         task_of(few_left).predict_test_set(few_left).lists,
         asked_ids.baselines(splits)["popularity"].lists,
     ):
-        for name, places, hits in zip(some.names, lists.places, lists.hits, strict=True):
+        for name, places, hits in zip(some.names, lists.indices, lists.hits, strict=True):
             left = places[places != NO_ITEM]
             assert len(left) == len(set(left)) == 20 - len(seen_by(few_left, name))
             assert not seen_by(few_left, name) & set(items[left])
@@ -501,7 +501,7 @@ def test_the_most_popular_lists_are_those_of_sorting_all_items(tiny):
     items = ids.distinct_ids(splits.train.numpy().features["item"])
     popularity = ranking.item_popularity(splits)
     lists = asked_ids.baselines(splits)["popularity"].lists
-    for name, places in zip(some.names[:20], lists.places, strict=False):
+    for name, places in zip(some.names[:20], lists.indices, strict=False):
         scores = np.where(np.isin(items, list(seen_by(tiny, name))), -np.inf, popularity)
         np.testing.assert_array_equal(places, np.argsort(-scores, kind="stable")[: len(places)])
 

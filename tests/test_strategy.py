@@ -22,7 +22,7 @@ import dataclasses, sys
 from training import startup
 startup.start_tensorflow(2)
 import apps
-from training.distributed.equivalence import compared
+from training.distributed.equivalence import compare_devices
 for optimizer in ("sgd", "adam", "adan", "lookahead"):
     app = dataclasses.replace(apps.get(sys.argv[1]).tiny(), optimizer=optimizer)
     if sys.argv[1] == "recommender":
@@ -30,7 +30,7 @@ for optimizer in ("sgd", "adam", "adan", "lookahead"):
     if sys.argv[1] == "mnist" and optimizer != "sgd":
         # Normalised, weights of pixels that are always black have gradients of mere rounding.
         app = dataclasses.replace(app, batch_norm=False)
-    found = compared(app)
+    found = compare_devices(app)
     assert found.difference <= 1e-5, (optimizer, found)
     assert found.moved > 1e-4, (optimizer, found)
 """
@@ -42,7 +42,7 @@ import dataclasses, sys
 from training import startup
 startup.start_tensorflow(2)
 import apps
-from training.distributed.equivalence import compared
+from training.distributed.equivalence import compare_devices
 TINY = {
     "regression": {"model": "mlp"},
     "finetune": {"weights": "none", "head_epochs": 1},
@@ -56,7 +56,7 @@ for app in [apps.get(name) for name in sys.argv[2:]]:
     if sys.argv[1] == "tiny":
         small = WITHOUT.get(app.name(), {}) | TINY.get(app.name(), {})
         made = dataclasses.replace(app.tiny(), **small)
-    found = compared(made)
+    found = compare_devices(made)
     assert found.difference <= 1e-6, (app, found)
     assert found.moved > 1e-4, (app, found)
 """
@@ -68,15 +68,15 @@ from training import startup
 startup.start_tensorflow(2)
 import apps
 from training.distributed import strategy
-from training.distributed.equivalence import UnequalError, compared
-right = compared(apps.Mnist.tiny())
+from training.distributed.equivalence import UnequalError, compare_devices
+right = compare_devices(apps.Mnist.tiny())
 assert right.mistake is None, right
 assert [one.when for one in right.differences][:2] == [
     "after step 1 of epoch 1", "after step 2 of epoch 1"
 ]
 strategy.synchronize_batch_normalization = lambda model: None
 try:
-    compared(apps.Mnist.tiny())
+    compare_devices(apps.Mnist.tiny())
 except UnequalError as error:
     assert "after step 1 of epoch 1" in str(error), error
 else:

@@ -392,7 +392,7 @@ def test_other_files_are_refused_and_other_words_are_texts(run, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     Path("new.json").write_text('["good"]')
     Path("good").mkdir()
-    with pytest.raises(UnreadableError, match=r"\.json is no suffix of text files"):
+    with pytest.raises(UnreadableError, match=r"\.json is not a suffix of text files"):
         predict(run, ["new.json"])
     for word in ("good", "and/or", "24/7", "bad. awful.", "http://example.org/a.html is bad"):
         assert predict(run, [word])[0]["input"] == word

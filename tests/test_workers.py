@@ -27,7 +27,7 @@ import dataclasses, sys
 from training import startup
 startup.start_tensorflow(None, "multiworker")
 import apps
-from training.distributed.equivalence import compared
+from training.distributed.equivalence import compare_devices
 from training.options import CheckDistributeOptions
 for optimizer in ("sgd", "adam", "adan", "lookahead"):
     app = dataclasses.replace(apps.get(sys.argv[1]).tiny(), optimizer=optimizer)
@@ -36,7 +36,7 @@ for optimizer in ("sgd", "adam", "adan", "lookahead"):
     if sys.argv[1] == "mnist" and optimizer != "sgd":
         # Normalised, weights of pixels that are always black have gradients of mere rounding.
         app = dataclasses.replace(app, batch_norm=False)
-    found = compared(app, CheckDistributeOptions(strategy="multiworker"))
+    found = compare_devices(app, CheckDistributeOptions(strategy="multiworker"))
     if found is not None:
         assert found.difference <= 1e-5, (optimizer, found)
         assert found.moved > 1e-4, (optimizer, found)
@@ -82,11 +82,15 @@ def named(config):
 
 def test_tf_config_names_workers_and_this_one(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert cluster.found() is None
+    assert cluster.read_cluster() is None
     monkeypatch.setenv("TF_CONFIG", named({"cluster": TWO, "task": {"type": "worker", "index": 1}}))
-    assert cluster.found() == (("a:1", "b:2"), 1)
-    assert cluster.wanted("one") is None
-    assert cluster.wanted("auto") == cluster.wanted("multiworker") == cluster.found()
+    assert cluster.read_cluster() == (("a:1", "b:2"), 1)
+    assert cluster.cluster_to_join("one") is None
+    assert (
+        cluster.cluster_to_join("auto")
+        == cluster.cluster_to_join("multiworker")
+        == cluster.read_cluster()
+    )
 
 
 def test_a_job_of_the_chief_comes_first(monkeypatch):
@@ -94,7 +98,7 @@ def test_a_job_of_the_chief_comes_first(monkeypatch):
     monkeypatch.setenv(
         "TF_CONFIG", named({"cluster": jobs, "task": {"type": "worker", "index": 0}})
     )
-    assert cluster.found() == (("a:1", "b:2"), 1)
+    assert cluster.read_cluster() == (("a:1", "b:2"), 1)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +138,7 @@ def test_several_workers_have_to_be_named(monkeypatch, ask, config):
     status, said, complained = ask("mnist", "train", "--strategy", "multiworker")
     assert (status, said) == (2, "")
     assert "athanor launch --workers 2" in complained
-    assert cluster.wanted("auto") is None
+    assert cluster.cluster_to_join("auto") is None
     with pytest.raises(StrategyError, match="expected the addresses of several"):
         strategy.make_strategy("multiworker")
 

@@ -31,17 +31,19 @@ def build(app: App, splits: Splits, policy: str) -> ModelParts:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        prepare, network = app.make_preprocessing(splits), app.make_network(splits)
-        finish = app.make_output_layer(splits)
+        preprocessing, network = app.make_preprocessing(splits), app.make_network(splits)
+        output_layer = app.make_output_layer(splits)
     finally:
         keras.config.set_dtype_policy(before)
     raw = raw_inputs(splits)
-    answer = network(prepare(raw))
-    if finish is not None:
-        answer = finish(answer)
-    answering = keras.Model(raw, answer, name=f"{app.name()}_answering")
-    # A twin of the same layers is compiled, so that the saved model carries no optimizer.
-    return ModelParts(prepare, keras.Model(network.input, network.output), finish, answering)
+    prediction = network(preprocessing(raw))
+    if output_layer is not None:
+        prediction = output_layer(prediction)
+    full_model = keras.Model(raw, prediction, name=f"{app.name()}_answering")
+    # A second model of the same layers is compiled, so that the saved one has no optimizer.
+    return ModelParts(
+        preprocessing, keras.Model(network.input, network.output), output_layer, full_model
+    )
 
 
 def raw_inputs(splits: Splits) -> Any:
@@ -59,7 +61,7 @@ def raw_inputs(splits: Splits) -> Any:
 def with_finite_check(loss: keras.losses.Loss) -> Any:
     """Return the loss with a check at every step, so that optimizer.iterations names the step."""
 
-    def checked(target: Any, answer: Any) -> Any:
-        return tf.debugging.check_numerics(loss(target, answer), "The loss is not finite.")
+    def checked(target: Any, output: Any) -> Any:
+        return tf.debugging.check_numerics(loss(target, output), "The loss is not finite.")
 
     return checked

@@ -51,7 +51,7 @@ class History(keras.callbacks.Callback):
         """Write the file if there are rows."""
         if self.path is None or not self.rows:
             return
-        with atomic_write(self.path) as beside, beside.open("w", newline="") as file:
+        with atomic_write(self.path) as temporary, temporary.open("w", newline="") as file:
             table = csv.DictWriter(file, list(self.rows[0]))
             table.writeheader()
             table.writerows(self.rows)
@@ -89,8 +89,8 @@ class KeepBest(keras.callbacks.Callback):
 
     def _save(self) -> None:
         if self.path is not None:
-            with atomic_write(self.path) as beside:
-                self.saved.save(beside)
+            with atomic_write(self.path) as temporary:
+                self.saved.save(temporary)
 
     def write(self) -> None:
         """Save the model with the best weights; the current weights stay in the model."""
@@ -167,6 +167,6 @@ class StopWhenDiverged(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Raise FloatingPointError with the names of scores that are not finite."""
-        bad = [name for name, value in (logs or {}).items() if not np.isfinite(value)]
-        if bad:
-            raise FloatingPointError(f"{', '.join(bad)} after epoch {epoch + 1}")
+        not_finite = [name for name, value in (logs or {}).items() if not np.isfinite(value)]
+        if not_finite:
+            raise FloatingPointError(f"{', '.join(not_finite)} after epoch {epoch + 1}")

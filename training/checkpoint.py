@@ -42,9 +42,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         path: Run directory; None if another worker writes.
-        begin: State to continue from; it is empty for a new training.
+        begin: State to continue from; empty for a new training.
         callbacks: The callbacks before this one.
-        interval: Seconds between two checkpoints; None for as often as costs 2 % of the time.
+        interval: Seconds between two checkpoints; None for as often as takes 2 % of the time.
         within_epochs: Whether to write checkpoints in the middle of an epoch.
         interrupts: Signals that ask the training to stop.
 
@@ -69,8 +69,12 @@ class Checkpoint(keras.callbacks.Callback):
         self.stage = self.first = self.epoch = self.steps_to_skip = 0
         self.kept_paths = [begin.path]
         self.written, self.cost = time.perf_counter(), 0.0
-        self.history: History = next(one for one in callbacks if isinstance(one, History))
-        self.best: KeepBest = next(one for one in callbacks if isinstance(one, KeepBest))
+        self.history: History = next(
+            variable for variable in callbacks if isinstance(variable, History)
+        )
+        self.best: KeepBest = next(
+            variable for variable in callbacks if isinstance(variable, KeepBest)
+        )
 
     @property
     def _replays(self) -> bool:
@@ -165,18 +169,20 @@ class Checkpoint(keras.callbacks.Callback):
     def _is_due(self) -> bool:
         if self.interrupts.pending_signal or not self.within_epochs:
             return True
-        every = (
+        interval = (
             max(MIN_CHECKPOINT_INTERVAL, self.cost / CHECKPOINT_COST_SHARE)
             if self.interval is None
             else self.interval
         )
-        return time.perf_counter() - self.written >= every
+        return time.perf_counter() - self.written >= interval
 
     def _write(self, position: TrainingPosition) -> None:
         if self.path is None:
             return
         start = time.perf_counter()
-        if not all(np.isfinite(one.numpy()).all() for one in self.model.trainable_variables):
+        if not all(
+            np.isfinite(variable.numpy()).all() for variable in self.model.trainable_variables
+        ):
             raise FloatingPointError("a weight")
         checkpoint = self.checkpoint._replace(
             position=position,
@@ -207,11 +213,14 @@ class Checkpoint(keras.callbacks.Callback):
 def _training_state(model: Any) -> list[Any]:
     """Return weights, states of random layers and optimizer variables, in a fixed order.
 
-    The learning rate is no state: it follows from the app's fields.
+    The learning rate is left out: it follows from the app's fields.
     """
-    metrics = {id(one) for one in model.metrics_variables}  # they belong to one epoch
-    variables = [one for one in model.variables if id(one) not in metrics]
-    return [*variables, *(one for one in model.optimizer.variables if one.name != "learning_rate")]
+    metrics = {id(variable) for variable in model.metrics_variables}  # they belong to one epoch
+    variables = [variable for variable in model.variables if id(variable) not in metrics]
+    return [
+        *variables,
+        *(variable for variable in model.optimizer.variables if variable.name != "learning_rate"),
+    ]
 
 
 def read_values(variables: Sequence[Any]) -> list[np.ndarray]:
@@ -234,9 +243,9 @@ def assign_values(variables: Sequence[Any], saved: Sequence[np.ndarray]) -> None
         )
     for variable, value in zip(variables, saved, strict=True):
         parts = _replica_values(variable)
-        each = [value] * len(parts) if value.shape == tuple(variable.shape) else value
-        for part, one in zip(parts, each, strict=True):
-            part.assign(one)
+        values = [value] * len(parts) if value.shape == tuple(variable.shape) else value
+        for part, array in zip(parts, values, strict=True):
+            part.assign(array)
 
 
 def _shape_fits(variable: Any, value: np.ndarray) -> bool:
@@ -253,7 +262,7 @@ def _replica_values(variable: Any) -> Sequence[Any]:
 def _one_zero_example(form: Any) -> Any:
     """Make a batch of one example that contains only zeros."""
 
-    def zeros(one: Any) -> Any:
-        return tf.zeros([1, *(size or 1 for size in one.shape[1:])], one.dtype)
+    def zeros(array: Any) -> Any:
+        return tf.zeros([1, *(size or 1 for size in array.shape[1:])], array.dtype)
 
     return tf.nest.map_structure(zeros, form)

@@ -20,7 +20,7 @@ TRAINING_FILES = (
     *(CHECKPOINT, QUARANTINE, provenance.SIGNATURE_FILE),
 )
 CHECKPOINT_SUFFIX = ".checkpoint"
-# All that UNFINISHED holds: which identifies the directory of a training.
+# The whole content of MARKER_FILE, which identifies the directory of a training.
 MARKER_TEXT = "This training of athanor has not ended. The same command goes on with it.\n"
 
 
@@ -34,22 +34,22 @@ def reserve(app: App, run_dir: Path | None) -> Iterator[Path]:
     path = run_dir or _default_parent(app)
     if run_dir:
         require_empty(path)
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as stack:
         try:
-            made = [one for one in (path, *path.parents) if not one.exists()]
+            created = [parent for parent in (path, *path.parents) if not parent.exists()]
             if run_dir is None:
                 path = create_run_directory(app)
-                made = [path, *made]
-            before = {one.name for one in path.iterdir()} if path not in made else None
+                created = [path, *created]
+            before = {parent.name for parent in path.iterdir()} if path not in created else None
             path.mkdir(parents=True, exist_ok=True)
             # Written first, so that a killed process leaves a directory that can be recognised.
-            note = held.enter_context((path / MARKER_FILE).open("a+"))
-            _lock(note, path)
+            marker = stack.enter_context((path / MARKER_FILE).open("a+"))
+            _lock(marker, path)
             require_empty(path)  # the previous holder may have finished just now
-            held.callback(_remove_if_untrained, path.resolve(), before, made)
-            if not note.tell():
-                note.write(MARKER_TEXT)
-                note.flush()
+            stack.callback(_remove_if_untrained, path.resolve(), before, created)
+            if not marker.tell():
+                marker.write(MARKER_TEXT)
+                marker.flush()
             for name in ("logs", CHECKPOINT):
                 (path / name).mkdir(exist_ok=True)
             (path / MANIFEST).unlink(missing_ok=True)
@@ -69,7 +69,7 @@ def create_group_directory(app: App, run_dir: Path | None, names: Collection[str
     try:
         path = run_dir or create_run_directory(app)
         path.mkdir(parents=True, exist_ok=True)
-        if any(one.name not in names for one in path.iterdir()):
+        if any(child.name not in names for child in path.iterdir()):
             raise _not_empty(path, "expected a new one, or what the same command left unfinished")
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -77,7 +77,7 @@ def create_group_directory(app: App, run_dir: Path | None, names: Collection[str
 
 
 def require_empty(path: Path) -> None:
-    """Raise RunError unless a directory is empty or holds a training that can be resumed."""
+    """Raise RunError unless a directory is empty or has a training that can be resumed."""
     try:
         filled = path.exists() and any(path.iterdir())
     except OSError as error:
@@ -87,7 +87,7 @@ def require_empty(path: Path) -> None:
 
 
 def is_resumable(path: Path) -> bool:
-    """Tell whether a directory holds an unfinished training that the same command resumes."""
+    """Tell whether a directory has an unfinished training that the same command resumes."""
     if not _has_marker_file(path):
         return False
     if not (path / MANIFEST).exists():
@@ -106,10 +106,10 @@ def _has_marker_file(path: Path) -> bool:
         return False
 
 
-def _lock(note: IO[str], path: Path) -> None:
+def _lock(marker: IO[str], path: Path) -> None:
     # The system releases the lock when the process ends, for whatever reason.
     try:
-        fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RunError(
             f"Received the run directory {str(path)!r}, in which a training is running; expected "
@@ -119,7 +119,7 @@ def _lock(note: IO[str], path: Path) -> None:
         return  # some network file systems have no locks
 
 
-def _remove_if_untrained(path: Path, before: set[str] | None, made: list[Path]) -> None:
+def _remove_if_untrained(path: Path, before: set[str] | None, created: list[Path]) -> None:
     if has_trained_steps(path) or (path / MANIFEST).exists():
         return
     for name in set(TRAINING_FILES) - (before or set()):
@@ -128,8 +128,8 @@ def _remove_if_untrained(path: Path, before: set[str] | None, made: list[Path]) 
         else:
             (path / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # it contains files of others
-        for one in made:
-            one.rmdir()
+        for parent in created:
+            parent.rmdir()
 
 
 def _not_empty(path: Path, expected: str) -> RunError:
@@ -142,7 +142,7 @@ def _not_empty(path: Path, expected: str) -> RunError:
 def _unwritable(path: Path, error: OSError) -> RunError:
     return RunError(
         f"Received the run directory {str(path)!r}, which cannot be written "
-        f"({error.strerror}); expected a writable place. Choose another with --run-dir."
+        f"({error.strerror}); expected a writable directory. Choose another with --run-dir."
     )
 
 
@@ -161,8 +161,8 @@ def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
 def remove_training_files(path: Path) -> None:
     """Remove checkpoints, the marker file and partly written files from a finished run."""
     for name in (*TRAINING_FILES, MANIFEST):
-        for torn in path.glob(f".[0-9]*-{name}"):  # of a process that was killed
-            torn.unlink()
+        for partial in path.glob(f".[0-9]*-{name}"):  # of a process that was killed
+            partial.unlink()
     _remove_checkpoints(path)
     (path / MARKER_FILE).unlink(missing_ok=True)
 
@@ -170,26 +170,26 @@ def remove_training_files(path: Path) -> None:
 def checkpoint_paths(path: Path) -> list[Path]:
     """List the checkpoints of a run directory, the newest first."""
     checkpoints = [
-        one for one in (path / CHECKPOINT).glob(f"*{CHECKPOINT_SUFFIX}") if one.stem.isdigit()
+        file for file in (path / CHECKPOINT).glob(f"*{CHECKPOINT_SUFFIX}") if file.stem.isdigit()
     ]
-    return sorted(checkpoints, key=lambda one: int(one.stem), reverse=True)
+    return sorted(checkpoints, key=lambda file: int(file.stem), reverse=True)
 
 
 def next_checkpoint_path(path: Path) -> Path:
-    """Return the path of the next checkpoint; number 0 holds no steps."""
+    """Return the path of the next checkpoint; number 0 is the one before the first step."""
     last = next(iter(checkpoint_paths(path)), None)
     return path / CHECKPOINT / f"{int(last.stem) + 1 if last else 0:06d}{CHECKPOINT_SUFFIX}"
 
 
 def has_trained_steps(path: Path) -> bool:
-    """Tell whether a checkpoint holds training steps."""
-    return any(int(one.stem) for one in checkpoint_paths(path))
+    """Tell whether a checkpoint was written after a training step."""
+    return any(int(file.stem) for file in checkpoint_paths(path))
 
 
 def _remove_checkpoints(path: Path) -> None:
-    torn = (path / CHECKPOINT).glob(f".[0-9]*{CHECKPOINT_SUFFIX}")
-    for one in (*checkpoint_paths(path), *torn):
-        one.unlink(missing_ok=True)
+    partial = (path / CHECKPOINT).glob(f".[0-9]*{CHECKPOINT_SUFFIX}")
+    for file in (*checkpoint_paths(path), *partial):
+        file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # it contains files of others, or does not exist
         (path / CHECKPOINT).rmdir()
 

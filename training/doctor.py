@@ -23,7 +23,7 @@ PACKAGES = (
     "matplotlib",
 )
 
-# (package, first bad version, first good version or "", what happens)
+# (package, first bad version, first good version or "", consequence)
 KNOWN_BAD = (
     ("keras", "3.16", "", "not tested yet; setup.cfg requires 3.15"),
     ("tensorflow", "2.22", "", "not tested yet; setup.cfg requires 2.21"),
@@ -39,10 +39,14 @@ def examine(data_dir: Path | None = None) -> Iterator[tuple[str, str]]:
     versions = {name: _version(name) for name in PACKAGES}
     for name, version in versions.items():
         yield name, version or "not installed"
-    for name, first, good, happens in KNOWN_BAD:
+    for name, first_bad, first_good, consequence in KNOWN_BAD:
         version = versions[name]
-        if version and _at_least(version, first) and not (good and _at_least(version, good)):
-            yield f"! {name} {version}", happens
+        if (
+            version
+            and _at_least(version, first_bad)
+            and not (first_good and _at_least(version, first_good))
+        ):
+            yield f"! {name} {version}", consequence
     if os.environ.get("PYTHONDONTWRITEBYTECODE") and not _compiled():
         yield (
             "! byte-code",
@@ -52,29 +56,29 @@ def examine(data_dir: Path | None = None) -> Iterator[tuple[str, str]]:
     yield "cores", str(os.cpu_count())
     choice = choose_precision("auto", "image")
     yield "precision for images", f"{choice.policy} ({choice.reason})"
-    kept, most = (size / 2**30 for size in (decoded.cache_size(), decoded.MAX_CACHE_BYTES))
-    yield "cache directory", f"{cache_directory()}: decoded sets {kept:.2f} of {most:g} GiB"
+    used, limit = (size / 2**30 for size in (decoded.cache_size(), decoded.MAX_CACHE_BYTES))
+    yield "cache directory", f"{cache_directory()}: decoded sets {used:.2f} of {limit:g} GiB"
     yield from _data_directories(data_dir)
 
 
 def _data_directories(data_dir: Path | None) -> Iterator[tuple[str, str]]:
-    places = {
+    directories = {
         "--data-dir": data_dir,
         "TFDS_DATA_DIR": os.environ.get("TFDS_DATA_DIR"),
         "TFDS default": Path.home() / "tensorflow_datasets",
     }
-    for name, place in places.items():
-        if place is not None:
-            yield f"data: {name}", f"{place}: {_prepared_sets(Path(place))}"
+    for name, directory in directories.items():
+        if directory is not None:
+            yield f"data: {name}", f"{directory}: {_prepared_sets(Path(directory))}"
 
 
-def _prepared_sets(place: Path) -> str:
-    if not place.is_dir():
+def _prepared_sets(directory: Path) -> str:
+    if not directory.is_dir():
         return "does not exist"
     sets = sorted(
-        {path.relative_to(place).parts[0] for path in place.glob("*/**/dataset_info.json")}
+        {path.relative_to(directory).parts[0] for path in directory.glob("*/**/dataset_info.json")}
     )
-    return ", ".join(sets) or "holds no prepared set"
+    return ", ".join(sets) or "has no prepared set"
 
 
 def _version(package: str) -> str | None:

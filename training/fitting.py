@@ -26,7 +26,7 @@ from training.interrupts import InterruptedTrainingError, Interrupts
 from training.options import TrainOptions
 from training.resume import CheckpointState
 
-MAX_STEPS_PER_EXECUTION = 64  # as many as make the cost of a call small, and progress still moves
+MAX_STEPS_PER_EXECUTION = 64  # the cost of a call is small, and progress still shows often
 NUM_PREVIEW_IMAGES = 16
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
@@ -61,7 +61,7 @@ class TrainingJob(NamedTuple):
         parts: Its models.
         path: Run directory; None if another worker writes.
         begin: State to continue from.
-        again: Command that resumes the training after it is stopped.
+        resume_command: Command that resumes the training after it is stopped.
 
     """
 
@@ -70,7 +70,7 @@ class TrainingJob(NamedTuple):
     parts: ModelParts
     path: Path | None
     begin: CheckpointState
-    again: str
+    resume_command: str
 
     @property
     def chosen(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class TrainingJob(NamedTuple):
 class FitResult(NamedTuple):
     """Result of a fit; `stopped` is the exception that ended it early.
 
-    `stages` holds the first epoch, from 1, of the last stage; it is empty for a single stage.
+    `stages` contains the first epoch, from 1, of the last stage; it is empty for a single stage.
     """
 
     history: own.History
@@ -119,10 +119,10 @@ def count_steps(app: App, splits: Splits) -> tuple[int, int]:
 
 
 def count_steps_for(app: App, count: int, num_replicas: int) -> tuple[int, int]:
-    """Count the same for `count` training examples and a number of replicas."""
+    """Count steps as `count_steps` does, for `count` examples and `num_replicas` replicas."""
     steps = count // distribution.batch_size(app, count, num_replicas)
-    most = MAX_STEPS_PER_EXECUTION if num_replicas == 1 else 1
-    steps_per_execution = steps // -(-steps // most)
+    max_steps = MAX_STEPS_PER_EXECUTION if num_replicas == 1 else 1
+    steps_per_execution = steps // -(-steps // max_steps)
     # An execution across an epoch's end would take batches of the next epoch.
     return steps // steps_per_execution * steps_per_execution, steps_per_execution
 
@@ -150,8 +150,10 @@ def make_fit_data(
         # A fit that replays its epochs needs their batches.
         start=position.initial_batch(range(app.epochs), steps) if begin and begin.state else 0,
     )
-    together = inference_batch_size(splits.spec["features"])
-    valid = sharded_batches(splits.valid, batch_size=together, prepare=parts.preprocessing)
+    validation_batch_size = inference_batch_size(splits.spec["features"])
+    valid = sharded_batches(
+        splits.valid, batch_size=validation_batch_size, prepare=parts.preprocessing
+    )
     return FitData(
         train, valid, steps, splits, parts.preprocessing, size, steps_per_execution, position
     )
@@ -183,14 +185,14 @@ def _fit(
     best = own.KeepBest(job.parts.full_model, saved, job.app.monitor)
     interrupts = Interrupts()
     # AveragedWeights comes first, so that the averages are evaluated and saved.
-    before = [optimizers.AveragedWeights(), own.StopWhenDiverged(), history, best]
-    before += [*_standard_callbacks(job, logs, profile=options.profile), *callbacks]
+    own_callbacks = [optimizers.AveragedWeights(), own.StopWhenDiverged(), history, best]
+    own_callbacks += [*_standard_callbacks(job, logs, profile=options.profile), *callbacks]
     # A run that halves its learning rate goes back to the last checkpoint between epochs.
     within_epochs = options.on_nan == "stop" and distribution.strategy_name() != "multiworker"
     checkpoint = Checkpoint(
         job.path,
         job.begin,
-        before,
+        own_callbacks,
         interval=options.checkpoint_every,
         within_epochs=within_epochs,
         interrupts=interrupts,
@@ -199,8 +201,8 @@ def _fit(
     network, start = job.parts.network, time.perf_counter()
 
     def run() -> None:
-        consumed = make_fit_data(job.app, job.splits, job.parts, job.begin)
-        job.app.fit(network, consumed, callbacks=[*before, checkpoint], verbose=verbose)
+        fit_data = make_fit_data(job.app, job.splits, job.parts, job.begin)
+        job.app.fit(network, fit_data, callbacks=[*own_callbacks, checkpoint], verbose=verbose)
 
     with interrupts.handle_signals():
         stopped = _run_fit(run, job, checkpoint)
@@ -222,7 +224,7 @@ def _run_fit(
     except (tf.errors.InvalidArgumentError, FloatingPointError) as error:
         return _divergence_error(error, job, checkpoint)
     except InterruptedTrainingError as interrupt:
-        message = f"interrupted; finished epochs are kept. Resume: {job.again}"
+        message = f"interrupted; finished epochs are kept. Resume: {job.resume_command}"
         return InterruptedTrainingError(interrupt.number, message)
     except KeyboardInterrupt as interrupt:
         return interrupt
@@ -242,8 +244,8 @@ def _standard_callbacks(
             str(logs), write_graph=False, profile_batch=2 if profile else 0
         )
     if path and app.modality == "image" and splits.labels:
-        shown = splits.valid.numpy(slice(0, NUM_PREVIEW_IMAGES))
-        yield own.ShowPredictions(job.parts.full_model, shown, splits.labels, logs / "samples")
+        batch = splits.valid.numpy(slice(0, NUM_PREVIEW_IMAGES))
+        yield own.ShowPredictions(job.parts.full_model, batch, splits.labels, logs / "samples")
     if app.patience:
         mode = metric(app.monitor).mode
         yield keras.callbacks.EarlyStopping(app.monitor, patience=app.patience, mode=mode)
@@ -253,20 +255,21 @@ def _divergence_error(error: Exception, job: TrainingJob, checkpoint: Checkpoint
     if isinstance(error, tf.errors.InvalidArgumentError) and "not finite" not in str(error):
         raise error
     optimizer, best = job.parts.network.optimizer, checkpoint.best
-    what = "a loss that is not finite"
+    received = "a loss that is not finite"
     if isinstance(error, FloatingPointError):
-        what = f"{error} that is not finite or far too large"
-    kept = (
+        received = f"{error} that is not finite or far too large"
+    kept_note = (
         f"The best model, of epoch {best.epoch}, is in {job.path or 'the run of the chief'}."
         if best.epoch
         else "No epoch was finished."
     )
     remedy = "Lower --learning-rate, take --on-nan halve, or choose another --optimizer."
     if job.path and has_trained_steps(job.path):
-        remedy += f" To go on with half the rate: {job.again} --on-nan halve"
+        remedy += f" To go on with half the rate: {job.resume_command} --on-nan halve"
     return DivergedError(
-        f"Received {what} at step {int(optimizer.iterations.numpy())} "
-        f"(learning rate {float(optimizer.learning_rate):.3g}); expected a number. {kept} {remedy}",
+        f"Received {received} at step {int(optimizer.iterations.numpy())} "
+        f"(learning rate {float(optimizer.learning_rate):.3g}); expected a number. "
+        f"{kept_note} {remedy}",
         lower_rate_may_help=not checkpoint.params.get("replays"),
     )
 
@@ -275,13 +278,13 @@ def _disk_full_message(job: TrainingJob) -> str:
     """Say how much space a training needs and how much is free."""
     network = job.parts.network
     variables = [*network.variables, *network.optimizer.variables]
-    state = sum(int(tf.size(one)) * 4 for one in variables)
-    model = sum(one.nbytes for one in job.parts.full_model.get_weights())
-    # Two checkpoints, with the best weights in them, and one that is being written; two models.
+    state = sum(int(tf.size(weights)) * 4 for weights in variables)
+    model = sum(weights.nbytes for weights in job.parts.full_model.get_weights())
+    # Two stored checkpoints with the best weights, and one that is being written; two models.
     needed = 3 * (state + model) + 2 * model
     free = shutil.disk_usage(job.path or Path()).free
     return (
         f"Received a full disk at {job.path}, {free / 1e6:.1f} MB free; expected about "
         f"{needed / 1e6:.1f} MB for a model, its checkpoints and temporary files. No existing file "
-        f"is damaged. Free space, then: {job.again}"
+        f"is damaged. Free space, then: {job.resume_command}"
     )

@@ -41,7 +41,7 @@ class Interrupts:
     def handle_signals(self) -> Iterator[None]:
         """Receive the signals of this process, if this is its main thread.
 
-        Those that it was started to ignore, as by nohup or in a shell's background, it ignores.
+        Signals that the process was started to ignore, as by nohup, stay ignored.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -59,7 +59,7 @@ class Interrupts:
             raise InterruptedTrainingError(number)
         self.pending_signal = number
         print(
-            "athanor: stops after this step, with a checkpoint; once more to stop at once.",
+            "athanor: stops after this step, with a checkpoint; press again to stop at once.",
             file=sys.stderr,
             flush=True,
         )

@@ -80,12 +80,12 @@ def read(path: Path) -> dict[str, Any]:
     app = apps.get(content["app"])
     if content["question"] != app.modality:
         raise _damaged(path, f"question {content['question']!r:.50}, which {app.name()} has not")
-    for name, given, known in (
+    for name, value, expected in (
         ("answer", content["answer"], ANSWERS.values()),
         ("precision.policy", content["precision"]["policy"], POLICIES),
     ):
-        if given not in known:
-            raise _damaged(path, f"{name} {given!r:.50} is none of {', '.join(known)}")
+        if value not in expected:
+            raise _damaged(path, f"{name} {value!r:.50} is none of {', '.join(expected)}")
     if not all(isinstance(label, str) for label in content["labels"]):
         raise _damaged(path, "labels that are not strings")
     if not isinstance(content["data"].get("directory"), str | None):
@@ -146,7 +146,7 @@ def _require_picture(path: Path, reading: dict[str, Any], features: Any) -> None
         raise _damaged(path, f"reading.way {reading['way']!r:.50} is none")
     _require(path, reading, parts, "reading.")
     shape = reading["shape"]
-    sides = all(type(one) is int and 0 < one <= MAX_IMAGE_SIDE for one in shape)
+    sides = all(type(side) is int and 0 < side <= MAX_IMAGE_SIDE for side in shape)
     if features != [shape, "uint8"] or len(shape) != 3 or not sides:
         raise _damaged(path, "reading.shape is not that of the data")
 
@@ -154,9 +154,9 @@ def _require_picture(path: Path, reading: dict[str, Any], features: Any) -> None
 def _require_fold(path: Path, fold: Any) -> None:
     if fold is None:
         return
-    named = isinstance(fold, dict) and fold.keys() == {"number", "of"}
-    whole = named and all(type(one) is int for one in fold.values())
-    if not whole or not 1 <= fold["number"] <= fold["of"] >= 2:
+    has_names = isinstance(fold, dict) and fold.keys() == {"number", "of"}
+    are_integers = has_names and all(type(value) is int for value in fold.values())
+    if not are_integers or not 1 <= fold["number"] <= fold["of"] >= 2:
         raise _damaged(path, "data.fold is none")
 
 

@@ -5,10 +5,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-# What Keras writes for our models; none of our layers has files of its own.
+# The files that Keras writes for our models; none of our layers adds files.
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
-MAX_CONFIG_BYTES = 2**28  # it holds the ids of millions of users
-CLASS = re.compile(r"<class '[\w.]*?(\w+)'>")  # as Keras prints what it read
+MAX_CONFIG_BYTES = 2**28  # it may contain the ids of millions of users
+CLASS = re.compile(r"<class '[\w.]*?(\w+)'>")  # as in Keras's messages
 MAX_COMPRESSION_RATIO = 200  # Keras does not compress
 
 
@@ -25,7 +25,7 @@ def read_model(path: Path) -> Any:
 
     try:
         _require_members(path)
-        # Eagerly even inside a tf.function, whose graph would not hold the weights.
+        # Eagerly even inside a tf.function, because a graph cannot store the weights.
         with tf.init_scope():
             return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
@@ -36,12 +36,12 @@ def read_model(path: Path) -> Any:
 
 def _require_members(path: Path) -> None:
     with zipfile.ZipFile(path) as file:
-        members = {one.filename: one for one in file.infolist()}
-        if strange := sorted(members.keys() - set(MEMBERS)):
-            raise ValueError(f"it holds {strange[0]!r:.80}")
+        members = {member.filename: member for member in file.infolist()}
+        if unknown := sorted(members.keys() - set(MEMBERS)):
+            raise ValueError(f"it holds {unknown[0]!r:.80}")
         if missing := [name for name in MEMBERS if name not in members]:
             raise ValueError(f"it lacks {missing[0]}")
-        for name, one in members.items():
-            grown = one.file_size > MAX_COMPRESSION_RATIO * max(one.compress_size, 2**16)
-            if grown or (name != MEMBERS[-1] and one.file_size > MAX_CONFIG_BYTES):
-                raise ValueError(f"its {name} would take {one.file_size:,} bytes")
+        for name, member in members.items():
+            grown = member.file_size > MAX_COMPRESSION_RATIO * max(member.compress_size, 2**16)
+            if grown or (name != MEMBERS[-1] and member.file_size > MAX_CONFIG_BYTES):
+                raise ValueError(f"its {name} would take {member.file_size:,} bytes")

@@ -16,7 +16,7 @@ MAX_WORKERS = 256  # processes on one machine
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainOptions(CommonOptions):
-    """How `train` trains, besides the app's fields."""
+    """Options of `train`, in addition to the app's fields."""
 
     run_dir: Path | None = None
     """A new or empty directory for the run, or that of an interrupted one, which continues;
@@ -32,17 +32,17 @@ class TrainOptions(CommonOptions):
     """A list of check-data --write-quarantine: its examples are left out of training and
     validation, never out of test."""
     profile: bool = False
-    """Record for TensorBoard what the steps spend their time on."""
+    """Record a profile of the steps for TensorBoard."""
     force: bool = False
     """Continue also with other fields, data, devices or versions than the run began with."""
     checkpoint_every: float | None = None
-    """Seconds between two checkpoints; by default as often as costs 2 % of the time."""
+    """Seconds between two checkpoints; by default as often as takes 2 % of the time."""
     on_nan: OnNan = "stop"
     """If the loss diverges: stop, or continue from the last epoch with half the learning rate,
     three times at most."""
     deterministic: bool = False
-    """Let every operation add in one order, even if that is slower: on a GPU the same seed
-    then gives the same numbers."""
+    """Let every operation add numbers in a fixed order, even if that is slower: on a GPU the same
+    seed then gives the same results."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,7 +56,7 @@ class TrainOptions(CommonOptions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckDistributeOptions(CommonOptions):
-    """What `check-distribute` compares, besides the app's fields."""
+    """Options of `check-distribute`, in addition to the app's fields."""
 
     devices: int | None = None
     """How many GPUs, or parts of the CPU on a machine without one: 2 by default."""

@@ -16,7 +16,7 @@ from training.run import write_json
 
 POLICIES = ("float32", "mixed_bfloat16")
 
-# Below this speedup, casts and small layers cancel the gain.
+# Below this speedup of a convolution, casts and small layers cancel the advantage.
 MIN_SPEEDUP = 1.3
 
 
@@ -28,9 +28,9 @@ class PrecisionChoice(NamedTuple):
 
 
 def choose_precision(
-    requested: Precision, question: str, formats: Sequence[str] = ("float32", "bfloat16")
+    requested: Precision, modality: str, formats: Sequence[str] = ("float32", "bfloat16")
 ) -> PrecisionChoice:
-    """Return the policy for an app that answers a kind of question, in one of these formats.
+    """Return the policy for an app of this modality, in one of these formats.
 
     `auto` takes bfloat16 for images if a convolution and its gradient are at least 1.3 times
     as fast with it on this machine. The measurement takes a quarter of a second and is stored in
@@ -38,7 +38,7 @@ def choose_precision(
     """
     if requested != "auto":
         return PrecisionChoice(_policy(requested), "asked for")
-    if question != "image":
+    if modality != "image":
         return PrecisionChoice(
             "float32", "small dense and recurrent layers gain nothing from bfloat16"
         )
@@ -60,15 +60,15 @@ def _cached_seconds() -> dict[str, float]:
     path = cache_directory() / "precision.json"
     key = f"tensorflow {tf.__version__}, {processor_name()}"
     try:
-        known = json.loads(path.read_text())
-        if set(known[key]) == {"float32", "bfloat16"}:
-            return known[key]
+        cached = json.loads(path.read_text())
+        if set(cached[key]) == {"float32", "bfloat16"}:
+            return cached[key]
     except (OSError, ValueError, KeyError, TypeError):
-        known = {}
+        cached = {}
     seconds = {name: _convolution_seconds(name) for name in ("float32", "bfloat16")}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {**known, key: seconds})
+        write_json(path, {**cached, key: seconds})
     except OSError:
         pass  # Without a writable cache the next run measures again.
     return seconds

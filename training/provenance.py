@@ -17,9 +17,8 @@ from pathlib import Path
 from pipelines.files import atomic_write
 
 SIGNATURE_FILE = "origin.txt"
-KEY_VARIABLE = (
-    "ATHANOR_KEY_FILE"  # environment variable: path of a key that several machines or users share
-)
+# Environment variable: path of a key that several machines or users share.
+KEY_VARIABLE = "ATHANOR_KEY_FILE"
 RUN_FILES = ("run.json", "model.keras", "samples.npz")
 # Files of a version that a server reads.
 EXPORT_FILES = ("saved_model.pb", "variables/*", "assets/*", "assets.extra/*", "about.json")
@@ -42,8 +41,8 @@ def sign(
         written: Contents, by name, of files that will be written after the signature.
 
     """
-    with atomic_write(directory / SIGNATURE_FILE) as beside:
-        beside.write_text(_digest_of(directory, patterns, written or {}) + "\n")
+    with atomic_write(directory / SIGNATURE_FILE) as temporary:
+        temporary.write_text(_digest_of(directory, patterns, written or {}) + "\n")
 
 
 def require_signature(directory: Path, patterns: Sequence[str], *, trust: bool = False) -> None:
@@ -68,7 +67,9 @@ def require_signature(directory: Path, patterns: Sequence[str], *, trust: bool =
 
 def _digest_of(directory: Path, patterns: Sequence[str], written: Mapping[str, bytes]) -> str:
     """Compute the keyed digest (HMAC) of names and contents of all matching files."""
-    names = {path.relative_to(directory) for one in patterns for path in directory.glob(one)}
+    names = {
+        path.relative_to(directory) for pattern in patterns for path in directory.glob(pattern)
+    }
     names |= {Path(name) for name in written}
     digest = hmac.new(_key(), digestmod=hashlib.sha256)
     for name in sorted(names):
@@ -76,8 +77,8 @@ def _digest_of(directory: Path, patterns: Sequence[str], written: Mapping[str, b
         if path.is_dir() and str(name) not in written:
             continue
         content = written.get(str(name))
-        own = hashlib.sha256(content).hexdigest() if content is not None else _digest(path)
-        digest.update(f"{name}\0{own}\0".encode("utf-8", "surrogateescape"))
+        file_digest = hashlib.sha256(content).hexdigest() if content is not None else _digest(path)
+        digest.update(f"{name}\0{file_digest}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
@@ -92,29 +93,29 @@ def _key() -> bytes:
 
     If no file can be written, the key lasts as long as the process.
     """
-    place = key_file()
+    path = key_file()
     with contextlib.suppress(OSError):
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _create_key(place)
-        if key := place.read_bytes().strip():
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _create_key(path)
+        if key := path.read_bytes().strip():
             return key
     return secrets.token_bytes(32)
 
 
-def _create_key(place: Path) -> None:
-    beside = place.with_name(f".{os.getpid()}-{place.name}")
+def _create_key(path: Path) -> None:
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        beside.touch(mode=0o600)
-        beside.write_text(secrets.token_hex(32))
+        temporary.touch(mode=0o600)
+        temporary.write_text(secrets.token_hex(32))
         # Of several processes that start at once, the first one's key stays.
-        os.link(beside, place)
+        os.link(temporary, path)
     except FileExistsError:
         pass
     except OSError:  # some file systems have no links
-        beside.replace(place)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def key_file() -> Path:

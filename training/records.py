@@ -1,4 +1,4 @@
-"""Message at the start of a run, and the files at its end."""
+"""Describe a run at its start, and write its files at its end."""
 
 import dataclasses
 import platform
@@ -46,10 +46,10 @@ def start_message(job: TrainingJob, choice: PrecisionChoice) -> str:
 def _chosen(job: TrainingJob) -> str:
     """List the values that the app chose, with the reason for a lowered learning rate."""
     values = dict(job.chosen)
-    highest, peak = values.get("learning_rate"), job.app.peak_learning_rate
-    if highest is not None and highest < peak:
+    chosen_rate, peak = values.get("learning_rate"), job.app.peak_learning_rate
+    if chosen_rate is not None and chosen_rate < peak:
         values["learning_rate"] = (
-            f"{highest:.3g} (lowered from {peak:g} for a run of {job.steps:,} steps; "
+            f"{chosen_rate:.3g} (lowered from {peak:g} for a run of {job.steps:,} steps; "
             "--learning-rate is taken as it is)"
         )
     return "; ".join(f"{name} {value}" for name, value in values.items()) or "nothing"
@@ -67,16 +67,18 @@ def write_run(job: TrainingJob, manifest: dict[str, Any]) -> None:
 
 def write_samples(splits: Splits, parts: ModelParts, path: Path) -> None:
     """Write raw inputs of the test set and the predictions of the trained network."""
-    few = splits.test.select(np.arange(min(NUM_SAMPLES, len(splits.test))))
-    answers = [
+    examples = splits.test.select(np.arange(min(NUM_SAMPLES, len(splits.test))))
+    predictions = [
         parts.network(features, training=False)
-        for features, _ in ordered_batches(few, batch_size=NUM_SAMPLES, prepare=parts.preprocessing)
+        for features, _ in ordered_batches(
+            examples, batch_size=NUM_SAMPLES, prepare=parts.preprocessing
+        )
     ]
     if parts.output_layer is not None:
-        answers = [parts.output_layer(answer) for answer in answers]
+        predictions = [parts.output_layer(output) for output in predictions]
     labels = samples.as_bytes(splits.labels) if splits.labels else None
-    kept = samples.Samples(few.numpy().features, np.concatenate(answers), labels)
-    samples.save(path / "samples.npz", kept)
+    stored = samples.Samples(examples.numpy().features, np.concatenate(predictions), labels)
+    samples.save(path / "samples.npz", stored)
 
 
 def make_manifest(

@@ -1,4 +1,4 @@
-"""Checkpoint files: reading, writing, and whether a training may continue from one."""
+"""Read and write checkpoint files, and check that a training may continue from one."""
 
 import os
 import sys
@@ -19,13 +19,12 @@ from training.manifest import with_automatic
 from training.options import TrainOptions
 from training.run import CHECKPOINT, MANIFEST, Run, RunError
 
-FORMAT_VERSION = (
-    2  # of checkpoints; in version 2 automatic values are null, version 1 has no number
-)
+# Version of the checkpoint format: version 1 has no number; since 2, automatic values are null.
+FORMAT_VERSION = 2
 
 
 class TrainingIdentity(NamedTuple):
-    """What must be equal for a training to continue from a checkpoint.
+    """The values that must be equal for a training to continue from a checkpoint.
 
     Attributes:
         app: Name of the app.
@@ -48,14 +47,19 @@ class TrainingIdentity(NamedTuple):
 
     def differences(self, other: "TrainingIdentity") -> list[str]:
         """Describe the values that differ from those of another training."""
-        mine, others = (
-            {"app": one.app, **one.fields, **one.about, "number of devices": one.devices}
-            for one in (self, other)
+        values, other_values = (
+            {
+                "app": identity.app,
+                **identity.fields,
+                **identity.about,
+                "number of devices": identity.devices,
+            }
+            for identity in (self, other)
         )
         return [
-            f"{name} {value!r} instead of {others.get(name)!r}"
-            for name, value in mine.items()
-            if others.get(name) != value
+            f"{name} {value!r} instead of {other_values.get(name)!r}"
+            for name, value in values.items()
+            if other_values.get(name) != value
         ]
 
 
@@ -119,7 +123,7 @@ def newest_checkpoint(path: Path) -> CheckpointState | None:
 def load_identity(path: Path, app: type[App]) -> TrainingIdentity:
     """Read what identifies the run in a directory, finished or not.
 
-    Raises RunError if the directory holds no run of this app.
+    Raises RunError if the directory has no run of this app.
     """
     known: TrainingIdentity | None = None
     if (path / MANIFEST).exists():
@@ -138,7 +142,7 @@ def load_identity(path: Path, app: type[App]) -> TrainingIdentity:
         known = checkpoint.known
     if known is None:
         raise RunError(
-            f"Received --resume {str(path)!r}, which holds no run and no checkpoint; expected "
+            f"Received --resume {str(path)!r}, which has no run and no checkpoint; expected "
             "the directory of a training. Look in runs/, or start a new one: the same command "
             "with --run-dir."
         )
@@ -160,11 +164,11 @@ def find_finished_run(app: App, options: TrainOptions, *, fold: Fold | None = No
         return None
     run = Run.load(path, options.data_dir)
     content = run.manifest
-    honoured = (content["data"].get("quarantine") or {}).get("digest")
-    listed = options.quarantine and digest(options.quarantine)
+    applied = (content["data"].get("quarantine") or {}).get("digest")
+    requested = options.quarantine and digest(options.quarantine)
     if (
         (content["app"], content["fields"]) != (app.name(), app.to_json())
-        or (run.fold, honoured) != (fold, listed)
+        or (run.fold, applied) != (fold, requested)
         or content["stopped"]
     ):
         return None
@@ -203,15 +207,13 @@ def start_or_continue(
     return checkpoint._replace(known=known, forced=[*checkpoint.forced, *different])
 
 
-def write_first_checkpoint(
-    start_or_continue: CheckpointState, path: Path | None
-) -> CheckpointState:
-    """Write the initial state as a checkpoint, unless the directory holds it already."""
-    if path is None or start_or_continue.path.parent == path / CHECKPOINT:
-        return start_or_continue
-    start_or_continue = start_or_continue._replace(path=directory.next_checkpoint_path(path))
-    write(start_or_continue.path, start_or_continue)
-    return start_or_continue
+def write_first_checkpoint(state: CheckpointState, path: Path | None) -> CheckpointState:
+    """Write the initial state as a checkpoint, unless the directory has it already."""
+    if path is None or state.path.parent == path / CHECKPOINT:
+        return state
+    state = state._replace(path=directory.next_checkpoint_path(path))
+    write(state.path, state)
+    return state
 
 
 def _read_checkpoint(path: Path) -> CheckpointState:

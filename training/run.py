@@ -63,12 +63,12 @@ class Run:
 
     @property
     def modality(self) -> ModalityName:
-        """What an input is: an image, a row, a text or ids."""
+        """The kind of input: image, row, text or ids."""
         return self.manifest["question"]
 
     @property
     def task(self) -> TaskName:
-        """What is predicted: classes, numbers or rankings."""
+        """The kind of prediction: classification, regression or ranking."""
         return TASKS[self.manifest["answer"]]
 
     @property
@@ -81,7 +81,7 @@ class Run:
 
     @property
     def train_options(self) -> TrainOptions:
-        """The options with which training makes this run again."""
+        """The options with which training repeats this run."""
         mirrored = self.manifest["strategy"] == "mirrored"
         half = self.manifest["precision"]["policy"] == "mixed_bfloat16"
         return TrainOptions(
@@ -152,14 +152,14 @@ def sets_directory(app: App, data_dir: Path | None) -> str | None:
     The variable counts only if the app reads such a set.
     """
     reads_sets = any(address.startswith("tfds:") for address in (app.data, app.test))
-    place = data_dir or (os.environ.get("TFDS_DATA_DIR") if reads_sets else None)
-    return replace_home(str(expand_home(str(place)).absolute())) if place else None
+    directory = data_dir or (os.environ.get("TFDS_DATA_DIR") if reads_sets else None)
+    return replace_home(str(expand_home(str(directory)).absolute())) if directory else None
 
 
 def remembered_directory(name: str | None) -> Path | None:
     """Return the directory stored by `sets_directory`; None if it no longer exists."""
-    place = expand_home(name) if name else None
-    return place if place and place.is_dir() else None
+    directory = expand_home(name) if name else None
+    return directory if directory and directory.is_dir() else None
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -174,5 +174,5 @@ def as_json(content: Any) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
-    with atomic_write(path) as beside:
-        beside.write_text(text)
+    with atomic_write(path) as temporary:
+        temporary.write_text(text)

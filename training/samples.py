@@ -1,4 +1,4 @@
-"""Raw inputs and predictions of training, stored for the parity check of exports."""
+"""Store raw inputs and predictions of training, for the parity check of exports."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def save(path: Path, samples: Samples) -> None:
     texts = any(column.dtype.kind == "S" for column in columns.values())
     # Padding of short texts compresses well; pixels do not.
     savez = np.savez_compressed if texts else np.savez
-    with atomic_write(path) as beside, beside.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         savez(file, answers=samples.answers, **named, **columns)  # type: ignore[arg-type]
 
 
@@ -76,7 +76,7 @@ def _require(stored: dict[str, np.ndarray], answers: np.ndarray, features: Any) 
 
 
 def as_bytes(labels: Sequence[str]) -> np.ndarray:
-    """Labels as an array that needs no pickle."""
+    """Convert labels to an array that needs no pickle."""
     return np.array([label.encode("utf-8", "surrogateescape") for label in labels], "S")
 
 

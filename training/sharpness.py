@@ -5,20 +5,19 @@ from typing import Any, cast
 import keras
 import tensorflow as tf
 
-SMALLEST = 1e-12  # of a norm that is divided by
+MIN_NORM = 1e-12  # avoids a division by zero
 
 
 class SharpnessAware:
-    """A mix-in before keras.Model whose steps look for minima that are wide.
+    """A mix-in before keras.Model whose steps prefer flat minima.
 
         e = rho g(w) / ||g(w)||                                    SAM
         e = rho T^2 g(w) / ||T g(w)||,   T = |w| + eta             ASAM, `adaptive`
-        w <- what the optimizer makes of w with g(w + e)
+        w <- the optimizer's step from w with the gradient g(w + e)
 
-    Choose it for networks that fit their training set perfectly and should
-    generalise: each step costs two of the optimizer's. Statistics of batch
-    normalisation see both passes. Any optimizer, mixed precision, several
-    `steps_per_execution` and replicas go on as before.
+    Choose it for networks that fit their training set perfectly and should generalise: each step
+    takes twice as long. Statistics of batch normalisation include both passes. It works with any
+    optimizer, mixed precision, several `steps_per_execution` and replicas.
 
         class Net(SharpnessAware, keras.Model):
             radius = 0.1
@@ -28,9 +27,9 @@ class SharpnessAware:
         model.fit(...)
 
     Attributes:
-        radius: rho; 0.05, the paper's, of ASAM rather 0.5.
-        adaptive: ASAM, whose steps do not depend on the scale of the weights.
-        eta: of ASAM; 0.01, the paper's.
+        radius: rho; the papers use 0.05 for SAM and 0.5 for ASAM.
+        adaptive: use ASAM, whose steps do not depend on the scale of the weights.
+        eta: eta of ASAM; the paper uses 0.01.
 
     References:
         Foret et al., Sharpness-Aware Minimization, ICLR 2021, equation 2 and algorithm 1;
@@ -42,7 +41,7 @@ class SharpnessAware:
     adaptive: bool = False
     eta: float = 0.01
 
-    # Of the keras.Model that it is mixed into.
+    # Attributes of keras.Model.
     optimizer: Any
     metrics: Any
     trainable_variables: Any
@@ -50,18 +49,18 @@ class SharpnessAware:
     compute_metrics: Any
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Both passes over a batch, and a step. Raises ValueError for a wrong radius."""
+        """Make both passes over a batch, and a step. Raises ValueError for a wrong radius."""
         if not 0 <= self.radius < float("inf"):
             raise ValueError(f"Received radius={self.radius!r}; expected a finite number from 0.")
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         variables = self.trainable_variables
         gradients, loss, y_pred = self._gradients(x, y, sample_weight)
         ascent = self._ascent(self._reduced(gradients), variables)
-        kept = [variable + 0.0 for variable in variables]
+        original = [variable + 0.0 for variable in variables]
         for variable, step in zip(variables, ascent, strict=True):
             variable.assign_add(step)
         gradients, _, _ = self._gradients(x, y, sample_weight)
-        for variable, value in zip(variables, kept, strict=True):
+        for variable, value in zip(variables, original, strict=True):
             variable.assign(value)
         self.optimizer.apply(gradients, variables)
         for metric in self.metrics:
@@ -81,10 +80,10 @@ class SharpnessAware:
 
     def _reduced(self, gradients: list[Any]) -> list[Any]:
         """Sum dense gradients over all replicas, whose weights must stay equal."""
-        zero = [tf.zeros_like(variable.value) for variable in self.trainable_variables]
+        all_zeros = [tf.zeros_like(variable.value) for variable in self.trainable_variables]
         dense = [
-            rest if one is None else tf.convert_to_tensor(one)
-            for one, rest in zip(gradients, zero, strict=True)
+            zeros if gradient is None else tf.convert_to_tensor(gradient)
+            for gradient, zeros in zip(gradients, all_zeros, strict=True)
         ]
         context = tf.distribute.get_replica_context()
         return context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
@@ -92,17 +91,18 @@ class SharpnessAware:
     def _ascent(self, gradients: list[Any], variables: list[Any]) -> list[Any]:
         """Compute the perturbation e of each variable."""
         scales = [
-            tf.abs(one) + self.eta if self.adaptive else tf.ones([], one.dtype) for one in variables
+            tf.abs(value) + self.eta if self.adaptive else tf.ones([], value.dtype)
+            for value in variables
         ]
-        scaled = [scale * one for scale, one in zip(scales, gradients, strict=True)]
-        norm = tf.linalg.global_norm([tf.cast(one, "float32") for one in scaled])
-        factor = self.radius / tf.maximum(norm, SMALLEST)
+        scaled = [scale * value for scale, value in zip(scales, gradients, strict=True)]
+        norm = tf.linalg.global_norm([tf.cast(value, "float32") for value in scaled])
+        factor = self.radius / tf.maximum(norm, MIN_NORM)
         return [
-            tf.cast(factor, one.dtype) * scale * one
-            for scale, one in zip(scales, scaled, strict=True)
+            tf.cast(factor, value.dtype) * scale * value
+            for scale, value in zip(scales, scaled, strict=True)
         ]
 
 
 @keras.saving.register_keras_serializable("athanor")
 class SharpnessAwareModel(SharpnessAware, keras.Model):
-    """A model of inputs and outputs that trains by SAM: as keras.Model(inputs, outputs)."""
+    """A model that trains by SAM, made like keras.Model(inputs, outputs)."""

@@ -18,18 +18,18 @@ def start_tensorflow(devices: int | None = None, strategy: Strategy = "one") -> 
     Without a GPU the CPU is split into `devices`. Several workers connect before anything else.
     Raises StrategyError if workers are requested but TF_CONFIG names none.
     """
-    several = cluster.wanted(strategy)
+    joins_cluster = cluster.cluster_to_join(strategy)
     if "tensorflow" in sys.modules:
         return
     with _quiet(), _hide_package("sklearn"), _hide_package("matplotlib"):
         import keras  # noqa: F401
         import tensorflow as tf
 
-        if not several and not tf.config.list_physical_devices("GPU"):
+        if not joins_cluster and not tf.config.list_physical_devices("GPU"):
             split_cpu(devices or 1)
-        if not several:
+        if not joins_cluster:
             tf.config.list_logical_devices()
-    if several:
+    if joins_cluster:
         from training.distributed import strategy as distribution
 
         distribution.multiworker()
@@ -102,7 +102,7 @@ def _hide_package(name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _buffered_stderr() -> Iterator[None]:
-    """No variable silences TensorFlow 2.21's start (tensorflow#100442): hold its lines back."""
+    """Hold back standard error: no variable silences TensorFlow's start (tensorflow#100442)."""
     saved = os.dup(2)
     with tempfile.TemporaryFile() as lines:
         os.dup2(lines.fileno(), 2)

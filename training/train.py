@@ -21,7 +21,7 @@ from training.records import FitResult
 from training.resume import CheckpointState, TrainingIdentity
 from training.run import ELSEWHERE, QUARANTINE, Run, sets_directory
 
-HALVINGS = 3  # of the learning rate, at most
+MAX_HALVINGS = 3  # of the learning rate
 DEFAULTS = TrainOptions()
 
 
@@ -59,19 +59,19 @@ def train(
     options = dataclasses.replace(options, **changes)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    # As in `Run.splits`, which loads them again.
+    # `Run.splits` loads them again in the same way.
     splits = quarantine.training_splits(app.load_splits(options.data_dir), fold, options.quarantine)
-    spread = distribution.make_strategy(options.strategy, options.devices)
-    distribution.batch_size(app, len(splits.train), spread.num_replicas_in_sync)
+    strategy = distribution.make_strategy(options.strategy, options.devices)
+    distribution.batch_size(app, len(splits.train), strategy.num_replicas_in_sync)
     checkpoint = resume.find_checkpoint(options.run_dir)
-    with contextlib.ExitStack() as held:
-        with spread.scope(), distribution.report_lost_workers():
+    with contextlib.ExitStack() as stack:
+        with strategy.scope(), distribution.report_lost_workers():
             choice = distribution.agree_on_precision(
                 app, splits, _choose_precision(app, options, checkpoint)
             )
             known = _identity_of(app, splits, choice, options)
             begin = resume.start_or_continue(known, checkpoint, force=options.force)
-            job = _prepare_job(app, splits, begin, fold, options, held)
+            job = _prepare_job(app, splits, begin, fold, options, stack)
             if verbose and job.path:
                 print(records.start_message(job, choice), flush=True)
             job, fitted = _fit_with_halving(job, options, callbacks, verbose)
@@ -96,12 +96,12 @@ def _choose_precision(
 def _identity_of(
     app: App, splits: Splits, choice: PrecisionChoice, options: TrainOptions
 ) -> TrainingIdentity:
-    """Collect what identifies a training in the current strategy scope."""
+    """Return the identity of a training in the current strategy scope."""
     about = {
         "data fingerprint": splits.fingerprint(),
         "precision": choice.policy,
         "deterministic": options.deterministic,
-        **{f"{one.__name__} version": one.__version__ for one in (tf, keras, np)},
+        **{f"{package.__name__} version": package.__version__ for package in (tf, keras, np)},
     }
     devices = distribution.num_replicas()
     return TrainingIdentity(
@@ -121,33 +121,35 @@ def _prepare_job(
     begin: CheckpointState,
     fold: Fold | None,
     options: TrainOptions,
-    held: contextlib.ExitStack,
+    stack: contextlib.ExitStack,
 ) -> TrainingJob:
-    """Prepare a fit; its directory stays locked while `held` is open."""
+    """Prepare a fit; its directory stays locked while `stack` is open."""
     distribution.require_equal_to_chief("checkpoints", begin.position.epoch)
     parts = build_compiled(
         _with_halved_rate(app, splits, begin), splits, begin.known.precision["policy"]
     )
     path = (
-        held.enter_context(directory.reserve(app, options.run_dir))
+        stack.enter_context(directory.reserve(app, options.run_dir))
         if distribution.is_chief()
         else None
     )
     if path:
         # Stored now, so that an interrupted training has it too.
         quarantine.copy_list(options.quarantine, path / QUARANTINE)
-    again = f"athanor {app.name()} train --resume {path or 'RUN'}"
+    resume_command = f"athanor {app.name()} train --resume {path or 'RUN'}"
     if fold and path:
-        again = f"the same command with --run-dir {path.parent}"
-    return TrainingJob(app, splits, parts, path, resume.write_first_checkpoint(begin, path), again)
+        resume_command = f"the same command with --run-dir {path.parent}"
+    return TrainingJob(
+        app, splits, parts, path, resume.write_first_checkpoint(begin, path), resume_command
+    )
 
 
 def _with_halved_rate(app: App, splits: Splits, begin: CheckpointState) -> App:
     """Return the app with its learning rate after the halvings."""
     if not begin.halvings:
         return app
-    highest = app.peak_learning_rate_for(app.epochs * count_steps(app, splits)[0])
-    return dataclasses.replace(app, learning_rate=highest / 2 ** len(begin.halvings))
+    peak = app.peak_learning_rate_for(app.epochs * count_steps(app, splits)[0])
+    return dataclasses.replace(app, learning_rate=peak / 2 ** len(begin.halvings))
 
 
 def _fit_with_halving(
@@ -166,7 +168,7 @@ def _fit_with_halving(
             "Received --on-nan halve for several workers; expected stop. Leave it out."
         )
     fitted = fit(job, options, callbacks, verbose)
-    while halves and len(job.begin.halvings) < HALVINGS and _lower_rate_may_help(fitted):
+    while halves and len(job.begin.halvings) < MAX_HALVINGS and _lower_rate_may_help(fitted):
         job = _halve_learning_rate(job)
         fitted = fit(job, options, callbacks, verbose)
     if fitted.stopped is not None and not fitted.best.epoch:

@@ -45,7 +45,7 @@ class Lists(NamedTuple):
     user_positions: np.ndarray
     hits: np.ndarray
     num_relevant: np.ndarray
-    places: np.ndarray
+    indices: np.ndarray
     popularity: np.ndarray
     mean_popularity: float
 
@@ -80,7 +80,7 @@ def predict_test_set(run: Run) -> Predictions:
         found = item_scores.top_items(
             model, users, k=tf.constant(length), exclude_seen=tf.constant(True), in_test=False
         )
-        return tf.where(tf.math.is_inf(found.scores), NO_ITEM, found.places)
+        return tf.where(tf.math.is_inf(found.scores), NO_ITEM, found.indices)
 
     step = max(1, MAX_PAIRS_PER_BATCH // users.catalogue_size)
     starts = range(0, len(users.names), step)
@@ -144,7 +144,7 @@ def ndcg(lists: Lists, k: int = K) -> np.ndarray:
 
 def coverage(lists: Lists, k: int = K, rows: Any = slice(None)) -> float:
     """Share of the catalogue that is among the first k of at least one list."""
-    places = np.unique(lists.places[rows, :k])
+    places = np.unique(lists.indices[rows, :k])
     return np.count_nonzero(places != NO_ITEM) / len(lists.popularity)
 
 
@@ -236,13 +236,13 @@ def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str,
                 "popularity_bias": _popularity_bias(lists, k),
             }
             for k in LIST_LENGTHS
-            if k <= lists.places.shape[1]
+            if k <= lists.indices.shape[1]
         ]
     }
 
 
 def _popularity_bias(lists: Lists, k: int) -> float:
-    places = lists.places[:, :k]
+    places = lists.indices[:, :k]
     popularity = lists.popularity[places[places != NO_ITEM]]
     return float(popularity.mean() / lists.mean_popularity) if len(popularity) else 0.0
 
@@ -257,6 +257,6 @@ def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[
     if (lists := predictions.lists) is not None:
         share = coverage(lists)
         drawn["popularity.png"] = ranking_pictures.popularity(
-            lists.popularity, lists.places[:, :K], share
+            lists.popularity, lists.indices[:, :K], share
         )
     return drawn

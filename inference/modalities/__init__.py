@@ -1,4 +1,4 @@
-"""What predict, exports and the server can do with each modality."""
+"""The functions of each modality for predict, exports and the server."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from training.run import Run
 class Modality(Protocol):
     """The functions that a modality's module defines; `raw` is features as training reads them.
 
-    Such a module imports no Keras while it is imported: `predict` on a saved graph needs none.
+    Importing such a module does not import Keras, because `predict` on a saved graph needs none.
     """
 
     NAME: ModalityName
@@ -27,12 +27,12 @@ class Modality(Protocol):
         """Make the TensorFlow functions that `predict` calls, by name."""
 
     def vocabularies(self, run: Run) -> dict[str, Any]:
-        """List the texts that the model knows, where `predict` needs them."""
+        """List the texts that the model knows, if `predict` needs them."""
 
     def sample_inputs(self, raw: Any, run: Run) -> dict[str, Any]:
         """Convert raw features to inputs of every signature, by `SIGNATURE/input/NAME`.
 
-        `SIGNATURE/output/NAME` holds an expected output, if training did not store it.
+        `SIGNATURE/output/NAME` is an expected output that training did not store.
         """
 
     def synthetic_features(self, run: Run) -> Any:
@@ -59,4 +59,4 @@ MODALITIES: tuple[Modality, ...] = (images, rows, texts, ids)
 
 def modality_of(run: Run) -> Modality:
     """Return the module for a run's modality."""
-    return next(one for one in MODALITIES if run.modality == one.NAME)
+    return next(modality for modality in MODALITIES if run.modality == modality.NAME)

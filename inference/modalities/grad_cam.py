@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# A smaller peak, as a share of the sum of absolute weighted features, is rounding: the map stays 0.
+# A smaller peak, as a share of the sum of absolute weighted features, is a rounding error.
 MIN_PEAK_SHARE = 0.01
 
 
 def heat(network: Any, prepared: Any, classes: np.ndarray) -> np.ndarray | None:
-    """Heat map of a class over the last feature map, from 0 to 1.
+    """Return the heat map of a class over the last feature map, from 0 to 1.
 
     Args:
         network: a chain of layers from preprocessed images to logits.
@@ -18,8 +18,8 @@ def heat(network: Any, prepared: Any, classes: np.ndarray) -> np.ndarray | None:
         classes: the class to explain, for each image.
 
     Returns:
-        [batch, height, width] of the map; None if the network has no feature map of
-        more than one pixel, or is no chain.
+        Maps [batch, height, width]; None if the network has no feature map of more than one
+        pixel, or is not a chain.
 
     References:
         Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2.
@@ -30,9 +30,9 @@ def heat(network: Any, prepared: Any, classes: np.ndarray) -> np.ndarray | None:
 
 
 def last_feature_map(network: Any, prepared: Any) -> int | None:
-    """Index of the layer that outputs the last feature map of more than one pixel.
+    """Return the index of the layer with the last feature map of more than one pixel.
 
-    None if there is none, or if the network is no chain of its layers. Runs the network, so
+    None if there is none, or if the network is not a chain of its layers. It runs the network, so
     call it outside of graphs.
     """
     maps = _outputs(network.layers[1:], prepared)
@@ -43,7 +43,7 @@ def last_feature_map(network: Any, prepared: Any) -> int | None:
 
 
 def heat_maps(network: Any, last: int, prepared: Any, classes: Any) -> Any:
-    """As `heat`, as a tensor, for a known last feature map; inside a graph or outside."""
+    """Return what `heat` returns, as a tensor, inside a graph or outside."""
     features = prepared
     for layer in network.layers[1 : last + 1]:
         features = layer(features, training=False)
@@ -55,17 +55,17 @@ def heat_maps(network: Any, last: int, prepared: Any, classes: Any) -> Any:
         # Relative to the mean: all logits may rise together.
         chosen = tf.gather(logits, classes, batch_dims=1)
         score = tf.reduce_sum(chosen - tf.reduce_mean(logits, 1))
-    # alpha_k: the mean of the gradient over the places of channel k.
+    # alpha_k: the mean of the gradient over the positions of channel k.
     alpha = tf.reduce_mean(tape.gradient(score, features), [1, 2], keepdims=True)
-    weighed = tf.cast(alpha, tf.float32) * tf.cast(features, tf.float32)
-    found = tf.nn.relu(tf.reduce_sum(weighed, -1))
-    peak = tf.reduce_max(found, [1, 2], keepdims=True)
-    total = tf.reduce_max(tf.reduce_sum(tf.abs(weighed), -1), [1, 2], keepdims=True)
-    return found / tf.maximum(tf.maximum(peak, MIN_PEAK_SHARE * total), 1e-9)
+    weighted = tf.cast(alpha, tf.float32) * tf.cast(features, tf.float32)
+    maps = tf.nn.relu(tf.reduce_sum(weighted, -1))
+    peak = tf.reduce_max(maps, [1, 2], keepdims=True)
+    total = tf.reduce_max(tf.reduce_sum(tf.abs(weighted), -1), [1, 2], keepdims=True)
+    return maps / tf.maximum(tf.maximum(peak, MIN_PEAK_SHARE * total), 1e-9)
 
 
 def _outputs(layers: list[Any], x: Any) -> list[Any] | None:
-    """Outputs of each layer of a chain; None if the layers are no chain."""
+    """Return the output of each layer of a chain; None if the layers are not a chain."""
     outputs = []
     for layer in layers:
         try:

@@ -1,4 +1,4 @@
-"""Predictions for ids: lists for a user, ratings of pairs."""
+"""Predict for ids: lists for a user, ratings of pairs."""
 
 import csv
 import itertools
@@ -27,8 +27,8 @@ class UnknownIdError(ValueError):
 def predict(run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:
     """Recommend items to a USER; predict the rating of USER,ITEM or of the pairs of a CSV file.
 
-    An id that holds a comma is written in double quotes, as in a CSV file. Raises
-    UnreadableError if an input is none of these.
+    An id that contains a comma is written in double quotes, as in a CSV file. Raises
+    UnreadableError for other inputs.
     """
     users = frozenset(saved_graph.vocabularies(run)["users"])
     return [row for text in inputs for row in _predict_one(run, users, text, note)]
@@ -83,11 +83,11 @@ def _ratings(
 
 
 def _note_items_as_users(run: Run, unknown_users: np.ndarray, note: Note) -> None:
-    """Note unknown users whose name is that of an item."""
+    """Note unknown users that have the name of an item."""
     distinct = dict.fromkeys(unknown_users.tolist())
     items = set(saved_graph.vocabularies(run)["items"]) if distinct else set()
-    names = (name.decode("utf-8", "surrogateescape") for name in distinct)
-    for name in itertools.islice((one for one in names if one in items), MAX_NAMED_IDS):
+    texts = (name.decode("utf-8", "surrogateescape") for name in distinct)
+    for name in itertools.islice((name for name in texts if name in items), MAX_NAMED_IDS):
         shown = name.encode("utf-8", "surrogateescape").decode(errors="replace")
         note(
             f"There is no user {shown!r}, but an item of that name. Unknown users get popular "
@@ -108,7 +108,7 @@ def require_known(predictions: list[dict[str, Any]]) -> None:
 
 
 def _basis(user: int, item: int) -> str:
-    """What a prediction is based on, from the numbers of user and item; 0 is unknown."""
+    """Describe the basis of a prediction, from the numbers of user and item; 0 is unknown."""
     if user and item:
         return KNOWN
     if user:

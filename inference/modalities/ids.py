@@ -35,7 +35,7 @@ ITEM_VECTORS: weakref.WeakKeyDictionary[Any, np.ndarray | None] = weakref.WeakKe
 
 
 def signatures(run: Run) -> dict[str, Any]:
-    """`serving_default`, also called `rating`, over pairs; `recommend` over users; `similar`.
+    """Return `serving_default`, also called `rating`, over pairs; `recommend`; `similar`.
 
     `recommend(user [n], k [], exclude_seen [])` returns items and scores [n, k] from the
     catalogue in the artifact, the best first; k is at most the size of the catalogue. If
@@ -45,20 +45,20 @@ def signatures(run: Run) -> dict[str, Any]:
     [n, k]; empty names and 0 for an unknown item and after the last one. It is missing if
     the model recommends the same items to all users.
     """
-    known = _lists_and_ratings(run)
-    known = {"serving_default": known["rating"], **known}
+    functions = _lists_and_ratings(run)
+    functions = {"serving_default": functions["rating"], **functions}
     vectors = _cached_item_vectors(run.model)
-    return known if vectors is None else known | {"similar": _similar(run, vectors)}
+    return functions if vectors is None else functions | {"similar": _similar(run, vectors)}
 
 
 def _lists_and_ratings(run: Run) -> dict[str, Any]:
-    answer, model = named_function(run), run.model
+    predict_pairs, model = named_function(run), run.model
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name) for name in PAIR], autograph=False
     )
     def rating(user: Any, item: Any) -> dict[str, Any]:
-        return answer({"user": user, "item": item})
+        return predict_pairs({"user": user, "item": item})
 
     @tf.function(
         input_signature=[
@@ -93,15 +93,15 @@ def vocabularies(run: Run) -> dict[str, Any]:
     return {"users": list(ids.users), "items": list(ids.items)}
 
 
-def _named_items(model: Any, found: TopItems) -> dict[str, Any]:
-    """Names and scores of items; empty and 0 for minus infinity, which JSON cannot hold."""
-    left = tf.math.is_finite(found.scores)
-    names = tf.gather(catalogue(ids_of(model)), found.places)
-    return {"items": tf.where(left, names, ""), "scores": tf.where(left, found.scores, 0.0)}
+def _named_items(model: Any, top: TopItems) -> dict[str, Any]:
+    """Return names and scores of items; "" and 0 for minus infinity, which JSON lacks."""
+    is_item = tf.math.is_finite(top.scores)
+    names = tf.gather(catalogue(ids_of(model)), top.indices)
+    return {"items": tf.where(is_item, names, ""), "scores": tf.where(is_item, top.scores, 0.0)}
 
 
 def _cached_item_vectors(model: Any) -> np.ndarray | None:
-    """As `item_vectors`, computed once for a loaded model."""
+    """Return `item_vectors`, computed once for a loaded model."""
     if model not in ITEM_VECTORS:
         ITEM_VECTORS[model] = item_vectors(model)
     return ITEM_VECTORS[model]
@@ -123,7 +123,7 @@ def _similar(run: Run, vectors: np.ndarray) -> Any:
 
 
 def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
-    """Pairs as inputs of each signature, and expected lists of items."""
+    """Return pairs as inputs of each signature, and expected lists of items."""
     pairs = {name: raw[name].astype("S") for name in PAIR}
     of_pairs = {
         f"{signature}/input/{name}": column
@@ -132,21 +132,21 @@ def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]
     }
     k, exclude = np.int32(LIST_LENGTH), np.bool_(True)
     count = len(ids_of(run.model).offered)
-    some = slice(max_batch_size(count))
-    known: dict[str, Any] = of_pairs | {
-        "recommend/input/user": pairs["user"][some],
+    first = slice(max_batch_size(count))
+    inputs: dict[str, Any] = of_pairs | {
+        "recommend/input/user": pairs["user"][first],
         "recommend/input/k": k,
         "recommend/input/exclude_seen": exclude,
-        **_recommended(run, raw["user"][some], count),
+        **_recommended(run, raw["user"][first], count),
     }
     vectors = _cached_item_vectors(run.model)
     if vectors is None:
-        return known
+        return inputs
     items, scores = most_similar(
-        run.model, vectors, tf.constant(raw["item"][some]), tf.constant(count)
+        run.model, vectors, tf.constant(raw["item"][first]), tf.constant(count)
     )
-    return known | {
-        "similar/input/item": pairs["item"][some],
+    return inputs | {
+        "similar/input/item": pairs["item"][first],
         "similar/input/k": k,
         "similar/output/items": items.numpy().astype("S"),
         "similar/output/scores": scores.numpy(),
@@ -154,21 +154,21 @@ def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]
 
 
 def _recommended(run: Run, users: np.ndarray, count: int) -> dict[str, np.ndarray]:
-    """All items in the order of their scores: the check accepts any order of equal scores."""
-    found = top_items(
+    """Return all items ordered by score; the check accepts any order of equal scores."""
+    top = top_items(
         run.model, tf.constant(users), tf.constant(count), tf.constant(True), in_test=True
     )
-    places, scores = found.places.numpy(), found.scores.numpy()
+    indices, scores = top.indices.numpy(), top.scores.numpy()
     names = np.array([encode_id(name) for name in ids_of(run.model).offered], "S")
-    left = np.isfinite(scores)
+    is_item = np.isfinite(scores)
     return {
-        "recommend/output/items": np.where(left, names[places], b""),
-        "recommend/output/scores": np.where(left, scores, np.float32(0)),
+        "recommend/output/items": np.where(is_item, names[indices], b""),
+        "recommend/output/scores": np.where(is_item, scores, np.float32(0)),
     }
 
 
 def synthetic_features(run: Run) -> dict[str, np.ndarray]:
-    """Pairs of unknown users and items that can be recommended."""
+    """Return pairs of unknown users and items that can be recommended."""
     items = [encode_id(name) for name in ids_of(run.model).offered[: len(SYNTHETIC_USERS)]]
     return {
         "user": np.array(SYNTHETIC_USERS[: len(items)], object),
@@ -179,10 +179,10 @@ def synthetic_features(run: Run) -> dict[str, np.ndarray]:
 def portable(run: Run) -> Portable:
     """Return a model of pairs of numbers; the JSON beside it says how to make lists from scores."""
     model, ids = as_float32(run.model), ids_of(run.model)
-    rest = tail_model(model, ids_of(model))
+    tail = tail_model(model, ids_of(model))
 
     def pairs(user: Any, item: Any) -> dict[str, Any]:
-        return name_outputs(run.task, rest({"user": user, "item": item}))
+        return name_outputs(run.task, tail({"user": user, "item": item}))
 
     tables = {
         "user": CodeTable(tuple(ids.users), 1, 0),
@@ -191,28 +191,28 @@ def portable(run: Run) -> Portable:
     specs = tuple(tf.TensorSpec([None], tf.int32, name) for name in PAIR)
     left_out = {
         "rating": "it is serving_default",
-        "similar": "what is alike is known to the SavedModel",
+        "similar": "only the SavedModel has the similar items",
     }
     return Portable(pairs, specs, tables, left_out=left_out, lists=_lists(ids))
 
 
 def _lists(ids: "Ids") -> Lists:
-    """Candidates and interactions for lists; too many interactions are left out."""
+    """Return candidates and interactions for lists; too many interactions are left out."""
     if ids.num_interactions > MAX_WRITTEN_INTERACTIONS:
         return Lists(list(ids.offered), None)
-    rows, places = (
+    rows, indices = (
         ids.interactions_of(tf.constant([encode_id(name) for name in ids.users]), in_test=True)
         .numpy()
         .T
     )
     interactions: dict[str, list[int]] = {}
-    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
-        interactions.setdefault(ids.users[row], []).append(place)
+    for row, index in zip(rows.tolist(), indices.tolist(), strict=True):
+        interactions.setdefault(ids.users[row], []).append(index)
     return Lists(list(ids.offered), interactions)
 
 
 def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:
-    """Example items, and example users if everybody may see them."""
+    """Return example items, and example users if `with_examples`."""
     ids = ids_of(run.model)
     examples = {"users": ids.users if with_examples else [], "items": ids.offered}
     return {
@@ -239,7 +239,7 @@ def _id_line(value: Any) -> str:
 
 
 def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:  # noqa: ARG001
-    """Inputs of `predict`: the first user, and the pair of each example."""
+    """Return inputs of `predict`: the first user, and the pair of each example."""
     pairs = [
         (user.decode(errors="replace"), item.decode(errors="replace"))
         for user, item in zip(batch.features["user"], batch.features["item"], strict=True)
@@ -248,7 +248,7 @@ def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:  # noqa: 
 
 
 def _cells(*cells: str) -> str:
-    """Cells as a line of a CSV file."""
+    """Format cells as a line of a CSV file."""
     line = io.StringIO()
     csv.writer(line).writerow(cells)
     return line.getvalue().rstrip("\r\n")

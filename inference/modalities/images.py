@@ -26,7 +26,7 @@ NAME: ModalityName = "image"
 
 
 def signatures(run: Run) -> dict[str, Any]:
-    """Concrete functions over decoded pixels and over encoded files, with named outputs.
+    """Return functions over decoded pixels and over encoded files, with named outputs.
 
     If the network has a feature map, `explain(image_bytes [n], class_index [n])` returns
     `heat` [n, h, w], the Grad-CAM of the class with this index (int32), from 0 to 1; and
@@ -40,7 +40,7 @@ def signatures(run: Run) -> dict[str, Any]:
 
 
 def vocabularies(run: Run) -> dict[str, Any]:  # noqa: ARG001
-    """None: images have no texts."""
+    """Return nothing: images have no texts."""
     return {}
 
 
@@ -70,8 +70,8 @@ class Explainer(NamedTuple):
     """The parts of a model that Grad-CAM needs.
 
     Attributes:
-        prepare: preprocessing of raw pixels.
-        network: from preprocessed pixels to logits.
+        prepare: the preprocessing of raw pixels.
+        network: the model from preprocessed pixels to logits.
         last: index of the network's layer with the last feature map.
 
     """
@@ -81,7 +81,7 @@ class Explainer(NamedTuple):
     last: int
 
     def heat(self, pixels: Any, classes: Any) -> Any:
-        """Grad-CAM of a class for each image, float32 [n, h, w] from 0 to 1."""
+        """Return the Grad-CAM of a class for each image, float32 [n, h, w] from 0 to 1."""
         from inference.modalities.grad_cam import heat_maps
 
         return heat_maps(self.network, self.last, self.prepare(pixels), classes)
@@ -94,12 +94,12 @@ def make_explainer(run: Run) -> Explainer | None:
     from inference.modalities.grad_cam import last_feature_map
 
     layers = run.model.layers
-    place = next((k for k, x in enumerate(layers) if k and isinstance(x, keras.Model)), None)
-    if place is None:
+    index = next((k for k, x in enumerate(layers) if k and isinstance(x, keras.Model)), None)
+    if index is None:
         return None
-    prepare = keras.Model(run.model.input, layers[place - 1].output)
-    last = last_feature_map(layers[place], prepare(run.samples.raw[:2]))
-    return None if last is None else Explainer(prepare, layers[place], last)
+    prepare = keras.Model(run.model.input, layers[index - 1].output)
+    last = last_feature_map(layers[index], prepare(run.samples.raw[:2]))
+    return None if last is None else Explainer(prepare, layers[index], last)
 
 
 def _explain_function(explainer: Explainer, fit: Any) -> Any:
@@ -111,15 +111,15 @@ def _explain_function(explainer: Explainer, fit: Any) -> Any:
         autograph=False,
     )
     def explain(image_bytes: Any, class_index: Any) -> dict[str, Any]:
-        seen = decode_all(image_bytes, fit, fit.shape)
-        png = tf.map_fn(tf.io.encode_png, seen, fn_output_signature=tf.TensorSpec([], tf.string))
-        return {"heat": explainer.heat(seen, class_index), "image_bytes": png}
+        decoded = decode_all(image_bytes, fit, fit.shape)
+        png = tf.map_fn(tf.io.encode_png, decoded, fn_output_signature=tf.TensorSpec([], tf.string))
+        return {"heat": explainer.heat(decoded, class_index), "image_bytes": png}
 
     return explain
 
 
 def sample_inputs(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
-    """Raw images as inputs of each signature; `explain` gets the class that training predicted."""
+    """Return raw images as inputs of each signature; `explain` gets the predicted class."""
     png = np.array([tf.io.encode_png(image).numpy() for image in raw])
     inputs = {"serving_default/input/pixels": raw, "encoded/input/image_bytes": png}
     explainer = make_explainer(run)
@@ -135,7 +135,7 @@ def sample_inputs(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:
 
 
 def synthetic_features(run: Run) -> np.ndarray:
-    """Three gradients of brightness: to the right, downwards, and to the lower right corner."""
+    """Return three gradients of brightness: to the right, downwards, and diagonal."""
     height, width, channels = reading_of(run).shape
     down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     ramps = np.stack([across, down, (across + down) / 2])[..., None]
@@ -147,7 +147,7 @@ def portable(run: Run) -> Portable:
     model, shape = as_float32(run.model), reading_of(run).shape
     left_out = {"encoded": "image files cannot be decoded there"}
     if make_explainer(run) is not None:
-        left_out["explain"] = "it takes image files, too"
+        left_out["explain"] = "it needs image files too"
     return Portable(
         lambda pixels: name_outputs(run.task, model(pixels, training=False)),
         (tf.TensorSpec([None, *shape], tf.uint8, "pixels"),),
@@ -193,21 +193,21 @@ def predict_values(run: Run, values: Any, note: Note) -> Predictions:
 
 def _predict_block(run: Run, names: list[str]) -> list[dict[str, Any]]:
     files: list[bytes] = []
-    wrong: dict[int, str] = {}
-    for place, name in enumerate(names):
+    errors: dict[int, str] = {}
+    for index, name in enumerate(names):
         try:
             files.append(read_image_content(Path(name)))
         except IsADirectoryError:
             files_in_it = Path(name) / "*"
-            wrong[place] = _unreadable(name, f"it is a folder; name its files, as {files_in_it}")
+            errors[index] = _unreadable(name, f"it is a folder; name its files, as {files_in_it}")
         except (OSError, ValueError) as error:
-            wrong[place] = _unreadable(name, getattr(error, "strerror", None) or str(error))
+            errors[index] = _unreadable(name, getattr(error, "strerror", None) or str(error))
     predictions = iter(
-        _predict_files(run, files, [n for k, n in enumerate(names) if k not in wrong])
+        _predict_files(run, files, [n for k, n in enumerate(names) if k not in errors])
     )
     return [
-        {"input": name, **({"error": wrong[place]} if place in wrong else next(predictions))}
-        for place, name in enumerate(names)
+        {"input": name, **({"error": errors[index]} if index in errors else next(predictions))}
+        for index, name in enumerate(names)
     ]
 
 
@@ -246,7 +246,7 @@ def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:
     for number, (image, target) in enumerate(zip(*batch, strict=True)):
         label = "".join(c if c.isalnum() else "-" for c in run.manifest["labels"][target])
         path = folder / f"{number}-{label}.png"
-        with atomic_write(path) as beside:
-            beside.write_bytes(tf.io.encode_png(image).numpy())
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(tf.io.encode_png(image).numpy())
         names.append(str(path))
     return names

@@ -1,4 +1,4 @@
-"""Scores every item for a user, and returns the best; inside a TensorFlow graph or outside."""
+"""Score every item for a user, and return the best; inside a TensorFlow graph or outside."""
 
 import contextlib
 from collections.abc import Collection, Iterator
@@ -18,12 +18,12 @@ MAX_PAIRS = 2**21
 
 
 class TopItems(NamedTuple):
-    """Places of items in the catalogue and their scores, [n, k]; best first.
+    """Indices of items in the catalogue and their scores, [n, k]; best first.
 
     The score is minus infinity for items that are left out as interactions of the user.
     """
 
-    places: Any
+    indices: Any
     scores: Any
 
 
@@ -41,7 +41,7 @@ def catalogue(ids: "Ids") -> Any:
 
 @contextlib.contextmanager
 def recommending_only(model: "keras.Model", items: Collection[str]) -> Iterator[None]:
-    """Within this context recommend only those known items that are among `items`."""
+    """Within this context, recommend only known items that are among `items`."""
     ids = ids_of(model)
     before = ids.offered
     ids.offer([name for name in ids.items if name in items])
@@ -52,25 +52,25 @@ def recommending_only(model: "keras.Model", items: Collection[str]) -> Iterator[
 
 
 def max_batch_size(count: int) -> int:
-    """Users or items in one request, if each has `count` scores."""
+    """Return the maximum number of users or items in one request, if each has `count` scores."""
     return max(1, MAX_PAIRS // max(count, 1))
 
 
 def require_few(ids: Any, count: int, kind: str) -> Any:
     """Return the same ids [n], checked; inside a graph or outside.
 
-    Raises tf.errors.InvalidArgumentError for so many ids that their scores, `count` for
+    Raises tf.errors.InvalidArgumentError if there are too many ids: their scores, `count` for
     each, would not fit into memory.
     """
-    most = max_batch_size(count)
+    limit = max_batch_size(count)
     message = tf.strings.join(
         [
             "Received ",
             tf.strings.as_string(tf.size(ids)),
-            f" {kind}; expected at most {most} at once",
+            f" {kind}; expected at most {limit} at once",
         ]
     )
-    with tf.control_dependencies([tf.debugging.Assert(tf.size(ids) <= most, [message])]):
+    with tf.control_dependencies([tf.debugging.Assert(tf.size(ids) <= limit, [message])]):
         return tf.identity(ids)
 
 
@@ -92,10 +92,10 @@ def top_items(
     users = require_few(users, count, "users")
     pairs = {"user": tf.repeat(users, count), "item": tf.tile(items, [tf.size(users)])}
     scores = tf.reshape(model(pairs, training=False)[:, 1], [-1, count])
-    met = ids.interactions_of(users, in_test=in_test)
+    interactions = ids.interactions_of(users, in_test=in_test)
     # Without exclude_seen no index is left, and the scores stay.
-    met = tf.boolean_mask(met, tf.fill([tf.shape(met)[0]], exclude_seen))
-    never = tf.fill([tf.shape(met)[0]], tf.constant(float("-inf")))
-    scores = tf.tensor_scatter_nd_update(scores, met, never)
-    found = tf.math.top_k(scores, tf.clip_by_value(k, 0, count))
-    return TopItems(found.indices, found.values)
+    interactions = tf.boolean_mask(interactions, tf.fill([tf.shape(interactions)[0]], exclude_seen))
+    minus_infinity = tf.fill([tf.shape(interactions)[0]], tf.constant(float("-inf")))
+    scores = tf.tensor_scatter_nd_update(scores, interactions, minus_infinity)
+    top = tf.math.top_k(scores, tf.clip_by_value(k, 0, count))
+    return TopItems(top.indices, top.values)

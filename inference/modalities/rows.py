@@ -31,7 +31,7 @@ MAX_LISTED_VALUES = 50  # categories of a column in about.json
 
 
 def signatures(run: Run) -> dict[str, Any]:
-    """One concrete function over columns by name: float64 numbers (NaN: missing) or texts."""
+    """Return one function over columns by name: float64 numbers (NaN: missing) or texts."""
     from pipelines.rows.preprocessing import stack_columns
 
     predict_batch, kinds = named_function(run), kinds_of(run)
@@ -48,7 +48,7 @@ def signatures(run: Run) -> dict[str, Any]:
 
 
 def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
-    """Raw columns as inputs of the signature."""
+    """Return raw columns as inputs of the signature."""
     return {
         f"serving_default/input/{name}": column.astype("S") if column.dtype == object else column
         for name, column in unpack_columns(raw, kinds_of(run)).items()
@@ -83,14 +83,14 @@ def portable(run: Run) -> Portable:
     """Return a model of columns by name: categories as codes, numbers minus their offsets."""
     from pipelines.rows.preprocessing import stack_columns
 
-    given, kinds = as_float32(run.model), kinds_of(run)
-    offsets = prepare_of(given).offsets()
-    model, target = _shifted(given)
+    float32_model, kinds = as_float32(run.model), kinds_of(run)
+    offsets = prepare_of(float32_model).offsets()
+    model, target = _shifted(float32_model)
     prepare = prepare_of(model)
-    rest = tail_model(model, prepare)
+    tail = tail_model(model, prepare)
 
     def columns(**columns: Any) -> dict[str, Any]:
-        return name_outputs(run.task, rest(prepare(stack_columns(columns, kinds, "int32"))))
+        return name_outputs(run.task, tail(prepare(stack_columns(columns, kinds, "int32"))))
 
     specs = (
         tf.TensorSpec([None], "int32" if kind == "category" else "float32", name)
@@ -127,12 +127,12 @@ def _shifted(model: Any) -> tuple[Any, float]:
 
 
 def synthetic_features(run: Run) -> dict[str, np.ndarray]:
-    """Three rows from the schema: with typical, low and high values."""
+    """Return three rows from the schema: with typical, low and high values."""
     columns = (
-        np.array([one["typical"].encode()] * 3, object)
-        if one["kind"] == "category"
-        else np.array([one[part] for part in ("typical", "low", "high")])
-        for one in model_info(run)["columns"]
+        np.array([column["typical"].encode()] * 3, object)
+        if column["kind"] == "category"
+        else np.array([column[part] for part in ("typical", "low", "high")])
+        for column in model_info(run)["columns"]
     )
     return pack_columns(columns, kinds_of(run), 3)
 
@@ -182,8 +182,8 @@ def _number(median: float, ends: list[float], samples: np.ndarray) -> dict[str, 
 
 
 def _up(value: float, digits: int) -> float:
-    near = round(value, digits)
-    return round(near + 10.0**-digits, digits) if near < value else near
+    rounded = round(value, digits)
+    return round(rounded + 10.0**-digits, digits) if rounded < value else rounded
 
 
 def prepare_of(model: Any) -> Any:
@@ -198,19 +198,21 @@ def predict(run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:
     predictions = []
     for name in inputs:
         table = read_table(name, note)
-        raw, places = read(table, run, note), row_names(name, table)
-        for start in range(0, len(places), ROWS_PER_BATCH):
+        raw, names = read(table, run, note), row_names(name, table)
+        for start in range(0, len(names), ROWS_PER_BATCH):
             rows = slice(start, start + ROWS_PER_BATCH)
             block = {key: column[rows] for key, column in raw.items()}
-            for place, row in zip(places[rows], predict_rows(run, "matrices", block), strict=True):
-                predictions.append({"input": place, **row})
+            for row_name, row in zip(
+                names[rows], predict_rows(run, "matrices", block), strict=True
+            ):
+                predictions.append({"input": row_name, **row})
     return predictions
 
 
 def read(table: Table, run: Run, note: Note) -> dict[str, np.ndarray]:
     """Convert a table to the model's matrices; other columns are ignored.
 
-    Notes cells that cannot be read. Raises DataError where a column is missing.
+    Notes cells that cannot be read. Raises DataError if a column is missing.
     """
     reading = reading_of(run)
     matrices = read_features(table, reading)
@@ -254,7 +256,7 @@ def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:
     forms = reading_of(run).forms
     cells = [[_cell(cell, forms[name]) for cell in column] for name, column in columns.items()]
     lines = zip(*cells, strict=True)
-    with atomic_write(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([list(columns), *lines])
     return [str(path)]
 

@@ -22,11 +22,8 @@ from training.run import Run
 
 NAME: ModalityName = "text"
 BATCH_SIZE = 256
-# Suffixes of files of columns, and of files of one text for each line.
-TABLE_SUFFIXES, LINE_SUFFIXES = (
-    {".csv", ".tsv", ".tab", ".psv"},
-    {"", ".txt", ".text", ".md", ".log"},
-)
+TABLE_SUFFIXES = {".csv", ".tsv", ".tab", ".psv"}  # of files of columns
+LINE_SUFFIXES = {"", ".txt", ".text", ".md", ".log"}  # of files with a text on each line
 SYNTHETIC_TEXTS = (
     "A text to begin with.",
     "Another one, somewhat longer than the first: it has two parts.",
@@ -35,7 +32,7 @@ SYNTHETIC_TEXTS = (
 
 
 def signatures(run: Run) -> dict[str, Any]:
-    """One function over UTF-8 strings, with named outputs."""
+    """Return one function over UTF-8 strings, with named outputs."""
     predict_batch = named_function(run)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")], autograph=False)
@@ -46,12 +43,12 @@ def signatures(run: Run) -> dict[str, Any]:
 
 
 def sample_inputs(raw: np.ndarray, run: Run) -> dict[str, np.ndarray]:  # noqa: ARG001
-    """Texts as inputs of the signature."""
+    """Return texts as inputs of the signature."""
     return {"serving_default/input/text": raw.astype("S")}
 
 
 def vocabularies(run: Run) -> dict[str, Any]:  # noqa: ARG001
-    """None: the vocabulary of the model stays in its graph."""
+    """Return nothing: the vocabulary of the model stays in its graph."""
     return {}
 
 
@@ -61,7 +58,7 @@ def predict_functions(run: Run) -> dict[str, Any]:
 
 
 def portable(run: Run) -> Portable:  # noqa: ARG001
-    """Raises RefusedError: no table can replace the tokenization of texts."""
+    """Raise RefusedError: no table can replace the tokenization of texts."""
     raise RefusedError(
         "Received a run of texts for LiteRT or ONNX; expected a model that reads numbers. Words "
         "are found by regular expressions over Unicode's classes, and n-grams and prefixes are "
@@ -72,19 +69,19 @@ def portable(run: Run) -> Portable:  # noqa: ARG001
 
 
 def synthetic_features(run: Run) -> np.ndarray:  # noqa: ARG001
-    """Three invented texts."""
+    """Return three invented texts."""
     return np.array([text.encode() for text in SYNTHETIC_TEXTS], object)
 
 
 def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
-    """Nothing besides what every artifact tells."""
+    """Return nothing: every artifact already describes texts."""
     return {}
 
 
 def predict(run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:
     """Predict the class of each text, its probability, and the next two classes."""
     column = run.manifest["reading"]["column"]
-    return predict_texts(run, [text for given in inputs for text in read(given, column, note)])
+    return predict_texts(run, [text for word in inputs for text in read(word, column, note)])
 
 
 def predict_values(run: Run, values: Any, note: Note) -> Predictions:
@@ -104,7 +101,7 @@ def predict_values(run: Run, values: Any, note: Note) -> Predictions:
 
 
 def predict_texts(run: Run, texts: list[str]) -> list[dict[str, Any]]:
-    """As `predict`, for texts that are no file names."""
+    """Predict as `predict` does, for texts that are not file names."""
     raw = np.array([text.encode("utf-8", "replace") for text in texts], dtype=object)
     batches = (raw[i : i + BATCH_SIZE] for i in range(0, len(raw), BATCH_SIZE))
     predictions = [
@@ -113,43 +110,41 @@ def predict_texts(run: Run, texts: list[str]) -> list[dict[str, Any]]:
     return [{"input": text, **row} for text, row in zip(texts, predictions, strict=True)]
 
 
-def read(given: str, column: str, note: Note) -> list[str]:
+def read(word: str, column: str, note: Note) -> list[str]:
     """Return a text itself; the lines of a text file; the cells of a column of a table.
 
     Raises UnreadableError for the name of a file that does not exist, is empty or of another
     kind; DataError if its content cannot be read.
     """
-    if not is_a_file(given):
-        return [given]
-    with text_files.opened(given) as file:
+    if not is_a_file(word):
+        return [word]
+    with text_files.opened(word) as file:
         if file.suffix not in TABLE_SUFFIXES | LINE_SUFFIXES:
-            reason = f"{file.suffix} is no suffix of text files"
-        elif (
-            texts := _cells(file, column, note)
-            if file.suffix in TABLE_SUFFIXES
-            else _lines(file, note)
-        ):
-            return texts
+            reason = f"{file.suffix} is not a suffix of text files"
         else:
+            is_table = file.suffix in TABLE_SUFFIXES
+            texts = _cells(file, column, note) if is_table else _lines(file, note)
+            if texts:
+                return texts
             reason = "it is empty"
     raise UnreadableError(
-        f"Received the file {given!r}: {reason}; expected a text, a .txt file with a text a line, "
+        f"Received the file {word!r}: {reason}; expected a text, a .txt file with a text a line, "
         "or a .csv file."
     )
 
 
 def _cells(file: TextFile, column: str, note: Note) -> list[str]:
-    read = noted(csv_files.read_open(file), note)
-    if column and column not in read.columns:
+    table = noted(csv_files.read_open(file), note)
+    if column and column not in table.columns:
         raise UnreadableError(
-            f"Received {file.name} with the columns {listed(read.columns)}; expected {column!r}, "
+            f"Received {file.name} with the columns {listed(table.columns)}; expected {column!r}, "
             "the column of texts in training. Rename the column of texts, or give a .txt file with "
             "a text a line."
         )
-    cells = read.columns[text_column(read, Columns(column))]
+    cells = table.columns[text_column(table, Columns(column))]
     if len(empty := np.flatnonzero(empty_of(cells))):
         counted = f"{len(empty)} row{'s' * (len(empty) > 1)} without a text"
-        note(f"{counted}, such as {read.where(int(empty[0]))}: the model has nothing to go by")
+        note(f"{counted}, such as {table.where(int(empty[0]))}: the model has nothing to go by")
     return [cell.decode() for cell in cells]
 
 

@@ -35,7 +35,7 @@ class Cluster(NamedTuple):
     number: int
 
 
-def found() -> Cluster | None:
+def read_cluster() -> Cluster | None:
     """Return the cluster of TF_CONFIG; None if the variable is not set.
 
     Raises StrategyError if its value is invalid.
@@ -43,14 +43,14 @@ def found() -> Cluster | None:
     return _parsed(os.environ.get("TF_CONFIG", ""))
 
 
-def wanted(strategy: Strategy) -> Cluster | None:
+def cluster_to_join(strategy: Strategy) -> Cluster | None:
     """Return the cluster to join for a strategy; None if this process trains alone.
 
     Raises StrategyError if the strategy is `multiworker` and there is no cluster.
     """
     if strategy not in ("multiworker", "auto"):
         return None
-    cluster = found()
+    cluster = read_cluster()
     if cluster is not None and len(cluster.workers) > 1:
         return cluster
     if strategy == "auto":
@@ -71,18 +71,18 @@ def _parsed(text: str) -> Cluster | None:
         content = json.loads(text)
         jobs = {name: list(content["cluster"].get(name, ())) for name in JOBS}
         others = set(content["cluster"]) - set(JOBS)
-        place = content["task"]["type"], int(content["task"]["index"])
+        task = content["task"]["type"], int(content["task"]["index"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _damaged(text, f"{type(error).__name__}: {error}") from error
     if others:
         raise _damaged(text, f"{', '.join(sorted(others))} in its cluster")
     tasks = [(job, index) for job in JOBS for index in range(len(jobs[job]))]
     workers = [jobs[job][index] for job, index in tasks]
-    if not all(_is_address(one) for one in workers) or len(set(workers)) < len(workers):
+    if not all(_is_address(worker) for worker in workers) or len(set(workers)) < len(workers):
         raise _damaged(text, "addresses that are not HOST:PORT or not unique")
-    if place not in tasks:
-        raise _damaged(text, f"the task {place[0]} {place[1]}, which is not in its cluster")
-    return Cluster(tuple(workers), tasks.index(place))
+    if task not in tasks:
+        raise _damaged(text, f"the task {task[0]} {task[1]}, which is not in its cluster")
+    return Cluster(tuple(workers), tasks.index(task))
 
 
 def _is_address(text: Any) -> bool:

@@ -15,11 +15,11 @@ from training.fitting import build_compiled, make_fit_data
 from training.options import CheckDistributeOptions
 from training.precision import choose_precision
 
-EPOCHS, STEPS = 2, 10  # of each stage, and of an epoch
+EPOCHS_PER_STAGE, STEPS_PER_EPOCH = 2, 10  # of each stage, and of an epoch
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 0.05}
 ROUNDING_FACTOR = 10.0  # allowed difference, in multiples of the effect of rounding
 # Weights are compared after these steps of a stage and after each epoch. Rounding errors are
-# small in the first steps, so a mistake shows that they would hide later.
+# small in the first steps; later they could hide a mistake.
 COMPARED_STEPS = (1, 2, 3)
 DEFAULTS = CheckDistributeOptions()
 
@@ -34,13 +34,13 @@ class Difference(NamedTuple):
     """Difference of the weights after some steps.
 
     Attributes:
-        when: After which step or epoch, in words.
-        weights: the largest difference of any weight; where an array holds numbers above 1, as
-            a share of its largest.
-        rounding: the same between two runs on one device, of which one sees the examples of
-            each batch the other way round: optimizers that divide by a gradient's size
-            make steps of mere rounding where it is nearly 0. None where all differences are
-            within the tolerance without it.
+        when: The step or epoch, in words.
+        weights: The largest difference of any weight, divided by the largest weight of the
+            array if that is above 1.
+        rounding: The same difference between two runs on one device, one of which gets the
+            examples of each batch in reverse order. Optimizers that divide by a gradient's size
+            make steps of mere rounding errors if it is nearly 0. None if all differences are
+            within the tolerance.
 
     """
 
@@ -53,7 +53,7 @@ class Difference(NamedTuple):
         return max(TOLERANCE[precision], ROUNDING_FACTOR * (self.rounding or 0.0))
 
 
-class Compared(NamedTuple):
+class Comparison(NamedTuple):
     """Comparison of losses and weights after the same steps.
 
     Attributes:
@@ -78,87 +78,96 @@ class Compared(NamedTuple):
     def mistake(self) -> Difference | None:
         """First difference that rounding does not explain; None if there is none."""
         return next(
-            (one for one in self.differences if not one.weights <= one.allowed(self.precision)),
+            (
+                difference
+                for difference in self.differences
+                if not difference.weights <= difference.allowed(self.precision)
+            ),
             None,
         )
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return the rows of a table."""
-        found: list[tuple[str, ...]] = [
-            (f"loss, epoch {number}", f"{one:.6f}", f"{several:.6f}", f"{abs(one - several):.1e}")
-            for number, (one, several) in enumerate(zip(*self.losses, strict=True), 1)
+        rows: list[tuple[str, ...]] = [
+            (
+                f"loss, epoch {number}",
+                f"{alone:.6f}",
+                f"{several:.6f}",
+                f"{abs(alone - several):.1e}",
+            )
+            for number, (alone, several) in enumerate(zip(*self.losses, strict=True), 1)
         ]
         for when, weights, rounding in self.differences:
-            found.append((f"weights, {when}", "", "", f"{weights:.1e}"))
+            rows.append((f"weights, {when}", "", "", f"{weights:.1e}"))
             if rounding is not None:
-                found.append(("  by rounding alone", "", "", f"{rounding:.1e}"))
-        return found
+                rows.append(("  by rounding alone", "", "", f"{rounding:.1e}"))
+        return rows
 
     def json(self) -> dict[str, Any]:
         """Return the fields for JSON output."""
-        told = [one._asdict() for one in self.differences]
-        return self._asdict() | {"differences": told}
+        differences = [difference._asdict() for difference in self.differences]
+        return self._asdict() | {"differences": differences}
 
 
-def compared(app: App, options: CheckDistributeOptions = DEFAULTS) -> Compared | None:
+def compare_devices(app: App, options: CheckDistributeOptions = DEFAULTS) -> Comparison | None:
     """Train on one device and on several, with the same batches in the same order.
 
     Dropout is left out: each replica draws its own. Of several workers the chief compares, and
     the others get None.
 
     Args:
-        app: what to train, with what optimizer.
-        options: devices, strategy and number format.
+        app: App to train, with its optimizer.
+        options: Devices, strategy and number format.
 
     Raises:
-        UnequalError: where weights differ by more than rounding.
-        StrategyError: where there are fewer devices, or no other workers.
+        UnequalError: Weights differ by more than rounding.
+        StrategyError: There are fewer devices, or no other workers.
 
     """
     # Each training traces its own functions, and TensorFlow warns about that.
     tf.get_logger().setLevel("ERROR")
-    alone, shared = (
+    one_device, several_devices = (
         distribution.make_strategy("one"),
         distribution.make_strategy(options.strategy, options.num_devices),
     )
-    names = [one.name for one in dataclasses.fields(app)]
-    plain: dict[str, Any] = {name: EPOCHS for name in names if name.endswith("epochs")}
-    plain |= {name: 0.0 for name in names if "dropout" in name} | {"patience": 0}
-    app = dataclasses.replace(app, **plain)
+    names = [field.name for field in dataclasses.fields(app)]
+    changes: dict[str, Any] = {name: EPOCHS_PER_STAGE for name in names if name.endswith("epochs")}
+    changes |= {name: 0.0 for name in names if "dropout" in name} | {"patience": 0}
+    app = dataclasses.replace(app, **changes)
     splits = app.load_splits(options.data_dir)
-    count = shared.num_replicas_in_sync
+    count = several_devices.num_replicas_in_sync
     size = distribution.batch_size(app, len(splits.train), count)
     app = dataclasses.replace(app, batch_size=size)  # the same on one device
     choice = choose_precision(options.precision, app.modality, app.compute_dtypes)
-    with shared.scope(), distribution.report_lost_workers():
+    with several_devices.scope(), distribution.report_lost_workers():
         policy = distribution.agree_on_precision(app, splits, choice).policy
-        several = _train_and_watch(app, splits, shared, policy)
+        several = _train_and_record(app, splits, several_devices, policy)
         if not distribution.is_chief():
             return None
-    one = _train_and_watch(app, splits, alone, policy)
-    apart = _distances(several, one)
-    rounding: list[float | None] = [None] * len(apart)
-    if not max(apart) <= TOLERANCE[policy]:
+    alone = _train_and_record(app, splits, one_device, policy)
+    distances = _distances(several, alone)
+    rounding: list[float | None] = [None] * len(distances)
+    if not max(distances) <= TOLERANCE[policy]:
         rounding[:] = _distances(
-            _train_and_watch(app, splits, alone, policy, reversed_batches=True), one
+            _train_and_record(app, splits, one_device, policy, reversed_batches=True), alone
         )
-    found = Compared(
-        losses=(one.losses, several.losses),
-        differences=[*map(Difference, one.weights, apart, rounding)],
-        moved=_distance(one.start, [*one.weights.values()][-1]),
+    comparison = Comparison(
+        losses=(alone.losses, several.losses),
+        differences=[*map(Difference, alone.weights, distances, rounding)],
+        moved=_distance(alone.start, [*alone.weights.values()][-1]),
         precision=policy,
     )
-    _require_equal(found, app.optimizer, count)
-    return found
+    _require_equal(comparison, app.optimizer, count)
+    return comparison
 
 
-def _require_equal(found: Compared, optimizer: str, count: int) -> None:
-    if (wrong := found.mistake) is not None:
+def _require_equal(comparison: Comparison, optimizer: str, count: int) -> None:
+    if (mistake := comparison.mistake) is not None:
         raise UnequalError(
-            f"Received weights that differ by {wrong.weights:.1e} {wrong.when} on one device and "
-            f"on {count}; expected at most {wrong.allowed(found.precision):.0e}, for rounding "
-            f"alone makes {wrong.rounding:.1e}. Look at --optimizer {optimizer} "
-            f"first: athanor check-optimizer {optimizer}."
+            f"Received weights that differ by {mistake.weights:.1e} {mistake.when} on one device "
+            f"and on {count}; expected at most {mistake.allowed(comparison.precision):.0e}, "
+            f"because rounding alone makes {mistake.rounding:.1e}. Check the optimizer first: "
+            f"athanor check-optimizer {optimizer}."
         )
 
 
@@ -187,7 +196,7 @@ class _WeightRecorder(keras.callbacks.Callback):
         self.weights[f"after epoch {epoch + 1}"] = self.network.get_weights()
 
 
-def _train_and_watch(
+def _train_and_record(
     app: App, splits: Splits, strategy: Any, policy: str, *, reversed_batches: bool = False
 ) -> _Trained:
     with strategy.scope():
@@ -197,27 +206,29 @@ def _train_and_watch(
             parts.network
         )  # also on one device, since it changes the arithmetic
         start = parts.network.get_weights()
-        made = make_fit_data(app, splits, parts)
-        made = made._replace(
-            steps_per_epoch=min(STEPS, made.steps_per_epoch), steps_per_execution=1
+        fit_data = make_fit_data(app, splits, parts)
+        fit_data = fit_data._replace(
+            steps_per_epoch=min(STEPS_PER_EPOCH, fit_data.steps_per_epoch), steps_per_execution=1
         )
         if reversed_batches:
-            made = made._replace(train=made.train.map(_reverse_batch), transform=_reverse_batch)
-        watch = _WeightRecorder(parts.network)
-        callbacks = [optimizers.AveragedWeights(), watch]
-        app.fit(parts.network, made, callbacks=callbacks, verbose=0)
-        return _Trained(start, watch.weights, watch.losses)
+            fit_data = fit_data._replace(
+                train=fit_data.train.map(_reverse_batch), transform=_reverse_batch
+            )
+        recorder = _WeightRecorder(parts.network)
+        callbacks = [optimizers.AveragedWeights(), recorder]
+        app.fit(parts.network, fit_data, callbacks=callbacks, verbose=0)
+        return _Trained(start, recorder.weights, recorder.losses)
 
 
 def _reverse_batch(batch: Any) -> Any:
     return tf.nest.map_structure(lambda part: tf.reverse(part, [0]), batch)
 
 
-def _distances(some: _Trained, others: _Trained) -> list[float]:
-    pairs = zip(some.weights.values(), others.weights.values(), strict=True)
+def _distances(first: _Trained, second: _Trained) -> list[float]:
+    pairs = zip(first.weights.values(), second.weights.values(), strict=True)
     return [_distance(*pair) for pair in pairs]
 
 
-def _distance(some: list[np.ndarray], others: list[np.ndarray]) -> float:
-    pairs = zip(some, others, strict=True)
+def _distance(first: list[np.ndarray], second: list[np.ndarray]) -> float:
+    pairs = zip(first, second, strict=True)
     return max(float(np.abs(a - b).max() / max(1.0, np.abs(b).max())) for a, b in pairs if a.size)

@@ -63,7 +63,7 @@ def random_layers() -> None:
 def logs() -> None:
     """Log the values of this worker's replica for each step, with several workers.
 
-    Keras reduces scalars over an axis that they lack, which TensorFlow rejects
+    Keras reduces scalars over an axis that does not exist, which TensorFlow rejects
     (keras-team/keras#20585, tensorflow/tensorflow#72388). The metrics of an epoch are sums over
     all replicas, so no step has to wait for a mean that only the progress bar shows.
     """

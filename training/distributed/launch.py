@@ -142,14 +142,14 @@ class _WorkerGroup:
         while True:
             statuses = [process.poll() for process in self.processes]
             failed = [(number, status) for number, status in enumerate(statuses) if status]
-            causes = [one for one in failed if one[1] not in SECONDARY_FAILURES]
+            causes = [failure for failure in failed if failure[1] not in SECONDARY_FAILURES]
             if causes:
                 return causes[0]
             if statuses[0] is not None or failed:
                 deadline = min(deadline, time.monotonic() + EXIT_GRACE_SECONDS)
             if None not in statuses or time.monotonic() > deadline:
                 # Ignore workers that still run after the chief has exited successfully.
-                return min(failed, key=lambda one: one[1]) if statuses[0] != 0 else None
+                return min(failed, key=lambda failure: failure[1]) if statuses[0] != 0 else None
             time.sleep(POLL_SECONDS)
 
     def _signal(self, number: int, processes: list[subprocess.Popen]) -> None:
@@ -161,7 +161,7 @@ class _WorkerGroup:
 
     def _wait(self, processes: list[subprocess.Popen], seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and any(one.poll() is None for one in processes):
+        while time.monotonic() < deadline and any(process.poll() is None for process in processes):
             time.sleep(POLL_SECONDS)
 
     def _end(self) -> None:
@@ -192,9 +192,9 @@ def free_addresses(count: int) -> list[str]:
     """Return free addresses on this machine."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{free.getsockname()[1]}" for free in sockets]
 
 
 def environment(addresses: Sequence[str], number: int) -> dict[str, str]:
@@ -212,15 +212,17 @@ def gpus(number: int, workers: int, *, shared: bool = False) -> dict[str, str]:
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     drivers = Path("/proc/driver/nvidia/gpus")
-    there = [str(place) for place, _ in enumerate(drivers.iterdir())] if drivers.is_dir() else []
-    there = there if visible is None else [one for one in visible.split(",") if one]
-    if not there:
+    available = (
+        [str(index) for index, _ in enumerate(drivers.iterdir())] if drivers.is_dir() else []
+    )
+    available = available if visible is None else [gpu for gpu in visible.split(",") if gpu]
+    if not available:
         return {}
-    if shared and workers > len(there):
+    if shared and workers > len(available):
         growing = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-        return {"CUDA_VISIBLE_DEVICES": there[number % len(there)], **growing}
-    each = len(there) // workers
-    return {"CUDA_VISIBLE_DEVICES": ",".join(there[number * each : (number + 1) * each])}
+        return {"CUDA_VISIBLE_DEVICES": available[number % len(available)], **growing}
+    share = len(available) // workers
+    return {"CUDA_VISIBLE_DEVICES": ",".join(available[number * share : (number + 1) * share])}
 
 
 @contextlib.contextmanager
@@ -234,11 +236,11 @@ def _terminable() -> Iterator[None]:
         raise _TerminatedError(number)
 
     handled = [
-        one
-        for one in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(one) is not signal.SIG_IGN
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
     ]
-    before = {one: signal.signal(one, stop) for one in handled}
+    before = {number: signal.signal(number, stop) for number in handled}
     try:
         yield
     except _TerminatedError as error:

@@ -44,19 +44,19 @@ def make_strategy(strategy: Strategy, devices: int | None = None) -> Any:
         StrategyError: There are fewer devices, or no other workers.
 
     """
-    if cluster.wanted(strategy):
+    if cluster.cluster_to_join(strategy):
         if devices is not None:
             raise StrategyError(
                 f"Received --devices {devices} with several workers; expected none, because each "
                 "worker uses all of its GPUs. Leave it out."
             )
         return multiworker()
-    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    if devices is not None and not 1 <= devices <= len(found):
+    available = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if devices is not None and not 1 <= devices <= len(available):
         raise StrategyError(
-            f"Received --devices {devices}; expected 1 to {len(found)}, which this machine has."
+            f"Received --devices {devices}; expected 1 to {len(available)}, which this machine has."
         )
-    names = [device.name for device in found[:devices]]
+    names = [device.name for device in available[:devices]]
     if strategy == "mirrored" and len(names) < 2:
         raise StrategyError(
             "Received --strategy mirrored for one device; expected several. Take --strategy one; "
@@ -111,7 +111,7 @@ def _waiting_for_workers() -> Iterator[None]:
 
 
 def _print_waiting_notice() -> None:
-    workers = ", ".join(getattr(cluster.found(), "workers", ()))
+    workers = ", ".join(getattr(cluster.read_cluster(), "workers", ()))
     print(f"athanor: still waiting for all workers of TF_CONFIG: {workers}", file=sys.stderr)
 
 
@@ -121,8 +121,8 @@ def is_chief() -> bool:
 
 
 def _worker_number() -> int:
-    here = cluster.found() if strategy_name() == "multiworker" else None
-    return here.number if here else 0
+    this_cluster = cluster.read_cluster() if strategy_name() == "multiworker" else None
+    return this_cluster.number if this_cluster else 0
 
 
 def strategy_name() -> Strategy:
@@ -137,15 +137,15 @@ def broadcast_from_chief(number: int) -> int:
     if strategy_name() != "multiworker":
         return number
     strategy = tf.distribute.get_strategy()
-    given = _value_of_first_replica(strategy)(tf.constant(number, tf.int64))
-    return int(strategy.experimental_local_results(given)[0])
+    values = _value_of_first_replica(strategy)(tf.constant(number, tf.int64))
+    return int(strategy.experimental_local_results(values)[0])
 
 
-def require_equal_to_chief(what: str, number: int) -> None:
+def require_equal_to_chief(name: str, number: int) -> None:
     """Raise StrategyError if the number is not the chief's; all workers must call this."""
     if broadcast_from_chief(number) != number:
         raise StrategyError(
-            f"Received {what} on worker {_worker_number()} that differ from those of the chief; "
+            f"Received {name} on worker {_worker_number()} that differ from those of the chief; "
             "expected the same on all workers. Start all with the same command, on the same data, "
             "in the same directory."
         )
@@ -153,12 +153,12 @@ def require_equal_to_chief(what: str, number: int) -> None:
 
 @functools.cache
 def _value_of_first_replica(strategy: Any) -> Any:
-    def first(own: Any) -> Any:
+    def first(value: Any) -> Any:
         context = tf.distribute.get_replica_context()
         is_first = tf.equal(context.replica_id_in_sync_group, 0)
-        return context.all_reduce("sum", tf.where(is_first, own, 0))
+        return context.all_reduce("sum", tf.where(is_first, value, 0))
 
-    return tf.function(lambda own: strategy.run(first, (own,)), autograph=False)
+    return tf.function(lambda value: strategy.run(first, (value,)), autograph=False)
 
 
 def agree_on_precision(app: App, splits: Splits, choice: PrecisionChoice) -> PrecisionChoice:
