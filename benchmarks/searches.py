@@ -39,7 +39,7 @@ from tuning_table import key  # noqa: E402
 import apps  # noqa: E402
 from tuning import space as spaces  # noqa: E402
 from tuning.oracles import SCORE, Limits  # noqa: E402
-from tuning.search import MODEL_BASED, judged  # noqa: E402
+from tuning.search import MODEL_BASED, pruning_bounds  # noqa: E402
 
 TABLES = RESULTS / "tuning"
 TRIALS = 20  # as --trials of the command line
@@ -110,7 +110,7 @@ def athanor_oracle(name: str) -> Callable[[Lookup, int, Path], Any]:
     """Return a factory of the oracle of `athanor APP tune --tuner NAME`."""
 
     def make(table: Lookup, seed: int, directory: Path) -> Any:
-        options = table.options(seed) | {"when": judged(table.app)}
+        options = table.options(seed) | {"epoch_bounds": pruning_bounds(table.app)}
         oracle = MODEL_BASED[name](directions={SCORE: "min"}, **options)
         oracle.open(directory, Limits(10_000), spaces.default(table.app, table.space))
         return oracle

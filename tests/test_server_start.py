@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from apps import Mnist
-from inference.servable import ALL, Servable
+from inference.servable import ALL_CORES, Servable
 from serving import loading
 from serving.http import self_request
 from serving.request_executor import RequestExecutor
@@ -47,7 +47,9 @@ def test_a_server_warms_up_over_http_without_logging(exported, tmp_path, monkeyp
     assert b"athanor_requests_total{" not in server.metrics.text()
 
 
-@pytest.mark.parametrize(("seconds", "threads"), [(60.0, 1), (0.0, ALL)], ids=["quick", "slow"])
+@pytest.mark.parametrize(
+    ("seconds", "threads"), [(60.0, 1), (0.0, ALL_CORES)], ids=["quick", "slow"]
+)
 def test_what_is_quick_keeps_to_one_thread(seconds, threads, export, monkeypatch):
     monkeypatch.setattr("serving.warmup.MAX_INLINE_SECONDS", seconds)
     servable = loading.load(export, 1)

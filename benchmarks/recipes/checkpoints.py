@@ -77,7 +77,7 @@ def main() -> None:
     restores: list[float] = []
     record_seconds(checkpoint.Checkpoint, "_write", writes)
     record_seconds(train, "fit", fits)
-    record_seconds(resume, "newest", reads)
+    record_seconds(resume, "newest_checkpoint", reads)
     record_seconds(checkpoint.Checkpoint, "on_train_begin", restores)
     fixed = {"precision": "float32", "verbose": 0}
     with tempfile.TemporaryDirectory() as root:

@@ -34,7 +34,7 @@ def files(data: CheckedData) -> Iterator[Finding]:
     yield from _unreadable(folders)
     skipped = [(split, listing, file) for split, listing in folders for file in listing.skipped]
     unsupported = [entry for entry in skipped if entry[2].is_other_format]
-    misplaced = [entry for entry in skipped if not entry[2].is_other_format]
+    stray = [entry for entry in skipped if not entry[2].is_other_format]
     yield from _finding_of_files(
         "pictures of other formats",
         "warning",
@@ -44,17 +44,14 @@ def files(data: CheckedData) -> Iterator[Finding]:
     )
     yield from _finding_of_files(
         "files outside of classes",
-        "warning" if any(file.is_picture for *_, file in misplaced) else "note",
-        f"{counted(len(misplaced), 'file')} outside class folders or not an image; "
-        "training skips them",
+        "warning" if any(file.is_picture for *_, file in stray) else "note",
+        f"{counted(len(stray), 'file')} outside class folders or not an image; training skips them",
         "Move pictures into the folder of their class; remove the rest.",
-        misplaced,
+        stray,
     )
-    empty = [
-        (split, listing, SkippedFile(path, "", ""))
-        for split, listing in folders
-        for path in listing.empty
-    ]
+    empty = []
+    for split, listing in folders:
+        empty += [(split, listing, SkippedFile(path, "", "")) for path in listing.empty]
     yield from _finding_of_files(
         "empty class folders",
         "warning",
@@ -147,17 +144,17 @@ def _brightness_and_contrast(data: CheckedData) -> tuple[np.ndarray, np.ndarray]
 
 def shapes(data: CheckedData) -> Iterator[Finding]:
     """Rare sizes, proportions and colour modes."""
-    file_shapes = _file_shapes(data)
-    if file_shapes is None:
+    sizes = _file_shapes(data)
+    if sizes is None:
         return
-    shorter, longer = file_shapes[:, :2].min(1), file_shapes[:, :2].max(1)
+    shorter, longer = sizes[:, :2].min(1), sizes[:, :2].max(1)
     median = np.median(shorter)
     ratio = longer / np.maximum(shorter, 1)
     yield from _unusual_files(
         data,
         "tiny pictures",
         np.flatnonzero(shorter < MIN_RELATIVE_SIDE * median),
-        file_shapes,
+        sizes,
         f"less than a quarter of the median size, {median:.0f} pixels",
         "They are enlarged to the size of the others: exclude those that cannot be recognised.",
     )
@@ -165,37 +162,26 @@ def shapes(data: CheckedData) -> Iterator[Finding]:
         data,
         "unusual proportions",
         np.flatnonzero(ratio > MAX_RELATIVE_RATIO * np.median(ratio)),
-        file_shapes,
+        sizes,
         "much taller or wider than the median",
         "They are resized to the shape of the others: crop them to the object.",
     )
+    advice = "Check whether they are drawings, masks or scans."
     for check, has_mode, problem in (
-        ("grey among colour", file_shapes[:, 2] <= 2, "grey among pictures in colour"),
+        ("grey among colour", sizes[:, 2] <= 2, "grey among pictures in colour"),
         (
             "transparent pictures",
-            np.isin(file_shapes[:, 2], (2, 4)),
+            np.isin(sizes[:, 2], (2, 4)),
             "transparent; their background becomes white",
         ),
     ):
         rare = np.flatnonzero(has_mode)
-        if len(rare) < MAX_RARE_MODE_SHARE * len(file_shapes):
-            yield from _unusual_files(
-                data,
-                check,
-                rare,
-                file_shapes,
-                problem,
-                "Check whether they are drawings, masks or scans.",
-            )
+        if len(rare) < MAX_RARE_MODE_SHARE * len(sizes):
+            yield from _unusual_files(data, check, rare, sizes, problem, advice)
 
 
 def _unusual_files(
-    data: CheckedData,
-    check: str,
-    numbers: np.ndarray,
-    file_shapes: np.ndarray,
-    problem: str,
-    advice: str,
+    data: CheckedData, check: str, numbers: np.ndarray, sizes: np.ndarray, problem: str, advice: str
 ) -> Iterator[Finding]:
     if len(numbers):
         yield Finding(
@@ -204,13 +190,12 @@ def _unusual_files(
             f"{counted(len(numbers), 'picture is', 'pictures are')} {problem}",
             advice,
             len(numbers),
-            len(numbers) / len(file_shapes),
+            len(numbers) / len(sizes),
             [
-                occurrence._replace(
-                    detail=" x ".join(map(str, file_shapes[occurrence.number]))
-                    + f" -> {occurrence.detail}"
+                case._replace(
+                    detail=" x ".join(map(str, sizes[case.number])) + f" -> {case.detail}"
                 )
-                for occurrence in data.occurrences(numbers)
+                for case in data.occurrences(numbers)
             ],
         )
 
@@ -224,8 +209,8 @@ def _file_shapes(data: CheckedData) -> np.ndarray | None:
         origins = part.examples.origins
         if origins is None:
             return None
-        shapes = np.array(origins.source.shapes, "int64").reshape(-1, 3)
-        parts.append(shapes[origins.rows[part.examples.rows]])
+        sizes = np.array(origins.source.shapes, "int64").reshape(-1, 3)
+        parts.append(sizes[origins.rows[part.examples.rows]])
     return np.concatenate(parts)
 
 
@@ -239,19 +224,18 @@ def near(data: CheckedData) -> Iterator[Finding]:
         len(first),
         lambda done, total: data.inspection.progress("comparing pictures", done, total),
     )
-    yield from duplicates.near_copies(
-        data, first[pairs], "equal up to quality, brightness or a shift"
-    )
+    difference = "equal up to quality, brightness or a shift"
+    yield from duplicates.near_copies(data, first[pairs], difference)
 
 
 def leakage(data: CheckedData) -> Iterator[Finding]:
     """Properties of a file that predict its class: size, channels, ending, brightness."""
     mean, _ = _brightness_and_contrast(data)
     columns: dict[str, np.ndarray] = {"mean brightness": mean}
-    file_shapes = _file_shapes(data)
-    if file_shapes is not None:
+    sizes = _file_shapes(data)
+    if sizes is not None:
         names = ("height", "width", "channels")
-        columns |= {name: file_shapes[:, k].astype("float32") for k, name in enumerate(names)}
+        columns |= {name: sizes[:, k].astype("float32") for k, name in enumerate(names)}
         suffixes = [
             os.fsencode(data.where(number).rpartition(".")[2]) for number in range(len(data))
         ]
@@ -304,11 +288,10 @@ def label_errors(data: CheckedData) -> Iterator[Finding]:
             len(suspects),
             len(suspects) / len(sample),
             [
-                occurrence._replace(
-                    detail=f"{occurrence.detail}; its neighbours: "
-                    + data.target_text(neighbours[k, 0])
+                case._replace(
+                    detail=f"{case.detail}; its neighbours: {data.target_text(neighbours[k, 0])}"
                 )
-                for occurrence, k in zip(data.occurrences(suspects), suspect, strict=False)
+                for case, k in zip(data.occurrences(suspects), suspect, strict=False)
             ],
         )
 

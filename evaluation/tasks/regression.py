@@ -83,7 +83,7 @@ def intervals(predictions: Predictions, resamples: Resamples | None = None) -> d
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001
-    """Return a regression has no tables."""
+    """Return no tables."""
     return {}
 
 
