@@ -151,4 +151,4 @@ def test_columns_that_are_there_twice_are_found_in_one_product():
 def test_rows_that_training_leaves_out_are_counted(rows, said):
     table = Table({"y": np.array([b"", b""], object)})
     found = skipped_rows(table, "train", rows, "missing targets", "without a target", "Fill it in.")
-    assert [finding.said for finding in found] == [said]
+    assert [finding.message for finding in found] == [said]
