@@ -314,5 +314,5 @@ def test_photographs_of_several_sizes_load(load):
     shapes = tfds._shapes(builder, builder.info.features["image"].shape)
     batch = next(tfds._batches(builder, "train", SquarePhotos(64)(shapes)))
     assert np.median([min(shape[:2]) for shape in shapes]) == 160
-    assert batch.features.shape == (tfds.FITTED_CHUNK, 64, 64, 3)
+    assert batch.features.shape == (tfds.RESIZED_RECORDS_PER_CALL, 64, 64, 3)
     assert batch.features.dtype == np.uint8 and set(batch.target) <= set(range(5))
