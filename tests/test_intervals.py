@@ -38,7 +38,7 @@ def of_lists(hits, relevant):
         user_positions=np.arange(count),
         hits=np.arange(10) < np.asarray(hits)[:, None],
         num_relevant=np.full(count, relevant),
-        places=places,
+        indices=places,
         popularity=np.ones(10),
         mean_popularity=1.0,
     )

@@ -36,7 +36,7 @@ class Lists(NamedTuple):
         user_positions: position of each user among the distinct test users, [n].
         hits: whether a recommended item is relevant, [n, length].
         num_relevant: relevant test items of each user, [n].
-        places: place of each recommended item in the catalogue, or NO_ITEM, [n, length].
+        indices: index of each recommended item in the catalogue, or NO_ITEM, [n, length].
         popularity: number of training pairs of each item of the catalogue.
         mean_popularity: popularity of a training pair's item, averaged over the training pairs.
 
