@@ -6,6 +6,7 @@ A few minutes on two cores. Each app is trained on its embedded data and exporte
 recipes/formats.py. The second table is the cost of smaller files for LiteRT.
 """
 
+import argparse
 import importlib.metadata
 import tempfile
 from pathlib import Path
@@ -56,6 +57,7 @@ def quantized_table(runs: list[Run]) -> Table:
 
 def main() -> None:
     """Measure, print and store the results."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     programs = [Program(name, ("benchmarks/recipes/formats.py", "--app", name)) for name in APPS]
     conditions = protocol.block(programs, 1)
     conditions["versions"] |= {name: importlib.metadata.version(name) for name in RUNTIMES}

@@ -189,13 +189,12 @@ def multiples_table(
                 if run.program == f"pace {app}"
             )
             pairs.append((step_ratio, step_ratio * cost))
-        results.append(
-            (name, *pairs, tuple(map(statistics.geometric_mean, zip(*pairs, strict=True))))
-        )
-    results.sort(key=lambda row: row[-1])
+        steps_mean, seconds_mean = map(statistics.geometric_mean, zip(*pairs, strict=True))
+        results.append((name, [*pairs, (steps_mean, seconds_mean)]))
+    results.sort(key=lambda result: result[1][-1])
     rows = [
         [name, *("-" if math.isinf(a) else f"{a:.2f} / {b:.2f}" for a, b in pairs)]
-        for name, *pairs in results
+        for name, pairs in results
     ]
     return Table(["steps / seconds", *APPS, "all five"], rows)
 

@@ -40,6 +40,7 @@ import apps  # noqa: E402
 from tuning import space as spaces  # noqa: E402
 from tuning.oracles import SCORE, Limits  # noqa: E402
 from tuning.search import MODEL_BASED, pruning_bounds  # noqa: E402
+from tuning.space import Space  # noqa: E402
 
 TABLES = RESULTS / "tuning"
 TRIALS = 20  # as --trials of the command line
@@ -50,14 +51,14 @@ class Lookup(NamedTuple):
 
     name: str
     app: Any
-    space: dict[str, tuple]
+    space: Space
     curves: dict[str, list[float]]
 
     @classmethod
     def read(cls, path: Path) -> "Lookup":
         """Read the curves from a file of recipes/tuning_table.py."""
         content = json.loads(path.read_text())
-        space = {name: tuple(values) for name, values in content["space"].items()}
+        space: Space = {name: tuple(values) for name, values in content["space"].items()}
         app = apps.get(path.stem.partition("-")[0])(patience=0, **content["fields"])
         return cls(path.stem, app, space, content["curves"])
 

@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -84,11 +85,14 @@ def _write_ratings(path: Path) -> None:
     _write(path, ["user", "film", "stars", "time"], ratings)
 
 
-def _homes() -> list[list]:
+def _homes() -> list[list[Any]]:
     """Houses of which one cell is no number; their price is given away by another column."""
     towns = ("Bern", "Basel", "Genève")
-    rows = [[key, 40 + 7 * key % 160, 1 + key % 6, towns[key % 3]] for key in range(200)]
-    rows = [[*row, 1000 * (price := 3 * row[1] + 20 * row[2]), price] for row in rows]
+    rows: list[list[Any]] = []
+    for key in range(200):
+        size, rooms = 40 + 7 * key % 160, 1 + key % 6
+        price = 3 * size + 20 * rooms
+        rows.append([key, size, rooms, towns[key % 3], 1000 * price, price])
     rows[8][1] = "a"
     return rows
 

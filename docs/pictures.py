@@ -20,7 +20,7 @@ import numpy as np  # noqa: E402
 from keras import ops  # noqa: E402
 
 import optimizers  # noqa: E402
-from apps import Mnist, Regression  # noqa: E402
+from apps import App, Mnist, Regression  # noqa: E402
 from optimizers import LBFGS, LevenbergMarquardt  # noqa: E402
 from training.train import train  # noqa: E402
 
@@ -108,7 +108,8 @@ def draw_curves() -> None:
     """Draw training losses of six optimizers on two apps."""
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.2))
     fields: dict[str, Any] = {"schedule": "constant", "patience": 0}
-    for axis, kind in zip(axes, (Regression, Mnist), strict=True):
+    kinds: tuple[type[App], ...] = (Regression, Mnist)
+    for axis, kind in zip(axes, kinds, strict=True):
         for name in CURVE_OPTIMIZERS:
             found = losses(kind(optimizer=name, **fields))
             axis.plot(range(1, len(found) + 1), found, label=name)

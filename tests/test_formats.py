@@ -417,7 +417,7 @@ def test_a_format_without_texts_is_refused_where_an_operation_is_missing(tiny_ru
         return {"value": tf.strings.length(tf.strings.as_string(columns["bmi"]))}
 
     strange = portables.Portable(words, carried(run).inputs)
-    for way in (litert.converted, lambda portable: onnx.converted(portable, [])):
+    for convert in (litert.convert, lambda portable: onnx.convert(portable, [])):
         with pytest.raises(RefusedError) as raised:
-            way(strange)
+            convert(strange)
         assert "\n" not in str(raised.value)

@@ -79,7 +79,7 @@ def main() -> None:
     record_seconds(train, "fit", fits)
     record_seconds(resume, "newest_checkpoint", reads)
     record_seconds(checkpoint.Checkpoint, "on_train_begin", restores)
-    fixed = {"precision": "float32", "verbose": 0}
+    fixed: dict[str, Any] = {"precision": "float32", "verbose": 0}
     with tempfile.TemporaryDirectory() as root:
         train.train(app, run_dir=Path(root) / "whole", **fixed)
         cost, number, fit = sum(writes), len(writes), fits[0]

@@ -19,9 +19,12 @@ import keras  # noqa: E402
 from apps import Mnist  # noqa: E402
 from pipelines import tfds  # noqa: E402
 from pipelines.batches import shuffled_batches  # noqa: E402
+from pipelines.images.preprocessing import Standardize  # noqa: E402
 from training.build import with_finite_check  # noqa: E402
-from training.fitting import count_steps  # noqa: E402
+from training.fitting import count_steps_for  # noqa: E402
 from training.precision import choose_precision  # noqa: E402
+
+BATCH_SIZE = 100
 
 
 class Clock(keras.callbacks.Callback):
@@ -54,18 +57,18 @@ def network() -> keras.Model:
 
 def measure(precision: Any, seed: int) -> dict[str, Any]:
     """Train two epochs; the second counts, from end to end."""
-    app = Mnist(data="tfds:mnist", batch_size=100, seed=seed)
+    app = Mnist(data="tfds:mnist", batch_size=BATCH_SIZE, seed=seed)
     source = tfds.source("mnist", None, None)
-    steps, steps_per_execution = count_steps(app, source)
+    steps, steps_per_execution = count_steps_for(app, len(source.train), num_replicas=1)
     choice = choose_precision(precision, "image")
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(choice.policy)
     batches = shuffled_batches(
         source.train,
-        batch_size=app.batch_size,
+        batch_size=BATCH_SIZE,
         steps_per_epoch=steps,
         seed=seed,
-        prepare=app.make_preprocessing(source),
+        prepare=Standardize.adapted(source.train),
     )
     model, clock = network(), Clock()
     model.compile(
@@ -78,7 +81,7 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
         batches, steps_per_epoch=steps, epochs=2, shuffle=False, verbose=0, callbacks=[clock]
     )
     return {
-        "examples_per_second": steps * app.batch_size / (clock.ends[1] - clock.ends[0]),
+        "examples_per_second": steps * BATCH_SIZE / (clock.ends[1] - clock.ends[0]),
         "loss": fitted.history["loss"][1],
         "accuracy": fitted.history["accuracy"][1],
         "parameters": model.count_params(),

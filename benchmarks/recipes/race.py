@@ -21,7 +21,7 @@ import os
 import statistics
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -184,7 +184,7 @@ class Race:
     task: Task
     splits: Splits
     optimizer: str
-    schedule: str = "constant"
+    schedule: Literal["constant", "cosine"] = "constant"
     traced: list[Any] = dataclasses.field(default_factory=list)
 
     def steps(self, target: float | None, seed: int) -> dict[str, Any]:
@@ -233,7 +233,8 @@ class Race:
             optimizer=self.optimizer,
             schedule=self.schedule,
             learning_rate=rate,
-            epochs=looks if task.every else looks - task.app.head_epochs,
+            # Epochs that an app adds in an earlier stage count too.
+            epochs=looks - (task.app.total_epochs - task.app.epochs),
             seed=seed,
         )
         count = len(splits.train)

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,8 +45,8 @@ def read_rows(name: str, data: Path) -> list[list[str]]:
         import tensorflow_datasets as tfds
 
         examples = tfds.as_numpy(tfds.load("wine_quality/white", split="train"))
-        table = [[*map(str, row["features"].values()), str(row["quality"])] for row in examples]
-        return [[*next(iter(examples))["features"], "quality"], *table]
+        rows = [[*map(str, row["features"].values()), str(row["quality"])] for row in examples]
+        return [[*next(iter(examples))["features"], "quality"], *rows]
     with (data / SETS[name][0]).open(newline="") as file:
         return list(csv.reader(file))
 
@@ -62,7 +63,7 @@ def split_rows(
     test = order[: len(body) // 5]
     test_inputs = {inputs[k] for k in test}
     train = [k for k in order[len(body) // 5 :] if inputs[k] not in test_inputs]
-    return tuple([header, *(body[k] for k in part)] for part in (train, test))
+    return [header, *(body[k] for k in train)], [header, *(body[k] for k in test)]
 
 
 def athanor(parts: tuple, target: str, seed: int) -> dict:
@@ -81,15 +82,13 @@ def athanor(parts: tuple, target: str, seed: int) -> dict:
     return {**result["test"], **baselines}
 
 
-def fit_trees(model: object, parts: tuple, target: str) -> dict:
+def fit_trees(model: Any, parts: tuple, target: str) -> dict:
     """Fit a model of scikit-learn's interface, with categories as numbers; return its test RMSE."""
     header = parts[0][0]
     columns = [name for name in header if name != target]
     cells = [np.array([*part[1:]], dtype=object) for part in parts]
-    x, y = [], []
-    for part in cells:
-        y.append(part[:, header.index(target)].astype(float))
-        x.append([])
+    y = [part[:, header.index(target)].astype(float) for part in cells]
+    x: list[list[np.ndarray]] = [[], []]
     for name in columns:
         pair = [part[:, header.index(name)] for part in cells]
         try:
