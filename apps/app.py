@@ -27,12 +27,13 @@ MIN_STEPS_FOR_FULL_PEAK = 120
 class App(abc.ABC):
     """An application: its fields are hyperparameters, its methods build what a run needs.
 
-    Class variables name the modality of the inputs, the task (classification if the data have
-    labels), the fields that a search may draw, and the dtypes that automatic precision may choose.
+    Class variables name the modality of the inputs, the tasks (classification if the data have
+    labels, else the first), the fields that a search may draw, and the dtypes that automatic
+    precision may choose.
     """
 
     modality: ClassVar[ModalityName]
-    default_task: ClassVar[TaskName]
+    tasks: ClassVar[tuple[TaskName, ...]]
     metrics: ClassVar[tuple[str, ...]]
     monitor: ClassVar[str]
     space: ClassVar[dict[str, tuple | Range]]
@@ -137,7 +138,7 @@ class App(abc.ABC):
 
     def task_of(self, splits: "Splits") -> TaskName:
         """Return the task that these data define: classification if they have labels."""
-        return "classification" if splits.labels else self.default_task
+        return "classification" if splits.labels else self.tasks[0]
 
     def sequence_lengths(self, splits: "Splits") -> Any:  # noqa: ARG002
         """Return the length of each training example, to batch similar ones; None if equal."""

@@ -249,9 +249,9 @@ def compare(
     from evaluation import compare as comparison
     from evaluation.notebook import Table
 
-    if options.strict:
-        comparison.require_comparable(loaded)
     compared = comparison.compare(loaded)
+    if options.strict:
+        comparison.require_comparable(compared)
     rows = ({name: row[name] for name in compared.columns} for row in compared.rows)
     return Table(rows, notes=compared.warnings)
 

@@ -40,7 +40,7 @@ def list_apps(*, common: Common = COMMON, printed: Printed = OUTPUT) -> None:  #
         {
             "app": app.name(),
             "question": app.modality,
-            "answer": ANSWERS[app.default_task],
+            "answer": " or ".join(ANSWERS[task] for task in app.tasks),
             "about": apps.summary(app),
         }
         for app in apps.ALL
@@ -110,16 +110,15 @@ def compare(
     if not runs:
         raise apps.FieldError("Received no runs; expected directories: athanor compare RUN RUN...")
     with output.output(printed.json) as emit:
-        loaded = [Run.load(path) for path in runs]
-        compared = comparison.compare(loaded)
+        compared = comparison.compare([Run.load(path) for path in runs])
         console_tables.table(
             [rounding.heading(name, compared.units) for name in compared.columns], compared.cells()
         )
-        for warning in compared.warnings:
-            print(warning)
         emit({"runs": compared.rows, "warnings": compared.warnings})
         if options.strict:
-            comparison.require_comparable(loaded)
+            comparison.require_comparable(compared)
+        for warning in compared.warnings:
+            print(warning)
 
 
 def serve(

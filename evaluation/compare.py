@@ -64,12 +64,12 @@ def compare(runs: Sequence[Run]) -> Comparison:
     return Comparison(columns, rows, _warnings(runs), units)
 
 
-def require_comparable(runs: Sequence[Run]) -> None:
-    """Raise NotComparableError if their data, splits or folds differ."""
-    if warnings := _warnings(runs):
+def require_comparable(compared: Comparison) -> None:
+    """Raise NotComparableError if the data, splits or folds of the runs differ."""
+    if compared.warnings:
         raise NotComparableError(
-            f"Received runs that cannot be compared: {' '.join(warnings)} Expected the same data, "
-            "splits and fold. Train them anew on the same, or leave out --strict."
+            f"Received runs that cannot be compared: {' '.join(compared.warnings)} Expected the "
+            "same data, splits and fold. Train them anew on the same, or leave out --strict."
         )
 
 

@@ -12,6 +12,7 @@ from evaluation.modalities.baselines import NOISE_FLOOR
 from evaluation.rounding import decimals, rounded
 from evaluation.tasks import Task
 
+DATA_FIELDS = ("data", "test", "task", "split")  # besides those that name columns
 MIN_RELATIVE_DIFFERENCE = 1e-3  # of the metric: a smaller difference does not count
 
 
@@ -77,10 +78,25 @@ def _loss(
 
 def advice(app: App, baseline: str) -> str:
     """Tell the user how to train a better baseline, or to search for better fields."""
-    fields = app.baseline_fields.get(baseline)
+    fields, search = app.baseline_fields.get(baseline), f"search for better fields: {_tune(app)}"
     if fields is None:
-        return f"athanor trains no such model; search for better fields: athanor {app.name()} tune."
+        return f"athanor trains no such model; {search}"
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in fields.items())
     if all(getattr(app, name) == value for name, value in fields.items()):
-        return f"This run has {flags} already; search for better fields: athanor {app.name()} tune."
-    return f"Take it with {flags}, or search for better fields: athanor {app.name()} tune."
+        return f"This run has {flags} already; {search}"
+    return f"Take it with {flags}, or {search}"
+
+
+def _tune(app: App) -> str:
+    """Return the command that searches for better fields, and the flags that name the same data.
+
+    Their values stay out: a server shows remarks to its clients.
+    """
+    default = type(app)()
+    flags = [
+        f"--{name}"
+        for name in (*DATA_FIELDS, *app.column_fields)
+        if getattr(app, name, None) != getattr(default, name, None)
+    ]
+    same = f", with the same {' and '.join(flags)}" if flags else ""
+    return f"athanor {app.name()} tune{same}."

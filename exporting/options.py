@@ -25,7 +25,7 @@ class ExportOptions(CommonOptions):
 
     def check_for(self, app: type[App]) -> None:
         """Raise FieldError for options that an app's runs cannot have."""
-        if self.refresh_items and app.default_task != "ranking":
+        if self.refresh_items and "ranking" not in app.tasks:
             raise FieldError(
                 f"Received --refresh-items {self.refresh_items} for {app.name()}, which recommends "
                 "no items; expected a recommender. Leave it out."

@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Sequence
 
 from pipelines.examples import AddressError
-from pipelines.files import expand_home, looks_like_path
+from pipelines.files import expand_home
 
 ADDRESS_FORMS = {
     "embedded": "embedded",
@@ -49,11 +49,11 @@ def _kind_of_path(path: str) -> str:
 def _path_kind_note(address: str) -> str:
     if path_kind := _kind_of_path(address):
         return f", a {'folder' if path_kind == 'folder' else 'file'}"
-    return ", which names no existing file or folder" * _is_path(address)
+    return ", which names no existing file or folder" * _may_be_path(address)
 
 
-def _is_path(address: str) -> bool:
-    return ":" not in address and (looks_like_path(address) or address.endswith("/"))
+def _may_be_path(address: str) -> bool:
+    return bool(address.strip()) and ":" not in address
 
 
 def _hint(address: str, kinds: Sequence[str]) -> str:
@@ -65,8 +65,8 @@ def _hint(address: str, kinds: Sequence[str]) -> str:
         return " Folders hold pictures alone: put texts or rows into one table."
     if _kind_of_path(address):
         return ""
-    if _is_path(address):
-        return _nearest_file(address)
+    if _may_be_path(address):
+        return _nearest_kind(address, kinds) or _nearest_path(address)
     filled = (
         ADDRESS_FORMS[form].replace("NAME", name or kind).replace("PATH", name or kind)
         for form in kinds
@@ -75,8 +75,14 @@ def _hint(address: str, kinds: Sequence[str]) -> str:
     return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
-def _nearest_file(path: str) -> str:
-    """Suggest the file beside a path that does not exist whose name is most alike."""
+def _nearest_kind(word: str, kinds: Sequence[str]) -> str:
+    """Suggest the kind of address that is spelt like a word."""
+    matches = difflib.get_close_matches(word, kinds, 1, 0.7)
+    return f" Did you mean {ADDRESS_FORMS[matches[0]]!r}?" if matches else ""
+
+
+def _nearest_path(path: str) -> str:
+    """Suggest the file or folder beside a path that does not exist whose name is most alike."""
     folder, name = os.path.split(path.rstrip("/"))
     try:
         names = os.listdir(expand_home(folder or "."))  # noqa: PTH208 - of bytes that are no text too

@@ -11,6 +11,10 @@ from pipelines.examples import AddressError
     [
         ("house.csv", r"no existing file or folder; .* Did you mean 'houses\.csv'\?$"),
         ("mails/maisl.csv", r"Did you mean 'mails/mails\.csv'\?$"),
+        ("mail", r"'mail', which names no existing file or folder; .* Did you mean 'mails'\?$"),
+        ("embeded", r"Did you mean 'embedded'\?$"),
+        ("tfds", r"Did you mean 'tfds:NAME'\?$"),
+        ("nodir", r"'nodir', which names no existing file or folder; .* 'csv:PATH'\.$"),
         ("other.csv", r"'csv:PATH'\.$"),
         ("nowhere/houses.csv", r"'csv:PATH'\.$"),
         ("mails", r", a folder; .* put texts or rows into one table\.$"),

@@ -271,6 +271,7 @@ def test_compare_tells_of_different_data(ask, copied, tmp_path, data, said):
     status, output, error = ask("compare", copied.path, other.path, "--strict", "--json")
     assert status == 1
     assert "cannot be compared" in error
+    assert error.count(said) == 1
     assert said in json.loads(output)["warnings"][0]
     assert ask("compare", copied.path, copied.path, "--strict")[0] == 0
 

@@ -138,7 +138,7 @@ def test_a_test_table_is_read_as_the_training_table_was():
         Tables(table(x=range(9), c="abcabcabc", y=range(9)), None, other), target="y"
     )
     assert np.isnan(found.test.columns["x"]).all()
-    with pytest.raises(DataError, match="without the column x"):
+    with pytest.raises(DataError, match="with the columns c, without the column x; expected every"):
         rows.read_features(
             table(c="ab"),
             rows.Reading({"x": CellFormat("number"), "c": CellFormat("category")}, {}),
@@ -406,7 +406,8 @@ def test_own_file_by_command_line(file, tmp_path, ask):
     asked.write_text("mixed\n1\n")
     status, _, error = ask("regression", "predict", tmp_path / "run", asked)
     assert status == 2
-    assert "without the columns" in error
+    assert error.count("city") == 1
+    assert "with the columns mixed, without the columns" in error
     assert len(error.strip().splitlines()) == 1
     assert ask("regression", "evaluate", tmp_path / "run")[0] == 0
 

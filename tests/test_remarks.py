@@ -64,6 +64,15 @@ def test_a_difference_beyond_chance_is_a_remark_that_can_be_heeded():
     assert "already" in same
 
 
+def test_advice_names_the_flags_of_the_data_without_their_values():
+    """A server publishes remarks: a path of the user's machine must not be among them."""
+    app = Regression(data="csv:private/houses.csv", target="price")
+    advised = "athanor regression tune, with the same --data and --target."
+    assert advice(app, "boosting").endswith(advised)
+    assert advice(app, "linear").endswith(advised)
+    assert advice(Regression(), "boosting").endswith("athanor regression tune.")
+
+
 def test_paired_examples_find_what_two_intervals_would_hide():
     right = np.random.default_rng(0).random(1000) < 0.8
     better = right | (np.arange(1000) % 20 == 0)

@@ -105,6 +105,13 @@ def test_list_names_every_app(ask):
     for app in apps.ALL:
         assert app.name() in output
         assert [row for row in rows if row["app"] == app.name() and row["question"] == app.modality]
+    assert {row["app"]: row["answer"] for row in rows} == {
+        "regression": "number or classes",
+        "mnist": "classes",
+        "finetune": "classes",
+        "text": "classes",
+        "recommender": "ranking",
+    }
 
 
 def test_doctor_reports_versions_devices_and_data(ask, elsewhere):

@@ -229,7 +229,7 @@ def test_a_plain_path_of_an_existing_file_is_an_address(tmp_path, monkeypatch):
     [
         ("photos", "'photos', a folder; expected 'embedded'"),
         ("photos/", "'photos/', a folder; expected 'embedded'"),
-        ("nowhere/rows", "'nowhere/rows'; expected"),
+        ("nowhere/rows", "'nowhere/rows', which names no existing file or folder; expected"),
         ("nowhere.csv", "'nowhere.csv', which names no existing file or folder; expected"),
         ("nowhere/", "'nowhere/', which names no existing file or folder; expected"),
         ("./nowhere", "'./nowhere', which names no existing file or folder; expected"),

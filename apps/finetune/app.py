@@ -36,7 +36,7 @@ class Finetune(App):
     """
 
     modality: ClassVar[ModalityName] = "image"
-    default_task: ClassVar[TaskName] = "classification"
+    tasks: ClassVar[tuple[TaskName, ...]] = ("classification",)
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "folder")

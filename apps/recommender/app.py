@@ -31,7 +31,7 @@ class Recommender(App):
     """
 
     modality: ClassVar[ModalityName] = "ids"
-    default_task: ClassVar[TaskName] = "ranking"
+    tasks: ClassVar[tuple[TaskName, ...]] = ("ranking",)
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
     baseline_fields: ClassVar[dict[str, dict[str, str]]] = {

@@ -29,7 +29,7 @@ class Regression(App):
     """
 
     modality: ClassVar[ModalityName] = "row"
-    default_task: ClassVar[TaskName] = "regression"
+    tasks: ClassVar[tuple[TaskName, ...]] = ("regression", "classification")
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
     baseline_fields: ClassVar[dict[str, dict[str, str]]] = {"linear": {"model": "linear"}}

@@ -34,7 +34,7 @@ class Text(App):
     """
 
     modality: ClassVar[ModalityName] = "text"
-    default_task: ClassVar[TaskName] = "classification"
+    tasks: ClassVar[tuple[TaskName, ...]] = ("classification",)
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     default_learning_rate: ClassVar[float] = 0.006

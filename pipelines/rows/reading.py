@@ -140,8 +140,9 @@ def read_features(table: Table, reading: Reading) -> dict[str, np.ndarray]:
     absent = [name for name in reading.forms if name not in columns]
     if absent:
         raise DataError(
-            f"Received rows without the column{'s' * (len(absent) > 1)} {listed(absent)}; "
-            f"expected {listed(reading.forms)}. The columns are {listed(columns)}."
+            f"Received rows with the columns {listed(columns)}, without the "
+            f"column{'s' * (len(absent) > 1)} {listed(absent)}; expected every column of the "
+            "training data. Add the missing ones; their cells may be empty."
         )
     converted = (
         _read_column(table, columns[name], name, form) for name, form in reading.forms.items()
