@@ -38,7 +38,8 @@ from tuning_table import key  # noqa: E402
 
 import apps  # noqa: E402
 from tuning import space as spaces  # noqa: E402
-from tuning.oracles import SCORE, Limits  # noqa: E402
+from tuning.limits import Limits  # noqa: E402
+from tuning.oracles import SCORE  # noqa: E402
 from tuning.search import MODEL_BASED, pruning_bounds  # noqa: E402
 from tuning.space import Space  # noqa: E402
 

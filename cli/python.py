@@ -175,9 +175,9 @@ def tune(app: App, options: TuneOptions | None = None, **changes: Any) -> "Searc
     options.require_packages()
     app.require_data()
     startup.start_tensorflow(options.devices)
-    from tuning.result import search_here
+    from tuning.result import search_in_process
 
-    return search_here(app, options)
+    return search_in_process(app, options)
 
 
 def check_data(app: App, options: CheckDataOptions | None = None, **changes: Any) -> "Table":

@@ -85,7 +85,7 @@ def tune(app: apps.App, options: TuneOptions) -> dict[str, Any]:
     from tuning import report as search_report
     from tuning.search import search
 
-    with search_report.live() as watch:
+    with search_report.show_progress() as watch:
         outcome = search(app, options, command=[sys.executable, *sys.argv], watch=watch)
     if outcome is None:
         return {}

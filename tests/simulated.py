@@ -1,12 +1,13 @@
-"""Searches without trainings: what a trial would score is a formula."""
+"""Simulated searches: a formula gives the score of a trial, so that nothing is trained."""
 
 import math
 
 from apps import Mnist
 from apps.fields import Range
 from tuning import report, search, search_spec, space
+from tuning.limits import Limits
 from tuning.options import TuneOptions
-from tuning.oracles import SCORE, Limits
+from tuning.oracles import SCORE
 
 SPACE = {
     "learning_rate": Range(0.01, 1.0, log=True),
@@ -17,29 +18,31 @@ TUNERS = ("tpe", "random", "grid", "bayesian", "hyperband")
 EPOCHS = 4
 
 
-def opened(directory, tuner="tpe", trials=12, workers=1, ways=None, **limits):
+def make_oracle(directory, tuner="tpe", trials=12, workers=1, directions=None, **limits):
     app = Mnist(epochs=EPOCHS, batch_size=96)
-    told = search_spec.SearchSpec(app, SPACE, tuner, ways or {"val_loss": "min"}, TuneOptions())
-    oracle = search._oracle(told)
+    spec = search_spec.SearchSpec(
+        app, SPACE, tuner, directions or {"val_loss": "min"}, TuneOptions()
+    )
+    oracle = search._oracle(spec)
     directory.mkdir(exist_ok=True)
     oracle.open(directory, Limits(trials, workers=workers, **limits), space.default(app, SPACE))
     return oracle
 
 
 def loss(values, step):
-    """As of a training: better with every epoch, best at a learning rate of 0.1."""
+    """Return a loss that falls with every epoch and is least at a learning rate of 0.1."""
     size = {"cnn": 0.0, "mlp": 0.3}[values["model"]] + values["batch_size"] / 1000
     return abs(math.log10(values["learning_rate"]) + 1) + size + 1 / step
 
 
 class Worker:
-    """One that works a call at a time, so that another may come between."""
+    """A worker that makes one call at a time, so that calls of several workers interleave."""
 
     def __init__(self, name):
         self.name, self.trial, self.step = name, None, 0
 
     def act(self, oracle):
-        """The next call; False where there is nothing left to do."""
+        """Make the next call; return False if no trial is left."""
         if self.trial is None:
             trial = oracle.create_trial(self.name)
             if trial.status == "RUNNING":
@@ -50,8 +53,8 @@ class Worker:
         if self.step < epochs:
             self.step += 1
             score = loss(self.trial.hyperparameters.values, self.step)
-            answer = oracle.update_trial(self.trial.trial_id, {SCORE: score}, step=self.step)
-            if answer.status == "RUNNING":
+            trial = oracle.update_trial(self.trial.trial_id, {SCORE: score}, step=self.step)
+            if trial.status == "RUNNING":
                 return True
         self.trial.status = "COMPLETED"
         oracle.end_trial(self.trial)
@@ -59,23 +62,24 @@ class Worker:
         return True
 
 
-def searched(directory, tuner, workers=1, kill=None, **options):
-    """A search to its end; `kill` says after which calls all processes end."""
-    oracle = opened(directory, tuner, workers=workers, **options)
-    crew = [Worker(f"worker-{number}") for number in range(workers)]
+def run_search(directory, tuner, workers=1, kill=None, **options):
+    """Run a search to its end; all processes end after each call for which `kill` returns True."""
+    oracle = make_oracle(directory, tuner, workers=workers, **options)
+    busy_workers = [Worker(f"worker-{number}") for number in range(workers)]
     for call in range(1000):
-        working = crew[call % len(crew)] if crew else None
-        if working is None:
+        if not busy_workers:
             return oracle
-        if not working.act(oracle):
-            crew.remove(working)
+        worker = busy_workers[call % len(busy_workers)]
+        if not worker.act(oracle):
+            busy_workers.remove(worker)
         elif kill and kill(call):
-            oracle = opened(directory, tuner, workers=workers, **options)
-            crew = [Worker(f"worker-{number}") for number in range(workers)]
-    raise AssertionError("the search has no end")
+            oracle = make_oracle(directory, tuner, workers=workers, **options)
+            busy_workers = [Worker(f"worker-{number}") for number in range(workers)]
+    raise AssertionError("the search does not end")
 
 
-def told(oracle):
+def trial_rows(oracle):
+    """Return the rows of the table of trials, without times."""
     return [
         {name: value for name, value in row.items() if name != "seconds"}
         for row in report.table(oracle)

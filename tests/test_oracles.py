@@ -1,49 +1,52 @@
-"""Oracles: what they propose and keep, and that a kill at any instant changes nothing."""
+"""Oracles: their proposals and their journal; a kill at any instant changes no result."""
 
 import random
 
 import pytest
-from simulated import EPOCHS, SPACE, TUNERS, Worker, loss, opened, searched, told
+from simulated import EPOCHS, SPACE, TUNERS, Worker, loss, make_oracle, run_search, trial_rows
 
 import apps
 from apps import Mnist
 from apps.fields import Range
 from tuning import report, search, search_spec
-from tuning.journal import Journal, JournalError, UnwrittenError
+from tuning.journal import Journal, JournalError, JournalWriteError
 from tuning.options import TuneOptions
 from tuning.oracles import MAX_LAUNCHES, SCORE
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
-def test_a_search_killed_again_and_again_finds_the_same(tuner, tmp_path):
+def test_a_search_that_is_killed_repeatedly_has_the_same_trials(tuner, tmp_path):
     draw = random.Random(1)
-    undisturbed = searched(tmp_path / "a", tuner)
-    killed = searched(tmp_path / "b", tuner, kill=lambda _: draw.random() < 0.4)
-    assert told(killed) == told(undisturbed)
+    undisturbed = run_search(tmp_path / "a", tuner)
+    killed = run_search(tmp_path / "b", tuner, kill=lambda _: draw.random() < 0.4)
+    assert trial_rows(killed) == trial_rows(undisturbed)
     assert len(undisturbed.trials) >= 6
     assert all(trial.status == "COMPLETED" for trial in killed.trials.values())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tuner", ["bayesian", "tpe", "random", "grid"])
-def test_two_workers_killed_at_random_find_the_same(tuner, tmp_path):
-    undisturbed = searched(tmp_path / "a", tuner, workers=2)
+def test_a_search_with_two_workers_that_are_killed_has_the_same_trials(tuner, tmp_path):
+    undisturbed = run_search(tmp_path / "a", tuner, workers=2)
     draw = random.Random(0)
-    killed = searched(tmp_path / "b", tuner, workers=2, kill=lambda _: draw.random() < 0.2)
-    assert told(killed) == told(undisturbed)
+    killed = run_search(tmp_path / "b", tuner, workers=2, kill=lambda _: draw.random() < 0.2)
+    assert trial_rows(killed) == trial_rows(undisturbed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tuner", ["bayesian", "tpe"])
-def test_what_learns_finds_better_than_chance_and_stops_poor_trials(tuner, tmp_path):
-    learnt = searched(tmp_path / tuner, tuner, trials=25)
-    chance = searched(tmp_path / "random", "random", trials=25)
-    assert learnt.finished()[0].score < chance.finished()[0].score
-    assert learnt.pruned
-    assert not chance.pruned
-    assert all(len(learnt.reports[one]) < EPOCHS for one in learnt.pruned)
-    steps = [sum(len(reports) for reports in one.reports.values()) for one in (learnt, chance)]
-    assert steps[0] < steps[1]
+def test_model_based_search_beats_random_search_and_prunes_poor_trials(tuner, tmp_path):
+    model_based = run_search(tmp_path / tuner, tuner, trials=25)
+    at_random = run_search(tmp_path / "random", "random", trials=25)
+    assert model_based.finished()[0].score < at_random.finished()[0].score
+    assert model_based.pruned
+    assert not at_random.pruned
+    assert all(len(model_based.reports[trial_id]) < EPOCHS for trial_id in model_based.pruned)
+    assert count_epochs(model_based) < count_epochs(at_random)
+
+
+def count_epochs(oracle):
+    return sum(len(reports) for reports in oracle.reports.values())
 
 
 def test_a_trial_is_pruned_after_a_quarter_of_its_last_stage():
@@ -55,36 +58,36 @@ def test_a_trial_is_pruned_after_a_quarter_of_its_last_stage():
 
 def test_the_first_trial_has_the_flags_as_given(tmp_path):
     for tuner in sorted({*TUNERS} - {"hyperband"}):
-        oracle = opened(tmp_path / tuner, tuner)
+        oracle = make_oracle(tmp_path / tuner, tuner)
         values = oracle.create_trial("one").hyperparameters.values
         assert values == {"learning_rate": 0.2, "batch_size": 96, "model": "cnn"}
 
 
 @pytest.mark.parametrize("tuner", ["random", "tpe", "bayesian"])
-def test_neighbouring_seeds_and_large_ones_are_other_searches(tuner):
-    found = []
+def test_different_seeds_propose_different_values(tuner):
+    learning_rates = []
     for seed in (0, 1, 2**31 - 1):
-        told = search_spec.SearchSpec(
+        spec = search_spec.SearchSpec(
             Mnist(seed=seed), SPACE, tuner, {"val_loss": "min"}, TuneOptions()
         )
-        oracle = search._oracle(told)
+        oracle = search._oracle(spec)
         proposed = (oracle.propose(f"{number:04d}") for number in range(5))
-        found += [one["values"]["learning_rate"] for one in proposed]
-    assert len(set(found)) == 15
+        learning_rates += [one["values"]["learning_rate"] for one in proposed]
+    assert len(set(learning_rates)) == 15
 
 
-def test_whole_numbers_stay_within_their_range():
+def test_integers_stay_within_their_range():
     space_of = {"width": Range(16, 64, log=True), "batch_size": Range(32, 96)}
-    told = search_spec.SearchSpec(
+    spec = search_spec.SearchSpec(
         apps.Regression(), space_of, "bayesian", {"val_loss": "min"}, TuneOptions()
     )
-    oracle = search._oracle(told)
+    oracle = search._oracle(spec)
     assert oracle._from_unit_cube([1 - 1e-9, 1 - 1e-9]) == {"width": 64, "batch_size": 96}
     assert oracle._from_unit_cube([0.0, 0.0]) == {"width": 16, "batch_size": 32}
 
 
-def test_a_line_torn_by_the_kill_never_happened(tmp_path):
-    searched(tmp_path, "random", trials=3)
+def test_an_incomplete_last_line_of_the_journal_is_ignored(tmp_path):
+    run_search(tmp_path, "random", trials=3)
     journal = tmp_path / "journal.jsonl"
     whole = journal.read_bytes()
     for cut in range(1, len(whole.splitlines(keepends=True)[-1]), 7):
@@ -99,31 +102,31 @@ def test_a_line_torn_by_the_kill_never_happened(tmp_path):
         Journal(journal).events()
 
 
-def test_another_search_in_the_journal_is_refused(tmp_path):
-    searched(tmp_path, "random", trials=3)
+def test_a_journal_of_another_search_is_refused(tmp_path):
+    run_search(tmp_path, "random", trials=3)
     with pytest.raises(JournalError, match="0001"):
-        opened(tmp_path, "grid")
+        make_oracle(tmp_path, "grid")
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
-def test_a_space_with_nothing_left_ends_and_is_opened_again(tuner, tmp_path, monkeypatch):
+def test_a_search_ends_when_its_space_is_exhausted(tuner, tmp_path, monkeypatch):
     small = {"batch_size": (32, 96), "model": ("cnn", "mlp"), "dropout": (0.0, 0.5)}
     monkeypatch.setattr("simulated.SPACE", {"learning_rate": (0.1, 0.2), **small})
-    oracle = searched(tmp_path, tuner, workers=3, trials=100)
+    oracle = run_search(tmp_path, tuner, workers=3, trials=100)
     assert oracle.exhausted
     assert len(oracle.trials) < 100
-    assert told(opened(tmp_path, tuner, workers=3, trials=100)) == told(oracle)
+    assert trial_rows(make_oracle(tmp_path, tuner, workers=3, trials=100)) == trial_rows(oracle)
 
 
-def test_a_search_goes_on_with_another_number_of_workers(tmp_path):
-    searched(tmp_path, "tpe", workers=1, trials=7)
-    more = searched(tmp_path, "tpe", workers=3, trials=12)
+def test_a_search_continues_with_another_number_of_workers(tmp_path):
+    run_search(tmp_path, "tpe", workers=1, trials=7)
+    more = run_search(tmp_path, "tpe", workers=3, trials=12)
     assert len(more.trials) == 12
-    assert told(opened(tmp_path, "tpe", workers=1)) == told(more)
+    assert trial_rows(make_oracle(tmp_path, "tpe", workers=1)) == trial_rows(more)
 
 
 def test_an_event_that_cannot_be_written_ends_the_search(tmp_path, monkeypatch):
-    oracle = opened(tmp_path, "random")
+    oracle = make_oracle(tmp_path, "random")
     oracle.create_trial("one")
     before = oracle.journal.path.read_bytes()
 
@@ -132,15 +135,15 @@ def test_an_event_that_cannot_be_written_ends_the_search(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tuning.journal.os.fsync", full)
     for _ in range(2):
-        with pytest.raises(UnwrittenError, match="No space left"):
+        with pytest.raises(JournalWriteError, match="No space left"):
             oracle.update_trial("0000", {SCORE: 1.0}, step=1)
     monkeypatch.undo()
     assert oracle.journal.path.read_bytes() == before
-    assert len(opened(tmp_path, "random").trials) == 1
+    assert len(make_oracle(tmp_path, "random").trials) == 1
 
 
-def test_a_trial_whose_process_ends_again_and_again_fails(tmp_path):
-    oracle = opened(tmp_path, "random", trials=2)
+def test_a_trial_whose_process_ends_ten_times_fails(tmp_path):
+    oracle = make_oracle(tmp_path, "random", trials=2)
     oracle.create_trial("one")
     oracle.update_trial("0000", {SCORE: 1.0}, step=1)
     for _ in range(MAX_LAUNCHES):
@@ -149,8 +152,8 @@ def test_a_trial_whose_process_ends_again_and_again_fails(tmp_path):
     assert "10 times" in oracle.first_trial_error
 
 
-def test_questions_asked_twice_are_answered_alike(tmp_path):
-    oracle = opened(tmp_path, "random", trials=3)
+def test_repeated_calls_have_the_same_result(tmp_path):
+    oracle = make_oracle(tmp_path, "random", trials=3)
     trial = oracle.create_trial("one")
     assert oracle.create_trial("one").trial_id == trial.trial_id
     for _ in range(2):
@@ -162,20 +165,20 @@ def test_questions_asked_twice_are_answered_alike(tmp_path):
     assert oracle.end_order == [trial.trial_id]
 
 
-def test_what_a_worker_left_is_taken_over(tmp_path):
-    oracle = opened(tmp_path, "tpe", workers=2)
-    left = oracle.create_trial("worker-1").trial_id
-    again = opened(tmp_path, "tpe", workers=2)
-    assert again.create_trial("worker-0").trial_id == left
-    assert again.create_trial("worker-1").trial_id != left
-    patient = opened(tmp_path, "tpe", workers=2, worker_timeout=60.0)
+def test_the_trial_of_a_lost_worker_is_taken_over(tmp_path):
+    oracle = make_oracle(tmp_path, "tpe", workers=2)
+    unfinished = oracle.create_trial("worker-1").trial_id
+    again = make_oracle(tmp_path, "tpe", workers=2)
+    assert again.create_trial("worker-0").trial_id == unfinished
+    assert again.create_trial("worker-1").trial_id != unfinished
+    patient = make_oracle(tmp_path, "tpe", workers=2, worker_timeout=60.0)
     assert patient.create_trial("worker-7").trial_id not in ("0000", "0001")
     patient.last_contact["worker-7"] -= 61.0
     assert patient.create_trial("worker-8").trial_id == "0002"
 
 
 def test_failed_trials_have_reasons_and_the_first_ends_the_search(tmp_path):
-    oracle = opened(tmp_path, "random", trials=4)
+    oracle = make_oracle(tmp_path, "random", trials=4)
     (tmp_path / "trials" / "0001").mkdir(parents=True)
     (tmp_path / "trials" / "0001" / "failed.txt").write_text("no such thing\n")
     worker = Worker("one")
@@ -188,14 +191,14 @@ def test_failed_trials_have_reasons_and_the_first_ends_the_search(tmp_path):
     assert report.table(oracle)[-1]["reason"] == "no such thing"
 
 
-def test_no_trial_begins_after_the_minutes(tmp_path):
-    oracle = searched(tmp_path, "random", seconds=0.0)
+def test_no_trial_begins_after_the_time_limit(tmp_path):
+    oracle = run_search(tmp_path, "random", seconds=0.0)
     assert not oracle.trials
 
 
-def test_several_objectives_are_searched_together(tmp_path):
-    ways = {"val_loss": "min", "size": "min"}
-    oracle = opened(tmp_path, "tpe", trials=8, ways=ways)
+def test_a_search_with_several_objectives_completes_its_trials(tmp_path):
+    directions = {"val_loss": "min", "size": "min"}
+    oracle = make_oracle(tmp_path, "tpe", trials=8, directions=directions)
     while (trial := oracle.create_trial("one")).status == "RUNNING":
         values = trial.hyperparameters.values
         scores = {SCORE: loss(values, 4), "size": float(values["batch_size"])}

@@ -1,4 +1,4 @@
-"""Searches: what they draw, what they find, and what they keep."""
+"""Searches: spaces, objectives, trials, and the directory that remains."""
 
 import csv
 import dataclasses
@@ -10,7 +10,7 @@ import time
 
 import keras
 import pytest
-from simulated import opened, searched, told
+from simulated import make_oracle, run_search, trial_rows
 
 import apps
 from apps import FieldError, Mnist
@@ -28,18 +28,18 @@ from tuning.oracles import SCORE
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
-def test_every_app_can_be_drawn_from_its_space(app):
+def test_every_app_accepts_values_from_its_space(app):
     for count in (310, 200_000):
         given, values = space.with_batch_size(app(), app.space, count, 1)
         first = space.default(given, values)
         assert first is not None, f"{app.__name__}.space does not hold the app's own values"
-        drawn = space.hyperparameters(given, values)
-        assert drawn.values == first
+        hyperparameters = space.hyperparameters(given, values)
+        assert hyperparameters.values == first
         if "batch_size" in first:
             assert first["batch_size"] == app().effective_batch_size(count)
     for seed in range(20):
-        values = {one.name: one.random_sample(seed) for one in drawn.space}
-        assert isinstance(space.drawn(app(), values), app)
+        values = {one.name: one.random_sample(seed) for one in hyperparameters.space}
+        assert isinstance(space.with_values(app(), values), app)
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_a_search_of_few_steps_draws_learning_rates_around_that_of_train():
     assert spec.space["learning_rate"] == Range(pytest.approx(0.01), pytest.approx(0.16), log=True)
 
 
-RATED, CLICKS = ("4", "5"), ("1", "1")  # what users thought of their items in turn
+EXPLICIT, IMPLICIT = ("4", "5"), ("1", "1")  # ratings that alternate
 
 
-def pairs(path, ratings):
-    """The address of a file of eight users, each with six of nine items."""
-    met = [(u, i) for u in range(8) for i in range(9) if (u + i) % 3]
-    rows = [f"u{u},i{i},{ratings[(u + i) % 2]}" for u, i in met]
+def write_interactions(path, ratings):
+    """Write ratings of eight users, each of six of nine items; return the address of the file."""
+    pairs = [(u, i) for u in range(8) for i in range(9) if (u + i) % 3]
+    rows = [f"u{u},i{i},{ratings[(u + i) % 2]}" for u, i in pairs]
     path.write_text("\n".join(["user,item,rating", *rows, ""]))
     return f"csv:{path}"
 
@@ -88,31 +88,31 @@ LINEAR = {"model": "linear"}
         (apps.Regression, LINEAR | {"solver": "batch"}, {"learning_rate"}),
         (apps.Regression, {"model": "svm"}, {"learning_rate", "batch_size"}),
         (apps.Regression, {"model": "mlp", "optimizer": "lbfgs"}, {"width", "dropout"}),
-        (apps.Recommender, {"data": RATED}, {"model", "factors"}),
-        (apps.Recommender, {"data": CLICKS}, set()),
-        (apps.Recommender, {"data": CLICKS, "model": "svdpp"}, set()),
-        (apps.Recommender, {"data": RATED, "model": "retrieval"}, set()),
+        (apps.Recommender, {"data": EXPLICIT}, {"model", "factors"}),
+        (apps.Recommender, {"data": IMPLICIT}, set()),
+        (apps.Recommender, {"data": IMPLICIT, "model": "svdpp"}, set()),
+        (apps.Recommender, {"data": EXPLICIT, "model": "retrieval"}, set()),
     ],
 )
-def test_a_search_draws_what_the_model_uses(app, fields, drawn, tmp_path):
-    """Where it uses nothing, all trials would be equal."""
+def test_a_search_varies_only_fields_that_the_model_uses(app, fields, drawn, tmp_path):
+    """A model that uses none of them is refused, since all trials would be equal."""
     if "data" in fields:
-        fields = fields | {"data": pairs(tmp_path / "pairs.csv", fields["data"])}
+        fields = fields | {"data": write_interactions(tmp_path / "pairs.csv", fields["data"])}
     made = app(**fields)
     splits = made.load_splits()
     if not drawn:
         with pytest.raises(
             FieldError, match=f"tune of a model that uses none of .* athanor {made.name()} train"
         ):
-            space.searched(made, made.space, splits)
+            space.searchable(made, made.space, splits)
     else:
-        assert space.searched(made, made.space, splits).keys() == drawn
+        assert space.searchable(made, made.space, splits).keys() == drawn
     own = {"seed": (1, 2)}
-    assert space.searched(made, own, splits) == own
+    assert space.searchable(made, own, splits) == own
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("width: [64, 128", "expected"),
         ("[]", "expected a YAML file"),
@@ -128,14 +128,14 @@ def test_a_search_draws_what_the_model_uses(app, fields, drawn, tmp_path):
         ("optimizer: [adam, adamm]", "adamm"),
     ],
 )
-def test_a_space_that_cannot_be_is_answered(text, said, tmp_path):
+def test_a_wrong_space_is_refused(text, message, tmp_path):
     path = tmp_path / "space.yaml"
     path.write_text(text)
-    with pytest.raises((FieldError, UnknownOptimizerError), match=said):
+    with pytest.raises((FieldError, UnknownOptimizerError), match=message):
         space.check(Mnist(), space.read(path))
 
 
-def test_a_field_decides_whether_its_numbers_are_whole(tmp_path):
+def test_values_have_the_type_of_their_field(tmp_path):
     path = tmp_path / "space.yaml"
     path.write_text("l2: {low: 0, high: 1}\nbatch_size: {low: 16, high: 64}\n")
     drawn = space.hyperparameters(Mnist(), space.read(path)).space
@@ -143,45 +143,45 @@ def test_a_field_decides_whether_its_numbers_are_whole(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("objective", "directions"),
     [
         ("", {"val_loss": "min"}),
         ("accuracy", {"val_accuracy": "max"}),
         ("accuracy,latency,size", {"val_accuracy": "max", "latency": "min", "size": "min"}),
     ],
 )
-def test_objectives(asked, found):
-    assert objectives.directions(Mnist(), asked) == found
+def test_objectives_have_directions(objective, directions):
+    assert objectives.directions(Mnist(), objective) == directions
 
 
 @pytest.mark.parametrize(
-    "asked", ["acuracy", "size", "accuracy,speed", "latency,accuracy", "accuracy,loss"]
+    "objective", ["acuracy", "size", "accuracy,speed", "latency,accuracy", "accuracy,loss"]
 )
-def test_objectives_that_are_none_are_answered(asked):
+def test_wrong_objectives_are_refused(objective):
     with pytest.raises(FieldError, match="--objective"):
-        objectives.directions(Mnist(), asked)
+        objectives.directions(Mnist(), objective)
 
 
 @pytest.mark.parametrize("wrong", [{"trials": 0}, {"workers": 0}, {"keep": 0}, {"minutes": -1}])
-def test_numbers_that_cannot_be_are_answered(wrong):
+def test_options_out_of_bounds_are_refused(wrong):
     with pytest.raises(FieldError, match=f"--{next(iter(wrong))}"):
         TuneOptions(**wrong)
 
 
-def test_pareto_names_three():
+def test_pareto_names_three_trials_of_the_front():
     scores = {
         "0": {"score": 0.99, "latency": 9.0, "size": 9.0},
         "1": {"score": 0.98, "latency": 2.0, "size": 2.0},
         "2": {"score": 0.90, "latency": 1.0, "size": 1.0},
         "3": {"score": 0.89, "latency": 2.0, "size": 2.0},
     }
-    ways = {"score": "max", "latency": "min", "size": "min"}
-    assert objectives.pareto(scores, ways) == (["0", "1", "2"], "0", "1", "2")
+    directions = {"score": "max", "latency": "min", "size": "min"}
+    assert objectives.pareto(scores, directions) == (["0", "1", "2"], "0", "1", "2")
 
 
 @pytest.mark.slow
-def test_pictures_and_what_mattered(tmp_path):
-    oracle = searched(tmp_path, "random", trials=16)
+def test_pictures_and_importance(tmp_path):
+    oracle = run_search(tmp_path, "random", trials=16)
     assert set(pictures.draw(oracle, tmp_path, "val_loss")) == {
         "scores.png",
         "parallel.png",
@@ -207,7 +207,7 @@ def found(tmp_path_factory):
     return tuned(path.parent / "search", tuner="grid", space=path, trials=4, keep=1)
 
 
-def test_a_search_ends_in_an_ordinary_run(found):
+def test_the_best_trial_is_an_ordinary_run(found):
     best = Run.load(found.directory / "best")
     assert best.app.batch_size == found.oracle.finished()[0].hyperparameters["batch_size"]
     with (found.directory / "trials.csv").open() as file:
@@ -222,21 +222,21 @@ def test_a_finished_search_is_not_run_again(found, monkeypatch):
     monkeypatch.setattr("tuning.trial.train", None)
     path = found.directory.parent / "space.yaml"
     again = tuned(found.directory, tuner="grid", space=path, trials=4, keep=1)
-    assert told(again.oracle) == told(found.oracle)
+    assert trial_rows(again.oracle) == trial_rows(found.oracle)
 
 
 @pytest.fixture
-def stranger(monkeypatch, tmp_path):
-    """Another user than who searched."""
+def another_user(monkeypatch, tmp_path):
+    """Another user than the one that searched, with a key of their own."""
     monkeypatch.setenv("ATHANOR_KEY_FILE", str(tmp_path / "another" / "key"))
     provenance._key.cache_clear()
     yield
     provenance._key.cache_clear()
 
 
-@pytest.mark.usefixtures("stranger")
-def test_a_search_of_somebody_else_gets_no_mark_of_ours(found, tmp_path):
-    """Nor is anything of it loaded."""
+@pytest.mark.usefixtures("another_user")
+def test_a_search_of_another_user_is_not_signed(found, tmp_path):
+    """Without --trust nothing of it is loaded; with --trust its signatures stay as they are."""
     shutil.copytree(found.directory, tmp_path / "search")
     options = {"tuner": "grid", "space": found.directory.parent / "space.yaml", "trials": 4}
     before = {path: path.read_bytes() for path in tmp_path.rglob(provenance.SIGNATURE_FILE)}
@@ -249,10 +249,10 @@ def test_a_search_of_somebody_else_gets_no_mark_of_ours(found, tmp_path):
         provenance.require_signature(trusted.best.path, provenance.RUN_FILES)
 
 
-def test_a_winner_that_was_changed_since_is_refused(found, tmp_path):
+def test_a_changed_best_run_is_refused(found, tmp_path):
     shutil.copytree(found.directory, tmp_path / "search")
-    winner = tmp_path / "search" / "best" / "model.keras"
-    winner.write_bytes(winner.read_bytes() + b"x")
+    model = tmp_path / "search" / "best" / "model.keras"
+    model.write_bytes(model.read_bytes() + b"x")
     with pytest.raises(provenance.ProvenanceError, match="changed since"):
         tuned(
             tmp_path / "search",
@@ -263,9 +263,9 @@ def test_a_winner_that_was_changed_since_is_refused(found, tmp_path):
         )
 
 
-def test_an_export_of_somebody_else_is_not_measured(exported, monkeypatch, request):
+def test_an_export_of_another_user_is_not_measured(exported, monkeypatch, request):
     run = exported(Mnist)
-    request.getfixturevalue("stranger")
+    request.getfixturevalue("another_user")
     monkeypatch.setattr(objectives.tf.saved_model, "load", None)
     with pytest.raises(provenance.ProvenanceError, match="--trust"):
         objectives.artifact_costs(run)
@@ -283,13 +283,7 @@ def test_another_search_is_refused_with_the_difference(found):
     stated.write_text(before)
 
 
-def test_a_directory_of_something_else_is_refused(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(RunError, match="not empty"):
-        tuned(tmp_path)
-
-
-class Stopped(keras.callbacks.Callback):
+class RaiseInSecondEpoch(keras.callbacks.Callback):
     def __init__(self, error):
         super().__init__()
         self.error = error
@@ -300,12 +294,12 @@ class Stopped(keras.callbacks.Callback):
 
 
 @pytest.mark.thorough
-def test_an_interrupted_trial_goes_on_and_a_diverged_one_stays_failed(tmp_path):
+def test_an_interrupted_trial_continues_and_a_diverged_one_stays_failed(tmp_path):
     task = trial.TrialTask(TINY, tmp_path, {"val_loss": "min"}, "", TrainOptions())
-    tuner = trial.FieldsTuner(opened(tmp_path, "random"), task, verbose=False)
+    tuner = trial.FieldsTuner(make_oracle(tmp_path, "random"), task, verbose=False)
     for error, path in ((KeyboardInterrupt(), "one"), (FloatingPointError("loss"), "two")):
         with pytest.raises((KeyboardInterrupt, DivergedError)):
-            train(TINY, run_dir=tmp_path / path, verbose=0, callbacks=[Stopped(error)])
+            train(TINY, run_dir=tmp_path / path, verbose=0, callbacks=[RaiseInSecondEpoch(error)])
     assert tuner._finished_run(tmp_path / "one") is None
     assert (tmp_path / "one" / CHECKPOINT).exists()
     assert train(TINY, run_dir=tmp_path / "one", verbose=0).manifest["stopped"] is None
@@ -326,8 +320,8 @@ def test_a_full_disk_fails_no_trial(tmp_path, monkeypatch):
     assert {one.status for one in again.oracle.trials.values()} == {"COMPLETED"}
 
 
-def test_a_trial_that_another_worker_took_over_is_let_go(tmp_path):
-    oracle = opened(tmp_path, "random")
+def test_a_worker_does_not_end_a_trial_that_another_worker_took_over(tmp_path):
+    oracle = make_oracle(tmp_path, "random")
     task = trial.TrialTask(TINY, tmp_path, {"val_loss": "min"}, "", TrainOptions())
     tuner = trial.FieldsTuner(oracle, task, verbose=False)
     one = oracle.create_trial("tuner0")
@@ -341,7 +335,7 @@ def test_a_trial_that_another_worker_took_over_is_let_go(tmp_path):
     assert oracle.trials["0000"].status == "FAILED"
 
 
-def test_nothing_is_begun_where_it_cannot_be(tmp_path):
+def test_a_search_that_cannot_begin_writes_nothing(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written"):
         tuned(tmp_path / "file")
@@ -350,18 +344,18 @@ def test_nothing_is_begun_where_it_cannot_be(tmp_path):
     assert not (tmp_path / "search").exists()
 
 
-def test_variables_of_kerastuner_come_together(monkeypatch):
+def test_kerastuner_variables_are_required_together(monkeypatch):
     assert coordinator.role() == ""
-    monkeypatch.setenv(coordinator.HOST, "127.0.0.1")
-    monkeypatch.setenv(coordinator.IDENTITY, "chief")
-    with pytest.raises(coordinator.WorkerError, match=f"without {coordinator.PORT}"):
+    monkeypatch.setenv(coordinator.ORACLE_IP, "127.0.0.1")
+    monkeypatch.setenv(coordinator.TUNER_ID, "chief")
+    with pytest.raises(coordinator.WorkerError, match=f"without {coordinator.ORACLE_PORT}"):
         coordinator.role()
-    monkeypatch.setenv(coordinator.PORT, "8000")
+    monkeypatch.setenv(coordinator.ORACLE_PORT, "8000")
     assert coordinator.role() == "coordinator"
 
 
 @pytest.mark.slow
-def test_what_somebody_added_to_the_best_stays(found, tmp_path):
+def test_files_that_the_user_added_to_the_best_run_stay(found, tmp_path):
     trials = [tmp_path / name for name in ("one", "two", "three")]
     for path in trials:
         shutil.copytree(found.directory / "best", path)
@@ -399,14 +393,14 @@ def test_workers_of_the_command_line_survive_kills(tmp_path):
     alone = tuned(tmp_path / "alone", app, tuner="random", trials=5)
     with (tmp_path / "killed" / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
-    found = {row["trial"]: row[SCORE] for row in rows}
-    assert found == {one["trial"]: str(one[SCORE]) for one in told(alone.oracle)}
+    scores = {row["trial"]: row[SCORE] for row in rows}
+    assert scores == {one["trial"]: str(one[SCORE]) for one in trial_rows(alone.oracle)}
 
 
-def test_what_is_no_search_is_left_without_a_trace(tmp_path):
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "thesis.txt").write_text("years of work")
+def test_a_directory_with_other_files_is_refused_and_left_unchanged(tmp_path):
+    directory = tmp_path / "thesis"
+    directory.mkdir()
+    (directory / "thesis.txt").write_text("years of work")
     with pytest.raises(RunError, match="not empty and no search"):
-        tuned(mine, trials=1)
-    assert [one.name for one in mine.iterdir()] == ["thesis.txt"]
+        tuned(directory, trials=1)
+    assert [path.name for path in directory.iterdir()] == ["thesis.txt"]

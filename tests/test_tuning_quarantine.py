@@ -1,4 +1,4 @@
-"""Searches without what a list of check-data names: whose list it is, and what each trial keeps."""
+"""Searches with --quarantine: each trial leaves out the examples of a list of check-data."""
 
 import dataclasses
 import json
@@ -22,15 +22,15 @@ TRAIN, VALID, TEST = 5, 3, 2
 
 
 def tuned(directory, listed, **options):
-    asked = {"trials": 2, "tuner": "random", "precision": "float32", "quarantine": listed}
+    defaults = {"trials": 2, "tuner": "random", "precision": "float32", "quarantine": listed}
     given = {name: options.pop(name) for name in ("command", "watch") if name in options}
     return search.search(
-        TINY, TuneOptions(run_dir=directory, **asked, **options), verbose=False, **given
+        TINY, TuneOptions(run_dir=directory, **defaults, **options), verbose=False, **given
     )
 
 
 def write(path, *counts):
-    """A list of so many examples of train, valid and test."""
+    """Write a list of the first examples of train, valid and test, `counts` of each."""
     splits = TINY.load_splits()
     parts = zip((splits.train, splits.valid, splits.test), counts, strict=True)
     hashes = [key for part, count in parts for key in part.content_hashes()[:count]]
@@ -45,11 +45,11 @@ def listed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(listed):
-    """A finished search of two trials, while which somebody mended the list."""
+    """A finished search of two trials; the user edits the list while it runs."""
     before = listed.read_bytes()
 
     def watch(_):
-        return lambda ended: listed.write_text("key,where\nmended,") if ended else None
+        return lambda ended: listed.write_text("key,where\nedited,") if ended else None
 
     try:
         return tuned(listed.parent / "search", listed, watch=watch)
@@ -58,12 +58,12 @@ def found(listed):
 
 
 @pytest.mark.thorough
-def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found, listed):
+def test_every_trial_uses_the_list_as_it_was_when_the_search_began(found, listed):
     before = TINY.load_splits().sizes
     runs = [Run.load(path.parent) for path in found.directory.glob("trials/*/run.json")]
     for run in [*runs, found.best]:
-        told = run.manifest["data"]
-        assert told["quarantine"] == {
+        data = run.manifest["data"]
+        assert data["quarantine"] == {
             "digest": quarantine.digest(listed),
             "entries": TRAIN + VALID + TEST,
             "train": TRAIN,
@@ -71,31 +71,31 @@ def test_every_trial_leaves_out_what_the_list_named_when_the_search_began(found,
             "test": TEST,
             "unknown": 0,
         }
-        assert told["sizes"]["train"] == before["train"] - TRAIN
-        assert told["sizes"]["test"] == before["test"]
+        assert data["sizes"]["train"] == before["train"] - TRAIN
+        assert data["sizes"]["test"] == before["test"]
         assert (run.path / QUARANTINE).read_bytes() == listed.read_bytes()
     assert len(runs) == 2
 
 
 @pytest.mark.thorough
-def test_a_list_is_part_of_what_is_searched(found, listed):
+def test_search_json_holds_the_digest_of_the_list(found, listed):
     stated = json.loads((found.directory / search_spec.SEARCH_JSON).read_text())
-    left = quarantine.remove_listed(TINY.load_splits(), listed)
+    remaining = quarantine.remove_listed(TINY.load_splits(), listed)
     assert stated["quarantine"] == quarantine.digest(listed)
-    assert stated["data"] == left.fingerprint()
+    assert stated["data"] == remaining.fingerprint()
     assert (
         stated["valid"]
-        == trial.validation_digest(left)
+        == trial.validation_digest(remaining)
         != trial.validation_digest(TINY.load_splits())
     )
 
 
-def test_the_same_command_goes_on(found, listed, monkeypatch):
+def test_the_same_command_continues_the_search(found, listed, monkeypatch):
     monkeypatch.setattr("tuning.trial.train", None)
     assert tuned(found.directory, listed).best.path == found.best.path
 
 
-def test_another_list_is_another_search(found, listed, tmp_path):
+def test_another_list_makes_another_search(found, listed, tmp_path):
     other = write(tmp_path / "other.csv", TRAIN + 1, VALID, TEST)
     for given in (other, None):
         with pytest.raises(RunError, match=r"quarantine [0-9a-f]{32} there, "):
@@ -106,11 +106,11 @@ def test_another_list_is_another_search(found, listed, tmp_path):
     assert len({one.default_directory() for one in specs}) == 3
 
 
-def test_a_worker_that_has_another_list_is_refused(found, listed, tmp_path, monkeypatch):
+def test_a_worker_with_another_list_is_refused(found, listed, tmp_path, monkeypatch):
     for name, value in (
-        (coordinator.IDENTITY, "one"),
-        (coordinator.HOST, "127.0.0.1"),
-        (coordinator.PORT, "1"),
+        (coordinator.TUNER_ID, "one"),
+        (coordinator.ORACLE_IP, "127.0.0.1"),
+        (coordinator.ORACLE_PORT, "1"),
     ):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(search, "_run_as_worker", lambda *_: None)
@@ -123,19 +123,19 @@ def test_a_worker_that_has_another_list_is_refused(found, listed, tmp_path, monk
     assert tuned(found.directory, copy) is None
 
 
-def test_a_list_that_cannot_be_read_begins_no_search(elsewhere):
+def test_an_unreadable_list_begins_no_search(elsewhere):
     with pytest.raises(AddressError, match=r"no\.csv"):
         tuned(None, elsewhere / "no.csv")
     assert list(elsewhere.iterdir()) == []
 
 
-def test_the_best_is_an_ordinary_run_without_what_was_listed(found, ask, tmp_path):
+def test_the_best_run_leaves_out_the_listed_examples(found, ask, tmp_path):
     best = Run.load(found.directory / "best")
     assert best.splits.sizes == best.manifest["data"]["sizes"]
     assert report.score(best)["examples"] == TINY.load_splits().sizes["test"]
     assert replay.replay(best, tmp_path / "again", verbose=0).verdict == "bit-equal"
-    status, said, _ = ask("mnist", "train", "--resume", best.path)
-    assert (status, "is trained already" in said) == (0, True)
+    status, output, _ = ask("mnist", "train", "--resume", best.path)
+    assert (status, "is trained already" in output) == (0, True)
 
 
 @pytest.mark.slow
@@ -145,10 +145,10 @@ def test_the_best_is_exported(found):
 
 
 @pytest.mark.slow
-def test_workers_of_the_command_line_have_the_list(listed, elsewhere):
+def test_workers_of_the_command_line_use_the_list(listed, elsewhere):
     words = ["--model=softmax", "--epochs=2", "--tuner=random", "--trials=3", "--batch-size=64"]
     words += ["--precision=float32", "--workers=2", "--quarantine", listed, "--run-dir=search"]
     subprocess.run([sys.executable, "-m", "athanor", "mnist", "tune", *words], check=True)
-    found = list((elsewhere / "search").glob(f"trials/*/{QUARANTINE}"))
-    assert {one.read_bytes() for one in found} == {listed.read_bytes()}
-    assert len(found) == 3
+    lists = list((elsewhere / "search").glob(f"trials/*/{QUARANTINE}"))
+    assert {one.read_bytes() for one in lists} == {listed.read_bytes()}
+    assert len(lists) == 3

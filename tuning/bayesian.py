@@ -19,27 +19,27 @@ from sklearn.gaussian_process import kernels
 from tuning.model_based import ModelBased
 from tuning.oracles import SCORE
 
-NUM_CANDIDATES = 1000
+NUM_CANDIDATES = 1000  # random points of which one is proposed
 
 
 class Bayesian(ModelBased):
     """Propose the random candidate with the greatest expected improvement.
 
     The process is fitted to the ranks of the scores, as normal quantiles, so that a diverged
-    trial is merely the last. The score of a stopped trial is extrapolated from the others.
+    trial only ranks last. The score of a stopped trial is extrapolated from the others.
     """
 
     num_random_trials = 6
     percentile = 75.0
 
     def propose(self, trial_id: str) -> dict[str, Any]:
-        """Values for a trial."""
+        """Return values for a trial."""
         number = int(trial_id)
         random = np.random.default_rng([self.seed, number])
-        drawn = [
+        candidates = [
             self._from_unit_cube(draw) for draw in random.random((NUM_CANDIDATES, len(self._space)))
         ]
-        fresh = [values for values in drawn if not self._duplicate(values)]
+        fresh = [values for values in candidates if not self._duplicate(values)]
         if not fresh:
             return self.random_values(number)
         if not (preceding := self.preceding_trials(number)):
@@ -55,13 +55,13 @@ class Bayesian(ModelBased):
 
     def _from_unit_cube(self, draw: np.ndarray) -> dict[str, Any]:
         pairs = zip(self._space, draw, strict=True)
-        return {one.name: one.prob_to_value(float(part)) for one, part in pairs}
+        return {one.name: one.prob_to_value(float(position)) for one, position in pairs}
 
-    def _to_unit_cube(self, many: list[dict[str, Any]]) -> np.ndarray:
-        """Points in the unit cube: a coordinate for a number, one for each unordered choice."""
+    def _to_unit_cube(self, values_of_trials: list[dict[str, Any]]) -> np.ndarray:
+        """Return points in the unit cube; an unordered choice has a coordinate for each value."""
         columns: list[list[float]] = []
         for one in self._space:
-            given = [values[one.name] for values in many]
+            given = [values[one.name] for values in values_of_trials]
             if type(one).__name__ == "Choice" and not one.ordered:
                 columns += [[float(value == choice) for value in given] for choice in one.values]
             else:
@@ -69,7 +69,7 @@ class Bayesian(ModelBased):
         return np.array(columns).T
 
     def _final_scores(self, names: list[str]) -> np.ndarray:
-        """Return the last score of each trial, less is better; extrapolated for a stopped trial.
+        """Return the last score of each trial, extrapolated for a stopped one; lower is better.
 
         A trial without a score gets the worst of the others.
         """
@@ -78,17 +78,17 @@ class Bayesian(ModelBased):
             name: {one.step: sign * one.scores[SCORE] for one in self.reports[name]}
             for name in names
         }
-        whole = [curve for name, curve in curves.items() if curve and name not in self.pruned]
+        complete = [curve for name, curve in curves.items() if curve and name not in self.pruned]
         scores = []
         for name, curve in curves.items():
             step, score = max(curve.items(), default=(0, np.nan))
-            rest = [one[max(one)] - one[step] for one in whole if step in one]
-            scores.append(score + (np.median(rest) if name in self.pruned and rest else 0.0))
+            changes = [other[max(other)] - other[step] for other in complete if step in other]
+            scores.append(score + (np.median(changes) if name in self.pruned and changes else 0.0))
         return np.nan_to_num(np.array(scores), nan=np.nanmax(scores))
 
 
 def _improvement(points: np.ndarray, scores: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Expected improvement [n] over the least of the scores [m] at the candidates [n, d]."""
+    """Return the expected improvement [n] on the least of the scores [m] at candidates [n, d]."""
     quantiles = stats.norm.ppf((stats.rankdata(scores) - 0.5) / len(scores))
     lengths = np.full(points.shape[1], 0.5)
     kernel = kernels.ConstantKernel() * kernels.Matern(lengths, (0.05, 5.0), nu=2.5)

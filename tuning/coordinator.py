@@ -16,54 +16,65 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from training.distributed.launch import gpus
-from tuning.journal import UnwrittenError
+from tuning.journal import JournalWriteError
 from tuning.oracles import JournaledOracle
 
 POLL_SECONDS = 0.2
-IDLE_SECONDS = 10.0  # for remote workers to learn that no trial is left
-MIN_LIFE_SECONDS, MAX_SHORT_LIVES = 30.0, 20  # a worker that keeps dying is given up
-PARENT = "ATHANOR_CHIEF"
-IDENTITY, HOST, PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
+IDLE_SECONDS = 10.0  # without a call, after which remote workers know that no trial is left
+# A worker that is killed this often in a row, each time so soon, is not started again.
+MAX_EARLY_KILLS, EARLY_SECONDS = 20, 30.0
+# Environment variables.
+COORDINATOR_PID = "ATHANOR_CHIEF"
+TUNER_ID = "KERASTUNER_TUNER_ID"
+ORACLE_IP, ORACLE_PORT = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
 
 
 class WorkerError(RuntimeError):
-    """A worker that failed."""
+    """A worker failed, or its environment variables are wrong."""
 
     exit_status = 1
 
 
 class Worker(NamedTuple):
-    """A local process: its name, how often it was started, and when."""
+    """A local process.
+
+    Attributes:
+        name: of the worker, which a restarted process keeps.
+        process: as started last.
+        starts: 1 at first, one more after each early kill, 2 after a later one.
+        start_time: of the process, on the monotonic clock.
+
+    """
 
     name: str
     process: subprocess.Popen
     starts: int
-    since: float
+    start_time: float
 
 
 def role() -> str:
-    """Return the role of this process by KerasTuner's variables; empty without them.
+    """Return "coordinator" or "worker" by KerasTuner's variables; empty without them.
 
     Raises WorkerError if some of them are missing.
     """
-    missing = [name for name in (IDENTITY, HOST, PORT) if name not in os.environ]
+    missing = [name for name in (TUNER_ID, ORACLE_IP, ORACLE_PORT) if name not in os.environ]
     if len(missing) == 3:
         return ""
     if missing:
         raise WorkerError(
             f"Received KerasTuner's variables without {' and '.join(missing)}; expected "
-            f"{IDENTITY}, {HOST} and {PORT}, or none of them."
+            f"{TUNER_ID}, {ORACLE_IP} and {ORACLE_PORT}, or none of them."
         )
-    return "coordinator" if "chief" in os.environ.get(IDENTITY, "") else "worker"
+    return "coordinator" if "chief" in os.environ.get(TUNER_ID, "") else "worker"
 
 
 class LocalWorkers(NamedTuple):
     """The workers of this machine.
 
     Attributes:
-        command: starts a worker; KerasTuner's variables make it one.
-        directory: of the search; the output of workers goes to files there.
-        lock: the open lock file of the directory; workers hold it too.
+        command: of this search; with KerasTuner's variables it starts a worker.
+        directory: of the search, where each worker writes its output to a file.
+        lock: descriptor of the directory's lock file, which workers inherit.
         number: of workers.
 
     """
@@ -74,9 +85,10 @@ class LocalWorkers(NamedTuple):
     number: int
 
     def start(self, name: str, port: int, starts: int = 1) -> Worker:
-        """Start a worker."""
-        variables = {IDENTITY: name, HOST: "127.0.0.1", PORT: str(port), PARENT: str(os.getpid())}
-        # Else gRPC would use a proxy for this machine.
+        """Start a worker; its output is appended to that of earlier `starts`."""
+        variables = {TUNER_ID: name, ORACLE_IP: "127.0.0.1", ORACLE_PORT: str(port)}
+        variables |= {COORDINATOR_PID: str(os.getpid())}
+        # Otherwise gRPC would reach this machine through a proxy.
         variables |= {"no_grpc_proxy": "127.0.0.1"}
         variables |= gpus(int(name.partition("-")[2]), self.number, shared=True)
         with (self.directory / f"{name}.log").open("wb" if starts == 1 else "ab") as file:
@@ -92,16 +104,19 @@ class LocalWorkers(NamedTuple):
             )
         return Worker(name, process, starts, time.monotonic())
 
-    def revived(self, one: Worker, port: int) -> Worker | None:
-        """Return the worker, its replacement if it was killed, or None if it is done."""
-        status = one.process.poll()
+    def restart_if_killed(self, worker: Worker, port: int) -> Worker | None:
+        """Return a running worker, its replacement if it was killed, or None if it has finished.
+
+        Raises WorkerError if it failed, or is killed again and again.
+        """
+        status = worker.process.poll()
         if status is None:
-            return one
-        lived = time.monotonic() - one.since
-        if status < 0 and (one.starts < MAX_SHORT_LIVES or lived > MIN_LIFE_SECONDS):
-            return self.start(one.name, port, one.starts + 1 if lived < MIN_LIFE_SECONDS else 2)
+            return worker
+        early = time.monotonic() - worker.start_time < EARLY_SECONDS
+        if status < 0 and (worker.starts < MAX_EARLY_KILLS or not early):
+            return self.start(worker.name, port, worker.starts + 1 if early else 2)
         if status:
-            log = self.directory / f"{one.name}.log"
+            log = self.directory / f"{worker.name}.log"
             lines = log.read_text(errors="replace").strip().splitlines()
             raise WorkerError(
                 f"Received a worker that ended with status {status} ({' '.join(lines[-1:])}); "
@@ -111,37 +126,38 @@ class LocalWorkers(NamedTuple):
 
 
 def coordinate(oracle: JournaledOracle, local: LocalWorkers) -> None:
-    """Serve until no trial is left; local workers that a signal kills are started again.
+    """Serve the oracle until no trial is left; start local workers again that a signal kills.
 
-    Raises WorkerError, with the worker's last line, if a worker fails.
+    Raises WorkerError, with the last line of its output, if a worker fails.
     """
-    with _served(oracle) as port:
+    with _oracle_server(oracle) as port:
         workers = [local.start(f"worker-{number}", port) for number in range(local.number)]
         try:
             while workers or (not local.number and not _all_workers_gone(oracle)):
                 time.sleep(POLL_SECONDS)
-                for place, one in enumerate(workers):
-                    workers[place] = local.revived(one, port) or one
-                workers = [one for one in workers if one.process.poll() != 0]
-                if oracle.journal.failed:
-                    raise UnwrittenError(oracle.journal.failed)
+                for index, worker in enumerate(workers):
+                    workers[index] = local.restart_if_killed(worker, port) or worker
+                workers = [worker for worker in workers if worker.process.poll() != 0]
+                if oracle.journal.write_error:
+                    raise JournalWriteError(oracle.journal.write_error)
         finally:
-            for one in workers:
-                one.process.kill()
-                one.process.wait()
+            for worker in workers:
+                worker.process.kill()
+                worker.process.wait()
 
 
 @contextlib.contextmanager
-def _served(oracle: JournaledOracle) -> Iterator[int]:
+def _oracle_server(oracle: JournaledOracle) -> Iterator[int]:
+    """Serve an oracle to workers; yields the port."""
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
-    host, port = os.environ.get(HOST, "127.0.0.1"), os.environ.get(PORT, "0")
+    host, port = os.environ.get(ORACLE_IP, "127.0.0.1"), os.environ.get(ORACLE_PORT, "0")
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
         raise WorkerError(
-            f"Received {HOST} {host} and {PORT} {port}, where nothing can listen; expected an "
-            "address of this machine, or 0.0.0.0 for all of them, and a free port."
+            f"Received {ORACLE_IP} {host} and {ORACLE_PORT} {port}, where nothing can listen; "
+            "expected an address of this machine, or 0.0.0.0 for all of them, and a free port."
         ) from error
     server.start()
     try:
@@ -151,22 +167,21 @@ def _served(oracle: JournaledOracle) -> Iterator[int]:
 
 
 def _all_workers_gone(oracle: JournaledOracle) -> bool:
-    """Whether no remote worker will ask again."""
+    """Whether no trial is left, and no remote worker will call again."""
     with oracle.mutex:
         done = (oracle.exhausted or oracle.limits_reached) and not oracle.ongoing_trials
-        lately = (
-            time.monotonic() - max([oracle.started, *oracle.last_contact.values()]) < IDLE_SECONDS
-        )
-        return done and not lately and not oracle.awaits_workers()
+        last_call = max([oracle.started, *oracle.last_contact.values()])
+        idle = time.monotonic() - last_call >= IDLE_SECONDS
+        return done and idle and not oracle.awaits_workers()
 
 
 def end_with_coordinator() -> None:
     """End this worker when the coordinator that started it ends."""
-    parent = int(os.environ[PARENT])
+    parent = int(os.environ[COORDINATOR_PID])
 
-    def watch() -> None:
+    def end_if_orphaned() -> None:
         while os.getppid() == parent:
             time.sleep(POLL_SECONDS)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=end_if_orphaned, daemon=True).start()

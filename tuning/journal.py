@@ -1,4 +1,4 @@
-"""The journal of a search: one line an event; a line that is not whole does not count."""
+"""The journal of a search: one line for each event; an incomplete last line does not count."""
 
 import contextlib
 import json
@@ -9,13 +9,13 @@ from typing import Any
 
 
 class JournalError(ValueError):
-    """A damaged journal, or that of another search."""
+    """The journal is damaged, or belongs to another search."""
 
     exit_status = 2
 
 
-class UnwrittenError(RuntimeError):
-    """An event that could not be written: the search stops."""
+class JournalWriteError(RuntimeError):
+    """An event could not be written, so the search stops."""
 
     exit_status = 1
 
@@ -25,10 +25,10 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.failed = ""
+        self.write_error = ""
 
     def events(self) -> list[dict[str, Any]]:
-        """All events so far; a torn last line is cut off.
+        """Return all events so far; cut an incomplete last line off the file.
 
         Raises JournalError if another line is damaged.
         """
@@ -48,9 +48,9 @@ class Journal:
         return [event for event in events if event is not None]
 
     def append(self, event: dict[str, Any]) -> None:
-        """Write an event. Raises UnwrittenError if that fails, and from then on always."""
-        if self.failed:
-            raise UnwrittenError(self.failed)
+        """Write an event. Raises JournalWriteError if this or an earlier write failed."""
+        if self.write_error:
+            raise JournalWriteError(self.write_error)
         text = json.dumps(event, allow_nan=False).encode()
         size = self.path.stat().st_size if self.path.exists() else 0
         try:
@@ -59,22 +59,23 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            self.failed = (
+            self.write_error = (
                 f"Could not write {self.path}: {error.strerror}. Make room there, and start the "
-                "same command again: it goes on."
+                "same command again: it continues."
             )
             with contextlib.suppress(OSError):
                 os.truncate(self.path, size)
-            raise UnwrittenError(self.failed) from error
+            raise JournalWriteError(self.write_error) from error
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
+    """Return the event in a line; None if the checksum does not match."""
     checksum, _, text = line.rstrip(b"\n").partition(b" ")
-    whole = line.endswith(b"\n") and checksum == b"%08x" % zlib.crc32(text)
-    return json.loads(text) if whole else None
+    intact = line.endswith(b"\n") and checksum == b"%08x" % zlib.crc32(text)
+    return json.loads(text) if intact else None
 
 
-def failure(directory: Path, trial_id: str) -> str:
-    """Why a trial failed: from a file, since KerasTuner's protocol does not carry the reason."""
+def failure_reason(directory: Path, trial_id: str) -> str:
+    """Return why a trial failed, from a file: KerasTuner's protocol does not carry the reason."""
     path = directory / "trials" / trial_id / "failed.txt"
     return path.read_text().strip() if path.exists() else "no reason was given"

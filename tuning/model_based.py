@@ -37,9 +37,9 @@ class ModelBased(JournaledOracle):
     """
 
     num_random_trials: ClassVar[int]
-    """Number of random trials at the beginning, with the app's own values."""
+    """Number of random trials at the beginning, the one with the app's own values included."""
     percentile: ClassVar[float]
-    """A trial is pruned unless it is among this many per cent of the best."""
+    """A trial is pruned unless it is among the best trials, this many per cent of all."""
 
     def __init__(
         self, *, directions: dict[str, str], epoch_bounds: EpochBounds, **options: Any
@@ -52,8 +52,8 @@ class ModelBased(JournaledOracle):
         self.frozen_trials: dict[str, FrozenTrial] = {}
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """New values, or IDLE until the trials that they depend on have ended."""
-        if self.replaying:  # a proposal leaves no state behind
+        """Return new values, or IDLE until the trials that they depend on have ended."""
+        if self.replaying:  # A proposal changes no state, so it need not be repeated.
             return {"status": "RUNNING", "values": dict(self.recorded_values)}
         preceding_trials = self.preceding_trials(int(trial_id))
         if any(trial.status == "RUNNING" for trial in preceding_trials) and not self.limits_reached:
@@ -61,7 +61,7 @@ class ModelBased(JournaledOracle):
         return super().populate_space(trial_id)
 
     def random_values(self, number: int) -> dict[str, Any]:
-        """Random values, for when all proposals are repetitions."""
+        """Return random values, in place of proposals that repeat earlier trials."""
         self._seed_state = self.seed + number
         values = self._random_values()
         return {"status": "RUNNING", "values": values} if values else {"status": "STOPPED"}
@@ -92,10 +92,10 @@ class ModelBased(JournaledOracle):
 
     def _to_optuna(self, trial: Trial) -> FrozenTrial:
         if trial.trial_id not in self.frozen_trials:
-            made = to_optuna(self, trial, self.directions)
+            frozen = to_optuna(self, trial, self.directions)
             if trial.status == "RUNNING":
-                return made
-            self.frozen_trials[trial.trial_id] = made
+                return frozen
+            self.frozen_trials[trial.trial_id] = frozen
         return self.frozen_trials[trial.trial_id]
 
 
@@ -108,10 +108,10 @@ def to_optuna(
     if state == TrialState.COMPLETE and trial.trial_id in oracle.pruned:
         state = TrialState.PRUNED
     space = oracle.hyperparameters.space
-    done = state == TrialState.COMPLETE
+    completed = state == TrialState.COMPLETE
     return create_trial(
         state=state,
-        values=[reports[-1].scores[name] for name in names] if done else None,
+        values=[reports[-1].scores[name] for name in names] if completed else None,
         params={one.name: _param(one, trial.hyperparameters.values[one.name]) for one in space},
         distributions={one.name: distribution(one) for one in space},
         intermediate_values={report.step: report.scores[SCORE] for report in reports},
@@ -119,7 +119,7 @@ def to_optuna(
 
 
 def distribution(one: Any) -> BaseDistribution:
-    """Optuna's distribution of a KerasTuner hyperparameter; ordered values are drawn by index."""
+    """Return Optuna's form of a hyperparameter; ordered values are represented by their index."""
     if is_ordered(one):
         return IntDistribution(0, len(one.values) - 1)
     if type(one).__name__ == "Choice":

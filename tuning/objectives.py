@@ -20,35 +20,35 @@ from pipelines.files import plain_path
 from training import provenance
 from training.run import Run
 
-NUM_LATENCY_CALLS = 50  # of an artifact, whose median time is its latency
+NUM_LATENCY_CALLS = 50  # of an artifact; the median time is its latency
 
 
 def directions(app: App, names: str) -> dict[str, str]:
-    """Return the direction, min or max, of each objective in a list with commas.
+    """Return the direction, "min" or "max", of each objective in a comma-separated list.
 
     Without a list the objective is the score that the app monitors.
 
-    Raises FieldError for an unknown name; the first one has to be a validation score.
+    Raises FieldError for an unknown name, or if the first one is no validation score.
     """
     scores = dict.fromkeys([app.monitor.removeprefix(VALIDATION), "loss", *app.metrics])
     known = [*scores, *EXPORT_METRICS]
-    modes: dict[str, str] = {}
+    chosen: dict[str, str] = {}
     for given in [name.strip() for name in names.split(",")] if names else [*scores][:1]:
         name = given.removeprefix(VALIDATION)
-        if name not in (EXPORT_METRICS if modes else scores):
+        if name not in (EXPORT_METRICS if chosen else scores):
             near = difflib.get_close_matches(name, known, 1)
             hint = f" Did you mean {near[0]}?" if near else ""
-            expected = ", ".join(scores) + ("" if modes else " first")
+            expected = ", ".join(scores) + ("" if chosen else " first")
             raise FieldError(
                 f"Received --objective {names!r}; expected {expected}"
-                f"{', ' if modes else ', then perhaps '}{' and '.join(EXPORT_METRICS)}.{hint}"
+                f"{', ' if chosen else ', then perhaps '}{' and '.join(EXPORT_METRICS)}.{hint}"
             )
-        modes[name if name in EXPORT_METRICS else f"{VALIDATION}{name}"] = metric(name).mode
-    return modes
+        chosen[name if name in EXPORT_METRICS else f"{VALIDATION}{name}"] = metric(name).mode
+    return chosen
 
 
 def best_so_far(history: Path, monitor: str, objective: str) -> float:
-    """Return the objective in the epoch with the best monitored score, whose model is kept."""
+    """Return the objective in the epoch with the best monitored score, whose model is saved."""
     sign = metric(monitor).sign
     with history.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -59,7 +59,7 @@ def artifact_costs(run: Run, *, trust: bool = False) -> dict[str, float]:
     """Return the latency and the size of the exported artifact.
 
     `latency` is in milliseconds for one input, the median of 50 calls; `size` in megabytes.
-    Raises ProvenanceError for an existing artifact that somebody else made, unless it is trusted.
+    Raises ProvenanceError for an artifact that another user exported, unless `trust` allows it.
     """
     artifacts = [run.path / "export" / str(one) for one in versions(run.path / "export")]
     artifact = max(artifacts, key=lambda path: int(path.name), default=None)
@@ -73,24 +73,24 @@ def artifact_costs(run: Run, *, trust: bool = False) -> dict[str, float]:
 def _latency(run: Run, artifact: Path) -> float:
     with plain_path(artifact) as plain:
         loaded = tf.saved_model.load(str(plain))
-    start = "serving_default/input/"
+    prefix = "serving_default/input/"
     samples = modality_of(run).sample_inputs(run.samples[0], run)
     one = {
-        name.removeprefix(start): tf.constant(np.asarray(value)[:1])
+        name.removeprefix(prefix): tf.constant(np.asarray(value)[:1])
         for name, value in samples.items()
-        if name.startswith(start)
+        if name.startswith(prefix)
     }
-    answer = loaded.signatures["serving_default"]
+    predict = loaded.signatures["serving_default"]
     seconds = []
     for _ in range(NUM_LATENCY_CALLS):
-        begin = time.perf_counter()
-        answer(**one)
-        seconds.append(time.perf_counter() - begin)
+        start = time.perf_counter()
+        predict(**one)
+        seconds.append(time.perf_counter() - start)
     return round(1e3 * float(np.median(seconds)), 3)
 
 
 class ParetoChoice(NamedTuple):
-    """The trials that no other beats in every objective, and three of them by name."""
+    """The trials that no other beats in every objective (`front`), and three of them."""
 
     front: list[str]
     best: str
@@ -101,14 +101,15 @@ class ParetoChoice(NamedTuple):
 def pareto(scores: dict[str, dict[str, float]], directions: dict[str, str]) -> ParetoChoice:
     """Choose among trials by their scores.
 
-    `best` is so in the first objective and `smallest` in the last; `balanced` lies
-    nearest to the point that is best in all, each scaled to its extent over the front.
+    `best` is best in the first objective, and `smallest` in the last. `balanced` lies nearest to
+    the point that combines the best value of each objective; an objective is scaled by its range
+    over the front.
     """
     names = sorted(scores)
     signs = np.array([1.0 if direction == "min" else -1.0 for direction in directions.values()])
     table = np.array([[scores[name][k] for k in directions] for name in names]) * signs
-    beaten = [((table <= row).all(1) & (table < row).any(1)).any() for row in table]
-    rows = np.flatnonzero(~np.array(beaten))
+    dominated = [((table <= row).all(1) & (table < row).any(1)).any() for row in table]
+    rows = np.flatnonzero(~np.array(dominated))
     front = table[rows]
     extent = np.ptp(front, 0)
     scaled = (front - front.min(0)) / np.where(extent > 0, extent, 1.0)

@@ -39,8 +39,8 @@ class TuneOptions(CommonOptions):
     keep: int = 3
     """Number of the best trials that keep their models."""
     run_dir: Path | None = None
-    """Directory of the search, new or to continue; by default it follows from what is
-    searched."""
+    """Directory of the search, new or to continue; by default its name is computed from the app,
+    the space and the objectives."""
     quarantine: Path | None = None
     """A list of check-data --write-quarantine: its examples are left out of training and
     validation of every trial, never out of test."""

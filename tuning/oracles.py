@@ -14,28 +14,13 @@ import keras_tuner
 from keras_tuner.src.engine.trial import Trial
 
 from tuning import tuner_fixes
-from tuning.journal import Journal, JournalError, failure
+from tuning.journal import Journal, JournalError, failure_reason
+from tuning.limits import Limits
 
 SCORE = "score"
-MAX_LAUNCHES = 10  # of a trial without a finished epoch, before it fails
-
-
-class Limits(NamedTuple):
-    """When a search begins no more trials, and its workers.
-
-    Attributes:
-        trials: the number that begin.
-        seconds: no trial begins later, counted over all starts of the search.
-        workers: the number that take part.
-        worker_timeout: seconds without a call after which a worker is lost; with 0 a worker is
-            lost only if it has not called since this start.
-
-    """
-
-    trials: int
-    seconds: float | None = None
-    workers: int = 1
-    worker_timeout: float = 0.0
+MAX_LAUNCHES = 10  # of a trial, without a finished epoch between, before it fails
+MIN_WORKER_TIMEOUT_SECONDS = 1.0
+OnChange = Callable[[bool], None]  # takes whether a trial ended
 
 
 class Report(NamedTuple):
@@ -48,8 +33,8 @@ class Report(NamedTuple):
 class JournaledOracle(keras_tuner.Oracle):
     """An oracle with a journal; a repeated call of a worker gets the same answer."""
 
-    proposes_first_trial = False  # instead of taking the app's own values
-    # Restored after a call that gave no trial, which the journal does not hold.
+    proposes_first_trial = False  # otherwise the first trial has the app's own values
+    # Restored after a call that gave no trial, since the journal does not record such a call.
     proposal_state: tuple[str, ...] = ("_seed_state",)
 
     def open(
@@ -57,23 +42,23 @@ class JournaledOracle(keras_tuner.Oracle):
         directory: Path,
         limits: Limits,
         default: dict[str, Any] | None,
-        on_change: Callable[[bool], None] = lambda _: None,
+        on_change: OnChange = lambda _: None,
     ) -> None:
         """Read the journal in a directory, and continue from there.
 
         Args:
             directory: of the search.
-            limits: when it ends.
+            limits: of the search.
             default: the values of the first trial, unless the oracle proposes its own.
             on_change: called after every event with whether a trial ended.
 
         Raises:
-            JournalError: for a damaged journal, or that of another oracle.
+            JournalError: the journal is damaged, or belongs to another oracle.
 
         """
         self.path, self.limits, self.default = directory, limits, default
         self.journal = Journal(directory / "journal.jsonl")
-        self.on_change: Callable[[bool], None] = lambda _: None
+        self.on_change: OnChange = lambda _: None
         self.mutex = threading.RLock()
         self.max_trials = None
         self.max_consecutive_failed_trials = 10**9  # a failed trial does not stop a search
@@ -106,23 +91,23 @@ class JournaledOracle(keras_tuner.Oracle):
         return bool(self.first_trial_error) or late or len(self.trials) >= self.limits.trials
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Values for a new trial; the first one gets the app's own."""
+        """Return values for a new trial; the first one gets the app's own."""
         if self.limits_reached:
-            # A worker may still have to take over the trial of a lost one.
+            # This worker may have to take over the trial of a lost one.
             return {"status": "IDLE" if self._lost_workers() else "STOPPED"}
         if self.default and not self.trials and not self.proposes_first_trial:
             return {"status": "RUNNING", "values": dict(self.default)}
         return self.propose(trial_id)
 
     def propose(self, trial_id: str) -> dict[str, Any]:
-        """Values for a trial after the first."""
+        """Return values for a trial after the first."""
         return super().populate_space(trial_id)
 
     def create_trial(self, tuner_id: str) -> Trial:
         """Return a trial for a worker: its unfinished one, that of a lost worker, or a new one."""
         with self.mutex, tuner_fixes.released(self):
             self.last_contact[tuner_id] = time.monotonic()
-            trial = self._unfinished(tuner_id) or self._new(tuner_id)
+            trial = self._resume_trial(tuner_id) or self._start_trial(tuner_id)
             if trial.status != "RUNNING":
                 return trial
             if self.launches[trial.trial_id] > MAX_LAUNCHES:
@@ -130,13 +115,13 @@ class JournaledOracle(keras_tuner.Oracle):
                     trial, "FAILED", f"its process ended {MAX_LAUNCHES} times before an epoch did"
                 )
                 return self.create_trial(tuner_id)
-            return copy.copy(trial)  # changes by the worker count when it reports them
+            return copy.copy(trial)  # A change that the worker makes has no effect here.
 
     def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Trial:
-        """Record scores after an epoch; the returned trial is STOPPED if it should end."""
+        """Record scores after an epoch; return the trial, STOPPED if it should end."""
         with self.mutex, tuner_fixes.released(self):
             if self.trials[trial_id].status != "RUNNING":
-                return self._stopped(trial_id)  # another worker took it over
+                return self._copy_as_stopped(trial_id)  # another worker took it over
             self.last_contact[self._worker_of(trial_id)] = time.monotonic()
             reports = self.reports[trial_id]
             if not reports or step > reports[-1].step:
@@ -144,7 +129,7 @@ class JournaledOracle(keras_tuner.Oracle):
                 self._record("report", self.trials[trial_id], step=int(step), scores=scores)
                 self._apply_report(trial_id, Report(int(step), scores))
             if trial_id in self.pruned or self.first_trial_error:
-                return self._stopped(trial_id)
+                return self._copy_as_stopped(trial_id)
             return copy.copy(self.trials[trial_id])
 
     def get_trial(self, trial_id: str) -> Trial:
@@ -161,13 +146,13 @@ class JournaledOracle(keras_tuner.Oracle):
                 return
             status, reason = trial.status, ""
             if status != "COMPLETED":
-                status, reason = "FAILED", failure(self.path, trial.trial_id)
+                status, reason = "FAILED", failure_reason(self.path, trial.trial_id)
             elif not self.reports[trial.trial_id]:
                 status, reason = "FAILED", "no epoch was finished"
             self._end(self.trials[trial.trial_id], status, reason)
 
     def score_trial(self, trial: Trial) -> None:
-        """Set the score of a trial: the last report, which is of its best model."""
+        """Set the score of a trial: that of its last report, which belongs to its best model."""
         last = self.reports[trial.trial_id][-1]
         trial.score, trial.best_step = last.scores[SCORE], last.step
 
@@ -177,9 +162,9 @@ class JournaledOracle(keras_tuner.Oracle):
 
     def finished(self) -> list[Trial]:
         """Return the completed trials, best first."""
-        done = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
+        completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
         sign = -1 if self.objective.direction == "max" else 1
-        return sorted(done, key=lambda trial: (sign * trial.score, trial.trial_id))
+        return sorted(completed, key=lambda trial: (sign * trial.score, trial.trial_id))
 
     @property
     def default_trial(self) -> Trial | None:
@@ -195,11 +180,17 @@ class JournaledOracle(keras_tuner.Oracle):
         pass
 
     def awaits_workers(self) -> bool:
-        """Whether a worker has called lately and may call again."""
-        late = time.monotonic() - max(self.limits.worker_timeout, 1.0)
-        return any(self.last_contact.get(one, self.started) > late for one in self.tuner_ids)
+        """Whether a worker has called recently and may call again."""
+        timeout = max(self.limits.worker_timeout, MIN_WORKER_TIMEOUT_SECONDS)
+        return any(not self._is_silent(tuner_id, timeout) for tuner_id in self.tuner_ids)
 
-    def _new(self, tuner_id: str) -> Trial:
+    def _is_silent(self, tuner_id: str, timeout: float) -> bool:
+        """Whether a worker has not called for `timeout` seconds."""
+        last = self.last_contact.get(tuner_id, self.started)
+        return time.monotonic() - last >= timeout
+
+    def _start_trial(self, tuner_id: str) -> Trial:
+        """Return a new trial; without one its status is IDLE or STOPPED."""
         state = {name: copy.deepcopy(getattr(self, name)) for name in self.proposal_state}
         lag = self.lags[f"{len(self.trials):04d}"] = self.limits.workers - 1
         trial = super().create_trial(tuner_id)
@@ -211,12 +202,13 @@ class JournaledOracle(keras_tuner.Oracle):
         for name, value in state.items():
             setattr(self, name, value)
         if trial.status == "STOPPED" and self.limits.worker_timeout and self.ongoing_trials:
-            trial.status = "IDLE"  # it may have to take over the trial of another one
+            trial.status = "IDLE"  # This worker may have to take over a trial.
             self.tuner_ids.add(tuner_id)
         self.exhausted = self.exhausted or trial.status == "STOPPED"
         return trial
 
-    def _unfinished(self, tuner_id: str) -> Trial | None:
+    def _resume_trial(self, tuner_id: str) -> Trial | None:
+        """Return the unfinished trial of this worker, or that of a lost one, if there is any."""
         if tuner_id in self.ongoing_trials:
             trial = self.ongoing_trials[tuner_id]
         elif lost := self._lost_workers():
@@ -229,20 +221,19 @@ class JournaledOracle(keras_tuner.Oracle):
 
     def _lost_workers(self) -> set[str]:
         """Workers that have a trial and are lost."""
-        if not self.limits.worker_timeout:
+        timeout = self.limits.worker_timeout
+        if not timeout:
             return self.ongoing_trials.keys() - self.last_contact.keys()
-        late = time.monotonic() - self.limits.worker_timeout
-        return {
-            one for one in self.ongoing_trials if self.last_contact.get(one, self.started) < late
-        }
+        return {tuner_id for tuner_id in self.ongoing_trials if self._is_silent(tuner_id, timeout)}
 
-    def _stopped(self, trial_id: str) -> Trial:
-        answer = copy.copy(self.trials[trial_id])
-        answer.status = "STOPPED"
-        return answer
+    def _copy_as_stopped(self, trial_id: str) -> Trial:
+        trial = copy.copy(self.trials[trial_id])
+        trial.status = "STOPPED"
+        return trial
 
     def _worker_of(self, trial_id: str) -> str:
-        return next(k for k, trial in self.ongoing_trials.items() if trial.trial_id == trial_id)
+        trials = self.ongoing_trials.items()
+        return next(tuner_id for tuner_id, trial in trials if trial.trial_id == trial_id)
 
     def _record(self, kind: str, trial: Trial, **content: Any) -> None:
         seconds = round(self.elapsed, 3)
@@ -283,11 +274,11 @@ class JournaledOracle(keras_tuner.Oracle):
         match event["event"]:
             case "create":
                 self.lags[trial_id], self.recorded_values = event["lag"], event["values"]
-                made = super().create_trial(event["tuner"])
-                if (made.trial_id, made.hyperparameters.values) != (trial_id, event["values"]):
+                trial = super().create_trial(event["tuner"])
+                if (trial.trial_id, trial.hyperparameters.values) != (trial_id, event["values"]):
                     raise JournalError(
                         f"Received {self.journal.path}, whose trial {trial_id} has the values "
-                        f"{event['values']}; expected {made.hyperparameters.values}, which this "
+                        f"{event['values']}; expected {trial.hyperparameters.values}, which this "
                         "version proposes. Choose another --run-dir."
                     )
                 self._apply_create(trial_id)

@@ -12,11 +12,15 @@ from pipelines.files import atomic_write
 from tuning.model_based import DIRECTIONS, to_optuna
 from tuning.oracles import JournaledOracle
 
-MIN_TRIALS_FOR_IMPORTANCE = 4
+MIN_TRIALS_FOR_IMPORTANCE = 4  # completed ones
+MIN_LOG_SCALE_RATIO = 20  # of the largest to the smallest value, for a logarithmic axis
 
 
 def draw(oracle: JournaledOracle, directory: Path, objective: str) -> list[str]:
-    """Draw the pictures; returns their file names."""
+    """Draw the pictures of a search, and return their file names.
+
+    importance.png needs MIN_TRIALS_FOR_IMPORTANCE completed trials, whose scores differ.
+    """
     with matplotlib.rc_context(STYLE):
         figures = {"scores.png": _scores(oracle, objective)}
         figures["parallel.png"] = _parallel(oracle, objective)
@@ -46,7 +50,7 @@ def importance(oracle: JournaledOracle) -> dict[str, float]:
         study.add_trials([to_optuna(oracle, trial) for trial in oracle.finished()])
         return optuna.importance.get_param_importances(study, evaluator=evaluator)
     except (RuntimeError, ValueError):
-        return {}  # all scores, or all values, are the same
+        return {}  # all scores, or all values, are equal
 
 
 def _scores(oracle: JournaledOracle, objective: str) -> Any:
@@ -76,7 +80,7 @@ def _importance(shares: dict[str, float]) -> Any:
 
 
 def _parallel(oracle: JournaledOracle, objective: str) -> Any:
-    """Draw a line a trial through its values and its score; better trials are darker."""
+    """Draw a line for each trial through its values and its score; better trials are darker."""
     done = oracle.finished()[::-1]
     names = [one.name for one in oracle.get_space().space]
     columns = {name: [one.hyperparameters.values.get(name) for one in done] for name in names}
@@ -97,29 +101,28 @@ def _parallel(oracle: JournaledOracle, objective: str) -> Any:
 
 
 def _axis_positions(axes: Any, place: int, values: list[Any]) -> np.ndarray:
-    """Return the position of each value on its axis, from 0 to 1; labels the ends of the axis."""
-    numbers = all(isinstance(value, int | float) for value in values)
-    if not numbers:
-        known = sorted({str(value) for value in values})
-        scaled = np.array([known.index(str(value)) for value in values], float)
-        for number, name in enumerate(known):
-            _label(axes, place, number / max(1, len(known) - 1), name)
-        return scaled / max(1, len(known) - 1)
-    plain = np.array(values, float)
-    low, high = plain.min(), plain.max()
+    """Return the position of each value on its axis, from 0 to 1; label the ends of the axis."""
+    if not all(isinstance(value, int | float) for value in values):
+        names = sorted({str(value) for value in values})
+        positions = {name: k / max(1, len(names) - 1) for k, name in enumerate(names)}
+        for name, position in positions.items():
+            _label(axes, place, position, name)
+        return np.array([positions[str(value)] for value in values])
+    numbers = np.array(values, float)
+    low, high = numbers.min(), numbers.max()
     differ = (digits for digits in range(2, 17) if f"{low:.{digits}g}" != f"{high:.{digits}g}")
     digits = next(differ, 2) + 1
     _label(axes, place, 0.0, f"{low:.{digits}g}")
     if high > low:
         _label(axes, place, 1.0, f"{high:.{digits}g}")
-    scaled = np.log(plain) if _needs_log_scale(plain) else plain
+    scaled = np.log(numbers) if _needs_log_scale(numbers) else numbers
     extent = np.ptp(scaled)
     return (scaled - scaled.min()) / extent if extent else np.zeros(len(scaled))
 
 
 def _needs_log_scale(values: np.ndarray) -> bool:
-    """Whether values span so much that their logarithms are shown."""
-    return bool(values.min() > 0 and values.max() / values.min() > 20)
+    """Whether positive values span so much that the axis needs to be logarithmic."""
+    return bool(values.min() > 0 and values.max() / values.min() > MIN_LOG_SCALE_RATIO)
 
 
 def _label(axes: Any, place: int, height: float, text: str) -> None:

@@ -14,15 +14,15 @@ from tensorboard.plugins.hparams import api as hparams
 
 from evaluation import console_tables
 from pipelines.files import atomic_write, plain_path
-from tuning.oracles import SCORE, JournaledOracle
+from tuning.oracles import SCORE, JournaledOracle, OnChange
 
 MAX_SHOWN_TRIALS = 10
 
 
 def status(oracle: JournaledOracle, trial: Trial) -> str:
-    """Return the status of a trial in a word: running, completed, pruned or failed."""
-    ended = trial.status.lower()
-    return "pruned" if trial.trial_id in oracle.pruned and ended == "completed" else ended
+    """Return the status of a trial: running, completed, pruned or failed."""
+    name = trial.status.lower()
+    return "pruned" if trial.trial_id in oracle.pruned and name == "completed" else name
 
 
 def row(oracle: JournaledOracle, trial: Trial) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def row(oracle: JournaledOracle, trial: Trial) -> dict[str, Any]:
         **{
             one.name: trial.hyperparameters.values.get(one.name) for one in oracle.get_space().space
         },
-        # With several objectives the last report is about the artifact.
+        # With several objectives the last report holds the costs of the artifact.
         "epochs": sum(report.scores.keys() == {SCORE} for report in reports),
         "seconds": round(times[-1] - times[0], 1),
         "reason": trial.message or "",
@@ -43,7 +43,7 @@ def row(oracle: JournaledOracle, trial: Trial) -> dict[str, Any]:
 
 
 def table(oracle: JournaledOracle) -> list[dict[str, Any]]:
-    """Every trial: the completed ones, best first, then the others."""
+    """Return a row for each trial: the completed ones, best first, then the others."""
     finished = oracle.finished()
     others = [one for _, one in sorted(oracle.trials.items()) if one not in finished]
     return [row(oracle, one) for one in [*finished, *others]]
@@ -54,14 +54,16 @@ def write_table(oracle: JournaledOracle, path: Path) -> None:
     rows = [row(oracle, one) for _, one in sorted(oracle.trials.items())]
     names = list(dict.fromkeys(name for one in rows for name in one))
     with atomic_write(path) as beside, beside.open("w", newline="") as file:
-        written = csv.DictWriter(file, names, restval="")
-        written.writeheader()
-        written.writerows(rows)
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def write_hparams(oracle: JournaledOracle, directory: Path) -> None:
     """Write values and scores of every trial for TensorBoard's page of hyperparameters."""
-    shutil.rmtree(directory, ignore_errors=True)  # from before the search continued
+    shutil.rmtree(
+        directory, ignore_errors=True
+    )  # an earlier start of the search may have left files
     for trial in oracle.finished():
         with (
             plain_path(directory.parent) as plain,
@@ -77,15 +79,18 @@ def write_hparams(oracle: JournaledOracle, directory: Path) -> None:
 
 
 @contextmanager
-def live() -> Iterator[Callable[[JournaledOracle], Callable[[bool], None]]]:
-    """Show a running search: a table on a terminal, a line for each trial in a pipe."""
+def show_progress() -> Iterator[Callable[[JournaledOracle], OnChange]]:
+    """Show a running search: a table on a terminal, a line for each trial in a pipe.
+
+    Yields what `search` takes as `watch`.
+    """
     if not sys.stdout.isatty():
         yield lambda oracle: lambda ended: _print_line(oracle) if ended else None
         return
     from rich.live import Live
 
-    with Live(refresh_per_second=4) as shown:
-        yield lambda oracle: lambda _: shown.update(_live_table(oracle))
+    with Live(refresh_per_second=4) as display:
+        yield lambda oracle: lambda _: display.update(_live_table(oracle))
 
 
 def _print_line(oracle: JournaledOracle) -> None:
@@ -108,13 +113,13 @@ def _live_table(oracle: JournaledOracle) -> Any:
     shown = [row(oracle, one) for one in [*running, *oracle.finished()[:MAX_SHOWN_TRIALS]]]
     failed = sum(one.status == "FAILED" for one in oracle.trials.values())
     title = f"{len(oracle.trials)} of {oracle.limits.trials} trials, {failed} failed"
-    drawn = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     names = [name for name in (shown[0] if shown else {}) if name != "reason"]
     for name in names:
-        drawn.add_column(name)
+        table.add_column(name)
     for one in shown:
-        drawn.add_row(*(console_tables.text(one.get(name, "")) for name in names))
-    return drawn
+        table.add_row(*(console_tables.text(one.get(name, "")) for name in names))
+    return table
 
 
 def summarize(outcome: Any) -> dict[str, Any]:
@@ -123,7 +128,7 @@ def summarize(outcome: Any) -> dict[str, Any]:
 
     oracle, objective = outcome.oracle, outcome.objective
     write_hparams(oracle, outcome.directory / "logs")
-    drawn = pictures.draw(oracle, outcome.directory, objective)
+    file_names = pictures.draw(oracle, outcome.directory, objective)
     print_table(oracle)
     if outcome.choice:
         rows = [_pick(outcome, name) for name in ("best", "balanced", "smallest")]
@@ -133,7 +138,7 @@ def summarize(outcome: Any) -> dict[str, Any]:
             "Trials that no other beats in every objective",
         )
     print(_verdict(oracle, objective))
-    for name in drawn:
+    for name in file_names:
         print(f"picture  {outcome.directory / name}")
     return {
         "search": str(outcome.directory),
@@ -150,7 +155,7 @@ def _pick(outcome: Any, name: str) -> dict[str, Any]:
 
 
 def _verdict(oracle: JournaledOracle, objective: str) -> str:
-    """Return the best trial beside the first one, on the validation examples."""
+    """Compare the best trial with the first one on the validation examples, in a sentence."""
     best, first = oracle.finished()[0], oracle.default_trial
     if first is None:
         return f"best {objective} {best.score:.5g}, trial {best.trial_id}"

@@ -1,4 +1,4 @@
-"""A search for Python: the best run and a table of trials."""
+"""Search from Python: the best run and a table of trials."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class SearchResult(NamedTuple):
     Attributes:
         best: the run of the best trial, scored on the test examples.
         trials: values, score and status of every trial, the best first.
-        objective: the validation score that was searched.
+        objective: the validation score by which trials are ranked.
         directory: of the search.
 
     """
@@ -35,10 +35,10 @@ class SearchResult(NamedTuple):
         return self.trials._repr_html_()
 
 
-def search_here(app: App, options: TuneOptions) -> SearchResult:
-    """Search in this process, score the best trial on the test examples, and return both.
+def search_in_process(app: App, options: TuneOptions) -> SearchResult:
+    """Search in this process, and score the best trial on the test examples.
 
-    Raises what tuning.search.search does, and FieldError for several workers.
+    Raises what `tuning.search.search` raises, and FieldError for several workers.
     """
     if options.workers > 1:
         raise FieldError(
@@ -47,7 +47,10 @@ def search_here(app: App, options: TuneOptions) -> SearchResult:
         )
     outcome = search(app, options, verbose=False)
     if outcome is None:
-        raise SearchError("Received a worker's variables of KerasTuner; expected none in Python.")
+        raise SearchError(
+            "Received KerasTuner's environment variables of a worker; expected none in Python. "
+            "Unset KERASTUNER_TUNER_ID."
+        )
     best = Run.of(outcome.best)
     report.score(best)
     search_report.write_hparams(outcome.oracle, outcome.directory / "logs")

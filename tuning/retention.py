@@ -11,7 +11,7 @@ from training.run import MANIFEST
 
 
 def require_trusted(directory: Path, *, trust: bool) -> None:
-    """Raise ProvenanceError if somebody else trained a trial or the best run of a directory."""
+    """Raise ProvenanceError if another user trained a trial or the best run of a directory."""
     for model in [*directory.glob("trials/*/model.keras"), *directory.glob("best/model.keras")]:
         if (model.parent / MANIFEST).exists():
             provenance.require_signature(model.parent, provenance.RUN_FILES, trust=trust)
@@ -20,22 +20,24 @@ def require_trusted(directory: Path, *, trust: bool) -> None:
 def remove_model(path: Path) -> None:
     """Remove the large files of a trial; its manifest and its history stay."""
     remove_training_files(path)
-    torn = path.glob(".[0-9]*-*")  # files of a process that was killed
-    for one in (path / "model.keras", path / "samples.npz", *torn):
-        one.unlink(missing_ok=True)
+    partial = path.glob(".[0-9]*-*")  # files of a process that was killed while it wrote them
+    for file in (path / "model.keras", path / "samples.npz", *partial):
+        file.unlink(missing_ok=True)
     shutil.rmtree(path / "export", ignore_errors=True)
 
 
 def copy_run(path: Path, target: Path) -> Path:
-    """Copy a run directory, whole or not at all, in place of an earlier copy; returns the copy.
+    """Replace an earlier copy of a run by that of another run, and return the copy.
+
+    The copy appears complete or not at all.
 
     An earlier copy to which files were added, such as an export, stays under another name.
     """
-    wanted = json.loads((path / "run.json").read_text())
-    if (target / "run.json").exists() and json.loads((target / "run.json").read_text()) == wanted:
+    manifest, earlier = path / MANIFEST, target / MANIFEST
+    if earlier.exists() and json.loads(earlier.read_text()) == json.loads(manifest.read_text()):
         return target
-    for left in target.parent.glob(f".{target.name}-*"):
-        shutil.rmtree(left)
+    for incomplete in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(incomplete)
     beside = target.with_name(f".{target.name}-{os.getpid()}")
     shutil.copytree(path, beside)
     if target.exists():

@@ -20,11 +20,12 @@ from training.distributed import strategy as distribution
 from training.run import QUARANTINE, Run, RunError
 from tuning import coordinator, objectives, report, retention, search_spec, space, trial
 from tuning.bayesian import Bayesian
+from tuning.limits import Limits
 from tuning.model_based import EpochBounds, ModelBased
 from tuning.options import TuneOptions
-from tuning.oracles import SCORE, JournaledOracle, Limits
+from tuning.oracles import SCORE, JournaledOracle, OnChange
 from tuning.tpe import TPE
-from tuning.tuner_fixes import COORDINATOR_TIMEOUT
+from tuning.tuner_fixes import COORDINATOR_TIMEOUT_SECONDS
 from tuning.tuners import Grid, Hyperband, Random
 
 MODEL_BASED: dict[str, type[ModelBased]] = {"bayesian": Bayesian, "tpe": TPE}
@@ -33,20 +34,24 @@ KERAS_TUNER: dict[str, type[JournaledOracle]] = {
     "grid": Grid,
     "hyperband": Hyperband,
 }
-LOCK_TIMEOUT = 30.0  # seconds for the workers of a killed search to end
-LOCK_POLL = 0.5  # seconds
-DEFAULTS = TuneOptions()
-REMOTE_WORKER_TIMEOUT = 120.0  # seconds without a heartbeat, which comes every 20
+LOCK_TIMEOUT_SECONDS = 30.0  # in which the workers of a killed search end
+LOCK_POLL_SECONDS = 0.5
+DEFAULT_OPTIONS = TuneOptions()
+REMOTE_WORKER_TIMEOUT_SECONDS = 120.0  # without a call; a heartbeat comes every 20
+Watch = Callable[[JournaledOracle], OnChange]
 
 
 class SearchError(RuntimeError):
-    """A search without a completed trial."""
+    """The first trial failed, or no trial was completed."""
 
     exit_status = 1
 
 
 class SearchOutcome(NamedTuple):
-    """The result of a search: the oracle holds its trials, `best` is an ordinary run."""
+    """The result of a search: `oracle` holds the trials, and `best` is an ordinary run.
+
+    `choice` is None for one objective.
+    """
 
     directory: Path
     oracle: JournaledOracle
@@ -57,32 +62,32 @@ class SearchOutcome(NamedTuple):
 
 def search(
     app: App,
-    options: TuneOptions = DEFAULTS,
+    options: TuneOptions = DEFAULT_OPTIONS,
     *,
     command: Sequence[str] = (),
     verbose: bool = True,
-    watch: Any = None,
+    watch: Watch | None = None,
 ) -> SearchOutcome | None:
     """Search, or continue a search; returns None in a worker process.
 
     Args:
         app: whose fields are searched; fields outside the space keep their values.
         options: how to search.
-        command: starts this search again, for its workers.
+        command: of this search, with which its workers are started.
         verbose: whether the first trial prints its epochs.
-        watch: makes, from the oracle, a function that is called after every event.
+        watch: takes the oracle, and returns a function that is called after every event.
 
     Raises:
         DataError, FieldError, JournalError, ProvenanceError, RunError, StrategyError: the
             search did not begin.
-        SearchError: the first trial failed, or all did.
+        SearchError: the first trial failed, or no trial was completed.
         WorkerError: a worker failed.
 
     """
     spec = search_spec.make(app, options)
     directory = Path(os.path.realpath(options.run_dir or spec.default_directory()))
     _require_utf8(directory)
-    timeout = REMOTE_WORKER_TIMEOUT if coordinator.role() else 0.0
+    timeout = REMOTE_WORKER_TIMEOUT_SECONDS if coordinator.role() else 0.0
     seconds = None if options.minutes is None else 60 * options.minutes
     limits = Limits(options.trials, seconds, options.workers, timeout)
     splits = spec.splits()
@@ -98,15 +103,15 @@ def search(
             oracle, trial.TrialTask(app, directory, spec.objectives, digest, trial_options)
         )
         return None
-    # With KerasTuner's variables this is the coordinator of workers on other machines.
+    # The coordinator of workers on other machines has none of its own.
     count = 0 if coordinator.role() else options.workers
-    if count == 1:  # with several workers this process must not take the GPU
+    if count == 1:  # With several workers this process must not take the GPU.
         distribution.make_strategy(options.strategy, options.devices)
     app.effective_batch_size(len(splits.train))
     with _locked(directory) as lock:
         retention.require_trusted(directory, trust=options.trust)
         digest = search_spec.record(spec, directory, splits)
-        del splits  # each trial reads its own
+        del splits  # Each trial loads its own.
         oracle.open(directory, limits, space.default(app, spec.space))
         task = trial.TrialTask(app, directory, spec.objectives, digest, trial_options)
         oracle.on_change = _make_on_change(oracle, task, options.keep, watch)
@@ -129,15 +134,15 @@ def _require_utf8(directory: Path) -> None:
 
 
 def _make_on_change(
-    oracle: JournaledOracle, task: trial.TrialTask, keep: int, watch: Any
-) -> Callable[[bool], None]:
-    shown = watch(oracle) if watch else None
+    oracle: JournaledOracle, task: trial.TrialTask, keep: int, watch: Watch | None
+) -> OnChange:
+    show = watch(oracle) if watch else None
 
     def on_change(ended: bool) -> None:
         if ended:
             _keep_best(oracle, task, keep)
-        if shown:
-            shown(ended)
+        if show:
+            show(ended)
 
     return on_change
 
@@ -168,8 +173,9 @@ def pruning_bounds(app: App) -> EpochBounds:
     """
 
     def bounds(values: dict[str, Any]) -> tuple[int, int]:
-        one = space.drawn(app, values)
-        return one.total_epochs - one.epochs + max(1, one.epochs // 4), one.total_epochs
+        trial_app = space.with_values(app, values)
+        epochs, total = trial_app.epochs, trial_app.total_epochs
+        return total - epochs + max(1, epochs // 4), total
 
     return bounds
 
@@ -190,29 +196,29 @@ def _run_trials(
         error = tuner.first_error
     if oracle.first_trial_error:
         raise SearchError(
-            f"The first trial failed, so the search stopped: {oracle.first_trial_error} Mend that, "
-            f"remove {task.directory}, and begin again."
+            f"The first trial failed, so the search stopped: {oracle.first_trial_error} Correct "
+            f"that, remove {task.directory}, and begin again."
         ) from error
     if not oracle.finished():
         raise SearchError(f"No trial was completed. {_last_reason(oracle)}")
 
 
 def _run_as_worker(oracle: JournaledOracle, task: trial.TrialTask) -> None:
-    if coordinator.PARENT in os.environ:
+    if coordinator.COORDINATOR_PID in os.environ:
         coordinator.end_with_coordinator()
     try:
         trial.FieldsTuner(oracle, task, verbose=True).search()
     except grpc.RpcError as error:
-        address = f"{os.environ[coordinator.HOST]}:{os.environ[coordinator.PORT]}"
+        address = f"{os.environ[coordinator.ORACLE_IP]}:{os.environ[coordinator.ORACLE_PORT]}"
         raise coordinator.WorkerError(
-            f"Received no answer from {address} for {COORDINATOR_TIMEOUT / 60:.0f} minutes; "
+            f"Received no answer from {address} in {COORDINATOR_TIMEOUT_SECONDS / 60:.0f} minutes; "
             "expected the coordinator of the search. If it has ended, start both again."
         ) from error
 
 
 def _last_reason(oracle: JournaledOracle) -> str:
     failed = [one.message for one in oracle.trials.values() if one.status == "FAILED"]
-    return f"The last one failed: {failed[-1]}" if failed else "The time was over; raise --minutes."
+    return f"The last one failed: {failed[-1]}" if failed else "The time ran out: raise --minutes."
 
 
 @contextmanager
@@ -220,7 +226,7 @@ def _locked(directory: Path) -> Iterator[int]:
     """Lock a search directory; its workers hold the lock too, until the last has ended."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        search_spec.require_free(directory)  # first: no file is left in another's directory
+        search_spec.require_free(directory)  # before the lock file is written there
         file = (directory / ".lock").open("a")
     except OSError as error:
         raise RunError(
@@ -228,12 +234,12 @@ def _locked(directory: Path) -> Iterator[int]:
             f"({error.strerror}); expected a writable place. Choose another with --run-dir."
         ) from error
     with file:
-        for _ in range(round(LOCK_TIMEOUT / LOCK_POLL)):
+        for _ in range(round(LOCK_TIMEOUT_SECONDS / LOCK_POLL_SECONDS)):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                time.sleep(LOCK_POLL)
+                time.sleep(LOCK_POLL_SECONDS)
         else:
             raise RunError(
                 f"Received the search directory {str(directory)!r}, in which a search is running; "
@@ -243,7 +249,7 @@ def _locked(directory: Path) -> Iterator[int]:
 
 
 def _keep_best(oracle: JournaledOracle, task: trial.TrialTask, keep: int) -> None:
-    """Write the table of trials, and remove all models but those of the best."""
+    """Write the table of trials, and remove the models of all but the best trials."""
     report.write_table(oracle, task.directory / "trials.csv")
     chosen = _pareto(oracle, task)
     best = {one.trial_id for one in oracle.finished()[:keep]}
@@ -265,7 +271,7 @@ def _pareto(oracle: JournaledOracle, task: trial.TrialTask) -> objectives.Pareto
 def _result(oracle: JournaledOracle, task: trial.TrialTask) -> SearchOutcome:
     choice = _pareto(oracle, task)
     winner = choice.best if choice else oracle.finished()[0].trial_id
-    # A worker on another machine needs this user's key; else its trials count as foreign.
+    # Without this user's key a worker on another machine makes trials that are not trusted here.
     provenance.require_signature(task.path(winner), provenance.RUN_FILES, trust=task.options.trust)
     best = retention.copy_run(task.path(winner), task.directory / "best")
     provenance.require_signature(best, provenance.RUN_FILES, trust=task.options.trust)

@@ -1,4 +1,4 @@
-"""The specification of a search; a directory of another one is refused, naming the difference."""
+"""The specification of a search; the directory of another search is refused with the difference."""
 
 import dataclasses
 import hashlib
@@ -18,10 +18,11 @@ from tuning.options import TuneOptions
 from tuning.trial import validation_digest
 
 SEARCH_JSON = "search.json"
-COORDINATOR_TIMEOUT = 600.0  # seconds for the coordinator to begin
+SEARCH_START_TIMEOUT_SECONDS = 600.0  # that a worker waits for search.json
+POLL_SECONDS = 0.2
 ROOT = Path(__file__).resolve().parents[1]
-# The rooms whose code determines the scores of a trial.
-ROOMS = ("apps", "optimizers", "pipelines", "training", "tuning")
+# The folders whose code determines the scores of a trial.
+CODE_FOLDERS = ("apps", "optimizers", "pipelines", "training", "tuning")
 LIBRARIES = ("tensorflow", "keras", "keras-tuner", "numpy", "optuna")
 
 
@@ -45,12 +46,12 @@ class SearchSpec:
     options: TuneOptions
 
     def definition(self) -> dict[str, Any]:
-        """By name, what makes two searches the same."""
+        """Return what two starts of the same search have in common, by name."""
         fields = {
             name: value for name, value in self.app.to_json().items() if name not in self.space
         }
         trials = ("precision", "strategy", "devices")
-        listed = self.options.quarantine
+        quarantined = self.options.quarantine
         return {
             "app": self.app.name(),
             "fields": fields,
@@ -59,7 +60,7 @@ class SearchSpec:
             "tuner": self.tuner,
             "objectives": [list(pair) for pair in self.objectives.items()],
             "how": {name: getattr(self.options, name) for name in trials},
-            "quarantine": listed and quarantine.digest(listed),
+            "quarantine": quarantined and quarantine.digest(quarantined),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -74,7 +75,7 @@ class SearchSpec:
         return Path("runs") / self.app.name() / f"tune-{name}"
 
     def splits(self) -> Splits:
-        """Return the data of its trials. Raises DataError."""
+        """Return the data that trials train on. Raises DataError."""
         splits = self.app.load_splits(self.options.data_dir)
         return quarantine.training_splits(splits, None, self.options.quarantine)
 
@@ -83,7 +84,7 @@ class SearchSpec:
 
         The automatic batch size and learning rate are those of `train`.
         """
-        search_space, count = space.searched(self.app, self.space, splits), len(splits.train)
+        search_space, count = space.searchable(self.app, self.space, splits), len(splits.train)
         app = self.app
         if "learning_rate" in search_space:  # before the batch size, on which it may depend
             steps = app.epochs * count_steps_for(app, count, replicas)[0]
@@ -106,22 +107,22 @@ def make(app: App, options: TuneOptions) -> SearchSpec:
 def record(spec: SearchSpec, directory: Path, splits: Splits) -> str:
     """Write search.json, or compare with it; returns the digest of the validation examples.
 
-    Raises RunError if the directory is that of another search, or of none.
+    Raises RunError if the directory holds another search, or other files.
     """
-    stated = {**spec.to_json(), "data": splits.fingerprint(), "valid": validation_digest(splits)}
+    content = {**spec.to_json(), "data": splits.fingerprint(), "valid": validation_digest(splits)}
     path = directory / SEARCH_JSON
     require_free(directory)
     if path.exists():
-        _require_same(_read(path), stated, directory)
+        _require_same(_read(path), content, directory)
     else:
-        write_json(path, stated)
+        write_json(path, content)
     # Trials read this copy, so that the user can edit the list meanwhile.
     quarantine.copy_list(spec.options.quarantine, directory / QUARANTINE)
-    return stated["valid"]
+    return content["valid"]
 
 
 def require_free(directory: Path) -> None:
-    """Raise RunError if a directory holds anything and is not that of a search."""
+    """Raise RunError if a directory holds files that are no search's."""
     if (directory / SEARCH_JSON).exists():
         return
     if any(not one.name.startswith(".") for one in directory.iterdir()):
@@ -137,17 +138,17 @@ def wait_for_coordinator(spec: SearchSpec, directory: Path, splits: Splits) -> s
     Raises RunError if the coordinator's search is another one, or does not begin.
     """
     data = splits.fingerprint()
-    deadline = time.monotonic() + COORDINATOR_TIMEOUT
+    deadline = time.monotonic() + SEARCH_START_TIMEOUT_SECONDS
     while not (directory / SEARCH_JSON).exists():
         if time.monotonic() > deadline:
             raise RunError(
                 f"Received the search directory {str(directory)!r}, where no search began; "
                 "expected that of the coordinator. Give all of them the same --run-dir."
             )
-        time.sleep(0.2)
-    stated = _read(directory / SEARCH_JSON)
-    _require_same(stated, {**spec.to_json(), "data": data}, directory)
-    return stated["valid"]
+        time.sleep(POLL_SECONDS)
+    content = _read(directory / SEARCH_JSON)
+    _require_same(content, {**spec.to_json(), "data": data}, directory)
+    return content["valid"]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -164,31 +165,30 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _require_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> None:
-    changed = [
-        f"{name} {old.get(name)} there, {new[name]} now"
-        for name in new
-        if old.get(name) != new[name]
-    ]
-    for name in ("fields", "space", "first", "versions"):
-        if old.get(name) != new[name]:
-            there = old.get(name)
-            before = there if isinstance(there, dict) else {}
-            differences = [
-                f"{key} {before.get(key)} there, {new[name].get(key)} now"
-                for key in sorted({*before, *new[name]})
-                if before.get(key) != new[name].get(key)
-            ]
-            changed = [line for line in changed if not line.startswith(f"{name} ")] + differences
-    if changed:
+    differences = [line for name in new for line in _differences(name, old.get(name), new[name])]
+    if differences:
         raise RunError(
             f"Received the search directory {str(directory)!r}, whose search is another one: "
-            f"{'; '.join(changed)}. Choose another --run-dir, or go back to what it was."
+            f"{'; '.join(differences)}. Choose another --run-dir, or go back to what it was."
         )
+
+
+def _differences(name: str, old: Any, new: Any) -> list[str]:
+    """Describe how a value of search.json differs; of a dictionary, each entry that differs."""
+    if old == new:
+        return []
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return [f"{name} {old} there, {new} now"]
+    return [
+        f"{key} {old.get(key)} there, {new.get(key)} now"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key)
+    ]
 
 
 def _code_digest() -> str:
     digest = hashlib.blake2b(digest_size=8)
-    for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
+    for folder in CODE_FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from pipelines.splits import Splits
 from training.distributed import strategy as distribution
 
 Space = dict[str, tuple | Range]
-# These fields choose the examples; scores on different examples cannot be compared.
+# These fields choose the examples, and scores on different examples cannot be compared.
 NOT_TUNABLE = {"data", "test", "target", "seed", "drop", "split", "text"}
 NOT_TUNABLE |= {"user", "item", "rating", "time"}
 
@@ -38,10 +38,10 @@ EXPECTED = (
 
 def _values(name: str, given: Any) -> tuple | Range:
     if isinstance(given, list) and given and all(isinstance(x, str | int | float) for x in given):
-        kinds = {str if isinstance(one, str) else type(one) for one in given}
-        if kinds == {int, float}:
-            given = [float(one) for one in given]
-        if len(kinds) == 1 or kinds == {int, float}:
+        types = {str if isinstance(value, str) else type(value) for value in given}
+        if types == {int, float}:
+            given = [float(value) for value in given]
+        if len(types) == 1 or types == {int, float}:
             return tuple(dict.fromkeys(given))
     if isinstance(given, dict) and {"low", "high"} <= given.keys() <= {"low", "high", "log"}:
         bounds = Range(**given)
@@ -52,10 +52,9 @@ def _values(name: str, given: Any) -> tuple | Range:
 
 
 def check(app: App, space: Space) -> None:
-    """Check a space.
+    """Raise FieldError for an unknown field, one that cannot be tuned, or a wrong value.
 
-    Raises FieldError for an unknown field, one that cannot be tuned, or a wrong value, and what
-    optimizers.get raises.
+    Also raises what `optimizers.get` raises.
     """
     known = app.to_json()
     for name, values in space.items():
@@ -73,19 +72,21 @@ def check(app: App, space: Space) -> None:
 
 
 def hyperparameters(app: App, space: Space) -> keras_tuner.HyperParameters:
-    """Return the space in KerasTuner's form; the app's value is the default if it is in there."""
-    made = keras_tuner.HyperParameters()
-    own = _app_values(app, space)
+    """Return the space in KerasTuner's form; the app's value is the default if the space has it."""
+    hyperparameters = keras_tuner.HyperParameters()
+    defaults = _app_values(app, space)
     for name, values in space.items():
         if isinstance(values, Range):
             sampling = "log" if values.log else "linear"
-            kind, number = (made.Int, int) if _is_integer(app, name) else (made.Float, float)
-            ends = number(values.low), number(values.high)
-            kind(name, *ends, sampling=sampling, default=own.get(name))
+            whole = _is_integer(app, name)
+            add, number = (hyperparameters.Int, int) if whole else (hyperparameters.Float, float)
+            bounds = number(values.low), number(values.high)
+            add(name, *bounds, sampling=sampling, default=defaults.get(name))
         else:
             ordered = not any(isinstance(value, str | bool) for value in values)
-            made.Choice(name, list(values), ordered=ordered, default=own.get(name))
-    return made
+            default = defaults.get(name)
+            hyperparameters.Choice(name, list(values), ordered=ordered, default=default)
+    return hyperparameters
 
 
 def _is_integer(app: App, name: str) -> bool:
@@ -93,21 +94,21 @@ def _is_integer(app: App, name: str) -> bool:
     return typing.get_type_hints(type(app))[name] in (int, int | None)
 
 
-def searched(app: App, space: Space, splits: Splits) -> Space:
+def searchable(app: App, space: Space, splits: Splits) -> Space:
     """Return the space without fields of the app's own space that have no effect on these data.
 
     Raises FieldError if none is left: all trials would be equal.
     """
     if space != app.space:
         return space
-    matter = app.searchable_fields(splits)
-    if not matter:
+    names = app.searchable_fields(splits)
+    if not names:
         raise FieldError(
             f"Received {app.name()} tune of a model that uses none of {', '.join(space)} on these "
             f"data; expected one that does. Train it: athanor {app.name()} train; or choose "
             "another --model, or fields of your own by --space."
         )
-    return {name: values for name, values in space.items() if name in matter}
+    return {name: values for name, values in space.items() if name in names}
 
 
 def with_batch_size(app: App, space: Space, count: int, replicas: int) -> tuple[App, Space]:
@@ -121,15 +122,15 @@ def with_batch_size(app: App, space: Space, count: int, replicas: int) -> tuple[
         return app, space
     chosen = distribution.batch_size(app, count, replicas)
     if isinstance(values, tuple) and values == app.space.get("batch_size"):
-        values = tuple(sorted({chosen, *(one for one in values if one <= count)}))
+        values = tuple(sorted({chosen, *(size for size in values if size <= count)}))
     return dataclasses.replace(app, batch_size=chosen), space | {"batch_size": values}
 
 
 def with_learning_rate(app: App, space: Space, steps: int) -> tuple[App, Space]:
     """Return app and space with the learning rate that `train` would choose for `steps` steps.
 
-    The range of the app's own space is for a run of usual length; it moves by the same factor, so
-    that it holds the automatic learning rate of a short run too.
+    The range in the app's own space suits a long run. A short run has a lower automatic learning
+    rate, so both ends of the range are multiplied by the same factor.
     """
     values = space.get("learning_rate")
     if values is None or app.learning_rate is not None:
@@ -143,24 +144,24 @@ def with_learning_rate(app: App, space: Space, steps: int) -> tuple[App, Space]:
 
 def default(app: App, space: Space) -> dict[str, Any] | None:
     """Return the app's own values; None unless the space holds all of them."""
-    own = _app_values(app, space)
-    return own if len(own) == len(space) else None
+    values = _app_values(app, space)
+    return values if len(values) == len(space) else None
 
 
 def _app_values(app: App, space: Space) -> dict[str, Any]:
     """Return the app's own values of the fields whose space holds them."""
     fields = app.to_json() | {"learning_rate": app.peak_learning_rate}
-    return {name: fields[name] for name in space if _holds(space[name], fields[name])}
+    return {name: fields[name] for name in space if _contains(space[name], fields[name])}
 
 
-def _holds(values: tuple | Range, value: Any) -> bool:
+def _contains(values: tuple | Range, value: Any) -> bool:
     if isinstance(values, Range):
         return isinstance(value, int | float) and values.low <= value <= values.high
     return value in values
 
 
-def drawn(app: App, values: dict[str, Any]) -> App:
-    """Return the app with the values of a trial. Raises FieldError if they do not go together."""
+def with_values(app: App, values: dict[str, Any]) -> App:
+    """Return the app with the values of a trial. Raises FieldError if they conflict."""
     fields = {name: value for name, value in values.items() if not name.startswith("tuner/")}
     # Hyperband gives most trials fewer epochs.
     fields |= {"epochs": values["tuner/epochs"]} if "tuner/epochs" in values else {}

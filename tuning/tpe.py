@@ -14,7 +14,7 @@ import optuna
 
 from tuning.model_based import ModelBased, distribution, is_ordered
 
-MAX_DRAWS = 30  # before an earlier trial's values are replaced by random ones
+MAX_DRAWS = 30  # of values that earlier trials had, before random ones are taken
 
 
 class TPE(ModelBased):
@@ -24,7 +24,7 @@ class TPE(ModelBased):
     percentile = 50.0
 
     def propose(self, trial_id: str) -> dict[str, Any]:
-        """Values for a trial."""
+        """Return values for a trial."""
         number = int(trial_id)
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
         sampler = optuna.samplers.TPESampler(

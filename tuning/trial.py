@@ -25,10 +25,11 @@ from training.provenance import ProvenanceError
 from training.run import INTERRUPTED, MANIFEST, Run, RunError
 from training.train import train
 from tuning import objectives, space, tuner_fixes
-from tuning.journal import UnwrittenError
+from tuning.journal import JournalWriteError
 from tuning.oracles import SCORE, JournaledOracle
 
-HEARTBEAT = 20.0  # seconds
+HEARTBEAT_SECONDS = 20.0  # between two signs of life of a worker
+MAX_REASON_CHARACTERS = 500
 
 
 class ReassignedError(Exception):
@@ -81,23 +82,29 @@ def score_directions(objectives: dict[str, str]) -> dict[str, str]:
 class ReportScores(keras.callbacks.Callback):
     """Report the score of the best model so far to the oracle, after every epoch.
 
-    Raises StopTrainingError if the oracle stops the trial.
+    Args:
+        score: returns the score of the best model so far.
+        report: sends scores and an epoch to the oracle, and returns the status of the trial.
+
+    Raises:
+        StopTrainingError: the oracle stopped the trial.
+
     """
 
     def __init__(
-        self, score: Callable[[], float], tell: Callable[[dict[str, float], int], str]
+        self, score: Callable[[], float], report: Callable[[dict[str, float], int], str]
     ) -> None:
         super().__init__()
-        self.score, self.tell = score, tell
+        self.score, self.report = score, report
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
-        """Report."""
-        if self.tell({SCORE: self.score()}, epoch + 1) == "STOPPED":
+        """Report the score; end training if the oracle stops the trial."""
+        if self.report({SCORE: self.score()}, epoch + 1) == "STOPPED":
             raise StopTrainingError
 
 
 class FieldsTuner(base_tuner.BaseTuner):
-    """The loop of a KerasTuner worker over the fields of an app."""
+    """A KerasTuner worker: it trains the app with the values of one trial after another."""
 
     def __init__(self, oracle: JournaledOracle, task: TrialTask, *, verbose: bool) -> None:
         self.task, self.verbose = task, verbose
@@ -120,14 +127,14 @@ class FieldsTuner(base_tuner.BaseTuner):
                 beside.write_text(self.tuner_id)
             self.run_trial(trial)
             trial.status = "COMPLETED"
-        except (grpc.RpcError, UnwrittenError, RunError, ProvenanceError, OSError):
-            raise  # not a fault of the trial
+        except (grpc.RpcError, JournalWriteError, RunError, ProvenanceError, OSError):
+            raise  # The trial has no fault; it can continue later.
         except ReassignedError:
             pass
         except Exception as error:
             trial.status = "FAILED"
             if not int(trial.trial_id):
-                self.first_error = error  # with its traceback
+                self.first_error = error  # whose traceback the user sees
             path.mkdir(exist_ok=True)
             with atomic_write(path / "failed.txt") as beside:
                 beside.write_text(_reason(error) + "\n")
@@ -135,19 +142,19 @@ class FieldsTuner(base_tuner.BaseTuner):
             done.set()
 
     def _send_heartbeats(self, trial_id: str, done: threading.Event) -> None:
-        while not done.wait(HEARTBEAT):
+        while not done.wait(HEARTBEAT_SECONDS):
             self.oracle.get_trial(trial_id)
 
     def run_trial(self, trial: Trial, *_: Any, **__: Any) -> None:
         """Train or continue a trial; then measure its artifact if that is an objective."""
         task, path = self.task, self.task.path(trial.trial_id)
-        app = space.drawn(task.app, trial.hyperparameters.values)
+        app = space.with_values(task.app, trial.hyperparameters.values)
 
         def score() -> float:
             return objectives.best_so_far(path / "history.csv", app.monitor, task.first_objective)
 
-        def tell(scores: dict[str, float], step: int) -> str:
-            if not self._is_mine(trial.trial_id):
+        def report(scores: dict[str, float], step: int) -> str:
+            if not self._runs_here(trial.trial_id):
                 raise ReassignedError
             return self.oracle.update_trial(trial.trial_id, scores, step=step).status
 
@@ -156,18 +163,19 @@ class FieldsTuner(base_tuner.BaseTuner):
             remove_training_files(path)
         else:
             verbose = 2 if self.verbose and not int(trial.trial_id) else 0
-            reporter = ReportScores(score, tell)
-            run = train(app, task.options, run_dir=path, callbacks=[reporter], verbose=verbose)
+            callback = ReportScores(score, report)
+            run = train(app, task.options, run_dir=path, callbacks=[callback], verbose=verbose)
         self._require_same_validation(run)
         if len(task.objectives) > 1:
             measured = {SCORE: score(), **objectives.artifact_costs(run, trust=task.options.trust)}
-            tell(measured, run.manifest["epochs"] + 1)
+            report(measured, run.manifest["epochs"] + 1)
 
-    def _is_mine(self, trial_id: str) -> bool:
+    def _runs_here(self, trial_id: str) -> bool:
+        """Whether no other worker has taken over a trial."""
         return self.task.worker_file(trial_id).read_text() == self.tuner_id
 
     def _finished_run(self, path: Path) -> Run | None:
-        """Return the run of a trial that finished unreported; None if the trial must continue."""
+        """Return the run of a trial whose end was not reported; None if it must continue."""
         if not (path / MANIFEST).exists():
             return None
         run = Run.load(path, self.task.options.data_dir)
@@ -186,7 +194,7 @@ class FieldsTuner(base_tuner.BaseTuner):
 
     def on_trial_end(self, trial: Trial) -> None:
         """Report how the trial ended, and free the memory of its training."""
-        if self._is_mine(trial.trial_id):
+        if self._runs_here(trial.trial_id):
             self.oracle.end_trial(trial)
         tuner_fixes.free_graphs()
 
@@ -201,7 +209,7 @@ class FieldsTuner(base_tuner.BaseTuner):
 
 
 def _reason(error: Exception) -> str:
-    text = replace_home(" ".join(str(error).split()))[:500]
+    text = replace_home(" ".join(str(error).split()))[:MAX_REASON_CHARACTERS]
     return text if hasattr(error, "exit_status") else f"{type(error).__name__}: {text}"
 
 

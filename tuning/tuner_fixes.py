@@ -12,13 +12,13 @@ from keras_tuner.src.distribute.oracle_client import OracleClient
 from keras_tuner.src.engine import oracle as engine
 from tensorflow.python.framework import func_graph
 
-RETRY_SECONDS = 0.2
-COORDINATOR_TIMEOUT = 600.0  # seconds that a worker waits for a coordinator that is gone
+RETRY_SECONDS = 0.2  # between two calls
+COORDINATOR_TIMEOUT_SECONDS = 600.0  # that a worker waits for a coordinator that is gone
 
 
 @contextlib.contextmanager
 def released(oracle: Any) -> Iterator[None]:
-    """Release an oracle's lock after an error: `synchronized` does not, and all callers wait."""
+    """Release an oracle's lock after an error; `synchronized` keeps it, and all callers hang."""
     try:
         yield
     except BaseException:
@@ -37,7 +37,7 @@ def free_graphs() -> None:
     keras.backend.clear_session()
     gc.collect()
     for one in gc.get_objects():
-        # Not isinstance, which calls proxies whose objects may be gone.
+        # `isinstance` would call proxies whose objects may be gone.
         if issubclass(type(one), func_graph.FuncGraph) and one.name == "one_step_on_data":
             func_graph.dismantle_func_graph(one)
     gc.collect()
@@ -48,18 +48,21 @@ class PatientClient(OracleClient):
 
     def __init__(self, oracle: Any) -> None:
         super().__init__(oracle)
-        self.stub: Any = _Retrying(self.stub)
+        self.stub: Any = _RetryingStub(self.stub)
 
     def create_trial(self, tuner_id: str) -> Any:
-        """Return a trial, after a pause if there is none yet; KerasTuner itself asks at once."""
+        """Return a trial, after a pause if there is none yet; KerasTuner itself does not pause."""
         trial = super().create_trial(tuner_id)
         if trial.status == "IDLE":
             time.sleep(RETRY_SECONDS)
         return trial
 
 
-class _Retrying:
-    """Calls are repeated while the coordinator is gone; it answers a repeated call alike."""
+class _RetryingStub:
+    """A gRPC stub that repeats calls while the coordinator is gone.
+
+    The coordinator gives a repeated call the same answer.
+    """
 
     def __init__(self, stub: Any) -> None:
         self.stub = stub
@@ -67,16 +70,16 @@ class _Retrying:
     def __getattr__(self, name: str) -> Any:
         call = getattr(self.stub, name)
 
-        def retried(request: Any, **options: Any) -> Any:
-            late = time.monotonic() + COORDINATOR_TIMEOUT
-            options["timeout"] = COORDINATOR_TIMEOUT
+        def call_with_retries(request: Any, **options: Any) -> Any:
+            deadline = time.monotonic() + COORDINATOR_TIMEOUT_SECONDS
+            options["timeout"] = COORDINATOR_TIMEOUT_SECONDS
             while True:
                 try:
                     return call(request, **options)
                 except grpc.RpcError as error:
                     gone = error.code() == grpc.StatusCode.UNAVAILABLE
-                    if not gone or time.monotonic() > late:
+                    if not gone or time.monotonic() > deadline:
                         raise
                     time.sleep(RETRY_SECONDS)
 
-        return retried
+        return call_with_retries

@@ -1,4 +1,4 @@
-"""Checks of images: unreadable, blank or unusual ones, near copies, class leakage, label errors."""
+"""Checks of images: unreadable, blank or unusual ones, near copies, class leakage."""
 
 import os
 from collections import Counter
@@ -11,7 +11,6 @@ from data_checks import duplicates, target_leakage
 from data_checks.dataset import Check, CheckedData
 from data_checks.finding import (
     MAX_OCCURRENCES,
-    NO_NUMBERS,
     Finding,
     Occurrence,
     Severity,
@@ -19,6 +18,7 @@ from data_checks.finding import (
     counted,
 )
 from data_checks.images import near_duplicates
+from data_checks.images.label_errors import label_errors
 from pipelines.images.skipped_files import SkippedFile
 
 IMAGES_PER_BLOCK = 1024  # in memory at once
@@ -262,38 +262,6 @@ def _typical_value(column: np.ndarray, in_class: np.ndarray) -> str:
     if column.dtype == object:
         return Counter(values.tolist()).most_common(1)[0][0].decode()
     return f"median {np.median(values):g}"
-
-
-def label_errors(data: CheckedData) -> Iterator[Finding]:
-    """Probable label errors: all nearest neighbours belong to one other class."""
-    count = len(data)
-    if count < 100 or not data.splits.labels:
-        return
-    sample = np.sort(np.random.default_rng(0).choice(count, min(count, 5000), replace=False))
-    classes = data.targets[sample]
-    images = near_duplicates.normalised(data.features(sample))
-    neighbours = classes[near_duplicates.neighbours(images, 5)]
-    if (neighbours == classes[:, None]).mean() < 0.9:
-        return  # Neighbours often have another class in this data set.
-    agree = (neighbours == neighbours[:, :1]).all(1)
-    suspect = np.flatnonzero(agree & (neighbours[:, 0] != classes))
-    suspects = sample[suspect] if len(suspect) else NO_NUMBERS
-    if len(suspects):
-        yield Finding(
-            "probable label errors",
-            "note",
-            f"{counted(len(suspects), 'picture is', 'pictures are')} labelled differently from all "
-            "five nearest neighbours",
-            "Look at them: some are mislabelled, others only unusual.",
-            len(suspects),
-            len(suspects) / len(sample),
-            [
-                case._replace(
-                    detail=f"{case.detail}; its neighbours: {data.target_text(neighbours[k, 0])}"
-                )
-                for case, k in zip(data.occurrences(suspects), suspect, strict=False)
-            ],
-        )
 
 
 CHECKS: tuple[Check, ...] = (files, blank, shapes, near, leakage, label_errors)
