@@ -46,7 +46,7 @@ def evaluate(app: type[apps.App], path: Path, options: CommonOptions) -> dict[st
     console_tables.scores(scored)
     console_tables.details(scored)
     for name in scored["pictures"]:
-        print(f"picture  {short(run.path / name)}")
+        print(f"figure  {short(run.path / name)}")
     for note in scored["picture_notes"]:
         print(f"note     {note}")
     return score_summary(run, scored)

@@ -139,7 +139,7 @@ def summarize(outcome: Any) -> dict[str, Any]:
         )
     print(_verdict(oracle, objective))
     for name in file_names:
-        print(f"picture  {outcome.directory / name}")
+        print(f"figure  {outcome.directory / name}")
     return {
         "search": str(outcome.directory),
         "objective": objective,
