@@ -74,7 +74,7 @@ def test_the_table_names_what_there_is():
 
 def test_pictures_are_there():
     for name in re.findall(r"!\[.*?\]\((.*?)\)", PAGE):
-        assert (DOCS / name).is_file(), f"make it: python docs/pictures.py ({name})"
+        assert (DOCS / name).is_file(), f"make it: python docs/figures.py ({name})"
 
 
 def test_every_optimizer_stands_on_the_page_of_promises():

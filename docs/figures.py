@@ -1,6 +1,6 @@
-"""Draw the pictures of optimizers.md: paths.png and curves.png.
+"""Draw the figures of optimizers.md: paths.png and curves.png.
 
-    python docs/pictures.py
+    python docs/figures.py
 
 Takes some minutes.
 """
