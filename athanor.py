@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tuning.options import TuneOptions
     from tuning.result import SearchResult
 
-# The modules of all names, imported when a name is first used.
+# The public names by module; a module is imported when one of its names is first used.
 MODULES = {
     "apps": ("App", "Finetune", "Mnist", "Recommender", "Regression", "Text"),
     "cli.main": ("main",),

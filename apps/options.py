@@ -13,7 +13,7 @@ class CommonOptions:
     data_dir: Path | None = None
     """Where prepared TFDS sets lie; TFDS_DATA_DIR by default."""
     trust: bool = False
-    """Load a run also if somebody else made it, or changed it since."""
+    """Load a run even if another user made it, or if it was changed since."""
 
     def __post_init__(self) -> None:
         fields.check(self)

@@ -91,7 +91,7 @@ def _app_commands(app_class: type[apps.App]) -> App:
         options: Annotated[TuneFlags, FLAGS] = TUNE,
         printed: Annotated[OutputFlags, FLAGS] = OUTPUT,
     ) -> None:
-        """Search for better fields; after an interruption the same command continues."""
+        """Search for better fields; the same command continues an interrupted search."""
         with output.output(printed.json) as emit:
             emit(training.tune(app, options))
 
@@ -113,7 +113,7 @@ def _app_commands(app_class: type[apps.App]) -> App:
         options: Annotated[CheckDataFlags, FLAGS] = CHECK_DATA,
         printed: Annotated[OutputFlags, FLAGS] = OUTPUT,
     ) -> None:
-        """Look for what is wrong with data before training: copies, leaks, labels, files.
+        """Check data before training: duplicates, leakage, labels, unreadable files.
 
         The exit status is 1 if a finding is an error.
         """
@@ -126,7 +126,7 @@ def _app_commands(app_class: type[apps.App]) -> App:
 
 
 def _add_run_commands(cli: App, app_class: type[apps.App] | None, usage: str) -> None:
-    """Add the commands that take a run; below an app the run has to be of that app."""
+    """Add the commands that take a run; those of an app take only its runs."""
 
     @cli.command(usage=f"{usage} evaluate RUN [OPTIONS]")
     def evaluate(
@@ -149,11 +149,11 @@ def _add_run_commands(cli: App, app_class: type[apps.App] | None, usage: str) ->
         """Predict for new inputs."""
         with output.output(printed.json) as emit:
             app = app_class or runs.app_of(run)
-            answers = runs.predict(app, run, list(inputs), options)
-            emit(answers)
-            runs.require_all_read(answers)
+            result = runs.predict(app, run, list(inputs), options)
+            emit(result)
+            runs.require_all_read(result)
             if options.strict:
-                runs.require_known(answers)
+                runs.require_known(result)
 
     @cli.command(usage=f"{usage} export RUN [OPTIONS]")
     def export(
@@ -174,7 +174,7 @@ def _input_help(app_class: type[apps.App] | None) -> str:
 
 
 def _add_replay(cli: App, app_class: type[apps.App], usage: str) -> None:
-    """Add `compare` and `replay`, which are commands of the top level too."""
+    """Add `compare` and `replay` to an app; they are top-level commands too."""
     cli.command(tools.compare, usage=f"{usage} compare RUN RUN... [OPTIONS]")
 
     @cli.command(usage=f"{usage} replay RUN [OPTIONS]")
@@ -196,14 +196,14 @@ def launch(
 ) -> None:
     """Train as several processes of this machine that share every batch.
 
-    Each line of worker N begins with [N]. Number 0 is the chief: only it writes the
-    run directory. When a worker fails, all are stopped, and its exit status is the
-    command's; Ctrl-C keeps what the chief finished. For several machines give TF_CONFIG
-    and the command `athanor APP train --strategy multiworker` to each of them.
+    Each line of worker N begins with [N]. Worker 0 is the chief: only it writes the run
+    directory. When a worker fails, all workers stop, and the command ends with its exit
+    status; Ctrl-C keeps the finished work of the chief. To use several machines, set
+    TF_CONFIG on each and run `athanor APP train --strategy multiworker` there.
 
     Args:
         workers: Number of processes; each takes an equal part of the GPUs.
-        restarts: Number of times that all start again after a signal ended one.
+        restarts: Maximum number of restarts of all workers after a signal ended one.
 
     """
     app, options = _parsed_for_workers(list(command))

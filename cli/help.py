@@ -13,7 +13,7 @@ from typing import NamedTuple
 from cyclopts import App
 from cyclopts.argument import Argument
 
-MAX_WIDTH = 80  # characters
+MAX_WIDTH, MAX_LABEL_WIDTH, MIN_DESCRIPTION_WIDTH = 80, 30, 20  # characters
 
 
 class Entry(NamedTuple):
@@ -95,12 +95,11 @@ def _width() -> int:
 
 
 def _panel(title: str, entries: list[Entry]) -> str:
-    left = min(max(len(entry.label) for entry in entries), 30) + 4
+    left = min(max(len(entry.label) for entry in entries), MAX_LABEL_WIDTH) + 4
+    width = max(_width() - left, MIN_DESCRIPTION_WIDTH)
     lines = [f"{title}:"]
     for label, description in entries:
-        wrapped = textwrap.wrap(description, max(_width() - left, 20), break_on_hyphens=False) or [
-            ""
-        ]
+        wrapped = textwrap.wrap(description, width, break_on_hyphens=False) or [""]
         head = f"  {label}"
         if len(head) > left - 2:
             lines.append(head)

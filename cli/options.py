@@ -1,4 +1,4 @@
-"""What only the command line has besides the options of each verb."""
+"""The flags that only the command line has, and the default options of each verb."""
 
 import dataclasses
 from pathlib import Path
@@ -15,13 +15,13 @@ from serving.options import ServeOptions
 from training.options import CheckDistributeOptions, TrainOptions
 from tuning.options import TuneOptions
 
-# Every field is a flag of its own; an option that is true or false has no --no-FLAG.
+# Each field becomes a flag; a boolean one has no --no-FLAG.
 FLAGS = Parameter(name="*", negative_bool=())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OutputFlags:
-    """Flags of every command: what it prints."""
+    """Flags of every command about its output."""
 
     json: bool = False
     """Print one JSON object on standard output and everything else on standard error."""

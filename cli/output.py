@@ -1,4 +1,4 @@
-"""What surrounds a command: checks of its flags, its JSON result, its errors in words."""
+"""Checks of a command's flags, its JSON output, and the messages of its errors."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ from training.options import CheckDistributeOptions
 APP_VERBS = ("train", "tune", "check-data", "check-distribute")
 RUN_VERBS = ("evaluate", "predict", "export", "replay", "compare")  # a run names its app
 BROKEN_PIPE_STATUS = 141  # of a program that SIGPIPE ends, as shells count
-# How a user makes a verb need less memory.
+# By verb: how a user can reduce its memory.
 MEMORY_REMEDIES = {
     "train": "Take smaller data, a smaller --batch-size or a smaller model.",
     "tune": "Take fewer --workers, smaller data, a smaller --batch-size or a smaller model.",
@@ -40,7 +40,7 @@ def output(as_json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
         return
     sys.stdout.flush()
     standard_output = os.dup(1)
-    # At the level of the system, because libraries in C++ print too.
+    # The file descriptor, because libraries in C++ print too.
     os.dup2(2, 1)
 
     def emit(result: dict[str, Any]) -> None:
@@ -84,7 +84,7 @@ def config_of(arguments: list[str]) -> Any:
 
 
 def with_current_names(arguments: list[str]) -> list[str]:
-    """Return the same arguments, old names of flags replaced, and a line to the user about each."""
+    """Replace old names of flags, and print a line about each."""
     if "regression" not in arguments[:4]:  # `launch --workers 2 regression` is the longest way
         return arguments
     current = []
@@ -161,7 +161,7 @@ def require_workers(
 ) -> None:
     """Raise FieldError for flags that several workers cannot follow.
 
-    `command` is given if it may name the strategy itself.
+    `command` holds the arguments of a command that may name the strategy itself.
     """
     named = any(one.partition("=")[0] == "--strategy" for one in command)
     folds = options.folds if isinstance(options, TrainFlags) else None
@@ -169,7 +169,7 @@ def require_workers(
         received, remedy = f"--strategy {options.strategy}", "expected multiworker. Leave it out."
     elif options.devices is not None:
         received = f"--devices {options.devices}"
-        remedy = "expected none, for each takes its GPUs."
+        remedy = "expected none, because each worker takes its GPUs. Leave it out."
     elif folds is not None:
         received, remedy = f"--folds {folds}", "expected one training. Take --strategy one for it."
     else:
@@ -189,7 +189,7 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, s
     """Return the exit status and the message of an error: received, expected, what to do.
 
     `arguments` are those of the command that failed. The message is empty if the reader of the
-    output has ended, as in `athanor predict RUN FILE | head`, and no training was stopped by that.
+    output has ended, as in `athanor predict RUN FILE | head`, unless that stopped a training.
     """
     text = " ".join(str(error).split())
     if isinstance(error, MissingArgumentError) and (message := _missing_word(error)):

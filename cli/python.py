@@ -42,7 +42,7 @@ def train(
     Raises:
         ValueError: a wrong field, address, column, directory or device; nothing was written. Its
             class says which: FieldError, DataError, RunError, StrategyError.
-        DivergedError: the loss is not a number any more; the best model so far is stored.
+        DivergedError: the loss is not finite any more; the best model so far is stored.
 
     Example:
         run = athanor.train(athanor.Regression(data="csv:houses.csv", target="price"))
@@ -66,7 +66,7 @@ def evaluate(run: "Run | Path | str", **options: Any) -> "Scores":
 
     Raises:
         RunError: the directory holds no finished run, or its data have changed.
-        ProvenanceError: somebody else made the run; `trust=True` loads it anyway.
+        ProvenanceError: another user made the run; `trust=True` loads it anyway.
 
     Example:
         scores = athanor.evaluate(run)
@@ -94,8 +94,8 @@ def predict(
         **changes: fields of `options`, such as `strict=True`.
 
     Returns:
-        A list of dicts, one for each prediction, which shows itself as a table; `notes` tells
-        what was noticed while reading the inputs.
+        A list of dicts, one for each prediction, which a notebook shows as a table; its `notes`
+        are about the inputs that were read.
 
     Raises:
         UnreadableError: inputs of another kind.
@@ -156,7 +156,7 @@ def tune(app: App, options: TuneOptions | None = None, **changes: Any) -> "Searc
     """Search for better values of an app's fields; the same call continues a search.
 
     Args:
-        app: whose fields are the first trial.
+        app: its fields are those of the first trial.
         options: tuner, number of trials, objective and so on; one process.
         **changes: fields of `options`, such as `trials=50`.
 
@@ -181,10 +181,10 @@ def tune(app: App, options: TuneOptions | None = None, **changes: Any) -> "Searc
 
 
 def check_data(app: App, options: CheckDataOptions | None = None, **changes: Any) -> "Table":
-    """Look for what is wrong with data before training: copies, leaks, labels, files.
+    """Check data before training: duplicates, leakage, labels, unreadable files.
 
     Args:
-        app: whose data are read.
+        app: its data are checked.
         options: the page to write; a list for `quarantine`; by default nothing is an error.
         **changes: fields of `options`, such as `report="report.html"`.
 
@@ -216,7 +216,7 @@ def check_data(app: App, options: CheckDataOptions | None = None, **changes: Any
 def replay(
     run: "Run | Path | str", options: ReplayOptions | None = None, **changes: Any
 ) -> "Replay":
-    """Train a run again from its run.json and compare the numbers of both.
+    """Train a run again from its run.json, and compare the numbers of both runs.
 
     Args:
         run: the run, or its directory.
@@ -240,7 +240,7 @@ def replay(
 def compare(
     *runs: "Run | Path | str", options: CompareOptions | None = None, **changes: Any
 ) -> "Table":
-    """Put runs side by side: the fields that differ, and the test scores.
+    """Show runs side by side: the fields that differ, and the test scores.
 
     Raises NotComparableError, with `strict=True`, if their data, splits or folds differ.
     """

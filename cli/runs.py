@@ -1,4 +1,4 @@
-"""The verbs on runs and data: call the room below, print the result, return it for --json.
+"""The verbs on runs and data: each prints its result and returns it for --json.
 
 The verbs that make runs are in cli/training.py.
 """
@@ -21,7 +21,7 @@ STARTED = time.perf_counter()
 
 
 class Inputs(NamedTuple):
-    """How `predict` describes its inputs: a word in the usage, and a help text."""
+    """The inputs of `predict`: a word for the usage, and a help text."""
 
     word: str
     help: str
@@ -85,30 +85,30 @@ def predict(
     (start if saved_graph.is_current(run) else startup.start_tensorflow)()
     from evaluation import console_tables
     from inference.inputs import Notes
-    from inference.predict import predict as predicted
+    from inference.predict import predict as predict_inputs
 
     notes = Notes()
-    predictions = predicted(run, inputs, notes)
+    predictions = predict_inputs(run, inputs, notes)
     console_tables.predictions([row for row in predictions if "error" not in row])
     saved_graph.save(run)
     return {"predictions": predictions, "notes": notes}
 
 
-def require_known(answers: dict[str, Any]) -> None:
+def require_known(result: dict[str, Any]) -> None:
     """Raise UnknownIdError if a prediction is for a user or an item unknown to training."""
     from inference.modalities.id_predictions import require_known as required
 
-    required(answers["predictions"])
+    required(result["predictions"])
 
 
-def require_all_read(answers: dict[str, Any]) -> None:
+def require_all_read(result: dict[str, Any]) -> None:
     """Raise PartlyReadError if some inputs have no prediction."""
-    wrong = [row["error"] for row in answers["predictions"] if "error" in row]
-    if wrong:
+    errors = [row["error"] for row in result["predictions"] if "error" in row]
+    if errors:
         from inference.inputs import PartlyReadError
 
-        more = f" ({len(wrong)} of {len(answers['predictions'])} inputs)" if wrong[1:] else ""
-        raise PartlyReadError(" ".join(wrong) + more)
+        more = f" ({len(errors)} of {len(result['predictions'])} inputs)" if errors[1:] else ""
+        raise PartlyReadError(" ".join(errors) + more)
 
 
 def export(app: type[apps.App], path: Path, options: ExportOptions) -> dict[str, Any]:
@@ -119,20 +119,20 @@ def export(app: type[apps.App], path: Path, options: ExportOptions) -> dict[str,
     options.check_for(app)
     run = load(app, path, options)
     from evaluation import console_tables
-    from exporting.export import export as published
+    from exporting.export import export as write_version
 
-    exported = published(run, options)
+    exported = write_version(run, options)
     print(f"export  {short(Path(exported['export']))}")
     console_tables.parity(exported)
     for note in exported["notes"]:
         print(f"note    {note}")
     request = exported["request"]
-    print(f"ask     {exported['curl'].replace(request, short(Path(request)))}")
+    print(f"request {exported['curl'].replace(request, short(Path(request)))}")
     return exported
 
 
 def load(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
-    """Return the run in a directory, with TensorFlow started; raises as `checked_run`."""
+    """Return the run in a directory, and start TensorFlow; raises the errors of `checked_run`."""
     run = checked_run(app, path, options)
     from training import startup
 
@@ -162,7 +162,7 @@ def require_app(app: type[apps.App], path: Path, name: str) -> None:
     """Raise FieldError if a run is that of another app, called `name`."""
     if name != app.name():
         raise apps.FieldError(
-            f"Received {str(path)!r}, a run of {name}; expected one of {app.name()}. Ask athanor "
+            f"Received {str(path)!r}, a run of {name}; expected one of {app.name()}. Use athanor "
             f"{name} instead."
         )
 

@@ -15,6 +15,8 @@ from evaluation.options import CompareOptions, ReplayOptions
 from serving.options import ServeOptions
 
 MODELS = Path("models")
+# Headings of the demo's table that differ from the keys of --json.
+DEMO_HEADINGS = {"best beside it": "best baseline", "asked": "predictions"}
 RunDirectory = Annotated[Path, Parameter(help="A run directory.")]
 Common = Annotated[CommonOptions, FLAGS]
 Printed = Annotated[OutputFlags, FLAGS]
@@ -32,7 +34,7 @@ def version() -> str:
 
 
 def list_apps(*, common: Common = COMMON, printed: Printed = OUTPUT) -> None:  # noqa: ARG001
-    """List the apps: name, modality of the input, task, and what it does."""
+    """List the apps: name, modality of the inputs, task, and description."""
     from evaluation import console_tables
     from training.manifest import ANSWERS
 
@@ -46,12 +48,13 @@ def list_apps(*, common: Common = COMMON, printed: Printed = OUTPUT) -> None:  #
         for app in apps.ALL
     ]
     with output.output(printed.json) as emit:
-        console_tables.table(list(rows[0]), [row.values() for row in rows])
+        columns = ["app", "input", "prediction", "description"]
+        console_tables.table(columns, [row.values() for row in rows])
         emit({"apps": rows})
 
 
 def demo(*, common: Common = COMMON, printed: Printed = OUTPUT) -> None:
-    """Train, evaluate, export and predict with every app on its embedded data; prints a table."""
+    """Train, evaluate, export and predict with every app on its embedded data; print a table."""
     from training import startup
 
     with output.output(printed.json) as emit:
@@ -60,7 +63,8 @@ def demo(*, common: Common = COMMON, printed: Printed = OUTPUT) -> None:
 
         verbose = output.verbosity(printed.json)
         rows = [training.demonstrate(app, common, verbose=verbose) for app in apps.ALL]
-        console_tables.table(list(rows[0]), [row.values() for row in rows], "All on embedded data")
+        columns = [DEMO_HEADINGS.get(name, name) for name in rows[0]]
+        console_tables.table(columns, [row.values() for row in rows], "All on embedded data")
         emit({"demo": rows})
 
 
@@ -70,7 +74,7 @@ def doctor(
     common: Common = COMMON,
     printed: Printed = OUTPUT,
 ) -> None:
-    """Show versions, devices, precision and data directories, and what is known not to work.
+    """Show versions, devices, precision, data directories and known problems.
 
     Args:
         prune: Remove decoded sets of other versions of athanor from the cache directory, and the
@@ -125,7 +129,7 @@ def serve(
     *runs: Annotated[str, Parameter(help="Runs with an export, each RUN or NAME=RUN.")],
     options: Annotated[ServeOptions, FLAGS] = SERVE,
 ) -> None:
-    """Answer requests over HTTP, as TensorFlow Serving does, until Ctrl-C.
+    """Serve runs over HTTP with TensorFlow Serving's interface, until Ctrl-C.
 
     Each run is served under the name of its app, or NAME. The server loads new exports
     while it runs, and no request fails meanwhile.
@@ -149,13 +153,13 @@ def publish(
 
     A running server of that name loads it: athanor serve NAME=models/NAME.
     """
-    from serving.publish import publish as published
+    from serving.publish import publish as publish_export
 
     with output.output(printed.json) as emit:
-        publication = published(run, name, models, trust=common.trust)
-        print(f"published  {short(publication.version)}, from {short(publication.export)}")
+        published = publish_export(run, name, models, trust=common.trust)
+        print(f"published  {short(published.version)}, from {short(published.export)}")
         print(f"serve      athanor serve {name}={models / name}")
-        emit({"version": str(publication.version), "export": str(publication.export)})
+        emit({"version": str(published.version), "export": str(published.export)})
 
 
 def replay(
@@ -180,7 +184,7 @@ def check_optimizer(
     common: Common = COMMON,  # noqa: ARG001
     printed: Printed = OUTPUT,
 ) -> None:
-    """Run the checks that every optimizer has to pass, also on one of your own."""
+    """Run the checks that every optimizer has to pass, also an optimizer of your own."""
     from training import startup
 
     with output.output(printed.json) as emit:

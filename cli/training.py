@@ -22,7 +22,7 @@ RESUMED_OPTIONS = ("quarantine", "strategy", "devices", "deterministic")
 
 
 def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, Any]:
-    """Train and score: once, or once a fold."""
+    """Train and score, once or for each fold."""
     from training import startup
     from training.distributed import cluster
 
@@ -48,18 +48,18 @@ def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, 
 
 
 def _resumed(app: apps.App, options: TrainFlags) -> tuple[apps.App, TrainFlags]:
-    """Return the app and the options that a run began with, except for what this command names."""
+    """Return the app and the options of a stopped run; those of this command override them."""
     from training import resume
     from training.run import QUARANTINE, remembered_directory
 
     path = options.resume
     if options.run_dir not in (None, path) or options.folds is not None or path is None:
         raise apps.FieldError(
-            "Received --resume with --run-dir or --folds; expected it alone. The run goes on in "
+            "Received --resume with --run-dir or --folds; expected it alone. The run continues in "
             "its own directory."
         )
     known = resume.load_identity(path, type(app))
-    began = dataclasses.replace(
+    first = dataclasses.replace(
         options,
         run_dir=path,
         data_dir=options.data_dir or remembered_directory(known.directory),
@@ -69,9 +69,9 @@ def _resumed(app: apps.App, options: TrainFlags) -> tuple[apps.App, TrainFlags]:
         deterministic=known.about["deterministic"],
     )
     named = named_values(sys.argv, options)
-    now = {one: named[one] for one in named if one in RESUMED_OPTIONS}
+    changed = {name: value for name, value in named.items() if name in RESUMED_OPTIONS}
     fields = known.fields | named_values(sys.argv, app)
-    return type(app).from_json(fields), dataclasses.replace(began, **now)
+    return type(app).from_json(fields), dataclasses.replace(first, **changed)
 
 
 def tune(app: apps.App, options: TuneOptions) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def check_distribute(app: apps.App, options: CheckDistributeOptions) -> dict[str
 
 
 def replay(path: Path, options: ReplayOptions) -> dict[str, Any]:
-    """Train a run again and compare the two."""
+    """Train a run again, and compare both runs."""
     from training import provenance, startup
     from training.run import Run
 
@@ -140,8 +140,8 @@ def require_same(path: Path, result: dict[str, Any]) -> None:
 
     if result["verdict"] == "different":
         raise DifferentError(
-            f"Received the run {path}, which comes out otherwise: {result['first']}; expected the "
-            "same within a thousandth. Compare versions and hardware, or train with "
+            f"Received the run {path}, whose second training differs: {result['first']}; expected "
+            "the same numbers within a thousandth. Compare versions and hardware, or train with "
             "--deterministic."
         )
 
@@ -159,38 +159,38 @@ def launch(
     from training.options import MAX_WORKERS
 
     bounds = (("--workers", workers, 2, MAX_WORKERS), ("--restarts", restarts, 0, MAX_RESTARTS))
-    for name, number, least, most in bounds:
-        if not least <= number <= most:
-            raise apps.FieldError(f"Received {name} {number}; expected {least} to {most}.")
-    place = added = None
+    for name, number, minimum, maximum in bounds:
+        if not minimum <= number <= maximum:
+            raise apps.FieldError(f"Received {name} {number}; expected {minimum} to {maximum}.")
+    run_dir = created = None
     if isinstance(options, TrainFlags):
-        place = options.resume or options.run_dir
-        if place is None:
-            # Fixed here, so that all starts of one training mean the same directory.
-            place = added = directory.create_run_directory(app)
+        run_dir = options.resume or options.run_dir
+        if run_dir is None:
+            # Created here, so that restarted workers use the same directory.
+            run_dir = created = directory.create_run_directory(app)
         if not options.resume:
-            directory.require_empty(place)
-    strategy = ["--strategy", "multiworker"] if options.strategy in ("one", "mirrored") else []
-    where = ["--run-dir", str(added)] if added else []
+            directory.require_empty(run_dir)
+    flags = ["--strategy", "multiworker"] if options.strategy in ("one", "mirrored") else []
+    flags += ["--run-dir", str(created)] if created else []
     program = [sys.executable, str(Path(__file__).resolve().parents[1] / "athanor.py")]
     try:
         launch.launch(
-            [*program, *command, *strategy, *where],
+            [*program, *command, *flags],
             workers=workers,
             restarts=restarts,
-            run_dir=place,
+            run_dir=run_dir,
             plain="--json" in command,
         )
     finally:
-        if added:
-            with contextlib.suppress(OSError):  # it holds a run
-                added.rmdir()
+        if created:
+            with contextlib.suppress(OSError):  # it is not empty: it holds a run
+                created.rmdir()
 
 
 def demonstrate(
     app_class: type[apps.App], common: CommonOptions, *, verbose: int
 ) -> dict[str, Any]:
-    """Run all verbs of one app on its embedded data; returns a row of a table."""
+    """Run all verbs of one app on its embedded data; return a row of the table."""
     started = time.perf_counter()
     trained = train(app_class(data="embedded"), TRAIN, verbose=verbose)
     run = Path(trained["run"])
@@ -200,18 +200,18 @@ def demonstrate(
     from evaluation import console_tables
     from inference.predict import examples
 
-    answered = predict(app_class, run, examples(load(app_class, run, common)), PREDICT)
+    predicted = predict(app_class, run, examples(load(app_class, run, common)), PREDICT)
     metric, value = next(iter(trained["test"].items()))
     sign = metrics.metric(metric).sign
     baselines = {name: row[metric] for name, row in trained["baselines"].items() if metric in row}
-    name = max(baselines, key=lambda name: sign * baselines[name])
+    best = max(baselines, key=lambda name: sign * baselines[name])
     return {
         "app": app_class.name(),
         "metric": metric,
         "test": value,
-        "best beside it": f"{console_tables.text(baselines[name])} {name.replace('_', ' ')}",
+        "best beside it": f"{console_tables.text(baselines[best])} {best.replace('_', ' ')}",
         "export": "passed" if exported["parity"]["passed"] else "failed",
-        "asked": len(answered["predictions"]),
+        "asked": len(predicted["predictions"]),
         "seconds": round(time.perf_counter() - started, 1),
         "run": short(run),
     }

@@ -8,15 +8,15 @@ from typing import IO, Any
 
 import orjson
 
-# A write for each request would cost as much as its answer.
+# One write for many lines: a write costs as much as the response to a request.
 FLUSH_SECONDS = 0.2
 MAX_PENDING_LINES = 100_000  # a full pipe without a reader must not fill the memory
-CLOSE_SECONDS = 2.0  # for the last lines
-STDERR = 2
+CLOSE_SECONDS = 2.0  # to write the last lines
+STDERR = 2  # file descriptor
 
 
 class AccessLog:
-    """Gathers lines, which a background thread writes to a file or to standard error.
+    """Collects lines; a background thread writes them to a file or to standard error.
 
     Logging never blocks. When more than `MAX_PENDING_LINES` are pending, the log drops lines and
     writes their number instead.

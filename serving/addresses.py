@@ -24,8 +24,8 @@ class Address(NamedTuple):
 
     Attributes:
         name: in URLs.
-        directory: holds its versions now.
-        source: the path given by the user. The server searches it again, because `latest` may
+        directory: the directory that holds its versions now.
+        source: the path that the user gave. The server searches it again, because `latest` may
             point at a newer run.
 
     """
@@ -35,7 +35,7 @@ class Address(NamedTuple):
     source: Path | None = None
 
     def current_directory(self) -> Path:
-        """Search the source again; return the present directory if it holds no version."""
+        """Search the source again; return the present directory if the source has no version."""
         return (self.source and directory_in(self.source)) or self.directory
 
 
@@ -43,16 +43,18 @@ def addresses(runs: Sequence[str]) -> list[Address]:
     """Find the models of `RUN` and `NAME=RUN`, each with its own name. Raises ServeError."""
     if not runs:
         raise ServeError("Received no runs; expected directories: athanor serve RUN [NAME=RUN...].")
-    found = [_address(one) for one in runs]
-    for place, one in enumerate(found):
-        if one.name in [other.name for other in found[:place]]:
-            first = next(k for k, other in enumerate(found) if other.name == one.name)
-            words = shlex.join([runs[first], f"other={_run(one.directory)}"])
+    found: dict[str, Address] = {}
+    for run in runs:
+        address = _address(run)
+        if address.name in found:
+            first = runs[list(found).index(address.name)]
+            words = shlex.join([first, f"other={_run(address.directory)}"])
             raise ServeError(
-                f"Received two models named {one.name!r}; expected a name each. Name one of them: "
-                f"athanor serve {words}."
+                f"Received two models named {address.name!r}; expected different names. Name one "
+                f"of them: athanor serve {words}."
             )
-    return found
+        found[address.name] = address
+    return list(found.values())
 
 
 def _address(run: str) -> Address:
@@ -83,7 +85,7 @@ def _address(run: str) -> Address:
 
 
 def no_version(path: Path) -> ServeError:
-    """Make the error for a path without an export: it names the command that writes one."""
+    """Return the error for a path without an export; it names the command that writes one."""
     runs = [one for one in (path, path / "latest") if (one / MANIFEST).is_file()]
     return ServeError(
         f"Received {str(path)!r}, which holds no exported version; expected at least one. Export "
@@ -94,14 +96,14 @@ def no_version(path: Path) -> ServeError:
 def directory_in(source: Path) -> Path | None:
     """Find the directory of versions in a run, a directory of versions, or an app's runs.
 
-    Of several runs the newest export counts. None means that there is no version.
+    Among several runs it is the one with the newest export. None means that there is no version.
     """
     path = source.resolve()
     for one in (path / EXPORT, path):
         if versions(one):
             return one
     try:
-        # `latest` is a link to one of them.
+        # A set, because `latest` is a link to one of the runs.
         runs = {one.resolve() / EXPORT for one in path.iterdir() if versions(one / EXPORT)}
     except OSError:
         return None

@@ -1,4 +1,4 @@
-"""Dynamic batching: one run of the model answers several requests."""
+"""Dynamic batching: one call of the model serves several requests."""
 
 import asyncio
 import concurrent.futures
@@ -17,15 +17,15 @@ class PendingRequest(NamedTuple):
     """A request that waits for its batch."""
 
     arrays: Mapping[str, np.ndarray]
-    rows: int
-    answer: asyncio.Future[dict[str, np.ndarray]]
+    num_rows: int
+    outputs: asyncio.Future[dict[str, np.ndarray]]
 
 
 class Batcher:
-    """Gathers requests of one signature for `seconds`, or until there are `MAX_BATCH_ROWS` rows.
+    """Collects requests of one signature for `seconds`, or until there are `MAX_BATCH_ROWS` rows.
 
-    Longer waits make larger batches. They pay when a model answers many rows in little more time
-    than one, as on a GPU.
+    A longer wait makes larger batches. It pays off if a model predicts many rows in little more
+    time than one row, as on a GPU.
     """
 
     def __init__(self, *, seconds: float, threads: int, timeout: float = 30.0) -> None:
@@ -39,32 +39,32 @@ class Batcher:
     ) -> dict[str, np.ndarray]:
         """Return the outputs for the inputs, computed in a batch. Raises RequestError."""
         loop = asyncio.get_running_loop()
-        rows = {one.shape[0] if one.shape else 0 for one in arrays.values()}
-        if not signature.in_rows() or len(rows) != 1 or rows == {0}:
+        sizes = {one.shape[0] if one.shape else 0 for one in arrays.values()}
+        if not signature.in_rows() or len(sizes) != 1 or sizes == {0}:
             return await loop.run_in_executor(self._pool, self._run, servable, signature, arrays)
         # Only rows of one shape fit into one array.
         shapes = tuple(one.shape[1:] for one in arrays.values())
         key = (servable, signature.name, shapes)
         waiting = self._waiting.setdefault(key, [])
-        waiting.append(PendingRequest(arrays, rows.pop(), loop.create_future()))
-        pending = waiting[-1]
-        if sum(one.rows for one in waiting) >= MAX_BATCH_ROWS:
-            self._begin(key, waiting, signature)
+        pending = PendingRequest(arrays, sizes.pop(), loop.create_future())
+        waiting.append(pending)
+        if sum(one.num_rows for one in waiting) >= MAX_BATCH_ROWS:
+            self._start_batch(key, waiting, signature)
         elif len(waiting) == 1:
-            loop.call_later(self._seconds, self._begin, key, waiting, signature)
-        return await pending.answer
+            loop.call_later(self._seconds, self._start_batch, key, waiting, signature)
+        return await pending.outputs
 
-    def _begin(
+    def _start_batch(
         self, key: tuple[Any, ...], waiting: list[PendingRequest], signature: Signature
     ) -> None:
         if self._waiting.get(key) is not waiting:
-            return  # the batch was full before its time
+            return  # the batch became full and has started already
         del self._waiting[key]
-        task = asyncio.get_running_loop().create_task(self._answer(key[0], signature, waiting))
+        task = asyncio.get_running_loop().create_task(self._run_batch(key[0], signature, waiting))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _answer(
+    async def _run_batch(
         self, servable: Servable, signature: Signature, waiting: list[PendingRequest]
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -73,7 +73,7 @@ class Batcher:
         }
         try:
             outputs = await loop.run_in_executor(self._pool, self._run, servable, signature, batch)
-            if batch_of(outputs) != sum(one.rows for one in waiting):
+            if batch_of(outputs) != sum(one.num_rows for one in waiting):
                 raise RequestError("INTERNAL", f"{signature.name!r} lost rows of a batch")
         except RequestError as error:
             if len(waiting) == 1 or error.code == "DEADLINE_EXCEEDED":
@@ -82,14 +82,14 @@ class Batcher:
             else:
                 # One invalid request must not fail the others.
                 for one in waiting:
-                    await self._answer(servable, signature, [one])
+                    await self._run_batch(servable, signature, [one])
             return
         start = 0
         for one in waiting:
-            if not one.answer.done():
-                part = slice(start, start + one.rows)
-                one.answer.set_result({name: whole[part] for name, whole in outputs.items()})
-            start += one.rows
+            if not one.outputs.done():
+                part = slice(start, start + one.num_rows)
+                one.outputs.set_result({name: array[part] for name, array in outputs.items()})
+            start += one.num_rows
 
     def _run(
         self, servable: Servable, signature: Signature, arrays: Mapping[str, np.ndarray]
@@ -103,5 +103,5 @@ class Batcher:
 
 
 def _fail(one: PendingRequest, error: RequestError) -> None:
-    if not one.answer.done():
-        one.answer.set_exception(error)
+    if not one.outputs.done():
+        one.outputs.set_exception(error)

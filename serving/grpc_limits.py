@@ -10,11 +10,11 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-MAX_CONNECTIONS = 128  # besides those of HTTP: each takes a file descriptor, of 1024
+MAX_CONNECTIONS = 128  # in addition to those of HTTP: each takes one of 1024 file descriptors
 MAX_STREAMS = 100  # concurrent requests of one connection; the client queues more
 MAX_IDLE_SECONDS = 75  # clients reconnect by themselves
-MAX_AGE_SECONDS = 600  # an answer that no client reads must not stay for ever
-GRACE_SECONDS = 60  # for the last requests of a connection of that age
+MAX_AGE_SECONDS = 600  # ends connections whose client does not read a response
+GRACE_SECONDS = 60  # for the last requests of a connection that is too old
 
 
 def options(head_seconds: float, max_body: int) -> list[tuple[str, int]]:
@@ -50,16 +50,16 @@ class MessageDeadline(grpc.ServerInterceptor):
         if handler is None or handler.unary_unary is None:
             return handler
 
-        def answer(messages: Iterator[bytes], context: Any) -> Any:
-            read = self._message(messages, context, details.method)
+        def respond(messages: Iterator[bytes], context: Any) -> Any:
+            message = self._message(messages, context, details.method)
             try:
-                request = handler.request_deserializer(read)
+                request = handler.request_deserializer(message)
             except DecodeError:
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The message cannot be parsed")
             return handler.unary_unary(request, context)
 
-        # As a stream of bytes: gRPC reads other messages before it calls the handler.
-        return grpc.stream_unary_rpc_method_handler(answer, None, handler.response_serializer)
+        # The request is a stream of bytes: else gRPC would read the message without a deadline.
+        return grpc.stream_unary_rpc_method_handler(respond, None, handler.response_serializer)
 
     def _message(self, messages: Iterator[bytes], context: Any, method: str) -> bytes:
         timer = threading.Timer(self._seconds, self._cancel, [context, method])

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's gRPC interface over the same models: Predict, metadata, status."""
+"""TensorFlow Serving's gRPC interface: Predict, GetModelMetadata, GetModelStatus."""
 
 import concurrent.futures
 import math
@@ -30,7 +30,7 @@ from serving.versions import Model, Models
 
 MAX_THREADS = 32  # most of them wait for messages of slow clients
 MAX_RUNNING_REQUESTS = 4
-STRING_BYTES = 32  # of a string besides its characters
+STRING_OVERHEAD_BYTES = 32  # memory of a string in addition to its characters
 
 
 class RequestHandler:
@@ -105,13 +105,13 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 for name, one in request.inputs.items()
             }
             check(signature, arrays)
-            left = min(self._handler.limits.timeout, _remaining(context))
-            given = servable.run_within(signature, arrays, left)
+            seconds_left = min(self._handler.limits.timeout, _remaining(context))
+            outputs = servable.run_within(signature, arrays, seconds_left)
             response = predict_pb2.PredictResponse(
                 model_spec=_spec(model, servable, signature.name)
             )
         for name in wanted:
-            response.outputs[name].CopyFrom(tf.make_tensor_proto(given[name]))
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
         return response
 
     def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -187,7 +187,7 @@ def _wanted_outputs(signature: Signature, wanted: list[str]) -> list[str]:
     return wanted or list(signature.outputs)
 
 
-def _array(name: str, proto: Any, signature: Signature, most: int) -> np.ndarray:
+def _array(name: str, proto: Any, signature: Signature, max_bytes: int) -> np.ndarray:
     """Convert a tensor of a request. Raises RequestError if the signature does not accept it."""
     tensor = signature.inputs.get(name)
     if tensor is None:
@@ -195,26 +195,26 @@ def _array(name: str, proto: Any, signature: Signature, most: int) -> np.ndarray
             f"input size does not match signature. Sent extra: {{{name}}}. Expected: "
             f"{{{','.join(signature.inputs)}}}."
         )
-    # Before conversion: another type may take sixteen times the memory.
+    # Checked before conversion: another type may take sixteen times the memory.
     accepted = {tensor.dtype, np.dtype("float32")} if tensor.dtype == np.float64 else {tensor.dtype}
     if proto.dtype not in {tf.as_dtype(one).as_datatype_enum for one in accepted}:
         raise invalid(
             f"Input {name!r}: expected type {tensor.dtype.name} but got {_type_name(proto.dtype)}"
         )
     size = math.prod((one.size for one in proto.tensor_shape.dim), start=1)
-    # A single value may fill a tensor of any shape: a small message could take any memory.
+    # A single value may fill a tensor of any shape, so a small message could fill the memory.
     strings, item_bytes = proto.string_val, tensor.dtype.itemsize
     if strings and len(strings) != size:
-        item_bytes = STRING_BYTES + max(map(len, strings))
-    if size < 0 or size * item_bytes > most:
+        item_bytes = STRING_OVERHEAD_BYTES + max(map(len, strings))
+    if size < 0 or size * item_bytes > max_bytes:
         raise invalid(f"Input {name!r}: the shape is too large or unknown")
     try:
-        made = tf.make_ndarray(proto)
+        array = tf.make_ndarray(proto)
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
         raise invalid(f"Input {name!r} is not a valid tensor: {reason}") from None
     # Older clients send float32; the conversion is exact.
-    return made.astype("float64") if tensor.dtype == np.float64 else made
+    return array.astype("float64") if tensor.dtype == np.float64 else array
 
 
 def _type_name(number: int) -> str:
@@ -225,7 +225,7 @@ def _type_name(number: int) -> str:
 
 
 def num_threads(limits: Limits) -> int:
-    """Return how many messages are read at once: at most `max_bytes` together, but at least one."""
+    """Return the number of messages to read at once: together at most `max_bytes`."""
     return max(1, min(MAX_THREADS, limits.max_bytes // limits.max_body))
 
 

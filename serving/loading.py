@@ -11,8 +11,8 @@ from serving.warmup import is_quick, warm_up
 def load(directory: Path, number: int) -> Servable:
     """Load a version and run its warm-up requests.
 
-    A small network keeps to one thread: sharing its work costs about what it saves, and takes cores
-    from other requests and from the client.
+    A small network runs in one thread: more threads would save no time, and would take cores from
+    other requests and from the client.
     """
     servable = Servable(directory, number, threads=1)
     with _closed_on_error(servable):

@@ -11,7 +11,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+BUCKETS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
 class Metrics:
@@ -26,19 +26,19 @@ class Metrics:
         )
         self.seconds = Histogram(
             "request_seconds",
-            "From the head of a request to its answer; its body arrives meanwhile.",
+            "Seconds from the head of a request to its response.",
             ["model"],
-            buckets=BUCKETS,
+            buckets=BUCKETS_SECONDS,
             **own,
         )
-        self.in_flight = Gauge("in_flight_requests", "Requests that are being answered.", **own)
+        self.in_flight = Gauge("in_flight_requests", "Requests in progress.", **own)
         self.version = Gauge("model_version", "The version that is served.", ["model"], **own)
         self.loads = Counter(
-            "model_loads", "Versions that were loaded, or could not be.", ["model", "result"], **own
+            "model_loads", "Loads of versions, by result.", ["model", "result"], **own
         )
 
     def record(self, model: str, status: int | str, seconds: float) -> None:
-        """Count a request; `model` is a served model or empty."""
+        """Count a request; `model` is the name of a served model, or empty."""
         self.requests.labels(model, status).inc()
         self.seconds.labels(model).observe(seconds)
 

@@ -17,17 +17,17 @@ class ServeOptions:
     grpc_port: int | None = fields.bounded(None, 0, 65536)
     """Port of gRPC, which is off by default; 0 takes a free one."""
     batch: float = fields.bounded(0, 0)
-    """Gather requests for this many milliseconds and answer them together; 0 does not."""
+    """Milliseconds to collect requests for one batch; 0 for no batches."""
     max_body: float = fields.bounded(16, 1e-3)
-    """Megabytes of a request; larger ones get status 413."""
+    """Maximum megabytes of a request; larger ones get status 413."""
     timeout: float = fields.bounded(30, 1e-3)
-    """Seconds for an answer, then status 504."""
+    """Maximum seconds for a response; then status 504."""
     max_concurrency: int = fields.bounded(256, 1)
-    """Requests at once; those beyond get status 503."""
+    """Maximum number of requests at once; further ones get status 503."""
     log: Path | None = None
     """A file that gets a line of JSON for each request and event; standard error by default."""
     trust: bool = False
-    """Serve also what somebody else exported, or changed since."""
+    """Serve an export even if another user made it, or if it was changed since."""
     allow_host: tuple[str, ...] = ()
     """A further host name that requests may have, such as that of a proxy; may be repeated.
     Other names get status 421."""
@@ -35,7 +35,7 @@ class ServeOptions:
     def __post_init__(self) -> None:
         fields.check(self)
         if not self.host.strip():
-            # To the system it means every network.
+            # The operating system would listen on every network.
             raise fields.FieldError(
                 "Received --host ''; expected an address of this machine, or 0.0.0.0."
             )

@@ -20,8 +20,9 @@ class Published(NamedTuple):
 def publish(source: Path, name: str, models: Path, *, trust: bool = False) -> Published:
     """Copy the newest export of a run into `models`/`name` as the next version there.
 
-    Running servers of that directory load it: athanor's or TensorFlow Serving. It appears whole
-    or not at all. Raises ServeError if there is no export, ProvenanceError for an untrusted one.
+    Running servers of that directory load it: athanor's or TensorFlow Serving. The version appears
+    complete or not at all. Raises ServeError without an export, ProvenanceError for an untrusted
+    one.
     """
     if not NAME.fullmatch(name) or name.startswith("."):
         raise ServeError(
@@ -35,6 +36,6 @@ def publish(source: Path, name: str, models: Path, *, trust: bool = False) -> Pu
     provenance.require_signature(export, provenance.EXPORT_FILES, trust=trust)
     with new_version(models / name) as version:
         shutil.copytree(export, version.path, dirs_exist_ok=True)
-        # Once more, on the copy.
+        # The copy too: the export may have changed meanwhile.
         provenance.require_signature(version.path, provenance.EXPORT_FILES, trust=trust)
     return Published(version.target, export)

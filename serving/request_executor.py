@@ -13,8 +13,7 @@ from inference.servable import Servable
 from serving.batching import Batcher
 from serving.http.codec import PredictRequest, encode_response, parse_request
 
-# Larger requests are parsed, and larger responses encoded, in a thread.
-MAX_INLINE_BYTES = 2**17
+MAX_INLINE_BYTES = 2**17  # larger bodies are parsed or encoded in a thread
 
 
 def respond(servable: Servable, body: bytes) -> bytes:
@@ -24,9 +23,9 @@ def respond(servable: Servable, body: bytes) -> bytes:
     return _run(servable, request, request_size(request.arrays), start)
 
 
-def _run(servable: Servable, request: PredictRequest, load: RequestSize, start: float) -> bytes:
+def _run(servable: Servable, request: PredictRequest, size: RequestSize, start: float) -> bytes:
     response = encode_response(request, servable.run(request.signature, request.arrays))
-    servable.latency.record(request.signature.name, load, time.perf_counter() - start)
+    servable.latency.record(request.signature.name, size, time.perf_counter() - start)
     return response
 
 
@@ -34,7 +33,7 @@ class RequestExecutor:
     """Executes quick requests on the event loop and others in threads.
 
     Attributes:
-        timeout: seconds for a request.
+        timeout: maximum seconds for a request.
 
     """
 
@@ -55,20 +54,20 @@ class RequestExecutor:
             if sum(one.nbytes for one in outputs.values()) > MAX_INLINE_BYTES:
                 return await self.in_thread(servable, lambda: encode_response(request, outputs))
             return encode_response(request, outputs)
-        load = request_size(request.arrays)
-        if servable.latency.is_quick(request.signature.name, load):
-            return _run(servable, request, load, start)
-        return await self.in_thread(servable, lambda: self._timed(servable, request, load, start))
+        size = request_size(request.arrays)
+        if servable.latency.is_quick(request.signature.name, size):
+            return _run(servable, request, size, start)
+        return await self.in_thread(servable, lambda: self._timed(servable, request, size, start))
 
     def _timed(
-        self, servable: Servable, request: PredictRequest, load: RequestSize, start: float
+        self, servable: Servable, request: PredictRequest, size: RequestSize, start: float
     ) -> bytes:
         thread_start = time.perf_counter()
         seconds_left = self.timeout - (thread_start - start)
         outputs = servable.run_within(request.signature, request.arrays, seconds_left)
         response = encode_response(request, outputs)
         # The time spent waiting for a thread does not count.
-        servable.latency.record(request.signature.name, load, time.perf_counter() - thread_start)
+        servable.latency.record(request.signature.name, size, time.perf_counter() - thread_start)
         return response
 
     async def in_thread(self, servable: Servable, work: Callable[[], Any]) -> Any:

@@ -32,15 +32,15 @@ from serving.versions import Model, Models
 from serving.warmup import json_requests
 from training import provenance
 
-# A request that arrives just after this time would get no response.
-KEEP_ALIVE_SECONDS = 75
+# Long, because a request that arrives while the server closes its connection gets no response.
+KEEP_ALIVE_SECONDS = 75  # for idle connections
 SHUTDOWN_SECONDS = 10  # for requests in progress
-# A thread that loads a version delays responses by this time at most.
+# A thread that loads a version delays responses by at most this time.
 SWITCH_INTERVAL_SECONDS = 0.001
 
 
 class NothingServedError(RuntimeError):
-    """A model without a version that can be loaded."""
+    """No version of a model can be loaded."""
 
     exit_status = 1
 
@@ -51,11 +51,11 @@ class Settings(NamedTuple):
     Attributes:
         port: 0 for a free one.
         grpc_port: None for no gRPC; 0 for a free one.
-        batch: milliseconds to gather requests in; 0 for no batches.
+        batch: milliseconds to collect requests for one batch; 0 for no batches.
         log: a file for the access log; standard error by default.
-        every: seconds between two searches for new versions.
+        refresh_seconds: between two searches for new versions.
         trust: whether to load untrusted or changed exports.
-        allow_host: further names in Host headers, see serving.http.hosts.
+        allow_host: further names that Host headers may have, see serving.http.hosts.
 
     """
 
@@ -65,7 +65,7 @@ class Settings(NamedTuple):
     batch: float = 0.0
     limits: Limits = Limits()
     log: Path | None = None
-    every: float = 1.0
+    refresh_seconds: float = 1.0
     trust: bool = False
     allow_host: tuple[str, ...] = ()
 
@@ -81,17 +81,18 @@ class Server:
         model_addresses = addresses(runs)
         self.settings = settings
         self.access_log, self.metrics = _open_access_log(settings.log), Metrics()
-        self.models = Models([], settings.every, self.access_log.log)
+        self.models = Models([], settings.refresh_seconds, self.access_log.log)
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(self.access_log.close)
             self._socket = cleanup.enter_context(listening_socket(settings.host, settings.port))
             self.port: int = self._socket.getsockname()[1]
             cleanup.callback(self.models.stop)
-            # Libraries stay loaded: their objects need no garbage collection. Models come and go.
+            # Objects of libraries stay until the end, so the garbage collector may skip them. Those
+            # of models, which are loaded below, do not.
             gc.collect()
             gc.freeze()
-            for one in model_addresses:
-                self.models.by_name[one.name] = self._model(one)
+            for address in model_addresses:
+                self.models.by_name[address.name] = self._model(address)
             cleanup.pop_all()
         threads = max(2, os.cpu_count() or 2)
         seconds, timeout = settings.batch / 1000, settings.limits.timeout
@@ -146,16 +147,16 @@ class Server:
         model = Model(address, load_trusted, log)
         model.refresh()
         if model.current is None:
-            reason = model.statuses()[0]
+            newest = model.statuses()[0]
             raise NothingServedError(
-                f"Could not serve version {reason.version} in {address.directory}: "
-                f"{reason.message} Export the run again: athanor APP export RUN."
+                f"Could not serve version {newest.version} in {address.directory}: "
+                f"{newest.message} Export the run again: athanor APP export RUN."
             )
         return model
 
     @property
     def root(self) -> str:
-        """The URL of the page for people."""
+        """The URL of the web page."""
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         return f"http://{host}:{self.port}/"
 
@@ -211,7 +212,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop accepting requests, and end after those in progress."""
-        self._uvicorn.force_exit = self._uvicorn.should_exit  # a second call
+        self._uvicorn.force_exit = self._uvicorn.should_exit  # a second call ends at once
         self._uvicorn.should_exit = True
 
     def _close(self) -> None:
@@ -226,7 +227,7 @@ class Server:
 
 
 class Uvicorn(uvicorn.Server):
-    """Uvicorn without its signal handlers, which would end the process by the signal itself."""
+    """Uvicorn without its signal handlers, which would end the process with the signal."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -245,8 +246,6 @@ def _open_access_log(path: Path | None) -> AccessLog:
 
 def listening_socket(host: str, port: int) -> socket.socket:
     """Open a listening socket. Raises ServeError if the address is not available."""
-    if not 0 <= port <= 65535:
-        raise ServeError(f"Received the port {port}; expected one of 0 to 65535.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     try:

@@ -9,7 +9,7 @@ from serving.addresses import ServeError, addresses
 from serving.options import ServeOptions
 from training import provenance, startup
 
-# The extra `serve`, by the names of its modules.
+# Modules of the packages in the extra `serve`.
 REQUIRED_MODULES = (
     "httptools",
     "orjson",
@@ -23,13 +23,13 @@ REQUIRED_MODULES = (
 
 def start_tensorflow() -> None:
     """Start TensorFlow so that each session can have its own number of threads."""
-    # TensorFlow reads it once; without it all sessions share one pool of threads.
+    # TensorFlow reads it once; without it, all sessions share one thread pool.
     os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
     startup.start_tensorflow_without_keras()
 
 
 def serve(runs: Sequence[str], options: ServeOptions) -> None:
-    """Serve runs until the process is told to end. Raises ServeError."""
+    """Serve runs until the process receives a signal. Raises ServeError."""
     if missing := [name for name in REQUIRED_MODULES if not importlib.util.find_spec(name)]:
         raise ServeError(
             f"Received serve without {' and '.join(missing)}; expected the extra `serve`: "
@@ -41,18 +41,18 @@ def serve(runs: Sequence[str], options: ServeOptions) -> None:
     start_tensorflow()
     from serving.http.limits import Limits
     from serving.server import Settings
-    from serving.server import serve as served
+    from serving.server import serve as run_server
 
     limits = Limits(int(options.max_body * 2**20), options.timeout, options.max_concurrency)
-    served(
+    run_server(
         runs,
         Settings(
-            options.host,
-            options.port,
-            options.grpc_port,
-            options.batch,
-            limits,
-            options.log,
+            host=options.host,
+            port=options.port,
+            grpc_port=options.grpc_port,
+            batch=options.batch,
+            limits=limits,
+            log=options.log,
             trust=options.trust,
             allow_host=options.allow_host,
         ),

@@ -13,15 +13,15 @@ from inference.request_errors import RequestError, translated
 from inference.servable import Servable
 from serving.addresses import Address
 
-STOP_SECONDS = 10.0  # for a version that is loading when the server stops
+STOP_SECONDS = 10.0  # to wait for a version that is loading when the server stops
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 600.0  # after a failed load
-MAX_ENDED_STATUSES = 10  # of unloaded versions that are still reported
+MAX_ENDED_STATUSES = 10  # unloaded versions that the status still reports
 Load = Callable[[Path, int], Servable]
 LogEvent = Callable[..., None]
 
 
 class Status(NamedTuple):
-    """The state of a version, in TensorFlow Serving's words."""
+    """The state of a version, with TensorFlow Serving's names and codes."""
 
     version: int
     state: str
@@ -44,7 +44,7 @@ class Failure(NamedTuple):
 
 
 class Model:
-    """A named model, of which the newest version is served.
+    """A named model; its newest version is served.
 
     The present version serves while the next one loads. After the swap the old version finishes
     its requests and is then unloaded. If the next version cannot be loaded, the present one stays
@@ -63,7 +63,7 @@ class Model:
 
     @property
     def current(self) -> Servable | None:
-        """The served version."""
+        """The served version; None if there is none."""
         current = self._current
         return current[1] if current else None
 
@@ -107,7 +107,7 @@ class Model:
     def _files_of(self, number: int) -> Any:
         directory = self.directory / str(number)
         try:
-            # The variables too: a copy in progress may write them after the graph.
+            # The variables too, because a copy in progress may write them after the graph.
             paths = [directory / "saved_model.pb", *sorted(directory.glob("variables/*"))]
             stats = [path.stat() for path in paths]
         except OSError:
@@ -124,13 +124,13 @@ class Model:
             servable = self._load(self.directory / str(one.number), one.number)
         except Exception as error:
             attempts = self._failed[one].attempts + 1 if one in self._failed else 1
-            # The reason may pass, such as a lack of memory; an attempt a second would be too many.
+            # The cause, such as a lack of memory, may pass; but each attempt is expensive.
             wait = min(FIRST_RETRY_SECONDS * 2 ** (attempts - 1), MAX_RETRY_SECONDS)
             self._failed[one] = Failure(attempts, time.monotonic() + wait)
-            wrong = error if isinstance(error, RequestError) else translated(error)
-            message = wrong.message if wrong.code != "INTERNAL" else str(error) or wrong.message
+            cause = error if isinstance(error, RequestError) else translated(error)
+            message = cause.message if cause.code != "INTERNAL" else str(error) or cause.message
             message = message.replace(f"{self.directory}/", "")
-            self._set(Status(one.number, "END", wrong.code, message))
+            self._set(Status(one.number, "END", cause.code, message))
             self._log("load failed", model=self.name, version=one.number, error=message)
             return False
         with self._lock:
@@ -187,14 +187,16 @@ def _unknown(name: str, number: int | None) -> RequestError:
 class Models:
     """All models by name, and the thread that refreshes them."""
 
-    def __init__(self, models: list[Model], every: float, log: LogEvent) -> None:
+    def __init__(self, models: list[Model], refresh_seconds: float, log: LogEvent) -> None:
         self.by_name = {model.name: model for model in models}
-        self._every, self._log = every, log
+        self._refresh_seconds, self._log = refresh_seconds, log
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
+        self._thread = threading.Thread(
+            target=self._refresh_periodically, name="versions", daemon=True
+        )
 
     def find(self, name: str, number: int | None = None, method: str = "predict") -> Model:
-        """Return the model of this name. Raises RequestError in the words of the method."""
+        """Return the model of this name. Raises RequestError with the message of the method."""
         model = self.by_name.get(name)
         if model is None:
             raise (_unknown if method == "status" else _not_served)(name, number)
@@ -212,11 +214,11 @@ class Models:
         for model in self.by_name.values():
             model.close()
 
-    def _watch(self) -> None:
-        while not self._stop.wait(self._every):
+    def _refresh_periodically(self) -> None:
+        while not self._stop.wait(self._refresh_seconds):
             for model in self.by_name.values():
                 try:
                     model.refresh()
                 except Exception as error:
-                    # The present version keeps serving after an error of the disk.
+                    # The present version still serves after an error of the disk.
                     self._log("versions", model=model.name, error=repr(error))

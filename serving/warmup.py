@@ -1,4 +1,4 @@
-"""Warm-up: a version runs some requests before it serves clients."""
+"""Warm-up: runs some requests of a version before it serves clients."""
 
 import math
 import struct
@@ -17,10 +17,10 @@ from serving.http.codec import PredictRequest, encode_response
 from serving.request_executor import respond
 
 MAX_RECORDS = 100
-# Python's specialising interpreter reaches its speed after about as many runs.
+# Python's specialising interpreter reaches its full speed after about this many runs.
 NUM_REPEATS = 8
 MAX_REQUEST_SECONDS = 60.0
-BATCH_ROWS = 8  # TensorFlow prepares itself for each batch size
+BATCH_ROWS = 8  # in addition to 1: the first run of a batch size is slow
 
 
 def warm_up(servable: Servable) -> int:
@@ -56,17 +56,17 @@ def is_quick(servable: Servable) -> bool:
 
 def _min_seconds(servable: Servable, body: bytes) -> float:
     """Return the shortest time of some responses; 0 if the request is invalid."""
-    least = math.inf
+    shortest = math.inf
     for _ in range(NUM_REPEATS):
         start = time.perf_counter()
         try:
             respond(servable, body)
         except RequestError:
             return 0.0
-        least = min(least, time.perf_counter() - start)
-        if least < MAX_INLINE_SECONDS:
+        shortest = min(shortest, time.perf_counter() - start)
+        if shortest < MAX_INLINE_SECONDS:
             break
-    return least
+    return shortest
 
 
 def json_requests(servable: Servable) -> Iterator[bytes]:
@@ -75,21 +75,21 @@ def json_requests(servable: Servable) -> Iterator[bytes]:
 
 
 def _requests(servable: Servable) -> Iterator[bytes | PredictRequest]:
-    replayed = set()
+    covered = set()  # signatures with a request
     for signature, arrays in recorded_requests(servable):
-        replayed.add(signature.name)
+        covered.add(signature.name)
         yield PredictRequest(signature, arrays, signature.in_rows())
     examples = servable.about.get("examples")
     if isinstance(examples, list) and examples:
         name = servable.about.get("example_signature")
         yield orjson.dumps({"signature_name": name, "instances": examples[:1]})
-        replayed.add(str(name))
+        covered.add(str(name))
     for name, signature in servable.signatures.items():
-        if name not in replayed:
+        if name not in covered:
             yield from (
                 PredictRequest(signature, _zeros(signature, n), False) for n in (1, BATCH_ROWS)
             )
-        # The JSON parser warms up as well.
+        # In JSON too, to warm up the parser.
         zeros = {key: _json(one) for key, one in _zeros(signature, 1).items()}
         yield orjson.dumps({"signature_name": name, "inputs": zeros})
         if name == DEFAULT and len(zeros) == 1:
@@ -100,15 +100,14 @@ def _zeros(signature: Signature, rows: int) -> dict[str, np.ndarray]:
     arrays = {}
     for name, tensor in signature.inputs.items():
         shape = tuple(rows if one is None else one for one in tensor.shape or ())
-        made = np.zeros(shape, tensor.dtype)
+        arrays[name] = np.zeros(shape, tensor.dtype)
         if tensor.dtype.kind == "O":
-            made.fill(b"")
-        arrays[name] = made
+            arrays[name].fill(b"")
     return arrays
 
 
-def _json(made: np.ndarray) -> Any:
-    return np.full(made.shape, "").tolist() if made.dtype.kind == "O" else made.tolist()
+def _json(zeros: np.ndarray) -> Any:
+    return np.full(zeros.shape, "").tolist() if zeros.dtype.kind == "O" else zeros.tolist()
 
 
 def recorded_requests(servable: Servable) -> Iterator[tuple[Signature, dict[str, np.ndarray]]]:
@@ -130,10 +129,10 @@ def recorded_requests(servable: Servable) -> Iterator[tuple[Signature, dict[str,
 
 def _records(data: bytes) -> Iterator[bytes]:
     """Yield the records of a TFRecord file: length, checksum, data, checksum."""
-    place = 0
+    offset = 0
     for _ in range(MAX_RECORDS):
-        if place + 12 > len(data):
+        if offset + 12 > len(data):
             return
-        (length,) = struct.unpack_from("<Q", data, place)
-        yield data[place + 12 : place + 12 + length]
-        place += length + 16
+        (length,) = struct.unpack_from("<Q", data, offset)
+        yield data[offset + 12 : offset + 12 + length]
+        offset += length + 16

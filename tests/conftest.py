@@ -142,7 +142,7 @@ def served(exported):
 
     runs = [str(exported(app).path) for app in apps.ALL]
     access_log = Path(HOME.name) / f"access-log-{os.getpid()}"
-    server = Server(runs, Settings(port=0, grpc_port=0, log=access_log, every=0.1))
+    server = Server(runs, Settings(port=0, grpc_port=0, log=access_log, refresh_seconds=0.1))
     ready = threading.Event()
     thread = threading.Thread(target=server.run, args=[ready.set])
     thread.start()

@@ -550,7 +550,7 @@ def test_a_replay_that_differs_is_status_1_and_one_object(then, largest, whole, 
     assert told["first"].startswith("epoch 2, loss: ")
     assert told["largest"] == largest
     assert len(output.splitlines()) == 1
-    assert f"comes out otherwise: {told['first']}; expected" in error
+    assert f"whose second training differs: {told['first']}; expected" in error
 
 
 def test_what_is_trained_is_not_trained_again(two_epochs, whole, tmp_path):

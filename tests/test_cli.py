@@ -1,4 +1,4 @@
-"""The command line: exit status, one or two lines, nothing written by a mistake, JSON."""
+"""The command line: exit statuses, short messages, and nothing written after a mistake."""
 
 import gc
 import json
@@ -11,8 +11,7 @@ import pytest
 
 import apps
 from apps import Mnist
-from cli import output as console
-from cli import training as making
+from cli import output, training
 from training.run import Run
 
 TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
@@ -27,24 +26,27 @@ MISTAKES = {
     "unknown data": (["mnist", "train", "--data", "embeded"], ["embeded", "embedded"]),
     "unknown precision": (["mnist", "train", "--precision", "float64"], ["float64", "float32"]),
     "negative epochs": (["mnist", "train", "--epochs", "-3"], ["--epochs", "-3", "at least 1"]),
-    "no number": (["mnist", "train", "--epochs", "many"], ["--epochs", "many", "int"]),
-    "dropout of all": (["mnist", "train", "--dropout", "1"], ["--dropout", "less than 1"]),
+    "not a number": (["mnist", "train", "--epochs", "many"], ["--epochs", "many", "int"]),
+    "dropout of 1": (["mnist", "train", "--dropout", "1"], ["--dropout", "less than 1"]),
     "batch too large": (["mnist", "train", "--batch-size", "100000"], ["100000", "at most"]),
     "missing run to evaluate": (["mnist", "evaluate", "nowhere"], ["nowhere", "run.json"]),
     "missing run to export": (["mnist", "export", "nowhere"], ["nowhere", "run.json"]),
-    "missing run to ask": (["mnist", "predict", "nowhere", "a.png"], ["nowhere", "run.json"]),
+    "missing run to predict with": (
+        ["mnist", "predict", "nowhere", "a.png"],
+        ["nowhere", "run.json"],
+    ),
     "missing run to compare": (["compare", "nowhere"], ["nowhere", "run.json"]),
     "no run": (["mnist", "evaluate"], ["run"]),
     "no runs to compare": (["compare"], ["athanor compare RUN"]),
     "missing config": (["mnist", "train", "--config", "no.yaml"], ["no.yaml"]),
-    "superfluous word": (["mnist", "train", "now"], ["now"]),
+    "extra argument": (["mnist", "train", "now"], ["now"]),
 }
 
 
-def assert_mistake(answer, *parts, status=2):
-    given, output, error = answer
-    assert given == status
-    assert not output
+def assert_mistake(result, *parts, status=2):
+    actual, printed, error = result
+    assert actual == status
+    assert not printed
     assert error.startswith("athanor: ")
     assert "Traceback" not in error
     assert len(error.strip().splitlines()) <= 2
@@ -53,47 +55,47 @@ def assert_mistake(answer, *parts, status=2):
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_answered_in_a_line_and_writes_nothing(name, ask, elsewhere):
+def test_a_mistake_gets_a_short_message_and_writes_nothing(name, ask, elsewhere):
     arguments, parts = MISTAKES[name]
     assert_mistake(ask(*arguments), *parts)
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_part_of_an_epoch_is_refused(ask):
+def test_a_fraction_of_an_epoch_is_refused(ask):
     assert_mistake(ask("mnist", "train", *TINY[:2], "--epochs", "1.5"), "--epochs", "1.5")
 
 
-def test_an_unknown_set_names_the_directory(ask, elsewhere):
+def test_an_unknown_data_set_is_reported_with_its_directory(ask, elsewhere):
     arguments = ["--data", "tfds:nonsense", "--data-dir", elsewhere / "data"]
     assert_mistake(ask("mnist", "train", *arguments), "nonsense", str(elsewhere / "data"))
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_run_directory_in_use_is_left_alone(ask, run):
+def test_a_run_directory_in_use_is_not_changed(ask, run):
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
     assert_mistake(ask("mnist", "train", *TINY, "--run-dir", run.path), "not empty")
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 
 
 @pytest.mark.parametrize("content", ["epoch: 3", "epochs: -3", "model: cnm", "[1, 2]", "a: b: c"])
-def test_a_wrong_config_is_answered_in_a_line(content, ask, elsewhere):
+def test_a_wrong_config_gets_a_short_message(content, ask, elsewhere):
     (elsewhere / "my.yaml").write_text(content)
     words = content.replace("[1, 2]", "my.yaml").replace("a: b: c", "my.yaml").split(": ")
     assert_mistake(ask("mnist", "train", "--config", "my.yaml"), words[0])
     assert [path.name for path in elsewhere.iterdir()] == ["my.yaml"]
 
 
-def test_a_config_gives_fields_that_flags_override(ask, elsewhere):
+def test_flags_override_the_fields_of_a_config(ask, elsewhere):
     (elsewhere / "my.yaml").write_text("model: softmax\nepochs: 7\nl2: 0.001\nseed: 3\n")
     flags = ["--config", "my.yaml", "--epochs", "1", "--run-dir", "run", "--json"]
     status, _, error = ask("mnist", "train", *flags)
     assert status == 0, error
     fields = json.loads((elsewhere / "run" / "run.json").read_text())["fields"]
-    taken = {name: fields[name] for name in ("model", "epochs", "l2", "seed")}
-    assert taken == {"model": "softmax", "epochs": 1, "l2": 0.001, "seed": 3}
+    used = {name: fields[name] for name in ("model", "epochs", "l2", "seed")}
+    assert used == {"model": "softmax", "epochs": 1, "l2": 0.001, "seed": 3}
 
 
-def test_the_old_name_of_a_field_is_still_read(ask, elsewhere):
+def test_the_old_name_of_a_field_is_accepted(ask, elsewhere):
     flags = ["--model", "svm", "--epochs", "1", "--margin", "2", "--run-dir", "run"]
     status, _, error = ask("regression", "train", *flags)
     assert status == 0, error
@@ -106,30 +108,30 @@ def test_the_old_name_of_a_field_is_still_read(ask, elsewhere):
     assert Run.load(path.parent).app.svm_c == 2
 
 
-def test_predict_wants_files(ask, run):
+def test_predict_requires_files(ask, run):
     assert_mistake(ask("mnist", "predict", run.path), "no inputs", "FILE")
 
 
 @pytest.mark.parametrize("kind", ["missing", "truncated", "text", "empty", "directory"])
-def test_a_file_that_is_no_image_is_named(kind, ask, run, picture, elsewhere):
-    path = picture(elsewhere / "ask.png")
-    whole = path.read_bytes()
+def test_a_file_that_is_no_image_is_reported(kind, ask, run, picture, elsewhere):
+    path = picture(elsewhere / "input.png")
+    content = path.read_bytes()
     path.unlink()
     if kind == "directory":
         path.mkdir()
     elif kind != "missing":
-        path.write_bytes({"truncated": whole[:60], "text": b"hello\n", "empty": b""}[kind])
+        path.write_bytes({"truncated": content[:60], "text": b"hello\n", "empty": b""}[kind])
     mistake = ask("mnist", "predict", run.path, path)
     assert_mistake(mistake, str(path), "expected a readable PNG")
     assert (f"name its files, as {path}/*" in mistake[2]) == (kind == "directory")
 
 
-def test_a_damaged_run_is_named(ask, copied):
+def test_a_damaged_run_is_reported(ask, copied):
     (copied.path / "run.json").write_text("{")
     assert_mistake(ask("mnist", "evaluate", copied.path), "run.json", "damaged")
 
 
-def test_a_run_of_an_app_that_is_not_there_is_named(ask, copied):
+def test_a_run_of_an_unknown_app_is_reported(ask, copied):
     manifest = json.loads((copied.path / "run.json").read_text())
     (copied.path / "run.json").write_text(json.dumps({**manifest, "app": "astrology"}))
     assert_mistake(ask("mnist", "evaluate", copied.path), "astrology", "mnist")
@@ -144,11 +146,11 @@ def test_a_diverged_run_fails_with_status_1(ask, elsewhere):
     assert not (elsewhere / "run").exists()
 
 
-def test_damaged_samples_are_named(ask, copied):
+def test_damaged_samples_are_reported(ask, copied):
     (copied.path / "samples.npz").write_bytes((copied.path / "samples.npz").read_bytes()[:500])
-    answer = ask("mnist", "export", copied.path, "--trust")
+    result = ask("mnist", "export", copied.path, "--trust")
     gc.collect()
-    assert_mistake(answer, "samples.npz")
+    assert_mistake(result, "samples.npz")
 
 
 @pytest.mark.parametrize(
@@ -158,60 +160,60 @@ def test_damaged_samples_are_named(ask, copied):
         OSError(28, "No space left on device"),
     ],
 )
-def test_what_nobody_expected_is_one_line_too(error, ask, monkeypatch):
+def test_an_unexpected_error_is_one_line(error, ask, monkeypatch):
     def broken(*_, **__):
         raise error
 
-    monkeypatch.setattr(making, "train", broken)
+    monkeypatch.setattr(training, "train", broken)
     assert_mistake(ask("mnist", "train"), str(error.args[-1]), status=1)
 
 
-def no_reader(*_, **__):
+def raise_broken_pipe(*_, **__):
     raise BrokenPipeError(32, "Broken pipe")
 
 
-def test_a_training_says_that_the_reader_of_its_output_has_ended(ask, monkeypatch):
-    monkeypatch.setattr(making, "train", no_reader)
+def test_train_reports_that_the_reader_of_its_output_has_ended(ask, monkeypatch):
+    monkeypatch.setattr(training, "train", raise_broken_pipe)
     assert_mistake(ask("mnist", "train"), "the program that reads the output has ended", status=141)
 
 
 def test_predictions_piped_to_head_end_without_a_message():
-    assert console.explain(BrokenPipeError(32, "Broken pipe"), ["predict", "x"]) == (141, "")
+    assert output.explain(BrokenPipeError(32, "Broken pipe"), ["predict", "x"]) == (141, "")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["regression", "evaluate"], "Received no RUN for athanor regression evaluate;"),
         (["publish", "x"], "Received no NAME for athanor publish;"),
         (["mnist", "train", "--epochs"], "--epochs requires an argument"),
     ],
 )
-def test_a_missing_word_is_named_as_the_help_names_it(words, said, ask):
-    assert_mistake(ask(*words), said)
+def test_a_missing_argument_is_named_as_in_the_help(arguments, message, ask):
+    assert_mistake(ask(*arguments), message)
 
 
-def interrupted(*_, **__):
+def raise_interrupt(*_, **__):
     raise KeyboardInterrupt
 
 
-def test_an_interrupt_is_answered(ask, monkeypatch):
-    monkeypatch.setattr(making, "train", interrupted)
+def test_an_interrupt_has_its_own_status(ask, monkeypatch):
+    monkeypatch.setattr(training, "train", raise_interrupt)
     assert_mistake(ask("mnist", "train"), "interrupted", status=130)
 
 
-def as_process(*arguments):
+def run_process(*arguments):
     words = [sys.executable, "-m", "athanor", *map(str, arguments)]
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
-def test_the_process_ends_with_the_status():
-    done = as_process("mnist", "evaluate", "nowhere")
+def test_the_process_ends_with_the_status_of_the_command():
+    done = run_process("mnist", "evaluate", "nowhere")
     assert_mistake((done.returncode, done.stdout, done.stderr), "nowhere")
 
 
 def test_debug_shows_the_traceback():
-    done = as_process("mnist", "evaluate", "nowhere", "--debug")
+    done = run_process("mnist", "evaluate", "nowhere", "--debug")
     assert done.returncode != 0
     assert "Traceback" in done.stderr
     assert "RunError" in done.stderr
@@ -220,8 +222,8 @@ def test_debug_shows_the_traceback():
 HELP = [["--help"], ["mnist", "--help"], ["mnist", "train", "--help"], ["--version"]]
 
 
-def processor_seconds(*arguments):
-    """What a process of the command line takes of the processor."""
+def cpu_seconds(*arguments):
+    """Return the CPU time of a process of the command line."""
     words = [sys.executable, "-m", "athanor", *arguments]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
         _, status, used = os.wait4(process.pid, 0)
@@ -232,8 +234,8 @@ def processor_seconds(*arguments):
 
 @pytest.mark.parametrize("arguments", HELP, ids=" ".join)
 def test_help_is_fast(arguments):
-    """One of twenty is enough: beside other work the same instructions take longer."""
-    assert any(processor_seconds(*arguments) < 0.3 for _ in range(20))
+    """One of twenty attempts must be fast: other processes of the machine slow down the rest."""
+    assert any(cpu_seconds(*arguments) < 0.3 for _ in range(20))
 
 
 @pytest.mark.parametrize("arguments", [*HELP, MISTAKES["unknown flag"][0]], ids=" ".join)
@@ -249,15 +251,15 @@ main._run({arguments})"""
 
 
 def test_without_arguments_help_is_shown():
-    done = as_process()
+    done = run_process()
     assert done.returncode == 0
-    assert done.stdout == as_process("--help").stdout
+    assert done.stdout == run_process("--help").stdout
     assert all(app.name() in done.stdout for app in apps.ALL)
 
 
 def test_help_shows_usage_defaults_and_choices_in_the_width_of_the_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
-    output = as_process("mnist", "train", "--help").stdout
+    output = run_process("mnist", "train", "--help").stdout
     assert output.startswith("Usage: athanor mnist train [OPTIONS]\n")
     words = " ".join(output.split())
     assert "[default: 12]" in words
@@ -271,12 +273,12 @@ def test_help_names_every_field(ask):
         assert f"--{name.replace('_', '-')} " in output
 
 
-def test_a_run_knows_its_app(ask, tiny_run, tmp_path):
+def test_the_app_of_a_run_may_be_left_out(ask, tiny_run, tmp_path):
     run = shutil.copytree(tiny_run(Mnist).path, tmp_path / "run")
     for arguments in (["evaluate", run, "--trust"], ["mnist", "compare", run, run]):
-        status, said, told = ask(*arguments)
-        assert status == 0, told
-    assert "accuracy" in said
+        status, printed, error = ask(*arguments)
+        assert status == 0, error
+    assert "accuracy" in printed
 
 
 def test_warnings_of_libraries_are_not_shown():
@@ -286,6 +288,6 @@ def test_warnings_of_libraries_are_not_shown():
         "main.main()"
     )
     for flags, shown in ([], False), (["--debug"], True):
-        words = [sys.executable, "-c", program, *flags]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", program, *flags]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert ("of a library" in done.stderr) == shown

@@ -63,8 +63,8 @@ def opened(browser, address):
         listen(page)
         page.goto(f"{address}#{app.name()}")
         if answered:
-            expect(page.locator("#answer .headline, #answer table")).to_be_visible()
-            expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
+            expect(page.locator("#prediction .headline, #prediction table")).to_be_visible()
+            expect(page.locator("#prediction")).to_have_attribute("aria-busy", "false")
         return page
 
     open_page.wrong = wrong
@@ -76,13 +76,13 @@ def opened(browser, address):
 
 def explained(page):
     """The explanation, once it is there."""
-    expect(page.locator("#why-card")).to_be_visible()
-    expect(page.locator("#why")).to_have_attribute("aria-busy", "false")
-    return page.locator("#why")
+    expect(page.locator("#explanation-card")).to_be_visible()
+    expect(page.locator("#explanation")).to_have_attribute("aria-busy", "false")
+    return page.locator("#explanation")
 
 
 def headline(page):
-    return page.locator("#answer .headline").inner_text()
+    return page.locator("#prediction .headline").inner_text()
 
 
 @each_app
@@ -108,17 +108,17 @@ def test_a_page_answers_explains_and_fits_a_phone_in_the_dark(app, opened):
 def test_a_digit_is_drawn_by_mouse(opened):
     page = opened(Mnist)
     page.get_by_role("button", name="Clear").click()
-    expect(page.locator("#answer")).to_contain_text("Draw something")
+    expect(page.locator("#prediction")).to_contain_text("Draw something")
     box = page.locator(".pad").bounding_box()
     middle, top = box["x"] + box["width"] / 2, box["y"] + 0.2 * box["height"]
     page.mouse.move(middle, top)
     page.mouse.down()
     page.mouse.move(middle, top + 0.6 * box["height"], steps=8)
     page.mouse.up()
-    expect(page.locator("#answer .headline")).to_be_visible()
-    assert page.locator("#answer .bar").count() == 10
+    expect(page.locator("#prediction .headline")).to_be_visible()
+    assert page.locator("#prediction .bar").count() == 10
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator("#answer")).to_contain_text("Draw something")
+    expect(page.locator("#prediction")).to_contain_text("Draw something")
 
 
 def test_a_digit_is_drawn_by_keyboard_alone(opened):
@@ -127,18 +127,18 @@ def test_a_digit_is_drawn_by_keyboard_alone(opened):
     keys.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     keys.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "question"
+    assert page.evaluate("document.activeElement.id") == "input"
     keys.press("Tab")
     assert page.evaluate("document.activeElement.className") == "pad"
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     keys.press("Delete")
-    expect(page.locator("#answer")).to_contain_text("Draw something")
+    expect(page.locator("#prediction")).to_contain_text("Draw something")
     keys.press("Space")
     for _ in range(12):
         keys.press("ArrowDown")
     keys.press("Space")
-    expect(page.locator("#answer .headline")).to_be_visible()
-    expect(page.locator("#said")).to_contain_text("%")
+    expect(page.locator("#prediction .headline")).to_be_visible()
+    expect(page.locator("#status")).to_contain_text("%")
 
 
 @pytest.mark.slow
@@ -152,15 +152,17 @@ def test_a_photo_is_chosen_dropped_or_pasted(opened, tmp_path, exported):
     expect(page.locator("#curl")).to_contain_text("large.png")
     explained(page)
     assert (
-        page.locator("#why canvas").get_attribute("aria-label").startswith("Strongest support for ")
+        page.locator("#explanation canvas")
+        .get_attribute("aria-label")
+        .startswith("Strongest support for ")
     )
     for event in ("drop", "paste"):
         page.evaluate(GIVE, [event, list(path.read_bytes())])
         expect(page.locator("#curl")).to_contain_text(f"{event}.png")
-    label = page.locator("#answer .bar").nth(2)
+    label = page.locator("#prediction .bar").nth(2)
     label.click()
     expect(label).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#why-title")).to_contain_text(label.get_attribute("data-label"))
+    expect(page.locator("#explanation-title")).to_contain_text(label.get_attribute("data-label"))
 
 
 GIVE = """([event, bytes]) => {
@@ -185,15 +187,15 @@ def test_a_text_is_typed_and_its_words_are_coloured(opened):
     page = opened(Text)
     box = page.get_by_label("Text", exact=True)
     box.fill("")
-    expect(page.locator("#answer")).to_contain_text("Enter a text")
+    expect(page.locator("#prediction")).to_contain_text("Enter a text")
     box.press_sequentially("the food was <b id=x>awful</b> & 'good'", delay=1)
-    expect(page.locator("#why .words .word")).to_have_count(7)
+    expect(page.locator("#explanation .words .word")).to_have_count(7)
     assert page.locator("#x").count() == 0
-    first = page.locator("#why-title").inner_text()
-    other = page.locator("#answer .bar[aria-pressed=false]")
+    first = page.locator("#explanation-title").inner_text()
+    other = page.locator("#prediction .bar[aria-pressed=false]")
     other.focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#why-title")).not_to_have_text(first)
+    expect(page.locator("#explanation-title")).not_to_have_text(first)
     assert r"'\''good'\''" in page.locator("#curl").text_content()
 
 
@@ -201,34 +203,34 @@ def test_a_row_is_filled_in_and_its_columns_are_weighed(opened):
     page = opened(Regression)
     assert "typical values" in explained(page).inner_text()
     page.get_by_role("button", name="High", exact=True).click()
-    expect(page.locator("#why .effects li")).to_have_count(10)
+    expect(page.locator("#explanation .effects li")).to_have_count(10)
     before = headline(page)
     bmi = page.get_by_label("bmi")
     bmi.press("ArrowUp")
     for _ in range(30):
         bmi.press("ArrowUp")
-    expect(page.locator("#answer .headline")).not_to_have_text(before)
+    expect(page.locator("#prediction .headline")).not_to_have_text(before)
     bmi.fill("")
-    expect(page.locator("#why")).to_contain_text("bmi missing")
+    expect(page.locator("#explanation")).to_contain_text("bmi missing")
     assert "NaN" in page.locator("#curl").text_content()
     page.get_by_role("button", name="Reset to typical values").click()
-    expect(page.locator("#why")).to_contain_text("Change one")
+    expect(page.locator("#explanation")).to_contain_text("Change one")
 
 
 def test_a_user_is_picked_and_an_item_has_neighbours(opened):
     page = opened(Recommender)
-    expect(page.locator("#answer tbody tr")).to_have_count(10)
+    expect(page.locator("#prediction tbody tr")).to_have_count(10)
     page.get_by_label("List length").fill("3")
-    expect(page.locator("#answer tbody tr")).to_have_count(3)
-    item = page.locator("#answer tbody button").nth(2)
+    expect(page.locator("#prediction tbody tr")).to_have_count(3)
+    item = page.locator("#prediction tbody button").nth(2)
     item.focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#why h3")).to_have_text(f"Similar to {item.inner_text()}")
-    assert page.locator("#why .nearest li").count() == 8
+    expect(page.locator("#explanation h3")).to_have_text(f"Similar to {item.inner_text()}")
+    assert page.locator("#explanation .similar li").count() == 8
     page.get_by_label("User", exact=True).fill("somebody else")
     expect(page.locator("#curl")).to_contain_text("somebody else")
     page.get_by_role("combobox", name="Selected item").fill("nothing known")
-    expect(page.locator("#why")).to_contain_text("No similar items")
+    expect(page.locator("#explanation")).to_contain_text("No similar items")
 
 
 @pytest.mark.slow
@@ -256,7 +258,7 @@ def test_a_fault_of_the_server_is_told_in_its_words(opened):
     expect(page.get_by_role("alert")).to_contain_text("No response")
     page.unroute("**/*:predict")
     page.get_by_label("bmi").fill("32")
-    expect(page.locator("#answer .headline")).to_be_visible()
+    expect(page.locator("#prediction .headline")).to_be_visible()
     # The browser itself tells of both.
     assert len(opened.wrong) == 2
     opened.wrong.clear()
@@ -277,8 +279,8 @@ def test_an_answer_stands_though_it_cannot_be_explained(app, opened):
 
     page.route("**/*:predict", answer)
     page.locator(".examples button").nth(1).click()
-    expect(page.locator("#why")).to_contain_text("explanation failed: not today")
-    expect(page.locator("#answer .headline")).to_be_visible()
+    expect(page.locator("#explanation")).to_contain_text("explanation failed: not today")
+    expect(page.locator("#prediction .headline")).to_be_visible()
     assert page.get_by_role("alert").count() == 0
     assert len(opened.wrong) == 1
     opened.wrong.clear()
@@ -289,8 +291,8 @@ def test_large_whole_numbers_are_numbers_of_a_column(opened):
     for number, written in (("16777216", "16777216.0"), ("30", "30"), ("-1e21", "-1e+21")):
         page.get_by_label("bmi").fill(number)
         expect(page.locator("#curl")).to_contain_text(f'"bmi":{written}')
-        expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
-        expect(page.locator("#answer .headline")).to_be_visible()
+        expect(page.locator("#prediction")).to_have_attribute("aria-busy", "false")
+        expect(page.locator("#prediction .headline")).to_be_visible()
 
 
 def made_of(page, columns, weights):
@@ -325,15 +327,15 @@ def test_of_many_columns_those_that_matter_are_shown(browser, address):
     page = browser.new_page(viewport=PHONE)
     made_of(page, columns, {"c_70": 9.0, "c_40": -5.0, "c_5": 0.001})
     page.goto(address)
-    labels = page.locator("#question-body .field label")
+    labels = page.locator("#input-body .field label")
     expect(labels.first).to_have_text("列 c_70 %")
     assert labels.all_inner_texts()[1:4] == ["列 c_40 %", "列 c_5 %", "列 c_0 %"]
-    assert page.locator("#question-body .field:visible").count() == 12
+    assert page.locator("#input-body .field:visible").count() == 12
     expect(page.get_by_text("13168 (2006-01-20) to 14634 (2010-01-25)")).to_be_visible()
     expect(page.locator("#score")).to_contain_text("loses to boosting")
-    expect(page.locator("#why")).to_contain_text("Change one")
+    expect(page.locator("#explanation")).to_contain_text("Change one")
     page.get_by_label("列 c_40 %").fill("2")
-    expect(page.locator("#why")).to_contain_text("列 c_40 % 2")
+    expect(page.locator("#explanation")).to_contain_text("列 c_40 % 2")
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     page.close()
 
@@ -352,7 +354,7 @@ def test_another_version_is_shown_as_what_it_is(opened):
     page.route("**/v1/models", newer)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator("#score")).to_contain_text("Version 7")
-    expect(page.locator("#answer")).to_contain_text("another target")
+    expect(page.locator("#prediction")).to_contain_text("another target")
 
 
 def renewed(page, version):
@@ -367,8 +369,8 @@ def renewed(page, version):
     page.route("**/v1/models", newer)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator("#score")).to_contain_text(f"Version {version}")
-    expect(page.locator("#answer .headline, #answer table")).to_be_visible()
-    expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#prediction .headline, #prediction table")).to_be_visible()
+    expect(page.locator("#prediction")).to_have_attribute("aria-busy", "false")
 
 
 @pytest.mark.parametrize(
@@ -391,15 +393,15 @@ def test_what_is_typed_stays_when_a_version_comes(app, label, written, opened):
 def test_what_is_missing_or_drawn_stays_too(opened):
     page = opened(Regression)
     page.get_by_label("bmi").fill("")
-    expect(page.locator("#why")).to_contain_text("bmi missing")
+    expect(page.locator("#explanation")).to_contain_text("bmi missing")
     renewed(page, 7)
-    expect(page.locator("#why")).to_contain_text("bmi missing")
+    expect(page.locator("#explanation")).to_contain_text("bmi missing")
     page = opened(Mnist)
     pad = page.locator(".pad")
     pad.focus()
     for key in ("Delete", "Space", "ArrowDown", "ArrowDown", "Space"):
         page.keyboard.press(key)
-    expect(page.locator("#answer .headline")).to_be_visible()
+    expect(page.locator("#prediction .headline")).to_be_visible()
     drawn = pad.evaluate("pad => pad.toDataURL()")
     renewed(page, 7)
     assert pad.evaluate("pad => pad.toDataURL()") == drawn
@@ -427,7 +429,7 @@ def test_a_photo_is_shown_and_sent_as_it_is_stored(side, opened, tmp_path):
 def test_an_address_that_is_no_text_names_the_first_model(browser, address):
     page = browser.new_page()
     page.goto(f"{address}#%")
-    expect(page.locator("#answer .headline, #answer table")).to_be_visible()
+    expect(page.locator("#prediction .headline, #prediction table")).to_be_visible()
     page.close()
 
 

@@ -1,4 +1,4 @@
-"""The Python API: what `import athanor` offers, and the page of the documentation."""
+"""The Python API: the names of `import athanor`, and the examples of docs/python.md."""
 
 import ast
 import re
@@ -32,10 +32,10 @@ def test_import_is_light():
     subprocess.run([sys.executable, "-c", LAZY], check=True, cwd=ROOT)
 
 
-def test_names_are_sorted_documented_and_there():
+def test_names_are_sorted_and_documented():
     assert athanor.__all__ == sorted(athanor.__all__) == dir(athanor)
-    offered = [name for names in athanor.MODULES.values() for name in names]
-    assert sorted(offered) == athanor.__all__
+    names_of_modules = [name for names in athanor.MODULES.values() for name in names]
+    assert sorted(names_of_modules) == athanor.__all__
     for name in athanor.__all__:
         assert getattr(athanor, name).__doc__, name
 
@@ -43,46 +43,46 @@ def test_names_are_sorted_documented_and_there():
 def test_type_checkers_see_the_same_names():
     tree = ast.parse((ROOT / "athanor.py").read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
-    seen = {alias.name for node in block.body for alias in node.names}
-    assert seen == set(athanor.__all__)
+    imported = {alias.name for node in block.body for alias in node.names}
+    assert imported == set(athanor.__all__)
 
 
-def test_other_names_are_no_attributes():
+def test_an_unknown_name_raises_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'fit'"):
         athanor.fit  # noqa: B018
 
 
-def test_a_run_shows_itself(tiny_run):
+def test_a_run_has_a_text_and_an_html_form(tiny_run):
     run = athanor.Run.of(tiny_run(Mnist))
     assert repr(run).startswith(f"mnist run {run.path}")
     assert "embedded" in run._repr_html_()
 
 
-def test_scores_show_themselves(copied):
+def test_scores_have_a_text_and_an_html_form(copied):
     scores = athanor.evaluate(copied.path, trust=True)
     assert scores["test"]["accuracy"] > 0.5
     assert "this model" in repr(scores)
-    shown = scores._repr_html_()
-    assert shown.count("<img ") == len(scores["pictures"])
-    assert "this model" in shown
+    html = scores._repr_html_()
+    assert html.count("<img ") == len(scores["pictures"])
+    assert "this model" in html
     assert "this model" in repr(athanor.Run.load(copied.path))
     table = athanor.compare(copied.path, copied.path)
     assert [row["accuracy"] for row in table] == [scores["test"]["accuracy"]] * 2
 
 
-def test_rows_of_python(tiny_run):
+def test_rows_may_be_columns_or_dicts(tiny_run):
     run = tiny_run(Regression)
     names = list(run.manifest["reading"]["forms"])
     part = {name: values.tolist()[:3] for name, values in _columns(run).items()}
-    found = athanor.predict(run, part)
-    assert [row["input"] for row in found] == [0, 1, 2]
+    predictions = athanor.predict(run, part)
+    assert [row["input"] for row in predictions] == [0, 1, 2]
     rows = [dict(zip(part, row, strict=True)) for row in zip(*part.values(), strict=True)]
-    assert athanor.predict(run, rows) == found
-    assert athanor.predict(run, rows[0])[0] == found[0]
+    assert athanor.predict(run, rows) == predictions
+    assert athanor.predict(run, rows[0])[0] == predictions[0]
     assert set(names) <= set(part)
-    assert "value" in repr(found)
-    assert "<td" in found._repr_html_()
-    # A row without any value is not read; the numbers of the others stay.
+    assert "value" in repr(predictions)
+    assert "<td" in predictions._repr_html_()
+    # A row without any value is left out; the other rows keep their numbers.
     part = {name: [values[0], None, values[2]] for name, values in part.items()}
     assert [row["input"] for row in athanor.predict(run, part)] == [0, 2]
 
@@ -104,27 +104,27 @@ def _columns(run):
 
 
 @pytest.mark.thorough
-def test_images_of_python(tiny_run):
+def test_images_may_be_arrays(tiny_run):
     run = tiny_run(Mnist)
     images = run.samples.raw[:3]
-    found = athanor.predict(run, images)
-    assert [row["input"] for row in found] == [0, 1, 2]
+    predictions = athanor.predict(run, images)
+    assert [row["input"] for row in predictions] == [0, 1, 2]
     labels = np.array(run.manifest["labels"])
-    assert [row["class"] for row in found] == list(labels[run.samples.answers[:3].argmax(1)])
+    assert [row["class"] for row in predictions] == list(labels[run.samples.answers[:3].argmax(1)])
 
 
 @pytest.mark.thorough
-def test_texts_of_python(tiny_run, tmp_path):
+def test_texts_may_be_strings_or_files(tiny_run, tmp_path):
     run = tiny_run(Text)
-    given = ["not good at all", "notes.txt"]  # a text, though it looks like the name of a file
-    found = athanor.predict(run, given)
-    assert [row["input"] for row in found] == given
+    texts = ["not good at all", "notes.txt"]  # a text, though it looks like the name of a file
+    predictions = athanor.predict(run, texts)
+    assert [row["input"] for row in predictions] == texts
     (tmp_path / "texts.txt").write_text("not good at all\n")
     (same,) = athanor.predict(run, [tmp_path / "texts.txt"])
-    assert same == found[0]
+    assert same == predictions[0]
 
 
-def test_ids_of_python(tiny_run):
+def test_ids_may_be_users_or_pairs(tiny_run):
     run = tiny_run(Recommender)
     known = run.splits.test.numpy(slice(0, 1)).features
     user, item = (known[name][0].decode() for name in ("user", "item"))
@@ -136,12 +136,12 @@ def test_ids_of_python(tiny_run):
 
 
 @pytest.mark.parametrize("values", [3, [3]])
-def test_other_inputs_are_answered(tiny_run, values):
+def test_other_inputs_raise_an_error(tiny_run, values):
     with pytest.raises(UnreadableError, match="expected an array of images"):
         athanor.predict(tiny_run(Mnist), values)
 
 
-def test_mistakes_raise_what_the_command_line_prints(tiny_run, tmp_path):
+def test_mistakes_raise_the_messages_of_the_command_line(tiny_run, tmp_path):
     with pytest.raises(RunError, match=r"holds no run\.json"):
         athanor.evaluate(tmp_path)
     with pytest.raises(FieldError, match="Received --precision 'float8'; expected one of auto"):
@@ -156,23 +156,23 @@ def test_mistakes_raise_what_the_command_line_prints(tiny_run, tmp_path):
         athanor.tune(Mnist.tiny(), workers=2)
 
 
-def test_data_are_checked(tmp_path):
+def test_check_data_returns_its_findings(tmp_path):
     data = {"x": [1.0, 2.0, 3.0] * 40, "y": [0.5, 1.5, 2.5] * 40}
-    found = athanor.check_data(Regression(data=data, target="y"), report=str(tmp_path / "r.html"))
-    assert found[0]["severity"] in ("error", "warning", "note")
-    assert found.notes == [f"report: {tmp_path / 'r.html'}"]
+    table = athanor.check_data(Regression(data=data, target="y"), report=str(tmp_path / "r.html"))
+    assert table[0]["severity"] in ("error", "warning", "note")
+    assert table.notes == [f"report: {tmp_path / 'r.html'}"]
 
 
 @pytest.mark.slow
-def test_a_search_gives_an_ordinary_run(tmp_path):
-    found = athanor.tune(Mnist.tiny(), trials=2, tuner="random", run_dir=tmp_path / "search")
-    assert found.best.scores["test"]["accuracy"] > 0.5
-    assert len(found.trials) == 2
-    assert "trials" in repr(found)
+def test_a_search_returns_an_ordinary_run(tmp_path):
+    result = athanor.tune(Mnist.tiny(), trials=2, tuner="random", run_dir=tmp_path / "search")
+    assert result.best.scores["test"]["accuracy"] > 0.5
+    assert len(result.trials) == 2
+    assert "trials" in repr(result)
 
 
 @pytest.mark.slow
-def test_the_page_runs_as_a_notebook():
+def test_the_examples_of_the_documentation_run_as_a_notebook():
     names = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL):
         *lines, last = ast.parse(block).body
@@ -184,6 +184,6 @@ def test_the_page_runs_as_a_notebook():
             exec(compile(ast.Module([last], []), "python.md", "exec"), names)
     assert Path(names["version"]).is_dir()
     assert names["predictions"][0]["input"] == 0
-    # The command line takes up what Python began.
+    # The same call loads the finished run.
     again = athanor.train(names["run"].app, run_dir=str(names["run"].path), verbose=0)
     assert again.path == names["run"].path

@@ -1,4 +1,4 @@
-"""What each verb prints: one JSON object for programs, plain lines for people."""
+"""The output of each verb: one JSON object with --json, else plain lines."""
 
 import json
 import shutil
@@ -14,10 +14,10 @@ TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
 
 def test_json_of_a_whole_process_is_one_object_on_standard_output(run, picture, elsewhere):
-    """TensorFlow prints from C++ too; a program that reads us sees none of it."""
-    asked = [run.path, picture(elsewhere / "a.png")]
+    """Standard output holds nothing that TensorFlow prints, from C++ too."""
+    arguments = [run.path, picture(elsewhere / "a.png")]
     done = subprocess.run(
-        [sys.executable, "-m", "athanor", "mnist", "predict", *asked, "--json"],
+        [sys.executable, "-m", "athanor", "mnist", "predict", *arguments, "--json"],
         capture_output=True,
         text=True,
         check=False,
@@ -28,14 +28,14 @@ def test_json_of_a_whole_process_is_one_object_on_standard_output(run, picture, 
     assert "probability" in done.stderr
 
 
-def json_of(answer):
-    status, output, error = answer
+def json_of(result):
+    status, output, error = result
     assert status == 0, error
     (line,) = output.splitlines()
     return json.loads(line)
 
 
-def assert_judged(result):
+def assert_score_summary(result):
     assert set(result) == {
         *("run", "test", "baselines", "remarks", "test_set"),
         *("seconds", "examples_per_second"),
@@ -49,17 +49,17 @@ def assert_judged(result):
 
 def test_json_of_train(ask, elsewhere):
     result = json_of(ask("mnist", "train", *TINY, "--json"))
-    assert_judged(result)
+    assert_score_summary(result)
     latest = elsewhere / "runs" / "mnist" / "latest"
     assert latest.resolve() == latest.parent / result["run"].rpartition("/")[2]
 
 
 def test_json_of_evaluate(ask, copied):
     result = json_of(ask("mnist", "evaluate", copied.path, "--json"))
-    assert_judged(result)
+    assert_score_summary(result)
     assert result["run"] == str(copied.path)
-    kept = json.loads((copied.path / "scores.json").read_text())
-    assert (result["test"], result["baselines"]) == (kept["test"], kept["baselines"])
+    stored = json.loads((copied.path / "scores.json").read_text())
+    assert (result["test"], result["baselines"]) == (stored["test"], stored["baselines"])
 
 
 def test_json_of_predict(ask, run, picture, elsewhere):
@@ -77,8 +77,8 @@ def test_json_of_export(ask, exported, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(exported(apps.Mnist).path, run)
     result = json_of(ask("mnist", "export", run, "--json"))
-    told = {"formats", "quantized", "request", "curl", "notes"}
-    assert set(result) == {"export", "parity"} | told
+    others = {"formats", "quantized", "request", "curl", "notes"}
+    assert set(result) == {"export", "parity"} | others
     assert (result["formats"], result["quantized"], result["notes"]) == ({}, None, [])
     assert result["curl"] == (
         f"curl -d @{result['request']} http://127.0.0.1:8501/v1/models/mnist:predict"
@@ -90,7 +90,7 @@ def test_json_of_export(ask, exported, tmp_path):
 
 
 @pytest.mark.slow
-def test_without_json_people_get_plain_lines(ask, copied):
+def test_without_json_the_output_is_plain_lines(ask, copied):
     status, output, _ = ask("mnist", "evaluate", copied.path)
     assert status == 0
     for part in ("this model", "majority", "softmax regression", "precision", "confusion.png"):
@@ -98,7 +98,7 @@ def test_without_json_people_get_plain_lines(ask, copied):
     assert "\x1b" not in output
 
 
-def test_list_names_every_app(ask):
+def test_list_shows_every_app_and_its_tasks(ask):
     status, output, _ = ask("list")
     assert status == 0
     rows = json_of(ask("list", "--json"))["apps"]
@@ -129,8 +129,8 @@ def test_compare_shows_runs_side_by_side(ask, copied):
     assert output.count("copied") == 2
     rows = json_of(ask("compare", copied.path, "--json"))["runs"]
     assert rows[0]["run"] == "copied"
-    kept = json.loads((copied.path / "scores.json").read_text())
-    assert rows[0]["accuracy"] == kept["test"]["accuracy"]
+    stored = json.loads((copied.path / "scores.json").read_text())
+    assert rows[0]["accuracy"] == stored["test"]["accuracy"]
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_folds_give_mean_and_spread(ask, elsewhere):
         first, second = (row[name] for row in tests)
         assert mean == pytest.approx((first + second) / 2)
         assert result["spread"][name] == pytest.approx(abs(first - second) / 2**0.5)
-    # A fold is a run like any other: its data are found again, cut as they were.
+    # A fold is an ordinary run: evaluation reads its data again, with the same splits.
     again = json_of(ask("mnist", "evaluate", elsewhere / "folds" / "fold-2", "--json"))
     assert again["test"] == tests[1]
 

@@ -1,4 +1,4 @@
-"""The server beside TensorFlow Serving's documented REST API; the client knows only that."""
+"""The server's REST interface, by a client of TensorFlow Serving's documented interface."""
 
 import base64
 import http.client
@@ -19,28 +19,28 @@ PREDICT = "/v1/models/{}:predict"
 
 
 @pytest.fixture
-def ask_server(served):
-    """A function from a path and a body to the status and the answer."""
+def send(served):
+    """A function from a path and a body to the status and the JSON content of the response."""
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
 
-    def asked(path, content=None, method=None):
+    def sent(path, content=None, method=None):
         body = content if content is None or isinstance(content, bytes) else json.dumps(content)
         connection.request(method or ("GET" if body is None else "POST"), path, body)
         response = connection.getresponse()
         return response.status, json.loads(response.read())
 
-    yield asked
+    yield sent
     connection.close()
 
 
 @pytest.fixture
-def predict(ask_server):
-    """A function from a model and a request to the answer, which must be one."""
+def predict(send):
+    """A function from a model and a request to the content of its successful response."""
 
     def predicted(model, **content):
-        status, answer = ask_server(PREDICT.format(model), content)
-        assert status == 200, answer
-        return answer
+        status, response = send(PREDICT.format(model), content)
+        assert status == 200, response
+        return response
 
     return predicted
 
@@ -55,27 +55,27 @@ def probabilities(exported, pictures):
     return np.asarray(exported(Mnist).model(pictures))
 
 
-def test_the_question_in_the_docs_is_answered(predict, pictures):
+def test_the_request_in_the_docs_has_a_response(predict, pictures):
     docs = (Path(__file__).resolve().parents[1] / "docs" / "serving.md").read_text()
     body = re.search(r"^echo '(.*)' \|$", docs, re.M)[1]
     content = base64.b64encode(tf.io.encode_png(pictures[0]).numpy()).decode()
-    question = json.loads(re.sub(r"'\$\(.*?\)'", lambda _: content, body))
-    (answer,) = predict("mnist", **question)["predictions"]
-    assert set(answer) == {"class", "probabilities"}
+    request = json.loads(re.sub(r"'\$\(.*?\)'", lambda _: content, body))
+    (prediction,) = predict("mnist", **request)["predictions"]
+    assert set(prediction) == {"class", "probabilities"}
 
 
-def test_status_of_a_model(ask_server):
+def test_status_of_a_model(send):
     status = {"error_code": "OK", "error_message": ""}
-    wanted = {"version": "1", "state": "AVAILABLE", "status": status}
+    expected = {"version": "1", "state": "AVAILABLE", "status": status}
     for path in ("/v1/models/mnist", "/v1/models/mnist/versions/1"):
-        assert ask_server(path) == (200, {"model_version_status": [wanted]})
+        assert send(path) == (200, {"model_version_status": [expected]})
 
 
-def test_metadata_of_a_model(ask_server):
-    status, told = ask_server("/v1/models/mnist/metadata")
+def test_metadata_of_a_model(send):
+    status, content = send("/v1/models/mnist/metadata")
     assert status == 200
-    assert told["model_spec"] == {"name": "mnist", "signature_name": "", "version": "1"}
-    signatures = told["metadata"]["signature_def"]["signature_def"]
+    assert content["model_spec"] == {"name": "mnist", "signature_name": "", "version": "1"}
+    signatures = content["metadata"]["signature_def"]["signature_def"]
     assert {"serving_default", "encoded"} <= set(signatures)
     pixels = signatures["serving_default"]["inputs"]["pixels"]
     assert pixels["dtype"] == "DT_UINT8"
@@ -84,17 +84,17 @@ def test_metadata_of_a_model(ask_server):
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_rows(named, predict, pictures, probabilities):
+def test_predict_for_rows(named, predict, pictures, probabilities):
     rows = [{"pixels": one} if named else one for one in pictures.tolist()]
     predictions = predict("mnist", instances=rows)["predictions"]
     assert [set(one) for one in predictions] == [{"class", "probabilities"}] * 3
-    given = np.array([one["probabilities"] for one in predictions])
-    np.testing.assert_allclose(given, probabilities, atol=1e-5)
+    predicted = np.array([one["probabilities"] for one in predictions])
+    np.testing.assert_allclose(predicted, probabilities, atol=1e-5)
     assert [one["class"] for one in predictions] == [str(k) for k in probabilities.argmax(1)]
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_columns(named, predict, pictures, probabilities):
+def test_predict_for_columns(named, predict, pictures, probabilities):
     column = pictures.tolist()
     outputs = predict("mnist", inputs={"pixels": column} if named else column)["outputs"]
     np.testing.assert_allclose(outputs["probabilities"], probabilities, atol=1e-5)
@@ -109,9 +109,9 @@ def test_bytes_are_base64(predict, pictures, probabilities):
         [{"b64": one.rstrip("=")} for one in files],
         [{"b64": "\n".join(textwrap.wrap(one, 76)) + "\n"} for one in files],
     ):
-        given = predict("mnist", signature_name="encoded", instances=rows)["predictions"]
-        found = [one["probabilities"] for one in given]
-        np.testing.assert_allclose(found, probabilities, atol=1e-5)
+        predictions = predict("mnist", signature_name="encoded", instances=rows)["predictions"]
+        predicted = [one["probabilities"] for one in predictions]
+        np.testing.assert_allclose(predicted, probabilities, atol=1e-5)
 
 
 def test_the_only_output_has_no_name(predict, exported):
@@ -119,62 +119,63 @@ def test_the_only_output_has_no_name(predict, exported):
     raw = run.splits.test.numpy(slice(4)).features
     names = list(run.splits.test.columns)
     rows = [dict(zip(names, row, strict=True)) for row in raw["numbers"].tolist()]
-    wanted = np.asarray(run.model(raw))
-    given = predict("regression", instances=rows)["predictions"]
-    np.testing.assert_allclose(given, wanted, rtol=1e-5)
+    expected = np.asarray(run.model(raw))
+    predictions = predict("regression", instances=rows)["predictions"]
+    np.testing.assert_allclose(predictions, expected, rtol=1e-5)
     columns = {name: [row[name] for row in rows] for name in names}
-    np.testing.assert_allclose(predict("regression", inputs=columns)["outputs"], wanted, rtol=1e-5)
+    outputs = predict("regression", inputs=columns)["outputs"]
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5)
 
 
-def test_numbers_that_json_does_not_have(predict, exported):
-    """NaN is a missing number in a request; an answer holds no number for an item that is none."""
+def test_requests_may_hold_nan_and_responses_hold_none(predict, exported):
+    """NaN is a missing number in a request; a list of items is not padded."""
     names = list(exported(Regression).splits.test.columns)
     (value,) = predict("regression", instances=[dict.fromkeys(names, math.nan)])["predictions"]
     assert math.isfinite(value)
     user = exported(Recommender).splits.train.numpy([0]).features["user"].tolist()
-    asked = {"user": [user[0].decode()], "k": 10**6, "exclude_seen": True}
-    outputs = predict("recommender", signature_name="recommend", inputs=asked)["outputs"]
-    met = exported(Recommender).splits
-    known = {
+    inputs = {"user": [user[0].decode()], "k": 10**6, "exclude_seen": True}
+    outputs = predict("recommender", signature_name="recommend", inputs=inputs)["outputs"]
+    splits = exported(Recommender).splits
+    seen = {
         item.decode()
-        for part in (met.train, met.valid, met.test)
+        for part in (splits.train, splits.valid, splits.test)
         for item in part.numpy().features["item"][part.numpy().features["user"] == user[0]]
     }
     (items,), (scores,) = outputs["items"], outputs["scores"]
-    offered = {item.decode() for item in met.train.numpy().features["item"]}
-    assert len(items) == len(scores) == len(offered - known)
-    assert not known & {*items, ""}
+    candidates = {item.decode() for item in splits.train.numpy().features["item"]}
+    assert len(items) == len(scores) == len(candidates - seen)
+    assert not seen & {*items, ""}
     assert all(map(math.isfinite, scores))
 
 
-def test_texts(predict, exported):
+def test_predict_for_texts(predict, exported):
     texts = ["never a dull moment", "größer"]
-    given = predict("text", instances=texts)["predictions"]
-    wanted = np.asarray(exported(Text).model(tf.constant(texts)))
-    np.testing.assert_allclose([one["probabilities"] for one in given], wanted, atol=1e-5)
+    predictions = predict("text", instances=texts)["predictions"]
+    expected = np.asarray(exported(Text).model(tf.constant(texts)))
+    np.testing.assert_allclose([one["probabilities"] for one in predictions], expected, atol=1e-5)
 
 
-def test_many_signatures(predict):
+def test_every_signature_can_be_named(predict):
     pair = {"user": "nobody", "item": "nothing"}
     for name in ("serving_default", "rating"):
-        (given,) = predict("recommender", signature_name=name, instances=[pair])["predictions"]
-        assert set(given) == {"rating", "score"}
+        (rated,) = predict("recommender", signature_name=name, instances=[pair])["predictions"]
+        assert set(rated) == {"rating", "score"}
 
 
 PIXEL = [[[0]] * 8] * 8
 MISTAKES = {
-    "nothing": b"",
-    "no JSON": b"{",
-    "no object": b"[1]",
-    "no UTF-8": b'{"instances": ["\xff"]}',
+    "empty body": b"",
+    "invalid JSON": b"{",
+    "not an object": b"[1]",
+    "not UTF-8": b'{"instances": ["\xff"]}',
     "deep": b'{"instances": ' + b"[" * 100_000,
     "deep with NaN": b'{"signature_name": NaN, "instances": ' + b"[" * 100_000,
     "neither key": {"signature_name": "serving_default"},
     "both keys": {"instances": [PIXEL], "inputs": [PIXEL]},
-    "no list": {"instances": {"pixels": PIXEL}},
+    "not a list": {"instances": {"pixels": PIXEL}},
     "no rows": {"instances": []},
     "unknown signature": {"signature_name": "other", "instances": [PIXEL]},
-    "a number for a name": {"signature_name": 1, "instances": [PIXEL]},
+    "a number as a name": {"signature_name": 1, "instances": [PIXEL]},
     "unknown input": {"instances": [{"other": PIXEL}]},
     "missing input": {"inputs": {"other": PIXEL}},
     "another shape": {"instances": [[[0]] * 8]},
@@ -190,46 +191,46 @@ MISTAKES = {
     "huge": {"instances": [[[[10**400]] * 8] * 8]},
     "NaN": {"instances": [[[[math.nan]] * 8] * 8]},
     "broken base64": {"signature_name": "encoded", "instances": [{"b64": "?"}]},
-    "no picture": {"signature_name": "encoded", "instances": [{"b64": "AAAA"}]},
+    "not a picture": {"signature_name": "encoded", "instances": [{"b64": "AAAA"}]},
     "half a character": b'{"signature_name": "encoded", "instances": ["\\ud800"]}',
-    "half a character for a name": b'{"signature_name": "\\ud800", "instances": [NaN]}',
-    "half a character for an input": b'{"instances": [{"\\ud800": NaN}]}',
+    "half a character as a name": b'{"signature_name": "\\ud800", "instances": [NaN]}',
+    "half a character as an input": b'{"instances": [{"\\ud800": NaN}]}',
     "a number beside a list": b'{"instances": [[[[1]2,[3],[4],[5],[6],[7],[8],[9]]]]}',
 }
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_answered_by_what_is_wrong(name, ask_server):
-    status, answer = ask_server(PREDICT.format("mnist"), MISTAKES[name])
+def test_a_mistake_gets_status_400_and_an_error(name, send):
+    status, content = send(PREDICT.format("mnist"), MISTAKES[name])
     assert status == 400
-    assert set(answer) == {"error"}
-    assert answer["error"]
-    assert not any(part in answer["error"] for part in ("Traceback", "{{", ".py", "execution"))
+    assert set(content) == {"error"}
+    assert content["error"]
+    assert not any(part in content["error"] for part in ("Traceback", "{{", ".py", "execution"))
 
 
-def test_what_is_not_there(ask_server):
+def test_unknown_models_and_versions(send):
     body = {"instances": [PIXEL]}
     for path in ("/v1/models/other", "/v1/models/mnist/versions/7", "/v1/models/mnist/versions/0"):
-        for asked in ((path,), (f"{path}:predict", body), (f"{path}/metadata",)):
-            status, answer = ask_server(*asked)
+        for arguments in ((path,), (f"{path}:predict", body), (f"{path}/metadata",)):
+            status, content = send(*arguments)
             assert status == 404
-            assert "not find" in answer["error"] or "not found" in answer["error"]
-    wanted = "Servable not found for request: Specific(mnist, 7)"
-    assert ask_server("/v1/models/mnist/versions/7:predict", body)[1] == {"error": wanted}
-    assert ask_server("/v1/models/mnist/labels/stable:predict", body)[0] == 400
-    # As TensorFlow Serving 2.21 says it: by what is asked.
-    for path, told in (
+            assert "not find" in content["error"] or "not found" in content["error"]
+    expected = "Servable not found for request: Specific(mnist, 7)"
+    assert send("/v1/models/mnist/versions/7:predict", body)[1] == {"error": expected}
+    assert send("/v1/models/mnist/labels/stable:predict", body)[0] == 400
+    # The messages of TensorFlow Serving 2.21, which depend on the method.
+    for path, message in (
         ("other", "Could not find any versions of model other"),
         ("other/versions/3", "Could not find version 3 of model other"),
         ("other/metadata", "Servable not found for request: Latest(other)"),
         ("other/versions/3/metadata", "Servable not found for request: Specific(other, 3)"),
     ):
-        assert ask_server(f"/v1/models/{path}") == (404, {"error": told})
+        assert send(f"/v1/models/{path}") == (404, {"error": message})
     for digits in ("9" * 4420, "0" * 4420 + "9" * 30):
-        status, answer = ask_server(f"/v1/models/mnist/versions/{digits}:predict", body)
-        assert status == 400 and answer["error"].startswith("Failed to convert version: ")
-    assert ask_server(f"/v1/models/mnist/versions/{'0' * 4420}1:predict", body)[0] == 200
-    assert ask_server("/v1/models/mnist/versions/99999999999999999999:predict", body)[0] == 400
+        status, content = send(f"/v1/models/mnist/versions/{digits}:predict", body)
+        assert status == 400 and content["error"].startswith("Failed to convert version: ")
+    assert send(f"/v1/models/mnist/versions/{'0' * 4420}1:predict", body)[0] == 200
+    assert send("/v1/models/mnist/versions/99999999999999999999:predict", body)[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -244,39 +245,39 @@ def test_what_is_not_there(ask_server):
         ("GET", "/v1/models/mnist/versions/one"),
     ],
 )
-def test_what_is_no_request_of_the_interface(method, path, ask_server):
-    status, answer = ask_server(path, b"{}" if method == "POST" else None, method)
-    assert (status, answer) == (400, {"error": f"Malformed request: {method} {path}"})
+def test_requests_outside_of_the_interface_are_malformed(method, path, send):
+    status, content = send(path, b"{}" if method == "POST" else None, method)
+    assert (status, content) == (400, {"error": f"Malformed request: {method} {path}"})
 
 
 @pytest.mark.parametrize(
     "path", ["/etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/v1/models/..%2F..%2Fmnist:predict"]
 )
-def test_a_path_is_no_file(path, ask_server):
-    assert ask_server(path, {"instances": [PIXEL]})[0] in (404, 405)
+def test_no_path_reaches_a_file(path, send):
+    assert send(path, {"instances": [PIXEL]})[0] in (404, 405)
 
 
 @pytest.mark.parametrize("kind", ["classify", "regress"])
-def test_no_signature_is_of_another_kind(kind, ask_server):
-    status, answer = ask_server(f"/v1/models/mnist:{kind}", {"examples": [{"x": 1}]})
+def test_classify_and_regress_are_refused(kind, send):
+    status, content = send(f"/v1/models/mnist:{kind}", {"examples": [{"x": 1}]})
     assert status == 400
-    assert "signature method_name to be" in answer["error"]
-    assert ask_server(f"/v1/models/mnist:{kind}", {"instances": [1]})[0] == 400
+    assert "signature method_name to be" in content["error"]
+    assert send(f"/v1/models/mnist:{kind}", {"instances": [1]})[0] == 400
 
 
-def test_what_is_served(ask_server):
-    status, models = ask_server("/v1/models")
+def test_the_list_of_models_and_the_health_check(send):
+    status, models = send("/v1/models")
     assert status == 200
     assert {one["name"]: one["version"] for one in models} == dict.fromkeys(
         (app.name() for app in apps.ALL), 1
     )
     assert all(isinstance(one["about"], dict) for one in models)
-    status, health = ask_server("/healthz")
+    status, health = send("/healthz")
     assert (status, health["status"], health["models"]["mnist"]) == (200, "ok", 1)
-    assert ask_server("/healthz", {})[0] == 405
+    assert send("/healthz", {})[0] == 405
 
 
-def test_requests_are_counted_and_told(served, predict, ask_server):
+def test_requests_are_counted_and_logged(served, predict, send):
     def counted():
         connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
         connection.request("GET", "/metrics")
@@ -287,7 +288,7 @@ def test_requests_are_counted_and_told(served, predict, ask_server):
     ok, bad = (f'athanor_requests_total{{model="text",status="{n}"}}' for n in (200, 400))
     before = counted()
     predict("text", instances=["fine"])
-    assert ask_server(PREDICT.format("text"), {"instances": [1]})[0] == 400
+    assert send(PREDICT.format("text"), {"instances": [1]})[0] == 400
     after = counted()
     assert float(after[ok]) == float(before.get(ok, 0)) + 1
     assert float(after[bad]) == float(before.get(bad, 0)) + 1
@@ -295,7 +296,7 @@ def test_requests_are_counted_and_told(served, predict, ask_server):
     assert "process_resident_memory_bytes" in after
     served.access_log.flush()
     lines = [json.loads(line) for line in served.settings.log.read_text().splitlines()]
-    told = [one for one in lines if one["event"] == "request" and one["model"] == "text"]
-    assert {"time", "method", "path", "status", "ms", "version"} <= set(told[-1])
-    assert told[-1]["status"] == 400
-    assert "int" in told[-1]["error"] or "type" in told[-1]["error"]
+    logged = [one for one in lines if one["event"] == "request" and one["model"] == "text"]
+    assert {"time", "method", "path", "status", "ms", "version"} <= set(logged[-1])
+    assert logged[-1]["status"] == 400
+    assert "int" in logged[-1]["error"] or "type" in logged[-1]["error"]

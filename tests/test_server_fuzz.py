@@ -1,4 +1,4 @@
-"""Whatever is asked, the server answers by less than 500 and in JSON, and goes on."""
+"""Every request gets a JSON response with a status below 500, and the server stays up."""
 
 import base64
 import http.client
@@ -8,14 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-LIMITS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-SOME = settings(max_examples=25, deadline=None, suppress_health_check=LIMITS, database=None)
+SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+SOME = settings(max_examples=25, deadline=None, suppress_health_check=SUPPRESSED, database=None)
 MANY = settings(SOME, max_examples=1000)
 
 names = st.sampled_from(
     ["pixels", "image_bytes", "text", "user", "item", "k", "exclude_seen", "b64", "bmi"]
 )
-# Halves of surrogate pairs too: JSON can write what UTF-8 cannot.
+# Halves of surrogate pairs, which JSON can encode and UTF-8 cannot.
 half = st.sampled_from(["\ud800", "a\udfff"])
 leaves = st.one_of(
     half,
@@ -53,20 +53,20 @@ models = st.sampled_from(["mnist", "recommender", "regression", "text"])
 
 @pytest.fixture
 def raw(served):
-    """A function that sends a request, checks what every answer must be, and gives its status."""
+    """A function that sends a request, checks the response, and returns its status."""
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
 
     def sent(method, path, body=None):
         connection.request(method, path, body)
         response = connection.getresponse()
-        status, answer = response.status, response.read()
-        assert status < 500, (status, answer)
-        assert b"Traceback" not in answer
-        assert b'File "' not in answer
-        # Elsewhere there are pages for people.
+        status, content = response.status, response.read()
+        assert status < 500, (status, content)
+        assert b"Traceback" not in content
+        assert b'File "' not in content
+        # Other successful responses are files of the web page.
         if status != 200 or response.getheader("content-type") == "application/json":
-            read = json.loads(answer)
-            assert status == 200 or (set(read) == {"error"} and read["error"])
+            parsed = json.loads(content)
+            assert status == 200 or (set(parsed) == {"error"} and parsed["error"])
         return status
 
     yield sent
@@ -82,7 +82,7 @@ def check_bytes(raw, model, body):
     assert raw("POST", f"/v1/models/{model}:predict", body) == 400
 
 
-def check_cut(raw, model, content, place):
+def check_truncated(raw, model, content, place):
     body = json.dumps(content).encode()
     raw("POST", f"/v1/models/{model}:predict", body[: int(place * len(body))])
 
@@ -108,8 +108,8 @@ def test_any_bytes(raw, model, body):
 
 @SOME
 @given(model=models, content=requests, place=st.floats(0, 1))
-def test_any_part_of_a_request(raw, model, content, place):
-    check_cut(raw, model, content, place)
+def test_any_truncated_request(raw, model, content, place):
+    check_truncated(raw, model, content, place)
 
 
 @SOME
@@ -137,13 +137,13 @@ def test_any_length_of_a_list(raw, k, seen, users):
 
 @SOME
 @given(place=st.floats(0, 1), flip=st.integers(0, 255))
-def test_any_damage_of_a_picture(raw, place, flip):
+def test_any_damaged_picture(raw, place, flip):
     import tensorflow as tf
 
     picture = bytearray(tf.io.encode_png(tf.zeros([8, 8, 1], tf.uint8)).numpy())
-    cut = picture[: int(place * len(picture))]
+    truncated = picture[: int(place * len(picture))]
     picture[min(int(place * len(picture)), len(picture) - 1)] ^= flip
-    for data in (cut, picture):
+    for data in (truncated, picture):
         rows = [{"b64": base64.b64encode(data).decode()}]
         content = {"signature_name": "encoded", "instances": rows}
         raw("POST", "/v1/models/mnist:predict", json.dumps(content))

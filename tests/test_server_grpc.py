@@ -1,4 +1,4 @@
-"""The server's gRPC side by TensorFlow Serving's own stubs."""
+"""The server's gRPC interface, by TensorFlow Serving's own stubs."""
 
 import grpc
 import numpy as np
@@ -29,14 +29,14 @@ def predictions(channel):
 
 
 def request(model, signature="", **inputs):
-    made = predict_pb2.PredictRequest()
-    made.model_spec.name, made.model_spec.signature_name = model, signature
+    message = predict_pb2.PredictRequest()
+    message.model_spec.name, message.model_spec.signature_name = model, signature
     for name, value in inputs.items():
-        made.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-    return made
+        message.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return message
 
 
-def refused(call, code):
+def assert_refused(call, code):
     with pytest.raises(grpc.RpcError) as error:
         call()
     assert error.value.code() == code
@@ -47,11 +47,11 @@ def refused(call, code):
 def test_predict(predictions, exported):
     run = exported(Mnist)
     pictures = run.splits.test.numpy(slice(3)).features
-    wanted = np.asarray(run.model(pictures))
+    expected = np.asarray(run.model(pictures))
     response = predictions.Predict(request("mnist", pixels=pictures))
-    found = {name: tf.make_ndarray(one) for name, one in response.outputs.items()}
-    np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
-    assert found["class"].tolist() == [str(k).encode() for k in wanted.argmax(1)]
+    outputs = {name: tf.make_ndarray(one) for name, one in response.outputs.items()}
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
+    assert outputs["class"].tolist() == [str(k).encode() for k in expected.argmax(1)]
     spec = response.model_spec
     assert (spec.name, spec.version.value, spec.signature_name) == ("mnist", 1, "serving_default")
 
@@ -60,54 +60,54 @@ def test_predict(predictions, exported):
 def test_columns_of_numbers_may_be_float32(kind, predictions, exported):
     run = exported(Regression)
     columns = unpack_columns(run.samples.raw, run.splits.train.kinds)
-    given = {name: column.astype(kind) for name, column in columns.items()}
-    response = predictions.Predict(request("regression", **given))
-    found = tf.make_ndarray(response.outputs["value"])
-    np.testing.assert_allclose(found, run.samples.answers, rtol=1e-5)
+    inputs = {name: column.astype(kind) for name, column in columns.items()}
+    response = predictions.Predict(request("regression", **inputs))
+    values = tf.make_ndarray(response.outputs["value"])
+    np.testing.assert_allclose(values, run.samples.answers, rtol=1e-5)
 
 
-def test_predict_on_bytes_and_scalars(predictions, exported):
+def test_predict_for_bytes_and_scalars(predictions, exported):
     picture = exported(Mnist).splits.test.numpy(slice(1)).features[0]
     response = predictions.Predict(
         request("mnist", "encoded", image_bytes=[tf.io.encode_png(picture).numpy()])
     )
     assert tf.make_ndarray(response.outputs["probabilities"]).shape == (1, 10)
     user = exported(Recommender).splits.train.numpy([0]).features["user"].tolist()
-    asked = {"user": user, "k": np.int32(4), "exclude_seen": np.bool_(False)}
-    response = predictions.Predict(request("recommender", "recommend", **asked))
+    inputs = {"user": user, "k": np.int32(4), "exclude_seen": np.bool_(False)}
+    response = predictions.Predict(request("recommender", "recommend", **inputs))
     assert tf.make_ndarray(response.outputs["items"]).shape == (1, 4)
 
 
 def test_outputs_can_be_chosen(predictions):
-    asked = request("mnist", pixels=np.zeros([1, 8, 8, 1], np.uint8))
-    asked.output_filter.append("class")
-    assert set(predictions.Predict(asked).outputs) == {"class"}
-    asked.output_filter.append("other")
-    refused(lambda: predictions.Predict(asked), grpc.StatusCode.INVALID_ARGUMENT)
+    message = request("mnist", pixels=np.zeros([1, 8, 8, 1], np.uint8))
+    message.output_filter.append("class")
+    assert set(predictions.Predict(message).outputs) == {"class"}
+    message.output_filter.append("other")
+    assert_refused(lambda: predictions.Predict(message), grpc.StatusCode.INVALID_ARGUMENT)
 
 
 def test_metadata(predictions):
-    asked = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
-    asked.model_spec.name = "mnist"
-    response = predictions.GetModelMetadata(asked)
+    message = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    message.model_spec.name = "mnist"
+    response = predictions.GetModelMetadata(message)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
     inputs = signatures.signature_def["serving_default"].inputs
     assert inputs["pixels"].dtype == tf.uint8.as_datatype_enum
     assert response.model_spec.version.value == 1
-    del asked.metadata_field[:]
-    refused(lambda: predictions.GetModelMetadata(asked), grpc.StatusCode.INVALID_ARGUMENT)
+    del message.metadata_field[:]
+    assert_refused(lambda: predictions.GetModelMetadata(message), grpc.StatusCode.INVALID_ARGUMENT)
 
 
 def test_status(channel):
     stub = model_service_pb2_grpc.ModelServiceStub(channel)
-    asked = get_model_status_pb2.GetModelStatusRequest()
-    asked.model_spec.name = "text"
-    (status,) = stub.GetModelStatus(asked).model_version_status
+    message = get_model_status_pb2.GetModelStatusRequest()
+    message.model_spec.name = "text"
+    (status,) = stub.GetModelStatus(message).model_version_status
     available = get_model_status_pb2.ModelVersionStatus.State.AVAILABLE
     assert (status.version, status.state, status.status.error_code) == (1, available, 0)
-    asked.model_spec.name = "other"
-    refused(lambda: stub.GetModelStatus(asked), grpc.StatusCode.NOT_FOUND)
+    message.model_spec.name = "other"
+    assert_refused(lambda: stub.GetModelStatus(message), grpc.StatusCode.NOT_FOUND)
 
 
 def _filled(proto, size):
@@ -129,8 +129,8 @@ OTHER_TYPE.inputs["pixels"].tensor_shape.dim[0].size = 2**23
 UNKNOWN_TYPE = request("mnist", pixels=np.zeros([1, 8, 8, 1], np.uint8))
 UNKNOWN_TYPE.inputs["pixels"].dtype = 77
 MISTAKES = {
-    "a type of sixteen times the memory": (OTHER_TYPE, "INVALID_ARGUMENT"),
-    "a type that is none": (UNKNOWN_TYPE, "INVALID_ARGUMENT"),
+    "a type that takes sixteen times the memory": (OTHER_TYPE, "INVALID_ARGUMENT"),
+    "an unknown type": (UNKNOWN_TYPE, "INVALID_ARGUMENT"),
     "no model": (request(""), "INVALID_ARGUMENT"),
     "unknown model": (request("other"), "NOT_FOUND"),
     "unknown version": (VERSION, "NOT_FOUND"),
@@ -142,28 +142,28 @@ MISTAKES = {
     "huge": (HUGE, "INVALID_ARGUMENT"),
     "repeated": (REPEATED, "INVALID_ARGUMENT"),
     "short": (SHORT, "INVALID_ARGUMENT"),
-    "no picture": (request("mnist", "encoded", image_bytes=[b"\0"]), "INVALID_ARGUMENT"),
+    "not a picture": (request("mnist", "encoded", image_bytes=[b"\0"]), "INVALID_ARGUMENT"),
 }
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_answered_by_a_code(name, predictions):
-    asked, code = MISTAKES[name]
-    refused(lambda: predictions.Predict(asked), grpc.StatusCode[code])
+def test_a_mistake_gets_its_status_code(name, predictions):
+    message, code = MISTAKES[name]
+    assert_refused(lambda: predictions.Predict(message), grpc.StatusCode[code])
 
 
-def test_a_tensor_of_another_type_is_not_read(predictions, monkeypatch):
+def test_a_tensor_of_another_type_is_not_converted(predictions, monkeypatch):
     monkeypatch.setattr(tf, "make_ndarray", None)
-    refused(lambda: predictions.Predict(OTHER_TYPE), grpc.StatusCode.INVALID_ARGUMENT)
+    assert_refused(lambda: predictions.Predict(OTHER_TYPE), grpc.StatusCode.INVALID_ARGUMENT)
 
 
-def test_no_signature_is_of_another_kind(predictions):
-    asked = classification_pb2.ClassificationRequest()
-    asked.model_spec.name = "mnist"
-    refused(lambda: predictions.Classify(asked), grpc.StatusCode.UNIMPLEMENTED)
+def test_classify_is_unimplemented(predictions):
+    message = classification_pb2.ClassificationRequest()
+    message.model_spec.name = "mnist"
+    assert_refused(lambda: predictions.Classify(message), grpc.StatusCode.UNIMPLEMENTED)
 
 
-def test_a_port_that_is_taken_is_told(served):
+def test_a_port_in_use_is_refused(served):
     from serving import grpc_service
     from serving.addresses import ServeError
 
@@ -174,7 +174,7 @@ def test_a_port_that_is_taken_is_told(served):
         grpc_service.start_server(handler, "127.0.0.1", served.grpc_port)
 
 
-def test_bodies_that_are_read_at_once_have_a_common_limit():
+def test_messages_that_are_read_at_once_have_a_common_limit():
     from serving.grpc_service import MAX_THREADS, num_threads
     from serving.http.limits import Limits
 
@@ -183,23 +183,23 @@ def test_bodies_that_are_read_at_once_have_a_common_limit():
     assert num_threads(Limits(max_body=2**31)) == 1
 
 
-def test_a_body_is_read_when_it_is_its_turn(monkeypatch):
+def test_a_message_is_read_only_when_a_thread_is_free(monkeypatch):
     import threading
     from types import SimpleNamespace
 
     from serving import grpc_service
     from serving.http.limits import Limits
 
-    read, turn = [], threading.Event()
+    read_sizes, may_respond = [], threading.Event()
     parse = predict_pb2.PredictRequest.FromString
 
     def counted(data):
-        read.append(len(data))
+        read_sizes.append(len(data))
         return parse(data)
 
     class SlowService(grpc_service.PredictionService):
         def Predict(self, *_):  # noqa: N802
-            turn.wait(20)
+            may_respond.wait(20)
             return predict_pb2.PredictResponse()
 
     message = SimpleNamespace(FromString=counted)
@@ -218,8 +218,8 @@ def test_a_body_is_read_when_it_is_its_turn(monkeypatch):
         calls = [stub.Predict.future(request("mnist", pixels=[1])) for _ in range(6)]
         with pytest.raises(grpc.FutureTimeoutError):
             calls[-1].result(timeout=0.5)
-        assert len(read) == 2
-        turn.set()
+        assert len(read_sizes) == 2
+        may_respond.set()
         assert all(call.result(timeout=20) is not None for call in calls)
-    assert len(read) == 6
+    assert len(read_sizes) == 6
     server.stop(0).wait()

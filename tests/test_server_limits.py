@@ -1,4 +1,4 @@
-"""What a connection may take before its request is known, and by which names it may ask."""
+"""Limits of connections, heads, hosts and bodies over HTTP."""
 
 import asyncio
 import contextlib
@@ -30,9 +30,9 @@ PREDICT = "/v1/models/m:predict"
 
 @pytest.fixture(scope="module")
 def small(exported, tmp_path_factory):
-    """A server that has room for three connections."""
+    """A server that allows three connections."""
     limits = Limits(
-        max_concurrency=1, max_silent=2, max_body=2**16, head_seconds=HEAD_SECONDS, timeout=5
+        max_concurrency=1, max_idle=2, max_body=2**16, head_seconds=HEAD_SECONDS, timeout=5
     )
     log, ready = tmp_path_factory.mktemp("small") / "log", threading.Event()
     server = Server([f"m={exported(Mnist).path}"], Settings(port=0, log=log, limits=limits))
@@ -46,26 +46,26 @@ def small(exported, tmp_path_factory):
 
 @pytest.fixture
 def connect(small):
-    with contextlib.ExitStack() as kept:
-        yield lambda: kept.enter_context(socket.create_connection(("127.0.0.1", small.port), 20))
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(socket.create_connection(("127.0.0.1", small.port), 20))
 
 
-def answer_of(connection):
-    """All that is sent until the server closes; what was sent to it is thrown away then."""
-    read = b""
+def read_all(connection):
+    """Return all that the server sends until it closes the connection."""
+    received = b""
     with contextlib.suppress(ConnectionError):
         while part := connection.recv(2**16):
-            read += part
-    return read
+            received += part
+    return received
 
 
-def ask(server, path, body=None, **headers):
+def send(server, path, body=None, **headers):
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     connection.request("POST" if body else "GET", path, body, headers)
     response = connection.getresponse()
-    found = response.status, response.read(), response.headers
+    result = response.status, response.read(), response.headers
     connection.close()
-    return found
+    return result
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_endless_headers_are_refused(line, connect, small):
         while sent < 100 * MAX_HEAD_BYTES:
             connection.sendall(line)
             sent += len(line)
-    assert sent < 100 * MAX_HEAD_BYTES, "the server reads on"
-    assert ask(small, "/v1/models/m")[0] == 200
+    assert sent < 100 * MAX_HEAD_BYTES, "the server still reads"
+    assert send(small, "/v1/models/m")[0] == 200
 
 
-def test_headers_that_are_too_large_are_answered(connect):
+def test_headers_that_are_too_large_get_status_431(connect):
     connection = connect()
     connection.sendall(b"GET / HTTP/1.1\r\nx: " + b"y" * (MAX_HEAD_BYTES + 2**17))
-    head, _, body = answer_of(connection).partition(b"\r\n\r\n")
+    head, _, body = read_all(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 431 ")
     assert json.loads(body) == {"error": "The headers are larger than 65536 bytes"}
 
@@ -101,21 +101,21 @@ def test_headers_that_are_too_large_are_answered(connect):
     ],
     ids=["TLS", "HTTP/2", "negative length", "no chunk"],
 )
-def test_what_is_no_http_is_answered_in_json(sent, connect, small):
+def test_other_protocols_get_an_error_in_json(sent, connect, small):
     connection = connect()
     connection.sendall(sent)
-    head, _, body = answer_of(connection).partition(b"\r\n\r\n")
+    head, _, body = read_all(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ") and b"application/json" in head
     assert "HTTP/1.1" in json.loads(body)["error"]
-    assert ask(small, "/v1/models/m")[0] == 200
+    assert send(small, "/v1/models/m")[0] == 200
 
 
-def test_a_body_behind_an_offer_of_http_2_is_read(small):
+def test_a_body_after_an_offer_of_http_2_is_read(small):
     """Java's client sends such an offer with its first request."""
     body = json.dumps(PIXELS).encode()
     headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMA"}
-    status, answer, _ = ask(small, PREDICT, body, **headers)
-    assert (status, answer) == ask(small, PREDICT, body)[:2]
+    status, response, _ = send(small, PREDICT, body, **headers)
+    assert (status, response) == send(small, PREDICT, body)[:2]
     assert status == 200
 
 
@@ -132,7 +132,7 @@ def head_offering_http_2(body):
 
 def test_an_offer_of_http_2_may_arrive_in_two_segments(connect, small):
     body = json.dumps(PIXELS).encode()
-    expected = ask(small, PREDICT, body)[1]
+    expected = send(small, PREDICT, body)[1]
     request = head_offering_http_2(body) + body
     for place in (request.index(b"Upgrade: h2c") + part for part in (0, 3, 7, 9)):
         connection = connect()
@@ -140,11 +140,11 @@ def test_an_offer_of_http_2_may_arrive_in_two_segments(connect, small):
         connection.sendall(request[:place])
         time.sleep(0.05)
         connection.sendall(request[place:])
-        assert answer_of(connection).endswith(expected), place
+        assert read_all(connection).endswith(expected), place
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 10_000])
-def test_an_upgrade_header_is_renamed_wherever_a_head_is_cut(size):
+def test_an_upgrade_header_is_renamed_wherever_a_head_is_split(size):
     body = b"{}\r\nUpgrade: h2c\r\n"
     request = head_offering_http_2(body) + body
     for _ in range(2):  # the second request of a connection too
@@ -157,7 +157,7 @@ def test_an_upgrade_header_is_renamed_wherever_a_head_is_cut(size):
 
 
 def test_endless_trailers_are_refused(connect):
-    """What may follow a body in chunks is no end either."""
+    """Trailers may follow a chunked body."""
     connection = connect()
     connection.sendall(
         b"POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\n"
@@ -168,68 +168,68 @@ def test_endless_trailers_are_refused(connect):
         while sent < 100 * MAX_HEAD_BYTES:
             connection.sendall(b"y" * 1000)
             sent += 1000
-    assert sent < 100 * MAX_HEAD_BYTES, "the server reads on"
+    assert sent < 100 * MAX_HEAD_BYTES, "the server still reads"
 
 
-def test_a_large_body_is_no_large_head(small):
+def test_a_large_body_does_not_count_as_a_head(small):
     body = json.dumps({"inputs": PIXELS["inputs"] * 150}).encode()
     assert len(body) < 2**16
     for _ in range(3):
-        status, answer, _ = ask(small, PREDICT, body)
-        assert (status, len(json.loads(answer)["outputs"]["class"])) == (200, 150)
+        status, response, _ = send(small, PREDICT, body)
+        assert (status, len(json.loads(response)["outputs"]["class"])) == (200, 150)
 
 
 @pytest.mark.parametrize("begin", [b"", b"GET / HTTP/1.1\r\nHost: local"], ids=["silent", "slow"])
-def test_a_head_that_does_not_arrive_is_given_up(begin, connect):
+def test_a_head_that_does_not_arrive_gets_status_408(begin, connect):
     connection = connect()
     connection.sendall(begin)
     start = time.monotonic()
-    assert answer_of(connection).startswith(b"HTTP/1.1 408 ")
+    assert read_all(connection).startswith(b"HTTP/1.1 408 ")
     assert HEAD_SECONDS / 2 < time.monotonic() - start < 15
 
 
-def test_silent_connections_keep_nobody_out(connect, small):
+def test_silent_connections_exclude_no_other(connect, small):
     silent = [connect() for _ in range(20)]
     for path in ("/v1/models/m", "/", "/healthz"):
-        assert ask(small, path)[0] == 200
+        assert send(small, path)[0] == 200
     assert len(small.rest.connections) <= 3
-    assert answer_of(silent[0]) == b"", "it was silent longest"
-    # One that has asked before, and is silent now, gives way too.
-    kept = http.client.HTTPConnection("127.0.0.1", small.port, timeout=20)
-    kept.request("GET", "/healthz")
-    assert kept.getresponse().read()
+    assert read_all(silent[0]) == b"", "it was idle longest"
+    # A connection that is idle after a request is replaced too.
+    idle = http.client.HTTPConnection("127.0.0.1", small.port, timeout=20)
+    idle.request("GET", "/healthz")
+    assert idle.getresponse().read()
     for _ in range(5):
         connect()
-    assert ask(small, "/healthz")[0] == 200
-    kept.close()
+    assert send(small, "/healthz")[0] == 200
+    idle.close()
 
 
-def test_where_all_are_answered_others_come_later(small, monkeypatch):
+def test_too_many_connections_get_status_503(small, monkeypatch):
     monkeypatch.setattr(small.rest, "connections", range(4))
     for path in ("/v1/models/m", "/"):
-        status, answer, headers = ask(small, path)
+        status, response, headers = send(small, path)
         assert status == 503
-        told = {"error": "More than 3 connections at once; send it again soon"}
-        assert json.loads(answer) == told
+        expected = {"error": "More than 3 connections at once; send the request again soon"}
+        assert json.loads(response) == expected
         assert headers["retry-after"] and headers["connection"] == "close"
-    assert ask(small, "/healthz")[0] == 200
+    assert send(small, "/healthz")[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/v1/models/m", "/v1/models", "/", "/metrics", "/healthz"])
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8501", "localhost.evil.example"])
 def test_another_host_is_refused(path, host, small):
-    status, answer, _ = ask(small, path, Host=host)
+    status, response, _ = send(small, path, Host=host)
     assert status == 421
-    assert "--allow-host" in json.loads(answer)["error"]
-    assert ask(small, path, Host="localhost:1")[0] == 200
+    assert "--allow-host" in json.loads(response)["error"]
+    assert send(small, path, Host="localhost:1")[0] == 200
 
 
-def allows(host, given, *allowed):
-    return AllowedHosts(host, allowed).allows([(b"host", given.encode())])
+def allows(host, header, *allowed):
+    return AllowedHosts(host, allowed).allows([(b"host", header.encode())])
 
 
 @pytest.mark.parametrize(
-    ("host", "given", "taken"),
+    ("host", "header", "allowed"),
     [
         ("127.0.0.1", "localhost", True),
         ("127.0.0.1", "LOCALHOST.:80", True),
@@ -251,9 +251,9 @@ def allows(host, given, *allowed):
         ("0.0.0.0", "[evil.example]", False),
     ],
 )
-def test_hosts(host, given, taken):
-    assert allows(host, given) == taken
-    assert allows(host, given, "*")
+def test_allowed_hosts(host, header, allowed):
+    assert allows(host, header) == allowed
+    assert allows(host, header, "*")
     assert allows(host, "proxy.example:443", "other.example", "Proxy.example")
     assert AllowedHosts(host).allows([])
     assert not AllowedHosts("127.0.0.1").allows(
@@ -261,7 +261,7 @@ def test_hosts(host, given, taken):
     )
 
 
-ZEROS = {
+ENCODINGS = {
     "gzip": gzip.compress,
     "deflate": zlib.compress,
     "x-gzip": gzip.compress,
@@ -276,14 +276,14 @@ def raw_deflate(body):
 
 @pytest.mark.parametrize(
     ("encoding", "compress"),
-    [*ZEROS.items(), ("deflate", raw_deflate)],
-    ids=[*ZEROS, "raw deflate"],
+    [*ENCODINGS.items(), ("deflate", raw_deflate)],
+    ids=[*ENCODINGS, "raw deflate"],
 )
-def test_a_compressed_body_is_inflated(encoding, compress, small):
+def test_a_compressed_body_is_decompressed(encoding, compress, small):
     body = json.dumps(PIXELS).encode()
     headers = {"Content-Encoding": encoding}
-    status, answer, _ = ask(small, PREDICT, compress(body), **headers)
-    assert (status, answer) == ask(small, PREDICT, body)[:2]
+    status, response, _ = send(small, PREDICT, compress(body), **headers)
+    assert (status, response) == send(small, PREDICT, body)[:2]
     assert status == 200
 
 
@@ -305,13 +305,13 @@ def test_a_body_may_be_compressed_by_its_transfer_encoding(
         f"Transfer-Encoding: {encoding}\r\n\r\n".encode()
         + chunked(content(body))
     )
-    answer = answer_of(connection)
-    assert answer.startswith(b"HTTP/1.1 %d " % status), answer
-    assert status != 200 or answer.endswith(ask(small, PREDICT, body)[1])
+    response = read_all(connection)
+    assert response.startswith(b"HTTP/1.1 %d " % status), response
+    assert status != 200 or response.endswith(send(small, PREDICT, body)[1])
 
 
-def test_a_body_of_very_many_lists_is_refused_before_they_are_made():
-    """16 MB of `[],` became lists of 340 MB."""
+def test_a_body_of_too_many_lists_is_refused_before_it_is_parsed():
+    """16 MB of `[],` took 340 MB as Python lists."""
     body = b'{"instances": [' + b"[]," * MAX_JSON_CONTAINERS + b"[]]}"
     start = time.process_time()
     with pytest.raises(RequestError, match="lists and objects in a body"):
@@ -320,8 +320,8 @@ def test_a_body_of_very_many_lists_is_refused_before_they_are_made():
     assert len(parse_object(b'{"instances": [' + b"[]," * 1000 + b"[]]}")["instances"]) == 1001
 
 
-def test_the_lists_and_objects_of_a_body_take_a_bounded_memory():
-    """Objects of one key took 513 MB."""
+def test_the_lists_and_objects_of_a_body_take_bounded_memory():
+    """Objects with one key took 513 MB."""
     one = b'{"a":1},'
     body = b'{"instances":[' + one * (MAX_JSON_CONTAINERS - 3) + b"{}]}"
     tracemalloc.start()
@@ -345,14 +345,14 @@ def test_the_lists_and_objects_of_a_body_take_a_bounded_memory():
     ],
     ids=range(7),
 )
-def test_what_cannot_be_inflated_is_answered(encoding, body, status, part, small):
-    found, answer, headers = ask(small, PREDICT, body, **{"Content-Encoding": encoding})
-    assert found == status
-    assert part in json.loads(answer)["error"]
+def test_a_body_that_cannot_be_decompressed_is_refused(encoding, body, status, part, small):
+    actual, response, headers = send(small, PREDICT, body, **{"Content-Encoding": encoding})
+    assert actual == status
+    assert part in json.loads(response)["error"]
     assert status != 415 or headers["accept-encoding"] == "gzip, deflate"
 
 
-def test_members_of_gzip_are_joined():
+def test_the_members_of_a_gzip_body_are_joined():
     async def joined():
         body = gzip.compress(b"one ") + gzip.compress(b"two")
         return b"".join([part async for part in decompress(body, "gzip")])
@@ -360,8 +360,8 @@ def test_members_of_gzip_are_joined():
     assert asyncio.run(joined()) == b"one two"
 
 
-def test_a_body_of_very_many_members_is_refused():
-    """What follows a member is copied: of 800,000 empty ones in 16 MB that took minutes."""
+def test_a_body_of_too_many_gzip_members_is_refused():
+    """zlib copies the rest of the body after each member: 800,000 empty ones took minutes."""
 
     async def all_of(body):
         return [part async for part in decompress(body, "gzip")]
@@ -372,8 +372,8 @@ def test_a_body_of_very_many_members_is_refused():
         asyncio.run(all_of(empty * (MAX_GZIP_MEMBERS + 1)))
 
 
-def test_a_bomb_is_inflated_no_further_than_it_may_be():
-    """Of 64 megabytes of zeros only the first slice is made."""
+def test_a_compression_bomb_is_decompressed_slice_by_slice():
+    """Only the first slice of 64 megabytes of zeros is in memory."""
 
     async def first():
         return len(await anext(decompress(bomb, "gzip")))
@@ -383,18 +383,20 @@ def test_a_bomb_is_inflated_no_further_than_it_may_be():
     assert asyncio.run(first()) <= 2**18
 
 
-def test_gzip_that_is_not_called_so_is_named(small):
-    status, answer, _ = ask(small, PREDICT, gzip.compress(json.dumps(PIXELS).encode()))
-    assert status == 400 and "Content-Encoding: gzip" in json.loads(answer)["error"]
+def test_gzip_without_its_header_is_recognised(small):
+    status, response, _ = send(small, PREDICT, gzip.compress(json.dumps(PIXELS).encode()))
+    assert status == 400 and "Content-Encoding: gzip" in json.loads(response)["error"]
 
 
-def test_columns_of_different_lengths_are_named(served):
+def test_columns_of_different_lengths_are_reported(served):
     columns = {name: [0.0, 1.0] for name in ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4")}
     body = json.dumps({"inputs": {**columns, "s5": [1.0], "s6": [0.0, 1.0]}})
-    status, answer, _ = ask(served, "/v1/models/regression:predict", body)
+    status, response, _ = send(served, "/v1/models/regression:predict", body)
     assert status == 400
-    error = json.loads(answer)["error"]
+    error = json.loads(response)["error"]
     assert "age 2" in error and "s5 1" in error and "expected one length" in error
     pairs = {"user": ["a", "b"], "item": ["c"]}
-    status, answer, _ = ask(served, "/v1/models/recommender:predict", json.dumps({"inputs": pairs}))
-    assert status == 400 and b"item 1, user 2" in answer
+    status, response, _ = send(
+        served, "/v1/models/recommender:predict", json.dumps({"inputs": pairs})
+    )
+    assert status == 400 and b"item 1, user 2" in response

@@ -1,4 +1,4 @@
-"""What takes too long is given up, and what is over is given back."""
+"""Timeouts of requests and of the access log, and the release of threads and models."""
 
 import asyncio
 import os
@@ -20,14 +20,14 @@ SLOW, QUICK = b'{"instances": [1000000000]}', b'{"instances": [1, 2]}'
 
 @pytest.fixture(scope="module")
 def counting(tmp_path_factory):
-    """A model that counts to the number it is given, step by step."""
+    """A model that counts to its input step by step, so that large inputs are slow."""
 
     class Counting(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "most")])
-        def count(self, most):
-            last = tf.reduce_max(most)
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "limit")])
+        def count(self, limit):
+            last = tf.reduce_max(limit)
             end = tf.while_loop(lambda at: at < last, lambda at: (at + 1,), [tf.constant(0)])
-            return {"steps": tf.fill(tf.shape(most), end[0])}
+            return {"steps": tf.fill(tf.shape(limit), end[0])}
 
     path = tmp_path_factory.mktemp("counting") / "1"
     module = Counting()
@@ -37,36 +37,35 @@ def counting(tmp_path_factory):
     servable.close()
 
 
-def given_up(servable, seconds=0.1):
-    asked = parse_request(SLOW, servable)
+def seconds_until_timeout(servable, seconds=0.1):
+    request = parse_request(SLOW, servable)
     start = time.monotonic()
     with pytest.raises(RequestError) as error:
-        servable.run_within(asked.signature, asked.arrays, seconds)
+        servable.run_within(request.signature, request.arrays, seconds)
     assert error.value.status == 504
     return time.monotonic() - start
 
 
-def test_a_graph_that_takes_too_long_is_given_up(counting):
-    assert given_up(counting) < 5
-    # What is quick is found by the thread that asks.
-    asked = parse_request(QUICK, counting)
-    assert counting.run(asked.signature, asked.arrays)["steps"].tolist() == [2, 2]
+def test_a_graph_that_takes_too_long_is_cancelled(counting):
+    assert seconds_until_timeout(counting) < 5
+    request = parse_request(QUICK, counting)
+    assert counting.run(request.signature, request.arrays)["steps"].tolist() == [2, 2]
 
 
 @pytest.mark.parametrize("batch", [0, 0.001], ids=["alone", "in a batch"])
-def test_slow_requests_leave_the_threads_to_others(batch, counting):
+def test_slow_requests_release_their_threads(batch, counting):
     batcher = Batcher(seconds=batch, threads=2, timeout=0.1) if batch else None
     executor = RequestExecutor(timeout=0.1, threads=2, batcher=batcher)
 
-    async def asked():
+    async def responses():
         slow = [executor.execute(counting, SLOW) for _ in range(4)]
-        found = await asyncio.gather(*slow, return_exceptions=True)
-        assert [one.status for one in found] == [504] * 4
+        errors = await asyncio.gather(*slow, return_exceptions=True)
+        assert [one.status for one in errors] == [504] * 4
         executor.timeout = 30
         return await executor.execute(counting, QUICK)
 
     start = time.monotonic()
-    assert asyncio.run(asked()) == b'{"predictions":[2,2]}'
+    assert asyncio.run(responses()) == b'{"predictions":[2,2]}'
     assert time.monotonic() - start < 10
     executor.close()
     if batcher:
@@ -81,7 +80,7 @@ def test_an_access_log_without_a_reader_blocks_no_request(monkeypatch):
     monkeypatch.setattr("serving.access_log.CLOSE_SECONDS", 0.1)
     monkeypatch.setattr("serving.access_log.FLUSH_SECONDS", 0.01)
     monkeypatch.setattr("serving.access_log.MAX_PENDING_LINES", 50)
-    others = threading.enumerate()  # of servers of other tests, which go on
+    others = threading.enumerate()  # of the servers of other tests
     log = AccessLog()
     log.start()
     start = time.monotonic()
@@ -92,17 +91,17 @@ def test_an_access_log_without_a_reader_blocks_no_request(monkeypatch):
     log.close()
     assert time.monotonic() - start < 5
     os.set_blocking(reading, True)
-    read = bytearray()
+    received = bytearray()
     with os.fdopen(reading, "rb", buffering=0) as end:
-        while b"lines left out" not in read:
-            read += end.read(2**16)
+        while b"lines left out" not in received:
+            received += end.read(2**16)
     for thread in set(threading.enumerate()) - set(others):
-        thread.join(5)  # else it writes to the next file of this number
+        thread.join(5)  # else it would write to the next file with this descriptor
     os.close(writing)
 
 
 def test_an_access_log_without_a_reader_does_not_spin(monkeypatch):
-    """Where standard error does not block, a write that does not fit comes back at once."""
+    """If standard error does not block, a write to a full pipe returns at once."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     monkeypatch.setattr("serving.access_log.STDERR", writing)
@@ -115,16 +114,16 @@ def test_an_access_log_without_a_reader_does_not_spin(monkeypatch):
     time.sleep(1.5)
     assert time.process_time() - start < 0.5
     end = os.fdopen(reading, "rb", buffering=0)
-    read = end.read(2**16)
-    while b'"number":999' not in read:
-        read += end.read(2**16)
-    assert read.count(b"\n") == 1000
+    received = end.read(2**16)
+    while b'"number":999' not in received:
+        received += end.read(2**16)
+    assert received.count(b"\n") == 1000
     log.close()
     end.close()
     os.close(writing)
 
 
-def test_a_line_that_cannot_be_written_takes_no_other_with_it(tmp_path):
+def test_a_line_that_cannot_be_encoded_leaves_the_others(tmp_path):
     log = AccessLog(tmp_path / "log")
     log.log("one")
     with pytest.raises(TypeError):

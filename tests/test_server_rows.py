@@ -1,4 +1,4 @@
-"""A small request with very many rows takes no more memory than a model needs for some of them."""
+"""A model gets the rows of a large request in blocks, so that memory is bounded."""
 
 import base64
 import io
@@ -16,17 +16,17 @@ from serving.http.codec import encode_response, parse_request
 
 
 class Counting(tf.Module):
-    """Tells of each row among how many it was asked."""
+    """A model that returns for each row the number of rows in the call."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "number")])
     def rows(self, number):
         size = tf.shape(number)
-        return {"number": number, "together": tf.fill(size, size[0])}
+        return {"number": number, "call_rows": tf.fill(size, size[0])}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "file_bytes")])
     def files(self, file_bytes):
         size = tf.shape(file_bytes)
-        return {"together": tf.fill(size, size[0])}
+        return {"call_rows": tf.fill(size, size[0])}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "number")])
     def total(self, number):
@@ -43,53 +43,53 @@ def counting(tmp_path_factory):
     servable.close()
 
 
-@pytest.mark.parametrize("way", ["run", "run_within"])
+@pytest.mark.parametrize("method", ["run", "run_within"])
 @pytest.mark.parametrize("count", [0, 1, BLOCK_ROWS, BLOCK_ROWS + 1, 1000])
-def test_rows_are_asked_about_in_parts(way, count, counting):
+def test_rows_are_predicted_in_blocks(method, count, counting):
     signature = counting.signature(None)
     arrays = {"number": np.arange(count, dtype="int32")}
-    more = () if way == "run" else (20,)
-    found = getattr(counting, way)(signature, arrays, *more)
-    assert found["number"].tolist() == list(range(count))
-    assert found["together"].max(initial=0) <= BLOCK_ROWS
+    seconds = () if method == "run" else (20,)
+    outputs = getattr(counting, method)(signature, arrays, *seconds)
+    assert outputs["number"].tolist() == list(range(count))
+    assert outputs["call_rows"].max(initial=0) <= BLOCK_ROWS
 
 
-def test_files_are_asked_about_in_smaller_parts(counting):
+def test_files_are_predicted_in_smaller_blocks(counting):
     files = {"file_bytes": np.array([b""] * 100, object)}
-    found = counting.run(counting.signature("files"), files)
-    assert found["together"].max() == BLOCK_FILES
+    outputs = counting.run(counting.signature("files"), files)
+    assert outputs["call_rows"].max() == BLOCK_FILES
 
 
-def test_what_is_no_answer_to_each_row_is_asked_whole(counting):
+def test_a_signature_without_an_output_for_each_row_gets_all_rows(counting):
     arrays = {"number": np.ones(1000, "int32")}
     assert counting.run(counting.signature("total"), arrays)["total"] == 1000
 
 
-def test_more_rows_than_a_request_may_have_are_refused(counting):
+def test_too_many_rows_in_a_request_are_refused(counting):
     body = b'{"instances":[' + b"1," * MAX_ROWS + b"1]}"
     with pytest.raises(RequestError, match=f"{MAX_ROWS + 1} rows; expected at most {MAX_ROWS}"):
         parse_request(body, counting)
 
 
-def test_many_small_pictures_are_answered_each(exported):
-    """Of 100 bytes each, they become as large as the model's input."""
+def test_many_small_pictures_each_have_a_prediction(exported):
+    """Files of 100 bytes become arrays of the model's input size."""
     run = exported(Finetune)
     servable = Servable(run.path / "export" / "1", 1)
     files = []
     for level in (0, 255):
-        place = io.BytesIO()
-        Image.new("RGB", (1, 1), (level, 0, 0)).save(place, "PNG")
-        files.append({"b64": base64.b64encode(place.getvalue()).decode()})
+        file = io.BytesIO()
+        Image.new("RGB", (1, 1), (level, 0, 0)).save(file, "PNG")
+        files.append({"b64": base64.b64encode(file.getvalue()).decode()})
     body = {"signature_name": "encoded", "instances": files * (BLOCK_FILES + 1)}
-    asked = parse_request(json.dumps(body).encode(), servable)
-    found = servable.run_within(asked.signature, asked.arrays, 60)
-    few = servable.run(asked.signature, {"image_bytes": asked.arrays["image_bytes"][:2]})
-    for name, whole in found.items():
-        assert len(whole) == 2 * (BLOCK_FILES + 1)
-        np.testing.assert_array_equal(whole[:2], whole[-2:])
-        if whole.dtype.kind == "f":
-            np.testing.assert_allclose(whole[:2], few[name], atol=1e-5)
-    assert len(json.loads(encode_response(asked, found))["predictions"]) == len(files) * (
+    request = parse_request(json.dumps(body).encode(), servable)
+    outputs = servable.run_within(request.signature, request.arrays, 60)
+    first_two = servable.run(request.signature, {"image_bytes": request.arrays["image_bytes"][:2]})
+    for name, output in outputs.items():
+        assert len(output) == 2 * (BLOCK_FILES + 1)
+        np.testing.assert_array_equal(output[:2], output[-2:])
+        if output.dtype.kind == "f":
+            np.testing.assert_allclose(output[:2], first_two[name], atol=1e-5)
+    assert len(json.loads(encode_response(request, outputs))["predictions"]) == len(files) * (
         BLOCK_FILES + 1
     )
     servable.close()

@@ -1,4 +1,4 @@
-"""What a server does before it says that it is there."""
+"""The start of a server: warm-up requests, and the threads of a version."""
 
 import json
 import subprocess
@@ -24,11 +24,11 @@ def export(exported):
 
 
 def test_a_server_warms_up_over_http_without_logging(exported, tmp_path, monkeypatch):
-    asked = []
+    bodies = []
     execute = RequestExecutor.execute
 
     async def counted(self, servable, body):
-        asked.append(body)
+        bodies.append(body)
         return await execute(self, servable, body)
 
     monkeypatch.setattr(RequestExecutor, "execute", counted)
@@ -39,18 +39,18 @@ def test_a_server_warms_up_over_http_without_logging(exported, tmp_path, monkeyp
     assert ready.wait(30)
     server.stop()
     thread.join(30)
-    assert len(asked) >= self_request.MAX_REPEATS
-    assert any(body.startswith(b'{"instances"') for body in asked)
-    told = [json.loads(line) for line in log.read_text().splitlines()]
-    assert "serving" in {one["event"] for one in told}
-    assert "request" not in {one["event"] for one in told}
+    assert len(bodies) >= self_request.MAX_REPEATS
+    assert any(body.startswith(b'{"instances"') for body in bodies)
+    events = {json.loads(line)["event"] for line in log.read_text().splitlines()}
+    assert "serving" in events
+    assert "request" not in events
     assert b"athanor_requests_total{" not in server.metrics.text()
 
 
 @pytest.mark.parametrize(
     ("seconds", "threads"), [(60.0, 1), (0.0, ALL_CORES)], ids=["quick", "slow"]
 )
-def test_what_is_quick_keeps_to_one_thread(seconds, threads, export, monkeypatch):
+def test_a_quick_model_runs_in_one_thread(seconds, threads, export, monkeypatch):
     monkeypatch.setattr("serving.warmup.MAX_INLINE_SECONDS", seconds)
     servable = loading.load(export, 1)
     assert servable.threads == threads
@@ -58,23 +58,23 @@ def test_what_is_quick_keeps_to_one_thread(seconds, threads, export, monkeypatch
     servable.close()
 
 
-def test_what_cannot_answer_leaves_no_session(export, monkeypatch):
-    made = []
+def test_a_model_that_fails_its_warm_up_is_closed(export, monkeypatch):
+    created = []
 
-    class Remembered(Servable):
+    class Recorded(Servable):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
-            made.append(self)
+            created.append(self)
 
     def fails(_):
         raise ValueError("broken")
 
-    monkeypatch.setattr(loading, "Servable", Remembered)
+    monkeypatch.setattr(loading, "Servable", Recorded)
     monkeypatch.setattr(loading, "warm_up", fails)
     with pytest.raises(ValueError, match="broken"):
         loading.load(export, 1)
-    assert made
-    assert not any(one.signatures for one in made)
+    assert created
+    assert not any(one.signatures for one in created)
 
 
 COUNT = """
@@ -97,8 +97,8 @@ for threads in (1, 9):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists threads")
-def test_threads_are_those_of_each_version(export):
+def test_each_version_has_its_own_threads(export):
     command = [sys.executable, "-c", COUNT, str(export)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    one, nine = map(int, ended.stdout.split())
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    one, nine = map(int, done.stdout.split())
     assert nine >= 9 > one

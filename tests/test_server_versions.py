@@ -1,4 +1,4 @@
-"""New versions are picked up, old ones drained; what cannot be loaded is told; limits hold."""
+"""Versions of a model are loaded, replaced and unloaded; requests have limits."""
 
 import asyncio
 import contextlib
@@ -38,8 +38,8 @@ class MemoryLog:
     def __init__(self):
         self.events = []
 
-    def log(self, event, **facts):
-        self.events.append({"event": event, **facts})
+    def log(self, event, **fields):
+        self.events.append({"event": event, **fields})
 
 
 @pytest.fixture
@@ -51,22 +51,22 @@ def directory(exported, tmp_path):
 
 @pytest.fixture
 def publish(directory):
-    """A function from a number to a version of that number, whole at once."""
+    """A function that adds a version, complete at once."""
 
     def published(number, broken=False):
-        beside = directory / f".beside-{number}"
-        shutil.copytree(directory / "1", beside)
+        temporary = directory / f".temporary-{number}"
+        shutil.copytree(directory / "1", temporary)
         if broken:
-            for path in (beside / "variables").iterdir():
+            for path in (temporary / "variables").iterdir():
                 path.write_bytes(b"broken")
-        beside.rename(directory / str(number))
+        temporary.rename(directory / str(number))
 
     return published
 
 
 @pytest.fixture
 def model(directory):
-    """A model of that directory, looked after by hand."""
+    """A model of that directory, which the tests refresh."""
     model = Model(Address("m", directory), Servable, MemoryLog().log)
     model.refresh()
     yield model
@@ -85,7 +85,7 @@ def test_the_newest_version_is_served(model, publish):
     assert states(model) == {10: "AVAILABLE", 1: "END"}
 
 
-def test_a_version_is_unloaded_when_nobody_asks_it(model, publish):
+def test_a_version_is_unloaded_after_its_last_request(model, publish):
     with model.use() as old:
         publish(2)
         model.refresh()
@@ -99,23 +99,23 @@ def test_a_version_is_unloaded_when_nobody_asks_it(model, publish):
     assert not old.signatures
 
 
-def test_a_broken_version_is_told_and_the_old_one_stays(model, publish, directory):
+def test_a_broken_version_is_reported_and_the_old_one_stays(model, publish, directory):
     publish(2, broken=True)
     model.refresh()
     model.refresh()
     assert model.current.number == 1
-    told, served = model.statuses()
-    assert (told.version, told.state, served.state) == (2, "END", "AVAILABLE")
-    assert told.code != "OK"
-    assert told.message
-    assert str(directory) not in told.message
+    broken, served = model.statuses()
+    assert (broken.version, broken.state, served.state) == (2, "END", "AVAILABLE")
+    assert broken.code != "OK"
+    assert broken.message
+    assert str(directory) not in broken.message
     shutil.rmtree(directory / "2")
     publish(2)
     model.refresh()
     assert model.current.number == 2
 
 
-def test_variables_that_arrive_after_the_graph_are_waited_for(model, directory):
+def test_a_version_is_loaded_again_when_its_variables_arrive(model, directory):
     before = model.current
     shutil.copytree(directory / "1", directory / "2", ignore=lambda *_: ["variables"])
     model.refresh()
@@ -126,23 +126,23 @@ def test_variables_that_arrive_after_the_graph_are_waited_for(model, directory):
     assert model.current is not before
 
 
-def test_what_failed_is_tried_again_ever_more_seldom(directory, monkeypatch):
-    now, tried = 0.0, []
+def test_a_failed_load_is_tried_again_at_growing_intervals(directory, monkeypatch):
+    now, attempts = 0.0, []
     monkeypatch.setattr("serving.versions.time.monotonic", lambda: now)
 
     def load(*_):
-        tried.append(now)
+        attempts.append(now)
         raise MemoryError
 
     model = Model(Address("m", directory), load, MemoryLog().log)
     for second in range(3000):
         now = float(second)
         model.refresh()
-    assert tried[:4] == [0, 5, 15, 35]
-    assert tried[-1] - tried[-2] == 600
+    assert attempts[:4] == [0, 5, 15, 35]
+    assert attempts[-1] - attempts[-2] == 600
 
 
-def test_a_removed_version_gives_way_to_the_one_before(model, publish, directory):
+def test_the_previous_version_replaces_a_removed_one(model, publish, directory):
     publish(2)
     model.refresh()
     shutil.rmtree(directory / "2")
@@ -153,7 +153,7 @@ def test_a_removed_version_gives_way_to_the_one_before(model, publish, directory
     assert model.current.number == 1, "the last one stays"
 
 
-def test_a_version_of_the_same_number_is_another_one(model, directory):
+def test_a_replaced_version_of_the_same_number_is_loaded(model, directory):
     before = model.current
     shutil.copytree(directory / "1", directory / "new")
     shutil.rmtree(directory / "1")
@@ -163,37 +163,37 @@ def test_a_version_of_the_same_number_is_another_one(model, directory):
     assert states(model) == {1: "AVAILABLE"}
 
 
-def test_variables_that_only_keras_restores_are_no_version(run, tmp_path):
-    """As TensorFlow Serving could not answer either, though tf.saved_model.load can."""
+def test_a_version_without_its_variables_is_not_served(run, tmp_path):
+    """Neither TensorFlow Serving nor this server finds them, though tf.saved_model.load does."""
     import tensorflow as tf
 
     module = tf.Module()
     module.model = run.model
-    ask = tf.function(
+    predict = tf.function(
         lambda pixels: {"probabilities": run.model(pixels)},
         input_signature=[tf.TensorSpec([None, 8, 8, 1], tf.uint8, "pixels")],
         autograph=False,
     )
-    tf.saved_model.save(module, str(tmp_path / "1"), {"serving_default": ask})
+    tf.saved_model.save(module, str(tmp_path / "1"), {"serving_default": predict})
     with pytest.raises(NothingServedError, match="Could not find variable"):
         Server([str(tmp_path)], Settings(port=0, log=tmp_path / "log", trust=True))
 
 
-def test_requests_do_not_notice_that_versions_change(directory, publish, tmp_path):
-    campaign(directory, publish, tmp_path, swaps=2, least=100)
+def test_no_request_fails_while_versions_change(directory, publish, tmp_path):
+    send_during_swaps(directory, publish, tmp_path, swaps=2, num_requests=100)
 
 
 @pytest.mark.slow
-def test_many_requests_do_not_notice_that_versions_change(directory, publish, tmp_path):
-    campaign(directory, publish, tmp_path, swaps=10, least=2000)
+def test_none_of_many_requests_fails_while_versions_change(directory, publish, tmp_path):
+    send_during_swaps(directory, publish, tmp_path, swaps=10, num_requests=2000)
 
 
 @pytest.mark.slow
-def test_a_version_that_was_replaced_is_out_of_memory(directory, publish, tmp_path):
+def test_a_replaced_version_is_freed(directory, publish, tmp_path):
     server = Server(
-        [f"m={directory}"], Settings(port=0, every=0.05, log=tmp_path / "log", trust=True)
+        [f"m={directory}"], Settings(port=0, refresh_seconds=0.05, log=tmp_path / "log", trust=True)
     )
-    # The graph, which points at itself: only a search for garbage finds it.
+    # The graph is a reference cycle: only the garbage collector frees it.
     first = weakref.ref(server.models.find("m").current._graph)
     ready = threading.Event()
     serving = threading.Thread(target=server.run, args=[ready.set])
@@ -210,22 +210,23 @@ def test_a_version_that_was_replaced_is_out_of_memory(directory, publish, tmp_pa
         serving.join(30)
 
 
-def campaign(directory, publish, tmp_path, swaps, least):
+def send_during_swaps(directory, publish, tmp_path, swaps, num_requests):
+    """Send requests while versions change; all must get the same successful response."""
     server = Server(
-        [f"m={directory}"], Settings(port=0, every=0.05, log=tmp_path / "log", trust=True)
+        [f"m={directory}"], Settings(port=0, refresh_seconds=0.05, log=tmp_path / "log", trust=True)
     )
-    ready, answers = threading.Event(), []
+    ready, responses = threading.Event(), []
     serving = threading.Thread(target=server.run, args=[ready.set])
     serving.start()
     assert ready.wait(30)
-    going = threading.Event()
+    swapped = threading.Event()
 
     def client():
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-        while not going.is_set() or len(answers) < least:
+        while not swapped.is_set() or len(responses) < num_requests:
             connection.request("POST", "/v1/models/m:predict", BODY)
             response = connection.getresponse()
-            answers.append((response.status, response.read()))
+            responses.append((response.status, response.read()))
         connection.close()
 
     clients = [threading.Thread(target=client) for _ in range(4)]
@@ -239,17 +240,17 @@ def campaign(directory, publish, tmp_path, swaps, least):
                 assert time.monotonic() < end
                 time.sleep(0.01)
     finally:
-        going.set()
+        swapped.set()
         for one in clients:
             one.join(60)
         server.stop()
         serving.join(30)
-    assert len(answers) >= least
-    assert {status for status, _ in answers} == {200}
-    assert len({body for _, body in answers}) == 1
+    assert len(responses) >= num_requests
+    assert {status for status, _ in responses} == {200}
+    assert len({body for _, body in responses}) == 1
 
 
-def test_names(exported, directory, tmp_path, monkeypatch):
+def test_addresses_of_models(exported, directory, tmp_path, monkeypatch):
     run = exported(Mnist).path
     assert addresses([str(run)]) == [Address("mnist", run / "export", run)]
     assert addresses([f"digits={run}"]) == [Address("digits", run / "export", run)]
@@ -263,7 +264,7 @@ def test_names(exported, directory, tmp_path, monkeypatch):
     (directory / "9999999999999999999").symlink_to(directory / "1")
     assert versions(directory) == [1]
     (tmp_path / "empty").mkdir()
-    for asked, reason in (
+    for arguments, reason in (
         ([], "no runs"),
         ([str(run), str(run)], "two models named 'mnist'"),
         ([f"a/b={run}"], "the name 'a/b'"),
@@ -272,10 +273,10 @@ def test_names(exported, directory, tmp_path, monkeypatch):
         ([str(tmp_path / "empty")], "no exported version"),
     ):
         with pytest.raises(ServeError, match=reason):
-            addresses(asked)
+            addresses(arguments)
 
 
-def test_the_command_answers_mistakes_in_a_line(ask, exported, monkeypatch):
+def test_mistakes_of_the_command_get_one_line(ask, exported, monkeypatch):
     run = exported(Mnist).path
     with listening_socket("127.0.0.1", 0) as busy:
         port = busy.getsockname()[1]
@@ -311,7 +312,7 @@ sys.exit(status)
 """
 
 
-def test_a_server_needs_no_keras_and_ends_when_it_is_told(exported):
+def test_a_server_needs_no_keras_and_ends_after_sigterm(exported):
     process = subprocess.Popen(
         [sys.executable, "-c", WITHOUT_KERAS, str(exported(Mnist).path)],
         stdout=subprocess.PIPE,
@@ -334,8 +335,8 @@ def test_a_server_needs_no_keras_and_ends_when_it_is_told(exported):
         process.kill()
         process.communicate()
     assert process.returncode == 0, error
-    ours = {name for name in output.split() if name.partition(".")[0] in OURS and "." in name}
-    # The command line reads the options of every verb, which load nothing else.
+    ours = {name for name in output.split() if name.partition(".")[0] in ROOMS and "." in name}
+    # The command line imports the options of every verb, which import nothing else.
     ours -= {name for name in ours if name.endswith(".options")}
     assert {name.partition(".")[0] for name in ours} == {
         *("apps", "cli", "inference", "pipelines", "serving", "training")
@@ -357,14 +358,14 @@ def test_a_server_needs_no_keras_and_ends_when_it_is_told(exported):
     assert not [name for name in output.split() if name.partition(".")[0] == "keras"]
 
 
-OURS = {
+ROOMS = {
     *("apps", "cli", "conformance", "evaluation", "exporting", "inference", "optimizers"),
     *("pipelines", "serving", "training"),
 }
 
 
 class SlowExecutor:
-    """Answers after a while."""
+    """An executor that responds after some seconds."""
 
     def __init__(self, seconds):
         self.seconds = seconds
@@ -384,22 +385,22 @@ class OneModel:
         return contextlib.nullcontext(self)
 
 
-def called(limits, bodies, *, seconds=0.0, executor=None, length=None, delay=0.0):
-    """The answers of the interface to some requests at once: status, headers, content."""
+def responses_to(limits, bodies, *, seconds=0.0, executor=None, length=None, delay=0.0):
+    """Return status, headers and content of the responses to concurrent requests."""
     metrics = Metrics()
     models = Models([OneModel()], 1, MemoryLog().log)
-    other = web_app(models, metrics, MemoryLog().log)
+    other_paths = web_app(models, metrics, MemoryLog().log)
     rest = Rest(
         executor or SlowExecutor(seconds),
         models,
         limits,
         metrics,
         MemoryLog(),
-        other,
+        other_paths,
         AllowedHosts("127.0.0.1"),
     )
 
-    async def one(body):
+    async def respond(body):
         sent = []
         headers = [] if length is None else [(b"content-length", str(length).encode())]
         parts = [
@@ -419,43 +420,43 @@ def called(limits, bodies, *, seconds=0.0, executor=None, length=None, delay=0.0
         await rest(scope | {"headers": headers, "raw_path": None}, receive, send)
         return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
 
-    async def all_of_them():
-        return await asyncio.gather(*map(one, bodies))
+    async def respond_to_all():
+        return await asyncio.gather(*map(respond, bodies))
 
-    return asyncio.run(all_of_them())
+    return asyncio.run(respond_to_all())
 
 
 def test_a_body_that_is_too_large_is_refused():
-    (found,) = called(Limits(max_body=25), [b"x" * 26])
-    assert found[0] == 413
-    assert found[1][b"connection"] == b"close"
-    assert b"larger than" in found[2]
-    assert called(Limits(max_body=25), [b"x" * 25])[0][0] == 200
-    assert called(Limits(max_body=25), [b"x"], length=26)[0][0] == 413
+    ((status, headers, content),) = responses_to(Limits(max_body=25), [b"x" * 26])
+    assert status == 413
+    assert headers[b"connection"] == b"close"
+    assert b"larger than" in content
+    assert responses_to(Limits(max_body=25), [b"x" * 25])[0][0] == 200
+    assert responses_to(Limits(max_body=25), [b"x"], length=26)[0][0] == 413
 
 
-def test_a_body_that_does_not_arrive_is_given_up():
-    assert called(Limits(timeout=0.05), [b"x" * 30], delay=0.1)[0][0] == 408
+def test_a_body_that_does_not_arrive_gets_status_408():
+    assert responses_to(Limits(timeout=0.05), [b"x" * 30], delay=0.1)[0][0] == 408
 
 
-def test_bodies_take_no_more_than_so_much_together():
+def test_all_bodies_together_have_a_limit():
     limits = Limits(max_body=30, max_bytes=50)
-    found = called(limits, [b"x" * 30] * 3, seconds=0.2)
-    assert sorted(status for status, _, _ in found) == [200, 503, 503]
-    assert b"at once" in max(found)[2]
-    assert called(limits, [b"x" * 30])[0][0] == 200
+    responses = responses_to(limits, [b"x" * 30] * 3, seconds=0.2)
+    assert sorted(status for status, _, _ in responses) == [200, 503, 503]
+    assert b"at once" in max(responses)[2]
+    assert responses_to(limits, [b"x" * 30])[0][0] == 200
 
 
-def test_too_many_at_once_are_refused():
-    found = called(Limits(max_concurrency=2), [b"{}"] * 4, seconds=0.2)
-    assert sorted(status for status, _, _ in found) == [200, 200, 503, 503]
-    assert [headers.get(b"retry-after") for status, headers, _ in found if status == 503] == [
+def test_too_many_requests_at_once_are_refused():
+    responses = responses_to(Limits(max_concurrency=2), [b"{}"] * 4, seconds=0.2)
+    assert sorted(status for status, _, _ in responses) == [200, 200, 503, 503]
+    assert [headers.get(b"retry-after") for status, headers, _ in responses if status == 503] == [
         b"1",
         b"1",
     ]
 
 
-def test_an_answer_that_takes_too_long_is_given_up(model):
+def test_a_response_that_takes_too_long_gets_status_504(model):
     from serving.request_executor import RequestExecutor
 
     executor = RequestExecutor(timeout=0.05, threads=1)
@@ -464,24 +465,24 @@ def test_an_answer_that_takes_too_long_is_given_up(model):
         async with asyncio.timeout(5):
             return await executor.in_thread(model.current, lambda: time.sleep(0.3) or b"")
 
-    with pytest.raises(RequestError) as given_up:
+    with pytest.raises(RequestError) as error:
         asyncio.run(slow())
-    assert given_up.value.status == 504
+    assert error.value.status == 504
     executor.close()
 
 
-def test_an_unexpected_error_is_written_to_the_access_log_alone():
+def test_an_unexpected_error_is_only_in_the_access_log():
     class Broken:
         async def execute(self, *_):
             raise KeyError("secret")
 
-    ((status, _, body),) = called(Limits(), [b"{}"], executor=Broken())
+    ((status, _, body),) = responses_to(Limits(), [b"{}"], executor=Broken())
     assert status == 500
     assert b"secret" not in body
     assert b"error" in body
 
 
-def test_requests_in_a_batch_are_answered_as_alone(model):
+def test_requests_in_a_batch_get_the_same_responses_as_alone(model):
     import numpy as np
 
     from serving.batching import Batcher
@@ -497,48 +498,48 @@ def test_requests_in_a_batch_are_answered_as_alone(model):
     executor = RequestExecutor(timeout=30, threads=1, batcher=batcher)
 
     async def together():
-        asked = [executor.execute(model.current, body) for body in (*bodies, bad, bad)]
-        return await asyncio.gather(*asked, return_exceptions=True)
+        tasks = [executor.execute(model.current, body) for body in (*bodies, bad, bad)]
+        return await asyncio.gather(*tasks, return_exceptions=True)
 
     *good, first, second = asyncio.run(together())
     assert isinstance(first, RequestError)
     assert isinstance(second, RequestError)
-    for body, given in zip(bodies, good, strict=True):
-        wanted = json.loads(respond(model.current, body))["predictions"]
-        found = json.loads(given)["predictions"]
-        assert [one["class"] for one in found] == [one["class"] for one in wanted]
+    for body, response in zip(bodies, good, strict=True):
+        expected = json.loads(respond(model.current, body))["predictions"]
+        predictions = json.loads(response)["predictions"]
+        assert [one["class"] for one in predictions] == [one["class"] for one in expected]
         np.testing.assert_allclose(
-            [one["probabilities"] for one in found],
-            [one["probabilities"] for one in wanted],
+            [one["probabilities"] for one in predictions],
+            [one["probabilities"] for one in expected],
             atol=1e-5,
         )
     batcher.close()
     executor.close()
 
 
-def test_what_is_quick_is_guessed_from_what_was():
+def test_the_latency_of_a_request_is_estimated_from_earlier_ones():
     from inference.latency_estimate import MAX_INLINE_SECONDS, LatencyEstimate, RequestSize
 
-    latency, usual = LatencyEstimate(), RequestSize(10, 1000)
-    assert not latency.is_quick("a", usual), "nothing is known"
-    latency.record("a", usual, MAX_INLINE_SECONDS / 10)
-    assert latency.is_quick("a", usual)
+    latency, size = LatencyEstimate(), RequestSize(10, 1000)
+    assert not latency.is_quick("a", size), "there is no earlier request"
+    latency.record("a", size, MAX_INLINE_SECONDS / 10)
+    assert latency.is_quick("a", size)
     assert latency.is_quick("a", RequestSize(1, 100))
     assert latency.is_quick("a", RequestSize(40, 4000))
     assert not latency.is_quick("a", RequestSize(1000, 1000)), "it may take a hundred times as long"
     assert not latency.is_quick("a", RequestSize(10, 100_000))
-    assert not latency.is_quick("b", usual)
-    assert not latency.is_quick("a", usual._replace(bounded=False))
+    assert not latency.is_quick("b", size)
+    assert not latency.is_quick("a", size._replace(bounded=False))
     for _ in range(2):
-        latency.record("a", usual, 10 * MAX_INLINE_SECONDS)
-    assert not latency.is_quick("a", usual)
+        latency.record("a", size, 10 * MAX_INLINE_SECONDS)
+    assert not latency.is_quick("a", size)
     for _ in range(4):
-        latency.record("a", usual, MAX_INLINE_SECONDS / 10)
-    assert latency.is_quick("a", usual)
+        latency.record("a", size, MAX_INLINE_SECONDS / 10)
+    assert latency.is_quick("a", size)
 
 
-def test_a_padded_body_says_nothing_of_a_heavy_one(model):
-    """What counts is how much is asked, not how many bytes of JSON that takes."""
+def test_the_size_of_a_request_does_not_depend_on_its_bytes(model):
+    """The rows count, not the bytes of JSON."""
     from inference.latency_estimate import request_size
     from serving.http.codec import parse_request
 
@@ -546,14 +547,14 @@ def test_a_padded_body_says_nothing_of_a_heavy_one(model):
         row, many = [[[0]] * 8] * 8, 500
         heavy = json.dumps({"inputs": [row] * many}).encode()
         cheap = json.dumps({"inputs": [row]}).encode().ljust(len(heavy))
-        found = [request_size(parse_request(body, servable).arrays) for body in (cheap, heavy)]
-        assert [one.rows for one in found] == [1, many]
+        sizes = [request_size(parse_request(body, servable).arrays) for body in (cheap, heavy)]
+        assert [one.rows for one in sizes] == [1, many]
         picture = {"signature_name": "encoded", "inputs": [{"b64": "iVBORw0KGgo="}]}
-        asked = parse_request(json.dumps(picture).encode(), servable)
-        assert not request_size(asked.arrays).bounded, "a few bytes may be millions of pixels"
+        request = parse_request(json.dumps(picture).encode(), servable)
+        assert not request_size(request.arrays).bounded, "a few bytes may be millions of pixels"
 
 
-def test_a_version_is_warmed_by_what_the_export_brings(directory):
+def test_a_version_is_warmed_up_by_the_requests_of_its_export(directory):
     import numpy as np
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
@@ -570,7 +571,7 @@ def test_a_version_is_warmed_by_what_the_export_brings(directory):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for _ in range(2):
             writer.write(log.SerializeToString())
-    picture = {"b64": "iVBORw0KGgo="}  # of a picture only the beginning
+    picture = {"b64": "iVBORw0KGgo="}  # only the first bytes of a picture
     about = {"app": "digits", "examples": [picture], "example_signature": "encoded"}
     (directory / "1" / "about.json").write_text(json.dumps(about))
     assert addresses([str(directory)])[0].name == "digits"

@@ -18,10 +18,10 @@ from serving.http.inflating import GZIP
 SIGNATURE, ROWS, COLUMNS = "signature_name", "instances", "inputs"
 # The start of a body that holds a single list.
 SINGLE_LIST = re.compile(rb'\s*\{\s*"(instances|inputs)"\s*:\s*(?=\[)')
-# Python takes 120 bytes for `[0],` and 290 for `{"a":1},`: about 300 MB for so many. Lists of
-# numbers for the only input of a model are parsed without lists, and not counted.
+# Python takes 120 bytes for `[0],` and 290 for `{"a":1},`: about 300 MB for this many. Lists of
+# numbers for the only input of a model do not count: they are parsed without Python lists.
 MAX_JSON_CONTAINERS = 2**20
-# TensorFlow Serving reads these words of JavaScript as numbers; JSON does not have them.
+# TensorFlow Serving reads these words as numbers, though they are not JSON.
 NON_FINITE_WORDS = (b"NaN", b"Infinity")
 
 
@@ -29,7 +29,7 @@ class PredictRequest(NamedTuple):
     """A request of `predict`.
 
     Attributes:
-        signature: of the model.
+        signature: the signature of the model.
         arrays: the inputs by name.
         rows: whether the client sent "instances" (rows) rather than "inputs" (columns).
 
@@ -66,7 +66,7 @@ def parse_request(body: bytes, servable: Servable) -> PredictRequest:
 
 
 def _parse_single_array(body: bytes, servable: Servable) -> PredictRequest | None:
-    """Parse lists of numbers for the only input of the default signature; None if not such."""
+    """Parse lists of numbers for the only input of the default signature; None for other bodies."""
     signature = servable.signatures.get(DEFAULT)
     head = SINGLE_LIST.match(body)
     if head is None or signature is None or len(signature.inputs) != 1:
@@ -75,11 +75,11 @@ def _parse_single_array(body: bytes, servable: Servable) -> PredictRequest | Non
     end = body.rfind(b"}")
     if end < 0 or body[end + 1 :].strip():
         return None
-    made = parse_numbers(body[head.end() : end], tensor)
-    if made is None:
+    numbers = parse_numbers(body[head.end() : end], tensor)
+    if numbers is None:
         return None
-    check(signature, {name: made})
-    return PredictRequest(signature, {name: made}, head[1] == b"instances")
+    check(signature, {name: numbers})
+    return PredictRequest(signature, {name: numbers}, head[1] == b"instances")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -131,17 +131,19 @@ def _rows(rows: Any, signature: Signature) -> dict[str, Any]:
                 "instances is a plain list, but expecting list of objects as multiple input "
                 f"tensors required: {', '.join(names)}"
             )
-        for place, row in enumerate(rows):
+        for position, row in enumerate(rows):
             if _is_object(row):
-                raise invalid(f"Expecting value/list but got object at item {place} of input list")
+                raise invalid(
+                    f"Expecting value/list but got object at item {position} of input list"
+                )
         return dict.fromkeys(names, rows)
-    for place, row in enumerate(rows):
+    for position, row in enumerate(rows):
         if not _is_object(row):
-            raise invalid(f"Expecting object but got list at item {place} of input list")
+            raise invalid(f"Expecting object but got list at item {position} of input list")
         if row.keys() != names:
             raise invalid(
-                f"Failed to process element: {place} of 'instances' list. JSON object: keys must "
-                f"be equal to: {','.join(names)}; got: {','.join(sorted(row))}"
+                f"Failed to process element: {position} of 'instances' list. JSON object: keys "
+                f"must be equal to: {','.join(names)}; got: {','.join(sorted(row))}"
             )
     return {name: [row[name] for row in rows] for name in names}
 
@@ -163,7 +165,7 @@ def _columns(columns: Any, signature: Signature) -> dict[str, Any]:
 
 
 def encode_response(request: PredictRequest, arrays: dict[str, np.ndarray]) -> bytes:
-    """Return the body of a response, in rows or columns as the request. Raises RequestError."""
+    """Return the body of a response, in rows or columns like the request. Raises RequestError."""
     values = {name: _values(name, one) for name, one in arrays.items()}
     if values.keys() == RANKED_LIST_OUTPUTS and arrays["items"].ndim == 2:
         values = _without_padding(values)
@@ -191,17 +193,19 @@ def _without_padding(lists: dict[str, Any]) -> dict[str, list]:
     }
 
 
-def _values(name: str, made: np.ndarray) -> Any:
+def _values(name: str, output: np.ndarray) -> Any:
     """Convert an output for JSON; arrays of numbers stay arrays."""
-    if made.dtype.kind in "OS":
-        return _each(made.tolist(), _bytes if name.endswith("_bytes") else _text)
-    if made.dtype.kind not in "fiub":
-        made = made.astype(np.float32)  # orjson does not know bfloat16
-    return np.ascontiguousarray(made) if made.ndim else made[()]
+    if output.dtype.kind in "OS":
+        return _map_nested(output.tolist(), _bytes if name.endswith("_bytes") else _text)
+    if output.dtype.kind not in "fiub":
+        output = output.astype(np.float32)  # orjson does not know bfloat16
+    return np.ascontiguousarray(output) if output.ndim else output[()]
 
 
-def _each(value: Any, convert: Callable[[bytes], Any]) -> Any:
-    return [_each(one, convert) for one in value] if isinstance(value, list) else convert(value)
+def _map_nested(value: Any, convert: Callable[[bytes], Any]) -> Any:
+    if isinstance(value, list):
+        return [_map_nested(one, convert) for one in value]
+    return convert(value)
 
 
 def _bytes(value: bytes) -> dict[str, str]:
@@ -219,7 +223,8 @@ def _non_finite_content(value: Any) -> Any:
     if isinstance(value, list):
         return [_non_finite_content(one) for one in value]
     if isinstance(value, np.ndarray | np.generic):
-        # Through text: 0.1 as a float32 is 0.1, not 0.10000000149011612.
-        made = np.asarray(value)
-        return (made.astype("U32").astype(np.float64) if made.dtype.kind == "f" else made).tolist()
+        # By way of text: the float32 0.1 stays 0.1 and does not become 0.10000000149011612.
+        array = np.asarray(value)
+        is_float = array.dtype.kind == "f"
+        return (array.astype("U32").astype(np.float64) if is_float else array).tolist()
     return value

@@ -14,7 +14,8 @@ from inference.request_errors import RequestError, invalid
 from inference.servable import Tensor
 
 MAX_DIMENSIONS = 32  # of NumPy's arrays
-# Translates each character of a number to 0: the rest shows the structure of the lists.
+MAX_LISTED_LENGTHS = 5  # in a message
+# ZEROS translates each character of a number to 0, so that only the structure of the lists remains.
 SPACES, DIGITS, DECIMALS = b" \t\r\n", b"123456789-", b"123456789-+.eE"
 ZEROS = {
     kind: bytes.maketrans(letters, b"0" * len(letters))
@@ -36,14 +37,14 @@ def array(value: Any, tensor: Tensor, name: str) -> np.ndarray:
     """Convert a value or nested lists to the type of an input. Raises RequestError."""
     flat = flatten(value, name)
     if flat.types - _accepted_types(tensor.dtype):
-        wrong = next(one for one in flat.values if type(one) not in _accepted_types(tensor.dtype))
-        raise _type_error(wrong, tensor, name)
+        first = next(one for one in flat.values if type(one) not in _accepted_types(tensor.dtype))
+        raise _type_error(first, tensor, name)
     if tensor.dtype.kind == "O":
-        made = np.empty(len(flat.values), object)
-        made[:] = [_bytes_of(one, name) for one in flat.values]
+        values = np.empty(len(flat.values), object)
+        values[:] = [_bytes_of(one, name) for one in flat.values]
     else:
-        made = _to_numbers(flat, tensor, name)
-    return made.reshape(flat.shape)
+        values = _to_numbers(flat, tensor, name)
+    return values.reshape(flat.shape)
 
 
 def flatten(value: Any, name: str) -> FlatValues:
@@ -55,7 +56,7 @@ def flatten(value: Any, name: str) -> FlatValues:
             return FlatValues(level, tuple(shape), types)
         lengths = set(map(len, level)) if types == {list} else set()
         if len(lengths) != 1:
-            received = f"lists of lengths {_some(lengths)}" if lengths else "lists beside values"
+            received = f"lists of lengths {_listed(lengths)}" if lengths else "lists beside values"
             raise invalid(
                 f"Input {name!r}: encountered {received} at level {len(shape)}; expected lists of "
                 "one length at each level, and values at the last"
@@ -68,8 +69,8 @@ def flatten(value: Any, name: str) -> FlatValues:
             return FlatValues([], tuple(shape), set())
 
 
-def _some(numbers: set[int]) -> str:
-    return ", ".join(map(str, sorted(numbers)[:5]))
+def _listed(numbers: set[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)[:MAX_LISTED_LENGTHS]))
 
 
 def _accepted_types(dtype: np.dtype) -> set[type]:
@@ -82,7 +83,7 @@ def _accepted_types(dtype: np.dtype) -> set[type]:
 
 
 def _type_error(value: Any, tensor: Tensor, name: str) -> RequestError:
-    # Objects may be long: name the type.
+    # An object may be long, so the message names only its type.
     shown = "an object" if type(value) is dict else json.dumps(value)[:60]
     expected = "string" if tensor.dtype.kind == "O" else tensor.dtype.name
     return invalid(f"Input {name!r}: JSON Value: {shown} is not of expected type: {expected}")
@@ -113,20 +114,20 @@ def _to_numbers(flat: FlatValues, tensor: Tensor, name: str) -> np.ndarray:
             return _to_integers(flat.values, dtype)
         if dtype.kind == "b":
             return np.array(flat.values, bool)
-        made = _to_floats(flat.values, dtype)
+        floats = _to_floats(flat.values, dtype)
     except (OverflowError, ValueError):
         raise invalid(f"Input {name!r}: a number is out of the range of {dtype.name}") from None
     except TypeError:
-        raise invalid(f"Input {name!r}: no JSON value stands for {dtype.name}") from None
+        raise invalid(f"Input {name!r}: JSON has no values of type {dtype.name}") from None
     if int in flat.types:
-        most = MAX_EXACT_INTEGER.get(dtype.str[1:], 0)
-        lossy = [one for one in flat.values if type(one) is int and not -most <= one <= most]
+        limit = MAX_EXACT_INTEGER.get(dtype.str[1:], 0)
+        lossy = [one for one in flat.values if type(one) is int and not -limit <= one <= limit]
         if lossy:
             raise invalid(
                 f"Input {name!r}: Cannot convert JSON value: {lossy[0]} to {dtype.name} without "
                 "loss of precision."
             )
-    return made
+    return floats
 
 
 def _to_integers(values: list[int], dtype: np.dtype) -> np.ndarray:
@@ -138,38 +139,38 @@ def _to_integers(values: list[int], dtype: np.dtype) -> np.ndarray:
 
 
 def _to_floats(values: list[float], dtype: np.dtype) -> np.ndarray:
-    made = np.array(values, np.float64)
+    doubles = np.array(values, np.float64)
     with np.errstate(over="ignore"):
-        cast = made.astype(dtype)
-    if np.isinf(cast).any() and (np.isinf(cast) & ~np.isinf(made)).any():
+        floats = doubles.astype(dtype)
+    if np.isinf(floats).any() and (np.isinf(floats) & ~np.isinf(doubles)).any():
         raise OverflowError
-    return cast
+    return floats
 
 
 def parse_numbers(text: bytes, tensor: Tensor) -> np.ndarray | None:
-    """Parse lists of numbers without making the lists; None means that `array` must parse them.
+    """Parse lists of numbers without making Python lists; return None if `array` must parse them.
 
-    The text without its numbers must have the brackets of a batch of the input's shape. Then the
-    numbers are those of a flat list. This takes a third of the time for 28 by 28 pixels.
+    The text without its numbers must have the brackets of a batch of the input's shape. Then its
+    numbers can be parsed as one flat list. This takes a third of the time for 28 by 28 pixels.
     """
     shape, kind = tensor.shape, tensor.dtype.kind
     if shape is None or kind not in ZEROS or not shape or shape[0] is not None:
         return None
     if None in shape[1:]:
         return None
-    one = _brackets(shape[1:])
+    row = _brackets(shape[1:])
     outline = text.translate(ZEROS[kind], SPACES)
     if b"]0" in outline or b"0[" in outline:
         return None  # a number on the wrong side of a bracket: [[1]2,[3]] is no [[12],[3]]
     lists = outline.translate(None, b"0")
-    size, rest = divmod(len(lists) - 1, len(one) + 1)
-    if rest or size < 1 or lists != b"[" + b",".join([one] * size) + b"]":
+    num_rows, rest = divmod(len(lists) - 1, len(row) + 1)
+    if rest or num_rows < 1 or lists != b"[" + b",".join([row] * num_rows) + b"]":
         return None
     try:
         values = orjson.loads(b"[" + text.translate(None, b"[]") + b"]")
         if kind == "f":
-            return array(values, tensor._replace(shape=None), "").reshape(size, *shape[1:])
-        return _to_integers(values, tensor.dtype).reshape(size, *shape[1:])
+            return array(values, tensor._replace(shape=None), "").reshape(num_rows, *shape[1:])
+        return _to_integers(values, tensor.dtype).reshape(num_rows, *shape[1:])
     except (ValueError, OverflowError, TypeError, RequestError):
         return None
 

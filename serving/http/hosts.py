@@ -1,7 +1,7 @@
 """Checks Host headers against DNS rebinding.
 
 Another site can let its name resolve to this machine. A browser then allows pages of that site to
-read the responses of this server. Numeric addresses are safe.
+read the responses of this server. Numeric addresses need no check: no other site can have them.
 """
 
 import ipaddress
@@ -18,8 +18,8 @@ class AllowedHosts:
     """Names and addresses that the Host header of a request may have.
 
     Args:
-        host: the address the server listens on. It and the loopback names are allowed; if it is
-            every interface, also any address and the name of this machine.
+        host: the address the server listens on. It and the loopback names are allowed; if it means
+            every interface, any address and the name of this machine are allowed too.
         allowed: further names, such as those of a proxy; `*` allows all.
 
     """

@@ -1,4 +1,4 @@
-"""Decompresses bodies of requests in bounded memory."""
+"""Decompresses the bodies of requests with bounded memory."""
 
 import asyncio
 import zlib
@@ -8,8 +8,8 @@ from inference.request_errors import RequestError, invalid
 
 ENCODINGS = "gzip, deflate"
 COMPRESSION_HEADERS = (b"content-encoding", b"transfer-encoding")
-SLICE_BYTES = 2**18  # decompressed at once, in less than a millisecond
-MAX_GZIP_MEMBERS = 1024  # of one body: zlib copies what follows each of them
+SLICE_BYTES = 2**18  # to decompress at once, in less than a millisecond
+MAX_GZIP_MEMBERS = 1024  # of one body, because zlib copies the rest of the body after each
 GZIP, ZLIB_OR_GZIP, RAW = b"\x1f\x8b", zlib.MAX_WBITS | 32, -zlib.MAX_WBITS
 
 

@@ -12,8 +12,8 @@ class Limits(NamedTuple):
         max_body: bytes of one body.
         timeout: seconds for a body, and for a response.
         max_concurrency: requests in progress.
-        max_bytes: of all bodies in memory; one of `max_body` is always allowed.
-        max_silent: idle connections.
+        max_bytes: of all bodies in memory; one body of `max_body` is always allowed.
+        max_idle: idle connections.
         head_seconds: for the head of a request.
 
     """
@@ -22,10 +22,10 @@ class Limits(NamedTuple):
     timeout: float = 30.0
     max_concurrency: int = 256
     max_bytes: int = 2**29
-    max_silent: int = 512  # each takes a file descriptor, of 1024
+    max_idle: int = 512  # each takes one of 1024 file descriptors
     head_seconds: float = HEAD_SECONDS
 
     @property
     def max_connections(self) -> int:
         """The largest number of connections, busy or idle."""
-        return self.max_concurrency + self.max_silent
+        return self.max_concurrency + self.max_idle

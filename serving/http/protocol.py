@@ -1,7 +1,7 @@
 """An HTTP protocol with limits on the head of a request.
 
-Uvicorn and its parser have none: one connection could fill the memory with headers, and idle
-connections could exclude all others.
+Uvicorn and its parser have no such limits: one connection could fill the memory with headers, and
+idle connections could exclude all others.
 """
 
 from asyncio import TimerHandle, Transport
@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.http.upgrade_filter import UpgradeFilter
 
-MAX_HEAD_BYTES = 2**16  # of an unfinished head, or of trailers
+MAX_HEAD_BYTES = 2**16  # of an incomplete head, or of trailers
 HEAD_SECONDS = 10.0  # for the head of a request
 
 
@@ -72,7 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - no JSON
         """Refuse bytes that are not HTTP."""
-        message = "The request is not in HTTP/1.1 that can be read"
+        message = "The request is not valid HTTP/1.1"
         if self._in_body and not self.cycle.response_started:
             self.cycle.disconnected = True  # the application sends no further response
             self.transport.write(refusal(400, message))
@@ -119,7 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, message: str) -> None:
         self._stop_timer()
-        if not self.is_busy:  # else the response to an earlier request may be half sent
+        if not self.is_busy:  # else a part of an earlier response may be sent already
             self.transport.write(refusal(status, message))
         self.transport.close()
 
@@ -141,7 +141,7 @@ def _close_longest_idle(connections: Iterable[Any], keep: BoundedProtocol) -> No
     idle = [one for one in connections if one is not keep and not one.is_busy]
     if idle:
         longest = min(idle, key=lambda one: one._last_received)
-        longest.connections.discard(longest)  # at once: it would count until the loop closes it
+        longest.connections.discard(longest)  # now: it would count until the event loop closes it
         longest.transport.abort()
 
 

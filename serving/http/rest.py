@@ -37,14 +37,14 @@ JSON = (b"content-type", b"application/json")
 
 
 class RequestTarget(NamedTuple):
-    """The model and version of a request, as far as they are allowed."""
+    """The served model and version of a request, as far as they are known."""
 
     model: str
     version: int = 0
 
 
 class RestResponse(NamedTuple):
-    """A response, and what the access log writes about it."""
+    """A response, and its target and error for the access log."""
 
     status: int
     body: bytes
@@ -54,7 +54,7 @@ class RestResponse(NamedTuple):
 
 
 class BodySize:
-    """The bytes of a body that are in memory, compressed or not."""
+    """Number of bytes of a body in memory, compressed and decompressed."""
 
     num_bytes = 0
 
@@ -65,7 +65,7 @@ class Rest:
     Attributes:
         in_flight: requests in progress.
         self_address: the address of the server's own warm-up requests, which are not logged.
-        connections: all that are open.
+        connections: all open connections.
 
     """
 
@@ -79,11 +79,11 @@ class Rest:
         limits: Limits,
         metrics: Metrics,
         access_log: AccessLog,
-        other: App,
+        other_paths: App,
         hosts: AllowedHosts,
     ) -> None:
         self._models, self._executor, self._limits = models, executor, limits
-        self._metrics, self._access_log, self._other = metrics, access_log, other
+        self._metrics, self._access_log, self._other_paths = metrics, access_log, other_paths
         self._hosts = hosts
         self.in_flight = self._bytes = 0
         metrics.in_flight.set_function(lambda: self.in_flight)
@@ -95,7 +95,7 @@ class Rest:
         allowed = scope["type"] != "http" or self._hosts.allows(scope["headers"])
         # Health checks succeed even when there are too many connections.
         if allowed and path[:4].lower() != "/v1/" and (not crowded or path == "/healthz"):
-            await self._other(scope, receive, send)
+            await self._other_paths(scope, receive, send)
             return
         start = time.perf_counter()
         self.in_flight += 1
@@ -152,7 +152,7 @@ class Rest:
             with model.use(number) as servable:
                 target = RequestTarget(model.name, servable.number)
                 if method != "predict":
-                    # A large body takes long to parse.
+                    # In a thread, because a large body takes long to parse.
                     await self._executor.in_thread(
                         servable, lambda: _refuse(method, servable, body)
                     )
@@ -183,11 +183,11 @@ class Rest:
 
     async def _body(self, scope: Scope, receive: Receive, body_size: BodySize) -> bytes:
         """Read a body. Raises RequestError if it is too large or too slow."""
-        most, encoding = self._limits.max_body, encoding_of(scope["headers"])
+        max_bytes, encoding = self._limits.max_body, encoding_of(scope["headers"])
         for name, value in scope["headers"]:
-            # Python refuses numbers of thousands of digits.
-            if name == b"content-length" and int(value[-30:]) > most:
-                raise _too_large(most)
+            # The last digits: `int` refuses numbers of thousands of digits.
+            if name == b"content-length" and int(value[-30:]) > max_bytes:
+                raise _too_large(max_bytes)
         try:
             async with asyncio.timeout(self._limits.timeout):
                 body = await self._joined(_body_parts(receive), body_size)
@@ -195,21 +195,20 @@ class Rest:
                     return body
                 return await self._joined(decompress(body, encoding), body_size)
         except TimeoutError:
-            seconds = f"{self._limits.timeout:g} seconds"
-            message_ = f"The body did not arrive within {seconds}"
-            raise RequestError("DEADLINE_EXCEEDED", message_, 408) from None
+            message = f"The body did not arrive within {self._limits.timeout:g} seconds"
+            raise RequestError("DEADLINE_EXCEEDED", message, 408) from None
 
     async def _joined(self, parts: AsyncIterator[bytes], body_size: BodySize) -> bytes:
         """Join the parts of a body. Raises RequestError if there are too many bytes."""
-        most, chunks, size = self._limits.max_body, list[bytes](), 0
+        max_bytes, chunks, size = self._limits.max_body, list[bytes](), 0
         async for part in parts:
             chunks.append(part)
             size += len(part)
             body_size.num_bytes += len(part)
             self._bytes += len(part)
-            if size > most:
-                raise _too_large(most)
-            if self._bytes > max(self._limits.max_bytes, most):
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+            if self._bytes > max(self._limits.max_bytes, max_bytes):
                 raise _too_many(f"{self._limits.max_bytes / 2**20:g} MB")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
@@ -234,22 +233,22 @@ def _number(version: str) -> int:
 
 
 def _misdirected(scope: Scope) -> RequestError:
-    given = b", ".join(value for name, value in scope["headers"] if name == b"host")
+    host = b", ".join(value for name, value in scope["headers"] if name == b"host")
     return RequestError(
         "INVALID_ARGUMENT",
-        f"Received a request for the host {given.decode('latin-1')[:100]!r}; expected a name of "
+        f"Received a request for the host {host.decode('latin-1')[:100]!r}; expected a name of "
         "this server. To allow that name, start the server with --allow-host NAME.",
         421,
     )
 
 
-def _too_large(most: int) -> RequestError:
-    megabytes = f"{most / 2**20:g} MB"
+def _too_large(max_bytes: int) -> RequestError:
+    megabytes = f"{max_bytes / 2**20:g} MB"
     return RequestError("RESOURCE_EXHAUSTED", f"The body is larger than {megabytes}", 413)
 
 
-def _too_many(most: str) -> RequestError:
-    return RequestError("UNAVAILABLE", f"More than {most} at once; send it again soon")
+def _too_many(limit: str) -> RequestError:
+    return RequestError("UNAVAILABLE", f"More than {limit} at once; send the request again soon")
 
 
 def _refuse(method: str, servable: Servable, body: bytes) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Warm-up over HTTP: the server sends requests to itself before a client does."""
+"""Warm-up over HTTP: the server sends requests to itself before it is ready."""
 
 import asyncio
 import contextlib
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 MAX_REPEATS = 20
-MAX_SECONDS = 0.3  # for one path and body: the start of the server waits
+MAX_SECONDS = 0.3  # for one path and body, because they delay the start of the server
 
 
 class Connection:
     """A connection to a server of this machine.
 
     Attributes:
-        address: of this client, as the server sees it.
+        address: the address of this client, as the server sees it.
 
     """
 
@@ -44,8 +44,8 @@ class Connection:
 @contextlib.asynccontextmanager
 async def connect(host: str, port: int) -> Any:
     """Connect to a server that listens on this host."""
-    own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    reader, writer = await asyncio.open_connection(own, port)
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    reader, writer = await asyncio.open_connection(address, port)
     try:
         yield Connection(reader, writer)
     finally:

@@ -17,25 +17,25 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 HEADERS = {
-    # No content of other hosts, no inline scripts, no frames.
+    # No content from other hosts, no inline scripts, no frames.
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Browsers revalidate each file: names have no versions, and a mix of old and new files
-    # would be a page that was never tested.
+    # Browsers revalidate each file: file names have no versions, and a mix of old and new files
+    # was never tested.
     "Cache-Control": "no-cache",
 }
 
 
 class StaticFile(NamedTuple):
-    """A file of the page, and its ETag."""
+    """A file of the page, its media type and its ETag."""
 
     content: bytes
-    kind: str
-    tag: str
+    media_type: str
+    etag: str
 
 
 def routes() -> list[Route]:
@@ -45,24 +45,24 @@ def routes() -> list[Route]:
     async def index(request: Request) -> Response:
         return _respond(request, files[INDEX])
 
-    async def one(request: Request) -> Response:
-        # Only files that were read before: no path of a client is opened.
+    async def page_file(request: Request) -> Response:
+        # Only files that were read at the start: the server opens no path of a client.
         found = files.get(request.path_params["file"])
         if found is None:
             return PlainTextResponse("There is no such file.", 404, HEADERS)
         return _respond(request, found)
 
-    return [Route("/", index), Route("/page/{file}", one)]
+    return [Route("/", index), Route("/page/{file}", page_file)]
 
 
 def _read(path: Path) -> StaticFile:
     content = path.read_bytes()
-    tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
-    return StaticFile(content, TYPES[path.suffix], tag)
+    etag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
+    return StaticFile(content, TYPES[path.suffix], etag)
 
 
 def _respond(request: Request, file: StaticFile) -> Response:
-    headers = HEADERS | {"ETag": file.tag}
-    if request.headers.get("if-none-match") == file.tag:
+    headers = HEADERS | {"ETag": file.etag}
+    if request.headers.get("if-none-match") == file.etag:
         return Response(status_code=304, headers=headers)
-    return Response(file.content, headers=headers, media_type=file.kind)
+    return Response(file.content, headers=headers, media_type=file.media_type)

@@ -1,7 +1,7 @@
 """Removes the offer of another protocol from the head of a request.
 
-Clients such as Java's offer HTTP/2 by default ("Upgrade: h2c"). The HTTP parser would throw away
-the bodies of such requests.
+Clients such as Java's offer HTTP/2 by default ("Upgrade: h2c"). The HTTP parser would drop the
+bodies of such requests.
 """
 
 import re
@@ -11,14 +11,14 @@ OFFER_START = re.compile(rb"(u|up|upg|upgr|upgra|upgrad|upgrade[ \t]*)\Z", re.IG
 
 
 class UpgradeFilter:
-    """Renames Upgrade headers to X-Upgrade in a head that may arrive in several parts."""
+    """Renames Upgrade headers to X-Upgrade, also if the head arrives in several parts."""
 
     def __init__(self) -> None:
         self._at_line_start = False
         self._withheld = b""  # the start of a line that may become an Upgrade header
 
     def filtered(self, data: bytes) -> bytes:
-        """Return the next part of a request without the offer; what follows the head unchanged."""
+        """Return the next part of a request without the offer; the body stays unchanged."""
         data, self._withheld = self._withheld + data, b""
         lines, start = list[bytes](), 0
         while end := data.find(b"\n", start) + 1:

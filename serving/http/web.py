@@ -1,4 +1,4 @@
-"""The paths outside of TensorFlow Serving's interface: health, metrics and the web page."""
+"""Paths besides TensorFlow Serving's interface: health, metrics and the web page."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -26,13 +26,13 @@ def web_app(models: Models, metrics: Metrics, log: LogEvent) -> Starlette:
         """Return all metrics in Prometheus's text format."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
-    async def broken(request: Request, error: Exception) -> Response:
+    async def internal_error(request: Request, error: Exception) -> Response:
         log("failed", path=request.url.path[:200], error=repr(error))
         return JSONResponse({"error": "internal error; the log says more"}, 500)
 
     return Starlette(
         routes=[Route("/healthz", healthz), Route("/metrics", metrics_text), *static.routes()],
-        exception_handlers={HTTPException: _refused, Exception: broken},
+        exception_handlers={HTTPException: _refused, Exception: internal_error},
     )
 
 

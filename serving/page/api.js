@@ -1,13 +1,13 @@
 /** Requests to the server's REST interface, and the curl command of each. */
 
-const MISSING = "\u0000missing\u0000"; // stands for NaN until the JSON text is complete
-const WHOLE = "\u0000whole\u0000"; // before a whole number that needs a decimal point
-const EXACT = 2 ** 24; // the server refuses larger integers for float32
+const MISSING = "\u0000missing\u0000"; // marks a NaN until the JSON text is complete
+const WHOLE = "\u0000whole\u0000"; // marks a whole number that needs a decimal point
+const MAX_EXACT_INTEGER = 2 ** 24; // the server refuses larger integers for float32
 
 /** The served models: [{name, version, about}]. */
 export async function models(signal) {
-  const given = await contentOf(fetch("v1/models", { signal }));
-  return Array.isArray(given) ? given : given.models ?? [];
+  const content = await contentOf(fetch("v1/models", { signal }));
+  return Array.isArray(content) ? content : content.models ?? [];
 }
 
 /**
@@ -21,14 +21,17 @@ export async function predict(model, body, signal) {
     body: text(model, body),
     signal,
   });
-  const given = await contentOf(request);
+  const content = await contentOf(request);
   const outputs = model.about.signatures[body.signature_name ?? "serving_default"].outputs;
   const [only, ...others] = Object.keys(outputs);
   // TensorFlow Serving omits the name of a single output.
-  if (given.outputs !== undefined) return others.length ? given.outputs : { [only]: given.outputs };
-  return others.length ? given.predictions : given.predictions.map((one) => ({ [only]: one }));
+  if (content.outputs !== undefined) {
+    return others.length ? content.outputs : { [only]: content.outputs };
+  }
+  return others.length ? content.predictions : content.predictions.map((one) => ({ [only]: one }));
 }
 
+/** The JSON content of a response. Throws Error with the server's message. */
 async function contentOf(request) {
   let response;
   try {
@@ -58,12 +61,12 @@ function parsed(content) {
   }
 }
 
-/** JSON text of a body; missing numbers are NaN, and large floats have a decimal point. */
+/** The JSON text of a body; missing numbers are NaN, and large floats have a decimal point. */
 function text(model, body) {
   const { inputs } = model.about.signatures[body.signature_name ?? "serving_default"];
   const marked = JSON.stringify(body, (name, v) => {
     if (Number.isNaN(v)) return MISSING;
-    const large = Number.isInteger(v) && Math.abs(v) >= EXACT;
+    const large = Number.isInteger(v) && Math.abs(v) >= MAX_EXACT_INTEGER;
     return large && inputs[name]?.dtype.startsWith("float") ? WHOLE + v : v;
   });
   const points = marked.replace(/"\\u0000whole\\u0000([^"]+)"/g, (_, digits) =>
@@ -87,6 +90,7 @@ export function curlOfFile(model, signature, input, file) {
   ].join("\n");
 }
 
+/** The URL of predictions. */
 function address(model) {
   return new URL(`v1/models/${encodeURIComponent(model.name)}:predict`, document.baseURI).href;
 }

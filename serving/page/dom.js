@@ -1,6 +1,6 @@
-/** Makes elements from plain data. Text stays text: nothing here parses markup. */
+/** Makes elements from plain data, and formats numbers. Nothing here parses markup. */
 
-/** An element with attributes (functions are listeners, true and false present or absent). */
+/** An element. Of its attributes, functions are listeners; true and false mean present and absent. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -19,27 +19,27 @@ export function fillIn(element, ...children) {
 
 /** A label above an input, and a hint below it. */
 export function field(label, input, hint = "") {
-  input.id ||= fresh("field");
-  const below = hint && h("small", { class: "soft hint", id: fresh("hint") }, hint);
+  input.id ||= newId("field");
+  const below = hint && h("small", { class: "soft hint", id: newId("hint") }, hint);
   if (below) input.setAttribute("aria-describedby", below.id);
   return h("div", { class: "field" }, h("label", { for: input.id }, label), input, below);
 }
 
 let count = 0;
 /** An id that no other element has. */
-export function fresh(stem) {
+export function newId(stem) {
   count += 1;
   return `${stem}-${count}`;
 }
 
-/** Where the examples of a model come from. */
-export const source = (about) =>
-  about.examples_from === "schema" ? "Generated examples" : "From the test data"; // older exports too
+/** A title that says where the examples of a model come from. */
+export const examplesTitle = (about) =>
+  about.examples_from === "schema" ? "Generated examples" : "From the test data"; // also for older exports
 
 /** Buttons that each fill in an example, under a small heading. */
 export function examples(contents, choose, title = "Examples") {
   if (!contents.length) return null;
-  const id = fresh("examples");
+  const id = newId("examples");
   const buttons = contents.map((content, place) =>
     h("button", { type: "button", class: "example", click: () => choose(place) }, content),
   );
@@ -51,16 +51,16 @@ export function examples(contents, choose, title = "Examples") {
   );
 }
 
-/** Debounce: run a function after `wait` milliseconds without calls. */
-export function debounce(wait, run) {
+/** Debounce: run a function after `milliseconds` without calls. */
+export function debounce(milliseconds, run) {
   let timer = 0;
   return (...given) => {
     clearTimeout(timer);
-    timer = setTimeout(() => run(...given), wait);
+    timer = setTimeout(() => run(...given), milliseconds);
   };
 }
 
-/** A number with its significant digits; `like` is the largest number beside it. */
+/** A number with its significant digits; `like` is the largest of the numbers shown with it. */
 export function number(value, like = value) {
   if (value == null || !Number.isFinite(value)) return "none";
   const size = Math.abs(like);

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 
-const SIDE = 448; // pixels of the drawing
+const CANVAS_SIDE = 448; // pixels of the longer side
 const SHADE = "rgba(24, 18, 15, 0.55)"; // darkens the picture under the heat map
 // From transparent over orange to pale yellow; brightness alone also shows the order.
 const RAMP = [
@@ -12,15 +12,15 @@ const RAMP = [
   [1, [255, 226, 140, 0.72]],
 ];
 
-/** A canvas with a picture and a heat map [rows][columns], 0 to 1, over it. */
-export async function heated(source, heat, kind, label) {
+/** A canvas with a picture and a heat map over it: [rows][columns] of 0 to 1. */
+export async function heatMap(source, heat, kind, label) {
   const picture = new Image();
   picture.src = source;
   await picture.decode();
   const canvas = h("canvas", {
     class: kind, role: "img", "aria-label": `Strongest support for ${label}: ${place(heat)}`,
   });
-  const scale = SIDE / Math.max(picture.width, picture.height);
+  const scale = CANVAS_SIDE / Math.max(picture.width, picture.height);
   canvas.width = Math.round(picture.width * scale);
   canvas.height = Math.round(picture.height * scale);
   const context = canvas.getContext("2d");
@@ -34,7 +34,7 @@ export async function heated(source, heat, kind, label) {
   return canvas;
 }
 
-/** The heat map as a small picture. */
+/** A canvas with a pixel for each value of a heat map. */
 function coloured(heat) {
   const canvas = h("canvas");
   canvas.height = heat.length;
@@ -46,6 +46,7 @@ function coloured(heat) {
   return canvas;
 }
 
+/** Red, green, blue and alpha, 0 to 255. */
 function colour(value) {
   const above = Math.max(1, RAMP.findIndex(([level]) => level >= value));
   const [[low, from], [high, to]] = [RAMP[above - 1], RAMP[above]];

@@ -1,15 +1,16 @@
 /** Images: a drawing pad or a file; and a Grad-CAM heat map. */
 
 import { predict, curlOfFile } from "./api.js";
-import { showAnswer } from "./answers.js";
-import { debounce, examples, h, source } from "./dom.js";
-import { heated } from "./heat.js";
-import { pad } from "./pad.js";
+import { showPrediction } from "./predictions.js";
+import { debounce, examples, h, examplesTitle } from "./dom.js";
+import { heatMap } from "./heat.js";
+import { drawingPad } from "./pad.js";
 
 const MAX_DRAWN_SIDE = 64; // pixels
 const MAX_FILE_BYTES = 4e6; // larger files are scaled down before they are sent
 const SCALED_SIDE = 1024; // pixels
-const READ = ["image/png", "image/jpeg", "image/gif", "image/bmp"];
+const DEBOUNCE_MILLISECONDS = 150;
+const SERVER_TYPES = ["image/png", "image/jpeg", "image/gif", "image/bmp"];
 const INPUT = "image_bytes";
 
 export function mount(view) {
@@ -17,151 +18,154 @@ export function mount(view) {
   const { height, channels } = about.image;
   const drawn = channels === 1 && height <= MAX_DRAWN_SIDE;
   const names = about.labels.length <= 12 ? `: ${about.labels.join(", ")}` : "";
-  view.title(drawn ? "Draw a picture" : "Choose a photo");
+  view.setTitle(drawn ? "Draw a picture" : "Choose a photo");
 
-  let sent = null;
+  let sent = null; // base64 and name of the file
   const send = (base64, file) => {
     sent = [base64, file];
-    view.command(curlOfFile(view.model, "encoded", INPUT, file));
+    view.showCommand(curlOfFile(view.model, "encoded", INPUT, file));
     const picture = { [INPUT]: { b64: base64 } };
-    return view.take(async (signal) => {
+    return view.run(async (signal) => {
       const body = { signature_name: "encoded", instances: [picture] };
       const [row] = await predict(view.model, body, signal);
-      const why = (index) => view.take((late) => explain(view, picture, index, late));
-      const best = showAnswer(view, row, why);
-      await explain(view, picture, best, signal);
+      const explain = (index, during) => tryToExplain(view, picture, index, during);
+      const best = showPrediction(view, row, (index) => view.run((during) => explain(index, during)));
+      await explain(best, signal);
     });
   };
-  const idle = drawn
+  const hint = drawn
     ? "Draw something. The prediction updates as you draw."
     : "Choose a picture. The prediction appears here.";
-  const board = drawn ? pad(debounce(150, asked), take) : frame(take, about.image);
+  const board = drawn
+    ? drawingPad(debounce(DEBOUNCE_MILLISECONDS, sendDrawing), sendFile)
+    : dropArea(sendFile, about.image);
   // Only one object URL exists at a time.
-  let lent = "";
-  const lend = (blob) => {
-    URL.revokeObjectURL(lent);
-    lent = blob ? URL.createObjectURL(blob) : "";
-    return lent;
+  let url = "";
+  const urlOf = (blob) => {
+    URL.revokeObjectURL(url);
+    url = blob ? URL.createObjectURL(blob) : "";
+    return url;
   };
   view.signal.addEventListener("abort", () => {
-    board.leave?.();
-    lend(null);
+    board.close?.();
+    urlOf(null);
   });
 
-  async function asked() {
+  async function sendDrawing() {
     sent = null;
-    if (board.empty()) return view.idle(idle);
+    if (board.empty()) return view.showHint(hint);
     return send(await board.base64(), "picture.png");
   }
-  async function take(file) {
+  async function sendFile(file) {
     try {
-      const blob = await readable(await withoutNotes(file));
+      const blob = await readable(await withoutExif(file));
       const base64 = await encoded(blob);
-      board.show(lend(blob));
+      board.show(urlOf(blob));
       await send(base64, file.name ?? "picture.png");
     } catch (error) {
-      view.fail(error);
+      view.showError(error);
     }
   }
   const pasted = (event) => {
     const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
-    if (file) take(file);
+    if (file) sendFile(file);
   };
   document.addEventListener("paste", pasted, { signal: view.signal });
 
   const pictures = about.examples.map((one) => (one[INPUT] ?? one).b64);
   const thumbnails = pictures.map((b64, place) =>
-    h("img", { src: address(b64), alt: `Example ${place + 1}`, class: pixelated(about.image) }));
-  const again = (base64, file) => {
+    h("img", { src: address(b64), alt: `Example ${place + 1}`, class: thumbnailClass(about.image) }));
+  const showAndSend = (base64, file) => {
     board.show(address(base64));
     send(base64, file);
   };
-  const choose = (place) => again(pictures[place], "picture.png");
-  view.question.append(
+  const choose = (place) => showAndSend(pictures[place], "picture.png");
+  view.input.append(
     h("p", { class: "soft small" }, `One of ${about.labels.length} classes${names}.`),
     board.element,
-    examples(thumbnails, choose, source(about)) ?? "",
+    examples(thumbnails, choose, examplesTitle(about)) ?? "",
   );
-  view.keep = () => ({ strokes: board.strokes?.(), sent });
-  view.idle(idle);
-  const kept = view.kept;
-  if (kept?.strokes?.length) board.draw?.(kept.strokes);
-  else if (kept?.sent) again(...kept.sent);
-  else if (!kept && pictures.length) choose(0);
+  view.readInput = () => ({ strokes: board.strokes?.(), sent });
+  view.showHint(hint);
+  const previous = view.previousInput;
+  if (previous?.strokes?.length) board.draw?.(previous.strokes);
+  else if (previous?.sent) showAndSend(...previous.sent);
+  else if (!previous && pictures.length) choose(0);
 }
 
-/** Small pictures are shown as squares of pixels. */
-function pixelated({ height }) {
+/** The CSS classes of a thumbnail; small pictures show their pixels as squares. */
+function thumbnailClass({ height }) {
   return height <= MAX_DRAWN_SIDE ? "thumbnail pixelated" : "thumbnail";
 }
 
-async function explain(view, picture, index, signal) {
+/** Show an explanation, if the export has one, or its error. */
+async function tryToExplain(view, picture, index, signal) {
   if (!view.about.signatures.explain) return;
   try {
-    await look(view, picture, index, signal);
+    await showHeatMap(view, picture, index, signal);
   } catch (error) {
-    view.unexplained(error, signal);
+    view.showExplanationError(error, signal);
   }
 }
 
-async function look(view, picture, index, signal) {
+async function showHeatMap(view, picture, index, signal) {
   const label = view.about.labels[index];
   const body = {
     signature_name: "explain",
     instances: [{ ...picture, class_index: index }],
   };
-  const [{ heat, image_bytes: seen }] = await predict(view.model, body, signal);
-  const source = address(seen.b64);
-  const kind = pixelated(view.about.image).replace("thumbnail", "seen");
-  const hot = await heated(source, heat, kind, label);
-  view.explain(
+  const [{ heat, image_bytes: input }] = await predict(view.model, body, signal);
+  const source = address(input.b64);
+  const kind = thumbnailClass(view.about.image).replace("thumbnail", "model-input");
+  const canvas = await heatMap(source, heat, kind, label);
+  view.showExplanation(
     `Regions that support \u201c${label}\u201d`,
-    h("div", { class: "looks" },
+    h("div", { class: "pictures" },
       h("figure", {}, h("img", { src: source, class: kind, alt: "The input of the model" }),
         h("figcaption", {}, "input of the model")),
-      h("figure", {}, hot, h("figcaption", {}, `support for \u201c${label}\u201d`))),
+      h("figure", {}, canvas, h("figcaption", {}, `support for \u201c${label}\u201d`))),
     h("p", { class: "legend soft small" }, "low", h("span", { class: "ramp" }), "high",
       h("span", {}, "Grad-CAM. Select another class to see its regions.")),
   );
 }
 
-/** A place to drop a file on, or to choose one. */
-function frame(take, size) {
-  const kind = pixelated(size).replace("thumbnail", "shown");
+/** An area to drop a file on, or to choose one; `onFile` is called with the file. */
+function dropArea(onFile, size) {
+  const kind = thumbnailClass(size).replace("thumbnail", "shown");
   const image = h("img", { alt: "The picture you chose", hidden: true, class: kind });
-  const input = h("input", { type: "file", accept: "image/*", class: "unseen", id: "file" });
-  const asked = h("strong", {}, "Drop a picture here");
-  const words = h("span", { class: "words-of-drop" }, asked,
+  const input = h("input", { type: "file", accept: "image/*", class: "visually-hidden", id: "file" });
+  const title = h("strong", {}, "Drop a picture here");
+  const text = h("span", { class: "drop-label" }, title,
     h("span", { class: "soft" }, "or click to choose one, or paste it"));
-  const element = h("label", { class: "drop", for: "file" }, image, words, input);
-  input.addEventListener("change", () => input.files[0] && take(input.files[0]));
-  droppable(element, take);
+  const element = h("label", { class: "drop", for: "file" }, image, text, input);
+  input.addEventListener("change", () => input.files[0] && onFile(input.files[0]));
+  droppable(element, onFile);
   const show = (source) => {
     image.src = source;
     image.hidden = false;
-    asked.textContent = "Drop another picture here";
+    title.textContent = "Drop another picture here";
   };
   return { element, show, empty: () => image.hidden };
 }
 
-/** Let files be dropped on an element. */
-export function droppable(element, take) {
-  const over = (event) => {
+/** Let files be dropped on an element; `onFile` is called with the first. */
+export function droppable(element, onFile) {
+  const highlight = (event) => {
     event.preventDefault();
-    element.classList.toggle("over", event.type === "dragover");
+    element.classList.toggle("dragover", event.type === "dragover");
   };
-  element.addEventListener("dragover", over);
-  element.addEventListener("dragleave", over);
+  element.addEventListener("dragover", highlight);
+  element.addEventListener("dragleave", highlight);
   element.addEventListener("drop", (event) => {
-    over(event);
+    highlight(event);
     const [file] = event.dataTransfer.files;
-    if (file) take(file);
+    if (file) onFile(file);
   });
 }
 
 /** The file, or a PNG copy if the server cannot read the file. */
 async function readable(file) {
-  if (READ.includes(file.type) && file.size <= MAX_FILE_BYTES) return file;
+  if (SERVER_TYPES.includes(file.type) && file.size <= MAX_FILE_BYTES) return file;
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
@@ -177,10 +181,10 @@ async function readable(file) {
 }
 
 /**
- * Remove the EXIF data of a JPEG file: browsers rotate a picture by them, training and the server
- * do not. Other files stay unchanged.
+ * Remove the EXIF data of a JPEG file: browsers rotate a picture as they say, training and the
+ * server do not. Other files stay unchanged.
  */
-async function withoutNotes(file) {
+async function withoutExif(file) {
   const bytes = new DataView(await file.arrayBuffer());
   const parts = [];
   let at = 2;
@@ -194,7 +198,7 @@ async function withoutNotes(file) {
   return new File([file.slice(0, 2), ...parts, file.slice(at)], file.name ?? "", { type: file.type });
 }
 
-/** The bytes as base64. */
+/** The bytes of a blob as base64. */
 export function encoded(blob) {
   return new Promise((done, failed) => {
     const reader = new FileReader();
@@ -204,6 +208,7 @@ export function encoded(blob) {
   });
 }
 
+/** The data URL of a picture. */
 function address(b64) {
   const kinds = { "/9j": "jpeg", R0l: "gif", Qk0: "bmp" };
   return `data:image/${kinds[b64.slice(0, 3)] ?? "png"};base64,${b64}`;

@@ -1,52 +1,57 @@
-/** A pad to draw on: with a mouse, a finger, or the arrow keys and the space bar. */
+/** A drawing pad: for a mouse, a finger, or the arrow keys and the space bar. */
 
 import { h } from "./dom.js";
 import { droppable, encoded } from "./image.js";
 
-const SIDE = 280; // pixels of the picture that is sent
-const PEN = 0.085; // width of a stroke, as a share of the side
-const STEP = 0.04; // of an arrow key
+const SENT_SIDE = 280; // pixels of the picture that is sent
+const PEN_WIDTH = 0.085; // as a share of the side
+const KEY_STEP = 0.04; // of an arrow key, as a share of the side
+const MAX_PIXELATED_WIDTH = 64; // of a picture whose pixels are shown as squares
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-export function pad(changed, take) {
+/**
+ * `onChange` is called after each stroke, `onFile` with a file that the user chooses. `strokes` are lists
+ * of points [x, y], as shares of the side.
+ */
+export function drawingPad(onChange, onFile) {
   let strokes = [];
-  let shown = null;
-  let at = [0.5, 0.25];
+  let image = null; // shown instead of strokes
+  let pen = [0.5, 0.25];
   let down = false;
   const canvas = h("canvas", {
     class: "pad", tabindex: "0", role: "application", "aria-label": "Drawing pad",
     "aria-describedby": "pad-keys",
   });
-  canvas.width = canvas.height = 2 * SIDE;
+  canvas.width = canvas.height = 2 * SENT_SIDE;
   const cursor = h("span", { class: "pen", "aria-hidden": "true" });
   const board = h("div", { class: "board" }, canvas, cursor);
 
   const paint = () => {
     const style = getComputedStyle(canvas);
-    draw(canvas, strokes, style.backgroundColor, style.color);
-    if (shown && !strokes.length) fit(canvas, shown);
-    cursor.style.left = `${100 * at[0]}%`;
-    cursor.style.top = `${100 * at[1]}%`;
+    drawStrokes(canvas, strokes, style.backgroundColor, style.color);
+    if (image && !strokes.length) drawImage(canvas, image);
+    cursor.style.left = `${100 * pen[0]}%`;
+    cursor.style.top = `${100 * pen[1]}%`;
     cursor.classList.toggle("down", down);
-    board.classList.toggle("blank", !strokes.length && !shown);
+    board.classList.toggle("blank", !strokes.length && !image);
   };
-  const begin = (point) => {
-    shown = null;
+  const startStroke = (point) => {
+    image = null;
     strokes.push([point]);
   };
-  const go = (point) => {
+  const extendStroke = (point) => {
     strokes[strokes.length - 1].push(point);
   };
   const clear = () => {
-    [strokes, shown, down] = [[], null, false];
+    [strokes, image, down] = [[], null, false];
     paint();
-    changed();
+    onChange();
   };
   const undo = () => {
     strokes.pop();
-    shown = null;
+    image = null;
     paint();
-    changed();
+    onChange();
   };
   const point = (event) => {
     const box = canvas.getBoundingClientRect();
@@ -58,24 +63,24 @@ export function pad(changed, take) {
     canvas.setPointerCapture(event.pointerId);
     canvas.focus({ preventScroll: true });
     down = false;
-    begin(point(event));
+    startStroke(point(event));
     paint();
-    changed();
+    onChange();
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!canvas.hasPointerCapture(event.pointerId)) return;
-    for (const one of event.getCoalescedEvents?.() ?? [event]) go(point(one));
+    for (const one of event.getCoalescedEvents?.() ?? [event]) extendStroke(point(one));
     paint();
-    changed();
+    onChange();
   });
   canvas.addEventListener("keydown", (event) => {
     const move = MOVES[event.key];
     if (move) {
-      at = at.map((one, k) => Math.min(1, Math.max(0, one + STEP * move[k])));
-      if (down) go(at);
+      pen = pen.map((one, k) => Math.min(1, Math.max(0, one + KEY_STEP * move[k])));
+      if (down) extendStroke(pen);
     } else if (event.key === " ") {
       down = !down;
-      if (down) begin(at);
+      if (down) startStroke(pen);
     } else if (event.key === "Delete" || event.key === "Escape") {
       clear();
     } else if (event.key === "Backspace") {
@@ -85,14 +90,14 @@ export function pad(changed, take) {
     }
     event.preventDefault();
     paint();
-    if (strokes.length) changed();
+    if (strokes.length) onChange();
   });
   document.addEventListener("theme", paint);
-  droppable(board, take);
+  droppable(board, onFile);
 
-  const file = h("input", { type: "file", accept: "image/*", class: "unseen", id: "file" });
-  file.addEventListener("change", () => file.files[0] && take(file.files[0]));
-  const button = (words, click) => h("button", { type: "button", class: "quiet", click }, words);
+  const file = h("input", { type: "file", accept: "image/*", class: "visually-hidden", id: "file" });
+  file.addEventListener("change", () => file.files[0] && onFile(file.files[0]));
+  const button = (text, click) => h("button", { type: "button", class: "quiet", click }, text);
   const element = h("div", { class: "drawing" },
     board,
     h("div", { class: "row" }, button("Clear", clear), button("Undo", undo),
@@ -101,58 +106,58 @@ export function pad(changed, take) {
       "By keyboard: arrows move the pen, space lowers and lifts it, Delete clears."),
   );
   const show = (source) => {
-    const image = new Image();
-    image.onload = () => {
-      [strokes, shown] = [[], image];
+    const loading = new Image();
+    loading.onload = () => {
+      [strokes, image] = [[], loading];
       paint();
     };
-    image.src = source;
+    loading.src = source;
   };
   const base64 = () => {
-    // Ink on paper, whatever the colours of the page.
+    // Black on white, whatever the colours of the page.
     const sheet = h("canvas");
-    sheet.width = sheet.height = SIDE;
-    draw(sheet, strokes, "white", "black");
+    sheet.width = sheet.height = SENT_SIDE;
+    drawStrokes(sheet, strokes, "white", "black");
     return new Promise((done) => sheet.toBlob((blob) => done(encoded(blob)), "image/png"));
   };
   requestAnimationFrame(paint);
-  const restore = (before) => {
-    strokes = before;
+  const restore = (previous) => {
+    strokes = previous;
     paint();
-    changed();
+    onChange();
   };
   return {
     element, show, base64,
     draw: restore,
     strokes: () => strokes,
     empty: () => !strokes.length,
-    leave: () => document.removeEventListener("theme", paint),
+    close: () => document.removeEventListener("theme", paint),
   };
 }
 
-function draw(canvas, strokes, paper, ink) {
+function drawStrokes(canvas, strokes, paper, ink) {
   const context = canvas.getContext("2d");
   const side = canvas.width;
   context.fillStyle = paper;
   context.fillRect(0, 0, side, side);
   context.strokeStyle = ink;
-  context.lineWidth = PEN * side;
+  context.lineWidth = PEN_WIDTH * side;
   context.lineCap = context.lineJoin = "round";
   for (const [first, ...others] of strokes) {
     context.beginPath();
     context.moveTo(first[0] * side, first[1] * side);
-    // A point alone is a dot.
+    // A stroke of one point is a dot.
     for (const [x, y] of others.length ? others : [first]) context.lineTo(x * side, y * side);
     context.stroke();
   }
 }
 
-/** The whole picture, as large as it goes. */
-function fit(canvas, image) {
+/** Draw a picture as large as the canvas allows. */
+function drawImage(canvas, image) {
   const context = canvas.getContext("2d");
   const scale = canvas.width / Math.max(image.width, image.height);
   const [width, height] = [image.width * scale, image.height * scale];
-  context.imageSmoothingEnabled = image.width > 64;
+  context.imageSmoothingEnabled = image.width > MAX_PIXELATED_WIDTH;
   context.drawImage(
     image, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
 }

@@ -1,9 +1,9 @@
-/** The page: choice of the model, its score, and the frame around each modality. */
+/** The page: the choice of a model, its score, and the view that the script of a modality fills. */
 
 import { curl, models } from "./api.js";
 import { h, number } from "./dom.js";
 
-const KINDS = {
+const MODALITIES = {
   image: () => import("./image.js"),
   row: () => import("./row.js"),
   text: () => import("./text.js"),
@@ -20,135 +20,136 @@ const $ = (id) => document.getElementById(id);
 
 /** The interface of the page for the script of a modality. */
 class View {
-  constructor(model, kept = null) {
+  constructor(model, previousInput = null) {
     this.model = model;
-    this.kept = kept; // the input for the previous version
-    this.keep = () => null; // returns the present input; set by the script
+    this.previousInput = previousInput; // the input when the previous version was shown
+    this.readInput = () => null; // returns the present input; the script replaces it
     this.about = model.about;
-    this.left = new AbortController();
-    this.turn = new AbortController();
+    this.closing = new AbortController();
+    this.request = new AbortController(); // of the newest request
   }
 
   /** The parts that a script fills. */
-  get question() { return $("question-body"); }
-  get answer() { return $("answer"); }
-  get why() { return $("why"); }
+  get input() { return $("input-body"); }
+  get prediction() { return $("prediction"); }
+  get explanation() { return $("explanation"); }
 
   /** Aborted when the user chooses another model. */
-  get signal() { return this.left.signal; }
+  get signal() { return this.closing.signal; }
 
-  title(words) { $("title").textContent = words; }
+  setTitle(text) { $("title").textContent = text; }
 
   /** Announce a prediction to screen readers. */
-  say(words) { $("said").textContent = words; }
+  announce(text) { $("status").textContent = text; }
 
-  /** Show an explanation, or hide the card. */
-  explain(title, ...content) {
-    $("why-title").textContent = title;
-    this.why.replaceChildren(...content);
-    $("why-card").hidden = !content.length;
+  /** Show an explanation; hide its card if there is no content. */
+  showExplanation(title, ...content) {
+    $("explanation-title").textContent = title;
+    this.explanation.replaceChildren(...content);
+    $("explanation-card").hidden = !content.length;
   }
 
   /** Show a hint before the first prediction. */
-  idle(words) {
-    this.turn.abort();
-    this.busy(false);
-    this.answer.replaceChildren(h("p", { class: "soft idle" }, words));
-    this.explain("Explanation");
-    this.command("");
-    this.say("");
+  showHint(text) {
+    this.request.abort();
+    this.setBusy(false);
+    this.prediction.replaceChildren(h("p", { class: "soft idle" }, text));
+    this.showExplanation("Explanation");
+    this.showCommand("");
+    this.announce("");
   }
 
   /** Show the curl command; `body` is the body of a request, or the command itself. */
-  command(body) {
+  showCommand(body) {
     $("curl").textContent = typeof body === "string" ? body : curl(this.model, body);
     $("curl-card").hidden = !body;
   }
 
   /** Report a failed explanation; the prediction stays. */
-  unexplained(error, signal) {
+  showExplanationError(error, signal) {
     if (signal.aborted) throw error;
-    this.explain("Explanation", h("p", { class: "soft" }, `The explanation failed: ${error.message}`));
+    this.showExplanation("Explanation", h("p", { class: "soft" }, `The explanation failed: ${error.message}`));
   }
 
-  busy(on) {
-    for (const part of [this.answer, this.why]) part.setAttribute("aria-busy", String(on));
+  setBusy(busy) {
+    for (const part of [this.prediction, this.explanation]) part.setAttribute("aria-busy", String(busy));
   }
 
-  /** Run a request: the newest one wins, and errors are shown. */
-  async take(request) {
-    this.turn.abort();
-    const turn = new AbortController();
-    this.turn = turn;
-    this.busy(true);
+  /** Run a function that sends requests; abort the one before, and show errors. */
+  async run(send) {
+    this.request.abort();
+    const request = new AbortController();
+    this.request = request;
+    this.setBusy(true);
     try {
-      await request(AbortSignal.any([turn.signal, this.signal]));
+      await send(AbortSignal.any([request.signal, this.signal]));
     } catch (error) {
-      if (!turn.signal.aborted && !this.signal.aborted) this.fail(error);
+      if (!request.signal.aborted && !this.signal.aborted) this.showError(error);
     } finally {
-      if (this.turn === turn) this.busy(false);
+      if (this.request === request) this.setBusy(false);
     }
   }
 
-  fail(error) {
-    const words = h("p", {}, error.message || "Something went wrong.");
-    this.answer.replaceChildren(h("div", { class: "trouble", role: "alert" }, words));
-    this.explain("Explanation");
+  showError(error) {
+    const message = h("p", {}, error.message || "Something went wrong.");
+    this.prediction.replaceChildren(h("div", { class: "error", role: "alert" }, message));
+    this.showExplanation("Explanation");
   }
 }
 
 let view = null;
 let served = [];
 
-async function begin() {
+async function start() {
   try {
     served = await models();
   } catch (error) {
-    return trouble("The models could not be listed", error.message);
+    return showPageError("The models could not be listed", error.message);
   }
   if (!served.length) {
-    return trouble("No model is served", "Start the server with a run: athanor serve RUN");
+    return showPageError("No model is served", "Start the server with a run: athanor serve RUN");
   }
   await choose();
 }
 
-function trouble(title, words) {
+/** Show an error instead of a model. */
+function showPageError(title, text) {
   $("title").textContent = title;
   $("score").textContent = "";
-  $("trouble").textContent = words;
-  $("trouble").hidden = false;
-  $("pair").hidden = true;
+  $("error").textContent = text;
+  $("error").hidden = false;
+  $("panels").hidden = true;
   $("curl-card").hidden = true;
 }
 
 /** Show the model in the URL, or the first. */
-async function choose(kept = null) {
-  const name = named(location.hash.slice(1));
+async function choose(previousInput = null) {
+  const name = decoded(location.hash.slice(1));
   const model = served.find((one) => one.name === name) ?? served[0];
-  view?.left.abort();
-  navigate(model);
+  view?.closing.abort();
+  showLinks(model);
   document.title = `${model.name} \u00b7 athanor`;
-  const kind = KINDS[model.about?.question];
-  if (!kind) {
-    const words =
+  const load = MODALITIES[model.about?.question];
+  if (!load) {
+    const text =
       "It has no about.json that this page can read. Programs can still use it: " +
       `v1/models/${model.name}/metadata lists its inputs.`;
-    return trouble(`This page cannot show ${model.name}`, words);
+    return showPageError(`This page cannot show ${model.name}`, text);
   }
-  view = new View(model, kept);
+  view = new View(model, previousInput);
   const current = view;
-  const { mount } = await kind();
+  const { mount } = await load();
   if (current !== view) return;
-  $("trouble").hidden = true;
-  $("pair").hidden = false;
-  Object.assign($("pair").dataset, { kind: model.about.question, answer: model.about.answer });
-  $("score").replaceChildren(...scored(model));
-  view.question.replaceChildren();
+  $("error").hidden = true;
+  $("panels").hidden = false;
+  Object.assign($("panels").dataset, { modality: model.about.question, answer: model.about.answer });
+  $("score").replaceChildren(...scoreAndVersion(model));
+  view.input.replaceChildren();
   mount(view);
 }
 
 /** Decode a part of a URL; invalid text gives "". */
-function named(part) {
+function decoded(part) {
   try {
     return decodeURIComponent(part);
   } catch {
@@ -156,31 +157,32 @@ function named(part) {
   }
 }
 
-/** Load a new version: its labels and columns may differ. */
-async function renew() {
+/** Show a new version, whose labels and columns may differ; keep the user's input. */
+async function refresh() {
   if (document.hidden || !view) return;
-  let now;
+  let newest;
   try {
-    now = await models();
+    newest = await models();
   } catch {
-    return; // the next request reports it
+    return; // the next request shows the error
   }
   const { name, version } = view.model;
-  const found = now.find((one) => one.name === name);
+  const found = newest.find((one) => one.name === name);
   if (!found || found.version === version) return;
-  served = now;
+  served = newest;
   const same = found.about?.question === view.about?.question;
   const place = fields().indexOf(document.activeElement);
-  await choose(same ? view.keep() : null);
+  await choose(same ? view.readInput() : null);
   if (same) fields()[place]?.focus({ preventScroll: true });
 }
 
 /** The input elements. */
 function fields() {
-  return [...$("question-body").querySelectorAll("input, select, textarea, canvas")];
+  return [...$("input-body").querySelectorAll("input, select, textarea, canvas")];
 }
 
-function navigate(model) {
+/** Show a link for each model. */
+function showLinks(model) {
   const links = served.map((one) =>
     h("a", { href: `#${encodeURIComponent(one.name)}`, "aria-current": one === model && "page" },
       one.name),
@@ -189,28 +191,29 @@ function navigate(model) {
 }
 
 /** The score of the model on the test set, and its version. */
-function scored({ about, version }) {
+function scoreAndVersion({ about, version }) {
   const parts = [`Version ${version}`];
   const { score } = about;
   if (score) {
-    const show = FRACTIONS.includes(score.metric) ? (x) => (100 * x).toFixed(1) : number;
+    const format = FRACTIONS.includes(score.metric) ? (x) => (100 * x).toFixed(1) : number;
     const unit = FRACTIONS.includes(score.metric) ? "\u202f%" : "";
     const name = METRICS[score.metric] ?? score.metric.replaceAll("_", " ").toUpperCase();
-    const between = score.low == null ? "" : ` (${show(score.low)} to ${show(score.high)})`;
-    const value = h("strong", {}, show(score.value) + unit);
+    const interval = score.low == null ? "" : ` (${format(score.low)} to ${format(score.high)})`;
+    const value = h("strong", {}, format(score.value) + unit);
     const remarks = (about.remarks ?? []).map((text) => h("span", { class: "remark" }, text));
-    const told = `${between} on the test set`;
-    return [`${name} `, value, told, h("span", { class: "dot" }), ...parts, ...remarks];
+    const source = `${interval} on the test set`;
+    return [`${name} `, value, source, h("span", { class: "dot" }), ...parts, ...remarks];
   }
   return parts;
 }
 
-function dress() {
+/** Let a button choose light or dark colours. */
+function setUpTheme() {
   const button = $("theme");
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
   const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const tell = () => {
+  const update = () => {
     button.textContent = dark() ? "Light" : "Dark";
     button.setAttribute("aria-label", `Change to ${dark() ? "light" : "dark"} colours`);
     document.dispatchEvent(new Event("theme"));
@@ -222,10 +225,10 @@ function dress() {
     } catch {
       // The browser may forbid storage.
     }
-    tell();
+    update();
   });
-  system.addEventListener("change", tell);
-  tell();
+  system.addEventListener("change", update);
+  update();
 }
 
 async function copy() {
@@ -240,14 +243,14 @@ async function copy() {
   setTimeout(() => { $("copy").textContent = "Copy"; }, 2500);
 }
 
-dress();
+setUpTheme();
 $("copy").addEventListener("click", copy);
 addEventListener("hashchange", () => choose());
-document.addEventListener("visibilitychange", renew);
-setInterval(renew, REFRESH_MILLISECONDS);
+document.addEventListener("visibilitychange", refresh);
+setInterval(refresh, REFRESH_MILLISECONDS);
 document.querySelector(".skip").addEventListener("click", (event) => {
   // The hash of the URL names a model, not an element.
   event.preventDefault();
-  $("question").focus();
+  $("input").focus();
 });
-await begin();
+await start();

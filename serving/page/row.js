@@ -1,18 +1,19 @@
 /** Rows: a field for each column, and the effect of each column on the prediction. */
 
 import { predict } from "./api.js";
-import { effects, showAnswer, strength } from "./answers.js";
-import { debounce, examples, field, fresh, h, number, source } from "./dom.js";
+import { effectBars, showPrediction, valueOrLogOdds } from "./predictions.js";
+import { debounce, examples, field, newId, h, number, examplesTitle } from "./dom.js";
 
 const MAX_SHOWN_COLUMNS = 12;
-const MAX_TESTED_COLUMNS = 100; // each takes a row of all columns in a request
+const MAX_TESTED_COLUMNS = 100; // each adds a row of all columns to a request
 const DAYS = "days since 1970";
-const MAX_LISTED_VALUES = 50; // of about.json; a column may have more values
+const MAX_LISTED_VALUES = 50; // about.json lists no more; a column may have others
+const DEBOUNCE_MILLISECONDS = 120;
 
 export function mount(view) {
   const { about } = view;
   const cells = about.columns.map(cell);
-  view.title("Enter a row");
+  view.setTitle("Enter a row");
 
   const cards = h("div", { class: "cells" });
   const others = h("div", { class: "cells" });
@@ -29,98 +30,101 @@ export function mount(view) {
     arrange(cells);
   };
   // Keep the order of the fields when a new version arrives.
-  rank(view.kept ? Object.keys(view.kept) : about.columns.map((one) => one.name));
-  if (rest && !view.kept) {
+  rank(view.previousInput ? Object.keys(view.previousInput) : about.columns.map((one) => one.name));
+  if (rest && !view.previousInput) {
     const untouched = () => !cells.some((one) => one.element.contains(document.activeElement));
-    ranked(view).then((names) => untouched() && rank(names), () => {}); // else the order of the table
+    // After an error the columns keep the order of the table.
+    byEffect(view).then((names) => untouched() && rank(names), () => {});
   }
 
-  const now = () => {
+  const update = () => {
     const row = Object.fromEntries(cells.map((one) => [one.name, one.read()]));
-    view.command({ instances: [row] });
-    return view.take(async (signal) => {
-      const [own] = await predict(view.model, { instances: [row] }, signal);
-      let rows = null;
-      const why = (index) => rows && explain(view, row, own, rows, index);
-      const best = showAnswer(view, own, why);
+    view.showCommand({ instances: [row] });
+    return view.run(async (signal) => {
+      const [predicted] = await predict(view.model, { instances: [row] }, signal);
+      let tested = null;
+      const explain = (index) => tested && showEffects(view, row, predicted, tested, index);
+      const best = showPrediction(view, predicted, explain);
       // One batch: a row of typical values, then a copy of this row for each changed column.
       const typical = typicals(about);
-      const moved = about.columns.map((one) => one.name).filter((name) => row[name] !== typical[name]);
-      const tried = moved.slice(0, MAX_TESTED_COLUMNS);
-      const instances = [typical, ...tried.map((name) => ({ ...row, [name]: typical[name] }))];
+      const changed = about.columns.map((one) => one.name).filter((name) => row[name] !== typical[name]);
+      const names = changed.slice(0, MAX_TESTED_COLUMNS);
+      const instances = [typical, ...names.map((name) => ({ ...row, [name]: typical[name] }))];
       try {
-        const [usual, ...others] = await predict(view.model, { instances }, signal);
-        const without = Object.fromEntries(tried.map((name, place) => [name, others[place]]));
-        rows = { usual, without, left: moved.length - tried.length };
-        why(best);
+        const [ofTypical, ...others] = await predict(view.model, { instances }, signal);
+        const without = Object.fromEntries(names.map((name, place) => [name, others[place]]));
+        tested = { ofTypical, without, numUntested: changed.length - names.length };
+        explain(best);
       } catch (error) {
-        view.unexplained(error, signal);
+        view.showExplanationError(error, signal);
       }
     });
   };
-  const soon = debounce(120, now);
-  cells.forEach((one) => one.listen(soon));
+  const updateSoon = debounce(DEBOUNCE_MILLISECONDS, update);
+  cells.forEach((one) => one.listen(updateSoon));
   const fill = (values) => {
     cells.forEach((one) => one.write(values[one.name]));
-    now();
+    update();
   };
   const typical = () => fill(typicals(about));
   const reset = h("button", { type: "button", class: "quiet", click: typical }, "Reset to typical values");
-  const made = about.examples_from === "schema" ? ["Typical", "Low", "High"] : [];
-  const names = about.examples.map((_, place) => made[place] ?? `Row ${place + 1}`);
-  view.question.append(
+  const generated = about.examples_from === "schema" ? ["Typical", "Low", "High"] : [];
+  const names = about.examples.map((_, place) => generated[place] ?? `Row ${place + 1}`);
+  view.input.append(
     h("div", { class: "spread" },
-      examples(names, (place) => fill(about.examples[place]), source(about)) ?? h("span"),
+      examples(names, (place) => fill(about.examples[place]), examplesTitle(about)) ?? h("span"),
       reset),
     cards,
     rest || "",
   );
-  view.keep = () => Object.fromEntries(cells.map((one) => [one.name, one.read()]));
-  if (view.kept) fill({ ...typicals(about), ...view.kept });
+  view.readInput = () => Object.fromEntries(cells.map((one) => [one.name, one.read()]));
+  if (view.previousInput) fill({ ...typicals(about), ...view.previousInput });
   else if (about.examples.length) fill(about.examples[0]);
   else typical();
 }
 
-/** Names of columns, sorted by the effect of an extreme value. */
-async function ranked(view) {
+/** The names of the columns, sorted by the effect of an extreme value. */
+async function byEffect(view) {
   const { columns } = view.about;
   const typical = typicals(view.about);
-  const tried = columns.slice(0, MAX_TESTED_COLUMNS);
-  const instances = [typical, ...tried.map((one) => ({ ...typical, [one.name]: far(one) }))];
-  const [usual, ...moved] = await predict(view.model, { instances }, view.signal);
-  const shares = usual.probabilities ?? [1];
-  const index = shares.indexOf(Math.max(...shares));
-  const whole = strength(usual, index);
+  const tested = columns.slice(0, MAX_TESTED_COLUMNS);
+  const instances = [typical, ...tested.map((one) => ({ ...typical, [one.name]: extreme(one) }))];
+  const [ofTypical, ...others] = await predict(view.model, { instances }, view.signal);
+  const probabilities = ofTypical.probabilities ?? [1];
+  const index = probabilities.indexOf(Math.max(...probabilities));
+  const value = valueOrLogOdds(ofTypical, index);
   const effects = new Map(
-    tried.map(({ name }, place) => [name, Math.abs(strength(moved[place], index) - whole)]),
+    tested.map(({ name }, place) => [name, Math.abs(valueOrLogOdds(others[place], index) - value)]),
   );
   const effect = (name) => effects.get(name) ?? 0;
   return columns.map((one) => one.name).sort((a, b) => effect(b) - effect(a));
 }
 
-/** The end of the range farther from the typical value, or another category. */
-function far({ kind, typical, low, high, values }) {
+/** The end of the range that is farther from the typical value, or another category. */
+function extreme({ kind, typical, low, high, values }) {
   if (kind !== "number") return values.find((one) => one !== typical) ?? typical;
   return high - typical >= typical - low ? high : low;
 }
 
+/** The typical value of each column. */
 function typicals({ columns }) {
   return Object.fromEntries(columns.map((one) => [one.name, one.typical]));
 }
 
+/** The field of a column: its name and element, and functions to read, write and listen. */
 function cell(column) {
-  return column.kind === "number" ? numeric(column) : category(column);
+  return column.kind === "number" ? numberCell(column) : categoryCell(column);
 }
 
-function numeric({ name, title, typical, low, high, unit }) {
+function numberCell({ name, title, typical, low, high, unit }) {
   const step = stepOf(low, high);
   const input = h("input", { type: "number", step, inputmode: "decimal", placeholder: "missing" });
-  // For mouse and touch; the keyboard uses the field.
+  // The slider is for mouse and touch; the keyboard uses the field.
   const slider = h("input", {
     type: "range", min: low, max: high, step: "any", tabindex: "-1", "aria-hidden": "true",
   });
-  const [least, most, typicalText] = [low, high, typical].map((value) => shown(value, unit, step));
-  const hint = `${least} to ${most}, typical ${typicalText}${unit ? `, in ${unit}` : ""}`;
+  const [lowText, highText, typicalText] = [low, high, typical].map((value) => withDate(value, unit, step));
+  const hint = `${lowText} to ${highText}, typical ${typicalText}${unit ? `, in ${unit}` : ""}`;
   const element = field(title ?? name, input, hint);
   input.after(slider);
   const write = (value) => {
@@ -129,15 +133,15 @@ function numeric({ name, title, typical, low, high, unit }) {
     slider.value = missing ? typical : value;
   };
   const read = () => (input.value === "" ? NaN : input.valueAsNumber);
-  const listen = (changed) => {
+  const listen = (onChange) => {
     input.addEventListener("input", () => {
       slider.value = input.value === "" ? typical : input.value;
-      changed();
+      onChange();
     });
     slider.addEventListener("input", () => {
       const value = Math.round(slider.value / step) * step;
       input.value = String(Number(value.toPrecision(15)));
-      changed();
+      onChange();
     });
   };
   return { name, element, read, write, listen };
@@ -145,30 +149,30 @@ function numeric({ name, title, typical, low, high, unit }) {
 
 /** A step of one, two or five times a power of ten: about a hundredth of the range. */
 function stepOf(low, high) {
-  const raw = (high - low) / 100 || 1;
-  const ten = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].find((one) => one * ten >= raw) * ten;
+  const hundredth = (high - low) / 100 || 1;
+  const power = 10 ** Math.floor(Math.log10(hundredth));
+  const step = [1, 2, 5, 10].find((one) => one * power >= hundredth) * power;
   return Number(step.toPrecision(1));
 }
 
 /** A number with five digits, or enough to show a hundredth of a step. */
-function plain(value, step = Math.abs(value)) {
+function rounded(value, step = Math.abs(value)) {
   const digits = Math.ceil(Math.log10(Math.abs(value) / step || 1)) + 2;
   return String(Number(Number(value).toPrecision(Math.min(15, Math.max(5, digits)))));
 }
 
-/** A number as `plain`; a time with its date. */
-function shown(value, unit, step) {
+/** A rounded number; days since 1970 with their date. */
+function withDate(value, unit, step) {
   const date = new Date(unit === DAYS ? value * 864e5 : NaN);
-  const number = plain(value, step);
-  return Number.isNaN(date.getTime()) ? number : `${number} (${date.toISOString().slice(0, 10)})`;
+  const text = rounded(value, step);
+  return Number.isNaN(date.getTime()) ? text : `${text} (${date.toISOString().slice(0, 10)})`;
 }
 
-function category({ name, title, typical, values }) {
+function categoryCell({ name, title, typical, values }) {
   const known = values.includes(typical) ? values : [typical, ...values];
   const free = known.length >= MAX_LISTED_VALUES;
   const options = known.map((value) => h("option", { value }, value));
-  const id = fresh("values");
+  const id = newId("values");
   const input = free ? h("input", { list: id }) : h("select", {}, options);
   const element = field(title ?? name, input, `typical: ${typical || "empty"}`);
   if (free) element.append(h("datalist", { id }, options));
@@ -178,19 +182,19 @@ function category({ name, title, typical, values }) {
     }
     input.value = value;
   };
-  const listen = (changed) => input.addEventListener("input", changed);
+  const listen = (onChange) => input.addEventListener("input", onChange);
   return { name, element, read: () => input.value, write, listen };
 }
 
-function explain(view, row, own, { usual, without, left }, index) {
+function showEffects(view, row, predicted, { ofTypical, without, numUntested }, index) {
   const { columns, answer, labels, target } = view.about;
-  const whole = strength(own, index);
-  const moved = columns
+  const value = valueOrLogOdds(predicted, index);
+  const rows = columns
     .filter(({ name }) => name in without)
     .map(({ name, title, unit }) => ({
       name: title ?? name,
-      detail: typeof row[name] === "string" ? row[name] || "empty" : known(row[name], unit),
-      effect: whole - strength(without[name], index),
+      detail: typeof row[name] === "string" ? row[name] || "empty" : numberText(row[name], unit),
+      effect: value - valueOrLogOdds(without[name], index),
     }))
     .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect))
     .slice(0, MAX_SHOWN_COLUMNS);
@@ -200,16 +204,16 @@ function explain(view, row, own, { usual, without, left }, index) {
   const words = classes
     ? "Change of the log-odds by this value, compared with the typical value of the column."
     : `Change of the prediction by this value, compared with the typical value of the column. ` +
-      `If all values are typical, the prediction is ${number(usual.value)}${unit ? ` ${unit}` : ""}.`;
-  const untried = left ? ` ${left} more changed columns were not tested.` : "";
-  if (!moved.length) {
+      `If all values are typical, the prediction is ${number(ofTypical.value)}${unit ? ` ${unit}` : ""}.`;
+  const untested = numUntested ? ` ${numUntested} more changed columns were not tested.` : "";
+  if (!rows.length) {
     const words = "All columns have their typical values. Change one to see its effect.";
-    view.explain(title, h("p", { class: "soft small" }, words));
+    view.showExplanation(title, h("p", { class: "soft small" }, words));
     return;
   }
-  view.explain(title, effects(moved), h("p", { class: "soft small" }, words + untried));
+  view.showExplanation(title, effectBars(rows), h("p", { class: "soft small" }, words + untested));
 }
 
-function known(value, unit) {
-  return Number.isNaN(value) ? "missing" : shown(value, unit);
+function numberText(value, unit) {
+  return Number.isNaN(value) ? "missing" : withDate(value, unit);
 }

@@ -1,65 +1,65 @@
 /** Texts: a text field, and words coloured by their effect on the prediction. */
 
 import { predict } from "./api.js";
-import { showAnswer, strength } from "./answers.js";
+import { showPrediction, valueOrLogOdds } from "./predictions.js";
 import { debounce, examples, field, h, number, signed } from "./dom.js";
 
-const MAX_PIECES = 100; // each is removed once
+const MAX_PIECES = 100; // each is removed once, in one request
+const DEBOUNCE_MILLISECONDS = 250;
 
 export function mount(view) {
   const { about } = view;
   const [input] = Object.keys(about.signatures.serving_default.inputs);
   const box = h("textarea", { rows: "5", spellcheck: "false" });
   const texts = about.examples.map((one) => (typeof one === "string" ? one : one[input]));
-  view.title("Enter a text");
+  view.setTitle("Enter a text");
 
-  const body = (...asked) => ({ instances: asked.map((one) => ({ [input]: one })) });
-  const now = () => {
+  const body = (...inputs) => ({ instances: inputs.map((one) => ({ [input]: one })) });
+  const update = () => {
     const text = box.value;
-    if (!text.trim()) return view.idle("Enter a text. The prediction updates as you type.");
-    view.command(body(text));
-    return view.take(async (signal) => {
+    if (!text.trim()) return view.showHint("Enter a text. The prediction updates as you type.");
+    view.showCommand(body(text));
+    return view.run(async (signal) => {
       const [row] = await predict(view.model, body(text), signal);
       let rows = null;
-      const pieces = cut(text);
-      const why = (index) => rows && colour(view, pieces, rows, index);
-      const best = showAnswer(view, row, why);
-      if (pieces.length < 2) return view.explain("Effect of each word");
-      // Occlusion: the change of the prediction when a piece is removed, all in one batch.
+      const pieces = split(text);
+      const explain = (index) => rows && showEffects(view, pieces, rows, index);
+      const best = showPrediction(view, row, explain);
+      if (pieces.length < 2) return view.showExplanation("Effect of each word");
+      // Occlusion: the change of the prediction when a piece is removed; one batch for all pieces.
       try {
-        rows = await predict(view.model, body(text, ...without(pieces)), signal);
-        why(best);
+        rows = await predict(view.model, body(text, ...withoutEach(pieces)), signal);
+        explain(best);
       } catch (error) {
-        view.unexplained(error, signal);
+        view.showExplanationError(error, signal);
       }
     });
   };
-  const soon = debounce(250, now);
-  box.addEventListener("input", soon);
+  box.addEventListener("input", debounce(DEBOUNCE_MILLISECONDS, update));
   const choose = (place) => {
     box.value = texts[place];
-    now();
+    update();
   };
   const clear = h("button", { type: "button", class: "quiet", click: () => {
     box.value = "";
     box.focus();
-    now();
+    update();
   } }, "Clear");
-  view.question.append(
+  view.input.append(
     field("Text", box),
     h("div", { class: "row end" }, clear),
     examples(texts.map((text) => h("span", { class: "clip" }, text)), choose) ?? "",
   );
-  view.keep = () => box.value;
-  if (view.kept !== null) {
-    box.value = view.kept;
-    now();
+  view.readInput = () => box.value;
+  if (view.previousInput !== null) {
+    box.value = view.previousInput;
+    update();
   } else if (texts.length) choose(0);
-  else now();
+  else update();
 }
 
-/** Split a text into words, or characters without spaces; long texts into runs of them. */
-function cut(text) {
+/** Split a text into words, or into characters if it has no spaces; join some if it is long. */
+function split(text) {
   const words = text.trim().split(/\s+/);
   const characters = words.length < 3 && /[^\x00-\x7f]/.test(text) && text.length > 2;
   const pieces = characters ? [...text.trim()] : words;
@@ -72,30 +72,31 @@ function cut(text) {
   return Object.assign(runs, { joint });
 }
 
-function without(pieces) {
+/** A text without each of the pieces. */
+function withoutEach(pieces) {
   return pieces.map((_, place) => pieces.filter((_, k) => k !== place).join(pieces.joint));
 }
 
-function colour(view, pieces, [whole, ...parts], index) {
+function showEffects(view, pieces, [full, ...shortened], index) {
   const label = view.about.labels?.[index] ?? view.about.target?.name ?? "the prediction";
-  const own = strength(whole, index);
-  const added = parts.map((row) => own - strength(row, index));
-  const most = Math.max(0.05, ...added.map(Math.abs));
+  const value = valueOrLogOdds(full, index);
+  const effects = shortened.map((row) => value - valueOrLogOdds(row, index));
+  const largest = Math.max(0.05, ...effects.map(Math.abs));
   const words = pieces.flatMap((piece, place) => [
-    word(piece, added[place], added[place] / most),
+    word(piece, effects[place], effects[place] / largest),
     pieces.joint,
   ]);
-  const ranked = pieces.map((piece, place) => [piece, added[place]]);
+  const ranked = pieces.map((piece, place) => [piece, effects[place]]);
   ranked.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
-  const told = ranked.slice(0, 5).map(([piece, effect]) => `${piece} ${signed(effect)}`);
-  view.explain(
+  const described = ranked.slice(0, 5).map(([piece, effect]) => `${piece} ${signed(effect)}`);
+  view.showExplanation(
     `Effect of each word on \u201c${label}\u201d`,
     h("p", { class: "words", "aria-hidden": "true" }, words),
-    h("p", { class: "unseen" }, `The words with the largest effect: ${told.join("; ")}.`),
+    h("p", { class: "visually-hidden" }, `The words with the largest effect: ${described.join("; ")}.`),
     h("p", { class: "legend soft small" },
       h("span", { class: "word for" }, "for"),
       h("span", { class: "word against" }, "against"),
-      `change of the log-odds by a word, up to ${number(most)}, measured by removing it`),
+      `change of the log-odds by a word, up to ${number(largest)}, measured by removing it`),
   );
 }
 
@@ -103,6 +104,6 @@ function word(piece, effect, share) {
   const size = Math.abs(share);
   const kind = size < 0.08 ? "word" : share > 0 ? "word for" : "word against";
   const element = h("span", { class: kind, title: `${signed(effect)} log-odds` }, piece);
-  element.style.setProperty("--much", `${Math.round(100 * size)}%`);
+  element.style.setProperty("--strength", `${Math.round(100 * size)}%`);
   return element;
 }

@@ -1,4 +1,4 @@
-// Before the first paint: apply the stored theme, or else the theme of the system.
+// Applies the stored theme before the first paint; without one, the system's theme applies.
 (() => {
   try {
     const chosen = localStorage.getItem("theme");

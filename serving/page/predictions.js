@@ -4,26 +4,30 @@ import { fillIn, h, number, percent, signed } from "./dom.js";
 
 const MAX_LISTED_CLASSES = 10;
 
-/** Show the prediction for one row; `choose` explains the class that the user selects. */
-export function showAnswer(view, row, choose) {
+/**
+ * Show the prediction for one row. Return the index of the predicted class; `choose` is called with
+ * that of a class that the user selects.
+ */
+export function showPrediction(view, row, choose) {
   if (view.about.answer === "classes") return showClasses(view, row.probabilities, choose);
   const target = view.about.target ?? { name: "value", unit: "" };
   const value = number(row.value);
   fillIn(
-    view.answer,
+    view.prediction,
     h("p", { class: "headline" }, value, target.unit ? h("span", {}, ` ${target.unit}`) : null),
     h("p", { class: "soft" }, target.name),
   );
-  view.say(`${target.name}: ${value} ${target.unit}`);
+  view.announce(`${target.name}: ${value} ${target.unit}`);
   return 0;
 }
 
+/** Show bars of probabilities; return the index of the largest. */
 function showClasses(view, probabilities, choose) {
   const { labels } = view.about;
   const order = probabilities.map((_, k) => k).sort((a, b) => probabilities[b] - probabilities[a]);
   const [best] = order;
   const focused = document.activeElement?.dataset?.label;
-  // If all classes fit, keep their order: bars that move are hard to follow.
+  // If all classes fit, they keep their order: bars that move are hard to follow.
   const shown = order.slice(0, MAX_LISTED_CLASSES);
   if (order.length <= MAX_LISTED_CLASSES) shown.sort((a, b) => a - b);
   const bars = shown.map((k) => bar(labels[k], probabilities[k], k === best, () => pick(k)));
@@ -33,24 +37,24 @@ function showClasses(view, probabilities, choose) {
   };
   shown.forEach((one, place) => bars[place].setAttribute("aria-pressed", String(one === best)));
   const others = order.length - shown.length;
-  const left = order.slice(MAX_LISTED_CLASSES).reduce((sum, k) => sum + probabilities[k], 0);
+  const rest = order.slice(MAX_LISTED_CLASSES).reduce((sum, k) => sum + probabilities[k], 0);
   fillIn(
-    view.answer,
+    view.prediction,
     h("p", { class: "headline" }, labels[best], h("span", {}, percent(probabilities[best]))),
     h("div", { class: "bars", role: "group", "aria-label": "Probabilities; select a class for its explanation" },
       bars),
-    others > 0 && h("p", { class: "soft small" }, `${others} other classes: ${percent(left)} in total`),
+    others > 0 && h("p", { class: "soft small" }, `${others} other classes: ${percent(rest)} in total`),
   );
   // Keep the keyboard focus when the prediction changes.
   bars.find((one) => one.dataset.label === focused)?.focus();
-  view.say(`${labels[best]}, ${percent(probabilities[best])}`);
+  view.announce(`${labels[best]}, ${percent(probabilities[best])}`);
   return best;
 }
 
-function bar(label, share, best, click) {
-  const track = h("span", { class: "track" }, fill(share));
+function bar(label, probability, best, click) {
+  const track = h("span", { class: "track" }, fill(probability));
   const name = h("span", { class: "label", title: label }, label);
-  const value = h("span", { class: "value" }, percent(share));
+  const value = h("span", { class: "value" }, percent(probability));
   return h(
     "button",
     { type: "button", class: best ? "bar best" : "bar", "data-label": label, click },
@@ -58,7 +62,7 @@ function bar(label, share, best, click) {
   );
 }
 
-/** The filled part of a track, 0 to 1. */
+/** The filled part of a bar; `share` of its length, 0 to 1. */
 export function fill(share) {
   const part = h("span", { class: "fill" });
   part.style.width = `${100 * Math.min(1, Math.max(0, share))}%`;
@@ -66,25 +70,25 @@ export function fill(share) {
 }
 
 /** The predicted number, or the log-odds of a class. */
-export function strength(row, index) {
+export function valueOrLogOdds(row, index) {
   if (row.value !== undefined) return row.value;
-  const share = Math.min(1 - 1e-7, Math.max(1e-9, row.probabilities[index]));
-  return Math.log(share) - Math.log1p(-share);
+  const probability = Math.min(1 - 1e-7, Math.max(1e-9, row.probabilities[index]));
+  return Math.log(probability) - Math.log1p(-probability);
 }
 
-/** Bars to both sides of zero: [{name, detail, effect}], the largest first. */
-export function effects(rows) {
+/** A list of bars to the left or right of zero, largest first; rows are {name, detail, effect}. */
+export function effectBars(rows) {
   const sorted = [...rows].sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));
-  const most = Math.max(1e-9, ...sorted.map((one) => Math.abs(one.effect)));
+  const largest = Math.max(1e-9, ...sorted.map((one) => Math.abs(one.effect)));
   const lines = sorted.map(({ name, detail, effect }) => {
     const part = h("span", { class: effect < 0 ? "fill against" : "fill" });
-    part.style.width = `${(50 * Math.abs(effect)) / most}%`;
+    part.style.width = `${(50 * Math.abs(effect)) / largest}%`;
     return h(
       "li",
       {},
       h("span", { class: "label" }, name, h("span", { class: "soft" }, ` ${detail}`)),
-      h("span", { class: effect < 0 ? "both minus" : "both" }, part),
-      h("span", { class: "value" }, signed(effect, most)),
+      h("span", { class: effect < 0 ? "signed-track minus" : "signed-track" }, part),
+      h("span", { class: "value" }, signed(effect, largest)),
     );
   });
   return h("ol", { class: "effects" }, lines);
