@@ -62,18 +62,18 @@ def path_of(name: str, rate: float) -> np.ndarray:
 
 def paths() -> dict[str, np.ndarray]:
     """Return the path of each optimizer at its best learning rate, and of the solvers."""
-    found = {}
+    by_name = {}
     for name in PATH_OPTIMIZERS:
-        tried = {rate: path_of(name, rate) for rate in LEARNING_RATES}
-        best = min(tried, key=lambda rate: _final_value(tried[rate]))
-        found[f"{name}, {best:g}"] = tried[best]
+        by_rate = {rate: path_of(name, rate) for rate in LEARNING_RATES}
+        best = min(by_rate, key=lambda rate: _final_value(by_rate[rate]))
+        by_name[f"{name}, {best:g}"] = by_rate[best]
     steps = LBFGS().minimize(value_and_gradient, START)
-    found["L-BFGS"] = np.array([START, *(step.weights for step in steps)])
+    by_name["L-BFGS"] = np.array([START, *(step.weights for step in steps)])
     steps = LevenbergMarquardt().minimize(
         lambda w: (*value_and_gradient(w), residuals(w)[1].T @ residuals(w)[1]), START
     )
-    found["Levenberg-Marquardt"] = np.array([START, *(step.weights for step in steps)])
-    return found
+    by_name["Levenberg-Marquardt"] = np.array([START, *(step.weights for step in steps)])
+    return by_name
 
 
 def _final_value(points: np.ndarray) -> float:
@@ -81,12 +81,12 @@ def _final_value(points: np.ndarray) -> float:
     return value if np.isfinite(value) else np.inf
 
 
-def draw_paths(found: dict[str, np.ndarray]) -> None:
+def draw_paths(points_by_name: dict[str, np.ndarray]) -> None:
     """Draw each path on contours of the function."""
     x, y = np.meshgrid(np.linspace(-1.6, 1.6, 200), np.linspace(-0.6, 1.7, 200))
     contours = np.log10((1 - x) ** 2 / 2 + 50 * (y - x * x) ** 2 + 1e-3)
     figure, axes = plt.subplots(2, 4, figsize=(13, 6), sharex=True, sharey=True)
-    for axis, (name, points) in zip(axes.flat, found.items(), strict=True):
+    for axis, (name, points) in zip(axes.flat, points_by_name.items(), strict=True):
         axis.contourf(x, y, contours, levels=14, cmap="Greys", alpha=0.7)
         axis.plot(*points.T, color="#b03a2e", marker=".", markersize=4, linewidth=1)
         axis.plot(1, 1, marker="*", color="#1f618d", markersize=12)
@@ -111,8 +111,8 @@ def draw_curves() -> None:
     kinds: tuple[type[App], ...] = (Regression, Mnist)
     for axis, kind in zip(axes, kinds, strict=True):
         for name in CURVE_OPTIMIZERS:
-            found = losses(kind(optimizer=name, **fields))
-            axis.plot(range(1, len(found) + 1), found, label=name)
+            by_epoch = losses(kind(optimizer=name, **fields))
+            axis.plot(range(1, len(by_epoch) + 1), by_epoch, label=name)
         axis.set(
             xlabel="epoch", ylabel="training loss", yscale="log", title=f"athanor {kind.name()}"
         )

@@ -1,9 +1,9 @@
-"""Run the commands of the documentation and put what they print below them.
+"""Run the commands of the documentation and write their outputs below them.
 
     python docs/outputs.py README.md README.zh.md docs/*.md
 
 A fenced block of the language `console` holds commands after `$ ` and what each of them prints.
-The commands run in order in a new directory that holds the example files below, which come from
+The commands run in order in a new directory with example files, which are made from
 ../shared. All pages take about five minutes on two quiet cores.
 """
 
@@ -23,50 +23,51 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
-# Of more lines that differ in nothing but their numbers, the page shows the ends.
-MAX_ALIKE = 4
-HOME = ["key", "size", "rooms", "town", "euros", "price"]
-COLUMNS = "100"
+# Longer series of lines that differ only in their numbers are shortened.
+MAX_SIMILAR_LINES = 4
+HOMES_HEADER = ["key", "size", "rooms", "town", "euros", "price"]
+TERMINAL_COLUMNS = "100"
 
 
 def records(output: str) -> list[str]:
-    """Return the lines of an output; the title of an epoch and its numbers are one record."""
+    """Return the lines of an output; the two lines of an epoch are one record."""
     joined = re.sub(r"^(Epoch \d+/\d+)\n", "\\1\0", output.rstrip(), flags=re.MULTILINE)
     return [record.replace("\0", "\n") for record in joined.splitlines()]
 
 
 def masked(line: str) -> str:
-    """Return a line without what differs between two runs: numbers and the width of columns."""
+    """Replace what differs between two runs in a line: numbers and the width of columns."""
     return re.sub(r"\s+|-{3,}", " ", re.sub(r"\d[\d.,e+-]*(m(?=s/step))?", "#", line)).strip()
 
 
 def shapes(output: str) -> list[str]:
-    """Return the masked lines of an output; lines alike that follow each other count once."""
+    """Return the masked lines of an output; of equal neighbours only one."""
     lines = [masked(line) for line in records(output) if line.strip() not in ("", "...")]
     return [line for line, _ in itertools.groupby(lines)]
 
 
 def shortened(output: str) -> str:
-    """Return an output whose long series of lines alike show their first two and their last."""
-    kept: list[str] = []
-    for _, alike in itertools.groupby(records(output), masked):
-        lines = list(alike)
-        kept += [*lines[:2], "...", lines[-1]] if len(lines) > MAX_ALIKE else lines
-    return "".join(f"{line}\n" for line in kept)
+    """Shorten long series of similar lines to the first two and the last one."""
+    shown: list[str] = []
+    for _, similar in itertools.groupby(records(output), masked):
+        lines = list(similar)
+        is_long = len(lines) > MAX_SIMILAR_LINES
+        shown += [*lines[:2], "...", lines[-1]] if is_long else lines
+    return "".join(f"{line}\n" for line in shown)
 
 
 def commands(block: str) -> Iterator[tuple[str, str]]:
-    """Each command of a console block, and the output below it."""
+    """Yield each command of a console block, and the output below it."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")
         yield command, output
 
 
 def write_examples(page: str, directory: Path) -> None:
-    """Write the example files that a page calls by name."""
-    asked = {word for block in BLOCK.findall(page) for word in block.split()}
+    """Write the example files that the commands of a page name."""
+    words = {word for block in BLOCK.findall(page) for word in block.split()}
     for name, write in EXAMPLES.items():
-        if name in asked and not (directory / name).exists():
+        if name in words and not (directory / name).exists():
             write(directory / name)
 
 
@@ -86,7 +87,7 @@ def _write_ratings(path: Path) -> None:
 
 
 def _homes() -> list[list[Any]]:
-    """Houses of which one cell is no number; their price is given away by another column."""
+    """Return rows of houses; one cell is not a number, and a column leaks the price."""
     towns = ("Bern", "Basel", "Genève")
     rows: list[list[Any]] = []
     for key in range(200):
@@ -98,18 +99,18 @@ def _homes() -> list[list[Any]]:
 
 
 def _write_homes(path: Path) -> None:
-    _write(path, HOME, _homes()[:150])
+    _write(path, HOMES_HEADER, _homes()[:150])
 
 
 def _write_sold(path: Path) -> None:
-    """Later keys, and a town that the other file does not have."""
+    """Write houses with later keys, and with a town that is not in homes.csv."""
     rows = [[key + 100, *row] for key, *row in _homes()[150:]]
     rows[0][3] = "Genf"
-    _write(path, HOME, rows)
+    _write(path, HOMES_HEADER, rows)
 
 
 def _write_questions(path: Path) -> None:
-    """The training questions of TREC, with the names of their six classes."""
+    """Write the training questions of TREC, with the names of their six classes."""
     import tensorflow_datasets as tfds
 
     questions = tfds.as_numpy(tfds.load("trec", split="train", data_dir=SHARED / "tfds"))
@@ -119,7 +120,7 @@ def _write_questions(path: Path) -> None:
 
 
 def _write_photos(path: Path) -> None:
-    """700 photographs of flowers in five folders."""
+    """Write 700 photographs of flowers into five folders."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -128,8 +129,8 @@ def _write_photos(path: Path) -> None:
     for number, example in enumerate(flowers):
         folder = path / about.features["label"].int2str(int(example["label"]))
         folder.mkdir(parents=True, exist_ok=True)
-        picture = tf.io.encode_jpeg(example["image"], quality=95).numpy()
-        (folder / f"{number}.jpg").write_bytes(picture)
+        content = tf.io.encode_jpeg(example["image"], quality=95).numpy()
+        (folder / f"{number}.jpg").write_bytes(content)
 
 
 EXAMPLES: dict[str, Callable[[Path], None]] = {
@@ -150,48 +151,48 @@ def _write(path: Path, names: list[str], rows: list[list]) -> None:
 
 
 def run(command: str, directory: Path) -> str:
-    """What a command prints, on both streams."""
+    """Run a command; return what it prints on standard output and standard error."""
     (binary := directory / ".bin").mkdir(exist_ok=True)
     script = binary / "athanor"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m athanor "$@"\n')
     script.chmod(0o755)
-    changed = {
+    variables = {
         "PATH": f"{binary}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
-        "COLUMNS": COLUMNS,
+        "COLUMNS": TERMINAL_COLUMNS,
         "TFDS_DATA_DIR": str(SHARED / "tfds"),
         "XDG_STATE_HOME": str(directory / ".state"),
     }
-    ended = subprocess.run(
+    process = subprocess.run(
         ["/bin/sh", "-c", command],
         cwd=directory,
-        env=os.environ | changed,
+        env=os.environ | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
-    return ended.stdout.replace(str(directory), "~").replace(str(SHARED), "../shared")
+    return process.stdout.replace(str(directory), "~").replace(str(SHARED), "../shared")
 
 
 def refreshed(page: str, directory: Path, known: dict[str, str] | None = None) -> str:
-    """Return the page with the output of each command, which is run unless `known` has it."""
+    """Return the page with new outputs; a command in `known` is not run again."""
     write_examples(page, directory)
     known = {} if known is None else known
 
-    def made(block: re.Match[str]) -> str:
-        printed = []
+    def with_outputs(block: re.Match[str]) -> str:
+        lines = []
         for command, _ in commands(block[0]):
             if command not in known:
                 known[command] = shortened(run(command, directory))
-            printed.append(f"$ {command}\n{known[command]}")
-        return "".join(printed)
+            lines.append(f"$ {command}\n{known[command]}")
+        return "".join(lines)
 
-    return BLOCK.sub(made, page)
+    return BLOCK.sub(with_outputs, page)
 
 
 def main() -> None:
-    """Rewrite the pages that are named; what two of them show is run once."""
+    """Rewrite the named pages; a command on several of them runs once."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages", nargs="+", type=Path)
     known: dict[str, str] = {}
