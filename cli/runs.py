@@ -43,8 +43,8 @@ def evaluate(app: type[apps.App], path: Path, options: CommonOptions) -> dict[st
     from evaluation import console_tables, report
 
     scored = report.evaluate(run)
-    console_tables.scores(scored)
-    console_tables.details(scored)
+    console_tables.print_scores(scored)
+    console_tables.print_task_tables(scored)
     for name in scored["pictures"]:
         print(f"figure  {short(run.path / name)}")
     for note in scored["picture_notes"]:
@@ -89,7 +89,7 @@ def predict(
 
     notes = Notes()
     predictions = predict_inputs(run, inputs, notes)
-    console_tables.predictions([row for row in predictions if "error" not in row])
+    console_tables.print_predictions([row for row in predictions if "error" not in row])
     saved_graph.save(run)
     return {"predictions": predictions, "notes": notes}
 
@@ -123,7 +123,7 @@ def export(app: type[apps.App], path: Path, options: ExportOptions) -> dict[str,
 
     exported = write_version(run, options)
     print(f"export  {short(Path(exported['export']))}")
-    console_tables.parity(exported)
+    console_tables.print_parity(exported)
     for note in exported["notes"]:
         print(f"note    {note}")
     request = exported["request"]

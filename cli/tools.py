@@ -49,7 +49,7 @@ def list_apps(*, common: Common = COMMON, printed: Printed = OUTPUT) -> None:  #
     ]
     with output.output(printed.json) as emit:
         columns = ["app", "input", "prediction", "description"]
-        console_tables.table(columns, [row.values() for row in rows])
+        console_tables.print_table(columns, [row.values() for row in rows])
         emit({"apps": rows})
 
 
@@ -64,7 +64,7 @@ def demo(*, common: Common = COMMON, printed: Printed = OUTPUT) -> None:
         verbose = output.verbosity(printed.json)
         rows = [training.demonstrate(app, common, verbose=verbose) for app in apps.ALL]
         columns = [DEMO_HEADINGS.get(name, name) for name in rows[0]]
-        console_tables.table(columns, [row.values() for row in rows], "All on embedded data")
+        console_tables.print_table(columns, [row.values() for row in rows], "All on embedded data")
         emit({"demo": rows})
 
 
@@ -94,7 +94,7 @@ def doctor(
         from training.doctor import examine
 
         findings = list(examine(common.data_dir))
-        console_tables.table(["", ""], findings)
+        console_tables.print_table(["", ""], findings)
         emit({"findings": dict(findings)})
 
 
@@ -115,7 +115,7 @@ def compare(
         raise apps.FieldError("Received no runs; expected directories: athanor compare RUN RUN...")
     with output.output(printed.json) as emit:
         compared = comparison.compare([Run.load(path) for path in runs])
-        console_tables.table(
+        console_tables.print_table(
             [rounding.heading(name, compared.units) for name in compared.columns], compared.cells()
         )
         emit({"runs": compared.rows, "warnings": compared.warnings})

@@ -36,13 +36,13 @@ def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, 
 
     if options.folds is not None:
         summary = cross_validation.cross_validate(app, options.folds, options, verbose=verbose)
-        console_tables.folds(summary)
+        console_tables.print_folds(summary)
         print(f"runs  {short(Path(summary['run']))}/fold-1 to fold-{options.folds}")
         return summary
     run, scores = experiment.train_and_score(app, options, verbose=verbose)
     if scores is None:
         return {}
-    console_tables.scores(scores)
+    console_tables.print_scores(scores)
     print(f"run  {short(run.path)}")
     return score_summary(run, scores)
 
@@ -91,7 +91,7 @@ def tune(app: apps.App, options: TuneOptions) -> dict[str, Any]:
         return {}
     summary = search_report.summarize(outcome)
     scores = report.score(outcome.best)
-    console_tables.scores(scores)
+    console_tables.print_scores(scores)
     best = short(outcome.best.path)
     print(f"best  {best}, an ordinary run: athanor export {best}")
     return summary | score_summary(outcome.best, scores)
@@ -111,7 +111,7 @@ def check_distribute(app: apps.App, options: CheckDistributeOptions) -> dict[str
         return {}
     workers = options.strategy == "multiworker"
     others = "several workers" if workers else f"{options.num_devices} devices"
-    console_tables.table(["", "one device", others, "difference"], comparison.rows())
+    console_tables.print_table(["", "one device", others, "difference"], comparison.rows())
     return comparison.json()
 
 
@@ -135,11 +135,11 @@ def replay(path: Path, options: ReplayOptions) -> dict[str, Any]:
 
 
 def require_same(path: Path, result: dict[str, Any]) -> None:
-    """Raise DifferentError if the second run differs from the first."""
-    from evaluation.replay import DifferentError
+    """Raise ReplayDiffersError if the second run differs from the first."""
+    from evaluation.replay import ReplayDiffersError
 
     if result["verdict"] == "different":
-        raise DifferentError(
+        raise ReplayDiffersError(
             f"Received the run {path}, whose second training differs: {result['first']}; expected "
             "the same numbers within a thousandth. Compare versions and hardware, or train with "
             "--deterministic."

@@ -1,1 +1,1 @@
-"""What a run is worth."""
+"""Evaluation of runs: metrics, intervals, baselines and pictures."""

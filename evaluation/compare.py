@@ -1,4 +1,4 @@
-"""Compares runs: their fields and scores in one table, and whether the scores are comparable."""
+"""Compare runs: show fields and scores in one table, and warn if scores are not comparable."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,8 +11,8 @@ class Comparison(NamedTuple):
     """Several runs in one table.
 
     Attributes:
-        columns: the run, the fields in which the runs differ, their metrics, and more.
-        rows: a dict for each run, with full numbers; `intervals` holds those of the metrics.
+        columns: the run, the fields in which the runs differ, the metrics, and facts of training.
+        rows: a dict for each run, with unrounded numbers; `intervals` holds those of the metrics.
         warnings: sentences that say why scores are not comparable.
         units: of the metrics, if known.
 
@@ -64,47 +64,47 @@ def compare(runs: Sequence[Run]) -> Comparison:
     return Comparison(columns, rows, _warnings(runs), units)
 
 
-def require_comparable(compared: Comparison) -> None:
+def require_comparable(comparison: Comparison) -> None:
     """Raise NotComparableError if the data, splits or folds of the runs differ."""
-    if compared.warnings:
+    if comparison.warnings:
         raise NotComparableError(
-            f"Received runs that cannot be compared: {' '.join(compared.warnings)} Expected the "
+            f"Received runs that cannot be compared: {' '.join(comparison.warnings)} Expected the "
             "same data, splits and fold. Train them anew on the same, or leave out --strict."
         )
 
 
 def _warnings(runs: Sequence[Run]) -> list[str]:
-    """Sentences about the parts of the data that are not the same for all runs."""
+    """Return a sentence about the parts of the data that differ between the runs, if any do."""
     differing = [part for part in ("test", "valid", "train") if _differs(runs, part)]
     if not differing:
         return []
-    difference = f"The runs differ in their {_listed(differing)} examples{_reason(runs)}."
+    difference = f"The runs differ in their {_join_words(differing)} examples{_reason(runs)}."
     if "test" in differing:
         return [f"{difference} Their scores do not show which is better."]
     return [f"{difference} They were evaluated on the same test examples."]
 
 
 def _differs(runs: Sequence[Run], part: str) -> bool:
-    datas = [run.manifest["data"] for run in runs]
-    if all("parts" in data for data in datas):
-        return len({data["parts"].get(part) for data in datas}) > 1
+    data_of_runs = [run.manifest["data"] for run in runs]
+    if all("parts" in data for data in data_of_runs):
+        return len({data["parts"].get(part) for data in data_of_runs}) > 1
     # Runs of an earlier version hold one digest of all parts.
-    return len({data["fingerprint"] for data in datas}) > 1
+    return len({data["fingerprint"] for data in data_of_runs}) > 1
 
 
 def _reason(runs: Sequence[Run]) -> str:
     """Return the differing settings that choose the data, in parentheses."""
-    found = []
+    settings = []
     for name in ("data", "test", "split", "target"):
         values = {str(run.manifest["fields"].get(name, "")) for run in runs}
         if len(values) > 1:
-            found.append(f"{name}: {' and '.join(sorted(repr(value) for value in values))}")
+            settings.append(f"{name}: {' and '.join(sorted(repr(value) for value in values))}")
     folds = {_fold(run) for run in runs}
     if len(folds) > 1:
-        found.append(f"folds: {' and '.join(sorted(folds))}")
+        settings.append(f"folds: {' and '.join(sorted(folds))}")
     if len({str(run.manifest["data"].get("quarantine")) for run in runs}) > 1:
-        found.append("quarantine lists")
-    return f" ({'; '.join(found)})" if found else ""
+        settings.append("quarantine lists")
+    return f" ({'; '.join(settings)})" if settings else ""
 
 
 def _fold(run: Run) -> str:
@@ -112,7 +112,7 @@ def _fold(run: Run) -> str:
     return f"{fold.number} of {fold.of}" if fold else "none"
 
 
-def _listed(parts: list[str]) -> str:
+def _join_words(parts: list[str]) -> str:
     words = ["validation" if part == "valid" else part for part in parts]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
@@ -121,8 +121,5 @@ def _cell(row: dict[str, Any], name: str) -> Any:
     value = row[name]
     if value is None:
         return ""
-    return (
-        rounding.with_interval(value, interval)
-        if (interval := row["intervals"].get(name))
-        else value
-    )
+    interval = row["intervals"].get(name)
+    return rounding.with_interval(value, interval) if interval else value

@@ -1,4 +1,4 @@
-"""Cross-validation: every example is a test example once; for times, each fold is newer."""
+"""Cross-validation: every example is a test example once; of data with times each fold is newer."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -19,19 +19,19 @@ from training.run import Run, write_json
 from training.train import train
 
 MAX_FOLDS = 100
-SUMMARY = "folds.json"
-DEFAULTS = TrainOptions()
+SUMMARY_FILE = "folds.json"
+DEFAULT_OPTIONS = TrainOptions()
 
 
 def cross_validate(
-    app: App, num_folds: int, options: TrainOptions = DEFAULTS, *, verbose: int = 2
+    app: App, num_folds: int, options: TrainOptions = DEFAULT_OPTIONS, *, verbose: int = 2
 ) -> dict[str, Any]:
     """Train and evaluate an app once for each fold, in run directories fold-1, fold-2, ...
 
-    After an interruption it resumes: trained folds stay as they are. Returns, and writes to
-    folds.json, for each metric the mean over the folds (`test`), the standard deviation
-    (`spread`) and the mean of every baseline; `test_set` is that of the fold on which most
-    other runs were evaluated.
+    After an interruption it resumes: trained folds stay as they are. The returned summary, also in
+    folds.json, holds for each metric the mean over the folds (`test`), the standard deviation
+    (`spread`) and the mean of every baseline. `test_set` is that of the fold on which most other
+    runs were evaluated.
 
     Args:
         app: the app to train.
@@ -42,38 +42,38 @@ def cross_validate(
     Raises:
         FieldError: for fewer than 2 folds.
         DataError: if a fold is empty; nothing is written.
-        RunError: if the directory holds something else.
+        RunError: if the directory holds other files.
 
     """
     if not 2 <= num_folds <= MAX_FOLDS:
         raise FieldError(f"Received --folds {num_folds}; expected 2 to {MAX_FOLDS}.")
     folds = {f"fold-{number}": Fold(number, num_folds) for number in range(1, num_folds + 1)}
     _require_trainable(app, folds.values(), options)
-    directory = create_group_directory(app, options.run_dir, [SUMMARY, *folds])
-    scored = []
+    directory = create_group_directory(app, options.run_dir, [SUMMARY_FILE, *folds])
+    scores_of_folds = []
     for name, fold in folds.items():
         print(f"fold {fold.number} of {num_folds}", flush=True)
-        of_fold = dataclasses.replace(options, run_dir=directory / name)
-        run = _finished(app, fold, of_fold)
-        run = run or train(app, of_fold, fold=fold, verbose=verbose)
-        scored.append(report.score(run))
-    tests = [scores["test"] for scores in scored]
-    most_used = max(scored, key=_other_runs)
+        fold_options = dataclasses.replace(options, run_dir=directory / name)
+        run = _finished_run(app, fold, fold_options)
+        run = run or train(app, fold_options, fold=fold, verbose=verbose)
+        scores_of_folds.append(report.score(run))
+    tests = [scores["test"] for scores in scores_of_folds]
+    most_used = max(scores_of_folds, key=_other_runs)
     summary = {
         "run": str(directory),
         "folds": num_folds,
         "test": _mean(tests),
         "spread": {name: float(np.std([row[name] for row in tests], ddof=1)) for name in tests[0]},
         "baselines": {
-            name: _mean([scores["baselines"][name] for scores in scored])
-            for name in scored[0]["baselines"]
+            name: _mean([scores["baselines"][name] for scores in scores_of_folds])
+            for name in scores_of_folds[0]["baselines"]
         },
-        "examples": sum(scores["examples"] for scores in scored),
-        "units": scored[0]["units"],
+        "examples": sum(scores["examples"] for scores in scores_of_folds),
+        "units": scores_of_folds[0]["units"],
         "test_set": most_used["test_set"],
         "note": most_used["note"],
     }
-    write_json(directory / SUMMARY, summary)
+    write_json(directory / SUMMARY_FILE, summary)
     return summary
 
 
@@ -81,8 +81,8 @@ def _other_runs(scores: dict[str, Any]) -> int:
     return scores["test_set"]["other_runs"] if scores["test_set"] else 0
 
 
-def _finished(app: App, fold: Fold, options: TrainOptions) -> Run | None:
-    """Return the run of a fold, if it is trained."""
+def _finished_run(app: App, fold: Fold, options: TrainOptions) -> Run | None:
+    """Return the run of a fold that is trained, else None."""
     run = find_finished_run(app, options, fold=fold)
     if run:
         provenance.require_signature(run.path, provenance.RUN_FILES, trust=options.trust)
@@ -90,13 +90,13 @@ def _finished(app: App, fold: Fold, options: TrainOptions) -> Run | None:
 
 
 def _require_trainable(app: App, folds: Iterable[Fold], options: TrainOptions) -> None:
-    """Raise the errors of the trainings before anything is written."""
-    spread = distribution.make_strategy(options.strategy, options.devices)
+    """Raise what training a fold would raise, before anything is written."""
+    strategy = distribution.make_strategy(options.strategy, options.devices)
     splits = app.load_splits(options.data_dir)
     app.make_optimizer(1)
     for fold in folds:
         count = len(training_splits(splits, fold, options.quarantine).train)
-        distribution.batch_size(app, count, spread.num_replicas_in_sync)
+        distribution.batch_size(app, count, strategy.num_replicas_in_sync)
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from training.train import train
 
 
 class Experiment(NamedTuple):
-    """A run and the content of its scores.json; None on workers that write no run."""
+    """A run and the content of its scores.json, which is None on workers that write no run."""
 
     run: Run
     scores: dict[str, Any] | None
@@ -22,7 +22,8 @@ class Experiment(NamedTuple):
 def train_and_score(app: App, options: TrainOptions, *, verbose: int = 2) -> Experiment:
     """Train, or take the finished run in `options.run_dir`; then score it.
 
-    Raises what training.train.train does; ProvenanceError if somebody else made the finished run.
+    Raises what `training.train.train` raises, and ProvenanceError for a finished run of another
+    user.
     """
     run = find_finished_run(app, options)
     if run:

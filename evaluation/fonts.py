@@ -1,4 +1,4 @@
-"""Finds installed fonts for texts of any script, so that pictures show letters and no boxes."""
+"""Find installed fonts for texts of any script, so that pictures show letters and no boxes."""
 
 import functools
 import re
@@ -8,14 +8,15 @@ from pathlib import Path
 from matplotlib import font_manager, ft2font
 
 DEFAULT_FONT = "DejaVu Sans"  # comes with matplotlib
-MONOSPACE = "DejaVu Sans Mono"
-SUBSTITUTE = "?"
-MAX_NAME_WIDTH = 40  # columns of the name of a column or a class in a picture, see `width`
-# A character of each script that DEFAULT_FONT lacks:
+MONOSPACE_FONT = "DejaVu Sans Mono"
+SUBSTITUTE = "?"  # for a character that no font has
+MAX_NAMED_CHARACTERS = 5  # in the note about missing ones
+MAX_NAME_WIDTH = 40  # of the name of a column or a class in a picture, as `width` counts
+# One character of each script that DEFAULT_FONT lacks:
 # Chinese, Japanese, Korean, Thai, Hindi, Bengali, Tamil.
-PROBES = "\u6c34\u3042\uac00\u0e01\u0905\u0985\u0b85"
-# Searched before all others: made for reading, and with most characters.
-PREFERRED = (
+SCRIPT_SAMPLES = "\u6c34\u3042\uac00\u0e01\u0905\u0985\u0b85"
+# Beginnings of names of font files that are searched first: readable, with many characters.
+PREFERRED_FONTS = (
     *("NotoSansCJK", "NotoSansSC", "SourceHanSans", "wqy", "DroidSansFallback", "PingFang"),
     *("msyh", "simhei", "HiraginoSans", "YuGoth", "malgun", "Noto"),
 )
@@ -26,56 +27,56 @@ class Fonts:
 
     Attributes:
         names: of the fonts, in the order in which Matplotlib searches them.
-        lost: characters so far that no font has.
+        missing: characters that no font has, of all texts so far.
 
     """
 
     def __init__(self, paths: list[Path]) -> None:
-        self.names, self.lost = [DEFAULT_FONT], set[str]()
-        self._maps = [_characters(Path(font_manager.findfont(DEFAULT_FONT)))]
-        for probe in PROBES:
-            if not self._has(probe):
-                self._add(next((path for path in paths if ord(probe) in _characters(path)), None))
+        self.names, self.missing = [DEFAULT_FONT], set[str]()
+        self._characters = [_characters(Path(font_manager.findfont(DEFAULT_FONT)))]
+        for sample in SCRIPT_SAMPLES:
+            if not self._has(sample):
+                path = next((path for path in paths if ord(sample) in _characters(path)), None)
+                if path is not None:
+                    self._add(path)
 
-    def _add(self, path: Path | None) -> None:
-        if path is None:
-            return
-        font_manager.fontManager.addfont(path)  # installed after matplotlib listed them, perhaps
+    def _add(self, path: Path) -> None:
+        # Matplotlib lists fonts once; this one may have been installed later.
+        font_manager.fontManager.addfont(path)
         self.names.append(font_manager.FontProperties(fname=path).get_name())
-        self._maps.append(_characters(path))
+        self._characters.append(_characters(path))
 
-    def _has(self, sign: str) -> bool:
-        return any(ord(sign) in known for known in self._maps)
+    def _has(self, character: str) -> bool:
+        return any(ord(character) in characters for characters in self._characters)
 
     def drawable(self, text: str) -> str:
         """Return the text in one line, with SUBSTITUTE for each character that no font has."""
-        signs = re.sub(r"\s+", " ", text)
-        lost = {sign for sign in set(signs) if not self._has(sign)}
-        self.lost |= lost
-        return "".join(SUBSTITUTE if sign in lost else sign for sign in signs)
+        line = re.sub(r"\s+", " ", text)
+        missing = {character for character in set(line) if not self._has(character)}
+        self.missing |= missing
+        return "".join(SUBSTITUTE if character in missing else character for character in line)
 
-    def short(self, name: str, most: int = MAX_NAME_WIDTH) -> str:
-        """Return a name as `drawable` gives it; the middle of a long one is left out.
+    def short(self, name: str, max_width: int = MAX_NAME_WIDTH) -> str:
+        """Return a name as `drawable` does, without the middle of a long one.
 
-        Its end often holds what tells it from others: a unit, a number.
+        The end of a name often distinguishes it from others, such as a unit or a number.
         """
-        begin = self.drawable(name)
-        if width(begin) <= most:
-            return begin
-        end = begin
-        while width(begin) > most // 2:
-            begin = begin[:-1]
-        while width(begin) + 1 + width(end) > most:
+        start = end = self.drawable(name)
+        if width(start) <= max_width:
+            return start
+        while width(start) > max_width // 2:
+            start = start[:-1]
+        while width(start) + 1 + width(end) > max_width:
             end = end[1:]
-        return f"{begin.rstrip()}\u2026{end.lstrip()}"
+        return f"{start.rstrip()}\u2026{end.lstrip()}"
 
     def note(self) -> str:
-        """Tell the user which characters are missing and what to install; empty if none is."""
-        if not self.lost:
+        """Return which characters are missing and what to install; empty if none is missing."""
+        if not self.missing:
             return ""
-        some = " ".join(sorted(self.lost)[:5])
+        some = " ".join(sorted(self.missing)[:MAX_NAMED_CHARACTERS])
         return (
-            f"No installed font has {len(self.lost):,} characters of these pictures ({some}); "
+            f"No installed font has {len(self.missing):,} characters of these pictures ({some}); "
             f"they are drawn as {SUBSTITUTE}. Install a font that has them, such as "
             "fonts-noto-cjk, and evaluate again."
         )
@@ -84,14 +85,14 @@ class Fonts:
 @functools.cache
 def fonts() -> Fonts:
     """Return the fonts of this machine."""
-    found = [Path(name) for name in font_manager.findSystemFonts()]
-    return Fonts(sorted(found, key=_rank))
+    paths = [Path(name) for name in font_manager.findSystemFonts()]
+    return Fonts(sorted(paths, key=_rank))
 
 
 def _rank(path: Path) -> tuple[int, str]:
-    order = [k for k, name in enumerate(PREFERRED) if path.name.startswith(name)]
-    # Of the weights of a family the regular one.
-    return (order or [len(PREFERRED)])[0], path.name.replace("Regular", "")
+    ranks = (k for k, name in enumerate(PREFERRED_FONTS) if path.name.startswith(name))
+    # Without the word, the regular weight comes before the other weights of a family.
+    return next(ranks, len(PREFERRED_FONTS)), path.name.replace("Regular", "")
 
 
 @functools.lru_cache(maxsize=512)
@@ -103,8 +104,9 @@ def _characters(path: Path) -> frozenset[int]:
 
 
 def width(text: str) -> int:
-    """Columns of a text in a monospaced font: two for each wide character."""
+    """Return the columns of a text in a monospaced font: two for each wide character."""
     return sum(
-        0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF")
-        for sign in text
+        1 + (unicodedata.east_asian_width(character) in "WF")
+        for character in text
+        if not unicodedata.combining(character)
     )

@@ -1,11 +1,11 @@
-"""Reads history.csv."""
+"""Read history.csv, the metrics of every epoch."""
 
 import csv
 from pathlib import Path
 
 from training.run import RunError
 
-COLUMNS = {"epoch", "loss", "val_loss", "learning_rate"}
+REQUIRED_COLUMNS = {"epoch", "loss", "val_loss", "learning_rate"}
 
 
 def read(path: Path) -> dict[str, list[float]]:
@@ -14,7 +14,7 @@ def read(path: Path) -> dict[str, list[float]]:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
-        if missing := COLUMNS - columns.keys():
+        if missing := REQUIRED_COLUMNS - columns.keys():
             raise ValueError(f"no column {min(missing)}")
     except (OSError, ValueError, TypeError, IndexError, csv.Error) as error:
         raise RunError(

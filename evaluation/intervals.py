@@ -10,17 +10,17 @@ from apps.metrics import Metric, metric
 LEVEL = 0.95
 NUM_RESAMPLES = 1000
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-Z = float(ndtri(TAILS[1]))  # standard deviations from the middle of a normal to its tail
+Z = float(ndtri(TAILS[1]))  # half the interval of a normal variable, in standard deviations
 
 Interval = tuple[float, float]
-Resamples = dict[str, np.ndarray]  # by metric: its value in every bootstrap resample
+Resamples = dict[str, np.ndarray]  # the values of each metric in all bootstrap resamples
 
 
 def resampled_positions(count: int, seed: int = 0) -> Iterator[np.ndarray]:
     """Draw positions of `count` units with replacement, once for each resample.
 
-    The same count and seed give the same positions, so that models evaluated on the
-    same units are resampled together.
+    The same count and seed give the same positions, so that all models evaluated on the same
+    units have the same resamples.
     """
     random = np.random.default_rng(seed)
     for _ in range(NUM_RESAMPLES):
@@ -28,9 +28,9 @@ def resampled_positions(count: int, seed: int = 0) -> Iterator[np.ndarray]:
 
 
 def wilson(share: float, count: float) -> Interval:
-    """Wilson's interval of a share of `count` independent examples.
+    """Return Wilson's interval of a share of `count` independent examples.
 
-    At a share of 0 or 1 it still has a width: 20 of 20 give [0.84, 1].
+    A share of 0 or 1 has an interval too: [0.84, 1] for 20 of 20.
 
     References:
         Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
@@ -44,10 +44,10 @@ def wilson(share: float, count: float) -> Interval:
 
 
 def wilson_by_variance(share: float, resampled: np.ndarray, count: int) -> Interval:
-    """Wilson's interval of a metric from 0 to 1 that is not a mean, such as macro F1.
+    """Return Wilson's interval of a metric from 0 to 1 that is not a mean, such as macro F1.
 
-    The number of examples is the effective one: that of a share with the variance
-    of the bootstrap resamples; at most `count`, and `count` where they do not vary.
+    It uses the effective number of examples, with which a share would have the variance of the
+    bootstrap resamples. The number is at most `count`, and `count` if the resamples do not vary.
 
     References:
         Korn and Graubard, "Confidence Intervals for Proportions with Small Expected
@@ -59,56 +59,58 @@ def wilson_by_variance(share: float, resampled: np.ndarray, count: int) -> Inter
     return wilson(share, min(max(effective, 1.0), count))
 
 
-def bca(estimate: float, resampled: np.ndarray, left_out: np.ndarray, known: Metric) -> Interval:
-    """Bias-corrected and accelerated bootstrap interval, inside the metric's range.
+def bca(
+    estimate: float, resampled: np.ndarray, left_out: np.ndarray, definition: Metric
+) -> Interval:
+    """Return the bias-corrected and accelerated bootstrap interval, inside the metric's range.
 
-    As scipy.stats.bootstrap computes it, whose jackknife takes time that grows with
-    the square of the number of examples.
+    scipy.stats.bootstrap computes the same; its jackknife takes time that grows with the square
+    of the number of examples.
 
     Args:
         estimate: the metric of all units.
         resampled: the metric of each resample.
-        left_out: the metric of all units but one, for each.
-        known: the metric.
+        left_out: the metric without each of the units.
+        definition: of the metric, with its range.
 
     References:
         Efron, "Better Bootstrap Confidence Intervals", 1987.
 
     """
     below = ((resampled < estimate).mean() + (resampled <= estimate).mean()) / 2
-    # Where all resamples lie on one side, half a resample would lie on the other.
+    # If all resamples lie on one side, count half a resample on the other.
     bias = ndtri(np.clip(below, 0.5 / len(resampled), 1 - 0.5 / len(resampled)))
-    from_mean = left_out.mean() - left_out
-    spread = float(np.square(from_mean).sum())
-    acceleration = (from_mean**3).sum() / (6 * spread**1.5) if spread > 0 else 0.0
-    at = [bias + z / (1 - acceleration * z) for z in bias + ndtri(TAILS)]
-    low, high = np.quantile(resampled, ndtr(at))
-    return _clipped(estimate, low, high, known.low, known.high)
+    deviations = left_out.mean() - left_out
+    squares = float(np.square(deviations).sum())
+    acceleration = (deviations**3).sum() / (6 * squares**1.5) if squares > 0 else 0.0
+    quantiles = [bias + z / (1 - acceleration * z) for z in bias + ndtri(TAILS)]
+    low, high = np.quantile(resampled, ndtr(quantiles))
+    return _clipped(estimate, low, high, definition.low, definition.high)
 
 
-def mean_interval(values: np.ndarray, resampled: np.ndarray, known: Metric) -> Interval:
+def mean_interval(values: np.ndarray, resampled: np.ndarray, definition: Metric) -> Interval:
     """Return the interval of a mean over independent units.
 
-    Wilson's where the values are hits and misses, or shares that are all the same and
-    so leave nothing to resample; else BCa.
+    It is Wilson's if all values are 0 or 1, or if they are equal shares, of which all resamples
+    are the same; otherwise it is BCa.
     """
     estimate = float(values.mean())
-    is_share = (known.low, known.high) == (0.0, 1.0)
+    is_share = (definition.low, definition.high) == (0.0, 1.0)
     if is_share and (np.isin(values, (0.0, 1.0)).all() or not np.ptp(values)):
         return wilson(estimate, len(values))
     if len(values) < 2:
         return estimate, estimate
     left_out = (values.sum() - values) / (len(values) - 1)
-    return bca(estimate, resampled, left_out, known)
+    return bca(estimate, resampled, left_out, definition)
 
 
-def recentred_percentiles(estimate: float, resampled: np.ndarray, known: Metric) -> Interval:
-    """Percentiles shifted by what resampling itself shifts, inside the metric's range.
+def recentred_percentiles(estimate: float, resampled: np.ndarray, definition: Metric) -> Interval:
+    """Return percentiles of the resamples, shifted so that the resamples' mean is the estimate.
 
-    For what resamples cannot reach: fewer distinct users cover fewer items.
+    They are for a metric that resampling lowers: fewer distinct users cover fewer items.
     """
     low, high = np.quantile(resampled, TAILS) - resampled.mean() + estimate
-    return _clipped(estimate, low, high, known.low, known.high)
+    return _clipped(estimate, low, high, definition.low, definition.high)
 
 
 def bca_of_sums(
@@ -116,12 +118,12 @@ def bca_of_sums(
     metrics: Callable[[np.ndarray], dict[str, np.ndarray]],
     resampled: Resamples,
 ) -> dict[str, Interval]:
-    """BCa intervals of metrics that are functions of sums over units.
+    """Return the BCa intervals of metrics that are functions of sums over units.
 
     Args:
-        columns: what is summed, [units, columns].
-        metrics: from sums [..., columns] to each metric [...].
-        resampled: each metric of every resample.
+        columns: the terms of the sums, [units, columns].
+        metrics: computes each metric [...] from sums [..., columns].
+        resampled: the values of each metric in all resamples.
 
     """
     total = columns.sum(0)

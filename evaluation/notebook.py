@@ -10,8 +10,8 @@ from evaluation import console_tables, scores_file
 from training.run import SCORES
 from training.run import Run as PlainRun
 
-MAX_ROWS = 60  # of a table that is shown; the list holds all
-STYLE = "text-align: left"
+MAX_SHOWN_ROWS = 60
+CELL_STYLE = "text-align: left"
 
 
 class Table(list[dict[str, Any]]):
@@ -30,20 +30,21 @@ class Table(list[dict[str, Any]]):
         self.title, self.notes = title, list(notes)
 
     def __repr__(self) -> str:
-        return plain(self._columns(), self._cells(), self.title, self._notes())
+        table = console_tables.plain_table(self._columns(), self._cells(), self.title)
+        return "\n".join([table, *self._notes()])
 
     def _repr_html_(self) -> str:
-        return markup(self._columns(), self._cells(), self.title, self._notes())
+        return _html_table(self._columns(), self._cells(), self.title, self._notes())
 
     def _columns(self) -> list[str]:
         return list(dict.fromkeys(name for row in self for name in row))
 
     def _cells(self) -> list[list[str]]:
         names = self._columns()
-        return [[_cell(row.get(name)) for name in names] for row in self[:MAX_ROWS]]
+        return [[_cell(row.get(name)) for name in names] for row in self[:MAX_SHOWN_ROWS]]
 
     def _notes(self) -> list[str]:
-        more = [f"{len(self) - MAX_ROWS:,} more rows"] if len(self) > MAX_ROWS else []
+        more = [f"{len(self) - MAX_SHOWN_ROWS:,} more rows"] if len(self) > MAX_SHOWN_ROWS else []
         return [*more, *self.notes]
 
 
@@ -59,13 +60,13 @@ class Scores(dict[str, Any]):
         self.directory = directory
 
     def __repr__(self) -> str:
-        columns, rows, title = console_tables.score_table(self)
-        return plain(columns, rows, title, console_tables.score_notes(self))
+        table = console_tables.plain_table(*console_tables.score_table(self))
+        return "\n".join([table, *console_tables.score_notes(self)])
 
     def _repr_html_(self) -> str:
         columns, rows, title = console_tables.score_table(self)
-        shown = markup(columns, rows, title, console_tables.score_notes(self))
-        return shown + "".join(map(_image, sorted(self.directory.glob("*.png"))))
+        table = _html_table(columns, rows, title, console_tables.score_notes(self))
+        return table + "".join(map(_image, sorted(self.directory.glob("*.png"))))
 
 
 class Run(PlainRun):
@@ -77,12 +78,12 @@ class Run(PlainRun):
 
     @classmethod
     def of(cls, run: PlainRun) -> "Run":
-        """Return the same run; what is in memory stays there."""
+        """Return the same run, with the data and the model that it holds in memory."""
         if isinstance(run, cls):
             return run
-        shown = cls(run.path, run.data_dir)
-        shown.remember(**{k: v for k, v in vars(run).items() if k not in ("path", "data_dir")})
-        return shown
+        copy = cls(run.path, run.data_dir)
+        copy.remember(**{k: v for k, v in vars(run).items() if k not in ("path", "data_dir")})
+        return copy
 
     @property
     def scores(self) -> Scores | None:
@@ -96,8 +97,8 @@ class Run(PlainRun):
 
     def _repr_html_(self) -> str:
         scores = self.scores
-        shown = scores._repr_html_() if scores else "<p>not evaluated yet</p>"
-        return f"<p>{html.escape(self._head())}</p>{shown}"
+        table = scores._repr_html_() if scores else "<p>not evaluated yet</p>"
+        return f"<p>{html.escape(self._head())}</p>{table}"
 
     def _head(self) -> str:
         return f"{self.manifest['app']} run {self.path}; data {self.app.data}"
@@ -107,24 +108,16 @@ def _cell(value: Any) -> str:
     return "" if value is None else console_tables.cell(value)
 
 
-def plain(
-    columns: Sequence[str], cells: Sequence[Sequence[str]], title: str, notes: Sequence[str]
-) -> str:
-    """Return a table in lines of text."""
-    lines = [columns, *cells]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(columns))]
-    rows = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-    return "\n".join([*([title] if title else []), *rows, *notes])
-
-
-def markup(
+def _html_table(
     columns: Sequence[str], cells: Sequence[Sequence[str]], title: str, notes: Sequence[str]
 ) -> str:
     """Return a table in HTML."""
     caption = f"<caption>{html.escape(title)}</caption>" if title else ""
-    head = "".join(f'<th style="{STYLE}">{html.escape(name)}</th>' for name in columns)
+    head = "".join(f'<th style="{CELL_STYLE}">{html.escape(name)}</th>' for name in columns)
     rows = (
-        "<tr>" + "".join(f'<td style="{STYLE}">{html.escape(one)}</td>' for one in line) + "</tr>"
+        "<tr>"
+        + "".join(f'<td style="{CELL_STYLE}">{html.escape(one)}</td>' for one in line)
+        + "</tr>"
         for line in cells
     )
     below = "".join(f"<p>{html.escape(note)}</p>" for note in notes)

@@ -19,4 +19,4 @@ class ReplayOptions(CommonOptions):
     """Where `replay` puts the second run."""
 
     run_dir: Path | None = None
-    """A new or empty directory to keep the second run in; by default it is removed again."""
+    """A new or empty directory for the second run, which is removed by default."""

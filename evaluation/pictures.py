@@ -13,23 +13,23 @@ from evaluation.tasks import task_of
 from pipelines.files import atomic_write
 from training.run import Run
 
-MIN_LOG_RATIO = 20.0  # of the largest to the smallest score: beyond it the axis is logarithmic
-MAX_TARGET_WIDTH = 22  # columns of the name of the target, which stands beside other words
+MIN_LOG_SCALE_RATIO = 20.0  # of the largest to the smallest score, for a logarithmic axis
+MAX_TARGET_WIDTH = 22  # of the target's name, which shares a line with other words
 
 
-class Drawn(NamedTuple):
-    """Names of the files, and notes for the reader of the pictures."""
+class DrawnPictures(NamedTuple):
+    """The names of the picture files, and notes for the user."""
 
     names: list[str]
     notes: list[str]
 
 
-def draw(run: Run, predictions: Any) -> Drawn:
-    """Write all pictures of a run, each with the run's name.
+def draw(run: Run, predictions: Any) -> DrawnPictures:
+    """Draw the learning curves and the figures of the task and the modality of a run.
 
-    They are learning curves, the figures of the task and those of the modality.
+    Each has a caption with the name of the run.
     """
-    fonts().lost.clear()
+    fonts().missing.clear()
     with matplotlib.rc_context(STYLE):
         columns = history.read(run.path / "history.csv")
         figures = {
@@ -42,11 +42,11 @@ def draw(run: Run, predictions: Any) -> Drawn:
             with atomic_write(run.path / name) as beside:
                 figure.savefig(beside, format="png", bbox_inches="tight")
             pyplot.close(figure)
-    return Drawn(list(figures), [note for note in [fonts().note()] if note])
+    return DrawnPictures(list(figures), [note for note in [fonts().note()] if note])
 
 
 def _target(run: Run) -> str:
-    """Name of the predicted column; empty if it has none."""
+    """Return the name of the predicted column; empty if it has none."""
     return fonts().short(run.manifest["fields"].get("target") or "", MAX_TARGET_WIDTH)
 
 
@@ -65,8 +65,8 @@ def _learning_curves(columns: dict[str, list[float]], manifest: dict[str, Any]) 
         axis.plot(columns["epoch"], train, color=FAINT, marker=".", label="train")
         axis.plot(columns["epoch"], valid, color=FIRST, marker=".", label="validation")
         axis.set(title=name, xlabel="epoch")
-        least, most = min([*train, *valid]), max([*train, *valid])
-        if least > 0 and most > MIN_LOG_RATIO * least:
+        lowest, highest = min([*train, *valid]), max([*train, *valid])
+        if lowest > 0 and highest > MIN_LOG_SCALE_RATIO * lowest:
             axis.set_yscale("log")
         else:
             few_ticks(axis.yaxis)
@@ -80,9 +80,9 @@ def _learning_curves(columns: dict[str, list[float]], manifest: dict[str, Any]) 
 
 
 def _mark_epochs(axis: Any, columns: dict[str, list[float]], manifest: dict[str, Any]) -> None:
-    """Mark the best epoch, whose model is kept, and the beginning of the second stage."""
+    """Mark the best epoch, whose model is saved, and the beginning of the second stage."""
     best = manifest["best_epoch"]
     axis.axvline(best, color=SECOND, linewidth=0.8, linestyle=":", label=f"best: epoch {best}")
-    for first in manifest.get("stages", ()):
-        if first <= columns["epoch"][-1]:
-            axis.axvline(first - 0.5, color=GREY, linewidth=0.8, label="second stage")
+    for first_epoch in manifest.get("stages", ()):
+        if first_epoch <= columns["epoch"][-1]:
+            axis.axvline(first_epoch - 0.5, color=GREY, linewidth=0.8, label="second stage")

@@ -1,4 +1,4 @@
-"""Names the baselines that are better than a model, and what the user can do about it."""
+"""Name the baselines that are better than a model, and advise the user what to do."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from evaluation.rounding import decimals, rounded
 from evaluation.tasks import Task
 
 DATA_FIELDS = ("data", "test", "task", "split")  # besides those that name columns
-MIN_RELATIVE_DIFFERENCE = 1e-3  # of the metric: a smaller difference does not count
+MIN_RELATIVE_DIFFERENCE = 1e-3  # of the baseline's metric from the model's
 
 
 def remarks(
@@ -23,34 +23,38 @@ def remarks(
     baselines: Mapping[str, Any],
     resamples: Resamples | None = None,
 ) -> list[str]:
-    """Write a sentence about every baseline that is significantly better than the model.
+    """Return sentences about the baselines that are significantly better than the model.
 
-    Significantly: the 95 % interval of the difference of some metric, by a paired bootstrap
-    on the same test examples, lies above 0, and the difference is at least a thousandth.
-    `resamples` are those of the task's `bootstrap`; by default they are made here.
+    A baseline is significantly better if it is better in some metric by MIN_RELATIVE_DIFFERENCE,
+    and the 95 % interval of the difference lies above 0. The interval comes from a paired
+    bootstrap on the same test examples. `resamples` is the result of the task's `bootstrap` for
+    `predictions`; it is called by default.
 
     References:
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 8.
 
     """
-    found = []
+    sentences = []
     own = resamples or {}
     for name, baseline in baselines.items():
         better = {} if name == NOISE_FLOOR else _better_metrics(task, predictions, baseline)
         if better:
             own = own or task.bootstrap(predictions)
             other = task.bootstrap(baseline)
-            losses = [_loss(one, *pair, own[one], other[one]) for one, pair in better.items()]
-            if lost := [loss for loss in losses if loss]:
+            differences = (
+                _significant_difference(metric_name, *scores, own[metric_name], other[metric_name])
+                for metric_name, scores in better.items()
+            )
+            if significant := "; ".join(filter(None, differences)):
                 title = name.replace("_", " ")
-                found.append(f"This model loses to {title}: {'; '.join(lost)}. {advice(app, name)}")
-    return found
+                sentences.append(f"This model loses to {title}: {significant}. {advice(app, name)}")
+    return sentences
 
 
 def _better_metrics(
     task: Task[Any], predictions: Any, baseline: Any
 ) -> dict[str, tuple[float, float]]:
-    """By metric in which the baseline is better: the model's score and the baseline's."""
+    """Return the scores of the model and the baseline in each metric in which it is better."""
     own, other = task.metrics(predictions), task.metrics(baseline)
     return {
         name: (own[name], value)
@@ -61,23 +65,23 @@ def _better_metrics(
     }
 
 
-def _loss(
+def _significant_difference(
     name: str, own: float, other: float, own_resamples: np.ndarray, other_resamples: np.ndarray
 ) -> str:
-    """Write both scores; empty if the difference is not significant."""
+    """Return both scores as text; empty if the difference is not significant."""
     low, high = np.quantile(metric(name).sign * (other_resamples - own_resamples), TAILS)
     if low <= 0:
         return ""
     places = max(decimals(low, high), decimals(own, other))
-    shown = [rounded(value, places) for value in (own, other, low, high)]
+    texts = [rounded(value, places) for value in (own, other, low, high)]
     return (
-        f"{name} {shown[0]} against {shown[1]} (95 % interval of the difference "
-        f"{shown[2]} to {shown[3]})"
+        f"{name} {texts[0]} against {texts[1]} (95 % interval of the difference "
+        f"{texts[2]} to {texts[3]})"
     )
 
 
 def advice(app: App, baseline: str) -> str:
-    """Tell the user how to train a better baseline, or to search for better fields."""
+    """Return how to train the better baseline, or how to search for better fields."""
     fields, search = app.baseline_fields.get(baseline), f"search for better fields: {_tune(app)}"
     if fields is None:
         return f"athanor trains no such model; {search}"

@@ -1,4 +1,4 @@
-"""Trains a run again from its manifest, and finds the first number that differs."""
+"""Train a run again from its manifest, and find the first number that differs."""
 
 import dataclasses
 import tempfile
@@ -12,9 +12,9 @@ from evaluation import history, report, scores_file
 from training.run import SCORES, Run, RunError
 from training.train import train
 
-# Relative to the larger number: another order of additions may cause such a difference.
-TOLERANCE = 1e-3
-NOT_COMPARED = ("seconds",)
+# Of the larger number; another order of additions may cause such a difference.
+RELATIVE_TOLERANCE = 1e-3
+UNCOMPARED_COLUMNS = ("seconds",)  # of history.csv
 
 Verdict = Literal["bit-equal", "within tolerance", "different"]
 
@@ -24,7 +24,7 @@ class Replay(NamedTuple):
 
     Attributes:
         verdict: on all numbers of the history, the scores and the weights.
-        compared: how many numbers were compared.
+        compared: the number of compared numbers.
         first: the first number that differs, as text; empty if all are equal.
         largest: the largest relative difference; None if it is not finite.
         elsewhere: versions and hardware that differ, as text.
@@ -38,16 +38,16 @@ class Replay(NamedTuple):
     elsewhere: list[str]
 
 
-class DifferentError(RuntimeError):
+class ReplayDiffersError(RuntimeError):
     """A replay differs from the run."""
 
     exit_status = 1
 
 
 def replay(run: Run, path: Path | None = None, *, verbose: int = 2) -> Replay:
-    """Train a run's app again in a new directory, evaluate it, and compare.
+    """Train a run's app again in a new directory, evaluate it, and compare it with the run.
 
-    Without `path` the second run is removed again. A stopped run is compared over the epochs
+    Without `path` the second run is temporary. The comparison of a stopped run covers the epochs
     that it finished. Raises RunError for a run that continued another one with --force.
     """
     if path is None:
@@ -56,63 +56,64 @@ def replay(run: Run, path: Path | None = None, *, verbose: int = 2) -> Replay:
     forced = run.manifest.get("forced")
     if forced:
         raise RunError(
-            f"Received the run {run.path}, which went on in spite of {'; '.join(forced)}; "
-            "expected one of a single command. Train it anew."
+            f"Received the run {run.path}, which was resumed in spite of {'; '.join(forced)}; "
+            "expected a run of a single command. Train it anew."
         )
-    _history(run)  # raises now what would prevent the comparison after training
+    # Damaged files would prevent the comparison: raise before training.
+    _history(run)
     if (run.path / SCORES).exists():
         scores_file.read(run)
     options = dataclasses.replace(run.train_options, run_dir=path)
-    again = train(run.app, options, fold=run.fold, verbose=verbose)
-    report.score_replay(again)
-    return _compared(run, again)
+    repeated = train(run.app, options, fold=run.fold, verbose=verbose)
+    report.score_replay(repeated)
+    return _compare(run, repeated)
 
 
-def _compared(run: Run, again: Run) -> Replay:
+def _compare(run: Run, repeated: Run) -> Replay:
     first, largest, count = "", 0.0, 0
-    for name, then, now in _pairs(run, again):
+    for name, then, now in _paired_numbers(run, repeated):
         count += np.size(then)
-        if _same(then, now):
+        if _are_equal(then, now):
             continue
         first = first or f"{name}: {_text(now)} now, {_text(then)} then"
         largest = max(largest, _difference(then, now))
-    verdict: Verdict = "different" if largest > TOLERANCE else "within tolerance"
+    verdict: Verdict = "different" if largest > RELATIVE_TOLERANCE else "within tolerance"
     elsewhere = [
-        f"{name} {again.manifest[name]} now, {run.manifest[name]} then"
+        f"{name} {repeated.manifest[name]} now, {run.manifest[name]} then"
         for name in ("versions", "hardware", "devices")
-        if run.manifest[name] != again.manifest[name]
+        if run.manifest[name] != repeated.manifest[name]
     ]
     finite = largest if np.isfinite(largest) else None  # JSON has no infinity
     return Replay(verdict if first else "bit-equal", count, first, finite, elsewhere)
 
 
-def _pairs(run: Run, again: Run) -> Iterator[tuple[str, Any, Any]]:
+def _paired_numbers(run: Run, repeated: Run) -> Iterator[tuple[str, Any, Any]]:
     """Yield a name and the numbers of both runs, in the order of training."""
-    then, now = _history(run), _history(again)
-    for place in range(min(len(then["epoch"]), len(now["epoch"]))):
+    then, now = _history(run), _history(repeated)
+    for row in range(min(len(then["epoch"]), len(now["epoch"]))):
         for name in then:
-            other = now[name][place] if name in now else np.nan
-            yield f"epoch {then['epoch'][place]:.0f}, {name}", then[name][place], other
+            other = now[name][row] if name in now else np.nan
+            yield f"epoch {then['epoch'][row]:.0f}, {name}", then[name][row], other
     if run.manifest["stopped"]:
         return
     for name in ("epochs", "best_epoch"):
-        yield name, run.manifest[name], again.manifest[name]
-    for place, one, other in zip(
-        run.model.weights, run.model.get_weights(), again.model.get_weights(), strict=True
+        yield name, run.manifest[name], repeated.manifest[name]
+    for variable, one, other in zip(
+        run.model.weights, run.model.get_weights(), repeated.model.get_weights(), strict=True
     ):
-        yield f"weights {place.path}", one, other
+        yield f"weights {variable.path}", one, other
     if (run.path / SCORES).exists():
-        then, now = (scores_file.read(one)["test"] for one in (run, again))
+        then, now = (scores_file.read(one)["test"] for one in (run, repeated))
         for name, value in then.items():
             yield f"test {name}", value, now.get(name, float("nan"))
 
 
 def _history(run: Run) -> dict[str, list[float]]:
     columns = history.read(run.path / "history.csv")
-    return {name: column for name, column in columns.items() if name not in NOT_COMPARED}
+    return {name: column for name, column in columns.items() if name not in UNCOMPARED_COLUMNS}
 
 
-def _same(then: Any, now: Any) -> bool:
+def _are_equal(then: Any, now: Any) -> bool:
     return bool(np.array_equal(then, now, equal_nan=np.asarray(then).dtype.kind == "f"))
 
 

@@ -15,25 +15,26 @@ from training.run import SCORES, Run, write_json
 def score(run: Run) -> dict[str, Any]:
     """Evaluate a run on its test examples, write scores.json and return its content.
 
-    `test` holds the metrics, `intervals` their 95 % intervals, `units` their units where
-    they are known, `baselines` the same metrics of simple models, `remarks` a sentence about
-    each better baseline. `tables` names further tables of the task, such as `per_class`.
-    `test_set` tells how many other runs were evaluated on these test examples.
+    `test` holds the metrics, `intervals` their 95 % intervals, `units` their units if they are
+    known, `baselines` the same metrics of simple models, `remarks` a sentence about each better
+    baseline. `tables` names further tables of the task, such as `per_class`. `test_set` holds the
+    number of other runs that were evaluated on these test examples.
     """
     return _write(run, _scores(run, task_of(run).predict_test_set(run)), _count_other_runs(run))
 
 
 def score_replay(run: Run) -> dict[str, Any]:
-    """As `score`, for a run that repeats another: the ledger of the test set does not count it."""
+    """Evaluate a run that repeats another one; the ledger of the test set does not count it."""
     return _write(run, _scores(run, task_of(run).predict_test_set(run)), None)
 
 
 def evaluate(run: Run) -> dict[str, Any]:
-    """As `score`, and draw pictures into the run directory; `pictures` names them."""
+    """Evaluate a run as `score` does, and draw pictures; `pictures` holds their names."""
     from evaluation import pictures
 
     predictions = task_of(run).predict_test_set(run)
-    drawn = pictures.draw(run, predictions)  # first: a damaged history is an error before writing
+    # Before writing scores.json, since a damaged history raises an error.
+    drawn = pictures.draw(run, predictions)
     return _write(run, _scores(run, predictions), _count_other_runs(run)) | {
         "pictures": drawn.names,
         "picture_notes": drawn.notes,
@@ -65,16 +66,12 @@ def _count_other_runs(run: Run) -> int | None:
 
 
 def _write(run: Run, scores: dict[str, Any], other_runs: int | None) -> dict[str, Any]:
-    """Write scores.json, with what the ledger knows about the test set."""
+    """Add the use of the test set to the scores, write scores.json and return its content."""
     name = next(iter(scores["test"]))
-    use = (
-        None
-        if other_runs is None
-        else test_set_ledger.selection_bias(other_runs, scores["intervals"][name])
-    )
-    scores |= {
-        "test_set": use and use.to_json(),
-        "note": test_set_ledger.sentence(use, metric(name)) if use else "",
-    }
+    scores |= {"test_set": None, "note": ""}
+    if other_runs is not None:
+        bias = test_set_ledger.selection_bias(other_runs, scores["intervals"][name])
+        note = test_set_ledger.sentence(bias, metric(name))
+        scores |= {"test_set": bias.to_json(), "note": note}
     write_json(run.path / SCORES, scores)
     return scores

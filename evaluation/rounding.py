@@ -1,15 +1,15 @@
-"""Rounds numbers to the digits that an interval supports, with thousands separators."""
+"""Round numbers to the digits that an interval supports, with thousands separators."""
 
 import math
 
 from apps.metrics import Metric
 
-NUM_DIGITS = 4  # of a number without an interval
+NUM_DIGITS = 4  # significant ones, of a number without an interval
 MAX_DECIMALS = 6
 
 
 def decimals(low: float, high: float) -> int:
-    """Decimals that show half the interval's width in two digits; negative left of the point."""
+    """Return the decimals that show half the interval in two digits; -1 rounds to tens."""
     half = (high - low) / 2
     if not half > 0 or not math.isfinite(half):
         return _decimals_of(max(abs(low), abs(high)))
@@ -17,14 +17,14 @@ def decimals(low: float, high: float) -> int:
 
 
 def _decimals_of(value: float) -> int:
-    """Decimals for NUM_DIGITS digits; a whole part keeps all its digits."""
-    size = math.floor(math.log10(value)) if value > 0 and math.isfinite(value) else 0
-    return min(max(NUM_DIGITS - 1 - size, 0), NUM_DIGITS)
+    """Return the decimals that show NUM_DIGITS digits; never round the whole part."""
+    exponent = math.floor(math.log10(value)) if value > 0 and math.isfinite(value) else 0
+    return min(max(NUM_DIGITS - 1 - exponent, 0), NUM_DIGITS)
 
 
 def rounded(value: float, places: int) -> str:
-    """Round to a number of decimals; negative ones round to tens, hundreds and so on."""
-    return f"{round(value, places) + 0.0:,.{max(places, 0)}f}"  # 0.0 takes the sign off -0
+    """Round to a number of decimals; -1 rounds to tens, -2 to hundreds and so on."""
+    return f"{round(value, places) + 0.0:,.{max(places, 0)}f}"  # + 0.0 turns -0 into 0
 
 
 def number(value: float) -> str:
@@ -57,10 +57,10 @@ def amount(difference: float, metric: Metric) -> str:
 
 def _two_digits(value: float) -> str:
     places = 1 - math.floor(math.log10(abs(value))) if value else 0
-    shown = rounded(value, min(places, MAX_DECIMALS))
-    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+    text = rounded(value, min(places, MAX_DECIMALS))
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def heading(name: str, units: dict[str, str]) -> str:
-    """Return the name of a metric, with its unit if metric."""
+    """Return the name of a metric, with its unit if it is known."""
     return f"{name} ({units[name]})" if units.get(name) else name

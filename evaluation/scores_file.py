@@ -1,4 +1,4 @@
-"""scores.json: what `evaluate` wrote about a run, read back without TensorFlow."""
+"""Read scores.json, the scores of a run, without TensorFlow."""
 
 import json
 from typing import Any

@@ -33,13 +33,13 @@ def caption(figure: Any, text: str) -> None:
 
 
 def few_ticks(*axes: Any) -> None:
-    """Reduce the ticks of axes, so that large numbers fit; write thousands as k and M."""
+    """Reduce the ticks of axes, and write thousands as k and millions as M, so that they fit."""
     for axis in axes:
         axis.set_major_locator(ticker.MaxNLocator(MAX_TICKS))
-        axis.set_major_formatter(ticker.FuncFormatter(_tick))
+        axis.set_major_formatter(ticker.FuncFormatter(_tick_label))
 
 
-def _tick(value: float, _: Any = None) -> str:
+def _tick_label(value: float, _: Any = None) -> str:
     if abs(value) >= 1e6:
         return f"{value / 1e6:.10g}M"
     return f"{value / 1e3:.10g}k" if abs(value) >= 1e4 else f"{value:.10g}"

@@ -1,8 +1,8 @@
-"""Counts the runs evaluated on a test set, and estimates the selection bias of their best score.
+"""Count the runs evaluated on a test set, and estimate the selection bias of their best score.
 
-Repeated use overfits a test set: whoever reads test scores and trains again selects by
-them. The ledger holds a file for each test set, named by a digest of its examples, with a
-digest of every run evaluated on it. It lies in the user's state directory.
+Repeated use overfits a test set: to read test scores and to train again is to select by them. The
+ledger is a folder in the user's state directory. It has a file for each test set, named by a digest
+of the examples, with a digest of every run that was evaluated on it.
 """
 
 import contextlib
@@ -32,8 +32,8 @@ class SelectionBias(NamedTuple):
 
     Attributes:
         other_runs: other runs evaluated on the test set on this machine.
-        bias: how much the best score of all runs exceeds the true one on average, at most,
-            in the first metric.
+        bias: upper bound of the expected difference between the best score of all runs and its
+            true value, in the first metric.
 
     """
 
@@ -50,21 +50,21 @@ def record(test_set: str, run: Run) -> int | None:
 
     The same run counts once. Returns None if the ledger cannot be written.
     """
-    own = hashlib.blake2b((run.path / MANIFEST).read_bytes(), digest_size=16).hexdigest()
+    digest = hashlib.blake2b((run.path / MANIFEST).read_bytes(), digest_size=16).hexdigest()
     try:
         path = state_directory() / FOLDER / test_set
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with path.open("a+b", buffering=0) as file:
-            with contextlib.suppress(OSError):  # some network file systems have no locks
+            with contextlib.suppress(OSError):  # Some network file systems have no locks.
                 fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             known = set(DIGEST.findall(file.read().decode("ascii", "replace")))
-            if own not in known:
-                # The first line break ends what a killed process left.
-                os.write(file.fileno(), f"\n{own}\n".encode())
-    except (OSError, RuntimeError):  # no such home
+            if digest not in known:
+                # The first line break ends an incomplete line of a killed process.
+                os.write(file.fileno(), f"\n{digest}\n".encode())
+    except (OSError, RuntimeError):  # RuntimeError: the user has no home directory
         return None
-    return len(known - {own})
+    return len(known - {digest})
 
 
 def selection_bias(other_runs: int, interval: Interval) -> SelectionBias:
@@ -75,9 +75,9 @@ def selection_bias(other_runs: int, interval: Interval) -> SelectionBias:
 
 @functools.cache
 def expected_maximum(count: int) -> float:
-    """Expected maximum of `count` independent standard normal variables.
+    """Return the expected maximum of `count` independent standard normal variables.
 
-    The integral of x count phi(x) Phi(x)^(count - 1). If all runs are equally good and
+    It is the integral of x count phi(x) Phi(x)^(count - 1). If all runs are equally good and
     their scores have independent errors with the standard error s, the best score exceeds
     the true one by s times this value. Scores on the same test set have correlated errors,
     so it is an upper bound.
@@ -95,12 +95,13 @@ def expected_maximum(count: int) -> float:
     return float(quad(density, -10.0, 40.0, points=[0.0, 2.0, 4.0, 6.0], limit=200)[0])
 
 
-def sentence(use: SelectionBias, metric: Metric) -> str:
-    """Tell the user; empty if no other run was evaluated."""
-    if not use.other_runs:
+def sentence(bias: SelectionBias, metric: Metric) -> str:
+    """Return a note for the user; empty if no other run was evaluated."""
+    count = bias.other_runs
+    if not count:
         return ""
-    runs = "1 other run" if use.other_runs == 1 else f"{use.other_runs:,} other runs"
+    runs = "1 other run" if count == 1 else f"{count:,} other runs"
     return (
-        f"This test set was used to evaluate {runs}; the best of {use.other_runs + 1:,} may look "
-        f"up to {amount(use.bias, metric)} better than it is. Choose by validation scores."
+        f"This test set was used to evaluate {runs}; the best of {count + 1:,} may look "
+        f"up to {amount(bias.bias, metric)} better than it is. Choose by validation scores."
     )

@@ -1,4 +1,4 @@
-"""Changes the recommended items of a run without training."""
+"""Change the items that a run recommends, without training."""
 
 import contextlib
 from collections.abc import Iterator
@@ -25,38 +25,39 @@ def with_items(run: Run, items: Path | None) -> Iterator[list[str]]:
     if items is None:
         yield []
         return
-    wanted = _items(run, items)
+    requested = _read_items(run, items)
     ids = ids_of(run.model)
-    known = set(ids.items)
-    known_items, unknown = [name for name in wanted if name in known], sorted(wanted - known)
-    if not known_items:
+    known, unknown = requested & set(ids.items), sorted(requested - set(ids.items))
+    if not known:
         raise DataError(
-            f"Received --refresh-items {str(items)!r} with {len(wanted)} items, none of them known "
-            f"from training, such as {_named(unknown)}; expected some that are, such as "
+            f"Received --refresh-items {str(items)!r} with {len(requested)} items, none of them "
+            f"known from training, such as {_named(unknown)}; expected some that are, such as "
             f"{_named(list(ids.items))}. Train again to learn new ones."
         )
-    notes = [f"{len(known_items)} of {len(ids.items)} items are recommended"]
+    notes = [f"{len(known)} of {len(ids.items)} items are recommended"]
     if unknown:
         notes.append(
             f"{len(unknown)} items are not in the training data and are left out: {_named(unknown)}"
         )
-    with recommending_only(run.model, set(known_items)):
+    with recommending_only(run.model, known):
         yield notes
 
 
-def _items(run: Run, path: Path) -> set[str]:
-    read = read_table(str(path))
-    names = list(read.columns)
-    wanted = run.manifest["reading"]["item"]
+def _read_items(run: Run, path: Path) -> set[str]:
+    table = read_table(str(path))
+    names = list(table.columns)
+    item_column = run.manifest["reading"]["item"]
     try:
-        name = names[0] if len(names) == 1 else find_column(read, Columns(item=wanted), "item")
+        name = (
+            names[0] if len(names) == 1 else find_column(table, Columns(item=item_column), "item")
+        )
     except DataError as error:
         raise DataError(
             f"Received --refresh-items {str(path)!r} with the columns {listed(names)}; expected "
-            f"the items in {wanted or DEFAULT_NAMES.item.split()[1]!r}, as in training, or in the "
-            "only one."
+            f"the items in {item_column or DEFAULT_NAMES.item.split()[1]!r}, as in training, or in "
+            "the only one."
         ) from error
-    return {cell.decode("utf-8", "surrogateescape") for cell in read.columns[name]} - {""}
+    return {cell.decode("utf-8", "surrogateescape") for cell in table.columns[name]} - {""}
 
 
 def _named(items: list[str]) -> str:

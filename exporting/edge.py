@@ -1,4 +1,4 @@
-"""Writes LiteRT and ONNX files into an exported version's directory, and checks their parity."""
+"""Write LiteRT and ONNX files into an exported version's directory, and check their parity."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from exporting import litert, onnx, replay_edge
-from exporting.parity_check import OTHER_RUNTIME_TOLERANCE, ParityResult, check_parity
+from exporting.parity_check import OTHER_RUNTIME_TOLERANCES, ParityResult, check_parity
 from inference.modalities import modality_of
 from inference.portable import Portable, sidecar
 from pipelines.files import atomic_write
@@ -47,19 +47,19 @@ def write(
         f"a file for {name}",
         command,
         samples_of(run, portable),
-        tolerances=OTHER_RUNTIME_TOLERANCE,
+        tolerances=OTHER_RUNTIME_TOLERANCES,
     )
     return WrittenFile(path, len(content), parity)
 
 
 def _left_out(portable: Portable, signatures: Iterable[str]) -> dict[str, str]:
-    """By signature of the SavedModel that the file lacks: the reason."""
+    """Return why the file lacks signatures of the SavedModel, by signature."""
     missing = [name for name in signatures if name not in PORTABLE_SIGNATURES]
     return {name: portable.left_out.get(name, "only in the SavedModel") for name in missing}
 
 
 def write_spec(model: Path, spec: dict[str, Any]) -> None:
-    """Write the JSON sidecar of a model file; each key has one line, since tables may be long."""
+    """Write the JSON sidecar of a model file, with one line a key, since tables may be long."""
     parts = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in {"model": model.name, **spec}.items()]
     with atomic_write(model.with_name(f"{model.name}.json")) as path:
         path.write_text("{\n  " + ",\n  ".join(parts) + "\n}\n")
@@ -72,9 +72,9 @@ def read_spec(model: Path) -> dict[str, Any]:
 
 def samples_of(run: Run, portable: Portable) -> dict[str, Any]:
     """Return the run's stored inputs and outputs of the signatures that LiteRT and ONNX support."""
-    # Without the users' interactions the replay cannot exclude items, as recommend does.
-    recommends = portable.lists is not None and portable.lists.interactions is not None
-    supported = PORTABLE_SIGNATURES if recommends else PORTABLE_SIGNATURES[:1]
+    # Without the users' interactions the replay cannot exclude seen items, as `recommend` does.
+    can_recommend = portable.lists is not None and portable.lists.interactions is not None
+    supported = PORTABLE_SIGNATURES if can_recommend else PORTABLE_SIGNATURES[:1]
     samples = modality_of(run).sample_inputs(run.samples.raw, run)
     return {key: value for key, value in samples.items() if key.partition("/")[0] in supported}
 

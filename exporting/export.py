@@ -1,4 +1,4 @@
-"""Exports a run as a version to serve, and publishes it only if its outputs match training."""
+"""Export a run as a version to serve, and publish it only if its outputs match training."""
 
 import dataclasses
 from pathlib import Path
@@ -14,10 +14,10 @@ from training import provenance
 from training.run import Run, write_json
 
 __all__ = ["ParityError", "export"]
-DEFAULTS = ExportOptions()
+DEFAULT_OPTIONS = ExportOptions()
 
 
-def export(run: Run, options: ExportOptions = DEFAULTS, **changes: Any) -> dict[str, Any]:
+def export(run: Run, options: ExportOptions = DEFAULT_OPTIONS, **changes: Any) -> dict[str, Any]:
     """Write export/N/ in TensorFlow Serving's layout; return its path and parity results.
 
     The modality defines the signatures, such as `serving_default` over decoded pixels and `encoded`
@@ -42,16 +42,16 @@ def export(run: Run, options: ExportOptions = DEFAULTS, **changes: Any) -> dict[
         new_version(run.path / "export") as version,
         plain_path(version.path) as path,
     ):
-        # First: an unsupported model is refused before anything is written.
+        # This refuses an unsupported model before anything is written.
         portable: Any = modality_of(run).portable(run) if other_formats else None
         parity = savedmodel.write(run, path, with_examples=options.with_examples)
         signatures = parity["signatures"]
-        others = {
+        files = {
             name: edge.write(run, path, portable, name, signatures=signatures)
             for name in other_formats
         }
         quantization = options.quantize and quantized.write(run, path, portable, options.quantize)
-        other_results = {"formats": {name: one.parity for name, one in others.items()}}
+        other_results = {"formats": {name: file.parity for name, file in files.items()}}
         other_results["quantized"] = quantization or {}
         other_results = {name: part for name, part in other_results.items() if part}
         write_json(path / "parity.json", {**parity, **other_results})
@@ -60,16 +60,16 @@ def export(run: Run, options: ExportOptions = DEFAULTS, **changes: Any) -> dict[
         "parity": parity,
         "quantized": quantization,
         "notes": notes if warmup_records.available() else [*notes, warmup_records.MISSING_NOTE],
-    } | _places(run, version.target, others)
+    } | _paths(run, version.target, files)
 
 
-def _places(run: Run, target: Path, others: dict[str, edge.WrittenFile]) -> dict[str, Any]:
+def _paths(run: Run, target: Path, files: dict[str, edge.WrittenFile]) -> dict[str, Any]:
     """Return the paths of a version and its files, and a sample request."""
     return {
         "export": str(target),
         "formats": {
-            name: {"path": str(target / one.path.name), "bytes": one.size, **one.parity}
-            for name, one in others.items()
+            name: {"path": str(target / file.path.name), "bytes": file.size, **file.parity}
+            for name, file in files.items()
         },
         "request": str(target / savedmodel.SAMPLE_REQUEST),
         "curl": savedmodel.curl(run.manifest["app"], target),

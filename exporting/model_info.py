@@ -1,4 +1,4 @@
-"""Describes an export in about.json, for servers and the web page."""
+"""Describe an export in about.json, for servers and the web page."""
 
 import base64
 from typing import Any
@@ -17,26 +17,25 @@ ENCODED = "encoded"
 
 
 def describe(
-    run: Run, signatures: dict[str, Any], shown: dict[str, Any], *, with_examples: bool = False
+    run: Run, signatures: dict[str, Any], published: dict[str, Any], *, with_examples: bool = False
 ) -> dict[str, Any]:
     """Return the content of about.json.
 
-    It has the `signatures`; `examples` in TensorFlow Serving's JSON, a row each, for the signature
-    `example_signature`; what the modality adds, such as `columns`; and the first score of the run,
-    if it was evaluated.
+    It has the `signatures`, the entries of the modality such as `columns`, and the first score of
+    an evaluated run. `examples` are rows in TensorFlow Serving's JSON for `example_signature`.
 
     Args:
         run: to describe.
         signatures: concrete functions by name.
-        shown: inputs by `SIGNATURE/input/NAME`, which every client of the server can read.
-        with_examples: whether these, and the published user ids, are those of the data.
+        published: inputs by `SIGNATURE/input/NAME`, which every client of the server can read.
+        with_examples: whether these inputs, and the published user ids, come from the data.
 
     """
     manifest = run.manifest
-    kind = modality_of(run).model_info(run, with_examples=with_examples)
-    typical = {column["name"]: column["typical"] for column in kind.get("columns", ())}
+    info = modality_of(run).model_info(run, with_examples=with_examples)
+    typical = {column["name"]: column["typical"] for column in info.get("columns", ())}
     signature = ENCODED if ENCODED in signatures else DEFAULT
-    given = inputs_of(shown, signature, NUM_EXAMPLES)
+    inputs = inputs_of(published, signature, NUM_EXAMPLES)
     return {
         "app": manifest["app"],
         "question": manifest["question"],
@@ -44,8 +43,8 @@ def describe(
         "labels": list(manifest["labels"]),
         "target": _target(run),
         "signatures": {name: _signature(function) for name, function in signatures.items()},
-        **kind,
-        "examples": instances(given, typical)[:NUM_EXAMPLES],
+        **info,
+        "examples": instances(inputs, typical)[:NUM_EXAMPLES],
         "example_signature": signature,
         "examples_from": "data" if with_examples else "schema",
         "score": _score(run),
@@ -62,7 +61,7 @@ def _target(run: Run) -> dict[str, str] | None:
 
 
 def _signature(function: Any) -> dict[str, Any]:
-    # Some functions take inputs by position; a server knows only names.
+    # Some functions take inputs by position, but a server uses names only.
     specs = tf.nest.flatten(function.structured_input_signature)
     return {
         "inputs": _tensors({spec.name: spec for spec in specs}),
@@ -83,10 +82,10 @@ def _tensors(specs: dict[str, Any]) -> dict[str, Any]:
 def instances(
     inputs: dict[str, np.ndarray], typical: dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Convert inputs to TensorFlow Serving's JSON, a row each.
+    """Convert inputs to rows of TensorFlow Serving's JSON.
 
-    JSON has no missing numbers: complete rows come first. In others the typical value of the column
-    replaces a missing number.
+    JSON has no missing numbers. Complete rows come first; in the others the typical value of the
+    column replaces a missing number.
     """
     rows = list(zip(*inputs.values(), strict=True))
     rows.sort(key=lambda row: any(_is_missing(cell) for cell in row))

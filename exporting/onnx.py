@@ -1,4 +1,4 @@
-"""Converts a model to an ONNX file, whose own tables turn texts into numbers."""
+"""Convert a model to an ONNX file, whose lookup tables turn texts into numbers."""
 
 import dataclasses
 from typing import Any
@@ -9,12 +9,15 @@ import tensorflow as tf
 from exporting.litert import silenced_output
 from inference.portable import CodeTable, Portable, RefusedError
 
-OPSET = 18
-TABLES, TABLES_VERSION = "ai.onnx.ml", 2  # operators of lookup tables
+OPSET_VERSION = 18
+TABLE_DOMAIN, TABLE_DOMAIN_VERSION = "ai.onnx.ml", 2  # the operators of lookup tables
 
 
 def without_tables(portable: Portable) -> Portable:
-    """Return the model with texts as inputs: an ONNX file holds the tables. Raises RefusedError."""
+    """Return the model with texts as inputs, since an ONNX file holds the tables itself.
+
+    Raises RefusedError for texts that are no UTF-8.
+    """
     for name, table in portable.tables.items():
         try:
             "".join(table.known).encode()
@@ -44,7 +47,7 @@ def convert(portable: Portable, labels: list[str]) -> bytes:
     function = tf.function(by_position, autograph=False, input_signature=signature)
     with silenced_output():
         try:
-            model, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET)
+            model, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET_VERSION)
             # tf2onnx keeps operations that it cannot convert, and only logs them.
             onnx.checker.check_model(model)
         except Exception as error:
@@ -54,40 +57,40 @@ def convert(portable: Portable, labels: list[str]) -> bytes:
                 "operations of ONNX. Remove onnx from --format.",
                 reason="an operation is missing",
             ) from error
-    if TABLES not in {one.domain for one in model.opset_import}:
-        model.opset_import.add(domain=TABLES, version=TABLES_VERSION)
+    if TABLE_DOMAIN not in {opset.domain for opset in model.opset_import}:
+        model.opset_import.add(domain=TABLE_DOMAIN, version=TABLE_DOMAIN_VERSION)
     for name, table in portable.tables.items():
-        _read_texts(model, name, table)
+        _accept_texts(model, name, table)
     if labels:
         _name_classes(model, labels)
     return model.SerializeToString()
 
 
-def _read_texts(model: Any, name: str, table: CodeTable) -> None:
-    """Replace an input of numbers by one of texts and a lookup table."""
+def _accept_texts(model: Any, name: str, table: CodeTable) -> None:
+    """Replace an input of numbers by an input of texts and a lookup table."""
     from onnx import TensorProto, helper
 
     graph, number = model.graph, f"{name}/number"
     for node in graph.node:
-        for place, given in enumerate(node.input):
-            if given == name:
-                node.input[place] = number
-    (value,) = (given for given in graph.input if given.name == name)
+        for index, input_name in enumerate(node.input):
+            if input_name == name:
+                node.input[index] = number
+    (value,) = (value for value in graph.input if value.name == name)
     value.type.tensor_type.elem_type = TensorProto.STRING
-    # ONNX refuses an empty table: give it the empty text.
+    # ONNX refuses an empty table, so it gets an entry for the empty text.
     codes = table.codes or {"": table.unknown}
-    looked_up = helper.make_node(
+    lookup = helper.make_node(
         "LabelEncoder",
         [name],
         [f"{name}/long"],
-        domain=TABLES,
+        domain=TABLE_DOMAIN,
         keys_strings=list(codes),
         values_int64s=list(codes.values()),
         default_int64=table.unknown,
     )
     cast = helper.make_node("Cast", [f"{name}/long"], [number], to=TensorProto.INT32)
     graph.node.insert(0, cast)
-    graph.node.insert(0, looked_up)
+    graph.node.insert(0, lookup)
 
 
 def _name_classes(model: Any, labels: list[str]) -> None:
@@ -103,7 +106,7 @@ def _name_classes(model: Any, labels: list[str]) -> None:
             "LabelEncoder",
             ["class/place"],
             ["class"],
-            domain=TABLES,
+            domain=TABLE_DOMAIN,
             keys_int64s=np.arange(len(labels)).tolist(),
             values_strings=labels,
             default_string="",

@@ -1,4 +1,4 @@
-"""Compares outputs with those of training: numbers within a tolerance, names and lists exactly."""
+"""Compare outputs with those of training: numbers within a tolerance, all other values exactly."""
 
 from typing import Any, NamedTuple
 
@@ -7,20 +7,20 @@ import numpy as np
 from inference.artifacts import RANKED_LIST_OUTPUTS
 
 Outputs = dict[str, np.ndarray]
-# The rounding error of an output near 0 has the size of typical outputs: this quantile of them.
-TYPICAL_QUANTILE = 0.25
+# Outputs near 0 have rounding errors as large as typical outputs, whose size is this quantile.
+TYPICAL_SIZE_QUANTILE = 0.25
 
 
-class DifferentError(ValueError):
-    """Outputs differ from those of training; says where they first differ."""
+class OutputsDifferError(ValueError):
+    """Outputs differ from those of training; the message names the first or largest difference."""
 
 
 class Difference(NamedTuple):
-    """The number of a signature that uses the largest share of its tolerance.
+    """The difference of the number in a signature that uses the largest share of its tolerance.
 
     Attributes:
-        value: its absolute difference.
-        tolerance: its tolerance.
+        value: the absolute difference.
+        tolerance: the absolute tolerance of this number.
 
     """
 
@@ -36,27 +36,26 @@ class Difference(NamedTuple):
 def compare(
     given: Outputs, expected: Outputs, tolerance: float, labels: np.ndarray | None = None
 ) -> Difference:
-    """Compare every output of a signature. Raises DifferentError.
+    """Compare every output of a signature. Raises OutputsDifferError.
 
     Args:
         given: the outputs of an export by name; texts as bytes.
-        expected: those of training; of ranked lists every candidate, at least k.
+        expected: the outputs of training; a ranked list holds every candidate, at least k.
         tolerance: relative to a number, or absolute if the number is below 1.
         labels: the classes of training as bytes. `class` must be the label of the largest of the
-            export's own `probabilities`, so that ties may be broken either way.
+            export's own `probabilities`, so that any of several equal ones is right.
 
     """
     if given.keys() != expected.keys():
-        raise DifferentError(f"outputs are {sorted(given)}, in training {sorted(expected)}")
+        raise OutputsDifferError(f"outputs are {sorted(given)}, in training {sorted(expected)}")
     if given.keys() == RANKED_LIST_OUTPUTS:
         return _compare_lists(given, expected, tolerance)
     if labels is not None and "class" in expected:
-        own = labels[given["probabilities"].argmax(-1)]
-        expected = expected | {"class": own}
-    found = [
+        expected = expected | {"class": labels[given["probabilities"].argmax(-1)]}
+    differences = [
         _compare_output(name, given[name], expected[name], tolerance) for name in sorted(expected)
     ]
-    return max(found, key=lambda one: one.used_share)
+    return max(differences, key=lambda difference: difference.used_share)
 
 
 def _compare_output(
@@ -66,10 +65,10 @@ def _compare_output(
         return compare_numbers(name, given, expected, tolerance)
     _require_shape(name, given, expected)
     if len(wrong := np.argwhere(given != expected)):
-        place = tuple(wrong[0])
-        raise DifferentError(
-            f"{name} {list(map(int, place))} is {_text(given[place])}, in training "
-            f"{_text(expected[place])}"
+        index = tuple(wrong[0])
+        raise OutputsDifferError(
+            f"{name} {list(map(int, index))} is {_text(given[index])}, in training "
+            f"{_text(expected[index])}"
         )
     return Difference(0.0, tolerance)
 
@@ -77,24 +76,23 @@ def _compare_output(
 def compare_numbers(
     name: str, given: np.ndarray, expected: np.ndarray, tolerance: float
 ) -> Difference:
-    """Compare numbers, each with its own tolerance. Raises DifferentError."""
+    """Compare numbers, each with its own tolerance. Raises OutputsDifferError."""
     _require_shape(name, given, expected)
     size = np.abs(expected, dtype="float64")
     finite = np.isfinite(expected)
     typical_size = (
-        np.quantile(size[finite], TYPICAL_QUANTILE, method="lower") if finite.any() else 1.0
+        np.quantile(size[finite], TYPICAL_SIZE_QUANTILE, method="lower") if finite.any() else 1.0
     )
     allowed = tolerance * np.maximum(np.where(finite, size, 0.0), max(1.0, float(typical_size)))
     with np.errstate(invalid="ignore"):
         # Minus infinity, the padding of a list, equals itself.
         difference = np.where(given == expected, 0.0, np.abs(given.astype("float64") - expected))
     if len(wrong := np.argwhere(~(difference <= allowed))):  # NaN always fails
-        place = tuple(
-            wrong[np.nan_to_num(difference / allowed, nan=np.inf)[tuple(wrong.T)].argmax()]
-        )
-        raise DifferentError(
-            f"{name} {list(map(int, place))} is {given[place]}, in training {expected[place]}, "
-            f"which differ by more than {allowed[place]:.2g}"
+        excess = np.nan_to_num(difference / allowed, nan=np.inf)[tuple(wrong.T)]
+        index = tuple(wrong[excess.argmax()])
+        raise OutputsDifferError(
+            f"{name} {list(map(int, index))} is {given[index]}, in training {expected[index]}, "
+            f"which differ by more than {allowed[index]:.2g}"
         )
     if not difference.size:
         return Difference(0.0, tolerance)
@@ -103,40 +101,42 @@ def compare_numbers(
 
 
 def _compare_lists(given: Outputs, expected: Outputs, tolerance: float) -> Difference:
-    """Compare lists: each item must have the score of its place in training.
+    """Compare ranked lists; items with equal scores may change places.
 
-    So items of equal score may change places.
+    The item at each rank must have had the score of this rank in training.
     """
     _require_shape("items", given["items"], given["scores"])
     length = given["scores"].shape[-1]
-    wanted = expected["scores"][:, :length]
-    known = [
+    expected_scores = expected["scores"][:, :length]
+    scores_of_items = [
         dict(zip(items, scores, strict=True))
         for items, scores in zip(expected["items"].tolist(), expected["scores"], strict=True)
     ]
-    listed = given["items"].tolist()
-    if twice := [row for row, items in enumerate(listed) if _has_repeats(items)]:
-        raise DifferentError(f"items [{twice[0]}] name one item twice")
-    own = [
+    lists = given["items"].tolist()
+    if repeating := [row for row, items in enumerate(lists) if _has_repeats(items)]:
+        raise OutputsDifferError(f"items [{repeating[0]}] name one item twice")
+    rows = [
         [scores.get(item, np.nan) for item in items]
-        for scores, items in zip(known, listed, strict=True)
+        for scores, items in zip(scores_of_items, lists, strict=True)
     ]
-    named = np.array(own, "float32").reshape(wanted.shape)
-    found = [
-        compare_numbers("scores", given["scores"], wanted, tolerance),
-        compare_numbers("score in training of items", named, wanted, tolerance),
+    training_scores = np.array(rows, "float32").reshape(expected_scores.shape)
+    differences = [
+        compare_numbers("scores", given["scores"], expected_scores, tolerance),
+        compare_numbers("score in training of items", training_scores, expected_scores, tolerance),
     ]
-    return max(found, key=lambda one: one.used_share)
+    return max(differences, key=lambda difference: difference.used_share)
 
 
 def _has_repeats(items: list[bytes]) -> bool:
-    named = [item for item in items if item]
-    return len(set(named)) < len(named)
+    nonempty = [item for item in items if item]
+    return len(set(nonempty)) < len(nonempty)
 
 
 def _require_shape(name: str, given: np.ndarray, expected: np.ndarray) -> None:
     if given.shape != expected.shape:
-        raise DifferentError(f"{name} has the shape {given.shape}, in training {expected.shape}")
+        raise OutputsDifferError(
+            f"{name} has the shape {given.shape}, in training {expected.shape}"
+        )
 
 
 def _text(value: Any) -> str:

@@ -10,19 +10,18 @@ from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
-from exporting.parity import DifferentError, compare
+from exporting.parity import OutputsDifferError, compare
 from inference.artifacts import RANKED_LIST_OUTPUTS
 from inference.named_outputs import training_outputs
 from training.run import Run
 
-# The largest difference by precision, relative above 1: float32 sums in another order, bfloat16
-# rounds intermediate results to 8 bits.
-TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 2e-2}
+# The largest difference by precision, relative to numbers above 1. In float32 the order of sums
+# differs; bfloat16 rounds intermediate results to 8 bits.
+TOLERANCES = {"float32": 1e-5, "mixed_bfloat16": 2e-2}
 # Other runtimes fuse and order operations differently: MobileNetV2 on photos differed by 6e-6.
-OTHER_RUNTIME_TOLERANCE = {**TOLERANCE, "float32": 1e-4}
-
-# A heat map is divided by its own peak: a small peak magnifies rounding errors.
-EXPLANATION_TOLERANCE = {"explain": {"float32": 1e-2, "mixed_bfloat16": 1e-1}}
+OTHER_RUNTIME_TOLERANCES = {**TOLERANCES, "float32": 1e-4}
+# By signature: a heat map is divided by its peak, and a small peak magnifies rounding errors.
+EXPLANATION_TOLERANCES = {"explain": {"float32": 1e-2, "mixed_bfloat16": 1e-1}}
 
 
 class ParityResult(TypedDict):
@@ -49,7 +48,7 @@ def check_parity(
     command: Sequence[str],
     samples: dict[str, Any],
     *,
-    tolerances: dict[str, float] = TOLERANCE,
+    tolerances: dict[str, float] = TOLERANCES,
 ) -> ParityResult:
     """Compare the outputs of a fresh process with those of training, by signature.
 
@@ -59,10 +58,10 @@ def check_parity(
     Args:
         run: has the expected outputs.
         what: the name of the export in messages.
-        command: arguments of Python; the files of samples and answers are appended.
+        command: arguments of Python; the paths of samples and outputs are appended.
         samples: inputs by `SIGNATURE/input/NAME`, see exporting/replay.py; and expected outputs by
             `SIGNATURE/output/NAME` if they are not `run.samples.answers`.
-        tolerances: by precision, relative above 1.
+        tolerances: by precision, relative to numbers above 1.
 
     """
     inputs = {key: value for key, value in samples.items() if "/input/" in key}
@@ -73,22 +72,22 @@ def check_parity(
     for name in sorted({key.partition("/")[0] for key in inputs}):
         expected = arrays_under(samples, f"{name}/output/") or run_outputs
         outputs = arrays_under(given, f"{name}/")
-        tolerance = EXPLANATION_TOLERANCE.get(name, tolerances)[policy]
+        tolerance = EXPLANATION_TOLERANCES.get(name, tolerances)[policy]
         try:
             _require_length(outputs, inputs.get(f"{name}/input/k"), expected)
             differences[name] = compare(outputs, expected, tolerance, labels)
-        except DifferentError as error:
+        except OutputsDifferError as error:
             raise ParityError(
-                f"Received {what} whose answers differ from those of training in {name}: {error}. "
+                f"Received {what} whose outputs differ from those of training in {name}: {error}. "
                 "It was not published; train again with --precision float32, or report this run."
             ) from error
         names[name] = sorted(expected)
     worst = max(
-        (one for name, one in differences.items() if name not in EXPLANATION_TOLERANCE),
-        key=lambda one: one.used_share,
+        (one for name, one in differences.items() if name not in EXPLANATION_TOLERANCES),
+        key=lambda difference: difference.used_share,
     )
     tolerances_of_explanations = {
-        name: one.tolerance for name, one in differences.items() if name in EXPLANATION_TOLERANCE
+        name: one.tolerance for name, one in differences.items() if name in EXPLANATION_TOLERANCES
     }
     result: ParityResult = {
         "passed": True,
@@ -104,12 +103,14 @@ def check_parity(
 
 
 def _require_length(given: dict[str, np.ndarray], k: Any, expected: dict[str, np.ndarray]) -> None:
-    """Raise DifferentError unless lists have the requested length."""
+    """Raise OutputsDifferError unless lists have the requested length."""
     if given.keys() != RANKED_LIST_OUTPUTS:
         return
-    wanted = min(int(k), expected["scores"].shape[1])
-    if given["scores"].shape[1:] != (wanted,):
-        raise DifferentError(f"lists hold {given['scores'].shape[1:]} items, in training {wanted}")
+    length = min(int(k), expected["scores"].shape[1])
+    if given["scores"].shape[1:] != (length,):
+        raise OutputsDifferError(
+            f"lists hold {given['scores'].shape[1:]} items, in training {length}"
+        )
 
 
 def arrays_under(arrays: dict[str, Any], prefix: str) -> dict[str, np.ndarray]:
@@ -126,15 +127,15 @@ def replay_in_process(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the outputs of a fresh process by `SIGNATURE/NAME`, and the JSON that it prints.
 
-    Its arguments are `command`, the files of samples and answers, and `more`. Raises ParityError
+    Its arguments are `command`, the paths of samples and outputs, and `more`. Raises ParityError
     if it fails.
     """
     with tempfile.TemporaryDirectory() as folder:
-        samples, answers = Path(folder) / "samples.npz", Path(folder) / "answers.npz"
+        samples, outputs = Path(folder) / "samples.npz", Path(folder) / "outputs.npz"
         np.savez(samples, **inputs)
-        # -I: athanor is not on the path.
+        # With -I the process cannot import athanor.
         process = subprocess.run(
-            [sys.executable, "-I", *command, str(samples), str(answers), *more],
+            [sys.executable, "-I", *command, str(samples), str(outputs), *more],
             capture_output=True,
             text=True,
             check=False,
@@ -143,9 +144,9 @@ def replay_in_process(
             last = process.stderr.strip().splitlines()[-1:]
             raise ParityError(
                 f"Received {what} that a fresh process could not replay ({' '.join(last)}); "
-                "expected answers. It was not published."
+                "expected its outputs. It was not published."
             )
         return (
-            dict(np.load(answers, allow_pickle=False)),
+            dict(np.load(outputs, allow_pickle=False)),
             json.loads(process.stdout.splitlines()[-1]),
         )

@@ -1,4 +1,4 @@
-"""Writes a file LiteRT file beside the full one, and measures both on the test set."""
+"""Write a quantized LiteRT file, and measure it and the full one on the test set."""
 
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,27 @@ MAX_REPLAY_BYTES = 2**28  # of test examples in one process
 
 
 def write(
-    run: Run, directory: Path, portable: Portable, way: litert.Quantization
+    run: Run, directory: Path, portable: Portable, quantization: litert.Quantization
 ) -> dict[str, Any]:
-    """Write model.WAY.tflite beside model.tflite, and compare both on the test examples.
+    """Write model.QUANTIZATION.tflite, and compare it with model.tflite on the test examples.
 
-    Fresh processes run both with LiteRT's runtime alone. Returns for each the `test` metrics,
-    `bytes` and `milliseconds` for one example; for the quantized file also `max_abs_diff` from the
-    outputs of training, which has no tolerance. Raises RefusedError and ParityError.
+    Fresh processes run both with LiteRT's runtime alone. The result holds for both the `test`
+    metrics, `bytes` and `milliseconds` for one example, and for the quantized file `max_abs_diff`
+    from the outputs of training, which has no tolerance. Raises RefusedError and ParityError.
     """
     full = directory / edge.FILE_NAMES["litert"]
-    file = directory / f"model.{way}.tflite"
-    file.write_bytes(litert.convert(portable, way))
-    edge.write_spec(file, edge.read_spec(full) | {"model": file.name, "quantized": way})
+    file = directory / f"model.{quantization}.tflite"
+    file.write_bytes(litert.convert(portable, quantization))
+    edge.write_spec(file, edge.read_spec(full) | {"model": file.name, "quantized": quantization})
     command = [replay_edge.__file__, "litert", str(file)]
     samples = edge.samples_of(run, portable)
     inputs = {key: value for key, value in samples.items() if key.startswith(f"{DEFAULT}/input/")}
     given, _ = parity_check.replay_in_process(file.name, command, inputs)
-    answered, (expected, _) = parity_check.arrays_under(given, f"{DEFAULT}/"), training_outputs(run)
+    outputs, (expected, _) = parity_check.arrays_under(given, f"{DEFAULT}/"), training_outputs(run)
     differences = [
-        np.abs(answered[name] - one).max()
-        for name, one in expected.items()
-        if one.dtype.kind == "f"
+        np.abs(outputs[name] - array).max()
+        for name, array in expected.items()
+        if array.dtype.kind == "f"
     ]
     if not np.isfinite(differences).all():
         raise parity_check.ParityError(
@@ -45,14 +45,14 @@ def write(
             "not published. Choose another --quantize, or omit it."
         )
     return {
-        "way": way,
+        "way": quantization,
         "max_abs_diff": float(max(differences)),
-        "before": _measured(run, full),
-        "after": _measured(run, file),
+        "before": _measure(run, full),
+        "after": _measure(run, file),
     }
 
 
-def _measured(run: Run, model: Path) -> dict[str, Any]:
+def _measure(run: Run, model: Path) -> dict[str, Any]:
     test = run.splits.test
     example_bytes = sum(column.nbytes for column in _inputs(test, [0]).values())
     step = max(1, MAX_REPLAY_BYTES // example_bytes)
@@ -62,7 +62,7 @@ def _measured(run: Run, model: Path) -> dict[str, Any]:
         given, printed = parity_check.replay_in_process(model.name, command, inputs, ["time"])
         blocks.append(parity_check.arrays_under(given, f"{DEFAULT}/"))
         milliseconds.append(printed["milliseconds"])
-    outputs = {name: np.concatenate([one[name] for one in blocks]) for name in blocks[0]}
+    outputs = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     task = task_of(run)
     return {
         "test": task.metrics(task.from_outputs(run.splits, outputs)),
@@ -74,8 +74,8 @@ def _measured(run: Run, model: Path) -> dict[str, Any]:
 def _inputs(test: Examples, positions: Any) -> dict[str, np.ndarray]:
     rows = test.rows[positions]
     columns = test.columns or {"pixels": test.features}
-    taken = {name: np.asarray(column[rows]) for name, column in columns.items()}
+    selected = {name: np.asarray(column[rows]) for name, column in columns.items()}
     return {
         f"{DEFAULT}/input/{name}": column.astype("S") if column.dtype == object else column
-        for name, column in taken.items()
+        for name, column in selected.items()
     }

@@ -1,10 +1,10 @@
 """Replay stored inputs through an export, in a process without athanor.
 
-    python replay.py EXPORT_DIRECTORY SAMPLES.npz ANSWERS.npz
+    python replay.py EXPORT_DIRECTORY SAMPLES.npz OUTPUTS.npz
 
-Imports TensorFlow and NumPy alone. SAMPLES holds the inputs of each signature under
-`SIGNATURE/input/NAME`; the script writes every output to ANSWERS under `SIGNATURE/NAME`, texts as
-bytes. It prints one JSON object with the number of outputs.
+The script imports only TensorFlow and NumPy. SAMPLES holds the inputs of each signature under
+`SIGNATURE/input/NAME`. The script writes every output to OUTPUTS under `SIGNATURE/NAME`, texts as
+bytes, and prints one JSON object with the number of outputs.
 """
 
 import json
@@ -17,8 +17,8 @@ sys.modules.setdefault("keras", None)  # type: ignore[arg-type]
 import tensorflow as tf  # noqa: E402
 
 
-def main(directory: str, samples_path: str, answers_path: str) -> None:
-    """Write the outputs."""
+def main(directory: str, samples_path: str, outputs_path: str) -> None:
+    """Write the outputs of the export for the samples."""
     loaded = tf.saved_model.load(directory)
     samples = dict(np.load(samples_path, allow_pickle=False))
     outputs = {}
@@ -29,10 +29,10 @@ def main(directory: str, samples_path: str, answers_path: str) -> None:
             for key, value in samples.items()
             if key.startswith(prefix)
         }
-        for key, given in loaded.signatures[name](**inputs).items():
-            array = given.numpy()
+        for key, tensor in loaded.signatures[name](**inputs).items():
+            array = tensor.numpy()
             outputs[f"{name}/{key}"] = array.astype("S") if array.dtype == object else array
-    np.savez(answers_path, **outputs)
+    np.savez(outputs_path, **outputs)
     print(json.dumps({"outputs": len(outputs)}))
 
 

@@ -1,13 +1,13 @@
-"""Run a LiteRT or ONNX model by its JSON, in a process without TensorFlow.
+"""Run a LiteRT or ONNX model with its JSON sidecar, in a process without TensorFlow.
 
-    python replay_edge.py RUNTIME MODEL SAMPLES.npz ANSWERS.npz [time]
+    python replay_edge.py RUNTIME MODEL SAMPLES.npz OUTPUTS.npz [time]
 
-RUNTIME is `litert` or `onnx`; only it and NumPy are imported. MODEL.json, beside the model, says
-how raw input becomes the input of the model. This file is the reference for reading it; copy it
-to run the model elsewhere.
+RUNTIME is `litert` or `onnx`; the script imports only this runtime and NumPy. MODEL.json, beside
+the model, describes how to convert raw input to the input of the model. This script is the
+reference implementation of that; copy it to run the model elsewhere.
 
-SAMPLES holds the inputs of each signature under `SIGNATURE/input/NAME`; the script writes every
-output to ANSWERS under `SIGNATURE/NAME`, texts as bytes. It prints one JSON object; with `time` it
+SAMPLES holds the inputs of each signature under `SIGNATURE/input/NAME`. The script writes every
+output to OUTPUTS under `SIGNATURE/NAME`, texts as bytes. It prints one JSON object; with `time` it
 holds `milliseconds`, the median time for one example.
 """
 
@@ -41,7 +41,7 @@ def onnx(path: str) -> Callable[[Tensors], Tensors]:
 
 
 def encode(spec: dict, raw: Tensors) -> Tensors:
-    """Convert raw input: texts to their `codes`, or to strings if the input has no codes."""
+    """Convert raw input to tensors: texts become their `codes`, or strings without codes."""
     tensors = {}
     for entry in spec["inputs"]:
         column = raw[entry["name"]]
@@ -62,7 +62,7 @@ def encode(spec: dict, raw: Tensors) -> Tensors:
 
 
 def predict(model: Callable[[Tensors], Tensors], spec: dict, raw: Tensors) -> Tensors:
-    """Run the model on raw input in batches; the labels of MODEL.json name the class."""
+    """Run the model on raw input in batches; a `class` is one of the labels of MODEL.json."""
     tensors = encode(spec, raw)
     length = len(next(iter(tensors.values())))
     parts = [
@@ -70,20 +70,21 @@ def predict(model: Callable[[Tensors], Tensors], spec: dict, raw: Tensors) -> Te
         for start in range(0, length, BATCH_SIZE)
     ]
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    for one in spec["outputs"]:
-        if "offset" in one:
-            outputs[one["name"]] = outputs[one["name"]].astype("float64") + one["offset"]
+    for entry in spec["outputs"]:
+        if "offset" in entry:
+            name = entry["name"]
+            outputs[name] = outputs[name].astype("float64") + entry["offset"]
     if spec["labels"] and "class" not in outputs:
         labels = np.array(spec["labels"])
         outputs["class"] = labels[outputs["probabilities"].argmax(-1)]
-    return {name: to_bytes(one) for name, one in outputs.items()}
+    return {name: to_bytes(array) for name, array in outputs.items()}
 
 
 def to_bytes(array: np.ndarray) -> np.ndarray:
-    """Convert texts to bytes; numbers stay."""
+    """Convert texts to bytes; leave numbers as they are."""
     if array.dtype.kind not in "OU":
         return array
-    texts = [str(one).encode("utf-8", "surrogateescape") for one in array.ravel()]
+    texts = [str(text).encode("utf-8", "surrogateescape") for text in array.ravel()]
     return np.array(texts, "S").reshape(array.shape)
 
 
@@ -94,17 +95,17 @@ def recommend(
     lists = spec["recommend"]
     candidates = np.array([item.encode("utf-8", "surrogateescape") for item in lists["candidates"]])
     items, scores = [], []
-    for one in user.tolist():
-        pairs = {"user": np.array([one] * len(candidates)), "item": candidates}
+    for user_id in user.tolist():
+        pairs = {"user": np.array([user_id] * len(candidates)), "item": candidates}
         score = predict(model, spec, pairs)["score"].copy()
         if exclude_seen:
-            seen = lists["met"].get(one.decode("utf-8", "surrogateescape"), [])
+            seen = lists["met"].get(user_id.decode("utf-8", "surrogateescape"), [])
             score[seen] = -np.inf
         # Ties keep the order of the candidates.
         order = np.argsort(-score, kind="stable")[:k]
-        listed = np.isfinite(score[order])
-        items.append(np.where(listed, candidates[order], b""))
-        scores.append(np.where(listed, score[order], 0))
+        is_item = np.isfinite(score[order])
+        items.append(np.where(is_item, candidates[order], b""))
+        scores.append(np.where(is_item, score[order], 0))
     return {"items": np.array(items), "scores": np.array(scores)}
 
 
@@ -114,12 +115,12 @@ def replay(model: Callable[[Tensors], Tensors], spec: dict, samples: Tensors) ->
     for name in sorted({key.split("/")[0] for key in samples}):
         raw = _under(samples, f"{name}/input/")
         if name == "recommend":
-            given = recommend(
+            named = recommend(
                 model, spec, raw["user"], int(raw["k"]), exclude_seen=bool(raw["exclude_seen"])
             )
         else:
-            given = predict(model, spec, raw)
-        outputs |= {f"{name}/{key}": value for key, value in given.items()}
+            named = predict(model, spec, raw)
+        outputs |= {f"{name}/{key}": value for key, value in named.items()}
     return outputs
 
 
@@ -131,21 +132,21 @@ def _under(samples: Tensors, prefix: str) -> Tensors:
 
 def median_milliseconds(model: Callable[[Tensors], Tensors], spec: dict, raw: Tensors) -> float:
     """Return the median time of the model for one example."""
-    one = {name: tensor[:1] for name, tensor in encode(spec, raw).items()}
+    example = {name: tensor[:1] for name, tensor in encode(spec, raw).items()}
     seconds = []
     for _ in range(NUM_TIMED_RUNS):
         start = time.perf_counter()
-        model(one)
+        model(example)
         seconds.append(time.perf_counter() - start)
     return 1e3 * float(np.median(seconds))
 
 
-def main(runtime: str, path: str, samples_path: str, answers_path: str, timed: str = "") -> None:
-    """Write the outputs; with `timed` print the time for one example."""
+def main(runtime: str, path: str, samples_path: str, outputs_path: str, timed: str = "") -> None:
+    """Write the outputs for the samples; with `timed` print the time for one example."""
     spec = json.loads(Path(f"{path}.json").read_text("utf-8"))
     model = {"litert": litert, "onnx": onnx}[runtime](path)
     samples = dict(np.load(samples_path, allow_pickle=False))
-    np.savez(answers_path, **replay(model, spec, samples))  # type: ignore[arg-type]
+    np.savez(outputs_path, **replay(model, spec, samples))  # type: ignore[arg-type]
     raw = _under(samples, "serving_default/input/")
     print(json.dumps({"milliseconds": median_milliseconds(model, spec, raw)} if timed else {}))
 

@@ -1,4 +1,4 @@
-"""Writes a run as a SavedModel with model info and a sample request."""
+"""Write a run as a SavedModel with about.json and a sample request."""
 
 import shlex
 from pathlib import Path
@@ -28,14 +28,14 @@ def write(run: Run, directory: Path, *, with_examples: bool = False) -> ParityRe
     }
     saving.save(run, directory, signatures)
     samples = modality.sample_inputs(run.samples.raw, run)
-    shown = samples
+    published = samples
     if not with_examples:
-        shown = modality.sample_inputs(modality.synthetic_features(run), run)
-    info = model_info.describe(run, signatures, shown, with_examples=with_examples)
+        published = modality.sample_inputs(modality.synthetic_features(run), run)
+    info = model_info.describe(run, signatures, published, with_examples=with_examples)
     write_json(directory / ABOUT, info)
     request = {"signature_name": info["example_signature"], "instances": info["examples"]}
     write_json(directory / SAMPLE_REQUEST, request)
-    warmup_records.write(directory, run.manifest["app"], shown)
+    warmup_records.write(directory, run.manifest["app"], published)
     return check_parity(run, "an export", [replay.__file__, str(directory)], samples)
 
 

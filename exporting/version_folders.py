@@ -1,4 +1,4 @@
-"""Folders of numbered versions; a new version appears whole or not at all."""
+"""Folders of numbered versions; a new version appears complete or not at all."""
 
 import contextlib
 import fcntl
@@ -20,7 +20,7 @@ class Version:
         self.target = self.path
 
     def publish(self) -> None:
-        """Rename the directory to the next number; other exports may do so at the same time."""
+        """Rename the directory to the next free number; concurrent exports get different ones."""
         self.path.chmod(0o755)
         # After a power failure the name must not exist without its content.
         for path in [*self.path.rglob("*"), self.path]:
@@ -56,12 +56,12 @@ def new_version(folder: Path) -> Iterator[Version]:
 
 
 def _remove_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # it has a version
+    with contextlib.suppress(OSError):  # It holds a version.
         folder.rmdir()
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the directories of killed exports; a running export locks its own."""
+    """Remove the directories of killed exports; a running export has locked its directory."""
     for path in folder.glob(f"{UNFINISHED_PREFIX}*"):
         with contextlib.suppress(OSError), _opened(path) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

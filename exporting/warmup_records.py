@@ -1,4 +1,4 @@
-"""Writes the warm-up requests of TensorFlow Serving."""
+"""Write the warm-up requests of TensorFlow Serving."""
 
 import importlib.util
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from exporting.parity_check import arrays_under
 from inference.artifacts import RECORDS
 
 MISSING_NOTE = (
@@ -21,7 +22,7 @@ def available() -> bool:
 
 
 def write(directory: Path, name: str, samples: dict[str, Any]) -> None:
-    """Write a request with one example for each signature; nothing without the extra `serve`.
+    """Write a request with one example for each signature, if the extra `serve` is installed.
 
     Args:
         directory: of the SavedModel.
@@ -48,10 +49,5 @@ def write(directory: Path, name: str, samples: dict[str, Any]) -> None:
 
 def inputs_of(samples: dict[str, Any], signature: str, count: int = 1) -> dict[str, np.ndarray]:
     """Return the inputs of a signature for the first `count` examples; scalars stay scalars."""
-    start = f"{signature}/input/"
-    arrays = {
-        key.removeprefix(start): np.asarray(value)
-        for key, value in samples.items()
-        if key.startswith(start)
-    }
+    arrays = arrays_under(samples, f"{signature}/input/")
     return {name: array[:count] if array.ndim else array for name, array in arrays.items()}

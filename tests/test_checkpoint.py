@@ -576,11 +576,11 @@ def test_a_replay_is_bit_equal_or_names_the_first_number(whole, tmp_path):
     number = lines[2].split(",")[2]
     changed = [lines[0], lines[1], lines[2].replace(number, str(float(number) * 1.00001))]
     (run.path / "history.csv").write_text("\n".join(changed))
-    other = replay._compared(run, Run.load(tmp_path / "again"))
+    other = replay._compare(run, Run.load(tmp_path / "again"))
     assert other.verdict == "within tolerance"
     assert other.first.startswith("epoch 2, ")
     (run.path / "history.csv").write_text("\n".join(changed).replace(number[:4], "7.11"))
-    assert replay._compared(run, Run.load(tmp_path / "again")).verdict == "different"
+    assert replay._compare(run, Run.load(tmp_path / "again")).verdict == "different"
 
 
 @pytest.mark.slow

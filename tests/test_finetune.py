@@ -18,7 +18,7 @@ from apps.finetune import backbones, digits_backbone, freezing, two_stage
 from apps.finetune.linear_probe import regularization_path
 from apps.finetune.two_stage import _is_better
 from apps.fit_data import FitData
-from evaluation.modalities.images import BASELINE_SIDE_PIXELS, _shrunk
+from evaluation.modalities.images import BASELINE_SIDE_PIXELS, _shrink
 from inference.modalities.grad_cam import heat
 from pipelines.batches import ordered_batches
 from pipelines.images.photo_augmentation import mixing_augmentation, single_image_augmentation
@@ -267,9 +267,9 @@ def test_heat_shows_where_a_class_is_seen():
 
 def test_the_linear_baseline_sees_large_pictures_small():
     large = pictures(3, (100, 70, 3))
-    assert _shrunk(large).features.shape == (3, 50, 35, 3)
+    assert _shrink(large).features.shape == (3, 50, 35, 3)
     small = pictures(3, (BASELINE_SIDE_PIXELS, BASELINE_SIDE_PIXELS, 1))
-    assert _shrunk(small) is small
+    assert _shrink(small) is small
 
 
 def test_prepared_pictures_lie_in_the_range_of_the_backbone(made):

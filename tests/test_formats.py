@@ -238,7 +238,7 @@ def test_a_wrong_table_fails_the_parity_check(tiny_run, tmp_path, monkeypatch):
     run.samples.raw["user"][:2] = [name.encode() for name in known]
     answers[:] = run.model(run.samples.raw, training=False).numpy()
     monkeypatch.setattr(edge, "sidecar", swapped)
-    with pytest.raises(ParityError, match="litert whose answers differ"):
+    with pytest.raises(ParityError, match="litert whose outputs differ"):
         edge.write(run, tmp_path, carried(run), "litert")
 
 
@@ -247,7 +247,7 @@ def test_other_outputs_fail_the_parity_check_of_each_format(name, tiny_run, tmp_
     run = copy(tiny_run(Recommender), tmp_path / "run")
     run.samples.answers[3, 0] += 0.01
     monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"passed": True, "signatures": {}})
-    with pytest.raises(ParityError, match=f"{name} whose answers differ"):
+    with pytest.raises(ParityError, match=f"{name} whose outputs differ"):
         export(run, format=name)
     assert not (run.path / "export").exists()
 
@@ -264,7 +264,7 @@ def test_reversed_labels_fail_the_parity_check_of_each_format(name, run, tmp_pat
 
     monkeypatch.setattr(edge, "sidecar", reversed_labels)
     monkeypatch.setattr(edge.onnx, "_name_classes", renamed)
-    with pytest.raises(ParityError, match=f"{name} whose answers differ.*class"):
+    with pytest.raises(ParityError, match=f"{name} whose outputs differ.*class"):
         edge.write(run, tmp_path, carried(run), name)
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from apps import Recommender
 from exporting import savedmodel
 from exporting.export import ParityError
-from exporting.parity import DifferentError, compare, compare_numbers
+from exporting.parity import OutputsDifferError, compare, compare_numbers
 from inference.modalities import ids
 
 LABELS = np.array([b"no", b"yes"])
@@ -28,7 +28,7 @@ def test_a_large_answer_lets_no_other_be_off():
     for place in range(1, 5):
         off = expected.copy()
         off[place] += 1.0
-        with pytest.raises(DifferentError, match=rf"value \[{place}\] is"):
+        with pytest.raises(OutputsDifferError, match=rf"value \[{place}\] is"):
             compare_numbers("value", off, expected, 1e-5)
 
 
@@ -36,7 +36,7 @@ def test_rounding_near_zero_is_that_of_usual_answers():
     """Prices of millions, one of which is about nothing."""
     expected = np.float32([2e6, -3e6, 1e6, -2e6, 4e6, 2.5])
     assert compare_numbers("value", expected + np.float32(1.0), expected, 1e-5).tolerance >= 10
-    with pytest.raises(DifferentError):
+    with pytest.raises(OutputsDifferError):
         compare_numbers("value", expected + np.float32([0, 0, 0, 0, 0, 50.0]), expected, 1e-5)
 
 
@@ -44,15 +44,15 @@ def test_rounding_near_zero_is_that_of_usual_answers():
 def test_what_is_no_number_never_passes(bad):
     expected = np.float32([1.0, -np.inf])
     assert compare_numbers("value", expected, expected, 1e-5).value == 0
-    with pytest.raises(DifferentError):
+    with pytest.raises(OutputsDifferError):
         compare_numbers("value", np.float32([bad, -np.inf]), expected, 1e-5)
-    with pytest.raises(DifferentError):
+    with pytest.raises(OutputsDifferError):
         compare_numbers("value", np.float32([1.0, 0.0]), expected, 1e-5)
 
 
 def test_a_class_is_the_label_of_the_largest_probability():
     assert compare(CLASSES, CLASSES, 1e-5, LABELS).value == 0
-    with pytest.raises(DifferentError, match=r"class \[0\] is 'no', in training 'yes'"):
+    with pytest.raises(OutputsDifferError, match=r"class \[0\] is 'no', in training 'yes'"):
         compare(CLASSES | {"class": LABELS[[0, 1]]}, CLASSES, 1e-5, LABELS)
     # Two classes are equally good; rounding decides which is named.
     even = {"class": LABELS[[0]], "probabilities": np.float32([[0.5, 0.5]])}
@@ -84,16 +84,16 @@ def test_items_that_are_equally_good_may_change_places(given):
     ],
 )
 def test_other_items_do_not_pass(given):
-    with pytest.raises(DifferentError):
+    with pytest.raises(OutputsDifferError):
         compare(given, LISTS, 1e-5)
 
 
 def test_every_output_is_compared():
-    with pytest.raises(DifferentError, match="outputs are"):
+    with pytest.raises(OutputsDifferError, match="outputs are"):
         compare(CLASSES | {"more": LABELS}, CLASSES, 1e-5, LABELS)
-    with pytest.raises(DifferentError, match="outputs are"):
+    with pytest.raises(OutputsDifferError, match="outputs are"):
         compare({"class": CLASSES["class"]}, CLASSES, 1e-5, LABELS)
-    with pytest.raises(DifferentError, match="image_bytes"):
+    with pytest.raises(OutputsDifferError, match="image_bytes"):
         compare({"image_bytes": LABELS}, {"image_bytes": LABELS[::-1]}, 1e-5)
 
 

@@ -99,9 +99,9 @@ def test_wide_letters_take_two_columns(machine, tmp_path):
     machine(font_of(tmp_path / "test.ttf", WATER))
     assert fonts.width(f"ab{WATER}") == 4
     assert fonts.width("e\u0301") == 1
-    line = of_texts._lines([(WATER, 0.0)] * 100)
+    line = of_texts._break_into_lines([(WATER, 0.0)] * 100)
     assert all(
-        sum(fonts.width(piece) + 1 for piece, _ in one) <= of_texts.LINE_CHARACTERS for one in line
+        sum(fonts.width(piece) + 1 for piece, _ in one) <= of_texts.MAX_LINE_WIDTH for one in line
     )
     assert len(line) == 3
 
@@ -145,11 +145,11 @@ def test_the_worst_pictures_have_the_names_of_their_files():
     target, said = np.array([0, 1, 0]), np.array([1, 1, 1])
     images = Examples.of(np.zeros((3, 8, 8, 3), "uint8"), target)
     answers = classification.Predictions(np.eye(2)[said] * 0.8 + 0.1, target)
-    texts = " ".join(written(of_images._worst(answers, images, ("cat", "dog"))))
+    texts = " ".join(written(of_images._draw_worst(answers, images, ("cat", "dog"))))
     assert "test example 0" in texts
     names = np.array([f"cat/a-long-name-of-a-holiday-{k}.jpg" for k in range(3)])
     named = Examples(images.features, target, images.rows, files=names)
-    texts = " ".join(written(of_images._worst(answers, named, ("cat", "dog"))))
+    texts = " ".join(written(of_images._draw_worst(answers, named, ("cat", "dog"))))
     assert "holiday-0.jpg" in texts
     assert "holiday-2.jpg" in texts
 

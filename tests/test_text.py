@@ -404,12 +404,12 @@ def test_words_that_move_an_answer():
         share = tf.where(good, 0.9, 0.4)
         return tf.stack([1 - share, share], 1)
 
-    pieces, effects = judged.effects_of(model, "it was good enough", 1)
+    pieces, effects = judged.word_effects(model, "it was good enough", 1)
     assert pieces[int(effects.argmax())] == "good"
     assert np.count_nonzero(effects) == 1
-    assert judged.effects_of(model, "", 1)[0] == []
-    assert judged.effects_of(model, "这很好看", 1)[0] == list("这很好看")
-    assert len(judged.effects_of(model, "good " * 5000, 1)[0]) <= 400
+    assert judged.word_effects(model, "", 1)[0] == []
+    assert judged.word_effects(model, "这很好看", 1)[0] == list("这很好看")
+    assert len(judged.word_effects(model, "good " * 5000, 1)[0]) <= 400
 
 
 @pytest.mark.slow

@@ -12,10 +12,11 @@ import tensorflow as tf
 from apps.app import App
 from apps.fields import FieldError
 from apps.metrics import EXPORT_METRICS, VALIDATION, metric
-from exporting import savedmodel
+from exporting import savedmodel, warmup_records
 from exporting.export import export
 from inference.artifacts import versions
 from inference.modalities import modality_of
+from inference.servable import DEFAULT
 from pipelines.files import plain_path
 from training import provenance
 from training.run import Run
@@ -73,14 +74,10 @@ def artifact_costs(run: Run, *, trust: bool = False) -> dict[str, float]:
 def _latency(run: Run, artifact: Path) -> float:
     with plain_path(artifact) as plain:
         loaded = tf.saved_model.load(str(plain))
-    prefix = "serving_default/input/"
-    samples = modality_of(run).sample_inputs(run.samples[0], run)
-    one = {
-        name.removeprefix(prefix): tf.constant(np.asarray(value)[:1])
-        for name, value in samples.items()
-        if name.startswith(prefix)
-    }
-    predict = loaded.signatures["serving_default"]
+    samples = modality_of(run).sample_inputs(run.samples.raw, run)
+    inputs = warmup_records.inputs_of(samples, DEFAULT)
+    one = {name: tf.constant(array) for name, array in inputs.items()}
+    predict = loaded.signatures[DEFAULT]
     seconds = []
     for _ in range(NUM_LATENCY_CALLS):
         start = time.perf_counter()

@@ -132,7 +132,7 @@ def summarize(outcome: Any) -> dict[str, Any]:
     print_table(oracle)
     if outcome.choice:
         rows = [_pick(outcome, name) for name in ("best", "balanced", "smallest")]
-        console_tables.table(
+        console_tables.print_table(
             list(rows[0]),
             [one.values() for one in rows],
             "Trials that no other beats in every objective",
@@ -174,7 +174,7 @@ def print_table(oracle: JournaledOracle) -> None:
     best = [one for one in rows if one["status"] != "failed"][:MAX_SHOWN_TRIALS]
     if best:
         names = [name for name in best[0] if name != "reason"]
-        console_tables.table(names, [[one.get(name, "") for name in names] for one in best])
+        console_tables.print_table(names, [[one.get(name, "") for name in names] for one in best])
     for one in rows:
         if one["status"] == "failed":
             print(f"trial {one['trial']} failed: {one['reason']}")

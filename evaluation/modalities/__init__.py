@@ -9,15 +9,15 @@ from training.run import Run
 
 
 class Modality(Protocol):
-    """The functions that a modality's module defines; predictions are of the run's task."""
+    """The functions that a modality's module defines."""
 
     NAME: ModalityName
 
     def baselines(self, splits: Splits) -> dict[str, Any]:
-        """Train simple models; returns their predictions of the test examples, by name."""
+        """Train simple models, and return their predictions of the test examples by name."""
 
     def figures(self, run: Run, predictions: Any) -> dict[str, Any]:
-        """Draw Matplotlib figures that explain predictions, by file name."""
+        """Draw Matplotlib figures that explain the predictions of a task, by file name."""
 
 
 MODALITIES: tuple[Modality, ...] = (images, rows, texts, ids)

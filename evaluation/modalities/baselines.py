@@ -7,7 +7,7 @@ from pipelines.examples import Examples
 NOISE_FLOOR = "noise_floor"  # the error of a perfect model, reported with the baselines
 NUM_EPOCHS = 6
 BATCH_SIZE = 500
-MIN_BATCHES = 50  # smaller training sets are trained for MIN_STEPS steps instead
+MIN_BATCHES = 50  # with fewer, MIN_STEPS replaces NUM_EPOCHS
 MIN_STEPS = 300
 PREDICT_BATCH_SIZE = 5000
 
@@ -19,9 +19,9 @@ def majority(train_target: np.ndarray, num_classes: int, count: int) -> np.ndarr
 
 
 def softmax_regression(train: Examples, test: Examples, num_classes: int) -> np.ndarray:
-    """Probabilities [n, classes] by multinomial logistic regression on the raw features.
+    """Predict probabilities [n, classes] by multinomial logistic regression on the raw features.
 
-    Trained by seeded mini-batch gradient descent with momentum; the learning rate falls to
+    Mini-batch gradient descent with momentum and a fixed seed trains it; the learning rate falls to
     zero. Only one batch is in memory at a time, so the examples need not fit into memory.
     """
     sample = _flat(train, slice(None, None, max(1, len(train) // 5000)))
@@ -36,10 +36,10 @@ def softmax_regression(train: Examples, test: Examples, num_classes: int) -> np.
         x = _with_bias((features.reshape(batch, -1) - mean) / scale)
         error = _softmax(x @ weights)
         error[np.arange(batch), target] -= 1
-        # A rate of 1 / trace of the covariance is stable for any data. For pixels the largest
-        # eigenvalue is far below the trace, so that 32 times this rate is stable, too.
-        rate = 32 / np.square(x).sum(1).mean() * (1 - step / steps)
-        velocity = 0.9 * velocity - rate * (x.T @ error / batch)
+        # The rate 1 / trace of the covariance is stable for any data. The largest eigenvalue for
+        # pixels is far below the trace, so that 32 times this rate is stable, too.
+        learning_rate = 32 / np.square(x).sum(1).mean() * (1 - step / steps)
+        velocity = 0.9 * velocity - learning_rate * (x.T @ error / batch)
         weights += velocity
     blocks = (
         _flat(test, slice(i, i + PREDICT_BATCH_SIZE))

@@ -1,4 +1,4 @@
-"""Ids: baselines of a recommender, and its metrics by activity of the user."""
+"""Ids: baselines of a recommender, and its metrics by activity of the users."""
 
 from typing import Any
 
@@ -14,31 +14,31 @@ from pipelines.splits import Splits
 from training.run import Run
 
 NAME: ModalityName = "ids"
-# Training pairs of a user from which the next group begins.
+# Users are grouped by their training pairs; each number begins a group.
 GROUP_EDGES = (1, 10, 30, 100, 300)
 GROUP_NAMES = ("none", "1-9", "10-29", "30-99", "100-299", "300+")
 BIAS_DAMPING = 5.0  # in ratings: shrinks the biases of users and items with few ratings
 
 
 def baselines(splits: Splits) -> dict[str, Predictions]:
-    """Mean ratings, biases and popularity; and the noise floor of simulated ratings."""
-    found: dict[str, Predictions] = {}
+    """Predict by the mean, biases and popularity; add the noise floor of simulated ratings."""
+    predictions: dict[str, Predictions] = {}
     users = ranked_users(splits)
     if ranking.has_ratings(splits):
         mean = np.full(len(splits.test), splits.train.targets.mean(dtype="float64"))
-        found["global_mean"] = ranking.make_predictions(splits, mean, users, None)
-        found["user_and_item_means"] = ranking.make_predictions(
+        predictions["global_mean"] = ranking.make_predictions(splits, mean, users, None)
+        predictions["user_and_item_means"] = ranking.make_predictions(
             splits, _bias_ratings(splits), users, None
         )
     if len(users.names):
-        found["popularity"] = ranking.make_predictions(
+        predictions["popularity"] = ranking.make_predictions(
             splits, None, users, _popular_items(splits, users)
         )
     if splits.noise_floor is not None:
-        found[NOISE_FLOOR] = ranking.make_predictions(
+        predictions[NOISE_FLOOR] = ranking.make_predictions(
             splits, _noisy_ratings(splits, splits.noise_floor), users, None
         )
-    return found
+    return predictions
 
 
 def _noisy_ratings(splits: Splits, noise_floor: float) -> np.ndarray:
@@ -48,7 +48,11 @@ def _noisy_ratings(splits: Splits, noise_floor: float) -> np.ndarray:
 
 
 def _bias_ratings(splits: Splits) -> np.ndarray:
-    """Mean plus damped biases of the item and then of the user; unknown ones have bias 0."""
+    """Predict the mean rating plus the damped biases of the item and the user.
+
+    The biases of users are those of the residuals after the biases of items; an unknown user or
+    item has the bias 0.
+    """
     (train, ratings), (test, _) = splits.train.numpy(), splits.test.numpy()
     mean = ratings.mean(dtype="float64")
     residuals, predicted = ratings - mean, np.full(len(splits.test), mean)
@@ -63,19 +67,22 @@ def _bias_ratings(splits: Splits) -> np.ndarray:
 
 
 def _popular_items(splits: Splits, users: RankedUsers) -> np.ndarray:
-    """Places in the catalogue of the most popular items without a known interaction of the user."""
+    """Recommend to each user the most popular items that are new to the user.
+
+    Returns indices in the catalogue, [users, length].
+    """
     order = np.argsort(-ranking.item_popularity(splits), kind="stable")
     length = min(ranking.LIST_LENGTHS[-1], len(order))
     lists = np.full((len(users.names), length), NO_ITEM)
     for row, known in enumerate(_interactions(splits, users.names)):
-        first = order[: length + len(known)]
-        new = first[~np.isin(first, known)][:length]
+        candidates = order[: length + len(known)]
+        new = candidates[~np.isin(candidates, known)][:length]
         lists[row, : len(new)] = new
     return lists
 
 
 def _interactions(splits: Splits, names: np.ndarray) -> list[np.ndarray]:
-    """Places of the items in each user's training and validation pairs."""
+    """Return the indices of the items in each user's training and validation pairs."""
     catalogue = distinct_ids(splits.train.numpy().features["item"])
     parts = [part.numpy().features for part in (splits.train, splits.valid)]
     users, items = (
@@ -89,11 +96,11 @@ def _interactions(splits: Splits, names: np.ndarray) -> list[np.ndarray]:
 
 
 def figures(run: Run, predictions: Predictions) -> dict[str, Any]:
-    """Metrics by number of training pairs of the user."""
-    return {"activity.png": _activity(run.splits, predictions)}
+    """Draw the metrics by the number of training pairs of the user."""
+    return {"activity.png": _draw_activity(run.splits, predictions)}
 
 
-def _activity(splits: Splits, predictions: Predictions) -> Any:
+def _draw_activity(splits: Splits, predictions: Predictions) -> Any:
     from evaluation.style import FIRST, INK, pyplot
 
     names = distinct_ids(splits.test.numpy().features["user"])
@@ -103,10 +110,10 @@ def _activity(splits: Splits, predictions: Predictions) -> Any:
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     if predictions.predicted is not None:
         squares = np.square(predictions.predicted.astype("float64") - predictions.target)
-        _bars(axes[0], groups[predictions.users], squares, np.sqrt, FIRST)
+        _draw_bars(axes[0], groups[predictions.users], squares, np.sqrt, FIRST)
         axes[0].set(title="RMSE of the ratings", ylabel="RMSE")
     if predictions.lists is not None:
-        _bars(
+        _draw_bars(
             axes[1],
             groups[predictions.lists.user_positions],
             ranking.ndcg(predictions.lists),
@@ -120,9 +127,11 @@ def _activity(splits: Splits, predictions: Predictions) -> Any:
     return figure
 
 
-def _bars(axis: Any, groups: np.ndarray, values: np.ndarray, last: Any, color: str) -> None:
-    """Draw the mean of each group's values, and their number above it."""
+def _draw_bars(
+    axis: Any, groups: np.ndarray, values: np.ndarray, transform: Any, color: str
+) -> None:
+    """Draw the transformed mean of each group's values, and their number above it."""
     counts = np.bincount(groups, minlength=len(GROUP_NAMES))
     means = np.bincount(groups, values, len(GROUP_NAMES)) / np.maximum(counts, 1)
-    bars = axis.bar(range(len(GROUP_NAMES)), [last(mean) for mean in means], color=color)
+    bars = axis.bar(range(len(GROUP_NAMES)), [transform(mean) for mean in means], color=color)
     axis.bar_label(bars, [f"{count:,}" if count else "" for count in counts], fontsize=8)

@@ -17,51 +17,52 @@ NAME: ModalityName = "image"
 NUM_WORST = 25  # mistakes in worst.png
 NUM_EXPLAINED = 12  # mistakes in grad_cam.png
 MAX_NAME_LENGTH = 26  # characters of a file's name in a picture
-BASELINE_SIDE_PIXELS = 32  # about the size to which images are scaled for the linear baseline
+BASELINE_SIDE_PIXELS = 32  # approximate size of images for the softmax regression
 
 
 def baselines(splits: Splits) -> dict[str, Predictions]:
-    """Class frequencies, and softmax regression on the pixels."""
+    """Predict by class frequencies, and by softmax regression on the pixels."""
     num_classes, target = len(splits.labels), splits.test.targets
-    train, test = _shrunk(splits.train), _shrunk(splits.test)
-    found = {
+    train, test = _shrink(splits.train), _shrink(splits.test)
+    probabilities = {
         "majority": majority(splits.train.targets, num_classes, len(target)),
         "softmax_regression": softmax_regression(train, test, num_classes),
     }
-    return {name: Predictions(probabilities, target) for name, probabilities in found.items()}
+    return {name: Predictions(rows, target) for name, rows in probabilities.items()}
 
 
-def _shrunk(examples: Examples, block: int = 256) -> Examples:
-    """Shrink large images to about BASELINE_SIDE_PIXELS a side by means of blocks of pixels."""
+def _shrink(examples: Examples, block: int = 256) -> Examples:
+    """Shrink large images to about BASELINE_SIDE_PIXELS a side, by averaging blocks of pixels."""
     height, width, channels = examples.features.shape[1:]
-    by = min(height, width) // BASELINE_SIDE_PIXELS
-    if by < 2:
+    factor = min(height, width) // BASELINE_SIDE_PIXELS
+    if factor < 2:
         return examples
     parts = []
     for start in range(0, len(examples), block):
         images = examples.numpy(slice(start, start + block)).features
-        images = images[:, : height // by * by, : width // by * by]
-        cells = images.reshape(len(images), height // by, by, width // by, by, channels)
+        rows, columns = height // factor, width // factor
+        images = images[:, : rows * factor, : columns * factor]
+        cells = images.reshape(len(images), rows, factor, columns, factor, channels)
         parts.append(cells.mean((2, 4), dtype="float32").round().astype("uint8"))
     return Examples.of(np.concatenate(parts), examples.targets)
 
 
 def figures(run: Run, predictions: Predictions) -> dict[str, Any]:
-    """Return the worst mistakes, and their Grad-CAM if the network has a feature map."""
-    drawn = {"worst.png": _worst(predictions, run.splits.test, run.splits.labels)}
-    explained = _explained(run, predictions)
-    return drawn if explained is None else drawn | {"grad_cam.png": explained}
+    """Draw the worst mistakes, and their Grad-CAM if the network has a feature map."""
+    drawn = {"worst.png": _draw_worst(predictions, run.splits.test, run.splits.labels)}
+    grad_cam = _draw_grad_cam(run, predictions)
+    return drawn if grad_cam is None else drawn | {"grad_cam.png": grad_cam}
 
 
 def _mistakes(predictions: Predictions) -> np.ndarray:
-    """Positions of the wrong predictions, the lowest probability of the true class first."""
+    """Return positions of wrong predictions, the lowest probability of the true class first."""
     true = predictions.probabilities[np.arange(len(predictions.target)), predictions.target]
     wrong = np.flatnonzero(predictions.predicted != predictions.target)
     return wrong[np.argsort(true[wrong])]
 
 
-def _explained(run: Run, predictions: Predictions) -> Any:
-    """Grad-CAM of the worst mistakes: the image, then heat for the true and the predicted class."""
+def _draw_grad_cam(run: Run, predictions: Predictions) -> Any:
+    """Draw the worst mistakes, each with the heat maps of the true and the predicted class."""
     from evaluation.fonts import fonts
     from evaluation.style import pyplot
 
@@ -73,12 +74,12 @@ def _explained(run: Run, predictions: Predictions) -> Any:
     prepared = keras.ops.convert_to_tensor(run.app.make_preprocessing(run.splits)(images))
     explained = {"true": predictions.target[rows], "predicted": predictions.predicted[rows]}
     maps = [heat(network, prepared, classes) for classes in explained.values()]
-    heats = [one for one in maps if one is not None]
-    if len(heats) < len(explained):
+    heat_maps = [heat_map for heat_map in maps if heat_map is not None]
+    if len(heat_maps) < len(explained):
         return None
-    lines = -(-len(rows) // 2)
+    num_lines = -(-len(rows) // 2)
     figure, axes = pyplot.subplots(
-        lines, 6, figsize=(9, 1.75 * lines + 0.6), layout="constrained", squeeze=False
+        num_lines, 6, figsize=(9, 1.75 * num_lines + 0.6), layout="constrained", squeeze=False
     )
     figure.suptitle(
         "Grad-CAM of mistakes: image, regions for the true class, for the predicted class"
@@ -89,19 +90,19 @@ def _explained(run: Run, predictions: Predictions) -> Any:
         row, column = divmod(number, 2)
         panels = axes[row, 3 * column : 3 * column + 3]
         _show(panels[0], image)
-        for axis, regions, (name, classes) in zip(
-            panels[1:], heats, explained.items(), strict=True
+        for axis, heat_map, (name, classes) in zip(
+            panels[1:], heat_maps, explained.items(), strict=True
         ):
             _show(axis, image)
             height, width = image.shape[:2]
             axis.imshow(
-                regions[number],
+                heat_map[number],
                 cmap="inferno", alpha=0.55, vmin=0, vmax=1,
                 extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="bilinear",
             )  # fmt: skip
             label = fonts().drawable(run.splits.labels[classes[number]])
-            share = predictions.probabilities[rows[number], classes[number]]
-            axis.set_title(f"{name}: {label}, {share:.0%}", fontsize=8, parse_math=False)
+            probability = predictions.probabilities[rows[number], classes[number]]
+            axis.set_title(f"{name}: {label}, {probability:.0%}", fontsize=8, parse_math=False)
     return figure
 
 
@@ -109,7 +110,7 @@ def _show(axis: Any, image: np.ndarray) -> None:
     axis.imshow(image.squeeze(), cmap="gray" if image.shape[-1] == 1 else None, vmin=0, vmax=255)
 
 
-def _worst(predictions: Predictions, images: Examples, names: tuple[str, ...]) -> Any:
+def _draw_worst(predictions: Predictions, images: Examples, names: tuple[str, ...]) -> Any:
     from evaluation.fonts import fonts
     from evaluation.style import pyplot
 
@@ -118,9 +119,9 @@ def _worst(predictions: Predictions, images: Examples, names: tuple[str, ...]) -
     true = predictions.probabilities[rows, predictions.target]
     wrong = _mistakes(predictions)
     worst = wrong[:NUM_WORST]
-    lines = max(1, -(-len(worst) // 5))
+    num_lines = max(1, -(-len(worst) // 5))
     figure, axes = pyplot.subplots(
-        lines, 5, figsize=(8, 2 * lines + 0.6), layout="constrained", squeeze=False
+        num_lines, 5, figsize=(8, 2 * num_lines + 0.6), layout="constrained", squeeze=False
     )
     figure.suptitle(
         f"the {len(worst)} worst of {len(wrong)} mistakes in {len(rows)} test examples"
@@ -135,14 +136,14 @@ def _worst(predictions: Predictions, images: Examples, names: tuple[str, ...]) -
         axis.set_title(
             f"{labels[predictions.target[row]]}, predicted {labels[predicted]}\n"
             f"{true[row]:.0%} against {predictions.probabilities[row, predicted]:.0%}\n"
-            f"{fonts().drawable(_named(images, row))}",
+            f"{fonts().drawable(_image_name(images, row))}",
             fontsize=7,
             parse_math=False,
         )
     return figure
 
 
-def _named(images: Examples, row: int) -> str:
+def _image_name(images: Examples, row: int) -> str:
     """Return the end of an image's file name, or its number among the test examples."""
     if images.files is None:
         return f"test example {row}"

@@ -20,41 +20,42 @@ from pipelines.splits import Splits
 from training.run import Run
 
 NAME: ModalityName = "row"
-RIDGE_PENALTY = 1e-3  # over all training examples together
+RIDGE_PENALTY = 1e-3  # of the sum over all training examples
 MAX_PERMUTED_ROWS = 30_000  # that permutation importance predicts, over all columns and repeats
 MAX_PERMUTED_COLUMNS = 100
-NUM_SCREENING_ROWS = 10  # test examples that choose these columns from more
+NUM_SCREENING_ROWS = 10  # test examples by which these columns are chosen among more
 MIN_PERMUTED_EXAMPLES = 50  # test examples whose columns are shuffled
-NUM_REPEATS = 3
+NUM_REPEATS = 3  # shuffles of each column
 NUM_SHOWN_COLUMNS = 20
 MIN_CELLS_FOR_THREADS = 2_000_000  # of a training table; boosting of fewer uses one thread
+MAX_CATEGORIES = 250  # of a column; HistGradientBoosting accepts at most 255
 MAX_BOOSTED_COLUMNS = 300
 
 
 def baselines(splits: Splits) -> dict[str, Any]:
-    """Return the mean or majority, a linear model, and gradient boosting with default settings.
+    """Predict by the mean or majority, a linear model, and gradient boosting with default settings.
 
     The linear model is ridge regression, for classes logistic regression, on the columns as
     the app's models receive them. scikit-learn's HistGradientBoosting receives raw columns:
     the MAX_BOOSTED_COLUMNS that correlate most with the target, if there are more.
     """
-    import sklearn.ensemble  # noqa: F401 - only what is loaded is limited to one thread
+    import sklearn.ensemble  # noqa: F401 - threadpool_limits affects loaded libraries only
 
     cells = len(splits.train) * min(MAX_BOOSTED_COLUMNS, len(splits.train.columns))
-    # Threads wait for each other by spinning: with other load two take 20 times as long as one.
+    # Threads wait for each other by spinning: on a busy machine two take 20 times as long as one.
     with threadpool_limits(1 if cells < MIN_CELLS_FOR_THREADS else None, user_api="openmp"):
-        fitted = _classes(splits) if splits.labels else _numbers(splits)
+        outputs = _classification_outputs(splits) if splits.labels else _regression_outputs(splits)
     predictions = classification.Predictions if splits.labels else regression.Predictions
-    return {name: predictions(output, splits.test.targets) for name, output in fitted.items()}
+    return {name: predictions(output, splits.test.targets) for name, output in outputs.items()}
 
 
-def _numbers(splits: Splits) -> dict[str, np.ndarray]:
+def _regression_outputs(splits: Splits) -> dict[str, np.ndarray]:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     target = splits.train.targets.astype("float64")
-    train, test = _prepared(splits)
+    train, test = _preprocess(splits)
     names = _boosted_columns(splits, train)
-    raw, raw_test = _coded(splits, names)
+    raw, raw_test = _encode_categories(splits, names)
     kernel, bias = ridge(train.blocks(), RIDGE_PENALTY / len(train), wide=train.width > len(train))
     boosting = HistGradientBoostingRegressor(**_boosting_options(splits, names))
     return {
@@ -64,16 +65,16 @@ def _numbers(splits: Splits) -> dict[str, np.ndarray]:
     }
 
 
-def _classes(splits: Splits) -> dict[str, np.ndarray]:
+def _classification_outputs(splits: Splits) -> dict[str, np.ndarray]:
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
 
     target, num_classes = splits.train.targets, len(splits.labels)
-    prepared = _prepared(splits)
-    train, test = (part.sparse() for part in prepared)
-    names = _boosted_columns(splits, prepared[0])
-    raw, raw_test = _coded(splits, names)
-    found = {"majority": majority(target, num_classes, len(splits.test))}
+    matrices = _preprocess(splits)
+    train, test = (part.sparse() for part in matrices)
+    names = _boosted_columns(splits, matrices[0])
+    raw, raw_test = _encode_categories(splits, names)
+    outputs = {"majority": majority(target, num_classes, len(splits.test))}
     models = {
         "linear": (LogisticRegression(max_iter=500), train, test),
         "boosting": (
@@ -85,18 +86,18 @@ def _classes(splits: Splits) -> dict[str, np.ndarray]:
         ),
     }
     if len(np.unique(target)) < 2:
-        return found
+        return outputs
     for name, (model, features, test_features) in models.items():
         with warnings.catch_warnings():
             # A logistic regression that has not converged is good enough as a baseline.
             warnings.simplefilter("ignore")
             model.fit(features, target)
-        found[name] = np.zeros((test_features.shape[0], num_classes))
-        found[name][:, model.classes_] = model.predict_proba(test_features)
-    return found
+        outputs[name] = np.zeros((test_features.shape[0], num_classes))
+        outputs[name][:, model.classes_] = model.predict_proba(test_features)
+    return outputs
 
 
-def _prepared(splits: Splits) -> list[RowMatrices]:
+def _preprocess(splits: Splits) -> list[RowMatrices]:
     """Preprocess training and test examples as for the app's networks."""
     prepare = PrepareColumns.adapted(splits.train)
     return [RowMatrices(prepare, part) for part in (splits.train, splits.test)]
@@ -138,41 +139,44 @@ def _boosting_options(splits: Splits, names: list[str]) -> dict[str, Any]:
     return {"categorical_features": texts, "random_state": 0}
 
 
-def _coded(splits: Splits, names: list[str]) -> list[np.ndarray]:
-    """Training and test examples with categories as numbers, NaN for an unknown category."""
+def _encode_categories(splits: Splits, names: list[str]) -> list[np.ndarray]:
+    """Return training and test columns with categories as numbers, NaN for an unknown category."""
     parts = splits.train, splits.test
-    coded = [np.empty((len(part), len(names))) for part in parts]
-    for place, name in enumerate(names):
+    matrices = [np.empty((len(part), len(names))) for part in parts]
+    for index, name in enumerate(names):
         train, test = (part.columns[name][part.rows] for part in parts)
         pair = _codes(train, test) if train.dtype == object else [train, test]
-        for matrix, column in zip(coded, pair, strict=True):
-            matrix[:, place] = column
-    return coded
+        for matrix, column in zip(matrices, pair, strict=True):
+            matrix[:, index] = column
+    return matrices
 
 
 def _codes(train: np.ndarray, test: np.ndarray) -> list[list[float]]:
     texts, counts = np.unique(train.astype("S"), return_counts=True)
-    # HistGradientBoosting accepts at most 255 categories.
-    known = texts[np.argsort(-counts, kind="stable")][:250].tolist()
+    known = texts[np.argsort(-counts, kind="stable")][:MAX_CATEGORIES].tolist()
     codes = {text: float(code) for code, text in enumerate(known)}
     return [[codes.get(text, np.nan) for text in part] for part in (train, test)]
 
 
 def figures(run: Run, predictions: Any) -> dict[str, Any]:  # noqa: ARG001
-    """Permutation importance."""
+    """Draw the permutation importance of columns."""
     target = "" if run.manifest["labels"] else run.manifest["fields"].get("target", "")
     names, rises = importance(run)
     reading = run.manifest.get("reading") or {"names": {}}
     titles = {name: title for title, name in reading["names"].items()}
-    return {"importance.png": _drawn([titles.get(name, name) for name in names], rises, target)}
+    return {
+        "importance.png": _draw_importance(
+            [titles.get(name, name) for name in names], rises, target
+        )
+    }
 
 
 def importance(run: Run, seed: int = 0) -> tuple[list[str], np.ndarray]:
-    """Permutation importance: rise of the loss when one column of the test examples is shuffled.
+    """Compute the permutation importance of columns.
 
-    Returns the names of the columns, and the rise of the root mean squared error or of the
-    cross-entropy, [columns, repeats]. Of many columns the MAX_PERMUTED_COLUMNS with the
-    largest effect on a few predictions are shuffled.
+    It is the rise of the root mean squared error or the cross-entropy when one column of the test
+    examples is shuffled. Returns the names of the columns, and the rises [columns, repeats]. Of
+    many columns the MAX_PERMUTED_COLUMNS with the largest effect on a few predictions are shuffled.
 
     References:
         Breiman, Random Forests, 2001, section 10.
@@ -184,39 +188,39 @@ def importance(run: Run, seed: int = 0) -> tuple[list[str], np.ndarray]:
     count = min(
         len(test), max(MIN_PERMUTED_EXAMPLES, MAX_PERMUTED_ROWS // (NUM_REPEATS * len(names)))
     )
-    some = test.select(np.sort(random.permutation(len(test))[:count]))
-    plain = _loss(run, np.asarray(predict(some.numpy().features)), some.targets)
-    shuffled = _permuted_outputs(predict, some, names, NUM_REPEATS, random)
-    losses = [[_loss(run, one, some.targets) for one in outputs] for outputs in shuffled]
-    return names, np.array(losses) - plain
+    sample = test.select(np.sort(random.permutation(len(test))[:count]))
+    loss = _loss(run, np.asarray(predict(sample.numpy().features)), sample.targets)
+    shuffled = _permuted_outputs(predict, sample, names, NUM_REPEATS, random)
+    losses = [[_loss(run, output, sample.targets) for output in outputs] for outputs in shuffled]
+    return names, np.array(losses) - loss
 
 
 def _influential_columns(run: Run, predict: Any, random: np.random.Generator) -> list[str]:
-    """All columns; of many those that change predictions of a few rows most when shuffled."""
+    """Return all columns, or of many those that change the predictions of a few rows most."""
     names = list(run.splits.test.columns)
     if len(names) <= MAX_PERMUTED_COLUMNS:
         return names
     test = run.splits.test
-    few = test.select(np.sort(random.permutation(len(test))[:NUM_SCREENING_ROWS]))
-    plain = np.asarray(predict(few.numpy().features))
-    shuffled = _permuted_outputs(predict, few, names, 1, random)
-    changes = np.array([float(np.abs(output - plain).mean()) for output in shuffled])
+    sample = test.select(np.sort(random.permutation(len(test))[:NUM_SCREENING_ROWS]))
+    unshuffled = np.asarray(predict(sample.numpy().features))
+    shuffled = _permuted_outputs(predict, sample, names, 1, random)
+    changes = np.array([float(np.abs(output - unshuffled).mean()) for output in shuffled])
     return [names[k] for k in np.sort(np.argsort(-changes, kind="stable")[:MAX_PERMUTED_COLUMNS])]
 
 
 def _permuted_outputs(
-    predict: Any, some: Examples, names: list[str], repeats: int, random: np.random.Generator
+    predict: Any, sample: Examples, names: list[str], repeats: int, random: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Shuffle each column in turn, and yield the model's outputs [repeats, rows, ...]."""
-    features, count = some.numpy().features, len(some)
-    at_once = max(1, MAX_INFERENCE_BATCH_SIZE // (repeats * count))
-    for start in range(0, len(names), at_once):
-        block = names[start : start + at_once]
+    features, count = sample.numpy().features, len(sample)
+    columns_per_batch = max(1, MAX_INFERENCE_BATCH_SIZE // (repeats * count))
+    for start in range(0, len(names), columns_per_batch):
+        block = names[start : start + columns_per_batch]
         copies = len(block) * repeats
         tiled = {name: np.tile(matrix, (copies, 1)) for name, matrix in features.items()}
-        permuted = Examples.of(tiled, np.tile(some.targets, copies), kinds=some.kinds)
-        for place, name in enumerate(block):
-            column = permuted.columns[name][place * repeats * count :][: repeats * count]
+        permuted = Examples.of(tiled, np.tile(sample.targets, copies), kinds=sample.kinds)
+        for index, name in enumerate(block):
+            column = permuted.columns[name][index * repeats * count :][: repeats * count]
             for rows in np.split(column, repeats):
                 rows[:] = random.permutation(rows)
         outputs = np.asarray(predict(permuted.features))
@@ -229,7 +233,7 @@ def _loss(run: Run, output: np.ndarray, target: np.ndarray) -> float:
     return regression.metrics(regression.Predictions(output, target))["rmse"]
 
 
-def _drawn(columns: list[str], rises: np.ndarray, target: str) -> Any:
+def _draw_importance(columns: list[str], rises: np.ndarray, target: str) -> Any:
     """Draw the most important columns; `target` is empty for classes."""
     from evaluation.fonts import fonts
     from evaluation.style import FIRST, INK, few_ticks, pyplot
@@ -241,8 +245,8 @@ def _drawn(columns: list[str], rises: np.ndarray, target: str) -> Any:
     figure, axis = pyplot.subplots(figsize=(6, height), layout="constrained")
     axis.barh(range(len(order)), means[order], color=FIRST)
     axis.set_yticks(range(len(order)), [names[k] for k in order], parse_math=False)
-    for place, k in enumerate(order):
-        axis.plot(rises[k], [place] * rises.shape[1], ".", color=INK, markersize=3)
+    for position, k in enumerate(order):
+        axis.plot(rises[k], [position] * rises.shape[1], ".", color=INK, markersize=3)
     unit = f"root mean squared error ({target})" if target else "cross-entropy (nats)"
     axis.set_xlabel(fonts().drawable(f"rise of the {unit}"), parse_math=False)
     title = "permutation importance: one column of the test examples shuffled"

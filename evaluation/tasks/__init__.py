@@ -14,9 +14,9 @@ Predictions = TypeVar("Predictions")
 
 
 class Task(Protocol[Predictions]):
-    """The functions that a task's module defines, over its own type of predictions.
+    """The functions that a task's module defines.
 
-    `predictions.target` holds the true values of the test examples.
+    Each task has a type of predictions, whose `target` holds the true values of the test examples.
     """
 
     NAME: TaskName
@@ -25,7 +25,7 @@ class Task(Protocol[Predictions]):
         """Predict a run's test examples."""
 
     def from_outputs(self, splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
-        """Make predictions from an export's outputs for the test examples."""
+        """Make predictions of an export's outputs for the test examples."""
 
     def metrics(self, predictions: Predictions) -> dict[str, float]:
         """Compute the metrics, the most important first."""

@@ -1,4 +1,4 @@
-"""Evaluate predictions that are classes."""
+"""Evaluate predicted classes."""
 
 import math
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from training.run import Run
 NAME: TaskName = "classification"
 MAX_COUNTED_CLASSES = 30  # with more the confusion matrix shows no counts
 MIN_SIDE_INCHES, MAX_SIDE_INCHES = 4.0, 15.0  # of the confusion matrix
-MIN_LABEL_POINTS = 4.0
+MIN_LABEL_POINTS, MAX_LABEL_POINTS = 4.0, 10.0
 
 
 class Predictions(NamedTuple):
@@ -42,12 +42,12 @@ def predict_test_set(run: Run) -> Predictions:
 
 
 def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
-    """Predictions from an export's outputs for the test examples."""
+    """Make predictions of an export's outputs for the test examples."""
     return Predictions(outputs["probabilities"], splits.test.targets)
 
 
 def example_scores(predictions: Predictions) -> dict[str, np.ndarray]:
-    """Whether each example is right, and its cross-entropy in nats: their means are metrics."""
+    """Return whether each example is right, and its cross-entropy in nats."""
     likelihood = predictions.probabilities[np.arange(len(predictions.target)), predictions.target]
     return {
         "accuracy": (predictions.predicted == predictions.target).astype("float64"),
@@ -56,52 +56,54 @@ def example_scores(predictions: Predictions) -> dict[str, np.ndarray]:
 
 
 def metrics(predictions: Predictions) -> dict[str, float]:
-    """Accuracy, mean cross-entropy (nats), and the unweighted mean of the classes' F1."""
+    """Compute accuracy, mean cross-entropy (nats), and the unweighted mean of the classes' F1."""
     means = {name: float(values.mean()) for name, values in example_scores(predictions).items()}
     counts = confusion(predictions)
     return means | {"macro_f1": _macro_f1(counts.diagonal(), counts.sum(1), counts.sum(0))}
 
 
 def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
-    """Each metric of every bootstrap resample of the examples."""
+    """Compute each metric of every bootstrap resample of the examples."""
     values, num_classes = example_scores(predictions), predictions.probabilities.shape[1]
     target, predicted = predictions.target, predictions.predicted
-    found: dict[str, list[float]] = {name: [] for name in [*values, "macro_f1"]}
+    resamples: dict[str, list[float]] = {name: [] for name in [*values, "macro_f1"]}
     for rows in resampled_positions(len(target), seed):
         for name, column in values.items():
-            found[name].append(column[rows].mean())
-        true, guess = target[rows], predicted[rows]
-        parts = (true[true == guess], true, guess)
-        counts = [np.bincount(part, minlength=num_classes) for part in parts]
-        found["macro_f1"].append(_macro_f1(*counts))
-    return {name: np.array(column) for name, column in found.items()}
+            resamples[name].append(column[rows].mean())
+        drawn_target, drawn = target[rows], predicted[rows]
+        classes = (drawn[drawn == drawn_target], drawn_target, drawn)
+        counts = [np.bincount(part, minlength=num_classes) for part in classes]
+        resamples["macro_f1"].append(_macro_f1(*counts))
+    return {name: np.array(column) for name, column in resamples.items()}
 
 
 def intervals(predictions: Predictions, resamples: Resamples | None = None) -> dict[str, Interval]:
-    """95 % intervals: Wilson's of the shares, BCa of the loss.
+    """Compute 95 % intervals: Wilson's of accuracy and macro F1, BCa of the loss.
 
-    `resamples` are those of `bootstrap`; by default they are made here.
+    `resamples` is the result of `bootstrap`, which is called by default.
     """
     resamples = bootstrap(predictions) if resamples is None else resamples
     values = example_scores(predictions)
-    found = {
+    intervals_of_means = {
         name: mean_interval(column, resamples[name], metric(name))
         for name, column in values.items()
     }
     macro_f1 = metrics(predictions)["macro_f1"]
     count = len(predictions.target)
-    return found | {"macro_f1": wilson_by_variance(macro_f1, resamples["macro_f1"], count)}
+    return intervals_of_means | {
+        "macro_f1": wilson_by_variance(macro_f1, resamples["macro_f1"], count)
+    }
 
 
 def _macro_f1(right: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean F1 from counts by class, over all true or predicted classes."""
+    """Compute the mean F1 of all classes that occur, from the counts of each class."""
     total = true + predicted
     occurs = total > 0
     return float(np.mean(2 * right[occurs] / total[occurs]))
 
 
 def confusion(predictions: Predictions) -> np.ndarray:
-    """Counts [true class, predicted class]."""
+    """Count the examples of each [true class, predicted class]."""
     num_classes = predictions.probabilities.shape[1]
     pairs = predictions.target * num_classes + predictions.predicted
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
@@ -110,7 +112,7 @@ def confusion(predictions: Predictions) -> np.ndarray:
 def per_class(
     predictions: Predictions, labels: tuple[str, ...]
 ) -> list[dict[str, float | int | str]]:
-    """Precision, recall, F1 and number of examples of each class."""
+    """Compute precision, recall, F1 and number of examples of each class."""
     counts = confusion(predictions)
     right, predicted, true = counts.diagonal(), counts.sum(0), counts.sum(1)
     precision, recall = (right / np.maximum(total, 1) for total in (predicted, true))
@@ -128,16 +130,16 @@ def per_class(
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:
-    """Tables for scores.json."""
+    """Make the table of classes for scores.json."""
     return {"per_class": per_class(predictions, splits.labels)}
 
 
 def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:
-    """Return the confusion matrix; `target` names the predicted column."""
-    return {"confusion.png": _confusion(confusion(predictions), splits.labels, target)}
+    """Draw the confusion matrix; `target` names the predicted column."""
+    return {"confusion.png": _draw_confusion(confusion(predictions), splits.labels, target)}
 
 
-def _confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> Any:
+def _draw_confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> Any:
     from evaluation.fonts import fonts, width
     from evaluation.style import INK, pyplot
 
@@ -145,15 +147,15 @@ def _confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> Any:
     side = min(MAX_SIDE_INCHES, max(MIN_SIDE_INCHES, 0.45 * len(labels) + 1.5))
     figure, axis = pyplot.subplots(figsize=(side, side), layout="constrained")
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    # The square root makes single mistakes visible next to thousands of right answers.
+    # The square root makes single mistakes visible next to thousands of right predictions.
     axis.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
-    points = min(10.0, 60 * (side - 1.5) / len(labels))  # of letters almost as high as a row
-    named = slice(None, None, math.ceil(MIN_LABEL_POINTS / points))
-    ticks, shown = range(len(labels))[named], labels[named]
-    turned = 90 if max(map(width, labels)) > 3 or len(labels) > MAX_COUNTED_CLASSES else 0
-    size = max(points, MIN_LABEL_POINTS)
-    axis.set_xticks(ticks, shown, rotation=turned, fontsize=size, parse_math=False)
-    axis.set_yticks(ticks, shown, fontsize=size, parse_math=False)
+    row_points = min(MAX_LABEL_POINTS, 60 * (side - 1.5) / len(labels))  # of almost a row's height
+    labelled = slice(None, None, math.ceil(MIN_LABEL_POINTS / row_points))
+    ticks, tick_labels = range(len(labels))[labelled], labels[labelled]
+    rotation = 90 if max(map(width, labels)) > 3 or len(labels) > MAX_COUNTED_CLASSES else 0
+    size = max(row_points, MIN_LABEL_POINTS)
+    axis.set_xticks(ticks, tick_labels, rotation=rotation, fontsize=size, parse_math=False)
+    axis.set_yticks(ticks, tick_labels, fontsize=size, parse_math=False)
     axis.set_xlabel(f"predicted {target}".strip(), parse_math=False)
     axis.set_ylabel(f"true {target}".strip(), parse_math=False)
     axis.set_title(
@@ -164,9 +166,9 @@ def _confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> Any:
     if len(labels) <= MAX_COUNTED_CLASSES:
         for (row, column), count in np.ndenumerate(counts):
             if count:
-                light = shares[row, column] > 0.3
+                is_dark = shares[row, column] > 0.3
                 axis.text(
                     column, row, f"{count:,}",
-                    ha="center", va="center", fontsize=8, color="white" if light else INK,
+                    ha="center", va="center", fontsize=8, color="white" if is_dark else INK,
                 )  # fmt: skip
     return figure

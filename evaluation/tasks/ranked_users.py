@@ -8,7 +8,7 @@ from pipelines.ids.reading import distinct_ids, number_ids
 from pipelines.splits import Splits
 
 MAX_RANKED_USERS = 5000
-NO_ITEM = -1  # pads the list of a user who has seen nearly all items in training
+NO_ITEM = -1  # fills the list of a user with nearly all items in the training pairs
 
 
 class RankedUsers(NamedTuple):
@@ -20,10 +20,10 @@ class RankedUsers(NamedTuple):
     Attributes:
         names: user ids, [n].
         positions: position of each user among the distinct test users, [n].
-        relevant_pairs: one number for each relevant (user, item) pair with an item of the
-            catalogue: row of the user times size of the catalogue, plus place of the item.
-        num_relevant: relevant test items of each user, [n]; also those outside the catalogue,
-            which no list can contain.
+        relevant_pairs: a number for each relevant (user, item) pair whose item is in the
+            catalogue: row of the user times size of the catalogue, plus index of the item.
+        num_relevant: number of relevant test items of each user, [n]; it includes items outside
+            the catalogue, which no list can contain.
         catalogue_size: number of distinct training items, which can be recommended.
 
     """
@@ -34,15 +34,15 @@ class RankedUsers(NamedTuple):
     num_relevant: np.ndarray
     catalogue_size: int
 
-    def hits(self, places: np.ndarray) -> np.ndarray:
+    def hits(self, indices: np.ndarray) -> np.ndarray:
         """Whether each recommended item [n, k] is relevant."""
-        rows = np.arange(len(places))[:, None]
-        pairs = rows * self.catalogue_size + places
-        return (places != NO_ITEM) & np.isin(pairs, self.relevant_pairs)
+        rows = np.arange(len(indices))[:, None]
+        pairs = rows * self.catalogue_size + indices
+        return (indices != NO_ITEM) & np.isin(pairs, self.relevant_pairs)
 
 
 def ranked_users(splits: Splits, seed: int = 0) -> RankedUsers:
-    """Choose the users who get recommendations: all, or MAX_RANKED_USERS at random."""
+    """Choose the test users to whom items are recommended: all, or MAX_RANKED_USERS at random."""
     test = splits.test.numpy()
     items = distinct_ids(splits.train.numpy().features["item"])
     names = distinct_ids(test.features["user"])
@@ -55,7 +55,7 @@ def ranked_users(splits: Splits, seed: int = 0) -> RankedUsers:
         positions = np.sort(random.choice(positions, MAX_RANKED_USERS, replace=False))
     row_of_user = np.full(len(names), -1)
     row_of_user[positions] = np.arange(len(positions))
-    places = number_ids(items, test.features["item"]) - 1
-    known = is_relevant & (places >= 0) & (row_of_user[users] >= 0)
-    relevant_pairs = row_of_user[users[known]] * len(items) + places[known]
+    indices = number_ids(items, test.features["item"]) - 1
+    known = is_relevant & (indices >= 0) & (row_of_user[users] >= 0)
+    relevant_pairs = row_of_user[users[known]] * len(items) + indices[known]
     return RankedUsers(names[positions], positions, relevant_pairs, counts[positions], len(items))

@@ -24,7 +24,7 @@ from pipelines.splits import Splits
 from training.run import Run
 
 NAME: TaskName = "ranking"
-K = 10
+K = 10  # recommended items that the metrics cover
 LIST_LENGTHS = (1, 5, 10, 20, 50)
 MAX_PAIRS_PER_BATCH = 200_000  # (user, item) pairs whose scores are computed at once
 
@@ -34,8 +34,8 @@ class Lists(NamedTuple):
 
     Attributes:
         user_positions: position of each user among the distinct test users, [n].
-        hits: whether a recommended item is relevant, [n, length].
-        num_relevant: relevant test items of each user, [n].
+        hits: whether each recommended item is relevant, [n, length].
+        num_relevant: number of relevant test items of each user, [n].
         indices: index of each recommended item in the catalogue, or NO_ITEM, [n, length].
         popularity: number of training pairs of each item of the catalogue.
         mean_popularity: popularity of a training pair's item, averaged over the training pairs.
@@ -77,15 +77,15 @@ def predict_test_set(run: Run) -> Predictions:
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def recommend(users: Any) -> Any:
-        found = item_scores.top_items(
+        items = item_scores.top_items(
             model, users, k=tf.constant(length), exclude_seen=tf.constant(True), in_test=False
         )
-        return tf.where(tf.math.is_inf(found.scores), NO_ITEM, found.indices)
+        return tf.where(tf.math.is_inf(items.scores), NO_ITEM, items.indices)
 
     step = max(1, MAX_PAIRS_PER_BATCH // users.catalogue_size)
     starts = range(0, len(users.names), step)
-    places = [recommend(tf.constant(users.names[k : k + step])).numpy() for k in starts]
-    return make_predictions(splits, predicted, users, np.concatenate(places) if places else None)
+    lists = [recommend(tf.constant(users.names[k : k + step])).numpy() for k in starts]
+    return make_predictions(splits, predicted, users, np.concatenate(lists) if lists else None)
 
 
 def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
@@ -95,17 +95,21 @@ def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
 
 
 def make_predictions(
-    splits: Splits, predicted: np.ndarray | None, users: RankedUsers, places: np.ndarray | None
+    splits: Splits, predicted: np.ndarray | None, users: RankedUsers, indices: np.ndarray | None
 ) -> Predictions:
-    """Combine predicted ratings and recommended items with the true ratings and relevant items."""
+    """Combine predicted ratings and recommended items with the true ratings and relevant items.
+
+    `predicted` holds a rating for each test pair, and `indices` a list of items of the catalogue
+    for each user.
+    """
     lists = None
-    if places is not None:
+    if indices is not None:
         popularity = item_popularity(splits)
         lists = Lists(
             users.positions,
-            users.hits(places),
+            users.hits(indices),
             users.num_relevant,
-            places,
+            indices,
             popularity,
             float(np.square(popularity).sum() / popularity.sum()),
         )
@@ -113,13 +117,13 @@ def make_predictions(
 
 
 def _test_users(splits: Splits) -> np.ndarray:
-    """Position of each test pair's user among the distinct test users."""
+    """Return the position of each test pair's user among the distinct test users."""
     users = splits.test.numpy().features["user"]
     return number_ids(distinct_ids(users), users) - 1
 
 
 def has_ratings(splits: Splits) -> bool:
-    """Whether the data are ratings; if all targets are equal, they are only interactions."""
+    """Whether the data are ratings; equal targets are interactions without ratings."""
     return bool(np.ptp(splits.train.targets))
 
 
@@ -130,12 +134,12 @@ def item_popularity(splits: Splits) -> np.ndarray:
 
 
 def recall(lists: Lists, k: int = K) -> np.ndarray:
-    """Share of each user's relevant items among the first k, [users]."""
+    """Compute the share of each user's relevant items among the first k, [users]."""
     return lists.hits[:, :k].sum(1) / lists.num_relevant
 
 
 def ndcg(lists: Lists, k: int = K) -> np.ndarray:
-    """Normalised discounted cumulative gain of each user (Jarvelin and Kekalainen, 2002)."""
+    """Compute each user's normalised discounted cumulative gain (Jarvelin and Kekalainen, 2002)."""
     discounts = 1 / np.log2(np.arange(2, k + 2))
     best = np.concatenate([[0], np.cumsum(discounts)])
     hits = lists.hits[:, :k]
@@ -143,73 +147,72 @@ def ndcg(lists: Lists, k: int = K) -> np.ndarray:
 
 
 def coverage(lists: Lists, k: int = K, rows: Any = slice(None)) -> float:
-    """Share of the catalogue that is among the first k of at least one list."""
-    places = np.unique(lists.indices[rows, :k])
-    return np.count_nonzero(places != NO_ITEM) / len(lists.popularity)
+    """Compute the share of the catalogue that is among the first k of at least one list."""
+    indices = np.unique(lists.indices[rows, :k])
+    return np.count_nonzero(indices != NO_ITEM) / len(lists.popularity)
 
 
 def metrics(predictions: Predictions) -> dict[str, float]:
-    """RMSE and MAE of the ratings; Recall@10, NDCG@10 and coverage of lists of all items."""
-    found: dict[str, Any] = {}
+    """Compute RMSE and MAE of the ratings, and Recall@10, NDCG@10 and coverage of the lists."""
+    values: dict[str, Any] = {}
     if predictions.predicted is not None:
-        found |= _metrics_of_sums(_sums_of_users(predictions, predictions.predicted).sum(0))
+        values |= _metrics_of_sums(_sums_of_users(predictions, predictions.predicted).sum(0))
     if (lists := predictions.lists) is not None:
-        found |= {name: values.mean() for name, values in _metrics_of_users(lists).items()}
-        found["coverage"] = coverage(lists)
-    return {name: float(value) for name, value in found.items()}
+        values |= {name: column.mean() for name, column in _metrics_of_users(lists).items()}
+        values["coverage"] = coverage(lists)
+    return {name: float(value) for name, value in values.items()}
 
 
 def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
-    """Each metric of every bootstrap resample of users."""
-    found: dict[str, np.ndarray] = {}
+    """Compute each metric of every bootstrap resample of users."""
+    resamples: dict[str, np.ndarray] = {}
     if predictions.predicted is not None:
-        found |= _metrics_of_sums(
+        resamples |= _metrics_of_sums(
             bootstrap_sums(_sums_of_users(predictions, predictions.predicted), seed)
         )
     if (lists := predictions.lists) is not None:
         values = _metrics_of_users(lists)
-        resamples: dict[str, list[float]] = {name: [] for name in [*values, "coverage"]}
+        columns: dict[str, list[float]] = {name: [] for name in [*values, "coverage"]}
         for rows in resampled_positions(len(lists.user_positions), seed):
             for name, column in values.items():
-                resamples[name].append(column[rows].mean())
-            resamples["coverage"].append(coverage(lists, rows=np.unique(rows)))
-        found |= {name: np.array(column) for name, column in resamples.items()}
-    return found
+                columns[name].append(column[rows].mean())
+            columns["coverage"].append(coverage(lists, rows=np.unique(rows)))
+        resamples |= {name: np.array(column) for name, column in columns.items()}
+    return resamples
 
 
 def intervals(predictions: Predictions, resamples: Resamples | None = None) -> dict[str, Interval]:
-    """95 % intervals by resampling users.
+    """Compute 95 % intervals by resampling users.
 
-    BCa for most metrics; Wilson's for one that is 0 or 1 for every user; recentred percentiles for
-    coverage.
-
-    `resamples` is the result of `bootstrap`, which is called by default.
+    They are BCa intervals of most metrics, Wilson's of a metric that is 0 or 1 for every user, and
+    recentred percentiles of coverage. `resamples` is the result of `bootstrap`, which is called by
+    default.
     """
     resamples = bootstrap(predictions) if resamples is None else resamples
-    found: dict[str, Interval] = {}
+    result: dict[str, Interval] = {}
     if predictions.predicted is not None:
-        found |= bca_of_sums(
+        result |= bca_of_sums(
             _sums_of_users(predictions, predictions.predicted), _metrics_of_sums, resamples
         )
     if (lists := predictions.lists) is not None:
         for name, values in _metrics_of_users(lists).items():
-            found[name] = mean_interval(values, resamples[name], metric(name))
-        found["coverage"] = recentred_percentiles(
+            result[name] = mean_interval(values, resamples[name], metric(name))
+        result["coverage"] = recentred_percentiles(
             coverage(lists), resamples["coverage"], metric("coverage")
         )
-    return found
+    return result
 
 
 def _metrics_of_users(lists: Lists) -> dict[str, np.ndarray]:
-    """Metrics of each user's list, [users]."""
+    """Compute the metrics of each user's list, [users]."""
     return {"recall_at_10": recall(lists), "ndcg_at_10": ndcg(lists)}
 
 
 def _sums_of_users(predictions: Predictions, predicted: np.ndarray) -> np.ndarray:
-    """Sums over each user's pairs: their number, squared and absolute errors, [users, 3]."""
+    """Sum over each user's pairs: number, squared errors and absolute errors, [users, 3]."""
     error = predicted.astype("float64") - predictions.target
     weights = (None, np.square(error), np.abs(error))
-    sums = np.stack([np.bincount(predictions.users, one) for one in weights], axis=1)
+    sums = np.stack([np.bincount(predictions.users, weight) for weight in weights], axis=1)
     return sums[sums[:, 0] > 0].astype("float64")
 
 
@@ -219,7 +222,7 @@ def _metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001
-    """Metrics of lists of several lengths.
+    """Compute the metrics of lists of several lengths.
 
     Popularity bias is the mean popularity of the recommended items, divided by that of the
     items in the training pairs. Above 1, the lists prefer popular items more than users do.
@@ -242,21 +245,20 @@ def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str,
 
 
 def _popularity_bias(lists: Lists, k: int) -> float:
-    places = lists.indices[:, :k]
-    popularity = lists.popularity[places[places != NO_ITEM]]
+    indices = lists.indices[:, :k]
+    popularity = lists.popularity[indices[indices != NO_ITEM]]
     return float(popularity.mean() / lists.mean_popularity) if len(popularity) else 0.0
 
 
 def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001
-    """Predicted against true ratings; popularity of the recommended items."""
+    """Draw predicted against true ratings, and the popularity of the recommended items."""
     from evaluation.tasks import ranking_pictures
 
     drawn = {}
     if predictions.predicted is not None:
         drawn["ratings.png"] = ranking_pictures.ratings(predictions.predicted, predictions.target)
     if (lists := predictions.lists) is not None:
-        share = coverage(lists)
         drawn["popularity.png"] = ranking_pictures.popularity(
-            lists.popularity, lists.indices[:, :K], share
+            lists.popularity, lists.indices[:, :K], coverage(lists)
         )
     return drawn

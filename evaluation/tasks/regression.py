@@ -1,4 +1,4 @@
-"""Evaluate predictions that are numbers."""
+"""Evaluate predicted numbers."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from pipelines.splits import Splits
 from training.run import Run
 
 NAME: TaskName = "regression"
-# Squared deviations relative to the sum of squares; below it, the targets differ by rounding only.
+# Of the targets' sum of squares; smaller squared deviations from the mean are rounding errors.
 MIN_DEVIATIONS_SHARE = 1e-12
 
 
@@ -38,19 +38,19 @@ def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
 
 
 def metrics(predictions: Predictions) -> dict[str, float]:
-    """Root mean squared error and mean absolute error (the target's unit), and R2.
+    """Compute root mean squared error and mean absolute error (the target's unit), and R2.
 
     R2 is the share of the test targets' variance that the predictions explain: 1 is
     perfect, 0 is no better than predicting the mean of the targets.
     """
-    found = _metrics_of_sums(_terms_of_examples(predictions).sum(0))
-    return {name: float(value) for name, value in found.items()}
+    values = _metrics_of_sums(_terms_of_examples(predictions).sum(0))
+    return {name: float(value) for name, value in values.items()}
 
 
 def _terms_of_examples(predictions: Predictions) -> np.ndarray:
-    """Each example's terms of the sums from which the metrics are computed, [examples, 5]."""
+    """Return the terms of each example in the sums that make the metrics, [examples, 5]."""
     residuals, target = predictions.residuals, predictions.target.astype("float64")
-    # Centred: the variance of targets far from 0 would be lost to cancellation.
+    # Without centring, cancellation would lose the variance of targets far from 0.
     target = target - target.mean()
     ones = np.ones(len(target))
     return np.stack([ones, residuals**2, np.abs(residuals), target, target**2], axis=1)
@@ -69,12 +69,12 @@ def _metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
-    """Each metric of every bootstrap resample of the examples."""
+    """Compute each metric of every bootstrap resample of the examples."""
     return _metrics_of_sums(bootstrap_sums(_terms_of_examples(predictions), seed))
 
 
 def intervals(predictions: Predictions, resamples: Resamples | None = None) -> dict[str, Interval]:
-    """95 % BCa bootstrap intervals of the metrics.
+    """Compute 95 % BCa bootstrap intervals of the metrics.
 
     `resamples` is the result of `bootstrap`, which is called by default.
     """
@@ -88,19 +88,24 @@ def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str,
 
 
 def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001
-    """Predicted against true, and the residuals; `target` names the predicted column."""
+    """Draw predicted against true values, and the residuals; `target` names the column."""
     return {
-        "predicted.png": _predicted(predictions, target),
-        "residuals.png": _residuals(predictions, target),
+        "predicted.png": _draw_predicted(predictions, target),
+        "residuals.png": _draw_residuals(predictions, target),
     }
 
 
-def _predicted(predictions: Predictions, target: str) -> Any:
+def _draw_predicted(predictions: Predictions, target: str) -> Any:
     from evaluation.style import FIRST, INK, few_ticks, pyplot
 
     figure, axis = pyplot.subplots(figsize=(5, 5), layout="constrained")
     axis.scatter(
-        predictions.target, predictions.predicted, s=6, color=FIRST, alpha=_alpha(predictions), lw=0
+        predictions.target,
+        predictions.predicted,
+        s=6,
+        color=FIRST,
+        alpha=_point_opacity(predictions),
+        lw=0,
     )
     ends = [predictions.target.min(), predictions.target.max()]
     axis.plot(ends, ends, color=INK, linewidth=0.8)
@@ -111,7 +116,7 @@ def _predicted(predictions: Predictions, target: str) -> Any:
     return figure
 
 
-def _residuals(predictions: Predictions, target: str) -> Any:
+def _draw_residuals(predictions: Predictions, target: str) -> Any:
     from evaluation.style import FIRST, INK, few_ticks, pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
@@ -120,13 +125,13 @@ def _residuals(predictions: Predictions, target: str) -> Any:
         predictions.residuals,
         s=6,
         color=FIRST,
-        alpha=_alpha(predictions),
+        alpha=_point_opacity(predictions),
         lw=0,
     )
     left.axhline(0, color=INK, linewidth=0.8)
     left.set_xlabel(f"predicted {target}".strip(), parse_math=False)
     left.set_ylabel(f"predicted minus true {target}".strip(), parse_math=False)
-    # With the extreme 1 %, nearly all others would fall into one bar.
+    # The extreme 1 % would stretch the axis, so that one bar holds nearly all others.
     middle = np.percentile(predictions.residuals, [0.5, 99.5])
     bins = int(np.clip(np.sqrt(len(predictions.residuals)), 10, 60))
     right.hist(predictions.residuals, bins=bins, range=tuple(middle), color=FIRST)
@@ -137,6 +142,6 @@ def _residuals(predictions: Predictions, target: str) -> Any:
     return figure
 
 
-def _alpha(predictions: Predictions) -> float:
-    """Opacity of a point: lower if there are more points."""
+def _point_opacity(predictions: Predictions) -> float:
+    """Return the opacity of a point, which is lower if there are more points."""
     return float(np.clip(400 / len(predictions.target), 0.1, 0.8))
