@@ -21,7 +21,7 @@ from pipelines.examples import AddressError
         ("mails/", r", a folder; .* put texts or rows into one table\.$"),
     ],
 )
-def test_a_path_that_cannot_be_data_is_answered_by_what_can(address, said, elsewhere):
+def test_an_unusable_data_path_names_a_usable_one(address, said, elsewhere):
     (elsewhere / "houses.csv").touch()
     (elsewhere / "mails").mkdir()
     (elsewhere / "mails/mails.csv").touch()

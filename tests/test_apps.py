@@ -279,6 +279,6 @@ def test_names_are_unique_and_found():
     assert [apps.get(name) for name in names] == list(apps.ALL)
 
 
-def test_a_wrong_field_is_answered_with_the_nearest():
+def test_an_unknown_field_names_the_nearest():
     with pytest.raises(apps.FieldError, match="Did you mean 'learning_rate'"):
         apps.ALL[0].from_json({"learning_rat": 0.1})

@@ -75,7 +75,7 @@ def functions(tree):
     return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
-def test_the_parser_sees_the_house():
+def test_the_sources_are_found_and_parsed():
     assert len(FILES) > 20
     assert imported(ast.parse("def f():\n    from apps import app")) == {"apps"}
 
@@ -89,7 +89,7 @@ def offenders(found, files=FILES):
     ]
 
 
-def test_imports_point_downwards():
+def test_packages_import_only_lower_packages():
     ours = {*ROOMS, *TOP}
 
     def upwards(tree, path):
@@ -99,12 +99,12 @@ def test_imports_point_downwards():
     assert not offenders(upwards)
 
 
-def test_optimizers_know_keras_alone():
+def test_optimizers_do_not_import_tensorflow():
     others = {"tensorflow", "sklearn", "matplotlib"}
     assert not offenders(lambda tree, _: imported(tree) & others, files_of("optimizers"))
 
 
-def test_rooms_below_do_not_know_the_apps_by_name():
+def test_lower_packages_do_not_name_apps():
     """No `if app ==` anywhere: rooms know kinds."""
     import apps
 
@@ -121,20 +121,20 @@ def test_rooms_below_do_not_know_the_apps_by_name():
     assert not offenders(named, files_of(*below))
 
 
-def test_no_file_is_long():
+def test_files_have_at_most_300_lines():
     lengths = {path: len(path.read_text().splitlines()) for path in FILES}
     long = [f"{path.relative_to(ROOT)}: {n}" for path, n in lengths.items() if n > 300]
     assert not long, "split them"
 
 
-def test_no_function_is_long():
+def test_functions_have_at_most_60_lines():
     def long(tree, _):
         return [f.name for f in functions(tree) if f.end_lineno - f.lineno >= 60]
 
     assert not offenders(long), "split them"
 
 
-def test_nothing_is_asserted():
+def test_no_source_uses_assert():
     """`python -O` leaves assertions out."""
 
     def asserted(tree, _):
@@ -143,11 +143,11 @@ def test_nothing_is_asserted():
     assert not offenders(asserted), "raise instead of assert"
 
 
-def test_every_file_is_named_after_what_it_holds():
+def test_no_file_has_a_vague_name():
     assert not offenders(lambda _, path: {path.stem, path.parent.name} & NO_NAMES)
 
 
-def test_every_room_is_installed():
+def test_every_package_is_installed():
     import configparser
 
     setup = configparser.ConfigParser()
@@ -158,7 +158,7 @@ def test_every_room_is_installed():
 
 
 @pytest.mark.slow
-def test_only_pictures_load_matplotlib():
+def test_only_modules_that_draw_import_matplotlib():
     """Most of a second, which a training and a replay have no use for."""
     imports = "\n".join(
         "import " + ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -177,7 +177,7 @@ def test_only_pictures_load_matplotlib():
 
 
 @pytest.mark.parametrize("module", ["apps", "athanor"])
-def test_modules_of_the_command_line_load_nothing_heavy(module):
+def test_the_command_line_imports_no_heavy_package(module):
     code = f"import sys, {module}; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

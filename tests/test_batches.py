@@ -67,7 +67,7 @@ def test_an_epoch_holds_no_example_twice():
         assert len(set(epoch)) == STEPS * BATCH == len(epoch)
 
 
-def test_every_example_is_seen_over_the_epochs():
+def test_every_example_is_used_over_the_epochs():
     assert set(flat(targets(shuffled(10 * STEPS)))) == set(range(COUNT))
 
 
@@ -96,7 +96,7 @@ def test_one_pass_is_ordered_and_complete(count, sizes):
     assert flat(targets(batches)) == list(range(count))
 
 
-def test_prepare_is_applied_to_features_alone():
+def test_prepare_is_applied_only_to_features():
     (batch,) = ordered_batches(
         numbered(4), batch_size=BATCH, prepare=lambda x: tf.cast(x, tf.float32) / 2
     )
@@ -150,7 +150,7 @@ def test_augmentation_moves_each_image_by_its_own_amounts():
     assert len({image.tobytes() for image in changed}) == 10
 
 
-def test_a_set_larger_than_its_budget_lies_on_the_disk():
+def test_a_set_larger_than_its_budget_is_cached_on_disk():
     examples = numbered()
     size = examples.features.nbytes
     assert isinstance(stored(examples, size - 1).features, np.memmap)

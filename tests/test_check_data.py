@@ -37,12 +37,12 @@ def each(faults):
 
 
 @pytest.mark.parametrize("faults", [planted.IMAGE, planted.ROW, planted.TEXT, planted.IDS])
-def test_at_least_twenty_faults_are_planted(faults):
+def test_at_least_twenty_errors_are_planted(faults):
     assert len(faults) >= 20
 
 
 @each(planted.TEXT)
-def test_faults_of_texts_are_found(name, tmp_path):
+def test_errors_in_texts_are_found(name, tmp_path):
     fault = planted.TEXT[name]
     held = planted.texts()
     fault.plant(held)
@@ -50,14 +50,14 @@ def test_faults_of_texts_are_found(name, tmp_path):
 
 
 @each(planted.ROW)
-def test_faults_of_rows_are_found(name, tmp_path):
+def test_errors_in_rows_are_found(name, tmp_path):
     fault = planted.ROW[name]
     held = planted.rows()
     fault.plant(held)
     assert_found(examined(Regression(**planted.write(held, tmp_path), target="price")), fault)
 
 
-def test_what_depends_on_one_column_alone_is_no_error(tmp_path):
+def test_a_target_that_depends_on_one_column_is_no_error(tmp_path):
     random, cells = np.random.default_rng(0), []
     for split in ("train", "test"):
         size = random.gamma(9, 12, 400)
@@ -72,7 +72,7 @@ def test_what_depends_on_one_column_alone_is_no_error(tmp_path):
 
 
 @each(planted.IDS)
-def test_faults_of_ids_are_found(name, tmp_path):
+def test_errors_in_ids_are_found(name, tmp_path):
     fault = planted.IDS[name]
     held = planted.ids()
     fault.plant(held)
@@ -91,7 +91,7 @@ def folder(tmp_path_factory):
 
 
 @each(planted.IMAGE)
-def test_faults_of_pictures_are_found(name, folder):
+def test_errors_in_images_are_found(name, folder):
     assert_found(folder, planted.IMAGE[name])
 
 
@@ -104,7 +104,7 @@ CLEAN = {
 
 
 @pytest.mark.parametrize("kind", CLEAN)
-def test_nothing_is_found_where_nothing_was_planted(kind, tmp_path):
+def test_clean_data_have_no_findings(kind, tmp_path):
     diagnosis = examined(CLEAN[kind](tmp_path))
     assert [one for one in diagnosis.findings if one.severity != "note"] == []
 
@@ -115,12 +115,12 @@ def test_nothing_is_found_where_nothing_was_planted(kind, tmp_path):
     [pytest.param(app, marks=pytest.mark.slow) if app is Finetune else app for app in ALL],
     ids=lambda app: app.name(),
 )
-def test_no_errors_are_in_the_embedded_data(app):
+def test_embedded_data_have_no_errors(app):
     assert examined(app()).counts["error"] == 0
 
 
 @pytest.mark.slow
-def test_checks_leave_the_splits_of_training_alone(tmp_path):
+def test_checks_do_not_change_the_splits(tmp_path):
     app = Finetune(**planted.pictures(tmp_path, count=6, held=4))
     app = dataclasses.replace(app, size=64)
     looked = examined(app).data.splits
@@ -130,7 +130,7 @@ def test_checks_leave_the_splits_of_training_alone(tmp_path):
         assert (ours.content_hashes() == theirs.content_hashes()).all()
 
 
-def test_columns_that_are_there_twice_are_found_in_one_product():
+def test_collinear_columns_are_found_despite_missing_cells():
     random = np.random.default_rng(0)
     held = random.normal(size=(300, 9))
     held[:, 4] = 3 * held[:, 1] - 9

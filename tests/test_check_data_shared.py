@@ -39,7 +39,7 @@ def assert_no_errors(app, **fields):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
-def test_no_errors_are_in_shared_tables(name):
+def test_public_tables_have_no_errors(name):
     path = SHARED / "data" / name
     if not path.exists():
         pytest.skip(f"needs ../shared/data/{name}")
@@ -48,7 +48,7 @@ def test_no_errors_are_in_shared_tables(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
-def test_no_errors_are_in_shared_sets(name):
+def test_public_sets_have_no_errors(name):
     if not (Path(os.environ.get("TFDS_DATA_DIR", "")) / name.partition("/")[0]).is_dir():
         pytest.skip(f"needs TFDS_DATA_DIR or ../shared/tfds with the prepared set {name}")
     app, fields = SETS[name]

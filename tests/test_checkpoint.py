@@ -140,7 +140,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("app", "fields", "stop", "calls"), CASES)
-def test_stopped_and_resumed_is_undisturbed(app, fields, stop, calls, tmp_path, monkeypatch):
+def test_a_resumed_training_equals_an_uninterrupted_one(
+    app, fields, stop, calls, tmp_path, monkeypatch
+):
     for module in (fitting, two_stage):
         monkeypatch.setattr(module, "MAX_STEPS_PER_EXECUTION", 2)  # several calls an epoch
     app = dataclasses.replace(app.tiny(), epochs=4, **fields)
@@ -158,7 +160,7 @@ def test_stopped_and_resumed_is_undisturbed(app, fields, stop, calls, tmp_path, 
 
 
 @pytest.mark.slow
-def test_early_stopping_goes_on_counting(tmp_path):
+def test_early_stopping_counts_epochs_before_the_interruption(tmp_path):
     fields = {"model": "softmax", "epochs": 6, "patience": 2, "learning_rate": 1e-9}
     app = dataclasses.replace(apps.Mnist.tiny(), **fields)
     whole = trained(app, tmp_path / "whole")
@@ -185,20 +187,20 @@ def flipped(content):
         ),
     ],
 )
-def test_of_a_damaged_checkpoint_the_one_before_is_taken(damage, two_epochs, begun, capfd, whole):
+def test_the_older_checkpoint_replaces_a_damaged_one(damage, two_epochs, begun, capfd, whole):
     last = newest(begun)
     last.write_bytes(damage(last.read_bytes()))
     assert_same(trained(two_epochs, begun), whole)
     assert f"{last} is damaged" in capfd.readouterr().err
 
 
-def test_where_all_checkpoints_are_damaged_it_begins_anew(two_epochs, begun, whole):
+def test_training_restarts_if_all_checkpoints_are_damaged(two_epochs, begun, whole):
     for path in directory.checkpoint_paths(begun):
         path.write_bytes(flipped(path.read_bytes()))
     assert_same(trained(two_epochs, begun), whole)
 
 
-def test_what_damaged_the_best_model_is_mended(two_epochs, begun, whole):
+def test_a_damaged_best_model_and_history_are_restored(two_epochs, begun, whole):
     for name in ("model.keras", "history.csv"):
         (begun / name).write_text("damaged")
     assert_same(trained(two_epochs, begun), whole)
@@ -208,7 +210,7 @@ def test_two_checkpoints_are_kept(begun):
     assert len(directory.checkpoint_paths(begun)) == 2
 
 
-def test_a_checkpoint_is_due_when_its_cost_is_a_small_share(two_epochs, tmp_path, monkeypatch):
+def test_checkpoints_wait_until_their_cost_is_a_small_share(two_epochs, tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(resume, "write", lambda *_: written.append(time.perf_counter()))
     monkeypatch.setattr(checkpoint, "MIN_CHECKPOINT_INTERVAL", 0.0)
@@ -218,7 +220,7 @@ def test_a_checkpoint_is_due_when_its_cost_is_a_small_share(two_epochs, tmp_path
 
 
 @pytest.mark.parametrize("note", [None, "", "finish chapter 3"], ids=repr)
-def test_a_directory_of_the_user_is_never_ours(note, two_epochs, tmp_path):
+def test_a_directory_with_files_of_the_user_is_never_used(note, two_epochs, tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")
@@ -243,7 +245,7 @@ class Write(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
-def test_what_came_to_nothing_takes_nothing_of_the_user_along(two_epochs, tmp_path):
+def test_cleaning_up_keeps_files_of_the_user(two_epochs, tmp_path):
     run, empty = tmp_path / "run", tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(KeyboardInterrupt):
@@ -279,7 +281,7 @@ def test_another_precision_is_refused(two_epochs, begun):
 
 
 @pytest.mark.slow
-def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
+def test_the_same_command_resumes_after_ctrl_c(tmp_path):
     app = dataclasses.replace(apps.Mnist.tiny(), model="softmax", epochs=4)
     whole = trained(app, tmp_path / "whole")
     path = tmp_path / "run"
@@ -304,7 +306,7 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
         trained(app, path)
 
 
-def test_a_result_without_its_checkpoint_is_kept(two_epochs, tmp_path):
+def test_a_stopped_run_without_a_checkpoint_is_not_overwritten(two_epochs, tmp_path):
     path = tmp_path / "run"
     app = dataclasses.replace(two_epochs, epochs=3)
     with pytest.raises(KeyboardInterrupt):
@@ -324,7 +326,7 @@ with reserve(apps.Mnist(), pathlib.Path("run")) as path:
 """
 
 
-def test_killed_in_its_first_epoch_it_begins_anew(two_epochs, tmp_path):
+def test_a_training_killed_in_its_first_epoch_restarts(two_epochs, tmp_path):
     killed = subprocess.run([sys.executable, "-c", DIE], cwd=tmp_path, check=False)
     assert killed.returncode == -signal.SIGKILL
     (tmp_path / "run" / "thesis.txt").write_text("mine")
@@ -337,7 +339,7 @@ def test_killed_in_its_first_epoch_it_begins_anew(two_epochs, tmp_path):
     assert not (run.path / MARKER_FILE).exists()
 
 
-def test_killed_before_its_first_word_it_begins_anew(tmp_path):
+def test_a_training_killed_with_an_empty_marker_file_restarts(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / MARKER_FILE).touch()
     with reserve(apps.Mnist(), tmp_path / "run") as path:
@@ -352,7 +354,7 @@ def test_a_directory_in_which_a_training_runs_is_refused(two_epochs, begun):
         assert contents(begun) == before
 
 
-def test_a_cross_validation_takes_no_interrupted_training(two_epochs, begun):
+def test_cross_validation_refuses_the_directory_of_a_training(two_epochs, begun):
     before = contents(begun)
     with pytest.raises(RunError, match="not empty"):
         cross_validation.cross_validate(two_epochs, 2, TrainOptions(run_dir=begun))
@@ -360,7 +362,7 @@ def test_a_cross_validation_takes_no_interrupted_training(two_epochs, begun):
 
 
 @pytest.mark.slow
-def test_a_watcher_may_have_seen_enough(tmp_path):
+def test_a_callback_may_stop_training_for_good(tmp_path):
     app = dataclasses.replace(apps.Finetune.tiny(), epochs=3)
     run = trained(app, tmp_path / "run", stop=1, error=StopTrainingError)
     assert len(rows(Run.load(run.path))) == 1
@@ -387,7 +389,7 @@ class Signalled(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     ("number", "status"), [pytest.param(signal.SIGINT, 130, marks=SLOW), (signal.SIGTERM, 143)]
 )
-def test_a_signal_leaves_a_checkpoint_of_this_step(
+def test_a_signal_writes_a_checkpoint_of_the_current_step(
     number, status, two_epochs, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(fitting, "MAX_STEPS_PER_EXECUTION", 4)
@@ -404,7 +406,7 @@ def test_a_signal_leaves_a_checkpoint_of_this_step(
     assert_same(trained(two_epochs, path), undisturbed)
 
 
-def test_what_is_forced_is_told(two_epochs, begun):
+def test_the_manifest_lists_forced_differences(two_epochs, begun):
     run = trained(dataclasses.replace(two_epochs, epochs=3), begun, force=True)
     assert run.manifest["forced"] == ["epochs 3 instead of 2"]
     assert len(rows(run)) == 3
@@ -441,7 +443,7 @@ def bursts(app, steps):
 
 
 @pytest.mark.slow
-def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch, capsys):
+def test_on_nan_halve_continues_from_the_last_epoch(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(apps.Mnist, "make_schedule", bursts)
     monkeypatch.setattr(fitting, "MAX_STEPS_PER_EXECUTION", 4)
     app = dataclasses.replace(apps.Mnist.tiny(), model="mlp", batch_norm=False, epochs=2)
@@ -457,7 +459,7 @@ def test_with_half_the_rate_it_goes_on_from_the_last_epoch(tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-def test_the_rate_is_halved_three_times_at_most(tmp_path, capsys):
+def test_the_learning_rate_is_halved_at_most_three_times(tmp_path, capsys):
     fields = {"model": "mlp", "learning_rate": 1e20, "schedule": "constant", "batch_norm": False}
     app = dataclasses.replace(apps.Mnist.tiny(), **fields)
     with pytest.raises(DivergedError, match="not finite"):
@@ -465,7 +467,7 @@ def test_the_rate_is_halved_three_times_at_most(tmp_path, capsys):
     assert capsys.readouterr().out.count("with half of it") == 3
 
 
-def test_a_loss_far_above_its_first_is_refused():
+def test_a_loss_far_above_the_first_one_counts_as_divergence():
     watch = StopWhenDiverged()
     for loss in (2.3, 1.9, 200.0):
         watch.on_train_batch_end(0, {"loss": loss})
@@ -473,7 +475,7 @@ def test_a_loss_far_above_its_first_is_refused():
         watch.on_train_batch_end(0, {"loss": 240.0})
 
 
-def test_the_fields_of_a_run_are_found_again(two_epochs, begun, whole, tmp_path):
+def test_resume_reads_the_fields_of_the_run(two_epochs, begun, whole, tmp_path):
     for path in (begun, whole.path):
         known = resume.load_identity(path, apps.Mnist)
         assert apps.Mnist.from_json(known.fields) == two_epochs
@@ -483,7 +485,7 @@ def test_the_fields_of_a_run_are_found_again(two_epochs, begun, whole, tmp_path)
         resume.load_identity(tmp_path, apps.Mnist)
 
 
-def test_the_command_line_goes_on_with_a_run(begun, whole, ask):
+def test_the_command_line_resumes_a_run(begun, whole, ask):
     words = ("mnist", "train", "--resume", str(begun))
     status, _, error = ask(*words, "--epochs", "3")
     assert status == 2
@@ -502,7 +504,7 @@ def test_the_command_line_goes_on_with_a_run(begun, whole, ask):
 
 @pytest.mark.parametrize("by", ["--data-dir", "TFDS_DATA_DIR"])
 @pytest.mark.thorough
-def test_a_run_that_goes_on_finds_its_sets_again(by, ask, tmp_path, monkeypatch):
+def test_a_resumed_run_finds_its_data_directory(by, ask, tmp_path, monkeypatch):
     """Killed, it says in its checkpoint where they lie; the test's own variable names nothing."""
     sets = Path(os.environ.get("TFDS_DATA_DIR", ""))
     if not (sets / "wine_quality/white").is_dir():
@@ -523,7 +525,7 @@ def test_a_run_that_goes_on_finds_its_sets_again(by, ask, tmp_path, monkeypatch)
     assert ask("regression", "train", "--resume", tmp_path / "run")[0] == 0
 
 
-def test_the_command_line_replays(whole, ask, tmp_path):
+def test_the_command_line_replays_a_run(whole, ask, tmp_path):
     status, out, _ = ask("replay", str(whole.path))
     assert status == 0
     assert "bit-equal" in out
@@ -537,7 +539,9 @@ def test_the_command_line_replays(whole, ask, tmp_path):
 @pytest.mark.parametrize(
     ("then", "largest"), [("7.11", pytest.approx(0.9, abs=0.1)), ("nan", None)]
 )
-def test_a_replay_that_differs_is_status_1_and_one_object(then, largest, whole, ask, tmp_path):
+def test_a_replay_that_differs_exits_with_1_and_one_json_object(
+    then, largest, whole, ask, tmp_path
+):
     path = shutil.copytree(whole.path, tmp_path / "run")
     lines = (path / "history.csv").read_text().splitlines()
     place = lines[0].split(",").index("loss")
@@ -553,7 +557,7 @@ def test_a_replay_that_differs_is_status_1_and_one_object(then, largest, whole, 
     assert f"whose second training differs: {told['first']}; expected" in error
 
 
-def test_what_is_trained_is_not_trained_again(two_epochs, whole, tmp_path):
+def test_a_finished_training_is_not_repeated(two_epochs, whole, tmp_path):
     path = tmp_path / "run"
     shutil.copytree(whole.path, path)
     options = TrainOptions(run_dir=path)
@@ -585,7 +589,7 @@ def test_a_replay_is_bit_equal_or_names_the_first_number(whole, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
-def test_a_run_of_every_app_is_made_again_bit_for_bit(app, tiny_run, tmp_path):
+def test_a_replay_of_every_app_is_bit_equal(app, tiny_run, tmp_path):
     run = Run.load(shutil.copytree(tiny_run(app).path, tmp_path / "run"))
     report.score(run)
     found = replay.replay(run, tmp_path / "again", verbose=0)
@@ -593,7 +597,7 @@ def test_a_run_of_every_app_is_made_again_bit_for_bit(app, tiny_run, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["history.csv", "scores.json"])
-def test_what_cannot_be_compared_is_not_made_again(name, whole, tmp_path):
+def test_a_replay_that_cannot_be_compared_is_refused(name, whole, tmp_path):
     run = Run.load(shutil.copytree(whole.path, tmp_path / "run"))
     (run.path / name).write_text("garbage")
     with pytest.raises(RunError, match=f"{name}"):
@@ -602,7 +606,7 @@ def test_what_cannot_be_compared_is_not_made_again(name, whole, tmp_path):
 
 
 @pytest.mark.thorough
-def test_interrupted_folds_go_on(two_epochs, tmp_path, monkeypatch):
+def test_interrupted_folds_resume(two_epochs, tmp_path, monkeypatch):
     app, path, made = two_epochs, tmp_path / "folds", []
     usual = cross_validation.train
 
@@ -627,7 +631,7 @@ def test_interrupted_folds_go_on(two_epochs, tmp_path, monkeypatch):
     assert cross_validation.cross_validate(app, 2, options, verbose=0) == found
 
 
-def test_what_a_process_was_started_to_ignore_it_ignores():
+def test_signals_that_the_process_ignores_stay_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         interrupts = Interrupts()
@@ -640,7 +644,7 @@ def test_what_a_process_was_started_to_ignore_it_ignores():
         signal.signal(signal.SIGINT, before)
 
 
-def test_a_place_that_leads_nowhere_is_refused(tmp_path, monkeypatch):
+def test_a_broken_link_as_run_directory_is_refused(tmp_path, monkeypatch):
     """Of a link to a disk that is not there every name exists, and none can be made."""
     monkeypatch.chdir(tmp_path)
     Path("runs").mkdir()
@@ -649,7 +653,7 @@ def test_a_place_that_leads_nowhere_is_refused(tmp_path, monkeypatch):
         create_run_directory(apps.Mnist())
 
 
-def test_runs_of_one_second_have_names_of_their_own(tmp_path, monkeypatch):
+def test_runs_of_the_same_second_have_different_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("time.strftime", lambda _: "20261130-000000")
     names = [create_run_directory(apps.Mnist()).name for _ in range(3)]

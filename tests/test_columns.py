@@ -58,7 +58,7 @@ def test_equal_rows_have_equal_hashes_and_boundaries_count():
     assert hashes[0] == hashes[2] != hashes[1]
 
 
-def test_contents_are_known_by_the_same_hashes_in_every_version():
+def test_hashes_of_contents_stay_the_same_between_versions():
     texts = np.array([b"ab", b"", b"caf\xc3\xa9"], object)
     numbers = np.array([1.5, np.nan, -2], "float32")
     pairs = np.arange(6).reshape(3, 2)
@@ -100,7 +100,7 @@ def test_an_official_test_stays_out_of_the_folds():
 
 
 @pytest.mark.parametrize("kind", ["columns", "array"])
-def test_samples_come_back(kind, tmp_path):
+def test_samples_survive_a_round_trip(kind, tmp_path):
     raw = rows(20).features if kind == "columns" else np.arange(20.0)
     samples.save(tmp_path / "samples.npz", samples.Samples(raw, np.arange(20)))
     again = samples.load(tmp_path / "samples.npz")

@@ -41,14 +41,14 @@ def slope(w, *_):
         ("adam", lambda: keras.optimizers.Adam(0.01)),
     ],
 )
-def test_lines_are_the_optimizer_of_keras(shown, name, theirs):
+def test_the_code_equals_the_optimizers_of_keras(shown, name, theirs):
     weight, made = keras.Variable(START, dtype="float32"), theirs()
     for _ in range(30):
         made.apply([keras.ops.convert_to_tensor(slope(np.asarray(weight)), "float32")], [weight])
     np.testing.assert_allclose(np.asarray(weight), shown[name](START, slope, 0.01, 30), rtol=1e-4)
 
 
-def test_the_three_forms_differ_in_their_batches(shown):
+def test_the_three_forms_of_gradient_descent_differ_in_batch_size(shown):
     seen = []
 
     def noting(w, examples):
@@ -62,7 +62,7 @@ def test_the_three_forms_differ_in_their_batches(shown):
         np.testing.assert_allclose(end, START * (1 - 0.01 * np.array([1.0, 10.0])) ** 6)
 
 
-def test_the_table_names_what_there_is():
+def test_the_table_names_existing_optimizers():
     table = PAGE.partition("| you have | take | why |")[2].partition("\n\n")[0]
     solvers = {cls.__name__.lower() for cls in SOLVERS}
     for line in table.strip().splitlines()[1:]:
@@ -72,12 +72,12 @@ def test_the_table_names_what_there_is():
             assert known in {*optimizers.names(), *solvers, *elsewhere}, name
 
 
-def test_pictures_are_there():
+def test_figures_exist():
     for name in re.findall(r"!\[.*?\]\((.*?)\)", PAGE):
         assert (DOCS / name).is_file(), f"make it: python docs/figures.py ({name})"
 
 
-def test_every_optimizer_stands_on_the_page_of_promises():
+def test_every_optimizer_is_on_the_page_of_checks():
     page = (DOCS / "conformance.md").read_text()
     for name in optimizers.names():
         assert f"| `{name}` |" in page, "make it: python -m conformance.page docs/conformance.md"

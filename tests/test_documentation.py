@@ -100,7 +100,7 @@ def test_other_commands_exist(page):
 
 
 @each_page
-def test_links_lead_somewhere(page):
+def test_links_have_targets(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
 
@@ -120,7 +120,7 @@ def test_both_readmes_have_the_same_commands_and_numbers():
     assert english == chinese
 
 
-def test_errors_in_sentences_are_those_of_the_output():
+def test_errors_in_sentences_equal_those_in_the_output():
     output = outputs["BLOCK"].search(README)[0]
     for number in re.findall(rf"off by ({NUMBER})", README):
         assert f" {number} " in output
@@ -128,7 +128,7 @@ def test_errors_in_sentences_are_those_of_the_output():
 
 @needs_shared
 @pytest.mark.parametrize("page", quick, ids=lambda page: page.name)
-def test_outputs_are_those_of_the_commands(page, tmp_path):
+def test_outputs_equal_those_of_the_commands(page, tmp_path):
     compare(page, tmp_path)
 
 
@@ -137,7 +137,7 @@ def test_outputs_are_those_of_the_commands(page, tmp_path):
 @pytest.mark.parametrize(
     "page", [page for page in shown if page not in quick], ids=lambda page: page.name
 )
-def test_outputs_of_trainings_are_those_of_the_commands(page, tmp_path):
+def test_outputs_of_trainings_equal_those_of_the_commands(page, tmp_path):
     compare(page, tmp_path)
 
 
@@ -153,7 +153,7 @@ def compare(page, directory):
             )
 
 
-def test_the_house_page_names_every_room():
+def test_the_page_of_the_code_names_every_package():
     house = (ROOT / "docs/house.md").read_text()
     rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     tables = set(re.findall(r"^\| .*$", house, re.MULTILINE))
@@ -177,7 +177,7 @@ def test_the_example_of_a_new_app_can_be_trained():
 
 
 @pytest.mark.slow
-def test_the_example_of_litert_answers_as_predict(ask, tmp_path, monkeypatch):
+def test_the_litert_example_predicts_as_the_command_line(ask, tmp_path, monkeypatch):
     pytest.importorskip("ai_edge_litert")
     cuts = ("Ideal", "Good", "Fair")
     rows = [f"{0.2 + k / 90:.3f},{cuts[k % 3]},{900 * k % 7000 + 300 * (k % 3)}" for k in range(90)]

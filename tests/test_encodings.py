@@ -94,7 +94,7 @@ SHORT = {
 @pytest.mark.parametrize(
     ("codec", "rows"), [(codec, rows) for codec, samples in SHORT.items() for rows in samples]
 )
-def test_latin_encodings_are_known_by_the_letters_of_languages(codec, rows, tmp_path):
+def test_latin_encodings_are_detected_by_the_letters_of_languages(codec, rows, tmp_path):
     assert texts(read(tmp_path, table(rows).encode(codec))) == rows
 
 
@@ -106,7 +106,7 @@ def test_a_word_is_windows_1252(rows, tmp_path):
 @pytest.mark.parametrize(
     "codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig", "utf-8"]
 )
-def test_unicode_is_read_with_a_mark_or_without(codec, tmp_path):
+def test_unicode_is_read_with_and_without_a_byte_order_mark(codec, tmp_path):
     found = read(tmp_path, table(FRENCH).encode(codec))
     assert (texts(found), found.notes) == (FRENCH, ())
 
@@ -157,7 +157,7 @@ def test_compressed_files_are_read(pack, codec, tmp_path):
     assert texts(found) == FRENCH
 
 
-def test_a_zip_that_python_cannot_unpack_is_named(tmp_path):
+def test_a_zip_that_python_cannot_unpack_is_refused(tmp_path):
     """Windows packs large files by Deflate64, which is method 9."""
     content = bytearray(zipped(tmp_path, "rows.csv"))
     for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):

@@ -78,7 +78,7 @@ def test_without_blocks_only_the_head_trains(made):
     assert moved == {one.path for one in network.get_layer("head").trainable_variables}
 
 
-def test_features_computed_once_are_those_of_the_network(mobilenet):
+def test_features_computed_once_equal_those_of_the_network(mobilenet):
     parts = freezing.divide(mobilenet, 4, trainable=0.5, dropout=0.2, batch_norm="frozen")
     prepared = np.random.default_rng(0).uniform(-1, 1, (2, SIDE, SIDE, 3)).astype("float32")
     features = parts.frozen(prepared, training=False)
@@ -136,7 +136,7 @@ def test_every_backbone_of_the_table_exists():
         assert hasattr(keras.applications, family.builder)
 
 
-def test_a_wrong_backbone_is_answered_with_the_nearest():
+def test_a_wrong_backbone_names_the_nearest():
     with pytest.raises(FieldError, match=r"Did you mean 'mobilenet_0.75'"):
         Finetune(backbone="mobilenet_0.7").load_splits()
 
@@ -225,13 +225,13 @@ def test_epochs_are_numbered_through_both_stages(tiny_run):
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
 
 
-def test_few_pictures_make_small_batches():
+def test_few_images_get_small_batches():
     assert [Finetune().effective_batch_size(count) for count in (12, 126, 5000)] == [1, 6, 32]
     assert Finetune(batch_size=16).effective_batch_size(126) == 16
 
 
 @pytest.mark.parametrize("kind", ["crop", "rotate", "colour", "randaugment"])
-def test_pictures_change_by_their_seed(kind):
+def test_augmentation_depends_on_the_seed(kind):
     images = pictures(6, (16, 16, 3)).features
     change = single_image_augmentation(kind, 1.0)
     one, again, other = (change(images, None, np.array([0, k]))[0] for k in (1, 1, 2))
@@ -252,7 +252,7 @@ def test_mixtures_stay_distributions(kind):
     assert not np.array_equal(shares, target)
 
 
-def test_heat_shows_where_a_class_is_seen():
+def test_heat_maps_show_the_region_of_a_class():
     images = keras.Input((8, 8, 1))
     x = keras.layers.Conv2D(1, 1, kernel_initializer="ones", use_bias=False)(images)
     x = keras.layers.GlobalAveragePooling2D()(x)
@@ -265,14 +265,14 @@ def test_heat_shows_where_a_class_is_seen():
     assert heat(flat, picture, np.array([0])) is None
 
 
-def test_the_linear_baseline_sees_large_pictures_small():
+def test_the_linear_baseline_gets_downscaled_images():
     large = pictures(3, (100, 70, 3))
     assert _shrink(large).features.shape == (3, 50, 35, 3)
     small = pictures(3, (BASELINE_SIDE_PIXELS, BASELINE_SIDE_PIXELS, 1))
     assert _shrink(small) is small
 
 
-def test_prepared_pictures_lie_in_the_range_of_the_backbone(made):
+def test_prepared_images_are_in_the_range_of_the_backbone(made):
     prepared = Finetune().make_preprocessing(made)
     features, _ = next(iter(ordered_batches(made.train, batch_size=4, prepare=prepared)))
     assert -1 <= np.min(features) < -0.5 and 0.5 < np.max(features) <= 1

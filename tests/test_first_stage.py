@@ -35,7 +35,7 @@ def network_of(run):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
-def test_the_default_does_no_worse_than_its_first_stage(name, tmp_path, monkeypatch):
+def test_the_default_is_no_worse_than_the_linear_model(name, tmp_path, monkeypatch):
     """On validation; on a fifth of the training examples, put aside here, beyond noise alone."""
     path, target, drop = SETS[name]
     app = Regression(data=f"csv:{SHARED / path}", target=target, drop=drop)

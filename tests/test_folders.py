@@ -75,7 +75,7 @@ def saved(kind, seed=0):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
-def test_a_picture_is_known_by_its_content_whatever_its_name(place, kind):
+def test_image_formats_are_detected_by_content_not_by_name(place, kind):
     write(place, 3)
     (place / "tulip" / "deep" / "deeper").mkdir(parents=True)
     names = ("a", "b.PNG", "c.jpg", "d.txt", "e.data", "deep/deeper/f.WEBP")
@@ -98,7 +98,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_class_without_a_readable_picture_is_refused(place, name):
+def test_a_class_without_a_readable_image_is_refused(place, name):
     write(place, 2)
     (place / "tulip").mkdir()
     counted, make = OTHERS[name]
@@ -200,7 +200,7 @@ def test_a_class_of_webp_is_a_class():
     assert np.bincount(source.train.targets).tolist() == [20, 20, 20]
 
 
-def test_a_bomb_among_training_pictures_is_skipped(place):
+def test_a_decompression_bomb_in_training_is_skipped(place):
     write(place, 2)
     shutil.copy(case("webp-pixel-bomb") / "bomb.webp", place / "rose" / "photo.jpg")
     (note,) = folders.source(str(place), SquarePhotos(16), None).notes
@@ -222,7 +222,7 @@ def test_damaged_jpegs_write_no_message(place, capfd):
     assert not capfd.readouterr().err
 
 
-def test_a_picture_does_not_depend_on_its_batch(place):
+def test_an_image_does_not_depend_on_its_batch(place):
     for k in range(40):
         height, width, channels = 5 + k % 7, 6 + k % 5, (1, 3)[k % 2]
         encoded = tf.io.encode_png(photo(k, height, width, channels)).numpy()
@@ -269,7 +269,7 @@ def test_a_class_may_be_called_train(place):
     assert folders.source(str(place), SquarePhotos(16), None).labels == ("daisy", "train")
 
 
-def test_a_folder_without_pictures_is_refused(place):
+def test_a_folder_without_images_is_refused(place):
     with pytest.raises(DataError, match="not a readable directory"):
         folders.source(str(place / "missing"), SquarePhotos(0), None)
     with pytest.raises(DataError, match="holds no folders"):
@@ -281,14 +281,14 @@ def test_a_folder_without_pictures_is_refused(place):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_any_picture_becomes_colour_of_one_size(channels):
+def test_every_image_becomes_a_colour_image_of_one_size(channels):
     fitted = FitPhoto((24, 24, 3))(photo(0, 50, 9, channels)).numpy()
     assert fitted.shape == (24, 24, 3) and fitted.dtype == np.uint8
     if channels < 3:
         np.testing.assert_array_equal(fitted[..., 0], fitted[..., 2])
 
 
-def test_a_picture_of_the_right_size_passes_unchanged():
+def test_an_image_of_the_right_size_is_unchanged():
     image = photo(0, 24, 24)
     np.testing.assert_array_equal(FitPhoto((24, 24, 3))(image), image)
 

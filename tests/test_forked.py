@@ -41,7 +41,7 @@ def both(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_a_fork_ends_as_a_process_does(name, both, elsewhere):
+def test_a_fork_has_the_exit_status_of_a_process(name, both, elsewhere):
     code, status = ENDS[name]
     (elsewhere / "replay.py").write_text(code)
     real, fork = both([sys.executable, "-I", str(elsewhere / "replay.py"), "one", "ä two"])
@@ -51,7 +51,7 @@ def test_a_fork_ends_as_a_process_does(name, both, elsewhere):
 
 
 @pytest.mark.thorough
-def test_a_fork_answers_as_a_process_does(exported, tmp_path):
+def test_a_fork_prints_what_a_process_prints(exported, tmp_path):
     run = exported(Mnist)
     samples = modality_of(run).sample_inputs(run.samples.raw, run)
     inputs = {name: values for name, values in samples.items() if "/input/" in name}
@@ -71,7 +71,7 @@ def test_a_fork_answers_as_a_process_does(exported, tmp_path):
         np.testing.assert_array_equal(values, fork[name])
 
 
-def test_other_programs_are_processes(elsewhere):
+def test_other_programs_run_as_processes(elsewhere):
     (elsewhere / "other.py").write_text("import sys; print('tensorflow' in sys.modules)")
     done = forked.run([sys.executable, "-I", str(elsewhere / "other.py")], **OPTIONS)
     assert (done.returncode, done.stdout) == (0, "False\n")

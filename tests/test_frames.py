@@ -34,7 +34,7 @@ def test_numbers_survive_exactly(numbers, tmp_path):
     )
 
 
-def test_thousandths_are_not_thousands(tmp_path):
+def test_decimals_of_a_frame_are_not_thousands(tmp_path):
     """1.234 alone could be a thousand if another column has decimal commas."""
     cells = read({"a": [1.234, 5.678], "b": ["1,5", "2,75"]}, tmp_path)["a"]
     assert [numerals.proven_decimal_mark(cell) for cell in cells] == [".", "."]
@@ -70,7 +70,7 @@ def test_dates_of_numpy_are_dates(tmp_path):
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_frames_of_libraries(library, tmp_path):
+def test_frames_of_pandas_and_polars(library, tmp_path):
     module = pytest.importorskip(library)
     frame = module.DataFrame(
         {"a": [1.5, None, 3.25], "b": ["x", None, "z"], "c": [1, 2, 3], "d": [True, False, None]}
@@ -98,7 +98,7 @@ def test_a_frame_becomes_an_address_once():
 
 
 @pytest.mark.parametrize("data", [[], {"x": [1.0], "price": [3]}])
-def test_a_field_of_json_holds_no_frame(data):
+def test_a_frame_is_not_a_json_field(data):
     with pytest.raises(apps.FieldError, match="expected an address"):
         apps.Regression.from_json({"data": data, "target": "price"})
     assert not (state_directory() / frames.DATA_FOLDER).exists()
@@ -129,7 +129,7 @@ def test_images_and_labels_become_an_archive():
         (lambda: apps.Regression(data=3), "expected a text"),
     ],
 )
-def test_other_data_are_answered(make, words):
+def test_other_data_raise_an_error(make, words):
     with pytest.raises(ValueError, match=words) as raised:
         make()
     assert isinstance(raised.value, DataError) or "--data" in str(raised.value)

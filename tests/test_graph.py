@@ -82,7 +82,7 @@ def flat(rows):
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
-def test_the_graph_answers_as_the_model(app, kept):
+def test_the_graph_predicts_as_the_model(app, kept):
     run = kept(app)
     inputs = asked_of(run)
     assert "model" in vars(run)
@@ -98,7 +98,7 @@ def test_the_graph_answers_as_the_model(app, kept):
 @pytest.mark.parametrize(
     "columns", ["size", "kind", pytest.param("size,kind", marks=pytest.mark.thorough)]
 )
-def test_rows_of_one_kind_of_column_are_answered(columns, tmp_path, ask):
+def test_rows_with_one_type_of_column_are_predicted(columns, tmp_path, ask):
     """Without numbers, or without texts, one of the matrices has no column."""
     names = columns.split(",")
     cells = {"size": [f"{k % 13}.5" for k in range(200)], "kind": ["oak", "elm"] * 100}
@@ -120,7 +120,7 @@ def test_rows_of_one_kind_of_column_are_answered(columns, tmp_path, ask):
     )
 
 
-def test_a_graph_that_is_not_ours_is_not_loaded(kept, monkeypatch):
+def test_a_graph_of_another_user_is_not_loaded(kept, monkeypatch):
     run = kept(Regression)
     monkeypatch.setattr("inference.servable.Servable", None)
     inputs = asked_of(run)
@@ -141,7 +141,7 @@ def test_a_graph_that_is_not_ours_is_not_loaded(kept, monkeypatch):
     assert answers_without_it() == before
 
 
-def test_a_graph_of_another_model_is_made_anew(kept):
+def test_a_graph_of_another_model_is_replaced(kept):
     run = kept(Mnist)
     told = run.path / "run.json"
     told.write_text(told.read_text() + " ")
@@ -152,7 +152,7 @@ def test_a_graph_of_another_model_is_made_anew(kept):
     assert not list(run.path.glob(".graph-*"))
 
 
-def test_a_graph_of_a_model_that_was_changed_since_is_not_asked(kept):
+def test_a_graph_of_an_older_model_is_not_used(kept):
     """With --trust the changed model answers, not the graph of the one before."""
     run = kept(Mnist)
     with (run.path / "model.keras").open("ab") as file:
@@ -165,7 +165,7 @@ def test_a_graph_of_a_model_that_was_changed_since_is_not_asked(kept):
     [pytest.param(Mnist, marks=pytest.mark.thorough), Regression],
     ids=lambda app: app.name(),
 )
-def test_a_graph_that_is_replaced_while_it_is_opened_changes_no_answer(app, kept, monkeypatch):
+def test_replacing_a_graph_while_it_is_opened_changes_no_prediction(app, kept, monkeypatch):
     """What was checked is what is loaded; where it has gone the model answers."""
     run = kept(app)
     inputs = asked_of(run)
@@ -186,7 +186,7 @@ def test_a_graph_that_is_replaced_while_it_is_opened_changes_no_answer(app, kept
     np.testing.assert_allclose(numbers, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_nothing_is_kept_beside_a_run_of_somebody_else(tiny_run, tmp_path, monkeypatch):
+def test_no_graph_is_saved_in_a_run_of_another_user(tiny_run, tmp_path, monkeypatch):
     shutil.copytree(tiny_run(Mnist).path, tmp_path / "run", ignore=WITHOUT_GRAPH)
     run = Run.load(tmp_path / "run")
     monkeypatch.setenv("ATHANOR_KEY_FILE", str(tmp_path / "another" / "key"))
@@ -216,7 +216,7 @@ def imported(module):
 
 
 @pytest.mark.parametrize("module", ["inference.modalities", "inference.saved_graph"])
-def test_what_predicts_does_not_import_keras(module):
+def test_predicting_does_not_import_keras(module):
     known, left = set(), {module}
     while left:
         one = left.pop()
@@ -249,7 +249,7 @@ def last_line(program, words):
 @pytest.mark.parametrize(
     "app", [Finetune, Mnist, Recommender, Regression, Text], ids=lambda a: a.name()
 )
-def test_one_answer_takes_less_than_three_seconds_of_the_processor(app, kept):
+def test_one_prediction_takes_less_than_three_processor_seconds(app, kept):
     run = kept(app)
     inputs = asked_of(run)[:1]
     if app is Regression:
@@ -261,6 +261,6 @@ def test_one_answer_takes_less_than_three_seconds_of_the_processor(app, kept):
 
 
 @pytest.mark.thorough
-def test_what_an_answer_does_not_need_is_imported_when_it_is_used(kept):
+def test_unused_modules_are_imported_on_first_use(kept):
     run = kept(Mnist)
     assert last_line(ONE + AFTER, command(Mnist, run, asked_of(run)[:1])) == "both"

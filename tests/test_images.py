@@ -62,7 +62,7 @@ def mnist(load):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_digit_comes_out_close_to_the_original(change, mnist):
+def test_a_changed_digit_is_restored_close_to_the_original(change, mnist):
     fit, digits = mnist
     fitted = np.stack([fit(CHANGES[change](digit)).numpy() for digit in digits])
     assert (fitted.shape, fitted.dtype) == (digits.shape, digits.dtype)
@@ -73,7 +73,7 @@ def test_a_changed_digit_comes_out_close_to_the_original(change, mnist):
 
 
 @pytest.mark.thorough
-def test_the_measure_of_closeness_distinguishes_images(mnist):
+def test_the_distance_distinguishes_images(mnist):
     """Another digit, and an empty picture, are not close."""
     _, digits = mnist
     assert np.abs(digits[1:].astype(int) - digits[:-1]).mean() > 2 * CLOSE
@@ -90,7 +90,7 @@ def test_an_embedded_digit_of_the_right_size_is_unchanged(change, load):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_colour_training_images_take_every_kind_of_picture(channels):
+def test_images_of_every_kind_become_colour_images(channels):
     fit = FitImage.adapted(pictures(50, (16, 16, 3)))
     fitted = fit(pictures(1, (40, 40, channels)).features[0])
     assert (fitted.shape, fitted.dtype) == ((16, 16, 3), tf.uint8)
@@ -119,7 +119,7 @@ def test_training_images_need_not_be_square(shape, size):
 @pytest.mark.parametrize(
     "channels", [4, *(pytest.param(number, marks=pytest.mark.thorough) for number in (1, 2, 3))]
 )
-def test_blocks_of_pixels_change_no_bit(channels, monkeypatch):
+def test_processing_in_blocks_changes_no_bit(channels, monkeypatch):
     """An image is laid on white in blocks: as float32 one of 67 megapixels took 2.4 GB."""
     size = (41, 23, channels)
     image = tf.constant(np.random.default_rng(0).integers(0, 256, size, "uint8"))
@@ -149,7 +149,7 @@ def on_black(shape):
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_an_empty_picture_is_accepted(level, load):
+def test_an_empty_image_is_accepted(level, load):
     fit = FitImage.adapted(load("embedded").train)
     assert fit(np.full((50, 70, 3), level, np.uint8)).shape == (8, 8, 1)
 
@@ -165,7 +165,7 @@ def test_proportions_are_kept():
 
 
 @pytest.mark.parametrize("encode", ["png", "jpeg", "gif", "bmp"])
-def test_files_of_every_kind_are_decoded(encode, load):
+def test_files_of_every_format_are_decoded(encode, load):
     digit = load("embedded").test.numpy([0]).features[0]
     colour = np.repeat(digit, 3, axis=-1)
     decoded = decode(ENCODE[encode](colour))
@@ -235,7 +235,7 @@ def test_a_single_class_is_refused():
         require_classes(split_source(source(classes=1)), "made")
 
 
-def test_a_jpeg_cut_within_its_header_is_known_without_the_decoder(tmp_path):
+def test_a_jpeg_with_a_truncated_header_is_detected_without_the_decoder(tmp_path):
     path, place, notes = tmp_path / "a.jpg", io.BytesIO(), Image.Exif()
     notes[0x010E] = "a garden"
     Image.fromarray(np.zeros((8, 16, 3), "uint8")).save(place, "JPEG", exif=notes, progressive=True)

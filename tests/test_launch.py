@@ -29,7 +29,7 @@ def started(code, before="pass", **options):
     return subprocess.Popen([sys.executable, "-c", body], **pipes)
 
 
-def test_every_line_tells_whose_it_is(capfd):
+def test_every_line_begins_with_the_number_of_its_worker(capfd):
     launch.launch(
         worker("import sys\nprint('one\\ntwo')\nprint('three', file=sys.stderr)"), workers=2
     )
@@ -38,7 +38,7 @@ def test_every_line_tells_whose_it_is(capfd):
     assert sorted(complained.splitlines()) == ["[0] three", "[1] three"]
 
 
-def test_a_program_reads_the_output_of_the_chief_as_it_is(capfd):
+def test_json_output_of_the_chief_is_unchanged(capfd):
     launch.launch(worker("if me == 0: print(json.dumps({'a': 1}))"), workers=3, plain=True)
     assert json.loads(capfd.readouterr().out) == {"a": 1}
 
@@ -77,26 +77,26 @@ def test_one_failure_ends_all_and_is_the_status(failing, capfd, monkeypatch):
     assert "starting all again" not in capfd.readouterr().err
 
 
-def test_the_chief_may_keep_what_it_has_before_it_is_stopped(capfd):
+def test_the_chief_may_write_a_checkpoint_before_it_is_stopped(capfd):
     code = "import sys, time\nif me: sys.exit(1)\ntime.sleep(1); print('kept'); sys.exit(1)"
     with pytest.raises(launch.WorkerError, match="Worker 1 failed with status 1"):
         launch.launch(worker(code), workers=2)
     assert capfd.readouterr().out == "[0] kept\n"
 
 
-def test_the_cause_is_told_from_its_consequences():
+def test_the_cause_of_a_failure_is_reported_not_its_consequences():
     status = LostError.exit_status
     code = f"import sys, time\nif me == 0: sys.exit({status})\ntime.sleep(0.5); sys.exit(1)"
     with pytest.raises(launch.WorkerError, match="Worker 1 failed with status 1"):
         launch.launch(worker(code), workers=2)
 
 
-def test_who_is_late_after_the_chief_does_not_matter(monkeypatch):
+def test_workers_that_run_on_after_the_chief_are_ignored(monkeypatch):
     monkeypatch.setattr(launch, "EXIT_GRACE_SECONDS", 0.3)
     launch.launch(worker("import time\nif me: time.sleep(60)"), workers=2)
 
 
-def test_what_a_signal_ended_is_started_again(tmp_path, capfd):
+def test_workers_ended_by_a_signal_are_restarted(tmp_path, capfd):
     place = tmp_path / "run"
     code = f"""import pathlib, signal, time
 run = pathlib.Path({str(place)!r})
@@ -118,7 +118,7 @@ time.sleep(0.3)
     assert (place / "kept.txt").read_text() == "once once "
 
 
-def test_restarts_come_to_an_end(capfd):
+def test_the_number_of_restarts_is_limited(capfd):
     code = "import time\nif me == 1: os.kill(os.getpid(), 9)\ntime.sleep(60)"
     with pytest.raises(launch.WorkerError, match="after 2 restarts") as found:
         launch.launch(worker(code), workers=2, restarts=2)
@@ -126,7 +126,7 @@ def test_restarts_come_to_an_end(capfd):
     assert capfd.readouterr().err.count("starting all again") == 2
 
 
-def test_a_finished_run_is_not_begun_again(tmp_path, capfd):
+def test_a_finished_run_is_not_restarted(tmp_path, capfd):
     (tmp_path / "run.json").write_text("{}")
     code = "import signal; os.kill(os.getpid(), signal.SIGKILL)"
     with pytest.raises(launch.WorkerError):
@@ -154,7 +154,7 @@ INTERRUPTED = {
 }
 
 
-def test_an_interrupted_run_is_begun_again(tmp_path, capfd):
+def test_an_interrupted_run_is_restarted(tmp_path, capfd):
     (tmp_path / "run.json").write_text(json.dumps(INTERRUPTED))
     (tmp_path / CHECKPOINT).mkdir()
     (tmp_path / CHECKPOINT / "000001.checkpoint").touch()
@@ -165,7 +165,7 @@ def test_an_interrupted_run_is_begun_again(tmp_path, capfd):
     assert "starting all again" in capfd.readouterr().err
 
 
-def test_under_nohup_the_end_of_the_terminal_is_nothing():
+def test_nohup_ignores_the_end_of_the_terminal():
     process = started(
         "import time\nprint('ready', flush=True)\ntime.sleep(1)",
         before="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)",
@@ -215,7 +215,7 @@ time.sleep(60)
         (["mnist", "train", "--run-dir", "/"], "which is not empty"),
     ],
 )
-def test_mistakes_are_answered_once(ask, arguments, answer):
+def test_usage_errors_are_printed_once(ask, arguments, answer):
     status, said, complained = ask("launch", *arguments)
     assert (status, said) == (2, "")
     assert answer in complained
@@ -238,7 +238,7 @@ def test_workers_get_the_command_and_one_directory(ask, monkeypatch, elsewhere):
     assert (asked["workers"], asked["restarts"], asked["plain"]) == (3, 3, True)
 
 
-def test_the_launcher_loads_nothing_heavy():
+def test_the_launcher_imports_no_heavy_package():
     code = (
         "import sys, training.distributed.launch; from cli import main; "
         "main._run(['launch', 'mnist', 'train', '--x'])"

@@ -21,7 +21,7 @@ from pipelines.examples import Examples
 PHOTO = (224, 224, 3)
 
 
-def test_photos_are_judged_in_batches_of_some_megabytes(monkeypatch):
+def test_photographs_are_evaluated_in_batches_of_some_megabytes(monkeypatch):
     """As pictures 1,000 took 5 GB in a network on photos."""
     asked = []
 
@@ -39,7 +39,7 @@ def test_photos_are_judged_in_batches_of_some_megabytes(monkeypatch):
 
 
 @pytest.mark.parametrize(("shape", "most"), [(PHOTO, 27), ((28, 28, 1), MAX_INFERENCE_BATCH_SIZE)])
-def test_predicted_pictures_are_read_in_batches_of_some_megabytes(shape, most, monkeypatch):
+def test_predict_reads_images_in_batches_of_some_megabytes(shape, most, monkeypatch):
     asked = []
 
     def answered(_, block):
@@ -109,7 +109,7 @@ print(most() - before)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
-def test_judging_many_users_keeps_memory_flat():
+def test_evaluating_many_users_keeps_memory_flat():
     """A million users with 2,000 items took 22 GB; now 0.2 GiB beside the data."""
     done = subprocess.run(
         [sys.executable, "-c", USERS], capture_output=True, text=True, check=False
@@ -155,7 +155,7 @@ print(peak() - before)
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("kind", ["photo", "digit"])
-def test_a_large_picture_takes_little_more_than_its_pixels(kind):
+def test_a_large_image_takes_little_more_memory_than_its_pixels(kind):
     """RGBA of 67 megapixels is 268 MB; with float32 copies it took 2,400 MB."""
     done = subprocess.run(
         [sys.executable, "-c", LARGE_PNG.replace("KIND", kind)],
@@ -168,7 +168,7 @@ def test_a_large_picture_takes_little_more_than_its_pixels(kind):
 
 
 @pytest.mark.parametrize("verb", [*console.APP_VERBS, *console.RUN_VERBS, "serve", "doctor"])
-def test_a_lack_of_memory_names_flags_of_the_verb_alone(verb):
+def test_a_memory_error_names_only_flags_of_the_command(verb):
     """--batch-size was blamed in verbs that have no such flag."""
     for app in apps.ALL:
         words = [app.name(), verb] if verb in (*console.APP_VERBS, *console.RUN_VERBS) else [verb]

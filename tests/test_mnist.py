@@ -23,7 +23,7 @@ def test_default_network_is_small():
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("model", ["softmax", "mlp", "cnn"])
-def test_every_model_answers_every_shape(model, shape):
+def test_every_model_takes_every_shape(model, shape):
     network = Mnist(model=model).make_network(splits(shape, classes=7))
     assert network(np.zeros((2, *shape), "float32")).shape == (2, 7)
 
@@ -133,7 +133,7 @@ def test_a_field_on_its_bound_is_taken(name, value):
     ("count", "batch_size", "steps", "rate"),
     [(60_000, 96, 7500, 0.2), (1245, 96, 144, 0.2), (288, 48, 72, 0.06), (72, 24, 36, 0.015)],
 )
-def test_few_pictures_make_small_batches_and_small_steps(count, batch_size, steps, rate):
+def test_few_images_get_small_batches_and_learning_rates(count, batch_size, steps, rate):
     assert Mnist().effective_batch_size(count) == batch_size
     assert Mnist().epochs * (count // batch_size) == steps
     assert Mnist().peak_learning_rate_for(steps) == pytest.approx(rate)
@@ -141,7 +141,7 @@ def test_few_pictures_make_small_batches_and_small_steps(count, batch_size, step
     assert Mnist(learning_rate=0.1).peak_learning_rate_for(steps) == 0.1
 
 
-def test_three_hundred_pictures_are_enough_for_the_default_flags(tmp_path):
+def test_default_flags_learn_from_300_images(tmp_path):
     """In batches of 96 at the full rate the loss rose, and the first epoch was the best."""
     digits = load_digits()
     x, y = digits.images[:300] / 16, digits.target[:300]

@@ -28,11 +28,11 @@ def modalities_by_room():
     }
 
 
-def test_every_room_knows_every_modality():
+def test_every_package_has_every_modality():
     assert modalities_by_room() == dict.fromkeys(modalities_by_room(), MODALITY_NAMES)
 
 
-def test_every_room_knows_every_task():
+def test_every_package_has_every_task():
     from evaluation.tasks import TASKS
     from inference.named_outputs import OUTPUT_NAMES
     from training.manifest import ANSWERS

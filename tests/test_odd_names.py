@@ -30,7 +30,7 @@ NAMES = {
     "name",
     [pytest.param(name, marks=[] if name == "pattern" else pytest.mark.thorough) for name in NAMES],
 )
-def test_a_run_is_trained_and_asked_where_names_are_odd(name, ask, elsewhere):
+def test_train_and_predict_work_in_a_directory_with_an_odd_name(name, ask, elsewhere):
     place = elsewhere / NAMES[name]
     place.mkdir()
     table, run = place / f"{NAMES[name]}.csv", place / "run [a]"
@@ -55,7 +55,7 @@ def test_a_run_is_trained_and_asked_where_names_are_odd(name, ask, elsewhere):
 
 
 @pytest.mark.parametrize("name", ["a[1]", "b*c", "d?e", "with blanks", "数据"])
-def test_a_pattern_is_not_taken_for_its_matches(name, exported, tmp_path):
+def test_a_path_with_wildcards_is_not_expanded(name, exported, tmp_path):
     """TensorFlow would read `b*c` as every directory whose name begins with b and ends with c."""
     kept = exported(Mnist).path / "export" / "1"
     shutil.copytree(kept, tmp_path / name)
@@ -68,7 +68,7 @@ def test_a_pattern_is_not_taken_for_its_matches(name, exported, tmp_path):
     np.testing.assert_array_equal(*answers)
 
 
-def test_a_search_works_in_a_pattern_and_refuses_a_name_that_is_not_utf8(ask, elsewhere):
+def test_a_search_accepts_wildcards_and_refuses_a_name_that_is_not_utf8(ask, elsewhere):
     (elsewhere / "rows.csv").write_text(f"a,b,y\n{ROWS}\n")
     flags = ["--data", "rows.csv", "--target", "y", "--epochs", "1", "--trials", "1"]
     status, _, told = ask("regression", "tune", *flags, "--run-dir", elsewhere / "a[1]")
@@ -80,7 +80,7 @@ def test_a_search_works_in_a_pattern_and_refuses_a_name_that_is_not_utf8(ask, el
     assert not refused.exists()
 
 
-def test_images_in_folders_of_odd_names_are_trained_and_asked(ask, elsewhere):
+def test_train_and_predict_read_image_folders_with_odd_names(ask, elsewhere):
     photos = elsewhere / os.fsdecode(b"photos\xe9 [1]")
     for label in ("oak", os.fsdecode(b"orm\xe9")):
         (photos / label).mkdir(parents=True)

@@ -108,7 +108,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 @pytest.mark.parametrize("way", [decode, tf.function(decode, autograph=False)], ids=["", "graph"])
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(way, bomb):
+def test_an_image_with_too_many_pixels_is_refused_before_decoding(way, bomb):
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         way(tf.constant(BOMBS[bomb]()))
     assert re.fullmatch(
@@ -117,7 +117,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(way, bomb)
 
 
 @pytest.mark.parametrize("kind", ["lossy", "lossless", "extended"])
-def test_every_kind_of_webp_is_measured_and_read(kind):
+def test_size_and_pixels_of_every_kind_of_webp_are_read(kind):
     size = image_size(webp(kind))
     assert (int(size.height), int(size.width)) == (8, 8)
     assert decode(webp(kind)).shape[:2] == (8, 8)
@@ -140,7 +140,7 @@ UNREAD = {
 
 @pytest.mark.parametrize("name", UNREAD)
 @pytest.mark.parametrize("way", [decode, tf.function(decode, autograph=False)], ids=["", "graph"])
-def test_a_format_whose_size_is_not_known_is_refused_before_it_is_decoded(way, name):
+def test_a_format_of_unknown_size_is_refused_before_decoding(way, name):
     content = UNREAD[name]()
     assert format_name(content) == name.split(",")[0] and not is_supported(content)
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected PNG, JPEG, GIF, BMP or W"):
@@ -148,7 +148,7 @@ def test_a_format_whose_size_is_not_known_is_refused_before_it_is_decoded(way, n
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
-def test_a_picture_is_known_by_its_content(name):
+def test_an_image_format_is_detected_by_content(name):
     content = saved(name)
     assert is_supported(content) and format_name(content).upper() == name
 
@@ -165,7 +165,7 @@ WRITTEN = {
 @pytest.mark.parametrize(
     ("kind", "mode"), [(kind, mode) for kind, modes in WRITTEN.items() for mode in modes]
 )
-def test_every_mode_of_colour_is_read_as_pillow_reads_it(kind, mode):
+def test_every_colour_mode_is_read_as_by_pillow(kind, mode):
     across, down = np.meshgrid(np.arange(40), np.arange(30))
     picture = np.stack([across * 6, down * 8, 255 - across * 3], -1).astype("uint8")
     image = Image.fromarray(picture)
@@ -194,7 +194,7 @@ def bmp_of_32_bits(masks, header=40, packed=3):
 
 
 @pytest.mark.parametrize("way", [decode, tf.function(decode, autograph=False)], ids=["", "graph"])
-def test_the_last_byte_of_a_bmp_of_32_bits_is_alpha_only_where_it_says_so(way):
+def test_a_bmp_of_32_bits_has_alpha_only_if_its_header_says_so(way):
     """Programs write 0 there; then a whole picture was transparent, and white."""
     usual = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
     for content in (bmp_of_32_bits(b"", packed=0), bmp_of_32_bits(usual, 108)):
@@ -215,7 +215,7 @@ def test_a_run_length_encoded_bmp_is_refused():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 2)], ids=str)
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
-def test_pictures_of_any_proportions_are_fitted(kind, size):
+def test_images_of_any_proportions_are_resized(kind, size):
     place = io.BytesIO()
     Image.fromarray(np.full((*size, 3), 200, "uint8")).save(place, kind)
     for fit in (
@@ -234,7 +234,7 @@ def test_all_frames_of_a_gif_count():
 
 
 @pytest.mark.thorough
-def test_all_pictures_of_a_request_count(monkeypatch):
+def test_all_images_of_a_request_count(monkeypatch):
     monkeypatch.setattr("pipelines.images.decoding.MAX_TOTAL_PIXELS", 8 * 8 * 3)
     picture = tf.io.encode_png(np.full((8, 8, 3), 7, "uint8")).numpy()
 

@@ -207,7 +207,7 @@ def test_folders_of_small_images_stay_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize("before", ["folder:", ""])
-def test_files_of_a_folder_are_answered_as_they_were_read(tmp_path, before):
+def test_predict_reads_files_as_training_does(tmp_path, before):
     """What is drawn on black, away from the middle, stays there in files of any size."""
     for number in range(60):
         place = tmp_path / "ab"[number % 2]

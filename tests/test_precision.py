@@ -13,7 +13,7 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "athanor" / "precision.json"
 
 
-def test_auto_remembers_its_measurement(cache):
+def test_auto_reads_its_stored_measurement(cache):
     """A second call believes the file: numbers put there decide."""
     first = precision.choose_precision("auto", "image")
     assert precision.choose_precision("auto", "image") == first
@@ -25,7 +25,7 @@ def test_auto_remembers_its_measurement(cache):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"a": 1}'])
-def test_a_damaged_measurement_is_taken_again(content, cache, monkeypatch):
+def test_a_damaged_measurement_is_repeated(content, cache, monkeypatch):
     monkeypatch.setattr(precision, "_convolution_seconds", {"float32": 2.0, "bfloat16": 1.0}.get)
     cache.parent.mkdir(parents=True)
     cache.write_text(content)
@@ -34,7 +34,7 @@ def test_a_damaged_measurement_is_taken_again(content, cache, monkeypatch):
     assert {"float32", "bfloat16"} in [set(seconds) for seconds in known.values() if seconds != 1]
 
 
-def test_what_is_asked_for_is_not_measured(cache):
+def test_a_given_precision_is_not_measured(cache):
     assert precision.choose_precision("float32", "image").policy == "float32"
     assert precision.choose_precision("bfloat16", "text").policy == "mixed_bfloat16"
     assert precision.choose_precision("auto", "text").policy == "float32"

@@ -38,7 +38,7 @@ def test_predict_names_what_it_cannot_read(houses, tmp_path, ask):
     assert "'abc' (ask.csv line 4)" in error
 
 
-def test_the_examples_of_a_run_are_read_as_they_were(houses, ask):
+def test_examples_of_a_run_are_read_as_in_training(houses, ask):
     from inference.predict import examples
     from training.run import Run
 

@@ -93,7 +93,7 @@ def test_a_pipe_is_left_to_its_reader():
     os.close(reading)
 
 
-def test_tensorflow_is_not_loaded_for_it():
+def test_tensorflow_is_not_imported_for_a_mistake():
     """By the command line, one process for all."""
     commands = []
     for name, fields, _ in REFUSED:

@@ -3,7 +3,7 @@
 from data_checks import progress
 
 
-def test_lines_come_every_five_seconds_of_each_kind(monkeypatch, capsys):
+def test_progress_prints_a_line_every_five_seconds(monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     with progress.shown_progress() as tell:

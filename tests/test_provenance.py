@@ -56,12 +56,12 @@ def assert_refused(answer, *parts):
 
 @pytest.mark.usefixtures("stranger")
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_run_of_somebody_else_is_refused(verb, ask, here):
+def test_a_run_of_another_user_is_refused(verb, ask, here):
     assert_refused(ask(*VERBS[verb]), str(here / "run"), "another user")
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_run_without_a_mark_is_refused(verb, ask, here):
+def test_a_run_without_a_signature_is_refused(verb, ask, here):
     for mark in here.rglob(provenance.SIGNATURE_FILE):
         mark.unlink()
     assert_refused(ask(*VERBS[verb]), str(here / "run"), provenance.SIGNATURE_FILE)
@@ -70,42 +70,42 @@ def test_a_run_without_a_mark_is_refused(verb, ask, here):
 @pytest.mark.parametrize(
     "name", [*provenance.RUN_FILES, "export/1/saved_model.pb", "export/1/about.json"]
 )
-def test_a_change_is_noticed(name, ask, here):
+def test_a_changed_file_is_detected(name, ask, here):
     path = here / "run" / name
     content = path.read_bytes()
     path.write_bytes(content + b" " if name.endswith("json") else content[:-1] + b"x")
     assert_refused(ask(*VERBS["serve" if "export" in name else "evaluate"]), "changed since")
 
 
-def test_another_file_that_would_be_loaded_is_noticed(ask, here):
+def test_an_added_file_that_would_be_loaded_is_detected(ask, here):
     (here / "run" / "export" / "1" / "assets").mkdir(exist_ok=True)
     (here / "run" / "export" / "1" / "assets" / "more").write_text("")
     assert_refused(ask(*VERBS["serve"]), "changed since")
 
 
 @pytest.mark.usefixtures("here", "stranger")
-def test_a_run_that_is_trusted_is_loaded(ask):
+def test_a_trusted_run_is_loaded(ask):
     status, output, error = ask(*VERBS["predict"], "--trust", "--json")
     assert status == 0, error
     assert json.loads(output)["predictions"]
 
 
 @pytest.mark.usefixtures("stranger")
-def test_what_a_run_says_of_itself_is_compared_whoever_made_it(ask, here):
+def test_compare_reads_scores_without_a_valid_signature(ask, here):
     scores = {"test": {"loss": 0.1}, "intervals": {"loss": [0.0, 0.2]}}
     (here / "run" / "scores.json").write_text(json.dumps(scores))
     assert ask("compare", "run", "run")[0] == 0
 
 
 @pytest.mark.usefixtures("stranger")
-def test_a_new_version_of_somebody_else_is_not_served(exported, tmp_path):
+def test_a_new_version_of_another_user_is_not_served(exported, tmp_path):
     shutil.copytree(exported(Mnist).path / "export", tmp_path / "models")
     with pytest.raises(NothingServedError, match="--trust"):
         Server([f"m={tmp_path / 'models'}"], Settings(port=0, log=tmp_path / "log"))
 
 
 @pytest.mark.usefixtures("stranger")
-def test_the_key_is_the_user_s_alone(tmp_path):
+def test_only_the_user_can_read_the_key(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     provenance.sign(tmp_path, provenance.RUN_FILES)
     key = provenance.key_file()
@@ -115,7 +115,7 @@ def test_the_key_is_the_user_s_alone(tmp_path):
     assert key.read_text() not in (tmp_path / provenance.SIGNATURE_FILE).read_text()
 
 
-def test_without_a_place_for_a_key_the_process_has_one(monkeypatch, tmp_path):
+def test_an_unwritable_key_directory_gives_a_key_for_the_process(monkeypatch, tmp_path):
     monkeypatch.setenv("ATHANOR_KEY_FILE", "/dev/null/key")
     provenance._key.cache_clear()
     (tmp_path / "run.json").write_text("{}")
@@ -167,7 +167,7 @@ def programs(tree, path):
             yield "no safe_mode=False"
 
 
-def test_no_file_is_read_as_a_program():
+def test_no_source_loads_data_as_code():
     assert not offenders(lambda tree, path: list(programs(tree, path)))
 
 
@@ -202,7 +202,7 @@ def holding(place, *texts):
 
 
 @pytest.mark.slow
-def test_what_is_written_tells_nothing_of_its_user(elsewhere):
+def test_written_files_do_not_name_the_user(elsewhere):
     """Also where it names the data by a path in the user's home."""
     home = elsewhere / "home" / "somebody"
     home.mkdir(parents=True)
@@ -222,7 +222,7 @@ def test_what_is_written_tells_nothing_of_its_user(elsewhere):
     assert manifest["fields"]["data"] == "csv:~/rows.csv"
 
 
-def test_a_home_is_known_by_whole_names(monkeypatch):
+def test_a_home_directory_matches_only_whole_names(monkeypatch):
     monkeypatch.setenv("HOME", "/people/ann")
     told = {
         "csv:/people/ann/a.csv": "csv:~/a.csv",
@@ -238,7 +238,7 @@ def test_a_home_is_known_by_whole_names(monkeypatch):
     assert expand_home("~/a.csv") == Path("/people/ann/a.csv")
 
 
-def test_addresses_of_runs_are_kept_apart(exported):
+def test_served_names_are_not_paths(exported):
     """A name is what stands in the server's paths, never a path."""
     from serving.addresses import ServeError, addresses
 

@@ -50,7 +50,7 @@ def keys(examples, *positions):
     return [Entry(key_of(examples.content_hashes()[k])) for k in positions]
 
 
-def test_a_list_takes_out_of_train_and_validation_and_never_out_of_test(splits, listed):
+def test_a_list_applies_to_training_and_validation_but_not_to_test(splits, listed):
     path = listed(
         *keys(splits.train, 0, 3), *keys(splits.valid, 1), *keys(splits.test, 2), Entry("00" * 8)
     )
@@ -104,7 +104,7 @@ def test_a_run_with_a_list_can_be_evaluated_again(ask, elsewhere):
     assert report.score(again)["examples"] == before["test"]
 
 
-def test_a_training_keeps_its_own_list_and_no_other(listed, elsewhere):
+def test_a_run_directory_has_a_copy_of_its_list(listed, elsewhere):
     path, kept = listed(Entry("00" * 8)), elsewhere / "kept.csv"
     quarantine.copy_list(path, kept)
     quarantine.copy_list(kept, kept)  # a run that goes on is given its own
@@ -151,7 +151,7 @@ def test_folds_with_an_unusable_list_write_nothing(content, ask, elsewhere):
 
 
 @pytest.mark.thorough
-def test_every_fold_leaves_out_of_training_what_is_listed(ask, elsewhere, listed):
+def test_every_fold_leaves_listed_examples_out_of_training(ask, elsewhere, listed):
     splits = Mnist().load_splits()
     flags = ["--folds", "2", "--quarantine", listed(*keys(splits.train, 0, 1, 2))]
     status, _, error = ask("mnist", "train", *TINY, *flags, "--run-dir", "folds")
@@ -175,7 +175,7 @@ def texts(elsewhere):
     return ["text", "check-data", *(f"--{name}={value}" for name, value in fields.items())]
 
 
-def test_errors_are_status_1_and_one_object(ask, texts, elsewhere):
+def test_errors_give_status_1_and_one_json_object(ask, texts, elsewhere):
     status, output, error = ask(*texts, "--json", "--write-quarantine", "list.csv")
     assert status == 1
     assert "1 finding of severity error" in error
@@ -193,7 +193,7 @@ def test_fail_on_chooses_the_failing_severity(level, expected, ask, texts):
     assert ask(*texts, "--fail-on", level)[0] == expected
 
 
-def test_the_page_stands_alone_and_is_escaped(ask, texts, elsewhere):
+def test_the_report_is_self_contained_and_escaped(ask, texts, elsewhere):
     ask(*texts)
     written = (elsewhere / "data-report.html").read_text()
     assert "<script" not in written
@@ -203,7 +203,7 @@ def test_the_page_stands_alone_and_is_escaped(ask, texts, elsewhere):
 
 
 @pytest.mark.parametrize("flag", ["--report", "--write-quarantine"])
-def test_files_of_the_user_are_left_alone(flag, ask, texts, elsewhere):
+def test_files_of_the_user_are_not_overwritten(flag, ask, texts, elsewhere):
     (elsewhere / "mine").write_text("mine")
     status, _, error = ask(*texts, flag, "mine")
     assert status == 2
@@ -220,7 +220,7 @@ def test_data_that_training_refuses_are_a_finding(ask, elsewhere):
     assert {one["check"] for one in told} == {"refused by training", "broken lines"}
 
 
-def test_a_mistaken_address_is_no_finding(ask, elsewhere):
+def test_a_wrong_address_is_a_usage_error(ask, elsewhere):
     status, output, error = ask("text", "check-data", "--data", "csv:none.csv")
     assert status == 2
     assert "none.csv" in error
@@ -228,7 +228,7 @@ def test_a_mistaken_address_is_no_finding(ask, elsewhere):
     assert list(elsewhere.iterdir()) == []
 
 
-def test_pictures_of_the_page_are_data():
+def test_images_of_the_report_are_data_urls():
     diagnosis = examine(Mnist(), None, lambda *_: None)
     assert 'src="data:image/png;base64,' in page.page(diagnosis)
 

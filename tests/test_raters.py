@@ -32,12 +32,12 @@ def clicks(random, num_users, num_items, each):
 @pytest.mark.parametrize(
     ("num_users", "num_items", "each"), [(300, 9, 7), (500, 12, 6), (60, 6, 5)]
 )
-def test_like_clicks_among_few_items_accuse_nobody(num_users, num_items, each, tmp_path):
+def test_similar_clicks_among_few_items_are_no_finding(num_users, num_items, each, tmp_path):
     rows = clicks(np.random.default_rng(0), num_users, num_items, each)
     assert not accused(write(tmp_path / "few.csv", rows, rated=False), "copied users")
 
 
-def test_who_watched_the_same_series_is_no_copy(tmp_path):
+def test_users_of_the_same_series_are_not_copies(tmp_path):
     random = np.random.default_rng(0)
     rows = [
         (f"u{user}", f"series {series} part {part}", 1)
@@ -50,14 +50,14 @@ def test_who_watched_the_same_series_is_no_copy(tmp_path):
 
 
 @pytest.mark.parametrize("rated", [True, False])
-def test_a_copied_account_is_found(rated, tmp_path):
+def test_a_copied_user_is_found(rated, tmp_path):
     rows = clicks(np.random.default_rng(0), 100, 60, 15)
     rows += [("twin", item, rating) for user, item, rating in rows if user == "u3"]
     (found,) = accused(write(tmp_path / "copied.csv", rows, rated=rated), "copied users")
     assert {one.where for one in found.occurrences} == {"u3", "twin"}
 
 
-def test_who_always_gives_the_usual_rating_is_no_machine(tmp_path):
+def test_a_user_with_constant_common_ratings_is_no_finding(tmp_path):
     random = np.random.default_rng(0)
     rows = [
         (f"u{user}", f"i{item}", 5 if random.random() < 0.95 else 1)

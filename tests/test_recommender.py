@@ -101,7 +101,7 @@ def test_messy_rows_are_counted_and_the_last_of_a_pair_is_kept(tmp_path):
     assert "1 repeated pairs" in told
 
 
-def test_usual_column_names_are_found_and_wrong_ones_are_answered():
+def test_common_column_names_are_found_and_wrong_ones_named():
     some = table("userId,movieId,rating a,x,1 b,x,2")
     assert ids.find_column(some, ids.Columns(), "user") == "userId"
     assert ids.find_column(some, ids.Columns(), "time") == ""
@@ -211,7 +211,7 @@ def test_folds_by_time_have_a_rolling_origin(split, arriving):
     assert len(seen) == len(set(seen)) == 240
 
 
-def test_random_folds_say_so_and_judge_each_pair_once():
+def test_random_folds_test_each_pair_once_with_a_note():
     whole = ids.splits(by_time(), ids.Columns(), "random")
     tests = []
     for number in (1, 2, 3):
@@ -251,7 +251,7 @@ def test_unknown_ids_become_0_and_interactions_are_known():
         assert {layer.items[place].encode() for place in met[:, 1]} == mine
 
 
-def test_gaussians_have_the_mean_and_covariance_asked_for():
+def test_gaussians_have_the_requested_mean_and_covariance():
     random = np.random.default_rng(0)
     root = random.normal(size=(3, 3))
     normal, right = root @ root.T + np.eye(3), random.normal(size=3)
@@ -426,7 +426,7 @@ def test_the_export_recommends(exported):
     assert not met & set(everything["items"].numpy()[0])
 
 
-def test_unknown_ones_are_answered_by_means(tiny):
+def test_unknown_ids_are_predicted_by_means(tiny):
     features, ratings = tiny.splits.train.numpy()
     mine = ratings[features["user"] == b"user 1"]
     mean = ratings.mean()
@@ -599,7 +599,7 @@ def test_few_users_and_items_are_enough():
     assert np.isfinite(ranking_tables(pairs, pairs).items).all()
 
 
-def test_a_messy_file_goes_all_the_way(ask, tmp_path):
+def test_a_messy_file_works_with_every_command(ask, tmp_path):
     path, run = messy(tmp_path), tmp_path / "run"
     flags = [
         "--user",
@@ -626,7 +626,7 @@ def test_a_messy_file_goes_all_the_way(ask, tmp_path):
     assert json.loads(said)["predictions"][0]["basis"].startswith("unknown user")
 
 
-def test_wrong_columns_are_answered_in_a_line(ask, tmp_path):
+def test_wrong_columns_give_a_one_line_error(ask, tmp_path):
     words = ("recommender", "train", "--data", f"csv:{messy(tmp_path)}", "--user", "Readr")
     status, _, told = ask(*words)
     assert status == 2
@@ -649,7 +649,7 @@ def test_a_fold_of_movielens_is_below_0_915(ask, tmp_path):
     assert json.loads(said)["test"]["rmse"] < 0.915
 
 
-def test_a_file_from_before_pairs_of_test_were_stored_is_read():
+def test_an_older_file_without_test_pairs_is_read():
     layer = Ids(["ann"], ["x", "y"], 1)
     layer.starts.assign([0, 0, 1])
     layer.interactions.assign([2])

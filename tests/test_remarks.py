@@ -25,7 +25,7 @@ def of_numbers(error, count=500, seed=0):
     return Predictions(target + np.random.default_rng(seed + 1).normal(0, error, count), target)
 
 
-def test_a_rated_recommender_with_poor_lists_is_told_so():
+def test_poor_rankings_get_a_remark_even_if_ratings_are_good():
     """By the rating it wins, by the lists it loses: NDCG .04 against .26 got no remark."""
     random = np.random.default_rng(0)
     poor, good = (of_lists(random.binomial(5, share, 300), 5) for share in (0.04, 0.26))
@@ -39,20 +39,20 @@ def test_a_rated_recommender_with_poor_lists_is_told_so():
     assert "rmse" not in said
 
 
-def test_a_difference_that_chance_explains_is_no_remark():
+def test_a_difference_within_chance_gets_no_remark():
     own, beside = of_numbers(24_000), {"boosting": of_numbers(21_200, seed=5)}
     assert regression.metrics(beside["boosting"])["rmse"] < regression.metrics(own)["rmse"]
     assert remarks(Regression(), regression, own, beside) == []
 
 
-def test_a_difference_that_nobody_would_see_is_no_remark():
+def test_a_tiny_difference_gets_no_remark():
     """24,250.09 against 24,246.58, however sure."""
     own = of_numbers(24_250)
     same = own._replace(predicted=own.target + 0.9998 * (own.predicted - own.target))
     assert remarks(Regression(model="linear"), regression, own, {"linear": same}) == []
 
 
-def test_a_difference_beyond_chance_is_a_remark_that_can_be_heeded():
+def test_a_difference_beyond_chance_gets_a_remark_with_a_flag():
     own, beside = of_numbers(30_000), {"linear": of_numbers(22_000), "boosting": of_numbers(21_000)}
     linear, boosting = remarks(Regression(), regression, own, beside)
     assert "rmse" in linear
@@ -73,7 +73,7 @@ def test_advice_names_the_flags_of_the_data_without_their_values():
     assert advice(Regression(), "boosting").endswith("athanor regression tune.")
 
 
-def test_paired_examples_find_what_two_intervals_would_hide():
+def test_paired_examples_find_differences_within_separate_intervals():
     right = np.random.default_rng(0).random(1000) < 0.8
     better = right | (np.arange(1000) % 20 == 0)
     own, other = of_classes(right), of_classes(better)
@@ -82,12 +82,12 @@ def test_paired_examples_find_what_two_intervals_would_hide():
     assert "accuracy" in remarks(Mnist(), classification, own, {"softmax_regression": other})[0]
 
 
-def test_the_noise_floor_is_nobodys_model():
+def test_the_noise_floor_is_not_a_baseline():
     assert remarks(Recommender(), regression, of_numbers(9), {NOISE_FLOOR: of_numbers(1)}) == []
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
-def test_every_flag_that_is_advised_exists(app):
+def test_every_advised_flag_exists(app):
     for baseline, fields in app.baseline_fields.items():
         assert dataclasses.replace(app(), **fields) != app()
         for name, value in fields.items():
@@ -95,7 +95,7 @@ def test_every_flag_that_is_advised_exists(app):
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
-def test_every_baseline_that_an_app_can_train_is_advised(app):
+def test_every_trainable_baseline_is_advised(app):
     """So that a new model of an app is not left out of the advice."""
     module = next(one for one in modalities.MODALITIES if app.modality == one.NAME)
     source = inspect.getsource(module)
@@ -119,7 +119,7 @@ def test_every_baseline_that_an_app_can_train_is_advised(app):
         (24_000.0, (24_000.0, 24_000.0), "24,000 [24,000, 24,000]"),
     ],
 )
-def test_numbers_have_the_digits_that_their_interval_supports(value, interval, shown):
+def test_numbers_have_the_digits_of_their_interval(value, interval, shown):
     assert rounding.with_interval(value, interval) == shown
 
 
@@ -140,13 +140,13 @@ def test_numbers_without_an_interval(value, shown):
     assert rounding.number(value) == shown
 
 
-def test_a_mean_has_the_digits_that_its_spread_supports():
+def test_a_mean_has_the_digits_of_its_spread():
     assert rounding.with_spread(54.3217, 2.468) == "54.3 ± 2.5"
     assert rounding.with_spread(24_912.3, 1_234.5) == "24,900 ± 1,200"
     assert rounding.with_spread(1.0, 0.0) == "1.000 ± 0.000"
 
 
-def test_a_small_table_is_boosted_by_one_thread(monkeypatch):
+def test_boosting_of_a_small_table_uses_one_thread(monkeypatch):
     """Beside other work two threads took 10.1 CPU seconds for 2,344 rows of 79 columns, one 0.6."""
     used = []
     usual = HistGradientBoostingRegressor.fit

@@ -39,20 +39,20 @@ def run(columns, tmp_path_factory):
     return train(app, run_dir=folder / "run", precision="float32", verbose=0)
 
 
-def test_columns_are_called_as_in_the_file(run, columns):
+def test_columns_have_their_names_in_the_file(run, columns):
     told = {one["title"]: one["name"] for one in model_info(run)["columns"]}
     assert list(told) == list(columns)
     assert told["年份"] != "年份" and told["rare"] == "rare"
 
 
-def test_the_picture_of_importance_calls_columns_as_in_the_file(run, columns):
+def test_the_importance_figure_has_the_column_names_of_the_file(run, columns):
     (axis,) = judged.figures(run, None)["importance.png"].axes
     shown = {label.get_text() for label in axis.get_yticklabels()}
     assert len(shown) == len(columns)
     assert {"Year Built", "rare"} <= shown
 
 
-def test_ends_are_among_the_values_that_training_saw(run, columns):
+def test_low_and_high_are_within_the_training_values(run, columns):
     """Two deviations from the mean, years of 1870 to 2010 went to 2031."""
     for one in model_info(run)["columns"]:
         seen = columns[one["title"]]
@@ -65,17 +65,17 @@ def test_ends_are_among_the_values_that_training_saw(run, columns):
             assert float(one["low"]).is_integer() and float(one["high"]).is_integer()
 
 
-def test_no_end_has_all_digits_of_a_row(run):
+def test_low_and_high_are_rounded(run):
     seconds = next(one for one in model_info(run)["columns"] if one["title"] == "seconds")
     assert seconds["low"] % 10_000 == seconds["high"] % 10_000 == 0
 
 
-def test_a_value_in_the_middle_has_no_digits_of_arithmetic(run):
+def test_the_typical_value_is_rounded(run):
     typical = {one["title"]: one["typical"] for one in model_info(run)["columns"]}
     assert len(str(typical["between"])) <= len("0.0255")
 
 
-def test_a_layer_from_before_ends_were_kept_is_read(run, columns, monkeypatch):
+def test_an_older_layer_without_low_and_high_is_read(run, columns, monkeypatch):
     layer = prepare_of(run.model)
     config = layer.get_config()
     assert PrepareColumns.from_config(config).ends == layer.ends != {}
@@ -95,5 +95,5 @@ def test_a_layer_from_before_ends_were_kept_is_read(run, columns, monkeypatch):
     ],
     ids=["nothing known", "percentiles", "a rare one"],
 )
-def test_ends(column, ends):
+def test_low_and_high_values(column, ends):
     assert usual_range(np.array(column, float)) == ends

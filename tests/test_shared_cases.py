@@ -76,18 +76,18 @@ FIRST = {folder: name for folder, name, *_ in reversed(TABLES)}
         for table in TABLES
     ],
 )
-def test_a_table_is_learnt(folder, name, target, least, train):
+def test_a_linear_model_learns_the_table(folder, name, target, least, train):
     answer, _ = train("regression", case(folder, name), *LINEAR, target)
     assert answer["test"]["r2"] >= least
 
 
-def test_a_separator_inside_a_quoted_name_is_none():
+def test_a_separator_inside_a_quoted_name_is_ignored():
     folder = "all-lines-broken-says-without-rows"
     splits = Regression(data=case(folder, "quoted.csv"), target="price").load_splits()
     assert sum(splits.sizes.values()) == 160
 
 
-def test_two_columns_of_the_name_of_the_target_are_told():
+def test_two_columns_with_the_name_of_the_target_are_noted():
     splits = Regression(
         data=case("duplicate-target-name", "twice.csv"), target="price"
     ).load_splits()
@@ -101,7 +101,7 @@ def test_rows_without_a_text_are_left_out():
 
 
 @pytest.mark.parametrize("name", ["mails.csv", "numbers.csv"])
-def test_missing_labels_are_no_classes(name):
+def test_missing_labels_are_not_classes(name):
     splits = Text(data=case("text-labels-na-are-classes", name)).load_splits()
     assert len(splits.labels) == 2
     assert any("without a class" in note for note in splits.notes)
@@ -110,7 +110,7 @@ def test_missing_labels_are_no_classes(name):
 TEXT_FILES = ("new.csv", "NEW.CSV", "new.tsv", "new.TXT")
 
 
-def test_a_file_of_texts_is_read_whatever_its_ending():
+def test_a_file_of_texts_is_read_with_any_suffix():
     expected = (CASES / "file-name-classified" / "new.csv").read_text().splitlines()[1:]
     for name in TEXT_FILES:
         path = str(CASES / "file-name-classified" / name)
@@ -118,7 +118,7 @@ def test_a_file_of_texts_is_read_whatever_its_ending():
 
 
 @pytest.mark.thorough
-def test_a_file_of_texts_is_answered_whatever_its_ending(train, ask):
+def test_predict_reads_a_file_of_texts_with_any_suffix(train, ask):
     train("text", case("file-name-classified", "plain.csv"), *TEXT)
     for name in TEXT_FILES:
         path = CASES / "file-name-classified" / name
@@ -128,13 +128,13 @@ def test_a_file_of_texts_is_answered_whatever_its_ending(train, ask):
         assert classes == ["neg", "pos", "neg"]
 
 
-def test_what_is_no_text_behind_a_table_is_named():
+def test_nul_bytes_after_a_table_are_noted():
     splits = Regression(data=case("gz-and-zip", "nul.csv"), target="price").load_splits()
     assert sum(splits.sizes.values()) == 160
     assert any("512 NUL bytes" in note for note in splits.notes)
 
 
-def test_intervals_lie_in_the_range_and_hold_the_estimate(train):
+def test_intervals_stay_in_range_and_contain_the_estimate(train):
     train("recommender", case("intervals-above-one", "plain.csv"))
     scores = json.loads(Path("run/scores.json").read_text())
     for name, value in scores["test"].items():
@@ -143,7 +143,7 @@ def test_intervals_lie_in_the_range_and_hold_the_estimate(train):
         assert name in ("rmse", "mae") or high <= 1
 
 
-def test_the_same_times_give_the_same_test_pairs():
+def test_equal_times_in_other_formats_give_the_same_test_pairs():
     found = [
         Recommender(data=case("newest-by-text-order", name), split="time").load_splits()
         for name in ("iso.csv", "dmy.csv", "us.csv")
@@ -151,14 +151,14 @@ def test_the_same_times_give_the_same_test_pairs():
     assert len({splits.fingerprint() for splits in found}) == 1
 
 
-def test_one_bad_byte_is_one_bad_letter():
+def test_one_invalid_byte_replaces_one_letter():
     splits = Text(data=case("one-bad-byte", "onebad.csv")).load_splits()
     assert splits.labels == ("négatif", "positif")
     assert any("line" in note for note in splits.notes)
 
 
 @pytest.mark.parametrize("name", ["names.csv", "days.csv"])
-def test_columns_of_which_nothing_can_be_learnt_are_refused_before_training(name, ask):
+def test_columns_without_information_are_refused_before_training(name, ask):
     target = "label" if name == "names.csv" else "y"
     data = case("only-rare-categories-crash", name)
     status, _, err = ask("regression", "train", "--data", data, *LINEAR, target)
@@ -166,7 +166,7 @@ def test_columns_of_which_nothing_can_be_learnt_are_refused_before_training(name
     assert name != "names.csv" or "learn" in err
 
 
-def test_cells_that_cannot_be_read_are_named(train, ask):
+def test_predict_names_unreadable_cells(train, ask):
     folder = "predict-says-nothing-of-bad-cells"
     train("regression", case(folder, "houses.csv"), *LINEAR, "price")
     status, out, err = ask("regression", "predict", "run", CASES / folder / "ask.csv", "--json")
@@ -184,7 +184,7 @@ def test_a_test_set_with_units_is_read(train):
 
 
 @pytest.mark.parametrize("name", ["one.csv", "tab.tsv", "two.csv"])
-def test_a_quote_swallows_no_rows(name):
+def test_an_unclosed_quote_loses_no_rows(name):
     splits = Text(data=case("quote-swallows-rows", name)).load_splits()
     assert sum(splits.sizes.values()) == 200
     assert any("quote" in note for note in splits.notes)
@@ -201,18 +201,18 @@ def test_only_items_without_a_rating_are_recommended(train, ask):
 
 
 @pytest.mark.parametrize("name", ["capital", "training"])
-def test_folders_of_splits_are_no_classes(name):
+def test_folders_of_splits_are_not_classes(name):
     place = CASES / "split-folders-as-classes" / name
     splits = Finetune(data=f"folder:{place}", size=32, weights="none").load_splits()
     assert splits.labels == ("blue", "red")
 
 
-def test_webp_is_a_class_of_pictures():
+def test_a_class_of_webp_images_is_read():
     place = CASES / "webp-class-vanishes" / "photos"
     splits = Finetune(data=f"folder:{place}", size=32, weights="none").load_splits()
     assert splits.labels == ("blue", "green", "red")
 
 
-def test_the_pixels_of_a_webp_are_known_before_it_is_decoded():
+def test_the_size_of_a_webp_image_is_read_before_decoding():
     content = (CASES / "webp-pixel-bomb" / "bomb.webp").read_bytes()
     assert tuple(map(int, decoding.image_size(content))) == (12_000, 12_000)

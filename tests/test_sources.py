@@ -142,19 +142,19 @@ def test_duplicates_are_in_one_split():
     assert all(len(names) == 1 for names in found.values())
 
 
-def test_order_moves_no_example():
+def test_the_order_does_not_change_the_splits():
     digits = embedded.digits().train
     order = np.random.default_rng(0).permutation(len(digits))
     assert sides(reordered(digits, order)) == sides(digits)
 
 
-def test_more_examples_move_none():
+def test_more_examples_do_not_move_others():
     digits = embedded.digits().train
     few, all_of_them = sides(reordered(digits, range(500))), sides(digits)
     assert few == {content: all_of_them[content] for content in few}
 
 
-def test_order_changes_no_fingerprint():
+def test_the_order_does_not_change_the_fingerprint():
     examples = pictures(100)
     turned = source()._replace(train=reordered(examples, range(99, -1, -1)))
     same = source()._replace(train=examples)
@@ -185,7 +185,7 @@ def test_official_splits_are_kept_and_dropped_from_training():
     assert contents(splits.valid) == contents(made.valid)
 
 
-def test_what_is_dropped_is_counted_whatever_its_label():
+def test_dropped_copies_are_counted_with_any_label():
     made = source(100, test=20)
     leaked = made.test.select(np.arange(4))
     leaked = Examples.of(leaked.numpy().features, (leaked.numpy().target + 1) % 3)
@@ -239,7 +239,7 @@ def test_unknown_set_names_the_directory(tmp_path):
 
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("by", ["argument", "environment"])
-def test_missing_set_names_the_directory_and_both_ways_out(by, tmp_path, monkeypatch):
+def test_a_missing_set_names_the_directory_and_two_remedies(by, tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / by))
     data_dir = tmp_path / by if by == "argument" else None
     with pytest.raises(DataError, match="not prepared") as raised:

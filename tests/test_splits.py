@@ -57,7 +57,7 @@ def test_equal_rows_are_split_as_separate_draws():
 
 @pytest.mark.parametrize("drop", [("a",), ("b", "c", "d"), ("a", "b", "c")])
 @pytest.mark.parametrize("which", [None, Fold(2, 5)])
-def test_dropping_columns_moves_no_row(drop, which):
+def test_dropping_columns_does_not_change_the_splits(drop, which):
     found = []
     for dropped in ((), drop):
         splits = split_of(categories(400), drop=dropped)
@@ -66,7 +66,7 @@ def test_dropping_columns_moves_no_row(drop, which):
         np.testing.assert_array_equal(one.rows, other.rows)
 
 
-def test_another_order_of_rows_and_columns_moves_no_row():
+def test_the_order_of_rows_and_columns_does_not_change_the_splits():
     table = categories(400)
     order = np.random.default_rng(0).permutation(400)
     turned = Table({name: table.columns[name][order] for name in reversed([*table.columns])})
@@ -77,7 +77,7 @@ def test_another_order_of_rows_and_columns_moves_no_row():
     assert keys[0] == keys[1]
 
 
-def test_more_rows_move_no_row_of_a_large_set():
+def test_more_rows_do_not_move_rows_of_a_large_set():
     random = np.random.default_rng(0)
     table = Table({"x": random.normal(size=900), "target": random.normal(size=900)})
     few, every = split_of(table.select(np.arange(500))), split_of(table)
@@ -168,7 +168,7 @@ def test_official_rows_drop_copies_but_not_rows_equal_by_chance():
     assert splits.sizes["train"] > 450
 
 
-def test_a_list_names_rows_whatever_the_columns(tmp_path):
+def test_a_quarantine_list_applies_with_any_columns(tmp_path):
     whole, less = split_of(categories(400)), split_of(categories(400), drop=("a",))
     named = whole.train.keys()[[3, 8]]
     quarantine.write(tmp_path / "list.csv", [Entry(key_of(key)) for key in named])
@@ -190,7 +190,7 @@ def test_a_list_without_matches_is_refused_and_an_empty_one_accepted(tmp_path):
         assert quarantine.remove_listed(splits, path).sizes == splits.sizes
 
 
-def test_equal_inputs_of_other_targets_have_one_fingerprint_in_every_order():
+def test_the_fingerprint_of_equal_inputs_does_not_depend_on_order():
     examples = Examples.of(np.zeros((60, 2, 2, 1), "uint8"), np.arange(60) % 2)
     features = examples.features.copy()
     features[:, 0, 0, 0] = np.arange(60) // 2

@@ -110,7 +110,7 @@ def run(*command):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
-def test_two_devices_learn_what_one_learns(app):
+def test_two_devices_learn_the_same_as_one(app):
     # In a process of its own: devices are divided before TensorFlow starts.
     done = run("-c", CHECK, app.name())
     assert done.returncode == 0, done.stderr[-3000:]
@@ -123,7 +123,7 @@ def test_keras_still_needs_its_fixes():
 
 
 @pytest.mark.slow
-def test_a_run_of_two_devices_is_a_run(tmp_path):
+def test_a_run_of_two_devices_is_an_ordinary_run(tmp_path):
     flags = ["--model", "mlp", "--epochs", "2", "--strategy", "mirrored", "--devices", "2"]
     done = run("-m", "athanor", "mnist", "train", *flags, "--run-dir", tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr[-3000:]
@@ -146,19 +146,19 @@ ALL = [app.name() for app in apps.ALL]
         pytest.param("usual", ALL, marks=pytest.mark.slow),
     ],
 )
-def test_two_devices_learn_what_one_learns_with_the_optimizer_of_an_app(size, names):
+def test_two_devices_learn_the_same_with_the_optimizer_of_an_app(size, names):
     done = run("-c", DEFAULTS, size, *names)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "WARNING" not in done.stderr
 
 
 @pytest.mark.thorough
-def test_a_mistake_is_seen_before_rounding_has_grown():
+def test_an_error_is_detected_before_rounding_grows():
     done = run("-c", MISTAKE)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_one_device_is_not_several():
+def test_mirrored_needs_several_devices():
     with pytest.raises(strategy.StrategyError, match="--devices 2 divides the CPU"):
         strategy.make_strategy("mirrored")
     with pytest.raises(strategy.StrategyError, match="expected 1 to 1"):
@@ -167,7 +167,7 @@ def test_one_device_is_not_several():
     assert strategy.num_replicas() == 1
 
 
-def test_batches_can_be_shared_out():
+def test_batch_sizes_are_divisible_by_replicas():
     app = Mnist(model="softmax")
     assert strategy.batch_size(app, 1200, 2) == 96
     assert strategy.batch_size(app, 1200, 5) == 95
@@ -181,7 +181,7 @@ def test_batches_can_be_shared_out():
 @pytest.mark.parametrize(
     ("replicas", "count", "size"), [(2, 39, 1000), (2, 1001, 1000), (3, 1000, 999), (4, 2, 10)]
 )
-def test_every_replica_sees_some_of_each_batch(replicas, count, size):
+def test_every_replica_gets_a_part_of_each_batch(replicas, count, size):
     found = _size_for_replicas(replicas, count, size)
     assert found % replicas == 0
     assert found <= max(size, replicas)
@@ -189,7 +189,7 @@ def test_every_replica_sees_some_of_each_batch(replicas, count, size):
         assert not 0 < count % found < replicas
 
 
-def test_fused_statistics_are_kerass():
+def test_fused_statistics_equal_those_of_keras():
     images = tf.random.stateless_normal((4, 3, 3, 2), (0, 1)) * 3 + 1
     layers = [FusedBatchNormalization(), keras.layers.BatchNormalization()]
     for layer in layers:

@@ -32,7 +32,7 @@ def test_any_separator(separator, tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_any_mark_of_unicode(encoding, tmp_path):
+def test_every_byte_order_mark_is_read(encoding, tmp_path):
     found = read(tmp_path, "größe,stadt\n1,Köln\n", encoding)
     assert cells(found) == {"größe": [b"1"], "stadt": ["Köln".encode()]}
     assert found.notes == ()
@@ -111,7 +111,7 @@ MANY = 'größe;text\n1,5;"two\r\nlines; é"\n\n2;x;y\r\n1.234,5;"said ""no"""\n
 
 @pytest.mark.parametrize("part", [1, 2, 3, 7, 20])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_a_file_is_the_same_in_parts_of_any_size(part, encoding, tmp_path, monkeypatch):
+def test_reading_in_parts_of_any_size_gives_the_same_table(part, encoding, tmp_path, monkeypatch):
     whole = read(tmp_path, MANY, encoding)
     assert cells(whole)["text"] == ["two\r\nlines; é".encode(), b'said "no"', "🎈".encode()]
     monkeypatch.setattr(csv_files, "CHARACTERS_PER_PART", part)
@@ -197,7 +197,7 @@ def test_no_file_is_refused(name):
         csv_files.read(name)
 
 
-def test_an_address_takes_another_ones_test(tmp_path):
+def test_a_separate_test_address_is_used(tmp_path):
     for name, value in (("own", 1), ("other", 2)):
         (tmp_path / f"{name}.csv").write_text(f"a\n{value}\n")
     found = sources.tables(
@@ -236,7 +236,7 @@ def test_a_plain_path_of_an_existing_file_is_an_address(tmp_path, monkeypatch):
         ("tfd:rows.csv", "Did you mean 'csv:rows.csv'"),
     ],
 )
-def test_a_wrong_address_is_answered_by_the_existing_file(address, says, tmp_path, monkeypatch):
+def test_a_wrong_address_names_the_existing_file(address, says, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     (tmp_path / "rows.csv").write_text("a\n1\n")
@@ -272,7 +272,7 @@ def test_tfds_columns_equal_those_of_tfds():
     assert (len(found.train), found.valid) == (5452, None)
 
 
-def test_nested_features_are_called_by_their_own_name():
+def test_nested_features_have_their_own_names():
     found = prepared("wine_quality/white").train.columns
     assert {"quality", "alcohol", "pH"} < set(found)
     assert (found["alcohol"].dtype, found["quality"].dtype) == ("float32", "int64")

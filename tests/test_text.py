@@ -91,7 +91,7 @@ def test_words(text, words):
     assert split_one(text) == words
 
 
-def test_bytes_that_are_no_text_are_words_too():
+def test_invalid_utf8_bytes_are_words():
     assert split_one(b"caf\xe9 \xff") == ["caf", "\ufffd", "\ufffd"]
 
 
@@ -108,7 +108,7 @@ def with_ngrams(*some, grams=2):
     return TextVectorizer.adapted(texts(*some), max_words=10, length=6, grams=grams, max_ngrams=100)
 
 
-def test_nothing_but_empty_texts_has_a_time_of_one():
+def test_a_batch_of_empty_texts_has_one_time_step():
     found = with_ngrams("a b", "a b")(tf.constant(["", ""]))
     assert found["words"].shape == (2, 1)
     assert not found["ngrams"].numpy().any()
@@ -262,7 +262,7 @@ def column(*values, dtype=object):
     return np.array([v.encode() if isinstance(v, str) else v for v in values], dtype=dtype)
 
 
-def test_phrases_lie_on_their_sentence_s_side_of_every_cut():
+def test_phrases_are_in_the_split_of_their_sentence():
     sentences = [f"the {k} film is {k + 1} times as good" for k in range(1000, 1300)]
     phrases = [" ".join(sentence.split()[1:size]) for sentence in sentences for size in (4, 7)]
     some = column(*sentences, *phrases, "", "as good", "word " * 100)
@@ -314,19 +314,19 @@ def test_classes_of_a_file_are_sorted_and_rows_without_one_left_out():
         ({"a": np.arange(2), "label": np.arange(2)}, {}, "expected one of texts"),
     ],
 )
-def test_columns_that_cannot_be_are_named(columns, wanted, said):
+def test_wrong_columns_are_named(columns, wanted, said):
     with pytest.raises(DataError, match=said):
         source(Tables(Table(columns)), Columns(**wanted))
 
 
-def test_odd_texts_are_answered(run):
+def test_odd_texts_are_classified(run):
     answers = predict(run, ODD)
     assert [row["input"] for row in answers] == ODD
     for row in answers:
         assert 0 < row["probability"] <= 1
 
 
-def test_an_answer_does_not_depend_on_the_others(run):
+def test_a_prediction_does_not_depend_on_other_texts(run):
     alone = [predict(run, [text])[0]["probability"] for text in ODD[:7]]
     together = [row["probability"] for row in predict(run, ODD[:7])]
     np.testing.assert_allclose(alone, together, atol=1e-5)
@@ -354,14 +354,14 @@ def test_a_table_without_the_column_of_training_is_refused(run, tmp_path):
         predict(run, [str(tmp_path / "houses.csv")])
 
 
-def test_rows_without_a_text_are_answered_and_named(run, tmp_path, capsys):
+def test_rows_without_a_text_are_classified_and_named(run, tmp_path, capsys):
     (tmp_path / "new.csv").write_text('n,text\n1,good\n2,""\n3,NA\n')
     assert [row["input"] for row in predict(run, [str(tmp_path / "new.csv")])] == ["good", "", "NA"]
     assert "2 rows without a text, such as new.csv line 3:" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["new.csv", "NEW.CSV", "t/new.tsv", "new.csv.gz", "new.zip"])
-def test_a_word_that_is_a_table_is_read(name, run, tmp_path, monkeypatch):
+def test_an_argument_that_names_a_table_is_read(name, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t").mkdir()
     content = b"text\nthe food was good\nthe room was bad\n"
@@ -375,7 +375,7 @@ def test_a_word_that_is_a_table_is_read(name, run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["new.TXT", "new", "some texts", "new.txt.gz"])
-def test_a_word_that_is_a_file_of_lines_is_read(name, run, tmp_path, monkeypatch):
+def test_an_argument_that_names_a_text_file_is_read(name, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     content = "le café était bon\nthe room was bad\n".encode("cp1252")
     Path(name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
@@ -383,12 +383,12 @@ def test_a_word_that_is_a_file_of_lines_is_read(name, run, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("name", ["t/new.tsv", "new.CSV", "./new", "~/new", "/nowhere/at/all"])
-def test_a_word_that_looks_like_a_path_has_to_be_there(name, run):
+def test_an_argument_that_looks_like_a_path_must_exist(name, run):
     with pytest.raises(UnreadableError, match=r"name of a file: there is no such file"):
         predict(run, [name])
 
 
-def test_other_files_are_refused_and_other_words_are_texts(run, tmp_path, monkeypatch):
+def test_other_files_are_refused_and_other_arguments_are_texts(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("new.json").write_text('["good"]')
     Path("good").mkdir()
@@ -398,7 +398,7 @@ def test_other_files_are_refused_and_other_words_are_texts(run, tmp_path, monkey
         assert predict(run, [word])[0]["input"] == word
 
 
-def test_words_that_move_an_answer():
+def test_words_with_the_largest_effect():
     def model(asked, training):  # noqa: ARG001
         good = tf.strings.regex_full_match(asked, ".*good.*")
         share = tf.where(good, 0.9, 0.4)

@@ -38,21 +38,21 @@ def hidden_files(path):
     return [file for file in path.rglob("*") if file.name.startswith((".", "tmp"))]
 
 
-def test_a_run_directory_holds_what_it_promises(run):
+def test_a_run_directory_has_its_files(run):
     names = {path.name for path in run.path.iterdir()}
     assert {"run.json", "history.csv", "model.keras", "logs", "samples.npz"} <= names
     assert list(run.path.glob("logs/**/events.out.tfevents.*"))
     assert not hidden_files(run.path)
 
 
-def test_history_has_a_row_an_epoch(run):
+def test_history_has_a_row_for_each_epoch(run):
     rows = epochs_of(run.path)
     assert [int(row["epoch"]) for row in rows] == list(range(1, TINY.epochs + 1))
     wanted = {"seconds", "learning_rate", "loss", "val_loss", "accuracy", "val_accuracy"}
     assert wanted <= rows[0].keys()
 
 
-def test_the_manifest_says_how_the_run_was_made(run):
+def test_the_manifest_describes_the_run(run):
     manifest = run.manifest
     assert Mnist.from_json(manifest["fields"]) == TINY == run.app
     assert manifest["fields"]["seed"] == 0
@@ -67,7 +67,7 @@ def test_the_manifest_says_how_the_run_was_made(run):
     assert manifest["stopped"] is None
 
 
-def test_samples_are_test_images_with_the_answers_of_training(run):
+def test_samples_are_test_images_with_predictions(run):
     raw, answers, labels = run.samples
     assert [label.decode() for label in labels] == list(run.splits.labels)
     np.testing.assert_array_equal(raw, run.splits.test.numpy(slice(64)).features)
@@ -76,7 +76,7 @@ def test_samples_are_test_images_with_the_answers_of_training(run):
 
 
 @pytest.mark.slow
-def test_the_model_on_the_disk_is_that_of_the_best_epoch(tmp_path):
+def test_the_saved_model_is_that_of_the_best_epoch(tmp_path):
     run = trained(Mnist(model="mlp", epochs=3, learning_rate=0.3, l2=0.0), tmp_path / "run")
     best = min(epochs_of(run.path), key=lambda row: float(row["val_loss"]))
     assert run.manifest["best_epoch"] == int(best["epoch"])
@@ -86,7 +86,7 @@ def test_the_model_on_the_disk_is_that_of_the_best_epoch(tmp_path):
 
 
 @pytest.mark.slow
-def test_bfloat16_is_recorded_and_answers_in_float32(tmp_path):
+def test_bfloat16_is_recorded_and_predictions_are_float32(tmp_path):
     run = trained(TINY, tmp_path / "run", precision="bfloat16")
     assert run.manifest["precision"]["policy"] == "mixed_bfloat16"
     assert keras.config.dtype_policy().name == "float32"
@@ -103,7 +103,7 @@ def test_nothing_is_added_to_a_directory_that_is_not_empty(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["keep.txt", ".keep"])
-def test_a_directory_that_is_not_empty_is_left_alone(name, tmp_path):
+def test_a_directory_that_is_not_empty_stays_unchanged(name, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / name).write_text("mine")
     with pytest.raises(RunError, match="not empty"):
@@ -116,7 +116,7 @@ def test_an_empty_directory_is_taken(tmp_path):
     assert trained(TINY, tmp_path / "run").path == (tmp_path / "run").resolve()
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"):
         trained(TINY, tmp_path / "file" / "run")
@@ -131,7 +131,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     ],
     ids=["batch size", "optimizer", "data"],
 )
-def test_what_cannot_be_trained_writes_nothing(app, error, elsewhere):
+def test_a_refused_training_writes_nothing(app, error, elsewhere):
     with pytest.raises(error, match="Received"):
         trained(app)
     assert list(elsewhere.iterdir()) == []
@@ -145,7 +145,7 @@ def test_a_batch_of_all_training_examples_is_one_step(tmp_path):
         trained(Mnist(batch_size=count + 1), tmp_path / "other")
 
 
-def test_divergence_before_the_first_epochs_end_leaves_nothing(elsewhere):
+def test_divergence_in_the_first_epoch_leaves_no_files(elsewhere):
     app = Mnist(model="mlp", epochs=2, learning_rate=1e20, schedule="constant", batch_norm=False)
     with pytest.raises(DivergedError, match=r"not finite.*at step \d+.*No epoch was finished"):
         trained(app)
@@ -199,7 +199,7 @@ def test_an_interrupted_run_keeps_the_best_model(tmp_path, monkeypatch):
     assert report.score(run)["test"]["accuracy"] > 0.5
 
 
-def test_an_interrupt_in_the_first_epoch_leaves_nothing(elsewhere, monkeypatch):
+def test_an_interrupt_in_the_first_epoch_leaves_no_files(elsewhere, monkeypatch):
     interrupt_in_epoch(1, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         trained(TINY)
@@ -259,7 +259,7 @@ def test_a_damaged_file_is_named(name, copied):
         _ = Run.load(copied.path).model
 
 
-def test_a_run_whose_table_was_taken_column_by_column_is_refused(tiny_run, tmp_path):
+def test_a_manifest_whose_columns_do_not_fit_the_data_is_refused(tiny_run, tmp_path):
     run = tiny_run(Regression)
     for change, said in (
         (lambda spec: spec.pop("columns"), "Train again"),
@@ -282,14 +282,14 @@ def test_a_run_whose_table_was_taken_column_by_column_is_refused(tiny_run, tmp_p
         (Recommender, "ids", "ranking", "ranking"),
     ],
 )
-def test_run_json_keeps_the_old_names_of_modality_and_task(tiny_run, app, question, answer, task):
+def test_run_json_has_the_old_names_of_modality_and_task(tiny_run, app, question, answer, task):
     run = tiny_run(app)
     written = json.loads((run.path / "run.json").read_text())
     assert (written["question"], written["answer"]) == (question, answer)
     assert (run.modality, run.task) == (question, task)
 
 
-def test_a_model_first_asked_for_inside_a_function_answers_as_outside(tiny_run):
+def test_a_model_loaded_inside_a_tf_function_predicts_the_same(tiny_run):
     run = tiny_run(Regression)
     questions = run.splits.valid.features
     inside = tf.function(lambda: run.model(questions))()
@@ -334,7 +334,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert [file.name for file in tmp_path.glob("*file*")] == ["file.json"]
 
 
-def test_runs_that_begin_in_one_second_have_directories_of_their_own(monkeypatch):
+def test_runs_that_start_in_the_same_second_have_separate_directories(monkeypatch):
     """As many threads as would be processes, all at once."""
     monkeypatch.setattr(directory.time, "strftime", lambda _: "20260101-000000")
     app, together = Mnist(), threading.Barrier(8)
@@ -352,7 +352,7 @@ def test_runs_that_begin_in_one_second_have_directories_of_their_own(monkeypatch
     assert not list(Path().glob("runs/mnist/*"))  # no step was kept
 
 
-def test_a_training_that_is_refused_leaves_what_was_there():
+def test_a_refused_training_removes_only_its_directory():
     Path("runs/mnist").mkdir(parents=True)
     with directory.reserve(Mnist(), None) as path:
         assert path.parent == Path("runs/mnist").resolve()
@@ -361,7 +361,7 @@ def test_a_training_that_is_refused_leaves_what_was_there():
 
 
 @pytest.mark.thorough
-def test_a_run_remembers_where_its_sets_lie(tmp_path, monkeypatch):
+def test_a_run_remembers_the_data_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "sets").mkdir()
     trained(TINY, tmp_path / "run", data_dir=Path("~/sets"))
@@ -372,7 +372,7 @@ def test_a_run_remembers_where_its_sets_lie(tmp_path, monkeypatch):
     assert Run.load(tmp_path / "run").data_dir is None, "TFDS's own place, or TFDS_DATA_DIR"
 
 
-def test_a_run_remembers_the_variable_that_named_its_sets(tmp_path, monkeypatch):
+def test_a_run_remembers_the_data_directory_of_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     assert sets_directory(TINY, None) is None, "it reads no such set"
     app = dataclasses.replace(TINY, data="tfds:mnist")

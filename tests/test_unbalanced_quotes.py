@@ -55,7 +55,7 @@ def test_quotes_within_texts_stay(tmp_path):
     assert column(found) == ['"Great" is what he said', 'he said "no"']
 
 
-def test_one_stray_quote_in_a_file_that_quotes(tmp_path):
+def test_one_stray_quote_in_a_quoted_file(tmp_path):
     content = 'id,text,label\n1,"bad, nasty",neg\n2,"good film,pos\n3,"said ""no"", twice",neg\n'
     (tmp_path / "file.csv").write_text(content + '4,"two\nlines, one cell",pos\n')
     found = csv_files.read(str(tmp_path / "file.csv"))
@@ -65,7 +65,7 @@ def test_one_stray_quote_in_a_file_that_quotes(tmp_path):
 
 
 @pytest.mark.parametrize("header", ['"a,b,y', 'a,"b,y', 'a,b,y"'])
-def test_a_quote_among_the_names(header, tmp_path):
+def test_a_quote_in_the_header(header, tmp_path):
     (tmp_path / "file.csv").write_text(header + "\n" + "1,2,3\n" * 60)
     found = csv_files.read(str(tmp_path / "file.csv"))
     assert [*found.train.columns] == header.split(",") and len(found.train) == 60
@@ -87,7 +87,7 @@ def test_a_cell_of_many_lines_is_one_cell_and_noted(rows, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_the_csv_module_writes_is_read_by_lines_too(seed):
+def test_files_of_the_csv_module_are_also_read_by_lines(seed):
     random = np.random.default_rng(seed)
     alphabet = list('ab ,"\n')
     rows = [["".join(random.choice(alphabet, 8)) for _ in range(3)] for _ in range(200)]

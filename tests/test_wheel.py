@@ -41,7 +41,7 @@ def wheel(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_wheel_installs_these_names_alone(wheel):
+def test_the_wheel_installs_only_these_names(wheel):
     names = {Path(name).parts[0].removesuffix(".py") for name in zipfile.ZipFile(wheel).namelist()}
     assert {name for name in names if not name.endswith(".dist-info")} == TOP_LEVEL
     assert "serving/page/index.html" in zipfile.ZipFile(wheel).namelist()

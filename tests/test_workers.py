@@ -119,7 +119,7 @@ def test_a_job_of_the_chief_comes_first(monkeypatch):
     ],
 )
 @pytest.mark.parametrize("asked", ["multiworker", "auto"])
-def test_a_damaged_tf_config_is_answered(monkeypatch, ask, elsewhere, config, reason, asked):
+def test_a_damaged_tf_config_is_refused(monkeypatch, ask, elsewhere, config, reason, asked):
     monkeypatch.setenv("TF_CONFIG", named(config))
     status, said, complained = ask("mnist", "train", "--strategy", asked)
     assert (status, said) == (2, "")
@@ -133,7 +133,7 @@ def test_a_damaged_tf_config_is_answered(monkeypatch, ask, elsewhere, config, re
 @pytest.mark.parametrize(
     "config", [None, {"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}]
 )
-def test_several_workers_have_to_be_named(monkeypatch, ask, config):
+def test_multiworker_needs_named_workers(monkeypatch, ask, config):
     monkeypatch.setenv("TF_CONFIG", named(config) if config else "")
     status, said, complained = ask("mnist", "train", "--strategy", "multiworker")
     assert (status, said) == (2, "")
@@ -143,7 +143,7 @@ def test_several_workers_have_to_be_named(monkeypatch, ask, config):
         strategy.make_strategy("multiworker")
 
 
-def test_flags_that_workers_cannot_heed_are_refused(monkeypatch, ask):
+def test_flags_that_do_not_fit_workers_are_refused(monkeypatch, ask):
     monkeypatch.setenv("TF_CONFIG", named({"cluster": TWO, "task": {"type": "worker", "index": 0}}))
     for flags in (["--devices", "2"], ["--folds", "3"]):
         status, _, complained = ask("mnist", "train", "--strategy", "multiworker", *flags)
@@ -151,7 +151,7 @@ def test_flags_that_workers_cannot_heed_are_refused(monkeypatch, ask):
         assert f"Received {' '.join(flags)} for several workers" in complained
 
 
-def test_alone_everybody_is_the_chief():
+def test_a_single_process_is_the_chief():
     assert strategy.is_chief()
     assert strategy.strategy_name() == "one"
     assert strategy.broadcast_from_chief(7) == 7
@@ -168,7 +168,7 @@ def _numbered(count):
 
 @pytest.mark.parametrize(("workers", "local"), [(2, 1), (3, 1), (2, 2)])
 @pytest.mark.parametrize("count", [24, 25, 31])
-def test_shares_of_a_pass_are_disjoint_and_whole(workers, local, count):
+def test_shards_of_a_pass_are_disjoint_and_complete(workers, local, count):
     replicas, size = workers * local, 12
     size = _size_for_replicas(replicas, count, size)
     found = [_parts(WorkerShard(w * local, local, replicas), count, size) for w in range(workers)]
@@ -180,7 +180,7 @@ def test_shares_of_a_pass_are_disjoint_and_whole(workers, local, count):
         assert max(map(len, mine)) - min(map(len, mine)) <= 1
 
 
-def test_shares_of_training_are_the_rows_of_one_process(monkeypatch):
+def test_training_shards_are_the_rows_of_one_process(monkeypatch):
     def batches(share):
         monkeypatch.setattr("pipelines.batches.for_strategy", lambda flow: flow(share))
         return shuffled_batches(_numbered(50), batch_size=8, steps_per_epoch=6, seed=3)
@@ -194,7 +194,7 @@ def test_shares_of_training_are_the_rows_of_one_process(monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_workers_learn_what_one_process_learns():
+def test_two_workers_learn_the_same_as_one_process():
     flags = ["--optimizer", "adam", "--model", "mlp", "--width", "8", "--json"]
     command = [sys.executable, "-m", "athanor", "launch", "regression", "check-distribute", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
@@ -206,14 +206,14 @@ def test_two_workers_learn_what_one_process_learns():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
-def test_two_workers_learn_what_one_learns(app):
+def test_two_workers_learn_the_same_as_one(app):
     done = launched("-c", CHECK, app.name())
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("[0] equal") == 4
 
 
 @pytest.mark.slow
-def test_a_run_of_two_workers_is_a_run_of_one_process(elsewhere):
+def test_a_run_of_two_workers_equals_one_of_a_process(elsewhere):
     flags = ["--model", "softmax", "--epochs", "3", "--optimizer", "adam"]
     for place, before in (("one", []), ("two", ["launch"])):
         done = trained(*before, "mnist", "train", *flags, "--run-dir", place, "--json")
@@ -230,7 +230,7 @@ def test_a_run_of_two_workers_is_a_run_of_one_process(elsewhere):
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_is_started_again(elsewhere):
+def test_a_killed_worker_is_restarted(elsewhere):
     flags = ["--model", "softmax", "--epochs", "12", "--patience", "0", "--run-dir", "run"]
     command = [sys.executable, "-m", "athanor", "launch", "mnist", "train", *flags]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
