@@ -1,6 +1,6 @@
 """The commands of the command line, `athanor APP VERB`, made from the fields of each app.
 
-TensorFlow is imported inside the commands, so that help and mistakes are answered at once.
+TensorFlow is imported inside the commands, so that help and error messages appear at once.
 """
 
 from typing import Annotated, Any
@@ -67,7 +67,7 @@ def command_line(app_name: str | None = None) -> App:
 
 
 def _app_commands(app_class: type[apps.App]) -> App:
-    # With the usage given, cyclopts need not read every field once more.
+    # The usage is given, because cyclopts would read every field again to write it.
     usage = f"Usage: athanor {app_class.name()}"
     cli = App(name=app_class.name(), help=apps.summary(app_class), usage=f"{usage} COMMAND")
     Fields: Any = Annotated[app_class, Parameter(name="*")]  # noqa: N806

@@ -71,7 +71,7 @@ def _argument(argument: Argument) -> Entry:
 
 
 def _label(argument: Argument) -> str:
-    """Return the names of an argument; after those of a flag the type of its value in capitals."""
+    """Return the names of an argument; a flag's are followed by the type of its value."""
     if _is_positional(argument):
         return argument.names[0].lstrip("-").upper()
     names = " ".join(dict.fromkeys([*argument.names, *argument.negatives]))

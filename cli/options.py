@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -31,19 +30,19 @@ class OutputFlags:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainFlags(TrainOptions):
-    """Flags of `train` besides the app's fields."""
+    """Flags of `train` in addition to the app's fields."""
 
     folds: int | None = None
-    """Cross-validate: train once for each of this many folds, and give mean and spread."""
+    """Number of folds: train once for each, and report the mean and spread of the scores."""
     resume: Path | None = None
-    """The directory of a run that was stopped or killed: it continues, with its own fields."""
+    """Directory of a run that was stopped or killed; it continues with its own fields."""
     config: Path | None = None
     """A YAML file of fields; flags override it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TuneFlags(TuneOptions):
-    """Flags of `tune` besides the app's fields."""
+    """Flags of `tune` in addition to the app's fields."""
 
     config: Path | None = None
     """A YAML file of fields; flags override it."""
@@ -51,15 +50,10 @@ class TuneFlags(TuneOptions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckDataFlags(CheckDataOptions):
-    """Flags of `check-data` besides the app's fields."""
+    """Flags of `check-data` in addition to the app's fields."""
 
     config: Path | None = None
     """A YAML file of fields; flags override it."""
-
-
-def flags(kind: Any) -> Any:
-    """Return the type of a command's parameter whose fields are flags."""
-    return Annotated[kind, FLAGS]
 
 
 OUTPUT, COMMON = OutputFlags(), CommonOptions()

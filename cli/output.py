@@ -93,7 +93,7 @@ def with_current_names(arguments: list[str]) -> list[str]:
         name = RENAMED_FIELDS.get(flag.removeprefix("--").replace("-", "_"))
         if flag.startswith("--") and name:
             renamed = f"--{name.replace('_', '-')}"
-            print(f"athanor: {flag} is now called {renamed}; it was read as that.", file=sys.stderr)
+            print(f"athanor: {flag} is now called {renamed}; its value was used.", file=sys.stderr)
             argument = "=".join([renamed, *value])
         current.append(argument)
     return current
@@ -124,7 +124,7 @@ def verbosity(as_json: bool) -> int:
 
 def require_whole_numbers(arguments: list[str]) -> None:
     """Raise FieldError for a fraction in place of a whole number; cyclopts would round it."""
-    whole = {
+    integer_flags = {
         "--" + field.name.replace("_", "-")
         for flags in (*apps.ALL, TrainFlags, CheckDistributeOptions, TuneFlags, ServeOptions)
         for field in dataclasses.fields(flags)
@@ -133,7 +133,7 @@ def require_whole_numbers(arguments: list[str]) -> None:
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         name, given, value = argument.partition("=")
         value = value if given else following
-        if name in whole and not re.fullmatch(r"[-+]?\d+", value) and _is_number(value):
+        if name in integer_flags and not re.fullmatch(r"[-+]?\d+", value) and _is_number(value):
             raise apps.FieldError(f"Received {name} {value}; expected a whole number.")
 
 
@@ -152,8 +152,8 @@ def require_app_first(arguments: Sequence[str]) -> None:
 def delimited(arguments: list[str]) -> list[str]:
     """Return the arguments of `launch`, with -- before the workers' command."""
     names = {app.name() for app in apps.ALL}
-    place = next((place for place, one in enumerate(arguments) if one in names), len(arguments))
-    return [*arguments[:place], "--", *arguments[place:]]
+    start = next((k for k, one in enumerate(arguments) if one in names), len(arguments))
+    return [*arguments[:start], "--", *arguments[start:]]
 
 
 def require_workers(
@@ -204,13 +204,13 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, s
     if isinstance(error, BrokenPipeError):
         lost = "the program that reads the output has ended (Broken pipe); finished work is stored."
         return BROKEN_PIPE_STATUS, lost if {"train", "tune"} & set(arguments) else ""
-    full = "No space left on device" in text
-    if full or (isinstance(error, OSError) and error.strerror):
-        reason = "No space left on device" if full else getattr(error, "strerror", "")
-        place = getattr(error, "filename", None) or "a file of the run"
+    disk_full = "No space left on device" in text
+    if disk_full or (isinstance(error, OSError) and error.strerror):
+        reason = "No space left on device" if disk_full else getattr(error, "strerror", "")
+        path = getattr(error, "filename", None) or "a file of the run"
         return 1, (
-            f"Could not write or read {place}: {reason}. Free space there, or choose another "
-            "place with --run-dir."
+            f"Could not write or read {path}: {reason}. Free space there, or choose another "
+            "directory with --run-dir."
         )
     kind = type(error).__name__
     if kind in ("MemoryError", "ResourceExhaustedError", "_ArrayMemoryError"):

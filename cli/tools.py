@@ -22,7 +22,7 @@ Common = Annotated[CommonOptions, FLAGS]
 Printed = Annotated[OutputFlags, FLAGS]
 Optimizer = Annotated[
     str,
-    Parameter(help="A name, or package.module:Class of your own, found from this directory."),
+    Parameter(help="A name, or package.module:Class, importable from this directory."),
 ]
 
 
@@ -77,8 +77,8 @@ def doctor(
     """Show versions, devices, precision, data directories and known problems.
 
     Args:
-        prune: Remove decoded sets of other versions of athanor from the cache directory, and the
-            least recently used beyond 5 GiB.
+        prune: Remove from the cache directory the decoded data sets of other versions of athanor,
+            and the least recently used ones beyond 5 GiB.
 
     """
     from training import startup

@@ -93,7 +93,7 @@ class RequestExecutor:
             async with asyncio.timeout(self.timeout):
                 yield
         except TimeoutError:
-            message = f"No answer within {self.timeout:g} seconds"
+            message = f"No response within {self.timeout:g} seconds"
             raise RequestError("DEADLINE_EXCEEDED", message) from None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The page in a real browser: each kind of question is asked, answered and explained."""
+"""The page in a real browser: inputs, predictions and explanations of each modality."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.thorough,
     pytest.mark.skipif(not CHROMIUM, reason="needs the program chromium"),
 ]
-QUIET = [
+CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -37,45 +37,44 @@ each_app = pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def opened(browser, address):
-    """A function from an app to its page, on which nothing may go wrong."""
-    wrong, contexts = [], []
+    """A function that opens the page of an app; the page must have no errors."""
+    errors, contexts = [], []
 
     def listen(page):
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: said.type != "info" and wrong.append(said.text))
-        page.on("request", lambda one: alone(one.url) or wrong.append(one.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: message.type != "info" and errors.append(message.text))
+        page.on("request", lambda request: is_own(request.url) or errors.append(request.url))
 
-    def alone(url):
+    def is_own(url):
         return url.startswith((address, "data:", "blob:"))
 
-    def open_page(app, *, answered=True, **options):
+    def open_page(app, **options):
         context = browser.new_context(**{"viewport": WIDE} | options)
         contexts.append(context)
         page = context.new_page()
         listen(page)
         page.goto(f"{address}#{app.name()}")
-        if answered:
-            expect(page.locator("#prediction .headline, #prediction table")).to_be_visible()
-            expect(page.locator("#prediction")).to_have_attribute("aria-busy", "false")
+        expect(page.locator("#prediction .headline, #prediction table")).to_be_visible()
+        expect(page.locator("#prediction")).to_have_attribute("aria-busy", "false")
         return page
 
-    open_page.wrong = wrong
+    open_page.errors = errors
     yield open_page
     for context in contexts:
         context.close()
-    assert not wrong
+    assert not errors
 
 
-def explained(page):
-    """The explanation, once it is there."""
+def explanation(page):
+    """Wait for the explanation, and return it."""
     expect(page.locator("#explanation-card")).to_be_visible()
     expect(page.locator("#explanation")).to_have_attribute("aria-busy", "false")
     return page.locator("#explanation")
@@ -86,7 +85,7 @@ def headline(page):
 
 
 @each_app
-def test_a_page_answers_explains_and_fits_a_phone_in_the_dark(app, opened):
+def test_a_page_predicts_explains_and_fits_a_phone_in_dark_colours(app, opened):
     page = opened(app, viewport=PHONE, color_scheme="dark")
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     behind, ink = page.evaluate(
@@ -95,8 +94,8 @@ def test_a_page_answers_explains_and_fits_a_phone_in_the_dark(app, opened):
     assert sum(map(int, re.findall(r"\d+", behind))) < 150 < sum(map(int, re.findall(r"\d+", ink)))
     assert page.locator("#curl").text_content().startswith(("curl ", "echo "))
     assert app.name() in page.locator("#curl").text_content()
-    if app is not Mnist:  # a tiny perceptron has no map of places
-        assert explained(page).inner_text()
+    if app is not Mnist:  # a tiny perceptron has no Grad-CAM
+        assert explanation(page).inner_text()
     labels = page.evaluate(
         "[...document.querySelectorAll('input, select, textarea')].filter((one) => "
         "!one.labels.length && !one.ariaLabel && one.ariaHidden !== 'true').length"
@@ -150,14 +149,14 @@ def test_a_photo_is_chosen_dropped_or_pasted(opened, tmp_path, exported):
     page = opened(Finetune)
     page.locator("input[type=file]").set_input_files(path)
     expect(page.locator("#curl")).to_contain_text("large.png")
-    explained(page)
+    explanation(page)
     assert (
         page.locator("#explanation canvas")
         .get_attribute("aria-label")
         .startswith("Strongest support for ")
     )
     for event in ("drop", "paste"):
-        page.evaluate(GIVE, [event, list(path.read_bytes())])
+        page.evaluate(DROP_OR_PASTE, [event, list(path.read_bytes())])
         expect(page.locator("#curl")).to_contain_text(f"{event}.png")
     label = page.locator("#prediction .bar").nth(2)
     label.click()
@@ -165,17 +164,17 @@ def test_a_photo_is_chosen_dropped_or_pasted(opened, tmp_path, exported):
     expect(page.locator("#explanation-title")).to_contain_text(label.get_attribute("data-label"))
 
 
-GIVE = """([event, bytes]) => {
-  const given = new DataTransfer();
-  given.items.add(new File([new Uint8Array(bytes)], `${event}.png`, { type: "image/png" }));
+DROP_OR_PASTE = """([event, bytes]) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([new Uint8Array(bytes)], `${event}.png`, { type: "image/png" }));
   const Kind = event === "drop" ? DragEvent : ClipboardEvent;
   const name = event === "drop" ? "dataTransfer" : "clipboardData";
-  const told = new Kind(event, { [name]: given, bubbles: true, cancelable: true });
-  (event === "drop" ? document.querySelector(".drop") : document).dispatchEvent(told);
+  const given = new Kind(event, { [name]: transfer, bubbles: true, cancelable: true });
+  (event === "drop" ? document.querySelector(".drop") : document).dispatchEvent(given);
 }"""
 
 
-def test_a_file_that_is_no_picture_is_answered_in_words(opened, tmp_path):
+def test_a_file_that_is_no_picture_gets_a_message(opened, tmp_path):
     page = opened(Finetune)
     path = tmp_path / "notes.txt"
     path.write_text("no picture")
@@ -199,9 +198,9 @@ def test_a_text_is_typed_and_its_words_are_coloured(opened):
     assert r"'\''good'\''" in page.locator("#curl").text_content()
 
 
-def test_a_row_is_filled_in_and_its_columns_are_weighed(opened):
+def test_a_row_is_filled_in_and_each_column_has_an_effect(opened):
     page = opened(Regression)
-    assert "typical values" in explained(page).inner_text()
+    assert "typical values" in explanation(page).inner_text()
     page.get_by_role("button", name="High", exact=True).click()
     expect(page.locator("#explanation .effects li")).to_have_count(10)
     before = headline(page)
@@ -217,7 +216,7 @@ def test_a_row_is_filled_in_and_its_columns_are_weighed(opened):
     expect(page.locator("#explanation")).to_contain_text("Change one")
 
 
-def test_a_user_is_picked_and_an_item_has_neighbours(opened):
+def test_a_user_is_chosen_and_an_item_has_similar_ones(opened):
     page = opened(Recommender)
     expect(page.locator("#prediction tbody tr")).to_have_count(10)
     page.get_by_label("List length").fill("3")
@@ -227,14 +226,14 @@ def test_a_user_is_picked_and_an_item_has_neighbours(opened):
     page.keyboard.press("Enter")
     expect(page.locator("#explanation h3")).to_have_text(f"Similar to {item.inner_text()}")
     assert page.locator("#explanation .similar li").count() == 8
-    page.get_by_label("User", exact=True).fill("somebody else")
-    expect(page.locator("#curl")).to_contain_text("somebody else")
+    page.get_by_label("User", exact=True).fill("unknown user")
+    expect(page.locator("#curl")).to_contain_text("unknown user")
     page.get_by_role("combobox", name="Selected item").fill("nothing known")
     expect(page.locator("#explanation")).to_contain_text("No similar items")
 
 
 @pytest.mark.slow
-def test_models_are_chosen_and_colours_are_kept(opened):
+def test_models_are_chosen_and_the_theme_is_stored(opened):
     page = opened(Text)
     page.get_by_role("link", name="regression").click()
     expect(page.locator("h1")).to_have_text("Enter a row")
@@ -247,10 +246,10 @@ def test_models_are_chosen_and_colours_are_kept(opened):
     expect(page.get_by_role("button", name="Change to light colours")).to_be_visible()
 
 
-def test_a_fault_of_the_server_is_told_in_its_words(opened):
+def test_an_error_of_the_server_is_shown(opened):
     page = opened(Regression)
-    told = '{"error": "bmi: not today"}'
-    page.route("**/*:predict", lambda route: route.fulfill(status=400, body=told))
+    body = '{"error": "bmi: not today"}'
+    page.route("**/*:predict", lambda route: route.fulfill(status=400, body=body))
     page.get_by_label("bmi").fill("30")
     expect(page.get_by_role("alert")).to_have_text("bmi: not today")
     page.route("**/*:predict", lambda route: route.abort())
@@ -259,34 +258,34 @@ def test_a_fault_of_the_server_is_told_in_its_words(opened):
     page.unroute("**/*:predict")
     page.get_by_label("bmi").fill("32")
     expect(page.locator("#prediction .headline")).to_be_visible()
-    # The browser itself tells of both.
-    assert len(opened.wrong) == 2
-    opened.wrong.clear()
+    # The browser logs both errors itself.
+    assert len(opened.errors) == 2
+    opened.errors.clear()
 
 
 @pytest.mark.parametrize("app", [Finetune, Regression, Text], ids=lambda app: app.name())
-def test_an_answer_stands_though_it_cannot_be_explained(app, opened):
+def test_a_prediction_stays_when_its_explanation_fails(app, opened):
     page = opened(app)
-    told = '{"error": "not today"}'
+    body = '{"error": "not today"}'
 
-    def answer(route):
-        # The second question is the explanation's: of many rows, or by its own signature.
-        asked = json.loads(route.request.post_data)
-        if asked.get("signature_name") == "explain" or len(asked["instances"]) > 1:
-            route.fulfill(status=400, body=told)
+    def respond(route):
+        # The second request is for the explanation: of many rows, or to its own signature.
+        request = json.loads(route.request.post_data)
+        if request.get("signature_name") == "explain" or len(request["instances"]) > 1:
+            route.fulfill(status=400, body=body)
         else:
             route.continue_()
 
-    page.route("**/*:predict", answer)
+    page.route("**/*:predict", respond)
     page.locator(".examples button").nth(1).click()
     expect(page.locator("#explanation")).to_contain_text("explanation failed: not today")
     expect(page.locator("#prediction .headline")).to_be_visible()
     assert page.get_by_role("alert").count() == 0
-    assert len(opened.wrong) == 1
-    opened.wrong.clear()
+    assert len(opened.errors) == 1
+    opened.errors.clear()
 
 
-def test_large_whole_numbers_are_numbers_of_a_column(opened):
+def test_large_whole_numbers_are_sent_as_floats(opened):
     page = opened(Regression)
     for number, written in (("16777216", "16777216.0"), ("30", "30"), ("-1e21", "-1e+21")):
         page.get_by_label("bmi").fill(number)
@@ -295,28 +294,28 @@ def test_large_whole_numbers_are_numbers_of_a_column(opened):
         expect(page.locator("#prediction .headline")).to_be_visible()
 
 
-def made_of(page, columns, weights):
-    """Show a linear model of these columns, which nobody serves, and what it is asked."""
+def mock_server(page, columns, weights):
+    """Let the page see a server of a linear model of these columns."""
     typical = {one["name"]: one["typical"] for one in columns}
     about = {
-        "app": "made", "question": "row", "answer": "number", "labels": [], "columns": columns,
+        "app": "linear", "question": "row", "answer": "number", "labels": [], "columns": columns,
         "target": {"name": "price", "unit": ""}, "examples": [typical], "examples_from": "schema",
         "signatures": {"serving_default": {"inputs": {}, "outputs": {"value": {}}}},
         "remarks": ["This model loses to boosting"],
         "score": {"metric": "rmse", "value": 1, "low": 1, "high": 1},
     }  # fmt: skip
-    told = json.dumps([{"name": "made", "version": 1, "about": about}])
-    page.route("**/v1/models", lambda route: route.fulfill(body=told))
+    models = json.dumps([{"name": "linear", "version": 1, "about": about}])
+    page.route("**/v1/models", lambda route: route.fulfill(body=models))
 
-    def answer(route):
+    def respond(route):
         rows = json.loads(route.request.post_data)["instances"]
         values = [sum(weight * row[name] for name, weight in weights.items()) for row in rows]
         route.fulfill(body=json.dumps({"predictions": values}))
 
-    page.route("**/made:predict", answer)
+    page.route("**/linear:predict", respond)
 
 
-def test_of_many_columns_those_that_matter_are_shown(browser, address):
+def test_of_many_columns_those_with_the_largest_effect_are_shown(browser, address):
     names = [f"c_{place}" for place in range(79)]
     columns = [
         {"name": name, "title": f"列 {name} %", "kind": "number"}
@@ -325,7 +324,7 @@ def test_of_many_columns_those_that_matter_are_shown(browser, address):
     ]
     columns[5] |= {"typical": 13907.0, "low": 13168.0, "high": 14634.0, "unit": DAYS}
     page = browser.new_page(viewport=PHONE)
-    made_of(page, columns, {"c_70": 9.0, "c_40": -5.0, "c_5": 0.001})
+    mock_server(page, columns, {"c_70": 9.0, "c_40": -5.0, "c_5": 0.001})
     page.goto(address)
     labels = page.locator("#input-body .field label")
     expect(labels.first).to_have_text("列 c_70 %")
@@ -340,16 +339,16 @@ def test_of_many_columns_those_that_matter_are_shown(browser, address):
     page.close()
 
 
-def test_another_version_is_shown_as_what_it_is(opened):
+def test_a_new_version_is_shown(opened):
     page = opened(Regression)
 
     def newer(route):
-        told = route.fetch().json()
-        for one in told:
+        models = route.fetch().json()
+        for one in models:
             one["version"] = 7
             if one["about"]["target"]:
                 one["about"]["target"]["name"] = "another target"
-        route.fulfill(json=told)
+        route.fulfill(json=models)
 
     page.route("**/v1/models", newer)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
@@ -357,14 +356,14 @@ def test_another_version_is_shown_as_what_it_is(opened):
     expect(page.locator("#prediction")).to_contain_text("another target")
 
 
-def renewed(page, version):
-    """Show the page again as if this version were served by now."""
+def show_version(page, version):
+    """Let the page see a new version, and wait for its prediction."""
 
     def newer(route):
-        told = route.fetch().json()
-        for one in told:
+        models = route.fetch().json()
+        for one in models:
             one["version"] = version
-        route.fulfill(json=told)
+        route.fulfill(json=models)
 
     page.route("**/v1/models", newer)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
@@ -374,27 +373,27 @@ def renewed(page, version):
 
 
 @pytest.mark.parametrize(
-    ("app", "label", "written"),
-    [(Text, "Text", "kept words"), (Regression, "bmi", "31"), (Recommender, "User", "somebody")],
+    ("app", "label", "value"),
+    [(Text, "Text", "some words"), (Regression, "bmi", "31"), (Recommender, "User", "new user")],
     ids=["text", "row", "ids"],
 )
-def test_what_is_typed_stays_when_a_version_comes(app, label, written, opened):
+def test_typed_input_stays_when_a_new_version_is_served(app, label, value, opened):
     page = opened(app)
     field = page.get_by_label(label, exact=True)
-    field.fill(written)
-    expect(page.locator("#curl")).to_contain_text(written)
+    field.fill(value)
+    expect(page.locator("#curl")).to_contain_text(value)
     field.focus()
-    renewed(page, 7)
-    expect(field).to_have_value(written)
+    show_version(page, 7)
+    expect(field).to_have_value(value)
     expect(field).to_be_focused()
-    expect(page.locator("#curl")).to_contain_text(written)
+    expect(page.locator("#curl")).to_contain_text(value)
 
 
-def test_what_is_missing_or_drawn_stays_too(opened):
+def test_missing_and_drawn_input_stays_too(opened):
     page = opened(Regression)
     page.get_by_label("bmi").fill("")
     expect(page.locator("#explanation")).to_contain_text("bmi missing")
-    renewed(page, 7)
+    show_version(page, 7)
     expect(page.locator("#explanation")).to_contain_text("bmi missing")
     page = opened(Mnist)
     pad = page.locator(".pad")
@@ -403,30 +402,30 @@ def test_what_is_missing_or_drawn_stays_too(opened):
         page.keyboard.press(key)
     expect(page.locator("#prediction .headline")).to_be_visible()
     drawn = pad.evaluate("pad => pad.toDataURL()")
-    renewed(page, 7)
+    show_version(page, 7)
     assert pad.evaluate("pad => pad.toDataURL()") == drawn
 
 
 @pytest.mark.parametrize("side", [30, 1500], ids=["sent as it is", "sent smaller"])
 def test_a_photo_is_shown_and_sent_as_it_is_stored(side, opened, tmp_path):
-    turned = Image.Exif()
-    turned[0x0112] = 6  # a quarter, says the camera
+    rotated = Image.Exif()
+    rotated[0x0112] = 6  # orientation: a quarter turn
     path, draw = tmp_path / "photo.jpg", np.random.default_rng(0)
     pixels = draw.integers(0, 256, (side, 2 * side, 3), "uint8")
-    Image.fromarray(pixels).save(path, exif=turned, quality=97)
+    Image.fromarray(pixels).save(path, exif=rotated, quality=97)
     page = opened(Finetune)
-    with page.expect_request("**/*:predict") as asked:
+    with page.expect_request("**/*:predict") as request:
         page.locator("input[type=file]").set_input_files(path)
-    (sent,) = json.loads(asked.value.post_data)["instances"]
+    (sent,) = json.loads(request.value.post_data)["instances"]
     image = Image.open(io.BytesIO(base64.b64decode(sent["image_bytes"]["b64"])))
     assert (image.format == "PNG") == (side > 1000)
     assert image.width == 2 * image.height
-    explained(page)
+    explanation(page)
     box = page.locator(".drop img").bounding_box()
     assert box["width"] > 1.5 * box["height"]
 
 
-def test_an_address_that_is_no_text_names_the_first_model(browser, address):
+def test_an_invalid_hash_shows_the_first_model(browser, address):
     page = browser.new_page()
     page.goto(f"{address}#%")
     expect(page.locator("#prediction .headline, #prediction table")).to_be_visible()
@@ -434,15 +433,15 @@ def test_an_address_that_is_no_text_names_the_first_model(browser, address):
 
 
 @pytest.mark.parametrize(
-    ("models", "said"),
+    ("models", "title"),
     [
         ('{"models": []}', "No model is served"),
         ('{"models": [{"name": "a", "version": 1, "about": null}]}', "cannot show a"),
     ],
 )
-def test_what_cannot_be_asked_is_told(models, said, browser, address):
+def test_missing_and_unknown_models_are_reported(models, title, browser, address):
     page = browser.new_page()
     page.route("**/v1/models", lambda route: route.fulfill(status=200, body=models))
     page.goto(address)
-    expect(page.locator("h1")).to_contain_text(said)
+    expect(page.locator("h1")).to_contain_text(title)
     page.close()

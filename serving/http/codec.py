@@ -175,7 +175,9 @@ def encode_response(request: PredictRequest, arrays: dict[str, np.ndarray]) -> b
         try:
             batch_of(arrays)
         except RequestError as error:
-            raise invalid(f"{request.signature.name!r} does not answer in rows: {error}") from None
+            raise invalid(
+                f"{request.signature.name!r} has no output for each row: {error}"
+            ) from None
         if len(values) > 1:
             rows = zip(*values.values(), strict=True)
             content = {key: [dict(zip(values, row, strict=True)) for row in rows]}

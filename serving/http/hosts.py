@@ -26,20 +26,20 @@ class AllowedHosts:
 
     def __init__(self, host: str, allowed: Iterable[str] = ()) -> None:
         self._names = {*LOOPBACK, host.lower(), *(name.lower() for name in allowed)}
-        self._addresses = host in ALL_INTERFACES
-        if self._addresses:
+        self._any_address = host in ALL_INTERFACES
+        if self._any_address:
             self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
 
     def allows(self, headers: Collection[tuple[bytes, bytes]]) -> bool:
         """Whether the Host header is allowed; a request without one comes from no browser."""
-        given = [value for name, value in headers if name == b"host"]
-        return ANY in self._names or all(map(self._allows, given))
+        hosts = [value for name, value in headers if name == b"host"]
+        return ANY in self._names or all(map(self._allows, hosts))
 
-    def _allows(self, given: bytes) -> bool:
-        name = _name(given.decode("latin-1").strip().lower())
+    def _allows(self, host: bytes) -> bool:
+        name = _name(host.decode("latin-1").strip().lower())
         address = _address(name)
         return name in self._names or (
-            address is not None and (self._addresses or address.is_loopback)
+            address is not None and (self._any_address or address.is_loopback)
         )
 
 
@@ -53,7 +53,7 @@ def _name(host: str) -> str:
 def _address(name: str) -> IPAddress | None:
     """Parse an address; None for a name."""
     try:
-        found = ipaddress.ip_address(name)
+        address = ipaddress.ip_address(name)
     except ValueError:
         return None
-    return getattr(found, "ipv4_mapped", None) or found
+    return getattr(address, "ipv4_mapped", None) or address

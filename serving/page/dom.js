@@ -40,8 +40,8 @@ export const examplesTitle = (about) =>
 export function examples(contents, choose, title = "Examples") {
   if (!contents.length) return null;
   const id = newId("examples");
-  const buttons = contents.map((content, place) =>
-    h("button", { type: "button", class: "example", click: () => choose(place) }, content),
+  const buttons = contents.map((content, position) =>
+    h("button", { type: "button", class: "example", click: () => choose(position) }, content),
   );
   return h(
     "div",

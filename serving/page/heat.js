@@ -18,7 +18,7 @@ export async function heatMap(source, heat, kind, label) {
   picture.src = source;
   await picture.decode();
   const canvas = h("canvas", {
-    class: kind, role: "img", "aria-label": `Strongest support for ${label}: ${place(heat)}`,
+    class: kind, role: "img", "aria-label": `Strongest support for ${label}: ${region(heat)}`,
   });
   const scale = CANVAS_SIDE / Math.max(picture.width, picture.height);
   canvas.width = Math.round(picture.width * scale);
@@ -41,7 +41,7 @@ function coloured(heat) {
   canvas.width = heat[0].length;
   const context = canvas.getContext("2d");
   const pixels = context.createImageData(canvas.width, canvas.height);
-  heat.flat().forEach((value, place) => pixels.data.set(colour(value), 4 * place));
+  heat.flat().forEach((value, position) => pixels.data.set(colour(value), 4 * position));
   context.putImageData(pixels, 0, 0);
   return canvas;
 }
@@ -55,14 +55,14 @@ function colour(value) {
   return [red, green, blue, 255 * alpha];
 }
 
-/** Describe the place of the largest value. */
-function place(heat) {
+/** Describe the region of the largest value. */
+function region(heat) {
   let best = [0, 0];
   heat.forEach((row, y) => row.forEach((value, x) => {
     if (value > heat[best[0]][best[1]]) best = [y, x];
   }));
-  const third = (at, count, names) => names[Math.min(2, Math.floor((3 * (at + 0.5)) / count))];
-  const down = third(best[0], heat.length, ["top", "middle", "bottom"]);
-  const along = third(best[1], heat[0].length, ["left", "centre", "right"]);
-  return `${down} ${along}`;
+  const third = (k, count, names) => names[Math.min(2, Math.floor((3 * (k + 0.5)) / count))];
+  const vertical = third(best[0], heat.length, ["top", "middle", "bottom"]);
+  const horizontal = third(best[1], heat[0].length, ["left", "centre", "right"]);
+  return `${vertical} ${horizontal}`;
 }

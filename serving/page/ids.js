@@ -40,12 +40,12 @@ export function mount(view) {
   };
   /** Show the recommended items of the user. */
   const showList = async (signal) => {
-    const found = await predict(view.model, listBody(), signal);
-    const names = found.items[0].filter(Boolean);
+    const recommended = await predict(view.model, listBody(), signal);
+    const names = recommended.items[0].filter(Boolean);
     if (!names.length) return showEmptyList(view, user.value);
     const instances = names.map((name) => ({ user: user.value, item: name }));
     const ratings = await predict(view.model, { instances }, signal);
-    showItems(view, names, found.scores[0], ratings, choose);
+    showItems(view, names, recommended.scores[0], ratings, choose);
     if (!item.value) item.value = names[0];
     await showPair(signal);
   };
@@ -61,8 +61,8 @@ export function mount(view) {
   const updateSoon = debounce(DEBOUNCE_MILLISECONDS, update);
   for (const input of [user, k, seen]) input.addEventListener("input", updateSoon);
   item.addEventListener("input", debounce(DEBOUNCE_MILLISECONDS, () => view.run(showPair)));
-  const pick = (place) => {
-    user.value = names[place];
+  const pick = (position) => {
+    user.value = names[position];
     item.value = "";
     update();
   };
@@ -96,16 +96,16 @@ function showEmptyList(view, name) {
 function showItems(view, names, scores, ratings, choose) {
   const known = scores.filter(Number.isFinite);
   const [low, high] = [Math.min(0, ...known), Math.max(...known)];
-  const rows = names.map((name, place) => {
-    const share = (scores[place] - low) / (high - low || 1);
+  const rows = names.map((name, position) => {
+    const share = (scores[position] - low) / (high - low || 1);
     const button = h("button", { type: "button", class: "link", click: () => choose(name) }, name);
     return h("tr", { "data-item": name },
-      h("td", { class: "rank" }, String(place + 1)),
+      h("td", { class: "rank" }, String(position + 1)),
       h("th", { scope: "row" }, button),
       h("td", { class: "wide-cell", "aria-hidden": "true" },
         h("span", { class: "track" }, fill(share))),
-      h("td", { class: "value" }, number(scores[place], high)),
-      h("td", { class: "value" }, number(ratings[place].rating)));
+      h("td", { class: "value" }, number(scores[position], high)),
+      h("td", { class: "value" }, number(ratings[position].rating)));
   });
   view.prediction.replaceChildren(
     h("table", { class: "list" },
@@ -129,16 +129,16 @@ function highlight(view, name) {
   }
 }
 
-function similarItems(found, name, choose) {
-  const names = found.items[0];
+function similarItems(similar, name, choose) {
+  const names = similar.items[0];
   if (!names.length || !names[0]) {
     return [h("p", { class: "soft" }, `No similar items are known for ${name}.`)];
   }
-  const lines = names.map((other, place) =>
+  const lines = names.map((other, position) =>
     h("li", {},
       h("button", { type: "button", class: "link label", click: () => choose(other) }, other),
-      h("span", { class: "track" }, fill(found.scores[0][place])),
-      h("span", { class: "value" }, found.scores[0][place].toFixed(2))));
+      h("span", { class: "track" }, fill(similar.scores[0][position])),
+      h("span", { class: "value" }, similar.scores[0][position].toFixed(2))));
   return [
     h("h3", {}, `Similar to ${name}`),
     h("ol", { class: "similar" }, lines),

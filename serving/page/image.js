@@ -28,9 +28,9 @@ export function mount(view) {
     return view.run(async (signal) => {
       const body = { signature_name: "encoded", instances: [picture] };
       const [row] = await predict(view.model, body, signal);
-      const explain = (index, during) => tryToExplain(view, picture, index, during);
-      const best = showPrediction(view, row, (index) => view.run((during) => explain(index, during)));
-      await explain(best, signal);
+      const explain = (index) => view.run((own) => tryToExplain(view, picture, index, own));
+      const best = showPrediction(view, row, explain);
+      await tryToExplain(view, picture, best, signal);
     });
   };
   const hint = drawn
@@ -73,13 +73,13 @@ export function mount(view) {
   document.addEventListener("paste", pasted, { signal: view.signal });
 
   const pictures = about.examples.map((one) => (one[INPUT] ?? one).b64);
-  const thumbnails = pictures.map((b64, place) =>
-    h("img", { src: address(b64), alt: `Example ${place + 1}`, class: thumbnailClass(about.image) }));
+  const thumbnails = pictures.map((b64, position) =>
+    h("img", { src: address(b64), alt: `Example ${position + 1}`, class: thumbnailClass(about.image) }));
   const showAndSend = (base64, file) => {
     board.show(address(base64));
     send(base64, file);
   };
-  const choose = (place) => showAndSend(pictures[place], "picture.png");
+  const choose = (position) => showAndSend(pictures[position], "picture.png");
   view.input.append(
     h("p", { class: "soft small" }, `One of ${about.labels.length} classes${names}.`),
     board.element,

@@ -171,9 +171,9 @@ async function refresh() {
   if (!found || found.version === version) return;
   served = newest;
   const same = found.about?.question === view.about?.question;
-  const place = fields().indexOf(document.activeElement);
+  const position = fields().indexOf(document.activeElement);
   await choose(same ? view.readInput() : null);
-  if (same) fields()[place]?.focus({ preventScroll: true });
+  if (same) fields()[position]?.focus({ preventScroll: true });
 }
 
 /** The input elements. */

@@ -32,10 +32,10 @@ function showClasses(view, probabilities, choose) {
   if (order.length <= MAX_LISTED_CLASSES) shown.sort((a, b) => a - b);
   const bars = shown.map((k) => bar(labels[k], probabilities[k], k === best, () => pick(k)));
   const pick = (k) => {
-    shown.forEach((one, place) => bars[place].setAttribute("aria-pressed", String(one === k)));
+    shown.forEach((one, position) => bars[position].setAttribute("aria-pressed", String(one === k)));
     choose(k);
   };
-  shown.forEach((one, place) => bars[place].setAttribute("aria-pressed", String(one === best)));
+  shown.forEach((one, position) => bars[position].setAttribute("aria-pressed", String(one === best)));
   const others = order.length - shown.length;
   const rest = order.slice(MAX_LISTED_CLASSES).reduce((sum, k) => sum + probabilities[k], 0);
   fillIn(

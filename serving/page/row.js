@@ -24,9 +24,9 @@ export function mount(view) {
     others.replaceChildren(...sorted.slice(MAX_SHOWN_COLUMNS).map((one) => one.element));
   };
   const rank = (names) => {
-    const places = new Map(names.map((name, place) => [name, place]));
-    const place = ({ name }) => places.get(name) ?? names.length;
-    cells.sort((a, b) => place(a) - place(b));
+    const positions = new Map(names.map((name, position) => [name, position]));
+    const position = ({ name }) => positions.get(name) ?? names.length;
+    cells.sort((a, b) => position(a) - position(b));
     arrange(cells);
   };
   // Keep the order of the fields when a new version arrives.
@@ -52,7 +52,7 @@ export function mount(view) {
       const instances = [typical, ...names.map((name) => ({ ...row, [name]: typical[name] }))];
       try {
         const [ofTypical, ...others] = await predict(view.model, { instances }, signal);
-        const without = Object.fromEntries(names.map((name, place) => [name, others[place]]));
+        const without = Object.fromEntries(names.map((name, position) => [name, others[position]]));
         tested = { ofTypical, without, numUntested: changed.length - names.length };
         explain(best);
       } catch (error) {
@@ -69,10 +69,10 @@ export function mount(view) {
   const typical = () => fill(typicals(about));
   const reset = h("button", { type: "button", class: "quiet", click: typical }, "Reset to typical values");
   const generated = about.examples_from === "schema" ? ["Typical", "Low", "High"] : [];
-  const names = about.examples.map((_, place) => generated[place] ?? `Row ${place + 1}`);
+  const names = about.examples.map((_, position) => generated[position] ?? `Row ${position + 1}`);
   view.input.append(
     h("div", { class: "spread" },
-      examples(names, (place) => fill(about.examples[place]), examplesTitle(about)) ?? h("span"),
+      examples(names, (position) => fill(about.examples[position]), examplesTitle(about)) ?? h("span"),
       reset),
     cards,
     rest || "",
@@ -94,7 +94,7 @@ async function byEffect(view) {
   const index = probabilities.indexOf(Math.max(...probabilities));
   const value = valueOrLogOdds(ofTypical, index);
   const effects = new Map(
-    tested.map(({ name }, place) => [name, Math.abs(valueOrLogOdds(others[place], index) - value)]),
+    tested.map(({ name }, position) => [name, Math.abs(valueOrLogOdds(others[position], index) - value)]),
   );
   const effect = (name) => effects.get(name) ?? 0;
   return columns.map((one) => one.name).sort((a, b) => effect(b) - effect(a));
@@ -201,17 +201,17 @@ function showEffects(view, row, predicted, { ofTypical, without, numUntested }, 
   const classes = answer === "classes";
   const title = classes ? `Effect of each column on \u201c${labels[index]}\u201d` : "Effect of each column";
   const unit = classes ? "in log-odds" : target?.unit ?? "";
-  const words = classes
+  const caption = classes
     ? "Change of the log-odds by this value, compared with the typical value of the column."
     : `Change of the prediction by this value, compared with the typical value of the column. ` +
       `If all values are typical, the prediction is ${number(ofTypical.value)}${unit ? ` ${unit}` : ""}.`;
   const untested = numUntested ? ` ${numUntested} more changed columns were not tested.` : "";
   if (!rows.length) {
-    const words = "All columns have their typical values. Change one to see its effect.";
-    view.showExplanation(title, h("p", { class: "soft small" }, words));
+    const hint = "All columns have their typical values. Change one to see its effect.";
+    view.showExplanation(title, h("p", { class: "soft small" }, hint));
     return;
   }
-  view.showExplanation(title, effectBars(rows), h("p", { class: "soft small" }, words + untested));
+  view.showExplanation(title, effectBars(rows), h("p", { class: "soft small" }, caption + untested));
 }
 
 function numberText(value, unit) {

@@ -36,8 +36,8 @@ export function mount(view) {
     });
   };
   box.addEventListener("input", debounce(DEBOUNCE_MILLISECONDS, update));
-  const choose = (place) => {
-    box.value = texts[place];
+  const choose = (position) => {
+    box.value = texts[position];
     update();
   };
   const clear = h("button", { type: "button", class: "quiet", click: () => {
@@ -74,7 +74,7 @@ function split(text) {
 
 /** A text without each of the pieces. */
 function withoutEach(pieces) {
-  return pieces.map((_, place) => pieces.filter((_, k) => k !== place).join(pieces.joint));
+  return pieces.map((_, position) => pieces.filter((_, k) => k !== position).join(pieces.joint));
 }
 
 function showEffects(view, pieces, [full, ...shortened], index) {
@@ -82,11 +82,11 @@ function showEffects(view, pieces, [full, ...shortened], index) {
   const value = valueOrLogOdds(full, index);
   const effects = shortened.map((row) => value - valueOrLogOdds(row, index));
   const largest = Math.max(0.05, ...effects.map(Math.abs));
-  const words = pieces.flatMap((piece, place) => [
-    word(piece, effects[place], effects[place] / largest),
+  const words = pieces.flatMap((piece, position) => [
+    word(piece, effects[position], effects[position] / largest),
     pieces.joint,
   ]);
-  const ranked = pieces.map((piece, place) => [piece, effects[place]]);
+  const ranked = pieces.map((piece, position) => [piece, effects[position]]);
   ranked.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
   const described = ranked.slice(0, 5).map(([piece, effect]) => `${piece} ${signed(effect)}`);
   view.showExplanation(
