@@ -135,7 +135,7 @@ def _add_run_commands(cli: App, app_class: type[apps.App] | None, usage: str) ->
         options: Annotated[CommonOptions, FLAGS] = COMMON,
         printed: Annotated[OutputFlags, FLAGS] = OUTPUT,
     ) -> None:
-        """Evaluate a run: metrics, intervals, baselines, per-class table, pictures."""
+        """Evaluate a run: metrics, intervals, baselines, per-class table, figures."""
         with output.output(printed.json) as emit:
             emit(runs.evaluate(app_class or runs.app_of(run), run, options))
 

@@ -58,7 +58,7 @@ def train(
 
 
 def evaluate(run: "Run | Path | str", **options: Any) -> "Scores":
-    """Score a run on its test examples again, and draw its pictures into its directory.
+    """Score a run on its test examples again, and draw its figures into its directory.
 
     Args:
         run: the run, or its directory.

@@ -38,7 +38,7 @@ INPUTS: dict[ModalityName, Inputs] = {
 
 
 def evaluate(app: type[apps.App], path: Path, options: CommonOptions) -> dict[str, Any]:
-    """Evaluate a run and draw its pictures."""
+    """Evaluate a run and draw its figures."""
     run = load(app, path, options)
     from evaluation import console_tables, report
 

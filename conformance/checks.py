@@ -21,12 +21,13 @@ from conformance.subject import (
     apply_steps,
     gradient_sequence,
     gradients_at,
-    values,
-    variables,
+    make_variables,
+    values_of,
     weights_after,
 )
 
 NUM_STEPS = 200
+MAX_REMAINING_RATIO = 0.1  # of the last to the first value of a minimised function
 
 
 class Skipped(Exception):  # noqa: N818
@@ -49,6 +50,10 @@ def assert_equal(
     require(
         largest <= tolerance, f"off by {largest:.1e}, at most {tolerance:.0e} allowed: {remedy}"
     )
+
+
+def _float32(arrays: list[np.ndarray]) -> list[Any]:
+    return [ops.cast(array, "float32") for array in arrays]
 
 
 def equals_its_reference(subject: Subject) -> None:
@@ -78,21 +83,22 @@ def _rosenbrock(weights: list[Any]) -> Any:
 
 
 def _mixed(weights: list[Any]) -> Any:
-    """Keep a centred kernel reachable: CentralizedGradient cannot change means of kernels."""
+    """Compute a loss whose target kernels have mean 0: CentralizedGradient cannot change means."""
     total = 0.0
-    for one in weights:
-        if len(one.shape) > 1:
-            slope = ops.linspace(-0.5, 0.5, one.shape[0], dtype="float32")
-            target = ops.reshape(slope, (-1, *[1] * (len(one.shape) - 1)))
-            axes = tuple(range(len(one.shape) - 1))
-            total += ops.mean(ops.square(one - ops.mean(one, axes, keepdims=True) - target))
+    for weight in weights:
+        rank = len(weight.shape)
+        if rank > 1:
+            slope = ops.linspace(-0.5, 0.5, weight.shape[0], dtype="float32")
+            target = ops.reshape(slope, (-1, *[1] * (rank - 1)))
+            means = ops.mean(weight, tuple(range(rank - 1)), keepdims=True)
+            total += ops.mean(ops.square(weight - means - target))
         else:
-            total += ops.mean(ops.square(one - 0.5))
+            total += ops.mean(ops.square(weight - 0.5))
     return total
 
 
-# Functions by name, with the shapes of their weights.
-TARGETS: dict[str, tuple[Callable[[list[Any]], Any], list[tuple[int, ...]]]] = {
+# Functions to minimise, with the shapes of their weights.
+FUNCTIONS: dict[str, tuple[Callable[[list[Any]], Any], list[tuple[int, ...]]]] = {
     "a bowl": (_bowl, [(5,)]),
     "a product of matrices": (_matrix, [(2, 2), (2, 3)]),
     "Rosenbrock's valley": (_rosenbrock, [(2,)]),
@@ -102,13 +108,16 @@ TARGETS: dict[str, tuple[Callable[[list[Any]], Any], list[tuple[int, ...]]]] = {
 
 def minimizes(subject: Subject) -> None:
     """Reduces four functions to a tenth, at its own learning rate or 0.01, 0.1, 1 or 0.001."""
-    for name, (function, shapes) in TARGETS.items():
+    for name, (function, shapes) in FUNCTIONS.items():
         ratios = []
         for rate in dict.fromkeys((subject.learning_rate, *LEARNING_RATES)):
             ratios.append(_remaining_ratio(subject.make(rate), function, shapes))
-            if ratios[-1] < 0.1:
+            if ratios[-1] < MAX_REMAINING_RATIO:
                 break
-        require(min(ratios) < 0.1, f"left {min(ratios):.2g} of {name} in {NUM_STEPS} steps")
+        require(
+            min(ratios) < MAX_REMAINING_RATIO,
+            f"left {min(ratios):.2g} of {name} in {NUM_STEPS} steps",
+        )
 
 
 def _remaining_ratio(optimizer: Any, function: Any, shapes: list[tuple[int, ...]]) -> float:
@@ -130,8 +139,8 @@ class _FunctionOfWeights(keras.Model):
         super().__init__(name="weights")
         self.function = function
         self.parts = [
-            self.add_weight(shape=one.shape, initializer=_constant(one), name=f"part_{place}")
-            for place, one in enumerate(start)
+            self.add_weight(shape=part.shape, initializer=_constant(part), name=f"part_{index}")
+            for index, part in enumerate(start)
         ]
 
     def call(self, inputs: Any) -> Any:
@@ -154,24 +163,18 @@ def keeps_its_arguments(subject: Subject) -> None:
 def accepts_a_schedule(subject: Subject) -> None:
     """A schedule gives the same steps as setting each learning rate by hand, down to 0."""
     schedule = keras.optimizers.schedules.PolynomialDecay(subject.learning_rate, 10)
-    scheduled, by_hand = variables(), variables()
-    one, other = subject.make(schedule), subject.new()
-    other.build(by_hand)
+    scheduled, by_hand = make_variables(), make_variables()
+    with_schedule, without_schedule = subject.make(schedule), subject.new()
+    without_schedule.build(by_hand)
     for step in range(5):
-        gradients = [ops.cast(some, "float32") for some in gradients_at(START, step)]
-        other.learning_rate = float(schedule(step))
-        one.apply(gradients, scheduled)
-        other.apply(gradients, by_hand)
-    assert_equal(
-        values(scheduled), values(by_hand), 1e-6, "use the argument learning_rate of update_step"
-    )
-    require(not np.allclose(values(scheduled)[0], START[0], atol=1e-9), "it did not move")
-    assert_equal(
-        weights_after(subject.make(0.0), 2),
-        START,
-        0.0,
-        "use the argument learning_rate of update_step",
-    )
+        gradients = _float32(gradients_at(START, step))
+        without_schedule.learning_rate = float(schedule(step))
+        with_schedule.apply(gradients, scheduled)
+        without_schedule.apply(gradients, by_hand)
+    remedy = "use the argument learning_rate of update_step"
+    assert_equal(values_of(scheduled), values_of(by_hand), 1e-6, remedy)
+    require(not np.allclose(values_of(scheduled)[0], START[0], atol=1e-9), "it did not move")
+    assert_equal(weights_after(subject.make(0.0), 2), START, 0.0, remedy)
 
 
 def rejects_invalid_learning_rates(subject: Subject) -> None:
@@ -186,39 +189,42 @@ def rejects_invalid_learning_rates(subject: Subject) -> None:
 
 def keeps_bfloat16(subject: Subject) -> None:
     """Weights in bfloat16 keep their dtype and end near those in float32."""
-    some = variables(dtype="bfloat16")
+    weights = make_variables(dtype="bfloat16")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        actual = apply_steps(subject.new(), some, 20)
-    for one in some:
-        require(keras.backend.standardize_dtype(one.dtype) == "bfloat16", f"became {one.dtype}")
+        actual = apply_steps(subject.new(), weights, 20)
+    for weight in weights:
+        dtype = keras.backend.standardize_dtype(weight.dtype)
+        require(dtype == "bfloat16", f"became {dtype}")
     assert_equal(actual, weights_after(subject.new(), 20), 0.1, "cast to the variable's dtype")
 
 
 def applies_ema(subject: Subject) -> None:
     """With use_ema it averages the weights and puts the averages in place at the end."""
     try:
-        made = subject.new(use_ema=True, ema_momentum=0.5)
+        optimizer = subject.new(use_ema=True, ema_momentum=0.5)
     except ValueError as error:
         raise Skipped(str(error)) from error
-    some = variables()
+    weights = make_variables()
     gradient = gradient_sequence()
-    average = [np.zeros_like(one) for one in START]
+    average = [np.zeros_like(start) for start in START]
     for _ in range(5):
-        made.apply([ops.cast(one, "float32") for one in gradient(values(some))], some)
-        average = [0.5 * a + 0.5 * b for a, b in zip(average, values(some), strict=True)]
-    made.finalize_variable_values(some)
+        optimizer.apply(_float32(gradient(values_of(weights))), weights)
+        average = [0.5 * a + 0.5 * b for a, b in zip(average, values_of(weights), strict=True)]
+    optimizer.finalize_variable_values(weights)
     # Keras starts the average at the weights after the first step.
     first = weights_after(subject.new(), 1)
     expected = [a + 0.5**5 * b for a, b in zip(average, first, strict=True)]
-    assert_equal(values(some), expected, 1e-5, "call super().build(variables)")
+    assert_equal(values_of(weights), expected, 1e-5, "call super().build(variables)")
 
 
 CLIPS = {
     "clipvalue": lambda gradients, limit: [np.clip(one, -limit, limit) for one in gradients],
-    "clipnorm": lambda gradients, limit: [_scaled(one, _norm([one]), limit) for one in gradients],
+    "clipnorm": lambda gradients, limit: [
+        _clip_by_norm(one, _norm([one]), limit) for one in gradients
+    ],
     "global_clipnorm": lambda gradients, limit: [
-        _scaled(one, _norm(gradients), limit) for one in gradients
+        _clip_by_norm(one, _norm(gradients), limit) for one in gradients
     ],
 }
 
@@ -227,7 +233,7 @@ def _norm(gradients: list[np.ndarray]) -> float:
     return math.sqrt(sum((one**2).sum() for one in gradients))
 
 
-def _scaled(gradient: np.ndarray, norm: float, limit: float) -> np.ndarray:
+def _clip_by_norm(gradient: np.ndarray, norm: float, limit: float) -> np.ndarray:
     return gradient * min(1.0, limit / norm)
 
 
@@ -235,56 +241,57 @@ def clips_gradients(subject: Subject) -> None:
     """clipvalue, clipnorm and global_clipnorm equal steps on gradients clipped beforehand."""
     for name, clip in CLIPS.items():
         clipping, plain = subject.new(**{name: 0.1}), subject.new()
-        some, others = variables(), variables()
+        weights, expected = make_variables(), make_variables()
         for step in range(3):
             gradients = gradients_at(START, step)
-            clipping.apply([ops.cast(one, "float32") for one in gradients], some)
-            plain.apply([ops.cast(one, "float32") for one in clip(gradients, 0.1)], others)
+            clipping.apply(_float32(gradients), weights)
+            plain.apply(_float32(clip(gradients, 0.1)), expected)
         remedy = f"pass {name} to super().__init__"
-        assert_equal(values(some), values(others), 1e-5, remedy)
+        assert_equal(values_of(weights), values_of(expected), 1e-5, remedy)
 
 
 def excludes_from_weight_decay(subject: Subject) -> None:
     """A variable that is excluded from weight decay moves as without weight decay."""
-    ends = []
+    final_weights = []
     for decay in (0.0, 0.5):
-        made, some = subject.new(weight_decay=decay), variables()
-        made.exclude_from_weight_decay(var_list=some)
-        ends.append(apply_steps(made, some, 3))
-    assert_equal(ends[1], ends[0], 0.0, "check self._use_weight_decay(variable)")
+        optimizer, weights = subject.new(weight_decay=decay), make_variables()
+        optimizer.exclude_from_weight_decay(var_list=weights)
+        final_weights.append(apply_steps(optimizer, weights, 3))
+    assert_equal(final_weights[1], final_weights[0], 0.0, "check self._use_weight_decay(variable)")
 
 
 def accumulates_gradients(subject: Subject) -> None:
     """Two accumulated gradients equal one step on their mean."""
-    some, others = variables(), variables()
-    twice, once = subject.new(gradient_accumulation_steps=2), subject.new()
+    weights, expected = make_variables(), make_variables()
+    accumulating, plain = subject.new(gradient_accumulation_steps=2), subject.new()
     for step in range(0, 8, 2):
         pair = gradients_at(START, step), gradients_at(START, step + 1)
-        for one in pair:
-            twice.apply([ops.cast(part, "float32") for part in one], some)
+        for gradients in pair:
+            accumulating.apply(_float32(gradients), weights)
         mean = [(a + b) / 2 for a, b in zip(*pair, strict=True)]
-        once.apply([ops.cast(part, "float32") for part in mean], others)
-    assert_equal(values(some), values(others), 1e-5, "use self.iterations, not _iterations")
+        plain.apply(_float32(mean), expected)
+    remedy = "use self.iterations, not _iterations"
+    assert_equal(values_of(weights), values_of(expected), 1e-5, remedy)
 
 
 def skips_missing_gradients(subject: Subject) -> None:
     """A variable without gradient stays unchanged, with a warning that names it."""
-    some = variables()
-    before = values(some)
-    made = subject.new()
+    weights = make_variables()
+    before = values_of(weights)
+    optimizer = subject.new()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        made.apply([ops.ones((3, 3)), None], some)
+        optimizer.apply([ops.ones((3, 3)), None], weights)
     require(any("Gradients do not exist" in str(one.message) for one in caught), "no warning")
-    require((values(some)[1] == before[1]).all(), "the variable without gradient moved")
+    require((values_of(weights)[1] == before[1]).all(), "the variable without gradient moved")
 
 
 def rejects_unknown_variables(subject: Subject) -> None:
     """Raises ValueError for variables that it was not built for."""
-    made = subject.new()
-    made.build(variables())
+    optimizer = subject.new()
+    optimizer.build(make_variables())
     try:
-        made.apply([ops.ones(one.shape) for one in START], variables())
+        optimizer.apply([ops.ones(one.shape) for one in START], make_variables())
     except ValueError:
         return
     raise AssertionError("it updated variables that it was not built for")

@@ -59,8 +59,8 @@ def _lines(results: dict[str, list[suite.Outcome]], sizes: dict[str, float]) -> 
         yield from _table({name: results[name] for name in names}, sizes)
         yield ""
     yield "## The checks\n"
-    for number, one in enumerate(next(iter(results.values())), 1):
-        yield f"{number}. {one.check}: {one.description}"
+    for number, outcome in enumerate(next(iter(results.values())), 1):
+        yield f"{number}. {outcome.check}: {outcome.description}"
     yield "\n## What to report to Keras\n"
     for number, issue in enumerate(KERAS_ISSUES, 1):
         yield f"{number}. {issue.title}\n\n   ```python"
@@ -69,9 +69,9 @@ def _lines(results: dict[str, list[suite.Outcome]], sizes: dict[str, float]) -> 
         yield f"   It prints `{actual}`; expected: `{expected}`.\n"
     yield "## Failed checks\n"
     for name, outcomes in results.items():
-        for one in outcomes:
-            if one.result == "failed":
-                yield f"- `{name}`, {one.check}: {one.reason}"
+        for outcome in outcomes:
+            if outcome.result == "failed":
+                yield f"- `{name}`, {outcome.check}: {outcome.reason}"
 
 
 def _table(results: dict[str, list[suite.Outcome]], sizes: dict[str, float]) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _table(results: dict[str, list[suite.Outcome]], sizes: dict[str, float]) -> 
     yield "| optimizer | memory | " + " | ".join(map(str, range(1, count + 1))) + " |"
     yield "|---|---|" + "---|" * count
     for name, outcomes in results.items():
-        symbols = " | ".join(SYMBOLS[one.result] for one in outcomes)
+        symbols = " | ".join(SYMBOLS[outcome.result] for outcome in outcomes)
         yield f"| `{name}` | {sizes[name]:g} | {symbols} |"
 
 

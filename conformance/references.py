@@ -98,25 +98,25 @@ def adan(
     epsilon: float = 1e-8,
     weight_decay: float = 0.0,
 ) -> Arrays:
-    """Xie et al. 2024, algorithm 1; their beta is 1 - beta here."""
-    one_, two, three = (1 - beta for beta in betas)
+    """Xie et al. 2024, algorithm 1; the paper's betas are 1 - `betas`."""
+    beta_1, beta_2, beta_3 = (1 - beta for beta in betas)  # the paper's
     w = [np.array(one, "float64") for one in weights]
     m, d, n = ([np.zeros_like(one) for one in w] for _ in range(3))
-    before: Arrays = []
+    previous: Arrays = []
     for t in range(1, steps + 1):
         gradients_at = gradient(w)
-        before = before or gradients_at
+        previous = previous or gradients_at
         for k, g in enumerate(gradients_at):
-            change = g - before[k]
-            m[k] = (1 - one_) * m[k] + one_ * g
-            d[k] = (1 - two) * d[k] + two * change
-            n[k] = (1 - three) * n[k] + three * (g + (1 - two) * change) ** 2
+            change = g - previous[k]
+            m[k] = (1 - beta_1) * m[k] + beta_1 * g
+            d[k] = (1 - beta_2) * d[k] + beta_2 * change
+            n[k] = (1 - beta_3) * n[k] + beta_3 * (g + (1 - beta_2) * change) ** 2
             m_hat, d_hat, n_hat = (
                 part / (1 - beta**t) for part, beta in zip((m[k], d[k], n[k]), betas, strict=True)
             )
             eta = rate / (np.sqrt(n_hat) + epsilon)
-            w[k] = (w[k] - eta * (m_hat + (1 - two) * d_hat)) / (1 + weight_decay * rate)
-        before = gradients_at
+            w[k] = (w[k] - eta * (m_hat + (1 - beta_2) * d_hat)) / (1 + weight_decay * rate)
+        previous = gradients_at
     return w
 
 
@@ -156,13 +156,13 @@ def lars(
     v = [np.zeros_like(one) for one in w]
     for _ in range(steps):
         for k, g in enumerate(gradient(w)):
-            local = 1.0
+            ratio = 1.0
             if w[k].ndim > 1:
-                size, slope = np.linalg.norm(w[k]), np.linalg.norm(g)
-                if size and slope:
-                    local = float(trust * size / (slope + weight_decay * size))
+                weight_norm, norm = np.linalg.norm(w[k]), np.linalg.norm(g)
+                if weight_norm and norm:
+                    ratio = float(trust * weight_norm / (norm + weight_decay * weight_norm))
                 g = g + weight_decay * w[k]
-            v[k] = momentum * v[k] + rate * local * g
+            v[k] = momentum * v[k] + rate * ratio * g
             w[k] = w[k] - v[k]
     return w
 
@@ -198,8 +198,9 @@ def prodigy(
     r, d, beta = 0.0, initial, np.sqrt(beta_2)
     for _ in range(steps):
         gradients_at = gradient(w)
-        along = sum((g * (a - b)).sum() for g, a, b in zip(gradients_at, start, w, strict=True))
-        r = beta * r + (1 - beta) * rate * d**2 * along
+        pairs = zip(gradients_at, start, w, strict=True)
+        inner_product = sum((g * (w_0 - w_t)).sum() for g, w_0, w_t in pairs)
+        r = beta * r + (1 - beta) * rate * d**2 * inner_product
         for k, g in enumerate(gradients_at):
             m[k] = beta_1 * m[k] + (1 - beta_1) * d * g
             v[k] = beta_2 * v[k] + (1 - beta_2) * d**2 * g**2
@@ -229,9 +230,9 @@ def soap(
     for t in range(1, steps):
         for k, g in enumerate(gradient(w)):
             left, right = bases[k] or (np.eye(1), np.eye(1))
-            turned = left.T @ g @ right if bases[k] else g
+            rotated = left.T @ g @ right if bases[k] else g
             m[k] = beta_1 * m[k] + (1 - beta_1) * g
-            v[k] = beta_2 * v[k] + (1 - beta_2) * turned**2
+            v[k] = beta_2 * v[k] + (1 - beta_2) * rotated**2
             m_hat = (left.T @ m[k] @ right if bases[k] else m[k]) / (1 - beta_1**t)
             step = m_hat / (np.sqrt(v[k] / (1 - beta_2**t)) + epsilon)
             w[k] = w[k] - rate * (left @ step @ right.T if bases[k] else step)

@@ -67,12 +67,12 @@ def adadelta(
 ) -> Arrays:
     """Zeiler 2012, algorithm 1."""
     w = [np.array(one, "float64") for one in weights]
-    s, moved = ([np.zeros_like(one) for one in w] for _ in range(2))
+    s, u = ([np.zeros_like(one) for one in w] for _ in range(2))
     for _ in range(steps):
         for k, g in enumerate(gradient(w)):
             s[k] = rho * s[k] + (1 - rho) * g**2
-            step = -np.sqrt(moved[k] + epsilon) / np.sqrt(s[k] + epsilon) * g
-            moved[k] = rho * moved[k] + (1 - rho) * step**2
+            step = -np.sqrt(u[k] + epsilon) / np.sqrt(s[k] + epsilon) * g
+            u[k] = rho * u[k] + (1 - rho) * step**2
             w[k] = w[k] + rate * step
     return w
 
@@ -141,12 +141,12 @@ def nadam(
     m, v = ([np.zeros_like(one) for one in w] for _ in range(2))
     product = 1.0
     for t in range(1, steps + 1):
-        now, later = (beta_1 * (1 - 0.5 * 0.96 ** (0.004 * k)) for k in (t, t + 1))
-        product *= now
+        mu, next_mu = (beta_1 * (1 - 0.5 * 0.96 ** (0.004 * k)) for k in (t, t + 1))
+        product *= mu
         for k, g in enumerate(gradient(w)):
             m[k] = beta_1 * m[k] + (1 - beta_1) * g
             v[k] = beta_2 * v[k] + (1 - beta_2) * g**2
-            m_hat = later * m[k] / (1 - product * later) + (1 - now) * g / (1 - product)
+            m_hat = next_mu * m[k] / (1 - product * next_mu) + (1 - mu) * g / (1 - product)
             w[k] = w[k] - rate * m_hat / (np.sqrt(v[k] / (1 - beta_2**t)) + epsilon)
     return w
 
@@ -186,6 +186,7 @@ def lamb(
             m[k] = beta_1 * m[k] + (1 - beta_1) * g
             v[k] = beta_2 * v[k] + (1 - beta_2) * g**2
             step = m[k] / (1 - beta_1**t) / (np.sqrt(v[k] / (1 - beta_2**t)) + epsilon)
-            size, length = np.linalg.norm(w[k]), np.linalg.norm(step)
-            w[k] = w[k] - rate * (size / length if size and length else 1.0) * step
+            weight_norm, step_norm = np.linalg.norm(w[k]), np.linalg.norm(step)
+            ratio = weight_norm / step_norm if weight_norm and step_norm else 1.0
+            w[k] = w[k] - rate * ratio * step
     return w

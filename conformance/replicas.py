@@ -11,31 +11,31 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from conformance.subject import START, Subject, find_subject, gradients_at, variables
+from conformance.subject import START, Subject, find_subject, gradients_at, make_variables
 
 
-def weights_per_replica(tested: Subject, strategy: Any) -> list[tuple]:
+def weights_per_replica(subject: Subject, strategy: Any) -> list[tuple]:
     """Return the weights of every replica after five steps on parts of the same gradients.
 
     The gradient of the matrix is sparse, with two parts per row, as of an embedding.
     """
     with strategy.scope():
-        some = variables()
-        made = tested.new()
-        made.build(some)
+        weights = make_variables()
+        optimizer = subject.new()
+        optimizer.build(weights)
 
     def update(gradients: list[Any]) -> None:
         context = tf.distribute.get_replica_context()
-        first = context.replica_id_in_sync_group == 0
+        is_first = context.replica_id_in_sync_group == 0
         fractions = [0.25, 0.75] if context.num_replicas_in_sync == 2 else [1.0, 0.0]
-        fraction = tf.where(first, *fractions)
+        fraction = tf.where(is_first, *fractions)
         matrix, vector = (fraction * tf.cast(gradient, "float32") for gradient in gradients)
-        made.apply([_to_sparse(matrix), vector], some)
+        optimizer.apply([_to_sparse(matrix), vector], weights)
 
     step = tf.function(lambda gradients: strategy.run(update, (gradients,)))
     for number in range(5):
         step([tf.constant(gradient) for gradient in gradients_at(START, number)])
-    return [strategy.experimental_local_results(variable.value) for variable in some]
+    return [strategy.experimental_local_results(variable.value) for variable in weights]
 
 
 def _to_sparse(gradient: Any) -> tf.IndexedSlices:
@@ -46,18 +46,18 @@ def _to_sparse(gradient: Any) -> tf.IndexedSlices:
 
 
 def main(addresses: list[str]) -> None:
-    """Compare every optimizer of the addresses."""
+    """Compare two replicas with one for every optimizer of the addresses."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     for address in addresses:
-        tested = find_subject(address)
-        single = weights_per_replica(tested, tf.distribute.get_strategy())
-        for (first, second), (alone,) in zip(
-            weights_per_replica(tested, both), single, strict=True
+        subject = find_subject(address)
+        single = weights_per_replica(subject, tf.distribute.get_strategy())
+        for (first, second), (expected,) in zip(
+            weights_per_replica(subject, strategy), single, strict=True
         ):
             np.testing.assert_array_equal(first, second, address)
-            np.testing.assert_allclose(first, alone, rtol=1e-5, err_msg=address)
+            np.testing.assert_allclose(first, expected, rtol=1e-5, err_msg=address)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ class Subject:
 
     Attributes:
         name: Name of its class.
-        make: Makes one from a learning rate and arguments of keras.optimizers.Optimizer.
+        make: Makes an optimizer from a learning rate and arguments of keras.optimizers.Optimizer.
         learning_rate: A learning rate at which its steps are large enough to compare.
-        reference: The same rule in NumPy, see conformance.references; None if there is none.
+        reference: The same rule in NumPy, see conformance.references; None without one.
         address: Address for another process: a name or package.module:Class.
 
     """
@@ -57,7 +57,7 @@ class Subject:
 def find_subject(address: str) -> Subject:
     """Find an optimizer by its address: `package.module:MyOptimizer` or a name.
 
-    Raises SubjectError if there is none.
+    Raises SubjectError if the address names no optimizer.
     """
     if ":" not in address:
         return from_class(_class_by_name(address))
@@ -101,8 +101,8 @@ def from_class(cls: type) -> Subject:
     """Make the subject of a class that takes `learning_rate`; our wrappers wrap SGD."""
     name = cls.__name__
     functions = vars(references_of_keras) | vars(references)
-    named = {base for one in optimizers.names().values() for base in one.__mro__}
-    reference = functions.get(name.lower()) if cls in named else None
+    known = {base for known_class in optimizers.names().values() for base in known_class.__mro__}
+    reference = functions.get(name.lower()) if cls in known else None
     if cls in optimizers.WRAPPERS:
         wrap = lambda rate, **kwargs: cls(keras.optimizers.SGD(rate, **kwargs))  # noqa: E731
         return Subject(name, wrap, 0.1, reference, name.lower())
@@ -114,7 +114,7 @@ def from_class(cls: type) -> Subject:
 def gradients_at(weights: list[Any], step: int) -> list[np.ndarray]:
     """Compute the gradients of a linear model's mean squared error on the batch of a step."""
     inputs, targets = INPUTS[step % 5], TARGETS[step % 5]
-    matrix, vector = (np.asarray(one, "float64") for one in weights)
+    matrix, vector = (np.asarray(weight, "float64") for weight in weights)
     error = inputs @ matrix + vector - targets
     return [inputs.T @ error / len(inputs), error.mean(0)]
 
@@ -125,50 +125,53 @@ def gradient_sequence() -> references.Gradient:
     return lambda weights: gradients_at(weights, next(steps))
 
 
-def variables(start: list[np.ndarray] = START, dtype: str = "float32") -> list[keras.Variable]:
+def make_variables(start: list[np.ndarray] = START, dtype: str = "float32") -> list[keras.Variable]:
     """Make variables with these values."""
-    return [keras.Variable(one, dtype=dtype) for one in start]
+    return [keras.Variable(array, dtype=dtype) for array in start]
 
 
-def values(some: list[keras.Variable]) -> list[np.ndarray]:
+def values_of(weights: list[keras.Variable]) -> list[np.ndarray]:
     """Return the values of variables as float64 arrays."""
-    return [ops.convert_to_numpy(ops.cast(one, "float32")).astype("float64") for one in some]
+    arrays = (ops.convert_to_numpy(ops.cast(weight, "float32")) for weight in weights)
+    return [array.astype("float64") for array in arrays]
 
 
 def apply_steps(
-    optimizer: keras.optimizers.Optimizer, some: list[keras.Variable], steps: int
+    optimizer: keras.optimizers.Optimizer, weights: list[keras.Variable], steps: int
 ) -> list[np.ndarray]:
     """Apply steps of `gradient_sequence` to variables and return their values."""
     gradient = gradient_sequence()
-    apply = _compile_apply(optimizer, some) if steps > 50 else optimizer.apply
+    apply = _compile_apply(optimizer, weights) if steps > 50 else optimizer.apply
     for _ in range(steps):
-        apply([ops.cast(one, some[0].dtype) for one in gradient(values(some))], some)
-    return values(some)
+        gradients = gradient(values_of(weights))
+        apply([ops.cast(part, weights[0].dtype) for part in gradients], weights)
+    return values_of(weights)
 
 
-def _compile_apply(optimizer: keras.optimizers.Optimizer, some: list[keras.Variable]) -> Any:
+def _compile_apply(optimizer: keras.optimizers.Optimizer, weights: list[keras.Variable]) -> Any:
     """Compile `optimizer.apply`, which is several times faster on TensorFlow and JAX."""
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        # `build` runs inside the first step, to show an optimizer that assigns variables there.
-        step = tf.function(lambda gradients: optimizer.apply(gradients, some), autograph=False)
+        # The first step runs `build`, which shows whether an optimizer assigns variables there.
+        step = tf.function(lambda gradients: optimizer.apply(gradients, weights), autograph=False)
         return lambda gradients, _: step(gradients)
-    return _compile_apply_jax(optimizer, some) if BACKEND == "jax" else optimizer.apply
+    return _compile_apply_jax(optimizer, weights) if BACKEND == "jax" else optimizer.apply
 
 
-def _compile_apply_jax(optimizer: keras.optimizers.Optimizer, some: list[keras.Variable]) -> Any:
+def _compile_apply_jax(optimizer: keras.optimizers.Optimizer, weights: list[keras.Variable]) -> Any:
     """Compile `stateless_apply` and assign its results."""
     import jax
 
     if not optimizer.built:
-        optimizer.build(some)
+        optimizer.build(weights)
     step = jax.jit(optimizer.stateless_apply)
 
     def apply(gradients: list[Any], _: Any) -> None:
-        state = [one.value for one in optimizer.variables]
-        weights, state = step(state, gradients, [one.value for one in some])
-        for variable, value in zip([*some, *optimizer.variables], [*weights, *state], strict=True):
+        variables = [*weights, *optimizer.variables]
+        state = [variable.value for variable in optimizer.variables]
+        new_weights, new_state = step(state, gradients, [weight.value for weight in weights])
+        for variable, value in zip(variables, [*new_weights, *new_state], strict=True):
             variable.assign(value)
 
     return apply
@@ -176,4 +179,4 @@ def _compile_apply_jax(optimizer: keras.optimizers.Optimizer, some: list[keras.V
 
 def weights_after(optimizer: keras.optimizers.Optimizer, steps: int) -> list[np.ndarray]:
     """Return the weights after a number of steps from START."""
-    return apply_steps(optimizer, variables(), steps)
+    return apply_steps(optimizer, make_variables(), steps)

@@ -8,6 +8,7 @@ from conformance import checks, training_checks
 from conformance.checks import Skipped
 from conformance.subject import Subject, find_subject
 
+MAX_REASON_CHARACTERS = 200
 CHECKS: tuple[Callable[[Subject], None], ...] = (
     checks.equals_its_reference,
     checks.minimizes,
@@ -31,8 +32,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     training_checks.matches_on_two_replicas,
 )
 
-
-# `check-optimizer --json` keeps its former words.
+# `check-optimizer --json` prints the words of earlier versions.
 JSON_RESULTS = {"passed": "kept", "failed": "broken", "skipped": "skipped"}
 
 
@@ -65,23 +65,23 @@ def run(address: str) -> Iterator[Outcome]:
 
     Raises SubjectError if the address names no optimizer.
     """
-    tested = find_subject(address)
+    subject = find_subject(address)
     for check in CHECKS:
-        yield Outcome(*_describe(check), *_result(check, tested))
+        yield Outcome(*_describe(check), *_result(check, subject))
 
 
 def count_results(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """Count the outcomes by result."""
-    return {name: sum(one.result == name for one in outcomes) for name in JSON_RESULTS}
+    return {name: sum(outcome.result == name for outcome in outcomes) for name in JSON_RESULTS}
 
 
 def _describe(check: Callable[[Subject], None]) -> tuple[str, str]:
     return check.__name__.replace("_", " "), (check.__doc__ or "").splitlines()[0]
 
 
-def _result(check: Callable[[Subject], None], tested: Subject) -> tuple[str, str]:
+def _result(check: Callable[[Subject], None], subject: Subject) -> tuple[str, str]:
     try:
-        training_checks.run_without_warnings(check, tested)
+        training_checks.run_without_warnings(check, subject)
     except Skipped as reason:
         return "skipped", str(reason)
     except AssertionError as reason:
@@ -89,5 +89,6 @@ def _result(check: Callable[[Subject], None], tested: Subject) -> tuple[str, str
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         lines = str(error).strip().splitlines() or [""]
-        return "failed", f"{type(error).__name__} in {frame.name}: {lines[0][:200]}"
+        text = lines[0][:MAX_REASON_CHARACTERS]
+        return "failed", f"{type(error).__name__} in {frame.name}: {text}"
     return "passed", ""

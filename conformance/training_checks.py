@@ -46,11 +46,11 @@ def _weights(model: keras.Model) -> list[np.ndarray]:
 
 def resumes_from_a_file(subject: Subject) -> None:
     """Saved, loaded without custom_objects and continued, it equals uninterrupted training."""
-    whole, first = (_model(subject.new(gradient_accumulation_steps=2)) for _ in range(2))
-    _fit(whole, epochs=4)
+    uninterrupted, first = (_model(subject.new(gradient_accumulation_steps=2)) for _ in range(2))
+    _fit(uninterrupted, epochs=4)
     _fit(first, epochs=2)
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "half.keras"
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "half.keras"
         first.save(path)
         try:
             second = keras.saving.load_model(path)
@@ -59,12 +59,12 @@ def resumes_from_a_file(subject: Subject) -> None:
             raise AssertionError(f"the file cannot be loaded: {remedy}") from error
     _fit(second, epochs=2)
     remedy = "create all state with add_variable or add_optimizer_variables in build"
-    assert_equal(_weights(second), _weights(whole), 0.0, remedy)
+    assert_equal(_weights(second), _weights(uninterrupted), 0.0, remedy)
 
 
 def compiles(subject: Subject) -> None:
     """Eager mode, graph mode and XLA give the same weights."""
-    ends = []
+    final_weights = []
     modes: list[dict[str, Any]] = [
         {"run_eagerly": True},
         {"jit_compile": False},
@@ -73,10 +73,10 @@ def compiles(subject: Subject) -> None:
     for options in modes:
         model = _model(subject.new(), **options)
         _fit(model, epochs=2)
-        ends.append(_weights(model))
-    for other, name in zip(ends[1:], ("in graph mode", "with XLA"), strict=True):
+        final_weights.append(_weights(model))
+    for other, name in zip(final_weights[1:], ("in graph mode", "with XLA"), strict=True):
         remedy = f"differs {name}: a value read before an assignment may change with it"
-        assert_equal(other, ends[0], 1e-4, remedy)
+        assert_equal(other, final_weights[0], 1e-4, remedy)
 
 
 def trains_in_mixed_float16(subject: Subject) -> None:
@@ -101,7 +101,7 @@ def accepts_sparse_gradients(subject: Subject) -> None:
 
 
 def _require_equal_embeddings(new: Callable[[], Any]) -> None:
-    ends = []
+    final_weights = []
     for lookup in (keras.layers.Embedding(4, 3), _OneHot(4, 3)):
         layers = [keras.Input((3,), dtype="int32"), lookup]
         layers += [keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(3)]
@@ -109,9 +109,9 @@ def _require_equal_embeddings(new: Callable[[], Any]) -> None:
         random = np.random.default_rng(3)
         model.set_weights([random.uniform(-1, 1, one.shape) for one in model.get_weights()])
         _fit(model, WORD_IDS, epochs=2)
-        ends.append(_weights(model))
+        final_weights.append(_weights(model))
     remedy = "use gradient zero for missing rows, and the sum of the parts of repeated rows"
-    assert_equal(ends[0], ends[1], 1e-4, remedy)
+    assert_equal(final_weights[0], final_weights[1], 1e-4, remedy)
 
 
 class _OneHot(keras.layers.Layer):
@@ -131,31 +131,31 @@ class _OneHot(keras.layers.Layer):
 def leaves_frozen_variables_unchanged(subject: Subject) -> None:
     """Frozen variables do not change, even with weight decay."""
     frozen = keras.layers.Dense(4, "tanh", trainable=False)
-    made = subject.new(weight_decay=0.1)
-    model = _model(made, [keras.Input((3,)), frozen, keras.layers.Dense(3)])
+    optimizer = subject.new(weight_decay=0.1)
+    model = _model(optimizer, [keras.Input((3,)), frozen, keras.layers.Dense(3)])
     before = [one.copy() for one in frozen.get_weights()]
     _fit(model)
-    for one, other in zip(before, frozen.get_weights(), strict=True):
-        require((one == other).all(), "a frozen variable moved")
+    for old, new in zip(before, frozen.get_weights(), strict=True):
+        require((old == new).all(), "a frozen variable moved")
 
 
 def traces_once(subject: Subject) -> None:
     """The step is not traced again after the second step, even if the learning rate changes."""
     if BACKEND == "torch":
         raise Skipped("PyTorch runs Python in every step")
-    made = subject.new()
-    model = _model(made)
+    optimizer = subject.new()
+    model = _model(optimizer)
     calls: list[int] = []
-    update = made.update_step
+    update = optimizer.update_step
 
-    def counted(*args: Any) -> None:
+    def count_and_update(*args: Any) -> None:
         calls.append(1)
         update(*args)
 
-    made.update_step = counted
+    optimizer.update_step = count_and_update
     model.fit(ROWS[:16], ROW_TARGETS[:16], batch_size=8, verbose=0)
     first_calls = len(calls)
-    made.learning_rate = subject.learning_rate / 2
+    optimizer.learning_rate = subject.learning_rate / 2
     _fit(model, epochs=2)
     require(
         first_calls and len(calls) == first_calls,
@@ -165,9 +165,9 @@ def traces_once(subject: Subject) -> None:
 
 def memory(subject: Subject) -> float:
     """Count the numbers that an optimizer stores per weight, without the weight itself."""
-    made = subject.new()
-    made.build([keras.Variable(np.ones(1000, "float32"))])
-    return round(sum(int(np.prod(one.shape)) for one in made.variables) / 1000, 1)
+    optimizer = subject.new()
+    optimizer.build([keras.Variable(np.ones(1000, "float32"))])
+    return round(sum(int(np.prod(one.shape)) for one in optimizer.variables) / 1000, 1)
 
 
 def stores_documented_arrays(subject: Subject) -> None:
@@ -190,9 +190,9 @@ def matches_on_two_replicas(subject: Subject) -> None:
     # A process of its own: TensorFlow must split the CPU into devices before it starts.
     command = [sys.executable, "-m", "conformance.replicas", subject.address]
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=paths)
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    require(done.returncode == 0, f"differs or fails: {last}")
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=paths)
+    last = (process.stderr.strip().splitlines() or ["no message"])[-1]
+    require(process.returncode == 0, f"differs or fails: {last}")
 
 
 def run_without_warnings(check: Any, subject: Subject) -> None:

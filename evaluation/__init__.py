@@ -1,1 +1,1 @@
-"""Evaluation of runs: metrics, intervals, baselines and pictures."""
+"""Evaluation of runs: metrics, intervals, baselines and figures."""

@@ -1,4 +1,4 @@
-"""Find installed fonts for texts of any script, so that pictures show letters and no boxes."""
+"""Find installed fonts for texts of any script, so that figures show letters and no boxes."""
 
 import functools
 import re
@@ -11,7 +11,7 @@ DEFAULT_FONT = "DejaVu Sans"  # comes with matplotlib
 MONOSPACE_FONT = "DejaVu Sans Mono"
 SUBSTITUTE = "?"  # for a character that no font has
 MAX_NAMED_CHARACTERS = 5  # in the note about missing ones
-MAX_NAME_WIDTH = 40  # of the name of a column or a class in a picture, as `width` counts
+MAX_NAME_WIDTH = 40  # of the name of a column or a class in a figure, as `width` counts
 # One character of each script that DEFAULT_FONT lacks:
 # Chinese, Japanese, Korean, Thai, Hindi, Bengali, Tamil.
 SCRIPT_SAMPLES = "\u6c34\u3042\uac00\u0e01\u0905\u0985\u0b85"
@@ -76,7 +76,7 @@ class Fonts:
             return ""
         some = " ".join(sorted(self.missing)[:MAX_NAMED_CHARACTERS])
         return (
-            f"No installed font has {len(self.missing):,} characters of these pictures ({some}); "
+            f"No installed font has {len(self.missing):,} characters of these figures ({some}); "
             f"they are drawn as {SUBSTITUTE}. Install a font that has them, such as "
             "fonts-noto-cjk, and evaluate again."
         )

@@ -49,10 +49,10 @@ class Table(list[dict[str, Any]]):
 
 
 class Scores(dict[str, Any]):
-    """The content of scores.json, shown as a table, with the run's pictures in a notebook.
+    """The content of scores.json, shown as a table, with the run's figures in a notebook.
 
     `test` holds the metrics, `intervals` their 95 % intervals, `baselines` the same metrics of
-    simple models. `pictures` names the picture files in the run directory.
+    simple models. `pictures` names the files of the figures in the run directory.
     """
 
     def __init__(self, scores: dict[str, Any], directory: Path) -> None:
@@ -72,7 +72,7 @@ class Scores(dict[str, Any]):
 class Run(PlainRun):
     """A trained run: `path` is its directory, `app` its app, `model` its Keras model.
 
-    It shows itself as a table of its scores; in a notebook also with the pictures that `evaluate`
+    It shows itself as a table of its scores; in a notebook also with the figures that `evaluate`
     drew. `Run.load("runs/mnist/latest")` loads a run from its directory.
     """
 

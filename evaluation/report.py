@@ -1,4 +1,4 @@
-"""Evaluate a run on its test examples: metrics, intervals, baselines, pictures."""
+"""Evaluate a run on its test examples: metrics, intervals, baselines, figures."""
 
 import time
 from typing import Any
@@ -29,12 +29,12 @@ def score_replay(run: Run) -> dict[str, Any]:
 
 
 def evaluate(run: Run) -> dict[str, Any]:
-    """Evaluate a run as `score` does, and draw pictures; `pictures` holds their names."""
-    from evaluation import pictures
+    """Evaluate a run as `score` does, and draw figures; `pictures` holds their file names."""
+    from evaluation import figures
 
     predictions = task_of(run).predict_test_set(run)
     # Before writing scores.json, since a damaged history raises an error.
-    drawn = pictures.draw(run, predictions)
+    drawn = figures.draw(run, predictions)
     return _write(run, _scores(run, predictions), _count_other_runs(run)) | {
         "pictures": drawn.names,
         "picture_notes": drawn.notes,

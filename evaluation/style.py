@@ -1,4 +1,4 @@
-"""Colours, fonts and axes of all pictures."""
+"""Colours, fonts and axes of all figures."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ STYLE: dict[Any, Any] = {
 
 
 def caption(figure: Any, text: str) -> None:
-    """Write a caption in small print below a picture."""
+    """Write a caption in small print below a figure."""
     figure.text(
         0, -0.08 / figure.get_figheight(), fonts().drawable(text),
         fontsize=7, color=GREY, va="top", parse_math=False,

@@ -101,7 +101,8 @@ class UnknownOptimizerError(ValueError):
 def names() -> dict[str, type]:
     """Return the optimizer classes that `get` accepts, by lower-case name.
 
-    Those of Keras get dense gradients: they would square the parts of a repeated embedding row.
+    Classes of Keras get dense gradients, since they would square each part of a repeated row of an
+    embedding.
     """
     ours = {cls.__name__.lower(): cls for cls in ALL}
     theirs = {
@@ -125,12 +126,12 @@ def default_learning_rate(name: str) -> float:
 
 
 def is_learning_rate_free(name: str) -> bool:
-    """Tell whether an optimizer estimates its own learning rate, which needs no scaling."""
+    """Whether an optimizer estimates its own learning rate, which needs no scaling."""
     return names().get(normalized_name(name)) in LEARNING_RATE_FREE
 
 
 def is_schedule_free(name: str) -> bool:
-    """Tell whether an optimizer averages its weights and needs no decaying learning rate."""
+    """Whether an optimizer averages its weights and needs no decaying learning rate."""
     return names().get(normalized_name(name)) in SCHEDULE_FREE
 
 
@@ -160,20 +161,20 @@ def get(name: str, learning_rate: Any) -> Any:
 def _find_class(name: str) -> type:
     """Find an optimizer class. Raises UnknownOptimizerError, or FullBatchError for a solver."""
     known = names()
-    wanted = normalized_name(name)
+    key = normalized_name(name)
     if get_solver(name):
         raise FullBatchError(
             f"Received the optimizer {name!r}, which needs all examples at once; expected one that "
             "trains on batches. Regression accepts it, with a smooth model."
         )
-    if wanted in _HINTS_BY_NAME:
+    if key in _HINTS_BY_NAME:
         raise UnknownOptimizerError(
-            f"Received the optimizer {name!r}, which {_HINTS_BY_NAME[wanted]}."
+            f"Received the optimizer {name!r}, which {_HINTS_BY_NAME[key]}."
         )
-    if wanted not in known:
-        near = difflib.get_close_matches(wanted, known, 1)
+    if key not in known:
+        near = difflib.get_close_matches(key, known, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UnknownOptimizerError(
             f"Received the optimizer {name!r}; expected one of {', '.join(sorted(known))}.{hint}"
         )
-    return known[wanted]
+    return known[key]

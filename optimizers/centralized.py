@@ -41,10 +41,10 @@ class CentralizedGradient(Wrapper):
         if self.built:
             return
         super().build(variables)
-        self._axes = [_axes_of_inputs(one) for one in variables]
+        self._axes = [_axes_of_inputs(variable) for variable in variables]
 
     def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
-        # Clipping makes gradients dense later: only here does a sparse one show a table.
+        # A sparse gradient belongs to an embedding table; clipping makes it dense after this.
         for gradient, variable in zip(grads, trainable_variables, strict=True):
             if is_sparse(gradient):
                 self._axes[self._get_variable_index(variable)] = ()

@@ -19,11 +19,11 @@ class DenseGradients(keras.optimizers.Optimizer):
 
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:
         # Every step calls this, also without clipping.
-        return super()._clip_gradients([_to_dense(one) for one in grads])
+        return super()._clip_gradients([_to_dense(gradient) for gradient in grads])
 
 
 def is_sparse(gradient: Any) -> bool:
-    """Tell whether a gradient is sparse (tf.IndexedSlices)."""
+    """Whether a gradient is sparse (tf.IndexedSlices)."""
     return hasattr(gradient, "dense_shape")
 
 

@@ -10,6 +10,7 @@ from optimizers.rule import require_in_range
 from optimizers.wrapper import Wrapper
 
 DECAY_ATTRIBUTES = ("weight_decay", "adam_weight_decay")  # Muon has both
+MAX_NAMED_PATHS = 5
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -53,8 +54,8 @@ class LayerwiseLearningRate(Wrapper):
         if self.built:
             return
         for pattern in self.multipliers:
-            if not any(re.search(pattern, one.path) for one in variables):
-                paths = ", ".join(one.path for one in variables[:5])
+            if not any(re.search(pattern, variable.path) for variable in variables):
+                paths = ", ".join(variable.path for variable in variables[:MAX_NAMED_PATHS])
                 raise ValueError(
                     f"Received the multiplier of {pattern!r}, which matches none of "
                     f"{len(variables)} variables; expected part of a path, such as of {paths}."

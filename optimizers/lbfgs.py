@@ -10,6 +10,9 @@ from scipy.optimize import line_search
 
 from optimizers.solver import Iterate, Solver, ValueAndGradient, max_abs, require_finite_start
 
+CURVATURE_CONSTANT = 0.9  # c_2 of the strong Wolfe conditions; the book's value for quasi-Newton
+MAX_STEP_SIZES = 20  # tried by a line search
+
 
 class LBFGS(Solver):
     """Limited-memory BFGS: steps along -H g, with H estimated from the last few steps.
@@ -53,10 +56,10 @@ class LBFGS(Solver):
         pairs: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=self.memory)
         previous_value = None
         while not self.is_converged(max_abs(g)):
-            direction = -_times_inverse_hessian(g, pairs)
+            direction = -_multiply_by_inverse_hessian(g, pairs)
             step_size = _wolfe_step_size(objective, w, direction, g, value, previous_value)
             if step_size is None and pairs:
-                pairs.clear()  # the estimate of H is misleading: retry with steepest descent
+                pairs.clear()  # The estimate of H is misleading: retry with steepest descent.
                 continue
             if step_size is None:
                 return
@@ -71,16 +74,16 @@ class LBFGS(Solver):
 def _wolfe_step_size(
     objective: Any, w: Any, direction: Any, g: Any, value: float, previous_value: Any
 ) -> float | None:
-    """Return a step size that satisfies the strong Wolfe conditions; None if none is found."""
+    """Return a step size that satisfies the strong Wolfe conditions; None if there is none."""
     functions = objective.value, objective.gradient
+    options = {"c2": CURVATURE_CONSTANT, "maxiter": MAX_STEP_SIZES}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # SciPy warns if none is found, and of infinities
-        return line_search(*functions, w, direction, g, value, previous_value, c2=0.9, maxiter=20)[
-            0
-        ]
+        warnings.simplefilter("ignore")  # SciPy warns if it finds none, and of infinities.
+        result = line_search(*functions, w, direction, g, value, previous_value, **options)
+    return result[0]
 
 
-def _times_inverse_hessian(g: np.ndarray, pairs: deque) -> np.ndarray:
+def _multiply_by_inverse_hessian(g: np.ndarray, pairs: deque) -> np.ndarray:
     """Compute H g by algorithm 7.4, two loops over the stored steps."""
     q, alphas = g.copy(), []
     for s, y in reversed(pairs):
@@ -99,7 +102,7 @@ def _times_inverse_hessian(g: np.ndarray, pairs: deque) -> np.ndarray:
 
 
 class _CachedObjective:
-    """Function whose value and gradient can be requested one after the other at equal cost."""
+    """Function that keeps its last result: the line search calls value and gradient separately."""
 
     def __init__(self, function: Callable[[np.ndarray], ValueAndGradient]) -> None:
         self.function = function

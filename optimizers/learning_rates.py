@@ -1,4 +1,4 @@
-"""Learning-rate schedule of a run, as far as the optimizer allows one."""
+"""The learning-rate schedule of a run, which depends on the optimizer."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import keras
 import optimizers
 
 WARMUP_FRACTION = 0.2  # of the steps of a run
+WARMUP_START = 0.1  # the first learning rate, as a fraction of the peak
 
 
 class ScheduleError(ValueError):
@@ -25,7 +26,8 @@ def default_schedule(name: str) -> str:
 def make_schedule(name: str, schedule: str, peak: float, steps: int) -> Any:
     """Make the learning rate of a run of `steps` steps: a float or a Keras schedule.
 
-    `cosine` warms up and decays to zero; `warmup` warms up and stays; `constant` is the peak.
+    `cosine` warms up and decays to zero; `warmup` warms up and stays at the peak; `constant` is the
+    peak.
     Prodigy estimates a distance from its steps and would overestimate it after a warmup, so its
     cosine has none (Mishchenko and Defazio, ICML 2024, recommend no schedule, or this one).
     ScheduleFree replaces a schedule: it allows only a warmup (Defazio et al., NeurIPS 2024).
@@ -42,10 +44,10 @@ def make_schedule(name: str, schedule: str, peak: float, steps: int) -> Any:
         )
     warmup = 0 if optimizers.is_learning_rate_free(name) else max(1, round(WARMUP_FRACTION * steps))
     if schedule == "warmup":
-        return keras.optimizers.schedules.PolynomialDecay(0.1 * peak, max(1, warmup), peak)
+        return keras.optimizers.schedules.PolynomialDecay(WARMUP_START * peak, max(1, warmup), peak)
     decay = {"decay_steps": max(1, steps - warmup)}
     if not warmup:
         return keras.optimizers.schedules.CosineDecay(peak, **decay)
     return keras.optimizers.schedules.CosineDecay(
-        0.1 * peak, warmup_target=peak, warmup_steps=warmup, **decay
+        WARMUP_START * peak, warmup_target=peak, warmup_steps=warmup, **decay
     )

@@ -15,10 +15,12 @@ from optimizers.solver import (
 )
 
 Residuals = tuple[float, np.ndarray, np.ndarray]
+MIN_RELATIVE_DIAGONAL = 1e-12  # of D, relative to its largest entry
+MAX_DAMPING = 1e16  # float64 cannot come closer to the minimum
 
 
 class LevenbergMarquardt(Solver):
-    """Solves least-squares problems by damped Gauss-Newton steps.
+    """Least-squares solver with damped Gauss-Newton steps.
 
         f = |r|^2 / 2,   g = J^T r
         w <- w - (J^T J + lambda D)^-1 g      with D the diagonal of J^T J
@@ -61,7 +63,7 @@ class LevenbergMarquardt(Solver):
         damping, growth = self.damping, 2.0
         while not self.is_converged(max_abs(g)):
             diagonal = np.diag(gauss_newton)
-            diagonal = np.maximum(diagonal, 1e-12 * diagonal.max())
+            diagonal = np.maximum(diagonal, MIN_RELATIVE_DIAGONAL * diagonal.max())
             step = solve_positive_definite(gauss_newton + damping * np.diag(diagonal), g)
             result, gain_ratio = None, -1.0
             if step is not None:
@@ -70,8 +72,8 @@ class LevenbergMarquardt(Solver):
                 gain_ratio = (value - result[0]) / predicted if predicted > 0 else -1.0
             if step is None or result is None or not gain_ratio > 0:
                 damping, growth = damping * growth, 2 * growth
-                if not damping < 1e16:
-                    return  # float64 cannot come closer
+                if not damping < MAX_DAMPING:
+                    return
                 continue
             w, (value, g, gauss_newton) = w - step, result
             damping, growth = damping * max(1 / 3, 1 - (2 * gain_ratio - 1) ** 3), 2.0

@@ -14,10 +14,12 @@ from optimizers.solver import (
 )
 
 ValueGradientHessian = tuple[float, np.ndarray, np.ndarray]
+FIRST_RELATIVE_DAMPING = 1e-6  # lambda when it becomes positive, relative to the largest entry of H
+MIN_DAMPING = 1e-12  # a smaller lambda becomes 0
 
 
 class Newton(Solver):
-    """Steps to the minimum of the quadratic approximation of the function.
+    """Solver that steps to the minimum of the quadratic approximation of the function.
 
         w <- w - (H + lambda I)^-1 g
 
@@ -54,16 +56,16 @@ class Newton(Solver):
             step = solve_positive_definite(hessian + damping * np.eye(len(g)), g)
             result = None if step is None else function(w - step)
             if step is None or result is None or not result[0] <= value:
-                damping = max(10 * damping, 1e-6 * float(np.abs(hessian).max()))
+                damping = max(10 * damping, FIRST_RELATIVE_DAMPING * float(np.abs(hessian).max()))
                 if not np.isfinite(damping) or (step is not None and _vanishes(step, w)):
                     return
                 continue
             stalled = result[0] == value and max_abs(result[1]) >= max_abs(g)
             w, (value, g, hessian) = w - step, result
-            damping = damping / 10 if damping > 1e-12 else 0.0
+            damping = damping / 10 if damping > MIN_DAMPING else 0.0
             yield Iterate(w, value, max_abs(g))
             if stalled:
-                return  # float64 cannot come closer
+                return  # float64 cannot come closer to the minimum
 
 
 def _vanishes(step: np.ndarray, w: np.ndarray) -> bool:

@@ -52,8 +52,8 @@ class NovoGrad(Rule):
             return
         super().build(variables)
         self._norms = [
-            self.add_variable((), dtype="float32", name=f"norm_{place}")
-            for place in range(len(variables))
+            self.add_variable((), dtype="float32", name=f"norm_{index}")
+            for index in range(len(variables))
         ]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

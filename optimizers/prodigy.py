@@ -60,9 +60,9 @@ class Prodigy(Rule):
             return
         super().build(variables)
         self._distance = self._scalar("distance", self.d0)
-        self._numerators = [self._scalar(f"numerator_{place}") for place in range(len(variables))]
+        self._numerators = [self._scalar(f"numerator_{index}") for index in range(len(variables))]
         self._denominators = [
-            self._scalar(f"denominator_{place}") for place in range(len(variables))
+            self._scalar(f"denominator_{index}") for index in range(len(variables))
         ]
 
     def _scalar(self, name: str, value: float = 0.0) -> Any:
@@ -82,8 +82,8 @@ class Prodigy(Rule):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Apply algorithm 4 to one variable, with d of the previous step."""
         momentum, velocity, gradient_sum, displacement = self.state(variable)
-        place = self._get_variable_index(variable)
-        numerator, denominator = self._numerators[place], self._denominators[place]
+        index = self._get_variable_index(variable)
+        numerator, denominator = self._numerators[index], self._denominators[index]
         g, eta = self.cast(gradient, variable), ops.cast(learning_rate, "float32")
         d, beta = self.distance, math.sqrt(self.beta_2)
         weight = eta * ops.square(d / self.d0)

@@ -80,7 +80,7 @@ class Rule(HookedOptimizer):
             for name in self.slots
         }
         decay = self.weight_decay or 0.0
-        self._decays = [decay if self._use_weight_decay(one) else 0.0 for one in variables]
+        self._decays = [decay if self._use_weight_decay(v) else 0.0 for v in variables]
 
     def initializer(self, slot: str) -> Any:  # noqa: ARG002
         """Return the initializer of a slot.
@@ -99,8 +99,8 @@ class Rule(HookedOptimizer):
 
     def state(self, variable: Any) -> list[Any]:
         """Return the slots of a variable, in the order of `slots`."""
-        place = self._get_variable_index(variable)
-        return [self._slots[name][place] for name in self.slots]
+        index = self._get_variable_index(variable)
+        return [self._slots[name][index] for name in self.slots]
 
     def weight_decay_of(self, variable: Any) -> float:
         """Return a variable's weight decay, 0 if excluded; for rules that apply it themselves."""
@@ -118,8 +118,8 @@ class Rule(HookedOptimizer):
     def bias_correction(self, beta: float, skipped_steps: int = 0) -> Any:
         """Return 1 - beta^t, the divisor of a moving average that starts at zero; float32.
 
-        Uses expm1: 1 - 0.999 in float32 is wrong in the fifth digit. `skipped_steps` are
-        those before the first value of the average.
+        It uses expm1, since 1 - 0.999 in float32 is wrong in the fifth digit. `skipped_steps` is
+        the number of steps before the first value of the average.
         """
         if not beta:
             return ops.ones((), "float32")
@@ -151,7 +151,7 @@ def moving_average(old: Any, new: Any, beta: float) -> Any:
 
 
 def select(condition: Any, one: Any, other: Any) -> Any:
-    """Return one of two tensors or variables; JAX's jit forbids variables in `ops.where`."""
+    """Select between two tensors or variables; JAX's jit forbids variables in `ops.where`."""
     return ops.where(condition, ops.convert_to_tensor(one), ops.convert_to_tensor(other))
 
 

@@ -62,8 +62,8 @@ class ScheduleFree(Wrapper):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Apply the inner step to z, then update x and y."""
-        place = self._get_variable_index(variable)
-        z, averages = self._inner_weights[place], self._averages[place]
+        index = self._get_variable_index(variable)
+        z, averages = self._inner_weights[index], self._averages[index]
         has_begun = self.iterations > 0
         # At the first step: x <- w, z <- w
         x = select(has_begun, averages, variable)
@@ -127,14 +127,17 @@ def _find_schedule_free(optimizer: Any) -> ScheduleFree | None:
 
 @contextlib.contextmanager
 def averaged_weights(optimizer: Any) -> Iterator[None]:
-    """Put ScheduleFree's averaged weights into the variables; no effect on other optimizers."""
-    found = _find_schedule_free(optimizer)
-    if found is None:
+    """Put ScheduleFree's averaged weights into the variables within this context.
+
+    It has no effect on other optimizers.
+    """
+    schedule_free = _find_schedule_free(optimizer)
+    if schedule_free is None:
         yield
         return
-    found.to_eval()
+    schedule_free.to_eval()
     yield
-    found.to_train()
+    schedule_free.to_train()
 
 
 class AveragedWeights(keras.callbacks.Callback):

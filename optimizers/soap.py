@@ -10,7 +10,13 @@ from optimizers.rule import Rule, moving_average
 
 
 class Preconditioner(NamedTuple):
-    """Preconditioner of the rows or columns of a matrix: the average of G G^T, its eigenvectors."""
+    """Preconditioner of the rows or columns of a matrix.
+
+    Attributes:
+        factor: L or R, the average of the outer products of gradients.
+        basis: P or Q, its eigenvectors.
+
+    """
 
     factor: Any
     basis: Any
@@ -85,7 +91,7 @@ class SOAP(Rule):
         self._preconditioners = [self._make_preconditioners(variable) for variable in variables]
 
     def _make_preconditioners(self, variable: Any) -> list[Preconditioner | None]:
-        """Make those of rows and columns; None for an axis that is too large."""
+        """Make the preconditioners of rows and columns; None for an axis that is too large."""
         shape = _matrix_shape(variable)
         if len(variable.shape) < 2:
             return [None, None]
@@ -114,28 +120,30 @@ class SOAP(Rule):
         self.assign(momentum, ops.reshape(m, variable.shape))
         self.assign(velocity, ops.reshape(v, variable.shape))
         m_hat, v_hat = (
-            some
-            / ops.maximum(
-                self.bias_correction(beta, skipped_steps=1), 1 - beta
-            )  # 0 in the first step
-            for some, beta in ((_rotate(m, preconditioners), self.beta_1), (v, self.beta_2))
+            average / self._bias_correction_without_first_step(beta)
+            for average, beta in ((_rotate(m, preconditioners), self.beta_1), (v, self.beta_2))
         )
         # W <- W - eta P (M'_hat / (sqrt(V_hat) + epsilon)) Q^T
-        step = _rotate(m_hat / (ops.sqrt(v_hat) + self.epsilon), preconditioners, back=True)
+        step = _rotate(m_hat / (ops.sqrt(v_hat) + self.epsilon), preconditioners, inverse=True)
         step = self.cast(ops.reshape(step, variable.shape), variable)
         self.assign_sub(variable, self.cast(learning_rate, variable) * step)
-        for side, one in zip(preconditioners, (g, ops.transpose(g)), strict=True):
-            if side is not None:
-                self._update(side, one @ ops.transpose(one))
+        for preconditioner, matrix in zip(preconditioners, (g, ops.transpose(g)), strict=True):
+            if preconditioner is not None:
+                self._update_preconditioner(preconditioner, matrix @ ops.transpose(matrix))
 
-    def _update(self, side: Preconditioner, outer_product: Any) -> None:
+    def _bias_correction_without_first_step(self, beta: float) -> Any:
+        """Return the divisor of an average that starts in the second step; above 0 in the first."""
+        return ops.maximum(self.bias_correction(beta, skipped_steps=1), 1 - beta)
+
+    def _update_preconditioner(self, preconditioner: Preconditioner, outer_product: Any) -> None:
         # L <- beta_2 L + (1 - beta_2) G G^T
-        factor = moving_average(side.factor, outer_product, self.beta_2)
-        self.assign(side.factor, factor)
+        factor = moving_average(preconditioner.factor, outer_product, self.beta_2)
+        self.assign(preconditioner.factor, factor)
         is_due = ops.equal(self.iterations % self.precondition_frequency, 0)
-        basis = ops.convert_to_tensor(side.basis)
-        # P <- QR(L P), the paper's algorithm 4; at first eigenvectors of L, by falling eigenvalue
-        # as in the authors' code: L P has the rounding of the largest, and QR keeps the first.
+        basis = ops.convert_to_tensor(preconditioner.basis)
+        # P <- QR(L P), the paper's algorithm 4. At first P holds the eigenvectors of L, the largest
+        # eigenvalue first as in the authors' code: its rounding errors dominate L P, and QR changes
+        # the first column least.
         new_basis = ops.cond(
             is_due,
             lambda: ops.cond(
@@ -145,7 +153,7 @@ class SOAP(Rule):
             ),
             lambda: basis,
         )
-        self.assign(side.basis, new_basis)
+        self.assign(preconditioner.basis, new_basis)
 
 
 def _matrix_shape(variable: Any) -> tuple[int, int]:
@@ -158,11 +166,13 @@ def _matrix(value: Any, shape: tuple[int, int]) -> Any:
     return ops.reshape(ops.cast(value, "float32"), shape)
 
 
-def _rotate(value: Any, preconditioners: list[Preconditioner | None], *, back: bool = False) -> Any:
-    """Compute P^T value Q, or P value Q^T with `back`."""
-    rows, columns = (side and ops.convert_to_tensor(side.basis) for side in preconditioners)
+def _rotate(
+    value: Any, preconditioners: list[Preconditioner | None], *, inverse: bool = False
+) -> Any:
+    """Compute P^T value Q, or P value Q^T with `inverse`."""
+    rows, columns = (one and ops.convert_to_tensor(one.basis) for one in preconditioners)
     if rows is not None:
-        value = (rows if back else ops.transpose(rows)) @ value
+        value = (rows if inverse else ops.transpose(rows)) @ value
     if columns is not None:
-        value = value @ (ops.transpose(columns) if back else columns)
+        value = value @ (ops.transpose(columns) if inverse else columns)
     return value

@@ -1,6 +1,6 @@
-"""Base of full-batch solvers: they need all examples at once and detect convergence.
+"""Base class of full-batch solvers, which need all examples at once and detect convergence.
 
-They use NumPy and SciPy only, independent of Keras's backend.
+Solvers use only NumPy and SciPy, so they do not depend on Keras's backend.
 """
 
 import math
@@ -37,7 +37,7 @@ class SolverError(ValueError):
 
 
 class Solver:
-    """Minimises a smooth function of float64 weights [n], one iteration at a time.
+    """Method that minimises a smooth function of float64 weights [n], one iteration at a time.
 
     It is no keras.optimizers.Optimizer: a step needs the function, not only a gradient.
 
@@ -61,7 +61,7 @@ class Solver:
         raise NotImplementedError
 
     def is_converged(self, max_gradient: float) -> bool:
-        """Tell whether a minimum is reached."""
+        """Whether a minimum is reached."""
         return max_gradient <= self.tolerance
 
 
@@ -74,10 +74,10 @@ def require_finite_start(*numbers: Any) -> None:
         )
 
 
-def solve_positive_definite(matrix: np.ndarray, right: np.ndarray) -> np.ndarray | None:
-    """Compute matrix^-1 right; None if the symmetric matrix is not positive definite."""
+def solve_positive_definite(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray | None:
+    """Compute matrix^-1 vector; None if the symmetric matrix is not positive definite."""
     try:
-        return linalg.cho_solve(linalg.cho_factor(matrix), right)
+        return linalg.cho_solve(linalg.cho_factor(matrix), vector)
     except linalg.LinAlgError:
         return None
 

@@ -44,19 +44,19 @@ class Wrapper(HookedOptimizer):
 
         """
         inner = keras.optimizers.get(inner)
-        wraps = (keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer)
-        if inner.built or isinstance(inner, wraps):
+        containers = (keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer)
+        if inner.built or isinstance(inner, containers):
             state = "that was built" if inner.built else "that holds others"
             raise ValueError(
                 f"Received the {type(inner).__name__} {inner.name!r} {state}; expected a new "
                 "optimizer with an update of its own. Make one here, and wrap this one instead."
             )
         require_valid(hyperparameters)
-        rate = inner._learning_rate
-        if isinstance(rate, keras.Variable):
-            rate = float(keras.ops.convert_to_numpy(rate))
+        learning_rate = inner._learning_rate
+        if isinstance(learning_rate, keras.Variable):
+            learning_rate = float(keras.ops.convert_to_numpy(learning_rate))
         super().__init__(
-            validated_learning_rate(rate),
+            validated_learning_rate(learning_rate),
             name=name,
             **{key: getattr(inner, key) for key in DELEGATED_ARGUMENTS},
         )
@@ -64,7 +64,7 @@ class Wrapper(HookedOptimizer):
         for argument, value in hyperparameters.items():
             setattr(self, argument, value)
         self.inner = inner
-        # Both share the outer variables; those that the inner optimizer made stay unused.
+        # Both use the variables of the wrapper; those that the inner optimizer made stay unused.
         self._unused = {id(inner._iterations), id(inner._learning_rate)}
         inner._iterations, inner._learning_rate = self._iterations, self._learning_rate
 

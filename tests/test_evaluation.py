@@ -192,7 +192,7 @@ def test_a_confusion_matrix_stays_of_a_sensible_size(num_classes):
 
 
 @pytest.mark.slow
-def test_pictures_are_png_of_a_sensible_size(copied):
+def test_figures_are_png_files_of_a_sensible_size(copied):
     names = report.evaluate(copied)["pictures"]
     assert set(names) == {"learning_curves.png", "confusion.png", "worst.png"}
     for name in names:
@@ -203,8 +203,8 @@ def test_pictures_are_png_of_a_sensible_size(copied):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mistakes", [0, 1, 30])
-def test_pictures_are_drawn_with_any_number_of_mistakes(mistakes, copied):
-    from evaluation import pictures
+def test_figures_are_drawn_with_any_number_of_mistakes(mistakes, copied):
+    from evaluation import figures
 
     count = 40
     said = np.arange(count) % 2
@@ -212,7 +212,7 @@ def test_pictures_are_drawn_with_any_number_of_mistakes(mistakes, copied):
     given = Predictions(np.eye(2)[said] * 0.8 + 0.1, target)
     images = Examples.of(np.zeros((count, 8, 8, 3), "uint8"), target)
     copied.remember(splits=Splits(images, images, images, ("one", "two")))
-    for name in pictures.draw(copied, given).names:
+    for name in figures.draw(copied, given).names:
         size_of_png(copied.path / name)
 
 

@@ -15,7 +15,7 @@ from conformance.subject import (
     apply_steps,
     from_class,
     gradient_sequence,
-    variables,
+    make_variables,
     weights_after,
 )
 from optimizers import LARS, SOAP, Adan, NovoGrad, OneCycle, Prodigy, RAdam, WarmupStableDecay, Yogi
@@ -168,7 +168,7 @@ def test_prodigy_finds_its_rate_from_far_below(d0):
 def test_prodigy_sees_steps_that_bfloat16_rounds_away():
     """Its first steps, of a millionth, change no weight; the estimate has to grow all the same."""
     made = Prodigy()
-    apply_steps(made, variables(dtype="bfloat16"), 100)
+    apply_steps(made, make_variables(dtype="bfloat16"), 100)
     assert float(made.distance) > 0.01
 
 

@@ -22,7 +22,7 @@ from training.fitting import DivergedError
 from training.options import TrainOptions
 from training.run import CHECKPOINT, Run, RunError
 from training.train import train
-from tuning import coordinator, objectives, pictures, retention, search, search_spec, space, trial
+from tuning import coordinator, figures, objectives, retention, search, search_spec, space, trial
 from tuning.options import TuneOptions
 from tuning.oracles import SCORE
 
@@ -180,14 +180,14 @@ def test_pareto_names_three_trials_of_the_front():
 
 
 @pytest.mark.slow
-def test_pictures_and_importance(tmp_path):
+def test_figures_and_importance(tmp_path):
     oracle = run_search(tmp_path, "random", trials=16)
-    assert set(pictures.draw(oracle, tmp_path, "val_loss")) == {
+    assert set(figures.draw(oracle, tmp_path, "val_loss")) == {
         "scores.png",
         "parallel.png",
         "importance.png",
     }
-    assert next(iter(pictures.importance(oracle))) == "learning_rate"
+    assert next(iter(figures.importance(oracle))) == "learning_rate"
 
 
 TINY = dataclasses.replace(Mnist.tiny(), model="softmax", epochs=2)

@@ -10,8 +10,8 @@ from conformance.subject import (
     START,
     TARGETS,
     apply_steps,
-    values,
-    variables,
+    make_variables,
+    values_of,
     weights_after,
 )
 from optimizers import (
@@ -58,17 +58,17 @@ def test_shares_scale_rate_and_decay(inner, decay):
     some = [keras.Variable(one, name=f"part_{place}") for place, one in enumerate(START)]
     made = LayerwiseLearningRate(inner(0.01, weight_decay=decay), {"part_0": 0.25, "part_1": 0.0})
     made.apply([ops.ones(one.shape) for one in START], some)
-    whole = variables()
+    whole = make_variables()
     inner(0.0025, weight_decay=decay).apply([ops.ones(one.shape) for one in START], whole)
-    np.testing.assert_allclose(values(some)[0], values(whole)[0], rtol=1e-6)
-    np.testing.assert_array_equal(values(some)[1], START[1])
+    np.testing.assert_allclose(values_of(some)[0], values_of(whole)[0], rtol=1e-6)
+    np.testing.assert_array_equal(values_of(some)[1], START[1])
 
 
 def test_shares_scale_both_decays_of_muon():
     some = [keras.Variable(one, name=f"part_{place}") for place, one in enumerate(START)]
     made = LayerwiseLearningRate(keras.optimizers.Muon(0.01), {"part": 0.0})
     made.apply([ops.ones(one.shape) for one in START], some)
-    for one, start in zip(values(some), START, strict=True):
+    for one, start in zip(values_of(some), START, strict=True):
         np.testing.assert_array_equal(one, start)
 
 
@@ -107,7 +107,7 @@ def test_an_expression_without_a_match_is_refused():
 
 def test_a_used_optimizer_is_refused():
     used = Adam(0.01)
-    apply_steps(used, variables(), 1)
+    apply_steps(used, make_variables(), 1)
     with pytest.raises(ValueError, match=r"Received the Adam .* that was built; expected a new"):
         Lookahead(used)
     with pytest.raises(ValueError, match="that holds others"):
@@ -121,21 +121,21 @@ def test_a_wrong_period_is_refused(period):
 
 
 def test_centred_gradients_keep_sums():
-    some = variables()
+    some = make_variables()
     apply_steps(CentralizedGradient(SGD(0.1)), some, 20)
-    np.testing.assert_allclose(values(some)[0].sum(0), START[0].sum(0), atol=1e-5)
-    assert np.abs(values(some)[1] - START[1]).max() > 0.1
+    np.testing.assert_allclose(values_of(some)[0].sum(0), START[0].sum(0), atol=1e-5)
+    assert np.abs(values_of(some)[1] - START[1]).max() > 0.1
 
 
 def test_weights_loaded_after_the_build_are_where_it_begins():
     for wrapper in (Lookahead, ScheduleFree):
         made = wrapper(SGD(0.0))
-        some = variables()
+        some = make_variables()
         made.build(some)
         for one in some:
             one.assign(ops.ones(one.shape))
         apply_steps(made, some, 12)
-        assert (values(some)[0] == 1).all(), wrapper.__name__
+        assert (values_of(some)[0] == 1).all(), wrapper.__name__
 
 
 @pytest.mark.slow
@@ -216,7 +216,7 @@ def test_schedule_free_decays_at_the_point_of_the_gradient():
         z = z - 0.1 * 0.3 - 0.1 * 0.5 * y
         x = x + (z - x) / step
         y = 0.1 * z + 0.9 * x
-        np.testing.assert_allclose(values(some)[0], y, rtol=1e-6)
+        np.testing.assert_allclose(values_of(some)[0], y, rtol=1e-6)
 
 
 def test_schedule_free_refuses_a_second_average():
@@ -232,10 +232,10 @@ def test_schedule_free_refuses_a_wrong_momentum(momentum):
 
 def test_prodigy_knows_how_far_lookahead_went():
     """The distance that it keeps is that from the start to the weights."""
-    made, some = Lookahead(Prodigy(), sync_period=2), variables()
+    made, some = Lookahead(Prodigy(), sync_period=2), make_variables()
     for steps in (1, 2, 5, 6):
         apply_steps(made, some, steps)
-        for place, (one, start) in enumerate(zip(values(some), START, strict=True)):
+        for place, (one, start) in enumerate(zip(values_of(some), START, strict=True)):
             displacement = made.inner._slots["displacement"][place].numpy()
             np.testing.assert_allclose(displacement, start - one, atol=1e-6)
             assert np.abs(displacement).max() > 0

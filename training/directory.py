@@ -87,7 +87,7 @@ def require_empty(path: Path) -> None:
 
 
 def is_resumable(path: Path) -> bool:
-    """Tell whether a directory has an unfinished training that the same command resumes."""
+    """Whether a directory has an unfinished training that the same command resumes."""
     if not _has_marker_file(path):
         return False
     if not (path / MANIFEST).exists():
@@ -182,7 +182,7 @@ def next_checkpoint_path(path: Path) -> Path:
 
 
 def has_trained_steps(path: Path) -> bool:
-    """Tell whether a checkpoint was written after a training step."""
+    """Whether a checkpoint was written after a training step."""
     return any(int(file.stem) for file in checkpoint_paths(path))
 
 
@@ -219,7 +219,7 @@ def _default_parent(app: App) -> Path:
 
 
 def is_default_directory(path: Path, app: App) -> bool:
-    """Tell whether a run directory is in the default place of an app."""
+    """Whether a run directory is in the default place of an app."""
     return path.parent == _default_parent(app).resolve()
 
 

@@ -123,12 +123,12 @@ def _live_table(oracle: JournaledOracle) -> Any:
 
 
 def summarize(outcome: Any) -> dict[str, Any]:
-    """Print the results of a search, draw its pictures, and return it all for --json."""
-    from tuning import pictures
+    """Print the results of a search, draw its figures, and return it all for --json."""
+    from tuning import figures
 
     oracle, objective = outcome.oracle, outcome.objective
     write_hparams(oracle, outcome.directory / "logs")
-    file_names = pictures.draw(oracle, outcome.directory, objective)
+    file_names = figures.draw(oracle, outcome.directory, objective)
     print_table(oracle)
     if outcome.choice:
         rows = [_pick(outcome, name) for name in ("best", "balanced", "smallest")]

@@ -1,4 +1,4 @@
-"""Images: baselines, and pictures of the worst mistakes."""
+"""Images: baselines, and figures of the worst mistakes."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from training.run import Run
 NAME: ModalityName = "image"
 NUM_WORST = 25  # mistakes in worst.png
 NUM_EXPLAINED = 12  # mistakes in grad_cam.png
-MAX_NAME_LENGTH = 26  # characters of a file's name in a picture
+MAX_NAME_LENGTH = 26  # characters of a file's name in a figure
 BASELINE_SIDE_PIXELS = 32  # approximate size of images for the softmax regression
 
 

@@ -1,4 +1,4 @@
-"""Texts: baselines, and pictures of the effect of words."""
+"""Texts: baselines, and figures of the effect of words."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from training.run import Run
 
 NAME: ModalityName = "text"
 TEXTS_PER_BATCH = 2000  # split into words at once
-NUM_SHOWN_TEXTS = 6  # in a picture
-MAX_SHOWN_PIECES = 100  # words of a text in a picture
+NUM_SHOWN_TEXTS = 6  # in a figure
+MAX_SHOWN_PIECES = 100  # words of a text in a figure
 MAX_OCCLUSIONS = 400  # predictions for one text; several words of a longer text are removed at once
 OCCLUSIONS_PER_BATCH = 64
-MAX_LINE_WIDTH = 120  # characters of a line in a picture
+MAX_LINE_WIDTH = 120  # characters of a line in a figure
 LOGISTIC_C = 10.0  # inverse regularization, as in scikit-learn
 
 

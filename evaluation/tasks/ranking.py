@@ -252,13 +252,13 @@ def _popularity_bias(lists: Lists, k: int) -> float:
 
 def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001
     """Draw predicted against true ratings, and the popularity of the recommended items."""
-    from evaluation.tasks import ranking_pictures
+    from evaluation.tasks import ranking_figures
 
     drawn = {}
     if predictions.predicted is not None:
-        drawn["ratings.png"] = ranking_pictures.ratings(predictions.predicted, predictions.target)
+        drawn["ratings.png"] = ranking_figures.ratings(predictions.predicted, predictions.target)
     if (lists := predictions.lists) is not None:
-        drawn["popularity.png"] = ranking_pictures.popularity(
+        drawn["popularity.png"] = ranking_figures.popularity(
             lists.popularity, lists.indices[:, :K], coverage(lists)
         )
     return drawn

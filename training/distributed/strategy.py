@@ -116,7 +116,7 @@ def _print_waiting_notice() -> None:
 
 
 def is_chief() -> bool:
-    """Tell whether this process writes and prints: it is alone, or the first worker."""
+    """Whether this process writes and prints: it is alone, or the first worker."""
     return _worker_number() == 0
 
 

@@ -14,7 +14,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import pyplot
 
 import apps
-from evaluation import fonts, pictures, style
+from evaluation import figures, fonts, style
 from evaluation.modalities import images as of_images
 from evaluation.modalities import texts as of_texts
 from evaluation.tasks import classification, regression, task_of
@@ -128,16 +128,16 @@ def test_a_picture_names_its_run():
     figure = pyplot.figure()
     manifest = {"app": "regression", "fields": {"data": "csv:houses.csv"}}
     run = SimpleNamespace(manifest=manifest, path=SimpleNamespace(name="20260101-000000"))
-    style.caption(figure, pictures._caption(run))
+    style.caption(figure, figures._caption(run))
     assert written(figure) == ["regression run 20260101-000000; data csv:houses.csv"]
 
 
 def test_curves_mark_the_kept_epoch_and_the_second_stage():
     columns = {name: [1.0, 0.5, 0.4, 0.6] for name in ("loss", "val_loss", "learning_rate")}
     columns["epoch"] = [1.0, 2, 3, 4]
-    figure = pictures._learning_curves(columns, {"best_epoch": 3, "stages": [3]})
+    figure = figures._learning_curves(columns, {"best_epoch": 3, "stages": [3]})
     assert {"best: epoch 3", "second stage"} <= set(written(figure))
-    one = pictures._learning_curves(columns, {"best_epoch": 2})
+    one = figures._learning_curves(columns, {"best_epoch": 2})
     assert "second stage" not in written(one)
 
 
@@ -158,7 +158,7 @@ def test_the_worst_pictures_have_the_names_of_their_files():
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
 def test_every_app_draws_its_pictures(app, tiny_run, tmp_path):
     run = Run.load(shutil.copytree(tiny_run(app).path, tmp_path / "run"))
-    drawn = pictures.draw(run, task_of(run).predict_test_set(run))
+    drawn = figures.draw(run, task_of(run).predict_test_set(run))
     assert drawn.notes == []
     assert "learning_curves.png" in drawn.names
     for name in drawn.names:
@@ -177,7 +177,7 @@ def test_chinese_titles_are_drawn_or_the_note_says_why_not(tmp_path):
     address = f"csv:{tmp_path / 'titles.tsv'}"
     app = apps.Text(data=address, text="title", target="category", epochs=1, width=8)
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
-    drawn = pictures.draw(run, task_of(run).predict_test_set(run))
+    drawn = figures.draw(run, task_of(run).predict_test_set(run))
     assert (drawn.notes == []) == fonts.fonts()._has(WATER)
 
 
@@ -195,7 +195,7 @@ def test_the_middle_of_a_long_name_is_left_out():
 
 def test_a_long_name_of_the_target_leaves_the_labels_room():
     target = fonts.fonts().short(
-        "yearly cost of the building " * 3 + "(k$)", pictures.MAX_TARGET_WIDTH
+        "yearly cost of the building " * 3 + "(k$)", figures.MAX_TARGET_WIDTH
     )
     random = np.random.default_rng(0)
     values = random.normal(size=300) * 1e6

@@ -1,4 +1,4 @@
-"""Pictures of a run, as PNG files."""
+"""Figures of a run, as PNG files."""
 
 from typing import Any, NamedTuple
 
@@ -17,14 +17,14 @@ MIN_LOG_SCALE_RATIO = 20.0  # of the largest to the smallest score, for a logari
 MAX_TARGET_WIDTH = 22  # of the target's name, which shares a line with other words
 
 
-class DrawnPictures(NamedTuple):
-    """The names of the picture files, and notes for the user."""
+class DrawnFigures(NamedTuple):
+    """The names of the figure files, and notes for the user."""
 
     names: list[str]
     notes: list[str]
 
 
-def draw(run: Run, predictions: Any) -> DrawnPictures:
+def draw(run: Run, predictions: Any) -> DrawnFigures:
     """Draw the learning curves and the figures of the task and the modality of a run.
 
     Each has a caption with the name of the run.
@@ -42,7 +42,7 @@ def draw(run: Run, predictions: Any) -> DrawnPictures:
             with atomic_write(run.path / name) as beside:
                 figure.savefig(beside, format="png", bbox_inches="tight")
             pyplot.close(figure)
-    return DrawnPictures(list(figures), [note for note in [fonts().note()] if note])
+    return DrawnFigures(list(figures), [note for note in [fonts().note()] if note])
 
 
 def _target(run: Run) -> str:
@@ -51,7 +51,7 @@ def _target(run: Run) -> str:
 
 
 def _caption(run: Run) -> str:
-    """Return the caption of every picture of a run."""
+    """Return the caption of every figure of a run."""
     return f"{run.manifest['app']} run {run.path.name}; data {run.manifest['fields']['data']}"
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a search: scores over time, importance of fields, values of all trials."""
+"""Figures of a search: scores over time, importance of fields, values of all trials."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ MIN_LOG_SCALE_RATIO = 20  # of the largest to the smallest value, for a logarith
 
 
 def draw(oracle: JournaledOracle, directory: Path, objective: str) -> list[str]:
-    """Draw the pictures of a search, and return their file names.
+    """Draw the figures of a search, and return their file names.
 
     importance.png needs MIN_TRIALS_FOR_IMPORTANCE completed trials, whose scores differ.
     """

@@ -1,4 +1,4 @@
-"""Pictures of ratings and of lists of recommended items."""
+"""Figures of ratings and of lists of recommended items."""
 
 from typing import Any
 
