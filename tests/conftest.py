@@ -1,4 +1,4 @@
-"""A place of its own for every test, and one tiny trained run for all that only read."""
+"""An empty directory for every test, and tiny trained runs that tests share and only read."""
 
 import contextlib
 import fcntl
@@ -22,7 +22,7 @@ HOME = tempfile.TemporaryDirectory(prefix="athanor-tests-")
 
 # Raised inside third-party code.
 def pytest_configure(config):
-    """Before any test imports TensorFlow: nothing may be written to the user's home."""
+    """Write nothing to the user's home; runs before any test imports TensorFlow."""
     config.add_cleanup(HOME.cleanup)
     os.environ["XDG_CACHE_HOME"] = f"{HOME.name}/cache"
     os.environ["XDG_CONFIG_HOME"] = f"{HOME.name}/config"
@@ -40,15 +40,15 @@ def pytest_configure(config):
         # This process hands out tests and runs none.
         start_forks(config)
         return
-    # A shell has what it starts in the background ignore Ctrl-C; tests send it.
+    # A shell lets background processes ignore Ctrl-C; tests send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     startup.start_tensorflow()
-    # The 400,000 objects of TensorFlow stay: to look through them again takes a tenth of the time.
+    # Without the 400,000 objects of TensorFlow, garbage collection saves a tenth of the time.
     gc.freeze()
 
 
 def start_forks(config):
-    """Let replays of exports be forks of one process, of this one and those of xdist."""
+    """Start the process whose forks replay exports, for this process and those of xdist."""
     os.environ[forked.VARIABLE] = f"{HOME.name}/forks"
     process = forked.start(os.environ[forked.VARIABLE])
     config.add_cleanup(process.wait)
@@ -57,7 +57,7 @@ def start_forks(config):
 
 @pytest.fixture(scope="session", autouse=True)
 def replays_are_forked(pytestconfig):
-    """A process of its own replays an export in tests/test_forked.py."""
+    """Replay exports in forks; tests/test_forked.py compares them with separate processes."""
     from exporting import parity_check
 
     def run(words, **options):
@@ -72,7 +72,7 @@ def replays_are_forked(pytestconfig):
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    """Every test runs in an empty directory and state, and writes nothing to the checkout."""
+    """Run every test in an empty directory, with an empty state directory."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     place = tmp_path / "here"
     place.mkdir()
@@ -82,9 +82,9 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory, worker_id):
-    """A function from a name and what writes a directory to that directory.
+    """A function that writes a directory once, and returns its path.
 
-    Written by the first process of pytest that asks; the others wait for it.
+    The first process of pytest that needs the directory writes it; the others wait.
     """
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
@@ -95,7 +95,7 @@ def made_once(tmp_path_factory, worker_id):
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not path.exists():
                 beside = path.with_suffix(".part")
-                shutil.rmtree(beside, ignore_errors=True)  # of a test that failed while it wrote
+                shutil.rmtree(beside, ignore_errors=True)  # of a test that failed while writing
                 write(beside)
                 beside.rename(path)
         return path
@@ -105,7 +105,7 @@ def made_once(tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="session")
 def tiny_run(made_once):
-    """The function from an app class to its tiny run, trained once; only read it."""
+    """A function from an app class to its tiny run, trained once. Do not change the run."""
     from training.run import Run
     from training.train import train
 
@@ -120,7 +120,7 @@ def tiny_run(made_once):
 
 @pytest.fixture(scope="session")
 def exported(tiny_run, made_once):
-    """The function from an app class to its tiny run with export/1; only read it."""
+    """A function from an app class to its tiny run with export/1. Do not change the run."""
     from exporting.export import export
     from training.run import Run
 
@@ -155,13 +155,13 @@ def served(exported):
 
 @pytest.fixture(scope="session")
 def address(served):
-    """Where the page of the server is."""
+    """The address of the server's page."""
     return f"http://127.0.0.1:{served.port}/"
 
 
 @pytest.fixture
 def run(tiny_run):
-    """The tiny run of Mnist, read from the disk; only read it."""
+    """The tiny run of Mnist, loaded from the disk. Do not change it."""
     from apps import Mnist
 
     return tiny_run(Mnist)
@@ -176,7 +176,7 @@ def copied(run, tmp_path):
 
 @pytest.fixture(scope="session")
 def load():
-    """The function from an address to its splits, read once; skips where there is no data."""
+    """A function from an address to its splits, read once; skips the test without the data."""
     from pipelines import embedded, sources
 
     known = {}
@@ -194,12 +194,11 @@ def load():
 
 
 @pytest.fixture
-def ask(capfd):
-    """The function from arguments to exit status, standard output and error."""
-
+def run_cli(capfd):
+    """A function that runs the command line and returns exit status, output and errors."""
     from cli import main
 
-    def asked(*arguments):
+    def run(*arguments):
         capfd.readouterr()
         # pytest's own stream does not pass through file descriptor 1, which --json redirects.
         with (
@@ -212,12 +211,12 @@ def ask(capfd):
                 status = end.code
         return status, *capfd.readouterr()
 
-    return asked
+    return run
 
 
 @pytest.fixture
-def picture(run):
-    """A function from a path to it, now a PNG file of a test image."""
+def write_image(run):
+    """A function that writes a test image as a PNG file, and returns its path."""
     import tensorflow as tf
 
     def written(path):

@@ -1,8 +1,8 @@
-"""Processes that replay exports, forked from one that has imported TensorFlow but not started it.
+"""Replay exports in forks of a process that has imported TensorFlow but not started it.
 
-To import TensorFlow takes some four seconds of the processor, which most tests of an export need
-not spend. A fork differs from a process of its own in nothing that a replay can see: it has its
-own arguments, directory, environment, output and exit status, and nothing of ours is imported.
+Importing TensorFlow takes some four processor seconds, which most tests of an export need not
+spend. For a replay, a fork is the same as a new process: it has its own arguments, directory,
+environment, output and exit status, and no module of Athanor is imported.
 """
 
 import atexit
@@ -23,7 +23,7 @@ VARIABLE = "ATHANOR_TESTS_FORKS"  # names the socket, for the processes of xdist
 
 
 def server(path):
-    """Answer every request at this socket, until the standard input ends."""
+    """Fork a process for every request at this socket, until standard input ends."""
     sys.modules["keras"] = None  # as exporting/replay.py does
     import tensorflow  # noqa: F401
 
@@ -31,7 +31,7 @@ def server(path):
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as waiting:
         listening.bind(f"{path}.new")
         listening.listen()
-        os.rename(f"{path}.new", path)  # noqa: PTH104 - what is there listens
+        os.rename(f"{path}.new", path)  # noqa: PTH104 - the socket appears when it listens
         waiting.register(listening, selectors.EVENT_READ)
         waiting.register(sys.stdin, selectors.EVENT_READ)
         while True:
@@ -39,7 +39,7 @@ def server(path):
                 if key.fileobj is sys.stdin:
                     return
                 if key.fileobj is listening:
-                    client, pid = begun(listening)
+                    client, pid = accept(listening)
                     ended = os.pidfd_open(pid)
                     running[ended] = client, pid
                     waiting.register(ended, selectors.EVENT_READ)
@@ -52,8 +52,8 @@ def server(path):
                         client.sendall(str(status).encode())
 
 
-def begun(listening):
-    """The client whose request came, and the process that serves it."""
+def accept(listening):
+    """Accept a request; return its client and the process id of its fork."""
     client, _ = listening.accept()
     content, files, _, _ = socket.recv_fds(client, 2**16, 2)
     while part := client.recv(2**16):
@@ -62,11 +62,11 @@ def begun(listening):
         for file in files:
             os.close(file)
         return client, pid
-    os._exit(ran(files, **json.loads(content)))
+    os._exit(run_program(files, **json.loads(content)))
 
 
-def ran(files, words, directory, environment):
-    """The exit status of a program, in this process."""
+def run_program(files, words, directory, environment):
+    """Run a program in this process; return its exit status."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, file in enumerate(files, 1):
         os.dup2(file, number)
@@ -94,14 +94,14 @@ def ran(files, words, directory, environment):
 
 
 def start(path):
-    """The process of a server, which ends with this one."""
+    """Start the process of a server, which ends with this one; return it."""
     command = [sys.executable, "-I", __file__, str(path)]
-    with Path(f"{path}.log").open("w") as log:  # TensorFlow tells of its start there
+    with Path(f"{path}.log").open("w") as log:  # for TensorFlow's messages
         return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log)
 
 
 def run(words, **options):
-    """What `subprocess.run` does, for a program of TensorFlow's by a fork."""
+    """Do as `subprocess.run`, but run replay.py in a fork."""
     interpreter, isolated, program, *_ = words
     assert (interpreter, isolated) == (sys.executable, "-I"), words
     if Path(program).name != "replay.py":
@@ -112,14 +112,14 @@ def run(words, **options):
     while not Path(path).exists():
         assert time.monotonic() < end, Path(f"{path}.log").read_text()
         time.sleep(0.05)
-    asked = {"words": words[2:], "directory": str(Path.cwd()), "environment": dict(os.environ)}
+    request = {"words": words[2:], "directory": str(Path.cwd()), "environment": dict(os.environ)}
     with (
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
         socket.socket(socket.AF_UNIX) as client,
     ):
         client.connect(path)
-        content = json.dumps(asked).encode()
+        content = json.dumps(request).encode()
         sent = socket.send_fds(client, [content], [out.fileno(), err.fileno()])
         client.sendall(content[sent:])
         client.shutdown(socket.SHUT_WR)

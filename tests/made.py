@@ -1,4 +1,4 @@
-"""Data made for tests."""
+"""Generated data for tests."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from pipelines.examples import Batch, Examples
 from pipelines.splits import Source, Splits
 
 
-def pictures(count, shape=(8, 8, 1), *, classes=3, seed=0):
+def random_images(count, shape=(8, 8, 1), *, classes=3, seed=0):
     """Distinct random images with random classes."""
     random = np.random.default_rng(seed)
     features = random.integers(0, 256, (count, *shape), dtype=np.uint8)
@@ -14,34 +14,34 @@ def pictures(count, shape=(8, 8, 1), *, classes=3, seed=0):
 
 
 def source(count=200, *, test=None, valid=None, classes=3, **options):
-    """A source of pictures with official splits of these sizes."""
+    """A source of random images with official splits of these sizes."""
     labels = tuple("abcdefghijklmnopqrstuvwxyz"[:classes])
-    held = [
-        number and pictures(number, classes=classes, seed=seed, **options)
+    official = [
+        number and random_images(number, classes=classes, seed=seed, **options)
         for seed, number in ((101, valid), (102, test))
     ]
-    return Source(pictures(count, classes=classes, **options), *held, labels)
+    return Source(random_images(count, classes=classes, **options), *official, labels)
 
 
 def splits(shape, classes=10):
     """Splits of random images of a shape."""
-    parts = [pictures(40, shape, classes=classes, seed=seed) for seed in range(3)]
+    parts = [random_images(40, shape, classes=classes, seed=seed) for seed in range(3)]
     return Splits(*parts, labels=tuple(map(str, range(classes))))
 
 
 def reordered(examples, rows):
-    """The examples of these rows, in a storage of their own."""
+    """A copy of the examples of these rows."""
     return Examples.of(*examples.select(np.asarray(rows)).numpy())
 
 
 def joined(*parts):
-    """The examples of all parts, in a storage of their own."""
+    """A copy of the examples of all parts."""
     arrays = [part.numpy() for part in parts]
     return Examples.of(*(np.concatenate(column) for column in zip(*arrays, strict=True)))
 
 
 def batches_of(examples, size=10):
-    """What a reader gives: arrays of a few examples."""
+    """Yield batches as a reader does: arrays of a few examples."""
     for start in range(0, len(examples), size):
         yield Batch(*examples.numpy(slice(start, start + size)))
 

@@ -98,8 +98,8 @@ def test_automatic_values_are_printed(capsys, tmp_path):
     from training.train import train
 
     train(Regression(width=8, epochs=1), run_dir=tmp_path / "run", precision="float32")
-    told = capsys.readouterr().out
-    assert re.search("chosen  batch_size 1[89]; learning_rate 0.00133 .lowered from 0.01 for", told)
+    out = capsys.readouterr().out
+    assert re.search("chosen  batch_size 1[89]; learning_rate 0.00133 .lowered from 0.01 for", out)
 
 
 def test_a_given_learning_rate_is_not_lowered():

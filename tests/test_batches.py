@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from made import batches_of, pictures
+from made import batches_of, random_images
 
 from pipelines.batches import ordered_batches, shuffled_batches
 from pipelines.examples import DataError, Examples, store
@@ -19,7 +19,7 @@ COUNT, BATCH, STEPS = 50, 8, 6
 
 def numbered(count=COUNT):
     """Examples whose target is their number."""
-    return Examples.of(pictures(count).features, np.arange(count))
+    return Examples.of(random_images(count).features, np.arange(count))
 
 
 def shuffled(steps, examples=None, *, seed=0, start=0, **options):
@@ -113,7 +113,9 @@ def test_augmentation_begins_with_the_second_epoch():
 
 
 def test_augmentation_differs_from_step_to_step():
-    one = Examples.of(np.repeat(pictures(1).features, BATCH * STEPS, axis=0), np.zeros(48, int))
+    one = Examples.of(
+        np.repeat(random_images(1).features, BATCH * STEPS, axis=0), np.zeros(48, int)
+    )
     batches = shuffled(3 * STEPS, one, augment=random_affine(1.0))[STEPS:]
     assert len({batch.features.tobytes() for batch in batches}) == 2 * STEPS
 
@@ -126,7 +128,7 @@ def moved(strength, images):
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (12, 20, 3)], ids=str)
 def test_augmentation_is_stateless_and_keeps_shape_and_dtype(shape):
-    images = tf.constant(pictures(6, shape).features)
+    images = tf.constant(random_images(6, shape).features)
     augment = random_affine(1.0)
     once, again, other = (augment(images, 0, seed)[0].numpy() for seed in ([3, 4], [3, 4], [3, 5]))
     assert (once.shape, once.dtype) == (images.shape, np.uint8)
@@ -145,7 +147,7 @@ def test_augmentation_of_strength_0_changes_nothing_and_grows_with_strength():
 
 
 def test_augmentation_moves_each_image_by_its_own_amounts():
-    images = np.repeat(pictures(1, (16, 16, 1)).features, 10, axis=0)
+    images = np.repeat(random_images(1, (16, 16, 1)).features, 10, axis=0)
     changed = moved(1.0, images)
     assert len({image.tobytes() for image in changed}) == 10
 
@@ -173,7 +175,7 @@ def stored(examples, budget):
 
 
 def test_images_of_two_shapes_are_refused():
-    mixed = [*batches_of(pictures(4)), *batches_of(pictures(4, (9, 8, 1)))]
+    mixed = [*batches_of(random_images(4)), *batches_of(random_images(4, (9, 8, 1)))]
     with pytest.raises(DataError, match="expected one shape"):
         store(mixed, 8)
 

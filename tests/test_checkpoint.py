@@ -485,26 +485,26 @@ def test_resume_reads_the_fields_of_the_run(two_epochs, begun, whole, tmp_path):
         resume.load_identity(tmp_path, apps.Mnist)
 
 
-def test_the_command_line_resumes_a_run(begun, whole, ask):
+def test_the_command_line_resumes_a_run(begun, whole, run_cli):
     words = ("mnist", "train", "--resume", str(begun))
-    status, _, error = ask(*words, "--epochs", "3")
+    status, _, err = run_cli(*words, "--epochs", "3")
     assert status == 2
-    assert "epochs 3 instead of 2" in error
-    status, out, _ = ask(*words)
+    assert "epochs 3 instead of 2" in err
+    status, out, _ = run_cli(*words)
     assert status == 0
     assert "continues after epoch 1" in out
     assert_same(Run.load(begun), whole)
-    status, out, _ = ask(*words)
+    status, out, _ = run_cli(*words)
     assert status == 0
     assert "is trained already" in out
-    status, _, error = ask(*words, "--epochs", "3")
+    status, _, err = run_cli(*words, "--epochs", "3")
     assert status == 2
-    assert "not empty" in error
+    assert "not empty" in err
 
 
 @pytest.mark.parametrize("by", ["--data-dir", "TFDS_DATA_DIR"])
 @pytest.mark.thorough
-def test_a_resumed_run_finds_its_data_directory(by, ask, tmp_path, monkeypatch):
+def test_a_resumed_run_finds_its_data_directory(by, run_cli, tmp_path, monkeypatch):
     """Killed, it says in its checkpoint where they lie; the test's own variable names nothing."""
     sets = Path(os.environ.get("TFDS_DATA_DIR", ""))
     if not (sets / "wine_quality/white").is_dir():
@@ -517,44 +517,44 @@ def test_a_resumed_run_finds_its_data_directory(by, ask, tmp_path, monkeypatch):
     with pytest.raises(Killed):
         trained(app, tmp_path / "run", stop=1, data_dir=sets if by == "--data-dir" else None)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "elsewhere"))
-    status, said, told = ask("regression", "train", "--resume", tmp_path / "run")
-    assert status == 0, told
-    assert "continues after epoch 1" in said
+    status, out, err = run_cli("regression", "train", "--resume", tmp_path / "run")
+    assert status == 0, err
+    assert "continues after epoch 1" in out
     assert len(rows(Run.load(tmp_path / "run"))) == 2
     assert Run.load(tmp_path / "run").data_dir == sets
-    assert ask("regression", "train", "--resume", tmp_path / "run")[0] == 0
+    assert run_cli("regression", "train", "--resume", tmp_path / "run")[0] == 0
 
 
-def test_the_command_line_replays_a_run(whole, ask, tmp_path):
-    status, out, _ = ask("replay", str(whole.path))
+def test_the_command_line_replays_a_run(whole, run_cli, tmp_path):
+    status, out, _ = run_cli("replay", str(whole.path))
     assert status == 0
     assert "bit-equal" in out
     stranger = shutil.copytree(whole.path, tmp_path / "stranger")
     (stranger / "origin.txt").unlink()
-    status, _, error = ask("replay", str(stranger))
+    status, _, err = run_cli("replay", str(stranger))
     assert status == 2
-    assert "--trust" in error
+    assert "--trust" in err
 
 
 @pytest.mark.parametrize(
     ("then", "largest"), [("7.11", pytest.approx(0.9, abs=0.1)), ("nan", None)]
 )
 def test_a_replay_that_differs_exits_with_1_and_one_json_object(
-    then, largest, whole, ask, tmp_path
+    then, largest, whole, run_cli, tmp_path
 ):
     path = shutil.copytree(whole.path, tmp_path / "run")
     lines = (path / "history.csv").read_text().splitlines()
     place = lines[0].split(",").index("loss")
     lines[2] = ",".join([*lines[2].split(",")[:place], then, *lines[2].split(",")[place + 1 :]])
     (path / "history.csv").write_text("\n".join(lines))
-    status, output, error = ask("replay", path, "--json")
+    status, out, err = run_cli("replay", path, "--json")
     assert status == 1
-    told = json.loads(output, parse_constant=pytest.fail)
+    told = json.loads(out, parse_constant=pytest.fail)
     assert told["verdict"] == "different"
     assert told["first"].startswith("epoch 2, loss: ")
     assert told["largest"] == largest
-    assert len(output.splitlines()) == 1
-    assert f"whose second training differs: {told['first']}; expected" in error
+    assert len(out.splitlines()) == 1
+    assert f"whose second training differs: {told['first']}; expected" in err
 
 
 def test_a_finished_training_is_not_repeated(two_epochs, whole, tmp_path):

@@ -55,49 +55,49 @@ def assert_mistake(result, *parts, status=2):
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_gets_a_short_message_and_writes_nothing(name, ask, elsewhere):
+def test_a_mistake_gets_a_short_message_and_writes_nothing(name, run_cli, elsewhere):
     arguments, parts = MISTAKES[name]
-    assert_mistake(ask(*arguments), *parts)
+    assert_mistake(run_cli(*arguments), *parts)
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_fraction_of_an_epoch_is_refused(ask):
-    assert_mistake(ask("mnist", "train", *TINY[:2], "--epochs", "1.5"), "--epochs", "1.5")
+def test_a_fraction_of_an_epoch_is_refused(run_cli):
+    assert_mistake(run_cli("mnist", "train", *TINY[:2], "--epochs", "1.5"), "--epochs", "1.5")
 
 
-def test_an_unknown_data_set_is_reported_with_its_directory(ask, elsewhere):
+def test_an_unknown_data_set_is_reported_with_its_directory(run_cli, elsewhere):
     arguments = ["--data", "tfds:nonsense", "--data-dir", elsewhere / "data"]
-    assert_mistake(ask("mnist", "train", *arguments), "nonsense", str(elsewhere / "data"))
+    assert_mistake(run_cli("mnist", "train", *arguments), "nonsense", str(elsewhere / "data"))
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_run_directory_in_use_is_not_changed(ask, run):
+def test_a_run_directory_in_use_is_not_changed(run_cli, run):
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
-    assert_mistake(ask("mnist", "train", *TINY, "--run-dir", run.path), "not empty")
+    assert_mistake(run_cli("mnist", "train", *TINY, "--run-dir", run.path), "not empty")
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 
 
 @pytest.mark.parametrize("content", ["epoch: 3", "epochs: -3", "model: cnm", "[1, 2]", "a: b: c"])
-def test_a_wrong_config_gets_a_short_message(content, ask, elsewhere):
+def test_a_wrong_config_gets_a_short_message(content, run_cli, elsewhere):
     (elsewhere / "my.yaml").write_text(content)
     words = content.replace("[1, 2]", "my.yaml").replace("a: b: c", "my.yaml").split(": ")
-    assert_mistake(ask("mnist", "train", "--config", "my.yaml"), words[0])
+    assert_mistake(run_cli("mnist", "train", "--config", "my.yaml"), words[0])
     assert [path.name for path in elsewhere.iterdir()] == ["my.yaml"]
 
 
-def test_flags_override_the_fields_of_a_config(ask, elsewhere):
+def test_flags_override_the_fields_of_a_config(run_cli, elsewhere):
     (elsewhere / "my.yaml").write_text("model: softmax\nepochs: 7\nl2: 0.001\nseed: 3\n")
     flags = ["--config", "my.yaml", "--epochs", "1", "--run-dir", "run", "--json"]
-    status, _, error = ask("mnist", "train", *flags)
+    status, _, error = run_cli("mnist", "train", *flags)
     assert status == 0, error
     fields = json.loads((elsewhere / "run" / "run.json").read_text())["fields"]
     used = {name: fields[name] for name in ("model", "epochs", "l2", "seed")}
     assert used == {"model": "softmax", "epochs": 1, "l2": 0.001, "seed": 3}
 
 
-def test_the_old_name_of_a_field_is_accepted(ask, elsewhere):
+def test_the_old_name_of_a_field_is_accepted(run_cli, elsewhere):
     flags = ["--model", "svm", "--epochs", "1", "--margin", "2", "--run-dir", "run"]
-    status, _, error = ask("regression", "train", *flags)
+    status, _, error = run_cli("regression", "train", *flags)
     assert status == 0, error
     assert "--margin is now called --svm-c" in error
     path = elsewhere / "run" / "run.json"
@@ -108,47 +108,47 @@ def test_the_old_name_of_a_field_is_accepted(ask, elsewhere):
     assert Run.load(path.parent).app.svm_c == 2
 
 
-def test_predict_requires_files(ask, run):
-    assert_mistake(ask("mnist", "predict", run.path), "no inputs", "FILE")
+def test_predict_requires_files(run_cli, run):
+    assert_mistake(run_cli("mnist", "predict", run.path), "no inputs", "FILE")
 
 
 @pytest.mark.parametrize("kind", ["missing", "truncated", "text", "empty", "directory"])
-def test_a_file_that_is_no_image_is_reported(kind, ask, run, picture, elsewhere):
-    path = picture(elsewhere / "input.png")
+def test_a_file_that_is_no_image_is_reported(kind, run_cli, run, write_image, elsewhere):
+    path = write_image(elsewhere / "input.png")
     content = path.read_bytes()
     path.unlink()
     if kind == "directory":
         path.mkdir()
     elif kind != "missing":
         path.write_bytes({"truncated": content[:60], "text": b"hello\n", "empty": b""}[kind])
-    mistake = ask("mnist", "predict", run.path, path)
+    mistake = run_cli("mnist", "predict", run.path, path)
     assert_mistake(mistake, str(path), "expected a readable PNG")
     assert (f"name its files, as {path}/*" in mistake[2]) == (kind == "directory")
 
 
-def test_a_damaged_run_is_reported(ask, copied):
+def test_a_damaged_run_is_reported(run_cli, copied):
     (copied.path / "run.json").write_text("{")
-    assert_mistake(ask("mnist", "evaluate", copied.path), "run.json", "damaged")
+    assert_mistake(run_cli("mnist", "evaluate", copied.path), "run.json", "damaged")
 
 
-def test_a_run_of_an_unknown_app_is_reported(ask, copied):
+def test_a_run_of_an_unknown_app_is_reported(run_cli, copied):
     manifest = json.loads((copied.path / "run.json").read_text())
     (copied.path / "run.json").write_text(json.dumps({**manifest, "app": "astrology"}))
-    assert_mistake(ask("mnist", "evaluate", copied.path), "astrology", "mnist")
+    assert_mistake(run_cli("mnist", "evaluate", copied.path), "astrology", "mnist")
 
 
-def test_a_diverged_run_fails_with_status_1(ask, elsewhere):
+def test_a_diverged_run_fails_with_status_1(run_cli, elsewhere):
     rate = ["--learning-rate", "1e30", "--schedule", "constant", "--no-batch-norm"]
     arguments = ["--model", "mlp", *rate, "--run-dir", elsewhere / "run", "--json"]
-    status, output, error = ask("mnist", "train", *arguments)
+    status, output, error = run_cli("mnist", "train", *arguments)
     assert (status, output) == (1, "")
     assert "not finite" in error.splitlines()[-1]
     assert not (elsewhere / "run").exists()
 
 
-def test_damaged_samples_are_reported(ask, copied):
+def test_damaged_samples_are_reported(run_cli, copied):
     (copied.path / "samples.npz").write_bytes((copied.path / "samples.npz").read_bytes()[:500])
-    result = ask("mnist", "export", copied.path, "--trust")
+    result = run_cli("mnist", "export", copied.path, "--trust")
     gc.collect()
     assert_mistake(result, "samples.npz")
 
@@ -160,21 +160,23 @@ def test_damaged_samples_are_reported(ask, copied):
         OSError(28, "No space left on device"),
     ],
 )
-def test_an_unexpected_error_is_one_line(error, ask, monkeypatch):
+def test_an_unexpected_error_is_one_line(error, run_cli, monkeypatch):
     def broken(*_, **__):
         raise error
 
     monkeypatch.setattr(training, "train", broken)
-    assert_mistake(ask("mnist", "train"), str(error.args[-1]), status=1)
+    assert_mistake(run_cli("mnist", "train"), str(error.args[-1]), status=1)
 
 
 def raise_broken_pipe(*_, **__):
     raise BrokenPipeError(32, "Broken pipe")
 
 
-def test_train_reports_that_the_reader_of_its_output_has_ended(ask, monkeypatch):
+def test_train_reports_that_the_reader_of_its_output_has_ended(run_cli, monkeypatch):
     monkeypatch.setattr(training, "train", raise_broken_pipe)
-    assert_mistake(ask("mnist", "train"), "the program that reads the output has ended", status=141)
+    assert_mistake(
+        run_cli("mnist", "train"), "the program that reads the output has ended", status=141
+    )
 
 
 def test_predictions_piped_to_head_end_without_a_message():
@@ -189,17 +191,17 @@ def test_predictions_piped_to_head_end_without_a_message():
         (["mnist", "train", "--epochs"], "--epochs requires an argument"),
     ],
 )
-def test_a_missing_argument_is_named_as_in_the_help(arguments, message, ask):
-    assert_mistake(ask(*arguments), message)
+def test_a_missing_argument_is_named_as_in_the_help(arguments, message, run_cli):
+    assert_mistake(run_cli(*arguments), message)
 
 
 def raise_interrupt(*_, **__):
     raise KeyboardInterrupt
 
 
-def test_an_interrupt_has_its_own_status(ask, monkeypatch):
+def test_an_interrupt_has_its_own_status(run_cli, monkeypatch):
     monkeypatch.setattr(training, "train", raise_interrupt)
-    assert_mistake(ask("mnist", "train"), "interrupted", status=130)
+    assert_mistake(run_cli("mnist", "train"), "interrupted", status=130)
 
 
 def run_process(*arguments):
@@ -267,16 +269,16 @@ def test_help_shows_usage_defaults_and_choices_in_the_width_of_the_terminal(monk
     assert max(len(line.rstrip()) for line in output.splitlines()) <= 60
 
 
-def test_help_names_every_field(ask):
-    _, output, _ = ask("mnist", "train", "--help")
+def test_help_names_every_field(run_cli):
+    _, output, _ = run_cli("mnist", "train", "--help")
     for name in apps.Mnist().to_json():
         assert f"--{name.replace('_', '-')} " in output
 
 
-def test_the_app_of_a_run_may_be_left_out(ask, tiny_run, tmp_path):
+def test_the_app_of_a_run_may_be_left_out(run_cli, tiny_run, tmp_path):
     run = shutil.copytree(tiny_run(Mnist).path, tmp_path / "run")
     for arguments in (["evaluate", run, "--trust"], ["mnist", "compare", run, run]):
-        status, printed, error = ask(*arguments)
+        status, printed, error = run_cli(*arguments)
         assert status == 0, error
     assert "accuracy" in printed
 

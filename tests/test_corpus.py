@@ -79,22 +79,22 @@ def state(place):
 
 
 @pytest.fixture
-def refused(ask, elsewhere):
+def refused(run_cli, elsewhere):
     """A function that runs a command line and holds the answer to what every refusal promises."""
 
     def asked(words, says, statuses=(2,)):
         before = state(elsewhere)
-        status, output, error = ask(*words)
-        assert status in statuses, (status, output, error)
-        assert not output
-        error = BESIDE.sub("", error)
-        assert error.startswith("athanor: ")
-        assert len(error.strip().splitlines()) <= 2
-        assert len(error) <= LONGEST, error
-        assert not INSIDE.search(error), error
-        assert says in error
+        status, out, err = run_cli(*words)
+        assert status in statuses, (status, out, err)
+        assert not out
+        err = BESIDE.sub("", err)
+        assert err.startswith("athanor: ")
+        assert len(err.strip().splitlines()) <= 2
+        assert len(err) <= LONGEST, err
+        assert not INSIDE.search(err), err
+        assert says in err
         assert state(elsewhere) == before
-        return error
+        return err
 
     return asked
 

@@ -79,28 +79,28 @@ def assert_words(status, error):
     assert len(error) < 1000
 
 
-def check_line(words, ask, monkeypatch):
+def check_line(words, run_cli, monkeypatch):
     for name in ("train", "tune", "launch", "replay", "check_distribute", "demonstrate"):
         monkeypatch.setattr(making, name, lambda *_, **__: {})
     monkeypatch.setattr(startup, "serve", lambda *_, **__: {})
     monkeypatch.setattr(tools, "doctor", lambda **_: None)
     if {"--debug", "demo", "doctor"} & set(words):
         return
-    status, _, error = ask(*words)
-    assert_words(status, error)
+    status, _, err = run_cli(*words)
+    assert_words(status, err)
 
 
 @SOME
 @given(words=lines)
-def test_any_words(words, ask, monkeypatch):
-    check_line(words, ask, monkeypatch)
+def test_any_words(words, run_cli, monkeypatch):
+    check_line(words, run_cli, monkeypatch)
 
 
 @pytest.mark.slow
 @MANY
 @given(words=lines)
-def test_many_words(words, ask, monkeypatch):
-    check_line(words, ask, monkeypatch)
+def test_many_words(words, run_cli, monkeypatch):
+    check_line(words, run_cli, monkeypatch)
 
 
 def check_table(content, place):

@@ -100,15 +100,15 @@ def test_changed_code_decodes_again(cache, monkeypatch):
     assert decoded.prune_stale() == 0
 
 
-def test_doctor_prunes(cache, ask, monkeypatch):
+def test_doctor_prunes(cache, run_cli, monkeypatch):
     monkeypatch.setattr(decoded, "_code_digest", lambda: "old")
     load_or_make("a", lambda: made([]))
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parents[1]))
-    status, output, _ = ask("doctor", "--prune")
+    status, out, _ = run_cli("doctor", "--prune")
     assert status == 0
-    assert "MiB of decoded sets" in output
-    assert "decoded sets 0.00 of 5 GiB" in output
+    assert "MiB of decoded sets" in out
+    assert "decoded sets 0.00 of 5 GiB" in out
     assert not list(cache.iterdir())
 
 

@@ -177,7 +177,7 @@ def test_the_example_of_a_new_app_can_be_trained():
 
 
 @pytest.mark.slow
-def test_the_litert_example_predicts_as_the_command_line(ask, tmp_path, monkeypatch):
+def test_the_litert_example_predicts_as_the_command_line(run_cli, tmp_path, monkeypatch):
     pytest.importorskip("ai_edge_litert")
     cuts = ("Ideal", "Good", "Fair")
     rows = [f"{0.2 + k / 90:.3f},{cuts[k % 3]},{900 * k % 7000 + 300 * (k % 3)}" for k in range(90)]
@@ -185,12 +185,12 @@ def test_the_litert_example_predicts_as_the_command_line(ask, tmp_path, monkeypa
     (tmp_path / "one.csv").write_text("carat,cut\n0.3,Ideal\n")
     run = tmp_path / "run"
     flags = ["--target", "price", "--model", "mlp", "--epochs", "2", "--run-dir", run]
-    assert ask("regression", "train", "--data", tmp_path / "gems.csv", *flags)[0] == 0
-    assert ask("export", run, "--format", "litert")[0] == 0
-    status, answered, _ = ask("predict", run, tmp_path / "one.csv", "--json")
+    assert run_cli("regression", "train", "--data", tmp_path / "gems.csv", *flags)[0] == 0
+    assert run_cli("export", run, "--format", "litert")[0] == 0
+    status, out, _ = run_cli("predict", run, tmp_path / "one.csv", "--json")
     assert status == 0
     code = re.search(r"```python\n(.*?)```", (ROOT / "docs/formats.md").read_text(), re.S)[1]
     monkeypatch.chdir(run)
     exec(compile(code, "formats.md", "exec"), names := {})
-    value = json.loads(answered)["predictions"][0]["value"]
+    value = json.loads(out)["predictions"][0]["value"]
     assert names["price"][0] == pytest.approx(value, rel=1e-4)

@@ -256,7 +256,7 @@ def judged_as(run, path, **data):
         ({"fingerprint": "other", "parts": None}, "do not show which is better"),
     ],
 )
-def test_compare_tells_of_different_data(ask, copied, tmp_path, data, said):
+def test_compare_tells_of_different_data(run_cli, copied, tmp_path, data, said):
     report.score(copied)
     if data.get("parts", ...) is None:
         data = data | {"fingerprint": "other"}
@@ -265,15 +265,15 @@ def test_compare_tells_of_different_data(ask, copied, tmp_path, data, said):
         told = json.loads((other.path / "run.json").read_text())
         del told["data"]["parts"]
         (other.path / "run.json").write_text(json.dumps(told))
-    status, output, _ = ask("compare", copied.path, other.path)
+    status, output, _ = run_cli("compare", copied.path, other.path)
     assert status == 0
     assert said in output
-    status, output, error = ask("compare", copied.path, other.path, "--strict", "--json")
+    status, output, error = run_cli("compare", copied.path, other.path, "--strict", "--json")
     assert status == 1
     assert "cannot be compared" in error
     assert error.count(said) == 1
     assert said in json.loads(output)["warnings"][0]
-    assert ask("compare", copied.path, copied.path, "--strict")[0] == 0
+    assert run_cli("compare", copied.path, copied.path, "--strict")[0] == 0
 
 
 def test_compare_tells_of_more_to_learn_from(copied, tmp_path):

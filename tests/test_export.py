@@ -426,7 +426,7 @@ def test_example_files_are_named_by_their_class(copied):
     assert names == [f"{number}-{target}.png" for number, target in enumerate(targets)]
 
 
-def test_one_unreadable_file_takes_no_other_with_it(copied, ask):
+def test_one_unreadable_file_takes_no_other_with_it(copied, run_cli):
     good, other, _ = map(Path, examples(copied))
     bad, words = copied.path / "bad.png", copied.path / "words.png"
     bad.write_bytes(good.read_bytes()[:40])
@@ -438,13 +438,13 @@ def test_one_unreadable_file_takes_no_other_with_it(copied, ask):
     assert [row for row in rows if "error" not in row] == alone
     for row, reason in ((rows[1], "cut short"), (rows[2], "not that of"), (rows[4], "No such")):
         assert reason in row["error"] and row["input"] in row["error"]
-    status, output, error = ask("mnist", "predict", copied.path, *paths, "--json")
+    status, output, error = run_cli("mnist", "predict", copied.path, *paths, "--json")
     assert status == 1
     assert [row.get("class") for row in json.loads(output)["predictions"]] == [
         row.get("class") for row in rows
     ]
     assert "bad.png" in error and "words.png" in error
-    status, output, error = ask("mnist", "predict", copied.path, bad, "--json")
+    status, output, error = run_cli("mnist", "predict", copied.path, bad, "--json")
     assert (status, output) == (2, "")
     with pytest.raises(UnreadableError, match=r"bad\.png"):
         predict(copied, [str(bad)])

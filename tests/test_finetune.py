@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from made import pictures
+from made import random_images
 from made import splits as made_splits
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
@@ -232,7 +232,7 @@ def test_few_images_get_small_batches():
 
 @pytest.mark.parametrize("kind", ["crop", "rotate", "colour", "randaugment"])
 def test_augmentation_depends_on_the_seed(kind):
-    images = pictures(6, (16, 16, 3)).features
+    images = random_images(6, (16, 16, 3)).features
     change = single_image_augmentation(kind, 1.0)
     one, again, other = (change(images, None, np.array([0, k]))[0] for k in (1, 1, 2))
     assert one.shape == images.shape and one.dtype == images.dtype
@@ -266,9 +266,9 @@ def test_heat_maps_show_the_region_of_a_class():
 
 
 def test_the_linear_baseline_gets_downscaled_images():
-    large = pictures(3, (100, 70, 3))
+    large = random_images(3, (100, 70, 3))
     assert _shrink(large).features.shape == (3, 50, 35, 3)
-    small = pictures(3, (BASELINE_SIDE_PIXELS, BASELINE_SIDE_PIXELS, 1))
+    small = random_images(3, (BASELINE_SIDE_PIXELS, BASELINE_SIDE_PIXELS, 1))
     assert _shrink(small) is small
 
 

@@ -85,8 +85,8 @@ def test_a_missing_package_is_named(monkeypatch):
         (["--refresh-items", "items.csv"], "recommends no items"),
     ],
 )
-def test_the_command_line_answers_before_it_loads(flags, part, ask, copied):
-    status, output, error = ask("mnist", "export", copied.path, *flags)
+def test_the_command_line_answers_before_it_loads(flags, part, run_cli, copied):
+    status, output, error = run_cli("mnist", "export", copied.path, *flags)
     assert (status, output) == (2, "")
     assert part in error
     assert not (copied.path / "export").exists()
@@ -197,11 +197,11 @@ def test_lists_without_what_was_met_are_those_of_the_savedmodel(name, refreshed)
         (None, ["items.csv"]),
     ],
 )
-def test_items_that_cannot_be_offered_are_refused(content, parts, tiny_run, tmp_path, ask):
+def test_items_that_cannot_be_offered_are_refused(content, parts, tiny_run, tmp_path, run_cli):
     run = copy(tiny_run(Recommender), tmp_path / "run")
     if content:
         (tmp_path / "items.csv").write_text(content)
-    status, _, error = ask(
+    status, _, error = run_cli(
         "recommender", "export", run.path, "--refresh-items", tmp_path / "items.csv"
     )
     assert status == 2
@@ -317,12 +317,12 @@ def shop(tmp_path):
 
 
 @pytest.mark.slow
-def test_rows_with_categories_and_gaps_in_all_formats(shop, tmp_path, ask):
+def test_rows_with_categories_and_gaps_in_all_formats(shop, tmp_path, run_cli):
     train = ["--data", f"csv:{shop}", "--target", "price", "--epochs", "2"]
-    assert ask("regression", "train", *train, "--run-dir", tmp_path / "run")[0] == 0
+    assert run_cli("regression", "train", *train, "--run-dir", tmp_path / "run")[0] == 0
     for way in ("int8", "float16"):
         flags = ["--format", "litert,onnx", "--quantize", way, "--json"]
-        status, output, error = ask("regression", "export", tmp_path / "run", *flags)
+        status, output, error = run_cli("regression", "export", tmp_path / "run", *flags)
         assert status == 0, error
         answer = json.loads(output)
         assert set(answer["formats"]) == set(OTHERS)
@@ -347,10 +347,10 @@ def words(tmp_path):
 
 
 @pytest.fixture
-def called(words, tmp_path, ask):
+def called(words, tmp_path, run_cli):
     """A run on it, and what was told of it."""
     train = ["--data", f"csv:{words}", "--target", "class", "--model", "linear"]
-    status, output, error = ask("regression", "train", *train, "--run-dir", tmp_path / "run")
+    status, output, error = run_cli("regression", "train", *train, "--run-dir", tmp_path / "run")
     assert status == 0, error
     return Run.load(tmp_path / "run"), " ".join((output + error).split())
 
@@ -370,11 +370,11 @@ def test_columns_may_be_called_as_python_calls_something_else(called, tmp_path):
 
 
 @pytest.mark.slow
-def test_columns_are_called_the_same_in_every_format(called, words, ask):
+def test_columns_are_called_the_same_in_every_format(called, words, run_cli):
     run, _ = called
-    status, _, error = ask("regression", "export", run.path, "--format", "litert,onnx")
+    status, _, error = run_cli("regression", "export", run.path, "--format", "litert,onnx")
     assert status == 0, error
-    assert ask("regression", "predict", run.path, words)[0] == 0
+    assert run_cli("regression", "predict", run.path, words)[0] == 0
 
 
 @pytest.mark.slow

@@ -98,7 +98,7 @@ def test_the_graph_predicts_as_the_model(app, kept):
 @pytest.mark.parametrize(
     "columns", ["size", "kind", pytest.param("size,kind", marks=pytest.mark.thorough)]
 )
-def test_rows_with_one_type_of_column_are_predicted(columns, tmp_path, ask):
+def test_rows_with_one_type_of_column_are_predicted(columns, tmp_path, run_cli):
     """Without numbers, or without texts, one of the matrices has no column."""
     names = columns.split(",")
     cells = {"size": [f"{k % 13}.5" for k in range(200)], "kind": ["oak", "elm"] * 100}
@@ -108,8 +108,8 @@ def test_rows_with_one_type_of_column_are_predicted(columns, tmp_path, ask):
     ]
     (tmp_path / "rows.csv").write_text("\n".join([f"{columns},price", *lines, ""]))
     train = ["--data", f"csv:{tmp_path / 'rows.csv'}", "--target", "price", "--model", "linear"]
-    status, _, error = ask("regression", "train", *train, "--run-dir", tmp_path / "run")
-    assert status == 0, error
+    status, _, err = run_cli("regression", "train", *train, "--run-dir", tmp_path / "run")
+    assert status == 0, err
     run = Run.load(tmp_path / "run")
     assert saved_graph.is_current(run)
     given = predict(run, [str(tmp_path / "rows.csv")])

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from made import pictures, source, splits
+from made import random_images, source, splits
 from PIL import Image
 
 from apps import Mnist
@@ -91,19 +91,19 @@ def test_an_embedded_digit_of_the_right_size_is_unchanged(change, load):
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_images_of_every_kind_become_colour_images(channels):
-    fit = FitImage.adapted(pictures(50, (16, 16, 3)))
-    fitted = fit(pictures(1, (40, 40, channels)).features[0])
+    fit = FitImage.adapted(random_images(50, (16, 16, 3)))
+    fitted = fit(random_images(1, (40, 40, channels)).features[0])
     assert (fitted.shape, fitted.dtype) == ((16, 16, 3), tf.uint8)
 
 
 def test_colours_are_kept():
-    fit = FitImage.adapted(pictures(50, (16, 16, 3)))
+    fit = FitImage.adapted(random_images(50, (16, 16, 3)))
     red = np.full((40, 40, 3), (200, 10, 30), np.uint8)
     np.testing.assert_allclose(fit(red).numpy(), np.full((16, 16, 3), (200, 10, 30)), atol=1)
 
 
 def test_a_colour_image_of_the_right_size_is_unchanged():
-    examples = pictures(50, (16, 16, 3))
+    examples = random_images(50, (16, 16, 3))
     fit = FitImage.adapted(examples)
     np.testing.assert_array_equal(fit(examples.features[3]), examples.features[3])
 
@@ -111,9 +111,9 @@ def test_a_colour_image_of_the_right_size_is_unchanged():
 @pytest.mark.parametrize("shape", [(20, 30, 1), (30, 20, 3)], ids=str)
 @pytest.mark.parametrize("size", [(5, 60), (60, 5), (1, 1), (400, 300)], ids=str)
 def test_training_images_need_not_be_square(shape, size):
-    for examples in (pictures(20, shape), on_black(shape)):
+    for examples in (random_images(20, shape), on_black(shape)):
         fit = FitImage.adapted(examples)
-        assert fit(pictures(1, (*size, 1)).features[0]).shape == shape
+        assert fit(random_images(1, (*size, 1)).features[0]).shape == shape
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_processing_in_blocks_changes_no_bit(channels, monkeypatch):
 def on_black(shape):
     """Bright blocks on black."""
     features = np.zeros((20, *shape), np.uint8)
-    features[:, 5:-5, 5:-5] = pictures(20, (shape[0] - 10, shape[1] - 10, shape[2])).features
+    features[:, 5:-5, 5:-5] = random_images(20, (shape[0] - 10, shape[1] - 10, shape[2])).features
     return Examples.of(features, np.zeros(20, int))
 
 
@@ -192,7 +192,7 @@ ENCODE = {
 
 
 def test_standardize_gives_mean_0_and_deviation_1():
-    examples = pictures(100)
+    examples = random_images(100)
     pixels = Standardize.adapted(examples)(examples.features).numpy()
     assert pixels.dtype == np.float32
     assert pixels.mean() == pytest.approx(0, abs=1e-4)
@@ -205,11 +205,11 @@ def test_standardize_survives_images_of_one_colour():
 
 
 def test_standardize_config_round_trip():
-    layer = Standardize.adapted(pictures(10))
+    layer = Standardize.adapted(random_images(10))
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert type(again) is Standardize
     assert again.get_config() == layer.get_config()
-    images = pictures(3, seed=5).features
+    images = random_images(3, seed=5).features
     np.testing.assert_array_equal(again(images), layer(images))
 
 
@@ -218,7 +218,8 @@ def test_standardize_computes_in_float32_under_every_policy():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         assert (
-            Mnist().make_preprocessing(splits((8, 8, 1)))(pictures(2).features).dtype == tf.float32
+            Mnist().make_preprocessing(splits((8, 8, 1)))(random_images(2).features).dtype
+            == tf.float32
         )
     finally:
         keras.config.set_dtype_policy(before)

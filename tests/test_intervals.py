@@ -148,12 +148,12 @@ def test_users_that_are_all_alike_are_not_certain():
     assert found == pytest.approx(intervals.wilson(0.5, 20))
 
 
-def test_shares_of_a_recommender_stay_inside_their_range(ask, elsewhere):
+def test_shares_of_a_recommender_stay_inside_their_range(run_cli, elsewhere):
     data = SHARED / "cases" / "intervals-above-one" / "plain.csv"
     if not data.exists():
         pytest.skip("needs ../shared/cases")
     words = ["recommender", "train", "--data", f"csv:{data}", "--epochs", "1"]
-    status, _, error = ask(*words, "--run-dir", elsewhere / "run")
+    status, _, error = run_cli(*words, "--run-dir", elsewhere / "run")
     assert status == 0, error
     scored = json.loads((elsewhere / "run" / "scores.json").read_text())
     assert scored["test"]["coverage"] == 1

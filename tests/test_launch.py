@@ -70,9 +70,11 @@ def test_one_failure_ends_all_and_is_the_status(failing, capfd, monkeypatch):
     monkeypatch.setattr(launch, "EXIT_GRACE_SECONDS", 0.5)
     code = f"import sys, time\nif me == {failing}: sys.exit(2)\ntime.sleep(60)"
     start = time.monotonic()
-    with pytest.raises(launch.WorkerError, match=f"Worker {failing} failed with status 2") as found:
+    with pytest.raises(
+        launch.WorkerError, match=f"Worker {failing} failed with status 2"
+    ) as raised:
         launch.launch(worker(code), workers=2)
-    assert found.value.exit_status == 2
+    assert raised.value.exit_status == 2
     assert time.monotonic() - start < 10
     assert "starting all again" not in capfd.readouterr().err
 
@@ -113,16 +115,16 @@ if me == 1 and not again.exists():
 time.sleep(0.3)
 """
     launch.launch(worker(code), workers=2, run_dir=place)
-    said = capfd.readouterr().err
-    assert "Worker 1 was ended by SIGKILL; starting all again (1 of 3)." in said
+    err = capfd.readouterr().err
+    assert "Worker 1 was ended by SIGKILL; starting all again (1 of 3)." in err
     assert (place / "kept.txt").read_text() == "once once "
 
 
 def test_the_number_of_restarts_is_limited(capfd):
     code = "import time\nif me == 1: os.kill(os.getpid(), 9)\ntime.sleep(60)"
-    with pytest.raises(launch.WorkerError, match="after 2 restarts") as found:
+    with pytest.raises(launch.WorkerError, match="after 2 restarts") as raised:
         launch.launch(worker(code), workers=2, restarts=2)
-    assert found.value.exit_status == 128 + signal.SIGKILL
+    assert raised.value.exit_status == 128 + signal.SIGKILL
     assert capfd.readouterr().err.count("starting all again") == 2
 
 
@@ -215,14 +217,14 @@ time.sleep(60)
         (["mnist", "train", "--run-dir", "/"], "which is not empty"),
     ],
 )
-def test_usage_errors_are_printed_once(ask, arguments, answer):
-    status, said, complained = ask("launch", *arguments)
-    assert (status, said) == (2, "")
-    assert answer in complained
-    assert len(complained.splitlines()) == 1
+def test_usage_errors_are_printed_once(run_cli, arguments, answer):
+    status, out, err = run_cli("launch", *arguments)
+    assert (status, out) == (2, "")
+    assert answer in err
+    assert len(err.splitlines()) == 1
 
 
-def test_workers_get_the_command_and_one_directory(ask, monkeypatch, elsewhere):
+def test_workers_get_the_command_and_one_directory(run_cli, monkeypatch, elsewhere):
     asked = {}
 
     def launched(command, **options):
@@ -232,7 +234,7 @@ def test_workers_get_the_command_and_one_directory(ask, monkeypatch, elsewhere):
 
     monkeypatch.setattr(launch, "launch", launched)
     command = ["mnist", "train", "--epochs", "2", "--json"]
-    assert ask("launch", "--workers", "3", *command) == (0, "", "")
+    assert run_cli("launch", "--workers", "3", *command) == (0, "", "")
     given = asked["command"][2:]
     assert given == [*command, "--strategy", "multiworker", "--run-dir", str(asked["run_dir"])]
     assert (asked["workers"], asked["restarts"], asked["plain"]) == (3, 3, True)

@@ -48,9 +48,9 @@ def test_a_column_is_scaled_before_it_is_rounded(epoch):
         np.testing.assert_allclose(prepared[:, place], expected, atol=1e-5)
 
 
-def test_a_target_of_seconds_is_learnt_and_answered(epoch, tmp_path, ask):
+def test_a_target_of_seconds_is_learnt_and_answered(epoch, tmp_path, run_cli):
     flags = ["--data", f"csv:{epoch}", "--target", "later", "--model", "linear", "--drop", "y,user"]
-    status, _, error = ask("regression", "train", *flags, "--run-dir", tmp_path / "run")
+    status, _, error = run_cli("regression", "train", *flags, "--run-dir", tmp_path / "run")
     assert status == 0, error
     run = Run.load(tmp_path / "run")
     features, target = run.splits.test.numpy()
@@ -83,8 +83,8 @@ def test_an_answer_has_the_digits_that_its_unit_needs(mean, dtype):
 
 
 @pytest.mark.slow
-def test_large_numbers_in_all_formats(epoch, tmp_path, ask):
+def test_large_numbers_in_all_formats(epoch, tmp_path, run_cli):
     flags = ["--data", f"csv:{epoch}", "--target", "later", "--drop", "y", "--epochs", "2"]
-    assert ask("regression", "train", *flags, "--run-dir", tmp_path / "run")[0] == 0
-    status, _, error = ask("regression", "export", tmp_path / "run", "--format", "litert,onnx")
+    assert run_cli("regression", "train", *flags, "--run-dir", tmp_path / "run")[0] == 0
+    status, _, error = run_cli("regression", "export", tmp_path / "run", "--format", "litert,onnx")
     assert status == 0, error

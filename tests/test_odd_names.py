@@ -30,27 +30,27 @@ NAMES = {
     "name",
     [pytest.param(name, marks=[] if name == "pattern" else pytest.mark.thorough) for name in NAMES],
 )
-def test_train_and_predict_work_in_a_directory_with_an_odd_name(name, ask, elsewhere):
+def test_train_and_predict_work_in_a_directory_with_an_odd_name(name, run_cli, elsewhere):
     place = elsewhere / NAMES[name]
     place.mkdir()
     table, run = place / f"{NAMES[name]}.csv", place / "run [a]"
     table.write_text(f"a,b,y\n{ROWS}\n")
     flags = ["--target", "y", "--model", "linear", "--precision", "float32"]
-    status, said, told = ask(
+    status, out, err = run_cli(
         "regression", "train", "--data", f"csv:{table}", *flags, "--run-dir", run, "--json"
     )
-    assert status == 0, told
-    assert json.loads(said)["run"] == str(run)
-    status, said, told = ask("predict", run, table, "--json")
-    assert status == 0, told
-    assert len(json.loads(said)["predictions"]) == 120
-    status, _, told = ask("evaluate", run)
-    assert status == 0, told
+    assert status == 0, err
+    assert json.loads(out)["run"] == str(run)
+    status, out, err = run_cli("predict", run, table, "--json")
+    assert status == 0, err
+    assert len(json.loads(out)["predictions"]) == 120
+    status, _, err = run_cli("evaluate", run)
+    assert status == 0, err
     assert saved_graph.is_current(Run.load(run))
     assert len(list((run / "logs").rglob("events.*"))) > 0
-    status, said, told = ask("export", run, "--json")
-    assert status == 0, told
-    version = Path(json.loads(said)["export"])
+    status, out, err = run_cli("export", run, "--json")
+    assert status == 0, err
+    version = Path(json.loads(out)["export"])
     assert {"serving_default"} <= {*Servable(version, 1).signatures}
 
 
@@ -68,19 +68,19 @@ def test_a_path_with_wildcards_is_not_expanded(name, exported, tmp_path):
     np.testing.assert_array_equal(*answers)
 
 
-def test_a_search_accepts_wildcards_and_refuses_a_name_that_is_not_utf8(ask, elsewhere):
+def test_a_search_accepts_wildcards_and_refuses_a_name_that_is_not_utf8(run_cli, elsewhere):
     (elsewhere / "rows.csv").write_text(f"a,b,y\n{ROWS}\n")
     flags = ["--data", "rows.csv", "--target", "y", "--epochs", "1", "--trials", "1"]
-    status, _, told = ask("regression", "tune", *flags, "--run-dir", elsewhere / "a[1]")
-    assert status == 0, told
+    status, _, err = run_cli("regression", "tune", *flags, "--run-dir", elsewhere / "a[1]")
+    assert status == 0, err
     refused = elsewhere / os.fsdecode(b"caf\xe9")
-    status, _, told = ask("regression", "tune", *flags, "--run-dir", refused)
+    status, _, err = run_cli("regression", "tune", *flags, "--run-dir", refused)
     assert status == 2
-    assert "not UTF-8" in told and "--run-dir" in told
+    assert "not UTF-8" in err and "--run-dir" in err
     assert not refused.exists()
 
 
-def test_train_and_predict_read_image_folders_with_odd_names(ask, elsewhere):
+def test_train_and_predict_read_image_folders_with_odd_names(run_cli, elsewhere):
     photos = elsewhere / os.fsdecode(b"photos\xe9 [1]")
     for label in ("oak", os.fsdecode(b"orm\xe9")):
         (photos / label).mkdir(parents=True)
@@ -89,21 +89,23 @@ def test_train_and_predict_read_image_folders_with_odd_names(ask, elsewhere):
             path = photos / label / os.fsdecode(b"\xff%d.png" % number)
             path.write_bytes(tf.io.encode_png(image).numpy())
     run = elsewhere / os.fsdecode(b"run\xe9*")
-    status, _, told = ask("mnist", "check-data", "--data", f"folder:{photos}", "--fail-on", "never")
-    assert status == 0, told
-    status, _, told = ask(
+    status, _, err = run_cli(
+        "mnist", "check-data", "--data", f"folder:{photos}", "--fail-on", "never"
+    )
+    assert status == 0, err
+    status, _, err = run_cli(
         *["mnist", "train", "--data", f"folder:{photos}", "--epochs", "1", "--run-dir", run]
     )
-    assert status == 0, told
-    status, said, told = ask("predict", run, next((photos / "oak").iterdir()), "--json")
-    assert status == 0, told
-    assert json.loads(said)["predictions"][0]["class"]
+    assert status == 0, err
+    status, out, err = run_cli("predict", run, next((photos / "oak").iterdir()), "--json")
+    assert status == 0, err
+    assert json.loads(out)["predictions"][0]["class"]
     for verb in ("evaluate", "export"):
-        status, _, told = ask(verb, run)
-        assert status == 0, told
+        status, _, err = run_cli(verb, run)
+        assert status == 0, err
 
 
-def test_texts_and_ratings_in_files_whose_names_are_not_utf8(ask, elsewhere):
+def test_texts_and_ratings_in_files_whose_names_are_not_utf8(run_cli, elsewhere):
     texts, ratings = (elsewhere / os.fsdecode(name) for name in (b"t\xe9.csv", b"r\xe9.csv"))
     lines = [f"{'good' if k % 2 else 'bad'} film number {k},{k % 2}\n" for k in range(80)]
     texts.write_text("text,label\n" + "".join(lines))
@@ -113,10 +115,10 @@ def test_texts_and_ratings_in_files_whose_names_are_not_utf8(ask, elsewhere):
         run = elsewhere / os.fsdecode(b"\xe9" + app.encode())
         flags = ["--data", path, "--epochs", "1", "--run-dir", run]
         flags += ["--target", "label"] if app == "text" else []
-        status, _, told = ask(app, "check-data", *flags[:2], *flags[6:], "--fail-on", "never")
-        assert status == 0, told
-        status, _, told = ask(app, "train", *flags)
-        assert status == 0, told
+        status, _, err = run_cli(app, "check-data", *flags[:2], *flags[6:], "--fail-on", "never")
+        assert status == 0, err
+        status, _, err = run_cli(app, "train", *flags)
+        assert status == 0, err
         for words in (["evaluate", run], ["predict", run, asked], ["export", run]):
-            status, _, told = ask(*words)
-            assert status == 0, told
+            status, _, err = run_cli(*words)
+            assert status == 0, err

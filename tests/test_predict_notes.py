@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.fixture
-def houses(tmp_path, ask):
+def houses(tmp_path, run_cli):
     """A run on sizes, towns and days."""
     lines = [
         f"{100 + k},{('Oslo', 'Rome', 'Bern')[k % 3]},{k % 28 + 1}.3.2019,{300 + 3 * k}"
@@ -14,20 +14,20 @@ def houses(tmp_path, ask):
     ]
     (tmp_path / "houses.csv").write_text("\n".join(["size,town,sold,price", *lines, ""]))
     flags = ["--data", f"csv:{tmp_path / 'houses.csv'}", "--target", "price", "--model", "linear"]
-    status, output, error = ask("regression", "train", *flags, "--run-dir", tmp_path / "run")
-    assert status == 0, error
-    assert "sold: time, in days ('1.3.2019' read as 2019-03-01)" in output + error
+    status, out, err = run_cli("regression", "train", *flags, "--run-dir", tmp_path / "run")
+    assert status == 0, err
+    assert "sold: time, in days ('1.3.2019' read as 2019-03-01)" in out + err
     return tmp_path / "run"
 
 
-def test_predict_names_what_it_cannot_read(houses, tmp_path, ask):
+def test_predict_names_what_it_cannot_read(houses, tmp_path, run_cli):
     asked = tmp_path / "ask.csv"
     asked.write_text(
         'size,town,sold\n1000,Rome,2019-03-05\n"1,000",Rome,5 March 2019\nabc,Mars,soon\n,Rome,\n'
     )
-    status, output, error = ask("regression", "predict", houses, asked, "--json")
-    assert status == 0, error
-    found = json.loads(output)
+    status, out, err = run_cli("regression", "predict", houses, asked, "--json")
+    assert status == 0, err
+    found = json.loads(out)
     first, second, *_ = (row["value"] for row in found["predictions"])
     assert first == second
     assert found["notes"] == [
@@ -35,19 +35,19 @@ def test_predict_names_what_it_cannot_read(houses, tmp_path, ask):
         "column town: 1 cell such as 'Mars' (ask.csv line 4) is unknown to training",
         "column sold: 1 cell such as 'soon' (ask.csv line 4) is not a time and counted as missing",
     ]
-    assert "'abc' (ask.csv line 4)" in error
+    assert "'abc' (ask.csv line 4)" in err
 
 
-def test_examples_of_a_run_are_read_as_in_training(houses, ask):
+def test_examples_of_a_run_are_read_as_in_training(houses, run_cli):
     from inference.predict import examples
     from training.run import Run
 
     run = Run.load(houses)
     expected = run.model(dict(run.splits.test.numpy(slice(0, 3)).features))
     (path,) = examples(run)
-    status, output, error = ask("regression", "predict", houses, path, "--json")
-    assert status == 0, error
-    found = json.loads(output)
+    status, out, err = run_cli("regression", "predict", houses, path, "--json")
+    assert status == 0, err
+    found = json.loads(out)
     assert found["notes"] == []
     given = [row["value"] for row in found["predictions"]]
     assert given == pytest.approx(expected.numpy().tolist(), rel=1e-5)

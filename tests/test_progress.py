@@ -10,9 +10,9 @@ def test_progress_prints_a_line_every_five_seconds(monkeypatch, capsys):
         for seconds in range(12):
             now[0] = 100.0 + seconds
             tell("reading rows.csv, byte", 1000 * seconds, 12_000)
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.splitlines() == [
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines() == [
         "reading rows.csv, byte 5,000 of 12,000",
         "reading rows.csv, byte 10,000 of 12,000",
     ]

@@ -29,10 +29,10 @@ NEVER = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelv
 
 
 @pytest.fixture
-def here(exported, elsewhere, picture):
+def here(exported, elsewhere, write_image):
     """A copy of an exported run, and a picture."""
     shutil.copytree(exported(Mnist).path, elsewhere / "run")
-    picture(elsewhere / "picture.png")
+    write_image(elsewhere / "picture.png")
     return elsewhere
 
 
@@ -56,45 +56,45 @@ def assert_refused(answer, *parts):
 
 @pytest.mark.usefixtures("stranger")
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_run_of_another_user_is_refused(verb, ask, here):
-    assert_refused(ask(*VERBS[verb]), str(here / "run"), "another user")
+def test_a_run_of_another_user_is_refused(verb, run_cli, here):
+    assert_refused(run_cli(*VERBS[verb]), str(here / "run"), "another user")
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_run_without_a_signature_is_refused(verb, ask, here):
+def test_a_run_without_a_signature_is_refused(verb, run_cli, here):
     for mark in here.rglob(provenance.SIGNATURE_FILE):
         mark.unlink()
-    assert_refused(ask(*VERBS[verb]), str(here / "run"), provenance.SIGNATURE_FILE)
+    assert_refused(run_cli(*VERBS[verb]), str(here / "run"), provenance.SIGNATURE_FILE)
 
 
 @pytest.mark.parametrize(
     "name", [*provenance.RUN_FILES, "export/1/saved_model.pb", "export/1/about.json"]
 )
-def test_a_changed_file_is_detected(name, ask, here):
+def test_a_changed_file_is_detected(name, run_cli, here):
     path = here / "run" / name
     content = path.read_bytes()
     path.write_bytes(content + b" " if name.endswith("json") else content[:-1] + b"x")
-    assert_refused(ask(*VERBS["serve" if "export" in name else "evaluate"]), "changed since")
+    assert_refused(run_cli(*VERBS["serve" if "export" in name else "evaluate"]), "changed since")
 
 
-def test_an_added_file_that_would_be_loaded_is_detected(ask, here):
+def test_an_added_file_that_would_be_loaded_is_detected(run_cli, here):
     (here / "run" / "export" / "1" / "assets").mkdir(exist_ok=True)
     (here / "run" / "export" / "1" / "assets" / "more").write_text("")
-    assert_refused(ask(*VERBS["serve"]), "changed since")
+    assert_refused(run_cli(*VERBS["serve"]), "changed since")
 
 
 @pytest.mark.usefixtures("here", "stranger")
-def test_a_trusted_run_is_loaded(ask):
-    status, output, error = ask(*VERBS["predict"], "--trust", "--json")
-    assert status == 0, error
-    assert json.loads(output)["predictions"]
+def test_a_trusted_run_is_loaded(run_cli):
+    status, out, err = run_cli(*VERBS["predict"], "--trust", "--json")
+    assert status == 0, err
+    assert json.loads(out)["predictions"]
 
 
 @pytest.mark.usefixtures("stranger")
-def test_compare_reads_scores_without_a_valid_signature(ask, here):
+def test_compare_reads_scores_without_a_valid_signature(run_cli, here):
     scores = {"test": {"loss": 0.1}, "intervals": {"loss": [0.0, 0.2]}}
     (here / "run" / "scores.json").write_text(json.dumps(scores))
-    assert ask("compare", "run", "run")[0] == 0
+    assert run_cli("compare", "run", "run")[0] == 0
 
 
 @pytest.mark.usefixtures("stranger")

@@ -109,8 +109,8 @@ def test_publish_writes_the_next_version_of_a_name(exported, elsewhere):
     assert model.current.number == 3
 
 
-def test_the_command_publishes(exported, elsewhere, ask):
-    status, output, error = ask("publish", exported(Mnist).path, "digits", "--json")
+def test_the_command_publishes(exported, elsewhere, run_cli):
+    status, output, error = run_cli("publish", exported(Mnist).path, "digits", "--json")
     assert status == 0, error
     assert json.loads(output)["version"].endswith("models/digits/1")
     assert "athanor serve digits=models/digits" in error

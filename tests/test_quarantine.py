@@ -69,7 +69,7 @@ def test_a_list_applies_to_training_and_validation_but_not_to_test(splits, liste
 
 
 def test_a_list_of_other_data_is_refused(splits, listed):
-    other = made.pictures(5, seed=77)
+    other = made.random_images(5, seed=77)
     with pytest.raises(DataError, match=r"none of whose 2 lines .*; expected .*check-data"):
         remove_listed(splits, listed(*keys(other, 0, 1)))
 
@@ -87,10 +87,10 @@ def test_other_files_are_refused_as_lists(content, splits, elsewhere):
 
 
 @pytest.mark.thorough
-def test_a_run_with_a_list_can_be_evaluated_again(ask, elsewhere):
-    status, output, error = ask("mnist", "check-data", "--write-quarantine", "list.csv", "--json")
-    assert status == 0, error
-    before = json.loads(output)["examples"]
+def test_a_run_with_a_list_can_be_evaluated_again(run_cli, elsewhere):
+    status, out, err = run_cli("mnist", "check-data", "--write-quarantine", "list.csv", "--json")
+    assert status == 0, err
+    before = json.loads(out)["examples"]
     path = elsewhere / "list.csv"
     listed = quarantine.read(path)
     app = Mnist(model="softmax", epochs=1)
@@ -113,10 +113,10 @@ def test_a_run_directory_has_a_copy_of_its_list(listed, elsewhere):
     assert not kept.exists()
 
 
-def test_a_missing_list_writes_nothing(ask, elsewhere):
-    status, _, error = ask("mnist", "train", *TINY, "--quarantine", "no.csv")
+def test_a_missing_list_writes_nothing(run_cli, elsewhere):
+    status, _, err = run_cli("mnist", "train", *TINY, "--quarantine", "no.csv")
     assert status == 2
-    assert "no.csv" in error
+    assert "no.csv" in err
     assert list(elsewhere.iterdir()) == []
 
 
@@ -126,36 +126,36 @@ class Stopped(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_a_resumed_run_uses_its_list(ask, elsewhere, listed):
+def test_a_resumed_run_uses_its_list(run_cli, elsewhere, listed):
     app = Mnist(model="softmax", epochs=2)
     path = listed(*keys(app.load_splits().train, 0, 1))
     how = {"precision": "float32", "quarantine": path, "verbose": 0, "checkpoint_every": 0}
     with pytest.raises(KeyboardInterrupt):
         train(app, run_dir=elsewhere / "run", callbacks=[Stopped()], **how)
     path.unlink()
-    status, output, error = ask("mnist", "train", "--resume", "run")
-    assert status == 0, error
-    assert "continues after epoch 1" in output
+    status, out, err = run_cli("mnist", "train", "--resume", "run")
+    assert status == 0, err
+    assert "continues after epoch 1" in out
     assert Run.load(elsewhere / "run").manifest["data"]["quarantine"]["train"] == 2
 
 
 @pytest.mark.parametrize("content", [None, "key,where\n0123456789abcdef,"])
-def test_folds_with_an_unusable_list_write_nothing(content, ask, elsewhere):
+def test_folds_with_an_unusable_list_write_nothing(content, run_cli, elsewhere):
     if content:
         (elsewhere / "list.csv").write_text(content)
     flags = ["--folds", "2", "--quarantine", "list.csv", "--run-dir", "folds"]
-    status, _, error = ask("mnist", "train", *TINY, *flags)
+    status, _, err = run_cli("mnist", "train", *TINY, *flags)
     assert status == 2
-    assert "list.csv" in error
+    assert "list.csv" in err
     assert not (elsewhere / "folds").exists()
 
 
 @pytest.mark.thorough
-def test_every_fold_leaves_listed_examples_out_of_training(ask, elsewhere, listed):
+def test_every_fold_leaves_listed_examples_out_of_training(run_cli, elsewhere, listed):
     splits = Mnist().load_splits()
     flags = ["--folds", "2", "--quarantine", listed(*keys(splits.train, 0, 1, 2))]
-    status, _, error = ask("mnist", "train", *TINY, *flags, "--run-dir", "folds")
-    assert status == 0, error
+    status, _, err = run_cli("mnist", "train", *TINY, *flags, "--run-dir", "folds")
+    assert status == 0, err
     runs = [Run.load(elsewhere / "folds" / f"fold-{number}") for number in (1, 2)]
     told = [run.manifest["data"]["quarantine"] for run in runs]
     assert [one["train"] + one["valid"] + one["test"] for one in told] == [3, 3]
@@ -175,11 +175,11 @@ def texts(elsewhere):
     return ["text", "check-data", *(f"--{name}={value}" for name, value in fields.items())]
 
 
-def test_errors_give_status_1_and_one_json_object(ask, texts, elsewhere):
-    status, output, error = ask(*texts, "--json", "--write-quarantine", "list.csv")
+def test_errors_give_status_1_and_one_json_object(run_cli, texts, elsewhere):
+    status, out, err = run_cli(*texts, "--json", "--write-quarantine", "list.csv")
     assert status == 1
-    assert "1 finding of severity error" in error
-    told = json.loads(output)
+    assert "1 finding of severity error" in err
+    told = json.loads(out)
     assert told["counts"]["error"] == 1
     assert told["findings"][0]["check"] == "classes unseen in train"
     assert told["report"] == "data-report.html"
@@ -189,42 +189,42 @@ def test_errors_give_status_1_and_one_json_object(ask, texts, elsewhere):
 
 
 @pytest.mark.parametrize(("level", "expected"), [("never", 0), ("warning", 1)])
-def test_fail_on_chooses_the_failing_severity(level, expected, ask, texts):
-    assert ask(*texts, "--fail-on", level)[0] == expected
+def test_fail_on_chooses_the_failing_severity(level, expected, run_cli, texts):
+    assert run_cli(*texts, "--fail-on", level)[0] == expected
 
 
-def test_the_report_is_self_contained_and_escaped(ask, texts, elsewhere):
-    ask(*texts)
+def test_the_report_is_self_contained_and_escaped(run_cli, texts, elsewhere):
+    run_cli(*texts)
     written = (elsewhere / "data-report.html").read_text()
     assert "<script" not in written
     assert "&lt;script&gt;" in written
     assert not re.search(r"(src|href)=\"(?!data:)|@import|https?://", written)
-    assert ask(*texts)[0] == 1  # our own page is written anew
+    assert run_cli(*texts)[0] == 1  # our own page is written anew
 
 
 @pytest.mark.parametrize("flag", ["--report", "--write-quarantine"])
-def test_files_of_the_user_are_not_overwritten(flag, ask, texts, elsewhere):
+def test_files_of_the_user_are_not_overwritten(flag, run_cli, texts, elsewhere):
     (elsewhere / "mine").write_text("mine")
-    status, _, error = ask(*texts, flag, "mine")
+    status, _, err = run_cli(*texts, flag, "mine")
     assert status == 2
-    assert "mine" in error
+    assert "mine" in err
     assert (elsewhere / "mine").read_text() == "mine"
     assert not (elsewhere / "data-report.html").exists()
 
 
-def test_data_that_training_refuses_are_a_finding(ask, elsewhere):
+def test_data_that_training_refuses_are_a_finding(run_cli, elsewhere):
     (elsewhere / "one.csv").write_text("text,label\n" + "some words,good\n" * 30 + "a,b,c\n")
-    status, output, _ = ask("text", "check-data", "--data", "csv:one.csv", "--json")
+    status, out, _ = run_cli("text", "check-data", "--data", "csv:one.csv", "--json")
     assert status == 1
-    told = json.loads(output)["findings"]
+    told = json.loads(out)["findings"]
     assert {one["check"] for one in told} == {"refused by training", "broken lines"}
 
 
-def test_a_wrong_address_is_a_usage_error(ask, elsewhere):
-    status, output, error = ask("text", "check-data", "--data", "csv:none.csv")
+def test_a_wrong_address_is_a_usage_error(run_cli, elsewhere):
+    status, out, err = run_cli("text", "check-data", "--data", "csv:none.csv")
     assert status == 2
-    assert "none.csv" in error
-    assert not output
+    assert "none.csv" in err
+    assert not out
     assert list(elsewhere.iterdir()) == []
 
 

@@ -529,12 +529,12 @@ def test_an_item_given_as_a_user_is_reported(tiny, capsys):
     assert "an item of that name" not in capsys.readouterr().err
 
 
-def test_strict_ends_with_1_where_an_id_is_unknown(tiny, ask):
-    known = ask("recommender", "predict", tiny.path, "user 1", "user 1,item 1", "--strict")
+def test_strict_ends_with_1_where_an_id_is_unknown(tiny, run_cli):
+    known = run_cli("recommender", "predict", tiny.path, "user 1", "user 1,item 1", "--strict")
     assert known[0] == 0, known
-    status, said, told = ask("predict", tiny.path, "nobody", "user 1,?", "--strict")
-    assert (status, said.count("nobody")) == (1, 10)
-    assert "2 inputs with a user or an item that training has not seen: 'nobody'" in told
+    status, out, err = run_cli("predict", tiny.path, "nobody", "user 1,?", "--strict")
+    assert (status, out.count("nobody")) == (1, 10)
+    assert "2 inputs with a user or an item that training has not seen: 'nobody'" in err
 
 
 def test_a_search_draws_no_field_that_the_default_model_ignores():
@@ -599,7 +599,7 @@ def test_few_users_and_items_are_enough():
     assert np.isfinite(ranking_tables(pairs, pairs).items).all()
 
 
-def test_a_messy_file_works_with_every_command(ask, tmp_path):
+def test_a_messy_file_works_with_every_command(run_cli, tmp_path):
     path, run = messy(tmp_path), tmp_path / "run"
     flags = [
         "--user",
@@ -615,27 +615,25 @@ def test_a_messy_file_works_with_every_command(ask, tmp_path):
         "--json",
     ]
     words = ("train", "--data", f"csv:{path}", "--run-dir", run, *flags)
-    status, said, told = ask("recommender", *words)
-    assert status == 0, told
-    assert {"rmse", "mae", "recall_at_10", "ndcg_at_10", "coverage"} == set(
-        json.loads(said)["test"]
-    )
-    assert "lines left out" in told
-    status, said, told = ask("recommender", "predict", run, "nobody,日本", "Zoë  Ł", "--json")
-    assert status == 0, told
-    assert json.loads(said)["predictions"][0]["basis"].startswith("unknown user")
+    status, out, err = run_cli("recommender", *words)
+    assert status == 0, err
+    assert {"rmse", "mae", "recall_at_10", "ndcg_at_10", "coverage"} == set(json.loads(out)["test"])
+    assert "lines left out" in err
+    status, out, err = run_cli("recommender", "predict", run, "nobody,日本", "Zoë  Ł", "--json")
+    assert status == 0, err
+    assert json.loads(out)["predictions"][0]["basis"].startswith("unknown user")
 
 
-def test_wrong_columns_give_a_one_line_error(ask, tmp_path):
+def test_wrong_columns_give_a_one_line_error(run_cli, tmp_path):
     words = ("recommender", "train", "--data", f"csv:{messy(tmp_path)}", "--user", "Readr")
-    status, _, told = ask(*words)
+    status, _, err = run_cli(*words)
     assert status == 2
-    assert "Did you mean 'Reader'" in told
-    assert len(told.strip().splitlines()) <= 2
+    assert "Did you mean 'Reader'" in err
+    assert len(err.strip().splitlines()) <= 2
 
 
 @pytest.mark.slow
-def test_a_fold_of_movielens_is_below_0_915(ask, tmp_path):
+def test_a_fold_of_movielens_is_below_0_915(run_cli, tmp_path):
     place = Path(__file__).resolve().parents[2] / "shared/data/movielens_100k/u.data.gz"
     if not place.is_file():
         pytest.skip("needs ../shared/data/movielens_100k")
@@ -644,9 +642,11 @@ def test_a_fold_of_movielens_is_below_0_915(ask, tmp_path):
         rows = "\n".join(line.replace("\t", ",") for line in some)
         (tmp_path / f"{name}.csv").write_text(f"user_id,item_id,rating,timestamp\n{rows}\n")
     data = ("--data", f"csv:{tmp_path}/train.csv", "--test", f"csv:{tmp_path}/test.csv")
-    status, said, told = ask("recommender", "train", *data, "--run-dir", tmp_path / "run", "--json")
-    assert status == 0, told
-    assert json.loads(said)["test"]["rmse"] < 0.915
+    status, out, err = run_cli(
+        "recommender", "train", *data, "--run-dir", tmp_path / "run", "--json"
+    )
+    assert status == 0, err
+    assert json.loads(out)["test"]["rmse"] < 0.915
 
 
 def test_an_older_file_without_test_pairs_is_read():

@@ -391,25 +391,25 @@ def test_training_of_classes_begins_at_logistic_regression(labels):
 
 
 @pytest.mark.slow
-def test_own_file_by_command_line(file, tmp_path, ask):
+def test_own_file_by_command_line(file, tmp_path, run_cli):
     flags = ["--epochs", 2, "--model", "mlp", "--run-dir", tmp_path / "run"]
     words = ["--data", f"csv:{file}", *flags]
-    status, out, error = ask("regression", "train", *words, "--target", "grade", "--json")
-    assert status == 0, error
+    status, out, err = run_cli("regression", "train", *words, "--target", "grade", "--json")
+    assert status == 0, err
     assert set(json.loads(out)["baselines"]) == {"majority", "linear", "boosting"}
     asked = tmp_path / "asked.csv"
     asked.write_text("mixed,city,extra,said often,price_EUR,Groe m2\n?,Rome,9,,NaN,\n")
-    status, out, _ = ask("regression", "predict", tmp_path / "run", asked, "--json")
+    status, out, _ = run_cli("regression", "predict", tmp_path / "run", asked, "--json")
     (answer,) = json.loads(out)["predictions"]
     assert status == 0
     assert answer["class"] in "ABC"
     asked.write_text("mixed\n1\n")
-    status, _, error = ask("regression", "predict", tmp_path / "run", asked)
+    status, _, err = run_cli("regression", "predict", tmp_path / "run", asked)
     assert status == 2
-    assert error.count("city") == 1
-    assert "with the columns mixed, without the columns" in error
-    assert len(error.strip().splitlines()) == 1
-    assert ask("regression", "evaluate", tmp_path / "run")[0] == 0
+    assert err.count("city") == 1
+    assert "with the columns mixed, without the columns" in err
+    assert len(err.strip().splitlines()) == 1
+    assert run_cli("regression", "evaluate", tmp_path / "run")[0] == 0
 
 
 def test_importance_finds_the_column_that_counts(tmp_path):

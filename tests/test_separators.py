@@ -39,10 +39,10 @@ def test_a_line_that_names_the_separator_counts_as_a_line(tmp_path):
 
 
 def test_the_error_shows_a_broken_line_if_all_are_broken(tmp_path):
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as raised:
         names(tmp_path, "Report of May\n" + "a,b,c\n" + "1,2,3\n" * 20)
-    assert "none of the 21 lines" in str(told.value)
-    assert "line 2 has 3 cells" in str(told.value) and "as 'a,b,c'" in str(told.value)
+    assert "none of the 21 lines" in str(raised.value)
+    assert "line 2 has 3 cells" in str(raised.value) and "as 'a,b,c'" in str(raised.value)
 
 
 COMMENTS = "# from the station\n#\n# units: mm\n"

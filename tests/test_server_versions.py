@@ -276,7 +276,7 @@ def test_addresses_of_models(exported, directory, tmp_path, monkeypatch):
             addresses(arguments)
 
 
-def test_mistakes_of_the_command_get_one_line(ask, exported, monkeypatch):
+def test_mistakes_of_the_command_get_one_line(run_cli, exported, monkeypatch):
     run = exported(Mnist).path
     with listening_socket("127.0.0.1", 0) as busy:
         port = busy.getsockname()[1]
@@ -290,12 +290,12 @@ def test_mistakes_of_the_command_get_one_line(ask, exported, monkeypatch):
             ([run, "--max-body", "inf"], "--max-body inf"),
             ([run, "--batch", "nan"], "--batch nan"),
         ):
-            status, _, error = ask("serve", *arguments)
+            status, _, error = run_cli("serve", *arguments)
             assert (status, error.count("\n")) == (2, 1), error
             assert reason in error
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name != "uvicorn")
-    status, _, error = ask("serve", run)
+    status, _, error = run_cli("serve", run)
     assert (status, error.count("\n")) == (2, 1)
     assert "pip install 'athanor[serve]'" in error
 

@@ -20,12 +20,12 @@ def case(folder, name):
 
 
 @pytest.fixture
-def train(ask):
+def train(run_cli):
     """The function from an app, a file and flags to what `train --json` prints, and its notes."""
 
     def trained(app, data, *flags):
         asked = (app, "train", "--data", data, "--epochs", "1", "--run-dir", "run", "--json")
-        status, out, err = ask(*asked, *flags)
+        status, out, err = run_cli(*asked, *flags)
         assert status == 0, err
         return json.loads(out), err
 
@@ -118,11 +118,11 @@ def test_a_file_of_texts_is_read_with_any_suffix():
 
 
 @pytest.mark.thorough
-def test_predict_reads_a_file_of_texts_with_any_suffix(train, ask):
+def test_predict_reads_a_file_of_texts_with_any_suffix(train, run_cli):
     train("text", case("file-name-classified", "plain.csv"), *TEXT)
     for name in TEXT_FILES:
         path = CASES / "file-name-classified" / name
-        status, out, err = ask("text", "predict", "run", path, "--json")
+        status, out, err = run_cli("text", "predict", "run", path, "--json")
         assert status == 0, err
         classes = [row["class"] for row in json.loads(out)["predictions"]]
         assert classes == ["neg", "pos", "neg"]
@@ -158,18 +158,18 @@ def test_one_invalid_byte_replaces_one_letter():
 
 
 @pytest.mark.parametrize("name", ["names.csv", "days.csv"])
-def test_columns_without_information_are_refused_before_training(name, ask):
+def test_columns_without_information_are_refused_before_training(name, run_cli):
     target = "label" if name == "names.csv" else "y"
     data = case("only-rare-categories-crash", name)
-    status, _, err = ask("regression", "train", "--data", data, *LINEAR, target)
+    status, _, err = run_cli("regression", "train", "--data", data, *LINEAR, target)
     assert status in (0, 2) and "Unexpected" not in err
     assert name != "names.csv" or "learn" in err
 
 
-def test_predict_names_unreadable_cells(train, ask):
+def test_predict_names_unreadable_cells(train, run_cli):
     folder = "predict-says-nothing-of-bad-cells"
     train("regression", case(folder, "houses.csv"), *LINEAR, "price")
-    status, out, err = ask("regression", "predict", "run", CASES / folder / "ask.csv", "--json")
+    status, out, err = run_cli("regression", "predict", "run", CASES / folder / "ask.csv", "--json")
     assert status == 0
     values = [one["value"] for one in json.loads(out)["predictions"]]
     np.testing.assert_allclose(values[:2], 3030, rtol=0.01)
@@ -190,9 +190,9 @@ def test_an_unclosed_quote_loses_no_rows(name):
     assert any("quote" in note for note in splits.notes)
 
 
-def test_only_items_without_a_rating_are_recommended(train, ask):
+def test_only_items_without_a_rating_are_recommended(train, run_cli):
     train("recommender", case("seen-items-recommended", "plain.csv"))
-    status, out, _ = ask("recommender", "predict", "run", "u1", "--json")
+    status, out, _ = run_cli("recommender", "predict", "run", "u1", "--json")
     rows = (CASES / "seen-items-recommended" / "plain.csv").read_text().splitlines()[1:]
     rated = {row.split(",")[1] for row in rows if row.startswith("u1,")}
     found = [one["item"] for one in json.loads(out)["predictions"]]

@@ -5,7 +5,7 @@ import socket
 
 import numpy as np
 import pytest
-from made import contents, joined, pictures, reordered, source
+from made import contents, joined, random_images, reordered, source
 
 from apps import Mnist
 from pipelines import embedded, sources
@@ -135,7 +135,7 @@ def sides(examples, **official):
 
 
 def test_duplicates_are_in_one_split():
-    once = pictures(100)
+    once = random_images(100)
     again = Examples.of(once.features, (once.target + 1) % 3)
     found = sides(joined(once, again, once))
     assert len(found) == 100
@@ -155,7 +155,7 @@ def test_more_examples_do_not_move_others():
 
 
 def test_the_order_does_not_change_the_fingerprint():
-    examples = pictures(100)
+    examples = random_images(100)
     turned = source()._replace(train=reordered(examples, range(99, -1, -1)))
     same = source()._replace(train=examples)
     assert split_source(turned).fingerprint() == split_source(same).fingerprint()
@@ -257,12 +257,12 @@ def load_with_test(own, other):
 
 def test_a_separate_test_set_is_its_official_test_split():
     own, other = source(100, test=10), source(60, test=25)
-    splits = load_with_test(own, other._replace(test=pictures(25, seed=7)))
-    assert contents(splits.test) == contents(pictures(25, seed=7))
+    splits = load_with_test(own, other._replace(test=random_images(25, seed=7)))
+    assert contents(splits.test) == contents(random_images(25, seed=7))
 
 
 def test_a_separate_test_set_without_splits_is_used_whole():
-    other = source()._replace(train=pictures(40, seed=9))
+    other = source()._replace(train=random_images(40, seed=9))
     splits = load_with_test(source(100, test=10), other)
     assert contents(splits.test) == contents(other.train)
     assert len(splits.train) + len(splits.valid) == 100

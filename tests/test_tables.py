@@ -240,9 +240,9 @@ def test_a_wrong_address_names_the_existing_file(address, says, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     (tmp_path / "rows.csv").write_text("a\n1\n")
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as raised:
         sources.tables(address, embedded=Tables)
-    assert says in str(told.value) and "tfds:photos" not in str(told.value)
+    assert says in str(raised.value) and "tfds:photos" not in str(raised.value)
 
 
 def test_a_table_selects_rows():

@@ -413,21 +413,21 @@ def test_words_with_the_largest_effect():
 
 
 @pytest.mark.slow
-def test_own_file_by_the_command_line(ask, messy):
+def test_own_file_by_the_command_line(run_cli, messy):
     flags = ["--epochs", 2, "--width", 8, "--run-dir", "out", "--json"]
-    status, said, _ = ask("text", "train", "--data", f"csv:{messy}", "--target", "Stars", *flags)
+    status, out, _ = run_cli("text", "train", "--data", f"csv:{messy}", "--target", "Stars", *flags)
     assert status == 0
-    assert "tf-idf_logistic_regression" in json.loads(said)["baselines"]
+    assert "tf-idf_logistic_regression" in json.loads(out)["baselines"]
     notes = json.loads(Path("out/run.json").read_text())["data"]["notes"]
     assert any("Windows-1252" in note for note in notes)
     assert any("without a class" in note for note in notes)
-    assert ask("text", "evaluate", "out")[0] == 0
+    assert run_cli("text", "evaluate", "out")[0] == 0
     assert {"worst.png", "words.png"} <= {path.name for path in Path("out").iterdir()}
-    assert ask("text", "export", "out")[0] == 0
-    assert ask("text", "predict", "out", "très bon", str(messy))[0] == 0
-    status, _, error = ask("text", "train", "--data", f"csv:{messy}", "--target", "Starz")
+    assert run_cli("text", "export", "out")[0] == 0
+    assert run_cli("text", "predict", "out", "très bon", str(messy))[0] == 0
+    status, _, err = run_cli("text", "train", "--data", f"csv:{messy}", "--target", "Starz")
     assert status == 2
-    assert "--target 'Starz'" in error
+    assert "--target 'Starz'" in err
 
 
 def test_count_words():

@@ -129,12 +129,12 @@ def test_an_unreadable_list_begins_no_search(elsewhere):
     assert list(elsewhere.iterdir()) == []
 
 
-def test_the_best_run_leaves_out_the_listed_examples(found, ask, tmp_path):
+def test_the_best_run_leaves_out_the_listed_examples(found, run_cli, tmp_path):
     best = Run.load(found.directory / "best")
     assert best.splits.sizes == best.manifest["data"]["sizes"]
     assert report.score(best)["examples"] == TINY.load_splits().sizes["test"]
     assert replay.replay(best, tmp_path / "again", verbose=0).verdict == "bit-equal"
-    status, output, _ = ask("mnist", "train", "--resume", best.path)
+    status, output, _ = run_cli("mnist", "train", "--resume", best.path)
     assert (status, "is trained already" in output) == (0, True)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from made import pictures
+from made import random_images
 
 import apps
 from pipelines.batches import _single_pass, _size_for_replicas, shuffled_batches
@@ -119,13 +119,13 @@ def test_a_job_of_the_chief_comes_first(monkeypatch):
     ],
 )
 @pytest.mark.parametrize("asked", ["multiworker", "auto"])
-def test_a_damaged_tf_config_is_refused(monkeypatch, ask, elsewhere, config, reason, asked):
+def test_a_damaged_tf_config_is_refused(monkeypatch, run_cli, elsewhere, config, reason, asked):
     monkeypatch.setenv("TF_CONFIG", named(config))
-    status, said, complained = ask("mnist", "train", "--strategy", asked)
-    assert (status, said) == (2, "")
-    assert "Received TF_CONFIG=" in complained
-    assert reason in complained
-    assert len(complained.splitlines()) == 1
+    status, out, err = run_cli("mnist", "train", "--strategy", asked)
+    assert (status, out) == (2, "")
+    assert "Received TF_CONFIG=" in err
+    assert reason in err
+    assert len(err.splitlines()) == 1
     assert not list(elsewhere.iterdir())
     assert strategy.make_strategy("one").num_replicas_in_sync == 1
 
@@ -133,22 +133,22 @@ def test_a_damaged_tf_config_is_refused(monkeypatch, ask, elsewhere, config, rea
 @pytest.mark.parametrize(
     "config", [None, {"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}]
 )
-def test_multiworker_needs_named_workers(monkeypatch, ask, config):
+def test_multiworker_needs_named_workers(monkeypatch, run_cli, config):
     monkeypatch.setenv("TF_CONFIG", named(config) if config else "")
-    status, said, complained = ask("mnist", "train", "--strategy", "multiworker")
-    assert (status, said) == (2, "")
-    assert "athanor launch --workers 2" in complained
+    status, out, err = run_cli("mnist", "train", "--strategy", "multiworker")
+    assert (status, out) == (2, "")
+    assert "athanor launch --workers 2" in err
     assert cluster.cluster_to_join("auto") is None
     with pytest.raises(StrategyError, match="expected the addresses of several"):
         strategy.make_strategy("multiworker")
 
 
-def test_flags_that_do_not_fit_workers_are_refused(monkeypatch, ask):
+def test_flags_that_do_not_fit_workers_are_refused(monkeypatch, run_cli):
     monkeypatch.setenv("TF_CONFIG", named({"cluster": TWO, "task": {"type": "worker", "index": 0}}))
     for flags in (["--devices", "2"], ["--folds", "3"]):
-        status, _, complained = ask("mnist", "train", "--strategy", "multiworker", *flags)
+        status, _, err = run_cli("mnist", "train", "--strategy", "multiworker", *flags)
         assert status == 2
-        assert f"Received {' '.join(flags)} for several workers" in complained
+        assert f"Received {' '.join(flags)} for several workers" in err
 
 
 def test_a_single_process_is_the_chief():
@@ -163,7 +163,7 @@ def _parts(share, count, size):
 
 
 def _numbered(count):
-    return Examples.of(pictures(count).features, np.arange(count))
+    return Examples.of(random_images(count).features, np.arange(count))
 
 
 @pytest.mark.parametrize(("workers", "local"), [(2, 1), (3, 1), (2, 2)])
