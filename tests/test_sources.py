@@ -207,7 +207,7 @@ def test_too_few_examples_are_refused():
 
 @pytest.mark.parametrize(
     ("address", "near"),
-    [("embeded", "embedded"), ("tfd:mnist", "tfds:mnist"), ("mnist", "tfds:mnist")],
+    [("embeded", "embedded"), ("tfd:mnist", "tfds:mnist")],
 )
 def test_unknown_address_names_the_nearest(address, near):
     with pytest.raises(DataError, match=f"Received the data address {address!r}.*{near!r}"):
