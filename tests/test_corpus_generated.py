@@ -1,4 +1,4 @@
-"""Bad inputs that nobody thought of: whatever comes is read, or refused in words."""
+"""Random inputs: each is accepted, or gets an error message."""
 
 import json
 import shutil
@@ -8,14 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import apps
-from cli import output, tools
-from cli import training as making
+from cli import output, tools, training
 from serving import startup
 from training import manifest, model_file, samples
 from training.manifest import RunError
 
-LIMITS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-SOME = settings(max_examples=40, deadline=None, suppress_health_check=LIMITS, database=None)
+SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+SOME = settings(max_examples=40, deadline=None, suppress_health_check=SUPPRESSED, database=None)
 FEW = settings(SOME, max_examples=8)
 MANY = settings(SOME, max_examples=1500)
 
@@ -23,7 +22,7 @@ names = [app.name() for app in apps.ALL]
 flags = [f"--{name.replace('_', '-')}" for app in apps.ALL for name in app().to_json()]
 more = ["--config", "--json", "--run-dir", "--folds", "--precision", "--strategy", "--space", "--"]
 numbers = ["-1", "0", "1.5", "nan", "1e400", "9" * 30, "0x10", "\u0661", "1_000", "true"]
-# What a shell can give: no NUL.
+# A shell can pass any character but NUL.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 words = st.one_of(
     st.sampled_from([*names, *flags, *more, *numbers, "train", "tune", "evaluate", "predict"]),
@@ -72,7 +71,7 @@ yaml_files = st.one_of(
 )
 
 
-def assert_words(status, error):
+def assert_no_internal_error(status, error):
     assert status in (0, 2), error
     assert "Unexpected" not in error
     assert "Traceback" not in error
@@ -81,13 +80,13 @@ def assert_words(status, error):
 
 def check_line(words, run_cli, monkeypatch):
     for name in ("train", "tune", "launch", "replay", "check_distribute", "demonstrate"):
-        monkeypatch.setattr(making, name, lambda *_, **__: {})
+        monkeypatch.setattr(training, name, lambda *_, **__: {})
     monkeypatch.setattr(startup, "serve", lambda *_, **__: {})
     monkeypatch.setattr(tools, "doctor", lambda **_: None)
     if {"--debug", "demo", "doctor"} & set(words):
         return
     status, _, err = run_cli(*words)
-    assert_words(status, err)
+    assert_no_internal_error(status, err)
 
 
 @SOME
@@ -103,8 +102,8 @@ def test_many_words(words, run_cli, monkeypatch):
     check_line(words, run_cli, monkeypatch)
 
 
-def check_table(content, place):
-    (place / "any.csv").write_bytes(content)
+def check_table(content, directory):
+    (directory / "any.csv").write_bytes(content)
     for app in (
         apps.Regression(data="csv:any.csv", target="y"),
         apps.Text(data="csv:any.csv"),
@@ -113,7 +112,7 @@ def check_table(content, place):
         try:
             splits = app.load_splits()
         except ValueError as error:
-            assert_words(getattr(error, "exit_status", str(error)), str(error))
+            assert_no_internal_error(getattr(error, "exit_status", str(error)), str(error))
         else:
             assert all(splits.sizes.values())
             app.make_preprocessing(splits)
@@ -132,12 +131,12 @@ def test_many_tables(content, elsewhere):
     check_table(content, elsewhere)
 
 
-def check_fields(content, place):
-    (place / "any.yaml").write_bytes(content)
+def check_fields(content, directory):
+    (directory / "any.yaml").write_bytes(content)
     try:
         output.config_of(["mnist", "train", "--config", "any.yaml"])
     except apps.FieldError as error:
-        assert_words(2, str(error))
+        assert_no_internal_error(2, str(error))
 
 
 @SOME
@@ -153,9 +152,9 @@ def test_many_files_of_fields(content, elsewhere):
     check_fields(content, elsewhere)
 
 
-def changed(told, data, value):
-    """Another value somewhere in nested objects and lists."""
-    at, path = told, told
+def with_change(content, data, value):
+    """Replace a random part of nested objects and lists."""
+    at, path = content, content
     while isinstance(at, dict | list) and at:
         keys = sorted(at) if isinstance(at, dict) else range(len(at))
         path, key = at, data.draw(st.sampled_from(list(keys)))
@@ -163,17 +162,17 @@ def changed(told, data, value):
         if data.draw(st.booleans()):
             break
     path[key] = value
-    return told
+    return content
 
 
-def check_manifest(data, value, run, place):
-    told = changed(json.loads((run.path / "run.json").read_text()), data, value)
-    (place / "run.json").write_text(json.dumps(told))
+def check_manifest(data, value, run, directory):
+    content = with_change(json.loads((run.path / "run.json").read_text()), data, value)
+    (directory / "run.json").write_text(json.dumps(content))
     try:
-        read = manifest.read(place / "run.json")
-        apps.get(read["app"]).from_json(read["fields"])
+        parsed = manifest.read(directory / "run.json")
+        apps.get(parsed["app"]).from_json(parsed["fields"])
     except (RunError, apps.FieldError) as error:
-        assert_words(2, str(error))
+        assert_no_internal_error(2, str(error))
 
 
 @SOME
@@ -203,21 +202,21 @@ changes = st.one_of(st.none(), st.integers(1, 255))
 
 @FEW
 @given(place=st.floats(0, 1), change=changes)
-def test_any_damage_of_a_model(place, change, run, elsewhere):
+def test_any_damaged_model(place, change, run, elsewhere):
     (elsewhere / "model.keras").write_bytes(damaged(run.path / "model.keras", place, change))
     try:
         model_file.read_model(elsewhere / "model.keras")
     except ValueError as error:
-        assert_words(2, str(error))
+        assert_no_internal_error(2, str(error))
 
 
 @SOME
 @given(place=st.floats(0, 1), change=changes)
-def test_any_damage_of_samples(place, change, run, elsewhere):
+def test_any_damaged_samples(place, change, run, elsewhere):
     shutil.copy(run.path / "samples.npz", elsewhere)
     path = elsewhere / "samples.npz"
     path.write_bytes(damaged(path, place, change))
     try:
         samples.load(path, run.manifest["data"]["spec"]["features"])
     except ValueError as error:
-        assert_words(2, str(error))
+        assert_no_internal_error(2, str(error))

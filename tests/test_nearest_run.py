@@ -1,4 +1,4 @@
-"""A path that holds no run is answered by the run that was meant, or by how to go on."""
+"""The error for a path without a run names the nearest run, or how to continue."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from training.run import Run
 
 @pytest.fixture
 def runs(tmp_path):
-    """Runs of an app: one, the folds of a cross-validation, a search, one that has not ended."""
+    """Runs of an app: one, the folds of a cross-validation, a search, and a stopped training."""
     for name in ("20261130-101500", "folds/fold-1", "folds/fold-2", "tune-1/best"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "run.json").touch()
@@ -21,7 +21,7 @@ def runs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"),
+    ("path", "nearest"),
     [
         ("folds", "folds/fold-1"),
         ("tune-1", "tune-1/best"),
@@ -31,29 +31,29 @@ def runs(tmp_path):
         ("20261130-101500/export/1", "20261130-101500"),
     ],
 )
-def test_the_run_that_was_meant_is_named(given, meant, runs):
+def test_the_nearest_run_is_named(path, nearest, runs):
     with pytest.raises(RunError) as raised:
-        Run.load(runs / given)
-    assert f"Did you mean '{runs / meant}'?" in str(raised.value)
+        Run.load(runs / path)
+    assert f"Did you mean '{runs / nearest}'?" in str(raised.value)
 
 
-def test_a_training_that_has_not_ended_is_answered_by_how_to_go_on(runs):
+def test_the_error_for_a_stopped_training_names_resume(runs):
     with pytest.raises(RunError, match=f"train --resume {runs / 'stopped'}$"):
         Run.load(runs / "stopped")
 
 
-def test_where_there_is_no_run_none_is_named(tmp_path):
+def test_without_any_run_none_is_named(tmp_path):
     with pytest.raises(RunError) as raised:
         Run.load(tmp_path / "runs/nowhere")
     assert "Did you mean" not in str(raised.value)
 
 
-@pytest.mark.parametrize("given", ["20261130-101500", "."])
-def test_a_run_without_an_export_is_answered_by_the_command_that_writes_one(given, runs):
-    run = runs / ("latest" if given == "." else given)
+@pytest.mark.parametrize("path", ["20261130-101500", "."])
+def test_the_error_for_a_run_without_an_export_names_the_command(path, runs):
+    run = runs / ("latest" if path == "." else path)
     for call in (
-        lambda: addresses([str(runs / given)]),
-        lambda: publish(runs / given, "digits", runs / "models"),
+        lambda: addresses([str(runs / path)]),
+        lambda: publish(runs / path, "digits", runs / "models"),
     ):
         with pytest.raises(ServeError, match=f"athanor export {run}$"):
             call()

@@ -174,12 +174,12 @@ DROP_OR_PASTE = """([event, bytes]) => {
 }"""
 
 
-def test_a_file_that_is_no_picture_gets_a_message(opened, tmp_path):
+def test_a_file_that_is_no_image_gets_a_message(opened, tmp_path):
     page = opened(Finetune)
     path = tmp_path / "notes.txt"
-    path.write_text("no picture")
+    path.write_text("no image")
     page.locator("input[type=file]").set_input_files(path)
-    expect(page.get_by_role("alert")).to_contain_text("notes.txt is not a picture")
+    expect(page.get_by_role("alert")).to_contain_text("notes.txt is not an image")
 
 
 def test_a_text_is_typed_and_its_words_are_coloured(opened):

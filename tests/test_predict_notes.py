@@ -1,4 +1,4 @@
-"""What predict says of cells that it cannot read, and of categories that it does not know."""
+"""Notes of `predict` on cells that it cannot read, and on unknown categories."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def houses(tmp_path, run_cli):
-    """A run on sizes, towns and days."""
+    """A run with a column of numbers, one of categories and one of dates."""
     lines = [
         f"{100 + k},{('Oslo', 'Rome', 'Bern')[k % 3]},{k % 28 + 1}.3.2019,{300 + 3 * k}"
         for k in range(90)
@@ -20,17 +20,17 @@ def houses(tmp_path, run_cli):
     return tmp_path / "run"
 
 
-def test_predict_names_what_it_cannot_read(houses, tmp_path, run_cli):
-    asked = tmp_path / "ask.csv"
-    asked.write_text(
+def test_predict_reports_cells_that_it_cannot_read(houses, tmp_path, run_cli):
+    table = tmp_path / "ask.csv"
+    table.write_text(
         'size,town,sold\n1000,Rome,2019-03-05\n"1,000",Rome,5 March 2019\nabc,Mars,soon\n,Rome,\n'
     )
-    status, out, err = run_cli("regression", "predict", houses, asked, "--json")
+    status, out, err = run_cli("regression", "predict", houses, table, "--json")
     assert status == 0, err
-    found = json.loads(out)
-    first, second, *_ = (row["value"] for row in found["predictions"])
+    result = json.loads(out)
+    first, second, *_ = (row["value"] for row in result["predictions"])
     assert first == second
-    assert found["notes"] == [
+    assert result["notes"] == [
         "column size: 1 cell such as 'abc' (ask.csv line 4) is not a number and counted as missing",
         "column town: 1 cell such as 'Mars' (ask.csv line 4) is unknown to training",
         "column sold: 1 cell such as 'soon' (ask.csv line 4) is not a time and counted as missing",
@@ -47,7 +47,7 @@ def test_examples_of_a_run_are_read_as_in_training(houses, run_cli):
     (path,) = examples(run)
     status, out, err = run_cli("regression", "predict", houses, path, "--json")
     assert status == 0, err
-    found = json.loads(out)
-    assert found["notes"] == []
-    given = [row["value"] for row in found["predictions"]]
-    assert given == pytest.approx(expected.numpy().tolist(), rel=1e-5)
+    result = json.loads(out)
+    assert result["notes"] == []
+    predicted = [row["value"] for row in result["predictions"]]
+    assert predicted == pytest.approx(expected.numpy().tolist(), rel=1e-5)

@@ -46,19 +46,19 @@ def predict(send):
 
 
 @pytest.fixture(scope="module")
-def pictures(exported):
+def images(exported):
     return exported(Mnist).splits.test.numpy(slice(3)).features
 
 
 @pytest.fixture(scope="module")
-def probabilities(exported, pictures):
-    return np.asarray(exported(Mnist).model(pictures))
+def probabilities(exported, images):
+    return np.asarray(exported(Mnist).model(images))
 
 
-def test_the_request_in_the_docs_has_a_response(predict, pictures):
+def test_the_request_in_the_docs_has_a_response(predict, images):
     docs = (Path(__file__).resolve().parents[1] / "docs" / "serving.md").read_text()
     body = re.search(r"^echo '(.*)' \|$", docs, re.M)[1]
-    content = base64.b64encode(tf.io.encode_png(pictures[0]).numpy()).decode()
+    content = base64.b64encode(tf.io.encode_png(images[0]).numpy()).decode()
     request = json.loads(re.sub(r"'\$\(.*?\)'", lambda _: content, body))
     (prediction,) = predict("mnist", **request)["predictions"]
     assert set(prediction) == {"class", "probabilities"}
@@ -84,8 +84,8 @@ def test_metadata_of_a_model(send):
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_predict_for_rows(named, predict, pictures, probabilities):
-    rows = [{"pixels": one} if named else one for one in pictures.tolist()]
+def test_predict_for_rows(named, predict, images, probabilities):
+    rows = [{"pixels": one} if named else one for one in images.tolist()]
     predictions = predict("mnist", instances=rows)["predictions"]
     assert [set(one) for one in predictions] == [{"class", "probabilities"}] * 3
     predicted = np.array([one["probabilities"] for one in predictions])
@@ -94,15 +94,15 @@ def test_predict_for_rows(named, predict, pictures, probabilities):
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_predict_for_columns(named, predict, pictures, probabilities):
-    column = pictures.tolist()
+def test_predict_for_columns(named, predict, images, probabilities):
+    column = images.tolist()
     outputs = predict("mnist", inputs={"pixels": column} if named else column)["outputs"]
     np.testing.assert_allclose(outputs["probabilities"], probabilities, atol=1e-5)
     assert outputs["class"] == [str(k) for k in probabilities.argmax(1)]
 
 
-def test_bytes_are_base64(predict, pictures, probabilities):
-    files = [base64.b64encode(tf.io.encode_png(one).numpy()).decode() for one in pictures]
+def test_bytes_are_base64(predict, images, probabilities):
+    files = [base64.b64encode(tf.io.encode_png(one).numpy()).decode() for one in images]
     for rows in (
         [{"image_bytes": {"b64": one}} for one in files],
         [{"b64": one} for one in files],
@@ -191,7 +191,7 @@ MISTAKES = {
     "huge": {"instances": [[[[10**400]] * 8] * 8]},
     "NaN": {"instances": [[[[math.nan]] * 8] * 8]},
     "broken base64": {"signature_name": "encoded", "instances": [{"b64": "?"}]},
-    "not a picture": {"signature_name": "encoded", "instances": [{"b64": "AAAA"}]},
+    "not an image": {"signature_name": "encoded", "instances": [{"b64": "AAAA"}]},
     "half a character": b'{"signature_name": "encoded", "instances": ["\\ud800"]}',
     "half a character as a name": b'{"signature_name": "\\ud800", "instances": [NaN]}',
     "half a character as an input": b'{"instances": [{"\\ud800": NaN}]}',

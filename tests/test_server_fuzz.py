@@ -137,13 +137,13 @@ def test_any_length_of_a_list(raw, k, seen, users):
 
 @SOME
 @given(place=st.floats(0, 1), flip=st.integers(0, 255))
-def test_any_damaged_picture(raw, place, flip):
+def test_any_damaged_image(raw, place, flip):
     import tensorflow as tf
 
-    picture = bytearray(tf.io.encode_png(tf.zeros([8, 8, 1], tf.uint8)).numpy())
-    truncated = picture[: int(place * len(picture))]
-    picture[min(int(place * len(picture)), len(picture) - 1)] ^= flip
-    for data in (truncated, picture):
+    image = bytearray(tf.io.encode_png(tf.zeros([8, 8, 1], tf.uint8)).numpy())
+    truncated = image[: int(place * len(image))]
+    image[min(int(place * len(image)), len(image) - 1)] ^= flip
+    for data in (truncated, image):
         rows = [{"b64": base64.b64encode(data).decode()}]
         content = {"signature_name": "encoded", "instances": rows}
         raw("POST", "/v1/models/mnist:predict", json.dumps(content))

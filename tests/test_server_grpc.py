@@ -46,9 +46,9 @@ def assert_refused(call, code):
 
 def test_predict(predictions, exported):
     run = exported(Mnist)
-    pictures = run.splits.test.numpy(slice(3)).features
-    expected = np.asarray(run.model(pictures))
-    response = predictions.Predict(request("mnist", pixels=pictures))
+    images = run.splits.test.numpy(slice(3)).features
+    expected = np.asarray(run.model(images))
+    response = predictions.Predict(request("mnist", pixels=images))
     outputs = {name: tf.make_ndarray(one) for name, one in response.outputs.items()}
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
     assert outputs["class"].tolist() == [str(k).encode() for k in expected.argmax(1)]
@@ -67,9 +67,9 @@ def test_columns_of_numbers_may_be_float32(kind, predictions, exported):
 
 
 def test_predict_for_bytes_and_scalars(predictions, exported):
-    picture = exported(Mnist).splits.test.numpy(slice(1)).features[0]
+    image = exported(Mnist).splits.test.numpy(slice(1)).features[0]
     response = predictions.Predict(
-        request("mnist", "encoded", image_bytes=[tf.io.encode_png(picture).numpy()])
+        request("mnist", "encoded", image_bytes=[tf.io.encode_png(image).numpy()])
     )
     assert tf.make_ndarray(response.outputs["probabilities"]).shape == (1, 10)
     user = exported(Recommender).splits.train.numpy([0]).features["user"].tolist()
@@ -142,7 +142,7 @@ MISTAKES = {
     "huge": (HUGE, "INVALID_ARGUMENT"),
     "repeated": (REPEATED, "INVALID_ARGUMENT"),
     "short": (SHORT, "INVALID_ARGUMENT"),
-    "not a picture": (request("mnist", "encoded", image_bytes=[b"\0"]), "INVALID_ARGUMENT"),
+    "not an image": (request("mnist", "encoded", image_bytes=[b"\0"]), "INVALID_ARGUMENT"),
 }
 
 

@@ -71,7 +71,7 @@ def test_too_many_rows_in_a_request_are_refused(counting):
         parse_request(body, counting)
 
 
-def test_many_small_pictures_each_have_a_prediction(exported):
+def test_many_small_images_each_have_a_prediction(exported):
     """Files of 100 bytes become arrays of the model's input size."""
     run = exported(Finetune)
     servable = Servable(run.path / "export" / "1", 1)

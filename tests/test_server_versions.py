@@ -549,8 +549,8 @@ def test_the_size_of_a_request_does_not_depend_on_its_bytes(model):
         cheap = json.dumps({"inputs": [row]}).encode().ljust(len(heavy))
         sizes = [request_size(parse_request(body, servable).arrays) for body in (cheap, heavy)]
         assert [one.rows for one in sizes] == [1, many]
-        picture = {"signature_name": "encoded", "inputs": [{"b64": "iVBORw0KGgo="}]}
-        request = parse_request(json.dumps(picture).encode(), servable)
+        encoded = {"signature_name": "encoded", "inputs": [{"b64": "iVBORw0KGgo="}]}
+        request = parse_request(json.dumps(encoded).encode(), servable)
         assert not request_size(request.arrays).bounded, "a few bytes may be millions of pixels"
 
 
@@ -571,8 +571,8 @@ def test_a_version_is_warmed_up_by_the_requests_of_its_export(directory):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for _ in range(2):
             writer.write(log.SerializeToString())
-    picture = {"b64": "iVBORw0KGgo="}  # only the first bytes of a picture
-    about = {"app": "digits", "examples": [picture], "example_signature": "encoded"}
+    image = {"b64": "iVBORw0KGgo="}  # only the first bytes of an image
+    about = {"app": "digits", "examples": [image], "example_signature": "encoded"}
     (directory / "1" / "about.json").write_text(json.dumps(about))
     assert addresses([str(directory)])[0].name == "digits"
     servable = Servable(directory / "1", 1)

@@ -80,7 +80,7 @@ export function curl(model, body) {
   return `curl -d '${quoted}' \\\n  ${address(model)}`;
 }
 
-/** The curl command for a picture in a file. */
+/** The curl command for an image in a file. */
 export function curlOfFile(model, signature, input, file) {
   const start = `{"signature_name": "${signature}", "instances": [{"${input}": {"b64": "`;
   const quoted = `'${file.replaceAll("'", "'\\''")}'`;

@@ -1,9 +1,9 @@
-/** Draws a heat map over a picture. */
+/** Draws a heat map over an image. */
 
 import { h } from "./dom.js";
 
 const CANVAS_SIDE = 448; // pixels of the longer side
-const SHADE = "rgba(24, 18, 15, 0.55)"; // darkens the picture under the heat map
+const SHADE = "rgba(24, 18, 15, 0.55)"; // darkens the image under the heat map
 // From transparent over orange to pale yellow; brightness alone also shows the order.
 const RAMP = [
   [0, [190, 60, 20, 0]],
@@ -12,20 +12,20 @@ const RAMP = [
   [1, [255, 226, 140, 0.72]],
 ];
 
-/** A canvas with a picture and a heat map over it: [rows][columns] of 0 to 1. */
+/** A canvas with an image and a heat map over it: [rows][columns] of 0 to 1. */
 export async function heatMap(source, heat, kind, label) {
-  const picture = new Image();
-  picture.src = source;
-  await picture.decode();
+  const image = new Image();
+  image.src = source;
+  await image.decode();
   const canvas = h("canvas", {
     class: kind, role: "img", "aria-label": `Strongest support for ${label}: ${region(heat)}`,
   });
-  const scale = CANVAS_SIDE / Math.max(picture.width, picture.height);
-  canvas.width = Math.round(picture.width * scale);
-  canvas.height = Math.round(picture.height * scale);
+  const scale = CANVAS_SIDE / Math.max(image.width, image.height);
+  canvas.width = Math.round(image.width * scale);
+  canvas.height = Math.round(image.height * scale);
   const context = canvas.getContext("2d");
   context.imageSmoothingEnabled = !kind.includes("pixelated");
-  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
   context.fillStyle = SHADE;
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingEnabled = true;

@@ -24,18 +24,18 @@ export function mount(view) {
   const send = (base64, file) => {
     sent = [base64, file];
     view.showCommand(curlOfFile(view.model, "encoded", INPUT, file));
-    const picture = { [INPUT]: { b64: base64 } };
+    const instance = { [INPUT]: { b64: base64 } };
     return view.run(async (signal) => {
-      const body = { signature_name: "encoded", instances: [picture] };
+      const body = { signature_name: "encoded", instances: [instance] };
       const [row] = await predict(view.model, body, signal);
-      const explain = (index) => view.run((own) => tryToExplain(view, picture, index, own));
+      const explain = (index) => view.run((own) => tryToExplain(view, instance, index, own));
       const best = showPrediction(view, row, explain);
-      await tryToExplain(view, picture, best, signal);
+      await tryToExplain(view, instance, best, signal);
     });
   };
   const hint = drawn
     ? "Draw something. The prediction updates as you draw."
-    : "Choose a picture. The prediction appears here.";
+    : "Choose an image. The prediction appears here.";
   const board = drawn
     ? drawingPad(debounce(DEBOUNCE_MILLISECONDS, sendDrawing), sendFile)
     : dropArea(sendFile, about.image);
@@ -54,14 +54,14 @@ export function mount(view) {
   async function sendDrawing() {
     sent = null;
     if (board.empty()) return view.showHint(hint);
-    return send(await board.base64(), "picture.png");
+    return send(await board.base64(), "image.png");
   }
   async function sendFile(file) {
     try {
       const blob = await readable(await withoutExif(file));
       const base64 = await encoded(blob);
       board.show(urlOf(blob));
-      await send(base64, file.name ?? "picture.png");
+      await send(base64, file.name ?? "image.png");
     } catch (error) {
       view.showError(error);
     }
@@ -72,14 +72,14 @@ export function mount(view) {
   };
   document.addEventListener("paste", pasted, { signal: view.signal });
 
-  const pictures = about.examples.map((one) => (one[INPUT] ?? one).b64);
-  const thumbnails = pictures.map((b64, position) =>
+  const images = about.examples.map((one) => (one[INPUT] ?? one).b64);
+  const thumbnails = images.map((b64, position) =>
     h("img", { src: address(b64), alt: `Example ${position + 1}`, class: thumbnailClass(about.image) }));
   const showAndSend = (base64, file) => {
     board.show(address(base64));
     send(base64, file);
   };
-  const choose = (position) => showAndSend(pictures[position], "picture.png");
+  const choose = (position) => showAndSend(images[position], "image.png");
   view.input.append(
     h("p", { class: "soft small" }, `One of ${about.labels.length} classes${names}.`),
     board.element,
@@ -90,29 +90,29 @@ export function mount(view) {
   const previous = view.previousInput;
   if (previous?.strokes?.length) board.draw?.(previous.strokes);
   else if (previous?.sent) showAndSend(...previous.sent);
-  else if (!previous && pictures.length) choose(0);
+  else if (!previous && images.length) choose(0);
 }
 
-/** The CSS classes of a thumbnail; small pictures show their pixels as squares. */
+/** The CSS classes of a thumbnail; small images show their pixels as squares. */
 function thumbnailClass({ height }) {
   return height <= MAX_DRAWN_SIDE ? "thumbnail pixelated" : "thumbnail";
 }
 
 /** Show an explanation, if the export has one, or its error. */
-async function tryToExplain(view, picture, index, signal) {
+async function tryToExplain(view, instance, index, signal) {
   if (!view.about.signatures.explain) return;
   try {
-    await showHeatMap(view, picture, index, signal);
+    await showHeatMap(view, instance, index, signal);
   } catch (error) {
     view.showExplanationError(error, signal);
   }
 }
 
-async function showHeatMap(view, picture, index, signal) {
+async function showHeatMap(view, instance, index, signal) {
   const label = view.about.labels[index];
   const body = {
     signature_name: "explain",
-    instances: [{ ...picture, class_index: index }],
+    instances: [{ ...instance, class_index: index }],
   };
   const [{ heat, image_bytes: input }] = await predict(view.model, body, signal);
   const source = address(input.b64);
@@ -120,7 +120,7 @@ async function showHeatMap(view, picture, index, signal) {
   const canvas = await heatMap(source, heat, kind, label);
   view.showExplanation(
     `Regions that support \u201c${label}\u201d`,
-    h("div", { class: "pictures" },
+    h("div", { class: "images" },
       h("figure", {}, h("img", { src: source, class: kind, alt: "The input of the model" }),
         h("figcaption", {}, "input of the model")),
       h("figure", {}, canvas, h("figcaption", {}, `support for \u201c${label}\u201d`))),
@@ -132,9 +132,9 @@ async function showHeatMap(view, picture, index, signal) {
 /** An area to drop a file on, or to choose one; `onFile` is called with the file. */
 function dropArea(onFile, size) {
   const kind = thumbnailClass(size).replace("thumbnail", "shown");
-  const image = h("img", { alt: "The picture you chose", hidden: true, class: kind });
+  const image = h("img", { alt: "The image you chose", hidden: true, class: kind });
   const input = h("input", { type: "file", accept: "image/*", class: "visually-hidden", id: "file" });
-  const title = h("strong", {}, "Drop a picture here");
+  const title = h("strong", {}, "Drop an image here");
   const text = h("span", { class: "drop-label" }, title,
     h("span", { class: "soft" }, "or click to choose one, or paste it"));
   const element = h("label", { class: "drop", for: "file" }, image, text, input);
@@ -143,7 +143,7 @@ function dropArea(onFile, size) {
   const show = (source) => {
     image.src = source;
     image.hidden = false;
-    title.textContent = "Drop another picture here";
+    title.textContent = "Drop another image here";
   };
   return { element, show, empty: () => image.hidden };
 }
@@ -170,7 +170,7 @@ async function readable(file) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Error(`${file.name ?? "The file"} is not a picture that this page can read.`);
+    throw new Error(`${file.name ?? "The file"} is not an image that this page can read.`);
   }
   const scale = Math.min(1, SCALED_SIDE / Math.max(bitmap.width, bitmap.height));
   const canvas = h("canvas");
@@ -181,7 +181,7 @@ async function readable(file) {
 }
 
 /**
- * Remove the EXIF data of a JPEG file: browsers rotate a picture as they say, training and the
+ * Remove the EXIF data of a JPEG file: browsers rotate an image as they say, training and the
  * server do not. Other files stay unchanged.
  */
 async function withoutExif(file) {
@@ -208,7 +208,7 @@ export function encoded(blob) {
   });
 }
 
-/** The data URL of a picture. */
+/** The data URL of an image. */
 function address(b64) {
   const kinds = { "/9j": "jpeg", R0l: "gif", Qk0: "bmp" };
   return `data:image/${kinds[b64.slice(0, 3)] ?? "png"};base64,${b64}`;

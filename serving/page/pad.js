@@ -3,10 +3,10 @@
 import { h } from "./dom.js";
 import { droppable, encoded } from "./image.js";
 
-const SENT_SIDE = 280; // pixels of the picture that is sent
+const SENT_SIDE = 280; // pixels of the image that is sent
 const PEN_WIDTH = 0.085; // as a share of the side
 const KEY_STEP = 0.04; // of an arrow key, as a share of the side
-const MAX_PIXELATED_WIDTH = 64; // of a picture whose pixels are shown as squares
+const MAX_PIXELATED_WIDTH = 64; // of an image whose pixels are shown as squares
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /**
@@ -152,7 +152,7 @@ function drawStrokes(canvas, strokes, paper, ink) {
   }
 }
 
-/** Draw a picture as large as the canvas allows. */
+/** Draw an image as large as the canvas allows. */
 function drawImage(canvas, image) {
   const context = canvas.getContext("2d");
   const scale = canvas.width / Math.max(image.width, image.height);

@@ -1,4 +1,4 @@
-"""Files for --config and --space that are none: the bytes, and what the answer has to name."""
+"""Invalid files for --config and --space: the bytes, and a part of the error message."""
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n"

@@ -1,4 +1,4 @@
-"""Folders of pictures that nothing can be learnt from, and what the answer has to name."""
+"""Folders of images that cannot be trained on, and a part of the error message."""
 
 import struct
 import zlib
@@ -8,14 +8,14 @@ import numpy as np
 
 
 def png(side: int = 12, shade: int = 0) -> bytes:
-    """A whole picture."""
+    """Return a valid image."""
     import tensorflow as tf
 
     return tf.io.encode_png(np.full((side, side, 1), shade, "uint8")).numpy()
 
 
 def png_of(width: int, height: int) -> bytes:
-    """A picture whose header tells of a size that its few bytes have not."""
+    """Return an image whose header names a size that its few bytes do not have."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         checksum = struct.pack(">I", zlib.crc32(kind + data))
@@ -35,26 +35,26 @@ def files(root: Path, contents: dict[str, bytes]) -> None:
 
 
 def many(root: Path, content: bytes, name: str = "a.png") -> None:
-    """The same bytes as every picture of two classes."""
+    """Write the same bytes as every image of two classes."""
     files(root, {f"{label}/{k}{name}": content for label in "xy" for k in range(4)})
 
 
 def linked(root: Path) -> None:
-    """Folders that hold each other."""
+    """Write folders that link to each other."""
     for name in ("x", "y"):
         (root / name).mkdir(parents=True)
         (root / name / "again").symlink_to(root.resolve(), target_is_directory=True)
 
 
 def dangling(root: Path) -> None:
-    """Pictures that are links to nowhere."""
+    """Write images that are dangling links."""
     for name in ("x", "y"):
         (root / name).mkdir(parents=True)
         (root / name / "a.png").symlink_to("nowhere.png")
 
 
 def directories(root: Path) -> None:
-    """Folders that are called like pictures."""
+    """Write folders with names of images."""
     for name in ("x", "y"):
         (root / name / "a.png").mkdir(parents=True)
 

@@ -1,21 +1,21 @@
-"""Bytes that are no request, or one for what is not there, as they go over the wire."""
+"""Invalid HTTP requests, and requests for unknown paths, as bytes."""
 
 PREDICT = "/v1/models/mnist:predict"
 END = "\r\n\r\n"
 
 
 def head(line: str, *headers: str) -> bytes:
-    """The beginning of a request."""
+    """Return the head of a request."""
     return ("\r\n".join([line, "Host: localhost", *headers]) + END).encode("latin-1")
 
 
 def post(body: bytes, *headers: str, path: str = PREDICT) -> bytes:
-    """A whole request of `predict`."""
+    """Return a complete request of `predict`."""
     return head(f"POST {path} HTTP/1.1", f"Content-Length: {len(body)}", *headers) + body
 
 
 def get(path: str) -> bytes:
-    """A whole request for a path."""
+    """Return a complete request for a path."""
     return head(f"GET {path} HTTP/1.1", "Connection: close")
 
 

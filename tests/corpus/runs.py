@@ -1,4 +1,4 @@
-"""Directories that are no whole runs of mnist: what damages a copy, and what has to be named."""
+"""Damaged runs of mnist: the damage to a copy, and a part of the error message."""
 
 import io
 import json
@@ -13,13 +13,13 @@ import numpy as np
 Damage = Callable[[Path], Any]
 
 
-def holds(name: str, content: bytes) -> Damage:
-    """Another content of a file."""
+def with_content(name: str, content: bytes) -> Damage:
+    """Replace the content of a file."""
     return lambda run: (run / name).write_bytes(content)
 
 
-def cut(name: str, share: float) -> Damage:
-    """The first part of a file."""
+def truncated(name: str, share: float) -> Damage:
+    """Truncate a file."""
 
     def damage(run: Path) -> None:
         content = (run / name).read_bytes()
@@ -29,12 +29,12 @@ def cut(name: str, share: float) -> Damage:
 
 
 def without(name: str) -> Damage:
-    """A file that is not there."""
+    """Remove a file."""
     return lambda run: (run / name).unlink()
 
 
 def directory(name: str) -> Damage:
-    """A directory in place of a file."""
+    """Replace a file by a directory."""
 
     def damage(run: Path) -> None:
         (run / name).unlink(missing_ok=True)
@@ -43,8 +43,8 @@ def directory(name: str) -> Damage:
     return damage
 
 
-def nowhere(name: str) -> Damage:
-    """A link to nowhere in place of a file."""
+def dangling_link(name: str) -> Damage:
+    """Replace a file by a dangling link."""
 
     def damage(run: Path) -> None:
         (run / name).unlink(missing_ok=True)
@@ -54,34 +54,34 @@ def nowhere(name: str) -> Damage:
 
 
 def manifest(**parts: Any) -> Damage:
-    """Other parts of run.json; Ellipsis for none."""
+    """Replace parts of run.json; Ellipsis removes one."""
 
     def damage(run: Path) -> None:
-        told = json.loads((run / "run.json").read_text()) | parts
-        kept = {name: part for name, part in told.items() if part is not ...}
+        content = json.loads((run / "run.json").read_text()) | parts
+        kept = {name: part for name, part in content.items() if part is not ...}
         (run / "run.json").write_text(json.dumps(kept))
 
     return damage
 
 
 def within(name: str, **parts: Any) -> Damage:
-    """Other parts of a part of run.json; Ellipsis for none."""
+    """Replace parts of an object in run.json; Ellipsis removes one."""
 
     def damage(run: Path) -> None:
-        told = json.loads((run / "run.json").read_text())
-        told[name] = {k: v for k, v in (told[name] | parts).items() if v is not ...}
-        (run / "run.json").write_text(json.dumps(told))
+        content = json.loads((run / "run.json").read_text())
+        content[name] = {k: v for k, v in (content[name] | parts).items() if v is not ...}
+        (run / "run.json").write_text(json.dumps(content))
 
     return damage
 
 
-def model(members: dict[str, bytes], *, beside: bool = True) -> Damage:
-    """Other members of model.keras, beside its own or alone."""
+def model(members: dict[str, bytes], *, keep_own: bool = True) -> Damage:
+    """Add members to model.keras, or replace all of its own."""
 
     def damage(run: Path) -> None:
         path = run / "model.keras"
         with zipfile.ZipFile(path) as file:
-            own = {name: file.read(name) for name in file.namelist()} if beside else {}
+            own = {name: file.read(name) for name in file.namelist()} if keep_own else {}
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
             for name, content in (own | members).items():
                 file.writestr(name, content)
@@ -90,7 +90,7 @@ def model(members: dict[str, bytes], *, beside: bool = True) -> Damage:
 
 
 def config(change: Callable[[str], str]) -> Damage:
-    """Another config.json in model.keras."""
+    """Change config.json in model.keras."""
 
     def damage(run: Path) -> None:
         with zipfile.ZipFile(run / "model.keras") as file:
@@ -101,7 +101,7 @@ def config(change: Callable[[str], str]) -> Damage:
 
 
 def samples(**arrays: Any) -> Damage:
-    """Other samples."""
+    """Replace arrays of the samples."""
 
     def damage(run: Path) -> None:
         with (run / "samples.npz").open("wb") as file:
@@ -111,28 +111,28 @@ def samples(**arrays: Any) -> Damage:
 
 
 def objects() -> bytes:
-    """What only pickle can read."""
+    """Return an array that only pickle can read."""
     file = io.BytesIO()
     np.savez(file, answers=np.array([{"a": 1}, None], dtype=object), **{"raw/": np.zeros(2)})
     return file.getvalue()
 
 
 def evil(text: str) -> str:
-    """A layer that is any function of Python."""
-    told = json.loads(text)
-    layer = told["config"]["layers"][-1]
+    """Replace a layer by an arbitrary Python function."""
+    content = json.loads(text)
+    layer = content["config"]["layers"][-1]
     layer |= {"module": "builtins", "class_name": "eval", "registered_name": "eval"}
-    return json.dumps(told)
+    return json.dumps(content)
 
 
 def lambda_layer(text: str) -> str:
-    """A layer of marshalled code."""
-    told = json.loads(text)
+    """Replace a layer by marshalled code."""
+    content = json.loads(text)
     code = {"class_name": "__lambda__", "config": {"code": "4wEAAAAA", "defaults": None}}
-    layer = told["config"]["layers"][-1]
+    layer = content["config"]["layers"][-1]
     layer |= {"module": "keras.layers", "class_name": "Lambda", "registered_name": None}
     layer["config"] = {"name": "evil", "function": code}
-    return json.dumps(told)
+    return json.dumps(content)
 
 
 EVALUATE, PREDICT, EXPORT = "evaluate", "predict", "export"
@@ -154,20 +154,24 @@ RUNS: dict[str, tuple[Damage, str, str]] = {
     ),
     "no run.json": (without("run.json"), EVALUATE, "run.json"),
     "run.json a directory": (directory("run.json"), EVALUATE, "run.json"),
-    "run.json a link to nowhere": (nowhere("run.json"), EVALUATE, "run.json"),
-    "run.json empty": (holds("run.json", b""), EVALUATE, "run.json"),
-    "run.json cut short": (cut("run.json", 0.7), EVALUATE, "run.json"),
-    "run.json no JSON": (holds("run.json", b"hello"), EVALUATE, "run.json"),
-    "run.json bytes": (holds("run.json", bytes(range(256))), EVALUATE, "run.json"),
-    "run.json of NUL": (holds("run.json", b"\0" * 500), EVALUATE, "run.json"),
-    "run.json in UTF-16": (holds("run.json", '{"app": "mnist"}'.encode("utf-16")), PREDICT, "run"),
-    "run.json deep": (holds("run.json", b"[" * 100_000), EVALUATE, "run.json"),
-    "run.json deep objects": (holds("run.json", b'{"a":' * 50_000), EVALUATE, "run.json"),
-    "run.json null": (holds("run.json", b"null"), EVALUATE, "run.json"),
-    "run.json a list": (holds("run.json", b"[1, 2]"), EVALUATE, "run.json"),
-    "run.json a number": (holds("run.json", b"3"), EVALUATE, "run.json"),
-    "run.json a text": (holds("run.json", b'"run"'), EVALUATE, "run.json"),
-    "run.json an empty object": (holds("run.json", b"{}"), EVALUATE, "run.json"),
+    "run.json a link to nowhere": (dangling_link("run.json"), EVALUATE, "run.json"),
+    "run.json empty": (with_content("run.json", b""), EVALUATE, "run.json"),
+    "run.json cut short": (truncated("run.json", 0.7), EVALUATE, "run.json"),
+    "run.json no JSON": (with_content("run.json", b"hello"), EVALUATE, "run.json"),
+    "run.json bytes": (with_content("run.json", bytes(range(256))), EVALUATE, "run.json"),
+    "run.json of NUL": (with_content("run.json", b"\0" * 500), EVALUATE, "run.json"),
+    "run.json in UTF-16": (
+        with_content("run.json", '{"app": "mnist"}'.encode("utf-16")),
+        PREDICT,
+        "run",
+    ),
+    "run.json deep": (with_content("run.json", b"[" * 100_000), EVALUATE, "run.json"),
+    "run.json deep objects": (with_content("run.json", b'{"a":' * 50_000), EVALUATE, "run.json"),
+    "run.json null": (with_content("run.json", b"null"), EVALUATE, "run.json"),
+    "run.json a list": (with_content("run.json", b"[1, 2]"), EVALUATE, "run.json"),
+    "run.json a number": (with_content("run.json", b"3"), EVALUATE, "run.json"),
+    "run.json a text": (with_content("run.json", b'"run"'), EVALUATE, "run.json"),
+    "run.json an empty object": (with_content("run.json", b"{}"), EVALUATE, "run.json"),
     **{
         f"run.json without {part}": (manifest(**{part: ...}), verb, part)
         for part, verb in (
@@ -211,20 +215,32 @@ RUNS: dict[str, tuple[Damage, str, str]] = {
     "a precision that is none": (within("precision", policy="float8"), EXPORT, "precision"),
     "no model": (without("model.keras"), EVALUATE, "model.keras"),
     "a model that is a directory": (directory("model.keras"), EVALUATE, "model.keras"),
-    "a model that is a link to nowhere": (nowhere("model.keras"), EVALUATE, "model.keras"),
-    "a model without bytes": (holds("model.keras", b""), PREDICT, "model.keras"),
-    "a model of garbage": (holds("model.keras", bytes(range(256)) * 40), PREDICT, "model.keras"),
-    "a model cut short": (cut("model.keras", 0.5), PREDICT, "model.keras"),
-    "a model without its end": (cut("model.keras", 0.99), PREDICT, "model.keras"),
-    "a model that is a text": (holds("model.keras", b"hello\n"), PREDICT, "model.keras"),
+    "a model that is a link to nowhere": (dangling_link("model.keras"), EVALUATE, "model.keras"),
+    "a model without bytes": (with_content("model.keras", b""), PREDICT, "model.keras"),
+    "a model of garbage": (
+        with_content("model.keras", bytes(range(256)) * 40),
+        PREDICT,
+        "model.keras",
+    ),
+    "a model cut short": (truncated("model.keras", 0.5), PREDICT, "model.keras"),
+    "a model without its end": (truncated("model.keras", 0.99), PREDICT, "model.keras"),
+    "a model that is a text": (with_content("model.keras", b"hello\n"), PREDICT, "model.keras"),
     "a model that is HDF5": (
-        holds("model.keras", b"\x89HDF\r\n\x1a\n" + b"\0" * 99),
+        with_content("model.keras", b"\x89HDF\r\n\x1a\n" + b"\0" * 99),
         PREDICT,
         "model",
     ),
-    "a model that is a pickle": (holds("model.keras", b"\x80\x04N."), PREDICT, "model.keras"),
-    "an empty archive": (model({}, beside=False), PREDICT, "model.keras"),
-    "an archive of something else": (model({"a.txt": b"a"}, beside=False), PREDICT, "model.keras"),
+    "a model that is a pickle": (
+        with_content("model.keras", b"\x80\x04N."),
+        PREDICT,
+        "model.keras",
+    ),
+    "an empty archive": (model({}, keep_own=False), PREDICT, "model.keras"),
+    "an archive of something else": (
+        model({"a.txt": b"a"}, keep_own=False),
+        PREDICT,
+        "model.keras",
+    ),
     "a member above the archive": (model({"../evil.py": b"x"}), PREDICT, "../evil.py"),
     "a member of the system": (model({"/etc/evil": b"x"}), PREDICT, "/etc/evil"),
     "a member too many": (model({"assets/evil.py": b"x"}), PREDICT, "assets/evil.py"),
@@ -238,15 +254,23 @@ RUNS: dict[str, tuple[Damage, str, str]] = {
     "weights of garbage": (model({"model.weights.h5": b"\x89HDF" * 99}), PREDICT, "model.keras"),
     "no samples": (without("samples.npz"), EXPORT, "samples.npz"),
     "samples that are a directory": (directory("samples.npz"), EXPORT, "samples.npz"),
-    "samples without bytes": (holds("samples.npz", b""), EXPORT, "samples.npz"),
+    "samples without bytes": (with_content("samples.npz", b""), EXPORT, "samples.npz"),
     "samples of garbage": (
-        holds("samples.npz", b"\x93NUMPY\x01\x00garbage"),
+        with_content("samples.npz", b"\x93NUMPY\x01\x00garbage"),
         EXPORT,
         "samples.npz",
     ),
-    "samples cut short": (cut("samples.npz", 0.5), EXPORT, "samples.npz"),
-    "samples that only pickle can read": (holds("samples.npz", objects()), EXPORT, "samples.npz"),
-    "samples that are a pickle": (holds("samples.npz", b"\x80\x04N."), EXPORT, "samples.npz"),
+    "samples cut short": (truncated("samples.npz", 0.5), EXPORT, "samples.npz"),
+    "samples that only pickle can read": (
+        with_content("samples.npz", objects()),
+        EXPORT,
+        "samples.npz",
+    ),
+    "samples that are a pickle": (
+        with_content("samples.npz", b"\x80\x04N."),
+        EXPORT,
+        "samples.npz",
+    ),
     "samples without answers": (samples(**{"raw/": np.zeros(3)}), EXPORT, "samples.npz"),
     "samples without inputs": (samples(answers=np.zeros((3, 10))), EXPORT, "samples.npz"),
     "samples of another shape": (
@@ -264,29 +288,37 @@ RUNS: dict[str, tuple[Damage, str, str]] = {
         EXPORT,
         "samples.npz",
     ),
-    "scores without bytes": (holds("scores.json", b""), "compare", "scores.json"),
-    "scores of no JSON": (holds("scores.json", b"{"), "compare", "scores.json"),
-    "scores of a list": (holds("scores.json", b"[]"), "compare", "scores.json"),
-    "scores without a test": (holds("scores.json", b"{}"), "compare", "scores.json"),
+    "scores without bytes": (with_content("scores.json", b""), "compare", "scores.json"),
+    "scores of no JSON": (with_content("scores.json", b"{"), "compare", "scores.json"),
+    "scores of a list": (with_content("scores.json", b"[]"), "compare", "scores.json"),
+    "scores without a test": (with_content("scores.json", b"{}"), "compare", "scores.json"),
     "scores of words": (
-        holds("scores.json", b'{"test": {"loss": "low"}, "intervals": {"loss": [0, 1]}}'),
+        with_content("scores.json", b'{"test": {"loss": "low"}, "intervals": {"loss": [0, 1]}}'),
         "compare",
         "scores.json",
     ),
     "scores without intervals": (
-        holds("scores.json", b'{"test": {"loss": 0.1}, "intervals": {}}'),
+        with_content("scores.json", b'{"test": {"loss": 0.1}, "intervals": {}}'),
         "compare",
         "scores.json",
     ),
-    "scores that are deep": (holds("scores.json", b"[" * 100_000), "compare", "scores.json"),
-    "scores of garbage, exported": (holds("scores.json", b"garbage"), EXPORT, "scores.json"),
-    "an export that is a file": (holds("export", b""), EXPORT, "export"),
-    "a history of garbage": (holds("history.csv", b"\0garbage\xff"), EVALUATE, "history.csv"),
-    "an empty history": (holds("history.csv", b""), EVALUATE, "history.csv"),
-    "a history of words": (holds("history.csv", b"epoch,loss\none,two\n"), EVALUATE, "history.csv"),
+    "scores that are deep": (with_content("scores.json", b"[" * 100_000), "compare", "scores.json"),
+    "scores of garbage, exported": (with_content("scores.json", b"garbage"), EXPORT, "scores.json"),
+    "an export that is a file": (with_content("export", b""), EXPORT, "export"),
+    "a history of garbage": (
+        with_content("history.csv", b"\0garbage\xff"),
+        EVALUATE,
+        "history.csv",
+    ),
+    "an empty history": (with_content("history.csv", b""), EVALUATE, "history.csv"),
+    "a history of words": (
+        with_content("history.csv", b"epoch,loss\none,two\n"),
+        EVALUATE,
+        "history.csv",
+    ),
     "no history": (without("history.csv"), EVALUATE, "history.csv"),
 }
-ASKED = {
+COMMANDS = {
     EVALUATE: "mnist evaluate run --trust",
     PREDICT: "mnist predict run picture.png --trust",
     EXPORT: "mnist export run --trust",

@@ -1,4 +1,4 @@
-"""CSV files that nothing can be learnt from: the bytes, and what the answer has to name."""
+"""CSV files that cannot be trained on: the bytes, and a part of the error message."""
 
 ROWS = "".join(f"{k % 7},{k * k % 11},{k % 5}\n" for k in range(60))
 # Asked by `regression train --data csv:bad.csv --target y`.
