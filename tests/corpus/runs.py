@@ -13,12 +13,12 @@ import numpy as np
 Damage = Callable[[Path], Any]
 
 
-def with_content(name: str, content: bytes) -> Damage:
+def holds(name: str, content: bytes) -> Damage:
     """Replace the content of a file."""
     return lambda run: (run / name).write_bytes(content)
 
 
-def truncated(name: str, share: float) -> Damage:
+def cut(name: str, share: float) -> Damage:
     """Truncate a file."""
 
     def damage(run: Path) -> None:
@@ -43,7 +43,7 @@ def directory(name: str) -> Damage:
     return damage
 
 
-def dangling_link(name: str) -> Damage:
+def nowhere(name: str) -> Damage:
     """Replace a file by a dangling link."""
 
     def damage(run: Path) -> None:
@@ -137,7 +137,7 @@ def lambda_layer(text: str) -> str:
 
 EVALUATE, PREDICT, EXPORT = "evaluate", "predict", "export"
 ZEROS = b"\0" * 2**26
-# By name: what damages a copy of a run, what is asked of it, what has to be named.
+# By name: the damage to a copy of a run, the verb, and a part of its error message.
 RUNS: dict[str, tuple[Damage, str, str]] = {
     "nothing there": (shutil.rmtree, EVALUATE, "run.json"),
     "empty": (lambda run: (shutil.rmtree(run), run.mkdir()), EVALUATE, "run.json"),
@@ -154,24 +154,20 @@ RUNS: dict[str, tuple[Damage, str, str]] = {
     ),
     "no run.json": (without("run.json"), EVALUATE, "run.json"),
     "run.json a directory": (directory("run.json"), EVALUATE, "run.json"),
-    "run.json a link to nowhere": (dangling_link("run.json"), EVALUATE, "run.json"),
-    "run.json empty": (with_content("run.json", b""), EVALUATE, "run.json"),
-    "run.json cut short": (truncated("run.json", 0.7), EVALUATE, "run.json"),
-    "run.json no JSON": (with_content("run.json", b"hello"), EVALUATE, "run.json"),
-    "run.json bytes": (with_content("run.json", bytes(range(256))), EVALUATE, "run.json"),
-    "run.json of NUL": (with_content("run.json", b"\0" * 500), EVALUATE, "run.json"),
-    "run.json in UTF-16": (
-        with_content("run.json", '{"app": "mnist"}'.encode("utf-16")),
-        PREDICT,
-        "run",
-    ),
-    "run.json deep": (with_content("run.json", b"[" * 100_000), EVALUATE, "run.json"),
-    "run.json deep objects": (with_content("run.json", b'{"a":' * 50_000), EVALUATE, "run.json"),
-    "run.json null": (with_content("run.json", b"null"), EVALUATE, "run.json"),
-    "run.json a list": (with_content("run.json", b"[1, 2]"), EVALUATE, "run.json"),
-    "run.json a number": (with_content("run.json", b"3"), EVALUATE, "run.json"),
-    "run.json a text": (with_content("run.json", b'"run"'), EVALUATE, "run.json"),
-    "run.json an empty object": (with_content("run.json", b"{}"), EVALUATE, "run.json"),
+    "run.json a link to nowhere": (nowhere("run.json"), EVALUATE, "run.json"),
+    "run.json empty": (holds("run.json", b""), EVALUATE, "run.json"),
+    "run.json cut short": (cut("run.json", 0.7), EVALUATE, "run.json"),
+    "run.json no JSON": (holds("run.json", b"hello"), EVALUATE, "run.json"),
+    "run.json bytes": (holds("run.json", bytes(range(256))), EVALUATE, "run.json"),
+    "run.json of NUL": (holds("run.json", b"\0" * 500), EVALUATE, "run.json"),
+    "run.json in UTF-16": (holds("run.json", '{"app": "mnist"}'.encode("utf-16")), PREDICT, "run"),
+    "run.json deep": (holds("run.json", b"[" * 100_000), EVALUATE, "run.json"),
+    "run.json deep objects": (holds("run.json", b'{"a":' * 50_000), EVALUATE, "run.json"),
+    "run.json null": (holds("run.json", b"null"), EVALUATE, "run.json"),
+    "run.json a list": (holds("run.json", b"[1, 2]"), EVALUATE, "run.json"),
+    "run.json a number": (holds("run.json", b"3"), EVALUATE, "run.json"),
+    "run.json a text": (holds("run.json", b'"run"'), EVALUATE, "run.json"),
+    "run.json an empty object": (holds("run.json", b"{}"), EVALUATE, "run.json"),
     **{
         f"run.json without {part}": (manifest(**{part: ...}), verb, part)
         for part, verb in (
@@ -215,26 +211,18 @@ RUNS: dict[str, tuple[Damage, str, str]] = {
     "a precision that is none": (within("precision", policy="float8"), EXPORT, "precision"),
     "no model": (without("model.keras"), EVALUATE, "model.keras"),
     "a model that is a directory": (directory("model.keras"), EVALUATE, "model.keras"),
-    "a model that is a link to nowhere": (dangling_link("model.keras"), EVALUATE, "model.keras"),
-    "a model without bytes": (with_content("model.keras", b""), PREDICT, "model.keras"),
-    "a model of garbage": (
-        with_content("model.keras", bytes(range(256)) * 40),
-        PREDICT,
-        "model.keras",
-    ),
-    "a model cut short": (truncated("model.keras", 0.5), PREDICT, "model.keras"),
-    "a model without its end": (truncated("model.keras", 0.99), PREDICT, "model.keras"),
-    "a model that is a text": (with_content("model.keras", b"hello\n"), PREDICT, "model.keras"),
+    "a model that is a link to nowhere": (nowhere("model.keras"), EVALUATE, "model.keras"),
+    "a model without bytes": (holds("model.keras", b""), PREDICT, "model.keras"),
+    "a model of garbage": (holds("model.keras", bytes(range(256)) * 40), PREDICT, "model.keras"),
+    "a model cut short": (cut("model.keras", 0.5), PREDICT, "model.keras"),
+    "a model without its end": (cut("model.keras", 0.99), PREDICT, "model.keras"),
+    "a model that is a text": (holds("model.keras", b"hello\n"), PREDICT, "model.keras"),
     "a model that is HDF5": (
-        with_content("model.keras", b"\x89HDF\r\n\x1a\n" + b"\0" * 99),
+        holds("model.keras", b"\x89HDF\r\n\x1a\n" + b"\0" * 99),
         PREDICT,
         "model",
     ),
-    "a model that is a pickle": (
-        with_content("model.keras", b"\x80\x04N."),
-        PREDICT,
-        "model.keras",
-    ),
+    "a model that is a pickle": (holds("model.keras", b"\x80\x04N."), PREDICT, "model.keras"),
     "an empty archive": (model({}, keep_own=False), PREDICT, "model.keras"),
     "an archive of something else": (
         model({"a.txt": b"a"}, keep_own=False),
@@ -254,23 +242,15 @@ RUNS: dict[str, tuple[Damage, str, str]] = {
     "weights of garbage": (model({"model.weights.h5": b"\x89HDF" * 99}), PREDICT, "model.keras"),
     "no samples": (without("samples.npz"), EXPORT, "samples.npz"),
     "samples that are a directory": (directory("samples.npz"), EXPORT, "samples.npz"),
-    "samples without bytes": (with_content("samples.npz", b""), EXPORT, "samples.npz"),
+    "samples without bytes": (holds("samples.npz", b""), EXPORT, "samples.npz"),
     "samples of garbage": (
-        with_content("samples.npz", b"\x93NUMPY\x01\x00garbage"),
+        holds("samples.npz", b"\x93NUMPY\x01\x00garbage"),
         EXPORT,
         "samples.npz",
     ),
-    "samples cut short": (truncated("samples.npz", 0.5), EXPORT, "samples.npz"),
-    "samples that only pickle can read": (
-        with_content("samples.npz", objects()),
-        EXPORT,
-        "samples.npz",
-    ),
-    "samples that are a pickle": (
-        with_content("samples.npz", b"\x80\x04N."),
-        EXPORT,
-        "samples.npz",
-    ),
+    "samples cut short": (cut("samples.npz", 0.5), EXPORT, "samples.npz"),
+    "samples that only pickle can read": (holds("samples.npz", objects()), EXPORT, "samples.npz"),
+    "samples that are a pickle": (holds("samples.npz", b"\x80\x04N."), EXPORT, "samples.npz"),
     "samples without answers": (samples(**{"raw/": np.zeros(3)}), EXPORT, "samples.npz"),
     "samples without inputs": (samples(answers=np.zeros((3, 10))), EXPORT, "samples.npz"),
     "samples of another shape": (
@@ -288,34 +268,26 @@ RUNS: dict[str, tuple[Damage, str, str]] = {
         EXPORT,
         "samples.npz",
     ),
-    "scores without bytes": (with_content("scores.json", b""), "compare", "scores.json"),
-    "scores of no JSON": (with_content("scores.json", b"{"), "compare", "scores.json"),
-    "scores of a list": (with_content("scores.json", b"[]"), "compare", "scores.json"),
-    "scores without a test": (with_content("scores.json", b"{}"), "compare", "scores.json"),
+    "scores without bytes": (holds("scores.json", b""), "compare", "scores.json"),
+    "scores of no JSON": (holds("scores.json", b"{"), "compare", "scores.json"),
+    "scores of a list": (holds("scores.json", b"[]"), "compare", "scores.json"),
+    "scores without a test": (holds("scores.json", b"{}"), "compare", "scores.json"),
     "scores of words": (
-        with_content("scores.json", b'{"test": {"loss": "low"}, "intervals": {"loss": [0, 1]}}'),
+        holds("scores.json", b'{"test": {"loss": "low"}, "intervals": {"loss": [0, 1]}}'),
         "compare",
         "scores.json",
     ),
     "scores without intervals": (
-        with_content("scores.json", b'{"test": {"loss": 0.1}, "intervals": {}}'),
+        holds("scores.json", b'{"test": {"loss": 0.1}, "intervals": {}}'),
         "compare",
         "scores.json",
     ),
-    "scores that are deep": (with_content("scores.json", b"[" * 100_000), "compare", "scores.json"),
-    "scores of garbage, exported": (with_content("scores.json", b"garbage"), EXPORT, "scores.json"),
-    "an export that is a file": (with_content("export", b""), EXPORT, "export"),
-    "a history of garbage": (
-        with_content("history.csv", b"\0garbage\xff"),
-        EVALUATE,
-        "history.csv",
-    ),
-    "an empty history": (with_content("history.csv", b""), EVALUATE, "history.csv"),
-    "a history of words": (
-        with_content("history.csv", b"epoch,loss\none,two\n"),
-        EVALUATE,
-        "history.csv",
-    ),
+    "scores that are deep": (holds("scores.json", b"[" * 100_000), "compare", "scores.json"),
+    "scores of garbage, exported": (holds("scores.json", b"garbage"), EXPORT, "scores.json"),
+    "an export that is a file": (holds("export", b""), EXPORT, "export"),
+    "a history of garbage": (holds("history.csv", b"\0garbage\xff"), EVALUATE, "history.csv"),
+    "an empty history": (holds("history.csv", b""), EVALUATE, "history.csv"),
+    "a history of words": (holds("history.csv", b"epoch,loss\none,two\n"), EVALUATE, "history.csv"),
     "no history": (without("history.csv"), EVALUATE, "history.csv"),
 }
 COMMANDS = {
