@@ -1,4 +1,4 @@
-"""Our optimizers pass all checks, and each check finds the flaw that it is for."""
+"""Our optimizers pass all checks, and each check detects its flaw."""
 
 import os
 import subprocess
@@ -42,9 +42,9 @@ SAMPLE = (optimizers.AdaBelief, optimizers.WRAPPERS[0])
 CASES = [(check, cls) for check in suite.CHECKS if check not in SLOW_CHECKS for cls in OURS]
 
 
-def run_check(check, tested):
+def run_check(check, subject):
     try:
-        training_checks.run_without_warnings(check, tested)
+        training_checks.run_without_warnings(check, subject)
     except checks.Skipped as reason:
         pytest.skip(str(reason))
 
@@ -71,7 +71,7 @@ def test_passes_slow_check(check, cls):
 
 
 @pytest.mark.slow
-def test_one_of_ours_compiles():
+def test_one_optimizer_compiles():
     run_check(training_checks.compiles, from_class(optimizers.AdaBelief))
 
 
@@ -80,10 +80,10 @@ def test_two_replicas_equal_one():
     names = [cls.__name__.lower() for cls in OURS]
     command = [sys.executable, "-m", "conformance.replicas", *names]
     root = str(Path(athanor.__file__).parent)
-    done = subprocess.run(
+    process = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": root}
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert process.returncode == 0, process.stderr[-2000:]
 
 
 class Flawed(keras.optimizers.Optimizer):
@@ -111,14 +111,14 @@ class Restarting(Flawed):
 
 
 class OwnRate(Flawed):
-    """Does not use the rate that it is given."""
+    """Ignores the learning rate."""
 
     def update_step(self, gradient, variable, learning_rate):  # noqa: ARG002
         super().update_step(gradient, variable, 0.01)
 
 
 class Counting(Flawed):
-    """Counts steps in Python, which a graph does not see and a file does not hold."""
+    """Counts steps in Python, which a graph does not run and a file does not store."""
 
     count = 0
 
@@ -142,21 +142,21 @@ class Uphill(Flawed):
 
 
 class Batches(Flawed):
-    """Counts batches where it means steps."""
+    """Counts batches instead of steps."""
 
     def update_step(self, gradient, variable, learning_rate):
         super().update_step(gradient, variable, learning_rate / float(self._iterations + 1))
 
 
 class Decaying(Flawed):
-    """Has a decay of its own, which knows no exclusions."""
+    """Applies weight decay itself, also to excluded variables."""
 
     def update_step(self, gradient, variable, learning_rate):
         super().update_step(gradient + (self.weight_decay or 0) * variable, variable, learning_rate)
 
 
 class Sparse(Flawed):
-    """Updates the rows that have a gradient alone, and those by their sign."""
+    """Uses only the first part of a sparse gradient, for all rows."""
 
     def update_step(self, gradient, variable, learning_rate):
         if hasattr(gradient, "indices"):
@@ -165,7 +165,7 @@ class Sparse(Flawed):
 
 
 class Boastful(Flawed):
-    """Stores two arrays per variable, it says."""
+    """Stores two arrays per variable: a false statement."""
 
 
 FLAWS = [
@@ -192,9 +192,9 @@ FLAWS = [
     ("flawed", "check"), FLAWS, ids=[f"{cls.__name__}-{check.__name__}" for cls, check in FLAWS]
 )
 def test_a_flaw_is_found(flawed, check):
-    # Known to files, so that not this is what breaks.
-    known = keras.saving.custom_object_scope({flawed.__name__: flawed})
-    with known, pytest.raises(AssertionError):
+    # The class is registered, so that the check fails for the flaw.
+    registered = keras.saving.custom_object_scope({flawed.__name__: flawed})
+    with registered, pytest.raises(AssertionError):
         training_checks.run_without_warnings(check, from_class(flawed))
 
 
@@ -205,8 +205,8 @@ class Idle(Flawed):
         pass
 
 
-def test_python_without_assertions_finds_flaws_too(monkeypatch):
-    """Compiled as by `python -O`."""
+def test_checks_work_under_python_without_assertions(monkeypatch):
+    """Compiles the checks as `python -O` does."""
     optimized = types.ModuleType("optimized")
     source = Path(checks.__file__).read_text()
     exec(compile(source, checks.__file__, "exec", optimize=1), vars(optimized))
@@ -216,7 +216,7 @@ def test_python_without_assertions_finds_flaws_too(monkeypatch):
             training_checks.run_without_warnings(check, from_class(Idle))
 
 
-def test_a_class_that_files_do_not_know_is_found():
+def test_a_class_that_is_not_registered_is_found():
     with pytest.raises(AssertionError, match="register_keras_serializable"):
         training_checks.run_without_warnings(
             training_checks.resumes_from_a_file, from_class(Flawed)
@@ -244,25 +244,25 @@ def test_a_wrong_formula_is_found():
         ("optimizers:LayerwiseLearningRate", "which cannot be made"),
     ],
 )
-def test_an_address_of_no_optimizer(address, expected):
+def test_an_address_that_names_no_optimizer_is_refused(address, expected):
     with pytest.raises(SubjectError, match=expected):
         find_subject(address)
 
 
 @pytest.mark.parametrize(("address", "status"), [("sgd", 1), ("adan", 0), ("adann", 2)])
-def test_command(monkeypatch, capsys, address, status):
+def test_exit_status_and_output_of_check_optimizer(monkeypatch, capsys, address, status):
     monkeypatch.setattr(
         suite, "CHECKS", (checks.rejects_invalid_learning_rates, checks.keeps_its_arguments)
     )
     try:
         assert main._run(["check-optimizer", address]) == status
-    except SystemExit as ended:
-        assert ended.code == status
-    told = capsys.readouterr()
+    except SystemExit as raised:
+        assert raised.code == status
+    output = capsys.readouterr()
     if status == 2:
-        assert "Did you mean" in told.err
+        assert "Did you mean" in output.err
         return
-    lines = told.out.splitlines()
+    lines = output.out.splitlines()
     assert lines[0].split()[0] == ("failed" if status else "passed")
     assert lines[-1] == f"{2 - status} passed, {status} failed, 0 skipped"
 

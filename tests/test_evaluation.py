@@ -1,4 +1,4 @@
-"""Scores are those of scikit-learn, intervals cover, pictures are pictures."""
+"""Metrics equal those of scikit-learn, intervals cover the truth, figures are PNG files."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from evaluation.modalities.baselines import majority, softmax_regression
 from evaluation.modalities.images import baselines
 from evaluation.tasks import classification, task_of
 from evaluation.tasks.classification import Predictions, confusion, intervals, per_class
-from evaluation.tasks.classification import metrics as ours
+from evaluation.tasks.classification import metrics as metrics_of
 from pipelines.examples import Examples
 from pipelines.splits import Splits
 from training.run import RunError
@@ -26,8 +26,8 @@ QUIET = {"precision": "float32", "verbose": 0}
 LABELS = tuple("abcde")
 
 
-def answers(count=500, classes=5, seed=0):
-    """Random probabilities that know a little."""
+def random_predictions(count=500, classes=5, seed=0):
+    """Make random probabilities that are better than chance."""
     random = np.random.default_rng(seed)
     target = random.integers(0, classes, count)
     logits = random.normal(size=(count, classes)) + 1.5 * np.eye(classes)[target]
@@ -35,17 +35,17 @@ def answers(count=500, classes=5, seed=0):
     return Predictions(powers / powers.sum(1, keepdims=True), target)
 
 
-def accuracies(share, count, seed):
-    """Answers of which each is right with this probability."""
+def predictions_with_accuracy(share, count, seed):
+    """Make predictions, each right with the probability `share`."""
     right = np.random.default_rng(seed).random(count) < share
     return Predictions(np.where(right[:, None], [0.9, 0.1], [0.1, 0.9]), np.zeros(count, int))
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_metrics_are_those_of_scikit_learn(seed):
-    given = answers(seed=seed)
-    probabilities, target = given
-    assert ours(given) == pytest.approx(
+def test_metrics_equal_those_of_scikit_learn(seed):
+    predictions = random_predictions(seed=seed)
+    probabilities, target = predictions
+    assert metrics_of(predictions) == pytest.approx(
         {
             "accuracy": metrics.accuracy_score(target, probabilities.argmax(1)),
             "loss": metrics.log_loss(target, probabilities, labels=range(5)),
@@ -54,24 +54,26 @@ def test_metrics_are_those_of_scikit_learn(seed):
     )
 
 
-def test_a_probability_of_0_is_a_large_loss_and_not_infinite():
-    given = Predictions(np.array([[1.0, 0.0]]), np.array([1]))
-    assert 20 < ours(given)["loss"] < 100
+def test_a_probability_of_0_has_a_large_finite_loss():
+    predictions = Predictions(np.array([[1.0, 0.0]]), np.array([1]))
+    assert 20 < metrics_of(predictions)["loss"] < 100
 
 
-def test_metrics_of_float32_answers_lose_nothing():
-    probabilities, target = answers(20_000)
+def test_metrics_of_float32_probabilities_are_exact():
+    probabilities, target = random_predictions(20_000)
     single = Predictions(probabilities.astype("float32"), target)
-    assert ours(single)["loss"] == pytest.approx(metrics.log_loss(target, probabilities), rel=1e-6)
+    assert metrics_of(single)["loss"] == pytest.approx(
+        metrics.log_loss(target, probabilities), rel=1e-6
+    )
 
 
 def test_intervals_hold_the_score_and_narrow_with_more_examples():
     widths = []
     for count in (100, 1_000, 10_000):
-        given = answers(count)
-        for name, (low, high) in intervals(given).items():
-            assert low < ours(given)[name] < high
-        low, high = intervals(given)["accuracy"]
+        predictions = random_predictions(count)
+        for name, (low, high) in intervals(predictions).items():
+            assert low < metrics_of(predictions)[name] < high
+        low, high = intervals(predictions)["accuracy"]
         widths.append(high - low)
     assert widths == sorted(widths, reverse=True)
     # The width falls with the root of the number of examples.
@@ -80,91 +82,93 @@ def test_intervals_hold_the_score_and_narrow_with_more_examples():
 
 @pytest.mark.slow
 def test_intervals_cover_the_truth_in_95_of_100():
-    found = [intervals(accuracies(0.8, 300, seed))["accuracy"] for seed in range(60)]
-    covered = np.mean([low <= 0.8 <= high for low, high in found])
+    bounds = [
+        intervals(predictions_with_accuracy(0.8, 300, seed))["accuracy"] for seed in range(60)
+    ]
+    covered = np.mean([low <= 0.8 <= high for low, high in bounds])
     assert 0.86 <= covered < 1
 
 
-def test_intervals_are_the_same_for_the_same_answers():
-    assert intervals(answers()) == intervals(answers())
+def test_intervals_are_the_same_for_the_same_predictions():
+    assert intervals(random_predictions()) == intervals(random_predictions())
 
 
-def test_majority_answers_the_frequencies_of_training():
-    given = majority(np.array([2, 2, 1]), 4, 3)
-    np.testing.assert_allclose(given, [[0, 1 / 3, 2 / 3, 0]] * 3)
+def test_majority_predicts_the_class_frequencies_of_training():
+    predictions = majority(np.array([2, 2, 1]), 4, 3)
+    np.testing.assert_allclose(predictions, [[0, 1 / 3, 2 / 3, 0]] * 3)
 
 
-def test_baseline_of_the_majority_is_exact(load):
+def test_the_majority_baseline_has_the_share_of_the_largest_class(load):
     splits = load("embedded")
     counts = np.bincount(splits.train.numpy().target)
     share = np.mean(splits.test.numpy().target == counts.argmax())
-    assert ours(baselines(splits)["majority"])["accuracy"] == pytest.approx(share)
+    assert metrics_of(baselines(splits)["majority"])["accuracy"] == pytest.approx(share)
 
 
-def test_softmax_regression_is_as_good_as_scikit_learns(load):
+def test_softmax_regression_is_as_good_as_that_of_scikit_learn(load):
     splits = load("embedded")
     train_images, test_images = (
         part.numpy().features.reshape(len(part), -1) / 255 for part in (splits.train, splits.test)
     )
-    theirs = linear_model.LogisticRegression(max_iter=500)
-    theirs.fit(train_images, splits.train.numpy().target)
-    score = theirs.score(test_images, splits.test.numpy().target)
-    assert ours(baselines(splits)["softmax_regression"])["accuracy"] == pytest.approx(
+    model = linear_model.LogisticRegression(max_iter=500)
+    model.fit(train_images, splits.train.numpy().target)
+    score = model.score(test_images, splits.test.numpy().target)
+    assert metrics_of(baselines(splits)["softmax_regression"])["accuracy"] == pytest.approx(
         score, abs=0.03
     )
 
 
-def test_softmax_regression_gives_probabilities_of_any_shape_of_input():
+def test_softmax_regression_accepts_images_of_any_shape():
     random = np.random.default_rng(0)
     target = np.arange(60) % 3
     images = (random.normal(size=(60, 4, 4, 3)) + 40 * target[:, None, None, None]) % 256
     examples = Examples.of(images.astype("uint8"), target)
-    given = softmax_regression(examples, examples, 3)
-    assert given.shape == (60, 3)
-    np.testing.assert_allclose(given.sum(1), 1, atol=1e-5)
-    assert np.mean(given.argmax(1) == target) > 0.9
+    predictions = softmax_regression(examples, examples, 3)
+    assert predictions.shape == (60, 3)
+    np.testing.assert_allclose(predictions.sum(1), 1, atol=1e-5)
+    assert np.mean(predictions.argmax(1) == target) > 0.9
 
 
-def test_the_table_of_classes_is_that_of_scikit_learn():
-    given = answers()
-    theirs = metrics.precision_recall_fscore_support(given.target, given.predicted)
-    rows = per_class(given, LABELS)
+def test_the_table_of_classes_equals_that_of_scikit_learn():
+    predictions = random_predictions()
+    expected = metrics.precision_recall_fscore_support(predictions.target, predictions.predicted)
+    rows = per_class(predictions, LABELS)
     assert [row["class"] for row in rows] == list(LABELS)
-    for name, column in zip(("precision", "recall", "f1", "examples"), theirs, strict=True):
+    for name, column in zip(("precision", "recall", "f1", "examples"), expected, strict=True):
         np.testing.assert_allclose([row[name] for row in rows], column)
 
 
-def test_a_class_that_nobody_named_counts_0():
-    given = Predictions(np.array([[0.9, 0.1, 0.0]] * 4), np.array([0, 0, 1, 1]))
-    named, missed, absent = per_class(given, tuple("abc"))
-    assert (named["precision"], named["recall"]) == (0.5, 1.0)
+def test_a_class_that_is_never_predicted_counts_0():
+    predictions = Predictions(np.array([[0.9, 0.1, 0.0]] * 4), np.array([0, 0, 1, 1]))
+    predicted, missed, absent = per_class(predictions, tuple("abc"))
+    assert (predicted["precision"], predicted["recall"]) == (0.5, 1.0)
     assert (missed["recall"], missed["f1"], missed["examples"]) == (0.0, 0.0, 2)
     assert (absent["precision"], absent["examples"]) == (0.0, 0)
 
 
-def test_confusion_is_that_of_scikit_learn():
-    given = answers()
-    theirs = metrics.confusion_matrix(given.target, given.predicted)
-    np.testing.assert_array_equal(confusion(given), theirs)
+def test_confusion_equals_that_of_scikit_learn():
+    predictions = random_predictions()
+    expected = metrics.confusion_matrix(predictions.target, predictions.predicted)
+    np.testing.assert_array_equal(confusion(predictions), expected)
 
 
-def test_the_model_is_judged_on_all_test_examples(run):
-    given = task_of(run).predict_test_set(run)
+def test_the_model_is_evaluated_on_all_test_examples(run):
+    predictions = task_of(run).predict_test_set(run)
     raw, target = run.splits.test.numpy()
-    np.testing.assert_array_equal(given.target, target)
-    np.testing.assert_allclose(given.probabilities, run.model(raw), atol=1e-6)
+    np.testing.assert_array_equal(predictions.target, target)
+    np.testing.assert_allclose(predictions.probabilities, run.model(raw), atol=1e-6)
 
 
-def test_scores_are_kept_and_beat_the_majority(copied):
+def test_scores_are_written_and_beat_the_majority(copied):
     scored = report.score(copied)
-    kept = json.loads((copied.path / "scores.json").read_text())
-    assert kept["test"] == scored["test"] == ours(task_of(copied).predict_test_set(copied))
-    assert kept["examples"] == len(copied.splits.test)
-    assert len(kept["per_class"]) == 10
+    stored = json.loads((copied.path / "scores.json").read_text())
+    assert stored["test"] == scored["test"] == metrics_of(task_of(copied).predict_test_set(copied))
+    assert stored["examples"] == len(copied.splits.test)
+    assert len(stored["per_class"]) == 10
     assert scored["test"]["accuracy"] > 0.8 > scored["baselines"]["majority"]["accuracy"]
 
 
-def test_an_evaluation_again_gives_the_same_scores(copied):
+def test_a_second_evaluation_gives_the_same_scores(copied):
     first, second = report.score(copied), report.score(copied)
     assert {**first, "seconds": 0} == {**second, "seconds": 0}
 
@@ -178,12 +182,12 @@ def size_of_png(path):
 
 @pytest.mark.parametrize("num_classes", [2, 31, 150, 1000])
 def test_a_confusion_matrix_stays_of_a_sensible_size(num_classes):
-    every = np.arange(num_classes)
-    labels = tuple(f"class {k}" for k in every)
-    drawn = classification.figures(
-        Predictions(np.eye(num_classes), every), SimpleNamespace(labels=labels)
+    classes = np.arange(num_classes)
+    labels = tuple(f"class {k}" for k in classes)
+    figures_by_name = classification.figures(
+        Predictions(np.eye(num_classes), classes), SimpleNamespace(labels=labels)
     )
-    figure = drawn["confusion.png"]
+    figure = figures_by_name["confusion.png"]
     assert max(figure.get_size_inches()) <= 15
     (axis,) = figure.axes
     named = [tick.get_text() for tick in axis.get_yticklabels()]
@@ -207,16 +211,16 @@ def test_figures_are_drawn_with_any_number_of_mistakes(mistakes, copied):
     from evaluation import figures
 
     count = 40
-    said = np.arange(count) % 2
-    target = np.where(np.arange(count) < mistakes, 1 - said, said)
-    given = Predictions(np.eye(2)[said] * 0.8 + 0.1, target)
+    predicted = np.arange(count) % 2
+    target = np.where(np.arange(count) < mistakes, 1 - predicted, predicted)
+    predictions = Predictions(np.eye(2)[predicted] * 0.8 + 0.1, target)
     images = Examples.of(np.zeros((count, 8, 8, 3), "uint8"), target)
     copied.remember(splits=Splits(images, images, images, ("one", "two")))
-    for name in figures.draw(copied, given).names:
+    for name in figures.draw(copied, predictions).names:
         size_of_png(copied.path / name)
 
 
-def test_compare_lists_what_differs_and_the_scores(tmp_path):
+def test_compare_lists_differing_fields_and_scores(tmp_path):
     app = Mnist(model="softmax", epochs=1)
     runs = [
         train(dataclasses.replace(app, seed=seed, l2=l2), run_dir=tmp_path / name, **QUIET)
@@ -224,79 +228,79 @@ def test_compare_lists_what_differs_and_the_scores(tmp_path):
     ]
     for run in runs:
         report.score(run)
-    found = compare.compare(runs)
-    assert found.columns == [
+    comparison = compare.compare(runs)
+    assert comparison.columns == [
         *("run", "seed", "l2", "accuracy", "loss", "macro_f1"),
         *("parameters", "seconds", "other_runs"),
     ]
-    rows = [list(row.values())[:3] for row in found.rows]
+    rows = [list(row.values())[:3] for row in comparison.rows]
     assert rows == [["first", 0, 0.0], ["second", 1, 0.01]]
-    assert [row["other_runs"] for row in found.rows] == [0, 1]
-    assert found.warnings == []
-    for row, cells, run in zip(found.rows, found.cells(), runs, strict=True):
-        accuracy = ours(task_of(run).predict_test_set(run))["accuracy"]
+    assert [row["other_runs"] for row in comparison.rows] == [0, 1]
+    assert comparison.warnings == []
+    for row, cells, run in zip(comparison.rows, comparison.cells(), runs, strict=True):
+        accuracy = metrics_of(task_of(run).predict_test_set(run))["accuracy"]
         assert row["accuracy"] == accuracy
         assert cells[3].startswith(f"{accuracy:.3f} [")
 
 
-def judged_as(run, path, **data):
-    """A copy of a judged run whose manifest tells something else of its data."""
+def copy_with_data(run, path, **data):
+    """Copy an evaluated run, with other values in the manifest's data."""
     shutil.copytree(run.path, path)
-    told = json.loads((path / "run.json").read_text())
-    told["data"] |= data
-    (path / "run.json").write_text(json.dumps(told))
+    manifest = json.loads((path / "run.json").read_text())
+    manifest["data"] |= data
+    (path / "run.json").write_text(json.dumps(manifest))
     return type(run).load(path)
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         ({"parts": {"train": "a", "valid": "b", "test": "c"}}, "test, validation and train"),
         ({"fold": {"number": 1, "of": 2}, "parts": None}, "folds: 1 of 2 and none"),
         ({"fingerprint": "other", "parts": None}, "do not show which is better"),
     ],
 )
-def test_compare_tells_of_different_data(run_cli, copied, tmp_path, data, said):
+def test_compare_warns_of_different_data(run_cli, copied, tmp_path, data, message):
     report.score(copied)
     if data.get("parts", ...) is None:
         data = data | {"fingerprint": "other"}
-    other = judged_as(copied, tmp_path / "other", **{k: v for k, v in data.items() if v})
+    other = copy_with_data(copied, tmp_path / "other", **{k: v for k, v in data.items() if v})
     if "parts" not in {k for k, v in data.items() if v}:
-        told = json.loads((other.path / "run.json").read_text())
-        del told["data"]["parts"]
-        (other.path / "run.json").write_text(json.dumps(told))
+        manifest = json.loads((other.path / "run.json").read_text())
+        del manifest["data"]["parts"]
+        (other.path / "run.json").write_text(json.dumps(manifest))
     status, output, _ = run_cli("compare", copied.path, other.path)
     assert status == 0
-    assert said in output
+    assert message in output
     status, output, error = run_cli("compare", copied.path, other.path, "--strict", "--json")
     assert status == 1
     assert "cannot be compared" in error
-    assert error.count(said) == 1
-    assert said in json.loads(output)["warnings"][0]
+    assert error.count(message) == 1
+    assert message in json.loads(output)["warnings"][0]
     assert run_cli("compare", copied.path, copied.path, "--strict")[0] == 0
 
 
-def test_compare_tells_of_more_to_learn_from(copied, tmp_path):
+def test_compare_warns_of_different_training_examples(copied, tmp_path):
     report.score(copied)
     parts = copied.manifest["data"]["parts"] | {"train": "more"}
-    other = judged_as(copied, tmp_path / "other", parts=parts)
-    (said,) = compare.compare([copied, other]).warnings
+    other = copy_with_data(copied, tmp_path / "other", parts=parts)
+    (message,) = compare.compare([copied, other]).warnings
     assert (
-        said
+        message
         == "The runs differ in their train examples. They were evaluated on the same test examples."
     )
 
 
-def test_compare_refuses_a_run_that_was_never_judged(copied):
+def test_compare_refuses_a_run_that_was_not_evaluated(copied):
     (copied.path / "scores.json").unlink(missing_ok=True)
     with pytest.raises(RunError, match="athanor mnist evaluate"):
         compare.compare([copied])
 
 
-def test_baselines_see_training_labels_alone(load):
-    """With the test labels shuffled, a baseline that saw none of them falls to chance."""
+def test_baselines_use_only_training_labels(load):
+    """If the test labels are shuffled, a baseline falls to chance."""
     splits = load("embedded")
     raw, target = splits.test.numpy()
     shuffled = np.random.default_rng(0).permutation(target)
     other = dataclasses.replace(splits, test=Examples.of(raw, shuffled))
-    assert ours(baselines(other)["softmax_regression"])["accuracy"] < 0.2
+    assert metrics_of(baselines(other)["softmax_regression"])["accuracy"] < 0.2

@@ -76,7 +76,7 @@ def asked(exported, tmp_path_factory):
     return raw, json.loads(output.splitlines()[-1])
 
 
-def test_a_number_that_is_taken_at_the_last_moment_is_left(copied, monkeypatch):
+def test_concurrent_exports_get_different_numbers(copied, monkeypatch):
     numbers = iter("11")
     monkeypatch.setattr(
         version_folders, "_next_version", lambda folder: folder / next(numbers, "2")
@@ -87,13 +87,13 @@ def test_a_number_that_is_taken_at_the_last_moment_is_left(copied, monkeypatch):
     assert Path(export(copied)["export"]).name == "2"
 
 
-def test_an_export_is_in_the_layout_of_tensorflow_serving(version):
+def test_an_export_has_the_layout_of_tensorflow_serving(version):
     names = {path.name for path in version.iterdir()}
     assert {"saved_model.pb", "variables", "parity.json", "labels.txt", "about.json"} <= names
     assert not [name for name in names if name.startswith(".")]
 
 
-def test_an_export_holds_its_proof(version):
+def test_an_export_holds_the_result_of_its_parity_check(version):
     parity = json.loads((version / "parity.json").read_text())
     assert parity["passed"] is True
     assert set(parity["signatures"]) == {"serving_default", "encoded"}
@@ -123,7 +123,7 @@ def test_signatures_name_their_inputs_and_outputs(version):
 
 
 @pytest.mark.slow
-def test_the_fresh_process_knew_nothing_of_us(asked):
+def test_the_fresh_process_imports_nothing_of_athanor(asked):
     _, output = asked
     ours = {"apps", "athanor", "pipelines", "training", "serving", "evaluation", "optimizers"}
     assert "tensorflow" in output["modules"]
@@ -132,7 +132,7 @@ def test_the_fresh_process_knew_nothing_of_us(asked):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signature", ["serving_default", "encoded"])
-def test_a_fresh_process_answers_as_training(signature, asked, exported):
+def test_outputs_of_a_fresh_process_equal_those_of_training(signature, asked, exported):
     raw, output = asked
     given = output["answers"][signature]
     inside = np.asarray(exported(Mnist).model(raw))
@@ -142,7 +142,7 @@ def test_a_fresh_process_answers_as_training(signature, asked, exported):
 
 
 @pytest.mark.parametrize("app", [Mnist, Finetune], ids=lambda app: app.name())
-def test_an_export_reads_a_picture_of_any_size(app, exported):
+def test_an_export_reads_images_of_any_size(app, exported):
     """Within a graph as TensorFlow makes it faster, and as `predict` does outside of one."""
     run = exported(app)
     image = run.splits.test.numpy([0]).features[0]
@@ -189,7 +189,7 @@ def test_a_tampered_sample_fails_the_parity_check(change, exported, tmp_path):
         (1e-6, np.nan, False),
     ],
 )
-def test_an_explanation_has_a_tolerance_of_its_own(encoded, explain, passes, run, monkeypatch):
+def test_explanations_have_their_own_tolerance(encoded, explain, passes, run, monkeypatch):
     """It is divided by its own peak, which may be small."""
     expected, _ = training_outputs(run)
     answers = {"encoded/class": expected["class"], "explain/heat": np.float32([[0.5 + explain]])}
@@ -208,7 +208,7 @@ def test_an_explanation_has_a_tolerance_of_its_own(encoded, explain, passes, run
         parity_check.check_parity(run, "an export", [], samples)
 
 
-def test_the_classes_of_an_export_are_those_of_training(copied):
+def test_changed_labels_fail_the_parity_check(copied):
     """Also where the whole run says otherwise since."""
     copied.manifest["labels"].reverse()
     with pytest.raises(ParityError, match=r"class \[0\] is '\d', in training '\d'"):
@@ -217,21 +217,21 @@ def test_the_classes_of_an_export_are_those_of_training(copied):
 
 
 @pytest.mark.slow
-def test_a_network_of_convolutions_in_bfloat16_is_published(tmp_path):
+def test_a_convolutional_network_in_bfloat16_is_published(tmp_path):
     app = dataclasses.replace(Mnist.tiny(), model="cnn")
     run = train(app, run_dir=tmp_path / "run", precision="bfloat16", verbose=0)
     parity = export(run)["parity"]
     assert parity["signatures"]["explain"] <= parity["tolerances"]["explain"] == 1e-1
 
 
-def test_a_process_that_fails_fails_the_parity_check(copied, monkeypatch):
+def test_a_failing_process_fails_the_parity_check(copied, monkeypatch):
     monkeypatch.setattr(savedmodel.replay, "__file__", str(copied.path / "nowhere.py"))
     with pytest.raises(ParityError, match="could not replay"):
         export(copied)
     assert not (copied.path / "export").exists()
 
 
-def test_a_fault_while_writing_leaves_nothing(copied, monkeypatch):
+def test_an_error_while_writing_leaves_no_files(copied, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
@@ -241,7 +241,7 @@ def test_a_fault_while_writing_leaves_nothing(copied, monkeypatch):
     assert not (copied.path / "export").exists()
 
 
-def test_what_a_killed_export_left_is_removed_and_no_living_one_is_touched(copied, monkeypatch):
+def test_files_of_killed_exports_are_removed_and_running_exports_are_not(copied, monkeypatch):
     def write(*_, **__):
         (folder,) = (copied.path / "export").glob(".writing-*")
         (folder / "saved_model.pb").touch()
@@ -259,7 +259,7 @@ def test_what_a_killed_export_left_is_removed_and_no_living_one_is_touched(copie
     assert sorted(path.name for path in (copied.path / "export").iterdir()) == ["1", "2"]
 
 
-def test_a_version_is_on_the_disk_before_it_has_its_name(copied, monkeypatch):
+def test_a_version_is_synced_before_and_after_its_rename(copied, monkeypatch):
     kept = []
     monkeypatch.setattr(
         version_folders, "_fsync", lambda path: kept.append((path.name, path.exists()))
@@ -277,7 +277,7 @@ def told(run):
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
-def test_an_export_tells_what_it_is(app, exported):
+def test_about_json_describes_the_export(app, exported):
     run = exported(app)
     content, directory = told(run), run.path / "export" / "1"
     for name in ("app", "question", "answer", "labels"):
@@ -301,7 +301,7 @@ def test_an_export_tells_what_it_is(app, exported):
     assert request == {"signature_name": asked, "instances": content["examples"]}
 
 
-def test_an_export_tells_of_its_kind_of_question(exported):
+def test_about_json_has_the_entries_of_the_modality(exported):
     image, row, ids = (told(exported(app)) for app in (Mnist, apps.Regression, apps.Recommender))
     assert image["image"] == {"height": 8, "width": 8, "channels": 1}
     assert base64.b64decode(image["examples"][0]["image_bytes"]["b64"])[1:4] == b"PNG"
@@ -324,7 +324,7 @@ def published(version):
 @pytest.mark.parametrize(
     "app", [apps.Regression, apps.Text, apps.Recommender, Mnist], ids=lambda app: app.name()
 )
-def test_an_export_shows_no_example_of_the_data(app, exported):
+def test_an_export_publishes_no_example_of_the_data(app, exported):
     run = exported(app)
     content, raw = published(run.path / "export" / "1"), run.samples.raw
     given = told(run)
@@ -343,7 +343,7 @@ def test_an_export_shows_no_example_of_the_data(app, exported):
         assert len(shown) == 3 and not rows & set(shown)
 
 
-def test_examples_of_the_data_are_shown_where_that_is_asked_for(exported, tmp_path):
+def test_with_examples_an_export_publishes_examples_of_the_data(exported, tmp_path):
     run = exported(apps.Recommender)
     savedmodel.write(run, tmp_path, with_examples=True)
     given = json.loads((tmp_path / ABOUT).read_text())
@@ -352,7 +352,7 @@ def test_examples_of_the_data_are_shown_where_that_is_asked_for(exported, tmp_pa
     assert given["examples"][0]["user"] == run.samples.raw["user"][0].decode()
 
 
-def test_an_export_tells_its_score_once_it_is_judged(copied):
+def test_about_json_has_the_score_of_an_evaluated_run(copied):
     assert model_info.describe(copied, {}, {})["score"] is None
     intervals = {"accuracy": [0.4, 0.6], "loss": [1.0, 3.0]}
     scores = {"test": {"accuracy": 0.5, "loss": 2.0}, "intervals": intervals}
@@ -361,7 +361,7 @@ def test_an_export_tells_its_score_once_it_is_judged(copied):
     assert model_info.describe(copied, {}, {})["score"] == wanted
 
 
-def test_an_export_does_not_hide_that_the_model_loses(copied):
+def test_about_json_has_the_remarks_of_the_evaluation(copied):
     assert model_info.describe(copied, {}, {})["remarks"] == []
     scores = {"test": {"accuracy": 0.5}, "intervals": {"accuracy": [0.4, 0.6]}}
     told = ["This model loses to softmax regression."]
@@ -369,7 +369,7 @@ def test_an_export_does_not_hide_that_the_model_loses(copied):
     assert model_info.describe(copied, {}, {})["remarks"] == told
 
 
-def test_what_is_missing_has_no_place_in_json():
+def test_missing_numbers_become_typical_values_in_json():
     rows = {"size": np.float32([np.nan, 0.1]), "kind": np.array([b"oak", b"caf\xe9"])}
     assert model_info.instances(rows, {"size": 2.5}) == [
         {"size": 0.1, "kind": "caf\ufffd"},
@@ -378,7 +378,7 @@ def test_what_is_missing_has_no_place_in_json():
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
-def test_a_server_can_warm_up(app, exported):
+def test_warm_up_requests_call_every_signature(app, exported):
     """The records are those that TensorFlow Serving reads, and every one is answered."""
     logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     directory = exported(app).path / "export" / "1"
@@ -394,7 +394,7 @@ def test_a_server_can_warm_up(app, exported):
     assert answered == set(signatures)
 
 
-def test_without_the_extra_no_warm_up_is_written_and_it_is_said(copied, monkeypatch, tmp_path):
+def test_without_the_extra_a_note_replaces_the_warm_up_requests(copied, monkeypatch, tmp_path):
     monkeypatch.setattr(warmup_records, "available", lambda: False)
     warmup_records.write(tmp_path / "nowhere", "mnist", {})
     assert not (tmp_path / "nowhere").exists()
@@ -402,12 +402,12 @@ def test_without_the_extra_no_warm_up_is_written_and_it_is_said(copied, monkeypa
     assert export(copied)["notes"] == [warmup_records.MISSING_NOTE]
 
 
-def test_the_command_that_asks_takes_any_directory():
+def test_the_curl_command_quotes_any_directory():
     _, _, data, _ = shlex.split(savedmodel.curl("mnist", Path("/my runs/it's/1")))
     assert data == "@/my runs/it's/1/sample-request.json"
 
 
-def test_predictions_name_the_class_and_the_next(copied):
+def test_predictions_name_the_three_most_probable_classes(copied):
     paths = examples(copied)
     answers = np.asarray(copied.model(copied.splits.test.numpy(slice(3)).features))
     for path, row, answer in zip(paths, predict(copied, paths), answers, strict=True):
@@ -426,7 +426,7 @@ def test_example_files_are_named_by_their_class(copied):
     assert names == [f"{number}-{target}.png" for number, target in enumerate(targets)]
 
 
-def test_one_unreadable_file_takes_no_other_with_it(copied, run_cli):
+def test_an_unreadable_file_does_not_stop_other_predictions(copied, run_cli):
     good, other, _ = map(Path, examples(copied))
     bad, words = copied.path / "bad.png", copied.path / "words.png"
     bad.write_bytes(good.read_bytes()[:40])
@@ -450,7 +450,7 @@ def test_one_unreadable_file_takes_no_other_with_it(copied, run_cli):
         predict(copied, [str(bad)])
 
 
-def test_a_picture_of_too_many_pixels_is_named(copied):
+def test_an_image_with_too_many_pixels_is_refused(copied):
     picture = Path(examples(copied)[0])
     held = bytearray(picture.read_bytes())
     held[16:24] = (2**20).to_bytes(4) * 2
@@ -459,6 +459,6 @@ def test_a_picture_of_too_many_pixels_is_named(copied):
         predict(copied, [str(picture)])
 
 
-def test_the_saved_model_carries_no_optimizer(run):
+def test_the_saved_model_holds_no_optimizer(run):
     model = keras.saving.load_model(run.path / "model.keras")
     assert getattr(model, "optimizer", None) is None

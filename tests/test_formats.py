@@ -59,14 +59,14 @@ def refreshed(tiny_run, tmp_path_factory):
         ("onnx", "int8", ["--quantize int8", "--format litert"]),
     ],
 )
-def test_a_format_that_is_none_is_named(names, quantize, parts):
+def test_a_wrong_format_is_refused(names, quantize, parts):
     with pytest.raises(FieldError) as raised:
         formats.parse_formats(names, quantize)
     for part in parts:
         assert part in str(raised.value)
 
 
-def test_the_savedmodel_is_always_there_and_first():
+def test_the_savedmodel_always_comes_first():
     assert formats.parse_formats("onnx, LiteRT,savedmodel,onnx") == ["savedmodel", "onnx", "litert"]
     assert formats.parse_formats("") == ["savedmodel"]
 
@@ -85,7 +85,7 @@ def test_a_missing_package_is_named(monkeypatch):
         (["--refresh-items", "items.csv"], "recommends no items"),
     ],
 )
-def test_the_command_line_answers_before_it_loads(flags, part, run_cli, copied):
+def test_the_command_line_refuses_wrong_options_without_tensorflow(flags, part, run_cli, copied):
     status, output, error = run_cli("mnist", "export", copied.path, *flags)
     assert (status, output) == (2, "")
     assert part in error
@@ -116,7 +116,7 @@ def test_a_format_is_written_beside_the_savedmodel_with_its_parity(name, refresh
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_the_replay_knows_no_tensorflow(name, refreshed, tmp_path):
+def test_the_replay_imports_no_tensorflow(name, refreshed, tmp_path):
     answer, _, run = refreshed
     samples = edge.samples_of(run, carried(run))
     inputs = {key: value for key, value in samples.items() if "/input/" in key}
@@ -144,17 +144,17 @@ def documented(start, end):
     return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 
 
-def test_every_key_beside_a_model_is_documented(refreshed):
+def test_every_key_of_a_sidecar_is_documented(refreshed):
     told = edge.read_spec(Path(refreshed[0]["formats"]["litert"]["path"]))
     assert documented("## The JSON beside a model", "In Python") == {*told, "quantized"}
 
 
-def test_every_key_about_a_version_is_documented(refreshed):
+def test_every_key_of_about_json_is_documented(refreshed):
     told = json.loads(Path(refreshed[0]["export"], "about.json").read_text())
     assert documented("## about.json", "## Smaller") == {*told, "columns", "image"}
 
 
-def test_an_unknown_item_is_left_out_and_told(refreshed):
+def test_unknown_items_are_left_out_with_a_note(refreshed):
     answer, known, run = refreshed
     loaded = tf.saved_model.load(answer["export"])
     given = loaded.signatures["recommend"](
@@ -172,7 +172,7 @@ def test_an_unknown_item_is_left_out_and_told(refreshed):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_lists_without_what_was_met_are_those_of_the_savedmodel(name, refreshed):
+def test_lists_without_seen_items_equal_those_of_the_savedmodel(name, refreshed):
     answer, *_ = refreshed
     path = answer["formats"][name]["path"]
     told = edge.read_spec(Path(path))
@@ -197,7 +197,7 @@ def test_lists_without_what_was_met_are_those_of_the_savedmodel(name, refreshed)
         (None, ["items.csv"]),
     ],
 )
-def test_items_that_cannot_be_offered_are_refused(content, parts, tiny_run, tmp_path, run_cli):
+def test_a_list_without_known_items_is_refused(content, parts, tiny_run, tmp_path, run_cli):
     run = copy(tiny_run(Recommender), tmp_path / "run")
     if content:
         (tmp_path / "items.csv").write_text(content)
@@ -210,7 +210,7 @@ def test_items_that_cannot_be_offered_are_refused(content, parts, tiny_run, tmp_
     assert not (run.path / "export").exists()
 
 
-def test_interactions_larger_than_the_model_are_left_out_of_the_sidecar_which_says_so(
+def test_interactions_larger_than_the_model_are_left_out_of_the_sidecar(
     tiny_run, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(ids, "MAX_WRITTEN_INTERACTIONS", 10)
@@ -269,7 +269,7 @@ def test_reversed_labels_fail_the_parity_check_of_each_format(name, run, tmp_pat
 
 
 @pytest.mark.thorough
-def test_a_smaller_file_is_compared_with_the_usual_one(run, tmp_path):
+def test_a_quantized_file_is_compared_with_the_full_one(run, tmp_path):
     portable = carried(run)
     edge.write(run, tmp_path, portable, "litert")
     told = quantized.write(run, tmp_path, portable, "int8")
@@ -284,7 +284,7 @@ def test_a_smaller_file_is_compared_with_the_usual_one(run, tmp_path):
     assert (beside["model"], beside["quantized"]) == ("model.int8.tflite", "int8")
 
 
-def test_categories_may_come_as_places():
+def test_categories_may_be_given_by_index():
     prepare = PrepareColumns({}, [], {"cut": ["ideal", "fair"]})
     numbers = tf.zeros([3, 0])
     texts = prepare({"numbers": numbers, "texts": tf.constant([["fair"], ["odd"], ["ideal"]])})
@@ -293,7 +293,7 @@ def test_categories_may_come_as_places():
     assert texts.numpy().tolist() == places.numpy().tolist() == [[0, 1], [0, 0], [1, 0]]
 
 
-def test_bytes_that_are_no_utf_8_find_their_number():
+def test_bytes_that_are_no_utf_8_have_codes():
     table = portables.CodeTable((b"caf\xe9".decode("utf-8", "surrogateescape"), "tea"), 1, 0)
     told = {"inputs": [{"name": "item", "dtype": "int32", "codes": table.codes, "unknown": 0}]}
     told = json.loads(json.dumps(told))
@@ -355,7 +355,7 @@ def called(words, tmp_path, run_cli):
     return Run.load(tmp_path / "run"), " ".join((output + error).split())
 
 
-def test_columns_may_be_called_as_python_calls_something_else(called, tmp_path):
+def test_columns_may_have_names_that_python_reserves(called, tmp_path):
     run, told = called
     assert "class is called class_" in told
     assert "age is called age_2" in told
@@ -370,7 +370,7 @@ def test_columns_may_be_called_as_python_calls_something_else(called, tmp_path):
 
 
 @pytest.mark.slow
-def test_columns_are_called_the_same_in_every_format(called, words, run_cli):
+def test_columns_have_the_same_names_in_every_format(called, words, run_cli):
     run, _ = called
     status, _, error = run_cli("regression", "export", run.path, "--format", "litert,onnx")
     assert status == 0, error
@@ -397,7 +397,7 @@ def test_every_app_in_every_format(app, tiny_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_bfloat16_is_carried_in_float32(tmp_path):
+def test_formats_of_a_bfloat16_run_compute_in_float32(tmp_path):
     from training.train import train
 
     run = train(Mnist.tiny(), run_dir=tmp_path / "run", precision="bfloat16", verbose=0)
@@ -407,7 +407,7 @@ def test_bfloat16_is_carried_in_float32(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_format_without_texts_is_refused_where_an_operation_is_missing(tiny_run):
+def test_a_model_with_an_unsupported_operation_is_refused(tiny_run):
     """The reason is the converter's, in a line."""
     from exporting import litert, onnx
 

@@ -1,4 +1,4 @@
-"""Intervals cover the truth near the ends of a metric's range, too, and hold the estimate."""
+"""Intervals contain the estimate, and cover the truth also near the ends of a metric's range."""
 
 import json
 from pathlib import Path
@@ -19,19 +19,19 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 COUNTS, SHARES = (20, 50, 300), (0.5, 0.9, 0.98)
 
 
-def coverage(truth, found):
-    return np.mean([low <= truth <= high for low, high in found])
+def coverage(truth, bounds):
+    return np.mean([low <= truth <= high for low, high in bounds])
 
 
-def of_classes(right, classes_=2):
-    """Predictions over balanced classes of which these are right."""
+def class_predictions(right, classes_=2):
+    """Make predictions of balanced classes; `right` tells which of them are right."""
     target = np.arange(len(right)) % classes_
     predicted = np.where(right, target, (target + 1) % classes_)
     return classification.Predictions(np.eye(classes_)[predicted] * 0.8 + 0.2 / classes_, target)
 
 
-def of_lists(hits, relevant):
-    """Predictions with lists alone, from numbers of hits and of relevant items of each user."""
+def list_predictions(hits, relevant):
+    """Make predictions with lists only, from each user's number of hits and of relevant items."""
     count = len(hits)
     places = np.tile(np.arange(10), (count, 1))
     lists = Lists(
@@ -48,7 +48,7 @@ def of_lists(hits, relevant):
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("count", COUNTS)
 def test_the_interval_of_a_share_covers_it(count, share):
-    """Exactly, from the binomial distribution: 0.9216 at 50 and 0.98, elsewhere 0.93 and more."""
+    """The exact coverage is 0.9216 for 50 examples and a share of 0.98, elsewhere at least 0.93."""
     hits = np.arange(count + 1)
     chances = stats.binom.pmf(hits, count, share)
     inside = [
@@ -58,13 +58,13 @@ def test_the_interval_of_a_share_covers_it(count, share):
 
 
 @pytest.mark.parametrize(("hits", "count"), [(20, 20), (0, 20), (49, 50), (1, 1), (150, 300)])
-def test_the_interval_of_a_share_is_that_of_scipy(hits, count):
-    theirs = stats.binomtest(hits, count).proportion_ci(method="wilson")
-    assert intervals.wilson(hits / count, count) == pytest.approx((theirs.low, theirs.high))
+def test_the_interval_of_a_share_equals_that_of_scipy(hits, count):
+    expected = stats.binomtest(hits, count).proportion_ci(method="wilson")
+    assert intervals.wilson(hits / count, count) == pytest.approx((expected.low, expected.high))
 
 
 def simulated(*cases):
-    """The last of these in every run of the tests, the others in a thorough one."""
+    """Return parameters of a test; only the last one runs outside of `make thorough`."""
     return [*(pytest.param(*one, marks=pytest.mark.thorough) for one in cases[:-1]), cases[-1]]
 
 
@@ -74,10 +74,13 @@ def simulated(*cases):
 def test_accuracy_and_macro_f1_cover_the_truth(count, share, monkeypatch):
     monkeypatch.setattr(intervals, "NUM_RESAMPLES", 100)
     random = np.random.default_rng(0)
-    found = [classification.intervals(of_classes(random.random(count) < share)) for _ in range(200)]
-    # Of two balanced classes with as many mistakes each, macro F1 is the accuracy.
+    bounds = [
+        classification.intervals(class_predictions(random.random(count) < share))
+        for _ in range(200)
+    ]
+    # For two balanced classes with equal numbers of mistakes, macro F1 equals the accuracy.
     for name in ("accuracy", "macro_f1"):
-        assert coverage(share, [one[name] for one in found]) >= 0.90, name
+        assert coverage(share, [one[name] for one in bounds]) >= 0.90, name
 
 
 @pytest.mark.parametrize(
@@ -87,65 +90,65 @@ def test_accuracy_and_macro_f1_cover_the_truth(count, share, monkeypatch):
 def test_recall_covers_the_truth(count, share, relevant, monkeypatch):
     monkeypatch.setattr(intervals, "NUM_RESAMPLES", 100)
     random = np.random.default_rng(0)
-    found = [
-        ranking.intervals(of_lists(random.binomial(relevant, share, count), relevant))
+    bounds = [
+        ranking.intervals(list_predictions(random.binomial(relevant, share, count), relevant))
         for _ in range(100)
     ]
-    assert coverage(share, [one["recall_at_10"] for one in found]) >= 0.86
+    assert coverage(share, [one["recall_at_10"] for one in bounds]) >= 0.86
 
 
 @pytest.mark.parametrize("count", [50, 300])
 def test_errors_of_numbers_cover_the_truth(count, monkeypatch):
     monkeypatch.setattr(intervals, "NUM_RESAMPLES", 200)
     random = np.random.default_rng(0)
-    found = []
+    bounds = []
     for _ in range(100):
         residuals = random.normal(size=count)
         target = random.normal(0, 3, count)
-        found.append(regression.intervals(regression.Predictions(target + residuals, target)))
+        bounds.append(regression.intervals(regression.Predictions(target + residuals, target)))
     truth = {"rmse": 1.0, "mae": np.sqrt(2 / np.pi), "r2": 1 - 1 / 9}
     for name, value in truth.items():
-        assert coverage(value, [one[name] for one in found]) >= 0.88, name
+        assert coverage(value, [one[name] for one in bounds]) >= 0.88, name
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_bca_is_that_of_scipy(seed):
+def test_bca_equals_that_of_scipy(seed):
     values = np.random.default_rng(seed).lognormal(size=40)
-    theirs = stats.bootstrap((values,), np.mean, n_resamples=500, method="BCa", rng=seed)
+    expected = stats.bootstrap((values,), np.mean, n_resamples=500, method="BCa", rng=seed)
     left_out = (values.sum() - values) / 39
-    ours = intervals.bca(values.mean(), theirs.bootstrap_distribution, left_out, metric("loss"))
-    assert ours == pytest.approx(tuple(theirs.confidence_interval), rel=1e-9)
+    ours = intervals.bca(values.mean(), expected.bootstrap_distribution, left_out, metric("loss"))
+    assert ours == pytest.approx(tuple(expected.confidence_interval), rel=1e-9)
 
 
-def test_all_right_is_not_certain():
+def test_perfect_predictions_have_an_interval():
     for count, least in ((20, 0.8389), (50, 0.9287), (300, 0.9874)):
-        found = classification.intervals(of_classes(np.ones(count, bool)))
+        bounds = classification.intervals(class_predictions(np.ones(count, bool)))
         for name in ("accuracy", "macro_f1"):
-            assert found[name] == pytest.approx((least, 1.0), abs=1e-4)
-        assert ranking.intervals(of_lists([1] * count, 1))["recall_at_10"][0] < 0.99
+            assert bounds[name] == pytest.approx((least, 1.0), abs=1e-4)
+        assert ranking.intervals(list_predictions([1] * count, 1))["recall_at_10"][0] < 0.99
 
 
 @pytest.mark.parametrize("count", [1, 2, 20, 300])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.98, 1.0])
-def test_every_interval_holds_its_estimate_inside_the_range(count, share):
+def test_every_interval_contains_its_estimate_and_stays_in_range(count, share):
     random = np.random.default_rng(count)
     right = random.random(count) < share
     target = random.normal(1e6, 10, count)
     cases = {
-        classification: [of_classes(right), of_classes(right, classes_=5)],
+        classification: [class_predictions(right), class_predictions(right, classes_=5)],
         regression: [regression.Predictions(np.where(right, target, target + 1), target)],
-        ranking: [of_lists(right * relevant, relevant) for relevant in (1, 3)],
+        ranking: [list_predictions(right * relevant, relevant) for relevant in (1, 3)],
     }
-    for judge, answers in cases.items():
-        for one in answers:
-            points = judge.metrics(one)
-            for name, (low, high) in judge.intervals(one).items():
-                assert metric(name).low <= low <= points[name] <= high <= metric(name).high, name
+    for task, predictions_of_task in cases.items():
+        for predictions in predictions_of_task:
+            values = task.metrics(predictions)
+            for name, (low, high) in task.intervals(predictions).items():
+                assert metric(name).low <= low <= values[name] <= high <= metric(name).high, name
 
 
-def test_users_that_are_all_alike_are_not_certain():
-    found = ranking.intervals(of_lists([1] * 20, 2))["recall_at_10"]
-    assert found == pytest.approx(intervals.wilson(0.5, 20))
+def test_equal_scores_of_all_users_have_an_interval():
+    bounds = ranking.intervals(list_predictions([1] * 20, 2))["recall_at_10"]
+    assert bounds == pytest.approx(intervals.wilson(0.5, 20))
 
 
 def test_shares_of_a_recommender_stay_inside_their_range(run_cli, elsewhere):
@@ -161,13 +164,13 @@ def test_shares_of_a_recommender_stay_inside_their_range(run_cli, elsewhere):
         assert metric(name).low <= low <= scored["test"][name] <= high <= metric(name).high, name
 
 
-def test_the_monitor_of_every_app_is_in_the_table():
+def test_the_monitor_of_every_app_is_a_known_metric():
     for app in apps.ALL:
         assert metric(app.monitor) in METRICS.values()
         assert [metric(name).name for name in app.metrics] == list(app.metrics)
 
 
-def test_the_table_and_not_the_spelling_says_which_direction_is_better(monkeypatch):
+def test_the_direction_of_a_metric_comes_from_the_table_of_metrics(monkeypatch):
     lossless = METRICS["accuracy"]._replace(name="lossless_share")
     monkeypatch.setitem(METRICS, lossless.name, lossless)
     weights = SimpleNamespace(get_weights=list)
@@ -177,6 +180,6 @@ def test_the_table_and_not_the_spelling_says_which_direction_is_better(monkeypat
     assert (best.epoch, best.score) == (2, 0.9)
 
 
-def test_a_metric_that_is_not_in_the_table_is_refused():
+def test_an_unknown_metric_is_refused():
     with pytest.raises(ValueError, match=r"val_auc.*METRICS"):
         metric("val_auc")

@@ -24,11 +24,11 @@ def test_every_metric_has_a_range_a_direction_and_a_format():
             assert (known.low, known.high, known.unit) == (0.0, 1.0, "")
 
 
-def test_a_validation_score_is_that_metric():
+def test_a_validation_score_has_the_metric_of_its_name():
     assert metric(f"{VALIDATION}rmse") is metric("rmse")
 
 
-def test_the_unit_of_the_target_is_the_name_of_its_column():
+def test_errors_of_numbers_have_the_target_as_unit():
     assert METRICS["rmse"].unit == TARGET
     assert [metric(name).unit_for("price") for name in ("rmse", "loss", "r2")] == [
         "price",

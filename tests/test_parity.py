@@ -1,4 +1,4 @@
-"""The parity check compares every output: numbers by tolerance, names and lists exactly."""
+"""The parity check compares every output: numbers within a tolerance, all others exactly."""
 
 import numpy as np
 import pytest
@@ -22,18 +22,18 @@ def list_of(*items, scores):
     return {"items": np.array([items]), "scores": np.float32([scores])}
 
 
-def test_a_large_answer_lets_no_other_be_off():
+def test_a_large_output_does_not_raise_the_tolerance_of_others():
     expected = np.float32([1e9, 2.0, 3.0, 1.0, 5.0])
     assert compare_numbers("value", expected * (1 + 5e-6), expected, 1e-5).used_share < 1
-    for place in range(1, 5):
+    for index in range(1, 5):
         off = expected.copy()
-        off[place] += 1.0
-        with pytest.raises(OutputsDifferError, match=rf"value \[{place}\] is"):
+        off[index] += 1.0
+        with pytest.raises(OutputsDifferError, match=rf"value \[{index}\] is"):
             compare_numbers("value", off, expected, 1e-5)
 
 
-def test_rounding_near_zero_is_that_of_usual_answers():
-    """Prices of millions, one of which is about nothing."""
+def test_outputs_near_zero_have_the_tolerance_of_typical_outputs():
+    """Prices of millions, one of them near zero."""
     expected = np.float32([2e6, -3e6, 1e6, -2e6, 4e6, 2.5])
     assert compare_numbers("value", expected + np.float32(1.0), expected, 1e-5).tolerance >= 10
     with pytest.raises(OutputsDifferError):
@@ -41,7 +41,7 @@ def test_rounding_near_zero_is_that_of_usual_answers():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_never_passes(bad):
+def test_outputs_that_are_not_finite_do_not_pass(bad):
     expected = np.float32([1.0, -np.inf])
     assert compare_numbers("value", expected, expected, 1e-5).value == 0
     with pytest.raises(OutputsDifferError):
@@ -54,7 +54,7 @@ def test_a_class_is_the_label_of_the_largest_probability():
     assert compare(CLASSES, CLASSES, 1e-5, LABELS).value == 0
     with pytest.raises(OutputsDifferError, match=r"class \[0\] is 'no', in training 'yes'"):
         compare(CLASSES | {"class": LABELS[[0, 1]]}, CLASSES, 1e-5, LABELS)
-    # Two classes are equally good; rounding decides which is named.
+    # Two classes are equally probable; rounding decides which one is the class.
     even = {"class": LABELS[[0]], "probabilities": np.float32([[0.5, 0.5]])}
     other = {"class": LABELS[[1]], "probabilities": np.float32([[0.4999999, 0.5000001]])}
     assert compare(other, even, 1e-5, LABELS).value < 1e-6
@@ -68,7 +68,7 @@ def test_a_class_is_the_label_of_the_largest_probability():
         list_of(b"a", b"b", b"c", b"", scores=[3.0, 2.0, 2.0, -np.inf]),
     ],
 )
-def test_items_that_are_equally_good_may_change_places(given):
+def test_items_with_equal_scores_may_change_places(given):
     assert compare(given, LISTS, 1e-5).value == 0
 
 
@@ -99,21 +99,21 @@ def test_every_output_is_compared():
 
 @pytest.mark.parametrize("signature", ["recommend", "similar"])
 def test_shifted_items_fail_the_parity_check(signature, exported, tmp_path, monkeypatch):
-    """The scores are right, the names beside them are those of the next items."""
-    run, usual = exported(Recommender), ids.signatures
+    """The scores are right, but belong to the next items."""
+    run, original_signatures = exported(Recommender), ids.signatures
 
-    def shifted(run):
-        known = dict(usual(run))
-        asked = known[signature]
-        spec = asked.input_signature
+    def shifted_signatures(run):
+        signatures = dict(original_signatures(run))
+        signature_function = signatures[signature]
+        spec = signature_function.input_signature
 
         @tf.function(input_signature=spec, autograph=False)
         def wrong(*given):
-            answer = asked(*given)
-            return answer | {"items": tf.roll(answer["items"], 1, 0)}
+            outputs = signature_function(*given)
+            return outputs | {"items": tf.roll(outputs["items"], 1, 0)}
 
-        return known | {signature: wrong}
+        return signatures | {signature: wrong}
 
-    monkeypatch.setattr(ids, "signatures", shifted)
+    monkeypatch.setattr(ids, "signatures", shifted_signatures)
     with pytest.raises(ParityError, match=f"in {signature}: "):
         savedmodel.write(run, tmp_path)

@@ -1,7 +1,8 @@
-"""Ours against what others wrote, where both define the same rule; the extra `backends` has it.
+"""Our optimizers equal those of optax and pytorch_optimizer that define the same rule.
 
-200 steps: ours in float32, theirs in float64, so that one rounding is seen and not two.
-An epsilon of TINY stands where others add theirs elsewhere. By `make backends`.
+Both take 200 steps: ours in float32, theirs in float64, so that only our rounding shows. Some
+libraries add epsilon elsewhere; both then have the epsilon TINY. `make backends` runs this file,
+which needs the extra `backends`.
 """
 
 from types import SimpleNamespace
@@ -28,16 +29,16 @@ from optimizers import (
 )
 
 pytestmark = pytest.mark.slow
-RATE = float(np.float32(0.01))  # as Keras keeps it
+RATE = float(np.float32(0.01))  # as Keras stores it
 STEPS = 200
 TINY = 1e-30
 SGD = keras.optimizers.SGD
-# Keras's Adam is itself off by 1e-5 (docs/conformance.md), and adds epsilon before its correction.
-ADAM = 1e-4
+# Keras's Adam is off by 1e-5 (docs/conformance.md), and adds epsilon before its bias correction.
+ADAM_TOLERANCE = 1e-4
 
 
 class Pair(NamedTuple):
-    """One rule twice: ours; theirs, of their library; and how far apart they may be."""
+    """Our optimizer, that of a library with the same rule, and the tolerance."""
 
     name: str
     ours: Any
@@ -47,10 +48,10 @@ class Pair(NamedTuple):
 
 OPTAX = [
     Pair("AdaBelief", lambda: AdaBelief(RATE), lambda o: o.adabelief(RATE, eps_root=1e-16)),
-    # Its momentum uses the paper's 1 - beta_2 with the code's beta_2: the same at a half.
+    # optax mixes up beta_2 and 1 - beta_2 in the momentum; at 0.5 they are equal.
     Pair("Adan", lambda: Adan(RATE, beta_2=0.5), lambda o: o.adan(RATE, b2=0.5, eps_root=0)),
     Pair("CentralizedGradient", lambda: CentralizedGradient(SGD(RATE)), lambda o: _centralized(o)),
-    # With decay its norm is of g + lambda w, the paper's a sum of two norms.
+    # With decay optax takes the norm of g + lambda w; the paper adds two norms.
     Pair("LARS", lambda: LARS(1.0), lambda o: o.lars(1.0, trust_ratio_mask=[True, False])),
     Pair("Lookahead", lambda: Lookahead(SGD(RATE)), lambda o: o.lookahead(o.sgd(RATE), 5, 0.5)),
     Pair("Nesterov", lambda: Nesterov(RATE), lambda o: o.sgd(RATE, 0.9, nesterov=True)),
@@ -59,7 +60,7 @@ OPTAX = [
         lambda: NovoGrad(RATE, weight_decay=0.125),
         lambda o: o.novograd(RATE, b1=0.95, b2=0.98, eps=1e-8, weight_decay=0.125),
     ),
-    # Corrects Adam's bias, which the paper's algorithm does not: undone by its rate.
+    # optax corrects Adam's bias, the paper does not; the learning rate undoes the correction.
     Pair(
         "Prodigy",
         lambda: Prodigy(epsilon=TINY, weight_decay=0.125),
@@ -80,9 +81,9 @@ OPTAX = [
         "ScheduleFree-Adam",
         lambda: ScheduleFree(keras.optimizers.Adam(RATE, beta_1=0.0, epsilon=TINY)),
         lambda o: o.contrib.schedule_free_adamw(RATE, eps=TINY),
-        ADAM,
+        ADAM_TOLERANCE,
     ),
-    # Its momentum, too, begins with the initial square.
+    # The library starts the momentum, too, at the initial accumulator value.
     Pair(
         "Yogi",
         lambda: Yogi(RATE, initial_accumulator_value=0.0),
@@ -132,13 +133,13 @@ PYTORCH = [
         lambda p, w: p.torch.optim.RAdam(w, RATE, eps=TINY),
     ),
     Pair("ScheduleFree", lambda: ScheduleFree(SGD(RATE)), lambda p, w: p.ScheduleFreeSGD(w, RATE)),
-    # Sorts bases by their values before each QR, as the paper does not; at 50 nothing is to sort.
+    # The library sorts the bases before each QR; the paper does not. At period 50 nothing changes.
     Pair(
         "SOAP",
         lambda: SOAP(RATE, epsilon=TINY, precondition_frequency=50),
         lambda p, w: p.SOAP(w, RATE, weight_decay=0.0, eps=TINY, precondition_frequency=50),
     ),
-    # Its momentum, too, begins with the initial square.
+    # The library starts the momentum, too, at the initial accumulator value.
     Pair(
         "Yogi",
         lambda: Yogi(RATE, initial_accumulator_value=0.0),
@@ -148,9 +149,9 @@ PYTORCH = [
 
 
 def _centralized(optax):
-    """Theirs means over all axes but the first, where PyTorch has a layer's outputs."""
-    turned = optax.stateless(lambda some, _: [one.T for one in some])
-    return optax.chain(turned, optax.centralize(), turned, optax.sgd(RATE))
+    """Transpose gradients: optax averages over all axes but the first, the outputs in PyTorch."""
+    transpose = optax.stateless(lambda gradients, _: [gradient.T for gradient in gradients])
+    return optax.chain(transpose, optax.centralize(), transpose, optax.sgd(RATE))
 
 
 def _without_correction(count):

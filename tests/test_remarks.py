@@ -1,4 +1,4 @@
-"""Remarks name what is better beyond chance, by any metric, and a flag that exists."""
+"""Remarks name baselines that are significantly better in any metric, and existing flags."""
 
 import dataclasses
 import inspect
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 from sklearn.ensemble import HistGradientBoostingRegressor
-from test_intervals import of_classes, of_lists
+from test_intervals import class_predictions, list_predictions
 
 import apps
 from apps import Mnist, Recommender, Regression
@@ -19,48 +19,63 @@ from evaluation.tasks import classification, ranking, regression
 from evaluation.tasks.regression import Predictions
 
 
-def of_numbers(error, count=500, seed=0):
-    """Predictions whose errors have this standard deviation; the targets are the same for all."""
+def number_predictions(error, count=500, seed=0):
+    """Make predictions whose errors have this standard deviation; all have the same targets."""
     target = np.random.default_rng(0).normal(180_000, 70_000, count)
     return Predictions(target + np.random.default_rng(seed + 1).normal(0, error, count), target)
 
 
 def test_poor_rankings_get_a_remark_even_if_ratings_are_good():
-    """By the rating it wins, by the lists it loses: NDCG .04 against .26 got no remark."""
+    """An earlier version compared ratings only: NDCG 0.04 against 0.26 got no remark."""
     random = np.random.default_rng(0)
-    poor, good = (of_lists(random.binomial(5, share, 300), 5) for share in (0.04, 0.26))
+    poor, good = (list_predictions(random.binomial(5, share, 300), 5) for share in (0.04, 0.26))
     target = random.normal(size=300)
-    own = poor._replace(predicted=target + 0.1, target=target)
-    beside = {"popularity": good, "global_mean": own._replace(predicted=target + 1, lists=None)}
-    (said,) = remarks(Recommender(), ranking, own, beside)
-    assert said.startswith("This model loses to popularity: ")
-    assert "ndcg_at_10" in said
-    assert "recall_at_10" in said
-    assert "rmse" not in said
+    predictions = poor._replace(predicted=target + 0.1, target=target)
+    baselines = {
+        "popularity": good,
+        "global_mean": predictions._replace(predicted=target + 1, lists=None),
+    }
+    (remark,) = remarks(Recommender(), ranking, predictions, baselines)
+    assert remark.startswith("This model loses to popularity: ")
+    assert "ndcg_at_10" in remark
+    assert "recall_at_10" in remark
+    assert "rmse" not in remark
 
 
 def test_a_difference_within_chance_gets_no_remark():
-    own, beside = of_numbers(24_000), {"boosting": of_numbers(21_200, seed=5)}
-    assert regression.metrics(beside["boosting"])["rmse"] < regression.metrics(own)["rmse"]
-    assert remarks(Regression(), regression, own, beside) == []
+    predictions, baselines = (
+        number_predictions(24_000),
+        {"boosting": number_predictions(21_200, seed=5)},
+    )
+    assert (
+        regression.metrics(baselines["boosting"])["rmse"] < regression.metrics(predictions)["rmse"]
+    )
+    assert remarks(Regression(), regression, predictions, baselines) == []
 
 
 def test_a_tiny_difference_gets_no_remark():
-    """24,250.09 against 24,246.58, however sure."""
-    own = of_numbers(24_250)
-    same = own._replace(predicted=own.target + 0.9998 * (own.predicted - own.target))
-    assert remarks(Regression(model="linear"), regression, own, {"linear": same}) == []
+    """24,250.09 against 24,246.58, although the difference is significant."""
+    predictions = number_predictions(24_250)
+    same = predictions._replace(
+        predicted=predictions.target + 0.9998 * (predictions.predicted - predictions.target)
+    )
+    assert remarks(Regression(model="linear"), regression, predictions, {"linear": same}) == []
 
 
 def test_a_difference_beyond_chance_gets_a_remark_with_a_flag():
-    own, beside = of_numbers(30_000), {"linear": of_numbers(22_000), "boosting": of_numbers(21_000)}
-    linear, boosting = remarks(Regression(), regression, own, beside)
+    predictions, baselines = (
+        number_predictions(30_000),
+        {"linear": number_predictions(22_000), "boosting": number_predictions(21_000)},
+    )
+    linear, boosting = remarks(Regression(), regression, predictions, baselines)
     assert "rmse" in linear
     assert "--model linear" in linear
     assert "mae" in linear
     assert "no such model" in boosting
     assert "athanor regression tune" in boosting
-    (same,) = remarks(Regression(model="linear"), regression, own, {"linear": beside["linear"]})
+    (same,) = remarks(
+        Regression(model="linear"), regression, predictions, {"linear": baselines["linear"]}
+    )
     assert "already" in same
 
 
@@ -76,14 +91,22 @@ def test_advice_names_the_flags_of_the_data_without_their_values():
 def test_paired_examples_find_differences_within_separate_intervals():
     right = np.random.default_rng(0).random(1000) < 0.8
     better = right | (np.arange(1000) % 20 == 0)
-    own, other = of_classes(right), of_classes(better)
-    one, two = (classification.intervals(answers)["accuracy"] for answers in (own, other))
+    predictions, other = class_predictions(right), class_predictions(better)
+    one, two = (classification.intervals(each)["accuracy"] for each in (predictions, other))
     assert one[1] > two[0], "the intervals of the two overlap"
-    assert "accuracy" in remarks(Mnist(), classification, own, {"softmax_regression": other})[0]
+    assert (
+        "accuracy"
+        in remarks(Mnist(), classification, predictions, {"softmax_regression": other})[0]
+    )
 
 
 def test_the_noise_floor_is_not_a_baseline():
-    assert remarks(Recommender(), regression, of_numbers(9), {NOISE_FLOOR: of_numbers(1)}) == []
+    assert (
+        remarks(
+            Recommender(), regression, number_predictions(9), {NOISE_FLOOR: number_predictions(1)}
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
@@ -106,7 +129,7 @@ def test_every_trainable_baseline_is_advised(app):
 
 
 @pytest.mark.parametrize(
-    ("value", "interval", "shown"),
+    ("value", "interval", "text"),
     [
         (24_912.3, (21_480.0, 28_612.0), "24,900 [21,500, 28,600]"),
         (39.812, (36.1, 43.62), "39.8 [36.1, 43.6]"),
@@ -119,12 +142,12 @@ def test_every_trainable_baseline_is_advised(app):
         (24_000.0, (24_000.0, 24_000.0), "24,000 [24,000, 24,000]"),
     ],
 )
-def test_numbers_have_the_digits_of_their_interval(value, interval, shown):
-    assert rounding.with_interval(value, interval) == shown
+def test_numbers_have_the_digits_of_their_interval(value, interval, text):
+    assert rounding.with_interval(value, interval) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "text"),
     [
         *[(24_246.58, "24,247"), (39.8123, "39.81"), (0.94444, "0.9444"), (1.0, "1.000")],
         *[
@@ -136,8 +159,8 @@ def test_numbers_have_the_digits_of_their_interval(value, interval, shown):
         (float("nan"), "nan"),
     ],
 )
-def test_numbers_without_an_interval(value, shown):
-    assert rounding.number(value) == shown
+def test_numbers_without_an_interval(value, text):
+    assert rounding.number(value) == text
 
 
 def test_a_mean_has_the_digits_of_its_spread():
@@ -147,16 +170,16 @@ def test_a_mean_has_the_digits_of_its_spread():
 
 
 def test_boosting_of_a_small_table_uses_one_thread(monkeypatch):
-    """Beside other work two threads took 10.1 CPU seconds for 2,344 rows of 79 columns, one 0.6."""
+    """On a busy machine 2,344 rows of 79 columns took two threads 10.1 CPU seconds, and one 0.6."""
     used = []
-    usual = HistGradientBoostingRegressor.fit
+    original_fit = HistGradientBoostingRegressor.fit
 
-    def counted(self, *data):
+    def fit_and_count(self, *data):
         pools = threadpoolctl.threadpool_info()
         used.extend(pool["num_threads"] for pool in pools if pool["user_api"] == "openmp")
-        return usual(self, *data)
+        return original_fit(self, *data)
 
-    monkeypatch.setattr(HistGradientBoostingRegressor, "fit", counted)
-    beside = rows.baselines(Regression().load_splits())
+    monkeypatch.setattr(HistGradientBoostingRegressor, "fit", fit_and_count)
+    baselines = rows.baselines(Regression().load_splits())
     assert set(used) == {1}
-    assert set(beside) == {"mean", "linear", "boosting"}
+    assert set(baselines) == {"mean", "linear", "boosting"}

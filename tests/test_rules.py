@@ -1,4 +1,4 @@
-"""What is special in each rule of ours; what holds for all is in test_conformance.py."""
+"""Properties of each update rule and schedule; test_conformance.py checks all rules."""
 
 import json
 import math
@@ -21,7 +21,7 @@ from conformance.subject import (
 from optimizers import LARS, SOAP, Adan, NovoGrad, OneCycle, Prodigy, RAdam, WarmupStableDecay, Yogi
 from optimizers.rule import Rule
 
-RATE = float(np.float32(0.01))  # as Keras keeps it
+RATE = float(np.float32(0.01))  # as Keras stores it
 STEPS = 200
 DECAYING = (Adan, NovoGrad, LARS, Prodigy)
 rules = pytest.mark.parametrize(
@@ -51,12 +51,14 @@ def test_equals_its_reference_with_weight_decay(rule):
 
 
 @rules
-def test_keeps_arguments_that_are_no_defaults(rule):
-    # Halves, but for RAdam's threshold, which is 4 at least.
-    own = {n: value / 2 if value < 4 else value * 2 for n, value in rule()._hyperparameters.items()}
-    before = rule(0.25, **own)
+def test_keeps_arguments_that_are_not_the_defaults(rule):
+    # RAdam's threshold has to be at least 4, so it is doubled.
+    arguments = {
+        n: value / 2 if value < 4 else value * 2 for n, value in rule()._hyperparameters.items()
+    }
+    before = rule(0.25, **arguments)
     after = keras.optimizers.deserialize(json.loads(json.dumps(keras.optimizers.serialize(before))))
-    assert own.items() <= after.get_config().items()
+    assert arguments.items() <= after.get_config().items()
 
 
 @rules
@@ -74,7 +76,7 @@ def test_a_negative_weight_decay_is_refused(rule):
 
 
 @pytest.mark.parametrize("beta_2", [0.0, 0.5, 0.6])
-def test_radam_with_a_short_memory_is_momentum(beta_2):
+def test_radam_with_a_small_beta_2_is_sgd_with_momentum(beta_2):
     plain, adaptive = weights_after(RAdam(RATE, beta_2=beta_2), 20), weights_after(RAdam(RATE), 20)
     slow = references.radam(START, gradient_sequence(), 20, RATE, beta_2=0.5)
     assert_close(plain, slow)
@@ -82,36 +84,36 @@ def test_radam_with_a_short_memory_is_momentum(beta_2):
 
 
 @rules
-def test_a_whole_number_is_a_rate(rule):
+def test_an_integer_is_a_learning_rate(rule):
     assert float(rule(1).learning_rate) == 1.0
 
 
-def test_radam_begins_without_its_divisor():
-    """Up to the threshold a step is that of SGD with momentum: linear in the gradient."""
-    ends = []
+def test_the_first_steps_of_radam_are_sgd_with_momentum():
+    """Below the threshold a step is linear in the gradient."""
+    final_weights = []
     for scale in (1.0, 3.0):
         variable = keras.Variable(np.zeros(2, "float32"))
-        made = RAdam(1.0)
+        optimizer = RAdam(1.0)
         for _ in range(5):
-            made.apply([ops.convert_to_tensor([scale, -scale])], [variable])
-        ends.append(ops.convert_to_numpy(variable))
-    np.testing.assert_allclose(ends[1], 3 * ends[0], rtol=1e-6)
+            optimizer.apply([ops.convert_to_tensor([scale, -scale])], [variable])
+        final_weights.append(ops.convert_to_numpy(variable))
+    np.testing.assert_allclose(final_weights[1], 3 * final_weights[0], rtol=1e-6)
 
 
-def test_yogi_forgets_a_large_square_slowly():
-    """After a huge gradient its divisor falls by (1 - beta_2) g^2 a step, not by a share."""
+def test_the_second_moment_of_yogi_falls_slowly():
+    """After a huge gradient it falls by (1 - beta_2) g^2 a step, not by a fraction of itself."""
     variable = keras.Variable(np.zeros(1, "float32"))
-    made = Yogi(0.0)
-    made.apply([ops.convert_to_tensor([100.0])], [variable])
-    (_, velocity) = made.state(variable)
+    optimizer = Yogi(0.0)
+    optimizer.apply([ops.convert_to_tensor([100.0])], [variable])
+    (_, velocity) = optimizer.state(variable)
     before = float(velocity[0])
-    made.apply([ops.convert_to_tensor([1.0])], [variable])
+    optimizer.apply([ops.convert_to_tensor([1.0])], [variable])
     assert before - float(velocity[0]) == pytest.approx(0.001, rel=1e-2)
 
 
 def test_one_cycle_rises_to_its_peak_and_falls():
-    course = OneCycle(0.5, 100)
-    rates = np.array([float(course(step)) for step in range(121)])
+    schedule = OneCycle(0.5, 100)
+    rates = np.array([float(schedule(step)) for step in range(121)])
     assert rates[0] == pytest.approx(0.5 / 25)
     assert rates.argmax() == 30
     assert rates[30] == pytest.approx(0.5)
@@ -121,24 +123,24 @@ def test_one_cycle_rises_to_its_peak_and_falls():
     np.testing.assert_allclose(rates[100:], 0.02 / 1e4, atol=1e-8)
 
 
-def test_warmup_stable_decay_has_three_stretches():
-    course = WarmupStableDecay(0.5, 100, warmup_steps=10, decay_steps=20)
-    rates = np.array([float(course(step)) for step in range(121)])
+def test_warmup_stable_decay_has_three_phases():
+    schedule = WarmupStableDecay(0.5, 100, warmup_steps=10, decay_steps=20)
+    rates = np.array([float(schedule(step)) for step in range(121)])
     np.testing.assert_allclose(rates[:10], 0.05 * np.arange(1, 11), rtol=1e-6)
     np.testing.assert_allclose(rates[10:81], 0.5)
     np.testing.assert_allclose(rates[85], 0.5 * (1 - 0.5))
     np.testing.assert_allclose(rates[100:], 0)
 
 
-@pytest.mark.parametrize("course", [OneCycle(0.5, 100), WarmupStableDecay(0.5, 100, 10, 20)])
-def test_schedules_in_json(course):
-    text = json.dumps(keras.optimizers.schedules.serialize(course))
-    again = keras.optimizers.schedules.deserialize(json.loads(text))
-    assert type(again) is type(course)
-    assert again.get_config() == course.get_config()
-    made = Adan(course)
-    weights_after(made, 2)
-    assert float(made.learning_rate) == pytest.approx(float(course(2)))
+@pytest.mark.parametrize("schedule", [OneCycle(0.5, 100), WarmupStableDecay(0.5, 100, 10, 20)])
+def test_schedules_survive_a_round_trip_through_json(schedule):
+    text = json.dumps(keras.optimizers.schedules.serialize(schedule))
+    restored = keras.optimizers.schedules.deserialize(json.loads(text))
+    assert type(restored) is type(schedule)
+    assert restored.get_config() == schedule.get_config()
+    optimizer = Adan(schedule)
+    weights_after(optimizer, 2)
+    assert float(optimizer.learning_rate) == pytest.approx(float(schedule(2)))
 
 
 @pytest.mark.parametrize(
@@ -159,28 +161,28 @@ def test_wrong_schedules_are_refused(wrong):
 
 
 @pytest.mark.parametrize("d0", [1e-6, 1e-3])
-def test_prodigy_finds_its_rate_from_far_below(d0):
-    made = Prodigy(d0=d0)
-    weights_after(made, 100)
-    assert 0.01 < float(made.distance) < 1
+def test_the_estimate_of_prodigy_grows_from_a_small_start(d0):
+    optimizer = Prodigy(d0=d0)
+    weights_after(optimizer, 100)
+    assert 0.01 < float(optimizer.distance) < 1
 
 
-def test_prodigy_sees_steps_that_bfloat16_rounds_away():
-    """Its first steps, of a millionth, change no weight; the estimate has to grow all the same."""
-    made = Prodigy()
-    apply_steps(made, make_variables(dtype="bfloat16"), 100)
-    assert float(made.distance) > 0.01
+def test_the_estimate_of_prodigy_grows_in_bfloat16():
+    """Its first steps are too small to change weights in bfloat16, but the estimate has to grow."""
+    optimizer = Prodigy()
+    apply_steps(optimizer, make_variables(dtype="bfloat16"), 100)
+    assert float(optimizer.distance) > 0.01
 
 
-def test_soap_turns_no_side_that_is_too_large():
+def test_soap_leaves_out_preconditioners_that_are_too_large():
     variable = keras.Variable(np.ones((2, 3, 4), "float32"))
-    made = SOAP(RATE, max_preconditioner_size=5)
-    made.build([variable])
-    ((rows, columns),) = made._preconditioners
+    optimizer = SOAP(RATE, max_preconditioner_size=5)
+    optimizer.build([variable])
+    ((rows, columns),) = optimizer._preconditioners
     assert rows is None
     assert columns.basis.shape == (4, 4)
     for number in range(3):
-        made.apply([keras.random.normal((2, 3, 4), seed=number)], [variable])
+        optimizer.apply([keras.random.normal((2, 3, 4), seed=number)], [variable])
     assert np.isfinite(ops.convert_to_numpy(variable)).all()
     assert (ops.convert_to_numpy(variable) != 1).all()
 

@@ -23,7 +23,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def rosenbrock(w):
-    """Residuals and their Jacobian."""
+    """Return the residuals of Rosenbrock's function and their Jacobian."""
     return np.array([1 - w[0], 10 * (w[1] - w[0] ** 2)]), np.array([[-1, 0], [-20 * w[0], 10]])
 
 
@@ -37,17 +37,17 @@ def hessian(w):
     return *gradient(w), jacobian.T @ jacobian - 20 * r[1] * np.diag([1, 0])
 
 
-def squares(w):
+def gauss_newton(w):
     _, jacobian = rosenbrock(w)
     return *gradient(w), jacobian.T @ jacobian
 
 
-WAYS = [(LBFGS, gradient), (Newton, hessian), (LevenbergMarquardt, squares)]
-ways = pytest.mark.parametrize(("solver", "function"), WAYS, ids=lambda one: one.__name__)
+SOLVERS = [(LBFGS, gradient), (Newton, hessian), (LevenbergMarquardt, gauss_newton)]
+solvers = pytest.mark.parametrize(("solver", "function"), SOLVERS, ids=lambda one: one.__name__)
 
 
-@ways
-def test_rosenbrock_is_solved(solver, function):
+@solvers
+def test_minimizes_rosenbrocks_function(solver, function):
     steps = list(solver().minimize(function, [-1.2, 1.0]))
     np.testing.assert_allclose(steps[-1].weights, 1, atol=1e-8)
     assert len(steps) < 60
@@ -55,32 +55,32 @@ def test_rosenbrock_is_solved(solver, function):
     assert all(after <= before for before, after in itertools.pairwise(values))
 
 
-@ways
-def test_a_minimum_is_left_alone(solver, function):
+@solvers
+def test_a_start_at_the_minimum_takes_no_step(solver, function):
     assert list(solver().minimize(function, [1.0, 1.0])) == []
 
 
-@ways
+@solvers
 def test_a_function_that_is_not_finite_is_refused(solver, function):  # noqa: ARG001
-    answer = (np.nan, np.ones(2), np.eye(2))[: 2 if solver is LBFGS else 3]
+    result = (np.nan, np.ones(2), np.eye(2))[: 2 if solver is LBFGS else 3]
     with pytest.raises(SolverError, match="not finite at the starting point"):
-        next(solver().minimize(lambda _: answer, [0.0, 0.0]))
+        next(solver().minimize(lambda _: result, [0.0, 0.0]))
 
 
-@ways
-def test_it_stays_where_the_function_is_finite(solver, function):
-    """Infinite values on the way are avoided."""
+@solvers
+def test_steps_stay_where_the_function_is_finite(solver, function):
+    """Steps to infinite values are avoided."""
 
-    def walled(w):
-        found = function(w)
-        return found if w[0] < 0.5 else (np.inf, *found[1:])
+    def with_wall(w):
+        result = function(w)
+        return result if w[0] < 0.5 else (np.inf, *result[1:])
 
-    for step in solver().minimize(walled, [-1.2, 1.0]):
+    for step in solver().minimize(with_wall, [-1.2, 1.0]):
         assert np.isfinite(step.value)
         assert step.weights[0] < 0.5
 
 
-@ways
+@solvers
 @pytest.mark.parametrize("tolerance", [-1.0, np.nan])
 def test_a_wrong_tolerance_is_refused(solver, function, tolerance):  # noqa: ARG001
     with pytest.raises(ValueError, match=r"Received tolerance=.*; expected a finite number"):
@@ -93,7 +93,7 @@ def test_a_wrong_memory_is_refused(memory):
         LBFGS(memory=memory)
 
 
-def test_a_quadratic_takes_as_many_steps_as_it_has_curvatures():
+def test_a_quadratic_function_takes_few_steps():
     curvatures = np.array([1.0, 2.0, 3.0])
 
     def bowl(w):
@@ -107,7 +107,7 @@ def test_a_quadratic_takes_as_many_steps_as_it_has_curvatures():
 
 
 def rows(path, target):
-    """A CSV file of 200 rows of four numbers and a target."""
+    """Write a CSV file of 200 rows of four numbers and a target; return its address."""
     table = RANDOM.normal(size=(200, 4))
     lines = [",".join(map(repr, [*map(float, row), target(row)])) for row in table]
     path.write_text("\n".join(["a,b,c,d,target", *lines]) + "\n")
@@ -115,8 +115,8 @@ def rows(path, target):
 
 
 def weights_of(run):
-    answering = run.model
-    layers = [layer for layer in answering._flatten_layers() if layer.name == LINEAR]
+    model = run.model
+    layers = [layer for layer in model._flatten_layers() if layer.name == LINEAR]
     return layers[0].get_weights()
 
 
@@ -126,37 +126,38 @@ def test_linear_regression_reaches_the_closed_form(optimizer, tmp_path):
     app = Regression(data=data, model="linear", optimizer=optimizer)
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
     splits = app.load_splits()
-    joined = np.concatenate(
+    features = np.concatenate(
         [x for x, _ in RowMatrices(app.make_preprocessing(splits), splits.train).blocks()]
     )
     target = splits.train.targets.astype("float64")
-    kernel, bias = ridge([(joined, (target - target.mean()) / target.std())], 0.0)
-    found = weights_of(run)
-    np.testing.assert_allclose(found[0], kernel, atol=1e-6)
-    np.testing.assert_allclose(found[1], bias, atol=1e-6)
+    kernel, bias = ridge([(features, (target - target.mean()) / target.std())], 0.0)
+    result = weights_of(run)
+    np.testing.assert_allclose(result[0], kernel, atol=1e-6)
+    np.testing.assert_allclose(result[1], bias, atol=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "newton"])
-def test_logistic_regression_reaches_that_of_scikit_learn(optimizer, tmp_path):
+def test_logistic_regression_equals_that_of_scikit_learn(optimizer, tmp_path):
     data = rows(tmp_path / "a.csv", lambda row: "yn"[int(row[0] - row[1] + RANDOM.normal() > 0)])
     app = Regression(data=data, model="linear", optimizer=optimizer, l2=0.01)
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
     splits = app.load_splits()
-    joined = np.concatenate(
+    features = np.concatenate(
         [x for x, _ in RowMatrices(app.make_preprocessing(splits), splits.train).blocks()]
     )
-    # Two columns of logits share a penalty of l2 |w|^2 each; theirs is the difference of both.
-    count = len(joined)
-    theirs = LogisticRegression(C=1 / (0.01 * count), tol=1e-12, solver="newton-cholesky")
-    theirs.fit(joined, splits.train.targets)
+    # Our model has two columns of logits, each with the penalty l2 |w|^2. Theirs has one column,
+    # the difference of both.
+    count = len(features)
+    expected = LogisticRegression(C=1 / (0.01 * count), tol=1e-12, solver="newton-cholesky")
+    expected.fit(features, splits.train.targets)
     kernel, _ = weights_of(run)
-    np.testing.assert_allclose(kernel[:, 1] - kernel[:, 0], theirs.coef_[0], atol=1e-6)
+    np.testing.assert_allclose(kernel[:, 1] - kernel[:, 0], expected.coef_[0], atol=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["lbfgs", "newton", "levenberg_marquardt"])
 def test_equal_columns_have_a_solution(optimizer, tmp_path):
-    """Their weights can be divided in any way: the matrices are singular."""
+    """The matrices are singular: a weight can be divided between the columns in any way."""
     lines = [f"{a!r},{a!r},{a + 0.1 * b!r}" for a, b in RANDOM.normal(size=(60, 2)).tolist()]
     (tmp_path / "a.csv").write_text("\n".join(["a,b,target", *lines]) + "\n")
     app = Regression(data=f"csv:{tmp_path / 'a.csv'}", model="linear", optimizer=optimizer)
@@ -165,7 +166,7 @@ def test_equal_columns_have_a_solution(optimizer, tmp_path):
     assert 0.9 < kernel.sum() < 1.1
 
 
-def test_a_start_that_is_a_minimum_is_an_epoch_too():
+def test_a_start_at_the_minimum_counts_as_one_epoch():
     inputs = keras.Input((2,), name="x")
     outputs = keras.layers.Reshape((1, 1))(
         keras.layers.Dense(1, kernel_initializer="zeros")(inputs)
@@ -178,7 +179,7 @@ def test_a_start_that_is_a_minimum_is_an_epoch_too():
 
 
 @pytest.mark.slow
-def test_a_small_network_is_solved(tmp_path):
+def test_a_small_network_is_fitted(tmp_path):
     data = rows(tmp_path / "a.csv", lambda row: float(np.sin(2 * row[0])))
     for optimizer in ("lbfgs", "levenberg_marquardt"):
         app = Regression(data=data, model="mlp", width=8, optimizer=optimizer, epochs=15)
@@ -204,7 +205,7 @@ def test_unsupported_settings_of_a_solver_are_refused_before_training(fields, ex
     assert not (tmp_path / "run").exists()
 
 
-def test_a_model_too_large_for_a_square_is_refused(tmp_path):
+def test_a_model_with_too_many_weights_for_a_matrix_is_refused(tmp_path):
     app = Regression(model="mlp", optimizer="levenberg_marquardt")
     with pytest.raises(apps.FieldError, match="of 10,465 weights; expected at most 3,000"):
         train(app, run_dir=tmp_path / "run", verbose=0)

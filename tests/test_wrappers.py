@@ -1,4 +1,4 @@
-"""Optimizers around optimizers: what is special in each; the rest is in test_conformance.py."""
+"""Wrappers of optimizers: properties of each one; test_conformance.py checks them all."""
 
 import keras
 import numpy as np
@@ -25,28 +25,30 @@ from optimizers import (
     ScheduleFree,
 )
 
-ROWS, ANSWERS = (some.reshape(40, 3).astype("float32") for some in (INPUTS, TARGETS))
+ROWS, ROW_TARGETS = (array.reshape(40, 3).astype("float32") for array in (INPUTS, TARGETS))
 SGD, Adam = keras.optimizers.SGD, keras.optimizers.Adam
 
 
-def model(optimizer):
+def make_model(optimizer):
     keras.utils.set_random_seed(0)
     layers = [keras.Input((3,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(3, name="head")]
-    made = keras.Sequential(layers)
-    made.compile(optimizer, loss="mse")
-    return made
+    model = keras.Sequential(layers)
+    model.compile(optimizer, loss="mse")
+    return model
 
 
-def fit(made, epochs=2, callbacks=()):
-    how = {"batch_size": 8, "shuffle": False, "verbose": 0, "callbacks": list(callbacks)}
-    return made.fit(ROWS, ANSWERS, epochs=epochs, validation_data=(ROWS, ANSWERS), **how)
+def fit(model, epochs=2, callbacks=()):
+    options = {"batch_size": 8, "shuffle": False, "verbose": 0, "callbacks": list(callbacks)}
+    return model.fit(
+        ROWS, ROW_TARGETS, epochs=epochs, validation_data=(ROWS, ROW_TARGETS), **options
+    )
 
 
 @pytest.mark.parametrize("inner", [SGD, Adam, RAdam, Prodigy], ids=lambda cls: cls.__name__)
-def test_shares_of_one_change_nothing(inner):
+def test_multipliers_of_one_change_nothing(inner):
     rate = 1.0 if inner is Prodigy else 0.01
     shared = LayerwiseLearningRate(inner(rate), {"variable": 1.0})
-    # On PyTorch Keras's own take all variables in one call, which rounds otherwise.
+    # On PyTorch Keras's optimizers update all variables in one call, which rounds differently.
     rounding = 1e-6 if keras.backend.backend() == "torch" else 0
     for one, other in zip(weights_after(inner(rate), 20), weights_after(shared, 20), strict=True):
         np.testing.assert_allclose(one, other, rtol=rounding)
@@ -54,55 +56,59 @@ def test_shares_of_one_change_nothing(inner):
 
 @pytest.mark.parametrize("decay", [None, 0.5])
 @pytest.mark.parametrize("inner", [Adam, Adan], ids=lambda cls: cls.__name__)
-def test_shares_scale_rate_and_decay(inner, decay):
-    some = [keras.Variable(one, name=f"part_{place}") for place, one in enumerate(START)]
-    made = LayerwiseLearningRate(inner(0.01, weight_decay=decay), {"part_0": 0.25, "part_1": 0.0})
-    made.apply([ops.ones(one.shape) for one in START], some)
-    whole = make_variables()
-    inner(0.0025, weight_decay=decay).apply([ops.ones(one.shape) for one in START], whole)
-    np.testing.assert_allclose(values_of(some)[0], values_of(whole)[0], rtol=1e-6)
-    np.testing.assert_array_equal(values_of(some)[1], START[1])
+def test_multipliers_scale_learning_rate_and_weight_decay(inner, decay):
+    weights = [keras.Variable(one, name=f"part_{index}") for index, one in enumerate(START)]
+    optimizer = LayerwiseLearningRate(
+        inner(0.01, weight_decay=decay), {"part_0": 0.25, "part_1": 0.0}
+    )
+    optimizer.apply([ops.ones(one.shape) for one in START], weights)
+    expected = make_variables()
+    inner(0.0025, weight_decay=decay).apply([ops.ones(one.shape) for one in START], expected)
+    np.testing.assert_allclose(values_of(weights)[0], values_of(expected)[0], rtol=1e-6)
+    np.testing.assert_array_equal(values_of(weights)[1], START[1])
 
 
-def test_shares_scale_both_decays_of_muon():
-    some = [keras.Variable(one, name=f"part_{place}") for place, one in enumerate(START)]
-    made = LayerwiseLearningRate(keras.optimizers.Muon(0.01), {"part": 0.0})
-    made.apply([ops.ones(one.shape) for one in START], some)
-    for one, start in zip(values_of(some), START, strict=True):
+def test_multipliers_scale_both_weight_decays_of_muon():
+    weights = [keras.Variable(one, name=f"part_{index}") for index, one in enumerate(START)]
+    optimizer = LayerwiseLearningRate(keras.optimizers.Muon(0.01), {"part": 0.0})
+    optimizer.apply([ops.ones(one.shape) for one in START], weights)
+    for one, start in zip(values_of(weights), START, strict=True):
         np.testing.assert_array_equal(one, start)
 
 
-def test_the_first_expression_that_matches_counts():
-    made = model(LayerwiseLearningRate(SGD(0.1), {"head/kernel": 0.0, "head": 1.0, "dense": 0.0}))
-    before = [one.copy() for one in made.get_weights()]
-    fit(made)
-    moved = [bool((a != b).any()) for a, b in zip(before, made.get_weights(), strict=True)]
+def test_the_first_matching_expression_counts():
+    model = make_model(
+        LayerwiseLearningRate(SGD(0.1), {"head/kernel": 0.0, "head": 1.0, "dense": 0.0})
+    )
+    before = [one.copy() for one in model.get_weights()]
+    fit(model)
+    moved = [bool((a != b).any()) for a, b in zip(before, model.get_weights(), strict=True)]
     assert moved == [False, False, False, True]
 
 
-def test_one_rate_is_seen_and_set():
-    made = model(LayerwiseLearningRate(SGD(0.1), {"head": 0.5}))
-    fit(made, 1)
-    assert float(made.optimizer.learning_rate) == pytest.approx(0.1)
-    before = [one.copy() for one in made.get_weights()]
-    made.optimizer.learning_rate = 0.0
-    fit(made, 1)
-    for one, other in zip(before, made.get_weights(), strict=True):
+def test_the_learning_rate_of_a_wrapper_can_be_read_and_set():
+    model = make_model(LayerwiseLearningRate(SGD(0.1), {"head": 0.5}))
+    fit(model, 1)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.1)
+    before = [one.copy() for one in model.get_weights()]
+    model.optimizer.learning_rate = 0.0
+    fit(model, 1)
+    for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("share", [-0.1, float("nan"), float("inf")])
-def test_a_wrong_multiplier_is_refused(share):
+@pytest.mark.parametrize("multiplier", [-0.1, float("nan"), float("inf")])
+def test_a_wrong_multiplier_is_refused(multiplier):
     with pytest.raises(ValueError, match=r"Received multipliers\['head'\]=.*; expected a finite"):
-        LayerwiseLearningRate(SGD(0.1), {"head": share})
+        LayerwiseLearningRate(SGD(0.1), {"head": multiplier})
 
 
 def test_an_expression_without_a_match_is_refused():
-    made = model(LayerwiseLearningRate(SGD(0.1), {"haed": 0.1}))
+    model = make_model(LayerwiseLearningRate(SGD(0.1), {"haed": 0.1}))
     with pytest.raises(
         ValueError, match=r"Received the multiplier of 'haed', .*such as of sequential"
     ):
-        fit(made)
+        fit(model)
 
 
 def test_a_used_optimizer_is_refused():
@@ -120,103 +126,107 @@ def test_a_wrong_period_is_refused(period):
         Lookahead("sgd", sync_period=period)
 
 
-def test_centred_gradients_keep_sums():
-    some = make_variables()
-    apply_steps(CentralizedGradient(SGD(0.1)), some, 20)
-    np.testing.assert_allclose(values_of(some)[0].sum(0), START[0].sum(0), atol=1e-5)
-    assert np.abs(values_of(some)[1] - START[1]).max() > 0.1
+def test_centred_gradients_keep_the_sums_of_weights():
+    weights = make_variables()
+    apply_steps(CentralizedGradient(SGD(0.1)), weights, 20)
+    np.testing.assert_allclose(values_of(weights)[0].sum(0), START[0].sum(0), atol=1e-5)
+    assert np.abs(values_of(weights)[1] - START[1]).max() > 0.1
 
 
-def test_weights_loaded_after_the_build_are_where_it_begins():
+def test_wrappers_start_at_weights_that_were_loaded_after_build():
     for wrapper in (Lookahead, ScheduleFree):
-        made = wrapper(SGD(0.0))
-        some = make_variables()
-        made.build(some)
-        for one in some:
+        optimizer = wrapper(SGD(0.0))
+        weights = make_variables()
+        optimizer.build(weights)
+        for one in weights:
             one.assign(ops.ones(one.shape))
-        apply_steps(made, some, 12)
-        assert (values_of(some)[0] == 1).all(), wrapper.__name__
+        apply_steps(optimizer, weights, 12)
+        assert (values_of(weights)[0] == 1).all(), wrapper.__name__
 
 
 @pytest.mark.slow
-def test_wrappers_in_wrappers_come_back_from_a_file(tmp_path):
-    def made():
+def test_nested_wrappers_resume_from_a_file(tmp_path):
+    def make():
         inner = LayerwiseLearningRate(RAdam(0.01, weight_decay=0.1), {"head": 0.5})
-        return model(Lookahead(ScheduleFree(inner, momentum=0.8), sync_period=3))
+        return make_model(Lookahead(ScheduleFree(inner, momentum=0.8), sync_period=3))
 
-    whole, first = made(), made()
-    fit(whole, 4, [AveragedWeights()])
+    expected, first = make(), make()
+    fit(expected, 4, [AveragedWeights()])
     fit(first, 2, [AveragedWeights()])
     first.save(tmp_path / "half.keras")
     second = keras.saving.load_model(tmp_path / "half.keras")
     assert second.optimizer.inner.momentum == 0.8
     assert second.optimizer.innermost.weight_decay == 0.1
     fit(second, 2, [AveragedWeights()])
-    for one, other in zip(whole.get_weights(), second.get_weights(), strict=True):
+    for one, other in zip(expected.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-class Watch(keras.callbacks.Callback):
-    """Keeps what the model holds at the end of each epoch, and the validation loss told."""
+class RecordWeights(keras.callbacks.Callback):
+    """Records the weights and the validation loss after each epoch."""
 
     def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
-        self.held = [one.copy() for one in self.model.get_weights()]
-        self.told = logs["val_loss"]
+        self.weights = [one.copy() for one in self.model.get_weights()]
+        self.val_loss = logs["val_loss"]
 
 
-def test_schedule_free_shows_the_average_outside_of_training():
-    made, watch = model(ScheduleFree(SGD(0.5))), Watch()
-    fit(made, 3, [AveragedWeights(), watch])
-    averages = [ops.convert_to_numpy(one) for one in made.optimizer._averages]
-    for held, now, average in zip(watch.held, made.get_weights(), averages, strict=True):
-        np.testing.assert_array_equal(held, average)
+def test_schedule_free_puts_the_average_into_the_model_after_each_epoch():
+    model, recorder = make_model(ScheduleFree(SGD(0.5))), RecordWeights()
+    fit(model, 3, [AveragedWeights(), recorder])
+    averages = [ops.convert_to_numpy(one) for one in model.optimizer._averages]
+    for weights, now, average in zip(recorder.weights, model.get_weights(), averages, strict=True):
+        np.testing.assert_array_equal(weights, average)
         np.testing.assert_array_equal(now, average)
-    assert made.evaluate(ROWS, ANSWERS, verbose=0) == pytest.approx(watch.told, rel=1e-6)
-    made.optimizer.to_train()
-    assert made.evaluate(ROWS, ANSWERS, verbose=0) != pytest.approx(watch.told, rel=1e-4)
+    assert model.evaluate(ROWS, ROW_TARGETS, verbose=0) == pytest.approx(
+        recorder.val_loss, rel=1e-6
+    )
+    model.optimizer.to_train()
+    assert model.evaluate(ROWS, ROW_TARGETS, verbose=0) != pytest.approx(
+        recorder.val_loss, rel=1e-4
+    )
 
 
 @pytest.mark.slow
-def test_schedule_free_ends_fit_with_the_average_also_without_the_callback():
-    made = model(ScheduleFree(SGD(0.5)))
-    fit(made, 3)
-    for one, average in zip(made.get_weights(), made.optimizer._averages, strict=True):
+def test_schedule_free_ends_fit_with_the_average_without_the_callback():
+    model = make_model(ScheduleFree(SGD(0.5)))
+    fit(model, 3)
+    for one, average in zip(model.get_weights(), model.optimizer._averages, strict=True):
         np.testing.assert_array_equal(one, ops.convert_to_numpy(average))
 
 
 @pytest.mark.slow
-def test_schedule_free_trains_on_as_if_never_evaluated():
-    plain, evaluated = model(ScheduleFree(SGD(0.5))), model(ScheduleFree(SGD(0.5)))
+def test_evaluation_does_not_change_the_training_of_schedule_free():
+    plain, evaluated = make_model(ScheduleFree(SGD(0.5))), make_model(ScheduleFree(SGD(0.5)))
     fit(plain, 4, [AveragedWeights()])
     for _ in range(2):
         fit(evaluated, 2, [AveragedWeights()])
-        evaluated.evaluate(ROWS, ANSWERS, verbose=0)
+        evaluated.evaluate(ROWS, ROW_TARGETS, verbose=0)
     for one, other in zip(plain.get_weights(), evaluated.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.slow
-def test_averaged_weights_leave_other_optimizers_alone():
-    ends = []
+def test_averaged_weights_do_not_change_other_optimizers():
+    final_weights = []
     for callbacks in ([], [AveragedWeights()]):
-        made = model(Adam(0.01))
-        fit(made, 2, callbacks)
-        ends.append(made.get_weights())
-    for one, other in zip(*ends, strict=True):
+        model = make_model(Adam(0.01))
+        fit(model, 2, callbacks)
+        final_weights.append(model.get_weights())
+    for one, other in zip(*final_weights, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_schedule_free_decays_at_the_point_of_the_gradient():
-    """Equations of the paper with decay, by hand."""
-    made = ScheduleFree(SGD(0.1, weight_decay=0.5), momentum=0.9)
-    some = [keras.Variable(np.ones(2, "float32"))]
+def test_schedule_free_applies_weight_decay_at_y():
+    """Compares with the equations of the paper, written out for one weight."""
+    optimizer = ScheduleFree(SGD(0.1, weight_decay=0.5), momentum=0.9)
+    weights = [keras.Variable(np.ones(2, "float32"))]
     x = z = y = 1.0
     for step in range(1, 6):
-        made.apply([ops.full((2,), 0.3)], some)
+        optimizer.apply([ops.full((2,), 0.3)], weights)
         z = z - 0.1 * 0.3 - 0.1 * 0.5 * y
         x = x + (z - x) / step
         y = 0.1 * z + 0.9 * x
-        np.testing.assert_allclose(values_of(some)[0], y, rtol=1e-6)
+        np.testing.assert_allclose(values_of(weights)[0], y, rtol=1e-6)
 
 
 def test_schedule_free_refuses_a_second_average():
@@ -230,13 +240,13 @@ def test_schedule_free_refuses_a_wrong_momentum(momentum):
         ScheduleFree(SGD(0.1), momentum=momentum)
 
 
-def test_prodigy_knows_how_far_lookahead_went():
-    """The distance that it keeps is that from the start to the weights."""
-    made, some = Lookahead(Prodigy(), sync_period=2), make_variables()
+def test_prodigy_inside_lookahead_measures_the_distance_of_the_weights():
+    """`displacement` is the difference between the start and the weights."""
+    optimizer, weights = Lookahead(Prodigy(), sync_period=2), make_variables()
     for steps in (1, 2, 5, 6):
-        apply_steps(made, some, steps)
-        for place, (one, start) in enumerate(zip(values_of(some), START, strict=True)):
-            displacement = made.inner._slots["displacement"][place].numpy()
+        apply_steps(optimizer, weights, steps)
+        for index, (one, start) in enumerate(zip(values_of(weights), START, strict=True)):
+            displacement = optimizer.inner._slots["displacement"][index].numpy()
             np.testing.assert_allclose(displacement, start - one, atol=1e-6)
             assert np.abs(displacement).max() > 0
 
@@ -255,10 +265,10 @@ def test_prodigy_knows_how_far_lookahead_went():
     ids=["dense", "conv", "depthwise", "depthwise, renamed", "multiplier", "transposed", "table"],
 )
 def test_gradients_are_centred_over_the_weights_of_a_unit(layer, shape, axes):
-    made = layer()
-    made.build((None, *shape))
-    made(np.zeros((1, *shape), "float32"))  # a layer's path is known once it was called
-    table = made.trainable_variables[0]
+    built = layer()
+    built.build((None, *shape))
+    built(np.zeros((1, *shape), "float32"))  # a layer's path is known once it was called
+    table = built.trainable_variables[0]
     gradient = np.random.default_rng(0).normal(size=table.shape).astype("float32")
     before = table.numpy()
     CentralizedGradient(SGD(1.0)).apply([ops.convert_to_tensor(gradient)], [table])
@@ -266,9 +276,9 @@ def test_gradients_are_centred_over_the_weights_of_a_unit(layer, shape, axes):
     np.testing.assert_allclose(before - table.numpy(), expected, atol=1e-5)
 
 
-def test_a_table_of_any_name_is_not_centred():
+def test_an_embedding_of_any_name_is_not_centred():
     if keras.backend.backend() != "tensorflow":
-        pytest.skip("gradients come in rows on TensorFlow alone")
+        pytest.skip("only TensorFlow has sparse gradients")
     import tensorflow as tf
 
     table = keras.Variable(np.zeros((4, 2), "float32"), name="taste")
