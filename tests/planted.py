@@ -1,4 +1,4 @@
-"""Clean data, and faults planted in them: one a name, each with what has to be found."""
+"""Clean data, and errors to plant in them, each with the finding that check-data must report."""
 
 import csv
 from typing import NamedTuple
@@ -8,9 +8,9 @@ from PIL import Image, ImageFilter
 
 
 class Fault(NamedTuple):
-    """What is done to clean data, and what the finding has to say.
+    """A change that plants an error in clean data, and the finding that it must cause.
 
-    `plant` changes the rows in place; `where` is a part of where it was found.
+    `plant` changes the rows in place; `where` is a part of the location that the finding names.
     """
 
     plant: object
@@ -22,15 +22,15 @@ class Fault(NamedTuple):
 
 
 class Set(NamedTuple):
-    """Rows of two files, the first of each the names of the columns."""
+    """Rows of two files; the first row holds the column names."""
 
     train: list
     test: list
 
 
-def write(held, directory):
-    """Write both files; gives their addresses as fields of an app."""
-    for name, rows in held._asdict().items():
+def write(tables, directory):
+    """Write both files; return their addresses as fields of an app."""
+    for name, rows in tables._asdict().items():
         with (directory / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
     return {"data": f"csv:{directory}/train.csv", "test": f"csv:{directory}/test.csv"}
@@ -46,7 +46,7 @@ WORDS = [a + b + c for a in "bdgklm" for b in ("ana", "elo", "iru", "osa", "uni"
 
 
 def texts():
-    """Texts of random words; a class is a little likelier to use some of them."""
+    """Return texts of random words; the classes use some words with different probabilities."""
     random = np.random.default_rng(3)
 
     def rows(count):
@@ -61,36 +61,36 @@ def texts():
 
 
 def row_set(change):
-    """A fault that replaces some rows of train."""
-    return lambda held: change(held.train, held.test)
+    """Return a function that plants an error by `change(train, test)`."""
+    return lambda tables: change(tables.train, tables.test)
 
 
 def put(split, number, column, value):
-    def plant(held):
-        getattr(held, split)[number][column] = value
+    def plant(tables):
+        getattr(tables, split)[number][column] = value
 
     return plant
 
 
 def copied(source, number, target, place, **changed):
-    """Row `number` of one split also stands in another, with some cells changed."""
+    """Copy row `number` of one split to a place in another, with some cells changed."""
 
-    def plant(held):
-        row = list(getattr(held, source)[number])
+    def plant(tables):
+        row = list(getattr(tables, source)[number])
         for column, change in changed.items():
-            k = held.train[0].index(column)
+            k = tables.train[0].index(column)
             row[k] = change(row[k])
-        getattr(held, target)[place] = row
+        getattr(tables, target)[place] = row
 
     return plant
 
 
 def each(change, *, splits=("train", "test")):
-    """Change every row, by its number."""
+    """Call `change(number, row)` for every row."""
 
-    def plant(held):
+    def plant(tables):
         for split in splits:
-            for number, row in enumerate(getattr(held, split)[1:], 1):
+            for number, row in enumerate(getattr(tables, split)[1:], 1):
                 change(number, row)
 
     return plant
@@ -112,43 +112,43 @@ def other(label):
     return {"good": "bad", "bad": "good"}[label]
 
 
-def _rare(held):
-    for row in held.train[1:4]:
+def _rare(tables):
+    for row in tables.train[1:4]:
         row[1] = "mixed"
-    held.test[1][1] = held.test[2][1] = "mixed"
+    tables.test[1][1] = tables.test[2][1] = "mixed"
 
 
-def _uneven(held):
-    for number, row in enumerate(held.train[1:]):
+def _uneven(tables):
+    for number, row in enumerate(tables.train[1:]):
         row[1] = "bad" if number % 20 == 0 else "good"
 
 
-def _shifted(held):
-    for number, row in enumerate(held.test[1:]):
+def _shifted(tables):
+    for number, row in enumerate(tables.test[1:]):
         row[1] = "bad" if number % 10 == 0 else "good"
 
 
-def _unseen(held):
-    for row in held.test[1:9]:
+def _unseen(tables):
+    for row in tables.test[1:9]:
         row[1] = "neutral"
 
 
-def _untested(held):
-    for row in held.train[1:40]:
+def _untested(tables):
+    for row in tables.train[1:40]:
         row[1] = "neutral"
 
 
-def _spelt(held):
-    for row in held.train[1:40:2]:
+def _spelt(tables):
+    for row in tables.train[1:40:2]:
         row[1] = row[1].title()
 
 
-def _misspelt(held):
-    for row in held.train[1:]:
+def _misspelt(tables):
+    for row in tables.train[1:]:
         row[1] = {"good": "positive", "bad": "negative"}[row[1]]
-    for row in held.test[1:]:
+    for row in tables.test[1:]:
         row[1] = {"good": "positive", "bad": "negative"}[row[1]]
-    held.train[2][1] = held.test[2][1] = "positve"
+    tables.train[2][1] = tables.test[2][1] = "positve"
 
 
 def _begins(_, row):
@@ -263,7 +263,7 @@ TOWNS = ("Aarau", "Basel", "Chur", "Davos")
 
 
 def rows(count=(300, 100)):
-    """Houses: a price by size, age, distance, town and heating, with noise."""
+    """Return houses whose price depends on size, age, distance, town and heating, with noise."""
     random = np.random.default_rng(5)
 
     def made(number):
@@ -284,10 +284,10 @@ def rows(count=(300, 100)):
 
 
 def with_column(name, cell, *, before=5):
-    """A further column, its cells by the number of the row and the row."""
+    """Insert a column whose cells are `cell(number, row)`."""
 
-    def plant(held):
-        for part in held:
+    def plant(tables):
+        for part in tables:
             part[0] = [*part[0][:before], name, *part[0][before:]]
             for number, row in enumerate(part[1:], 1):
                 row.insert(before, str(cell(number, row)))
@@ -295,17 +295,17 @@ def with_column(name, cell, *, before=5):
     return plant
 
 
-def classes_of(held):
-    """The price as a class, for faults of classes."""
-    for part in held:
+def classes_of(tables):
+    """Turn the price into two classes."""
+    for part in tables:
         for row in part[1:]:
             row[5] = "dear" if float(row[5]) > 300 else "cheap"
 
 
 def then(*plants):
-    def plant(held):
+    def plant(tables):
         for one in plants:
-            one(held)
+            one(tables)
 
     return plant
 
@@ -314,58 +314,58 @@ def _jitter(row):
     return f"{float(row) * (1 + 1e-6):.7f}"
 
 
-def _other_town(held):
-    for row in held.test[1:21]:
+def _other_town(tables):
+    for row in tables.test[1:21]:
         row[3] = "Genf"
 
 
-def _spelt_town(held):
-    for row in held.train[1:40]:
+def _spelt_town(tables):
+    for row in tables.train[1:40]:
         row[3] = row[3].upper()
 
 
-def _thousand(held):
-    for row in held.test[1:]:
+def _thousand(tables):
+    for row in tables.test[1:]:
         row[0] = f"{float(row[0]) * 1000:.1f}"
 
 
-def _unknown(held):
-    for row in held.train[1:12]:
+def _unknown(tables):
+    for row in tables.train[1:12]:
         row[1] = "-999"
 
 
-def _beyond(held):
-    for row in held.test[1:]:
+def _beyond(tables):
+    for row in tables.test[1:]:
         row[5] = f"{float(row[5]) + 2000:.1f}"
 
 
-def _gaps(held):
-    for part in held:
+def _gaps(tables):
+    for part in tables:
         for number, row in enumerate(part[1:]):
             row[2] = row[2] if number % 3 == 0 else ""
 
 
-def _cut_off(held):
-    for part in held:
+def _cut_off(tables):
+    for part in tables:
         for row in part[1:]:
             row[5] = f"{min(float(row[5]), 380):.1f}"
 
 
-def _heaped(held):
-    for part in held:
+def _heaped(tables):
+    for part in tables:
         for number, row in enumerate(part[1:]):
             row[5] = row[5] if number % 5 == 0 else "0"
 
 
-def _class_of_test(held):
-    classes_of(held)
-    for row in held.test[1:9]:
+def _class_of_test(tables):
+    classes_of(tables)
+    for row in tables.test[1:9]:
         row[5] = "priceless"
 
 
-def _uneven_rows(held):
-    classes_of(held)
-    for number, row in enumerate(held.train[1:]):
+def _uneven_rows(tables):
+    classes_of(tables)
+    for number, row in enumerate(tables.train[1:]):
         row[5] = "dear" if number % 20 == 0 else "cheap"
 
 
@@ -468,7 +468,7 @@ START = 1_500_000_000
 
 
 def ids():
-    """Ratings of 30 users and 40 items, ever later; the test is later than all."""
+    """Return ratings of 30 users and 40 items in order of time; the test ones are the newest."""
     random = np.random.default_rng(7)
     pairs = random.permutation(30 * 40)[:700]
     taste = random.normal(size=(30, 40))
@@ -482,30 +482,32 @@ def ids():
 
 
 def _again(rating):
-    def plant(held):
-        user, item, old, when = held.train[5]
-        held.train.append([user, item, old if rating is None else rating, when - 5])
+    def plant(tables):
+        user, item, old, when = tables.train[5]
+        tables.train.append([user, item, old if rating is None else rating, when - 5])
 
     return plant
 
 
 def _new_user(count, rating=lambda k: 1 + k % 5, name="new", split="train"):
-    def plant(held):
-        last = getattr(held, split)[-1][3]
-        getattr(held, split).extend([name, f"i{k % 40}", rating(k), last + k] for k in range(count))
+    def plant(tables):
+        last = getattr(tables, split)[-1][3]
+        getattr(tables, split).extend(
+            [name, f"i{k % 40}", rating(k), last + k] for k in range(count)
+        )
 
     return plant
 
 
-def _twin(held):
-    held.train.extend(["twin", *row[1:]] for row in list(held.train) if row[0] == "u3")
+def _twin(tables):
+    tables.train.extend(["twin", *row[1:]] for row in list(tables.train) if row[0] == "u3")
 
 
-def _busy(held):
+def _busy(tables):
     for k in range(400):
-        held.train.append(["crawler", f"i{k}", 1 + k % 5, START])
+        tables.train.append(["crawler", f"i{k}", 1 + k % 5, START])
         if k >= 40:
-            held.train.append([f"u{k % 30}", f"i{k}", 1 + k % 5, START])
+            tables.train.append([f"u{k % 30}", f"i{k}", 1 + k % 5, START])
 
 
 def _all(column, value, *, splits=("train", "test")):
@@ -589,14 +591,14 @@ SIDE = 24
 
 
 def photo(seed, side=SIDE):
-    """A smooth picture of a seed, in colour."""
+    """Return a smooth colour image that depends on a seed."""
     small = np.random.default_rng(seed).integers(40, 216, (5, 5, 3)).astype("uint8")
     return Image.fromarray(small).resize((side, side), Image.BICUBIC)
 
 
-def pictures(root, *, count=24, held=10):
-    """Two classes of photographs in train and test."""
-    for split, number, seed in (("train", count, 0), ("test", held, 500)):
+def images(root, *, count=24, test_count=10):
+    """Write two classes of photographs in train and test."""
+    for split, number, seed in (("train", count, 0), ("test", test_count, 500)):
         for place, name in enumerate(("cat", "dog")):
             folder = root / split / name
             folder.mkdir(parents=True)
@@ -610,7 +612,7 @@ def _truncated(root):
     path.write_bytes(path.read_bytes()[:60])
 
 
-def _no_picture(root):
+def _text_as_image(root):
     (root / "train" / "dog" / "text.png").write_text("hello")
 
 
@@ -632,7 +634,7 @@ def _bright(image):
 
 IMAGE = {
     "truncated file": Fault(_truncated, "unreadable files", "warning", "train/cat/000.png"),
-    "text as picture": Fault(_no_picture, "unreadable files", "warning", "train/dog/text.png"),
+    "text as image": Fault(_text_as_image, "unreadable files", "warning", "train/dog/text.png"),
     "empty file": Fault(_empty_file, "unreadable files", "warning", "test/dog/empty.jpg", "test"),
     "other format": Fault(
         _saved("train/cat/other.tif", photo(900)),
@@ -640,7 +642,7 @@ IMAGE = {
         "warning",
         "train/cat/other.tif",
     ),
-    "picture in no class": Fault(
+    "image in no class": Fault(
         _saved("train/loose.png", photo(901)),
         "files outside of classes",
         "warning",

@@ -31,7 +31,7 @@ MAX_FIELDS = 20
 
 
 def field_docs(app):
-    """Names of the fields that a docstring follows, in the source of the class and its parents."""
+    """Return the fields that have a docstring, in the source of the class and its parents."""
     documented = set()
     for cls in app.__mro__[:-1]:
         (body,) = (
@@ -47,7 +47,7 @@ def field_docs(app):
 
 
 def other_values(app):
-    """For each field a value that is not its default."""
+    """Return a value other than the default for each field."""
     hints, default = typing.get_type_hints(app), app()
     return {
         field.name: _other(hints[field.name], getattr(default, field.name))
@@ -66,7 +66,7 @@ def _other(hint, value):
 
 
 def flags(values):
-    """Field values as a user types them."""
+    """Return field values as flags of the command line."""
     words = []
     for name, value in values.items():
         flag = name.replace("_", "-")
@@ -78,7 +78,7 @@ def flags(values):
 
 
 def parsed(app, words):
-    """The app that the command line makes of these arguments."""
+    """Return the app that the command line makes of these arguments."""
     _, bound, _ = commands.command_line().parse_args(
         [app.name(), "train", *words], exit_on_error=False, print_error=False
     )
@@ -123,7 +123,7 @@ def check_command_line_defaults(app):
 
 def check_space_names_real_fields(app):
     unknown = app.space.keys() - {field.name for field in dataclasses.fields(app)}
-    assert not unknown, f"{app.__name__}.space: {sorted(unknown)} are no fields"
+    assert not unknown, f"{app.__name__}.space: {sorted(unknown)} are not fields"
 
 
 def check_every_value_of_space_constructs(app):
@@ -142,15 +142,15 @@ def check_console_script(app):
 def check_batches_match_the_network(run):
     prepare, network = run.app.make_preprocessing(run.splits), run.app.make_network(run.splits)
     features, _ = next(iter(ordered_batches(run.splits.train, batch_size=5, prepare=prepare)))
-    inputs, given = (keras.tree.flatten(part) for part in (network.input, features))
-    for one, other in zip(inputs, given, strict=True):
-        assert tf.TensorShape(one.shape[1:]).is_compatible_with(other.shape[1:])
-        assert keras.backend.standardize_dtype(other.dtype) == one.dtype
+    inputs, batch = (keras.tree.flatten(part) for part in (network.input, features))
+    for tensor, feature in zip(inputs, batch, strict=True):
+        assert tf.TensorShape(tensor.shape[1:]).is_compatible_with(feature.shape[1:])
+        assert keras.backend.standardize_dtype(feature.dtype) == tensor.dtype
 
 
 def check_model_takes_raw_input(run):
-    found = keras.tree.map_structure(lambda one: (one.shape[1:], one.dtype), run.model.input)
-    assert found == run.splits.spec["features"]
+    spec = keras.tree.map_structure(lambda one: (one.shape[1:], one.dtype), run.model.input)
+    assert spec == run.splits.spec["features"]
 
 
 def check_same_seed_same_scores(run, tmp_path):
@@ -171,15 +171,15 @@ def check_other_seed_other_scores(run, tmp_path):
 
 def check_export_round_trip(run):
     """Preprocessed input through the network equals raw input through the export."""
-    ask = tf.saved_model.load(run.path / "export" / "1").signatures["serving_default"]
+    predict = tf.saved_model.load(run.path / "export" / "1").signatures["serving_default"]
     test = run.splits.test
-    (only, *_) = ask.structured_input_signature[1]
+    (only, *_) = predict.structured_input_signature[1]
     columns = test.columns or {only: test.features}
     raw = {name: column[test.rows[:100]] for name, column in columns.items()}
-    outside = ask(**{name: tf.constant(column) for name, column in raw.items()})
-    inside = answers_of_the_network(run, 100)
+    exported = predict(**{name: tf.constant(column) for name, column in raw.items()})
+    inside = predictions_of_the_network(run, 100)
     for name, value in name_outputs(run.task, inside).items():
-        np.testing.assert_allclose(outside[name].numpy(), value, atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(exported[name].numpy(), value, atol=1e-5, rtol=1e-5)
 
 
 def history_of(run):
@@ -190,15 +190,15 @@ def history_of(run):
         ]
 
 
-def answers_of_the_network(run, count):
+def predictions_of_the_network(run, count):
     network = next(layer for layer in run.model.layers if isinstance(layer, keras.Model))
     few = run.splits.test.select(np.arange(min(count, len(run.splits.test))))
     prepared = ordered_batches(
         few, batch_size=count, prepare=run.app.make_preprocessing(run.splits)
     )
-    given = network(next(iter(prepared))[0], training=False)
-    finish = run.app.make_output_layer(run.splits)
-    return np.asarray(given if finish is None else finish(given))
+    outputs = network(next(iter(prepared))[0], training=False)
+    output_layer = run.app.make_output_layer(run.splits)
+    return np.asarray(outputs if output_layer is None else output_layer(outputs))
 
 
 CLASS_CHECKS = [
@@ -217,7 +217,7 @@ RUN_CHECKS = [check_batches_match_the_network, check_model_takes_raw_input]
 EXPORT_CHECKS = [check_export_round_trip]
 TRAINING_CHECKS = [check_same_seed_same_scores]
 SLOW_CHECKS = [check_other_seed_other_scores]  # each trains once more
-# The one that trains in a second or two; all the others do so in the slow tests.
+# The app that trains in a second or two; the others are in the slow tests.
 QUICK = (apps.Mnist,)
 
 

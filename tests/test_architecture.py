@@ -14,7 +14,7 @@ import pytest
 import athanor
 
 ROOT = Path(athanor.__file__).resolve().parent
-ROOMS = (
+PACKAGES = (
     "pipelines",
     "optimizers",
     "conformance",
@@ -28,8 +28,8 @@ ROOMS = (
     "tuning",
     "cli",
 )
-# What each room may import besides itself; the ground first.
-FLOORS = {
+# Packages that each package may import, beside itself; the lowest first.
+ALLOWED_IMPORTS = {
     "pipelines": set(),
     "optimizers": set(),
     "conformance": {"optimizers"},
@@ -40,18 +40,20 @@ FLOORS = {
     "evaluation": {"pipelines", "optimizers", "apps", "training", "inference"},
     "exporting": {"pipelines", "optimizers", "apps", "training", "inference", "evaluation"},
 }
-FLOORS["serving"] = FLOORS["tuning"] = FLOORS["exporting"] | {"exporting"}
-FLOORS["cli"] = {*FLOORS}
+ALLOWED_IMPORTS["serving"] = ALLOWED_IMPORTS["tuning"] = ALLOWED_IMPORTS["exporting"] | {
+    "exporting"
+}
+ALLOWED_IMPORTS["cli"] = {*ALLOWED_IMPORTS}
 TOP = {"athanor"}
 HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "matplotlib")
 NO_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 
 
-def files_of(*rooms):
-    return sorted(path for room in rooms for path in (ROOT / room).rglob("*.py"))
+def files_of(*packages):
+    return sorted(path for package in packages for path in (ROOT / package).rglob("*.py"))
 
 
-FILES = [ROOT / f"{name}.py" for name in sorted(TOP)] + files_of(*ROOMS)
+FILES = [ROOT / f"{name}.py" for name in sorted(TOP)] + files_of(*PACKAGES)
 
 
 @functools.cache
@@ -60,7 +62,7 @@ def parsed(path):
 
 
 def imported(tree):
-    """The first names of all modules that a file imports, wherever in it."""
+    """Return the top-level packages that a file imports, also inside functions."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -81,7 +83,7 @@ def test_the_sources_are_found_and_parsed():
 
 
 def offenders(found, files=FILES):
-    """One line for each file in which a check finds something."""
+    """Return a line for each file in which a check finds something."""
     return [
         f"{path.relative_to(ROOT)}: {wrong}"
         for path in files
@@ -90,11 +92,13 @@ def offenders(found, files=FILES):
 
 
 def test_packages_import_only_lower_packages():
-    ours = {*ROOMS, *TOP}
+    ours = {*PACKAGES, *TOP}
 
     def upwards(tree, path):
-        room = path.relative_to(ROOT).parts[0]
-        return room in FLOORS and (imported(tree) & ours) - FLOORS[room] - {room}
+        package = path.relative_to(ROOT).parts[0]
+        return package in ALLOWED_IMPORTS and (imported(tree) & ours) - ALLOWED_IMPORTS[package] - {
+            package
+        }
 
     assert not offenders(upwards)
 
@@ -105,7 +109,7 @@ def test_optimizers_do_not_import_tensorflow():
 
 
 def test_lower_packages_do_not_name_apps():
-    """No `if app ==` anywhere: rooms know kinds."""
+    """They depend on modalities and tasks: there is no `if app ==`."""
     import apps
 
     # A modality or a task may be called like an app.
@@ -117,7 +121,7 @@ def test_lower_packages_do_not_name_apps():
         used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
         return names & (texts | used)
 
-    below = [room for room in ROOMS if room not in ("apps", "serving", "tuning", "cli")]
+    below = [package for package in PACKAGES if package not in ("apps", "serving", "tuning", "cli")]
     assert not offenders(named, files_of(*below))
 
 
@@ -135,7 +139,7 @@ def test_functions_have_at_most_60_lines():
 
 
 def test_no_source_uses_assert():
-    """`python -O` leaves assertions out."""
+    """`python -O` removes assertions."""
 
     def asserted(tree, _):
         return [f"line {node.lineno}" for node in ast.walk(tree) if isinstance(node, ast.Assert)]
@@ -153,17 +157,17 @@ def test_every_package_is_installed():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     included = setup["options.packages.find"]["include"].split()
-    assert set(included) == {f"{room}*" for room in ROOMS}
+    assert set(included) == {f"{package}*" for package in PACKAGES}
     assert set(setup["options"]["py_modules"].split()) == TOP
 
 
 @pytest.mark.slow
 def test_only_modules_that_draw_import_matplotlib():
-    """Most of a second, which a training and a replay have no use for."""
+    """The import takes most of a second, and training and replay do not need it."""
     imports = "\n".join(
         "import " + ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for room in ("training", "evaluation")
-        for path in sorted((ROOT / room).rglob("*.py"))
+        for package in ("training", "evaluation")
+        for path in sorted((ROOT / package).rglob("*.py"))
         if path.stem not in ("pictures", "style", "fonts")
     )
     # Keras by itself loads it too.

@@ -44,17 +44,17 @@ def test_at_least_twenty_errors_are_planted(faults):
 @each(planted.TEXT)
 def test_errors_in_texts_are_found(name, tmp_path):
     fault = planted.TEXT[name]
-    held = planted.texts()
-    fault.plant(held)
-    assert_found(examined(Text(**planted.write(held, tmp_path), **(fault.fields or {}))), fault)
+    tables = planted.texts()
+    fault.plant(tables)
+    assert_found(examined(Text(**planted.write(tables, tmp_path), **(fault.fields or {}))), fault)
 
 
 @each(planted.ROW)
 def test_errors_in_rows_are_found(name, tmp_path):
     fault = planted.ROW[name]
-    held = planted.rows()
-    fault.plant(held)
-    assert_found(examined(Regression(**planted.write(held, tmp_path), target="price")), fault)
+    tables = planted.rows()
+    fault.plant(tables)
+    assert_found(examined(Regression(**planted.write(tables, tmp_path), target="price")), fault)
 
 
 def test_a_target_that_depends_on_one_column_is_no_error(tmp_path):
@@ -74,16 +74,16 @@ def test_a_target_that_depends_on_one_column_is_no_error(tmp_path):
 @each(planted.IDS)
 def test_errors_in_ids_are_found(name, tmp_path):
     fault = planted.IDS[name]
-    held = planted.ids()
-    fault.plant(held)
-    assert_found(examined(Recommender(**planted.write(held, tmp_path))), fault)
+    tables = planted.ids()
+    fault.plant(tables)
+    assert_found(examined(Recommender(**planted.write(tables, tmp_path))), fault)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Pictures with all faults at once, examined."""
     root = tmp_path_factory.mktemp("pictures")
-    fields = planted.pictures(root)
+    fields = planted.images(root)
     for fault in planted.IMAGE.values():
         if fault.plant:
             fault.plant(root)
@@ -99,7 +99,7 @@ CLEAN = {
     "text": lambda place: Text(**planted.write(planted.texts(), place)),
     "row": lambda place: Regression(**planted.write(planted.rows(), place), target="price"),
     "ids": lambda place: Recommender(**planted.write(planted.ids(), place)),
-    "image": lambda place: Finetune(**planted.pictures(place)),
+    "image": lambda place: Finetune(**planted.images(place)),
 }
 
 
@@ -121,7 +121,7 @@ def test_embedded_data_have_no_errors(app):
 
 @pytest.mark.slow
 def test_checks_do_not_change_the_splits(tmp_path):
-    app = Finetune(**planted.pictures(tmp_path, count=6, held=4))
+    app = Finetune(**planted.images(tmp_path, count=6, test_count=4))
     app = dataclasses.replace(app, size=64)
     looked = examined(app).data.splits
     assert looked.train.features.shape[1:] == (32, 32, 3)
@@ -132,13 +132,13 @@ def test_checks_do_not_change_the_splits(tmp_path):
 
 def test_collinear_columns_are_found_despite_missing_cells():
     random = np.random.default_rng(0)
-    held = random.normal(size=(300, 9))
-    held[:, 4] = 3 * held[:, 1] - 9
-    held[:, 6] = 5e12 - 1e9 * held[:, 1]
-    held[:, 7] = 5.0
-    held[random.random(held.shape) < 0.1] = np.nan
-    held[19:, 8], held[:19, 8] = np.nan, held[:19, 1]  # too few to say
-    assert list(columns._collinear(held)) == [(1, 4), (1, 6), (4, 6)]
+    tables = random.normal(size=(300, 9))
+    tables[:, 4] = 3 * tables[:, 1] - 9
+    tables[:, 6] = 5e12 - 1e9 * tables[:, 1]
+    tables[:, 7] = 5.0
+    tables[random.random(tables.shape) < 0.1] = np.nan
+    tables[19:, 8], tables[:19, 8] = np.nan, tables[:19, 1]  # too few to say
+    assert list(columns._collinear(tables)) == [(1, 4), (1, 6), (4, 6)]
 
 
 @pytest.mark.parametrize(

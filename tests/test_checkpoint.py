@@ -1,4 +1,4 @@
-"""A run that was stopped at any epoch ends as one that was not."""
+"""A training that is interrupted and resumed ends with the results of an uninterrupted one."""
 
 import csv
 import dataclasses
@@ -32,11 +32,11 @@ from training.train import train
 
 
 class Killed(BaseException):
-    """As a process that ends: no callback learns of it."""
+    """Ends training as a killed process does: no callback handles it."""
 
 
 class StopAt(keras.callbacks.Callback):
-    """Raises an error after some calls of an epoch; of what such a call did nothing is kept."""
+    """Raises an error after some calls of an epoch."""
 
     def __init__(self, epoch, error, calls=0):
         super().__init__()
@@ -57,13 +57,13 @@ class StopAt(keras.callbacks.Callback):
 
 @pytest.fixture
 def two_epochs():
-    """The smallest app of which an epoch can be finished and another not."""
+    """The smallest app that can be stopped after a finished epoch."""
     return dataclasses.replace(apps.Mnist.tiny(), model="softmax", epochs=2)
 
 
 @pytest.fixture(scope="session")
 def whole(made_once):
-    """A training of it that nothing disturbed."""
+    """An uninterrupted run of `two_epochs`."""
 
     def write(path):
         trained(dataclasses.replace(apps.Mnist.tiny(), model="softmax", epochs=2), path)
@@ -73,7 +73,7 @@ def whole(made_once):
 
 @pytest.fixture
 def begun(two_epochs, made_once, tmp_path):
-    """The directory of a training of it that was killed in its second epoch."""
+    """The directory of a training of `two_epochs` that was killed in its second epoch."""
 
     def write(path):
         with pytest.raises(Killed):
@@ -216,7 +216,7 @@ def test_checkpoints_wait_until_their_cost_is_a_small_share(two_epochs, tmp_path
     monkeypatch.setattr(checkpoint, "MIN_CHECKPOINT_INTERVAL", 0.0)
     monkeypatch.setattr(checkpoint, "CHECKPOINT_COST_SHARE", 1e-9)
     trained(dataclasses.replace(two_epochs, epochs=4), tmp_path / "run", checkpoint_every=None)
-    assert len(written) == 2  # what began; one whose cost was not known
+    assert len(written) == 2  # the first one; one whose cost was not known
 
 
 @pytest.mark.parametrize("note", [None, "", "finish chapter 3"], ids=repr)
@@ -436,7 +436,7 @@ def test_a_full_disk_stops_it_and_damages_nothing(two_epochs, begun, whole, monk
 
 
 def bursts(app, steps):
-    """A schedule that diverges unless a rate was given; see training.train._slower."""
+    """Return a schedule that diverges, or the learning rate that --on-nan halve has set."""
     if app.learning_rate is None:
         return keras.optimizers.schedules.PiecewiseConstantDecay([steps // 2 + 4], [0.05, 1e36])
     return app.learning_rate
@@ -505,7 +505,7 @@ def test_the_command_line_resumes_a_run(begun, whole, run_cli):
 @pytest.mark.parametrize("by", ["--data-dir", "TFDS_DATA_DIR"])
 @pytest.mark.thorough
 def test_a_resumed_run_finds_its_data_directory(by, run_cli, tmp_path, monkeypatch):
-    """Killed, it says in its checkpoint where they lie; the test's own variable names nothing."""
+    """The checkpoint of a killed training names the data directory."""
     sets = Path(os.environ.get("TFDS_DATA_DIR", ""))
     if not (sets / "wine_quality/white").is_dir():
         pytest.skip("needs TFDS_DATA_DIR or ../shared/tfds with the prepared set wine_quality")
@@ -562,7 +562,7 @@ def test_a_finished_training_is_not_repeated(two_epochs, whole, tmp_path):
     shutil.copytree(whole.path, path)
     options = TrainOptions(run_dir=path)
     assert resume.find_finished_run(two_epochs, options).path == path
-    report.score(Run.load(path))  # and then its process ended before the command did
+    report.score(Run.load(path))  # then the process ended before the command
     assert resume.find_finished_run(two_epochs, options).path == path
     assert resume.find_finished_run(two_epochs, options, fold=Fold(1, 2)) is None
     (tmp_path / "list.csv").write_text("key,where\n")
@@ -620,7 +620,7 @@ def test_interrupted_folds_resume(two_epochs, tmp_path, monkeypatch):
     options = TrainOptions(run_dir=path, precision="float32", checkpoint_every=0)
     with pytest.raises(KeyboardInterrupt, match=f"the same command with --run-dir {path}"):
         cross_validation.cross_validate(app, 2, options, verbose=0)
-    # Of more folds it is another one.
+    # Another number of folds needs another directory.
     with pytest.raises(RunError, match="not empty"):
         cross_validation.cross_validate(app, 3, options, verbose=0)
     first = (path / "fold-1" / "run.json").read_bytes()
@@ -645,7 +645,7 @@ def test_signals_that_the_process_ignores_stay_ignored():
 
 
 def test_a_broken_link_as_run_directory_is_refused(tmp_path, monkeypatch):
-    """Of a link to a disk that is not there every name exists, and none can be made."""
+    """Every name under a link to a missing disk seems to exist, and none can be created."""
     monkeypatch.chdir(tmp_path)
     Path("runs").mkdir()
     Path("runs/mnist").symlink_to(tmp_path / "absent" / "disk")

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_architecture import ROOMS, TOP
+from test_architecture import PACKAGES, TOP
 
 import athanor
 
@@ -21,7 +21,7 @@ ROOT = Path(athanor.__file__).resolve().parent
 PROGRAMS = sorted((ROOT / "benchmarks").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").glob("*.py"))
 DOCS = [path for path in sorted((ROOT / "docs").glob("*.py")) if path.stem != "conf"]
-OURS = {*ROOMS, *TOP, "recipes"} | {path.stem for path in (*PROGRAMS, *TESTS)}
+OURS = {*PACKAGES, *TOP, "recipes"} | {path.stem for path in (*PROGRAMS, *TESTS)}
 # Functions that replace the attribute of an object that their second argument names.
 REPLACING = ("setattr", "delattr", "record_seconds")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)

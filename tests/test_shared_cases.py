@@ -1,4 +1,4 @@
-"""Every folder of ../shared/cases, inputs from public bug reports, is answered rightly."""
+"""Inputs from public bug reports, in the folders of ../shared/cases, are handled correctly."""
 
 import json
 from pathlib import Path
@@ -21,11 +21,11 @@ def case(folder, name):
 
 @pytest.fixture
 def train(run_cli):
-    """The function from an app, a file and flags to what `train --json` prints, and its notes."""
+    """A function that runs `train --json` and returns the JSON object and the messages."""
 
     def trained(app, data, *flags):
-        asked = (app, "train", "--data", data, "--epochs", "1", "--run-dir", "run", "--json")
-        status, out, err = run_cli(*asked, *flags)
+        words = (app, "train", "--data", data, "--epochs", "1", "--run-dir", "run", "--json")
+        status, out, err = run_cli(*words, *flags)
         assert status == 0, err
         return json.loads(out), err
 
@@ -70,15 +70,15 @@ FIRST = {folder: name for folder, name, *_ in reversed(TABLES)}
 
 
 @pytest.mark.parametrize(
-    ("folder", "name", "target", "least"),
+    ("folder", "name", "target", "min_r2"),
     [
         pytest.param(*table, marks=[] if FIRST[table[0]] == table[1] else pytest.mark.thorough)
         for table in TABLES
     ],
 )
-def test_a_linear_model_learns_the_table(folder, name, target, least, train):
+def test_a_linear_model_learns_the_table(folder, name, target, min_r2, train):
     answer, _ = train("regression", case(folder, name), *LINEAR, target)
-    assert answer["test"]["r2"] >= least
+    assert answer["test"]["r2"] >= min_r2
 
 
 def test_a_separator_inside_a_quoted_name_is_ignored():
@@ -144,11 +144,11 @@ def test_intervals_stay_in_range_and_contain_the_estimate(train):
 
 
 def test_equal_times_in_other_formats_give_the_same_test_pairs():
-    found = [
+    splits_by_format = [
         Recommender(data=case("newest-by-text-order", name), split="time").load_splits()
         for name in ("iso.csv", "dmy.csv", "us.csv")
     ]
-    assert len({splits.fingerprint() for splits in found}) == 1
+    assert len({splits.fingerprint() for splits in splits_by_format}) == 1
 
 
 def test_one_invalid_byte_replaces_one_letter():
@@ -195,9 +195,9 @@ def test_only_items_without_a_rating_are_recommended(train, run_cli):
     status, out, _ = run_cli("recommender", "predict", "run", "u1", "--json")
     rows = (CASES / "seen-items-recommended" / "plain.csv").read_text().splitlines()[1:]
     rated = {row.split(",")[1] for row in rows if row.startswith("u1,")}
-    found = [one["item"] for one in json.loads(out)["predictions"]]
+    recommended = [one["item"] for one in json.loads(out)["predictions"]]
     assert status == 0 and len(rated) == 16
-    assert found and not rated & set(found)
+    assert recommended and not rated & set(recommended)
 
 
 @pytest.mark.parametrize("name", ["capital", "training"])

@@ -214,7 +214,7 @@ def test_unknown_address_names_the_nearest(address, near):
         reload(address)
 
 
-@pytest.mark.parametrize("address", ["", "tfds:", "csv:", "folder"])
+@pytest.mark.parametrize("address", ["", "tfds:", "csv:", "folder", "mnist"])
 def test_unknown_address_names_the_forms(address):
     with pytest.raises(DataError, match="expected 'embedded' or 'tfds:NAME'"):
         reload(address)

@@ -1,4 +1,4 @@
-"""A run directory is whole, says how it was made, and survives what goes wrong."""
+"""A run directory is complete, describes its training, and survives failures."""
 
 import concurrent.futures
 import csv
@@ -81,8 +81,10 @@ def test_the_saved_model_is_that_of_the_best_epoch(tmp_path):
     best = min(epochs_of(run.path), key=lambda row: float(row["val_loss"]))
     assert run.manifest["best_epoch"] == int(best["epoch"])
     valid = run.splits.valid.numpy()
-    said = np.asarray(Run.load(run.path).model(valid.features)).argmax(1)
-    assert np.mean(said == valid.target) == pytest.approx(float(best["val_accuracy"]), abs=1e-6)
+    predicted = np.asarray(Run.load(run.path).model(valid.features)).argmax(1)
+    assert np.mean(predicted == valid.target) == pytest.approx(
+        float(best["val_accuracy"]), abs=1e-6
+    )
 
 
 @pytest.mark.slow
@@ -155,7 +157,7 @@ def test_divergence_in_the_first_epoch_leaves_no_files(elsewhere):
 
 
 class NoRateFrom(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that is no number from a step on, counted from 1."""
+    """A learning rate that is NaN from a step on, counted from 1."""
 
     def __init__(self, step):
         self.step = step
@@ -166,7 +168,7 @@ class NoRateFrom(keras.optimizers.schedules.LearningRateSchedule):
 
 @pytest.mark.parametrize("step", [1, 4])
 def test_divergence_names_the_step(step, monkeypatch):
-    """After an update by NaN, the next step's loss is the first that is none."""
+    """After an update with NaN, the loss of the next step is the first NaN."""
     monkeypatch.setattr(Mnist, "make_schedule", lambda *_: NoRateFrom(step))
     with pytest.raises(DivergedError) as raised:
         trained(TINY)
@@ -261,16 +263,16 @@ def test_a_damaged_file_is_named(name, copied):
 
 def test_a_manifest_whose_columns_do_not_fit_the_data_is_refused(tiny_run, tmp_path):
     run = tiny_run(Regression)
-    for change, said in (
+    for change, message in (
         (lambda spec: spec.pop("columns"), "Train again"),
         (lambda spec: spec["columns"].pop("age"), "not those of the data"),
         (lambda spec: spec["columns"].update(age="date"), "no kinds"),
         (lambda spec: spec.update(features=7), "not those of the data"),
     ):
-        told = json.loads((run.path / "run.json").read_text())
-        change(told["data"]["spec"])
-        (tmp_path / "run.json").write_text(json.dumps(told))
-        with pytest.raises(RunError, match=said):
+        content = json.loads((run.path / "run.json").read_text())
+        change(content["data"]["spec"])
+        (tmp_path / "run.json").write_text(json.dumps(content))
+        with pytest.raises(RunError, match=message):
             manifest.read(tmp_path / "run.json")
 
 
@@ -291,19 +293,19 @@ def test_run_json_has_the_old_names_of_modality_and_task(tiny_run, app, question
 
 def test_a_model_loaded_inside_a_tf_function_predicts_the_same(tiny_run):
     run = tiny_run(Regression)
-    questions = run.splits.valid.features
-    inside = tf.function(lambda: run.model(questions))()
-    outside = tiny_run(Regression).model(questions)
+    inputs = run.splits.valid.features
+    inside = tf.function(lambda: run.model(inputs))()
+    outside = tiny_run(Regression).model(inputs)
     np.testing.assert_array_equal(inside, outside)
 
 
 def test_a_step_is_traced_once(monkeypatch):
     traced = []
-    usual = keras.Model.train_step
+    train_step = keras.Model.train_step
 
     def step(model, *arguments):
         traced.append(model)
-        return usual(model, *arguments)
+        return train_step(model, *arguments)
 
     monkeypatch.setattr(keras.Model, "train_step", step)
     trained(Mnist(model="softmax", epochs=2))
@@ -335,7 +337,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 
 def test_runs_that_start_in_the_same_second_have_separate_directories(monkeypatch):
-    """As many threads as would be processes, all at once."""
+    """Eight threads start at once, as eight processes would."""
     monkeypatch.setattr(directory.time, "strftime", lambda _: "20260101-000000")
     app, together = Mnist(), threading.Barrier(8)
 
@@ -346,10 +348,10 @@ def test_runs_that_start_in_the_same_second_have_separate_directories(monkeypatc
             return path.name
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        found = sorted(pool.map(begin, range(8)))
+        names = sorted(pool.map(begin, range(8)))
     expected = ["20260101-000000", *(f"20260101-000000-{number}" for number in range(2, 9))]
-    assert found == sorted(expected)
-    assert not list(Path().glob("runs/mnist/*"))  # no step was kept
+    assert names == sorted(expected)
+    assert not list(Path().glob("runs/mnist/*"))  # no epoch was trained
 
 
 def test_a_refused_training_removes_only_its_directory():
@@ -369,7 +371,7 @@ def test_a_run_remembers_the_data_directory(tmp_path, monkeypatch):
     assert Run.load(tmp_path / "run").data_dir == tmp_path / "sets"
     assert Run.load(tmp_path / "run", tmp_path / "moved").data_dir == tmp_path / "moved"
     (tmp_path / "sets").rmdir()
-    assert Run.load(tmp_path / "run").data_dir is None, "TFDS's own place, or TFDS_DATA_DIR"
+    assert Run.load(tmp_path / "run").data_dir is None, "TFDS's own directory, or TFDS_DATA_DIR"
 
 
 def test_a_run_remembers_the_data_directory_of_the_environment(tmp_path, monkeypatch):
