@@ -18,7 +18,7 @@ KINDS = {
     "row": ("1,000,000 rows of 10 columns", 1_000_000),
     "text": ("1,000,000 texts of 8 to 30 words", 1_000_000),
     "ids": ("1,000,000 ratings", 1_000_000),
-    "image": ("100,000 pictures of 128 x 128", 100_000),
+    "image": ("100,000 images of 128 x 128", 100_000),
 }
 
 

@@ -67,7 +67,7 @@ def main() -> None:
         "seconds to restore",
     ]
     conditions = protocol.block(programs(), options.repeats)
-    title = "Checkpoints with default flags: what they cost, and going on from one"
+    title = "Checkpoints with default flags: cost, and time to resume"
     protocol.write("checkpoints", title, conditions, runs, Table(header, rows))
     print(json.dumps({"rows": len(rows)}), file=sys.stderr)
 

@@ -51,7 +51,7 @@ def main() -> None:
             programs += pair
     header = ["training", "seconds", "deterministic", "times as long", "same scores"]
     conditions = protocol.block(programs, options.repeats)
-    title = "`train --deterministic` beside the usual, on a CPU"
+    title = "`train --deterministic` and plain `train`, on a CPU"
     protocol.write("determinism", title, conditions, runs, Table(header, rows))
 
 

@@ -63,7 +63,7 @@ def main() -> None:
             judged="test pictures, once a run; the epoch is chosen on validation pictures",
         )
         runs = protocol.in_turn(programs, options.repeats, Path(directory))
-    title = f"Flowers, {sizes['test']} test pictures, MobileNet 0.75"
+    title = f"Flowers, {sizes['test']} test images, MobileNet 0.75"
     protocol.write("flowers", title, conditions, runs, _table(programs, runs))
 
 

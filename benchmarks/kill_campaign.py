@@ -271,7 +271,7 @@ def main() -> None:
     total = sum(run.answer["kills"] for run in runs)
     table = Table(["killed command", "kills", "newest file damaged", *header[2:]], rows)
     if not options.dry:
-        title = f"{total} SIGKILLs at random instants"
+        title = f"{total} SIGKILLs at random times"
         protocol.write("kill_campaign", title, conditions, runs, table)
     raise SystemExit(1 if num_failures else 0)
 

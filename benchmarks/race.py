@@ -71,7 +71,7 @@ def main() -> None:
     parallel = {"how": "side by side, a core each", "tuned": "by seed 100, one run a rate"}
     protocol.write(
         "race",
-        "Steps to the validation loss that a tuned AdamW leaves",
+        "Steps to the validation loss of a tuned AdamW",
         conditions(
             [Program("steps", (RECIPE, "steps", "APP", "NAME"))], SEEDS, directory, **parallel
         ),

@@ -130,7 +130,7 @@ def main() -> None:
     header = ["searches", "kills of a worker", "of the chief", "of all", "starts"]
     header += ["finished trials lost", "tables that differ"]
     title = (
-        f"{done} SIGKILLs at random instants over searches of {options.trials} trials, 2 workers"
+        f"{done} SIGKILLs at random times over searches of {options.trials} trials, 2 workers"
     )
     protocol.write("search_kills", title, conditions, runs, Table(header, rows))
 

@@ -204,7 +204,7 @@ def main() -> None:
             print(*rows[-1], sep="  ", file=sys.stderr)
     programs = [Program(searcher, ("benchmarks/searches.py",)) for searcher in SEARCHERS]
     conditions = protocol.block(programs, options.seeds) | {"how": "looked up"}
-    header = ["validation loss", "default flags", "best there is", *SEARCHERS]
+    header = ["validation loss", "default flags", "best combination", *SEARCHERS]
     header.append("seeds better, equal, worse than random with twice the epochs")
     title = f"Searches with the epochs of {TRIALS} whole trials"
     protocol.write("searches", title, conditions, runs, Table(header, rows))

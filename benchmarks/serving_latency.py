@@ -128,7 +128,7 @@ def main() -> None:
             started = programs(export, url, options.requests)
             runs = protocol.in_turn(started, REPEATS, directory)
         runs += first_requests(run, directory, REPEATS)
-    title = "MNIST's network asked for one picture at a time: medians of the runs"
+    title = "MNIST's network, one image in each request: medians of the runs"
     protocol.write("serving", title, conditions(started), runs, table(runs), numbers=numbers(runs))
 
 
