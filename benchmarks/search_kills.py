@@ -129,9 +129,7 @@ def main() -> None:
     rows = [[str(len(runs)), *(str(counts[name]) for name in names), str(differ)]]
     header = ["searches", "kills of a worker", "of the chief", "of all", "starts"]
     header += ["finished trials lost", "tables that differ"]
-    title = (
-        f"{done} SIGKILLs at random times over searches of {options.trials} trials, 2 workers"
-    )
+    title = f"{done} SIGKILLs at random times over searches of {options.trials} trials, 2 workers"
     protocol.write("search_kills", title, conditions, runs, Table(header, rows))
 
 
