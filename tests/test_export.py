@@ -1,4 +1,4 @@
-"""An export answers as in training, where nothing but TensorFlow is known, or is not published."""
+"""An export gives the outputs of training in a process without athanor, or is not published."""
 
 import base64
 import dataclasses
@@ -59,16 +59,16 @@ def version(exported):
 
 
 @pytest.fixture(scope="module")
-def asked(exported, tmp_path_factory):
-    """Raw test images, and what a fresh process answers to them."""
+def fresh_outputs(exported, tmp_path_factory):
+    """Raw test images, and the outputs of a fresh process for them."""
     run = exported(Mnist)
     raw = run.splits.test.numpy(slice(20)).features
     encoded = [base64.b64encode(tf.io.encode_png(image).numpy()).decode() for image in raw]
-    place = tmp_path_factory.mktemp("fresh") / "pictures.json"
-    place.write_text(json.dumps(encoded))
-    # -I: no directory of ours is on the path by chance; no site: nor is the editable install.
+    path = tmp_path_factory.mktemp("fresh") / "pictures.json"
+    path.write_text(json.dumps(encoded))
+    # With -I the process cannot import athanor from the current directory.
     output = subprocess.run(
-        [sys.executable, "-I", "-c", FRESH, str(run.path / "export" / "1"), str(place)],
+        [sys.executable, "-I", "-c", FRESH, str(run.path / "export" / "1"), str(path)],
         capture_output=True,
         text=True,
         check=True,
@@ -107,9 +107,9 @@ def test_an_export_holds_its_labels(version):
 
 def test_signatures_name_their_inputs_and_outputs(version):
     signatures = tf.saved_model.load(version).signatures
-    wanted = {"serving_default": ("pixels", tf.uint8), "encoded": ("image_bytes", tf.string)}
-    assert set(signatures) == set(wanted)
-    for name, (argument, dtype) in wanted.items():
+    expected = {"serving_default": ("pixels", tf.uint8), "encoded": ("image_bytes", tf.string)}
+    assert set(signatures) == set(expected)
+    for name, (argument, dtype) in expected.items():
         (_, inputs), outputs = (
             signatures[name].structured_input_signature,
             signatures[name].structured_outputs,
@@ -123,8 +123,8 @@ def test_signatures_name_their_inputs_and_outputs(version):
 
 
 @pytest.mark.slow
-def test_the_fresh_process_imports_nothing_of_athanor(asked):
-    _, output = asked
+def test_the_fresh_process_imports_nothing_of_athanor(fresh_outputs):
+    _, output = fresh_outputs
     ours = {"apps", "athanor", "pipelines", "training", "serving", "evaluation", "optimizers"}
     assert "tensorflow" in output["modules"]
     assert not ours & set(output["modules"])
@@ -132,18 +132,18 @@ def test_the_fresh_process_imports_nothing_of_athanor(asked):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signature", ["serving_default", "encoded"])
-def test_outputs_of_a_fresh_process_equal_those_of_training(signature, asked, exported):
-    raw, output = asked
-    given = output["answers"][signature]
-    inside = np.asarray(exported(Mnist).model(raw))
-    np.testing.assert_allclose(given["probabilities"], inside, atol=1e-5)
+def test_outputs_of_a_fresh_process_equal_those_of_training(signature, fresh_outputs, exported):
+    raw, output = fresh_outputs
+    outputs = output["answers"][signature]
+    expected = np.asarray(exported(Mnist).model(raw))
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
     labels = exported(Mnist).manifest["labels"]
-    assert given["class"] == [labels[k] for k in inside.argmax(1)]
+    assert outputs["class"] == [labels[k] for k in expected.argmax(1)]
 
 
 @pytest.mark.parametrize("app", [Mnist, Finetune], ids=lambda app: app.name())
 def test_an_export_reads_images_of_any_size(app, exported):
-    """Within a graph as TensorFlow makes it faster, and as `predict` does outside of one."""
+    """The graph of the export resizes images as `predict` does."""
     run = exported(app)
     image = run.splits.test.numpy([0]).features[0]
     sizes = [image.shape[:2], (40, 40), (31, 57), (5, 6)]
@@ -151,8 +151,8 @@ def test_an_export_reads_images_of_any_size(app, exported):
     png = [tf.io.encode_png(tf.cast(one, tf.uint8)) for one in resized]
     encoded = tf.saved_model.load(run.path / "export" / "1").signatures["encoded"]
     fitted = tf.stack([reading_of(run)(tf.io.decode_png(one)) for one in png])
-    given = encoded(image_bytes=tf.stack(png))["probabilities"]
-    np.testing.assert_allclose(given, run.model(fitted), atol=1e-5)
+    outputs = encoded(image_bytes=tf.stack(png))["probabilities"]
+    np.testing.assert_allclose(outputs, run.model(fitted), atol=1e-5)
 
 
 def tampered(run, change):
@@ -172,7 +172,7 @@ def no_number(samples):
 
 @pytest.mark.parametrize("change", [other_answer, pytest.param(no_number, marks=pytest.mark.slow)])
 def test_a_tampered_sample_fails_the_parity_check(change, exported, tmp_path):
-    """Nothing is published, nothing left half-written, earlier exports stay."""
+    """Nothing is published or left incomplete, and earlier exports stay."""
     shutil.copytree(exported(Mnist).path, tmp_path / "run")
     before = sorted(path.name for path in tmp_path.rglob("*"))
     with pytest.raises(ParityError, match="not published"):
@@ -190,7 +190,7 @@ def test_a_tampered_sample_fails_the_parity_check(change, exported, tmp_path):
     ],
 )
 def test_explanations_have_their_own_tolerance(encoded, explain, passes, run, monkeypatch):
-    """It is divided by its own peak, which may be small."""
+    """A heat map is divided by its own peak, which may be small."""
     expected, _ = training_outputs(run)
     answers = {"encoded/class": expected["class"], "explain/heat": np.float32([[0.5 + explain]])}
     answers["encoded/probabilities"] = expected["probabilities"] + np.float32(encoded)
@@ -198,18 +198,18 @@ def test_explanations_have_their_own_tolerance(encoded, explain, passes, run, mo
     samples = {"encoded/input/image_bytes": 0, "explain/input/image_bytes": 0}
     samples["explain/output/heat"] = np.float32([[0.5]])
     if passes:
-        found = parity_check.check_parity(run, "an export", [], samples)
-        assert found["max_abs_diff"] == pytest.approx(1e-6, abs=1e-7)
-        assert found["tolerance"] == 1e-5
-        assert found["tolerances"] == {"explain": 1e-2}
-        assert found["compared"]["encoded"] == ["class", "probabilities"]
+        result = parity_check.check_parity(run, "an export", [], samples)
+        assert result["max_abs_diff"] == pytest.approx(1e-6, abs=1e-7)
+        assert result["tolerance"] == 1e-5
+        assert result["tolerances"] == {"explain": 1e-2}
+        assert result["compared"]["encoded"] == ["class", "probabilities"]
         return
     with pytest.raises(ParityError, match="not published"):
         parity_check.check_parity(run, "an export", [], samples)
 
 
 def test_changed_labels_fail_the_parity_check(copied):
-    """Also where the whole run says otherwise since."""
+    """Also if the manifest of the run holds the changed labels."""
     copied.manifest["labels"].reverse()
     with pytest.raises(ParityError, match=r"class \[0\] is '\d', in training '\d'"):
         export(copied)
@@ -252,57 +252,59 @@ def test_files_of_killed_exports_are_removed_and_running_exports_are_not(copied,
             assert (folder / "saved_model.pb").is_file()
         return {"signatures": {}}
 
-    left = copied.path / "export" / ".writing-killed"
-    (left / "variables").mkdir(parents=True)
+    abandoned = copied.path / "export" / ".writing-killed"
+    (abandoned / "variables").mkdir(parents=True)
     monkeypatch.setattr(savedmodel, "write", write)
     assert Path(export(copied)["export"]).name == "2"
     assert sorted(path.name for path in (copied.path / "export").iterdir()) == ["1", "2"]
 
 
 def test_a_version_is_synced_before_and_after_its_rename(copied, monkeypatch):
-    kept = []
+    synced = []
     monkeypatch.setattr(
-        version_folders, "_fsync", lambda path: kept.append((path.name, path.exists()))
+        version_folders, "_fsync", lambda path: synced.append((path.name, path.exists()))
     )
     monkeypatch.setattr(savedmodel, "write", lambda *_, **__: {"signatures": {}})
     export(copied)
-    *files, written, folder = kept
+    *files, written, folder = synced
     assert {name for name, _ in files} == {"parity.json", SIGNATURE_FILE}
     assert written[0].startswith(".writing-")
     assert folder == ("export", True)
 
 
-def told(run):
+def read_about(run):
     return json.loads((run.path / "export" / "1" / ABOUT).read_text())
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
 def test_about_json_describes_the_export(app, exported):
     run = exported(app)
-    content, directory = told(run), run.path / "export" / "1"
+    content, directory = read_about(run), run.path / "export" / "1"
     for name in ("app", "question", "answer", "labels"):
         assert content[name] == run.manifest[name]
     loaded = tf.saved_model.load(directory)
     assert set(content["signatures"]) == set(loaded.signatures)
     for name, signature in loaded.signatures.items():
-        given = content["signatures"][name]
+        described = content["signatures"][name]
         (_, inputs), outputs = signature.structured_input_signature, signature.structured_outputs
-        for side, specs in ((given["inputs"], inputs), (given["outputs"], outputs)):
+        for side, specs in ((described["inputs"], inputs), (described["outputs"], outputs)):
             assert {key: spec["dtype"] for key, spec in side.items()} == {
                 key: spec.dtype.name for key, spec in specs.items()
             }
             for key, spec in specs.items():
                 assert side[key]["shape"] == spec.shape.as_list()
-    asked = content["example_signature"]
+    signature_name = content["example_signature"]
     assert len(content["examples"]) == 3
     for row in content["examples"]:
-        assert set(row) == set(content["signatures"][asked]["inputs"])
+        assert set(row) == set(content["signatures"][signature_name]["inputs"])
     request = json.loads((directory / savedmodel.SAMPLE_REQUEST).read_text())
-    assert request == {"signature_name": asked, "instances": content["examples"]}
+    assert request == {"signature_name": signature_name, "instances": content["examples"]}
 
 
 def test_about_json_has_the_entries_of_the_modality(exported):
-    image, row, ids = (told(exported(app)) for app in (Mnist, apps.Regression, apps.Recommender))
+    image, row, ids = (
+        read_about(exported(app)) for app in (Mnist, apps.Regression, apps.Recommender)
+    )
     assert image["image"] == {"height": 8, "width": 8, "channels": 1}
     assert base64.b64decode(image["examples"][0]["image_bytes"]["b64"])[1:4] == b"PNG"
     assert [column["name"] for column in row["columns"]] == [*kinds_of(exported(apps.Regression))]
@@ -315,8 +317,8 @@ def test_about_json_has_the_entries_of_the_modality(exported):
     assert (len(ids["users"]), len(ids["items"])) == (0, 20)
 
 
-def published(version):
-    """All that a server tells, and what lies beside the model to be asked."""
+def published_bytes(version):
+    """Return the content of all files that a server publishes."""
     names = (ABOUT, savedmodel.SAMPLE_REQUEST, RECORDS)
     return b"".join((version / name).read_bytes() for name in names if (version / name).exists())
 
@@ -326,9 +328,9 @@ def published(version):
 )
 def test_an_export_publishes_no_example_of_the_data(app, exported):
     run = exported(app)
-    content, raw = published(run.path / "export" / "1"), run.samples.raw
-    given = told(run)
-    assert given["examples_from"] == "schema"
+    content, raw = published_bytes(run.path / "export" / "1"), run.samples.raw
+    about = read_about(run)
+    assert about["examples_from"] == "schema"
     if app is apps.Recommender:
         assert not [user for user in run.splits.train.numpy().features["user"] if user in content]
     elif app is apps.Text:
@@ -339,17 +341,17 @@ def test_an_export_publishes_no_example_of_the_data(app, exported):
     else:
         columns = unpack_columns(raw, run.manifest["data"]["spec"]["columns"])
         rows = set(zip(*(column.tolist() for column in columns.values()), strict=True))
-        shown = [tuple(one[name] for name in columns) for one in given["examples"]]
+        shown = [tuple(one[name] for name in columns) for one in about["examples"]]
         assert len(shown) == 3 and not rows & set(shown)
 
 
 def test_with_examples_an_export_publishes_examples_of_the_data(exported, tmp_path):
     run = exported(apps.Recommender)
     savedmodel.write(run, tmp_path, with_examples=True)
-    given = json.loads((tmp_path / ABOUT).read_text())
-    assert given["examples_from"] == "data"
-    assert given["users"][0] == "user 0"
-    assert given["examples"][0]["user"] == run.samples.raw["user"][0].decode()
+    about = json.loads((tmp_path / ABOUT).read_text())
+    assert about["examples_from"] == "data"
+    assert about["users"][0] == "user 0"
+    assert about["examples"][0]["user"] == run.samples.raw["user"][0].decode()
 
 
 def test_about_json_has_the_score_of_an_evaluated_run(copied):
@@ -357,16 +359,16 @@ def test_about_json_has_the_score_of_an_evaluated_run(copied):
     intervals = {"accuracy": [0.4, 0.6], "loss": [1.0, 3.0]}
     scores = {"test": {"accuracy": 0.5, "loss": 2.0}, "intervals": intervals}
     (copied.path / "scores.json").write_text(json.dumps(scores))
-    wanted = {"metric": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6}
-    assert model_info.describe(copied, {}, {})["score"] == wanted
+    expected = {"metric": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6}
+    assert model_info.describe(copied, {}, {})["score"] == expected
 
 
 def test_about_json_has_the_remarks_of_the_evaluation(copied):
     assert model_info.describe(copied, {}, {})["remarks"] == []
     scores = {"test": {"accuracy": 0.5}, "intervals": {"accuracy": [0.4, 0.6]}}
-    told = ["This model loses to softmax regression."]
-    (copied.path / "scores.json").write_text(json.dumps(scores | {"remarks": told}))
-    assert model_info.describe(copied, {}, {})["remarks"] == told
+    remarks = ["This model loses to softmax regression."]
+    (copied.path / "scores.json").write_text(json.dumps(scores | {"remarks": remarks}))
+    assert model_info.describe(copied, {}, {})["remarks"] == remarks
 
 
 def test_missing_numbers_become_typical_values_in_json():
@@ -379,19 +381,19 @@ def test_missing_numbers_become_typical_values_in_json():
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.name())
 def test_warm_up_requests_call_every_signature(app, exported):
-    """The records are those that TensorFlow Serving reads, and every one is answered."""
+    """TensorFlow Serving can parse the records, and every signature accepts its request."""
     logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     directory = exported(app).path / "export" / "1"
     signatures = tf.saved_model.load(directory).signatures
-    answered = set()
+    called = set()
     for record in tf.data.TFRecordDataset(str(directory / RECORDS)):
         request = logs.PredictionLog.FromString(record.numpy()).predict_log.request
         assert request.model_spec.name == app.name()
         inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
         name = request.model_spec.signature_name
         signatures[name](**{key: tf.constant(value) for key, value in inputs.items()})
-        answered.add(name)
-    assert answered == set(signatures)
+        called.add(name)
+    assert called == set(signatures)
 
 
 def test_without_the_extra_a_note_replaces_the_warm_up_requests(copied, monkeypatch, tmp_path):
@@ -416,8 +418,8 @@ def test_predictions_name_the_three_most_probable_classes(copied):
         guesses = [row, *row["next"]]
         order = np.argsort(-answer)[:3]
         assert [guess["class"] for guess in guesses] == [str(k) for k in order]
-        found = [guess["probability"] for guess in guesses]
-        np.testing.assert_allclose(found, answer[order], atol=1e-5)
+        probabilities = [guess["probability"] for guess in guesses]
+        np.testing.assert_allclose(probabilities, answer[order], atol=1e-5)
 
 
 def test_example_files_are_named_by_their_class(copied):
@@ -452,9 +454,9 @@ def test_an_unreadable_file_does_not_stop_other_predictions(copied, run_cli):
 
 def test_an_image_with_too_many_pixels_is_refused(copied):
     picture = Path(examples(copied)[0])
-    held = bytearray(picture.read_bytes())
-    held[16:24] = (2**20).to_bytes(4) * 2
-    picture.write_bytes(held)
+    content = bytearray(picture.read_bytes())
+    content[16:24] = (2**20).to_bytes(4) * 2
+    picture.write_bytes(content)
     with pytest.raises(UnreadableError, match="1048576 x 1048576 pixels; expected at most"):
         predict(copied, [str(picture)])
 

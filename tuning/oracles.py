@@ -220,7 +220,7 @@ class JournaledOracle(keras_tuner.Oracle):
         return trial
 
     def _lost_workers(self) -> set[str]:
-        """Workers that have a trial and are lost."""
+        """Return the workers that have a trial and are lost."""
         timeout = self.limits.worker_timeout
         if not timeout:
             return self.ongoing_trials.keys() - self.last_contact.keys()
