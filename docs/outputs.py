@@ -37,6 +37,8 @@ def records(output: str) -> list[str]:
 
 def masked(line: str) -> str:
     """Replace what differs between two runs in a line: numbers and the width of columns."""
+    # The faster precision is measured, and a busy machine may measure the other one.
+    line = line.replace("precision mixed_bfloat16", "precision float32")
     return re.sub(r"\s+|-{3,}", " ", re.sub(r"\d[\d.,e+-]*(m(?=s/step))?", "#", line)).strip()
 
 
