@@ -24,9 +24,9 @@ def adabelief(
     epsilon: float = 1e-16,
 ) -> Arrays:
     """Zhuang et al. 2020, algorithm 2."""
-    w = [np.array(one, "float64") for one in weights]
-    m = [np.zeros_like(one) for one in w]
-    s = [np.zeros_like(one) for one in w]
+    w = [np.array(array, "float64") for array in weights]
+    m = [np.zeros_like(array) for array in w]
+    s = [np.zeros_like(array) for array in w]
     for t in range(1, steps + 1):
         for k, g in enumerate(gradient(w)):
             m[k] = beta_1 * m[k] + (1 - beta_1) * g
@@ -47,9 +47,9 @@ def radam(
     threshold: int = 5,
 ) -> Arrays:
     """Liu et al. 2020, algorithm 2."""
-    w = [np.array(one, "float64") for one in weights]
-    m = [np.zeros_like(one) for one in w]
-    v = [np.zeros_like(one) for one in w]
+    w = [np.array(array, "float64") for array in weights]
+    m = [np.zeros_like(array) for array in w]
+    v = [np.zeros_like(array) for array in w]
     rho_inf = 2 / (1 - beta_2) - 1
     for t in range(1, steps + 1):
         rho = rho_inf - 2 * t * beta_2**t / (1 - beta_2**t)
@@ -77,9 +77,9 @@ def yogi(
     initial: float = 1e-6,
 ) -> Arrays:
     """Zaheer et al. 2018, algorithm 2, with Adam's correction of the bias."""
-    w = [np.array(one, "float64") for one in weights]
-    m = [np.zeros_like(one) for one in w]
-    v = [np.full_like(one, initial) for one in w]
+    w = [np.array(array, "float64") for array in weights]
+    m = [np.zeros_like(array) for array in w]
+    v = [np.full_like(array, initial) for array in w]
     for t in range(1, steps + 1):
         for k, g in enumerate(gradient(w)):
             m[k] = beta_1 * m[k] + (1 - beta_1) * g
@@ -100,8 +100,8 @@ def adan(
 ) -> Arrays:
     """Xie et al. 2024, algorithm 1; the paper's betas are 1 - `betas`."""
     beta_1, beta_2, beta_3 = (1 - beta for beta in betas)  # the paper's
-    w = [np.array(one, "float64") for one in weights]
-    m, d, n = ([np.zeros_like(one) for one in w] for _ in range(3))
+    w = [np.array(array, "float64") for array in weights]
+    m, d, n = ([np.zeros_like(array) for array in w] for _ in range(3))
     previous: Arrays = []
     for t in range(1, steps + 1):
         gradients_at = gradient(w)
@@ -131,8 +131,8 @@ def novograd(
     weight_decay: float = 0.0,
 ) -> Arrays:
     """Ginsburg et al. 2019, algorithm 1."""
-    w = [np.array(one, "float64") for one in weights]
-    m, v = [np.zeros_like(one) for one in w], [0.0] * len(w)
+    w = [np.array(array, "float64") for array in weights]
+    m, v = [np.zeros_like(array) for array in w], [0.0] * len(w)
     for t in range(steps):
         for k, g in enumerate(gradient(w)):
             square = (g**2).sum()
@@ -152,8 +152,8 @@ def lars(
     weight_decay: float = 0.0,
 ) -> Arrays:
     """You et al. 2017, algorithm 1; SGD with momentum for vectors."""
-    w = [np.array(one, "float64") for one in weights]
-    v = [np.zeros_like(one) for one in w]
+    w = [np.array(array, "float64") for array in weights]
+    v = [np.zeros_like(array) for array in w]
     for _ in range(steps):
         for k, g in enumerate(gradient(w)):
             ratio = 1.0
@@ -171,8 +171,8 @@ def nesterov(
     weights: Arrays, gradient: Gradient, steps: int, rate: float, momentum: float = 0.9
 ) -> Arrays:
     """Sutskever et al. 2013, equations 3 and 4, for the variables at the look-ahead point."""
-    w = [np.array(one, "float64") for one in weights]
-    v = [np.zeros_like(one) for one in w]
+    w = [np.array(array, "float64") for array in weights]
+    v = [np.zeros_like(array) for array in w]
     for _ in range(steps):
         for k, g in enumerate(gradient(w)):
             v[k] = momentum * v[k] - rate * g
@@ -192,9 +192,9 @@ def prodigy(
     weight_decay: float = 0.0,
 ) -> Arrays:
     """Mishchenko and Defazio 2024, algorithm 4."""
-    w = [np.array(one, "float64") for one in weights]
-    start = [one.copy() for one in w]
-    m, v, s = ([np.zeros_like(one) for one in w] for _ in range(3))
+    w = [np.array(array, "float64") for array in weights]
+    start = [array.copy() for array in w]
+    m, v, s = ([np.zeros_like(array) for array in w] for _ in range(3))
     r, d, beta = 0.0, initial, np.sqrt(beta_2)
     for _ in range(steps):
         gradients_at = gradient(w)
@@ -207,7 +207,7 @@ def prodigy(
             s[k] = beta * s[k] + (1 - beta) * rate * d**2 * g
             step = m[k] / (np.sqrt(v[k]) + d * epsilon) + weight_decay * w[k]
             w[k] = w[k] - rate * d * step
-        d = max(d, r / sum(np.abs(one).sum() for one in s))
+        d = max(d, r / sum(np.abs(array).sum() for array in s))
     return w
 
 
@@ -222,8 +222,8 @@ def soap(
     frequency: int = 10,
 ) -> Arrays:
     """Vyas et al. 2025, algorithms 3 and 4; the first step only computes the bases."""
-    w = [np.array(one, "float64") for one in weights]
-    m, v = ([np.zeros_like(one) for one in w] for _ in range(2))
+    w = [np.array(array, "float64") for array in weights]
+    m, v = ([np.zeros_like(array) for array in w] for _ in range(2))
     first = [_outer_products(g) for g in gradient(w)]
     factors = [[(1 - beta_2) * part for part in parts] for parts in first]
     bases = [[np.linalg.eigh(part)[1][:, ::-1] for part in parts] for parts in factors]
@@ -256,10 +256,10 @@ def lookahead(
     slow_step_size: float = 0.5,
 ) -> Arrays:
     """Zhang et al. 2019, algorithm 1, with gradient descent as inner optimizer."""
-    w = [np.array(one, "float64") for one in weights]
-    slow = [one.copy() for one in w]
+    w = [np.array(array, "float64") for array in weights]
+    slow = [array.copy() for array in w]
     for t in range(1, steps + 1):
-        w = [one - rate * g for one, g in zip(w, gradient(w), strict=True)]
+        w = [array - rate * g for array, g in zip(w, gradient(w), strict=True)]
         if t % sync_period == 0:
             slow = [a + slow_step_size * (b - a) for a, b in zip(slow, w, strict=True)]
             w = slow
@@ -279,8 +279,8 @@ def schedulefree(
     weights: Arrays, gradient: Gradient, steps: int, rate: float, momentum: float = 0.9
 ) -> Arrays:
     """Defazio et al. 2024, equations 1 to 3, of gradient descent; returns y."""
-    x = [np.array(one, "float64") for one in weights]
-    z, y = ([one.copy() for one in x] for _ in range(2))
+    x = [np.array(array, "float64") for array in weights]
+    z, y = ([array.copy() for array in x] for _ in range(2))
     for t in range(1, steps + 1):
         for k, g in enumerate(gradient(y)):
             z[k] = z[k] - rate * g

@@ -15,9 +15,9 @@ Gradient = Callable[[Arrays], Arrays]
 
 def sgd(weights: Arrays, gradient: Gradient, steps: int, rate: float) -> Arrays:
     """Gradient descent."""
-    w = [np.array(one, "float64") for one in weights]
+    w = [np.array(array, "float64") for array in weights]
     for _ in range(steps):
-        w = [one - rate * g for one, g in zip(w, gradient(w), strict=True)]
+        w = [array - rate * g for array, g in zip(w, gradient(w), strict=True)]
     return w
 
 
@@ -30,8 +30,8 @@ def adagrad(
     initial_accumulator_value: float = 0.1,
 ) -> Arrays:
     """Duchi et al. 2011, figure 1, with squares that start at `initial_accumulator_value`."""
-    w = [np.array(one, "float64") for one in weights]
-    s = [np.full_like(one, initial_accumulator_value) for one in w]
+    w = [np.array(array, "float64") for array in weights]
+    s = [np.full_like(array, initial_accumulator_value) for array in w]
     for _ in range(steps):
         for k, g in enumerate(gradient(w)):
             s[k] = s[k] + g**2
@@ -48,8 +48,8 @@ def rmsprop(
     epsilon: float = 1e-7,
 ) -> Arrays:
     """Hinton 2012, lecture 6e; epsilon inside the square root."""
-    w = [np.array(one, "float64") for one in weights]
-    s = [np.zeros_like(one) for one in w]
+    w = [np.array(array, "float64") for array in weights]
+    s = [np.zeros_like(array) for array in w]
     for _ in range(steps):
         for k, g in enumerate(gradient(w)):
             s[k] = rho * s[k] + (1 - rho) * g**2
@@ -66,8 +66,8 @@ def adadelta(
     epsilon: float = 1e-7,
 ) -> Arrays:
     """Zeiler 2012, algorithm 1."""
-    w = [np.array(one, "float64") for one in weights]
-    s, u = ([np.zeros_like(one) for one in w] for _ in range(2))
+    w = [np.array(array, "float64") for array in weights]
+    s, u = ([np.zeros_like(array) for array in w] for _ in range(2))
     for _ in range(steps):
         for k, g in enumerate(gradient(w)):
             s[k] = rho * s[k] + (1 - rho) * g**2
@@ -88,8 +88,8 @@ def adam(
     weight_decay: float = 0.0,
 ) -> Arrays:
     """Kingma and Ba 2015, the form before section 2.1's end, with epsilon after the root."""
-    w = [np.array(one, "float64") for one in weights]
-    m, v = ([np.zeros_like(one) for one in w] for _ in range(2))
+    w = [np.array(array, "float64") for array in weights]
+    m, v = ([np.zeros_like(array) for array in w] for _ in range(2))
     for t in range(1, steps + 1):
         alpha = rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
         for k, g in enumerate(gradient(w)):
@@ -117,8 +117,8 @@ def adamax(
     epsilon: float = 1e-7,
 ) -> Arrays:
     """Kingma and Ba 2015, algorithm 2."""
-    w = [np.array(one, "float64") for one in weights]
-    m, u = ([np.zeros_like(one) for one in w] for _ in range(2))
+    w = [np.array(array, "float64") for array in weights]
+    m, u = ([np.zeros_like(array) for array in w] for _ in range(2))
     for t in range(1, steps + 1):
         for k, g in enumerate(gradient(w)):
             m[k] = beta_1 * m[k] + (1 - beta_1) * g
@@ -137,8 +137,8 @@ def nadam(
     epsilon: float = 1e-7,
 ) -> Arrays:
     """Dozat 2015, algorithm 2, with the momentum warmup of 0.96^(t / 250)."""
-    w = [np.array(one, "float64") for one in weights]
-    m, v = ([np.zeros_like(one) for one in w] for _ in range(2))
+    w = [np.array(array, "float64") for array in weights]
+    m, v = ([np.zeros_like(array) for array in w] for _ in range(2))
     product = 1.0
     for t in range(1, steps + 1):
         mu, next_mu = (beta_1 * (1 - 0.5 * 0.96 ** (0.004 * k)) for k in (t, t + 1))
@@ -160,8 +160,8 @@ def lion(
     beta_2: float = 0.99,
 ) -> Arrays:
     """Chen et al. 2023, algorithm 2."""
-    w = [np.array(one, "float64") for one in weights]
-    m = [np.zeros_like(one) for one in w]
+    w = [np.array(array, "float64") for array in weights]
+    m = [np.zeros_like(array) for array in w]
     for _ in range(steps):
         for k, g in enumerate(gradient(w)):
             w[k] = w[k] - rate * np.sign(beta_1 * m[k] + (1 - beta_1) * g)
@@ -179,8 +179,8 @@ def lamb(
     epsilon: float = 1e-7,
 ) -> Arrays:
     """You et al. 2020, algorithm 2."""
-    w = [np.array(one, "float64") for one in weights]
-    m, v = ([np.zeros_like(one) for one in w] for _ in range(2))
+    w = [np.array(array, "float64") for array in weights]
+    m, v = ([np.zeros_like(array) for array in w] for _ in range(2))
     for t in range(1, steps + 1):
         for k, g in enumerate(gradient(w)):
             m[k] = beta_1 * m[k] + (1 - beta_1) * g

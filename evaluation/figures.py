@@ -39,8 +39,8 @@ def draw(run: Run, predictions: Any) -> DrawnFigures:
         }
         for name, figure in figures.items():
             caption(figure, _caption(run))
-            with atomic_write(run.path / name) as beside:
-                figure.savefig(beside, format="png", bbox_inches="tight")
+            with atomic_write(run.path / name) as temporary:
+                figure.savefig(temporary, format="png", bbox_inches="tight")
             pyplot.close(figure)
     return DrawnFigures(list(figures), [note for note in [fonts().note()] if note])
 

@@ -72,8 +72,8 @@ def _significant_difference(
     low, high = np.quantile(metric(name).sign * (other_resamples - own_resamples), TAILS)
     if low <= 0:
         return ""
-    places = max(decimals(low, high), decimals(own, other))
-    texts = [rounded(value, places) for value in (own, other, low, high)]
+    num_decimals = max(decimals(low, high), decimals(own, other))
+    texts = [rounded(value, num_decimals) for value in (own, other, low, high)]
     return (
         f"{name} {texts[0]} against {texts[1]} (95 % interval of the difference "
         f"{texts[2]} to {texts[3]})"

@@ -22,9 +22,9 @@ def _decimals_of(value: float) -> int:
     return min(max(NUM_DIGITS - 1 - exponent, 0), NUM_DIGITS)
 
 
-def rounded(value: float, places: int) -> str:
+def rounded(value: float, num_decimals: int) -> str:
     """Round to a number of decimals; -1 rounds to tens, -2 to hundreds and so on."""
-    return f"{round(value, places) + 0.0:,.{max(places, 0)}f}"  # + 0.0 turns -0 into 0
+    return f"{round(value, num_decimals) + 0.0:,.{max(num_decimals, 0)}f}"  # + 0.0 turns -0 into 0
 
 
 def number(value: float) -> str:
@@ -36,15 +36,15 @@ def number(value: float) -> str:
 
 def with_interval(value: float, interval: tuple[float, float] | list[float]) -> str:
     """Write a score and its interval, such as `24,900 [21,500, 28,600]`."""
-    places = decimals(*interval)
-    low, high = (rounded(end, places) for end in interval)
-    return f"{rounded(value, places)} [{low}, {high}]"
+    num_decimals = decimals(*interval)
+    low, high = (rounded(end, num_decimals) for end in interval)
+    return f"{rounded(value, num_decimals)} [{low}, {high}]"
 
 
 def with_spread(value: float, spread: float) -> str:
     """Write a mean and its standard deviation."""
-    places = decimals(-spread, spread) if spread else _decimals_of(abs(value))
-    return f"{rounded(value, places)} ± {rounded(spread, places)}"
+    num_decimals = decimals(-spread, spread) if spread else _decimals_of(abs(value))
+    return f"{rounded(value, num_decimals)} ± {rounded(spread, num_decimals)}"
 
 
 def amount(difference: float, metric: Metric) -> str:
@@ -56,8 +56,8 @@ def amount(difference: float, metric: Metric) -> str:
 
 
 def _two_digits(value: float) -> str:
-    places = 1 - math.floor(math.log10(abs(value))) if value else 0
-    text = rounded(value, min(places, MAX_DECIMALS))
+    num_decimals = 1 - math.floor(math.log10(abs(value))) if value else 0
+    text = rounded(value, min(num_decimals, MAX_DECIMALS))
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

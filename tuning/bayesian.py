@@ -44,8 +44,8 @@ class Bayesian(ModelBased):
             return self.random_values(number)
         if not (preceding := self.preceding_trials(number)):
             return {"status": "RUNNING", "values": fresh[0]}
-        points = self._to_unit_cube([one.hyperparameters.values for one in preceding])
-        scores = self._final_scores([one.trial_id for one in preceding])
+        points = self._to_unit_cube([trial.hyperparameters.values for trial in preceding])
+        scores = self._final_scores([trial.trial_id for trial in preceding])
         improvement = _improvement(points, scores, self._to_unit_cube(fresh))
         return {"status": "RUNNING", "values": fresh[int(np.argmax(improvement))]}
 
@@ -55,17 +55,17 @@ class Bayesian(ModelBased):
 
     def _from_unit_cube(self, draw: np.ndarray) -> dict[str, Any]:
         pairs = zip(self._space, draw, strict=True)
-        return {one.name: one.prob_to_value(float(position)) for one, position in pairs}
+        return {hp.name: hp.prob_to_value(float(position)) for hp, position in pairs}
 
     def _to_unit_cube(self, values_of_trials: list[dict[str, Any]]) -> np.ndarray:
         """Return points in the unit cube; an unordered choice has a coordinate for each value."""
         columns: list[list[float]] = []
-        for one in self._space:
-            given = [values[one.name] for values in values_of_trials]
-            if type(one).__name__ == "Choice" and not one.ordered:
-                columns += [[float(value == choice) for value in given] for choice in one.values]
+        for hp in self._space:
+            given = [values[hp.name] for values in values_of_trials]
+            if type(hp).__name__ == "Choice" and not hp.ordered:
+                columns += [[float(value == choice) for value in given] for choice in hp.values]
             else:
-                columns.append([one.value_to_prob(value) for value in given])
+                columns.append([hp.value_to_prob(value) for value in given])
         return np.array(columns).T
 
     def _final_scores(self, names: list[str]) -> np.ndarray:
@@ -75,7 +75,7 @@ class Bayesian(ModelBased):
         """
         sign = -1.0 if self.objective.direction == "max" else 1.0
         curves = {
-            name: {one.step: sign * one.scores[SCORE] for one in self.reports[name]}
+            name: {report.step: sign * report.scores[SCORE] for report in self.reports[name]}
             for name in names
         }
         complete = [curve for name, curve in curves.items() if curve and name not in self.pruned]

@@ -30,8 +30,8 @@ def draw(oracle: JournaledOracle, directory: Path, objective: str) -> list[str]:
             caption(
                 figure, f"search {directory.name}, {len(oracle.finished())} trials; {objective}"
             )
-            with atomic_write(directory / name) as beside:
-                figure.savefig(beside, format="png", bbox_inches="tight")
+            with atomic_write(directory / name) as temporary:
+                figure.savefig(temporary, format="png", bbox_inches="tight")
             pyplot.close(figure)
     return list(figures)
 
@@ -54,9 +54,9 @@ def importance(oracle: JournaledOracle) -> dict[str, float]:
 
 
 def _scores(oracle: JournaledOracle, objective: str) -> Any:
-    done = sorted(oracle.finished(), key=lambda one: oracle.seconds[one.trial_id][-1])
-    minutes = [oracle.seconds[one.trial_id][-1] / 60 for one in done]
-    scores = np.array([one.score for one in done])
+    completed = sorted(oracle.finished(), key=lambda trial: oracle.seconds[trial.trial_id][-1])
+    minutes = [oracle.seconds[trial.trial_id][-1] / 60 for trial in completed]
+    scores = np.array([trial.score for trial in completed])
     better = np.minimum if oracle.objective.direction == "min" else np.maximum
     figure, axes = pyplot.subplots(figsize=(6, 3.2), layout="constrained")
     axes.plot(minutes, scores, "o", color=FAINT, label="a trial")
@@ -81,15 +81,16 @@ def _importance(shares: dict[str, float]) -> Any:
 
 def _parallel(oracle: JournaledOracle, objective: str) -> Any:
     """Draw a line for each trial through its values and its score; better trials are darker."""
-    done = oracle.finished()[::-1]
-    names = [one.name for one in oracle.get_space().space]
-    columns = {name: [one.hyperparameters.values.get(name) for one in done] for name in names}
-    columns[objective] = [one.score for one in done]
+    completed = oracle.finished()[::-1]
+    names = [parameter.name for parameter in oracle.get_space().space]
+    values = [trial.hyperparameters.values for trial in completed]
+    columns = {name: [row.get(name) for row in values] for name in names}
+    columns[objective] = [trial.score for trial in completed]
     figure, axes = pyplot.subplots(figsize=(1.5 * len(columns) + 1, 3.6), layout="constrained")
     heights = np.array(
         [_axis_positions(axes, k, values) for k, values in enumerate(columns.values())]
     )
-    colours = pyplot.get_cmap("viridis_r")(np.linspace(0, 1, len(done)))
+    colours = pyplot.get_cmap("viridis_r")(np.linspace(0, 1, len(completed)))
     for line, colour in zip(heights.T, colours, strict=True):
         axes.plot(range(len(columns)), line, color=colour, alpha=0.8)
     axes.set_xticks(range(len(columns)), list(columns))
@@ -100,21 +101,21 @@ def _parallel(oracle: JournaledOracle, objective: str) -> Any:
     return figure
 
 
-def _axis_positions(axes: Any, place: int, values: list[Any]) -> np.ndarray:
+def _axis_positions(axes: Any, x: int, values: list[Any]) -> np.ndarray:
     """Return the position of each value on its axis, from 0 to 1; label the ends of the axis."""
     if not all(isinstance(value, int | float) for value in values):
         names = sorted({str(value) for value in values})
         positions = {name: k / max(1, len(names) - 1) for k, name in enumerate(names)}
         for name, position in positions.items():
-            _label(axes, place, position, name)
+            _label(axes, x, position, name)
         return np.array([positions[str(value)] for value in values])
     numbers = np.array(values, float)
     low, high = numbers.min(), numbers.max()
     differ = (digits for digits in range(2, 17) if f"{low:.{digits}g}" != f"{high:.{digits}g}")
     digits = next(differ, 2) + 1
-    _label(axes, place, 0.0, f"{low:.{digits}g}")
+    _label(axes, x, 0.0, f"{low:.{digits}g}")
     if high > low:
-        _label(axes, place, 1.0, f"{high:.{digits}g}")
+        _label(axes, x, 1.0, f"{high:.{digits}g}")
     scaled = np.log(numbers) if _needs_log_scale(numbers) else numbers
     extent = np.ptp(scaled)
     return (scaled - scaled.min()) / extent if extent else np.zeros(len(scaled))
@@ -125,8 +126,8 @@ def _needs_log_scale(values: np.ndarray) -> bool:
     return bool(values.min() > 0 and values.max() / values.min() > MIN_LOG_SCALE_RATIO)
 
 
-def _label(axes: Any, place: int, height: float, text: str) -> None:
+def _label(axes: Any, x: int, height: float, text: str) -> None:
     box = {"boxstyle": "square,pad=0.1", "color": "white"}  # hides the lines behind it
     axes.annotate(
-        text, (place, height), (4, 0), textcoords="offset points", va="center", fontsize=8, bbox=box
+        text, (x, height), (4, 0), textcoords="offset points", va="center", fontsize=8, bbox=box
     )

@@ -112,26 +112,26 @@ def to_optuna(
     return create_trial(
         state=state,
         values=[reports[-1].scores[name] for name in names] if completed else None,
-        params={one.name: _param(one, trial.hyperparameters.values[one.name]) for one in space},
-        distributions={one.name: distribution(one) for one in space},
+        params={hp.name: _param(hp, trial.hyperparameters.values[hp.name]) for hp in space},
+        distributions={hp.name: distribution(hp) for hp in space},
         intermediate_values={report.step: report.scores[SCORE] for report in reports},
     )
 
 
-def distribution(one: Any) -> BaseDistribution:
+def distribution(hp: Any) -> BaseDistribution:
     """Return Optuna's form of a hyperparameter; ordered values are represented by their index."""
-    if is_ordered(one):
-        return IntDistribution(0, len(one.values) - 1)
-    if type(one).__name__ == "Choice":
-        return CategoricalDistribution(one.values)
-    kind = IntDistribution if type(one).__name__ == "Int" else FloatDistribution
-    return kind(one.min_value, one.max_value, log=one.sampling == "log")
+    if is_ordered(hp):
+        return IntDistribution(0, len(hp.values) - 1)
+    if type(hp).__name__ == "Choice":
+        return CategoricalDistribution(hp.values)
+    kind = IntDistribution if type(hp).__name__ == "Int" else FloatDistribution
+    return kind(hp.min_value, hp.max_value, log=hp.sampling == "log")
 
 
-def _param(one: Any, value: Any) -> Any:
-    return one.values.index(value) if is_ordered(one) else value
+def _param(hp: Any, value: Any) -> Any:
+    return hp.values.index(value) if is_ordered(hp) else value
 
 
-def is_ordered(one: Any) -> bool:
+def is_ordered(hp: Any) -> bool:
     """Whether a hyperparameter is a choice of ordered values."""
-    return type(one).__name__ == "Choice" and one.ordered
+    return type(hp).__name__ == "Choice" and hp.ordered

@@ -62,7 +62,7 @@ def artifact_costs(run: Run, *, trust: bool = False) -> dict[str, float]:
     `latency` is in milliseconds for one input, the median of 50 calls; `size` in megabytes.
     Raises ProvenanceError for an artifact that another user exported, unless `trust` allows it.
     """
-    artifacts = [run.path / "export" / str(one) for one in versions(run.path / "export")]
+    artifacts = [run.path / "export" / str(version) for version in versions(run.path / "export")]
     artifact = max(artifacts, key=lambda path: int(path.name), default=None)
     if artifact is None:
         artifact = Path(export(run)["export"])
@@ -76,12 +76,12 @@ def _latency(run: Run, artifact: Path) -> float:
         loaded = tf.saved_model.load(str(plain))
     samples = modality_of(run).sample_inputs(run.samples.raw, run)
     inputs = warmup_records.inputs_of(samples, DEFAULT)
-    one = {name: tf.constant(array) for name, array in inputs.items()}
+    example = {name: tf.constant(array) for name, array in inputs.items()}
     predict = loaded.signatures[DEFAULT]
     seconds = []
     for _ in range(NUM_LATENCY_CALLS):
         start = time.perf_counter()
-        predict(**one)
+        predict(**example)
         seconds.append(time.perf_counter() - start)
     return round(1e3 * float(np.median(seconds)), 3)
 

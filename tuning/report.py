@@ -32,9 +32,7 @@ def row(oracle: JournaledOracle, trial: Trial) -> dict[str, Any]:
         "trial": trial.trial_id,
         "status": status(oracle, trial),
         **(reports[-1].scores if reports else {SCORE: ""}),
-        **{
-            one.name: trial.hyperparameters.values.get(one.name) for one in oracle.get_space().space
-        },
+        **{name: trial.hyperparameters.values.get(name) for name in _parameter_names(oracle)},
         # With several objectives the last report holds the costs of the artifact.
         "epochs": sum(report.scores.keys() == {SCORE} for report in reports),
         "seconds": round(times[-1] - times[0], 1),
@@ -42,18 +40,22 @@ def row(oracle: JournaledOracle, trial: Trial) -> dict[str, Any]:
     }
 
 
+def _parameter_names(oracle: JournaledOracle) -> list[str]:
+    return [parameter.name for parameter in oracle.get_space().space]
+
+
 def table(oracle: JournaledOracle) -> list[dict[str, Any]]:
     """Return a row for each trial: the completed ones, best first, then the others."""
     finished = oracle.finished()
-    others = [one for _, one in sorted(oracle.trials.items()) if one not in finished]
-    return [row(oracle, one) for one in [*finished, *others]]
+    others = [trial for _, trial in sorted(oracle.trials.items()) if trial not in finished]
+    return [row(oracle, trial) for trial in [*finished, *others]]
 
 
 def write_table(oracle: JournaledOracle, path: Path) -> None:
     """Write the trials to a CSV file, in the order in which they began."""
-    rows = [row(oracle, one) for _, one in sorted(oracle.trials.items())]
-    names = list(dict.fromkeys(name for one in rows for name in one))
-    with atomic_write(path) as beside, beside.open("w", newline="") as file:
+    rows = [row(oracle, trial) for _, trial in sorted(oracle.trials.items())]
+    names = list(dict.fromkeys(name for entry in rows for name in entry))
+    with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, names, restval="")
         writer.writeheader()
         writer.writerows(rows)
@@ -96,13 +98,13 @@ def show_progress() -> Iterator[Callable[[JournaledOracle], OnChange]]:
 def _print_line(oracle: JournaledOracle) -> None:
     """Print the trial that ended last."""
     trial = oracle.trials[oracle.end_order[-1]]
-    shown = row(oracle, trial)
-    score = f"{SCORE} {shown[SCORE]:.5g}" if trial.score is not None else shown["reason"]
+    cells = row(oracle, trial)
+    score = f"{SCORE} {cells[SCORE]:.5g}" if trial.score is not None else cells["reason"]
     finished = oracle.finished()
     best = f", best {finished[0].score:.5g}" if finished else ""
-    names = [one.name for one in oracle.get_space().space]
-    values = " ".join(f"{name}={console_tables.text(shown[name])}" for name in names)
-    print(f"trial {trial.trial_id} {shown['status']}: {score}{best}; {values}", flush=True)
+    names = _parameter_names(oracle)
+    values = " ".join(f"{name}={console_tables.text(cells[name])}" for name in names)
+    print(f"trial {trial.trial_id} {cells['status']}: {score}{best}; {values}", flush=True)
 
 
 def _live_table(oracle: JournaledOracle) -> Any:
@@ -110,15 +112,15 @@ def _live_table(oracle: JournaledOracle) -> Any:
     from rich.table import Table
 
     running = list(oracle.ongoing_trials.values())
-    shown = [row(oracle, one) for one in [*running, *oracle.finished()[:MAX_SHOWN_TRIALS]]]
-    failed = sum(one.status == "FAILED" for one in oracle.trials.values())
+    rows = [row(oracle, trial) for trial in [*running, *oracle.finished()[:MAX_SHOWN_TRIALS]]]
+    failed = sum(trial.status == "FAILED" for trial in oracle.trials.values())
     title = f"{len(oracle.trials)} of {oracle.limits.trials} trials, {failed} failed"
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    names = [name for name in (shown[0] if shown else {}) if name != "reason"]
+    names = [name for name in (rows[0] if rows else {}) if name != "reason"]
     for name in names:
         table.add_column(name)
-    for one in shown:
-        table.add_row(*(console_tables.text(one.get(name, "")) for name in names))
+    for entry in rows:
+        table.add_row(*(console_tables.text(entry.get(name, "")) for name in names))
     return table
 
 
@@ -134,7 +136,7 @@ def summarize(outcome: Any) -> dict[str, Any]:
         rows = [_pick(outcome, name) for name in ("best", "balanced", "smallest")]
         console_tables.print_table(
             list(rows[0]),
-            [one.values() for one in rows],
+            [entry.values() for entry in rows],
             "Trials that no other beats in every objective",
         )
     print(_verdict(oracle, objective))
@@ -171,10 +173,11 @@ def _verdict(oracle: JournaledOracle, objective: str) -> str:
 def print_table(oracle: JournaledOracle) -> None:
     """Print the best trials, and each failed one with its reason."""
     rows = table(oracle)
-    best = [one for one in rows if one["status"] != "failed"][:MAX_SHOWN_TRIALS]
+    best = [entry for entry in rows if entry["status"] != "failed"][:MAX_SHOWN_TRIALS]
     if best:
         names = [name for name in best[0] if name != "reason"]
-        console_tables.print_table(names, [[one.get(name, "") for name in names] for one in best])
-    for one in rows:
-        if one["status"] == "failed":
-            print(f"trial {one['trial']} failed: {one['reason']}")
+        cells = [[entry.get(name, "") for name in names] for entry in best]
+        console_tables.print_table(names, cells)
+    for entry in rows:
+        if entry["status"] == "failed":
+            print(f"trial {entry['trial']} failed: {entry['reason']}")

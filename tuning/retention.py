@@ -38,14 +38,16 @@ def copy_run(path: Path, target: Path) -> Path:
         return target
     for incomplete in target.parent.glob(f".{target.name}-*"):
         shutil.rmtree(incomplete)
-    beside = target.with_name(f".{target.name}-{os.getpid()}")
-    shutil.copytree(path, beside)
+    temporary = target.with_name(f".{target.name}-{os.getpid()}")
+    shutil.copytree(path, temporary)
     if target.exists():
-        added = {one.name for one in target.iterdir()} - {one.name for one in beside.iterdir()}
+        added = {path.name for path in target.iterdir()} - {
+            path.name for path in temporary.iterdir()
+        }
         names = (target.with_name(f"{target.name}-{n}") for n in range(1, 10_000))
         old = next(name for name in names if not name.exists())
         target.rename(old)
         if not added:
             shutil.rmtree(old)
-    beside.rename(target)
+    temporary.rename(target)
     return target

@@ -217,7 +217,7 @@ def _run_as_worker(oracle: JournaledOracle, task: trial.TrialTask) -> None:
 
 
 def _last_reason(oracle: JournaledOracle) -> str:
-    failed = [one.message for one in oracle.trials.values() if one.status == "FAILED"]
+    failed = [each.message for each in oracle.trials.values() if each.status == "FAILED"]
     return f"The last one failed: {failed[-1]}" if failed else "The time ran out: raise --minutes."
 
 
@@ -252,11 +252,11 @@ def _keep_best(oracle: JournaledOracle, task: trial.TrialTask, keep: int) -> Non
     """Write the table of trials, and remove the models of all but the best trials."""
     report.write_table(oracle, task.directory / "trials.csv")
     chosen = _pareto(oracle, task)
-    best = {one.trial_id for one in oracle.finished()[:keep]}
+    best = {each.trial_id for each in oracle.finished()[:keep]}
     best |= set(chosen.front) if chosen else set()
-    for one in oracle.trials.values():
-        if one.status != "RUNNING" and one.trial_id not in best:
-            retention.remove_model(task.path(one.trial_id))
+    for each in oracle.trials.values():
+        if each.status != "RUNNING" and each.trial_id not in best:
+            retention.remove_model(task.path(each.trial_id))
 
 
 def _pareto(oracle: JournaledOracle, task: trial.TrialTask) -> objectives.ParetoChoice | None:
@@ -264,7 +264,7 @@ def _pareto(oracle: JournaledOracle, task: trial.TrialTask) -> objectives.Pareto
     finished = oracle.finished()
     if len(task.objectives) < 2 or not finished:
         return None
-    scores = {one.trial_id: oracle.reports[one.trial_id][-1].scores for one in finished}
+    scores = {each.trial_id: oracle.reports[each.trial_id][-1].scores for each in finished}
     return objectives.pareto(scores, task.score_directions)
 
 

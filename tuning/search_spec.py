@@ -125,7 +125,7 @@ def require_free(directory: Path) -> None:
     """Raise RunError if a directory holds files that are no search's."""
     if (directory / SEARCH_JSON).exists():
         return
-    if any(not one.name.startswith(".") for one in directory.iterdir()):
+    if any(not path.name.startswith(".") for path in directory.iterdir()):
         raise RunError(
             f"Received the run directory {str(directory)!r}, which is not empty and no search; "
             "expected a new one. Nothing was overwritten."

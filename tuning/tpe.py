@@ -32,12 +32,12 @@ class TPE(ModelBased):
         )
         study, space = self.study(number, sampler), self.hyperparameters.space
         for _ in range(MAX_DRAWS):
-            params = study.ask({one.name: distribution(one) for one in space}).params
-            values = {one.name: _value(one, params[one.name]) for one in space}
+            params = study.ask({hp.name: distribution(hp) for hp in space}).params
+            values = {hp.name: _value(hp, params[hp.name]) for hp in space}
             if not self._duplicate(values):
                 return {"status": "RUNNING", "values": values}
         return self.random_values(number)
 
 
-def _value(one: Any, param: Any) -> Any:
-    return one.values[param] if is_ordered(one) else param
+def _value(hp: Any, param: Any) -> Any:
+    return hp.values[param] if is_ordered(hp) else param

@@ -120,11 +120,11 @@ class FieldsTuner(base_tuner.BaseTuner):
             target=self._send_heartbeats, args=(trial.trial_id, done), daemon=True
         )
         heartbeats.start()
-        path, worker_file = (one(trial.trial_id) for one in (self.task.path, self.task.worker_file))
+        path, worker_file = self.task.path(trial.trial_id), self.task.worker_file(trial.trial_id)
         try:
             path.parent.mkdir(exist_ok=True)
-            with atomic_write(worker_file) as beside:
-                beside.write_text(self.tuner_id)
+            with atomic_write(worker_file) as temporary:
+                temporary.write_text(self.tuner_id)
             self.run_trial(trial)
             trial.status = "COMPLETED"
         except (grpc.RpcError, JournalWriteError, RunError, ProvenanceError, OSError):
@@ -136,8 +136,8 @@ class FieldsTuner(base_tuner.BaseTuner):
             if not int(trial.trial_id):
                 self.first_error = error  # whose traceback the user sees
             path.mkdir(exist_ok=True)
-            with atomic_write(path / "failed.txt") as beside:
-                beside.write_text(_reason(error) + "\n")
+            with atomic_write(path / "failed.txt") as temporary:
+                temporary.write_text(_reason(error) + "\n")
         finally:
             done.set()
 

@@ -36,10 +36,11 @@ def free_graphs() -> None:
     """
     keras.backend.clear_session()
     gc.collect()
-    for one in gc.get_objects():
+    for candidate in gc.get_objects():
         # `isinstance` would call proxies whose objects may be gone.
-        if issubclass(type(one), func_graph.FuncGraph) and one.name == "one_step_on_data":
-            func_graph.dismantle_func_graph(one)
+        is_graph = issubclass(type(candidate), func_graph.FuncGraph)
+        if is_graph and candidate.name == "one_step_on_data":
+            func_graph.dismantle_func_graph(candidate)
     gc.collect()
 
 
