@@ -1,4 +1,4 @@
-"""A wrong data address is answered by the file beside it, or by what a folder may hold."""
+"""The error for a wrong data address names the nearest file, or what a folder must hold."""
 
 import pytest
 

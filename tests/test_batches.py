@@ -1,4 +1,4 @@
-"""Batches are a pure function of (seed, epoch, step), in memory and from the disk."""
+"""Batches are a pure function of seed, epoch and step, in memory and from the disk."""
 
 import itertools
 import subprocess
@@ -219,7 +219,7 @@ print(max(stored, resident()) - before)
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_streaming_from_the_disk_keeps_memory_flat():
-    """Two epochs of 205 MB in a process that may keep 1 MB."""
+    """Two epochs of 205 MB in a process with a budget of 1 MB."""
     growth = subprocess.run(
         [sys.executable, "-c", STREAM], capture_output=True, text=True, check=True
     ).stdout

@@ -1,4 +1,4 @@
-"""Cell formats: numbers, times and missing words as people write them, column by column."""
+"""Cell formats: numbers, times and missing-value codes, column by column."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def cells(texts):
 
 
 def read(texts):
-    """The kind of a column, and its cells as numbers."""
+    """Return the type of a column, and its cells as numbers."""
     column = cells(texts)
     form = cell_formats.infer_format(column).form
     return form.kind, None if form.kind == "category" else cell_formats.parse_numbers(column, form)

@@ -1,4 +1,4 @@
-"""check-data finds every planted fault, and no error in clean data."""
+"""check-data finds every planted error, and no error in clean data."""
 
 import dataclasses
 
@@ -67,8 +67,8 @@ def test_a_target_that_depends_on_one_column_is_no_error(tmp_path):
         path.write_text("size,rooms,price\n" + "\n".join(rows))
         cells.append(f"csv:{path}")
     diagnosis = examined(Regression(data=cells[0], test=cells[1], target="price"))
-    (told,) = found(diagnosis, "target leakage")
-    assert told.severity == "warning" and 0.98 < told.share < 0.999
+    (finding,) = found(diagnosis, "target leakage")
+    assert finding.severity == "warning" and 0.98 < finding.share < 0.999
 
 
 @each(planted.IDS)
@@ -81,7 +81,7 @@ def test_errors_in_ids_are_found(name, tmp_path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Pictures with all faults at once, examined."""
+    """The diagnosis of image folders with all planted errors at once."""
     root = tmp_path_factory.mktemp("pictures")
     fields = planted.images(root)
     for fault in planted.IMAGE.values():
@@ -111,7 +111,7 @@ def test_clean_data_have_no_findings(kind, tmp_path):
 
 @pytest.mark.parametrize(
     "app",
-    # The digits of Mnist again.
+    # The digits of Finetune are those of Mnist.
     [pytest.param(app, marks=pytest.mark.slow) if app is Finetune else app for app in ALL],
     ids=lambda app: app.name(),
 )
@@ -123,10 +123,10 @@ def test_embedded_data_have_no_errors(app):
 def test_checks_do_not_change_the_splits(tmp_path):
     app = Finetune(**planted.images(tmp_path, count=6, test_count=4))
     app = dataclasses.replace(app, size=64)
-    looked = examined(app).data.splits
-    assert looked.train.features.shape[1:] == (32, 32, 3)
+    checked = examined(app).data.splits
+    assert checked.train.features.shape[1:] == (32, 32, 3)
     for part in ("train", "valid", "test"):
-        ours, theirs = getattr(looked, part), getattr(app.load_splits(), part)
+        ours, theirs = getattr(checked, part), getattr(app.load_splits(), part)
         assert (ours.content_hashes() == theirs.content_hashes()).all()
 
 

@@ -1,4 +1,4 @@
-"""No errors are found in the public sets that people know, read as each app reads them."""
+"""check-data finds no errors in well-known public sets, read as each app reads them."""
 
 import os
 from pathlib import Path

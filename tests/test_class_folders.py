@@ -17,7 +17,7 @@ def root(tmp_path):
 
 
 def lay(root, *folders, file="a.png"):
-    """A picture in each of these folders."""
+    """Write an image into each of these folders."""
     for name in folders:
         (root / name).mkdir(parents=True, exist_ok=True)
         (root / name / file).write_bytes(PICTURE)
@@ -28,7 +28,7 @@ def within(*splits, classes=("blue", "red")):
 
 
 def read(root):
-    """By split the classes, and the notes."""
+    """Return the classes of each split, and the notes."""
     found = find_layout(root)
     return {split: sorted(part) for split, part in found.parts.items()}, found.notes
 

@@ -15,7 +15,7 @@ from training import samples
 
 
 def rows(count=200, seed=0):
-    """Rows of a number, which is missing at times, and a text."""
+    """Return rows of a number, which is sometimes missing, and a text."""
     random = np.random.default_rng(seed)
     number = random.normal(size=count).astype("float32")
     number[::7] = np.nan
@@ -134,7 +134,7 @@ def test_r2_of_equal_targets_is_a_number():
 
 
 class Watcher(keras.callbacks.Callback):
-    """Remembers what it is told."""
+    """Records its calls."""
 
     def __init__(self):
         super().__init__()

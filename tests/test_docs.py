@@ -1,4 +1,4 @@
-"""The lines of the documentation are run, and held to what Keras does."""
+"""The code on the page of optimizers runs, and equals Keras's optimizers."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ SGD = keras.optimizers.SGD
 
 @pytest.fixture(scope="module")
 def shown():
-    """What the page's lines define."""
+    """The names that the code of the page defines."""
     names = {}
     for block in BLOCKS:
         exec(block, names)
@@ -28,7 +28,7 @@ def shown():
 
 
 def slope(w, *_):
-    """Of a bowl, ten times as steep in one direction."""
+    """Return the gradient of a bowl that is ten times as steep in one direction."""
     return np.array([1.0, 10.0]) * w
 
 

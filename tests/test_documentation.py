@@ -1,4 +1,4 @@
-"""README, README.zh and docs/ are true: commands parse, outputs are those of the commands."""
+"""README, README.zh and docs/ are correct: commands parse, and outputs equal those of commands."""
 
 import json
 import re
@@ -32,7 +32,7 @@ needs_shared = pytest.mark.skipif(
 
 
 def fenced(text):
-    """The commands of the fenced blocks, without prompts, outputs and comments."""
+    """Return the commands of the fenced blocks, without prompts, outputs and comments."""
     found = []
     for block in FENCE.findall(text):
         if block.startswith("$ "):  # without the mistakes that a page shows
@@ -44,14 +44,14 @@ def fenced(text):
 
 
 def inline(text):
-    """Whole commands within sentences and tables."""
+    """Return the commands within sentences and tables."""
     return re.findall(
         r"(?<!`)`(athanor(?:-\w+)? [^`]+)`", re.sub(r"```.*?```", "", text, flags=re.S)
     )
 
 
 def words(command):
-    """The words of a command, without variables before it."""
+    """Return the words of a command, without environment variables before it."""
     parts = shlex.split(command, comments=True)
     while parts and re.match(r"[A-Z_]+=", parts[0]):
         parts = parts[1:]
@@ -59,7 +59,7 @@ def words(command):
 
 
 def parse(arguments):
-    """Raise what the command line would answer to a mistake; nothing is run."""
+    """Raise the usage error of a command, if there is one; run nothing."""
     from cli import output as console
 
     if arguments[0] == "launch":
@@ -142,7 +142,7 @@ def test_outputs_of_trainings_equal_those_of_the_commands(page, tmp_path):
 
 
 def compare(page, directory):
-    """All but numbers and widths of columns is equal."""
+    """Compare outputs, except for numbers and widths of columns."""
     text = page.read_text()
     made = outputs["refreshed"](text, directory)
     for theirs, ours in zip(*map(outputs["BLOCK"].findall, (made, text)), strict=True):

@@ -39,7 +39,7 @@ def made():
 
 
 def fitted(made, **fields):
-    """The network and its weights before and after both stages on random pictures."""
+    """The network and its weights before and after both stages on random images."""
     keras.utils.set_random_seed(0)
     app = Finetune(batch_size=8, epochs=1, head_epochs=1, learning_rate=0.01, **fields)
     network = app.make_network(made)
@@ -198,7 +198,7 @@ def test_the_second_stage_is_kept_only_beyond_chance():
 
 
 def test_without_epochs_only_the_head_trains(made):
-    """The rate of a run of no steps is not 0, which is no learning rate."""
+    """A run without steps must not get the invalid learning rate 0."""
     assert Finetune(epochs=0)._head_learning_rate(0) == pytest.approx(0.01)
     app = Finetune(batch_size=8, epochs=0, head_epochs=1)
     network = app.make_network(made)

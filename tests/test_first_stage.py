@@ -23,7 +23,7 @@ SETS = {
 
 
 def losses_of(app, splits, network, examples):
-    """The loss of a network on each raw example."""
+    """Return the loss of a network on each raw example."""
     batches = ordered_batches(examples, batch_size=1000, prepare=app.make_preprocessing(splits))
     loss = app.make_loss(splits)
     return np.concatenate([loss.call(y, network(x, training=False)) for x, y in batches])
@@ -36,7 +36,7 @@ def network_of(run):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_the_default_is_no_worse_than_the_linear_model(name, tmp_path, monkeypatch):
-    """On validation; on a fifth of the training examples, put aside here, beyond noise alone."""
+    """On validation, and on a held-out fifth of the training examples within noise."""
     path, target, drop = SETS[name]
     app = Regression(data=f"csv:{SHARED / path}", target=target, drop=drop)
     whole = app.load_splits()

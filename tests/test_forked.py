@@ -1,4 +1,4 @@
-"""A fork replays an export as a process of its own does; see forked.py."""
+"""A fork replays an export as a separate process does; see forked.py."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ OPTIONS = {"capture_output": True, "text": True, "check": False}
 
 @pytest.fixture
 def both(monkeypatch):
-    """What a process and a fork answer to the same words."""
+    """A function that runs the same arguments in a process and in a fork."""
     monkeypatch.setenv("MINE", "of this test")
 
     def ran(words):

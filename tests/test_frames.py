@@ -1,4 +1,4 @@
-"""Data frames and arrays in place of an address, and inputs of `predict` made of them."""
+"""Data frames and arrays in place of an address, and as inputs of `predict`."""
 
 import datetime
 
@@ -18,7 +18,7 @@ SLOW_FIXTURE = [HealthCheck.function_scoped_fixture]
 
 
 def read(data, tmp_path):
-    """The cells of a frame as a CSV file gives them."""
+    """Write a frame as a CSV file, and read its cells."""
     path = tmp_path / "frame.csv"
     frames.write_table(data, path)
     table = csv_files.read(str(path)).train
@@ -35,7 +35,7 @@ def test_numbers_survive_exactly(numbers, tmp_path):
 
 
 def test_decimals_of_a_frame_are_not_thousands(tmp_path):
-    """1.234 alone could be a thousand if another column has decimal commas."""
+    """1.234 could mean a thousand if another column had decimal commas."""
     cells = read({"a": [1.234, 5.678], "b": ["1,5", "2,75"]}, tmp_path)["a"]
     assert [numerals.proven_decimal_mark(cell) for cell in cells] == [".", "."]
     assert [float(cell) for cell in cells] == [1.234, 5.678]

@@ -1,4 +1,4 @@
-"""A process that only predicts asks a saved graph, without Keras; its answers are the model's."""
+"""`predict` uses a saved graph, without Keras, and its predictions equal those of the model."""
 
 import ast
 import json
@@ -64,12 +64,12 @@ def kept(tiny_run, tmp_path):
 
 
 def asked_of(run):
-    """Inputs, one of them a pair or a user of ids."""
+    """Return inputs of a run; ids have a pair and a user."""
     return examples(run, 3)
 
 
 def flat(rows):
-    """Texts, and numbers, of answers in their order."""
+    """Return the texts and the numbers of predictions, in order."""
     texts, numbers = [], []
     for row in rows:
         for value in row.values():
@@ -99,7 +99,7 @@ def test_the_graph_predicts_as_the_model(app, kept):
     "columns", ["size", "kind", pytest.param("size,kind", marks=pytest.mark.thorough)]
 )
 def test_rows_with_one_type_of_column_are_predicted(columns, tmp_path, run_cli):
-    """Without numbers, or without texts, one of the matrices has no column."""
+    """Without numbers or without texts, one of the matrices has no columns."""
     names = columns.split(",")
     cells = {"size": [f"{k % 13}.5" for k in range(200)], "kind": ["oak", "elm"] * 100}
     lines = [
@@ -153,7 +153,7 @@ def test_a_graph_of_another_model_is_replaced(kept):
 
 
 def test_a_graph_of_an_older_model_is_not_used(kept):
-    """With --trust the changed model answers, not the graph of the one before."""
+    """With --trust the changed model predicts, not the graph of the previous one."""
     run = kept(Mnist)
     with (run.path / "model.keras").open("ab") as file:
         file.write(b" ")
@@ -166,7 +166,7 @@ def test_a_graph_of_an_older_model_is_not_used(kept):
     ids=lambda app: app.name(),
 )
 def test_replacing_a_graph_while_it_is_opened_changes_no_prediction(app, kept, monkeypatch):
-    """What was checked is what is loaded; where it has gone the model answers."""
+    """The checked file is the one that is loaded; if it is gone, the model predicts."""
     run = kept(app)
     inputs = asked_of(run)
     wanted = predict(run, inputs)
@@ -199,14 +199,14 @@ def test_no_graph_is_saved_in_a_run_of_another_user(tiny_run, tmp_path, monkeypa
 
 
 def source_of(module):
-    """The file of a module or a package; None if it is not ours."""
+    """Return the file of a module or a package; None if it is not of Athanor."""
     path = ROOT / module.replace(".", "/")
     found = (path / "__init__.py", path.with_suffix(".py"))
     return next((one for one in found if one.is_file()), None)
 
 
 def imported(module):
-    """The modules that are imported with one, whatever functions import when they are called."""
+    """Yield the modules that a module imports, without imports inside functions."""
     for node in ast.parse(source_of(module).read_text()).body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -232,7 +232,7 @@ def command(app, run, inputs):
 
 
 def last_line(program, words):
-    """What a process of its own prints last; it warns of nothing."""
+    """Return the last line that a new process prints; it must print no warning."""
     done = subprocess.run(
         [sys.executable, "-c", program, words],
         capture_output=True,

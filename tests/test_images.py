@@ -1,4 +1,4 @@
-"""Pictures of any size and colour become images like those of the training set."""
+"""Images of any size and colour become like those of the training set."""
 
 import io
 
@@ -22,7 +22,7 @@ CLOSE = 12  # of 255, mean absolute difference
 
 
 def grey_and_alpha(image):
-    """Ink in the alpha channel, on nothing: what drawing programs save."""
+    """Move an image to the alpha channel, as drawing programs do."""
     return np.concatenate([np.zeros_like(image), image], axis=-1)
 
 
@@ -33,7 +33,7 @@ def ten_times(image):
 
 
 def on_a_large_sheet(image):
-    """Ten times as large, in the corner of a sheet."""
+    """Enlarge ten times, in the corner of a sheet."""
     large = ten_times(image)
     return np.pad(large, ((20, 300), (30, 200), (0, 0)))
 
@@ -74,7 +74,7 @@ def test_a_changed_digit_is_restored_close_to_the_original(change, mnist):
 
 @pytest.mark.thorough
 def test_the_distance_distinguishes_images(mnist):
-    """Another digit, and an empty picture, are not close."""
+    """Another digit, and an empty image, are not close."""
     _, digits = mnist
     assert np.abs(digits[1:].astype(int) - digits[:-1]).mean() > 2 * CLOSE
     assert np.abs(digits.astype(int)).mean() > 2 * CLOSE

@@ -22,7 +22,7 @@ def worker(code):
 
 
 def started(code, before="pass", **options):
-    """A launcher in a process of its own, that a test may send signals to."""
+    """Start a launcher in a separate process, to which a test may send signals."""
     call = f"launch.launch([sys.executable, '-c', {ME + code!r}], workers=2, **{options!r})"
     body = f"import sys; from training.distributed import launch\n{before}\n{call}"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

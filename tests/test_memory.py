@@ -1,4 +1,4 @@
-"""What is judged and asked is cut into blocks by its bytes, and a lack of memory names a remedy."""
+"""Evaluation and prediction work in blocks of limited bytes; memory errors name a remedy."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ PHOTO = (224, 224, 3)
 
 
 def test_photographs_are_evaluated_in_batches_of_some_megabytes(monkeypatch):
-    """As pictures 1,000 took 5 GB in a network on photos."""
+    """In one batch, 1,000 photographs took 5 GB."""
     asked = []
 
     def answer(raw):
@@ -169,7 +169,7 @@ def test_a_large_image_takes_little_more_memory_than_its_pixels(kind):
 
 @pytest.mark.parametrize("verb", [*console.APP_VERBS, *console.RUN_VERBS, "serve", "doctor"])
 def test_a_memory_error_names_only_flags_of_the_command(verb):
-    """--batch-size was blamed in verbs that have no such flag."""
+    """--batch-size was named for commands that have no such flag."""
     for app in apps.ALL:
         words = [app.name(), verb] if verb in (*console.APP_VERBS, *console.RUN_VERBS) else [verb]
         status, said = console.explain(MemoryError(), [*words, "runs/train/x"])

@@ -142,7 +142,7 @@ def test_few_images_get_small_batches_and_learning_rates(count, batch_size, step
 
 
 def test_default_flags_learn_from_300_images(tmp_path):
-    """In batches of 96 at the full rate the loss rose, and the first epoch was the best."""
+    """With batches of 96 and the full learning rate, the loss rose after the first epoch."""
     digits = load_digits()
     x, y = digits.images[:300] / 16, digits.target[:300]
     data = {"x_train": x, "y_train": y, "x_test": digits.images[300:] / 16}

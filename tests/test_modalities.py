@@ -1,4 +1,4 @@
-"""Every room knows every modality and every task, and saved models find every layer."""
+"""Every package has every modality and every task, and saved models find every layer."""
 
 import ast
 import typing

@@ -23,7 +23,7 @@ from pipelines.images.preprocessing import FitImage
 
 
 def with_size(content, place, layout, *size):
-    """A picture whose header says that it is of another size."""
+    """Return an image whose header has another size."""
     held = bytearray(content)
     struct.pack_into(layout, held, place, *size)
     return bytes(held)
@@ -42,7 +42,7 @@ def jpeg_bomb():
 
 
 def animation(frames, side=8):
-    """A GIF whose frames are alike only in size."""
+    """Return a GIF with different frames of one size."""
     place, draw = io.BytesIO(), np.random.default_rng(0)
     images = [Image.fromarray(draw.integers(0, 256, (side, side), "uint8")) for _ in range(frames)]
     images[0].save(place, "GIF", save_all=True, append_images=images[1:])
@@ -50,7 +50,7 @@ def animation(frames, side=8):
 
 
 def gif_bomb(frames=1):
-    """A small screen, and a huge last frame, as the descriptor of its image says."""
+    """Return a GIF with a small screen and a huge last frame."""
     held = bytearray(animation(frames))
     place = held.rindex(b"\x2c" + struct.pack("<HHHH", 0, 0, 8, 8))
     struct.pack_into("<HH", held, place + 5, 60000, 60000)
@@ -58,12 +58,12 @@ def gif_bomb(frames=1):
 
 
 def endless_gif():
-    """More parts than anybody counts."""
+    """Return a GIF with very many blocks."""
     return animation(1)[:-1] + b"\x21\xfe" + b"\x01x" * (MAX_GIF_PARTS)
 
 
 def webp(kind):
-    """One of the kinds of WebP, 8 x 8."""
+    """Return a WebP image of a kind, 8 x 8."""
     place, noise = io.BytesIO(), np.random.default_rng(0).integers(0, 256, (8, 8, 4), "uint8")
     image = Image.fromarray(noise)
     options = {
@@ -82,7 +82,7 @@ def webp(kind):
 
 
 def webp_without_chunk():
-    """A bare lossy picture in place of a chunk, which libwebp reads all the same."""
+    """Return lossy WebP data without a chunk, which libwebp also reads."""
     held = webp("lossy")
     return with_size(held[:12] + held[20:], 18, "<HH", 9000, 9000)
 
@@ -186,7 +186,7 @@ def test_every_colour_mode_is_read_as_by_pillow(kind, mode):
 
 
 def bmp_of_32_bits(masks, header=40, packed=3):
-    """8 x 8 pixels of the bytes 16, 32, 48, 0."""
+    """Return a BMP of 8 x 8 pixels with the bytes 16, 32, 48, 0."""
     start = 14 + header
     told = struct.pack("<IiiHHIIiiII", header, 8, 8, 1, 32, packed, 256, 0, 0, 0, 0)
     told += masks.ljust(header - 40, b"\0")
@@ -195,7 +195,7 @@ def bmp_of_32_bits(masks, header=40, packed=3):
 
 @pytest.mark.parametrize("way", [decode, tf.function(decode, autograph=False)], ids=["", "graph"])
 def test_a_bmp_of_32_bits_has_alpha_only_if_its_header_says_so(way):
-    """Programs write 0 there; then a whole picture was transparent, and white."""
+    """Many programs write 0 there; the image became transparent, and so white."""
     usual = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
     for content in (bmp_of_32_bits(b"", packed=0), bmp_of_32_bits(usual, 108)):
         assert Image.open(io.BytesIO(content)).convert("RGB").getpixel((0, 0)) == (48, 32, 16)

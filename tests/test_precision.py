@@ -1,4 +1,4 @@
-"""The number format is measured once a machine, and what is asked for is obeyed."""
+"""The precision is measured once for each machine; a given precision is used."""
 
 import json
 
@@ -14,7 +14,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_auto_reads_its_stored_measurement(cache):
-    """A second call believes the file: numbers put there decide."""
+    """A second call reads the stored seconds instead of measuring."""
     first = precision.choose_precision("auto", "image")
     assert precision.choose_precision("auto", "image") == first
     ((key, _),) = json.loads(cache.read_text()).items()

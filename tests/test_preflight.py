@@ -1,4 +1,4 @@
-"""A wrong address, path or column is answered before TensorFlow is loaded."""
+"""A wrong address, path or column is refused before TensorFlow is imported."""
 
 import os
 import subprocess
@@ -83,7 +83,7 @@ assert time.process_time() < 3, time.process_time()  # 1 s for each is far more 
 
 
 def test_a_pipe_is_left_to_its_reader():
-    """It can be read but once: --data <(zcat rows.csv.gz)."""
+    """A pipe can be read only once: --data <(zcat rows.csv.gz)."""
     reading, writing = os.pipe()
     os.write(writing, ROWS.encode())
     os.close(writing)
@@ -94,7 +94,7 @@ def test_a_pipe_is_left_to_its_reader():
 
 
 def test_tensorflow_is_not_imported_for_a_mistake():
-    """By the command line, one process for all."""
+    """One process runs all command lines."""
     commands = []
     for name, fields, _ in REFUSED:
         flags = [word for key, value in fields.items() for word in (f"--{key}", value)]

@@ -1,4 +1,4 @@
-"""How far checks are, in a pipe."""
+"""Progress messages of checks, if the output is a pipe."""
 
 from data_checks import progress
 

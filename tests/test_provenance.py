@@ -1,4 +1,4 @@
-"""What comes from elsewhere is not loaded, and what we write tells nobody where it was written."""
+"""Runs of other users are not loaded, and written files do not name the user."""
 
 import ast
 import json
@@ -30,7 +30,7 @@ NEVER = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelv
 
 @pytest.fixture
 def here(exported, elsewhere, write_image):
-    """A copy of an exported run, and a picture."""
+    """A directory with a copy of an exported run, and an image."""
     shutil.copytree(exported(Mnist).path, elsewhere / "run")
     write_image(elsewhere / "picture.png")
     return elsewhere
@@ -38,7 +38,7 @@ def here(exported, elsewhere, write_image):
 
 @pytest.fixture
 def stranger(here, monkeypatch, tmp_path):  # noqa: ARG001 - the run is made before
-    """Another user than who made the run."""
+    """Use the key of another user than the one who made the run."""
     monkeypatch.setenv("ATHANOR_KEY_FILE", str(tmp_path / "another" / "key"))
     provenance._key.cache_clear()
     yield
@@ -128,7 +128,7 @@ def test_an_unwritable_key_directory_gives_a_key_for_the_process(monkeypatch, tm
 
 
 def names(tree):
-    """Every module that is imported, every attribute and every name."""
+    """Yield all imported modules, attributes and names."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (part for alias in node.names for part in alias.name.split("."))
@@ -141,7 +141,7 @@ def names(tree):
 
 
 def calls(tree):
-    """What is called, as written, and its keyword arguments."""
+    """Yield the source of each called expression, and its keyword arguments."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             given = {one.arg: getattr(one.value, "value", None) for one in node.keywords}
@@ -149,7 +149,7 @@ def calls(tree):
 
 
 def programs(tree, path):
-    """What in a file reads a file as a program, or may do so."""
+    """Yield the parts of a source that load data as code, or may do so."""
     yield from NEVER & set(names(tree))
     for called, given in calls(tree):
         if path.name == "keras_issues.py":  # its own examples
@@ -175,7 +175,7 @@ SECRET = "a-secret-of-the-environment"
 
 
 def as_user(home, *words):
-    """The command line as a process of somebody with a home and a secret."""
+    """Run the command line as a process of a user with a home directory and a key."""
     environment = os.environ | {
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / ".cache"),
@@ -190,7 +190,7 @@ def as_user(home, *words):
 
 
 def holding(place, *texts):
-    """The files that hold one of the texts, in bytes or in UTF-16."""
+    """Return the files that contain one of the texts, in bytes or in UTF-16."""
     wanted = [one for text in texts for one in (text.encode(), text.encode("utf-16-le"))]
     files = [path for path in place.rglob("*") if path.is_file()]
     assert len(files) > 5
@@ -203,7 +203,7 @@ def holding(place, *texts):
 
 @pytest.mark.slow
 def test_written_files_do_not_name_the_user(elsewhere):
-    """Also where it names the data by a path in the user's home."""
+    """This holds even if the data address is a path in the user's home."""
     home = elsewhere / "home" / "somebody"
     home.mkdir(parents=True)
     rows = "\n".join(f"{k % 13},{k * k % 17},{k % 13 + k % 5}" for k in range(300))
@@ -239,7 +239,7 @@ def test_a_home_directory_matches_only_whole_names(monkeypatch):
 
 
 def test_served_names_are_not_paths(exported):
-    """A name is what stands in the server's paths, never a path."""
+    """A name is a part of the server's URLs."""
     from serving.addresses import ServeError, addresses
 
     run = str(exported(Mnist).path)

@@ -37,7 +37,7 @@ def splits():
 
 @pytest.fixture
 def listed(elsewhere):
-    """The function that writes a list of some keys."""
+    """A function that writes a list of some keys."""
 
     def write(*entries):
         quarantine.write(elsewhere / "list.csv", entries)
@@ -166,7 +166,7 @@ def test_every_fold_leaves_listed_examples_out_of_training(run_cli, elsewhere, l
 
 @pytest.fixture
 def texts(elsewhere):
-    """The flags of texts with an error and two that belong on a list."""
+    """Flags for texts with an error, two of which belong on a list."""
     held = planted.texts()
     for name in ("class of test alone", "empty text", "broken line"):
         planted.TEXT[name].plant(held)

@@ -1,4 +1,4 @@
-"""Users are accused only of what chance does not explain, and never listed by themselves."""
+"""Findings about users need more than chance, and never put users on the quarantine list."""
 
 import numpy as np
 import pytest

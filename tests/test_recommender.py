@@ -60,7 +60,7 @@ def table(text):
 
 
 def messy(tmp_path, copies=12):
-    """A file of the user's with several readers more, so that it can be cut."""
+    """Write a messy file with enough readers for all splits."""
     path = tmp_path / "books.csv"
     more = [
         f"reader {n},book {m},{1 + (n * m) % 5},2019-01-{1 + n:02}"
@@ -133,7 +133,7 @@ def test_pairs_of_one_time_are_drawn_at_random():
 
 
 def moments(splits):
-    """The times of the pairs of each split, which are the numbers of their items."""
+    """Return the times of the pairs of each split; the time of a pair is its item number."""
     return [
         np.array([int(item) for item in part.numpy().features["item"]])
         for part in (splits.train, splits.valid, splits.test)
@@ -141,7 +141,7 @@ def moments(splits):
 
 
 def by_time(num_users=10, count=300, *, arriving=False):
-    """Pairs at the times 0, 1, ...; `arriving` users come one after the other."""
+    """Return pairs at the times 0, 1, ...; `arriving` users start one after the other."""
     users = np.arange(count) * num_users // count if arriving else np.arange(count) % num_users
     rows = "\n".join(f"u{user},{n},{n % 5},{n}" for n, user in enumerate(users))
     return Tables(table("user,item,rating,time\n" + rows))

@@ -119,7 +119,7 @@ def test_every_advised_flag_exists(app):
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
 def test_every_trainable_baseline_is_advised(app):
-    """So that a new model of an app is not left out of the advice."""
+    """A new model of an app must appear in the advice."""
     module = next(one for one in modalities.MODALITIES if app.modality == one.NAME)
     source = inspect.getsource(module)
     choices = app.__annotations__.get("model")

@@ -1,4 +1,4 @@
-"""The output of each verb: one JSON object with --json, else plain lines."""
+"""The output of each command: one JSON object with --json, otherwise plain lines."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What an export tells of the columns of a table: names as in the file, values that were seen."""
+"""The columns in about.json of an export: names as in the file, and values of training."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ COUNT = 400
 
 @pytest.fixture(scope="module")
 def columns():
-    """By name in the file; all are known to a tenth or are whole."""
+    """The training values by column name; numbers are whole or have one decimal."""
     random = np.random.default_rng(0)
     return {
         "Year Built": random.integers(1870, 2011, COUNT),
@@ -53,7 +53,7 @@ def test_the_importance_figure_has_the_column_names_of_the_file(run, columns):
 
 
 def test_low_and_high_are_within_the_training_values(run, columns):
-    """Two deviations from the mean, years of 1870 to 2010 went to 2031."""
+    """Two deviations from the mean gave 2031 for years of 1870 to 2010."""
     for one in model_info(run)["columns"]:
         seen = columns[one["title"]]
         assert seen.min() <= one["low"] <= one["typical"] <= one["high"] <= seen.max(), one

@@ -1,4 +1,4 @@
-"""The contract of every source: members x checks; then addresses and their errors."""
+"""Checks that every source has to pass; then addresses and their errors."""
 
 import dataclasses
 import socket
@@ -18,7 +18,7 @@ TOTAL = {"embedded": 1797, "tfds:mnist": 70_000, "tfds:fashion_mnist": 70_000}
 
 
 def poisoned(part, kept=()):
-    """The part with every stored example that is not of `kept` turned white."""
+    """Return a part in which all stored examples outside `kept` are white."""
     features = np.full_like(part.features, 255)
     features[list(kept)] = part.features[list(kept)]
     return Examples(features, part.target, part.rows)
@@ -125,7 +125,7 @@ def test_images_are_those_of_tfds(load):
 
 
 def sides(examples, **official):
-    """Where each distinct example falls: its content -> the names of the splits."""
+    """Return the names of the splits by the content of each example."""
     splits = split_source(source()._replace(train=examples, **official))
     found = {}
     for name, part in zip(("train", "valid", "test"), parts_of(splits), strict=True):

@@ -1,4 +1,4 @@
-"""Several devices: what they share, what they refuse, and that they learn what one learns."""
+"""Several devices learn the same as one, share batches, and refuse what does not fit."""
 
 import dataclasses
 import json

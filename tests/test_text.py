@@ -60,7 +60,7 @@ def run(tiny_run):
 
 @pytest.fixture
 def messy(tmp_path):
-    """Reviews as somebody keeps them: a mark, Latin-1, quoted commas, empty cells."""
+    """Write messy reviews: a byte order mark, Latin-1, quoted commas, empty cells."""
     random = np.random.default_rng(0)
     rows = ["id;Review;Stars"]
     for number in range(300):
@@ -209,7 +209,7 @@ def test_ngram_logits_are_logistic_regression(classes):
 
 
 def test_training_texts_get_logits_of_a_regression_without_them():
-    """On random classes they are not right in training, and their scale is small."""
+    """On random classes they do not fit the training classes, and their scale is small."""
     random = np.random.default_rng(0)
     ngrams, target = random.integers(1, 300, (600, 20)), random.integers(0, 2, 600)
     layer = NgramLogits(300, 2)

@@ -1,4 +1,4 @@
-"""Prepared sets that cannot be used are named with the reason."""
+"""Errors for prepared sets that cannot be used name the set and the reason."""
 
 import os
 import shutil

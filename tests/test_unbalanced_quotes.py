@@ -14,7 +14,7 @@ PLAIN = [["bad nasty film", "neg"], ["good lovely film", "pos"]] * 100
 
 
 def read(place, rows, separator=",", header=("text", "label")):
-    """Rows written without any quoting."""
+    """Write rows without quoting, and read them."""
     path = place / "file.csv"
     path.write_text("".join(separator.join(row) + "\n" for row in [header, *rows]), newline="")
     return csv_files.read(str(path))

@@ -1,4 +1,4 @@
-"""The wheel, installed in an environment of its own, runs from any directory."""
+"""The wheel, installed in a separate environment, runs from any directory."""
 
 import importlib.util
 import json
@@ -27,7 +27,7 @@ HAS_PIP = importlib.util.find_spec("pip") is not None
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built from a copy, for setuptools writes into the directory of the sources."""
+    """The wheel, built from a copy, because setuptools writes into the source directory."""
     if not HAS_PIP and not shutil.which("uv"):
         pytest.skip("neither pip nor uv")
     place = tmp_path_factory.mktemp("wheel")

@@ -1,4 +1,4 @@
-"""Tables of thousands of columns: seconds, not a tensor a column."""
+"""Tables of thousands of columns take seconds, without a tensor for each column."""
 
 import time
 
@@ -15,7 +15,7 @@ from training.train import train
 
 
 def table(path, rows, num_numbers, num_texts):
-    """A target that follows from five columns of numbers and one of texts."""
+    """Write a table whose target depends on five columns of numbers and one of texts."""
     random = np.random.default_rng(0)
     numbers = random.normal(size=(rows, num_numbers))
     texts = random.integers(0, 5, (rows, num_texts))
@@ -30,7 +30,7 @@ def table(path, rows, num_numbers, num_texts):
 
 
 class Clock:
-    """Processor seconds of this process, all threads together."""
+    """Measures the processor seconds of this process, of all threads together."""
 
     def __init__(self):
         self.start = time.process_time()

@@ -1,4 +1,4 @@
-"""Several workers: what TF_CONFIG says, whose rows are whose, and that they learn as one."""
+"""Several workers: TF_CONFIG, the shards of each worker, and that they learn as one process."""
 
 import json
 import os
@@ -158,7 +158,7 @@ def test_a_single_process_is_the_chief():
 
 
 def _parts(share, count, size):
-    """The numbers that a worker sees in a pass."""
+    """Return the examples that a worker gets in a pass."""
     return [batch.target.numpy() for batch in _single_pass(_numbered(count), size, None)(share)]
 
 
