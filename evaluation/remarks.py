@@ -54,7 +54,7 @@ def remarks(
 def _better_metrics(
     task: Task[Any], predictions: Any, baseline: Any
 ) -> dict[str, tuple[float, float]]:
-    """Return the scores of the model and the baseline in each metric in which it is better."""
+    """Return the scores of model and baseline in each metric in which the baseline is better."""
     own, other = task.metrics(predictions), task.metrics(baseline)
     return {
         name: (own[name], value)
