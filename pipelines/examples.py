@@ -6,14 +6,14 @@ TensorFlow is imported only in functions that need it, so that a wrong path is r
 import dataclasses
 import functools
 import hashlib
-import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipelines.content_bytes import row_bytes
 from pipelines.inspection import Inspection, Origins, Progress, thumbnails
 from pipelines.rows.packing import Kinds, unpack_columns
 
@@ -53,9 +53,10 @@ class Examples:
         rows: the stored examples of this view, in order.
         groups: for each stored example the one with which it has to be in the same split.
         origins: the source of each example; only with an inspection.
-        hashes: content hashes of all stored examples, if already known.
+        hashes: returns the content hashes of all stored examples; computes them once.
         files: the path of each picture, relative to the root of its data set.
         row_hashes: for rows the hash of each whole row, which assigns it to a split.
+        input_hashes: for rows a hash of the features, to find equal ones in this process.
         kinds: for rows the kind of each named column.
 
     """
@@ -65,9 +66,10 @@ class Examples:
     rows: np.ndarray
     groups: np.ndarray | None = None
     origins: Origins | None = None
-    hashes: np.ndarray | None = None
+    hashes: Callable[[], np.ndarray] | None = None
     files: np.ndarray | None = None
     row_hashes: np.ndarray | None = None
+    input_hashes: np.ndarray | None = None
     kinds: Kinds | None = None
 
     @classmethod
@@ -142,23 +144,23 @@ class Examples:
 
         Equal inputs have equal hashes, whatever their targets.
         """
+        if self.hashes is not None:
+            return self.hashes()[self.rows]
         import tensorflow as tf
 
-        if self.hashes is not None:
-            return self.hashes[self.rows]
         digests = bytearray()
         for start in range(0, len(self), block):
             rows = self.rows[start : start + block]
-            for content in _row_bytes([array[rows] for array in tf.nest.flatten(self.features)]):
+            for content in row_bytes([array[rows] for array in tf.nest.flatten(self.features)]):
                 digests += hashlib.blake2b(content, digest_size=8).digest()
         return np.frombuffer(bytes(digests), "<u8")
 
     def hashed(self) -> "Examples":
-        """Return the same examples with cached content hashes."""
+        """Return the same examples with content hashes that are computed once, at first use."""
         if self.hashes is not None:
             return self
         stored = dataclasses.replace(self, rows=np.arange(len(self.target)))
-        return dataclasses.replace(self, hashes=stored.content_hashes())
+        return dataclasses.replace(self, hashes=functools.cache(stored.content_hashes))
 
     def split_hashes(self) -> np.ndarray:
         """Return a uint64 for each example, which assigns it to a split.
@@ -178,51 +180,18 @@ class Examples:
     def pair_hashes(self) -> np.ndarray:
         """Hash the features and target of each example to a uint64."""
         targets = np.ascontiguousarray(self.targets.astype("float64")).view("uint64")
-        return self.content_hashes() ^ (targets * np.uint64(0x9E3779B97F4A7C15))
+        return self.equality_hashes() ^ (targets * np.uint64(0x9E3779B97F4A7C15))
+
+    def equality_hashes(self) -> np.ndarray:
+        """Return a uint64 for each example, the same for equal features; rows take no time."""
+        if self.input_hashes is None:
+            return self.content_hashes()
+        return self.input_hashes[self.rows]
 
 
 def dtype_of(array: np.ndarray) -> str:
     """Return the name of the dtype; `string` for texts."""
     return "string" if array.dtype == object else str(array.dtype)
-
-
-def _row_bytes(columns: list[np.ndarray]) -> Iterable[Any]:
-    """Return the bytes of each row, with the length of each cell if there are several columns.
-
-    With lengths ("ab", "c") differs from ("a", "bc").
-    """
-    columns = [vector for column in columns for vector in _columns_of(column)]
-    if len(columns) == 1:
-        (column,) = columns
-        texts = column.dtype == object
-        return column if texts else np.ascontiguousarray(column.reshape(len(column), -1))
-    parts: list[list[bytes]] = []
-    for texts, group in itertools.groupby(columns, lambda column: column.dtype == object):
-        adjacent = list(group)
-        parts += map(_texts_with_length, adjacent) if texts else [_numbers_with_length(adjacent)]
-    return map(b"".join, zip(*parts, strict=True))
-
-
-def _columns_of(column: np.ndarray) -> Iterable[np.ndarray]:
-    """Split a matrix of texts into its columns; return other arrays as they are."""
-    return column.T if column.dtype == object and column.ndim == 2 else [column]
-
-
-def _texts_with_length(column: np.ndarray) -> list[bytes]:
-    encoded = {text: b"%d:%b" % (len(text), text) for text in set(column)}
-    return [encoded[text] for text in column]
-
-
-def _numbers_with_length(columns: list[np.ndarray]) -> list[bytes]:
-    """Return the bytes of each row of adjacent number columns."""
-    pieces = []
-    for column in columns:
-        data = np.ascontiguousarray(column).reshape(len(column), -1).view("uint8")
-        length = np.frombuffer(b"%d:" % data.shape[1], "uint8")
-        pieces += [np.broadcast_to(length, (len(column), len(length))), data]
-    rows = np.concatenate(pieces, axis=1)
-    memory, width = rows.tobytes(), rows.shape[1]
-    return [memory[start : start + width] for start in range(0, len(memory), width)]
 
 
 def default_memory_budget() -> int:
@@ -248,7 +217,8 @@ def store(
     examples = _store_batches(
         _thumbnail_batches(batches, count, hashes, inspection.progress), count, memory_budget
     )
-    return dataclasses.replace(examples, hashes=np.concatenate(hashes))
+    known = np.concatenate(hashes)
+    return dataclasses.replace(examples, hashes=lambda: known)
 
 
 def _thumbnail_batches(

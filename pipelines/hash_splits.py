@@ -12,6 +12,7 @@ TRAIN, VALID, TEST, UNUSED = range(4)
 MIN_CLASS_EXAMPLES = 10  # examples of a class that is in every split
 MIN_CLASS_UNITS = 3  # distinct hashes of a class that is in every split
 MIN_HASHED_UNITS = 300  # distinct hashes; with fewer the shares would differ too much
+NUM_BUCKETS = np.uint64(2**22)
 GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -41,9 +42,13 @@ def assign(
         index: the index of the window to use.
 
     """
+    num_splits = 1 + bool(windows[0].test) + bool(windows[0].valid)
+    if classes is None and len({*hashes[: 2 * MIN_HASHED_UNITS].tolist()}) >= MIN_HASHED_UNITS:
+        assignments = [_by_hash(hashes, window) for window in windows]
+        if all(np.count_nonzero(np.bincount(each)) >= num_splits for each in assignments):
+            return assignments[index]
     units, unit = np.unique(hashes, return_inverse=True)
     assignments = [_by_hash(units, window) for window in windows]
-    num_splits = 1 + bool(windows[0].test) + bool(windows[0].valid)
     by_class, assignment = len(units) < MIN_HASHED_UNITS, assignments[index].copy()
     for members, counts in _strata(unit, classes, len(units)):
         if by_class or (
@@ -52,6 +57,21 @@ def assign(
         ):
             assignment[members] = _by_rank(len(members), windows[index])
     return assignment[unit]
+
+
+def are_in(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return which hashes are among others, without sorting them all as numpy.isin does."""
+    found = _share_bits(hashes, others)
+    others = others[_share_bits(others, hashes[found])]
+    found[found] = np.isin(hashes[found], others)
+    return found
+
+
+def _share_bits(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return which hashes have the lowest bits of one of the others."""
+    occur = np.zeros(NUM_BUCKETS, bool)
+    occur[others % NUM_BUCKETS] = True
+    return occur[hashes % NUM_BUCKETS]
 
 
 def _by_hash(units: np.ndarray, window: Window) -> np.ndarray:
@@ -110,8 +130,12 @@ def row_hashes(table: Table) -> np.ndarray:
     separate observations, so each gets its own hash.
     """
     rows = hash_rows(table.columns, len(table))
-    order = np.argsort(rows, kind="stable")
-    starts = np.flatnonzero(np.r_[True, rows[order][1:] != rows[order][:-1]])
-    number = np.empty(len(rows), "uint64")
-    number[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
-    return mix_bits(rows + number * GOLDEN_RATIO)
+    ascending = np.sort(rows)
+    if (ascending[1:] == ascending[:-1]).any():
+        order = np.argsort(rows, kind="stable")
+        starts = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
+        lengths = np.diff(np.r_[starts, len(rows)])
+        number = np.empty(len(rows), "uint64")
+        number[order] = np.arange(len(rows)) - np.repeat(starts, lengths)
+        rows = rows + number * GOLDEN_RATIO
+    return mix_bits(rows)

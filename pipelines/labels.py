@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipelines.tables import cells as raw
-from pipelines.tables.cells import AnyCells
+from pipelines.tables.cells import AnyCells, Cells, Distinct
 from pipelines.tables.missing import is_missing, missing_words_of_labels, normalized
 
 BOOLEAN_WORDS = frozenset(["true", "false", "yes", "no", "t", "f", "y", "n"])
@@ -39,9 +39,7 @@ class Labels(NamedTuple):
 
     def numbers(self, column: AnyCells) -> np.ndarray:
         """Return the class number of each cell, int64 [n]; -1 for a missing class."""
-        return np.array(
-            [self.class_of_cell.get(cell, -1) for cell in cells_as_bytes(column)], "int64"
-        )
+        return _distinct(column).map(lambda cell: self.class_of_cell.get(cell, -1), "int64")
 
     def missing_words_note(self) -> str:
         """Return the words that count as missing, for a note."""
@@ -52,7 +50,7 @@ class Labels(NamedTuple):
 
 def find_labels(columns: Iterable[AnyCells]) -> Labels:
     """Find the classes of a column, given its part of each table."""
-    counts_of_tables = [Counter(cells_as_bytes(column)) for column in columns]
+    counts_of_tables = [_distinct(column).counts() for column in columns]
     counts = sum(counts_of_tables, Counter[bytes]())
     words = missing_words_of_labels({_text(cell): count for cell, count in counts.items()})
     missing = sorted(cell for cell in counts if is_missing(cell, words))
@@ -118,6 +116,10 @@ def _exact(cell: bytes, value: float) -> float | Decimal:
         return Decimal(_text(cell).strip())
     except InvalidOperation:
         return value
+
+
+def _distinct(column: AnyCells) -> Distinct:
+    return raw.distinct_of(column if column.dtype == object else Cells.of(cells_as_bytes(column)))
 
 
 def cells_as_bytes(column: AnyCells) -> list[bytes]:

@@ -135,8 +135,9 @@ class HashScheme:
                 f"there is no test split: {count} of the {total} training examples are the test "
                 "set, and the validation split is used as it is",
             )
-        training_hashes = [part.content_hashes() for part in (splits.train, splits.valid)]
-        count = int(np.isin(splits.test.content_hashes(), np.concatenate(training_hashes)).sum())
+        training = [part.equality_hashes() for part in (splits.train, splits.valid)]
+        hashes = splits.test.equality_hashes()
+        count = int(hash_splits.are_in(hashes, np.concatenate(training)).sum())
         if not count:
             return ()
         return (
@@ -232,6 +233,8 @@ def _parts(
 
 def _separate_copies(examples: Examples, held_out: Sequence[Examples]) -> tuple[Examples, Examples]:
     """Separate the examples that repeat a held-out example from the others."""
+    if not any(map(len, held_out)):
+        return examples, examples.select(np.arange(0))
     if examples.row_hashes is None:
         hashes, others = examples.content_hashes(), [part.content_hashes() for part in held_out]
         repeated = np.ones(len(hashes), bool)
@@ -239,7 +242,7 @@ def _separate_copies(examples: Examples, held_out: Sequence[Examples]) -> tuple[
         hashes, others = examples.pair_hashes(), [part.pair_hashes() for part in held_out]
         _, number, counts = np.unique(hashes, return_inverse=True, return_counts=True)
         repeated = counts[number] == 1
-    repeated &= np.isin(hashes, np.concatenate([np.empty(0, "uint64"), *others]))
+    repeated &= hash_splits.are_in(hashes, np.concatenate(others))
     return examples.select(np.flatnonzero(~repeated)), examples.select(np.flatnonzero(repeated))
 
 

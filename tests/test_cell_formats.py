@@ -12,7 +12,7 @@ from pipelines.rows.packing import unpack_columns
 from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import split_source
 from pipelines.tables import cell_formats, csv_files
-from pipelines.tables.cells import Packer
+from pipelines.tables.cells import Cells
 from pipelines.tables.numerals import parse_numeral
 from pipelines.tables.table import Tables
 from pipelines.tables.times import parse_time
@@ -21,9 +21,7 @@ NUMBERS = [str(7 * k) for k in range(40)]
 
 
 def cells(texts):
-    packer = Packer()
-    packer.add(texts)
-    return packer.packed()
+    return Cells.of(map(str.encode, texts))
 
 
 def read(texts):

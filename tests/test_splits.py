@@ -12,7 +12,7 @@ from pipelines.quarantine import Entry, key_of
 from pipelines.rows import reading as rows
 from pipelines.splits import Fold, Source, split_fold, split_source
 from pipelines.tables.cell_hashes import hash_cells
-from pipelines.tables.cells import Packer
+from pipelines.tables.cells import Cells
 from pipelines.tables.table import Table, Tables
 from pipelines.texts import reading as texts
 
@@ -214,9 +214,7 @@ def test_hashes_of_cells_are_those_of_their_texts():
     random = np.random.default_rng(0)
     texts = ["".join(random.choice([*"ab01é"], random.integers(9))) for _ in range(5000)]
     texts += ["x" * 2**21, "x" * (2**21 + 1), "", *map(str, range(50_000))]
-    packer = Packer()
-    packer.add(texts)
-    packed = packer.packed()
+    packed = Cells.of(map(str.encode, texts))
     found = hash_cells(packed)
     assert len(set(found)) == len(set(texts))
     assert len(set(zip(found, texts, strict=True))) == len(set(texts))

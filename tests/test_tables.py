@@ -10,8 +10,8 @@ import pytest
 from pipelines import sources
 from pipelines.examples import DataError
 from pipelines.inspection import Inspection
-from pipelines.tables import cell_formats, csv_files, encodings
-from pipelines.tables.cells import Packer
+from pipelines.tables import cell_formats, csv_blocks, csv_files, encodings, irregular_csv
+from pipelines.tables.cells import Cells
 from pipelines.tables.table import Table, Tables
 
 
@@ -114,7 +114,8 @@ MANY = 'größe;text\n1,5;"two\r\nlines; é"\n\n2;x;y\r\n1.234,5;"said ""no"""\n
 def test_reading_in_parts_of_any_size_gives_the_same_table(part, encoding, tmp_path, monkeypatch):
     whole = read(tmp_path, MANY, encoding)
     assert cells(whole)["text"] == ["two\r\nlines; é".encode(), b'said "no"', "🎈".encode()]
-    monkeypatch.setattr(csv_files, "CHARACTERS_PER_PART", part)
+    monkeypatch.setattr(irregular_csv, "CHARACTERS_PER_PART", part)
+    monkeypatch.setattr(csv_blocks, "BYTES_PER_BLOCK", part)
     monkeypatch.setattr(encodings, "BYTES_PER_READ", part)
     again = read(tmp_path, MANY, encoding)
     assert cells(again) == cells(whole)
@@ -148,7 +149,7 @@ def test_a_pipe_is_read():
 
 
 def test_an_inspection_reports_progress_in_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_files, "CHARACTERS_PER_PART", 1000)
+    monkeypatch.setattr(csv_blocks, "BYTES_PER_BLOCK", 1000)
     content, told = "a,b\n" + "1,2\n" * 20_000, []
     read(tmp_path, content, inspection=Inspection(lambda *said: told.append(said)))
     what, done, of = zip(*told, strict=True)
@@ -157,10 +158,9 @@ def test_an_inspection_reports_progress_in_bytes(tmp_path, monkeypatch):
 
 
 def test_cells_convert_to_an_array():
-    packer, texts = Packer(), ["7", "", "é", " N/A", "7", "x", "1e400", "-2.5", "NULL"]
-    packer.add(texts[:4])
-    packer.add(texts[4:])
-    column, objects = packer.packed(), np.array([text.encode() for text in texts], object)
+    texts = ["7", "", "é", " N/A", "7", "x", "1e400", "-2.5", "NULL"]
+    objects = np.array([text.encode() for text in texts], object)
+    column = Cells.of(objects)
     assert len(column) == 9 and column.dtype == object and column.tolist() == objects.tolist()
     assert (column[-1], column[2], column[np.int64(0)]) == (b"NULL", "é".encode(), b"7")
     for rows in (slice(2, None, 3), np.array([8, 0, 0]), objects == b"7", slice(0, 0)):

@@ -175,7 +175,10 @@ def read_ids(table: Table, name: str) -> np.ndarray:
         ids = np.array(column, object)
         ids[missing_of(column, ID_WORDS)] = b""
         return _without_decimals(ids)
-    texts = [labels[number].encode() for number in column] if labels else cells_as_bytes(column)
+    if not labels:
+        texts = cells_as_bytes(column)
+    else:
+        texts = [labels[number].encode() for number in np.asarray(column).tolist()]
     return np.array([*texts, None], dtype=object)[:-1]
 
 

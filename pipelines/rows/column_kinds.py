@@ -10,7 +10,7 @@ from pipelines.labels import cells_as_bytes
 from pipelines.tables import cell_formats
 from pipelines.tables import cells as raw
 from pipelines.tables.cell_formats import CellFormat, InferredFormat
-from pipelines.tables.cells import AnyCells
+from pipelines.tables.cells import AnyCells, Cells, Distinct, ParsedColumn
 from pipelines.tables.missing import is_missing, normalized
 from pipelines.tables.table import Table
 
@@ -62,7 +62,7 @@ def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescript
 
 
 def _categories(cells: AnyCells, form: CellFormat) -> ColumnDescription:
-    counts = Counter(cells.tolist())
+    counts = raw.distinct_of(cells).counts() if cells.dtype == object else Counter(cells.tolist())
     known_counts = [count for cell, count in counts.items() if not is_missing(cell)]
     missing = len(cells) - sum(known_counts)
     missing_note = f", {missing} missing" * bool(missing)
@@ -92,17 +92,18 @@ def _differ_in_case(cells: Iterable[bytes]) -> str:
     return f" ({alike} are different categories{more}: write them alike)"
 
 
-def parse_texts(cells: AnyCells, labels: Sequence[str] = ()) -> np.ndarray:
+def parse_texts(cells: AnyCells, labels: Sequence[str] = ()) -> Distinct:
     """Convert cells to UTF-8 bytes; b"" for missing ones."""
     if labels:
-        texts = [labels[cell].encode() if cell >= 0 else b"" for cell in cells]
+        numbers = np.asarray(cells).tolist()
+        texts = [labels[number].encode() if number >= 0 else b"" for number in numbers]
     elif cells.dtype == object:
-        copy = np.array(cells, object)
-        copy[raw.missing_of(cells)] = b""
-        return copy
+        values, codes = raw.distinct_of(cells)
+        known = [b"" if is_missing(text) else text for text in values]
+        return Distinct(np.array([*known, None], object)[:-1], codes)
     else:
         texts = cells_as_bytes(cells)
-    return np.array([*texts, None], object)[:-1]
+    return raw.distinct_of(Cells.of(texts))
 
 
 def cell_text(cell: object) -> str:
@@ -112,17 +113,17 @@ def cell_text(cell: object) -> str:
 
 def unreadable_cell_notes(
     table: Table,
-    features: Mapping[str, np.ndarray],
+    features: Mapping[str, ParsedColumn],
     forms: Mapping[str, CellFormat],
     categories: Mapping[str, Collection[bytes]],
 ) -> Iterator[str]:
     """Yield notes on unreadable cells of a table and on categories unknown to training."""
     for name, form in forms.items():
         column = features[name]
-        if form.kind == "category":
-            known = categories[name]
-            unknown = {cell for cell in set(column.tolist()) if cell and cell not in known}
-            rows = np.flatnonzero([cell in unknown for cell in column.tolist()])
+        if isinstance(column, Distinct) or column.dtype == object:
+            distinct = column if isinstance(column, Distinct) else raw.distinct_of(column)
+            unknown = {cell for cell in distinct.values if cell} - {*categories[name]}
+            rows = np.flatnonzero(distinct.map(unknown.__contains__, "bool"))
             problem = "unknown to training"
         else:
             rows = cell_formats.unparsable_rows(table.columns[name], column, form)

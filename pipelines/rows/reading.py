@@ -1,7 +1,7 @@
 """Read tables as rows of numbers and categories with a target."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +26,8 @@ from pipelines.rows.packing import Kinds, pack_columns
 from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import cell_formats
 from pipelines.tables.cell_formats import CellFormat
-from pipelines.tables.cells import AnyCells
+from pipelines.tables.cell_hashes import hash_inputs
+from pipelines.tables.cells import AnyCells, Distinct, ParsedColumn
 from pipelines.tables.table import Table, Tables, listed
 from pipelines.tables.targets import TargetColumn, Task, require_target
 
@@ -144,16 +145,25 @@ def read_features(table: Table, reading: Reading) -> dict[str, np.ndarray]:
             f"column{'s' * (len(absent) > 1)} {listed(absent)}; expected every column of the "
             "training data. Add the missing ones; their cells may be empty."
         )
-    converted = (
-        _read_column(table, columns[name], name, form) for name, form in reading.forms.items()
+    return _pack(_read_columns(table, columns, reading.forms), reading.kinds, len(table))
+
+
+def _read_columns(
+    table: Table, columns: Mapping[str, AnyCells], forms: Mapping[str, CellFormat]
+) -> dict[str, ParsedColumn]:
+    return {
+        name: parse_texts(columns[name], table.labels.get(name, ()))
+        if form.kind == "category"
+        else cell_formats.parse_numbers(columns[name], form)
+        for name, form in forms.items()
+    }
+
+
+def _pack(columns: Mapping[str, ParsedColumn], kinds: Kinds, rows: int) -> dict[str, np.ndarray]:
+    arrays = (
+        column.cells() if isinstance(column, Distinct) else column for column in columns.values()
     )
-    return pack_columns(converted, reading.kinds, len(table))
-
-
-def _read_column(table: Table, column: AnyCells, name: str, form: CellFormat) -> np.ndarray:
-    if form.kind == "category":
-        return parse_texts(column, table.labels.get(name, ()))
-    return cell_formats.parse_numbers(column, form)
+    return pack_columns(arrays, kinds, rows)
 
 
 def _column_notes(columns: dict[str, ColumnDescription]) -> Iterator[str]:
@@ -190,16 +200,13 @@ def _unreadable_notes(
         **({target: target_column.form} if target_column.labels is None else {}),
     }
     categories = {
-        name: set(parse_texts(tables.train.columns[name], tables.train.labels.get(name, ())))
+        name: set(parse_texts(tables.train.columns[name], tables.train.labels.get(name, ())).values)
         for name, form in forms.items()
         if form.kind == "category" and (tables.valid or tables.test)
     }
     for split, table in (("validation", tables.valid), ("test", tables.test)):
         if table is not None:
-            features = {
-                name: _read_column(table, table.columns[name], name, form)
-                for name, form in forms.items()
-            }
+            features = _read_columns(table, table.columns, forms)
             yield from (
                 f"{split} {note}"
                 for note in unreadable_cell_notes(table, features, forms, categories)
@@ -217,9 +224,13 @@ class _RowReader(NamedTuple):
         """Read the rows that have a target."""
         target = self.target_column.of_table(table)
         usable = np.flatnonzero(np.isfinite(target) if target.dtype.kind == "f" else target >= 0)
-        features = read_features(table, dataclasses.replace(self.reading, names={}))
+        columns = _read_columns(table, table.columns, self.reading.forms)
+        features = _pack(columns, self.reading.kinds, len(table))
         if len(usable) < len(table):
             features = {name: matrix[usable] for name, matrix in features.items()}
         origins = origins_of(self.inspection, table, usable)
-        examples = Examples.of(features, target[usable], origins, self.reading.kinds)
-        return dataclasses.replace(examples, row_hashes=row_hashes(table)[usable])
+        return dataclasses.replace(
+            Examples.of(features, target[usable], origins, self.reading.kinds),
+            row_hashes=row_hashes(table)[usable],
+            input_hashes=hash_inputs([*columns.values()])[usable],
+        )

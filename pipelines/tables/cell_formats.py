@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.tables import cells as raw
-from pipelines.tables.cells import AnyCells, Cells
+from pipelines.tables.cells import AnyCells, Cells, map_columns
 from pipelines.tables.missing import MISSING_WORDS, NUMBER_WORDS, is_missing
 from pipelines.tables.numerals import (
     DecimalMark,
@@ -71,10 +71,10 @@ class InferredFormat(NamedTuple):
 
 def infer_formats(table: Table) -> dict[str, InferredFormat]:
     """Infer the format of each column of a table."""
-    inferred = {
-        name: InferredColumn("category") if name in table.labels else infer_column(column)
-        for name, column in table.columns.items()
-    }
+    unlabelled = [name for name in table.columns if name not in table.labels]
+    columns = map_columns(infer_column, (table.columns[name] for name in unlabelled))
+    inferred = dict.fromkeys(table.columns, InferredColumn("category"))
+    inferred.update(zip(unlabelled, columns, strict=True))
     num_proven = Counter(column.number_style.decimal_mark for column in inferred.values())
     decimal_mark: DecimalMark | None = "." if num_proven["."] > num_proven[","] else ","
     decimal_mark = None if num_proven["."] == num_proven[","] else decimal_mark
@@ -154,9 +154,9 @@ def _parse_remaining(
 ) -> None:
     if not len(rows):
         return
-    cells = column[rows].tolist()
-    parsed = {cell: parse_cell(cell, form) for cell in set(cells)}
-    numbers[rows] = [parsed[cell] for cell in cells]
+    numbers[rows] = raw.distinct_of(column, rows).map(
+        lambda cell: parse_cell(cell, form), "float64"
+    )
 
 
 def parse_cell(cell: object, form: CellFormat) -> float:
@@ -176,17 +176,18 @@ def parse_cell(cell: object, form: CellFormat) -> float:
 
 
 def _parse_time_column(column: AnyCells, form: CellFormat) -> np.ndarray:
-    days = np.full(len(column), np.nan)
-    for start in range(0, len(column), raw.CELLS_PER_BLOCK):
-        cells = column[start : start + raw.CELLS_PER_BLOCK]
-        plain = [cell if ISO_TIME.fullmatch(cell) else b"NaT" for cell in cells.tolist()]
+    values, codes = raw.distinct_of(column)
+    days = np.full(len(values), np.nan)
+    for start in range(0, len(values), raw.CELLS_PER_BLOCK):
+        cells = values[start : start + raw.CELLS_PER_BLOCK].tolist()
+        plain = [cell if ISO_TIME.fullmatch(cell) else b"NaT" for cell in cells]
         try:
             times = np.array(plain, "S").astype("U").astype("datetime64[us]")
         except ValueError:  # the 31st of February
             times = np.full(len(cells), np.datetime64("NaT"))
         days[start : start + raw.CELLS_PER_BLOCK] = (times - np.datetime64(0, "D")) / DAY
-    _parse_remaining(column, np.flatnonzero(np.isnan(days)), form, days)
-    return days
+    _parse_remaining(values, np.flatnonzero(np.isnan(days)), form, days)
+    return days[codes]
 
 
 def format_time(days: float) -> str:
@@ -213,6 +214,5 @@ def unparsable_rows(column: AnyCells, read: np.ndarray, form: CellFormat) -> np.
     rows = np.flatnonzero(np.isnan(read))
     if not len(rows):
         return rows
-    cells = column[rows].tolist()
-    unparsable = {cell for cell in set(cells) if not is_missing(cell, form.words)}
-    return rows[[cell in unparsable for cell in cells]]
+    words = form.words
+    return rows[raw.distinct_of(column, rows).map(lambda cell: not is_missing(cell, words), "bool")]

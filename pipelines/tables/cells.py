@@ -1,99 +1,190 @@
-"""Store a column of a file in little memory, as the concatenated bytes of its cells."""
+"""Columns of texts, stored in little memory by Arrow; functions run once per distinct cell."""
 
 import functools
-import itertools
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipelines.tables.missing import MAX_WORD_BYTES, MISSING_WORDS, is_missing
+from pipelines.tables.missing import MISSING_WORDS, NUMBER_WORDS, is_missing
 
 CELLS_PER_BLOCK = 2**16  # cells that are Python objects at the same time
-MAX_SHARED_CELLS = 2**16  # distinct cells that are remembered, so that equal ones share memory
+# Codes for missing numbers that Arrow does not parse, as people write them.
+GAP_WORDS = [
+    word.encode()
+    for code in sorted(NUMBER_WORDS - {""})
+    if "inf" not in code and "nan" not in code
+    for word in dict.fromkeys((code, code.upper(), code.title()))
+]
+
+
+class Distinct(NamedTuple):
+    """The distinct cells of a column.
+
+    Attributes:
+        values: the distinct cells, an array of objects in the order of their first rows.
+        codes: for each row the position of its cell in `values`.
+
+    """
+
+    values: np.ndarray
+    codes: np.ndarray
+
+    def cells(self) -> np.ndarray:
+        """Return the cell of each row."""
+        return self.values[self.codes]
+
+    def counts(self) -> Counter[bytes]:
+        """Return the number of rows of each cell."""
+        counts = np.bincount(self.codes, minlength=len(self.values))
+        return Counter(dict(zip(self.values.tolist(), counts.tolist(), strict=True)))
+
+    def map(self, function: Callable[[bytes], Any], dtype: str) -> np.ndarray:
+        """Return the value of a function for the cell of each row; calls it once per cell."""
+        values = self.values.tolist()
+        return np.fromiter(map(function, values), dtype, len(values))[self.codes]
 
 
 class Cells:
-    """The cells of a column as UTF-8 bytes; converts to an array of objects.
+    """The cells of a column as UTF-8 bytes in Arrow arrays; indexing gives arrays of objects.
 
-    A million Python objects take ten times as much memory as their bytes. Indexing gives an
-    array of objects, in which equal cells are the same object.
+    A million Python objects take ten times as much memory as their bytes. In an array of objects
+    equal cells are the same object.
 
     Args:
-        content: the bytes of all cells.
-        ends: the position in `content` at which each cell ends.
+        array: chunks of binary arrays, in which an empty cell is null.
 
     """
 
     dtype = np.dtype(object)
 
-    def __init__(self, content: bytes, ends: np.ndarray) -> None:
-        self.content = content
+    def __init__(self, array: pa.ChunkedArray) -> None:
+        self.array = array
         self.parsed: dict[Any, np.ndarray] = {}  # cached values, by cell format
-        self.ends = ends.astype(np.min_scalar_type(len(content)))
+
+    @classmethod
+    def of(cls, cells: Iterable[bytes]) -> "Cells":
+        """Make a column of cells."""
+        array = pa.array([cell or None for cell in cells], pa.binary())
+        return cls(pa.chunked_array([array]))
 
     def __len__(self) -> int:
-        return len(self.ends)
+        return len(self.array)
 
-    def __iter__(self) -> Iterator[Any]:
-        return itertools.chain.from_iterable(self.blocks())
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self), CELLS_PER_BLOCK):
+            yield from Cells(self.array.slice(start, CELLS_PER_BLOCK)).tolist()
 
     def __getitem__(self, rows: Any) -> Any:
         if isinstance(rows, int | np.integer):
-            return self._cells_at(np.array([range(len(self))[rows]]))[0]
-        return self.objects(np.arange(len(self))[rows])
+            return self.array[int(rows)].as_py() or b""
+        return np.asarray(self.take(np.arange(len(self))[rows]))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self.objects(np.arange(len(self))).astype(dtype or object, copy=False)
+        return self.distinct.cells().astype(dtype or object, copy=False)
 
     def tolist(self) -> list[bytes]:
         """Return all cells."""
-        return list(self)
+        return np.asarray(self).tolist()
 
-    def blocks(self) -> Iterator[list[bytes]]:
-        """Yield all cells, block by block."""
-        for start in range(0, len(self), CELLS_PER_BLOCK):
-            yield self._cells_at(np.arange(start, min(start + CELLS_PER_BLOCK, len(self))))
+    def take(self, rows: np.ndarray) -> "Cells":
+        """Return the cells at these positions as a column."""
+        return Cells(self.array.take(pa.array(rows)))
 
-    def objects(self, rows: np.ndarray) -> np.ndarray:
-        """Return the cells at these positions; equal cells are the same object, up to a limit."""
-        cells = np.empty(len(rows), object)
-        shared: dict[bytes, bytes] = {}
-        for start in range(0, len(rows), CELLS_PER_BLOCK):
-            block = self._cells_at(rows[start : start + CELLS_PER_BLOCK])
-            if len(shared) < MAX_SHARED_CELLS:
-                block = list(map(shared.setdefault, block, block))
-            cells[start : start + CELLS_PER_BLOCK] = np.array([*block, None], object)[:-1]
-        return cells
+    @functools.cached_property
+    def distinct(self) -> Distinct:
+        """The distinct cells."""
+        if not len(self):
+            return Distinct(np.empty(0, object), np.empty(0, "int32"))
+        encoded = self.array.dictionary_encode("encode").combine_chunks()
+        values = encoded.dictionary.to_numpy(zero_copy_only=False)
+        values[[value is None for value in values]] = b""
+        return Distinct(values, encoded.indices.to_numpy())
 
-    def _cells_at(self, rows: np.ndarray) -> list[bytes]:
-        ends = self.ends[rows]
-        starts = np.where(rows > 0, self.ends[rows - 1], 0)
-        content = self.content
-        pairs = zip(starts.tolist(), ends.tolist(), strict=True)
-        return [content[start:end] for start, end in pairs]
+    @functools.cached_property
+    def floats(self) -> np.ndarray | None:
+        """The cells as float64, NaN for an empty one; None if another one is no number."""
+        return _floats(self.array)
 
     @functools.cached_property
     def numbers(self) -> np.ndarray:
         """The cells as float64; NaN for a cell that is not a number."""
-        plain = b"_" not in self.content
-        parts = [numbers_in(block, plain=plain) for block in self.blocks()]
-        return np.concatenate(parts) if parts else np.empty(0)
+        if self.floats is not None:
+            return self.floats
+        first = self.array.slice(0, CELLS_PER_BLOCK)
+        if _floats(_without_gaps(first)) is not None:
+            floats = _floats(_without_gaps(self.array))
+            if floats is not None:
+                return floats
+        return self.distinct.map(parse_float, "float64")
 
     def missing(self, words: frozenset[str] = MISSING_WORDS) -> np.ndarray:
         """Return which cells are missing values."""
-        short = np.flatnonzero(np.diff(self.ends, prepend=0) <= MAX_WORD_BYTES)
-        missing = np.zeros(len(self), bool)
-        for start in range(0, len(short), CELLS_PER_BLOCK):
-            rows = short[start : start + CELLS_PER_BLOCK]
-            cells = self._cells_at(rows)
-            codes = {cell for cell in set(cells) if is_missing(cell, words)}
-            if codes:
-                missing[rows] = [cell in codes for cell in cells]
+        if self.floats is None:
+            return self.distinct.map(lambda cell: is_missing(cell, words), "bool")
+        missing = ~np.isfinite(self.floats)
+        rows = np.flatnonzero(missing)
+        missing[rows] = self.take(rows).distinct.map(lambda cell: is_missing(cell, words), "bool")
         return missing
+
+    def contains(self, text: bytes) -> bool:
+        """Whether any cell contains a text."""
+        return any(text in content_of(chunk)[0].tobytes() for chunk in self.array.chunks)
+
+
+def map_columns(function: Callable, *columns: Iterable) -> list[Any]:
+    """Do what `map` does, in as many threads as there are cores; NumPy and Arrow use them all."""
+    with ThreadPoolExecutor(pa.cpu_count()) as threads:
+        return [*threads.map(function, *columns)]
+
+
+def content_of(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bytes of all cells of a binary array, and the position at which each ends.
+
+    Both are views of the array's memory; the positions begin with the 0 before the first cell.
+    """
+    _, positions, content = array.buffers()
+    ends = np.frombuffer(positions, "int32")[array.offset : array.offset + len(array) + 1]
+    every = np.frombuffer(content or b"", "uint8")
+    return every[ends[0] : ends[-1]], ends - ends[0]
+
+
+def _floats(array: pa.ChunkedArray) -> np.ndarray | None:
+    """Parse cells to float64, NaN for null; None if a cell is no number for Python's float()."""
+    strings = [chunk.view(pa.string()) for chunk in array.chunks]
+    try:
+        floats = pa.chunked_array(strings, pa.string()).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    numbers = floats.to_numpy()
+    if (
+        np.isnan(numbers).sum() > array.null_count
+        and pc.any(pc.match_substring(array, "(")).as_py()
+    ):
+        return None  # Arrow parses nan(1)
+    return numbers
+
+
+def _without_gaps(array: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace the codes for missing numbers by null."""
+    gaps = pc.is_in(array, pa.array(GAP_WORDS, pa.binary()))
+    return pc.if_else(gaps, pa.scalar(None, pa.binary()), array)
+
+
+def parse_float(cell: bytes) -> float:
+    """Parse a cell by Python's float(); NaN if it is not a number."""
+    try:
+        return float("nan") if b"_" in cell else float(cell)  # Python reads 10_1 as 101
+    except ValueError:
+        return float("nan")
 
 
 AnyCells = np.ndarray | Cells
+ParsedColumn = np.ndarray | Distinct  # of numbers, or of texts
 
 
 def missing_of(column: AnyCells, words: frozenset[str] = MISSING_WORDS) -> np.ndarray:
@@ -108,8 +199,15 @@ def missing_of(column: AnyCells, words: frozenset[str] = MISSING_WORDS) -> np.nd
 def contains_text(column: AnyCells, text: bytes) -> bool:
     """Whether any cell contains a text."""
     if isinstance(column, Cells):
-        return text in column.content
+        return column.contains(text)
     return any(text in cell for cell in column.tolist())
+
+
+def num_bytes(column: AnyCells) -> int:
+    """Return the size of all cells of a column of texts."""
+    if isinstance(column, Cells):
+        return sum(len(content_of(chunk)[0]) for chunk in column.array.chunks)
+    return sum(map(len, column.tolist()))
 
 
 def numbers_of(column: AnyCells) -> np.ndarray:
@@ -121,44 +219,16 @@ def numbers_of(column: AnyCells) -> np.ndarray:
     return numbers_in(column.tolist())
 
 
-def numbers_in(cells: Sequence[bytes], *, plain: bool = False) -> np.ndarray:
-    """Convert a list of cells as `numbers_of` does; `plain`: no cell has an underscore."""
-    try:
-        # Python reads 10_1 as 101.
-        if plain or not any(b"_" in cell for cell in cells):
-            return np.array(list(map(float, cells)), "float64")
-    except ValueError:
-        pass
-    converted = {cell: _number(cell) for cell in set(cells)}
-    return np.array([converted[cell] for cell in cells], "float64")
+def numbers_in(cells: Sequence[bytes]) -> np.ndarray:
+    """Convert a list of cells as `numbers_of` does."""
+    return np.fromiter(map(parse_float, cells), "float64", len(cells))
 
 
-def _number(cell: bytes) -> float:
-    try:
-        return float("nan") if b"_" in cell else float(cell)
-    except ValueError:
-        return float("nan")
+def distinct_of(column: AnyCells, rows: np.ndarray | None = None) -> Distinct:
+    """Return the distinct cells of a column of texts, or of some of its rows.
 
-
-class Packer:
-    """Builds `Cells` from texts that arrive in parts."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.sizes = [np.empty(0, "uint32")]
-
-    def add(self, texts: Sequence[str]) -> None:
-        """Add the next cells."""
-        content = "".join(texts)
-        # An ASCII character is one byte: the cells need not be encoded one by one.
-        cells: Sequence[str | bytes] = texts
-        if not content.isascii():
-            cells = list(map(str.encode, texts))
-        self.parts.append(content.encode())
-        self.sizes.append(np.fromiter(map(len, cells), "uint32", len(cells)))
-
-    def packed(self) -> Cells:
-        """Return all cells; the packer is empty afterwards."""
-        content = b"".join(self.parts)
-        self.parts = []
-        return Cells(content, np.cumsum(np.concatenate(self.sizes), dtype="int64"))
+    The rows have to be distinct and in ascending order.
+    """
+    if rows is not None and len(rows) < len(column):
+        column = column.take(rows) if isinstance(column, Cells) else column[rows]
+    return column.distinct if isinstance(column, Cells) else Cells.of(column.tolist()).distinct

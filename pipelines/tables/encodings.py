@@ -80,6 +80,8 @@ def detect(name: str, file: BinaryIO) -> Encoding:
     head = file.read(HEADER_BYTES)
     codec = next((codec for mark, codec in BYTE_ORDER_MARKS.items() if head.startswith(mark)), "")
     codec = codec or _utf16_without_mark(head) or "utf-8"
+    if codec == "utf-8" and _is_ascii_text(file):
+        return Encoding(codec)
     result = _decode_all(name, file, codec)
     notes: tuple[str, ...] = ()
     if codec == "utf-8" and result.num_invalid > result.num_extra:
@@ -90,6 +92,13 @@ def detect(name: str, file: BinaryIO) -> Encoding:
         notes = (f"{name} is not UTF-8; read as {ENCODING_NAMES[codec]}{such}",)
         result = _decode_all(name, file, codec)
     return Encoding(codec, (*notes, *result.notes(name, codec)), bool(result.num_nuls))
+
+
+def _is_ascii_text(file: BinaryIO) -> bool:
+    """Whether a whole file is ASCII without a NUL byte."""
+    file.seek(0)
+    parts = iter(lambda: file.read(BYTES_PER_READ), b"")
+    return all(part.isascii() and 0 not in part for part in parts)
 
 
 class DecodingResult(NamedTuple):

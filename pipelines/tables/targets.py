@@ -10,6 +10,7 @@ from pipelines.labels import Labels, find_labels
 from pipelines.rows.column_kinds import cell_text, describe_column, parse_texts
 from pipelines.rows.column_names import find_column
 from pipelines.tables import cell_formats
+from pipelines.tables import cells as raw
 from pipelines.tables.cell_formats import CellFormat, InferredFormat
 from pipelines.tables.cells import AnyCells
 from pipelines.tables.missing import is_missing
@@ -75,11 +76,14 @@ class TargetColumn(NamedTuple):
 
 
 def _count_distinct(cells: AnyCells, form: CellFormat) -> int:
-    """Count the distinct known values."""
-    if form.kind == "category":
-        return sum(not is_missing(cell) for cell in set(cells.tolist()))
-    read = cell_formats.parse_numbers(cells, form)
-    return len(np.unique(read[~np.isnan(read)]))
+    """Count the distinct known values, up to three."""
+    if form.kind == "category" and cells.dtype == object:
+        return sum(not is_missing(cell) for cell in raw.distinct_of(cells).values)
+    values, count = cell_formats.parse_numbers(cells, form), 0
+    values = values[~np.isnan(values)]
+    while len(values) and count < 3:
+        values, count = values[values != values[0]], count + 1
+    return count
 
 
 def _example(cells: AnyCells) -> str:
@@ -98,7 +102,7 @@ def _labels(tables: Tables, name: str) -> Labels:
 
 def _with_class_names(column: AnyCells, labels: Sequence[str]) -> AnyCells:
     """Replace class numbers by their names; other columns stay as they are."""
-    return parse_texts(column, labels) if labels else column
+    return parse_texts(column, labels).cells() if labels else column
 
 
 def require_target(condition: bool, name: str, received: str, expected: str) -> None:

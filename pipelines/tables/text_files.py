@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from pipelines.files import expand_home
 from pipelines.inspection import Inspection
@@ -14,6 +15,7 @@ from pipelines.tables import compressed, encodings
 from pipelines.tables.encodings import Encoding
 
 HEAD_BYTES = 2**20  # of a file that are read first
+MAX_CHARACTER_BYTES = 4  # in UTF-8
 _encodings: dict[tuple[str | int, ...], Encoding] = {}  # by name and state of the file
 
 
@@ -75,6 +77,20 @@ class TextFile:
         finally:
             text.detach()
 
+    @contextlib.contextmanager
+    def utf8(self) -> Iterator[BinaryIO]:
+        """Yield the text as a file of UTF-8 bytes, without a byte order mark."""
+        encoding = self._encoding
+        self._file.seek(0)
+        if encoding.codec == "utf-8" and not encoding.notes:
+            yield self._file
+            return
+        text = io.TextIOWrapper(self._file, encoding.codec, errors="replace", newline="")
+        try:
+            yield io.BufferedReader(_Recoded(text, padded=encoding.padded))
+        finally:
+            text.detach()
+
     def progress(self) -> Callable[[], None]:
         """Return a function that reports to an inspection how much of the file is read."""
         if (inspection := self._inspection) is None:
@@ -83,6 +99,23 @@ class TextFile:
         size = self._raw.seek(0, io.SEEK_END)
         self._raw.seek(position)
         return lambda: inspection.progress(f"reading {self.name}, byte", self._raw.tell(), size)
+
+
+class _Recoded(io.RawIOBase):
+    """The bytes of a text in UTF-8."""
+
+    def __init__(self, text: io.TextIOWrapper, *, padded: bool) -> None:
+        self._text, self._padded = text, padded
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, memory: Any) -> int:
+        content = self._text.read(len(memory) // MAX_CHARACTER_BYTES).encode()
+        if self._padded:  # by NUL bytes after the text
+            content = content.rstrip(b"\0")
+        memory[: len(content)] = content
+        return len(content)
 
 
 @contextlib.contextmanager

@@ -56,6 +56,7 @@ DATES = (
     rf"{MONTH}(?:[\s,-]+|\s+de\s+)(?P<year>\d{{4}})",
     rf"{MONTH}(?:-|\s?')(?P<year>\d{{2}})",  # as Excel writes a month
 )
+ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 PATTERNS = tuple(
     re.compile(rf"{WEEKDAY}{date}(?:(?:\s*[t,:]\s*|\s+(?:at\s+)?){CLOCK})?") for date in DATES
 )
@@ -101,6 +102,10 @@ class ParsedTime(NamedTuple):
 
 def parse_time(text: str) -> ParsedTime | None:
     """Parse a text as a date or time; None if it is neither."""
+    if match := ISO_DAY.fullmatch(text):  # the most frequent form, quickly
+        year, month, day = map(int, match.groups())
+        time = ParsedTime(year, month, day, 0.0)
+        return time if year and _is_day(time, "") else None
     if not any(map(str.isdigit, text[:40])) or len(text) > 60:
         return None
     text = unicodedata.normalize("NFKC", text).strip().lower()

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -60,9 +61,9 @@ def infer_column(column: AnyCells) -> InferredColumn:
         return InferredColumn("number")
     plain = raw.numbers_of(column)
     unparsed = np.flatnonzero(~np.isfinite(plain))
-    counts = Counter(column[unparsed].tolist()) if len(unparsed) else Counter[bytes]()
+    counts = raw.distinct_of(column, unparsed).counts() if len(unparsed) else Counter[bytes]()
     known = {c: n for c, n in counts.items() if not is_missing(c, NUMBER_WORDS)}
-    of_plain = _plain_number_style(column, plain)
+    of_plain = _plain_number_style(column)
     if not known:
         words = len(unparsed) == len(column) and not all(
             is_missing(cell, MISSING_WORDS | INFINITY_WORDS) for cell in counts
@@ -192,7 +193,7 @@ def _words_are_remarks(words: Mapping[bytes, int], numbers: int) -> bool:
     return numbers >= MIN_DISTINCT_NUMBERS and rare >= MIN_SHARE_OF_KIND * sum(words.values())
 
 
-def _plain_number_style(column: AnyCells, plain: np.ndarray) -> NumberStyle:
+def _plain_number_style(column: AnyCells) -> NumberStyle:
     """Return the style of the numbers that Python's float() parses.
 
     The first number that proves a decimal point decides, because checking a million takes long.
@@ -200,10 +201,17 @@ def _plain_number_style(column: AnyCells, plain: np.ndarray) -> NumberStyle:
     style = NumberStyle(0, 0, {}, {})
     if not raw.contains_text(column, b"."):
         return style
-    example, num_ambiguous = "", 0
-    for cell, value in zip(column, plain, strict=True):
-        if b"." in cell and np.isfinite(value):
-            if proven_decimal_mark(digits := _text(cell).strip().lstrip("+-")):
-                return style._replace(decimal_points=1)
-            example, num_ambiguous = example or digits, num_ambiguous + 1
-    return style._replace(ambiguous={".": num_ambiguous} if num_ambiguous else {}, example=example)
+    for rows in (np.arange(min(len(column), NUM_SCREENED_CELLS)), None):
+        counts = raw.distinct_of(column, rows).counts()
+        pointed = [cell for cell in counts if b"." in cell and isfinite(raw.parse_float(cell))]
+        if any(proven_decimal_mark(_digits(cell)) for cell in pointed):
+            return style._replace(decimal_points=1)
+    if not pointed:
+        return style
+    num_ambiguous = sum(counts[cell] for cell in pointed)
+    return style._replace(ambiguous={".": num_ambiguous}, example=_digits(pointed[0]))
+
+
+def _digits(cell: bytes) -> str:
+    """Return the digits of a number without its sign and exponent."""
+    return _text(cell).strip().lstrip("+-").lower().partition("e")[0]

@@ -9,8 +9,8 @@ from pipelines.examples import AddressError, DataError, Examples
 from pipelines.inspection import Inspection, origins_of
 from pipelines.labels import Labels, find_labels
 from pipelines.splits import Source
-from pipelines.tables.cells import AnyCells, missing_of
-from pipelines.tables.missing import TEXT_WORDS
+from pipelines.tables.cells import AnyCells, distinct_of, num_bytes
+from pipelines.tables.missing import TEXT_WORDS, is_missing
 from pipelines.tables.table import Table, Tables, listed
 from pipelines.texts.phrases import find_containing_texts
 
@@ -80,7 +80,7 @@ def text_column(table: Table, columns: Columns) -> str:
             f"Received the columns {listed(table.columns)}; expected one of texts. "
             "Name it with --text."
         )
-    return max(others, key=lambda name: sum(map(len, table.columns[name])))
+    return max(others, key=lambda name: num_bytes(table.columns[name]))
 
 
 def _target_column(table: Table, columns: Columns, text: str) -> str:
@@ -110,7 +110,7 @@ def _find_column(
 
 class _Part(NamedTuple):
     texts: np.ndarray
-    classes: np.ndarray
+    classes: AnyCells
     empty: np.ndarray
     table: Table
 
@@ -122,16 +122,18 @@ def _part(table: Table, text: str, target: str) -> _Part:
                 f"Received a split with the columns {listed(table.columns)}; expected the "
                 f"column {name!r}, as in train."
             )
-    classes = np.asarray(table.columns[target])
+    classes = table.columns[target]
     if classes.dtype.kind in "iu":
         classes = np.where(classes == UNKNOWN, np.nan, classes)
-    texts = np.asarray(table.columns[text])
-    return _Part(texts, classes, empty_of(texts), table)
+    texts = table.columns[text]
+    return _Part(np.asarray(texts), classes, empty_of(texts), table)
 
 
 def empty_of(column: AnyCells) -> np.ndarray:
     """Return which cells have no text: they are empty, or a code for a missing value."""
-    return missing_of(column, TEXT_WORDS) | (np.asarray(column) == b"None")
+    return distinct_of(column).map(
+        lambda cell: is_missing(cell, TEXT_WORDS) or cell == b"None", "bool"
+    )
 
 
 def _labels(table: Table, target: str, parts: list[_Part]) -> Labels:
