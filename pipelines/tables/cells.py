@@ -98,12 +98,16 @@ class Cells:
     @functools.cached_property
     def distinct(self) -> Distinct:
         """The distinct cells."""
-        if not len(self):
-            return Distinct(np.empty(0, object), np.empty(0, "int32"))
-        encoded = self.array.dictionary_encode("encode").combine_chunks()
-        values = encoded.dictionary.to_numpy(zero_copy_only=False)
+        values = self.encoded.dictionary.to_numpy(zero_copy_only=False)
         values[[value is None for value in values]] = b""
-        return Distinct(values, encoded.indices.to_numpy())
+        return Distinct(values, self.encoded.indices.to_numpy())
+
+    @functools.cached_property
+    def encoded(self) -> pa.DictionaryArray:
+        """The cells as a dictionary."""
+        if not len(self):
+            return pa.array([], pa.binary()).dictionary_encode()
+        return self.array.dictionary_encode("encode").combine_chunks()
 
     @functools.cached_property
     def floats(self) -> np.ndarray | None:

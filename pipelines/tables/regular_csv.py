@@ -215,13 +215,13 @@ def _stripped(array: pa.ChunkedArray) -> Cells:
     column = Cells(array)
     if column.floats is not None:
         return column
-    chunks = [_strip(chunk) if _may_need_strip(chunk) else chunk for chunk in array.chunks]
-    changed = any(new is not old for new, old in zip(chunks, array.chunks, strict=True))
-    return Cells(pa.chunked_array(chunks, pa.binary())) if changed else column
+    if not _may_have_blanks(column.encoded.dictionary):
+        return column
+    return Cells(pa.chunked_array(map(_strip, array.chunks), pa.binary()))
 
 
-def _may_need_strip(chunk: pa.Array) -> bool:
-    content, ends = content_of(chunk)
+def _may_have_blanks(cells: pa.Array) -> bool:
+    content, ends = content_of(cells)
     starts, ends = ends[:-1], ends[1:]
     filled = ends > starts
     first, last = content[starts[filled]], content[ends[filled] - 1]
