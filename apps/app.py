@@ -38,7 +38,16 @@ class App(abc.ABC):
     monitor: ClassVar[str]
     space: ClassVar[dict[str, tuple | Range]]
     compute_dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
-    address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "csv")
+    address_kinds: ClassVar[tuple[str, ...]] = (
+        "embedded",
+        "tfds",
+        "parquet",
+        "feather",
+        "jsonl",
+        "xlsx",
+        "tsv",
+        "csv",
+    )
     column_fields: ClassVar[tuple[str, ...]] = ()  # fields that name table columns
     default_learning_rate: ClassVar[float] = 0.2  # of the default optimizer
     default_batch_size: ClassVar[int] = 96
@@ -77,10 +86,16 @@ class App(abc.ABC):
                 object.__setattr__(self, field.name, replace_home(value))
 
     def _address(self, value: Any) -> Any:
-        """Return the address of data given as a path, a frame or arrays; an address as it is."""
-        if isinstance(value, str):
+        """Return the address of data given as a path, a frame, arrays or on standard input."""
+        if isinstance(value, str) and not value.endswith("-"):
             return value
-        from pipelines import frames
+        from pipelines import frames, standard_input
+
+        if isinstance(value, str):
+            is_stored = standard_input.is_standard_input(value)
+            return (
+                standard_input.store_as_address(value, self.address_kinds) if is_stored else value
+            )
 
         if isinstance(value, Path):
             return str(value)

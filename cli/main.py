@@ -10,6 +10,8 @@ from pathlib import Path
 from cli import commands, output, tools
 from cli.help import page as help_page
 
+STANDARD_INPUT = ":-"  # an address that means the same as -
+
 
 def main() -> None:
     """Run the command line and exit.
@@ -42,6 +44,9 @@ def _run(arguments: list[str]) -> int:
     # Only the named app's fields are read: reading those of all apps would delay help.
     cli = commands.command_line(arguments[0] if arguments else "")
     arguments = output.with_current_names(arguments)
+    if arguments[:1] != ["launch"]:
+        # The parser takes a single - for an option.
+        arguments = [STANDARD_INPUT if argument == "-" else argument for argument in arguments]
     try:
         output.require_app_first(arguments)
         help_flags = {"--help", "-h"} & set(arguments)

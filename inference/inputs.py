@@ -4,10 +4,10 @@ import os
 import sys
 from collections.abc import Callable
 
-import numpy as np
-
+from pipelines import standard_input, table_paths
 from pipelines.files import expand_home, looks_like_path
-from pipelines.tables import csv_files
+from pipelines.table_paths import TABLE_KINDS
+from pipelines.tables import table_files
 from pipelines.tables.table import Table, Tables
 
 
@@ -51,8 +51,12 @@ class Notes(list[str]):
 
 
 def row_names(name: str, table: Table) -> list[str]:
-    """Name each row of a file as editors do, `FILE:LINE`."""
-    return [f"{name}:{line}" for line in np.asarray(table.lines).tolist()]
+    """Name each row of a file as editors do, `FILE:LINE`; without lines by its number from 1."""
+    lines = range(1, len(table) + 1) if table.lines is None else table.lines.tolist()
+    if table.file_of_row is None:
+        return [f"{name.removeprefix(':')}:{line}" for line in lines]
+    files = (table.files[position] for position in table.file_of_row.tolist())
+    return [f"{file}:{line}" for file, line in zip(files, lines, strict=True)]
 
 
 class PartlyReadError(RuntimeError):
@@ -61,9 +65,23 @@ class PartlyReadError(RuntimeError):
     exit_status = 1
 
 
-def read_table(name: str, note: Note = print_note) -> Table:
-    """Read a CSV file, and pass its notes to `note`, such as the rows that are left out."""
-    return noted(csv_files.read(name), note)
+def is_table_address(word: str) -> bool:
+    """Whether an input is `-`, an address such as parquet:PATH, or a pattern or directory."""
+    kind, _, name = word.partition(":")
+    if standard_input.is_standard_input(word) or (kind in TABLE_KINDS and name[:1].strip()):
+        return True
+    is_path = word.endswith("/") or table_paths.suffix_of(word) in table_paths.KINDS
+    return is_path and bool(table_paths.kind_of_files(word))
+
+
+def read_table(word: str, note: Note = print_note) -> Table:
+    """Read a table, and pass its notes to `note`, such as the rows that are left out."""
+    if standard_input.is_standard_input(word):
+        word = standard_input.store_as_address(word)
+    kind, separator, name = word.partition(":")
+    if not separator or kind not in TABLE_KINDS:
+        kind, name = table_paths.kind_of_files(word) or table_paths.kind_of_file(word), word
+    return noted(table_files.read(kind, name), note)
 
 
 def noted(tables: Tables, note: Note) -> Table:

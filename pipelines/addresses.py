@@ -9,10 +9,16 @@ from collections.abc import Collection, Sequence
 
 from pipelines.examples import AddressError
 from pipelines.files import expand_home
+from pipelines.table_paths import is_pattern, kind_of_file, kind_of_files
 
 ADDRESS_FORMS = {
     "embedded": "embedded",
     "tfds": "tfds:NAME",
+    "tsv": "tsv:PATH",
+    "parquet": "parquet:PATH",
+    "feather": "feather:PATH",
+    "jsonl": "jsonl:PATH",
+    "xlsx": "xlsx:PATH",
     "csv": "csv:PATH",
     "folder": "folder:PATH",
     "npz": "npz:PATH",
@@ -27,7 +33,10 @@ def parse_address(address: str, kinds: Collection[str]) -> tuple[str, str]:
     kind, _, name = address.partition(":")
     if kind in kinds and (name if kind != "embedded" else address == kind):
         return kind, name
-    if (path_kind := _kind_of_path(address)) in kinds:
+    path_kind = _kind_of_path(address)
+    if path_kind not in kinds:
+        path_kind = kind_of_files(address)
+    if path_kind in kinds:
         return path_kind, address
     *others, last = (repr(ADDRESS_FORMS[form]) for form in kinds)
     raise AddressError(
@@ -43,12 +52,14 @@ def _kind_of_path(path: str) -> str:
         return "folder"
     if not path or not os.path.exists(expanded):  # noqa: PTH110
         return ""
-    return "npz" if path.lower().endswith(".npz") else "csv"
+    return kind_of_file(path)
 
 
 def _path_kind_note(address: str) -> str:
     if path_kind := _kind_of_path(address):
         return f", a {'folder' if path_kind == 'folder' else 'file'}"
+    if is_pattern(address):
+        return ", a pattern that no file matches, or files of several kinds"
     return ", which names no existing file or folder" * _may_be_path(address)
 
 
@@ -62,8 +73,10 @@ def _hint(address: str, kinds: Sequence[str]) -> str:
     if (path_kind := _kind_of_path(name)) in kinds:
         return f" Did you mean '{path_kind}:{name}'?"
     if _kind_of_path(address) == "folder" and "csv" in kinds:
-        return " Folders hold pictures alone: put texts or rows into one table."
+        return " A folder of tables holds files of one kind, such as .csv or .parquet."
     if _kind_of_path(address):
+        return ""
+    if is_pattern(address):
         return ""
     if _may_be_path(address):
         return _nearest_kind(address, kinds) or _nearest_path(address)

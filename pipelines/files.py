@@ -14,7 +14,21 @@ UNPRINTABLE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surroga
 # Suffixes of files that hold tables or texts, and of files that users mistake for them.
 SUFFIXES = {".csv", ".tsv", ".tab", ".psv", ".txt", ".text", ".md", ".log", ".dat", ".data"}
 SUFFIXES |= {".gz", ".bz2", ".xz", ".zip", ".zst", ".7z", ".tar", ".json", ".jsonl", ".parquet"}
-SUFFIXES |= {".xls", ".xlsx", ".ods", ".html", ".pdf", ".doc", ".docx", ".npz"}
+SUFFIXES |= {
+    ".pq",
+    ".feather",
+    ".arrow",
+    ".ipc",
+    ".ndjson",
+    ".xls",
+    ".xlsx",
+    ".ods",
+    ".html",
+    ".pdf",
+    ".doc",
+    ".docx",
+    ".npz",
+}
 
 
 def cache_directory() -> Path:

@@ -49,8 +49,8 @@ def store_as_address(data: Any, kinds: Collection[str]) -> str:
         remedy = "class folders, as 'folder:PATH'" if "folder" in kinds else "a data frame"
         raise DataError(f"Received {received} as data; expected {remedy}.")
     if arrays is None:
-        return f"csv:{_store_by_digest('.csv', lambda path: write_table(data, path))}"
-    return f"npz:{_store_by_digest('.npz', lambda path: _write_arrays(arrays, path))}"
+        return f"csv:{store_by_digest('.csv', lambda path: write_table(data, path))}"
+    return f"npz:{store_by_digest('.npz', lambda path: _write_arrays(arrays, path))}"
 
 
 def write_table(data: Any, path: Path) -> list[int]:
@@ -152,7 +152,7 @@ def _write_arrays(arrays: dict[str, Any], path: Path) -> None:
         np.savez(file, **converted)  # type: ignore[arg-type]
 
 
-def _store_by_digest(suffix: str, write: Callable[[Path], object]) -> Path:
+def store_by_digest(suffix: str, write: Callable[[Path], object]) -> Path:
     """Write a file named by the digest of its content; equal content is stored once."""
     folder = state_directory() / DATA_FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

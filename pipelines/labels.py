@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipelines.tables import cells as raw
-from pipelines.tables.cells import AnyCells, Cells, Distinct
+from pipelines.tables.cell_formats import format_time
+from pipelines.tables.cells import AnyCells, Cells, Distinct, numbers_of
 from pipelines.tables.missing import is_missing, missing_words_of_labels, normalized
 
 BOOLEAN_WORDS = frozenset(["true", "false", "yes", "no", "t", "f", "y", "n"])
@@ -126,6 +127,8 @@ def cells_as_bytes(column: AnyCells) -> list[bytes]:
     """Return cells as UTF-8 bytes: numbers in full precision, 7.0 as 7, NaN as b""."""
     if column.dtype == object:
         return column.tolist()
+    if column.dtype.kind == "M":
+        return [format_time(days).encode() for days in numbers_of(column)]
     encoded = {value: _digits(value) for value in np.unique(column)}
     return [encoded.get(value, b"") for value in column]
 

@@ -9,7 +9,8 @@ from pipelines.files import expand_home
 from pipelines.ids import columns as pair_columns
 from pipelines.images import class_folders
 from pipelines.rows import column_names
-from pipelines.tables import csv_files
+from pipelines.table_paths import TABLE_KINDS, files_of
+from pipelines.tables import table_files
 from pipelines.tables.table import Table
 
 
@@ -28,10 +29,11 @@ def check_address(address: str, kinds: Collection[str], columns: Mapping[str, st
         return
     if kind == "folder":
         class_folders.require_directory(expand_home(name))
-    elif kind == "csv" and columns:
-        _require_columns(name, columns)
-    elif kind in ("csv", "npz"):
-        _require_file(kind, name)
+    elif kind in TABLE_KINDS and columns:
+        _require_columns(kind, name, columns)
+    elif kind == "npz" or kind in TABLE_KINDS:
+        for file in files_of(kind, name):
+            _require_file(kind, file)
 
 
 def _is_pipe(name: str) -> bool:
@@ -51,9 +53,9 @@ def _require_file(kind: str, name: str) -> None:
         ) from error
 
 
-def _require_columns(name: str, columns: Mapping[str, str]) -> None:
+def _require_columns(kind: str, name: str, columns: Mapping[str, str]) -> None:
     missing: AddressError | None = None
-    for table in csv_files.headers(name):
+    for table in table_files.headers(kind, name):
         try:
             _require_named(table, columns)
         except AddressError as error:

@@ -1,5 +1,6 @@
 """Read a `--data` address into splits of images, or into tables."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +11,8 @@ from pipelines.images import folders, pixel_arrays, pixel_tables
 from pipelines.images.photos import FitterFactory, SmallImageFitting, SquarePhotos
 from pipelines.inspection import Inspection
 from pipelines.splits import Source, Splits, split_source
-from pipelines.tables import csv_files
+from pipelines.table_paths import TABLE_KINDS
+from pipelines.tables import table_files
 from pipelines.tables.table import Tables
 
 Data = TypeVar("Data")
@@ -91,7 +93,7 @@ def tables(
     data_dir: Path | None = None,
     inspection: Inspection | None = None,
 ) -> Tables:
-    """Load the tables at an address: `embedded`, `csv:PATH` (or a path) or `tfds:NAME`.
+    """Load the tables at an address: `embedded`, `tfds:NAME`, or `csv:PATH` and other formats.
 
     `test` is the address of a separate test set, as in `load`. Raises DataError if an address or
     its data cannot be used.
@@ -99,8 +101,9 @@ def tables(
     readers: dict[str, Callable[[str], Tables]] = {
         "embedded": lambda _: embedded(),
         "tfds": lambda name: tfds.tables(name, data_dir),
-        "csv": lambda name: csv_files.read(name, inspection),
     }
+    for kind in TABLE_KINDS:
+        readers[kind] = functools.partial(table_files.read, kind, inspection=inspection)
     loaded = _read_address(address, readers)
     if test:
         test_tables = _read_address(test, readers)

@@ -17,13 +17,15 @@ from pipelines.examples import AddressError
         ("nodir", r"'nodir', which names no existing file or folder; .* 'csv:PATH'\.$"),
         ("other.csv", r"'csv:PATH'\.$"),
         ("nowhere/houses.csv", r"'csv:PATH'\.$"),
-        ("mails", r", a folder; .* put texts or rows into one table\.$"),
-        ("mails/", r", a folder; .* put texts or rows into one table\.$"),
+        ("mails", r", a folder; .* holds files of one kind, such as \.csv or \.parquet\.$"),
+        ("mails/", r", a folder; .* holds files of one kind, such as \.csv or \.parquet\.$"),
+        ("mails/*.png", r", a pattern that no file matches, .* 'csv:PATH'\.$"),
     ],
 )
 def test_an_unusable_data_path_names_a_usable_one(address, said, elsewhere):
     (elsewhere / "houses.csv").touch()
     (elsewhere / "mails").mkdir()
     (elsewhere / "mails/mails.csv").touch()
+    (elsewhere / "mails/mails.parquet").touch()
     with pytest.raises(AddressError, match=said):
         parse_address(address, ("embedded", "tfds", "csv"))

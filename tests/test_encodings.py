@@ -184,7 +184,7 @@ def test_other_zips_are_refused(tmp_path):
     [
         (gzip.compress(b"text;n\n" + b"a;1\n" * 9999)[:-30], "damaged or cut off"),
         (gzip.compress(bytes(10) + b"\x7f" * 9999), "not a text file"),
-        (b"\x28\xb5\x2f\xfd" + b"x" * 99, "compressed by zstd"),
+        (b"\x28\xb5\x2f\xfd" + b"x" * 99, "damaged or cut off"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), "workbook of an old Excel"),
         (b"PAR1" + bytes(99), "a Parquet file"),
         (b"a" * 257 + b"ustar\x00" + bytes(99), "a tar archive"),

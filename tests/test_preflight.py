@@ -22,7 +22,7 @@ REFUSED = [
     ("regression", {"data": "rows.csv", "target": "price", "drop": "romms"}, "--drop 'romms'"),
     ("regression", {"data": "rows.csv", "target": "price", "test": "csv:no.csv"}, "no.csv"),
     ("text", {"data": "csv:rows.csv", "text": "review"}, "--text 'review'"),
-    ("text", {"data": "folder:here"}, "expected 'embedded', 'tfds:NAME' or 'csv:PATH'"),
+    ("text", {"data": "folder:here"}, "expected 'embedded', 'tfds:NAME', 'parquet:PATH', "),
     ("recommender", {"data": "csv:rows.csv"}, "no --user"),
     ("recommender", {"data": "csv:rows.csv", "user": "size", "item": "rom"}, "mean 'rooms'"),
     ("mnist", {"data": "npz:nowhere.npz"}, "nowhere.npz"),

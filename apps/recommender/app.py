@@ -46,7 +46,7 @@ class Recommender(App):
     }
 
     data: Address = "embedded"
-    """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
+    """Address of the data: embedded, the path of a table, - for standard input, or tfds:NAME."""
     epochs: int = bounded(20, 1)
     """Maximum number of passes over the training pairs; for bayes, of blocks of ten sweeps of the
     sampler. The first epoch is the means alone."""

@@ -44,7 +44,7 @@ class Regression(App):
     }
 
     data: Address = "embedded"
-    """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
+    """Address of the data: embedded, the path of a table, - for standard input, or tfds:NAME."""
     target: str = "target"
     """Column to predict."""
     drop: str = ""

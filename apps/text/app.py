@@ -49,7 +49,7 @@ class Text(App):
     }
 
     data: Address = "embedded"
-    """Address of the data: embedded, csv:PATH (or the path of the file), or tfds:NAME."""
+    """Address of the data: embedded, the path of a table, - for standard input, or tfds:NAME."""
     epochs: int = bounded(10, 1)
     """Maximum number of passes over the training examples."""
     batch_size: int | None = bounded(None, 1)

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from inference import saved_graph
-from inference.inputs import Note, UnreadableError, is_a_file, read_table, row_names
+from inference.inputs import (
+    Note,
+    UnreadableError,
+    is_a_file,
+    is_table_address,
+    read_table,
+    row_names,
+)
 from inference.named_outputs import predict_rows
 from pipelines.ids.reading import KINDS, Columns, find_column
 from training.run import Run
@@ -37,7 +44,7 @@ def predict(run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:
 def _predict_one(
     run: Run, known_users: frozenset[str], text: str, note: Note
 ) -> list[dict[str, Any]]:
-    if text not in known_users and is_a_file(text):
+    if text not in known_users and (is_table_address(text) or is_a_file(text)):
         table = read_table(text, note)
         columns = Columns(**{kind: run.manifest["reading"][kind] for kind in KINDS})
         pairs = [table.columns[find_column(table, columns, name)] for name in PAIR]

@@ -8,14 +8,22 @@ import numpy as np
 import tensorflow as tf
 
 from apps.app import ModalityName
-from inference.inputs import Note, UnreadableError, is_a_file, noted
+from inference.inputs import (
+    Note,
+    UnreadableError,
+    is_a_file,
+    is_table_address,
+    noted,
+    read_table,
+)
 from inference.named_outputs import named_function, predict_rows
 from inference.portable import Portable, RefusedError
 from inference.values import TABLE_FILE, Predictions, as_list, is_table, note_of_rows
 from pipelines import frames
 from pipelines.examples import Batch
+from pipelines.table_paths import kind_of_file
 from pipelines.tables import csv_files, text_files
-from pipelines.tables.table import listed
+from pipelines.tables.table import Table, listed
 from pipelines.tables.text_files import TextFile
 from pipelines.texts.reading import Columns, empty_of, text_column
 from training.run import Run
@@ -116,14 +124,22 @@ def read(word: str, column: str, note: Note) -> list[str]:
     Raises UnreadableError for the name of a file that does not exist, is empty or of another
     kind; DataError if its content cannot be read.
     """
+    if is_table_address(word):
+        return _cells(read_table(word, note), column, note)
     if not is_a_file(word):
         return [word]
+    if kind_of_file(word) not in ("csv", "npz"):
+        return _cells(read_table(word, note), column, note)
     with text_files.opened(word) as file:
         if file.suffix not in TABLE_SUFFIXES | LINE_SUFFIXES:
             reason = f"{file.suffix} is not a suffix of text files"
         else:
             is_table = file.suffix in TABLE_SUFFIXES
-            texts = _cells(file, column, note) if is_table else _lines(file, note)
+            texts = (
+                _cells(noted(csv_files.read_open(file), note), column, note)
+                if is_table
+                else _lines(file, note)
+            )
             if texts:
                 return texts
             reason = "it is empty"
@@ -133,11 +149,10 @@ def read(word: str, column: str, note: Note) -> list[str]:
     )
 
 
-def _cells(file: TextFile, column: str, note: Note) -> list[str]:
-    table = noted(csv_files.read_open(file), note)
+def _cells(table: Table, column: str, note: Note) -> list[str]:
     if column and column not in table.columns:
         raise UnreadableError(
-            f"Received {file.name} with the columns {listed(table.columns)}; expected {column!r}, "
+            f"Received {table.name} with the columns {listed(table.columns)}; expected {column!r}, "
             "the column of texts in training. Rename the column of texts, or give a .txt file with "
             "a text a line."
         )
@@ -145,7 +160,7 @@ def _cells(file: TextFile, column: str, note: Note) -> list[str]:
     if len(empty := np.flatnonzero(empty_of(cells))):
         counted = f"{len(empty)} row{'s' * (len(empty) > 1)} without a text"
         note(f"{counted}, such as {table.where(int(empty[0]))}: the model has nothing to go by")
-    return [cell.decode() for cell in cells]
+    return [cell.decode() for cell in cells.tolist()]
 
 
 def _lines(file: TextFile, note: Note) -> list[str]:

@@ -51,7 +51,7 @@ def hash_cells(column: AnyCells) -> np.ndarray:
         return np.concatenate([np.empty(0, "uint64"), *parts])
     if column.dtype == object:
         return hash_cells(Cells.of(column.tolist()))
-    whole = column.dtype.kind in "biu"
+    whole = column.dtype.kind in "biuM"
     return mix_bits(column.astype("int64" if whole else "float64").view("uint64"))
 
 

@@ -197,7 +197,7 @@ def missing_of(column: AnyCells, words: frozenset[str] = MISSING_WORDS) -> np.nd
         return column.missing(words)
     if column.dtype == object:
         return np.array([is_missing(cell, words) for cell in column.tolist()], bool)
-    return ~np.isfinite(column)
+    return np.isnat(column) if column.dtype.kind == "M" else ~np.isfinite(column)
 
 
 def contains_text(column: AnyCells, text: bytes) -> bool:
@@ -215,9 +215,11 @@ def num_bytes(column: AnyCells) -> int:
 
 
 def numbers_of(column: AnyCells) -> np.ndarray:
-    """Return cells as float64; NaN for a cell that is not a number."""
+    """Return cells as float64, times as days since 1970; NaN for a cell that is not a number."""
     if isinstance(column, Cells):
         return column.numbers
+    if column.dtype.kind == "M":
+        return (column - np.datetime64(0, "D")) / np.timedelta64(1, "D")
     if column.dtype.kind in "biuf":
         return column.astype("float64")
     return numbers_in(column.tolist())

@@ -19,10 +19,10 @@ DECOMPRESSORS: dict[bytes, Callable[[Any], Any]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh91AY&SY": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
+    b"\x28\xb5\x2f\xfd": lambda file: io.BufferedReader(_Zstandard(file)),
 }
 ZIP_SIGNATURE = b"PK\x03\x04"
 OTHER_FORMATS = {
-    b"\x28\xb5\x2f\xfd": "is compressed by zstd",
     b"7z\xbc\xaf\x27\x1c": "is a 7-Zip archive",
     b"Rar!\x1a\x07": "is a RAR archive",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "is a workbook of an old Excel (.xls)",
@@ -36,6 +36,10 @@ OTHER_FORMATS = {
     b"\x89PNG": "is a picture",
     b"\xff\xd8\xff": "is a picture",
     b"GIF8": "is a picture",
+}
+OTHER_ADDRESSES = {
+    "is a Parquet file": "Name it parquet:PATH.",
+    "is an Arrow file": "Name it feather:PATH.",
 }
 TAR_SIGNATURE = (257, b"ustar")  # position and bytes
 EXCEL_MEMBER = "[Content_Types].xml"
@@ -58,7 +62,7 @@ class OpenedFile(NamedTuple):
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[OpenedFile]:
-    """Open a text file, plain or compressed by gzip, bzip2, xz or zip.
+    """Open a text file, plain or compressed by gzip, bzip2, xz, zstd or zip.
 
     Raises AddressError if it cannot be read, and DataError if it has another format or is
     damaged, also while it is read.
@@ -77,6 +81,57 @@ def opened(path: Path) -> Iterator[OpenedFile]:
             raise AddressError(
                 f"Received {str(path)!r}, which cannot be read ({reason}); expected a CSV file."
             ) from error
+
+
+class _Shared(io.RawIOBase):
+    """A file that stays open when this view of it is closed, as Arrow does."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, memory: Any) -> int:
+        return cast("Any", self._raw).readinto(memory)
+
+
+class _Zstandard(io.RawIOBase):
+    """The content of a file compressed by zstd; can only be rewound, not moved elsewhere."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw, self._position = raw, 0
+        self.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if offset or whence != io.SEEK_SET:
+            if whence == io.SEEK_CUR and not offset:
+                return self._position
+            raise io.UnsupportedOperation
+        import pyarrow as pa
+
+        self._raw.seek(0)
+        self._position = 0
+        self._stream = pa.CompressedInputStream(pa.PythonFile(_Shared(self._raw), mode="r"), "zstd")
+        return 0
+
+    def readinto(self, memory: Any) -> int:
+        try:
+            content = self._stream.read(len(memory))
+        except OSError as error:
+            raise EOFError(str(error)) from error
+        memory[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
 
 def _seekable(file: BinaryIO) -> BinaryIO:
@@ -101,7 +156,7 @@ def _content(path: Path, raw: BinaryIO, stack: contextlib.ExitStack) -> OpenedFi
     if kinds:
         raise DataError(
             f"Received {str(path)!r}, which {kinds[0]}, not a text; expected a CSV file, plain or "
-            "compressed by gzip. Unpack it, or save it as CSV."
+            f"compressed by gzip. {OTHER_ADDRESSES.get(kinds[0], 'Unpack it, or save it as CSV.')}"
         )
     return OpenedFile(file, raw, name)
 
@@ -125,8 +180,8 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Bi
 def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     if EXCEL_MEMBER in archive.namelist():
         raise DataError(
-            f"Received {str(path)!r}, which is an Excel workbook; expected a CSV file. In Excel, "
-            "save the sheet as CSV."
+            f"Received {str(path)!r}, which is an Excel workbook; expected a CSV file. Name it "
+            "xlsx:PATH, or save the sheet as CSV in Excel."
         )
     # macOS adds folders and files of its own, whose names begin with these.
     files = [

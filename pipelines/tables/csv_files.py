@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from pipelines.inspection import Inspection
-from pipelines.tables import irregular_csv, regular_csv, separators, text_files
+from pipelines.tables import irregular_csv, regular_csv, text_files
 from pipelines.tables.csv_blocks import IrregularError
 from pipelines.tables.parsed_csv import empty_error, is_row, no_rows_error
-from pipelines.tables.separators import Layout
+from pipelines.tables.separators import SAMPLE_LINES, SEPARATORS, Layout
+from pipelines.tables.separators import layout as detect_layout
 from pipelines.tables.table import Table, Tables, repeated
 from pipelines.tables.text_files import CountedLines, TextFile
 from pipelines.tables.unbalanced_quotes import TolerantReader
 
 
-def read(name: str, inspection: Inspection | None = None) -> Tables:
+def read(name: str, inspection: Inspection | None = None, separators: str = SEPARATORS) -> Tables:
     """Read the rows of a CSV file whose first line names the columns.
 
     The file may be compressed and in any common encoding (see `text_files`). Cells are stripped
@@ -27,12 +28,12 @@ def read(name: str, inspection: Inspection | None = None) -> Tables:
     and listed in the notes. Raises DataError if the file holds no table.
     """
     with text_files.opened(name, inspection) as file:
-        return read_open(file)
+        return read_open(file, separators)
 
 
-def read_open(file: TextFile) -> Tables:
+def read_open(file: TextFile, separators: str = SEPARATORS) -> Tables:
     """Read the rows of an open file, as `read` does."""
-    layout = separators.layout(file)
+    layout = detect_layout(file, separators)
     try:
         parsed = regular_csv.parse(file, layout)
     except IrregularError:
@@ -50,14 +51,14 @@ def read_open(file: TextFile) -> Tables:
     return Tables(table, notes=notes)
 
 
-def headers(name: str) -> Iterator[Table]:
+def headers(name: str, separators: str = SEPARATORS) -> Iterator[Table]:
     """Yield a table without rows for each way to read the column names of a file.
 
     If the beginning of the file is ASCII, only the beginning is read. Raises DataError as `read`
     does.
     """
     with text_files.opened(name) as file:
-        layout = separators.layout(file)
+        layout = detect_layout(file, separators)
         first_rows = [
             _first_two_rows(file, layout, make_reader)
             for make_reader in (_csv_reader, TolerantReader)
@@ -75,7 +76,7 @@ def headers(name: str) -> Iterator[Table]:
 def _first_two_rows(
     file: TextFile, layout: Layout, make_reader: Callable[..., Any]
 ) -> list[list[str]]:
-    with file.first_lines(layout.num_skipped + separators.SAMPLE_LINES) as text:
+    with file.first_lines(layout.num_skipped + SAMPLE_LINES) as text:
         rows = make_reader(CountedLines(text, layout.num_skipped), layout.separator)
         return [*itertools.islice(filter(is_row, rows), 2)]
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from pipelines.tables.cells import Cells, content_of, map_columns
+from pipelines.tables.blanks import stripped
+from pipelines.tables.cells import map_columns
 from pipelines.tables.csv_blocks import RETURN, Block, IrregularError, blocks
 from pipelines.tables.parsed_csv import (
     MIN_SWALLOWED_LINES,
@@ -31,11 +32,6 @@ from pipelines.tables.text_files import TextFile
 
 BYTES_PER_THREAD = 2**20  # that a thread parses at a time
 MAX_CELL_CHARACTERS = 2**27  # the csv module's default is 131,072
-# The characters that str.strip removes, and which bytes they begin and end with.
-BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
-BEGINS_BLANK, ENDS_BLANK = (
-    np.isin(np.arange(256), [blank.encode()[edge] for blank in BLANKS]) for edge in (0, -1)
-)
 
 
 def parse(file: TextFile, layout: Layout) -> ParsedCsv:
@@ -201,34 +197,10 @@ class _Collector:
             )
             for index in range(self._width)
         ]
-        columns = map_columns(_stripped, arrays)
+        columns = map_columns(stripped, arrays)
         if all(column.array.null_count for column in columns):
             empty = functools.reduce(pc.and_, (column.array.is_null() for column in columns))
             rows = np.flatnonzero(~np.asarray(empty))
             if len(rows) < len(lines):
                 columns, lines = [column.take(rows) for column in columns], lines[rows]
         return ParsedCsv(header, columns, lines, self._broken, self._longest)
-
-
-def _stripped(array: pa.ChunkedArray) -> Cells:
-    """Strip the cells of blanks, unless they are numbers, which have none."""
-    column = Cells(array)
-    if column.floats is not None:
-        return column
-    if not _may_have_blanks(column.encoded.dictionary):
-        return column
-    return Cells(pa.chunked_array(map(_strip, array.chunks), pa.binary()))
-
-
-def _may_have_blanks(cells: pa.Array) -> bool:
-    content, ends = content_of(cells)
-    starts, ends = ends[:-1], ends[1:]
-    filled = ends > starts
-    first, last = content[starts[filled]], content[ends[filled] - 1]
-    return bool(BEGINS_BLANK[first].any() or ENDS_BLANK[last].any())
-
-
-def _strip(chunk: pa.Array) -> pa.Array:
-    stripped = pc.utf8_trim(chunk.view(pa.string()), BLANKS)
-    empty = pc.equal(pc.binary_length(stripped), 0)
-    return pc.if_else(empty, None, stripped).view(pa.binary())

@@ -52,8 +52,8 @@ class Layout(NamedTuple):
         return (f"{name}: {lines} above the column names left out, such as {first!r}",)
 
 
-def layout(file: TextFile) -> Layout:
-    """Detect the layout of a file from its first lines."""
+def layout(file: TextFile, separators: str = SEPARATORS) -> Layout:
+    """Detect the layout of a file from its first lines, with one of these separators."""
     with file.first_lines(SAMPLE_LINES) as text:
         numbered = ((number, line) for number, line in enumerate(text, 1) if line.strip())
         lines = [*itertools.islice(numbered, SAMPLE_LINES)]
@@ -62,10 +62,10 @@ def layout(file: TextFile) -> Layout:
     marked = [line for _, line in itertools.takewhile(_is_comment, lines)]
     others = [line for _, line in lines[len(marked) :]]
     if not others:  # no rows with any separator
-        return Layout(_separator(marked))
-    separator = _separator(others)
+        return Layout(_separator(marked, separators))
+    separator = _separator(others, separators)
     if marked and _names_columns(marked[-1], others, separator):
-        separator = _separator([marked.pop(), *others])
+        separator = _separator([marked.pop(), *others], separators)
         others = [line for _, line in lines[len(marked) :]]
     before = lines[len(marked) - 1][0] if marked else 0
     return Layout(separator, before, tuple(marked), _nameless(others, separator))
@@ -101,11 +101,11 @@ def _has_number(cells: Iterable[str]) -> bool:
     return any(NUMBER.fullmatch(cell) for cell in cells)
 
 
-def _separator(lines: Sequence[str]) -> str:
+def _separator(lines: Sequence[str], separators: str) -> str:
     """Return the separator with which most rows have as many cells as the first one."""
-    present = [separator for separator in SEPARATORS if lines and separator in lines[0]]
+    present = [separator for separator in separators if lines and separator in lines[0]]
     if len(present) < 2:
-        return present[0] if present else ","
+        return present[0] if present else separators[-1]
     scores = {}
     for separator in present:
         first, *others = (len(cells) for cells in TolerantReader(lines, separator))

@@ -55,6 +55,8 @@ class Table:
         lines: the line of the file in which each row ends.
         broken: line number and number of cells of the lines that are left out.
         separator: the separator of cells in the file.
+        files: the names of several files.
+        file_of_row: the position in `files` of the file of each row.
 
     """
 
@@ -64,6 +66,8 @@ class Table:
     lines: np.ndarray | None = None
     broken: tuple[tuple[int, int], ...] = ()
     separator: str = ","
+    files: tuple[str, ...] = ()
+    file_of_row: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -72,13 +76,15 @@ class Table:
         """Return the rows at these positions."""
         columns = {name: column[rows] for name, column in self.columns.items()}
         lines = None if self.lines is None else self.lines[rows]
-        return dataclasses.replace(self, columns=columns, lines=lines)
+        files = None if self.file_of_row is None else self.file_of_row[rows]
+        return dataclasses.replace(self, columns=columns, lines=lines, file_of_row=files)
 
     def where(self, row: int) -> str:
         """Return the location of a row, for the user: its file and line."""
         if self.lines is None:
             return f"record {row}"
-        return f"{self.name} line {self.lines[row]}"
+        name = self.name if self.file_of_row is None else self.files[self.file_of_row[row]]
+        return f"{name} line {self.lines[row]}"
 
 
 class Tables(NamedTuple):

@@ -58,7 +58,7 @@ class InferredColumn(NamedTuple):
 def infer_column(column: AnyCells) -> InferredColumn:
     """Infer what a column holds from its own cells."""
     if column.dtype != object:
-        return InferredColumn("number")
+        return InferredColumn("time" if column.dtype.kind == "M" else "number")
     plain = raw.numbers_of(column)
     unparsed = np.flatnonzero(~np.isfinite(plain))
     counts = raw.distinct_of(column, unparsed).counts() if len(unparsed) else Counter[bytes]()
