@@ -90,12 +90,24 @@ class Regression(App):
         """Features float64 or texts by column; target float64, or int64 class numbers."""
         from pipelines import embedded, sources
         from pipelines.rows import reading as rows
+        from pipelines.tables.column_store import release_memory
 
         solvers.check_fields(self)
-        tables = sources.tables(
-            self.data, embedded.diabetes, test=self.test, data_dir=data_dir, inspection=inspection
+        # Without a variable the tables are freed as soon as the splits exist.
+        splits = rows.splits(
+            sources.tables(
+                self.data,
+                embedded.diabetes,
+                test=self.test,
+                data_dir=data_dir,
+                inspection=inspection,
+            ),
+            self.target,
+            self.drop,
+            self.task,
+            inspection,
         )
-        splits = rows.splits(tables, self.target, self.drop, self.task, inspection)
+        release_memory()
         solvers.resolve(self, splits)
         solvers.full_batch_solver(self, splits)
         return splits

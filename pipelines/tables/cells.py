@@ -140,10 +140,10 @@ class Cells:
         return any(text in content_of(chunk)[0].tobytes() for chunk in self.array.chunks)
 
 
-def map_columns(function: Callable, *columns: Iterable) -> list[Any]:
+def map_columns(function: Callable, *columns: Iterable) -> Iterator[Any]:
     """Do what `map` does, in as many threads as there are cores; NumPy and Arrow use them all."""
     with ThreadPoolExecutor(pa.cpu_count()) as threads:
-        return [*threads.map(function, *columns)]
+        yield from threads.map(function, *columns)
 
 
 def content_of(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:

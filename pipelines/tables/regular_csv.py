@@ -17,6 +17,7 @@ from pyarrow import csv as arrow_csv
 
 from pipelines.tables.blanks import stripped
 from pipelines.tables.cells import map_columns
+from pipelines.tables.column_store import ColumnStore
 from pipelines.tables.csv_blocks import RETURN, Block, IrregularError, blocks
 from pipelines.tables.parsed_csv import (
     MIN_SWALLOWED_LINES,
@@ -93,7 +94,8 @@ class _Collector:
 
     def __init__(self, width: int, separator: str, line: int) -> None:
         self._width, self._separator, self._line = width, separator, line
-        self._tables, self._lines = list[pa.Table](), [np.empty(0, "int64")]
+        self._schema = pa.schema((str(index), pa.binary()) for index in range(width))
+        self._store, self._lines = ColumnStore(self._schema), [np.empty(0, "int64")]
         self._broken, self._longest = list[BrokenLine](), LongestRow()
 
     def add(self, block: Block) -> None:
@@ -114,7 +116,7 @@ class _Collector:
             if is_row(cells):
                 text, line = self._separator.join(cells), int(lines[row.number - 1])
                 self._broken.append(BrokenLine(line, len(cells), text))
-        self._tables.append(table)
+        self._store.add(table)
         self._lines.append(np.delete(lines, [row.number - 1 for row in invalid]))
 
     def _read(
@@ -133,7 +135,7 @@ class _Collector:
             on_invalid(row)
             return "skip"
 
-        names = [*map(str, range(self._width))]
+        names = self._schema.names
         return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(block.content)),
             arrow_csv.ReadOptions(
@@ -146,7 +148,7 @@ class _Collector:
             ),
             arrow_csv.ConvertOptions(
                 check_utf8=False,
-                column_types=dict.fromkeys(names, pa.binary()),
+                column_types=self._schema,
                 null_values=[""],
                 strings_can_be_null=True,
             ),
@@ -191,13 +193,7 @@ class _Collector:
     def parsed(self, header: list[str]) -> ParsedCsv:
         """Return all rows in which a cell has a text."""
         lines = np.concatenate(self._lines)
-        arrays = [
-            pa.chunked_array(
-                [part for table in self._tables for part in table[index].chunks], pa.binary()
-            )
-            for index in range(self._width)
-        ]
-        columns = map_columns(stripped, arrays)
+        columns = [*map_columns(stripped, self._store.table().columns)]
         if all(column.array.null_count for column in columns):
             empty = functools.reduce(pc.and_, (column.array.is_null() for column in columns))
             rows = np.flatnonzero(~np.asarray(empty))

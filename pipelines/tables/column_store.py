@@ -1,0 +1,57 @@
+"""Collect the columns of a large table on the disk, so that memory does not grow with it."""
+
+import mmap
+import tempfile
+from typing import IO
+
+import pyarrow as pa
+from pyarrow import ipc
+
+MAX_BYTES_IN_MEMORY = 2**29  # of the cells of a table
+
+
+def release_memory() -> None:
+    """Return the memory of freed tables to the system; Arrow keeps it for later ones."""
+    pa.default_memory_pool().release_unused()
+
+
+class ColumnStore:
+    """Collects parts of a table: in memory, or in a memory map of a file if they are large.
+
+    The file has no name: the system deletes it with the last view of it, even if the process is
+    killed.
+
+    Args:
+        schema: the names and types of the columns.
+
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema, self._parts, self._num_bytes = schema, list[pa.Table](), 0
+        self._file: IO[bytes] | None = None
+        self._writer: ipc.RecordBatchFileWriter | None = None
+
+    def add(self, part: pa.Table) -> None:
+        """Add the next rows."""
+        self._parts.append(part)
+        self._num_bytes += part.nbytes
+        if self._num_bytes > MAX_BYTES_IN_MEMORY:
+            self._write()
+
+    def table(self) -> pa.Table:
+        """Return all rows."""
+        if self._writer is None or self._file is None:
+            return pa.concat_tables([self._schema.empty_table(), *self._parts])
+        self._write()
+        self._writer.close()
+        self._file.flush()
+        content = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return ipc.open_file(pa.BufferReader(pa.py_buffer(content))).read_all()
+
+    def _write(self) -> None:
+        if self._writer is None:
+            self._file = tempfile.TemporaryFile(prefix="athanor-")  # noqa: SIM115
+            self._writer = ipc.new_file(pa.PythonFile(self._file, mode="w"), self._schema)
+        for part in self._parts:
+            self._writer.write_table(part)
+        self._parts, self._num_bytes = [], 0
