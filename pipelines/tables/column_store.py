@@ -27,9 +27,14 @@ class ColumnStore:
     """
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._schema, self._parts, self._num_bytes = schema, list[pa.Table](), 0
+        self.schema, self._parts, self._num_bytes = schema, list[pa.Table](), 0
         self._file: IO[bytes] | None = None
         self._writer: ipc.RecordBatchFileWriter | None = None
+
+    def close(self) -> None:
+        """Close the file; a table that was returned keeps its memory map."""
+        if self._file is not None:
+            self._file.close()
 
     def add(self, part: pa.Table) -> None:
         """Add the next rows."""
@@ -41,7 +46,7 @@ class ColumnStore:
     def table(self) -> pa.Table:
         """Return all rows."""
         if self._writer is None or self._file is None:
-            return pa.concat_tables([self._schema.empty_table(), *self._parts])
+            return pa.concat_tables([self.schema.empty_table(), *self._parts])
         self._write()
         self._writer.close()
         self._file.flush()
@@ -51,7 +56,7 @@ class ColumnStore:
     def _write(self) -> None:
         if self._writer is None:
             self._file = tempfile.TemporaryFile(prefix="athanor-")  # noqa: SIM115
-            self._writer = ipc.new_file(pa.PythonFile(self._file, mode="w"), self._schema)
+            self._writer = ipc.new_file(pa.PythonFile(self._file, mode="w"), self.schema)
         for part in self._parts:
             self._writer.write_table(part)
         self._parts, self._num_bytes = [], 0

@@ -3,6 +3,7 @@
 Files with other quotes have to be read by `irregular_csv`.
 """
 
+import contextlib
 import csv
 import functools
 import io
@@ -44,14 +45,15 @@ def parse(file: TextFile, layout: Layout) -> ParsedCsv:
     if len(separator) > 1 or separator in b'" \r\n':
         raise IrregularError
     header, line, size = _header(file, layout)
-    rows = _Collector(len(header), layout.separator, line)
-    with file.utf8() as content:
+    schema = pa.schema((str(index), pa.binary()) for index in range(len(header)))
+    with file.utf8() as content, contextlib.closing(ColumnStore(schema)) as store:
+        rows = _Collector(store, layout.separator, line)
         content.read(size)
         report_progress = file.progress()
         for block in blocks(content, separator):
             rows.add(block)
             report_progress()
-    return rows.parsed(header)
+        return rows.parsed(header)
 
 
 def _header(file: TextFile, layout: Layout) -> tuple[list[str], int, int]:
@@ -86,16 +88,15 @@ class _Collector:
     """Collects the rows of blocks.
 
     Args:
-        width: the number of cells of a row.
+        store: stores the columns.
         separator: the character between cells.
         line: the line in which the column names end.
 
     """
 
-    def __init__(self, width: int, separator: str, line: int) -> None:
-        self._width, self._separator, self._line = width, separator, line
-        self._schema = pa.schema((str(index), pa.binary()) for index in range(width))
-        self._store, self._lines = ColumnStore(self._schema), [np.empty(0, "int64")]
+    def __init__(self, store: ColumnStore, separator: str, line: int) -> None:
+        self._store, self._separator, self._line = store, separator, line
+        self._width, self._lines = len(store.schema), [np.empty(0, "int64")]
         self._broken, self._longest = list[BrokenLine](), LongestRow()
 
     def add(self, block: Block) -> None:
@@ -135,7 +136,7 @@ class _Collector:
             on_invalid(row)
             return "skip"
 
-        names = self._schema.names
+        names = self._store.schema.names
         return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(block.content)),
             arrow_csv.ReadOptions(
@@ -148,7 +149,7 @@ class _Collector:
             ),
             arrow_csv.ConvertOptions(
                 check_utf8=False,
-                column_types=self._schema,
+                column_types=self._store.schema,
                 null_values=[""],
                 strings_can_be_null=True,
             ),
