@@ -55,6 +55,7 @@ class FitData(NamedTuple):
         steps_per_execution: maximum number of steps in one call of TensorFlow.
         position: where an interrupted fit continues.
         transform: a function to apply to every training batch, for a fit that makes its own.
+        restore_best: puts the best weights so far into the model.
 
     """
 
@@ -67,3 +68,4 @@ class FitData(NamedTuple):
     steps_per_execution: int = 1
     position: TrainingPosition = START
     transform: Callable[[Any], Any] | None = None
+    restore_best: Callable[[], None] = lambda: None

@@ -4,8 +4,8 @@ from types import ModuleType
 
 from apps import networks
 from apps.recommender import dot_product
+from apps.regression import ensemble_layers, shrinkage
 from apps.regression import layers as regression_layers
-from apps.regression import shrinkage
 from apps.text import layers as text_layers
 from pipelines.ids import preprocessing as ids
 from pipelines.images import preprocessing as images
@@ -16,6 +16,7 @@ MODULES: tuple[ModuleType, ...] = (
     networks,
     dot_product,
     text_layers,
+    ensemble_layers,
     regression_layers,
     shrinkage,
     rows,

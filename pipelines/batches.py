@@ -32,6 +32,14 @@ def ordered_batches(
     return _single_pass(examples, batch_size, prepare)(WHOLE_BATCH)
 
 
+def prepare_once(examples: Examples, prepare: Callable[[Any], Any]) -> Examples:
+    """Return examples whose features are prepared, in memory, in the same order."""
+    batches = ordered_batches(examples, batch_size=MAX_INFERENCE_BATCH_SIZE, prepare=prepare)
+    features = [batch.features for batch in batches.as_numpy_iterator()]
+    joined = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *features)
+    return Examples.of(joined, examples.targets)
+
+
 def inference_batch_size(features: Any) -> int:
     """Return the batch size for prediction.
 

@@ -163,6 +163,12 @@ def test_a_solver_reports_epochs(sweeps, patience, seen, tmp_path):
         keras.callbacks.TensorBoard(str(tmp_path)),
         keras.callbacks.EarlyStopping("val_loss", patience=patience),
     ]
-    solve(model, FitData(None, valid, 1, None, None, 1), weights(), epochs=5, callbacks=callbacks)
+    solve(
+        model,
+        FitData(None, valid, 1, None, None, 1),
+        weights(),
+        epochs=range(5),
+        callbacks=callbacks,
+    )
     assert len(watcher.told) == seen
     assert [logs["val_loss"] for _, logs in watcher.told] == [float(k**2) for k in range(seen)]

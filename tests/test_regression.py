@@ -10,6 +10,7 @@ from apps import FieldError, Regression, ridge
 from apps.regression import layers as tabular
 from apps.regression import losses, shrinkage
 from apps.regression.matrices import RowMatrices
+from apps.regression.networks import NUM_MEMBERS
 from evaluation.modalities import rows as judged
 from evaluation.tasks import regression
 from inference.predict import predict
@@ -306,16 +307,17 @@ def test_training_begins_at_the_linear_model():
 
 
 def test_a_batch_of_as_many_examples_as_members_is_predicted_like_any():
-    app = Regression()
+    app = Regression(model="tabm")
     splits = app.load_splits()
     network = app.make_network(splits)
-    prepared = RowMatrices(app.make_preprocessing(splits), splits.train.select(np.arange(17)))
-    few = prepared.arrays()
-    many = network(few, training=True)
-    sixteen = network({name: part[:16] for name, part in few.items()}, training=True)
-    assert many.shape[1] == 16
+    rows = np.arange(NUM_MEMBERS + 1)
+    prepared = RowMatrices(app.make_preprocessing(splits), splits.train.select(rows))
+    arrays = prepared.arrays()
+    more = network(arrays, training=True)
+    as_many = network({name: part[:-1] for name, part in arrays.items()}, training=True)
+    assert more.shape[1] == NUM_MEMBERS
     # The heads begin at zero, so dropout changes nothing yet.
-    np.testing.assert_allclose(sixteen, many[:16], atol=1e-6)
+    np.testing.assert_allclose(as_many, more[:-1], atol=1e-6)
 
 
 def test_corrections_are_scaled_by_what_validation_supports():

@@ -6,7 +6,11 @@ import keras
 import tensorflow as tf
 
 from apps.app import App
+from pipelines.batches import prepare_once
+from pipelines.examples import Examples
 from pipelines.splits import Splits
+
+MAX_PREPARED_BYTES = 2**29  # of rows that are prepared once, not in every epoch
 
 
 class ModelParts(NamedTuple):
@@ -56,6 +60,22 @@ def raw_inputs(splits: Splits) -> Any:
         }
     shape, dtype = spec
     return keras.Input(shape, dtype=dtype, name="raw")
+
+
+def prepare_rows_once(
+    app: App, splits: Splits, parts: ModelParts
+) -> tuple[Any, Examples, Examples]:
+    """Prepare training and validation rows before training, if they fit into memory.
+
+    Returns the layer that is still to be applied to batches, or None, and the examples.
+    """
+    examples = splits.train, splits.valid
+    width = sum(tensor.shape[-1] or 0 for tensor in parts.network.inputs)
+    size = 4 * width * sum(map(len, examples))
+    if app.modality != "row" or size > MAX_PREPARED_BYTES:
+        return parts.preprocessing, *examples
+    train, valid = (prepare_once(part, parts.preprocessing) for part in examples)
+    return None, train, valid
 
 
 def with_finite_check(loss: keras.losses.Loss) -> Any:

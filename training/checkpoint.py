@@ -167,6 +167,8 @@ class Checkpoint(keras.callbacks.Callback):
         self.interrupts.deferred = False
 
     def _is_due(self) -> bool:
+        if not self.params.get("checkpoints", True):
+            return False
         if self.interrupts.pending_signal or not self.within_epochs:
             return True
         interval = (

@@ -18,7 +18,7 @@ from pipelines.batches import inference_batch_size, sharded_batches, shuffled_ba
 from pipelines.files import plain_path
 from pipelines.splits import Splits
 from training import callbacks as own
-from training.build import ModelParts, build, with_finite_check
+from training.build import ModelParts, build, prepare_rows_once, with_finite_check
 from training.checkpoint import Checkpoint
 from training.directory import has_trained_steps
 from training.distributed import strategy as distribution
@@ -139,21 +139,20 @@ def make_fit_data(
     position = begin.position if begin else START
     steps, steps_per_execution = count_steps(app, splits)
     size = batch_size(app, splits)
+    validation_batch_size = inference_batch_size(splits.spec["features"])
+    prepare, train_examples, valid_examples = prepare_rows_once(app, splits, parts)
     train = shuffled_batches(
-        splits.train,
+        train_examples,
         batch_size=size,
         steps_per_epoch=steps,
         seed=app.seed,
-        prepare=parts.preprocessing,
+        prepare=prepare,
         augment=app.make_augmentation(),
         lengths=app.sequence_lengths(splits),
         # A fit that replays its epochs needs their batches.
         start=position.initial_batch(range(app.epochs), steps) if begin and begin.state else 0,
     )
-    validation_batch_size = inference_batch_size(splits.spec["features"])
-    valid = sharded_batches(
-        splits.valid, batch_size=validation_batch_size, prepare=parts.preprocessing
-    )
+    valid = sharded_batches(valid_examples, batch_size=validation_batch_size, prepare=prepare)
     return FitData(
         train, valid, steps, splits, parts.preprocessing, size, steps_per_execution, position
     )
@@ -202,6 +201,7 @@ def _fit(
 
     def run() -> None:
         fit_data = make_fit_data(job.app, job.splits, job.parts, job.begin)
+        fit_data = fit_data._replace(restore_best=best.restore)
         job.app.fit(network, fit_data, callbacks=[*own_callbacks, checkpoint], verbose=verbose)
 
     with interrupts.handle_signals():

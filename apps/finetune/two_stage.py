@@ -90,7 +90,7 @@ def fit(parts: Parts, fit_data: FitData, plan: TwoStagePlan, **options: Any) -> 
     position = fit_data.position
     if position.stage == 1:
         batches = sharded_batches(pooled.valid, batch_size=VALIDATION_BATCH_SIZE)
-        stage_options = {"epochs": plan.epochs[0], **options}
+        stage_options = {"epochs": range(plan.epochs[0]), **options}
         stage_data = fit_data._replace(valid=batches)
         done = solve(head, stage_data, candidates.iterate(), **stage_options)
         position = TrainingPosition(2, done, done)

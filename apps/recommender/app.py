@@ -151,7 +151,7 @@ class Recommender(App):
         from apps.solving import solve
 
         iterations = self._iterations(model, fit_data)
-        solve(model, fit_data, iterations, epochs=self.epochs, **options)
+        solve(model, fit_data, iterations, epochs=range(self.epochs), **options)
 
     def _iterations(self, model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
         """Assign the ranking tables, then those of the ratings after every epoch."""

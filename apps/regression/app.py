@@ -32,7 +32,10 @@ class Regression(App):
     tasks: ClassVar[tuple[TaskName, ...]] = ("regression", "classification")
     metrics: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[str] = "val_loss"
-    baseline_fields: ClassVar[dict[str, dict[str, str]]] = {"linear": {"model": "linear"}}
+    baseline_fields: ClassVar[dict[str, dict[str, str]]] = {
+        "linear": {"model": "linear"},
+        "boosting": {"model": "boosted"},
+    }
     default_learning_rate: ClassVar[float] = 0.01
     column_fields: ClassVar[tuple[str, ...]] = ("target", "drop")
     default_batch_size: ClassVar[int] = 128
@@ -51,8 +54,9 @@ class Regression(App):
     """Columns to leave out, separated by commas."""
     task: Literal["auto", "regression", "binary", "multiclass"] = "auto"
     """What to predict: a number (regression) or a class; auto decides by the target."""
-    model: Literal["tabm", "mlp", "linear", "svm", "svm_rbf"] = "tabm"
-    """tabm: an ensemble of networks over embedded numbers; mlp: a perceptron; linear: linear or
+    model: Literal["blend", "tabm", "mlp", "boosted", "linear", "svm", "svm_rbf"] = "blend"
+    """blend: tabm, boosted and linear, weighted on validation; tabm: an ensemble of networks over
+    embedded numbers; mlp: a perceptron; boosted: gradient-boosted trees; linear: linear or
     logistic regression; svm, svm_rbf: a support vector machine, linear or with a radial kernel."""
     solver: Literal["auto", "exact", "batch", "stochastic", "minibatch"] = "auto"
     """Solver of linear models and support vector machines: exact (linear regression without L1),
@@ -134,18 +138,23 @@ class Regression(App):
 
     def make_network(self, splits: "Splits") -> Any:
         """`numbers` and `flags` -> [batch, members, 1 or classes]."""
-        from apps.regression import logistic, networks
+        from apps.regression import networks
         from apps.regression.matrices import RowMatrices
+        from apps.regression.trees import fit_trees
 
-        train = RowMatrices(self.make_preprocessing(splits), splits.train)
+        prepare = self.make_preprocessing(splits)
+        train = RowMatrices(prepare, splits.train)
         outputs = len(splits.labels) or 1
         hidden = networks.Hidden(self.width, self.dropout, self.l1, self.l2)
+        fit_linear = functools.partial(solvers.fit_linear, num_classes=len(splits.labels))
         if self.model == "tabm":
-            if splits.labels:
-                linear = logistic.fit_subsample(train, outputs)
-            else:
-                linear = solvers.fit_ridge(train, l2=None)
-            return networks.tabm(train, outputs, hidden, linear_weights=linear)
+            return networks.tabm(train, outputs, hidden, linear_weights=fit_linear(train))
+        if self.model in ("boosted", "blend"):
+            trees = fit_trees(train, RowMatrices(prepare, splits.valid), len(splits.labels))
+            if self.model == "boosted":
+                return networks.boosted(trees, train)
+            members = networks.tabm(train, outputs, hidden, linear_weights=fit_linear(train))
+            return networks.blend(members, trees)
         if self.model == "mlp":
             return networks.perceptron(train, outputs, hidden)
         if self.model == "linear":
@@ -183,7 +192,10 @@ class Regression(App):
     def searchable_fields(self, splits: "Splits") -> set[str]:
         """Return the fields of `space` without the shape of a linear model, and unused ones."""
         full_batch = solvers.full_batch_solver(self, splits)
-        unused = {"width", "dropout"} if self.model not in ("tabm", "mlp") else set()
+        if self.model == "boosted":
+            return set()
+        has_members = self.model in ("blend", "tabm", "mlp")
+        unused = set() if has_members else {"width", "dropout"}
         unused |= {"batch_size"} if self.solver in ("batch", "stochastic") else set()
         if solvers.resolve(self, splits) == "exact" or full_batch:
             unused |= {"learning_rate", "batch_size"}
@@ -194,7 +206,8 @@ class Regression(App):
         solver = solvers.resolve(self, splits)
         chose_solver = self.model == "linear" and solver != self.solver
         values = {"solver": solver} if chose_solver else {}
-        if solver == "exact" or solvers.full_batch_solver(self, splits):
+        without_steps = solver == "exact" or self.model == "boosted"
+        if without_steps or solvers.full_batch_solver(self, splits):
             return values
         return values | super().automatic_values(splits, batch_size, steps)
 
@@ -207,14 +220,30 @@ class Regression(App):
             from apps.solving import solve
 
             solution = solvers.exact_solution(self, model, fit_data)
-            solve(model, fit_data, solution, epochs=1, **options)
+            solve(model, fit_data, solution, epochs=range(1), **options)
+        elif self.model in ("boosted", "blend"):
+            from apps.regression import blending
+
+            loss = self.make_loss(splits)
+
+            def loss_of(outputs: Any, target: Any) -> Any:
+                return loss.call(target, outputs[:, None]).numpy()
+
+            if self.model == "boosted":
+                blending.fit_boosted_alone(model, fit_data, loss_of, **options)
+            else:
+                blending.fit_blend(model, fit_data, self._fit_members, loss_of, **options)
+        elif self.model == "tabm":
+            self._fit_members(model, fit_data, **options)
         else:
-            if self.model == "tabm":
-                # The last callback: earlier ones may put averaged weights into the model, which
-                # validation uses.
-                callbacks = [*options["callbacks"], self._shrinkage(fit_data)]
-                options = {**options, "callbacks": callbacks}
             super().fit(model, fit_data, **options)
+
+    def _fit_members(self, model: Any, fit_data: FitData, **options: Any) -> None:
+        """Train an ensemble of networks."""
+        # The last callback: earlier ones may put averaged weights into the model, which validation
+        # uses.
+        callbacks = [*options["callbacks"], self._shrinkage(fit_data)]
+        super().fit(model, fit_data, **{**options, "callbacks": callbacks})
 
     def _shrinkage(self, fit_data: FitData) -> Any:
         from apps.regression import shrinkage

@@ -43,8 +43,12 @@ class RowMatrices:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Both matrices of all examples, float32."""
-        blocks = [x for x, _ in self._batches()]
+        blocks = [*self.prepared_blocks()]
         return {name: np.concatenate([x[name] for x in blocks]) for name in self.prepare.widths}
+
+    def prepared_blocks(self) -> Iterator[dict[str, np.ndarray]]:
+        """Blocks of rows of both matrices, float32."""
+        return (x for x, _ in self._batches())
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Blocks of rows: both matrices side by side, float64, and the targets."""

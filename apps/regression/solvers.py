@@ -17,7 +17,7 @@ MAX_DENSE_WEIGHTS = 3_000  # weights of a model whose curvature matrix fits into
 
 def check_fields(app: "Regression") -> None:
     """Raise FieldError if --solver contradicts --model or --batch-size."""
-    if app.solver != "auto" and app.model in ("tabm", "mlp"):
+    if app.solver != "auto" and app.model not in ("linear", "svm", "svm_rbf"):
         raise FieldError(
             f"Received --solver {app.solver} with --model {app.model}; expected --model "
             "linear, svm or svm_rbf with it. Leave it out, or give --batch-size."
@@ -89,10 +89,10 @@ def fit_full_batch(
     limit = ITERATIONS_PER_EPOCH * app.epochs
     if app.model == "linear":
         iterations = objective.iterate(solver, limit, limit)
-        solve(model, fit_data, iterations, epochs=1, **options)
+        solve(model, fit_data, iterations, epochs=range(1), **options)
     else:
         iterations = objective.iterate(solver, limit)
-        solve(model, fit_data, iterations, epochs=app.epochs, **options)
+        solve(model, fit_data, iterations, epochs=range(app.epochs), **options)
 
 
 def exact_solution(app: "Regression", model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
@@ -109,6 +109,15 @@ def exact_solution(app: "Regression", model: Any, fit_data: FitData) -> Iterator
     total = sum(len(y) * float(loss(y, (x @ kernel + bias)[:, None])) for x, y in train.blocks())
     # Keras divides a loss by the number of replicas, whose losses are added up.
     yield {"loss": total / len(train) * tf.distribute.get_strategy().num_replicas_in_sync}
+
+
+def fit_linear(train: "RowMatrices", num_classes: int) -> list[Any]:
+    """Kernel and bias of the linear part of a network: logistic or ridge regression."""
+    from apps.regression import logistic
+
+    if num_classes:
+        return logistic.fit_subsample(train, num_classes)
+    return fit_ridge(train, l2=None)
 
 
 def fit_ridge(train: "RowMatrices", l2: float | None) -> list[Any]:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from scipy.special import softmax
 
 from apps.app import ModalityName
 from apps.regression.matrices import RowMatrices
+from apps.regression.solvers import mean_and_deviation
+from apps.regression.trees import fit_trees
 from apps.ridge import ridge
 from evaluation.modalities.baselines import majority
 from evaluation.tasks import classification, regression
@@ -27,135 +29,61 @@ NUM_SCREENING_ROWS = 10  # test examples by which these columns are chosen among
 MIN_PERMUTED_EXAMPLES = 50  # test examples whose columns are shuffled
 NUM_REPEATS = 3  # shuffles of each column
 NUM_SHOWN_COLUMNS = 20
-MIN_CELLS_FOR_THREADS = 2_000_000  # of a training table; boosting of fewer uses one thread
 MAX_CATEGORIES = 250  # of a column; HistGradientBoosting accepts at most 255
-MAX_BOOSTED_COLUMNS = 300
 
 
 def baselines(splits: Splits) -> dict[str, Any]:
-    """Predict by the mean or majority, a linear model, and gradient boosting with default settings.
+    """Return the mean or majority, a linear model, and boosted trees, from prepared columns.
 
-    The linear model is ridge regression, for classes logistic regression, on the columns as
-    the app's models receive them. scikit-learn's HistGradientBoosting receives raw columns:
-    the MAX_BOOSTED_COLUMNS that correlate most with the target, if there are more.
+    The linear model is ridge regression, for classes logistic regression. The trees are those of
+    --model boosted.
     """
-    import sklearn.ensemble  # noqa: F401 - threadpool_limits affects loaded libraries only
-
-    cells = len(splits.train) * min(MAX_BOOSTED_COLUMNS, len(splits.train.columns))
-    # Threads wait for each other by spinning: on a busy machine two take 20 times as long as one.
-    with threadpool_limits(1 if cells < MIN_CELLS_FOR_THREADS else None, user_api="openmp"):
-        outputs = _classification_outputs(splits) if splits.labels else _regression_outputs(splits)
+    prepare = PrepareColumns.adapted(splits.train)
+    parts = [RowMatrices(prepare, part) for part in (splits.train, splits.valid, splits.test)]
+    fitted = _classes(splits, *parts) if splits.labels else _numbers(splits, *parts)
     predictions = classification.Predictions if splits.labels else regression.Predictions
-    return {name: predictions(output, splits.test.targets) for name, output in outputs.items()}
+    return {name: predictions(output, splits.test.targets) for name, output in fitted.items()}
 
 
-def _regression_outputs(splits: Splits) -> dict[str, np.ndarray]:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
+def _numbers(
+    splits: Splits, train: RowMatrices, valid: RowMatrices, test: RowMatrices
+) -> dict[str, np.ndarray]:
     target = splits.train.targets.astype("float64")
-    train, test = _preprocess(splits)
-    names = _boosted_columns(splits, train)
-    raw, raw_test = _encode_categories(splits, names)
     kernel, bias = ridge(train.blocks(), RIDGE_PENALTY / len(train), wide=train.width > len(train))
-    boosting = HistGradientBoostingRegressor(**_boosting_options(splits, names))
+    mean, deviation = mean_and_deviation(splits.train)
     return {
         "mean": np.full(len(test), target.mean()),
         "linear": np.concatenate([x @ kernel[:, 0] + bias for x, _ in test.blocks()]),
-        "boosting": boosting.fit(raw, target).predict(raw_test),
+        "boosting": _boosting(train, valid, test)[:, 0] * deviation + mean,
     }
 
 
-def _classification_outputs(splits: Splits) -> dict[str, np.ndarray]:
-    from sklearn.ensemble import HistGradientBoostingClassifier
+def _classes(
+    splits: Splits, train: RowMatrices, valid: RowMatrices, test: RowMatrices
+) -> dict[str, np.ndarray]:
     from sklearn.linear_model import LogisticRegression
 
     target, num_classes = splits.train.targets, len(splits.labels)
-    matrices = _preprocess(splits)
-    train, test = (part.sparse() for part in matrices)
-    names = _boosted_columns(splits, matrices[0])
-    raw, raw_test = _encode_categories(splits, names)
-    outputs = {"majority": majority(target, num_classes, len(splits.test))}
-    models = {
-        "linear": (LogisticRegression(max_iter=500), train, test),
-        "boosting": (
-            HistGradientBoostingClassifier(
-                early_stopping=False, **_boosting_options(splits, names)
-            ),
-            raw,
-            raw_test,
-        ),
-    }
+    found = {"majority": majority(target, num_classes, len(test))}
     if len(np.unique(target)) < 2:
-        return outputs
-    for name, (model, features, test_features) in models.items():
-        with warnings.catch_warnings():
-            # A logistic regression that has not converged is good enough as a baseline.
-            warnings.simplefilter("ignore")
-            model.fit(features, target)
-        outputs[name] = np.zeros((test_features.shape[0], num_classes))
-        outputs[name][:, model.classes_] = model.predict_proba(test_features)
-    return outputs
+        return found
+    model = LogisticRegression(max_iter=500)
+    with warnings.catch_warnings():
+        # A logistic regression that has not converged is good enough as a baseline.
+        warnings.simplefilter("ignore")
+        model.fit(train.sparse(), target)
+    found["linear"] = np.zeros((len(test), num_classes))
+    found["linear"][:, model.classes_] = model.predict_proba(test.sparse())
+    return found | {"boosting": softmax(_boosting(train, valid, test, num_classes), axis=1)}
 
 
-def _preprocess(splits: Splits) -> list[RowMatrices]:
-    """Preprocess training and test examples as for the app's networks."""
-    prepare = PrepareColumns.adapted(splits.train)
-    return [RowMatrices(prepare, part) for part in (splits.train, splits.test)]
-
-
-def _boosted_columns(splits: Splits, train: RowMatrices) -> list[str]:
-    """Choose the columns for boosting: those that correlate most with the target.
-
-    References:
-        Fan and Lv, Sure Independence Screening for Ultrahigh Dimensional Feature Space,
-        Journal of the Royal Statistical Society B 2008, section 2.
-
-    """
-    names = list(splits.train.columns)
-    if len(names) <= MAX_BOOSTED_COLUMNS:
-        return names
-    target = splits.train.targets
-    mean, spread = float(target.mean()), float(target.std()) or 1.0
-    sums: Any = 0.0
-    for x, y in train.blocks():
-        targets = (y - mean)[:, None] / spread
-        if splits.labels:
-            targets = np.eye(len(splits.labels))[y]
-        targets = np.concatenate([np.ones((len(y), 1)), targets], axis=1)
-        sums += np.stack([x.T @ targets, np.square(x).T @ targets]) / len(train)
-    means, squares = sums[0, :, :1], sums[1, :, :1]
-    shares = np.eye(len(splits.labels))[target].mean(0) if splits.labels else 0.0
-    covariance = np.abs(sums[0, :, 1:] - means * shares).max(1)
-    scores = covariance / np.sqrt(np.maximum(squares - means**2, 1e-12))[:, 0]
-    best = dict.fromkeys(names, 0.0)
-    for name, score in zip(train.prepare.origins, scores.tolist(), strict=True):
-        best[name] = max(best[name], score)
-    chosen = set(sorted(names, key=lambda name: -best[name])[:MAX_BOOSTED_COLUMNS])
-    return [name for name in names if name in chosen]
-
-
-def _boosting_options(splits: Splits, names: list[str]) -> dict[str, Any]:
-    texts = [splits.train.columns[name].dtype == object for name in names]
-    return {"categorical_features": texts, "random_state": 0}
-
-
-def _encode_categories(splits: Splits, names: list[str]) -> list[np.ndarray]:
-    """Return training and test columns with categories as numbers, NaN for an unknown category."""
-    parts = splits.train, splits.test
-    matrices = [np.empty((len(part), len(names))) for part in parts]
-    for index, name in enumerate(names):
-        train, test = (part.columns[name][part.rows] for part in parts)
-        pair = _codes(train, test) if train.dtype == object else [train, test]
-        for matrix, column in zip(matrices, pair, strict=True):
-            matrix[:, index] = column
-    return matrices
-
-
-def _codes(train: np.ndarray, test: np.ndarray) -> list[list[float]]:
-    texts, counts = np.unique(train.astype("S"), return_counts=True)
-    known = texts[np.argsort(-counts, kind="stable")][:MAX_CATEGORIES].tolist()
-    codes = {text: float(code) for code, text in enumerate(known)}
-    return [[codes.get(text, np.nan) for text in part] for part in (train, test)]
+def _boosting(
+    train: RowMatrices, valid: RowMatrices, test: RowMatrices, num_classes: int = 0
+) -> np.ndarray:
+    """Outputs of boosted trees for the test examples, [rows, outputs]."""
+    trees = fit_trees(train, valid, num_classes)
+    trees.refit(train, valid, num_classes)
+    return np.concatenate([trees(block) for block in test.prepared_blocks()]).astype("float64")
 
 
 def figures(run: Run, predictions: Any) -> dict[str, Any]:  # noqa: ARG001

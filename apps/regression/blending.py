@@ -1,0 +1,115 @@
+"""Weigh a network, boosted trees and a linear model by their errors on validation."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.fit_data import FitData, TrainingPosition
+from apps.metrics import VALIDATION
+from apps.regression.matrices import RowMatrices
+from apps.regression.mixing import best_weights, mix
+from apps.regression.networks import BLEND, MEMBERS
+from apps.regression.trees import TreePart
+from apps.solving import solve
+from pipelines.batches import ordered_batches
+from pipelines.examples import Examples
+
+BATCH_SIZE = 1000
+NUM_SAMPLED_EXAMPLES = 1000  # training examples whose loss the history shows
+
+
+LossOf = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of outputs and targets, per example
+
+
+def fit_blend(
+    model: Any,
+    fit_data: FitData,
+    fit_members: Callable[..., None],
+    loss_of: LossOf,
+    *,
+    callbacks: list[Any],
+    **options: Any,
+) -> None:
+    """Train the members of a blend, then weigh its parts in one more epoch.
+
+    The weights are estimated with the best members. No checkpoint is written after them, so that
+    training can continue with more epochs.
+
+    Args:
+        model: compiled network with a layer `Blend`.
+        fit_data: of the run.
+        fit_members: trains the compiled network of the members; takes its callbacks and options.
+        loss_of: the loss of each example, from outputs [n, outputs] and targets [n].
+        callbacks: as in keras.Model.fit.
+        options: as in keras.Model.fit.
+
+    """
+    members = keras.Model(model.input, model.get_layer(MEMBERS).output)
+    members.compile(
+        model.optimizer, loss=model.loss, steps_per_execution=fit_data.steps_per_execution
+    )
+    fit_members(members, fit_data, callbacks=callbacks, **options)
+    done = max([fit_data.position.epoch, *(epoch + 1 for epoch in members.history.epoch)])
+    fit_data.restore_best()
+    layer = model.get_layer(BLEND)
+    solve(
+        model,
+        fit_data._replace(position=TrainingPosition(epoch=done)),
+        _weigh(model, layer, fit_data, loss_of),
+        epochs=range(done, done + 1),
+        callbacks=callbacks,
+        checkpoints=False,
+        **options,
+    )
+
+
+def _weigh(
+    model: Any, layer: Any, fit_data: FitData, loss_of: LossOf
+) -> Iterator[dict[str, float]]:
+    """Set the weights of a layer `Blend`; then fit the trees again, with validation examples.
+
+    Yields the loss on some training examples, and on validation before that.
+    """
+    parts = keras.Model(model.input, keras.ops.stack(layer.input, 1))
+    train, valid = fit_data.splits.train, fit_data.splits.valid
+    predictions = _outputs(parts, fit_data, valid)
+    weights = best_weights(predictions, lambda mixed: loss_of(mixed, valid.targets))
+    layer.mixture.assign(weights)
+    validation_loss = loss_of(mix(predictions, weights), valid.targets).mean()
+    sample = train.select(np.arange(min(NUM_SAMPLED_EXAMPLES, len(train))))
+    training_loss = loss_of(mix(_outputs(parts, fit_data, sample), weights), sample.targets).mean()
+    refit(model, fit_data)
+    yield {"loss": float(training_loss), f"{VALIDATION}loss": float(validation_loss)}
+
+
+def fit_boosted_alone(model: Any, fit_data: FitData, loss_of: LossOf, **options: Any) -> None:
+    """Score the fitted trees of a network in one epoch, then fit them with validation examples."""
+
+    def iterate() -> Iterator[dict[str, float]]:
+        train, valid = fit_data.splits.train, fit_data.splits.valid
+        sample = train.select(np.arange(min(NUM_SAMPLED_EXAMPLES, len(train))))
+        losses = [
+            loss_of(_outputs(model, fit_data, part)[:, 0], part.targets).mean()
+            for part in (sample, valid)
+        ]
+        refit(model, fit_data)
+        yield {"loss": float(losses[0]), f"{VALIDATION}loss": float(losses[1])}
+
+    solve(model, fit_data, iterate(), epochs=range(1), **options)
+
+
+def refit(model: Any, fit_data: FitData) -> None:
+    """Fit the trees of a network to training and validation examples."""
+    splits = fit_data.splits
+    train, valid = (RowMatrices(fit_data.prepare, part) for part in (splits.train, splits.valid))
+    TreePart.of(model).refit(train, valid, len(splits.labels))
+
+
+def _outputs(model: Any, fit_data: FitData, examples: Examples) -> np.ndarray:
+    """Outputs of a model for raw examples, float64."""
+    predict = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+    batches = ordered_batches(examples, batch_size=BATCH_SIZE, prepare=fit_data.prepare)
+    return np.concatenate([predict(x).numpy() for x, _ in batches]).astype("float64")

@@ -1,0 +1,189 @@
+"""Fit gradient-boosted trees by scikit-learn, with as many as held-out examples support."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from apps.regression.complete_trees import DEPTH, BoostedTrees, complete_trees
+
+MAX_TREES = 5_000  # of all outputs together
+MIN_ROUNDS, MAX_ROUNDS = 50, 1_000
+SMALL_TABLE_ROWS = 2_000  # fewer training examples get slower, simpler trees
+NUM_FOLDS = 5  # of a small table
+PATIENCE = 50  # iterations without a lower held-out loss
+MIN_CELLS_FOR_THREADS = 2_000_000  # of the training inputs
+ABSENT_CLASS_BIAS = -10.0  # logit of a class without examples
+
+
+class BoostingOptions(NamedTuple):
+    """Arguments of HistGradientBoosting; small tables need slower and simpler trees."""
+
+    iterations: int
+    learning_rate: float
+    max_leaves: int
+    min_leaf_examples: int = 20
+    max_features: float = 0.5
+    l2: float = 1.0
+
+    def model(self, *, classes: bool, categorical: np.ndarray | None = None) -> Any:
+        """Return the unfitted model of scikit-learn."""
+        from sklearn import ensemble
+
+        kind = (
+            ensemble.HistGradientBoostingClassifier
+            if classes
+            else ensemble.HistGradientBoostingRegressor
+        )
+        return kind(
+            max_iter=self.iterations,
+            learning_rate=self.learning_rate,
+            max_depth=DEPTH,
+            max_leaf_nodes=self.max_leaves,
+            min_samples_leaf=self.min_leaf_examples,
+            max_features=self.max_features,
+            l2_regularization=self.l2,
+            categorical_features=categorical,
+            early_stopping=False,
+            random_state=0,
+        )
+
+
+class Table(NamedTuple):
+    """Inputs and targets of trees.
+
+    Attributes:
+        x: inputs [rows, n]; numbers of categories, less than MAX_CATEGORIES, and then numbers
+            that float32 represents.
+        target: numbers, or class numbers, [rows].
+        num_classes: 0 for numbers.
+        num_categorical: the number of inputs that are categories.
+
+    """
+
+    x: np.ndarray
+    target: np.ndarray
+    num_classes: int = 0
+    num_categorical: int = 0
+
+    def select(self, rows: np.ndarray) -> "Table":
+        """Return some of the rows."""
+        return self._replace(x=self.x[rows], target=self.target[rows])
+
+
+def fit_boosted(table: Table, options: BoostingOptions) -> BoostedTrees:
+    """Fit trees; with classes their outputs are logits, otherwise there is one output."""
+    present = np.unique(table.target) if table.num_classes else np.empty(0)
+    if table.num_classes and len(present) < 2:
+        return _without_trees(table.num_classes, present)
+    values = [np.unique(column) for column in table.x.T]
+    trees = complete_trees(_fit(table, options), values, table.num_categorical)
+    return _spread_over_classes(trees, present, table.num_classes) if table.num_classes else trees
+
+
+def _fit(
+    table: Table,
+    options: BoostingOptions,
+    held_out: Table | None = None,
+    stopping: dict[str, Any] | None = None,
+) -> Any:
+    categorical = np.arange(table.x.shape[1]) < table.num_categorical
+    model = options.model(classes=bool(table.num_classes), categorical=categorical)
+    model.set_params(**stopping or {})
+    validation = {} if held_out is None else {"X_val": held_out.x, "y_val": held_out.target}
+    # Threads wait for each other by spinning: with other load two take 20 times as long as one.
+    threads = None if table.x.size > MIN_CELLS_FOR_THREADS else 1
+    with threadpool_limits(threads, user_api="openmp"):
+        return model.fit(table.x, table.target, **validation)
+
+
+def held_out_losses(train: Table, held_out: Table, options: BoostingOptions) -> np.ndarray:
+    """Return the summed loss of held-out rows after each iteration, float64 [iterations].
+
+    Boosting stops after PATIENCE iterations without a lower loss; later ones count as the last.
+    """
+    losses = np.full(options.iterations, np.nan)
+    if train.num_classes:
+        # scikit-learn cannot score classes that it has not seen.
+        known = np.isin(held_out.target, np.unique(train.target))
+        held_out = held_out.select(np.flatnonzero(known))
+    if not len(held_out.x) or (train.num_classes and len(np.unique(train.target)) < 2):
+        return np.zeros(options.iterations)
+    stopping = {"early_stopping": True, "n_iter_no_change": PATIENCE, "scoring": "loss"}
+    model = _fit(train, options, held_out, stopping)
+    scores = -model.validation_score_[1:]
+    losses[: len(scores)] = scores
+    losses[len(scores) :] = scores[-1]
+    return losses * len(held_out.x)
+
+
+def choose_iterations(train: Table, valid: Table, options: BoostingOptions) -> BoostingOptions:
+    """Return options that stop boosting where the held-out loss is least.
+
+    Held out is the validation table, or in a small training table each fold in turn.
+    """
+    if len(train.x) >= SMALL_TABLE_ROWS:
+        losses = held_out_losses(train, valid, options)
+    else:
+        losses = np.zeros(options.iterations)
+        for rows, others in folds(len(train.x)):
+            losses += held_out_losses(train.select(others), train.select(rows), options)
+    return options._replace(iterations=int(losses.argmin()) + 1)
+
+
+def folds(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the rows of each fold, and the other rows."""
+    fold = np.random.default_rng(0).permutation(count) % NUM_FOLDS
+    for number in range(NUM_FOLDS):
+        yield np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+
+
+def _without_trees(num_classes: int, present: np.ndarray) -> BoostedTrees:
+    """Return trees without effect, one per output; absent classes have a low bias."""
+    bias = np.full(num_classes, ABSENT_CLASS_BIAS, "float32")
+    bias[present] = 0.0
+    inner = (num_classes, 2**DEPTH - 1)
+    return BoostedTrees(
+        np.zeros(inner, "int32"),
+        np.zeros(inner, "float32"),
+        np.zeros((num_classes, 2**DEPTH), "float32"),
+        bias,
+    )
+
+
+def _spread_over_classes(
+    trees: BoostedTrees, present: np.ndarray, num_classes: int
+) -> BoostedTrees:
+    """Give every class an output; of two classes the one output is the difference of logits."""
+    if len(present) == num_classes:
+        return trees
+    if len(present) == 2:
+        halves = np.array([-0.5, 0.5], "float32")
+        values = (trees.values[:, None] * halves[:, None]).reshape(-1, 2**DEPTH)
+        columns, thresholds = (np.repeat(a, 2, 0) for a in (trees.columns, trees.thresholds))
+        trees = BoostedTrees(columns, thresholds, values, trees.bias * halves)
+    absent = _without_trees(num_classes, present)
+    rounds = len(trees.columns) // len(present)
+
+    def spread(part: np.ndarray, filler: np.ndarray) -> np.ndarray:
+        every = np.broadcast_to(filler, (rounds, *filler.shape)).copy()
+        every[:, present] = part.reshape(rounds, len(present), -1)
+        return every.reshape(-1, part.shape[-1])
+
+    bias = absent.bias.copy()
+    bias[present] = trees.bias
+    return BoostedTrees(
+        spread(trees.columns, absent.columns),
+        spread(trees.thresholds, absent.thresholds),
+        spread(trees.values, absent.values),
+        bias,
+    )
+
+
+def sized_options(count: int, num_classes: int) -> BoostingOptions:
+    """Return options for a number of training examples; many classes get fewer, faster rounds."""
+    rounds = min(MAX_ROUNDS, max(MIN_ROUNDS, MAX_TREES // (num_classes or 1)))
+    if count < SMALL_TABLE_ROWS:
+        return BoostingOptions(rounds, 0.03, max_leaves=15, min_leaf_examples=10)
+    return BoostingOptions(rounds, 0.05 if rounds == MAX_ROUNDS else 0.1, max_leaves=32)

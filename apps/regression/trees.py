@@ -1,0 +1,115 @@
+"""Boosted trees as a part of a network: choose inputs, fit, fit again with validation examples."""
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from apps.regression.boosting import Table, choose_iterations, fit_boosted, sized_options
+from apps.regression.complete_trees import MAX_CATEGORIES
+from apps.regression.ensemble_layers import TreeEnsemble, TreeInputs
+from apps.regression.matrices import RowMatrices
+
+INPUTS, TREES = "tree_inputs", "trees"  # names of layers
+MAX_INPUTS = 300
+
+
+class TreePart(NamedTuple):
+    """Fitted trees.
+
+    Attributes:
+        inputs: layer from `numbers` and `flags` to the inputs of the trees.
+        ensemble: layer from these to outputs.
+
+    """
+
+    inputs: TreeInputs
+    ensemble: TreeEnsemble
+
+    @classmethod
+    def of(cls, model: Any) -> "TreePart":
+        """Find the layers in a network."""
+        return cls(model.get_layer(INPUTS), model.get_layer(TREES))
+
+    def __call__(self, inputs: Any) -> Any:
+        """Return outputs [batch, outputs]."""
+        return self.ensemble(self.inputs(inputs))
+
+    def refit(self, train: RowMatrices, valid: RowMatrices, num_classes: int) -> None:
+        """Fit the same number of trees to training and validation examples together."""
+        tables = [_table(self.inputs, part, train, num_classes) for part in (train, valid)]
+        both = tables[0]._replace(
+            x=np.concatenate([table.x for table in tables]),
+            target=np.concatenate([table.target for table in tables]),
+        )
+        iterations = self.ensemble.trees // self.ensemble.outputs
+        options = sized_options(len(train), num_classes)._replace(iterations=iterations)
+        trees = fit_boosted(both, options)
+        # A class that only validation has would give another number of trees.
+        if len(trees.columns) == self.ensemble.trees:
+            self.ensemble.set_weights(trees.weights())
+
+
+def fit_trees(train: RowMatrices, valid: RowMatrices, num_classes: int) -> TreePart:
+    """Fit trees to training examples, with as many iterations as held-out examples support."""
+    layer = choose_inputs(train, num_classes)
+    tables = [_table(layer, part, train, num_classes) for part in (train, valid)]
+    options = choose_iterations(tables[0], tables[1], sized_options(len(train), num_classes))
+    ensemble = TreeEnsemble.of(
+        fit_boosted(tables[0], options), num_classes, categorical=len(layer.flags), name=TREES
+    )
+    return TreePart(layer, ensemble)
+
+
+def _table(layer: TreeInputs, part: RowMatrices, train: RowMatrices, num_classes: int) -> Table:
+    target = part.examples.targets
+    if not num_classes:
+        known = train.examples.targets.astype("float64")
+        target = (target - known.mean()) / (known.std() or 1.0)
+    x = layer.codes(np.concatenate([layer(block) for block in part.prepared_blocks()]))
+    return Table(x, target, num_classes, len(layer.flags))
+
+
+def choose_inputs(train: RowMatrices, num_classes: int) -> TreeInputs:
+    """Return all inputs, or those that explain most of the target's variance if there are many.
+
+    References:
+        Fan and Lv, Sure Independence Screening for Ultrahigh Dimensional Feature Space,
+        Journal of the Royal Statistical Society B 2008, section 2.
+
+    """
+    prepare = train.prepare
+    starts = np.cumsum([len(prepare.gaps), *map(len, prepare.categories.values())])
+    flags = [
+        list(range(start, min(end, start + MAX_CATEGORIES - 1)))
+        for start, end in itertools.pairwise(starts.tolist())
+        if end > start
+    ]
+    numbers = list(range(len(prepare.numbers) + len(prepare.gaps)))
+    every = TreeInputs(flags, numbers, name=INPUTS)
+    if len(flags) + len(numbers) <= MAX_INPUTS:
+        return every
+    table = _table(every, train, train, num_classes)
+    shares = explained_variance(table)
+    chosen = np.sort(np.argsort(-shares, kind="stable")[:MAX_INPUTS]).tolist()
+    categorical = [flags[index] for index in chosen if index < len(flags)]
+    return TreeInputs(
+        categorical, [index - len(flags) for index in chosen[len(categorical) :]], name=INPUTS
+    )
+
+
+def explained_variance(table: Table) -> np.ndarray:
+    """Return the variance of the target, or of a class, that each input explains by itself."""
+    x, target = table.x, table.target
+    targets = np.eye(table.num_classes)[target] if table.num_classes else target[:, None]
+    targets = targets - targets.mean(0)
+    explained = np.zeros(x.shape[1])
+    for column in range(table.num_categorical):
+        codes = x[:, column].astype("int64")
+        sums = np.stack([np.bincount(codes, one) for one in targets.T])
+        explained[column] = (sums**2 / np.maximum(np.bincount(codes), 1)).sum(1).max()
+    numbers = x[:, table.num_categorical :].astype("float64")
+    numbers -= numbers.mean(0)
+    power = np.maximum(np.square(numbers).sum(0), 1e-12)
+    explained[table.num_categorical :] = (np.square(numbers.T @ targets).T / power).max(0)
+    return explained
