@@ -8,6 +8,7 @@ from inference.inputs import read_table
 from inference.modalities.item_scores import ids_of, recommending_only
 from pipelines.examples import DataError
 from pipelines.ids.columns import DEFAULT_NAMES, Columns, find_column
+from pipelines.labels import cells_as_bytes
 from pipelines.tables.table import listed
 from training.run import Run
 
@@ -57,7 +58,8 @@ def _read_items(run: Run, path: Path) -> set[str]:
             f"the items in {item_column or DEFAULT_NAMES.item.split()[1]!r}, as in training, or in "
             "the only one."
         ) from error
-    return {cell.decode("utf-8", "surrogateescape") for cell in table.columns[name]} - {""}
+    cells = cells_as_bytes(table.columns[name])
+    return {cell.decode("utf-8", "surrogateescape") for cell in cells} - {""}
 
 
 def _named(items: list[str]) -> str:

@@ -409,3 +409,11 @@ def test_notes_name_categories_that_differ_in_case(tmp_path):
 def test_exactly_equal_numbers_are_one_class(cells, names):
     """Identifiers of 19 digits that differ in the last were one class as floats."""
     assert len(find_labels([np.array(cells, object)]).names) == names
+
+
+def test_a_test_table_without_a_column_is_refused(tmp_path):
+    (tmp_path / "train.csv").write_text("a,b,y\n" + "1,2,3\n4,5,6\n" * 9)
+    (tmp_path / "test.csv").write_text("a,y\n1,2\n")
+    train, test = (csv_files.read(str(tmp_path / name)).train for name in ("train.csv", "test.csv"))
+    with pytest.raises(DataError, match="without the column b; expected every column"):
+        rows.source(Tables(train, None, test), target="y")

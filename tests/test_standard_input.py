@@ -103,3 +103,20 @@ def test_a_damaged_file_ends_with_status_2(run_cli, tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
     status, _, err = run_cli("regression", "train", "--data", tmp_path / "t.parquet")
     assert (status, "which is damaged" in err) == (2, True)
+
+
+def test_typed_ids_are_those_of_training(run_cli, tmp_path):
+    random = np.random.default_rng(0)
+    users, items = random.integers(0, 30, 800), random.integers(0, 20, 800)
+    days = np.datetime64("2019-01-01") + random.integers(0, 500, 800)
+    data = {"user": users, "item": items, "rating": 1 + users * items % 5, "time": days}
+    parquet.write_table(pa.table(data), tmp_path / "r.parquet")
+    flags = ["--data", tmp_path / "r.parquet", "--epochs", "1", "--run-dir", tmp_path / "run"]
+    status, _, err = run_cli("recommender", "train", *flags, "--model", "svdpp")
+    assert status == 0, err
+    predict = ("recommender", "predict", tmp_path / "run")
+    status, out, err = run_cli(*predict, tmp_path / "r.parquet", "--json")
+    assert status == 0, err
+    by_file = json.loads(out)["predictions"][0]["rating"]
+    status, out, err = run_cli(*predict, f"{users[0]},{items[0]}", "--json")
+    assert json.loads(out)["predictions"][0]["rating"] == by_file

@@ -17,6 +17,7 @@ from inference.inputs import (
 )
 from inference.named_outputs import predict_rows
 from pipelines.ids.reading import KINDS, Columns, find_column
+from pipelines.labels import cells_as_bytes
 from training.run import Run
 
 LIST_LENGTH = 10
@@ -48,7 +49,7 @@ def _predict_one(
         table = read_table(text, note)
         columns = Columns(**{kind: run.manifest["reading"][kind] for kind in KINDS})
         pairs = [table.columns[find_column(table, columns, name)] for name in PAIR]
-        users, items = (column.tolist() for column in pairs)
+        users, items = map(cells_as_bytes, pairs)
         return _ratings(run, row_names(text, table), users, items, note)
     cells = [cell.strip().encode() for cell in next(csv.reader([text], skipinitialspace=True), [])]
     if len(cells) == 1 and cells[0]:

@@ -138,19 +138,19 @@ def read_features(table: Table, reading: Reading) -> dict[str, np.ndarray]:
     Unparsable numbers count as missing. Raises DataError if a column does not exist.
     """
     columns = rename_columns(table, reading.names).columns
-    absent = [name for name in reading.forms if name not in columns]
-    if absent:
-        raise DataError(
-            f"Received rows with the columns {listed(columns)}, without the "
-            f"column{'s' * (len(absent) > 1)} {listed(absent)}; expected every column of the "
-            "training data. Add the missing ones; their cells may be empty."
-        )
     return _pack(_read_columns(table, columns, reading.forms), reading.kinds, len(table))
 
 
 def _read_columns(
     table: Table, columns: Mapping[str, AnyCells], forms: Mapping[str, CellFormat]
 ) -> dict[str, ParsedColumn]:
+    absent = [name for name in forms if name not in columns]
+    if absent:
+        raise DataError(
+            f"Received rows with the columns {listed(columns)}, without the "
+            f"column{'s' * (len(absent) > 1)} {listed(absent)}; expected every column of the "
+            "training data. Add the missing ones; their cells may be empty."
+        )
     return {
         name: parse_texts(columns[name], table.labels.get(name, ()))
         if form.kind == "category"
