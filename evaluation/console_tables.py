@@ -70,7 +70,13 @@ def score_table(scored: dict[str, Any]) -> tuple[list[str], list[list[str]], str
 
 def score_notes(scored: dict[str, Any]) -> list[str]:
     """Return the lines below the table of scores."""
-    return [line for line in (*scored["remarks"], scored["note"]) if line]
+    blend = scored.get("blend", {}).items()
+    parts = [
+        f"{name} {part['weight']:.0%} (validation loss {part['validation_loss']:.3g})"
+        for name, part in blend
+    ]
+    line = f"blend of {', '.join(parts)}" if parts else ""
+    return [line for line in (line, *scored["remarks"], scored["note"]) if line]
 
 
 def _test(scored: dict[str, Any]) -> list[tuple[str, float]]:

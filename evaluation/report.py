@@ -18,7 +18,8 @@ def score(run: Run) -> dict[str, Any]:
     `test` holds the metrics, `intervals` their 95 % intervals, `units` their units if they are
     known, `baselines` the same metrics of simple models, `remarks` a sentence about each better
     baseline. `tables` names further tables of the task, such as `per_class`. `test_set` holds the
-    number of other runs that were evaluated on these test examples.
+    number of other runs that were evaluated on these test examples. `blend` holds the weight and
+    the validation loss of each part of a model that is a blend.
     """
     return _write(run, _scores(run, task_of(run).predict_test_set(run)), _count_other_runs(run))
 
@@ -53,6 +54,7 @@ def _scores(run: Run, predictions: Any) -> dict[str, Any]:
         "intervals": task.intervals(predictions, resamples),
         "units": {name: unit for name in test if (unit := metric(name).unit_for(target))},
         "baselines": {name: task.metrics(baseline) for name, baseline in baselines.items()},
+        "blend": run.manifest.get("blend", {}),
         "remarks": remarks(run.app, task, predictions, baselines, resamples),
         "examples": len(predictions.target),
         **tables,

@@ -12,6 +12,8 @@ from apps.regression.boosting import BoostingOptions, Table
 from apps.regression.ensemble_layers import Blend, TreeEnsemble, TreeInputs
 from apps.regression.matrices import RowMatrices
 from apps.regression.trees import TreePart, choose_inputs, explained_variance
+from evaluation.console_tables import score_notes
+from evaluation.report import score
 from exporting.export import export
 from inference.predict import predict
 from training.train import train
@@ -93,7 +95,7 @@ def test_layers_survive_saving(tmp_path):
     trees = boosting.fit_boosted(Table(x, target, 0, 2), OPTIONS)
     inputs = keras.Input((6,))
     outputs = TreeEnsemble.of(trees, 0, categorical=2)(inputs)
-    blended = Blend()([outputs, outputs])
+    blended = Blend(["a", "b"])([outputs, outputs])
     model = keras.Model(inputs, blended)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -152,7 +154,7 @@ def test_mix_of_logits_averages_probabilities():
     logits = np.log([[[0.9, 0.1], [0.5, 0.5]]])
     mixed = mixing.mix(logits, np.array([0.25, 0.75]))
     np.testing.assert_allclose(np.exp(mixed), [[0.6, 0.4]])
-    layer = Blend()
+    layer = Blend(["a", "b"])
     layer.build([(1, 2), (1, 2)])
     layer.mixture.assign([0.25, 0.75])
     np.testing.assert_allclose(
@@ -192,6 +194,11 @@ def test_trees_of_a_blend_are_fitted_again_with_validation_examples(tmp_path):
     mixture = network.get_layer("blend").mixture.numpy()
     assert mixture.sum() == pytest.approx(1)
     assert mixture[1] > 0.8
+    blend = run.manifest["blend"]
+    assert [*blend] == ["networks", "boosted trees", "linear"]
+    assert blend["boosted trees"]["validation_loss"] < 0.5 * blend["linear"]["validation_loss"]
+    (note,) = [note for note in score_notes(score(run)) if "blend" in note]
+    assert note.startswith("blend of networks ")
     trees = network.get_layer("trees")
     saved = [weights.copy() for weights in trees.get_weights()]
     splits, prepare = run.splits, run.app.make_preprocessing(run.splits)

@@ -112,6 +112,7 @@ def make_manifest(
         "epochs": epochs,
         "best_epoch": fitted.best.epoch,
         "stages": fitted.stages,
+        "blend": _describe_blend(parts.network),
         "stopped": _reason(fitted.stopped),
         "halvings": begin.halvings,
         "forced": begin.forced,
@@ -129,6 +130,12 @@ def make_manifest(
         "strategy": distribution.strategy_name(),
         "replicas": distribution.num_replicas(),
     }
+
+
+def _describe_blend(network: Any) -> dict[str, dict[str, float]]:
+    """Return the weight and the validation loss of each part of a blend; {} for other networks."""
+    blends = [layer for layer in network.layers if hasattr(layer, "describe_blend")]
+    return blends[0].describe_blend() if blends else {}
 
 
 def _reason(stopped: BaseException | None) -> str | None:

@@ -78,6 +78,9 @@ def _weigh(
     predictions = _outputs(parts, fit_data, valid)
     weights = best_weights(predictions, lambda mixed: loss_of(mixed, valid.targets))
     layer.mixture.assign(weights)
+    layer.losses_alone.assign(
+        [loss_of(part, valid.targets).mean() for part in predictions.swapaxes(0, 1)]
+    )
     validation_loss = loss_of(mix(predictions, weights), valid.targets).mean()
     sample = train.select(np.arange(min(NUM_SAMPLED_EXAMPLES, len(train))))
     training_loss = loss_of(mix(_outputs(parts, fit_data, sample), weights), sample.targets).mean()

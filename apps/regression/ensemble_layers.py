@@ -143,17 +143,23 @@ class Blend(keras.layers.Layer):
 
     One output is averaged; several outputs are logits, whose probabilities are averaged. At first
     only the first prediction has a weight.
+
+    Args:
+        names: of the predictions, for the user.
+
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, names: list[str], **kwargs: Any) -> None:
         super().__init__(**FROZEN | kwargs)
+        self.names = names
 
     def build(self, shapes: list[tuple]) -> None:
-        """Create the weights, which are estimated on validation."""
+        """Create the weights, estimated on validation, and the loss of each prediction there."""
         first = np.eye(len(shapes), dtype="float32")[0]
         self.mixture = self.add_weight(
             shape=first.shape, initializer=lambda *_, **__: first, trainable=False
         )
+        self.losses_alone = self.add_weight(shape=first.shape, initializer="zeros", trainable=False)
 
     def call(self, predictions: list[Any]) -> Any:
         """Return the mean by the weights."""
@@ -162,3 +168,16 @@ class Blend(keras.layers.Layer):
             mean = ops.sum(ops.softmax(stacked) * self.mixture[:, None], 1, keepdims=True)
             return ops.log(ops.maximum(mean, 1e-30))
         return ops.sum(stacked * self.mixture[:, None], 1, keepdims=True)
+
+    def describe_blend(self) -> dict[str, dict[str, float]]:
+        """Return the weight of each prediction and its validation loss alone; {} before."""
+        weights, losses = self.mixture.numpy().tolist(), self.losses_alone.numpy().tolist()
+        if not any(losses):
+            return {}
+        pairs = zip(weights, losses, strict=True)
+        parts = [{"weight": weight, "validation_loss": loss} for weight, loss in pairs]
+        return dict(zip(self.names, parts, strict=True))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of __init__."""
+        return super().get_config() | {"names": self.names}

@@ -125,7 +125,9 @@ def blend(members: Any, trees: TreePart) -> Any:
     """Return a blend of the members of `tabm`, boosted trees and the linear model."""
     outputs = members.get_layer(MEMBERS).output[:, 0]
     parts = [outputs, trees(members.input), members.get_layer(LINEAR).output]
-    return keras.Model(members.input, Blend(name=BLEND)(parts))
+    return keras.Model(
+        members.input, Blend(["networks", "boosted trees", "linear"], name=BLEND)(parts)
+    )
 
 
 def _embedded(train: RowMatrices, inputs: dict[str, Any]) -> Any:
