@@ -191,7 +191,11 @@ def test_files_whose_columns_have_other_types_are_refused(tmp_path):
         ("t.feather", b"ARROW1 no more", "expected a Feather or Arrow file"),
         ("t.jsonl", b'{"a": 1}\n\nnot\n', "line 3 is not JSON"),
         ("t.jsonl", b'{"a": 1}\n[1]\n', "line 2 is not a JSON object"),
-        ("t.jsonl", b'{"a": 1}\n{"a": "x"}\n', "changed from number to string"),
+        (
+            "t.jsonl",
+            b'{"a": 1}\n{"a": "x"}\n',
+            "the key 'a' holds a text in line 2, a number before",
+        ),
         ("t.jsonl", b"", "Empty JSON file"),
         ("t.csv", b"PAR1 a,b", "Name it parquet:PATH"),
     ],

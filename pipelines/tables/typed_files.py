@@ -14,6 +14,7 @@ from pipelines.examples import AddressError, DataError
 from pipelines.files import expand_home
 from pipelines.tables import text_files, workbooks
 
+JSON_TYPES = {bool: "boolean", int: "number", float: "number", str: "text", list: "list"}
 FORMATS = {
     "parquet": "a Parquet file",
     "feather": "a Feather or Arrow file",
@@ -92,13 +93,21 @@ def _json_lines(path: Path) -> pa.Table:
 
 
 def _wrong_line(content: bytes) -> str:
-    """Describe the first line that is not a JSON object; "" if all are."""
+    """Describe the first line that is not a JSON object, or has a value of another type; or ""."""
+    kinds = dict[str, str]()
     for number, line in enumerate(content.split(b"\n"), 1):
+        if not line.strip():
+            continue
         try:
-            if line.strip() and not isinstance(json.loads(line), dict):
-                return f"line {number} is not a JSON object"
+            values = json.loads(line)
         except ValueError as error:
             return f"line {number} is not JSON: {error}"
+        if not isinstance(values, dict):
+            return f"line {number} is not a JSON object"
+        for key, value in values.items():
+            kind = JSON_TYPES.get(type(value), "")
+            if kind and kinds.setdefault(key, kind) != kind:
+                return f"the key {key!r} holds a {kind} in line {number}, a {kinds[key]} before"
     return ""
 
 
