@@ -117,7 +117,9 @@ class App(abc.ABC):
         """Raise DataError if an address, path or column does not exist. Needs no TensorFlow."""
         from pipelines import preflight
 
-        table_columns = {f"--{name}": getattr(self, name) for name in self.column_fields}
+        table_columns = {
+            f"--{name.replace('_', '-')}": getattr(self, name) for name in self.column_fields
+        }
         for address, columns in ((self.data, table_columns), (self.test, {})):
             if address:
                 preflight.check_address(address, self.address_kinds, columns)

@@ -98,7 +98,7 @@ def _tune(app: App) -> str:
     """
     default = type(app)()
     flags = [
-        f"--{name}"
+        f"--{name.replace('_', '-')}"
         for name in (*DATA_FIELDS, *app.column_fields)
         if getattr(app, name, None) != getattr(default, name, None)
     ]

@@ -58,6 +58,9 @@ class Examples:
         row_hashes: for rows the hash of each whole row, which assigns it to a split.
         input_hashes: for rows a hash of the features, to find equal ones in this process.
         kinds: for rows the kind of each named column.
+        group_hashes: the hash of each example's group, such as a customer, if the user named a
+            column of groups.
+        times: the time of each example, if the user named a column to split by.
 
     """
 
@@ -71,6 +74,8 @@ class Examples:
     row_hashes: np.ndarray | None = None
     input_hashes: np.ndarray | None = None
     kinds: Kinds | None = None
+    group_hashes: np.ndarray | None = None
+    times: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -165,9 +170,12 @@ class Examples:
     def split_hashes(self) -> np.ndarray:
         """Return a uint64 for each example, which assigns it to a split.
 
-        For rows it is the hash of the whole row and its number among equal rows. Otherwise it is
-        the content hash of the example or of its group, so that copies stay together.
+        It is the hash of the group, if the user named a column of groups. Otherwise, for rows, it
+        is the hash of the whole row and its number among equal rows; else the content hash of the
+        example or of a similar one, so that copies stay together.
         """
+        if self.group_hashes is not None:
+            return self.group_hashes[self.rows]
         if self.row_hashes is not None:
             return self.row_hashes[self.rows]
         representatives = self.rows if self.groups is None else self.groups[self.rows]

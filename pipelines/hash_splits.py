@@ -9,7 +9,7 @@ from pipelines.tables.cell_hashes import hash_rows, mix_bits
 from pipelines.tables.table import Table
 
 TRAIN, VALID, TEST, UNUSED = range(4)
-MIN_CLASS_EXAMPLES = 10  # examples of a class that is in every split
+MIN_CLASS_EXAMPLES = 10  # examples of a class that is in every split, by default
 MIN_CLASS_UNITS = 3  # distinct hashes of a class that is in every split
 MIN_HASHED_UNITS = 300  # distinct hashes; with fewer the shares would differ too much
 NUM_BUCKETS = np.uint64(2**22)
@@ -25,13 +25,18 @@ class Window(NamedTuple):
 
 
 def assign(
-    hashes: np.ndarray, classes: np.ndarray | None, windows: Sequence[Window], index: int = 0
+    hashes: np.ndarray,
+    classes: np.ndarray | None,
+    windows: Sequence[Window],
+    index: int = 0,
+    *,
+    min_class_examples: int = MIN_CLASS_EXAMPLES,
 ) -> np.ndarray:
     """Assign each example to TRAIN, VALID or TEST.
 
     The hash alone decides, so that additional data never move an example to another split. There
     are two exceptions, in which they can: with fewer than `MIN_HASHED_UNITS` distinct hashes each
-    class is split by the rank of the hash; so is a class of `MIN_CLASS_EXAMPLES` or more examples
+    class is split by the rank of the hash; so is a class of `min_class_examples` or more examples
     of which a split would have none.
 
     Args:
@@ -40,6 +45,7 @@ def assign(
         windows: the shares; in a cross-validation those of all folds, so that each example is a
             test example of exactly one fold.
         index: the index of the window to use.
+        min_class_examples: examples of a class that is in every split.
 
     """
     num_splits = 1 + bool(windows[0].test) + bool(windows[0].valid)
@@ -50,7 +56,7 @@ def assign(
     units, unit = np.unique(hashes, return_inverse=True)
     assignments = [_by_hash(units, window) for window in windows]
     by_class, assignment = len(units) < MIN_HASHED_UNITS, assignments[index].copy()
-    for members, counts in _strata(unit, classes, len(units)):
+    for members, counts in _strata(unit, classes, len(units), min_class_examples):
         if by_class or (
             counts
             and any(len(set(candidate[members].tolist())) < num_splits for candidate in assignments)
@@ -100,7 +106,7 @@ def _by_rank(count: int, window: Window) -> np.ndarray:
 
 
 def _strata(
-    unit: np.ndarray, classes: np.ndarray | None, count: int
+    unit: np.ndarray, classes: np.ndarray | None, count: int, min_examples: int
 ) -> Iterator[tuple[np.ndarray, bool]]:
     """Yield units that are split together, and whether each split must have some of them.
 
@@ -114,7 +120,7 @@ def _strata(
     class_of_unit = np.full(count, len(names))
     np.minimum.at(class_of_unit, unit, number)
     examples, units = np.bincount(number), np.bincount(class_of_unit, minlength=len(names))
-    enough = (examples >= MIN_CLASS_EXAMPLES) & (units >= MIN_CLASS_UNITS)
+    enough = (examples >= min_examples) & (units >= MIN_CLASS_UNITS)
     stratum = np.where(enough[class_of_unit], class_of_unit, len(names))
     order = np.argsort(stratum, kind="stable")
     ends = np.cumsum(np.bincount(stratum, minlength=len(names) + 1))

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines import hash_splits
 from pipelines.examples import DataError, Examples
+from pipelines.split_notes import copies_notes
 
 VALID_SHARE = 0.1
 TEST_SHARE = 0.2
@@ -18,7 +19,7 @@ class Source(NamedTuple):
     """The examples of a data address before missing splits are cut off.
 
     `labels` are the class names of the target; `notes` are lines for the user about what reading
-    left out. `reading` says how the cells of rows are read.
+    left out. `reading` says how the cells of rows are read, `scheme` how splits are cut off.
     """
 
     train: Examples
@@ -27,6 +28,7 @@ class Source(NamedTuple):
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     reading: Any = None
+    scheme: "SplitScheme | None" = None
 
     @property
     def form(self) -> tuple:
@@ -135,15 +137,7 @@ class HashScheme:
                 f"there is no test split: {count} of the {total} training examples are the test "
                 "set, and the validation split is used as it is",
             )
-        training = [part.equality_hashes() for part in (splits.train, splits.valid)]
-        hashes = splits.test.equality_hashes()
-        count = int(hash_splits.are_in(hashes, np.concatenate(training)).sum())
-        if not count:
-            return ()
-        return (
-            f"equal rows are in several splits: {count} of {len(splits.test)} test rows have the "
-            "inputs of a row of train or validation",
-        )
+        return tuple(copies_notes(splits))
 
 
 def hash_assignments(
@@ -153,14 +147,21 @@ def hash_assignments(
     valid_share: float = VALID_SHARE,
 ) -> np.ndarray:
     """Assign each example to a split by its hash."""
-    hashes = examples.split_hashes()
+    windows, index = split_windows(request, valid_share)
+    return hash_splits.assign(examples.split_hashes(), classes, windows, index)
+
+
+def split_windows(
+    request: SplitRequest, valid_share: float = VALID_SHARE
+) -> tuple[list[hash_splits.Window], int]:
+    """Return the windows of the hashes of all folds, and the index of the requested one."""
     if request.fold is None:
-        window = hash_splits.Window(0.0, TEST_SHARE * request.test, valid_share * request.valid)
-        return hash_splits.assign(hashes, classes, [window])
+        test, valid = TEST_SHARE * request.test, valid_share * request.valid
+        return [hash_splits.Window(0.0, test, valid)], 0
     number, num_folds = request.fold
     valid = valid_share * (1 - 1 / num_folds)
     windows = [hash_splits.Window(k / num_folds, 1 / num_folds, valid) for k in range(num_folds)]
-    return hash_splits.assign(hashes, classes, windows, number - 1)
+    return windows, number - 1
 
 
 def split_source(source: Source, scheme: SplitScheme | None = None) -> Splits:
@@ -171,7 +172,7 @@ def split_source(source: Source, scheme: SplitScheme | None = None) -> Splits:
     only if it occurs once in training and has the same inputs and target.
     Raises DataError if a split would be empty.
     """
-    scheme = scheme or HashScheme()
+    scheme = scheme or source.scheme or HashScheme()
     _require_examples(source)
     examples = source.train.hashed()
     valid, test = (None if part is None else part.hashed() for part in source[1:3])

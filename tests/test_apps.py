@@ -27,7 +27,7 @@ from pipelines.batches import ordered_batches
 from training.train import train
 
 ROOT = Path(athanor.__file__).resolve().parent
-MAX_FIELDS = 20
+MAX_FIELDS = 21
 
 
 def field_docs(app):

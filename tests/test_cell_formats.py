@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 
 from pipelines.examples import DataError
-from pipelines.ids.timelines import parse_timeline
 from pipelines.labels import find_labels
 from pipelines.rows import reading as rows
 from pipelines.rows.packing import unpack_columns
@@ -15,6 +14,7 @@ from pipelines.tables import cell_formats, csv_files
 from pipelines.tables.cells import Cells
 from pipelines.tables.numerals import parse_numeral
 from pipelines.tables.table import Tables
+from pipelines.tables.timelines import parse_timeline
 from pipelines.tables.times import parse_time
 
 NUMBERS = [str(7 * k) for k in range(40)]
@@ -186,12 +186,12 @@ def test_dates_in_every_form_are_in_one_order(form, order):
 def test_ambiguous_dates_are_refused_where_their_order_matters():
     open_ones = cells(["01/02/2019", "02/01/2019", "03/04/2019"])
     with pytest.raises(DataError, match="either order"):
-        parse_timeline(open_ones).require("--time date")
+        parse_timeline(open_ones).require("--time date", "Name another.")
     assert not parse_timeline(
         cells(["01/02/2019", "02/03/2019"])
     ).problem  # both ways one is the newer
     with pytest.raises(DataError, match="'soon'"):
-        parse_timeline(cells(["soon", "later"])).require("--time date")
+        parse_timeline(cells(["soon", "later"])).require("--time date", "Name another.")
 
 
 @pytest.mark.parametrize(
@@ -306,19 +306,23 @@ def test_numbers_among_times_are_not_times():
     seconds = [str(1546300800 + 86400 * k) for k in range(50)]
     days = [f"2019-03-{k % 28 + 1:02d}" for k in range(50)]
     with pytest.raises(DataError, match="only numbers"):
-        parse_timeline(cells(days + seconds)).require("--time date")
+        parse_timeline(cells(days + seconds)).require("--time date", "Name another.")
     assert read(days + ["0"] * 10)[0] == "time"
 
 
 def test_durations_and_mixed_units_are_refused_as_times():
     with pytest.raises(DataError, match="lengths of time such as '0 days ago'"):
-        parse_timeline(cells([f"{k} days ago" for k in range(30)])).require("--time date")
+        parse_timeline(cells([f"{k} days ago" for k in range(30)])).require(
+            "--time date", "Name another."
+        )
     with pytest.raises(DataError, match="times without a date"):
-        parse_timeline(cells([f"{k % 24}:05" for k in range(30)])).require("--time date")
+        parse_timeline(cells([f"{k % 24}:05" for k in range(30)])).require(
+            "--time date", "Name another."
+        )
     seconds = [1546300800 + 86400 * k for k in range(50)]
     mixed = [str(one * 1000 if k % 2 else one) for k, one in enumerate(seconds)]
     with pytest.raises(DataError, match="25 seconds and 25 milliseconds"):
-        parse_timeline(cells(mixed)).require("--time date")
+        parse_timeline(cells(mixed)).require("--time date", "Name another.")
 
 
 @pytest.mark.parametrize(

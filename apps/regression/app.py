@@ -37,7 +37,7 @@ class Regression(App):
         "boosting": {"model": "boosted"},
     }
     default_learning_rate: ClassVar[float] = 0.01
-    column_fields: ClassVar[tuple[str, ...]] = ("target", "drop")
+    column_fields: ClassVar[tuple[str, ...]] = ("target", "drop", "group", "by_time")
     default_batch_size: ClassVar[int] = 128
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.04, log=True),
@@ -52,6 +52,10 @@ class Regression(App):
     """Column to predict."""
     drop: str = ""
     """Columns to leave out, separated by commas."""
+    group: str = ""
+    """Column of groups, such as customers: all rows of one are in one split. It is no feature."""
+    by_time: str = ""
+    """Column of times: validation and test are the newest rows."""
     task: Literal["auto", "regression", "binary", "multiclass"] = "auto"
     """What to predict: a number (regression) or a class; auto decides by the target."""
     model: Literal["blend", "tabm", "mlp", "boosted", "linear", "svm", "svm_rbf"] = "blend"
@@ -94,9 +98,11 @@ class Regression(App):
         """Features float64 or texts by column; target float64, or int64 class numbers."""
         from pipelines import embedded, sources
         from pipelines.rows import reading as rows
+        from pipelines.split_columns import SplitColumns
         from pipelines.tables.column_store import release_memory
 
         solvers.check_fields(self)
+        split_columns = SplitColumns(self.group, self.by_time)
         # Without a variable the tables are freed as soon as the splits exist.
         splits = rows.splits(
             sources.tables(
@@ -109,6 +115,7 @@ class Regression(App):
             self.target,
             self.drop,
             self.task,
+            split_columns,
             inspection,
         )
         release_memory()

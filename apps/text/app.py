@@ -38,7 +38,7 @@ class Text(App):
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     default_learning_rate: ClassVar[float] = 0.006
-    column_fields: ClassVar[tuple[str, ...]] = ("text", "target")
+    column_fields: ClassVar[tuple[str, ...]] = ("text", "target", "group", "by_time")
     default_batch_size: ClassVar[int] = 64
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.03, log=True),
@@ -66,6 +66,10 @@ class Text(App):
     """Column of texts; by default text, sentence, review or a similar name, or the longest."""
     target: str = ""
     """Column of classes; by default label, intent, class or a similar name."""
+    group: str = ""
+    """Column of groups, such as customers: all texts of one are in one split."""
+    by_time: str = ""
+    """Column of times: validation and test are the newest texts."""
     cell: Literal["lstm", "gru"] = "lstm"
     """Type of the recurrent units."""
     width: int = bounded(64, 1, 2**16)
@@ -93,13 +97,15 @@ class Text(App):
     ) -> "Splits":
         """Features UTF-8 bytes of shape (), target int64 class numbers."""
         from pipelines import embedded, sources, splits
+        from pipelines.split_columns import SplitColumns
         from pipelines.texts import reading as texts
 
+        split_columns = SplitColumns(self.group, self.by_time)
         tables = sources.tables(
             self.data, embedded.reviews, test=self.test, data_dir=data_dir, inspection=inspection
         )
         return splits.split_source(
-            texts.source(tables, texts.Columns(self.text, self.target), inspection)
+            texts.source(tables, texts.Columns(self.text, self.target), inspection, split_columns)
         )
 
     def make_preprocessing(self, splits: "Splits") -> Any:

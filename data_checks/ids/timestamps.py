@@ -11,7 +11,7 @@ from data_checks.dataset import CheckedData
 from data_checks.finding import Finding, counted, severity_of
 from pipelines.ids import reading as ids
 from pipelines.ids.splitting import NewestPairs
-from pipelines.ids.timelines import MAX_PLAUSIBLE_TIME, MIN_PLAUSIBLE_TIME, UNITS, parse_timeline
+from pipelines.tables.timelines import MAX_PLAUSIBLE_TIME, MIN_PLAUSIBLE_TIME, UNITS, parse_timeline
 
 MAX_LATER_SHARE = 0.01  # of the training pairs, later than half of test
 MAX_SHARE_OF_ONE_TIME = 0.2  # of all pairs

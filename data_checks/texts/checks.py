@@ -10,7 +10,7 @@ from data_checks.finding import MAX_OCCURRENCES, Finding, Occurrence, counted, s
 from data_checks.reading import skipped_rows
 from data_checks.texts import near_duplicates
 from data_checks.texts.text_quality import all_texts, boilerplate, encoding, of_texts, sample_of
-from pipelines.texts.reading import Columns, empty_of, text_column
+from pipelines.texts.reading import empty_of
 
 __all__ = ["boilerplate", "empty", "encoding", "leakage", "lengths", "near", "targets"]
 
@@ -21,8 +21,7 @@ MAX_WORDS = 5000  # the most frequent ones are checked for leaks
 
 def targets(data: CheckedData) -> Iterator[Finding]:
     """Rows that training skips because their class or their text is missing."""
-    columns = Columns(*(getattr(data.app, name, "") for name in Columns._fields))
-    name = text_column(data.inspection.tables.train, columns)
+    name = data.splits.reading.column
     for split, table, used in data.sources():
         skipped = np.setdiff1d(np.arange(len(table)), used)
         empty_text = empty_of(table.columns[name])[skipped]

@@ -1,7 +1,6 @@
 """Read tables as interactions of users and items, with ratings and times."""
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -10,9 +9,7 @@ import numpy as np
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.ids.columns import KINDS, Columns, find_column
 from pipelines.ids.splitting import Split, choose_scheme
-from pipelines.ids.timelines import Timeline, parse_timeline
 from pipelines.inspection import Inspection, origins_of
-from pipelines.labels import cells_as_bytes
 from pipelines.splits import Source, Splits, split_source
 from pipelines.tables.cell_formats import (
     CellFormat,
@@ -21,11 +18,11 @@ from pipelines.tables.cell_formats import (
     infer_formats,
     parse_numbers,
 )
-from pipelines.tables.cells import missing_of
-from pipelines.tables.missing import ID_WORDS
+from pipelines.tables.identifiers import read_identifiers
 from pipelines.tables.table import Table, Tables, listed
+from pipelines.tables.timelines import Timeline, parse_timeline
 
-WHOLE_NUMBER = re.compile(rb"(\d+)(?:\.0+)?")
+REMEDY = "Name another column with --time, or use --split random."
 
 
 class Interactions(NamedTuple):
@@ -64,7 +61,7 @@ def splits(
         for part in (tables.valid, tables.test)
     )
     if train.timeline and split != "random" and test is None:
-        train.timeline.require(f"--time {names.time}")
+        train.timeline.require(f"--time {names.time}", REMEDY)
     notes = [*tables.notes, *train.notes]
     if not names.rating:
         notes.append("no rating column: every pair counts as a positive interaction")
@@ -169,26 +166,8 @@ def parse_ratings(
 
 
 def read_ids(table: Table, name: str) -> np.ndarray:
-    """Read ids as UTF-8 bytes: class numbers by their names, 7.0 as 7, b"" for missing ones."""
-    column, labels = table.columns[name], table.labels.get(name)
-    if column.dtype == object:
-        ids = np.array(column, object)
-        ids[missing_of(column, ID_WORDS)] = b""
-        return _without_decimals(ids)
-    if not labels:
-        texts = cells_as_bytes(column)
-    else:
-        texts = [labels[number].encode() for number in np.asarray(column).tolist()]
-    return np.array([*texts, None], dtype=object)[:-1]
-
-
-def _without_decimals(ids: np.ndarray) -> np.ndarray:
-    """Rewrite ids such as 7.0 as 7 if all are whole: programs add .0 in columns with gaps."""
-    matches = {name: WHOLE_NUMBER.fullmatch(name) for name in set(ids.tolist()) - {b""}}
-    if not matches or not all(matches.values()):
-        return ids
-    shortened = {name: match[1] for name, match in matches.items() if match}
-    return np.array([*(shortened.get(name, name) for name in ids), None], object)[:-1]
+    """Read ids as UTF-8 bytes, b"" for missing ones."""
+    return read_identifiers(table, name).cells()
 
 
 def _last_of_each_pair(

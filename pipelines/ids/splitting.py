@@ -7,7 +7,8 @@ import numpy as np
 
 from pipelines import hash_splits
 from pipelines.examples import Examples
-from pipelines.splits import TEST_SHARE, SplitRequest, Splits, hash_assignments
+from pipelines.splits import SplitRequest, Splits, hash_assignments
+from pipelines.time_splits import rank_window
 
 Split = Literal["auto", "time", "user_time", "random"]
 # Validation takes 200 of the pairs that are not test, within these shares.
@@ -65,22 +66,13 @@ class NewestPairs:
         ages, count = self.ages[examples.rows], len(examples)
         rank = np.empty(count, "int64")
         rank[np.lexsort((examples.split_hashes(), ages))] = np.arange(count)
-        start, end = self._window(count, request)
+        start, end = rank_window(count, request)
         assignment = np.full(count, hash_splits.TRAIN, "uint8")
         assignment[rank >= start] = hash_splits.TEST
         assignment[rank >= end] = hash_splits.UNUSED
         if request.valid:
             _assign_validation(assignment, -rank)
         return assignment
-
-    @staticmethod
-    def _window(count: int, request: SplitRequest) -> tuple[int, int]:
-        """Return the first rank of the test set, and the rank after its last one."""
-        if request.fold is None:
-            share = TEST_SHARE * request.test
-            return count - max(round(share * count), int(request.test)), count
-        number, num_folds = request.fold
-        return count * number // (num_folds + 1), count * (number + 1) // (num_folds + 1)
 
     def notes(self, splits: Splits, request: SplitRequest) -> tuple[str, ...]:
         """Return a note on how the test set was made."""

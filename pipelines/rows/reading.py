@@ -1,7 +1,7 @@
 """Read tables as rows of numbers and categories with a target."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from pipelines.rows.column_names import (
     renaming_notes,
 )
 from pipelines.rows.packing import Kinds, pack_columns
+from pipelines.split_columns import NO_SPLIT_COLUMNS, SplitColumns, SplitReader
 from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import cell_formats
 from pipelines.tables.cell_formats import CellFormat
@@ -60,6 +61,7 @@ def source(
     target: str,
     drop: Sequence[str] = (),
     task: Task = "auto",
+    split_columns: SplitColumns = NO_SPLIT_COLUMNS,
     inspection: Inspection | None = None,
 ) -> Source:
     """Turn tables into examples of typed columns with a target.
@@ -76,43 +78,66 @@ def source(
         drop: columns to leave out.
         task: regression, or classification into two or more classes; `auto` takes classes if the
             target holds texts or only two numbers.
+        split_columns: the columns by which to split; that of groups is no feature.
         inspection: collects what data checks need.
 
     """
     names = clean_names(tables.train)
-    train, valid, test = tables.each(lambda table: rename_columns(table, names))
-    tables = Tables(train, valid, test, (*tables.notes, *renaming_notes(names)))
+    tables = _rename_tables(tables, names)
     target = find_column(names.get(target, target), tables.train, "--target")
     left_out = {find_column(names.get(name, name), tables.train, "--drop") for name in drop}
     require_target(
         target not in left_out, target, "--drop of the same", "another column to leave out"
     )
+    split_columns = split_columns.renamed(names).found_in(tables.train, target)
     inferred = cell_formats.infer_formats(tables.train)
     columns = {
         name: describe_column(cells, inferred[name])
         for name, cells in tables.train.columns.items()
-        if name not in (*left_out, target)
+        if name not in (*left_out, target, split_columns.group)
     }
     forms = {name: column.form for name, column in columns.items() if not column.unusable_because}
     if not forms:
         raise _nothing_to_learn_from(target, columns)
     target_column = TargetColumn.of(tables, target, inferred[target], task)
     reading = Reading(forms, names)
-    reader = _RowReader(reading, target_column, inspection)
-    train, valid, test = parts = tables.each(reader.of_table)
-    num_left_out = sum(tables.each(len, 0)) - sum(len(part) for part in parts if part is not None)
-    target_note = (
-        f"target {target}: {target_column.description}"
-        + f"; {num_left_out} row{'s' * (num_left_out != 1)} without it left out"
-        * bool(num_left_out)
-    )
+    split_reader = SplitReader.of(split_columns, tables.train, inferred.get(split_columns.by_time))
+    reader = _RowReader(reading, target_column, split_reader, inspection)
+    train, valid, test = tables.each(reader.of_table)
     notes = (
         *tables.notes,
-        target_note,
+        _target_note(tables, target_column, [train, valid, test]),
         *_column_notes(columns),
+        *_split_column_notes(split_columns, forms),
         *_unreadable_notes(tables, reading, target, target_column),
     )
-    return Source(train, valid, test, target_column.names, notes, reading=reading)
+    return Source(
+        train, valid, test, target_column.names, notes, reading=reading, scheme=split_reader.scheme
+    )
+
+
+def _rename_tables(tables: Tables, names: dict[str, str]) -> Tables:
+    train, valid, test = tables.each(lambda table: rename_columns(table, names))
+    return Tables(train, valid, test, (*tables.notes, *renaming_notes(names)))
+
+
+def _target_note(
+    tables: Tables, target_column: TargetColumn, parts: Sequence[Examples | None]
+) -> str:
+    """Return a note on the target, and on the number of rows without it."""
+    num_left_out = sum(tables.each(len, 0)) - sum(len(part) for part in parts if part is not None)
+    left_out = f"; {num_left_out} row{'s' * (num_left_out != 1)} without it left out"
+    return f"target {target_column.name}: {target_column.description}" + left_out * bool(
+        num_left_out
+    )
+
+
+def _split_column_notes(split_columns: SplitColumns, forms: Collection[str]) -> Iterator[str]:
+    """Yield a note on whether the columns by which rows are split are features."""
+    if group := split_columns.group:
+        yield f"column {group} names the groups and is no feature"
+    if (by_time := split_columns.by_time) in forms:
+        yield f"column {by_time} orders the splits and is a feature; --drop {by_time} leaves it out"
 
 
 def _nothing_to_learn_from(target: str, columns: dict[str, ColumnDescription]) -> DataError:
@@ -123,12 +148,24 @@ def _nothing_to_learn_from(target: str, columns: dict[str, ColumnDescription]) -
 
 
 def splits(
-    tables: Tables, target: str, drop: str, task: Task, inspection: Inspection | None = None
+    tables: Tables,
+    target: str,
+    drop: str,
+    task: Task,
+    split_columns: SplitColumns = NO_SPLIT_COLUMNS,
+    inspection: Inspection | None = None,
 ) -> Splits:
     """Turn tables into splits, as `source` does; `drop` is a comma-separated list of columns."""
     dropped = [name for name in drop.split(",") if name.strip()]
     return split_source(
-        source(tables, target=target, drop=dropped, task=task, inspection=inspection)
+        source(
+            tables,
+            target=target,
+            drop=dropped,
+            task=task,
+            split_columns=split_columns,
+            inspection=inspection,
+        )
     )
 
 
@@ -218,6 +255,7 @@ class _RowReader(NamedTuple):
 
     reading: Reading
     target_column: TargetColumn
+    split_reader: SplitReader
     inspection: Inspection | None
 
     def of_table(self, table: Table) -> Examples:
@@ -229,8 +267,9 @@ class _RowReader(NamedTuple):
         if len(usable) < len(table):
             features = {name: matrix[usable] for name, matrix in features.items()}
         origins = origins_of(self.inspection, table, usable)
-        return dataclasses.replace(
+        examples = dataclasses.replace(
             Examples.of(features, target[usable], origins, self.reading.kinds),
             row_hashes=row_hashes(table)[usable],
             input_hashes=hash_inputs([*columns.values()])[usable],
         )
+        return self.split_reader.read(examples, table, usable)

@@ -1,7 +1,7 @@
 """Tables of named columns, as read from a file or a data set."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,6 +78,11 @@ class Table:
         lines = None if self.lines is None else self.lines[rows]
         files = None if self.file_of_row is None else self.file_of_row[rows]
         return dataclasses.replace(self, columns=columns, lines=lines, file_of_row=files)
+
+    def without(self, names: Collection[str]) -> "Table":
+        """Return the table without some columns."""
+        columns = {name: column for name, column in self.columns.items() if name not in names}
+        return dataclasses.replace(self, columns=columns)
 
     def where(self, row: int) -> str:
         """Return the location of a row, for the user: its file and line."""

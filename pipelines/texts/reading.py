@@ -8,6 +8,7 @@ import numpy as np
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.inspection import Inspection, origins_of
 from pipelines.labels import Labels, find_labels
+from pipelines.split_columns import NO_SPLIT_COLUMNS, SplitColumns, SplitReader
 from pipelines.splits import Source
 from pipelines.tables.cells import AnyCells, distinct_of, num_bytes
 from pipelines.tables.missing import TEXT_WORDS, is_missing
@@ -35,22 +36,30 @@ class Reading:
     column: str = ""
 
 
-def source(tables: Tables, columns: Columns, inspection: Inspection | None = None) -> Source:
+def source(
+    tables: Tables,
+    columns: Columns,
+    inspection: Inspection | None = None,
+    split_columns: SplitColumns = NO_SPLIT_COLUMNS,
+) -> Source:
     """Turn tables into examples of texts and class numbers.
 
     Rows without a class are left out and counted in the notes. If the test split has no classes, as
     in GLUE, the validation split becomes the test split, and a part of train becomes validation.
     Raises DataError if there is no such column, or if it holds no classes.
     """
-    text = text_column(tables.train, columns)
-    target = _target_column(tables.train, columns, text)
+    split_columns = split_columns.found_in(tables.train, columns.target)
+    unnamed = {*split_columns.names} - {columns.text, columns.target}
+    text = text_column(tables.train.without(unnamed), columns)
+    target = _target_column(tables.train.without(unnamed), columns, text)
+    split_reader = SplitReader.of(split_columns, tables.train)
     parts = tables.each(lambda table: _part(table, text, target))
     labels = _labels(tables.train, target, [part for part in parts if part is not None])
     count = len(labels.names)
     notes = [*tables.notes, f"text in column {text!r}, {count} classes in {target!r}"]
     notes += labels.notes
     train, valid, test = (
-        None if part is None else _examples(part, labels, name, notes, inspection)
+        None if part is None else _examples(part, labels, name, notes, split_reader, inspection)
         for name, part in zip(("train", "validation", "test"), parts, strict=True)
     )
     if train is None:
@@ -62,7 +71,8 @@ def source(tables: Tables, columns: Columns, inspection: Inspection | None = Non
     if test is None and tables.test is not None:
         valid, test = None, valid
         notes.append("the test split has no classes; " + _stand_in(test))
-    return Source(train, valid, test, labels.names, tuple(notes), reading=Reading(text))
+    reading, scheme = Reading(text), split_reader.scheme
+    return Source(train, valid, test, labels.names, tuple(notes), reading, scheme)
 
 
 def text_column(table: Table, columns: Columns) -> str:
@@ -157,7 +167,12 @@ def _labels(table: Table, target: str, parts: list[_Part]) -> Labels:
 
 
 def _examples(
-    part: _Part, labels: Labels, name: str, notes: list[str], inspection: Inspection | None
+    part: _Part,
+    labels: Labels,
+    name: str,
+    notes: list[str],
+    split_reader: SplitReader,
+    inspection: Inspection | None,
 ) -> Examples | None:
     """Return the rows with a text and a class; None if there are none."""
     numbers = labels.numbers(part.classes)
@@ -171,7 +186,8 @@ def _examples(
     if empty := int((part.empty & (numbers != UNKNOWN)).sum()):
         notes.append(f"{empty} rows of {name} without a text left out")
     origins = origins_of(inspection, part.table, usable)
-    return Examples.of(part.texts[usable], numbers[usable], origins)
+    examples = Examples.of(part.texts[usable], numbers[usable], origins)
+    return split_reader.read(examples, part.table, usable)
 
 
 def _stand_in(valid: Examples | None) -> str:

@@ -33,13 +33,10 @@ class Timeline(NamedTuple):
     description: str
     problem: str = ""
 
-    def require(self, flag: str) -> None:
-        """Raise DataError if the times do not order rows."""
+    def require(self, flag: str, remedy: str) -> None:
+        """Raise DataError, which ends with a remedy, if the times do not order rows."""
         if self.problem:
-            raise DataError(
-                f"Received {flag} with {self.problem}. Name another column with --time, or use "
-                "--split random."
-            )
+            raise DataError(f"Received {flag} with {self.problem}. {remedy}")
 
 
 def parse_timeline(column: AnyCells, inferred: InferredFormat | None = None) -> Timeline:
