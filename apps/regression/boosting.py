@@ -1,12 +1,12 @@
 """Fit gradient-boosted trees by scikit-learn, with as many as held-out examples support."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from apps.regression.complete_trees import DEPTH, BoostedTrees, complete_trees
+from pipelines.examples import Examples
 
 MAX_TREES = 5_000  # of all outputs together
 MIN_ROUNDS, MAX_ROUNDS = 50, 1_000
@@ -118,25 +118,35 @@ def held_out_losses(train: Table, held_out: Table, options: BoostingOptions) -> 
     return losses * len(held_out.x)
 
 
-def choose_iterations(train: Table, valid: Table, options: BoostingOptions) -> BoostingOptions:
+def choose_iterations(
+    train: Table, valid: Table, options: BoostingOptions, fold: np.ndarray | None
+) -> BoostingOptions:
     """Return options that stop boosting where the held-out loss is least.
 
-    Held out is the validation table, or in a small training table each fold in turn.
+    Held out is the validation table, or in a small training table each fold in turn, if `fold`
+    gives the fold of each row.
     """
-    if len(train.x) >= SMALL_TABLE_ROWS:
+    if len(train.x) >= SMALL_TABLE_ROWS or fold is None:
         losses = held_out_losses(train, valid, options)
     else:
         losses = np.zeros(options.iterations)
-        for rows, others in folds(len(train.x)):
+        for number in range(NUM_FOLDS):
+            rows, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
             losses += held_out_losses(train.select(others), train.select(rows), options)
     return options._replace(iterations=int(losses.argmin()) + 1)
 
 
-def folds(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the rows of each fold, and the other rows."""
-    fold = np.random.default_rng(0).permutation(count) % NUM_FOLDS
-    for number in range(NUM_FOLDS):
-        yield np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+def folds_of(examples: Examples) -> np.ndarray | None:
+    """Return the fold of each example; None if examples are split by time.
+
+    Examples of a group are in one fold: others would tell the trees its target.
+    """
+    if examples.times is not None:
+        return None
+    group = np.arange(len(examples))
+    if examples.group_hashes is not None:
+        group = np.unique(examples.split_hashes(), return_inverse=True)[1]
+    return np.random.default_rng(0).permutation(group.max() + 1)[group] % NUM_FOLDS
 
 
 def _without_trees(num_classes: int, present: np.ndarray) -> BoostedTrees:

@@ -5,7 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from apps.regression.boosting import Table, choose_iterations, fit_boosted, sized_options
+from apps.regression.boosting import (
+    Table,
+    choose_iterations,
+    fit_boosted,
+    folds_of,
+    sized_options,
+)
 from apps.regression.complete_trees import MAX_CATEGORIES
 from apps.regression.ensemble_layers import TreeEnsemble, TreeInputs
 from apps.regression.matrices import RowMatrices
@@ -54,7 +60,8 @@ def fit_trees(train: RowMatrices, valid: RowMatrices, num_classes: int) -> TreeP
     """Fit trees to training examples, with as many iterations as held-out examples support."""
     layer = choose_inputs(train, num_classes)
     tables = [_table(layer, part, train, num_classes) for part in (train, valid)]
-    options = choose_iterations(tables[0], tables[1], sized_options(len(train), num_classes))
+    options = sized_options(len(train), num_classes)
+    options = choose_iterations(tables[0], tables[1], options, folds_of(train.examples))
     ensemble = TreeEnsemble.of(
         fit_boosted(tables[0], options), num_classes, categorical=len(layer.flags), name=TREES
     )
