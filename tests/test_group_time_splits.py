@@ -7,6 +7,7 @@ import pytest
 
 from apps.regression.app import Regression
 from apps.text.app import Text
+from data_checks.examine import examine
 from pipelines.examples import DataError
 from pipelines.rows import reading as rows
 from pipelines.split_columns import SplitColumns
@@ -394,3 +395,23 @@ def test_unknown_columns_are_refused_before_tensorflow_is_imported(tmp_path, app
     ):
         with pytest.raises(DataError, match=said):
             app(data=str(path), target="mood", **fields).require_data()
+
+
+def test_check_data_reads_the_same_splits_and_leaves_the_groups_out(tmp_path):
+    path = write(visits(600, customers=590), tmp_path / "v.csv")
+    app = Regression(data=str(path), target="y", group="customer")
+    diagnosis = examine(app, None, lambda *_: None)
+    assert diagnosis.data.splits.fingerprint() == app.load_splits().fingerprint()
+    assert not [one for one in diagnosis.findings if "customer" in one.message]
+
+
+def test_check_data_finds_the_texts_that_training_reads(tmp_path):
+    """A longer column of authors, named as the groups, is not taken for the texts."""
+    table = messages(200)
+    body = np.array(table.columns["body"])
+    body[3] = b""
+    columns = {"said": body, **table.without({"body", "mood"}).columns}
+    path = write(Table({**columns, "label": table.columns["mood"]}), tmp_path / "m.csv")
+    diagnosis = examine(Text(data=str(path), group="author"), None, lambda *_: None)
+    empty = [one for one in diagnosis.findings if one.check == "empty texts"]
+    assert [one.where for one in empty[0].occurrences] == [f"{path.name} line 5"]

@@ -33,9 +33,9 @@ def columns(data: CheckedData) -> Iterator[Finding]:
     kinds = kinds_of(data)
     _, table, _ = next(data.sources())
     dropped = [clean_name(name) for name in getattr(data.app, "drop", "").split(",") if name]
-    target = clean_name(getattr(data.app, "target", ""))
+    others = [clean_name(getattr(data.app, name, "")) for name in ("target", "group")]
     for name, column in table.columns.items():
-        if name in (*dropped, target):
+        if name in (*dropped, *others):
             continue
         if name not in kinds:
             yield _finding_of_unused_column(table, name)

@@ -118,7 +118,9 @@ def source(
         *_empty(root, scans),
         *skipped_files.notes(root, undecodable + unsupported + loose, totals),
     )
-    return Source(**readable, labels=labels, notes=notes)
+    return Source(
+        readable["train"], readable.get("valid"), readable.get("test"), labels=labels, notes=notes
+    )
 
 
 def _no_class_folders_error(name: str) -> DataError:
