@@ -153,15 +153,14 @@ class Regression(App):
         train = RowMatrices(prepare, splits.train)
         outputs = len(splits.labels) or 1
         hidden = networks.Hidden(self.width, self.dropout, self.l1, self.l2)
-        fit_linear = functools.partial(solvers.fit_linear, num_classes=len(splits.labels))
-        if self.model == "tabm":
-            return networks.tabm(train, outputs, hidden, linear_weights=fit_linear(train))
         if self.model in ("boosted", "blend"):
             trees = fit_trees(train, RowMatrices(prepare, splits.valid), len(splits.labels))
             if self.model == "boosted":
                 return networks.boosted(trees, train)
-            members = networks.tabm(train, outputs, hidden, linear_weights=fit_linear(train))
-            return networks.blend(members, trees)
+        if self.model in ("tabm", "blend"):
+            linear = solvers.fit_linear(train, len(splits.labels))
+            members = networks.tabm(train, outputs, hidden, linear_weights=linear)
+            return members if self.model == "tabm" else networks.blend(members, trees)
         if self.model == "mlp":
             return networks.perceptron(train, outputs, hidden)
         if self.model == "linear":
