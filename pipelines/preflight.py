@@ -9,6 +9,7 @@ from pipelines.files import expand_home
 from pipelines.ids import columns as pair_columns
 from pipelines.images import class_folders
 from pipelines.rows import column_names
+from pipelines.split_columns import SplitColumns
 from pipelines.table_paths import TABLE_KINDS, files_of
 from pipelines.tables import table_files
 from pipelines.tables.table import Table
@@ -72,6 +73,7 @@ def _require_named(table: Table, columns: Mapping[str, str]) -> None:
         for kind in pair_columns.KINDS:
             pair_columns.find_column(table, pair_names, kind)
         return
+    SplitColumns(columns.get("--group", ""), columns.get("--by-time", ""))  # at most one of them
     requested = [(flag, name) for flag, name in columns.items() if name and flag != "--drop"]
     dropped = columns.get("--drop", "").split(",")
     column_names.require_columns(

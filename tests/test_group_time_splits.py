@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from apps.regression.app import Regression
+from apps.regression.boosting import folds_of
 from apps.text.app import Text
 from data_checks.examine import examine
 from pipelines.examples import DataError
@@ -139,6 +140,14 @@ def test_classes_are_stratified_by_group(customers, folds):
         assert not [note for note in splits.notes if "has the class" in note]
 
 
+def test_every_fold_has_groups_even_if_each_class_has_fewer_than_folds():
+    customer = np.repeat(np.arange(6), 20)
+    target = np.where(customer < 3, "sick", "well")
+    table = Table({"customer": cells(customer), "x": cells(np.arange(120)), "y": cells(target)})
+    for fold in all_folds(split_of(table, group="customer"), 5):
+        require_disjoint(groups_of(table, fold))
+
+
 def test_a_class_of_two_groups_is_missing_somewhere_and_named():
     customer = np.repeat(np.arange(20), 50)
     target = np.where(customer < 2, "rare", np.where(customer % 2, "odd", "even"))
@@ -208,9 +217,12 @@ def test_one_time_of_most_rows_leaves_every_split_some():
     times = np.r_[np.zeros(500), 1, 2]
     table = Table({"when": cells(times), "x": cells(np.arange(502)), "y": cells(np.arange(502))})
     assert split_of(table, by_time="when").sizes == {"train": 500, "valid": 1, "test": 1}
-    times = np.r_[1, 2, np.full(500, 3)]
-    table = Table({"when": cells(times), "x": cells(np.arange(502)), "y": cells(np.arange(502))})
-    assert split_of(table, by_time="when").sizes == {"train": 1, "valid": 1, "test": 500}
+    times = np.r_[1, 2, 3, 4, np.full(500, 5)]
+    table = Table({"when": cells(times), "x": cells(np.arange(504)), "y": cells(np.arange(504))})
+    splits = split_of(table, by_time="when")
+    assert splits.sizes == {"train": 3, "valid": 1, "test": 500}
+    sizes = [[*fold.sizes.values()] for fold in all_folds(splits, 3)]
+    assert sizes == [[1, 1, 1], [2, 1, 1], [3, 1, 500]]
 
 
 def test_numbers_datetimes_and_days_of_either_order_are_times():
@@ -322,6 +334,17 @@ def test_too_many_folds_are_refused(columns, table, said):
         split_fold(split_of(table, **columns), Fold(1, 5))
 
 
+def test_boosted_trees_are_stopped_by_unknown_groups_or_the_newest_rows():
+    table = visits(1000, customers=40)
+    assert folds_of(split_of(table, by_time="sold").train) is None
+    train = split_of(table, group="customer").train
+    fold = folds_of(train)
+    pairs = {*zip(table.columns["customer"][train.rows].tolist(), fold.tolist(), strict=True)}
+    assert len(pairs) == len({group for group, _ in pairs})
+    assert {*fold.tolist()} == {*range(5)}
+    assert np.ptp(np.bincount(folds_of(split_of(table).train))) <= 1
+
+
 def messages(count=600):
     random = np.random.default_rng(2)
     positive = random.random(count) < 0.5
@@ -392,6 +415,7 @@ def test_unknown_columns_are_refused_before_tensorflow_is_imported(tmp_path, app
     for fields, said in (
         ({"group": "autor"}, "--group 'autor'.*mean 'author'"),
         ({"by_time": "sennt"}, "--by-time 'sennt'.*mean 'sent'"),
+        ({"by_time": "sent", "group": "author"}, "--group author and --by-time sent; expected one"),
     ):
         with pytest.raises(DataError, match=said):
             app(data=str(path), target="mood", **fields).require_data()
