@@ -9,6 +9,7 @@ from apps.regression.complete_trees import DEPTH, BoostedTrees, complete_trees
 from pipelines.examples import Examples
 
 MAX_TREES = 5_000  # of all outputs together
+MAX_TESTED_INPUTS = 15_000  # inputs times rounds
 MIN_ROUNDS, MAX_ROUNDS = 50, 1_000
 SMALL_TABLE_ROWS = 2_000  # fewer training examples get slower, simpler trees
 NUM_FOLDS = 5  # of a small table
@@ -191,9 +192,15 @@ def _spread_over_classes(
     )
 
 
-def sized_options(count: int, num_classes: int) -> BoostingOptions:
-    """Return options for a number of training examples; many classes get fewer, faster rounds."""
-    rounds = min(MAX_ROUNDS, max(MIN_ROUNDS, MAX_TREES // (num_classes or 1)))
-    if count < SMALL_TABLE_ROWS:
-        return BoostingOptions(rounds, 0.03, max_leaves=15, min_leaf_examples=10)
-    return BoostingOptions(rounds, 0.05 if rounds == MAX_ROUNDS else 0.1, max_leaves=32)
+def sized_options(count: int, num_classes: int, num_inputs: int) -> BoostingOptions:
+    """Return options for a number of training examples, classes and inputs.
+
+    Fewer rounds, because of many classes or inputs, learn faster.
+    """
+    most = min(MAX_TREES // (num_classes or 1), MAX_TESTED_INPUTS // num_inputs, MAX_ROUNDS)
+    rounds = max(MIN_ROUNDS, most)
+    small = count < SMALL_TABLE_ROWS
+    learning_rate = min(0.1, (0.03 if small else 0.05) * MAX_ROUNDS / rounds)
+    if small:
+        return BoostingOptions(rounds, learning_rate, max_leaves=15, min_leaf_examples=10)
+    return BoostingOptions(rounds, learning_rate, max_leaves=32)

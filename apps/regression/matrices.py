@@ -22,9 +22,12 @@ MAX_QUANTILE_EXAMPLES = 20_000  # from which the edges of bins are found
 
 @dataclasses.dataclass(frozen=True)
 class RowMatrices:
-    """`numbers` and `flags` of examples, made block by block so that memory stays bounded."""
+    """`numbers` and `flags` of examples, made block by block so that memory stays bounded.
 
-    prepare: PrepareColumns
+    Two are equal if they are of the same examples.
+    """
+
+    prepare: PrepareColumns = dataclasses.field(compare=False)
     examples: Examples
 
     def __len__(self) -> int:

@@ -1,23 +1,25 @@
 """Boosted trees as a part of a network: choose inputs, fit, fit again with validation examples."""
 
+import functools
 import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from apps.regression.boosting import (
+    BoostingOptions,
     Table,
     choose_iterations,
     fit_boosted,
     folds_of,
     sized_options,
 )
-from apps.regression.complete_trees import MAX_CATEGORIES
+from apps.regression.complete_trees import MAX_CATEGORIES, BoostedTrees
 from apps.regression.ensemble_layers import TreeEnsemble, TreeInputs
 from apps.regression.matrices import RowMatrices
 
 INPUTS, TREES = "tree_inputs", "trees"  # names of layers
-MAX_INPUTS = 300
+MAX_INPUTS = 100
 
 
 class TreePart(NamedTuple):
@@ -43,14 +45,7 @@ class TreePart(NamedTuple):
 
     def refit(self, train: RowMatrices, valid: RowMatrices, num_classes: int) -> None:
         """Fit the same number of trees to training and validation examples together."""
-        tables = [_table(self.inputs, part, train, num_classes) for part in (train, valid)]
-        both = tables[0]._replace(
-            x=np.concatenate([table.x for table in tables]),
-            target=np.concatenate([table.target for table in tables]),
-        )
-        iterations = self.ensemble.trees // self.ensemble.outputs
-        options = sized_options(len(train), num_classes)._replace(iterations=iterations)
-        trees = fit_boosted(both, options)
+        trees = _refit(train, valid, num_classes)
         # A class that only validation has would give another number of trees.
         if len(trees.columns) == self.ensemble.trees:
             self.ensemble.set_weights(trees.weights())
@@ -58,14 +53,32 @@ class TreePart(NamedTuple):
 
 def fit_trees(train: RowMatrices, valid: RowMatrices, num_classes: int) -> TreePart:
     """Fit trees to training examples, with as many iterations as held-out examples support."""
+    layer, trees, _ = _fit(train, valid, num_classes)
+    categorical = len(layer.flags)
+    ensemble = TreeEnsemble.of(trees, num_classes, categorical=categorical, name=TREES)
+    return TreePart(TreeInputs(layer.flags, layer.numbers, name=INPUTS), ensemble)
+
+
+@functools.lru_cache(maxsize=1)
+def _fit(
+    train: RowMatrices, valid: RowMatrices, num_classes: int
+) -> tuple[TreeInputs, BoostedTrees, BoostingOptions]:
+    """Fit trees; cached for a network and its baselines."""
     layer = choose_inputs(train, num_classes)
     tables = [_table(layer, part, train, num_classes) for part in (train, valid)]
-    options = sized_options(len(train), num_classes)
+    options = sized_options(len(train), num_classes, tables[0].x.shape[1])
     options = choose_iterations(tables[0], tables[1], options, folds_of(train.examples))
-    ensemble = TreeEnsemble.of(
-        fit_boosted(tables[0], options), num_classes, categorical=len(layer.flags), name=TREES
+    return layer, fit_boosted(tables[0], options), options
+
+
+@functools.lru_cache(maxsize=1)
+def _refit(train: RowMatrices, valid: RowMatrices, num_classes: int) -> BoostedTrees:
+    layer, _, options = _fit(train, valid, num_classes)
+    tables = [_table(layer, part, train, num_classes) for part in (train, valid)]
+    x, target = (
+        np.concatenate(parts) for parts in zip(*(table[:2] for table in tables), strict=True)
     )
-    return TreePart(layer, ensemble)
+    return fit_boosted(tables[0]._replace(x=x, target=target), options)
 
 
 def _table(layer: TreeInputs, part: RowMatrices, train: RowMatrices, num_classes: int) -> Table:

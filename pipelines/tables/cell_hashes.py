@@ -20,11 +20,13 @@ BYTE_HASHES = np.frombuffer(
 def hash_rows(columns: Mapping[str, AnyCells], count: int) -> np.ndarray:
     """Hash each of `count` rows to a uint64 of all cells and column names, in any column order."""
 
-    def salted(name: str) -> np.ndarray:
+    def salted(column: AnyCells, name: str) -> np.ndarray:
         name_hash = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        return _salted_hashes(columns[name], np.frombuffer(name_hash, "<u8"))
+        return _salted_hashes(column, np.frombuffer(name_hash, "<u8"))
 
-    return functools.reduce(np.add, map_columns(salted, columns), np.zeros(count, "uint64"))
+    return functools.reduce(
+        np.add, map_columns(salted, columns.values(), columns), np.zeros(count, "uint64")
+    )
 
 
 def hash_inputs(columns: Sequence[ParsedColumn]) -> np.ndarray:

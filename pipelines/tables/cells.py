@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pipelines.tables.missing import MISSING_WORDS, NUMBER_WORDS, is_missing
 
+MIN_ROWS_FOR_THREADS = 20_000
 CELLS_PER_BLOCK = 2**16  # cells that are Python objects at the same time
 # Codes for missing numbers that Arrow does not parse, as people write them.
 GAP_WORDS = [
@@ -140,10 +141,17 @@ class Cells:
         return any(text in content_of(chunk)[0].tobytes() for chunk in self.array.chunks)
 
 
-def map_columns(function: Callable, *columns: Iterable) -> Iterator[Any]:
-    """Do what `map` does, in as many threads as there are cores; NumPy and Arrow use them all."""
+def map_columns(function: Callable, columns: Iterable, *more: Iterable) -> Iterator[Any]:
+    """Do what `map` does, with long columns in as many threads as there are cores.
+
+    NumPy and Arrow use them all. Threads for thousands of short columns would wait for each other.
+    """
+    columns = list(columns)
+    if not columns or len(columns[0]) < MIN_ROWS_FOR_THREADS:
+        yield from map(function, columns, *more)
+        return
     with ThreadPoolExecutor(pa.cpu_count()) as threads:
-        yield from threads.map(function, *columns)
+        yield from threads.map(function, columns, *more)
 
 
 def content_of(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
