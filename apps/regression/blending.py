@@ -1,5 +1,6 @@
 """Weigh a network, boosted trees and a linear model by their errors on validation."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -113,6 +114,8 @@ def refit(model: Any, fit_data: FitData) -> None:
 
 def _outputs(model: Any, fit_data: FitData, examples: Examples) -> np.ndarray:
     """Outputs of a model for raw examples, float64."""
-    predict = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+    predict = functools.partial(model, training=False)
+    if len(examples) > BATCH_SIZE:  # tracing takes as long as some batches
+        predict = tf.function(predict, reduce_retracing=True, autograph=False)
     batches = ordered_batches(examples, batch_size=BATCH_SIZE, prepare=fit_data.prepare)
     return np.concatenate([predict(x).numpy() for x, _ in batches]).astype("float64")
