@@ -167,6 +167,7 @@ def history(run):
         return [*csv.DictReader(file)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", ["boosted", "blend"])
 def test_model_trains_predicts_and_exports(model, tmp_path):
     run = train(Regression(model=model, **TINY), run_dir=tmp_path / "run", verbose=0)
@@ -178,6 +179,7 @@ def test_model_trains_predicts_and_exports(model, tmp_path):
     assert export(run)["parity"]["passed"]
 
 
+@pytest.mark.thorough
 def test_trees_of_a_blend_are_fitted_again_with_validation_examples(tmp_path):
     """The weights and the validation loss come before that."""
     random = np.random.default_rng(0)

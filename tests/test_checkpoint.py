@@ -133,7 +133,9 @@ CASES = [
     case(apps.Finetune, 1, SLOW, calls=0),  # in the first
     case(apps.Regression, 2, SLOW),
     case(apps.Regression, 2, SLOW, model="blend"),
-    case(apps.Regression, 4, calls=0, model="blend"),  # in the epoch that weighs the parts
+    case(
+        apps.Regression, 4, pytest.mark.thorough, calls=0, model="blend"
+    ),  # in the epoch that weighs the parts
     case(apps.Regression, 1, SLOW, optimizer="schedulefree"),
     case(apps.Regression, 2, SLOW, calls=0),
     case(apps.Text, 2, SLOW),

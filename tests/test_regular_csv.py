@@ -72,7 +72,9 @@ def generated(random):
 
 @pytest.mark.parametrize("stored", [0, 2**30])
 @pytest.mark.parametrize("block", [1, 20, 2**24])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (1, 2))]
+)
 def test_generated_files_are_read_as_by_the_csv_module(seed, block, stored, tmp_path, monkeypatch):
     monkeypatch.setattr(column_store, "MAX_BYTES_IN_MEMORY", stored)
     monkeypatch.setattr(csv_blocks, "BYTES_PER_BLOCK", block)
@@ -87,6 +89,7 @@ def test_generated_files_are_read_as_by_the_csv_module(seed, block, stored, tmp_
 FILES = sorted(SHARED.glob("**/*.csv*"))
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not FILES, reason="needs ../shared/data")
 def test_shared_files_are_read_as_by_the_csv_module():
     num_regular = 0

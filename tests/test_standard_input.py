@@ -79,6 +79,7 @@ def test_other_addresses_are_not_standard_input(address):
     assert not standard_input.is_standard_input(address)
 
 
+@pytest.mark.thorough
 def test_typed_tables_train_and_predict_from_a_pipe(pipe, run_cli, tmp_path):
     content = parquet_bytes(houses())
     pipe(content)
