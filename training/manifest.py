@@ -8,7 +8,7 @@ from typing import Any
 import apps
 from apps.app import TaskName
 from apps.fields import with_current_names
-from pipelines.rows.packing import DTYPES, MATRICES, of_kind
+from pipelines.rows.packing import DTYPES, MATRICES, of_matrix
 
 
 class RunError(ValueError):
@@ -134,7 +134,7 @@ def _require_columns(path: Path, spec: dict[str, Any]) -> None:
     kinds = spec["columns"]
     if not isinstance(kinds, dict) or not {*map(str, kinds.values())} <= set(MATRICES):
         raise _damaged(path, "data.spec.columns name no kinds")
-    widths = {matrix: [len(of_kind(kinds, kind))] for kind, matrix in MATRICES.items()}
+    widths = {matrix: [len(of_matrix(kinds, matrix))] for matrix in DTYPES}
     if spec.get("features") != {name: [width, DTYPES[name]] for name, width in widths.items()}:
         raise _damaged(path, "data.spec.columns are not those of the data")
 

@@ -12,6 +12,7 @@ from data_checks.reading import skipped_rows
 from data_checks.rows.columns import column_finding, columns, kinds_of, quoted
 from data_checks.rows.near_duplicates import pairs
 from data_checks.targets import is_outlier
+from pipelines.rows.packing import MATRICES
 from pipelines.tables.cell_formats import CellFormat, parse_numbers, unparsable_rows
 from pipelines.tables.table import Table
 
@@ -39,7 +40,7 @@ def cells(data: CheckedData) -> Iterator[Finding]:
             table, split, skipped, "missing targets", "without a target", "Fill it in."
         )
         for name, form in data.splits.reading.forms.items():
-            if form.kind != "category":
+            if not form.is_text:
                 yield from _unreadable(table, split, name, form)
 
 
@@ -117,7 +118,7 @@ def _spellings(name: str, names: set[bytes]) -> Iterator[Finding]:
 def outliers(data: CheckedData) -> Iterator[Finding]:
     """Outliers, and numbers that are probably missing-value codes."""
     for name, kind in kinds_of(data).items():
-        if kind != "number":
+        if MATRICES[kind] != "numbers":
             continue
         column = data.column(name).astype("float64")
         outlying = np.flatnonzero(is_outlier(column))
@@ -176,7 +177,7 @@ def drift(data: CheckedData) -> Iterator[Finding]:
     if len(test) < MIN_VALUES:
         return
     for name, kind in kinds_of(data).items():
-        if kind != "number":
+        if MATRICES[kind] != "numbers":
             continue
         column = data.column(name)
         parts = [_thinned(values[np.isfinite(values)]) for values in (column[train], column[test])]

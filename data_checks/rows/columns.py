@@ -17,7 +17,7 @@ from pipelines.rows.column_kinds import (
     describe_column,
 )
 from pipelines.rows.column_names import clean_name
-from pipelines.rows.packing import Kinds
+from pipelines.rows.packing import Kinds, of_matrix
 from pipelines.tables.cell_formats import infer_format, parse_numbers
 from pipelines.tables.cells import AnyCells
 from pipelines.tables.table import Table
@@ -143,7 +143,7 @@ def _are_row_numbers(column: np.ndarray) -> bool:
 
 def _duplicate_columns(data: CheckedData, kinds: Kinds) -> Iterator[Finding]:
     """Report pairs of columns that are equal up to unit and offset."""
-    numbers = [name for name, kind in kinds.items() if kind == "number"]
+    numbers = of_matrix(kinds, "numbers")
     if len(numbers) < 2:
         return
     sample = data.numbers_of("train")[:5000]

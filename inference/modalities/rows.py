@@ -18,7 +18,7 @@ from pipelines.examples import Batch
 from pipelines.files import atomic_write
 from pipelines.rows.column_kinds import unreadable_cell_notes
 from pipelines.rows.column_names import rename_columns
-from pipelines.rows.packing import MATRICES, Kinds, of_kind, pack_columns, unpack_columns
+from pipelines.rows.packing import DTYPES, MATRICES, Kinds, of_matrix, pack_columns, unpack_columns
 from pipelines.rows.reading import Reading, read_features
 from pipelines.tables.cell_formats import CellFormat, format_number
 from pipelines.tables.table import Table
@@ -36,8 +36,7 @@ def signatures(run: Run) -> dict[str, Any]:
 
     predict_batch, kinds = named_function(run), kinds_of(run)
     specs = {
-        name: tf.TensorSpec([None], "string" if kind == "category" else "float64", name)
-        for name, kind in kinds.items()
+        name: tf.TensorSpec([None], DTYPES[MATRICES[kind]], name) for name, kind in kinds.items()
     }
 
     @tf.function(autograph=False)
@@ -59,8 +58,8 @@ def predict_functions(run: Run) -> dict[str, Any]:
     """Return the function for `predict`, of matrices: many columns would take long to trace."""
     predict_batch, kinds = named_function(run), kinds_of(run)
     specs = [
-        tf.TensorSpec([None, len(of_kind(kinds, "number"))], "float64", MATRICES["number"]),
-        tf.TensorSpec([None, len(of_kind(kinds, "category"))], "string", MATRICES["category"]),
+        tf.TensorSpec([None, len(of_matrix(kinds, matrix))], dtype, matrix)
+        for matrix, dtype in DTYPES.items()
     ]
 
     @tf.function(input_signature=specs, autograph=False)
@@ -93,7 +92,7 @@ def portable(run: Run) -> Portable:
         return name_outputs(run.task, tail(prepare(stack_columns(columns, kinds, "int32"))))
 
     specs = (
-        tf.TensorSpec([None], "int32" if kind == "category" else "float32", name)
+        tf.TensorSpec([None], "int32" if MATRICES[kind] == "texts" else "float32", name)
         for name, kind in kinds.items()
     )
     tables = {name: CodeTable(tuple(known), 0, -1) for name, known in prepare.categories.items()}

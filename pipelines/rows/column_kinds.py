@@ -39,7 +39,7 @@ class ColumnDescription(NamedTuple):
 
 def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescription:
     """Describe a column by its inferred format."""
-    if inferred.form.kind == "category":
+    if inferred.form.is_text:
         return _categories(cells, inferred.form)
     numbers = cell_formats.parse_numbers(cells, inferred.form)
     unreadable = cell_formats.unparsable_rows(cells, numbers, inferred.form)

@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import numpy as np
 
-Kind = Literal["number", "category"]
+Matrix = Literal["numbers", "texts"]
+Kind = Literal["number", "time", "clock", "category", "text", "list"]
 Kinds = Mapping[str, Kind]  # by column name, in the order of the table
-MATRICES: dict[Kind, str] = {"number": "numbers", "category": "texts"}
-DTYPES = {"numbers": "float64", "texts": "string"}  # TensorFlow's names
+# The matrix of each kind: times are days since 1970, clock times are hours.
+MATRICES: dict[Kind, Matrix] = {
+    "number": "numbers",
+    "time": "numbers",
+    "clock": "numbers",
+    "category": "texts",
+    "text": "texts",
+    "list": "texts",
+}
+DTYPES: dict[Matrix, str] = {"numbers": "float64", "texts": "string"}  # TensorFlow's names
 
 
 def pack_columns(
@@ -23,8 +32,8 @@ def pack_columns(
     import numpy as np
 
     features = {
-        "numbers": np.empty((rows, len(of_kind(kinds, "number"))), "float64"),
-        "texts": np.empty((rows, len(of_kind(kinds, "category"))), object),
+        "numbers": np.empty((rows, len(of_matrix(kinds, "numbers"))), "float64"),
+        "texts": np.empty((rows, len(of_matrix(kinds, "texts"))), object),
     }
     for view, column in zip(unpack_columns(features, kinds).values(), columns, strict=True):
         view[:] = column
@@ -33,10 +42,10 @@ def pack_columns(
 
 def unpack_columns(features: Mapping[str, Any], kinds: Kinds) -> dict[str, Any]:
     """Return a view [rows] of each column of packed features by its name, in table order."""
-    columns = {kind: iter(features[matrix].T) for kind, matrix in MATRICES.items()}
-    return {name: next(columns[kind]) for name, kind in kinds.items()}
+    columns = {matrix: iter(features[matrix].T) for matrix in DTYPES}
+    return {name: next(columns[MATRICES[kind]]) for name, kind in kinds.items()}
 
 
-def of_kind(kinds: Kinds, kind: Kind) -> list[str]:
-    """Return the names of the columns of one kind, in the order of their matrix."""
-    return [name for name, other in kinds.items() if other == kind]
+def of_matrix(kinds: Kinds, matrix: Matrix) -> list[str]:
+    """Return the names of the columns of one matrix, in its order."""
+    return [name for name, kind in kinds.items() if MATRICES[kind] == matrix]

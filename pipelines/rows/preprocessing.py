@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from pipelines.examples import DataError, Examples
 from pipelines.rows.column_kinds import MIN_CATEGORY_EXAMPLES
-from pipelines.rows.packing import Kinds, of_kind
+from pipelines.rows.packing import Kinds, Matrix, of_matrix
 from pipelines.tables.table import listed
 
 MAX_CATEGORIES = 256  # of a column
@@ -194,9 +194,8 @@ def stack_columns(
     """
     length = tf.shape(next(iter(columns.values())))[:1]
     no_columns = tf.concat([length, [0]], 0)
-    numbers, texts = (
-        [columns[name] for name in of_kind(kinds, kind)] for kind in ("number", "category")
-    )
+    matrices: tuple[Matrix, Matrix] = ("numbers", "texts")
+    numbers, texts = ([columns[name] for name in of_matrix(kinds, matrix)] for matrix in matrices)
     return {
         "numbers": tf.stack(numbers, 1) if numbers else tf.zeros(no_columns),
         "texts": tf.stack(texts, 1) if texts else tf.zeros(no_columns, texts_as),

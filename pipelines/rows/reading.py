@@ -22,7 +22,7 @@ from pipelines.rows.column_names import (
     rename_columns,
     renaming_notes,
 )
-from pipelines.rows.packing import Kinds, pack_columns
+from pipelines.rows.packing import Kind, Kinds, pack_columns
 from pipelines.split_columns import NO_SPLIT_COLUMNS, SplitColumns, SplitReader
 from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import cell_formats
@@ -31,6 +31,18 @@ from pipelines.tables.cell_hashes import hash_inputs
 from pipelines.tables.cells import AnyCells, Distinct, ParsedColumn
 from pipelines.tables.table import Table, Tables, listed
 from pipelines.tables.targets import TargetColumn, Task, require_target
+
+# The kind of model input of each kind of cells.
+INPUT_KINDS: dict[cell_formats.Kind, Kind] = {
+    "number": "number",
+    "duration": "number",
+    "time": "time",
+    "clock": "clock",
+    "boolean": "category",
+    "category": "category",
+    "text": "text",
+    "list": "list",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +60,8 @@ class Reading:
 
     @property
     def kinds(self) -> Kinds:
-        """The kind of model input of each column; times are numbers."""
-        return {
-            name: "category" if form.kind == "category" else "number"
-            for name, form in self.forms.items()
-        }
+        """The kind of model input of each column."""
+        return {name: INPUT_KINDS[form.kind] for name, form in self.forms.items()}
 
 
 def source(
@@ -190,7 +199,7 @@ def _read_columns(
         )
     return {
         name: parse_texts(columns[name], table.labels.get(name, ()))
-        if form.kind == "category"
+        if form.is_text
         else cell_formats.parse_numbers(columns[name], form)
         for name, form in forms.items()
     }
@@ -239,7 +248,7 @@ def _unreadable_notes(
     categories = {
         name: set(parse_texts(tables.train.columns[name], tables.train.labels.get(name, ())).values)
         for name, form in forms.items()
-        if form.kind == "category" and (tables.valid or tables.test)
+        if form.is_text and (tables.valid or tables.test)
     }
     for split, table in (("validation", tables.valid), ("test", tables.test)):
         if table is not None:

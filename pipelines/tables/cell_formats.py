@@ -23,7 +23,13 @@ from pipelines.tables.numerals import (
 )
 from pipelines.tables.table import Table
 from pipelines.tables.times import DateOrder, parse_time
-from pipelines.tables.type_inference import MIN_SHARE_OF_KIND, InferredColumn, Kind, infer_column
+from pipelines.tables.type_inference import (
+    MIN_SHARE_OF_KIND,
+    TEXT_KINDS,
+    InferredColumn,
+    Kind,
+    infer_column,
+)
 
 ISO_TIME = re.compile(rb"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?")
 DAY = np.timedelta64(1, "D")
@@ -36,7 +42,8 @@ class CellFormat:
     """How the cells of a column are read.
 
     Attributes:
-        kind: numbers, times as days since 1970, or categories.
+        kind: numbers, times as days since 1970, clock times as hours, durations as seconds; or
+            texts: categories, booleans, free texts, lists.
         decimal: the decimal mark of ambiguous numbers such as 1.234.
         unit: the unit of most numbers; numbers with another unit count as missing.
         order: the order of day and month in ambiguous dates such as 3/4/2019.
@@ -49,9 +56,14 @@ class CellFormat:
     order: DateOrder = ""
 
     @property
+    def is_text(self) -> bool:
+        """Whether its cells are texts for the model, not numbers."""
+        return self.kind in TEXT_KINDS
+
+    @property
     def words(self) -> frozenset[str]:
         """The words that mean a missing value."""
-        return MISSING_WORDS if self.kind == "category" else NUMBER_WORDS
+        return MISSING_WORDS if self.is_text else NUMBER_WORDS
 
 
 class InferredFormat(NamedTuple):

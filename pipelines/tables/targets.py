@@ -37,7 +37,7 @@ class TargetColumn(NamedTuple):
         """Choose the task from the training table; classes of the other tables count too."""
         cells = tables.train.columns[name]
         column = describe_column(cells, inferred)
-        number = inferred.form.kind != "category"
+        number = not inferred.form.is_text
         num_distinct = _count_distinct(cells, inferred.form)
         if not num_distinct:
             raise DataError(f"Received the target {name!r} without a known cell; expected some.")
@@ -77,7 +77,7 @@ class TargetColumn(NamedTuple):
 
 def _count_distinct(cells: AnyCells, form: CellFormat) -> int:
     """Count the distinct known values, up to three."""
-    if form.kind == "category" and cells.dtype == object:
+    if form.is_text and cells.dtype == object:
         return sum(not is_missing(cell) for cell in raw.distinct_of(cells).values)
     values, count = cell_formats.parse_numbers(cells, form), 0
     values = values[~np.isnan(values)]

@@ -42,7 +42,7 @@ class Timeline(NamedTuple):
 def parse_timeline(column: AnyCells, inferred: InferredFormat | None = None) -> Timeline:
     """Parse the times of a column, in the format `inferred` from the training table, if given."""
     inferred = inferred or cell_formats.infer_format(column)
-    if inferred.form.kind == "category":
+    if inferred.form.is_text:
         unread = next((cell for cell in column if not is_missing(cell, NUMBER_WORDS)), b"")
         problem = (
             f"cells such as {_text(unread)!r} among other ones; expected only dates, such as "

@@ -22,7 +22,8 @@ from pipelines.tables.numerals import (
 )
 from pipelines.tables.times import DateOrder, ParsedTime, infer_order, parse_time
 
-Kind = Literal["number", "time", "category"]
+Kind = Literal["number", "time", "clock", "duration", "boolean", "category", "text", "list"]
+TEXT_KINDS: tuple[Kind, ...] = ("boolean", "category", "text", "list")
 # A column holds numbers if this share of its known cells are numbers.
 MIN_SHARE_OF_KIND = 0.9
 # A smaller share is enough if the other cells are a few distinct words, or remarks.
@@ -40,7 +41,7 @@ class InferredColumn(NamedTuple):
     """The format that the cells of one column prove; other columns may resolve what is ambiguous.
 
     Attributes:
-        kind: number, time or category.
+        kind: what its cells hold.
         number_style: how its numbers are written.
         order: of day and month in its dates.
         ambiguous_order: whether no cell decides the order of day and month.
