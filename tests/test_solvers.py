@@ -205,6 +205,13 @@ def test_unsupported_settings_of_a_solver_are_refused_before_training(fields, ex
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", "newton", "levenberg_marquardt"])
+def test_no_other_solver_is_recorded_as_chosen(optimizer):
+    """With --solver as a flag beside --optimizer the run would be refused."""
+    app = Regression(model="linear", optimizer=optimizer)
+    assert app.automatic_values(app.load_splits(), 16, 100) == {}
+
+
 def test_a_model_with_too_many_weights_for_a_matrix_is_refused(tmp_path):
     app = Regression(model="mlp", optimizer="levenberg_marquardt")
     with pytest.raises(apps.FieldError, match="of 10,465 weights; expected at most 3,000"):

@@ -87,7 +87,7 @@ LINEAR = {"model": "linear"}
         (apps.Regression, LINEAR | {"solver": "minibatch"}, {"learning_rate", "batch_size"}),
         (apps.Regression, LINEAR | {"solver": "batch"}, {"learning_rate"}),
         (apps.Regression, {"model": "svm"}, {"learning_rate", "batch_size"}),
-        (apps.Regression, {"model": "mlp", "optimizer": "lbfgs"}, {"width", "dropout"}),
+        (apps.Regression, {"model": "mlp", "optimizer": "lbfgs"}, {"width"}),
         (apps.Recommender, {"data": EXPLICIT}, {"model", "factors"}),
         (apps.Recommender, {"data": IMPLICIT}, set()),
         (apps.Recommender, {"data": IMPLICIT, "model": "svdpp"}, set()),

@@ -4,7 +4,6 @@ athanor regression train --data csv:housing.csv --target median_house_value
 """
 
 import dataclasses
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -14,6 +13,7 @@ from apps.fit_data import FitData
 from apps.regression import solvers
 
 if TYPE_CHECKING:
+    from apps.regression.strategies import Strategy
     from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
@@ -96,12 +96,13 @@ class Regression(App):
         self, data_dir: Path | None = None, inspection: "Inspection | None" = None
     ) -> "Splits":
         """Features float64 or texts by column; target float64, or int64 class numbers."""
+        from apps.regression.strategies import check_fields
         from pipelines import embedded, sources
         from pipelines.rows import reading as rows
         from pipelines.split_columns import SplitColumns
         from pipelines.tables.column_store import release_memory
 
-        solvers.check_fields(self)
+        check_fields(self)
         split_columns = SplitColumns(self.group, self.by_time)
         # Without a variable the tables are freed as soon as the splits exist.
         splits = rows.splits(
@@ -119,8 +120,7 @@ class Regression(App):
             inspection,
         )
         release_memory()
-        solvers.resolve(self, splits)
-        solvers.full_batch_solver(self, splits)
+        self._strategy(splits)
         return splits
 
     def make_input_decoder(self, splits: "Splits") -> Any:
@@ -145,31 +145,20 @@ class Regression(App):
 
     def make_network(self, splits: "Splits") -> Any:
         """`numbers` and `flags` -> [batch, members, 1 or classes]."""
-        from apps.regression import networks
         from apps.regression.matrices import RowMatrices
-        from apps.regression.trees import fit_trees
+        from apps.regression.networks import Hidden
 
-        prepare = self.make_preprocessing(splits)
-        train = RowMatrices(prepare, splits.train)
-        outputs = len(splits.labels) or 1
-        hidden = networks.Hidden(self.width, self.dropout, self.l1, self.l2)
-        if self.model in ("boosted", "blend"):
-            trees = fit_trees(train, RowMatrices(prepare, splits.valid), len(splits.labels))
-            if self.model == "boosted":
-                return networks.boosted(trees, train)
-        if self.model in ("tabm", "blend"):
-            linear = solvers.fit_linear(train, len(splits.labels))
-            members = networks.tabm(train, outputs, hidden, linear_weights=linear)
-            return members if self.model == "tabm" else networks.blend(members, trees)
-        if self.model == "mlp":
-            return networks.perceptron(train, outputs, hidden)
-        if self.model == "linear":
-            return networks.linear(train, outputs, hidden.penalty())
+        train = RowMatrices(self.make_preprocessing(splits), splits.train)
         # |w|^2 / 2 + C times the sum of the losses, divided by C n.
-        svm_l2 = 0.5 / (self.svm_c * len(splits.train))
-        penalty = dataclasses.replace(hidden, l2=self.l2 + svm_l2).penalty()
-        build = networks.linear if self.model == "svm" else networks.random_fourier_svm
-        return build(train, outputs, penalty)
+        svm_l2 = 0.5 / (self.svm_c * len(train)) if self.model.startswith("svm") else 0.0
+        hidden = Hidden(self.width, self.dropout, self.l1, self.l2 + svm_l2)
+        return self._strategy(splits).network(train, splits, hidden)
+
+    def _strategy(self, splits: "Splits") -> "Strategy":
+        """Raise FieldError if the model, solver and optimizer cannot be used together."""
+        from apps.regression.strategies import strategy_of
+
+        return strategy_of(self, splits)
 
     def make_output_layer(self, splits: "Splits") -> Any:
         """To probabilities [batch, classes], or numbers [batch] in the target's unit."""
@@ -196,66 +185,15 @@ class Regression(App):
         return min(self.default_batch_size, max(MIN_BATCH_SIZE, count // MIN_STEPS_PER_EPOCH))
 
     def searchable_fields(self, splits: "Splits") -> set[str]:
-        """Return the fields of `space` without the shape of a linear model, and unused ones."""
-        full_batch = solvers.full_batch_solver(self, splits)
-        if self.model == "boosted":
-            return set()
-        has_members = self.model in ("blend", "tabm", "mlp")
-        unused = set() if has_members else {"width", "dropout"}
-        unused |= {"batch_size"} if self.solver in ("batch", "stochastic") else set()
-        if solvers.resolve(self, splits) == "exact" or full_batch:
-            unused |= {"learning_rate", "batch_size"}
-        return {*self.space} - unused
+        """Return the fields of `space` that have an effect on this model and its solver."""
+        return {*self._strategy(splits).searchable}
 
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
         """Add the solver; a solver without steps has no batch size and no learning rate."""
-        solver = solvers.resolve(self, splits)
-        chose_solver = self.model == "linear" and solver != self.solver
-        values = {"solver": solver} if chose_solver else {}
-        without_steps = solver == "exact" or self.model == "boosted"
-        if without_steps or solvers.full_batch_solver(self, splits):
-            return values
-        return values | super().automatic_values(splits, batch_size, steps)
+        strategy = self._strategy(splits)
+        of_steps = super().automatic_values(splits, batch_size, steps) if strategy.has_steps else {}
+        return strategy.automatic | of_steps
 
     def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
-        """Solve a linear model exactly if that is possible; otherwise train."""
-        splits = fit_data.splits
-        if solver := solvers.full_batch_solver(self, splits):
-            solvers.fit_full_batch(self, solver, model, fit_data, **options)
-        elif self.model == "linear" and solvers.resolve(self, splits) == "exact":
-            from apps.solving import solve
-
-            solution = solvers.exact_solution(self, model, fit_data)
-            solve(model, fit_data, solution, epochs=range(1), **options)
-        elif self.model in ("boosted", "blend"):
-            from apps.regression import blending
-
-            loss = self.make_loss(splits)
-
-            def loss_of(outputs: Any, target: Any) -> Any:
-                return loss.call(target, outputs[:, None]).numpy()
-
-            if self.model == "boosted":
-                blending.fit_boosted_alone(model, fit_data, loss_of, **options)
-            else:
-                blending.fit_blend(model, fit_data, self._fit_members, loss_of, **options)
-        elif self.model == "tabm":
-            self._fit_members(model, fit_data, **options)
-        else:
-            super().fit(model, fit_data, **options)
-
-    def _fit_members(self, model: Any, fit_data: FitData, **options: Any) -> None:
-        """Train an ensemble of networks."""
-        # The last callback: earlier ones may put averaged weights into the model, which validation
-        # uses.
-        callbacks = [*options["callbacks"], self._shrinkage(fit_data)]
-        super().fit(model, fit_data, **{**options, "callbacks": callbacks})
-
-    def _shrinkage(self, fit_data: FitData) -> Any:
-        from apps.regression import shrinkage
-
-        if fit_data.splits.labels:
-            return shrinkage.ResidualShrinkage(fit_data, shrinkage.classification_scale)
-        mean, deviation = solvers.mean_and_deviation(fit_data.splits.train)
-        estimate = functools.partial(shrinkage.regression_scale, mean=mean, deviation=deviation)
-        return shrinkage.ResidualShrinkage(fit_data, estimate)
+        """Fit the model by its solver, or train it."""
+        self._strategy(fit_data.splits).fit(self, model, fit_data, **options)

@@ -62,18 +62,18 @@ class Hidden:
         return self.activate(layer(x))
 
 
-def linear(train: RowMatrices, outputs: int, penalty: Any) -> Any:
+def linear(train: RowMatrices, outputs: int, hidden: Hidden) -> Any:
     """Return a linear model whose weights begin at zero."""
     inputs = train.inputs()
-    layer = _linear_layer(outputs, penalty)
+    layer = _linear_layer(outputs, hidden.penalty())
     return keras.Model(inputs, _one_member(layer(_concatenated(inputs))))
 
 
-def random_fourier_svm(train: RowMatrices, outputs: int, penalty: Any) -> Any:
+def random_fourier_svm(train: RowMatrices, outputs: int, hidden: Hidden) -> Any:
     """Return a linear model of random Fourier features, for the kernel exp(-|x - y|^2 / n)."""
     inputs = train.inputs()
     x = RandomFourier(NUM_FOURIER_FEATURES, 1 / max(1, train.width))(_concatenated(inputs))
-    return keras.Model(inputs, _one_member(_linear_layer(outputs, penalty)(x)))
+    return keras.Model(inputs, _one_member(_linear_layer(outputs, hidden.penalty())(x)))
 
 
 def perceptron(train: RowMatrices, outputs: int, hidden: Hidden) -> Any:

@@ -1,4 +1,4 @@
-"""Choose the solver of a model for rows, and fit the model by it."""
+"""Fit models for rows by solvers in place of gradient descent."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -10,66 +10,12 @@ if TYPE_CHECKING:
     from apps.regression.app import Regression
     from apps.regression.matrices import RowMatrices
     from pipelines.examples import Examples
-    from pipelines.splits import Splits
 
 MAX_DENSE_WEIGHTS = 3_000  # weights of a model whose curvature matrix fits into memory
 
 
-def check_fields(app: "Regression") -> None:
-    """Raise FieldError if --solver contradicts --model or --batch-size."""
-    if app.solver != "auto" and app.model not in ("linear", "svm", "svm_rbf"):
-        raise FieldError(
-            f"Received --solver {app.solver} with --model {app.model}; expected --model "
-            "linear, svm or svm_rbf with it. Leave it out, or give --batch-size."
-        )
-    if app.batch_size is not None and app.solver in ("exact", "batch", "stochastic"):
-        raise FieldError(
-            f"Received --batch-size {app.batch_size} with --solver {app.solver}, which has "
-            "a batch size of its own; expected one of the two. Leave one out."
-        )
-
-
-def resolve(app: "Regression", splits: "Splits") -> str:
-    """Return the given solver, or the automatic one. Raises FieldError if it cannot be used."""
-    has_closed_form = app.model == "linear" and not splits.labels and not app.l1
-    if app.solver == "exact" and not has_closed_form:
-        raise FieldError(
-            "Received --solver exact; expected --model linear, a target of numbers and no "
-            "--l1: only there a closed form exists. Leave --solver to auto."
-        )
-    if app.solver != "auto":
-        return app.solver
-    return "exact" if has_closed_form else "minibatch"
-
-
-def full_batch_solver(app: "Regression", splits: "Splits") -> Any:
-    """Return the solver that --optimizer names, if it uses all examples at once; else None.
-
-    Raises FieldError if it cannot solve this model.
-    """
-    import optimizers
-
-    solver = optimizers.get_solver(app.optimizer)
-    if solver is None:
-        return None
-    newton, gauss_newton = solver.needs == "hessian", solver.needs == "gauss_newton"
-    violated = {
-        "--model linear": newton and app.model != "linear",
-        "--model linear or mlp": not newton and app.model not in ("linear", "mlp"),
-        "no --l1": app.l1,
-        "no --l2": gauss_newton and app.l2,
-        "a target of numbers": gauss_newton and splits.labels,
-        "--solver auto": app.solver != "auto",
-    }
-    if expected := [requirement for requirement, broken in violated.items() if broken]:
-        raise FieldError(
-            f"Received --optimizer {app.optimizer}; expected {', '.join(expected)} with it."
-        )
-    return solver
-
-
 def fit_full_batch(
-    app: "Regression", solver: Any, model: Any, fit_data: FitData, **options: Any
+    app: "Regression", model: Any, fit_data: FitData, *, solver: Any, **options: Any
 ) -> None:
     """Run all iterations in one epoch if there is one minimum; otherwise a few per epoch."""
     from apps.full_batch import ITERATIONS_PER_EPOCH, FullBatchObjective
@@ -95,7 +41,14 @@ def fit_full_batch(
         solve(model, fit_data, iterations, epochs=range(app.epochs), **options)
 
 
-def exact_solution(app: "Regression", model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
+def fit_exactly(app: "Regression", model: Any, fit_data: FitData, **options: Any) -> None:
+    """Put the closed-form solution into a linear model, in one epoch."""
+    from apps.solving import solve
+
+    solve(model, fit_data, _exact_solution(app, model, fit_data), epochs=range(1), **options)
+
+
+def _exact_solution(app: "Regression", model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
     """Put the closed-form solution into the model; yield its loss."""
     import tensorflow as tf
 
