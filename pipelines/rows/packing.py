@@ -22,21 +22,36 @@ DTYPES: dict[Matrix, str] = {"numbers": "float64", "texts": "string"}  # TensorF
 
 
 def pack_columns(
-    columns: Iterable["np.ndarray"], kinds: Kinds, rows: int
+    columns: Iterable[Any], kinds: Kinds, rows: "int | np.ndarray"
 ) -> dict[str, "np.ndarray"]:
-    """Pack columns [rows] into `numbers` float64 [rows, n] and `texts` object [rows, m].
+    """Pack columns into `numbers` float64 [rows, n] and `texts` object [rows, m].
 
-    `columns` may be a generator: only one column is in memory besides the matrices.
+    Args:
+        columns: arrays, or the distinct cells of a column of texts.
+        kinds: the kind of each column.
+        rows: the positions of the rows to pack, or the number of all rows.
+
     """
     # Reading a run.json needs this module but not NumPy.
     import numpy as np
 
+    from pipelines.tables.cells import map_row_parts
+    from pipelines.tables.column_store import new_matrix
+
+    count = rows if isinstance(rows, int) else len(rows)
     features = {
-        "numbers": np.empty((rows, len(of_matrix(kinds, "numbers"))), "float64"),
-        "texts": np.empty((rows, len(of_matrix(kinds, "texts"))), object),
+        "numbers": new_matrix((count, len(of_matrix(kinds, "numbers")))),
+        "texts": np.empty((count, len(of_matrix(kinds, "texts"))), object),
     }
-    for view, column in zip(unpack_columns(features, kinds).values(), columns, strict=True):
-        view[:] = column
+    views = [*zip(unpack_columns(features, kinds).values(), columns, strict=True)]
+
+    def pack(part: slice) -> None:
+        source = part if isinstance(rows, int) else rows[part]
+        for view, column in views:
+            is_distinct = hasattr(column, "codes")
+            view[part] = column.values[column.codes[source]] if is_distinct else column[source]
+
+    map_row_parts(pack, count)
     return features
 
 

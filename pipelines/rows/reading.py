@@ -184,7 +184,8 @@ def read_features(table: Table, reading: Reading) -> dict[str, np.ndarray]:
     Unparsable numbers count as missing. Raises DataError if a column does not exist.
     """
     columns = rename_columns(table, reading.names).columns
-    return _pack(_read_columns(table, columns, reading.forms), reading.kinds, len(table))
+    parsed = _read_columns(table, columns, reading.forms)
+    return pack_columns(parsed.values(), reading.kinds, len(table))
 
 
 def _read_columns(
@@ -203,13 +204,6 @@ def _read_columns(
         else cell_formats.parse_numbers(columns[name], form)
         for name, form in forms.items()
     }
-
-
-def _pack(columns: Mapping[str, ParsedColumn], kinds: Kinds, rows: int) -> dict[str, np.ndarray]:
-    arrays = (
-        column.cells() if isinstance(column, Distinct) else column for column in columns.values()
-    )
-    return pack_columns(arrays, kinds, rows)
 
 
 def _column_notes(columns: dict[str, ColumnDescription]) -> Iterator[str]:
@@ -272,9 +266,8 @@ class _RowReader(NamedTuple):
         target = self.target_column.of_table(table)
         usable = np.flatnonzero(np.isfinite(target) if target.dtype.kind == "f" else target >= 0)
         columns = _read_columns(table, table.columns, self.reading.forms)
-        features = _pack(columns, self.reading.kinds, len(table))
-        if len(usable) < len(table):
-            features = {name: matrix[usable] for name, matrix in features.items()}
+        rows = usable if len(usable) < len(table) else len(table)
+        features = pack_columns(columns.values(), self.reading.kinds, rows)
         origins = origins_of(self.inspection, table, usable)
         examples = dataclasses.replace(
             Examples.of(features, target[usable], origins, self.reading.kinds),

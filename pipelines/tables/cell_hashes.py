@@ -2,11 +2,19 @@
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from pipelines.tables.cells import AnyCells, Cells, Distinct, ParsedColumn, content_of, map_columns
+from pipelines.tables.cells import (
+    AnyCells,
+    Cells,
+    Distinct,
+    ParsedColumn,
+    content_of,
+    map_columns,
+    map_row_parts,
+)
 
 BYTES_PER_PART = 2**17  # of a column that are hashed together: they stay in the processor's cache
 BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse
@@ -19,14 +27,13 @@ BYTE_HASHES = np.frombuffer(
 
 def hash_rows(columns: Mapping[str, AnyCells], count: int) -> np.ndarray:
     """Hash each of `count` rows to a uint64 of all cells and column names, in any column order."""
-
-    def salted(column: AnyCells, name: str) -> np.ndarray:
-        name_hash = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        return _salted_hashes(column, np.frombuffer(name_hash, "<u8"))
-
-    return functools.reduce(
-        np.add, map_columns(salted, columns.values(), columns), np.zeros(count, "uint64")
-    )
+    salts = [
+        np.frombuffer(
+            hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "<u8"
+        )
+        for name in columns
+    ]
+    return _add_hashes([*columns.values()], salts, count)
 
 
 def hash_inputs(columns: Sequence[ParsedColumn]) -> np.ndarray:
@@ -35,15 +42,41 @@ def hash_inputs(columns: Sequence[ParsedColumn]) -> np.ndarray:
     Unlike the content hashes of examples, these hashes can change with the version.
     """
     salts = mix_bits(np.arange(1, len(columns) + 1, dtype="uint64"))
-    return functools.reduce(np.add, map_columns(_salted_hashes, columns, salts))
+    first = columns[0]
+    return _add_hashes(columns, salts, len(first.codes if isinstance(first, Distinct) else first))
 
 
-def _salted_hashes(column: AnyCells | Distinct, salt: np.ndarray | np.uint64) -> np.ndarray:
+def _add_hashes(
+    columns: Sequence[AnyCells | Distinct],
+    salts: Sequence[np.ndarray] | np.ndarray,
+    count: int,
+) -> np.ndarray:
+    """Return the sum of the salted hashes of all columns, a part of the rows at a time."""
+    total = np.zeros(count, "uint64")
+    hashers = [*map_columns(_salted_hasher, columns, salts)]
+
+    def add(rows: slice) -> None:
+        for hashes_of in hashers:
+            total[rows] += hashes_of(rows)
+
+    map_row_parts(add, count)
+    return total
+
+
+def _salted_hasher(
+    column: AnyCells | Distinct, salt: np.ndarray | np.uint64
+) -> Callable[[slice], np.ndarray]:
+    """Return a function that hashes some rows of a column."""
     if isinstance(column, Cells) and column.floats is None:
         column = column.distinct
     if isinstance(column, Distinct):
-        return mix_bits(hash_cells(column.values) ^ salt)[column.codes]
-    return mix_bits(hash_cells(column) ^ salt)
+        hashes, codes = mix_bits(hash_cells(column.values) ^ salt), column.codes
+        return lambda rows: hashes[codes[rows]]
+    if isinstance(column, Cells):
+        cells = column
+        return lambda rows: mix_bits(hash_cells(cells.part(rows)) ^ salt)
+    array = column
+    return lambda rows: mix_bits(hash_cells(array[rows]) ^ salt)
 
 
 def hash_cells(column: AnyCells) -> np.ndarray:

@@ -14,6 +14,8 @@ from pipelines.tables.missing import MISSING_WORDS, NUMBER_WORDS, is_missing
 
 MIN_ROWS_FOR_THREADS = 20_000
 CELLS_PER_BLOCK = 2**16  # cells that are Python objects at the same time
+ROWS_PER_PART = 2**16  # that are processed at a time: they stay in the processor's cache
+NUM_TRIED_CELLS = 256  # parsed to numbers before the whole column is
 # Codes for missing numbers that Arrow does not parse, as people write them.
 GAP_WORDS = [
     word.encode()
@@ -92,6 +94,10 @@ class Cells:
         """Return all cells."""
         return np.asarray(self).tolist()
 
+    def part(self, rows: slice) -> "Cells":
+        """Return consecutive cells as a column that shares their memory."""
+        return Cells(self.array.slice(rows.start, rows.stop - rows.start))
+
     def take(self, rows: np.ndarray) -> "Cells":
         """Return the cells at these positions as a column."""
         return Cells(self.array.take(pa.array(rows)))
@@ -154,6 +160,20 @@ def map_columns(function: Callable, columns: Iterable, *more: Iterable) -> Itera
         yield from threads.map(function, columns, *more)
 
 
+def map_row_parts(function: Callable[[slice], None], count: int) -> None:
+    """Call a function for each part of `count` rows, in threads if there are many."""
+    parts = (
+        slice(start, min(start + ROWS_PER_PART, count)) for start in range(0, count, ROWS_PER_PART)
+    )
+    if count < MIN_ROWS_FOR_THREADS:
+        for part in parts:
+            function(part)
+        return
+    with ThreadPoolExecutor(pa.cpu_count()) as threads:
+        for _ in threads.map(function, parts):
+            pass
+
+
 def content_of(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return the bytes of all cells of a binary array, and the position at which each ends.
 
@@ -167,6 +187,8 @@ def content_of(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 def _floats(array: pa.ChunkedArray) -> np.ndarray | None:
     """Parse cells to float64, NaN for null; None if a cell is no number for Python's float()."""
+    if len(array) > NUM_TRIED_CELLS and _floats(array.slice(0, NUM_TRIED_CELLS)) is None:
+        return None  # Arrow would try all cells
     strings = [chunk.view(pa.string()) for chunk in array.chunks]
     try:
         floats = pa.chunked_array(strings, pa.string()).cast(pa.float64())

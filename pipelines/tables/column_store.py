@@ -4,6 +4,7 @@ import mmap
 import tempfile
 from typing import IO
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import ipc
 
@@ -13,6 +14,18 @@ MAX_BYTES_IN_MEMORY = 2**29  # of the cells of a table
 def release_memory() -> None:
     """Return the memory of freed tables to the system; Arrow keeps it for later ones."""
     pa.default_memory_pool().release_unused()
+
+
+def new_matrix(shape: tuple[int, int]) -> np.ndarray:
+    """Return an array of float64: in memory, or in a memory map of an unnamed file if it is large.
+
+    The system writes parts of the map to the file and frees their memory when it needs to.
+    """
+    num_bytes = shape[0] * shape[1] * np.dtype("float64").itemsize
+    if num_bytes <= MAX_BYTES_IN_MEMORY:
+        return np.empty(shape)
+    with tempfile.TemporaryFile(prefix="athanor-") as file:
+        return np.memmap(file, "float64", mode="w+", shape=shape)
 
 
 class ColumnStore:

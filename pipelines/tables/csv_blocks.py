@@ -92,9 +92,8 @@ def _first_rows(memory: bytearray, size: int, separator: bytes, *, is_last: bool
         if len(block.quotes) % 2:
             raise IrregularError
         return block
-    newlines = np.flatnonzero(block.content == NEWLINE)
-    row_ends = newlines[block.are_outside(newlines)]
-    end = int(row_ends[-1]) + 1 if len(row_ends) else 0
+    while end and not block.are_outside(np.array([end - 1]))[0]:
+        end = memory.rfind(NEWLINE, 0, end - 1) + 1
     quotes = block.quotes[: np.searchsorted(block.quotes, end)]
     return block._replace(content=block.content[:end], quotes=quotes)
 
