@@ -28,7 +28,7 @@ from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import cell_formats
 from pipelines.tables.cell_formats import CellFormat
 from pipelines.tables.cell_hashes import hash_inputs
-from pipelines.tables.cells import AnyCells, Distinct, ParsedColumn
+from pipelines.tables.cells import AnyCells, ParsedColumn
 from pipelines.tables.table import Table, Tables, listed
 from pipelines.tables.targets import TargetColumn, Task, require_target
 

@@ -1,4 +1,4 @@
-"""Collect the columns of a large table on the disk, so that memory does not grow with it."""
+"""Keep large tables and matrices on the disk, so that memory does not grow with it."""
 
 import mmap
 import tempfile
