@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from apps.fields import Address, FieldError, Range, bounded, check, with_current_names
+from apps.fields import Address, FieldError, Range, bounded, check, flag_of, with_current_names
 from apps.fit_data import FitData
 from pipelines.files import replace_home
 
@@ -117,9 +117,7 @@ class App(abc.ABC):
         """Raise DataError if an address, path or column does not exist. Needs no TensorFlow."""
         from pipelines import preflight
 
-        table_columns = {
-            f"--{name.replace('_', '-')}": getattr(self, name) for name in self.column_fields
-        }
+        table_columns = {flag_of(name): getattr(self, name) for name in self.column_fields}
         for address, columns in ((self.data, table_columns), (self.test, {})):
             if address:
                 preflight.check_address(address, self.address_kinds, columns)

@@ -35,6 +35,11 @@ def with_current_names(fields: dict[str, Any]) -> dict[str, Any]:
     return {RENAMED_FIELDS.get(name, name): value for name, value in fields.items()}
 
 
+def flag_of(name: str) -> str:
+    """Return the flag of a field: --batch-size, and --as for as_, which Python does not allow."""
+    return f"--{name.strip('_').replace('_', '-')}"
+
+
 def bounded(default: Any, low: float, below: float | None = None) -> Any:
     """Return a dataclass field whose value satisfies low <= value < below.
 
@@ -59,8 +64,7 @@ def check(instance: Any) -> None:
         if hint is Path and isinstance(value, str):
             object.__setattr__(instance, field.name, value := Path(value))
         if expected := _expected(field, hint, value):
-            flag = field.name.replace("_", "-")
-            raise FieldError(f"Received --{flag} {value!r}; expected {expected}.")
+            raise FieldError(f"Received {flag_of(field.name)} {value!r}; expected {expected}.")
 
 
 def _without_none(hint: Any) -> Any:

@@ -201,7 +201,8 @@ def check_data(app: App, options: CheckDataOptions | None = None, **changes: Any
     from data_checks import destinations
 
     options = dataclasses.replace(options or CheckDataOptions(fail_on="never"), **changes)
-    destinations.require_free(options.report, options.write_quarantine)
+    options.check_for(type(app))
+    destinations.require_free(options)
     app.require_data()
     startup.start_tensorflow()
     from data_checks import outputs

@@ -191,7 +191,8 @@ def check_data(
     """Check data; print the findings, write them to the page and to the list."""
     from data_checks import destinations
 
-    destinations.require_free(options.report, options.write_quarantine)
+    options.check_for(type(app))
+    destinations.require_free(options)
     app.require_data()
     from training import startup
 

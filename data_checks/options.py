@@ -4,6 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from apps.app import App
+from apps.fields import FieldError
 from apps.options import CommonOptions
 
 
@@ -15,5 +17,15 @@ class CheckDataOptions(CommonOptions):
     """The report page to write. A file there that is no such report is never overwritten."""
     write_quarantine: Path | None = None
     """A new CSV file that lists examples to exclude, for `train --quarantine` and `tune`."""
+    write_columns: Path | None = None
+    """A new CSV file of the columns of a table and their kinds, to edit, for --columns."""
     fail_on: Literal["error", "grave", "warning", "never"] = "error"
     """The exit status is 1 if a finding is this severe or worse; grave is the old name of error."""
+
+    def check_for(self, app: type[App]) -> None:
+        """Raise FieldError for options that an app's data cannot have."""
+        if self.write_columns is not None and app.modality != "row":
+            raise FieldError(
+                f"Received --write-columns for {app.name()}, whose examples are no rows; expected "
+                "regression. Leave it out."
+            )

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ def examine_and_write(
 ) -> tuple[Diagnosis, dict[str, str]]:
     """Check the data and write the report and the list; returns both paths by name."""
     diagnosis = examine(app, options.data_dir, report_progress)
-    return diagnosis, write(diagnosis, options.report, options.write_quarantine)
+    return diagnosis, write(diagnosis, options)
 
 
 class UnsoundError(Exception):
@@ -91,14 +90,19 @@ def show(diagnosis: Diagnosis) -> None:
     print(", ".join(f"{count} {name}" for name, count in diagnosis.counts.items()))
 
 
-def write(diagnosis: Diagnosis, report: Path, quarantine_list: Path | None) -> dict[str, str]:
-    """Write the report, and the quarantine list if asked for; returns their paths by name."""
-    with atomic_write(report) as temporary:
+def write(diagnosis: Diagnosis, options: CheckDataOptions) -> dict[str, str]:
+    """Write the report and the requested lists; returns their paths by name."""
+    with atomic_write(options.report) as temporary:
         temporary.write_text(page.page(diagnosis), encoding="utf-8", errors="backslashreplace")
-    written = {"report": str(report)}
-    if quarantine_list is not None:
-        quarantine.write(quarantine_list, entries(diagnosis))
-        written["quarantine"] = str(quarantine_list)
+    written = {"report": str(options.report)}
+    if options.write_quarantine is not None:
+        quarantine.write(options.write_quarantine, entries(diagnosis))
+        written["quarantine"] = str(options.write_quarantine)
+    splits = diagnosis.data and diagnosis.data.splits
+    if options.write_columns is not None and splits and splits.column_table:
+        with atomic_write(options.write_columns) as temporary:
+            temporary.write_text(splits.column_table.csv(splits.train), "utf-8")
+        written["columns"] = str(options.write_columns)
     return written
 
 

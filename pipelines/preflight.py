@@ -8,7 +8,7 @@ from pipelines.examples import AddressError
 from pipelines.files import expand_home
 from pipelines.ids import columns as pair_columns
 from pipelines.images import class_folders
-from pipelines.rows import column_names
+from pipelines.rows import column_names, requested_kinds
 from pipelines.split_columns import SplitColumns
 from pipelines.table_paths import TABLE_KINDS, files_of
 from pipelines.tables import table_files
@@ -74,8 +74,12 @@ def _require_named(table: Table, columns: Mapping[str, str]) -> None:
             pair_columns.find_column(table, pair_names, kind)
         return
     SplitColumns(columns.get("--group", ""), columns.get("--by-time", ""))  # at most one of them
-    requested = [(flag, name) for flag, name in columns.items() if name and flag != "--drop"]
-    dropped = columns.get("--drop", "").split(",")
-    column_names.require_columns(
-        table, [*requested, *(("--drop", name) for name in dropped if name.strip())]
-    )
+    lists = {
+        "--drop": [name for name in columns.get("--drop", "").split(",") if name.strip()],
+        requested_kinds.FLAGS: [*requested_kinds.parse_kinds(columns.get("--as", ""))],
+    }
+    single = [
+        (flag, name) for flag, name in columns.items() if name and flag not in ("--drop", "--as")
+    ]
+    several = [(flag, name) for flag, names in lists.items() for name in names]
+    column_names.require_columns(table, [*single, *several])

@@ -19,7 +19,8 @@ class Source(NamedTuple):
     """The examples of a data address before missing splits are cut off.
 
     `labels` are the class names of the target; `notes` are lines for the user about what reading
-    left out. `reading` says how the cells of rows are read, `scheme` how splits are cut off.
+    left out. `reading` says how the cells of rows are read, `scheme` how splits are cut off;
+    `column_table` describes the columns of a table.
     """
 
     train: Examples
@@ -29,6 +30,7 @@ class Source(NamedTuple):
     notes: tuple[str, ...] = ()
     reading: Any = None
     scheme: "SplitScheme | None" = None
+    column_table: Any = None
 
     @property
     def form(self) -> tuple:
@@ -54,6 +56,7 @@ class Splits:
         reading_notes: the notes of reading, without those of splitting.
         scheme: how the examples are split.
         reading: how the cells of rows are read.
+        column_table: describes the columns of a table.
 
     """
 
@@ -69,6 +72,7 @@ class Splits:
     reading_notes: tuple[str, ...] = ()
     scheme: "SplitScheme" = dataclasses.field(default_factory=lambda: HashScheme())
     reading: Any = None
+    column_table: Any = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -193,6 +197,7 @@ def split_source(source: Source, scheme: SplitScheme | None = None) -> Splits:
         dropped=len(dropped_duplicates["train"]),
         reading_notes=source.notes,
         reading=source.reading,
+        column_table=source.column_table,
         dropped_duplicates=dropped_duplicates,
         scheme=scheme,
     )

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 import apps
 import athanor
-from apps.fields import Range
+from apps.fields import Range, flag_of
 from cli import commands
 from evaluation.tasks import task_of
 from inference.named_outputs import name_outputs
@@ -27,7 +27,8 @@ from pipelines.batches import ordered_batches
 from training.train import train
 
 ROOT = Path(athanor.__file__).resolve().parent
-MAX_FIELDS = 21
+MAX_FIELDS = 23
+REPLACED_FIELDS = {"columns"}  # the value of another field takes their place
 
 
 def field_docs(app):
@@ -52,6 +53,7 @@ def other_values(app):
     return {
         field.name: _other(hints[field.name], getattr(default, field.name))
         for field in dataclasses.fields(app)
+        if field.name not in REPLACED_FIELDS
     }
 
 
@@ -69,11 +71,11 @@ def flags(values):
     """Return field values as flags of the command line."""
     words = []
     for name, value in values.items():
-        flag = name.replace("_", "-")
+        flag = flag_of(name)
         if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
+            words.append(flag if value else f"--no-{flag[2:]}")
         else:
-            words += [f"--{flag}", str(value)]
+            words += [flag, str(value)]
     return words
 
 

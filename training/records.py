@@ -20,7 +20,7 @@ from training.distributed import strategy as distribution
 from training.fitting import FitResult, TrainingJob
 from training.manifest import ANSWERS
 from training.precision import PrecisionChoice, processor_name
-from training.run import INTERRUPTED
+from training.run import COLUMNS, INTERRUPTED, write_text
 
 NUM_SAMPLES = 64  # raw inputs stored with their predictions, for the parity check of exports
 
@@ -60,6 +60,8 @@ def write_run(job: TrainingJob, manifest: dict[str, Any]) -> None:
     if job.path is None:
         return
     write_samples(job.splits, job.parts, job.path)
+    if table := job.splits.column_table:
+        write_text(job.path / COLUMNS, table.csv(job.splits.train))
     write_manifest(job.path, manifest)
     if is_default_directory(job.path, job.app):
         update_latest_link(job.path)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from training.samples import Samples
 
 MANIFEST, SCORES, CHECKPOINT = nearest_run.MANIFEST, "scores.json", nearest_run.CHECKPOINT
+COLUMNS = "columns.csv"  # how each column of a table is read
 QUARANTINE = "quarantine.csv"  # copy of the list of excluded examples
 INTERRUPTED = "interrupted"  # value of `stopped` in the manifest after Ctrl-C
 ELSEWHERE = Path(os.devnull)  # run directory of a worker that writes no files
@@ -175,4 +176,4 @@ def as_json(content: Any) -> str:
 def write_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
     with atomic_write(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, "utf-8")

@@ -37,7 +37,7 @@ class Regression(App):
         "boosting": {"model": "boosted"},
     }
     default_learning_rate: ClassVar[float] = 0.01
-    column_fields: ClassVar[tuple[str, ...]] = ("target", "drop", "group", "by_time")
+    column_fields: ClassVar[tuple[str, ...]] = ("target", "drop", "as_", "group", "by_time")
     default_batch_size: ClassVar[int] = 128
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.04, log=True),
@@ -52,6 +52,11 @@ class Regression(App):
     """Column to predict."""
     drop: str = ""
     """Columns to leave out, separated by commas."""
+    as_: str = ""
+    """Kinds of columns that are not inferred, such as zip=category,when=date:dmy,note=ignore:
+    number, category, boolean, date, time, duration, text, list or ignore."""
+    columns: str = ""
+    """A table of columns and their kinds, such as the columns.csv of a run; --as overrides it."""
     group: str = ""
     """Column of groups, such as customers: all rows of one are in one split. It is no feature."""
     by_time: str = ""
@@ -87,6 +92,15 @@ class Regression(App):
     svm_c: float = bounded(1.0, 1e-12)
     """C of a support vector machine: the weight of its training errors against the L2 penalty."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.columns:
+            from pipelines.rows.requested_kinds import with_file
+
+            # The run stores the kinds, not the path: the file may be edited for the next run.
+            object.__setattr__(self, "as_", with_file(self.as_, self.columns))
+            object.__setattr__(self, "columns", "")
+
     @classmethod
     def tiny(cls) -> "Regression":
         """Return a small ensemble on the embedded patients."""
@@ -118,6 +132,7 @@ class Regression(App):
             self.task,
             split_columns,
             inspection,
+            kinds=self.as_,
         )
         release_memory()
         self._strategy(splits)

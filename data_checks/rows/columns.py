@@ -14,11 +14,10 @@ from pipelines.rows.column_kinds import (
     CONSTANT,
     MIN_ID_ROWS,
     cell_text,
-    describe_column,
 )
-from pipelines.rows.column_names import clean_name
+from pipelines.rows.column_table import DROPPED, GROUP, IGNORED, TARGET
 from pipelines.rows.packing import Kinds, of_matrix
-from pipelines.tables.cell_formats import infer_format, parse_numbers
+from pipelines.tables.cell_formats import parse_numbers
 from pipelines.tables.cells import AnyCells
 from pipelines.tables.table import Table
 
@@ -32,21 +31,18 @@ def columns(data: CheckedData) -> Iterator[Finding]:
     """Columns that are constant, empty, row identifiers, mostly missing or duplicate."""
     kinds = kinds_of(data)
     _, table, _ = next(data.sources())
-    dropped = [clean_name(name) for name in getattr(data.app, "drop", "").split(",") if name]
-    others = [clean_name(getattr(data.app, name, "")) for name in ("target", "group")]
-    for name, column in table.columns.items():
-        if name in (*dropped, *others):
+    for line in data.splits.column_table.lines:
+        if line.unused_because in (DROPPED, IGNORED, GROUP, TARGET):
             continue
-        if name not in kinds:
-            yield _finding_of_unused_column(table, name)
+        if line.unused_because:
+            yield _finding_of_unused_column(table, line.name, line.unused_because)
         else:
-            yield from _findings_of_used_column(data, name, column)
+            yield from _findings_of_used_column(data, line.name, table.columns[line.name])
     yield from _duplicate_columns(data, kinds)
 
 
-def _finding_of_unused_column(table: Table, name: str) -> Finding:
+def _finding_of_unused_column(table: Table, name: str, reason: str) -> Finding:
     cells = table.columns[name]
-    reason = describe_column(cells, infer_format(cells)).unusable_because
     if reason == ALL_DISTINCT:
         return column_finding(
             "columns that identify rows",

@@ -1,6 +1,5 @@
 """Describe each column of a table for the user, and find columns that cannot be used."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -29,12 +28,18 @@ class ColumnDescription(NamedTuple):
         form: how its cells are read.
         description: the description for the user.
         unusable_because: why nothing can be learnt from it, or "".
+        missing: number of missing cells; None if they were not counted.
+        unreadable: number of other cells that cannot be read.
+        distinct: number of distinct texts; None for numbers.
 
     """
 
     form: CellFormat
     description: str
     unusable_because: str = ""
+    missing: int | None = 0
+    unreadable: int | None = 0
+    distinct: int | None = None
 
 
 def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescription:
@@ -57,24 +62,36 @@ def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescript
     constant = CONSTANT if len(known) == len(numbers) and (known == known[:1]).all() else ""
     reason = constant if len(known) else ALL_MISSING
     return ColumnDescription(
-        inferred.form, f"{kind}{explanation}{missing_note}{unreadable_note}", reason
+        inferred.form,
+        f"{kind}{explanation}{missing_note}{unreadable_note}",
+        reason,
+        missing,
+        len(unreadable),
     )
 
 
 def _categories(cells: AnyCells, form: CellFormat) -> ColumnDescription:
-    counts = raw.distinct_of(cells).counts() if cells.dtype == object else Counter(cells.tolist())
+    counts = (
+        parse_texts(cells).counts() if cells.dtype != object else raw.distinct_of(cells).counts()
+    )
     known_counts = [count for cell, count in counts.items() if not is_missing(cell)]
     missing = len(cells) - sum(known_counts)
     missing_note = f", {missing} missing" * bool(missing)
     reason = ""
     if len(known_counts) == 1 and not missing:
         reason = CONSTANT
+    elif form.kind in ("text", "list"):
+        reason = "" if known_counts else ALL_MISSING
     elif len(known_counts) == sum(known_counts) >= MIN_ID_ROWS:
         reason = ALL_DISTINCT
     elif max(missing, *known_counts, 0) < MIN_CATEGORY_EXAMPLES:
         reason = f"no text occurs {MIN_CATEGORY_EXAMPLES} times"
     return ColumnDescription(
-        form, f"{len(known_counts)} categories{missing_note}{_differ_in_case(counts)}", reason
+        form,
+        f"{len(known_counts)} categories{missing_note}{_differ_in_case(counts)}",
+        reason,
+        missing,
+        distinct=len(known_counts),
     )
 
 
@@ -129,10 +146,10 @@ def unreadable_cell_notes(
             rows = cell_formats.unparsable_rows(table.columns[name], column, form)
             problem = f"not a {form.kind} and counted as missing"
         if len(rows):
-            yield f"column {name}: {_describe_cells(table, name, rows)} {problem}"
+            yield f"column {name}: {describe_cells(table, name, rows)} {problem}"
 
 
-def _describe_cells(table: Table, name: str, rows: np.ndarray) -> str:
+def describe_cells(table: Table, name: str, rows: np.ndarray) -> str:
     """Describe a few cells and their rows, for a note."""
     examples: dict[bytes, int] = {}
     for row in rows[:MAX_SEARCHED_CELLS]:

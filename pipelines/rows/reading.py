@@ -16,19 +16,27 @@ from pipelines.rows.column_kinds import (
     unreadable_cell_notes,
 )
 from pipelines.rows.column_names import (
-    MAX_LISTED_COLUMNS,
     clean_names,
     find_column,
     rename_columns,
     renaming_notes,
 )
+from pipelines.rows.column_table import DROPPED, GROUP, IGNORED, TARGET, ColumnTable
 from pipelines.rows.packing import Kind, Kinds, pack_columns
+from pipelines.rows.reading_notes import (
+    column_notes,
+    split_column_notes,
+    target_note,
+    unused_columns,
+)
+from pipelines.rows.requested_kinds import found_requests, infer_as_requested, parse_kinds
 from pipelines.split_columns import NO_SPLIT_COLUMNS, SplitColumns, SplitReader
 from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import cell_formats
-from pipelines.tables.cell_formats import CellFormat
+from pipelines.tables.cell_formats import CellFormat, InferredFormat
 from pipelines.tables.cell_hashes import hash_inputs
 from pipelines.tables.cells import AnyCells, ParsedColumn
+from pipelines.tables.kind_requests import NO_REQUESTS, KindRequest
 from pipelines.tables.table import Table, Tables, listed
 from pipelines.tables.targets import TargetColumn, Task, require_target
 
@@ -71,6 +79,7 @@ def source(
     drop: Sequence[str] = (),
     task: Task = "auto",
     split_columns: SplitColumns = NO_SPLIT_COLUMNS,
+    requests: Mapping[str, KindRequest] = NO_REQUESTS,
     inspection: Inspection | None = None,
 ) -> Source:
     """Turn tables into examples of typed columns with a target.
@@ -88,26 +97,25 @@ def source(
         task: regression, or classification into two or more classes; `auto` takes classes if the
             target holds texts or only two numbers.
         split_columns: the columns by which to split; that of groups is no feature.
+        requests: the kinds of columns that the user names.
         inspection: collects what data checks need.
 
     """
     names = clean_names(tables.train)
     tables = _rename_tables(tables, names)
     target = find_column(names.get(target, target), tables.train, "--target")
-    left_out = {find_column(names.get(name, name), tables.train, "--drop") for name in drop}
-    require_target(
-        target not in left_out, target, "--drop of the same", "another column to leave out"
-    )
     split_columns = split_columns.renamed(names).found_in(tables.train, target)
-    inferred = cell_formats.infer_formats(tables.train)
-    columns = {
-        name: describe_column(cells, inferred[name])
-        for name, cells in tables.train.columns.items()
-        if name not in (*left_out, target, split_columns.group)
-    }
+    requests = found_requests(requests, names, tables.train)
+    inferred = infer_as_requested(tables.train, requests)
+    unused = {name: IGNORED for name, request in requests.items() if request.kind == "ignore"}
+    for name in drop:
+        unused[find_column(names.get(name, name), tables.train, "--drop")] = DROPPED
+    require_target(
+        target not in unused, target, "--drop of the same", "another column to leave out"
+    )
+    unused |= {split_columns.group: GROUP, target: TARGET}
+    columns = _describe_features(tables.train, inferred, unused, target)
     forms = {name: column.form for name, column in columns.items() if not column.unusable_because}
-    if not forms:
-        raise _nothing_to_learn_from(target, columns)
     target_column = TargetColumn.of(tables, target, inferred[target], task)
     reading = Reading(forms, names)
     split_reader = SplitReader.of(split_columns, tables.train, inferred.get(split_columns.by_time))
@@ -115,14 +123,14 @@ def source(
     train, valid, test = tables.each(reader.of_table)
     notes = (
         *tables.notes,
-        _target_note(tables, target_column, [train, valid, test]),
-        *_column_notes(columns),
-        *_split_column_notes(split_columns, forms),
+        target_note(tables, target_column, [train, valid, test]),
+        *column_notes(columns),
+        *split_column_notes(split_columns, forms),
         *_unreadable_notes(tables, reading, target, target_column),
     )
-    return Source(
-        train, valid, test, target_column.names, notes, reading=reading, scheme=split_reader.scheme
-    )
+    table = ColumnTable.of(tables.train, names, inferred, columns, unused)
+    scheme = split_reader.scheme
+    return Source(train, valid, test, target_column.names, notes, reading, scheme, table)
 
 
 def _rename_tables(tables: Tables, names: dict[str, str]) -> Tables:
@@ -130,30 +138,21 @@ def _rename_tables(tables: Tables, names: dict[str, str]) -> Tables:
     return Tables(train, valid, test, (*tables.notes, *renaming_notes(names)))
 
 
-def _target_note(
-    tables: Tables, target_column: TargetColumn, parts: Sequence[Examples | None]
-) -> str:
-    """Return a note on the target, and on the number of rows without it."""
-    num_left_out = sum(tables.each(len, 0)) - sum(len(part) for part in parts if part is not None)
-    left_out = f"; {num_left_out} row{'s' * (num_left_out != 1)} without it left out"
-    return f"target {target_column.name}: {target_column.description}" + left_out * bool(
-        num_left_out
-    )
-
-
-def _split_column_notes(split_columns: SplitColumns, forms: Collection[str]) -> Iterator[str]:
-    """Yield a note on whether the columns by which rows are split are features."""
-    if group := split_columns.group:
-        yield f"column {group} names the groups and is no feature"
-    if (by_time := split_columns.by_time) in forms:
-        yield f"column {by_time} orders the splits and is a feature; --drop {by_time} leaves it out"
-
-
-def _nothing_to_learn_from(target: str, columns: dict[str, ColumnDescription]) -> DataError:
-    return DataError(
-        f"Received no column but the target {target!r} from which anything can be learnt "
-        f"({listed(_unused(columns))}); expected at least one whose values differ."
-    )
+def _describe_features(
+    table: Table, inferred: Mapping[str, InferredFormat], unused: Collection[str], target: str
+) -> dict[str, ColumnDescription]:
+    """Describe the columns that may be features. Raises DataError if none can be used."""
+    columns = {
+        name: describe_column(cells, inferred[name])
+        for name, cells in table.columns.items()
+        if name not in unused
+    }
+    if all(column.unusable_because for column in columns.values()):
+        raise DataError(
+            f"Received no column but the target {target!r} from which anything can be learnt "
+            f"({listed(unused_columns(columns))}); expected at least one whose values differ."
+        )
+    return columns
 
 
 def splits(
@@ -163,8 +162,13 @@ def splits(
     task: Task,
     split_columns: SplitColumns = NO_SPLIT_COLUMNS,
     inspection: Inspection | None = None,
+    *,
+    kinds: str = "",
 ) -> Splits:
-    """Turn tables into splits, as `source` does; `drop` is a comma-separated list of columns."""
+    """Turn tables into splits, as `source` does.
+
+    `drop` is a comma-separated list of columns, `kinds` such as zip=category,when=date.
+    """
     dropped = [name for name in drop.split(",") if name.strip()]
     return split_source(
         source(
@@ -173,6 +177,7 @@ def splits(
             drop=dropped,
             task=task,
             split_columns=split_columns,
+            requests=parse_kinds(kinds),
             inspection=inspection,
         )
     )
@@ -204,31 +209,6 @@ def _read_columns(
         else cell_formats.parse_numbers(columns[name], form)
         for name, form in forms.items()
     }
-
-
-def _column_notes(columns: dict[str, ColumnDescription]) -> Iterator[str]:
-    used = [
-        f"{name}: {column.description}"
-        for name, column in columns.items()
-        if not column.unusable_because
-    ]
-    more = f"; and {len(used) - MAX_LISTED_COLUMNS} more" if len(used) > MAX_LISTED_COLUMNS else ""
-    yield "columns " + "; ".join(used[:MAX_LISTED_COLUMNS]) + more
-    if unused := _unused(columns):
-        more = (
-            f" and {len(unused) - MAX_LISTED_COLUMNS} more"
-            if len(unused) > MAX_LISTED_COLUMNS
-            else ""
-        )
-        yield "columns left out: " + ", ".join(unused[:MAX_LISTED_COLUMNS]) + more
-
-
-def _unused(columns: dict[str, ColumnDescription]) -> list[str]:
-    return [
-        f"{name} ({column.unusable_because})"
-        for name, column in columns.items()
-        if column.unusable_because
-    ]
 
 
 def _unreadable_notes(

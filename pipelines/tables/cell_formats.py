@@ -7,12 +7,14 @@ inferred in training is stored with the run and used for every later file.
 import dataclasses
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from pipelines.tables import cells as raw
 from pipelines.tables.cells import AnyCells, Cells, map_columns
+from pipelines.tables.kind_requests import NO_REQUESTS, KindRequest
 from pipelines.tables.missing import MISSING_WORDS, NUMBER_WORDS, is_missing
 from pipelines.tables.numerals import (
     DecimalMark,
@@ -81,10 +83,15 @@ class InferredFormat(NamedTuple):
     ambiguous_order: bool = False
 
 
-def infer_formats(table: Table) -> dict[str, InferredFormat]:
-    """Infer the format of each column of a table."""
+def infer_formats(
+    table: Table, requests: Mapping[str, KindRequest] = NO_REQUESTS
+) -> dict[str, InferredFormat]:
+    """Infer the format of each column of a table, except for what the user requests."""
+    kinds = {name: request.kind for name, request in requests.items()}
     unlabelled = [name for name in table.columns if name not in table.labels]
-    columns = map_columns(infer_column, (table.columns[name] for name in unlabelled))
+    columns = map_columns(
+        infer_column, (table.columns[name] for name in unlabelled), map(kinds.get, unlabelled)
+    )
     inferred = dict.fromkeys(table.columns, InferredColumn("category"))
     inferred.update(zip(unlabelled, columns, strict=True))
     num_proven = Counter(column.number_style.decimal_mark for column in inferred.values())
@@ -93,31 +100,37 @@ def infer_formats(table: Table) -> dict[str, InferredFormat]:
     orders = {column.order for column in inferred.values()} - {""}
     order: DateOrder = orders.pop() if len(orders) == 1 else ""
     return {
-        name: _format_of(column, decimal_mark, order, table.separator)
+        name: _format_of(column, decimal_mark, order, table.separator, requests.get(name))
         for name, column in inferred.items()
     }
 
 
-def infer_format(column: AnyCells) -> InferredFormat:
+def infer_format(column: AnyCells, request: KindRequest | None = None) -> InferredFormat:
     """Infer the format of a single column."""
-    return infer_formats(Table({"": column}))[""]
+    return infer_formats(Table({"": column}), {"": request} if request else NO_REQUESTS)[""]
 
 
 def _format_of(
-    column: InferredColumn, decimal_mark: DecimalMark | None, order: DateOrder, separator: str
+    column: InferredColumn,
+    decimal_mark: DecimalMark | None,
+    order: DateOrder,
+    separator: str,
+    request: KindRequest | None,
 ) -> InferredFormat:
     if column.kind == "time":
-        form = CellFormat(
-            "time", order=column.order or order or ("mdy" if column.ambiguous_order else "")
-        )
+        order = (request and request.order) or column.order or order
+        form = CellFormat("time", order=order or ("mdy" if column.ambiguous_order else ""))
         undecided = column.ambiguous_order and not order
         return InferredFormat(
             form, _explain(column.example, form, "no cell proves the order" * undecided), undecided
         )
-    if column.kind == "category":
-        return InferredFormat(CellFormat("category"))
+    if column.kind != "number":
+        return InferredFormat(CellFormat(column.kind))
     decimal, reason = choose_decimal_mark(column.number_style, decimal_mark, separator)
-    form = CellFormat("number", decimal, main_unit(column.number_style.units, MIN_SHARE_OF_KIND))
+    if request and request.decimal:
+        decimal, reason = request.decimal, ""
+    unit = main_unit(column.number_style.units, MIN_SHARE_OF_KIND)
+    form = CellFormat("number", decimal, (request and request.unit) or unit)
     return InferredFormat(form, _explain(column.example, form, reason))
 
 
@@ -127,8 +140,13 @@ def _explain(example: bytes, form: CellFormat, reason: str) -> str:
     value = parse_cell(example, form)
     if np.isnan(value):
         return ""
-    shown = format_time(value) if form.kind == "time" else f"{value:.15g}"
+    shown = describe_value(value, form)
     return f"{example.decode('utf-8', 'replace')!r} read as {shown}" + f" ({reason})" * bool(reason)
+
+
+def describe_value(value: float, form: CellFormat) -> str:
+    """Return the value of a cell as text for the user."""
+    return format_time(value) if form.kind == "time" else f"{value:.15g}"
 
 
 def parse_numbers(column: AnyCells, form: CellFormat) -> np.ndarray:

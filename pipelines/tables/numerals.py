@@ -84,14 +84,14 @@ def parse_numeral(text: str) -> Numeral | None:
         return None
     if signs and signs[0].strip() == "-":
         sign = -1
-    unit = _unit(f"{match['before'] or ''} {match['after'] or ''}")
+    unit = normalized_unit(f"{match['before'] or ''} {match['after'] or ''}")
     bound = bool(match["bound"])
     return Numeral(sign, match["digits"], match["exponent"] or "", unit, bound)
 
 
-def _unit(text: str) -> str:
+def normalized_unit(text: str) -> str:
+    """Return a unit in lower case without blanks and plural s: 1 year and 2 years are one unit."""
     unit = "".join(text.split()).rstrip(".").casefold()
-    # "1 year" and "2 years" have the same unit.
     return unit[:-1] if len(unit) > 2 and unit.endswith("s") else unit
 
 

@@ -23,6 +23,7 @@ from pipelines.tables.numerals import (
 from pipelines.tables.times import DateOrder, ParsedTime, infer_order, parse_time
 
 Kind = Literal["number", "time", "clock", "duration", "boolean", "category", "text", "list"]
+RequestedKind = Kind | Literal["ignore"]
 TEXT_KINDS: tuple[Kind, ...] = ("boolean", "category", "text", "list")
 # A column holds numbers if this share of its known cells are numbers.
 MIN_SHARE_OF_KIND = 0.9
@@ -56,21 +57,27 @@ class InferredColumn(NamedTuple):
     example: bytes = b""
 
 
-def infer_column(column: AnyCells) -> InferredColumn:
-    """Infer what a column holds from its own cells."""
+def infer_column(column: AnyCells, kind: RequestedKind | None = None) -> InferredColumn:
+    """Infer what a column holds from its own cells, and how; `kind` if the user named it."""
+    if kind == "ignore":
+        return InferredColumn("category")
+    if kind in TEXT_KINDS:
+        return InferredColumn(kind)
     if column.dtype != object:
-        return InferredColumn("time" if column.dtype.kind == "M" else "number")
+        return InferredColumn(kind or ("time" if column.dtype.kind == "M" else "number"))
     plain = raw.numbers_of(column)
     unparsed = np.flatnonzero(~np.isfinite(plain))
     counts = raw.distinct_of(column, unparsed).counts() if len(unparsed) else Counter[bytes]()
     known = {c: n for c, n in counts.items() if not is_missing(c, NUMBER_WORDS)}
     of_plain = _plain_number_style(column)
+    if kind:
+        return _as_kind(kind, known, of_plain, plain)
     if not known:
         words = len(unparsed) == len(column) and not all(
             is_missing(cell, MISSING_WORDS | INFINITY_WORDS) for cell in counts
         )
-        kind: Kind = "category" if words else "number"
-        return InferredColumn(kind, of_plain, example=of_plain.example.encode())
+        of_words: Kind = "category" if words else "number"
+        return InferredColumn(of_words, of_plain, example=of_plain.example.encode())
     likely = _possible_kinds(known, len(column) - len(unparsed))
     if "time" in likely:
         times = {cell: time for cell in known if (time := parse_time(_text(cell)))}
@@ -83,6 +90,17 @@ def infer_column(column: AnyCells) -> InferredColumn:
             _parse_numerals(known, len(column) - len(unparsed)), known, of_plain, plain
         )
     return InferredColumn("category")
+
+
+def _as_kind(
+    kind: Kind, known: Mapping[bytes, int], of_plain: NumberStyle, plain: np.ndarray
+) -> InferredColumn:
+    """Infer how the cells of a kind that the user named are written."""
+    if kind == "number":
+        numerals = {cell: numeral for cell in known if (numeral := parse_numeral(_text(cell)))}
+        return _number_column(numerals, known, of_plain, plain)[0]
+    times = {cell: (time, known[cell]) for cell in known if (time := parse_time(_text(cell)))}
+    return _as_time_column(times) if times else InferredColumn(kind)
 
 
 def _text(cell: bytes) -> str:
@@ -149,6 +167,27 @@ def _as_number_column(
     of_plain: NumberStyle,
     plain: np.ndarray,
 ) -> InferredColumn:
+    """Return a column of numbers, or of categories if too many cells are no numbers of one unit."""
+    inferred, read = _number_column(numerals, known, of_plain, plain)
+    num_plain = int(np.isfinite(plain).sum())
+    if not _covers_column(read, known, num_plain):
+        numbers = len(np.unique(plain[np.isfinite(plain)])) + len(read)
+        words = {cell: count for cell, count in known.items() if cell not in read}
+        share = (num_plain + sum(known[cell] for cell in read)) / (num_plain + sum(known.values()))
+        if share < MIN_SHARE_BESIDE_WORDS or not (
+            _words_are_exceptions(words, numbers) or _words_are_remarks(words, numbers)
+        ):
+            return InferredColumn("category")
+    return inferred
+
+
+def _number_column(
+    numerals: Mapping[bytes, Numeral],
+    known: Mapping[bytes, int],
+    of_plain: NumberStyle,
+    plain: np.ndarray,
+) -> tuple[InferredColumn, dict[bytes, Numeral]]:
+    """Return a column of numbers, and its cells that are numbers of its unit."""
     num_plain = int(np.isfinite(plain).sum())
     own = number_style((numeral, known[cell]) for cell, numeral in numerals.items())
     units = Counter(own.units) + Counter({"": num_plain})
@@ -158,14 +197,6 @@ def _as_number_column(
         for c, numeral in numerals.items()
         if unit_factor(numeral.unit, unit) == unit_factor(numeral.unit, unit)
     }
-    if not _covers_column(read, known, num_plain):
-        numbers = len(np.unique(plain[np.isfinite(plain)])) + len(read)
-        words = {cell: count for cell, count in known.items() if cell not in read}
-        share = (num_plain + sum(known[cell] for cell in read)) / (num_plain + sum(known.values()))
-        if share < MIN_SHARE_BESIDE_WORDS or not (
-            _words_are_exceptions(words, numbers) or _words_are_remarks(words, numbers)
-        ):
-            return InferredColumn("category")
     style = NumberStyle(
         of_plain.decimal_points + own.decimal_points,
         own.decimal_commas,
@@ -178,7 +209,7 @@ def _as_number_column(
         if not proven_decimal_mark(numeral.digits) and {*".,"} & {*numeral.digits}
     )
     example = next(ambiguous, next(iter(read), of_plain.example.encode()))
-    return InferredColumn("number", style, example=example)
+    return InferredColumn("number", style, example=example), read
 
 
 def _words_are_exceptions(words: Mapping[bytes, int], numbers: int) -> bool:

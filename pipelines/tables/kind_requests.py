@@ -1,0 +1,60 @@
+"""What the user says about the cells of a column, in place of what its cells prove."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from pipelines.tables.numerals import DecimalMark, normalized_unit
+from pipelines.tables.times import DATE_ORDERS, DateOrder
+from pipelines.tables.type_inference import RequestedKind
+
+DECIMAL_MARKS: dict[str, DecimalMark] = {"comma": ",", "point": "."}
+KINDS_WITH_DETAILS: tuple[RequestedKind, ...] = ("number", "time", "clock", "duration")
+
+
+class KindRequest(NamedTuple):
+    """The kind of a column, and details of its cells; the cells decide what is None or "".
+
+    Attributes:
+        kind: what its cells hold; "ignore" leaves the column out.
+        decimal: the decimal mark of its numbers.
+        unit: the unit of its numbers.
+        order: the order of day and month in its dates.
+
+    """
+
+    kind: RequestedKind
+    decimal: DecimalMark | None = None
+    unit: str = ""
+    order: DateOrder = ""
+
+
+NO_REQUESTS: Mapping[str, KindRequest] = {}
+
+
+def parse_details(kind: RequestedKind, words: Sequence[str]) -> KindRequest:
+    """Parse the details of a kind. Raises ValueError, which says what was expected."""
+    request = KindRequest(kind)
+    for word in words:
+        if kind == "number" and word in DECIMAL_MARKS:
+            request = request._replace(decimal=DECIMAL_MARKS[word])
+        elif kind == "number" and word and not request.unit:
+            request = request._replace(unit=normalized_unit(word))
+        elif kind in ("time", "clock") and word in DATE_ORDERS:
+            request = request._replace(order=next(o for o in DATE_ORDERS if o == word))
+        else:
+            raise ValueError(f"the detail {word!r} is unknown; {_expected(kind)}.")
+    return request
+
+
+def details_of(decimal: DecimalMark, unit: str, order: DateOrder) -> str:
+    """Return details of a column as text, for `parse_details`."""
+    marks = [word for word, mark in DECIMAL_MARKS.items() if mark == decimal == ","]
+    return " ".join(word for word in (*marks, unit, order) if word)
+
+
+def _expected(kind: RequestedKind) -> str:
+    if kind == "number":
+        return f"expected {' or '.join(DECIMAL_MARKS)} for the decimal mark, and one unit"
+    if kind in ("time", "clock"):
+        return f"expected {' or '.join(DATE_ORDERS)} for the order of day, month and year"
+    return "expected none for this kind"
