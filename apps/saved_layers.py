@@ -9,6 +9,7 @@ from apps.regression import layers as regression_layers
 from apps.text import layers as text_layers
 from pipelines.ids import preprocessing as ids
 from pipelines.images import preprocessing as images
+from pipelines.rows import encoders
 from pipelines.rows import preprocessing as rows
 from pipelines.texts import preprocessing as texts
 
@@ -19,6 +20,7 @@ MODULES: tuple[ModuleType, ...] = (
     ensemble_layers,
     regression_layers,
     shrinkage,
+    encoders,
     rows,
     images,
     ids,

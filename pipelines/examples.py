@@ -61,6 +61,7 @@ class Examples:
         group_hashes: the hash of each example's group, such as a customer, if the user named a
             column of groups.
         times: the time of each example, if the user named a column to split by.
+        folds: for training rows with texts the fold of each stored example, see pipelines.folds.
 
     """
 
@@ -76,6 +77,7 @@ class Examples:
     kinds: Kinds | None = None
     group_hashes: np.ndarray | None = None
     times: np.ndarray | None = None
+    folds: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -120,10 +122,14 @@ class Examples:
         return dataclasses.replace(self, rows=self.rows[positions])
 
     def gather(self, positions: Any) -> Batch:
-        """Gather a whole batch inside a TensorFlow graph; positions is an int64 vector."""
+        """Gather a whole batch inside a TensorFlow graph; positions is an int64 vector.
+
+        The folds of training rows become the feature `folds`.
+        """
         import tensorflow as tf
 
-        arrays = [*tf.nest.flatten(self.features), self.target]
+        features = self.features if self.folds is None else self.features | {"folds": self.folds}
+        arrays = [*tf.nest.flatten(features), self.target]
         gathered = tf.numpy_function(
             lambda indices: [np.asarray(array[self.rows[indices]]) for array in arrays],
             [positions],
@@ -132,7 +138,7 @@ class Examples:
         )
         for tensor, array in zip(gathered, arrays, strict=True):
             tensor.set_shape((positions.shape[0], *array.shape[1:]))
-        return Batch(tf.nest.pack_sequence_as(self.features, gathered[:-1]), gathered[-1])
+        return Batch(tf.nest.pack_sequence_as(features, gathered[:-1]), gathered[-1])
 
     def numpy(self, positions: Any = slice(None)) -> Batch:
         """Return the examples at these positions, by default all, as arrays in memory."""

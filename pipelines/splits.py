@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines import hash_splits
 from pipelines.examples import DataError, Examples
+from pipelines.folds import training_folds
 from pipelines.split_notes import copies_notes
 
 VALID_SHARE = 0.1
@@ -73,6 +74,14 @@ class Splits:
     scheme: "SplitScheme" = dataclasses.field(default_factory=lambda: HashScheme())
     reading: Any = None
     column_table: Any = None
+
+    def __post_init__(self) -> None:
+        """Give training rows, and only these, the folds of their target statistics."""
+        for name in ("train", "valid", "test"):
+            part = getattr(self, name)
+            folds = training_folds(part) if name == "train" else None
+            if folds is not None or part.folds is not None:
+                object.__setattr__(self, name, dataclasses.replace(part, folds=folds))
 
     @property
     def sizes(self) -> dict[str, int]:

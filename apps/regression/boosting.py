@@ -7,12 +7,12 @@ from threadpoolctl import threadpool_limits
 
 from apps.regression.complete_trees import DEPTH, BoostedTrees, complete_trees
 from pipelines.examples import Examples
+from pipelines.folds import NUM_FOLDS, fold_numbers
 
 MAX_TREES = 5_000  # of all outputs together
 MAX_TESTED_INPUTS = 15_000  # inputs times rounds
 MIN_ROUNDS, MAX_ROUNDS = 50, 1_000
 SMALL_TABLE_ROWS = 2_000  # fewer training examples get slower, simpler trees
-NUM_FOLDS = 5  # of a small table
 PATIENCE = 50  # iterations without a lower held-out loss
 MIN_CELLS_FOR_THREADS = 2_000_000  # of the training inputs
 ABSENT_CLASS_BIAS = -10.0  # logit of a class without examples
@@ -144,10 +144,7 @@ def folds_of(examples: Examples) -> np.ndarray | None:
     """
     if examples.times is not None:
         return None
-    group = np.arange(len(examples))
-    if examples.group_hashes is not None:
-        group = np.unique(examples.split_hashes(), return_inverse=True)[1]
-    return np.random.default_rng(0).permutation(group.max() + 1)[group] % NUM_FOLDS
+    return fold_numbers(examples)
 
 
 def _without_trees(num_classes: int, present: np.ndarray) -> BoostedTrees:

@@ -105,7 +105,7 @@ def choose_inputs(train: RowMatrices, num_classes: int) -> TreeInputs:
         for start, end in itertools.pairwise(starts.tolist())
         if end > start
     ]
-    numbers = list(range(len(prepare.numbers) + len(prepare.gaps)))
+    numbers = list(range(prepare.widths["numbers"] + len(prepare.gaps)))
     every = TreeInputs(flags, numbers, name=INPUTS)
     if len(flags) + len(numbers) <= MAX_INPUTS:
         return every

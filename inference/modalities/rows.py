@@ -12,16 +12,24 @@ from apps.app import ModalityName
 from inference import saved_graph
 from inference.inputs import Note, read_table, row_names
 from inference.named_outputs import name_outputs, named_function, predict_rows
-from inference.portable import CodeTable, Portable, as_float32, tail_model
+from inference.portable import CodeTable, Portable, RefusedError, as_float32, tail_model
 from inference.values import Predictions, as_paths, is_table, predict_table
 from pipelines.examples import Batch
 from pipelines.files import atomic_write
 from pipelines.rows.column_kinds import unreadable_cell_notes
 from pipelines.rows.column_names import rename_columns
-from pipelines.rows.packing import DTYPES, MATRICES, Kinds, of_matrix, pack_columns, unpack_columns
+from pipelines.rows.packing import (
+    DTYPES,
+    MATRICES,
+    Kind,
+    Kinds,
+    of_matrix,
+    pack_columns,
+    unpack_columns,
+)
 from pipelines.rows.reading import Reading, read_features
 from pipelines.tables.cell_formats import CellFormat, format_number
-from pipelines.tables.table import Table
+from pipelines.tables.table import Table, listed
 from training.run import Run
 
 NAME: ModalityName = "row"
@@ -73,7 +81,7 @@ def vocabularies(run: Run) -> dict[str, Any]:
     """Return the categories of each column."""
     return {
         "categories": {
-            name: list(known) for name, known in prepare_of(run.model).categories.items()
+            name: list(known) for name, known in prepare_of(run.model).known_texts.items()
         }
     }
 
@@ -83,6 +91,7 @@ def portable(run: Run) -> Portable:
     from pipelines.rows.preprocessing import stack_columns
 
     float32_model, kinds = as_float32(run.model), kinds_of(run)
+    _refuse_texts(kinds)
     offsets = prepare_of(float32_model).offsets()
     model, target = _shifted(float32_model)
     prepare = prepare_of(model)
@@ -95,8 +104,19 @@ def portable(run: Run) -> Portable:
         tf.TensorSpec([None], "int32" if MATRICES[kind] == "texts" else "float32", name)
         for name, kind in kinds.items()
     )
-    tables = {name: CodeTable(tuple(known), 0, -1) for name, known in prepare.categories.items()}
+    tables = {name: CodeTable(tuple(known), 0, -1) for name, known in prepare.known_texts.items()}
     return Portable(columns, tuple(specs), tables, offsets=offsets | {"value": target})
+
+
+def _refuse_texts(kinds: Kinds) -> None:
+    texts = [name for name, kind in kinds.items() if kind == "text"]
+    if texts:
+        raise RefusedError(
+            f"Received --format litert or onnx for a model of the free text {listed(texts)}; "
+            "expected numbers and categories alone: these formats cannot read the characters of "
+            f"a text. Export the SavedModel, or train with --drop {','.join(texts)}.",
+            reason="free text",
+        )
 
 
 def _shifted(model: Any) -> tuple[Any, float]:
@@ -129,7 +149,7 @@ def synthetic_features(run: Run) -> dict[str, np.ndarray]:
     """Return three rows from the schema: with typical, low and high values."""
     columns = (
         np.array([column["typical"].encode()] * 3, object)
-        if column["kind"] == "category"
+        if column["kind"] != "number"
         else np.array([column[part] for part in ("typical", "low", "high")])
         for column in model_info(run)["columns"]
     )
@@ -150,7 +170,7 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # n
         "columns": [
             {"name": name, "title": titles.get(name, name)}
             | (
-                _category(prepare.categories[name])
+                _texts(reading.kinds[name], prepare.known_texts[name])
                 if name in prepare.categories
                 else _number(
                     prepare.numbers[name][0],
@@ -164,9 +184,9 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # n
     }
 
 
-def _category(known: list[str]) -> dict[str, Any]:
+def _texts(kind: Kind, known: list[str]) -> dict[str, Any]:
     typical = known[0] if known else ""
-    return {"kind": "category", "typical": typical, "values": known[:MAX_LISTED_VALUES]}
+    return {"kind": kind, "typical": typical, "values": known[:MAX_LISTED_VALUES]}
 
 
 def _number(median: float, ends: list[float], samples: np.ndarray) -> dict[str, Any]:

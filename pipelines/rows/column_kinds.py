@@ -44,6 +44,8 @@ class ColumnDescription(NamedTuple):
 
 def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescription:
     """Describe a column by its inferred format."""
+    if inferred.form.kind == "text":
+        return _free_text(cells, inferred.form)
     if inferred.form.is_text:
         return _categories(cells, inferred.form)
     numbers = cell_formats.parse_numbers(cells, inferred.form)
@@ -68,6 +70,15 @@ def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescript
         missing,
         len(unreadable),
     )
+
+
+def _free_text(cells: AnyCells, form: CellFormat) -> ColumnDescription:
+    counts = raw.distinct_of(cells).counts()
+    known = {cell: count for cell, count in counts.items() if not is_missing(cell)}
+    missing = len(cells) - sum(known.values())
+    missing_note = f", {missing} missing" * bool(missing)
+    reason = CONSTANT if len(known) == 1 and not missing else ALL_MISSING if not known else ""
+    return ColumnDescription(form, f"text, {len(known)} different{missing_note}", reason)
 
 
 def _categories(cells: AnyCells, form: CellFormat) -> ColumnDescription:
@@ -136,6 +147,8 @@ def unreadable_cell_notes(
 ) -> Iterator[str]:
     """Yield notes on unreadable cells of a table and on categories unknown to training."""
     for name, form in forms.items():
+        if form.kind == "text":
+            continue
         column = features[name]
         if isinstance(column, Distinct) or column.dtype == object:
             distinct = column if isinstance(column, Distinct) else raw.distinct_of(column)

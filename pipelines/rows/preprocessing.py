@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from pipelines.examples import DataError, Examples
 from pipelines.rows.column_kinds import MIN_CATEGORY_EXAMPLES
+from pipelines.rows.encoder_fits import FittedEncoder, fit_encoders
+from pipelines.rows.encoders import FROZEN, ColumnEncoder
 from pipelines.rows.packing import Kinds, Matrix, of_matrix
 from pipelines.tables.table import listed
 
@@ -32,6 +34,7 @@ class ColumnStatistics:
     gaps: list[str]
     categories: dict[str, list[str]]
     ends: dict[str, list[float]]
+    encoders: list[FittedEncoder]
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -40,9 +43,11 @@ class PrepareColumns(keras.layers.Layer):
 
     Inputs are `numbers` [batch, n] (NaN: missing) and `texts` [batch, m], with columns in the
     order of the arguments. Outputs are `numbers` float32 [batch, n], standardised, with the
-    median in place of missing ones, and `flags` [batch, flags] of 0 or 1: one for each number
-    column with missing cells in training, one for each category of a text column. Unknown and
-    rare categories have no flag. A missing text is an ordinary category.
+    median in place of missing ones, and then the numbers of the encoders; and `flags` [batch,
+    flags] of 0 or 1: one for each number column with missing cells in training, one for each
+    category of a text column. Unknown and rare categories have no flag. A missing text is an
+    ordinary category. With training examples comes `folds` [batch], for target statistics that
+    their own targets have no part in.
 
     Numbers are centred in their own precision, float64 in training, since float32 holds a date in
     seconds only to within minutes. Texts may also be int32: indices into the categories of their
@@ -53,6 +58,7 @@ class PrepareColumns(keras.layers.Layer):
         gaps: number columns that had missing cells in training.
         categories: the categories of each text column.
         ends: the usual range of each number column, see `usual_range`; None in older layers.
+        encoders: layers of columns of free text or many categories.
 
     """
 
@@ -62,13 +68,17 @@ class PrepareColumns(keras.layers.Layer):
         gaps: list[str],
         categories: dict[str, list[str]],
         ends: dict[str, list[float]] | None = None,
+        encoders: Sequence[ColumnEncoder] = (),
         **kwargs: Any,
     ) -> None:
-        own = {"dtype": "float32", "trainable": False, "autocast": False}
-        super().__init__(**own | kwargs)
+        super().__init__(**FROZEN | kwargs)
         self.statistics = ColumnStatistics(
-            dict(numbers), list(gaps), dict(categories), dict(ends or {})
+            dict(numbers), list(gaps), dict(categories), dict(ends or {}), []
         )
+        self.encoders = tuple(encoders)
+        for encoder in self.encoders:
+            if not encoder.built:
+                encoder.build()
         self._statistics = np.array([*numbers.values()], "float64").reshape(-1, 3).T
         order = {name: index for index, name in enumerate(numbers)}
         self._gaps = np.array([order[name] for name in gaps], "int32")
@@ -82,7 +92,8 @@ class PrepareColumns(keras.layers.Layer):
     def adapted(cls, train: Examples) -> "PrepareColumns":
         """Make the layer from training examples. Raises DataError if it would have no output."""
         learned = _learn_statistics(train)
-        return cls(learned.numbers, learned.gaps, learned.categories, learned.ends)
+        encoders = [fitted.layer() for fitted in learned.encoders]
+        return cls(learned.numbers, learned.gaps, learned.categories, learned.ends, encoders)
 
     @property
     def numbers(self) -> dict[str, list[float]]:
@@ -100,6 +111,12 @@ class PrepareColumns(keras.layers.Layer):
         return self.statistics.categories
 
     @property
+    def known_texts(self) -> dict[str, list[str]]:
+        """The texts of each text column that int32 numbers stand for."""
+        known = {encoder.column: encoder.known for encoder in self.encoders}
+        return {name: known.get(name) or texts for name, texts in self.categories.items()}
+
+    @property
     def ends(self) -> dict[str, list[float]]:
         """The usual range of each number column."""
         return self.statistics.ends
@@ -110,10 +127,16 @@ class PrepareColumns(keras.layers.Layer):
         flags = tf.concat([self._is_missing(numbers), self._category_flags(inputs["texts"])], 1)
         median, mean, scale = (tf.constant(row, numbers.dtype) for row in self._statistics)
         filled = tf.where(tf.math.is_nan(numbers), median, numbers)
+        standardised = tf.cast((filled - mean) / scale, "float32")
+        encoded = self._encoded(inputs["texts"], inputs.get("folds"))
         return {
-            "numbers": tf.cast((filled - mean) / scale, "float32"),
+            "numbers": tf.concat([standardised, *encoded], 1) if encoded else standardised,
             "flags": tf.cast(flags, "float32"),
         }
+
+    def _encoded(self, texts: Any, folds: Any) -> list[Any]:
+        order = {name: index for index, name in enumerate(self.categories)}
+        return [encoder(texts[:, order[encoder.column]], folds) for encoder in self.encoders]
 
     def _is_missing(self, numbers: Any) -> Any:
         return tf.math.is_nan(tf.gather(numbers, self._gaps, axis=1))
@@ -140,7 +163,12 @@ class PrepareColumns(keras.layers.Layer):
             name: [median - offsets[name], mean - offsets[name], scale]
             for name, (median, mean, scale) in self.numbers.items()
         }
-        return PrepareColumns(numbers, self.gaps, self.categories, name=self.name)
+        encoders = [type(one).from_config(one.get_config()) for one in self.encoders]
+        shifted = PrepareColumns(
+            numbers, self.gaps, self.categories, encoders=encoders, name=self.name
+        )
+        shifted.set_weights(self.get_weights())
+        return shifted
 
     def compute_output_spec(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Return the specs of `numbers` and `flags`."""
@@ -153,19 +181,33 @@ class PrepareColumns(keras.layers.Layer):
     @property
     def widths(self) -> dict[str, int]:
         """Number of columns of `numbers` and of `flags`."""
-        return {"numbers": len(self.numbers), "flags": len(self.gaps) + len(self._text)}
+        encoded = sum(encoder.width for encoder in self.encoders)
+        return {
+            "numbers": len(self.numbers) + encoded,
+            "flags": len(self.gaps) + len(self._text),
+        }
 
     @property
     def origins(self) -> list[str]:
         """The source column of each number, and then of each flag."""
         texts = [*self.categories]
-        return [*self.numbers, *self.gaps, *(texts[index] for index in self._column)]
+        encoded = [encoder.column for encoder in self.encoders for _ in range(encoder.width)]
+        return [*self.numbers, *encoded, *self.gaps, *(texts[index] for index in self._column)]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""
         own = {"numbers": self.numbers, "gaps": self.gaps, "categories": self.categories}
         own |= {"ends": self.ends}
+        own["encoders"] = [keras.saving.serialize_keras_object(one) for one in self.encoders]
         return super().get_config() | own
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "PrepareColumns":
+        """Make the layer of a configuration; older ones have no encoders."""
+        stored = config.get("encoders", [])
+        return cls(
+            **config | {"encoders": [keras.saving.deserialize_keras_object(o) for o in stored]}
+        )
 
 
 def offset(mean: float, scale: float) -> float:
@@ -210,18 +252,20 @@ def _learn_statistics(train: Examples) -> ColumnStatistics:
     for name, stored in train.columns.items():
         column = stored[train.rows]
         if column.dtype == object:
-            categories[name] = _vocabulary(column)
+            is_category = (train.kinds or {}).get(name, "category") == "category"
+            categories[name] = _vocabulary(column) if is_category else []
             continue
         numbers[name], ends[name] = _statistics(column), usual_range(column)
         if np.isnan(column).any():
             gaps.append(name)
-    if not numbers and not any(categories.values()):
+    encoders = fit_encoders(train)
+    if not numbers and not any(categories.values()) and not encoders:
         raise DataError(
             f"Received columns of categories ({listed(categories)}) of which none has "
             f"{MIN_CATEGORY_EXAMPLES} training examples, so that nothing can be learnt; expected "
             "fewer, wider categories, or columns of numbers. Add examples, or correct the cells."
         )
-    return ColumnStatistics(numbers, gaps, categories, ends)
+    return ColumnStatistics(numbers, gaps, categories, ends, encoders)
 
 
 def _statistics(column: np.ndarray) -> list[float]:

@@ -30,6 +30,7 @@ from pipelines.rows.reading_notes import (
     unused_columns,
 )
 from pipelines.rows.requested_kinds import found_requests, infer_as_requested, parse_kinds
+from pipelines.rows.text_kinds import with_text_kinds
 from pipelines.split_columns import NO_SPLIT_COLUMNS, SplitColumns, SplitReader
 from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import cell_formats
@@ -107,6 +108,7 @@ def source(
     split_columns = split_columns.renamed(names).found_in(tables.train, target)
     requests = found_requests(requests, names, tables.train)
     inferred = infer_as_requested(tables.train, requests)
+    inferred |= with_text_kinds(tables.train, inferred, {target, *requests})
     unused = {name: IGNORED for name, request in requests.items() if request.kind == "ignore"}
     for name in drop:
         unused[find_column(names.get(name, name), tables.train, "--drop")] = DROPPED

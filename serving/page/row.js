@@ -168,9 +168,9 @@ function withDate(value, unit, step) {
   return Number.isNaN(date.getTime()) ? text : `${text} (${date.toISOString().slice(0, 10)})`;
 }
 
-function categoryCell({ name, title, typical, values }) {
+function categoryCell({ name, title, kind, typical, values }) {
   const known = values.includes(typical) ? values : [typical, ...values];
-  const free = known.length >= MAX_LISTED_VALUES;
+  const free = kind !== "category" || known.length >= MAX_LISTED_VALUES;
   const options = known.map((value) => h("option", { value }, value));
   const id = newId("values");
   const input = free ? h("input", { list: id }) : h("select", {}, options);

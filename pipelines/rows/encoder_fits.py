@@ -1,0 +1,155 @@
+"""Fit the encoders of columns of texts to training examples."""
+
+import dataclasses
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from pipelines.examples import Examples
+from pipelines.folds import NUM_FOLDS
+from pipelines.rows.encoders import CategoryMeans, ColumnEncoder, FoldTables, TextNumbers
+from pipelines.rows.out_of_fold import (
+    category_means,
+    ridge_fits,
+    select_by_fold,
+    target_columns,
+    training_rows,
+)
+from pipelines.rows.text_hashing import NUM_BUCKETS, bucket_rows
+
+MIN_CATEGORIES = 24  # fewer have an input of their own in every model
+MIN_CATEGORY_ROWS = 2  # training examples of a category with a mean of its own
+MAX_KNOWN_CATEGORIES = 2**17
+MAX_FITTED_TEXTS, MAX_FACTORISED_TEXTS = 30_000, 10_000
+MAX_COMPONENTS, TEXTS_PER_COMPONENT = 24, 20
+MIN_TEXTS_WITH_NGRAM = 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FittedEncoder:
+    """A fitted encoder, from which a layer can be made in any scope.
+
+    Attributes:
+        kind: class of the layer.
+        arguments: of its constructor.
+        table: its weights.
+        fold_tables: for training examples.
+        values: numbers of training examples, by which they are standardised.
+
+    """
+
+    kind: type[ColumnEncoder]
+    arguments: dict[str, Any]
+    table: np.ndarray
+    fold_tables: FoldTables
+    values: np.ndarray
+
+    def layer(self) -> ColumnEncoder:
+        """Make the layer."""
+        layer = self.kind(**self.arguments)
+        layer.build()
+        layer.table.assign(self.table)
+        layer.standardise_by(self.values)
+        layer.fold_tables = self.fold_tables.in_memory()
+        return layer
+
+
+def fit_encoders(train: Examples) -> list[FittedEncoder]:
+    """Fit an encoder for each column of free text, and of many categories."""
+    if train.folds is None:  # no texts
+        return []
+    targets, folds = target_columns(train), train.folds[train.rows]
+    found = []
+    for name, kind in (train.kinds or {}).items():
+        if kind == "text":
+            found.append(fit_text(name, train.columns[name][train.rows], targets, folds))
+        elif kind == "category":
+            found.append(fit_category(name, train.columns[name][train.rows], targets, folds))
+    return [encoder for encoder in found if encoder is not None]
+
+
+def fit_category(
+    name: str, column: np.ndarray, targets: np.ndarray, folds: np.ndarray
+) -> FittedEncoder | None:
+    """Fit means of categories; None if the column has few categories."""
+    counts = Counter(column.tolist())
+    known = sorted(
+        (text for text, count in counts.items() if count >= MIN_CATEGORY_ROWS),
+        key=lambda text: (-counts[text], text),
+    )[:MAX_KNOWN_CATEGORIES]
+    if len(known) <= MIN_CATEGORIES or not targets.shape[1]:
+        return None
+    number = {text: index for index, text in enumerate(known)}
+    codes = np.array([number.get(text, len(known)) for text in column.tolist()])
+    tables = []
+    for rows in training_rows(folds):
+        means, sizes = category_means(codes, targets, len(known), rows)
+        tables.append(np.concatenate([means, np.log1p(sizes)[:, None]], 1))
+    by_fold = np.stack(tables[:-1])
+    return FittedEncoder(
+        CategoryMeans,
+        {
+            "column": name,
+            "categories": [text.decode("utf-8", "replace") for text in known],
+            "outputs": targets.shape[1],
+        },
+        tables[-1],
+        FoldTables(by_fold),
+        by_fold[folds, codes],
+    )
+
+
+def fit_text(
+    name: str, column: np.ndarray, targets: np.ndarray, folds: np.ndarray
+) -> FittedEncoder | None:
+    """Fit components and linear predictions of texts; None if no run of characters repeats."""
+    sample = np.arange(0, len(column), -(-len(column) // MAX_FITTED_TEXTS))
+    tf_idf, idf, used = tf_idf_of(column[sample])
+    if not len(used):
+        return None
+    components = singular_vectors(tf_idf)
+    kernels, biases = ridge_fits(tf_idf, targets[sample], folds[sample])
+    linear = np.stack([tf_idf @ kernel for kernel in kernels[:-1]], 1) + (biases[:-1] - biases[-1])
+    values = [tf_idf @ components, select_by_fold(linear, folds[sample])]
+
+    def table(*vectors: np.ndarray) -> np.ndarray:
+        rows = np.concatenate([idf[:, None], *vectors], 1) * idf[:, None]
+        full = np.zeros((NUM_BUCKETS + 1, rows.shape[1]), "float32")
+        full[used] = rows
+        return full
+
+    return FittedEncoder(
+        TextNumbers,
+        {"column": name, "components": components.shape[1], "outputs": targets.shape[1]},
+        table(components, kernels[-1]),
+        FoldTables(table(components, *kernels[:-1]), biases[:-1] - biases[-1]),
+        np.concatenate(values, 1),
+    )
+
+
+def tf_idf_of(texts: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Return the tf-idf of texts, sparse [texts, used], the idf and the numbers of used buckets."""
+    rows, buckets = (np.concatenate(parts) for parts in zip(*bucket_rows(texts), strict=True))
+    shape = len(texts), NUM_BUCKETS + 1
+    counts = sparse.csr_matrix((np.ones(len(rows), "float32"), (rows, buckets)), shape)
+    num_texts = np.bincount(counts.indices, minlength=shape[1])
+    used = np.flatnonzero(num_texts >= MIN_TEXTS_WITH_NGRAM)
+    idf = 1 + np.log((1 + len(texts)) / (1 + num_texts[used]))
+    counts = counts[:, used]
+    norm = np.sqrt(counts @ idf**2)  # a repeated n-gram counts as often here
+    scaled = sparse.diags(1 / np.maximum(norm, 1e-9)) @ counts @ sparse.diags(idf)
+    return scaled.tocsr(), idf, used
+
+
+def singular_vectors(tf_idf: Any) -> np.ndarray:
+    """Return the first right singular vectors of texts, [used, components]."""
+    from sklearn.utils.extmath import randomized_svd
+
+    step = -(-tf_idf.shape[0] // MAX_FACTORISED_TEXTS)
+    sample = tf_idf[::step]
+    count = min(MAX_COMPONENTS, sample.shape[0] // TEXTS_PER_COMPONENT, sample.shape[1])
+    if not count:
+        return np.zeros((tf_idf.shape[1], 0))
+    return randomized_svd(sample, count, n_iter=2, random_state=0)[2].T
