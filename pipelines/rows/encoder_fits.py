@@ -8,7 +8,6 @@ import numpy as np
 from scipy import sparse
 
 from pipelines.examples import Examples
-from pipelines.folds import NUM_FOLDS
 from pipelines.rows.encoders import CategoryMeans, ColumnEncoder, FoldTables, TextNumbers
 from pipelines.rows.out_of_fold import (
     category_means,

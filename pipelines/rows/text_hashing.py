@@ -1,4 +1,4 @@
-"""Hash the runs of characters of texts into buckets, by operations that small runtimes also have."""
+"""Hash runs of characters of texts into buckets, by operations that small runtimes have too."""
 
 from collections.abc import Iterator
 from typing import Any
