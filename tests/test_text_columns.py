@@ -24,7 +24,21 @@ from pipelines.splits import Splits
 from pipelines.tables.cells import Cells
 from pipelines.tables.table import Table, Tables
 
-WORDS = ["red", "green", "blue", "grey", "black", "white", "small", "large", "round", "flat", "old", "new", "warm", "cold", "fast", "slow"]
+WORDS = [
+    "red",
+    "green",
+    "blue",
+    "grey",
+    "black",
+    "white",
+    "small",
+    "large",
+    "round",
+    "flat",
+    "old",
+    "new",
+]
+WORDS += ["warm", "cold", "fast", "slow"]
 
 
 def _sentences(count: int, seed: int = 0) -> list[str]:
