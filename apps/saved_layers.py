@@ -9,7 +9,7 @@ from apps.regression import layers as regression_layers
 from apps.text import layers as text_layers
 from pipelines.ids import preprocessing as ids
 from pipelines.images import preprocessing as images
-from pipelines.rows import encoders
+from pipelines.rows import encoders, list_items
 from pipelines.rows import preprocessing as rows
 from pipelines.texts import preprocessing as texts
 
@@ -21,6 +21,7 @@ MODULES: tuple[ModuleType, ...] = (
     regression_layers,
     shrinkage,
     encoders,
+    list_items,
     rows,
     images,
     ids,

@@ -16,10 +16,12 @@ from pipelines.folds import NUM_FOLDS, training_folds
 from pipelines.rows import reading
 from pipelines.rows.encoder_fits import fit_text
 from pipelines.rows.encoders import CategoryMeans, TextNumbers
+from pipelines.rows.list_forms import ListForm
+from pipelines.rows.list_items import ListItems
 from pipelines.rows.packing import pack_columns
 from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.rows.text_hashing import MAX_CHARACTERS, hash_ngrams, to_code_points
-from pipelines.rows.text_kinds import is_free_text
+from pipelines.rows.text_kinds import kind_of
 from pipelines.splits import Splits
 from pipelines.tables.cells import Cells
 from pipelines.tables.table import Table, Tables
@@ -78,7 +80,7 @@ def _numbers(prepare: PrepareColumns, examples: Examples) -> np.ndarray:
     ],
 )
 def test_free_text_is_told_from_categories_and_identifiers(cells: list[str], expected: bool):
-    assert is_free_text(Cells.of(cell.encode() for cell in cells)) is expected
+    assert (kind_of(Cells.of(cell.encode() for cell in cells)) == "text") is expected
 
 
 def test_reading_finds_free_text_and_leaves_out_identifiers():
@@ -174,9 +176,11 @@ def test_each_class_has_a_linear_prediction_up_to_a_limit(classes: int, outputs:
     texts = _sentences(900)
     target = np.arange(900, dtype="int64") % classes
     splits = _splits({"text": ("text", texts)}, target)
-    (encoder,) = PrepareColumns.adapted(splits.train).encoders
+    prepare = PrepareColumns.adapted(splits.train)
+    (encoder,) = prepare.encoders
     assert isinstance(encoder, TextNumbers)
     assert encoder.outputs == outputs
+    assert _numbers(prepare, splits.train).shape == (450, encoder.components + outputs)
 
 
 def test_many_categories_have_means_and_few_have_none():
@@ -243,19 +247,24 @@ def test_rows_of_numbers_have_no_folds():
 def test_a_saved_layer_gives_the_same_numbers(tmp_path):
     texts = _sentences(400)
     splits = _splits(
-        {"text": ("text", texts), "shop": ("category", [f"s{k % 50}" for k in range(400)])},
+        {
+            "text": ("text", texts),
+            "shop": ("category", [f"s{k % 50}" for k in range(400)]),
+            "tags": ("list", [text.replace(" ", "|") for text in texts]),
+        },
         np.arange(400.0),
     )
     prepare = PrepareColumns.adapted(splits.train)
     raw = {
         "numbers": keras.Input((0,), dtype="float64", name="numbers"),
-        "texts": keras.Input((2,), dtype="string", name="texts"),
+        "texts": keras.Input((3,), dtype="string", name="texts"),
     }
     keras.Model(raw, prepare(raw)).save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras", compile=False)
     batch = {name: tf.constant(part) for name, part in splits.test.numpy().features.items()}
     for layer in (loaded, prepare.shifted()):
-        np.testing.assert_array_equal(layer(batch)["numbers"], prepare(batch)["numbers"])
+        for name, part in prepare(batch).items():
+            np.testing.assert_array_equal(layer(batch)[name], part)
 
 
 @pytest.mark.parametrize("text", ["", " ", "x"])
@@ -263,6 +272,61 @@ def test_texts_without_repeated_characters_have_no_encoder(text: str):
     column = np.array([text.encode()] + [b""] * 40, object)
     folds = np.arange(41) % NUM_FOLDS
     assert fit_text("x", column, np.zeros((41, 1)), folds) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "form"),
+    [
+        ("{}|{}", ("|", False)),
+        ("{}; {}", (";", False)),
+        ("{}, {}", (",", False)),
+        ('["{}","{}"]', (",", True)),
+        ("['{}', '{}']", (",", True)),
+    ],
+)
+def test_lists_have_a_flag_for_each_frequent_item_and_their_number(pattern: str, form: tuple):
+    random = np.random.default_rng(0)
+    pairs = [random.choice(WORDS[:8], 2, replace=False) for _ in range(200)]
+    texts = [pattern.format(*pair) for pair in pairs]
+    texts[:4] = [pattern.format("rare", "red"), "", "red", "[]" if form[1] else "blue"]
+    assert kind_of(Cells.of(text.encode() for text in texts)) == "list"
+    splits = _splits({"tags": ("list", texts)}, np.array(["red" in text for text in texts], float))
+    prepare = PrepareColumns.adapted(splits.train)
+    (encoder,) = prepare.encoders
+    assert isinstance(encoder, ListItems)
+    assert encoder.form == form
+    assert {*encoder.known} == {*WORDS[:8]}
+    assert prepare.origins == ["tags"] * 9
+    arrays = RowMatrices(prepare, splits.train).arrays()
+    assert arrays["flags"][:3].sum(1).tolist() == [1, 0, 1]
+    expected = [len(ListForm(*form).split(text.encode())) for text in texts[:100]]
+    assert expected[:4] == [2, 0, 1, 0 if form[1] else 1]
+    np.testing.assert_allclose(
+        arrays["numbers"][:, 0] * np.std(expected) + np.mean(expected), expected, atol=1e-5
+    )
+    red = encoder.known.index("red")
+    np.testing.assert_array_equal(arrays["flags"][:, red], ["red" in text for text in texts[:100]])
+    trees = fit_trees(RowMatrices(prepare, splits.train), RowMatrices(prepare, splits.valid), 0)
+    assert 0 in [index - 1 - red for index in trees.inputs.numbers]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"Miller {k}, Mrs. Ann {k}" for k in range(60)],  # items do not repeat
+        ["red, blue", "blue"] * 30,  # two categories
+        [f"{a}-{b}" for a in WORDS[:6] for b in WORDS[:6]],  # no separator
+        [", ".join(_sentences(2, k)) for k in range(60)],  # sentences
+    ],
+)
+def test_texts_whose_parts_do_not_repeat_are_no_lists(texts: list[str]):
+    assert kind_of(Cells.of(text.encode() for text in texts)) != "list"
+
+
+def test_lists_of_one_item_have_its_flag():
+    texts = [["red", "blue", "green"][k % 3] for k in range(60)]
+    prepare = PrepareColumns.adapted(_splits({"tags": ("list", texts)}, np.arange(60.0)).train)
+    assert prepare.widths == {"numbers": 1, "flags": 3}
 
 
 def test_a_column_of_empty_texts_alone_is_refused():
@@ -273,4 +337,4 @@ def test_a_column_of_empty_texts_alone_is_refused():
 
 def test_formats_without_characters_refuse_free_text():
     with pytest.raises(RefusedError, match="--drop title,note"):
-        _refuse_texts({"title": "text", "x": "number", "note": "text"})
+        _refuse_texts({"title": "text", "x": "number", "note": "list"})

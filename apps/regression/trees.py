@@ -105,7 +105,12 @@ def choose_inputs(train: RowMatrices, num_classes: int) -> TreeInputs:
         for start, end in itertools.pairwise(starts.tolist())
         if end > start
     ]
-    numbers = list(range(prepare.widths["numbers"] + len(prepare.gaps)))
+    # Flags of gaps are inputs as they are, and those of items of lists, which come last.
+    first = prepare.widths["numbers"]
+    numbers = [
+        *range(first + len(prepare.gaps)),
+        *range(first + int(starts[-1]), sum(prepare.widths.values())),
+    ]
     every = TreeInputs(flags, numbers, name=INPUTS)
     if len(flags) + len(numbers) <= MAX_INPUTS:
         return every

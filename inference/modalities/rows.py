@@ -109,13 +109,13 @@ def portable(run: Run) -> Portable:
 
 
 def _refuse_texts(kinds: Kinds) -> None:
-    texts = [name for name, kind in kinds.items() if kind == "text"]
+    texts = [name for name, kind in kinds.items() if kind in ("text", "list")]
     if texts:
         raise RefusedError(
-            f"Received --format litert or onnx for a model of the free text {listed(texts)}; "
-            "expected numbers and categories alone: these formats cannot read the characters of "
+            f"Received --format litert or onnx for texts or lists in {listed(texts)}; expected "
+            "numbers and categories alone: these formats cannot read the characters of "
             f"a text. Export the SavedModel, or train with --drop {','.join(texts)}.",
-            reason="free text",
+            reason="free text or lists",
         )
 
 

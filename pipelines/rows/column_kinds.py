@@ -44,8 +44,8 @@ class ColumnDescription(NamedTuple):
 
 def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescription:
     """Describe a column by its inferred format."""
-    if inferred.form.kind == "text":
-        return _free_text(cells, inferred.form)
+    if inferred.form.kind in ("text", "list"):
+        return _texts(cells, inferred.form)
     if inferred.form.is_text:
         return _categories(cells, inferred.form)
     numbers = cell_formats.parse_numbers(cells, inferred.form)
@@ -72,13 +72,13 @@ def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescript
     )
 
 
-def _free_text(cells: AnyCells, form: CellFormat) -> ColumnDescription:
-    counts = raw.distinct_of(cells).counts()
+def _texts(cells: AnyCells, form: CellFormat) -> ColumnDescription:
+    counts = parse_texts(cells).counts()
     known = {cell: count for cell, count in counts.items() if not is_missing(cell)}
     missing = len(cells) - sum(known.values())
     missing_note = f", {missing} missing" * bool(missing)
     reason = CONSTANT if len(known) == 1 and not missing else ALL_MISSING if not known else ""
-    return ColumnDescription(form, f"text, {len(known)} different{missing_note}", reason)
+    return ColumnDescription(form, f"{form.kind}, {len(known)} different{missing_note}", reason)
 
 
 def _categories(cells: AnyCells, form: CellFormat) -> ColumnDescription:
@@ -147,7 +147,7 @@ def unreadable_cell_notes(
 ) -> Iterator[str]:
     """Yield notes on unreadable cells of a table and on categories unknown to training."""
     for name, form in forms.items():
-        if form.kind == "text":
+        if form.kind in ("text", "list"):
             continue
         column = features[name]
         if isinstance(column, Distinct) or column.dtype == object:

@@ -8,7 +8,10 @@ import numpy as np
 from scipy import sparse
 
 from pipelines.examples import Examples
+from pipelines.rows.column_kinds import MIN_CATEGORY_EXAMPLES
 from pipelines.rows.encoders import CategoryMeans, ColumnEncoder, FoldTables, TextNumbers
+from pipelines.rows.list_forms import ListForm, count_items
+from pipelines.rows.list_items import ListItems
 from pipelines.rows.out_of_fold import (
     category_means,
     ridge_fits,
@@ -21,6 +24,7 @@ from pipelines.rows.text_hashing import NUM_BUCKETS, bucket_rows
 MIN_CATEGORIES = 24  # fewer have an input of their own in every model
 MIN_CATEGORY_ROWS = 2  # training examples of a category with a mean of its own
 MAX_KNOWN_CATEGORIES = 2**17
+MAX_ITEMS = 100  # of lists that have a flag
 MAX_FITTED_TEXTS, MAX_FACTORISED_TEXTS = 30_000, 10_000
 MAX_COMPONENTS, TEXTS_PER_COMPONENT = 24, 20
 MIN_TEXTS_WITH_NGRAM = 2
@@ -33,40 +37,62 @@ class FittedEncoder:
     Attributes:
         kind: class of the layer.
         arguments: of its constructor.
-        table: its weights.
-        fold_tables: for training examples.
         values: numbers of training examples, by which they are standardised.
+        table: its weights, if it has any.
+        fold_tables: for training examples, if it has statistics of the target.
 
     """
 
     kind: type[ColumnEncoder]
     arguments: dict[str, Any]
-    table: np.ndarray
-    fold_tables: FoldTables
     values: np.ndarray
+    table: np.ndarray | None = None
+    fold_tables: FoldTables | None = None
 
     def layer(self) -> ColumnEncoder:
         """Make the layer."""
         layer = self.kind(**self.arguments)
         layer.build()
-        layer.table.assign(self.table)
         layer.standardise_by(self.values)
-        layer.fold_tables = self.fold_tables.in_memory()
+        if self.fold_tables is not None:
+            layer.table.assign(self.table)
+            layer.fold_tables = self.fold_tables.in_memory()
         return layer
 
 
 def fit_encoders(train: Examples) -> list[FittedEncoder]:
-    """Fit an encoder for each column of free text, and of many categories."""
+    """Fit an encoder for each column of free text, lists or many categories."""
     if train.folds is None:  # no texts
         return []
     targets, folds = target_columns(train), train.folds[train.rows]
     found = []
     for name, kind in (train.kinds or {}).items():
-        if kind == "text":
-            found.append(fit_text(name, train.columns[name][train.rows], targets, folds))
-        elif kind == "category":
-            found.append(fit_category(name, train.columns[name][train.rows], targets, folds))
+        if kind in ("category", "text", "list"):
+            column = train.columns[name][train.rows]
+            if kind == "list":
+                found.append(fit_list(name, column))
+            else:
+                fit = fit_text if kind == "text" else fit_category
+                found.append(fit(name, column, targets, folds))
     return [encoder for encoder in found if encoder is not None]
+
+
+def fit_list(name: str, column: np.ndarray) -> FittedEncoder:
+    """Find the frequent items of lists."""
+    sample = column[:: -(-len(column) // MAX_FITTED_TEXTS)].tolist()
+    form = ListForm.of(sample)
+    counts = count_items(sample, form)
+    ranked = sorted(counts, key=lambda item: (-counts[item], item))
+    items = [item for item in ranked if counts[item] >= MIN_CATEGORY_EXAMPLES][:MAX_ITEMS]
+    return FittedEncoder(
+        ListItems,
+        {
+            "column": name,
+            "items": [item.decode("utf-8", "replace") for item in items],
+            "form": [*form],
+        },
+        np.array([[len(form.split(text))] for text in sample], "float64"),
+    )
 
 
 def fit_category(
@@ -94,9 +120,9 @@ def fit_category(
             "categories": [text.decode("utf-8", "replace") for text in known],
             "outputs": targets.shape[1],
         },
+        by_fold[folds, codes],
         tables[-1],
         FoldTables(by_fold),
-        by_fold[folds, codes],
     )
 
 
@@ -122,9 +148,9 @@ def fit_text(
     return FittedEncoder(
         TextNumbers,
         {"column": name, "components": components.shape[1], "outputs": targets.shape[1]},
+        np.concatenate(values, 1),
         table(components, kernels[-1]),
         FoldTables(table(components, *kernels[:-1]), biases[:-1] - biases[-1]),
-        np.concatenate(values, 1),
     )
 
 

@@ -1,9 +1,11 @@
-"""Layers that turn one column of texts into standardised numbers.
+"""Layers that turn one column of texts into standardised numbers, and flags.
 
 Training examples come with the number of their fold, and get target statistics of the other folds.
 """
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -37,6 +39,31 @@ class FoldTables:
             return FoldTables(tf.constant(self.table, "float32"), bias)
 
 
+class Numbering:
+    """Numbers the texts of a list, inside a graph."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
+
+    @functools.cached_property
+    def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Hashes in ascending order, and the number of the text of each."""
+        with tf.init_scope():  # once, not in every batch
+            known = tf.constant(self.texts, tf.string)
+            hashes = tf.strings.to_hash_bucket_fast(known, NUM_HASHES).numpy()
+        order = np.argsort(hashes)
+        return hashes[order], order.astype("int32")
+
+    def numbers(self, texts: Any) -> Any:
+        """Return the number of each text [n], int32; -1 for others."""
+        if not self.texts:
+            return tf.fill(tf.shape(texts), -1)
+        hashes, number = self._sorted
+        own = tf.strings.to_hash_bucket_fast(texts, NUM_HASHES)
+        place = tf.minimum(tf.searchsorted(hashes, own), len(hashes) - 1)
+        return tf.where(tf.gather(hashes, place) == own, tf.gather(number, place), -1)
+
+
 class ColumnEncoder(keras.layers.Layer):
     """Numbers of a column [batch, width], standardised by the training examples.
 
@@ -50,6 +77,15 @@ class ColumnEncoder(keras.layers.Layer):
         super().__init__(**FROZEN | kwargs)
         self.column, self.width = column, width
         self.fold_tables: FoldTables | None = None  # only in training
+
+    @property
+    def num_flags(self) -> int:
+        """Number of flags besides the numbers."""
+        return 0
+
+    def flags(self, cells: Any) -> Any:
+        """Return flags float32 [batch, num_flags] of texts."""
+        return tf.zeros([tf.shape(cells)[0], 0])
 
     @property
     def known(self) -> list[str]:
@@ -120,7 +156,7 @@ class TextNumbers(ColumnEncoder):
             num_segments=tf.shape(buckets)[0],
         )
         numbers = tf.math.divide_no_nan(sums[:, 1:], tf.sqrt(sums[:, :1]))
-        if by_fold is None:
+        if by_fold is None or not self.outputs:
             return numbers
         linear = tf.reshape(numbers[:, self.components :], [-1, *by_fold.bias.shape])
         linear = tf.gather(linear + by_fold.bias, folds, batch_dims=1)
@@ -130,14 +166,6 @@ class TextNumbers(ColumnEncoder):
         """Return the arguments of __init__."""
         own = {"column": self.column, "components": self.components, "outputs": self.outputs}
         return super().get_config() | own
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SortedHashes:
-    """Hashes of categories in ascending order, and the number of the category of each."""
-
-    values: np.ndarray
-    numbers: np.ndarray
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -157,7 +185,7 @@ class CategoryMeans(ColumnEncoder):
     def __init__(self, column: str, categories: list[str], outputs: int, **kwargs: Any) -> None:
         super().__init__(column, outputs + 1, **kwargs)
         self.categories, self.outputs = tuple(categories), outputs
-        self.hashes: SortedHashes | None = None
+        self.numbering = Numbering(self.categories)
 
     @property
     def known(self) -> list[str]:
@@ -171,25 +199,12 @@ class CategoryMeans(ColumnEncoder):
 
     def encode(self, cells: Any, folds: Any) -> Any:
         """Look up texts [batch], or their int32 numbers."""
-        codes = self._number(cells) if cells.dtype == tf.string else cells
+        codes = self.numbering.numbers(cells) if cells.dtype == tf.string else cells
         is_known = (codes >= 0) & (codes < len(self.categories))
         codes = tf.where(is_known, codes, len(self.categories))
         if folds is not None and self.fold_tables is not None:
             return tf.gather_nd(self.fold_tables.table, tf.stack([folds, codes], 1))
         return tf.gather(tf.convert_to_tensor(self.table), codes)
-
-    def _number(self, texts: Any) -> Any:
-        """Return the number of each text among the categories; -1 for others."""
-        if self.hashes is None:
-            with tf.init_scope():  # once, not in every batch
-                known = tf.constant(self.categories, tf.string)
-                hashes = tf.strings.to_hash_bucket_fast(known, NUM_HASHES).numpy()
-            order = np.argsort(hashes)
-            self.hashes = SortedHashes(hashes[order], order.astype("int32"))
-        own = tf.strings.to_hash_bucket_fast(texts, NUM_HASHES)
-        place = tf.minimum(tf.searchsorted(self.hashes.values, own), len(self.categories) - 1)
-        is_known = tf.gather(self.hashes.values, place) == own
-        return tf.where(is_known, tf.gather(self.hashes.numbers, place), -1)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of __init__."""

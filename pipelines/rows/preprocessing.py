@@ -45,9 +45,9 @@ class PrepareColumns(keras.layers.Layer):
     order of the arguments. Outputs are `numbers` float32 [batch, n], standardised, with the
     median in place of missing ones, and then the numbers of the encoders; and `flags` [batch,
     flags] of 0 or 1: one for each number column with missing cells in training, one for each
-    category of a text column. Unknown and rare categories have no flag. A missing text is an
-    ordinary category. With training examples comes `folds` [batch], for target statistics that
-    their own targets have no part in.
+    category of a text column, and those of the encoders. Unknown and rare categories have no
+    flag. A missing text is an ordinary category. Training examples have also
+    `folds` [batch]: their target statistics are those of the other folds.
 
     Numbers are centred in their own precision, float64 in training, since float32 holds a date in
     seconds only to within minutes. Texts may also be int32: indices into the categories of their
@@ -58,7 +58,7 @@ class PrepareColumns(keras.layers.Layer):
         gaps: number columns that had missing cells in training.
         categories: the categories of each text column.
         ends: the usual range of each number column, see `usual_range`; None in older layers.
-        encoders: layers of columns of free text or many categories.
+        encoders: layers of columns of free text, lists or many categories.
 
     """
 
@@ -128,15 +128,18 @@ class PrepareColumns(keras.layers.Layer):
         median, mean, scale = (tf.constant(row, numbers.dtype) for row in self._statistics)
         filled = tf.where(tf.math.is_nan(numbers), median, numbers)
         standardised = tf.cast((filled - mean) / scale, "float32")
-        encoded = self._encoded(inputs["texts"], inputs.get("folds"))
-        return {
-            "numbers": tf.concat([standardised, *encoded], 1) if encoded else standardised,
-            "flags": tf.cast(flags, "float32"),
-        }
-
-    def _encoded(self, texts: Any, folds: Any) -> list[Any]:
+        flags = tf.cast(flags, "float32")
+        if not self.encoders:
+            return {"numbers": standardised, "flags": flags}
         order = {name: index for index, name in enumerate(self.categories)}
-        return [encoder(texts[:, order[encoder.column]], folds) for encoder in self.encoders]
+        cells = [inputs["texts"][:, order[encoder.column]] for encoder in self.encoders]
+        pairs = [*zip(self.encoders, cells, strict=True)]
+        encoded = [encoder(column, inputs.get("folds")) for encoder, column in pairs]
+        flagged = [encoder.flags(column) for encoder, column in pairs if encoder.num_flags]
+        return {
+            "numbers": tf.concat([standardised, *encoded], 1),
+            "flags": tf.concat([flags, *flagged], 1),
+        }
 
     def _is_missing(self, numbers: Any) -> Any:
         return tf.math.is_nan(tf.gather(numbers, self._gaps, axis=1))
@@ -182,9 +185,10 @@ class PrepareColumns(keras.layers.Layer):
     def widths(self) -> dict[str, int]:
         """Number of columns of `numbers` and of `flags`."""
         encoded = sum(encoder.width for encoder in self.encoders)
+        flagged = sum(encoder.num_flags for encoder in self.encoders)
         return {
             "numbers": len(self.numbers) + encoded,
-            "flags": len(self.gaps) + len(self._text),
+            "flags": len(self.gaps) + len(self._text) + flagged,
         }
 
     @property
@@ -192,7 +196,9 @@ class PrepareColumns(keras.layers.Layer):
         """The source column of each number, and then of each flag."""
         texts = [*self.categories]
         encoded = [encoder.column for encoder in self.encoders for _ in range(encoder.width)]
-        return [*self.numbers, *encoded, *self.gaps, *(texts[index] for index in self._column)]
+        flagged = [encoder.column for encoder in self.encoders for _ in range(encoder.num_flags)]
+        categories = [texts[index] for index in self._column]
+        return [*self.numbers, *encoded, *self.gaps, *categories, *flagged]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""

@@ -1,11 +1,13 @@
-"""Tell free text from categories."""
+"""Tell free text and lists from categories."""
 
 import dataclasses
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
+from pipelines.rows.list_forms import are_lists
 from pipelines.tables import cells as raw
 from pipelines.tables.cell_formats import InferredFormat
 from pipelines.tables.cells import AnyCells
@@ -24,27 +26,36 @@ WORD = re.compile(r"[\u2e80-\U0003ffff]{2}|[^\W\d_\u2e80-\U0003ffff]{2,}")
 def with_text_kinds(
     table: Table, inferred: Mapping[str, InferredFormat]
 ) -> dict[str, InferredFormat]:
-    """Return the formats, with the kind of free text for those categories that are."""
+    """Return the formats; categories that are free text or lists get these kinds."""
+    kinds = {
+        name: kind_of(table.columns[name])
+        for name, found in inferred.items()
+        if found.form.kind == "category" and table.columns[name].dtype == object
+    }
     return {
-        name: found._replace(form=dataclasses.replace(found.form, kind="text"))
-        if found.form.kind == "category" and is_free_text(table.columns[name])
+        name: found._replace(form=dataclasses.replace(found.form, kind=kinds[name]))
+        if name in kinds
         else found
         for name, found in inferred.items()
     }
 
 
-def is_free_text(cells: AnyCells) -> bool:
-    """Whether most cells of a column differ and have several words."""
-    if cells.dtype != object:
-        return False
+def kind_of(cells: AnyCells) -> Literal["list", "text", "category"]:
+    """Tell lists and free text from categories."""
     distinct = raw.distinct_of(cells)
-    known = np.array([not is_missing(cell) for cell in distinct.values], bool)
-    num_known = int(known[distinct.codes].sum())
-    texts = distinct.values[known]
-    if len(texts) < max(MIN_DISTINCT_TEXTS, MIN_DISTINCT_SHARE * num_known):
-        return False
-    sample = texts[:: -(-len(texts) // MAX_SAMPLED_TEXTS)].tolist()
-    with_words = sum(
-        len(WORD.findall(text.decode("utf-8", "replace"))) >= MIN_WORDS for text in sample
-    )
-    return with_words >= MIN_SHARE_WITH_WORDS * len(sample)
+    is_known = np.array([not is_missing(cell) for cell in distinct.values], bool)
+    counts = np.bincount(distinct.codes, minlength=len(is_known))[is_known]
+    texts = distinct.values[is_known]
+    step = -(-len(texts) // MAX_SAMPLED_TEXTS) or 1
+    sample, rows = texts[::step].tolist(), counts[::step].tolist()
+    if are_lists(sample, rows):
+        return "list"
+    is_text = len(texts) >= max(MIN_DISTINCT_TEXTS, MIN_DISTINCT_SHARE * counts.sum())
+    return "text" if is_text and _have_words(sample) else "category"
+
+
+def _have_words(texts: list[bytes]) -> bool:
+    """Whether most texts have several words."""
+    decoded = (text.decode("utf-8", "replace") for text in texts)
+    with_words = sum(len(WORD.findall(text)) >= MIN_WORDS for text in decoded)
+    return with_words >= MIN_SHARE_WITH_WORDS * len(texts)
