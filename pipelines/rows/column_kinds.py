@@ -78,7 +78,8 @@ def _texts(cells: AnyCells, form: CellFormat) -> ColumnDescription:
     missing = len(cells) - sum(known.values())
     missing_note = f", {missing} missing" * bool(missing)
     reason = CONSTANT if len(known) == 1 and not missing else ALL_MISSING if not known else ""
-    return ColumnDescription(form, f"{form.kind}, {len(known)} different{missing_note}", reason)
+    description = f"{form.kind}, {len(known)} different{missing_note}"
+    return ColumnDescription(form, description, reason, missing, distinct=len(known))
 
 
 def _categories(cells: AnyCells, form: CellFormat) -> ColumnDescription:
@@ -91,8 +92,6 @@ def _categories(cells: AnyCells, form: CellFormat) -> ColumnDescription:
     reason = ""
     if len(known_counts) == 1 and not missing:
         reason = CONSTANT
-    elif form.kind in ("text", "list"):
-        reason = "" if known_counts else ALL_MISSING
     elif len(known_counts) == sum(known_counts) >= MIN_ID_ROWS:
         reason = ALL_DISTINCT
     elif max(missing, *known_counts, 0) < MIN_CATEGORY_EXAMPLES:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import numpy as np
@@ -24,13 +24,18 @@ WORD = re.compile(r"[\u2e80-\U0003ffff]{2}|[^\W\d_\u2e80-\U0003ffff]{2,}")
 
 
 def with_text_kinds(
-    table: Table, inferred: Mapping[str, InferredFormat]
+    table: Table, inferred: Mapping[str, InferredFormat], others: Collection[str]
 ) -> dict[str, InferredFormat]:
-    """Return the formats; categories that are free text or lists get these kinds."""
+    """Return the formats; categories that are free text or lists get these kinds.
+
+    `others` are columns whose kind is known.
+    """
     kinds = {
         name: kind_of(table.columns[name])
         for name, found in inferred.items()
-        if found.form.kind == "category" and table.columns[name].dtype == object
+        if found.form.kind == "category"
+        and name not in others
+        and table.columns[name].dtype == object
     }
     return {
         name: found._replace(form=dataclasses.replace(found.form, kind=kinds[name]))
