@@ -65,7 +65,7 @@ def fit_encoders(train: Examples) -> list[FittedEncoder]:
     if train.folds is None:  # no texts
         return []
     targets, folds = target_columns(train), train.folds[train.rows]
-    found = []
+    found: list[FittedEncoder | None] = []
     for name, kind in (train.kinds or {}).items():
         if kind in ("category", "text", "list"):
             column = train.columns[name][train.rows]
