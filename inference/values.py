@@ -2,14 +2,14 @@
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from inference.inputs import Note, UnreadableError
 from pipelines import frames
 
-TABLE_FILE = "rows.csv"  # the temporary file of a table
+TABLE_FILE = "rows.feather"  # the temporary file of a table
 
 Predictions = list[dict[str, Any]]
 
@@ -52,17 +52,17 @@ def numbered(predictions: Predictions, numbers: Iterable[int]) -> Predictions:
 def predict_table(
     values: Any, predict: Callable[[list[str], Note], Predictions], note: Note
 ) -> Predictions:
-    """Predict the rows of a table as those of a CSV file; `input` is the number of the row."""
+    """Predict the rows of a table as those of a file; `input` is the number of the row."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / TABLE_FILE
-        numbers = frames.write_table(values, path)
-        return numbered(predict([str(path)], note_of_rows(note)), numbers)
+        numbers = frames.write_table(values, path).tolist()
+        return numbered(predict([str(path)], note_of_rows(note, numbers)), numbers)
 
 
-def note_of_rows(note: Note) -> Note:
+def note_of_rows(note: Note, numbers: Sequence[int]) -> Note:
     """Return a note that names the rows of a table, since the user has not seen its file."""
 
-    def row(line: re.Match[str]) -> str:
-        return f"row {int(line[1]) - frames.FIRST_LINE}"
+    def row(record: re.Match[str]) -> str:
+        return f"row {numbers[int(record[1])]}"
 
-    return lambda text: note(re.sub(rf"\b{re.escape(TABLE_FILE)} line (\d+)", row, text))
+    return lambda text: note(re.sub(r"\brecord (\d+)", row, text))

@@ -1,27 +1,27 @@
 """Store data frames and arrays in files, so that they can be given in place of a data address.
 
-A table becomes a CSV file and images become an .npz archive, named by the digest of its
+A table becomes a Feather file and images become an .npz archive, named by the digest of its
 content, in the user's state directory. A run names that file, so another process can evaluate,
 resume and replay it. Nothing here imports pandas or polars.
 """
 
-import csv
 import hashlib
 import os
-import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.examples import DataError
 from pipelines.files import atomic_write, state_directory
 
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
 DATA_FOLDER = "data"  # in the state directory
-FIRST_LINE = 3  # of the rows in the file of a table, after the separator and the names
 EXPECTED = "expected a data frame, a dict of columns, a list of dicts, or images and labels (x, y)"
 SCALARS = (str, int, float)
 MISSING = {"NAType", "NaTType"}  # pandas.NA and pandas.NaT
-LINE_BREAK = re.compile(r"\r\n?|[\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 def is_data(value: Any) -> bool:
@@ -43,48 +43,107 @@ def store_as_address(data: Any, kinds: Collection[str]) -> str:
 
     """
     arrays = _arrays(data)
-    kind = "csv" if arrays is None else "npz"
+    kind = "feather" if arrays is None else "npz"
     if kind not in kinds:
         received = "a table" if arrays is None else "arrays of images"
         remedy = "class folders, as 'folder:PATH'" if "folder" in kinds else "a data frame"
         raise DataError(f"Received {received} as data; expected {remedy}.")
     if arrays is None:
-        return f"csv:{store_by_digest('.csv', lambda path: write_table(data, path))}"
+        table = arrow_table(data)
+        return f"feather:{store_by_digest('.feather', lambda path: _write_feather(table, path))}"
     return f"npz:{store_by_digest('.npz', lambda path: _write_arrays(arrays, path))}"
 
 
-def write_table(data: Any, path: Path) -> list[int]:
-    """Write a frame as a CSV file from which the same numbers are read.
+def write_table(data: Any, path: Path) -> "np.ndarray":
+    """Write the rows of a frame that have a value as a Feather file; return their numbers, from 0.
 
-    A line break within a cell becomes a blank, because a line is a row. Rows without any value
-    will not be read; returns the numbers, from 0, of the others. Raises DataError.
+    Raises DataError.
     """
-    table = columns(data)
-    with (
-        atomic_write(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="replace") as file,
-    ):
-        file.write("sep=,\n")  # no guess of the separator; the first name may begin with #
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(LINE_BREAK.sub(" ", name) for name in table)
-        cells = [[_cell(value, name) for value in column] for name, column in table.items()]
-        rows = list(zip(*cells, strict=True))
-        writer.writerows(rows)
-    return [number for number, row in enumerate(rows) if any(map(str.strip, row))]
+    import numpy as np
+
+    table = arrow_table(data)
+    known = np.zeros(table.num_rows, bool)
+    for column in table.columns:
+        known |= np.asarray(column.is_valid())
+    rows = np.flatnonzero(known)
+    with atomic_write(path) as temporary:
+        _write_feather(table if known.all() else table.take(rows), temporary)
+    return rows
 
 
-def columns(data: Any) -> dict[str, list[Any]]:
-    """Return the columns of a frame by name. Raises DataError if it is not a table."""
-    if hasattr(data, "to_pydict"):  # pyarrow
-        data = data.to_pydict()
+def _write_feather(table: "pa.Table", path: Path) -> None:
+    from pyarrow import feather
+
+    feather.write_feather(table, str(path), compression="lz4")
+
+
+def arrow_table(data: Any) -> "pa.Table":
+    """Return a frame as a table of Arrow, without its index.
+
+    Columns keep their types. A column of values of several types becomes one of texts, and
+    booleans become the texts True and False. Raises DataError if it is not a table.
+    """
+    import pyarrow as pa
+
+    table = _typed_table(data)
+    if table is None:
+        table = pa.table({name: _array(values, name) for name, values in columns(data).items()})
+    for position, field in enumerate(table.schema):
+        if pa.types.is_boolean(field.type):
+            words = [_words(chunk) for chunk in table.column(position).chunks]
+            table = table.set_column(
+                position, str(field.name), pa.chunked_array(words, pa.string())
+            )
+    return table.rename_columns(
+        [str(name) for name in table.column_names]
+    ).replace_schema_metadata()
+
+
+def _typed_table(data: Any) -> "pa.Table | None":
+    """Return a frame of pandas, polars or Arrow as a table; None for others and mixed types."""
+    import pyarrow as pa
+
+    if not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "iloc"):
+        return None
+    if hasattr(data, "columns"):
+        names = data.column_names if isinstance(data, pa.Table) else [*data.columns]
+        _require_distinct([str(name) for name in names])
+    try:
+        if hasattr(data, "iloc"):  # pandas, whose stream would hold the index
+            return pa.Table.from_pandas(data, preserve_index=False)
+        return pa.table(data)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return None
+
+
+def _words(booleans: "pa.Array") -> "pa.Array":
+    import pyarrow.compute as pc
+
+    return pc.if_else(booleans, "True", "False")
+
+
+def _array(values: Any, name: str) -> "pa.Array":
+    """Return the values of a column as an array of one type: of texts if they have several."""
+    import pyarrow as pa
+
+    try:
+        array = pa.array(values, from_pandas=True)
+        if not pa.types.is_struct(array.type) and not pa.types.is_binary(array.type):
+            return array
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        pass
+    return pa.array([_cell(value, name) or None for value in values], pa.string())
+
+
+def columns(data: Any) -> dict[str, Any]:
+    """Return the columns of a table by name. Raises DataError if it is not a table."""
     if isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
         keys = dict.fromkeys(name for row in data for name in row)
         data = {name: [row.get(name) for row in data] for name in keys}
     names = list(data.columns if hasattr(data, "columns") else data if _is_dict(data) else [])
     if not names:
         raise DataError(f"Received {type(data).__name__} as data; {EXPECTED}.")
-    if repeated := sorted({str(name) for name in names if names.count(name) > 1}):
-        raise DataError(f"Received the column {repeated[0]!r} twice; expected different names.")
+    _require_distinct([str(name) for name in names])
     table = {str(name): _values(data[name]) for name in names}
     lengths = {name: len(column) for name, column in table.items()}
     if len(set(lengths.values())) > 1:
@@ -92,34 +151,33 @@ def columns(data: Any) -> dict[str, list[Any]]:
     return table
 
 
+def _require_distinct(names: list[str]) -> None:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"Received the column {repeated[0]!r} twice; expected different names.")
+
+
 def _is_dict(data: Any) -> bool:
     return isinstance(data, Mapping)
 
 
-def _values(column: Any) -> list[Any]:
-    if getattr(getattr(column, "dtype", None), "kind", "") == "M" and hasattr(column, "tolist"):
-        import numpy as np
-
-        column = np.asarray(
-            column, "datetime64[us]"
-        )  # `tolist` would turn nanoseconds into integers
-    for method in ("to_list", "tolist"):  # of polars and pandas; of NumPy
+def _values(column: Any) -> Any:
+    """Return a column as an array of NumPy or as a list."""
+    if hasattr(column, "dtype") and hasattr(column, "ndim") and not hasattr(column, "iloc"):
+        return column
+    for method in ("to_list", "tolist"):  # of polars and pandas; of others
         if hasattr(column, method):
             return getattr(column, method)()
     return list(column)
 
 
 def _cell(value: Any, name: str) -> str:
+    """Return a value of a column of several types as a text; "" if it is missing."""
     if hasattr(value, "item") and not hasattr(value, "columns"):
         value = value.item()
     if value is None or type(value).__name__ in MISSING or value != value:
         return ""
-    if isinstance(value, float):
-        text = repr(value)
-        # A further digit: 1.234 could be a thousand, 1.2340 cannot.
-        return text + "0" * (len(text.partition(".")[2]) == 3)
     if isinstance(value, SCALARS):
-        return LINE_BREAK.sub(" ", str(value))
+        return str(value)
     if hasattr(value, "isoformat"):
         return value.isoformat(" ") if hasattr(value, "hour") else value.isoformat()
     if type(value).__name__ == "Decimal":

@@ -97,8 +97,8 @@ def predict_values(run: Run, values: Any, note: Note) -> Predictions:
     if is_table(values):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / TABLE_FILE
-            frames.write_table(values, path)
-            return predict(run, [str(path)], note_of_rows(note))
+            numbers = frames.write_table(values, path).tolist()
+            return predict(run, [str(path)], note_of_rows(note, numbers))
     predictions: Predictions = []
     for value in as_list(values, "a list of texts, or a data frame"):
         if isinstance(value, Path):
