@@ -51,6 +51,8 @@ class App(abc.ABC):
     column_fields: ClassVar[tuple[str, ...]] = ()  # fields that name table columns
     default_learning_rate: ClassVar[float] = 0.2  # of the default optimizer
     default_batch_size: ClassVar[int] = 96
+    # More training examples are sampled anew in every epoch.
+    max_epoch_examples: ClassVar[int | None] = None
     # The fields that train a model of the same kind as a baseline, by the baseline's name.
     baseline_fields: ClassVar[dict[str, dict[str, str]]] = {}
 

@@ -8,7 +8,8 @@ from scipy.special import ndtr, ndtri
 from apps.metrics import Metric, metric
 
 LEVEL = 0.95
-NUM_RESAMPLES = 1000
+NUM_RESAMPLES, MIN_RESAMPLES = 1000, 200
+MAX_DRAWS = 400_000_000  # of all resamples together: more units get fewer resamples
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 Z = float(ndtri(TAILS[1]))  # half the interval of a normal variable, in standard deviations
 
@@ -23,7 +24,8 @@ def resampled_positions(count: int, seed: int = 0) -> Iterator[np.ndarray]:
     units have the same resamples.
     """
     random = np.random.default_rng(seed)
-    for _ in range(NUM_RESAMPLES):
+    most = max(MIN_RESAMPLES, MAX_DRAWS // max(count, 1))
+    for _ in range(min(NUM_RESAMPLES, most)):
         yield random.integers(0, count, count, dtype=np.int32)
 
 

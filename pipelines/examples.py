@@ -121,6 +121,13 @@ class Examples:
         """Return a view of the examples at these positions."""
         return dataclasses.replace(self, rows=self.rows[positions])
 
+    def sample(self, count: int) -> "Examples":
+        """Return at most `count` of the examples, always the same random ones, in their order."""
+        if len(self) <= count:
+            return self
+        drawn = np.random.default_rng(0).choice(len(self), count, replace=False, shuffle=False)
+        return self.select(np.sort(drawn))
+
     def gather(self, positions: Any) -> Batch:
         """Gather a whole batch inside a TensorFlow graph; positions is an int64 vector.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DATA_FOLDER = "data"  # in the state directory
 EXPECTED = "expected a data frame, a dict of columns, a list of dicts, or images and labels (x, y)"
+ARROW_STREAM = "__arrow_c_stream__"  # a method of polars and others
 SCALARS = (str, int, float)
 MISSING = {"NAType", "NaTType"}  # pandas.NA and pandas.NaT
 
@@ -103,11 +104,10 @@ def _typed_table(data: Any) -> "pa.Table | None":
     """Return a frame of pandas, polars or Arrow as a table; None for others and mixed types."""
     import pyarrow as pa
 
-    if not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "iloc"):
+    if not hasattr(data, "columns") or not (hasattr(data, "iloc") or hasattr(data, ARROW_STREAM)):
         return None
-    if hasattr(data, "columns"):
-        names = data.column_names if isinstance(data, pa.Table) else [*data.columns]
-        _require_distinct([str(name) for name in names])
+    names = data.column_names if isinstance(data, pa.Table) else [*data.columns]
+    _require_distinct([str(name) for name in names])
     try:
         if hasattr(data, "iloc"):  # pandas, whose stream would hold the index
             return pa.Table.from_pandas(data, preserve_index=False)

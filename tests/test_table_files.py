@@ -101,6 +101,10 @@ def test_types_of_columns_are_kept():
     assert converted("a", None, "", " b ").tolist() == [b"a", b"", b"", b"b"]
     encoded = pa.array(["a", None, "a"]).dictionary_encode()
     assert converted(*encoded.to_pylist(), type=encoded.type).tolist() == [b"a", b"", b"a"]
+    views = pa.array(["a", "b"], pa.string_view())  # as polars writes categories
+    encoded = pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.uint32()), views)
+    tables = arrow_columns.tables_of(pa.table({"x": encoded}), "t.feather")
+    assert tables.train.columns["x"].tolist() == [b"b", b"", b"a"]
     assert converted(["a", "b"], [], None).tolist() == [b"a, b", b"", b""]
     assert converted([1, 2], [3]).tolist() == [b"1, 2", b"3"]
     assert converted(None, None).tolist() == [b"", b""]

@@ -28,6 +28,7 @@ from training.resume import CheckpointState
 
 MAX_STEPS_PER_EXECUTION = 64  # the cost of a call is small, and progress still shows often
 NUM_PREVIEW_IMAGES = 16
+MAX_VALIDATION_ROWS = 200_000  # by which the epochs of a table are compared
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -120,7 +121,8 @@ def count_steps(app: App, splits: Splits) -> tuple[int, int]:
 
 def count_steps_for(app: App, count: int, num_replicas: int) -> tuple[int, int]:
     """Count steps as `count_steps` does, for `count` examples and `num_replicas` replicas."""
-    steps = count // distribution.batch_size(app, count, num_replicas)
+    size = distribution.batch_size(app, count, num_replicas)
+    steps = max(1, min(count, app.max_epoch_examples or count) // size)
     max_steps = MAX_STEPS_PER_EXECUTION if num_replicas == 1 else 1
     steps_per_execution = steps // -(-steps // max_steps)
     # An execution across an epoch's end would take batches of the next epoch.
@@ -152,6 +154,8 @@ def make_fit_data(
         # A fit that replays its epochs needs their batches.
         start=position.initial_batch(range(app.epochs), steps) if begin and begin.state else 0,
     )
+    if app.modality == "row":
+        valid_examples = valid_examples.sample(MAX_VALIDATION_ROWS)
     valid = sharded_batches(valid_examples, batch_size=validation_batch_size, prepare=prepare)
     return FitData(
         train, valid, steps, splits, parts.preprocessing, size, steps_per_execution, position

@@ -39,6 +39,7 @@ class Regression(App):
     default_learning_rate: ClassVar[float] = 0.01
     column_fields: ClassVar[tuple[str, ...]] = ("target", "drop", "as_", "group", "by_time")
     default_batch_size: ClassVar[int] = 128
+    max_epoch_examples: ClassVar[int | None] = 2**19
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.04, log=True),
         "width": (48, 96, 192),
@@ -71,7 +72,8 @@ class Regression(App):
     """Solver of linear models and support vector machines: exact (linear regression without L1),
     or gradient descent on all examples (batch), one (stochastic) or some (minibatch) at a time."""
     epochs: int = bounded(40, 1)
-    """Maximum number of passes over the training examples."""
+    """Maximum number of passes over the training examples; of more than 524,288 each pass takes
+    as many, drawn at random."""
     batch_size: int | None = bounded(None, 1)
     """Examples in one step, over all replicas; by default 128, or a sixteenth of the training
     examples if that is less, but at least 16."""

@@ -19,6 +19,7 @@ from pipelines.batches import ordered_batches
 from pipelines.examples import Examples
 
 BATCH_SIZE = 1000
+MAX_VALIDATION_EXAMPLES = 200_000  # that weigh the parts
 NUM_SAMPLED_EXAMPLES = 1000  # training examples whose loss the history shows
 
 
@@ -75,7 +76,8 @@ def _weigh(
     Yields the loss on some training examples, and on validation before that.
     """
     parts = keras.Model(model.input, keras.ops.stack(layer.input, 1))
-    train, valid = fit_data.splits.train, fit_data.splits.valid
+    train = fit_data.splits.train
+    valid = fit_data.splits.valid.sample(MAX_VALIDATION_EXAMPLES)
     predictions = _outputs(parts, fit_data, valid)
     weights = best_weights(predictions, lambda mixed: loss_of(mixed, valid.targets))
     layer.mixture.assign(weights)

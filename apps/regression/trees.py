@@ -1,5 +1,6 @@
 """Boosted trees as a part of a network: choose inputs, fit, fit again with validation examples."""
 
+import dataclasses
 import functools
 import itertools
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from apps.regression.matrices import RowMatrices
 
 INPUTS, TREES = "tree_inputs", "trees"  # names of layers
 MAX_INPUTS = 100
+MAX_EXAMPLES, MAX_HELD_OUT = 1_000_000, 250_000  # of a large table, which more would not improve
 
 
 class TreePart(NamedTuple):
@@ -82,6 +84,8 @@ def _refit(train: RowMatrices, valid: RowMatrices, num_classes: int) -> BoostedT
 
 
 def _table(layer: TreeInputs, part: RowMatrices, train: RowMatrices, num_classes: int) -> Table:
+    most = MAX_EXAMPLES if part == train else MAX_HELD_OUT
+    part = dataclasses.replace(part, examples=part.examples.sample(most))
     target = part.examples.targets
     if not num_classes:
         known = train.examples.targets.astype("float64")

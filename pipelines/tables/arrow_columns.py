@@ -63,9 +63,20 @@ def _flat(data: pa.Table) -> pa.Table:
 def _converted(column: pa.ChunkedArray) -> AnyCells | None:
     """Convert a column; None if its type has no cells that a model can read."""
     if types.is_dictionary(column.type):
-        return _converted(column.cast(column.type.value_type))
+        return _converted(_decoded(column))
     convert = next((convert for fits, convert in CONVERSIONS if fits(column.type)), None)
     return convert(column) if convert else None
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace the codes of a dictionary by its values."""
+    kind = column.type.value_type
+    kind = pa.string() if types.is_string_view(kind) else kind  # Arrow cannot take views
+    chunks = [
+        pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(kind))
+        for chunk in column.chunks
+    ]
+    return pa.chunked_array(chunks, pa.dictionary(column.type.index_type, kind)).cast(kind)
 
 
 def _integers(column: pa.ChunkedArray) -> AnyCells:
