@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipelines.tables import cells as raw
+from pipelines.tables.booleans import boolean_texts, truth_of
 from pipelines.tables.cell_formats import format_time
 from pipelines.tables.cells import AnyCells, Cells, Distinct, numbers_of
-from pipelines.tables.missing import is_missing, missing_words_of_labels, normalized
+from pipelines.tables.missing import is_missing, missing_words_of_labels
 
-BOOLEAN_WORDS = frozenset(["true", "false", "yes", "no", "t", "f", "y", "n"])
 NUM_NAMED = 5
 
 
@@ -95,16 +95,16 @@ def _grouped(cells: list[bytes], counts: Mapping[bytes, int]) -> list[list[bytes
     """Group the cells by class, the shortest cell first.
 
     If all cells are numbers, equal numbers are one class. If all are booleans such as yes and no,
-    cells that differ only in case are one class.
+    words of equal truth are one class.
     """
     values = raw.numbers_in(cells)
     order = sorted(zip(np.nan_to_num(values, nan=np.inf).tolist(), cells, strict=True))
-    truths = {normalized(cell) for cell in cells} <= BOOLEAN_WORDS
+    truths = boolean_texts({cell: counts[cell] for cell in cells}) is not None
     if not truths and not np.isfinite(values).all():
         return [[cell] for _, cell in order]
-    groups: dict[float | Decimal | str | None, list[bytes]] = {}
+    groups: dict[float | Decimal | None, list[bytes]] = {}
     for value, cell in order:
-        groups.setdefault(normalized(cell) if truths else _exact(cell, value), []).append(cell)
+        groups.setdefault(truth_of(cell) if truths else _exact(cell, value), []).append(cell)
     return [
         sorted(group, key=lambda cell: (len(cell), -counts[cell], cell))
         for group in groups.values()

@@ -9,8 +9,8 @@ from pipelines.examples import DataError, Examples
 from pipelines.group_splits import NO_GROUP, GroupScheme
 from pipelines.rows.column_names import find_column
 from pipelines.splits import SplitScheme
-from pipelines.tables.cell_formats import InferredFormat, infer_format
 from pipelines.tables.cell_hashes import hash_cells
+from pipelines.tables.format_inference import InferredFormat, infer_format
 from pipelines.tables.identifiers import read_identifiers
 from pipelines.tables.table import Table
 from pipelines.tables.timelines import Timeline, parse_timeline

@@ -10,7 +10,14 @@ import pytest
 from pipelines import sources
 from pipelines.examples import DataError
 from pipelines.inspection import Inspection
-from pipelines.tables import cell_formats, csv_blocks, csv_files, encodings, irregular_csv
+from pipelines.tables import (
+    cell_formats,
+    csv_blocks,
+    csv_files,
+    encodings,
+    format_inference,
+    irregular_csv,
+)
 from pipelines.tables.cells import Cells
 from pipelines.tables.table import Table, Tables
 
@@ -42,7 +49,7 @@ def test_decimal_commas_are_parsed_and_noted(tmp_path):
     found = read(tmp_path, "a;b;c\n3,5;1.234,25;x, y\n-0,1;7;1,2,3\n")
     assert found.train.columns["b"].tolist() == [b"1.234,25", b"7"]
     assert found.train.columns["c"].tolist() == [b"x, y", b"1,2,3"]
-    judged = cell_formats.infer_formats(found.train)
+    judged = format_inference.infer_formats(found.train)
     assert {name: one.form.kind for name, one in judged.items()} == {
         "a": "number", "b": "number", "c": "category"
     }  # fmt: skip

@@ -46,7 +46,7 @@ DECODER_FIELDS: dict[str, FieldTypes] = {
     "ids": {"user": str, "item": str, "rating": str, "time": str},
 }
 # Fields that describe how the cells of a column are read.
-COLUMN_FORMAT_FIELDS = {"kind", "decimal", "unit", "order"}
+COLUMN_FORMAT_FIELDS = {"kind", "decimal", "unit", "order", "plain_unit", "true", "false"}
 # Further fields of an image decoder, by its class name.
 IMAGE_DECODERS: dict[str, FieldTypes] = {
     "FitImage": {"background": (*NUMBER, type(None)), "extent": NUMBER},
@@ -116,11 +116,9 @@ def _require_reading(path: Path, content: dict[str, Any]) -> None:
     _require(path, content, {"reading": dict})
     _require(path, content["reading"], parts, "reading.")
     for name, form in content["reading"].get("forms", {}).items():
-        if not isinstance(form, dict) or form.keys() != COLUMN_FORMAT_FIELDS:
+        if not isinstance(form, dict) or not {"kind"} <= form.keys() <= COLUMN_FORMAT_FIELDS:
             raise _damaged(path, f"reading.forms[{name!r:.50}] is {str(form)[:50]!r}")
-        _require(
-            path, form, dict.fromkeys(COLUMN_FORMAT_FIELDS, str), f"reading.forms[{name!r:.50}]."
-        )
+        _require(path, form, dict.fromkeys(form, str), f"reading.forms[{name!r:.50}].")
     if "shape" in parts:
         _require_picture(path, content["reading"], content["data"]["spec"].get("features"))
 

@@ -11,13 +11,8 @@ from pipelines.ids.columns import KINDS, Columns, find_column
 from pipelines.ids.splitting import Split, choose_scheme
 from pipelines.inspection import Inspection, origins_of
 from pipelines.splits import Source, Splits, split_source
-from pipelines.tables.cell_formats import (
-    CellFormat,
-    InferredFormat,
-    infer_format,
-    infer_formats,
-    parse_numbers,
-)
+from pipelines.tables.cell_formats import CellFormat, parse_numbers
+from pipelines.tables.format_inference import InferredFormat, infer_format, infer_formats
 from pipelines.tables.identifiers import read_identifiers
 from pipelines.tables.table import Table, Tables, listed
 from pipelines.tables.timelines import Timeline, parse_timeline

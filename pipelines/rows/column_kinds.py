@@ -1,5 +1,6 @@
 """Describe each column of a table for the user, and find columns that cannot be used."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,8 +9,10 @@ import numpy as np
 from pipelines.labels import cells_as_bytes
 from pipelines.tables import cell_formats
 from pipelines.tables import cells as raw
-from pipelines.tables.cell_formats import CellFormat, InferredFormat
+from pipelines.tables.cell_formats import CellFormat
 from pipelines.tables.cells import AnyCells, Cells, Distinct, ParsedColumn
+from pipelines.tables.format_inference import InferredFormat
+from pipelines.tables.inferred_column import Kind
 from pipelines.tables.missing import is_missing, normalized
 from pipelines.tables.table import Table
 
@@ -17,6 +20,13 @@ from pipelines.tables.table import Table
 MIN_CATEGORY_EXAMPLES = 4
 MIN_ID_ROWS = 20  # a column of this many texts, all distinct, holds identifiers
 MAX_LISTED_CELLS, MAX_SEARCHED_CELLS = 5, 1000  # distinct cells in a note, and cells searched
+DESCRIPTIONS: dict[Kind, str] = {
+    "number": "number",
+    "time": "time, in days",
+    "clock": "time of day, in hours",
+    "duration": "duration, in seconds",
+}
+NOUNS: dict[Kind, str] = {"clock": "time of day"}
 # Reasons why nothing can be learnt from a column.
 CONSTANT, ALL_DISTINCT, ALL_MISSING = "constant", "every text differs", "only missing cells"
 
@@ -52,7 +62,7 @@ def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescript
     unreadable = cell_formats.unparsable_rows(cells, numbers, inferred.form)
     gaps = np.isnan(numbers)
     missing = int(gaps.sum()) - len(unreadable)
-    kind = "time, in days" if inferred.form.kind == "time" else "number"
+    kind = DESCRIPTIONS[inferred.form.kind]
     explanation = f" ({inferred.explanation})" * bool(inferred.explanation)
     missing_note = f", {missing} missing" * bool(missing)
     unreadable_note = (
@@ -83,9 +93,7 @@ def _texts(cells: AnyCells, form: CellFormat) -> ColumnDescription:
 
 
 def _categories(cells: AnyCells, form: CellFormat) -> ColumnDescription:
-    counts = (
-        parse_texts(cells).counts() if cells.dtype != object else raw.distinct_of(cells).counts()
-    )
+    counts = _counts(cells, form)
     known_counts = [count for cell, count in counts.items() if not is_missing(cell)]
     missing = len(cells) - sum(known_counts)
     missing_note = f", {missing} missing" * bool(missing)
@@ -98,11 +106,31 @@ def _categories(cells: AnyCells, form: CellFormat) -> ColumnDescription:
         reason = f"no text occurs {MIN_CATEGORY_EXAMPLES} times"
     return ColumnDescription(
         form,
-        f"{len(known_counts)} categories{missing_note}{_differ_in_case(counts)}",
+        f"{_describe_texts(counts, form)}{missing_note}",
         reason,
         missing,
         distinct=len(known_counts),
     )
+
+
+def _counts(cells: AnyCells, form: CellFormat) -> Counter[bytes]:
+    """Return the number of rows of each text; words of equal truth are one text."""
+    if cells.dtype != object:
+        return parse_texts(cells, form).counts()
+    counts = raw.distinct_of(cells).counts()
+    if form.kind != "boolean":
+        return counts
+    merged = Counter[bytes]()
+    for cell, count in counts.items():
+        merged[cell_formats.parse_boolean(cell, form)] += count
+    return merged
+
+
+def _describe_texts(counts: Counter[bytes], form: CellFormat) -> str:
+    known = [cell for cell in counts if not is_missing(cell)]
+    if form.kind == "boolean":
+        return f"boolean ({form.true!r} or {form.false!r})"
+    return f"{len(known)} categories{_differ_in_case(counts)}"
 
 
 def _differ_in_case(cells: Iterable[bytes]) -> str:
@@ -119,17 +147,21 @@ def _differ_in_case(cells: Iterable[bytes]) -> str:
     return f" ({alike} are different categories{more}: write them alike)"
 
 
-def parse_texts(cells: AnyCells, labels: Sequence[str] = ()) -> Distinct:
-    """Convert cells to UTF-8 bytes; b"" for missing ones."""
+def parse_texts(cells: AnyCells, form: CellFormat, labels: Sequence[str] = ()) -> Distinct:
+    """Convert cells to UTF-8 bytes; b"" for missing ones, one text for all words of a boolean."""
     if labels:
         numbers = np.asarray(cells).tolist()
         texts = [labels[number].encode() if number >= 0 else b"" for number in numbers]
     elif cells.dtype == object:
         values, codes = raw.distinct_of(cells)
         known = [b"" if is_missing(text) else text for text in values]
+        if form.kind == "boolean":
+            known = [cell_formats.parse_boolean(text, form) for text in known]
         return Distinct(np.array([*known, None], object)[:-1], codes)
     else:
         texts = cells_as_bytes(cells)
+        if form.kind == "boolean":
+            texts = [cell_formats.parse_boolean(text, form) for text in texts]
     return raw.distinct_of(Cells.of(texts))
 
 
@@ -156,7 +188,7 @@ def unreadable_cell_notes(
             problem = "unknown to training"
         else:
             rows = cell_formats.unparsable_rows(table.columns[name], column, form)
-            problem = f"not a {form.kind} and counted as missing"
+            problem = f"not a {NOUNS.get(form.kind, form.kind)} and counted as missing"
         if len(rows):
             yield f"column {name}: {describe_cells(table, name, rows)} {problem}"
 

@@ -17,8 +17,9 @@ from pipelines.rows.column_kinds import (
 )
 from pipelines.rows.requested_kinds import COLUMN, DETAILS, KIND, KIND_NAMES
 from pipelines.tables import cell_formats
-from pipelines.tables.cell_formats import CellFormat, InferredFormat
+from pipelines.tables.cell_formats import CellFormat
 from pipelines.tables.cells import AnyCells
+from pipelines.tables.format_inference import InferredFormat
 from pipelines.tables.kind_requests import details_of
 from pipelines.tables.table import Table
 
@@ -118,7 +119,7 @@ def _line(
         name,
         title,
         "ignore" if unused == IGNORED else kind_name(form),
-        details_of(form.decimal, form.unit, form.order),
+        details_of(form.decimal, form.unit, form.order, form.plain_unit),
         column.missing,
         column.unreadable,
         column.distinct,
@@ -137,7 +138,7 @@ def _example(cells: AnyCells, form: CellFormat) -> tuple[str, str]:
     """Return a known cell and the value as which it is read."""
     sample = cells[:MAX_SEARCHED_CELLS]
     if form.is_text:
-        texts = parse_texts(sample).cells().tolist()
+        texts = parse_texts(sample, form).cells().tolist()
         row = next((row for row, text in enumerate(texts) if text), None)
         return ("", "") if row is None else (cell_text(sample[row]), cell_text(texts[row]))
     values = cell_formats.parse_numbers(sample, form)

@@ -34,9 +34,10 @@ from pipelines.rows.text_kinds import with_text_kinds
 from pipelines.split_columns import NO_SPLIT_COLUMNS, SplitColumns, SplitReader
 from pipelines.splits import Source, Splits, split_source
 from pipelines.tables import cell_formats
-from pipelines.tables.cell_formats import CellFormat, InferredFormat
+from pipelines.tables.cell_formats import CellFormat
 from pipelines.tables.cell_hashes import hash_inputs
 from pipelines.tables.cells import AnyCells, ParsedColumn
+from pipelines.tables.format_inference import InferredFormat
 from pipelines.tables.kind_requests import NO_REQUESTS, KindRequest
 from pipelines.tables.table import Table, Tables, listed
 from pipelines.tables.targets import TargetColumn, Task, require_target
@@ -206,7 +207,7 @@ def _read_columns(
             "training data. Add the missing ones; their cells may be empty."
         )
     return {
-        name: parse_texts(columns[name], table.labels.get(name, ()))
+        name: parse_texts(columns[name], form, table.labels.get(name, ()))
         if form.is_text
         else cell_formats.parse_numbers(columns[name], form)
         for name, form in forms.items()
@@ -222,7 +223,9 @@ def _unreadable_notes(
         **({target: target_column.form} if target_column.labels is None else {}),
     }
     categories = {
-        name: set(parse_texts(tables.train.columns[name], tables.train.labels.get(name, ())).values)
+        name: set(
+            parse_texts(tables.train.columns[name], form, tables.train.labels.get(name, ())).values
+        )
         for name, form in forms.items()
         if form.is_text and (tables.valid or tables.test)
     }

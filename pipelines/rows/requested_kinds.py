@@ -6,19 +6,18 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from pipelines.examples import DataError
-from pipelines.rows.column_kinds import describe_cells
+from pipelines.rows.column_kinds import describe_cells, parse_texts
 from pipelines.rows.column_names import find_column
-from pipelines.tables.cell_formats import (
-    InferredFormat,
-    infer_formats,
-    parse_numbers,
-    unparsable_rows,
-)
-from pipelines.tables.cells import missing_of
+from pipelines.tables.booleans import truth_of
+from pipelines.tables.cell_formats import CellFormat, parse_numbers, unparsable_rows
+from pipelines.tables.cells import AnyCells, missing_of
+from pipelines.tables.format_inference import InferredFormat, infer_formats
+from pipelines.tables.inferred_column import RequestedKind
 from pipelines.tables.kind_requests import KINDS_WITH_DETAILS, KindRequest, parse_details
 from pipelines.tables.table import Table
-from pipelines.tables.type_inference import RequestedKind
 
 # The user's word for each kind; date and time are found by the cells.
 KIND_NAMES: dict[str, RequestedKind] = {
@@ -160,9 +159,9 @@ def infer_as_requested(
     formats = infer_formats(table, requests)
     for name, request in requests.items():
         form, cells = formats[name].form, table.columns[name]
-        if request.kind == "ignore" or form.is_text:
+        if request.kind == "ignore" or (form.is_text and form.kind != "boolean"):
             continue
-        unreadable = unparsable_rows(cells, parse_numbers(cells, form), form)
+        unreadable = _unreadable_rows(cells, form)
         known = len(cells) - int(missing_of(cells, form.words).sum())
         if len(unreadable) > MAX_UNREADABLE_SHARE * known:
             word = next(word for word, kind in KIND_NAMES.items() if kind == request.kind)
@@ -172,3 +171,10 @@ def infer_as_requested(
                 f"{EXAMPLES[word]}. Correct the cells, or name another kind, such as category."
             )
     return formats
+
+
+def _unreadable_rows(cells: AnyCells, form: CellFormat) -> np.ndarray:
+    if form.kind != "boolean":
+        return unparsable_rows(cells, parse_numbers(cells, form), form)
+    texts = parse_texts(cells, form)
+    return np.flatnonzero(texts.map(lambda text: bool(text) and truth_of(text) is None, "bool"))

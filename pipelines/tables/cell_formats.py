@@ -1,4 +1,4 @@
-"""Infer how the cells of a column are read, and read them: numbers, times or categories.
+"""Read the cells of a column by its format: numbers, times, durations, booleans.
 
 All apps use this module, in training, for `--test` and for prediction requests. The format
 inferred in training is stored with the run and used for every later file.
@@ -6,35 +6,29 @@ inferred in training is stored with the run and used for every later file.
 
 import dataclasses
 import re
-from collections import Counter
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 
 from pipelines.tables import cells as raw
-from pipelines.tables.cells import AnyCells, Cells, map_columns
-from pipelines.tables.kind_requests import NO_REQUESTS, KindRequest
+from pipelines.tables.booleans import truth_of
+from pipelines.tables.cells import AnyCells, Cells
+from pipelines.tables.durations import (
+    HOUR,
+    MAX_CLOCK_HOURS,
+    MINUTE,
+    parse_clock,
+    parse_duration,
+)
+from pipelines.tables.inferred_column import TEXT_KINDS, Kind
 from pipelines.tables.missing import MISSING_WORDS, NUMBER_WORDS, is_missing
-from pipelines.tables.numerals import (
-    DecimalMark,
-    choose_decimal_mark,
-    main_unit,
-    parse_numeral,
-    unit_factor,
-)
-from pipelines.tables.table import Table
+from pipelines.tables.numerals import DecimalMark, parse_numeral
 from pipelines.tables.times import DateOrder, parse_time
-from pipelines.tables.type_inference import (
-    MIN_SHARE_OF_KIND,
-    TEXT_KINDS,
-    InferredColumn,
-    Kind,
-    infer_column,
-)
+from pipelines.tables.units import convert
 
 ISO_TIME = re.compile(rb"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?")
 DAY = np.timedelta64(1, "D")
+HOURS = "hours"  # the unit of durations whose 12:30 means hours and minutes
 MAX_NUMBER = 3.4e38  # the largest float32; models compute in float32
 MAX_DAYS = 2_932_897  # from 1970 to the year 10,000
 
@@ -47,8 +41,11 @@ class CellFormat:
         kind: numbers, times as days since 1970, clock times as hours, durations as seconds; or
             texts: categories, booleans, free texts, lists.
         decimal: the decimal mark of ambiguous numbers such as 1.234.
-        unit: the unit of most numbers; numbers with another unit count as missing.
+        unit: the unit of most numbers; others are converted to it, or count as missing.
         order: the order of day and month in ambiguous dates such as 3/4/2019.
+        plain_unit: the unit of numbers without one; "" if it is `unit`.
+        false: the text of false booleans.
+        true: the text of true booleans.
 
     """
 
@@ -56,6 +53,9 @@ class CellFormat:
     decimal: DecimalMark = "."
     unit: str = ""
     order: DateOrder = ""
+    plain_unit: str = ""
+    false: str = ""
+    true: str = ""
 
     @property
     def is_text(self) -> bool:
@@ -68,85 +68,16 @@ class CellFormat:
         return MISSING_WORDS if self.is_text else NUMBER_WORDS
 
 
-class InferredFormat(NamedTuple):
-    """The inferred format of a column.
-
-    Attributes:
-        form: how its cells are read.
-        explanation: for the user, an example of a cell and its value; "" if that is obvious.
-        ambiguous_order: whether nothing decides the order of day and month.
-
-    """
-
-    form: CellFormat
-    explanation: str = ""
-    ambiguous_order: bool = False
-
-
-def infer_formats(
-    table: Table, requests: Mapping[str, KindRequest] = NO_REQUESTS
-) -> dict[str, InferredFormat]:
-    """Infer the format of each column of a table, except for what the user requests."""
-    kinds = {name: request.kind for name, request in requests.items()}
-    unlabelled = [name for name in table.columns if name not in table.labels]
-    columns = map_columns(
-        infer_column, (table.columns[name] for name in unlabelled), map(kinds.get, unlabelled)
-    )
-    inferred = dict.fromkeys(table.columns, InferredColumn("category"))
-    inferred.update(zip(unlabelled, columns, strict=True))
-    num_proven = Counter(column.number_style.decimal_mark for column in inferred.values())
-    decimal_mark: DecimalMark | None = "." if num_proven["."] > num_proven[","] else ","
-    decimal_mark = None if num_proven["."] == num_proven[","] else decimal_mark
-    orders = {column.order for column in inferred.values()} - {""}
-    order: DateOrder = orders.pop() if len(orders) == 1 else ""
-    return {
-        name: _format_of(column, decimal_mark, order, table.separator, requests.get(name))
-        for name, column in inferred.items()
-    }
-
-
-def infer_format(column: AnyCells, request: KindRequest | None = None) -> InferredFormat:
-    """Infer the format of a single column."""
-    return infer_formats(Table({"": column}), {"": request} if request else NO_REQUESTS)[""]
-
-
-def _format_of(
-    column: InferredColumn,
-    decimal_mark: DecimalMark | None,
-    order: DateOrder,
-    separator: str,
-    request: KindRequest | None,
-) -> InferredFormat:
-    if column.kind == "time":
-        order = (request and request.order) or column.order or order
-        form = CellFormat("time", order=order or ("mdy" if column.ambiguous_order else ""))
-        undecided = column.ambiguous_order and not order
-        return InferredFormat(
-            form, _explain(column.example, form, "no cell proves the order" * undecided), undecided
-        )
-    if column.kind != "number":
-        return InferredFormat(CellFormat(column.kind))
-    decimal, reason = choose_decimal_mark(column.number_style, decimal_mark, separator)
-    if request and request.decimal:
-        decimal, reason = request.decimal, ""
-    unit = main_unit(column.number_style.units, MIN_SHARE_OF_KIND)
-    form = CellFormat("number", decimal, (request and request.unit) or unit)
-    return InferredFormat(form, _explain(column.example, form, reason))
-
-
-def _explain(example: bytes, form: CellFormat, reason: str) -> str:
-    if not example:
-        return ""
-    value = parse_cell(example, form)
-    if np.isnan(value):
-        return ""
-    shown = describe_value(value, form)
-    return f"{example.decode('utf-8', 'replace')!r} read as {shown}" + f" ({reason})" * bool(reason)
-
-
 def describe_value(value: float, form: CellFormat) -> str:
     """Return the value of a cell as text for the user."""
-    return format_time(value) if form.kind == "time" else f"{value:.15g}"
+    if form.kind == "time":
+        return format_time(value)
+    if form.kind == "clock":
+        seconds = round(value * HOUR)
+        return f"{seconds // 3600}:{seconds % 3600 // 60:02d}" + (
+            f":{seconds % 60:02d}" if seconds % 60 else ""
+        )
+    return f"{value:.15g}" + " seconds" * (form.kind == "duration")
 
 
 def parse_numbers(column: AnyCells, form: CellFormat) -> np.ndarray:
@@ -168,12 +99,17 @@ def parse_numbers(column: AnyCells, form: CellFormat) -> np.ndarray:
 
 def _parse_number_column(column: AnyCells, form: CellFormat) -> np.ndarray:
     plain = raw.numbers_of(column)
+    if form.kind == "clock":
+        plain = np.where((plain >= 0) & (plain < MAX_CLOCK_HOURS), plain, np.nan)
     ambiguous_points = form.decimal == "," and raw.contains_text(column, b".")
     bounded = np.abs(plain) <= MAX_NUMBER
-    if not ambiguous_points and bounded.all():
+    if not ambiguous_points and bounded.all() and not form.plain_unit:
         return plain
     numbers = np.array(plain)
     numbers[~bounded] = np.nan
+    if form.plain_unit:
+        factor = convert(1.0, form.plain_unit, form.unit)
+        numbers = np.round(numbers * factor, 12)  # 7 in place of 7.000000000000001
     rows = np.arange(len(numbers)) if ambiguous_points else np.flatnonzero(np.isnan(numbers))
     _parse_remaining(column, rows, form, numbers)
     return numbers
@@ -193,16 +129,44 @@ def parse_cell(cell: object, form: CellFormat) -> float:
     """Parse a cell of a column of numbers or times; NaN if it is missing or unparsable."""
     if not isinstance(cell, bytes) or len(cell) > 100 or is_missing(cell, NUMBER_WORDS):
         return float("nan")
-    if form.kind == "time":
-        time = parse_time(cell.decode("utf-8", "replace"))
-        return time.days(form.order) if time else float("nan")
-    numeral = parse_numeral(cell.decode("utf-8", "replace"))
-    value = (
-        numeral.value(form.decimal) * unit_factor(numeral.unit, form.unit)
-        if numeral
-        else float("nan")
-    )
-    return value if abs(value) <= MAX_NUMBER else float("nan")
+    value = PARSERS[form.kind](cell.decode("utf-8", "replace"), form)
+    return value if value is not None and abs(value) <= MAX_NUMBER else float("nan")
+
+
+def _parse_number(text: str, form: CellFormat) -> float | None:
+    if not (numeral := parse_numeral(text)):
+        return None
+    return convert(numeral.value(form.decimal), numeral.unit or form.plain_unit, form.unit)
+
+
+def _parse_time(text: str, form: CellFormat) -> float | None:
+    time = parse_time(text)
+    return time.days(form.order) if time else None
+
+
+def _parse_clock(text: str, form: CellFormat) -> float | None:  # noqa: ARG001
+    return parse_clock(text)
+
+
+def _parse_duration(text: str, form: CellFormat) -> float | None:
+    if not (duration := parse_duration(text)):
+        return None
+    in_hours = form.unit == HOURS and duration.parts == 2
+    return duration.seconds * (MINUTE if in_hours else 1.0)
+
+
+PARSERS: dict[Kind, Callable[[str, CellFormat], float | None]] = {
+    "number": _parse_number,
+    "time": _parse_time,
+    "clock": _parse_clock,
+    "duration": _parse_duration,
+}
+
+
+def parse_boolean(cell: bytes, form: CellFormat) -> bytes:
+    """Return the column's own text for true or false; any other cell as it is."""
+    truth = truth_of(cell)
+    return cell if truth is None else (form.true if truth else form.false).encode()
 
 
 def _parse_time_column(column: AnyCells, form: CellFormat) -> np.ndarray:
@@ -234,7 +198,7 @@ def format_number(value: float, form: CellFormat) -> str:
         return ""
     if form.kind == "time":
         return format_time(value)
-    return repr(float(value)).replace(".", form.decimal)
+    return repr(float(value)).replace(".", form.decimal) + form.unit * bool(form.plain_unit)
 
 
 def unparsable_rows(column: AnyCells, read: np.ndarray, form: CellFormat) -> np.ndarray:

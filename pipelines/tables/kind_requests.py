@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pipelines.tables.inferred_column import RequestedKind
 from pipelines.tables.numerals import DecimalMark, normalized_unit
 from pipelines.tables.times import DATE_ORDERS, DateOrder
-from pipelines.tables.type_inference import RequestedKind
+from pipelines.tables.units import FRACTION
 
+PLAIN_FRACTIONS = "fractions"  # beside percents
 DECIMAL_MARKS: dict[str, DecimalMark] = {"comma": ",", "point": "."}
 KINDS_WITH_DETAILS: tuple[RequestedKind, ...] = ("number", "time", "clock", "duration")
 
@@ -19,6 +21,7 @@ class KindRequest(NamedTuple):
         decimal: the decimal mark of its numbers.
         unit: the unit of its numbers.
         order: the order of day and month in its dates.
+        plain_unit: the unit of numbers without one, beside others with one.
 
     """
 
@@ -26,6 +29,7 @@ class KindRequest(NamedTuple):
     decimal: DecimalMark | None = None
     unit: str = ""
     order: DateOrder = ""
+    plain_unit: str = ""
 
 
 NO_REQUESTS: Mapping[str, KindRequest] = {}
@@ -37,6 +41,8 @@ def parse_details(kind: RequestedKind, words: Sequence[str]) -> KindRequest:
     for word in words:
         if kind == "number" and word in DECIMAL_MARKS:
             request = request._replace(decimal=DECIMAL_MARKS[word])
+        elif kind == "number" and word == PLAIN_FRACTIONS:
+            request = request._replace(plain_unit=FRACTION)
         elif kind == "number" and word and not request.unit:
             request = request._replace(unit=normalized_unit(word))
         elif kind in ("time", "clock") and word in DATE_ORDERS:
@@ -46,10 +52,11 @@ def parse_details(kind: RequestedKind, words: Sequence[str]) -> KindRequest:
     return request
 
 
-def details_of(decimal: DecimalMark, unit: str, order: DateOrder) -> str:
+def details_of(decimal: DecimalMark, unit: str, order: DateOrder, plain_unit: str) -> str:
     """Return details of a column as text, for `parse_details`."""
     marks = [word for word, mark in DECIMAL_MARKS.items() if mark == decimal == ","]
-    return " ".join(word for word in (*marks, unit, order) if word)
+    plain = PLAIN_FRACTIONS * bool(plain_unit)
+    return " ".join(word for word in (*marks, unit, plain, order) if word)
 
 
 def _expected(kind: RequestedKind) -> str:

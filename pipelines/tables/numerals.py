@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
+from pipelines.tables.units import MIXED
+
 DecimalMark = Literal[".", ","]
 CURRENCY = "[$¢£¤¥֏؋৲৳฿₠-₿﷼]"
 CODES = (
@@ -18,21 +20,51 @@ DIGITS = (
     r"|[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d*)?"  # as in India
     r"|\d+(?:[.,]\d*)?|[.,]\d+"
 )
-UNIT = rf"(?:[^\W\d_][\w./·*^°² -]{{0,14}}(?<![\s-])|[%‰]|°\s?[A-Za-z]?|{CURRENCY}|[\"']{{1,2}})"
+PER = r"(?:/[^\W\d_]{1,6}[23]?)?"  # as in $/kg
+UNIT = (
+    rf"(?:[^\W\d_]{{0,4}}{CURRENCY}{PER}|[^\W\d_][\w./·*^°² -]{{0,14}}(?<![\s-])|[%‰]|°\s?[A-Za-z]?"
+    r"|[\"']{1,2})"
+)
+# Words for powers of ten, by exponent. A single m may be a metre.
+MAGNITUDE_WORDS = {
+    3: "k tsd tausend thousand mille tys",
+    5: "lakh lakhs lac lacs",
+    6: "mio million millions millionen millones milioni mln mn",
+    7: "crore crores cr",
+    9: "bn billion billions milliard milliards milliarden mrd mld",
+    12: "trillion trillions trn",
+}
+CAPITALS = {"K": 3, "M": 6, "MM": 6, "B": 9}
+CHARACTERS = {"千": 3, "万": 4, "萬": 4, "만": 4, "百万": 6, "億": 8, "亿": 8, "억": 8, "兆": 12}
+MAGNITUDES = {
+    word: exponent for exponent, words in MAGNITUDE_WORDS.items() for word in words.split()
+}
+MAGNITUDE = (
+    rf"(?:(?:(?i:{'|'.join(sorted(MAGNITUDES, key=len, reverse=True))})|MM|[KMB])(?![^\W\d_])\.?"
+    rf"|{'|'.join(sorted(CHARACTERS, key=len, reverse=True))})"
+)
+# A letter beside a currency is a multiple of it: $3m, 5 T€.
+OF_MONEY = {"t": 3, "k": 3, "m": 6, "mn": 6, "mio": 6, "b": 9, "bn": 9, "mrd": 9}
+MONEY = re.compile(
+    rf"(?P<before>{CURRENCY})?(?P<letters>{'|'.join(sorted(OF_MONEY, key=len, reverse=True))})"
+    rf"(?P<after>{CURRENCY}|eur|usd|chf|gbp)?"
+)
 NUMERAL = re.compile(
     rf"(?:(?P<bound>[<>≤≥]=?)\s*|[~≈]\s*|(?:ca|approx|circa|about)\b\.?\s*)?(?P<sign>[-+]\s*)?(?P<before>{BEFORE}\s*)?(?P<inner>[-+]\s*)?"
-    rf"(?P<digits>{DIGITS})(?P<exponent>[eE][-+]?\d+)?(?:\s*\+)?(?:\s*(?P<after>{UNIT}))?(?P<last>-)?"
+    rf"(?P<digits>{DIGITS})(?P<exponent>[eE][-+]?\d+)?(?:\s*\+)?"
+    rf"(?:\s*(?P<magnitude>{MAGNITUDE}))?(?:\s*\+)?(?:\s*(?P<after>{UNIT}))?(?P<last>-)?"
 )
 # Numbers that spreadsheets quote as text ('5, ="5"), prices without cents (5,-), and footnotes.
 MARKED = re.compile(r"'(?=[-+\d.,])(?P<plain>[^']+)|=\"(?P<quoted>[^\"]+)\"")
 NO_CENTS = re.compile(r"(?<=\d)([.,])-{1,2}(?!\d)")
+PRICE_END = re.compile(r"(?<=\d)(?::-|/-)$")  # in Sweden and in India
 FOOTNOTE = re.compile(r"(?<=\d)\s*(?:\*{1,3}|[†‡]|\[\w{1,2}\])$")
 BRACKETS = re.compile(rf"(?P<before>{BEFORE}\s*)?\((?P<within>[^()]+)\)(?P<after>.*)")
 MINUS, APOSTROPHES = "\u2212\u2012\u2013\u2014\ufe63\uff0d", "\u2019\u2018\u02bc\u2032\u0060\u00b4"
 ARABIC = {"\u066b": ",", "\u066c": "'"}
 SIGNS = str.maketrans({**dict.fromkeys(MINUS, "-"), **dict.fromkeys(APOSTROPHES, "'"), **ARABIC})
-# Multipliers that one column may mix: 900, 1.2k, 3M.
-THOUSANDS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "mn": 1e6, "mio": 1e6, "mrd": 1e9}
+FRACTIONS = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3, "⅛": 0.125, "⅜": 0.375}
+VULGAR = re.compile(rf"(?P<whole>\d*)\s?(?P<part>[{''.join(FRACTIONS)}])")
 
 
 class Numeral(NamedTuple):
@@ -42,6 +74,7 @@ class Numeral(NamedTuple):
         sign: 1 or -1.
         digits: the digits with the marks between them.
         exponent: such as e5, or "".
+        magnitude: the power of ten of a word such as k or million, 0 without one.
         unit: the currency or unit before or after the number, normalised.
         bound: whether the number is a bound such as <5 or ~5.
 
@@ -52,6 +85,7 @@ class Numeral(NamedTuple):
     exponent: str
     unit: str
     bound: bool = False
+    magnitude: int = 0
 
     def value(self, decimal: DecimalMark) -> float:
         """Return the number; `decimal` is its decimal mark unless the digits prove another."""
@@ -59,7 +93,7 @@ class Numeral(NamedTuple):
         decimal_mark = proven_decimal_mark(self.digits) or decimal
         digits = digits.replace("," if decimal_mark == "." else ".", "").replace(",", ".")
         try:
-            return self.sign * float(digits + self.exponent)
+            return self.sign * float(f"{digits}e{int(self.exponent[1:] or 0) + self.magnitude}")
         except ValueError:  # a mark that occurs twice
             return float("nan")
 
@@ -68,10 +102,11 @@ def parse_numeral(text: str) -> Numeral | None:
     """Parse a text as a number; None if it is not one."""
     text = text.strip()
     if not text.isascii():
+        text = VULGAR.sub(_decimal_fraction, text)
         text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS).strip()
     if match := MARKED.fullmatch(text):
         text = match["plain"] or match["quoted"]
-    text = FOOTNOTE.sub("", NO_CENTS.sub(r"\g<1>00", text))
+    text = FOOTNOTE.sub("", PRICE_END.sub("", NO_CENTS.sub(r"\g<1>00", text)))
     sign = 1
     if "(" in text and (match := BRACKETS.fullmatch(text)):
         before = match["before"] or ""
@@ -84,15 +119,32 @@ def parse_numeral(text: str) -> Numeral | None:
         return None
     if signs and signs[0].strip() == "-":
         sign = -1
-    unit = normalized_unit(f"{match['before'] or ''} {match['after'] or ''}")
+    unit, magnitude = _unit_and_magnitude(match)
     bound = bool(match["bound"])
-    return Numeral(sign, match["digits"], match["exponent"] or "", unit, bound)
+    return Numeral(sign, match["digits"], match["exponent"] or "", unit, bound, magnitude)
+
+
+def _decimal_fraction(match: re.Match) -> str:
+    return f"{int(match['whole'] or 0) + FRACTIONS[match['part']]:.6g}"
+
+
+def _unit_and_magnitude(match: re.Match) -> tuple[str, int]:
+    """Return the unit of a number, and the power of ten of a word such as k or million."""
+    unit = normalized_unit(f"{match['before'] or ''} {match['after'] or ''}")
+    if word := match["magnitude"]:
+        word = word.rstrip(".")
+        own = CAPITALS.get(word) or CHARACTERS.get(word) or MAGNITUDES[word.casefold()]
+        return unit, own
+    money = MONEY.fullmatch(unit)
+    if money and (money["before"] or money["after"]):
+        return money["before"] or money["after"], OF_MONEY[money["letters"]]
+    return unit, 0
 
 
 def normalized_unit(text: str) -> str:
     """Return a unit in lower case without blanks and plural s: 1 year and 2 years are one unit."""
     unit = "".join(text.split()).rstrip(".").casefold()
-    return unit[:-1] if len(unit) > 2 and unit.endswith("s") else unit
+    return unit[:-1] if len(unit) > 2 and unit[-2].isalpha() and unit.endswith("s") else unit
 
 
 def proven_decimal_mark(digits: str) -> DecimalMark | None:
@@ -143,7 +195,7 @@ def number_style(numerals: Iterable[tuple[Numeral, int]]) -> NumberStyle:
     proven, ambiguous, units = Counter[str](), Counter[str](), Counter[str]()
     example = ""
     for numeral, count in numerals:
-        units[numeral.unit] += count
+        units[numeral.unit or MIXED * bool(numeral.magnitude)] += count
         mark = proven_decimal_mark(numeral.digits)
         if mark:
             proven[mark] += count
@@ -175,22 +227,3 @@ def choose_decimal_mark(
     if mark == "." or separator == ";":
         return mark, "taken for the decimal mark, not for thousands"
     return other, "taken for thousands, not for the decimal mark"
-
-
-def main_unit(units: Mapping[str, int], min_share: float) -> str:
-    """Return the unit of most cells with a unit; "" for none, "k" for mixed multipliers."""
-    named = {unit: count for unit, count in units.items() if unit}
-    if not named:
-        return ""
-    # 900 and 1.2k are mixed multipliers; 72 and 72 m are metres.
-    if units.keys() <= THOUSANDS.keys() and (len(named) > 1 or units.keys() == {"", "k"}):
-        return "k"
-    unit = max(named, key=named.__getitem__)
-    return unit if named[unit] >= min_share * sum(named.values()) else ""
-
-
-def unit_factor(unit: str, of_column: str) -> float:
-    """Return the factor from a number's unit to the column's unit; NaN if they differ."""
-    if of_column == "k":
-        return THOUSANDS.get(unit, float("nan"))
-    return 1.0 if unit in ("", of_column) else float("nan")

@@ -11,8 +11,9 @@ from pipelines.rows.column_kinds import cell_text, describe_column, parse_texts
 from pipelines.rows.column_names import find_column
 from pipelines.tables import cell_formats
 from pipelines.tables import cells as raw
-from pipelines.tables.cell_formats import CellFormat, InferredFormat
+from pipelines.tables.cell_formats import CellFormat
 from pipelines.tables.cells import AnyCells
+from pipelines.tables.format_inference import InferredFormat
 from pipelines.tables.missing import is_missing
 from pipelines.tables.table import Table, Tables
 
@@ -102,7 +103,7 @@ def _labels(tables: Tables, name: str) -> Labels:
 
 def _with_class_names(column: AnyCells, labels: Sequence[str]) -> AnyCells:
     """Replace class numbers by their names; other columns stay as they are."""
-    return parse_texts(column, labels).cells() if labels else column
+    return parse_texts(column, CellFormat("category"), labels).cells() if labels else column
 
 
 def require_target(condition: bool, name: str, received: str, expected: str) -> None:

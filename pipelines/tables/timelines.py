@@ -1,20 +1,19 @@
 """Parse the time column that orders rows: numbers, or dates in any common form."""
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 
 from pipelines.examples import DataError
-from pipelines.tables import cell_formats
-from pipelines.tables.cell_formats import CellFormat, InferredFormat
+from pipelines.tables import cell_formats, format_inference
+from pipelines.tables.cell_formats import CellFormat
 from pipelines.tables.cells import AnyCells
+from pipelines.tables.format_inference import InferredFormat
 from pipelines.tables.missing import NUMBER_WORDS, is_missing
 from pipelines.tables.times import DATE_ORDERS, ORDER_NAMES
 
 SECONDS_PER_DAY = 86_400.0  # seconds
 MIN_PLAUSIBLE_TIME, MAX_PLAUSIBLE_TIME = 315_532_800.0, 4_102_444_800.0  # 1980 and 2100, in seconds
-STARTS_WITH_TIME = re.compile(r"^'\d{1,2}:")
 MAX_OTHER_UNIT_SHARE = 0.01  # of the times that may look like another unit
 UNITS = (("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
 
@@ -41,7 +40,7 @@ class Timeline(NamedTuple):
 
 def parse_timeline(column: AnyCells, inferred: InferredFormat | None = None) -> Timeline:
     """Parse the times of a column, in the format `inferred` from the training table, if given."""
-    inferred = inferred or cell_formats.infer_format(column)
+    inferred = inferred or format_inference.infer_format(column)
     if inferred.form.is_text:
         unread = next((cell for cell in column if not is_missing(cell, NUMBER_WORDS)), b"")
         problem = (
@@ -50,7 +49,10 @@ def parse_timeline(column: AnyCells, inferred: InferredFormat | None = None) -> 
         )
         return Timeline(np.full(len(column), np.nan), "", problem)
     times = cell_formats.parse_numbers(column, inferred.form)
-    if inferred.form.kind == "number":
+    if inferred.form.kind == "clock":
+        problem = f"times without a date, {inferred.explanation}; expected such as 2019-03-21 10:05"
+        return Timeline(times, "", problem)
+    if inferred.form.kind in ("number", "duration"):
         problem = _duration_problem(inferred) or _mixed_units_problem(times)
         return Timeline(times, "" if problem else _describe_numbers(times), problem)
     order = inferred.form.order
@@ -59,31 +61,18 @@ def parse_timeline(column: AnyCells, inferred: InferredFormat | None = None) -> 
     return Timeline(
         times * SECONDS_PER_DAY,
         description,
-        _no_day_problem(times, inferred) or _ambiguous_order_problem(column, inferred),
+        _ambiguous_order_problem(column, inferred),
     )
 
 
 def _duration_problem(inferred: InferredFormat) -> str:
     """Return why numbers with a unit are not times: "3 days ago" is before "2 days ago"."""
-    if not inferred.form.unit:
+    if not inferred.form.unit and inferred.form.kind != "duration":
         return ""
     example = inferred.explanation.partition(" read as ")[0]
     return (
         f"lengths of time such as {example}; expected dates, or numbers such as seconds since 1970"
     )
-
-
-def _no_day_problem(times: np.ndarray, inferred: InferredFormat) -> str:
-    """Return why times of day without a date do not order rows; "" for other times."""
-    known = times[~np.isnan(times)]
-    if (
-        not len(known)
-        or known.min() < 0
-        or known.max() >= 1
-        or not STARTS_WITH_TIME.search(inferred.explanation)
-    ):
-        return ""
-    return f"times without a date, {inferred.explanation}; expected such as 2019-03-21 10:05"
 
 
 def _mixed_units_problem(times: np.ndarray) -> str:

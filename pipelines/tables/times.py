@@ -110,14 +110,14 @@ def parse_time(text: str) -> ParsedTime | None:
         return None
     text = unicodedata.normalize("NFKC", text).strip().lower()
     if not text.isascii():
-        text = CHINESE_CLOCK.sub(_latin_clock, text)
+        text = CHINESE_CLOCK.sub(latin_clock, text)
     for pattern in (*PATTERNS, C_TIME, HOUR):
         if match := pattern.fullmatch(COMPACT.sub(_with_colons, text)):
             return _combine_parts(match.groupdict())
     return None
 
 
-def _latin_clock(match: re.Match) -> str:
+def latin_clock(match: re.Match) -> str:
     """Rewrite 下午3时5分 as 3:05 pm."""
     parts = [f"{match['hour']}:{match['minute']:0>2}"]
     if match["second"]:
