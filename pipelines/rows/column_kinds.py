@@ -83,7 +83,7 @@ def describe_column(cells: AnyCells, inferred: InferredFormat) -> ColumnDescript
 
 
 def _texts(cells: AnyCells, form: CellFormat) -> ColumnDescription:
-    counts = parse_texts(cells).counts()
+    counts = parse_texts(cells, form).counts()
     known = {cell: count for cell, count in counts.items() if not is_missing(cell)}
     missing = len(cells) - sum(known.values())
     missing_note = f", {missing} missing" * bool(missing)

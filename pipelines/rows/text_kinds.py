@@ -9,8 +9,8 @@ import numpy as np
 
 from pipelines.rows.list_forms import are_lists
 from pipelines.tables import cells as raw
-from pipelines.tables.cell_formats import InferredFormat
 from pipelines.tables.cells import AnyCells
+from pipelines.tables.format_inference import InferredFormat
 from pipelines.tables.missing import is_missing
 from pipelines.tables.table import Table
 
