@@ -8,7 +8,8 @@ import pytest
 from apps import Regression
 from evaluation.modalities import rows as judged
 from inference.modalities.rows import model_info, prepare_of
-from pipelines.rows.preprocessing import PrepareColumns, usual_range
+from pipelines.rows.column_statistics import usual_range
+from pipelines.rows.preprocessing import PrepareColumns
 from training.train import train
 
 COUNT = 400

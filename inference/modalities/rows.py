@@ -162,7 +162,7 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # n
     The typical value is the median of the training examples, or their most frequent category;
     low and high are percentiles, see `usual_range`; `title` is the name in the user's table.
     """
-    from pipelines.rows.preprocessing import usual_range
+    from pipelines.rows.column_statistics import usual_range
 
     prepare, reading = prepare_of(run.model), reading_of(run)
     titles = {name: title for title, name in reading.names.items()}

@@ -1,8 +1,5 @@
 """The row preprocessing layer: raw columns to standardised numbers and category flags."""
 
-import dataclasses
-import functools
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,31 +7,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.examples import DataError, Examples
-from pipelines.rows.column_kinds import MIN_CATEGORY_EXAMPLES
-from pipelines.rows.encoder_fits import FittedEncoder, fit_encoders
+from pipelines.examples import Examples
+from pipelines.rows.column_statistics import ColumnStatistics, learn_statistics
 from pipelines.rows.encoders import FROZEN, ColumnEncoder
 from pipelines.rows.packing import Kinds, Matrix, of_matrix
-from pipelines.tables.table import listed
+from pipelines.rows.time_cycles import NUMBERS_PER_CYCLE, Cycle, cycle_numbers
 
-MAX_CATEGORIES = 256  # of a column
 MAX_MEAN_TO_DEVIATION = 1000  # above this ratio float32 loses the digits of differences
 NUM_HASH_BUCKETS = 2**62  # enough that texts do not collide
-
-
-@dataclasses.dataclass(frozen=True)
-class ColumnStatistics:
-    """The statistics that `PrepareColumns` learns from training examples; see its arguments.
-
-    A dataclass and not a dict, because Keras wraps every list in the dicts of a layer, which
-    takes seconds for thousands of columns.
-    """
-
-    numbers: dict[str, list[float]]
-    gaps: list[str]
-    categories: dict[str, list[str]]
-    ends: dict[str, list[float]]
-    encoders: list[FittedEncoder]
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -43,7 +23,7 @@ class PrepareColumns(keras.layers.Layer):
 
     Inputs are `numbers` [batch, n] (NaN: missing) and `texts` [batch, m], with columns in the
     order of the arguments. Outputs are `numbers` float32 [batch, n], standardised, with the
-    median in place of missing ones, and then the numbers of the encoders; and `flags` [batch,
+    median in place of missing ones, and then those of cycles and encoders; and `flags` [batch,
     flags] of 0 or 1: one for each number column with missing cells in training, one for each
     category of a text column, and those of the encoders. Unknown and rare categories have no
     flag. A missing text is an ordinary category. Training examples have also
@@ -59,6 +39,7 @@ class PrepareColumns(keras.layers.Layer):
         categories: the categories of each text column.
         ends: the usual range of each number column, see `usual_range`; None in older layers.
         encoders: layers of columns of free text, lists or many categories.
+        cycles: column, period and shift of each recurring part of a time.
 
     """
 
@@ -69,11 +50,17 @@ class PrepareColumns(keras.layers.Layer):
         categories: dict[str, list[str]],
         ends: dict[str, list[float]] | None = None,
         encoders: Sequence[ColumnEncoder] = (),
+        cycles: Sequence[Sequence[Any]] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**FROZEN | kwargs)
         self.statistics = ColumnStatistics(
-            dict(numbers), list(gaps), dict(categories), dict(ends or {}), []
+            dict(numbers),
+            list(gaps),
+            dict(categories),
+            dict(ends or {}),
+            [],
+            [Cycle(*cycle) for cycle in cycles],
         )
         self.encoders = tuple(encoders)
         for encoder in self.encoders:
@@ -82,6 +69,7 @@ class PrepareColumns(keras.layers.Layer):
         self._statistics = np.array([*numbers.values()], "float64").reshape(-1, 3).T
         order = {name: index for index, name in enumerate(numbers)}
         self._gaps = np.array([order[name] for name in gaps], "int32")
+        self._cycle_columns = [order[cycle.column] for cycle in self.cycles]
         # For each category flag: its column, its index in that column, its text.
         sizes = [len(texts) for texts in categories.values()]
         self._column = np.repeat(np.arange(len(sizes), dtype="int32"), sizes)
@@ -91,9 +79,16 @@ class PrepareColumns(keras.layers.Layer):
     @classmethod
     def adapted(cls, train: Examples) -> "PrepareColumns":
         """Make the layer from training examples. Raises DataError if it would have no output."""
-        learned = _learn_statistics(train)
+        learned = learn_statistics(train)
         encoders = [fitted.layer() for fitted in learned.encoders]
-        return cls(learned.numbers, learned.gaps, learned.categories, learned.ends, encoders)
+        return cls(
+            learned.numbers,
+            learned.gaps,
+            learned.categories,
+            learned.ends,
+            encoders,
+            learned.cycles,
+        )
 
     @property
     def numbers(self) -> dict[str, list[float]]:
@@ -121,6 +116,11 @@ class PrepareColumns(keras.layers.Layer):
         """The usual range of each number column."""
         return self.statistics.ends
 
+    @property
+    def cycles(self) -> list[Cycle]:
+        """The recurring parts of times that are inputs of the network."""
+        return self.statistics.cycles
+
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Turn the matrices `numbers` and `texts` into `numbers` and `flags`."""
         numbers = inputs["numbers"]
@@ -128,6 +128,9 @@ class PrepareColumns(keras.layers.Layer):
         median, mean, scale = (tf.constant(row, numbers.dtype) for row in self._statistics)
         filled = tf.where(tf.math.is_nan(numbers), median, numbers)
         standardised = tf.cast((filled - mean) / scale, "float32")
+        if self.cycles:
+            recurring = cycle_numbers(filled, self._cycle_columns, self.cycles)
+            standardised = tf.concat([standardised, recurring], 1)
         flags = tf.cast(flags, "float32")
         if not self.encoders:
             return {"numbers": standardised, "flags": flags}
@@ -157,7 +160,11 @@ class PrepareColumns(keras.layers.Layer):
 
     def offsets(self) -> dict[str, float]:
         """Return what to subtract from each number column before the cast to float32; mostly 0."""
-        return {name: offset(mean, scale) for name, (_, mean, scale) in self.numbers.items()}
+        offsets = {name: offset(mean, scale) for name, (_, mean, scale) in self.numbers.items()}
+        # Whole days, so that float32 holds the time of day to within seconds.
+        return offsets | {
+            cycle.column: float(round(self.numbers[cycle.column][1])) for cycle in self.cycles
+        }
 
     def shifted(self) -> "PrepareColumns":
         """Return the layer for numbers from which `offsets` are already subtracted."""
@@ -167,8 +174,9 @@ class PrepareColumns(keras.layers.Layer):
             for name, (median, mean, scale) in self.numbers.items()
         }
         encoders = [type(one).from_config(one.get_config()) for one in self.encoders]
+        cycles = [cycle.minus(offsets[cycle.column]) for cycle in self.cycles]
         shifted = PrepareColumns(
-            numbers, self.gaps, self.categories, encoders=encoders, name=self.name
+            numbers, self.gaps, self.categories, None, encoders, cycles, name=self.name
         )
         shifted.set_weights(self.get_weights())
         return shifted
@@ -187,7 +195,7 @@ class PrepareColumns(keras.layers.Layer):
         encoded = sum(encoder.width for encoder in self.encoders)
         flagged = sum(encoder.num_flags for encoder in self.encoders)
         return {
-            "numbers": len(self.numbers) + encoded,
+            "numbers": len(self.numbers) + NUMBERS_PER_CYCLE * len(self.cycles) + encoded,
             "flags": len(self.gaps) + len(self._text) + flagged,
         }
 
@@ -198,12 +206,17 @@ class PrepareColumns(keras.layers.Layer):
         encoded = [encoder.column for encoder in self.encoders for _ in range(encoder.width)]
         flagged = [encoder.column for encoder in self.encoders for _ in range(encoder.num_flags)]
         categories = [texts[index] for index in self._column]
-        return [*self.numbers, *encoded, *self.gaps, *categories, *flagged]
+        recurring = [cycle.column for cycle in self.cycles] * NUMBERS_PER_CYCLE
+        return [*self.numbers, *recurring, *encoded, *self.gaps, *categories, *flagged]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""
-        own = {"numbers": self.numbers, "gaps": self.gaps, "categories": self.categories}
-        own |= {"ends": self.ends}
+        own: dict[str, Any] = {
+            "numbers": self.numbers,
+            "gaps": self.gaps,
+            "categories": self.categories,
+        }
+        own |= {"ends": self.ends, "cycles": [list(cycle) for cycle in self.cycles]}
         own["encoders"] = [keras.saving.serialize_keras_object(one) for one in self.encoders]
         return super().get_config() | own
 
@@ -221,18 +234,6 @@ def offset(mean: float, scale: float) -> float:
     return mean if abs(mean) > MAX_MEAN_TO_DEVIATION * scale else 0.0
 
 
-def usual_range(column: np.ndarray) -> list[float]:
-    """Return the 1st and 99th percentile of known values; if they are equal, minimum and maximum.
-
-    Both are values of the column, not interpolated.
-    """
-    known = column[np.isfinite(column)].astype("float64")
-    if not len(known):
-        return [0.0, 0.0]
-    low, high = np.percentile(known, [1, 99], method="nearest")
-    return [float(low), float(high)] if low < high else [float(known.min()), float(known.max())]
-
-
 def stack_columns(
     columns: Mapping[str, Any], kinds: Kinds, texts_as: str = "string"
 ) -> dict[str, Any]:
@@ -248,46 +249,3 @@ def stack_columns(
         "numbers": tf.stack(numbers, 1) if numbers else tf.zeros(no_columns),
         "texts": tf.stack(texts, 1) if texts else tf.zeros(no_columns, texts_as),
     }
-
-
-@functools.lru_cache(maxsize=1)
-def _learn_statistics(train: Examples) -> ColumnStatistics:
-    """Learn the statistics of training examples; cached for a network and its baselines."""
-    numbers, gaps = dict[str, list[float]](), list[str]()
-    categories, ends = dict[str, list[str]](), dict[str, list[float]]()
-    for name, stored in train.columns.items():
-        column = stored[train.rows]
-        if column.dtype == object:
-            is_category = (train.kinds or {}).get(name, "category") == "category"
-            categories[name] = _vocabulary(column) if is_category else []
-            continue
-        numbers[name], ends[name] = _statistics(column), usual_range(column)
-        if np.isnan(column).any():
-            gaps.append(name)
-    encoders = fit_encoders(train)
-    if not numbers and not any(categories.values()) and not encoders:
-        raise DataError(
-            f"Received columns of categories ({listed(categories)}) of which none has "
-            f"{MIN_CATEGORY_EXAMPLES} training examples, so that nothing can be learnt; expected "
-            "fewer, wider categories, or columns of numbers. Add examples, or correct the cells."
-        )
-    return ColumnStatistics(numbers, gaps, categories, ends, encoders)
-
-
-def _statistics(column: np.ndarray) -> list[float]:
-    known = column[~np.isnan(column)].astype("float64")
-    if not len(known):
-        return [0.0, 0.0, 1.0]
-    median = float(np.median(known))
-    filled = np.where(np.isnan(column), median, column).astype("float64")
-    # The squares of the largest numbers would overflow.
-    unit = max(1.0, float(np.abs(filled).max()) / 1e100)
-    mean, scale = unit * (filled / unit).mean(), unit * (filled / unit).std()
-    return [median, float(mean), float(scale) or 1.0]
-
-
-def _vocabulary(column: np.ndarray) -> list[str]:
-    """Return the categories that are not rare, frequent ones first."""
-    counts = sorted(Counter(column.tolist()).items(), key=lambda pair: (-pair[1], pair[0]))
-    known = [text for text, count in counts if count >= MIN_CATEGORY_EXAMPLES]
-    return [text.decode("utf-8", "replace") for text in known[:MAX_CATEGORIES]]
