@@ -89,7 +89,9 @@ def _hint(address: str, kinds: Sequence[str]) -> str:
 
 
 def _nearest_kind(word: str, kinds: Sequence[str]) -> str:
-    """Suggest the kind of address that is spelt like a word."""
+    """Suggest the kind of address that is spelt like a word, which is no name of a file."""
+    if "." in word:
+        return ""
     matches = difflib.get_close_matches(word, kinds, 1, 0.7)
     return f" Did you mean {ADDRESS_FORMS[matches[0]]!r}?" if matches else ""
 
@@ -101,5 +103,9 @@ def _nearest_path(path: str) -> str:
         names = os.listdir(expand_home(folder or "."))  # noqa: PTH208 - of bytes that are no text too
     except (OSError, ValueError):
         return ""
-    matches = difflib.get_close_matches(name, names, 1, 0.7)
-    return f" Did you mean {os.path.join(folder, matches[0])!r}?" if matches else ""  # noqa: PTH118
+    matches = [
+        os.path.join(folder, match)  # noqa: PTH118
+        for match in difflib.get_close_matches(name, names, 3, 0.7)
+        if os.path.exists(expand_home(os.path.join(folder, match)))  # noqa: PTH110, PTH118 - a lost link
+    ]
+    return f" Did you mean {matches[0]!r}?" if matches else ""

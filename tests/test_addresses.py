@@ -20,10 +20,13 @@ from pipelines.examples import AddressError
         ("mails", r", a folder; .* holds files of one kind, such as \.csv or \.parquet\.$"),
         ("mails/", r", a folder; .* holds files of one kind, such as \.csv or \.parquet\.$"),
         ("mails/*.png", r", a pattern that no file matches, .* 'csv:PATH'\.$"),
+        ("lost.csv", r"names no existing file or folder; .* 'csv:PATH'\.$"),
+        ("gone.csv", r"names no existing file or folder; .* 'csv:PATH'\.$"),
     ],
 )
 def test_an_unusable_data_path_names_a_usable_one(address, said, elsewhere):
     (elsewhere / "houses.csv").touch()
+    (elsewhere / "lost.csv").symlink_to("nowhere.csv")
     (elsewhere / "mails").mkdir()
     (elsewhere / "mails/mails.csv").touch()
     (elsewhere / "mails/mails.parquet").touch()

@@ -211,6 +211,27 @@ def test_a_damaged_file_is_refused(name, content, reason, tmp_path):
     assert raised.value.exit_status == 2
 
 
+def test_a_page_with_a_wrong_checksum_is_refused(tmp_path):
+    path = tmp_path / "t.parquet"
+    parquet.write_table(rows(), path, write_page_checksum=True)
+    content = bytearray(path.read_bytes())
+    content[500] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"damaged.*CRC checksum"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.feather"])
+def test_a_file_that_is_cut_off_is_refused(name, tmp_path):
+    path = write(tmp_path, name, rows())
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(DataError, match=f"Received '.*{name}', which is damaged"):
+        read(path)
+    write(tmp_path, f"a{name[1:]}", rows())
+    with pytest.raises(DataError, match=f"Received '.*/{name}', which is damaged"):
+        read(f"{tmp_path}/*{name[1:]}")
+
+
 def test_a_file_without_rows_is_refused(tmp_path):
     with pytest.raises(DataError, match="without rows"):
         read(write(tmp_path, "t.parquet", pa.table({"x": pa.array([], "int64")})))

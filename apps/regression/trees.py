@@ -21,7 +21,7 @@ from apps.regression.matrices import RowMatrices
 
 INPUTS, TREES = "tree_inputs", "trees"  # names of layers
 MAX_INPUTS = 100
-MAX_EXAMPLES, MAX_HELD_OUT = 1_000_000, 250_000  # of a large table, which more would not improve
+MAX_EXAMPLES, MAX_HELD_OUT = 2_000_000, 250_000  # of a large table, which more would not improve
 
 
 class TreePart(NamedTuple):

@@ -61,7 +61,7 @@ def _load(kind: str, name: str, load: Callable[[Path], Any]) -> Any:
 
 
 def _parquet(path: Path) -> pa.Table:
-    with parquet.ParquetFile(path) as file:
+    with parquet.ParquetFile(path, page_checksum_verification=True) as file:
         return file.read()
 
 
