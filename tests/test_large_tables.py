@@ -10,6 +10,7 @@ from apps.regression import boosting, trees
 from apps.regression.matrices import RowMatrices
 from evaluation import intervals
 from pipelines.examples import Examples
+from pipelines.rows import packing
 from pipelines.rows.packing import pack_columns
 from pipelines.tables import cells, column_store
 from pipelines.tables.cells import Cells
@@ -29,7 +30,7 @@ def test_a_large_matrix_is_mapped_from_the_disk(monkeypatch):
     kinds, rows = {"x": "number", "kind": "category"}, np.arange(0, 500, 3)
     in_memory = pack_columns(columns, kinds, rows)
     monkeypatch.setattr(column_store, "MAX_BYTES_IN_MEMORY", 100)
-    monkeypatch.setattr(cells, "ROWS_PER_PART", 64)
+    monkeypatch.setattr(packing, "ROWS_PER_PART", 64)
     monkeypatch.setattr(cells, "MIN_ROWS_FOR_THREADS", 0)
     mapped = pack_columns(columns, kinds, rows)
     assert isinstance(mapped["numbers"], np.memmap)
@@ -42,7 +43,7 @@ def test_splits_do_not_depend_on_where_the_table_is(monkeypatch):
     app = Regression(data=table(), target="price")
     in_memory = app.load_splits()
     monkeypatch.setattr(column_store, "MAX_BYTES_IN_MEMORY", 1000)
-    monkeypatch.setattr(cells, "ROWS_PER_PART", 100)
+    monkeypatch.setattr(packing, "ROWS_PER_PART", 100)
     monkeypatch.setattr(cells, "MIN_ROWS_FOR_THREADS", 0)
     mapped = app.load_splits()
     assert isinstance(mapped.train.features["numbers"], np.memmap)

@@ -18,6 +18,7 @@ MATRICES: dict[Kind, Matrix] = {
     "text": "texts",
     "list": "texts",
 }
+ROWS_PER_PART = 2**13  # packed at a time: they stay in the processor's cache
 DTYPES: dict[Matrix, str] = {"numbers": "float64", "texts": "string"}  # TensorFlow's names
 
 
@@ -51,7 +52,7 @@ def pack_columns(
             is_distinct = hasattr(column, "codes")
             view[part] = column.values[column.codes[source]] if is_distinct else column[source]
 
-    map_row_parts(pack, count)
+    map_row_parts(pack, count, ROWS_PER_PART)
     return features
 
 

@@ -14,7 +14,7 @@ from pipelines.tables.missing import MISSING_WORDS, NUMBER_WORDS, is_missing
 
 MIN_ROWS_FOR_THREADS = 20_000
 CELLS_PER_BLOCK = 2**16  # cells that are Python objects at the same time
-ROWS_PER_PART = 2**16  # that are processed at a time: they stay in the processor's cache
+ROWS_PER_PART = 2**16  # that are processed at a time
 NUM_TRIED_CELLS = 256  # parsed to numbers before the whole column is
 # Codes for missing numbers that Arrow does not parse, as people write them.
 GAP_WORDS = [
@@ -160,11 +160,9 @@ def map_columns(function: Callable, columns: Iterable, *more: Iterable) -> Itera
         yield from threads.map(function, columns, *more)
 
 
-def map_row_parts(function: Callable[[slice], None], count: int) -> None:
+def map_row_parts(function: Callable[[slice], None], count: int, size: int = ROWS_PER_PART) -> None:
     """Call a function for each part of `count` rows, in threads if there are many."""
-    parts = (
-        slice(start, min(start + ROWS_PER_PART, count)) for start in range(0, count, ROWS_PER_PART)
-    )
+    parts = (slice(start, min(start + size, count)) for start in range(0, count, size))
     if count < MIN_ROWS_FOR_THREADS:
         for part in parts:
             function(part)
