@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.tables.cell_hashes import hash_rows, mix_bits
+from pipelines.tables.cells import map_row_parts
 from pipelines.tables.table import Table
 
 TRAIN, VALID, TEST, UNUSED = range(4)
@@ -81,7 +82,8 @@ def _share_bits(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _by_hash(units: np.ndarray, window: Window) -> np.ndarray:
-    shifted = (units / 2.0**64 - window.start) % 1.0
+    shifted = units / 2.0**64 - window.start
+    shifted -= np.floor(shifted)  # faster than % 1
     assignment = np.full(len(units), TRAIN, "uint8")
     assignment[shifted < window.test + window.valid] = VALID
     assignment[shifted < window.test] = TEST
@@ -144,4 +146,9 @@ def row_hashes(table: Table) -> np.ndarray:
         number = np.empty(len(rows), "uint64")
         number[order] = np.arange(len(rows)) - np.repeat(starts, lengths)
         rows = rows + number * GOLDEN_RATIO
-    return mix_bits(rows)
+
+    def mix(part: slice) -> None:
+        rows[part] = mix_bits(rows[part])
+
+    map_row_parts(mix, len(rows))
+    return rows

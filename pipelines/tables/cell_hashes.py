@@ -67,7 +67,7 @@ def _salted_hasher(
     column: AnyCells | Distinct, salt: np.ndarray | np.uint64
 ) -> Callable[[slice], np.ndarray]:
     """Return a function that hashes some rows of a column."""
-    if isinstance(column, Cells) and column.floats is None:
+    if isinstance(column, Cells) and (column.is_repetitive or column.floats is None):
         column = column.distinct
     if isinstance(column, Distinct):
         hashes, codes = mix_bits(hash_cells(column.values) ^ salt), column.codes

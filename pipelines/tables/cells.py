@@ -16,6 +16,8 @@ MIN_ROWS_FOR_THREADS = 20_000
 CELLS_PER_BLOCK = 2**16  # cells that are Python objects at the same time
 ROWS_PER_PART = 2**16  # that are processed at a time
 NUM_TRIED_CELLS = 256  # parsed to numbers before the whole column is
+NUM_SAMPLES, CELLS_PER_SAMPLE = 8, 1024  # consecutive cells that tell whether cells repeat
+MIN_REPEATS = 16  # of a cell in the samples, with which distinct cells are read faster
 # Codes for missing numbers that Arrow does not parse, as people write them.
 GAP_WORDS = [
     word.encode()
@@ -117,9 +119,26 @@ class Cells:
         return self.array.dictionary_encode("encode").combine_chunks()
 
     @functools.cached_property
+    def is_repetitive(self) -> bool:
+        """Whether the same few cells occur again and again, judged by samples."""
+        step = len(self) // NUM_SAMPLES
+        if step < CELLS_PER_SAMPLE:
+            return False
+        samples = [
+            chunk
+            for number in range(NUM_SAMPLES)
+            for chunk in self.array.slice(number * step, CELLS_PER_SAMPLE).chunks
+        ]
+        num_distinct = pc.count_distinct(pa.chunked_array(samples), mode="all").as_py()
+        return num_distinct * MIN_REPEATS <= NUM_SAMPLES * CELLS_PER_SAMPLE
+
+    @functools.cached_property
     def floats(self) -> np.ndarray | None:
         """The cells as float64, NaN for an empty one; None if another one is no number."""
-        return _floats(self.array)
+        if not self.is_repetitive:
+            return _floats(self.array)
+        values = _floats(pa.chunked_array([self.encoded.dictionary]))
+        return None if values is None else values[self.distinct.codes]
 
     @functools.cached_property
     def numbers(self) -> np.ndarray:
