@@ -22,10 +22,18 @@ class FullBatchObjective:
         targets: [examples].
         loss: its `call` gives a loss for each example, and for squared errors
             its `errors` [examples, any].
+        weights: of the examples in the mean, [examples] of mean 1; None for 1.
 
     """
 
-    def __init__(self, model: Any, inputs: dict[str, np.ndarray], targets: Any, loss: Any) -> None:
+    def __init__(
+        self,
+        model: Any,
+        inputs: dict[str, np.ndarray],
+        targets: Any,
+        loss: Any,
+        weights: np.ndarray | None = None,
+    ) -> None:
         self.model = model
         # In float32 rounding hides the gradient near a minimum.
         uncompiled = keras.Model(model.input, model.output)  # clones of compiled ones are compiled
@@ -33,10 +41,12 @@ class FullBatchObjective:
         self.float64_model.set_weights(model.get_weights())
         self.variables = self.float64_model.trainable_variables
         self.loss = loss
+        weights = np.ones(len(targets)) if weights is None else weights
         self.blocks = [
             (
                 {name: tf.constant(array[rows]) for name, array in inputs.items()},
                 tf.constant(targets[rows]),
+                tf.constant(weights[rows], "float64"),
             )
             for rows in map(_block, range(0, len(targets), BLOCK_EXAMPLES))
         ]
@@ -96,12 +106,19 @@ class FullBatchObjective:
         return float(value), *rest
 
     def _block_parts(
-        self, flat: Any, inputs: Any, targets: Any, needs: str, *, with_penalties: bool
+        self,
+        flat: Any,
+        inputs: Any,
+        targets: Any,
+        weights: Any,
+        needs: str,
+        *,
+        with_penalties: bool,
     ) -> list[Any]:
         """Return a block's part of each sum over all examples; one block adds the penalties."""
         self._set_weights(flat)
         with tf.GradientTape(persistent=True) as outer, tf.GradientTape() as inner:
-            values = self._values(inputs, targets, needs)
+            values = self._values(inputs, targets, weights, needs)
             value = tf.reduce_sum(values) / self.num_examples
             if with_penalties and needs != "gauss_newton":
                 value += sum(tf.cast(variable, "float64") for variable in self.float64_model.losses)
@@ -121,13 +138,14 @@ class FullBatchObjective:
         for variable, part in zip(self.variables, parts, strict=True):
             variable.assign(tf.reshape(part, variable.shape))
 
-    def _values(self, inputs: Any, targets: Any, needs: str) -> Any:
-        """Return the losses of the examples, or their errors for Gauss-Newton."""
+    def _values(self, inputs: Any, targets: Any, weights: Any, needs: str) -> Any:
+        """Return the weighted losses of the examples, or their errors for Gauss-Newton."""
         float64_inputs = {name: tf.cast(array, "float64") for name, array in inputs.items()}
         predicted = self.float64_model(float64_inputs, training=False)
         if needs == "gauss_newton":
-            return tf.reshape(self.loss.errors(targets, predicted), [-1])
-        return self.loss.call(targets, predicted)
+            errors = self.loss.errors(targets, predicted)
+            return tf.reshape(errors * tf.sqrt(weights)[:, None], [-1])
+        return self.loss.call(targets, predicted) * weights
 
     def _jacobian(self, tape: Any, values: Any) -> Any:
         zero = tf.UnconnectedGradients.ZERO

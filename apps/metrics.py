@@ -59,6 +59,7 @@ METRICS = {
     metric.name: metric
     for metric in (
         _fraction("accuracy"),
+        _fraction("balanced_accuracy"),
         Metric("loss", False, unit="nats"),
         _fraction("macro_f1"),
         Metric("rmse", False, unit=TARGET),

@@ -1,6 +1,7 @@
 """Ridge regression in closed form, over blocks of rows: memory does not grow with their number."""
 
 import functools
+import itertools
 import warnings
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -12,25 +13,26 @@ PENALTIES = np.logspace(-7, 3, 41)  # candidates of generalised cross-validation
 # Above this, generalised cross-validation cannot estimate the error.
 MAX_FREEDOM_PER_EXAMPLE = 0.9  # degrees of freedom
 
+Block = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
-def ridge(
-    blocks: Iterable[tuple[np.ndarray, np.ndarray]], l2: float | None, *, wide: bool = False
-) -> list[np.ndarray]:
+
+def ridge(blocks: Iterable[Block], l2: float | None, *, wide: bool = False) -> list[np.ndarray]:
     """Return the kernel [n, 1] and bias [1] that minimise mean (x w + b - y)^2 + l2 |w|^2.
 
     Args:
-        blocks: pairs of x [rows, n] and y [rows]; one block is in memory at a time.
+        blocks: x [rows, n], y [rows] and the weights [rows] of the mean, or None; one block is in
+            memory at a time.
         l2: the penalty; None chooses it by generalised cross-validation.
         wide: keep all blocks in memory and solve for [rows, rows] in place of [n, n].
 
     """
     if wide:
-        x, y = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-        x_mean, y_mean = x.mean(0), float(y.mean())
-        x, y = x - x_mean, y - y_mean
-        kernel = x.T @ _solve(x @ x.T / len(x), y / len(x), l2, _row_energy(y))
+        x, y, weights = _joined(blocks)
+        size, x_mean, y_mean = _size_and_means(x, y, weights)
+        x, y = _weighted(x - x_mean, weights), _weighted(y - y_mean, weights)
+        kernel = x.T @ _solve(x @ x.T / size, y / size, l2, _row_energy(y, size))
     else:
-        moments = functools.reduce(_Moments.merged, (_Moments.of(x, y) for x, y in blocks))
+        moments = functools.reduce(_Moments.merged, itertools.starmap(_Moments.of, blocks))
         x_mean, y_mean = moments.x_mean, moments.y_mean
         gram, right = moments.gram / moments.size, moments.cross / moments.size
         kernel = _solve(gram, right, l2, _column_energy(right, moments))
@@ -38,8 +40,29 @@ def ridge(
     return [kernel[:, None].astype("float32"), np.array([bias], "float32")]
 
 
+def _joined(blocks: Iterable[Block]) -> Block:
+    x, y, weights = zip(*blocks, strict=True)
+    known = [part for part in weights if part is not None]
+    return np.concatenate(x), np.concatenate(y), np.concatenate(known) if known else None
+
+
+def _size_and_means(
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray | None
+) -> tuple[float, np.ndarray, float]:
+    """Return the sum of the weights, by default the number of rows, and the means of x and y."""
+    if weights is None:
+        return len(x), x.mean(0), float(y.mean())
+    size = float(weights.sum())
+    return size, weights @ x / size, float(weights @ y / size)
+
+
+def _weighted(rows: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Multiply rows by the roots of their weights, so that their squares are weighted."""
+    return rows if weights is None else (rows.T * np.sqrt(weights)).T
+
+
 class _Moments(NamedTuple):
-    """Number, means, and sums of squares and products about the means, of x and y.
+    """Sum of weights, means, and sums of squares and products about the means, of x and y.
 
     References:
         Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing
@@ -47,7 +70,7 @@ class _Moments(NamedTuple):
 
     """
 
-    size: int
+    size: float
     x_mean: np.ndarray
     y_mean: float
     gram: np.ndarray
@@ -55,10 +78,10 @@ class _Moments(NamedTuple):
     y_power: float
 
     @classmethod
-    def of(cls, x: np.ndarray, y: np.ndarray) -> "_Moments":
-        x_mean, y_mean = x.mean(0), float(y.mean())
-        x, y = x - x_mean, y - y_mean
-        return cls(len(x), x_mean, y_mean, x.T @ x, x.T @ y, float(y @ y))
+    def of(cls, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> "_Moments":
+        size, x_mean, y_mean = _size_and_means(x, y, weights)
+        x, y = _weighted(x - x_mean, weights), _weighted(y - y_mean, weights)
+        return cls(size, x_mean, y_mean, x.T @ x, x.T @ y, float(y @ y))
 
     def merged(self, other: "_Moments") -> "_Moments":
         size = self.size + other.size
@@ -83,20 +106,20 @@ class _Energy(NamedTuple):
     Attributes:
         along: from eigenvalues and eigenvectors to the parts.
         mean_square: of y.
-        size: number of rows.
+        size: number of rows, or the sum of their weights.
 
     """
 
     along: Any
     mean_square: float
-    size: int
+    size: float
 
 
-def _row_energy(y: np.ndarray) -> _Energy:
+def _row_energy(y: np.ndarray, size: float) -> _Energy:
     def along(values: np.ndarray, vectors: np.ndarray) -> np.ndarray:  # noqa: ARG001
-        return (vectors.T @ y) ** 2 / len(y)
+        return (vectors.T @ y) ** 2 / size
 
-    return _Energy(along, float(y @ y) / len(y), len(y))
+    return _Energy(along, float(y @ y) / size, size)
 
 
 def _column_energy(right: np.ndarray, moments: _Moments) -> _Energy:

@@ -65,7 +65,9 @@ def score_table(scored: dict[str, Any]) -> tuple[list[str], list[list[str]], str
             for name, _ in _test(scored)
         ]
         rows.append([title.replace("_", " "), *cells])
-    return ["", *_headings(scored)], rows, f"{scored['examples']:,} test examples; 95 % intervals"
+    weighted = f", weighted by {weight}" if (weight := scored.get("weight")) else ""
+    title = f"{scored['examples']:,} test examples{weighted}; 95 % intervals"
+    return ["", *_headings(scored)], rows, title
 
 
 def score_notes(scored: dict[str, Any]) -> list[str]:

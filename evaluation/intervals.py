@@ -45,7 +45,7 @@ def wilson(share: float, count: float) -> Interval:
     return _clipped(share, middle - half, middle + half, 0.0, 1.0)
 
 
-def wilson_by_variance(share: float, resampled: np.ndarray, count: int) -> Interval:
+def wilson_by_variance(share: float, resampled: np.ndarray, count: float) -> Interval:
     """Return Wilson's interval of a metric from 0 to 1 that is not a mean, such as macro F1.
 
     It uses the effective number of examples, with which a share would have the variance of the
@@ -90,19 +90,40 @@ def bca(
     return _clipped(estimate, low, high, definition.low, definition.high)
 
 
-def mean_interval(values: np.ndarray, resampled: np.ndarray, definition: Metric) -> Interval:
-    """Return the interval of a mean over independent units.
+def effective_size(weights: np.ndarray) -> float:
+    """Return the number of equal units whose mean varies as much as the weighted mean.
+
+    References:
+        Kish, Survey Sampling, 1965, section 8.2.
+
+    """
+    return float(weights.sum() ** 2 / np.square(weights).sum())
+
+
+def mean_interval(
+    values: np.ndarray,
+    resampled: np.ndarray,
+    definition: Metric,
+    weights: np.ndarray | None = None,
+) -> Interval:
+    """Return the interval of a mean over independent units, which may have weights.
 
     It is Wilson's if all values are 0 or 1, or if they are equal shares, of which all resamples
-    are the same; otherwise it is BCa.
+    are the same; with weights, by the variance of the resamples. Otherwise it is BCa.
     """
-    estimate = float(values.mean())
+    estimate = float(np.average(values, weights=weights))
     is_share = (definition.low, definition.high) == (0.0, 1.0)
     if is_share and (np.isin(values, (0.0, 1.0)).all() or not np.ptp(values)):
+        if weights is not None:
+            return wilson_by_variance(estimate, resampled, effective_size(weights))
         return wilson(estimate, len(values))
     if len(values) < 2:
         return estimate, estimate
-    left_out = (values.sum() - values) / (len(values) - 1)
+    if weights is None:
+        left_out = (values.sum() - values) / (len(values) - 1)
+    else:
+        weighted = weights * values
+        left_out = (weighted.sum() - weighted) / (weights.sum() - weights)
     return bca(estimate, resampled, left_out, definition)
 
 

@@ -19,7 +19,8 @@ def score(run: Run) -> dict[str, Any]:
     known, `baselines` the same metrics of simple models, `remarks` a sentence about each better
     baseline. `tables` names further tables of the task, such as `per_class`. `test_set` holds the
     number of other runs that were evaluated on these test examples. `blend` holds the weight and
-    the validation loss of each part of a model that is a blend.
+    the validation loss of each part of a model that is a blend. `weight` is the column of example
+    weights in all these scores, or "".
     """
     return _write(run, _scores(run, task_of(run).predict_test_set(run)), _count_other_runs(run))
 
@@ -55,6 +56,7 @@ def _scores(run: Run, predictions: Any) -> dict[str, Any]:
         "units": {name: unit for name in test if (unit := metric(name).unit_for(target))},
         "baselines": {name: task.metrics(baseline) for name, baseline in baselines.items()},
         "blend": run.manifest.get("blend", {}),
+        "weight": run.manifest["fields"].get("weight", ""),
         "remarks": remarks(run.app, task, predictions, baselines, resamples),
         "examples": len(predictions.target),
         **tables,

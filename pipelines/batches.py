@@ -1,5 +1,6 @@
 """Turn examples into batches whose order is a pure function of seed and step."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipelines.examples import Batch, Examples
+from pipelines.examples import Batch, Examples, WeightedBatch
 from pipelines.sharding import WHOLE_BATCH, WorkerShard, for_strategy
 
 Augment = Callable[[Any, Any, Any], Any]
@@ -27,9 +28,9 @@ def ordered_batches(
     """Batch the examples once, in their order; the last batch may be smaller.
 
     In a strategy's scope every replica gets at least one example of each batch:
-    a replica without one would give NaN.
+    a replica without one would give NaN. Batches hold no weights.
     """
-    return _single_pass(examples, batch_size, prepare)(WHOLE_BATCH)
+    return _single_pass(examples.unweighted(), batch_size, prepare)(WHOLE_BATCH)
 
 
 def prepare_once(examples: Examples, prepare: Callable[[Any], Any]) -> Examples:
@@ -37,7 +38,7 @@ def prepare_once(examples: Examples, prepare: Callable[[Any], Any]) -> Examples:
     batches = ordered_batches(examples, batch_size=MAX_INFERENCE_BATCH_SIZE, prepare=prepare)
     features = [batch.features for batch in batches.as_numpy_iterator()]
     joined = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *features)
-    return Examples.of(joined, examples.targets)
+    return dataclasses.replace(Examples.of(joined, examples.targets), weight=examples.weights)
 
 
 def inference_batch_size(features: Any) -> int:
@@ -73,7 +74,7 @@ def _single_pass(
     if replicas > 1:
         batch_size = _size_for_replicas(replicas, len(examples), batch_size)
 
-    def batch(step: Any) -> Batch:
+    def batch(step: Any) -> Batch | WeightedBatch:
         start = step * batch_size
         return examples.gather(tf.range(start, tf.minimum(start + batch_size, len(examples))))
 
@@ -116,14 +117,18 @@ def shuffled_batches(
     """
     order = _EpochOrder(len(examples), batch_size, steps_per_epoch, seed)
 
-    def batch(position: Any) -> Batch:
+    def batch(position: Any) -> Batch | WeightedBatch:
         epoch, step = position // steps_per_epoch, position % steps_per_epoch
         rows = order.rows(epoch, step) if lengths is None else order.bucket(epoch, step, lengths)
         clean = examples.gather(tf.ensure_shape(rows, [batch_size]))
         if augment is None:
             return clean
-        changed = augment(*clean, tf.stack([tf.constant(seed, tf.int64), position]))
-        return Batch(*(tf.where(epoch < 1, *pair) for pair in zip(clean, changed, strict=True)))
+        seeds = tf.stack([tf.constant(seed, tf.int64), position])
+        features, target = augment(clean.features, clean.target, seeds)
+        return clean._replace(
+            features=tf.where(epoch < 1, clean.features, features),
+            target=tf.where(epoch < 1, clean.target, target),
+        )
 
     positions = range(start, MAX_TRAINING_BATCHES)
     return for_strategy(lambda shard: _dataset(positions, batch, prepare, shard))
@@ -177,7 +182,7 @@ class _EpochOrder(NamedTuple):
 
 def _dataset(
     positions: range,
-    batch: Callable[[Any], Batch],
+    batch: Callable[[Any], Batch | WeightedBatch],
     prepare: Callable[[Any], Any] | None,
     shard: WorkerShard,
 ) -> "tf.data.Dataset":
@@ -186,10 +191,10 @@ def _dataset(
 
     # AutoGraph is not needed, and takes half a second to parse the source.
     @tf.autograph.experimental.do_not_convert
-    def prepared(element: Any) -> Batch:
+    def prepared(element: Any) -> Batch | WeightedBatch:
         whole = batch(element // local)
-        features, target = whole if shard == WHOLE_BATCH else shard.part(whole, element)
-        return Batch(features if prepare is None else prepare(features), target)
+        part = whole if shard == WHOLE_BATCH else shard.part(whole, element)
+        return part if prepare is None else part._replace(features=prepare(part.features))
 
     elements = tf.data.Dataset.range(positions.start * local, positions.stop * local)
     # Parallel calls keep their order, so that threads never change a batch.

@@ -6,15 +6,13 @@ TensorFlow is imported only in functions that need it, so that a wrong path is r
 import dataclasses
 import functools
 import hashlib
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipelines.content_bytes import row_bytes
-from pipelines.inspection import Inspection, Origins, Progress, thumbnails
+from pipelines.inspection import Origins
 from pipelines.rows.packing import Kinds, unpack_columns
 
 
@@ -37,6 +35,14 @@ class Batch(NamedTuple):
 
     features: Any
     target: Any
+
+
+class WeightedBatch(NamedTuple):
+    """A batch whose examples have weights [batch]."""
+
+    features: Any
+    target: Any
+    weight: Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,6 +68,9 @@ class Examples:
             column of groups.
         times: the time of each example, if the user named a column to split by.
         folds: for training rows with texts the fold of each stored example, see pipelines.folds.
+        weight: the weight of each stored example in training and scores, above 0; None if all
+            count the same.
+        class_weights: a further weight of each class, in training and validation alone.
 
     """
 
@@ -78,6 +87,8 @@ class Examples:
     group_hashes: np.ndarray | None = None
     times: np.ndarray | None = None
     folds: np.ndarray | None = None
+    weight: np.ndarray | None = None
+    class_weights: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -117,6 +128,30 @@ class Examples:
         """All targets, in memory."""
         return np.asarray(self.target[self.rows])
 
+    @property
+    def stored_weights(self) -> np.ndarray | None:
+        """The weight of each stored example, with that of its class; None if all are the same."""
+        if self.class_weights is None:
+            return self.weight
+        of_class = self.class_weights[self.target]
+        return of_class if self.weight is None else of_class * self.weight
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """The weight of each example; None if all count the same."""
+        weights = self.stored_weights
+        return None if weights is None else weights[self.rows]
+
+    @property
+    def relative_weights(self) -> np.ndarray | None:
+        """The weight of each example, divided by their mean; None if all count the same."""
+        weights = self.weights
+        return None if weights is None else weights / weights.mean()
+
+    def unweighted(self) -> "Examples":
+        """Return the same examples without weights."""
+        return dataclasses.replace(self, weight=None, class_weights=None)
+
     def select(self, positions: np.ndarray) -> "Examples":
         """Return a view of the examples at these positions."""
         return dataclasses.replace(self, rows=self.rows[positions])
@@ -128,15 +163,19 @@ class Examples:
         drawn = np.random.default_rng(0).choice(len(self), count, replace=False, shuffle=False)
         return self.select(np.sort(drawn))
 
-    def gather(self, positions: Any) -> Batch:
+    def gather(self, positions: Any) -> Batch | WeightedBatch:
         """Gather a whole batch inside a TensorFlow graph; positions is an int64 vector.
 
-        The folds of training rows become the feature `folds`.
+        The folds of training rows become the feature `folds`. Weights are divided by the mean of
+        all examples of this view.
         """
         import tensorflow as tf
 
         features = self.features if self.folds is None else self.features | {"folds": self.folds}
         arrays = [*tf.nest.flatten(features), self.target]
+        count, weights = len(arrays), self.stored_weights
+        if weights is not None:
+            arrays.append((weights / weights[self.rows].mean()).astype("float32"))
         gathered = tf.numpy_function(
             lambda indices: [np.asarray(array[self.rows[indices]]) for array in arrays],
             [positions],
@@ -145,7 +184,10 @@ class Examples:
         )
         for tensor, array in zip(gathered, arrays, strict=True):
             tensor.set_shape((positions.shape[0], *array.shape[1:]))
-        return Batch(tf.nest.pack_sequence_as(features, gathered[:-1]), gathered[-1])
+        packed = tf.nest.pack_sequence_as(features, gathered[: count - 1])
+        if weights is None:
+            return Batch(packed, gathered[-1])
+        return WeightedBatch(packed, *gathered[-2:])
 
     def numpy(self, positions: Any = slice(None)) -> Batch:
         """Return the examples at these positions, by default all, as arrays in memory."""
@@ -213,73 +255,3 @@ class Examples:
 def dtype_of(array: np.ndarray) -> str:
     """Return the name of the dtype; `string` for texts."""
     return "string" if array.dtype == object else str(array.dtype)
-
-
-def default_memory_budget() -> int:
-    """Return a quarter of this machine's memory, in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-
-
-def store(
-    batches: Iterable[Batch],
-    count: int,
-    memory_budget: int | None = None,
-    inspection: Inspection | None = None,
-) -> Examples:
-    """Store `count` examples that arrive in batches.
-
-    They stay in memory if they fit into `memory_budget` bytes. Otherwise they are written to a
-    memory map of a temporary file, which is deleted with the examples. An inspection gets
-    thumbnails and the hashes of the full images. Raises DataError if shapes differ.
-    """
-    if inspection is None:
-        return _store_batches(batches, count, memory_budget)
-    hashes = [np.empty(0, "uint64")]
-    examples = _store_batches(
-        _thumbnail_batches(batches, count, hashes, inspection.progress), count, memory_budget
-    )
-    known = np.concatenate(hashes)
-    return dataclasses.replace(examples, hashes=lambda: known)
-
-
-def _thumbnail_batches(
-    batches: Iterable[Batch], count: int, hashes: list[np.ndarray], progress: Progress
-) -> Iterator[Batch]:
-    done = 0
-    for batch in batches:
-        hashes.append(Examples.of(*batch).content_hashes())
-        done += len(batch.target)
-        progress("reading", done, count)
-        yield Batch(thumbnails(batch.features), batch.target)
-
-
-def _store_batches(batches: Iterable[Batch], count: int, memory_budget: int | None) -> Examples:
-    budget = default_memory_budget() if memory_budget is None else memory_budget
-    arrays: list[np.ndarray] = []
-    filled = 0
-    for batch in batches:
-        if not arrays:
-            arrays = [_allocate(array, count, budget) for array in batch]
-        for array, part in zip(arrays, batch, strict=True):
-            if part.shape[1:] != array.shape[1:]:
-                raise DataError(
-                    f"Received examples of shapes {array.shape[1:]} and {part.shape[1:]}; "
-                    "expected one shape. Resize them beforehand, or use an app for "
-                    "photographs of any size."
-                )
-            array[filled : filled + len(part)] = part
-        filled += len(batch.features)
-    if not arrays:
-        raise DataError("Received no examples; expected at least one. Check the data address.")
-    features, target = (array[:filled] for array in arrays)
-    return Examples.of(features, target)
-
-
-def _allocate(part: np.ndarray, count: int, budget: int) -> np.ndarray:
-    shape = (count, *part.shape[1:])
-    if int(np.prod(shape)) * part.dtype.itemsize <= budget:
-        return np.empty(shape, part.dtype)
-    # An unnamed file: the system deletes it with the last view of the map, even if the process
-    # is killed.
-    with tempfile.TemporaryFile(prefix="athanor-") as file:
-        return np.memmap(file, part.dtype, mode="w+", shape=shape)

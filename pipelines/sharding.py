@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from pipelines.examples import Batch
+from pipelines.examples import Batch, WeightedBatch
 
 
 class WorkerShard(NamedTuple):
@@ -22,7 +22,7 @@ class WorkerShard(NamedTuple):
     local_replicas: int
     num_replicas: int
 
-    def part(self, batch: Batch, element: Any) -> Batch:
+    def part(self, batch: Batch | WeightedBatch, element: Any) -> Any:
         """Return the rows of this worker's element number `element`; sizes differ by at most 1."""
         replica = self.first_replica + element % self.local_replicas
         size = tf.shape(batch.target, tf.int64)[0]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from pipelines import hash_splits
+from pipelines.class_balance import balanced_class_weights
 from pipelines.examples import DataError, Examples
 from pipelines.folds import training_folds
 from pipelines.split_notes import copies_notes
@@ -58,6 +59,7 @@ class Splits:
         scheme: how the examples are split.
         reading: how the cells of rows are read.
         column_table: describes the columns of a table.
+        balance: whether all classes have the same total weight in training and validation.
 
     """
 
@@ -74,6 +76,15 @@ class Splits:
     scheme: "SplitScheme" = dataclasses.field(default_factory=lambda: HashScheme())
     reading: Any = None
     column_table: Any = None
+    balance: bool = False
+
+    def __post_init__(self) -> None:
+        """Weigh the classes of training and validation, if they are balanced."""
+        if self.balance:
+            weights = balanced_class_weights(self.train, len(self.labels))
+            for name, class_weights in (("train", weights), ("valid", weights), ("test", None)):
+                part = dataclasses.replace(getattr(self, name), class_weights=class_weights)
+                object.__setattr__(self, name, part)
 
     def __post_init__(self) -> None:
         """Give training rows, and only these, the folds of their target statistics."""
@@ -97,10 +108,11 @@ class Splits:
         """Return a digest of the splits, which changes with the data and with the membership."""
         digest = hashlib.blake2b(repr((self.spec, self.labels)).encode(), digest_size=16)
         for part in (self.train, self.valid, self.test):
-            hashes, targets = part.content_hashes(), part.targets
-            order = np.lexsort((targets, hashes))
-            digest.update(hashes[order].tobytes())
-            digest.update(np.ascontiguousarray(targets[order]).tobytes())
+            parts = [part.content_hashes(), part.targets]
+            parts += [] if part.weights is None else [part.weights]
+            order = np.lexsort(parts[::-1])
+            for values in parts:
+                digest.update(np.ascontiguousarray(values[order]).tobytes())
         return digest.hexdigest()
 
 

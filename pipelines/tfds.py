@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.decoded import load_or_make
-from pipelines.examples import AddressError, Batch, DataError, Examples, store
+from pipelines.example_store import store
+from pipelines.examples import AddressError, Batch, DataError, Examples
 from pipelines.images.photos import FitterFactory
 from pipelines.inspection import Inspection
 from pipelines.splits import Source

@@ -11,7 +11,8 @@ import tensorflow as tf
 from made import batches_of, random_images
 
 from pipelines.batches import ordered_batches, shuffled_batches
-from pipelines.examples import DataError, Examples, store
+from pipelines.example_store import store
+from pipelines.examples import DataError, Examples
 from pipelines.images.augmentation import random_affine
 
 COUNT, BATCH, STEPS = 50, 8, 6
@@ -189,7 +190,8 @@ STREAM = """
 import sys
 from pathlib import Path
 import numpy as np
-from pipelines.examples import Batch, store
+from pipelines.example_store import store
+from pipelines.examples import Batch
 from pipelines.batches import shuffled_batches
 
 def resident():

@@ -179,7 +179,7 @@ def test_ridge_equals_scikit_learn():
     random = np.random.default_rng(0)
     x, y = random.normal(size=(60, 4)), random.normal(size=60)
     theirs = Ridge(0.1 * 60).fit(x, y)
-    blocks = [(x[:7], y[:7]), (x[7:], y[7:])]
+    blocks = [(x[:7], y[:7], None), (x[7:], y[7:], None)]
     for wide in (False, True):
         kernel, bias = ridge.ridge(blocks, 0.1, wide=wide)
         np.testing.assert_allclose(kernel[:, 0], theirs.coef_, atol=1e-6)
@@ -211,7 +211,7 @@ def test_the_penalty_is_chosen_by_cross_validation(count, width):
     random = np.random.default_rng(0)
     x = random.normal(size=(2 * count, width))
     y = x @ (random.normal(size=width) / width**0.5) + random.normal(size=2 * count)
-    blocks = [(x[:count], y[:count])]
+    blocks = [(x[:count], y[:count], None)]
 
     def error(l2):
         kernel, bias = ridge.ridge(blocks, l2, wide=width > count)
@@ -301,7 +301,7 @@ def test_training_begins_at_the_linear_model():
     members = next(layer for layer in network.layers if isinstance(layer, tabular.EnsembleHeads))
     members.set_weights([np.zeros_like(weight) for weight in members.get_weights()])
     given = app.make_output_layer(splits)(network(train_set.arrays()))
-    kernel, bias = ridge.ridge(train_set.blocks(), None)
+    kernel, bias = ridge.ridge(train_set.weighted_blocks(), None)
     expected = np.concatenate([x @ kernel[:, 0] + bias for x, _ in train_set.blocks()])
     np.testing.assert_allclose(given, expected, atol=0.05)
 

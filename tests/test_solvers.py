@@ -130,7 +130,7 @@ def test_linear_regression_reaches_the_closed_form(optimizer, tmp_path):
         [x for x, _ in RowMatrices(app.make_preprocessing(splits), splits.train).blocks()]
     )
     target = splits.train.targets.astype("float64")
-    kernel, bias = ridge([(features, (target - target.mean()) / target.std())], 0.0)
+    kernel, bias = ridge([(features, (target - target.mean()) / target.std(), None)], 0.0)
     result = weights_of(run)
     np.testing.assert_allclose(result[0], kernel, atol=1e-6)
     np.testing.assert_allclose(result[1], bias, atol=1e-6)

@@ -78,10 +78,18 @@ def prepare_rows_once(
     return None, train, valid
 
 
-def with_finite_check(loss: keras.losses.Loss) -> Any:
-    """Return the loss with a check at every step, so that optimizer.iterations names the step."""
+class FiniteLoss(keras.losses.Loss):
+    """A loss with a check at every step, so that optimizer.iterations names the step."""
 
-    def checked(target: Any, output: Any) -> Any:
-        return tf.debugging.check_numerics(loss(target, output), "The loss is not finite.")
+    def __init__(self, loss: keras.losses.Loss) -> None:
+        super().__init__(name="checked")
+        self.loss = loss
 
-    return checked
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Return the mean loss, of examples with weights the mean of the products."""
+        target, output = (
+            tf.nest.map_structure(lambda part: tf.cast(part, self.dtype), parts)
+            for parts in (y_true, y_pred)
+        )
+        mean = self.loss(target, output, sample_weight)
+        return tf.debugging.check_numerics(mean, "The loss is not finite.")

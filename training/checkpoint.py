@@ -117,10 +117,10 @@ class Checkpoint(keras.callbacks.Callback):
 
         def first(iterator: Any) -> Any:
             if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-                _, target = iterator.element_spec
-                self.model.compute_metrics(
-                    None, _one_zero_example(target), _one_zero_example(self.model.output), None
-                )
+                _, *target_and_weights = iterator.element_spec
+                target, *weights = map(_one_zero_example, target_and_weights)
+                output = _one_zero_example(self.model.output)
+                self.model.compute_metrics(None, target, output, *(weights or [None]))
                 self.model.reset_metrics()
             skipping = self._skip_finished_calls(train_function)
             self.model.train_function = skipping if self.steps_to_skip else train_function

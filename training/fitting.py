@@ -18,7 +18,7 @@ from pipelines.batches import inference_batch_size, sharded_batches, shuffled_ba
 from pipelines.files import plain_path
 from pipelines.splits import Splits
 from training import callbacks as own
-from training.build import ModelParts, build, prepare_rows_once, with_finite_check
+from training.build import FiniteLoss, ModelParts, build, prepare_rows_once
 from training.checkpoint import Checkpoint
 from training.directory import has_trained_steps
 from training.distributed import strategy as distribution
@@ -105,13 +105,17 @@ def build_compiled(app: App, splits: Splits, policy: str) -> ModelParts:
     parts = build(app, splits, policy)
     parts.network.compile(
         optimizer,
-        loss=with_finite_check(app.make_loss(splits)),
-        metrics=list(app.metrics),
+        loss=FiniteLoss(app.make_loss(splits)),
+        **{_metrics_argument(splits): list(app.metrics)},
         steps_per_execution=steps_per_execution,
     )
     if distribution.num_replicas() > 1:
         distribution.synchronize_batch_normalization(parts.network)
     return parts
+
+
+def _metrics_argument(splits: Splits) -> str:
+    return "metrics" if splits.train.stored_weights is None else "weighted_metrics"
 
 
 def count_steps(app: App, splits: Splits) -> tuple[int, int]:

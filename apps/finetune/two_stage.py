@@ -18,7 +18,8 @@ from apps.fit_data import FitData, TrainingPosition
 from apps.solving import solve
 from optimizers import LayerwiseLearningRate
 from pipelines.batches import Augment, ordered_batches, sharded_batches, shuffled_batches
-from pipelines.examples import Batch, Examples, store
+from pipelines.example_store import store
+from pipelines.examples import Batch, Examples
 
 FROZEN_BATCH_SIZE = 64  # images in one pass through the frozen part
 MAX_STEPS_PER_EXECUTION = 8

@@ -37,7 +37,14 @@ class Regression(App):
         "boosting": {"model": "boosted"},
     }
     default_learning_rate: ClassVar[float] = 0.01
-    column_fields: ClassVar[tuple[str, ...]] = ("target", "drop", "as_", "group", "by_time")
+    column_fields: ClassVar[tuple[str, ...]] = (
+        "target",
+        "drop",
+        "as_",
+        "group",
+        "by_time",
+        "weight",
+    )
     default_batch_size: ClassVar[int] = 128
     max_epoch_examples: ClassVar[int | None] = 2**19
     space: ClassVar[dict[str, tuple | Range]] = {
@@ -62,6 +69,10 @@ class Regression(App):
     """Column of groups, such as customers: all rows of one are in one split. It is no feature."""
     by_time: str = ""
     """Column of times: validation and test are the newest rows."""
+    weight: str = ""
+    """Column of example weights, 0 or more, for training and scores. It is no feature."""
+    balance: bool = False
+    """Give all classes the same total weight in training; scores count the rows as they are."""
     task: Literal["auto", "regression", "binary", "multiclass"] = "auto"
     """What to predict: a number (regression) or a class; auto decides by the target."""
     model: Literal["blend", "tabm", "mlp", "boosted", "linear", "svm", "svm_rbf"] = "blend"
@@ -114,6 +125,7 @@ class Regression(App):
         """Features float64 or texts by column; target float64, or int64 class numbers."""
         from apps.regression.strategies import check_fields
         from pipelines import embedded, sources
+        from pipelines.class_balance import balance_classes
         from pipelines.rows import reading as rows
         from pipelines.split_columns import SplitColumns
         from pipelines.tables.column_store import release_memory
@@ -135,10 +147,11 @@ class Regression(App):
             split_columns,
             inspection,
             kinds=self.as_,
+            weight=self.weight,
         )
         release_memory()
         self._strategy(splits)
-        return splits
+        return balance_classes(splits) if self.balance else splits
 
     def make_input_decoder(self, splits: "Splits") -> Any:
         """Return the parser of each column's cells."""

@@ -79,16 +79,21 @@ def _weigh(
     train = fit_data.splits.train
     valid = fit_data.splits.valid.sample(MAX_VALIDATION_EXAMPLES)
     predictions = _outputs(parts, fit_data, valid)
-    weights = best_weights(predictions, lambda mixed: loss_of(mixed, valid.targets))
+    weights = best_weights(predictions, lambda mixed: _mean_loss(loss_of, mixed, valid))
     layer.mixture.assign(weights)
     layer.losses_alone.assign(
-        [loss_of(part, valid.targets).mean() for part in predictions.swapaxes(0, 1)]
+        [_mean_loss(loss_of, part, valid) for part in predictions.swapaxes(0, 1)]
     )
-    validation_loss = loss_of(mix(predictions, weights), valid.targets).mean()
+    validation_loss = _mean_loss(loss_of, mix(predictions, weights), valid)
     sample = train.select(np.arange(min(NUM_SAMPLED_EXAMPLES, len(train))))
-    training_loss = loss_of(mix(_outputs(parts, fit_data, sample), weights), sample.targets).mean()
+    training_loss = _mean_loss(loss_of, mix(_outputs(parts, fit_data, sample), weights), sample)
     refit(model, fit_data)
-    yield {"loss": float(training_loss), f"{VALIDATION}loss": float(validation_loss)}
+    yield {"loss": training_loss, f"{VALIDATION}loss": validation_loss}
+
+
+def _mean_loss(loss_of: LossOf, outputs: np.ndarray, examples: Examples) -> float:
+    """Return the mean loss of outputs [n, outputs] for examples, by their weights."""
+    return float(np.average(loss_of(outputs, examples.targets), weights=examples.weights))
 
 
 def fit_boosted_alone(model: Any, fit_data: FitData, loss_of: LossOf, **options: Any) -> None:
@@ -98,11 +103,11 @@ def fit_boosted_alone(model: Any, fit_data: FitData, loss_of: LossOf, **options:
         train, valid = fit_data.splits.train, fit_data.splits.valid
         sample = train.select(np.arange(min(NUM_SAMPLED_EXAMPLES, len(train))))
         losses = [
-            loss_of(_outputs(model, fit_data, part)[:, 0], part.targets).mean()
+            _mean_loss(loss_of, _outputs(model, fit_data, part)[:, 0], part)
             for part in (sample, valid)
         ]
         refit(model, fit_data)
-        yield {"loss": float(losses[0]), f"{VALIDATION}loss": float(losses[1])}
+        yield {"loss": losses[0], f"{VALIDATION}loss": losses[1]}
 
     solve(model, fit_data, iterate(), epochs=range(1), **options)
 

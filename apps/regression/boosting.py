@@ -60,6 +60,7 @@ class Table(NamedTuple):
         target: numbers, or class numbers, [rows].
         num_classes: 0 for numbers.
         num_categorical: the number of inputs that are categories.
+        weights: of the rows; None for 1.
 
     """
 
@@ -67,10 +68,17 @@ class Table(NamedTuple):
     target: np.ndarray
     num_classes: int = 0
     num_categorical: int = 0
+    weights: np.ndarray | None = None
 
     def select(self, rows: np.ndarray) -> "Table":
         """Return some of the rows."""
-        return self._replace(x=self.x[rows], target=self.target[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return self._replace(x=self.x[rows], target=self.target[rows], weights=weights)
+
+    @property
+    def total_weight(self) -> float:
+        """The sum of the weights."""
+        return len(self.x) if self.weights is None else float(self.weights.sum())
 
 
 def fit_boosted(table: Table, options: BoostingOptions) -> BoostedTrees:
@@ -92,11 +100,14 @@ def _fit(
     categorical = np.arange(table.x.shape[1]) < table.num_categorical
     model = options.model(classes=bool(table.num_classes), categorical=categorical)
     model.set_params(**stopping or {})
-    validation = {} if held_out is None else {"X_val": held_out.x, "y_val": held_out.target}
+    validation = {}
+    if held_out is not None:
+        parts = (held_out.x, held_out.target, held_out.weights)
+        validation = dict(zip(("X_val", "y_val", "sample_weight_val"), parts, strict=True))
     # Threads wait for each other by spinning: with other load two take 20 times as long as one.
     threads = None if table.x.size > MIN_CELLS_FOR_THREADS else 1
     with threadpool_limits(threads, user_api="openmp"):
-        return model.fit(table.x, table.target, **validation)
+        return model.fit(table.x, table.target, table.weights, **validation)
 
 
 def held_out_losses(train: Table, held_out: Table, options: BoostingOptions) -> np.ndarray:
@@ -116,7 +127,7 @@ def held_out_losses(train: Table, held_out: Table, options: BoostingOptions) -> 
     scores = -model.validation_score_[1:]
     losses[: len(scores)] = scores
     losses[len(scores) :] = scores[-1]
-    return losses * len(held_out.x)
+    return losses * held_out.total_weight
 
 
 def choose_iterations(

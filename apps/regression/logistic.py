@@ -13,13 +13,16 @@ MAX_EXAMPLES = 20_000  # enough for the linear part of a network
 ABSENT_CLASS_BIAS = -10.0  # bias of a class without examples
 
 
-def fit_logistic(x: Any, classes: np.ndarray, num_classes: int) -> list[np.ndarray]:
+def fit_logistic(
+    x: Any, classes: np.ndarray, num_classes: int, weights: np.ndarray | None = None
+) -> list[np.ndarray]:
     """Return the kernel [n, classes] and bias [classes] with scikit-learn's default penalty.
 
     Args:
         x: numbers [rows, n], dense or sparse.
         classes: from 0, [rows].
         num_classes: some of which may have no examples.
+        weights: of the rows; by default 1.
 
     """
     from sklearn.linear_model import LogisticRegression
@@ -31,7 +34,7 @@ def fit_logistic(x: Any, classes: np.ndarray, num_classes: int) -> list[np.ndarr
         return [np.zeros((x.shape[1], num_classes), "float32"), bias]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it need not have converged
-        model = LogisticRegression(max_iter=500).fit(x, classes)
+        model = LogisticRegression(max_iter=500).fit(x, classes, weights)
     return layer_weights(model, num_classes)
 
 
@@ -40,7 +43,8 @@ def fit_subsample(train: "RowMatrices", num_classes: int) -> list[np.ndarray]:
     step = -(-len(train) // MAX_EXAMPLES)
     rows = np.arange(0, len(train), step)
     sample = dataclasses.replace(train, examples=train.examples.select(rows))
-    return fit_logistic(sample.sparse(), sample.examples.targets, num_classes)
+    examples = sample.examples
+    return fit_logistic(sample.sparse(), examples.targets, num_classes, examples.relative_weights)
 
 
 def layer_weights(model: Any, num_classes: int) -> list[np.ndarray]:

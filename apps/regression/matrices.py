@@ -58,6 +58,14 @@ class RowMatrices:
         for x, target in self._batches():
             yield np.concatenate([x["numbers"], x["flags"]], axis=1, dtype="float64"), target
 
+    def weighted_blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+        """Blocks of rows as in `blocks`, and their weights of mean 1; None if all are equal."""
+        weights, start = self.examples.relative_weights, 0
+        for x, target in self.blocks():
+            stop = start + len(x)
+            yield x, target, None if weights is None else weights[start:stop]
+            start = stop
+
     def sparse(self) -> Any:
         """Both matrices of all examples side by side, float64 and sparse: most flags are 0."""
         return sparse.vstack([sparse.csr_matrix(x) for x, _ in self.blocks()]).tocsr()

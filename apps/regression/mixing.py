@@ -15,10 +15,8 @@ def mix(predictions: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return logsumexp(log_softmax(predictions, -1) + weighted, axis=1)
 
 
-def best_weights(
-    predictions: np.ndarray, loss_of: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """Return the weights, at least 0 and of sum 1, with the least mean loss.
+def best_weights(predictions: np.ndarray, loss_of: Callable[[np.ndarray], float]) -> np.ndarray:
+    """Return the weights, at least 0 and of sum 1, with the least loss of the mixture.
 
     References:
         Breiman, Stacked Regressions, Machine Learning 1996, for the constraints.
@@ -26,7 +24,7 @@ def best_weights(
     """
     count = predictions.shape[1]
     found = minimize(
-        lambda weights: loss_of(mix(predictions, weights)).mean(),
+        lambda weights: loss_of(mix(predictions, weights)),
         np.full(count, 1 / count),
         method="SLSQP",
         bounds=[(0, 1)] * count,

@@ -19,6 +19,8 @@ MAX_VALIDATION_EXAMPLES = 10_000  # by which a scale is estimated
 MAX_PREPARED_NUMBERS = 2**24  # inputs of the network that are kept in memory
 SCALE_STEP = 1e-3  # of the finite differences by which the likelihood is differentiated
 
+Weights = float | np.ndarray  # of examples [n]; 1 if all count the same
+
 
 @keras.saving.register_keras_serializable("athanor")
 class ShrunkResidual(keras.layers.Layer):
@@ -42,8 +44,9 @@ class ResidualShrinkage(keras.callbacks.Callback):
 
     Args:
         fit_data: of the run.
-        estimate: from corrections [n, members, outputs], linear predictions [n, outputs] and
-            targets [n] to the scale; see `regression_scale` and `classification_scale`.
+        estimate: from corrections [n, members, outputs], linear predictions [n, outputs],
+            targets [n] and weights [n], or 1, to the scale; see `regression_scale` and
+            `classification_scale`.
 
     """
 
@@ -54,6 +57,7 @@ class ResidualShrinkage(keras.callbacks.Callback):
         sample = valid.select(np.arange(len(valid))[:MAX_VALIDATION_EXAMPLES])
         self.valid: Any = ordered_batches(sample, batch_size=BATCH_SIZE, prepare=fit_data.prepare)
         self.target, self.estimate = sample.targets, estimate
+        self.weights = 1.0 if sample.weights is None else sample.weights
         self.both_parts: Any = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: ARG002
@@ -73,18 +77,26 @@ class ResidualShrinkage(keras.callbacks.Callback):
         """Set the scale."""
         batches = zip(*(self.both_parts(features) for features, _ in self.valid), strict=True)
         correction, linear = (np.concatenate(parts).astype("float64") for parts in batches)
-        self.layer.scale.assign(self.estimate(correction, linear, self.target))
+        self.layer.scale.assign(self.estimate(correction, linear, self.target, self.weights))
 
 
 def regression_scale(
-    correction: np.ndarray, linear: np.ndarray, target: np.ndarray, mean: float, deviation: float
+    correction: np.ndarray,
+    linear: np.ndarray,
+    target: np.ndarray,
+    weights: Weights,
+    *,
+    mean: float,
+    deviation: float,
 ) -> float:
     """Return the scale for targets of this mean and standard deviation, by least squares."""
     residual = (target - mean) / deviation - linear[:, 0]
-    return least_squares_scale(correction[..., 0].mean(1), residual)
+    return least_squares_scale(correction[..., 0].mean(1), residual, weights)
 
 
-def least_squares_scale(correction: np.ndarray, residual: np.ndarray) -> float:
+def least_squares_scale(
+    correction: np.ndarray, residual: np.ndarray, weights: Weights = 1.0
+) -> float:
     """Return the factor in [0, 1] of `correction` nearest `residual`, minus two standard errors.
 
     References:
@@ -92,16 +104,19 @@ def least_squares_scale(correction: np.ndarray, residual: np.ndarray) -> float:
         1980, for the standard error.
 
     """
-    power = np.square(correction).sum()
+    weighted = weights * correction
+    power = (weighted * correction).sum()
     if not power:
         return 1.0
-    best = (correction * residual).sum() / power
-    scores = correction * (residual - best * correction)
+    best = (weighted * residual).sum() / power
+    scores = weighted * (residual - best * correction)
     error = np.sqrt(np.square(scores).sum()) / power
     return float(np.clip(best - 2 * error, 0.0, 1.0))
 
 
-def classification_scale(correction: np.ndarray, linear: np.ndarray, target: np.ndarray) -> float:
+def classification_scale(
+    correction: np.ndarray, linear: np.ndarray, target: np.ndarray, weights: Weights = 1.0
+) -> float:
     """Return the factor in [0, 1] with the highest likelihood, minus two standard errors.
 
     The standard error follows White (1980), as in `least_squares_scale`, from the slopes and
@@ -111,6 +126,7 @@ def classification_scale(correction: np.ndarray, linear: np.ndarray, target: np.
         correction: logits [n, members, classes].
         linear: logits [n, classes].
         target: class numbers [n].
+        weights: of the examples, [n].
 
     """
     if not correction.any():
@@ -120,7 +136,7 @@ def classification_scale(correction: np.ndarray, linear: np.ndarray, target: np.
     def losses(scale: float) -> np.ndarray:
         logits = linear[:, None] + scale * correction
         log_probabilities = log_softmax(logits, axis=-1)[rows, :, target]
-        return np.log(correction.shape[1]) - logsumexp(log_probabilities, axis=1)
+        return weights * (np.log(correction.shape[1]) - logsumexp(log_probabilities, axis=1))
 
     best = minimize_scalar(lambda scale: losses(scale).sum(), bounds=(0, 2), method="bounded").x
     low, middle, high = (losses(best + step) for step in (-SCALE_STEP, 0.0, SCALE_STEP))

@@ -25,7 +25,7 @@ def fit_full_batch(
     train = fit_data.splits.train
     arrays = RowMatrices(fit_data.prepare, train).arrays()
     loss = app.make_loss(fit_data.splits)
-    objective = FullBatchObjective(model, arrays, train.targets, loss)
+    objective = FullBatchObjective(model, arrays, train.targets, loss, train.relative_weights)
     if solver.needs != "gradient" and objective.num_weights > MAX_DENSE_WEIGHTS:
         raise FieldError(
             f"Received --optimizer {app.optimizer} for a model of {objective.num_weights:,} "
@@ -59,7 +59,10 @@ def _exact_solution(app: "Regression", model: Any, fit_data: FitData) -> Iterato
     kernel, bias = fit_ridge(train, max(app.l2, 1e-9))
     model.get_layer(LINEAR).set_weights([kernel, bias])
     loss = app.make_loss(fit_data.splits)
-    total = sum(len(y) * float(loss(y, (x @ kernel + bias)[:, None])) for x, y in train.blocks())
+    total = sum(
+        len(y) * float(loss(y, (x @ kernel + bias)[:, None], weights))
+        for x, y, weights in train.weighted_blocks()
+    )
     # Keras divides a loss by the number of replicas, whose losses are added up.
     yield {"loss": total / len(train) * tf.distribute.get_strategy().num_replicas_in_sync}
 
@@ -78,11 +81,19 @@ def fit_ridge(train: "RowMatrices", l2: float | None) -> list[Any]:
     from apps.ridge import ridge
 
     mean, deviation = mean_and_deviation(train.examples)
-    blocks = ((x, (y.astype("float64") - mean) / deviation) for x, y in train.blocks())
+    blocks = (
+        (x, (y.astype("float64") - mean) / deviation, weights)
+        for x, y, weights in train.weighted_blocks()
+    )
     return ridge(blocks, l2, wide=train.width > len(train))
 
 
 def mean_and_deviation(train: "Examples") -> tuple[float, float]:
     """Mean and standard deviation of the training targets; a deviation of 0 becomes 1."""
-    target = train.targets.astype("float64")
-    return float(target.mean()), float(target.std()) or 1.0
+    import numpy as np
+
+    target, weights = train.targets.astype("float64"), train.weights
+    mean = float(np.average(target, weights=weights))
+    if weights is None:
+        return mean, float(target.std()) or 1.0
+    return mean, float(np.sqrt(np.average((target - mean) ** 2, weights=weights))) or 1.0

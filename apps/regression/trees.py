@@ -18,6 +18,7 @@ from apps.regression.boosting import (
 from apps.regression.complete_trees import MAX_CATEGORIES, BoostedTrees
 from apps.regression.ensemble_layers import TreeEnsemble, TreeInputs
 from apps.regression.matrices import RowMatrices
+from apps.regression.solvers import mean_and_deviation
 
 INPUTS, TREES = "tree_inputs", "trees"  # names of layers
 MAX_INPUTS = 100
@@ -76,22 +77,28 @@ def _fit(
 @functools.lru_cache(maxsize=1)
 def _refit(train: RowMatrices, valid: RowMatrices, num_classes: int) -> BoostedTrees:
     layer, _, options = _fit(train, valid, num_classes)
-    tables = [_table(layer, part, train, num_classes) for part in (train, valid)]
+    first, second = (_table(layer, part, train, num_classes) for part in (train, valid))
     x, target = (
-        np.concatenate(parts) for parts in zip(*(table[:2] for table in tables), strict=True)
+        np.concatenate([getattr(one, name) for one in (first, second)]) for name in ("x", "target")
     )
-    return fit_boosted(tables[0]._replace(x=x, target=target), options)
+    weights = None
+    if first.weights is not None and second.weights is not None:
+        weights = np.concatenate([first.weights, second.weights])
+    return fit_boosted(first._replace(x=x, target=target, weights=weights), options)
 
 
 def _table(layer: TreeInputs, part: RowMatrices, train: RowMatrices, num_classes: int) -> Table:
     most = MAX_EXAMPLES if part == train else MAX_HELD_OUT
     part = dataclasses.replace(part, examples=part.examples.sample(most))
-    target = part.examples.targets
+    target, weights = part.examples.targets, part.examples.weights
     if not num_classes:
-        known = train.examples.targets.astype("float64")
-        target = (target - known.mean()) / (known.std() or 1.0)
+        mean, deviation = mean_and_deviation(train.examples)
+        target = (target - mean) / deviation
+    known = train.examples.weights
+    if weights is not None and known is not None:
+        weights = weights / known.mean()
     x = layer.codes(np.concatenate([layer(block) for block in part.prepared_blocks()]))
-    return Table(x, target, num_classes, len(layer.flags))
+    return Table(x, target, num_classes, len(layer.flags), weights)
 
 
 def choose_inputs(train: RowMatrices, num_classes: int) -> TreeInputs:
@@ -131,14 +138,17 @@ def explained_variance(table: Table) -> np.ndarray:
     """Return the variance of the target, or of a class, that each input explains by itself."""
     x, target = table.x, table.target
     targets = np.eye(table.num_classes)[target] if table.num_classes else target[:, None]
-    targets = targets - targets.mean(0)
+    weights = np.ones(len(x)) if table.weights is None else table.weights
+    targets = targets - np.average(targets, 0, table.weights)
     explained = np.zeros(x.shape[1])
     for column in range(table.num_categorical):
         codes = x[:, column].astype("int64")
-        sums = np.stack([np.bincount(codes, one) for one in targets.T])
-        explained[column] = (sums**2 / np.maximum(np.bincount(codes), 1)).sum(1).max()
+        sums = np.stack([np.bincount(codes, weights * one) for one in targets.T])
+        totals = np.bincount(codes, weights)
+        explained[column] = (sums**2 / np.where(totals > 0, totals, 1)).sum(1).max()
     numbers = x[:, table.num_categorical :].astype("float64")
-    numbers -= numbers.mean(0)
-    power = np.maximum(np.square(numbers).sum(0), 1e-12)
-    explained[table.num_categorical :] = (np.square(numbers.T @ targets).T / power).max(0)
+    numbers -= np.average(numbers, 0, table.weights)
+    weighted = numbers * weights[:, None]
+    power = np.maximum((weighted * numbers).sum(0), 1e-12)
+    explained[table.num_categorical :] = (np.square(weighted.T @ targets).T / power).max(0)
     return explained

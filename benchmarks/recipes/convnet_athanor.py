@@ -20,7 +20,7 @@ from apps import Mnist  # noqa: E402
 from pipelines import tfds  # noqa: E402
 from pipelines.batches import shuffled_batches  # noqa: E402
 from pipelines.images.preprocessing import Standardize  # noqa: E402
-from training.build import with_finite_check  # noqa: E402
+from training.build import FiniteLoss  # noqa: E402
 from training.fitting import count_steps_for  # noqa: E402
 from training.precision import choose_precision  # noqa: E402
 
@@ -73,7 +73,7 @@ def measure(precision: Any, seed: int) -> dict[str, Any]:
     model, clock = network(), Clock()
     model.compile(
         keras.optimizers.SGD(0.01, momentum=0.9),
-        loss=with_finite_check(keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
+        loss=FiniteLoss(keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
         metrics=["accuracy"],
         steps_per_execution=steps_per_execution,
     )

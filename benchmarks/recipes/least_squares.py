@@ -75,7 +75,7 @@ def time_solver(solver: Any, function: Any, start: np.ndarray) -> dict[str, Any]
 def time_adam(objective: FullBatchObjective, rate: float) -> dict[str, Any]:
     """Return seconds and iterations of Adam to ADAM_TARGET, with its steps in a graph's loop."""
     loss, variables = objective.loss, objective.variables
-    ((inputs, targets),) = objective.blocks
+    ((inputs, targets, _),) = objective.blocks
     adam = keras.optimizers.Adam(rate)
     adam.build(variables)
 

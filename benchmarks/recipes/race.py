@@ -37,7 +37,7 @@ from apps.regression.app import Regression
 from apps.text.app import Text
 from pipelines.batches import ordered_batches, shuffled_batches
 from pipelines.splits import Splits
-from training.build import build, with_finite_check
+from training.build import FiniteLoss, build
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 RATE_FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0)  # of an optimizer's default learning rate
@@ -276,7 +276,7 @@ class Race:
         fresh = build(app, self.splits, "float32")
         fresh.network.compile(
             app.make_optimizer(steps),
-            loss=with_finite_check(app.make_loss(self.splits)),
+            loss=FiniteLoss(app.make_loss(self.splits)),
             metrics=list(app.metrics),
             steps_per_execution=math.gcd(self.task.every or 1, 20),
         )

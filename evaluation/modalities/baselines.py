@@ -12,9 +12,11 @@ MIN_STEPS = 300
 PREDICT_BATCH_SIZE = 5000
 
 
-def majority(train_target: np.ndarray, num_classes: int, count: int) -> np.ndarray:
+def majority(
+    train_target: np.ndarray, num_classes: int, count: int, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Predict the training set's class frequencies for `count` examples: [count, classes]."""
-    counts = np.bincount(train_target, minlength=num_classes)
+    counts = np.bincount(train_target, weights, num_classes)
     return np.tile(counts / counts.sum(), (count, 1))
 
 

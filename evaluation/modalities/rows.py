@@ -1,5 +1,6 @@
 """Rows: baselines, and the permutation importance of columns."""
 
+import dataclasses
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -41,18 +42,18 @@ def baselines(splits: Splits) -> dict[str, Any]:
     prepare = PrepareColumns.adapted(splits.train)
     parts = [RowMatrices(prepare, part) for part in (splits.train, splits.valid, splits.test)]
     fitted = _classes(splits, *parts) if splits.labels else _numbers(splits, *parts)
-    predictions = classification.Predictions if splits.labels else regression.Predictions
-    return {name: predictions(output, splits.test.targets) for name, output in fitted.items()}
+    of_test_set = classification.of_test_set if splits.labels else regression.of_test_set
+    return {name: of_test_set(splits, output) for name, output in fitted.items()}
 
 
 def _numbers(
     splits: Splits, train: RowMatrices, valid: RowMatrices, test: RowMatrices
 ) -> dict[str, np.ndarray]:
-    target = splits.train.targets.astype("float64")
-    kernel, bias = ridge(train.blocks(), RIDGE_PENALTY / len(train), wide=train.width > len(train))
+    penalty, wide = RIDGE_PENALTY / len(train), train.width > len(train)
+    kernel, bias = ridge(train.weighted_blocks(), penalty, wide=wide)
     mean, deviation = mean_and_deviation(splits.train)
     return {
-        "mean": np.full(len(test), target.mean()),
+        "mean": np.full(len(test), mean),
         "linear": np.concatenate([x @ kernel[:, 0] + bias for x, _ in test.blocks()]),
         "boosting": _boosting(train, valid, test)[:, 0] * deviation + mean,
     }
@@ -64,14 +65,16 @@ def _classes(
     from sklearn.linear_model import LogisticRegression
 
     target, num_classes = splits.train.targets, len(splits.labels)
-    found = {"majority": majority(target, num_classes, len(test))}
+    weights = splits.train.relative_weights
+    unbalanced = dataclasses.replace(splits.train, class_weights=None).weights
+    found = {"majority": majority(target, num_classes, len(test), unbalanced)}
     if len(np.unique(target)) < 2:
         return found
     model = LogisticRegression(max_iter=500)
     with warnings.catch_warnings():
         # A logistic regression that has not converged is good enough as a baseline.
         warnings.simplefilter("ignore")
-        model.fit(train.sparse(), target)
+        model.fit(train.sparse(), target, weights)
     found["linear"] = np.zeros((len(test), num_classes))
     found["linear"][:, model.classes_] = model.predict_proba(test.sparse())
     return found | {"boosting": softmax(_boosting(train, valid, test, num_classes), axis=1)}
@@ -117,9 +120,9 @@ def importance(run: Run, seed: int = 0) -> tuple[list[str], np.ndarray]:
         len(test), max(MIN_PERMUTED_EXAMPLES, MAX_PERMUTED_ROWS // (NUM_REPEATS * len(names)))
     )
     sample = test.select(np.sort(random.permutation(len(test))[:count]))
-    loss = _loss(run, np.asarray(predict(sample.numpy().features)), sample.targets)
+    loss = _loss(run, np.asarray(predict(sample.numpy().features)), sample)
     shuffled = _permuted_outputs(predict, sample, names, NUM_REPEATS, random)
-    losses = [[_loss(run, output, sample.targets) for output in outputs] for outputs in shuffled]
+    losses = [[_loss(run, output, sample) for output in outputs] for outputs in shuffled]
     return names, np.array(losses) - loss
 
 
@@ -155,10 +158,11 @@ def _permuted_outputs(
         yield from outputs.reshape(len(block), repeats, count, *outputs.shape[1:])
 
 
-def _loss(run: Run, output: np.ndarray, target: np.ndarray) -> float:
+def _loss(run: Run, output: np.ndarray, sample: Examples) -> float:
+    known = (sample.targets, sample.weights)
     if run.task == "classification":
-        return classification.metrics(classification.Predictions(output, target))["loss"]
-    return regression.metrics(regression.Predictions(output, target))["rmse"]
+        return classification.metrics(classification.Predictions(output, *known))["loss"]
+    return regression.metrics(regression.Predictions(output, *known))["rmse"]
 
 
 def _draw_importance(columns: list[str], rises: np.ndarray, target: str) -> Any:

@@ -1,6 +1,7 @@
 """Evaluate predicted classes."""
 
 import math
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from apps.metrics import metric
 from evaluation.intervals import (
     Interval,
     Resamples,
+    effective_size,
     mean_interval,
     resampled_positions,
     wilson_by_variance,
@@ -19,16 +21,27 @@ from pipelines.splits import Splits
 from training.run import Run
 
 NAME: TaskName = "classification"
+BALANCED = "balanced_accuracy"
 MAX_COUNTED_CLASSES = 30  # with more the confusion matrix shows no counts
 MIN_SIDE_INCHES, MAX_SIDE_INCHES = 4.0, 15.0  # of the confusion matrix
 MIN_LABEL_POINTS, MAX_LABEL_POINTS = 4.0, 10.0
 
 
 class Predictions(NamedTuple):
-    """Predicted probabilities [n, classes] and true classes [n]."""
+    """Predicted probabilities [n, classes] and true classes [n].
+
+    Attributes:
+        probabilities: [n, classes].
+        target: class numbers, [n].
+        weights: of the examples in scores, [n]; None if all count the same.
+        balance: whether training balances the classes, so that balanced accuracy is shown.
+
+    """
 
     probabilities: np.ndarray
     target: np.ndarray
+    weights: np.ndarray | None = None
+    balance: bool = False
 
     @property
     def predicted(self) -> np.ndarray:
@@ -38,12 +51,17 @@ class Predictions(NamedTuple):
 
 def predict_test_set(run: Run) -> Predictions:
     """Predict the run's test examples."""
-    return Predictions(predict_all(run.model, run.splits.test), run.splits.test.targets)
+    return of_test_set(run.splits, predict_all(run.model, run.splits.test))
 
 
 def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
     """Make predictions of an export's outputs for the test examples."""
-    return Predictions(outputs["probabilities"], splits.test.targets)
+    return of_test_set(splits, outputs["probabilities"])
+
+
+def of_test_set(splits: Splits, probabilities: np.ndarray) -> Predictions:
+    """Make predictions of the probabilities [n, classes] of the test examples."""
+    return Predictions(probabilities, splits.test.targets, splits.test.weights, splits.balance)
 
 
 def example_scores(predictions: Predictions) -> dict[str, np.ndarray]:
@@ -56,43 +74,72 @@ def example_scores(predictions: Predictions) -> dict[str, np.ndarray]:
 
 
 def metrics(predictions: Predictions) -> dict[str, float]:
-    """Compute accuracy, mean cross-entropy (nats), and the unweighted mean of the classes' F1."""
-    means = {name: float(values.mean()) for name, values in example_scores(predictions).items()}
+    """Compute accuracy, mean cross-entropy (nats), and the unweighted mean of the classes' F1.
+
+    If training balances the classes, balanced accuracy, the mean of the classes' recalls, is added.
+    """
+    means = {
+        name: float(np.average(values, weights=predictions.weights))
+        for name, values in example_scores(predictions).items()
+    }
     counts = confusion(predictions)
-    return means | {"macro_f1": _macro_f1(counts.diagonal(), counts.sum(1), counts.sum(0))}
+    means |= _of_class_totals(predictions, [counts.diagonal(), counts.sum(1), counts.sum(0)])
+    order = ["accuracy", BALANCED] if predictions.balance else ["accuracy"]
+    return {name: means[name] for name in (*order, "loss", "macro_f1")}
 
 
 def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
     """Compute each metric of every bootstrap resample of the examples."""
     values, num_classes = example_scores(predictions), predictions.probabilities.shape[1]
-    target, predicted = predictions.target, predictions.predicted
-    resamples: dict[str, list[float]] = {name: [] for name in [*values, "macro_f1"]}
+    target, predicted, weights = predictions.target, predictions.predicted, predictions.weights
+    resamples: dict[str, list[float]] = defaultdict(list)
     for rows in resampled_positions(len(target), seed):
+        drawn_weights = None if weights is None else weights[rows]
         for name, column in values.items():
-            resamples[name].append(column[rows].mean())
-        drawn_target, drawn = target[rows], predicted[rows]
-        classes = (drawn[drawn == drawn_target], drawn_target, drawn)
-        counts = [np.bincount(part, minlength=num_classes) for part in classes]
-        resamples["macro_f1"].append(_macro_f1(*counts))
+            resamples[name].append(np.average(column[rows], weights=drawn_weights))
+        totals = _class_totals(target[rows], predicted[rows], drawn_weights, num_classes)
+        for name, value in _of_class_totals(predictions, totals).items():
+            resamples[name].append(value)
     return {name: np.array(column) for name, column in resamples.items()}
 
 
 def intervals(predictions: Predictions, resamples: Resamples | None = None) -> dict[str, Interval]:
-    """Compute 95 % intervals: Wilson's of accuracy and macro F1, BCa of the loss.
+    """Compute 95 % intervals: Wilson's of accuracies and macro F1, BCa of the loss.
 
     `resamples` is the result of `bootstrap`, which is called by default.
     """
     resamples = bootstrap(predictions) if resamples is None else resamples
     values = example_scores(predictions)
     intervals_of_means = {
-        name: mean_interval(column, resamples[name], metric(name))
+        name: mean_interval(column, resamples[name], metric(name), predictions.weights)
         for name, column in values.items()
     }
-    macro_f1 = metrics(predictions)["macro_f1"]
-    count = len(predictions.target)
-    return intervals_of_means | {
-        "macro_f1": wilson_by_variance(macro_f1, resamples["macro_f1"], count)
+    found = metrics(predictions)
+    weights = predictions.weights
+    count = len(predictions.target) if weights is None else effective_size(weights)
+    return {
+        name: intervals_of_means.get(name) or wilson_by_variance(value, resamples[name], count)
+        for name, value in found.items()
     }
+
+
+def _class_totals(
+    true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None, num_classes: int
+) -> list[np.ndarray]:
+    """Return the total weight of right, true and predicted examples of each class."""
+    right = true == predicted
+    weights_of_right = None if weights is None else weights[right]
+    parts = ((true[right], weights_of_right), (true, weights), (predicted, weights))
+    return [np.bincount(classes, each, num_classes) for classes, each in parts]
+
+
+def _of_class_totals(predictions: Predictions, totals: list[np.ndarray]) -> dict[str, float]:
+    """Return the metrics of the totals of right, true and predicted examples of each class."""
+    right, true, _ = totals
+    found = {"macro_f1": _macro_f1(*totals)}
+    if predictions.balance:
+        found[BALANCED] = float(np.mean(right[true > 0] / true[true > 0]))
+    return found
 
 
 def _macro_f1(right: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> float:
@@ -103,10 +150,11 @@ def _macro_f1(right: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> flo
 
 
 def confusion(predictions: Predictions) -> np.ndarray:
-    """Count the examples of each [true class, predicted class]."""
+    """Count the examples of each [true class, predicted class], or add up their weights."""
     num_classes = predictions.probabilities.shape[1]
     pairs = predictions.target * num_classes + predictions.predicted
-    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+    counts = np.bincount(pairs, predictions.weights, num_classes**2)
+    return counts.reshape(num_classes, num_classes)
 
 
 def per_class(
@@ -115,15 +163,18 @@ def per_class(
     """Compute precision, recall, F1 and number of examples of each class."""
     counts = confusion(predictions)
     right, predicted, true = counts.diagonal(), counts.sum(0), counts.sum(1)
-    precision, recall = (right / np.maximum(total, 1) for total in (predicted, true))
-    f1 = 2 * right / np.maximum(predicted + true, 1)
+    precision, recall, f1 = (
+        part / np.where(total > 0, total, 1)
+        for part, total in ((right, predicted), (right, true), (2 * right, predicted + true))
+    )
+    examples = np.bincount(predictions.target, minlength=len(labels))
     return [
         {
             "class": label,
             "precision": float(precision[k]),
             "recall": float(recall[k]),
             "f1": float(f1[k]),
-            "examples": int(true[k]),
+            "examples": int(examples[k]),
         }
         for k, label in enumerate(labels)
     ]
@@ -143,10 +194,12 @@ def _draw_confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> 
     from evaluation.fonts import fonts, width
     from evaluation.style import INK, pyplot
 
+    weighted = counts.dtype.kind == "f"
     labels = [fonts().short(name) for name in names]
     side = min(MAX_SIDE_INCHES, max(MIN_SIDE_INCHES, 0.45 * len(labels) + 1.5))
     figure, axis = pyplot.subplots(figsize=(side, side), layout="constrained")
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    totals = counts.sum(1, keepdims=True)
+    shares = counts / np.where(totals > 0, totals, 1)
     # The square root makes single mistakes visible next to thousands of right predictions.
     axis.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
     row_points = min(MAX_LABEL_POINTS, 60 * (side - 1.5) / len(labels))  # of almost a row's height
@@ -159,7 +212,8 @@ def _draw_confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> 
     axis.set_xlabel(f"predicted {target}".strip(), parse_math=False)
     axis.set_ylabel(f"true {target}".strip(), parse_math=False)
     axis.set_title(
-        "Confusion matrix (test set); shade: square root of the share of the true class",
+        f"Confusion matrix (test set{', sums of weights' * weighted}); "
+        "shade: square root of the share of the true class",
         fontsize=10,
     )
     axis.spines[:].set_visible(False)
@@ -168,7 +222,7 @@ def _draw_confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> 
             if count:
                 is_dark = shares[row, column] > 0.3
                 axis.text(
-                    column, row, f"{count:,}",
+                    column, row, f"{count:,.3g}" if weighted else f"{count:,}",
                     ha="center", va="center", fontsize=8, color="white" if is_dark else INK,
                 )  # fmt: skip
     return figure

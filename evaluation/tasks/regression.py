@@ -16,10 +16,11 @@ MIN_DEVIATIONS_SHARE = 1e-12
 
 
 class Predictions(NamedTuple):
-    """Predicted and true numbers, [n], in the target's unit."""
+    """Predicted and true numbers, [n], in the target's unit; weights [n], or None."""
 
     predicted: np.ndarray
     target: np.ndarray
+    weights: np.ndarray | None = None
 
     @property
     def residuals(self) -> np.ndarray:
@@ -29,12 +30,17 @@ class Predictions(NamedTuple):
 
 def predict_test_set(run: Run) -> Predictions:
     """Predict the run's test examples."""
-    return Predictions(predict_all(run.model, run.splits.test), run.splits.test.targets)
+    return of_test_set(run.splits, predict_all(run.model, run.splits.test))
 
 
 def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
     """Make predictions of an export's outputs for the test examples."""
-    return Predictions(outputs["value"], splits.test.targets)
+    return of_test_set(splits, outputs["value"])
+
+
+def of_test_set(splits: Splits, predicted: np.ndarray) -> Predictions:
+    """Make predictions of the numbers [n] predicted for the test examples."""
+    return Predictions(predicted, splits.test.targets, splits.test.weights)
 
 
 def metrics(predictions: Predictions) -> dict[str, float]:
@@ -51,9 +57,10 @@ def _terms_of_examples(predictions: Predictions) -> np.ndarray:
     """Return the terms of each example in the sums that make the metrics, [examples, 5]."""
     residuals, target = predictions.residuals, predictions.target.astype("float64")
     # Without centring, cancellation would lose the variance of targets far from 0.
-    target = target - target.mean()
+    target = target - np.average(target, weights=predictions.weights)
     ones = np.ones(len(target))
-    return np.stack([ones, residuals**2, np.abs(residuals), target, target**2], axis=1)
+    terms = np.stack([ones, residuals**2, np.abs(residuals), target, target**2], axis=1)
+    return terms if predictions.weights is None else terms * predictions.weights[:, None]
 
 
 def _metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.decoded import load_or_make
-from pipelines.examples import Batch, DataError, Examples, store
+from pipelines.example_store import store
+from pipelines.examples import Batch, DataError, Examples
 from pipelines.files import expand_home, printable
 from pipelines.images import class_folders, folder_walk, skipped_files
 from pipelines.images.class_folders import Classes

@@ -21,7 +21,7 @@ from pipelines.rows.column_names import (
     rename_columns,
     renaming_notes,
 )
-from pipelines.rows.column_table import DROPPED, GROUP, IGNORED, TARGET, ColumnTable
+from pipelines.rows.column_table import DROPPED, GROUP, IGNORED, TARGET, WEIGHT, ColumnTable
 from pipelines.rows.packing import Kind, Kinds, pack_columns
 from pipelines.rows.reading_notes import (
     column_notes,
@@ -41,6 +41,7 @@ from pipelines.tables.format_inference import InferredFormat
 from pipelines.tables.kind_requests import NO_REQUESTS, KindRequest
 from pipelines.tables.table import Table, Tables, listed
 from pipelines.tables.targets import TargetColumn, Task, require_target
+from pipelines.tables.weights import WeightColumn
 
 # The kind of model input of each kind of cells.
 INPUT_KINDS: dict[cell_formats.Kind, Kind] = {
@@ -82,6 +83,7 @@ def source(
     task: Task = "auto",
     split_columns: SplitColumns = NO_SPLIT_COLUMNS,
     requests: Mapping[str, KindRequest] = NO_REQUESTS,
+    weight: str = "",
     inspection: Inspection | None = None,
 ) -> Source:
     """Turn tables into examples of typed columns with a target.
@@ -89,8 +91,8 @@ def source(
     Features are a matrix of numbers (NaN: missing; times are days since 1970) and one of texts as
     UTF-8 bytes (b"": missing), see pipelines.rows.packing. Types are inferred from the training
     table (see `cell_formats`) and used for the others, in which unparsable numbers count as
-    missing. Rows without a target are left out. Raises DataError if a column does not exist, the
-    target does not fit the task, or no usable column is left.
+    missing. Rows without a target or of weight 0 are left out. Raises DataError if a column does
+    not exist, the target does not fit the task, or no usable column is left.
 
     Args:
         tables: as read.
@@ -100,6 +102,7 @@ def source(
             target holds texts or only two numbers.
         split_columns: the columns by which to split; that of groups is no feature.
         requests: the kinds of columns that the user names.
+        weight: the column of example weights, which is no feature; "" for none.
         inspection: collects what data checks need.
 
     """
@@ -110,25 +113,22 @@ def source(
     requests = found_requests(requests, names, tables.train)
     inferred = infer_as_requested(tables.train, requests)
     inferred |= with_text_kinds(tables.train, inferred, {target, *requests})
-    unused = {name: IGNORED for name, request in requests.items() if request.kind == "ignore"}
-    for name in drop:
-        unused[find_column(names.get(name, name), tables.train, "--drop")] = DROPPED
-    require_target(
-        target not in unused, target, "--drop of the same", "another column to leave out"
-    )
-    unused |= {split_columns.group: GROUP, target: TARGET}
+    unused = _left_out(drop, requests, names, tables.train, target)
+    weights = WeightColumn.of(tables, names.get(weight, weight), target, inferred)
+    unused |= {split_columns.group: GROUP, target: TARGET, weights.name: WEIGHT}
     columns = _describe_features(tables.train, inferred, unused, target)
     forms = {name: column.form for name, column in columns.items() if not column.unusable_because}
     target_column = TargetColumn.of(tables, target, inferred[target], task)
     reading = Reading(forms, names)
     split_reader = SplitReader.of(split_columns, tables.train, inferred.get(split_columns.by_time))
-    reader = _RowReader(reading, target_column, split_reader, inspection)
+    reader = _RowReader(reading, target_column, split_reader, weights, inspection)
     train, valid, test = tables.each(reader.of_table)
     notes = (
         *tables.notes,
-        target_note(tables, target_column, [train, valid, test]),
+        target_note(tables, target_column, weights, [train, valid, test]),
         *column_notes(columns),
         *split_column_notes(split_columns, forms),
+        *weights.notes(tables),
         *_unreadable_notes(tables, reading, target, target_column),
     )
     table = ColumnTable.of(tables.train, names, inferred, columns, unused)
@@ -139,6 +139,23 @@ def source(
 def _rename_tables(tables: Tables, names: dict[str, str]) -> Tables:
     train, valid, test = tables.each(lambda table: rename_columns(table, names))
     return Tables(train, valid, test, (*tables.notes, *renaming_notes(names)))
+
+
+def _left_out(
+    drop: Sequence[str],
+    requests: Mapping[str, KindRequest],
+    names: Mapping[str, str],
+    table: Table,
+    target: str,
+) -> dict[str, str]:
+    """Return why the user leaves out columns. Raises DataError if the target is one of them."""
+    reasons = {name: IGNORED for name, request in requests.items() if request.kind == "ignore"}
+    for name in drop:
+        reasons[find_column(names.get(name, name), table, "--drop")] = DROPPED
+    require_target(
+        target not in reasons, target, "--drop of the same", "another column to leave out"
+    )
+    return reasons
 
 
 def _describe_features(
@@ -167,6 +184,7 @@ def splits(
     inspection: Inspection | None = None,
     *,
     kinds: str = "",
+    weight: str = "",
 ) -> Splits:
     """Turn tables into splits, as `source` does.
 
@@ -181,6 +199,7 @@ def splits(
             task=task,
             split_columns=split_columns,
             requests=parse_kinds(kinds),
+            weight=weight,
             inspection=inspection,
         )
     )
@@ -244,12 +263,15 @@ class _RowReader(NamedTuple):
     reading: Reading
     target_column: TargetColumn
     split_reader: SplitReader
+    weights: WeightColumn
     inspection: Inspection | None
 
     def of_table(self, table: Table) -> Examples:
-        """Read the rows that have a target."""
+        """Read the rows that have a target and a weight above 0."""
         target = self.target_column.of_table(table)
-        usable = np.flatnonzero(np.isfinite(target) if target.dtype.kind == "f" else target >= 0)
+        known = np.isfinite(target) if target.dtype.kind == "f" else target >= 0
+        weight = self.weights.of_table(table)
+        usable = np.flatnonzero(known if weight is None else known & (weight > 0))
         columns = _read_columns(table, table.columns, self.reading.forms)
         rows = usable if len(usable) < len(table) else len(table)
         features = pack_columns(columns.values(), self.reading.kinds, rows)
@@ -258,5 +280,6 @@ class _RowReader(NamedTuple):
             Examples.of(features, target[usable], origins, self.reading.kinds),
             row_hashes=row_hashes(table)[usable],
             input_hashes=hash_inputs([*columns.values()])[usable],
+            weight=None if weight is None else weight[usable],
         )
         return self.split_reader.read(examples, table, usable)

@@ -8,13 +8,18 @@ from pipelines.rows.column_names import MAX_LISTED_COLUMNS
 from pipelines.split_columns import SplitColumns
 from pipelines.tables.table import Tables
 from pipelines.tables.targets import TargetColumn
+from pipelines.tables.weights import WeightColumn
 
 
 def target_note(
-    tables: Tables, target_column: TargetColumn, parts: Sequence[Examples | None]
+    tables: Tables,
+    target_column: TargetColumn,
+    weights: WeightColumn,
+    parts: Sequence[Examples | None],
 ) -> str:
     """Return a note on the target, and on the number of rows without it."""
     num_left_out = sum(tables.each(len, 0)) - sum(len(part) for part in parts if part is not None)
+    num_left_out -= weights.num_zero(tables)
     left_out = f"; {num_left_out} row{'s' * (num_left_out != 1)} without it left out"
     return f"target {target_column.name}: {target_column.description}" + left_out * bool(
         num_left_out
