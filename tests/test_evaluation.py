@@ -44,7 +44,7 @@ def predictions_with_accuracy(share, count, seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_metrics_equal_those_of_scikit_learn(seed):
     predictions = random_predictions(seed=seed)
-    probabilities, target = predictions
+    probabilities, target = predictions[:2]
     assert metrics_of(predictions) == pytest.approx(
         {
             "accuracy": metrics.accuracy_score(target, probabilities.argmax(1)),
@@ -60,7 +60,7 @@ def test_a_probability_of_0_has_a_large_finite_loss():
 
 
 def test_metrics_of_float32_probabilities_are_exact():
-    probabilities, target = random_predictions(20_000)
+    probabilities, target = random_predictions(20_000)[:2]
     single = Predictions(probabilities.astype("float32"), target)
     assert metrics_of(single)["loss"] == pytest.approx(
         metrics.log_loss(target, probabilities), rel=1e-6
