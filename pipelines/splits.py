@@ -79,15 +79,15 @@ class Splits:
     balance: bool = False
 
     def __post_init__(self) -> None:
-        """Weigh the classes of training and validation, if they are balanced."""
+        """Give training rows, and only these, the folds of their target statistics.
+
+        If classes are balanced, give training and validation the weights of the classes.
+        """
         if self.balance:
             weights = balanced_class_weights(self.train, len(self.labels))
             for name, class_weights in (("train", weights), ("valid", weights), ("test", None)):
                 part = dataclasses.replace(getattr(self, name), class_weights=class_weights)
                 object.__setattr__(self, name, part)
-
-    def __post_init__(self) -> None:
-        """Give training rows, and only these, the folds of their target statistics."""
         for name in ("train", "valid", "test"):
             part = getattr(self, name)
             folds = training_folds(part) if name == "train" else None

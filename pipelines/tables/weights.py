@@ -9,7 +9,8 @@ from pipelines.examples import AddressError, DataError
 from pipelines.rows.column_kinds import cell_text
 from pipelines.rows.column_names import find_column
 from pipelines.tables import cell_formats
-from pipelines.tables.cell_formats import CellFormat, InferredFormat
+from pipelines.tables.cell_formats import CellFormat
+from pipelines.tables.format_inference import InferredFormat
 from pipelines.tables.table import Table, Tables, listed
 
 FLAG = "--weight"
