@@ -27,7 +27,7 @@ from pipelines.batches import ordered_batches
 from training.train import train
 
 ROOT = Path(athanor.__file__).resolve().parent
-MAX_FIELDS = 23
+MAX_FIELDS = 26
 REPLACED_FIELDS = {"columns"}  # the value of another field takes their place
 
 
