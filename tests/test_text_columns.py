@@ -111,12 +111,12 @@ def test_code_points_are_lower_case_between_blanks_and_bounded():
     assert points.shape == (4, MAX_CHARACTERS)
 
 
-def test_ngrams_of_ideographs_have_at_most_two_characters():
+def test_ngrams_have_three_to_five_characters_of_ideographs_one_or_two():
     def count(text: str) -> int:
         return int((hash_ngrams(to_code_points(tf.constant([text]))).numpy() > 0).sum())
 
-    assert count("abc") == 5 + 4 + 3 + 2 + 1  # with a blank at each end
-    assert count("国便章") == 5 + 4
+    assert count("abc") == 3 + 2 + 1  # with a blank at each end
+    assert count("国便章") == 3 + 4
     assert count("") == 0
 
 

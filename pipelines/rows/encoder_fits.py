@@ -26,8 +26,9 @@ MIN_CATEGORY_ROWS = 2  # training examples of a category with a mean of its own
 MAX_KNOWN_CATEGORIES = 2**17
 MAX_ITEMS = 100  # of lists that have a flag
 MAX_FITTED_TEXTS, MAX_FACTORISED_TEXTS = 30_000, 10_000
-MAX_COMPONENTS, TEXTS_PER_COMPONENT = 16, 200
+MAX_COMPONENTS, TEXTS_PER_COMPONENT = 8, 200
 MIN_TEXTS_WITH_NGRAM = 2
+MAX_PRODUCTS = 20_000_000  # n-grams of the fitted texts times outputs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,7 +136,9 @@ def fit_text(
     if not len(used):
         return None
     components = singular_vectors(tf_idf)
-    kernels, biases = ridge_fits(tf_idf, targets[sample], folds[sample])
+    thinning = -(-tf_idf.nnz * targets.shape[1] // MAX_PRODUCTS) or 1
+    tf_idf, sample = tf_idf[::thinning], sample[::thinning]
+    kernels, biases = ridge_fits(tf_idf, targets[sample].astype("float32"), folds[sample])
     linear = np.stack([tf_idf @ kernel for kernel in kernels[:-1]], 1) + (biases[:-1] - biases[-1])
     values = [tf_idf @ components, select_by_fold(linear, folds[sample])]
 
@@ -161,10 +164,10 @@ def tf_idf_of(texts: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
     counts = sparse.csr_matrix((np.ones(len(rows), "float32"), (rows, buckets)), shape)
     num_texts = np.bincount(counts.indices, minlength=shape[1])
     used = np.flatnonzero(num_texts >= MIN_TEXTS_WITH_NGRAM)
-    idf = 1 + np.log((1 + len(texts)) / (1 + num_texts[used]))
+    idf = (1 + np.log((1 + len(texts)) / (1 + num_texts[used]))).astype("float32")
     counts = counts[:, used]
     norm = np.sqrt(counts @ idf**2)  # a repeated n-gram counts as often here
-    scaled = sparse.diags(1 / np.maximum(norm, 1e-9)) @ counts @ sparse.diags(idf)
+    scaled = sparse.diags_array(1 / np.maximum(norm, 1e-9)) @ counts @ sparse.diags_array(idf)
     return scaled.tocsr(), idf, used
 
 

@@ -120,8 +120,8 @@ class ColumnEncoder(keras.layers.Layer):
 class TextNumbers(ColumnEncoder):
     """Numbers of free text: components and linear predictions of its hashed characters.
 
-    The tf-idf of runs of 1 to 5 characters is multiplied by the singular vectors that explain
-    most of it, and by ridge regressions of the target.
+    The tf-idf of runs of 3 to 5 characters (of ideographs 1 or 2) is multiplied by the singular
+    vectors that explain most of it, and by ridge regressions of the target.
 
     Args:
         column: name of the column.
@@ -148,11 +148,11 @@ class TextNumbers(ColumnEncoder):
         by_fold = None if folds is None else self.fold_tables
         points = to_code_points(cells) if cells.dtype == tf.string else cells
         buckets = hash_ngrams(points)
-        is_used = buckets > 0
+        used = tf.where(buckets > 0)
         sums = tf.sparse.segment_sum(
             tf.convert_to_tensor(self.table) if by_fold is None else by_fold.table,
-            tf.boolean_mask(buckets, is_used),
-            tf.cast(tf.where(is_used)[:, 0], "int32"),
+            tf.gather_nd(buckets, used),
+            used[:, 0],
             num_segments=tf.shape(buckets)[0],
         )
         numbers = tf.math.divide_no_nan(sums[:, 1:], tf.sqrt(sums[:, :1]))

@@ -11,7 +11,8 @@ NGRAM_SIZES = range(1, 6)  # characters
 # A prime, and a multiplier so small that no product exceeds int32.
 NUM_BUCKETS, MULTIPLIER = 65_521, 32_749
 NO_BUCKET = 0  # of n-grams that would end after the text
-# From here on a character is a syllable or a word: longer runs would be too rare.
+# From here on a character is a syllable or a word. Runs of more than two would be too rare, and
+# runs of one or two letters say little.
 FIRST_IDEOGRAPH, MAX_IDEOGRAPHS = 0x2E80, 2
 TEXTS_PER_CALL = 4096
 
@@ -29,10 +30,11 @@ def to_code_points(texts: Any) -> Any:
 
 
 def hash_ngrams(code_points: Any) -> Any:
-    """Hash all runs of characters: int32 [batch, length] -> [batch, sizes x length].
+    """Hash runs of 1 and 2 ideographs, and of 3 to 5 other characters.
 
-    Buckets have the numbers from 1 to NUM_BUCKETS; 0 is none. The hash is a polynomial modulo
-    NUM_BUCKETS, so that no product wraps around: runtimes differ in that.
+    int32 [batch, length] -> [batch, sizes x length]. Buckets have the numbers from 1 to
+    NUM_BUCKETS; 0 is none. The hash is a polynomial modulo NUM_BUCKETS, so that no product wraps
+    around: runtimes differ in that.
     """
     hashes, buckets = tf.ones_like(code_points), []
     has_ideograph = tf.zeros_like(code_points, tf.bool)
@@ -41,7 +43,7 @@ def hash_ngrams(code_points: Any) -> Any:
         last = last[:, : tf.shape(code_points)[1]]  # shorter than the n-gram
         hashes = tf.math.floormod(hashes * MULTIPLIER + last, NUM_BUCKETS)
         has_ideograph |= last >= FIRST_IDEOGRAPH
-        is_used = (last > 0) & ~has_ideograph if size > MAX_IDEOGRAPHS else last > 0
+        is_used = (last > 0) & (has_ideograph == (size <= MAX_IDEOGRAPHS))
         buckets.append(tf.where(is_used, hashes + 1, NO_BUCKET))
     return tf.concat(buckets, 1)
 
