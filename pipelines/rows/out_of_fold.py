@@ -37,7 +37,7 @@ def target_columns(train: Examples) -> np.ndarray:
         columns = np.eye(len(classes))[number]
         columns = columns[:, 1:] if len(classes) == 2 else columns
     else:
-        columns = targets.astype("float64")[:, None]
+        columns = targets.astype("float64").reshape(len(targets), -1)
     return (columns - columns.mean(0)) / (columns.std(0) + 1e-12)
 
 
