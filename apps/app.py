@@ -2,13 +2,12 @@
 
 import abc
 import dataclasses
-import difflib
 import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from apps.fields import Address, FieldError, Range, bounded, check, flag_of, with_current_names
+from apps.fields import Address, FieldError, Range, bounded, check, flag_of, known_fields
 from apps.fit_data import FitData
 from pipelines.files import replace_home
 
@@ -94,11 +93,9 @@ class App(abc.ABC):
         from pipelines import frames, standard_input
 
         if isinstance(value, str):
-            is_stored = standard_input.is_standard_input(value)
-            return (
-                standard_input.store_as_address(value, self.address_kinds) if is_stored else value
-            )
-
+            if standard_input.is_standard_input(value):
+                return standard_input.store_as_address(value, self.address_kinds)
+            return value
         if isinstance(value, Path):
             return str(value)
         return (
@@ -265,6 +262,14 @@ class App(abc.ABC):
         """Return the fields of `space` that have an effect on these data."""
         return set(self.space)
 
+    def is_fitted_at_once(self, splits: "Splits") -> bool:  # noqa: ARG002
+        """Return whether training has a single epoch, which cannot be shortened."""
+        return False
+
+    def seconds_after_epochs(self, building: float) -> float:  # noqa: ARG002
+        """Return the time that `fit` takes after the epochs, given the time to build the model."""
+        return 0.0
+
     def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
         """Train a compiled model; `options` are passed to keras.Model.fit."""
         model.fit(
@@ -287,14 +292,8 @@ class App(abc.ABC):
 
         Unlike the constructor it takes no frame: JSON would have it written to a file.
         """
-        fields = with_current_names(fields)
+        fields = known_fields(fields, cls, cls.name())
         for name in ("data", "test"):
             if isinstance(value := fields.get(name), list | dict):
                 raise FieldError(f"Received {name} {value!r}; expected an address, as csv:PATH.")
-        names = [field.name for field in dataclasses.fields(cls)]
-        for name in fields:
-            if name not in names:
-                matches = difflib.get_close_matches(name, names, 1)
-                hint = f" Did you mean {matches[0]!r}?" if matches else ""
-                raise FieldError(f"Received the field {name!r}; {cls.name()} has none.{hint}")
         return cls(**fields)

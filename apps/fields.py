@@ -1,6 +1,7 @@
 """Checks of the fields of apps and options: type, choices and bounds."""
 
 import dataclasses
+import difflib
 import math
 import typing
 from pathlib import Path
@@ -38,6 +39,18 @@ def with_current_names(fields: dict[str, Any]) -> dict[str, Any]:
 def flag_of(name: str) -> str:
     """Return the flag of a field: --batch-size, and --as for as_, which Python does not allow."""
     return f"--{name.strip('_').replace('_', '-')}"
+
+
+def known_fields(fields: dict[str, Any], app: Any, app_name: str) -> dict[str, Any]:
+    """Return fields of an app with current names. Raises FieldError for an unknown name."""
+    names = [field.name for field in dataclasses.fields(app)]
+    fields = with_current_names(fields)
+    for name in fields:
+        if name not in names:
+            matches = difflib.get_close_matches(name, names, 1)
+            hint = f" Did you mean {matches[0]!r}?" if matches else ""
+            raise FieldError(f"Received the field {name!r}; {app_name} has none.{hint}")
+    return fields
 
 
 def bounded(default: Any, low: float, below: float | None = None) -> Any:

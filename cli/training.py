@@ -18,7 +18,7 @@ from tuning.options import TuneOptions
 
 MAX_RESTARTS = 1000
 # A resumed run keeps these, unless the command names them.
-RESUMED_OPTIONS = ("quarantine", "strategy", "devices", "deterministic")
+RESUMED_OPTIONS = ("quarantine", "strategy", "devices", "deterministic", "minutes")
 
 
 def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, Any]:
@@ -67,6 +67,7 @@ def _resumed(app: apps.App, options: TrainFlags) -> tuple[apps.App, TrainFlags]:
         strategy=known.strategy,
         devices=known.devices if known.strategy == "mirrored" else None,
         deterministic=known.about["deterministic"],
+        minutes=known.about.get("minutes"),
     )
     named = named_values(sys.argv, options)
     changed = {name: value for name, value in named.items() if name in RESUMED_OPTIONS}

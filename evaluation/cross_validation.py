@@ -50,6 +50,8 @@ def cross_validate(
     folds = {f"fold-{number}": Fold(number, num_folds) for number in range(1, num_folds + 1)}
     _require_trainable(app, folds.values(), options)
     directory = create_group_directory(app, options.run_dir, [SUMMARY_FILE, *folds])
+    if options.minutes:
+        options = dataclasses.replace(options, minutes=options.minutes / num_folds)
     scores_of_folds = []
     for name, fold in folds.items():
         print(f"fold {fold.number} of {num_folds}", flush=True)

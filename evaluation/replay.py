@@ -64,7 +64,13 @@ def replay(run: Run, path: Path | None = None, *, verbose: int = 2) -> Replay:
     if (run.path / SCORES).exists():
         scores_file.read(run)
     options = dataclasses.replace(run.train_options, run_dir=path)
-    repeated = train(run.app, options, fold=run.fold, verbose=verbose)
+    repeated = train(
+        run.app,
+        options,
+        fold=run.fold,
+        verbose=verbose,
+        time_record=run.manifest.get("time_limit"),
+    )
     report.score_replay(repeated)
     return _compare(run, repeated)
 

@@ -17,6 +17,7 @@ from training.directory import checkpoint_paths, next_checkpoint_path
 from training.interrupts import Interrupts
 from training.resume import CheckpointState
 from training.run import RunError
+from training.time_limit import TimeLimit
 
 # Largest fraction of the training time that checkpoints may take.
 CHECKPOINT_COST_SHARE = 0.02
@@ -29,6 +30,7 @@ CALLBACK_STATE: dict[type, tuple[str, ...]] = {
     StopWhenDiverged: ("first",),
     keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch", "stopped_epoch"),
     optimizers.AveragedWeights: ("_averaged",),
+    TimeLimit: ("stage", "paces", "endings"),
 }
 
 

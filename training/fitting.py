@@ -25,6 +25,7 @@ from training.distributed import strategy as distribution
 from training.interrupts import InterruptedTrainingError, Interrupts
 from training.options import TrainOptions
 from training.resume import CheckpointState
+from training.time_limit import TimeLimit
 
 MAX_STEPS_PER_EXECUTION = 64  # the cost of a call is small, and progress still shows often
 NUM_PREVIEW_IMAGES = 16
@@ -63,6 +64,8 @@ class TrainingJob(NamedTuple):
         path: Run directory; None if another worker writes.
         begin: State to continue from.
         resume_command: Command that resumes the training after it is stopped.
+        build_seconds: Time to build the models.
+        time_limit: Ends the training in time; None without --minutes.
 
     """
 
@@ -72,6 +75,8 @@ class TrainingJob(NamedTuple):
     path: Path | None
     begin: CheckpointState
     resume_command: str
+    build_seconds: float
+    time_limit: TimeLimit | None = None
 
     @property
     def chosen(self) -> dict[str, Any]:
@@ -194,6 +199,7 @@ def _fit(
     # AveragedWeights comes first, so that the averages are evaluated and saved.
     own_callbacks = [optimizers.AveragedWeights(), own.StopWhenDiverged(), history, best]
     own_callbacks += [*_standard_callbacks(job, logs, profile=options.profile), *callbacks]
+    own_callbacks += [job.time_limit] if job.time_limit else []
     # A run that halves its learning rate goes back to the last checkpoint between epochs.
     within_epochs = options.on_nan == "stop" and distribution.strategy_name() != "multiworker"
     checkpoint = Checkpoint(

@@ -37,6 +37,10 @@ class TrainOptions(CommonOptions):
     """Continue also with other fields, data, devices or versions than the run began with."""
     checkpoint_every: float | None = None
     """Seconds between two checkpoints; by default as often as takes 2 % of the time."""
+    minutes: float | None = None
+    """Minutes, at most, for reading the data, building the model and training; the learning-rate
+    schedule then ends with them. At least one step is taken and validated. The scores of the test
+    examples come after that. With --folds, minutes of all folds together."""
     on_nan: OnNan = "stop"
     """If the loss diverges: stop, or continue from the last epoch with half the learning rate,
     three times at most."""
@@ -51,6 +55,13 @@ class TrainOptions(CommonOptions):
             raise FieldError(
                 f"Received --checkpoint-every {seconds:g}; expected seconds, or 0 for after every "
                 "call."
+            )
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise FieldError(f"Received --minutes {self.minutes:g}; expected a number above 0.")
+        if self.minutes is not None and self.on_nan == "halve":
+            raise FieldError(
+                "Received --minutes with --on-nan halve; expected one of the two, because a second "
+                "start would need more time. Leave one out."
             )
 
 

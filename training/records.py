@@ -117,6 +117,7 @@ def make_manifest(
         "blend": _describe_blend(parts.network),
         "stopped": _reason(fitted.stopped),
         "halvings": begin.halvings,
+        "time_limit": job.time_limit and job.time_limit.describe(),
         "forced": begin.forced,
         "deterministic": begin.known.about["deterministic"],
         "seconds": {"train": round(fitted.seconds, 3)},

@@ -128,7 +128,10 @@ def load_identity(path: Path, app: type[App]) -> TrainingIdentity:
     known: TrainingIdentity | None = None
     if (path / MANIFEST).exists():
         content = Run(path).manifest
-        about = {"deterministic": content.get("deterministic", False)}
+        about = {
+            "deterministic": content.get("deterministic", False),
+            "minutes": (content.get("time_limit") or {}).get("minutes"),
+        }
         known = TrainingIdentity(
             content["app"],
             content["fields"],
@@ -166,9 +169,10 @@ def find_finished_run(app: App, options: TrainOptions, *, fold: Fold | None = No
     content = run.manifest
     applied = (content["data"].get("quarantine") or {}).get("digest")
     requested = options.quarantine and digest(options.quarantine)
+    minutes = (content.get("time_limit") or {}).get("minutes")
     if (
         (content["app"], content["fields"]) != (app.name(), app.to_json())
-        or (run.fold, applied) != (fold, requested)
+        or (run.fold, applied, minutes) != (fold, requested, options.minutes)
         or content["stopped"]
     ):
         return None

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from training.precision import PrecisionChoice, choose_precision
 from training.records import FitResult
 from training.resume import CheckpointState, TrainingIdentity
 from training.run import ELSEWHERE, QUARANTINE, Run, sets_directory
+from training.time_limit import TimeLimit
 
 MAX_HALVINGS = 3  # of the learning rate
 DEFAULTS = TrainOptions()
@@ -32,6 +34,7 @@ def train(
     fold: Fold | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 2,
+    time_record: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Run:
     """Train an app and return its run.
@@ -46,6 +49,7 @@ def train(
         fold: the fold that is held out as test; by default the data's own test set or a part.
         callbacks: further Keras callbacks; one may raise StopTrainingError to stop.
         verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
+        time_record: `time_limit` of a run.json, whose training is repeated without a clock.
         **changes: fields of `options` with other values.
 
     Raises:
@@ -56,11 +60,9 @@ def train(
         KeyboardInterrupt: after Ctrl-C or SIGTERM; a checkpoint is kept.
 
     """
+    started = time.perf_counter()
     options = dataclasses.replace(options, **changes)
-    if options.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    # `Run.splits` loads them again in the same way.
-    splits = quarantine.training_splits(app.load_splits(options.data_dir), fold, options.quarantine)
+    splits = _load_splits(app, fold, options)
     strategy = distribution.make_strategy(options.strategy, options.devices)
     distribution.batch_size(app, len(splits.train), strategy.num_replicas_in_sync)
     checkpoint = resume.find_checkpoint(options.run_dir)
@@ -72,6 +74,7 @@ def train(
             known = _identity_of(app, splits, choice, options)
             begin = resume.start_or_continue(known, checkpoint, force=options.force)
             job = _prepare_job(app, splits, begin, fold, options, stack)
+            job = _with_time_limit(job, options.minutes, started, time_record)
             if verbose and job.path:
                 print(records.start_message(job, choice), flush=True)
             job, fitted = _fit_with_halving(job, options, callbacks, verbose)
@@ -82,6 +85,13 @@ def train(
     run = Run(job.path or ELSEWHERE, options.data_dir)
     run.remember(app=app, splits=splits, model=job.parts.full_model)
     return run
+
+
+def _load_splits(app: App, fold: Fold | None, options: TrainOptions) -> Splits:
+    """Load the data; `Run.splits` loads them again in the same way."""
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return quarantine.training_splits(app.load_splits(options.data_dir), fold, options.quarantine)
 
 
 def _choose_precision(
@@ -101,6 +111,7 @@ def _identity_of(
         "data fingerprint": splits.fingerprint(),
         "precision": choice.policy,
         "deterministic": options.deterministic,
+        "minutes": options.minutes,
         **{f"{package.__name__} version": package.__version__ for package in (tf, keras, np)},
     }
     devices = distribution.num_replicas()
@@ -124,10 +135,14 @@ def _prepare_job(
     stack: contextlib.ExitStack,
 ) -> TrainingJob:
     """Prepare a fit; its directory stays locked while `stack` is open."""
+    if options.minutes is not None:
+        _require_limitable(app, splits, options.minutes)
     distribution.require_equal_to_chief("checkpoints", begin.position.epoch)
+    started = time.perf_counter()
     parts = build_compiled(
         _with_halved_rate(app, splits, begin), splits, begin.known.precision["policy"]
     )
+    build_seconds = time.perf_counter() - started
     path = (
         stack.enter_context(directory.reserve(app, options.run_dir))
         if distribution.is_chief()
@@ -139,9 +154,43 @@ def _prepare_job(
     resume_command = f"athanor {app.name()} train --resume {path or 'RUN'}"
     if fold and path:
         resume_command = f"the same command with --run-dir {path.parent}"
-    return TrainingJob(
-        app, splits, parts, path, resume.write_first_checkpoint(begin, path), resume_command
+    begin = resume.write_first_checkpoint(begin, path)
+    return TrainingJob(app, splits, parts, path, begin, resume_command, build_seconds)
+
+
+def _require_limitable(app: App, splits: Splits, minutes: float) -> None:
+    """Raise FieldError if training of this app cannot be ended by a clock."""
+    received = f"Received --minutes {minutes:g}"
+    if app.is_fitted_at_once(splits):
+        raise FieldError(
+            f"{received} for a model that is fitted at once; expected one that is trained by "
+            "epochs. Leave it out."
+        )
+    if distribution.strategy_name() == "multiworker":
+        raise FieldError(
+            f"{received} for several workers, whose clocks differ; expected --epochs. Leave it out."
+        )
+
+
+def _with_time_limit(
+    job: TrainingJob, minutes: float | None, started: float, record: dict[str, Any] | None
+) -> TrainingJob:
+    """Return the job with the callback that ends training in time, if there is a limit.
+
+    The clock began at `started`; the time of an interrupted training counts too.
+    """
+    minutes = record["minutes"] if record else minutes
+    if minutes is None:
+        return job
+    sizes, before = job.splits.sizes, job.begin.seconds
+    limit = TimeLimit(
+        minutes,
+        lambda: before + time.perf_counter() - started,
+        seconds_after=job.app.seconds_after_epochs(job.build_seconds),
+        validation_share=sizes["valid"] / sizes["train"],
+        record=record,
     )
+    return job._replace(time_limit=limit)
 
 
 def _with_halved_rate(app: App, splits: Splits, begin: CheckpointState) -> App:
@@ -173,6 +222,8 @@ def _fit_with_halving(
         fitted = fit(job, options, callbacks, verbose)
     if fitted.stopped is not None and not fitted.best.epoch:
         raise fitted.stopped
+    if verbose and job.path and job.time_limit and (note := job.time_limit.note()):
+        print(note, flush=True)
     return job, fitted
 
 

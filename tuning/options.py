@@ -28,7 +28,7 @@ class TuneOptions(CommonOptions):
     trials: int = 20
     """Number of trials, at most."""
     minutes: float | None = None
-    """No trial begins later."""
+    """Minutes of the search: no trial begins later."""
     workers: int = 1
     """Processes, each with trials of its own."""
     objective: str = ""

@@ -138,6 +138,10 @@ class Recommender(App):
         has_factors = _has_ratings(splits) and self.model != "retrieval"
         return {*self.space} if has_factors else set()
 
+    def is_fitted_at_once(self, splits: "Splits") -> bool:
+        """Return whether singular vectors are all that is computed."""
+        return self._resolved_model(splits) == "retrieval"
+
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
         """Return the model; for svdpp also batch size and learning rate, as for every app."""
         model = self._resolved_model(splits)

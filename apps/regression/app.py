@@ -218,6 +218,14 @@ class Regression(App):
         """Return the fields of `space` that have an effect on this model and its solver."""
         return {*self._strategy(splits).searchable}
 
+    def is_fitted_at_once(self, splits: "Splits") -> bool:
+        """Return whether the model is solved exactly, or consists of trees."""
+        return self.model in ("linear", "boosted") and not self._strategy(splits).has_steps
+
+    def seconds_after_epochs(self, building: float) -> float:
+        """Return the time to fit the trees of a blend again; the first time took no less."""
+        return building if self.model == "blend" else 0.0
+
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
         """Add the solver; a solver without steps has no batch size and no learning rate."""
         strategy = self._strategy(splits)
