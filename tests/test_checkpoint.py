@@ -24,7 +24,7 @@ from pipelines.splits import Fold
 from training import checkpoint, directory, fitting, resume
 from training.callbacks import StopTrainingError, StopWhenDiverged
 from training.directory import MARKER_FILE, MARKER_TEXT, create_run_directory, is_resumable, reserve
-from training.fitting import DivergedError
+from training.failures import DivergedError
 from training.interrupts import Interrupts
 from training.options import TrainOptions
 from training.run import CHECKPOINT, MANIFEST, Run, RunError

@@ -18,7 +18,7 @@ from pipelines import embedded
 from pipelines.examples import DataError
 from pipelines.files import atomic_write
 from training import directory, manifest
-from training.fitting import DivergedError
+from training.failures import DivergedError
 from training.run import Run, RunError, sets_directory, write_json
 from training.train import train
 

@@ -18,7 +18,7 @@ from apps.fields import Range
 from optimizers import UnknownOptimizerError
 from training import fitting, provenance
 from training.distributed.cluster import StrategyError
-from training.fitting import DivergedError
+from training.failures import DivergedError
 from training.options import TrainOptions
 from training.run import CHECKPOINT, Run, RunError
 from training.train import train

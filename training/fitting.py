@@ -22,6 +22,7 @@ from training.build import FiniteLoss, ModelParts, build, prepare_rows_once
 from training.checkpoint import Checkpoint
 from training.directory import has_trained_steps
 from training.distributed import strategy as distribution
+from training.failures import DiskFullError, DivergedError
 from training.interrupts import InterruptedTrainingError, Interrupts
 from training.options import TrainOptions
 from training.resume import CheckpointState
@@ -31,27 +32,6 @@ MAX_STEPS_PER_EXECUTION = 64  # the cost of a call is small, and progress still 
 NUM_PREVIEW_IMAGES = 16
 MAX_VALIDATION_ROWS = 200_000  # by which the epochs of a table are compared
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
-
-
-class DivergedError(RuntimeError):
-    """Raised if the loss is not finite or far too large.
-
-    Attributes:
-        lower_rate_may_help: Whether a smaller learning rate may help.
-
-    """
-
-    exit_status = 1
-
-    def __init__(self, message: str, *, lower_rate_may_help: bool = True) -> None:
-        super().__init__(message)
-        self.lower_rate_may_help = lower_rate_may_help
-
-
-class DiskFullError(OSError):
-    """Raised if the disk is too full for the files of a training."""
-
-    exit_status = 1
 
 
 class TrainingJob(NamedTuple):

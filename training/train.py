@@ -15,7 +15,8 @@ from pipelines import quarantine
 from pipelines.splits import Fold, Splits
 from training import directory, records, resume
 from training.distributed import strategy as distribution
-from training.fitting import DivergedError, TrainingJob, build_compiled, count_steps, fit
+from training.failures import DivergedError
+from training.fitting import TrainingJob, build_compiled, count_steps, fit
 from training.options import TrainOptions
 from training.precision import PrecisionChoice, choose_precision
 from training.records import FitResult

@@ -19,7 +19,7 @@ from pipelines.splits import Splits
 from training import provenance
 from training.callbacks import StopTrainingError
 from training.directory import is_resumable, remove_training_files
-from training.fitting import DivergedError
+from training.failures import DivergedError
 from training.options import TrainOptions
 from training.provenance import ProvenanceError
 from training.run import INTERRUPTED, MANIFEST, Run, RunError

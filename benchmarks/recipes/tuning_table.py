@@ -98,7 +98,7 @@ def key(values: dict[str, Any]) -> str:
 
 def curve(app: Any, directory: Path) -> list[float]:
     """Return the best validation score so far, after each epoch; short if training diverged."""
-    from training.fitting import DivergedError
+    from training.failures import DivergedError
     from training.train import train
     from tuning import objectives, tuner_fixes
 
