@@ -53,7 +53,7 @@ def _unreadable(table: Table, split: str, name: str, form: CellFormat) -> Iterat
             "cells that are no numbers",
             "warning",
             f"{counted(len(unreadable), 'cell')} of the column {name} cannot be read as a "
-            f"{form.kind}, such as {quoted(column[unreadable[0]])}; they count as missing",
+            f"{form.noun}, such as {quoted(column[unreadable[0]])}; they count as missing",
             "Correct them, or leave the cell empty if the value is unknown.",
             len(unreadable),
             share,

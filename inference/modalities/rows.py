@@ -34,7 +34,6 @@ from training.run import Run
 
 NAME: ModalityName = "row"
 ROWS_PER_BATCH = 1000
-TIME_UNIT = "days since 1970"
 MAX_LISTED_VALUES = 50  # categories of a column in about.json
 
 
@@ -178,10 +177,18 @@ def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # n
                     column[np.isfinite(column)],
                 )
             )
-            | ({"unit": TIME_UNIT} if reading.forms[name].kind == "time" else {})
+            | _format(reading.forms[name])
             for name, column in unpack_columns(run.samples.raw, kinds_of(run)).items()
         ]
     }
+
+
+def _format(form: CellFormat) -> dict[str, Any]:
+    """Return the unit of a column, and how its cells are read if that is not as they are."""
+    unit = {"unit": form.measure} if form.measure and not form.is_text else {}
+    if form.kind in ("category", "text", "list"):
+        return unit
+    return unit | {"format": {name: part for name, part in vars(form).items() if part}}
 
 
 def _texts(kind: Kind, known: list[str]) -> dict[str, Any]:

@@ -26,7 +26,6 @@ DESCRIPTIONS: dict[Kind, str] = {
     "clock": "time of day, in hours",
     "duration": "duration, in seconds",
 }
-NOUNS: dict[Kind, str] = {"clock": "time of day"}
 # Reasons why nothing can be learnt from a column.
 CONSTANT, ALL_DISTINCT, ALL_MISSING = "constant", "every text differs", "only missing cells"
 
@@ -188,7 +187,7 @@ def unreadable_cell_notes(
             problem = "unknown to training"
         else:
             rows = cell_formats.unparsable_rows(table.columns[name], column, form)
-            problem = f"not a {NOUNS.get(form.kind, form.kind)} and counted as missing"
+            problem = f"not a {form.noun} and counted as missing"
         if len(rows):
             yield f"column {name}: {describe_cells(table, name, rows)} {problem}"
 

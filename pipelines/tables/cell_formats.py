@@ -24,7 +24,7 @@ from pipelines.tables.inferred_column import TEXT_KINDS, Kind
 from pipelines.tables.missing import MISSING_WORDS, NUMBER_WORDS, is_missing
 from pipelines.tables.numerals import DecimalMark, parse_numeral
 from pipelines.tables.times import DateOrder, parse_time
-from pipelines.tables.units import convert
+from pipelines.tables.units import MIXED, convert
 
 ISO_TIME = re.compile(rb"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?")
 DAY = np.timedelta64(1, "D")
@@ -61,6 +61,17 @@ class CellFormat:
     def is_text(self) -> bool:
         """Whether its cells are texts for the model, not numbers."""
         return self.kind in TEXT_KINDS
+
+    @property
+    def noun(self) -> str:
+        """What a cell is, for a message."""
+        return {"time": "date", "clock": "time of day"}.get(self.kind, self.kind)
+
+    @property
+    def measure(self) -> str:
+        """The unit of its values, for the user; "" for none."""
+        measures = {"time": "days since 1970", "clock": "hours of the day", "duration": "seconds"}
+        return measures.get(self.kind, self.unit.strip(MIXED))
 
     @property
     def words(self) -> frozenset[str]:

@@ -14,6 +14,7 @@ from inference.request_errors import RequestError, invalid
 from inference.servable import DEFAULT, Servable, Signature, batch_of, check
 from serving.http.dense import array, parse_numbers
 from serving.http.inflating import GZIP
+from serving.http.written_cells import read_cells
 
 SIGNATURE, ROWS, COLUMNS = "signature_name", "instances", "inputs"
 # The start of a body that holds a single list.
@@ -60,6 +61,7 @@ def parse_request(body: bytes, servable: Servable) -> PredictRequest:
         if ROWS in content
         else _columns(content[COLUMNS], signature)
     )
+    values = read_cells(values, signature, servable)
     arrays = {name: array(values[name], one, name) for name, one in signature.inputs.items()}
     check(signature, arrays)
     return PredictRequest(signature, arrays, ROWS in content)
