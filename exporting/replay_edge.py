@@ -12,6 +12,7 @@ holds `milliseconds`, the median time for one example.
 """
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -52,13 +53,37 @@ def encode(spec: dict, raw: Tensors) -> Tensors:
             numbers = [codes.get(bytes(text), entry["unknown"]) for text in column.tolist()]
             column = np.array(numbers)
         elif entry["dtype"] == "string":
-            texts = [bytes(text).decode("utf-8", "replace") for text in column.tolist()]
-            tensors[entry["name"]] = np.array(texts, dtype=object)
+            tensors[entry["name"]] = np.array(as_texts(column), dtype=object)
             continue
+        elif "characters" in entry:
+            points = [code_points(text, entry["characters"]) for text in as_texts(column)]
+            column = np.array(points)
+        elif "items" in entry:
+            column = np.array([flags(text, entry) for text in as_texts(column)])
         if "offset" in entry:
             column = column.astype("float64") - entry["offset"]
         tensors[entry["name"]] = column.astype(entry["dtype"])
     return tensors
+
+
+def as_texts(column: np.ndarray) -> list[str]:
+    """Decode bytes."""
+    return [bytes(text).decode("utf-8", "replace") for text in column.tolist()]
+
+
+def code_points(text: str, length: int) -> list[int]:
+    """Return the code points of a text in lower case between blanks, then zeros."""
+    text = re.sub("[\x00-\x20\ufffd]+", " ", text.lower()).strip(" ")
+    points = [ord(character) for character in f" {text} " if text][:length]
+    return points + [0] * (length - len(points))
+
+
+def flags(text: str, entry: dict) -> list[int]:
+    """Return 1 for each of the items that is in a list, else 0; then the number of items."""
+    if entry["bracketed"]:
+        text = re.sub(r"^\s*\[|\]\s*$", "", text)
+    parts = [part.strip(" \t\n\f\r\"'") for part in text.split(entry["separator"])]
+    return [*(int(item in parts) for item in entry["items"]), sum(part != "" for part in parts)]
 
 
 def predict(model: Callable[[Tensors], Tensors], spec: dict, raw: Tensors) -> Tensors:

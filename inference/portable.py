@@ -12,6 +12,16 @@ CODES = (
     "An input with `codes` is a text: pass its number in `codes`, or `unknown`. Keys are UTF-8; "
     "each byte that is not UTF-8 is the code point U+DC00 plus the byte."
 )
+CHARACTERS = (
+    "An input with `characters` is a text: put it in lower case, replace each run of blanks and "
+    "control characters by one blank, add a blank before and after it, and pass its Unicode code "
+    "points, at most as many as `characters`, then zeros. An empty text is all zeros."
+)
+ITEMS = (
+    "An input with `items` is a list: split the text at `separator`, after its brackets are "
+    "removed if `bracketed` is true, and strip blanks and quotes of each item. Pass 1 for each of "
+    "`items` that is in the list and 0 for the others, then the number of items that are not empty."
+)
 OFFSETS = (
     "Subtract `offset` from an input in float64, before you convert the input to float32; add "
     "`offset` to an output in float64."
@@ -74,6 +84,7 @@ class Portable:
         function: maps tensors by name to named outputs.
         inputs: the tf.TensorSpec of each tensor, in order.
         tables: codes of the inputs that are texts outside of the model.
+        details: further entries of an input in the sidecar, which say how to encode it.
         offsets: numbers to subtract from an input, or to add to an output, outside of the model.
         outside: sentences about further work outside of the model.
         left_out: missing signatures of the SavedModel, each with the reason.
@@ -84,6 +95,7 @@ class Portable:
     function: Callable[..., dict[str, Any]]
     inputs: tuple[Any, ...]
     tables: dict[str, CodeTable] = dataclasses.field(default_factory=dict)
+    details: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     offsets: dict[str, float] = dataclasses.field(default_factory=dict)
     outside: tuple[str, ...] = ()
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -142,6 +154,7 @@ def sidecar(
 
 def _input(spec: Any, portable: Portable) -> dict[str, Any]:
     content, table = _tensor(spec.name, spec, portable), portable.tables.get(spec.name)
+    content |= portable.details.get(spec.name, {})
     return content if table is None else content | {"codes": table.codes, "unknown": table.unknown}
 
 

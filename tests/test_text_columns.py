@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from apps.regression.matrices import RowMatrices
 from apps.regression.trees import fit_trees
-from inference.modalities.rows import _refuse_texts
-from inference.portable import RefusedError
+from exporting import replay_edge
 from pipelines.examples import DataError, Examples
 from pipelines.folds import NUM_FOLDS, training_folds
 from pipelines.rows import reading
@@ -19,7 +18,7 @@ from pipelines.rows.encoders import CategoryMeans, TextNumbers
 from pipelines.rows.list_forms import ListForm
 from pipelines.rows.list_items import ListItems
 from pipelines.rows.packing import pack_columns
-from pipelines.rows.preprocessing import PrepareColumns
+from pipelines.rows.preprocessing import PrepareColumns, stack_columns
 from pipelines.rows.text_hashing import MAX_CHARACTERS, hash_ngrams, to_code_points
 from pipelines.rows.text_kinds import kind_of
 from pipelines.splits import Splits
@@ -335,6 +334,33 @@ def test_a_column_of_empty_texts_alone_is_refused():
         reading.source(Tables(table), target="y")
 
 
-def test_formats_without_characters_refuse_free_text():
-    with pytest.raises(RefusedError, match="--drop title,note"):
-        _refuse_texts({"title": "text", "x": "number", "note": "list"})
+def test_encoded_texts_and_lists_give_the_numbers_of_their_cells():
+    """LiteRT and ONNX get code points and flags; replay_edge shows how to make them."""
+    texts = [*_sentences(398), "", "  Größe \t 国便章 \x01!"]
+    tags = ["; ".join(text.split()[:3]) for text in texts[:398]] + ["", " RED;;'red' "]
+    shops = [f"s{k % 50}" for k in range(400)]
+    columns = {"text": ("text", texts), "shop": ("category", shops), "tags": ("list", tags)}
+    splits = _splits(columns, np.arange(400.0))
+    prepare = PrepareColumns.adapted(splits.train)
+    raw = splits.test.numpy().features
+    expected = prepare({name: tf.constant(part) for name, part in raw.items()})
+    cells = dict(zip(columns, raw["texts"].T, strict=True))
+    encoded = {
+        one.column: tf.constant(
+            replay_edge.encode(
+                {"inputs": [{"name": one.column, "dtype": "int32"} | one.sidecar]},
+                {one.column: cells[one.column]},
+            )[one.column]
+        )
+        for one in prepare.encoders
+        if one.sidecar
+    }
+    assert {name: part.shape[1] for name, part in encoded.items()} == {
+        "text": MAX_CHARACTERS,
+        "tags": len(prepare.known_texts["tags"]) + 1,
+    }
+    known = [text.encode() for text in prepare.known_texts["shop"]]
+    encoded["shop"] = tf.constant([known.index(cell) for cell in cells["shop"]], "int32")
+    actual = prepare(stack_columns(encoded, splits.train.kinds, "int32"))
+    for name, part in expected.items():
+        np.testing.assert_allclose(actual[name], part, atol=1e-4)

@@ -12,7 +12,7 @@ from apps.app import ModalityName
 from inference import saved_graph
 from inference.inputs import Note, read_table, row_names
 from inference.named_outputs import name_outputs, named_function, predict_rows
-from inference.portable import CodeTable, Portable, RefusedError, as_float32, tail_model
+from inference.portable import CHARACTERS, ITEMS, CodeTable, Portable, as_float32, tail_model
 from inference.values import Predictions, as_paths, is_table, predict_table
 from pipelines.examples import Batch
 from pipelines.files import atomic_write
@@ -29,7 +29,7 @@ from pipelines.rows.packing import (
 )
 from pipelines.rows.reading import Reading, read_features
 from pipelines.tables.cell_formats import CellFormat, format_number
-from pipelines.tables.table import Table, listed
+from pipelines.tables.table import Table
 from training.run import Run
 
 NAME: ModalityName = "row"
@@ -90,7 +90,6 @@ def portable(run: Run) -> Portable:
     from pipelines.rows.preprocessing import stack_columns
 
     float32_model, kinds = as_float32(run.model), kinds_of(run)
-    _refuse_texts(kinds)
     offsets = prepare_of(float32_model).offsets()
     model, target = _shifted(float32_model)
     prepare = prepare_of(model)
@@ -99,23 +98,29 @@ def portable(run: Run) -> Portable:
     def columns(**columns: Any) -> dict[str, Any]:
         return name_outputs(run.task, tail(prepare(stack_columns(columns, kinds, "int32"))))
 
+    details = {one.column: one.sidecar for one in prepare.encoders if one.sidecar}
+    widths = {one.column: [one.sidecar_width] for one in prepare.encoders if one.sidecar}
     specs = (
-        tf.TensorSpec([None], "int32" if MATRICES[kind] == "texts" else "float32", name)
+        tf.TensorSpec(
+            [None, *widths.get(name, [])], "int32" if MATRICES[kind] == "texts" else "float32", name
+        )
         for name, kind in kinds.items()
     )
-    tables = {name: CodeTable(tuple(known), 0, -1) for name, known in prepare.known_texts.items()}
-    return Portable(columns, tuple(specs), tables, offsets=offsets | {"value": target})
-
-
-def _refuse_texts(kinds: Kinds) -> None:
-    texts = [name for name, kind in kinds.items() if kind in ("text", "list")]
-    if texts:
-        raise RefusedError(
-            f"Received --format litert or onnx for texts or lists in {listed(texts)}; expected "
-            "numbers and categories alone: these formats cannot read the characters of "
-            f"a text. Export the SavedModel, or train with --drop {','.join(texts)}.",
-            reason="free text or lists",
-        )
+    tables = {
+        name: CodeTable(tuple(known), 0, -1)
+        for name, known in prepare.known_texts.items()
+        if name not in details
+    }
+    outside = [CHARACTERS] * any("characters" in detail for detail in details.values())
+    outside += [ITEMS] * any("items" in detail for detail in details.values())
+    return Portable(
+        columns,
+        tuple(specs),
+        tables,
+        details,
+        offsets=offsets | {"value": target},
+        outside=tuple(outside),
+    )
 
 
 def _shifted(model: Any) -> tuple[Any, float]:

@@ -12,10 +12,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.rows.text_hashing import NUM_BUCKETS, hash_ngrams, to_code_points
+from pipelines.rows.text_hashing import (
+    MAX_CHARACTERS,
+    NUM_BUCKETS,
+    hash_ngrams,
+    to_code_points,
+)
 
 FROZEN: dict[str, Any] = {"dtype": "float32", "trainable": False, "autocast": False}
 MIN_DEVIATION = 1e-6  # of numbers that are not constant
+MIN_NORM = 1e-6  # a text without n-grams has the norm 0
 NUM_HASHES = 2**62  # enough that categories do not collide
 
 
@@ -88,6 +94,16 @@ class ColumnEncoder(keras.layers.Layer):
         return tf.zeros([tf.shape(cells)[0], 0])
 
     @property
+    def sidecar(self) -> dict[str, Any]:
+        """How a program encodes a cell as int32 [sidecar_width], if a code is not enough."""
+        return {}
+
+    @property
+    def sidecar_width(self) -> int:
+        """Numbers of an encoded cell."""
+        return 1
+
+    @property
     def known(self) -> list[str]:
         """The texts that int32 numbers stand for, in the order of these numbers."""
         return []
@@ -138,24 +154,41 @@ class TextNumbers(ColumnEncoder):
         super().__init__(column, components + outputs, **kwargs)
         self.components, self.outputs = components, outputs
 
+    @property
+    def sidecar(self) -> dict[str, Any]:
+        """Code points."""
+        return {"characters": MAX_CHARACTERS}
+
+    @property
+    def sidecar_width(self) -> int:
+        """Number of code points."""
+        return MAX_CHARACTERS
+
     def build(self, shape: Any = None) -> None:
         """Create the table of buckets: idf squared, then idf times each vector."""
         super().build(shape)
         self.table = self.frozen("table", NUM_BUCKETS + 1, 1 + self.width)
 
     def encode(self, cells: Any, folds: Any) -> Any:
-        """Sum the rows of the table over the characters of a text, divided by the norm."""
+        """Sum the rows of the table over the n-grams of a text, divided by the norm.
+
+        `cells` are strings [batch], or code points int32 [batch, any]; see `to_code_points`.
+        """
         by_fold = None if folds is None else self.fold_tables
         points = to_code_points(cells) if cells.dtype == tf.string else cells
         buckets = hash_ngrams(points)
-        used = tf.where(buckets > 0)
-        sums = tf.sparse.segment_sum(
-            tf.convert_to_tensor(self.table) if by_fold is None else by_fold.table,
-            tf.gather_nd(buckets, used),
-            used[:, 0],
-            num_segments=tf.shape(buckets)[0],
-        )
-        numbers = tf.math.divide_no_nan(sums[:, 1:], tf.sqrt(sums[:, :1]))
+        table = tf.convert_to_tensor(self.table) if by_fold is None else by_fold.table
+        if cells.dtype == tf.string:
+            used = tf.where(buckets > 0)
+            sums = tf.sparse.segment_sum(
+                table,
+                tf.gather_nd(buckets, used),
+                used[:, 0],
+                num_segments=tf.shape(buckets)[0],
+            )
+        else:  # runtimes for few examples lack sparse sums
+            sums = tf.reduce_sum(tf.gather(table, buckets), 1)
+        numbers = sums[:, 1:] / tf.maximum(tf.sqrt(sums[:, :1]), MIN_NORM)
         if by_fold is None or not self.outputs:
             return numbers
         linear = tf.reshape(numbers[:, self.components :], [-1, *by_fold.bias.shape])

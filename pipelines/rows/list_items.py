@@ -31,6 +31,17 @@ class ListItems(ColumnEncoder):
         return list(self.items)
 
     @property
+    def sidecar(self) -> dict[str, Any]:
+        """The items, and how to find them in a text."""
+        separator, is_bracketed = self.form
+        return {"items": self.known, "separator": separator, "bracketed": is_bracketed}
+
+    @property
+    def sidecar_width(self) -> int:
+        """A flag for each item, and their number."""
+        return len(self.items) + 1
+
+    @property
     def num_flags(self) -> int:
         """Number of items."""
         return len(self.items)
@@ -43,7 +54,9 @@ class ListItems(ColumnEncoder):
         return items.with_values(tf.strings.regex_replace(items.values, SURROUNDINGS, ""))
 
     def encode(self, cells: Any, folds: Any) -> Any:  # noqa: ARG002
-        """Count the items of each list."""
+        """Count the items of each list; int32 cells hold flags and then the count."""
+        if cells.dtype != tf.string:
+            return tf.cast(cells[:, -1:], "float32")
         items = self._split(cells)
         is_item = tf.cast(items.values != "", "float32")
         counts = tf.math.unsorted_segment_sum(is_item, items.value_rowids(), items.nrows())
@@ -51,6 +64,8 @@ class ListItems(ColumnEncoder):
 
     def flags(self, cells: Any) -> Any:
         """Flag the items of each list."""
+        if cells.dtype != tf.string:
+            return tf.cast(cells[:, :-1], "float32")
         items = self._split(cells)
         numbers = tf.cast(self.numbering.numbers(items.values), "int64")
         places = tf.stack([items.value_rowids(), numbers], 1)

@@ -135,7 +135,11 @@ class PrepareColumns(keras.layers.Layer):
         if not self.encoders:
             return {"numbers": standardised, "flags": flags}
         order = {name: index for index, name in enumerate(self.categories)}
-        cells = [inputs["texts"][:, order[encoder.column]] for encoder in self.encoders]
+        apart = inputs.get("encodable", {})
+        cells = [
+            apart.get(encoder.column, inputs["texts"][:, order[encoder.column]])
+            for encoder in self.encoders
+        ]
         pairs = [*zip(self.encoders, cells, strict=True)]
         encoded = [encoder(column, inputs.get("folds")) for encoder, column in pairs]
         flagged = [encoder.flags(column) for encoder, column in pairs if encoder.num_flags]
@@ -239,8 +243,11 @@ def stack_columns(
 ) -> dict[str, Any]:
     """Stack tensors [batch] by name, as in a request, into the layer's input matrices.
 
-    `texts_as` is the dtype of texts: string, or int32 for category indices.
+    `texts_as` is the dtype of texts: string, or int32 for category indices. Then free texts and
+    lists are matrices, which stay apart; see their encoders.
     """
+    encodable = {name: column for name, column in columns.items() if len(column.shape) == 2}
+    columns = {**columns, **{name: column[:, 0] for name, column in encodable.items()}}
     length = tf.shape(next(iter(columns.values())))[:1]
     no_columns = tf.concat([length, [0]], 0)
     matrices: tuple[Matrix, Matrix] = ("numbers", "texts")
@@ -248,4 +255,4 @@ def stack_columns(
     return {
         "numbers": tf.stack(numbers, 1) if numbers else tf.zeros(no_columns),
         "texts": tf.stack(texts, 1) if texts else tf.zeros(no_columns, texts_as),
-    }
+    } | ({"encodable": encodable} if encodable else {})

@@ -43,7 +43,7 @@ def hash_ngrams(code_points: Any) -> Any:
         last = last[:, : tf.shape(code_points)[1]]  # shorter than the n-gram
         hashes = tf.math.floormod(hashes * MULTIPLIER + last, NUM_BUCKETS)
         has_ideograph |= last >= FIRST_IDEOGRAPH
-        is_used = (last > 0) & (has_ideograph == (size <= MAX_IDEOGRAPHS))
+        is_used = (last > 0) & (has_ideograph if size <= MAX_IDEOGRAPHS else ~has_ideograph)
         buckets.append(tf.where(is_used, hashes + 1, NO_BUCKET))
     return tf.concat(buckets, 1)
 
