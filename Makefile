@@ -84,6 +84,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/mnist_recipe.py
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/check_data.py
+	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/regression.py
 	$(BIN)/python benchmarks/flowers.py
 	$(BIN)/python benchmarks/texts.py

@@ -24,6 +24,7 @@ from training.run import Run
 
 NAME: ModalityName = "row"
 RIDGE_PENALTY = 1e-3  # of the sum over all training examples
+MAX_LOGISTIC_EXAMPLES = 2_000_000  # training examples, which are in memory at once
 MAX_PERMUTED_ROWS = 30_000  # that permutation importance predicts, over all columns and repeats
 MAX_PERMUTED_COLUMNS = 100
 NUM_SCREENING_ROWS = 10  # test examples by which these columns are chosen among more
@@ -65,7 +66,6 @@ def _classes(
     from sklearn.linear_model import LogisticRegression
 
     target, num_classes = splits.train.targets, len(splits.labels)
-    weights = splits.train.relative_weights
     unbalanced = dataclasses.replace(splits.train, class_weights=None).weights
     found = {"majority": majority(target, num_classes, len(test), unbalanced)}
     if len(np.unique(target)) < 2:
@@ -74,7 +74,9 @@ def _classes(
     with warnings.catch_warnings():
         # A logistic regression that has not converged is good enough as a baseline.
         warnings.simplefilter("ignore")
-        model.fit(train.sparse(), target, weights)
+        sample = train.examples.sample(MAX_LOGISTIC_EXAMPLES)
+        part = dataclasses.replace(train, examples=sample)
+        model.fit(part.sparse(), sample.targets, sample.relative_weights)
     found["linear"] = np.zeros((len(test), num_classes))
     found["linear"][:, model.classes_] = model.predict_proba(test.sparse())
     return found | {"boosting": softmax(_boosting(train, valid, test, num_classes), axis=1)}
