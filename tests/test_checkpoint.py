@@ -662,3 +662,20 @@ def test_runs_of_the_same_second_have_different_names(tmp_path, monkeypatch):
     monkeypatch.setattr("time.strftime", lambda _: "20261130-000000")
     names = [create_run_directory(apps.Mnist()).name for _ in range(3)]
     assert names == ["20261130-000000", "20261130-000000-2", "20261130-000000-3"]
+
+
+def test_the_seconds_of_a_resumed_training_count_once(tmp_path):
+    app = apps.Regression(model="mlp", width=4, epochs=3, patience=0)
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+            if epoch == 1:
+                raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        train(app, run_dir=tmp_path / "run", checkpoint_every=0, callbacks=[Stop()], verbose=0)
+    kept = resume.find_checkpoint(tmp_path / "run")
+    kept.remembered["History"]["rows"][0]["seconds"] = 100.0
+    resume.write(kept.path, kept)
+    run = train(app, run_dir=tmp_path / "run", checkpoint_every=0, verbose=0)
+    assert 100 < run.manifest["seconds"]["train"] < 190

@@ -1,5 +1,6 @@
 """Write checkpoints during training and restore them, so that training resumes bit for bit."""
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -96,7 +97,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.best.weights = checkpoint.best
         for callback in self.callbacks:
             for name, value in checkpoint.remembered.get(type(callback).__name__, {}).items():
-                setattr(callback, name, value)
+                setattr(callback, name, copy.deepcopy(value))  # the state stays as read
         if not self._replays:
             self._restore_state(checkpoint)
         # After a kill these files may be older or newer than the checkpoint.
