@@ -20,8 +20,8 @@ install: .venv/.ready
 	@touch $@
 
 .venv/.ready-bench: .venv/.ready
-	@if command -v uv >/dev/null; then uv pip install --quiet --python .venv -c constraints.txt -e '.[bench]'; \
-	else $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'; fi
+	@if command -v uv >/dev/null; then uv pip install --quiet --python .venv -c constraints.txt -e '.[bench,peers]'; \
+	else $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench,peers]'; fi
 	@touch $@
 
 .venv/.ready-backends: .venv/.ready
@@ -102,7 +102,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/serving_load.py
 
 lock:
-	uv pip compile setup.cfg --extra data --extra tune --extra serve --extra edge --extra dev --extra docs --extra backends --python-version 3.11 --no-annotate --no-header -o constraints.txt
+	uv pip compile setup.cfg --extra data --extra tune --extra serve --extra edge --extra dev --extra docs --extra backends --extra peers --python-version 3.11 --no-annotate --no-header -o constraints.txt
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -4,21 +4,26 @@
     python benchmarks/peers.py --only cars TREC      # the other rows stay unchanged
 
 About half an hour on two quiet cores. Every run is `athanor APP train`. The peers are the baselines
-that the same command fits and prints on the same examples, and for MNIST the convolutional network
-of keras.io. The test examples are read once a run. Seconds are processor time, so that other
-programs on the machine do not count.
+that the same command fits and prints on the same examples, for tables LightGBM and CatBoost too if
+they are installed (extra `peers`), and for MNIST the convolutional network of keras.io. The test
+examples are read once a run. Seconds are processor time, so that other programs on the machine do
+not count.
 """
 
 import argparse
 import dataclasses
 import json
 import resource
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import protocol
 from protocol import Program, Run, Table
+
+sys.path.append(str(protocol.HERE / "recipes"))
+import boosted_peers
 
 SHARED = protocol.ROOT.parent / "shared" / "data"
 # The baselines' names in scores.json, and in the table.
@@ -28,7 +33,9 @@ NAMES = {
     "user_and_item_means": "user and item means",
     "softmax_regression": "softmax regression",
     "tf-idf_logistic_regression": "TF-IDF + logistic regression",
+    **boosted_peers.PEERS,
 }
+TREES = "benchmarks/recipes/boosted_peers.py"
 RECIPE = ("benchmarks/recipes/mnist_convnet.py",)
 RECIPE_NAME = "keras.io convnet, 15 epochs"
 
@@ -71,6 +78,14 @@ def measure_row(row: Row, directory: Path) -> Run:
     if row.name == "MNIST":
         peer_run, _ = _run_timed(Program(RECIPE_NAME, RECIPE), directory)
         run.answer.update(peer=RECIPE_NAME, peers=peer_run.answer["accuracy"])
+    others = {}
+    for name in boosted_peers.installed() if app == "regression" else ():
+        peer_run, _ = _run_timed(Program(name, (TREES, name, *flags)), directory)
+        others[name] = peer_run.answer[row.metric]
+    if others:
+        others[run.answer["peer"]] = run.answer["peers"]
+        best = _best(row, others)
+        run.answer.update(others=others, peer=best, peers=others[best])
     return dataclasses.replace(run, answer=run.answer | {"cpu": seconds})
 
 
@@ -89,7 +104,7 @@ def _read_scores(row: Row, run: Path) -> dict[str, Any]:
         for name, scores in scores_file["baselines"].items()
         if scores.get(row.metric) is not None
     }
-    best = (max if row.metric == "accuracy" else min)(scores, key=lambda name: scores[name])
+    best = _best(row, scores)
     return {
         "score": scores_file["test"][row.metric],
         "interval": scores_file["intervals"][row.metric],
@@ -97,6 +112,11 @@ def _read_scores(row: Row, run: Path) -> dict[str, Any]:
         "peer": best,
         "peers": scores[best],
     }
+
+
+def _best(row: Row, scores: dict[str, float]) -> str:
+    """Return the name of the best score."""
+    return (max if row.metric == "accuracy" else min)(scores, key=lambda name: scores[name])
 
 
 def table(runs: dict[str, Run]) -> Table:
@@ -135,7 +155,9 @@ def main() -> None:
     names = [row.name for row in ROWS]
     parser.add_argument("--only", nargs="*", choices=names, default=names)
     only = parser.parse_args().only
-    conditions = protocol.block([], 1, judged="test examples, once a run")
+    conditions = protocol.block(
+        [], 1, judged="test examples, once a run", missing=boosted_peers.missing()
+    )
     conditions["command"] = "python benchmarks/peers.py"
     path = protocol.RESULTS / "peers.json"
     earlier = json.loads(path.read_text())["runs"] if path.exists() else []

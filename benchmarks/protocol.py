@@ -27,7 +27,16 @@ from typing import Any, NamedTuple
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"
-PACKAGES = ("athanor", "tensorflow", "keras", "numpy", "tensorflow-datasets", "torch")
+PACKAGES = (
+    "athanor",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "tensorflow-datasets",
+    "torch",
+    "lightgbm",
+    "catboost",
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,19 +2,22 @@
 
     python benchmarks/regression.py
 
-About three quarters of an hour on two cores. Each seed draws another fifth of the rows as test
-examples, which are read once a run.
+About an hour on two cores. Each seed draws another fifth of the rows as test examples, which are
+read once a run. LightGBM and CatBoost are measured if they are installed, by the extra `peers`.
 """
 
 import argparse
-import importlib.util
 import statistics
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import protocol
 from protocol import Program, Run, Table
+
+sys.path.append(str(protocol.HERE / "recipes"))
+import boosted_peers
 
 # Data sets, with the unit in which the root mean squared error is shown.
 SETS = {"housing": 1e5, "diabetes": 1, "concrete": 1, "auto_mpg": 1, "wine": 1, "diamonds": 1}
@@ -40,15 +43,14 @@ def main() -> None:
 
 def measure(result: str, sets: Sequence[str], repeats: int) -> None:
     """Run every program on every set, and store one result."""
-    names = ["athanor", "boosting"]
-    if importlib.util.find_spec("lightgbm") is not None:
-        names.append("lightgbm")
+    names = ["athanor", "boosting", *boosted_peers.installed()]
     programs = [program(name, data) for data in sets for name in names]
     conditions = protocol.block(
         programs,
         repeats,
         judged="a fifth of the rows, drawn with the seed, once a run; epochs are chosen on a "
         "tenth of the rest",
+        missing=boosted_peers.missing(),
     )
     with tempfile.TemporaryDirectory() as directory:
         runs = protocol.in_turn(programs, repeats, Path(directory))

@@ -32,10 +32,13 @@ def conditions(result: dict[str, Any]) -> str:
     repeats = facts["repeats"]
     times = f"Median (least to most) of {repeats} runs each" if repeats > 1 else "One run each"
     seeds = ", ".join(map(str, facts["seeds"]))
+    missing = facts.get("missing")
+    absent = f" Not installed, so not measured: {', '.join(missing)}." if missing else ""
     return (
         f"{times} {facts.get('how', 'in turn')}, seed {seeds}: "
         f"`{facts['command']}` on {facts['date'][:10]}, commit {facts['commit']}; "
-        f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']:.0f} GiB; {versions}.{noise}"
+        f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']:.0f} GiB; "
+        f"{versions}.{absent}{noise}"
     )
 
 

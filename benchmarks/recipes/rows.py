@@ -5,8 +5,9 @@
 
 A fifth of the rows, drawn with the seed, is the test set. The program trains and chooses on the
 rest, without rows that equal a test row in all columns but the target: athanor validates on a
-tenth of it, chosen by a hash; boosting, scikit-learn's HistGradientBoosting with its defaults, and
-lightgbm, with 1,000 trees and a learning rate of 0.05, train on all of it.
+tenth of it, chosen by a hash; boosting, scikit-learn's HistGradientBoosting with its defaults,
+trains on all of it. LightGBM and CatBoost are those of boosted_peers.py; with tuned defaults they
+stop early on every tenth row of the rest.
 """
 
 import argparse
@@ -17,9 +18,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
+import boosted_peers
 import numpy as np
+from boosted_peers import Rows
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 # File and target.
@@ -82,31 +84,52 @@ def athanor(parts: tuple, target: str, seed: int) -> dict:
     return {**result["test"], **baselines}
 
 
-def fit_trees(model: Any, parts: tuple, target: str) -> dict:
-    """Fit a model of scikit-learn's interface, with categories as numbers; return its test RMSE."""
+def boosting(parts: tuple, target: str, program: str, seed: int) -> dict:
+    """Train boosted trees; return their test RMSE."""
+    train, test = _read_features(parts, target)
+    if program == "boosting":
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
+        matrices = [np.column_stack([rows.numbers, rows.categories]) for rows in (train, test)]
+        model = HistGradientBoostingRegressor(random_state=seed).fit(matrices[0], train.targets)
+        predicted = model.predict(matrices[1])
+    else:
+        held_out = np.arange(len(train.targets)) % 10 == 0  # the rows are in random order
+        fitted, valid = (Rows(*(part[rows] for part in train)) for rows in (~held_out, held_out))
+        predicted = boosted_peers.predict(program, fitted, valid, test, classes=False, seed=seed)
+    return {"rmse": float(np.sqrt(np.mean((predicted - test.targets) ** 2)))}
+
+
+def _read_features(parts: tuple, target: str) -> list[Rows]:
+    """Return both splits as numbers and categories; a column of numbers has numbers alone."""
     header = parts[0][0]
-    columns = [name for name in header if name != target]
     cells = [np.array([*part[1:]], dtype=object) for part in parts]
-    y = [part[:, header.index(target)].astype(float) for part in cells]
-    x: list[list[np.ndarray]] = [[], []]
-    for name in columns:
+    targets = [part[:, header.index(target)].astype(float) for part in cells]
+    numbers: list[list[np.ndarray]] = [[], []]
+    texts: list[list[np.ndarray]] = [[], []]
+    for name in header:
         pair = [part[:, header.index(name)] for part in cells]
-        try:
-            pair = [np.array([float(c or "nan") for c in part]) for part in pair]
-        except ValueError:
-            codes = {text: k for k, text in enumerate(sorted(set(pair[0])))}
-            pair = [np.array([codes.get(c, np.nan) for c in part], float) for part in pair]
-        for features, column in zip(x, pair, strict=True):
-            features.append(column)
-    train, test = (np.column_stack(part) for part in x)
-    predicted = model.fit(train, y[0]).predict(test)
-    return {"rmse": float(np.sqrt(np.mean((predicted - y[1]) ** 2)))}
+        if name != target:
+            try:
+                pair = [np.array([float(c or "nan") for c in part]) for part in pair]
+                matrices = numbers
+            except ValueError:
+                matrices = texts
+            for matrix, column in zip(matrices, pair, strict=True):
+                matrix.append(column)
+    counts = [len(part) for part in cells]
+    stacked = [
+        [np.reshape(matrix, (-1, count)).T for matrix, count in zip(kind, counts, strict=True)]
+        for kind in (numbers, texts)
+    ]
+    stacked[1] = boosted_peers.coded(stacked[1])
+    return [Rows(*split) for split in zip(*stacked, targets, strict=True)]
 
 
 def main() -> None:
     """Print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", choices=["athanor", "boosting", "lightgbm"])
+    parser.add_argument("program", choices=["athanor", "boosting", *boosted_peers.PEERS])
     parser.add_argument("set", choices=SETS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=SHARED, help="Directory of the files.")
@@ -116,17 +139,8 @@ def main() -> None:
     start = time.perf_counter()
     if options.program == "athanor":
         scores = athanor(parts, target, options.seed)
-    elif options.program == "boosting":
-        from sklearn.ensemble import HistGradientBoostingRegressor
-
-        scores = fit_trees(HistGradientBoostingRegressor(random_state=options.seed), parts, target)
     else:
-        from lightgbm import LGBMRegressor
-
-        model = LGBMRegressor(
-            n_estimators=1000, learning_rate=0.05, random_state=options.seed, verbose=-1
-        )
-        scores = fit_trees(model, parts, target)
+        scores = boosting(parts, target, options.program, options.seed)
     sizes = {"train": len(parts[0]) - 1, "test": len(parts[1]) - 1}
     print(json.dumps({**scores, **sizes, "seconds": round(time.perf_counter() - start, 3)}))
 
