@@ -1,6 +1,7 @@
 """Fit the encoders of columns of texts to training examples."""
 
 import dataclasses
+import math
 from collections import Counter
 from typing import Any
 
@@ -19,13 +20,13 @@ from pipelines.rows.out_of_fold import (
     target_columns,
     training_rows,
 )
-from pipelines.rows.text_hashing import NUM_BUCKETS, bucket_rows
+from pipelines.rows.text_hashing import MAX_CHARACTERS, NUM_BUCKETS, bucket_rows
 
 MIN_CATEGORIES = 24  # fewer have an input of their own in every model
 MIN_CATEGORY_ROWS = 2  # training examples of a category with a mean of its own
 MAX_KNOWN_CATEGORIES = 2**17
 MAX_ITEMS = 100  # of lists that have a flag
-MAX_FITTED_TEXTS, MAX_FACTORISED_TEXTS = 30_000, 10_000
+MAX_FITTED_TEXTS, MAX_FITTED_CHARACTERS, MAX_FACTORISED_TEXTS = 30_000, 4_000_000, 10_000
 MAX_COMPONENTS, TEXTS_PER_COMPONENT = 8, 200
 MIN_TEXTS_WITH_NGRAM = 2
 MAX_PRODUCTS = 20_000_000  # n-grams of the fitted texts times outputs
@@ -68,13 +69,13 @@ def fit_encoders(train: Examples) -> list[FittedEncoder]:
     targets, folds = target_columns(train), train.folds[train.rows]
     found: list[FittedEncoder | None] = []
     for name, kind in (train.kinds or {}).items():
-        if kind in ("category", "text", "list"):
-            column = train.columns[name][train.rows]
-            if kind == "list":
-                found.append(fit_list(name, column))
-            else:
-                fit = fit_text if kind == "text" else fit_category
-                found.append(fit(name, column, targets, folds))
+        column = train.columns[name][train.rows]
+        if kind == "list":
+            found.append(fit_list(name, column))
+        elif kind == "text":
+            found.append(fit_text(name, column, targets, folds))
+        elif kind == "category":
+            found.append(fit_category(name, column, targets, folds))
     return [encoder for encoder in found if encoder is not None]
 
 
@@ -131,7 +132,9 @@ def fit_text(
     name: str, column: np.ndarray, targets: np.ndarray, folds: np.ndarray
 ) -> FittedEncoder | None:
     """Fit components and linear predictions of texts; None if no run of characters repeats."""
-    sample = np.arange(0, len(column), -(-len(column) // MAX_FITTED_TEXTS))
+    num_characters = sum(min(len(text), MAX_CHARACTERS) for text in column.tolist())
+    step = max(len(column) / MAX_FITTED_TEXTS, num_characters / MAX_FITTED_CHARACTERS)
+    sample = np.arange(0, len(column), max(1, math.ceil(step)))
     tf_idf, idf, used = tf_idf_of(column[sample])
     if not len(used):
         return None
