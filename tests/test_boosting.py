@@ -195,9 +195,10 @@ def test_trees_of_a_blend_are_fitted_again_with_validation_examples(tmp_path):
     network = next(layer for layer in run.model.layers if layer.name.startswith("functional"))
     mixture = network.get_layer("blend").mixture.numpy()
     assert mixture.sum() == pytest.approx(1)
-    assert mixture[1] > 0.8
+    names = network.get_layer("blend").names
+    assert mixture[names.index("boosted trees")] > 0.5
     blend = run.manifest["blend"]
-    assert [*blend] == ["networks", "boosted trees", "linear"]
+    assert [*blend] == ["networks", "linear", "boosted trees", "kernels"]
     assert blend["boosted trees"]["validation_loss"] < 0.5 * blend["linear"]["validation_loss"]
     (note,) = [note for note in score_notes(score(run)) if "blend" in note]
     assert note.startswith("blend of networks ")

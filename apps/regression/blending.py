@@ -1,4 +1,4 @@
-"""Weigh a network, boosted trees and a linear model by their errors on validation."""
+"""Weigh the parts of a blend by their errors on examples that they have not seen."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -10,10 +10,14 @@ import tensorflow as tf
 
 from apps.fit_data import FitData, TrainingPosition
 from apps.metrics import VALIDATION
+from apps.regression.boosting import folds_of
+from apps.regression.kernel_layer import KernelMachine, out_of_fold_kernels, refit_kernel
 from apps.regression.matrices import RowMatrices
 from apps.regression.mixing import best_weights, mix
 from apps.regression.networks import BLEND, MEMBERS
-from apps.regression.trees import TreePart
+from apps.regression.shrinkage import cautious_scale
+from apps.regression.solvers import out_of_fold_linear
+from apps.regression.trees import TreePart, out_of_fold_trees
 from apps.solving import solve
 from pipelines.batches import ordered_batches
 from pipelines.examples import Examples
@@ -71,7 +75,7 @@ def fit_blend(
 def _weigh(
     model: Any, layer: Any, fit_data: FitData, loss_of: LossOf
 ) -> Iterator[dict[str, float]]:
-    """Set the weights of a layer `Blend`; then fit the trees again, with validation examples.
+    """Set the weights of a layer `Blend`; then fit parts again, with validation examples.
 
     Yields the loss on some training examples, and on validation before that.
     """
@@ -79,7 +83,7 @@ def _weigh(
     train = fit_data.splits.train
     valid = fit_data.splits.valid.sample(MAX_VALIDATION_EXAMPLES)
     predictions = _outputs(parts, fit_data, valid)
-    weights = best_weights(predictions, lambda mixed: _mean_loss(loss_of, mixed, valid))
+    weights = _weights(predictions, valid, model, fit_data, loss_of)
     layer.mixture.assign(weights)
     layer.losses_alone.assign(
         [_mean_loss(loss_of, part, valid) for part in predictions.swapaxes(0, 1)]
@@ -94,6 +98,49 @@ def _weigh(
 def _mean_loss(loss_of: LossOf, outputs: np.ndarray, examples: Examples) -> float:
     """Return the mean loss of outputs [n, outputs] for examples, by their weights."""
     return float(np.average(loss_of(outputs, examples.targets), weights=examples.weights))
+
+
+def _weights(
+    predictions: np.ndarray, valid: Examples, model: Any, fit_data: FitData, loss_of: LossOf
+) -> np.ndarray:
+    """Return the weights of a blend, from predictions of its parts for validation examples.
+
+    In a small table validation is too small to weigh all parts: the training examples weigh them,
+    by predictions out of fold. Of the networks there are none, since training is slow: validation
+    weighs them against the others, with caution.
+    """
+    held_out = _out_of_fold(model, fit_data)
+    if held_out is None:
+        return best_weights(predictions, lambda mixed: _mean_loss(loss_of, mixed, valid))
+    train = fit_data.splits.train
+    others = best_weights(held_out, lambda mixed: _mean_loss(loss_of, mixed, train))
+    both = np.stack([predictions[:, 0], mix(predictions[:, 1:], others)], 1)
+    by_weight = 1.0 if valid.relative_weights is None else valid.relative_weights
+
+    def losses(weight: float) -> np.ndarray:
+        return by_weight * loss_of(mix(both, np.array([weight, 1 - weight])), valid.targets)
+
+    weight = cautious_scale(losses, most=1.0)
+    return np.array([weight, *((1 - weight) * others)])
+
+
+def _out_of_fold(model: Any, fit_data: FitData) -> np.ndarray | None:
+    """Return predictions [n, parts, outputs] of all parts but the networks for training examples.
+
+    None for a table that is large, or split by time.
+    """
+    splits, num_classes = fit_data.splits, len(fit_data.splits.labels)
+    train, valid = (RowMatrices(fit_data.prepare, part) for part in (splits.train, splits.valid))
+    fold = folds_of(splits.train)
+    if fold is None:
+        return None
+    parts = [
+        out_of_fold_linear(train, num_classes, fold),
+        out_of_fold_trees(train, valid, num_classes),
+    ]
+    if kernel := KernelMachine.of(model):
+        parts.append(out_of_fold_kernels(kernel, train, num_classes, fold))
+    return np.stack(parts, 1).astype("float64")
 
 
 def fit_boosted_alone(model: Any, fit_data: FitData, loss_of: LossOf, **options: Any) -> None:
@@ -113,10 +160,12 @@ def fit_boosted_alone(model: Any, fit_data: FitData, loss_of: LossOf, **options:
 
 
 def refit(model: Any, fit_data: FitData) -> None:
-    """Fit the trees of a network to training and validation examples."""
+    """Fit the trees and kernels of a network to training and validation examples."""
     splits = fit_data.splits
     train, valid = (RowMatrices(fit_data.prepare, part) for part in (splits.train, splits.valid))
     TreePart.of(model).refit(train, valid, len(splits.labels))
+    if kernel := KernelMachine.of(model):
+        refit_kernel(kernel, train, valid, len(splits.labels))
 
 
 def _outputs(model: Any, fit_data: FitData, examples: Examples) -> np.ndarray:

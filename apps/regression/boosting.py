@@ -6,12 +6,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from apps.regression.complete_trees import DEPTH, BoostedTrees, complete_trees
+from apps.regression.mixing import others_of
 from pipelines.examples import Examples
 from pipelines.folds import NUM_FOLDS, fold_numbers
 
 MAX_TREES = 5_000  # of all outputs together
 MAX_TESTED_INPUTS = 15_000  # inputs times rounds
 MIN_ROUNDS, MAX_ROUNDS = 50, 1_000
+MAX_FOLDED_EXAMPLES = 5_000  # of training: more are held out by validation alone
 SMALL_TABLE_ROWS = 2_000  # fewer training examples get slower, simpler trees
 PATIENCE = 50  # iterations without a lower held-out loss
 MIN_CELLS_FOR_THREADS = 2_000_000  # of the training inputs
@@ -110,10 +112,11 @@ def _fit(
         return model.fit(table.x, table.target, table.weights, **validation)
 
 
-def held_out_losses(train: Table, held_out: Table, options: BoostingOptions) -> np.ndarray:
-    """Return the summed loss of held-out rows after each iteration, float64 [iterations].
+def fit_held_out(train: Table, held_out: Table, options: BoostingOptions) -> tuple[Any, np.ndarray]:
+    """Fit scikit-learn's model; return it and the summed loss of held-out rows by iteration.
 
     Boosting stops after PATIENCE iterations without a lower loss; later ones count as the last.
+    The model is None if there is nothing to fit or to score.
     """
     losses = np.full(options.iterations, np.nan)
     if train.num_classes:
@@ -121,39 +124,57 @@ def held_out_losses(train: Table, held_out: Table, options: BoostingOptions) -> 
         known = np.isin(held_out.target, np.unique(train.target))
         held_out = held_out.select(np.flatnonzero(known))
     if not len(held_out.x) or (train.num_classes and len(np.unique(train.target)) < 2):
-        return np.zeros(options.iterations)
+        return None, np.zeros(options.iterations)
     stopping = {"early_stopping": True, "n_iter_no_change": PATIENCE, "scoring": "loss"}
     model = _fit(train, options, held_out, stopping)
     scores = -model.validation_score_[1:]
     losses[: len(scores)] = scores
     losses[len(scores) :] = scores[-1]
-    return losses * held_out.total_weight
+    return model, losses * held_out.total_weight
 
 
 def choose_iterations(
     train: Table, valid: Table, options: BoostingOptions, fold: np.ndarray | None
-) -> BoostingOptions:
+) -> tuple[BoostingOptions, np.ndarray | None]:
     """Return options that stop boosting where the held-out loss is least.
 
-    Held out is the validation table, or in a small training table each fold in turn, if `fold`
-    gives the fold of each row.
+    Held out is the validation table, or each fold of the training table in turn if `fold` gives
+    the fold of each row. Then the outputs for each training row out of fold, [rows, outputs], are
+    returned too.
     """
-    if len(train.x) >= SMALL_TABLE_ROWS or fold is None:
-        losses = held_out_losses(train, valid, options)
-    else:
-        losses = np.zeros(options.iterations)
-        for number in range(NUM_FOLDS):
-            rows, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
-            losses += held_out_losses(train.select(others), train.select(rows), options)
-    return options._replace(iterations=int(losses.argmin()) + 1)
+    if fold is None:
+        _, losses = fit_held_out(train, valid, options)
+        return options._replace(iterations=int(losses.argmin()) + 1), None
+    folds = [np.flatnonzero(fold == number) for number in range(NUM_FOLDS)]
+    fits = [
+        fit_held_out(train.select(others_of(rows, len(fold))), train.select(rows), options)
+        for rows in folds
+    ]
+    iterations = int(np.sum([losses for _, losses in fits], 0).argmin()) + 1
+    outputs = np.zeros((len(fold), train.num_classes or 1))
+    for rows, (model, _) in zip(folds, fits, strict=True):
+        if model is not None:
+            model._predictors = model._predictors[:iterations]
+            outputs[rows] = _raw_outputs(model, train.x[rows], train.num_classes)
+    return options._replace(iterations=iterations), outputs
+
+
+def _raw_outputs(model: Any, x: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return numbers or logits of scikit-learn's model, [rows, outputs]."""
+    if not num_classes:
+        return model.predict(x)[:, None]
+    raw = model.decision_function(x)
+    outputs = np.full((len(x), num_classes), ABSENT_CLASS_BIAS)
+    outputs[:, model.classes_] = np.stack([-raw / 2, raw / 2], 1) if raw.ndim == 1 else raw
+    return outputs
 
 
 def folds_of(examples: Examples) -> np.ndarray | None:
-    """Return the fold of each example; None if examples are split by time.
+    """Return the fold of each example; None if they are many, or split by time.
 
     Examples of a group are in one fold: others would tell the trees its target.
     """
-    if examples.times is not None:
+    if examples.times is not None or len(examples) > MAX_FOLDED_EXAMPLES:
         return None
     return fold_numbers(examples)
 

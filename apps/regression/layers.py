@@ -9,14 +9,47 @@ from keras import ops
 from pipelines.rows.preprocessing import offset
 
 
+class Ranks:
+    """Piecewise-linear encodings of numbers, and the ranks that are their means.
+
+    The encoding of a number has one entry per bin, which rises from 0 to 1 between the
+    bin's edges.
+
+    Args:
+        edges: of the bins of each number column, rising.
+
+    References:
+        Gorishniy et al., On Embeddings for Numerical Features in Tabular Deep Learning,
+        NeurIPS 2022, equation 1; arXiv 2203.05556.
+
+    """
+
+    def __init__(self, edges: list[list[float]]) -> None:
+        # Columns with fewer bins get edges that no number reaches.
+        shape = len(edges), max((len(column) for column in edges), default=1) - 1
+        self.left, self.slope = np.zeros(shape, "float32"), np.zeros(shape, "float32")
+        self.bin_weight = np.zeros(shape, "float32")
+        for row, column in enumerate(edges):
+            bins = np.diff(column)
+            self.left[row, : len(bins)] = column[:-1]
+            self.slope[row, : len(bins)] = 1 / bins
+            self.bin_weight[row, : len(bins)] = 1 / len(bins)
+
+    def encode(self, numbers: Any) -> Any:
+        """[batch, n] -> [batch, n, bins]."""
+        return ops.clip((numbers[..., None] - self.left) * self.slope, 0, 1)
+
+    def of(self, encoding: Any) -> Any:
+        """[batch, n, bins] -> [batch, n], from -sqrt(3) to sqrt(3): standard deviation 1."""
+        return (ops.sum(encoding * self.bin_weight, -1) - 0.5) * 12**0.5
+
+
 @keras.saving.register_keras_serializable("athanor")
 class PiecewiseLinear(keras.layers.Layer):
     """Piecewise-linear embeddings of numbers: [batch, n] -> [batch, n width].
 
-    The encoding of a number has one entry per bin, which rises from 0 to 1 between the
-    bin's edges. A linear map of the encoding begins at zero and can bend at each edge.
-    The mean of the encoding, the rank of the number, adds a straight line that outliers
-    cannot stretch.
+    A linear map of the encoding (see `Ranks`) begins at zero and can bend at each edge. The rank
+    of the number adds a straight line that outliers cannot stretch.
 
     Args:
         edges: of the bins of each number column, rising.
@@ -31,19 +64,11 @@ class PiecewiseLinear(keras.layers.Layer):
     def __init__(self, edges: list[list[float]], width: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.edges, self.width = edges, width
-        # Columns with fewer bins get edges that no number reaches.
-        shape = len(edges), max(len(column) for column in edges) - 1
-        self.left, self.slope = np.zeros(shape, "float32"), np.zeros(shape, "float32")
-        self.bin_weight = np.zeros(shape, "float32")
-        for row, column in enumerate(edges):
-            bins = np.diff(column)
-            self.left[row, : len(bins)] = column[:-1]
-            self.slope[row, : len(bins)] = 1 / bins
-            self.bin_weight[row, : len(bins)] = 1 / len(bins)
+        self.ranks = Ranks(edges)
 
     def build(self, shape: tuple) -> None:  # noqa: ARG002
         """Create a matrix, a line's slope and an offset for each column."""
-        columns, bins = self.left.shape
+        columns, bins = self.ranks.left.shape
         uniform = keras.initializers.RandomUniform(-1, 1)
         self.bend = self.add_weight(shape=(columns, bins, self.width), initializer="zeros")
         self.line = self.add_weight(shape=(columns, self.width), initializer=uniform)
@@ -51,12 +76,11 @@ class PiecewiseLinear(keras.layers.Layer):
 
     def call(self, numbers: Any) -> Any:
         """Encode, then embed."""
-        encoding = ops.clip((numbers[..., None] - self.left) * self.slope, 0, 1)
-        # From -sqrt(3) to sqrt(3): standard deviation 1.
-        rank = (ops.sum(encoding * self.bin_weight, -1) - 0.5) * 12**0.5
+        encoding = self.ranks.encode(numbers)
+        rank = self.ranks.of(encoding)
         bent = ops.matmul(ops.transpose(encoding, (1, 0, 2)), self.bend)
         embedded = ops.transpose(bent, (1, 0, 2)) + rank[..., None] * self.line + self.offset
-        return ops.reshape(embedded, (-1, self.left.shape[0] * self.width))
+        return ops.reshape(embedded, (-1, len(self.edges) * self.width))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of __init__."""

@@ -1,6 +1,5 @@
 """Logistic regression by scikit-learn, as weights of a Keras layer."""
 
-import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +41,7 @@ def fit_subsample(train: "RowMatrices", num_classes: int) -> list[np.ndarray]:
     """Fit `fit_logistic` to at most `MAX_EXAMPLES` training examples."""
     step = -(-len(train) // MAX_EXAMPLES)
     rows = np.arange(0, len(train), step)
-    sample = dataclasses.replace(train, examples=train.examples.select(rows))
+    sample = train.select(rows)
     examples = sample.examples
     return fit_logistic(sample.sparse(), examples.targets, num_classes, examples.relative_weights)
 

@@ -38,6 +38,10 @@ class RowMatrices:
         """Columns of both matrices together."""
         return sum(self.prepare.widths.values())
 
+    def select(self, rows: np.ndarray) -> "RowMatrices":
+        """Return some of the rows."""
+        return dataclasses.replace(self, examples=self.examples.select(rows))
+
     def inputs(self) -> dict[str, Any]:
         """Return the Keras inputs of their widths."""
         return {
@@ -76,8 +80,7 @@ class RowMatrices:
         bins = min(MAX_BINS, bins, len(self) // MIN_EXAMPLES_PER_BIN)
         step = -(-len(self) // MAX_QUANTILE_EXAMPLES)
         rows = np.arange(0, len(self), step)
-        sample = dataclasses.replace(self, examples=self.examples.select(rows))
-        return distinct_quantiles(sample.arrays()["numbers"], max(1, bins))
+        return distinct_quantiles(self.select(rows).arrays()["numbers"], max(1, bins))
 
     def _batches(self) -> Iterator[Batch]:
         rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, MAX_BLOCK_NUMBERS // (self.width or 1)))

@@ -1,4 +1,4 @@
-"""Weights of the parts of a blend, from their predictions for held-out examples."""
+"""Predictions for held-out examples, and the weights of the parts of a blend from them."""
 
 from collections.abc import Callable
 
@@ -32,3 +32,24 @@ def best_weights(predictions: np.ndarray, loss_of: Callable[[np.ndarray], float]
     )
     weights = np.clip(found.x, 0, 1)
     return weights / weights.sum()
+
+
+def out_of_fold(
+    fold: np.ndarray, predict: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return predictions [n, outputs] for all rows, each by a model that has not seen its fold.
+
+    Args:
+        fold: number of the fold of each row, [n].
+        predict: fits a model to the rows of its first argument, and returns its predictions for
+            those of its second.
+
+    """
+    parts = [np.flatnonzero(fold == number) for number in np.unique(fold)]
+    predictions = np.concatenate([predict(others_of(rows, len(fold)), rows) for rows in parts])
+    return predictions[np.argsort(np.concatenate(parts))]
+
+
+def others_of(rows: np.ndarray, count: int) -> np.ndarray:
+    """Return all rows from 0 to `count` but these."""
+    return np.setdiff1d(np.arange(count), rows, assume_unique=True)

@@ -121,13 +121,16 @@ def boosted(trees: TreePart, train: RowMatrices) -> Any:
     return keras.Model(inputs, _one_member(trees(inputs)))
 
 
-def blend(members: Any, trees: TreePart) -> Any:
-    """Return a blend of the members of `tabm`, boosted trees and the linear model."""
-    outputs = members.get_layer(MEMBERS).output[:, 0]
-    parts = [outputs, trees(members.input), members.get_layer(LINEAR).output]
-    return keras.Model(
-        members.input, Blend(["networks", "boosted trees", "linear"], name=BLEND)(parts)
-    )
+def blend(members: Any, trees: TreePart, kernel: Any = None) -> Any:
+    """Return a blend of the members of `tabm`, the linear model, boosted trees and kernels."""
+    parts = {
+        "networks": members.get_layer(MEMBERS).output[:, 0],
+        "linear": members.get_layer(LINEAR).output,
+        "boosted trees": trees(members.input),
+    }
+    if kernel is not None:
+        parts["kernels"] = kernel(members.input)
+    return keras.Model(members.input, Blend([*parts], name=BLEND)([*parts.values()]))
 
 
 def _embedded(train: RowMatrices, inputs: dict[str, Any]) -> Any:

@@ -119,9 +119,6 @@ def classification_scale(
 ) -> float:
     """Return the factor in [0, 1] with the highest likelihood, minus two standard errors.
 
-    The standard error follows White (1980), as in `least_squares_scale`, from the slopes and
-    the curvature of the log-likelihood.
-
     Args:
         correction: logits [n, members, classes].
         linear: logits [n, classes].
@@ -138,7 +135,21 @@ def classification_scale(
         log_probabilities = log_softmax(logits, axis=-1)[rows, :, target]
         return weights * (np.log(correction.shape[1]) - logsumexp(log_probabilities, axis=1))
 
-    best = minimize_scalar(lambda scale: losses(scale).sum(), bounds=(0, 2), method="bounded").x
+    return cautious_scale(losses)
+
+
+def cautious_scale(losses: Callable[[float], np.ndarray], most: float = 2.0) -> float:
+    """Return the scale in [0, 1] of the least loss, minus two standard errors.
+
+    The standard error follows White (1980), as in `least_squares_scale`, from the slopes and
+    the curvature of the loss.
+
+    Args:
+        losses: from a scale to the loss of each example.
+        most: the largest scale that is tried, before the errors are subtracted.
+
+    """
+    best = minimize_scalar(lambda scale: losses(scale).sum(), bounds=(0, most), method="bounded").x
     low, middle, high = (losses(best + step) for step in (-SCALE_STEP, 0.0, SCALE_STEP))
     slopes = (high - low) / (2 * SCALE_STEP)
     curvature = (high - 2 * middle + low).sum() / SCALE_STEP**2

@@ -7,6 +7,8 @@ from apps.fields import FieldError
 from apps.fit_data import FitData
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from apps.regression.app import Regression
     from apps.regression.matrices import RowMatrices
     from pipelines.examples import Examples
@@ -74,6 +76,27 @@ def fit_linear(train: "RowMatrices", num_classes: int) -> list[Any]:
     if num_classes:
         return logistic.fit_subsample(train, num_classes)
     return fit_ridge(train, l2=None)
+
+
+def out_of_fold_linear(train: "RowMatrices", num_classes: int, fold: "np.ndarray") -> "np.ndarray":
+    """Return outputs for each training example by `fit_linear` without its fold, [n, outputs]."""
+    import numpy as np
+
+    from apps.regression.mixing import out_of_fold
+
+    x = np.concatenate([block for block, _ in train.blocks()])
+    mean, deviation = mean_and_deviation(train.examples)
+
+    def predict(others: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        part = train.select(others)
+        kernel, bias = fit_linear(part, num_classes)
+        outputs = x[rows] @ kernel + bias
+        if num_classes:
+            return outputs
+        of_part = mean_and_deviation(part.examples)
+        return (outputs * of_part[1] + of_part[0] - mean) / deviation
+
+    return out_of_fold(fold, predict)
 
 
 def fit_ridge(train: "RowMatrices", l2: float | None) -> list[Any]:

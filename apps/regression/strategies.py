@@ -10,6 +10,7 @@ from apps.app import App
 from apps.fields import FieldError
 from apps.fit_data import FitData
 from apps.regression import blending, networks, shrinkage, solvers
+from apps.regression.kernel_layer import fit_kernel
 from apps.regression.matrices import RowMatrices
 from apps.regression.trees import TreePart, fit_trees
 
@@ -121,7 +122,9 @@ def _boosted(train: RowMatrices, splits: "Splits", hidden: networks.Hidden) -> A
 
 def _blend(train: RowMatrices, splits: "Splits", hidden: networks.Hidden) -> Any:
     trees = _trees(train, splits)
-    return networks.blend(_tabm(train, splits, hidden), trees)
+    valid = RowMatrices(train.prepare, splits.valid)
+    kernel = fit_kernel(train, valid, len(splits.labels))
+    return networks.blend(_tabm(train, splits, hidden), trees, kernel)
 
 
 def _trees(train: RowMatrices, splits: "Splits") -> TreePart:

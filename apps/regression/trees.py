@@ -56,27 +56,48 @@ class TreePart(NamedTuple):
 
 def fit_trees(train: RowMatrices, valid: RowMatrices, num_classes: int) -> TreePart:
     """Fit trees to training examples, with as many iterations as held-out examples support."""
-    layer, trees, _ = _fit(train, valid, num_classes)
+    layer, trees, *_ = _fit(train, valid, num_classes)
     categorical = len(layer.flags)
     ensemble = TreeEnsemble.of(trees, num_classes, categorical=categorical, name=TREES)
     return TreePart(TreeInputs(layer.flags, layer.numbers, name=INPUTS), ensemble)
 
 
+class _Fit(NamedTuple):
+    """A fit to training examples.
+
+    Attributes:
+        inputs: the layer of inputs.
+        trees: as fitted.
+        options: of boosting.
+        out_of_fold: outputs for each training example, by trees that have not seen it,
+            [rows, outputs]; None if validation chose the options.
+
+    """
+
+    inputs: TreeInputs
+    trees: BoostedTrees
+    options: BoostingOptions
+    out_of_fold: np.ndarray | None
+
+
+def out_of_fold_trees(train: RowMatrices, valid: RowMatrices, num_classes: int) -> Any:
+    """Return outputs for each training example by trees without its fold, or None; see `_Fit`."""
+    return _fit(train, valid, num_classes).out_of_fold
+
+
 @functools.lru_cache(maxsize=1)
-def _fit(
-    train: RowMatrices, valid: RowMatrices, num_classes: int
-) -> tuple[TreeInputs, BoostedTrees, BoostingOptions]:
+def _fit(train: RowMatrices, valid: RowMatrices, num_classes: int) -> _Fit:
     """Fit trees; cached for a network and its baselines."""
     layer = choose_inputs(train, num_classes)
     tables = [_table(layer, part, train, num_classes) for part in (train, valid)]
     options = sized_options(len(train), num_classes, tables[0].x.shape[1])
-    options = choose_iterations(tables[0], tables[1], options, folds_of(train.examples))
-    return layer, fit_boosted(tables[0], options), options
+    options, outputs = choose_iterations(tables[0], tables[1], options, folds_of(train.examples))
+    return _Fit(layer, fit_boosted(tables[0], options), options, outputs)
 
 
 @functools.lru_cache(maxsize=1)
 def _refit(train: RowMatrices, valid: RowMatrices, num_classes: int) -> BoostedTrees:
-    layer, _, options = _fit(train, valid, num_classes)
+    layer, _, options, _ = _fit(train, valid, num_classes)
     first, second = (_table(layer, part, train, num_classes) for part in (train, valid))
     x, target = (
         np.concatenate([getattr(one, name) for one in (first, second)]) for name in ("x", "target")
