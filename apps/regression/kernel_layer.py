@@ -95,7 +95,7 @@ class KernelMachine(keras.layers.Layer):
     def assign(self, fit: KernelFit) -> None:
         """Set the weights; centers that are not used get no coefficient."""
         centers, coefficients, options = fit
-        spare = ((0, self.num_centers - len(centers)), (0, 0))
+        spare = ((0, self.num_centers - centers.num_rows), (0, 0))
         numbers, flags = np.pad(centers.numbers, spare).T, np.pad(centers.flags, spare).T
         coefficients = np.pad(coefficients * options.logit_scale, spare)
         length = np.array(options.length)

@@ -55,7 +55,9 @@ class KernelData(NamedTuple):
     targets: np.ndarray
     root_weights: np.ndarray
 
-    def __len__(self) -> int:
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
         return len(self.targets)
 
     def select(self, rows: np.ndarray) -> "KernelData":
@@ -64,9 +66,9 @@ class KernelData(NamedTuple):
 
     def thinned(self, count: int) -> "KernelData":
         """Return at most `count` rows, evenly spread."""
-        if len(self) <= count:
+        if self.num_rows <= count:
             return self
-        rows = np.linspace(0, len(self) - 1, count).astype(int)
+        rows = np.linspace(0, self.num_rows - 1, count).astype(int)
         return self.select(rows)
 
     @property
@@ -141,7 +143,7 @@ def choose_options(data: KernelData, shares: np.ndarray | None) -> KernelOptions
 
 def _logit_scale(predicted: np.ndarray, data: KernelData, log_shares: np.ndarray) -> float:
     """Return the factor of predictions with the highest likelihood of the classes."""
-    rows, classes = np.arange(len(data)), data.targets.argmax(1)
+    rows, classes = np.arange(data.num_rows), data.targets.argmax(1)
 
     def loss(scale: float) -> float:
         log_likelihood = log_softmax(scale * predicted + log_shares, axis=1)[rows, classes]
