@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import apps
 from apps.app import ModalityName
 from apps.options import CommonOptions
+from cli import several_targets
 from data_checks.options import CheckDataOptions
 from exporting.options import ExportOptions
 from inference.options import PredictOptions
@@ -39,6 +40,8 @@ INPUTS: dict[ModalityName, Inputs] = {
 
 def evaluate(app: type[apps.App], path: Path, options: CommonOptions) -> dict[str, Any]:
     """Evaluate a run and draw its figures."""
+    if group := target_runs(app, path, options):
+        return several_targets.evaluate(group)
     run = load(app, path, options)
     from evaluation import console_tables, report
 
@@ -76,6 +79,8 @@ def predict(
             f"Received no inputs; expected some: athanor {app.name()} predict {path} "
             f"{INPUTS[app.modality].word}..."
         )
+    if group := target_runs(app, path, options):
+        return several_targets.predict(group, inputs)
     run = checked_run(app, path, options)
     from inference import saved_graph
     from training import startup
@@ -117,11 +122,18 @@ def export(app: type[apps.App], path: Path, options: ExportOptions) -> dict[str,
 
     formats.parse_formats(options.format, options.quantize)
     options.check_for(app)
+    if group := target_runs(app, path, options):
+        return print_export(several_targets.export(group, options))
     run = load(app, path, options)
-    from evaluation import console_tables
     from exporting.export import export as write_version
 
-    exported = write_version(run, options)
+    return print_export(write_version(run, options))
+
+
+def print_export(exported: dict[str, Any]) -> dict[str, Any]:
+    """Print where an export is, its parity and a request; return it."""
+    from evaluation import console_tables
+
     print(f"export  {short(Path(exported['export']))}")
     console_tables.print_parity(exported)
     for note in exported["notes"]:
@@ -129,6 +141,19 @@ def export(app: type[apps.App], path: Path, options: ExportOptions) -> dict[str,
     request = exported["request"]
     print(f"request {exported['curl'].replace(request, short(Path(request)))}")
     return exported
+
+
+def target_runs(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
+    """Return the runs of several targets in a directory; None if it is not one of them.
+
+    Raises the errors of `checked_run`.
+    """
+    from training.target_runs import TargetRuns
+
+    group = TargetRuns.find(path, options.data_dir)
+    for run in group.runs.values() if group else ():
+        checked_run(app, run.path, options)
+    return group
 
 
 def load(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
@@ -154,8 +179,10 @@ def checked_run(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
 def app_of(path: Path) -> type[apps.App]:
     """Return the app of the run in a directory; raises RunError if there is no run."""
     from training.run import Run
+    from training.target_runs import TargetRuns
 
-    return apps.get(Run.load(path).manifest["app"])
+    group = TargetRuns.find(path)
+    return apps.get(group.app if group else Run.load(path).manifest["app"])
 
 
 def require_app(app: type[apps.App], path: Path, name: str) -> None:

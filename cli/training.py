@@ -9,6 +9,8 @@ from typing import Any
 
 import apps
 from apps.options import CommonOptions
+from apps.several_targets import apps_by_target, require_one
+from cli import several_targets
 from cli.options import EXPORT, PREDICT, TRAIN, TrainFlags
 from cli.output import named_values, require_workers
 from cli.runs import evaluate, export, load, predict, score_summary, short
@@ -30,8 +32,13 @@ def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, 
         app, options = _resumed(app, options)
     if cluster.cluster_to_join(options.strategy):
         require_workers(options)
+    by_target = apps_by_target(app)
+    if cluster.cluster_to_join(options.strategy):
+        require_one(app)
     app.require_data()
     startup.start_tensorflow(options.devices, options.strategy)
+    if by_target:
+        return several_targets.train(by_target, options, verbose=verbose)
     from evaluation import console_tables, cross_validation, experiment
 
     if options.folds is not None:
@@ -164,6 +171,7 @@ def launch(
         if not minimum <= number <= maximum:
             raise apps.FieldError(f"Received {name} {number}; expected {minimum} to {maximum}.")
     run_dir = created = None
+    require_one(app)
     if isinstance(options, TrainFlags):
         run_dir = options.resume or options.run_dir
         if run_dir is None:

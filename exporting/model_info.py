@@ -42,7 +42,7 @@ def describe(
         "answer": manifest["answer"],
         "labels": list(manifest["labels"]),
         "target": _target(run),
-        "signatures": {name: _signature(function) for name, function in signatures.items()},
+        "signatures": describe_signatures(signatures),
         **info,
         "examples": instances(inputs, typical)[:NUM_EXAMPLES],
         "example_signature": signature,
@@ -58,6 +58,11 @@ def _target(run: Run) -> dict[str, str] | None:
         return None
     # A table of numbers does not name their unit.
     return {"name": name, "unit": ""}
+
+
+def describe_signatures(signatures: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the inputs and outputs of concrete functions, by name."""
+    return {name: _signature(function) for name, function in signatures.items()}
 
 
 def _signature(function: Any) -> dict[str, Any]:

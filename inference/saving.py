@@ -1,6 +1,6 @@
 """Write concrete functions of a run's model as a SavedModel."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,22 @@ from training.run import Run
 
 def save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
     """Write concrete functions of a run's model, with all resources that their graphs read."""
+    save_models([run.model], directory, signatures, run.manifest["labels"])
+
+
+def save_models(
+    models: Sequence[Any],
+    directory: Path,
+    signatures: dict[str, Any],
+    labels: Sequence[str] = (),
+) -> None:
+    """Write concrete functions of models, with all resources that their graphs read."""
     module = tf.Module()
     # The module refers to the variables directly. Keras's wrappers of variables would be saved
     # again, and TensorFlow Serving's loader would restore only those (keras#20095).
-    module.weights = [variable.value for variable in run.model.variables]
-    module.tables = list(_tables(run.model))
-    if labels := run.manifest["labels"]:
+    module.weights = [variable.value for model in models for variable in model.variables]
+    module.tables = [table for model in models for table in _tables(model)]
+    if labels:
         names = tf.constant(labels)
         module.labels = tf.function(lambda: names, input_signature=[], autograph=False)
         (directory / "labels.txt").write_text("\n".join(labels) + "\n")

@@ -74,12 +74,14 @@ def _require_named(table: Table, columns: Mapping[str, str]) -> None:
             pair_columns.find_column(table, pair_names, kind)
         return
     SplitColumns(columns.get("--group", ""), columns.get("--by-time", ""))  # at most one of them
-    lists = {
-        "--drop": [name for name in columns.get("--drop", "").split(",") if name.strip()],
-        requested_kinds.FLAGS: [*requested_kinds.parse_kinds(columns.get("--as", ""))],
-    }
-    single = [
-        (flag, name) for flag, name in columns.items() if name and flag not in ("--drop", "--as")
+    # Only an app that has --beside may have several targets.
+    list_flags = {"--drop", "--beside", *(["--target"] if "--beside" in columns else [])}
+    requested = [
+        (flag, name)
+        for flag, names in columns.items()
+        for name in (names.split(",") if flag in list_flags else [names])
+        if name.strip() and flag != "--as"
     ]
-    several = [(flag, name) for flag, names in lists.items() for name in names]
-    column_names.require_columns(table, [*single, *several])
+    kinds = requested_kinds.parse_kinds(columns.get("--as", ""))
+    requested += [(requested_kinds.FLAGS, name) for name in kinds]
+    column_names.require_columns(table, requested)

@@ -38,12 +38,8 @@ class Regression(App):
     }
     default_learning_rate: ClassVar[float] = 0.01
     column_fields: ClassVar[tuple[str, ...]] = (
-        "target",
-        "drop",
-        "as_",
-        "group",
-        "by_time",
-        "weight",
+        *("target", "beside", "drop", "as_"),
+        *("group", "by_time", "weight"),
     )
     default_batch_size: ClassVar[int] = 128
     max_epoch_examples: ClassVar[int | None] = 2**19
@@ -57,7 +53,9 @@ class Regression(App):
     data: Address = "embedded"
     """Address of the data: embedded, the path of a table, - for standard input, or tfds:NAME."""
     target: str = "target"
-    """Column to predict."""
+    """Column to predict; several, separated by commas, get a model each in one run."""
+    beside: str = ""
+    """Further targets, separated by commas: they are no features, and all have the same splits."""
     drop: str = ""
     """Columns to leave out, separated by commas."""
     as_: str = ""
@@ -124,6 +122,7 @@ class Regression(App):
     ) -> "Splits":
         """Features float64 or texts by column; target float64, or int64 class numbers."""
         from apps.regression.strategies import check_fields
+        from apps.several_targets import column_list, require_one
         from pipelines import embedded, sources
         from pipelines.class_balance import balance_classes
         from pipelines.rows import reading as rows
@@ -131,6 +130,7 @@ class Regression(App):
         from pipelines.tables.column_store import release_memory
 
         check_fields(self)
+        require_one(self)
         split_columns = SplitColumns(self.group, self.by_time)
         # Without a variable the tables are freed as soon as the splits exist.
         splits = rows.splits(
@@ -148,10 +148,13 @@ class Regression(App):
             inspection,
             kinds=self.as_,
             weight=self.weight,
+            beside=column_list(self.beside),
         )
         release_memory()
         self._strategy(splits)
-        return balance_classes(splits) if self.balance else splits
+        # Of several targets, some may be numbers.
+        balances = self.balance and (splits.labels or not self.beside)
+        return balance_classes(splits) if balances else splits
 
     def make_input_decoder(self, splits: "Splits") -> Any:
         """Return the parser of each column's cells."""

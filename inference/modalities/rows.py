@@ -42,15 +42,19 @@ def signatures(run: Run) -> dict[str, Any]:
     from pipelines.rows.preprocessing import stack_columns
 
     predict_batch, kinds = named_function(run), kinds_of(run)
-    specs = {
-        name: tf.TensorSpec([None], DTYPES[MATRICES[kind]], name) for name, kind in kinds.items()
-    }
 
     @tf.function(autograph=False)
     def columns(**columns: Any) -> dict[str, Any]:
         return predict_batch(stack_columns(columns, kinds))
 
-    return {"serving_default": columns.get_concrete_function(**specs)}
+    return {"serving_default": columns.get_concrete_function(**column_specs(kinds))}
+
+
+def column_specs(kinds: Kinds) -> dict[str, Any]:
+    """Return the spec of each column's cells, by name."""
+    return {
+        name: tf.TensorSpec([None], DTYPES[MATRICES[kind]], name) for name, kind in kinds.items()
+    }
 
 
 def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:

@@ -28,7 +28,7 @@ MAX_SEARCHED_CELLS = 200  # for an example
 MAX_EXAMPLE_LENGTH = 60  # characters
 # Reasons why a column is no feature although something could be learnt from it.
 DROPPED, IGNORED, GROUP, TARGET = "--drop", "ignored, as requested", "--group", "target"
-WEIGHT = "--weight"
+WEIGHT, OTHER_TARGET = "--weight", "another target"
 
 
 class ColumnLine(NamedTuple):

@@ -1,7 +1,7 @@
 """Read tables as rows of numbers and categories with a target."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,28 +11,27 @@ from pipelines.hash_splits import row_hashes
 from pipelines.inspection import Inspection, origins_of
 from pipelines.rows.column_kinds import (
     ColumnDescription,
-    describe_column,
     parse_texts,
     unreadable_cell_notes,
 )
 from pipelines.rows.column_names import (
     clean_names,
-    find_column,
     rename_columns,
     renaming_notes,
 )
-from pipelines.rows.column_table import DROPPED, GROUP, IGNORED, TARGET, WEIGHT, ColumnTable
+from pipelines.rows.column_table import GROUP, WEIGHT, ColumnTable
+from pipelines.rows.feature_columns import describe_features, find_targets, left_out
 from pipelines.rows.packing import Kind, Kinds, pack_columns
 from pipelines.rows.reading_notes import (
     column_notes,
     split_column_notes,
     target_note,
-    unused_columns,
 )
 from pipelines.rows.requested_kinds import found_requests, infer_as_requested, parse_kinds
+from pipelines.rows.shared_scheme import SharedScheme
 from pipelines.rows.text_kinds import with_text_kinds
 from pipelines.split_columns import NO_SPLIT_COLUMNS, SplitColumns, SplitReader
-from pipelines.splits import Source, Splits, split_source
+from pipelines.splits import Source, Splits, SplitScheme, split_source
 from pipelines.tables import cell_formats
 from pipelines.tables.cell_formats import CellFormat
 from pipelines.tables.cell_hashes import hash_inputs
@@ -40,7 +39,7 @@ from pipelines.tables.cells import AnyCells, ParsedColumn
 from pipelines.tables.format_inference import InferredFormat
 from pipelines.tables.kind_requests import NO_REQUESTS, KindRequest
 from pipelines.tables.table import Table, Tables, listed
-from pipelines.tables.targets import TargetColumn, Task, require_target
+from pipelines.tables.targets import TargetColumn, Task
 from pipelines.tables.weights import WeightColumn
 
 # The kind of model input of each kind of cells.
@@ -69,6 +68,12 @@ class Reading:
     forms: dict[str, CellFormat]
     names: dict[str, str]
 
+    @classmethod
+    def of(cls, columns: dict[str, ColumnDescription], names: dict[str, str]) -> "Reading":
+        """Return how the columns that can be used are read."""
+        usable = (name for name, column in columns.items() if not column.unusable_because)
+        return cls({name: columns[name].form for name in usable}, names)
+
     @property
     def kinds(self) -> Kinds:
         """The kind of model input of each column."""
@@ -84,6 +89,7 @@ def source(
     split_columns: SplitColumns = NO_SPLIT_COLUMNS,
     requests: Mapping[str, KindRequest] = NO_REQUESTS,
     weight: str = "",
+    beside: Sequence[str] = (),
     inspection: Inspection | None = None,
 ) -> Source:
     """Turn tables into examples of typed columns with a target.
@@ -103,23 +109,23 @@ def source(
         split_columns: the columns by which to split; that of groups is no feature.
         requests: the kinds of columns that the user names.
         weight: the column of example weights, which is no feature; "" for none.
+        beside: further targets, which are no features; all of them have the same splits.
         inspection: collects what data checks need.
 
     """
     names = clean_names(tables.train)
     tables = _rename_tables(tables, names)
-    target = find_column(names.get(target, target), tables.train, "--target")
+    target, *_ = targets = find_targets(target, beside, names, tables.train)
     split_columns = split_columns.renamed(names).found_in(tables.train, target)
     requests = found_requests(requests, names, tables.train)
     inferred = infer_as_requested(tables.train, requests)
-    inferred |= with_text_kinds(tables.train, inferred, {target, *requests})
-    unused = _left_out(drop, requests, names, tables.train, target)
+    inferred |= with_text_kinds(tables.train, inferred, {*targets, *requests})
+    unused = left_out(drop, requests, names, tables.train, targets)
     weights = WeightColumn.of(tables, names.get(weight, weight), target, inferred)
-    unused |= {split_columns.group: GROUP, target: TARGET, weights.name: WEIGHT}
-    columns = _describe_features(tables.train, inferred, unused, target)
-    forms = {name: column.form for name, column in columns.items() if not column.unusable_because}
+    unused |= {split_columns.group: GROUP, weights.name: WEIGHT}
+    columns = describe_features(tables.train, inferred, unused, target)
     target_column = TargetColumn.of(tables, target, inferred[target], task)
-    reading = Reading(forms, names)
+    reading = Reading.of(columns, names)
     split_reader = SplitReader.of(split_columns, tables.train, inferred.get(split_columns.by_time))
     reader = _RowReader(reading, target_column, split_reader, weights, inspection)
     train, valid, test = tables.each(reader.of_table)
@@ -127,52 +133,18 @@ def source(
         *tables.notes,
         target_note(tables, target_column, weights, [train, valid, test]),
         *column_notes(columns),
-        *split_column_notes(split_columns, forms),
+        *split_column_notes(split_columns, reading.forms),
         *weights.notes(tables),
         *_unreadable_notes(tables, reading, target, target_column),
     )
     table = ColumnTable.of(tables.train, names, inferred, columns, unused)
-    scheme = split_reader.scheme
+    scheme = reader.scheme(tables.train, targets, inferred)
     return Source(train, valid, test, target_column.names, notes, reading, scheme, table)
 
 
 def _rename_tables(tables: Tables, names: dict[str, str]) -> Tables:
     train, valid, test = tables.each(lambda table: rename_columns(table, names))
     return Tables(train, valid, test, (*tables.notes, *renaming_notes(names)))
-
-
-def _left_out(
-    drop: Sequence[str],
-    requests: Mapping[str, KindRequest],
-    names: Mapping[str, str],
-    table: Table,
-    target: str,
-) -> dict[str, str]:
-    """Return why the user leaves out columns. Raises DataError if the target is one of them."""
-    reasons = {name: IGNORED for name, request in requests.items() if request.kind == "ignore"}
-    for name in drop:
-        reasons[find_column(names.get(name, name), table, "--drop")] = DROPPED
-    require_target(
-        target not in reasons, target, "--drop of the same", "another column to leave out"
-    )
-    return reasons
-
-
-def _describe_features(
-    table: Table, inferred: Mapping[str, InferredFormat], unused: Collection[str], target: str
-) -> dict[str, ColumnDescription]:
-    """Describe the columns that may be features. Raises DataError if none can be used."""
-    columns = {
-        name: describe_column(cells, inferred[name])
-        for name, cells in table.columns.items()
-        if name not in unused
-    }
-    if all(column.unusable_because for column in columns.values()):
-        raise DataError(
-            f"Received no column but the target {target!r} from which anything can be learnt "
-            f"({listed(unused_columns(columns))}); expected at least one whose values differ."
-        )
-    return columns
 
 
 def splits(
@@ -185,6 +157,7 @@ def splits(
     *,
     kinds: str = "",
     weight: str = "",
+    beside: Sequence[str] = (),
 ) -> Splits:
     """Turn tables into splits, as `source` does.
 
@@ -200,6 +173,7 @@ def splits(
             split_columns=split_columns,
             requests=parse_kinds(kinds),
             weight=weight,
+            beside=beside,
             inspection=inspection,
         )
     )
@@ -266,12 +240,25 @@ class _RowReader(NamedTuple):
     weights: WeightColumn
     inspection: Inspection | None
 
-    def of_table(self, table: Table) -> Examples:
-        """Read the rows that have a target and a weight above 0."""
-        target = self.target_column.of_table(table)
+    def usable_rows(self, table: Table) -> np.ndarray:
+        """Return the rows that have a target and a weight above 0."""
+        target, weight = self.target_column.of_table(table), self.weights.of_table(table)
         known = np.isfinite(target) if target.dtype.kind == "f" else target >= 0
-        weight = self.weights.of_table(table)
-        usable = np.flatnonzero(known if weight is None else known & (weight > 0))
+        return np.flatnonzero(known if weight is None else known & (weight > 0))
+
+    def scheme(
+        self, table: Table, targets: Sequence[str], inferred: Mapping[str, InferredFormat]
+    ) -> SplitScheme | None:
+        """Return the scheme of the splits, which several targets have in common."""
+        if len(targets) < 2:
+            return self.split_reader.scheme
+        usable = self.usable_rows(table)
+        return SharedScheme.of(table, targets, inferred, self.split_reader, self.weights, usable)
+
+    def of_table(self, table: Table) -> Examples:
+        """Read the usable rows."""
+        target, weight = self.target_column.of_table(table), self.weights.of_table(table)
+        usable = self.usable_rows(table)
         columns = _read_columns(table, table.columns, self.reading.forms)
         rows = usable if len(usable) < len(table) else len(table)
         features = pack_columns(columns.values(), self.reading.kinds, rows)
