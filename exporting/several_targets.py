@@ -20,7 +20,7 @@ from inference.named_outputs import named_function, training_outputs
 from inference.servable import DEFAULT
 from pipelines.files import plain_path
 from pipelines.rows.column_names import clean_name
-from pipelines.rows.preprocessing import stack_columns
+from pipelines.rows.preprocessing import column_specs, stack_columns
 from training import provenance
 from training.run import Run, RunError, write_json
 from training.target_runs import TargetRuns
@@ -119,7 +119,7 @@ def _signature(group: TargetRuns) -> Any:
             for name, output in function(matrices).items()
         }
 
-    return predict.get_concrete_function(**rows.column_specs(kinds))
+    return predict.get_concrete_function(**column_specs(kinds))
 
 
 def _check_parity(group: TargetRuns, path: Path) -> dict[str, Any]:

@@ -39,7 +39,7 @@ MAX_LISTED_VALUES = 50  # categories of a column in about.json
 
 def signatures(run: Run) -> dict[str, Any]:
     """Return one function over columns by name: float64 numbers (NaN: missing) or texts."""
-    from pipelines.rows.preprocessing import stack_columns
+    from pipelines.rows.preprocessing import column_specs, stack_columns
 
     predict_batch, kinds = named_function(run), kinds_of(run)
 
@@ -48,13 +48,6 @@ def signatures(run: Run) -> dict[str, Any]:
         return predict_batch(stack_columns(columns, kinds))
 
     return {"serving_default": columns.get_concrete_function(**column_specs(kinds))}
-
-
-def column_specs(kinds: Kinds) -> dict[str, Any]:
-    """Return the spec of each column's cells, by name."""
-    return {
-        name: tf.TensorSpec([None], DTYPES[MATRICES[kind]], name) for name, kind in kinds.items()
-    }
 
 
 def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from pipelines.examples import Examples
 from pipelines.rows.column_statistics import ColumnStatistics, learn_statistics
 from pipelines.rows.encoders import FROZEN, ColumnEncoder
-from pipelines.rows.packing import Kinds, Matrix, of_matrix
+from pipelines.rows.packing import DTYPES, MATRICES, Kinds, Matrix, of_matrix
 from pipelines.rows.time_cycles import NUMBERS_PER_CYCLE, Cycle, cycle_numbers
 
 MAX_MEAN_TO_DEVIATION = 1000  # above this ratio float32 loses the digits of differences
@@ -236,6 +236,13 @@ class PrepareColumns(keras.layers.Layer):
 def offset(mean: float, scale: float) -> float:
     """Return what to subtract from numbers of this mean and deviation before a cast to float32."""
     return mean if abs(mean) > MAX_MEAN_TO_DEVIATION * scale else 0.0
+
+
+def column_specs(kinds: Kinds) -> dict[str, Any]:
+    """Return the spec of the cells [batch] of each column, by name."""
+    return {
+        name: tf.TensorSpec([None], DTYPES[MATRICES[kind]], name) for name, kind in kinds.items()
+    }
 
 
 def stack_columns(
