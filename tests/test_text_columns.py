@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 
@@ -19,9 +20,11 @@ from pipelines.rows.list_forms import ListForm
 from pipelines.rows.list_items import ListItems
 from pipelines.rows.packing import pack_columns
 from pipelines.rows.preprocessing import PrepareColumns, stack_columns
+from pipelines.rows.requested_kinds import parse_kinds
 from pipelines.rows.text_hashing import MAX_CHARACTERS, hash_ngrams, to_code_points
 from pipelines.rows.text_kinds import kind_of
-from pipelines.splits import Splits
+from pipelines.splits import Splits, split_source
+from pipelines.tables import arrow_columns
 from pipelines.tables.cells import Cells
 from pipelines.tables.table import Table, Tables
 
@@ -307,6 +310,32 @@ def test_lists_have_a_flag_for_each_frequent_item_and_their_number(pattern: str,
     np.testing.assert_array_equal(arrays["flags"][:, red], ["red" in text for text in texts[:100]])
     trees = fit_trees(RowMatrices(prepare, splits.train), RowMatrices(prepare, splits.valid), 0)
     assert 0 in [index - 1 - red for index in trees.inputs.numbers]
+
+
+def test_list_columns_of_arrow_are_lists():
+    random = np.random.default_rng(0)
+    lists = [random.choice(WORDS[:8], k % 4, replace=False).tolist() for k in range(80)]
+    table = pa.table({"tags": lists, "y": np.arange(80.0)})
+    source = reading.source(arrow_columns.tables_of(table, "t"), target="y")
+    assert source.reading.kinds == {"tags": "list"}
+    prepare = PrepareColumns.adapted(split_source(source).train)
+    assert prepare.widths == {"numbers": 1, "flags": 8}
+
+
+@pytest.mark.parametrize("kind", ["text", "list"])
+def test_the_user_names_texts_and_lists(kind: str):
+    cells = [["red one", "blue", "red one; blue"][k % 3].encode() for k in range(60)]
+    table = Table({"x": Cells.of(cells), "y": np.arange(60.0)})
+    assert reading.source(Tables(table), target="y").reading.kinds == {"x": "category"}
+    named = reading.source(Tables(table), target="y", requests=parse_kinds(f"x={kind}"))
+    assert named.reading.kinds == {"x": kind}
+
+
+def test_ids_that_are_numbers_have_means_if_the_user_calls_them_categories():
+    table = Table({"user": np.arange(600) % 50, "y": np.arange(600) % 50 * 1.0})
+    source = reading.source(Tables(table), target="y", requests=parse_kinds("user=category"))
+    prepare = PrepareColumns.adapted(split_source(source).train)
+    assert prepare.origins[:2] == ["user", "user"]
 
 
 @pytest.mark.parametrize(
