@@ -13,6 +13,7 @@ from pipelines.examples import Examples
 from pipelines.rows import packing
 from pipelines.rows.packing import pack_columns
 from pipelines.tables import cells, column_store
+from pipelines.tables.cell_hashes import hash_rows
 from pipelines.tables.cells import Cells
 from training import fitting
 from training.fitting import count_steps_for
@@ -105,3 +106,20 @@ def test_many_units_get_fewer_resamples(monkeypatch):
     assert count_resamples(10) == 1000
     monkeypatch.setattr(intervals, "MAX_DRAWS", 3000)
     assert [count_resamples(units) for units in (10, 1000)] == [300, 200]
+
+
+@pytest.mark.parametrize(
+    "words", [[b"1", b"2.50", b"", b"-1e3"], [b"1", b"x", b""], [b"nan(1)", b"1"], [b"", b""]]
+)
+def test_a_repetitive_column_is_read_as_any_other(words, monkeypatch):
+    cells_of_column = np.random.default_rng(0).choice(np.array(words, object), 20_000).tolist()
+    repetitive = Cells.of(cells_of_column)
+    assert repetitive.is_repetitive
+    monkeypatch.setattr(cells, "NUM_SAMPLES", 10**9)
+    other = Cells.of(cells_of_column)
+    assert not other.is_repetitive
+    np.testing.assert_array_equal(repetitive.numbers, other.numbers)
+    assert (repetitive.floats is None) == (other.floats is None)
+    hashes = [hash_rows({"a": column}, len(column)) for column in (repetitive, other)]
+    np.testing.assert_array_equal(*hashes)
+    assert not Cells.of([b"%d" % number for number in range(20_000)]).is_repetitive
