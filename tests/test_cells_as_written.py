@@ -12,6 +12,7 @@ from pipelines.tables.durations import parse_clock, parse_duration
 from pipelines.tables.format_inference import infer_format
 from pipelines.tables.kind_requests import KindRequest
 from pipelines.tables.numerals import parse_numeral
+from pipelines.tables.times import parse_time
 from pipelines.tables.units import UNITS, convert
 
 HOUR, DAY = 3600, 86_400
@@ -73,7 +74,7 @@ DURATIONS = [
     ("1w 2d", 9 * DAY),
     ("2 Std. 30 Min.", 9000), ("3 Tage", 3 * DAY), ("2 heures 5 minutes", 7500), ("5 \u5206", 300),
     ("1 \u5c0f\u65f6 30 \u5206\u949f", 5400), ("2 jours 3 heures", 2 * DAY + 3 * HOUR),
-    ("1 year 2 months", 31_556_952 + 2 * 2_629_746), ("90 Minuten", 5400), ("5' 30\"", 330),
+    ("1 year 2 months", 31_556_952 + 2 * 2_629_746), ("90 Minuten", 5400), ("1.05:30:00", 106_200),
 ]  # fmt: skip
 
 CLOCKS = [
@@ -81,6 +82,7 @@ CLOCKS = [
     ("12:15 a.m.", 0.25), ("12 noon", None), ("09:05", 9 + 5 / 60),
     ("9:05:30", 9 + 5 / 60 + 30 / 3600), ("00:00", 0), ("24:00", 0),
     ("14:30:00.5", 14.5 + 0.5 / 3600), ("14 Uhr", 14), ("14.30 Uhr", 14.5), ("14:30 Uhr", 14.5),
+    ("14h30", 14.5), ("9h", 9), ("9 h 05", 9 + 5 / 60),
     ("\u4e0b\u53483:05", 15 + 5 / 60), ("25:00", None), ("13 pm", None), ("12:60", None),
 ]  # fmt: skip
 
@@ -153,6 +155,12 @@ COLUMNS = {
     "hours": (["2 h", "30 min", "1 h", "90 sec"] * 4, "number", [2, 0.5, 1, 0.025] * 4),
     "one currency in several words": (["$5", "6 USD", "US$7", "8"] * 4, "number", [5, 6, 7, 8] * 4),
     "money": (["$1.2M", "$900k", "$5"] * 4, "number", [1.2e6, 9e5, 5] * 4),
+    "prices in euros": (["1.234 €", "2.500 €", "999 €"] * 4, "number", [1234, 2500, 999] * 4),
+    "prices in dollars": (["$3.459", "$3.519"] * 4, "number", [3.459, 3.519] * 4),
+    "heights": (["5'11\"", "6 ft", "5 ft 6 in"] * 4, "number", [5 + 11 / 12, 6, 5.5] * 4),
+    "weights of babies": (["7 lb 8 oz", "8 lbs", "6lb 4oz"] * 4, "number", [7.5, 8, 6.25] * 4),
+    "times in France": (["14h30", "9h15", "18h"] * 4, "clock", [14.5, 9.25, 18] * 4),
+    "durations in France": (["1h20", "0h45", "2h"] * 4, "duration", [4800, 2700, 7200] * 4),
     "durations": (["1:23:45", "0:59:10", "2:00:00"] * 4, "duration", [5025, 3550, 7200] * 4),
     "long durations": (["12:30", "95:20", "4:05"] * 4, "duration", [750, 5720, 245] * 4),
     "minutes, then hours": (["59:59", "1:02:03", "7:00"] * 4, "duration", [3599, 3723, 420] * 4),
@@ -242,3 +250,42 @@ def test_every_unit_converts_to_itself():
         assert convert(3.0, unit, unit) == 3
     assert convert(100.0, "c", "f") == 212 and convert(1.0, "mi", "km") == 1.609344
     assert np.isnan(convert(1.0, "kg", "m"))
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("Q1 2020", "2020-01-01"), ("2020-Q3", "2020-07-01"), ("2020Q4", "2020-10-01"),
+        ("2020-W05", "2020-01-27"), ("2020-W01-3", "2020-01-01"), ("2020. 1. 5.", "2020-01-05"),
+        ("2020\ub144 1\uc6d4 5\uc77c", "2020-01-05"), ("3rd of March 2020", "2020-03-03"),
+    ],
+)  # fmt: skip
+def test_other_dates(text, day):
+    assert cell_formats.format_time(parse_time(text).days("")) == day
+
+
+@pytest.mark.parametrize("text", ["2020-W60", "Q5 2020", "Q1"])
+def test_no_dates(text):
+    assert parse_time(text) is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "form", "days"),
+    [
+        (["1553142600", "1553146200"], "seconds", [17976.1875, 17976.1875 + 1 / 24]),
+        (["1553142600000", "1553146200000"], "milliseconds", [17976.1875, 17976.1875 + 1 / 24]),
+        (["20190321", "20190401", "20190230"], "yyyymmdd", [17976, 17987, np.nan]),
+        (["43545", "43545.5"], "spreadsheet", [17976, 17976.5]),
+    ],
+)
+def test_numbers_are_dates_if_the_user_says_so(texts, form, days):
+    assert read(texts * 4)[0] == "number"
+    kind, found, numbers = read(texts * 4, KindRequest("time"))
+    assert (kind, found.unit) == ("time", form)
+    assert numbers[: len(days)] == pytest.approx(days, nan_ok=True)
+    assert cell_formats.parse_cell(texts[0].encode(), found) == pytest.approx(days[0])
+    typed = np.array([float(text) for text in texts])
+    of_typed = infer_format(typed, KindRequest("time")).form
+    assert cell_formats.parse_numbers(typed, of_typed) == pytest.approx(days, nan_ok=True)
+    again = cells([cell_formats.format_number(days[0], found)])
+    assert cell_formats.parse_numbers(again, found) == pytest.approx(days[:1])

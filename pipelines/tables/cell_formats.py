@@ -23,6 +23,7 @@ from pipelines.tables.durations import (
 from pipelines.tables.inferred_column import TEXT_KINDS, Kind
 from pipelines.tables.missing import MISSING_WORDS, NUMBER_WORDS, is_missing
 from pipelines.tables.numerals import DecimalMark, parse_numeral
+from pipelines.tables.numeric_dates import days_of, number_of_days
 from pipelines.tables.times import DateOrder, parse_time
 from pipelines.tables.units import MIXED, convert
 
@@ -41,7 +42,8 @@ class CellFormat:
         kind: numbers, times as days since 1970, clock times as hours, durations as seconds; or
             texts: categories, booleans, free texts, lists.
         decimal: the decimal mark of ambiguous numbers such as 1.234.
-        unit: the unit of most numbers; others are converted to it, or count as missing.
+        unit: the unit of most numbers; others are converted to it, or count as missing. Of dates
+            that are numbers, what they count.
         order: the order of day and month in ambiguous dates such as 3/4/2019.
         plain_unit: the unit of numbers without one; "" if it is `unit`.
         false: the text of false booleans.
@@ -93,6 +95,8 @@ def describe_value(value: float, form: CellFormat) -> str:
 
 def parse_numbers(column: AnyCells, form: CellFormat) -> np.ndarray:
     """Parse a column of numbers or times to float64; NaN for missing and unparsable cells."""
+    if form.kind == "time" and form.unit:
+        return days_of(raw.numbers_of(column), form.unit)
     if column.dtype != object:
         numbers = raw.numbers_of(column)
         return np.where(np.abs(numbers) <= MAX_NUMBER, numbers, np.nan)
@@ -140,6 +144,8 @@ def parse_cell(cell: object, form: CellFormat) -> float:
     """Parse a cell of a column of numbers or times; NaN if it is missing or unparsable."""
     if not isinstance(cell, bytes) or len(cell) > 100 or is_missing(cell, NUMBER_WORDS):
         return float("nan")
+    if form.kind == "time" and form.unit:
+        return float(days_of(np.array([raw.parse_float(cell)]), form.unit)[0])
     value = PARSERS[form.kind](cell.decode("utf-8", "replace"), form)
     return value if value is not None and abs(value) <= MAX_NUMBER else float("nan")
 
@@ -208,7 +214,7 @@ def format_number(value: float, form: CellFormat) -> str:
     if np.isnan(value):
         return ""
     if form.kind == "time":
-        return format_time(value)
+        return repr(number_of_days(value, form.unit)) if form.unit else format_time(value)
     return repr(float(value)).replace(".", form.decimal) + form.unit * bool(form.plain_unit)
 
 

@@ -13,7 +13,7 @@ MONTH, YEAR = UNITS["month"].factor, UNITS["year"].factor
 NUMBER = r"\d+(?:[.,]\d+)?"
 PARTS = r"(?P<one>\d+):(?P<two>[0-5]\d)(?::(?P<three>[0-5]\d))?(?:[.,](?P<fraction>\d{1,9}))?"
 COLONS = re.compile(
-    rf"(?P<sign>[-+])?(?:(?P<days>\d+)\s*(?:d|days?|tage?|jours?)\s*(?P<plus>,?\s*\+|,)?\s*)?{PARTS}"
+    rf"(?P<sign>[-+])?(?:(?P<days>\d+)(?:\.(?=\d\d:)|\s*(?:d|days?|tage?|jours?)\s*(?P<plus>,?\s*\+|,)?\s*))?{PARTS}"
 )
 ISO = re.compile(
     rf"(?P<sign>[-+])?p(?!$)(?:(?P<y>{NUMBER})y)?(?:(?P<mo>{NUMBER})m)?(?:(?P<w>{NUMBER})w)?"
@@ -26,8 +26,8 @@ WORDS = {
     WEEK: "w wk wks week weeks woche wochen semaine semaines semana semanas 周",
     DAY: "d day days tag tage tagen jour jours día días 天 日",
     HOUR: "h hr hrs hour hours std stunde stunden heure heures hora horas 小时 時間",
-    MINUTE: "m min mins minute minutes minuten minuto minutos 分 分钟 '",
-    1.0: 's sec secs second seconds sek sekunde sekunden seconde secondes segundo segundos 秒 "',
+    MINUTE: "m min mins minute minutes minuten minuto minutos 分 分钟",
+    1.0: "s sec secs second seconds sek sekunde sekunden seconde secondes segundo segundos 秒",
     1e-3: "ms msec millisecond milliseconds",
     1e-6: "us µs microsecond microseconds",
     1e-9: "ns nanosecond nanoseconds",
@@ -46,8 +46,10 @@ CLOCKS = (
     re.compile(CLOCK),
     re.compile(r"(?P<hour>\d{1,2})\s*(?P<half>[ap])\.?m\.?"),
     re.compile(r"(?P<hour>\d{1,2})(?:[.:](?P<minute>[0-5]\d))?\s*uhr"),
+    re.compile(r"(?P<hour>\d{1,2})\s?h(?:\s?(?P<minute>[0-5]\d))?"),
 )
 MAX_CLOCK_HOURS = 24
+LEAST_AFTERNOON = 13 * HOUR  # of a column of 9h05 that holds times of day
 
 
 class Duration(NamedTuple):
@@ -77,7 +79,9 @@ def parse_duration(text: str) -> Duration | None:
         seconds = sum(_number(match[name]) * size for name, size in sizes.items())
         return Duration(seconds * _sign(match["sign"])) if sizes else None
     if match := LAST_WITHOUT_UNIT.fullmatch(text):
-        return Duration(int(match["hours"]) * HOUR + int(match["minutes"]) * MINUTE)
+        hours = int(match["hours"])
+        seconds = hours * HOUR + int(match["minutes"]) * MINUTE
+        return Duration(seconds, like_clock=hours < MAX_CLOCK_HOURS)
     return _of_words(text)
 
 
@@ -144,6 +148,9 @@ def are_durations(cells: Iterable[str], durations: Iterable[Duration]) -> bool:
     found = [*durations]
     if any(not one.like_clock and not one.single for one in found):
         return True
+    # 1h20 and 0h45, but not 9h05 beside 14h30.
+    if any(one.like_clock and not one.parts for one in found):
+        return max(one.seconds for one in found) < LEAST_AFTERNOON
     of_colons = [cell for cell, one in zip(cells, found, strict=True) if one.parts]
     hours = [cell.strip().partition(":")[0] for cell in of_colons]
     three = [one for one in found if one.parts == 3]

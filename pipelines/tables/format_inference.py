@@ -72,7 +72,11 @@ def _format_of(
 ) -> InferredFormat:
     if column.kind == "time":
         order = (request and request.order) or column.order or order
-        form = CellFormat("time", order=order or ("mdy" if column.ambiguous_order else ""))
+        form = CellFormat(
+            "time",
+            unit=(request and request.unit) or column.numeric_form,
+            order=order or ("mdy" if column.ambiguous_order else ""),
+        )
         undecided = column.ambiguous_order and not order
         return InferredFormat(
             form, _explain(column.example, form, "no cell proves the order" * undecided), undecided
@@ -85,10 +89,10 @@ def _format_of(
         return InferredFormat(form, _explain(column.example, form, ""))
     if column.kind != "number":
         return InferredFormat(CellFormat(column.kind, false=column.false, true=column.true))
-    decimal, reason = choose_decimal_mark(column.number_style, decimal_mark, separator)
+    unit = main_unit(column.number_style.units, MIN_SHARE_OF_KIND)
+    decimal, reason = choose_decimal_mark(column.number_style, decimal_mark, separator, unit)
     if request and request.decimal:
         decimal, reason = request.decimal, ""
-    unit = main_unit(column.number_style.units, MIN_SHARE_OF_KIND)
     form = CellFormat(
         "number",
         decimal,

@@ -24,6 +24,7 @@ class InferredColumn(NamedTuple):
         ambiguous_order: whether no cell decides the order of day and month.
         example: a cell that Python's float() does not parse.
         plain_unit: the unit of numbers without one, if it differs from that of the others.
+        numeric_form: what dates that are numbers count, see `numeric_dates`.
         false: the text of false booleans.
         true: the text of true booleans.
 
@@ -35,6 +36,7 @@ class InferredColumn(NamedTuple):
     ambiguous_order: bool = False
     example: bytes = b""
     plain_unit: str = ""
+    numeric_form: str = ""
     false: str = ""
     true: str = ""
 

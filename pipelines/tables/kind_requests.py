@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pipelines.tables.inferred_column import RequestedKind
 from pipelines.tables.numerals import DecimalMark, normalized_unit
+from pipelines.tables.numeric_dates import NUMERIC_DATES
 from pipelines.tables.times import DATE_ORDERS, DateOrder
 from pipelines.tables.units import FRACTION
 
@@ -45,6 +46,10 @@ def parse_details(kind: RequestedKind, words: Sequence[str]) -> KindRequest:
             request = request._replace(plain_unit=FRACTION)
         elif kind == "number" and word and not request.unit:
             request = request._replace(unit=normalized_unit(word))
+        elif (kind in ("time", "clock") and word in NUMERIC_DATES) or (
+            kind == "duration" and word in ("hours", "minutes")
+        ):
+            request = request._replace(unit=word)
         elif kind in ("time", "clock") and word in DATE_ORDERS:
             request = request._replace(order=next(o for o in DATE_ORDERS if o == word))
         else:
@@ -63,5 +68,10 @@ def _expected(kind: RequestedKind) -> str:
     if kind == "number":
         return f"expected {' or '.join(DECIMAL_MARKS)} for the decimal mark, and one unit"
     if kind in ("time", "clock"):
-        return f"expected {' or '.join(DATE_ORDERS)} for the order of day, month and year"
+        return (
+            f"expected {' or '.join(DATE_ORDERS)} for the order of day, month and year, or what "
+            f"numbers count: {', '.join(NUMERIC_DATES)}"
+        )
+    if kind == "duration":
+        return "expected hours if 12:30 means hours and minutes, or minutes"
     return "expected none for this kind"

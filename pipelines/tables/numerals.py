@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from pipelines.tables.units import MIXED
+from pipelines.tables.units import MIXED, convert, uses_decimal_comma
 
 DecimalMark = Literal[".", ","]
 CURRENCY = "[$¢£¤¥֏؋৲৳฿₠-₿﷼]"
@@ -60,6 +60,11 @@ NO_CENTS = re.compile(r"(?<=\d)([.,])-{1,2}(?!\d)")
 PRICE_END = re.compile(r"(?<=\d)(?::-|/-)$")  # in Sweden and in India
 FOOTNOTE = re.compile(r"(?<=\d)\s*(?:\*{1,3}|[†‡]|\[\w{1,2}\])$")
 BRACKETS = re.compile(rf"(?P<before>{BEFORE}\s*)?\((?P<within>[^()]+)\)(?P<after>.*)")
+COMPOUND = re.compile(
+    r"(?P<first>\d{1,3})\s*(?P<unit>'|ft|feet|foot|lbs?|st)\.?,?\s*(?P<second>\d{1,2}(?:\.\d+)?)\s*"
+    r"(?P<second_unit>\"|''|in|inch|inches|oz|lbs?)?\.?",
+    re.IGNORECASE,
+)
 MINUS, APOSTROPHES = "\u2212\u2012\u2013\u2014\ufe63\uff0d", "\u2019\u2018\u02bc\u2032\u0060\u00b4"
 ARABIC = {"\u066b": ",", "\u066c": "'"}
 SIGNS = str.maketrans({**dict.fromkeys(MINUS, "-"), **dict.fromkeys(APOSTROPHES, "'"), **ARABIC})
@@ -106,6 +111,8 @@ def parse_numeral(text: str) -> Numeral | None:
         text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS).strip()
     if match := MARKED.fullmatch(text):
         text = match["plain"] or match["quoted"]
+    if match := COMPOUND.fullmatch(text):
+        return _of_two_units(match)
     text = FOOTNOTE.sub("", PRICE_END.sub("", NO_CENTS.sub(r"\g<1>00", text)))
     sign = 1
     if "(" in text and (match := BRACKETS.fullmatch(text)):
@@ -122,6 +129,14 @@ def parse_numeral(text: str) -> Numeral | None:
     unit, magnitude = _unit_and_magnitude(match)
     bound = bool(match["bound"])
     return Numeral(sign, match["digits"], match["exponent"] or "", unit, bound, magnitude)
+
+
+def _of_two_units(match: re.Match) -> Numeral:
+    """Parse such as 5 ft 11 in, in the larger unit."""
+    unit, second = ((match[name] or "in").casefold() for name in ("unit", "second_unit"))
+    unit = {"'": "ft", "feet": "ft", "foot": "ft"}.get(unit, unit.rstrip("s"))
+    size = 12.0 if unit == "ft" else convert(1.0, unit, second.rstrip("s"))
+    return Numeral(1, f"{int(match['first']) + float(match['second']) / size:.15g}", "", unit)
 
 
 def _decimal_fraction(match: re.Match) -> str:
@@ -206,7 +221,7 @@ def number_style(numerals: Iterable[tuple[Numeral, int]]) -> NumberStyle:
 
 
 def choose_decimal_mark(
-    column: NumberStyle, others: DecimalMark | None, separator: str
+    column: NumberStyle, others: DecimalMark | None, separator: str, unit: str = ""
 ) -> tuple[DecimalMark, str]:
     """Choose the decimal mark of a column; also return the reason if its cells are ambiguous.
 
@@ -214,6 +229,7 @@ def choose_decimal_mark(
         column: how its numbers are written.
         others: the decimal mark that the other columns of the file prove.
         separator: the separator of cells in the file.
+        unit: of the column.
 
     """
     if proven := column.decimal_mark:
@@ -224,6 +240,8 @@ def choose_decimal_mark(
     other: DecimalMark = "," if mark == "." else "."
     if others:
         return others, "as in the other columns"
+    if mark == "." and uses_decimal_comma(unit):
+        return ",", f"taken for thousands, as usual in {unit}"
     if mark == "." or separator == ";":
         return mark, "taken for the decimal mark, not for thousands"
     return other, "taken for thousands, not for the decimal mark"

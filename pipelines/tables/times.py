@@ -46,7 +46,11 @@ YEAR, DAY_OF = r"(?P<year>\d{4}|'?\d{2})", r"(?P<day>\d{1,2})(?:st|nd|rd|th|er)?
 DATES = (
     r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})",
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?=t)",
-    r"(?P<year>\d{4})\s?年\s?(?P<month>\d{1,2})\s?月\s?(?P<day>\d{1,2})\s?日",
+    r"(?P<year>\d{4})\s?[年년]\s?(?P<month>\d{1,2})\s?[月월]\s?(?P<day>\d{1,2})\s?[日일]",
+    r"(?P<year>\d{4})\.\s(?P<month>\d{1,2})\.\s(?P<day>\d{1,2})\.?",  # in Korea
+    r"(?P<year>\d{4})[\s-]?q(?P<quarter>[1-4])",
+    r"q(?P<quarter>[1-4])[\s/-]?(?P<year>\d{4})",
+    r"(?P<year>\d{4})-?w(?P<week>\d{2})(?:-?(?P<weekday>[1-7]))?",
     rf"(?P<one>\d{{1,2}})(?P<mark>[-/.])\s?(?P<two>\d{{1,2}})(?P=mark)\s?{YEAR}",
     rf"{DAY_OF}[\s./-]*(?:of\s+|de\s+)?{MONTH}[\s,/-]*(?:de\s+)?{YEAR}",
     rf"{MONTH}[\s-]*{DAY_OF},?[\s-]+{YEAR}",
@@ -145,9 +149,22 @@ def _dated(parts: dict[str, str | None], year: int, seconds: float) -> ParsedTim
     if parts.get("one"):
         first, second = int(parts["one"] or 0), int(parts["two"] or 0)
         return ParsedTime(year, first, second, seconds, parts["mark"] or "")
+    if parts.get("week"):
+        return _of_week(year, int(parts["week"] or 0), int(parts["weekday"] or 1), seconds)
+    if parts.get("quarter"):
+        return ParsedTime(year, 3 * int(parts["quarter"] or 0) - 2, 1, seconds)
     name = parts.get("name")
     month = MONTHS[name] if name else int(parts.get("month") or 1)
     return ParsedTime(year, month, int(parts.get("day") or 1), seconds)
+
+
+def _of_week(year: int, week: int, weekday: int, seconds: float) -> ParsedTime:
+    """Return a day of a week of ISO 8601, or no day of the calendar."""
+    try:
+        date = datetime.date.fromisocalendar(year, week, weekday)
+    except ValueError:
+        return ParsedTime(year, 0, 0, seconds)
+    return ParsedTime(date.year, date.month, date.day, seconds)
 
 
 def _seconds(parts: dict[str, str | None]) -> float | None:

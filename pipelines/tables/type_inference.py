@@ -28,6 +28,7 @@ from pipelines.tables.number_columns import (
     plain_number_style,
 )
 from pipelines.tables.numerals import NumberStyle, parse_numeral
+from pipelines.tables.numeric_dates import numeric_form
 from pipelines.tables.times import ParsedTime, infer_order, parse_time
 
 MAX_CELL_LENGTH = 100  # bytes of a number or a time
@@ -68,6 +69,8 @@ def _without_parsing(column: AnyCells, kind: Kind | None) -> InferredColumn:
     if kind == "boolean":
         is_text = column.dtype == object
         return _as_booleans(raw.distinct_of(column).counts() if is_text else {})
+    if kind in ("time", "clock") and column.dtype.kind != "M":
+        return InferredColumn("time", numeric_form=numeric_form(raw.numbers_of(column)))
     return InferredColumn(kind or ("time" if column.dtype.kind == "M" else "number"))
 
 
@@ -82,6 +85,8 @@ def _as_kind(
         return _as_durations([cell for cell in known if parse_duration(text_of(cell))])
     clocks = [cell for cell in known if parse_clock(text_of(cell)) is not None]
     times = {cell: (time, known[cell]) for cell in known if (time := parse_time(text_of(cell)))}
+    if np.isfinite(plain).sum() > sum(count for _, count in times.values()):
+        return InferredColumn("time", numeric_form=numeric_form(plain))
     # A date and a time of day are both called date or time.
     if clocks and len(clocks) >= len(times):
         return InferredColumn("clock", example=clocks[0])

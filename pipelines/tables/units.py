@@ -30,13 +30,14 @@ MEASURES = {
     **{
         names.partition(",")[0]: f"{names}=1"
         for names in (
-            *("usd,$,us$,dollar", "eur,€,euro", "gbp,£", "jpy,円", "cny,rmb,元,cn¥", "inr,₹,rs"),
+            *("usd,$,us$,dollar", "eur,€,euro", "gbp,£", "jpy,¥,円", "cny,rmb,元,cn¥", "inr,₹,rs"),
             *("rub,₽", "pln,zł", "chf,fr,sfr", "brl,r$", "krw,₩,원", "try,₺", "aud,a$,au$"),
             *("cad,c$,ca$", "czk,kč", "huf", "nzd,nz$", "sgd,s$", "hkd,hk$", "mxn,mx$"),
         )
     },
 }
 FRACTION = "fraction"
+MONEY_WITH_COMMAS = {"eur", "kr", "sek", "nok", "dkk", "pln", "brl", "try", "czk", "huf", "rub"}
 OFFSETS = {"°f": -32.0, "f": -32.0, "fahrenheit": -32.0, "kelvin": -273.15, "°k": -273.15}
 # A column with the unit MIXED has numbers in different multiples: 900, 1.2k, 3m.
 MIXED = "k"
@@ -82,6 +83,11 @@ def is_convertible(unit: str, of_column: str) -> bool:
 def is_share(unit: str) -> bool:
     """Whether a unit is a share of a whole, such as %."""
     return unit in UNITS and UNITS[unit].dimension == "share"
+
+
+def uses_decimal_comma(unit: str) -> bool:
+    """Whether prices in this currency have decimal commas, and two decimals at most."""
+    return (UNITS[unit].dimension if unit in UNITS else unit) in MONEY_WITH_COMMAS
 
 
 def main_unit(units: Mapping[str, int], min_share: float) -> str:
