@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from apps import Regression
-from apps.regression import kernel_layer, kernels
+from apps.regression import kernel_layer, kernels, networks
 from apps.regression.kernel_layer import KernelMachine, fit_kernel, refit_kernel
 from apps.regression.kernels import KernelData, choose_options, fit_kernel_ridge, kernel
 from apps.regression.matrices import RowMatrices
@@ -165,3 +165,18 @@ def test_a_small_table_is_weighed_out_of_fold(tmp_path: Path) -> None:
     scores = score(run)
     best_baseline = min(scores["baselines"][name]["rmse"] for name in ("boosting", "linear"))
     assert scores["test"]["rmse"] < 0.9 * best_baseline
+
+
+def test_a_table_of_more_columns_than_examples_has_no_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "MAX_MEMBER_INPUTS", 50)
+    x = np.random.default_rng(0).normal(size=(60, 80)).round(3)
+    table = np.column_stack([x, 3 * x[:, 0]])
+    names = ",".join([*(f"x{k}" for k in range(80)), "y"])
+    np.savetxt(tmp_path / "wide.csv", table, delimiter=",", header=names, comments="", fmt="%.3f")
+    app = Regression(data=f"csv:{tmp_path / 'wide.csv'}", target="y")
+    run = train(app, run_dir=tmp_path / "run", verbose=0)
+    assert [*run.manifest["blend"]] == ["linear", "boosted trees", "kernels"]
+    assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 2  # one epoch
+    assert score(run)["test"]["rmse"] < 3 * x[:, 0].std()

@@ -39,7 +39,7 @@ def fit_blend(
     callbacks: list[Any],
     **options: Any,
 ) -> None:
-    """Train the members of a blend, then weigh its parts in one more epoch.
+    """Train the members of a blend, if it has some, then weigh its parts in one more epoch.
 
     The weights are estimated with the best members. No checkpoint is written after them, so that
     training can continue with more epochs.
@@ -53,14 +53,15 @@ def fit_blend(
         options: as in keras.Model.fit.
 
     """
-    members = keras.Model(model.input, model.get_layer(MEMBERS).output)
-    members.compile(
-        model.optimizer, loss=model.loss, steps_per_execution=fit_data.steps_per_execution
-    )
-    fit_members(members, fit_data, callbacks=callbacks, **options)
-    done = max([fit_data.position.epoch, *(epoch + 1 for epoch in members.history.epoch)])
-    fit_data.restore_best()
-    layer = model.get_layer(BLEND)
+    layer, done = model.get_layer(BLEND), fit_data.position.epoch
+    if "networks" in layer.names:
+        members = keras.Model(model.input, model.get_layer(MEMBERS).output)
+        members.compile(
+            model.optimizer, loss=model.loss, steps_per_execution=fit_data.steps_per_execution
+        )
+        fit_members(members, fit_data, callbacks=callbacks, **options)
+        done = max([done, *(epoch + 1 for epoch in members.history.epoch)])
+        fit_data.restore_best()
     solve(
         model,
         fit_data._replace(position=TrainingPosition(epoch=done)),
@@ -114,6 +115,8 @@ def _weights(
         return best_weights(predictions, lambda mixed: _mean_loss(loss_of, mixed, valid))
     train = fit_data.splits.train
     others = best_weights(held_out, lambda mixed: _mean_loss(loss_of, mixed, train))
+    if len(others) == predictions.shape[1]:  # there are no networks
+        return others
     both = np.stack([predictions[:, 0], mix(predictions[:, 1:], others)], 1)
     by_weight = 1.0 if valid.relative_weights is None else valid.relative_weights
 

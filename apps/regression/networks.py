@@ -69,6 +69,21 @@ def linear(train: RowMatrices, outputs: int, hidden: Hidden) -> Any:
     return keras.Model(inputs, _one_member(layer(_concatenated(inputs))))
 
 
+def fitted_linear(train: RowMatrices, outputs: int, weights: list[np.ndarray]) -> Any:
+    """Return a linear model of these weights, which is not trained."""
+    inputs = train.inputs()
+    layer = _linear_layer(outputs, None)
+    model = keras.Model(inputs, layer(_concatenated(inputs)))
+    layer.set_weights(weights)
+    layer.trainable = False
+    return model
+
+
+def has_too_many_columns(train: RowMatrices) -> bool:
+    """Whether a table has so many columns that networks take long and learn little."""
+    return train.width > max(MAX_MEMBER_INPUTS, len(train))
+
+
 def random_fourier_svm(train: RowMatrices, outputs: int, hidden: Hidden) -> Any:
     """Return a linear model of random Fourier features, for the kernel exp(-|x - y|^2 / n)."""
     inputs = train.inputs()
@@ -121,16 +136,17 @@ def boosted(trees: TreePart, train: RowMatrices) -> Any:
     return keras.Model(inputs, _one_member(trees(inputs)))
 
 
-def blend(members: Any, trees: TreePart, kernel: Any = None) -> Any:
-    """Return a blend of the members of `tabm`, the linear model, boosted trees and kernels."""
-    parts = {
-        "networks": members.get_layer(MEMBERS).output[:, 0],
-        "linear": members.get_layer(LINEAR).output,
-        "boosted trees": trees(members.input),
-    }
+def blend(network: Any, trees: TreePart, kernel: Any = None) -> Any:
+    """Return a blend of the members of `tabm`, its linear model, boosted trees and kernels.
+
+    For `network` a linear model alone will do.
+    """
+    parts = {"linear": network.get_layer(LINEAR).output, "boosted trees": trees(network.input)}
+    if any(layer.name == MEMBERS for layer in network.layers):
+        parts = {"networks": network.get_layer(MEMBERS).output[:, 0], **parts}
     if kernel is not None:
-        parts["kernels"] = kernel(members.input)
-    return keras.Model(members.input, Blend([*parts], name=BLEND)([*parts.values()]))
+        parts["kernels"] = kernel(network.input)
+    return keras.Model(network.input, Blend([*parts], name=BLEND)([*parts.values()]))
 
 
 def _embedded(train: RowMatrices, inputs: dict[str, Any]) -> Any:

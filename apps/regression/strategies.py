@@ -124,7 +124,12 @@ def _blend(train: RowMatrices, splits: "Splits", hidden: networks.Hidden) -> Any
     trees = _trees(train, splits)
     valid = RowMatrices(train.prepare, splits.valid)
     kernel = fit_kernel(train, valid, len(splits.labels))
-    return networks.blend(_tabm(train, splits, hidden), trees, kernel)
+    if networks.has_too_many_columns(train):
+        linear = solvers.fit_linear(train, len(splits.labels))
+        network = networks.fitted_linear(train, len(splits.labels) or 1, linear)
+    else:
+        network = _tabm(train, splits, hidden)
+    return networks.blend(network, trees, kernel)
 
 
 def _trees(train: RowMatrices, splits: "Splits") -> TreePart:
