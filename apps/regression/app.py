@@ -74,9 +74,10 @@ class Regression(App):
     task: Literal["auto", "regression", "binary", "multiclass"] = "auto"
     """What to predict: a number (regression) or a class; auto decides by the target."""
     model: Literal["blend", "tabm", "mlp", "boosted", "linear", "svm", "svm_rbf"] = "blend"
-    """blend: tabm, boosted and linear, weighted on validation; tabm: an ensemble of networks over
-    embedded numbers; mlp: a perceptron; boosted: gradient-boosted trees; linear: linear or
-    logistic regression; svm, svm_rbf: a support vector machine, linear or with a radial kernel."""
+    """blend: tabm, boosted, linear and kernels, weighted on held-out rows; tabm: an ensemble of
+    networks over embedded numbers; mlp: a perceptron; boosted: gradient-boosted trees; linear:
+    linear or logistic regression; svm, svm_rbf: a support vector machine, linear or with a
+    radial kernel."""
     solver: Literal["auto", "exact", "batch", "stochastic", "minibatch"] = "auto"
     """Solver of linear models and support vector machines: exact (linear regression without L1),
     or gradient descent on all examples (batch), one (stochastic) or some (minibatch) at a time."""
