@@ -4,7 +4,7 @@ from types import ModuleType
 
 from apps import networks
 from apps.recommender import dot_product
-from apps.regression import ensemble_layers, shrinkage
+from apps.regression import ensemble_layers, kernel_layer, shrinkage
 from apps.regression import layers as regression_layers
 from apps.text import layers as text_layers
 from pipelines.ids import preprocessing as ids
@@ -18,6 +18,7 @@ MODULES: tuple[ModuleType, ...] = (
     dot_product,
     text_layers,
     ensemble_layers,
+    kernel_layer,
     regression_layers,
     shrinkage,
     encoders,
