@@ -27,7 +27,8 @@ class LevenbergMarquardt(Solver):
 
     lambda falls if f decreases as linear residuals predict, and rises otherwise. Choose it to fit
     curves and small networks of up to some thousand weights with a squared error: it needs
-    the fewest steps. Stores one n x n matrix.
+    the fewest steps. Stores one n x n matrix, where `scipy.optimize.least_squares` stores the
+    Jacobian of all examples.
 
     Args:
         damping: Initial lambda; 0.001 as in Marquardt's paper.

@@ -40,6 +40,8 @@ class Solver:
     """Method that minimises a smooth function of float64 weights [n], one iteration at a time.
 
     It is no keras.optimizers.Optimizer: a step needs the function, not only a gradient.
+    `scipy.optimize.minimize` finds the same minima, of convex functions by as many evaluations, but
+    runs to its end in one call: epochs, patience and time limits need one iteration at a time.
 
     Attributes:
         needs: What the function must return with its value: gradient, hessian or gauss_newton.

@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from scipy import optimize
 from sklearn.linear_model import LogisticRegression
 
 import apps
@@ -104,6 +105,35 @@ def test_a_quadratic_function_takes_few_steps():
     assert len(steps) <= 12
     curved = Newton().minimize(lambda w: (*bowl(w), np.diag(curvatures)), [1, 1, 1])
     assert len(list(curved)) <= 2
+
+
+@solvers
+def test_minima_are_those_of_scipy(solver, function):
+    """Ours end where those of SciPy do, after at most twice the calls."""
+    count = itertools.count()
+    evaluations = 0
+
+    def counted(w):
+        nonlocal evaluations
+        evaluations = next(count) + 1
+        return function(w)
+
+    last = list(solver().minimize(counted, [-1.2, 1.0]))[-1]
+    start = np.array([-1.2, 1.0])
+    if solver is LevenbergMarquardt:
+        residuals = optimize.least_squares(
+            lambda w: rosenbrock(w)[0], start, lambda w: rosenbrock(w)[1], method="lm"
+        )
+        weights, theirs = residuals.x, residuals.nfev
+    else:
+        method = "L-BFGS-B" if solver is LBFGS else "trust-exact"
+        curvature = None if solver is LBFGS else lambda w: hessian(w)[2]
+        result = optimize.minimize(
+            gradient, start, jac=True, hess=curvature, method=method, options={"gtol": 1e-9}
+        )
+        weights, theirs = result.x, result.nfev
+    np.testing.assert_allclose(last.weights, weights, atol=1e-5)
+    assert evaluations <= 2 * theirs + 5
 
 
 def rows(path, target):

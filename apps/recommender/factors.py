@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import extmath
 
 # Numbers of singular vectors by which items may be ranked; the first wins ties. 0 is popularity.
 RANKS = (24, 0, 2, 4, 8, 16, 32, 48)
@@ -156,13 +157,14 @@ def randomized_svd(
     Uses a randomised range finder with power iterations (Halko, Martinsson and Tropp, 2011),
     always with the same random numbers.
     """
-    size = min(rank + OVERSAMPLING, *matrix.shape)
-    guess = np.random.default_rng(0).standard_normal((matrix.shape[1], size))
-    for _ in range(POWER_ITERATIONS):
-        guess = np.linalg.qr(matrix.T @ np.linalg.qr(matrix @ guess)[0])[0]
-    basis = np.linalg.qr(matrix @ guess)[0]
-    left, values, right = np.linalg.svd((matrix.T @ basis).T, full_matrices=False)
-    return (basis @ left)[:, :rank], values[:rank], right[:rank]
+    return extmath.randomized_svd(
+        matrix,
+        rank,
+        n_oversamples=OVERSAMPLING,
+        n_iter=POWER_ITERATIONS,
+        power_iteration_normalizer="QR",
+        random_state=0,
+    )
 
 
 def reduce_rank(users: np.ndarray, items: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
