@@ -1,7 +1,10 @@
 """Example weights: `--weight COL`."""
 
 import csv
+import subprocess
+import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -297,3 +300,52 @@ def test_another_weight_is_another_data_set(tmp_path):
         path = write(tmp_path / f"{name}.csv", columns | {"w": weights})
         prints.add(Regression(data=path, target="y", weight="w").load_splits().fingerprint())
     assert len(prints) == 2
+
+
+class StopInSecondEpoch(keras.callbacks.Callback):
+    """Interrupts training after some steps of the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+        if self.epoch == 1 and batch >= 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_with_weights_continues_exactly(tmp_path):
+    path = write(tmp_path / "t.csv", made(600))
+    app = Regression(
+        data=path, target="y", weight="w", drop="c", model="mlp", epochs=3, width=8, batch_size=20
+    )
+    whole = train(app, run_dir=tmp_path / "whole", verbose=0)
+    stop = [StopInSecondEpoch()]
+    with pytest.raises(KeyboardInterrupt):
+        train(app, run_dir=tmp_path / "part", verbose=0, checkpoint_every=0.0, callbacks=stop)
+    part = train(app, run_dir=tmp_path / "part", verbose=0)
+    assert part.manifest["epochs"] == 3
+    for one, other in zip(whole.model.get_weights(), part.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+SEVERAL_DEVICES = """
+import sys
+from training import startup
+startup.start_tensorflow(2)
+from apps import Regression
+from training.distributed.equivalence import compare_devices
+for fields in ({"target": "y", "drop": "c"}, {"target": "c", "drop": "y", "balance": True}):
+    app = Regression(data=sys.argv[1], weight="w", model="mlp", width=8, **fields)
+    found = compare_devices(app)
+    assert found.difference <= 1e-5, found
+    assert found.moved > 1e-4, found
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_weigh_as_one(tmp_path):
+    path = write(tmp_path / "t.csv", made(600))
+    command = [sys.executable, "-c", SEVERAL_DEVICES, path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
