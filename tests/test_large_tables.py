@@ -77,7 +77,7 @@ def test_an_epoch_takes_a_bounded_number_of_examples(fields):
 def test_trees_are_fitted_to_a_sample(monkeypatch):
     monkeypatch.setattr(trees, "MAX_EXAMPLES", 500)
     monkeypatch.setattr(trees, "MAX_HELD_OUT", 100)
-    monkeypatch.setattr(boosting, "SMALL_TABLE_ROWS", 0)
+    monkeypatch.setattr(boosting, "MAX_FOLDED_EXAMPLES", 0)
     sizes, fit = [], trees.fit_boosted
     monkeypatch.setattr(
         trees, "fit_boosted", lambda part, options: sizes.append(len(part.x)) or fit(part, options)
