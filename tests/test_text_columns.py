@@ -8,8 +8,10 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+from apps import Regression
 from apps.regression.matrices import RowMatrices
 from apps.regression.trees import fit_trees
+from data_checks.examine import examine
 from exporting import replay_edge
 from pipelines.examples import DataError, Examples
 from pipelines.folds import NUM_FOLDS, training_folds
@@ -393,3 +395,14 @@ def test_encoded_texts_and_lists_give_the_numbers_of_their_cells():
     actual = prepare(stack_columns(encoded, splits.train.kinds, "int32"))
     for name, part in expected.items():
         np.testing.assert_allclose(actual[name], part, atol=1e-4)
+
+
+def test_check_data_finds_no_fault_in_texts_and_lists(tmp_path):
+    path, texts = tmp_path / "t.csv", _sentences(300)
+    lines = [
+        f"{text},{'|'.join(text.split()[:2])},{text.count('red')}{k % 10}"
+        for k, text in enumerate(texts)
+    ]
+    path.write_text("\n".join(["text,tags,y", *lines]))
+    diagnosis = examine(Regression(data=str(path), target="y"), None, lambda *_: None)
+    assert not [finding for finding in diagnosis.findings if finding.severity != "note"]

@@ -111,7 +111,7 @@ def _findings_of_used_column(data: CheckedData, name: str, raw: AnyCells) -> Ite
             "It can help to predict only the few other rows.",
             share,
         )
-    if texts and len(values) >= max(MAX_CATEGORIES_PER_ROW * len(column), 20):
+    if form.kind == "category" and len(values) >= max(MAX_CATEGORIES_PER_ROW * len(column), 20):
         yield column_finding(
             "columns that identify rows",
             "warning",
