@@ -18,6 +18,7 @@ def solve(
     callbacks: list[Any],
     verbose: int = 0,
     checkpoints: bool = True,
+    keep: bool = False,
 ) -> int:
     """Let a solver change the weights of a compiled model, an epoch at a time.
 
@@ -33,12 +34,14 @@ def solve(
         callbacks: as in keras.Model.fit.
         verbose: 0 is silent, otherwise a line per epoch.
         checkpoints: whether an interrupted run may continue after one of these epochs.
+        keep: whether these epochs are better than earlier ones, whatever validation says.
 
     """
     import keras
 
+    flags = {"steps": 1, "replays": True, "checkpoints": checkpoints, "keep": keep}
     callback_list = keras.callbacks.CallbackList(
-        callbacks, model=model, epochs=epochs.stop, steps=1, replays=True, checkpoints=checkpoints
+        callbacks, model=model, epochs=epochs.stop, **flags
     )
     model.stop_training = False
     callback_list.on_train_begin()
@@ -46,8 +49,7 @@ def solve(
     initial_epoch = fit_data.position.initial_epoch(epochs)
     if initial_epoch < epochs.stop:
         # A solver's state is the result of its iterations: an interrupted run repeats them.
-        finished = itertools.islice(iterations, initial_epoch - epochs.start)
-        collections.deque(finished, maxlen=0)
+        collections.deque(itertools.islice(iterations, initial_epoch - epochs.start), maxlen=0)
     done = initial_epoch
     for epoch in range(initial_epoch, epochs.stop):
         callback_list.on_epoch_begin(epoch)

@@ -1,5 +1,6 @@
 """Kernel ridge regression in the blend for rows."""
 
+import csv
 from pathlib import Path
 
 import keras
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from apps import Regression
-from apps.regression import kernel_layer, kernels, networks
+from apps.regression import blending, kernel_layer, kernels, networks
 from apps.regression.kernel_layer import KernelMachine, fit_kernel, refit_kernel
 from apps.regression.kernels import KernelData, choose_options, fit_kernel_ridge, kernel
 from apps.regression.matrices import RowMatrices
@@ -165,6 +166,23 @@ def test_a_small_table_is_weighed_out_of_fold(tmp_path: Path) -> None:
     scores = score(run)
     best_baseline = min(scores["baselines"][name]["rmse"] for name in ("boosting", "linear"))
     assert scores["test"]["rmse"] < 0.9 * best_baseline
+
+
+def test_a_small_table_keeps_the_blend_whatever_validation_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blending, "cautious_scale", lambda losses, most: 0.0)  # noqa: ARG005
+    monkeypatch.setattr(
+        blending,
+        "best_weights",
+        lambda predictions, loss: np.array([1.0, 0, 0]),  # noqa: ARG005
+    )
+    app = Regression(data=bent_table(tmp_path / "rows.csv"), target="y", epochs=8)
+    run = train(app, run_dir=tmp_path / "run", verbose=0)
+    with (tmp_path / "run" / "history.csv").open() as file:
+        losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
+    assert losses[-1] > min(losses)
+    assert run.manifest["blend"]["linear"]["weight"] == 1
 
 
 def test_a_table_of_more_columns_than_examples_has_no_networks(

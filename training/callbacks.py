@@ -61,7 +61,8 @@ class KeepBest(keras.callbacks.Callback):
     """Save the model whenever the monitored score is the best so far.
 
     The saved model shares its weights with the trained one and adds preprocessing and output
-    layer. If the trained model has a method `is_worth_keeping`, it must also return True.
+    layer. If the trained model has a method `is_worth_keeping`, it must also return True. A fit
+    that knows better than the score has the parameter `keep`: its epochs are the best so far.
 
     Args:
         saved: Model to save.
@@ -81,7 +82,8 @@ class KeepBest(keras.callbacks.Callback):
         """Save the model if this epoch is the best."""
         score = self.sign * (logs or {})[self.monitor]
         worth = getattr(self.model, "is_worth_keeping", None)
-        if score <= self.score or (worth is not None and not worth()):
+        better = score > self.score and (worth is None or worth())
+        if not better and not (self.params or {}).get("keep"):
             return
         self.epoch, self.score = epoch + 1, score
         self.weights = self.saved.get_weights()

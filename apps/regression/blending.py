@@ -69,6 +69,8 @@ def fit_blend(
         epochs=range(done, done + 1),
         callbacks=callbacks,
         checkpoints=False,
+        # Few validation examples cannot tell whether networks alone are better.
+        keep=folds_of(fit_data.splits.train) is not None,
         **options,
     )
 
