@@ -105,7 +105,7 @@ def test_a_few_other_cells_do_not_contradict_a_kind(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "of no line"),
+        ("", "no line below the names"),
         ("a,b\n1,2\n", "with the columns a, b"),
         ("column,kind\nsize,numbr\n", "Did you mean 'number'"),
         ("column,kind\nsize,number\nsize,text\n", "line 3, 'size' twice"),

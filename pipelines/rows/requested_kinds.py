@@ -103,7 +103,7 @@ def _lines_of(path: str) -> Iterator[tuple[str, tuple[str, str, str]]]:
     if not rows or not {COLUMN, KIND} <= rows[0].keys():
         header = ", ".join(map(str, (rows or [{}])[0]))[:80]
         raise DataError(
-            f"Received --columns {path!r} with the columns {header or 'of no line'}; expected "
+            f"Received --columns {path!r} with {f'the columns {header}' if rows else 'no line below the names'}; expected "
             f"{COLUMN}, {KIND} and {DETAILS}, as in columns.csv of a run."
         )
     names = set[str]()
