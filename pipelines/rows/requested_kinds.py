@@ -101,23 +101,24 @@ def _lines_of(path: str) -> Iterator[tuple[str, tuple[str, str, str]]]:
     """Yield name, kind and details of each line of a table of columns, by its name."""
     rows = _read(path)
     if not rows or not {COLUMN, KIND} <= rows[0].keys():
-        header = ", ".join(map(str, (rows or [{}])[0]))[:80]
+        names = ", ".join(map(str, rows[0]))[:80] if rows else ""
+        received = f"the columns {names}" if rows else "no line below the names"
         raise DataError(
-            f"Received --columns {path!r} with {f'the columns {header}' if rows else 'no line below the names'}; expected "
-            f"{COLUMN}, {KIND} and {DETAILS}, as in columns.csv of a run."
+            f"Received --columns {path!r} with {received}; expected {COLUMN}, {KIND} and "
+            f"{DETAILS}, as in columns.csv of a run."
         )
-    names = set[str]()
+    known = set[str]()
     for number, row in enumerate(rows, 2):
         name, kind, details = ((row.get(key) or "").strip() for key in (COLUMN, KIND, DETAILS))
         if not name and not kind:
             continue
-        if not name or not kind or name in names:
-            problem = "twice" if name in names else f"without a {KIND if name else COLUMN}"
+        if not name or not kind or name in known:
+            problem = "twice" if name in known else f"without a {KIND if name else COLUMN}"
             raise DataError(
                 f"Received --columns {path!r} with line {number}, {name or kind!r} {problem}; "
                 f"expected each column once, with a kind: {', '.join(KIND_NAMES)}."
             )
-        names.add(name)
+        known.add(name)
         # The user may have changed a kind and left the details of the former one.
         has_details = KIND_NAMES.get(kind.lower()) in KINDS_WITH_DETAILS
         yield name, (name, kind, details if has_details else "")
