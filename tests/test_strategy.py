@@ -124,7 +124,8 @@ def test_keras_still_needs_its_fixes():
 
 @pytest.mark.slow
 def test_a_run_of_two_devices_is_an_ordinary_run(tmp_path):
-    flags = ["--model", "mlp", "--epochs", "2", "--strategy", "mirrored", "--devices", "2"]
+    flags = ["--model", "mlp", "--epochs", "2", "--minutes", "9"]
+    flags += ["--strategy", "mirrored", "--devices", "2"]
     done = run("-m", "athanor", "mnist", "train", *flags, "--run-dir", tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout)

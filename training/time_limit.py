@@ -180,7 +180,7 @@ class TimeLimit(keras.callbacks.Callback):
 
     @property
     def _iterations(self) -> int:
-        return int(self.model.optimizer.iterations)
+        return int(self.model.optimizer.iterations.numpy())
 
     @property
     def _epochs_left(self) -> int:
