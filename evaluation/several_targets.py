@@ -10,6 +10,7 @@ from evaluation.cross_validation import cross_validate
 from evaluation.experiment import train_and_score
 from inference.inputs import Note
 from inference.predict import predict as predict_inputs
+from pipelines import standard_input
 from training.directory import is_default_directory, update_latest_link
 from training.options import TrainOptions
 from training.run import write_json
@@ -56,9 +57,19 @@ def predict(group: TargetRuns, inputs: list[str], note: Note) -> list[dict[str, 
     A note on the inputs is given once.
     """
     once = functools.cache(note)
-    predictions: dict[str, dict[str, Any]] = {}
-    for target, run in group.runs.items():
-        for row in predict_inputs(run, inputs, once):
-            name = row.pop("input")
-            predictions.setdefault(name, {"input": name})[target] = row
-    return list(predictions.values())
+    inputs = [_stored(one) for one in inputs]
+    rows_of_targets = [predict_inputs(run, inputs, once) for run in group.runs.values()]
+    return [
+        {"input": rows[0]["input"]} | dict(zip(group.runs, map(_without_input, rows), strict=True))
+        for rows in zip(*rows_of_targets, strict=True)
+    ]
+
+
+def _stored(word: str) -> str:
+    """Return the address of standard input in a file, which every target can read."""
+    is_stored = standard_input.is_standard_input(word)
+    return standard_input.store_as_address(word) if is_stored else word
+
+
+def _without_input(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "input"}

@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from apps import Regression
 from apps.fields import FieldError
 from apps.several_targets import apps_by_target
+from evaluation import several_targets
 from exporting import several_targets as exports
 from exporting.export import ParityError
 from exporting.options import ExportOptions
@@ -151,8 +154,9 @@ def test_all_targets_from_training_to_the_served_export(tmp_path, run_cli):
     predictions = json.loads(printed)["predictions"]
     assert len(predictions) == 300
     assert predictions[0].keys() == {"input", "price", "sold"}
-    status, printed, _ = run_cli("regression", "predict", path, data)
+    status, printed, _ = run_cli("regression", "predict", path, data, data)
     assert "probability of sold" in printed.splitlines()[0]
+    assert len(printed.splitlines()) == 601
 
     status, printed, error = run_cli("export", path)
     assert status == 0, error
@@ -227,3 +231,18 @@ def test_nothing_is_written_if_a_target_cannot_be_learnt(tmp_path, run_cli):
     status, _, error = run_cli(*command, "--run-dir", path)
     assert status == 2, error
     assert not path.exists()
+
+
+def test_standard_input_is_read_once_for_all_targets(monkeypatch):
+    contents = []
+
+    def predicted(run, inputs, note):  # noqa: ARG001
+        contents.append(Path(inputs[0].removeprefix("csv:")).read_text())
+        return [{"input": "row", "value": 1.0}]
+
+    monkeypatch.setattr(several_targets, "predict_inputs", predicted)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b"a,b\n1,2\n"))))
+    group = TargetRuns(Path("runs"), {"price": None, "sold": None})
+    rows_of_both = several_targets.predict(group, ["-"], print)
+    assert contents == ["a,b\n1,2\n"] * 2
+    assert rows_of_both == [{"input": "row", "price": {"value": 1.0}, "sold": {"value": 1.0}}]
