@@ -44,11 +44,11 @@ class TargetRuns:
 
         Raises RunError if a run is missing.
         """
-        path = path.resolve()
         try:
+            path = path.resolve()
             targets = json.loads((path / SUMMARY_FILE).read_text())["targets"]
             names = [str(name) for name in targets]
-        except OSError:
+        except (OSError, RuntimeError):  # a link to itself, among others
             return None
         except (ValueError, LookupError, TypeError) as error:
             raise RunError(
