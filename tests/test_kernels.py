@@ -98,6 +98,20 @@ def test_the_chosen_options_have_the_least_leave_one_out_error() -> None:
 
 
 @pytest.mark.parametrize("classes", [False, True])
+def test_features_that_say_nothing_predict_the_mean(*, classes: bool) -> None:
+    rng = np.random.default_rng(0)
+    targets, shares = rng.normal(size=(100, 1)), None
+    if classes:
+        number = rng.integers(2, size=100)
+        shares = np.bincount(number) / 100
+        targets = np.eye(2)[number] - shares
+    data = KernelData(rng.normal(size=(100, 5)), np.zeros((100, 0)), targets, np.ones(100))
+    options = choose_options(data, shares)
+    predicted = fit_kernel_ridge(data, options).predict(data)
+    np.testing.assert_allclose(predicted, np.tile(options.bias, (100, 1)))
+
+
+@pytest.mark.parametrize("classes", [False, True])
 def test_the_layer_predicts_as_the_fit(tmp_path: Path, *, classes: bool) -> None:
     train, valid, num_classes = matrices_of(bent_table(tmp_path / "rows.csv", classes=classes))
     layer = fit_kernel(train, valid, num_classes)

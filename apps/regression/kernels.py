@@ -23,7 +23,8 @@ class KernelOptions(NamedTuple):
         length: of the kernel exp(-(|x - y| / length)^EXPONENT), where |x - y| adds up the
             differences of all features.
         noise: variance of the target's noise, in units of the kernel; the penalty.
-        logit_scale: factor from predicted differences of class shares to logits.
+        logit_scale: factor from predicted differences of class shares to logits; 0 if the features
+            say nothing about the target.
         shares: the mean share of each class; None for a target of numbers.
 
     """
@@ -124,7 +125,9 @@ def choose_options(data: KernelData, shares: np.ndarray | None) -> KernelOptions
     distances = data.distances(data)
     median = float(np.median(distances)) or 1.0
     targets = data.weighted_targets
-    best, errors, residuals = KernelOptions(median, NOISES[-1]), np.square(targets).mean(), targets
+    # Until a candidate predicts better than the mean.
+    best = KernelOptions(median, NOISES[-1], logit_scale=0.0)
+    errors, residuals = np.square(targets).mean(), targets
     for length in LENGTHS:
         values, vectors = linalg.eigh(data.weighted(kernel(distances, length * median)))
         along = vectors.T @ targets
@@ -136,6 +139,8 @@ def choose_options(data: KernelData, shares: np.ndarray | None) -> KernelOptions
                 best, errors, residuals = KernelOptions(length * median, noise), error, left_out
     if shares is None:
         return best
+    if not best.logit_scale:
+        return best._replace(shares=shares)
     predicted = data.targets - residuals / np.maximum(data.root_weights, 1e-12)[:, None]
     scale = _logit_scale(predicted, data, np.log(shares))
     return best._replace(logit_scale=scale, shares=shares)
