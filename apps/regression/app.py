@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 MIN_STEPS_PER_EPOCH = 16  # if there are enough examples
 MIN_BATCH_SIZE = 16  # examples
+# Units of hidden layers. Twice as many took twice the time for no less error on housing; for the 26
+# classes of letter recognition they lowered the loss by a quarter.
+WIDTH, WIDTH_OF_MANY_CLASSES = 96, 192
+MAX_CLASSES_OF_WIDTH = 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,8 +97,8 @@ class Regression(App):
     """Peak learning rate; by default 0.01 for adamw, otherwise the optimizer's own default."""
     patience: int = bounded(20, 0)
     """Epochs without a better validation score before training stops; 0 never stops."""
-    width: int = bounded(96, 1, 2**16)
-    """Units in each hidden layer."""
+    width: int | None = bounded(None, 1, 2**16)
+    """Units in each hidden layer; by default 96, or 192 for more than ten classes."""
     dropout: float = bounded(0.1, 0.0, 1.0)
     """Fraction of hidden units dropped at random in training."""
     l1: float = bounded(0.0, 0.0)
@@ -185,8 +189,13 @@ class Regression(App):
         train = RowMatrices(self.make_preprocessing(splits), splits.train)
         # |w|^2 / 2 + C times the sum of the losses, divided by C n.
         svm_l2 = 0.5 / (self.svm_c * len(train)) if self.model.startswith("svm") else 0.0
-        hidden = Hidden(self.width, self.dropout, self.l1, self.l2 + svm_l2)
+        hidden = Hidden(self._hidden_width(splits), self.dropout, self.l1, self.l2 + svm_l2)
         return self._strategy(splits).network(train, splits, hidden)
+
+    def _hidden_width(self, splits: "Splits") -> int:
+        if self.width is not None:
+            return self.width
+        return WIDTH_OF_MANY_CLASSES if len(splits.labels) > MAX_CLASSES_OF_WIDTH else WIDTH
 
     def _strategy(self, splits: "Splits") -> "Strategy":
         """Raise FieldError if the model, solver and optimizer cannot be used together."""
@@ -234,7 +243,10 @@ class Regression(App):
         """Add the solver; a solver without steps has no batch size and no learning rate."""
         strategy = self._strategy(splits)
         of_steps = super().automatic_values(splits, batch_size, steps) if strategy.has_steps else {}
-        return strategy.automatic | of_steps
+        width = {}
+        if self.width is None and "width" in strategy.searchable:
+            width = {"width": self._hidden_width(splits)}
+        return strategy.automatic | of_steps | width
 
     def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
         """Fit the model by its solver, or train it."""
