@@ -345,6 +345,12 @@ def test_boosted_trees_are_stopped_by_unknown_groups_or_the_newest_rows():
     assert np.ptp(np.bincount(folds_of(split_of(table).train))) <= 1
 
 
+def test_examples_of_a_single_group_have_no_folds():
+    train = split_of(visits(60, customers=3), group="customer").train
+    assert len({*train.split_hashes().tolist()}) == 1
+    assert folds_of(train) is None
+
+
 def messages(count=600):
     random = np.random.default_rng(2)
     positive = random.random(count) < 0.5

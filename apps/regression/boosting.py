@@ -170,13 +170,14 @@ def _raw_outputs(model: Any, x: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def folds_of(examples: Examples) -> np.ndarray | None:
-    """Return the fold of each example; None if they are many, or split by time.
+    """Return the fold of each example; None if they are many, split by time, or of one group.
 
     Examples of a group are in one fold: others would tell the trees its target.
     """
     if examples.times is not None or len(examples) > MAX_FOLDED_EXAMPLES:
         return None
-    return fold_numbers(examples)
+    folds = fold_numbers(examples)
+    return folds if folds.any() else None
 
 
 def _without_trees(num_classes: int, present: np.ndarray) -> BoostedTrees:
