@@ -96,7 +96,8 @@ class SplitReader:
         name = columns.by_time
         if not name:
             return cls(columns, train)
-        inferred = inferred or infer_format(train.columns[name])
+        if inferred is None or inferred.form.is_text:  # as a feature, at the user's request
+            inferred = infer_format(train.columns[name])
         timeline = parse_timeline(train.columns[name], inferred)
         timeline.require(f"--by-time {name}", REMEDY)
         return cls(columns, train, inferred, timeline)

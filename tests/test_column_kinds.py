@@ -73,6 +73,7 @@ def test_wrong_kinds_are_refused(text, said):
         ("Zip_Cod=category", "Did you mean 'Zip_Code'"),
         ("word=number", "of 90 known cells 90 cells such as 'x0' .houses.csv line 2.*no number"),
         ("word=date", "no date; expected cells such as 2019-03-21"),
+        ("size=number:parsec", "size=number:parsec, but of 90 known cells 90"),
         ("size=date", "90 cells such as '0 kg'"),
     ],
 )
@@ -90,6 +91,25 @@ def test_a_named_kind_replaces_the_inferred_one(path):
     days = found.train.columns["when"][1] - np.datetime64("2019-02-02").astype("int64")
     assert days == 0
     assert np.isnan(found.train.columns["when"]).sum() == sum(k % 12 + 1 > 31 for k in range(90))
+
+
+@pytest.mark.parametrize("kind", ["ignore", "category"])
+def test_a_column_that_is_no_number_as_a_feature_still_orders_or_weighs_rows(tmp_path, kind):
+    lines = [f"{k % 28 + 1:02d}.03.2019;{k % 3},{k % 4 + 1};x{k % 5};{3 * k}" for k in range(90)]
+    (tmp_path / "rows.csv").write_text("\n".join(["sold;w;word;price", *lines]) + "\n")
+
+    def splits(as_):
+        return Regression(
+            data=f"csv:{tmp_path}/rows.csv", target="price", by_time="sold", weight="w", as_=as_
+        ).load_splits()
+
+    named, plain = splits(f"sold={kind},w={kind}"), splits("")
+    for name in ("train", "valid", "test"):
+        one, other = getattr(named, name), getattr(plain, name)
+        np.testing.assert_array_equal(one.times, other.times)
+        np.testing.assert_array_equal(one.weights, other.weights)
+        np.testing.assert_array_equal(one.targets, other.targets)
+    assert {0.1, 2.4} <= {*named.train.weights.tolist()}
 
 
 def test_a_few_other_cells_do_not_contradict_a_kind(tmp_path):

@@ -43,8 +43,9 @@ def left_out(
     for name in drop:
         reasons[find_column(names.get(name, name), table, "--drop")] = DROPPED
     for target in targets:
+        flag = "--drop" if reasons.get(target) == DROPPED else "--as (or --columns) ignore"
         require_target(
-            target not in reasons, target, "--drop of the same", "another column to leave out"
+            target not in reasons, target, f"{flag} of the same", "another column to leave out"
         )
     return reasons | dict.fromkeys(targets, OTHER_TARGET) | {targets[0]: TARGET}
 

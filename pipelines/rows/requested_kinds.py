@@ -16,7 +16,12 @@ from pipelines.tables.cell_formats import CellFormat, parse_numbers, unparsable_
 from pipelines.tables.cells import AnyCells, missing_of
 from pipelines.tables.format_inference import InferredFormat, infer_formats
 from pipelines.tables.inferred_column import RequestedKind
-from pipelines.tables.kind_requests import KINDS_WITH_DETAILS, KindRequest, parse_details
+from pipelines.tables.kind_requests import (
+    KINDS_WITH_DETAILS,
+    KindRequest,
+    details_of,
+    parse_details,
+)
 from pipelines.tables.table import Table
 
 # The user's word for each kind; date and time are found by the cells.
@@ -166,8 +171,12 @@ def infer_as_requested(
         known = len(cells) - int(missing_of(cells, form.words).sum())
         if len(unreadable) > MAX_UNREADABLE_SHARE * known:
             word = next(word for word, kind in KIND_NAMES.items() if kind == request.kind)
+            details = details_of(
+                request.decimal or ".", request.unit, request.order, request.plain_unit
+            )
+            asked = ":".join([word, *details.split()])
             raise DataError(
-                f"Received {FLAGS} {name}={word}, but of {known:,} known cells "
+                f"Received {FLAGS} {name}={asked}, but of {known:,} known cells "
                 f"{describe_cells(table, name, unreadable)} no {word}; expected cells such as "
                 f"{EXAMPLES[word]}. Correct the cells, or name another kind, such as category."
             )

@@ -37,10 +37,8 @@ def infer_formats(
     table: Table, requests: Mapping[str, KindRequest] = NO_REQUESTS
 ) -> dict[str, InferredFormat]:
     """Infer the format of each column of a table, except for what the user requests."""
-    kinds = {
-        name: "category" if request.kind == "ignore" else request.kind
-        for name, request in requests.items()
-    }
+    # One to ignore is no feature, but may order the rows or weigh them.
+    kinds = {name: one.kind for name, one in requests.items() if one.kind != "ignore"}
     unlabelled = [name for name in table.columns if name not in table.labels]
     columns = map_columns(
         infer_column, (table.columns[name] for name in unlabelled), map(kinds.get, unlabelled)

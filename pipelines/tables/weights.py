@@ -10,7 +10,7 @@ from pipelines.rows.column_kinds import cell_text
 from pipelines.rows.column_names import find_column
 from pipelines.tables import cell_formats
 from pipelines.tables.cell_formats import CellFormat
-from pipelines.tables.format_inference import InferredFormat
+from pipelines.tables.format_inference import InferredFormat, infer_format
 from pipelines.tables.table import Table, Tables, listed
 
 FLAG = "--weight"
@@ -46,6 +46,8 @@ class WeightColumn(NamedTuple):
                 "the weights."
             )
         form = inferred[name].form
+        if form.is_text:  # as a feature, at the user's request
+            form = infer_format(tables.train.columns[name]).form
         column = cls(name, form if form.kind == "number" else CellFormat("number"))
         names = ("training", "validation", "test")
         for split, table in zip(names, (tables.train, tables.valid, tables.test), strict=True):
