@@ -104,9 +104,10 @@ def _paired_numbers(run: Run, repeated: Run) -> Iterator[tuple[str, Any, Any]]:
         return
     for name in ("epochs", "best_epoch"):
         yield name, run.manifest[name], repeated.manifest[name]
-    for variable, one, other in zip(
-        run.model.weights, run.model.get_weights(), repeated.model.get_weights(), strict=True
-    ):
+    variables, others = run.model.weights, repeated.model.get_weights()
+    # Other data, such as a table with one more column of texts, make another model.
+    yield "number of variables", len(variables), len(others)
+    for variable, one, other in zip(variables, run.model.get_weights(), others, strict=False):
         yield f"weights {variable.path}", one, other
     if (run.path / SCORES).exists():
         then, now = (scores_file.read(one)["test"] for one in (run, repeated))

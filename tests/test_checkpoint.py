@@ -591,6 +591,15 @@ def test_a_replay_is_bit_equal_or_names_the_first_number(whole, tmp_path):
     assert replay._compare(run, Run.load(tmp_path / "again")).verdict == "different"
 
 
+def test_a_replay_with_other_variables_is_different(whole, two_epochs, tmp_path):
+    run = Run.load(shutil.copytree(whole.path, tmp_path / "run"))
+    # As if the data gave another model now.
+    other = trained(dataclasses.replace(two_epochs, model="mlp"), tmp_path / "other")
+    report.score(other)
+    assert len(other.model.weights) != len(run.model.weights)
+    assert replay._compare(run, other).verdict == "different"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)
 def test_a_replay_of_every_app_is_bit_equal(app, tiny_run, tmp_path):
