@@ -187,6 +187,16 @@ def test_each_class_has_a_linear_prediction_up_to_a_limit(classes: int, outputs:
     assert _numbers(prepare, splits.train).shape == (450, encoder.components + outputs)
 
 
+def test_a_small_table_of_texts_and_many_classes_has_components():
+    texts = _sentences(100)
+    splits = _splits({"text": ("text", texts)}, np.arange(100) % 25)  # too many for statistics
+    prepare = PrepareColumns.adapted(splits.train)
+    assert prepare.encoders[0].outputs == 0
+    numbers = _numbers(prepare, splits.train)
+    assert numbers.shape[1] == 8
+    assert (numbers.std(0) > 0.5).all()
+
+
 def test_many_categories_have_means_and_few_have_none():
     random = np.random.default_rng(0)
     shops, colours = random.integers(0, 100, 4000), random.integers(0, 20, 4000)

@@ -138,7 +138,7 @@ def fit_text(
     tf_idf, idf, used = tf_idf_of(column[sample])
     if not len(used):
         return None
-    components = singular_vectors(tf_idf)
+    components = singular_vectors(tf_idf, alone=not targets.shape[1])
     thinning = -(-tf_idf.nnz * targets.shape[1] // MAX_PRODUCTS) or 1
     tf_idf, sample = tf_idf[::thinning], sample[::thinning]
     kernels, biases = ridge_fits(tf_idf, targets[sample].astype("float32"), folds[sample])
@@ -174,13 +174,17 @@ def tf_idf_of(texts: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
     return scaled.tocsr(), idf, used
 
 
-def singular_vectors(tf_idf: Any) -> np.ndarray:
-    """Return the first right singular vectors of texts, [used, components]."""
+def singular_vectors(tf_idf: Any, *, alone: bool) -> np.ndarray:
+    """Return the first right singular vectors of texts, [used, components].
+
+    A small table has fewer, unless they stand alone, without linear predictions.
+    """
     from sklearn.utils.extmath import randomized_svd
 
     step = -(-tf_idf.shape[0] // MAX_FACTORISED_TEXTS)
     sample = tf_idf[::step]
-    count = min(MAX_COMPONENTS, sample.shape[0] // TEXTS_PER_COMPONENT, sample.shape[1])
+    texts_per_component = 1 if alone else TEXTS_PER_COMPONENT
+    count = min(MAX_COMPONENTS, sample.shape[0] // texts_per_component, sample.shape[1])
     if not count:
         return np.zeros((tf_idf.shape[1], 0))
     return randomized_svd(sample, count, n_iter=2, random_state=0)[2].T
