@@ -289,3 +289,15 @@ def test_numbers_are_dates_if_the_user_says_so(texts, form, days):
     assert cell_formats.parse_numbers(typed, of_typed) == pytest.approx(days, nan_ok=True)
     again = cells([cell_formats.format_number(days[0], found)])
     assert cell_formats.parse_numbers(again, found) == pytest.approx(days[:1])
+
+
+@pytest.mark.parametrize(
+    ("cell", "day"),
+    [("2019-03-21 04:30", 17976.1875), ("21 March 2019", 17976), ("03/21/2019", 17976),
+     ("03/04/2019", np.nan), ("NA", np.nan), ("soon", np.nan), ("1553142600000", np.nan)],
+)  # fmt: skip
+def test_a_column_of_seconds_since_1970_reads_written_dates_too(cell, day):
+    form = cell_formats.CellFormat("time", unit="seconds")
+    expected = pytest.approx([day, 17976.1875], nan_ok=True)
+    assert cell_formats.parse_numbers(cells([cell, "1553142600"]), form) == expected
+    assert cell_formats.parse_cell(cell.encode(), form) == pytest.approx(day, nan_ok=True)

@@ -70,6 +70,7 @@ def test_a_code_for_missing_is_missing(servable, cell):
     [
         ("rate", "much", "'much' cannot be read as a number; expected a number .%., or a cell"),
         ("when", "soon", "as a date; expected a number .days since 1970."),
+        ("when", 1525282061, 'after the year 9999; .* as a text: "1525282061"'),
         ("clock", "25:00", "as a time of day; expected a number .hours of the day."),
         ("run", "fast", "as a duration; expected a number .seconds."),
         ("rate", True, "not of expected type"),

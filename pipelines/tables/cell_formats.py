@@ -96,7 +96,7 @@ def describe_value(value: float, form: CellFormat) -> str:
 def parse_numbers(column: AnyCells, form: CellFormat) -> np.ndarray:
     """Parse a column of numbers or times to float64; NaN for missing and unparsable cells."""
     if form.kind == "time" and form.unit:
-        return days_of(raw.numbers_of(column), form.unit)
+        return _parse_numeric_dates(column, form)
     if column.dtype != object:
         numbers = raw.numbers_of(column)
         return np.where(np.abs(numbers) <= MAX_NUMBER, numbers, np.nan)
@@ -145,9 +145,33 @@ def parse_cell(cell: object, form: CellFormat) -> float:
     if not isinstance(cell, bytes) or len(cell) > 100 or is_missing(cell, NUMBER_WORDS):
         return float("nan")
     if form.kind == "time" and form.unit:
-        return float(days_of(np.array([raw.parse_float(cell)]), form.unit)[0])
+        number = raw.parse_float(cell)
+        return float(_days_of(np.array([number]), form)[0]) if number == number else _written(cell)
     value = PARSERS[form.kind](cell.decode("utf-8", "replace"), form)
     return value if value is not None and abs(value) <= MAX_NUMBER else float("nan")
+
+
+def _parse_numeric_dates(column: AnyCells, form: CellFormat) -> np.ndarray:
+    """Parse a column of numbers that are dates by request; some cells may be written dates."""
+    numbers = raw.numbers_of(column)
+    days = _days_of(numbers, form)
+    if column.dtype == object:
+        _parse_remaining(column, np.flatnonzero(np.isnan(numbers)), form, days)
+    return days
+
+
+def _days_of(numbers: np.ndarray, form: CellFormat) -> np.ndarray:
+    days = days_of(numbers, form.unit)
+    return np.where(np.abs(days) < MAX_DAYS, days, np.nan)
+
+
+def _written(cell: bytes) -> float:
+    """Parse a written date; NaN if it is none, or if its day and month may be exchanged."""
+    if not (time := parse_time(cell.decode("utf-8", "replace"))):
+        return float("nan")
+    days = {time.days("dmy"), time.days("mdy")}
+    known = [one for one in days if one == one]
+    return known[0] if len(known) == 1 else float("nan")
 
 
 def _parse_number(text: str, form: CellFormat) -> float | None:
