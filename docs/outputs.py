@@ -8,14 +8,19 @@ The commands run in order in a new directory with example files, which are made 
 """
 
 import argparse
+import contextlib
 import csv
 import gzip
 import itertools
 import os
 import re
+import shlex
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +31,8 @@ BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 # Longer series of lines that differ only in their numbers are shortened.
 MAX_SIMILAR_LINES = 4
 HOMES_HEADER = ["key", "size", "rooms", "town", "euros", "price"]
+FILMS_HEADER = ["movieId", "title", "genres", "tags", "ratings", "first_rated", "stars"]
+MIN_RATINGS = 10
 TERMINAL_COLUMNS = "100"
 
 
@@ -88,6 +95,34 @@ def _write_ratings(path: Path) -> None:
     _write(path, ["user", "film", "stars", "time"], ratings)
 
 
+def _films() -> list[list[Any]]:
+    """Join three tables of MovieLens to a row for each film, with its mean number of stars."""
+    place = SHARED / "data/ml_latest_small_2018"
+    ratings, tags = defaultdict(list), defaultdict(list)
+    for rating in _rows(place / "ratings.csv.gz"):
+        ratings[rating["movieId"]].append((int(rating["timestamp"]), float(rating["rating"])))
+    for tag in _rows(place / "tags.csv"):
+        tags[tag["movieId"]].append(tag["tag"])
+    rows = []
+    for film in _rows(place / "movies.csv.gz"):
+        if known := ratings[film["movieId"]]:
+            times, stars = zip(*known, strict=True)
+            words = "|".join(dict.fromkeys(tags[film["movieId"]]))
+            mean = round(statistics.mean(stars), 2)
+            rows.append([*film.values(), words, len(known), min(times), mean])
+    return rows
+
+
+def _write_films(path: Path) -> None:
+    _write(path, FILMS_HEADER, [row for row in _films() if row[4] >= MIN_RATINGS])
+
+
+def _write_new_films(path: Path) -> None:
+    """Write three of the films of nine ratings, without their stars."""
+    few = [row for row in _films() if row[4] == MIN_RATINGS - 1]
+    _write(path, FILMS_HEADER[:-1], [row[:-1] for row in few[:: len(few) // 3][:3]])
+
+
 def _homes() -> list[list[Any]]:
     """Return rows of houses; one cell is not a number, and a column leaks the price."""
     towns = ("Bern", "Basel", "Genève")
@@ -140,6 +175,8 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "new-cars.csv": _write_new_cars,
     "backbone.weights.h5": _copied("keras_weights/mobilenet_0.75*"),
     "ratings.csv": _write_ratings,
+    "films.csv": _write_films,
+    "new-films.csv": _write_new_films,
     "homes.csv": _write_homes,
     "sold.csv": _write_sold,
     "questions.csv": _write_questions,
@@ -147,28 +184,38 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
 }
 
 
+def _rows(path: Path) -> list[dict[str, str]]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def _write(path: Path, names: list[str], rows: list[list]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([names, *rows])
 
 
-def run(command: str, directory: Path) -> str:
-    """Run a command; return what it prints on standard output and standard error."""
+def _environment(directory: Path) -> dict[str, str]:
+    """Return the variables of commands, in which `athanor` is that of this tree."""
     (binary := directory / ".bin").mkdir(exist_ok=True)
     script = binary / "athanor"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m athanor "$@"\n')
     script.chmod(0o755)
-    variables = {
+    return os.environ | {
         "PATH": f"{binary}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "COLUMNS": TERMINAL_COLUMNS,
         "TFDS_DATA_DIR": str(SHARED / "tfds"),
         "XDG_STATE_HOME": str(directory / ".state"),
     }
+
+
+def run(command: str, directory: Path) -> str:
+    """Run a command; return what it prints on standard output and standard error."""
     process = subprocess.run(
         ["/bin/sh", "-c", command],
         cwd=directory,
-        env=os.environ | variables,
+        env=_environment(directory),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -177,20 +224,55 @@ def run(command: str, directory: Path) -> str:
     return process.stdout.replace(str(directory), "~").replace(str(SHARED), "../shared")
 
 
+@contextlib.contextmanager
+def servers(directory: Path) -> Iterator[Callable[[str], str]]:
+    """Give a function that starts a server, `athanor serve ... &`; stop the servers at the end.
+
+    The function returns what the server prints until its page can be opened.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def start(command: str) -> str:
+            server = stack.enter_context(
+                subprocess.Popen(
+                    shlex.split(command.removesuffix("&")),
+                    cwd=directory,
+                    env=(variables := _environment(directory)),
+                    executable=shutil.which("athanor", path=variables["PATH"]),
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+            stack.callback(server.terminate)
+            printed = ""
+            for line in server.stdout or ():
+                printed += line
+                if line.startswith("page "):
+                    break
+            return printed
+
+        yield start
+
+
 def refreshed(page: str, directory: Path, known: dict[str, str] | None = None) -> str:
     """Return the page with new outputs; a command in `known` is not run again."""
     write_examples(page, directory)
     known = {} if known is None else known
 
-    def with_outputs(block: re.Match[str]) -> str:
-        lines = []
-        for command, _ in commands(block[0]):
-            if command not in known:
-                known[command] = shortened(run(command, directory))
-            lines.append(f"$ {command}\n{known[command]}")
-        return "".join(lines)
+    with servers(directory) as start:
 
-    return BLOCK.sub(with_outputs, page)
+        def with_outputs(block: re.Match[str]) -> str:
+            lines = []
+            for command, _ in commands(block[0]):
+                if command.endswith("&"):
+                    known[command] = start(command)
+                elif command not in known:
+                    known[command] = shortened(run(command, directory))
+                lines.append(f"$ {command}\n{known[command]}")
+            return "".join(lines)
+
+        return BLOCK.sub(with_outputs, page)
 
 
 def main() -> None:

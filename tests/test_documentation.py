@@ -51,8 +51,9 @@ def inline(text):
 
 
 def words(command):
-    """Return the words of a command, without environment variables before it."""
-    parts = shlex.split(command, comments=True)
+    """Return the words of a command, of a pipe the first one, without environment variables."""
+    parts = shlex.split(command.removesuffix("&"), comments=True)
+    parts = parts[: parts.index("|")] if "|" in parts else parts
     while parts and re.match(r"[A-Z_]+=", parts[0]):
         parts = parts[1:]
     return parts
@@ -74,13 +75,15 @@ def test_the_parser_finds_mistakes():
         parse(["mnist", "train", "--epoch", "3"])
     assert fenced("```sh\nA=1 b \\\n  c # d\n```") == ["A=1 b    c # d"]
     assert words("A=1 b \n c # d") == ["b", "c"]
+    assert words("b c | d") == words("b c &") == ["b", "c"]
 
 
 @each_page
 def test_commands_of_athanor_exist(page, tmp_path, monkeypatch):
     text = page.read_text()
     monkeypatch.chdir(tmp_path)
-    Path("columns.csv").write_text("column,kind,details\nsold,date,dmy\n")  # it is read at once
+    for name in ("columns.csv", "films-columns.csv"):  # they are read at once
+        Path(name).write_text("column,kind,details\nsold,date,dmy\n")
     lines = [line for line in map(words, [*fenced(text), *inline(text)]) if line]
     for program, *arguments in lines:
         if not program.startswith("athanor") or "clothes" in arguments or "--help" in arguments:
@@ -93,6 +96,7 @@ def test_commands_of_athanor_exist(page, tmp_path, monkeypatch):
 def test_other_commands_exist(page):
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     programs = {"athanor", "make", "python", "curl", "echo", "tensorboard", "export", "pip"}
+    programs |= {"head", "cut", "cat"}
     for program, *arguments in map(words, fenced(page.read_text())):
         assert program in programs
         if program == "make":

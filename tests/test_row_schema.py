@@ -1,5 +1,6 @@
 """The columns in about.json of an export: names as in the file, and values of training."""
 
+import csv
 import dataclasses
 
 import numpy as np
@@ -51,6 +52,13 @@ def test_the_importance_figure_has_the_column_names_of_the_file(run, columns):
     shown = {label.get_text() for label in axis.get_yticklabels()}
     assert len(shown) == len(columns)
     assert {"Year Built", "rare"} <= shown
+    with (run.path / "importance.csv").open(encoding="utf-8", newline="") as file:
+        (header, *lines) = csv.reader(file)
+    assert header == ["column", "rise"]
+    assert {name for name, _ in lines} == set(columns)
+    rises = [float(rise) for _, rise in lines]
+    assert rises == sorted(rises, reverse=True)
+    assert rises[0] > 0
 
 
 def test_low_and_high_are_within_the_training_values(run, columns):

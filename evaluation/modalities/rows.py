@@ -1,8 +1,10 @@
 """Rows: baselines, and the permutation importance of columns."""
 
+import csv
 import dataclasses
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from evaluation.tasks import classification, regression
 from inference.model_outputs import compiled
 from pipelines.batches import MAX_INFERENCE_BATCH_SIZE
 from pipelines.examples import Examples
+from pipelines.files import atomic_write
 from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import Splits
 from training.run import Run
@@ -92,16 +95,24 @@ def _boosting(
 
 
 def figures(run: Run, predictions: Any) -> dict[str, Any]:  # noqa: ARG001
-    """Draw the permutation importance of columns."""
+    """Draw the permutation importance of columns, and write it to importance.csv."""
     target = "" if run.manifest["labels"] else run.manifest["fields"].get("target", "")
     names, rises = importance(run)
     reading = run.manifest.get("reading") or {"names": {}}
     titles = {name: title for title, name in reading["names"].items()}
-    return {
-        "importance.png": _draw_importance(
-            [titles.get(name, name) for name in names], rises, target
-        )
-    }
+    columns = [titles.get(name, name) for name in names]
+    _write_importance(run.path / "importance.csv", columns, rises)
+    return {"importance.png": _draw_importance(columns, rises, target)}
+
+
+def _write_importance(path: Path, columns: list[str], rises: np.ndarray) -> None:
+    """Write the mean rise of each column, the most important column first."""
+    means = rises.mean(1)
+    order = np.argsort(-means, kind="stable")
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(["column", "rise"])
+        lines.writerows([columns[k], f"{means[k]:.4f}"] for k in order)
 
 
 def importance(run: Run, seed: int = 0) -> tuple[list[str], np.ndarray]:
