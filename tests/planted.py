@@ -390,6 +390,12 @@ ROW = {
     "numbers of rows": Fault(
         with_column("key", lambda n, _: n), "columns that identify rows", "warning", "key"
     ),
+    "seconds since 1970": Fault(
+        with_column("sold", lambda n, _: 1_500_000_000 + 86_399 * n),
+        "dates as numbers",
+        "note",
+        "sold",
+    ),
     "mostly missing": Fault(_gaps, "mostly missing columns", "warning", "dist"),
     "column twice": Fault(
         with_column("feet", lambda _, r: float(r[0]) * 10.764),

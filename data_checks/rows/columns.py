@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,13 +17,22 @@ from pipelines.rows.column_kinds import (
 )
 from pipelines.rows.column_table import DROPPED, GROUP, IGNORED, TARGET
 from pipelines.rows.packing import Kinds, of_matrix
-from pipelines.tables.cell_formats import parse_numbers
+from pipelines.tables.cell_formats import format_time, parse_numbers
 from pipelines.tables.cells import AnyCells
+from pipelines.tables.numeric_dates import (
+    MAX_SECONDS,
+    MIN_SECONDS,
+    SECONDS_PER_DAY,
+    SPREADSHEET,
+    days_of,
+    numeric_form,
+)
 from pipelines.tables.table import Table
 
 MAX_MISSING_SHARE = 0.5  # of the rows
 MAX_SHARE_OF_ONE_VALUE = 0.995  # of the rows
 MAX_CATEGORIES_PER_ROW = 0.5
+FIRST_DAY, LAST_DAY = MIN_SECONDS / SECONDS_PER_DAY, MAX_SECONDS / SECONDS_PER_DAY
 COLUMNS_PER_BLOCK = 256  # columns compared with all others at once
 
 
@@ -127,6 +136,35 @@ def _findings_of_used_column(data: CheckedData, name: str, raw: AnyCells) -> Ite
             "looks like a row number: whole numbers without repeats and with few gaps",
             "Exclude it with --drop: in a file sorted by the target it leaks the target.",
         )
+    if form.kind == "number" and (dates := _numeric_dates(parse_numbers(raw, form))):
+        yield column_finding(
+            "dates as numbers",
+            "note",
+            name,
+            f"holds numbers that look like dates ({dates.form}, {dates.range})",
+            f"If they are dates, read them as such: --as {name}=date:{dates.form}",
+        )
+
+
+class NumericDates(NamedTuple):
+    """What numbers that are dates count, and the first and the last date."""
+
+    form: str
+    range: str
+
+
+def _numeric_dates(column: np.ndarray) -> NumericDates | None:
+    """Return how whole numbers are dates of 1980 to 2100; None if one of them is none."""
+    known = column[np.isfinite(column)]
+    if len(known) < MIN_ID_ROWS or (known != np.round(known)).any():
+        return None
+    form = numeric_form(known)
+    if not form or form == SPREADSHEET:  # most numbers of that size are no dates
+        return None
+    first, last = days_of(np.array([known.min(), known.max()]), form)
+    if not (np.isfinite(days_of(known, form)).all() and FIRST_DAY <= first <= last < LAST_DAY):
+        return None
+    return NumericDates(form, f"{format_time(first // 1)} to {format_time(last // 1)}")
 
 
 def _are_row_numbers(column: np.ndarray) -> bool:
