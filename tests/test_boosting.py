@@ -71,6 +71,18 @@ def test_thresholds_are_no_midpoints_and_divide_float32_numbers(high):
     assert trees.thresholds[0, 0] in (1, np.float32(1.382))
 
 
+def test_thresholds_leave_values_together_that_differ_by_rounding():
+    """Times within one session differ by a few units of the last place of float32."""
+    random = np.random.default_rng(0)
+    sessions = np.repeat(random.normal(size=60), 20)
+    x = (sessions * (1 + np.tile(np.arange(20) * 4e-7, 60))).astype("float32")[:, None]
+    trees = boosting.fit_boosted(Table(x, random.normal(size=len(x)) + sessions), OPTIONS)
+    layer = TreeEnsemble.of(trees, 0)
+    expected = layer(x).numpy()
+    for rounding in (1 - 3e-7, 1 + 3e-7):
+        np.testing.assert_array_equal(layer((x * rounding).astype("float32")), expected)
+
+
 def test_unknown_category_goes_where_scikit_learn_sends_missing_ones():
     x, target = rows()
     table = Table(x, target, 0, 2)

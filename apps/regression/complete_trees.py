@@ -8,6 +8,8 @@ import numpy as np
 
 DEPTH = 6  # levels of decisions
 MAX_CATEGORIES = 24  # of an input: as many bits as float32 represents exactly
+MIN_GAP_ULP = 32.0  # between two values that a threshold divides, in units of float32's last place
+MAX_MOVED_VALUES = 64  # distinct values that a threshold may pass to find a wider gap
 GOLDEN_SECTION = 0.382  # of an interval, where few decimal numbers lie
 
 
@@ -109,6 +111,23 @@ def _between(values: np.ndarray, threshold: float) -> float:
     sides with the last digit. This one is elsewhere between the same two values.
     """
     position = int(np.searchsorted(values, threshold, "right"))
+    position = _wide_gap(values, position)
     low, high = values[position - 1], values[min(position, len(values) - 1)]
     between = np.float32(low + GOLDEN_SECTION * (high - low))
     return float(between if between < high else low)
+
+
+def _wide_gap(values: np.ndarray, position: int) -> int:
+    """Return the position, or if its values differ by rounding only, that of a wider gap nearby.
+
+    A runtime that rounds otherwise would send a new example between such values elsewhere.
+    """
+    start = max(1, position - MAX_MOVED_VALUES)
+    near = values[start - 1 : position + MAX_MOVED_VALUES + 1].astype("float64")
+    ulp = np.spacing(np.abs(near).astype("float32"))
+    gaps = np.diff(near) / np.maximum(ulp[1:], ulp[:-1])
+    own = position - start
+    if not len(gaps) or own >= len(gaps) or gaps[own] >= MIN_GAP_ULP:
+        return position
+    wide = np.flatnonzero(gaps >= min(MIN_GAP_ULP, gaps.max()))
+    return start + int(wide[np.abs(wide - own).argmin()])
