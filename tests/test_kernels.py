@@ -212,3 +212,20 @@ def test_a_table_of_more_columns_than_examples_has_no_networks(
     assert [*run.manifest["blend"]] == ["linear", "boosted trees", "kernels"]
     assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 2  # one epoch
     assert score(run)["test"]["rmse"] < 3 * x[:, 0].std()
+
+
+def test_rounding_of_numbers_is_not_magnified() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(150, 2))
+    # Pairs that differ in the last digits only, and whose targets differ.
+    numbers = np.concatenate([base, base + 1e-6])
+    target = np.concatenate([base[:, :1], base[:, :1] + rng.normal(size=(150, 1))])
+    data = KernelData(numbers, np.zeros((300, 0)), target, np.ones(300))
+    fit = fit_kernel_ridge(data, kernels.KernelOptions(1.0, kernels.NOISES[0]))
+    rounded = data._replace(numbers=numbers + rng.choice([-1e-7, 1e-7], numbers.shape))
+    np.testing.assert_allclose(fit.predict(rounded), fit.predict(data), atol=6e-3)
+
+
+def test_edges_of_ranks_are_apart() -> None:
+    assert kernel_layer._apart([0.0, 1e-6, 0.5, 0.5005, 1.0]) == [0.0, 0.5, 1.0]
+    assert kernel_layer._apart([0.0, 1e-6]) == [0.0, 1.0]

@@ -10,6 +10,7 @@ from keras import ops
 from apps.regression.kernels import (
     EXPONENT,
     MIN_CLASS_SHARE,
+    SMOOTH_DISTANCE,
     KernelData,
     KernelFit,
     KernelOptions,
@@ -26,6 +27,7 @@ KERNEL = "kernel"  # name of the layer
 MAX_EXAMPLES = 5_000  # of training and validation
 MAX_NUMBERS, MAX_FLAGS = 100, 1_000  # columns
 MAX_NUMBER = 5.0  # a standardised number further from 0 counts as this one
+MIN_BIN_WIDTH = 1e-3  # of ranks, in standard deviations
 FLAG_DISTANCE = 12**0.5 / 2  # two categories differ as much as the highest and the lowest rank
 
 
@@ -34,18 +36,13 @@ class KernelMachine(keras.layers.Layer):
     """Kernel ridge regression: `numbers` and `flags` -> [batch, outputs].
 
     The features of an example are its numbers, clipped, the ranks of its numbers, and its flags.
-    The kernel of two examples is exp(-(d / length)^0.7), where d adds up the differences of all
-    features. It is smooth along each column, but has a peak at each training example.
+    The kernel of two examples falls with the sum of the differences of all features.
 
     Args:
         edges: of the bins of each number column, rising, by which ranks are interpolated.
         num_flags: width of `flags`.
         centers: number of training examples with a coefficient.
         outputs: numbers, or logits of classes.
-
-    References:
-        Schoelkopf, The Kernel Trick for Distances, NIPS 2000, proposition 2 with Schoenberg's
-        theorem, for powers of distances up to 1.
 
     """
 
@@ -84,7 +81,8 @@ class KernelMachine(keras.layers.Layer):
         numbers = self.number_features(inputs["numbers"])
         for column in range(2 * len(self.edges)):
             distances = distances + ops.abs(numbers[:, column : column + 1] - self.numbers[column])
-        kernels = ops.exp(-((distances / self.length) ** EXPONENT))
+        scaled = distances / self.length + SMOOTH_DISTANCE  # see apps.regression.kernels.kernel
+        kernels = ops.exp(SMOOTH_DISTANCE**EXPONENT - scaled**EXPONENT)
         return ops.matmul(kernels, self.coefficients) + self.bias
 
     def number_features(self, numbers: Any) -> Any:
@@ -121,12 +119,21 @@ def fit_kernel(train: RowMatrices, valid: RowMatrices, num_classes: int) -> Kern
     count = len(train) + len(valid)
     if count > MAX_EXAMPLES or widths["numbers"] > MAX_NUMBERS or widths["flags"] > MAX_FLAGS:
         return None
-    edges = train.bin_edges() if widths["numbers"] else []
+    edges = [_apart(column) for column in train.bin_edges()] if widths["numbers"] else []
     layer = KernelMachine(edges, widths["flags"], count, num_classes or 1, name=KERNEL)
     layer.build(())
     data = _data_of(layer, train, train, num_classes)
     layer.assign(fit_kernel_ridge(data, _options(layer, train, num_classes)))
     return layer
+
+
+def _apart(edges: list[float]) -> list[float]:
+    """Leave out edges that are too close to the one before: ranks would magnify rounding."""
+    kept = edges[:1]
+    for edge in edges[1:]:
+        if edge - kept[-1] >= MIN_BIN_WIDTH:
+            kept.append(edge)
+    return kept if len(kept) > 1 else [kept[0], kept[0] + 1]
 
 
 def refit_kernel(

@@ -9,6 +9,8 @@ from scipy.spatial.distance import cdist
 from scipy.special import log_softmax
 
 EXPONENT = 0.7  # of distances
+# In lengths: below it the kernel is nearly straight. A peak would magnify the rounding of numbers.
+SMOOTH_DISTANCE = 1e-3
 MAX_TRIED_EXAMPLES = 1_500  # by which the options are chosen
 LENGTHS = (0.25, 0.5, 1.0, 4.0)  # candidates, in median distances
 NOISES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # candidates
@@ -20,8 +22,7 @@ class KernelOptions(NamedTuple):
     """Options of kernel ridge regression.
 
     Attributes:
-        length: of the kernel exp(-(|x - y| / length)^EXPONENT), where |x - y| adds up the
-            differences of all features.
+        length: unit of the distances, which add up the differences of all features.
         noise: variance of the target's noise, in units of the kernel; the penalty.
         logit_scale: factor from predicted differences of class shares to logits; 0 if the features
             say nothing about the target.
@@ -105,8 +106,18 @@ class KernelFit(NamedTuple):
 
 
 def kernel(distances: np.ndarray, length: float) -> np.ndarray:
-    """Return the kernel of distances, 1 for equal examples."""
-    return np.exp(-((distances / length) ** EXPONENT))
+    """Return the kernel of distances, 1 for equal examples.
+
+    It is exp(s^p - (d / length + s)^p), with the exponent p and the smooth distance s.
+
+    References:
+        Schilling, Song and Vondracek, Bernstein Functions, 2012, theorem 3.7: with sums of
+        absolute differences it is positive definite, as the power less its start is a Bernstein
+        function.
+
+    """
+    scaled = distances / length + SMOOTH_DISTANCE
+    return np.exp(SMOOTH_DISTANCE**EXPONENT - scaled**EXPONENT)
 
 
 def choose_options(data: KernelData, shares: np.ndarray | None) -> KernelOptions:
