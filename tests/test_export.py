@@ -310,6 +310,7 @@ def test_about_json_has_the_entries_of_the_modality(exported):
     assert [column["name"] for column in row["columns"]] == [*kinds_of(exported(apps.Regression))]
     columns = {column.pop("name"): column for column in row["columns"]}
     sex = columns["sex"]
+    assert sex.pop("format") == {"kind": "number", "decimal": "."}
     assert sex == {"title": "sex", "kind": "number", "typical": 1.0, "low": 1.0, "high": 2.0}
     assert all(column["low"] < column["high"] for column in columns.values())
     assert row["target"] == {"name": "target", "unit": ""}

@@ -33,7 +33,7 @@ def test_predict_reports_cells_that_it_cannot_read(houses, tmp_path, run_cli):
     assert result["notes"] == [
         "column size: 1 cell such as 'abc' (ask.csv line 4) is not a number and counted as missing",
         "column town: 1 cell such as 'Mars' (ask.csv line 4) is unknown to training",
-        "column sold: 1 cell such as 'soon' (ask.csv line 4) is not a time and counted as missing",
+        "column sold: 1 cell such as 'soon' (ask.csv line 4) is not a date and counted as missing",
     ]
     assert "'abc' (ask.csv line 4)" in err
 

@@ -296,7 +296,7 @@ def test_a_model_loaded_inside_a_tf_function_predicts_the_same(tiny_run):
     inputs = run.splits.valid.features
     inside = tf.function(lambda: run.model(inputs))()
     outside = tiny_run(Regression).model(inputs)
-    np.testing.assert_array_equal(inside, outside)
+    np.testing.assert_allclose(inside, outside, rtol=1e-5)  # sums in another order
 
 
 def test_a_step_is_traced_once(monkeypatch):

@@ -59,7 +59,9 @@ def timed(read: Callable[[], object]) -> tuple[float, float]:
 
 def main() -> None:
     """Read the file in turn, the first time uncounted, and print the median seconds and ratios."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--readings", type=int, default=9)
     parser.add_argument("--seed", type=int, default=0)
