@@ -65,7 +65,7 @@ def test_thousands_of_columns_take_seconds(columns, model, tmp_path):
     trained = clock.passed("training")
     scores = report.score(run)
     judged = clock.passed("judging")
-    assert (run.path / "run.json").stat().st_size < 800_000
+    assert (run.path / "run.json").stat().st_size < 600_000
     assert scores["test"]["rmse"] < 1.02 * scores["baselines"]["mean"]["rmse"]
     # 9,000 flags and numbers take a network of members longer: 19 seconds were measured.
     assert trained + judged < (25 if model == "tabm" and columns[1] else 15)

@@ -108,7 +108,7 @@ def make_manifest(
             "quarantine": splits.quarantine,
         },
         "labels": splits.labels,
-        "reading": reading and {"way": type(reading).__name__, **dataclasses.asdict(reading)},
+        "reading": reading and _describe_reading(reading),
         "precision": choice._asdict(),
         "parameters": parts.network.count_params(),
         "epochs": epochs,
@@ -139,6 +139,14 @@ def _describe_blend(network: Any) -> dict[str, dict[str, float]]:
     """Return the weight and the validation loss of each part of a blend; {} for other networks."""
     blends = [layer for layer in network.layers if hasattr(layer, "describe_blend")]
     return blends[0].describe_blend() if blends else {}
+
+
+def _describe_reading(reading: Any) -> dict[str, Any]:
+    """Return the class and the fields of an input decoder; formats without their empty fields."""
+    described = {"way": type(reading).__name__, **dataclasses.asdict(reading)}
+    if "forms" in described:
+        described["forms"] = {name: form.entries for name, form in reading.forms.items()}
+    return described
 
 
 def _reason(stopped: BaseException | None) -> str | None:

@@ -132,7 +132,7 @@ def _weights(
 def _out_of_fold(model: Any, fit_data: FitData) -> np.ndarray | None:
     """Return predictions [n, parts, outputs] of all parts but the networks for training examples.
 
-    None for a table that is large, or split by time.
+    None for a table without folds, see `folds_of`.
     """
     splits, num_classes = fit_data.splits, len(fit_data.splits.labels)
     train, valid = (RowMatrices(fit_data.prepare, part) for part in (splits.train, splits.valid))

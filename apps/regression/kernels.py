@@ -110,10 +110,11 @@ def kernel(distances: np.ndarray, length: float) -> np.ndarray:
 
     It is exp(s^p - (d / length + s)^p), with the exponent p and the smooth distance s.
 
+    With sums of absolute differences it is positive definite, since the power less its start is a
+    Bernstein function.
+
     References:
-        Schilling, Song and Vondracek, Bernstein Functions, 2012, theorem 3.7: with sums of
-        absolute differences it is positive definite, as the power less its start is a Bernstein
-        function.
+        Schilling, Song and Vondracek, Bernstein Functions, 2012, chapters 3 and 4.
 
     """
     scaled = distances / length + SMOOTH_DISTANCE
@@ -128,8 +129,8 @@ def choose_options(data: KernelData, shares: np.ndarray | None) -> KernelOptions
         shares: the mean share of each class; None for a target of numbers.
 
     References:
-        Rifkin and Lippert, Notes on Regularized Least Squares, MIT-CSAIL-TR-2007-025, section 3,
-        for the leave-one-out error from one eigendecomposition.
+        Rifkin and Lippert, Notes on Regularized Least Squares, MIT-CSAIL-TR-2007-025, for the
+        leave-one-out error from one eigendecomposition.
 
     """
     data = data.thinned(MAX_TRIED_EXAMPLES)

@@ -190,7 +190,7 @@ def _format(form: CellFormat) -> dict[str, Any]:
     unit = {"unit": form.measure} if form.measure and not form.is_text else {}
     if form.kind in ("category", "text", "list"):
         return unit
-    return unit | {"format": {name: part for name, part in vars(form).items() if part}}
+    return unit | {"format": form.entries}
 
 
 def _texts(kind: Kind, known: list[str]) -> dict[str, Any]:

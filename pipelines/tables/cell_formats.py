@@ -60,6 +60,11 @@ class CellFormat:
     true: str = ""
 
     @property
+    def entries(self) -> dict[str, str]:
+        """Its fields that are not empty, from which it can be made again."""
+        return {name: part for name, part in vars(self).items() if part}
+
+    @property
     def is_text(self) -> bool:
         """Whether its cells are texts for the model, not numbers."""
         return self.kind in TEXT_KINDS
