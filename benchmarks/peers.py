@@ -160,8 +160,11 @@ def main() -> None:
     )
     conditions["command"] = "python benchmarks/peers.py"
     path = protocol.RESULTS / "peers.json"
-    earlier = json.loads(path.read_text())["runs"] if path.exists() else []
-    runs = {run["program"]: Run(**run) for run in earlier}
+    earlier = json.loads(path.read_text()) if path.exists() else {"runs": []}
+    runs = {run["program"]: Run(**run) for run in earlier["runs"]}
+    if {*runs} - {*only}:  # rows of earlier commits stay
+        commits = [*earlier["protocol"]["commit"].split(" and "), conditions["commit"]]
+        conditions["commit"] = " and ".join(dict.fromkeys(commits))
     title = "Default flags, seed 0, beside the best peer on the same examples"
     with tempfile.TemporaryDirectory() as directory:
         for row in ROWS:
