@@ -45,8 +45,8 @@ def _imbalance(labels: tuple[str, ...], counts: np.ndarray) -> Iterator[Finding]
             "warning",
             f"{labels[largest]} has {present.max():,} training examples, {labels[smallest]} "
             f"{present.min():,}: {ratio:.0f} times as many",
-            "Read macro_f1 and the table of classes, not only accuracy; collect more examples of "
-            "the rare classes.",
+            "Read macro_f1 and the table of classes, not only accuracy; train with --balance, or "
+            "collect more examples of the rare classes.",
             int((counts * MAX_CLASS_RATIO <= counts.max()).sum()),
             None,
             _named(labels, counts, np.argsort(np.where(counts > 0, counts, counts.max()))),

@@ -61,7 +61,7 @@ def _other(hint, value):
     if value is None:
         return 3 if hint == int | None else 0.25
     if choices := typing.get_args(hint):
-        return next(choice for choice in choices if choice != value)
+        return next(choice for choice in reversed(choices) if choice != value)
     if hint is bool:
         return not value
     return f"{value}x" if hint is str else value + 1 if hint is int else value / 2 or 0.25

@@ -112,7 +112,7 @@ def test_the_table_shows_the_learning_rate_of_a_short_run(mobilenet, monkeypatch
     plans = []
     monkeypatch.setattr(two_stage, "fit", lambda _, __, plan, **___: plans.append(plan))
     monkeypatch.setattr(freezing, "parts_of", lambda _: parts)
-    data = types.SimpleNamespace(train=range(300))
+    data = types.SimpleNamespace(train=range(300), balance=False)
     fit_data = types.SimpleNamespace(steps_per_epoch=30, batch_size=10, splits=data)
     Finetune.tiny().fit(None, fit_data, verbose=1)
     course = plans[0].make_optimizer(60)._learning_rate

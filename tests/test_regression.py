@@ -449,3 +449,9 @@ def test_rows_are_named_by_their_lines(tiny_run, tmp_path):
     row = ",".join("0" for _ in names) + "\n"
     path.write_text(",".join(names) + "\n" + row + "\n" + "broken\n" + row)
     assert [one["input"] for one in predict(run, [str(path)])] == [f"{path}:2", f"{path}:5"]
+
+
+def test_the_run_of_model_auto_stores_what_was_chosen():
+    app = Regression(model="auto")
+    assert app == Regression()
+    assert app.to_json()["model"] == "blend"

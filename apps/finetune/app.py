@@ -68,6 +68,8 @@ class Finetune(App):
     """Peak learning rate of the head in the second stage; by default 0.001 for adamw, otherwise
     the optimizer's own default. For the small network of the embedded digits it is multiplied by
     ten."""
+    balance: bool = False
+    """Give all classes the same total weight in training; scores count the images as they are."""
     backbone: str = "auto"
     """The pre-trained network, such as mobilenet_0.75, mobilenetv2_0.35 or efficientnetv2b0; a
     number is the width multiplier. auto is digits for embedded data, else mobilenet_0.75."""
@@ -108,6 +110,7 @@ class Finetune(App):
         """Features uint8 [size, size, 3], target int64 class numbers."""
         from apps.finetune import backbones
         from pipelines import embedded, sources
+        from pipelines.class_balance import balance_classes
         from pipelines.images import photos
         from pipelines.images import preprocessing as images
 
@@ -122,7 +125,7 @@ class Finetune(App):
             inspection=inspection,
         )
         images.require_classes(splits, self.data)
-        return splits
+        return balance_classes(splits) if self.balance else splits
 
     def make_preprocessing(self, splits: "Splits") -> Any:  # noqa: ARG002
         """Return the only layer that scales pixels to the backbone's input range."""
@@ -136,11 +139,14 @@ class Finetune(App):
 
         return FitPhoto(splits.spec["features"][0])
 
-    def make_loss(self, splits: "Splits") -> Any:  # noqa: ARG002
+    def make_loss(self, splits: "Splits") -> Any:
         """Cross-entropy between distributions and logits, with label smoothing of 0.1."""
         import keras
 
-        return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+        from apps.finetune.weighted_targets import WeightedTargetLoss
+
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+        return WeightedTargetLoss(loss) if splits.balance else loss
 
     def automatic_batch_size(self, count: int) -> int:
         """Return the default, or fewer so that an epoch has at least twenty steps."""

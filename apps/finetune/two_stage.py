@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from apps.finetune.freezing import Parts, groups
 from apps.finetune.linear_probe import regularization_path
+from apps.finetune.weighted_targets import one_hot_targets
 from apps.fit_data import FitData, TrainingPosition
 from apps.solving import solve
 from optimizers import LayerwiseLearningRate
@@ -39,7 +40,7 @@ class TwoStagePlan:
         epochs: maximum number of epochs of each stage: penalties tried, and passes.
         make_optimizer: makes a Keras optimizer for a number of steps.
         decay: factor of the learning rate from one group of layers to the next deeper one.
-        loss: loss of distributions over the classes and logits.
+        loss: loss of distributions over the classes, or of weighted targets, and logits.
         seed: seed of order and augmentation.
 
     """
@@ -59,7 +60,7 @@ class FeatureData(NamedTuple):
     """Features in place of images, for training and validation.
 
     Attributes:
-        train: features and distributions over the classes.
+        train: features and distributions over the classes, times the weights of the classes.
         valid: likewise.
         steps_per_epoch: batches in an epoch.
         steps_per_execution: steps in one call of TensorFlow.
@@ -120,6 +121,7 @@ class _HeadCandidates:
             features,
             target.argmax(1),
             target.shape[1],
+            weights=target.sum(1),
             copies=plan.copies,
             count=plan.epochs[0],
         )
@@ -221,13 +223,14 @@ def _extractor(
     parts: Parts, fit_data: FitData, plan: TwoStagePlan
 ) -> Callable[[Examples, int], Iterator[Batch]]:
     """Return the function from examples and a number of copies to batches of their features."""
-    num_classes = len(fit_data.splits.labels)
+    splits = fit_data.splits
+    targets = one_hot_targets(len(splits.labels), splits.train.class_weights)
 
     def features_of(images: Any) -> Any:
         features = parts.frozen(fit_data.prepare(images), training=False)
         return tf.cast(features, tf.float16)
 
-    graph = _traced(features_of, *fit_data.splits.spec["features"])
+    graph = _traced(features_of, *splits.spec["features"])
 
     def augmented(images: np.ndarray, copy: int, start: int) -> Any:
         changed = images[:, :, ::-1] if copy % 2 else images
@@ -237,12 +240,11 @@ def _extractor(
         return changed
 
     def batches(examples: Examples, copies: int) -> Iterator[Batch]:
-        one_hot = np.eye(num_classes, dtype="float32")
         for copy in range(copies):
             for start in range(0, len(examples), FROZEN_BATCH_SIZE):
                 images, target = examples.numpy(slice(start, start + FROZEN_BATCH_SIZE))
                 features = graph(tf.convert_to_tensor(augmented(images, copy, start))).numpy()
-                yield Batch(features, one_hot[target])
+                yield Batch(features, targets[target])
 
     return batches
 

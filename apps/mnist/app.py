@@ -50,6 +50,8 @@ class Mnist(App):
     batch_size: int | None = bounded(None, 1)
     """Examples in one step, over all replicas; by default 96, or fewer with under 1,152 training
     examples."""
+    balance: bool = False
+    """Give all classes the same total weight in training; scores count the images as they are."""
     model: Literal["softmax", "mlp", "cnn"] = "cnn"
     """softmax regression, mlp (a perceptron with two hidden layers), or cnn (a convolutional
     network)."""
@@ -72,6 +74,7 @@ class Mnist(App):
     ) -> "Splits":
         """Features uint8 [height, width, channels], target int64 class numbers."""
         from pipelines import embedded, sources
+        from pipelines.class_balance import balance_classes
         from pipelines.images import photos
         from pipelines.images import preprocessing as images
 
@@ -85,7 +88,7 @@ class Mnist(App):
             inspection=inspection,
         )
         images.require_classes(splits, self.data)
-        return splits
+        return balance_classes(splits) if self.balance else splits
 
     def make_preprocessing(self, splits: "Splits") -> Any:
         """Return the layer that scales pixels to mean 0 and standard deviation 1."""

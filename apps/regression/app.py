@@ -76,11 +76,11 @@ class Regression(App):
     """Give all classes the same total weight in training; scores count the rows as they are."""
     task: Literal["auto", "regression", "binary", "multiclass"] = "auto"
     """What to predict: a number (regression) or a class; auto decides by the target."""
-    model: Literal["blend", "tabm", "mlp", "boosted", "linear", "svm", "svm_rbf"] = "blend"
-    """blend: tabm, boosted, linear and kernels, weighted on held-out rows; tabm: an ensemble of
-    networks over embedded numbers; mlp: a perceptron; boosted: gradient-boosted trees; linear:
-    linear or logistic regression; svm, svm_rbf: a support vector machine, linear or with a
-    radial kernel."""
+    model: Literal["auto", "blend", "tabm", "mlp", "boosted", "linear", "svm", "svm_rbf"] = "blend"
+    """auto is blend: tabm, boosted, linear and kernels, weighted on held-out rows; tabm: an
+    ensemble of networks over embedded numbers; mlp: a perceptron; boosted: gradient-boosted
+    trees; linear: linear or logistic regression; svm, svm_rbf: a support vector machine, linear
+    or with a radial kernel."""
     solver: Literal["auto", "exact", "batch", "stochastic", "minibatch"] = "auto"
     """Solver of linear models and support vector machines: exact (linear regression without L1),
     or gradient descent on all examples (batch), one (stochastic) or some (minibatch) at a time."""
@@ -109,6 +109,8 @@ class Regression(App):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.model == "auto":
+            object.__setattr__(self, "model", type(self).model)  # the run stores what was chosen
         if self.columns:
             from pipelines.rows.requested_kinds import with_file
 

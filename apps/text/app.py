@@ -70,6 +70,8 @@ class Text(App):
     """Column of groups, such as customers: all texts of one are in one split."""
     by_time: str = ""
     """Column of times: validation and test are the newest texts."""
+    balance: bool = False
+    """Give all classes the same total weight in training; scores count the texts as they are."""
     cell: Literal["lstm", "gru"] = "lstm"
     """Type of the recurrent units."""
     width: int = bounded(64, 1, 2**16)
@@ -97,6 +99,7 @@ class Text(App):
     ) -> "Splits":
         """Features UTF-8 bytes of shape (), target int64 class numbers."""
         from pipelines import embedded, sources, splits
+        from pipelines.class_balance import balance_classes
         from pipelines.split_columns import SplitColumns
         from pipelines.texts import reading as texts
 
@@ -104,9 +107,10 @@ class Text(App):
         tables = sources.tables(
             self.data, embedded.reviews, test=self.test, data_dir=data_dir, inspection=inspection
         )
-        return splits.split_source(
+        loaded = splits.split_source(
             texts.source(tables, texts.Columns(self.text, self.target), inspection, split_columns)
         )
+        return balance_classes(loaded) if self.balance else loaded
 
     def make_preprocessing(self, splits: "Splits") -> Any:
         """Return the layer from texts to numbers of words and of n-grams."""

@@ -24,17 +24,19 @@ def softmax_regression(train: Examples, test: Examples, num_classes: int) -> np.
     """Predict probabilities [n, classes] by multinomial logistic regression on the raw features.
 
     Mini-batch gradient descent with momentum and a fixed seed trains it; the learning rate falls to
-    zero. Only one batch is in memory at a time, so the examples need not fit into memory.
+    zero. Only one batch is in memory at a time, so the examples need not fit into memory. Batches
+    are drawn in proportion to the weights of the examples.
     """
     sample = _flat(train, slice(None, None, max(1, len(train) // 5000)))
     mean, scale = sample.mean(0), np.float32(max(sample.std(), 1e-6))
     weights = np.zeros((sample.shape[1] + 1, num_classes), "float32")
     velocity = np.zeros_like(weights)
     random = np.random.default_rng(0)
-    batch = min(BATCH_SIZE, len(train))
+    batch, shares = min(BATCH_SIZE, len(train)), train.relative_weights
+    shares = None if shares is None else shares / len(train)
     steps = NUM_EPOCHS * (len(train) // batch) if len(train) >= MIN_BATCHES * batch else MIN_STEPS
     for step in range(steps):
-        features, target = train.numpy(random.integers(0, len(train), batch))
+        features, target = train.numpy(_draw(random, len(train), batch, shares))
         x = _with_bias((features.reshape(batch, -1) - mean) / scale)
         error = _softmax(x @ weights)
         error[np.arange(batch), target] -= 1
@@ -48,6 +50,15 @@ def softmax_regression(train: Examples, test: Examples, num_classes: int) -> np.
         for i in range(0, len(test), PREDICT_BATCH_SIZE)
     )
     return np.concatenate([_softmax(_with_bias((x - mean) / scale) @ weights) for x in blocks])
+
+
+def _draw(
+    random: np.random.Generator, total: int, count: int, shares: np.ndarray | None
+) -> np.ndarray:
+    """Draw `count` of `total` positions, with replacement; by default all are equally likely."""
+    if shares is None:
+        return random.integers(0, total, count)
+    return random.choice(total, count, p=shares)
 
 
 def _flat(examples: Examples, positions: slice) -> np.ndarray:

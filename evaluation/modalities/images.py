@@ -1,5 +1,6 @@
 """Images: baselines, and figures of the worst mistakes."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -7,7 +8,7 @@ import numpy as np
 
 from apps.app import ModalityName
 from evaluation.modalities.baselines import majority, softmax_regression
-from evaluation.tasks.classification import Predictions
+from evaluation.tasks.classification import Predictions, of_test_set
 from inference.modalities.grad_cam import heat
 from pipelines.examples import Examples
 from pipelines.splits import Splits
@@ -28,7 +29,7 @@ def baselines(splits: Splits) -> dict[str, Predictions]:
         "majority": majority(splits.train.targets, num_classes, len(target)),
         "softmax_regression": softmax_regression(train, test, num_classes),
     }
-    return {name: Predictions(rows, target) for name, rows in probabilities.items()}
+    return {name: of_test_set(splits, rows) for name, rows in probabilities.items()}
 
 
 def _shrink(examples: Examples, block: int = 256) -> Examples:
@@ -44,7 +45,8 @@ def _shrink(examples: Examples, block: int = 256) -> Examples:
         images = images[:, : rows * factor, : columns * factor]
         cells = images.reshape(len(images), rows, factor, columns, factor, channels)
         parts.append(cells.mean((2, 4), dtype="float32").round().astype("uint8"))
-    return Examples.of(np.concatenate(parts), examples.targets)
+    shrunk = Examples.of(np.concatenate(parts), examples.targets)
+    return dataclasses.replace(shrunk, class_weights=examples.class_weights)
 
 
 def figures(run: Run, predictions: Predictions) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from apps.app import ModalityName
 from evaluation.modalities.baselines import majority
-from evaluation.tasks.classification import Predictions
+from evaluation.tasks.classification import Predictions, of_test_set
 from pipelines.examples import Examples
 from pipelines.splits import Splits
 from pipelines.texts.preprocessing import MAX_WORDS, split_words
@@ -30,7 +30,7 @@ def baselines(splits: Splits) -> dict[str, Predictions]:
         "majority": majority(splits.train.targets, num_classes, len(target)),
         "tf-idf_logistic_regression": tf_idf(splits.train, splits.test, num_classes),
     }
-    return {name: Predictions(rows, target) for name, rows in probabilities.items()}
+    return {name: of_test_set(splits, rows) for name, rows in probabilities.items()}
 
 
 def tf_idf(train: Examples, test: Examples, num_classes: int) -> np.ndarray:
@@ -51,7 +51,8 @@ def tf_idf(train: Examples, test: Examples, num_classes: int) -> np.ndarray:
     if len(known) < 2:
         probabilities[:, known] = 1.0
         return probabilities
-    model.fit(_join_words(train), train.targets)
+    weights = {"logisticregression__sample_weight": train.relative_weights}
+    model.fit(_join_words(train), train.targets, **weights)
     # A class without training examples has no column.
     probabilities[:, known] = model.predict_proba(_join_words(test))
     return probabilities
