@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from apps.data_addresses import as_address
 from apps.fields import Address, FieldError, Range, bounded, check, flag_of, known_fields
 from apps.fit_data import FitData
 from pipelines.files import replace_home
@@ -16,7 +17,7 @@ if typing.TYPE_CHECKING:
     from pipelines.splits import Splits
 
 ModalityName = Literal["image", "row", "text", "ids"]
-TaskName = Literal["classification", "regression", "ranking"]
+TaskName = Literal["classification", "multilabel", "regression", "ranking"]
 
 # Runs shorter than this many steps get a proportionally lower peak learning rate.
 MIN_STEPS_FOR_FULL_PEAK = 120
@@ -26,9 +27,8 @@ MIN_STEPS_FOR_FULL_PEAK = 120
 class App(abc.ABC):
     """An application: its fields are hyperparameters, its methods build what a run needs.
 
-    Class variables name the modality of the inputs, the tasks (classification if the data have
-    labels, else the first), the fields that a search may draw, and the dtypes that automatic
-    precision may choose.
+    Class variables name the modality of the inputs, the tasks (see `task_of`), the fields that a
+    search may draw, and the dtypes that automatic precision may choose.
     """
 
     modality: ClassVar[ModalityName]
@@ -79,28 +79,12 @@ class App(abc.ABC):
 
     def __post_init__(self) -> None:
         for name in ("data", "test"):
-            object.__setattr__(self, name, self._address(getattr(self, name)))
+            object.__setattr__(self, name, as_address(getattr(self, name), self.address_kinds))
         check(self)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, str):  # it may be an address or a path
                 object.__setattr__(self, field.name, replace_home(value))
-
-    def _address(self, value: Any) -> Any:
-        """Return the address of data given as a path, a frame, arrays or on standard input."""
-        if isinstance(value, str) and not value.endswith("-"):
-            return value
-        from pipelines import frames, standard_input
-
-        if isinstance(value, str):
-            if standard_input.is_standard_input(value):
-                return standard_input.store_as_address(value, self.address_kinds)
-            return value
-        if isinstance(value, Path):
-            return str(value)
-        return (
-            frames.store_as_address(value, self.address_kinds) if frames.is_data(value) else value
-        )
 
     @classmethod
     def name(cls) -> str:
@@ -144,15 +128,31 @@ class App(abc.ABC):
 
         A prediction is probabilities [batch, classes], or numbers [batch] in the target's unit.
         """
-        if self.task_of(splits) != "classification":
+        if not splits.labels:
             return None
         import keras
 
+        if splits.is_multilabel:
+            return keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")
         return keras.layers.Softmax(dtype="float32", name="probabilities")
 
     def task_of(self, splits: "Splits") -> TaskName:
-        """Return the task that these data define: classification if they have labels."""
-        return "classification" if splits.labels else self.tasks[0]
+        """Return the task that these data define: by their labels, else the first one."""
+        if not splits.labels:
+            return self.tasks[0]
+        return "multilabel" if splits.is_multilabel else "classification"
+
+    def metric_names(self) -> tuple[str, ...]:
+        """Return the names of the metrics of training."""
+        return self.metrics
+
+    def make_metrics(self, splits: "Splits") -> list[Any]:
+        """Return the metrics of training: names of Keras, or its objects."""
+        if splits.is_multilabel:
+            from apps.micro_f1 import MicroF1
+
+            return [MicroF1()]
+        return list(self.metrics)
 
     def sequence_lengths(self, splits: "Splits") -> Any:  # noqa: ARG002
         """Return the length of each training example, to batch similar ones; None if equal."""

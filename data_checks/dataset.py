@@ -75,6 +75,14 @@ class CheckedData:
         return np.concatenate([part.examples.targets for part in self.parts])
 
     @functools.cached_property
+    def target_numbers(self) -> np.ndarray:
+        """The target of each example; of several classes a number, the same for equal ones."""
+        if not self.splits.is_multilabel:
+            return self.targets
+        keys = np.concatenate([part.examples.target_keys for part in self.parts])
+        return np.unique(keys, return_inverse=True)[1]
+
+    @functools.cached_property
     def split(self) -> np.ndarray:
         """The split of each example: 0 train, 1 valid, 2 test."""
         names = ("train", "valid", "test")
@@ -184,8 +192,10 @@ class CheckedData:
         return target
 
     def target_text(self, target: Any) -> str:
-        """Return a target as text: its class name, or the number."""
+        """Return a target as text: its class names, or the number."""
         labels = self.splits.labels
+        if self.splits.is_multilabel:
+            return ", ".join(labels[k] for k in np.flatnonzero(target)) or "no class"
         return labels[int(target)] if labels else f"{float(target):g}"
 
     def sources(self) -> Iterator[tuple[str, Any, np.ndarray]]:

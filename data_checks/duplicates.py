@@ -108,9 +108,9 @@ def group_equal(keys: np.ndarray) -> list[np.ndarray]:
 
 def differs(data: CheckedData, members: np.ndarray) -> bool:
     """Whether the targets of these examples differ."""
-    targets = data.targets[members]
     if data.splits.labels:
-        return bool((targets != targets[0]).any())
+        return len(set(data.target_numbers[members].tolist())) > 1
+    targets = data.targets[members]
     deviation = float(data.targets[data.numbers_of("train")].std())
     return bool(np.ptp(targets) > MIN_TARGET_DIFFERENCE * deviation)
 
@@ -192,7 +192,7 @@ def _near_across(data: CheckedData, pairs: Pairs, likeness: str) -> Iterator[Fin
 def _near_contradicting(data: CheckedData, pairs: Pairs, likeness: str) -> Iterator[Finding]:
     if not data.splits.labels:
         return
-    pairs = pairs[data.targets[pairs[:, 0]] != data.targets[pairs[:, 1]]]
+    pairs = pairs[data.target_numbers[pairs[:, 0]] != data.target_numbers[pairs[:, 1]]]
     numbers = np.unique(pairs)
     if not len(numbers):
         return

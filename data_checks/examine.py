@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apps.app import App, ModalityName
-from data_checks import duplicates, reading, targets
+from data_checks import duplicates, label_sets, reading, targets
 from data_checks.dataset import Check, CheckedData
 from data_checks.finding import SEVERITIES, Finding, sort_by_severity
 from data_checks.ids import checks as ids
@@ -25,6 +25,7 @@ SHARED: tuple[Check, ...] = (
     duplicates.exact,
     duplicates.contradictions,
     targets.classes,
+    label_sets.label_sets,
     targets.numbers,
 )
 

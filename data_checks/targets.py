@@ -25,7 +25,7 @@ def classes(data: CheckedData) -> Iterator[Finding]:
     if not labels:
         return
     counts = {
-        split: np.bincount(part.targets, minlength=len(labels))
+        split: part.class_counts(len(labels))
         for split, part in (("train", data.splits.train), ("test", data.splits.test))
     }
     yield from _imbalance(labels, counts["train"])

@@ -118,6 +118,8 @@ def cell(value: Any) -> str:
     """Return a value as the text of a cell; a list, such as that of the next classes, is joined."""
     if not isinstance(value, list):
         return text(value)
+    if not value:
+        return "none"
     return ", ".join(" ".join(text(part) for part in one.values()) for one in value)
 
 

@@ -13,7 +13,7 @@ from evaluation.rounding import decimals, rounded
 from evaluation.tasks import Task
 from evaluation.tasks.classification import BALANCED
 
-DATA_FIELDS = ("data", "test", "task", "split")  # besides those that name columns
+DATA_FIELDS = ("data", "test", "task", "split", "multilabel")  # besides those that name columns
 MIN_RELATIVE_DIFFERENCE = 1e-3  # of the baseline's metric from the model's
 
 

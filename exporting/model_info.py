@@ -14,6 +14,7 @@ from training.run import SCORES, Run
 
 NUM_EXAMPLES = 3
 ENCODED = "encoded"
+DECISION_FIELDS = ("thresholds",)  # of run.json, by which an export chooses classes
 
 
 def describe(
@@ -41,6 +42,7 @@ def describe(
         "question": manifest["question"],
         "answer": manifest["answer"],
         "labels": list(manifest["labels"]),
+        **{name: manifest[name] for name in DECISION_FIELDS if name in manifest},
         "target": _target(run),
         "signatures": describe_signatures(signatures),
         **info,

@@ -1,5 +1,6 @@
 """Compare outputs with those of training: numbers within a tolerance, all other values exactly."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,10 @@ class Difference(NamedTuple):
 
 
 def compare(
-    given: Outputs, expected: Outputs, tolerance: float, labels: np.ndarray | None = None
+    given: Outputs,
+    expected: Outputs,
+    tolerance: float,
+    decide: Callable[[Outputs], Outputs] | None = None,
 ) -> Difference:
     """Compare every output of a signature. Raises OutputsDifferError.
 
@@ -42,16 +46,16 @@ def compare(
         given: the outputs of an export by name; texts as bytes.
         expected: the outputs of training; a ranked list holds every candidate, at least k.
         tolerance: relative to a number, or absolute if the number is below 1.
-        labels: the classes of training as bytes. `class` must be the label of the largest of the
-            export's own `probabilities`, so that any of several equal ones is right.
+        decide: derives outputs such as `class` from the export's own numbers. So any of several
+            classes of equal probability is right.
 
     """
     if given.keys() != expected.keys():
         raise OutputsDifferError(f"outputs are {sorted(given)}, in training {sorted(expected)}")
     if given.keys() == RANKED_LIST_OUTPUTS:
         return _compare_lists(given, expected, tolerance)
-    if labels is not None and "class" in expected:
-        expected = expected | {"class": labels[given["probabilities"].argmax(-1)]}
+    if decide is not None and "probabilities" in expected:
+        expected = expected | decide(given)
     differences = [
         _compare_output(name, given[name], expected[name], tolerance) for name in sorted(expected)
     ]

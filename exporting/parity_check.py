@@ -66,7 +66,7 @@ def check_parity(
     """
     inputs = {key: value for key, value in samples.items() if "/input/" in key}
     given, _ = replay_in_process(what, command, inputs)
-    run_outputs, labels = training_outputs(run)
+    run_outputs, decide = training_outputs(run)
     policy = run.manifest["precision"]["policy"]
     differences, names = {}, {}
     for name in sorted({key.partition("/")[0] for key in inputs}):
@@ -75,7 +75,7 @@ def check_parity(
         tolerance = EXPLANATION_TOLERANCES.get(name, tolerances)[policy]
         try:
             _require_length(outputs, inputs.get(f"{name}/input/k"), expected)
-            differences[name] = compare(outputs, expected, tolerance, labels)
+            differences[name] = compare(outputs, expected, tolerance, decide)
         except OutputsDifferError as error:
             raise ParityError(
                 f"Received {what} whose outputs differ from those of training in {name}: {error}. "

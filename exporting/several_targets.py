@@ -130,7 +130,7 @@ def _check_parity(group: TargetRuns, path: Path) -> dict[str, Any]:
     given = arrays_under(replay_in_process(what, command, inputs)[0], f"{DEFAULT}/")
     start, differences = 0, {}
     for target, run in group.runs.items():
-        expected, labels = training_outputs(run)
+        expected, decide = training_outputs(run)
         stop = start + len(run.samples.answers)
         outputs = {
             name: array[start:stop] for name, array in arrays_under(given, _prefix(target)).items()
@@ -138,7 +138,7 @@ def _check_parity(group: TargetRuns, path: Path) -> dict[str, Any]:
         tolerance = TOLERANCES[run.manifest["precision"]["policy"]]
         try:
             differences[target] = compare(
-                {name: outputs[name] for name in expected}, expected, tolerance, labels
+                {name: outputs[name] for name in expected}, expected, tolerance, decide
             )
         except (OutputsDifferError, KeyError) as error:
             raise ParityError(

@@ -24,8 +24,13 @@ def balanced_class_weights(train: Examples, num_classes: int) -> np.ndarray:
 def balance_classes(splits: "Splits") -> "Splits":
     """Return splits whose classes have the same total weight in training and validation.
 
-    Raises DataError if the target is a number.
+    Raises DataError if the target is a number, or any number of classes.
     """
+    if splits.is_multilabel:
+        raise DataError(
+            "Received --balance with any number of classes in each row; expected one class. Leave "
+            "it out: each class has a threshold of its own, which is lower for rare ones."
+        )
     if not splits.labels:
         raise DataError(
             "Received --balance with a target of numbers; expected a target of classes. Leave it "

@@ -129,6 +129,22 @@ class Examples:
         return np.asarray(self.target[self.rows])
 
     @property
+    def target_keys(self) -> np.ndarray:
+        """A number for each example, the same for equal targets: the target itself, or a hash."""
+        targets = self.targets
+        if targets.ndim == 1:
+            return targets
+        digests = (hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in targets)
+        return np.frombuffer(b"".join(digests), "<u8")
+
+    def class_counts(self, num_classes: int) -> np.ndarray:
+        """Return the number of examples of each class."""
+        targets = self.targets
+        if targets.ndim == 1:
+            return np.bincount(targets, minlength=num_classes)
+        return targets.sum(0, dtype="int64")
+
+    @property
     def stored_weights(self) -> np.ndarray | None:
         """The weight of each stored example, with that of its class; None if all are the same."""
         if self.class_weights is None:

@@ -15,7 +15,7 @@ def digest_splits(splits: Splits) -> dict[str, str]:
 
 def digest_examples(examples: Examples) -> str:
     """Return a digest of examples and targets, whatever their order and the dropped columns."""
-    keys, targets = examples.keys(), examples.targets
+    keys, targets = examples.keys(), examples.target_keys
     order = np.lexsort((targets, keys))
     digest = hashlib.blake2b(keys[order].tobytes(), digest_size=16)
     digest.update(np.ascontiguousarray(targets[order]).tobytes())

@@ -40,7 +40,7 @@ class Labels(NamedTuple):
 
     def numbers(self, column: AnyCells) -> np.ndarray:
         """Return the class number of each cell, int64 [n]; -1 for a missing class."""
-        return _distinct(column).map(lambda cell: self.class_of_cell.get(cell, -1), "int64")
+        return distinct_cells(column).map(lambda cell: self.class_of_cell.get(cell, -1), "int64")
 
     def missing_words_note(self) -> str:
         """Return the words that count as missing, for a note."""
@@ -51,7 +51,11 @@ class Labels(NamedTuple):
 
 def find_labels(columns: Iterable[AnyCells]) -> Labels:
     """Find the classes of a column, given its part of each table."""
-    counts_of_tables = [_distinct(column).counts() for column in columns]
+    return labels_of_counts([distinct_cells(column).counts() for column in columns])
+
+
+def labels_of_counts(counts_of_tables: Sequence[Counter[bytes]]) -> Labels:
+    """Find the classes among the cells of each table, given their numbers of rows."""
     counts = sum(counts_of_tables, Counter[bytes]())
     words = missing_words_of_labels({_text(cell): count for cell, count in counts.items()})
     missing = sorted(cell for cell in counts if is_missing(cell, words))
@@ -119,7 +123,8 @@ def _exact(cell: bytes, value: float) -> float | Decimal:
         return value
 
 
-def _distinct(column: AnyCells) -> Distinct:
+def distinct_cells(column: AnyCells) -> Distinct:
+    """Return the distinct cells of a column as bytes; numbers as `cells_as_bytes` writes them."""
     return raw.distinct_of(column if column.dtype == object else Cells.of(cells_as_bytes(column)))
 
 

@@ -36,7 +36,7 @@ def absent_class_notes(splits: "Splits") -> Iterator[str]:
     if not splits.labels:
         return
     for name, words in SPLIT_NAMES.items():
-        counts = np.bincount(getattr(splits, name).targets, minlength=len(splits.labels))
+        counts = getattr(splits, name).class_counts(len(splits.labels))
         absent = [
             repr(label) for label, count in zip(splits.labels, counts, strict=True) if not count
         ]

@@ -11,6 +11,7 @@ from pipelines import hash_splits
 from pipelines.class_balance import balanced_class_weights
 from pipelines.examples import DataError, Examples
 from pipelines.folds import training_folds
+from pipelines.label_sets import strata
 from pipelines.split_notes import copies_notes
 
 VALID_SHARE = 0.1
@@ -95,6 +96,11 @@ class Splits:
                 object.__setattr__(self, name, dataclasses.replace(part, folds=folds))
 
     @property
+    def is_multilabel(self) -> bool:
+        """Whether an example has any number of classes: 1 or 0 for each."""
+        return bool(self.labels) and self.train.target.ndim > 1
+
+    @property
     def sizes(self) -> dict[str, int]:
         """Number of examples in each split."""
         return {name: len(getattr(self, name)) for name in ("train", "valid", "test")}
@@ -108,7 +114,7 @@ class Splits:
         """Return a digest of the splits, which changes with the data and with the membership."""
         digest = hashlib.blake2b(repr((self.spec, self.labels)).encode(), digest_size=16)
         for part in (self.train, self.valid, self.test):
-            parts = [part.content_hashes(), part.targets]
+            parts = [part.content_hashes(), part.target_keys]
             parts += [] if part.weights is None else [part.weights]
             order = np.lexsort(parts[::-1])
             for values in parts:
@@ -252,7 +258,8 @@ def _parts(
     examples: Examples, scheme: SplitScheme, labels: tuple[str, ...], request: SplitRequest
 ) -> tuple[Examples, Examples, Examples]:
     """Return train, validation and test; those not requested are empty."""
-    assignment = scheme.assign(examples, examples.targets if labels else None, request)
+    classes = strata(examples.targets) if labels else None
+    assignment = scheme.assign(examples, classes, request)
     sides = (hash_splits.TRAIN, hash_splits.VALID, hash_splits.TEST)
     train, valid, test = (examples.select(np.flatnonzero(assignment == split)) for split in sides)
     return train, valid, test

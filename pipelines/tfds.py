@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 
 from pipelines.decoded import load_or_make
@@ -77,13 +78,15 @@ def source(
 
 
 def tables(name: str, data_dir: Path | None) -> Tables:
-    """Read the official splits of a set as tables of its scalar features.
+    """Read the official splits of a set as tables of its scalar features, and of lists of classes.
 
-    A nested feature is called by its own name; features that are not scalars (pictures, lists) are
-    left out. Raises DataError if the set is unavailable.
+    A nested feature is called by its own name; other features (pictures, lists) are left out.
+    Raises DataError if the set is unavailable.
     """
     builder = _prepared(name, data_dir)
-    columns = dict(_scalars(builder.info.features, ()))
+    features = dict(_features(builder.info.features, ()))
+    columns = {path: feature for path, feature in features.items() if feature.shape == ()}
+    lists = {path: feature.feature for path, feature in features.items() if _lists_classes(feature)}
     if not columns:
         raise DataError(
             f"Received tfds:{name}, which holds no numbers or texts; expected a set of rows. Its "
@@ -91,13 +94,16 @@ def tables(name: str, data_dir: Path | None) -> Tables:
         )
     labels = {
         path[-1]: tuple(feature.names)
-        for path, feature in columns.items()
+        for path, feature in (columns | lists).items()
         if getattr(feature, "names", None)
     }
 
     def split(*names: str) -> Table | None:
         split_name = next((name for name in names if name in builder.info.splits), None)
-        return Table(_columns(builder, split_name, columns), labels) if split_name else None
+        if not split_name:
+            return None
+        numbers = _lists(builder, split_name, lists)
+        return Table(_columns(builder, split_name, columns), labels, lists=numbers)
 
     train = split("train")
     if train is None:
@@ -105,13 +111,36 @@ def tables(name: str, data_dir: Path | None) -> Tables:
     return Tables(train, split("validation", "valid", "val"), split("test"))
 
 
-def _scalars(features: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield every scalar feature with its path of names."""
+def _features(features: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every feature that is no dict with its path of names."""
     for name, feature in features.items():
         if hasattr(feature, "items"):
-            yield from _scalars(feature, (*path, name))
-        elif feature.shape == ():
+            yield from _features(feature, (*path, name))
+        else:
             yield (*path, name), feature
+
+
+def _lists_classes(feature: Any) -> bool:
+    """Whether a feature is a sequence of class numbers with names."""
+    return len(feature.shape or ()) == 1 and bool(
+        getattr(getattr(feature, "feature", None), "names", None)
+    )
+
+
+def _lists(
+    builder: Any, split: str, features: dict[tuple[str, ...], Any]
+) -> dict[str, pa.ChunkedArray]:
+    """Read sequences of class numbers as columns of lists."""
+    if not features:
+        return {}
+    specs = {"/".join(path): tf.io.RaggedFeature(tf.int64) for path in features}
+    parts = list(_chunks(builder, split, lambda serialized: tf.io.parse_example(serialized, specs)))
+    return {
+        path[-1]: pa.chunked_array(
+            [pa.array(part["/".join(path)].to_list(), pa.list_(pa.int64())) for part in parts]
+        )
+        for path in features
+    }
 
 
 def _columns(builder: Any, split: str, features: dict[tuple[str, ...], Any]) -> dict[str, Any]:

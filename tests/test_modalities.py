@@ -34,11 +34,11 @@ def test_every_package_has_every_modality():
 
 def test_every_package_has_every_task():
     from evaluation.tasks import TASKS
-    from inference.named_outputs import OUTPUT_NAMES
+    from inference.tasks import TASKS as PREDICTED
     from training.manifest import ANSWERS
 
     assert {one.NAME for one in TASKS} == TASK_NAMES
-    assert set(OUTPUT_NAMES) == TASK_NAMES
+    assert {one.NAME for one in PREDICTED} == TASK_NAMES
     assert set(ANSWERS) == TASK_NAMES
 
 

@@ -18,7 +18,6 @@ from pipelines.folds import NUM_FOLDS, training_folds
 from pipelines.rows import reading
 from pipelines.rows.encoder_fits import fit_text
 from pipelines.rows.encoders import CategoryMeans, TextNumbers
-from pipelines.rows.list_forms import ListForm
 from pipelines.rows.list_items import ListItems
 from pipelines.rows.packing import pack_columns
 from pipelines.rows.preprocessing import PrepareColumns, stack_columns
@@ -28,6 +27,7 @@ from pipelines.rows.text_kinds import kind_of
 from pipelines.splits import Splits, split_source
 from pipelines.tables import arrow_columns
 from pipelines.tables.cells import Cells
+from pipelines.tables.list_forms import ListForm
 from pipelines.tables.table import Table, Tables
 
 WORDS = [

@@ -68,7 +68,8 @@ def test_the_manifest_describes_the_run(run):
 
 
 def test_samples_are_test_images_with_predictions(run):
-    raw, answers, labels = run.samples
+    raw, answers, labels, thresholds = run.samples
+    assert thresholds is None
     assert [label.decode() for label in labels] == list(run.splits.labels)
     np.testing.assert_array_equal(raw, run.splits.test.numpy(slice(64)).features)
     np.testing.assert_allclose(answers.sum(1), 1, atol=1e-5)

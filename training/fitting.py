@@ -91,7 +91,7 @@ def build_compiled(app: App, splits: Splits, policy: str) -> ModelParts:
     parts.network.compile(
         optimizer,
         loss=FiniteLoss(app.make_loss(splits)),
-        **{_metrics_argument(splits): list(app.metrics)},
+        **{_metrics_argument(splits): app.make_metrics(splits)},
         steps_per_execution=steps_per_execution,
     )
     if distribution.num_replicas() > 1:

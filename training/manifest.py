@@ -59,6 +59,7 @@ AUTOMATIC_VALUES = {"schedule": "auto"}  # other fields are null
 # run.json names the modality "question" and the task "answer", with these values.
 ANSWERS: dict[TaskName, str] = {
     "classification": "classes",
+    "multilabel": "multilabel",
     "regression": "number",
     "ranking": "ranking",
 }
@@ -90,6 +91,7 @@ def read(path: Path) -> dict[str, Any]:
         raise _damaged(path, "labels that are not strings")
     if not isinstance(content["data"].get("directory"), str | None):
         raise _damaged(path, "data.directory is not a path")
+    _require_thresholds(path, content)
     _require_reading(path, content)
     _require_fold(path, content["data"].get("fold"))
     content["fields"] = with_current_names(content["fields"])
@@ -103,6 +105,16 @@ def with_automatic(app: str, fields: dict[str, Any]) -> dict[str, Any]:
     old = FORMER_DEFAULTS | {"batch_size": apps.get(app).default_batch_size}
     automatic = {name for name, value in fields.items() if old.get(name) == value}
     return fields | {name: AUTOMATIC_VALUES.get(name) for name in automatic}
+
+
+def _require_thresholds(path: Path, content: dict[str, Any]) -> None:
+    if content["answer"] != ANSWERS["multilabel"]:
+        return
+    _require(path, content, {"thresholds": list})
+    thresholds = content["thresholds"]
+    are_numbers = all(type(one) in NUMBER and 0 < one < 1 for one in thresholds)
+    if not are_numbers or len(thresholds) != len(content["labels"]):
+        raise _damaged(path, "thresholds are not one number for each label")
 
 
 def _require_reading(path: Path, content: dict[str, Any]) -> None:

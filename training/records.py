@@ -13,7 +13,7 @@ from pipelines import fingerprints
 from pipelines.batches import ordered_batches
 from pipelines.files import replace_home
 from pipelines.splits import Fold, Splits
-from training import samples
+from training import samples, thresholds
 from training.build import ModelParts
 from training.directory import is_default_directory, update_latest_link, write_manifest
 from training.distributed import strategy as distribution
@@ -59,7 +59,8 @@ def write_run(job: TrainingJob, manifest: dict[str, Any]) -> None:
     """Write samples and manifest of a run; the manifest comes last and marks it as finished."""
     if job.path is None:
         return
-    write_samples(job.splits, job.parts, job.path)
+    manifest |= thresholds.fit(job.splits, job.parts)
+    write_samples(job.splits, job.parts, job.path, manifest.get("thresholds"))
     if table := job.splits.column_table:
         write_text(job.path / COLUMNS, table.csv(job.splits.train))
     write_manifest(job.path, manifest)
@@ -67,7 +68,9 @@ def write_run(job: TrainingJob, manifest: dict[str, Any]) -> None:
         update_latest_link(job.path)
 
 
-def write_samples(splits: Splits, parts: ModelParts, path: Path) -> None:
+def write_samples(
+    splits: Splits, parts: ModelParts, path: Path, lowest: list[float] | None = None
+) -> None:
     """Write raw inputs of the test set and the predictions of the trained network."""
     examples = splits.test.select(np.arange(min(NUM_SAMPLES, len(splits.test))))
     predictions = [
@@ -79,7 +82,12 @@ def write_samples(splits: Splits, parts: ModelParts, path: Path) -> None:
     if parts.output_layer is not None:
         predictions = [parts.output_layer(output) for output in predictions]
     labels = samples.as_bytes(splits.labels) if splits.labels else None
-    stored = samples.Samples(examples.numpy().features, np.concatenate(predictions), labels)
+    stored = samples.Samples(
+        examples.numpy().features,
+        np.concatenate(predictions),
+        labels,
+        None if lowest is None else np.array(lowest, "float32"),
+    )
     samples.save(path / "samples.npz", stored)
 
 

@@ -73,6 +73,16 @@ class Run:
         return TASKS[self.manifest["answer"]]
 
     @property
+    def thresholds(self) -> Any:
+        """Probability from which an example has each class, float32 [classes], if it has several.
+
+        Raises KeyError for other tasks.
+        """
+        import numpy as np
+
+        return np.array(self.manifest["thresholds"], "float32")
+
+    @property
     def fold(self) -> "Fold | None":
         """Fold that is the test set; None without cross-validation."""
         from pipelines.splits import Fold

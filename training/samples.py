@@ -18,19 +18,23 @@ class Samples(NamedTuple):
         answers: Predictions [n, ...].
         labels: Classes in the order of the predictions' last axis, as bytes; None if there
             are none.
+        thresholds: Probability from which an example has each class, float32; None unless it
+            may have several.
 
     """
 
     raw: Features
     answers: np.ndarray
     labels: np.ndarray | None = None
+    thresholds: np.ndarray | None = None
 
 
 def save(path: Path, samples: Samples) -> None:
     """Write samples as one .npz file, atomically; texts are compressed."""
     raw = samples.raw if isinstance(samples.raw, dict) else {"": samples.raw}
     columns = {f"raw/{name}": _packed(column) for name, column in raw.items()}
-    named = {} if samples.labels is None else {"labels": samples.labels}
+    named = {"labels": samples.labels, "thresholds": samples.thresholds}
+    named = {name: array for name, array in named.items() if array is not None}
     texts = any(column.dtype.kind == "S" for column in columns.values())
     # Padding of short texts compresses well; pixels do not.
     savez = np.savez_compressed if texts else np.savez
@@ -48,6 +52,7 @@ def load(path: Path, features: Any = None) -> Samples:
         with path.open("rb") as file:
             stored = dict(np.load(file, allow_pickle=False))
         answers, labels = stored.pop("answers"), stored.pop("labels", None)
+        thresholds = stored.pop("thresholds", None)
     except OSError:
         raise
     except Exception as error:  # of archives, compression, pickles, or a memory too small
@@ -58,7 +63,7 @@ def load(path: Path, features: Any = None) -> Samples:
         name.removeprefix("raw/"): column.astype(object) if column.dtype.kind == "S" else column
         for name, column in stored.items()
     }
-    return Samples(raw.get("", raw), answers, labels)
+    return Samples(raw.get("", raw), answers, labels, thresholds)
 
 
 def _require(stored: dict[str, np.ndarray], answers: np.ndarray, features: Any) -> None:

@@ -31,7 +31,7 @@ def directions(app: App, names: str) -> dict[str, str]:
 
     Raises FieldError for an unknown name, or if the first one is no validation score.
     """
-    scores = dict.fromkeys([app.monitor.removeprefix(VALIDATION), "loss", *app.metrics])
+    scores = dict.fromkeys([app.monitor.removeprefix(VALIDATION), "loss", *app.metric_names()])
     known = [*scores, *EXPORT_METRICS]
     chosen: dict[str, str] = {}
     for given in [name.strip() for name in names.split(",")] if names else [*scores][:1]:

@@ -34,7 +34,7 @@ class Text(App):
     """
 
     modality: ClassVar[ModalityName] = "text"
-    tasks: ClassVar[tuple[TaskName, ...]] = ("classification",)
+    tasks: ClassVar[tuple[TaskName, ...]] = ("classification", "multilabel")
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     default_learning_rate: ClassVar[float] = 0.006
@@ -66,6 +66,9 @@ class Text(App):
     """Column of texts; by default text, sentence, review or a similar name, or the longest."""
     target: str = ""
     """Column of classes; by default label, intent, class or a similar name."""
+    multilabel: bool = False
+    """Whether each cell of the target lists any number of classes: a|b, a;b, "a, b" or a list of
+    JSON or Parquet. The linear part is left out."""
     group: str = ""
     """Column of groups, such as customers: all texts of one are in one split."""
     by_time: str = ""
@@ -97,7 +100,7 @@ class Text(App):
     def load_splits(
         self, data_dir: Path | None = None, inspection: "Inspection | None" = None
     ) -> "Splits":
-        """Features UTF-8 bytes of shape (), target int64 class numbers."""
+        """Features UTF-8 bytes of shape (), target int64 class numbers, or 0 and 1 per class."""
         from pipelines import embedded, sources, splits
         from pipelines.class_balance import balance_classes
         from pipelines.split_columns import SplitColumns
@@ -107,9 +110,8 @@ class Text(App):
         tables = sources.tables(
             self.data, embedded.reviews, test=self.test, data_dir=data_dir, inspection=inspection
         )
-        loaded = splits.split_source(
-            texts.source(tables, texts.Columns(self.text, self.target), inspection, split_columns)
-        )
+        columns = texts.Columns(self.text, self.target, self.multilabel)
+        loaded = splits.split_source(texts.source(tables, columns, inspection, split_columns))
         return balance_classes(loaded) if self.balance else loaded
 
     def make_preprocessing(self, splits: "Splits") -> Any:
@@ -120,7 +122,7 @@ class Text(App):
             splits.train,
             max_words=self.vocabulary,
             length=self.length,
-            grams=self.grams,
+            grams=self._grams(splits),
             max_ngrams=_max_ngrams(splits),
         )
 
@@ -140,10 +142,24 @@ class Text(App):
 
         return np.minimum(estimate_word_counts(splits.train.numpy().features), self.length)
 
-    def make_loss(self, splits: "Splits") -> Any:  # noqa: ARG002
+    def metric_names(self) -> tuple[str, ...]:
+        """Return micro F1 for several classes a text."""
+        return ("micro_f1",) if self.multilabel else super().metric_names()
+
+    def searchable_fields(self, splits: "Splits") -> set[str]:
+        """Leave out the n-grams if there is no linear part."""
+        return super().searchable_fields(splits) - ({"grams"} if splits.is_multilabel else set())
+
+    def _grams(self, splits: "Splits") -> int:
+        """Words of the longest n-gram; 0 without a linear part."""
+        return 0 if splits.is_multilabel else self.grams
+
+    def make_loss(self, splits: "Splits") -> Any:
         """Cross-entropy of logits, without label smoothing, which would raise rare classes."""
         import keras
 
+        if splits.is_multilabel:
+            return keras.losses.BinaryCrossentropy(from_logits=True)
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def make_network(self, splits: "Splits") -> Any:
@@ -156,7 +172,7 @@ class Text(App):
         words = keras.Input((None,), dtype="int32", name="words")
         ngrams = keras.Input((None,), dtype="int32", name="ngrams")
         logits = self._recurrent_logits(words, splits)
-        if self.grams:
+        if self._grams(splits):
             limit = _max_ngrams(splits)
             known = frequent_ngrams(splits.train, self.vocabulary, self.grams, limit)
             linear = NgramLogits(len(known), len(splits.labels), name=NGRAM_LOGITS)
@@ -176,7 +192,10 @@ class Text(App):
         states = layers.BidirectionalReader(self.cell, self.width)(vectors, words)
         both = keras.layers.Concatenate()([states, vectors])
         pooled = keras.layers.Dropout(self.dropout)(layers.MaskedMeanMaxPooling()(both, words))
-        return keras.layers.Dense(len(splits.labels), dtype="float32")(pooled)
+        # Rare classes begin at their own log-odds, not at one half.
+        bias = keras.initializers.Constant(_log_odds(splits) if splits.is_multilabel else 0.0)
+        output = keras.layers.Dense(len(splits.labels), bias_initializer=bias, dtype="float32")
+        return output(pooled)
 
     def peak_fraction(self, steps: int) -> float:
         """Return the factor of every app, divided by the square root of the steps in long runs.
@@ -193,7 +212,7 @@ class Text(App):
 
     def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
         """Solve the linear part on the training texts, then train the recurrent one."""
-        if self.grams:
+        if self._grams(fit_data.splits):
             from pipelines.batches import ordered_batches
 
             train = fit_data.splits.train
@@ -201,6 +220,15 @@ class Text(App):
             pairs = ((features["ngrams"], target) for features, target in batches)
             model.get_layer(NGRAM_LOGITS).solve(pairs, train.split_hashes() / 2.0**64)
         super().fit(model, fit_data, **options)
+
+
+def _log_odds(splits: "Splits") -> Any:
+    """Return the log-odds of each class among the training texts, float32 [classes]."""
+    import numpy as np
+
+    targets = splits.train.targets
+    share = (targets.sum(0, dtype="float64") + 0.5) / (len(targets) + 1.0)
+    return np.log(share / (1 - share)).astype("float32")
 
 
 def _max_ngrams(splits: "Splits") -> int:

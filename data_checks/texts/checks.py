@@ -162,7 +162,7 @@ def leakage(data: CheckedData) -> Iterator[Finding]:
         "last word": np.array([text[-1] for text in words], object),
     }
     for column, score in target_leakage.leaking_columns(
-        columns, data.targets[sample], classes=True
+        columns, data.target_numbers[sample], classes=True
     ):
         yield Finding(
             "class leakage",
@@ -190,7 +190,8 @@ def _leaking_words(data: CheckedData, texts: np.ndarray, target: np.ndarray) -> 
     except ValueError:
         return  # No text has a word.
     labels = data.splits.labels
-    classes = np.eye(len(labels), dtype="float32")[target]
+    one_hot = target if target.ndim > 1 else np.eye(len(labels))[target]
+    classes = one_hot.astype("float32")
     # F1 of predicting class k for the texts that contain word j, [words, classes].
     true_positives = contains.T @ classes
     f1 = 2 * true_positives / (np.asarray(contains.sum(0)).T + classes.sum(0) + 1e-9)

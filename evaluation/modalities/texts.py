@@ -6,8 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from apps.app import ModalityName
+from evaluation.modalities import multilabel_texts
 from evaluation.modalities.baselines import majority
-from evaluation.tasks.classification import Predictions, of_test_set
+from evaluation.tasks.classification import of_test_set
 from pipelines.examples import Examples
 from pipelines.splits import Splits
 from pipelines.texts.preprocessing import MAX_WORDS, split_words
@@ -23,8 +24,10 @@ MAX_LINE_WIDTH = 120  # characters of a line in a figure
 LOGISTIC_C = 10.0  # inverse regularization, as in scikit-learn
 
 
-def baselines(splits: Splits) -> dict[str, Predictions]:
+def baselines(splits: Splits) -> dict[str, Any]:
     """Predict by class frequencies, and by logistic regression on TF-IDF of words and pairs."""
+    if splits.is_multilabel:
+        return multilabel_texts.baselines(splits)
     num_classes, target = len(splits.labels), splits.test.targets
     probabilities = {
         "majority": majority(splits.train.targets, num_classes, len(target)),
@@ -35,30 +38,34 @@ def baselines(splits: Splits) -> dict[str, Predictions]:
 
 def tf_idf(train: Examples, test: Examples, num_classes: int) -> np.ndarray:
     """Predict probabilities [n, classes] by scikit-learn, from the words that our models read."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    model = make_pipeline(
-        TfidfVectorizer(
-            lowercase=False, token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True,
-            dtype=np.float32,
-        ),
-        LogisticRegression(C=LOGISTIC_C, solver="liblinear" if num_classes == 2 else "lbfgs"),
-    )  # fmt: skip
+    solver = "liblinear" if num_classes == 2 else "lbfgs"
+    model = make_pipeline(tf_idf_vectorizer(), LogisticRegression(C=LOGISTIC_C, solver=solver))
     probabilities = np.zeros((len(test), num_classes))
     known = np.unique(train.targets)
     if len(known) < 2:
         probabilities[:, known] = 1.0
         return probabilities
     weights = {"logisticregression__sample_weight": train.relative_weights}
-    model.fit(_join_words(train), train.targets, **weights)
+    model.fit(join_words(train), train.targets, **weights)
     # A class without training examples has no column.
-    probabilities[:, known] = model.predict_proba(_join_words(test))
+    probabilities[:, known] = model.predict_proba(join_words(test))
     return probabilities
 
 
-def _join_words(examples: Examples) -> list[str]:
+def tf_idf_vectorizer() -> Any:
+    """Return scikit-learn's TF-IDF of words and pairs, for texts of `join_words`."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(
+        lowercase=False, token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True,
+        dtype=np.float32,
+    )  # fmt: skip
+
+
+def join_words(examples: Examples) -> list[str]:
     """Join the words of each text with single spaces; a text without words becomes `_`."""
     texts: list[str] = []
     for start in range(0, len(examples), TEXTS_PER_BATCH):
@@ -70,15 +77,12 @@ def _join_words(examples: Examples) -> list[str]:
     return texts
 
 
-def figures(run: Run, predictions: Predictions) -> dict[str, Any]:
+def figures(run: Run, predictions: Any) -> dict[str, Any]:
     """Draw the effects of words in the worst mistakes and in some right predictions."""
-    rows = np.arange(len(predictions.target))
-    true = predictions.probabilities[rows, predictions.target]
-    right = predictions.predicted == predictions.target
-    worst = np.flatnonzero(~right)
-    worst = worst[np.argsort(true[worst], kind="stable")][:NUM_SHOWN_TEXTS]
-    first_right = np.flatnonzero(right)[:NUM_SHOWN_TEXTS]
-    title = f"the {len(worst)} worst of {int((~right).sum())} mistakes in {len(rows)} test texts"
+    mistakes = predictions.mistakes()
+    worst, first_right = mistakes[:NUM_SHOWN_TEXTS], predictions.right_rows()[:NUM_SHOWN_TEXTS]
+    count = len(predictions.target)
+    title = f"the {len(worst)} worst of {len(mistakes)} mistakes in {count} test texts"
     return {
         "worst.png": _draw_word_effects(run, predictions, worst, title),
         "words.png": _draw_word_effects(
@@ -87,7 +91,7 @@ def figures(run: Run, predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def _draw_word_effects(run: Run, predictions: Predictions, rows: np.ndarray, title: str) -> Any:
+def _draw_word_effects(run: Run, predictions: Any, rows: np.ndarray, title: str) -> Any:
     """Draw texts with each word coloured by its effect on the predicted class."""
     from evaluation.fonts import fonts
     from evaluation.style import pyplot
@@ -97,7 +101,8 @@ def _draw_word_effects(run: Run, predictions: Predictions, rows: np.ndarray, tit
     figure = pyplot.figure(figsize=(0.065 * MAX_LINE_WIDTH, 0.2 * height))
     axis = figure.add_axes((0, 0, 1, 1), xlim=(0, MAX_LINE_WIDTH), ylim=(height, 0))
     axis.axis("off")
-    legend = "blue words raise the probability of the predicted class, red words lower it"
+    explained = predictions.explained
+    legend = f"blue words raise the probability of {explained}, red words lower it"
     axis.text(0, 1.5, f"{title}\n{legend}", fontsize=9, parse_math=False)
     position = 3.5
     for heading, lines in blocks:
@@ -112,18 +117,13 @@ def _draw_word_effects(run: Run, predictions: Predictions, rows: np.ndarray, tit
 
 
 def _describe_text(
-    run: Run, predictions: Predictions, row: int
+    run: Run, predictions: Any, row: int
 ) -> tuple[str, list[list[tuple[str, float]]]]:
     """Return the heading and the lines of (piece, effect from -1 to 1) of one test text."""
-    labels = run.splits.labels
-    predicted, true = predictions.predicted[row], predictions.target[row]
+    heading = predictions.describe(row, run.splits.labels)
     text = run.splits.test.numpy([row]).features[0].decode("utf-8", "replace")
-    words, effects = word_effects(run.model, text, predicted)
+    words, effects = word_effects(run.model, text, predictions.explained_class(row))
     scale = max(float(np.abs(effects).max(initial=0.0)), 1e-6)
-    heading = (
-        f"predicted {labels[predicted]} ({predictions.probabilities[row, predicted]:.0%}), "
-        f"is {labels[true]}"
-    )
     return heading, _break_into_lines(
         _cut_to_passage(list(zip(words, effects / scale, strict=True)))
     )

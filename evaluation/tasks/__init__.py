@@ -6,7 +6,7 @@ import numpy as np
 
 from apps.app import TaskName
 from evaluation.intervals import Interval, Resamples
-from evaluation.tasks import classification, ranking, regression
+from evaluation.tasks import classification, multilabel, ranking, regression
 from pipelines.splits import Splits
 from training.run import Run
 
@@ -45,7 +45,7 @@ class Task(Protocol[Predictions]):
         """Draw Matplotlib figures, by file name; `target` names the predicted column."""
 
 
-TASKS: tuple[Task[Any], ...] = (classification, regression, ranking)
+TASKS: tuple[Task[Any], ...] = (classification, multilabel, regression, ranking)
 
 
 def task_of(run: Run) -> Task[Any]:

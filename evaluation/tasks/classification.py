@@ -48,6 +48,31 @@ class Predictions(NamedTuple):
         """The most probable class of each example."""
         return self.probabilities.argmax(1)
 
+    def mistakes(self) -> np.ndarray:
+        """Return the wrongly predicted examples, the most confident mistake first."""
+        wrong = np.flatnonzero(self.predicted != self.target)
+        true = self.probabilities[wrong, self.target[wrong]]
+        return wrong[np.argsort(true, kind="stable")]
+
+    def right_rows(self) -> np.ndarray:
+        """Return the rightly predicted examples."""
+        return np.flatnonzero(self.predicted == self.target)
+
+    @property
+    def explained(self) -> str:
+        """The class of `explained_class`, in words."""
+        return "the predicted class"
+
+    def explained_class(self, row: int) -> int:
+        """Return the class for which a figure explains the prediction of an example."""
+        return int(self.predicted[row])
+
+    def describe(self, row: int, labels: tuple[str, ...]) -> str:
+        """Return the predicted and the true class of an example."""
+        predicted = self.predicted[row]
+        share = self.probabilities[row, predicted]
+        return f"predicted {labels[predicted]} ({share:.0%}), is {labels[self.target[row]]}"
+
 
 def predict_test_set(run: Run) -> Predictions:
     """Predict the run's test examples."""
@@ -136,13 +161,13 @@ def _class_totals(
 def _of_class_totals(predictions: Predictions, totals: list[np.ndarray]) -> dict[str, float]:
     """Return the metrics of the totals of right, true and predicted examples of each class."""
     right, true, _ = totals
-    found = {"macro_f1": _macro_f1(*totals)}
+    found = {"macro_f1": macro_f1(*totals)}
     if predictions.balance:
         found[BALANCED] = float(np.mean(right[true > 0] / true[true > 0]))
     return found
 
 
-def _macro_f1(right: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> float:
+def macro_f1(right: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> float:
     """Compute the mean F1 of all classes that occur, from the counts of each class."""
     total = true + predicted
     occurs = total > 0

@@ -11,7 +11,6 @@ from scipy import sparse
 from pipelines.examples import Examples
 from pipelines.rows.column_kinds import MIN_CATEGORY_EXAMPLES
 from pipelines.rows.encoders import CategoryMeans, ColumnEncoder, FoldTables, TextNumbers
-from pipelines.rows.list_forms import ListForm, count_items
 from pipelines.rows.list_items import ListItems
 from pipelines.rows.out_of_fold import (
     category_means,
@@ -21,6 +20,7 @@ from pipelines.rows.out_of_fold import (
     training_rows,
 )
 from pipelines.rows.text_hashing import MAX_CHARACTERS, NUM_BUCKETS, bucket_rows
+from pipelines.tables.list_forms import ListForm, count_items
 
 MIN_CATEGORIES = 24  # fewer have an input of their own in every model
 MIN_CATEGORY_ROWS = 2  # training examples of a category with a mean of its own

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from pipelines.rows.encoders import ColumnEncoder, Numbering
-from pipelines.rows.list_forms import BRACKETS, SURROUNDINGS, ListForm
+from pipelines.tables.list_forms import BRACKETS, SURROUNDINGS, ListForm
 
 
 @keras.saving.register_keras_serializable("athanor")

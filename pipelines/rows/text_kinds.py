@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from pipelines.rows.list_forms import are_lists
 from pipelines.tables import cells as raw
 from pipelines.tables.cells import AnyCells
 from pipelines.tables.format_inference import InferredFormat
+from pipelines.tables.list_forms import are_lists
 from pipelines.tables.missing import is_missing
 from pipelines.tables.table import Table
 

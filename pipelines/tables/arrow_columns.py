@@ -36,6 +36,11 @@ def tables_of(data: pa.Table, name: str) -> Tables:
         for column, array in zip(names, data.columns, strict=True)
         if (converted := _converted(array)) is not None
     }
+    lists = {
+        column: array
+        for column, array in zip(names, data.columns, strict=True)
+        if column in columns and (types.is_list(array.type) or types.is_large_list(array.type))
+    }
     notes += [
         f"column {column!r} of {field.type} is left out"
         for column, field in zip(names, data.schema, strict=True)
@@ -46,7 +51,8 @@ def tables_of(data: pa.Table, name: str) -> Tables:
             f"Received {name!r}, whose columns are {', '.join(notes)}; expected numbers, texts, "
             "times or booleans."
         )
-    return Tables(Table(columns, name=name), notes=tuple(f"{name}: {note}" for note in notes))
+    table = Table(columns, name=name, lists=lists)
+    return Tables(table, notes=tuple(f"{name}: {note}" for note in notes))
 
 
 def names_of(schema: pa.Schema) -> list[str]:

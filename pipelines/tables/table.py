@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from pipelines.tables.cells import AnyCells
 
@@ -57,6 +58,7 @@ class Table:
         separator: the separator of cells in the file.
         files: the names of several files.
         file_of_row: the position in `files` of the file of each row.
+        lists: the columns whose cells are lists in the file, as such.
 
     """
 
@@ -68,6 +70,7 @@ class Table:
     separator: str = ","
     files: tuple[str, ...] = ()
     file_of_row: np.ndarray | None = None
+    lists: Mapping[str, pa.ChunkedArray] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -77,7 +80,10 @@ class Table:
         columns = {name: column[rows] for name, column in self.columns.items()}
         lines = None if self.lines is None else self.lines[rows]
         files = None if self.file_of_row is None else self.file_of_row[rows]
-        return dataclasses.replace(self, columns=columns, lines=lines, file_of_row=files)
+        lists = {name: column.take(pa.array(rows)) for name, column in self.lists.items()}
+        return dataclasses.replace(
+            self, columns=columns, lines=lines, file_of_row=files, lists=lists
+        )
 
     def without(self, names: Collection[str]) -> "Table":
         """Return the table without some columns."""

@@ -7,26 +7,28 @@ import numpy as np
 
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.inspection import Inspection, origins_of
-from pipelines.labels import Labels, find_labels
 from pipelines.split_columns import NO_SPLIT_COLUMNS, SplitColumns, SplitReader
 from pipelines.splits import Source
 from pipelines.tables.cells import AnyCells, distinct_of, num_bytes
 from pipelines.tables.missing import TEXT_WORDS, is_missing
 from pipelines.tables.table import Table, Tables, listed
+from pipelines.texts.classes import Classes, class_lists, single_classes
 from pipelines.texts.phrases import find_containing_texts
 
 # Default column names, tried in this order.
 TEXTS = ("text", "sentence", "review", "comment", "message", "content", "body", "question", "title")
 TARGETS = ("label", "label-coarse", "intent", "target", "class", "category", "sentiment", "labels")
-UNKNOWN = -1
-MAX_CLASSES = 1000
 
 
 class Columns(NamedTuple):
-    """Names of the text and the class column; "" for the default."""
+    """Names of the text and the class column, "" for the default.
+
+    With `multilabel` each cell of the class column lists any number of classes.
+    """
 
     text: str = ""
     target: str = ""
+    multilabel: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +44,10 @@ def source(
     inspection: Inspection | None = None,
     split_columns: SplitColumns = NO_SPLIT_COLUMNS,
 ) -> Source:
-    """Turn tables into examples of texts and class numbers.
+    """Turn tables into examples of texts and class numbers, or 0 and 1 for each class.
 
-    Rows without a class are left out and counted in the notes. If the test split has no classes, as
+    A TFDS feature that lists classes is multilabel without being requested. Rows without a known
+    class are left out and counted in the notes. If the test split has no classes, as
     in GLUE, the validation split becomes the test split, and a part of train becomes validation.
     Raises DataError if there is no such column, or if it holds no classes.
     """
@@ -54,12 +57,13 @@ def source(
     target = _target_column(tables.train.without(unnamed), columns, text)
     split_reader = SplitReader.of(split_columns, tables.train)
     parts = tables.each(lambda table: _part(table, text, target))
-    labels = _labels(tables.train, target, [part for part in parts if part is not None])
-    count = len(labels.names)
+    are_listed = columns.multilabel or target not in tables.train.columns
+    classes = (class_lists if are_listed else single_classes)(tables, target)
+    count = len(classes.names)
     notes = [*tables.notes, f"text in column {text!r}, {count} classes in {target!r}"]
-    notes += labels.notes
+    notes += classes.notes
     train, valid, test = (
-        None if part is None else _examples(part, labels, name, notes, split_reader, inspection)
+        None if part is None else _examples(part, classes, name, notes, split_reader, inspection)
         for name, part in zip(("train", "validation", "test"), parts, strict=True)
     )
     if train is None:
@@ -72,7 +76,7 @@ def source(
         valid, test = None, valid
         notes.append("the test split has no classes; " + _stand_in(test))
     reading, scheme = Reading(text), split_reader.scheme
-    return Source(train, valid, test, labels.names, tuple(notes), reading, scheme)
+    return Source(train, valid, test, classes.names, tuple(notes), reading, scheme)
 
 
 def text_column(table: Table, columns: Columns) -> str:
@@ -94,7 +98,7 @@ def text_column(table: Table, columns: Columns) -> str:
 
 
 def _target_column(table: Table, columns: Columns, text: str) -> str:
-    others = [name for name in table.columns if name != text]
+    others = [name for name in {**table.columns, **table.lists} if name != text]
     named = _find_column(others, columns.target, TARGETS, "--target")
     if named:
         return named
@@ -120,23 +124,19 @@ def _find_column(
 
 class _Part(NamedTuple):
     texts: np.ndarray
-    classes: AnyCells
     empty: np.ndarray
     table: Table
 
 
 def _part(table: Table, text: str, target: str) -> _Part:
     for name in (text, target):
-        if name not in table.columns:
+        if name not in table.columns and name not in table.lists:
             raise DataError(
                 f"Received a split with the columns {listed(table.columns)}; expected the "
                 f"column {name!r}, as in train."
             )
-    classes = table.columns[target]
-    if classes.dtype.kind in "iu":
-        classes = np.where(classes == UNKNOWN, np.nan, classes)
     texts = table.columns[text]
-    return _Part(np.asarray(texts), classes, empty_of(texts), table)
+    return _Part(np.asarray(texts), empty_of(texts), table)
 
 
 def empty_of(column: AnyCells) -> np.ndarray:
@@ -146,47 +146,26 @@ def empty_of(column: AnyCells) -> np.ndarray:
     )
 
 
-def _labels(table: Table, target: str, parts: list[_Part]) -> Labels:
-    """Find the classes; those of a file are sorted, by value if all are numbers."""
-    if target in table.labels:
-        return Labels.of(table.labels[target])
-    labels = find_labels(part.classes for part in parts)
-    if not 2 <= len(labels.names) <= MAX_CLASSES:
-        raise DataError(
-            f"Received {len(labels.names)} different values in the column {target!r}; expected 2 "
-            f"to {MAX_CLASSES} classes. Name another column with --target."
-        )
-    rows = sum(int((labels.numbers(part.classes) != UNKNOWN).sum()) for part in parts)
-    if len(labels.names) > max(2, rows / 2):  # these are ids or titles
-        raise DataError(
-            f"Received {len(labels.names)} classes of {rows} rows in the column {target!r}, such "
-            f"as {labels.names[0]!r}; expected two rows of each or more. Name another column with "
-            "--target."
-        )
-    return labels
-
-
 def _examples(
     part: _Part,
-    labels: Labels,
+    classes: Classes,
     name: str,
     notes: list[str],
     split_reader: SplitReader,
     inspection: Inspection | None,
 ) -> Examples | None:
     """Return the rows with a text and a class; None if there are none."""
-    numbers = labels.numbers(part.classes)
-    usable = np.flatnonzero((numbers != UNKNOWN) & ~part.empty)
-    num_unlabelled = int((numbers == UNKNOWN).sum())
+    targets, known = classes.targets(part.table)
+    usable = np.flatnonzero(known & ~part.empty)
+    num_unlabelled = int((~known).sum())
     if len(usable) and num_unlabelled:
-        words = labels.missing_words_note()
-        notes.append(f"{num_unlabelled} rows of {name} without a class left out{words}")
+        notes.append(f"{num_unlabelled} rows of {name} {classes.unknown} left out{classes.missing}")
     if not len(usable):
         return None
-    if empty := int((part.empty & (numbers != UNKNOWN)).sum()):
+    if empty := int((part.empty & known).sum()):
         notes.append(f"{empty} rows of {name} without a text left out")
     origins = origins_of(inspection, part.table, usable)
-    examples = Examples.of(part.texts[usable], numbers[usable], origins)
+    examples = Examples.of(part.texts[usable], targets[usable], origins)
     return split_reader.read(examples, part.table, usable)
 
 

@@ -11,11 +11,12 @@ const MODALITIES = {
 };
 const METRICS = {
   accuracy: "Accuracy",
+  micro_f1: "Micro F1",
   rmse: "Root mean squared error",
   mae: "Mean absolute error",
 };
 const REFRESH_MILLISECONDS = 30_000; // between two checks for new versions
-const FRACTIONS = ["accuracy", "macro_f1"]; // metrics that are shown in per cent
+const FRACTIONS = ["accuracy", "micro_f1", "macro_f1"]; // metrics that are shown in per cent
 const $ = (id) => document.getElementById(id);
 
 /** The interface of the page for the script of a modality. */

@@ -1,4 +1,4 @@
-/** Shows predictions: classes with probabilities, or a number; and bars for both. */
+/** Shows predictions: one class or several with probabilities, or a number; and bars for both. */
 
 import { fillIn, h, number, percent, signed } from "./dom.js";
 
@@ -9,7 +9,15 @@ const MAX_LISTED_CLASSES = 10;
  * that of a class that the user selects.
  */
 export function showPrediction(view, row, choose) {
-  if (view.about.answer === "classes") return showClasses(view, row.probabilities, choose);
+  if (view.about.answer === "classes") {
+    const best = row.probabilities.indexOf(Math.max(...row.probabilities));
+    const name = view.about.labels[best];
+    const share = percent(row.probabilities[best]);
+    showBars(view, row.probabilities, [best], choose, [name, h("span", {}, share)]);
+    view.announce(`${name}, ${share}`);
+    return best;
+  }
+  if (view.about.answer === "multilabel") return showSeveral(view, row, choose);
   const target = view.about.target ?? { name: "value", unit: "" };
   const value = number(row.value);
   fillIn(
@@ -21,43 +29,60 @@ export function showPrediction(view, row, choose) {
   return 0;
 }
 
-/** Show bars of probabilities; return the index of the largest. */
-function showClasses(view, probabilities, choose) {
-  const { labels } = view.about;
-  const order = probabilities.map((_, k) => k).sort((a, b) => probabilities[b] - probabilities[a]);
+/** Show the chosen classes of a row; return the index of the most probable class. */
+function showSeveral(view, { probabilities, selected }, choose) {
+  const order = descending(probabilities);
+  const chosen = order.filter((k) => selected[k]);
+  const names = chosen.map((k) => view.about.labels[k]).join(", ") || "no class";
+  showBars(view, probabilities, chosen, choose, [names]);
+  view.announce(names);
+  return order[0];
+}
+
+/** The indices of numbers, that of the largest number first. */
+const descending = (numbers) => numbers.map((_, k) => k).sort((a, b) => numbers[b] - numbers[a]);
+
+/** Show bars of probabilities; those of the `chosen` classes stand out, the most probable is explained. */
+function showBars(view, probabilities, chosen, choose, headline) {
+  const { labels, thresholds } = view.about;
+  const order = descending(probabilities);
   const [best] = order;
   const focused = document.activeElement?.dataset?.label;
   // If all classes fit, they keep their order: bars that move are hard to follow.
-  const shown = order.slice(0, MAX_LISTED_CLASSES);
+  const shown = order.filter((k, rank) => rank < MAX_LISTED_CLASSES || chosen.includes(k));
   if (order.length <= MAX_LISTED_CLASSES) shown.sort((a, b) => a - b);
-  const bars = shown.map((k) => bar(labels[k], probabilities[k], k === best, () => pick(k)));
+  const bars = shown.map((k) =>
+    bar(labels[k], probabilities[k], chosen.includes(k), () => pick(k), thresholds?.[k]));
   const pick = (k) => {
     shown.forEach((one, position) => bars[position].setAttribute("aria-pressed", String(one === k)));
     choose(k);
   };
   shown.forEach((one, position) => bars[position].setAttribute("aria-pressed", String(one === best)));
   const others = order.length - shown.length;
-  const rest = order.slice(MAX_LISTED_CLASSES).reduce((sum, k) => sum + probabilities[k], 0);
+  const rest = 1 - shown.reduce((sum, k) => sum + probabilities[k], 0);
+  const total = thresholds ? "below their thresholds" : `${percent(Math.max(0, rest))} in total`;
   fillIn(
     view.prediction,
-    h("p", { class: "headline" }, labels[best], h("span", {}, percent(probabilities[best]))),
+    h("p", { class: thresholds ? "headline small-headline" : "headline" }, headline),
     h("div", { class: "bars", role: "group", "aria-label": "Probabilities; select a class for its explanation" },
       bars),
-    others > 0 && h("p", { class: "soft small" }, `${others} other classes: ${percent(rest)} in total`),
+    others > 0 && h("p", { class: "soft small" }, `${others} other classes: ${total}`),
+    thresholds && h("p", { class: "soft small" }, "A class is chosen if its bar reaches its mark."),
   );
   // Keep the keyboard focus when the prediction changes.
   bars.find((one) => one.dataset.label === focused)?.focus();
-  view.announce(`${labels[best]}, ${percent(probabilities[best])}`);
-  return best;
 }
 
-function bar(label, probability, best, click) {
-  const track = h("span", { class: "track" }, fill(probability));
+/** A bar of a class, with a mark at the threshold from which the class is chosen, if it has one. */
+function bar(label, probability, isChosen, click, threshold) {
+  const mark = threshold === undefined ? null : h("span", { class: "mark" });
+  if (mark) mark.style.insetInlineStart = `${100 * threshold}%`;
+  const track = h("span", { class: "track" }, fill(probability), mark);
   const name = h("span", { class: "label", title: label }, label);
   const value = h("span", { class: "value" }, percent(probability));
   return h(
     "button",
-    { type: "button", class: best ? "bar best" : "bar", "data-label": label, click },
+    { type: "button", class: isChosen ? "bar best" : "bar", "data-label": label, click },
     name, track, value,
   );
 }

@@ -24,7 +24,7 @@ class ListForm(NamedTuple):
     def of(cls, texts: Iterable[bytes]) -> "ListForm":
         """Return the form of most of the texts."""
         texts = [text.strip() for text in texts if text.strip()]
-        bracketed = sum(text.startswith(b"[") and text.endswith(b"]") for text in texts)
+        bracketed = sum(map(is_bracketed, texts))
         if 2 * bracketed > len(texts):
             return cls(",", True)
         counts = {one: sum(one in text for text in texts) for one in SEPARATORS}
@@ -36,6 +36,11 @@ class ListForm(NamedTuple):
             text = re.sub(BRACKETS.encode(), b"", text)
         items = text.split(self.separator.encode())
         return [item for one in items if (item := re.sub(SURROUNDINGS.encode(), b"", one))]
+
+
+def is_bracketed(text: bytes) -> bool:
+    """Whether a text without blanks around it is in brackets."""
+    return text.startswith(b"[") and text.endswith(b"]")
 
 
 def count_items(texts: Iterable[bytes], form: ListForm) -> Counter[bytes]:
