@@ -17,6 +17,7 @@ if typing.TYPE_CHECKING:
     from pipelines.splits import Splits
 
 ModalityName = Literal["image", "row", "text", "ids"]
+TABLE_KINDS = ("parquet", "feather", "jsonl", "xlsx", "tsv", "csv")  # of addresses
 TaskName = Literal["classification", "multilabel", "regression", "ranking"]
 
 # Runs shorter than this many steps get a proportionally lower peak learning rate.
@@ -37,16 +38,7 @@ class App(abc.ABC):
     monitor: ClassVar[str]
     space: ClassVar[dict[str, tuple | Range]]
     compute_dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
-    address_kinds: ClassVar[tuple[str, ...]] = (
-        "embedded",
-        "tfds",
-        "parquet",
-        "feather",
-        "jsonl",
-        "xlsx",
-        "tsv",
-        "csv",
-    )
+    address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", *TABLE_KINDS)
     column_fields: ClassVar[tuple[str, ...]] = ()  # fields that name table columns
     default_learning_rate: ClassVar[float] = 0.2  # of the default optimizer
     default_batch_size: ClassVar[int] = 96
@@ -153,6 +145,14 @@ class App(abc.ABC):
 
             return [MicroF1()]
         return list(self.metrics)
+
+    def prepare_once(self, splits: "Splits", preprocessing: Any) -> Any:  # noqa: ARG002
+        """Return training and validation examples that need less preprocessing, in memory.
+
+        With them comes what is still to be applied to their batches: (layer or function, train,
+        valid). None if nothing is prepared before training.
+        """
+        return None
 
     def sequence_lengths(self, splits: "Splits") -> Any:  # noqa: ARG002
         """Return the length of each training example, to batch similar ones; None if equal."""

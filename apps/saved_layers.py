@@ -7,6 +7,7 @@ from apps.recommender import dot_product
 from apps.regression import ensemble_layers, kernel_layer, shrinkage
 from apps.regression import layers as regression_layers
 from apps.text import layers as text_layers
+from apps.text import ngram_layers
 from pipelines.ids import preprocessing as ids
 from pipelines.images import preprocessing as images
 from pipelines.rows import encoders, list_items
@@ -17,6 +18,7 @@ MODULES: tuple[ModuleType, ...] = (
     networks,
     dot_product,
     text_layers,
+    ngram_layers,
     ensemble_layers,
     kernel_layer,
     regression_layers,

@@ -60,7 +60,7 @@ CASES = {
         data=images(path / "i.npz"), model="mlp", epochs=4, augment=0.0, **more
     ),
     "text": lambda path, **more: Text(
-        data=texts(path / "t.csv"), width=8, vocabulary=100, grams=0, epochs=6, **more
+        data=texts(path / "t.csv"), width=8, vocabulary=100, model="cnn", epochs=6, **more
     ),
 }
 

@@ -74,7 +74,7 @@ def test_other_behaviour_is_that_of_the_keras_optimizer(name):
 
 def test_second_moments_of_embeddings_are_squares_of_sums():
     """Compares the second moments after one step with the squared gradient of a dense table."""
-    app = apps.Text(width=8, vocabulary=200, grams=0, dropout=0.0, word_dropout=0.0)
+    app = apps.Text(width=8, vocabulary=200, model="rnn", dropout=0.0, word_dropout=0.0)
     splits = app.load_splits()
     parts = build_compiled(app, splits, "float32")
     network = parts.network

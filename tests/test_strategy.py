@@ -46,7 +46,7 @@ from training.distributed.equivalence import compare_devices
 TINY = {
     "regression": {"model": "mlp"},
     "finetune": {"weights": "none", "head_epochs": 1},
-    "text": {"grams": 0},
+    "text": {"model": "rnn"},
 }
 # Gradients of mere rounding make whole steps where pixels that are always black are normalised,
 # and the usual solver of recommender makes no steps.

@@ -9,10 +9,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import sparse
+from sklearn.svm import LinearSVC
 
 from apps import Text
-from apps.text import ngram_logits
-from apps.text.layers import BidirectionalReader, MaskedMeanMaxPooling, NgramLogits
+from apps.text import blending, ngram_weights
+from apps.text.layers import BidirectionalReader, MaskedMeanMaxPooling
+from apps.text.ngram_layers import NgramLogits
 from evaluation.modalities import texts as judged
 from inference.inputs import UnreadableError
 from inference.predict import predict
@@ -21,14 +24,11 @@ from pipelines.batches import shuffled_batches
 from pipelines.examples import DataError, Examples
 from pipelines.splits import Fold, split_fold, split_source
 from pipelines.tables.table import Table, Tables
-from pipelines.texts.preprocessing import (
-    TextVectorizer,
-    estimate_word_counts,
-    frequent_words,
-    hash_ngrams,
-    split_words,
-)
+from pipelines.texts import ngrams
+from pipelines.texts.ngrams import NgramKinds
+from pipelines.texts.preprocessing import TextVectorizer, decode_words
 from pipelines.texts.reading import Columns, source
+from pipelines.texts.words import estimate_word_counts, frequent_words, split_words
 
 ODD = [
     "",
@@ -96,7 +96,7 @@ def test_invalid_utf8_bytes_are_words():
 
 
 def test_words_keep_head_and_tail_and_number_the_unknown():
-    layer = TextVectorizer([*"abcdefghij"], 6, 0, 0)
+    layer = TextVectorizer([*"abcdefghij"], 6, 0, [])
     found = layer(tf.constant(["a b c d e f g h i j", "a zz", ""]))["words"].numpy()
     letters = {letter: number for number, letter in enumerate("abcdefghij", 2)}
     np.testing.assert_array_equal(found[0], [letters[one] for one in "abghij"])
@@ -114,33 +114,41 @@ def test_a_batch_of_empty_texts_has_one_time_step():
     assert not found["ngrams"].numpy().any()
 
 
+def numbers_of(layer, text):
+    return set(layer(tf.constant([text]))["ngrams"].numpy()[0]) - {0}
+
+
 def test_ngrams_are_distinct_and_depend_on_word_order():
-    layer = with_ngrams("a b a", "a b a")
-    one, other, twice = (
-        set(layer(tf.constant([text]))["ngrams"].numpy()[0]) - {0}
-        for text in ("a b", "b a", "a b a b a")
-    )
-    # a, b, a b, a at the beginning, a as the first, b as the second; a, b, b a.
-    assert (len(one), len(other)) == (6, 3)
+    layer = with_ngrams(*["aa bb aa " * 100] * 2)  # too long for n-grams of characters
+    assert len(layer.num_ngrams) == 1
+    one, other, twice = (numbers_of(layer, text) for text in ("aa bb", "bb aa", "aa bb aa"))
+    # aa, bb, aa bb, aa at the beginning; aa, bb, bb aa.
+    assert (len(one), len(other)) == (4, 3)
     assert len(one & other) == 2
-    assert one | other < twice
-    assert len(twice) == 8  # and a as the third
-    assert np.count_nonzero(layer(tf.constant(["a b a b a b"]))["ngrams"]) == 8
+    assert one | other == twice
+    found = layer(tf.constant(["aa bb aa bb aa bb"]))["ngrams"]
+    assert np.count_nonzero(found) == 5
 
 
 def test_ngrams_of_a_single_text_are_unknown():
-    assert with_ngrams("a b", "b c", "c").num_ngrams == 2
-    assert with_ngrams("a", "a", grams=0).num_ngrams == 0
+    assert with_ngrams("a b", "b c", "c").num_ngrams[0] == 2
+    assert with_ngrams("a", "a", grams=0).num_ngrams == []
 
 
-def test_words_of_one_stem_share_a_prefix():
+def test_short_texts_have_ngrams_of_characters():
     layer = with_ngrams("walked", "walking", grams=1)
-    known = [
-        set(layer(tf.constant([text]))["ngrams"].numpy()[0]) - {0} for text in ("walks", "wal")
-    ]
-    assert (layer.num_ngrams, *map(len, known)) == (1, 1, 0)
+    # No word is known, but parts of two to four characters of " walk".
+    assert layer.num_ngrams == [0, 4 + 3 + 2]
+    assert (len(numbers_of(layer, "walks")), len(numbers_of(layer, "wal"))) == (9, 6)
     accented = with_ngrams("éèêëa", "éèêëb", grams=1)
-    assert accented.num_ngrams == 1
+    assert accented.num_ngrams == [0, 9]
+
+
+def test_ngrams_of_words_and_of_characters_differ():
+    words, characters = (
+        hashes.numpy()[0] for hashes in NgramKinds(3, characters=True).hashes(split_words(["a b"]))
+    )
+    assert not set(words[words != 0]) & set(characters)
 
 
 def test_ngrams_do_not_depend_on_other_texts_of_the_batch():
@@ -151,14 +159,44 @@ def test_ngrams_do_not_depend_on_other_texts_of_the_batch():
 
 
 def test_different_ngrams_have_different_hashes():
-    numbers = tf.ragged.constant([list(range(2, 3000))], dtype=tf.int32)
-    hashes = hash_ngrams(numbers, 3).numpy()[0]
+    words = split_words(tf.constant([" ".join(map(str, range(2998)))]))
+    hashes = ngrams.hash_word_ngrams(words, 3).numpy()[0]
     at_the_beginning = 2
     assert len(np.unique(hashes[hashes != 0])) == 2998 + 2997 + 2996 + at_the_beginning
 
 
+def test_the_ngrams_of_training_are_those_of_the_graph(monkeypatch):
+    some = [f"text {k % 7} of {k % 5} things" for k in range(50)]
+    train, kinds = texts(*some), NgramKinds(2, characters=True)
+    corpus = ngrams.frequent_ngrams(train, kinds, 10_000)
+    layer = TextVectorizer.adapted(train, max_words=10, length=6, grams=2, max_ngrams=10_000)
+    for row, text in enumerate(some):
+        assert set(corpus.present[row].indices + 1) == numbers_of(layer, text)
+    again = ngrams.ngrams_of(train, kinds, corpus.known)
+    assert (again != corpus.present).nnz == 0
+    monkeypatch.setattr(ngrams, "MAX_OCCURRENCES", 1000)
+    ngrams.frequent_ngrams.cache_clear()
+    sampled = ngrams.frequent_ngrams(train, kinds, 10_000)
+    assert 5 < len(sampled.texts) == sampled.present.shape[0] < 40
+
+
+def test_the_most_frequent_ngrams_are_kept():
+    train = texts("a b " * 200, "a c " * 200, "a b " * 200)
+    known = ngrams.frequent_ngrams(train, NgramKinds(1, characters=False), 1).known
+    assert known[0] == ngrams.hash_word_ngrams(split_words(tf.constant(["a"])), 1).numpy()[0, 1]
+
+
+def test_stored_words_are_those_of_the_graph():
+    layer = TextVectorizer([*"abcdefghij"], 6, 0, [])
+    some = ["a b c d e f g h i j", "a zz", "", "b"]
+    stored = layer.stored_words(texts(*some)).features
+    found = decode_words(tf.constant(stored))["words"]
+    np.testing.assert_array_equal(found, layer(tf.constant(some))["words"])
+    assert decode_words(tf.constant([b"", b""]))["words"].shape == (2, 1)
+
+
 def test_a_long_text_is_read_to_a_limit():
-    found = TextVectorizer(["a"], 6, 1, 0)(tf.constant(["a " * 100_000, "a"]))
+    found = TextVectorizer(["a"], 6, 1, [0])(tf.constant(["a " * 100_000, "a"]))
     assert found["words"].shape == (2, 6)
 
 
@@ -193,39 +231,55 @@ def test_an_empty_text_pools_to_zeros():
     np.testing.assert_array_equal(pooled, np.zeros((1, 6)))
 
 
+def fitted_ngrams(present, classes, num_classes, kinds):
+    layer = NgramLogits(kinds, num_classes, one_column=num_classes == 2)
+    layer.build((None, None))
+    layer.assign(ngram_weights.fit(present, classes, num_classes, kinds))
+    return layer
+
+
 @pytest.mark.parametrize("classes", [2, 3])
-def test_ngram_logits_are_logistic_regression(classes):
+def test_ngram_logits_are_those_of_a_support_vector_machine(classes):
     random = np.random.default_rng(0)
-    target = random.integers(0, classes, 300)
-    # Run 1 + class tells the class, run 9 nothing; 8 is of no text.
-    ngrams = np.stack([1 + target, np.where(random.random(300) < 0.5, 9, 0)], 1)
-    layer = NgramLogits(9, classes)
-    layer.build((None, None))
-    layer.solve([(ngrams[:200], target[:200]), (ngrams[200:], target[200:])], random.random(300))
-    asked = np.array([[1, 0], [2, 9], [classes, 0], [8, 0], [0, 0]])
-    logits = layer(tf.constant(asked)).numpy()
-    np.testing.assert_array_equal(logits[:3].argmax(1), [0, 1, classes - 1])
-    np.testing.assert_allclose(logits[3], logits[4])
+    present = sparse.csr_matrix((random.random((300, 9)) < 0.4).astype("float32"))
+    target, kinds = random.integers(0, classes, 300), [5, 4]
+    layer = fitted_ngrams(present, target, classes, kinds)
+    importance = layer.importance.numpy()[1:]
+    features = ngram_weights.scaled(present, importance, kinds)
+    machine = LinearSVC(tol=ngram_weights.TOLERANCE, random_state=0).fit(features, target)
+    wanted = machine.decision_function(features)
+    asked = present.toarray() * np.arange(1, 10)
+    given = layer(tf.constant(asked, tf.int32)).numpy()
+    np.testing.assert_allclose(given[:, 1] if classes == 2 else given, wanted, atol=1e-5)
 
 
-def test_training_texts_get_logits_of_a_regression_without_them():
-    """On random classes they do not fit the training classes, and their scale is small."""
-    random = np.random.default_rng(0)
-    ngrams, target = random.integers(1, 300, (600, 20)), random.integers(0, 2, 600)
-    layer = NgramLogits(300, 2)
-    layer.build((None, None))
-    ngrams = np.array([np.pad(u := np.unique(row), (0, 20 - len(u))) for row in ngrams])
-    layer.solve([(ngrams, target)], random.random(600))
-    unseen = np.mean(layer(tf.constant(ngrams), training=True).numpy().argmax(1) == target)
-    assert unseen < 0.6
-    assert float(layer.scale) < 0.2
+def test_two_classes_weigh_ngrams_by_the_ratio_of_their_counts():
+    present = sparse.csr_matrix(np.array([[1, 0, 1], [1, 0, 1], [0, 1, 1], [0, 1, 1]], "float32"))
+    found = ngram_weights.log_count_ratios(present, np.array([True, True, False, False]))
+    # Counts plus 1: 3, 1, 3 of 7 on one side, 1, 3, 3 of 7 on the other.
+    np.testing.assert_allclose(found, np.log([3, 3, 1]), atol=1e-6)
 
 
 def test_a_class_without_texts_is_unlikely():
-    ngrams = np.array([[1, 0], [2, 0]] * 50)
-    known = ngram_logits.to_corpus([(ngrams, np.array([0, 2] * 50))], 3)
-    found = ngram_logits.solve(known, np.arange(100) % ngram_logits.NUM_FOLDS, 3)
-    assert found.bias[0, 1] < found.bias[0, [0, 2]].min() - 1
+    present = sparse.csr_matrix(np.eye(2, dtype="float32")[np.arange(100) % 2])
+    layer = fitted_ngrams(present, np.array([0, 2] * 50), 3, [2])
+    logits = layer(tf.constant([[1], [2]])).numpy()
+    np.testing.assert_array_equal(logits.argmax(1), [0, 2])
+    assert logits[:, 1].max() < logits.min(1).max() + 1e-6
+    single = fitted_ngrams(present, np.zeros(100, int), 2, [2])
+    assert single(tf.constant([[1]])).numpy().argmax(1) == 0
+
+
+def test_parts_are_weighed_by_what_they_are_worth():
+    random = np.random.default_rng(0)
+    classes = random.integers(0, 3, 2000)
+    true = np.eye(3)[classes]
+    good, bad = true + random.normal(size=(2, 2000, 3)) * [[[0.5]], [[50.0]]]
+    factors = blending.best_factors(np.stack([good, bad], 1), classes)
+    # Of Gaussian scores with the variance .25 the right factor is 4.
+    np.testing.assert_allclose(factors, [4, 0], atol=0.4)
+    certain = blending.best_factors(true[:5, None] * 2, classes[:5])
+    assert 0.5 < certain[0] < 2, "five texts without a mistake do not make it certain"
 
 
 def test_bucketed_batches_cover_an_epoch_in_their_own_order():

@@ -62,13 +62,15 @@ def raw_inputs(splits: Splits) -> Any:
     return keras.Input(shape, dtype=dtype, name="raw")
 
 
-def prepare_rows_once(
+def prepare_examples_once(
     app: App, splits: Splits, parts: ModelParts
 ) -> tuple[Any, Examples, Examples]:
-    """Prepare training and validation rows before training, if they fit into memory.
+    """Prepare training and validation examples before training, if they fit into memory.
 
-    Returns the layer that is still to be applied to batches, or None, and the examples.
+    Returns what is still to be applied to batches, or None, and the examples.
     """
+    if prepared := app.prepare_once(splits, parts.preprocessing):
+        return prepared
     examples = splits.train, splits.valid
     width = sum(tensor.shape[-1] or 0 for tensor in parts.network.inputs)
     size = 4 * width * sum(map(len, examples))

@@ -18,7 +18,7 @@ from pipelines.batches import inference_batch_size, sharded_batches, shuffled_ba
 from pipelines.files import plain_path
 from pipelines.splits import Splits
 from training import callbacks as own
-from training.build import FiniteLoss, ModelParts, build, prepare_rows_once
+from training.build import FiniteLoss, ModelParts, build, prepare_examples_once
 from training.checkpoint import Checkpoint
 from training.directory import has_trained_steps
 from training.distributed import strategy as distribution
@@ -131,7 +131,7 @@ def make_fit_data(
     steps, steps_per_execution = count_steps(app, splits)
     size = batch_size(app, splits)
     validation_batch_size = inference_batch_size(splits.spec["features"])
-    prepare, train_examples, valid_examples = prepare_rows_once(app, splits, parts)
+    prepare, train_examples, valid_examples = prepare_examples_once(app, splits, parts)
     train = shuffled_batches(
         train_examples,
         batch_size=size,

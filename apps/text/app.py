@@ -2,9 +2,9 @@
 
     athanor text train --data tfds:imdb_reviews
 
-A bidirectional LSTM adds its logits to those of logistic regression on n-grams. The regression
-is solved first, on training texts alone, and the LSTM learns to correct it. `--grams 0` is the
-LSTM alone.
+A linear support vector machine on n-grams and a convolutional network over words are trained
+apart, and their logits added with factors that validation texts estimate. `--model` takes one of
+them alone, or a recurrent network.
 """
 
 import dataclasses
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
-MAX_NGRAMS, MAX_LINEAR_WEIGHTS = 500_000, 2_000_000  # of the linear part
+MAX_NGRAMS, MAX_LINEAR_WEIGHTS = 1_000_000, 8_000_000  # of the linear part
 MIN_TEXTS_FOR_FULL_BATCH = 10_000  # with fewer training texts a batch has half the size
 MAX_STEPS_AT_FULL_PEAK = 1600  # longer runs get a lower peak learning rate
-NGRAM_LOGITS = "ngram_logits"  # name of the layer of the linear part
-SOLVER_BATCH_SIZE = 256  # texts that are preprocessed at once for the linear part
+WINDOW_WIDTHS = (2, 3, 4)  # words
+MAX_PREPARED_BYTES = 2**29  # of word numbers that are kept, not made in every epoch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,15 +37,15 @@ class Text(App):
     tasks: ClassVar[tuple[TaskName, ...]] = ("classification", "multilabel")
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
-    default_learning_rate: ClassVar[float] = 0.006
+    default_learning_rate: ClassVar[float] = 0.003
     column_fields: ClassVar[tuple[str, ...]] = ("text", "target", "group", "by_time")
     default_batch_size: ClassVar[int] = 64
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.03, log=True),
-        "width": (32, 64, 128),
-        "dropout": (0.1, 0.2, 0.4),
+        "width": (64, 128, 256),
+        "dropout": (0.2, 0.4, 0.5),
         "word_dropout": (0.0, 0.1, 0.2),
-        "grams": (0, 2, 3),
+        "grams": (1, 2, 3),
     }
 
     data: Address = "embedded"
@@ -58,7 +58,7 @@ class Text(App):
     optimizer: str = "adam"
     """An optimizer of Athanor or of keras.optimizers, in lower case."""
     learning_rate: float | None = bounded(None, 1e-12)
-    """Peak learning rate; by default 0.006 for adam, otherwise the optimizer's own default, and
+    """Peak learning rate; by default 0.003 for adam, otherwise the optimizer's own default, and
     lower in runs of over 1,600 steps."""
     patience: int = bounded(3, 0)
     """Epochs without a better validation score before training stops; 0 never stops."""
@@ -68,29 +68,38 @@ class Text(App):
     """Column of classes; by default label, intent, class or a similar name."""
     multilabel: bool = False
     """Whether each cell of the target lists any number of classes: a|b, a;b, "a, b" or a list of
-    JSON or Parquet. The linear part is left out."""
+    JSON or Parquet."""
     group: str = ""
     """Column of groups, such as customers: all texts of one are in one split."""
     by_time: str = ""
     """Column of times: validation and test are the newest texts."""
     balance: bool = False
     """Give all classes the same total weight in training; scores count the texts as they are."""
+    model: Literal["auto", "blend", "ngrams", "cnn", "rnn"] = "blend"
+    """auto is blend: ngrams and cnn, weighted on validation texts; ngrams: a linear support vector
+    machine on n-grams, fitted in seconds; cnn: a convolutional network; rnn: a recurrent one."""
     cell: Literal["lstm", "gru"] = "lstm"
-    """Type of the recurrent units."""
-    width: int = bounded(64, 1, 2**16)
-    """Size of word vectors, and of the recurrent state in each direction."""
+    """Type of the recurrent units of --model rnn."""
+    width: int = bounded(128, 1, 2**16)
+    """Size of word vectors, and number of filters of each width of a window, or twice the size of
+    the recurrent state in each direction."""
     vocabulary: int = bounded(30_000, 1, 2**24)
     """Maximum number of words in the vocabulary; all others count as one unknown word."""
     length: int = bounded(240, 3, 2**16)
-    """Maximum number of words of a text that the recurrent part reads: the first third and the last
-    two thirds of it."""
-    grams: int = bounded(3, 0, 8)
-    """Longest n-gram of words in the linear part, which also has prefixes of words; 0 leaves the
-    linear part out."""
-    dropout: float = bounded(0.4, 0.0, 1.0)
+    """Maximum number of words of a text that a network reads: the first third and the last two
+    thirds of it."""
+    grams: int = bounded(3, 1, 8)
+    """Longest n-gram of words in the linear model; it has n-grams of characters too if texts are
+    short."""
+    dropout: float = bounded(0.5, 0.0, 1.0)
     """Fraction of pooled units dropped at random in training; half as many of word vectors."""
-    word_dropout: float = bounded(0.1, 0.0, 1.0)
+    word_dropout: float = bounded(0.2, 0.0, 1.0)
     """Fraction of words replaced by the unknown word at random in training."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model == "auto":
+            object.__setattr__(self, "model", type(self).model)  # the run stores what was chosen
 
     @classmethod
     def tiny(cls) -> "Text":
@@ -120,11 +129,33 @@ class Text(App):
 
         return TextVectorizer.adapted(
             splits.train,
-            max_words=self.vocabulary,
+            max_words=self.vocabulary if self.has_network else 1,
             length=self.length,
-            grams=self._grams(splits),
+            grams=self.grams if self.has_ngrams else 0,
             max_ngrams=_max_ngrams(splits),
         )
+
+    @property
+    def has_ngrams(self) -> bool:
+        """Whether the model has the linear part."""
+        return self.model in ("blend", "ngrams")
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the model has a network that is trained by epochs."""
+        return self.model != "ngrams"
+
+    def prepare_once(self, splits: "Splits", preprocessing: Any) -> Any:
+        """Split texts into words once, if the words fit into memory.
+
+        The n-grams have no part in the training of a network, and are left out.
+        """
+        from pipelines.texts.preprocessing import decode_words
+
+        if 4 * self.sequence_lengths(splits).sum() > MAX_PREPARED_BYTES:
+            return None
+        train, valid = map(preprocessing.stored_words, (splits.train, splits.valid))
+        return decode_words, train, valid
 
     def make_input_decoder(self, splits: "Splits") -> Any:
         """Return the reader of a file, which knows the column of texts."""
@@ -138,21 +169,13 @@ class Text(App):
         """Return about how many words of each training text the recurrent part reads."""
         import numpy as np
 
-        from pipelines.texts.preprocessing import estimate_word_counts
+        from pipelines.texts.words import estimate_word_counts
 
         return np.minimum(estimate_word_counts(splits.train.numpy().features), self.length)
 
     def metric_names(self) -> tuple[str, ...]:
         """Return micro F1 for several classes a text."""
         return ("micro_f1",) if self.multilabel else super().metric_names()
-
-    def searchable_fields(self, splits: "Splits") -> set[str]:
-        """Leave out the n-grams if there is no linear part."""
-        return super().searchable_fields(splits) - ({"grams"} if splits.is_multilabel else set())
-
-    def _grams(self, splits: "Splits") -> int:
-        """Words of the longest n-gram; 0 without a linear part."""
-        return 0 if splits.is_multilabel else self.grams
 
     def make_loss(self, splits: "Splits") -> Any:
         """Cross-entropy of logits, without label smoothing, which would raise rare classes."""
@@ -166,32 +189,50 @@ class Text(App):
         """Words and n-grams [batch, any] -> logits [batch, classes]."""
         import keras
 
-        from apps.text.layers import NgramLogits
-        from pipelines.texts.preprocessing import frequent_ngrams
+        from apps.text.blending import BLEND
+        from apps.text.ngram_layers import LogitBlend
 
         words = keras.Input((None,), dtype="int32", name="words")
         ngrams = keras.Input((None,), dtype="int32", name="ngrams")
-        logits = self._recurrent_logits(words, splits)
-        if self._grams(splits):
-            limit = _max_ngrams(splits)
-            known = frequent_ngrams(splits.train, self.vocabulary, self.grams, limit)
-            linear = NgramLogits(len(known), len(splits.labels), name=NGRAM_LOGITS)
-            logits = keras.layers.Add(dtype="float32")([logits, linear(ngrams)])
-        return keras.Model({"words": words, "ngrams": ngrams}, logits)
+        parts = {}
+        if self.has_ngrams:
+            parts["n-grams"] = self._ngram_logits(ngrams, splits)
+        if self.has_network:
+            parts["network"] = self._network_logits(words, splits)
+        logits = [*parts.values()]
+        if self.has_ngrams:
+            logits = [LogitBlend([*parts], name=BLEND)(logits)]
+        return keras.Model({"words": words, "ngrams": ngrams}, logits[0])
 
-    def _recurrent_logits(self, words: Any, splits: "Splits") -> Any:
+    def _ngram_logits(self, ngrams: Any, splits: "Splits") -> Any:
+        from apps.text.blending import NGRAMS
+        from apps.text.ngram_layers import NgramLogits
+        from pipelines.texts.ngrams import NgramKinds, frequent_ngrams
+
+        kinds = NgramKinds.of(splits.train, self.grams)
+        known = frequent_ngrams(splits.train, kinds, _max_ngrams(splits)).known
+        classes = len(splits.labels)
+        one_column = classes == 2 and not splits.is_multilabel
+        layer = NgramLogits([*map(len, known)], classes, one_column=one_column, name=NGRAMS)
+        return layer(ngrams)
+
+    def _network_logits(self, words: Any, splits: "Splits") -> Any:
         import keras
 
         from apps.text import layers
-        from pipelines.texts.preprocessing import frequent_words
+        from pipelines.texts.words import frequent_words
 
         num_words = len(frequent_words(splits.train, self.vocabulary)) + 2
         corrupted = layers.WordDropout(self.word_dropout)(words)
         vectors = keras.layers.Embedding(num_words, self.width)(corrupted)
         vectors = keras.layers.SpatialDropout1D(self.dropout / 2)(vectors)
-        states = layers.BidirectionalReader(self.cell, self.width)(vectors, words)
-        both = keras.layers.Concatenate()([states, vectors])
-        pooled = keras.layers.Dropout(self.dropout)(layers.MaskedMeanMaxPooling()(both, words))
+        if self.model == "rnn":
+            states = layers.BidirectionalReader(self.cell, max(1, self.width // 2))(vectors, words)
+            both = keras.layers.Concatenate()([states, vectors])
+            pooled = layers.MaskedMeanMaxPooling()(both, words)
+        else:
+            pooled = layers.WindowPooling(self.width, WINDOW_WIDTHS)(vectors, words)
+        pooled = keras.layers.Dropout(self.dropout)(pooled)
         # Rare classes begin at their own log-odds, not at one half.
         bias = keras.initializers.Constant(_log_odds(splits) if splits.is_multilabel else 0.0)
         output = keras.layers.Dense(len(splits.labels), bias_initializer=bias, dtype="float32")
@@ -210,16 +251,37 @@ class Text(App):
         enough = count >= MIN_TEXTS_FOR_FULL_BATCH
         return self.default_batch_size if enough else self.default_batch_size // 2
 
-    def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
-        """Solve the linear part on the training texts, then train the recurrent one."""
-        if self._grams(fit_data.splits):
-            from pipelines.batches import ordered_batches
+    def is_fitted_at_once(self, splits: "Splits") -> bool:  # noqa: ARG002
+        """Return whether the model is the linear one alone."""
+        return not self.has_network
 
-            train = fit_data.splits.train
-            batches = ordered_batches(train, batch_size=SOLVER_BATCH_SIZE, prepare=fit_data.prepare)
-            pairs = ((features["ngrams"], target) for features, target in batches)
-            model.get_layer(NGRAM_LOGITS).solve(pairs, train.split_hashes() / 2.0**64)
-        super().fit(model, fit_data, **options)
+    def seconds_after_epochs(self, building: float) -> float:
+        """Return the time to fit the linear part, which takes about as long as its n-grams."""
+        return building if self.has_ngrams else 0.0
+
+    def searchable_fields(self, splits: "Splits") -> set[str]:
+        """Return the fields of `space` that have an effect on this model."""
+        fields = super().searchable_fields(splits)
+        fields -= set() if self.has_ngrams else {"grams"}
+        return fields if self.has_network else {"grams"}
+
+    def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
+        """Return no values of steps for the linear model alone, which has none."""
+        return super().automatic_values(splits, batch_size, steps) if self.has_network else {}
+
+    def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
+        """Train the network; then fit the linear part, and weigh both."""
+        done = fit_data.position.epoch
+        if self.has_network:
+            super().fit(model, fit_data, **options)
+            done = max([done, *(epoch + 1 for epoch in model.history.epoch)])
+        if self.has_ngrams:
+            from apps.text import blending
+
+            if self.has_network:
+                fit_data.restore_best()
+            max_ngrams = _max_ngrams(fit_data.splits)
+            blending.fit(model, fit_data, max_ngrams=max_ngrams, epoch=done, **options)
 
 
 def _log_odds(splits: "Splits") -> Any:

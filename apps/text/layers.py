@@ -1,14 +1,13 @@
-"""Recurrent layers without effects of padding, and logistic regression on n-grams as a layer."""
+"""Layers over words, without effects of padding."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.text import ngram_logits
-from apps.text.ngram_logits import NUM_FOLDS
-from pipelines.texts.preprocessing import PADDING, UNKNOWN
+from pipelines.texts.words import PADDING, UNKNOWN
 
 Cell = Literal["lstm", "gru"]
 
@@ -161,93 +160,45 @@ class MaskedMeanMaxPooling(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("athanor")
-class NgramLogits(keras.layers.Layer):
-    """Logistic regression on TF-IDF weighted n-grams, solved before training.
-
-    The idf of an n-gram is 1 + ln(texts / texts with it), with 1 added to both numbers; the
-    weights of a text have length 1. Training texts get out-of-fold logits, so that the LSTM
-    sees realistic errors. A scale of the logits is trained on. For two classes there is one
-    column, for the second class and against the first.
+class WindowPooling(keras.layers.Layer):
+    """Convolutions over windows of some widths, and the maximum of each over the text.
 
     Args:
-        num_ngrams: n-grams with a number, from 1; 0 is none.
-        num_classes: logits.
+        filters: of each width.
+        widths: of the windows, in words.
+
+    References:
+        Kim, Convolutional Neural Networks for Sentence Classification, EMNLP 2014.
 
     """
 
-    def __init__(self, num_ngrams: int, num_classes: int, **kwargs: Any) -> None:
-        super().__init__(**{"dtype": "float32", **kwargs})
-        self.num_ngrams, self.num_classes = num_ngrams, num_classes
-        # A hash for each n-gram; the sorted hashes of the training texts, and their folds.
-        self.fold_hashes: tuple | None = None
+    def __init__(self, filters: int, widths: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters, self.widths = filters, list(widths)
+        self.convolutions = [
+            keras.layers.Conv1D(filters, width, padding="same", name=f"width_{width}")
+            for width in self.widths
+        ]
 
-    def build(self, ngrams_shape: Any) -> None:  # noqa: ARG002
-        """Create the weights that `solve` assigns, and the scale that training changes."""
-        columns = 1 if self.num_classes == 2 else self.num_classes
-        shapes = {
-            "idf": (self.num_ngrams + 1,),
-            "table": (1 + NUM_FOLDS, self.num_ngrams + 1, columns),
-            "bias": (1 + NUM_FOLDS, columns),
-        }
-        for name, shape in shapes.items():
-            weight = self.add_weight(shape=shape, initializer="zeros", trainable=False, name=name)
-            setattr(self, name, weight)
-        self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+    def build(self, vectors_shape: Any, words_shape: Any = None) -> None:  # noqa: ARG002
+        """Build the convolutions."""
+        for convolution in self.convolutions:
+            convolution.build(vectors_shape)
 
-    def solve(self, batches: Any, positions: np.ndarray) -> None:
-        """Fit the regressions.
+    def call(self, vectors: Any, words: Any) -> Any:
+        """Vectors [batch, time, any] of words [batch, time] -> [batch, widths x filters]."""
+        real = tf.cast(words != PADDING, vectors.dtype)[:, :, tf.newaxis]
+        # After a rectifier zeros of padding change no maximum.
+        windows = [
+            tf.nn.relu(convolution(vectors * real)) * real for convolution in self.convolutions
+        ]
+        return tf.concat([tf.reduce_max(one, axis=1) for one in windows], axis=1)
 
-        Args:
-            batches: pairs of numbers of n-grams and class numbers.
-            positions: of each text, in [0, 1); texts of one position share a fold.
-
-        """
-        corpus = ngram_logits.to_corpus(batches, self.num_ngrams + 1)
-        folds = (positions * 2**32).astype("int64") % NUM_FOLDS
-        hashes = np.random.default_rng(0).integers(2**62, size=self.num_ngrams + 1)
-        hashes[PADDING] = 0
-        texts, first = np.unique(ngram_logits.text_hashes(corpus, hashes), return_index=True)
-        self.fold_hashes = tuple(map(tf.constant, (hashes, texts, folds[first].astype("int32"))))
-        solution = ngram_logits.solve(corpus, folds, self.num_classes)
-        self.idf.assign(solution.idf)
-        self.table.assign(solution.idf[:, np.newaxis] * solution.coefficients)
-        self.bias.assign(solution.bias)
-        self.scale.assign(solution.scale)
-
-    def call(self, ngrams: Any, training: bool | None = None) -> Any:
-        """Numbers of n-grams [batch, any] -> logits [batch, num_classes]."""
-        ngrams = tf.cast(ngrams, tf.int32)
-        regression = tf.zeros([tf.shape(ngrams)[0]], tf.int32)
-        if training and self.fold_hashes is not None:
-            regression = 1 + _folds(ngrams, *self.fold_hashes)
-        positions = tf.where(ngrams != PADDING)
-        numbers, rows = tf.gather_nd(ngrams, positions), tf.cast(positions[:, 0], tf.int32)
-        table = tf.convert_to_tensor(self.table)
-        # Sums without a tensor of [batch, n-grams, classes], which long texts would make huge.
-        total = tf.raw_ops.SparseSegmentSumWithNumSegments(
-            data=tf.reshape(table, [-1, table.shape[-1]]),
-            indices=tf.gather(regression, rows) * (self.num_ngrams + 1) + numbers,
-            segment_ids=rows,
-            num_segments=tf.shape(ngrams)[0],
-        )
-        squares = tf.square(tf.gather(self.idf, numbers))
-        length = tf.sqrt(tf.math.unsorted_segment_sum(squares, rows, tf.shape(ngrams)[0]))
-        bias = tf.gather(self.bias, regression)
-        logits = tf.math.divide_no_nan(total, length[:, tf.newaxis]) + bias
-        logits *= self.scale
-        return tf.concat([-logits, logits], axis=1) if self.num_classes == 2 else logits
-
-    def compute_output_spec(self, ngrams: Any) -> Any:
-        """Floats [batch, num_classes]."""
-        return keras.KerasTensor((ngrams.shape[0], self.num_classes), "float32")
+    def compute_output_spec(self, vectors: Any, words: Any) -> Any:  # noqa: ARG002
+        """Floats [batch, widths x filters]."""
+        size = len(self.widths) * self.filters
+        return keras.KerasTensor((vectors.shape[0], size), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of __init__."""
-        config = {"num_ngrams": self.num_ngrams, "num_classes": self.num_classes}
-        return super().get_config() | config
-
-
-def _folds(ngrams: Any, hashes: Any, texts: Any, folds: Any) -> Any:
-    """Return the folds of training texts, found by the sums of their n-grams' hashes."""
-    sums = tf.reduce_sum(tf.gather(hashes, ngrams), axis=1)
-    return tf.gather(folds, tf.minimum(tf.searchsorted(texts, sums), len(texts) - 1))
+        return super().get_config() | {"filters": self.filters, "widths": self.widths}

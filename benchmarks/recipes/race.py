@@ -68,7 +68,7 @@ TASKS = {
     "mnist": Task(Mnist(data="tfds:mnist"), every=16, looks=12),
     # Validates after its own epochs, the first two of which train the head.
     "finetune": Task(Finetune(head_epochs=2), every=0, looks=10, traced_once=False),
-    "text": Task(Text(data="tfds:trec", grams=0), every=20, looks=12),
+    "text": Task(Text(data="tfds:trec", model="rnn"), every=20, looks=12),
     "recommender": Task(
         Recommender(data="tfds:movielens/100k-ratings", split="random", model="svdpp"),
         every=16,

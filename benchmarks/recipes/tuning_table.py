@@ -57,7 +57,7 @@ SPACES: dict[str, tuple[dict[str, Any], dict[str, tuple]]] = {
             "learning_rate": (0.0015, 0.003, 0.006, 0.012, 0.024),
             "width": (32, 64),
             "dropout": (0.1, 0.2, 0.4),
-            "grams": (0, 2, 3),
+            "grams": (1, 2, 3),
         },
     ),
     "recommender": (

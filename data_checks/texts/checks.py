@@ -114,7 +114,7 @@ def lengths(data: CheckedData) -> Iterator[Finding]:
 
 def _words(data: CheckedData) -> np.ndarray:
     """Return the number of words of each text, as the app splits them."""
-    from pipelines.texts.preprocessing import TEXTS_PER_CALL, split_words
+    from pipelines.texts.words import TEXTS_PER_CALL, split_words
 
     texts = all_texts(data)
     counts = np.empty(len(texts), "int64")

@@ -11,7 +11,7 @@ from evaluation.modalities.baselines import majority
 from evaluation.tasks.classification import of_test_set
 from pipelines.examples import Examples
 from pipelines.splits import Splits
-from pipelines.texts.preprocessing import MAX_WORDS, split_words
+from pipelines.texts.words import MAX_WORDS, split_words
 from training.run import Run
 
 NAME: ModalityName = "text"

@@ -1,0 +1,176 @@
+"""Fit a linear model on n-grams beside a network, and weigh both by validation examples."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy import sparse
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax
+
+from apps.fit_data import FitData, TrainingPosition
+from apps.metrics import VALIDATION
+from apps.solving import solve
+from apps.text import ngram_weights
+from pipelines.batches import ordered_batches
+from pipelines.examples import Examples
+from pipelines.texts.ngrams import Corpus, frequent_ngrams, ngrams_of
+
+NGRAMS, BLEND = "ngram_logits", "blend"  # names of layers
+BATCH_SIZE = 256
+MAX_VALIDATION_EXAMPLES = 50_000  # that weigh the parts
+NUM_SAMPLED_EXAMPLES = 1000  # training examples whose scores the history shows
+MAX_FACTOR = 100.0
+
+
+def fit(model: Any, fit_data: FitData, *, max_ngrams: int, epoch: int, **options: Any) -> None:
+    """Fit the linear part and weigh the parts, in one more epoch; the network is trained already.
+
+    No checkpoint is written after it, so that training can continue with more epochs.
+
+    Args:
+        model: compiled network with layers `NGRAMS` and `BLEND`.
+        fit_data: of the run.
+        max_ngrams: of the linear part.
+        epoch: epochs done.
+        options: as in keras.Model.fit.
+
+    """
+    solve(
+        model,
+        fit_data._replace(position=TrainingPosition(epoch=epoch)),
+        _weigh(model, fit_data, max_ngrams),
+        epochs=range(epoch, epoch + 1),
+        checkpoints=False,
+        **options,
+    )
+
+
+def _weigh(model: Any, fit_data: FitData, max_ngrams: int) -> Iterator[dict[str, float]]:
+    """Fit the linear part to training texts, weigh by validation texts, and fit it to both.
+
+    Yields the scores on some training texts, and on validation before the last fit.
+    """
+    blend, splits = model.get_layer(BLEND), fit_data.splits
+    corpus = _fit_ngrams(model, fit_data, max_ngrams)
+    inputs = blend.input if isinstance(blend.input, list) else [blend.input]
+    parts = keras.Model(model.input, keras.ops.stack(inputs, 1))
+    valid = splits.valid.sample(MAX_VALIDATION_EXAMPLES)
+    logits, weights = _outputs(parts, fit_data, valid), valid.relative_weights
+    factors = best_factors(logits, valid.targets, weights)
+    alone = [best_factors(logits[:, [part]], valid.targets, weights) for part in range(len(inputs))]
+    losses = [_scores(logits[:, part] * factor, valid)["loss"] for part, factor in enumerate(alone)]
+    blend.assign(factors, np.concatenate(alone), losses)
+    sample = corpus.texts.select(np.arange(min(NUM_SAMPLED_EXAMPLES, len(corpus.texts))))
+    scores = _scores(_outputs(model, fit_data, sample), sample)
+    validation_scores = _scores(_outputs(model, fit_data, valid), valid)
+    _refit_ngrams(model, fit_data, corpus)
+    yield scores | {f"{VALIDATION}{name}": value for name, value in validation_scores.items()}
+
+
+def _fit_ngrams(model: Any, fit_data: FitData, max_ngrams: int) -> Corpus:
+    """Fit the linear part to training texts, and return these."""
+    layer, train = model.get_layer(NGRAMS), fit_data.splits.train
+    corpus = frequent_ngrams(train, fit_data.prepare.kinds, max_ngrams)
+    texts, sizes = corpus.texts, layer.num_ngrams
+    present, weights = corpus.present, texts.relative_weights
+    layer.assign(ngram_weights.fit(present, texts.targets, layer.num_classes, sizes, weights))
+    return corpus
+
+
+def _refit_ngrams(model: Any, fit_data: FitData, corpus: Corpus) -> None:
+    """Fit the linear part to training and validation texts, with the n-grams of training."""
+    layer, valid = model.get_layer(NGRAMS), fit_data.splits.valid
+    both = (corpus.texts, valid)
+    present = ngrams_of(valid, fit_data.prepare.kinds, corpus.known)
+    weights = None
+    if valid.weights is not None:
+        weights = np.concatenate([part.weights for part in both])
+        weights /= weights.mean()
+    layer.assign(
+        ngram_weights.fit(
+            sparse.vstack([corpus.present, present], format="csr"),
+            np.concatenate([part.targets for part in both]),
+            layer.num_classes,
+            layer.num_ngrams,
+            weights,
+        )
+    )
+
+
+def best_factors(
+    logits: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the factors, [parts] from 0, with which the sum of logits has the least loss.
+
+    The targets are smoothed, so that a few texts without a mistake do not ask for certainty.
+
+    Args:
+        logits: of each part, [texts, parts, classes].
+        targets: class numbers, [texts]; or 1 or 0 for each class, [texts, classes].
+        weights: of the texts; None if all count the same.
+
+    References:
+        Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2.
+
+    """
+    count, num_parts, num_classes = logits.shape
+    wanted = _smoothed(targets, num_classes)
+    weights = np.full(count, 1 / count) if weights is None else weights / count
+
+    def loss(factors: np.ndarray) -> tuple[float, np.ndarray]:
+        total = np.einsum("npc,p->nc", logits, factors)
+        losses, gradients = _losses(total, wanted, several=targets.ndim > 1)
+        return float(weights @ losses), np.einsum("npc,nc,n->p", logits, gradients, weights)
+
+    bounds = [(0.0, MAX_FACTOR)] * num_parts
+    return minimize(loss, np.ones(num_parts), jac=True, bounds=bounds, method="L-BFGS-B").x
+
+
+def _smoothed(targets: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return probabilities [texts, classes] of targets, as if there were a text more of each."""
+    count = len(targets)
+    if targets.ndim > 1:
+        return (targets * count + 1) / (count + 2)
+    return (np.eye(num_classes)[targets] * count + 1) / (count + num_classes)
+
+
+def _losses(
+    logits: np.ndarray, wanted: np.ndarray, *, several: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return cross-entropies [texts] of wanted probabilities, and their gradients by the logits.
+
+    `several` tells whether a text may have several classes.
+    """
+    if several:
+        losses = np.logaddexp(0, logits) - wanted * logits
+        return losses.mean(1), (expit(logits) - wanted) / logits.shape[1]
+    logs = log_softmax(logits, 1)
+    return -(wanted * logs).sum(1), np.exp(logs) - wanted
+
+
+def _scores(logits: np.ndarray, examples: Examples) -> dict[str, float]:
+    """Return the metric of training, and the loss, of logits [texts, classes]."""
+    targets, weights = examples.targets, examples.weights
+    if several := targets.ndim > 1:
+        right = np.sum((logits > 0) * targets)
+        metric = {"micro_f1": float(2 * right / max(1, np.sum(logits > 0) + targets.sum()))}
+    else:
+        right = logits.argmax(1) == targets
+        metric = {"accuracy": float(np.average(right, weights=weights))}
+        targets = np.eye(logits.shape[1])[targets]
+    losses, _ = _losses(logits, targets, several=several)
+    return metric | {"loss": float(np.average(losses, weights=weights))}
+
+
+def _outputs(model: Any, fit_data: FitData, examples: Examples) -> np.ndarray:
+    """Return the outputs of a model for raw texts, float64."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def predict(texts: Any) -> Any:
+        return model(fit_data.prepare(texts), training=False)
+
+    batches = ordered_batches(examples, batch_size=BATCH_SIZE)
+    return np.concatenate([predict(texts).numpy() for texts, _ in batches]).astype("float64")

@@ -1,0 +1,121 @@
+"""Linear support vector machines on the n-grams of texts."""
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.preprocessing import normalize
+from sklearn.svm import LinearSVC
+
+C = 1.0  # of the support vector machine; rows have length 1 or, with characters, the root of 2
+TOLERANCE, MAX_ITERATIONS = 0.05, 1000
+ABSENT_CLASS_BIAS = -10.0  # bias of a class without texts
+
+
+class LinearModel(NamedTuple):
+    """Scores of a text: the sum of `table` over its n-grams, by kind divided by a norm, and `bias`.
+
+    Attributes:
+        importance: factor of each n-gram, [n-grams]; its square adds to the norm.
+        table: importance times coefficients, [n-grams, columns].
+        bias: [columns].
+
+    """
+
+    importance: np.ndarray
+    table: np.ndarray
+    bias: np.ndarray
+
+
+def fit(
+    present: Any,
+    targets: np.ndarray,
+    num_classes: int,
+    kinds: list[int],
+    weights: np.ndarray | None = None,
+) -> LinearModel:
+    """Fit a support vector machine for each class against the others; for two classes only one.
+
+    Args:
+        present: which text has which n-gram, sparse [texts, n-grams].
+        targets: class numbers, [texts]; or 1 or 0 for each of several classes, [texts, classes].
+        num_classes: also of classes without texts.
+        kinds: numbers of n-grams of each kind; their sum is the number of columns.
+        weights: of the texts; None if all count the same.
+
+    """
+    if two_classes := targets.ndim == 1 and num_classes == 2:
+        importance = log_count_ratios(present, targets == 1)
+    else:
+        importance = inverse_document_frequencies(present)
+    features = scaled(present, importance, kinds)
+    if targets.ndim > 1:
+        machines = [_fit_two(features, of_class, weights) for of_class in targets.T]
+        coefficients, bias = (np.stack(part, -1) for part in zip(*machines, strict=True))
+    elif two_classes:
+        both = _fit_two(features, targets, weights)
+        coefficients, bias = (part[..., np.newaxis] for part in both)
+    else:
+        coefficients, bias = _fit_several(features, targets, num_classes, weights)
+    return LinearModel(importance, importance[:, np.newaxis] * coefficients, bias)
+
+
+def _fit_two(
+    features: Any, classes: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients [n-grams] and bias [] of the class 1 against 0."""
+    if classes.min() == classes.max():
+        bias = -ABSENT_CLASS_BIAS if classes[0] else ABSENT_CLASS_BIAS
+        return np.zeros(features.shape[1], "float32"), np.array(bias)
+    machine = _machine().fit(features, classes, weights)
+    return machine.coef_[0].astype("float32"), machine.intercept_[0]
+
+
+def _fit_several(
+    features: Any, classes: np.ndarray, num_classes: int, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients [n-grams, classes] and bias [classes], of each class against others."""
+    known = np.unique(classes)
+    coefficients = np.zeros((features.shape[1], num_classes), "float32")
+    bias = np.where(np.isin(np.arange(num_classes), known), 0.0, ABSENT_CLASS_BIAS)
+    if len(known) > 1:
+        machine = _machine().fit(features, classes, weights)
+        found, intercepts = machine.coef_, machine.intercept_
+        if len(known) == 2:  # one column is the difference of both
+            found, intercepts = (np.stack([-one[0], one[0]]) / 2 for one in (found, intercepts))
+        coefficients[:, known], bias[known] = found.T, intercepts
+    return coefficients, bias
+
+
+def _machine() -> LinearSVC:
+    return LinearSVC(C=C, tol=TOLERANCE, max_iter=MAX_ITERATIONS, random_state=0)
+
+
+def log_count_ratios(present: Any, positive: np.ndarray) -> np.ndarray:
+    """Return for each n-gram the size of the logarithm of its ratio in two classes, [n-grams].
+
+    References:
+        Wang and Manning, Baselines and Bigrams, ACL 2012, section 2.1; alpha is 1. The sign does
+        not matter to a linear model.
+
+    """
+    shares = []
+    for side in (positive, ~positive):
+        counts = 1.0 + np.asarray(present[side].sum(0)).ravel()
+        shares.append(counts / counts.sum())
+    return np.abs(np.log(shares[0] / shares[1])).astype("float32")
+
+
+def inverse_document_frequencies(present: Any) -> np.ndarray:
+    """Return 1 + ln((1 + texts) / (1 + texts with the n-gram)), [n-grams]."""
+    counts = np.asarray(present.sum(0)).ravel()
+    return (1 + np.log((1 + present.shape[0]) / (1 + counts))).astype("float32")
+
+
+def scaled(present: Any, importance: np.ndarray, kinds: list[int]) -> Any:
+    """Multiply n-grams by their importance; the part of each kind then has length 1."""
+    ends = np.cumsum([0, *kinds])
+    features = present.multiply(importance).tocsr()
+    parts = [normalize(features[:, a:b]) for a, b in itertools.pairwise(ends)]
+    return sparse.hstack(parts, format="csr")

@@ -1,0 +1,169 @@
+"""N-grams of words and of characters: their hashes in a graph, and the frequent ones of texts."""
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from scipy import sparse
+
+from pipelines.examples import Examples
+from pipelines.texts.words import PADDING, TEXTS_PER_CALL, limited_words
+
+CHARACTERS = (2, 4)  # shortest and longest n-gram of characters
+MAX_CHARACTERS = 16_384  # of a text, whose n-grams are read
+# Longer texts have words enough: n-grams of characters gained nothing, and take most of the time.
+MAX_MEAN_CHARACTERS = 300
+MAX_OCCURRENCES = 40_000_000  # of n-grams in the texts that are counted: some gigabytes
+START = 2**62 + 1  # the number that n-grams of words have before the first word of a text
+CHARACTER_SALT = 7  # keeps hashes of characters and of words apart
+XXHASH_PRIME_1, XXHASH_PRIME_5 = 0x9E3779B185EBCA87 - 2**64, 0x27D4EB2F165667C5
+
+
+class NgramKinds(NamedTuple):
+    """Which n-grams of a text are features.
+
+    Attributes:
+        words: length of the longest n-gram of words.
+        characters: whether there are n-grams of characters too.
+
+    """
+
+    words: int
+    characters: bool
+
+    @classmethod
+    def of(cls, train: Examples, words: int) -> "NgramKinds":
+        """Take n-grams of characters if the training texts are short on average."""
+        sample = train.sample(TEXTS_PER_CALL).numpy().features
+        return cls(words, bool(np.mean([len(text) for text in sample]) <= MAX_MEAN_CHARACTERS))
+
+    @property
+    def number(self) -> int:
+        """The number of kinds."""
+        return 1 + self.characters
+
+    def hashes(self, words: tf.RaggedTensor) -> list[Any]:
+        """Hash the n-grams of words [batch, (words)]: one int64 [batch, any] of each kind.
+
+        0 is none; an n-gram may occur several times.
+        """
+        kinds = [hash_word_ngrams(words, self.words)]
+        return [*kinds, hash_character_ngrams(words)] if self.characters else kinds
+
+
+class Corpus(NamedTuple):
+    """The frequent n-grams of training texts.
+
+    Attributes:
+        texts: the texts that were counted.
+        known: sorted hashes of the n-grams, an array of each kind.
+        present: which text has which n-gram, sparse float32 [texts, n-grams of all kinds].
+
+    """
+
+    texts: Examples
+    known: list[np.ndarray]
+    present: Any
+
+
+def hash_word_ngrams(words: tf.RaggedTensor, longest: int) -> Any:
+    """Hash the n-grams of 1 to `longest` words, with the start of the text as a word.
+
+    Two of a million n-grams have the same hash by chance in about one of ten million cases.
+    """
+    numbers = words.with_values(tf.strings.to_hash_bucket_fast(words.values, 2**62))
+    units = tf.pad(numbers.to_tensor(PADDING), [[0, 0], [1, 0]], constant_values=START)
+    return _hash_ngrams(units, 1, longest)
+
+
+def hash_character_ngrams(words: tf.RaggedTensor) -> Any:
+    """Hash the n-grams of `CHARACTERS` characters of the words, joined by single spaces."""
+    joined = tf.strings.reduce_join(words, axis=-1, separator=" ")
+    joined = tf.strings.join([" ", tf.strings.substr(joined, 0, MAX_CHARACTERS, "UTF8_CHAR"), " "])
+    code_points = tf.strings.unicode_decode(joined, "UTF-8").to_tensor(PADDING)
+    return _hash_ngrams(tf.cast(code_points, tf.int64), *CHARACTERS, salt=CHARACTER_SALT)
+
+
+def _hash_ngrams(units: Any, shortest: int, longest: int, salt: int = 0) -> Any:
+    """Hash all n-grams of units [batch, time], int64, padded with 0: int64 [batch, any]."""
+    size = tf.shape(units)[1]
+    padded = tf.pad(units, [[0, 0], [0, longest - 1]])
+    ngram, hashes = tf.fill(tf.shape(units), tf.constant(salt, tf.int64)), []
+    for position in range(longest):
+        unit = padded[:, position : position + size]
+        # Odd constants (of xxHash) mix the bits; int64 wraps around.
+        ngram = (ngram + unit + XXHASH_PRIME_5) * XXHASH_PRIME_1
+        ngram = tf.bitwise.bitwise_xor(ngram, tf.bitwise.right_shift(ngram, 31))
+        if position + 1 >= shortest:
+            is_ngram = (unit != PADDING) & (unit != START)
+            hashes.append(tf.where(is_ngram, ngram, tf.zeros_like(ngram)))
+    return tf.concat(hashes, 1)
+
+
+@functools.lru_cache(maxsize=1)
+def frequent_ngrams(train: Examples, kinds: NgramKinds, max_ngrams: int) -> Corpus:
+    """Find the n-grams of each kind that are in two training texts or more.
+
+    At most the `max_ngrams` in most texts, those of several kinds together. If the texts have
+    more than about `MAX_OCCURRENCES` n-grams, a sample of them is counted.
+    """
+    train = _countable(train, kinds)
+    known, present = [], []
+    for rows, hashes in _occurrences(train, kinds):
+        encoded = pa.array(hashes).dictionary_encode()
+        distinct = encoded.dictionary.to_numpy()
+        matrix = _presence(rows, encoded.indices.to_numpy(), (len(train), len(distinct)))
+        in_texts = np.bincount(matrix.indices, minlength=len(distinct))
+        frequent = np.flatnonzero(in_texts > 1)
+        order = np.lexsort((distinct[frequent], -in_texts[frequent]))
+        kept = frequent[order[: max_ngrams // kinds.number]]
+        kept = kept[np.argsort(distinct[kept])]
+        known.append(distinct[kept])
+        present.append(matrix[:, kept])
+    return Corpus(train, known, sparse.hstack(present, format="csr"))
+
+
+def ngrams_of(examples: Examples, kinds: NgramKinds, known: list[np.ndarray]) -> Any:
+    """Return which text has which known n-gram, as `Corpus.present`."""
+    parts = []
+    for (rows, hashes), sorted_hashes in zip(_occurrences(examples, kinds), known, strict=True):
+        shape = (len(examples), len(sorted_hashes))
+        if not len(sorted_hashes):
+            parts.append(sparse.csr_matrix(shape, dtype="float32"))
+            continue
+        position = np.searchsorted(sorted_hashes, hashes).clip(max=len(sorted_hashes) - 1)
+        found = sorted_hashes[position] == hashes
+        parts.append(_presence(rows[found], position[found], shape))
+    return sparse.hstack(parts, format="csr")
+
+
+def _countable(train: Examples, kinds: NgramKinds) -> Examples:
+    """Return the training texts, or a sample with about `MAX_OCCURRENCES` n-grams."""
+    sample = train.sample(TEXTS_PER_CALL)
+    count = sum(len(hashes) for _, hashes in _occurrences(sample, kinds))
+    return train.sample(int(MAX_OCCURRENCES / max(1, count) * len(sample)))
+
+
+def _occurrences(examples: Examples, kinds: NgramKinds) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return for each kind the texts and the hashes of all n-grams in them, with repetitions."""
+    blocks = []
+    for start in range(0, len(examples), TEXTS_PER_CALL):
+        texts = examples.numpy(slice(start, start + TEXTS_PER_CALL)).features
+        block = []
+        for hashes in kinds.hashes(limited_words(tf.constant(texts))):
+            rows, columns = np.nonzero(array := hashes.numpy())
+            block.append(((rows + start).astype("int32"), array[rows, columns]))
+        blocks.append(block)
+    return [
+        (np.concatenate([rows for rows, _ in kind]), np.concatenate([each for _, each in kind]))
+        for kind in zip(*blocks, strict=True)
+    ]
+
+
+def _presence(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> Any:
+    matrix = sparse.csr_matrix((np.ones(len(rows), "float32"), (rows, columns)), shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix

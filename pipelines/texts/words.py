@@ -1,0 +1,80 @@
+"""Split texts into words, and count the words of a set of texts."""
+
+import functools
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines.examples import DataError, Examples
+
+TEXTS_PER_CALL = 2000  # while words or n-grams are counted
+PADDING, UNKNOWN = 0, 1
+# Words of a text that are read: a request with a text of 100,000 words must not take seconds.
+MAX_WORDS = 4096
+# Regular expressions of RE2 and their replacements, applied in this order.
+SPLIT_RULES = (
+    (r"</?[a-z][^<>]{0,80}>", " "),
+    (r"n['\x{2019}]t\b", " not "),
+    # In scripts without spaces between words each character is a word.
+    (r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])", r" \1 "),
+    # A run of punctuation, or one symbol (an emoji, a currency), is a word.
+    (r"(\p{P}+|\p{S})", r" \1 "),
+)
+
+
+def split_words(texts: Any) -> tf.RaggedTensor:
+    """Split strings [batch] into lower-case words [batch, (words)], without markup.
+
+    Bytes that are not UTF-8 become the replacement character.
+    """
+    texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
+    texts = tf.strings.lower(texts, encoding="utf-8")
+    for pattern, rewrite in SPLIT_RULES:
+        texts = tf.strings.regex_replace(texts, pattern, rewrite)
+    return tf.strings.split(texts)
+
+
+def limited_words(texts: Any) -> tf.RaggedTensor:
+    """Split strings [batch] or [batch, 1] into at most `MAX_WORDS` words each."""
+    return head_and_tail(split_words(tf.reshape(texts, [-1])), MAX_WORDS)
+
+
+def head_and_tail(ragged: tf.RaggedTensor, length: int) -> tf.RaggedTensor:
+    """Shorten rows to `length`: the first third of it and the last two thirds."""
+    head = length // 3
+    # Without ragged comparisons, which take seconds to trace.
+    rows, sizes = ragged.value_rowids(), ragged.row_lengths()
+    position = tf.range(tf.size(rows, tf.int64)) - tf.gather(ragged.row_starts(), rows)
+    kept = (position < head) | (position >= tf.gather(sizes, rows) - (length - head))
+    return tf.RaggedTensor.from_value_rowids(
+        tf.boolean_mask(ragged.values, kept),
+        tf.boolean_mask(rows, kept),
+        nrows=ragged.nrows(),
+        validate=False,
+    )
+
+
+def estimate_word_counts(texts: np.ndarray) -> np.ndarray:
+    """Estimate the number of words of each text from its spaces and bytes."""
+    return np.array([max(text.count(b" ") + 1, len(text) // 8) for text in texts], "int64")
+
+
+@functools.lru_cache(maxsize=2)
+def frequent_words(train: Examples, max_words: int) -> tuple[str, ...]:
+    """Return the most frequent words, at most `max_words`; ties are ordered by code point.
+
+    Words that occur once are left out, since a network can only use them to memorise their
+    text, unless no word occurs twice. Raises DataError if there is no word.
+    """
+    counts: dict[bytes, int] = {}
+    for start in range(0, len(train), TEXTS_PER_CALL):
+        texts = train.numpy(slice(start, start + TEXTS_PER_CALL)).features
+        unique, _, times = tf.unique_with_counts(split_words(tf.constant(texts)).flat_values)
+        for word, count in zip(unique.numpy().tolist(), times.numpy().tolist(), strict=True):
+            counts[word] = counts.get(word, 0) + count
+    repeated = [word for word, count in counts.items() if count > 1] or list(counts)
+    if not repeated:
+        raise DataError("Received texts without a word; expected words. Check the column: --text.")
+    ranked = sorted(repeated, key=lambda word: (-counts[word], word))
+    return tuple(word.decode() for word in ranked[:max_words])
