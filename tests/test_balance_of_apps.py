@@ -99,20 +99,21 @@ def test_without_balance_the_rare_class_is_hardly_found(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "judged", "baseline"),
+    ("name", "judged", "baseline", "gain"),
     [
-        ("mnist", judged_images, "softmax_regression"),
-        ("text", judged_texts, "tf-idf_logistic_regression"),
+        ("mnist", judged_images, "softmax_regression", 0.1),
+        # Its many features hardly leave a training text on the wrong side.
+        ("text", judged_texts, "nb-svm", 0.03),
     ],
 )
-def test_a_linear_baseline_is_balanced_too(name, judged, baseline, tmp_path):
+def test_a_linear_baseline_is_balanced_too(name, judged, baseline, gain, tmp_path):
     found = {}
     for balance in (False, True):
         splits = CASES[name](tmp_path, balance=balance).load_splits()
         predictions = judged.baselines(splits)[baseline]
         assert predictions.balance == balance
         found[balance] = per_class(predictions, splits.labels)[RARE]["recall"]
-    assert found[True] > found[False] + 0.1
+    assert found[True] > found[False] + gain
 
 
 def test_the_regularization_path_weighs_examples():

@@ -12,8 +12,8 @@ import tensorflow as tf
 from scipy import sparse
 from sklearn.svm import LinearSVC
 
-from apps import Text
-from apps.text import blending, ngram_weights
+from apps import Text, calibration
+from apps.text import ngram_weights
 from apps.text.layers import BidirectionalReader, MaskedMeanMaxPooling
 from apps.text.ngram_layers import NgramLogits
 from evaluation.modalities import texts as judged
@@ -24,7 +24,7 @@ from pipelines.batches import shuffled_batches
 from pipelines.examples import DataError, Examples
 from pipelines.splits import Fold, split_fold, split_source
 from pipelines.tables.table import Table, Tables
-from pipelines.texts import ngrams
+from pipelines.texts import ngram_features, ngrams
 from pipelines.texts.ngrams import NgramKinds
 from pipelines.texts.preprocessing import TextVectorizer, decode_words
 from pipelines.texts.reading import Columns, source
@@ -245,7 +245,7 @@ def test_ngram_logits_are_those_of_a_support_vector_machine(classes):
     target, kinds = random.integers(0, classes, 300), [5, 4]
     layer = fitted_ngrams(present, target, classes, kinds)
     importance = layer.importance.numpy()[1:]
-    features = ngram_weights.scaled(present, importance, kinds)
+    features = ngram_features.scaled(present, importance, kinds)
     machine = LinearSVC(tol=ngram_weights.TOLERANCE, random_state=0).fit(features, target)
     wanted = machine.decision_function(features)
     asked = present.toarray() * np.arange(1, 10)
@@ -255,7 +255,7 @@ def test_ngram_logits_are_those_of_a_support_vector_machine(classes):
 
 def test_two_classes_weigh_ngrams_by_the_ratio_of_their_counts():
     present = sparse.csr_matrix(np.array([[1, 0, 1], [1, 0, 1], [0, 1, 1], [0, 1, 1]], "float32"))
-    found = ngram_weights.log_count_ratios(present, np.array([True, True, False, False]))
+    found = ngram_features.log_count_ratios(present, np.array([True, True, False, False]))
     # Counts plus 1: 3, 1, 3 of 7 on one side, 1, 3, 3 of 7 on the other.
     np.testing.assert_allclose(found, np.log([3, 3, 1]), atol=1e-6)
 
@@ -275,10 +275,10 @@ def test_parts_are_weighed_by_what_they_are_worth():
     classes = random.integers(0, 3, 2000)
     true = np.eye(3)[classes]
     good, bad = true + random.normal(size=(2, 2000, 3)) * [[[0.5]], [[50.0]]]
-    factors = blending.best_factors(np.stack([good, bad], 1), classes)
+    factors = calibration.best_factors(np.stack([good, bad], 1), classes)
     # Of Gaussian scores with the variance .25 the right factor is 4.
     np.testing.assert_allclose(factors, [4, 0], atol=0.4)
-    certain = blending.best_factors(true[:5, None] * 2, classes[:5])
+    certain = calibration.best_factors(true[:5, None] * 2, classes[:5])
     assert 0.5 < certain[0] < 2, "five texts without a mistake do not make it certain"
 
 
@@ -307,7 +307,7 @@ def test_bucketed_batches_cover_an_epoch_in_their_own_order():
 
 def test_a_bag_of_words_cannot_classify_the_embedded_reviews():
     splits = split_source(source(embedded.reviews(), Columns()))
-    given = judged.baselines(splits)["tf-idf_logistic_regression"]
+    given = judged.baselines(splits)["nb-svm"]
     assert (given.predicted == given.target).mean() < 0.7
     assert splits.labels == ("negative", "positive")
 
@@ -471,7 +471,7 @@ def test_own_file_by_the_command_line(run_cli, messy):
     flags = ["--epochs", 2, "--width", 8, "--run-dir", "out", "--json"]
     status, out, _ = run_cli("text", "train", "--data", f"csv:{messy}", "--target", "Stars", *flags)
     assert status == 0
-    assert "tf-idf_logistic_regression" in json.loads(out)["baselines"]
+    assert "nb-svm" in json.loads(out)["baselines"]
     notes = json.loads(Path("out/run.json").read_text())["data"]["notes"]
     assert any("Windows-1252" in note for note in notes)
     assert any("without a class" in note for note in notes)

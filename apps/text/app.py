@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
-MAX_NGRAMS, MAX_LINEAR_WEIGHTS = 1_000_000, 8_000_000  # of the linear part
 MIN_TEXTS_FOR_FULL_BATCH = 10_000  # with fewer training texts a batch has half the size
 MAX_STEPS_AT_FULL_PEAK = 1600  # longer runs get a lower peak learning rate
 WINDOW_WIDTHS = (2, 3, 4)  # words
@@ -125,6 +124,7 @@ class Text(App):
 
     def make_preprocessing(self, splits: "Splits") -> Any:
         """Return the layer from texts to numbers of words and of n-grams."""
+        from pipelines.texts.ngram_features import max_ngrams
         from pipelines.texts.preprocessing import TextVectorizer
 
         return TextVectorizer.adapted(
@@ -132,7 +132,7 @@ class Text(App):
             max_words=self.vocabulary if self.has_network else 1,
             length=self.length,
             grams=self.grams if self.has_ngrams else 0,
-            max_ngrams=_max_ngrams(splits),
+            max_ngrams=max_ngrams(len(splits.labels)),
         )
 
     @property
@@ -207,11 +207,11 @@ class Text(App):
     def _ngram_logits(self, ngrams: Any, splits: "Splits") -> Any:
         from apps.text.blending import NGRAMS
         from apps.text.ngram_layers import NgramLogits
+        from pipelines.texts.ngram_features import max_ngrams
         from pipelines.texts.ngrams import NgramKinds, frequent_ngrams
 
-        kinds = NgramKinds.of(splits.train, self.grams)
-        known = frequent_ngrams(splits.train, kinds, _max_ngrams(splits)).known
-        classes = len(splits.labels)
+        kinds, classes = NgramKinds.of(splits.train, self.grams), len(splits.labels)
+        known = frequent_ngrams(splits.train, kinds, max_ngrams(classes)).known
         one_column = classes == 2 and not splits.is_multilabel
         layer = NgramLogits([*map(len, known)], classes, one_column=one_column, name=NGRAMS)
         return layer(ngrams)
@@ -280,8 +280,7 @@ class Text(App):
 
             if self.has_network:
                 fit_data.restore_best()
-            max_ngrams = _max_ngrams(fit_data.splits)
-            blending.fit(model, fit_data, max_ngrams=max_ngrams, epoch=done, **options)
+            blending.fit(model, fit_data, epoch=done, **options)
 
 
 def _log_odds(splits: "Splits") -> Any:
@@ -291,9 +290,3 @@ def _log_odds(splits: "Splits") -> Any:
     targets = splits.train.targets
     share = (targets.sum(0, dtype="float64") + 0.5) / (len(targets) + 1.0)
     return np.log(share / (1 - share)).astype("float32")
-
-
-def _max_ngrams(splits: "Splits") -> int:
-    """Return the maximum number of n-grams of the linear part: fewer for many classes."""
-    columns = 1 if len(splits.labels) == 2 else max(1, len(splits.labels))
-    return min(MAX_NGRAMS, MAX_LINEAR_WEIGHTS // columns)

@@ -7,25 +7,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 from scipy import sparse
-from scipy.optimize import minimize
-from scipy.special import expit, log_softmax
 
+from apps.calibration import best_factors, cross_entropies
 from apps.fit_data import FitData, TrainingPosition
 from apps.metrics import VALIDATION
 from apps.solving import solve
 from apps.text import ngram_weights
 from pipelines.batches import ordered_batches
 from pipelines.examples import Examples
+from pipelines.texts.ngram_features import max_ngrams
 from pipelines.texts.ngrams import Corpus, frequent_ngrams, ngrams_of
 
 NGRAMS, BLEND = "ngram_logits", "blend"  # names of layers
 BATCH_SIZE = 256
 MAX_VALIDATION_EXAMPLES = 50_000  # that weigh the parts
 NUM_SAMPLED_EXAMPLES = 1000  # training examples whose scores the history shows
-MAX_FACTOR = 100.0
 
 
-def fit(model: Any, fit_data: FitData, *, max_ngrams: int, epoch: int, **options: Any) -> None:
+def fit(model: Any, fit_data: FitData, *, epoch: int, **options: Any) -> None:
     """Fit the linear part and weigh the parts, in one more epoch; the network is trained already.
 
     No checkpoint is written after it, so that training can continue with more epochs.
@@ -33,7 +32,6 @@ def fit(model: Any, fit_data: FitData, *, max_ngrams: int, epoch: int, **options
     Args:
         model: compiled network with layers `NGRAMS` and `BLEND`.
         fit_data: of the run.
-        max_ngrams: of the linear part.
         epoch: epochs done.
         options: as in keras.Model.fit.
 
@@ -41,20 +39,20 @@ def fit(model: Any, fit_data: FitData, *, max_ngrams: int, epoch: int, **options
     solve(
         model,
         fit_data._replace(position=TrainingPosition(epoch=epoch)),
-        _weigh(model, fit_data, max_ngrams),
+        _weigh(model, fit_data),
         epochs=range(epoch, epoch + 1),
         checkpoints=False,
         **options,
     )
 
 
-def _weigh(model: Any, fit_data: FitData, max_ngrams: int) -> Iterator[dict[str, float]]:
+def _weigh(model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
     """Fit the linear part to training texts, weigh by validation texts, and fit it to both.
 
     Yields the scores on some training texts, and on validation before the last fit.
     """
     blend, splits = model.get_layer(BLEND), fit_data.splits
-    corpus = _fit_ngrams(model, fit_data, max_ngrams)
+    corpus = _fit_ngrams(model, fit_data)
     inputs = blend.input if isinstance(blend.input, list) else [blend.input]
     parts = keras.Model(model.input, keras.ops.stack(inputs, 1))
     valid = splits.valid.sample(MAX_VALIDATION_EXAMPLES)
@@ -70,10 +68,10 @@ def _weigh(model: Any, fit_data: FitData, max_ngrams: int) -> Iterator[dict[str,
     yield scores | {f"{VALIDATION}{name}": value for name, value in validation_scores.items()}
 
 
-def _fit_ngrams(model: Any, fit_data: FitData, max_ngrams: int) -> Corpus:
+def _fit_ngrams(model: Any, fit_data: FitData) -> Corpus:
     """Fit the linear part to training texts, and return these."""
     layer, train = model.get_layer(NGRAMS), fit_data.splits.train
-    corpus = frequent_ngrams(train, fit_data.prepare.kinds, max_ngrams)
+    corpus = frequent_ngrams(train, fit_data.prepare.kinds, max_ngrams(layer.num_classes))
     texts, sizes = corpus.texts, layer.num_ngrams
     present, weights = corpus.present, texts.relative_weights
     layer.assign(ngram_weights.fit(present, texts.targets, layer.num_classes, sizes, weights))
@@ -100,57 +98,6 @@ def _refit_ngrams(model: Any, fit_data: FitData, corpus: Corpus) -> None:
     )
 
 
-def best_factors(
-    logits: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
-) -> np.ndarray:
-    """Return the factors, [parts] from 0, with which the sum of logits has the least loss.
-
-    The targets are smoothed, so that a few texts without a mistake do not ask for certainty.
-
-    Args:
-        logits: of each part, [texts, parts, classes].
-        targets: class numbers, [texts]; or 1 or 0 for each class, [texts, classes].
-        weights: of the texts; None if all count the same.
-
-    References:
-        Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2.
-
-    """
-    count, num_parts, num_classes = logits.shape
-    wanted = _smoothed(targets, num_classes)
-    weights = np.full(count, 1 / count) if weights is None else weights / count
-
-    def loss(factors: np.ndarray) -> tuple[float, np.ndarray]:
-        total = np.einsum("npc,p->nc", logits, factors)
-        losses, gradients = _losses(total, wanted, several=targets.ndim > 1)
-        return float(weights @ losses), np.einsum("npc,nc,n->p", logits, gradients, weights)
-
-    bounds = [(0.0, MAX_FACTOR)] * num_parts
-    return minimize(loss, np.ones(num_parts), jac=True, bounds=bounds, method="L-BFGS-B").x
-
-
-def _smoothed(targets: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return probabilities [texts, classes] of targets, as if there were a text more of each."""
-    count = len(targets)
-    if targets.ndim > 1:
-        return (targets * count + 1) / (count + 2)
-    return (np.eye(num_classes)[targets] * count + 1) / (count + num_classes)
-
-
-def _losses(
-    logits: np.ndarray, wanted: np.ndarray, *, several: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return cross-entropies [texts] of wanted probabilities, and their gradients by the logits.
-
-    `several` tells whether a text may have several classes.
-    """
-    if several:
-        losses = np.logaddexp(0, logits) - wanted * logits
-        return losses.mean(1), (expit(logits) - wanted) / logits.shape[1]
-    logs = log_softmax(logits, 1)
-    return -(wanted * logs).sum(1), np.exp(logs) - wanted
-
-
 def _scores(logits: np.ndarray, examples: Examples) -> dict[str, float]:
     """Return the metric of training, and the loss, of logits [texts, classes]."""
     targets, weights = examples.targets, examples.weights
@@ -161,7 +108,7 @@ def _scores(logits: np.ndarray, examples: Examples) -> dict[str, float]:
         right = logits.argmax(1) == targets
         metric = {"accuracy": float(np.average(right, weights=weights))}
         targets = np.eye(logits.shape[1])[targets]
-    losses, _ = _losses(logits, targets, several=several)
+    losses, _ = cross_entropies(logits, targets, several=several)
     return metric | {"loss": float(np.average(losses, weights=weights))}
 
 

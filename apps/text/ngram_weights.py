@@ -1,12 +1,11 @@
 """Linear support vector machines on the n-grams of texts."""
 
-import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
-from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
+
+from pipelines.texts.ngram_features import inverse_document_frequencies, log_count_ratios, scaled
 
 C = 1.0  # of the support vector machine; rows have length 1 or, with characters, the root of 2
 TOLERANCE, MAX_ITERATIONS = 0.05, 1000
@@ -90,32 +89,3 @@ def _fit_several(
 
 def _machine() -> LinearSVC:
     return LinearSVC(C=C, tol=TOLERANCE, max_iter=MAX_ITERATIONS, random_state=0)
-
-
-def log_count_ratios(present: Any, positive: np.ndarray) -> np.ndarray:
-    """Return for each n-gram the size of the logarithm of its ratio in two classes, [n-grams].
-
-    References:
-        Wang and Manning, Baselines and Bigrams, ACL 2012, section 2.1; alpha is 1. The sign does
-        not matter to a linear model.
-
-    """
-    shares = []
-    for side in (positive, ~positive):
-        counts = 1.0 + np.asarray(present[side].sum(0)).ravel()
-        shares.append(counts / counts.sum())
-    return np.abs(np.log(shares[0] / shares[1])).astype("float32")
-
-
-def inverse_document_frequencies(present: Any) -> np.ndarray:
-    """Return 1 + ln((1 + texts) / (1 + texts with the n-gram)), [n-grams]."""
-    counts = np.asarray(present.sum(0)).ravel()
-    return (1 + np.log((1 + present.shape[0]) / (1 + counts))).astype("float32")
-
-
-def scaled(present: Any, importance: np.ndarray, kinds: list[int]) -> Any:
-    """Multiply n-grams by their importance; the part of each kind then has length 1."""
-    ends = np.cumsum([0, *kinds])
-    features = present.multiply(importance).tocsr()
-    parts = [normalize(features[:, a:b]) for a, b in itertools.pairwise(ends)]
-    return sparse.hstack(parts, format="csr")

@@ -1,17 +1,22 @@
 """Baselines for texts with any number of classes: constant ones, and one-vs-rest regression."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from scipy import sparse
 
 from apps.thresholds import choose_thresholds
 from evaluation.tasks.multilabel import Predictions
 from pipelines.examples import Examples
 from pipelines.splits import Splits
+from pipelines.texts.words import MAX_WORDS, split_words
 
 MAX_CLASSES_OF_ALL_FEATURES = 100  # with more classes only words and pairs of several texts count
 MIN_TEXTS_OF_FEATURE = 3
+TEXTS_PER_BATCH = 2000  # split into words at once
+LOGISTIC_C = 10.0  # inverse regularization, as in scikit-learn
 
 
 def baselines(splits: Splits) -> dict[str, Predictions]:
@@ -50,12 +55,10 @@ def one_vs_rest(splits: Splits) -> Predictions:
 
 
 def _tf_idf(parts: list[Examples], num_classes: int) -> list[sparse.csr_matrix]:
-    from evaluation.modalities.texts import join_words, tf_idf_vectorizer
-
-    vectorizer = tf_idf_vectorizer()
+    vectorizer = _vectorizer()
     if num_classes > MAX_CLASSES_OF_ALL_FEATURES:
         vectorizer.set_params(min_df=MIN_TEXTS_OF_FEATURE)
-    train, *others = map(join_words, parts)
+    train, *others = map(_join_words, parts)
     return [vectorizer.fit_transform(train), *map(vectorizer.transform, others)]
 
 
@@ -65,11 +68,31 @@ def _columns(
     """Yield the probabilities of each class in turn, so that one solution is in memory."""
     from sklearn.linear_model import LogisticRegression
 
-    from evaluation.modalities.texts import LOGISTIC_C
-
     for column in targets.T:
         if not 0 < column.sum() < len(column):
             yield np.full(others.shape[0], float(column[0]))
             continue
         model = LogisticRegression(C=LOGISTIC_C, solver="liblinear").fit(train, column)
         yield model.predict_proba(others)[:, 1]
+
+
+def _vectorizer() -> Any:
+    """Return scikit-learn's TF-IDF of words and pairs, for texts of `_join_words`."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(
+        lowercase=False, token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True,
+        dtype=np.float32,
+    )  # fmt: skip
+
+
+def _join_words(examples: Examples) -> list[str]:
+    """Join the words of each text with single spaces; a text without words becomes `_`."""
+    texts: list[str] = []
+    for start in range(0, len(examples), TEXTS_PER_BATCH):
+        words = split_words(
+            tf.constant(examples.numpy(slice(start, start + TEXTS_PER_BATCH)).features)
+        )
+        joined = tf.strings.reduce_join(words[:, :MAX_WORDS], axis=-1, separator=" ")
+        texts += [text.decode() or "_" for text in joined.numpy()]
+    return texts

@@ -6,75 +6,23 @@ import numpy as np
 import tensorflow as tf
 
 from apps.app import ModalityName
-from evaluation.modalities import multilabel_texts
-from evaluation.modalities.baselines import majority
-from evaluation.tasks.classification import of_test_set
-from pipelines.examples import Examples
+from evaluation.modalities import multilabel_texts, text_baselines
 from pipelines.splits import Splits
-from pipelines.texts.words import MAX_WORDS, split_words
 from training.run import Run
 
 NAME: ModalityName = "text"
-TEXTS_PER_BATCH = 2000  # split into words at once
 NUM_SHOWN_TEXTS = 6  # in a figure
 MAX_SHOWN_PIECES = 100  # words of a text in a figure
 MAX_OCCLUSIONS = 400  # predictions for one text; several words of a longer text are removed at once
 OCCLUSIONS_PER_BATCH = 64
 MAX_LINE_WIDTH = 120  # characters of a line in a figure
-LOGISTIC_C = 10.0  # inverse regularization, as in scikit-learn
 
 
 def baselines(splits: Splits) -> dict[str, Any]:
-    """Predict by class frequencies, and by logistic regression on TF-IDF of words and pairs."""
+    """Predict by class frequencies, and by a linear support vector machine."""
     if splits.is_multilabel:
         return multilabel_texts.baselines(splits)
-    num_classes, target = len(splits.labels), splits.test.targets
-    probabilities = {
-        "majority": majority(splits.train.targets, num_classes, len(target)),
-        "tf-idf_logistic_regression": tf_idf(splits.train, splits.test, num_classes),
-    }
-    return {name: of_test_set(splits, rows) for name, rows in probabilities.items()}
-
-
-def tf_idf(train: Examples, test: Examples, num_classes: int) -> np.ndarray:
-    """Predict probabilities [n, classes] by scikit-learn, from the words that our models read."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    solver = "liblinear" if num_classes == 2 else "lbfgs"
-    model = make_pipeline(tf_idf_vectorizer(), LogisticRegression(C=LOGISTIC_C, solver=solver))
-    probabilities = np.zeros((len(test), num_classes))
-    known = np.unique(train.targets)
-    if len(known) < 2:
-        probabilities[:, known] = 1.0
-        return probabilities
-    weights = {"logisticregression__sample_weight": train.relative_weights}
-    model.fit(join_words(train), train.targets, **weights)
-    # A class without training examples has no column.
-    probabilities[:, known] = model.predict_proba(join_words(test))
-    return probabilities
-
-
-def tf_idf_vectorizer() -> Any:
-    """Return scikit-learn's TF-IDF of words and pairs, for texts of `join_words`."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(
-        lowercase=False, token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True,
-        dtype=np.float32,
-    )  # fmt: skip
-
-
-def join_words(examples: Examples) -> list[str]:
-    """Join the words of each text with single spaces; a text without words becomes `_`."""
-    texts: list[str] = []
-    for start in range(0, len(examples), TEXTS_PER_BATCH):
-        words = split_words(
-            tf.constant(examples.numpy(slice(start, start + TEXTS_PER_BATCH)).features)
-        )
-        joined = tf.strings.reduce_join(words[:, :MAX_WORDS], axis=-1, separator=" ")
-        texts += [text.decode() or "_" for text in joined.numpy()]
-    return texts
+    return text_baselines.baselines(splits)
 
 
 def figures(run: Run, predictions: Any) -> dict[str, Any]:
