@@ -80,6 +80,18 @@ def elsewhere(tmp_path, monkeypatch):
     return place
 
 
+@pytest.fixture(autouse=True)
+def few_trees(request, monkeypatch):
+    """Give the trees of every table 50 rounds, as those of a very wide one, not up to 1,000.
+
+    They took a fifth of the time of all tests. Slow tests, and modules about trees, fit them all.
+    """
+    if not request.node.get_closest_marker("slow"):
+        from apps.regression import boosting
+
+        monkeypatch.setattr(boosting, "MAX_TESTED_INPUTS", 0)
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory, worker_id):
     """A function that writes a directory once, and returns its path.

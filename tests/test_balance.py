@@ -61,7 +61,16 @@ def test_every_fold_balances_its_own_training_rows(tmp_path):
     assert split_fold(splits, Fold(1, 3)).balance
 
 
-@pytest.mark.parametrize("model", ["blend", "mlp", "boosted", "linear", "svm"])
+QUICK = ("blend", "linear")  # whose parts the others are
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(model, marks=[] if model in QUICK else pytest.mark.thorough)
+        for model in ("blend", "mlp", "boosted", "linear", "svm")
+    ],
+)
 def test_a_balanced_model_finds_the_rare_class(model, tmp_path):
     app = write(tmp_path / "t.csv", model=model, epochs=10, width=8)
     run = train(app, run_dir=tmp_path / "run", verbose=0)
@@ -78,11 +87,6 @@ def test_a_balanced_model_finds_the_rare_class(model, tmp_path):
     if model != "svm":
         mean = np.asarray(run.model(run.splits.test.numpy().features))[:, 0].mean()
         assert 0.25 < mean < 0.6  # about the frequency of balanced classes
-
-
-def test_a_balanced_run_is_exported(tmp_path):
-    app = write(tmp_path / "t.csv", count=300, epochs=2, width=8)
-    run = train(app, run_dir=tmp_path / "run", verbose=0)
     assert export(run)["parity"]["max_abs_diff"] < 1e-4
 
 

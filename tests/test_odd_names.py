@@ -54,7 +54,16 @@ def test_train_and_predict_work_in_a_directory_with_an_odd_name(name, run_cli, e
     assert {"serving_default"} <= {*Servable(version, 1).signatures}
 
 
-@pytest.mark.parametrize("name", ["a[1]", "b*c", "d?e", "with blanks", "数据"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("b*c", "数据"),
+        *(
+            pytest.param(name, marks=pytest.mark.thorough)
+            for name in ("a[1]", "d?e", "with blanks")
+        ),
+    ],
+)
 def test_a_path_with_wildcards_is_not_expanded(name, exported, tmp_path):
     """TensorFlow would read `b*c` as every directory whose name begins with b and ends with c."""
     kept = exported(Mnist).path / "export" / "1"
@@ -71,6 +80,7 @@ def test_a_path_with_wildcards_is_not_expanded(name, exported, tmp_path):
 def test_a_search_accepts_wildcards_and_refuses_a_name_that_is_not_utf8(run_cli, elsewhere):
     (elsewhere / "rows.csv").write_text(f"a,b,y\n{ROWS}\n")
     flags = ["--data", "rows.csv", "--target", "y", "--epochs", "1", "--trials", "1"]
+    flags += ["--model", "mlp"]
     status, _, err = run_cli("regression", "tune", *flags, "--run-dir", elsewhere / "a[1]")
     assert status == 0, err
     refused = elsewhere / os.fsdecode(b"caf\xe9")
@@ -94,7 +104,8 @@ def test_train_and_predict_read_image_folders_with_odd_names(run_cli, elsewhere)
     )
     assert status == 0, err
     status, _, err = run_cli(
-        *["mnist", "train", "--data", f"folder:{photos}", "--epochs", "1", "--run-dir", run]
+        *["mnist", "train", "--data", f"folder:{photos}", "--epochs", "1", "--run-dir", run],
+        *["--model", "softmax"],
     )
     assert status == 0, err
     status, out, err = run_cli("predict", run, next((photos / "oak").iterdir()), "--json")
@@ -114,8 +125,8 @@ def test_texts_and_ratings_in_files_whose_names_are_not_utf8(run_cli, elsewhere)
     for app, path, asked in (("text", texts, "a film"), ("recommender", ratings, "u1")):
         run = elsewhere / os.fsdecode(b"\xe9" + app.encode())
         flags = ["--data", path, "--epochs", "1", "--run-dir", run]
-        flags += ["--target", "label"] if app == "text" else []
-        status, _, err = run_cli(app, "check-data", *flags[:2], *flags[6:], "--fail-on", "never")
+        flags += ["--target", "label", "--width", "8"] if app == "text" else []
+        status, _, err = run_cli(app, "check-data", *flags[:2], *flags[6:8], "--fail-on", "never")
         assert status == 0, err
         status, _, err = run_cli(app, "train", *flags)
         assert status == 0, err
