@@ -1,5 +1,7 @@
 """Numbers that are large beside their differences: seconds since 1970, user numbers."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -56,6 +58,8 @@ def test_a_target_of_seconds_is_learnt_and_answered(epoch, tmp_path, run_cli):
     features, target = run.splits.test.numpy()
     given = run.model({name: tf.constant(c) for name, c in features.items()}, training=False)
     assert np.abs(given.numpy() - target).max() < 5_000  # of three million milliseconds
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["baselines"]["linear"]["rmse"] < 5_000
 
 
 def test_a_loss_compares_in_float64():

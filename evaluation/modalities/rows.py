@@ -54,11 +54,13 @@ def _numbers(
     splits: Splits, train: RowMatrices, valid: RowMatrices, test: RowMatrices
 ) -> dict[str, np.ndarray]:
     penalty, wide = RIDGE_PENALTY / len(train), train.width > len(train)
-    kernel, bias = ridge(train.weighted_blocks(), penalty, wide=wide)
     mean, deviation = mean_and_deviation(splits.train)
+    # The bias is a float32, which would round a target of times, for example, to minutes.
+    centred = ((x, target - mean, weights) for x, target, weights in train.weighted_blocks())
+    kernel, bias = ridge(centred, penalty, wide=wide)
     return {
         "mean": np.full(len(test), mean),
-        "linear": np.concatenate([x @ kernel[:, 0] + bias for x, _ in test.blocks()]),
+        "linear": np.concatenate([x @ kernel[:, 0] + bias for x, _ in test.blocks()]) + mean,
         "boosting": _boosting(train, valid, test)[:, 0] * deviation + mean,
     }
 
