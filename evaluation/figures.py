@@ -51,15 +51,19 @@ def _target(run: Run) -> str:
 
 
 def _caption(run: Run) -> str:
-    """Return the caption of every figure of a run."""
-    return f"{run.manifest['app']} run {run.path.name}; data {run.manifest['fields']['data']}"
+    """Return the caption of a figure; a target or fold has the name of its directory too."""
+    name, inner = run.path.name, run.path.name.startswith(("target-", "fold-"))
+    name = f"{run.path.parent.name}/{name}" if inner else name
+    return f"{run.manifest['app']} run {name}; data {run.manifest['fields']['data']}"
 
 
 def _learning_curves(columns: dict[str, list[float]], manifest: dict[str, Any]) -> Any:
     scores = [name for name in columns if f"{VALIDATION}{name}" in columns]
+    num_axes = len(scores) + _has_learning_rate(manifest)
     figure, axes = pyplot.subplots(
-        1, len(scores) + 1, figsize=(4 * len(scores) + 4, 3.2), layout="constrained"
+        1, num_axes, figsize=(4 * num_axes, 3.2), layout="constrained", squeeze=False
     )
+    axes = axes[0]
     for axis, name in zip(axes, scores, strict=False):
         train, valid = columns[name], columns[f"{VALIDATION}{name}"]
         axis.plot(columns["epoch"], train, color=FAINT, marker=".", label="train")
@@ -70,13 +74,22 @@ def _learning_curves(columns: dict[str, list[float]], manifest: dict[str, Any]) 
             axis.set_yscale("log")
         else:
             few_ticks(axis.yaxis)
-    axes[-1].plot(columns["epoch"], columns["learning_rate"], color=INK, marker=".")
-    axes[-1].set(title="learning rate at the epoch's end", xlabel="epoch")
+    if _has_learning_rate(manifest):
+        axes[-1].plot(columns["epoch"], columns["learning_rate"], color=INK, marker=".")
+        axes[-1].set(title="learning rate at the epoch's end", xlabel="epoch")
     for axis in axes:
         _mark_epochs(axis, columns, manifest)
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
         axis.legend(frameon=False)
     return figure
+
+
+def _has_learning_rate(manifest: dict[str, Any]) -> bool:
+    """Return whether the run has a learning rate; models that are solved or grown have none."""
+    if "chosen" not in manifest:  # of an older version
+        return True
+    values = manifest["fields"] | manifest["chosen"]
+    return values.get("learning_rate") is not None
 
 
 def _mark_epochs(axis: Any, columns: dict[str, list[float]], manifest: dict[str, Any]) -> None:

@@ -129,18 +129,29 @@ def test_tick_labels_do_not_overlap(scale):
 def test_a_figure_names_its_run():
     figure = pyplot.figure()
     manifest = {"app": "regression", "fields": {"data": "csv:houses.csv"}}
-    run = SimpleNamespace(manifest=manifest, path=SimpleNamespace(name="20260101-000000"))
+    run = SimpleNamespace(manifest=manifest, path=Path("runs/20260101-000000"))
     style.caption(figure, figures._caption(run))
     assert texts_of(figure) == ["regression run 20260101-000000; data csv:houses.csv"]
+    run.path /= "target-price"
+    assert "regression run 20260101-000000/target-price; data" in figures._caption(run)
 
 
 def test_learning_curves_mark_the_best_epoch_and_the_second_stage():
     columns = {name: [1.0, 0.5, 0.4, 0.6] for name in ("loss", "val_loss", "learning_rate")}
     columns["epoch"] = [1.0, 2, 3, 4]
-    figure = figures._learning_curves(columns, {"best_epoch": 3, "stages": [3]})
+    rate = {"fields": {"learning_rate": None}, "chosen": {"learning_rate": 0.1}}
+    figure = figures._learning_curves(columns, rate | {"best_epoch": 3, "stages": [3]})
     assert {"best: epoch 3", "second stage"} <= set(texts_of(figure))
-    one = figures._learning_curves(columns, {"best_epoch": 2})
+    one = figures._learning_curves(columns, rate | {"best_epoch": 2})
     assert "second stage" not in texts_of(one)
+    assert "learning rate at the epoch's end" in texts_of(one)
+
+
+def test_the_curves_of_a_model_without_steps_show_no_learning_rate():
+    columns = {name: [1.0] for name in ("epoch", "loss", "val_loss", "learning_rate")}
+    fields = {"learning_rate": None}
+    figure = figures._learning_curves(columns, {"best_epoch": 1, "fields": fields, "chosen": {}})
+    assert [axis.get_title() for axis in figure.axes] == ["loss"]
 
 
 def test_the_worst_mistakes_have_the_names_of_their_files():

@@ -130,6 +130,8 @@ def test_texts_and_ratings_in_files_whose_names_are_not_utf8(run_cli, elsewhere)
         assert status == 0, err
         status, _, err = run_cli(app, "train", *flags)
         assert status == 0, err
-        for words in (["evaluate", run], ["predict", run, asked], ["export", run]):
+        # tests/test_export.py exports texts, and the test above into a directory of such a name.
+        verbs = [["evaluate", run], ["predict", run, asked]]
+        for words in verbs if app == "text" else [*verbs, ["export", run]]:
             status, _, err = run_cli(*words)
             assert status == 0, err
