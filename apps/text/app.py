@@ -37,11 +37,12 @@ class Text(App):
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
     default_learning_rate: ClassVar[float] = 0.003
+    max_epoch_examples: ClassVar[int | None] = 3 * 2**12
     column_fields: ClassVar[tuple[str, ...]] = ("text", "target", "group", "by_time")
     default_batch_size: ClassVar[int] = 64
     space: ClassVar[dict[str, tuple | Range]] = {
         "learning_rate": Range(0.001, 0.03, log=True),
-        "width": (64, 128, 256),
+        "width": (32, 64, 128),
         "dropout": (0.2, 0.4, 0.5),
         "word_dropout": (0.0, 0.1, 0.2),
         "grams": (1, 2, 3),
@@ -50,7 +51,8 @@ class Text(App):
     data: Address = "embedded"
     """Address of the data: embedded, the path of a table, - for standard input, or tfds:NAME."""
     epochs: int = bounded(10, 1)
-    """Maximum number of passes over the training examples."""
+    """Maximum number of passes over the training examples; of more than 12,288 each pass takes as
+    many, drawn at random."""
     batch_size: int | None = bounded(None, 1)
     """Texts in one step, over all replicas; by default 64, or 32 if there are fewer than 10,000
     training texts."""
@@ -79,9 +81,9 @@ class Text(App):
     machine on n-grams, fitted in seconds; cnn: a convolutional network; rnn: a recurrent one."""
     cell: Literal["lstm", "gru"] = "lstm"
     """Type of the recurrent units of --model rnn."""
-    width: int = bounded(128, 1, 2**16)
-    """Size of word vectors, and number of filters of each width of a window, or twice the size of
-    the recurrent state in each direction."""
+    width: int = bounded(64, 1, 2**16)
+    """Size of word vectors, and number of filters of each width of a window, or the size of the
+    recurrent state in each direction; a convolutional network for short texts has twice as many."""
     vocabulary: int = bounded(30_000, 1, 2**24)
     """Maximum number of words in the vocabulary; all others count as one unknown word."""
     length: int = bounded(240, 3, 2**16)
@@ -220,18 +222,20 @@ class Text(App):
         import keras
 
         from apps.text import layers
-        from pipelines.texts.words import frequent_words
+        from pipelines.texts.words import are_short, frequent_words
 
         num_words = len(frequent_words(splits.train, self.vocabulary)) + 2
+        is_wide = self.model != "rnn" and are_short(splits.train)
+        width = self.width * (2 if is_wide else 1)
         corrupted = layers.WordDropout(self.word_dropout)(words)
-        vectors = keras.layers.Embedding(num_words, self.width)(corrupted)
+        vectors = keras.layers.Embedding(num_words, width)(corrupted)
         vectors = keras.layers.SpatialDropout1D(self.dropout / 2)(vectors)
         if self.model == "rnn":
-            states = layers.BidirectionalReader(self.cell, max(1, self.width // 2))(vectors, words)
+            states = layers.BidirectionalReader(self.cell, width)(vectors, words)
             both = keras.layers.Concatenate()([states, vectors])
             pooled = layers.MaskedMeanMaxPooling()(both, words)
         else:
-            pooled = layers.WindowPooling(self.width, WINDOW_WIDTHS)(vectors, words)
+            pooled = layers.WindowPooling(width, WINDOW_WIDTHS)(vectors, words)
         pooled = keras.layers.Dropout(self.dropout)(pooled)
         # Rare classes begin at their own log-odds, not at one half.
         bias = keras.initializers.Constant(_log_odds(splits) if splits.is_multilabel else 0.0)

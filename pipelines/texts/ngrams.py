@@ -9,12 +9,10 @@ import tensorflow as tf
 from scipy import sparse
 
 from pipelines.examples import Examples
-from pipelines.texts.words import PADDING, TEXTS_PER_CALL, limited_words
+from pipelines.texts.words import PADDING, TEXTS_PER_CALL, are_short, limited_words
 
 CHARACTERS = (2, 4)  # shortest and longest n-gram of characters
 MAX_CHARACTERS = 16_384  # of a text, whose n-grams are read
-# Longer texts have words enough: n-grams of characters gained nothing, and take most of the time.
-MAX_MEAN_CHARACTERS = 300
 MAX_OCCURRENCES = 40_000_000  # of n-grams in the texts that are counted: some gigabytes
 START = 2**62 + 1  # the number that n-grams of words have before the first word of a text
 CHARACTER_SALT = 7  # keeps hashes of characters and of words apart
@@ -36,8 +34,7 @@ class NgramKinds(NamedTuple):
     @classmethod
     def of(cls, train: Examples, words: int) -> "NgramKinds":
         """Take n-grams of characters if the training texts are short on average."""
-        sample = train.sample(TEXTS_PER_CALL).numpy().features
-        return cls(words, bool(np.mean([len(text) for text in sample]) <= MAX_MEAN_CHARACTERS))
+        return cls(words, are_short(train))
 
     @property
     def number(self) -> int:

@@ -12,6 +12,8 @@ TEXTS_PER_CALL = 2000  # while words or n-grams are counted
 PADDING, UNKNOWN = 0, 1
 # Words of a text that are read: a request with a text of 100,000 words must not take seconds.
 MAX_WORDS = 4096
+# Longer texts have words enough: of a review n-grams of characters would take most of the time.
+MAX_MEAN_BYTES = 300  # of short texts
 # Regular expressions of RE2 and their replacements, applied in this order.
 SPLIT_RULES = (
     (r"</?[a-z][^<>]{0,80}>", " "),
@@ -53,6 +55,12 @@ def head_and_tail(ragged: tf.RaggedTensor, length: int) -> tf.RaggedTensor:
         nrows=ragged.nrows(),
         validate=False,
     )
+
+
+def are_short(train: Examples) -> bool:
+    """Return whether texts are short on average, as questions and sentences are."""
+    sample = train.sample(TEXTS_PER_CALL).numpy().features
+    return bool(np.mean([len(text) for text in sample]) <= MAX_MEAN_BYTES)
 
 
 def estimate_word_counts(texts: np.ndarray) -> np.ndarray:
