@@ -10,8 +10,9 @@ from training.run import Run
 
 @pytest.fixture
 def runs(tmp_path):
-    """Runs of an app: one, the folds of a cross-validation, a search, and a stopped training."""
-    for name in ("20261130-101500", "folds/fold-1", "folds/fold-2", "tune-1/best"):
+    """Runs of an app: one, the folds of a cross-validation, a search, targets, a stopped training."""
+    names = ("20261130-101500", "folds/fold-1", "folds/fold-2", "tune-1/best")
+    for name in (*names, "several/target-b", "several/target-a"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "run.json").touch()
     (tmp_path / "latest").symlink_to("20261130-101500")
@@ -25,6 +26,7 @@ def runs(tmp_path):
     [
         ("folds", "folds/fold-1"),
         ("tune-1", "tune-1/best"),
+        ("several", "several/target-a"),
         (".", "latest"),
         ("20261130-101600", "20261130-101500"),
         ("nowhere", "latest"),

@@ -165,7 +165,7 @@ def test_a_column_that_may_hold_times_is_named():
     )
     named = Tables(table("user,item,rating,when\n" + rows))
     notes = ids.splits(named, ids.Columns(), "auto").notes
-    assert "if one of the columns when holds times, name it with --time" in notes[0]
+    assert "if the column when holds times, name it with --time" in notes[0]
     assert "name it with --time" not in " ".join(ids.splits(named, ids.Columns(), "random").notes)
     assert "name it with --time" not in " ".join(
         ids.splits(named, ids.Columns(time="when"), "auto").notes

@@ -23,7 +23,9 @@ def expectation(path: Path) -> str:
 
 
 def _nearest(path: Path) -> Path | None:
-    for one in (*(path / name for name in INNER_RUNS), *path.parents[:2]):  # RUN/export/1 is in RUN
+    targets = sorted(path.glob("target-*"))  # of a run of several targets
+    inner = [*(path / name for name in INNER_RUNS), *targets]
+    for one in (*inner, *path.parents[:2]):  # RUN/export/1 is in RUN
         if (one / MANIFEST).is_file():
             return one
     beside = {one.parent.name: one.parent for one in path.parent.glob(f"*/{MANIFEST}")}

@@ -136,9 +136,10 @@ def _without_times(table: Table, names: Columns, split: Split) -> Iterator[str]:
             f"{listed(table.columns)}. Name it with --time COLUMN, or use --split random."
         )
     if split == "auto" and others:
+        which = "the column" if len(others) == 1 else "one of the columns"
         yield (
-            "no time column, so the newest pairs are unknown; if one of the columns "
-            f"{listed(others)} holds times, name it with --time"
+            f"no time column, so the newest pairs are unknown; if {which} {listed(others)} holds "
+            "times, name it with --time"
         )
 
 
