@@ -121,7 +121,7 @@ def test_rows_with_one_type_of_column_are_predicted(columns, tmp_path, run_cli):
 
 
 def test_a_graph_of_another_user_is_not_loaded(kept, monkeypatch):
-    run = kept(Regression)
+    run = kept(Mnist)
     monkeypatch.setattr("inference.servable.Servable", None)
     inputs = asked_of(run)
 

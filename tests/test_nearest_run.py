@@ -10,7 +10,7 @@ from training.run import Run
 
 @pytest.fixture
 def runs(tmp_path):
-    """Runs of an app: one, the folds of a cross-validation, a search, targets, a stopped training."""
+    """Runs of an app: one, folds, a search, runs of several targets, and a stopped training."""
     names = ("20261130-101500", "folds/fold-1", "folds/fold-2", "tune-1/best")
     for name in (*names, "several/target-b", "several/target-a"):
         (tmp_path / name).mkdir(parents=True)

@@ -234,13 +234,18 @@ def test_weights_of_batches_have_mean_one(tmp_path):
     np.testing.assert_allclose(weights, splits.train.relative_weights, rtol=1e-6)
 
 
-def test_weights_count_relative_to_each_other(tmp_path):
+@pytest.mark.parametrize(
+    "model", ["boosted", "mlp", pytest.param("blend", marks=pytest.mark.thorough)]
+)
+def test_weights_count_relative_to_each_other(model, tmp_path):
     """The unit of the weights is of no effect."""
     columns = made(120)
     found = []
     for factor in (1, 1024):
         path = write(tmp_path / f"{factor}.csv", columns | {"w": columns["w"] * factor})
-        app = Regression(data=path, target="y", weight="w", drop="c", group="b", **TINY)
+        app = Regression(
+            data=path, target="y", weight="w", drop="c", group="b", model=model, **TINY
+        )
         run = train(app, run_dir=tmp_path / f"run{factor}", verbose=0)
         found.append(score(run)["test"])
     assert found[0] == pytest.approx(found[1], rel=1e-5)
