@@ -14,7 +14,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from apps import FieldError, Finetune
-from apps.finetune import backbones, digits_backbone, freezing, two_stage
+from apps.finetune import backbones, digits_backbone, freezing, linear_probe, two_stage
 from apps.finetune.linear_probe import regularization_path
 from apps.finetune.two_stage import _is_better
 from apps.fit_data import FitData
@@ -184,6 +184,13 @@ def test_the_regularization_path_ends_at_logistic_regression(classes):
     expected = np.zeros((200, 4))
     expected[:, list(classes)] = plain.predict_proba(features / scale)
     np.testing.assert_allclose(softmax(features @ weights + bias, 1), expected, atol=0.02)
+
+
+def test_a_regression_that_has_not_converged_is_a_candidate_too(monkeypatch):
+    monkeypatch.setattr(linear_probe, "MAX_ITERATIONS", 1)
+    features = np.random.default_rng(0).normal(size=(50, 8)).astype("float32")
+    found = [*regularization_path(features, np.arange(50) % 2, 2, copies=1, count=2)]
+    assert len(found) == 2
 
 
 def test_the_second_stage_is_kept_only_beyond_chance():

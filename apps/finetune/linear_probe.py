@@ -1,8 +1,10 @@
 """Fit linear probes: logistic regressions on frozen features, from strong to weak penalties."""
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from apps.regression.logistic import layer_weights
@@ -44,6 +46,9 @@ def regularization_path(
     for number in range(count):
         log10_c = MIN_LOG10_C + (MAX_LOG10_C - MIN_LOG10_C) * (number + 0.5) / count
         model.C = 10.0**log10_c / copies * step
-        model.fit(features / scale, classes, weights)
+        with warnings.catch_warnings():
+            # Validation compares the regressions as they are, converged or not.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features / scale, classes, weights)
         kernel, bias = layer_weights(model, num_classes)
         yield kernel / scale, bias
