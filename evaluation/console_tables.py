@@ -74,11 +74,16 @@ def score_notes(scored: dict[str, Any]) -> list[str]:
     """Return the lines below the table of scores."""
     blend = scored.get("blend", {}).items()
     parts = [
-        f"{name} {part['weight']:.0%} (validation loss {part['validation_loss']:.3g})"
+        f"{name} {part['weight']:.0%} (validation loss {part['validation_loss']:.3g}{_gain(part)})"
         for name, part in blend
     ]
     line = f"blend of {', '.join(parts)}" if parts else ""
     return [line for line in (line, *scored["remarks"], scored["note"]) if line]
+
+
+def _gain(part: dict[str, float]) -> str:
+    """Tell how much a part of a blend saves, if that is known."""
+    return f", saves {part['gain']:.1%} of that of the rest" if "gain" in part else ""
 
 
 def _test(scored: dict[str, Any]) -> list[tuple[str, float]]:

@@ -1,5 +1,7 @@
 """The text app: words of any script, no effect of padding, bucketing, and odd texts."""
 
+import csv
+import dataclasses
 import gzip
 import json
 import zipfile
@@ -17,6 +19,7 @@ from apps.text import ngram_weights
 from apps.text.layers import BidirectionalReader, MaskedMeanMaxPooling
 from apps.text.ngram_layers import NgramLogits
 from evaluation.modalities import texts as judged
+from exporting.export import export
 from inference.inputs import UnreadableError
 from inference.predict import predict
 from pipelines import embedded
@@ -29,6 +32,7 @@ from pipelines.texts.ngrams import NgramKinds
 from pipelines.texts.preprocessing import TextVectorizer, decode_words
 from pipelines.texts.reading import Columns, source
 from pipelines.texts.words import estimate_word_counts, frequent_words, split_words
+from training.train import train
 
 ODD = [
     "",
@@ -486,3 +490,30 @@ def test_own_file_by_the_command_line(run_cli, messy):
 
 def test_count_words():
     np.testing.assert_array_equal(estimate_word_counts(column("a b c", "", "x" * 80)), [3, 1, 10])
+
+
+@pytest.mark.parametrize("model", ["ngrams", "cnn", "rnn"])
+def test_a_part_alone_is_trained_and_exported(model, tmp_path):
+    app = dataclasses.replace(Text.tiny(), model=model, epochs=1)
+    run = train(app, run_dir=tmp_path / "run", verbose=0)
+    assert run.manifest["blend"] == {}
+    assert history_of(run)[-1]["epoch"] == "1"
+    export(run)
+    first, _ = predict(run, ["it was good", "it was bad"])
+    assert 0.5 <= first["probability"] < 1
+
+
+def test_a_blend_says_what_each_part_is_worth(run):
+    blend = run.manifest["blend"]
+    assert [*blend] == ["n-grams", "network"]
+    assert sum(part["weight"] for part in blend.values()) == pytest.approx(1)
+    alone = [part["validation_loss"] for part in blend.values()]
+    last = float(history_of(run)[-1]["val_loss"])
+    assert last <= min(alone) + 1e-4
+    for part, rest in zip(blend.values(), reversed(alone), strict=True):
+        assert part["gain"] == pytest.approx(1 - last / rest, abs=1e-4)
+
+
+def history_of(run):
+    with (run.path / "history.csv").open() as file:
+        return list(csv.DictReader(file))

@@ -36,6 +36,10 @@ class Text(App):
     tasks: ClassVar[tuple[TaskName, ...]] = ("classification", "multilabel")
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
+    baseline_fields: ClassVar[dict[str, dict[str, str]]] = {
+        "nb-svm": {"model": "ngrams"},
+        "tf-idf_svm": {"model": "ngrams"},
+    }
     default_learning_rate: ClassVar[float] = 0.003
     max_epoch_examples: ClassVar[int | None] = 3 * 2**12
     column_fields: ClassVar[tuple[str, ...]] = ("text", "target", "group", "by_time")

@@ -56,11 +56,13 @@ def _weigh(model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
     inputs = blend.input if isinstance(blend.input, list) else [blend.input]
     parts = keras.Model(model.input, keras.ops.stack(inputs, 1))
     valid = splits.valid.sample(MAX_VALIDATION_EXAMPLES)
-    logits, weights = _outputs(parts, fit_data, valid), valid.relative_weights
-    factors = best_factors(logits, valid.targets, weights)
-    alone = [best_factors(logits[:, [part]], valid.targets, weights) for part in range(len(inputs))]
-    losses = [_scores(logits[:, part] * factor, valid)["loss"] for part, factor in enumerate(alone)]
-    blend.assign(factors, np.concatenate(alone), losses)
+    logits = _outputs(parts, fit_data, valid)
+    factors, loss = _factors_and_loss(logits, valid)
+    places = range(len(inputs))
+    alone, losses = zip(*(_factors_and_loss(logits[:, [k]], valid) for k in places), strict=True)
+    # Of two parts, the other one is all the rest.
+    gains = [1 - loss / rest for rest in reversed(losses)]
+    blend.assign(factors, np.concatenate(alone), losses, gains)
     sample = corpus.texts.select(np.arange(min(NUM_SAMPLED_EXAMPLES, len(corpus.texts))))
     scores = _scores(_outputs(model, fit_data, sample), sample)
     validation_scores = _scores(_outputs(model, fit_data, valid), valid)
@@ -96,6 +98,12 @@ def _refit_ngrams(model: Any, fit_data: FitData, corpus: Corpus) -> None:
             weights,
         )
     )
+
+
+def _factors_and_loss(logits: np.ndarray, examples: Examples) -> tuple[np.ndarray, float]:
+    """Return the best factors of parts, and the loss of their sum."""
+    factors = best_factors(logits, examples.targets, examples.relative_weights)
+    return factors, _scores(np.einsum("npc,p->nc", logits, factors), examples)["loss"]
 
 
 def _scores(logits: np.ndarray, examples: Examples) -> dict[str, float]:

@@ -92,32 +92,41 @@ class LogitBlend(keras.layers.Layer):
         self.names = list(names)
 
     def build(self, shapes: Any) -> None:  # noqa: ARG002
-        """Create the factors, the shares of the parts, and the loss of each part alone."""
+        """Create the factors, and for the user shares, losses alone and gains of the parts."""
         size = (len(self.names),)
-        for name in ("factors", "shares", "losses_alone"):
+        for name in ("factors", "shares", "losses_alone", "gains"):
             weight = self.add_weight(shape=size, initializer="zeros", trainable=False, name=name)
             setattr(self, name, weight)
         self.factors.assign(np.eye(len(self.names))[-1])
 
-    def assign(self, factors: np.ndarray, alone: np.ndarray, losses: list[float]) -> None:
-        """Take the factors of the parts together and of each alone, and their losses alone."""
+    def assign(
+        self, factors: np.ndarray, alone: np.ndarray, losses: list[float], gains: list[float]
+    ) -> None:
+        """Take the factors of the parts together and of each alone, and what they are worth.
+
+        `losses` are those of each part alone, `gains` the shares of the loss of the others that
+        each part saves.
+        """
         shares = factors / np.maximum(alone, 1e-9)
         self.factors.assign(factors)
         self.shares.assign(shares / max(shares.sum(), 1e-9))
         self.losses_alone.assign(losses)
+        self.gains.assign(gains)
 
     def call(self, logits: list[Any]) -> Any:
         """Add logits [batch, classes] of each part."""
         return sum(tf.cast(part, "float32") * self.factors[k] for k, part in enumerate(logits))
 
     def describe_blend(self) -> dict[str, dict[str, float]]:
-        """Return the share of each part and its validation loss alone; {} before the fit."""
-        shares, losses = self.shares.numpy().tolist(), self.losses_alone.numpy().tolist()
-        if not any(losses):
+        """Return share, validation loss alone and gain of each part; {} before the fit."""
+        keys = ("weight", "validation_loss", "gain")
+        columns = (self.shares, self.losses_alone, self.gains)
+        rows = zip(*(column.numpy().tolist() for column in columns), strict=True)
+        if len(self.names) == 1 or not self.losses_alone.numpy().any():
             return {}
         return {
-            name: {"weight": share, "validation_loss": loss}
-            for name, share, loss in zip(self.names, shares, losses, strict=True)
+            name: dict(zip(keys, row, strict=True))
+            for name, row in zip(self.names, rows, strict=True)
         }
 
     def compute_output_spec(self, logits: list[Any]) -> Any:
