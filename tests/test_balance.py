@@ -17,7 +17,7 @@ from pipelines.splits import Fold, split_fold
 from training.train import train
 
 
-def write(path, count=1500, seed=0, **more):
+def write(path, count=900, seed=0, **more):
     """Rows of which a tenth are of the class `rare`, with overlapping features."""
     random = np.random.default_rng(seed)
     rare = random.random(count) < 0.1

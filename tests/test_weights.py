@@ -173,7 +173,7 @@ MODELS = [(m, t) for m in ("blend", "mlp", "boosted", "linear", "svm") for t in 
 )
 def test_every_model_follows_the_heavy_rows(model, target, tmp_path):
     """Rows of equal features have contrary targets; nine tenths of the weight have one of them."""
-    count = 600
+    count = 400
     x = RANDOM.normal(size=count).round(2)
     is_heavy = np.arange(count) % 2 == 0
     y = np.where(is_heavy, 1.0, -1.0) + RANDOM.normal(0, 0.01, count).round(4)
