@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from apps.data_addresses import as_address
+from apps.data_addresses import as_address, require_addresses
 from apps.fields import Address, FieldError, Range, bounded, check, flag_of, known_fields
 from apps.fit_data import FitData
+from apps.input_file import InputFile
 from pipelines.files import replace_home
 
 if typing.TYPE_CHECKING:
@@ -42,8 +43,7 @@ class App(abc.ABC):
     column_fields: ClassVar[tuple[str, ...]] = ()  # fields that name table columns
     default_learning_rate: ClassVar[float] = 0.2  # of the default optimizer
     default_batch_size: ClassVar[int] = 96
-    # More training examples are sampled anew in every epoch.
-    max_epoch_examples: ClassVar[int | None] = None
+    max_epoch_examples: ClassVar[int | None] = None  # of more, each epoch takes a new sample
     # The fields that train a model of the same kind as a baseline, by the baseline's name.
     baseline_fields: ClassVar[dict[str, dict[str, str]]] = {}
 
@@ -96,6 +96,10 @@ class App(abc.ABC):
         for address, columns in ((self.data, table_columns), (self.test, {})):
             if address:
                 preflight.check_address(address, self.address_kinds, columns)
+
+    def input_files(self, splits: "Splits") -> dict[str, InputFile]:  # noqa: ARG002
+        """Return the files beside the data that training reads, by field."""
+        return {}
 
     @abc.abstractmethod
     def load_splits(
@@ -250,10 +254,9 @@ class App(abc.ABC):
         """
         from optimizers import learning_rates
 
-        automatic = {"batch_size": batch_size, "learning_rate": self.peak_learning_rate_for(steps)}
-        values: dict[str, Any] = {
-            name: value for name, value in automatic.items() if getattr(self, name) is None
-        }
+        rate = self.peak_learning_rate_for(steps)
+        values: dict[str, Any] = {"batch_size": batch_size, "learning_rate": rate}
+        values = {name: value for name, value in values.items() if getattr(self, name) is None}
         if self.schedule == "auto":
             values["schedule"] = learning_rates.default_schedule(self.optimizer)
         return values
@@ -293,7 +296,5 @@ class App(abc.ABC):
         Unlike the constructor it takes no frame: JSON would have it written to a file.
         """
         fields = known_fields(fields, cls, cls.name())
-        for name in ("data", "test"):
-            if isinstance(value := fields.get(name), list | dict):
-                raise FieldError(f"Received {name} {value!r}; expected an address, as csv:PATH.")
+        require_addresses(fields, ("data", "test"))
         return cls(**fields)

@@ -1,7 +1,10 @@
 """Turn data of any kind, such as a path, a frame or standard input, into an address."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
+
+from apps.fields import FieldError
 
 
 def as_address(value: Any, kinds: tuple[str, ...]) -> Any:
@@ -20,3 +23,10 @@ def as_address(value: Any, kinds: tuple[str, ...]) -> Any:
     if isinstance(value, Path):
         return str(value)
     return frames.store_as_address(value, kinds) if frames.is_data(value) else value
+
+
+def require_addresses(fields: dict[str, Any], names: Collection[str]) -> None:
+    """Raise FieldError if a field of JSON has a value in place of an address."""
+    for name in names:
+        if isinstance(value := fields.get(name), list | dict):
+            raise FieldError(f"Received {name} {value!r}; expected an address, as csv:PATH.")

@@ -89,6 +89,37 @@ def messy(tmp_path):
         ("ÉCOLE Straße", ["école", "straße"]),
         ("good😀😀", ["good", "😀", "😀"]),
         ("", []),
+        # markup
+        ("R&amp;D &lt;b&gt;cost&nbsp;5 &euro;", ["r", "&", "d", "b", "cost", "5"]),
+        ("didn&#39;t don&amp;#39;t don\x92t", ["did", "not", "do", "not", "do", "not"]),
+        ("AT&T; x", ["at", "&", "t", ";", "x"]),
+        # addresses, mentions, hashtags
+        ("see https://www.Example.org/a/b?c=1#d.", ["see", "example", ".", "org"]),
+        ("看http://a.cn/x。很好", ["看", "a", ".", "cn", "。", "很", "好"]),
+        ("www.example.org, ok", ["example", ".", "org", ",", "ok"]),
+        ("ann@example.org", ["ann", "@", "example", ".", "org"]),
+        ("@Ann #GreatFilm", ["@", "ann", "#", "greatfilm"]),
+        # emoji: skin tones, variants, joiners, flags
+        ("👍🏽 👍", ["👍", "👍"]),
+        ("❤️ ❤", ["❤", "❤"]),
+        ("👩‍👩‍👧", ["👩", "👩", "👧"]),
+        ("🇩🇪", ["🇩", "🇪"]),
+        # scripts
+        ("كِتَابٌ كـتاب", ["كتاب", "كتاب"]),
+        ("שָׁלוֹם שלום", ["שלום", "שלום"]),
+        ("می‌خواهم", ["میخواهم"]),
+        ("\u200fכתב\u200e", ["כתב"]),
+        ("ดีมาก", ["ด", "ี", "ม", "า", "ก"]),
+        ("スーパー、すし", ["ス", "ー", "パ", "ー", "、", "す", "し"]),
+        # numbers
+        ("3.14 1,000 €5 50%", ["3", ".", "14", "1", ",", "000", "€", "5", "50", "%"]),
+        # spaces and controls
+        ("a\0b\x1bc\x85d", ["a", "b", "c", "d"]),
+        ("a\u00a0b\u3000c\u200bd\u2028e", ["a", "b", "c", "d", "e"]),
+        ("\ufeffco\u00adoperate", ["cooperate"]),
+        # forms that stay apart
+        ("\uff27\uff2f", ["\uff47\uff4f"]),  # full-width G and O
+        ("café cafe\u0301", ["café", "cafe\u0301"]),
     ],
 )
 def test_words(text, words):
@@ -109,7 +140,11 @@ def test_words_keep_head_and_tail_and_number_the_unknown():
 
 
 def with_ngrams(*some, grams=2):
-    return TextVectorizer.adapted(texts(*some), max_words=10, length=6, grams=grams, max_ngrams=100)
+    train = texts(*some)
+    vocabulary = frequent_words(train, 10)
+    return TextVectorizer.adapted(
+        train, vocabulary=vocabulary, length=6, grams=grams, max_ngrams=100
+    )
 
 
 def test_a_batch_of_empty_texts_has_one_time_step():
@@ -173,7 +208,9 @@ def test_the_ngrams_of_training_are_those_of_the_graph(monkeypatch):
     some = [f"text {k % 7} of {k % 5} things" for k in range(50)]
     train, kinds = texts(*some), NgramKinds(2, characters=True)
     corpus = ngrams.frequent_ngrams(train, kinds, 10_000)
-    layer = TextVectorizer.adapted(train, max_words=10, length=6, grams=2, max_ngrams=10_000)
+    layer = TextVectorizer.adapted(
+        train, vocabulary=frequent_words(train, 10), length=6, grams=2, max_ngrams=10_000
+    )
     for row, text in enumerate(some):
         assert set(corpus.present[row].indices + 1) == numbers_of(layer, text)
     again = ngrams.ngrams_of(train, kinds, corpus.known)

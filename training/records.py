@@ -34,6 +34,7 @@ def start_message(job: TrainingJob, choice: PrecisionChoice) -> str:
     lines = [
         f"{app.name()}: {app.data}, {sizes}; {job.parts.network.count_params():,} parameters",
         *(f"data  {note}" for note in splits.notes),
+        *(f"{name}  {file.note}" for name, file in app.input_files(splits).items()),
         f"chosen  {_chosen(job)}",
         f"precision {choice.policy} ({choice.reason}); run directory {job.path}",
     ]
@@ -115,6 +116,7 @@ def make_manifest(
             "directory": begin.known.directory,
             "quarantine": splits.quarantine,
         },
+        "files": {name: file._asdict() for name, file in app.input_files(splits).items()},
         "labels": splits.labels,
         "reading": reading and _describe_reading(reading),
         "precision": choice._asdict(),

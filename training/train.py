@@ -113,6 +113,7 @@ def _identity_of(
         "precision": choice.policy,
         "deterministic": options.deterministic,
         "minutes": options.minutes,
+        **{f"content of {name}": file.digest for name, file in app.input_files(splits).items()},
         **{f"{package.__name__} version": package.__version__ for package in (tf, keras, np)},
     }
     devices = distribution.num_replicas()

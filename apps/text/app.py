@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from apps.app import App, ModalityName, TaskName
-from apps.fields import Address, Range, bounded
+from apps.fields import Address, FieldError, Range, bounded
 from apps.fit_data import FitData
+from apps.input_file import InputFile
 
 if TYPE_CHECKING:
     from pipelines.inspection import Inspection
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 MIN_TEXTS_FOR_FULL_BATCH = 10_000  # with fewer training texts a batch has half the size
 MAX_STEPS_AT_FULL_PEAK = 1600  # longer runs get a lower peak learning rate
-WINDOW_WIDTHS = (2, 3, 4)  # words
 MAX_PREPARED_BYTES = 2**29  # of word numbers that are kept, not made in every epoch
 
 
@@ -86,10 +86,13 @@ class Text(App):
     cell: Literal["lstm", "gru"] = "lstm"
     """Type of the recurrent units of --model rnn."""
     width: int = bounded(64, 1, 2**16)
-    """Size of word vectors, and number of filters of each width of a window, or the size of the
-    recurrent state in each direction; a convolutional network for short texts has twice as many."""
+    """Size of word vectors without --vectors, and number of filters of each width of a window, or
+    the size of the recurrent state in each direction; a convolutional network for short texts has
+    twice as many."""
     vocabulary: int = bounded(30_000, 1, 2**24)
     """Maximum number of words in the vocabulary; all others count as one unknown word."""
+    vectors: str = ""
+    """File of word vectors with which a network starts, in the text form of GloVe, .gz or not."""
     length: int = bounded(240, 3, 2**16)
     """Maximum number of words of a text that a network reads: the first third and the last two
     thirds of it."""
@@ -105,6 +108,26 @@ class Text(App):
         super().__post_init__()
         if self.model == "auto":
             object.__setattr__(self, "model", type(self).model)  # the run stores what was chosen
+        if self.vectors and not self.has_network:
+            raise FieldError(
+                f"Received --vectors {self.vectors!r} with --model {self.model}, which has no word "
+                "vectors; expected blend, cnn or rnn. Leave one of them out."
+            )
+
+    def require_data(self) -> None:
+        """Require the file of word vectors too."""
+        super().require_data()
+        if self.vectors:
+            from pipelines.texts.vectors import require_file
+
+            require_file(self.vectors)
+
+    def input_files(self, splits: "Splits") -> dict[str, InputFile]:
+        """Return the file of word vectors, if there is one."""
+        if not self.vectors:
+            return {}
+        vocabulary = self.vocabulary_of(splits)
+        return {"vectors": InputFile(self.vectors, vocabulary.digest, vocabulary.describe())}
 
     @classmethod
     def tiny(cls) -> "Text":
@@ -135,11 +158,18 @@ class Text(App):
 
         return TextVectorizer.adapted(
             splits.train,
-            max_words=self.vocabulary if self.has_network else 1,
+            vocabulary=self.vocabulary_of(splits).words,
             length=self.length,
             grams=self.grams if self.has_ngrams else 0,
             max_ngrams=max_ngrams(len(splits.labels)),
         )
+
+    def vocabulary_of(self, splits: "Splits") -> Any:
+        """Return the words that a network knows, with their vectors if a file has some."""
+        from pipelines.texts.vocabulary import Vocabulary
+
+        max_words = self.vocabulary if self.has_network else 1
+        return Vocabulary.of(splits.train, max_words, self.vectors)
 
     @property
     def has_ngrams(self) -> bool:
@@ -204,7 +234,10 @@ class Text(App):
         if self.has_ngrams:
             parts["n-grams"] = self._ngram_logits(ngrams, splits)
         if self.has_network:
-            parts["network"] = self._network_logits(words, splits)
+            from apps.text.networks import network_logits
+
+            vocabulary = self.vocabulary_of(splits)
+            parts["network"] = network_logits(self, words, vocabulary, splits)
         logits = [*parts.values()]
         if self.has_ngrams:
             logits = [LogitBlend([*parts], name=BLEND)(logits)]
@@ -221,30 +254,6 @@ class Text(App):
         one_column = classes == 2 and not splits.is_multilabel
         layer = NgramLogits([*map(len, known)], classes, one_column=one_column, name=NGRAMS)
         return layer(ngrams)
-
-    def _network_logits(self, words: Any, splits: "Splits") -> Any:
-        import keras
-
-        from apps.text import layers
-        from pipelines.texts.words import are_short, frequent_words
-
-        num_words = len(frequent_words(splits.train, self.vocabulary)) + 2
-        is_wide = self.model != "rnn" and are_short(splits.train)
-        width = self.width * (2 if is_wide else 1)
-        corrupted = layers.WordDropout(self.word_dropout)(words)
-        vectors = keras.layers.Embedding(num_words, width)(corrupted)
-        vectors = keras.layers.SpatialDropout1D(self.dropout / 2)(vectors)
-        if self.model == "rnn":
-            states = layers.BidirectionalReader(self.cell, width)(vectors, words)
-            both = keras.layers.Concatenate()([states, vectors])
-            pooled = layers.MaskedMeanMaxPooling()(both, words)
-        else:
-            pooled = layers.WindowPooling(width, WINDOW_WIDTHS)(vectors, words)
-        pooled = keras.layers.Dropout(self.dropout)(pooled)
-        # Rare classes begin at their own log-odds, not at one half.
-        bias = keras.initializers.Constant(_log_odds(splits) if splits.is_multilabel else 0.0)
-        output = keras.layers.Dense(len(splits.labels), bias_initializer=bias, dtype="float32")
-        return output(pooled)
 
     def peak_fraction(self, steps: int) -> float:
         """Return the factor of every app, divided by the square root of the steps in long runs.
@@ -289,12 +298,3 @@ class Text(App):
             if self.has_network:
                 fit_data.restore_best()
             blending.fit(model, fit_data, epoch=done, **options)
-
-
-def _log_odds(splits: "Splits") -> Any:
-    """Return the log-odds of each class among the training texts, float32 [classes]."""
-    import numpy as np
-
-    targets = splits.train.targets
-    share = (targets.sum(0, dtype="float64") + 0.5) / (len(targets) + 1.0)
-    return np.log(share / (1 - share)).astype("float32")

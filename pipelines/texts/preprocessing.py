@@ -13,7 +13,6 @@ from pipelines.texts.ngrams import NgramKinds, frequent_ngrams
 from pipelines.texts.words import (
     PADDING,
     TEXTS_PER_CALL,
-    frequent_words,
     head_and_tail,
     limited_words,
 )
@@ -68,10 +67,16 @@ class TextVectorizer(keras.layers.Layer):
 
     @classmethod
     def adapted(
-        cls, train: Examples, *, max_words: int, length: int, grams: int, max_ngrams: int
+        cls,
+        train: Examples,
+        *,
+        vocabulary: Sequence[str],
+        length: int,
+        grams: int,
+        max_ngrams: int,
     ) -> "TextVectorizer":
-        """Make the layer that knows the most frequent words and n-grams of the training texts."""
-        vocabulary, known = frequent_words(train, max_words), []
+        """Make the layer that knows a vocabulary and the frequent n-grams of the training texts."""
+        known = []
         if grams:
             known = frequent_ngrams(train, NgramKinds.of(train, grams), max_ngrams).known
         layer = cls(vocabulary, length, grams, [len(hashes) for hashes in known], name="words")

@@ -14,9 +14,26 @@ PADDING, UNKNOWN = 0, 1
 MAX_WORDS = 4096
 # Longer texts have words enough: of a review n-grams of characters would take most of the time.
 MAX_MEAN_BYTES = 300  # of short texts
+CONTROLS = r"\x01-\x08\x0e-\x1f\x7f-\x{9f}"
+# Besides those of ASCII, where texts are split anyway.
+SPACES = r"\x{a0}\x{1680}\x{2000}-\x{200b}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
+HEBREW_POINTS = r"\x{591}-\x{5bd}\x{5bf}\x{5c1}\x{5c2}\x{5c4}\x{5c5}\x{5c7}"
+ARABIC_MARKS = r"\x{640}\x{64b}-\x{65f}\x{670}"  # and the stroke that lengthens words
+# Soft hyphen, joiners, marks of direction, byte order mark; variants and skin tones of emoji.
+INVISIBLE = (
+    r"\x{ad}\x{61c}\x{200c}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}"
+    r"\x{fe00}-\x{fe0f}\x{1f3fb}-\x{1f3ff}"
+)
 # Regular expressions of RE2 and their replacements, applied in this order.
 SPLIT_RULES = (
-    (r"</?[a-z][^<>]{0,80}>", " "),
+    (r"&(?:amp|#38);", "&"),
+    # U+0092 is the apostrophe of Windows, read as Latin-1.
+    (r"&(?:#0*39|#x0*27|apos|rsquo);|\x{92}", "'"),
+    # Markup, and other entities.
+    (r"</?[a-z][^<>]{0,80}>|&#?[a-z0-9]{2,8};|" + f"[{CONTROLS}{SPACES}]", " "),
+    (f"[{HEBREW_POINTS}{ARABIC_MARKS}{INVISIBLE}]", ""),
+    # Of a web address the host.
+    (r"(?:https?://(?:www\.)?|www\.)([^\s/?#<>\"]+)[!#-;=?-~]*", r" \1 "),
     (r"n['\x{2019}]t\b", " not "),
     # In scripts without spaces between words each character is a word.
     (r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])", r" \1 "),
@@ -28,9 +45,11 @@ SPLIT_RULES = (
 def split_words(texts: Any) -> tf.RaggedTensor:
     """Split strings [batch] into lower-case words [batch, (words)], without markup.
 
-    Bytes that are not UTF-8 become the replacement character.
+    Bytes that are not UTF-8 become the replacement character. docs/text.md says what is done
+    with web addresses, emoji, scripts and so on.
     """
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
+    texts = tf.strings.regex_replace(texts, r"\x00", " ")  # where `lower` would end a text
     texts = tf.strings.lower(texts, encoding="utf-8")
     for pattern, rewrite in SPLIT_RULES:
         texts = tf.strings.regex_replace(texts, pattern, rewrite)
