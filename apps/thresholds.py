@@ -6,8 +6,9 @@ from scipy.special import expit, logit
 DEFAULT_THRESHOLD = 0.5
 MIN_LABELS = 10  # of all validation examples together; with fewer every threshold is the default
 # A class is judged as if it had this many more labels, like those of all classes together. So
-# the threshold of a rare class is near the one that is best for all.
-NUM_PSEUDO_LABELS = 10.0
+# the threshold of a rare class is near the one that is best for all. On halves of the validation
+# films, with 19 genres or 85 tags, fewer lowered micro F1 by up to 0.07; more lowered macro F1.
+NUM_PSEUDO_LABELS = 30.0
 LOWEST, NUM_CANDIDATES = 0.01, 91
 
 

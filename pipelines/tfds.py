@@ -135,9 +135,10 @@ def _lists(
         return {}
     specs = {"/".join(path): tf.io.RaggedFeature(tf.int64) for path in features}
     parts = list(_chunks(builder, split, lambda serialized: tf.io.parse_example(serialized, specs)))
+    numbers = pa.list_(pa.int64())
     return {
         path[-1]: pa.chunked_array(
-            [pa.array(part["/".join(path)].to_list(), pa.list_(pa.int64())) for part in parts]
+            [pa.array([row.tolist() for row in part["/".join(path)]], numbers) for part in parts]
         )
         for path in features
     }

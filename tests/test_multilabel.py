@@ -1,7 +1,10 @@
 """Several classes a text: lists in cells, thresholds, metrics, a run from training to export."""
 
 import json
+import re
 import shutil
+import threading
+import urllib.request
 
 import numpy as np
 import pyarrow as pa
@@ -431,3 +434,97 @@ def test_checks_of_data(tmp_path):
 def test_balance_is_refused(address):
     with pytest.raises(DataError, match="any number of classes in each row"):
         small(address, balance=True).load_splits()
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    """The address of a server of the run."""
+    pytest.importorskip("uvicorn", reason="needs the extra serve")
+    from serving.server import Server, Settings
+
+    server = Server([str(run.path)], Settings(port=0, grpc_port=None))
+    ready = threading.Event()
+    thread = threading.Thread(target=server.run, args=[ready.set])
+    thread.start()
+    assert ready.wait(30)
+    yield f"http://127.0.0.1:{server.port}/"
+    server.stop()
+    thread.join(30)
+
+
+def test_a_server_returns_the_chosen_classes(page):
+    body = json.dumps({"instances": ["bread bill", "and"]}).encode()
+    with urllib.request.urlopen(f"{page}v1/models/text:predict", body) as response:
+        first, second = json.load(response)["predictions"]
+    assert first["selected"] == [True, False, True, False]
+    assert len(second["probabilities"]) == 4
+    columns = json.dumps({"inputs": ["bread bill"]}).encode()
+    with urllib.request.urlopen(f"{page}v1/models/text:predict", columns) as response:
+        assert json.load(response)["outputs"]["selected"] == [first["selected"]]
+
+
+@pytest.mark.thorough
+def test_the_page_shows_the_chosen_classes(page):
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("needs the program chromium")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        shown = browser.new_page()
+        errors = []
+        shown.on("pageerror", lambda error: errors.append(str(error)))
+        shown.goto(f"{page}#text")
+        shown.get_by_label("Text").fill("bread bill")
+        playwright.expect(shown.locator("#prediction .headline")).to_have_text(
+            re.compile("^(food, price|price, food)$")
+        )
+        assert shown.locator("#prediction .bar.best").count() == 2
+        assert shown.locator("#prediction .mark").count() == 4
+        assert "Micro F1" in shown.locator("#score").inner_text()
+        shown.locator("#prediction .bar", has_text="staff").click()
+        playwright.expect(shown.locator("#explanation-title")).to_contain_text("staff")
+        playwright.expect(shown.locator("#explanation .word").first).to_be_visible()
+        browser.close()
+    assert not errors
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """A prepared TFDS set whose texts have a sequence of classes, and the directory of it."""
+    tfds = pytest.importorskip("tensorflow_datasets", reason="needs the extra data")
+
+    class Notes(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            labels = tfds.features.Sequence(tfds.features.ClassLabel(names=["z", "b", "a"]))
+            features = {"text": tfds.features.Text(), "genres": labels, "number": np.int64}
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features)
+            )
+
+        def _split_generators(self, _):
+            return {"train": self._examples(60), "test": self._examples(20, "t")}
+
+        def _examples(self, count, name=""):
+            for k in range(count):
+                labels = [["z", "a"], [], ["b"]][k % 3]
+                yield k, {"text": f"text {name}{k}", "genres": labels, "number": k}
+
+        _generate_examples = _examples
+
+    Notes(data_dir=str(tmp_path)).download_and_prepare()
+    return tmp_path
+
+
+def test_a_sequence_of_classes_of_tfds_needs_no_flag(prepared):
+    app = Text(data="tfds:notes", target="genres")
+    splits = app.load_splits(prepared)
+    assert splits.labels == ("z", "b", "a")
+    assert app.task_of(splits) == "multilabel"
+    found = of(splits)
+    assert (found["text 0"], found["text 1"], found["text t2"]) == (["z", "a"], [], ["b"])
+    assert app.searchable_fields(splits) == {*app.space} - {"grams"}
+    with pytest.raises(DataError, match="expected one of the columns number, genres"):
+        Text(data="tfds:notes", target="nothing").load_splits(prepared)

@@ -10,6 +10,7 @@ from data_checks.finding import MAX_OCCURRENCES, Finding, Occurrence, counted, s
 from data_checks.reading import skipped_rows
 from data_checks.texts import near_duplicates
 from data_checks.texts.text_quality import all_texts, boilerplate, encoding, of_texts, sample_of
+from pipelines.label_sets import strata
 from pipelines.texts.reading import empty_of
 
 __all__ = ["boilerplate", "empty", "encoding", "leakage", "lengths", "near", "targets"]
@@ -162,7 +163,7 @@ def leakage(data: CheckedData) -> Iterator[Finding]:
         "last word": np.array([text[-1] for text in words], object),
     }
     for column, score in target_leakage.leaking_columns(
-        columns, data.target_numbers[sample], classes=True
+        columns, strata(data.targets[sample]), classes=True
     ):
         yield Finding(
             "class leakage",

@@ -139,13 +139,25 @@ def intervals(predictions: Predictions, resamples: Resamples | None = None) -> d
     `resamples` is the result of `bootstrap`, which is called by default.
     """
     resamples = bootstrap(predictions) if resamples is None else resamples
-    values, count = example_scores(predictions), len(predictions.target)
+    values = example_scores(predictions)
     return {
         name: mean_interval(values[name], resamples[name], metric(name))
         if name in values
-        else wilson_by_variance(value, resamples[name], count)
+        else wilson_by_variance(value, resamples[name], _max_units(predictions, name, resamples))
         for name, value in metrics(predictions).items()
     }
+
+
+def _max_units(predictions: Predictions, name: str, resamples: Resamples) -> int:
+    """Return the largest effective number of examples of an F1.
+
+    Micro F1 varies less than a share of as many examples, because each has several classes. If
+    the resamples do not vary, only the examples are independent.
+    """
+    if name == "macro_f1" or not np.ptp(resamples[name]):
+        return len(predictions.target)
+    _, true, chosen = predictions.parts
+    return int(true.sum() + chosen.sum())
 
 
 def _of_class_totals(totals: np.ndarray) -> dict[str, float]:
