@@ -40,7 +40,7 @@ def _smoothed(targets: np.ndarray, num_classes: int) -> np.ndarray:
     """Return probabilities [texts, classes] of targets, as if there were a text more of each."""
     count = len(targets)
     if targets.ndim > 1:
-        return (targets * count + 1) / (count + 2)
+        return (targets.astype("float64") * count + 1) / (count + 2)
     return (np.eye(num_classes)[targets] * count + 1) / (count + num_classes)
 
 
