@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 from pyarrow import parquet
+from scipy.special import expit
 
 from apps import Text
 from apps.micro_f1 import MicroF1
@@ -357,13 +358,30 @@ def test_a_run_has_scores_and_thresholds(run):
     assert "val_micro_f1" in columns and "accuracy" not in columns
 
 
-def test_thresholds_are_those_of_the_validation_examples(run):
+def test_thresholds_are_of_validation_texts_that_no_part_has_seen(address, tmp_path, monkeypatch):
+    from apps.text import blending
+
+    logits, refit = [], blending._refit_ngrams
+
+    def first(model, fit_data, corpus):
+        logits.append(blending._outputs(model, fit_data, fit_data.splits.valid))
+        refit(model, fit_data, corpus)
+
+    monkeypatch.setattr(blending, "_refit_ngrams", first)
+    app = small(address, model="ngrams")
+    run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
+    expected = choose_thresholds(expit(logits[0]), run.splits.valid.targets)
+    np.testing.assert_allclose(run.thresholds, expected)
+
+
+@pytest.mark.slow
+def test_thresholds_of_a_network_alone_are_those_of_its_validation_texts(address, tmp_path):
     from inference.model_outputs import predict_all
 
-    valid = run.splits.valid
-    np.testing.assert_allclose(
-        choose_thresholds(predict_all(run.model, valid), valid.targets), run.thresholds
-    )
+    app = small(address, epochs=1, model="cnn")
+    run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
+    expected = choose_thresholds(predict_all(run.model, run.splits.valid), run.splits.valid.targets)
+    np.testing.assert_allclose(run.thresholds, expected)
 
 
 def test_predictions_list_all_chosen_classes(run, run_cli):
@@ -525,6 +543,5 @@ def test_a_sequence_of_classes_of_tfds_needs_no_flag(prepared):
     assert app.task_of(splits) == "multilabel"
     found = of(splits)
     assert (found["text 0"], found["text 1"], found["text t2"]) == (["z", "a"], [], ["b"])
-    assert app.searchable_fields(splits) == {*app.space} - {"grams"}
     with pytest.raises(DataError, match="expected one of the columns number, genres"):
         Text(data="tfds:notes", target="nothing").load_splits(prepared)

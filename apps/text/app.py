@@ -240,7 +240,8 @@ class Text(App):
             parts["network"] = network_logits(self, words, vocabulary, splits)
         logits = [*parts.values()]
         if self.has_ngrams:
-            logits = [LogitBlend([*parts], name=BLEND)(logits)]
+            num_thresholds = len(splits.labels) if splits.is_multilabel else 0
+            logits = [LogitBlend([*parts], num_thresholds, name=BLEND)(logits)]
         return keras.Model({"words": words, "ngrams": ngrams}, logits[0])
 
     def _ngram_logits(self, ngrams: Any, splits: "Splits") -> Any:

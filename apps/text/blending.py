@@ -7,12 +7,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 from scipy import sparse
+from scipy.special import expit
 
 from apps.calibration import best_factors, cross_entropies
 from apps.fit_data import FitData, TrainingPosition
 from apps.metrics import VALIDATION
 from apps.solving import solve
 from apps.text import ngram_weights
+from apps.thresholds import choose_thresholds
 from pipelines.batches import ordered_batches
 from pipelines.examples import Examples
 from pipelines.texts.ngram_features import max_ngrams
@@ -65,7 +67,10 @@ def _weigh(model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
     blend.assign(factors, np.concatenate(alone), losses, gains)
     sample = corpus.texts.select(np.arange(min(NUM_SAMPLED_EXAMPLES, len(corpus.texts))))
     scores = _scores(_outputs(model, fit_data, sample), sample)
-    validation_scores = _scores(_outputs(model, fit_data, valid), valid)
+    blended = _outputs(model, fit_data, valid)
+    validation_scores = _scores(blended, valid)
+    if splits.is_multilabel:
+        blend.thresholds.assign(choose_thresholds(expit(blended), valid.targets))
     _refit_ngrams(model, fit_data, corpus)
     yield scores | {f"{VALIDATION}{name}": value for name, value in validation_scores.items()}
 
