@@ -253,8 +253,7 @@ class Text(App):
         kinds, classes = NgramKinds.of(splits.train, self.grams), len(splits.labels)
         known = frequent_ngrams(splits.train, kinds, max_ngrams(classes)).known
         one_column = classes == 2 and not splits.is_multilabel
-        layer = NgramLogits([*map(len, known)], classes, one_column=one_column, name=NGRAMS)
-        return layer(ngrams)
+        return NgramLogits([*map(len, known)], classes, one_column=one_column, name=NGRAMS)(ngrams)
 
     def peak_fraction(self, steps: int) -> float:
         """Return the factor of every app, divided by the square root of the steps in long runs.
