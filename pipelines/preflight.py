@@ -76,6 +76,7 @@ def _require_named(table: Table, columns: Mapping[str, str]) -> None:
     SplitColumns(columns.get("--group", ""), columns.get("--by-time", ""))  # at most one of them
     # Only an app that has --beside may have several targets.
     list_flags = {"--drop", "--beside", *(["--target"] if "--beside" in columns else [])}
+    list_flags |= {"--text"} if columns.get("--text") not in table.columns else set()
     requested = [
         (flag, name)
         for flag, names in columns.items()

@@ -68,7 +68,7 @@ class Text(App):
     patience: int = bounded(3, 0)
     """Epochs without a better validation score before training stops; 0 never stops."""
     text: str = ""
-    """Column of texts; by default text, sentence, review or a similar name, or the longest."""
+    """Column of texts, or several (title,body) that are one text; by default text or the like."""
     target: str = ""
     """Column of classes; by default label, intent, class or a similar name."""
     multilabel: bool = False

@@ -11,7 +11,7 @@ from data_checks.reading import skipped_rows
 from data_checks.texts import near_duplicates
 from data_checks.texts.text_quality import all_texts, boilerplate, encoding, of_texts, sample_of
 from pipelines.label_sets import strata
-from pipelines.texts.reading import empty_of
+from pipelines.texts.reading import empty_of, text_cells
 
 __all__ = ["boilerplate", "empty", "encoding", "leakage", "lengths", "near", "targets"]
 
@@ -25,7 +25,7 @@ def targets(data: CheckedData) -> Iterator[Finding]:
     name = data.splits.reading.column
     for split, table, used in data.sources():
         skipped = np.setdiff1d(np.arange(len(table)), used)
-        empty_text = empty_of(table.columns[name])[skipped]
+        empty_text = empty_of(text_cells(table, name))[skipped]
         yield from skipped_rows(
             table,
             split,

@@ -25,7 +25,7 @@ from pipelines.table_paths import kind_of_file
 from pipelines.tables import csv_files, text_files
 from pipelines.tables.table import Table, listed
 from pipelines.tables.text_files import TextFile
-from pipelines.texts.reading import Columns, empty_of, text_column
+from pipelines.texts.reading import Columns, empty_of, names_in, text_cells, text_column
 from training.run import Run
 
 NAME: ModalityName = "text"
@@ -150,13 +150,14 @@ def read(word: str, column: str, note: Note) -> list[str]:
 
 
 def _cells(table: Table, column: str, note: Note) -> list[str]:
-    if column and column not in table.columns:
+    missing = [name for name in names_in(column, table) if name not in ("", *table.columns)]
+    if missing:
         raise UnreadableError(
-            f"Received {table.name} with the columns {listed(table.columns)}; expected {column!r}, "
-            "the column of texts in training. Rename the column of texts, or give a .txt file with "
-            "a text a line."
+            f"Received {table.name} with the columns {listed(table.columns)}; expected "
+            f"{missing[0]!r}, a column of texts in training. Rename the column of texts, or give a "
+            ".txt file with a text a line."
         )
-    cells = table.columns[text_column(table, Columns(column))]
+    cells = text_cells(table, text_column(table, Columns(column)))
     if len(empty := np.flatnonzero(empty_of(cells))):
         counted = f"{len(empty)} row{'s' * (len(empty) > 1)} without a text"
         note(f"{counted}, such as {table.where(int(empty[0]))}: the model has nothing to go by")

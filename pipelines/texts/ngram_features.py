@@ -40,5 +40,5 @@ def scaled(present: Any, importance: np.ndarray, kinds: list[int]) -> Any:
     """Multiply n-grams by their importance; the part of each kind then has length 1."""
     ends = np.cumsum([0, *kinds])
     features = present.multiply(importance).tocsr()
-    parts = [normalize(features[:, a:b]) for a, b in itertools.pairwise(ends)]
+    parts = [normalize(features[:, a:b]) for a, b in itertools.pairwise(ends) if b > a]
     return sparse.hstack(parts, format="csr")

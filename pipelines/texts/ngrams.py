@@ -103,17 +103,25 @@ def _hash_ngrams(units: Any, shortest: int, longest: int, salt: int = 0) -> Any:
 def frequent_ngrams(train: Examples, kinds: NgramKinds, max_ngrams: int) -> Corpus:
     """Find the n-grams of each kind that are in two training texts or more.
 
-    At most the `max_ngrams` in most texts, those of several kinds together. If the texts have
-    more than about `MAX_OCCURRENCES` n-grams, a sample of them is counted.
+    At most the `max_ngrams` in most texts, those of several kinds together; those of one text if
+    there are no others. If the texts have more than about `MAX_OCCURRENCES` n-grams, a sample of
+    them is counted.
     """
     train = _countable(train, kinds)
+    corpus = _ngrams_in(train, kinds, max_ngrams, min_texts=2)
+    if corpus.present.shape[1]:
+        return corpus
+    return _ngrams_in(train, kinds, max_ngrams, min_texts=1)
+
+
+def _ngrams_in(train: Examples, kinds: NgramKinds, max_ngrams: int, min_texts: int) -> Corpus:
     known, present = [], []
     for rows, hashes in _occurrences(train, kinds):
         encoded = pa.array(hashes).dictionary_encode()
         distinct = encoded.dictionary.to_numpy()
         matrix = _presence(rows, encoded.indices.to_numpy(), (len(train), len(distinct)))
         in_texts = np.bincount(matrix.indices, minlength=len(distinct))
-        frequent = np.flatnonzero(in_texts > 1)
+        frequent = np.flatnonzero(in_texts >= min_texts)
         order = np.lexsort((distinct[frequent], -in_texts[frequent]))
         kept = frequent[order[: max_ngrams // kinds.number]]
         kept = kept[np.argsort(distinct[kept])]

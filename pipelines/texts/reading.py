@@ -9,7 +9,7 @@ from pipelines.examples import AddressError, DataError, Examples
 from pipelines.inspection import Inspection, origins_of
 from pipelines.split_columns import NO_SPLIT_COLUMNS, SplitColumns, SplitReader
 from pipelines.splits import Source
-from pipelines.tables.cells import AnyCells, distinct_of, num_bytes
+from pipelines.tables.cells import AnyCells, Cells, distinct_of, num_bytes
 from pipelines.tables.missing import TEXT_WORDS, is_missing
 from pipelines.tables.table import Table, Tables, listed
 from pipelines.texts.classes import Classes, class_lists, single_classes
@@ -17,13 +17,15 @@ from pipelines.texts.phrases import find_containing_texts
 
 # Default column names, tried in this order.
 TEXTS = ("text", "sentence", "review", "comment", "message", "content", "body", "question", "title")
+SEPARATOR = b" ||| "  # of the texts of several columns: as three words it ends all n-grams
 TARGETS = ("label", "label-coarse", "intent", "target", "class", "category", "sentiment", "labels")
 
 
 class Columns(NamedTuple):
     """Names of the text and the class column, "" for the default.
 
-    With `multilabel` each cell of the class column lists any number of classes.
+    `text` may name several columns, separated by commas, that are read as one text. With
+    `multilabel` each cell of the class column lists any number of classes.
     """
 
     text: str = ""
@@ -33,7 +35,10 @@ class Columns(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """The column of texts in training, which a table for `predict` needs too; "" is unknown."""
+    """The column of texts in training, which a table for `predict` needs too; "" is unknown.
+
+    Several columns are separated by commas.
+    """
 
     column: str = ""
 
@@ -52,7 +57,8 @@ def source(
     Raises DataError if there is no such column, or if it holds no classes.
     """
     split_columns = split_columns.found_in(tables.train, columns.target)
-    unnamed = {*split_columns.names} - {columns.text, columns.target}
+    requested = names_in(columns.text, tables.train)
+    unnamed = {*split_columns.names} - {*requested, columns.target}
     text = text_column(tables.train.without(unnamed), columns)
     target = _target_column(tables.train.without(unnamed), columns, text)
     split_reader = SplitReader.of(split_columns, tables.train)
@@ -60,7 +66,8 @@ def source(
     are_listed = columns.multilabel or target not in tables.train.columns
     classes = (class_lists if are_listed else single_classes)(tables, target)
     count = len(classes.names)
-    notes = [*tables.notes, f"text in column {text!r}, {count} classes in {target!r}"]
+    where = f"column{'s' * (len(names_in(text, tables.train)) > 1)} {text!r}"
+    notes = [*tables.notes, f"text in {where}, {count} classes in {target!r}"]
     notes += classes.notes
     train, valid, test = (
         None if part is None else _examples(part, classes, name, notes, split_reader, inspection)
@@ -85,6 +92,10 @@ def text_column(table: Table, columns: Columns) -> str:
     Raises DataError if there is none.
     """
     texts = [name for name, column in table.columns.items() if column.dtype == object]
+    requested = names_in(columns.text, table)
+    if len(requested) > 1:
+        _require_distinct_columns(requested, texts)
+        return ",".join(requested)
     named = _find_column(texts, columns.text, TEXTS, "--text")
     if named:
         return named
@@ -97,8 +108,45 @@ def text_column(table: Table, columns: Columns) -> str:
     return max(others, key=lambda name: num_bytes(table.columns[name]))
 
 
+def names_in(text: str, table: Table) -> list[str]:
+    """Return the columns that a name of a text column stands for: itself, or a list of names."""
+    if text in table.columns or "," not in text:
+        return [text]
+    return [name.strip() for name in text.split(",")]
+
+
+def text_cells(table: Table, text: str) -> AnyCells:
+    """Return the texts of a column, or those of several columns, joined by `SEPARATOR`.
+
+    A row has no text if all of them are empty.
+    """
+    columns = [table.columns[name] for name in names_in(text, table)]
+    if len(columns) == 1:
+        return columns[0]
+    parts = [
+        (b"" if is_empty else cell for cell, is_empty in zip(column, empty_of(column), strict=True))
+        for column in columns
+    ]
+    return Cells.of(SEPARATOR.join(row) if any(row) else b"" for row in zip(*parts, strict=True))
+
+
+def _require_distinct_columns(requested: list[str], names: list[str]) -> None:
+    unknown = next((name for name in requested if name not in names), None)
+    if unknown is not None:
+        raise AddressError(
+            f"Received --text {','.join(requested)!r} with {unknown!r}; expected some of the "
+            f"columns {listed(names)}."
+        )
+    if len({*requested}) < len(requested):
+        raise AddressError(
+            f"Received --text {','.join(requested)!r}, which names a column twice; expected each "
+            "once. Leave one of them out."
+        )
+
+
 def _target_column(table: Table, columns: Columns, text: str) -> str:
-    others = [name for name in {**table.columns, **table.lists} if name != text]
+    texts = names_in(text, table)
+    others = [name for name in {**table.columns, **table.lists} if name not in texts]
     named = _find_column(others, columns.target, TARGETS, "--target")
     if named:
         return named
@@ -129,13 +177,13 @@ class _Part(NamedTuple):
 
 
 def _part(table: Table, text: str, target: str) -> _Part:
-    for name in (text, target):
+    for name in (*names_in(text, table), target):
         if name not in table.columns and name not in table.lists:
             raise DataError(
                 f"Received a split with the columns {listed(table.columns)}; expected the "
                 f"column {name!r}, as in train."
             )
-    texts = table.columns[text]
+    texts = text_cells(table, text)
     return _Part(np.asarray(texts), empty_of(texts), table)
 
 
