@@ -105,7 +105,7 @@ def test_a_run_predicts_tables_and_joined_texts(tmp_path):
     (row,), (joined,) = predict(run, [other]), predict(run, ["good 3 ||| mail 2"])
     assert row == joined
     assert row["class"] == "yes"
-    with pytest.raises(UnreadableError, match="'body', a column of texts in training"):
+    with pytest.raises(UnreadableError, match="'body', the column of texts in training"):
         predict(run, [written(tmp_path / "one.csv", [("good",)], ("title",))])
     found = examine(app, None, lambda *_: None).findings
     assert "refused by training" not in {one.check for one in found}

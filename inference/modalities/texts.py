@@ -154,8 +154,8 @@ def _cells(table: Table, column: str, note: Note) -> list[str]:
     if missing:
         raise UnreadableError(
             f"Received {table.name} with the columns {listed(table.columns)}; expected "
-            f"{missing[0]!r}, a column of texts in training. Rename the column of texts, or give a "
-            ".txt file with a text a line."
+            f"{missing[0]!r}, the column of texts in training. Rename the column of texts, or give "
+            "a .txt file with a text a line."
         )
     cells = text_cells(table, text_column(table, Columns(column)))
     if len(empty := np.flatnonzero(empty_of(cells))):
