@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from apps import Regression
-from apps.regression import boosting, mixing
+from apps.regression import blending, boosting, mixing
 from apps.regression.boosting import BoostingOptions, Table
 from apps.regression.ensemble_layers import Blend, TreeEnsemble, TreeInputs
 from apps.regression.matrices import RowMatrices
@@ -191,16 +191,30 @@ def test_model_trains_predicts_and_exports(model, tmp_path):
     assert export(run)["parity"]["passed"]
 
 
-@pytest.mark.thorough
-def test_trees_of_a_blend_are_fitted_again_with_validation_examples(tmp_path):
-    """The weights and the validation loss come before that."""
+def table_of_steps(tmp_path):
+    """Write a table that trees learn and networks of two epochs do not."""
     random = np.random.default_rng(0)
     numbers = random.uniform(-1, 1, (400, 3)).round(4)
     target = np.where(numbers[:, 0] * numbers[:, 1] > 0, 5, -5) + numbers[:, 2].round(2)
-    path = tmp_path / "steps.csv"
     table = np.concatenate([numbers, target[:, None]], 1)
+    path = tmp_path / "steps.csv"
     np.savetxt(path, table, delimiter=",", header="a,b,c,y", comments="", fmt="%.4f")
-    app = Regression(data=str(path), target="y", model="blend", **TINY)
+    return str(path)
+
+
+def test_networks_far_behind_the_trees_stop_in_large_tables(tmp_path, monkeypatch):
+    monkeypatch.setattr(blending, "EPOCHS_TO_COMPARE", 1)
+    app = Regression(data=table_of_steps(tmp_path), target="y", **TINY)
+    for rows, epochs in ((1000, 3), (100, 2)):  # with the epoch that weighs the parts
+        monkeypatch.setattr(blending, "MIN_ROWS_TO_COMPARE", rows)
+        run = train(app, run_dir=tmp_path / str(rows), verbose=0)
+        assert len(history(run)) == epochs
+
+
+@pytest.mark.thorough
+def test_trees_of_a_blend_are_fitted_again_with_validation_examples(tmp_path):
+    """The weights and the validation loss come before that."""
+    app = Regression(data=table_of_steps(tmp_path), target="y", model="blend", **TINY)
     run = train(app, run_dir=tmp_path / "run", verbose=0)
     losses = [float(row["val_loss"]) for row in history(run)]
     assert losses[-1] < 0.5 * min(losses[:-1])

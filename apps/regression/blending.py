@@ -24,6 +24,8 @@ from pipelines.examples import Examples
 
 BATCH_SIZE = 1000
 MAX_VALIDATION_EXAMPLES = 200_000  # that weigh the parts
+# In large tables networks stop whose loss after some epochs is far above that of the trees.
+MIN_ROWS_TO_COMPARE, EPOCHS_TO_COMPARE, MAX_LOSS_RATIO = 100_000, 3, 2.0
 NUM_SAMPLED_EXAMPLES = 1000  # training examples whose loss the history shows
 
 
@@ -59,7 +61,9 @@ def fit_blend(
         members.compile(
             model.optimizer, loss=model.loss, steps_per_execution=fit_data.steps_per_execution
         )
-        fit_members(members, fit_data, callbacks=callbacks, **options)
+        is_large = len(fit_data.splits.train) >= MIN_ROWS_TO_COMPARE
+        compare = [_StopFarBehind(_loss_of_trees(model, fit_data, loss_of))] if is_large else []
+        fit_members(members, fit_data, callbacks=[*compare, *callbacks], **options)
         done = max([done, *(epoch + 1 for epoch in members.history.epoch)])
         fit_data.restore_best()
     solve(
@@ -73,6 +77,26 @@ def fit_blend(
         keep=folds_of(fit_data.splits.train) is not None,
         **options,
     )
+
+
+class _StopFarBehind(keras.callbacks.Callback):
+    """End the training of networks that will hardly have a weight beside the trees."""
+
+    def __init__(self, loss_of_trees: float) -> None:
+        super().__init__()
+        self.loss_of_trees = loss_of_trees
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Compare the validation losses."""
+        behind = (logs or {})[f"{VALIDATION}loss"] > MAX_LOSS_RATIO * self.loss_of_trees
+        if epoch + 1 >= EPOCHS_TO_COMPARE and behind:
+            self.model.stop_training = True
+
+
+def _loss_of_trees(model: Any, fit_data: FitData, loss_of: LossOf) -> float:
+    layer, valid = model.get_layer(BLEND), fit_data.splits.valid.sample(MAX_VALIDATION_EXAMPLES)
+    trees = keras.Model(model.input, layer.input[layer.names.index("boosted trees")])
+    return _mean_loss(loss_of, _outputs(trees, fit_data, valid), valid)
 
 
 def _weigh(
