@@ -131,7 +131,7 @@ def test_invalid_utf8_bytes_are_words():
 
 
 def test_words_keep_head_and_tail_and_number_the_unknown():
-    layer = TextVectorizer([*"abcdefghij"], 6, 0, [])
+    layer = TextVectorizer([*"abcdefghij"], 6)
     found = layer(tf.constant(["a b c d e f g h i j", "a zz", ""]))["words"].numpy()
     letters = {letter: number for number, letter in enumerate("abcdefghij", 2)}
     np.testing.assert_array_equal(found[0], [letters[one] for one in "abghij"])
@@ -141,9 +141,9 @@ def test_words_keep_head_and_tail_and_number_the_unknown():
 
 def with_ngrams(*some, grams=2):
     train = texts(*some)
-    vocabulary = frequent_words(train, 10)
+    vocabulary, kinds = frequent_words(train, 10), NgramKinds.of(train, grams, 3)
     return TextVectorizer.adapted(
-        train, vocabulary=vocabulary, length=6, grams=grams, max_ngrams=100
+        train, vocabulary=vocabulary, length=6, kinds=kinds, max_ngrams=100
     )
 
 
@@ -171,7 +171,6 @@ def test_ngrams_are_distinct_and_depend_on_word_order():
 
 def test_ngrams_of_a_single_text_are_unknown():
     assert with_ngrams("a b", "b c", "c").num_ngrams[0] == 2
-    assert with_ngrams("a", "a", grams=0).num_ngrams == []
 
 
 def test_short_texts_have_ngrams_of_characters():
@@ -185,7 +184,7 @@ def test_short_texts_have_ngrams_of_characters():
 
 def test_ngrams_of_words_and_of_characters_differ():
     words, characters = (
-        hashes.numpy()[0] for hashes in NgramKinds(3, characters=True).hashes(split_words(["a b"]))
+        hashes.numpy()[0] for hashes in NgramKinds(3, (2, 4)).hashes(split_words(["a b"]))
     )
     assert not set(words[words != 0]) & set(characters)
 
@@ -206,10 +205,10 @@ def test_different_ngrams_have_different_hashes():
 
 def test_the_ngrams_of_training_are_those_of_the_graph(monkeypatch):
     some = [f"text {k % 7} of {k % 5} things" for k in range(50)]
-    train, kinds = texts(*some), NgramKinds(2, characters=True)
+    train, kinds = texts(*some), NgramKinds(2, (2, 4))
     corpus = ngrams.frequent_ngrams(train, kinds, 10_000)
     layer = TextVectorizer.adapted(
-        train, vocabulary=frequent_words(train, 10), length=6, grams=2, max_ngrams=10_000
+        train, vocabulary=frequent_words(train, 10), length=6, kinds=kinds, max_ngrams=10_000
     )
     for row, text in enumerate(some):
         assert set(corpus.present[row].indices + 1) == numbers_of(layer, text)
@@ -223,12 +222,12 @@ def test_the_ngrams_of_training_are_those_of_the_graph(monkeypatch):
 
 def test_the_most_frequent_ngrams_are_kept():
     train = texts("a b " * 200, "a c " * 200, "a b " * 200)
-    known = ngrams.frequent_ngrams(train, NgramKinds(1, characters=False), 1).known
+    known = ngrams.frequent_ngrams(train, NgramKinds(1), 1).known
     assert known[0] == ngrams.hash_word_ngrams(split_words(tf.constant(["a"])), 1).numpy()[0, 1]
 
 
 def test_stored_words_are_those_of_the_graph():
-    layer = TextVectorizer([*"abcdefghij"], 6, 0, [])
+    layer = TextVectorizer([*"abcdefghij"], 6)
     some = ["a b c d e f g h i j", "a zz", "", "b"]
     stored = layer.stored_words(texts(*some)).features
     found = decode_words(tf.constant(stored))["words"]
@@ -237,7 +236,7 @@ def test_stored_words_are_those_of_the_graph():
 
 
 def test_a_long_text_is_read_to_a_limit():
-    found = TextVectorizer(["a"], 6, 1, [0])(tf.constant(["a " * 100_000, "a"]))
+    found = TextVectorizer(["a"], 6, NgramKinds(1), [0])(tf.constant(["a " * 100_000, "a"]))
     assert found["words"].shape == (2, 6)
 
 

@@ -160,7 +160,7 @@ class Text(App):
             splits.train,
             vocabulary=self.vocabulary_of(splits).words,
             length=self.length,
-            grams=self.grams if self.has_ngrams else 0,
+            kinds=self._kinds(splits) if self.has_ngrams else None,
             max_ngrams=max_ngrams(len(splits.labels)),
         )
 
@@ -223,37 +223,14 @@ class Text(App):
 
     def make_network(self, splits: "Splits") -> Any:
         """Words and n-grams [batch, any] -> logits [batch, classes]."""
-        import keras
+        from apps.text.networks import make_network
 
-        from apps.text.blending import BLEND
-        from apps.text.ngram_layers import LogitBlend
+        return make_network(self, splits, self._kinds(splits))
 
-        words = keras.Input((None,), dtype="int32", name="words")
-        ngrams = keras.Input((None,), dtype="int32", name="ngrams")
-        parts = {}
-        if self.has_ngrams:
-            parts["n-grams"] = self._ngram_logits(ngrams, splits)
-        if self.has_network:
-            from apps.text.networks import network_logits
+    def _kinds(self, splits: "Splits") -> Any:
+        from pipelines.texts.ngrams import NgramKinds
 
-            vocabulary = self.vocabulary_of(splits)
-            parts["network"] = network_logits(self, words, vocabulary, splits)
-        logits = [*parts.values()]
-        if self.has_ngrams:
-            num_thresholds = len(splits.labels) if splits.is_multilabel else 0
-            logits = [LogitBlend([*parts], num_thresholds, name=BLEND)(logits)]
-        return keras.Model({"words": words, "ngrams": ngrams}, logits[0])
-
-    def _ngram_logits(self, ngrams: Any, splits: "Splits") -> Any:
-        from apps.text.blending import NGRAMS
-        from apps.text.ngram_layers import NgramLogits
-        from pipelines.texts.ngram_features import max_ngrams
-        from pipelines.texts.ngrams import NgramKinds, frequent_ngrams
-
-        kinds, classes = NgramKinds.of(splits.train, self.grams), len(splits.labels)
-        known = frequent_ngrams(splits.train, kinds, max_ngrams(classes)).known
-        one_column = classes == 2 and not splits.is_multilabel
-        return NgramLogits([*map(len, known)], classes, one_column=one_column, name=NGRAMS)(ngrams)
+        return NgramKinds.of(splits.train, self.grams, len(splits.labels))
 
     def peak_fraction(self, steps: int) -> float:
         """Return the factor of every app, divided by the square root of the steps in long runs.

@@ -1,6 +1,6 @@
 """Fit a linear model on n-grams beside a network, and weigh both by validation examples."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -14,15 +14,18 @@ from apps.fit_data import FitData, TrainingPosition
 from apps.metrics import VALIDATION
 from apps.solving import solve
 from apps.text import ngram_weights
+from apps.text.ngram_weights import LinearModel
 from apps.thresholds import choose_thresholds
 from pipelines.batches import ordered_batches
 from pipelines.examples import Examples
 from pipelines.texts.ngram_features import max_ngrams
-from pipelines.texts.ngrams import Corpus, frequent_ngrams, ngrams_of
+from pipelines.texts.ngrams import frequent_ngrams, ngrams_of
 
 NGRAMS, BLEND = "ngram_logits", "blend"  # names of layers
 BATCH_SIZE = 256
 MAX_VALIDATION_EXAMPLES = 50_000  # that weigh the parts
+PENALTIES = (1.0, 0.1, 0.3, 3.0)  # values of C; for data that take long the first one
+MAX_PRODUCTS = 50_000_000  # of n-grams in texts and classes, so that all of them are tried
 NUM_SAMPLED_EXAMPLES = 1000  # training examples whose scores the history shows
 
 
@@ -54,7 +57,7 @@ def _weigh(model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
     Yields the scores on some training texts, and on validation before the last fit.
     """
     blend, splits = model.get_layer(BLEND), fit_data.splits
-    corpus = _fit_ngrams(model, fit_data)
+    refit = _fit_ngrams(model, fit_data)
     inputs = blend.input if isinstance(blend.input, list) else [blend.input]
     parts = keras.Model(model.input, keras.ops.stack(inputs, 1))
     valid = splits.valid.sample(MAX_VALIDATION_EXAMPLES)
@@ -65,44 +68,49 @@ def _weigh(model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
     # Of two parts, the other one is all the rest.
     gains = [1 - loss / rest for rest in reversed(losses)]
     blend.assign(factors, np.concatenate(alone), losses, gains)
-    sample = corpus.texts.select(np.arange(min(NUM_SAMPLED_EXAMPLES, len(corpus.texts))))
+    sample = splits.train.sample(NUM_SAMPLED_EXAMPLES)
     scores = _scores(_outputs(model, fit_data, sample), sample)
     blended = _outputs(model, fit_data, valid)
     validation_scores = _scores(blended, valid)
     if splits.is_multilabel:
         blend.thresholds.assign(choose_thresholds(expit(blended), valid.targets))
-    _refit_ngrams(model, fit_data, corpus)
+    refit()
     yield scores | {f"{VALIDATION}{name}": value for name, value in validation_scores.items()}
 
 
-def _fit_ngrams(model: Any, fit_data: FitData) -> Corpus:
-    """Fit the linear part to training texts, and return these."""
-    layer, train = model.get_layer(NGRAMS), fit_data.splits.train
-    corpus = frequent_ngrams(train, fit_data.prepare.kinds, max_ngrams(layer.num_classes))
-    texts, sizes = corpus.texts, layer.num_ngrams
-    present, weights = corpus.present, texts.relative_weights
-    layer.assign(ngram_weights.fit(present, texts.targets, layer.num_classes, sizes, weights))
-    return corpus
+def _fit_ngrams(model: Any, fit_data: FitData) -> Callable[[], None]:
+    """Fit the linear part to training texts, with the penalty that is best on validation texts.
 
+    Returns the function that fits it again, to both, with the n-grams of training.
+    """
+    layer, splits = model.get_layer(NGRAMS), fit_data.splits
+    kinds, sizes, num_classes = fit_data.prepare.kinds, layer.num_ngrams, layer.num_classes
+    corpus = frequent_ngrams(splits.train, kinds, max_ngrams(num_classes))
+    valid = ngrams_of(splits.valid, kinds, corpus.known)
+    texts, both = corpus.texts, (corpus.texts, splits.valid)
 
-def _refit_ngrams(model: Any, fit_data: FitData, corpus: Corpus) -> None:
-    """Fit the linear part to training and validation texts, with the n-grams of training."""
-    layer, valid = model.get_layer(NGRAMS), fit_data.splits.valid
-    both = (corpus.texts, valid)
-    present = ngrams_of(valid, fit_data.prepare.kinds, corpus.known)
-    weights = None
-    if valid.weights is not None:
-        weights = np.concatenate([part.weights for part in both])
-        weights /= weights.mean()
-    layer.assign(
-        ngram_weights.fit(
-            sparse.vstack([corpus.present, present], format="csr"),
-            np.concatenate([part.targets for part in both]),
-            layer.num_classes,
-            layer.num_ngrams,
-            weights,
-        )
-    )
+    def loss_and_model(c: float) -> tuple[float, LinearModel]:
+        weights = texts.relative_weights
+        fitted = ngram_weights.fit(corpus.present, texts.targets, num_classes, sizes, weights, c)
+        scores = fitted.scores(valid, sizes)
+        logits = np.concatenate([-scores, scores], 1) if layer.one_column else scores
+        return _factors_and_loss(logits[:, np.newaxis], splits.valid)[1], fitted
+
+    is_cheap = corpus.present.nnz * layer.table.shape[1] <= MAX_PRODUCTS
+    found = {c: loss_and_model(c) for c in (PENALTIES if is_cheap else PENALTIES[:1])}
+    best = min(found, key=lambda c: found[c][0])
+    layer.assign(found[best][1])
+
+    def refit() -> None:
+        present = sparse.vstack([corpus.present, valid], format="csr")
+        targets = np.concatenate([part.targets for part in both])
+        weights = None
+        if splits.valid.weights is not None:
+            weights = np.concatenate([part.weights for part in both])
+            weights /= weights.mean()
+        layer.assign(ngram_weights.fit(present, targets, num_classes, sizes, weights, best))
+
+    return refit
 
 
 def _factors_and_loss(logits: np.ndarray, examples: Examples) -> tuple[np.ndarray, float]:

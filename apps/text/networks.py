@@ -1,4 +1,4 @@
-"""The networks over words: convolutional or recurrent."""
+"""The networks of the text app: n-grams, words, and the blend of both."""
 
 import typing
 from typing import Any
@@ -7,6 +7,10 @@ import keras
 import numpy as np
 
 from apps.text import layers
+from apps.text.blending import BLEND, NGRAMS
+from apps.text.ngram_layers import LogitBlend, NgramLogits
+from pipelines.texts.ngram_features import max_ngrams
+from pipelines.texts.ngrams import NgramKinds, frequent_ngrams
 from pipelines.texts.words import are_short
 
 if typing.TYPE_CHECKING:
@@ -14,6 +18,30 @@ if typing.TYPE_CHECKING:
     from pipelines.splits import Splits
 
 WINDOW_WIDTHS = (2, 3, 4)  # words
+
+
+def make_network(app: "Text", splits: "Splits", kinds: NgramKinds) -> Any:
+    """Return the model from words and n-grams [batch, any] to logits [batch, classes]."""
+    words = keras.Input((None,), dtype="int32", name="words")
+    ngrams = keras.Input((None,), dtype="int32", name="ngrams")
+    parts = {}
+    if app.has_ngrams:
+        parts["n-grams"] = _ngram_logits(ngrams, splits, kinds)
+    if app.has_network:
+        parts["network"] = network_logits(app, words, app.vocabulary_of(splits), splits)
+    logits = [*parts.values()]
+    if app.has_ngrams:
+        num_thresholds = len(splits.labels) if splits.is_multilabel else 0
+        logits = [LogitBlend([*parts], num_thresholds, name=BLEND)(logits)]
+    return keras.Model({"words": words, "ngrams": ngrams}, logits[0])
+
+
+def _ngram_logits(ngrams: Any, splits: "Splits", kinds: NgramKinds) -> Any:
+    classes = len(splits.labels)
+    known = frequent_ngrams(splits.train, kinds, max_ngrams(classes)).known
+    one_column = classes == 2 and not splits.is_multilabel
+    layer = NgramLogits([*map(len, known)], classes, one_column=one_column, name=NGRAMS)
+    return layer(ngrams)
 
 
 def network_logits(app: "Text", words: Any, vocabulary: Any, splits: "Splits") -> Any:

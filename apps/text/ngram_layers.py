@@ -41,7 +41,8 @@ class NgramLogits(keras.layers.Layer):
     def assign(self, model: LinearModel) -> None:
         """Take the weights of a fitted model, in which the first n-gram has the number 0."""
         self.importance.assign(np.concatenate([[0.0], model.importance]))
-        self.table.assign(np.pad(model.table, [[1, 0], [0, 0]]))
+        table = model.importance[:, np.newaxis] * model.coefficients
+        self.table.assign(np.pad(table, [[1, 0], [0, 0]]))
         self.bias.assign(model.bias)
 
     def call(self, ngrams: Any) -> Any:

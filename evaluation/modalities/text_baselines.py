@@ -34,7 +34,7 @@ def baselines(splits: Splits) -> dict[str, Predictions]:
 
     """
     num_classes = len(splits.labels)
-    kinds = NgramKinds.of(splits.train, LONGEST_NGRAM)
+    kinds = NgramKinds.of(splits.train, LONGEST_NGRAM, num_classes)
     corpus = frequent_ngrams(splits.train, kinds, max_ngrams(num_classes))
     valid, test = (ngrams_of(part, kinds, corpus.known) for part in (splits.valid, splits.test))
     name, scores = "nb-svm" if num_classes == 2 else "tf-idf_svm", _scores(corpus, num_classes)

@@ -11,7 +11,6 @@ from scipy import sparse
 from pipelines.examples import Examples
 from pipelines.texts.words import PADDING, TEXTS_PER_CALL, are_short, limited_words
 
-CHARACTERS = (2, 4)  # shortest and longest n-gram of characters
 MAX_CHARACTERS = 16_384  # of a text, whose n-grams are read
 MAX_OCCURRENCES = 40_000_000  # of n-grams in the texts that are counted: some gigabytes
 START = 2**62 + 1  # the number that n-grams of words have before the first word of a text
@@ -24,22 +23,26 @@ class NgramKinds(NamedTuple):
 
     Attributes:
         words: length of the longest n-gram of words.
-        characters: whether there are n-grams of characters too.
+        characters: lengths of the shortest and the longest n-gram of characters; () for none.
 
     """
 
     words: int
-    characters: bool
+    characters: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, train: Examples, words: int) -> "NgramKinds":
-        """Take n-grams of characters if the training texts are short on average."""
-        return cls(words, are_short(train))
+    def of(cls, train: Examples, words: int, num_classes: int) -> "NgramKinds":
+        """Take n-grams of characters if the training texts are short on average.
+
+        Longer ones helped to tell two opinions, shorter ones to tell many intents.
+        """
+        characters = (3, 6) if num_classes == 2 else (2, 4)
+        return cls(words, characters if are_short(train) else ())
 
     @property
     def number(self) -> int:
         """The number of kinds."""
-        return 1 + self.characters
+        return 2 if self.characters else 1
 
     def hashes(self, words: tf.RaggedTensor) -> list[Any]:
         """Hash the n-grams of words [batch, (words)]: one int64 [batch, any] of each kind.
@@ -47,7 +50,9 @@ class NgramKinds(NamedTuple):
         0 is none; an n-gram may occur several times.
         """
         kinds = [hash_word_ngrams(words, self.words)]
-        return [*kinds, hash_character_ngrams(words)] if self.characters else kinds
+        if self.characters:
+            kinds.append(hash_character_ngrams(words, *self.characters))
+        return kinds
 
 
 class Corpus(NamedTuple):
@@ -75,12 +80,13 @@ def hash_word_ngrams(words: tf.RaggedTensor, longest: int) -> Any:
     return _hash_ngrams(units, 1, longest)
 
 
-def hash_character_ngrams(words: tf.RaggedTensor) -> Any:
-    """Hash the n-grams of `CHARACTERS` characters of the words, joined by single spaces."""
+def hash_character_ngrams(words: tf.RaggedTensor, shortest: int, longest: int) -> Any:
+    """Hash the n-grams of characters of the words, joined by single spaces."""
     joined = tf.strings.reduce_join(words, axis=-1, separator=" ")
     joined = tf.strings.join([" ", tf.strings.substr(joined, 0, MAX_CHARACTERS, "UTF8_CHAR"), " "])
     code_points = tf.strings.unicode_decode(joined, "UTF-8").to_tensor(PADDING)
-    return _hash_ngrams(tf.cast(code_points, tf.int64), *CHARACTERS, salt=CHARACTER_SALT)
+    units = tf.cast(code_points, tf.int64)
+    return _hash_ngrams(units, shortest, longest, CHARACTER_SALT)
 
 
 def _hash_ngrams(units: Any, shortest: int, longest: int, salt: int = 0) -> Any:

@@ -33,8 +33,8 @@ class TextVectorizer(keras.layers.Layer):
     Args:
         vocabulary: known words, the most frequent first.
         length: words that the network reads.
-        grams: words of the longest n-gram; 0 leaves out n-grams.
-        num_ngrams: known n-grams of words and, if texts are short, of characters.
+        kinds: n-grams of the texts; None for none.
+        num_ngrams: known n-grams of each kind.
 
     """
 
@@ -42,14 +42,15 @@ class TextVectorizer(keras.layers.Layer):
         self,
         vocabulary: Sequence[str],
         length: int,
-        grams: int,
-        num_ngrams: Sequence[int],
+        kinds: NgramKinds | Sequence[Any] | None = None,
+        num_ngrams: Sequence[int] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "int32", **kwargs})
         self.vocabulary, self.length = list(vocabulary), length
-        self.grams, self.num_ngrams = grams, list(num_ngrams)
-        self.kinds = NgramKinds(grams, len(self.num_ngrams) > 1)
+        # A saved layer has a list.
+        self.kinds = NgramKinds(kinds[0], tuple(kinds[1])) if kinds else None
+        self.num_ngrams = list(num_ngrams)
         self.lookup = keras.layers.StringLookup(vocabulary=self.vocabulary, mask_token="")
 
     def build(self, texts_shape: Any) -> None:  # noqa: ARG002
@@ -72,14 +73,14 @@ class TextVectorizer(keras.layers.Layer):
         *,
         vocabulary: Sequence[str],
         length: int,
-        grams: int,
-        max_ngrams: int,
+        kinds: NgramKinds | None = None,
+        max_ngrams: int = 0,
     ) -> "TextVectorizer":
         """Make the layer that knows a vocabulary and the frequent n-grams of the training texts."""
         known = []
-        if grams:
-            known = frequent_ngrams(train, NgramKinds.of(train, grams), max_ngrams).known
-        layer = cls(vocabulary, length, grams, [len(hashes) for hashes in known], name="words")
+        if kinds:
+            known = frequent_ngrams(train, kinds, max_ngrams).known
+        layer = cls(vocabulary, length, kinds, [len(hashes) for hashes in known], name="words")
         layer.build((None,))
         for weight, hashes in zip(layer.known, known, strict=True):
             weight.assign(hashes)
@@ -92,7 +93,7 @@ class TextVectorizer(keras.layers.Layer):
         # At least one time step: pooling over none has no maximum.
         words = tf.pad(words, [[0, 0], [0, tf.cast(tf.shape(words)[1] == 0, tf.int32)]])
         ngrams = tf.zeros([tf.shape(words)[0], 0], tf.int32)
-        if self.grams:
+        if self.kinds:
             first = 0
             for hashes, known in zip(self.kinds.hashes(all_words), self.known, strict=True):
                 if known.shape[0]:
@@ -125,7 +126,7 @@ class TextVectorizer(keras.layers.Layer):
         return super().get_config() | {
             "vocabulary": self.vocabulary,
             "length": self.length,
-            "grams": self.grams,
+            "kinds": self.kinds,
             "num_ngrams": self.num_ngrams,
         }
 
