@@ -84,7 +84,7 @@ def elsewhere(tmp_path, monkeypatch):
 def few_trees(request, monkeypatch):
     """Give the trees of every table 50 rounds, as those of a very wide one, not up to 1,000.
 
-    They took a fifth of the time of all tests. Slow tests, and modules about trees, fit them all.
+    They took a fifth of the time of all tests. Slow tests fit them all.
     """
     if not request.node.get_closest_marker("slow"):
         from apps.regression import boosting

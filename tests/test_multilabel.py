@@ -361,13 +361,18 @@ def test_a_run_has_scores_and_thresholds(run):
 def test_thresholds_are_of_validation_texts_that_no_part_has_seen(address, tmp_path, monkeypatch):
     from apps.text import blending
 
-    logits, refit = [], blending._refit_ngrams
+    logits, fit = [], blending._fit_ngrams
 
-    def first(model, fit_data, corpus):
-        logits.append(blending._outputs(model, fit_data, fit_data.splits.valid))
-        refit(model, fit_data, corpus)
+    def fit_and_record(model, fit_data):
+        refit = fit(model, fit_data)
 
-    monkeypatch.setattr(blending, "_refit_ngrams", first)
+        def record_and_refit():
+            logits.append(blending._outputs(model, fit_data, fit_data.splits.valid))
+            refit()
+
+        return record_and_refit
+
+    monkeypatch.setattr(blending, "_fit_ngrams", fit_and_record)
     app = small(address, model="ngrams")
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
     expected = choose_thresholds(expit(logits[0]), run.splits.valid.targets)
