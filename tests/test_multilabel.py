@@ -177,6 +177,9 @@ def test_lists_of_parquet_and_frames(tmp_path):
     numbers = pa.table({"text": texts, "labels": [[3, 1], [1], [], [3]] * 20})
     parquet.write_table(numbers, path)
     assert of(small(str(path)).load_splits())["text 0"] == ["1", "3"]
+    codes = pa.list_(pa.dictionary(pa.int32(), pa.string()))
+    parquet.write_table(pa.table({"text": texts, "labels": pa.array(lists, codes)}), path)
+    assert of(small(str(path)).load_splits())["text 0"] == ["a, b", "c"]
 
 
 def test_the_separator_gives_the_fewest_labels():
@@ -550,3 +553,17 @@ def test_a_sequence_of_classes_of_tfds_needs_no_flag(prepared):
     assert (found["text 0"], found["text 1"], found["text t2"]) == (["z", "a"], [], ["b"])
     with pytest.raises(DataError, match="expected one of the columns number, genres"):
         Text(data="tfds:notes", target="nothing").load_splits(prepared)
+
+
+@pytest.mark.slow
+def test_a_thousand_classes(tmp_path):
+    random = np.random.default_rng(0)
+    drawn = [random.choice(1000, 3, replace=False) for _ in range(4000)]
+    texts = [
+        " ".join(f"w{k} v{k % 37}" for k in chosen) + f" n{n}" for n, chosen in enumerate(drawn)
+    ]
+    cells = ["|".join(f"class {k}" for k in chosen) for chosen in drawn]
+    app = small(write_csv(tmp_path / "t.csv", texts, cells), epochs=1)
+    run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
+    scores = multilabel.metrics(multilabel.predict_test_set(run))
+    assert scores["micro_f1"] > 0.5

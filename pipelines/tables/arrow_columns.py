@@ -119,7 +119,8 @@ def _texts(column: pa.ChunkedArray) -> Cells:
 
 def _lists(column: pa.ChunkedArray) -> Cells | None:
     values = column.type.value_type
-    if types.is_nested(values) or types.is_binary(values) or types.is_dictionary(values):
+    values = values.value_type if types.is_dictionary(values) else values
+    if types.is_nested(values) or types.is_binary(values):
         return None
     chunks = [
         pc.binary_join(chunk.cast(pa.list_(pa.string())), LIST_SEPARATOR) for chunk in column.chunks
