@@ -1,6 +1,6 @@
 """Notes for the user on the contents of splits."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,11 +31,13 @@ def copies_notes(splits: "Splits") -> Iterator[str]:
         )
 
 
-def absent_class_notes(splits: "Splits") -> Iterator[str]:
-    """Yield a note on each split that has no example of some classes."""
+def absent_class_notes(
+    splits: "Splits", names: Collection[str] = tuple(SPLIT_NAMES)
+) -> Iterator[str]:
+    """Yield a note on each of some splits that has no example of some classes."""
     if not splits.labels:
         return
-    for name, words in SPLIT_NAMES.items():
+    for name in names:
         counts = getattr(splits, name).class_counts(len(splits.labels))
         absent = [
             repr(label) for label, count in zip(splits.labels, counts, strict=True) if not count
@@ -43,6 +45,6 @@ def absent_class_notes(splits: "Splits") -> Iterator[str]:
         if absent:
             more = ", ..." * (len(absent) > MAX_NAMED_CLASSES)
             yield (
-                f"no row of {words} has the class{'es' * (len(absent) > 1)} "
+                f"no row of {SPLIT_NAMES[name]} has the class{'es' * (len(absent) > 1)} "
                 f"{', '.join(absent[:MAX_NAMED_CLASSES])}{more}"
             )

@@ -12,7 +12,7 @@ from pipelines.class_balance import balanced_class_weights
 from pipelines.examples import DataError, Examples
 from pipelines.folds import training_folds
 from pipelines.label_sets import strata
-from pipelines.split_notes import copies_notes
+from pipelines.split_notes import absent_class_notes, copies_notes
 
 VALID_SHARE = 0.1
 TEST_SHARE = 0.2
@@ -290,6 +290,7 @@ def _checked(splits: Splits, request: SplitRequest) -> Splits:
             "all three. Add examples."
         )
     notes = (*splits.reading_notes, *splits.scheme.notes(splits, request))
+    notes += tuple(one for one in absent_class_notes(splits, ["train"]) if one not in notes)
     return dataclasses.replace(splits, notes=notes)
 
 
