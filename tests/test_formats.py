@@ -151,7 +151,12 @@ def test_every_key_of_a_sidecar_is_documented(refreshed_export):
 
 def test_every_key_of_about_json_is_documented(refreshed_export):
     about = json.loads(Path(refreshed_export[0]["export"], "about.json").read_text())
-    assert documented_names("## about.json", "## Smaller") == {*about, "columns", "image"}
+    assert documented_names("## about.json", "## Smaller") == {
+        *about,
+        "columns",
+        "image",
+        "thresholds",
+    }
 
 
 def test_unknown_items_are_left_out_with_a_note(refreshed_export):

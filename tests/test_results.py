@@ -109,7 +109,7 @@ def test_list_shows_every_app_and_its_tasks(run_cli):
         "regression": "number or classes",
         "mnist": "classes",
         "finetune": "classes",
-        "text": "classes",
+        "text": "classes or multilabel",
         "recommender": "ranking",
     }
 

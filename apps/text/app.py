@@ -93,7 +93,7 @@ class Text(App):
     """Maximum number of words in the vocabulary; all others count as one unknown word."""
     vectors: str = ""
     """File of word vectors with which a network starts, in the text form of GloVe, .gz or not."""
-    length: int = bounded(240, 3, 2**16)
+    length: int = bounded(400, 3, 2**16)
     """Maximum number of words of a text that a network reads: the first third and the last two
     thirds of it."""
     grams: int = bounded(3, 1, 8)

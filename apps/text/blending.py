@@ -136,9 +136,11 @@ def _scores(logits: np.ndarray, examples: Examples) -> dict[str, float]:
 def _outputs(model: Any, fit_data: FitData, examples: Examples) -> np.ndarray:
     """Return the outputs of a model for raw texts, float64."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def predict(texts: Any) -> Any:
         return model(fit_data.prepare(texts), training=False)
 
+    if len(examples) > BATCH_SIZE:  # tracing takes as long as some batches
+        signature = [tf.TensorSpec([None], tf.string)]
+        predict = tf.function(predict, input_signature=signature, autograph=False)
     batches = ordered_batches(examples, batch_size=BATCH_SIZE)
     return np.concatenate([predict(texts).numpy() for texts, _ in batches]).astype("float64")

@@ -12,6 +12,7 @@ from pipelines.examples import Examples
 from pipelines.texts.words import PADDING, TEXTS_PER_CALL, are_short, limited_words
 
 MAX_CHARACTERS = 16_384  # of a text, whose n-grams are read
+TEXTS_PER_BLOCK = 500  # hashed together: the longest one sets the size of all
 MAX_OCCURRENCES = 40_000_000  # of n-grams in the texts that are counted: some gigabytes
 START = 2**62 + 1  # the number that n-grams of words have before the first word of a text
 CHARACTER_SALT = 7  # keeps hashes of characters and of words apart
@@ -160,8 +161,8 @@ def _countable(train: Examples, kinds: NgramKinds) -> Examples:
 def _occurrences(examples: Examples, kinds: NgramKinds) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return for each kind the texts and the hashes of all n-grams in them, with repetitions."""
     blocks = []
-    for start in range(0, len(examples), TEXTS_PER_CALL):
-        texts = examples.numpy(slice(start, start + TEXTS_PER_CALL)).features
+    for start in range(0, len(examples), TEXTS_PER_BLOCK):
+        texts = examples.numpy(slice(start, start + TEXTS_PER_BLOCK)).features
         block = []
         for hashes in kinds.hashes(limited_words(tf.constant(texts))):
             rows, columns = np.nonzero(array := hashes.numpy())
