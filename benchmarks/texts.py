@@ -87,12 +87,9 @@ def _peer(name: str, flags: Sequence[str], peer: str) -> Program:
 
 
 def _scores(result: dict[str, Any]) -> dict[str, Any]:
-    baseline = next(name for name in result["baselines"] if name != "majority")
-    return {
-        "accuracy": result["test"]["accuracy"],
-        baseline: result["baselines"][baseline]["accuracy"],
-        "train_seconds": result["seconds"]["train"],
-    }
+    baselines = {name: scores["accuracy"] for name, scores in result["baselines"].items()}
+    own = {"accuracy": result["test"]["accuracy"], "train_seconds": result["seconds"]["train"]}
+    return own | baselines
 
 
 def _table(sets: Sequence[str], models: Sequence[str], runs: Sequence[Run]) -> Table:

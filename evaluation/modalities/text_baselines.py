@@ -19,15 +19,18 @@ from pipelines.texts.ngram_features import (
 )
 from pipelines.texts.ngrams import Corpus, NgramKinds, frequent_ngrams, ngrams_of
 
+# From n-grams of texts, sparse [texts, n-grams], to weighted ones.
+Features = Callable[[Any], Any]
+
 LONGEST_NGRAM = 3  # words
 ABSENT_CLASS_SCORE = -10.0
 
 
 def baselines(splits: Splits) -> dict[str, Predictions]:
-    """Predict by class frequencies, and by a linear support vector machine at its usual settings.
+    """Predict by class frequencies, and by linear support vector machines at usual settings.
 
-    Its features are n-grams of words in training texts, times log-count ratios for two classes;
-    for more classes, TF-IDF weights of n-grams of words and, of short texts, of characters.
+    Their features are TF-IDF weights of n-grams of words and, of short texts, of characters; for
+    two classes also n-grams of words times log-count ratios.
 
     References:
         Wang and Manning, Baselines and Bigrams, ACL 2012 (NB-SVM, without interpolation).
@@ -37,20 +40,21 @@ def baselines(splits: Splits) -> dict[str, Predictions]:
     kinds = NgramKinds.of(splits.train, LONGEST_NGRAM, num_classes)
     corpus = frequent_ngrams(splits.train, kinds, max_ngrams(num_classes))
     valid, test = (ngrams_of(part, kinds, corpus.known) for part in (splits.valid, splits.test))
-    name, scores = "nb-svm" if num_classes == 2 else "tf-idf_svm", _scores(corpus, num_classes)
-    factor = best_factors(scores(valid)[:, np.newaxis], splits.valid.targets, splits.valid.weights)
-    probabilities = {
-        "majority": majority(splits.train.targets, num_classes, len(splits.test)),
-        name: softmax(scores(test) * factor, axis=1),
-    }
+    probabilities = {"majority": majority(splits.train.targets, num_classes, len(splits.test))}
+    for name, features in _features(corpus, num_classes).items():
+        scores = _scores(corpus, features, num_classes)
+        factor = best_factors(
+            scores(valid)[:, np.newaxis], splits.valid.targets, splits.valid.weights
+        )
+        probabilities[name] = softmax(scores(test) * factor, axis=1)
     return {name: of_test_set(splits, rows) for name, rows in probabilities.items()}
 
 
-def _scores(corpus: Corpus, num_classes: int) -> Callable[[Any], np.ndarray]:
+def _scores(corpus: Corpus, features: Features, num_classes: int) -> Callable[[Any], np.ndarray]:
     """Fit, and return the function from n-grams of texts to scores [texts, classes]."""
     from sklearn.svm import LinearSVC
 
-    classes, features = corpus.texts.targets, _features(corpus, num_classes)
+    classes = corpus.texts.targets
     known = np.unique(classes)
     machine = LinearSVC(random_state=0)
     if len(known) > 1:
@@ -68,12 +72,14 @@ def _scores(corpus: Corpus, num_classes: int) -> Callable[[Any], np.ndarray]:
     return scores
 
 
-def _features(corpus: Corpus, num_classes: int) -> Callable[[Any], Any]:
-    """Return the function from n-grams of texts, sparse [texts, n-grams], to weighted ones."""
+def _features(corpus: Corpus, num_classes: int) -> dict[str, Features]:
+    """Return the features of each machine."""
     sizes = [*map(len, corpus.known)]
+    idf = inverse_document_frequencies(corpus.present)
+    tf_idf = functools.partial(scaled, importance=idf, kinds=sizes)
     if num_classes > 2:
-        idf = inverse_document_frequencies(corpus.present)
-        return functools.partial(scaled, importance=idf, kinds=sizes)
+        return {"tf-idf_svm": tf_idf}
     words = slice(0, sizes[0])
     ratios = log_count_ratios(corpus.present[:, words], corpus.texts.targets == 1)
-    return lambda present: present[:, words].multiply(ratios).tocsr()
+    nb_svm = lambda present: present[:, words].multiply(ratios).tocsr()  # noqa: E731
+    return {"nb-svm": nb_svm, "tf-idf_svm": tf_idf}

@@ -19,7 +19,7 @@ MAX_LINE_WIDTH = 120  # characters of a line in a figure
 
 
 def baselines(splits: Splits) -> dict[str, Any]:
-    """Predict by class frequencies, and by a linear support vector machine."""
+    """Predict by class frequencies, and by linear support vector machines."""
     if splits.is_multilabel:
         return multilabel_texts.baselines(splits)
     return text_baselines.baselines(splits)
