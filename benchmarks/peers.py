@@ -164,9 +164,14 @@ def main() -> None:
     path = protocol.RESULTS / "peers.json"
     earlier = json.loads(path.read_text()) if path.exists() else {"runs": []}
     runs = {run["program"]: Run(**run) for run in earlier["runs"]}
-    if {*runs} - {*only}:  # rows of earlier commits stay
-        commits = [*earlier["protocol"]["commit"].split(" and "), conditions["commit"]]
+    if {*runs} - {*only}:  # rows of earlier commits stay, with the packages of that time
+        before = earlier["protocol"]
+        commits = [*before["commit"].split(" and "), conditions["commit"]]
         conditions["commit"] = " and ".join(dict.fromkeys(commits))
+        conditions["versions"] = before["versions"] | conditions["versions"]
+        conditions["missing"] = [
+            name for name in conditions["missing"] if name in before["missing"]
+        ]
     title = "Default flags, seed 0, beside the best peer on the same examples"
     with tempfile.TemporaryDirectory() as directory:
         for row in ROWS:
