@@ -151,10 +151,9 @@ class App(abc.ABC):
         return list(self.metrics)
 
     def prepare_once(self, splits: "Splits", preprocessing: Any) -> Any:  # noqa: ARG002
-        """Return training and validation examples that need less preprocessing, in memory.
+        """Return (function, train, valid) if examples are prepared before training, else None.
 
-        With them comes what is still to be applied to their batches: (layer or function, train,
-        valid). None if nothing is prepared before training.
+        The function is still to be applied to batches of the prepared examples.
         """
         return None
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
-MAX_FACTOR = 100.0
+MAX_FACTOR = 100.0  # of logits, which are then as good as certain
 
 
 def best_factors(

@@ -32,7 +32,6 @@ NAMES = {
     "linear": "linear or logistic regression",
     "user_and_item_means": "user and item means",
     "softmax_regression": "softmax regression",
-    "tf-idf_logistic_regression": "TF-IDF + logistic regression",  # until November 2026
     "tf-idf_svm": "TF-IDF + linear SVM",
     "nb-svm": "NB-SVM",
     **boosted_peers.PEERS,

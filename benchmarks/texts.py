@@ -29,7 +29,7 @@ SETS = {
     "SST-2": "tfds:glue/sst2",
     "TREC": "tfds:trec",
     "CLINC150": "tfds:clinc_oos",
-    "CSL": "",  # titles, made by `write_titles`
+    "CSL": "",  # titles, made by `_write_titles`
 }
 MODELS = ("blend", "ngrams", "rnn")
 PEERS = "benchmarks/recipes/text_peers.py"

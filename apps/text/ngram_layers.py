@@ -13,7 +13,7 @@ from pipelines.texts.words import PADDING
 
 @keras.saving.register_keras_serializable("athanor")
 class NgramLogits(keras.layers.Layer):
-    """A linear model on n-grams, fitted before or after training: `apps.text.ngram_weights`.
+    """A linear model on n-grams; `assign` takes its weights, which `apps.text.ngram_weights` fits.
 
     Args:
         num_ngrams: numbers of n-grams of each kind. An n-gram is a number from 1; 0 is none.
