@@ -64,7 +64,11 @@ def score_summary(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
         "baselines": scored["baselines"],
         "remarks": scored["remarks"],
         "test_set": scored["test_set"],
-        "seconds": {**run.manifest["seconds"], "total": total},
+        "seconds": {
+            **run.manifest["seconds"],
+            "baselines": scored["baseline_seconds"],
+            "total": total,
+        },
         "examples_per_second": run.manifest["examples_per_second"],
     }
 

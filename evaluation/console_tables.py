@@ -58,16 +58,24 @@ def score_table(scored: dict[str, Any]) -> tuple[list[str], list[list[str]], str
     """Return column names, rows and title of the table of scores and baselines."""
     intervals = scored["intervals"]
     model = [rounding.with_interval(value, intervals[name]) for name, value in _test(scored)]
-    rows = [["this model", *model]]
+    rows = [["this model", *model, _seconds(scored.get("training_seconds"))]]
     for title, row in scored["baselines"].items():
         cells = [
             rounding.rounded(row[name], rounding.decimals(*intervals[name])) if name in row else ""
             for name, _ in _test(scored)
         ]
-        rows.append([title.replace("_", " "), *cells])
+        seconds = scored.get("baseline_seconds", {}).get(title)
+        rows.append([title.replace("_", " "), *cells, _seconds(seconds)])
     weighted = f", weighted by {weight}" if (weight := scored.get("weight")) else ""
     title = f"{scored['examples']:,} test examples{weighted}; 95 % intervals"
-    return ["", *_headings(scored)], rows, title
+    return ["", *_headings(scored), "seconds"], rows, title
+
+
+def _seconds(seconds: float | None) -> str:
+    """Return a time rounded to a tenth of a second, or to a second from 10; None is unknown."""
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}"
 
 
 def score_notes(scored: dict[str, Any]) -> list[str]:

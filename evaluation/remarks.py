@@ -1,7 +1,7 @@
-"""Name the baselines that are better than a model, and advise the user what to do."""
+"""Name the baselines that are better or as good in less time, and advise the user what to do."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,15 @@ from evaluation.tasks.classification import BALANCED
 
 DATA_FIELDS = ("data", "test", "task", "split", "multilabel")  # besides those that name columns
 MIN_RELATIVE_DIFFERENCE = 1e-3  # of the baseline's metric from the model's
+# A baseline is much faster if it takes this share of the model's time, and saves these seconds.
+MAX_TIME_SHARE, MIN_SECONDS_SAVED = 1 / 3, 10.0
+
+
+class Seconds(NamedTuple):
+    """Seconds of training a model, and of training and predicting by each baseline."""
+
+    training: float
+    baselines: Mapping[str, float]
 
 
 def remarks(
@@ -50,6 +59,49 @@ def remarks(
                 title = name.replace("_", " ")
                 sentences.append(f"This model loses to {title}: {significant}. {advice(app, name)}")
     return sentences
+
+
+def time_remarks(
+    app: App,
+    task: Task[Any],
+    predictions: Any,
+    baselines: Mapping[str, Any],
+    resamples: Resamples,
+    seconds: Seconds,
+) -> list[str]:
+    """Return a sentence about the best baseline if it is much faster and as good.
+
+    It is as good if the model is significantly better in no metric, by the paired bootstrap of
+    `remarks`. The best baseline is that of the first metric.
+    """
+    first, *_ = own = task.metrics(predictions)
+    others = {
+        name: scores
+        for name, baseline in baselines.items()
+        if name != NOISE_FLOOR and first in (scores := task.metrics(baseline))
+    }
+    if not others:
+        return []
+    best = max(others, key=lambda name: metric(first).sign * others[name][first])
+    saved = seconds.training - seconds.baselines[best]
+    if saved < max(MIN_SECONDS_SAVED, (1 - MAX_TIME_SHARE) * seconds.training):
+        return []
+    theirs = task.bootstrap(baselines[best])
+    gains = {
+        name: np.quantile(metric(name).sign * (resamples[name] - theirs[name]), TAILS)
+        for name in others[best]
+        if name in own and metric(name).measures_quality
+    }
+    if any(low > 0 or high < 0 for low, high in gains.values()):  # `remarks` names a better one
+        return []
+    low, high = gains[first]
+    num_decimals = max(decimals(low, high), decimals(own[first], others[best][first]))
+    texts = [rounded(value, num_decimals) for value in (own[first], others[best][first], low, high)]
+    return [
+        f"This model took {seconds.training:.0f} s; {best.replace('_', ' ')} took "
+        f"{seconds.baselines[best]:.0f} s and is as good: {first} {texts[1]} against {texts[0]} "
+        f"(95 % interval of the gain {texts[2]} to {texts[3]}). {advice(app, best)}"
+    ]
 
 
 def _better_metrics(

@@ -1,12 +1,14 @@
 """Evaluate a run on its test examples: metrics, intervals, baselines, figures."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from apps.metrics import metric
 from evaluation import test_set_ledger
 from evaluation.modalities import modality_of
-from evaluation.remarks import remarks
+from evaluation.modalities.baselines import NOISE_FLOOR
+from evaluation.remarks import Seconds, remarks, time_remarks
 from evaluation.tasks import task_of
 from pipelines import fingerprints
 from training.run import SCORES, Run, write_json
@@ -17,10 +19,12 @@ def score(run: Run) -> dict[str, Any]:
 
     `test` holds the metrics, `intervals` their 95 % intervals, `units` their units if they are
     known, `baselines` the same metrics of simple models, `remarks` a sentence about each better
-    baseline. `tables` names further tables of the task, such as `per_class`. `test_set` holds the
-    number of other runs that were evaluated on these test examples. `blend` holds the weight and
-    the validation loss of each part of a model that is a blend. `weight` is the column of example
-    weights in all these scores, or "".
+    baseline, or about one that is as good in much less time. `training_seconds` are those of the
+    model, `baseline_seconds` those of training and prediction of each baseline. `tables` names
+    further tables of the task, such as `per_class`. `test_set` holds the number of other runs
+    that were evaluated on these test examples. `blend` holds the weight and the validation loss
+    of each part of a model that is a blend. `weight` is the column of example weights in all
+    these scores, or "".
     """
     return _write(run, _scores(run, task_of(run).predict_test_set(run)), _count_other_runs(run))
 
@@ -46,7 +50,8 @@ def evaluate(run: Run) -> dict[str, Any]:
 def _scores(run: Run, predictions: Any) -> dict[str, Any]:
     start = time.perf_counter()
     task = task_of(run)
-    baselines = modality_of(run).baselines(run.splits)
+    baselines, baseline_seconds = _timed(modality_of(run).baselines(run.splits))
+    seconds = Seconds(run.manifest["seconds"]["train"], baseline_seconds)
     tables = task.tables(predictions, run.splits)
     test, resamples = task.metrics(predictions), task.bootstrap(predictions)
     target = run.manifest["fields"].get("target", "")
@@ -57,12 +62,29 @@ def _scores(run: Run, predictions: Any) -> dict[str, Any]:
         "baselines": {name: task.metrics(baseline) for name, baseline in baselines.items()},
         "blend": run.manifest.get("blend", {}),
         "weight": run.manifest["fields"].get("weight", ""),
-        "remarks": remarks(run.app, task, predictions, baselines, resamples),
+        "training_seconds": seconds.training,
+        "baseline_seconds": seconds.baselines,
+        "remarks": [
+            *remarks(run.app, task, predictions, baselines, resamples),
+            *time_remarks(run.app, task, predictions, baselines, resamples, seconds),
+        ],
         "examples": len(predictions.target),
         **tables,
         "tables": list(tables),
         "seconds": round(time.perf_counter() - start, 3),
     }
+
+
+def _timed(pairs: Iterator[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return the predictions of each baseline, and the seconds that it took."""
+    predictions, seconds, start = {}, {}, time.perf_counter()
+    for name, predicted in pairs:
+        end = time.perf_counter()
+        predictions[name] = predicted
+        if name != NOISE_FLOOR:  # no model
+            seconds[name] = round(end - start, 3)
+        start = end
+    return predictions, seconds
 
 
 def _count_other_runs(run: Run) -> int | None:

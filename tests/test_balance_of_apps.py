@@ -110,7 +110,7 @@ def test_a_linear_baseline_is_balanced_too(name, judged, baseline, gain, tmp_pat
     found = {}
     for balance in (False, True):
         splits = CASES[name](tmp_path, balance=balance).load_splits()
-        predictions = judged.baselines(splits)[baseline]
+        predictions = dict(judged.baselines(splits))[baseline]
         assert predictions.balance == balance
         found[balance] = per_class(predictions, splits.labels)[RARE]["recall"]
     assert found[True] > found[False] + gain

@@ -97,7 +97,7 @@ run = Run(Path())
 run.remember(splits=splits, model=keras.Model(inputs, network(ids(inputs))))
 before = most()
 answers = rankings.predict_test_set(run)
-beside = asked.baselines(splits)
+beside = dict(asked.baselines(splits))
 found = rankings.metrics(answers)
 for given in beside.values():
     rankings.metrics(given)

@@ -343,7 +343,7 @@ def test_metrics_of_lists_equal_those_by_hand():
 def test_the_run_beats_its_baselines_and_stays_above_the_floor(tiny):
     answers = task_of(tiny).predict_test_set(tiny)
     scores = ranking.metrics(answers)
-    beside = {name: ranking.metrics(a) for name, a in asked_ids.baselines(tiny.splits).items()}
+    beside = {name: ranking.metrics(a) for name, a in asked_ids.baselines(tiny.splits)}
     assert beside["noise_floor"]["rmse"] == pytest.approx(0.5)
     assert not report.score(tiny)["remarks"], "nobody can use the noise floor"
     assert 0.5 < scores["rmse"] < beside["user_and_item_means"]["rmse"]
@@ -487,7 +487,7 @@ def test_evaluated_lists_exclude_seen_items(few_left):
     items = ids.distinct_ids(splits.train.numpy().features["item"])
     for lists in (
         task_of(few_left).predict_test_set(few_left).lists,
-        asked_ids.baselines(splits)["popularity"].lists,
+        dict(asked_ids.baselines(splits))["popularity"].lists,
     ):
         for name, places, hits in zip(some.names, lists.indices, lists.hits, strict=True):
             left = places[places != NO_ITEM]
@@ -500,7 +500,7 @@ def test_the_most_popular_lists_are_those_of_sorting_all_items(tiny):
     splits, some = tiny.splits, ranked_users(tiny.splits)
     items = ids.distinct_ids(splits.train.numpy().features["item"])
     popularity = ranking.item_popularity(splits)
-    lists = asked_ids.baselines(splits)["popularity"].lists
+    lists = dict(asked_ids.baselines(splits))["popularity"].lists
     for name, places in zip(some.names[:20], lists.indices, strict=False):
         scores = np.where(np.isin(items, list(seen_by(tiny, name))), -np.inf, popularity)
         np.testing.assert_array_equal(places, np.argsort(-scores, kind="stable")[: len(places)])
@@ -546,7 +546,7 @@ def test_svdpp_learns(tmp_path):
     app = Recommender(model="svdpp", epochs=6, factors=3, learning_rate=0.02)
     run = train(app, run_dir=tmp_path / "run", verbose=0)
     scores = ranking.metrics(task_of(run).predict_test_set(run))
-    means = ranking.metrics(asked_ids.baselines(run.splits)["user_and_item_means"])
+    means = ranking.metrics(dict(asked_ids.baselines(run.splits))["user_and_item_means"])
     assert 0.5 < scores["rmse"] < means["rmse"]
 
 
@@ -575,7 +575,7 @@ def test_clicks_without_ratings_are_ranked(tmp_path):
     path.write_text("user,item\n" + "".join(f"{u.decode()},{i.decode()}\n" for u, i in pairs))
     run = train(Recommender(data=f"csv:{path}"), run_dir=tmp_path / "run", verbose=0)
     scores = ranking.metrics(task_of(run).predict_test_set(run))
-    beside = ranking.metrics(asked_ids.baselines(run.splits)["popularity"])
+    beside = ranking.metrics(dict(asked_ids.baselines(run.splits))["popularity"])
     assert set(scores) == {"recall_at_10", "ndcg_at_10", "coverage"}
     assert scores["recall_at_10"] > beside["recall_at_10"]
     assert scores["ndcg_at_10"] > beside["ndcg_at_10"]
@@ -588,7 +588,7 @@ def test_data_without_structure_keep_the_means(tmp_path):
     path.write_text("\n".join(["user,item,rating", *rows]))
     run = train(Recommender(data=f"csv:{path}", epochs=4), run_dir=tmp_path / "run", verbose=0)
     scores = ranking.metrics(task_of(run).predict_test_set(run))
-    means = ranking.metrics(asked_ids.baselines(run.splits)["user_and_item_means"])
+    means = ranking.metrics(dict(asked_ids.baselines(run.splits))["user_and_item_means"])
     assert scores["rmse"] < 1.05 * means["rmse"]
 
 

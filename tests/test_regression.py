@@ -275,7 +275,7 @@ def test_every_model_learns(tmp_path, model):
 def test_the_exact_solution_is_the_linear_baseline(tmp_path):
     app = Regression(model="linear")
     run = train(app, run_dir=tmp_path / "run", precision="float32", verbose=0)
-    baseline = judged.baselines(run.splits)["linear"]
+    baseline = dict(judged.baselines(run.splits))["linear"]
     np.testing.assert_allclose(
         regression.predict_test_set(run).predicted, baseline.predicted, atol=0.05
     )

@@ -14,7 +14,7 @@ from apps import Mnist, Recommender, Regression
 from evaluation import modalities, rounding
 from evaluation.modalities import rows
 from evaluation.modalities.baselines import NOISE_FLOOR
-from evaluation.remarks import advice, remarks
+from evaluation.remarks import Seconds, advice, remarks, time_remarks
 from evaluation.tasks import classification, ranking, regression
 from evaluation.tasks.regression import Predictions
 
@@ -51,6 +51,26 @@ def test_a_difference_within_chance_gets_no_remark():
         regression.metrics(baselines["boosting"])["rmse"] < regression.metrics(predictions)["rmse"]
     )
     assert remarks(Regression(), regression, predictions, baselines) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds", "found"),
+    [(23_000, 9.0, True), (23_000, 60.0, False), (27_000, 9.0, False), (18_000, 9.0, False)],
+    ids=["as_good_and_fast", "as_good_and_slow", "worse", "better"],
+)
+def test_a_baseline_that_is_as_good_in_much_less_time_gets_a_remark(error, seconds, found):
+    predictions = number_predictions(24_000)
+    baselines = {
+        "mean": number_predictions(70_000, seed=6),
+        "boosting": number_predictions(error, seed=9),
+    }
+    times = Seconds(100.0, {"mean": 0.1, "boosting": seconds})
+    resamples = regression.bootstrap(predictions)
+    sentences = time_remarks(Regression(), regression, predictions, baselines, resamples, times)
+    assert bool(sentences) == found
+    for sentence in sentences:
+        assert "This model took 100 s; boosting took 9 s and is as good: rmse " in sentence
+        assert "--model boosted" in sentence
 
 
 def test_a_tiny_difference_gets_no_remark():
@@ -180,6 +200,6 @@ def test_boosting_of_a_small_table_uses_one_thread(monkeypatch):
         return original_fit(self, *data, **validation)
 
     monkeypatch.setattr(HistGradientBoostingRegressor, "fit", fit_and_count)
-    baselines = rows.baselines(Regression().load_splits())
+    baselines = dict(rows.baselines(Regression().load_splits()))
     assert set(used) == {1}
     assert set(baselines) == {"mean", "linear", "boosting"}

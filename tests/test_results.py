@@ -41,9 +41,10 @@ def assert_score_summary(result):
         *("seconds", "examples_per_second"),
     }
     assert set(result["test"]) == {"accuracy", "loss", "macro_f1"}
+    assert {*result["seconds"]["baselines"]} == {*result["baselines"]}
     assert set(result["baselines"]) == {"majority", "softmax_regression"}
     assert all(set(row) == {"accuracy", "loss", "macro_f1"} for row in result["baselines"].values())
-    assert set(result["seconds"]) == {"train", "total"}
+    assert set(result["seconds"]) == {"train", "baselines", "total"}
     assert result["examples_per_second"] > 0
 
 

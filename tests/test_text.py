@@ -347,7 +347,7 @@ def test_bucketed_batches_cover_an_epoch_in_their_own_order():
 
 def test_a_bag_of_words_cannot_classify_the_embedded_reviews():
     splits = split_source(source(embedded.reviews(), Columns()))
-    given = judged.baselines(splits)["nb-svm"]
+    given = dict(judged.baselines(splits))["nb-svm"]
     assert (given.predicted == given.target).mean() < 0.7
     assert splits.labels == ("negative", "positive")
 

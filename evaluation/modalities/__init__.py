@@ -1,5 +1,6 @@
 """Baselines and figures of each modality."""
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from apps.app import ModalityName
@@ -13,8 +14,8 @@ class Modality(Protocol):
 
     NAME: ModalityName
 
-    def baselines(self, splits: Splits) -> dict[str, Any]:
-        """Train simple models, and return their predictions of the test examples by name."""
+    def baselines(self, splits: Splits) -> Iterator[tuple[str, Any]]:
+        """Train simple models in turn; yield their names and predictions of the test examples."""
 
     def figures(self, run: Run, predictions: Any) -> dict[str, Any]:
         """Draw Matplotlib figures that explain the predictions of a task, by file name."""

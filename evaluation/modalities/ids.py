@@ -1,5 +1,6 @@
 """Ids: baselines of a recommender, and its metrics by activity of the users."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,25 +21,20 @@ GROUP_NAMES = ("none", "1-9", "10-29", "30-99", "100-299", "300+")
 BIAS_DAMPING = 5.0  # in ratings: shrinks the biases of users and items with few ratings
 
 
-def baselines(splits: Splits) -> dict[str, Predictions]:
+def baselines(splits: Splits) -> Iterator[tuple[str, Predictions]]:
     """Predict by the mean, biases and popularity; add the noise floor of simulated ratings."""
-    predictions: dict[str, Predictions] = {}
     users = ranked_users(splits)
     if ranking.has_ratings(splits):
         mean = np.full(len(splits.test), splits.train.targets.mean(dtype="float64"))
-        predictions["global_mean"] = ranking.make_predictions(splits, mean, users, None)
-        predictions["user_and_item_means"] = ranking.make_predictions(
-            splits, _bias_ratings(splits), users, None
-        )
+        yield "global_mean", ranking.make_predictions(splits, mean, users, None)
+        biased = _bias_ratings(splits)
+        yield "user_and_item_means", ranking.make_predictions(splits, biased, users, None)
     if len(users.names):
-        predictions["popularity"] = ranking.make_predictions(
-            splits, None, users, _popular_items(splits, users)
-        )
+        popular = _popular_items(splits, users)
+        yield "popularity", ranking.make_predictions(splits, None, users, popular)
     if splits.noise_floor is not None:
-        predictions[NOISE_FLOOR] = ranking.make_predictions(
-            splits, _noisy_ratings(splits, splits.noise_floor), users, None
-        )
-    return predictions
+        noisy = _noisy_ratings(splits, splits.noise_floor)
+        yield NOISE_FLOOR, ranking.make_predictions(splits, noisy, users, None)
 
 
 def _noisy_ratings(splits: Splits, noise_floor: float) -> np.ndarray:

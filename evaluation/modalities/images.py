@@ -1,6 +1,7 @@
 """Images: baselines, and figures of the worst mistakes."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -21,15 +22,13 @@ MAX_NAME_LENGTH = 26  # characters of a file's name in a figure
 BASELINE_SIDE_PIXELS = 32  # approximate size of images for the softmax regression
 
 
-def baselines(splits: Splits) -> dict[str, Predictions]:
+def baselines(splits: Splits) -> Iterator[tuple[str, Predictions]]:
     """Predict by class frequencies, and by softmax regression on the pixels."""
     num_classes, target = len(splits.labels), splits.test.targets
+    frequencies = majority(splits.train.targets, num_classes, len(target))
+    yield "majority", of_test_set(splits, frequencies)
     train, test = _shrink(splits.train), _shrink(splits.test)
-    probabilities = {
-        "majority": majority(splits.train.targets, num_classes, len(target)),
-        "softmax_regression": softmax_regression(train, test, num_classes),
-    }
-    return {name: of_test_set(splits, rows) for name, rows in probabilities.items()}
+    yield "softmax_regression", of_test_set(splits, softmax_regression(train, test, num_classes))
 
 
 def _shrink(examples: Examples, block: int = 256) -> Examples:

@@ -37,8 +37,8 @@ NUM_SHOWN_COLUMNS = 20
 MAX_CATEGORIES = 250  # of a column; HistGradientBoosting accepts at most 255
 
 
-def baselines(splits: Splits) -> dict[str, Any]:
-    """Return the mean or majority, a linear model, and boosted trees, from prepared columns.
+def baselines(splits: Splits) -> Iterator[tuple[str, Any]]:
+    """Predict by the mean or majority, a linear model, and boosted trees, from prepared columns.
 
     The linear model is ridge regression, for classes logistic regression. The trees are those of
     --model boosted.
@@ -47,34 +47,32 @@ def baselines(splits: Splits) -> dict[str, Any]:
     parts = [RowMatrices(prepare, part) for part in (splits.train, splits.valid, splits.test)]
     fitted = _classes(splits, *parts) if splits.labels else _numbers(splits, *parts)
     of_test_set = classification.of_test_set if splits.labels else regression.of_test_set
-    return {name: of_test_set(splits, output) for name, output in fitted.items()}
+    return ((name, of_test_set(splits, output)) for name, output in fitted)
 
 
 def _numbers(
     splits: Splits, train: RowMatrices, valid: RowMatrices, test: RowMatrices
-) -> dict[str, np.ndarray]:
+) -> Iterator[tuple[str, np.ndarray]]:
     penalty, wide = RIDGE_PENALTY / len(train), train.width > len(train)
     mean, deviation = mean_and_deviation(splits.train)
+    yield "mean", np.full(len(test), mean)
     # The bias is a float32, which would round a target of times, for example, to minutes.
     centred = ((x, target - mean, weights) for x, target, weights in train.weighted_blocks())
     kernel, bias = ridge(centred, penalty, wide=wide)
-    return {
-        "mean": np.full(len(test), mean),
-        "linear": np.concatenate([x @ kernel[:, 0] + bias for x, _ in test.blocks()]) + mean,
-        "boosting": _boosting(train, valid, test)[:, 0] * deviation + mean,
-    }
+    yield "linear", np.concatenate([x @ kernel[:, 0] + bias for x, _ in test.blocks()]) + mean
+    yield "boosting", _boosting(train, valid, test)[:, 0] * deviation + mean
 
 
 def _classes(
     splits: Splits, train: RowMatrices, valid: RowMatrices, test: RowMatrices
-) -> dict[str, np.ndarray]:
+) -> Iterator[tuple[str, np.ndarray]]:
     from sklearn.linear_model import LogisticRegression
 
     target, num_classes = splits.train.targets, len(splits.labels)
     unbalanced = dataclasses.replace(splits.train, class_weights=None).weights
-    found = {"majority": majority(target, num_classes, len(test), unbalanced)}
+    yield "majority", majority(target, num_classes, len(test), unbalanced)
     if len(np.unique(target)) < 2:
-        return found
+        return
     model = LogisticRegression(max_iter=500)
     with warnings.catch_warnings():
         # A logistic regression that has not converged is good enough as a baseline.
@@ -82,9 +80,10 @@ def _classes(
         sample = train.examples.sample(MAX_LOGISTIC_EXAMPLES)
         part = dataclasses.replace(train, examples=sample)
         model.fit(part.sparse(), sample.targets, sample.relative_weights)
-    found["linear"] = np.zeros((len(test), num_classes))
-    found["linear"][:, model.classes_] = model.predict_proba(test.sparse())
-    return found | {"boosting": softmax(_boosting(train, valid, test, num_classes), axis=1)}
+    linear = np.zeros((len(test), num_classes))
+    linear[:, model.classes_] = model.predict_proba(test.sparse())
+    yield "linear", linear
+    yield "boosting", softmax(_boosting(train, valid, test, num_classes), axis=1)
 
 
 def _boosting(

@@ -1,7 +1,7 @@
 """Baselines for texts with one class each: class frequencies, and a support vector machine."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ LONGEST_NGRAM = 3  # words
 ABSENT_CLASS_SCORE = -10.0
 
 
-def baselines(splits: Splits) -> dict[str, Predictions]:
+def baselines(splits: Splits) -> Iterator[tuple[str, Predictions]]:
     """Predict by class frequencies, and by linear support vector machines at usual settings.
 
     Their features are TF-IDF weights of n-grams of words and, of short texts, of characters; for
@@ -37,17 +37,17 @@ def baselines(splits: Splits) -> dict[str, Predictions]:
 
     """
     num_classes = len(splits.labels)
+    frequencies = majority(splits.train.targets, num_classes, len(splits.test))
+    yield "majority", of_test_set(splits, frequencies)
     kinds = NgramKinds.of(splits.train, LONGEST_NGRAM, num_classes)
     corpus = frequent_ngrams(splits.train, kinds, max_ngrams(num_classes))
     valid, test = (ngrams_of(part, kinds, corpus.known) for part in (splits.valid, splits.test))
-    probabilities = {"majority": majority(splits.train.targets, num_classes, len(splits.test))}
     for name, features in _features(corpus, num_classes).items():
         scores = _scores(corpus, features, num_classes)
         factor = best_factors(
             scores(valid)[:, np.newaxis], splits.valid.targets, splits.valid.weights
         )
-        probabilities[name] = softmax(scores(test) * factor, axis=1)
-    return {name: of_test_set(splits, rows) for name, rows in probabilities.items()}
+        yield name, of_test_set(splits, softmax(scores(test) * factor, axis=1))
 
 
 def _scores(corpus: Corpus, features: Features, num_classes: int) -> Callable[[Any], np.ndarray]:

@@ -1,5 +1,6 @@
 """Texts: baselines, and figures of the effect of words."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ OCCLUSIONS_PER_BATCH = 64
 MAX_LINE_WIDTH = 120  # characters of a line in a figure
 
 
-def baselines(splits: Splits) -> dict[str, Any]:
+def baselines(splits: Splits) -> Iterator[tuple[str, Any]]:
     """Predict by class frequencies, and by linear support vector machines."""
     if splits.is_multilabel:
         return multilabel_texts.baselines(splits)
