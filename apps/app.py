@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from apps.data_addresses import as_address, require_addresses
 from apps.fields import Address, FieldError, Range, bounded, check, flag_of, known_fields
-from apps.fit_data import FitData
+from apps.fit_data import FitData, PreparedExamples
 from apps.input_file import InputFile
 from pipelines.files import replace_home
 
@@ -150,11 +150,8 @@ class App(abc.ABC):
             return [MicroF1()]
         return list(self.metrics)
 
-    def prepare_once(self, splits: "Splits", preprocessing: Any) -> Any:  # noqa: ARG002
-        """Return (function, train, valid) if examples are prepared before training, else None.
-
-        The function is still to be applied to batches of the prepared examples.
-        """
+    def prepare_once(self, splits: "Splits", preprocessing: Any) -> PreparedExamples | None:  # noqa: ARG002
+        """Return the examples as they are prepared before training; None if batches are."""
         return None
 
     def sequence_lengths(self, splits: "Splits") -> Any:  # noqa: ARG002

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 if typing.TYPE_CHECKING:
+    import numpy as np
+
+    from pipelines.examples import Examples
     from pipelines.splits import Splits
 
 
@@ -40,6 +43,23 @@ class TrainingPosition(NamedTuple):
 
 
 START = TrainingPosition()
+
+
+class PreparedExamples(NamedTuple):
+    """Examples as they are before batching.
+
+    Attributes:
+        prepare: makes a network's input from the features of a batch; None if they are it.
+        train: training examples.
+        valid: validation examples.
+        lengths: the length of each training example, to batch similar ones; None if equal.
+
+    """
+
+    prepare: Callable[[Any], Any] | None
+    train: "Examples"
+    valid: "Examples"
+    lengths: "np.ndarray | None" = None
 
 
 class FitData(NamedTuple):

@@ -32,6 +32,8 @@ from pipelines.texts.ngrams import NgramKinds
 from pipelines.texts.preprocessing import TextVectorizer, decode_words
 from pipelines.texts.reading import Columns, source
 from pipelines.texts.words import estimate_word_counts, frequent_words, split_words
+from training.build import ModelParts
+from training.fitting import make_fit_data
 from training.train import train
 
 ODD = [
@@ -343,6 +345,21 @@ def test_bucketed_batches_cover_an_epoch_in_their_own_order():
     assert spread < 40, "like lengths should meet"
     means = [lengths[rows].mean() for rows in both[:50]]
     assert abs(np.corrcoef(means, np.arange(50))[0, 1]) < 0.5, "not by rising length"
+
+
+def test_texts_are_batched_by_the_words_that_are_read():
+    # Of each length one text with spaces between words, one without, and one of long words.
+    some = [sign.join(["a"] * n) for n in (1, 3, 5, 7, 9, 11, 13, 15) for sign in (" ", "?")]
+    some += [" ".join(["a" * 20] * n) for n in (1, 3, 5, 7, 9, 11, 13, 15)]
+    splits = split_source(source(embedded.reviews(), Columns()))
+    splits = dataclasses.replace(splits, train=texts(*some))
+    parts = ModelParts(TextVectorizer(["a"], 12), None, None, None)
+    app = Text(model="rnn", batch_size=2)
+    batches = make_fit_data(app, splits, parts).train.take(12)
+    words = [batch.features["words"].numpy() for batch in batches]
+    padding = [np.ptp(np.count_nonzero(one, axis=1)) for one in words]
+    assert max(padding) <= 2, "texts should be batched by the words that a network reads"
+    assert max(one.shape[1] for one in words) == 12
 
 
 def test_a_bag_of_words_cannot_classify_the_embedded_reviews():

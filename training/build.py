@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from apps.app import App
+from apps.fit_data import PreparedExamples
 from pipelines.batches import prepare_once
-from pipelines.examples import Examples
 from pipelines.splits import Splits
 
 MAX_PREPARED_BYTES = 2**29  # of rows that are prepared once, not in every epoch
@@ -62,22 +62,17 @@ def raw_inputs(splits: Splits) -> Any:
     return keras.Input(shape, dtype=dtype, name="raw")
 
 
-def prepare_examples_once(
-    app: App, splits: Splits, parts: ModelParts
-) -> tuple[Any, Examples, Examples]:
-    """Prepare training and validation examples before training, if they fit into memory.
-
-    Returns what is still to be applied to batches, or None, and the examples.
-    """
+def prepare_examples_once(app: App, splits: Splits, parts: ModelParts) -> PreparedExamples:
+    """Prepare training and validation examples before training, if they fit into memory."""
     if prepared := app.prepare_once(splits, parts.preprocessing):
         return prepared
     examples = splits.train, splits.valid
     width = sum(tensor.shape[-1] or 0 for tensor in parts.network.inputs)
     size = 4 * width * sum(map(len, examples))
     if app.modality != "row" or size > MAX_PREPARED_BYTES:
-        return parts.preprocessing, *examples
+        return PreparedExamples(parts.preprocessing, *examples, app.sequence_lengths(splits))
     train, valid = (prepare_once(part, parts.preprocessing) for part in examples)
-    return None, train, valid
+    return PreparedExamples(None, train, valid)
 
 
 class FiniteLoss(keras.losses.Loss):

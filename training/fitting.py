@@ -131,7 +131,7 @@ def make_fit_data(
     steps, steps_per_execution = count_steps(app, splits)
     size = batch_size(app, splits)
     validation_batch_size = inference_batch_size(splits.spec["features"])
-    prepare, train_examples, valid_examples = prepare_examples_once(app, splits, parts)
+    prepare, train_examples, valid_examples, lengths = prepare_examples_once(app, splits, parts)
     train = shuffled_batches(
         train_examples,
         batch_size=size,
@@ -139,7 +139,7 @@ def make_fit_data(
         seed=app.seed,
         prepare=prepare,
         augment=app.make_augmentation(),
-        lengths=app.sequence_lengths(splits),
+        lengths=lengths,
         # A fit that replays its epochs needs their batches.
         start=position.initial_batch(range(app.epochs), steps) if begin and begin.state else 0,
     )

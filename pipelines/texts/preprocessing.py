@@ -17,6 +17,8 @@ from pipelines.texts.words import (
     limited_words,
 )
 
+WORD_BYTES = 4  # of a word number that is stored
+
 
 @keras.saving.register_keras_serializable("athanor")
 class TextVectorizer(keras.layers.Layer):
@@ -133,7 +135,7 @@ class TextVectorizer(keras.layers.Layer):
 
 def decode_words(stored: Any) -> dict[str, Any]:
     """Turn bytes [batch] of `stored_words` into `words` [batch, time] without n-grams."""
-    size = tf.maximum(tf.reduce_max(tf.strings.length(stored)), 4)
+    size = tf.maximum(tf.reduce_max(tf.strings.length(stored)), WORD_BYTES)
     words = tf.io.decode_raw(stored, tf.int32, fixed_length=size)
     return {"words": words, "ngrams": tf.zeros([tf.shape(words)[0], 0], tf.int32)}
 
