@@ -24,8 +24,9 @@ from pipelines.texts.ngrams import frequent_ngrams, ngrams_of
 NGRAMS, BLEND = "ngram_logits", "blend"  # names of layers
 BATCH_SIZE = 256
 MAX_VALIDATION_EXAMPLES = 50_000  # that weigh the parts
-PENALTIES = (1.0, 0.1, 0.3, 3.0)  # values of C; for data that take long the first one
-MAX_PRODUCTS = 50_000_000  # of n-grams in texts and classes, so that all of them are tried
+FIRST_PENALTY = 1.0  # the value of C of data that take long
+SMALLER_PENALTIES, LARGER_PENALTY = (0.3, 0.1), 3.0  # tried in turn; the larger if 0.3 is worse
+MAX_PRODUCTS = 50_000_000  # of n-grams in texts and classes, so that several C are tried
 NUM_SAMPLED_EXAMPLES = 1000  # training examples whose scores the history shows
 
 
@@ -97,7 +98,9 @@ def _fit_ngrams(model: Any, fit_data: FitData) -> Callable[[], None]:
         return _factors_and_loss(logits[:, np.newaxis], splits.valid)[1], fitted
 
     is_cheap = corpus.present.nnz * layer.table.shape[1] <= MAX_PRODUCTS
-    found = {c: loss_and_model(c) for c in (PENALTIES if is_cheap else PENALTIES[:1])}
+    found = {FIRST_PENALTY: loss_and_model(FIRST_PENALTY)}
+    if is_cheap:
+        found |= _other_penalties(found[FIRST_PENALTY][0], loss_and_model)
     best = min(found, key=lambda c: found[c][0])
     layer.assign(found[best][1])
 
@@ -111,6 +114,16 @@ def _fit_ngrams(model: Any, fit_data: FitData) -> Callable[[], None]:
         layer.assign(ngram_weights.fit(present, targets, num_classes, sizes, weights, best))
 
     return refit
+
+
+def _other_penalties(
+    first_loss: float, fit: Callable[[float], tuple[float, LinearModel]]
+) -> dict[float, tuple[float, LinearModel]]:
+    """Fit with two more values of C; the loss is taken to have one minimum."""
+    small, smaller = SMALLER_PENALTIES
+    found = {small: fit(small)}
+    third = smaller if found[small][0] < first_loss else LARGER_PENALTY
+    return found | {third: fit(third)}
 
 
 def _factors_and_loss(logits: np.ndarray, examples: Examples) -> tuple[np.ndarray, float]:
