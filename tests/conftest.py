@@ -43,8 +43,10 @@ def pytest_configure(config):
     # A shell lets background processes ignore Ctrl-C; tests send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     startup.start_tensorflow()
-    # Without the 400,000 objects of TensorFlow, garbage collection saves a tenth of the time.
+    # Without the 400,000 objects of TensorFlow, garbage collection saves a tenth of the time;
+    # graphs have many objects that stay, among which a usual collection finds little.
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def start_forks(config):
@@ -90,6 +92,24 @@ def few_trees(request, monkeypatch):
         from apps.regression import boosting
 
         monkeypatch.setattr(boosting, "MAX_TESTED_INPUTS", 0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_reviews():
+    """Generate 600 reviews, not 6,000; `all_reviews` generates all."""
+    from pipelines import embedded
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedded, "NUM_REVIEWS", 600)
+        yield
+
+
+@pytest.fixture
+def all_reviews(monkeypatch):
+    """Generate all reviews, for a test of a score; its runs must be its own."""
+    from pipelines import embedded
+
+    monkeypatch.setattr(embedded, "NUM_REVIEWS", 6000)
 
 
 @pytest.fixture(scope="session")

@@ -362,7 +362,7 @@ def test_texts_are_batched_by_the_words_that_are_read():
     assert max(one.shape[1] for one in words) == 12
 
 
-def test_a_bag_of_words_cannot_classify_the_embedded_reviews():
+def test_a_bag_of_words_cannot_classify_the_embedded_reviews(all_reviews):  # noqa: ARG001
     splits = split_source(source(embedded.reviews(), Columns()))
     given = dict(judged.baselines(splits))["nb-svm"]
     assert (given.predicted == given.target).mean() < 0.7
