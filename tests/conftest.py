@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import gc
 import os
 import shutil
@@ -17,6 +18,7 @@ import pytest
 from training import startup
 
 ROOT = Path(__file__).resolve().parents[1]
+SHARED = {"served", "found", "refreshed_export"}
 HOME = tempfile.TemporaryDirectory(prefix="athanor-tests-")
 
 
@@ -47,6 +49,11 @@ def pytest_configure(config):
     # graphs have many objects that stay, among which a usual collection finds little.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_collection_modifyitems(items):
+    """Put tests of fixtures that take seconds first: one process of xdist keeps all of these."""
+    items.sort(key=lambda item: SHARED.isdisjoint(getattr(item, "fixturenames", ())))
 
 
 def start_forks(config):
@@ -137,10 +144,14 @@ def made_once(tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="session")
 def tiny_run(made_once):
-    """A function from an app class to its tiny run, trained once. Do not change the run."""
+    """A function from an app class to its tiny run, trained once. Do not change the run.
+
+    Tests of a process share the loaded data and model too; `Run.load(run.path)` has neither.
+    """
     from training.run import Run
     from training.train import train
 
+    @functools.cache
     def trained(app):
         def write(path):
             train(app.tiny(), run_dir=path, precision="float32", verbose=0)
@@ -156,6 +167,7 @@ def exported(tiny_run, made_once):
     from exporting.export import export
     from training.run import Run
 
+    @functools.cache
     def with_exports(app):
         def write(path):
             shutil.copytree(tiny_run(app).path, path)

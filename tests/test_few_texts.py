@@ -34,8 +34,18 @@ def trained(path, some, classes, **fields):
     return train(app(path, some, classes, **fields), run_dir=path / "run", verbose=0)
 
 
-@pytest.mark.parametrize("model", ["ngrams", "blend", "cnn", "rnn"])
-@pytest.mark.parametrize("count", [3, 10])
+@pytest.mark.parametrize(
+    ("model", "count"),
+    [
+        *((model, 3) for model in ("ngrams", "blend", "cnn", "rnn")),
+        ("blend", 10),
+        # The parts of a blend.
+        *(
+            pytest.param(model, 10, marks=pytest.mark.thorough)
+            for model in ("ngrams", "cnn", "rnn")
+        ),
+    ],
+)
 def test_a_few_texts_can_be_trained_on(model, count, tmp_path):
     run = trained(tmp_path, texts(count), repeated("ab", count), model=model)
     rows = predict(run, ["good film", "", "xyzzy"])

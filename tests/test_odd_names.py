@@ -125,7 +125,7 @@ def test_texts_and_ratings_in_files_whose_names_are_not_utf8(run_cli, elsewhere)
     for app, path, asked in (("text", texts, "a film"), ("recommender", ratings, "u1")):
         run = elsewhere / os.fsdecode(b"\xe9" + app.encode())
         flags = ["--data", path, "--epochs", "1", "--run-dir", run]
-        flags += ["--target", "label", "--width", "8"] if app == "text" else []
+        flags += ["--target", "label", "--width", "8", "--model", "cnn"] if app == "text" else []
         status, _, err = run_cli(app, "check-data", *flags[:2], *flags[6:8], "--fail-on", "never")
         assert status == 0, err
         status, _, err = run_cli(app, "train", *flags)

@@ -227,6 +227,7 @@ def send_during_swaps(directory, publish, tmp_path, swaps, num_requests):
             connection.request("POST", "/v1/models/m:predict", BODY)
             response = connection.getresponse()
             responses.append((response.status, response.read()))
+            time.sleep(0.005)  # leaves the processor to the loading of a version
         connection.close()
 
     clients = [threading.Thread(target=client) for _ in range(4)]

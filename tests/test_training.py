@@ -294,9 +294,9 @@ def test_run_json_has_the_old_names_of_modality_and_task(tiny_run, app, question
 
 def test_a_model_loaded_inside_a_tf_function_predicts_the_same(tiny_run):
     run = tiny_run(Regression)
-    inputs = run.splits.valid.features
-    inside = tf.function(lambda: run.model(inputs))()
-    outside = tiny_run(Regression).model(inputs)
+    inputs, fresh = run.splits.valid.features, Run.load(run.path)
+    inside = tf.function(lambda: fresh.model(inputs))()
+    outside = run.model(inputs)
     np.testing.assert_allclose(inside, outside, rtol=1e-5)  # sums in another order
 
 
