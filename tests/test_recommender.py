@@ -34,6 +34,7 @@ from inference.modalities.item_similarity import item_vectors, most_similar
 from inference.predict import predict
 from pipelines import embedded
 from pipelines.examples import AddressError, DataError
+from pipelines.ids import numbering
 from pipelines.ids import reading as ids
 from pipelines.ids.preprocessing import Ids
 from pipelines.splits import Fold, split_fold
@@ -282,12 +283,13 @@ def test_factors_of_reduced_rank_have_the_nearest_product():
 def test_the_posterior_mean_comes_near_the_noise_floor():
     splits = ids.splits(embedded.ratings(), ids.Columns(), "random")
     names = {
-        kind: ids.distinct_ids(splits.train.numpy().features[kind]) for kind in ("user", "item")
+        kind: numbering.distinct_ids(splits.train.numpy().features[kind])
+        for kind in ("user", "item")
     }
 
     def numbers(part):
         features, ratings = part.numpy()
-        return *(ids.number_ids(names[kind], features[kind]) for kind in names), ratings
+        return *(numbering.number_ids(names[kind], features[kind]) for kind in names), ratings
 
     users, items, ratings = numbers(splits.train)
     pairs = Interactions(users - 1, items - 1, ratings, len(names["user"]), len(names["item"]))
@@ -354,7 +356,7 @@ def test_the_run_beats_its_baselines_and_stays_above_the_floor(tiny):
 def test_lists_exclude_items_seen_in_training(tiny):
     answers, some = task_of(tiny).predict_test_set(tiny), ranked_users(tiny.splits)
     known = tiny.splits.train.numpy().features
-    items = ids.distinct_ids(known["item"])
+    items = numbering.distinct_ids(known["item"])
     met = set(zip(known["user"], known["item"], strict=True))
     for name, places in zip(some.names, answers.lists.indices[:, :10], strict=True):
         assert not met & {(name, item) for item in items[places]}
@@ -415,7 +417,7 @@ def test_the_export_recommends(exported):
     assert fresh["items"].shape == fresh["scores"].shape == (2, 7)
     assert (np.diff(fresh["scores"].numpy(), axis=1) <= 0).all()
     popularity = ranking.item_popularity(run.splits)
-    items = ids.distinct_ids(run.splits.train.numpy().features["item"])
+    items = numbering.distinct_ids(run.splits.train.numpy().features["item"])
     assert popularity[items == fresh["items"].numpy()[1, 0]] == popularity.max()
     everything = ask(user=users, k=tf.constant(10**6), exclude_seen=tf.constant(True))
     assert everything["items"].shape[1] == len(items)
@@ -484,7 +486,7 @@ def test_a_user_who_has_seen_every_item_gets_a_message_and_no_list(few_left, cap
 def test_evaluated_lists_exclude_seen_items(few_left):
     splits = few_left.splits
     some = ranked_users(splits)
-    items = ids.distinct_ids(splits.train.numpy().features["item"])
+    items = numbering.distinct_ids(splits.train.numpy().features["item"])
     for lists in (
         task_of(few_left).predict_test_set(few_left).lists,
         dict(asked_ids.baselines(splits))["popularity"].lists,
@@ -498,7 +500,7 @@ def test_evaluated_lists_exclude_seen_items(few_left):
 
 def test_the_most_popular_lists_are_those_of_sorting_all_items(tiny):
     splits, some = tiny.splits, ranked_users(tiny.splits)
-    items = ids.distinct_ids(splits.train.numpy().features["item"])
+    items = numbering.distinct_ids(splits.train.numpy().features["item"])
     popularity = ranking.item_popularity(splits)
     lists = dict(asked_ids.baselines(splits))["popularity"].lists
     for name, places in zip(some.names[:20], lists.indices, strict=False):

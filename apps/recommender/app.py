@@ -119,7 +119,7 @@ class Recommender(App):
     def make_network(self, splits: "Splits") -> Any:
         """{user, item} of int32 [batch] -> float32 [batch, 2]: rating, score."""
         from apps.recommender import dot_product, factors
-        from pipelines.ids.reading import distinct_ids
+        from pipelines.ids.numbering import distinct_ids
 
         ids = splits.train.numpy().features
         lowest, highest = dot_product.rating_limits(splits.train.targets)

@@ -10,7 +10,7 @@ from evaluation.modalities.baselines import NOISE_FLOOR
 from evaluation.tasks import ranking
 from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, ranked_users
 from evaluation.tasks.ranking import Predictions
-from pipelines.ids.reading import distinct_ids, number_ids
+from pipelines.ids.numbering import distinct_ids, number_ids
 from pipelines.splits import Splits
 from training.run import Run
 

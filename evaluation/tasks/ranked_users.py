@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.ids.reading import distinct_ids, number_ids
+from pipelines.ids.numbering import distinct_ids, number_ids
 from pipelines.splits import Splits
 
 MAX_RANKED_USERS = 5000

@@ -19,7 +19,7 @@ from evaluation.intervals import (
 from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, ranked_users
 from inference.modalities import item_scores
 from inference.model_outputs import predict_all
-from pipelines.ids.reading import distinct_ids, number_ids
+from pipelines.ids.numbering import distinct_ids, number_ids
 from pipelines.splits import Splits
 from training.run import Run
 

@@ -20,7 +20,7 @@ from inference.named_outputs import name_outputs, named_function
 from inference.portable import CodeTable, Lists, Portable, as_float32, tail_model
 from inference.values import Predictions, as_list, is_table, predict_table
 from pipelines.examples import Batch
-from pipelines.ids.reading import encode_id
+from pipelines.ids.numbering import encode_id
 from training.run import Run
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
-from pipelines.ids.reading import encode_id
+from pipelines.ids.numbering import encode_id
 
 if TYPE_CHECKING:
     import keras

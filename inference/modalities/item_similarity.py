@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from inference.modalities.item_scores import catalogue, ids_of, require_few
-from pipelines.ids.reading import encode_id
+from pipelines.ids.numbering import encode_id
 
 MAX_PROBE_USERS = 256  # users whose scores distinguish items
 PAIRS_PER_BATCH = 2**17  # of a user and an item

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.ids.reading import distinct_ids, encode_id, number_ids
+from pipelines.ids.numbering import distinct_ids, encode_id, number_ids
 from pipelines.splits import Splits
 
 

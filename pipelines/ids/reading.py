@@ -8,6 +8,7 @@ import numpy as np
 
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.ids.columns import KINDS, Columns, find_column
+from pipelines.ids.numbering import to_arrow
 from pipelines.ids.splitting import Split, choose_scheme
 from pipelines.inspection import Inspection, origins_of
 from pipelines.splits import Source, Splits, split_source
@@ -171,21 +172,7 @@ def _last_of_each_pair(
 ) -> np.ndarray:
     """Return the last row of each pair, in the order of the rows."""
     ordered = rows if times is None else rows[np.argsort(times[rows], kind="stable")]
-    last = {(users[row], items[row]): row for row in ordered}
-    return np.sort(np.fromiter(last.values(), int, len(last)))
-
-
-def distinct_ids(column: np.ndarray) -> np.ndarray:
-    """Return the distinct ids, sorted by bytes."""
-    return np.array(sorted(set(column)), dtype=object)
-
-
-def number_ids(known: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Return the number of each id, from 1; 0 for unknown ids."""
-    numbers = {name: number for number, name in enumerate(known, 1)}
-    return np.array([numbers.get(name, 0) for name in column], "int32")
-
-
-def encode_id(name: str) -> bytes:
-    """Return the bytes of an id."""
-    return name.encode("utf-8", "surrogateescape")
+    user, item = (to_arrow(column[ordered]).dictionary_encode() for column in (users, items))
+    pairs = user.indices.to_numpy().astype("int64") * len(item.dictionary) + item.indices.to_numpy()
+    # np.unique returns the first of equal ones.
+    return np.sort(ordered[::-1][np.unique(pairs[::-1], return_index=True)[1]])

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipelines import hash_splits
 from pipelines.examples import Examples
+from pipelines.ids.numbering import distinct_ids, number_ids
 from pipelines.splits import SplitRequest, Splits, hash_assignments
 from pipelines.time_splits import rank_window
 
@@ -91,7 +92,8 @@ def newest_pairs(times: np.ndarray, column: str) -> NewestPairs:
 
 def newest_pairs_per_user(examples: Examples, times: np.ndarray, column: str) -> NewestPairs:
     """Make the scheme that tests the same share of the newest pairs of each user."""
-    users = np.unique(examples.features["user"].astype("S"), return_inverse=True)[1]
+    names = examples.numpy().features["user"]
+    users = number_ids(distinct_ids(names), names) - 1
     # The hash decides how the test share is rounded for users with few pairs.
     offset = examples.split_hashes() / 2.0**64 * 2.0**20 % 1
     return NewestPairs(
@@ -152,11 +154,10 @@ def _assign_validation(assignment: np.ndarray, order: np.ndarray) -> None:
 
 def _unknown_user_share(examples: Examples, train: np.ndarray, test: np.ndarray) -> float:
     users = examples.numpy().features["user"]
-    known = set(users[train])
-    return float(np.mean([user not in known for user in users[test]]))
+    return float(np.mean(number_ids(users[train], users[test]) == 0))
 
 
 def _cold_start_note(splits: Splits) -> str:
-    known = set(splits.train.numpy().features["user"])
-    unknown = sum(user not in known for user in splits.test.numpy().features["user"])
+    train, test = (part.numpy().features["user"] for part in (splits.train, splits.test))
+    unknown = int(np.sum(number_ids(train, test) == 0))
     return f"{unknown} of {len(splits.test)} are of users unknown to training"
