@@ -102,6 +102,24 @@ def test_messy_rows_are_counted_and_the_last_of_a_pair_is_kept(tmp_path):
     assert "1 repeated pairs" in told
 
 
+@pytest.mark.parametrize(
+    ("repeats", "rating"), [("last", 5.0), ("mean", 3.0), ("sum", 9.0)], ids=str
+)
+def test_repeated_pairs_have_the_last_rating_or_the_mean_or_the_sum(repeats, rating):
+    some = table("user,item,rating,time a,x,1,30 a,x,5,40 b,x,2,50 a,x,3,20 a,y,4,10")
+    found = ids.read_interactions(
+        some, ids.Columns("user", "item", "rating", "time"), repeats=repeats
+    )
+    features, ratings = found.examples.numpy()
+    assert features["user"].tolist() == [b"a", b"b", b"a"]
+    assert features["item"].tolist() == [b"x", b"x", b"y"]
+    assert ratings.tolist() == [rating, 2.0, 4.0]
+    assert found.times.tolist() == [40, 50, 10]
+    assert found.notes[0].startswith("2 repeated pairs left out")
+    plain = ids.read_interactions(some, ids.Columns("user", "item"), repeats=repeats)
+    assert plain.examples.targets.tolist() == [1, 1, 1]
+
+
 def test_common_column_names_are_found_and_wrong_ones_named():
     some = table("userId,movieId,rating a,x,1 b,x,2")
     assert ids.find_column(some, ids.Columns(), "user") == "userId"

@@ -66,6 +66,9 @@ class Recommender(App):
     is an interaction."""
     time: str = ""
     """Column of times; by default timestamp or a similar name, if there is one."""
+    repeats: Literal["last", "mean", "sum"] = "last"
+    """Rating of a pair in several rows: that of the last row by time, else by place, or the mean or
+    sum of all. Without ratings it has no effect."""
     split: Literal["auto", "time", "user_time", "random"] = "auto"
     """Test pairs: the newest (time), the newest of each user (user_time), or random ones. auto is
     time; user_time if most users of the newest pairs are unknown to training; random without
@@ -94,7 +97,8 @@ class Recommender(App):
         tables = sources.tables(
             self.data, embedded.ratings, test=self.test, data_dir=data_dir, inspection=inspection
         )
-        return ids.splits(tables, self.make_input_decoder(), self.split, inspection)
+        columns = self.make_input_decoder()
+        return ids.splits(tables, columns, self.split, inspection, self.repeats)
 
     def make_input_decoder(self, splits: "Splits | None" = None) -> Any:  # noqa: ARG002
         """Return the names of the columns."""

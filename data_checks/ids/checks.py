@@ -82,7 +82,7 @@ def _repeated(table: Any, split: str, rows: np.ndarray, pairs: tuple) -> Iterato
         repeated,
         "repeated pairs",
         "with the user, item and rating of another row",
-        "Nothing has to be done: the last row of each pair is kept.",
+        "Nothing has to be done: the last row of each pair is kept, or --repeats combines them.",
     )
     yield from skipped_rows(
         table,
@@ -90,7 +90,7 @@ def _repeated(table: Any, split: str, rows: np.ndarray, pairs: tuple) -> Iterato
         contradicting,
         "contradicting ratings",
         "with the user and item of another row, and another rating",
-        "The last row is kept; if another one is right, remove the last.",
+        "The last is kept, or --repeats combines them; if another one is right, remove the last.",
     )
 
 

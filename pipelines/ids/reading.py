@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.ids.columns import KINDS, Columns, find_column
-from pipelines.ids.numbering import to_arrow
+from pipelines.ids.repeated_pairs import NOTES, Repeats, distinct_pairs
 from pipelines.ids.splitting import Split, choose_scheme
 from pipelines.inspection import Inspection, origins_of
 from pipelines.splits import Source, Splits, split_source
@@ -39,21 +39,27 @@ class Interactions(NamedTuple):
 
 
 def splits(
-    tables: Tables, columns: Columns, split: Split, inspection: Inspection | None = None
+    tables: Tables,
+    columns: Columns,
+    split: Split,
+    inspection: Inspection | None = None,
+    repeats: Repeats = "last",
 ) -> Splits:
     """Read interactions and split them: features {user, item} of UTF-8 bytes, float32 ratings.
 
     Without a rating column every target is 1. Rows without a user, an item or a finite rating are
-    left out. Of repeated pairs only the last by time, or else by row, is kept. See
-    `splitting.choose_scheme` for the split.
+    left out. Of repeated pairs only the last by time, or else by row, is kept, with its rating or
+    the mean or sum of all. See `splitting.choose_scheme` for the split.
     Raises DataError if a column is missing or no row is left.
     """
     names = Columns(**{kind: find_column(tables.train, columns, kind) for kind in KINDS})
     numeric = {name: tables.train.columns[name] for name in (names.rating, names.time) if name}
     formats = infer_formats(dataclasses.replace(tables.train, columns=numeric))
-    train = read_interactions(tables.train, names, formats, inspection)
+    train = read_interactions(tables.train, names, formats, inspection, repeats)
     valid, test = (
-        None if part is None else read_interactions(part, names, formats, inspection).examples
+        None
+        if part is None
+        else read_interactions(part, names, formats, inspection, repeats).examples
         for part in (tables.valid, tables.test)
     )
     if train.timeline and split != "random" and test is None:
@@ -73,6 +79,7 @@ def read_interactions(
     columns: Columns,
     formats: Mapping[str, InferredFormat] | None = None,
     inspection: Inspection | None = None,
+    repeats: Repeats = "last",
 ) -> Interactions:
     """Read the usable pairs of a table, each once. Raises DataError if there is none.
 
@@ -105,7 +112,8 @@ def read_interactions(
         if timeline and times_known
         else None
     )
-    usable = _last_of_each_pair(users, items, rows, times)
+    rule: Repeats = repeats if columns.rating else "last"
+    usable, combined = distinct_pairs(users, items, ratings, times, rows, rule)
     if not len(usable):
         raise DataError(
             f"Received {len(table)} rows, none with a user ({columns.user}), an item "
@@ -115,13 +123,13 @@ def read_interactions(
     counts = {
         "rows without a user or an item left out": int((~named).sum()),
         "rows left out whose rating is not a number": int((named & ~np.isfinite(ratings)).sum()),
-        "repeated pairs left out, the last of each is kept": len(rows) - len(usable),
+        NOTES[rule]: len(rows) - len(usable),
     }
     notes = tuple(f"{count} {text}" for text, count in counts.items() if count)
     if timeline and not timeline.problem:
         notes += _time_notes(columns.time, timeline, usable)
     features = {"user": users[usable], "item": items[usable]}
-    examples = Examples.of(features, ratings[usable], origins_of(inspection, table, usable))
+    examples = Examples.of(features, combined, origins_of(inspection, table, usable))
     return Interactions(examples, None if times is None else times[usable], notes, timeline)
 
 
@@ -165,14 +173,3 @@ def parse_ratings(
 def read_ids(table: Table, name: str) -> np.ndarray:
     """Read ids as UTF-8 bytes, b"" for missing ones."""
     return read_identifiers(table, name).cells()
-
-
-def _last_of_each_pair(
-    users: np.ndarray, items: np.ndarray, rows: np.ndarray, times: np.ndarray | None
-) -> np.ndarray:
-    """Return the last row of each pair, in the order of the rows."""
-    ordered = rows if times is None else rows[np.argsort(times[rows], kind="stable")]
-    user, item = (to_arrow(column[ordered]).dictionary_encode() for column in (users, items))
-    pairs = user.indices.to_numpy().astype("int64") * len(item.dictionary) + item.indices.to_numpy()
-    # np.unique returns the first of equal ones.
-    return np.sort(ordered[::-1][np.unique(pairs[::-1], return_index=True)[1]])

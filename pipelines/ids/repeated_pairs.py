@@ -1,0 +1,54 @@
+"""Make one rating of all rows of the same user and item."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from pipelines.ids.numbering import to_arrow
+
+Repeats = Literal["last", "mean", "sum"]
+NOTES: dict[Repeats, str] = {
+    "last": "repeated pairs left out, the last of each is kept",
+    "mean": "repeated pairs left out, each pair has the mean of its ratings",
+    "sum": "repeated pairs left out, each pair has the sum of its ratings",
+}
+
+
+class DistinctPairs(NamedTuple):
+    """The last row of each pair, in the order of the rows, and the rating of the pair, [pairs]."""
+
+    rows: np.ndarray
+    ratings: np.ndarray
+
+
+def distinct_pairs(
+    users: np.ndarray,
+    items: np.ndarray,
+    ratings: np.ndarray,
+    times: np.ndarray | None,
+    rows: np.ndarray,
+    repeats: Repeats,
+) -> DistinctPairs:
+    """Make one rating of the usable `rows` of each pair.
+
+    Args:
+        users: ids of all rows, UTF-8.
+        items: ids of all rows, UTF-8.
+        ratings: of all rows.
+        times: of all rows; None if unknown: the last row is then the last in the table.
+        rows: numbers of the usable rows, ascending.
+        repeats: the rating of a pair: that of its last row, or the mean or sum over its rows.
+
+    """
+    ordered = rows if times is None else rows[np.argsort(times[rows], kind="stable")]
+    user, item = (to_arrow(column[ordered]).dictionary_encode() for column in (users, items))
+    pairs = user.indices.to_numpy().astype("int64") * len(item.dictionary) + item.indices.to_numpy()
+    # np.unique finds the first of equal ones.
+    _, places, pair_of_row = np.unique(pairs[::-1], return_index=True, return_inverse=True)
+    last = ordered[::-1][places]
+    order = np.argsort(last)
+    if repeats == "last":
+        return DistinctPairs(last[order], ratings[last[order]])
+    combined = np.bincount(pair_of_row, ratings[ordered[::-1]].astype("float64"))
+    counts = np.bincount(pair_of_row) if repeats == "mean" else 1
+    return DistinctPairs(last[order], (combined / counts)[order].astype("float32"))
