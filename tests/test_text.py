@@ -16,7 +16,12 @@ from sklearn.svm import LinearSVC
 
 from apps import Text, calibration
 from apps.text import ngram_weights
-from apps.text.layers import BidirectionalReader, MaskedMeanMaxPooling
+from apps.text.layers import (
+    BidirectionalReader,
+    EmbeddingDropout,
+    FusedLSTM,
+    MaskedMeanMaxPooling,
+)
 from apps.text.ngram_layers import NgramLogits
 from evaluation.modalities import texts as judged
 from exporting.export import export
@@ -266,6 +271,48 @@ def test_the_fused_lstm_is_keras_lstm():
     theirs.build(vectors.shape)
     theirs.set_weights(ours.get_weights())
     np.testing.assert_allclose(given, theirs(vectors), atol=1e-6)
+
+
+def test_weight_drop_leaves_out_the_same_recurrent_weights_in_a_whole_batch():
+    layer, inputs = FusedLSTM(4, weight_drop=0.5), tf.ones((3, 5, 2))
+    kept = layer(inputs, training=False)
+    np.testing.assert_array_equal(kept, layer(inputs, training=False))
+    dropped, other = layer(inputs, training=True), layer(inputs, training=True)
+    assert not np.allclose(dropped, other)
+    # Texts are alike, so that one choice for all of them gives equal states.
+    np.testing.assert_allclose(dropped, np.repeat(dropped[:1], 3, axis=0), atol=1e-6)
+    # The first state has no state before it, and so no recurrent weight.
+    np.testing.assert_allclose(dropped[:, 0], kept[:, 0], atol=1e-6)
+    # All weights are left out, or multiplied by 1 / (1 - rate).
+    weights = layer.get_weights()
+    whole = FusedLSTM(4, weight_drop=1.0)
+    whole.build(inputs.shape)
+    whole.set_weights([*weights[:3], *whole.get_weights()[3:]])
+    none = FusedLSTM(4)
+    none.build(inputs.shape)
+    none.set_weights([weights[0], np.zeros_like(weights[1]), weights[2]])
+    np.testing.assert_allclose(whole(inputs, training=True), none(inputs), atol=1e-6)
+
+
+def test_weight_drop_is_active_while_a_network_is_trained():
+    vectors, words = keras.Input((None, 2)), keras.Input((None,), dtype="int32")
+    states = BidirectionalReader("lstm", 3, 0.5)(vectors, words)
+    network, given = (
+        keras.Model([vectors, words], states),
+        [tf.ones((1, 4, 2)), tf.ones((1, 4), tf.int32)],
+    )
+    assert not np.allclose(network(given, training=True), network(given, training=True))
+    np.testing.assert_array_equal(network(given), network(given, training=False))
+
+
+def test_embedding_dropout_leaves_out_words_in_a_whole_batch():
+    layer, words = EmbeddingDropout(0.5, 40), tf.constant([[*range(40)], [*range(39, -1, -1)]])
+    vectors = tf.ones((2, 40, 3))
+    np.testing.assert_array_equal(layer(vectors, words, training=False), vectors)
+    found = layer(vectors, words, training=True).numpy()
+    assert set(np.unique(found)) == {0.0, 2.0}
+    np.testing.assert_array_equal(found[0], found[1, ::-1])
+    assert not np.array_equal(found, layer(vectors, words, training=True))
 
 
 def test_an_empty_text_pools_to_zeros():

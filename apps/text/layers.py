@@ -42,21 +42,70 @@ class WordDropout(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("athanor")
+class EmbeddingDropout(keras.layers.Layer):
+    """In training, sets the vectors of random words to zero, wherever they are in the batch.
+
+    The other vectors are divided by 1 - `rate`. One random choice holds for a whole batch, so
+    that the network has to do without a word in all its texts.
+
+    Args:
+        rate: fraction of the words of the vocabulary.
+        num_words: word numbers, those of padding and of the unknown word too.
+
+    References:
+        Merity et al., Regularizing and Optimizing LSTM Language Models, ICLR 2018, section 4.3,
+        after Gal and Ghahramani, 2016.
+
+    """
+
+    def __init__(self, rate: float, num_words: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate, self.num_words = rate, num_words
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, vectors: Any, words: Any, training: bool | None = None) -> Any:
+        """Vectors [batch, time, n] of words [batch, time] -> [batch, time, n]."""
+        if not training or not self.rate:
+            return vectors
+        ones = tf.ones([self.num_words], vectors.dtype)
+        factors = keras.random.dropout(ones, self.rate, seed=self.seed_generator)
+        return vectors * tf.gather(factors, words)[:, :, tf.newaxis]
+
+    def compute_output_spec(self, vectors: Any, words: Any, **_: Any) -> Any:  # noqa: ARG002
+        """Floats of the shape of `vectors`."""
+        return keras.KerasTensor(vectors.shape, vectors.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of __init__."""
+        return super().get_config() | {"rate": self.rate, "num_words": self.num_words}
+
+
+@keras.saving.register_keras_serializable("athanor")
 class FusedLSTM(keras.layers.Layer):
     """An LSTM over [batch, time, any] by TensorFlow's kernel for whole sequences.
 
     Without cuDNN Keras runs a loop of some dozen operations a step; on two cores this kernel
     took a third of the time.
 
+    Args:
+        width: of the state.
+        weight_drop: fraction of the recurrent weights that are zero in a training step. One
+            random choice holds for all texts and time steps of a batch, so that the kernel for
+            whole sequences can be used.
+
     References:
         Hochreiter and Schmidhuber, Long Short-Term Memory, Neural Computation 1997;
-        bias 1 on the forget gate: Gers, Schmidhuber and Cummins, 2000.
+        bias 1 on the forget gate: Gers, Schmidhuber and Cummins, 2000;
+        weight drop: Merity et al., Regularizing and Optimizing LSTM Language Models, ICLR 2018,
+        section 2: DropConnect on the matrices U of the state.
 
     """
 
-    def __init__(self, width: int, **kwargs: Any) -> None:
+    def __init__(self, width: int, weight_drop: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
-        self.width = width
+        self.width, self.weight_drop = width, weight_drop
+        # Saved models without weight drop have no seed.
+        self.seed_generator = keras.random.SeedGenerator() if weight_drop else None
 
     def build(self, shape: Any) -> None:
         """Create kernels of input and state, and a bias; gates in Keras's order i, f, c, o."""
@@ -71,27 +120,30 @@ class FusedLSTM(keras.layers.Layer):
             name="bias",
         )
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         """[batch, time, any] -> states [batch, time, width]."""
+        recurrent = self.recurrent
+        if training and self.weight_drop:
+            recurrent = keras.random.dropout(recurrent, self.weight_drop, seed=self.seed_generator)
         by_time = tf.transpose(inputs, [1, 0, 2])
         start = tf.zeros([tf.shape(inputs)[0], self.width])
         peephole = tf.zeros([self.width])
         states = tf.raw_ops.BlockLSTMV2(
             seq_len_max=tf.shape(by_time, tf.int64)[0],
             x=by_time, cs_prev=start, h_prev=start,
-            w=tf.concat([self.kernel, self.recurrent], 0),
+            w=tf.concat([self.kernel, recurrent], 0),
             wci=peephole, wcf=peephole, wco=peephole,
             b=tf.convert_to_tensor(self.bias), cell_clip=0.0, use_peephole=False,
         ).h  # fmt: skip
         return tf.transpose(states, [1, 0, 2])
 
-    def compute_output_spec(self, inputs: Any) -> Any:
+    def compute_output_spec(self, inputs: Any, **_: Any) -> Any:
         """Floats [batch, time, width]."""
         return keras.KerasTensor((*inputs.shape[:2], self.width), "float32")
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of __init__."""
-        return super().get_config() | {"width": self.width}
+        return super().get_config() | {"width": self.width, "weight_drop": self.weight_drop}
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -104,20 +156,21 @@ class BidirectionalReader(keras.layers.Layer):
     Args:
         cell: `lstm` or `gru`.
         width: of the state in each direction.
+        weight_drop: of an LSTM, see `FusedLSTM`.
 
     References:
         Schuster and Paliwal, Bidirectional Recurrent Neural Networks, 1997.
 
     """
 
-    def __init__(self, cell: Cell, width: int, **kwargs: Any) -> None:
+    def __init__(self, cell: Cell, width: int, weight_drop: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
-        self.cell, self.width = cell, width
+        self.cell, self.width, self.weight_drop = cell, width, weight_drop
         self.forwards, self.backwards = (self._reader(name) for name in ("forwards", "backwards"))
 
     def _reader(self, name: str) -> Any:
         if self.cell == "lstm":
-            return FusedLSTM(self.width, name=name)
+            return FusedLSTM(self.width, self.weight_drop, name=name)
         return keras.layers.GRU(self.width, return_sequences=True, dtype="float32", name=name)
 
     def build(self, inputs_shape: Any, words_shape: Any = None) -> None:  # noqa: ARG002
@@ -139,7 +192,8 @@ class BidirectionalReader(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of __init__."""
-        return super().get_config() | {"cell": self.cell, "width": self.width}
+        own = {"cell": self.cell, "width": self.width, "weight_drop": self.weight_drop}
+        return super().get_config() | own
 
 
 @keras.saving.register_keras_serializable("athanor")

@@ -47,6 +47,9 @@ def _ngram_logits(ngrams: Any, splits: "Splits", kinds: NgramKinds) -> Any:
 def network_logits(app: "Text", words: Any, vocabulary: Any, splits: "Splits") -> Any:
     """Return logits [batch, classes] of word numbers [batch, any].
 
+    The recurrent network has the parts of an AWD-LSTM that raised its scores: weight drop, one
+    choice of dropped units for all words of a text, and embedding dropout.
+
     Args:
         app: whose fields define the network.
         words: a Keras tensor.
@@ -58,9 +61,12 @@ def network_logits(app: "Text", words: Any, vocabulary: Any, splits: "Splits") -
     width = app.width * (2 if is_wide else 1)
     corrupted = layers.WordDropout(app.word_dropout)(words)
     vectors = _embedding(width, vocabulary)(corrupted)
+    if app.model == "rnn":
+        rate, num_words = app.word_dropout / 2, len(vocabulary.words) + 2
+        vectors = layers.EmbeddingDropout(rate, num_words)(vectors, words)
     vectors = keras.layers.SpatialDropout1D(app.dropout / 2)(vectors)
     if app.model == "rnn":
-        states = layers.BidirectionalReader(app.cell, width)(vectors, words)
+        states = layers.BidirectionalReader(app.cell, width, app.dropout)(vectors, words)
         both = keras.layers.Concatenate()([states, vectors])
         pooled = layers.MaskedMeanMaxPooling()(both, words)
     else:
