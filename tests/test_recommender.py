@@ -16,10 +16,10 @@ from apps.recommender.bayesian_mf import gaussians, posterior_means
 from apps.recommender.factors import (
     Interactions,
     randomized_svd,
-    ranking_tables,
     rating_tables,
     reduce_rank,
 )
+from apps.recommender.list_ranking import ranking_tables
 from apps.recommender.svdpp import train_epochs
 from evaluation import report
 from evaluation.modalities import ids as asked_ids
@@ -679,3 +679,15 @@ def test_an_older_file_without_test_pairs_is_read():
     again = Ids(["ann"], ["x", "y"], 1)
     again.load_own_variables(kept)
     assert again.interactions_of(tf.constant(["ann"]), in_test=False).numpy().tolist() == [[0, 1]]
+
+
+def test_lists_have_the_scores_of_their_pairs(tiny):
+    users = [b"user 1", b"nobody", b"user 2"]
+    top = top_items(tiny.model, tf.constant(users), 5, tf.constant(value=False), in_test=True)
+    items = np.array(ids_of(tiny.model).offered)[top.indices.numpy()]
+    pairs = {
+        "user": tf.repeat(users, 5),
+        "item": tf.constant([name.encode() for name in items.flat]),
+    }
+    scores = tiny.model(pairs).numpy()[:, 1].reshape(3, 5)
+    np.testing.assert_allclose(scores, top.scores.numpy(), rtol=1e-5, atol=1e-6)

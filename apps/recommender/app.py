@@ -75,8 +75,8 @@ class Recommender(App):
     times."""
     model: Literal["auto", "bayes", "svdpp", "retrieval"] = "auto"
     """bayes: Bayesian matrix factorisation by Gibbs sampling; svdpp: SVD++ by gradient descent;
-    retrieval: ranking by singular vectors of the interactions, ratings by means alone; auto:
-    bayes if there are ratings, otherwise retrieval. All rank items as retrieval does."""
+    retrieval: ranking by a blend of EASE and alternating least squares, ratings by means alone;
+    auto: bayes if there are ratings, otherwise retrieval. All rank items as retrieval does."""
     factors: int = bounded(12, 1, 257)
     """Latent factors of each user and item."""
     l2: float = bounded(0.1, 0.0)
@@ -122,7 +122,7 @@ class Recommender(App):
 
     def make_network(self, splits: "Splits") -> Any:
         """{user, item} of int32 [batch] -> float32 [batch, 2]: rating, score."""
-        from apps.recommender import dot_product, factors
+        from apps.recommender import dot_product, factors, list_ranking
         from pipelines.ids.numbering import distinct_ids
 
         ids = splits.train.numpy().features
@@ -131,19 +131,19 @@ class Recommender(App):
             len(distinct_ids(ids["user"])),
             len(distinct_ids(ids["item"])),
             rating_width=self._rank + factors.NUM_BIAS_COLUMNS,
-            score_width=factors.MAX_RANK + 1,
+            score_width=list_ranking.SCORE_WIDTH,
             lowest=lowest,
             highest=highest,
         )
         return dot_product.make_network(layer)
 
     def searchable_fields(self, splits: "Splits") -> set[str]:
-        """Return no fields for retrieval, which chooses its rank itself."""
+        """Return no fields for retrieval, which chooses its blend itself."""
         has_factors = _has_ratings(splits) and self.model != "retrieval"
         return {*self.space} if has_factors else set()
 
     def is_fitted_at_once(self, splits: "Splits") -> bool:
-        """Return whether singular vectors are all that is computed."""
+        """Return whether the tables of lists are all that is computed."""
         return self._resolved_model(splits) == "retrieval"
 
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
@@ -163,14 +163,14 @@ class Recommender(App):
 
     def _iterations(self, model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
         """Assign the ranking tables, then those of the ratings after every epoch."""
-        from apps.recommender import dot_product, factors
+        from apps.recommender import dot_product, factors, list_ranking
 
         train, validation = (
             _interactions(part, fit_data.prepare)
             for part in (fit_data.splits.train, fit_data.splits.valid)
         )
         layer = dot_product.layer_of(model)
-        layer.set_scores(factors.ranking_tables(train, validation))
+        layer.set_scores(list_ranking.ranking_tables(train, validation))
         for current, error in self._factors_per_epoch(model, fit_data, train):
             layer.set_ratings(factors.rating_tables(train, current, self._rank))
             yield {"loss": error}

@@ -6,12 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import extmath
 
-# Numbers of singular vectors by which items may be ranked; the first wins ties. 0 is popularity.
-RANKS = (24, 0, 2, 4, 8, 16, 32, 48)
-MAX_RANK = RANKS[-1]
-POPULARITY_WEIGHT = 1e-4  # of popularity in every score, to break ties
 OVERSAMPLING, POWER_ITERATIONS = 10, 4  # of the randomised singular value decomposition
-MAX_VALIDATION_PAIRS = 2000  # by which the rank is chosen
 NUM_BIAS_COLUMNS = 3  # in addition to the columns of the factors
 DAMPING = 5.0  # ratings equal to the overall mean that are added to those of a user or an item
 
@@ -94,63 +89,8 @@ def damped_means(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray
     return np.bincount(rows, values, count) / (np.bincount(rows, minlength=count) + DAMPING)
 
 
-def ranking_tables(interactions: Interactions, validation: Interactions) -> Tables:
-    """Return scores by which items are ranked, as dot products.
-
-    They use leading singular vectors of the rating matrix, whose rows and columns of frequent
-    users and items are scaled down (EigenRec: Nikolakopoulos, Kalantzis, Gallopoulos and
-    Garofalakis, 2019). Validation pairs choose how many, or popularity instead. An unknown user
-    gets popularity.
-    """
-    users = np.zeros((interactions.num_users + 1, MAX_RANK + 1), "float32")
-    items = np.zeros((interactions.num_items + 1, MAX_RANK + 1), "float32")
-    largest = np.abs(interactions.ratings).max()
-    # If all ratings are 0 only the pairs themselves count, as with any other single value.
-    values = interactions.ratings / largest if largest else np.ones_like(interactions.ratings)
-    matrix = interactions.matrix(values)
-    user_scale, item_scale = (
-        np.maximum(np.abs(matrix).sum(axis), 1.0).A1 ** 0.25 for axis in (1, 0)
-    )
-    scaled = sparse.diags(1 / user_scale) @ matrix @ sparse.diags(1 / item_scale)
-    left, singular_values, right = randomized_svd(scaled.tocsr(), MAX_RANK)
-    users[1:, : len(singular_values)] = left * singular_values
-    items[1:, : len(singular_values)] = right.T * item_scale[:, None]
-    counts = np.bincount(interactions.items, minlength=interactions.num_items)
-    items[1:, -1] = counts / interactions.num_users
-
-    def quality(rank: int) -> float:
-        return mean_ndcg(_with_rank(users, rank), items, interactions, validation)
-
-    return Tables(_with_rank(users, max(RANKS, key=quality)), items)
-
-
-def _with_rank(users: np.ndarray, rank: int) -> np.ndarray:
-    """User rows that use `rank` singular vectors; for rank 0 and row 0 popularity alone."""
-    selected = np.zeros_like(users)
-    selected[:, :rank] = users[:, :rank]
-    selected[:, -1] = POPULARITY_WEIGHT if rank else 1
-    selected[0, -1] = 1
-    return selected
-
-
-def mean_ndcg(
-    users: np.ndarray, items: np.ndarray, interactions: Interactions, validation: Interactions
-) -> float:
-    """Return the mean of 1 / log2(1 + rank) of validation pairs among the user's unseen items."""
-    sample = slice(0, MAX_VALIDATION_PAIRS)
-    sampled_users = validation.users[sample]
-    scores = users[sampled_users + 1] @ items[1:].T
-    true = scores[np.arange(len(scores)), validation.items[sample]][:, None].copy()
-    pairs = interactions.matrix(np.ones(len(interactions.users), "float32"))
-    interacted = pairs[sampled_users].tocoo()
-    scores[interacted.row, interacted.col] = -np.inf
-    # Ties count half, so that constant scores have no advantage.
-    ranks = 1 + (scores > true).sum(1) + ((scores == true).sum(1) - 1) / 2
-    return float(np.mean(1 / np.log2(1 + ranks))) if len(ranks) else 0.0
-
-
 def randomized_svd(
-    matrix: sparse.csr_matrix, rank: int
+    matrix: sparse.csr_matrix | np.ndarray, rank: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return leading singular vectors and values: [rows, k], [k], [k, columns], k <= `rank`.
 

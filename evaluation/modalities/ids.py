@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from apps.app import ModalityName
+from evaluation.modalities import list_baselines
 from evaluation.modalities.baselines import NOISE_FLOOR
 from evaluation.tasks import ranking
-from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, ranked_users
+from evaluation.tasks.ranked_users import ranked_users
 from evaluation.tasks.ranking import Predictions
 from pipelines.ids.numbering import distinct_ids, number_ids
 from pipelines.splits import Splits
@@ -22,7 +23,10 @@ BIAS_DAMPING = 5.0  # in ratings: shrinks the biases of users and items with few
 
 
 def baselines(splits: Splits) -> Iterator[tuple[str, Predictions]]:
-    """Predict by the mean, biases and popularity; add the noise floor of simulated ratings."""
+    """Predict by the mean and biases, recommend by simple models, and add the noise floor.
+
+    Only simulated ratings have a known noise floor.
+    """
     users = ranked_users(splits)
     if ranking.has_ratings(splits):
         mean = np.full(len(splits.test), splits.train.targets.mean(dtype="float64"))
@@ -30,8 +34,8 @@ def baselines(splits: Splits) -> Iterator[tuple[str, Predictions]]:
         biased = _bias_ratings(splits)
         yield "user_and_item_means", ranking.make_predictions(splits, biased, users, None)
     if len(users.names):
-        popular = _popular_items(splits, users)
-        yield "popularity", ranking.make_predictions(splits, None, users, popular)
+        for name, lists in list_baselines.recommend(splits, users):
+            yield name, ranking.make_predictions(splits, None, users, lists)
     if splits.noise_floor is not None:
         noisy = _noisy_ratings(splits, splits.noise_floor)
         yield NOISE_FLOOR, ranking.make_predictions(splits, noisy, users, None)
@@ -60,35 +64,6 @@ def _bias_ratings(splits: Splits) -> np.ndarray:
         residuals = residuals - bias[rows]
         predicted += bias[number_ids(names, test[kind])]
     return predicted
-
-
-def _popular_items(splits: Splits, users: RankedUsers) -> np.ndarray:
-    """Recommend to each user the most popular items that are new to the user.
-
-    Returns indices in the catalogue, [users, length].
-    """
-    order = np.argsort(-ranking.item_popularity(splits), kind="stable")
-    length = min(ranking.LIST_LENGTHS[-1], len(order))
-    lists = np.full((len(users.names), length), NO_ITEM)
-    for row, known in enumerate(_interactions(splits, users.names)):
-        candidates = order[: length + len(known)]
-        new = candidates[~np.isin(candidates, known)][:length]
-        lists[row, : len(new)] = new
-    return lists
-
-
-def _interactions(splits: Splits, names: np.ndarray) -> list[np.ndarray]:
-    """Return the indices of the items in each user's training and validation pairs."""
-    catalogue = distinct_ids(splits.train.numpy().features["item"])
-    parts = [part.numpy().features for part in (splits.train, splits.valid)]
-    users, items = (
-        np.concatenate([number_ids(known, part[kind]) for part in parts]) - 1
-        for known, kind in ((names, "user"), (catalogue, "item"))
-    )
-    known = np.flatnonzero((users >= 0) & (items >= 0))
-    order = known[np.argsort(users[known], kind="stable")]
-    ends = np.cumsum(np.bincount(users[order], minlength=len(names)))
-    return np.split(items[order], ends[:-1])
 
 
 def figures(run: Run, predictions: Predictions) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import tensorflow as tf
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from pipelines.ids.preprocessing import Ids
 
-# Users times items of one request: each pair takes a few hundred bytes in the model.
-MAX_PAIRS = 2**21
+# Users times items of one request; ranking a pair takes some tens of bytes.
+MAX_PAIRS = 2**24
 
 
 class TopItems(NamedTuple):
@@ -32,6 +32,21 @@ def ids_of(model: "keras.Model") -> "Ids":
     from pipelines.ids.preprocessing import Ids
 
     return next(layer for layer in model.layers if isinstance(layer, Ids))
+
+
+@runtime_checkable
+class ListScorer(Protocol):
+    """A layer that scores lists of items for users, which it knows by number."""
+
+    def list_scores(self, users: Any, items: Any) -> Any:
+        """Numbers of users [n] and items [m] -> float32 [n, m]."""
+        ...
+
+
+def list_scorer_of(model: "keras.Model") -> ListScorer:
+    """Return the layer of a model, or of a model inside it, that scores lists."""
+    layers = [inner for layer in model.layers for inner in getattr(layer, "layers", [layer])]
+    return next(layer for layer in layers if isinstance(layer, ListScorer))
 
 
 def catalogue(ids: "Ids") -> Any:
@@ -80,7 +95,7 @@ def top_items(
     """Find the k items with the highest scores for each user. Raises as `require_few`.
 
     Args:
-        model: from {user, item} of strings to [n, 2]: rating, score.
+        model: from {user, item} of strings to ratings and scores, with a `ListScorer`.
         users: string [n].
         k: int32 []; at most all items.
         exclude_seen: bool []; leave out interactions of the user.
@@ -90,8 +105,8 @@ def top_items(
     ids = ids_of(model)
     items, count = catalogue(ids), len(ids.offered)
     users = require_few(users, count, "users")
-    pairs = {"user": tf.repeat(users, count), "item": tf.tile(items, [tf.size(users)])}
-    scores = tf.reshape(model(pairs, training=False)[:, 1], [-1, count])
+    numbers = ids({"user": users, "item": items})
+    scores = list_scorer_of(model).list_scores(numbers["user"], numbers["item"])
     interactions = ids.interactions_of(users, in_test=in_test)
     # Without exclude_seen no index is left, and the scores stay.
     interactions = tf.boolean_mask(interactions, tf.fill([tf.shape(interactions)[0]], exclude_seen))

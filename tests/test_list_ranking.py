@@ -1,0 +1,203 @@
+"""Models that rank items: EASE, alternating least squares and their blend."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from apps.recommender import ease, ials, list_ranking
+from apps.recommender.factors import Interactions
+from apps.recommender.list_ranking import (
+    clearly_best,
+    interaction_weights,
+    pair_gains,
+    ranking_tables,
+    relevant_pairs,
+)
+from evaluation.modalities import list_baselines
+from evaluation.tasks.ranked_users import RankedUsers
+from pipelines.examples import Examples
+from pipelines.splits import Splits
+
+
+@pytest.fixture
+def matrix():
+    """Return weights in (0, 1] of a third of 40 users times 12 items, each row without some."""
+    random = np.random.default_rng(0)
+    cells = random.random((40, 12)) * (random.random((40, 12)) < 0.35)
+    cells[7] = 0  # a user without items
+    return sparse.csr_matrix(cells.astype("float32"))
+
+
+def interactions_of(matrix, ratings=None):
+    rows, columns = matrix.nonzero()
+    values = np.ones(len(rows), "float32") if ratings is None else ratings
+    return Interactions(rows, columns, values, *matrix.shape)
+
+
+def test_ease_is_ridge_regression_of_each_item_on_the_others(matrix):
+    cells, l2 = matrix.toarray().astype("float64"), 0.7
+    found = ease.item_weights(cells.T @ cells, l2)
+    assert not np.diag(found).any()
+    for item in range(12):
+        others = np.delete(np.arange(12), item)
+        inputs = cells[:, others]
+        expected = np.linalg.solve(inputs.T @ inputs + l2 * np.eye(11), inputs.T @ cells[:, item])
+        np.testing.assert_allclose(found[others, item], expected, atol=1e-5)
+
+
+def test_a_low_rank_keeps_most_of_the_scores(matrix):
+    cells = matrix.toarray()
+    weights = ease.item_weights(cells.T @ cells, 0.7)
+    scores = cells @ weights
+    singular_values = np.linalg.svd(scores, compute_uv=False)
+    for rank in (3, 12):
+        found = ease.low_rank(weights, cells.T @ cells, rank)
+        error = np.linalg.norm(cells @ found.sources @ found.targets.T - scores)
+        smallest = np.linalg.norm(singular_values[rank:])  # Eckart and Young, 1936
+        assert error == pytest.approx(smallest, rel=1e-3, abs=1e-4)
+
+
+def test_scaling_of_users_and_items_is_undone_in_the_scores(matrix):
+    users, items = (np.maximum(matrix.sum(axis), 1).A1 ** 0.25 for axis in (1, 0))
+    items = np.maximum((matrix.toarray() / users[:, None]).sum(0), 1) ** 0.25
+    scaled = matrix.toarray() / users[:, None] / items
+    expected = scaled @ ease.item_weights(scaled.T @ scaled, 3.0) * items
+    found = ease.fit_item_map(matrix, 3.0, 12)
+    scores = ease.scaled_rows(matrix) @ found.sources @ found.targets.T
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+def slow_factors(weights, others, unobserved_weight, l2):
+    """Minimise the objective of one row after the other, over all columns."""
+    found = np.zeros((len(weights), others.shape[1]))
+    for row, observed in enumerate(weights):
+        if not observed.any():
+            continue
+        penalty = l2 * (np.count_nonzero(observed) + unobserved_weight * len(others))
+        normal = others.T @ np.diag(observed + unobserved_weight) @ others
+        found[row] = np.linalg.solve(normal + penalty * np.eye(len(normal)), others.T @ observed)
+    return found
+
+
+@pytest.mark.parametrize("batch", [1, 60, 2**22])
+def test_alternating_least_squares_equals_its_slow_reference(matrix, batch, monkeypatch):
+    monkeypatch.setattr(ials, "MAX_BATCH_NUMBERS", batch)
+    options = {"unobserved_weight": 0.3, "l2": 0.05}
+    found = ials.alternating_least_squares(matrix, num_factors=4, iterations=2, **options)
+    items = ials.INITIAL_DEVIATION * np.random.default_rng(0).standard_normal((12, 4), "float32")
+    cells = matrix.toarray().astype("float64")
+    for _ in range(2):
+        items = slow_factors(cells.T, slow_factors(cells, items, **options), **options)
+    np.testing.assert_allclose(found[0], slow_factors(cells, items, **options), atol=1e-4)
+    np.testing.assert_allclose(found[1], items, atol=1e-4)
+    assert not found[0][7].any()
+
+
+def test_high_ratings_count_most_and_negative_ones_least():
+    def weights(*ratings):
+        pairs = Interactions(
+            np.zeros(len(ratings), int),
+            np.arange(len(ratings)),
+            np.array(ratings, "float32"),
+            1,
+            len(ratings),
+        )
+        return interaction_weights(pairs).toarray()[0].tolist()
+
+    assert weights(1, 3, 5) == pytest.approx([0.04, 0.36, 1])
+    assert weights(-10, 0, 10) == pytest.approx([0, 0.25, 1])
+    assert weights(-4, -4) == weights(0, 0) == weights(2, 2) == [1, 1]
+
+
+def test_gains_are_of_the_rank_among_unseen_items():
+    matrix = sparse.csr_matrix(np.array([[1, 0, 0, 0], [0, 0, 0, 1]], "float32"))
+    users = np.array([[0, 0], [1, 0], [0, 1]], "float32")
+    items = np.array([[0, 0], [9, 1], [3, 2], [2, 2], [1, 8]], "float32")
+    tables = list_ranking.Tables(users, items)
+    asked = Interactions(np.array([0, 1]), np.array([3, 1]), np.ones(2, "float32"), 2, 4)
+    gains = pair_gains(tables, interactions_of(matrix), asked)
+    # The first user's items 1, 2, 3 have the scores 3, 2, 1; item 0 is known. The second user's
+    # items 1 and 2 share the ranks 1 and 2.
+    assert gains == pytest.approx([1 / np.log2(1 + 3), 1 / np.log2(1 + 1.5)])
+
+
+def test_disliked_validation_pairs_are_not_relevant(matrix):
+    pairs = interactions_of(matrix)
+    pairs = pairs._replace(
+        ratings=np.where(np.arange(len(pairs.users)) % 2, 5, 1).astype("float32")
+    )
+    relevant = relevant_pairs(pairs, pairs)
+    assert set(relevant.ratings) == {5.0}
+    assert relevant.num_items == 12
+
+
+def test_another_blend_needs_clear_evidence():
+    first = np.array([0.5, 0.4, 0.6, 0.5])
+    assert clearly_best([first, first + 0.1]) == 1
+    assert clearly_best([first, first - 0.1, first + np.array([0.5, -0.4, 0.5, -0.45])]) == 0
+    assert clearly_best([np.zeros(0), np.zeros(0)]) == 0
+
+
+def test_the_models_of_a_blend_have_the_same_spread_for_each_user(matrix):
+    part = list_ranking._standardized(list_ranking._ials_tables(matrix))
+    deviations = (part.users @ part.items.T).std(1)
+    assert deviations[[0, 1, 39]] == pytest.approx(1, abs=1e-3)
+    assert deviations[7] == 0, "a user without items has no scores"
+
+
+def test_groups_get_the_rest_of_their_group():
+    random = np.random.default_rng(0)
+    groups = np.arange(60) % 2
+    cells = [(user, item) for user in range(60) for item in range(40) if item % 2 == groups[user]]
+    order = random.permutation(len(cells))
+    users, items = np.array(cells)[order].T
+    parts = [
+        Interactions(users[part], items[part], np.ones(len(users[part]), "float32"), 60, 40)
+        for part in (slice(200, None), slice(0, 200))
+    ]
+    tables = ranking_tables(*parts)
+    given = (tables.users[parts[0].users + 1] * tables.items[parts[0].items + 1]).sum(1)
+    assert given.mean() == pytest.approx(1, abs=1e-3)
+    assert pair_gains(tables, *parts).mean() > 0.45, "about two unseen items each, of the group"
+    scores = tables.users[0] @ tables.items[1:].T
+    popularity = np.bincount(parts[0].items, minlength=40)
+    assert scores == pytest.approx(popularity / 60), "unknown users get popularity"
+
+
+def test_rare_items_of_large_catalogues_have_no_score_of_ease(matrix, monkeypatch):
+    monkeypatch.setattr(list_ranking, "MAX_EASE_ITEMS", 5)
+    tables = list_ranking._ease_tables(matrix)
+    scored = tables.items.any(1)
+    counts = np.diff(matrix.tocsc().indptr)
+    assert scored.sum() == 5
+    assert counts[scored].min() >= counts[~scored].max()
+
+
+BASELINE_PAIRS = """a,x a,y b,x b,y c,x c,y c,z d,y d,z d,w e,x e,w"""
+
+
+def test_baselines_of_lists_are_those_of_their_definitions():
+    columns = np.array([pair.split(",") for pair in BASELINE_PAIRS.split()], "S").astype(object).T
+    ratings = np.array([5, 4, 3, 0, 2, 4, 5, 1, 3, 3, 4, 2], "float32")
+    train = Examples.of({"user": columns[0], "item": columns[1]}, ratings)
+    none = Examples.of({"user": columns[0][:0], "item": columns[1][:0]}, ratings[:0])
+    held_out = Examples.of({"user": columns[0][[0]], "item": np.array([b"z"], object)}, ratings[:1])
+    asked = np.array([b"a", b"e", b"new"], object)
+    test = Examples.of({"user": asked, "item": columns[1][:3]}, ratings[:3])
+    users = RankedUsers(asked, np.arange(3), np.arange(3), np.ones(3, int), 4)
+    found = dict(list_baselines.recommend(Splits(train, none, test), users))
+    w, x, y, z = range(4)  # the catalogue is sorted
+    assert found["popularity"].tolist()[2] == [x, y, w, z]
+    table = np.zeros((5, 4))
+    table[
+        [ord(user) - 97 for user in columns[0]], ["wxyz".index(i.decode()) for i in columns[1]]
+    ] = 1
+    cosine = table.T @ table / np.sqrt(np.outer(table.sum(0), table.sum(0)))
+    for row, user in enumerate((0, 4)):
+        scores = np.where(table[user] > 0, -np.inf, table[user] @ cosine)
+        expected = [i for i in np.argsort(-scores) if np.isfinite(scores[i])]
+        assert found["item_knn"][row].tolist() == [*expected, -1, -1]
+    assert found["ease"].shape == (3, 4)
+    assert w not in found["ease"][1] and x not in found["ease"][1]
+    lists = dict(list_baselines.recommend(Splits(train, held_out, test), users))
+    assert z not in lists["popularity"][0], "validation pairs are left out"
