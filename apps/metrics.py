@@ -69,7 +69,10 @@ METRICS = {
         Metric("r2", True, low=-math.inf, high=1.0),
         _fraction("recall_at_10"),
         _fraction("ndcg_at_10"),
+        _fraction("recall_at_20"),
+        _fraction("ndcg_at_20"),
         _fraction("coverage", measures_quality=False),
+        Metric("popularity_bias", False, measures_quality=False),
         Metric("latency", False, unit="ms", of_export=True),
         Metric("size", False, unit="MB", of_export=True),
     )

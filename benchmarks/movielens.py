@@ -1,9 +1,11 @@
-"""Compare the default flags with Surprise and myFM on the five official folds of MovieLens 100K.
+"""Compare the default flags with Surprise, myFM and EASE on the official folds of MovieLens 100K.
 
     python benchmarks/movielens.py
 
 Models see ids only. The test fold chooses nothing: athanor holds out 2 % of its training part to
-choose the epoch. The peers are extras: pip install 'athanor[bench]'.
+choose the epoch and the blend of the lists. Lists are of all items without a training rating of the
+user; a test item is relevant if its rating is at least the mean of the training ratings. The peers
+are extras: pip install 'athanor[bench]'.
 """
 
 import argparse
@@ -22,7 +24,19 @@ from protocol import ROOT, Program, Run, Table
 RATINGS = ROOT.parent / "shared" / "data" / "movielens_100k" / "u.data.gz"
 COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 NUM_FOLDS, RATINGS_PER_FOLD = 5, 20_000
-PEERS = {"svd": "Surprise SVD", "svdpp": "Surprise SVD++", "myfm": "myFM, rank 10"}
+PEERS = {
+    "svd": "Surprise SVD",
+    "svdpp": "Surprise SVD++",
+    "myfm": "myFM, rank 10",
+    "ease": "EASE, l2 200",
+}
+LIST_METRICS = {
+    "recall_at_10": "Recall@10",
+    "ndcg_at_10": "NDCG@10",
+    "recall_at_20": "Recall@20",
+    "ndcg_at_20": "NDCG@20",
+    "coverage": "coverage@10",
+}
 OURS = "athanor recommender"
 
 
@@ -104,30 +118,34 @@ def _table(compared: Sequence[Program], runs: Sequence[Run]) -> Table:
     rows = []
     for program in compared:
         answers = [run.answer for run in runs if run.program == program.name]
-        errors, seconds = ([answer[name] for answer in answers] for name in ("rmse", "seconds"))
-        rmse = protocol.spread(errors)
-        interval = f"{rmse.least:.4f} to {rmse.most:.4f}"
-        ranking = [
-            f"{statistics.mean(answer[name] for answer in answers):.3f}"
-            if name in answers[0]
-            else ""
-            for name in ("recall_at_10", "ndcg_at_10")
-        ]
-        fit = protocol.spread(seconds).text(1)
-        rows.append([program.name, f"{statistics.mean(errors):.4f}", interval, fit, *ranking])
+        errors = [answer["rmse"] for answer in answers if "rmse" in answer]
+        ratings = ["", ""]
+        if errors:
+            rmse = protocol.spread(errors)
+            ratings = [f"{statistics.mean(errors):.4f}", f"{rmse.least:.4f} to {rmse.most:.4f}"]
+        fit = protocol.spread([answer["seconds"] for answer in answers]).text(1)
+        rows.append([program.name, *ratings, fit, *_list_cells(answers, "")])
     rows += _baselines(runs)
-    return Table(["program", "RMSE", "folds", "seconds of fit", "Recall@10", "NDCG@10"], rows)
+    return Table(["program", "RMSE", "folds", "seconds of fit", *LIST_METRICS.values()], rows)
+
+
+def _list_cells(answers: Sequence[dict[str, Any]], prefix: str) -> list[str]:
+    """Return the means of the metrics of lists; empty cells for those that are missing."""
+    names = [f"{prefix}{name}" for name in LIST_METRICS]
+    return [
+        f"{statistics.mean(answer[name] for answer in answers):.3f}" if name in answers[0] else ""
+        for name in names
+    ]
 
 
 def _baselines(runs: Sequence[Run]) -> list[list[str]]:
     answers = [run.answer for run in runs if run.program == OURS]
-
-    def mean(name: str) -> float:
-        return statistics.mean(answer[name] for answer in answers)
-
-    means = f"{mean('user_and_item_means_rmse'):.4f}"
-    lists = [f"{mean(f'popularity_{name}'):.3f}" for name in ("recall_at_10", "ndcg_at_10")]
-    return [["user and item means", means, "", "", "", ""], ["popularity", "", "", "", *lists]]
+    rmse = statistics.mean(answer["user_and_item_means_rmse"] for answer in answers)
+    lists = {"popularity": "popularity", "item_knn": "item-kNN, cosine"}
+    return [
+        ["user and item means", f"{rmse:.4f}", *[""] * (2 + len(LIST_METRICS))],
+        *([title, "", "", "", *_list_cells(answers, f"{name}_")] for name, title in lists.items()),
+    ]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 
 from evaluation import rounding
 
+MAX_METRICS_PER_TABLE = 6  # with an interval each
 NUMBER = re.compile(r"-?[\d,]*\.?\d+(e[-+]?\d+)?")
 
 
@@ -49,9 +50,19 @@ def _is_number(text: str) -> bool:
 def print_scores(scored: dict[str, Any]) -> None:
     """Print the model's metrics with their intervals, and those of the baselines."""
     columns, rows, title = score_table(scored)
-    print_table(columns, rows, title)
+    width = _columns_per_table(len(columns) - 1)
+    for start in range(1, len(columns), width):
+        part = slice(start, start + width)
+        cells = [[row[0], *row[part]] for row in rows if any(row[part])]
+        print_table([columns[0], *columns[part]], cells, title if start == 1 else "")
     for line in score_notes(scored):
         print(line)
+
+
+def _columns_per_table(count: int) -> int:
+    """Return how many metrics stand side by side, so that tables have about the same width."""
+    num_tables = -(-count // MAX_METRICS_PER_TABLE)
+    return -(-count // max(1, num_tables))
 
 
 def score_table(scored: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:

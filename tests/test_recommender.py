@@ -53,6 +53,11 @@ Zoë  Ł,日本,3.5,2020-01-04
 bob,extra,cells,2020,1
 """
 
+LIST_METRICS = {
+    *("recall_at_10", "ndcg_at_10", "recall_at_20", "ndcg_at_20"),
+    *("coverage", "popularity_bias"),
+}
+
 
 def table(text):
     header, *rows = [line.split(",") for line in text.split()]
@@ -355,6 +360,8 @@ def test_metrics_of_lists_equal_those_by_hand():
     assert found["recall_at_10"] == pytest.approx(0.5)
     assert found["ndcg_at_10"] == pytest.approx((1 + 0.5) / (1 + 1 / np.log2(3)) / 2)
     assert found["coverage"] == pytest.approx(0.8)
+    # The lists' mean popularities are (4 + 3 + 2) / 3 and (4 + 3 + 1) / 3, beside 3 in training.
+    assert found["popularity_bias"] == pytest.approx(((3 + 8 / 3) / 2) / 3)
     assert found["rmse"] == pytest.approx(np.sqrt(5 / 3))
     for name, (low, high) in ranking.intervals(answers).items():
         assert low <= found[name] <= high, name
@@ -596,7 +603,7 @@ def test_clicks_without_ratings_are_ranked(tmp_path):
     run = train(Recommender(data=f"csv:{path}"), run_dir=tmp_path / "run", verbose=0)
     scores = ranking.metrics(task_of(run).predict_test_set(run))
     beside = ranking.metrics(dict(asked_ids.baselines(run.splits))["popularity"])
-    assert set(scores) == {"recall_at_10", "ndcg_at_10", "coverage"}
+    assert set(scores) == LIST_METRICS
     assert scores["recall_at_10"] > beside["recall_at_10"]
     assert scores["ndcg_at_10"] > beside["ndcg_at_10"]
 
@@ -637,7 +644,7 @@ def test_a_messy_file_works_with_every_command(run_cli, tmp_path):
     words = ("train", "--data", f"csv:{path}", "--run-dir", run, *flags)
     status, out, err = run_cli("recommender", *words)
     assert status == 0, err
-    assert {"rmse", "mae", "recall_at_10", "ndcg_at_10", "coverage"} == set(json.loads(out)["test"])
+    assert {"rmse", "mae", *LIST_METRICS} == set(json.loads(out)["test"])
     assert "lines left out" in err
     status, out, err = run_cli("recommender", "predict", run, "nobody,日本", "Zoë  Ł", "--json")
     assert status == 0, err

@@ -14,7 +14,7 @@ from apps.recommender.factors import Interactions, Tables
 
 # EASE inverts a matrix [items, items]; it scores the items with most interactions.
 MAX_EASE_ITEMS = 4096
-EASE_RANK, EASE_L2 = 64, 3.0
+EASE_RANK, EASE_L2 = 128, 3.0
 IALS_FACTORS, IALS_ITERATIONS = 32, 6
 # The weight of unobserved pairs is MAX_UNOBSERVED_WEIGHT, in large catalogues this number divided
 # by the root of the number of items.

@@ -24,7 +24,8 @@ from pipelines.splits import Splits
 from training.run import Run
 
 NAME: TaskName = "ranking"
-K = 10  # recommended items that the metrics cover
+K = 10  # recommended items that coverage and popularity cover
+METRIC_LENGTHS = (10, 20)  # recommended items that recall and NDCG cover
 LIST_LENGTHS = (1, 5, 10, 20, 50)
 MAX_PAIRS_PER_BATCH = 200_000  # (user, item) pairs whose scores are computed at once
 
@@ -152,14 +153,30 @@ def coverage(lists: Lists, k: int = K, rows: Any = slice(None)) -> float:
     return np.count_nonzero(indices != NO_ITEM) / len(lists.popularity)
 
 
+def popularity_bias(lists: Lists, k: int = K) -> np.ndarray:
+    """Compute the popularity of each user's first k items, [users]; 0 for an empty list.
+
+    It is the mean popularity of the recommended items, divided by that of the items in the
+    training pairs. Above 1, the lists prefer popular items more than users do.
+    """
+    indices = lists.indices[:, :k]
+    is_item = indices != NO_ITEM
+    totals = np.where(is_item, lists.popularity[indices], 0.0).sum(1)
+    return totals / np.maximum(is_item.sum(1), 1) / lists.mean_popularity
+
+
 def metrics(predictions: Predictions) -> dict[str, float]:
-    """Compute RMSE and MAE of the ratings, and Recall@10, NDCG@10 and coverage of the lists."""
+    """Compute RMSE and MAE of the ratings; recall, NDCG, coverage and popularity of the lists.
+
+    Coverage and popularity bias are those of the first 10 items.
+    """
     values: dict[str, Any] = {}
     if predictions.predicted is not None:
         values |= _metrics_of_sums(_sums_of_users(predictions, predictions.predicted).sum(0))
     if (lists := predictions.lists) is not None:
         values |= {name: column.mean() for name, column in _metrics_of_users(lists).items()}
         values["coverage"] = coverage(lists)
+        values["popularity_bias"] = popularity_bias(lists).mean()
     return {name: float(value) for name, value in values.items()}
 
 
@@ -172,6 +189,7 @@ def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
         )
     if (lists := predictions.lists) is not None:
         values = _metrics_of_users(lists)
+        values["popularity_bias"] = popularity_bias(lists)
         columns: dict[str, list[float]] = {name: [] for name in [*values, "coverage"]}
         for rows in resampled_positions(len(lists.user_positions), seed):
             for name, column in values.items():
@@ -200,12 +218,18 @@ def intervals(predictions: Predictions, resamples: Resamples | None = None) -> d
         result["coverage"] = recentred_percentiles(
             coverage(lists), resamples["coverage"], metric("coverage")
         )
+        name = "popularity_bias"
+        result[name] = mean_interval(popularity_bias(lists), resamples[name], metric(name))
     return result
 
 
 def _metrics_of_users(lists: Lists) -> dict[str, np.ndarray]:
     """Compute the metrics of each user's list, [users]."""
-    return {"recall_at_10": recall(lists), "ndcg_at_10": ndcg(lists)}
+    return {
+        f"{name}_at_{k}": function(lists, k)
+        for k in METRIC_LENGTHS
+        for name, function in (("recall", recall), ("ndcg", ndcg))
+    }
 
 
 def _sums_of_users(predictions: Predictions, predicted: np.ndarray) -> np.ndarray:
@@ -222,11 +246,7 @@ def _metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001
-    """Compute the metrics of lists of several lengths.
-
-    Popularity bias is the mean popularity of the recommended items, divided by that of the
-    items in the training pairs. Above 1, the lists prefer popular items more than users do.
-    """
+    """Compute the metrics of lists of several lengths."""
     if (lists := predictions.lists) is None:
         return {}
     return {
@@ -236,18 +256,12 @@ def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str,
                 "recall": float(recall(lists, k).mean()),
                 "ndcg": float(ndcg(lists, k).mean()),
                 "coverage": coverage(lists, k),
-                "popularity_bias": _popularity_bias(lists, k),
+                "popularity_bias": float(popularity_bias(lists, k).mean()),
             }
             for k in LIST_LENGTHS
             if k <= lists.indices.shape[1]
         ]
     }
-
-
-def _popularity_bias(lists: Lists, k: int) -> float:
-    indices = lists.indices[:, :k]
-    popularity = lists.popularity[indices[indices != NO_ITEM]]
-    return float(popularity.mean() / lists.mean_popularity) if len(popularity) else 0.0
 
 
 def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:  # noqa: ARG001
