@@ -50,14 +50,18 @@ WITHOUT_GRAPH = shutil.ignore_patterns("graph")
 
 
 @pytest.fixture
-def kept(tiny_run, tmp_path):
+def kept(tiny_run, made_once, tmp_path):
     """A function from an app to a copy of its run, with a graph."""
 
     def with_graph(app):
-        shutil.copytree(tiny_run(app).path, tmp_path / app.name(), ignore=WITHOUT_GRAPH)
+        def write(path):
+            shutil.copytree(tiny_run(app).path, path, ignore=WITHOUT_GRAPH)
+            saved_graph.save(Run.load(path))
+
+        shutil.copytree(made_once(f"graph-{app.name()}", write), tmp_path / app.name())
         run = Run.load(tmp_path / app.name())
-        saved_graph.save(run)
         assert saved_graph.is_current(run)
+        run.model  # noqa: B018 - this object asks its model, another one the graph
         return run
 
     return with_graph

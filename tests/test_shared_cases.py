@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from apps import Finetune, Recommender, Regression, Text
+from evaluation.tasks import task_of
 from inference.modalities import texts
 from pipelines.images import decoding
+from training.train import train as train_app
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 WITHOUT_FILES = {"gzip-request", "uneven-columns"}  # requests: see test_server_bodies.py
@@ -76,7 +78,16 @@ FIRST = {folder: name for folder, name, *_ in reversed(TABLES)}
         for table in TABLES
     ],
 )
-def test_a_linear_model_learns_the_table(folder, name, target, min_r2, train):
+def test_a_linear_model_learns_the_table(folder, name, target, min_r2, tmp_path):
+    app = Regression(data=case(folder, name), target=target, model="linear", epochs=1)
+    run = train_app(app, run_dir=tmp_path / "run", verbose=0)
+    task = task_of(run)
+    assert task.metrics(task.predict_test_set(run))["r2"] >= min_r2
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("folder", "name", "target", "min_r2"), TABLES)
+def test_the_command_line_learns_the_table(folder, name, target, min_r2, train):
     answer, _ = train("regression", case(folder, name), *LINEAR, target)
     assert answer["test"]["r2"] >= min_r2
 
