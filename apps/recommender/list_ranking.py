@@ -55,8 +55,9 @@ def ranking_tables(interactions: Interactions, validation: Interactions) -> Tabl
 
 def _scaled_to_interactions(tables: Tables, interactions: Interactions) -> Tables:
     """Scale the rows of known users, so that the mean score of the interactions is 1."""
-    users, items = tables.users[interactions.users + 1], tables.items[interactions.items + 1]
-    mean = float(np.einsum("nk,nk->n", users, items).mean())
+    pairs = interactions.matrix(np.ones(len(interactions.users), "float32"))
+    total = np.einsum("uk,uk->", tables.users[1:], pairs @ tables.items[1:], dtype="float64")
+    mean = float(total) / len(interactions.users)
     scaled = tables.users.copy()
     if mean > 0:
         scaled[1:] /= mean
