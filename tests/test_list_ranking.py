@@ -5,7 +5,8 @@ import pytest
 from scipy import sparse
 
 from apps.recommender import ease, ials, list_ranking
-from apps.recommender.factors import Interactions
+from apps.recommender.dot_product import FactorDotProduct
+from apps.recommender.factors import Interactions, Tables
 from apps.recommender.list_ranking import (
     clearly_best,
     interaction_weights,
@@ -164,9 +165,46 @@ def test_groups_get_the_rest_of_their_group():
     assert scores == pytest.approx(popularity / 60), "unknown users get popularity"
 
 
+def test_liked_items_stand_for_a_user():
+    random = np.random.default_rng(0)
+    cells = [(user, item) for user in range(60) for item in range(40) if item % 2 == user % 2]
+    kept = random.random(len(cells)) < 0.7
+    users, items = np.array(cells)[kept].T
+    pairs = Interactions(users, items, np.ones(len(users), "float32"), 60, 40)
+    ranking = ranking_tables(
+        pairs, pairs._replace(users=users[:0], items=items[:0], ratings=pairs.ratings[:0])
+    )
+    layer = FactorDotProduct(
+        60, 40, rating_width=1, score_width=list_ranking.SCORE_WIDTH, lowest=1, highest=5
+    )
+    layer.set_scores(Tables(ranking.users, ranking.items))
+    layer.set_liked(ranking.liked)
+    every = np.arange(1, 41)
+    # Numbers count from 1: number 2 is item 1, of the odd group; 0 fills the list.
+    scores = np.asarray(layer.list_scores_of_liked(np.array([[2, 8, 0], [0, 0, 0]]), every))
+    is_odd = np.arange(40) % 2 == 1
+    assert scores[0][is_odd].min() > scores[0][~is_odd].max()
+    popularity = np.bincount(items, minlength=40) / 60
+    assert scores[1] == pytest.approx(popularity), "unknown items alone mean popularity"
+
+
+def test_files_of_older_versions_without_liked_items_are_loaded():
+    def layer():
+        return FactorDotProduct(3, 2, rating_width=1, score_width=2, lowest=1, highest=5)
+
+    full, store = layer(), {}
+    for variable in full.weights:
+        variable.assign(np.full(variable.shape, 2.0))
+    full.save_own_variables(store)
+    del store["4"]
+    loaded = layer()
+    loaded.load_own_variables(store)
+    assert [float(np.asarray(weight).max()) for weight in loaded.weights] == [2, 2, 2, 2, 0]
+
+
 def test_rare_items_of_large_catalogues_have_no_score_of_ease(matrix, monkeypatch):
     monkeypatch.setattr(list_ranking, "MAX_EASE_ITEMS", 5)
-    tables = list_ranking._ease_tables(matrix)
+    tables, _ = list_ranking._ease_tables(matrix)
     scored = tables.items.any(1)
     counts = np.diff(matrix.tocsc().indptr)
     assert scored.sum() == 5

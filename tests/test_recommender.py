@@ -341,7 +341,7 @@ def test_ratings_of_any_scale_are_factorised(scale):
 def test_equal_ratings_rank_by_interactions(value):
     cells = np.arange(40 * 30).reshape(40, 30)[:, :20].ravel()
     pairs = Interactions(cells // 30, cells % 30, np.full(len(cells), value, "float32"), 40, 30)
-    users, items = ranking_tables(pairs, pairs)
+    users, items, _ = ranking_tables(pairs, pairs)
     scores = users[1:] @ items[1:].T
     assert (scores[:, :20].min(1) > scores[:, 20:].max(1)).all()
 

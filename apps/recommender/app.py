@@ -170,7 +170,9 @@ class Recommender(App):
             for part in (fit_data.splits.train, fit_data.splits.valid)
         )
         layer = dot_product.layer_of(model)
-        layer.set_scores(list_ranking.ranking_tables(train, validation))
+        ranking = list_ranking.ranking_tables(train, validation)
+        layer.set_scores(factors.Tables(ranking.users, ranking.items))
+        layer.set_liked(ranking.liked)
         for current, error in self._factors_per_epoch(model, fit_data, train):
             layer.set_ratings(factors.rating_tables(train, current, self._rank))
             yield {"loss": error}

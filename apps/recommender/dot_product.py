@@ -40,6 +40,10 @@ class FactorDotProduct(keras.layers.Layer):
         self.lowest, self.highest = lowest, highest
         self.rating_tables = self._add_tables("rating", rating_width)
         self.score_tables = self._add_tables("score", score_width)
+        # The sum of the rows of some items is the row of a user who likes them.
+        self.liked = self.add_weight(
+            shape=(num_items + 1, score_width), initializer="zeros", name="score_liked"
+        )
         self.built = True
 
     def _add_tables(self, name: str, width: int) -> list[Any]:
@@ -60,11 +64,26 @@ class FactorDotProduct(keras.layers.Layer):
 
         It takes far less memory than a call with all pairs.
         """
-        rows = [
-            ops.take(table, numbers, axis=0)
-            for table, numbers in zip(self.score_tables, (users, items), strict=True)
-        ]
-        return ops.matmul(rows[0], ops.transpose(rows[1]))
+        return self._scores(ops.take(self.score_tables[0], users, axis=0), items)
+
+    def list_scores_of_liked(self, liked: Any, items: Any) -> Any:
+        """Numbers of liked items [n, l] and of items [m] -> float32 [n, m].
+
+        A row is the list of a user who need not be known; 0 fills shorter lists. Users without a
+        known item get popularity. Only the order of the scores has a meaning.
+        """
+        rows = ops.sum(ops.take(self.liked, liked, axis=0), axis=1)
+        is_known = ops.any(ops.not_equal(liked, 0), axis=1, keepdims=True)
+        return self._scores(ops.where(is_known, rows, self.score_tables[0][:1]), items)
+
+    def _scores(self, rows: Any, items: Any) -> Any:
+        return ops.matmul(rows, ops.transpose(ops.take(self.score_tables[1], items, axis=0)))
+
+    def load_own_variables(self, store: Any) -> None:
+        """Load the weights of a file; files of older versions have no `liked`."""
+        for index, variable in enumerate(self.weights):
+            if str(index) in store:
+                variable.assign(store[str(index)])
 
     def compute_output_shape(self, shapes: dict[str, tuple]) -> tuple:
         """Return a rating and a score for each pair."""
@@ -79,6 +98,10 @@ class FactorDotProduct(keras.layers.Layer):
         """Assign the tables whose dot products are scores."""
         for weight, values in zip(self.score_tables, tables, strict=True):
             weight.assign(values)
+
+    def set_liked(self, table: np.ndarray) -> None:
+        """Assign the table whose rows add up to the row of a user who likes some items."""
+        self.liked.assign(table)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of __init__."""

@@ -23,6 +23,7 @@ IALS_L2_SHARE = 0.13  # about the penalty of a user, as a share of their mean we
 RATING_POWER = 2  # of a rating's share of the highest one, as the weight of its interaction
 SCORE_WIDTH = EASE_RANK + IALS_FACTORS + 1  # the last column is popularity
 POPULARITY_WEIGHT = 1e-4  # of popularity in every score, to break ties
+MAX_SCORES = 2**25  # of validation pairs times items, computed at once
 MAX_VALIDATION_PAIRS = 2000  # by which the blend is chosen
 
 
@@ -33,14 +34,31 @@ class Blend(NamedTuple):
     ials: float
 
 
+class Ranking(NamedTuple):
+    """Tables by whose dot products items are ranked; row 0 is for unknown users or items.
+
+    Attributes:
+        users: [users + 1, SCORE_WIDTH].
+        items: [items + 1, SCORE_WIDTH].
+        liked: [items + 1, SCORE_WIDTH]; the sum of the rows of some items is the row of a user
+            who likes these items. It uses EASE alone, so that no user has to be known.
+
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    liked: np.ndarray
+
+
 # The first one is used unless validation pairs clearly prefer another.
 BLENDS = (Blend(0.5, 0.5), Blend(1.0, 0.0), Blend(0.0, 1.0))
 
 
-def ranking_tables(interactions: Interactions, validation: Interactions) -> Tables:
+def ranking_tables(interactions: Interactions, validation: Interactions) -> Ranking:
     """Return scores by which items are ranked, as dot products; unknown users get popularity."""
     weights = interaction_weights(interactions)
-    parts = [_standardized(part) for part in (_ease_tables(weights), _ials_tables(weights))]
+    ease_tables, sources = _ease_tables(weights)
+    parts = [_standardized(part) for part in (ease_tables, _ials_tables(weights))]
     counts = np.bincount(interactions.items, minlength=interactions.num_items)
     popularity = counts / interactions.num_users
     candidates = [_joined(parts, blend, popularity) for blend in BLENDS]
@@ -49,8 +67,16 @@ def ranking_tables(interactions: Interactions, validation: Interactions) -> Tabl
     chosen = clearly_best(gains)
     popular = _joined(parts, Blend(0.0, 0.0), popularity)
     if pair_gains(popular, interactions, relevant).sum() > gains[chosen].sum():
-        return popular
-    return _scaled_to_interactions(candidates[chosen], interactions)
+        return Ranking(*popular, _liked(np.zeros_like(sources), popularity_weight=1.0))
+    tables = _scaled_to_interactions(candidates[chosen], interactions)
+    return Ranking(*tables, _liked(sources, popularity_weight=POPULARITY_WEIGHT))
+
+
+def _liked(sources: np.ndarray, popularity_weight: float) -> np.ndarray:
+    rows = np.zeros((len(sources) + 1, SCORE_WIDTH), "float32")
+    rows[1:, : sources.shape[1]] = sources
+    rows[1:, -1] = popularity_weight
+    return rows
 
 
 def _scaled_to_interactions(tables: Tables, interactions: Interactions) -> Tables:
@@ -76,18 +102,21 @@ def interaction_weights(interactions: Interactions) -> sparse.csr_matrix:
     return interactions.matrix(((ratings / ratings.max()) ** RATING_POWER).astype("float32"))
 
 
-def _ease_tables(weights: sparse.csr_matrix) -> Tables:
-    """Return the scores of EASE, of the items with most interactions; the others have 0."""
+def _ease_tables(weights: sparse.csr_matrix) -> tuple[Tables, np.ndarray]:
+    """Return the scores of EASE, of the items with most interactions; the others have 0.
+
+    The second result is the share of each item in the row of a user, [items, EASE_RANK].
+    """
     counts = np.diff(weights.tocsc().indptr)
     frequent = np.sort(np.argsort(-counts, kind="stable")[:MAX_EASE_ITEMS])
     matrix = weights[:, frequent].tocsr()
     found = ease.fit_item_map(matrix, EASE_L2, EASE_RANK)
     users = np.zeros((weights.shape[0], EASE_RANK), "float32")
-    items = np.zeros((weights.shape[1], EASE_RANK), "float32")
+    items, sources = np.zeros((2, weights.shape[1], EASE_RANK), "float32")
     rank = found.sources.shape[1]
     users[:, :rank] = ease.scaled_rows(matrix) @ found.sources
-    items[frequent, :rank] = found.targets
-    return Tables(users, items)
+    items[frequent, :rank], sources[frequent, :rank] = found.targets, found.sources
+    return Tables(users, items), sources
 
 
 def _ials_tables(weights: sparse.csr_matrix) -> Tables:
@@ -136,14 +165,19 @@ def relevant_pairs(interactions: Interactions, validation: Interactions) -> Inte
 
 def pair_gains(tables: Tables, interactions: Interactions, validation: Interactions) -> np.ndarray:
     """Return 1 / log2(1 + rank) of each validation pair among the user's unseen items."""
-    scores = tables.users[validation.users + 1] @ tables.items[1:].T
-    true = scores[np.arange(len(scores)), validation.items][:, None].copy()
     pairs = interactions.matrix(np.ones(len(interactions.users), "float32"))
-    interacted = pairs[validation.users].tocoo()
-    scores[interacted.row, interacted.col] = -np.inf
-    # Ties count half, so that constant scores have no advantage.
-    ranks = 1 + (scores > true).sum(1) + ((scores == true).sum(1) - 1) / 2
-    return 1 / np.log2(1 + ranks)
+    step = max(1, MAX_SCORES // interactions.num_items)
+    blocks = [np.empty(0)]
+    for start in range(0, len(validation.users), step):
+        users, items = (column[start : start + step] for column in validation[:2])
+        scores = tables.users[users + 1] @ tables.items[1:].T
+        true = scores[np.arange(len(scores)), items][:, None].copy()
+        interacted = pairs[users].tocoo()
+        scores[interacted.row, interacted.col] = -np.inf
+        # Ties count half, so that constant scores have no advantage.
+        ranks = 1 + (scores > true).sum(1) + ((scores == true).sum(1) - 1) / 2
+        blocks.append(1 / np.log2(1 + ranks))
+    return np.concatenate(blocks)
 
 
 def clearly_best(gains: list[np.ndarray]) -> int:
