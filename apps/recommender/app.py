@@ -48,8 +48,8 @@ class Recommender(App):
     data: Address = "embedded"
     """Address of the data: embedded, the path of a table, - for standard input, or tfds:NAME."""
     epochs: int = bounded(20, 1)
-    """Maximum number of passes over the training pairs; for bayes, of blocks of ten sweeps of the
-    sampler. The first epoch is the means alone."""
+    """Maximum number of passes over the training pairs; for bayes, of blocks of 20 sweeps of the
+    sampler (10 for a million ratings or more). The first epoch is the means alone."""
     batch_size: int | None = bounded(None, 1)
     """Pairs in one step of svdpp, by default 1,024; bayes uses all at once."""
     optimizer: str = "adam"
@@ -77,7 +77,7 @@ class Recommender(App):
     """bayes: Bayesian matrix factorisation by Gibbs sampling; svdpp: SVD++ by gradient descent;
     retrieval: ranking by a blend of EASE and alternating least squares, ratings by means alone;
     auto: bayes if there are ratings, otherwise retrieval. All rank items as retrieval does."""
-    factors: int = bounded(12, 1, 257)
+    factors: int = bounded(16, 1, 257)
     """Latent factors of each user and item."""
     l2: float = bounded(0.1, 0.0)
     """L2 penalty of svdpp on factors and biases."""

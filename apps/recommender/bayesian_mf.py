@@ -22,10 +22,11 @@ from threadpoolctl import threadpool_limits
 
 from apps.recommender.factors import Factors, Interactions, randomized_svd, reduce_rank
 
-NUM_SINGULAR_VECTORS = 64  # of the interaction matrix, which inform the priors
-SWEEPS_PER_EPOCH = 10
+NUM_SINGULAR_VECTORS = 128  # of the interaction matrix, which inform the priors
+# Few ratings get more sweeps, which take seconds; MANY_RATINGS and more get fewer.
+SWEEPS_PER_EPOCH, SWEEPS_OF_MANY, MANY_RATINGS = 20, 10, 1_000_000
 AVERAGING_POWER = 1.0  # how fast the average forgets early samples
-NOISE_SHAPE = 3.0  # of the Gamma prior of a user's or an item's noise precision
+NOISE_SHAPE = 25.0  # of the Gamma prior of a user's or an item's noise precision
 CENTRE_PRECISION = 2.0  # prior rows behind the centre of users or items
 # The priors suit ratings whose standard deviation lies in 1/16 to 16, such as 1 to 5 stars.
 MAX_UNSCALED_DEVIATION = 16.0
@@ -42,6 +43,7 @@ def posterior_means(
     """
     unit = _rating_unit(interactions.ratings)
     scaled = interactions._replace(ratings=interactions.ratings / np.float32(unit))
+    sweeps = SWEEPS_PER_EPOCH if len(scaled.ratings) < MANY_RATINGS else SWEEPS_OF_MANY
     # The matrices are small: with several threads most of the time is waiting.
     with threadpool_limits(1):
         chain = _GibbsSampler(scaled, num_factors, np.random.default_rng(seed))
@@ -49,8 +51,8 @@ def posterior_means(
     for epoch in itertools.count(1):
         weight = (AVERAGING_POWER + 1) / (AVERAGING_POWER + epoch)
         with threadpool_limits(1):
-            samples = [chain.sweep() for _ in range(SWEEPS_PER_EPOCH)]
-            weights = [1 - weight, *[weight / SWEEPS_PER_EPOCH] * SWEEPS_PER_EPOCH]
+            samples = [chain.sweep() for _ in range(sweeps)]
+            weights = [1 - weight, *[weight / sweeps] * sweeps]
             mean = _weighted_mean([mean, *samples], weights, rank)
         yield _rescaled(mean, unit), chain.error * unit**2
 
